@@ -1,0 +1,64 @@
+// Package arn holds Amazon Resource Names. It is pure: the standard library
+// alone, no policy, no request.
+package arn
+
+import (
+	"errors"
+	"strings"
+)
+
+// ARN is arn:partition:service:region:account:resource.
+type ARN struct {
+	Partition, Service, Region, Account, Resource string
+}
+
+// anyARN is the resource of operations on no named resource.
+var anyARN = ARN{Resource: "*"}
+
+// Any returns the resource "*".
+func Any() ARN { return anyARN }
+
+// Parse reads an ARN; "*" is Any.
+func Parse(s string) (ARN, error) {
+	if s == "*" {
+		return anyARN, nil
+	}
+	p := strings.SplitN(s, ":", 6)
+	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+		return ARN{}, errors.New("arn: not an ARN")
+	}
+	return ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: p[5]}, nil
+}
+
+// String returns the written form.
+func (a ARN) String() string {
+	if a == anyARN {
+		return "*"
+	}
+	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource
+}
+
+// IsZero reports whether nothing was set.
+func (a ARN) IsZero() bool { return a == ARN{} }
+
+// Bucket names a bucket.
+func Bucket(name string) ARN { return ARN{Partition: "aws", Service: "s3", Resource: name} }
+
+// Object names an object: the key as decoded, never normalised.
+func Object(bucket, key string) ARN {
+	return ARN{Partition: "aws", Service: "s3", Resource: bucket + "/" + key}
+}
+
+// Root names an account's root user.
+func Root(account string) ARN {
+	return ARN{Partition: "aws", Service: "iam", Account: account, Resource: "root"}
+}
+
+// BucketOf returns the bucket an S3 ARN lies in, and false for other ARNs.
+func (a ARN) BucketOf() (string, bool) {
+	if a.Service != "s3" || a.Account != "" || a.Region != "" {
+		return "", false
+	}
+	name, _, _ := strings.Cut(a.Resource, "/")
+	return name, name != ""
+}

@@ -1,0 +1,38 @@
+package authz
+
+import "errors"
+
+// Access says which needs an operation has, from its decoded input. The zero
+// Access makes the dispatcher refuse to start.
+type Access[In any] struct {
+	needs   func(*In) ([]Need, error)
+	because string
+}
+
+// Ask is an access with needs worked out from the input.
+func Ask[In any](needs func(*In) ([]Need, error)) Access[In] { return Access[In]{needs: needs} }
+
+// Ask1 is an access with one need.
+func Ask1[In any](need func(*In) Need) Access[In] {
+	if need == nil {
+		return Access[In]{}
+	}
+	return Access[In]{needs: func(in *In) ([]Need, error) { return []Need{need(in)}, nil }}
+}
+
+// Open is an access that asks for nothing, for a written reason.
+func Open[In any](because string) Access[In] { return Access[In]{because: because} }
+
+// IsZero reports that nothing was said.
+func (a Access[In]) IsZero() bool { return a.needs == nil && a.because == "" }
+
+// Because returns why the operation is open, or "".
+func (a Access[In]) Because() string { return a.because }
+
+// Needs returns the needs of one input.
+func (a Access[In]) Needs(in *In) ([]Need, error) {
+	if a.needs == nil {
+		return nil, errors.New("authz: access asks for nothing")
+	}
+	return a.needs(in)
+}

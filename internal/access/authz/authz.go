@@ -1,0 +1,128 @@
+package authz
+
+import (
+	"context"
+	"maps"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// Record is the audit event of a request as the core sees it: something to be
+// written into the transaction of the change.
+type Record interface {
+	// Entry returns the key and the sealed-to-be value of the event of a
+	// change that is about to commit.
+	Entry() (key, value []byte, err error)
+	// Committed is called once the transaction that holds the entry is durable.
+	Committed()
+}
+
+// Need is one permission an operation asks for.
+type Need struct {
+	Action   policy.Action
+	Resource arn.ARN
+	Keys     map[string][]string // condition keys of this need alone, in lower case
+	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
+	New      bool                // the resource is about to be made: the caller's account owns it
+}
+
+// Facts are the laws, met by identity, bucket and keys, joined in server.
+type Facts interface {
+	// Principal returns the laws of a principal.
+	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
+	// Resource returns the laws that stand on a resource. A resource that does
+	// not exist has the zero laws.
+	Resource(ctx context.Context, r arn.ARN) (ResourceLaws, error)
+}
+
+// PrincipalLaws bind a principal. Boundary nil is no boundary.
+type PrincipalLaws struct{ Identity, Boundary []*policy.Document }
+
+// ResourceLaws stand on a resource. Owner is the owning account's id, empty
+// where the resource does not exist.
+type ResourceLaws struct {
+	Owner     string
+	Documents []*policy.Document
+	Public    policy.PublicAccess
+	MustAllow bool
+}
+
+// Authority decides.
+type Authority struct{ facts Facts }
+
+// New returns the authority over these facts.
+func New(facts Facts) *Authority { return &Authority{facts: facts} }
+
+// Authorize judges every need. It refuses the whole request when a hard need
+// is refused, when there are no needs, or when the caller is zero; soft needs
+// that are refused are left out of the grant.
+func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
+	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
+		return Grant{}, fault.AccessDenied()
+	}
+	laws, err := a.facts.Principal(ctx, c.principal)
+	if err != nil {
+		return Grant{}, err
+	}
+	g := &grant{authority: a, caller: c, held: make([]permission, 0, len(needs))}
+	standing := map[string]ResourceLaws{}
+	hard := false
+	for _, n := range needs {
+		hard = hard || !n.Soft
+		v, err := a.judge(ctx, c, laws, standing, n)
+		if err != nil {
+			return Grant{}, err
+		}
+		switch {
+		case v.Effect == policy.Allow:
+			g.hold(n)
+		case !n.Soft:
+			return Grant{}, fault.AccessDenied()
+		default:
+			g.refused = true
+		}
+	}
+	if !hard && len(g.held) == 0 && c.Anonymous() {
+		return Grant{}, fault.AccessDenied()
+	}
+	return Grant{g}, nil
+}
+
+// judge decides one need; the laws of a bucket are asked for once a request.
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (policy.Verdict, error) {
+	res := ResourceLaws{Owner: c.principal.Account}
+	if !n.New {
+		at := n.Resource
+		if b, ok := at.BucketOf(); ok {
+			at = arn.Bucket(b)
+		}
+		name := at.String()
+		var ok bool
+		if res, ok = standing[name]; !ok {
+			var err error
+			if res, err = a.facts.Resource(ctx, at); err != nil {
+				return policy.Verdict{}, err
+			}
+			standing[name] = res
+		}
+	}
+	keys := c.situation.Keys
+	if len(n.Keys) > 0 {
+		keys = maps.Clone(keys)
+		if keys == nil {
+			keys = map[string][]string{}
+		}
+		maps.Copy(keys, n.Keys)
+	}
+	return policy.Decide(
+		policy.Laws{
+			Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
+			Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+		},
+		policy.Request{
+			Principal: c.principal, Action: n.Action, Resource: n.Resource,
+			At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
+		}), nil
+}

@@ -1,0 +1,55 @@
+// Package authz is the only yes. A Caller asks with Needs and is given a
+// Grant; core methods demand the Grant. It must never know HTTP, storage or
+// how laws are kept: it asks Facts.
+package authz
+
+import (
+	"net/netip"
+	"time"
+
+	"watertight/internal/access/policy"
+)
+
+// Situation is what is true of one request besides who makes it.
+type Situation struct {
+	At            time.Time // the request's one instant
+	SourceIP      netip.Addr
+	SecureChannel bool                // TLS, or loopback listener and loopback peer
+	AccessKeyID   string              // that signed; empty for anonymous callers
+	Keys          map[string][]string // condition keys of the request, in lower case
+	Session       []*policy.Document  // compiled session policies; nil is no restriction
+	Record        Record              // the request's audit event
+}
+
+// Caller is who asks. Its fields are hidden and the zero Caller is refused;
+// test/arch holds the list of packages that may call NewCaller.
+type Caller struct {
+	principal policy.Principal
+	situation Situation
+}
+
+// NewCaller returns a caller for an identified principal, or for the
+// anonymous one.
+func NewCaller(p policy.Principal, s Situation) Caller { return Caller{principal: p, situation: s} }
+
+// Principal returns who the caller is.
+func (c Caller) Principal() policy.Principal { return c.principal }
+
+// At returns the request's one instant.
+func (c Caller) At() time.Time { return c.situation.At }
+
+// SecureChannel reports TLS, or loopback at both ends.
+func (c Caller) SecureChannel() bool { return c.situation.SecureChannel }
+
+// AccessKeyID returns the key that signed, or "".
+func (c Caller) AccessKeyID() string { return c.situation.AccessKeyID }
+
+// Anonymous reports whether nobody signed.
+func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }
+
+// Record returns the request's audit event; it may be nil.
+func (c Caller) Record() Record { return c.situation.Record }
+
+// WithRecord returns the caller with another audit event, for calls made
+// inside the house.
+func (c Caller) WithRecord(r Record) Caller { c.situation.Record = r; return c }

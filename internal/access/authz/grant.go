@@ -1,0 +1,99 @@
+package authz
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// Grant is a yes to named actions on named resources. The zero Grant covers
+// nothing. Core methods demand it on their first line.
+type Grant struct{ g *grant }
+
+type permission struct {
+	action   policy.Action
+	resource arn.ARN
+}
+
+type grant struct {
+	authority *Authority
+	caller    Caller
+	held      []permission
+	index     map[permission]struct{} // only where there are many
+	refused   bool                    // a soft need was refused
+}
+
+// indexFrom is the number of permissions from which a scan costs more than a map.
+const indexFrom = 16
+
+func (g *grant) hold(n Need) {
+	p := permission{n.Action, n.Resource}
+	g.held = append(g.held, p)
+	if len(g.held) < indexFrom {
+		return
+	}
+	if g.index == nil {
+		g.index = make(map[permission]struct{}, cap(g.held))
+		for _, q := range g.held {
+			g.index[q] = struct{}{}
+		}
+	}
+	g.index[p] = struct{}{}
+}
+
+// Demand refuses with AccessDenied unless the grant covers the action on the
+// resource.
+func (g Grant) Demand(a policy.Action, r arn.ARN) error {
+	if !g.Allows(a, r) {
+		return fault.AccessDenied()
+	}
+	return nil
+}
+
+// Allows reports whether the grant covers the action on the resource; it is
+// how a handler asks about a soft need.
+func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
+	if g.g == nil {
+		return false
+	}
+	p := permission{a, r}
+	if g.g.index != nil {
+		_, ok := g.g.index[p]
+		return ok
+	}
+	for _, q := range g.g.held {
+		if p == q {
+			return true
+		}
+	}
+	return false
+}
+
+// Refused reports whether a soft need was refused.
+func (g Grant) Refused() bool { return g.g != nil && g.g.refused }
+
+// Caller returns who holds the grant.
+func (g Grant) Caller() Caller {
+	if g.g == nil {
+		return Caller{}
+	}
+	return g.g.caller
+}
+
+// Extend asks for more for the same caller, on behalf of a service: via is its
+// DNS name and becomes kms:ViaService. The answer covers the new needs alone.
+func (g Grant) Extend(ctx context.Context, via string, needs ...Need) (Grant, error) {
+	if g.g == nil {
+		return Grant{}, fault.AccessDenied()
+	}
+	for i := range needs {
+		keys := map[string][]string{"kms:viaservice": {via}, "aws:viaawsservice": {"true"}}
+		for k, v := range needs[i].Keys {
+			keys[k] = v
+		}
+		needs[i].Keys = keys
+	}
+	return g.g.authority.Authorize(ctx, g.g.caller, needs...)
+}

@@ -1,0 +1,40 @@
+// Package protocol is the wire: routing, the dialects, bounded decoding and
+// error pages. It must never know what an operation does or who may do it.
+package protocol
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Stream is a request body as an operation sees it: decoded, and verified at
+// its end, so that Read returns the refusal instead of io.EOF.
+type Stream interface {
+	io.Reader
+	// Size is the decoded length in bytes, or -1 where it is unknown.
+	Size() int64
+	// Trailer returns a trailer's value once Read has returned io.EOF.
+	Trailer(name string) string
+}
+
+// Request is one HTTP request, parsed once: routing, authorization and storage
+// all see the same bucket and key.
+type Request struct {
+	HTTP     *http.Request
+	ID       string // x-amz-request-id, 16 upper-case letters and digits
+	At       time.Time
+	Peer     netip.Addr
+	Loopback bool   // the listener and the peer are both loopback
+	Service  string // "s3", "iam", "sts", "kms", "cloudfront": from the credential scope
+	Bucket   string
+	Key      string  // decoded once, never normalised
+	Query    []Param // in order, decoded
+}
+
+// Param is one query parameter.
+type Param struct {
+	Name, Value string
+	HasEquals   bool
+}

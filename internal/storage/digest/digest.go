@@ -1,0 +1,72 @@
+// Package digest names the checksums S3 knows and makes their hashes. It is
+// pure; it must never know where a checksum came from.
+package digest
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"hash"
+	"hash/crc32"
+	"strings"
+
+	"github.com/minio/crc64nvme"
+)
+
+// Algorithm is a checksum algorithm by its AWS name.
+type Algorithm string
+
+// The algorithms; None is no checksum.
+const (
+	None      Algorithm = ""
+	CRC32     Algorithm = "CRC32"
+	CRC32C    Algorithm = "CRC32C"
+	CRC64NVME Algorithm = "CRC64NVME"
+	SHA1      Algorithm = "SHA1"
+	SHA256    Algorithm = "SHA256"
+)
+
+// All lists the algorithms in AWS's order.
+func All() []Algorithm { return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256} }
+
+// Parse finds an algorithm by its name, in any case.
+func Parse(name string) (Algorithm, bool) {
+	a := Algorithm(strings.ToUpper(name))
+	return a, a.Size() > 0
+}
+
+// Header is the header or trailer that carries a checksum of a.
+func (a Algorithm) Header() string { return "x-amz-checksum-" + strings.ToLower(string(a)) }
+
+// Size is the length of a digest in bytes; 0 for an unknown algorithm.
+func (a Algorithm) Size() int {
+	switch a {
+	case CRC32, CRC32C:
+		return 4
+	case CRC64NVME:
+		return 8
+	case SHA1:
+		return sha1.Size
+	case SHA256:
+		return sha256.Size
+	default:
+		return 0
+	}
+}
+
+// New returns a hash whose Sum is the big-endian digest, or nil for None.
+func (a Algorithm) New() hash.Hash {
+	switch a {
+	case CRC32:
+		return crc32.NewIEEE()
+	case CRC32C:
+		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	case CRC64NVME:
+		return crc64nvme.New()
+	case SHA1:
+		return sha1.New()
+	case SHA256:
+		return sha256.New()
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,64 @@
+// Package kv is ordered, serializable transactions over sealed values. It
+// exists so that no engine ever sees a plain value, and so that every engine
+// behaves alike. It must never know what the records mean.
+package kv
+
+import (
+	"context"
+	"iter"
+)
+
+// Pair is a record of a scan. Key and Value are valid until the next step of
+// the scan; whoever keeps them, copies them.
+type Pair struct {
+	Key, Value []byte
+	Commit     uint64 // number of the commit that wrote the value
+}
+
+// Mode is how a guard is held.
+type Mode uint8
+
+// The modes of a guard: any number of Shared holders, or one Exclusive.
+const (
+	Shared Mode = iota
+	Exclusive
+)
+
+// Reader reads one consistent state, durable before anything read is given to
+// a stranger (see View and Update).
+type Reader interface {
+	// Get returns the value of key, or nil where there is none. The slice
+	// belongs to the caller.
+	Get(key []byte) ([]byte, error)
+	// Scan yields the records with from <= key < to in ascending order of
+	// bytes; to nil is the end. A scan that follows another in one Reader is
+	// cheap: the engine's iterator is used again.
+	Scan(from, to []byte) iter.Seq2[Pair, error]
+}
+
+// Tx is a Reader that sees its own writes and commits all of them or none.
+type Tx interface {
+	Reader
+	Set(key, value []byte)
+	Delete(key []byte)
+	// Lock takes a guard for the rest of the transaction. Guards are names,
+	// not records. Puts into a bucket share its guard; its deletion and its
+	// settings exclude them.
+	Lock(guard []byte, mode Mode) error
+}
+
+// Store is a key-value store.
+type Store interface {
+	// View runs fn on one consistent state. What fn saw is durable when View
+	// returns, and what Get returns is durable when Get returns.
+	View(ctx context.Context, fn func(Reader) error) error
+	// Update runs fn in a serializable transaction and commits it. fn may run
+	// more than once. When Update returns nil the commit is durable; when fn
+	// returns an error nothing is written, and what fn saw is durable.
+	// A full disk refuses with a fault of kind Full; deletions go on for a while.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Durable returns the newest commit number known to be durable.
+	Durable() uint64
+	// Close waits for open transactions.
+	Close() error
+}

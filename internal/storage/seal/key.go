@@ -1,0 +1,80 @@
+// Package seal turns plaintext into ciphertext that cannot be cut, swapped,
+// extended or changed unnoticed. It is pure: the standard library alone. It
+// must never know what it seals, where it lies or who asked.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+)
+
+// KeySize is the size of every key, in bytes.
+const KeySize = 32
+
+// Key is an AES-256 key. It is never printed.
+type Key [KeySize]byte
+
+// ErrCorrupt is what every failed opening returns, whatever the reason.
+var ErrCorrupt = errors.New("seal: data is corrupt or not what it claims to be")
+
+// NewKey returns a random key.
+func NewKey() Key {
+	var k Key
+	rand.Read(k[:])
+	return k
+}
+
+// String and GoString keep a key out of logs.
+func (k Key) String() string { return "seal.Key(hidden)" }
+
+// GoString keeps a key out of logs.
+func (k Key) GoString() string { return k.String() }
+
+// Derive returns the key for one purpose under k (HKDF-SHA256, RFC 5869).
+func (k Key) Derive(purpose string) Key {
+	b, err := hkdf.Key(sha256.New, k[:], nil, purpose, KeySize)
+	if err != nil {
+		panic(err) // only for lengths over 255 hashes
+	}
+	return Key(b)
+}
+
+// AEAD returns AES-256-GCM with 12-byte nonces under k.
+func (k Key) AEAD() cipher.AEAD {
+	b, err := aes.NewCipher(k[:])
+	if err != nil {
+		panic(err) // only for wrong key lengths
+	}
+	a, err := cipher.NewGCM(b)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+// WrappedSize is the size of a wrapped key in bytes: nonce, key, tag.
+const WrappedSize = 12 + KeySize + 16
+
+// Wrap seals key under k, bound to context, with a random nonce. It is for
+// keys that wrap few keys: a random nonce repeats after about 2^32 of them.
+func (k Key) Wrap(key Key, context []byte) []byte {
+	nonce := make([]byte, 12, WrappedSize)
+	rand.Read(nonce)
+	return k.AEAD().Seal(nonce, nonce, key[:], context)
+}
+
+// Unwrap opens what Wrap sealed under the same key and context.
+func (k Key) Unwrap(wrapped, context []byte) (Key, error) {
+	if len(wrapped) != WrappedSize {
+		return Key{}, ErrCorrupt
+	}
+	b, err := k.AEAD().Open(nil, wrapped[:12], wrapped[12:], context)
+	if err != nil {
+		return Key{}, ErrCorrupt
+	}
+	return Key(b), nil
+}
