@@ -1,6 +1,12 @@
 package authz
 
-import "errors"
+import (
+	"context"
+	"errors"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
 
 // Access says which needs an operation has, from its decoded input. The zero
 // Access makes the dispatcher refuse to start.
@@ -35,4 +41,20 @@ func (a Access[In]) Needs(in *In) ([]Need, error) {
 		return nil, errors.New("authz: access asks for nothing")
 	}
 	return a.needs(in)
+}
+
+// Judge is how the dispatcher comes to a grant: an open access gives a grant
+// that covers nothing, any other asks for its needs.
+func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], in *In) (Grant, error) {
+	if c.principal.Kind == policy.Nobody {
+		return Grant{}, fault.AccessDenied()
+	}
+	if may.because != "" {
+		return Grant{&grant{authority: a, caller: c}}, nil
+	}
+	needs, err := may.Needs(in)
+	if err != nil {
+		return Grant{}, err
+	}
+	return a.Authorize(ctx, c, needs...)
 }

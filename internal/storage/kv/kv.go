@@ -36,7 +36,10 @@ type Reader interface {
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 
-// Tx is a Reader that sees its own writes and commits all of them or none.
+// Tx is a Reader that sees its own writes and commits all of them or none. In
+// its scans, its own writes have the commit number 0. A key must not be empty
+// or start with a zero byte. Reader and Tx are for one goroutine, and must not
+// be used after the function they were given to.
 type Tx interface {
 	Reader
 	Set(key, value []byte)
@@ -49,12 +52,15 @@ type Tx interface {
 
 // Store is a key-value store.
 type Store interface {
-	// View runs fn on one consistent state. What fn saw is durable when View
-	// returns, and what Get returns is durable when Get returns.
+	// View runs fn, once, on one consistent state: the newest durable one at its
+	// first read. So whatever fn sees is durable, and nothing waits for a sync.
 	View(ctx context.Context, fn func(Reader) error) error
 	// Update runs fn in a serializable transaction and commits it. fn may run
 	// more than once. When Update returns nil the commit is durable; when fn
 	// returns an error nothing is written, and what fn saw is durable.
+	// fn must not wait for another Update: after losing a few times it runs with
+	// all other commits held back. ctx counts until the commit begins, so that an
+	// error means that nothing was written, unless it is ErrUnknown.
 	// A full disk refuses with a fault of kind Full; deletions go on for a while.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Durable returns the newest commit number known to be durable.

@@ -22,19 +22,28 @@ type Stream interface {
 // Request is one HTTP request, parsed once: routing, authorization and storage
 // all see the same bucket and key.
 type Request struct {
-	HTTP     *http.Request
-	ID       string // x-amz-request-id, 16 upper-case letters and digits
-	At       time.Time
-	Peer     netip.Addr
-	Loopback bool   // the listener and the peer are both loopback
-	Service  string // "s3", "iam", "sts", "kms", "cloudfront": from the credential scope
-	Bucket   string
-	Key      string  // decoded once, never normalised
-	Query    []Param // in order, decoded
+	HTTP              *http.Request
+	ID, HostID        string
+	At                time.Time
+	Peer              netip.Addr
+	Loopback          bool // the listener and the peer are both loopback
+	Service           string
+	RawPath, RawQuery string // the request target, split once, as received
+	Bucket, Key       string // decoded once, never normalised
+	Query             []Param
 }
 
-// Param is one query parameter.
-type Param struct {
-	Name, Value string
-	HasEquals   bool
+// Param is one query parameter, decoded.
+type Param struct{ Name, Value string }
+
+// Options are what parsing depends on.
+type Options struct {
+	Domains []string // base domains of virtual-hosted buckets
 }
+
+// Limits of a request.
+const (
+	maxKey     = 1024
+	maxHeaders = 8 << 10
+	maxParams  = 200
+)

@@ -1,0 +1,84 @@
+// Command watertight is an S3-compatible object store that cannot be left
+// open. This room holds flags and subcommands, and nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"watertight/internal/storage/rootkey"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// commands is the command line.
+type commands struct {
+	Serve   serve   `cmd:"" help:"Run the server. The first start makes the data directory, the root key and an account, and prints its key once."`
+	Version version `cmd:"" help:"Print the version."`
+}
+
+// process is what a command may touch of its process.
+type process struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(process{ctx, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run parses the arguments and runs a command.
+func run(p process, args []string) int {
+	if err := noCoreDumps(); err != nil {
+		fmt.Fprintln(p.stderr, "watertight: core dumps stay on:", err)
+	}
+	var c commands
+	exit := -1
+	parser, err := kong.New(&c,
+		kong.Name("watertight"),
+		kong.Description("An S3-compatible object store that cannot be left open."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(code int) { exit = code }),
+		kong.UsageOnError(),
+		kong.Vars{"passvar": rootkey.PassphraseVariable, "data": defaultData(p.getenv), "rootkey": defaultRootKey()},
+	)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "watertight:", err)
+		return exitFailure
+	}
+	k, err := parser.Parse(args)
+	if exit >= 0 { // --help
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(p.stderr, "watertight: %v\nRun \"watertight --help\" to see what there is.\n", err)
+		return exitUsage
+	}
+	if err := k.Run(p); err != nil {
+		fmt.Fprintln(p.stderr, "watertight:", err)
+		if errors.As(err, new(usageError)) {
+			return exitUsage
+		}
+		return exitFailure
+	}
+	return exitOK
+}
+
+// usageError is a wrong use that only a command can find.
+type usageError struct{ error }

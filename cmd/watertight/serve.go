@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"watertight/internal/server"
+	"watertight/internal/storage/rootkey"
+)
+
+// serve is the server's flags; each has an environment variable.
+type serve struct {
+	Data   string   `help:"Data directory." default:"${data}" env:"WATERTIGHT_DATA" placeholder:"DIR"`
+	Listen []string `help:"Addresses to listen on." default:"127.0.0.1:9000" env:"WATERTIGHT_LISTEN" placeholder:"ADDR"`
+	Region string   `help:"Region of all buckets." default:"us-east-1" env:"WATERTIGHT_REGION"`
+	Domain []string `help:"Base domain of virtual-hosted buckets." env:"WATERTIGHT_DOMAIN" placeholder:"NAME"`
+
+	TLSCert       string   `name:"tls-cert" help:"Certificate file; read again when it changes." env:"WATERTIGHT_TLS_CERT" placeholder:"FILE"`
+	TLSKey        string   `name:"tls-key" help:"Key file of the certificate." env:"WATERTIGHT_TLS_KEY" placeholder:"FILE"`
+	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make a local authority and a certificate, and print how to trust it." env:"WATERTIGHT_TLS_SELF_SIGNED"`
+	ACME          []string `name:"acme" help:"Get a certificate for this domain from an ACME authority." env:"WATERTIGHT_ACME" placeholder:"DOMAIN"`
+	ACMEEmail     string   `name:"acme-email" help:"Address for the authority's notices." env:"WATERTIGHT_ACME_EMAIL" placeholder:"ADDRESS"`
+	ACMEDirectory string   `name:"acme-directory" help:"Directory URL of the authority; the default is Let's Encrypt." env:"WATERTIGHT_ACME_DIRECTORY" placeholder:"URL"`
+
+	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback: everything can be read on the way. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
+	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For is believed." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
+
+	RootKey        string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	MinFree        int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
+	MaxConnections int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
+	LogLevel       string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
+	LogFormat      string `help:"text or json." enum:"text,json" default:"text" env:"WATERTIGHT_LOG_FORMAT"`
+}
+
+// Run builds the server and serves until it is told to stop.
+func (s *serve) Run(p process) error {
+	c, err := s.config(p)
+	if err != nil {
+		return err
+	}
+	srv, err := server.Build(p.ctx, c)
+	if err != nil {
+		return err
+	}
+	welcome(p.stdout, srv)
+	c.Logger.Info("serving", "address", srv.Addr(), "scheme", srv.Scheme(), "data", c.Data, "region", c.Region)
+	return srv.Run(p.ctx)
+}
+
+// config turns flags into what the server is built from.
+func (s *serve) config(p process) (server.Config, error) {
+	c := server.Config{
+		Data: s.Data, Listen: s.Listen, Region: s.Region, Domains: s.Domain, RootKey: s.RootKey,
+		Root: server.RootCredentials{
+			AccountID:       p.getenv("WATERTIGHT_ACCOUNT_ID"),
+			AccessKeyID:     p.getenv("WATERTIGHT_ROOT_ACCESS_KEY_ID"),
+			SecretAccessKey: p.getenv("WATERTIGHT_ROOT_SECRET_ACCESS_KEY"),
+		},
+		TLS: server.TLSConfig{
+			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
+			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
+		},
+		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections,
+		Logger: newLogger(p.stderr, s.LogLevel, s.LogFormat), Getenv: p.getenv,
+	}
+	for _, text := range s.TrustedProxy {
+		n, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, usageError{fmt.Errorf("--trusted-proxy %s: %w", text, err)}
+		}
+		c.TrustedProxies = append(c.TrustedProxies, n)
+	}
+	if s.Data == "" || s.RootKey == "" {
+		return c, usageError{fmt.Errorf("no home directory is known; say --data DIR and --root-key SOURCE")}
+	}
+	return c, nil
+}
+
+// welcome prints what only the first start knows.
+func welcome(w io.Writer, srv *server.Server) {
+	f := srv.First()
+	if ca := srv.CAFile(); ca != "" {
+		fmt.Fprintf(w, "To trust this server, tell your client its authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
+	}
+	if !f.Created {
+		return
+	}
+	fmt.Fprintf(w, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
+	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
+	fmt.Fprintf(w, "  export AWS_REGION=%s\n  export AWS_ENDPOINT_URL=%s://%s\n\n", srv.Region(), srv.Scheme(), srv.Addr())
+	fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey)
+}
+
+// newLogger writes to stderr. Attributes that could hold a secret are blanked,
+// should one ever be named so by mistake.
+func newLogger(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: l, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch a.Key {
+		case "secret", "password", "passphrase", "token", "signature", "authorization", "key":
+			return slog.String(a.Key, "hidden")
+		}
+		return a
+	}}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// defaultData is a folder of the user's own.
+func defaultData(getenv func(string) string) string {
+	if dir := getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "watertight")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "share", "watertight")
+}
+
+func defaultRootKey() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return rootkey.Default(dir)
+}

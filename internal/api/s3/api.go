@@ -1,0 +1,94 @@
+// Package s3 is the S3 dialect: one operation table and thin handlers that
+// translate between shapes and core. No rule lives here: what is allowed is
+// said by the needs of a row, what is true by core.
+package s3
+
+import (
+	"context"
+	"reflect"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/identity"
+	"watertight/internal/core/object"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+)
+
+// API is the S3 service over the core.
+type API struct {
+	Buckets    *bucket.Store
+	Objects    *object.Store
+	Identities *identity.Store
+}
+
+// define is dispatch.Define for this service: a request that names the owner
+// it expects is refused before the handler when the bucket has another one.
+func define[In, Out any](a *API, name, route string, may authz.Access[In],
+	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(protocol.Route) protocol.Route) dispatch.Row {
+	at := protocol.REST(route)
+	for _, m := range more {
+		at = m(at)
+	}
+	return dispatch.Define(name, at, may, expectOwner(a, do))
+}
+
+// expectOwner wraps a handler of an operation on a bucket.
+func expectOwner[In, Out any](a *API, do func(context.Context, authz.Grant, *In) (*Out, error)) func(context.Context, authz.Grant, *In) (*Out, error) {
+	in := reflect.TypeFor[In]()
+	name, isBucket := in.FieldByName("Bucket")
+	owner, canExpect := in.FieldByName("ExpectedBucketOwner")
+	if !isBucket || !canExpect {
+		return do
+	}
+	return func(ctx context.Context, g authz.Grant, in *In) (*Out, error) {
+		v := reflect.ValueOf(in).Elem()
+		if want := v.FieldByIndex(owner.Index).String(); want != "" {
+			if err := a.checkOwner(ctx, v.FieldByIndex(name.Index).String(), want); err != nil {
+				return nil, err
+			}
+		}
+		return do(ctx, g, in)
+	}
+}
+
+// checkOwner compares a bucket's owner with the account a client expects (S3
+// user guide, "Verifying bucket ownership with bucket owner condition").
+func (a *API) checkOwner(ctx context.Context, name, want string) error {
+	if !isAccountID(want) {
+		return fault.New(fault.Invalid, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS account ID.")
+	}
+	laws, err := a.Buckets.Laws(ctx, name)
+	if err != nil {
+		return err
+	}
+	if laws.Owner != "" && laws.Owner != want {
+		return fault.AccessDenied()
+	}
+	return nil
+}
+
+func isAccountID(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// canonicalID is the owner id S3 shows for an account.
+func (a *API) canonicalID(ctx context.Context, account string) (string, error) {
+	acct, ok, err := a.Identities.Account(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return account, nil
+	}
+	return acct.CanonicalID, nil
+}

@@ -1,0 +1,89 @@
+package s3
+
+import (
+	"context"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
+)
+
+func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput) (*shape.DeleteObjectOutput, error) {
+	for name, value := range map[string]string{"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize} {
+		if value != "" { // of directory buckets
+			return nil, notImplemented(name)
+		}
+	}
+	if in.Bypass != "" {
+		return nil, invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+	}
+	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch})
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.DeleteObjectOutput{DeleteMarker: d.DeleteMarker, VersionId: d.VersionID}
+	if out.VersionId == "" {
+		out.VersionId = d.MarkerID
+	}
+	return out, nil
+}
+
+// checkDelete refuses documents of the wrong form (S3 API reference,
+// DeleteObjects: 1 to 1,000 keys).
+func checkDelete(d *shape.Delete) error {
+	if n := len(d.Objects); n == 0 || n > object.MaxPage {
+		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+	}
+	for _, o := range d.Objects {
+		if o.Key == "" {
+			return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+		}
+	}
+	return nil
+}
+
+func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.DeleteObjectsInput) (*shape.DeleteObjectsOutput, error) {
+	if in.Bypass != "" {
+		return nil, invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+	}
+	out := &shape.DeleteObjectsOutput{}
+	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
+	for _, o := range in.Delete.Objects {
+		err := protocol.CheckKey(o.Key)
+		if o.LastModifiedTime != nil || o.Size != nil { // of directory buckets
+			err = notImplemented("LastModifiedTime")
+		}
+		if err != nil {
+			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, err))
+			continue
+		}
+		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
+	}
+	done, err := a.Objects.DeleteMany(ctx, g, in.Bucket, items)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range done {
+		switch {
+		case d.Err != nil:
+			out.Errors = append(out.Errors, deleteError(d.Key, items[i].VersionID, d.Err))
+		case !in.Delete.Quiet:
+			out.Deleted = append(out.Deleted, shape.Deleted{
+				Key: d.Key, VersionId: d.VersionID, DeleteMarker: d.DeleteMarker, DeleteMarkerVersionId: d.MarkerID,
+			})
+		}
+	}
+	return out, nil
+}
+
+// deleteError is what one key's refusal tells.
+func deleteError(key string, version *string, err error) shape.DeleteError {
+	f := fault.From(err)
+	e := shape.DeleteError{Key: key, Code: f.Code, Message: f.Message}
+	if version != nil {
+		e.VersionId = *version
+	}
+	return e
+}

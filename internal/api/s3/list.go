@@ -1,0 +1,98 @@
+package s3
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
+)
+
+// pageSize is the max-keys shown: 1,000 by default and at the most.
+func pageSize(max *int) int {
+	if max == nil || *max > object.MaxPage {
+		return object.MaxPage
+	}
+	return *max
+}
+
+func (a *API) listObjects(ctx context.Context, g authz.Grant, in *shape.ListObjectsInput) (*shape.ListObjectsOutput, error) {
+	l, err := a.Objects.List(ctx, g, object.ListInput{Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.Marker, Max: in.MaxKeys})
+	if err != nil {
+		return nil, err
+	}
+	show := encoding(in.EncodingType)
+	out := &shape.ListObjectsOutput{
+		Name: in.Bucket, Prefix: show(in.Prefix), Marker: show(in.Marker), Delimiter: show(in.Delimiter),
+		MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
+		CommonPrefixes: prefixes(l.CommonPrefixes, show),
+	}
+	if l.Truncated && in.Delimiter != "" { // without one, clients go on from the last key
+		out.NextMarker = show(l.Next)
+	}
+	out.Contents, err = a.contents(ctx, l.Entries, show, true)
+	return out, err
+}
+
+func (a *API) listObjectsV2(ctx context.Context, g authz.Grant, in *shape.ListObjectsV2Input) (*shape.ListObjectsV2Output, error) {
+	list := object.ListInput{
+		Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.StartAfter, Token: in.ContinuationToken, Max: in.MaxKeys,
+	}
+	l, err := a.Objects.List(ctx, g, list)
+	if err != nil {
+		return nil, err
+	}
+	show := encoding(in.EncodingType)
+	out := &shape.ListObjectsV2Output{
+		Name: in.Bucket, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter), StartAfter: show(in.StartAfter),
+		ContinuationToken: in.ContinuationToken, NextContinuationToken: l.Token, MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType,
+		KeyCount: len(l.Entries) + len(l.CommonPrefixes), IsTruncated: l.Truncated,
+		CommonPrefixes: prefixes(l.CommonPrefixes, show),
+	}
+	out.Contents, err = a.contents(ctx, l.Entries, show, in.FetchOwner)
+	return out, err
+}
+
+// encoding is how keys are shown: as they are, or as encoding-type=url asks.
+func encoding(kind string) func(string) string {
+	if kind != "url" {
+		return func(s string) string { return s }
+	}
+	return func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
+}
+
+func prefixes(all []string, show func(string) string) []shape.CommonPrefix {
+	out := make([]shape.CommonPrefix, len(all))
+	for i, p := range all {
+		out[i].Prefix = show(p)
+	}
+	return out
+}
+
+func (a *API) contents(ctx context.Context, entries []object.Entry, show func(string) string, withOwner bool) ([]shape.Object, error) {
+	out := make([]shape.Object, len(entries))
+	owners := map[string]*shape.Owner{}
+	for i := range entries {
+		e := &entries[i]
+		out[i] = shape.Object{
+			Key: show(e.Key), LastModified: e.Modified, ETag: quote(e.ETag), Size: e.Size, StorageClass: e.StorageClass,
+			ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType),
+		}
+		if !withOwner {
+			continue
+		}
+		o, ok := owners[e.Owner]
+		if !ok {
+			id, err := a.canonicalID(ctx, e.Owner)
+			if err != nil {
+				return nil, err
+			}
+			o = &shape.Owner{ID: id}
+			owners[e.Owner] = o
+		}
+		out[i].Owner = o
+	}
+	return out, nil
+}

@@ -1,0 +1,294 @@
+// Package shape holds the shapes of S3 alone: what a request and an answer
+// look like, by the names of the S3 API reference. No rule lives here, and
+// nothing here knows who asks.
+package shape
+
+import (
+	"io"
+	"time"
+
+	"watertight/internal/gateway/protocol"
+)
+
+// BucketInput is the input of operations that need a bucket's name alone.
+type BucketInput struct {
+	Bucket              string `loc:"uri,Bucket"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// ObjectInput is the input of operations that need a key alone.
+type ObjectInput struct {
+	Bucket              string  `loc:"uri,Bucket"`
+	Key                 string  `loc:"uri,Key"`
+	VersionId           *string `loc:"query,versionId"`
+	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// Empty is an answer without content.
+type Empty struct{}
+
+// Owner is an account as S3 shows it. DisplayName is no longer sent.
+type Owner struct {
+	ID string
+}
+
+// ListBucketsInput is the input of ListBuckets.
+type ListBucketsInput struct {
+	MaxBuckets        *int    `loc:"query,max-buckets"`
+	ContinuationToken *string `loc:"query,continuation-token"`
+	Prefix            string  `loc:"query,prefix"`
+	BucketRegion      string  `loc:"query,bucket-region"`
+}
+
+// ListBucketsOutput is the output of ListBuckets.
+type ListBucketsOutput struct {
+	_                 struct{} `root:"ListAllMyBucketsResult"`
+	Owner             Owner    `emit:"always"`
+	Buckets           []Bucket `xml:"Buckets>Bucket" emit:"always"`
+	ContinuationToken string
+	Prefix            string
+}
+
+// Bucket is a bucket as a listing shows it.
+type Bucket struct {
+	Name         string
+	CreationDate time.Time
+	BucketRegion string
+	BucketArn    string
+}
+
+// CreateBucketInput is the input of CreateBucket.
+type CreateBucketInput struct {
+	Bucket                     string                     `loc:"uri,Bucket"`
+	ACL                        string                     `loc:"header,x-amz-acl"`
+	GrantFullControl           string                     `loc:"header,x-amz-grant-full-control"`
+	GrantRead                  string                     `loc:"header,x-amz-grant-read"`
+	GrantReadACP               string                     `loc:"header,x-amz-grant-read-acp"`
+	GrantWrite                 string                     `loc:"header,x-amz-grant-write"`
+	GrantWriteACP              string                     `loc:"header,x-amz-grant-write-acp"`
+	ObjectLockEnabledForBucket string                     `loc:"header,x-amz-bucket-object-lock-enabled"`
+	ObjectOwnership            string                     `loc:"header,x-amz-object-ownership"`
+	Configuration              *CreateBucketConfiguration `loc:"body,CreateBucketConfiguration"`
+}
+
+// CreateBucketConfiguration is the document of CreateBucket.
+type CreateBucketConfiguration struct {
+	LocationConstraint string
+	Location           *struct{} // of directory buckets
+	Bucket             *struct{} // of directory buckets
+	Tags               *struct{}
+}
+
+// CreateBucketOutput is the output of CreateBucket.
+type CreateBucketOutput struct {
+	Location  string `loc:"header,Location"`
+	BucketArn string `loc:"header,x-amz-bucket-arn"`
+}
+
+// HeadBucketOutput is the output of HeadBucket.
+type HeadBucketOutput struct {
+	BucketRegion     string `loc:"header,x-amz-bucket-region"`
+	BucketArn        string `loc:"header,x-amz-bucket-arn"`
+	AccessPointAlias string `loc:"header,x-amz-access-point-alias"`
+}
+
+// GetBucketLocationOutput is the output of GetBucketLocation.
+type GetBucketLocationOutput struct {
+	_     struct{} `root:"LocationConstraint"`
+	Value string   `xml:",chardata"`
+}
+
+// PutObjectInput is the input of PutObject.
+type PutObjectInput struct {
+	Bucket             string            `loc:"uri,Bucket"`
+	Key                string            `loc:"uri,Key"`
+	Body               protocol.Stream   `loc:"stream"`
+	CacheControl       string            `loc:"header,Cache-Control"`
+	ContentDisposition string            `loc:"header,Content-Disposition"`
+	ContentEncoding    string            `loc:"header,Content-Encoding"`
+	ContentLanguage    string            `loc:"header,Content-Language"`
+	ContentType        string            `loc:"header,Content-Type"`
+	Expires            string            `loc:"header,Expires"`
+	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
+	StorageClass       string            `loc:"header,x-amz-storage-class"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
+	Integrity
+	Conditions
+	Unbuilt
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// Integrity is what a client declares about a body.
+type Integrity struct {
+	ContentMD5        string `loc:"header,Content-MD5"`
+	ChecksumAlgorithm string `loc:"header,x-amz-sdk-checksum-algorithm"`
+	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
+	Trailer           string `loc:"header,x-amz-trailer"`
+}
+
+// Conditions are the conditions of a write.
+type Conditions struct {
+	IfMatch     *string `loc:"header,If-Match"`
+	IfNoneMatch *string `loc:"header,If-None-Match"`
+}
+
+// Unbuilt are headers that ask for what is refused, not ignored.
+type Unbuilt struct {
+	ACL                  string `loc:"header,x-amz-acl"`
+	GrantFullControl     string `loc:"header,x-amz-grant-full-control"`
+	GrantRead            string `loc:"header,x-amz-grant-read"`
+	GrantReadACP         string `loc:"header,x-amz-grant-read-acp"`
+	GrantWriteACP        string `loc:"header,x-amz-grant-write-acp"`
+	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
+	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context"`
+	BucketKeyEnabled     string `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
+	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
+	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
+	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+	Tagging              string `loc:"header,x-amz-tagging"`
+	LockMode             string `loc:"header,x-amz-object-lock-mode"`
+	LockUntil            string `loc:"header,x-amz-object-lock-retain-until-date"`
+	LegalHold            string `loc:"header,x-amz-object-lock-legal-hold"`
+	WriteOffset          string `loc:"header,x-amz-write-offset-bytes"`
+}
+
+// Checksums are the checksums of an answer, at most one of them set.
+type Checksums struct {
+	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
+	ChecksumType      string `loc:"header,x-amz-checksum-type"`
+}
+
+// PutObjectOutput is the output of PutObject.
+type PutObjectOutput struct {
+	ETag                 string `loc:"header,ETag"`
+	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	VersionId            string `loc:"header,x-amz-version-id"`
+	Size                 string `loc:"header,x-amz-object-size"`
+	Checksums
+}
+
+// GetObjectInput is the input of GetObject and HeadObject.
+type GetObjectInput struct {
+	Bucket               string    `loc:"uri,Bucket"`
+	Key                  string    `loc:"uri,Key"`
+	VersionId            *string   `loc:"query,versionId"`
+	Range                string    `loc:"header,Range"`
+	IfMatch              *string   `loc:"header,If-Match"`
+	IfNoneMatch          *string   `loc:"header,If-None-Match"`
+	IfModifiedSince      time.Time `loc:"header,If-Modified-Since"`
+	IfUnmodifiedSince    time.Time `loc:"header,If-Unmodified-Since"`
+	IfRange              string    `loc:"header,If-Range"`
+	ChecksumMode         string    `loc:"header,x-amz-checksum-mode"`
+	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
+	SSECustomerAlgorithm string    `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
+	SSECustomerKey       string    `loc:"header,x-amz-server-side-encryption-customer-key"`
+	SSECustomerKeyMD5    string    `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+	ExpectedBucketOwner  string    `loc:"header,x-amz-expected-bucket-owner"`
+	Overrides
+}
+
+// Overrides replace headers of the answer.
+type Overrides struct {
+	CacheControl       *string `loc:"query,response-cache-control"`
+	ContentDisposition *string `loc:"query,response-content-disposition"`
+	ContentEncoding    *string `loc:"query,response-content-encoding"`
+	ContentLanguage    *string `loc:"query,response-content-language"`
+	ContentType        *string `loc:"query,response-content-type"`
+	Expires            *string `loc:"query,response-expires"`
+}
+
+// GetObjectOutput is the output of GetObject and HeadObject.
+type GetObjectOutput struct {
+	Status               int               `loc:"status"`
+	Body                 io.ReadCloser     `loc:"stream"`
+	AcceptRanges         string            `loc:"header,Accept-Ranges"`
+	CacheControl         string            `loc:"header,Cache-Control"`
+	ContentDisposition   string            `loc:"header,Content-Disposition"`
+	ContentEncoding      string            `loc:"header,Content-Encoding"`
+	ContentLanguage      string            `loc:"header,Content-Language"`
+	ContentLength        *int64            `loc:"header,Content-Length"`
+	ContentRange         string            `loc:"header,Content-Range"`
+	ContentType          string            `loc:"header,Content-Type"`
+	ETag                 string            `loc:"header,ETag"`
+	Expires              string            `loc:"header,Expires"`
+	LastModified         time.Time         `loc:"header,Last-Modified"`
+	Metadata             map[string]string `loc:"prefix,x-amz-meta-"`
+	ServerSideEncryption string            `loc:"header,x-amz-server-side-encryption"`
+	StorageClass         string            `loc:"header,x-amz-storage-class"`
+	VersionId            string            `loc:"header,x-amz-version-id"`
+	WebsiteRedirect      string            `loc:"header,x-amz-website-redirect-location"`
+	Checksums
+}
+
+// DeleteObjectInput is the input of DeleteObject.
+type DeleteObjectInput struct {
+	Bucket              string  `loc:"uri,Bucket"`
+	Key                 string  `loc:"uri,Key"`
+	VersionId           *string `loc:"query,versionId"`
+	IfMatch             *string `loc:"header,If-Match"`
+	IfMatchModified     string  `loc:"header,x-amz-if-match-last-modified-time"`
+	IfMatchSize         string  `loc:"header,x-amz-if-match-size"`
+	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
+	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// DeleteObjectOutput is the output of DeleteObject.
+type DeleteObjectOutput struct {
+	DeleteMarker bool   `loc:"header,x-amz-delete-marker"`
+	VersionId    string `loc:"header,x-amz-version-id"`
+}
+
+// DeleteObjectsInput is the input of DeleteObjects.
+type DeleteObjectsInput struct {
+	Bucket              string `loc:"uri,Bucket"`
+	Delete              Delete `loc:"body,Delete"`
+	Bypass              string `loc:"header,x-amz-bypass-governance-retention"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// Delete is the document of DeleteObjects.
+type Delete struct {
+	Objects []ObjectIdentifier `xml:"Object"`
+	Quiet   bool
+}
+
+// ObjectIdentifier names what to delete.
+type ObjectIdentifier struct {
+	Key              string
+	VersionId        *string
+	ETag             *string
+	LastModifiedTime *string
+	Size             *string
+}
+
+// DeleteObjectsOutput is the output of DeleteObjects.
+type DeleteObjectsOutput struct {
+	_       struct{}      `root:"DeleteResult"`
+	Deleted []Deleted     `xml:"Deleted"`
+	Errors  []DeleteError `xml:"Error"`
+}
+
+// Deleted is a key that was deleted.
+type Deleted struct {
+	Key                   string
+	VersionId             string
+	DeleteMarker          bool
+	DeleteMarkerVersionId string
+}
+
+// DeleteError is a key that was not.
+type DeleteError struct {
+	Key       string
+	VersionId string
+	Code      string
+	Message   string
+}

@@ -1,0 +1,97 @@
+package shape
+
+// The outputs of operations that read what cannot be configured yet: AWS's
+// answer for "none", or the truth about the default.
+
+// VersioningConfiguration is the output of GetBucketVersioning.
+type VersioningConfiguration struct {
+	_      struct{} `root:"VersioningConfiguration"`
+	Status string
+}
+
+// BucketLoggingStatus is the output of GetBucketLogging.
+type BucketLoggingStatus struct {
+	_ struct{} `root:"BucketLoggingStatus"`
+}
+
+// NotificationConfiguration is the output of GetBucketNotificationConfiguration.
+type NotificationConfiguration struct {
+	_ struct{} `root:"NotificationConfiguration"`
+}
+
+// AccelerateConfiguration is the output of GetBucketAccelerateConfiguration.
+type AccelerateConfiguration struct {
+	_      struct{} `root:"AccelerateConfiguration"`
+	Status string
+}
+
+// RequestPaymentConfiguration is the output of GetBucketRequestPayment.
+type RequestPaymentConfiguration struct {
+	_     struct{} `root:"RequestPaymentConfiguration"`
+	Payer string
+}
+
+// ServerSideEncryptionConfiguration is the output of GetBucketEncryption.
+type ServerSideEncryptionConfiguration struct {
+	_     struct{}         `root:"ServerSideEncryptionConfiguration"`
+	Rules []EncryptionRule `xml:"Rule"`
+}
+
+// EncryptionRule is a rule of default encryption.
+type EncryptionRule struct {
+	Default struct {
+		SSEAlgorithm string
+	} `xml:"ApplyServerSideEncryptionByDefault"`
+	BucketKeyEnabled bool `emit:"always"`
+}
+
+// OwnershipControls is the output of GetBucketOwnershipControls.
+type OwnershipControls struct {
+	_     struct{}        `root:"OwnershipControls"`
+	Rules []OwnershipRule `xml:"Rule"`
+}
+
+// OwnershipRule is a rule of ownership.
+type OwnershipRule struct {
+	ObjectOwnership string
+}
+
+// PublicAccessBlockConfiguration is the output of GetPublicAccessBlock.
+type PublicAccessBlockConfiguration struct {
+	_                     struct{} `root:"PublicAccessBlockConfiguration"`
+	BlockPublicAcls       bool     `emit:"always"`
+	IgnorePublicAcls      bool     `emit:"always"`
+	BlockPublicPolicy     bool     `emit:"always"`
+	RestrictPublicBuckets bool     `emit:"always"`
+}
+
+// AccessControlPolicy is the output of GetBucketAcl and GetObjectAcl.
+type AccessControlPolicy struct {
+	_      struct{} `root:"AccessControlPolicy"`
+	Owner  Owner
+	Grants []Grant `xml:"AccessControlList>Grant"`
+}
+
+// Grant is a grant of an ACL.
+type Grant struct {
+	Grantee    Grantee
+	Permission string
+}
+
+// Grantee is a canonical user.
+type Grantee struct {
+	_  struct{} `attr:"xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""`
+	ID string
+}
+
+// Tagging is the output of GetObjectTagging.
+type Tagging struct {
+	_    struct{} `root:"Tagging"`
+	Tags []Tag    `xml:"TagSet>Tag" emit:"always"`
+}
+
+// Tag is a tag.
+type Tag struct {
+	Key   string `emit:"always"`
+	Value string `emit:"always"`
+}

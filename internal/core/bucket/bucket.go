@@ -1,0 +1,99 @@
+// Package bucket holds buckets and their settings. It exists so that every
+// rule about a bucket as a whole is said once: its name, its owner, what it
+// refuses. It must never know objects, HTTP or policy evaluation.
+package bucket
+
+import (
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// ID names a bucket for good: a bucket made again under the same name has
+// another one, and none of the old one's records.
+type ID [8]byte
+
+// Versioning is a bucket's versioning state (S3 user guide, "Using versioning").
+type Versioning uint8
+
+// The versioning states. There is no way back to Off.
+const (
+	Off Versioning = iota
+	Enabled
+	Suspended
+)
+
+// Ownership is a bucket's Object Ownership setting by its AWS name.
+type Ownership string
+
+// BucketOwnerEnforced is the default: ACLs are disabled.
+const BucketOwnerEnforced Ownership = "BucketOwnerEnforced"
+
+// Encryption is a bucket's default encryption by its AWS name.
+type Encryption string
+
+// AES256 is SSE-S3, the default.
+const AES256 Encryption = "AES256"
+
+// Settings are what a bucket's owner may change.
+type Settings struct {
+	Versioning Versioning
+	Public     policy.PublicAccess // of the bucket alone
+	Ownership  Ownership
+	Encryption Encryption
+}
+
+// Bucket is a bucket's record.
+type Bucket struct {
+	Name    string
+	ID      ID
+	Owner   string // account id
+	Region  string
+	Created time.Time
+	Settings
+}
+
+// MaxPerAccount is how many buckets an account may own (S3 user guide,
+// "Bucket quotas").
+const MaxPerAccount = 10_000
+
+// Store is the buckets of one server.
+type Store struct {
+	store  kv.Store
+	region string
+}
+
+// New returns the buckets in store, made in region.
+func New(store kv.Store, region string) *Store { return &Store{store: store, region: region} }
+
+// Region returns the region of every bucket.
+func (s *Store) Region() string { return s.region }
+
+// CreateInput asks for a bucket. Location is the LocationConstraint, empty
+// where none was given.
+type CreateInput struct{ Name, Location string }
+
+// ListInput asks for a page of the caller's account's buckets. Max is 1 to
+// 10,000, nil is 10,000. Token is that of the page before, nil for the first.
+// An empty Region is any.
+type ListInput struct {
+	Prefix, Region string
+	Token          *string
+	Max            *int
+}
+
+// Summary is a bucket as a listing shows it.
+type Summary struct {
+	Name    string
+	Region  string
+	Created time.Time
+}
+
+// Listing is one page of buckets in order of their names. Token is empty on
+// the last page.
+type Listing struct {
+	Owner   string // account id
+	Buckets []Summary
+	Token   string
+}

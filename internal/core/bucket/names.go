@@ -1,0 +1,103 @@
+package bucket
+
+import (
+	"net/netip"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+const (
+	minName = 3
+	maxName = 63
+)
+
+// CheckName refuses with InvalidBucketName what can't be a general purpose
+// bucket's name (S3 user guide, "General purpose bucket naming rules").
+func CheckName(name string) error {
+	if !validName(name) {
+		return fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", name)
+	}
+	return nil
+}
+
+func validName(name string) bool {
+	if len(name) < minName || len(name) > maxName {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			continue
+		}
+		if c != '-' && c != '.' || i == 0 || i == len(name)-1 {
+			return false
+		}
+		if beside := name[i-1]; beside == '.' || c == '.' && beside == '-' {
+			return false
+		}
+	}
+	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	for _, suffix := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, suffix) {
+			return false
+		}
+	}
+	_, err := netip.ParseAddr(name)
+	return err != nil && !fourNumbers(name)
+}
+
+// fourNumbers finds what looks like an IPv4 address without being one.
+func fourNumbers(name string) bool {
+	return strings.Count(name, ".") == 3 && strings.Trim(name, "0123456789.") == ""
+}
+
+// CheckLocation judges the LocationConstraint of a new bucket against the
+// server's region (API reference, CreateBucket): us-east-1 is named by no
+// constraint at all.
+func CheckLocation(constraint, region string) error {
+	const standard = "us-east-1"
+	switch {
+	case constraint == "" && region == standard:
+		return nil
+	case constraint == "":
+		return illegalLocation("unspecified")
+	case constraint == "EU" && region == "eu-west-1":
+		return nil
+	case constraint == standard, constraint != "EU" && constraint != region && !looksLikeRegion(constraint):
+		return fault.New(fault.Invalid, "InvalidLocationConstraint", "The specified location-constraint is not valid").
+			With("LocationConstraint", constraint)
+	case constraint != region:
+		return illegalLocation(constraint)
+	default:
+		return nil
+	}
+}
+
+func illegalLocation(constraint string) error {
+	return fault.New(fault.Invalid, "IllegalLocationConstraintException",
+		"The "+constraint+" location constraint is incompatible for the region specific endpoint this request was sent to.")
+}
+
+// looksLikeRegion accepts the form of AWS's region names: "eu-central-1",
+// "us-gov-west-1".
+func looksLikeRegion(s string) bool {
+	parts := strings.Split(s, "-")
+	if len(s) > 32 || len(parts) < 3 || len(parts) > 4 {
+		return false
+	}
+	number := parts[len(parts)-1]
+	if len(number) != 1 || number[0] < '1' || number[0] > '9' {
+		return false
+	}
+	for _, p := range parts[:len(parts)-1] {
+		if p == "" || strings.Trim(p, "abcdefghijklmnopqrstuvwxyz") != "" {
+			return false
+		}
+	}
+	return len(parts[0]) == 2
+}

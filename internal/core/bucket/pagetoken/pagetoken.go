@@ -1,0 +1,57 @@
+// Package pagetoken makes the continuation tokens of listings. A token carries
+// where the next page starts, and neither a secret nor a right: whoever makes
+// one up gets no more than a listing that starts there. It is checked strictly
+// so that a changed one is noticed. It must never know what is listed.
+package pagetoken
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+
+	"watertight/internal/fault"
+)
+
+const (
+	format  = 1
+	sumSize = 12
+	maxSize = 4096 // characters of a token
+)
+
+func encoding() *base64.Encoding { return base64.RawURLEncoding.Strict() }
+
+// sum is over what is listed and where the page starts.
+func sum(scope, position string) []byte {
+	h := sha256.New()
+	inner := sha256.Sum256([]byte(scope))
+	h.Write([]byte{format})
+	h.Write(inner[:])
+	h.Write([]byte(position))
+	return h.Sum(nil)[:sumSize]
+}
+
+// Make returns the token for a position in the listing that scope names.
+func Make(scope, position string) string {
+	b := make([]byte, 0, 1+sumSize+len(position))
+	b = append(append(b, format), sum(scope, position)...)
+	return encoding().EncodeToString(append(b, position...))
+}
+
+// Open returns the position in a token of the same scope; any other token is
+// 400 InvalidArgument.
+func Open(scope, token string) (string, error) {
+	invalid := fault.New(fault.Invalid, "InvalidArgument", "The continuation token provided is incorrect").
+		With("ArgumentName", "continuation-token")
+	if len(token) > maxSize {
+		return "", invalid
+	}
+	b, err := encoding().DecodeString(token)
+	if err != nil || len(b) < 1+sumSize || b[0] != format {
+		return "", invalid
+	}
+	position := string(b[1+sumSize:])
+	if !bytes.Equal(b[1:1+sumSize], sum(scope, position)) {
+		return "", invalid
+	}
+	return position, nil
+}

@@ -1,0 +1,166 @@
+package bucket
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Keys of this room's records:
+//
+//	b/NAME          a bucket
+//	o/ACCOUNT/NAME  the buckets of an account, as a listing shows them
+//	n/ACCOUNT       how many buckets an account has
+//
+// NAME and ACCOUNT hold no slash.
+const (
+	bucketPrefix = "b/"
+	ownerPrefix  = "o/"
+	countPrefix  = "n/"
+)
+
+// Fields of a bucket's record, and of its entry in the owner's index.
+const (
+	fieldID         = 1
+	fieldOwner      = 2
+	fieldRegion     = 3
+	fieldCreated    = 4
+	fieldVersioning = 5
+	fieldPublic     = 6 // bits, see below
+	fieldOwnership  = 7
+	fieldEncryption = 8
+)
+
+const (
+	blockPublicACLs = 1 << iota
+	ignorePublicACLs
+	blockPublicPolicy
+	restrictPublicBuckets
+)
+
+func bucketKey(name string) []byte         { return record.Key(bucketPrefix, name) }
+func ownerKey(account, name string) []byte { return record.Key(ownerPrefix, account, "/", name) }
+func countKey(account string) []byte       { return record.Key(countPrefix, account) }
+
+// Guard names the guard of a bucket: whoever writes into the bucket shares it,
+// whoever makes, changes or deletes the bucket excludes the others.
+func Guard(name string) []byte { return bucketKey(name) }
+
+// Versions is the prefix of the keys of all versions and delete markers in the
+// bucket; object writes there, and Delete asks whether anything is left.
+func (id ID) Versions() []byte { return record.Key("v/", string(id[:]), "/") }
+
+func (b *Bucket) encode() []byte {
+	r := record.Start(make([]byte, 0, 96))
+	r = record.Bytes(r, fieldID, b.ID[:])
+	r = record.String(r, fieldOwner, b.Owner)
+	r = record.String(r, fieldRegion, b.Region)
+	r = record.Time(r, fieldCreated, b.Created)
+	r = record.Uint(r, fieldVersioning, uint64(b.Versioning))
+	r = record.Uint(r, fieldPublic, b.publicBits())
+	r = record.String(r, fieldOwnership, string(b.Ownership))
+	return record.String(r, fieldEncryption, string(b.Encryption))
+}
+
+func (b *Bucket) publicBits() (bits uint64) {
+	set := func(on bool, bit uint64) {
+		if on {
+			bits |= bit
+		}
+	}
+	set(b.Public.BlockPublicACLs, blockPublicACLs)
+	set(b.Public.IgnorePublicACLs, ignorePublicACLs)
+	set(b.Public.BlockPublicPolicy, blockPublicPolicy)
+	set(b.Public.RestrictPublicBuckets, restrictPublicBuckets)
+	return bits
+}
+
+func decode(name string, value []byte) (Bucket, error) {
+	b := Bucket{Name: name}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldID:
+			if copy(b.ID[:], f.Bytes) != len(b.ID) {
+				return Bucket{}, malformed(name)
+			}
+		case fieldOwner:
+			b.Owner = string(f.Bytes)
+		case fieldRegion:
+			b.Region = string(f.Bytes)
+		case fieldCreated:
+			b.Created = f.Time()
+		case fieldVersioning:
+			if f.Uint > uint64(Suspended) {
+				return Bucket{}, malformed(name)
+			}
+			b.Versioning = Versioning(f.Uint)
+		case fieldPublic:
+			b.Public.BlockPublicACLs = f.Uint&blockPublicACLs != 0
+			b.Public.IgnorePublicACLs = f.Uint&ignorePublicACLs != 0
+			b.Public.BlockPublicPolicy = f.Uint&blockPublicPolicy != 0
+			b.Public.RestrictPublicBuckets = f.Uint&restrictPublicBuckets != 0
+		case fieldOwnership:
+			b.Ownership = Ownership(intern(f.Bytes, string(BucketOwnerEnforced)))
+		case fieldEncryption:
+			b.Encryption = Encryption(intern(f.Bytes, string(AES256)))
+		}
+	}
+	if f.Err() != nil || b.ID == (ID{}) || b.Owner == "" {
+		return Bucket{}, malformed(name)
+	}
+	return b, nil
+}
+
+// intern saves an allocation for the usual value.
+func intern(b []byte, usual string) string {
+	if string(b) == usual {
+		return usual
+	}
+	return string(b)
+}
+
+func malformed(name string) error {
+	return fault.InternalError(fmt.Errorf("bucket %q: %w", name, record.ErrMalformed))
+}
+
+// Read returns a bucket as r sees it, for whoever works inside a transaction
+// of their own. NoSuchBucket where there is none.
+func Read(r kv.Reader, name string) (Bucket, error) {
+	b, found, err := find(r, name)
+	if err == nil && !found {
+		err = noSuchBucket(name)
+	}
+	return b, err
+}
+
+func find(r kv.Reader, name string) (Bucket, bool, error) {
+	if len(name) > maxName {
+		return Bucket{}, false, nil
+	}
+	v, err := r.Get(bucketKey(name))
+	if err != nil || v == nil {
+		return Bucket{}, false, err
+	}
+	b, err := decode(name, v)
+	return b, err == nil, err
+}
+
+func readCount(r kv.Reader, account string) (uint64, error) {
+	v, err := r.Get(countKey(account))
+	if err != nil || v == nil {
+		return 0, err
+	}
+	n, size := binary.Uvarint(v)
+	if size <= 0 {
+		return 0, malformed(account)
+	}
+	return n, nil
+}
+
+func writeCount(tx kv.Tx, account string, n uint64) {
+	tx.Set(countKey(account), binary.AppendUvarint(nil, n))
+}

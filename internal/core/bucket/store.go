@@ -1,0 +1,257 @@
+package bucket
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket/pagetoken"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// blockAll is all four Block Public Access settings.
+func blockAll() policy.PublicAccess {
+	return policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}
+}
+
+func noSuchBucket(name string) error {
+	return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
+}
+
+// Create makes a bucket of the caller's account with AWS's defaults: Block
+// Public Access on, ACLs disabled, SSE-S3 (S3 user guide, "Default settings for
+// new buckets"). It needs s3:CreateBucket.
+// Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
+// BucketAlreadyExists, TooManyBuckets.
+func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Bucket, error) {
+	if err := g.Demand("s3:CreateBucket", arn.Bucket(in.Name)); err != nil {
+		return Bucket{}, err
+	}
+	if err := CheckName(in.Name); err != nil {
+		return Bucket{}, err
+	}
+	if err := CheckLocation(in.Location, s.region); err != nil {
+		return Bucket{}, err
+	}
+	b := Bucket{
+		Name:    in.Name,
+		Owner:   g.Caller().Principal().Account,
+		Region:  s.region,
+		Created: time.Now().UTC().Truncate(time.Microsecond),
+		Settings: Settings{
+			Public:     blockAll(),
+			Ownership:  BucketOwnerEnforced,
+			Encryption: AES256,
+		},
+	}
+	if b.Owner == "" {
+		return Bucket{}, fault.AccessDenied()
+	}
+	rand.Read(b.ID[:])
+	return b, change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return create(tx, &b) })
+}
+
+func create(tx kv.Tx, b *Bucket) error {
+	if err := exclude(tx, b.Name, b.Owner); err != nil {
+		return err
+	}
+	old, found, err := find(tx, b.Name)
+	if err != nil {
+		return err
+	}
+	if found {
+		return taken(b, old.Owner)
+	}
+	n, err := readCount(tx, b.Owner)
+	if err != nil {
+		return err
+	}
+	if n >= MaxPerAccount {
+		return fault.New(fault.Invalid, "TooManyBuckets", "You have attempted to create more buckets than allowed")
+	}
+	writeCount(tx, b.Owner, n+1)
+	tx.Set(bucketKey(b.Name), b.encode())
+	index := record.String(record.Start(nil), fieldRegion, b.Region)
+	tx.Set(ownerKey(b.Owner, b.Name), record.Time(index, fieldCreated, b.Created))
+	return nil
+}
+
+// exclude takes the guards of a bucket and of its owner's count, always in
+// this order.
+func exclude(tx kv.Tx, name, owner string) error {
+	if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
+		return err
+	}
+	return tx.Lock(countKey(owner), kv.Exclusive)
+}
+
+func taken(b *Bucket, owner string) error {
+	if owner == b.Owner {
+		return fault.New(fault.Conflict, "BucketAlreadyOwnedByYou",
+			"Your previous request to create the named bucket succeeded and you already own it.").With("BucketName", b.Name)
+	}
+	return fault.New(fault.Conflict, "BucketAlreadyExists",
+		"The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.").
+		With("BucketName", b.Name)
+}
+
+// Head returns a bucket. It needs s3:ListBucket.
+func (s *Store) Head(ctx context.Context, g authz.Grant, name string) (Bucket, error) {
+	if err := g.Demand("s3:ListBucket", arn.Bucket(name)); err != nil {
+		return Bucket{}, err
+	}
+	return s.read(ctx, name)
+}
+
+// Location returns the region of a bucket; the LocationConstraint of us-east-1
+// is empty, which is the dialect's affair. It needs s3:GetBucketLocation.
+func (s *Store) Location(ctx context.Context, g authz.Grant, name string) (string, error) {
+	if err := g.Demand("s3:GetBucketLocation", arn.Bucket(name)); err != nil {
+		return "", err
+	}
+	b, err := s.read(ctx, name)
+	return b.Region, err
+}
+
+func (s *Store) read(ctx context.Context, name string) (b Bucket, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err = Read(r, name)
+		return err
+	})
+	return b, err
+}
+
+// Delete removes an empty bucket. It needs s3:DeleteBucket. BucketNotEmpty
+// where a version or a delete marker is left.
+func (s *Store) Delete(ctx context.Context, g authz.Grant, name string) error {
+	if err := g.Demand("s3:DeleteBucket", arn.Bucket(name)); err != nil {
+		return err
+	}
+	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return remove(tx, name) })
+}
+
+func remove(tx kv.Tx, name string) error {
+	if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
+		return err
+	}
+	b, err := Read(tx, name)
+	if err != nil {
+		return err
+	}
+	if err := tx.Lock(countKey(b.Owner), kv.Exclusive); err != nil {
+		return err
+	}
+	versions := b.ID.Versions()
+	for _, err := range tx.Scan(versions, record.After(versions)) {
+		if err != nil {
+			return err
+		}
+		return notEmpty(&b)
+	}
+	n, err := readCount(tx, b.Owner)
+	if err != nil {
+		return err
+	}
+	writeCount(tx, b.Owner, max(n, 1)-1)
+	tx.Delete(bucketKey(name))
+	tx.Delete(ownerKey(b.Owner, name))
+	return nil
+}
+
+func notEmpty(b *Bucket) error {
+	message := "The bucket you tried to delete is not empty"
+	if b.Versioning != Off {
+		message += ". You must delete all versions in the bucket."
+	}
+	return fault.New(fault.Conflict, "BucketNotEmpty", message).With("BucketName", b.Name)
+}
+
+// Laws are the laws that stand on a bucket and everything in it, for
+// authz.Facts: the zero laws where there is none.
+func (s *Store) Laws(ctx context.Context, name string) (laws authz.ResourceLaws, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, found, err := find(r, name)
+		if err != nil || !found {
+			return err
+		}
+		// The account's own setting is all four, and the stricter one wins.
+		laws = authz.ResourceLaws{Owner: b.Owner, Public: blockAll()}
+		return nil
+	})
+	return laws, err
+}
+
+// maxList is the largest page of buckets (API reference, ListBuckets).
+const maxList = 10_000
+
+// List returns a page of the buckets of the caller's account in order of their
+// names. It needs s3:ListAllMyBuckets on "*". Errors: InvalidArgument.
+func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing, error) {
+	if err := g.Demand("s3:ListAllMyBuckets", arn.Any()); err != nil {
+		return Listing{}, err
+	}
+	page := maxList
+	if in.Max != nil {
+		if page = *in.Max; page < 1 || page > maxList {
+			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000").
+				With("ArgumentName", "max-buckets")
+		}
+	}
+	owner := g.Caller().Principal().Account
+	if owner == "" {
+		return Listing{}, fault.AccessDenied()
+	}
+	from := ownerKey(owner, in.Prefix)
+	to := record.After(from)
+	scope := "buckets\x00" + owner
+	if in.Token != nil {
+		last, err := pagetoken.Open(scope, *in.Token)
+		if err != nil {
+			return Listing{}, err
+		}
+		if last > in.Prefix {
+			from = ownerKey(owner, last+"\x00")
+		}
+	}
+	l := Listing{Owner: owner}
+	err := s.store.View(ctx, func(r kv.Reader) error { return l.fill(r, from, to, in.Region, page, scope) })
+	return l, err
+}
+
+func (l *Listing) fill(r kv.Reader, from, to []byte, region string, page int, scope string) error {
+	skip := len(ownerKey(l.Owner, ""))
+	for p, err := range r.Scan(from, to) {
+		if err != nil {
+			return err
+		}
+		b := Summary{Name: string(p.Key[skip:])}
+		f := record.Read(p.Value)
+		for f.Next() {
+			switch f.Number {
+			case fieldRegion:
+				b.Region = intern(f.Bytes, region)
+			case fieldCreated:
+				b.Created = f.Time()
+			}
+		}
+		if f.Err() != nil {
+			return malformed(b.Name)
+		}
+		if region != "" && !strings.EqualFold(b.Region, region) {
+			continue
+		}
+		if len(l.Buckets) == page {
+			l.Token = pagetoken.Make(scope, l.Buckets[page-1].Name)
+			return nil
+		}
+		l.Buckets = append(l.Buckets, b)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+// Package change is the one way to commit. It exists so that no change can
+// last without its audit event, nor an event without its change. It must never
+// know what is changed.
+package change
+
+import (
+	"context"
+	"errors"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// ErrUnchanged is what fn returns to Commit when it found nothing to change:
+// nothing is written, and Commit returns nil. The event of such a request is
+// that of a read.
+var ErrUnchanged = errors.New("change: nothing to change")
+
+// Commit runs fn in a transaction of store on behalf of the grant's caller and
+// commits it together with the caller's audit event. Like the fn of
+// kv.Store.Update, fn may run more than once. When Commit returns nil, change
+// and event are durable, or fn returned ErrUnchanged.
+func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
+	caller := g.Caller()
+	if caller.Principal().Kind == policy.Nobody {
+		return fault.AccessDenied()
+	}
+	record := caller.Record()
+	err := store.Update(ctx, func(tx kv.Tx) error {
+		if err := fn(tx); err != nil || record == nil {
+			return err
+		}
+		key, value, err := record.Entry()
+		if err != nil {
+			return err
+		}
+		tx.Set(key, value)
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrUnchanged):
+		return nil
+	case err != nil:
+		return err
+	}
+	if record != nil {
+		record.Committed()
+	}
+	return nil
+}
+
+// Background commits work of the house that no request asked for, such as the
+// first start. It leaves no audit event: whoever calls it says why in reason.
+func Background(ctx context.Context, store kv.Store, reason string, fn func(kv.Tx) error) error {
+	if reason == "" {
+		return fault.InternalError(errors.New("change: background work without a reason"))
+	}
+	if err := store.Update(ctx, fn); !errors.Is(err, ErrUnchanged) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// Package coretest gives the tests of core what they all need: a store in
+// memory and grants that were really asked for. Only tests may import it.
+package coretest
+
+import (
+	"context"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// Store returns an empty store that is closed when the test ends.
+func Store(t testing.TB) kv.Store {
+	t.Helper()
+	s, err := kv.OpenMemory(context.Background(), kv.Options{Root: seal.NewKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Account is the account of a test's usual caller.
+const Account = "111122223333"
+
+// Root is the root user of an account, with an audit record or nil.
+func Root(account string, r authz.Record) authz.Caller {
+	p := policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
+	return authz.NewCaller(p, authz.Situation{Record: r})
+}
+
+// facts say that the caller owns everything and may do everything.
+type facts struct {
+	owner string
+	all   *policy.Document
+}
+
+func (f facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
+	return authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
+}
+
+func (f facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+	return authz.ResourceLaws{Owner: f.owner}, nil
+}
+
+// Grant asks, for the caller, for actions on one resource.
+func Grant(t testing.TB, c authz.Caller, r arn.ARN, actions ...policy.Action) authz.Grant {
+	t.Helper()
+	var needs []authz.Need
+	for _, a := range actions {
+		needs = append(needs, authz.Need{Action: a, Resource: r})
+	}
+	return GrantAll(t, c, needs...)
+}
+
+// GrantAll asks, for the caller, for all needs.
+func GrantAll(t testing.TB, c authz.Caller, needs ...authz.Need) authz.Grant {
+	t.Helper()
+	all, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := authz.New(facts{c.Principal().Account, all}).Authorize(context.Background(), c, needs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}

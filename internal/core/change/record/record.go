@@ -1,0 +1,185 @@
+// Package record is the written form of the core's records: a format byte, then
+// fields in the Protocol Buffers wire format, so that a record can gain fields
+// and old programs skip what they don't know. Fields of value zero are left
+// out. It must never know what a record means.
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Format is the first byte of every record.
+const Format = 1
+
+// ErrMalformed is what a record that is not one returns.
+var ErrMalformed = errors.New("record: malformed")
+
+// Start begins a record.
+func Start(dst []byte) []byte { return append(dst, Format) }
+
+// Uint appends a number.
+func Uint(dst []byte, n protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return protowire.AppendVarint(protowire.AppendTag(dst, n, protowire.VarintType), v)
+}
+
+// Bool appends true.
+func Bool(dst []byte, n protowire.Number, v bool) []byte {
+	if !v {
+		return dst
+	}
+	return Uint(dst, n, 1)
+}
+
+// Time appends an instant in microseconds.
+func Time(dst []byte, n protowire.Number, t time.Time) []byte {
+	return Uint(dst, n, uint64(max(0, t.UnixMicro())))
+}
+
+// Bytes appends bytes.
+func Bytes(dst []byte, n protowire.Number, v []byte) []byte {
+	if len(v) == 0 {
+		return dst
+	}
+	return protowire.AppendBytes(protowire.AppendTag(dst, n, protowire.BytesType), v)
+}
+
+// String appends a text.
+func String(dst []byte, n protowire.Number, v string) []byte {
+	if v == "" {
+		return dst
+	}
+	return protowire.AppendString(protowire.AppendTag(dst, n, protowire.BytesType), v)
+}
+
+// Pair appends two texts as one field: the length of the first, then both.
+func Pair(dst []byte, n protowire.Number, a, b string) []byte {
+	dst = protowire.AppendTag(dst, n, protowire.BytesType)
+	dst = protowire.AppendVarint(dst, uint64(protowire.SizeBytes(len(a))+len(b)))
+	return append(protowire.AppendString(dst, a), b...)
+}
+
+// Fields walks the fields of a record:
+//
+//	f := record.Read(b)
+//	for f.Next() { switch f.Number { ... } }
+//	if err := f.Err(); err != nil { ... }
+type Fields struct {
+	Number protowire.Number
+	Uint   uint64 // of a number
+	Bytes  []byte // of bytes: a part of the record
+
+	b   []byte
+	at  int
+	err error
+}
+
+// Read begins a walk over b.
+func Read(b []byte) Fields {
+	if len(b) == 0 || b[0] != Format {
+		return Fields{err: ErrMalformed}
+	}
+	return Fields{b: b, at: 1}
+}
+
+// Next goes to the next field; false at the end, and at the first fault.
+func (f *Fields) Next() bool {
+	if f.at >= len(f.b) || f.err != nil {
+		return false
+	}
+	var kind protowire.Type
+	n := 1
+	if tag := f.b[f.at]; tag < 0x80 && tag>>3 != 0 { // most tags are one byte
+		f.Number, kind = protowire.Number(tag>>3), protowire.Type(tag&7)
+	} else if f.Number, kind, n = protowire.ConsumeTag(f.b[f.at:]); n < 0 {
+		return f.fail()
+	}
+	f.at += n
+	f.Uint, f.Bytes = 0, nil
+	switch kind {
+	case protowire.VarintType:
+		f.Uint, n = f.varint()
+	case protowire.BytesType:
+		var size uint64
+		if size, n = f.varint(); n >= 0 {
+			if size > uint64(len(f.b)-f.at-n) {
+				return f.fail()
+			}
+			f.at += n
+			n = int(size)
+			f.Bytes = f.b[f.at : f.at+n]
+		}
+	default: // other kinds are skipped like unknown fields
+		n = protowire.ConsumeFieldValue(f.Number, kind, f.b[f.at:])
+		f.Number = 0
+	}
+	if n < 0 {
+		return f.fail()
+	}
+	f.at += n
+	return true
+}
+
+// varint reads a number and its size; many are one byte.
+func (f *Fields) varint() (uint64, int) {
+	if f.at < len(f.b) && f.b[f.at] < 0x80 {
+		return uint64(f.b[f.at]), 1
+	}
+	return protowire.ConsumeVarint(f.b[f.at:])
+}
+
+func (f *Fields) fail() bool {
+	f.err = ErrMalformed
+	return false
+}
+
+// Err returns ErrMalformed where the walk met a fault.
+func (f *Fields) Err() error { return f.err }
+
+// Time is the field as an instant.
+func (f *Fields) Time() time.Time { return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC() }
+
+// Pair is the field as two texts.
+func (f *Fields) Pair() (a, b string, ok bool) {
+	first, n := protowire.ConsumeBytes(f.Bytes)
+	if n < 0 {
+		return "", "", false
+	}
+	return string(first), string(f.Bytes[n:]), true
+}
+
+// Key joins the parts of a record's key.
+func Key(parts ...string) []byte {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	k := make([]byte, 0, n)
+	for _, p := range parts {
+		k = append(k, p...)
+	}
+	return k
+}
+
+// After returns the first key after all keys that begin with prefix, or nil
+// where there is none.
+func After(prefix []byte) []byte {
+	for n := len(prefix); n > 0; n-- {
+		if prefix[n-1] != 0xff {
+			next := append(make([]byte, 0, n), prefix[:n]...)
+			next[n-1]++
+			return next
+		}
+	}
+	return nil
+}
+
+// Big is v as 8 bytes, big-endian: keys in it sort as numbers.
+func Big(dst []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(dst, v) }

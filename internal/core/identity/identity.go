@@ -1,0 +1,46 @@
+// Package identity holds who exists: accounts, their root users and access
+// keys. It must never know how a request is signed or what is allowed.
+package identity
+
+import (
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// Account is an account.
+type Account struct {
+	ID          string // 12 digits
+	Name        string
+	CanonicalID string // 64 hex digits: the owner id S3 shows
+	Created     time.Time
+	RootKeys    []string // access key ids of the root user
+}
+
+// Key is an access key. Secret must never be logged.
+type Key struct {
+	AccessKeyID, Secret string
+	Active              bool
+	Created             time.Time
+}
+
+// Credential is what a signature is checked against, and whom it proves.
+type Credential struct {
+	AccessKeyID, Secret string
+	Active              bool
+	Principal           policy.Principal
+}
+
+// BootstrapOptions say how the first account looks; empty fields are random,
+// an empty Name is "root".
+type BootstrapOptions struct {
+	AccountID, Name              string
+	AccessKeyID, SecretAccessKey string
+}
+
+// Store is the identities of one server.
+type Store struct {
+	store kv.Store
+	root  []*policy.Document
+}

@@ -1,0 +1,226 @@
+package identity
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+func open(t testing.TB) (*Store, kv.Store) {
+	t.Helper()
+	s := coretest.Store(t)
+	i, err := New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i, s
+}
+
+func TestBootstrapMakesOneAccount(t *testing.T) {
+	s, _ := open(t)
+	a, k, created, err := s.Bootstrap(t.Context(), BootstrapOptions{})
+	if err != nil || !created {
+		t.Fatal(created, err)
+	}
+	for what, ok := range map[string]bool{
+		"account id":   regexp.MustCompile(`^[1-9][0-9]{11}$`).MatchString(a.ID),
+		"canonical id": regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(a.CanonicalID),
+		"key id":       regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(k.AccessKeyID),
+		"secret":       regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(k.Secret),
+		"root key":     len(a.RootKeys) == 1 && a.RootKeys[0] == k.AccessKeyID,
+		"name":         a.Name == "root",
+		"created":      !a.Created.IsZero() && k.Created.Equal(a.Created) && k.Active,
+	} {
+		if !ok {
+			t.Error(what, a.ID, a.Name, a.CanonicalID, k.AccessKeyID)
+		}
+	}
+	b, again, created, err := s.Bootstrap(t.Context(), BootstrapOptions{AccountID: "999999999999"})
+	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {
+		t.Error("the second start:", b.ID, again.AccessKeyID, created, err)
+	}
+	if all, err := s.Accounts(t.Context()); err != nil || len(all) != 1 || all[0].CanonicalID != a.CanonicalID {
+		t.Error(len(all), err)
+	}
+}
+
+func TestBootstrapTwiceAtOnce(t *testing.T) {
+	s, _ := open(t)
+	var group sync.WaitGroup
+	made := make(chan string, 8)
+	for range cap(made) {
+		group.Go(func() {
+			if a, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{}); err != nil {
+				t.Error(err)
+			} else if created {
+				made <- a.ID
+			}
+		})
+	}
+	group.Wait()
+	if len(made) != 1 {
+		t.Errorf("%d first accounts", len(made))
+	}
+}
+
+func TestBootstrapWithGivenCredentials(t *testing.T) {
+	const id, secret = "AKIDEXAMPLE00000", "0123456789abcdef"
+	for name, c := range map[string]struct {
+		o  BootstrapOptions
+		ok bool
+	}{
+		"all given":            {BootstrapOptions{"111122223333", "me", id, secret}, true},
+		"eleven digits":        {BootstrapOptions{AccountID: "11112222333"}, false},
+		"letters":              {BootstrapOptions{AccountID: "11112222333a"}, false},
+		"key without secret":   {BootstrapOptions{AccessKeyID: id}, false},
+		"secret without key":   {BootstrapOptions{SecretAccessKey: secret}, false},
+		"short key id":         {BootstrapOptions{AccessKeyID: id[1:], SecretAccessKey: secret}, false},
+		"long key id":          {BootstrapOptions{AccessKeyID: strings.Repeat("A", 129), SecretAccessKey: secret}, false},
+		"slash in key id":      {BootstrapOptions{AccessKeyID: id + "/", SecretAccessKey: secret}, false},
+		"short secret":         {BootstrapOptions{AccessKeyID: id, SecretAccessKey: secret[1:]}, false},
+		"blank in secret":      {BootstrapOptions{AccessKeyID: id, SecretAccessKey: secret + " x"}, false},
+		"control char in name": {BootstrapOptions{Name: "a\nb"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			a, k, created, err := s.Bootstrap(t.Context(), c.o)
+			if (err == nil) != c.ok || created != c.ok {
+				t.Fatal(created, err)
+			}
+			if err != nil {
+				if strings.Contains(err.Error(), secret) {
+					t.Error("the error tells the secret")
+				}
+				return
+			}
+			if a.ID != c.o.AccountID || k.AccessKeyID != id || k.Secret != secret {
+				t.Error(a.ID, k.AccessKeyID)
+			}
+		})
+	}
+}
+
+func TestLookup(t *testing.T) {
+	s, _ := open(t)
+	a, k, err := s.CreateAccount(t.Context(), "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, found, err := s.Lookup(t.Context(), k.AccessKeyID)
+	if err != nil || !found || !c.Active || c.Secret != k.Secret || c.AccessKeyID != k.AccessKeyID {
+		t.Fatal(found, err)
+	}
+	p := c.Principal
+	if p.Kind != policy.AccountRoot || p.Account != a.ID || p.ARN.String() != "arn:aws:iam::"+a.ID+":root" || p.ID != a.ID {
+		t.Errorf("%+v", p)
+	}
+	for _, id := range []string{"", "AKIAAAAAAAAAAAAAAAAA", "x/../../i/a/" + a.ID, strings.Repeat("A", 5000), "\x00"} {
+		if _, found, err := s.Lookup(t.Context(), id); found || err != nil {
+			t.Errorf("%.20q: %v %v", id, found, err)
+		}
+	}
+}
+
+func TestAccount(t *testing.T) {
+	s, _ := open(t)
+	a, _, err := s.CreateAccount(t.Context(), "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := s.Account(t.Context(), a.ID); err != nil || !found || got.CanonicalID != a.CanonicalID || got.Name != "second" {
+		t.Error(got, found, err)
+	}
+	if _, found, err := s.Account(t.Context(), "000000000000"); found || err != nil {
+		t.Error(found, err)
+	}
+	if _, _, err := s.CreateAccount(t.Context(), ""); err == nil {
+		t.Error("an account without a name")
+	}
+}
+
+func TestKeyIDIsTakenOnce(t *testing.T) {
+	s, store := open(t)
+	_, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := newAccount("thief")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(t.Context(), func(tx kv.Tx) error { return add(tx, &a, &k) })
+	if err == nil {
+		t.Error("another account took the key")
+	}
+	if _, found, _ := s.Account(t.Context(), a.ID); found {
+		t.Error("half an account was made")
+	}
+}
+
+func TestOnlyRootHasLaws(t *testing.T) {
+	s, _ := open(t)
+	root, err := s.Laws(t.Context(), rootPrincipal("111122223333"))
+	if err != nil || len(root.Identity) != 1 || root.Boundary != nil {
+		t.Fatal(root, err)
+	}
+	v := policy.Decide(policy.Laws{Identity: root.Identity, ResourceOwner: "111122223333"},
+		policy.Request{Principal: rootPrincipal("111122223333"), Action: "s3:GetObject"})
+	if v.Effect != policy.Allow {
+		t.Error("the root user may not", v)
+	}
+	for _, k := range []policy.PrincipalKind{policy.Nobody, policy.Anonymous, policy.User, policy.RoleSession, policy.FederatedUser, policy.Service} {
+		if laws, err := s.Laws(t.Context(), policy.Principal{Kind: k, Account: "111122223333"}); err != nil || len(laws.Identity)+len(laws.Boundary) != 0 {
+			t.Error(k, laws, err)
+		}
+	}
+}
+
+func TestKeyOfAnUnknownKindProvesNobody(t *testing.T) {
+	k := storedKey{Key: Key{Secret: "0123456789abcdef", Active: true}, account: "111122223333", kind: 2}
+	if _, err := decodeKey("AKIAAAAAAAAAAAAAAAAA", k.encode()); err == nil {
+		t.Error("it was taken for a root key")
+	}
+	k.kind, k.Active = ofRoot, false
+	if got, err := decodeKey("AKIAAAAAAAAAAAAAAAAA", k.encode()); err != nil || got.Active {
+		t.Error(got.Active, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	a, k, err := newAccount("n")
+	if err != nil {
+		f.Fatal(err)
+	}
+	stored := storedKey{Key: k, account: a.ID, kind: ofRoot}
+	f.Add(a.encode())
+	f.Add(stored.encode())
+	f.Add(record.Start(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if a, err := decodeAccount("x", b); err == nil && a.CanonicalID == "" {
+			t.Error("an account without a canonical id")
+		}
+		if k, err := decodeKey("x", b); err == nil && (k.Secret == "" || k.kind != ofRoot) {
+			t.Error("a key that anyone can use")
+		}
+	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	s, _ := open(b)
+	_, k, _, err := s.Bootstrap(b.Context(), BootstrapOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, found, err := s.Lookup(b.Context(), k.AccessKeyID); err != nil || !found {
+			b.Fatal(found, err)
+		}
+	}
+}

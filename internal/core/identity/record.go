@@ -1,0 +1,121 @@
+package identity
+
+import (
+	"fmt"
+
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+)
+
+// Keys of this room's records. Users, groups and roles will lie under further
+// letters.
+//
+//	i/a/ACCOUNT    an account
+//	i/c/CANONICAL  the id of the account with a canonical id
+//	i/f            the id of the account made at the first start
+//	i/k/KEYID      an access key
+const (
+	accountPrefix   = "i/a/"
+	canonicalPrefix = "i/c/"
+	firstAccount    = "i/f"
+	keyPrefix       = "i/k/"
+)
+
+func accountKey(id string) []byte      { return record.Key(accountPrefix, id) }
+func canonicalKey(id string) []byte    { return record.Key(canonicalPrefix, id) }
+func keyKey(accessKeyID string) []byte { return record.Key(keyPrefix, accessKeyID) }
+func malformed(what string) error {
+	return fault.InternalError(fmt.Errorf("%s: %w", what, record.ErrMalformed))
+}
+
+// Fields of an account's record.
+const (
+	fieldName        = 1
+	fieldCanonicalID = 2
+	fieldCreated     = 3
+	fieldRootKey     = 4 // repeated
+)
+
+// Fields of an access key's record.
+const (
+	fieldSecret     = 1
+	fieldAccount    = 2
+	fieldKind       = 3 // what the key belongs to
+	fieldKeyCreated = 4
+	fieldInactive   = 5
+)
+
+// What an access key belongs to. These numbers are stored.
+const ofRoot = 1
+
+func (a *Account) encode() []byte {
+	r := record.Start(make([]byte, 0, 160))
+	r = record.String(r, fieldName, a.Name)
+	r = record.String(r, fieldCanonicalID, a.CanonicalID)
+	r = record.Time(r, fieldCreated, a.Created)
+	for _, k := range a.RootKeys {
+		r = record.String(r, fieldRootKey, k)
+	}
+	return r
+}
+
+func decodeAccount(id string, value []byte) (Account, error) {
+	a := Account{ID: id}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldName:
+			a.Name = string(f.Bytes)
+		case fieldCanonicalID:
+			a.CanonicalID = string(f.Bytes)
+		case fieldCreated:
+			a.Created = f.Time()
+		case fieldRootKey:
+			a.RootKeys = append(a.RootKeys, string(f.Bytes))
+		}
+	}
+	if f.Err() != nil || a.CanonicalID == "" {
+		return Account{}, malformed("account " + id)
+	}
+	return a, nil
+}
+
+// storedKey is an access key's record.
+type storedKey struct {
+	Key
+	account string
+	kind    uint64
+}
+
+func (k *storedKey) encode() []byte {
+	r := record.Start(make([]byte, 0, 96))
+	r = record.String(r, fieldSecret, k.Secret)
+	r = record.String(r, fieldAccount, k.account)
+	r = record.Uint(r, fieldKind, k.kind)
+	r = record.Time(r, fieldKeyCreated, k.Created)
+	return record.Bool(r, fieldInactive, !k.Active)
+}
+
+func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
+	k := storedKey{Key: Key{AccessKeyID: accessKeyID, Active: true}}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldSecret:
+			k.Secret = string(f.Bytes)
+		case fieldAccount:
+			k.account = string(f.Bytes)
+		case fieldKind:
+			k.kind = f.Uint
+		case fieldKeyCreated:
+			k.Created = f.Time()
+		case fieldInactive:
+			k.Active = f.Uint == 0
+		}
+	}
+	// A key whose owner this program doesn't know proves nobody.
+	if f.Err() != nil || k.Secret == "" || len(k.account) != accountIDSize || k.kind != ofRoot {
+		return storedKey{}, malformed("access key " + accessKeyID)
+	}
+	return k, nil
+}

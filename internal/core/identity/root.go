@@ -1,0 +1,13 @@
+package identity
+
+import "watertight/internal/access/policy"
+
+// rootPolicy is what an account's root user may do: everything, said in a
+// policy like any other, so that every decision takes the one way.
+func rootPolicy() ([]*policy.Document, error) {
+	d, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		return nil, err
+	}
+	return []*policy.Document{d}, nil
+}

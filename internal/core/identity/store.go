@@ -1,0 +1,234 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// New returns the identities in store.
+func New(store kv.Store) (*Store, error) {
+	root, err := rootPolicy()
+	if err != nil {
+		return nil, fmt.Errorf("identity: the root user's policy: %w", err)
+	}
+	return &Store{store: store, root: root}, nil
+}
+
+// Bootstrap makes the first account and its root user's key, once: later calls
+// return what the first made, created false, and a Key without its secret.
+// Operators call it at start; it is committed as background work.
+func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (Account, Key, bool, error) {
+	a, k, err := first(o)
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	created := false
+	err = change.Background(ctx, s.store, "the first start makes the first account", func(tx kv.Tx) error {
+		created = false
+		if err := tx.Lock([]byte(firstAccount), kv.Exclusive); err != nil {
+			return err
+		}
+		id, err := tx.Get([]byte(firstAccount))
+		if err != nil {
+			return err
+		}
+		if id != nil {
+			a, k, err = existing(tx, string(id))
+			if err != nil {
+				return err
+			}
+			return change.ErrUnchanged
+		}
+		created = true
+		tx.Set([]byte(firstAccount), []byte(a.ID))
+		return add(tx, &a, &k)
+	})
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	return a, k, created, nil
+}
+
+// first fills in and checks what the operator left out or asked for.
+func first(o BootstrapOptions) (Account, Key, error) {
+	if o.Name == "" {
+		o.Name = "root"
+	}
+	a, k, err := newAccount(o.Name)
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	if (o.AccessKeyID == "") != (o.SecretAccessKey == "") {
+		return Account{}, Key{}, fmt.Errorf("identity: an access key id and its secret are given together or not at all")
+	}
+	if o.AccessKeyID != "" {
+		k.AccessKeyID, k.Secret = o.AccessKeyID, o.SecretAccessKey
+		a.RootKeys = []string{k.AccessKeyID}
+	}
+	if o.AccountID != "" {
+		a.ID = o.AccountID
+	}
+	for _, err := range []error{checkAccountID(a.ID), checkKeyID(k.AccessKeyID), checkSecret(k.Secret)} {
+		if err != nil {
+			return Account{}, Key{}, fmt.Errorf("identity: %w", err)
+		}
+	}
+	return a, k, nil
+}
+
+func existing(r kv.Reader, id string) (Account, Key, error) {
+	a, found, err := readAccount(r, id)
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	if !found || len(a.RootKeys) == 0 {
+		return a, Key{}, nil
+	}
+	k, found, err := readKey(r, a.RootKeys[0])
+	if err != nil || !found {
+		return a, Key{}, err
+	}
+	k.Secret = ""
+	return a, k.Key, nil
+}
+
+func newAccount(name string) (Account, Key, error) {
+	if err := checkAccountName(name); err != nil {
+		return Account{}, Key{}, fmt.Errorf("identity: %w", err)
+	}
+	id, err := newAccountID()
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	k := Key{Active: true, Created: now}
+	k.AccessKeyID, k.Secret = newKey()
+	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: now, RootKeys: []string{k.AccessKeyID}}, k, nil
+}
+
+// add writes a new account; none of its names may be taken.
+func add(tx kv.Tx, a *Account, k *Key) error {
+	stored := storedKey{Key: *k, account: a.ID, kind: ofRoot}
+	for _, w := range []struct{ key, value []byte }{
+		{accountKey(a.ID), a.encode()},
+		{canonicalKey(a.CanonicalID), []byte(a.ID)},
+		{keyKey(k.AccessKeyID), stored.encode()},
+	} {
+		if err := tx.Lock(w.key, kv.Exclusive); err != nil {
+			return err
+		}
+		taken, err := tx.Get(w.key)
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return fault.New(fault.Conflict, "EntityAlreadyExists", "An account or access key of this id exists already.")
+		}
+		tx.Set(w.key, w.value)
+	}
+	return nil
+}
+
+// CreateAccount makes an account with a root user's key. It is the operator's
+// doing, who has no grant: it is committed as background work.
+func (s *Store) CreateAccount(ctx context.Context, name string) (Account, Key, error) {
+	a, k, err := newAccount(name)
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	err = change.Background(ctx, s.store, "the operator makes an account", func(tx kv.Tx) error { return add(tx, &a, &k) })
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	return a, k, nil
+}
+
+// Accounts returns all accounts in order of their ids. It is for the operator.
+func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
+	var all []Account
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		from := []byte(accountPrefix)
+		for p, err := range r.Scan(from, record.After(from)) {
+			if err != nil {
+				return err
+			}
+			a, err := decodeAccount(string(p.Key[len(from):]), p.Value)
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Account finds an account; false where there is none.
+func (s *Store) Account(ctx context.Context, id string) (a Account, found bool, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		a, found, err = readAccount(r, id)
+		return err
+	})
+	return a, found, err
+}
+
+func readAccount(r kv.Reader, id string) (Account, bool, error) {
+	if checkAccountID(id) != nil {
+		return Account{}, false, nil
+	}
+	v, err := r.Get(accountKey(id))
+	if err != nil || v == nil {
+		return Account{}, false, err
+	}
+	a, err := decodeAccount(id, v)
+	return a, err == nil, err
+}
+
+func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
+	if checkKeyID(accessKeyID) != nil {
+		return storedKey{}, false, nil
+	}
+	v, err := r.Get(keyKey(accessKeyID))
+	if err != nil || v == nil {
+		return storedKey{}, false, err
+	}
+	k, err := decodeKey(accessKeyID, v)
+	return k, err == nil, err
+}
+
+// Lookup finds what a signature by accessKeyID is checked against; false where
+// there is no such key. An inactive key is found: the caller refuses it.
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, found bool, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		k, ok, err := readKey(r, accessKeyID)
+		if err != nil || !ok {
+			return err
+		}
+		found = true
+		c = Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: rootPrincipal(k.account)}
+		return nil
+	})
+	return c, found, err
+}
+
+func rootPrincipal(account string) policy.Principal {
+	return policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
+}
+
+// Laws are the laws that bind a principal, for authz.Facts. Root users have the
+// built-in policy; nobody else has any.
+func (s *Store) Laws(_ context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
+	if p.Kind == policy.AccountRoot {
+		return authz.PrincipalLaws{Identity: s.root}, nil
+	}
+	return authz.PrincipalLaws{}, nil
+}

@@ -1,0 +1,134 @@
+package object
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"watertight/internal/fault"
+)
+
+// checkKey refuses what can't be a key: more than MaxKey bytes, no UTF-8, a NUL,
+// or ".." segments that climb above the bucket (S3 user guide, "Object key
+// naming guidelines").
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return fault.New(fault.Invalid, "UserKeyMustBeSpecified", "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.")
+	case len(key) > MaxKey:
+		return fault.New(fault.Invalid, "KeyTooLongError", "Your key is too long").
+			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(MaxKey))
+	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0, climbs(key):
+		return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+	default:
+		return nil
+	}
+}
+
+func climbs(key string) bool {
+	if !strings.Contains(key, "..") {
+		return false
+	}
+	depth := 0
+	for segment := range strings.SplitSeq(key, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// maxSystemMetadata bounds what is not the user's: S3 takes 8 KB of headers in
+// all (S3 user guide, "Working with object metadata").
+const maxSystemMetadata = 8 << 10
+
+// check refuses metadata that is too large or could not be a header.
+func (m *Metadata) check() error {
+	system := 0
+	for _, v := range []string{m.ContentType, m.CacheControl, m.ContentDisposition, m.ContentEncoding, m.ContentLanguage, m.Expires, m.WebsiteRedirect} {
+		if !isHeaderValue(v) {
+			return badMetadata()
+		}
+		system += len(v)
+	}
+	user := 0
+	for name, v := range m.User {
+		if !isHeaderName(name) || !isHeaderValue(v) {
+			return badMetadata()
+		}
+		user += len(name) + len(v)
+	}
+	if user > MaxMetadata {
+		return metadataTooLarge(user, MaxMetadata)
+	}
+	if system > maxSystemMetadata {
+		return metadataTooLarge(system, maxSystemMetadata)
+	}
+	if r := m.WebsiteRedirect; r != "" && !strings.HasPrefix(r, "/") && !strings.HasPrefix(r, "http://") && !strings.HasPrefix(r, "https://") {
+		return fault.New(fault.Invalid, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+	}
+	return nil
+}
+
+func metadataTooLarge(size, limit int) error {
+	return fault.New(fault.Invalid, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size").
+		With("Size", strconv.Itoa(size)).With("MaxSizeAllowed", strconv.Itoa(limit))
+}
+
+func badMetadata() error {
+	return fault.New(fault.Invalid, "InvalidArgument", "Metadata names and values must be header names and values.")
+}
+
+// isHeaderValue keeps out what could end a header (RFC 9110, section 5.5).
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isHeaderName accepts a token without upper-case letters (RFC 9110, section 5.6.2).
+func isHeaderName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if ('a' > c || c > 'z') && ('0' > c || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// check refuses what no PUT can be, and fills in the defaults.
+func (in *PutInput) check() error {
+	if err := checkKey(in.Key); err != nil {
+		return err
+	}
+	if in.Size > MaxPut {
+		return tooLarge(in.Size)
+	}
+	if in.StorageClass == "" {
+		in.StorageClass = className(0)
+	}
+	if className(classNumber(in.StorageClass)) != in.StorageClass {
+		return fault.New(fault.Invalid, "InvalidStorageClass", "The storage class you specified is not valid").
+			With("StorageClassRequested", in.StorageClass)
+	}
+	if err := in.Metadata.check(); err != nil {
+		return err
+	}
+	return checkWriteHeaders(in.IfMatch, in.IfNoneMatch)
+}
+
+func tooLarge(size int64) error {
+	return fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").
+		With("ProposedSize", strconv.FormatInt(size, 10)).With("MaxSizeAllowed", fmt.Sprint(int64(MaxPut)))
+}

@@ -1,0 +1,129 @@
+package object
+
+import (
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// matches reports whether a list of entity tags, as If-Match and If-None-Match
+// carry it, names tag. Tags without quotes are taken, as S3 does; weak ones
+// only match where weak is set (RFC 9110, section 8.8.3.2).
+func matches(list string, tag ETag, weak bool) bool {
+	var buf [64]byte
+	own := tag.Append(buf[:0])
+	for one := range strings.SplitSeq(list, ",") {
+		one = strings.Trim(one, " \t")
+		if one == "*" {
+			return true
+		}
+		if strong, isWeak := strings.CutPrefix(one, "W/"); isWeak {
+			if !weak {
+				continue
+			}
+			one = strong
+		}
+		if len(one) >= 2 && one[0] == '"' && one[len(one)-1] == '"' {
+			one = one[1 : len(one)-1]
+		}
+		if one == string(own) {
+			return true
+		}
+	}
+	return false
+}
+
+func preconditionFailed(condition string) error {
+	return fault.New(fault.PreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold").
+		With("Condition", condition)
+}
+
+// httpTime is the form of dates in headers (RFC 9110, section 5.6.7).
+const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// conditions judges the conditions of a read against a version: nil,
+// PreconditionFailed or NotModified (RFC 9110, section 13.2.2). Dates count in
+// whole seconds, and a date after now is no date.
+func (in *GetInput) conditions(tag ETag, modified, now time.Time) error {
+	modified = modified.Truncate(time.Second)
+	if in.IfMatch != nil {
+		if !matches(*in.IfMatch, tag, false) {
+			return preconditionFailed("If-Match")
+		}
+	} else if since := in.IfUnmodifiedSince; !since.IsZero() && modified.After(since) {
+		return preconditionFailed("If-Unmodified-Since")
+	}
+	unchanged := false
+	if in.IfNoneMatch != nil {
+		unchanged = matches(*in.IfNoneMatch, tag, true)
+	} else if since := in.IfModifiedSince; !since.IsZero() && !since.After(now) {
+		unchanged = !modified.After(since)
+	}
+	if !unchanged {
+		return nil
+	}
+	return fault.New(fault.NotModified, "NotModified", "Not Modified").
+		WithHeader("ETag", `"`+tag.String()+`"`).WithHeader("Last-Modified", modified.UTC().Format(httpTime))
+}
+
+// checkWriteHeaders refuses conditions no write takes (S3 user guide,
+// "Conditional writes").
+func checkWriteHeaders(ifMatch, ifNoneMatch *string) error {
+	header, why := "", ""
+	switch {
+	case ifMatch != nil && ifNoneMatch != nil:
+		header, why = "If-Match,If-None-Match", "Multiple conditional request headers present in the request"
+	case ifNoneMatch != nil && *ifNoneMatch != "*":
+		header = "If-None-Match"
+	case ifMatch != nil && *ifMatch == "*":
+		header = "If-Match"
+	default:
+		return nil
+	}
+	if why == "" {
+		why = "We don't accept the provided value of " + header + " header for this API"
+	}
+	return fault.New(fault.NotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented").
+		With("Header", header).With("additionalMessage", why)
+}
+
+// mayWrite judges the conditions of a write against the newest version.
+func (in *PutInput) mayWrite(head *version) error {
+	exists := head != nil && !head.deleteMarker
+	switch {
+	case in.IfNoneMatch != nil && exists:
+		return preconditionFailed("If-None-Match")
+	case in.IfMatch != nil && !exists:
+		return noSuchKey(in.Key)
+	case in.IfMatch != nil && !matches(*in.IfMatch, head.etag, false):
+		return preconditionFailed("If-Match")
+	default:
+		return nil
+	}
+}
+
+// mayDelete judges the condition of a deletion against what it would delete: a
+// star asks for any object, a tag for this one.
+func (in *DeleteInput) mayDelete(v *version) error {
+	exists := v != nil && !v.deleteMarker
+	switch {
+	case in.IfMatch == nil:
+		return nil
+	case !exists && *in.IfMatch != "*":
+		return noSuchKey(in.Key)
+	case !exists || !matches(*in.IfMatch, v.etag, false):
+		return preconditionFailed("If-Match")
+	default:
+		return nil
+	}
+}
+
+func noSuchKey(key string) *fault.Error {
+	return fault.New(fault.NotFound, "NoSuchKey", "The specified key does not exist.").With("Key", key)
+}
+
+func noSuchVersion(key, id string) error {
+	return fault.New(fault.NotFound, "NoSuchVersion", "The specified version does not exist.").
+		With("Key", key).With("VersionId", id)
+}

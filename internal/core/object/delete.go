@@ -1,0 +1,214 @@
+package object
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+func deleteAction(versionID *string) policy.Action {
+	if versionID != nil {
+		return "s3:DeleteObjectVersion"
+	}
+	return "s3:DeleteObject"
+}
+
+// Delete deletes a key, or one version for good. It needs s3:DeleteObject, or
+// s3:DeleteObjectVersion with VersionID. What isn't there is deleted already.
+// Errors: NoSuchBucket, InvalidArgument, PreconditionFailed, NoSuchKey.
+func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in DeleteInput) (Deleted, error) {
+	if err := g.Demand(deleteAction(in.VersionID), arn.Object(bucketName, in.Key)); err != nil {
+		return Deleted{}, err
+	}
+	out, err := s.deleteAll(ctx, g, bucketName, []DeleteInput{in})
+	if err != nil {
+		return Deleted{}, err
+	}
+	return out[0], out[0].Err
+}
+
+// DeleteMany deletes up to MaxPage items in one transaction, and answers each:
+// Err is AccessDenied where the grant doesn't cover the item. Each item needs
+// what Delete needs. The error is for the request as a whole.
+func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
+	// There is no need of the whole: each item is asked for below, and one that
+	// is not granted goes no further.
+	if len(items) == 0 || len(items) > MaxPage {
+		return nil, fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+	}
+	granted := make([]DeleteInput, 0, len(items))
+	where := make([]int, 0, len(items))
+	out := make([]Deleted, len(items))
+	for i, item := range items {
+		if err := g.Demand(deleteAction(item.VersionID), arn.Object(bucketName, item.Key)); err != nil {
+			out[i] = refused(&item, err)
+			continue
+		}
+		granted, where = append(granted, item), append(where, i)
+	}
+	if len(granted) == 0 {
+		return out, nil
+	}
+	done, err := s.deleteAll(ctx, g, bucketName, granted)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range done {
+		out[where[i]] = d
+	}
+	return out, nil
+}
+
+func refused(in *DeleteInput, err error) Deleted {
+	d := Deleted{Key: in.Key, Err: err}
+	if in.VersionID != nil {
+		d.VersionID = *in.VersionID
+	}
+	return d
+}
+
+// deleteAll deletes granted items in one transaction.
+func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
+	out := make([]Deleted, len(items))
+	var gone []payload.Location
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		gone = gone[:0]
+		b, err := openBucket(tx, bucketName)
+		if err != nil {
+			return err
+		}
+		if err := lockKeys(tx, &b, items); err != nil {
+			return err
+		}
+		changed := false
+		for i := range items {
+			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i]}
+			if out[i], err = d.run(tx); err != nil {
+				return err
+			}
+			changed = changed || d.changed
+			if d.gone.Blob != "" {
+				gone = append(gone, d.gone)
+			}
+		}
+		if !changed {
+			return change.ErrUnchanged
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range gone {
+		s.payloads.Remove(context.WithoutCancel(ctx), at)
+	}
+	return out, nil
+}
+
+// lockKeys takes the guards of all keys in one order, so that two requests
+// can't wait for each other.
+func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
+	keys := make([]string, 0, len(items))
+	for i := range items {
+		keys = append(keys, items[i].Key)
+	}
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
+		if err := tx.Lock(slot{b, key}.guard(), kv.Exclusive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletion is one item inside a transaction.
+type deletion struct {
+	slot
+	in      *DeleteInput
+	gone    payload.Location // to remove after the commit
+	changed bool
+}
+
+// run deletes the item. A refusal is in Deleted.Err; an error ends the
+// transaction.
+func (d *deletion) run(tx kv.Tx) (Deleted, error) {
+	if err := checkKey(d.key); err != nil {
+		return refused(d.in, err), nil
+	}
+	head, err := d.head(tx)
+	if err != nil {
+		return Deleted{}, err
+	}
+	if d.in.VersionID != nil {
+		return d.forGood(tx, head)
+	}
+	if err := d.in.mayDelete(head); err != nil {
+		return refused(d.in, err), nil
+	}
+	out := Deleted{Key: d.key}
+	if d.b.Versioning == bucket.Off {
+		if head == nil {
+			return out, nil
+		}
+		d.changed = true
+		tx.Delete(d.pointer())
+		d.gone, err = d.erase(tx, head.seq)
+		return out, err
+	}
+	marker := newMarker()
+	d.changed = true
+	if d.gone, err = d.push(tx, head, marker, nil); err != nil {
+		return Deleted{}, err
+	}
+	out.DeleteMarker, out.MarkerID = true, marker.id()
+	return out, nil
+}
+
+// forGood deletes the named version.
+func (d *deletion) forGood(tx kv.Tx, head *version) (Deleted, error) {
+	v, err := d.named(tx, *d.in.VersionID)
+	if fault.Is(err, "InvalidArgument") {
+		return refused(d.in, err), nil
+	}
+	if err != nil {
+		return Deleted{}, err
+	}
+	if err := d.in.mayDelete(v); err != nil {
+		return refused(d.in, err), nil
+	}
+	out := Deleted{Key: d.key, VersionID: *d.in.VersionID}
+	if v == nil {
+		return out, nil
+	}
+	if head == nil {
+		return Deleted{}, fault.InternalError(fmt.Errorf("object: a version without a newest one in bucket %q", d.b.Name))
+	}
+	d.changed = true
+	if d.gone, err = d.erase(tx, v.seq); err != nil {
+		return Deleted{}, err
+	}
+	if v.deleteMarker {
+		out.DeleteMarker, out.MarkerID = true, v.id()
+	}
+	if v.seq == head.seq {
+		return out, d.promote(tx)
+	}
+	return out, nil
+}
+
+func newMarker() *version {
+	v := &version{deleteMarker: true, storageClass: className(0), modified: time.Now().UTC().Truncate(time.Microsecond)}
+	rand.Read(v.unique[:])
+	return v
+}

@@ -1,0 +1,249 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// long is what goes into a blob.
+func long() string { return strings.Repeat("longer than inline ", 1000) }
+
+// spy is real payloads in memory, and notes which blobs there should be.
+type spy struct {
+	*payload.Store
+	mu      sync.Mutex
+	blobs   map[string]bool // false: neither settled nor dropped
+	vanish  int             // so many openings of blobs fail as gone
+	written func()          // called after a body was read
+}
+
+func (s *spy) Write(ctx context.Context, g authz.Grant, src payload.Source) (payload.Location, payload.Digests, error) {
+	at, found, err := s.Store.Write(ctx, g, src)
+	if s.written != nil {
+		s.written()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.Blob != "" {
+		s.blobs[at.Blob] = false
+	}
+	return at, found, err
+}
+
+func (s *spy) Open(ctx context.Context, g authz.Grant, at payload.Location, inline, binding []byte) (*payload.Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.Blob != "" && s.vanish > 0 {
+		s.vanish--
+		at.Blob = strings.Repeat("0", len(at.Blob))
+	}
+	return s.Store.Open(ctx, g, at, inline, binding)
+}
+
+func (s *spy) Settle(at payload.Location) {
+	s.Store.Settle(at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.Blob != "" {
+		s.blobs[at.Blob] = true
+	}
+}
+
+func (s *spy) Drop(ctx context.Context, at payload.Location) {
+	s.Store.Drop(ctx, at)
+	s.gone(at, false)
+}
+
+func (s *spy) Remove(ctx context.Context, at payload.Location) {
+	s.Store.Remove(ctx, at)
+	s.gone(at, true)
+}
+
+func (s *spy) gone(at payload.Location, settled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.Blob == "" {
+		return
+	}
+	if was, ok := s.blobs[at.Blob]; !ok || was != settled {
+		panic("a blob was dropped after it was settled, removed before, or twice")
+	}
+	delete(s.blobs, at.Blob)
+}
+
+// settled returns the blobs that stand, and refuses those in flight.
+func (s *spy) settled(tb testing.TB) (names []string) {
+	tb.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, settled := range s.blobs {
+		if !settled {
+			tb.Error("a blob was neither settled nor dropped")
+		}
+		names = append(names, name)
+	}
+	var stored []string
+	_, err := s.Store.Sweep(tb.Context(), func(_ context.Context, all []string) ([]bool, error) {
+		stored = append(stored, all...)
+		return slices.Repeat([]bool{true}, len(all)), nil
+	})
+	if len(stored) != len(names) || err != nil {
+		tb.Errorf("%d blobs are stored, not %d: %v", len(stored), len(names), err)
+	}
+	return names
+}
+
+// env is objects over fake payloads, with one bucket, "bkt".
+type env struct {
+	tb       testing.TB
+	store    kv.Store
+	buckets  *bucket.Store
+	objects  *Store
+	payloads *spy
+}
+
+func newEnv(tb testing.TB) *env {
+	tb.Helper()
+	e := &env{tb: tb, store: coretest.Store(tb)}
+	p, err := payload.Open(payload.Options{Keys: keys.New(seal.NewKey())})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
+	e.buckets = bucket.New(e.store, "us-east-1")
+	e.objects = New(e.store, e.payloads, e.buckets)
+	e.makeBucket("bkt")
+	return e
+}
+
+func (e *env) makeBucket(name string) bucket.Bucket {
+	e.tb.Helper()
+	b, err := e.buckets.Create(e.tb.Context(), e.grant(arn.Bucket(name), "s3:CreateBucket"), bucket.CreateInput{Name: name})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return b
+}
+
+func (e *env) grant(r arn.ARN, actions ...policy.Action) authz.Grant {
+	e.tb.Helper()
+	return coretest.Grant(e.tb, coretest.Root(coretest.Account, nil), r, actions...)
+}
+
+// versioning sets the bucket's state by one more field at the end of its
+// record, which wins.
+func (e *env) versioning(state bucket.Versioning) {
+	e.tb.Helper()
+	const field = 5
+	err := e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
+		v, err := tx.Get(bucket.Guard("bkt"))
+		if err == nil {
+			tx.Set(bucket.Guard("bkt"), record.Uint(v, field, uint64(state)))
+		}
+		return err
+	})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+}
+
+func (e *env) put(in PutInput) (Version, error) {
+	e.tb.Helper()
+	if in.Bucket == "" {
+		in.Bucket = "bkt"
+	}
+	return e.objects.Put(e.tb.Context(), e.grant(arn.Object(in.Bucket, in.Key), "s3:PutObject", "s3:GetObject"), in)
+}
+
+// mustPut stores text under a key.
+func (e *env) mustPut(key, text string) Version {
+	e.tb.Helper()
+	v, err := e.put(PutInput{Key: key, Body: strings.NewReader(text), Size: int64(len(text))})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return v
+}
+
+func (e *env) get(in GetInput) (*Reading, string, error) {
+	e.tb.Helper()
+	if in.Bucket == "" {
+		in.Bucket = "bkt"
+	}
+	r, err := e.objects.Get(e.tb.Context(), e.grant(arn.Object(in.Bucket, in.Key), readAction(in.VersionID)), in)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := io.ReadAll(r.Body)
+	if err := errors.Join(err, r.Body.Close()); err != nil {
+		e.tb.Fatal(err)
+	}
+	return r, string(data), nil
+}
+
+func (e *env) delete(in DeleteInput) (Deleted, error) {
+	e.tb.Helper()
+	return e.objects.Delete(e.tb.Context(), e.grant(arn.Object("bkt", in.Key), deleteAction(in.VersionID)), "bkt", in)
+}
+
+func (e *env) list(in ListInput) (Listing, error) {
+	e.tb.Helper()
+	if in.Bucket == "" {
+		in.Bucket = "bkt"
+	}
+	return e.objects.List(e.tb.Context(), e.grant(arn.Bucket(in.Bucket), "s3:ListBucket"), in)
+}
+
+// refs counts the records under a prefix.
+func (e *env) refs(prefix string) int {
+	e.tb.Helper()
+	n := 0
+	err := e.store.View(e.tb.Context(), func(r kv.Reader) error {
+		for _, err := range r.Scan([]byte(prefix), record.After([]byte(prefix))) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return n
+}
+
+func wants(tb testing.TB, err error, kind fault.Kind, code string, members ...string) {
+	tb.Helper()
+	f := fault.From(err)
+	if f == nil || f.Code != code || f.Kind != kind {
+		tb.Fatalf("%v, want %s", err, code)
+	}
+	for i := 0; i < len(members); i += 2 {
+		if got := f.Members[members[i]]; got != members[i+1] {
+			tb.Errorf("%s: %q, want %q", members[i], got, members[i+1])
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func day(n int) time.Time { return time.Date(2026, 11, n, 12, 0, 0, 0, time.UTC) }

@@ -1,0 +1,174 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/bucket/pagetoken"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// List returns a page of the current objects of a bucket in order of the bytes
+// of their keys. It needs s3:ListBucket. Keys that go on after Prefix with the
+// Delimiter somewhere are rolled up into common prefixes, each counting as one
+// (API reference, ListObjects and ListObjectsV2). The work is bounded by the
+// page: a common prefix is skipped, not walked.
+// Errors: NoSuchBucket, InvalidArgument.
+func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing, error) {
+	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
+		return Listing{}, err
+	}
+	page := MaxPage
+	if in.Max != nil {
+		if *in.Max < 0 {
+			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-keys must be an integer between 0 and 2147483647").
+				With("ArgumentName", "max-keys")
+		}
+		page = min(page, *in.Max)
+	}
+	scope := "objects\x00" + in.Bucket
+	if in.Token != nil {
+		var err error
+		if in.After, err = pagetoken.Open(scope, *in.Token); err != nil {
+			return Listing{}, err
+		}
+	}
+	l := lister{ListInput: &in, page: page}
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil || page == 0 {
+			return err
+		}
+		return l.run(r, &b)
+	})
+	if err != nil {
+		return Listing{}, err
+	}
+	if l.out.Truncated {
+		l.out.Next = l.last
+		l.out.Token = pagetoken.Make(scope, l.last)
+	}
+	return l.out, nil
+}
+
+// lister fills one page.
+type lister struct {
+	*ListInput
+	page  int
+	owner string
+	skip  int    // bytes of a pointer's key before the object's
+	after []byte // end of the scan
+	last  string // last key or common prefix of the page
+	names strings.Builder
+	out   Listing
+}
+
+// start returns the first key that may be on the page.
+func (l *lister) start() string {
+	after := l.After
+	if after == "" || after < l.Prefix {
+		return l.Prefix
+	}
+	if common, ok := l.common(after); ok { // its rest belongs to a page before
+		return string(record.After([]byte(common)))
+	}
+	if len(after) > MaxKey {
+		return after[:MaxKey+1] // no key has as many bytes, so none lies between
+	}
+	return after + "\x00"
+}
+
+// common returns the common prefix that key is rolled up into.
+func (l *lister) common(key string) (string, bool) {
+	if l.Delimiter == "" || !strings.HasPrefix(key, l.Prefix) {
+		return "", false
+	}
+	n := strings.Index(key[len(l.Prefix):], l.Delimiter)
+	if n < 0 {
+		return "", false
+	}
+	return key[:len(l.Prefix)+n+len(l.Delimiter)], true
+}
+
+func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
+	l.owner = b.Owner
+	l.skip = len(pointers(b, ""))
+	l.after = record.After(pointers(b, l.Prefix))
+	start := l.start()
+	if start == "" && l.After != "" || len(l.Prefix) > MaxKey {
+		return nil // nothing can come after it
+	}
+	for from := pointers(b, start); from != nil; {
+		var err error
+		if from, err = l.scan(r, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan adds what stands from a key on. It returns where to go on behind a
+// common prefix, nil at the end of the page or of the keys.
+func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
+	delimiter := []byte(l.Delimiter)
+	for p, err := range r.Scan(from, l.after) {
+		if err != nil {
+			return nil, err
+		}
+		if l.full() {
+			l.out.Truncated = true
+			return nil, nil
+		}
+		key := p.Key[l.skip:]
+		if len(delimiter) > 0 {
+			if n := bytes.Index(key[len(l.Prefix):], delimiter); n >= 0 {
+				end := len(l.Prefix) + n + len(delimiter)
+				l.last = string(key[:end])
+				l.out.CommonPrefixes = append(l.out.CommonPrefixes, l.last)
+				return record.After(p.Key[:l.skip+end]), nil
+			}
+		}
+		if err := l.add(key, p.Value); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (l *lister) full() bool { return len(l.out.Entries)+len(l.out.CommonPrefixes) == l.page }
+
+// firstEntries is the room for small pages; larger ones get all of theirs at once.
+const firstEntries = 64
+
+func (l *lister) add(key, value []byte) error {
+	if n := len(l.out.Entries); n == cap(l.out.Entries) {
+		room := l.page
+		if n == 0 {
+			room = min(room, firstEntries)
+		} else {
+			l.names.Grow(room * (l.names.Len()/n + 1))
+		}
+		l.out.Entries = append(make([]Entry, 0, room), l.out.Entries...)
+	}
+	l.out.Entries = append(l.out.Entries, Entry{})
+	e := &l.out.Entries[len(l.out.Entries)-1]
+	// All keys of a page share memory that grows seldom; what was handed out
+	// before it grew stays as it is.
+	at := l.names.Len()
+	l.names.Write(key)
+	e.Key = l.names.String()[at:]
+	l.last = e.Key
+	if err := decodeEntry(value, e); err != nil {
+		return err
+	}
+	if e.Owner == "" {
+		e.Owner = l.owner
+	}
+	return nil
+}

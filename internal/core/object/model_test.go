@@ -1,0 +1,228 @@
+package object
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/kv"
+)
+
+// allVersions reads the records of a key's versions, newest first.
+func allVersions(e *env, k slot) (all []*version) {
+	e.tb.Helper()
+	err := e.store.View(e.tb.Context(), func(r kv.Reader) error {
+		for p, err := range r.Scan(k.versions(), record.After(k.versions())) {
+			if err != nil {
+				return err
+			}
+			v, err := decodeVersion(p.Value)
+			if err != nil {
+				return err
+			}
+			all = append(all, v)
+		}
+		return nil
+	})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return all
+}
+
+// model is what the bucket should hold: versions by key, newest first.
+type model struct {
+	*env
+	state bucket.Versioning
+	keys  map[string][]modelVersion
+}
+
+type modelVersion struct {
+	id, text string
+	marker   bool
+}
+
+func (m *model) push(key string, v modelVersion) {
+	if m.state != bucket.Enabled {
+		v.id = NullVersion
+		m.drop(key, NullVersion)
+	}
+	m.keys[key] = slices.Insert(m.keys[key], 0, v)
+}
+
+func (m *model) drop(key, id string) {
+	m.keys[key] = slices.DeleteFunc(m.keys[key], func(v modelVersion) bool { return v.id == id })
+}
+
+func drawKey(t *rapid.T) string {
+	return rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', '/', '\x01', 'é', '\U0010FFFF'}), 1, 4, -1).Draw(t, "key")
+}
+
+func (m *model) put(t *rapid.T) {
+	key, text := drawKey(t), rapid.SampledFrom([]string{"", "tiny", long()}).Draw(t, "text")
+	v := m.mustPut(key, text)
+	if (v.ID == NullVersion) == (m.state == bucket.Enabled) {
+		t.Fatalf("id %q in state %d", v.ID, m.state)
+	}
+	m.push(key, modelVersion{id: v.ID, text: text})
+}
+
+func (m *model) remove(t *rapid.T) {
+	key := drawKey(t)
+	d, err := m.delete(DeleteInput{Key: key})
+	if err != nil || d.DeleteMarker != (m.state != bucket.Off) {
+		t.Fatal(d, err)
+	}
+	if m.state == bucket.Off {
+		m.drop(key, NullVersion)
+	} else {
+		m.push(key, modelVersion{id: d.MarkerID, marker: true})
+	}
+}
+
+func (m *model) removeVersion(t *rapid.T) {
+	key := drawKey(t)
+	if all := slices.Sorted(maps.Keys(m.keys)); len(all) > 0 && rapid.Bool().Draw(t, "existing") {
+		key = rapid.SampledFrom(all).Draw(t, "of")
+	}
+	id := NullVersion
+	if n := len(m.keys[key]); n > 0 {
+		id = m.keys[key][rapid.IntRange(0, n-1).Draw(t, "version")].id
+	}
+	if d, err := m.delete(DeleteInput{Key: key, VersionID: &id}); err != nil || d.VersionID != id {
+		t.Fatal(d, err)
+	}
+	m.drop(key, id)
+}
+
+func (m *model) turn(t *rapid.T) {
+	m.state = rapid.SampledFrom([]bucket.Versioning{bucket.Enabled, bucket.Suspended}).Draw(t, "state")
+	m.versioning(m.state)
+}
+
+// current returns the keys a listing shows.
+func (m *model) current() (keys []string) {
+	for key, versions := range m.keys {
+		if len(versions) > 0 && !versions[0].marker {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// listed is a naive listing: everything after the marker, common prefixes
+// rolled up; one that the marker lies in is over.
+func (m *model) listed(in ListInput) (out []string) {
+	for _, key := range m.current() {
+		if !strings.HasPrefix(key, in.Prefix) || key <= in.After {
+			continue
+		}
+		if before, _, found := strings.Cut(key[len(in.Prefix):], in.Delimiter); in.Delimiter != "" && found {
+			key = in.Prefix + before + in.Delimiter
+			if strings.HasPrefix(in.After, key) || slices.Contains(out, key) {
+				continue
+			}
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+// listing walks a listing page by page and compares.
+func (m *model) listing(t *rapid.T) {
+	part := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', '/', 'é'}), 0, 2, -1)
+	in := ListInput{
+		Prefix:    part.Draw(t, "prefix"),
+		Delimiter: rapid.SampledFrom([]string{"", "/", "a", "/a", "é", "\xc3"}).Draw(t, "delimiter"),
+		After:     part.Draw(t, "after"),
+		Max:       ptr(rapid.IntRange(1, 4).Draw(t, "max")),
+	}
+	want := m.listed(in)
+	byToken := rapid.Bool().Draw(t, "by token")
+	var got []string
+	for {
+		l, err := m.list(in)
+		if err != nil || l.Truncated != (l.Next != "") || l.Truncated != (l.Token != "") || len(l.Entries)+len(l.CommonPrefixes) > *in.Max {
+			t.Fatalf("%+v %v", l, err)
+		}
+		var page []string
+		for _, e := range l.Entries {
+			page = append(page, e.Key)
+		}
+		page = append(page, l.CommonPrefixes...)
+		slices.Sort(page)
+		got = append(got, page...)
+		if !l.Truncated {
+			break
+		}
+		if len(got) >= len(want) {
+			t.Fatalf("%+v: more than %q: %q", in, want, got)
+		}
+		if in.After = l.Next; byToken {
+			in.Token, in.After = &l.Token, ""
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%+v: %q, want %q", in, got, want)
+	}
+}
+
+// check compares every version and every promise between records.
+func (m *model) check(t *rapid.T) {
+	b, err := m.buckets.Head(m.tb.Context(), m.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inline, blobs, total := 0, 0, 0
+	for key, want := range m.keys {
+		all := allVersions(m.env, slot{&b, key})
+		if len(all) != len(want) {
+			t.Fatalf("%q has %d versions, want %d", key, len(all), len(want))
+		}
+		for i, v := range all {
+			total++
+			if v.id() != want[i].id || v.deleteMarker != want[i].marker || i > 0 && v.seq >= all[i-1].seq {
+				t.Fatalf("%q version %d is %s, want %+v", key, i, v.id(), want[i])
+			}
+			if v.deleteMarker {
+				continue
+			}
+			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].text || r.ID != want[i].id {
+				t.Fatalf("%q version %s: %q %v", key, v.id(), text, err)
+			}
+			if len(want[i].text) > payload.InlineMax {
+				blobs++
+			} else {
+				inline++
+			}
+		}
+	}
+	names := m.payloads.settled(m.tb)
+	counts := []int{m.refs("v/"), m.refs("d/"), m.refs("r/"), len(names), m.refs("c/")}
+	if !slices.Equal(counts, []int{total, inline, blobs, blobs, len(m.current())}) {
+		t.Fatalf("records and blobs %v, want %v", counts, []int{total, inline, blobs, blobs, len(m.current())})
+	}
+	live, err := m.objects.Live(m.tb.Context(), append(names, "unknown"))
+	if err != nil || slices.Contains(live[:len(names)], false) || live[len(names)] {
+		t.Fatal(live, err)
+	}
+}
+
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		m := &model{env: newEnv(t), keys: map[string][]modelVersion{}}
+		actions := map[string]func(*rapid.T){"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing, "": m.check}
+		if rapid.Bool().Draw(r, "versions") {
+			actions["turn"] = m.turn
+		}
+		r.Repeat(actions)
+	})
+}

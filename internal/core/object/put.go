@@ -1,0 +1,210 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// Put stores an object. It needs s3:PutObject, and s3:GetObject too where
+// IfMatch is set. The bytes are sealed and kept first, the record second, and
+// nothing is visible before both last. Conditions are judged before the body
+// is read and again in the transaction that commits.
+// Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
+// InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
+// PreconditionFailed, NoSuchKey, NotImplemented, and what Body.Read returned.
+func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, err
+	}
+	if in.IfMatch != nil {
+		if err := g.Demand("s3:GetObject", arn.Object(in.Bucket, in.Key)); err != nil {
+			return Version{}, err
+		}
+	}
+	if err := in.check(); err != nil {
+		return Version{}, err
+	}
+	b, err := s.target(ctx, &in)
+	if err != nil {
+		return Version{}, err
+	}
+	v := in.version()
+	at, found, err := s.payloads.Write(ctx, g, in.source(binding(b.ID, v.unique, in.Key)))
+	if err != nil {
+		return Version{}, err
+	}
+	if err = in.verify(found); err == nil {
+		v.stored(at, found)
+		b, err = s.commit(ctx, g, &in, b.ID, v, at)
+	}
+	if err != nil {
+		// Bytes of a commit that may have lasted stay; the sweeper decides.
+		if !errors.Is(err, kv.ErrUnknown) {
+			s.payloads.Drop(context.WithoutCancel(ctx), at)
+		}
+		return Version{}, err
+	}
+	return v.public(&b, in.Key), nil
+}
+
+// target reads the bucket and judges the conditions for the first time, so
+// that a write that can't succeed is refused before its body is read.
+func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		if b, err = bucket.Read(r, in.Bucket); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+			return err
+		}
+		head, err := slot{&b, in.Key}.head(r)
+		if err != nil {
+			return err
+		}
+		return in.mayWrite(head)
+	})
+	return b, err
+}
+
+// version is the record as far as it is known before the body.
+func (in *PutInput) version() *version {
+	v := &version{storageClass: in.StorageClass, encryption: bucket.AES256, metadata: in.Metadata}
+	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
+	rand.Read(v.unique[:])
+	return v
+}
+
+// algorithm is the checksum's: CRC64NVME where the client chose none (S3 user
+// guide, "Checking object integrity").
+func (in *PutInput) algorithm() digest.Algorithm {
+	if in.Algorithm == digest.None {
+		return digest.CRC64NVME
+	}
+	return in.Algorithm
+}
+
+func (in *PutInput) source(binding []byte) payload.Source {
+	body := in.Body
+	if body == nil {
+		body = bytes.NewReader(nil)
+	}
+	if in.Size < 0 {
+		body = &bounded{body, MaxPut}
+	}
+	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Binding: binding}
+}
+
+// bounded is a body of unknown size that must not have more than left bytes.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return n, tooLarge(MaxPut - b.left)
+	}
+	return n, err
+}
+
+// verify compares what was read with what was declared.
+func (in *PutInput) verify(found payload.Digests) error {
+	if in.Size >= 0 && found.Size != in.Size {
+		return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+	}
+	if in.Expect == nil {
+		return nil
+	}
+	expected, err := in.Expect()
+	if err != nil {
+		return err
+	}
+	if md5 := expected.MD5; md5 != nil {
+		if len(md5) != len(found.MD5) {
+			return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").
+				With("Content-MD5", base64.StdEncoding.EncodeToString(md5))
+		}
+		if !bytes.Equal(md5, found.MD5[:]) {
+			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
+				With("ExpectedDigest", hex.EncodeToString(md5)).
+				With("CalculatedDigest", base64.StdEncoding.EncodeToString(found.MD5[:]))
+		}
+	}
+	if expected.Sum == nil {
+		return nil
+	}
+	if in.Algorithm == digest.None || len(expected.Sum) != in.Algorithm.Size() {
+		return fault.New(fault.Invalid, "InvalidRequest", "Value for "+in.algorithm().Header()+" header is invalid.")
+	}
+	if !bytes.Equal(expected.Sum, found.Sum) {
+		return fault.New(fault.Invalid, "BadDigest", "The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
+	}
+	return nil
+}
+
+// stored completes the record with what the pass over the body found.
+func (v *version) stored(at payload.Location, found payload.Digests) {
+	v.size, v.etag.Sum, v.checksum.Sum = found.Size, found.MD5, found.Sum
+	v.dataKey, v.blob, v.inline = at.Key, at.Blob, at.Inline != nil
+}
+
+// commit writes the record, and settles the bytes and removes those it
+// replaced once it lasts. It returns the bucket as the transaction saw it.
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
+	var gone payload.Location
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		if b, err = openBucket(tx, in.Bucket); err != nil {
+			return err
+		}
+		if b.ID != id { // deleted and made again while the body came in
+			return noSuchBucket(in.Bucket)
+		}
+		k := slot{&b, in.Key}
+		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
+			return err
+		}
+		head, err := k.head(tx)
+		if err != nil {
+			return err
+		}
+		if err := in.mayWrite(head); err != nil {
+			return err
+		}
+		v.modified = time.Now().UTC().Truncate(time.Microsecond)
+		gone, err = k.push(tx, head, v, at.Inline)
+		return err
+	})
+	if err != nil {
+		return b, err
+	}
+	s.payloads.Settle(at)
+	if gone.Blob != "" {
+		s.payloads.Remove(context.WithoutCancel(ctx), gone)
+	}
+	return b, nil
+}
+
+// openBucket reads a bucket for a change inside it.
+func openBucket(tx kv.Tx, name string) (bucket.Bucket, error) {
+	if err := tx.Lock(bucket.Guard(name), kv.Shared); err != nil {
+		return bucket.Bucket{}, err
+	}
+	return bucket.Read(tx, name)
+}
+
+func noSuchBucket(name string) error {
+	return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
+}

@@ -1,0 +1,116 @@
+package object
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// span is the bytes an answer has.
+type span struct {
+	partial       bool
+	start, length int64
+}
+
+// byteRange reads a Range header against an object's size. Several ranges, and
+// whatever is no range, are ignored; a range with no byte of the object is
+// InvalidRange (RFC 9110, section 14.2; S3 API reference, GetObject).
+func byteRange(header string, size int64) (span, error) {
+	whole := span{length: size}
+	spec, ok := strings.CutPrefix(header, "bytes=")
+	if !ok {
+		return whole, nil
+	}
+	from, to, ok := strings.Cut(spec, "-")
+	if !ok {
+		return whole, nil
+	}
+	first, firstOK := parseOffset(from)
+	last, lastOK := parseOffset(to)
+	switch {
+	case from == "" && lastOK: // the last bytes
+		if last == 0 || size == 0 {
+			return span{}, invalidRange(header, size)
+		}
+		n := min(last, size)
+		return span{partial: true, start: size - n, length: n}, nil
+	case !firstOK, to != "" && !lastOK, to != "" && last < first:
+		return whole, nil
+	case first >= size:
+		return span{}, invalidRange(header, size)
+	case to == "":
+		last = math.MaxInt64
+	}
+	last = min(last, size-1)
+	return span{partial: true, start: first, length: last - first + 1}, nil
+}
+
+// parseOffset reads digits alone; more than an int64 holds is the largest one.
+func parseOffset(s string) (int64, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return math.MaxInt64, true
+	}
+	return n, true
+}
+
+func invalidRange(header string, size int64) error {
+	return fault.New(fault.RangeNotSatisfied, "InvalidRange", "The requested range is not satisfiable").
+		With("RangeRequested", header).With("ActualObjectSize", strconv.FormatInt(size, 10)).
+		WithHeader("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+}
+
+// maxParts is the largest part number (S3 user guide, "Multipart upload limits").
+const maxParts = 10_000
+
+// check refuses what no read can be.
+func (in *GetInput) check() error {
+	if err := checkKey(in.Key); err != nil {
+		return err
+	}
+	if in.PartNumber == nil {
+		return nil
+	}
+	if in.Range != "" {
+		return fault.New(fault.Invalid, "InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+	}
+	if n := *in.PartNumber; n < 1 || n > maxParts {
+		return fault.New(fault.Invalid, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive").
+			With("ArgumentName", "partNumber").With("ArgumentValue", strconv.Itoa(n))
+	}
+	return nil
+}
+
+// span returns which bytes of v are asked for. An object that was put in one
+// piece is its own only part.
+func (in *GetInput) span(v *version) (span, error) {
+	switch {
+	case in.PartNumber != nil && *in.PartNumber > 1:
+		return span{}, fault.New(fault.RangeNotSatisfied, "InvalidPartNumber", "The requested partnumber is not satisfiable").
+			With("ActualPartCount", "1").With("PartNumberRequested", strconv.Itoa(*in.PartNumber))
+	case in.PartNumber != nil:
+		return span{partial: v.size > 0, length: v.size}, nil
+	case in.Range == "" || !in.rangeHolds(v):
+		return span{length: v.size}, nil
+	default:
+		return byteRange(in.Range, v.size)
+	}
+}
+
+// rangeHolds judges If-Range: where it names another version than v, the range
+// is of no use to the client (RFC 9110, section 13.1.5).
+func (in *GetInput) rangeHolds(v *version) bool {
+	if in.IfRange == "" {
+		return true
+	}
+	if at, err := time.Parse(httpTime, in.IfRange); err == nil {
+		return v.modified.Truncate(time.Second).Equal(at)
+	}
+	return in.IfRange != "*" && matches(in.IfRange, v.etag, false)
+}

@@ -1,0 +1,181 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// readAction is what a read needs; an id, "null" included, makes it a read of
+// a version (S3 user guide, "Required permissions for Amazon S3 API operations").
+func readAction(versionID *string) policy.Action {
+	if versionID != nil {
+		return "s3:GetObjectVersion"
+	}
+	return "s3:GetObject"
+}
+
+// maxRereads bounds how often a read starts again because the version it found
+// was replaced, and its blob removed, before the blob was opened.
+const maxRereads = 4
+
+// Get opens a version for reading. It needs s3:GetObject, or
+// s3:GetObjectVersion with VersionID. The caller closes the Body.
+// Errors: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed,
+// InvalidArgument, InvalidRequest, PreconditionFailed, NotModified,
+// InvalidRange, InvalidPartNumber.
+func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
+	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		f, err := s.find(ctx, &in, "GET", true)
+		if err != nil {
+			return nil, err
+		}
+		reading := f.reading(in.Key)
+		reading.Body, err = s.open(ctx, g, f, in.Key)
+		if err == nil {
+			return reading, nil
+		}
+		if !errors.Is(err, payload.ErrGone) || try == maxRereads {
+			return nil, err
+		}
+	}
+}
+
+// Head is Get without a body.
+func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
+	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
+		return nil, err
+	}
+	f, err := s.find(ctx, &in, "HEAD", false)
+	if err != nil {
+		return nil, err
+	}
+	return f.reading(in.Key), nil
+}
+
+// found is a version and what of it is asked for.
+type found struct {
+	b      bucket.Bucket
+	v      *version
+	span   span
+	inline []byte
+}
+
+func (f *found) reading(key string) *Reading {
+	return &Reading{Version: f.v.public(&f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
+}
+
+// find reads the version asked for, in one view, and judges the conditions and
+// the range.
+func (s *Store) find(ctx context.Context, in *GetInput, method string, bytes bool) (*found, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	f := &found{}
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		k := slot{&f.b, in.Key}
+		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
+			return err
+		}
+		if err := in.conditions(f.v.etag, f.v.modified, time.Now()); err != nil {
+			return err
+		}
+		if f.span, err = in.span(f.v); err != nil {
+			return err
+		}
+		if !bytes || !f.v.inline || f.span.length == 0 {
+			return nil
+		}
+		f.inline, err = r.Get(inlineKey(f.v.unique))
+		if err == nil && f.inline == nil {
+			err = k.lost(f.v.seq)
+		}
+		return err
+	})
+	return f, err
+}
+
+// asked returns the version that is asked for, whole: an object, never a
+// delete marker.
+func (s slot) asked(r kv.Reader, versionID *string, method string) (*version, error) {
+	if versionID == nil {
+		v, marker, err := s.current(r)
+		switch {
+		case err != nil:
+			return nil, err
+		case marker != nil:
+			return nil, noSuchKey(s.key).WithHeader("x-amz-delete-marker", "true").WithHeader("x-amz-version-id", marker.id())
+		case v == nil:
+			return nil, noSuchKey(s.key)
+		default:
+			return v, nil
+		}
+	}
+	v, err := s.named(r, *versionID)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil:
+		return nil, noSuchVersion(s.key, *versionID)
+	case v.deleteMarker:
+		return nil, fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+			With("Method", method).With("ResourceType", "DeleteMarker").
+			WithHeader("Allow", "DELETE").WithHeader("x-amz-delete-marker", "true").
+			WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
+	default:
+		return v, nil
+	}
+}
+
+// open opens the bytes asked for.
+func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (io.ReadCloser, error) {
+	if f.span.length == 0 {
+		return &body{ReadCloser: io.NopCloser(bytes.NewReader(nil))}, nil
+	}
+	content, err := s.payloads.Open(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key))
+	if err != nil {
+		return nil, err
+	}
+	r, err := content.Range(f.span.start, f.span.length)
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	return &body{r, content}, nil
+}
+
+// body is a range of an opened object; closing it closes both.
+type body struct {
+	io.ReadCloser
+	content io.Closer // may be nil
+}
+
+func (b *body) WriteTo(w io.Writer) (int64, error) {
+	if from, ok := b.ReadCloser.(io.WriterTo); ok {
+		return from.WriteTo(w)
+	}
+	return io.Copy(w, b.ReadCloser)
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	if b.content != nil {
+		err = errors.Join(err, b.content.Close())
+	}
+	return err
+}

@@ -1,0 +1,382 @@
+package object
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+)
+
+// unique is what no other version has.
+type unique [16]byte
+
+// version is a version's record. A current pointer holds the same fields up to
+// fieldEncryption.
+type version struct {
+	seq          uint64
+	unique       unique
+	null         bool
+	deleteMarker bool
+	inline       bool // the bytes are at d/UNIQUE
+	size         int64
+	modified     time.Time
+	etag         ETag
+	storageClass string
+	checksum     Checksum
+	owner        string // empty is the bucket's owner
+	encryption   bucket.Encryption
+	dataKey      []byte
+	blob         string
+	metadata     Metadata
+}
+
+// Fields of a version's record. The numbers are stored: they may be added to,
+// never changed.
+const (
+	fieldSeq          = 1 // first: pointerSeq looks there
+	fieldUnique       = 2
+	fieldFlags        = 3
+	fieldSize         = 4
+	fieldModified     = 5
+	fieldETag         = 6
+	fieldETagParts    = 7
+	fieldStorageClass = 8
+	fieldAlgorithm    = 9
+	fieldChecksumType = 10
+	fieldOwner        = 11 // left out where it is the bucket's
+	fieldEncryption   = 12 // the last of a current pointer
+	fieldSum          = 16
+	fieldSumParts     = 17
+	fieldDataKey      = 18
+	fieldBlob         = 19
+	fieldContentType  = 20
+	fieldCacheControl = 21
+	fieldDisposition  = 22
+	fieldEncoding     = 23
+	fieldLanguage     = 24
+	fieldExpires      = 25
+	fieldRedirect     = 26
+	fieldUser         = 27 // repeated: name and value
+)
+
+const (
+	flagNull         = 1
+	flagDeleteMarker = 2
+	flagInline       = 4
+
+	checksumFullObject = 1
+	checksumComposite  = 2
+
+	encryptionAES256 = 1
+
+	sizeLimit = 1 << 62 // no object is as large
+)
+
+func (v *version) flags() (f uint64) {
+	if v.null {
+		f |= flagNull
+	}
+	if v.deleteMarker {
+		f |= flagDeleteMarker
+	}
+	if v.inline {
+		f |= flagInline
+	}
+	return f
+}
+
+// pointer encodes the current pointer to v.
+func (v *version) pointer() []byte { return v.appendPointer(make([]byte, 0, 96)) }
+
+func (v *version) appendPointer(r []byte) []byte {
+	r = record.Start(r)
+	r = record.Uint(r, fieldSeq, v.seq)
+	r = record.Bytes(r, fieldUnique, v.unique[:])
+	r = record.Uint(r, fieldFlags, v.flags())
+	r = record.Uint(r, fieldSize, uint64(v.size))
+	r = record.Time(r, fieldModified, v.modified)
+	if !v.deleteMarker {
+		r = record.Bytes(r, fieldETag, v.etag.Sum[:])
+	}
+	r = record.Uint(r, fieldETagParts, uint64(v.etag.Parts))
+	r = record.Uint(r, fieldStorageClass, classNumber(v.storageClass))
+	r = record.Uint(r, fieldAlgorithm, algorithmNumber(v.checksum.Algorithm))
+	r = record.Uint(r, fieldChecksumType, typeNumber(v.checksum.Type))
+	r = record.String(r, fieldOwner, v.owner)
+	if v.encryption == bucket.AES256 {
+		r = record.Uint(r, fieldEncryption, encryptionAES256)
+	}
+	return r
+}
+
+func (v *version) encode() []byte {
+	m := &v.metadata
+	r := v.appendPointer(make([]byte, 0, 320))
+	r = record.Bytes(r, fieldSum, v.checksum.Sum)
+	r = record.Uint(r, fieldSumParts, uint64(v.checksum.Parts))
+	r = record.Bytes(r, fieldDataKey, v.dataKey)
+	r = record.String(r, fieldBlob, v.blob)
+	r = record.String(r, fieldContentType, m.ContentType)
+	r = record.String(r, fieldCacheControl, m.CacheControl)
+	r = record.String(r, fieldDisposition, m.ContentDisposition)
+	r = record.String(r, fieldEncoding, m.ContentEncoding)
+	r = record.String(r, fieldLanguage, m.ContentLanguage)
+	r = record.String(r, fieldExpires, m.Expires)
+	r = record.String(r, fieldRedirect, m.WebsiteRedirect)
+	for name, value := range m.User {
+		r = record.Pair(r, fieldUser, name, value)
+	}
+	return r
+}
+
+func decodeVersion(b []byte) (*version, error) {
+	v := &version{storageClass: className(0)}
+	f := record.Read(b)
+	for f.Next() {
+		if !v.take(&f) {
+			return nil, malformed()
+		}
+	}
+	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) {
+		return nil, malformed()
+	}
+	return v, nil
+}
+
+// take stores one field; false where it is no value of its field.
+func (v *version) take(f *record.Fields) bool {
+	switch f.Number {
+	case fieldSeq:
+		v.seq = f.Uint
+	case fieldUnique:
+		return copy(v.unique[:], f.Bytes) == len(v.unique) && len(f.Bytes) == len(v.unique)
+	case fieldFlags:
+		v.null, v.deleteMarker, v.inline = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0, f.Uint&flagInline != 0
+	case fieldSize:
+		v.size = int64(f.Uint)
+		return f.Uint < sizeLimit
+	case fieldModified:
+		v.modified = f.Time()
+	case fieldETag:
+		return copy(v.etag.Sum[:], f.Bytes) == len(v.etag.Sum)
+	case fieldETagParts:
+		v.etag.Parts = uint32(f.Uint)
+	case fieldStorageClass:
+		v.storageClass = className(f.Uint)
+		return v.storageClass != ""
+	case fieldAlgorithm:
+		v.checksum.Algorithm = algorithmName(f.Uint)
+	case fieldChecksumType:
+		v.checksum.Type = typeName(f.Uint)
+	case fieldOwner:
+		v.owner = string(f.Bytes)
+	case fieldEncryption:
+		v.encryption = bucket.AES256
+		return f.Uint == encryptionAES256
+	default:
+		return v.takeMore(f)
+	}
+	return true
+}
+
+// takeMore stores the fields that no current pointer has.
+func (v *version) takeMore(f *record.Fields) bool {
+	m := &v.metadata
+	switch f.Number {
+	case fieldSum:
+		v.checksum.Sum = append([]byte(nil), f.Bytes...)
+	case fieldSumParts:
+		v.checksum.Parts = uint32(f.Uint)
+	case fieldDataKey:
+		v.dataKey = append([]byte(nil), f.Bytes...)
+	case fieldBlob:
+		v.blob = string(f.Bytes)
+	case fieldContentType:
+		m.ContentType = string(f.Bytes)
+	case fieldCacheControl:
+		m.CacheControl = string(f.Bytes)
+	case fieldDisposition:
+		m.ContentDisposition = string(f.Bytes)
+	case fieldEncoding:
+		m.ContentEncoding = string(f.Bytes)
+	case fieldLanguage:
+		m.ContentLanguage = string(f.Bytes)
+	case fieldExpires:
+		m.Expires = string(f.Bytes)
+	case fieldRedirect:
+		m.WebsiteRedirect = string(f.Bytes)
+	case fieldUser:
+		name, value, ok := f.Pair()
+		if !ok {
+			return false
+		}
+		if m.User == nil {
+			m.User = make(map[string]string)
+		}
+		m.User[name] = value
+	}
+	return true
+}
+
+// decodeEntry reads what a listing shows from a current pointer.
+func decodeEntry(b []byte, e *Entry) error {
+	f := record.Read(b)
+	e.StorageClass = className(0)
+	for f.Next() {
+		switch f.Number {
+		case fieldSize:
+			e.Size = int64(f.Uint)
+		case fieldModified:
+			e.Modified = f.Time()
+		case fieldETag:
+			copy(e.ETag.Sum[:], f.Bytes)
+		case fieldETagParts:
+			e.ETag.Parts = uint32(f.Uint)
+		case fieldStorageClass:
+			e.StorageClass = className(f.Uint)
+		case fieldAlgorithm:
+			e.Algorithm = algorithmName(f.Uint)
+		case fieldChecksumType:
+			e.ChecksumType = typeName(f.Uint)
+		case fieldOwner:
+			e.Owner = string(f.Bytes)
+		}
+	}
+	if f.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// pointerSeq reads the number of the version a current pointer points to.
+func pointerSeq(b []byte) (uint64, error) {
+	f := record.Read(b)
+	if !f.Next() || f.Number != fieldSeq {
+		return 0, malformed()
+	}
+	return f.Uint, nil
+}
+
+func malformed() error {
+	return fault.InternalError(fmt.Errorf("object: %w", record.ErrMalformed))
+}
+
+// public is what a caller is shown of v.
+func (v *version) public(b *bucket.Bucket, key string) Version {
+	owner := v.owner
+	if owner == "" {
+		owner = b.Owner
+	}
+	return Version{
+		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
+		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: owner,
+		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata,
+	}
+}
+
+const idSize = 8 + len(unique{})
+
+// id is the version's id as clients see it.
+func (v *version) id() string {
+	if v.null {
+		return NullVersion
+	}
+	var b [idSize]byte
+	binary.BigEndian.PutUint64(b[:], v.seq)
+	copy(b[8:], v.unique[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// parseID reads an id that is not NullVersion.
+func parseID(id string) (seq uint64, u unique, err error) {
+	var b [idSize]byte
+	if len(id) == base64.RawURLEncoding.EncodedLen(idSize) {
+		if n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(id)); err == nil && n == idSize {
+			return binary.BigEndian.Uint64(b[:]), unique(b[8:]), nil
+		}
+	}
+	return 0, u, fault.New(fault.Invalid, "InvalidArgument", "Invalid version id specified").
+		With("ArgumentName", "versionId").With("ArgumentValue", id)
+}
+
+// className returns the name of a storage class, empty for an unknown number.
+func className(n uint64) string {
+	switch n {
+	case 0:
+		return "STANDARD"
+	case 1:
+		return "REDUCED_REDUNDANCY"
+	case 2:
+		return "STANDARD_IA"
+	case 3:
+		return "ONEZONE_IA"
+	case 4:
+		return "INTELLIGENT_TIERING"
+	case 5:
+		return "GLACIER_IR"
+	default:
+		return ""
+	}
+}
+
+func classNumber(name string) uint64 {
+	for n := uint64(0); className(n) != ""; n++ {
+		if className(n) == name {
+			return n
+		}
+	}
+	return 0
+}
+
+func algorithmName(n uint64) digest.Algorithm {
+	switch n {
+	case 1:
+		return digest.CRC32
+	case 2:
+		return digest.CRC32C
+	case 3:
+		return digest.CRC64NVME
+	case 4:
+		return digest.SHA1
+	case 5:
+		return digest.SHA256
+	default:
+		return digest.None
+	}
+}
+
+func algorithmNumber(a digest.Algorithm) uint64 {
+	for n := uint64(1); algorithmName(n) != digest.None; n++ {
+		if algorithmName(n) == a {
+			return n
+		}
+	}
+	return 0
+}
+
+func typeName(n uint64) ChecksumType {
+	switch n {
+	case checksumFullObject:
+		return FullObject
+	case checksumComposite:
+		return Composite
+	default:
+		return ""
+	}
+}
+
+func typeNumber(t ChecksumType) uint64 {
+	switch t {
+	case FullObject:
+		return checksumFullObject
+	case Composite:
+		return checksumComposite
+	default:
+		return 0
+	}
+}

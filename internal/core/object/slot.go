@@ -1,0 +1,242 @@
+package object
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// slot is one key of one bucket: where its versions stand.
+type slot struct {
+	b   *bucket.Bucket
+	key string
+}
+
+func pointers(b *bucket.Bucket, key string) []byte {
+	return record.Key("c/", string(b.ID[:]), "/", key)
+}
+func (s slot) pointer() []byte   { return pointers(s.b, s.key) }
+func (s slot) nullIndex() []byte { return record.Key("u/", string(s.b.ID[:]), "/", s.key) }
+func (s slot) guard() []byte     { return s.pointer() }
+
+// versions is the prefix of the keys of all versions.
+func (s slot) versions() []byte {
+	const number = 8 // room for the number of one
+	id := s.b.ID.Versions()
+	k := make([]byte, 0, len(id)+len(s.key)+1+number)
+	return append(append(append(k, id...), s.key...), 0)
+}
+
+func (s slot) version(seq uint64) []byte { return record.Big(s.versions(), ^seq) }
+
+func inlineKey(u unique) []byte  { return record.Key("d/", string(u[:])) }
+func blobKey(name string) []byte { return record.Key("r/", name) }
+func binding(id bucket.ID, u unique, key string) []byte {
+	return record.Key("watertight object\x00", string(id[:]), string(u[:]), key)
+}
+
+// at returns the version of a number, nil where there is none.
+func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
+	b, err := r.Get(s.version(seq))
+	if err != nil || b == nil {
+		return nil, err
+	}
+	v, err := decodeVersion(b)
+	if err == nil && v.seq != seq {
+		err = malformed()
+	}
+	return v, err
+}
+
+// newest returns the newest version whole, a delete marker included; nil where
+// there is none.
+func (s slot) newest(r kv.Reader) (*version, error) {
+	from := s.versions()
+	for p, err := range r.Scan(from, record.After(from)) {
+		if err != nil {
+			return nil, err
+		}
+		return decodeVersion(p.Value)
+	}
+	return nil, nil
+}
+
+// head returns the newest version, a delete marker included; nil where there
+// is none. Of an object it holds what a current pointer holds.
+func (s slot) head(r kv.Reader) (*version, error) {
+	b, err := r.Get(s.pointer())
+	if err != nil {
+		return nil, err
+	}
+	if b != nil {
+		return decodeVersion(b)
+	}
+	if s.b.Versioning == bucket.Off { // delete markers can't be
+		return nil, nil
+	}
+	return s.newest(r)
+}
+
+// current returns the current object whole. marker is the delete marker that
+// stands in its place; both are nil where there is nothing.
+func (s slot) current(r kv.Reader) (object, marker *version, err error) {
+	b, err := r.Get(s.pointer())
+	if err != nil {
+		return nil, nil, err
+	}
+	if b == nil {
+		if s.b.Versioning != bucket.Off {
+			marker, err = s.newest(r)
+		}
+		return nil, marker, err
+	}
+	seq, err := pointerSeq(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.at(r, seq)
+	if err == nil && v == nil {
+		err = s.lost(seq)
+	}
+	return v, nil, err
+}
+
+// lost is the error for a version that another record promises.
+func (s slot) lost(seq uint64) error {
+	return fault.InternalError(fmt.Errorf("object: version %d of a key in bucket %q is missing", seq, s.b.Name))
+}
+
+// null returns the null version, given the newest one; nil where there is none.
+func (s slot) null(r kv.Reader, head *version) (*version, error) {
+	if head == nil || head.null {
+		return head, nil
+	}
+	if s.b.Versioning == bucket.Off {
+		return nil, nil
+	}
+	b, err := r.Get(s.nullIndex())
+	if err != nil || b == nil {
+		return nil, err
+	}
+	if len(b) != 8 {
+		return nil, malformed()
+	}
+	v, err := s.at(r, binary.BigEndian.Uint64(b))
+	if err == nil && (v == nil || !v.null) {
+		err = s.lost(binary.BigEndian.Uint64(b))
+	}
+	return v, err
+}
+
+// named returns the version of an id, whole; nil where there is none.
+func (s slot) named(r kv.Reader, id string) (*version, error) {
+	if id == NullVersion {
+		head, err := s.head(r)
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.null(r, head)
+		if err != nil || v == nil {
+			return nil, err
+		}
+		if v, err = s.at(r, v.seq); err == nil && v == nil {
+			err = s.lost(head.seq)
+		}
+		return v, err
+	}
+	seq, u, err := parseID(id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.at(r, seq)
+	if err != nil || v == nil || v.unique != u || v.null {
+		return nil, err
+	}
+	return v, nil
+}
+
+// push makes v the newest version, on top of head. What it replaces by the
+// rules of the bucket's versioning state is erased (S3 user guide, "How S3
+// Versioning works"); the bytes to remove after the commit are returned.
+func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone payload.Location, err error) {
+	v.seq = uint64(max(1, time.Now().UnixMicro()))
+	if head != nil {
+		v.seq = max(v.seq, head.seq+1)
+	}
+	if v.null = s.b.Versioning != bucket.Enabled; v.null {
+		old, err := s.null(tx, head)
+		if err != nil {
+			return gone, err
+		}
+		if old != nil {
+			if gone, err = s.erase(tx, old.seq); err != nil {
+				return gone, err
+			}
+		}
+	} else if head != nil && head.null {
+		tx.Set(s.nullIndex(), record.Big(nil, head.seq))
+	}
+	tx.Set(s.version(v.seq), v.encode())
+	if v.deleteMarker {
+		tx.Delete(s.pointer())
+		return gone, nil
+	}
+	tx.Set(s.pointer(), v.pointer())
+	if v.inline {
+		tx.Set(inlineKey(v.unique), inline)
+	}
+	if v.blob != "" {
+		tx.Set(blobKey(v.blob), s.version(v.seq))
+	}
+	return gone, nil
+}
+
+// erase deletes the records of a version; the pointer to it is the caller's
+// affair.
+func (s slot) erase(tx kv.Tx, seq uint64) (payload.Location, error) {
+	v, err := s.at(tx, seq)
+	if err != nil {
+		return payload.Location{}, err
+	}
+	if v == nil {
+		return payload.Location{}, s.lost(seq)
+	}
+	tx.Delete(s.version(seq))
+	if v.inline {
+		tx.Delete(inlineKey(v.unique))
+	}
+	if v.blob != "" {
+		tx.Delete(blobKey(v.blob))
+	}
+	if v.null && s.b.Versioning != bucket.Off {
+		tx.Delete(s.nullIndex())
+	}
+	return v.location(), nil
+}
+
+// promote points to the newest version that is left, if it is an object.
+func (s slot) promote(tx kv.Tx) error {
+	var v *version
+	if s.b.Versioning != bucket.Off {
+		var err error
+		if v, err = s.newest(tx); err != nil {
+			return err
+		}
+	}
+	if v == nil || v.deleteMarker {
+		tx.Delete(s.pointer())
+	} else {
+		tx.Set(s.pointer(), v.pointer())
+	}
+	return nil
+}
+
+func (v *version) location() payload.Location {
+	return payload.Location{Blob: v.blob, Size: v.size, Key: v.dataKey}
+}

@@ -1,0 +1,58 @@
+// Package blob is what an engine for sealed bytes must do. An engine sees
+// ciphertext under random names; it must never know a key or an object.
+package blob
+
+import (
+	"errors"
+	"io"
+	"iter"
+)
+
+// ErrNotExist is what Open wraps where there is no blob of that name.
+var ErrNotExist = errors.New("blob: does not exist")
+
+// Engine keeps blobs. It is safe for concurrent use.
+type Engine interface {
+	// Create starts a blob. It fails where one of this name exists. size is
+	// the expected length in bytes, or -1.
+	Create(name string, size int64) (Writer, error)
+	// Open opens a committed blob.
+	Open(name string) (Reader, error)
+	// Remove removes a blob; one that does not exist is no error.
+	Remove(name string) error
+	// List yields the names of all blobs, unfinished ones included.
+	List() iter.Seq2[string, error]
+	// Syncs counts the syncs that commits cost.
+	Syncs() uint64
+	Close() error
+}
+
+// Writer writes a blob from its beginning to its end.
+type Writer interface {
+	io.Writer
+	// Commit makes the blob and its name durable. After an error the blob is gone.
+	Commit() error
+	// Abort removes the blob.
+	Abort()
+}
+
+// Reader reads a blob at any place.
+type Reader interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// CheckName refuses every name that is not 32 lower-case hex digits, so that
+// no name can be a path.
+func CheckName(name string) error {
+	if len(name) != 32 {
+		return errors.New("blob: not a name")
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return errors.New("blob: not a name")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+// Package mem keeps blobs in memory, for tests.
+package mem
+
+import (
+	"bytes"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"watertight/internal/core/payload/internal/blob"
+)
+
+// Engine is a map of blobs.
+type Engine struct {
+	mu    sync.Mutex
+	blobs map[string][]byte
+}
+
+// Open returns an empty engine.
+func Open() *Engine { return &Engine{blobs: map[string][]byte{}} }
+
+// Create implements blob.Engine.
+func (e *Engine) Create(name string, _ int64) (blob.Writer, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.blobs[name]; ok {
+		return nil, fs.ErrExist
+	}
+	e.blobs[name] = nil
+	return &writer{engine: e, name: name}, nil
+}
+
+type writer struct {
+	bytes.Buffer
+	engine *Engine
+	name   string
+}
+
+func (w *writer) Commit() error {
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	w.engine.blobs[w.name] = w.Bytes()
+	return nil
+}
+
+func (w *writer) Abort() { w.engine.Remove(w.name) }
+
+// Open implements blob.Engine.
+func (e *Engine) Open(name string) (blob.Reader, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, ok := e.blobs[name]
+	if !ok {
+		return nil, blob.ErrNotExist
+	}
+	return reader{bytes.NewReader(b)}, nil
+}
+
+type reader struct{ *bytes.Reader }
+
+func (reader) Close() error { return nil }
+
+// Remove implements blob.Engine.
+func (e *Engine) Remove(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.blobs, name)
+	return nil
+}
+
+// List implements blob.Engine.
+func (e *Engine) List() iter.Seq2[string, error] {
+	e.mu.Lock()
+	names := slices.Sorted(maps.Keys(e.blobs))
+	e.mu.Unlock()
+	return func(yield func(string, error) bool) {
+		for _, n := range names {
+			if !yield(n, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Syncs implements blob.Engine.
+func (e *Engine) Syncs() uint64 { return 0 }
+
+// Close implements blob.Engine.
+func (e *Engine) Close() error { return nil }

@@ -1,0 +1,210 @@
+// Package payload is the room where plaintext meets ciphertext. Bytes go in and
+// out through it alone; blob engines see ciphertext under random names. It must
+// never know HTTP, buckets or policy.
+package payload
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/payload/internal/blob"
+	"watertight/internal/core/payload/internal/disk"
+	"watertight/internal/core/payload/internal/mem"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/seal"
+)
+
+// InlineMax is the largest object, in bytes, whose sealed bytes stand in the
+// metadata store: there they cost no sync of their own (docs/decisions, 0003).
+const InlineMax = 16 << 10
+
+// ErrGone is for a blob that vanished between its record and its opening: the
+// object was replaced, and whoever reads it reads the record again.
+var ErrGone = errors.New("payload: the blob is gone")
+
+// Digests are what one pass over the plaintext found.
+type Digests struct {
+	Size int64
+	MD5  [16]byte
+	Sum  []byte // checksum of the algorithm asked for, big-endian; nil if none
+}
+
+// Location says where sealed bytes lie: Inline or Blob. It is stored in a
+// version's record.
+type Location struct {
+	Inline []byte // the sealed bytes; the caller stores them in a value of their own
+	Blob   string // random name of a blob
+	Size   int64  // plaintext bytes
+	Key    []byte // data key, wrapped, bound to the object
+}
+
+// Keys gives and opens data keys; met by core/keys. The binding ties a data key
+// to its object.
+type Keys interface {
+	Generate(ctx context.Context, g authz.Grant, binding []byte) (plain [32]byte, wrapped []byte, err error)
+	Open(ctx context.Context, g authz.Grant, wrapped, binding []byte) (plain [32]byte, err error)
+}
+
+// Source is a body to store. Size is the decoded length, or -1 where unknown.
+type Source struct {
+	Body     io.Reader
+	Size     int64
+	Checksum digest.Algorithm
+	Binding  []byte
+}
+
+// Options say where blobs lie and what guards them.
+type Options struct {
+	Dir  string // empty keeps blobs in memory
+	Keys Keys
+	Full func() bool // that new bytes are refused; nil is never
+}
+
+// Store keeps the bytes of objects. It is safe for concurrent use.
+type Store struct {
+	keys   Keys
+	full   func() bool
+	engine blob.Engine
+	small  sync.Pool // *[]byte, InlineMax+1
+	chunks sync.Pool // *[]byte, a sealed chunk
+	pipes  sync.Pool // *pipe
+
+	mu       sync.Mutex
+	inFlight map[string]struct{} // blobs whose record may be about to commit
+}
+
+// Open opens the store.
+func Open(o Options) (*Store, error) {
+	s := &Store{keys: o.Keys, full: o.Full, inFlight: map[string]struct{}{}}
+	if s.full == nil {
+		s.full = func() bool { return false }
+	}
+	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
+	s.chunks.New = func() any { b := make([]byte, seal.ChunkSize+seal.Overhead); return &b }
+	s.pipes.New = func() any { return newPipe() }
+	if o.Dir == "" {
+		s.engine = mem.Open()
+		return s, nil
+	}
+	e, err := disk.Open(filepath.Join(o.Dir, "blobs"))
+	if err != nil {
+		return nil, err
+	}
+	s.engine = e
+	return s, nil
+}
+
+// Close lets go of the engine.
+func (s *Store) Close() error { return s.engine.Close() }
+
+// Syncs counts the syncs that large objects cost.
+func (s *Store) Syncs() uint64 { return s.engine.Syncs() }
+
+// Settle tells that the record of a location is durable.
+func (s *Store) Settle(at Location) {
+	if at.Blob != "" {
+		s.leave(at.Blob)
+	}
+}
+
+// Drop removes bytes whose record was not committed. A blob that can't be
+// removed is the sweeper's.
+func (s *Store) Drop(_ context.Context, at Location) {
+	if at.Blob != "" {
+		s.engine.Remove(at.Blob)
+		s.leave(at.Blob)
+	}
+}
+
+// Remove removes bytes whose record is gone. A blob that can't be removed is
+// the sweeper's.
+func (s *Store) Remove(_ context.Context, at Location) {
+	if at.Blob != "" {
+		s.engine.Remove(at.Blob)
+	}
+}
+
+func (s *Store) enter(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight[name] = struct{}{}
+}
+
+func (s *Store) leave(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.inFlight, name)
+}
+
+func (s *Store) flying(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.inFlight[name]
+	return ok
+}
+
+// sweepBatch is how many names are asked about at once.
+const sweepBatch = 256
+
+// Sweep removes blobs that no record points at. live says of each name whether
+// one does. It is safe beside traffic: a blob is asked about only after it was
+// seen not to be in flight.
+func (s *Store) Sweep(ctx context.Context, live func(ctx context.Context, names []string) ([]bool, error)) (removed int, err error) {
+	var batch []string
+	flush := func() error {
+		keep, err := live(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for i, name := range batch {
+			if keep[i] {
+				continue
+			}
+			if err := s.engine.Remove(name); err != nil {
+				return err
+			}
+			removed++
+		}
+		batch = batch[:0]
+		return nil
+	}
+	for name, err := range s.engine.List() {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return removed, err
+		}
+		if s.flying(name) {
+			continue
+		}
+		if batch = append(batch, name); len(batch) == sweepBatch {
+			if err := flush(); err != nil {
+				return removed, err
+			}
+		}
+	}
+	if len(batch) > 0 {
+		err = flush()
+	}
+	return removed, err
+}
+
+// refused turns an engine's error into what the caller sees.
+func refused(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return noRoom().Because(err)
+	}
+	return fault.InternalError(err)
+}
+
+func noRoom() *fault.Error {
+	return fault.New(fault.Full, "InsufficientStorage", "There is not enough space on the server to store this object. Reads and deletions go on.")
+}

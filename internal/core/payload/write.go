@@ -1,0 +1,252 @@
+package payload
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/hex"
+	"hash"
+	"io"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/payload/internal/blob"
+	"watertight/internal/fault"
+	"watertight/internal/storage/seal"
+)
+
+// Write seals a body in one pass. Up to InlineMax bytes come back inline; more
+// go into a blob that is durable when Write returns, and that Settle, Drop or
+// the sweeper ends. An error of the body is returned as it is, and nothing of
+// the body is kept.
+func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location, Digests, error) {
+	if s.full() {
+		return Location{}, Digests{}, noRoom()
+	}
+	buf := s.small.Get().(*[]byte)
+	defer s.small.Put(buf)
+	head, whole, err := readHead(src, *buf)
+	if err != nil {
+		return Location{}, Digests{}, err
+	}
+	key, wrapped, err := s.keys.Generate(ctx, g, src.Binding)
+	if err != nil {
+		return Location{}, Digests{}, err
+	}
+	at := Location{Key: wrapped}
+	var d Digests
+	if whole {
+		at.Inline = seal.Seal(key, make([]byte, 0, seal.SealedSize(int64(len(head)))), head)
+		d = Digests{Size: int64(len(head)), MD5: md5.Sum(head)}
+		if h := src.Checksum.New(); h != nil {
+			h.Write(head)
+			d.Sum = h.Sum(nil)
+		}
+	} else {
+		at.Blob, d, err = s.writeBlob(ctx, src, head, key)
+	}
+	at.Size = d.Size
+	if err == nil && src.Size >= 0 && d.Size != src.Size {
+		s.Drop(ctx, at)
+		err = incomplete()
+	}
+	if err != nil {
+		return Location{}, Digests{}, err
+	}
+	return at, d, nil
+}
+
+func incomplete() *fault.Error {
+	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+}
+
+// readHead reads what fits into a value, and tells whether that was all.
+func readHead(src Source, buf []byte) (head []byte, whole bool, err error) {
+	if src.Size > InlineMax {
+		return nil, false, nil
+	}
+	n, end, err := readFull(src.Body, buf)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case end:
+		return buf[:n], true, nil
+	case src.Size >= 0: // more than was declared
+		return nil, false, incomplete()
+	}
+	return buf[:n], false, nil
+}
+
+// readFull fills buf and tells whether the body ended in it. Only io.EOF is an
+// end: a body says with it that it was verified.
+func readFull(r io.Reader, buf []byte) (n int, end bool, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	if err == io.EOF {
+		return n, true, nil
+	}
+	return n, false, err
+}
+
+// writeBlob seals a body into a new blob.
+func (s *Store) writeBlob(ctx context.Context, src Source, head []byte, key seal.Key) (name string, d Digests, err error) {
+	var id [16]byte
+	rand.Read(id[:])
+	name = hex.EncodeToString(id[:])
+	s.enter(name)
+	size := int64(-1)
+	if src.Size >= 0 {
+		size = seal.SealedSize(src.Size)
+	}
+	w, err := s.engine.Create(name, size)
+	if err != nil {
+		s.leave(name)
+		return "", d, refused(err)
+	}
+	d, err = s.fill(ctx, w, src, head, key)
+	if err != nil {
+		w.Abort()
+		s.leave(name)
+		return "", Digests{}, err
+	}
+	if err := w.Commit(); err != nil {
+		s.leave(name)
+		return "", Digests{}, refused(err)
+	}
+	return name, d, nil
+}
+
+// Pieces of a large body: read and sealed on one goroutine, hashed on another.
+const (
+	pieceSize  = 4 * seal.ChunkSize
+	pieceCount = 4
+)
+
+// pipe is the buffers of one large write.
+type pipe struct {
+	pieces [pieceCount][]byte
+	sealed []byte
+}
+
+func newPipe() *pipe {
+	p := &pipe{sealed: make([]byte, 0, pieceSize+4*seal.Overhead)}
+	for i := range p.pieces {
+		p.pieces[i] = make([]byte, pieceSize)
+	}
+	return p
+}
+
+// fill reads, hashes and seals the body, one pass.
+func (s *Store) fill(ctx context.Context, w blob.Writer, src Source, head []byte, key seal.Key) (d Digests, err error) {
+	p := s.pipes.Get().(*pipe)
+	defer s.pipes.Put(p)
+	side := newHasher(src)
+	defer side.stop()
+	body := io.MultiReader(bytes.NewReader(head), src.Body)
+	if len(head) == 0 {
+		body = src.Body
+	}
+	sealer := seal.NewSealer(key)
+	var held []byte // read, not sealed: it may be the last piece
+	for i := 0; ; i++ {
+		if err := ctx.Err(); err != nil {
+			return d, err
+		}
+		piece := side.next(p.pieces[i%pieceCount])
+		n, end, err := readFull(body, piece)
+		if err != nil {
+			return d, err
+		}
+		d.Size += int64(n)
+		if src.Size >= 0 && d.Size > src.Size {
+			return d, incomplete()
+		}
+		side.add(piece[:n])
+		if held != nil && n > 0 {
+			if err := p.flush(w, sealer, held, false); err != nil {
+				return d, err
+			}
+		}
+		if n > 0 || held == nil {
+			held = piece[:n]
+		}
+		if end {
+			if err := p.flush(w, sealer, held, true); err != nil {
+				return d, err
+			}
+			d.MD5, d.Sum = side.sums()
+			return d, nil
+		}
+	}
+}
+
+func (p *pipe) flush(w blob.Writer, sealer *seal.Sealer, piece []byte, last bool) error {
+	p.sealed = sealer.Append(p.sealed[:0], piece, last)
+	if _, err := w.Write(p.sealed); err != nil {
+		return refused(err)
+	}
+	return nil
+}
+
+// hasher computes MD5 and the checksum beside the main pass. It lags at most
+// two pieces behind, so that a piece is hashed and sealed before it is used
+// again.
+type hasher struct {
+	md5, sum hash.Hash
+	work     chan []byte
+	free     chan struct{}
+	done     chan struct{}
+	closed   bool
+}
+
+// lag is how many pieces may wait: one of the four is being read, one is held.
+const lag = pieceCount - 2
+
+func newHasher(src Source) *hasher {
+	h := &hasher{md5: md5.New(), sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag), done: make(chan struct{})}
+	for range lag {
+		h.free <- struct{}{}
+	}
+	go h.run()
+	return h
+}
+
+func (h *hasher) run() {
+	defer close(h.done)
+	for b := range h.work {
+		h.md5.Write(b)
+		if h.sum != nil {
+			h.sum.Write(b)
+		}
+		h.free <- struct{}{}
+	}
+}
+
+// next waits until the hasher is done with the piece that stood in b.
+func (h *hasher) next(b []byte) []byte {
+	<-h.free
+	return b
+}
+
+func (h *hasher) add(b []byte) { h.work <- b }
+
+// stop ends the goroutine and waits for it.
+func (h *hasher) stop() {
+	if !h.closed {
+		h.closed = true
+		close(h.work)
+	}
+	<-h.done
+}
+
+func (h *hasher) sums() (sum [16]byte, checksum []byte) {
+	h.stop()
+	h.md5.Sum(sum[:0])
+	if h.sum != nil {
+		checksum = h.sum.Sum(nil)
+	}
+	return sum, checksum
+}

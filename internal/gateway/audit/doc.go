@@ -1,0 +1,39 @@
+// Package audit is the event log: who asked for what, and what came of it. It
+// exists so that no change is made without its event and no event is changed
+// unnoticed. It must never know HTTP, what an operation does, or why a request
+// was refused; it is told, and it never holds a secret.
+//
+// # What is promised
+//
+// The event of a change commits in the transaction of the change: no commit,
+// no effect; no effect, no commit. Every other event (a read, a refusal) is
+// handed to one writer and is durable within about a second; a crash may lose
+// the events of that last second. When the disk refuses them, reads go on:
+// events wait in memory up to a bound, further ones are counted, and an
+// EventsLost event holds the count once the disk is well again. Failed
+// requests of strangers are written one by one up to a rate and counted in one
+// StrangersRefused event a second beyond it.
+//
+// # From the store to the files
+//
+// One writer moves the events of changes, in the order of their commits, from
+// the key-value store into append-only files. It reads the newest durable
+// commit number D first and the events after, so that every event of a commit
+// up to D is seen; later ones wait for the next round. A frame holds D, the
+// anchor, and the position (commit, id) of the last event it moved. Whatever
+// is found in the store at or before that position is in the files already,
+// left by a crash between append and deletion, and is deleted unread. The
+// store must number commits in the order in which they become visible.
+//
+// # Format
+//
+// See FORMAT.md. Files are named 000001.wtl, 000002.wtl and so on, and closed
+// at 64 MiB. Each is a header and frames. The header wraps the file's own
+// random key and carries the chain on from the file before; a frame is sealed
+// as a whole, and its content begins with the hash of the frame before. The
+// length of a frame has a tag of its own, so that only a crash, never a
+// changed length, looks like a torn tail.
+//
+// What cannot be noticed here is the loss of the newest frames together with
+// the newest commits of the store: that takes a signed digest kept elsewhere.
+package audit

@@ -1,0 +1,404 @@
+package audit
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+)
+
+// Limits of a record ("CloudTrail record contents", AWS CloudTrail User
+// Guide), in bytes before escaping; those of members count escaped bytes.
+const (
+	textLimit     = 1024
+	keyLimit      = 1024
+	valueLimit    = 8 << 10
+	membersLimit  = 100 << 10
+	membersCount  = 64
+	strangerText  = 256
+	strangerLimit = 2 << 10
+)
+
+// appendJSON appends the event under an id. Failed requests of strangers are
+// cut shorter, for they cost the stranger nothing.
+func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
+	w := object{b: append(dst, '{'), text: textLimit, value: valueLimit, members: membersLimit}
+	if e.stranger() && e.ErrorCode != "" {
+		w.text, w.value, w.members = strangerText, strangerText, strangerLimit
+	}
+	w.constant("eventVersion", "1.11")
+	w.identity(&e.Identity)
+	w.instant("eventTime", e.Time)
+	w.member("eventSource")
+	w.b = append(w.b, '"')
+	w.b = appendText(w.b, e.Service, w.text)
+	if !strings.Contains(e.Service, ".") {
+		w.b = append(w.b, ".amazonaws.com"...)
+	}
+	w.b = append(w.b, '"')
+	w.string("eventName", eventName(e.Service, e.Operation, e.Bucket != ""))
+	w.string("awsRegion", e.region(region))
+	w.source(e)
+	if e.UserAgent != "" {
+		w.member("userAgent")
+		w.b = append(w.b, '"', '[')
+		w.b = appendText(w.b, e.UserAgent, w.text-2)
+		w.b = append(w.b, ']', '"')
+	}
+	w.optional("errorCode", e.ErrorCode)
+	w.optional("errorMessage", e.ErrorMessage)
+	w.parameters(e)
+	w.elements("responseElements", e.Response)
+	w.additional(e)
+	w.string("requestID", e.RequestID)
+	w.member("eventID")
+	w.b = appendUUID(w.b, id)
+	w.boolean("readOnly", readOnly(e.Service, e.Operation))
+	w.resources(e)
+	w.kind(e)
+	w.optional("recipientAccountId", e.recipient())
+	if e.TLSVersion != "" {
+		w.begin("tlsDetails")
+		w.string("tlsVersion", e.TLSVersion)
+		w.optional("cipherSuite", e.CipherSuite)
+		w.optional("clientProvidedHostHeader", e.Host)
+		w.end()
+	}
+	return append(w.b, '}')
+}
+
+// region is where the event happened; IAM, STS and CloudFront are global.
+func (e *Event) region(home string) string {
+	switch {
+	case e.Service == "iam" || e.Service == "sts" || e.Service == "cloudfront":
+		return "us-east-1"
+	case e.Region != "":
+		return e.Region
+	}
+	return home
+}
+
+// object writes JSON members into b. Names of members are ours and plain.
+type object struct {
+	b                    []byte
+	text, value, members int
+}
+
+func (w *object) member(name string) {
+	if c := w.b[len(w.b)-1]; c != '{' && c != '[' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+func (w *object) begin(name string) { w.member(name); w.b = append(w.b, '{') }
+func (w *object) end()              { w.b = append(w.b, '}') }
+
+// constant writes a value that needs no escape.
+func (w *object) constant(name, value string) {
+	w.member(name)
+	w.b = append(w.b, '"')
+	w.b = append(w.b, value...)
+	w.b = append(w.b, '"')
+}
+
+func (w *object) string(name, value string) { w.limited(name, value, w.text) }
+
+func (w *object) optional(name, value string) {
+	if value != "" {
+		w.string(name, value)
+	}
+}
+
+func (w *object) limited(name, value string, limit int) {
+	w.member(name)
+	w.b = append(w.b, '"')
+	w.b = appendText(w.b, value, limit)
+	w.b = append(w.b, '"')
+}
+
+func (w *object) number(name string, n int64) {
+	w.member(name)
+	w.b = strconv.AppendInt(w.b, n, 10)
+}
+
+func (w *object) boolean(name string, v bool) {
+	w.member(name)
+	w.b = strconv.AppendBool(w.b, v)
+}
+
+func (w *object) instant(name string, t time.Time) {
+	w.member(name)
+	w.b = append(w.b, '"')
+	w.b = t.UTC().AppendFormat(w.b, time.RFC3339)
+	w.b = append(w.b, '"')
+}
+
+func (w *object) arn(name string, a arn.ARN) {
+	if a == arn.Any() {
+		w.constant(name, "*")
+		return
+	}
+	w.member(name)
+	w.b = append(w.b, "\"arn:"...)
+	for _, s := range [...]string{a.Partition, a.Service, a.Region, a.Account} {
+		w.b = appendText(w.b, s, textLimit)
+		w.b = append(w.b, ':')
+	}
+	w.b = appendText(w.b, a.Resource, 2*keyLimit)
+	w.b = append(w.b, '"')
+}
+
+// source writes where the request came from: an address or a service.
+func (w *object) source(e *Event) {
+	switch {
+	case e.SourceIP.IsValid():
+		w.member("sourceIPAddress")
+		w.b = append(w.b, '"')
+		w.b = e.SourceIP.WithZone("").AppendTo(w.b)
+		w.b = append(w.b, '"')
+	case e.Identity.Principal.Kind == policy.Service:
+		w.string("sourceIPAddress", e.Identity.Principal.Name)
+	default:
+		w.constant("sourceIPAddress", "AWS Internal")
+	}
+}
+
+// identity writes userIdentity ("CloudTrail userIdentity element").
+func (w *object) identity(i *Identity) {
+	p := &i.Principal
+	w.begin("userIdentity")
+	defer w.end()
+	switch p.Kind {
+	case policy.Anonymous:
+		w.constant("type", "AWSAccount")
+		w.constant("principalId", "")
+		w.constant("accountId", "ANONYMOUS_PRINCIPAL")
+		return
+	case policy.Service:
+		w.constant("type", "AWSService")
+		w.string("invokedBy", p.Name)
+		return
+	case policy.AccountRoot:
+		w.constant("type", "Root")
+	case policy.User:
+		w.constant("type", "IAMUser")
+	case policy.RoleSession:
+		w.constant("type", "AssumedRole")
+	case policy.FederatedUser:
+		w.constant("type", "FederatedUser")
+	default:
+		w.constant("type", "Unknown")
+		w.optional("accessKeyId", i.AccessKeyID)
+		return
+	}
+	w.string("principalId", p.ID)
+	w.arn("arn", p.ARN)
+	w.string("accountId", p.Account)
+	w.optional("accessKeyId", i.AccessKeyID)
+	if p.Kind == policy.User {
+		w.string("userName", p.Name)
+	}
+	w.session(i)
+}
+
+func (w *object) session(i *Identity) {
+	p := &i.Principal
+	if i.Created.IsZero() && p.Kind != policy.RoleSession {
+		return
+	}
+	w.begin("sessionContext")
+	if p.Kind == policy.RoleSession {
+		id, _, _ := strings.Cut(p.ID, ":")
+		w.begin("sessionIssuer")
+		w.constant("type", "Role")
+		w.string("principalId", id)
+		w.arn("arn", p.Role)
+		w.string("accountId", p.Account)
+		w.string("userName", p.Role.Resource[strings.LastIndexByte(p.Role.Resource, '/')+1:])
+		w.end()
+	}
+	w.begin("attributes")
+	if !i.Created.IsZero() {
+		w.instant("creationDate", i.Created)
+	}
+	w.constant("mfaAuthenticated", strconv.FormatBool(i.MFA))
+	w.end()
+	w.optional("sourceIdentity", i.SourceIdentity)
+	w.end()
+}
+
+// parameters writes requestParameters; null where there are none.
+func (w *object) parameters(e *Event) {
+	w.member("requestParameters")
+	if e.Bucket == "" && e.Key == "" && e.Host == "" && !e.MFA && len(e.Parameters) == 0 {
+		w.b = append(w.b, "null"...)
+		return
+	}
+	w.b = append(w.b, '{')
+	w.optional("bucketName", e.Bucket)
+	if e.Key != "" {
+		w.limited("key", e.Key, keyLimit)
+	}
+	w.optional("Host", e.Host)
+	if e.MFA {
+		w.constant("x-amz-mfa", "present")
+	}
+	w.list(e.Parameters)
+	w.end()
+}
+
+func (w *object) elements(name string, ps []Param) {
+	w.member(name)
+	if len(ps) == 0 {
+		w.b = append(w.b, "null"...)
+		return
+	}
+	w.b = append(w.b, '{')
+	w.list(ps)
+	w.end()
+}
+
+// list writes parameters until the limit of members; what is left out is
+// counted.
+func (w *object) list(ps []Param) {
+	start, left := len(w.b), 0
+	for i, p := range ps {
+		if i >= membersCount {
+			left += len(ps) - i
+			break
+		}
+		if !utf8.ValidString(p.Name) || secret(p.Name) || reserved(p.Name) || at(ps[:i], p.Name) >= 0 {
+			continue
+		}
+		before := len(w.b)
+		w.param(p, ps[i+1:min(len(ps), membersCount)])
+		if len(w.b)-start > w.members {
+			w.b = w.b[:before]
+			left++
+		}
+	}
+	if left > 0 {
+		w.number("omittedParameters", int64(left))
+	}
+}
+
+// param writes one parameter, as an array where more of its name follow.
+func (w *object) param(p Param, rest []Param) {
+	if c := w.b[len(w.b)-1]; c != '{' {
+		w.b = append(w.b, ',')
+	}
+	w.quote(p.Name, w.text)
+	w.b = append(w.b, ':')
+	next := at(rest, p.Name)
+	if next < 0 {
+		w.quote(p.Value, w.value)
+		return
+	}
+	w.b = append(w.b, '[')
+	w.quote(p.Value, w.value)
+	for next >= 0 {
+		w.b = append(w.b, ',')
+		w.quote(rest[next].Value, w.value)
+		rest = rest[next+1:]
+		next = at(rest, p.Name)
+	}
+	w.b = append(w.b, ']')
+}
+
+func (w *object) quote(s string, limit int) {
+	w.b = append(w.b, '"')
+	w.b = appendText(w.b, s, limit)
+	w.b = append(w.b, '"')
+}
+
+// reserved are the members that are written from fields of their own.
+func reserved(name string) bool {
+	return name == "bucketName" || name == "key" || name == "Host" || name == "omittedParameters"
+}
+
+// at returns the index of the first parameter with this name, or -1.
+func at(ps []Param, name string) int {
+	for i := range ps {
+		if ps[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *object) additional(e *Event) {
+	if e.details != nil {
+		return
+	}
+	w.begin("additionalEventData")
+	w.optional("SignatureVersion", e.SignatureVersion)
+	w.optional("CipherSuite", e.CipherSuite)
+	w.number("bytesTransferredIn", e.BytesIn)
+	w.optional("SSEApplied", e.SSEApplied)
+	w.optional("AuthenticationMethod", e.AuthenticationMethod)
+	w.optional("x-amz-id-2", e.HostID)
+	w.number("bytesTransferredOut", e.BytesOut)
+	w.end()
+}
+
+func (w *object) resources(e *Event) {
+	if e.Bucket == "" && len(e.Resources) == 0 {
+		return
+	}
+	w.member("resources")
+	w.b = append(w.b, '[')
+	if e.Bucket != "" && e.Key != "" {
+		w.b = append(w.b, `{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::`...)
+		w.b = appendText(w.b, e.Bucket, w.text)
+		w.b = append(w.b, '/')
+		w.b = appendText(w.b, e.Key, keyLimit)
+		w.b = append(w.b, '"', '}', ',')
+	}
+	if e.Bucket != "" {
+		w.b = append(w.b, '{')
+		w.optional("accountId", e.Owner)
+		w.constant("type", "AWS::S3::Bucket")
+		w.member("ARN")
+		w.b = append(w.b, `"arn:aws:s3:::`...)
+		w.b = appendText(w.b, e.Bucket, w.text)
+		w.b = append(w.b, '"', '}')
+	}
+	for i, r := range e.Resources {
+		if i >= membersCount {
+			break
+		}
+		if w.b[len(w.b)-1] != '[' {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(w.b, '{')
+		w.optional("accountId", r.Account)
+		w.string("type", r.Type)
+		w.arn("ARN", r.ARN)
+		w.b = append(w.b, '}')
+	}
+	w.b = append(w.b, ']')
+}
+
+// kind writes what sort of event this is.
+func (w *object) kind(e *Event) {
+	if e.details != nil {
+		w.constant("eventType", "AwsServiceEvent")
+		w.member("serviceEventDetails")
+		w.b = append(w.b, e.details...)
+	} else {
+		w.constant("eventType", "AwsApiCall")
+	}
+	data := dataEvent(e.Service, e.Operation)
+	w.boolean("managementEvent", !data)
+	if data {
+		w.constant("eventCategory", "Data")
+	} else {
+		w.constant("eventCategory", "Management")
+	}
+}

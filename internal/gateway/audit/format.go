@@ -1,0 +1,237 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"watertight/internal/storage/seal"
+)
+
+// Sizes and names of the format; FORMAT.md has the tables.
+const (
+	magic         = "WTAUDIT\x01"
+	headerPlain   = 96
+	headerSize    = headerPlain + seal.WrappedSize
+	frameHeader   = 32
+	frameTag      = 16
+	frameLimit    = 32 << 20
+	groupHeader   = 76
+	eventHeader   = 12
+	fileLimit     = 64 << 20
+	filePurpose   = "watertight audit files"
+	framePurpose  = "watertight audit frames"
+	lengthPurpose = "watertight audit lengths"
+)
+
+// ErrDamaged is wrapped by every error that tells of files that are not what
+// was written.
+var ErrDamaged = errors.New("audit log is damaged")
+
+// position is how far the events of changes were moved: all that are at or
+// before it, in the order of commit and id, are in the files.
+type position struct {
+	commit uint64
+	id     [16]byte
+}
+
+func (p position) compare(q position) int {
+	switch {
+	case p.commit < q.commit:
+		return -1
+	case p.commit > q.commit:
+		return 1
+	}
+	return bytes.Compare(p.id[:], q.id[:])
+}
+
+// state is what a frame hands to the next one, and a file to the next file.
+type state struct {
+	sequence uint64 // of the newest frame; the first is 1
+	chain    [sha256.Size]byte
+	anchor   uint64
+	moved    position
+}
+
+// header opens a file.
+type header struct {
+	number   uint64
+	before   state
+	previous uint64 // size of the file before
+	key      seal.Key
+}
+
+func (h *header) encode(wrap seal.Key) []byte {
+	b := make([]byte, 0, headerSize)
+	b = append(b, magic...)
+	b = binary.BigEndian.AppendUint64(b, h.number)
+	b = binary.BigEndian.AppendUint64(b, h.before.sequence+1)
+	b = binary.BigEndian.AppendUint64(b, h.before.anchor)
+	b = binary.BigEndian.AppendUint64(b, h.before.moved.commit)
+	b = append(b, h.before.moved.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, h.previous)
+	b = append(b, h.before.chain[:]...)
+	return append(b, wrap.Wrap(h.key, b)...)
+}
+
+func decodeHeader(b []byte, wrap seal.Key) (header, error) {
+	if len(b) != headerSize || string(b[:len(magic)]) != magic {
+		return header{}, errors.New("is no audit file of this version")
+	}
+	key, err := wrap.Unwrap(b[headerPlain:], b[:headerPlain])
+	if err != nil {
+		return header{}, errors.New("has a header that does not open: changed, or another root key")
+	}
+	h := header{
+		number: binary.BigEndian.Uint64(b[8:]),
+		before: state{
+			sequence: binary.BigEndian.Uint64(b[16:]) - 1,
+			chain:    [sha256.Size]byte(b[64:96]),
+			anchor:   binary.BigEndian.Uint64(b[24:]),
+			moved:    position{binary.BigEndian.Uint64(b[32:]), [16]byte(b[40:56])},
+		},
+		previous: binary.BigEndian.Uint64(b[56:]),
+		key:      key,
+	}
+	return h, nil
+}
+
+// keys seal the frames of one file.
+type keys struct {
+	frame  cipher.AEAD
+	length seal.Key
+}
+
+func newKeys(file seal.Key) keys {
+	return keys{file.Derive(framePurpose).AEAD(), file.Derive(lengthPurpose)}
+}
+
+// lengthTag is 16 bytes that only the holder of the key can make. With it a
+// changed length cannot pass for a torn tail.
+func (k keys) lengthTag(sequence uint64, head []byte) []byte {
+	m := hmac.New(sha256.New, k.length[:])
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], sequence)
+	m.Write(n[:])
+	m.Write(head[:16])
+	return m.Sum(nil)[:16]
+}
+
+// binding is what a frame's seal is bound to.
+func binding(sequence uint64, head []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+frameHeader), sequence), head[:frameHeader]...)
+}
+
+// appendFrame seals content as a frame. The nonce is random, not counted:
+// after a torn or refused write the same sequence number is used again.
+func (k keys) appendFrame(dst []byte, sequence uint64, content []byte) []byte {
+	at := len(dst)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(content)+frameTag))
+	dst = append(dst, make([]byte, 12)...)
+	rand.Read(dst[at+4 : at+16])
+	dst = append(dst, k.lengthTag(sequence, dst[at:])...)
+	return k.frame.Seal(dst, dst[at+4:at+16], content, binding(sequence, dst[at:]))
+}
+
+// frameLength verifies a frame's header and returns the size of what follows.
+func (k keys) frameLength(sequence uint64, head []byte) (int, error) {
+	if !hmac.Equal(head[16:frameHeader], k.lengthTag(sequence, head)) {
+		return 0, errors.New("the header does not verify")
+	}
+	n := binary.BigEndian.Uint32(head)
+	if n < groupHeader+frameTag || n > frameLimit {
+		return 0, errors.New("the length is out of bounds")
+	}
+	return int(n), nil
+}
+
+// openFrame opens a frame in place.
+func (k keys) openFrame(sequence uint64, head, sealed []byte) ([]byte, error) {
+	content, err := k.frame.Open(sealed[:0], head[4:16], sealed, binding(sequence, head))
+	if err != nil {
+		return nil, errors.New("the seal does not open")
+	}
+	return content, nil
+}
+
+// Entry is one event of a group. JSON is a CloudTrail record.
+type Entry struct {
+	Commit uint64 // of the change; 0 for an event that changed nothing
+	JSON   []byte
+}
+
+// Group is what one frame holds. Its slices are valid until the function that
+// was given the group returns.
+type Group struct {
+	Sequence uint64
+	Written  time.Time
+	Anchor   uint64 // newest durable commit number of the store at that time
+	Events   []Entry
+}
+
+// appendEvent appends an event as a group holds it.
+func appendEvent(dst []byte, commit uint64, json []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, commit)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(json)))
+	return append(dst, json...)
+}
+
+// appendGroupHeader appends what stands before the events.
+func appendGroupHeader(dst []byte, s *state, written time.Time, count int) []byte {
+	dst = append(dst, s.chain[:]...)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(written.UnixMicro()))
+	dst = binary.BigEndian.AppendUint64(dst, s.anchor)
+	dst = binary.BigEndian.AppendUint64(dst, s.moved.commit)
+	dst = append(dst, s.moved.id[:]...)
+	return binary.BigEndian.AppendUint32(dst, uint32(count))
+}
+
+// decodeGroup reads the content of the frame that follows s and returns what
+// it hands on. events is used again for the list.
+func decodeGroup(b []byte, s state, events []Entry) (Group, state, error) {
+	broken := errors.New("the content is malformed")
+	if len(b) < groupHeader {
+		return Group{}, s, broken
+	}
+	if [sha256.Size]byte(b[:sha256.Size]) != s.chain {
+		return Group{}, s, errors.New("the chain is broken: this is not the frame that was written here")
+	}
+	next := state{
+		sequence: s.sequence + 1,
+		chain:    sha256.Sum256(b),
+		anchor:   binary.BigEndian.Uint64(b[40:]),
+		moved:    position{binary.BigEndian.Uint64(b[48:]), [16]byte(b[56:72])},
+	}
+	g := Group{
+		Sequence: next.sequence, Anchor: next.anchor,
+		Written: time.UnixMicro(int64(binary.BigEndian.Uint64(b[32:]))).UTC(),
+	}
+	count := binary.BigEndian.Uint32(b[72:])
+	b = b[groupHeader:]
+	if uint64(count) > uint64(len(b))/eventHeader {
+		return Group{}, s, broken
+	}
+	events = events[:0]
+	for range count {
+		if len(b) < eventHeader {
+			return Group{}, s, broken
+		}
+		commit, n := binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:])
+		b = b[eventHeader:]
+		if uint64(n) > uint64(len(b)) {
+			return Group{}, s, broken
+		}
+		events = append(events, Entry{commit, b[:n:n]})
+		b = b[n:]
+	}
+	if len(b) != 0 || next.anchor < s.anchor || next.moved.compare(s.moved) < 0 {
+		return Group{}, s, broken
+	}
+	g.Events = events
+	return g, next, nil
+}

@@ -1,0 +1,21 @@
+//go:build unix
+
+package audit
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// lock keeps a second process from cutting what this one is writing. The
+// kernel lets go of it when the process ends, however it ends.
+func lock(folder *os.File) error {
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return errors.New("another process is writing this log")
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// interval is the longest time an event waits for the writer.
+const interval = time.Second
+
+// wakeChanges is the number of changes from which the writer does not wait for
+// its second.
+const wakeChanges = 1000
+
+// Options say where and how to log.
+type Options struct {
+	Dir    string   // of the log alone; made where it is missing
+	Root   seal.Key // the root key
+	Region string   // awsRegion of events that name none
+	Logger *slog.Logger
+}
+
+// Log is the audit log of a server.
+type Log struct {
+	region    string
+	logger    *slog.Logger
+	queue     queue
+	strangers strangers
+	buffers   sync.Pool
+	changes   atomic.Int64 // since the writer last looked
+	wake      chan struct{}
+	journal   *journal
+	anchor    uint64 // as it was when the log was opened
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // of the writer; nil while there is none
+	stop   chan struct{}
+	done   chan struct{}
+	result error
+	closed bool
+}
+
+// Open verifies the newest file of the log, with the header and size of every
+// other, cuts the torn tail a crash may have left, and locks the folder. Any
+// other damage is an error that wraps ErrDamaged. The folder is locked until
+// Close.
+func Open(o Options) (*Log, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	j, err := openJournal(o.Dir, o.Root)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		region: o.Region, logger: o.Logger, journal: j, anchor: j.state.anchor,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	l.queue.room = make(chan struct{})
+	l.buffers.New = func() any { b := make([]byte, 0, 2048); return &b }
+	return l, nil
+}
+
+// Anchor returns the newest commit number that the log, when it was opened,
+// knew to be durable in the store. A store that has fewer has lost its tail.
+func (l *Log) Anchor() uint64 { return l.anchor }
+
+// Attach starts the writer, which moves events out of the store until Close.
+// It refuses a store that ends before the log's anchor: its next commits would
+// pass for events that were moved long ago.
+func (l *Log) Attach(store kv.Store) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.cancel != nil {
+		return errors.New("audit: the log is attached or closed")
+	}
+	if d := store.Durable(); d < l.anchor {
+		return fmt.Errorf("audit: the store ends at commit %d, the log knows of %d: the store has lost its tail", d, l.anchor)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	w := &writer{log: l, journal: l.journal, store: store, backlog: true}
+	go func() {
+		defer close(l.done)
+		defer cancel()
+		l.result = w.run(ctx)
+	}()
+	return nil
+}
+
+// Close writes everything that is left and ends the writer. No record may
+// be finished after it; those that are, are lost. It must come before the
+// store's Close. When ctx ends first, events that changed nothing may be lost;
+// those of changes stay in the store and are moved at the next start.
+func (l *Log) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	attached := l.cancel != nil
+	l.mu.Unlock()
+	l.queue.close()
+	if !attached {
+		l.discard(0)
+		return l.journal.close()
+	}
+	close(l.stop)
+	defer context.AfterFunc(ctx, l.cancel)()
+	select {
+	case <-l.done:
+		return l.result
+	case <-ctx.Done():
+		return fmt.Errorf("audit: closing: %w", context.Cause(ctx))
+	}
+}
+
+// discard tells how many events are lost for good, beside those that wait.
+func (l *Log) discard(more int) {
+	_, n, lost := l.queue.take(nil)
+	if left := uint64(n+more) + lost.count; left > 0 {
+		l.logger.Error("audit events lost at the end", "count", left)
+	}
+}
+
+// direct hands an event that changed nothing to the writer.
+func (l *Log) direct(e *Event) {
+	if e.stranger() && e.ErrorCode != "" && !l.strangers.admit(time.Now(), e.ErrorCode, e.SourceIP) {
+		return
+	}
+	buf := l.buffers.Get().(*[]byte)
+	*buf = e.appendJSON((*buf)[:0], randomID(), l.region)
+	if l.queue.push(*buf) {
+		l.hurry()
+	}
+	if cap(*buf) <= 64<<10 {
+		l.buffers.Put(buf)
+	}
+}
+
+// committed notes that the store holds one more event.
+func (l *Log) committed() {
+	if l.changes.Add(1) >= wakeChanges {
+		l.hurry()
+	}
+}
+
+// hurry wakes the writer before its second is over.
+func (l *Log) hurry() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,521 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"watertight/internal/fault"
+)
+
+func TestReadsAndChangesAreLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, s := t.TempDir(), newStore()
+		l := openLog(t, dir)
+		early := begin(l, "ListBuckets", "early")
+		early.Finish(Outcome{}) // before the store is there
+		attach(t, l, s)
+		synctest.Wait()
+		for i := range 5 {
+			r := begin(l, "PutObject", fmt.Sprint("put", i))
+			change(t, s, r)
+			r.Finish(Outcome{})
+			r.Finish(Outcome{})
+			r = begin(l, "GetObject", fmt.Sprint("get", i))
+			r.Finish(Outcome{BytesOut: 5})
+		}
+		time.Sleep(interval)
+		synctest.Wait()
+		events, groups := readAll(t, dir)
+		want := []string{"early", "put0", "put1", "put2", "put3", "put4", "get0", "get1", "get2", "get3", "get4"}
+		if !slices.Equal(ids(events), want) {
+			t.Errorf("got %v", ids(events))
+		}
+		if groups > 2 || s.events() != 0 {
+			t.Errorf("%d frames, %d events left in the store", groups, s.events())
+		}
+		r := begin(l, "GetObject", "last")
+		r.Finish(Outcome{})
+		closeLog(t, l)
+		if events, _ := readAll(t, dir); events[len(events)-1].RequestID != "last" {
+			t.Error("Close does not write what is left")
+		}
+	})
+}
+
+func TestChangesAreMovedInOrderOfCommit(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	records := make([]*Record, 50)
+	for i := range records {
+		r := begin(l, "PutObject", fmt.Sprint(i))
+		r.Event.Time = testTime.Add(time.Duration(rand.IntN(1e9)))
+		records[i] = r
+	}
+	var want []string
+	for _, i := range rand.Perm(len(records)) {
+		want = append(want, fmt.Sprint(i))
+		change(t, s, records[i])
+	}
+	attach(t, l, s)
+	closeLog(t, l)
+	events, _ := readAll(t, dir)
+	if !slices.Equal(ids(events), want) {
+		t.Errorf("got %v\nwant %v", ids(events), want)
+	}
+	for i, e := range events {
+		if e.Commit != uint64(i+1) {
+			t.Errorf("event %d has commit %d", i, e.Commit)
+		}
+	}
+}
+
+func TestEntryKeepsItsKeyUntilCommitted(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	r := begin(l, "DeleteObjects", "several")
+	k1, v1, _ := r.Entry()
+	k2, v2, err := r.Entry()
+	if err != nil || !bytes.Equal(k1, k2) || !bytes.Equal(v1, v2) || len(k1) != keySize || string(k1[:2]) != prefix {
+		t.Fatalf("%x %x %v", k1, k2, err)
+	}
+	later := begin(l, "PutObject", "later")
+	later.Event.Time = testTime.Add(time.Microsecond)
+	if k3, _, _ := later.Entry(); bytes.Compare(k1, k3) >= 0 {
+		t.Error("keys do not ascend by time")
+	}
+	change(t, s, r)
+	change(t, s, r) // the request's second change
+	r.Finish(Outcome{Err: fault.AccessDenied()})
+	attach(t, l, s)
+	closeLog(t, l)
+	events, _ := readAll(t, dir)
+	if len(events) != 3 || events[0].ErrorCode != "" || events[1].ErrorCode != "" || events[2].ErrorCode != "AccessDenied" {
+		t.Fatalf("%+v", events)
+	}
+	seen := map[string]bool{}
+	for _, e := range events {
+		seen[e.EventID] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("eventIDs are not unique: %+v", events)
+	}
+}
+
+func TestCauseAndSecretsStayOut(t *testing.T) {
+	const canary = "CANARY-c0ffee"
+	dir := t.TempDir()
+	l := openLog(t, dir)
+	for _, err := range []error{errors.New(canary), fault.AccessDenied().Because(errors.New(canary)).With("StringToSign", canary)} {
+		r := begin(l, "PutObject", "r")
+		r.Event.Parameters = []Param{{"X-Amz-Signature", canary}}
+		_, v, _ := r.Entry()
+		if bytes.Contains(v, []byte(canary)) {
+			t.Errorf("entry %s", v)
+		}
+		r.Finish(Outcome{Err: err, Response: []Param{{"SecretAccessKey", canary}}})
+	}
+	attach(t, l, newStore())
+	closeLog(t, l)
+	n := 0
+	if err := Read(dir, testRoot(), func(g Group) error {
+		for _, e := range g.Events {
+			n++
+			if bytes.Contains(e.JSON, []byte(canary)) {
+				t.Errorf("event %s", e.JSON)
+			}
+		}
+		return nil
+	}); err != nil || n != 2 {
+		t.Error(n, err)
+	}
+}
+
+// TestCrashBetweenAppendAndDeletion ends the log after a frame was written and
+// before its events were deleted from the store.
+func TestCrashBetweenAppendAndDeletion(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	var want []string
+	for start := range 4 {
+		l := openLog(t, dir)
+		if l.Anchor() > s.Durable() {
+			t.Fatal("the anchor is ahead of the store")
+		}
+		for i := range 3 {
+			r := begin(l, "PutObject", fmt.Sprint(start, i))
+			change(t, s, r)
+			want = append(want, r.Event.RequestID)
+		}
+		s.set(func() { s.refuse = errors.New("power loss") })
+		attach(t, l, s)
+		if err := l.Close(t.Context()); err == nil {
+			t.Fatal("Close does not tell that it could not finish")
+		}
+		if s.events() == 0 {
+			t.Fatal("nothing is left to be moved twice")
+		}
+		s.set(func() { s.refuse = nil })
+	}
+	l := openLog(t, dir)
+	attach(t, l, s)
+	closeLog(t, l)
+	events, _ := readAll(t, dir)
+	if !slices.Equal(ids(events), want) || s.events() != 0 {
+		t.Errorf("got %v\nwant %v\n%d left in the store", ids(events), want, s.events())
+	}
+}
+
+// TestCommitsPastTheDurableMarkWait moves events only once the store has said
+// that their commit is durable, or the position would skip those before.
+func TestCommitsPastTheDurableMarkWait(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	defer closeLog(t, l)
+	for i := range 4 {
+		change(t, s, begin(l, "PutObject", fmt.Sprint(i)))
+	}
+	s.lag = 2
+	w := &writer{log: l, journal: l.journal, store: s, backlog: true}
+	if _, _, err := w.round(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if events, _ := readAll(t, dir); !slices.Equal(ids(events), []string{"0", "1"}) || l.journal.state.anchor != 2 {
+		t.Errorf("%v, anchor %d", ids(events), l.journal.state.anchor)
+	}
+	if _, _, err := w.round(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if events, _ := readAll(t, dir); !slices.Equal(ids(events), []string{"0", "1", "2", "3"}) || s.events() != 0 {
+		t.Errorf("%v, %d left", ids(events), s.events())
+	}
+}
+
+func TestStoreThatLostItsTailIsRefused(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	change(t, s, begin(l, "PutObject", "0"))
+	change(t, s, begin(l, "PutObject", "1"))
+	attach(t, l, s)
+	closeLog(t, l)
+	l = openLog(t, dir)
+	defer closeLog(t, l)
+	if l.Anchor() != 2 {
+		t.Errorf("anchor %d", l.Anchor())
+	}
+	s.commit = 1
+	if err := l.Attach(s); err == nil {
+		t.Error("attached to a store that lost a commit")
+	}
+}
+
+func TestIdleLogRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, s := t.TempDir(), newStore()
+		l := openLog(t, dir)
+		attach(t, l, s)
+		r := begin(l, "PutObject", "0")
+		change(t, s, r)
+		r.Finish(Outcome{})
+		time.Sleep(3 * interval)
+		synctest.Wait()
+		_, groups := readAll(t, dir)
+		commit := s.Durable()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if _, g := readAll(t, dir); g != groups || s.Durable() != commit || groups != 1 {
+			t.Errorf("%d frames, then %d; %d commits, then %d", groups, g, commit, s.Durable())
+		}
+		s.set(func() { s.commit++ }) // a commit without an event
+		time.Sleep(2 * interval)
+		synctest.Wait()
+		if _, g := readAll(t, dir); g != groups+1 || l.journal.state.anchor != s.Durable() {
+			t.Errorf("%d frames, anchor %d of %d", g, l.journal.state.anchor, s.Durable())
+		}
+		closeLog(t, l)
+	})
+}
+
+func TestBatchOfManyDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, s := t.TempDir(), newStore()
+		l := openLog(t, dir)
+		attach(t, l, s)
+		synctest.Wait()
+		start := time.Now()
+		for range wakeChanges {
+			change(t, s, begin(l, "PutObject", "p"))
+		}
+		synctest.Wait()
+		if s.events() != 0 || time.Since(start) >= interval {
+			t.Errorf("%d events wait for the second", s.events())
+		}
+		r := begin(l, "GetObject", "g")
+		for range wakeBytes/1000 + 1 {
+			l.direct(&r.Event)
+		}
+		synctest.Wait()
+		if events, _ := readAll(t, dir); events[len(events)-1].RequestID != "g" {
+			t.Error("reads wait for the second")
+		}
+		closeLog(t, l)
+	})
+}
+
+// TestFullDisk lets the disk refuse writes for a while: reads go on, memory is
+// bounded, what is lost is counted, and the count is logged.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Bool
+		var said bytes.Buffer
+		dir, s := t.TempDir(), newStore()
+		l, err := Open(Options{Dir: dir, Root: testRoot(), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.journal.failing(func(op string) error {
+			if full.Load() && op != "truncate" {
+				return errors.New("no space left on device")
+			}
+			return nil
+		})
+		attach(t, l, s)
+		full.Store(true)
+		const sent = 20_000
+		start := time.Now()
+		for i := range sent {
+			begin(l, "GetObject", "g").Finish(Outcome{})
+			if i%1000 == 0 {
+				change(t, s, begin(l, "PutObject", "p"))
+				synctest.Wait()
+			}
+		}
+		if waited := time.Since(start); waited > interval {
+			t.Errorf("reads waited %v for a full disk", waited)
+		}
+		if n := len(l.queue.buf); n > queueBytes {
+			t.Errorf("%d bytes wait", n)
+		}
+		time.Sleep(5 * interval)
+		full.Store(false)
+		time.Sleep(3 * interval)
+		closeLog(t, l)
+		events, _ := readAll(t, dir)
+		count := map[string]int{}
+		lost := 0
+		for _, e := range events {
+			count[e.EventName]++
+			if e.EventName == "EventsLost" {
+				lost += int(e.Details["count"].(float64))
+			}
+		}
+		if count["GetObject"]+lost != sent || lost == 0 || count["PutObject"] != sent/1000 || s.events() != 0 {
+			t.Errorf("%v, %d lost of %d", count, lost, sent)
+		}
+		for _, line := range []string{"audit writer failed", "audit writer works again", "audit events lost"} {
+			if strings.Count(said.String(), line) != 1 {
+				t.Errorf("the log says %q %d times", line, strings.Count(said.String(), line))
+			}
+		}
+	})
+}
+
+// TestSlowDiskIsWaitedFor lets requests wait a moment for a healthy writer.
+func TestSlowDiskIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLog(t, t.TempDir()) // no writer at all: the slowest
+		defer l.Close(context.Background())
+		big := make([]byte, queueBytes-eventHeader)
+		l.queue.push(big)
+		start := time.Now()
+		l.queue.push([]byte("late"))
+		if time.Since(start) != patience || l.queue.lost.count != 1 {
+			t.Errorf("waited %v, lost %d", time.Since(start), l.queue.lost.count)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { l.queue.push([]byte("in time")) })
+		time.Sleep(patience / 2)
+		l.queue.take(nil)
+		wg.Wait()
+		if l.queue.count != 1 || l.queue.lost.count != 0 {
+			t.Errorf("%d events, %d lost", l.queue.count, l.queue.lost.count)
+		}
+	})
+}
+
+func TestStrangersAreCountedPastARate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l := openLog(t, dir)
+		attach(t, l, newStore())
+		knock := func(n int, err error) {
+			for range n {
+				r := begin(l, "GetObject", "r")
+				r.Event.Identity = Identity{}
+				r.Finish(Outcome{Err: err})
+			}
+		}
+		const seconds, each = 3, 1000
+		for range seconds {
+			knock(each-1, fault.AccessDenied())
+			knock(1, fault.New(fault.Denied, "SignatureDoesNotMatch", ""))
+			for range each {
+				begin(l, "GetObject", "known").Finish(Outcome{Err: fault.AccessDenied()})
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(2 * time.Second)
+		knock(each, fault.AccessDenied())
+		closeLog(t, l)
+		events, _ := readAll(t, dir)
+		var known, written, counted, refused int
+		for _, e := range events {
+			switch {
+			case e.RequestID == "known":
+				known++
+			case e.EventName == "StrangersRefused":
+				counted += int(e.Details["count"].(float64))
+				refused++
+				if e.Details["errorCodes"].(map[string]any)["AccessDenied"] == nil || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
+					t.Errorf("details %v", e.Details)
+				}
+			default:
+				written++
+			}
+		}
+		if known != seconds*each || written != (seconds+1)*strangersRate || counted+written != (seconds+1)*each || refused > seconds+1 {
+			t.Errorf("%d known, %d written, %d counted in %d events", known, written, counted, refused)
+		}
+	})
+}
+
+func TestStrangersTallyIsBounded(t *testing.T) {
+	var s strangers
+	for i := range 10_000 {
+		s.admit(testTime, fmt.Sprint("Code", i), typicalEvent().SourceIP)
+	}
+	if d := s.take(testTime, true); len(d) > 2048 || !bytes.Contains(d, []byte(`"other":`)) || !bytes.Contains(d, []byte(`"count":9950`)) {
+		t.Errorf("%s", d)
+	}
+	if d := s.take(testTime, true); d != nil {
+		t.Errorf("again %s", d)
+	}
+}
+
+func TestBacklogIsMovedInRounds(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	const n = 60
+	for i := range n {
+		r := begin(l, "PutObject", fmt.Sprint(i))
+		r.Event.Time = testTime.Add(time.Duration(-i) * time.Hour)
+		r.Event.Response = []Param{{"a", strings.Repeat("a", valueLimit)}}
+		for j := range 12 {
+			r.Event.Response = append(r.Event.Response, Param{fmt.Sprint(j), strings.Repeat("b", valueLimit-1)})
+		}
+		change(t, s, r)
+	}
+	attach(t, l, s)
+	closeLog(t, l)
+	events, groups := readAll(t, dir)
+	if groups < 2 || len(events) != n || s.events() != 0 {
+		t.Fatalf("%d frames, %d events, %d left", groups, len(events), s.events())
+	}
+	for i, e := range events {
+		if e.RequestID != fmt.Sprint(i) {
+			t.Fatalf("event %d is %s", i, e.RequestID)
+		}
+	}
+}
+
+func TestEarliestIsAnUnbrokenBeginning(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
+			return entry{position{rapid.Uint64Range(1, 20).Draw(t, "commit"), [16]byte{rapid.Byte().Draw(t, "id")}}, make([]byte, rapid.IntRange(0, 50).Draw(t, "size"))}
+		}), 1, 60).Draw(t, "events")
+		f := earliest{limit: rapid.IntRange(1, 1000).Draw(t, "limit")}
+		for _, e := range all {
+			f.offer(e.at, e.json)
+		}
+		order := func(a, b entry) int { return a.at.compare(b.at) }
+		slices.SortFunc(all, order)
+		slices.SortFunc(f.heap, order)
+		if len(f.heap) == 0 || f.full == (len(f.heap) == len(all)) || f.bytes > f.limit && len(f.heap) > 1 {
+			t.Fatalf("%d of %d kept, %d bytes of %d", len(f.heap), len(all), f.bytes, f.limit)
+		}
+		for i, e := range f.heap {
+			if e.at != all[i].at {
+				t.Fatalf("kept %v where %v is", e.at, all[i].at)
+			}
+		}
+	})
+}
+
+func TestManyAtOnce(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	attach(t, l, s)
+	const workers, each = 8, 100
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				r := begin(l, "PutObject", fmt.Sprint(w, "-", i))
+				if i%2 == 0 {
+					change(t, s, r)
+				}
+				r.Finish(Outcome{})
+			}
+		})
+	}
+	wg.Wait()
+	closeLog(t, l)
+	events, _ := readAll(t, dir)
+	seen := map[string]bool{}
+	for _, e := range events {
+		seen[e.RequestID] = true
+	}
+	if len(events) != workers*each || len(seen) != len(events) {
+		t.Errorf("%d events of %d requests", len(events), len(seen))
+	}
+}
+
+func TestCloseEndsWithItsContext(t *testing.T) {
+	dir, s := t.TempDir(), newStore()
+	l := openLog(t, dir)
+	change(t, s, begin(l, "PutObject", "change"))
+	begin(l, "GetObject", "read").Finish(Outcome{})
+	s.blind = errors.New("the store is gone")
+	attach(t, l, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Close(ctx); err == nil {
+		t.Error("Close says that all is written")
+	}
+	<-l.done
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	begin(l, "GetObject", "late").Finish(Outcome{})
+	if err := l.Attach(s); err == nil {
+		t.Error("attached after Close")
+	}
+	s.blind = nil
+	l = openLog(t, dir)
+	attach(t, l, s)
+	closeLog(t, l)
+	if events, _ := readAll(t, dir); !slices.Equal(ids(events), []string{"read", "change"}) {
+		t.Errorf("%v", ids(events))
+	}
+}

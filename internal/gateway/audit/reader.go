@@ -1,0 +1,174 @@
+package audit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"watertight/internal/storage/seal"
+)
+
+// suffix ends the name of every file of the log.
+const suffix = ".wtl"
+
+// Read gives every group of the log in dir to fn, from the first to the last,
+// and verifies all of it: seals, chain, numbers, sizes. It ends with fn's
+// error, or with one that wraps ErrDamaged and names file and place. An
+// incomplete frame at the very end is not there yet. Read may run beside a Log.
+func Read(dir string, root seal.Key, fn func(Group) error) error {
+	names, err := list(dir)
+	if err != nil {
+		return err
+	}
+	w := walker{wrap: root.Derive(filePurpose), fn: fn, whole: true}
+	for i, name := range names {
+		if err := w.file(filepath.Join(dir, name), i == len(names)-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list returns the names of the log's files, and an error where one is missing.
+func list(dir string) ([]string, error) {
+	found, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	have := map[uint64]bool{}
+	for _, f := range found {
+		digits, ok := strings.CutSuffix(f.Name(), suffix)
+		n, err := strconv.ParseUint(digits, 10, 32)
+		if ok && err == nil && f.Name() == fileName(n) {
+			have[n] = true
+		}
+	}
+	names := make([]string, 0, len(have))
+	for n := uint64(1); n <= uint64(len(have)); n++ {
+		if !have[n] {
+			return nil, damaged(filepath.Join(dir, fileName(n)), -1, "is missing, while later ones are there")
+		}
+		names = append(names, fileName(n))
+	}
+	return names, nil
+}
+
+func fileName(n uint64) string { return fmt.Sprintf("%06d%s", n, suffix) }
+
+// damaged tells where; at below zero is the whole file.
+func damaged(path string, at int64, what string) error {
+	if at < 0 {
+		return fmt.Errorf("audit: %w: %s %s", ErrDamaged, path, what)
+	}
+	return fmt.Errorf("audit: %w: %s at byte %d: %s", ErrDamaged, path, at, what)
+}
+
+// walker goes from file to file and verifies what each hands to the next.
+type walker struct {
+	wrap   seal.Key
+	whole  bool // verify every file, not the newest alone
+	fn     func(Group) error
+	number uint64
+	size   int64 // of the sound part of the file before
+	head   header
+	state  state
+	buf    []byte
+	events []Entry
+}
+
+func (w *walker) file(path string, newest bool) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return damaged(path, -1, "is missing")
+	}
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 256<<10)
+	head := make([]byte, headerSize)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return readError(path, 0, "the file is shorter than its header", err)
+	}
+	h, err := decodeHeader(head, w.wrap)
+	if err != nil {
+		return damaged(path, -1, err.Error())
+	}
+	if h.number != w.number+1 || int64(h.previous) != w.size {
+		return damaged(path, -1, "does not follow the file before it: one of the two was swapped, cut or extended")
+	}
+	if (w.whole || w.number == 0) && h.before != w.state {
+		return damaged(path, -1, "does not continue the chain of the file before it")
+	}
+	w.number, w.head, w.state = h.number, h, h.before
+	if newest || w.whole {
+		return w.frames(r, path, newest)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	w.size = info.Size()
+	return nil
+}
+
+// frames reads what follows the header and leaves the size of the sound part.
+func (w *walker) frames(r io.Reader, path string, newest bool) error {
+	k := newKeys(w.head.key)
+	w.size = headerSize
+	head := make([]byte, frameHeader)
+	for {
+		n, err := io.ReadFull(r, head)
+		if err == io.EOF || err == io.ErrUnexpectedEOF && newest {
+			return nil
+		}
+		if err != nil {
+			return readError(path, w.size+int64(n), "the file ends within a frame, while later files are there", err)
+		}
+		seq := w.state.sequence + 1
+		length, err := k.frameLength(seq, head)
+		if err != nil {
+			return damaged(path, w.size, err.Error())
+		}
+		if cap(w.buf) < length {
+			w.buf = make([]byte, length)
+		}
+		sealed := w.buf[:length]
+		n, err = io.ReadFull(r, sealed)
+		if newest && (err == io.EOF || err == io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return readError(path, w.size+int64(n), "the file ends within a frame, while later files are there", err)
+		}
+		content, err := k.openFrame(seq, head, sealed)
+		if err != nil {
+			return damaged(path, w.size, err.Error())
+		}
+		g, next, err := decodeGroup(content, w.state, w.events)
+		if err != nil {
+			return damaged(path, w.size, err.Error())
+		}
+		w.events, w.state = g.Events, next
+		w.size += int64(frameHeader + length)
+		if w.fn != nil {
+			if err := w.fn(g); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readError is damage where the file ended, and otherwise the error.
+func readError(path string, at int64, what string, err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return damaged(path, at, what)
+	}
+	return fmt.Errorf("audit: %s at byte %d: %w", path, at, err)
+}

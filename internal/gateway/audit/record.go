@@ -1,0 +1,119 @@
+package audit
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+)
+
+// prefix begins the key of every event that waits in the store, and after ends
+// the range: prefix, microseconds (8 bytes, big-endian), random (8 bytes).
+const (
+	prefix  = "a/"
+	after   = "a0"
+	keySize = len(prefix) + 16
+)
+
+// Record is the audit event of one request. The dispatcher fills Event before
+// the handler runs and calls Finish at the end; between the two the core takes
+// the entry of each change. A request that makes no change has one event. One
+// that makes several, one after another, has an event for each, with the same
+// requestID. One whose change was made and that fails nevertheless has a
+// second event that tells of the failure.
+type Record struct {
+	Event Event
+
+	log      *Log
+	mu       sync.Mutex
+	key      []byte
+	value    []byte
+	changed  bool // an entry is in the store
+	finished bool
+}
+
+var _ authz.Record = (*Record)(nil)
+
+// Begin makes the record of a request that came in at this instant.
+func (l *Log) Begin(requestID string, at time.Time) *Record {
+	return &Record{log: l, Event: Event{RequestID: requestID, Time: at}}
+}
+
+// Entry returns the key and the value of the event of a change that succeeds:
+// the same ones until Committed, however often the transaction is tried. Its
+// slices must not be changed.
+func (r *Record) Entry() (key, value []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.key == nil {
+		e := r.Event
+		e.ErrorCode, e.ErrorMessage = "", ""
+		id := newID(e.Time)
+		r.key = append([]byte(prefix), id[:]...)
+		r.value = e.appendJSON(make([]byte, 0, 1536), randomID(), r.log.region)
+	}
+	return r.key, r.value, nil
+}
+
+// Committed notes that the entry is in the store.
+func (r *Record) Committed() {
+	r.mu.Lock()
+	if r.key == nil {
+		r.mu.Unlock()
+		return
+	}
+	r.key, r.value, r.changed = nil, nil, true
+	r.mu.Unlock()
+	r.log.committed()
+}
+
+// Outcome is how a request ended.
+type Outcome struct {
+	Err               error // nil is success; code and message are kept, the cause is not
+	BytesIn, BytesOut int64
+	SSEApplied        string
+	Response          []Param // responseElements
+}
+
+// Finish hands the event to the writer unless a change has already committed
+// it. It counts once. It does not wait for the disk; when the writer is behind
+// it waits a moment for room.
+func (r *Record) Finish(o Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.finished {
+		return
+	}
+	r.finished = true
+	if r.changed && o.Err == nil {
+		return
+	}
+	e := &r.Event
+	if f := fault.From(o.Err); f != nil {
+		e.ErrorCode, e.ErrorMessage = f.Code, f.Message
+		if e.ErrorCode == "" {
+			e.ErrorCode = "InternalError"
+		}
+	}
+	e.BytesIn, e.BytesOut, e.Response = o.BytesIn, o.BytesOut, o.Response
+	if o.SSEApplied != "" {
+		e.SSEApplied = o.SSEApplied
+	}
+	r.log.direct(e)
+}
+
+// newID is 8 bytes of time and 8 of chance, so that ids ascend by request and
+// never meet.
+func newID(at time.Time) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], uint64(max(0, at.UnixMicro())))
+	rand.Read(id[8:])
+	return id
+}
+
+func randomID() (id [16]byte) {
+	rand.Read(id[:])
+	return id
+}

@@ -1,0 +1,258 @@
+package audit
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// Bounds of one round of the writer.
+const (
+	movedBytes = 4 << 20
+	staleCount = 10_000
+)
+
+// writer is the one goroutine that appends to the files.
+type writer struct {
+	log     *Log
+	journal *journal
+	store   kv.Store
+
+	batch   []byte // direct events that are not yet in a file
+	count   int
+	spare   []byte
+	scanned uint64 // durable commit at the last complete scan
+	backlog bool   // the store may hold events although nothing was committed
+	own     uint64 // commits the writer itself made since the last anchor
+	failing bool
+}
+
+// run writes a frame at most every interval, or sooner when woken, until the
+// log is stopped; then it writes what is left.
+func (w *writer) run(ctx context.Context) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		_, more, err := w.round(ctx, false)
+		w.report(err)
+		if more && err == nil {
+			select {
+			case <-w.log.stop:
+			default:
+				continue
+			}
+		}
+		wake := w.log.wake
+		if err != nil {
+			wake = nil // a failing disk is tried again in its own time
+		}
+		select {
+		case <-tick.C:
+		case <-wake:
+		case <-w.log.stop:
+			return w.drain(ctx)
+		}
+	}
+}
+
+// report tells of the first failure and of the recovery, not of every round.
+func (w *writer) report(err error) {
+	switch {
+	case err != nil && !w.failing:
+		w.log.logger.Error("audit writer failed; what it could not write waits", "error", err)
+	case err == nil && w.failing:
+		w.log.logger.Info("audit writer works again")
+	}
+	w.failing = err != nil
+	w.log.queue.health(w.failing)
+}
+
+// drain writes what is left and closes the files.
+func (w *writer) drain(ctx context.Context) error {
+	var err error
+	for idle := 0; err == nil && idle < 2; idle++ {
+		var did bool
+		if did, _, err = w.round(ctx, true); did {
+			idle = -1
+		}
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	w.log.discard(w.count)
+	return errors.Join(err, w.journal.close())
+}
+
+// round moves what is there into one frame and deletes from the store what is
+// in the files. It reports whether it did anything and whether there is more
+// to do at once.
+func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error) {
+	w.refill(end)
+	w.log.changes.Store(0)
+	// D before the scan: the scan then sees every commit up to D.
+	durable := w.store.Durable()
+	var found harvest
+	var failed error
+	if w.backlog || durable != w.scanned {
+		found, failed = w.scan(ctx, durable)
+	}
+	if len(found.moved) > 0 || w.count > 0 || durable > w.journal.state.anchor+w.own {
+		err := w.journal.append(frame{
+			written: time.Now(), anchor: durable, moved: found.moved, direct: w.batch, count: w.count,
+		})
+		if err != nil {
+			return false, false, errors.Join(err, failed)
+		}
+		w.own, w.count = 0, 0
+		w.spare, w.batch = w.batch[:0], nil
+		did = true
+	}
+	if failed != nil {
+		return did, false, failed
+	}
+	if len(found.moved)+len(found.stale) > 0 {
+		if err := w.forget(ctx, found); err != nil {
+			w.backlog = true
+			return did, false, err
+		}
+		did = true
+	}
+	w.scanned, w.backlog = durable, found.more || found.later
+	return did, found.more, nil
+}
+
+// refill takes what waits in memory, with the counts of what could not. After
+// a failure the last batch is tried again first.
+func (w *writer) refill(end bool) {
+	if w.count > 0 {
+		return
+	}
+	var lost span
+	w.batch, w.count, lost = w.log.queue.take(w.spare)
+	w.spare = nil
+	if lost.count > 0 {
+		w.log.logger.Error("audit events lost", "count", lost.count)
+		w.service("EventsLost", append(lost.details().b, '}'))
+	}
+	if d := w.log.strangers.take(time.Now(), end); d != nil {
+		w.service("StrangersRefused", d)
+	}
+}
+
+// service adds an event of the log itself.
+func (w *writer) service(name string, details []byte) {
+	const source = "audit.watertight"
+	e := Event{
+		Identity: Identity{Principal: policy.Principal{Kind: policy.Service, Name: source}},
+		Service:  source, Operation: name, Time: time.Now(), details: details,
+	}
+	w.batch = appendEvent(w.batch, 0, e.appendJSON(nil, randomID(), w.log.region))
+	w.count++
+}
+
+// forget deletes events that are in the files.
+func (w *writer) forget(ctx context.Context, found harvest) error {
+	err := w.store.Update(ctx, func(tx kv.Tx) error {
+		for _, id := range found.stale {
+			tx.Delete(append([]byte(prefix), id[:]...))
+		}
+		for _, e := range found.moved {
+			tx.Delete(append([]byte(prefix), e.at.id[:]...))
+		}
+		return nil
+	})
+	if err == nil {
+		w.own++
+	}
+	return err
+}
+
+// harvest is what one scan of the store found.
+type harvest struct {
+	moved []entry    // the first ones, in order
+	stale [][16]byte // in the files already
+	more  bool       // than one round takes
+	later bool       // there are commits that were not known to be durable
+}
+
+// scan collects the first events, in the order of commits, of those that are
+// durable, and those that earlier rounds moved but could not delete.
+func (w *writer) scan(ctx context.Context, durable uint64) (harvest, error) {
+	var found harvest
+	var first earliest
+	err := w.store.View(ctx, func(r kv.Reader) error {
+		found, first = harvest{}, earliest{limit: movedBytes}
+		for p, err := range r.Scan([]byte(prefix), []byte(after)) {
+			if err != nil {
+				return err
+			}
+			if len(p.Key) != keySize {
+				return errors.New("audit: the store holds a foreign key among the events")
+			}
+			at := position{p.Commit, [16]byte(p.Key[len(prefix):])}
+			switch {
+			case at.compare(w.journal.state.moved) <= 0:
+				if len(found.stale) == staleCount {
+					found.more = true
+					continue
+				}
+				found.stale = append(found.stale, at.id)
+			case p.Commit > durable:
+				found.later = true
+			default:
+				first.offer(at, p.Value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return harvest{}, err
+	}
+	slices.SortFunc(first.heap, func(a, b entry) int { return a.at.compare(b.at) })
+	found.moved = first.heap
+	found.more = found.more || first.full
+	return found, nil
+}
+
+// earliest keeps the first events of many, whatever their order, within a
+// limit of bytes. What it keeps is always an unbroken beginning.
+type earliest struct {
+	heap  latestFirst
+	bytes int
+	limit int
+	full  bool
+	end   position // nothing from here on is kept, where full
+}
+
+// offer copies the value where it keeps it.
+func (f *earliest) offer(at position, value []byte) {
+	if f.full && at.compare(f.end) >= 0 {
+		return
+	}
+	heap.Push(&f.heap, entry{at, slices.Clone(value)})
+	f.bytes += len(value) + eventHeader
+	for f.bytes > f.limit && len(f.heap) > 1 {
+		last := heap.Pop(&f.heap).(entry)
+		f.bytes -= len(last.json) + eventHeader
+		f.full, f.end = true, last.at
+	}
+}
+
+// latestFirst is a heap with the latest event on top.
+type latestFirst []entry
+
+func (h latestFirst) Len() int           { return len(h) }
+func (h latestFirst) Less(i, j int) bool { return h[i].at.compare(h[j].at) > 0 }
+func (h latestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *latestFirst) Push(x any)        { *h = append(*h, x.(entry)) }
+func (h *latestFirst) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	*h = (*h)[:last]
+	return e
+}

@@ -1,0 +1,163 @@
+// Package authn says who is calling. It exists so that a request has one
+// sender, found from one parse, and so that whoever shows a trace of
+// authentication is never treated as anonymous. It must never know what is
+// asked for or what is allowed.
+package authn
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
+)
+
+// Credential is what a signature is checked against, and whom it proves.
+type Credential struct {
+	AccessKeyID, Secret string
+	Active              bool
+	Principal           policy.Principal
+	Token               string    // of temporary credentials; "" for long-lived ones
+	Expires             time.Time // of temporary credentials
+	Session             []*policy.Document
+	Keys                map[string][]string // condition keys of the session, in lower case
+}
+
+// Credentials finds credentials by access key id; false where there is none.
+type Credentials interface {
+	Lookup(ctx context.Context, accessKeyID string) (Credential, bool, error)
+}
+
+// Options say what is right here.
+type Options struct {
+	Region         string
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
+}
+
+// Identifier identifies requests.
+type Identifier struct {
+	credentials Credentials
+	options     Options
+	keys        *keyCache
+	decoy       sigv4.Key
+}
+
+// New returns an identifier.
+func New(c Credentials, o Options) *Identifier {
+	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
+}
+
+// Identify returns the caller and the body, which verifies itself as it is
+// read. A request without any trace of authentication is anonymous; every
+// other one is verified or refused.
+func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	claim, err := sigv4.Parse(r.HTTP, r.RawPath, r.RawQuery, i.options.Region, r.At)
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	s := authz.Situation{
+		At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback,
+	}
+	if claim.Mode == sigv4.None {
+		p := policy.Principal{Kind: policy.Anonymous}
+		s.Keys = conditionKeys(r, claim, p, nil)
+		body, err := claim.Body(sigv4.Key{})
+		return authz.NewCaller(p, s), body, err
+	}
+	c, key, err := i.verify(ctx, claim, r.At)
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
+	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	body, err := claim.Body(key)
+	return authz.NewCaller(c.Principal, s), body, err
+}
+
+// verify finds the credential and checks the signature. An unknown key costs
+// the same work as a wrong signature.
+func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Time) (Credential, sigv4.Key, error) {
+	c, found, err := i.credentials.Lookup(ctx, claim.AccessKeyID)
+	if err != nil {
+		return Credential{}, sigv4.Key{}, err
+	}
+	if !found || !c.Active || c.Principal.Kind == policy.Nobody {
+		if err := claim.Verify(i.decoy); fault.Is(err, "InvalidURI") {
+			return Credential{}, sigv4.Key{}, err
+		}
+		return Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
+	}
+	if err := checkToken(c, claim.Token, at); err != nil {
+		return Credential{}, sigv4.Key{}, err
+	}
+	key := i.keys.get(c, claim)
+	return c, key, claim.Verify(key)
+}
+
+func unknownKey(id string) *fault.Error {
+	return fault.New(fault.Denied, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.").With("AWSAccessKeyId", id)
+}
+
+// checkToken matches a session token with the credential it must belong to.
+func checkToken(c Credential, token string, at time.Time) error {
+	invalid := fault.New(fault.Invalid, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+	switch {
+	case c.Token == "" && token != "":
+		return invalid
+	case c.Token == "":
+		return nil
+	case token == "":
+		return unknownKey(c.AccessKeyID)
+	}
+	want, got := sha256.Sum256([]byte(c.Token)), sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		return invalid
+	}
+	if !at.Before(c.Expires) {
+		return fault.New(fault.Invalid, "ExpiredToken", "The provided token has expired.")
+	}
+	return nil
+}
+
+// sourceIP is the peer's address; X-Forwarded-For is believed only as far as
+// trusted proxies wrote it.
+func (i *Identifier) sourceIP(r *protocol.Request) netip.Addr {
+	ip := r.Peer
+	if len(i.options.TrustedProxies) == 0 || !i.trusted(ip) {
+		return ip
+	}
+	hops := strings.Split(strings.Join(r.HTTP.Header["X-Forwarded-For"], ","), ",")
+	for n := len(hops) - 1; n >= 0 && i.trusted(ip); n-- {
+		a, err := netip.ParseAddr(strings.TrimSpace(hops[n]))
+		if err != nil {
+			return ip
+		}
+		ip = a.Unmap()
+	}
+	return ip
+}
+
+func (i *Identifier) trusted(ip netip.Addr) bool {
+	for _, p := range i.options.TrustedProxies {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// header returns the first value of a canonical header name, or "".
+func header(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}

@@ -1,0 +1,118 @@
+package authn
+
+import (
+	"crypto/subtle"
+	"crypto/tls"
+	"maps"
+	"strconv"
+	"sync"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
+)
+
+// maxKeys bounds the cache of signing keys. A signing key is good for a day.
+const maxKeys = 4096
+
+// keyCache keeps derived signing keys. An entry is used only for the secret it
+// was made from, so a changed secret takes effect at once.
+type keyCache struct {
+	mu      sync.RWMutex
+	entries map[scope]entry
+}
+
+type scope struct{ id, date, region, service string }
+
+type entry struct {
+	secret string
+	key    sigv4.Key
+}
+
+func newKeyCache() *keyCache { return &keyCache{entries: map[scope]entry{}} }
+
+func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
+	s := scope{c.AccessKeyID, claim.Date, claim.Region, claim.Service}
+	k.mu.RLock()
+	e, ok := k.entries[s]
+	k.mu.RUnlock()
+	if ok && subtle.ConstantTimeCompare([]byte(e.secret), []byte(c.Secret)) == 1 {
+		return e.key
+	}
+	e = entry{c.Secret, sigv4.DeriveKey(c.Secret, claim.Date, claim.Region, claim.Service)}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.entries) >= maxKeys {
+		// Yesterday's keys are most of what is here; all are cheap to make again.
+		clear(k.entries)
+	}
+	k.entries[s] = e
+	return e.key
+}
+
+// conditionKeys are the condition keys every request has (IAM user guide,
+// "AWS global condition context keys"; S3 service authorization reference).
+// No request header but the ones named here becomes a key.
+func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, session map[string][]string) map[string][]string {
+	m := make(map[string][]string, 16)
+	maps.Copy(m, session)
+	m["aws:securetransport"] = []string{strconv.FormatBool(r.HTTP.TLS != nil)}
+	if r.HTTP.TLS != nil {
+		m["s3:tlsversion"] = []string{tlsVersion(r.HTTP.TLS.Version)}
+	}
+	if ua := header(r.HTTP.Header, "User-Agent"); ua != "" {
+		m["aws:useragent"] = []string{ua}
+	}
+	if ref := header(r.HTTP.Header, "Referer"); ref != "" {
+		m["aws:referer"] = []string{ref}
+	}
+	if sha := header(r.HTTP.Header, "X-Amz-Content-Sha256"); sha != "" {
+		m["s3:x-amz-content-sha256"] = []string{sha}
+	}
+	principalKeys(m, p)
+	switch claim.Mode {
+	case sigv4.Header:
+		m["s3:authtype"] = []string{"REST-HEADER"}
+	case sigv4.Query:
+		m["s3:authtype"] = []string{"REST-QUERY-STRING"}
+		m["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
+	default:
+		return m
+	}
+	m["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
+	m["aws:requestedregion"] = []string{claim.Region}
+	return m
+}
+
+func principalKeys(m map[string][]string, p policy.Principal) {
+	kind := map[policy.PrincipalKind]string{
+		policy.Anonymous: "Anonymous", policy.AccountRoot: "Account", policy.User: "User",
+		policy.RoleSession: "AssumedRole", policy.FederatedUser: "FederatedUser", policy.Service: "Service",
+	}[p.Kind]
+	m["aws:principaltype"] = []string{kind}
+	if p.Kind == policy.Anonymous {
+		m["aws:principalaccount"] = []string{"anonymous"}
+		m["aws:userid"] = []string{"anonymous"}
+		return
+	}
+	m["aws:principalaccount"] = []string{p.Account}
+	m["aws:userid"] = []string{p.ID}
+	arn := p.ARN
+	if p.Kind == policy.RoleSession {
+		arn = p.Role
+	}
+	m["aws:principalarn"] = []string{arn.String()}
+	if p.Kind == policy.User {
+		m["aws:username"] = []string{p.Name}
+	}
+}
+
+func tlsVersion(v uint16) string {
+	switch v {
+	case tls.VersionTLS13:
+		return "1.3"
+	case tls.VersionTLS12:
+		return "1.2"
+	}
+	return "1.0"
+}

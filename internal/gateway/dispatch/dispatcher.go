@@ -1,0 +1,107 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/protocol"
+)
+
+// Options are what the dispatcher needs besides the rooms.
+type Options struct {
+	Protocol protocol.Options
+	Logger   *slog.Logger
+}
+
+// Dispatcher is the http.Handler of the whole endpoint.
+type Dispatcher struct {
+	who       *authn.Identifier
+	authority *authz.Authority
+	log       *audit.Log
+	options   Options
+	services  map[string]*service
+	encoder   protocol.Encoder
+}
+
+// service is one table, ready to serve.
+type service struct {
+	source string
+	router *protocol.Router
+	rows   []Row
+	plans  []*protocol.Plan
+}
+
+// New compiles the tables. It refuses, and names every culprit, when an
+// operation has no access or two operations claim one request.
+func New(who *authn.Identifier, az *authz.Authority, log *audit.Log, o Options, tables ...Table) (*Dispatcher, error) {
+	d := &Dispatcher{who: who, authority: az, log: log, options: o, services: map[string]*service{}}
+	var culprits []string
+	for _, t := range tables {
+		s, err := newService(t)
+		if err != nil {
+			culprits = append(culprits, err.Error())
+			continue
+		}
+		if _, twice := d.services[t.Service]; twice {
+			culprits = append(culprits, "two tables for "+t.Service)
+		}
+		d.services[t.Service] = s
+	}
+	if len(culprits) > 0 {
+		return nil, errors.New("dispatch: " + strings.Join(culprits, "; "))
+	}
+	return d, nil
+}
+
+func newService(t Table) (*service, error) {
+	s := &service{source: t.EventSource, rows: t.Rows}
+	var routes []protocol.Route
+	var culprits []string
+	for _, r := range t.Rows {
+		if r.unguarded() {
+			culprits = append(culprits, r.Name()+" has no access or no handler")
+			continue
+		}
+		p, err := r.compile()
+		if err != nil {
+			culprits = append(culprits, fmt.Sprintf("%s: %v", r.Name(), err))
+			continue
+		}
+		s.plans = append(s.plans, p)
+		routes = append(routes, r.Route())
+	}
+	if len(culprits) > 0 {
+		return nil, errors.New(strings.Join(culprits, "; "))
+	}
+	var err error
+	s.router, err = protocol.NewRouter(routes)
+	return s, err
+}
+
+// Operations lists the rows of a service in table order, for tests and
+// documentation.
+func (d *Dispatcher) Operations(serviceName string) []Row {
+	if s := d.services[serviceName]; s != nil {
+		return s.rows
+	}
+	return nil
+}
+
+// Openness returns why a row asks for no permission, or "".
+func Openness(r Row) string { return r.because() }
+
+// Call runs an operation inside the house for a caller: the same pipeline
+// from needs on.
+func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, error) {
+	out, g, err := o.run(ctx, d, c, in)
+	if err != nil {
+		return nil, conceal(err, g, "")
+	}
+	return out, nil
+}

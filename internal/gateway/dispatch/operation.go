@@ -1,0 +1,84 @@
+// Package dispatch is the one way in: the operation tables and the one
+// pipeline. It exists so that no operation can run without having been
+// matched, identified, judged and audited. It must never know what an
+// operation means.
+package dispatch
+
+import (
+	"context"
+	"reflect"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/gateway/protocol"
+)
+
+// Operation is a row of a table, typed by its input and output shapes.
+type Operation[In, Out any] struct {
+	name  string
+	route protocol.Route
+	may   authz.Access[In]
+	do    func(context.Context, authz.Grant, *In) (*Out, error)
+}
+
+// Define makes an operation. An operation without an access does not compile;
+// one with the zero access makes New refuse to start.
+func Define[In, Out any](name string, at protocol.Route, may authz.Access[In],
+	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
+	return Operation[In, Out]{name: name, route: at, may: may, do: do}
+}
+
+// Row is an operation of any shape, as a table holds it.
+type Row interface {
+	// Name is the API name, "GetObject".
+	Name() string
+	// Route is where the operation is found.
+	Route() protocol.Route
+
+	unguarded() bool
+	because() string
+	compile() (*protocol.Plan, error)
+	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error)
+}
+
+// Table is the operations of one service, by the name in the credential scope.
+type Table struct {
+	Service     string
+	EventSource string // "s3.amazonaws.com"
+	Rows        []Row
+}
+
+// Name implements Row.
+func (o Operation[In, Out]) Name() string { return o.name }
+
+// Route implements Row.
+func (o Operation[In, Out]) Route() protocol.Route { return o.route }
+
+func (o Operation[In, Out]) unguarded() bool { return o.may.IsZero() || o.do == nil }
+func (o Operation[In, Out]) because() string { return o.may.Because() }
+
+func (o Operation[In, Out]) compile() (*protocol.Plan, error) {
+	return protocol.Compile(reflect.TypeFor[In](), reflect.TypeFor[Out]())
+}
+
+// serve is the pipeline from decode to handler.
+func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error) {
+	in := new(In)
+	if err := p.Decode(r, o.route, body, in); err != nil {
+		return nil, authz.Grant{}, err
+	}
+	out, g, err := o.run(ctx, d, c, in)
+	if out == nil {
+		return nil, g, err // not a typed nil in an interface
+	}
+	return out, g, err
+}
+
+// run is the pipeline from needs to handler.
+func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, authz.Grant, error) {
+	g, err := authz.Judge(ctx, d.authority, c, o.may, in)
+	if err != nil {
+		return nil, g, err
+	}
+	out, err := o.do(ctx, g, in)
+	return out, g, err
+}

@@ -1,0 +1,147 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/protocol"
+)
+
+// exchange is one request on its way through the pipeline.
+type exchange struct {
+	request *protocol.Request
+	service *service
+	row     Row // nil where nothing matched
+	plan    *protocol.Plan
+	record  *audit.Record
+	grant   authz.Grant
+}
+
+// ServeHTTP takes the request's one instant and runs the pipeline; it is the
+// only way in from the network.
+func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	at, id := time.Now(), protocol.NewRequestID()
+	r, err := protocol.Parse(hr, d.options.Protocol, id, at)
+	if err != nil {
+		r = protocol.Unparsed(hr, id, at)
+	}
+	x := &exchange{request: r}
+	protocol.CommonHeaders(w, r)
+	var out any
+	if err == nil {
+		out, err = d.run(hr.Context(), x)
+	}
+	d.answer(w, x, out, err)
+}
+
+// run is match → identify → decode → needs → Authorize → handler.
+func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
+	r := x.request
+	unmatched := d.match(x)
+	x.record = d.log.Begin(r.ID, r.At)
+	describe(x)
+	c, body, err := d.who.Identify(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	x.record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
+	if unmatched != nil {
+		// A caller who could not sign learns nothing of what exists here.
+		return nil, unmatched
+	}
+	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record))
+	x.grant = g
+	return out, err
+}
+
+// match finds the row of the request.
+func (d *Dispatcher) match(x *exchange) error {
+	s := d.services[x.request.Service]
+	if s == nil {
+		return fault.New(fault.NotImplemented, "NotImplemented", "This service is not implemented.")
+	}
+	i, err := s.router.Match(x.request)
+	if err != nil {
+		return err
+	}
+	x.service, x.row, x.plan = s, s.rows[i], s.plans[i]
+	return nil
+}
+
+// answer is conceal → encode → audit.
+func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
+	var sent int64
+	if err == nil {
+		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
+		if err != nil && sent != 0 {
+			d.finish(x, max(sent, 0), fault.From(err))
+			panic(http.ErrAbortHandler) // the only way to tell a client after the first byte
+		}
+	}
+	var f *fault.Error
+	if err != nil {
+		f = conceal(err, x.grant, x.request.Bucket)
+		protocol.WriteError(w, x.request, f)
+	}
+	d.finish(x, sent, f)
+}
+
+// finish ends the audit event and logs what a stranger was not told.
+func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error) {
+	if x.record != nil {
+		o := audit.Outcome{BytesIn: x.record.Event.BytesIn, BytesOut: sent}
+		if f != nil {
+			o.Err = f
+		}
+		x.record.Finish(o)
+	}
+	level := slog.LevelDebug
+	if f != nil && f.Kind == fault.Internal {
+		level = slog.LevelError
+	}
+	ctx := x.request.HTTP.Context()
+	if !d.options.Logger.Enabled(ctx, level) {
+		return
+	}
+	name, code := "-", "-"
+	if x.row != nil {
+		name = x.row.Name()
+	}
+	attrs := []slog.Attr{slog.String("request", x.request.ID), slog.String("operation", name)}
+	if f != nil {
+		code = f.Code
+		if f.Err != nil {
+			attrs = append(attrs, slog.Any("cause", f.Err))
+		}
+	}
+	d.options.Logger.LogAttrs(ctx, level, "request", append(attrs, slog.String("code", code))...)
+}
+
+// describe writes down what is known before anybody is identified.
+func describe(x *exchange) {
+	r, e := x.request, &x.record.Event
+	e.Service, e.Bucket, e.Key, e.Host, e.HostID = r.Service, r.Bucket, r.Key, r.HTTP.Host, r.HostID
+	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
+	e.Operation = "Unknown"
+	if x.row != nil {
+		e.Operation = x.row.Name()
+	}
+	e.Secure(r.HTTP.TLS)
+}
+
+// meter counts what was read of a body.
+type meter struct {
+	protocol.Stream
+	event *audit.Event
+}
+
+func (m meter) Read(p []byte) (int, error) {
+	n, err := m.Stream.Read(p)
+	m.event.BytesIn += int64(n)
+	return n, err
+}

@@ -1,0 +1,308 @@
+package protocol
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+)
+
+// Limits of an XML document.
+const (
+	maxDocument = 2 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit
+	maxDepth    = 16
+	maxTokens   = 100_000
+)
+
+// Decode fills in, a pointer to the plan's input shape. A stream stays unread;
+// every other body is read to its end, so that its signature is verified.
+func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
+	v := reflect.ValueOf(in).Elem()
+	for i := range p.in {
+		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {
+			return err
+		}
+	}
+	if p.stream >= 0 {
+		v.Field(p.stream).Set(reflect.ValueOf(body))
+		return nil
+	}
+	b, err := readDocument(body)
+	if err != nil {
+		return err
+	}
+	if err := checkIntegrity(r.HTTP.Header, b, route.needsChecksum); err != nil {
+		return err
+	}
+	if p.body < 0 || len(b) == 0 {
+		return nil
+	}
+	return decodeXML(b, p.root, v.Field(p.body))
+}
+
+func (m *member) decode(r *Request, v reflect.Value) error {
+	switch m.at {
+	case inURI:
+		if m.name == "Bucket" {
+			v.SetString(r.Bucket)
+		} else {
+			v.SetString(r.Key)
+		}
+		return nil
+	case inPrefix:
+		return m.decodeMap(r, v)
+	case inQuery:
+		if s, ok := r.Param(m.name); ok {
+			return m.set(v, s)
+		}
+	case inHeader:
+		if all := r.HTTP.Header[m.key]; len(all) > 0 {
+			if m.kind == isStrings {
+				return m.set(v, strings.Join(all, ","))
+			}
+			return m.set(v, all[0])
+		}
+		if s, ok := r.hoisted(m.name); ok {
+			return m.set(v, s)
+		}
+	}
+	return nil
+}
+
+// hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
+func (r *Request) hoisted(name string) (string, bool) {
+	if !strings.HasPrefix(name, "x-amz-") || len(r.Query) == 0 {
+		return "", false
+	}
+	if _, presigned := r.Param("X-Amz-Signature"); !presigned {
+		return "", false
+	}
+	for _, p := range r.Query {
+		if strings.EqualFold(p.Name, name) {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+func (m *member) decodeMap(r *Request, v reflect.Value) error {
+	var out map[string]string
+	add := func(name, value string) {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[strings.ToLower(name[len(m.key):])] = value
+	}
+	for name, values := range r.HTTP.Header {
+		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
+			add(name, strings.Join(values, ","))
+		}
+	}
+	if out != nil {
+		v.Set(reflect.ValueOf(out))
+	}
+	return nil
+}
+
+func (m *member) set(v reflect.Value, s string) error {
+	if m.enum != nil && !slices.Contains(m.enum, s) {
+		return m.invalid(s)
+	}
+	switch m.kind {
+	case isString:
+		v.SetString(s)
+	case isStringPtr:
+		v.Set(reflect.ValueOf(&s))
+	case isInt, isIntPtr:
+		return m.setInt(v, s)
+	case isBool, isBoolPtr:
+		b, err := strconv.ParseBool(strings.ToLower(s))
+		if err != nil {
+			return m.invalid(s)
+		}
+		if m.kind == isBoolPtr {
+			v.Set(reflect.ValueOf(&b))
+		} else {
+			v.SetBool(b)
+		}
+	case isTime:
+		// A date that does not parse is as if it was not there (RFC 9110, 13.1.3).
+		if t, err := parseTime(s); err == nil {
+			v.Set(reflect.ValueOf(t))
+		}
+	case isStrings:
+		for part := range strings.SplitSeq(s, ",") {
+			v.Set(reflect.Append(v, reflect.ValueOf(strings.TrimSpace(part))))
+		}
+	}
+	return nil
+}
+
+func (m *member) setInt(v reflect.Value, s string) error {
+	t := v.Type()
+	if m.kind == isIntPtr {
+		t = t.Elem()
+	}
+	n, err := strconv.ParseInt(s, 10, t.Bits())
+	if err != nil {
+		return m.invalid(s)
+	}
+	if m.kind == isIntPtr {
+		v.Set(reflect.New(t))
+		v = v.Elem()
+	}
+	v.SetInt(n)
+	return nil
+}
+
+func (m *member) invalid(s string) error {
+	return fault.New(fault.Invalid, "InvalidArgument", "Provided "+m.name+" is not valid.").
+		With("ArgumentName", m.name).With("ArgumentValue", s)
+}
+
+func parseTime(s string) (time.Time, error) {
+	if t, err := http.ParseTime(s); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	return time.Parse("20060102T150405Z", s)
+}
+
+func readDocument(body io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxDocument {
+		return nil, fault.New(fault.Invalid, "MaxMessageLengthExceeded", "Your request was too big.").With("MaxMessageLengthBytes", strconv.Itoa(maxDocument))
+	}
+	return b, nil
+}
+
+// checkIntegrity compares a document with the checksums sent for it.
+func checkIntegrity(h http.Header, b []byte, required bool) error {
+	found := false
+	if s := h.Get("Content-Md5"); s != "" {
+		found = true
+		want, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || len(want) != md5.Size {
+			return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", s)
+		}
+		if sum := md5.Sum(b); subtle.ConstantTimeCompare(sum[:], want) != 1 {
+			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
+				With("ExpectedDigest", hex.EncodeToString(want)).With("CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:]))
+		}
+	}
+	for _, a := range digest.All() {
+		s := h.Get(a.Header())
+		if s == "" {
+			continue
+		}
+		found = true
+		want, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || len(want) != a.Size() {
+			return fault.New(fault.Invalid, "InvalidRequest", "Value for "+a.Header()+" header is invalid.")
+		}
+		sum := a.New()
+		sum.Write(b)
+		if subtle.ConstantTimeCompare(sum.Sum(nil), want) != 1 {
+			return fault.New(fault.Invalid, "BadDigest", "The "+string(a)+" you specified did not match the calculated checksum.")
+		}
+	}
+	if required && !found {
+		return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	}
+	return nil
+}
+
+// tokens is a bounded token reader: no document type, no processing
+// instruction beside the declaration, no depth.
+type tokens struct {
+	dec   *xml.Decoder
+	depth int
+	count int
+}
+
+var errXML = errors.New("xml: refused")
+
+func (t *tokens) Token() (xml.Token, error) {
+	tok, err := t.dec.RawToken()
+	if err != nil {
+		return tok, err
+	}
+	if t.count++; t.count > maxTokens {
+		return nil, errXML
+	}
+	switch x := tok.(type) {
+	case xml.StartElement:
+		if t.depth++; t.depth > maxDepth {
+			return nil, errXML
+		}
+		if x.Name.Space != "" && x.Name.Space != "xmlns" {
+			x.Name.Space = ""
+		}
+	case xml.EndElement:
+		t.depth--
+	case xml.Directive:
+		return nil, errXML
+	case xml.ProcInst:
+		if x.Target != "xml" {
+			return nil, errXML
+		}
+	}
+	return tok, nil
+}
+
+func decodeXML(b []byte, root string, v reflect.Value) error {
+	raw := xml.NewDecoder(bytes.NewReader(b))
+	dec := xml.NewTokenDecoder(&tokens{dec: raw})
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	for {
+		tok, err := dec.Token()
+		if err != nil {
+			return malformedXML(err)
+		}
+		start, ok := tok.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if start.Name.Local != root {
+			return malformedXML(errXML)
+		}
+		if err := dec.DecodeElement(v.Addr().Interface(), &start); err != nil {
+			return malformedXML(err)
+		}
+		break
+	}
+	for { // nothing but white space and comments may follow
+		tok, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if _, more := tok.(xml.StartElement); more || err != nil {
+			return malformedXML(errXML)
+		}
+	}
+}
+
+func malformedXML(err error) error {
+	return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.").Because(err)
+}

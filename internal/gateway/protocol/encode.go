@@ -1,0 +1,162 @@
+package protocol
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// Encoder writes answers; its buffers are used again.
+type Encoder struct{ buffers sync.Pool }
+
+// keepBuffer is the largest buffer worth keeping, in bytes.
+const keepBuffer = 1 << 20
+
+func (e *Encoder) take() *[]byte {
+	if b, ok := e.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, 4<<10)
+	return &b
+}
+
+func (e *Encoder) give(b *[]byte) {
+	if cap(*b) <= keepBuffer {
+		*b = (*b)[:0]
+		e.buffers.Put(b)
+	}
+}
+
+// errHeader is for stored values that no header may carry.
+var errHeader = errors.New("protocol: a header value holds a control character")
+
+// Encode writes out, a pointer to the plan's output shape; nil is no content.
+// It returns how many bytes of the body were sent; an error after the first
+// one can only be told by cutting the connection.
+func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan, out any) (int64, error) {
+	status := route.status
+	if out == nil {
+		w.WriteHeader(status)
+		return 0, nil
+	}
+	v := reflect.ValueOf(out).Elem()
+	for i := range p.out {
+		m := &p.out[i]
+		if m.at == inStatus {
+			if n := int(v.FieldByIndex(m.index).Int()); n != 0 {
+				status = n
+			}
+			continue
+		}
+		if err := m.encode(w.Header(), v.FieldByIndex(m.index)); err != nil {
+			closeBody(p, v)
+			return 0, fault.InternalError(err)
+		}
+	}
+	switch {
+	case p.outBody >= 0:
+		return stream(w, r, status, v.Field(p.outBody))
+	case p.doc != nil:
+		return e.document(w, r, status, p.doc, v)
+	}
+	w.WriteHeader(status)
+	return 0, nil
+}
+
+func closeBody(p *Plan, v reflect.Value) {
+	if p.outBody >= 0 && !v.Field(p.outBody).IsNil() {
+		v.Field(p.outBody).Interface().(io.Closer).Close()
+	}
+}
+
+func stream(w http.ResponseWriter, r *Request, status int, v reflect.Value) (int64, error) {
+	if v.IsNil() || r.HTTP.Method == http.MethodHead {
+		w.WriteHeader(status)
+		return 0, nil
+	}
+	body := v.Interface().(io.ReadCloser)
+	w.WriteHeader(status)
+	n, err := io.Copy(w, body)
+	if cerr := body.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil && n == 0 {
+		n = -1 // the header is out: it is too late for an error document
+	}
+	return n, err
+}
+
+func (e *Encoder) document(w http.ResponseWriter, r *Request, status int, doc *element, v reflect.Value) (int64, error) {
+	b := e.take()
+	defer e.give(b)
+	*b = doc.appendDocument(*b, v)
+	h := w.Header()
+	h["Content-Type"] = []string{"application/xml"}
+	h["Content-Length"] = []string{strconv.Itoa(len(*b))}
+	w.WriteHeader(status)
+	if r.HTTP.Method == http.MethodHead {
+		return 0, nil
+	}
+	n, err := w.Write(*b)
+	return int64(n), err
+}
+
+func (m *member) encode(h http.Header, v reflect.Value) error {
+	var s string
+	switch m.kind {
+	case isString:
+		s = v.String()
+	case isMap:
+		for _, name := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
+			value := v.MapIndex(reflect.ValueOf(name)).String()
+			if !printable(value) || !printable(name) {
+				return errHeader
+			}
+			h[strings.ToLower(m.name)+name] = []string{value} // lower case on the wire, as AWS writes them
+		}
+		return nil
+	case isInt:
+		if v.Int() != 0 {
+			s = strconv.FormatInt(v.Int(), 10)
+		}
+	case isBool:
+		if v.Bool() {
+			s = "true"
+		}
+	case isTime:
+		if t := v.Interface().(time.Time); !t.IsZero() {
+			s = t.UTC().Format(http.TimeFormat)
+		}
+	case isStrings:
+		s = strings.Join(v.Interface().([]string), ", ")
+	default:
+		if v.IsNil() {
+			return nil
+		}
+		switch v = v.Elem(); m.kind {
+		case isIntPtr:
+			s = strconv.FormatInt(v.Int(), 10)
+		case isBoolPtr:
+			s = strconv.FormatBool(v.Bool())
+		default:
+			s = v.String()
+		}
+	}
+	if s == "" {
+		return nil
+	}
+	if !printable(s) {
+		return errHeader
+	}
+	h[m.key] = []string{s}
+	return nil
+}

@@ -1,0 +1,92 @@
+package protocol
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"watertight/internal/fault"
+)
+
+// CommonHeaders sets what every answer carries.
+func CommonHeaders(w http.ResponseWriter, r *Request) {
+	h := w.Header()
+	h["X-Amz-Request-Id"] = []string{r.ID}
+	h["X-Amz-Id-2"] = []string{r.HostID}
+	h["Server"] = []string{"Watertight"}
+}
+
+// StatusOf is the HTTP status of a kind of fault.
+func StatusOf(k fault.Kind) int {
+	switch k {
+	case fault.Invalid:
+		return http.StatusBadRequest
+	case fault.Denied:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.NotAllowed:
+		return http.StatusMethodNotAllowed
+	case fault.Conflict:
+		return http.StatusConflict
+	case fault.LengthRequired:
+		return http.StatusLengthRequired
+	case fault.PreconditionFailed:
+		return http.StatusPreconditionFailed
+	case fault.RangeNotSatisfied:
+		return http.StatusRequestedRangeNotSatisfiable
+	case fault.NotModified:
+		return http.StatusNotModified
+	case fault.NotImplemented:
+		return http.StatusNotImplemented
+	case fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Full:
+		return http.StatusInsufficientStorage
+	case fault.Moved:
+		return http.StatusMovedPermanently
+	}
+	return http.StatusInternalServerError
+}
+
+// WriteError writes an error document: code, message and members, never the
+// wrapped cause (S3 API reference, "Error responses"). HEAD and 304 have no body.
+func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
+	h := w.Header()
+	for name, value := range f.Headers {
+		if printable(value) {
+			h.Set(name, value)
+		}
+	}
+	status := StatusOf(f.Kind)
+	if r.HTTP.Method == http.MethodHead || status == http.StatusNotModified {
+		h.Del("Content-Length")
+		w.WriteHeader(status)
+		return
+	}
+	b := make([]byte, 0, 512)
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error>"...)
+	b = appendMember(b, "Code", f.Code)
+	b = appendMember(b, "Message", f.Message)
+	if f.Resource != "" {
+		b = appendMember(b, "Resource", f.Resource)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Members)) {
+		b = appendMember(b, name, f.Members[name])
+	}
+	b = appendMember(b, "RequestId", r.ID)
+	b = appendMember(b, "HostId", r.HostID)
+	b = append(b, "</Error>"...)
+	h.Set("Content-Type", "application/xml")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(status)
+	w.Write(b) // a client that is gone needs no answer
+}
+
+func appendMember(b []byte, name, value string) []byte {
+	b = append(append(append(b, '<'), name...), '>')
+	b = appendText(b, value)
+	return append(append(append(b, "</"...), name...), '>')
+}

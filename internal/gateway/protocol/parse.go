@@ -1,0 +1,276 @@
+package protocol
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"watertight/internal/fault"
+)
+
+// Parse reads a request once. Its errors are answers; Unparsed makes the
+// request that such an answer is written for.
+func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
+	r := Unparsed(hr, id, at)
+	if err := checkHeaders(hr); err != nil {
+		return nil, err
+	}
+	var ok bool
+	if r.RawPath, r.RawQuery, ok = splitTarget(hr); !ok {
+		return nil, invalidURI()
+	}
+	var err error
+	if r.Query, err = parseQuery(r.RawQuery); err != nil {
+		return nil, err
+	}
+	r.Service = r.service()
+	if r.Service != "s3" {
+		return r, nil
+	}
+	path := strings.TrimPrefix(r.RawPath, "/")
+	rest := path
+	if b, ok := virtualBucket(hr.Host, o.Domains); ok {
+		r.Bucket = b
+	} else {
+		var raw string
+		raw, rest, _ = strings.Cut(path, "/")
+		if r.Bucket, ok = unescape(raw); !ok {
+			return nil, invalidURI()
+		}
+		if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
+			return nil, fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", r.Bucket)
+		}
+	}
+	if r.Key, ok = unescape(rest); !ok {
+		return nil, invalidURI()
+	}
+	if r.Key != "" {
+		return r, CheckKey(r.Key)
+	}
+	return r, nil
+}
+
+// Unparsed is a request of which nothing but the connection is known.
+func Unparsed(hr *http.Request, id string, at time.Time) *Request {
+	r := &Request{HTTP: hr, ID: id, HostID: hostID(id), At: at, Service: "s3"}
+	if host, _, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
+		if a, err := netip.ParseAddr(host); err == nil {
+			r.Peer = a.Unmap()
+		}
+	}
+	if local, ok := hr.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		r.Loopback = local.IP.IsLoopback() && r.Peer.IsLoopback()
+	}
+	return r
+}
+
+// NewRequestID returns 16 upper-case letters and digits.
+func NewRequestID() string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var b [16]byte
+	rand.Read(b[:])
+	for i := range b {
+		b[i] = alphabet[b[i]&31]
+	}
+	return string(b[:])
+}
+
+// hostID is the opaque second id; it holds nothing.
+func hostID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + id)) }
+
+func invalidURI() *fault.Error {
+	return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+}
+
+// checkHeaders bounds the header section (S3 user guide, "Common request
+// headers": 8 KB) and keeps control characters out.
+func checkHeaders(hr *http.Request) error {
+	total := 0
+	for name, values := range hr.Header {
+		for _, v := range values {
+			total += len(name) + len(v) + 4
+			if !printable(v) {
+				return fault.New(fault.Invalid, "InvalidArgument", "A header holds a control character.").With("ArgumentName", name)
+			}
+		}
+	}
+	if total > maxHeaders {
+		return fault.New(fault.Invalid, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed header size.").
+			With("MaxSizeAllowed", strconv.Itoa(maxHeaders))
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// splitTarget takes the path and the query out of the request target, which
+// may be in absolute form (RFC 9112, 3.2.2): clients use this endpoint as the
+// proxy of its own names.
+func splitTarget(hr *http.Request) (path, query string, ok bool) {
+	target := hr.RequestURI
+	if target == "" { // made inside the house
+		target = hr.URL.RequestURI()
+	}
+	if !strings.HasPrefix(target, "/") {
+		_, rest, found := strings.Cut(target, "://")
+		if !found {
+			return "", "", false
+		}
+		i := strings.IndexAny(rest, "/?")
+		if i < 0 {
+			return "/", "", true
+		}
+		target = rest[i:]
+	}
+	path, query, _ = strings.Cut(target, "?")
+	if path == "" {
+		path = "/"
+	}
+	return path, query, true
+}
+
+// virtualBucket finds the bucket in a Host of the form bucket.domain[:port].
+func virtualBucket(host string, domains []string) (string, bool) {
+	if len(domains) == 0 {
+		return "", false
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(host)
+	for _, d := range domains {
+		if b, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && b != "" {
+			return b, true
+		}
+	}
+	return "", false
+}
+
+// unescape decodes percent escapes; + is itself.
+func unescape(s string) (string, bool) {
+	if strings.IndexByte(s, '%') < 0 {
+		return s, true
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b = append(b, s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		hi, lo := unhex(s[i+1]), unhex(s[i+2])
+		if hi < 0 || lo < 0 {
+			return "", false
+		}
+		b = append(b, byte(hi<<4|lo))
+		i += 2
+	}
+	return string(b), true
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+func parseQuery(raw string) ([]Param, error) {
+	if raw == "" {
+		return nil, nil
+	}
+	n := strings.Count(raw, "&") + 1
+	if n > maxParams {
+		return nil, fault.New(fault.Invalid, "InvalidArgument", "Too many query parameters.")
+	}
+	params := make([]Param, 0, n)
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		var p Param
+		var ok, ok2 bool
+		p.Name, ok = unescape(strings.ReplaceAll(name, "+", " "))
+		p.Value, ok2 = unescape(strings.ReplaceAll(value, "+", " "))
+		if !ok || !ok2 || !utf8.ValidString(p.Name) || !utf8.ValidString(p.Value) {
+			return nil, invalidURI()
+		}
+		params = append(params, p)
+	}
+	return params, nil
+}
+
+// Param returns the first value of a parameter.
+func (r *Request) Param(name string) (string, bool) {
+	for i := range r.Query {
+		if r.Query[i].Name == name {
+			return r.Query[i].Value, true
+		}
+	}
+	return "", false
+}
+
+// service peeks into the credential scope; authn verifies it.
+func (r *Request) service() string {
+	credential, _ := r.Param("X-Amz-Credential")
+	if a := r.HTTP.Header.Get("Authorization"); a != "" {
+		_, rest, _ := strings.Cut(a, "Credential=")
+		credential, _, _ = strings.Cut(rest, ",")
+	}
+	parts := strings.Split(strings.TrimSpace(credential), "/")
+	if len(parts) < 5 {
+		return "s3"
+	}
+	switch s := parts[len(parts)-2]; s {
+	case "iam", "sts", "kms", "cloudfront":
+		return s
+	}
+	return "s3"
+}
+
+// CheckKey refuses keys that no path, header or body may name: too long, not
+// UTF-8, with NUL, or climbing above the root when normalised (S3 user guide,
+// "Naming Amazon S3 objects"). It is the same for keys in bodies and headers.
+func CheckKey(key string) error {
+	switch {
+	case len(key) > maxKey:
+		return fault.New(fault.Invalid, "KeyTooLongError", "Your key is too long").
+			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(maxKey))
+	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0:
+		return invalidURI()
+	}
+	depth := 0
+	for segment := range strings.SplitSeq(key, "/") {
+		switch segment {
+		case "..":
+			if depth--; depth < 0 {
+				return invalidURI()
+			}
+		case ".", "":
+		default:
+			depth++
+		}
+	}
+	return nil
+}

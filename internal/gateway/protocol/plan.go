@@ -1,0 +1,194 @@
+package protocol
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Plan is a compiled codec for the two shapes of an operation. Members are
+// placed by tags:
+//
+//	loc:"uri,Bucket"  loc:"uri,Key"  loc:"query,prefix"  loc:"header,x-amz-acl"
+//	loc:"prefix,x-amz-meta-"   map[string]string
+//	loc:"body,Delete"          XML payload with this root
+//	loc:"stream"               Stream on input, io.ReadCloser on output
+//	loc:"status"               int, on output
+//
+// Output members without loc are elements of the answer's document, whose root
+// stands in the root tag of a blank member.
+type Plan struct {
+	in      []member
+	out     []member
+	root    string
+	doc     *element
+	body    int // index of the input's XML payload, -1 for none
+	stream  int // index of the input's stream, -1 for none
+	outBody int // index of the output's stream, -1 for none
+}
+
+type location uint8
+
+const (
+	inURI location = iota
+	inQuery
+	inHeader
+	inPrefix
+	inStatus
+)
+
+type kind uint8
+
+const (
+	isString kind = iota
+	isStringPtr
+	isInt
+	isIntPtr
+	isBool
+	isBoolPtr
+	isTime
+	isStrings
+	isMap
+)
+
+type member struct {
+	at    location
+	name  string // as written in errors
+	key   string // canonical header name, or the prefix
+	index []int  // path through embedded shapes
+	kind  kind
+	enum  []string
+}
+
+// Compile makes the plan of an operation. It fails on shapes that it does not
+// know how to place.
+func Compile(in, out reflect.Type) (*Plan, error) {
+	p := &Plan{body: -1, stream: -1, outBody: -1}
+	if err := p.compileInput(in); err != nil {
+		return nil, fmt.Errorf("%v: %w", in, err)
+	}
+	if err := p.compileOutput(out); err != nil {
+		return nil, fmt.Errorf("%v: %w", out, err)
+	}
+	return p, nil
+}
+
+func (p *Plan) compileInput(t reflect.Type) error {
+	for _, f := range fieldsOf(t) {
+		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
+		switch at {
+		case "body":
+			p.body, p.root = f.Index[0], name
+		case "stream":
+			if f.Type != reflect.TypeFor[Stream]() {
+				return fmt.Errorf("%s is no Stream", f.Name)
+			}
+			p.stream = f.Index[0]
+		case "":
+			if f.Name != "_" {
+				return fmt.Errorf("%s has no place", f.Name)
+			}
+		default:
+			m, err := newMember(at, name, f)
+			if err != nil {
+				return err
+			}
+			p.in = append(p.in, m)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) compileOutput(t reflect.Type) error {
+	var fields []reflect.StructField
+	root := ""
+	for _, f := range fieldsOf(t) {
+		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
+		switch {
+		case f.Name == "_":
+			root = f.Tag.Get("root")
+		case at == "stream":
+			if f.Type != reflect.TypeFor[io.ReadCloser]() {
+				return fmt.Errorf("%s is no io.ReadCloser", f.Name)
+			}
+			p.outBody = f.Index[0]
+		case at == "":
+			fields = append(fields, f)
+		default:
+			m, err := newMember(at, name, f)
+			if err != nil {
+				return err
+			}
+			p.out = append(p.out, m)
+		}
+	}
+	if root == "" && len(fields) > 0 {
+		return fmt.Errorf("%s has no place, and the document no root", fields[0].Name)
+	}
+	if root == "" {
+		return nil
+	}
+	var err error
+	p.doc, err = compileDocument(root, fields)
+	return err
+}
+
+func newMember(at, name string, f reflect.StructField) (member, error) {
+	places := map[string]location{"uri": inURI, "query": inQuery, "header": inHeader, "prefix": inPrefix, "status": inStatus}
+	l, ok := places[at]
+	if !ok {
+		return member{}, fmt.Errorf("%s: unknown place %q", f.Name, at)
+	}
+	k, err := kindOf(f.Type)
+	if err != nil {
+		return member{}, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	m := member{at: l, name: name, key: name, index: f.Index, kind: k}
+	switch l {
+	case inHeader:
+		m.key = http.CanonicalHeaderKey(name)
+	case inPrefix:
+		m.key = http.CanonicalHeaderKey(name)
+	}
+	if e := f.Tag.Get("enum"); e != "" {
+		m.enum = strings.Split(e, "|")
+	}
+	return m, nil
+}
+
+func kindOf(t reflect.Type) (kind, error) {
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return isTime, nil
+	case reflect.TypeFor[[]string]():
+		return isStrings, nil
+	case reflect.TypeFor[map[string]string]():
+		return isMap, nil
+	}
+	ptr := t.Kind() == reflect.Pointer
+	if ptr {
+		t = t.Elem()
+	}
+	k, ok := map[reflect.Kind]kind{reflect.String: isString, reflect.Int: isInt, reflect.Int32: isInt, reflect.Int64: isInt, reflect.Bool: isBool}[t.Kind()]
+	if !ok {
+		return 0, fmt.Errorf("type %v has no place on the wire", t)
+	}
+	if ptr {
+		k++
+	}
+	return k, nil
+}
+
+// fieldsOf are the members of a shape, those of embedded shapes included.
+func fieldsOf(t reflect.Type) []reflect.StructField {
+	var all []reflect.StructField
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.Anonymous {
+			all = append(all, f)
+		}
+	}
+	return all
+}

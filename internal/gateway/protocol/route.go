@@ -1,0 +1,240 @@
+package protocol
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// Route is where an operation of a REST service is found: method, level
+// (service, bucket, object), query parameters and headers that must be there.
+type Route struct {
+	pattern       string
+	method        string
+	level         int
+	params        []Param // with an empty value: any value
+	headers       []string
+	status        int
+	needsChecksum bool
+}
+
+// REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
+// pattern of another form: patterns are constants.
+func REST(pattern string) Route {
+	method, target, ok := strings.Cut(pattern, " ")
+	path, query, _ := strings.Cut(target, "?")
+	level := map[string]int{"/": 0, "/{Bucket}": 1, "/{Bucket}/{Key+}": 2}
+	l, known := level[path]
+	if !ok || !known {
+		panic("protocol: not a route: " + pattern)
+	}
+	r := Route{pattern: pattern, method: method, level: l, status: http.StatusOK}
+	for part := range strings.SplitSeq(query, "&") {
+		if part != "" {
+			name, value, _ := strings.Cut(part, "=")
+			r.params = append(r.params, Param{name, value})
+		}
+	}
+	return r
+}
+
+// WithHeader matches only requests that carry the header.
+func (r Route) WithHeader(name string) Route {
+	r.headers = append(r.headers[:len(r.headers):len(r.headers)], http.CanonicalHeaderKey(name))
+	return r
+}
+
+// Status is the answer's status when the operation succeeds; 200 otherwise.
+func (r Route) Status(code int) Route { r.status = code; return r }
+
+// NeedChecksum refuses requests without Content-MD5 or x-amz-checksum-*.
+func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
+
+// Method is the HTTP method.
+func (r Route) Method() string { return r.method }
+
+// String is the pattern.
+func (r Route) String() string { return r.pattern }
+
+func (r Route) constraints() int { return len(r.params) + len(r.headers) }
+
+func (r Route) names(param string) bool {
+	for _, p := range r.params {
+		if p.Name == param {
+			return true
+		}
+	}
+	return false
+}
+
+func (r Route) needs(header string) bool {
+	for _, h := range r.headers {
+		if h == header {
+			return true
+		}
+	}
+	return false
+}
+
+// accepts reports whether a request has all the route asks for, and nothing
+// that makes it another operation.
+func (r Route) accepts(q *Request, special []string, copies bool) bool {
+	for _, p := range r.params {
+		v, ok := q.Param(p.Name)
+		if !ok || p.Value != "" && p.Value != v {
+			return false
+		}
+	}
+	for _, h := range r.headers {
+		if q.HTTP.Header.Get(h) == "" {
+			return false
+		}
+	}
+	for _, s := range special {
+		if !r.names(s) {
+			return false
+		}
+	}
+	return !copies || r.needs(copySource)
+}
+
+const copySource = "X-Amz-Copy-Source"
+
+// excludes reports that r needs a sub-resource which o does not accept.
+func (r Route) excludes(o Route) bool {
+	for _, p := range r.params {
+		if isSubresource(p.Name) && !o.names(p.Name) {
+			return true
+		}
+	}
+	return r.needs(copySource) && !o.needs(copySource)
+}
+
+// Router finds the route of a request.
+type Router struct {
+	routes map[string][]int // by method and level
+	all    []Route
+}
+
+// NewRouter refuses routes that could match the same request equally well.
+func NewRouter(routes []Route) (*Router, error) {
+	rt := &Router{routes: map[string][]int{}, all: routes}
+	for i, r := range routes {
+		at := bin(r.method, r.level)
+		for _, j := range rt.routes[at] {
+			if tie(r, routes[j]) {
+				return nil, fmt.Errorf("routes %q and %q tie", r, routes[j])
+			}
+		}
+		rt.routes[at] = append(rt.routes[at], i)
+	}
+	return rt, nil
+}
+
+func bin(method string, level int) string { return method + string(rune('0'+level)) }
+
+// tie reports that two routes with equally many constraints can both match.
+func tie(a, b Route) bool {
+	if a.constraints() != b.constraints() || a.excludes(b) || b.excludes(a) {
+		return false
+	}
+	for _, p := range a.params {
+		for _, q := range b.params {
+			if p.Name == q.Name && p.Value != q.Value && p.Value != "" && q.Value != "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Match returns the index of the most specific route. What S3 knows and no
+// route names is NotImplemented; it never falls through to a plain operation.
+func (rt *Router) Match(q *Request) (int, error) {
+	special, err := subresources(q)
+	if err != nil {
+		return 0, err
+	}
+	level := 0
+	switch {
+	case q.Key != "":
+		level = 2
+	case q.Bucket != "":
+		level = 1
+	}
+	copies := q.HTTP.Method == http.MethodPut && q.HTTP.Header.Get(copySource) != ""
+	best := -1
+	for _, i := range rt.routes[bin(q.HTTP.Method, level)] {
+		if rt.all[i].accepts(q, special, copies) && (best < 0 || rt.all[i].constraints() > rt.all[best].constraints()) {
+			best = i
+		}
+	}
+	switch {
+	case best >= 0:
+		return best, nil
+	case len(special) > 0 && knownMethod(q.HTTP.Method), copies:
+		return 0, fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+	}
+	resource := [...]string{"SERVICE", "BUCKET", "OBJECT"}[level]
+	return 0, fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+		With("Method", q.HTTP.Method).With("ResourceType", resource)
+}
+
+func knownMethod(m string) bool {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// subresources returns the parameters that make a request another operation.
+func subresources(q *Request) ([]string, error) {
+	var found []string
+	for i, p := range q.Query {
+		if !singular(p.Name) {
+			continue
+		}
+		for _, earlier := range q.Query[:i] {
+			if earlier.Name == p.Name {
+				return nil, fault.New(fault.Invalid, "InvalidArgument", "A query parameter is repeated.").
+					With("ArgumentName", p.Name).With("ArgumentValue", p.Value)
+			}
+		}
+		if isSubresource(p.Name) {
+			found = append(found, p.Name)
+		}
+		if p.Name == "list-type" && p.Value != "2" {
+			return nil, fault.New(fault.Invalid, "InvalidArgument", "Invalid List Type specified in Request").
+				With("ArgumentName", "list-type").With("ArgumentValue", p.Value)
+		}
+	}
+	return found, nil
+}
+
+// singular names every parameter this endpoint gives a meaning to: repeated,
+// it could mean one thing to a check and another to a handler.
+func singular(name string) bool {
+	switch name {
+	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type",
+		"key-marker", "version-id-marker", "upload-id-marker", "part-number-marker", "max-parts", "max-uploads", "max-buckets", "bucket-region":
+		return true
+	}
+	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") || strings.HasPrefix(strings.ToLower(name), "x-amz-")
+}
+
+// isSubresource reports a parameter that names a sub-resource or another
+// operation of S3 (S3 API reference, all operations).
+func isSubresource(name string) bool {
+	switch name {
+	case "abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors", "delete", "encryption",
+		"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration", "metadataTable",
+		"metadataInventoryTable", "metadataJournalTable", "metrics", "notification", "object-lock", "ownershipControls", "partNumber",
+		"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention", "select",
+		"select-type", "session", "tagging", "torrent", "uploadId", "uploads", "versioning", "versions", "website":
+		return true
+	}
+	return false
+}

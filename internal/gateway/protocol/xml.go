@@ -1,0 +1,210 @@
+package protocol
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// element is a compiled part of an answer's document. encoding/xml takes over
+// a millisecond for a listing of 1,000 entries; this takes a tenth of it.
+type element struct {
+	open, close string // "<Name>", "</Name>"
+	index       int
+	kind        elementKind
+	always      bool // written even where it is empty
+	members     []element
+	wrapOpen    string // of a list that is not flat
+	wrapClose   string
+	attr        string // attributes, fixed
+}
+
+type elementKind uint8
+
+const (
+	eString elementKind = iota
+	eStringPtr
+	eInt
+	eIntPtr
+	eBool
+	eBoolPtr
+	eTime
+	eStruct
+	eStructPtr
+	eList
+	eListOfStrings
+)
+
+const s3Namespace = `http://s3.amazonaws.com/doc/2006-03-01/`
+
+func compileDocument(root string, fields []reflect.StructField) (*element, error) {
+	e := &element{open: "<" + root + ` xmlns="` + s3Namespace + `">`, close: "</" + root + ">", kind: eStruct}
+	for _, f := range fields {
+		m, err := compileElement(f)
+		if err != nil {
+			return nil, err
+		}
+		e.members = append(e.members, m)
+	}
+	return e, nil
+}
+
+func compileElement(f reflect.StructField) (element, error) {
+	name, option, _ := strings.Cut(f.Tag.Get("xml"), ",")
+	if name == "" {
+		name = f.Name
+	}
+	e := element{index: f.Index[0], always: f.Tag.Get("emit") == "always"}
+	if wrap, inner, ok := strings.Cut(name, ">"); ok {
+		e.wrapOpen, e.wrapClose, name = "<"+wrap+">", "</"+wrap+">", inner
+	}
+	e.open, e.close = "<"+name+">", "</"+name+">"
+	if option == "chardata" {
+		e.open, e.close = "", ""
+	}
+	return e, e.compileType(f.Type)
+}
+
+func (e *element) compileType(t reflect.Type) error {
+	if t == reflect.TypeFor[time.Time]() {
+		e.kind = eTime
+		return nil
+	}
+	ptr := elementKind(0)
+	if t.Kind() == reflect.Pointer {
+		t, ptr = t.Elem(), 1
+	}
+	switch t.Kind() {
+	case reflect.String:
+		e.kind = eString + ptr
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		e.kind = eInt + ptr
+	case reflect.Bool:
+		e.kind = eBool + ptr
+	case reflect.Struct:
+		e.kind = eStruct + ptr
+		return e.compileMembers(t)
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.String {
+			e.kind = eListOfStrings
+			return nil
+		}
+		e.kind = eList
+		return e.compileMembers(t.Elem())
+	default:
+		return fmt.Errorf("type %v has no form in XML", t)
+	}
+	return nil
+}
+
+func (e *element) compileMembers(t reflect.Type) error {
+	if t.Kind() != reflect.Struct {
+		return fmt.Errorf("type %v has no form in XML", t)
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if a := f.Tag.Get("attr"); f.Name == "_" {
+			e.attr = a
+			e.open = strings.TrimSuffix(e.open, ">") + " " + a + ">"
+			continue
+		}
+		m, err := compileElement(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		m.index = i
+		e.members = append(e.members, m)
+	}
+	return nil
+}
+
+// append writes the element for v.
+func (e *element) append(b []byte, v reflect.Value) []byte {
+	switch e.kind {
+	case eStringPtr, eIntPtr, eBoolPtr, eStructPtr:
+		if v.IsNil() {
+			return b
+		}
+		v = v.Elem()
+	case eList, eListOfStrings:
+		return e.appendList(b, v)
+	case eString, eTime, eBool, eInt:
+		if !e.always && v.IsZero() {
+			return b
+		}
+	case eStruct:
+		if !e.always && e.open != "" && len(e.members) > 0 && v.IsZero() {
+			return b
+		}
+	}
+	return e.appendOne(b, v)
+}
+
+func (e *element) appendOne(b []byte, v reflect.Value) []byte {
+	b = append(b, e.open...)
+	switch e.kind {
+	case eString, eStringPtr, eListOfStrings:
+		b = appendText(b, v.String())
+	case eInt, eIntPtr:
+		b = strconv.AppendInt(b, v.Int(), 10)
+	case eBool, eBoolPtr:
+		b = strconv.AppendBool(b, v.Bool())
+	case eTime:
+		t := v.Interface().(time.Time)
+		b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	default:
+		for i := range e.members {
+			b = e.members[i].append(b, v.Field(e.members[i].index))
+		}
+	}
+	return append(b, e.close...)
+}
+
+func (e *element) appendList(b []byte, v reflect.Value) []byte {
+	if v.Len() == 0 && !(e.always && e.wrapOpen != "") {
+		return b
+	}
+	b = append(b, e.wrapOpen...)
+	for i := range v.Len() {
+		b = e.appendOne(b, v.Index(i))
+	}
+	return append(b, e.wrapClose...)
+}
+
+// appendDocument writes the whole document.
+func (e *element) appendDocument(b []byte, v reflect.Value) []byte {
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"...)
+	return e.appendOne(b, v)
+}
+
+// appendText escapes s. Control characters, which XML 1.0 has no place for,
+// become numeric references, as AWS writes them.
+func appendText(b []byte, s string) []byte {
+	last := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c < utf8.RuneSelf && c != '&' && c != '<' && c != '>' && c != '"' && c != 0x7f || c >= utf8.RuneSelf {
+			continue
+		}
+		b = append(b, s[last:i]...)
+		last = i + 1
+		switch c {
+		case '&':
+			b = append(b, "&amp;"...)
+		case '<':
+			b = append(b, "&lt;"...)
+		case '>':
+			b = append(b, "&gt;"...)
+		case '"':
+			b = append(b, "&quot;"...)
+		default:
+			b = append(b, "&#x"...)
+			b = strconv.AppendUint(b, uint64(c), 16)
+			b = append(b, ';')
+		}
+	}
+	return append(b, s[last:]...)
+}

@@ -1,0 +1,161 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// The payload modes that x-amz-content-sha256 can name.
+const (
+	UnsignedPayload       = "UNSIGNED-PAYLOAD"
+	streamSigned          = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	streamSignedTrailer   = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+	streamUnsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+)
+
+func checkPayload(value string, all []string) error {
+	switch {
+	case value == "" || len(all) > 1:
+		return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+	case value == UnsignedPayload, value == streamSigned, value == streamSignedTrailer, value == streamUnsignedTrailer, isHash(value):
+		return nil
+	}
+	return fault.New(fault.Invalid, "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
+		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
+}
+
+func isHash(s string) bool {
+	if len(s) != 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// Body is a request body that verifies itself: Read returns io.EOF only when
+// everything that was promised of it is true, and the refusal otherwise.
+// Bytes are handed on before the end is known; nothing may be kept of a body
+// that did not end with io.EOF.
+type Body interface {
+	io.Reader
+	// Size is the decoded length in bytes, or -1 where it is unknown.
+	Size() int64
+	// Trailer returns a trailer's value once Read has returned io.EOF.
+	Trailer(name string) string
+}
+
+// Body wraps the request's body for its payload mode. key is the signing key;
+// an anonymous claim needs none and may not use the signed modes.
+func (c *Claim) Body(key Key) (Body, error) {
+	r := c.request
+	switch c.Payload {
+	case streamSigned, streamSignedTrailer:
+		if c.Mode != Header {
+			return nil, fault.New(fault.Invalid, "InvalidRequest", "Signed chunks need a signed Authorization header.")
+		}
+		return c.chunked(key)
+	case streamUnsignedTrailer:
+		return c.chunked(key)
+	case "", UnsignedPayload:
+		return &plain{r: r.Body, size: r.ContentLength}, nil
+	}
+	if !isHash(c.Payload) {
+		return nil, checkPayload(c.Payload, nil)
+	}
+	return &plain{r: r.Body, size: r.ContentLength, want: c.Payload, sum: sha256.New()}, nil
+}
+
+// plain is a body without framing of its own.
+type plain struct {
+	r    io.Reader
+	size int64
+	want string // hex SHA-256; "" is none
+	sum  hash.Hash
+	err  error
+}
+
+func (p *plain) Size() int64           { return p.size }
+func (p *plain) Trailer(string) string { return "" }
+
+func (p *plain) Read(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.r.Read(b)
+	if p.sum != nil {
+		p.sum.Write(b[:n])
+	}
+	switch {
+	case err == io.EOF && p.sum != nil:
+		if got := hex.EncodeToString(p.sum.Sum(nil)); got != p.want {
+			err = fault.New(fault.Invalid, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.").
+				With("ClientComputedContentSHA256", p.want).With("S3ComputedContentSHA256", got)
+		}
+	case err != nil && err != io.EOF:
+		err = broken(err)
+	}
+	p.err = err
+	return n, err
+}
+
+// broken is a body that ended before its time, or a connection that did.
+func broken(err error) error {
+	if errors.As(err, new(*fault.Error)) {
+		return err
+	}
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").Because(err)
+	}
+	return incomplete().Because(err)
+}
+
+func incomplete() *fault.Error {
+	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+}
+
+// chunked makes the reader of an aws-chunked body.
+func (c *Claim) chunked(key Key) (Body, error) {
+	h := c.request.Header
+	declared := h.Get("X-Amz-Decoded-Content-Length")
+	if declared == "" {
+		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+	}
+	size, err := strconv.ParseInt(declared, 10, 64)
+	if err != nil || size < 0 || declared[0] == '+' {
+		return nil, fault.New(fault.Invalid, "InvalidArgument", "x-amz-decoded-content-length is not a length.").
+			With("ArgumentName", "x-amz-decoded-content-length").With("ArgumentValue", declared)
+	}
+	d := newChunks(c.request.Body, size)
+	if c.Payload != streamUnsignedTrailer {
+		d.verify = newChain(c, key)
+	}
+	if c.Payload != streamSigned {
+		d.announced = []string{}
+		for name := range strings.SplitSeq(strings.Join(h["X-Amz-Trailer"], ","), ",") {
+			if name = strings.ToLower(strings.TrimSpace(name)); name != "" && !slices.Contains(d.announced, name) {
+				d.announced = append(d.announced, name)
+			}
+		}
+		if len(d.announced) > maxTrailers {
+			return nil, malformedTrailer()
+		}
+	}
+	return d, nil
+}
+
+func malformedTrailer() *fault.Error {
+	return fault.New(fault.Invalid, "MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema.")
+}

@@ -1,0 +1,288 @@
+package sigv4
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// Limits of aws-chunked framing.
+const (
+	maxChunkLine   = 256
+	maxTrailers    = 8
+	maxTrailerLine = 1024
+	minSignedChunk = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
+)
+
+// chunks reads an aws-chunked body:
+//
+//	chunk   = hexlen [";chunk-signature=" 64hex] CRLF data CRLF
+//	last    = "0" [";chunk-signature=" 64hex] CRLF
+//	trailer = *(name ":" value (CRLF | LF CRLF)) ["x-amz-trailer-signature:" 64hex CRLF] CRLF
+type chunks struct {
+	r         *bufio.Reader
+	size      int64 // declared, decoded
+	seen      int64
+	left      int64 // of the current chunk
+	inChunk   bool
+	short     bool   // a chunk under the minimum came: it must be the last with data
+	signature string // of the current chunk
+	verify    *chain // nil where chunks are not signed
+	announced []string
+	trailers  map[string]string
+	err       error
+}
+
+func newChunks(r io.Reader, size int64) *chunks {
+	return &chunks{r: bufio.NewReaderSize(r, 4<<10), size: size}
+}
+
+func (c *chunks) Size() int64 { return c.size }
+
+func (c *chunks) Trailer(name string) string { return c.trailers[strings.ToLower(name)] }
+
+func (c *chunks) Read(b []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for !c.inChunk {
+		if c.err = c.next(); c.err != nil {
+			return 0, c.err
+		}
+	}
+	if int64(len(b)) > c.left {
+		b = b[:c.left]
+	}
+	n, err := c.r.Read(b)
+	c.left -= int64(n)
+	c.seen += int64(n)
+	if c.verify != nil {
+		c.verify.data.Write(b[:n])
+	}
+	if err != nil {
+		c.err = broken(ended(err))
+		return n, c.err
+	}
+	if c.left == 0 {
+		c.err = c.endChunk()
+	}
+	return n, c.err
+}
+
+// ended makes an end in the middle an error.
+func ended(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// next reads a chunk's header; at the last chunk it reads all the rest.
+func (c *chunks) next() error {
+	line, err := c.line(maxChunkLine)
+	if err != nil {
+		return err
+	}
+	length, extension, signed := strings.Cut(line, ";")
+	n, err := strconv.ParseUint(length, 16, 63)
+	if err != nil || length[0] == '+' || signed != (c.verify != nil) {
+		return badChunk("The framing of a chunk is malformed.")
+	}
+	if signed {
+		sig, ok := strings.CutPrefix(extension, "chunk-signature=")
+		if !ok || !isHash(sig) {
+			return badChunk("The signature of a chunk is malformed.")
+		}
+		c.signature = sig
+	}
+	if n == 0 {
+		return c.finish()
+	}
+	if int64(n) > c.size-c.seen {
+		return incomplete()
+	}
+	if c.verify != nil {
+		if c.short {
+			return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes")
+		}
+		c.short = n < minSignedChunk
+	}
+	c.left, c.inChunk = int64(n), true
+	return nil
+}
+
+func badChunk(message string) *fault.Error {
+	return fault.New(fault.Invalid, "InvalidRequest", message)
+}
+
+// endChunk verifies the chunk that was read.
+func (c *chunks) endChunk() error {
+	c.inChunk = false
+	var crlf [2]byte
+	if _, err := io.ReadFull(c.r, crlf[:]); err != nil {
+		return broken(ended(err))
+	}
+	if crlf != [2]byte{'\r', '\n'} {
+		return badChunk("The framing of a chunk is malformed.")
+	}
+	if c.verify != nil {
+		return c.verify.chunk(c.signature)
+	}
+	return nil
+}
+
+// finish reads what follows the last chunk and returns io.EOF when all is well.
+func (c *chunks) finish() error {
+	if c.verify != nil {
+		if err := c.verify.chunk(c.signature); err != nil {
+			return err
+		}
+	}
+	if c.seen != c.size {
+		return incomplete()
+	}
+	var err error
+	if c.announced != nil {
+		err = c.readTrailers()
+	} else if line, lerr := c.line(2); lerr != nil || line != "" {
+		err = badChunk("The last chunk is not followed by an empty line.").Because(lerr)
+	}
+	if err != nil {
+		return err
+	}
+	switch _, err := c.r.ReadByte(); err {
+	case io.EOF:
+		return io.EOF
+	case nil:
+		return badChunk("There are bytes after the last chunk.")
+	default:
+		return broken(err)
+	}
+}
+
+const trailerSignature = "x-amz-trailer-signature"
+
+// readTrailers reads name:value lines up to an empty one.
+func (c *chunks) readTrailers() error {
+	c.trailers = map[string]string{}
+	var signed []byte
+	signature := ""
+	for lines := 0; ; lines++ {
+		if lines > 2*maxTrailers+2 {
+			return malformedTrailer()
+		}
+		line, err := c.line(maxTrailerLine)
+		if err != nil {
+			return err
+		}
+		if line == "" {
+			if c.verify != nil && signature == "" && len(c.trailers) > 0 && lines <= 2*len(c.trailers) {
+				continue // LF CRLF: the empty line belongs to the trailer before
+			}
+			break
+		}
+		name, value, ok := strings.Cut(line, ":")
+		name = strings.ToLower(strings.TrimSpace(name))
+		value = strings.TrimSpace(value)
+		_, twice := c.trailers[name]
+		switch {
+		case !ok || twice || signature != "":
+			return malformedTrailer()
+		case name == trailerSignature && c.verify != nil:
+			signature = value
+		case !slices.Contains(c.announced, name):
+			return malformedTrailer()
+		default:
+			c.trailers[name] = value
+			signed = append(append(append(append(signed, name...), ':'), value...), '\n')
+		}
+	}
+	if len(c.trailers) != len(c.announced) {
+		return malformedTrailer()
+	}
+	if c.verify != nil {
+		return c.verify.trailer(signed, signature)
+	}
+	return nil
+}
+
+// line reads a line of at most limit bytes and cuts CRLF or LF off.
+func (c *chunks) line(limit int) (string, error) {
+	b, err := c.r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", badChunk("A line of the framing is too long.")
+	case err != nil:
+		return "", broken(ended(err))
+	case len(b) > limit:
+		return "", badChunk("A line of the framing is too long.")
+	}
+	return strings.TrimSuffix(string(b[:len(b)-1]), "\r"), nil
+}
+
+// chain verifies chunk signatures, each over the one before.
+type chain struct {
+	claim    *Claim
+	mac      hash.Hash
+	data     hash.Hash
+	previous string
+	text     []byte
+}
+
+func newChain(c *Claim, key Key) *chain {
+	return &chain{claim: c, mac: hmac.New(sha256.New, key[:]), data: sha256.New(), previous: c.Signature}
+}
+
+const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// begin writes what both strings to sign start with.
+func (c *chain) begin(kind string) {
+	b := append(c.text[:0], kind...)
+	b = append(b, '\n')
+	b = c.claim.Time.UTC().AppendFormat(b, timeFormat)
+	b = append(append(append(b, '\n'), c.claim.scope()...), '\n')
+	c.text = append(append(b, c.previous...), '\n')
+}
+
+func (c *chain) chunk(signature string) error {
+	c.begin("AWS4-HMAC-SHA256-PAYLOAD")
+	c.text = append(c.text, emptySHA256+"\n"...)
+	var sum [sha256.Size]byte
+	c.text = hex.AppendEncode(c.text, c.data.Sum(sum[:0]))
+	c.data.Reset()
+	return c.compare(signature)
+}
+
+func (c *chain) trailer(text []byte, signature string) error {
+	c.begin("AWS4-HMAC-SHA256-TRAILER")
+	sum := sha256.Sum256(text)
+	c.text = hex.AppendEncode(c.text, sum[:])
+	return c.compare(signature)
+}
+
+func (c *chain) compare(signature string) error {
+	c.mac.Reset()
+	c.mac.Write(c.text)
+	var got [64]byte
+	var sum [sha256.Size]byte
+	hex.Encode(got[:], c.mac.Sum(sum[:0]))
+	if subtle.ConstantTimeCompare(got[:], []byte(signature)) != 1 {
+		return fault.New(fault.Denied, "SignatureDoesNotMatch", "The signature of a chunk does not match. Check your key and signing method.").
+			With("AWSAccessKeyId", c.claim.AccessKeyID).With("SignatureProvided", signature)
+	}
+	c.previous = string(got[:])
+	return nil
+}

@@ -1,0 +1,295 @@
+// Package sigv4 verifies AWS Signature Version 4: requests, chunks and
+// trailers. It exists so that one parse yields both the credential and the
+// signature, and so that a body can't be used before it was verified. It is
+// pure; it must never know who a key belongs to or what a request asks for.
+package sigv4
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// Mode is the carrier of a signature.
+type Mode uint8
+
+// The modes. None means that there is no trace of authentication at all.
+const (
+	None Mode = iota
+	Header
+	Query
+)
+
+// Limits in time (S3 user guide, "Authenticating requests").
+const (
+	MaxSkew    = 15 * time.Minute
+	MaxExpires = 604800 * time.Second
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	timeFormat = "20060102T150405Z"
+)
+
+// Claim is what a request says of its sender: a credential and a signature
+// that came from one place.
+type Claim struct {
+	Mode                    Mode
+	AccessKeyID             string
+	Date, Region, Service   string // of the credential scope
+	Signature               string
+	Time                    time.Time
+	Expires                 time.Duration // of a presigned URL
+	Token                   string        // session token, "" for none
+	Payload                 string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
+	signed                  []string      // lower case, as listed
+	signedList              string
+	request                 *http.Request
+	path, query             string // raw
+	canonical, stringToSign []byte
+}
+
+// Parse reads the claim of a request whose target was split into raw path and
+// raw query. now is the request's instant. Its checks come in the order in
+// which S3 makes them.
+func Parse(r *http.Request, path, query, region string, now time.Time) (*Claim, error) {
+	c := &Claim{request: r, path: path, query: query}
+	auth := r.Header["Authorization"]
+	params, trace, err := authParams(query)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(auth) > 0 && trace || len(auth) > 1:
+		return nil, fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
+			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
+	case len(auth) == 1:
+		return c, c.parseHeader(auth[0], region, now)
+	case trace:
+		return c, c.parseQuery(params, region, now)
+	case r.Header.Get("X-Amz-Security-Token") != "":
+		return nil, fault.New(fault.Denied, "AccessDenied", "A security token without a signature.")
+	}
+	c.Payload = r.Header.Get("X-Amz-Content-Sha256")
+	return c, nil
+}
+
+// schemeOf keeps credentials out of the answer.
+func schemeOf(auth []string) string {
+	if len(auth) == 0 {
+		return ""
+	}
+	scheme, _, _ := strings.Cut(auth[0], " ")
+	return scheme
+}
+
+func (c *Claim) parseHeader(auth, region string, now time.Time) error {
+	scheme, rest, ok := strings.Cut(auth, " ")
+	switch {
+	case !ok:
+		return fault.New(fault.Invalid, "InvalidArgument", "Authorization header is invalid -- one and only one ' ' (space) required").With("ArgumentName", "Authorization")
+	case scheme == "AWS":
+		return signatureV2()
+	case scheme != algorithm:
+		return fault.New(fault.Invalid, "InvalidArgument", "Unsupported Authorization Type").With("ArgumentName", "Authorization")
+	}
+	c.Mode = Header
+	h := c.request.Header
+	c.Payload = h.Get("X-Amz-Content-Sha256")
+	if err := checkPayload(c.Payload, h["X-Amz-Content-Sha256"]); err != nil {
+		return err
+	}
+	var err error
+	if c.Time, err = requestTime(h); err != nil {
+		return fault.New(fault.Denied, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+	}
+	if d := now.Sub(c.Time); d > MaxSkew || d < -MaxSkew {
+		return fault.New(fault.Denied, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.").
+			With("RequestTime", c.Time.UTC().Format(timeFormat)).With("ServerTime", now.UTC().Format(time.RFC3339)).
+			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10))
+	}
+	var credential string
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		var field *string
+		switch name {
+		case "Credential":
+			field = &credential
+		case "SignedHeaders":
+			field = &c.signedList
+		case "Signature":
+			field = &c.Signature
+		}
+		if field == nil || *field != "" {
+			return headerMalformed("The authorization header is malformed; it holds an unknown or repeated part.")
+		}
+		*field = value
+	}
+	if credential == "" || c.signedList == "" || c.Signature == "" {
+		return headerMalformed("The authorization header is malformed; Credential, SignedHeaders and Signature are required.")
+	}
+	c.Token = h.Get("X-Amz-Security-Token")
+	if err := c.parseScope(credential, region, headerMalformed); err != nil {
+		return err
+	}
+	return c.checkSigned()
+}
+
+func headerMalformed(message string) *fault.Error {
+	return fault.New(fault.Invalid, "AuthorizationHeaderMalformed", message)
+}
+
+func queryMalformed(message string) *fault.Error {
+	return fault.New(fault.Invalid, "AuthorizationQueryParametersError", message)
+}
+
+func signatureV2() *fault.Error {
+	return fault.New(fault.Invalid, "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+}
+
+// requestTime is x-amz-date, or else Date.
+func requestTime(h http.Header) (time.Time, error) {
+	if s := h.Get("X-Amz-Date"); s != "" {
+		return time.Parse(timeFormat, s)
+	}
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		return t, nil
+	}
+	return time.Parse(timeFormat, h.Get("Date"))
+}
+
+// authParams takes the parameters of a presigned URL out of a raw query. Names
+// are case-sensitive, as SDKs send them; one in another case is a trace that
+// lacks its partners.
+func authParams(query string) (map[string]string, bool, error) {
+	if query == "" {
+		return nil, false, nil
+	}
+	params := map[string]string{}
+	trace := false
+	for part := range strings.SplitSeq(query, "&") {
+		rawName, rawValue, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(rawName)
+		if err != nil {
+			return nil, false, invalidURI()
+		}
+		switch lower := strings.ToLower(name); lower {
+		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature", "x-amz-security-token":
+		case "awsaccesskeyid", "signature":
+			return nil, false, signatureV2()
+		default:
+			continue
+		}
+		value, err := url.QueryUnescape(rawValue)
+		if err != nil {
+			return nil, false, invalidURI()
+		}
+		if _, twice := params[name]; twice {
+			return nil, false, queryMalformed("A parameter of the signature is repeated.")
+		}
+		trace = true
+		params[name] = value
+	}
+	return params, trace, nil
+}
+
+func (c *Claim) parseQuery(params map[string]string, region string, now time.Time) error {
+	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires"} {
+		if params[name] == "" {
+			return queryMalformed("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+		}
+	}
+	if params["X-Amz-Algorithm"] != algorithm {
+		return queryMalformed(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+	}
+	c.Mode, c.signedList, c.Signature, c.Token = Query, params["X-Amz-SignedHeaders"], params["X-Amz-Signature"], params["X-Amz-Security-Token"]
+	var err error
+	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
+		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
+	}
+	seconds, err := strconv.Atoi(params["X-Amz-Expires"])
+	if err != nil {
+		return queryMalformed("X-Amz-Expires should be a number")
+	}
+	if seconds < 0 || seconds > int(MaxExpires/time.Second) {
+		return queryMalformed("X-Amz-Expires must be between 0 and 604800 seconds")
+	}
+	c.Expires = time.Duration(seconds) * time.Second
+	if c.Payload = c.request.Header.Get("X-Amz-Content-Sha256"); c.Payload == "" {
+		c.Payload = UnsignedPayload
+	}
+	if err := checkPayload(c.Payload, c.request.Header["X-Amz-Content-Sha256"]); err != nil {
+		return err
+	}
+	if err := c.parseScope(params["X-Amz-Credential"], region, queryMalformed); err != nil {
+		return err
+	}
+	if err := c.checkSigned(); err != nil {
+		return err
+	}
+	switch end := c.Time.Add(c.Expires); {
+	case now.Before(c.Time.Add(-MaxSkew)):
+		return fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").
+			With("ServerTime", now.UTC().Format(time.RFC3339))
+	case now.After(end):
+		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", strconv.Itoa(seconds)).
+			With("Expires", end.UTC().Format(time.RFC3339)).With("ServerTime", now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// parseScope reads akid/yyyymmdd/region/service/aws4_request.
+func (c *Claim) parseScope(credential, region string, malformed func(string) *fault.Error) error {
+	p := strings.Split(credential, "/")
+	switch {
+	case len(p) != 5:
+		return malformed(`The Credential is malformed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
+		return malformed("The Credential is malformed; the date must be YYYYMMDD.")
+	case p[2] != region:
+		return malformed("The region '"+p[2]+"' is wrong; expecting '"+region+"'").With("Region", region)
+	case p[3] != "s3":
+		return malformed(`The Credential is malformed; incorrect service. This endpoint belongs to "s3".`)
+	case p[4] != terminator:
+		return malformed(`The Credential is malformed; incorrect terminal. This endpoint uses "aws4_request".`)
+	case p[0] == "" || len(p[0]) > 128:
+		return malformed("The Credential is malformed; the access key id is missing.")
+	}
+	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
+	return nil
+}
+
+// checkSigned refuses headers that mean something and were not signed.
+func (c *Claim) checkSigned() error {
+	c.signed = strings.Split(c.signedList, ";")
+	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
+		return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").With("HeadersNotSigned", "host")
+	}
+	var missing []string
+	for name := range c.request.Header {
+		lower := strings.ToLower(name)
+		meaningful := strings.HasPrefix(lower, "x-amz-") && lower != "x-amz-content-sha256" || lower == "content-md5"
+		if meaningful && !slices.Contains(c.signed, lower) {
+			missing = append(missing, lower)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	slices.Sort(missing)
+	return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").
+		With("HeadersNotSigned", strings.Join(missing, ", "))
+}
+
+// SignedHeader reports whether a header, named in lower case, was signed.
+func (c *Claim) SignedHeader(name string) bool { return slices.Contains(c.signed, name) }
+
+func invalidURI() *fault.Error {
+	return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+}

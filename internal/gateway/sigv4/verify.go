@@ -1,0 +1,232 @@
+package sigv4
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// Key is a signing key, good for one day, region and service. It never prints
+// itself.
+type Key [sha256.Size]byte
+
+// Format keeps the key out of logs.
+func (Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[signing key]") }
+
+// DeriveKey derives a signing key from a secret access key (IAM user guide,
+// "Signing AWS API requests").
+func DeriveKey(secret, date, region, service string) Key {
+	k := mac([]byte("AWS4"+secret), date)
+	k = mac(k[:], region)
+	k = mac(k[:], service)
+	return mac(k[:], terminator)
+}
+
+func mac[T string | []byte](key []byte, data T) (k Key) {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(data))
+	h.Sum(k[:0])
+	return k
+}
+
+// scope is the credential scope, without the access key id.
+func (c *Claim) scope() string {
+	return c.Date + "/" + c.Region + "/" + c.Service + "/" + terminator
+}
+
+// Verify returns nil if the claim was signed with the key, and
+// SignatureDoesNotMatch, with what the server computed, if not. The members
+// hold no secret. A path that can't be decoded is InvalidURI.
+func (c *Claim) Verify(key Key) error {
+	if c.canonical == nil {
+		c.canonical, c.stringToSign = make([]byte, 0, 1024), make([]byte, 0, 256)
+	}
+	var ok bool
+	if c.canonical, ok = c.appendCanonical(c.canonical[:0]); !ok {
+		return invalidURI()
+	}
+	sum := sha256.Sum256(c.canonical)
+	b := append(c.stringToSign[:0], algorithm+"\n"...)
+	b = c.Time.UTC().AppendFormat(b, timeFormat)
+	b = append(append(append(b, '\n'), c.scope()...), '\n')
+	c.stringToSign = hex.AppendEncode(b, sum[:])
+	want := mac(key[:], c.stringToSign)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], want[:])
+	if c.Date == c.Time.UTC().Format("20060102") && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1 {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Denied, Code: "SignatureDoesNotMatch",
+		Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+		Members: map[string]string{
+			"AWSAccessKeyId":        c.AccessKeyID,
+			"StringToSign":          string(c.stringToSign),
+			"SignatureProvided":     c.Signature,
+			"StringToSignBytes":     spaced(c.stringToSign),
+			"CanonicalRequest":      string(c.canonical),
+			"CanonicalRequestBytes": spaced(c.canonical),
+		}}
+}
+
+// spaced writes bytes as S3 does in its errors, "47 45 54".
+func spaced(b []byte) string {
+	s := make([]byte, 0, 3*len(b))
+	for i := range b {
+		if i > 0 {
+			s = append(s, ' ')
+		}
+		s = hex.AppendEncode(s, b[i:i+1])
+	}
+	return string(s)
+}
+
+// appendCanonical appends the canonical request, and false if the target can't
+// be decoded.
+func (c *Claim) appendCanonical(b []byte) ([]byte, bool) {
+	b = append(append(b, c.request.Method...), '\n')
+	start := len(b)
+	b, ok := appendEncoded(b, c.path, true)
+	if !ok {
+		return b, false
+	}
+	if len(b) == start {
+		b = append(b, '/')
+	}
+	if b, ok = c.appendQuery(append(b, '\n')); !ok {
+		return b, false
+	}
+	b = append(b, '\n')
+	for _, name := range c.signed {
+		b = append(append(b, name...), ':')
+		b = append(c.appendHeader(b, name), '\n')
+	}
+	b = append(append(append(b, '\n'), c.signedList...), '\n')
+	return append(b, c.Payload...), true
+}
+
+// span is one encoded parameter in a buffer.
+type span struct{ from, equals, to int }
+
+// appendQuery appends the parameters, decoded and encoded once, sorted by name
+// and value, without the signature. A plus sign is a blank, as it is where the
+// query is decoded, so that one signature can't stand for two readings.
+func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
+	start := len(b)
+	var params []span
+	for raw := c.query; raw != ""; {
+		var part string
+		if part, raw, _ = strings.Cut(raw, "&"); part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		p := span{from: len(b)}
+		var ok bool
+		if b, ok = appendEncoded(b, name, false); !ok {
+			return b, false
+		}
+		if c.Mode == Query && string(b[p.from:]) == "X-Amz-Signature" {
+			b = b[:p.from]
+			continue
+		}
+		p.equals = len(b)
+		if b, ok = appendEncoded(append(b, '='), value, false); !ok {
+			return b, false
+		}
+		p.to = len(b)
+		params = append(params, p)
+	}
+	end := len(b)
+	slices.SortFunc(params, func(x, y span) int {
+		if d := bytes.Compare(b[x.from:x.equals], b[y.from:y.equals]); d != 0 {
+			return d
+		}
+		return bytes.Compare(b[x.equals:x.to], b[y.equals:y.to])
+	})
+	for i, p := range params {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, b[p.from:p.to]...)
+	}
+	return b[:start+copy(b[start:], b[end:])], true
+}
+
+// appendEncoded appends s, percent-decoded and encoded again: everything but
+// unreserved characters (RFC 3986, 2.3), with upper-case digits. In a path a
+// slash and a plus sign stand for themselves; nothing is normalised.
+func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
+	const upper = "0123456789ABCDEF"
+	for i := 0; i < len(s); i++ {
+		ch := s[i]
+		switch {
+		case ch == '%':
+			if i+2 >= len(s) {
+				return b, false
+			}
+			var n [1]byte
+			if _, err := hex.Decode(n[:], []byte(s[i+1:i+3])); err != nil {
+				return b, false
+			}
+			ch = n[0]
+			i += 2
+		case ch == '+' && !inPath:
+			ch = ' '
+		}
+		if ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' ||
+			strings.IndexByte("-._~", ch) >= 0 || ch == '/' && inPath {
+			b = append(b, ch)
+		} else {
+			b = append(b, '%', upper[ch>>4], upper[ch&15])
+		}
+	}
+	return b, true
+}
+
+// appendHeader appends a header's value as it is signed: values joined by
+// commas in the order received, trimmed, runs of blanks made one. net/http has
+// taken some headers out of the map.
+func (c *Claim) appendHeader(b []byte, name string) []byte {
+	r := c.request
+	switch name {
+	case "host":
+		return append(b, strings.TrimSpace(r.Host)...)
+	case "transfer-encoding":
+		return append(b, strings.Join(r.TransferEncoding, ",")...)
+	}
+	values := r.Header.Values(name)
+	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
+		return strconv.AppendInt(b, r.ContentLength, 10)
+	}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendTrimmed(b, v)
+	}
+	return b
+}
+
+func appendTrimmed(b []byte, s string) []byte {
+	s = strings.Trim(s, " \t")
+	blank := false
+	for i := range len(s) {
+		if s[i] == ' ' || s[i] == '\t' {
+			blank = true
+			continue
+		}
+		if blank {
+			b = append(b, ' ')
+			blank = false
+		}
+		b = append(b, s[i])
+	}
+	return b
+}

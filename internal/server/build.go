@@ -1,0 +1,207 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/identity"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/object"
+	"watertight/internal/core/payload"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/rootkey"
+)
+
+// Server is a built server, its listeners bound. Run serves; Close, which Run
+// calls, ends everything.
+type Server struct {
+	config     Config
+	log        *slog.Logger
+	lock       *os.File
+	space      *space
+	trail      *audit.Log
+	store      kv.Store
+	payloads   *payload.Store
+	objects    *object.Store
+	identities *identity.Store
+	dispatcher *dispatch.Dispatcher
+	listeners  []net.Listener
+	first      FirstStart
+	rootKey    rootkey.Root
+}
+
+// FirstStart is what the first start made, to be shown once.
+type FirstStart struct {
+	Created                                 bool
+	AccountID, AccessKeyID, SecretAccessKey string
+	RootKey                                 string // where it lies
+	RootKeyCreated                          bool
+}
+
+// Build opens the store and binds the listeners. After an error nothing is
+// left open.
+func Build(ctx context.Context, c Config) (_ *Server, err error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	if c.Getenv == nil {
+		c.Getenv = func(string) string { return "" }
+	}
+	if err := c.checkListeners(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, log: c.Logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// openData locks the data directory, finds the root key and opens the audit
+// log and the store. The log comes first: it knows the newest commit.
+func (s *Server) openData(ctx context.Context) error {
+	if s.config.Data == "" {
+		return errors.New("no data directory; use --data DIR")
+	}
+	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	var err error
+	if s.lock, err = lockDir(s.config.Data); err != nil {
+		return err
+	}
+	meta := filepath.Join(s.config.Data, "meta")
+	_, statErr := os.Stat(meta)
+	s.rootKey, err = rootkey.Open(s.config.RootKey, rootkey.Options{
+		DataDir: s.config.Data, MayCreate: errors.Is(statErr, os.ErrNotExist), Getenv: s.config.Getenv,
+	})
+	if err != nil {
+		return err
+	}
+	s.space = startSpace(s.config)
+	s.trail, err = audit.Open(audit.Options{
+		Dir: filepath.Join(s.config.Data, "audit"), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.store, err = kv.OpenPebble(ctx, kv.Options{
+		Dir: meta, Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.trail.Attach(s.store)
+}
+
+// openCore builds what exists.
+func (s *Server) openCore(context.Context) error {
+	var err error
+	s.payloads, err = payload.Open(payload.Options{
+		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Full: func() bool { return s.space.room() != kv.Ample },
+	})
+	if err != nil {
+		return err
+	}
+	s.identities, err = identity.New(s.store)
+	return err
+}
+
+// bootstrap makes the first account at the first start. Later starts ignore
+// the credentials they are given, and warn where they differ.
+func (s *Server) bootstrap(ctx context.Context) error {
+	r := s.config.Root
+	account, key, created, err := s.identities.Bootstrap(ctx, identity.BootstrapOptions{
+		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey,
+	})
+	if err != nil {
+		return err
+	}
+	s.first = FirstStart{Created: created, AccountID: account.ID, RootKey: s.rootKey.Where, RootKeyCreated: s.rootKey.Created}
+	if created {
+		s.first.AccessKeyID, s.first.SecretAccessKey = key.AccessKeyID, key.Secret
+		return nil
+	}
+	if r.AccountID != "" && r.AccountID != account.ID {
+		s.log.Warn("WATERTIGHT_ACCOUNT_ID differs from the account made at the first start; it is ignored", "account", account.ID)
+	}
+	if r.AccessKeyID == "" {
+		return nil
+	}
+	c, found, err := s.identities.Lookup(ctx, r.AccessKeyID)
+	if err != nil {
+		return err
+	}
+	if !found || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(r.SecretAccessKey)) != 1 {
+		s.log.Warn("WATERTIGHT_ROOT_ACCESS_KEY_ID or WATERTIGHT_ROOT_SECRET_ACCESS_KEY differs from what the first start was given; both are ignored")
+	}
+	return nil
+}
+
+// openGateway builds the way in.
+func (s *Server) openGateway(context.Context) error {
+	buckets := bucket.New(s.store, s.config.Region)
+	s.objects = object.New(s.store, s.payloads, buckets)
+	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
+	var err error
+	s.dispatcher, err = dispatch.New(
+		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
+		authz.New(facts{s.identities, buckets}),
+		s.trail,
+		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Logger: s.log},
+		api.Table(),
+	)
+	return err
+}
+
+// First returns what the first start made; Created is false at every other.
+func (s *Server) First() FirstStart { return s.first }
+
+// Addr is the address of the first listener.
+func (s *Server) Addr() string { return s.listeners[0].Addr().String() }
+
+// Operations lists the rows of a service, for tests and documentation.
+func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher.Operations(service) }
+
+// CreateAccount makes a further account with a root user.
+func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
+	return s.identities.CreateAccount(ctx, name)
+}
+
+// Stats are counters for benchmarks.
+type Stats struct{ Syncs uint64 }
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	n := s.payloads.Syncs()
+	if m, ok := s.store.(kv.Metered); ok {
+		n += m.Stats().Syncs
+	}
+	return Stats{Syncs: n}
+}
+
+// Region is the region of all buckets.
+func (s *Server) Region() string { return s.config.Region }

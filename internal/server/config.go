@@ -1,0 +1,54 @@
+// Package server is the only wiring room: it builds everything from the ground
+// up, opens the listeners and ends everything in order. It exists so that no
+// other room knows how the rooms fit together. No rule lives here.
+package server
+
+import (
+	"log/slog"
+	"net/netip"
+)
+
+// RootCredentials are the first account's, used at the first start alone.
+// Empty fields are random.
+type RootCredentials struct {
+	AccountID, AccessKeyID, SecretAccessKey string
+}
+
+// Config is what an operator says. cmd fills it from flags.
+type Config struct {
+	Data    string   // data directory
+	Listen  []string // addresses, "127.0.0.1:9000"
+	Region  string
+	Domains []string // base domains of virtual-hosted buckets
+	RootKey string   // source of the root key, see rootkey.Open
+	Root    RootCredentials
+	TLS     TLSConfig
+
+	AllowPlainHTTP bool
+	TrustedProxies []netip.Prefix
+	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
+	MaxConnections int   // 0 is DefaultMaxConnections
+	Logger         *slog.Logger
+	Getenv         func(string) string // for the passphrase; nil is none
+
+	// Free measures the free bytes of the data directory's file system; nil
+	// asks the operating system. Tests fill disks with it.
+	Free func(dir string) (int64, error)
+}
+
+// TLSConfig says where certificates come from. At most one way is used.
+type TLSConfig struct {
+	CertFile, KeyFile string
+	SelfSigned        bool
+	ACME              []string // domains
+	ACMEEmail         string
+	ACMEDirectory     string // URL of the authority; empty is Let's Encrypt
+}
+
+func (t TLSConfig) on() bool { return t.CertFile != "" || t.SelfSigned || len(t.ACME) > 0 }
+
+// Defaults of limits.
+const (
+	DefaultMaxConnections = 4096
+	DefaultMinFree        = 256 << 20
+)

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/identity"
+	"watertight/internal/gateway/authn"
+)
+
+// facts joins what identity and bucket know into authz.Facts.
+type facts struct {
+	identities *identity.Store
+	buckets    *bucket.Store
+}
+
+func (f facts) Principal(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
+	return f.identities.Laws(ctx, p)
+}
+
+func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, error) {
+	if name, ok := r.BucketOf(); ok {
+		return f.buckets.Laws(ctx, name)
+	}
+	return authz.ResourceLaws{}, nil
+}
+
+// credentials is authn.Credentials over identity.
+type credentials struct{ identities *identity.Store }
+
+func (c credentials) Lookup(ctx context.Context, id string) (authn.Credential, bool, error) {
+	k, ok, err := c.identities.Lookup(ctx, id)
+	return authn.Credential{AccessKeyID: k.AccessKeyID, Secret: k.Secret, Active: k.Active, Principal: k.Principal}, ok, err
+}

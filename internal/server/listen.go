@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/net/netutil"
+	"golang.org/x/sys/unix"
+)
+
+// checkListeners refuses plain HTTP on any address but loopback, unless the
+// operator says so.
+func (c Config) checkListeners() error {
+	if len(c.Listen) == 0 {
+		return errors.New("no address to listen on; use --listen ADDR")
+	}
+	if c.TLS.on() || c.AllowPlainHTTP {
+		return nil
+	}
+	for _, addr := range c.Listen {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return fmt.Errorf("--listen %s: %w", addr, err)
+		}
+		if !isLoopback(host) {
+			return fmt.Errorf("--listen %s is not loopback, and plain HTTP would show everything to whoever listens on the network: "+
+				"use --tls-cert and --tls-key, --acme DOMAIN or --tls-self-signed, or say --allow-plain-http behind a TLS proxy", addr)
+		}
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// listen binds all listeners before any request is accepted.
+func (s *Server) listen(ctx context.Context) error {
+	config, err := s.tlsConfig(ctx)
+	if err != nil {
+		return err
+	}
+	for _, addr := range s.config.Listen {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			return fmt.Errorf("listening on %s: %w; is another server running there?", addr, err)
+		}
+		l = netutil.LimitListener(l, s.config.MaxConnections)
+		if config != nil {
+			l = tls.NewListener(l, config)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// Scheme is "http" or "https".
+func (s *Server) Scheme() string {
+	if s.config.TLS.on() {
+		return "https"
+	}
+	return "http"
+}
+
+// lockDir takes the data directory for this process.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the data directory %s is in use by another server; stop it, or use another --data", dir)
+	}
+	return f, nil
+}
+
+// errorLog hands what net/http has to say to the structured log.
+type errorLog struct{ s *Server }
+
+func (e errorLog) Write(p []byte) (int, error) {
+	e.s.log.Debug("http", "message", strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// newHTTP makes the HTTP server around the dispatcher.
+func (s *Server) newHTTP(ctx context.Context) *http.Server {
+	h := &http.Server{
+		Handler:           guard{s.dispatcher, s.log},
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		Protocols:         new(http.Protocols),
+	}
+	h.Protocols.SetHTTP1(true)
+	return h
+}

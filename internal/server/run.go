@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// drain is how long requests under way may take once the server stops.
+const drain = 20 * time.Second
+
+// sweepInterval is how often blobs that no record points at are looked for.
+const sweepInterval = time.Hour
+
+// Run serves until ctx ends, finishes the requests under way and closes
+// everything.
+func (s *Server) Run(ctx context.Context) error {
+	// Requests outlive ctx: they are drained, not cut.
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	h := s.newHTTP(requests)
+	h.ErrorLog = log.New(errorLog{s}, "", 0)
+	failed := make(chan error, len(s.listeners))
+	var serving sync.WaitGroup
+	for _, l := range s.listeners {
+		serving.Go(func() {
+			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	background, end := context.WithCancel(ctx)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { s.sweep(background) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	end()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if serr := h.Shutdown(limit); serr != nil {
+		s.log.Warn("requests were cut after the time to drain", "err", serr)
+		cut()
+		h.Close()
+	}
+	serving.Wait()
+	sweeping.Wait()
+	s.listeners = nil
+	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancelClosing()
+	return errors.Join(err, s.Close(closing))
+}
+
+// sweep removes orphans of earlier crashes at start, and then hourly.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		n, err := s.payloads.Sweep(ctx, s.objects.Live)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.Error("sweeping orphans", "err", err)
+		case n > 0:
+			s.log.Info("swept orphans", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close ends what Build opened, in the opposite order. Run calls it.
+func (s *Server) Close(ctx context.Context) error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	s.listeners = nil
+	if s.trail != nil {
+		errs = append(errs, s.trail.Close(ctx))
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.payloads != nil {
+		errs = append(errs, s.payloads.Close())
+	}
+	if s.space != nil {
+		s.space.close()
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	s.trail, s.store, s.payloads, s.space, s.lock = nil, nil, nil, nil, nil
+	return errors.Join(errs...)
+}

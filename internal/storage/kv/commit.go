@@ -1,0 +1,228 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+const (
+	groupCommits = 256
+	groupBytes   = 4 << 20
+)
+
+var errConflict = errors.New("kv: conflict") // never leaves the package
+
+// commit is a transaction on its way through the committer.
+type commit struct {
+	tx     *tx
+	status atomic.Int32
+	done   chan error // nil: durable; errConflict: run it again
+	claim  *claim     // not nil: no transaction, but a claim
+	last   bool       // see settled
+}
+
+// A commit is withdrawn by its owner or taken by the committer, not both.
+const (
+	queued int32 = iota
+	taken
+	withdrawn
+)
+
+// claim holds the committer for one transaction, so that nothing is committed
+// between its reads and its own commit and it can't conflict.
+type claim struct {
+	granted chan struct{}
+	turn    chan *commit // the transaction, or nil to give the claim up
+}
+
+// group is what goes into one engine batch.
+type group struct {
+	batch    engine.Batch
+	commits  []*commit
+	rejected []*commit
+	size     int
+	state    *state
+	sum      [32]byte
+	next     *claim
+}
+
+// commitLoop owns the order of commits: validation, numbers, sealing, engine.
+func (s *store) commitLoop() {
+	defer close(s.groups)
+	for {
+		var c *commit
+		select {
+		case c = <-s.queue:
+		case <-s.stop:
+			return
+		case <-s.failed:
+			return
+		}
+		for c != nil {
+			claim := c.claim
+			if claim == nil {
+				claim = s.commitGroup(c)
+			}
+			c = s.grant(claim)
+		}
+	}
+}
+
+// grant lets the holder of a claim run, and returns its transaction.
+func (s *store) grant(c *claim) *commit {
+	if c == nil {
+		return nil
+	}
+	close(c.granted)
+	select {
+	case t := <-c.turn:
+		return t
+	case <-s.failed:
+		return nil
+	}
+}
+
+// commitGroup commits first and what queues up behind it. It returns the claim
+// it met, if any.
+func (s *store) commitGroup(first *commit) *claim {
+	g := &group{batch: s.engine.Batch()}
+	s.chain.begin()
+	s.accept(g, first)
+	if !s.gather(g) {
+		return nil
+	}
+	if len(g.commits) == 0 {
+		g.batch.Close()
+	} else if !s.apply(g) {
+		return nil
+	}
+	// Only now would another run of them see what they conflicted with.
+	for _, c := range g.rejected {
+		c.done <- errConflict
+	}
+	return g.next
+}
+
+// gather fills g while the group before it is synced. It returns with the right
+// to sync, if g has anything to sync, or false after a failure.
+func (s *store) gather(g *group) bool {
+	for held := false; ; {
+		queue := s.queue
+		if g.next != nil || len(g.commits) >= groupCommits || g.size >= groupBytes {
+			queue = nil
+		}
+		if held || len(g.commits) == 0 {
+			select {
+			case c := <-queue:
+				s.accept(g, c)
+				continue
+			default:
+				return true
+			}
+		}
+		select {
+		case c := <-queue:
+			s.accept(g, c)
+		case s.syncing <- struct{}{}:
+			held = true
+		case <-s.failed:
+			return false
+		}
+	}
+}
+
+// accept validates c and seals its writes into g.
+func (s *store) accept(g *group, c *commit) {
+	if c.claim != nil {
+		g.next = c.claim
+		return
+	}
+	if !c.status.CompareAndSwap(queued, taken) {
+		return
+	}
+	t := c.tx
+	if t.at != nil && s.window.conflicts(t.at.commit, &t.reads) {
+		s.conflicts.Add(1)
+		g.rejected = append(g.rejected, c)
+		return
+	}
+	s.chain.commit++
+	s.window.add(t.ops, t.guards)
+	for _, o := range t.ops {
+		if o.value == nil {
+			g.batch.Delete(o.key)
+			s.chain.add(o.key, nil)
+			continue
+		}
+		s.chain.add(o.key, s.sealer.set(g.batch, s.chain.commit, o.key, o.value))
+	}
+	g.size += t.size
+	g.commits = append(g.commits, c)
+}
+
+// apply puts g into the engine and shows it to transactions.
+func (s *store) apply(g *group) bool {
+	s.chain.end(&s.sealer, g.batch)
+	g.sum = s.chain.sum
+	if err := g.batch.Apply(); err != nil {
+		s.fail(err)
+		return false
+	}
+	g.state = newState(s.chain.commit, s.engine.Snapshot())
+	s.replace(&s.applied, g.state)
+	s.groups <- g
+	return true
+}
+
+// syncLoop moves the durable mark as groups become durable, in their order.
+func (s *store) syncLoop() {
+	defer close(s.synced)
+	for g := range s.groups {
+		if err := g.batch.Wait(); err != nil {
+			s.fail(err)
+			return
+		}
+		s.head.Store(&head{g.state.commit, g.sum})
+		s.replace(&s.durable, g.state)
+		close(*s.moved.Swap(newSignal()))
+		s.commits.Add(uint64(len(g.commits)))
+		s.grouped.Add(1)
+		g.batch.Close()
+		g.commits[max(0, len(g.commits)-2)].last = true
+		for _, c := range g.commits {
+			c.done <- nil
+		}
+	}
+}
+
+func (s *store) replace(p *atomic.Pointer[state], st *state) {
+	if err := p.Swap(st).release(); err != nil {
+		s.log.Warn("kv: closing a snapshot", "err", err)
+	}
+}
+
+func newSignal() *chan struct{} {
+	c := make(chan struct{})
+	return &c
+}
+
+// waitDurable returns once commit n is durable.
+func (s *store) waitDurable(ctx context.Context, n uint64) error {
+	for s.Durable() < n {
+		moved := *s.moved.Load()
+		if s.Durable() >= n {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.failed:
+			return s.failure()
+		}
+	}
+	return nil
+}

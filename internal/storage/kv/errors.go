@@ -1,0 +1,46 @@
+package kv
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"watertight/internal/fault"
+)
+
+// ErrUnknown is in the error of an Update whose outcome isn't known: the engine
+// failed under it. Any other error of Update means that nothing was written.
+var ErrUnknown = errors.New("kv: the engine failed; whether the commit lasts is not known")
+
+var errClosed = errors.New("kv: the store is closed")
+
+var errReserved = errors.New("kv: a key must not be empty or start with a zero byte")
+
+var errEnded = errors.New("kv: used after its transaction ended")
+
+var errTooLarge = errors.New("kv: a transaction takes at most 64 MiB")
+
+func noRoom() *fault.Error {
+	return fault.New(fault.Full, "InsufficientStorage", "There is not enough free space to complete the request.")
+}
+
+func unavailable(cause error) *fault.Error {
+	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
+		return noRoom().Because(cause)
+	}
+	return fault.New(fault.Unavailable, "ServiceUnavailable", "Service is unable to handle request.").Because(cause)
+}
+
+// broken is the error for a record that can't be read.
+func broken(key []byte, err error) error {
+	return fault.InternalError(fmt.Errorf("kv: record %q: %w", key, err))
+}
+
+func misuse(err error) error { return fault.InternalError(err) }
+
+func checkKey(key []byte) error {
+	if len(key) == 0 || key[0] == reserved {
+		return misuse(errReserved)
+	}
+	return nil
+}

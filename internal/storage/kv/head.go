@@ -1,0 +1,158 @@
+package kv
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+
+	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/seal"
+)
+
+// reserved begins the keys of the store's own records and of guards.
+const reserved = 0x00
+
+// version is the format of the store as a whole. The record that holds it is
+// the version byte and, wrapped under the root key, the store's id.
+const version = 1
+
+func versionKey() []byte { return []byte{reserved, 'v'} }
+func chainKey() []byte   { return []byte{reserved, 'c'} }
+
+// chain numbers the commits and hashes them. It belongs to the committer.
+type chain struct {
+	commit uint64
+	sum    [32]byte
+	hash   hash.Hash
+	buf    []byte
+}
+
+const chainSize = 8 + 32
+
+// begin starts a group.
+func (c *chain) begin() {
+	c.hash.Reset()
+	c.hash.Write(c.sum[:])
+}
+
+// add takes a change in: its key and, for a value, the header and tag that
+// stand for it.
+func (c *chain) add(key, sealed []byte) {
+	c.buf = binary.BigEndian.AppendUint32(c.buf[:0], uint32(len(key)))
+	c.buf = append(c.buf, key...)
+	if sealed != nil {
+		c.buf = append(c.buf, sealed[:headerSize]...)
+		c.buf = append(c.buf, sealed[len(sealed)-tagSize:]...)
+	}
+	c.hash.Write(c.buf)
+}
+
+// end writes the record of the group.
+func (c *chain) end(s *sealer, b engine.Batch) {
+	c.hash.Sum(c.sum[:0])
+	c.buf = binary.BigEndian.AppendUint64(c.buf[:0], c.commit)
+	c.buf = append(c.buf, c.sum[:]...)
+	s.set(b, c.commit, chainKey(), c.buf)
+}
+
+// restore reads the store's own records and continues from them.
+func (s *store) restore(ctx context.Context, o Options) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	snap := s.engine.Snapshot()
+	defer snap.Close()
+	i, err := snap.Iterator()
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+
+	b := s.engine.Batch()
+	s.chain.hash = sha256.New()
+	s.sealer.wrap = o.Root.Derive("watertight kv epoch")
+	empty := !i.Seek([]byte{reserved}, nil) && i.Err() == nil
+	if empty {
+		s.create(o.Root, b)
+	} else if err := s.identify(o.Root, snap); err != nil {
+		return err
+	}
+	if err := s.sealer.load(i); err != nil {
+		return err
+	}
+	if !empty {
+		if err := s.resume(snap); err != nil {
+			return err
+		}
+	}
+	if s.chain.commit < o.AtLeast {
+		return fmt.Errorf("kv: the store has lost its newest commits: found %d, anchor says %d", s.chain.commit, o.AtLeast)
+	}
+	s.sealer.begin(b)
+	s.chain.begin()
+	s.chain.end(&s.sealer, b)
+	if err := b.Apply(); err != nil {
+		return err
+	}
+	if err := b.Wait(); err != nil {
+		return err
+	}
+	b.Close()
+	return nil
+}
+
+// create writes the version record of a new store.
+func (s *store) create(root seal.Key, b engine.Batch) {
+	id := seal.NewKey()
+	s.sealer.id = id
+	record := append([]byte{version}, root.Derive("watertight kv store").Wrap(id, versionKey())...)
+	copy(b.Set(versionKey(), len(record)), record)
+}
+
+// identify checks that this is a store of ours, under this root key.
+func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
+	v, done, err := snap.Get(versionKey())
+	if err != nil {
+		return err
+	}
+	if done != nil {
+		defer done.Close()
+	}
+	switch {
+	case len(v) == 0:
+		return errors.New("kv: the directory holds records, but not this program's version record")
+	case v[0] != version:
+		return fmt.Errorf("kv: the store has format %d, this program knows format %d", v[0], version)
+	}
+	id, err := root.Derive("watertight kv store").Unwrap(v[1:], versionKey())
+	if err != nil {
+		return fmt.Errorf("kv: the root key is not this store's, or its version record is damaged: %w", err)
+	}
+	s.sealer.id = id
+	return nil
+}
+
+// resume reads the chain.
+func (s *store) resume(snap engine.Snapshot) error {
+	v, done, err := snap.Get(chainKey())
+	if err != nil {
+		return err
+	}
+	if done != nil {
+		defer done.Close()
+	}
+	var scratch []byte
+	plain, commit, err := s.sealer.open(nil, chainKey(), v, ^uint64(0), &scratch)
+	if err == nil && (len(plain) != chainSize || binary.BigEndian.Uint64(plain) != commit) {
+		err = seal.ErrCorrupt
+	}
+	if err != nil {
+		return fmt.Errorf("kv: the record of the newest commit: %w", err)
+	}
+	s.chain.commit = commit
+	s.chain.sum = [32]byte(plain[8:])
+	return nil
+}

@@ -1,0 +1,57 @@
+// Package engine is what an ordered key-value engine must do for the
+// transaction layer of kv. It exists so that transactions are written once. An
+// engine only ever sees sealed values; it must never know a key to open them.
+package engine
+
+import "io"
+
+// Engine is an ordered map of bytes with atomic batches.
+type Engine interface {
+	// Batch returns an empty batch.
+	Batch() Batch
+	// Snapshot pins the state after all applied batches. One goroutine applies
+	// batches and takes snapshots, so that it knows what each one holds.
+	Snapshot() Snapshot
+	// Syncs counts how often the log was synced.
+	Syncs() uint64
+	// Close releases the engine. After a failure it leaves the files as they are.
+	Close() error
+}
+
+// Batch is a set of changes that become visible, and last, together.
+type Batch interface {
+	// Set puts key and returns the n bytes of its value for the caller to fill
+	// before the next call.
+	Set(key []byte, n int) []byte
+	// Delete removes key.
+	Delete(key []byte)
+	// Apply makes the batch visible to later snapshots. It doesn't wait until
+	// the batch is durable.
+	Apply() error
+	// Wait returns nil once an applied batch is durable. It is called once.
+	Wait() error
+	// Close releases a batch whose Wait returned nil, or that was never applied.
+	Close()
+}
+
+// Snapshot reads one state. Its methods are safe for concurrent use.
+type Snapshot interface {
+	// Get returns the value of key, nil where there is none. The value is valid
+	// until done is closed; done may be nil.
+	Get(key []byte) (value []byte, done io.Closer, err error)
+	// Iterator returns an iterator over the snapshot.
+	Iterator() (Iterator, error)
+	Close() error
+}
+
+// Iterator walks a snapshot in ascending order. Keys and values are valid until
+// the next Seek or Next.
+type Iterator interface {
+	// Seek goes to the first key with from <= key < to; to nil is the end.
+	Seek(from, to []byte) bool
+	Next() bool
+	Key() []byte
+	Value() ([]byte, error)
+	Err() error
+	Close() error
+}

@@ -1,0 +1,254 @@
+package pebblekv
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// disk stands between Pebble and its files. Pebble ends the process when its
+// log or its manifest can't be written; a store should go on serving reads.
+// After the first such failure disk freezes: it changes no file any more, so
+// that whatever Pebble still does can't do damage, and the next start recovers
+// as it would after a power loss.
+//
+// Errors of the log are kept from Pebble, which panics on them with its locks
+// in disorder. That is no lie about durability: Batch.Wait asks disk as well.
+type disk struct {
+	vfs.FS
+	syncs  atomic.Uint64
+	cause  atomic.Pointer[error]
+	slow   atomic.Bool
+	closed chan struct{}
+	failed func(error)
+}
+
+var errFrozen = errors.New("pebblekv: the files are frozen after a failure")
+
+// retryPause slows Pebble down, which tries a failed flush again at once.
+const retryPause = 100 * time.Millisecond
+
+func (d *disk) fail(err error) {
+	if d.cause.CompareAndSwap(nil, &err) {
+		d.failed(err)
+	}
+}
+
+func (d *disk) err() error {
+	if p := d.cause.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// change runs f, a change of anything but the log.
+func (d *disk) change(f func() error) error {
+	if d.err() != nil || d.slow.Swap(false) {
+		select {
+		case <-time.After(retryPause):
+		case <-d.closed:
+		}
+	}
+	if d.err() != nil {
+		return errFrozen
+	}
+	err := f()
+	if err != nil {
+		d.slow.Store(true)
+	}
+	return err
+}
+
+func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+
+// open makes a file with f; a log always opens, its error comes with Wait.
+func (d *disk) open(log bool, f func() (vfs.File, error)) (vfs.File, error) {
+	if !log {
+		var file vfs.File
+		err := d.change(func() (err error) { file, err = f(); return err })
+		if err != nil {
+			return nil, err
+		}
+		return &tableFile{file, d}, nil
+	}
+	if d.err() == nil {
+		file, err := f()
+		if err == nil {
+			return &logFile{file, d}, nil
+		}
+		d.fail(err)
+	}
+	return &logFile{vfs.NewMemFile(nil), d}, nil
+}
+
+func (d *disk) Unwrap() vfs.FS { return d.FS }
+
+func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.open(isLog(name), func() (vfs.File, error) { return d.FS.Create(name, c) })
+}
+
+func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return d.open(isLog(to), func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+}
+
+func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	return d.open(isLog(name), func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, o...) })
+}
+
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{f, d}, nil
+}
+
+func (d *disk) Link(from, to string) error {
+	return d.change(func() error { return d.FS.Link(from, to) })
+}
+
+func (d *disk) Rename(from, to string) error {
+	return d.change(func() error { return d.FS.Rename(from, to) })
+}
+
+func (d *disk) MkdirAll(name string, perm os.FileMode) error {
+	return d.change(func() error { return d.FS.MkdirAll(name, perm) })
+}
+
+// Remove isn't slowed down or reported as a failure: a file that stays only
+// costs room.
+func (d *disk) Remove(name string) error {
+	if d.err() != nil {
+		return errFrozen
+	}
+	return d.FS.Remove(name)
+}
+
+func (d *disk) RemoveAll(name string) error {
+	if d.err() != nil {
+		return errFrozen
+	}
+	return d.FS.RemoveAll(name)
+}
+
+// logFile is a log: its errors freeze the disk and are kept from Pebble.
+type logFile struct {
+	vfs.File
+	d *disk
+}
+
+func (f *logFile) do(op func() error) error {
+	if f.d.err() == nil {
+		if err := op(); err != nil {
+			f.d.fail(err)
+		}
+	}
+	return nil
+}
+
+func (f *logFile) Write(p []byte) (int, error) {
+	return len(p), f.do(func() error { _, err := f.File.Write(p); return err })
+}
+
+func (f *logFile) Preallocate(at, n int64) error {
+	if f.d.err() != nil {
+		return nil
+	}
+	return f.File.Preallocate(at, n) // only saves time; Pebble ignores its error
+}
+
+func (f *logFile) Sync() error {
+	f.d.syncs.Add(1)
+	return f.do(f.File.Sync)
+}
+
+func (f *logFile) SyncData() error {
+	f.d.syncs.Add(1)
+	return f.do(f.File.SyncData)
+}
+
+func (f *logFile) SyncTo(n int64) (bool, error) {
+	if f.d.err() != nil {
+		return true, nil
+	}
+	full, err := f.File.SyncTo(n)
+	if err != nil {
+		f.d.fail(err)
+	}
+	if full {
+		f.d.syncs.Add(1)
+	}
+	return full, nil
+}
+
+func (f *logFile) Stat() (vfs.FileInfo, error) {
+	i, err := f.File.Stat()
+	if err != nil {
+		f.d.fail(err)
+		return vfs.NewMemFile(nil).Stat()
+	}
+	return i, nil
+}
+
+func (f *logFile) Close() error {
+	if err := f.File.Close(); err != nil {
+		f.d.fail(err)
+	}
+	return nil
+}
+
+// folder is a directory: the log's own creation is lost if it can't be synced.
+type folder struct {
+	vfs.File
+	d *disk
+}
+
+func (f *folder) Sync() error {
+	if f.d.err() == nil {
+		if err := f.File.Sync(); err != nil {
+			f.d.fail(err)
+		}
+	}
+	return nil
+}
+
+func (f *folder) SyncData() error { return f.Sync() }
+
+// tableFile is any other file.
+type tableFile struct {
+	vfs.File
+	d *disk
+}
+
+func (f *tableFile) do(op func() error) error {
+	if f.d.err() != nil {
+		return errFrozen
+	}
+	err := op()
+	if err != nil {
+		f.d.slow.Store(true)
+	}
+	return err
+}
+
+func (f *tableFile) Write(p []byte) (n int, err error) {
+	err = f.do(func() (err error) { n, err = f.File.Write(p); return err })
+	return n, err
+}
+
+func (f *tableFile) WriteAt(p []byte, at int64) (n int, err error) {
+	err = f.do(func() (err error) { n, err = f.File.WriteAt(p, at); return err })
+	return n, err
+}
+
+func (f *tableFile) Sync() error     { return f.do(f.File.Sync) }
+func (f *tableFile) SyncData() error { return f.do(f.File.SyncData) }
+
+func (f *tableFile) SyncTo(n int64) (full bool, err error) {
+	err = f.do(func() (err error) { full, err = f.File.SyncTo(n); return err })
+	return full, err
+}

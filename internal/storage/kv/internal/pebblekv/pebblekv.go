@@ -1,0 +1,215 @@
+// Package pebblekv is the embedded engine: Pebble, tuned for small values that
+// are synced in groups and don't compress. It must never know what it holds.
+package pebblekv
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+// Options says where the engine lives.
+type Options struct {
+	Dir    string
+	FS     vfs.FS // nil is the machine's own
+	Logger *slog.Logger
+	// Failed is called once, from any goroutine, when the engine can't write any
+	// more. Reads go on. Files are left alone until the next start.
+	Failed func(error)
+}
+
+// Engine is an open Pebble.
+type Engine struct {
+	db   *pebble.DB
+	disk *disk
+	lock *pebble.Lock
+}
+
+// Open opens or creates the engine in o.Dir.
+func Open(o Options) (*Engine, error) {
+	fs := o.FS
+	if fs == nil {
+		fs = vfs.Default
+	}
+	e := &Engine{disk: &disk{FS: fs, closed: make(chan struct{}), failed: o.Failed}}
+	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := pebble.LockDirectory(o.Dir, fs)
+	if err != nil {
+		return nil, fmt.Errorf("pebblekv: %s is in use: %w", o.Dir, err)
+	}
+	e.lock = lock
+	options := tune(o.Logger, e.disk)
+	options.Lock = lock
+
+	// A fatal error ends the goroutine that meets it.
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		e.db, err = pebble.Open(o.Dir, options)
+	}()
+	<-opened
+	if fatal := e.disk.err(); err == nil && fatal != nil {
+		err = fatal
+	}
+	if err != nil || e.db == nil {
+		close(e.disk.closed)
+		return nil, errors.Join(err, lock.Close())
+	}
+	return e, nil
+}
+
+func tune(log *slog.Logger, d *disk) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          d,
+		Logger:                      logger{log, d},
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   64 << 20,
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		BytesPerSync:                1 << 20,
+		WALBytesPerSync:             1 << 20,
+		L0CompactionThreshold:       2,
+		L0CompactionFileThreshold:   8,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               64 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)/2)) },
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { log.Warn("engine: background work failed and is tried again", "err", err) },
+			// The reader that met it gets the error; the default ends the process.
+			DataCorruption: func(i pebble.DataCorruptionInfo) { log.Error("engine: a file is corrupt", "what", i.String()) },
+		},
+	}
+	o.TargetFileSizes[0] = 4 << 20
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].IndexBlockSize = 64 << 10
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	// Ciphertext doesn't compress.
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return o
+}
+
+// Batch implements engine.Engine.
+func (e *Engine) Batch() engine.Batch { return &batch{e: e, b: e.db.NewBatch()} }
+
+// Snapshot implements engine.Engine.
+func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()} }
+
+// Syncs implements engine.Engine.
+func (e *Engine) Syncs() uint64 { return e.disk.syncs.Load() }
+
+// Close implements engine.Engine. After a failure Pebble can't be closed in
+// order: its goroutines may wait for ever, but they change no file any more.
+func (e *Engine) Close() error {
+	var err error
+	if cause := e.disk.err(); cause != nil {
+		err = fmt.Errorf("pebblekv: closed after a failure: %w", cause)
+	} else if err = e.db.Close(); err == nil {
+		err = e.disk.err()
+	}
+	close(e.disk.closed)
+	return errors.Join(err, e.lock.Close())
+}
+
+type batch struct {
+	e *Engine
+	b *pebble.Batch
+}
+
+func (b *batch) Set(key []byte, n int) []byte {
+	op := b.b.SetDeferred(len(key), n)
+	copy(op.Key, key)
+	op.Finish() // only indexed batches would look at the value here
+	return op.Value
+}
+
+func (b *batch) Delete(key []byte) { b.b.Delete(key, nil) } // fails only on a batch that is being applied
+
+func (b *batch) Apply() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pebblekv: %v", r)
+			b.e.disk.fail(err)
+		}
+	}()
+	if err := b.e.disk.err(); err != nil {
+		return err
+	}
+	return b.e.db.ApplyNoSyncWait(b.b, pebble.Sync)
+}
+
+func (b *batch) Wait() error {
+	if err := b.b.SyncWait(); err != nil {
+		b.e.disk.fail(err)
+	}
+	return b.e.disk.err()
+}
+
+func (b *batch) Close() { b.b.Close() }
+
+type snapshot struct{ s *pebble.Snapshot }
+
+func (s snapshot) Get(key []byte) ([]byte, io.Closer, error) {
+	v, done, err := s.s.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil, nil
+	}
+	return v, done, err
+}
+
+func (s snapshot) Iterator() (engine.Iterator, error) {
+	i, err := s.s.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	return iterator{i}, nil
+}
+
+func (s snapshot) Close() error { return s.s.Close() }
+
+type iterator struct{ i *pebble.Iterator }
+
+func (i iterator) Seek(from, to []byte) bool {
+	i.i.SetBounds(from, to)
+	return i.i.SeekGE(from)
+}
+
+func (i iterator) Next() bool             { return i.i.Next() }
+func (i iterator) Key() []byte            { return i.i.Key() }
+func (i iterator) Value() ([]byte, error) { return i.i.ValueAndErr() }
+func (i iterator) Err() error             { return i.i.Error() }
+func (i iterator) Close() error           { return i.i.Close() }
+
+// logger hands Pebble's messages on. A fatal one must not return, since Pebble
+// would go on with a state it knows to be wrong: it freezes the files and ends
+// the goroutine, whose deferred calls release Pebble's locks.
+type logger struct {
+	log *slog.Logger
+	d   *disk
+}
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("engine: " + fmt.Sprintf(format, args...))
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Warn("engine: " + fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("pebblekv: "+format, args...)
+	l.log.Error("engine: it can't write any more; restart the server", "err", err)
+	l.d.fail(err)
+	runtime.Goexit()
+}

@@ -1,0 +1,171 @@
+package kv
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"sync/atomic"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+// reader reads one state, pinned at the first read. It is for one goroutine.
+type reader struct {
+	s       *store
+	ctx     context.Context
+	source  *atomic.Pointer[state]
+	at      *state
+	idle    []*cursor
+	scratch []byte
+	ended   bool
+}
+
+// cursor is an iterator with room for an opened value.
+type cursor struct {
+	it    engine.Iterator
+	value []byte
+	steps uint
+}
+
+func (r *reader) pin() (*state, error) {
+	if r.ended {
+		return nil, misuse(errEnded)
+	}
+	if r.at == nil {
+		r.at = acquire(r.source)
+	}
+	return r.at, nil
+}
+
+func (r *reader) end() {
+	r.ended = true
+	r.closeIdle()
+	if r.at != nil {
+		if err := r.at.release(); err != nil {
+			r.s.log.Warn("kv: closing a snapshot", "err", err)
+		}
+	}
+}
+
+func (r *reader) closeIdle() {
+	for _, c := range r.idle {
+		if err := c.it.Close(); err != nil {
+			r.s.log.Warn("kv: closing an iterator", "err", err)
+		}
+	}
+	r.idle = nil
+}
+
+func (r *reader) Get(key []byte) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	st, err := r.pin()
+	if err != nil {
+		return nil, err
+	}
+	sealed, done, err := st.snap.Get(key)
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	if done != nil {
+		defer done.Close()
+	}
+	if sealed == nil {
+		return nil, nil
+	}
+	dst := make([]byte, 0, max(1, len(sealed)-sealedExtra)) // an empty value is not nil
+	plain, _, err := r.s.sealer.open(dst, key, sealed, st.commit, &r.scratch)
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	return plain, nil
+}
+
+func (r *reader) Scan(from, to []byte) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		from, none, err := scanFrom(from, to)
+		if none {
+			return
+		}
+		c, err := r.cursor(err)
+		if err != nil {
+			yield(Pair{}, err)
+			return
+		}
+		defer r.put(c)
+		for ok := c.it.Seek(from, to); ok; ok = c.it.Next() {
+			p, err := r.pair(c)
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+		if err := c.it.Err(); err != nil {
+			yield(Pair{}, broken(from, err))
+		}
+	}
+}
+
+// scanFrom is where a scan starts, past the reserved keys, and whether it is
+// empty from the start.
+func scanFrom(from, to []byte) (start []byte, none bool, err error) {
+	switch {
+	case len(from) == 0:
+		from = []byte{reserved + 1}
+	case from[0] == reserved:
+		return nil, false, misuse(errReserved)
+	}
+	return from, to != nil && bytes.Compare(from, to) >= 0, nil
+}
+
+// cursor takes an iterator that no scan is using.
+func (r *reader) cursor(err error) (*cursor, error) {
+	if err != nil {
+		return nil, err
+	}
+	st, err := r.pin()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if n := len(r.idle); n > 0 {
+		c := r.idle[n-1]
+		r.idle = r.idle[:n-1]
+		return c, nil
+	}
+	it, err := st.snap.Iterator()
+	if err != nil {
+		return nil, broken(nil, err)
+	}
+	return &cursor{it: it}, nil
+}
+
+func (r *reader) put(c *cursor) {
+	r.idle = append(r.idle, c)
+	if r.ended { // a scan that outlived its transaction
+		r.closeIdle()
+	}
+}
+
+// pair opens the record at c.
+func (r *reader) pair(c *cursor) (Pair, error) {
+	const askEvery = 256
+	if c.steps++; c.steps%askEvery == 0 {
+		if err := r.ctx.Err(); err != nil {
+			return Pair{}, err
+		}
+	}
+	key := c.it.Key()
+	sealed, err := c.it.Value()
+	if err != nil {
+		return Pair{}, broken(key, err)
+	}
+	plain, commit, err := r.s.sealer.open(c.value[:0], key, sealed, r.at.commit, &r.scratch)
+	if err != nil {
+		return Pair{}, broken(key, err)
+	}
+	c.value = plain
+	return Pair{Key: key, Value: plain, Commit: commit}, nil
+}

@@ -1,0 +1,44 @@
+package kv
+
+import (
+	"sync/atomic"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+// state is a snapshot right after a group, shared by all who read it. Two are
+// kept: the newest applied, which transactions build on, and the newest
+// durable, which views read. Since a view never sees anything else, no reader
+// waits for a sync and none is shown what a crash could take back.
+type state struct {
+	commit uint64 // newest commit in it
+	snap   engine.Snapshot
+	refs   atomic.Int64
+}
+
+// newState returns a state with one holder for each place that keeps it.
+func newState(commit uint64, snap engine.Snapshot) *state {
+	st := &state{commit: commit, snap: snap}
+	st.refs.Store(2)
+	return st
+}
+
+// acquire takes the state that p holds.
+func acquire(p *atomic.Pointer[state]) *state {
+	for {
+		st := p.Load()
+		for n := st.refs.Load(); n > 0; n = st.refs.Load() {
+			if st.refs.CompareAndSwap(n, n+1) {
+				return st
+			}
+		}
+		// Its last holder let go, so p holds a newer one by now.
+	}
+}
+
+func (st *state) release() error {
+	if st.refs.Add(-1) == 0 {
+		return st.snap.Close()
+	}
+	return nil
+}

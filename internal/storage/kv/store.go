@@ -1,0 +1,182 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+// store is the transaction layer: optimistic, over any engine.
+//
+// A transaction runs on the newest applied state and records what it reads.
+// One goroutine, the committer, takes finished transactions, refuses those
+// that read what a newer commit wrote, and seals the others, as a group, into
+// one engine batch. A second one waits for the sync, while the committer
+// prepares the next group.
+type store struct {
+	log    *slog.Logger
+	room   func() Space
+	engine engine.Engine
+
+	sealer sealer // shared for opening, the committer's for sealing
+	chain  chain  // the committer's
+	window *window
+
+	queue   chan *commit
+	groups  chan *group
+	syncing chan struct{} // holds one token while a group is synced
+	stop    chan struct{}
+	synced  chan struct{}
+
+	applied, durable atomic.Pointer[state]
+	head             atomic.Pointer[head]
+	moved            atomic.Pointer[chan struct{}] // closed when durable moves
+
+	failing sync.Once
+	cause   error // set before failed is closed
+	failed  chan struct{}
+
+	open    atomic.Int64 // open transactions, plus closing
+	drained chan struct{}
+
+	commits, grouped, conflicts atomic.Uint64
+}
+
+// head is the newest durable commit.
+type head struct {
+	commit uint64
+	chain  [32]byte
+}
+
+// closing is added to store.open by Close.
+const closing = math.MinInt64
+
+func open(ctx context.Context, o Options, start func(*store) (engine.Engine, error)) (*store, error) {
+	s := &store{
+		log:     o.Logger,
+		room:    o.Room,
+		queue:   make(chan *commit, groupCommits),
+		groups:  make(chan *group, 1),
+		syncing: make(chan struct{}, 1),
+		stop:    make(chan struct{}),
+		synced:  make(chan struct{}),
+		failed:  make(chan struct{}),
+		drained: make(chan struct{}, 1),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.engine, err = start(s); err != nil {
+		return nil, fmt.Errorf("kv: opening the engine: %w", err)
+	}
+	if err := s.restore(ctx, o); err != nil {
+		return nil, errors.Join(err, s.engine.Close())
+	}
+	s.window = newWindow(s.chain.commit)
+	s.head.Store(&head{s.chain.commit, s.chain.sum})
+	st := newState(s.chain.commit, s.engine.Snapshot())
+	s.applied.Store(st)
+	s.durable.Store(st)
+	s.moved.Store(newSignal())
+	go s.commitLoop()
+	go s.syncLoop()
+	return s, nil
+}
+
+// fail ends all commits. What is durable can still be read.
+func (s *store) fail(err error) {
+	s.failing.Do(func() {
+		s.cause = err
+		close(s.failed)
+		s.log.Error("kv: the store takes no more commits", "err", err)
+	})
+}
+
+func (s *store) failure() error {
+	<-s.failed
+	return unavailable(s.cause)
+}
+
+func (s *store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.open.Add(1) < 0 {
+		s.leave()
+		return unavailable(errClosed)
+	}
+	return nil
+}
+
+func (s *store) leave() {
+	if s.open.Add(-1) == closing {
+		select {
+		case s.drained <- struct{}{}:
+		default: // Close was told already
+		}
+	}
+}
+
+// Durable implements Store.
+func (s *store) Durable() uint64 { return s.head.Load().commit }
+
+// Head implements Anchored.
+func (s *store) Head() (uint64, [32]byte) {
+	h := s.head.Load()
+	return h.commit, h.chain
+}
+
+// Stats implements Metered.
+func (s *store) Stats() Stats {
+	return Stats{
+		Commits:   s.commits.Load(),
+		Groups:    s.grouped.Load(),
+		Conflicts: s.conflicts.Load(),
+		Syncs:     s.engine.Syncs(),
+	}
+}
+
+// View implements Store.
+func (s *store) View(ctx context.Context, fn func(Reader) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	r := &reader{s: s, ctx: ctx, source: &s.durable}
+	defer r.end()
+	return fn(r)
+}
+
+// Close implements Store.
+func (s *store) Close() error {
+	for {
+		n := s.open.Load()
+		if n < 0 {
+			return unavailable(errClosed)
+		}
+		if s.open.CompareAndSwap(n, n+closing) {
+			if n > 0 {
+				<-s.drained
+			}
+			break
+		}
+	}
+	close(s.stop)
+	select {
+	case <-s.synced:
+	case <-s.failed:
+	}
+	select {
+	case <-s.failed: // the engine may hold the committer for ever
+		return s.engine.Close()
+	default:
+	}
+	return errors.Join(s.applied.Load().release(), s.durable.Load().release(), s.engine.Close())
+}

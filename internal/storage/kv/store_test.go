@@ -1,0 +1,580 @@
+package kv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/internal/memkv"
+	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/seal"
+)
+
+// bench is an engine that outlives the stores opened on it, so that a test can
+// look at, and change, what the engine holds.
+type bench struct {
+	root  seal.Key
+	start func(*store) (engine.Engine, error)
+}
+
+func benches() map[string]func() *bench {
+	return map[string]func() *bench{
+		"memory": func() *bench {
+			e := memkv.Open()
+			return &bench{seal.NewKey(), func(*store) (engine.Engine, error) { return e, nil }}
+		},
+		"pebble": func() *bench { return onDisk(vfs.NewMem()) },
+	}
+}
+
+// onDisk is a bench whose engine is Pebble on fs.
+func onDisk(fs vfs.FS) *bench {
+	return &bench{seal.NewKey(), func(s *store) (engine.Engine, error) {
+		e, err := pebblekv.Open(pebblekv.Options{Dir: "db", FS: fs, Logger: slog.New(slog.DiscardHandler), Failed: s.fail})
+		if err != nil {
+			return nil, err
+		}
+		return e, nil
+	}}
+}
+
+func (b *bench) open(t testing.TB, change ...func(*Options)) *store {
+	t.Helper()
+	o := Options{Root: b.root}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := open(context.Background(), o, b.start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// raw works on the engine itself.
+func (b *bench) raw(t testing.TB, fn func(engine.Engine)) {
+	t.Helper()
+	e, err := b.start(&store{log: slog.New(slog.DiscardHandler), failed: make(chan struct{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn(e)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rawGet(t testing.TB, e engine.Engine, key []byte) []byte {
+	t.Helper()
+	s := e.Snapshot()
+	defer s.Close()
+	v, done, err := s.Get(key)
+	if err != nil || v == nil {
+		t.Fatal(v, err)
+	}
+	v = bytes.Clone(v)
+	if done != nil {
+		done.Close()
+	}
+	return v
+}
+
+// rawSet sets key, or deletes it where value is nil.
+func rawSet(t testing.TB, e engine.Engine, key, value []byte) {
+	t.Helper()
+	b := e.Batch()
+	if value == nil {
+		b.Delete(key)
+	} else {
+		copy(b.Set(key, len(value)), value)
+	}
+	if err := errors.Join(b.Apply(), b.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+}
+
+func set(t testing.TB, s *store, key, value string) {
+	t.Helper()
+	err := s.Update(context.Background(), func(tx Tx) error { tx.Set([]byte(key), []byte(value)); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(s *store, key string) (v []byte, err error) {
+	err = s.View(context.Background(), func(r Reader) (err error) { v, err = r.Get([]byte(key)); return err })
+	return v, err
+}
+
+func closeStore(t testing.TB, s *store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eachBench(t *testing.T, test func(*testing.T, *bench)) {
+	for name, b := range benches() {
+		t.Run(name, func(t *testing.T) { test(t, b()) })
+	}
+}
+
+func TestEveryByteCounts(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		s := b.open(t)
+		set(t, s, "key", "tiny")
+		closeStore(t, s)
+		var good []byte
+		b.raw(t, func(e engine.Engine) { good = rawGet(t, e, []byte("key")) })
+		if len(good) != len("tiny")+sealedExtra {
+			t.Fatal(len(good))
+		}
+		var bad [][]byte
+		for i := range good {
+			for _, bit := range []byte{1, 0x80} {
+				v := bytes.Clone(good)
+				v[i] ^= bit
+				bad = append(bad, v)
+			}
+			bad = append(bad, good[:i]) // cut
+		}
+		bad = append(bad, append(bytes.Clone(good), 0))
+		b.raw(t, func(e engine.Engine) {
+			for i, v := range bad {
+				rawSet(t, e, fmt.Appendf(nil, "bad%04d", i), v)
+			}
+		})
+		// The values stand under other keys, too, so the test of the sealer itself
+		// keeps the key.
+		s = b.open(t)
+		for i, v := range bad {
+			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) || fault.From(err).Kind != fault.Internal {
+				t.Errorf("read %d: %v", i, err)
+			}
+			var scratch []byte
+			if _, _, err := s.sealer.open(nil, []byte("key"), v, s.Durable(), &scratch); !errors.Is(err, seal.ErrCorrupt) {
+				t.Errorf("open %d: %v", i, err)
+			}
+		}
+		if v, err := read(s, "key"); string(v) != "tiny" || err != nil {
+			t.Error(string(v), err)
+		}
+		err := s.View(t.Context(), func(r Reader) error {
+			for p, err := range r.Scan([]byte("bad"), nil) {
+				if err == nil {
+					t.Errorf("scan served %q", p.Key)
+				}
+				return err
+			}
+			return nil
+		})
+		if !errors.Is(err, seal.ErrCorrupt) {
+			t.Error("scan:", err)
+		}
+		closeStore(t, s)
+	})
+}
+
+func TestMovedValue(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		s := b.open(t)
+		set(t, s, "alice", "admin")
+		set(t, s, "bob", "guest")
+		closeStore(t, s)
+		b.raw(t, func(e engine.Engine) { rawSet(t, e, []byte("bob"), rawGet(t, e, []byte("alice"))) })
+		s = b.open(t)
+		defer closeStore(t, s)
+		if v, err := read(s, "bob"); !errors.Is(err, seal.ErrCorrupt) {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+}
+
+// A value of a commit that the chain doesn't know of must not be served: the
+// chain's record was rolled back.
+func TestValueFromTheFuture(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		s := b.open(t)
+		set(t, s, "a", "1")
+		closeStore(t, s)
+		var old []byte
+		b.raw(t, func(e engine.Engine) { old = rawGet(t, e, chainKey()) })
+		s = b.open(t)
+		set(t, s, "b", "2")
+		closeStore(t, s)
+		b.raw(t, func(e engine.Engine) { rawSet(t, e, chainKey(), old) })
+		s = b.open(t)
+		defer closeStore(t, s)
+		if v, err := read(s, "b"); !errors.Is(err, seal.ErrCorrupt) {
+			t.Errorf("%q, %v", v, err)
+		}
+	})
+}
+
+func TestEpochs(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		for i := range 4 {
+			s := b.open(t)
+			s.sealer.used = valuesPerEpoch - 2 // the values end in the next epoch
+			for j := range 3 {
+				set(t, s, fmt.Sprint("key", i, j), fmt.Sprint("value", i, j))
+			}
+			if want := uint32(2 * (i + 1)); s.sealer.epoch < want {
+				t.Errorf("epoch %d after open %d", s.sealer.epoch, i)
+			}
+			for k := range i + 1 {
+				for j := range 3 {
+					if v, err := read(s, fmt.Sprint("key", k, j)); string(v) != fmt.Sprint("value", k, j) {
+						t.Errorf("%d %d: %q, %v", k, j, v, err)
+					}
+				}
+			}
+			closeStore(t, s)
+		}
+		nonces := map[string]bool{}
+		b.raw(t, func(e engine.Engine) {
+			for i := range 4 {
+				for j := range 3 {
+					n := string(rawGet(t, e, fmt.Append(nil, "key", i, j))[nonceAt:headerSize])
+					if nonces[n] {
+						t.Errorf("nonce %x twice", n)
+					}
+					nonces[n] = true
+				}
+			}
+		})
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	damage := func(key []byte, change func([]byte) []byte) func(*testing.T, *bench, *Options) {
+		return func(t *testing.T, b *bench, _ *Options) {
+			b.raw(t, func(e engine.Engine) { rawSet(t, e, key, change(rawGet(t, e, key))) })
+		}
+	}
+	remove := func([]byte) []byte { return nil }
+	flip := func(v []byte) []byte { v[len(v)-1] ^= 1; return v }
+	for _, c := range []struct {
+		name   string
+		change func(*testing.T, *bench, *Options)
+		says   string
+	}{
+		{"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.NewKey() }, "root key is not this store's"},
+		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
+		{"no version", damage(versionKey(), remove), "version record"},
+		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 2"},
+		{"a damaged version", damage(versionKey(), flip), "damaged"},
+		{"no chain", damage(chainKey(), remove), "newest commit"},
+		{"a damaged chain", damage(chainKey(), flip), "newest commit"},
+		{"no epoch", damage(epochKey(1), remove), "epoch 1"},
+		{"a damaged epoch", damage(epochKey(2), flip), "epoch 2"},
+		{"an epoch in the place of another", func(t *testing.T, b *bench, _ *Options) {
+			b.raw(t, func(e engine.Engine) { rawSet(t, e, epochKey(1), rawGet(t, e, epochKey(2))) })
+		}, "epoch 1"},
+		{"a dropped context", func(*testing.T, *bench, *Options) {}, "canceled"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachBench(t, func(t *testing.T, b *bench) {
+				s := b.open(t)
+				for i := range 3 {
+					set(t, s, fmt.Sprint(i), "value")
+				}
+				closeStore(t, s)
+				closeStore(t, b.open(t))
+				o := Options{Root: b.root, AtLeast: 3}
+				c.change(t, b, &o)
+				ctx, cancel := context.WithCancel(t.Context())
+				if c.says == "canceled" {
+					cancel()
+				}
+				defer cancel()
+				s, err := open(ctx, o, b.start)
+				if err == nil {
+					closeStore(t, s)
+				}
+				if err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%v does not say %q", err, c.says)
+				}
+			})
+		})
+	}
+}
+
+func TestEmptyStoreMeetsItsAnchor(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		if _, err := open(t.Context(), Options{Root: b.root, AtLeast: 1}, b.start); err == nil {
+			t.Error("an empty store passed for one with a commit")
+		}
+		closeStore(t, b.open(t)) // and nothing was written
+	})
+}
+
+func TestChainGoesOn(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		seen := map[[32]byte]bool{}
+		for i := range 3 {
+			s := b.open(t, func(o *Options) { o.AtLeast = uint64(i) })
+			set(t, s, "key", "the same")
+			n, sum := s.Head()
+			if n != uint64(i+1) || n != s.Durable() || seen[sum] {
+				t.Errorf("commit %d of %d, chain seen before: %v", n, i+1, seen[sum])
+			}
+			seen[sum] = true
+			closeStore(t, s)
+		}
+	})
+}
+
+func TestNothingPlainOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	marker := "marker-of-a-secret"
+	s, err := OpenPebble(t.Context(), Options{Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8)))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		set(t, s.(*store), fmt.Sprint("key", i), strings.Repeat(marker, 1000))
+	}
+	closeStore(t, s.(*store))
+	files := 0
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if bytes.Contains(text, []byte(marker)) || bytes.Contains(text, []byte("rootroot")) {
+			t.Errorf("%s holds plain text", path)
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Fatal(files, err)
+	}
+}
+
+func TestOneHolder(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Root: seal.NewKey()}
+	s, err := OpenPebble(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenPebble(t.Context(), o); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Error(err)
+	}
+	set(t, s.(*store), "a", "1")
+	closeStore(t, s.(*store))
+	if s, err = OpenPebble(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := read(s.(*store), "a"); string(v) != "1" {
+		t.Errorf("%q, %v", v, err)
+	}
+	closeStore(t, s.(*store))
+}
+
+func TestRoom(t *testing.T) {
+	large := strings.Repeat("x", smallSets)
+	for _, c := range []struct {
+		name              string
+		sets, deletes     int
+		large             bool
+		deletesOnly, full bool
+	}{
+		{"a set", 1, 0, false, false, false},
+		{"a deletion", 0, 1, false, true, true},
+		{"a deletion and its trace", 1, 1, false, true, false},
+		{"a deletion as a pretext", 1, 1, true, false, false},
+		{"nothing", 0, 0, false, true, true},
+	} {
+		for space, through := range map[Space]bool{Ample: true, DeletesOnly: c.deletesOnly, Full: c.full} {
+			b := benches()["memory"]()
+			s := b.open(t, func(o *Options) { o.Room = func() Space { return space } })
+			err := s.Update(t.Context(), func(tx Tx) error {
+				for i := range c.sets {
+					if c.large {
+						tx.Set(fmt.Append(nil, "set", i), []byte(large))
+					}
+					tx.Set(fmt.Append(nil, "small", i), nil)
+				}
+				for i := range c.deletes {
+					tx.Delete(fmt.Append(nil, "delete", i))
+				}
+				return nil
+			})
+			if through != (err == nil) || err != nil && fault.From(err).Kind != fault.Full {
+				t.Errorf("%s at space %d: %v", c.name, space, err)
+			}
+			closeStore(t, s)
+		}
+	}
+}
+
+// A transaction that always loses gets the store for itself.
+func TestClaim(t *testing.T) {
+	eachBench(t, func(t *testing.T, b *bench) {
+		s := b.open(t)
+		defer closeStore(t, s)
+		runs := 0
+		err := s.Update(t.Context(), func(tx Tx) error {
+			v, err := tx.Get([]byte("hot"))
+			if err != nil {
+				return err
+			}
+			if runs++; runs <= triesBeforeClaim {
+				set(t, s, "hot", fmt.Sprint(runs))
+			} else {
+				// Whoever comes now has to wait.
+				ctx, cancel := context.WithCancel(t.Context())
+				result := make(chan error)
+				go func() {
+					result <- s.Update(ctx, func(tx Tx) error { tx.Set([]byte("hot"), []byte("late")); return nil })
+				}()
+				for len(s.queue) == 0 {
+					runtime.Gosched()
+				}
+				cancel()
+				if err := <-result; !errors.Is(err, context.Canceled) {
+					t.Error("during a claim:", err)
+				}
+			}
+			tx.Set([]byte("hot"), append(v, '!'))
+			return nil
+		})
+		v, err2 := read(s, "hot")
+		if err != nil || err2 != nil || runs != triesBeforeClaim+1 || string(v) != fmt.Sprint(triesBeforeClaim, "!") {
+			t.Errorf("%d runs, %q, %v %v", runs, v, err, err2)
+		}
+		if n := s.Stats().Conflicts; n != triesBeforeClaim {
+			t.Error(n, "conflicts")
+		}
+	})
+}
+
+// A claim is given back by whatever ends its transaction.
+func TestClaimEnds(t *testing.T) {
+	mine := errors.New("mine")
+	for name, end := range map[string]func(context.CancelFunc) error{
+		"error":  func(context.CancelFunc) error { return mine },
+		"panic":  func(context.CancelFunc) error { panic(mine) },
+		"cancel": func(cancel context.CancelFunc) error { cancel(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := benches()["memory"]().open(t)
+			defer closeStore(t, s)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			runs := 0
+			func() {
+				defer func() { recover() }()
+				err := s.Update(ctx, func(tx Tx) error {
+					tx.Set([]byte("hot"), nil)
+					if _, err := tx.Get([]byte("cold")); err != nil {
+						return err
+					}
+					if runs++; runs <= triesBeforeClaim {
+						set(t, s, "cold", "")
+						return nil
+					}
+					return end(cancel)
+				})
+				if err == nil {
+					t.Error("committed")
+				}
+			}()
+			set(t, s, "after", "")
+			if v, err := read(s, "hot"); v != nil || err != nil {
+				t.Error(v, err)
+			}
+		})
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := benches()["memory"]().open(t)
+	defer closeStore(t, s)
+	half := make([]byte, maxTx/2)
+	err := s.Update(t.Context(), func(tx Tx) error {
+		tx.Set([]byte("a"), half)
+		tx.Set([]byte("b"), half)
+		return nil
+	})
+	if !errors.Is(err, errTooLarge) {
+		t.Error(err)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	w := newWindow(100)
+	write := func(keys ...string) {
+		var ops []*op
+		for _, k := range keys {
+			ops = append(ops, &op{key: []byte(k)})
+		}
+		w.add(ops, nil)
+	}
+	point := func(k string) *reads { return &reads{points: [][]byte{[]byte(k)}} }
+	ranges := func(bounds ...string) *reads {
+		r := &reads{}
+		for i := 0; i < len(bounds); i += 2 {
+			s := span{from: []byte(bounds[i])}
+			if bounds[i+1] != "" {
+				s.to = []byte(bounds[i+1])
+			}
+			r.spans = append(r.spans, s)
+		}
+		r.settle()
+		return r
+	}
+	write("a", "k") // 101
+	write("b")      // 102
+	for _, c := range []struct {
+		at   uint64
+		r    *reads
+		want bool
+	}{
+		{102, point("b"), false},
+		{101, point("b"), true},
+		{101, point("a"), false},
+		{100, point("a"), true},
+		{99, point("z"), true}, // nobody knows what 100 wrote
+		{101, ranges("a", "b"), false},
+		{101, ranges("a", "c"), true},
+		{100, ranges("x", "z", "d", "l", "c", "e"), true},
+		{100, ranges("x", "z", "d", "j", "c", "e"), false},
+		{100, ranges("c", "", "d", "e"), true},
+		{100, ranges("l", "", "m", "n", "c", "d"), false},
+	} {
+		if got := w.conflicts(c.at, c.r); got != c.want {
+			t.Errorf("at %d, %q %q: %v", c.at, c.r.points, c.r.spans, got)
+		}
+	}
+	for i := range windowCommits + 10 {
+		write("a", fmt.Sprint(i))
+	}
+	if w.newest-w.floor != windowCommits || len(w.last) > windowCommits+1 {
+		t.Errorf("%d commits, %d keys are remembered", w.newest-w.floor, len(w.last))
+	}
+	if !w.conflicts(w.floor-1, point("z")) || w.conflicts(w.floor, point("z")) || !w.conflicts(w.newest-1, point("a")) {
+		t.Error("wrong at the edge")
+	}
+	write(strings.Repeat("x", windowBytes))
+	write("y")
+	if w.newest-w.floor != 1 || !slices.Equal(w.ring[w.newest%windowCommits], []string{"y"}) || w.bytes != 1 {
+		t.Errorf("%d commits of %d bytes after a huge one", w.newest-w.floor, w.bytes)
+	}
+}

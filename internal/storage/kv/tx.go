@@ -1,0 +1,210 @@
+package kv
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+)
+
+// maxTx bounds the keys and values of one transaction, in bytes.
+const maxTx = 64 << 20
+
+// tx records what it reads and writes; nothing is locked while it runs. The
+// committer accepts it only where nothing it read was written in the meantime.
+type tx struct {
+	reader
+	reads
+	ops     []*op    // ascending
+	guards  [][]byte // held Exclusive
+	sets    int      // bytes of the sets
+	deletes int
+	size    int
+	err     error // of a Set or Delete
+	buf     []byte
+}
+
+// op is a write; value nil is a deletion.
+type op struct{ key, value []byte }
+
+func (o *op) compare(key []byte) int { return bytes.Compare(o.key, key) }
+
+// keep copies b into memory of the transaction's.
+func (t *tx) keep(b []byte) []byte {
+	if len(b) > cap(t.buf)-len(t.buf) {
+		t.buf = make([]byte, 0, max(len(b), 1024))
+	}
+	n := len(t.buf)
+	t.buf = append(t.buf, b...)
+	return t.buf[n:len(t.buf):len(t.buf)]
+}
+
+func (t *tx) Set(key, value []byte) { t.write(key, value, false) }
+
+func (t *tx) Delete(key []byte) { t.write(key, nil, true) }
+
+func (t *tx) write(key, value []byte, deletion bool) {
+	err := checkKey(key)
+	if t.ended {
+		err = misuse(errEnded)
+	}
+	t.size += len(key) + len(value)
+	if t.size > maxTx {
+		err = misuse(errTooLarge)
+	}
+	if err != nil {
+		if t.err == nil {
+			t.err = err
+		}
+		return
+	}
+	if !deletion {
+		if value = t.keep(value); value == nil {
+			value = []byte{} // nil is a deletion
+		}
+	}
+	n, found := t.find(key)
+	if !found {
+		t.ops = slices.Insert(t.ops, n, &op{key: t.keep(key)})
+	} else {
+		t.count(t.ops[n], -1)
+	}
+	t.ops[n].value = value
+	t.count(t.ops[n], 1)
+}
+
+func (t *tx) count(o *op, sign int) {
+	if o.value == nil {
+		t.deletes += sign
+	} else {
+		t.sets += sign * (len(o.key) + len(o.value))
+	}
+}
+
+func (t *tx) find(key []byte) (int, bool) {
+	if n := len(t.ops); n == 0 || t.ops[n-1].compare(key) < 0 {
+		return n, false
+	}
+	return slices.BinarySearchFunc(t.ops, key, (*op).compare)
+}
+
+// Lock reads the guard's name, and for Exclusive writes it: two holders of
+// which one is Exclusive conflict as any read and write do. Where a Shared
+// holder commits first, an Exclusive one goes on if it read nothing of what
+// that one wrote, since then it simply comes second.
+func (t *tx) Lock(guard []byte, mode Mode) error {
+	if _, err := t.pin(); err != nil {
+		return err
+	}
+	name := t.keep(slices.Concat([]byte{reserved, 'g'}, guard))
+	t.points = append(t.points, name)
+	if mode == Exclusive {
+		t.guards = append(t.guards, name)
+	}
+	return nil
+}
+
+func (t *tx) Get(key []byte) ([]byte, error) {
+	if n, own := t.find(key); own && !t.ended {
+		if t.ops[n].value == nil {
+			return nil, nil
+		}
+		return append([]byte{}, t.ops[n].value...), nil
+	}
+	v, err := t.reader.Get(key)
+	if err == nil {
+		t.points = append(t.points, t.keep(key))
+	}
+	return v, err
+}
+
+// Scan merges the state with the transaction's own writes, whose Commit is 0.
+func (t *tx) Scan(from, to []byte) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		from, none, err := scanFrom(from, to)
+		if none {
+			return
+		}
+		c, err := t.cursor(err)
+		if err != nil {
+			yield(Pair{}, err)
+			return
+		}
+		defer t.put(c)
+		m := merge{t: t, c: c, to: to, own: slices.Clone(from), seen: span{from: t.keep(from)}}
+		if to != nil {
+			m.seen.to = t.keep(to)
+		}
+		defer func() { t.spans = append(t.spans, m.seen) }()
+		m.run(yield)
+	}
+}
+
+// merge is a scan over a state and a transaction's own writes, which may
+// change while it runs.
+type merge struct {
+	t    *tx
+	c    *cursor
+	to   []byte
+	own  []byte // where the next own write may stand
+	seen span
+}
+
+func (m *merge) run(yield func(Pair, error) bool) {
+	ok := m.c.it.Seek(m.own, m.to)
+	for {
+		own := m.nextOwn()
+		var p Pair
+		var err error
+		stored := false
+		switch {
+		case !ok && own == nil:
+			if err := m.c.it.Err(); err != nil {
+				yield(Pair{}, broken(m.own, err))
+			}
+			return
+		case own != nil && (!ok || own.compare(m.c.it.Key()) <= 0):
+			if ok && own.compare(m.c.it.Key()) == 0 {
+				ok = m.c.it.Next()
+			}
+			m.pass(own.key)
+			if own.value == nil {
+				continue
+			}
+			p = Pair{Key: own.key, Value: own.value}
+		default:
+			p, err = m.t.pair(m.c)
+			stored = true
+		}
+		if !yield(p, err) || err != nil {
+			m.stop(p.Key, err)
+			return
+		}
+		if stored {
+			if len(m.t.ops) > 0 {
+				m.pass(p.Key)
+			}
+			ok = m.c.it.Next()
+		}
+	}
+}
+
+// nextOwn is the first own write that the scan has not passed.
+func (m *merge) nextOwn() *op {
+	if len(m.t.ops) == 0 {
+		return nil
+	}
+	n, _ := m.t.find(m.own)
+	if n == len(m.t.ops) || m.to != nil && m.t.ops[n].compare(m.to) >= 0 {
+		return nil
+	}
+	return m.t.ops[n]
+}
+
+func (m *merge) pass(key []byte) { m.own = append(append(m.own[:0], key...), 0) }
+
+// stop narrows what was read to what was visited.
+func (m *merge) stop(key []byte, err error) {
+	if err == nil {
+		m.seen.to = m.t.keep(append(slices.Clone(key), 0))
+	}
+}

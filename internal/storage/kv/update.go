@@ -1,0 +1,171 @@
+package kv
+
+import (
+	"context"
+
+	"fmt"
+)
+
+const (
+	triesBeforeClaim = 6
+	smallSets        = 16 << 10 // what a deletion may set while room is short
+)
+
+// Update implements Store. ctx is honoured until the committer takes the
+// transaction; from then on Update waits, so that its error tells what
+// happened: nothing was written, unless the error is ErrUnknown.
+func (s *store) Update(ctx context.Context, fn func(Tx) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	for try := 0; ; try++ {
+		err := s.try(ctx, fn, try >= triesBeforeClaim)
+		if err != errConflict {
+			return err
+		}
+	}
+}
+
+// try runs fn once, alone if claimed, and commits it.
+func (s *store) try(ctx context.Context, fn func(Tx) error, claimed bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	submit := func(c *commit) error { return s.submit(ctx, c) }
+	if claimed {
+		cl, err := s.claim(ctx)
+		if err != nil {
+			return err
+		}
+		handed := false
+		defer func() {
+			if !handed {
+				cl.turn <- nil
+			}
+		}()
+		submit = func(c *commit) error {
+			handed = true
+			cl.turn <- c
+			return nil
+		}
+	}
+	t := &tx{reader: reader{s: s, ctx: ctx, source: &s.applied}}
+	defer t.end()
+	err := fn(t)
+	if err == nil {
+		err = t.err
+	}
+	if err != nil || len(t.ops) == 0 {
+		// One state was read, so even a failed run saw nothing torn.
+		if t.at != nil {
+			if err := s.waitDurable(ctx, t.at.commit); err != nil {
+				return err
+			}
+		}
+		return err
+	}
+	if err := s.admit(ctx, t); err != nil {
+		return err
+	}
+	t.ended = true
+	t.settle()
+	c := &commit{tx: t, done: make(chan error, 1)}
+	if err := submit(c); err != nil {
+		return err
+	}
+	return s.outcome(ctx, c)
+}
+
+// admit asks whether t may still be committed, and whether the disk has room.
+func (s *store) admit(ctx context.Context, t *tx) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-s.failed:
+		return s.failure()
+	default:
+	}
+	if s.room == nil {
+		return nil
+	}
+	switch s.room() {
+	case Ample:
+		return nil
+	case DeletesOnly:
+		if t.deletes > 0 && t.sets <= smallSets {
+			return nil
+		}
+	}
+	if t.sets == 0 {
+		return nil
+	}
+	return noRoom()
+}
+
+func (s *store) submit(ctx context.Context, c *commit) error {
+	select {
+	case s.queue <- c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.failed:
+		return s.failure()
+	}
+}
+
+// outcome waits for what became of c.
+func (s *store) outcome(ctx context.Context, c *commit) error {
+	select {
+	case err := <-c.done:
+		return s.settled(c, err)
+	case <-s.failed:
+	case <-ctx.Done():
+		if c.status.CompareAndSwap(queued, withdrawn) {
+			return ctx.Err()
+		}
+		select {
+		case err := <-c.done:
+			return s.settled(c, err)
+		case <-s.failed:
+		}
+	}
+	select {
+	case err := <-c.done:
+		return s.settled(c, err)
+	default:
+	}
+	if c.status.CompareAndSwap(queued, withdrawn) {
+		return s.failure()
+	}
+	return unavailable(fmt.Errorf("%w: %w", ErrUnknown, s.cause))
+}
+
+// settled lets the next group go. The waiter that Go's scheduler lets
+// run last does it, for then the others who were woken with it, and come
+// straight back, are in that group. It costs nothing, unlike a pause.
+func (s *store) settled(c *commit, err error) error {
+	if c.last {
+		<-s.syncing
+	}
+	return err
+}
+
+// claim waits until the committer stands still for the caller, who must send
+// one commit, or nil, to its turn.
+func (s *store) claim(ctx context.Context) (*claim, error) {
+	cl := &claim{granted: make(chan struct{}), turn: make(chan *commit, 1)}
+	if err := s.submit(ctx, &commit{claim: cl}); err != nil {
+		return nil, err
+	}
+	select {
+	case <-cl.granted:
+		return cl, nil
+	case <-ctx.Done():
+		cl.turn <- nil // the committer passes over it
+		return nil, ctx.Err()
+	case <-s.failed:
+		return nil, s.failure()
+	}
+}

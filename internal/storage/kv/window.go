@@ -1,0 +1,138 @@
+package kv
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+)
+
+// span is the keys with from <= key < to; to nil is the end.
+type span struct{ from, to []byte }
+
+// reads is what a transaction saw, and so depends on.
+type reads struct {
+	points [][]byte
+	spans  []span
+}
+
+// settle sorts the spans and joins those that touch.
+func (r *reads) settle() {
+	if len(r.spans) < 2 {
+		return
+	}
+	slices.SortFunc(r.spans, func(a, b span) int { return bytes.Compare(a.from, b.from) })
+	out := r.spans[:1]
+	for _, s := range r.spans[1:] {
+		last := &out[len(out)-1]
+		switch {
+		case last.to == nil:
+		case bytes.Compare(s.from, last.to) > 0:
+			out = append(out, s)
+		case s.to == nil || bytes.Compare(s.to, last.to) > 0:
+			last.to = s.to
+		}
+	}
+	r.spans = out
+}
+
+// covers reports whether a settled span holds key.
+func (r *reads) covers(key string) bool {
+	n := sort.Search(len(r.spans), func(i int) bool { return string(r.spans[i].from) > key })
+	return n > 0 && (r.spans[n-1].to == nil || key < string(r.spans[n-1].to))
+}
+
+// window remembers what the newest commits wrote. It belongs to the committer.
+type window struct {
+	last   map[string]uint64 // the newest commit in the window that wrote a key
+	ring   [windowCommits][]string
+	floor  uint64 // the newest commit that left the window
+	newest uint64
+	bytes  int
+}
+
+const (
+	windowCommits = 1 << 14
+	windowBytes   = 16 << 20
+)
+
+func newWindow(newest uint64) *window {
+	return &window{last: map[string]uint64{}, floor: newest, newest: newest}
+}
+
+// add takes the keys of the next commit in.
+func (w *window) add(ops []*op, guards [][]byte) {
+	n := 0
+	for _, o := range ops {
+		n += len(o.key)
+	}
+	for _, g := range guards {
+		n += len(g)
+	}
+	for w.newest-w.floor >= windowCommits || w.newest > w.floor && w.bytes+n > windowBytes {
+		w.drop()
+	}
+	// One string for all keys, which then share its memory.
+	all := make([]byte, 0, n)
+	for _, o := range ops {
+		all = append(all, o.key...)
+	}
+	for _, g := range guards {
+		all = append(all, g...)
+	}
+	text := string(all)
+	keys := make([]string, 0, len(ops)+len(guards))
+	for _, o := range ops {
+		keys, text = append(keys, text[:len(o.key)]), text[len(o.key):]
+	}
+	for _, g := range guards {
+		keys, text = append(keys, text[:len(g)]), text[len(g):]
+	}
+	w.newest++
+	w.bytes += n
+	w.ring[w.newest%windowCommits] = keys
+	for _, k := range keys {
+		// Delete first: an assignment alone would keep the old key's memory.
+		delete(w.last, k)
+		w.last[k] = w.newest
+	}
+}
+
+// drop forgets the oldest commit.
+func (w *window) drop() {
+	w.floor++
+	slot := &w.ring[w.floor%windowCommits]
+	for _, k := range *slot {
+		w.bytes -= len(k)
+		if w.last[k] == w.floor {
+			delete(w.last, k)
+		}
+	}
+	*slot = nil
+}
+
+// conflicts reports whether anything in r was, or may have been, written after
+// commit at.
+func (w *window) conflicts(at uint64, r *reads) bool {
+	if at == w.newest {
+		return false
+	}
+	if at < w.floor {
+		return true
+	}
+	for _, p := range r.points {
+		if w.last[string(p)] > at {
+			return true
+		}
+	}
+	if len(r.spans) == 0 {
+		return false
+	}
+	for n := at + 1; n <= w.newest; n++ {
+		for _, k := range w.ring[n%windowCommits] {
+			if r.covers(k) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package rootkey
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"watertight/internal/storage/seal"
+)
+
+// prefix begins a key file: version 1, then base64 of the key and the first
+// four bytes of its SHA-256, so that a typing error is noticed.
+const prefix = "watertight-root-key-v1:"
+
+const sumSize = 4
+
+func openFile(path string, o Options) (Root, error) {
+	if path == "" {
+		return Root{}, errors.New("the root key source file: needs a path")
+	}
+	if err := outside(path, o.DataDir); err != nil {
+		return Root{}, err
+	}
+	key, err := readFile(path)
+	switch {
+	case err == nil:
+		return Root{Key: key, Where: path}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return Root{}, err
+	case !o.MayCreate:
+		return Root{}, fmt.Errorf("%s: %w", path, errMissing)
+	}
+	key = seal.NewKey()
+	if err := createFile(path, encode(key)); err != nil {
+		return Root{}, fmt.Errorf("making the root key: %w", err)
+	}
+	return Root{Key: key, Created: true, Where: path}, nil
+}
+
+// readFile reads a key file that nobody else can read.
+func readFile(path string) (seal.Key, error) {
+	text, err := readPrivate(path, 4<<10)
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, ok := decode(strings.TrimSpace(string(text)))
+	if !ok {
+		return seal.Key{}, fmt.Errorf("%s is not a root key of this program, or was changed", path)
+	}
+	return key, nil
+}
+
+func encode(key seal.Key) string {
+	sum := sha256.Sum256(key[:])
+	return prefix + base64.StdEncoding.EncodeToString(append(key[:], sum[:sumSize]...)) + "\n"
+}
+
+func decode(text string) (seal.Key, bool) {
+	rest, ok := strings.CutPrefix(text, prefix)
+	b, err := base64.StdEncoding.DecodeString(rest)
+	if !ok || err != nil || len(b) != seal.KeySize+sumSize {
+		return seal.Key{}, false
+	}
+	sum := sha256.Sum256(b[:seal.KeySize])
+	if subtle.ConstantTimeCompare(sum[:sumSize], b[seal.KeySize:]) != 1 {
+		return seal.Key{}, false
+	}
+	return seal.Key(b[:seal.KeySize]), true
+}
+
+// readPrivate reads a small regular file that only its owner may read.
+func readPrivate(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// createFile makes a file that is whole and durable, or not there.
+func createFile(path, text string) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(path)
+		}
+	}()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}

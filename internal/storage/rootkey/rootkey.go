@@ -1,0 +1,94 @@
+// Package rootkey finds the root key, under which everything is sealed. It
+// exists so that the key lies anywhere but beside the data, and so that there
+// is no way to start without it: no fallback, no default. It must never know
+// what the key seals.
+package rootkey
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"watertight/internal/storage/seal"
+)
+
+// Options say where the data lies and what may be made.
+type Options struct {
+	DataDir   string
+	MayCreate bool                // only at the very first start of a data directory
+	Getenv    func(string) string // of the process
+}
+
+// Root is the root key and where it came from.
+type Root struct {
+	Key     seal.Key
+	Created bool   // just now
+	Where   string // for the operator: a path, or "a passphrase"
+}
+
+// Default is the source used when none is named: a file under the user's
+// configuration folder, never under the data directory.
+func Default(userConfigDir string) string {
+	return "file:" + filepath.Join(userConfigDir, "watertight", "root.key")
+}
+
+// PassphraseVariable is the environment variable of the source passphrase:.
+const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
+
+// Open finds the root key: file:PATH, passphrase: (from the environment) or
+// passphrase:file:PATH. Its errors say what to do and hold no key.
+func Open(source string, o Options) (Root, error) {
+	scheme, rest, ok := strings.Cut(source, ":")
+	if !ok {
+		return Root{}, fmt.Errorf("the root key source %q is not of the form file:PATH or passphrase:", source)
+	}
+	switch scheme {
+	case "file":
+		return openFile(rest, o)
+	case "passphrase":
+		return openPassphrase(rest, o)
+	}
+	return Root{}, fmt.Errorf("the root key source %q: does not exist; there are file:PATH, passphrase: and passphrase:file:PATH", scheme)
+}
+
+// outside refuses a path under the data directory: whoever takes the disk must
+// not take the key with it.
+func outside(path, dataDir string) error {
+	p, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	d, err := resolve(dataDir)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(d, p)
+	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return fmt.Errorf("the root key %s would lie in the data directory %s; it must lie elsewhere, or a copy of the data is a copy of the key", path, dataDir)
+	}
+	return nil
+}
+
+// resolve makes a path absolute and follows the links of the part that exists.
+func resolve(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	for p := abs; ; {
+		real, err := filepath.EvalSymlinks(p)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		parent := filepath.Dir(p)
+		if parent == p {
+			return abs, nil
+		}
+		rest = filepath.Join(filepath.Base(p), rest)
+		p = parent
+	}
+}
+
+var errMissing = errors.New("the root key is missing; without it the data cannot be read, and no new key can replace it")

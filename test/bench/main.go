@@ -1,0 +1,128 @@
+// Command bench measures a fresh server: a child process with its own data
+// directory, durability and encryption on, driven over loopback by signed
+// requests. It exists so that speed is a number that anybody can print again.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+func main() {
+	serve := flag.String("serve", "", "internal: run as the server on this data directory")
+	clients := flag.Int("clients", 8, "concurrent clients")
+	each := flag.Duration("time", 3*time.Second, "how long each line runs")
+	only := flag.String("only", "", "run only lines whose name contains this")
+	profile := flag.String("cpuprofile", "", "write the server's CPU profile to this file")
+	flag.Parse()
+	var err error
+	if *serve != "" {
+		err = serveChild(*serve, *profile, os.Stdin, os.Stdout)
+	} else {
+		err = run(*clients, *each, *only, *profile)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(clients int, each time.Duration, only, profile string) error {
+	dir, err := os.MkdirTemp("", "watertight-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	srv, err := startChild(dir, profile)
+	if err != nil {
+		return err
+	}
+	defer srv.stop()
+	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients, runtime.NumCPU())
+	fmt.Println("| line | ops/s | p50 ms | p99 ms | server CPU µs/op | fsyncs/op |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|")
+	b := &bench{client: newClient(srv.endpoint, clients), srv: srv, clients: clients, each: each}
+	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
+		return err
+	}
+	for _, l := range lines() {
+		if err := b.line(l, only); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+	}
+	s, err := srv.stats()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\npeak memory %d MB\n", s.PeakRSS>>20)
+	return nil
+}
+
+// Stats is what the child says of itself.
+type Stats struct {
+	CPU     time.Duration
+	Syncs   uint64
+	PeakRSS int64 // bytes
+}
+
+// child is the server process.
+type child struct {
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	out      *bufio.Reader
+	endpoint string
+}
+
+func startChild(dir, profile string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &child{cmd: exec.Command(self, "-serve", dir, "-cpuprofile", profile)}
+	c.cmd.Stderr = os.Stderr
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.out = bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	return c, json.NewDecoder(io.LimitReader(lineReader{c.out}, 1<<16)).Decode(&c.endpoint)
+}
+
+// stats asks the child for its counters.
+func (c *child) stats() (Stats, error) {
+	if _, err := io.WriteString(c.in, "stats\n"); err != nil {
+		return Stats{}, err
+	}
+	line, err := c.out.ReadBytes('\n')
+	if err != nil {
+		return Stats{}, err
+	}
+	var s Stats
+	return s, json.Unmarshal(line, &s)
+}
+
+func (c *child) stop() {
+	c.in.Close()
+	c.cmd.Wait()
+}
+
+// lineReader hands on one line, so that a decoder does not read past it.
+type lineReader struct{ r *bufio.Reader }
+
+func (l lineReader) Read(p []byte) (int, error) {
+	b, err := l.r.ReadSlice('\n')
+	return copy(p, b), err
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"syscall"
+	"time"
+
+	"watertight/internal/server"
+)
+
+// serveChild runs a real server and answers "stats" lines until its input ends.
+func serveChild(dir, profile string, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	srv, err := server.Build(ctx, server.Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:    server.RootCredentials{AccessKeyID: benchKey, SecretAccessKey: benchSecret},
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	if err := json.NewEncoder(out).Encode("http://" + srv.Addr()); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			return err
+		}
+		s := Stats{CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), Syncs: srv.Stats().Syncs, PeakRSS: u.Maxrss << 10}
+		if err := json.NewEncoder(out).Encode(s); err != nil {
+			return err
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}

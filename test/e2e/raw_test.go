@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"watertight/test/harness"
+)
+
+// raw is a request that no SDK would send.
+type raw struct {
+	method, target string // target is sent as it is: path and query
+	header         http.Header
+	body           string
+	hash           string // x-amz-content-sha256; empty is the body's own
+	unsigned       bool   // nobody signs
+	key, secret    string // empty is the server's root
+	at             time.Time
+	breakSignature bool
+	presign        bool
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	code   string // of the error document
+	errors string // its members, for a message
+}
+
+// send makes the request over a connection of its own.
+func send(t *testing.T, s *harness.Server, r raw) answer {
+	t.Helper()
+	path, query, _ := strings.Cut(r.target, "?")
+	req, err := http.NewRequestWithContext(t.Context(), r.method, s.Endpoint, bytes.NewReader([]byte(r.body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.URL.Opaque = "//" + req.URL.Host + path // as it is, not cleaned
+	req.URL.RawQuery = query
+	for k, v := range r.header {
+		req.Header[k] = v
+	}
+	if !r.unsigned {
+		sign(t, s, req, r)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.method, r.target, err)
+	}
+	defer res.Body.Close()
+	return read(t, res)
+}
+
+func read(t *testing.T, res *http.Response) answer {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: res.StatusCode, header: res.Header, body: string(b)}
+	var e struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string
+		Message string
+	}
+	if len(b) > 0 && res.StatusCode >= 300 && xml.Unmarshal(b, &e) == nil {
+		a.code = e.Code
+	}
+	return a
+}
+
+func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
+	t.Helper()
+	hash := r.hash
+	if hash == "" {
+		sum := sha256.Sum256([]byte(r.body))
+		hash = hex.EncodeToString(sum[:])
+	}
+	at := r.at
+	if at.IsZero() {
+		at = time.Now()
+	}
+	cred := aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
+	if r.key != "" {
+		cred = aws.Credentials{AccessKeyID: r.key, SecretAccessKey: r.secret}
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	if r.presign {
+		q := req.URL.Query()
+		q.Set("X-Amz-Expires", "600")
+		req.URL.RawQuery = q.Encode()
+		url, headers, err := signer.PresignHTTP(context.Background(), cred, req, "UNSIGNED-PAYLOAD", "s3", s.Region, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, req.URL.RawQuery, _ = strings.Cut(url, "?")
+		for k, v := range headers {
+			req.Header[k] = v
+		}
+	} else {
+		req.Header.Set("X-Amz-Content-Sha256", hash)
+		if err := signer.SignHTTP(context.Background(), cred, req, hash, "s3", s.Region, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.breakSignature {
+		breakSignature(req)
+	}
+}
+
+// breakSignature turns the last digit of the signature into another one.
+func breakSignature(req *http.Request) {
+	other := func(s string) string {
+		if s[len(s)-1] == '0' {
+			return s[:len(s)-1] + "1"
+		}
+		return s[:len(s)-1] + "0"
+	}
+	if a := req.Header.Get("Authorization"); a != "" {
+		req.Header.Set("Authorization", other(a))
+	}
+	if q := req.URL.Query(); q.Has("X-Amz-Signature") {
+		q.Set("X-Amz-Signature", other(q.Get("X-Amz-Signature")))
+		req.URL.RawQuery = q.Encode()
+	}
+}
+
+func md5Of(s string) []byte {
+	sum := md5.Sum([]byte(s))
+	return sum[:]
+}
+
+// unescape undoes encoding-type=url.
+func unescape(t *testing.T, s string) string {
+	t.Helper()
+	u, err := url.QueryUnescape(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}

@@ -1,0 +1,44 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"watertight/test/harness"
+)
+
+// TestREADME runs the session out of the README as a new user would type it.
+func TestREADME(t *testing.T) {
+	harness.NeedTool(t, "aws")
+	harness.NeedTool(t, "curl")
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "<!-- session: this block is run by a test -->\n```sh\n")
+	script, _, ok2 := strings.Cut(rest, "```")
+	if !ok || !ok2 {
+		t.Fatal("README.md has no session block")
+	}
+	s := harness.Start(t)
+	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
+	cmd.Dir = t.TempDir()
+	cmd.Env = s.Environment(cmd.Dir)
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"make_bucket: backups", "upload: ./dump.sql to s3://backups/2026/dump.sql", "dump.sql\n",
+		"download: s3://backups/2026/dump.sql to ./restored.sql", `"AES256"`, `"BlockPublicAcls": true`, `"RestrictPublicBuckets": true`,
+		"403\n", "delete: s3://backups/2026/dump.sql", "remove_bucket: backups",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the session did not print %q; it printed:\n%s", want, out)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+// Package harness starts servers for tests: in this process, or as a process
+// of its own where it has to be killed.
+package harness
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/server"
+)
+
+// The root credentials of every server started here.
+const (
+	AccessKeyID     = "AKIATESTTESTTESTTEST"
+	SecretAccessKey = "test-secret-of-a-server-that-is-thrown-away"
+	Region          = "us-east-1"
+)
+
+// Server is a server in this process.
+type Server struct {
+	Endpoint, AccessKeyID, SecretAccessKey, Region string
+	Data                                           string
+	S3                                             *s3.Client
+	Logs                                           *Lines
+
+	server *server.Server
+	stop   func()
+}
+
+// Credentials are an access key.
+type Credentials struct{ AccessKeyID, SecretAccessKey string }
+
+// Start runs a server on a fresh data directory until the test ends. change
+// may alter its configuration.
+func Start(t testing.TB, change ...func(*server.Config)) *Server {
+	t.Helper()
+	s, err := Try(t, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Try is Start for tests that expect a refusal.
+func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
+	t.Helper()
+	dir := t.TempDir()
+	logs := &Lines{}
+	c := server.Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: Region, RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:   server.RootCredentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
+		Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	srv, err := server.Build(t.Context(), c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	s := &Server{
+		Endpoint: srv.Scheme() + "://" + srv.Addr(), AccessKeyID: c.Root.AccessKeyID, SecretAccessKey: c.Root.SecretAccessKey,
+		Region: c.Region, Data: c.Data, Logs: logs, server: srv,
+	}
+	s.S3 = Client(s.Endpoint, Credentials{s.AccessKeyID, s.SecretAccessKey})
+	s.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended: %v", err)
+		}
+	}
+	t.Cleanup(s.Stop)
+	return s, nil
+}
+
+// Stop ends the server and waits for it; a second Stop does nothing.
+func (s *Server) Stop() {
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
+	}
+}
+
+// Operations lists the rows of a service.
+func (s *Server) Operations(service string) []dispatch.Row { return s.server.Operations(service) }
+
+// CreateAccount makes another account and returns its root key.
+func (s *Server) CreateAccount(t testing.TB, name string) Credentials {
+	t.Helper()
+	_, k, err := s.server.CreateAccount(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Credentials{k.AccessKeyID, k.Secret}
+}
+
+// Environment is a clean environment for client programs.
+func (s *Server) Environment(home string) []string { return environment(home, s.Endpoint) }
+
+func environment(home, endpoint string) []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + SecretAccessKey, "AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+		"AWS_ENDPOINT_URL=" + endpoint,
+	}
+}
+
+// Client is an SDK client that nothing in the environment can lead astray.
+func Client(endpoint string, c Credentials, change ...func(*s3.Options)) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &endpoint, Region: Region, UsePathStyle: true, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
+	}, append([]func(*s3.Options){func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }}, change...)...)
+}
+
+// NeedTool skips the test where a program is missing; make test, which installs
+// what is needed, sets WATERTIGHT_REQUIRE_TOOLS so that it fails instead.
+func NeedTool(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("WATERTIGHT_REQUIRE_TOOLS") != "" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed; make test installs it", name)
+}
+
+// Process is a server in a process of its own.
+type Process struct {
+	Endpoint string
+	Data     string
+	S3       *s3.Client
+
+	t    testing.TB
+	bin  string
+	dir  string
+	addr string
+	cmd  *exec.Cmd
+}
+
+// StartProcess builds the program and starts it on a fresh data directory.
+func StartProcess(t testing.TB) *Process {
+	t.Helper()
+	p := &Process{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	p.bin = filepath.Join(p.dir, "watertight")
+	p.Data = filepath.Join(p.dir, "data")
+	build := exec.Command("go", "build", "-o", p.bin, "watertight/cmd/watertight")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	p.Restart()
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// Restart starts the program on its data directory.
+func (p *Process) Restart() {
+	p.t.Helper()
+	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--root-key", "file:"+filepath.Join(p.dir, "root.key"))
+	p.cmd.Env = append(environment(p.dir, ""), "WATERTIGHT_ROOT_ACCESS_KEY_ID="+AccessKeyID, "WATERTIGHT_ROOT_SECRET_ACCESS_KEY="+SecretAccessKey)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	var said []string
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		said = append(said, lines.Text())
+		if _, rest, ok := strings.Cut(lines.Text(), "msg=serving address="); ok {
+			addr, _, _ := strings.Cut(rest, " ")
+			p.Endpoint = "http://" + addr
+			p.S3 = Client(p.Endpoint, Credentials{AccessKeyID, SecretAccessKey})
+			go func() { // so that the server never waits for somebody to read
+				for lines.Scan() {
+				}
+			}()
+			return
+		}
+	}
+	p.t.Fatalf("the server did not start:\n%s", strings.Join(said, "\n"))
+}
+
+// Kill ends the program as a power cut would, as far as a process can tell.
+func (p *Process) Kill() {
+	if p.cmd == nil {
+		return
+	}
+	p.cmd.Process.Signal(syscall.SIGKILL)
+	p.cmd.Wait()
+	p.cmd = nil
+}
+
+// String is for messages.
+func (p *Process) String() string { return fmt.Sprintf("server on %s", p.Endpoint) }
