@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3"
@@ -135,7 +136,7 @@ func (s *Server) openCore(context.Context) error {
 func (s *Server) bootstrap(ctx context.Context) error {
 	r := s.config.Root
 	account, key, created, err := s.identities.Bootstrap(ctx, identity.BootstrapOptions{
-		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey,
+		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now(),
 	})
 	if err != nil {
 		return err
@@ -188,7 +189,7 @@ func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher
 
 // CreateAccount makes a further account with a root user.
 func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
-	return s.identities.CreateAccount(ctx, name)
+	return s.identities.CreateAccount(ctx, name, time.Now())
 }
 
 // Stats are counters for benchmarks.

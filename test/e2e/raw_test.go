@@ -38,7 +38,6 @@ type answer struct {
 	header http.Header
 	body   string
 	code   string // of the error document
-	errors string // its members, for a message
 }
 
 // send makes the request over a connection of its own.

@@ -12,16 +12,13 @@ type ARN struct {
 	Partition, Service, Region, Account, Resource string
 }
 
-// anyARN is the resource of operations on no named resource.
-var anyARN = ARN{Resource: "*"}
-
-// Any returns the resource "*".
-func Any() ARN { return anyARN }
+// Any is the resource of operations on no named resource, "*".
+func Any() ARN { return ARN{Resource: "*"} }
 
 // Parse reads an ARN; "*" is Any.
 func Parse(s string) (ARN, error) {
 	if s == "*" {
-		return anyARN, nil
+		return Any(), nil
 	}
 	p := strings.SplitN(s, ":", 6)
 	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
@@ -32,7 +29,7 @@ func Parse(s string) (ARN, error) {
 
 // String returns the written form.
 func (a ARN) String() string {
-	if a == anyARN {
+	if a == Any() {
 		return "*"
 	}
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource

@@ -44,7 +44,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		Name:    in.Name,
 		Owner:   g.Caller().Principal().Account,
 		Region:  s.region,
-		Created: time.Now().UTC().Truncate(time.Microsecond),
+		Created: g.Caller().At().UTC().Truncate(time.Microsecond),
 		Settings: Settings{
 			Public:     blockAll(),
 			Ownership:  BucketOwnerEnforced,

@@ -37,6 +37,7 @@ type Credential struct {
 type BootstrapOptions struct {
 	AccountID, Name              string
 	AccessKeyID, SecretAccessKey string
+	At                           time.Time // when the account is made
 }
 
 // Store is the identities of one server.

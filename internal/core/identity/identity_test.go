@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
@@ -24,7 +25,7 @@ func open(t testing.TB) (*Store, kv.Store) {
 
 func TestBootstrapMakesOneAccount(t *testing.T) {
 	s, _ := open(t)
-	a, k, created, err := s.Bootstrap(t.Context(), BootstrapOptions{})
+	a, k, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
@@ -56,7 +57,7 @@ func TestBootstrapTwiceAtOnce(t *testing.T) {
 	made := make(chan string, 8)
 	for range cap(made) {
 		group.Go(func() {
-			if a, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{}); err != nil {
+			if a, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
 				t.Error(err)
 			} else if created {
 				made <- a.ID
@@ -75,7 +76,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 		o  BootstrapOptions
 		ok bool
 	}{
-		"all given":            {BootstrapOptions{"111122223333", "me", id, secret}, true},
+		"all given":            {BootstrapOptions{AccountID: "111122223333", Name: "me", AccessKeyID: id, SecretAccessKey: secret}, true},
 		"eleven digits":        {BootstrapOptions{AccountID: "11112222333"}, false},
 		"letters":              {BootstrapOptions{AccountID: "11112222333a"}, false},
 		"key without secret":   {BootstrapOptions{AccessKeyID: id}, false},
@@ -108,7 +109,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	s, _ := open(t)
-	a, k, err := s.CreateAccount(t.Context(), "second")
+	a, k, err := s.CreateAccount(t.Context(), "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestLookup(t *testing.T) {
 
 func TestAccount(t *testing.T) {
 	s, _ := open(t)
-	a, _, err := s.CreateAccount(t.Context(), "second")
+	a, _, err := s.CreateAccount(t.Context(), "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,18 +140,18 @@ func TestAccount(t *testing.T) {
 	if _, found, err := s.Account(t.Context(), "000000000000"); found || err != nil {
 		t.Error(found, err)
 	}
-	if _, _, err := s.CreateAccount(t.Context(), ""); err == nil {
+	if _, _, err := s.CreateAccount(t.Context(), "", time.Unix(1, 0)); err == nil {
 		t.Error("an account without a name")
 	}
 }
 
 func TestKeyIDIsTakenOnce(t *testing.T) {
 	s, store := open(t)
-	_, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{})
+	_, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, _, err := newAccount("thief")
+	a, _, err := newAccount("thief", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestKeyOfAnUnknownKindProvesNobody(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	a, k, err := newAccount("n")
+	a, k, err := newAccount("n", time.Unix(1, 0))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func first(o BootstrapOptions) (Account, Key, error) {
 	if o.Name == "" {
 		o.Name = "root"
 	}
-	a, k, err := newAccount(o.Name)
+	a, k, err := newAccount(o.Name, o.At)
 	if err != nil {
 		return Account{}, Key{}, err
 	}
@@ -101,7 +101,7 @@ func existing(r kv.Reader, id string) (Account, Key, error) {
 	return a, k.Key, nil
 }
 
-func newAccount(name string) (Account, Key, error) {
+func newAccount(name string, at time.Time) (Account, Key, error) {
 	if err := checkAccountName(name); err != nil {
 		return Account{}, Key{}, fmt.Errorf("identity: %w", err)
 	}
@@ -109,10 +109,10 @@ func newAccount(name string) (Account, Key, error) {
 	if err != nil {
 		return Account{}, Key{}, err
 	}
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	k := Key{Active: true, Created: now}
+	at = at.UTC().Truncate(time.Microsecond)
+	k := Key{Active: true, Created: at}
 	k.AccessKeyID, k.Secret = newKey()
-	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: now, RootKeys: []string{k.AccessKeyID}}, k, nil
+	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: at, RootKeys: []string{k.AccessKeyID}}, k, nil
 }
 
 // add writes a new account; none of its names may be taken.
@@ -140,8 +140,8 @@ func add(tx kv.Tx, a *Account, k *Key) error {
 
 // CreateAccount makes an account with a root user's key. It is the operator's
 // doing, who has no grant: it is committed as background work.
-func (s *Store) CreateAccount(ctx context.Context, name string) (Account, Key, error) {
-	a, k, err := newAccount(name)
+func (s *Store) CreateAccount(ctx context.Context, name string, at time.Time) (Account, Key, error) {
+	a, k, err := newAccount(name, at)
 	if err != nil {
 		return Account{}, Key{}, err
 	}

@@ -93,7 +93,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 		}
 		changed := false
 		for i := range items {
-			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i]}
+			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i], at: instant(g)}
 			if out[i], err = d.run(tx); err != nil {
 				return err
 			}
@@ -136,6 +136,7 @@ func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
 type deletion struct {
 	slot
 	in      *DeleteInput
+	at      time.Time
 	gone    payload.Location // to remove after the commit
 	changed bool
 }
@@ -166,7 +167,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 		d.gone, err = d.erase(tx, head.seq)
 		return out, err
 	}
-	marker := newMarker()
+	marker := newMarker(d.at)
 	d.changed = true
 	if d.gone, err = d.push(tx, head, marker, nil); err != nil {
 		return Deleted{}, err
@@ -207,8 +208,8 @@ func (d *deletion) forGood(tx kv.Tx, head *version) (Deleted, error) {
 	return out, nil
 }
 
-func newMarker() *version {
-	v := &version{deleteMarker: true, storageClass: className(0), modified: time.Now().UTC().Truncate(time.Microsecond)}
+func newMarker(at time.Time) *version {
+	v := &version{deleteMarker: true, storageClass: className(0), modified: at}
 	rand.Read(v.unique[:])
 	return v
 }

@@ -14,6 +14,6 @@ func (s *Store) Exists(ctx context.Context, g authz.Grant, action policy.Action,
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return err
 	}
-	_, err := s.find(ctx, &in, "GET", false)
+	_, err := s.find(ctx, &in, g.Caller().At(), "GET", false)
 	return err
 }

@@ -183,7 +183,7 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		if err := in.mayWrite(head); err != nil {
 			return err
 		}
-		v.modified = time.Now().UTC().Truncate(time.Microsecond)
+		v.modified = instant(g)
 		gone, err = k.push(tx, head, v, at.Inline)
 		return err
 	})
@@ -208,3 +208,6 @@ func openBucket(tx kv.Tx, name string) (bucket.Bucket, error) {
 func noSuchBucket(name string) error {
 	return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
 }
+
+// instant is the request's, as records keep it.
+func instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }

@@ -39,7 +39,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		f, err := s.find(ctx, &in, "GET", true)
+		f, err := s.find(ctx, &in, g.Caller().At(), "GET", true)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +59,7 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
-	f, err := s.find(ctx, &in, "HEAD", false)
+	f, err := s.find(ctx, &in, g.Caller().At(), "HEAD", false)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (f *found) reading(key string) *Reading {
 
 // find reads the version asked for, in one view, and judges the conditions and
 // the range.
-func (s *Store) find(ctx context.Context, in *GetInput, method string, bytes bool) (*found, error) {
+func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method string, bytes bool) (*found, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (s *Store) find(ctx context.Context, in *GetInput, method string, bytes boo
 		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
 			return err
 		}
-		if err := in.conditions(f.v.etag, f.v.modified, time.Now()); err != nil {
+		if err := in.conditions(f.v.etag, f.v.modified, now); err != nil {
 			return err
 		}
 		if f.span, err = in.span(f.v); err != nil {

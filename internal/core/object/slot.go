@@ -3,7 +3,6 @@ package object
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
@@ -165,7 +164,7 @@ func (s slot) named(r kv.Reader, id string) (*version, error) {
 // rules of the bucket's versioning state is erased (S3 user guide, "How S3
 // Versioning works"); the bytes to remove after the commit are returned.
 func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone payload.Location, err error) {
-	v.seq = uint64(max(1, time.Now().UnixMicro()))
+	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
 		v.seq = max(v.seq, head.seq+1)
 	}

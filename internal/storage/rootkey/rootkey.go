@@ -41,7 +41,7 @@ const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
 func Open(source string, o Options) (Root, error) {
 	scheme, rest, ok := strings.Cut(source, ":")
 	if !ok {
-		return Root{}, fmt.Errorf("the root key source %q is not of the form file:PATH or passphrase:", source)
+		return Root{}, fmt.Errorf("the root key source %q has not the form file:PATH or passphrase: that is needed", source)
 	}
 	switch scheme {
 	case "file":

@@ -5,6 +5,7 @@ package coretest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -34,7 +35,7 @@ const Account = "111122223333"
 // Root is the root user of an account, with an audit record or nil.
 func Root(account string, r authz.Record) authz.Caller {
 	p := policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
-	return authz.NewCaller(p, authz.Situation{Record: r})
+	return authz.NewCaller(p, authz.Situation{Record: r, At: time.Now()})
 }
 
 // facts say that the caller owns everything and may do everything.

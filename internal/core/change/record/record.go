@@ -143,8 +143,13 @@ func (f *Fields) fail() bool {
 // Err returns ErrMalformed where the walk met a fault.
 func (f *Fields) Err() error { return f.err }
 
-// Time is the field as an instant.
-func (f *Fields) Time() time.Time { return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC() }
+// Time is the field as an instant; 0 is the zero time, as a field left out is.
+func (f *Fields) Time() time.Time {
+	if f.Uint == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC()
+}
 
 // Pair is the field as two texts.
 func (f *Fields) Pair() (a, b string, ok bool) {

@@ -6,6 +6,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
+// lock writes something and takes a guard.
+func lock(name string, mode kv.Mode) func(kv.Tx) error {
+	return func(tx kv.Tx) error {
+		tx.Set([]byte("elsewhere"), nil)
+		return tx.Lock([]byte(name), mode)
+	}
+}
+
 // conflicts commits something else while a transaction runs for the first
 // time, and counts how often it runs.
 func conflicts(t *testing.T, s kv.Store) {
@@ -31,12 +39,6 @@ func conflicts(t *testing.T, s kv.Store) {
 	}
 	remove := func(key string) func(kv.Tx) error {
 		return func(tx kv.Tx) error { tx.Delete([]byte(key)); return nil }
-	}
-	lock := func(name string, mode kv.Mode) func(kv.Tx) error {
-		return func(tx kv.Tx) error {
-			tx.Set([]byte("elsewhere"), nil)
-			return tx.Lock([]byte(name), mode)
-		}
 	}
 	for _, c := range []struct {
 		name       string

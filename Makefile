@@ -1,0 +1,44 @@
+# make alone prints the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO ?= go
+FUZZTIME ?= 3s
+
+.PHONY: help
+help: ## print the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: ## run a server
+	$(GO) run ./cmd/watertight serve
+
+.PHONY: build
+build: ## build bin/watertight, without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/watertight ./cmd/watertight
+
+.PHONY: tools
+tools: ## install what the tests need beyond Go (Debian)
+	@tools/install.sh
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck and the walls
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test ./test/arch
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME each
+	@tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: test
+test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
+	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./...
+
+.PHONY: bench
+bench: ## speed of a fresh server on this machine
+	$(GO) run ./test/bench
+
+.PHONY: race
+race: ## the unit tests under the race detector (needs a C compiler)
+	$(GO) test -race ./internal/...

@@ -1,0 +1,140 @@
+package protocol
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// parse makes a request as the server would see it.
+func parse(t *testing.T, method, target string, header http.Header) (*Request, error) {
+	t.Helper()
+	hr := httptest.NewRequest(method, "http://example.com/", nil)
+	hr.RequestURI = target
+	for k, v := range header {
+		hr.Header[k] = v
+	}
+	return Parse(hr, Options{Domains: []string{"s3.example.com"}}, NewRequestID(), time.Unix(0, 0))
+}
+
+func testRouter(t *testing.T) (*Router, []Route) {
+	t.Helper()
+	routes := []Route{
+		REST("GET /"), REST("PUT /{Bucket}"), REST("GET /{Bucket}"), REST("GET /{Bucket}?list-type=2"), REST("GET /{Bucket}?location"),
+		REST("POST /{Bucket}?delete"), REST("PUT /{Bucket}/{Key+}"), REST("GET /{Bucket}/{Key+}"), REST("HEAD /{Bucket}/{Key+}"),
+		REST("DELETE /{Bucket}/{Key+}"), REST("PUT /{Bucket}/{Key+}?partNumber&uploadId"),
+		REST("PUT /{Bucket}/{Key+}?partNumber&uploadId").WithHeader("x-amz-copy-source"),
+	}
+	r, err := NewRouter(routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, routes
+}
+
+func TestMatch(t *testing.T) {
+	router, routes := testRouter(t)
+	source := http.Header{"X-Amz-Copy-Source": {"/b/k"}}
+	for _, c := range []struct {
+		method, target string
+		header         http.Header
+		want           string // a pattern, or a code
+	}{
+		{"GET", "/", nil, "GET /"},
+		{"GET", "/b", nil, "GET /{Bucket}"},
+		{"GET", "/b/", nil, "GET /{Bucket}"},
+		{"GET", "/b?prefix=x&marker=y&x-id=ListObjects", nil, "GET /{Bucket}"},
+		{"GET", "/b?list-type=2&prefix=x", nil, "GET /{Bucket}?list-type=2"},
+		{"GET", "/b?list-type=3", nil, "InvalidArgument"},
+		{"GET", "/b?location", nil, "GET /{Bucket}?location"},
+		{"GET", "/b?location=", nil, "GET /{Bucket}?location"},
+		{"PUT", "/b/k?x-id=PutObject", nil, "PUT /{Bucket}/{Key+}"},
+		{"GET", "/b/k?versionId=v", nil, "GET /{Bucket}/{Key+}"},
+		{"GET", "/b/k?response-content-type=x", nil, "GET /{Bucket}/{Key+}"},
+		{"PUT", "/b/k?partNumber=1&uploadId=u", nil, "PUT /{Bucket}/{Key+}?partNumber&uploadId"},
+		{"PUT", "/b/k?partNumber=1&uploadId=u", source, "PUT /{Bucket}/{Key+}?partNumber&uploadId"},
+		{"PUT", "/b/k?partNumber=1", nil, "NotImplemented"},
+		{"PUT", "/b/k", source, "NotImplemented"},
+		{"PUT", "/b/k?acl", nil, "NotImplemented"},
+		{"PUT", "/b/k?ACL", nil, "PUT /{Bucket}/{Key+}"}, // names are case-sensitive
+		{"GET", "/b?location&acl", nil, "NotImplemented"},
+		{"POST", "/b", nil, "MethodNotAllowed"},
+		{"PATCH", "/b/k", nil, "MethodNotAllowed"},
+		{"PATCH", "/b/k?acl", nil, "MethodNotAllowed"},
+		{"GET", "/b?prefix=a&prefix=b", nil, "InvalidArgument"},
+		{"GET", "/b/k?versionId=a&versionId=b", nil, "InvalidArgument"},
+	} {
+		r, err := parse(t, c.method, c.target, c.header)
+		if err != nil {
+			t.Errorf("%s %s: %v", c.method, c.target, err)
+			continue
+		}
+		i, err := router.Match(r)
+		got := ""
+		if err != nil {
+			got = fault.From(err).Code
+		} else {
+			got = routes[i].String()
+		}
+		if got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.method, c.target, got, c.want)
+		}
+	}
+}
+
+// TestSubresourcesNeverFallThrough: whatever makes another operation is not
+// implemented where no route names it, with every method and at every level.
+func TestSubresourcesNeverFallThrough(t *testing.T) {
+	router, _ := testRouter(t)
+	names := strings.Fields(`abac accelerate acl analytics annotation attributes cors encryption intelligent-tiering inventory legal-hold lifecycle
+		logging metadataConfiguration metadataTable metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock renameObject
+		replication requestPayment restore retention select session tagging torrent uploads versioning versions website uploadId partNumber`)
+	for _, name := range names {
+		for _, method := range []string{"GET", "HEAD", "PUT", "POST", "DELETE"} {
+			for _, path := range []string{"/b", "/b/k", "/"} {
+				r, err := parse(t, method, path+"?"+name+"=v&prefix=x", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := router.Match(r); !fault.Is(err, "NotImplemented") {
+					t.Errorf("%s %s?%s: %v, want NotImplemented", method, path, name, err)
+				}
+			}
+		}
+	}
+}
+
+func TestTiesAreRefused(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"GET /{Bucket}", "GET /{Bucket}"},
+		{"GET /{Bucket}?acl", "GET /{Bucket}?acl"},
+		{"GET /{Bucket}?list-type", "GET /{Bucket}?list-type=2"},
+		{"GET /{Bucket}?prefix", "GET /{Bucket}?marker"},
+	} {
+		if _, err := NewRouter([]Route{REST(pair[0]), REST(pair[1])}); err == nil {
+			t.Errorf("%q was accepted", pair)
+		}
+	}
+	if _, err := NewRouter([]Route{REST("GET /{Bucket}?acl"), REST("GET /{Bucket}?cors"), REST("PUT /{Bucket}?acl"), REST("GET /{Bucket}/{Key+}?acl")}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMatchDoesNotAllocate(t *testing.T) {
+	router, _ := testRouter(t)
+	r, err := parse(t, "GET", "/bucket/key", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := router.Match(r); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 1 {
+		t.Errorf("matching allocates %v times", n)
+	}
+}

@@ -1,0 +1,88 @@
+package arch
+
+import "strings"
+
+// The walls, as data. Whoever moves one writes the decision down first.
+
+const module = "watertight/"
+
+// layer says what a room may import of the house. A prefix covers everything
+// below it. Every room belongs to the longest prefix that fits.
+var layers = map[string][]string{
+	"internal/fault":           {},
+	"internal/access/arn":      {},
+	"internal/access/policy":   {"internal/access/arn"},
+	"internal/access/authz":    {"internal/access/arn", "internal/access/policy", "internal/fault"},
+	"internal/storage/seal":    {},
+	"internal/storage/digest":  {},
+	"internal/storage/rootkey": {"internal/storage/seal", "internal/fault"},
+	"internal/storage/kv":      {"internal/storage/kv", "internal/storage/seal", "internal/fault"},
+	"internal/core":            {"internal/core", "internal/access", "internal/storage", "internal/fault"},
+	"internal/gateway":         {"internal/gateway", "internal/access", "internal/storage", "internal/fault"},
+	"internal/gateway/sigv4":   {"internal/fault"},
+	"internal/api":             {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/fault"},
+	"internal/server":          {"internal"},
+	"cmd":                      {"internal/server", "internal/storage/rootkey"},
+	"test":                     {"internal", "test"},
+}
+
+// banned are packages that only some rooms may import.
+var banned = []struct {
+	path    string // a prefix
+	allowed []string
+	reason  string
+}{
+	{"net/http", []string{"internal/gateway", "internal/api/s3/table.go", "internal/server", "test", "cmd"}, "server-side HTTP types stay in the gateway and the server"},
+	{"encoding/xml", []string{"internal/gateway/protocol", "test"}, "XML is the wire's"},
+	{"math/rand", nil, "randomness is crypto/rand"},
+	{"github.com/cockroachdb/pebble", []string{"internal/storage/kv"}, "engines see sealed values only, through kv"},
+	{module + "internal/storage/kv/internal", []string{"internal/storage/kv"}, "engines see sealed values only, through kv"},
+	{module + "internal/core/payload/internal", []string{"internal/core/payload"}, "blob engines see ciphertext only, through payload"},
+	{"os/exec", []string{"test"}, "the server starts no programs"},
+	{"unsafe", nil, "memory safety"},
+	{"C", nil, "no cgo"},
+}
+
+// pure rooms import the standard library and what layers says, nothing else.
+var pure = []string{"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/fault"}
+
+// symbols are functions that only some places may use.
+var symbols = []struct {
+	pkg, name string // package's last element and function; or a method with pkg ""
+	allowed   []string
+	reason    string
+}{
+	{"time", "Now", []string{
+		"internal/gateway/dispatch/serve.go", // takes the request's one instant
+		"internal/gateway/audit",             // the writer's own clock
+		"internal/server",                    // listeners, deadlines, certificates
+		"internal/core/change/coretest",      // tests
+		"test",
+	}, "time comes from the request's one instant"},
+	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
+	{"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"}, "every change commits through core/change, with its audit event"},
+	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
+	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
+	{"log", "Fatal", nil, "only main ends the process"},
+}
+
+// globals may hold these and nothing else: sentinel errors, and compile-time
+// assertions.
+func mayBeGlobal(name, value string) bool {
+	return name == "_" || strings.HasPrefix(value, "errors.New(") || strings.HasPrefix(value, "fmt.Errorf(")
+}
+
+const (
+	maxFunction = 70
+	maxFile     = 500
+)
+
+// within reports whether a file lies at or under one of the places.
+func within(file string, places []string) bool {
+	for _, p := range places {
+		if file == p || strings.HasPrefix(file, p+"/") || strings.HasSuffix(p, "/") && strings.HasPrefix(file, p) {
+			return true
+		}
+	}
+	return false
+}
