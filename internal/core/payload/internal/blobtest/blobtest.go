@@ -1,0 +1,170 @@
+// Package blobtest is the one conformance suite of blob engines: whatever
+// keeps blobs must pass it. It knows no engine.
+package blobtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"watertight/internal/core/payload/internal/blob"
+)
+
+func name(n int) string { return fmt.Sprintf("%032x", n) }
+
+// Run checks an engine that open makes empty.
+func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
+	for what, check := range map[string]func(*testing.T, blob.Engine){
+		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
+	} {
+		t.Run(what, func(t *testing.T) { check(t, open(t)) })
+	}
+}
+
+func put(t *testing.T, e blob.Engine, n int, content []byte) {
+	t.Helper()
+	w, err := e.Create(name(n), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, e blob.Engine, n int) []byte {
+	t.Helper()
+	r, err := e.Open(name(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func roundTrip(t *testing.T, e blob.Engine) {
+	for n, size := range []int{0, 1, 100_000} {
+		content := bytes.Repeat([]byte{byte(n + 1)}, size)
+		put(t, e, n, content)
+		if !bytes.Equal(get(t, e, n), content) {
+			t.Errorf("%d bytes do not come back", size)
+		}
+	}
+	// What was announced is room, not length.
+	w, err := e.Create(name(9), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, "short")
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, e, 9); string(got) != "short" {
+		t.Errorf("%d bytes instead of 5", len(got))
+	}
+	if _, err := e.Create(name(9), -1); err == nil {
+		t.Error("a name was given twice")
+	}
+	if got := get(t, e, 9); string(got) != "short" {
+		t.Error("the second creation changed the first blob")
+	}
+}
+
+func names(t *testing.T, e blob.Engine) {
+	for _, bad := range []string{"", "x", "../../../../../../../../../etc/pw", name(1)[:31], name(1) + "0", "ABCDEF" + name(1)[6:], "/" + name(1)[1:], "..%2f" + name(1)[5:], name(1)[:31] + "\x00"} {
+		if _, err := e.Create(bad, 1); err == nil {
+			t.Errorf("%q was made", bad)
+		}
+		if _, err := e.Open(bad); err == nil {
+			t.Errorf("%q was opened", bad)
+		}
+	}
+}
+
+func abort(t *testing.T, e blob.Engine) {
+	w, err := e.Create(name(1), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, "half")
+	w.Abort()
+	if _, err := e.Open(name(1)); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("an aborted blob: %v", err)
+	}
+	put(t, e, 1, []byte("again"))
+}
+
+func remove(t *testing.T, e blob.Engine) {
+	put(t, e, 1, []byte("content"))
+	r, err := e.Open(name(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range 2 {
+		if err := e.Remove(name(1)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := e.Open(name(1)); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("a removed blob: %v", err)
+	}
+	b := make([]byte, 7)
+	if _, err := r.ReadAt(b, 0); (err != nil && err != io.EOF) || string(b) != "content" {
+		t.Errorf("whoever read it before reads on: %q, %v", b, err)
+	}
+}
+
+func list(t *testing.T, e blob.Engine) {
+	var want []string
+	for n := range 20 {
+		put(t, e, n, nil)
+		want = append(want, name(n))
+	}
+	var got []string
+	for n, err := range e.List() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, n)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+}
+
+func together(t *testing.T, e blob.Engine) {
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			w, err := e.Create(name(n), -1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			w.Write(bytes.Repeat([]byte{byte(n)}, 1000))
+			if err := w.Commit(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for n := range 8 {
+		if !bytes.Equal(get(t, e, n), bytes.Repeat([]byte{byte(n)}, 1000)) {
+			t.Errorf("blob %d holds something else", n)
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package payload
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"errors"
+	"hash/crc64"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/seal"
+)
+
+// testKeys wraps data keys under a key of its own.
+type testKeys struct{ key seal.Key }
+
+func (k testKeys) Generate(_ context.Context, _ authz.Grant, binding []byte) ([32]byte, []byte, error) {
+	d := seal.NewKey()
+	return d, k.key.Wrap(d, binding), nil
+}
+
+func (k testKeys) Open(_ context.Context, _ authz.Grant, wrapped, binding []byte) ([32]byte, error) {
+	return k.key.Unwrap(wrapped, binding)
+}
+
+func open(t testing.TB) (*Store, string) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir, Keys: testKeys{seal.NewKey()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, dir
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// borders are sizes around everything that changes with size.
+func borders() []int {
+	return []int{0, 1, InlineMax - 1, InlineMax, InlineMax + 1, seal.ChunkSize, pieceSize - 1, pieceSize, pieceSize + 1, 2 * pieceSize, 5*pieceSize + 3}
+}
+
+func files(t testing.TB, dir string) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func readAll(t testing.TB, s *Store, at Location, off, n int64) ([]byte, error) {
+	t.Helper()
+	o, err := s.Open(t.Context(), authz.Grant{}, at, at.Inline, []byte("b"))
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	r, err := o.Range(off, n)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+func TestRoundTrip(t *testing.T) {
+	s, dir := open(t)
+	for _, n := range borders() {
+		for _, known := range []bool{true, false} {
+			body := random(n)
+			src := Source{Body: iotest.HalfReader(bytes.NewReader(body)), Size: -1, Checksum: digest.CRC64NVME, Binding: []byte("b")}
+			if known {
+				src.Size = int64(n)
+			}
+			at, d, err := s.Write(t.Context(), authz.Grant{}, src)
+			if err != nil {
+				t.Fatal(n, err)
+			}
+			crc := crc64.Checksum(body, crc64.MakeTable(0x9a6c9329ac4bc9b5))
+			var sum []byte
+			for i := 7; i >= 0; i-- {
+				sum = append(sum, byte(crc>>(8*i)))
+			}
+			if d.Size != int64(n) || d.MD5 != md5.Sum(body) || !bytes.Equal(d.Sum, sum) {
+				t.Errorf("%d bytes: digests %+v, CRC64NVME %x", n, d, sum)
+			}
+			if (at.Blob == "") != (n <= InlineMax) {
+				t.Errorf("%d bytes: blob %q", n, at.Blob)
+			}
+			for _, r := range [][2]int{{0, n}, {n / 2, n - n/2}, {n, 0}, {n / 3, min(10, n-n/3)}} {
+				got, err := readAll(t, s, at, int64(r[0]), int64(r[1]))
+				if err != nil || !bytes.Equal(got, body[r[0]:r[0]+r[1]]) {
+					t.Errorf("%d bytes, %v: %d bytes, %v", n, r, len(got), err)
+				}
+			}
+			if n >= 64 {
+				for _, f := range files(t, dir) {
+					if b, _ := os.ReadFile(f); bytes.Contains(b, body[:32]) {
+						t.Errorf("plaintext in %s", f)
+					}
+				}
+			}
+			s.Settle(at)
+			s.Remove(t.Context(), at)
+		}
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestRefusedBodiesLeaveNothing(t *testing.T) {
+	s, dir := open(t)
+	bad := errors.New("bad signature")
+	for _, n := range []int{10, InlineMax + 10, 3*pieceSize + 10} {
+		for name, src := range map[string]Source{
+			"an error at the end": {Body: io.MultiReader(bytes.NewReader(random(n)), iotest.ErrReader(bad)), Size: int64(n)},
+			"too short":           {Body: bytes.NewReader(random(n - 1)), Size: int64(n)},
+			"too long":            {Body: bytes.NewReader(random(n + 1)), Size: int64(n)},
+			"cut off":             {Body: io.MultiReader(bytes.NewReader(random(n-5)), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: -1},
+		} {
+			_, _, err := s.Write(t.Context(), authz.Grant{}, src)
+			if err == nil {
+				t.Errorf("%s, %d bytes: stored", name, n)
+			}
+			if strings.HasPrefix(name, "too") && !fault.Is(err, "IncompleteBody") {
+				t.Errorf("%s, %d bytes: %v", name, n, err)
+			}
+			if name == "an error at the end" && !errors.Is(err, bad) {
+				t.Errorf("%s, %d bytes: %v", name, n, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := s.Write(ctx, authz.Grant{}, Source{Body: bytes.NewReader(random(pieceSize)), Size: pieceSize}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	if len(s.inFlight) != 0 {
+		t.Errorf("in flight: %v", s.inFlight)
+	}
+}
+
+// TestFlippedBytes: every byte of a small object's file is noticed, and no
+// wrong byte is served.
+func TestFlippedBytes(t *testing.T) {
+	s, dir := open(t)
+	body := random(InlineMax + 100)
+	at, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: int64(len(body)), Binding: []byte("b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := files(t, dir)[0]
+	sealed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range sealed {
+		sealed[i] ^= 0x10
+		write(sealed)
+		sealed[i] ^= 0x10
+		if got, err := readAll(t, s, at, 0, at.Size); err == nil || len(got) != 0 {
+			t.Fatalf("byte %d flipped: %d bytes were served, %v", i, len(got), err)
+		}
+	}
+	for _, bad := range [][]byte{sealed[:len(sealed)-1], append(bytes.Clone(sealed), 0), nil} {
+		write(bad)
+		if _, err := readAll(t, s, at, 0, at.Size); !errors.Is(err, seal.ErrCorrupt) {
+			t.Errorf("%d bytes instead of %d: %v", len(bad), len(sealed), err)
+		}
+	}
+	write(sealed)
+	if got, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("mended: %v", err)
+	}
+	// Neither do the bytes open as another object's, nor with another binding.
+	if _, err := s.Open(t.Context(), authz.Grant{}, at, nil, []byte("other")); err == nil {
+		t.Error("opens with another binding")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	s, dir := open(t)
+	write := func() Location {
+		at, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	live, orphan, flying := write(), write(), write()
+	s.Settle(live)
+	s.Settle(orphan)
+	n, err := s.Sweep(t.Context(), func(_ context.Context, names []string) ([]bool, error) {
+		out := make([]bool, len(names))
+		for i, name := range names {
+			if name == flying.Blob {
+				t.Error("a blob in flight was asked about")
+			}
+			out[i] = name == live.Blob
+		}
+		return out, nil
+	})
+	if err != nil || n != 1 || len(files(t, dir)) != 2 {
+		t.Errorf("swept %d, %v; %d files are left", n, err, len(files(t, dir)))
+	}
+	if _, err := s.Open(t.Context(), authz.Grant{}, orphan, nil, nil); !errors.Is(err, ErrGone) {
+		t.Errorf("the orphan: %v", err)
+	}
+	if _, err := s.Sweep(t.Context(), func(context.Context, []string) ([]bool, error) { return nil, errors.New("no answer") }); err == nil || len(files(t, dir)) != 2 {
+		t.Error("swept without an answer")
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	full := true
+	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{seal.NewKey()}, Full: func() bool { return full }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	src := func() Source { return Source{Body: strings.NewReader("x"), Size: 1} }
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); fault.From(err).Kind != fault.Full {
+		t.Errorf("full: %v", err)
+	}
+	full = false
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); err != nil {
+		t.Errorf("room again: %v", err)
+	}
+	if f := fault.From(refused(&os.PathError{Err: unix.ENOSPC})); f.Kind != fault.Full {
+		t.Errorf("the disk says so itself: %v", f)
+	}
+}
+
+// TestSmallWritesAllocateLittle counts what a 1 KiB object costs beside its keys.
+func TestSmallWritesAllocateLittle(t *testing.T) {
+	s, _ := open(t)
+	body := random(1 << 10)
+	n := testing.AllocsPerRun(200, func() {
+		if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: 1 << 10, Checksum: digest.CRC64NVME}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 20 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	for name, size := range map[string]int{"1KiB": 1 << 10, "1MiB": 1 << 20, "16MiB": 16 << 20} {
+		b.Run(name, func(b *testing.B) {
+			s, _ := open(b)
+			body := random(size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				at, _, err := s.Write(b.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: int64(size), Checksum: digest.CRC64NVME})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Drop(b.Context(), at)
+			}
+		})
+	}
+}
