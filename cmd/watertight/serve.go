@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,7 +47,9 @@ func (s *serve) Run(p process) error {
 	if err != nil {
 		return err
 	}
-	welcome(p.stdout, srv)
+	if err := welcome(p.stdout, srv); err != nil {
+		return errors.Join(err, srv.Close(p.ctx))
+	}
 	c.Logger.Info("serving", "address", srv.Addr(), "scheme", srv.Scheme(), "data", c.Data, "region", c.Region)
 	return srv.Run(p.ctx)
 }
@@ -81,18 +84,21 @@ func (s *serve) config(p process) (server.Config, error) {
 }
 
 // welcome prints what only the first start knows.
-func welcome(w io.Writer, srv *server.Server) {
+func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
 	if ca := srv.CAFile(); ca != "" {
 		fmt.Fprintf(w, "To trust this server, tell your client its authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
 	}
 	if !f.Created {
-		return
+		return nil
 	}
 	fmt.Fprintf(w, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
 	fmt.Fprintf(w, "  export AWS_REGION=%s\n  export AWS_ENDPOINT_URL=%s://%s\n\n", srv.Region(), srv.Scheme(), srv.Addr())
-	fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey)
+	if _, err := fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey); err != nil {
+		return fmt.Errorf("nobody saw the root access key: %w", err)
+	}
+	return srv.Shown()
 }
 
 // newLogger writes to stderr. Attributes that could hold a secret are blanked,

@@ -42,6 +42,7 @@ type Server struct {
 	listeners  []net.Listener
 	first      FirstStart
 	rootKey    rootkey.Root
+	newData    bool // this start makes the store
 }
 
 // FirstStart is what the first start made, to be shown once.
@@ -96,8 +97,9 @@ func (s *Server) openData(ctx context.Context) error {
 	}
 	meta := filepath.Join(s.config.Data, "meta")
 	_, statErr := os.Stat(meta)
+	s.newData = errors.Is(statErr, os.ErrNotExist)
 	s.rootKey, err = rootkey.Open(s.config.RootKey, rootkey.Options{
-		DataDir: s.config.Data, MayCreate: errors.Is(statErr, os.ErrNotExist), Getenv: s.config.Getenv,
+		DataDir: s.config.Data, MayCreate: s.newData, Getenv: s.config.Getenv,
 	})
 	if err != nil {
 		return err
@@ -131,23 +133,56 @@ func (s *Server) openCore(context.Context) error {
 	return err
 }
 
+// unshown is a file that stands from before the first account is made until
+// its key was shown. A start that finds it gives the account a new key, since
+// nobody has seen the old one.
+const unshown = "first-start"
+
 // bootstrap makes the first account at the first start. Later starts ignore
 // the credentials they are given, and warn where they differ.
 func (s *Server) bootstrap(ctx context.Context) error {
 	r := s.config.Root
+	marker := filepath.Join(s.config.Data, unshown)
+	_, statErr := os.Stat(marker)
+	lost := statErr == nil && r.AccessKeyID == ""
+	if s.newData {
+		if err := os.WriteFile(marker, nil, 0o600); err != nil {
+			return err
+		}
+	}
 	account, key, created, err := s.identities.Bootstrap(ctx, identity.BootstrapOptions{
 		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now(),
 	})
 	if err != nil {
 		return err
 	}
+	if !created && lost {
+		if key, err = s.identities.ResetRootKeys(ctx, account.ID, time.Now()); err != nil {
+			return err
+		}
+		created = true
+	}
 	s.first = FirstStart{Created: created, AccountID: account.ID, RootKey: s.rootKey.Where, RootKeyCreated: s.rootKey.Created}
 	if created {
 		s.first.AccessKeyID, s.first.SecretAccessKey = key.AccessKeyID, key.Secret
 		return nil
 	}
-	if r.AccountID != "" && r.AccountID != account.ID {
-		s.log.Warn("WATERTIGHT_ACCOUNT_ID differs from the account made at the first start; it is ignored", "account", account.ID)
+	return s.warnOfDifferences(ctx, account.ID)
+}
+
+// Shown tells that an operator has seen what First returned.
+func (s *Server) Shown() error {
+	s.first.SecretAccessKey = ""
+	if err := os.Remove(filepath.Join(s.config.Data, unshown)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
+	r := s.config.Root
+	if r.AccountID != "" && r.AccountID != account {
+		s.log.Warn("WATERTIGHT_ACCOUNT_ID differs from the account made at the first start; it is ignored", "account", account)
 	}
 	if r.AccessKeyID == "" {
 		return nil

@@ -19,6 +19,7 @@ type line struct {
 
 type bench struct {
 	client  *client
+	bare    *client
 	srv     *child
 	clients int
 	each    time.Duration
@@ -27,7 +28,10 @@ type bench struct {
 const keysToRead = 256
 
 func lines() []line {
-	var all []line
+	one := newPayload(1 << 10)
+	all := []line{{name: "bare net/http, 1 KiB up", op: func(b *bench, _ int) error {
+		return b.bare.do("PUT", "/bench/bare", nil, one, nil)
+	}}}
 	for _, s := range []struct {
 		name string
 		size int

@@ -11,8 +11,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -46,9 +50,14 @@ func run(clients int, each time.Duration, only, profile string) error {
 	}
 	defer srv.stop()
 	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients, runtime.NumCPU())
+	sync, err := syncTime(dir)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("fdatasync of a 4 KiB append: %.2f ms\n\n", sync.Seconds()*1e3)
 	fmt.Println("| line | ops/s | p50 ms | p99 ms | server CPU µs/op | fsyncs/op |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|")
-	b := &bench{client: newClient(srv.endpoint, clients), srv: srv, clients: clients, each: each}
+	b := &bench{client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv, clients: clients, each: each}
 	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
 		return err
 	}
@@ -74,10 +83,10 @@ type Stats struct {
 
 // child is the server process.
 type child struct {
-	cmd      *exec.Cmd
-	in       io.WriteCloser
-	out      *bufio.Reader
-	endpoint string
+	cmd       *exec.Cmd
+	in        io.WriteCloser
+	out       *bufio.Reader
+	endpoints []string // the server, and bare net/http in the same process
 }
 
 func startChild(dir, profile string) (*child, error) {
@@ -98,7 +107,7 @@ func startChild(dir, profile string) (*child, error) {
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
-	return c, json.NewDecoder(io.LimitReader(lineReader{c.out}, 1<<16)).Decode(&c.endpoint)
+	return c, json.NewDecoder(io.LimitReader(lineReader{c.out}, 1<<16)).Decode(&c.endpoints)
 }
 
 // stats asks the child for its counters.
@@ -125,4 +134,26 @@ type lineReader struct{ r *bufio.Reader }
 func (l lineReader) Read(p []byte) (int, error) {
 	b, err := l.r.ReadSlice('\n')
 	return copy(p, b), err
+}
+
+// syncTime is the median time of making a 4 KiB append durable here.
+func syncTime(dir string) (time.Duration, error) {
+	f, err := os.Create(filepath.Join(dir, "sync"))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var took []time.Duration
+	for range 101 {
+		if _, err := f.Write(make([]byte, 4<<10)); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
 }

@@ -225,3 +225,25 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+func TestResetRootKeys(t *testing.T) {
+	s, _ := open(t)
+	a, old, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := s.ResetRootKeys(t.Context(), a.ID, time.Unix(2, 0))
+	if err != nil || k.AccessKeyID == old.AccessKeyID || k.Secret == old.Secret {
+		t.Fatal("the key is not new", err)
+	}
+	if _, found, err := s.Lookup(t.Context(), old.AccessKeyID); found || err != nil {
+		t.Errorf("the old key is still there: %v", err)
+	}
+	c, found, err := s.Lookup(t.Context(), k.AccessKeyID)
+	if err != nil || !found || c.Secret != k.Secret || c.Principal.Account != a.ID {
+		t.Errorf("the new key: %v, %v", found, err)
+	}
+	if _, err := s.ResetRootKeys(t.Context(), "999999999999", time.Unix(2, 0)); err == nil {
+		t.Error("an account that does not exist got a key")
+	}
+}

@@ -39,18 +39,26 @@ type Options struct {
 // When the disk fails to take a commit, the store serves reads and refuses
 // every later Update until it is opened again.
 func OpenPebble(ctx context.Context, o Options) (Store, error) {
-	return open(ctx, o, func(s *store) (engine.Engine, error) {
+	return orNil(open(ctx, o, func(s *store) (engine.Engine, error) {
 		e, err := pebblekv.Open(pebblekv.Options{Dir: o.Dir, Logger: s.log, Failed: s.fail})
 		if err != nil {
 			return nil, err // not e: a nil pointer is no nil interface
 		}
 		return e, nil
-	})
+	}))
 }
 
 // OpenMemory opens a store that lives until it is closed.
 func OpenMemory(ctx context.Context, o Options) (Store, error) {
-	return open(ctx, o, func(*store) (engine.Engine, error) { return memkv.Open(), nil })
+	return orNil(open(ctx, o, func(*store) (engine.Engine, error) { return memkv.Open(), nil }))
+}
+
+// orNil makes no store a nil interface.
+func orNil(s *store, err error) (Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Stats counts what a store did since it was opened.

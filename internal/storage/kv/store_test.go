@@ -578,3 +578,11 @@ func TestWindow(t *testing.T) {
 		t.Errorf("%d commits of %d bytes after a huge one", w.newest-w.floor, w.bytes)
 	}
 }
+
+// TestNoStoreIsNil: a refused open returns nothing that could be closed.
+func TestNoStoreIsNil(t *testing.T) {
+	s, err := OpenMemory(t.Context(), Options{Root: seal.NewKey(), AtLeast: 1 << 40})
+	if err == nil || s != nil {
+		t.Errorf("%v, %v", s, err)
+	}
+}
