@@ -1,0 +1,156 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/storage/seal"
+)
+
+type in struct {
+	Bucket string `loc:"uri,Bucket"`
+}
+
+type out struct {
+	Said string `loc:"header,X-Said"`
+}
+
+// facts let the anonymous caller do nothing, as they are.
+type facts struct{}
+
+func (facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, error) {
+	return authz.PrincipalLaws{}, nil
+}
+
+func (facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+	return authz.ResourceLaws{Owner: "111122223333"}, nil
+}
+
+type nobody struct{}
+
+func (nobody) Lookup(context.Context, string) (authn.Credential, bool, error) {
+	return authn.Credential{}, false, nil
+}
+
+func build(t *testing.T, rows ...Row) (*Dispatcher, error) {
+	t.Helper()
+	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.NewKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close(context.Background()) })
+	return New(authn.New(nobody{}, authn.Options{Region: "us-east-1"}), authz.New(facts{}), log,
+		Options{Logger: slog.New(slog.DiscardHandler)}, Table{Service: "s3", Rows: rows})
+}
+
+func say(context.Context, authz.Grant, *in) (*out, error) { return &out{"done"}, nil }
+
+func get(t *testing.T, d *Dispatcher, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	return w
+}
+
+// TestUnguardedOperationsDoNotStart is the second net: every culprit is named.
+func TestUnguardedOperationsDoNotStart(t *testing.T) {
+	_, err := build(t,
+		Define("First", protocol.REST("GET /{Bucket}"), authz.Access[in]{}, say),
+		Define("Fine", protocol.REST("PUT /{Bucket}"), authz.Open[in]("a test"), say),
+		Define("Second", protocol.REST("POST /{Bucket}"), authz.Ask[in](nil), say),
+		Define("Third", protocol.REST("DELETE /{Bucket}"), authz.Ask1[in](nil), say),
+		Define[in, out]("Fourth", protocol.REST("HEAD /{Bucket}"), authz.Open[in]("a test"), nil),
+		Define("Fifth", protocol.REST("GET /"), authz.Open[in](""), say),
+	)
+	if err == nil {
+		t.Fatal("started")
+	}
+	for _, name := range []string{"First", "Second", "Third", "Fourth", "Fifth"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "Fine") {
+		t.Errorf("Fine is named: %v", err)
+	}
+	if _, err := build(t, Define("A", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say), Define("B", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say)); err == nil {
+		t.Error("two operations for one request start")
+	}
+}
+
+// TestNoNeedsIsDenied is the third net; an operation that is open says why.
+func TestNoNeedsIsDenied(t *testing.T) {
+	called := false
+	do := func(ctx context.Context, g authz.Grant, i *in) (*out, error) { called = true; return say(ctx, g, i) }
+	d, err := build(t,
+		Define("None", protocol.REST("GET /{Bucket}"), authz.Ask(func(*in) ([]authz.Need, error) { return nil, nil }), do),
+		Define("Open", protocol.REST("GET /"), authz.Open[in]("a test"), say),
+		Define("One", protocol.REST("GET /{Bucket}?acl"), authz.Ask1(func(i *in) authz.Need {
+			return authz.Need{Action: "s3:GetBucketAcl", Resource: arn.Bucket(i.Bucket)}
+		}), do),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/b", "/b?acl"} {
+		if w := get(t, d, target); w.Code != 403 || called {
+			t.Errorf("%s: %d, the handler ran: %v", target, w.Code, called)
+		}
+	}
+	if w := get(t, d, "/"); w.Code != 200 || w.Header().Get("X-Said") != "done" {
+		t.Errorf("the open operation: %d", w.Code)
+	}
+	if Openness(d.Operations("s3")[1]) != "a test" {
+		t.Error("an open operation does not say why")
+	}
+}
+
+// TestForgedGrant is the fourth net.
+func TestForgedGrant(t *testing.T) {
+	var g authz.Grant
+	if g.Demand("s3:GetObject", arn.Object("b", "k")) == nil || g.Allows("s3:GetObject", arn.Object("b", "k")) {
+		t.Error("the zero grant covers something")
+	}
+	if _, err := g.Extend(t.Context(), "s3", authz.Need{Action: "kms:Decrypt", Resource: arn.Any()}); err == nil {
+		t.Error("the zero grant extends")
+	}
+	if _, err := authz.New(facts{}).Authorize(t.Context(), authz.Caller{}, authz.Need{Action: "a:B", Resource: arn.Any()}); err == nil {
+		t.Error("the zero caller is somebody")
+	}
+}
+
+// TestConceal: 404 becomes 403 for whoever may not list the bucket, and the
+// cause of an error reaches nobody.
+func TestConceal(t *testing.T) {
+	for _, code := range []string{"NoSuchKey", "NoSuchVersion"} {
+		f := conceal(fault.New(fault.NotFound, code, "").With("Key", "secret"), authz.Grant{}, "b")
+		if f.Kind != fault.Denied || f.Code != "AccessDenied" || len(f.Members) != 0 {
+			t.Errorf("%s: %+v", code, f)
+		}
+	}
+	if f := conceal(fault.New(fault.NotFound, "NoSuchBucket", ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
+		t.Errorf("another code: %+v", f)
+	}
+	d, err := build(t, Define("Fails", protocol.REST("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {
+		return nil, errors.New("SECRET CAUSE")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := get(t, d, "/"); w.Code != 500 || strings.Contains(w.Body.String(), "SECRET") || !strings.Contains(w.Body.String(), "<Code>InternalError</Code>") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -1,0 +1,275 @@
+package protocol
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// body is a Stream over bytes.
+type body struct{ io.Reader }
+
+func (body) Size() int64           { return -1 }
+func (body) Trailer(string) string { return "" }
+
+type inner struct {
+	Key     string
+	Version *string `xml:"VersionId"`
+}
+
+type testInput struct {
+	Bucket string            `loc:"uri,Bucket"`
+	Key    string            `loc:"uri,Key"`
+	Max    *int              `loc:"query,max-keys"`
+	Kind   string            `loc:"query,encoding-type" enum:"url"`
+	Flag   bool              `loc:"query,fetch-owner"`
+	ACL    string            `loc:"header,x-amz-acl"`
+	Since  time.Time         `loc:"header,If-Modified-Since"`
+	List   []string          `loc:"header,x-amz-optional"`
+	Meta   map[string]string `loc:"prefix,x-amz-meta-"`
+	Delete struct {
+		Objects []inner `xml:"Object"`
+		Quiet   bool
+	} `loc:"body,Delete"`
+}
+
+type testOutput struct {
+	_        struct{} `root:"Result"`
+	Name     string   `emit:"always"`
+	Empty    string   // left out
+	Count    int      `emit:"always"`
+	When     time.Time
+	Items    []inner `xml:"Item"`
+	Wrapped  []inner `xml:"List>Member" emit:"always"`
+	Flagged  bool    `emit:"always"`
+	Optional *string
+	Header   string            `loc:"header,X-Test"`
+	Meta     map[string]string `loc:"prefix,x-amz-meta-"`
+	Status   int               `loc:"status"`
+}
+
+func compile(t testing.TB) *Plan {
+	t.Helper()
+	p, err := Compile(reflect.TypeFor[testInput](), reflect.TypeFor[testOutput]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func decode(t *testing.T, p *Plan, target string, h http.Header, text string) (testInput, error) {
+	t.Helper()
+	r, err := parse(t, "POST", target, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in testInput
+	err = p.Decode(r, REST("POST /{Bucket}?delete"), body{strings.NewReader(text)}, &in)
+	return in, err
+}
+
+func TestDecode(t *testing.T) {
+	in, err := decode(t, compile(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE", http.Header{
+		"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"}, "X-Amz-Optional": {"a, b", "c"},
+		"X-Amz-Meta-Colour": {"blue", "green"}, "X-Amz-Meta-": {"nothing"},
+	}, `<?xml version="1.0"?><!-- c --><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId></VersionId></Object><Quiet>true</Quiet></Delete>`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%s %s %d %s %v %s %s %q %v %q %v %v %q", in.Bucket, in.Key, *in.Max, in.Kind, in.Flag, in.ACL, in.Since.Format(time.RFC3339), in.List, in.Meta,
+		in.Delete.Objects[0].Key, in.Delete.Objects[0].Version == nil, in.Delete.Quiet, *in.Delete.Objects[1].Version)
+	if want := `bucket key 7 url true private 2006-01-02T15:04:05Z ["a" "b" "c"] map[colour:blue,green] "a&b" true true ""`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	p := compile(t)
+	sum := md5.Sum([]byte("<Delete/>"))
+	for name, c := range map[string]struct {
+		query  string
+		header http.Header
+		body   string
+		code   string
+	}{
+		"a number":         {query: "&max-keys=x", code: "InvalidArgument"},
+		"a large number":   {query: "&max-keys=99999999999999999999", code: "InvalidArgument"},
+		"an enum":          {query: "&encoding-type=URL", code: "InvalidArgument"},
+		"a boolean":        {query: "&fetch-owner=maybe", code: "InvalidArgument"},
+		"another root":     {body: "<Other/>", code: "MalformedXML"},
+		"no end":           {body: "<Delete>", code: "MalformedXML"},
+		"no beginning":     {body: "text", code: "MalformedXML"},
+		"two documents":    {body: "<Delete/><Delete/>", code: "MalformedXML"},
+		"a document type":  {body: `<!DOCTYPE a [<!ENTITY b "c">]><Delete/>`, code: "MalformedXML"},
+		"an entity":        {body: `<Delete><Object><Key>&b;</Key></Object></Delete>`, code: "MalformedXML"},
+		"an instruction":   {body: `<?php x?><Delete/>`, code: "MalformedXML"},
+		"another charset":  {body: `<?xml version="1.0" encoding="utf-16"?><Delete/>`, code: "MalformedXML"},
+		"too deep":         {body: "<Delete>" + strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20) + "</Delete>", code: "MalformedXML"},
+		"too many tokens":  {body: "<Delete>" + strings.Repeat("<a/>", maxTokens) + "</Delete>", code: "MalformedXML"},
+		"too long":         {body: strings.Repeat(" ", maxDocument+1), code: "MaxMessageLengthExceeded"},
+		"a wrong checksum": {header: http.Header{"X-Amz-Checksum-Crc32": {"AAAAAA=="}}, body: "<Delete/>", code: "BadDigest"},
+		"half a checksum":  {header: http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}, body: "<Delete/>", code: "InvalidRequest"},
+		"a wrong MD5":      {header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, body: "<Delete></Delete>", code: "BadDigest"},
+		"a malformed MD5":  {header: http.Header{"Content-Md5": {"x"}}, body: "<Delete/>", code: "InvalidDigest"},
+	} {
+		if _, err := decode(t, p, "/b?delete"+c.query, c.header, c.body); !fault.Is(err, c.code) {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+	bad := errors.New("bad signature")
+	r, _ := parse(t, "POST", "/b?delete", nil)
+	if err := p.Decode(r, REST("POST /{Bucket}?delete"), body{io.MultiReader(strings.NewReader("<Delete/>"), failing{bad})}, new(testInput)); !errors.Is(err, bad) {
+		t.Errorf("a body that does not verify: %v", err)
+	}
+	if err := p.Decode(r, REST("POST /{Bucket}?delete").NeedChecksum(), body{strings.NewReader("<Delete/>")}, new(testInput)); !fault.Is(err, "InvalidRequest") {
+		t.Errorf("no checksum: %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// FuzzDecodeXML: no document makes a panic or an internal error.
+func FuzzDecodeXML(f *testing.F) {
+	for _, s := range []string{"", "<Delete/>", "<Delete><Object><Key>k</Key></Object></Delete>", "<!DOCTYPE x>", "<Delete><Quiet>x</Quiet></Delete>", "<a:Delete xmlns:a='b'/>"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var in testInput
+		err := decodeXML(b, "Delete", reflect.ValueOf(&in).Elem().FieldByName("Delete"))
+		if err != nil && fault.From(err).Kind != fault.Invalid {
+			t.Fatalf("%v", err)
+		}
+	})
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; got\n%s", path, got)
+	}
+}
+
+func testRequest() *Request {
+	return Unparsed(httptest.NewRequest("GET", "/b/k", nil), "0123456789ABCDEF", time.Unix(0, 0))
+}
+
+func dump(w *httptest.ResponseRecorder) []byte {
+	var b bytes.Buffer
+	res := w.Result()
+	fmt.Fprintln(&b, res.Status)
+	res.Header.Write(&b)
+	b.WriteString("\n")
+	io.Copy(&b, res.Body)
+	b.WriteString("\n")
+	return b.Bytes()
+}
+
+func TestEncode(t *testing.T) {
+	version := "v<1>"
+	out := &testOutput{
+		Name: "a\x01<b>&\"é", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 6789000, time.UTC), Items: []inner{{Key: "k1"}, {Key: "k2", Version: &version}},
+		Header: "value", Meta: map[string]string{"colour": "blue"}, Status: 206,
+	}
+	w := httptest.NewRecorder()
+	r := testRequest()
+	CommonHeaders(w, r)
+	if _, err := new(Encoder).Encode(w, r, REST("GET /{Bucket}"), compile(t), out); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "document.golden", dump(w))
+	out.Header = "a\r\nX-Evil: 1"
+	if _, err := new(Encoder).Encode(httptest.NewRecorder(), r, REST("GET /{Bucket}"), compile(t), out); err == nil {
+		t.Error("a line break went into a header")
+	}
+}
+
+func TestWriteError(t *testing.T) {
+	f := fault.New(fault.NotFound, "NoSuchKey", "The <key> does not exist").With("Key", "a&b").With("Bucket", "x").
+		WithHeader("x-amz-delete-marker", "true").WithHeader("X-Bad", "a\r\nb").Because(errors.New("SECRET CAUSE"))
+	w := httptest.NewRecorder()
+	WriteError(w, testRequest(), f)
+	got := dump(w)
+	if bytes.Contains(got, []byte("SECRET")) {
+		t.Error("the cause is told")
+	}
+	golden(t, "error.golden", got)
+	for _, c := range []struct {
+		method string
+		kind   fault.Kind
+	}{{"HEAD", fault.NotFound}, {"GET", fault.NotModified}} {
+		w, r := httptest.NewRecorder(), testRequest()
+		r.HTTP.Method = c.method
+		WriteError(w, r, fault.New(c.kind, "Code", "message"))
+		if w.Body.Len() != 0 || w.Code != StatusOf(c.kind) {
+			t.Errorf("%s: %d with a body of %d bytes", c.method, w.Code, w.Body.Len())
+		}
+	}
+	if StatusOf(fault.Kind(200)) != 500 || StatusOf(fault.Internal) != 500 {
+		t.Error("an unknown kind is not 500")
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	type noPlace struct{ A string }
+	type badPlace struct {
+		A string `loc:"moon,a"`
+	}
+	type badType struct {
+		A chan int `loc:"query,a"`
+	}
+	type noRoot struct{ A string }
+	type fine struct{}
+	for _, c := range [][2]reflect.Type{
+		{reflect.TypeFor[noPlace](), reflect.TypeFor[fine]()}, {reflect.TypeFor[badPlace](), reflect.TypeFor[fine]()},
+		{reflect.TypeFor[badType](), reflect.TypeFor[fine]()}, {reflect.TypeFor[fine](), reflect.TypeFor[noRoot]()},
+	} {
+		if _, err := Compile(c[0], c[1]); err == nil {
+			t.Errorf("%v, %v compile", c[0], c[1])
+		}
+	}
+}
+
+func BenchmarkEncodeListing(b *testing.B) {
+	out := &testOutput{Items: make([]inner, 1000)}
+	for i := range out.Items {
+		out.Items[i].Key = fmt.Sprintf("some/usual/key/%08d", i)
+	}
+	p, e, r := compile(b), new(Encoder), testRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Encode(httptest.NewRecorder(), r, REST("GET /{Bucket}"), p, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
