@@ -131,14 +131,15 @@ func checkToken(c Credential, token string, at time.Time) error {
 // trusted proxies wrote it.
 func (i *Identifier) sourceIP(r *protocol.Request) netip.Addr {
 	ip := r.Peer
-	if len(i.options.TrustedProxies) == 0 || !i.trusted(ip) {
+	sent := r.HTTP.Header["X-Forwarded-For"]
+	if len(sent) == 0 || !i.trusted(ip) {
 		return ip
 	}
-	hops := strings.Split(strings.Join(r.HTTP.Header["X-Forwarded-For"], ","), ",")
+	hops := strings.Split(strings.Join(sent, ","), ",")
 	for n := len(hops) - 1; n >= 0 && i.trusted(ip); n-- {
 		a, err := netip.ParseAddr(strings.TrimSpace(hops[n]))
 		if err != nil {
-			return ip
+			return netip.Addr{} // nobody knows; conditions on the address fail
 		}
 		ip = a.Unmap()
 	}

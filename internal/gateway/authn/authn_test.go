@@ -467,6 +467,7 @@ func TestSourceIP(t *testing.T) {
 		{"two proxies", proxies, "X-Forwarded-For: 10.0.0.1, 203.0.113.9, 192.0.2.7\r\n", "203.0.113.9"},
 		{"mapped", proxies, "X-Forwarded-For: ::ffff:203.0.113.9\r\n", "203.0.113.9"},
 		{"no header", proxies, "", "192.0.2.1"},
+		{"not an address", proxies, "X-Forwarded-For: 203.0.113.9, unknown\r\n", "invalid IP"},
 		{"other headers", proxies, "X-Real-Ip: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\n", "192.0.2.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -92,7 +92,7 @@ func ended(err error) error {
 
 // next reads a chunk's header; at the last chunk it reads all the rest.
 func (c *chunks) next() error {
-	line, err := c.line(maxChunkLine)
+	line, err := c.line(maxChunkLine, false)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (c *chunks) finish() error {
 	var err error
 	if c.announced != nil {
 		err = c.readTrailers()
-	} else if line, lerr := c.line(2); lerr != nil || line != "" {
+	} else if line, lerr := c.line(2, false); lerr != nil || line != "" {
 		err = badChunk("The last chunk is not followed by an empty line.").Because(lerr)
 	}
 	if err != nil {
@@ -184,7 +184,7 @@ func (c *chunks) readTrailers() error {
 		if lines > 2*maxTrailers+2 {
 			return malformedTrailer()
 		}
-		line, err := c.line(maxTrailerLine)
+		line, err := c.line(maxTrailerLine, true)
 		if err != nil {
 			return err
 		}
@@ -219,8 +219,9 @@ func (c *chunks) readTrailers() error {
 	return nil
 }
 
-// line reads a line of at most limit bytes and cuts CRLF or LF off.
-func (c *chunks) line(limit int) (string, error) {
+// line reads a line of at most limit bytes and cuts CRLF off; bare allows LF
+// alone, as after a trailer.
+func (c *chunks) line(limit int, bare bool) (string, error) {
 	b, err := c.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
@@ -230,7 +231,11 @@ func (c *chunks) line(limit int) (string, error) {
 	case len(b) > limit:
 		return "", badChunk("A line of the framing is too long.")
 	}
-	return strings.TrimSuffix(string(b[:len(b)-1]), "\r"), nil
+	text, crlf := strings.CutSuffix(string(b[:len(b)-1]), "\r")
+	if !crlf && !bare {
+		return "", badChunk("A line of the framing does not end with CRLF.")
+	}
+	return text, nil
 }
 
 // chain verifies chunk signatures, each over the one before.
