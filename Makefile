@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 GO ?= go
-FUZZTIME ?= 3s
+FUZZTIME ?= 10000x
 
 .PHONY: help
 help: ## print the targets
@@ -28,7 +28,7 @@ lint: ## gofmt, vet, staticcheck and the walls
 	$(GO) test ./test/arch
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME each
+fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 	@tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: test

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"watertight/internal/server"
 	"watertight/internal/storage/rootkey"
@@ -94,11 +95,20 @@ func welcome(w io.Writer, srv *server.Server) error {
 	}
 	fmt.Fprintf(w, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
-	fmt.Fprintf(w, "  export AWS_REGION=%s\n  export AWS_ENDPOINT_URL=%s://%s\n\n", srv.Region(), srv.Scheme(), srv.Addr())
+	fmt.Fprintf(w, "  export AWS_REGION=%s\n  export AWS_ENDPOINT_URL=%s://%s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
 	if _, err := fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey); err != nil {
 		return fmt.Errorf("nobody saw the root access key: %w", err)
 	}
 	return srv.Shown()
+}
+
+// reachable is an address a client on this machine can use, and that the
+// self-signed certificate names.
+func reachable(addr string) string {
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", a.Port())
+	}
+	return addr
 }
 
 // newLogger writes to stderr. Attributes that could hold a secret are blanked,
@@ -109,9 +119,14 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 		l = slog.LevelInfo
 	}
 	o := &slog.HandlerOptions{Level: l, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		switch a.Key {
-		case "secret", "password", "passphrase", "token", "signature", "authorization", "key":
+		name := strings.ToLower(a.Key)
+		if name == "key" || strings.HasSuffix(name, "_key") {
 			return slog.String(a.Key, "hidden")
+		}
+		for _, word := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "credential", "cookie"} {
+			if strings.Contains(name, word) {
+				return slog.String(a.Key, "hidden")
+			}
 		}
 		return a
 	}}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caddyserver/certmagic"
+
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3"
 	"watertight/internal/core/bucket"
@@ -43,6 +45,7 @@ type Server struct {
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
+	certs      *certmagic.Cache
 }
 
 // FirstStart is what the first start made, to be shown once.
@@ -61,6 +64,9 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = DefaultMaxConnections
+	}
+	if c.Stall == 0 {
+		c.Stall = defaultStall
 	}
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
@@ -98,6 +104,11 @@ func (s *Server) openData(ctx context.Context) error {
 	meta := filepath.Join(s.config.Data, "meta")
 	_, statErr := os.Stat(meta)
 	s.newData = errors.Is(statErr, os.ErrNotExist)
+	if s.newData {
+		if err := markUnshown(s.config.Data); err != nil {
+			return err
+		}
+	}
 	s.rootKey, err = rootkey.Open(s.config.RootKey, rootkey.Options{
 		DataDir: s.config.Data, MayCreate: s.newData, Getenv: s.config.Getenv,
 	})
@@ -133,23 +144,33 @@ func (s *Server) openCore(context.Context) error {
 	return err
 }
 
-// unshown is a file that stands from before the first account is made until
-// its key was shown. A start that finds it gives the account a new key, since
-// nobody has seen the old one.
+// unshown is a file that stands from before the store is made until the first
+// account's key was shown. A start that finds it gives the account a new key,
+// since nobody has seen the old one.
 const unshown = "first-start"
+
+// markUnshown makes the file last through a power cut, as the account will.
+func markUnshown(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, unshown), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
 
 // bootstrap makes the first account at the first start. Later starts ignore
 // the credentials they are given, and warn where they differ.
 func (s *Server) bootstrap(ctx context.Context) error {
 	r := s.config.Root
-	marker := filepath.Join(s.config.Data, unshown)
-	_, statErr := os.Stat(marker)
+	_, statErr := os.Stat(filepath.Join(s.config.Data, unshown))
 	lost := statErr == nil && r.AccessKeyID == ""
-	if s.newData {
-		if err := os.WriteFile(marker, nil, 0o600); err != nil {
-			return err
-		}
-	}
 	account, key, created, err := s.identities.Bootstrap(ctx, identity.BootstrapOptions{
 		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now(),
 	})

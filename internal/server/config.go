@@ -4,8 +4,10 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
+	"time"
 )
 
 // RootCredentials are the first account's, used at the first start alone.
@@ -31,6 +33,9 @@ type Config struct {
 	Logger         *slog.Logger
 	Getenv         func(string) string // for the passphrase; nil is none
 
+	// Stall is how long a client may stand still within a request; 0 is 30 s.
+	Stall time.Duration
+
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests fill disks with it.
 	Free func(dir string) (int64, error)
@@ -45,7 +50,26 @@ type TLSConfig struct {
 	ACMEDirectory     string // URL of the authority; empty is Let's Encrypt
 }
 
-func (t TLSConfig) on() bool { return t.CertFile != "" || t.SelfSigned || len(t.ACME) > 0 }
+func (t TLSConfig) on() bool {
+	return t.CertFile != "" || t.KeyFile != "" || t.SelfSigned || len(t.ACME) > 0
+}
+
+// check refuses what contradicts itself.
+func (t TLSConfig) check() error {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	ways := 0
+	for _, used := range []bool{t.CertFile != "", t.SelfSigned, len(t.ACME) > 0} {
+		if used {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("--tls-cert, --acme and --tls-self-signed exclude each other; use one of them")
+	}
+	return nil
+}
 
 // Defaults of limits.
 const (

@@ -19,22 +19,28 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 32 << 10 // protocol answers from 8 KiB on; this is where net/http ends it
-	// stall is how long a client may take over one read or write before the
-	// request ends: slow is fine, standing still is not.
-	stall = 30 * time.Second
+	// defaultStall is how long a client may take over one read or write before
+	// the request ends: slow is fine, standing still is not.
+	defaultStall = 30 * time.Second
 )
 
 // guard stands around every request: it ends those that stand still, and turns
 // a panic into an answer.
 type guard struct {
-	next http.Handler
-	log  *slog.Logger
+	next  http.Handler
+	log   *slog.Logger
+	stall time.Duration
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
-	tracked := &progress{ResponseWriter: w, rc: rc}
-	r.Body = &patientBody{ReadCloser: r.Body, rc: rc}
+	body := &patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
+	tracked := &progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
+	tracked.extend() // over what the request before has left
+	// net/http looks at the body of its own request to end it as it should, so
+	// only a copy gets the patient one.
+	inner := r.WithContext(r.Context())
+	inner.Body = body
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -49,51 +55,89 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Connection", "close")
 		q := protocol.Unparsed(r, protocol.NewRequestID(), time.Now())
-		protocol.WriteError(w, q, fault.InternalError(nil))
+		protocol.WriteError(tracked, q, fault.InternalError(nil))
+		tracked.extend()
 	}()
-	g.next.ServeHTTP(tracked, r)
-	// The next request on this connection starts with no deadline of this one.
-	rc.SetReadDeadline(time.Time{})
-	rc.SetWriteDeadline(time.Time{})
+	g.next.ServeHTTP(tracked, inner)
+	// net/http still has to take the rest of the body and to write the answer.
+	body.settle()
+	tracked.extend()
 }
 
-// patientBody gives each read its own deadline.
+// patientBody gives each read its own deadline. There is none once the body
+// has ended: net/http would take it for a client that went away.
 type patientBody struct {
 	io.ReadCloser
-	rc   *http.ResponseController
-	next time.Time // when the deadline is moved again
+	rc            *http.ResponseController
+	stall         time.Duration
+	next          time.Time // when the deadline is moved again
+	ended, failed bool
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	if now := time.Now(); now.After(b.next) {
-		b.rc.SetReadDeadline(now.Add(stall))
-		b.next = now.Add(stall / 10)
+	if now := time.Now(); !b.ended && now.After(b.next) {
+		b.rc.SetReadDeadline(now.Add(b.stall))
+		b.next = now.Add(b.stall / 10)
 	}
 	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == io.EOF:
+		if !b.ended {
+			b.rc.SetReadDeadline(time.Time{})
+		}
+		b.ended = true
+	case err != nil:
+		b.failed = true
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fault.New(fault.Invalid, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.").Because(err)
 	}
 	return n, err
 }
 
+// settle bounds how long net/http may wait for what the handler left unread.
+func (b *patientBody) settle() {
+	if !b.ended {
+		b.rc.SetReadDeadline(time.Now().Add(b.stall))
+	}
+}
+
 // progress gives each write its own deadline and knows whether an answer began.
 type progress struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
+	stall time.Duration
+	body  *patientBody
 	next  time.Time
 	began bool
 }
 
+// extend moves the deadline of writes. Before the first one net/http may wait
+// for the rest of the body.
+func (p *progress) extend() {
+	now, wait := time.Now(), p.stall
+	if !p.body.ended {
+		wait *= 2
+	}
+	p.rc.SetWriteDeadline(now.Add(wait))
+	p.next = now.Add(p.stall / 10)
+}
+
 func (p *progress) WriteHeader(code int) {
 	p.began = true
+	if p.body.failed { // nobody waits for the rest of such a body
+		p.Header().Set("Connection", "close")
+	}
+	p.body.settle()
 	p.ResponseWriter.WriteHeader(code)
 }
 
 func (p *progress) Write(b []byte) (int, error) {
-	p.began = true
-	if now := time.Now(); now.After(p.next) {
-		p.rc.SetWriteDeadline(now.Add(stall))
-		p.next = now.Add(stall / 10)
+	if !p.began {
+		p.WriteHeader(http.StatusOK)
+	}
+	if time.Now().After(p.next) {
+		p.extend()
 	}
 	return p.ResponseWriter.Write(b)
 }

@@ -22,6 +22,9 @@ func (c Config) checkListeners() error {
 	if len(c.Listen) == 0 {
 		return errors.New("no address to listen on; use --listen ADDR")
 	}
+	if err := c.TLS.check(); err != nil {
+		return err
+	}
 	if c.TLS.on() || c.AllowPlainHTTP {
 		return nil
 	}
@@ -99,7 +102,7 @@ func (e errorLog) Write(p []byte) (int, error) {
 // newHTTP makes the HTTP server around the dispatcher.
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	h := &http.Server{
-		Handler:           guard{s.dispatcher, s.log},
+		Handler:           guard{s.dispatcher, s.log, s.config.Stall},
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

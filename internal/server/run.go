@@ -86,6 +86,9 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, l.Close())
 	}
 	s.listeners = nil
+	if s.certs != nil {
+		s.certs.Stop()
+	}
 	if s.trail != nil {
 		errs = append(errs, s.trail.Close(ctx))
 	}
@@ -101,6 +104,6 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
-	s.trail, s.store, s.payloads, s.space, s.lock = nil, nil, nil, nil, nil
+	s.certs, s.trail, s.store, s.payloads, s.space, s.lock = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -29,8 +29,6 @@ func (s *Server) tlsConfig(ctx context.Context) (*tls.Config, error) {
 	switch {
 	case !t.on():
 		return nil, nil
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		return nil, errors.New("--tls-cert and --tls-key go together")
 	case t.CertFile != "":
 		p := &pairFile{cert: t.CertFile, key: t.KeyFile}
 		if _, err := p.get(nil); err != nil {
@@ -45,9 +43,21 @@ func (s *Server) tlsConfig(ctx context.Context) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the self-signed certificate: %w", err)
 	}
-	base.GetCertificate = (&pairFile{cert: cert, key: key}).get
+	p := &pairFile{cert: cert, key: key}
+	c, err := p.get(nil)
+	if err != nil {
+		return nil, fmt.Errorf("the self-signed certificate: %w", err)
+	}
+	if time.Until(c.Leaf.NotAfter) < renewBefore {
+		s.log.Warn("the self-signed certificate ends soon: remove its directory, start again and let clients trust the new authority",
+			"ends", c.Leaf.NotAfter, "directory", filepath.Dir(cert))
+	}
+	base.GetCertificate = p.get
 	return base, nil
 }
+
+// renewBefore is how long before its end a self-signed certificate is warned of.
+const renewBefore = 30 * 24 * time.Hour
 
 // CAFile is where the local certificate authority of --tls-self-signed lies.
 func (s *Server) CAFile() string {
@@ -64,6 +74,7 @@ func (s *Server) acme(ctx context.Context, base *tls.Config) (*tls.Config, error
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 	})
+	s.certs = cache
 	magic = certmagic.New(cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: filepath.Join(s.config.Data, "acme")}})
 	issuer := certmagic.ACMEIssuer{Email: t.ACMEEmail, Agreed: true, DisableHTTPChallenge: true, CA: t.ACMEDirectory}
 	if issuer.CA == "" {
@@ -154,11 +165,7 @@ func selfSigned(dir string, listen, domains []string) (cert, key string, err err
 	}
 	for _, addr := range listen {
 		if host, _, err := net.SplitHostPort(addr); err == nil {
-			if ip := net.ParseIP(host); ip != nil {
-				leaf.IPAddresses = append(leaf.IPAddresses, ip)
-			} else if host != "" {
-				leaf.DNSNames = append(leaf.DNSNames, host)
-			}
+			nameHost(leaf, host)
 		}
 	}
 	for _, d := range domains {
@@ -167,6 +174,31 @@ func selfSigned(dir string, listen, domains []string) (cert, key string, err err
 	// The authority's key is thrown away: it signs this one certificate.
 	_, err = writePair(cert, key, leaf, ca, caKey)
 	return cert, key, err
+}
+
+// nameHost adds a listener's host to a certificate: all names and addresses of
+// this machine where it listens on all of them.
+func nameHost(leaf *x509.Certificate, host string) {
+	ip := net.ParseIP(host)
+	switch {
+	case host != "" && ip == nil:
+		leaf.DNSNames = append(leaf.DNSNames, host)
+	case ip != nil && !ip.IsUnspecified():
+		leaf.IPAddresses = append(leaf.IPAddresses, ip)
+	default:
+		if name, err := os.Hostname(); err == nil {
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
+		addrs, err := net.InterfaceAddrs()
+		if err != nil {
+			return // the loopback addresses are there
+		}
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() {
+				leaf.IPAddresses = append(leaf.IPAddresses, n.IP)
+			}
+		}
+	}
 }
 
 // writePair makes a key and a certificate for it, signed by parent, and writes

@@ -40,6 +40,7 @@ func TestLeaningWalls(t *testing.T) {
 	for _, want := range []string{
 		"imports internal/core/object", "imports net/http", "imports encoding/xml", "imports math/rand", "imports unsafe",
 		"imports example.com/library", "uses time.Now", "uses authz.NewCaller", "uses .Update", "has an init function",
+		"uses time.Now by the name of clock", "imports fmt with a dot", "uses os.Exit by the name of sys",
 		"package variable cache", "function long has 71 lines", "has no package comment", "has 501 lines",
 	} {
 		if !strings.Contains(all, want) {
@@ -99,6 +100,7 @@ type checker struct {
 	file, dir string
 	fset      *token.FileSet
 	src       string
+	names     map[string]string // what the file calls a package: its last element
 	found     []string
 }
 
@@ -110,10 +112,19 @@ func (c *checker) check(f *ast.File) {
 	if n := strings.Count(c.src, "\n"); n > maxFile && !ast.IsGenerated(f) {
 		c.say("has %d lines; split it by what it is about", n)
 	}
+	c.names = map[string]string{}
 	for _, i := range f.Imports {
 		path, err := strconv.Unquote(i.Path.Value)
-		if err == nil {
-			c.imports(path)
+		if err != nil {
+			continue
+		}
+		c.imports(path)
+		if i.Name == nil {
+			continue
+		}
+		c.names[i.Name.Name] = path[strings.LastIndex(path, "/")+1:]
+		if i.Name.Name == "." {
+			c.say("imports %s with a dot: say where a name comes from", path)
 		}
 	}
 	for _, d := range f.Decls {
@@ -191,6 +202,8 @@ func (c *checker) symbol(s *ast.SelectorExpr) {
 			c.say("uses .%s: %s", b.name, b.reason)
 		} else if x, ok := s.X.(*ast.Ident); ok && x.Name == b.pkg {
 			c.say("uses %s.%s: %s", b.pkg, b.name, b.reason)
+		} else if ok && c.names[x.Name] == b.pkg {
+			c.say("uses %s.%s by the name of %s: %s", b.pkg, b.name, x.Name, b.reason)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestBootstrapMakesOneAccount(t *testing.T) {
 			t.Error(what, a.ID, a.Name, a.CanonicalID, k.AccessKeyID)
 		}
 	}
-	b, again, created, err := s.Bootstrap(t.Context(), BootstrapOptions{AccountID: "999999999999"})
+	b, again, created, err := s.Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
 	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {
 		t.Error("the second start:", b.ID, again.AccessKeyID, created, err)
 	}

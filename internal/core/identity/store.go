@@ -27,12 +27,10 @@ func New(store kv.Store) (*Store, error) {
 // return what the first made, created false, and a Key without its secret.
 // Operators call it at start; it is committed as background work.
 func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (Account, Key, bool, error) {
-	a, k, err := first(o)
-	if err != nil {
-		return Account{}, Key{}, false, err
-	}
+	var a Account
+	var k Key
 	created := false
-	err = change.Background(ctx, s.store, "the first start makes the first account", func(tx kv.Tx) error {
+	err := change.Background(ctx, s.store, "the first start makes the first account", func(tx kv.Tx) error {
 		created = false
 		if err := tx.Lock([]byte(firstAccount), kv.Exclusive); err != nil {
 			return err
@@ -47,6 +45,9 @@ func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (Account, Key
 				return err
 			}
 			return change.ErrUnchanged
+		}
+		if a, k, err = first(o); err != nil {
+			return err
 		}
 		created = true
 		tx.Set([]byte(firstAccount), []byte(a.ID))

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -129,6 +130,28 @@ func TestForgedGrant(t *testing.T) {
 	}
 	if _, err := authz.New(facts{}).Authorize(t.Context(), authz.Caller{}, authz.Need{Action: "a:B", Resource: arn.Any()}); err == nil {
 		t.Error("the zero caller is somebody")
+	}
+}
+
+// TestCall: a call inside the house is judged like any other.
+func TestCall(t *testing.T) {
+	op := Define("One", protocol.REST("GET /{Bucket}"), authz.Ask1(func(i *in) authz.Need {
+		return authz.Need{Action: "s3:ListBucket", Resource: arn.Bucket(i.Bucket)}
+	}), say)
+	open := Define("Two", protocol.REST("GET /"), authz.Open[in]("a test"), say)
+	d, err := build(t, op, open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anonymous := authz.NewCaller(policy.Principal{Kind: policy.Anonymous}, authz.Situation{At: time.Unix(1, 0)})
+	if _, err := op.Call(t.Context(), d, anonymous, &in{"b"}); !fault.Is(err, "AccessDenied") {
+		t.Errorf("anonymous: %v", err)
+	}
+	if out, err := open.Call(t.Context(), d, anonymous, &in{}); err != nil || out.Said != "done" {
+		t.Errorf("the open operation: %v, %v", out, err)
+	}
+	if _, err := open.Call(t.Context(), d, authz.Caller{}, &in{}); !fault.Is(err, "AccessDenied") {
+		t.Errorf("nobody: %v", err)
 	}
 }
 

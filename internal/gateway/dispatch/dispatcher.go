@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 
 	"watertight/internal/access/authz"
@@ -97,11 +98,19 @@ func (d *Dispatcher) Operations(serviceName string) []Row {
 func Openness(r Row) string { return r.because() }
 
 // Call runs an operation inside the house for a caller: the same pipeline
-// from needs on.
+// from needs on, with an audit event of its own.
 func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, error) {
-	out, g, err := o.run(ctx, d, c, in)
+	record := d.log.Begin(protocol.NewRequestID(), c.At())
+	bucket, _ := reflect.ValueOf(in).Elem().FieldByName("Bucket").Interface().(string)
+	e := &record.Event
+	e.Service, e.Operation, e.Bucket = "s3", o.name, bucket
+	e.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
+	out, g, err := o.run(ctx, d, c.WithRecord(record), in)
 	if err != nil {
-		return nil, conceal(err, g, "")
+		f := conceal(err, g, bucket)
+		record.Finish(audit.Outcome{Err: f})
+		return nil, f
 	}
+	record.Finish(audit.Outcome{})
 	return out, nil
 }

@@ -24,7 +24,7 @@ import (
 const (
 	maxDocument = 2 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit
 	maxDepth    = 16
-	maxTokens   = 100_000
+	maxTokens   = 250_000 // 10,000 parts with a checksum each, indented, fit
 )
 
 // Decode fills in, a pointer to the plan's input shape. A stream stays unread;
@@ -37,6 +37,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		}
 	}
 	if p.stream >= 0 {
+		if route.needsChecksum && !declaresChecksum(r.HTTP.Header) {
+			return missingChecksum()
+		}
 		v.Field(p.stream).Set(reflect.ValueOf(body))
 		return nil
 	}
@@ -44,7 +47,7 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if err != nil {
 		return err
 	}
-	if err := checkIntegrity(r.HTTP.Header, b, route.needsChecksum); err != nil {
+	if err := checkIntegrity(r.HTTP.Header, body, b, route.needsChecksum); err != nil {
 		return err
 	}
 	if p.body < 0 || len(b) == 0 {
@@ -84,10 +87,7 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 
 // hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
 func (r *Request) hoisted(name string) (string, bool) {
-	if !strings.HasPrefix(name, "x-amz-") || len(r.Query) == 0 {
-		return "", false
-	}
-	if _, presigned := r.Param("X-Amz-Signature"); !presigned {
+	if len(name) < 6 || !strings.EqualFold(name[:6], "x-amz-") || !r.presigned() {
 		return "", false
 	}
 	for _, p := range r.Query {
@@ -98,6 +98,11 @@ func (r *Request) hoisted(name string) (string, bool) {
 	return "", false
 }
 
+func (r *Request) presigned() bool {
+	_, ok := r.Param("X-Amz-Signature")
+	return ok
+}
+
 func (m *member) decodeMap(r *Request, v reflect.Value) error {
 	var out map[string]string
 	add := func(name, value string) {
@@ -106,7 +111,14 @@ func (m *member) decodeMap(r *Request, v reflect.Value) error {
 		}
 		out[strings.ToLower(name[len(m.key):])] = value
 	}
-	for name, values := range r.HTTP.Header {
+	if r.presigned() {
+		for _, p := range r.Query {
+			if len(p.Name) > len(m.key) && strings.EqualFold(p.Name[:len(m.key)], m.key) {
+				add(p.Name, p.Value)
+			}
+		}
+	}
+	for name, values := range r.HTTP.Header { // a header wins over a parameter
 		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
 			add(name, strings.Join(values, ","))
 		}
@@ -194,8 +206,12 @@ func readDocument(body io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// checkIntegrity compares a document with the checksums sent for it.
-func checkIntegrity(h http.Header, b []byte, required bool) error {
+// checkIntegrity compares a document with the checksums sent for it, as headers
+// or as trailers.
+func checkIntegrity(h http.Header, body Stream, b []byte, required bool) error {
+	if err := unknownChecksum(h); err != nil {
+		return err
+	}
 	found := false
 	if s := h.Get("Content-Md5"); s != "" {
 		found = true
@@ -211,6 +227,9 @@ func checkIntegrity(h http.Header, b []byte, required bool) error {
 	for _, a := range digest.All() {
 		s := h.Get(a.Header())
 		if s == "" {
+			s = body.Trailer(a.Header())
+		}
+		if s == "" {
 			continue
 		}
 		found = true
@@ -225,9 +244,33 @@ func checkIntegrity(h http.Header, b []byte, required bool) error {
 		}
 	}
 	if required && !found {
-		return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+		return missingChecksum()
 	}
 	return nil
+}
+
+func missingChecksum() error {
+	return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+}
+
+// unknownChecksum refuses checksums that nothing here can verify.
+func unknownChecksum(h http.Header) error {
+	for _, name := range [...]string{"X-Amz-Checksum-Md5", "X-Amz-Checksum-Sha512", "X-Amz-Checksum-Xxhash64", "X-Amz-Checksum-Xxhash3", "X-Amz-Checksum-Xxhash128"} {
+		if len(h[name]) > 0 {
+			return fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.").With("Header", name)
+		}
+	}
+	return nil
+}
+
+// declaresChecksum reports a checksum that the reader of a stream compares.
+func declaresChecksum(h http.Header) bool {
+	for _, a := range digest.All() {
+		if h.Get(a.Header()) != "" || strings.EqualFold(strings.TrimSpace(h.Get("X-Amz-Trailer")), a.Header()) {
+			return true
+		}
+	}
+	return h.Get("Content-Md5") != ""
 }
 
 // tokens is a bounded token reader: no document type, no processing
@@ -253,15 +296,16 @@ func (t *tokens) Token() (xml.Token, error) {
 		if t.depth++; t.depth > maxDepth {
 			return nil, errXML
 		}
-		if x.Name.Space != "" && x.Name.Space != "xmlns" {
-			x.Name.Space = ""
+	case xml.CharData:
+		if t.depth == 0 && len(bytes.TrimSpace(x)) > 0 {
+			return nil, errXML
 		}
 	case xml.EndElement:
 		t.depth--
 	case xml.Directive:
 		return nil, errXML
 	case xml.ProcInst:
-		if x.Target != "xml" {
+		if x.Target != "xml" || t.count > 1 {
 			return nil, errXML
 		}
 	}
@@ -269,7 +313,7 @@ func (t *tokens) Token() (xml.Token, error) {
 }
 
 func decodeXML(b []byte, root string, v reflect.Value) error {
-	raw := xml.NewDecoder(bytes.NewReader(b))
+	raw := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
 	dec := xml.NewTokenDecoder(&tokens{dec: raw})
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))

@@ -43,9 +43,9 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		if r.Bucket, ok = unescape(raw); !ok {
 			return nil, invalidURI()
 		}
-		if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
-			return nil, fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", r.Bucket)
-		}
+	}
+	if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
+		return nil, fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", r.Bucket)
 	}
 	if r.Key, ok = unescape(rest); !ok {
 		return nil, invalidURI()

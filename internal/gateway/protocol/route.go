@@ -88,7 +88,7 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 		}
 	}
 	for _, h := range r.headers {
-		if q.HTTP.Header.Get(h) == "" {
+		if !q.carries(h) {
 			return false
 		}
 	}
@@ -101,6 +101,15 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 }
 
 const copySource = "X-Amz-Copy-Source"
+
+// carries reports a header that is there, or hoisted into a presigned URL.
+func (r *Request) carries(header string) bool {
+	if r.HTTP.Header.Get(header) != "" {
+		return true
+	}
+	_, ok := r.hoisted(header)
+	return ok
+}
 
 // excludes reports that r needs a sub-resource which o does not accept.
 func (r Route) excludes(o Route) bool {
@@ -164,7 +173,7 @@ func (rt *Router) Match(q *Request) (int, error) {
 	case q.Bucket != "":
 		level = 1
 	}
-	copies := q.HTTP.Method == http.MethodPut && q.HTTP.Header.Get(copySource) != ""
+	copies := q.HTTP.Method == http.MethodPut && q.carries(copySource)
 	best := -1
 	for _, i := range rt.routes[bin(q.HTTP.Method, level)] {
 		if rt.all[i].accepts(q, special, copies) && (best < 0 || rt.all[i].constraints() > rt.all[best].constraints()) {

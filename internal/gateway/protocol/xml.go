@@ -20,6 +20,7 @@ type element struct {
 	wrapOpen    string // of a list that is not flat
 	wrapClose   string
 	attr        string // attributes, fixed
+	attrs       []element
 }
 
 type elementKind uint8
@@ -36,6 +37,7 @@ const (
 	eStructPtr
 	eList
 	eListOfStrings
+	eAttribute
 )
 
 const s3Namespace = `http://s3.amazonaws.com/doc/2006-03-01/`
@@ -62,10 +64,29 @@ func compileElement(f reflect.StructField) (element, error) {
 		e.wrapOpen, e.wrapClose, name = "<"+wrap+">", "</"+wrap+">", inner
 	}
 	e.open, e.close = "<"+name+">", "</"+name+">"
-	if option == "chardata" {
+	switch option {
+	case "", "omitempty":
+	case "chardata":
 		e.open, e.close = "", ""
+	case "attr":
+		return compileAttribute(e, name, f)
+	default:
+		return e, fmt.Errorf("%s: XML option %q has no form here", f.Name, option)
+	}
+	if len(f.Index) > 1 {
+		return e, fmt.Errorf("%s is part of an embedded shape, which no document may have", f.Name)
 	}
 	return e, e.compileType(f.Type)
+}
+
+// compileAttribute takes xsi:type, the only attribute that S3's documents have.
+func compileAttribute(e element, name string, f reflect.StructField) (element, error) {
+	if name != "http://www.w3.org/2001/XMLSchema-instance type" || f.Type.Kind() != reflect.String {
+		return e, fmt.Errorf("%s: attribute %q has no form here", f.Name, name)
+	}
+	e.open, e.close = ` xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="`, `"`
+	e.kind = eAttribute
+	return e, nil
 }
 
 func (e *element) compileType(t reflect.Type) error {
@@ -116,6 +137,10 @@ func (e *element) compileMembers(t reflect.Type) error {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 		m.index = i
+		if m.kind == eAttribute {
+			e.attrs = append(e.attrs, m)
+			continue
+		}
 		e.members = append(e.members, m)
 	}
 	return nil
@@ -145,6 +170,9 @@ func (e *element) append(b []byte, v reflect.Value) []byte {
 
 func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 	b = append(b, e.open...)
+	if len(e.attrs) > 0 {
+		b = e.appendAttributes(b, v)
+	}
 	switch e.kind {
 	case eString, eStringPtr, eListOfStrings:
 		b = appendText(b, v.String())
@@ -161,6 +189,18 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 		}
 	}
 	return append(b, e.close...)
+}
+
+// appendAttributes writes attributes into the start tag that b ends with.
+func (e *element) appendAttributes(b []byte, v reflect.Value) []byte {
+	b = b[:len(b)-1]
+	for i := range e.attrs {
+		if s := v.Field(e.attrs[i].index).String(); s != "" {
+			b = append(b, e.attrs[i].open...)
+			b = append(appendText(b, s), e.attrs[i].close...)
+		}
+	}
+	return append(b, '>')
 }
 
 func (e *element) appendList(b []byte, v reflect.Value) []byte {
@@ -181,12 +221,29 @@ func (e *element) appendDocument(b []byte, v reflect.Value) []byte {
 }
 
 // appendText escapes s. Control characters, which XML 1.0 has no place for,
-// become numeric references, as AWS writes them.
+// become numeric references, as AWS writes them; bytes that are no UTF-8 become
+// the replacement character.
 func appendText(b []byte, s string) []byte {
 	last := 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c >= ' ' && c < utf8.RuneSelf && c != '&' && c != '<' && c != '>' && c != '"' && c != 0x7f || c >= utf8.RuneSelf {
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r < 0xfffe && (r != utf8.RuneError || n > 1) || r > 0xffff {
+				i += n - 1
+				continue
+			}
+			b = append(b, s[last:i]...)
+			if r == utf8.RuneError {
+				b = append(b, "\uFFFD"...)
+			} else {
+				b = append(strconv.AppendInt(append(b, "&#x"...), int64(r), 16), ';')
+			}
+			i += n - 1
+			last = i + 1
+			continue
+		}
+		if c >= ' ' && c != '&' && c != '<' && c != '>' && c != '"' && c != 0x7f {
 			continue
 		}
 		b = append(b, s[last:i]...)

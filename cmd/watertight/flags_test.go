@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// TestEachFlagIsTold: each flag of serve has an environment variable named
+// after it, a line in the README, and its default there.
+func TestEachFlagIsTold(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c commands
+	parser, err := kong.New(&c, kong.Vars{"passvar": "PASS", "data": "~/.local/share/watertight", "rootkey": "file:~/.config/watertight/root.key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, command := range parser.Model.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, f := range command.Flags {
+			variable := "WATERTIGHT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+			if !reflect.DeepEqual(f.Envs, []string{variable}) {
+				t.Errorf("--%s: its variables are %q, want %s", f.Name, f.Envs, variable)
+			}
+			_, rest, found := strings.Cut(string(readme), "| `--"+f.Name)
+			line, _, _ := strings.Cut(rest, "\n")
+			if !found || !strings.Contains(line, "`"+variable+"`") {
+				t.Errorf("README.md has no line on --%s and %s", f.Name, variable)
+			}
+			if f.HasDefault && !f.IsBool() && !strings.Contains(line, "Default: `"+f.Default+"`") {
+				t.Errorf("README.md: the default of --%s is %s; it says %s", f.Name, f.Default, line)
+			}
+			told++
+		}
+	}
+	if told < 10 {
+		t.Errorf("only %d flags were looked at", told)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	occupied := filepath.Join(dir, "file")
+	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := "--root-key=file:" + filepath.Join(dir, "root.key")
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"--help"}, exitOK},
+		{[]string{"serve", "--help"}, exitOK},
+		{[]string{"version"}, exitOK},
+		{nil, exitUsage},
+		{[]string{"no-such-command"}, exitUsage},
+		{[]string{"serve", "--no-such-flag"}, exitUsage},
+		{[]string{"serve", "--max-connections=many"}, exitUsage},
+		{[]string{"serve", "--trusted-proxy=nonsense", "--data=" + dir, key}, exitUsage},
+		{[]string{"serve", "--data=" + occupied, key}, exitFailure},
+		{[]string{"serve", "--listen=0.0.0.0:0", "--data=" + filepath.Join(dir, "data"), key}, exitFailure},
+	} {
+		var out, errs bytes.Buffer
+		p := process{ctx: t.Context(), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
+		if got := run(p, c.args); got != c.want {
+			t.Errorf("%q: exit code %d, want %d; it said %s", c.args, got, c.want, errs.String())
+		}
+		if silent := errs.Len() == 0; silent != (c.want == exitOK) {
+			t.Errorf("%q: standard error has %q", c.args, errs.String())
+		}
+		if c.want != exitOK && out.Len() > 0 {
+			t.Errorf("%q: a failure writes to standard output: %s", c.args, out.String())
+		}
+	}
+}
+
+// TestLoggerHidesSecrets: an attribute with the name of a secret is blanked in
+// both formats, in groups too, and the others are not.
+func TestLoggerHidesSecrets(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var b bytes.Buffer
+		l := newLogger(&b, "info", format)
+		for _, name := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "key"} {
+			l.Info("x", name, "TELLTALE")
+			l.Info("x", slog.Group("g", name, "TELLTALE"))
+			l.With(name, "TELLTALE").WithGroup("h").Info("x", "address", "shown")
+		}
+		if strings.Contains(b.String(), "TELLTALE") {
+			t.Errorf("%s: %s", format, b.String())
+		}
+		if !strings.Contains(b.String(), "shown") {
+			t.Errorf("%s: everything is hidden", format)
+		}
+		b.Reset()
+		newLogger(&b, "error", format).Info("quiet")
+		if b.Len() != 0 {
+			t.Errorf("%s: below the level: %s", format, b.String())
+		}
+	}
+}

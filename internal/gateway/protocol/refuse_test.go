@@ -1,0 +1,201 @@
+package protocol
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// TestHoistedHeaders: a presigned URL may carry a header as a parameter; it
+// counts in routing as in decoding, and only there.
+func TestHoistedHeaders(t *testing.T) {
+	router, _ := testRouter(t)
+	for target, code := range map[string]string{
+		"/b/k?X-Amz-Signature=0&x-amz-copy-source=%2Fb%2Fk": "NotImplemented",
+		"/b/k?X-Amz-Signature=0&X-Amz-Copy-Source=%2Fb%2Fk": "NotImplemented",
+		"/b/k?x-amz-copy-source=%2Fb%2Fk":                   "",
+	} {
+		r, err := parse(t, "PUT", target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := router.Match(r); code == "" && err != nil || code != "" && !fault.Is(err, code) {
+			t.Errorf("%s: %v, want %q", target, err, code)
+		}
+	}
+	in, err := decode(t, compile(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
+	if err != nil || in.Meta["colour"] != "blue" || in.Meta["size"] != "2" {
+		t.Errorf("hoisted metadata: %v, %v", in.Meta, err)
+	}
+	in, err = decode(t, compile(t), "/b/k?delete&x-amz-meta-colour=blue", nil, "")
+	if err != nil || len(in.Meta) != 0 {
+		t.Errorf("a parameter of a URL that is not presigned became metadata: %v, %v", in.Meta, err)
+	}
+}
+
+// TestLargestCompletion: 10,000 parts, each with a checksum, indented.
+func TestLargestCompletion(t *testing.T) {
+	type part struct {
+		ETag, ChecksumCRC32 string
+		PartNumber          int
+	}
+	type input struct {
+		Upload *struct {
+			Parts []part `xml:"Part"`
+		} `loc:"body,CompleteMultipartUpload"`
+	}
+	p, err := Compile(reflect.TypeFor[input](), reflect.TypeFor[struct{}]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("<CompleteMultipartUpload>\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&b, "<Part>\n<ETag>\"d41d8cd98f00b204e9800998ecf8427e\"</ETag>\n<PartNumber>%d</PartNumber>\n<ChecksumCRC32>AAAAAA==</ChecksumCRC32>\n</Part>\n", i+1)
+	}
+	b.WriteString("</CompleteMultipartUpload>")
+	r, err := parse(t, "POST", "/b/k?uploadId=x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in input
+	if err := p.Decode(r, REST("POST /{Bucket}/{Key+}?uploadId"), body{strings.NewReader(b.String())}, &in); err != nil || len(in.Upload.Parts) != 10_000 {
+		t.Fatalf("%d bytes: %v", b.Len(), err)
+	}
+}
+
+func TestBucketsOfHosts(t *testing.T) {
+	for _, host := range []string{"..s3.example.com", "...s3.example.com", "a/b.s3.example.com"} {
+		hr := httptest.NewRequest("GET", "http://example.com/", nil)
+		hr.RequestURI, hr.Host = "/k", host
+		if r, err := Parse(hr, Options{Domains: []string{"s3.example.com"}}, "ID", time.Unix(0, 0)); !fault.Is(err, "InvalidBucketName") {
+			t.Errorf("%s: %+v, %v", host, r, err)
+		}
+	}
+}
+
+func TestTextOutsideTheDocument(t *testing.T) {
+	for text, fine := range map[string]bool{
+		"text<Delete/>": false, "<Delete/>text": false, "<Delete/>&amp;": false, `<?xml version="1.0"?><?xml version="1.0"?><Delete/>`: false,
+		"\n<Delete/>\n ": true, "\xef\xbb\xbf<?xml version=\"1.0\"?><Delete/>": true,
+	} {
+		_, err := decode(t, compile(t), "/b?delete", nil, text)
+		if fine && err != nil || !fine && !fault.Is(err, "MalformedXML") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// trailers is a Stream with trailers.
+type trailers struct {
+	body
+	values map[string]string
+}
+
+func (t trailers) Trailer(name string) string { return t.values[name] }
+
+func TestChecksumsElsewhere(t *testing.T) {
+	p, route := compile(t), REST("POST /{Bucket}?delete").NeedChecksum()
+	r, err := parse(t, "POST", "/b?delete", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, code := range map[string]string{"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": ""} {
+		s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
+		if err := p.Decode(r, route, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, code) {
+			t.Errorf("a trailer %q: %v, want %q", value, err, code)
+		}
+	}
+	if _, err := decode(t, p, "/b?delete", http.Header{"X-Amz-Checksum-Sha512": {"AAAA"}}, "<Delete/>"); !fault.Is(err, "NotImplemented") {
+		t.Errorf("a checksum that nothing verifies: %v", err)
+	}
+	type streamed struct {
+		Body Stream `loc:"stream"`
+	}
+	p, err = Compile(reflect.TypeFor[streamed](), reflect.TypeFor[struct{}]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "InvalidRequest") {
+		t.Errorf("a stream without its checksum: %v", err)
+	}
+	r.HTTP.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); err != nil {
+		t.Errorf("a stream whose checksum is a trailer: %v", err)
+	}
+}
+
+type grantee struct {
+	Type string `xml:"http://www.w3.org/2001/XMLSchema-instance type,attr"`
+	ID   string
+}
+
+// TestAttribute: a grantee's kind goes out and comes in as xsi:type.
+func TestAttribute(t *testing.T) {
+	type answer struct {
+		_ struct{} `root:"R"`
+		G grantee
+	}
+	type input struct {
+		R *struct{ G grantee } `loc:"body,R"`
+	}
+	p, err := Compile(reflect.TypeFor[input](), reflect.TypeFor[answer]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	if _, err := new(Encoder).Encode(w, testRequest(), REST("GET /"), p, &answer{G: grantee{`Gr"oup`, "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := parse(t, "POST", "/b", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in input
+	if err := p.Decode(r, REST("POST /{Bucket}"), body{w.Body}, &in); err != nil || in.R.G != (grantee{`Gr"oup`, "1"}) {
+		t.Errorf("%+v, %v", in.R, err)
+	}
+}
+
+func TestCompileRefusesForms(t *testing.T) {
+	type Part struct{ A string }
+	type embeds struct {
+		_ struct{} `root:"R"`
+		Part
+	}
+	type attribute struct {
+		_ struct{} `root:"R"`
+		A string   `xml:"a,attr"`
+	}
+	type option struct {
+		_ struct{} `root:"R"`
+		A string   `xml:",any"`
+	}
+	for _, out := range []reflect.Type{reflect.TypeFor[embeds](), reflect.TypeFor[attribute](), reflect.TypeFor[option]()} {
+		if _, err := Compile(reflect.TypeFor[struct{}](), out); err == nil {
+			t.Errorf("%v compiles", out)
+		}
+	}
+}
+
+// TestBytesThatAreNoText: whatever a header held, the error page is UTF-8.
+func TestBytesThatAreNoText(t *testing.T) {
+	for value, want := range map[string]string{"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD"} {
+		w := httptest.NewRecorder()
+		WriteError(w, testRequest(), fault.New(fault.Invalid, "InvalidArgument", "m").With("ArgumentValue", value))
+		var page struct{ ArgumentValue string }
+		if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.ArgumentValue != want {
+			t.Errorf("%q is %q, %v", value, page.ArgumentValue, err)
+		}
+	}
+	if got := string(appendText(nil, "\ufffe\uffff")); got != "&#xfffe;&#xffff;" {
+		t.Errorf("non-characters are %q", got)
+	}
+}

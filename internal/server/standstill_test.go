@@ -1,0 +1,75 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// dial opens a connection that is closed, and whose reads end, with the test.
+func dial(t *testing.T, s *harness.Server) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// TestRefusalsDoNotWaitForTheBody: whoever is refused, and sends nothing of the
+// body that was promised, gets the answer and is let go.
+func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
+	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
+	for _, head := range []string{
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n",
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nhalf",
+	} {
+		c := dial(t, s)
+		io.WriteString(c, head)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Errorf("%q: %v", head, err)
+			continue
+		}
+		if res.StatusCode != http.StatusForbidden {
+			t.Errorf("%q: %s", head, res.Status)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Errorf("%q: the connection stays open: %v", head, err)
+		}
+	}
+}
+
+// TestHalfABody: whoever stops in the middle of a body is told so and let go.
+func TestHalfABody(t *testing.T) {
+	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
+	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("half")}); err != nil {
+		t.Fatal(err)
+	}
+	req, err := s3.NewPresignClient(s.S3).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("half"), Key: aws.String("k"), ContentLength: aws.Int64(10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s)
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n\r\nhalf", strings.TrimPrefix(req.URL, s.Endpoint), strings.TrimPrefix(s.Endpoint, "http://"))
+	b, err := io.ReadAll(c)
+	if err != nil || !bytes.Contains(b, []byte("400 Bad Request")) || !bytes.Contains(b, []byte("<Code>RequestTimeout</Code>")) {
+		t.Errorf("%s, %v", b, err)
+	}
+}
