@@ -59,7 +59,9 @@ func New(c Credentials, o Options) *Identifier {
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
 func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
-	claim, err := sigv4.Parse(r.HTTP, r.RawPath, r.RawQuery, i.options.Region, r.At)
+	claim, err := sigv4.Parse(r.HTTP, sigv4.Target{
+		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
+	}, r.At)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
