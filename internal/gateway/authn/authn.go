@@ -25,10 +25,12 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
-	Token               string    // of temporary credentials; "" for long-lived ones
-	Expires             time.Time // of temporary credentials
-	Session             []*policy.Document
-	Keys                map[string][]string // condition keys of the session, in lower case
+
+	// Of temporary credentials; Token is "" for long-lived ones.
+	Token                  string
+	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Session                []*policy.Document  // session policies; nil is no restriction
+	Keys                   map[string][]string // condition keys, in lower case
 }
 
 // Credentials finds credentials by access key id; false where there is none.
@@ -78,8 +80,9 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
+	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
 	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	sessionKeys(s.Keys, &c, r.At)
 	body, err := claim.Body(key)
 	return authz.NewCaller(c.Principal, s), body, err
 }
