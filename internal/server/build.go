@@ -230,7 +230,7 @@ func (s *Server) openGateway(context.Context) error {
 		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
 		authz.New(facts{s.identities, buckets}),
 		s.trail,
-		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Logger: s.log},
+		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
 		api.Table(), sts.Table(),
 	)
 	return err

@@ -57,6 +57,19 @@ func New(c Credentials, o Options) *Identifier {
 	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
 }
 
+// Nobody is Identify for requests that come without credentials by design,
+// whatever they carry: the caller is anonymous, and the body is not verified.
+func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	p := policy.Principal{Kind: policy.Anonymous}
+	s := i.situation(r)
+	s.Keys = conditionKeys(r, &sigv4.Claim{}, p, nil)
+	return authz.NewCaller(p, s), sigv4.Unverified(r.HTTP), nil
+}
+
+func (i *Identifier) situation(r *protocol.Request) authz.Situation {
+	return authz.Situation{At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback}
+}
+
 // Identify returns the caller and the body, which verifies itself as it is
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
@@ -67,9 +80,7 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s := authz.Situation{
-		At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback,
-	}
+	s := i.situation(r)
 	if claim.Mode == sigv4.None {
 		p := policy.Principal{Kind: policy.Anonymous}
 		s.Keys = conditionKeys(r, claim, p, nil)

@@ -17,7 +17,17 @@ import (
 // Options are what the dispatcher needs besides the rooms.
 type Options struct {
 	Protocol protocol.Options
+	Sharing  Sharing // nil shares nothing
 	Logger   *slog.Logger
+}
+
+// Sharing says what the pages of another origin may read. It is asked only for
+// requests that name an origin; it can add headers to an answer, and never
+// changes what is allowed.
+type Sharing interface {
+	// Share returns nil where nothing is shared. headers are those that a
+	// preflight announces.
+	Share(ctx context.Context, bucket, origin, method string, headers []string) (*protocol.Sharing, error)
 }
 
 // Dispatcher is the http.Handler of the whole endpoint.
@@ -67,6 +77,10 @@ func newService(t Table) (*service, error) {
 	for _, r := range t.Rows {
 		if r.unguarded() {
 			culprits = append(culprits, r.Name()+" has no access or no handler")
+			continue
+		}
+		if r.Route().IsPreflight() && r.because() == "" {
+			culprits = append(culprits, r.Name()+" asks for a permission of a caller whom nobody identifies")
 			continue
 		}
 		p, err := r.compile()
