@@ -58,10 +58,21 @@ func New(c Credentials, o Options) *Identifier {
 // Nobody is Identify for requests that come without credentials by design,
 // whatever they carry: the caller is anonymous, and the body is not verified.
 func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
+}
+
+func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
 	p := policy.Principal{Kind: policy.Anonymous}
 	s := i.situation(r)
-	s.Keys = conditionKeys(r, &sigv4.Claim{}, p, nil)
-	return authz.NewCaller(p, s), sigv4.Unverified(r.HTTP), nil
+	s.Keys = conditionKeys(r, claim, p, nil)
+	return authz.NewCaller(p, s)
+}
+
+func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
+	s := i.situation(r)
+	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
+	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	return authz.NewCaller(c.Principal, s)
 }
 
 func (i *Identifier) situation(r *protocol.Request) authz.Situation {
@@ -76,21 +87,16 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s := i.situation(r)
 	if claim.Mode == sigv4.None {
-		p := policy.Principal{Kind: policy.Anonymous}
-		s.Keys = conditionKeys(r, claim, p, nil)
 		body, err := claim.Body(sigv4.Key{})
-		return authz.NewCaller(p, s), body, err
+		return i.anonymous(r, claim), body, err
 	}
 	c, key, err := i.verify(ctx, claim, r.At)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
-	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
 	body, err := claim.Body(key)
-	return authz.NewCaller(c.Principal, s), body, err
+	return i.signer(r, claim, c), body, err
 }
 
 // verify finds the credential and checks the signature. An unknown key costs

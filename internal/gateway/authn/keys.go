@@ -75,13 +75,21 @@ func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, 
 		m["s3:authtype"] = []string{"REST-HEADER"}
 	case sigv4.Query:
 		m["s3:authtype"] = []string{"REST-QUERY-STRING"}
-		m["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
+		m["s3:signatureage"] = signatureAge(r, claim)
+	case sigv4.Form:
+		m["s3:authtype"] = []string{"POST"}
+		m["s3:signatureage"] = signatureAge(r, claim)
 	default:
 		return m
 	}
 	m["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
 	m["aws:requestedregion"] = []string{claim.Region}
 	return m
+}
+
+// signatureAge is in milliseconds.
+func signatureAge(r *protocol.Request, claim *sigv4.Claim) []string {
+	return []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
 }
 
 func principalKeys(m map[string][]string, p policy.Principal) {

@@ -23,6 +23,7 @@ const (
 	None Mode = iota
 	Header
 	Query
+	Form // a field of a POST form; what is signed is its policy
 )
 
 // Limits in time (S3 user guide, "Authenticating requests").
@@ -52,6 +53,7 @@ type Claim struct {
 	signedList              string
 	request                 *http.Request
 	path, query             string // raw
+	policy                  string // of a form, in base64 as it was sent
 	canonical, stringToSign []byte
 }
 
