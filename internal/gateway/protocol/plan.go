@@ -21,6 +21,7 @@ import (
 // Output members without loc are elements of the answer's document, whose root
 // stands in the root tag of a blank member.
 type Plan struct {
+	action  string // of the Query dialect, which has no places
 	in      []member
 	out     []member
 	root    string

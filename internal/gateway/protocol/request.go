@@ -31,6 +31,8 @@ type Request struct {
 	RawPath, RawQuery string // the request target, split once, as received
 	Bucket, Key       string // decoded once, never normalised
 	Query             []Param
+	Form              []Param // of a Query request (IAM, STS)
+	Document          []byte  // its body, where that was read already
 }
 
 // Param is one query parameter, decoded.
