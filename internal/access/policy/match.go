@@ -97,8 +97,8 @@ func (p pattern) split() (sections [6]pattern, ok bool) {
 // of both lengths. With fold, the pattern is in lower case and ASCII letters
 // of s match in either. Patterns without variables need no situation.
 func (p pattern) match(s string, in *situation, fold bool) bool {
-	if len(p) == 1 && p[0].kind == literal && !fold {
-		return s == p[0].text
+	if len(p) == 1 && p[0].kind == literal {
+		return len(s) == len(p[0].text) && hasPrefix(s, p[0].text, fold)
 	}
 	i, pos := 0, 0
 	star, mark := -1, 0 // the part after the last *, and where the run of that * ends
