@@ -8,8 +8,9 @@ type opinion struct {
 	lost  bool  // a document is missing
 }
 
-// ask hears one layer. It stops at the first Deny.
-func (in *situation) ask(layer Layer, docs []*Document) opinion {
+// ask hears one layer. It stops at the first Deny, unless the caller is above
+// the denies of the layer.
+func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 	var o opinion
 	for _, d := range docs {
 		if d == nil {
@@ -20,7 +21,7 @@ func (in *situation) ask(layer Layer, docs []*Document) opinion {
 			s := &d.statements[i]
 			g, ok := s.applies(layer, in)
 			switch {
-			case !ok:
+			case !ok || !s.allow && above:
 			case !s.allow:
 				o.deny = s
 				return o
@@ -48,11 +49,11 @@ func Decide(l Laws, r Request) Verdict {
 		layer Layer
 		docs  []*Document
 	}{{ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
-		o := in.ask(at.layer, at.docs)
+		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(&l, &r))
 		switch {
 		case o.lost:
 			return Verdict{ExplicitDeny, []string{"a policy could not be read"}, at.layer}
-		case o.deny != nil && (at.layer != ResourceLayer || !ownerEscapes(&l, &r)):
+		case o.deny != nil:
 			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
 		}
 		said[at.layer] = o
