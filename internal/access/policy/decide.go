@@ -38,7 +38,7 @@ func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 // policy may be enough for a caller of its own account, according to whom it
 // names; then identity policies, boundary and session policy must each allow.
 // Between accounts both sides must allow. Without any allow the answer is the
-// implicit deny.
+// implicit deny. RestrictPublicBuckets has the last word.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -58,7 +58,11 @@ func Decide(l Laws, r Request) Verdict {
 		}
 		said[at.layer] = o
 	}
-	return weigh(&l, &r, &said)
+	v := weigh(&l, &r, &said)
+	if v.Effect == Allow && restricted(&l, &r.Principal) {
+		return Verdict{ExplicitDeny, []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, PublicAccessLayer}
+	}
+	return v
 }
 
 // weigh comes to the verdict where nothing denies.

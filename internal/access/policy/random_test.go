@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,7 @@ func TestRandomDecisions(t *testing.T) {
 						t.Fatalf("-seed %d: %v %v, want %v\n%+v\n%+v", start, v.Effect, v.Why, want, r, n)
 					}
 					neverWider(t, &d, start, l, r, v)
+					neverPublic(t, start, l, r)
 				}
 			}
 			// The door is open often enough for the shut one to mean something.
@@ -244,5 +246,21 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 	}
 	if v := Decide(narrow, r); v.Effect == Allow {
 		t.Fatalf("-seed %d: narrower laws allow: %v", seed, v.Why)
+	}
+}
+
+// neverPublic checks what Block Public Access promises: while no document is
+// public, a stranger of whom nothing is known is not let in; while one is,
+// RestrictPublicBuckets lets no stranger in at all.
+func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
+	r.Principal = caller("anonymous")
+	open := slices.ContainsFunc(l.Resource, func(d *Document) bool { public, _ := Public(d); return public })
+	if open {
+		l.Public.RestrictPublicBuckets = true
+	} else {
+		r.Keys, r.SourceIP = nil, netip.Addr{}
+	}
+	if v := Decide(l, r); v.Effect == Allow {
+		t.Fatalf("-seed %d: a stranger gets in (public: %v): %v", seed, open, v.Why)
 	}
 }
