@@ -47,8 +47,9 @@ const boundary = "----a-boundary-of-a-browser"
 // build signs the form and writes it as a request.
 func (p post) build(t *testing.T, s *harness.Server) raw {
 	t.Helper()
-	if p.key.AccessKeyID == "" {
-		p.key = harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
+	key := p.key
+	if key.AccessKeyID == "" {
+		key = harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
 	}
 	if p.at.IsZero() {
 		p.at = time.Now()
@@ -60,7 +61,7 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 	scope := date[:8] + "/" + s.Region + "/s3/aws4_request"
 	fields := map[string]string{"key": "key"}
 	if !p.unsigned {
-		fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", p.key.AccessKeyID+"/"+scope, date
+		fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", key.AccessKeyID+"/"+scope, date
 	}
 	maps.Copy(fields, p.fields)
 	if !p.unsigned {
@@ -83,11 +84,11 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 			doc = []byte(p.policy)
 		}
 		encoded := base64.StdEncoding.EncodeToString(doc)
-		key := "AWS4" + p.key.SecretAccessKey
+		signing := "AWS4" + key.SecretAccessKey
 		for part := range strings.SplitSeq(scope, "/") {
-			key = hmacOf(key, part)
+			signing = hmacOf(signing, part)
 		}
-		for name, value := range map[string]string{"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(key, encoded)))} {
+		for name, value := range map[string]string{"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(signing, encoded)))} {
 			if _, set := p.fields[name]; !set {
 				fields[name] = value
 			}
