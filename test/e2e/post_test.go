@@ -197,6 +197,43 @@ func TestPostObject(t *testing.T) {
 	}
 }
 
+// TestSDKPost: what the SDK presigns for a browser.
+func TestSDKPost(t *testing.T) {
+	s := harness.Start(t)
+	bucket := newBucket(t, s, "sdk-post")
+	p, err := s3.NewPresignClient(s.S3).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("dir/${filename}")}, func(o *s3.PresignPostOptions) {
+		o.Expires = time.Minute
+		o.Conditions = []any{[]any{"content-length-range", 1, 10}, []any{"starts-with", "$key", "dir/"}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]int{"hello": 204, "": 400, "eleven byte": 400} {
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for name, value := range p.Values {
+			w.WriteField(name, value)
+		}
+		part, err := w.CreateFormFile("file", "a.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.Write([]byte(file))
+		w.Close()
+		res, err := http.Post(p.URL, w.FormDataContentType(), &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if a := read(t, res); a.status != want {
+			t.Errorf("%q: %d %s", file, a.status, a.body)
+		}
+	}
+	if got, err := readObject(t.Context(), s.S3, bucket, "dir/a.txt"); err != nil || string(got) != "hello" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestPostRefused breaks one thing at a time: each has its own error, and
 // nothing is stored (MinIO CVE-2021-21362, RustFS GHSA-w5fh).
 func TestPostRefused(t *testing.T) {
