@@ -9,7 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"watertight/test/harness"
 )
@@ -181,6 +183,51 @@ func TestPresignedLife(t *testing.T) {
 			if a := send(t, s, raw{method: "GET", target: "/life?" + q.Encode(), unsigned: true}); a.status != 400 || a.code != malformed {
 				t.Errorf("%s %s: %d %s", name, what, a.status, a.code)
 			}
+		}
+	}
+}
+
+// TestPresignedBySession: a URL and a form that temporary credentials signed
+// need their token, in its place and signed.
+func TestPresignedBySession(t *testing.T) {
+	s := harness.Start(t)
+	bucket := newBucket(t, s, "session")
+	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(900)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := out.Credentials
+	client := s.Client(harness.Credentials{}, func(o *s3.Options) {
+		o.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
+	})
+	put, err := s3.NewPresignClient(client).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := follow(t, s, put, "x"); a.status != 200 || !strings.Contains(put.URL, "X-Amz-Security-Token=") {
+		t.Errorf("put: %d %s", a.status, a.body)
+	}
+	for what, change := range map[string]struct {
+		token, code string
+	}{"no token": {"", "InvalidAccessKeyId"}, "another token": {"x", "InvalidToken"}} {
+		if a := follow(t, s, put, "x", query("X-Amz-Security-Token", change.token)); a.status/100 != 4 || a.code != change.code {
+			t.Errorf("%s: %d %s", what, a.status, a.code)
+		}
+	}
+	key := harness.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey}
+	for what, test := range map[string]struct {
+		fields map[string]string
+		more   [][2]string
+		want   int
+		code   string
+	}{
+		"good":                                   {map[string]string{"x-amz-security-token": *c.SessionToken}, nil, 204, ""},
+		"no token":                               {nil, nil, 403, "InvalidAccessKeyId"},
+		"another token":                          {map[string]string{"x-amz-security-token": "x"}, nil, 400, "InvalidToken"},
+		"a token that the policy does not cover": {nil, [][2]string{{"x-amz-security-token", *c.SessionToken}}, 403, "AccessDenied"},
+	} {
+		if a := send(t, s, post{bucket: *bucket, key: key, fields: test.fields, more: test.more, file: "x"}.build(t, s)); a.status != test.want || a.code != test.code {
+			t.Errorf("a form, %s: %d %s, want %d %s", what, a.status, a.code, test.want, test.code)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 // checkBare refuses a form whose request is signed, too, or carries headers
 // that mean something: nothing of the form's signature covers them.
 func (i *Identifier) checkBare(r *protocol.Request) error {
-	claim, err := sigv4.Parse(r.HTTP, r.RawPath, r.RawQuery, i.options.Region, r.At)
+	claim, err := i.claim(r)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,10 @@ func Openness(r Row) string { return r.because() }
 // from needs on, with an audit event of its own.
 func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, error) {
 	record := d.log.Begin(protocol.NewRequestID(), c.At())
-	bucket, _ := reflect.ValueOf(in).Elem().FieldByName("Bucket").Interface().(string)
+	bucket := ""
+	if f := reflect.ValueOf(in).Elem().FieldByName("Bucket"); f.IsValid() {
+		bucket = f.String()
+	}
 	e := &record.Event
 	e.Service, e.Operation, e.Bucket = "s3", o.name, bucket
 	e.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}

@@ -99,7 +99,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	}
 	var f *fault.Error
 	if err != nil {
-		f = conceal(err, x.grant, x.request.Bucket)
+		f = concealFrom(err, x)
 		protocol.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f)

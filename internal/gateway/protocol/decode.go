@@ -30,6 +30,9 @@ const (
 // Decode fills in, a pointer to the plan's input shape. A stream stays unread;
 // every other body is read to its end, so that its signature is verified.
 func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
+	if p.action != "" {
+		return decodeQuery(r, body, in)
+	}
 	v := reflect.ValueOf(in).Elem()
 	for i := range p.in {
 		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {

@@ -44,6 +44,9 @@ var errHeader = errors.New("protocol: a header value holds a control character")
 // one can only be told by cutting the connection.
 func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan, out any) (int64, error) {
 	status := route.status
+	if p.action != "" {
+		return e.queryDocument(w, r, status, p.action, out)
+	}
 	if out == nil {
 		w.WriteHeader(status)
 		return 0, nil

@@ -30,6 +30,12 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		return nil, err
 	}
 	r.Service = r.service()
+	if r.Service == "s3" && r.isForm() {
+		r.Service = "sts" // the one service with operations for strangers
+	}
+	if _, ok := queryService(r.Service); ok {
+		return r, r.readForm()
+	}
 	if r.Service != "s3" {
 		return r, nil
 	}
@@ -199,8 +205,12 @@ func parseQuery(raw string) ([]Param, error) {
 	if raw == "" {
 		return nil, nil
 	}
+	return parseParams(raw, maxParams)
+}
+
+func parseParams(raw string, limit int) ([]Param, error) {
 	n := strings.Count(raw, "&") + 1
-	if n > maxParams {
+	if n > limit {
 		return nil, fault.New(fault.Invalid, "InvalidArgument", "Too many query parameters.")
 	}
 	params := make([]Param, 0, n)

@@ -23,6 +23,7 @@ import (
 // stands in the root tag of a blank member; its tag only:"201" keeps the document
 // to answers with that status, and ns:"none" takes its namespace away.
 type Plan struct {
+	action  string // of the Query dialect, which has no places
 	in      []member
 	out     []member
 	root    string

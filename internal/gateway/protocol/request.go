@@ -32,6 +32,9 @@ type Request struct {
 	RawPath, RawQuery string // the request target, split once, as received
 	Bucket, Key       string // decoded once, never normalised
 	Query             []Param
+	Form              []Param // of a Query request (IAM, STS)
+	Document          []byte  // its body, where that was read already
+
 	// Fields of a POST form stand for the headers of the request, none of which
 	// mean anything then; nil where there is no form.
 	Fields http.Header

@@ -33,6 +33,22 @@ func checkPayload(value string, all []string) error {
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
 }
 
+// payload finds the hash that is signed. Only S3 has a header for it, and modes
+// beside it: elsewhere it is the hash of the document itself.
+func (c *Claim) payload(service string) error {
+	all := c.request.Header["X-Amz-Content-Sha256"]
+	if service != s3 {
+		sum := sha256.Sum256(c.document)
+		c.Payload = hex.EncodeToString(sum[:])
+		return nil
+	}
+	c.Payload = c.request.Header.Get("X-Amz-Content-Sha256")
+	if c.Payload == "" && c.Mode == Query {
+		c.Payload = UnsignedPayload
+	}
+	return checkPayload(c.Payload, all)
+}
+
 func isHash(s string) bool {
 	if len(s) != 64 {
 		return false

@@ -394,7 +394,7 @@ func BenchmarkVerify(b *testing.B) {
 	key, now := testKey(), testNow()
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := Parse(r, "/test.txt", "", testRegion, now)
+		c, err := Parse(r, Target{Path: "/test.txt", Service: s3, Region: testRegion}, now)
 		if err != nil {
 			b.Fatal(err)
 		}

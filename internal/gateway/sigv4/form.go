@@ -38,7 +38,7 @@ func ParseForm(field func(name string) string, region string, now time.Time) (*C
 		return nil, badField("X-Amz-Date", `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, date)
 	}
 	malformed := func(message string) *fault.Error { return badField("X-Amz-Credential", message, credential) }
-	if err := c.parseScope(credential, region, malformed); err != nil {
+	if err := c.parseScope(credential, &Target{Service: s3, Region: region}, malformed); err != nil {
 		return nil, err
 	}
 	if now.Before(c.Time.Add(-MaxSkew)) {
