@@ -22,6 +22,9 @@ var bodies = map[string]string{
 	"DeleteObjects":           `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
 	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
 	"PutBucketCors":           `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketVersioning":     `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
+	"PutBucketTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutObjectTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 }
 
 // request builds a request that matches a row.

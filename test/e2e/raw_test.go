@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"io"
@@ -156,3 +157,5 @@ func unescape(t *testing.T, s string) string {
 	}
 	return u
 }
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

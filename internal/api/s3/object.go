@@ -7,10 +7,13 @@ import (
 	"net/textproto"
 	"strings"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
 	"watertight/internal/storage/digest"
 )
 
@@ -26,7 +29,11 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	if err := checkUnbuilt(&in.Unbuilt); err != nil {
 		return nil, err
 	}
-	alg, expect, err := declared(in)
+	alg, expect, err := declared(&in.Integrity, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tag.Header(in.Tagging)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +44,7 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		StorageClass: in.StorageClass, Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags: tags, StorageClass: in.StorageClass, Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
@@ -64,7 +71,6 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 		"x-amz-server-side-encryption-aws-kms-key-id":     u.SSEKMSKeyId,
 		"x-amz-server-side-encryption-context":            u.SSEKMSContext,
 		"x-amz-server-side-encryption-customer-algorithm": u.SSECustomerAlgorithm + u.SSECustomerKey + u.SSECustomerKeyMD5,
-		"x-amz-tagging":                                   u.Tagging,
 		"x-amz-object-lock-mode":                          u.LockMode + u.LockUntil,
 		"x-amz-object-lock-legal-hold":                    u.LegalHold,
 		"x-amz-write-offset-bytes":                        u.WriteOffset,
@@ -82,7 +88,7 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 
 // declared collects what the client says of the body: in headers, or in a
 // trailer that comes after it.
-func declared(in *shape.PutObjectInput) (digest.Algorithm, func() (object.Expected, error), error) {
+func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func() (object.Expected, error), error) {
 	var e object.Expected
 	var err error
 	if in.ContentMD5 != "" {
@@ -111,9 +117,9 @@ func declared(in *shape.PutObjectInput) (digest.Algorithm, func() (object.Expect
 		}
 	}
 	if alg == digest.None && in.ChecksumAlgorithm != "" {
-		a, ok := digest.Parse(in.ChecksumAlgorithm)
-		if !ok {
-			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		a, err := algorithmOf(in.ChecksumAlgorithm)
+		if err != nil {
+			return "", nil, err
 		}
 		if in.ContentMD5 == "" {
 			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
@@ -122,7 +128,7 @@ func declared(in *shape.PutObjectInput) (digest.Algorithm, func() (object.Expect
 	}
 	return alg, func() (object.Expected, error) {
 		if trailer {
-			e.Sum, err = decodeSum(alg, in.Body.Trailer(alg.Header()))
+			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()))
 		}
 		return e, err
 	}, nil
@@ -197,7 +203,7 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	}
 	r, err := do(ctx, g, object.GetInput{
 		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
-		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
+		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange, PartNumber: in.PartNumber,
 	})
 	if err != nil {
 		return nil, err
@@ -214,8 +220,12 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	if r.StorageClass != "STANDARD" {
 		out.StorageClass = r.StorageClass
 	}
-	if r.Versioned {
-		out.VersionId = r.ID
+	out.VersionId = versionOf(&r.Version)
+	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId), arn.Object(in.Bucket, in.Key)) {
+		out.TaggingCount = len(r.Tags)
+	}
+	if in.PartNumber != nil {
+		out.PartsCount = int(r.ETag.Parts)
 	}
 	if r.Partial {
 		out.Status = 206

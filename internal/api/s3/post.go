@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/tag"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -27,11 +28,15 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 		if err := protocol.DecodeXML([]byte(in.FormTagging), "Tagging", &doc); err != nil {
 			return nil, err
 		}
-		tags := make([]string, 0, len(doc.Tags))
-		for _, t := range doc.Tags { // repeated names stay: they are refused with the tags
-			tags = append(tags, url.QueryEscape(t.Key)+"="+url.QueryEscape(t.Value))
+		list, err := tagsOf(&doc)
+		if err != nil {
+			return nil, err
 		}
-		in.Tagging = strings.Join(tags, "&")
+		tags, err := tag.Object(list)
+		if err != nil {
+			return nil, err
+		}
+		in.Tagging = tags.Header()
 	}
 	return mayPutObject(&in.PutObjectInput)
 }
@@ -43,13 +48,16 @@ func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjec
 	if err != nil {
 		return nil, err
 	}
-	at := in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/")
+	at := in.BucketURL + "/" + escapePath(in.Key)
 	out := &shape.PostObjectOutput{Status: postStatus(in.ActionStatus), Location: at, PostLocation: at, Bucket: in.Bucket, Key: in.Key, PostETag: put.ETag, PutObjectOutput: *put}
 	if to := redirect(cmp.Or(in.Redirect, in.LegacyRedirect), in, put.ETag); to != "" {
 		out.Status, out.Location = 303, to
 	}
 	return out, nil
 }
+
+// escapePath is a key as a URL's path shows it.
+func escapePath(key string) string { return strings.ReplaceAll(url.PathEscape(key), "%2F", "/") }
 
 // postStatus is what the form asks for; anything but three known numbers is 204.
 func postStatus(s string) int {

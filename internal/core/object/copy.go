@@ -9,6 +9,8 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 )
@@ -21,14 +23,16 @@ type CopySource struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time
 }
 
-// CopyInput copies an object. Nil Metadata copies the source's.
+// CopyInput copies an object. Nil Metadata and Tags copy the source's.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
 	Metadata             *Metadata
+	Tags                 *tag.Set
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
-	Changes              bool             // something else of the object is changed
+	WebsiteRedirect      string
+	Changes              bool // something else of the object is changed
 	IfMatch, IfNoneMatch *string
 }
 
@@ -65,8 +69,8 @@ func sourceFault(err error, src *CopySource) error {
 }
 
 // Copy makes an object of another one, its bytes sealed anew. It needs what Get
-// needs of the source and what Put needs of the target. The source's version id
-// is returned with the new version. Errors: those of Get and of Put,
+// needs of the source, s3:GetObjectTagging or s3:GetObjectVersionTagging where
+// its tags are copied, and what Put needs of the target. Errors: those of Get and of Put,
 // InvalidRequest.
 func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -93,7 +97,14 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if in.Metadata != nil {
 		put.Metadata = *in.Metadata
 	} else {
-		put.Metadata.WebsiteRedirect = "" // it belongs to the key, and is never copied
+	}
+	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
+	if in.Tags != nil {
+		put.Tags = *in.Tags
+	} else if put.Tags = r.Tags; len(r.Tags) > 0 {
+		if err := g.Demand(tagAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
+			return Version{}, Version{}, err
+		}
 	}
 	if put.Algorithm == digest.None {
 		put.Algorithm = r.Checksum.Algorithm
@@ -106,6 +117,13 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
 	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && !in.Changes
+}
+
+func tagAction(versionID *string) policy.Action {
+	if versionID != nil {
+		return "s3:GetObjectVersionTagging"
+	}
+	return "s3:GetObjectTagging"
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.

@@ -24,23 +24,18 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
-	page := MaxPage
-	if in.Max != nil {
-		if *in.Max < 0 {
-			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-keys must be an integer between 0 and 2147483647").
-				With("ArgumentName", "max-keys")
-		}
-		page = min(page, *in.Max)
+	page, err := pageOf(in.Max, "max-keys")
+	if err != nil {
+		return Listing{}, err
 	}
 	scope := "objects\x00" + in.Bucket
 	if in.Token != nil {
-		var err error
 		if in.After, err = pagetoken.Open(scope, *in.Token); err != nil {
 			return Listing{}, err
 		}
 	}
 	l := lister{ListInput: &in, page: page}
-	err := s.store.View(ctx, func(r kv.Reader) error {
+	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil || page == 0 {
 			return err
@@ -55,6 +50,19 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 		l.out.Token = pagetoken.Make(scope, l.last)
 	}
 	return l.out, nil
+}
+
+// pageOf is how many entries a page may have; name is the parameter's.
+func pageOf(most *int, name string) (int, error) {
+	switch {
+	case most == nil:
+		return MaxPage, nil
+	case *most < 0:
+		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument "+name+" must be an integer between 0 and 2147483647").
+			With("ArgumentName", name)
+	default:
+		return min(MaxPage, *most), nil
+	}
 }
 
 // lister fills one page.
@@ -75,7 +83,7 @@ func (l *lister) start() string {
 	if after == "" || after < l.Prefix {
 		return l.Prefix
 	}
-	if common, ok := l.common(after); ok { // its rest belongs to a page before
+	if common, ok := rolledUp(after, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
 		return string(record.After([]byte(common)))
 	}
 	if len(after) > MaxKey {
@@ -84,16 +92,16 @@ func (l *lister) start() string {
 	return after + "\x00"
 }
 
-// common returns the common prefix that key is rolled up into.
-func (l *lister) common(key string) (string, bool) {
-	if l.Delimiter == "" || !strings.HasPrefix(key, l.Prefix) {
+// rolledUp returns the common prefix that key is rolled up into.
+func rolledUp(key, prefix, delimiter string) (string, bool) {
+	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return "", false
 	}
-	n := strings.Index(key[len(l.Prefix):], l.Delimiter)
+	n := strings.Index(key[len(prefix):], delimiter)
 	if n < 0 {
 		return "", false
 	}
-	return key[:len(l.Prefix)+n+len(l.Delimiter)], true
+	return key[:len(prefix)+n+len(delimiter)], true
 }
 
 func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
