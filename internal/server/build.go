@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/api/iam"
 	"watertight/internal/api/s3"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
@@ -42,6 +43,7 @@ type Server struct {
 	identities *identity.Store
 	dispatcher *dispatch.Dispatcher
 	listeners  []net.Listener
+	operator   net.Listener // the operator's socket
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
@@ -80,7 +82,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen} {
+	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen, s.listenOperator} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -178,7 +180,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return err
 	}
 	if !created && lost {
-		if key, err = s.identities.ResetRootKeys(ctx, account.ID, time.Now()); err != nil {
+		if key, err = s.identities.ResetRootKeys(ctx, nil, account.ID, time.Now()); err != nil {
 			return err
 		}
 		created = true
@@ -223,13 +225,14 @@ func (s *Server) openGateway(context.Context) error {
 	buckets := bucket.New(s.store, s.config.Region)
 	s.objects = object.New(s.store, s.payloads, buckets)
 	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
+	sts := &iam.STS{Identities: s.identities}
 	var err error
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
 		authz.New(facts{s.identities, buckets}),
 		s.trail,
-		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Logger: s.log},
-		api.Table(),
+		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
+		api.Table(), sts.Table(),
 	)
 	return err
 }
@@ -245,7 +248,7 @@ func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher
 
 // CreateAccount makes a further account with a root user.
 func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
-	return s.identities.CreateAccount(ctx, name, time.Now())
+	return s.identities.CreateAccount(ctx, nil, name, time.Now())
 }
 
 // Stats are counters for benchmarks.

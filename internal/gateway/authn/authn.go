@@ -25,10 +25,12 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
-	Token               string    // of temporary credentials; "" for long-lived ones
-	Expires             time.Time // of temporary credentials
-	Session             []*policy.Document
-	Keys                map[string][]string // condition keys of the session, in lower case
+
+	// Of temporary credentials; Token is "" for long-lived ones.
+	Token                  string
+	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Session                []*policy.Document  // session policies; nil is no restriction
+	Keys                   map[string][]string // condition keys, in lower case
 }
 
 // Credentials finds credentials by access key id; false where there is none.
@@ -55,31 +57,56 @@ func New(c Credentials, o Options) *Identifier {
 	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
 }
 
+// Nobody is Identify for requests that come without credentials by design,
+// whatever they carry: the caller is anonymous, and the body is not verified.
+func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
+}
+
+// claim parses what a request says of its sender.
+func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
+	return sigv4.Parse(r.HTTP, sigv4.Target{
+		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
+	}, r.At)
+}
+
+func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
+	p := policy.Principal{Kind: policy.Anonymous}
+	s := i.situation(r)
+	s.Keys = conditionKeys(r, claim, p, nil)
+	return authz.NewCaller(p, s)
+}
+
+func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
+	s := i.situation(r)
+	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
+	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	sessionKeys(s.Keys, &c, r.At)
+	return authz.NewCaller(c.Principal, s)
+}
+
+func (i *Identifier) situation(r *protocol.Request) authz.Situation {
+	return authz.Situation{At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback}
+}
+
 // Identify returns the caller and the body, which verifies itself as it is
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
 func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
-	claim, err := sigv4.Parse(r.HTTP, r.RawPath, r.RawQuery, i.options.Region, r.At)
+	claim, err := i.claim(r)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s := authz.Situation{
-		At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback,
-	}
 	if claim.Mode == sigv4.None {
-		p := policy.Principal{Kind: policy.Anonymous}
-		s.Keys = conditionKeys(r, claim, p, nil)
 		body, err := claim.Body(sigv4.Key{})
-		return authz.NewCaller(p, s), body, err
+		return i.anonymous(r, claim), body, err
 	}
 	c, key, err := i.verify(ctx, claim, r.At)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
-	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
 	body, err := claim.Body(key)
-	return authz.NewCaller(c.Principal, s), body, err
+	return i.signer(r, claim, c), body, err
 }
 
 // verify finds the credential and checks the signature. An unknown key costs

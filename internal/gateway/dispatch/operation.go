@@ -57,6 +57,9 @@ func (o Operation[In, Out]) unguarded() bool { return o.may.IsZero() || o.do == 
 func (o Operation[In, Out]) because() string { return o.may.Because() }
 
 func (o Operation[In, Out]) compile() (*protocol.Plan, error) {
+	if o.route.Action() != "" {
+		return protocol.CompileQuery(o.name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	}
 	return protocol.Compile(reflect.TypeFor[In](), reflect.TypeFor[Out]())
 }
 

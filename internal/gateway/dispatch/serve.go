@@ -45,10 +45,11 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	unmatched := d.match(x)
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
-	c, body, err := d.who.Identify(ctx, r)
+	c, body, err := d.identify(ctx, x)
 	if err != nil {
 		return nil, err
 	}
+	x.record.Event.Key = r.Key // of a form it is known only now
 	x.record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
 	if unmatched != nil {
 		// A caller who could not sign learns nothing of what exists here.
@@ -57,6 +58,18 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record))
 	x.grant = g
 	return out, err
+}
+
+// identify finds the caller where the operation says that the caller is.
+func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
+	switch {
+	case x.row == nil:
+	case x.row.Route().IsPreflight():
+		return d.who.Nobody(ctx, x.request)
+	case x.row.Route().IsForm():
+		return d.who.IdentifyForm(ctx, x.request)
+	}
+	return d.who.Identify(ctx, x.request)
 }
 
 // match finds the row of the request.
@@ -75,6 +88,7 @@ func (d *Dispatcher) match(x *exchange) error {
 
 // answer is conceal → encode → audit.
 func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
+	d.share(w, x.request)
 	var sent int64
 	if err == nil {
 		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
@@ -85,10 +99,31 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	}
 	var f *fault.Error
 	if err != nil {
-		f = conceal(err, x.grant, x.request.Bucket)
+		f = concealFrom(err, x)
 		protocol.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f)
+}
+
+// share tells the browser of another origin's page that the page may read the
+// answer, errors included.
+func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
+	if len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
+		return
+	}
+	origin, method, headers := r.CrossOrigin()
+	if origin == "" {
+		return
+	}
+	ctx := r.HTTP.Context()
+	s, err := d.options.Sharing.Share(ctx, r.Bucket, origin, method, headers)
+	if err != nil { // without headers nobody reads anything
+		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID), slog.Any("cause", err))
+		return
+	}
+	if s != nil {
+		s.Write(w.Header(), origin, headers)
+	}
 }
 
 // finish ends the audit event and logs what a stranger was not told.

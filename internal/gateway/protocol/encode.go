@@ -44,6 +44,9 @@ var errHeader = errors.New("protocol: a header value holds a control character")
 // one can only be told by cutting the connection.
 func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan, out any) (int64, error) {
 	status := route.status
+	if p.action != "" {
+		return e.queryDocument(w, r, status, p.action, out)
+	}
 	if out == nil {
 		w.WriteHeader(status)
 		return 0, nil
@@ -65,7 +68,7 @@ func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan
 	switch {
 	case p.outBody >= 0:
 		return stream(w, r, status, v.Field(p.outBody))
-	case p.doc != nil:
+	case p.doc != nil && (p.docOnly == 0 || p.docOnly == status):
 		return e.document(w, r, status, p.doc, v)
 	}
 	w.WriteHeader(status)

@@ -53,6 +53,10 @@ func StatusOf(k fault.Kind) int {
 // WriteError writes an error document: code, message and members, never the
 // wrapped cause (S3 API reference, "Error responses"). HEAD and 304 have no body.
 func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
+	if api, ok := queryService(r.Service); ok {
+		writeQueryError(w, r, api, f)
+		return
+	}
 	h := w.Header()
 	for name, value := range f.Headers {
 		if printable(value) {

@@ -30,6 +30,12 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		return nil, err
 	}
 	r.Service = r.service()
+	if r.Service == "s3" && r.isForm() {
+		r.Service = "sts" // the one service with operations for strangers
+	}
+	if _, ok := queryService(r.Service); ok {
+		return r, r.readForm()
+	}
 	if r.Service != "s3" {
 		return r, nil
 	}
@@ -150,7 +156,7 @@ func virtualBucket(host string, domains []string) (string, bool) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.ToLower(host)
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // the root of DNS may be written out
 	for _, d := range domains {
 		if b, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && b != "" {
 			return b, true
@@ -199,8 +205,12 @@ func parseQuery(raw string) ([]Param, error) {
 	if raw == "" {
 		return nil, nil
 	}
+	return parseParams(raw, maxParams)
+}
+
+func parseParams(raw string, limit int) ([]Param, error) {
 	n := strings.Count(raw, "&") + 1
-	if n > maxParams {
+	if n > limit {
 		return nil, fault.New(fault.Invalid, "InvalidArgument", "Too many query parameters.")
 	}
 	params := make([]Param, 0, n)

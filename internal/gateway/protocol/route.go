@@ -18,6 +18,9 @@ type Route struct {
 	headers       []string
 	status        int
 	needsChecksum bool
+	action        string // of the Query dialect
+	preflight     bool
+	form          bool
 }
 
 // REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
@@ -51,6 +54,25 @@ func (r Route) Status(code int) Route { r.status = code; return r }
 
 // NeedChecksum refuses requests without Content-MD5 or x-amz-checksum-*.
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
+
+// Action is the operation's name on the wire in the Query dialect, else "".
+func (r Route) Action() string { return r.action }
+
+// Preflight marks an operation that answers what a browser asks before it
+// sends a request: it comes without credentials, but with the sub-resources and
+// even the signature of the request it asks about, so that it takes any
+// sub-resource and nobody is identified.
+func (r Route) Preflight() Route { r.preflight = true; return r }
+
+// IsPreflight reports what Preflight marked.
+func (r Route) IsPreflight() bool { return r.preflight }
+
+// Form marks an operation that takes a POST form: whoever calls is found in its
+// fields.
+func (r Route) Form() Route { r.form = true; return r }
+
+// IsForm reports what Form marked.
+func (r Route) IsForm() bool { return r.form }
 
 // Method is the HTTP method.
 func (r Route) Method() string { return r.method }
@@ -93,7 +115,7 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 		}
 	}
 	for _, s := range special {
-		if !r.names(s) {
+		if !r.preflight && !r.names(s) {
 			return false
 		}
 	}
@@ -123,14 +145,22 @@ func (r Route) excludes(o Route) bool {
 
 // Router finds the route of a request.
 type Router struct {
-	routes map[string][]int // by method and level
-	all    []Route
+	routes  map[string][]int // by method and level
+	all     []Route
+	actions map[string]int // of the Query dialect
 }
 
 // NewRouter refuses routes that could match the same request equally well.
 func NewRouter(routes []Route) (*Router, error) {
-	rt := &Router{routes: map[string][]int{}, all: routes}
+	rt := &Router{routes: map[string][]int{}, all: routes, actions: map[string]int{}}
 	for i, r := range routes {
+		if r.action != "" {
+			if _, twice := rt.actions[r.action]; twice {
+				return nil, fmt.Errorf("two operations are named %s", r.action)
+			}
+			rt.actions[r.action] = i
+			continue
+		}
 		at := bin(r.method, r.level)
 		for _, j := range rt.routes[at] {
 			if tie(r, routes[j]) {
@@ -162,6 +192,9 @@ func tie(a, b Route) bool {
 // Match returns the index of the most specific route. What S3 knows and no
 // route names is NotImplemented; it never falls through to a plain operation.
 func (rt *Router) Match(q *Request) (int, error) {
+	if api, ok := queryService(q.Service); ok {
+		return rt.matchQuery(q, api)
+	}
 	special, err := subresources(q)
 	if err != nil {
 		return 0, err

@@ -5,6 +5,7 @@
 package sigv4
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,6 +24,7 @@ const (
 	None Mode = iota
 	Header
 	Query
+	Form // a field of a POST form; what is signed is its policy
 )
 
 // Limits in time (S3 user guide, "Authenticating requests").
@@ -52,16 +54,33 @@ type Claim struct {
 	signedList              string
 	request                 *http.Request
 	path, query             string // raw
+	document                []byte // read already, for its hash
+	policy                  string // of a form, in base64 as it was sent
 	canonical, stringToSign []byte
 }
 
-// Parse reads the claim of a request whose target was split into raw path and
-// raw query. now is the request's instant. Its checks come in the order in
-// which S3 makes them.
-func Parse(r *http.Request, path, query, region string, now time.Time) (*Claim, error) {
-	c := &Claim{request: r, path: path, query: query}
+// Target is what a request is sent to.
+type Target struct {
+	Path, Query string // raw, as received
+	Service     string // "s3" or another; what the scope must name
+	Region      string
+	Document    []byte // the body of a request to another service than S3
+}
+
+// takes reports a region the scope may name: global services are signed for
+// us-east-1, wherever they are (AWS General Reference, "Global endpoints").
+func (t *Target) takes(region string) bool {
+	return region == t.Region || t.Service != s3 && t.Service != "kms" && region == "us-east-1"
+}
+
+const s3 = "s3"
+
+// Parse reads the claim of a request. now is the request's instant. Its checks
+// come in the order in which S3 makes them.
+func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
+	c := &Claim{request: r, path: t.Path, query: t.Query, document: t.Document}
 	auth := r.Header["Authorization"]
-	params, trace, err := authParams(query)
+	params, trace, err := authParams(t.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +89,15 @@ func Parse(r *http.Request, path, query, region string, now time.Time) (*Claim, 
 		return nil, fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
 	case len(auth) == 1:
-		return c, c.parseHeader(auth[0], region, now)
+		return c, c.parseHeader(auth[0], &t, now)
 	case trace:
-		return c, c.parseQuery(params, region, now)
+		return c, c.parseQuery(params, &t, now)
 	case r.Header.Get("X-Amz-Security-Token") != "":
 		return nil, fault.New(fault.Denied, "AccessDenied", "A security token without a signature.")
 	}
-	c.Payload = r.Header.Get("X-Amz-Content-Sha256")
+	if t.Service == s3 {
+		c.Payload = r.Header.Get("X-Amz-Content-Sha256")
+	}
 	return c, nil
 }
 
@@ -89,7 +110,7 @@ func schemeOf(auth []string) string {
 	return scheme
 }
 
-func (c *Claim) parseHeader(auth, region string, now time.Time) error {
+func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	scheme, rest, ok := strings.Cut(auth, " ")
 	switch {
 	case !ok:
@@ -101,8 +122,7 @@ func (c *Claim) parseHeader(auth, region string, now time.Time) error {
 	}
 	c.Mode = Header
 	h := c.request.Header
-	c.Payload = h.Get("X-Amz-Content-Sha256")
-	if err := checkPayload(c.Payload, h["X-Amz-Content-Sha256"]); err != nil {
+	if err := c.payload(t.Service); err != nil {
 		return err
 	}
 	var err error
@@ -135,7 +155,7 @@ func (c *Claim) parseHeader(auth, region string, now time.Time) error {
 		return headerMalformed("The authorization header is malformed; Credential, SignedHeaders and Signature are required.")
 	}
 	c.Token = h.Get("X-Amz-Security-Token")
-	if err := c.parseScope(credential, region, headerMalformed); err != nil {
+	if err := c.parseScope(credential, t, headerMalformed); err != nil {
 		return err
 	}
 	return c.checkSigned()
@@ -199,7 +219,7 @@ func authParams(query string) (map[string]string, bool, error) {
 	return params, trace, nil
 }
 
-func (c *Claim) parseQuery(params map[string]string, region string, now time.Time) error {
+func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) error {
 	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires"} {
 		if params[name] == "" {
 			return queryMalformed("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
@@ -213,21 +233,13 @@ func (c *Claim) parseQuery(params map[string]string, region string, now time.Tim
 	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
 		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
-	seconds, err := strconv.Atoi(params["X-Amz-Expires"])
-	if err != nil {
-		return queryMalformed("X-Amz-Expires should be a number")
-	}
-	if seconds < 0 || seconds > int(MaxExpires/time.Second) {
-		return queryMalformed("X-Amz-Expires must be between 0 and 604800 seconds")
-	}
-	c.Expires = time.Duration(seconds) * time.Second
-	if c.Payload = c.request.Header.Get("X-Amz-Content-Sha256"); c.Payload == "" {
-		c.Payload = UnsignedPayload
-	}
-	if err := checkPayload(c.Payload, c.request.Header["X-Amz-Content-Sha256"]); err != nil {
+	if c.Expires, err = lifetime(params["X-Amz-Expires"]); err != nil {
 		return err
 	}
-	if err := c.parseScope(params["X-Amz-Credential"], region, queryMalformed); err != nil {
+	if err := c.payload(t.Service); err != nil {
+		return err
+	}
+	if err := c.parseScope(params["X-Amz-Credential"], t, queryMalformed); err != nil {
 		return err
 	}
 	if err := c.checkSigned(); err != nil {
@@ -238,24 +250,41 @@ func (c *Claim) parseQuery(params map[string]string, region string, now time.Tim
 		return fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	case now.After(end):
-		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", strconv.Itoa(seconds)).
+		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", params["X-Amz-Expires"]).
 			With("Expires", end.UTC().Format(time.RFC3339)).With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
+// lifetime reads X-Amz-Expires, 1 to 604,800 seconds (S3 API reference,
+// "Authenticating requests: using query parameters").
+func lifetime(s string) (time.Duration, error) {
+	seconds, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), s[0] == '+':
+		return 0, queryMalformed("X-Amz-Expires should be a number")
+	case seconds < 0:
+		return 0, queryMalformed("X-Amz-Expires must be non-negative")
+	case seconds == 0:
+		return 0, queryMalformed("X-Amz-Expires must be at least 1 second")
+	case seconds > int64(MaxExpires/time.Second):
+		return 0, queryMalformed("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
 // parseScope reads akid/yyyymmdd/region/service/aws4_request.
-func (c *Claim) parseScope(credential, region string, malformed func(string) *fault.Error) error {
+func (c *Claim) parseScope(credential string, t *Target, malformed func(string) *fault.Error) error {
 	p := strings.Split(credential, "/")
 	switch {
 	case len(p) != 5:
 		return malformed(`The Credential is malformed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
 	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
 		return malformed("The Credential is malformed; the date must be YYYYMMDD.")
-	case p[2] != region:
-		return malformed("The region '"+p[2]+"' is wrong; expecting '"+region+"'").With("Region", region)
-	case p[3] != "s3":
-		return malformed(`The Credential is malformed; incorrect service. This endpoint belongs to "s3".`)
+	case !t.takes(p[2]):
+		return malformed("The region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
+	case p[3] != t.Service:
+		return malformed(`The Credential is malformed; incorrect service. This endpoint belongs to "` + t.Service + `".`)
 	case p[4] != terminator:
 		return malformed(`The Credential is malformed; incorrect terminal. This endpoint uses "aws4_request".`)
 	case p[0] == "" || len(p[0]) > 128:

@@ -18,7 +18,7 @@ func FuzzAuthorization(f *testing.F) {
 	f.Add("", "", "")
 	f.Fuzz(func(t *testing.T, auth, payload, date string) {
 		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{"Authorization": {auth}, "X-Amz-Content-Sha256": {payload}, "X-Amz-Date": {date}}}
-		c, err := Parse(r, "/b/k", "prefix=a+b", testRegion, testNow())
+		c, err := Parse(r, Target{Path: "/b/k", Query: "prefix=a+b", Service: s3, Region: testRegion}, testNow())
 		if err != nil {
 			return
 		}
@@ -42,7 +42,7 @@ func FuzzQuery(f *testing.F) {
 	f.Add("a=%zz&%=&&=")
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{}}
-		c, err := Parse(r, "/b/k", query, testRegion, testNow())
+		c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: s3, Region: testRegion}, testNow())
 		if err != nil {
 			return
 		}

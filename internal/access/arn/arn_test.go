@@ -1,0 +1,102 @@
+package arn
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want ARN
+		bad  bool
+	}{
+		{in: "*", want: Any()},
+		{in: "arn:aws:s3:::bucket", want: Bucket("bucket")},
+		{in: "arn:aws:s3:::bucket/a:b/../c", want: Object("bucket", "a:b/../c")},
+		{in: "arn:aws:s3:::bucket/", want: Object("bucket", "")},
+		{in: "arn:aws:iam::111122223333:root", want: Root("111122223333")},
+		{in: "arn:aws-cn:kms:r:1:key/x", want: ARN{"aws-cn", "kms", "r", "1", "key/x"}},
+		{in: "", bad: true},
+		{in: "**", bad: true},
+		{in: "arn:aws:s3:::", bad: true},
+		{in: "arn:aws:s3::bucket", bad: true},
+		{in: "arn::s3:::bucket", bad: true},
+		{in: "arn:aws::::bucket", bad: true},
+		{in: "ARN:aws:s3:::bucket", bad: true},
+		{in: " arn:aws:s3:::bucket", bad: true},
+	} {
+		got, err := Parse(c.in)
+		if (err != nil) != c.bad || got != c.want {
+			t.Errorf("Parse(%q) = %+v, %v; want %+v, an error %v", c.in, got, err, c.want, c.bad)
+		}
+		if err == nil && got.String() != c.in {
+			t.Errorf("Parse(%q).String() = %q", c.in, got)
+		}
+	}
+}
+
+// What is written is read back, for every name that has no colon outside its
+// resource section.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		section := rapid.StringMatching(`[a-z0-9*?-]{0,8}`)
+		some := rapid.StringMatching(`[a-z0-9*-]{1,8}`)
+		a := ARN{some.Draw(t, "partition"), some.Draw(t, "service"), section.Draw(t, "region"), section.Draw(t, "account"),
+			rapid.StringN(1, -1, 64).Draw(t, "resource")}
+		got, err := Parse(a.String())
+		if err != nil || got != a {
+			t.Fatalf("%+v came back as %+v, %v", a, got, err)
+		}
+	})
+}
+
+func TestBucketOf(t *testing.T) {
+	for _, c := range []struct {
+		in   ARN
+		want string
+		ok   bool
+	}{
+		{Bucket("b"), "b", true},
+		{Object("b", "k/l"), "b", true},
+		{Object("b", ""), "b", true},
+		{ARN{}, "", false},
+		{Any(), "", false},
+		{Object("", "k"), "", false},
+		{ARN{Partition: "aws", Service: "s3", Region: "r", Account: "1", Resource: "accesspoint/n"}, "", false},
+		{ARN{Partition: "aws", Service: "s3", Region: "r", Resource: "x"}, "", false},
+		{Root("1"), "", false},
+	} {
+		if got, ok := c.in.BucketOf(); got != c.want || ok != c.ok {
+			t.Errorf("BucketOf(%v) = %q, %v; want %q, %v", c.in, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+func TestIsZero(t *testing.T) {
+	if !(ARN{}).IsZero() || Any().IsZero() || Bucket("").IsZero() {
+		t.Error("only the ARN that nobody set is zero")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("arn:aws:s3:::b/k")
+	f.Add("*")
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		if err != nil {
+			if !a.IsZero() {
+				t.Fatalf("%q is refused and yet %+v", s, a)
+			}
+			return
+		}
+		if a.String() != s {
+			t.Fatalf("%q came back as %q", s, a)
+		}
+		if b, ok := a.BucketOf(); ok && (b == "" || strings.Contains(b, "/")) {
+			t.Fatalf("%q lies in bucket %q", s, b)
+		}
+	})
+}
