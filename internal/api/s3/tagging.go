@@ -2,10 +2,10 @@ package s3
 
 import (
 	"context"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
@@ -52,8 +52,7 @@ func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
 		if keys == nil {
 			keys = map[string][]string{}
 		}
-		name := "s3:requestobjecttag/" + strings.ToLower(t.Key)
-		keys[name] = append(keys[name], t.Value)
+		keys[policy.KeyName("s3:RequestObjectTag/"+t.Key)] = []string{t.Value}
 		keys["s3:requestobjecttagkeys"] = append(keys["s3:requestobjecttagkeys"], t.Key)
 	}
 	return keys

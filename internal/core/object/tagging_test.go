@@ -1,0 +1,91 @@
+package object
+
+import (
+	"strings"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+)
+
+// TestTaggingDemands: each call needs its own action, and another one with a
+// version id.
+func TestTaggingDemands(t *testing.T) {
+	e := newEnv(t)
+	e.versioning(bucket.Enabled)
+	id := e.mustPut("k", "text").ID
+	at := arn.Object("bkt", "k")
+	calls := map[string]func(authz.Grant, TagsInput) error{
+		"Get": func(g authz.Grant, in TagsInput) error { _, err := e.objects.GetTags(t.Context(), g, in); return err },
+		"Put": func(g authz.Grant, in TagsInput) error {
+			_, err := e.objects.PutTags(t.Context(), g, in, tag.Set{{Key: "a", Value: "b"}})
+			return err
+		},
+		"Delete": func(g authz.Grant, in TagsInput) error { _, err := e.objects.DeleteTags(t.Context(), g, in); return err },
+	}
+	for name, call := range calls {
+		plain, versioned := policy.Action("s3:"+name+"ObjectTagging"), policy.Action("s3:"+name+"ObjectVersionTagging")
+		for _, c := range []struct {
+			action  policy.Action
+			version *string
+			allowed bool
+		}{{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false}, {"s3:GetObject", nil, false}} {
+			err := call(e.grant(at, c.action), TagsInput{Bucket: "bkt", Key: "k", VersionID: c.version})
+			if c.allowed != (err == nil) || err != nil && !fault.Is(err, "AccessDenied") {
+				t.Errorf("%s with %s, version %v: %v", name, c.action, c.version != nil, err)
+			}
+		}
+		if err := call(authz.Grant{}, TagsInput{Bucket: "bkt", Key: "k"}); !fault.Is(err, "AccessDenied") {
+			t.Errorf("%s with a forged grant: %v", name, err)
+		}
+	}
+	in := PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(""), Tags: tag.Set{{Key: "a", Value: "b"}}}
+	_, err := e.objects.Put(t.Context(), e.grant(at, "s3:PutObject"), in)
+	wants(t, err, fault.Denied, "AccessDenied")
+}
+
+// TestTagsForAuthorization: what is not there has none, and a broken store is
+// no answer.
+func TestTagsForAuthorization(t *testing.T) {
+	e := newEnv(t)
+	e.versioning(bucket.Enabled)
+	want := tag.Set{{Key: "a", Value: "b"}}
+	v, err := e.put(PutInput{Key: "k", Body: strings.NewReader(""), Tags: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := e.mustPut("marked", "").ID
+	marker, err := e.delete(DeleteInput{Key: "marked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		in   TagsInput
+		want int
+	}{
+		"current":     {TagsInput{"bkt", "k", nil}, 1},
+		"version":     {TagsInput{"bkt", "k", &v.ID}, 1},
+		"null":        {TagsInput{"bkt", "k", ptr(NullVersion)}, 0},
+		"no version":  {TagsInput{"bkt", "k", ptr("nonsense")}, 0},
+		"no key":      {TagsInput{"bkt", "absent", nil}, 0},
+		"bad key":     {TagsInput{"bkt", "", nil}, 0},
+		"no bucket":   {TagsInput{"absent", "k", nil}, 0},
+		"marked":      {TagsInput{"bkt", "marked", nil}, 0},
+		"marker":      {TagsInput{"bkt", "marked", &marker.MarkerID}, 0},
+		"without any": {TagsInput{"bkt", "marked", &marked}, 0},
+	} {
+		if got, err := e.objects.Tags(t.Context(), c.in); err != nil || len(got) != c.want {
+			t.Errorf("%s: %v %v", name, got, err)
+		}
+	}
+	if err := e.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.objects.Tags(t.Context(), TagsInput{"bkt", "k", nil}); err == nil {
+		t.Error("a closed store says that there are no tags")
+	}
+}
