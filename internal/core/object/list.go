@@ -10,7 +10,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -24,7 +23,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
-	page, err := pageOf(in.Max)
+	page, err := pageOf(in.Max, "max-keys")
 	if err != nil {
 		return Listing{}, err
 	}
@@ -50,19 +49,6 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 		l.out.Token = pagetoken.Make(scope, l.last)
 	}
 	return l.out, nil
-}
-
-// pageOf is how many entries a page may have.
-func pageOf(most *int) (int, error) {
-	switch {
-	case most == nil:
-		return MaxPage, nil
-	case *most < 0:
-		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument max-keys must be an integer between 0 and 2147483647").
-			With("ArgumentName", "max-keys")
-	default:
-		return min(MaxPage, *most), nil
-	}
 }
 
 // lister fills one page.

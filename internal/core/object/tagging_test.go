@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -98,4 +100,70 @@ type broken struct{ kv.Store }
 
 func (broken) View(context.Context, func(kv.Reader) error) error {
 	return fault.New(fault.Unavailable, "ServiceUnavailable", "Service is unable to handle request.")
+}
+
+// TestTagsOfUploadsAndCopies: tags need their permission wherever they come in,
+// and come out whole.
+func TestTagsOfUploadsAndCopies(t *testing.T) {
+	e := newEnv(t)
+	e.makeBucket("other")
+	set := tag.Set{{Key: "a", Value: "b"}}
+	at := arn.Object("bkt", "k")
+	_, err := e.objects.CreateUpload(t.Context(), e.grant(at, "s3:PutObject"), UploadInput{Bucket: "bkt", Key: "k", Tags: set})
+	wants(t, err, fault.Denied, "AccessDenied")
+	g := e.grant(at, "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObject")
+	up, err := e.objects.CreateUpload(t.Context(), g, UploadInput{Bucket: "bkt", Key: "k", Tags: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: up.ID, Number: 1, Body: strings.NewReader("text"), Size: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := CompleteInput{Bucket: "bkt", Key: "k", UploadID: up.ID, Parts: []CompletePart{{Number: 1, ETag: part.ETag.String()}}}
+	if _, err := e.objects.CompleteUpload(t.Context(), g, in); err != nil {
+		t.Fatal(err)
+	}
+	read := func(key string) string {
+		t.Helper()
+		r, text, err := e.get(GetInput{Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(text, " ", r.Tags)
+	}
+	if got := read("k"); got != "text [{a b}]" {
+		t.Error(got)
+	}
+	if _, err := e.objects.PutTags(t.Context(), g, TagsInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "c", Value: "d"}}); err != nil || read("k") != "text [{c d}]" {
+		t.Error(read("k"), err)
+	}
+	to := func(actions ...policy.Action) authz.Grant {
+		needs := []authz.Need{{Action: "s3:GetObject", Resource: at}, {Action: "s3:PutObject", Resource: arn.Object("bkt", "copy")}}
+		for _, a := range actions {
+			n := authz.Need{Action: a, Resource: at}
+			if a == "s3:PutObjectTagging" {
+				n.Resource = arn.Object("bkt", "copy")
+			}
+			needs = append(needs, n)
+		}
+		return coretest.GrantAll(t, coretest.Root(coretest.Account, nil), needs...)
+	}
+	for name, c := range map[string]struct {
+		g    authz.Grant
+		tags *tag.Set
+		want string // empty: refused
+	}{
+		"copied":                         {to("s3:GetObjectTagging", "s3:PutObjectTagging"), nil, "text [{c d}]"},
+		"without the right to read":      {to("s3:PutObjectTagging"), nil, ""},
+		"without the right to write":     {to("s3:GetObjectTagging"), nil, ""},
+		"replaced":                       {to("s3:PutObjectTagging"), &set, "text [{a b}]"},
+		"replaced without the right":     {to(), &set, ""},
+		"replaced by none needs no more": {to(), &tag.Set{}, "text []"},
+	} {
+		_, _, err := e.objects.Copy(t.Context(), c.g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "copy", Tags: c.tags})
+		if c.want == "" && !fault.Is(err, "AccessDenied") || c.want != "" && (err != nil || read("copy") != c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -53,7 +53,7 @@ func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersions
 	if err := g.Demand("s3:ListBucketVersions", arn.Bucket(in.Bucket)); err != nil {
 		return VersionListing{}, err
 	}
-	page, err := pageOf(in.Max)
+	page, err := pageOf(in.Max, "max-keys")
 	if err != nil {
 		return VersionListing{}, err
 	}
