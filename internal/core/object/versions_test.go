@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"watertight/internal/access/arn"
@@ -144,5 +145,48 @@ func TestListVersionsOfADamagedRecord(t *testing.T) {
 		if err := new(VersionEntry).decode(b); !fault.Is(err, "InternalError") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestStateTurnsUnderWrites: each write is stored by the state it commits in,
+// and the promises between versions hold.
+func TestStateTurnsUnderWrites(t *testing.T) {
+	e := newEnv(t)
+	var group sync.WaitGroup
+	ids := make([][]string, 4)
+	for i := range ids {
+		group.Go(func() {
+			for range 25 {
+				v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("text"), Size: 4})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = append(ids[i], v.ID)
+			}
+		})
+	}
+	group.Go(func() {
+		for i := range 20 {
+			e.versioning([]bucket.Versioning{bucket.Enabled, bucket.Suspended}[i%2])
+		}
+	})
+	group.Wait()
+	want := map[string]bool{}
+	for _, id := range slices.Concat(ids...) {
+		want[id] = true
+	}
+	l, err := e.listVersions(ListVersionsInput{})
+	if err != nil || len(l.Entries) != len(want) {
+		t.Fatalf("%d versions, want %d: %v", len(l.Entries), len(want), err)
+	}
+	for i, v := range l.Entries {
+		if !want[v.ID] || v.Latest != (i == 0) {
+			t.Errorf("version %d is %s, latest %v", i, v.ID, v.Latest)
+		}
+		delete(want, v.ID)
+	}
+	if r, _, err := e.get(GetInput{Key: "k"}); err != nil || r.ID != l.Entries[0].ID {
+		t.Errorf("the current version is another one: %v", err)
 	}
 }
