@@ -7,6 +7,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 )
 
@@ -42,16 +43,21 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 		return nil, fault.New(fault.Invalid, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
 	}
 	location := ""
+	var tags tag.Set
 	if c := in.Configuration; c != nil {
 		location = c.LocationConstraint
-		switch {
-		case c.Tags != nil:
-			return nil, notImplemented("Tags")
-		case c.Location != nil || c.Bucket != nil:
+		if c.Location != nil || c.Bucket != nil {
 			return nil, fault.New(fault.NotImplemented, "NotImplemented", "Directory buckets are not implemented.")
 		}
+		list, err := tagList(c.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if tags, err = tag.NewBucket(list); err != nil {
+			return nil, err
+		}
 	}
-	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location})
+	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags})
 	if err != nil {
 		return nil, err
 	}

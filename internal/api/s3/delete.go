@@ -34,11 +34,11 @@ func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteO
 // DeleteObjects: 1 to 1,000 keys).
 func checkDelete(d *shape.Delete) error {
 	if n := len(d.Objects); n == 0 || n > object.MaxPage {
-		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+		return malformedXML()
 	}
 	for _, o := range d.Objects {
 		if o.Key == "" {
-			return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+			return malformedXML()
 		}
 	}
 	return nil

@@ -18,18 +18,26 @@ func pageSize(max *int) int {
 	return *max
 }
 
+// text is a parameter that may not have been sent.
+func text(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
 func (a *API) listObjects(ctx context.Context, g authz.Grant, in *shape.ListObjectsInput) (*shape.ListObjectsOutput, error) {
-	l, err := a.Objects.List(ctx, g, object.ListInput{Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.Marker, Max: in.MaxKeys})
+	l, err := a.Objects.List(ctx, g, object.ListInput{Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.Marker, Max: in.MaxKeys})
 	if err != nil {
 		return nil, err
 	}
 	show := encoding(in.EncodingType)
 	out := &shape.ListObjectsOutput{
-		Name: in.Bucket, Prefix: show(in.Prefix), Marker: show(in.Marker), Delimiter: show(in.Delimiter),
+		Name: in.Bucket, Prefix: show(text(in.Prefix)), Marker: show(in.Marker), Delimiter: show(text(in.Delimiter)),
 		MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
-	if l.Truncated && in.Delimiter != "" { // without one, clients go on from the last key
+	if l.Truncated && text(in.Delimiter) != "" { // without one, clients go on from the last key
 		out.NextMarker = show(l.Next)
 	}
 	out.Contents, err = a.contents(ctx, l.Entries, show, true)
@@ -38,7 +46,7 @@ func (a *API) listObjects(ctx context.Context, g authz.Grant, in *shape.ListObje
 
 func (a *API) listObjectsV2(ctx context.Context, g authz.Grant, in *shape.ListObjectsV2Input) (*shape.ListObjectsV2Output, error) {
 	list := object.ListInput{
-		Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.StartAfter, Token: in.ContinuationToken, Max: in.MaxKeys,
+		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.StartAfter, Token: in.ContinuationToken, Max: in.MaxKeys,
 	}
 	l, err := a.Objects.List(ctx, g, list)
 	if err != nil {
@@ -46,7 +54,7 @@ func (a *API) listObjectsV2(ctx context.Context, g authz.Grant, in *shape.ListOb
 	}
 	show := encoding(in.EncodingType)
 	out := &shape.ListObjectsV2Output{
-		Name: in.Bucket, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter), StartAfter: show(in.StartAfter),
+		Name: in.Bucket, Prefix: show(text(in.Prefix)), Delimiter: show(text(in.Delimiter)), StartAfter: show(in.StartAfter),
 		ContinuationToken: in.ContinuationToken, NextContinuationToken: l.Token, MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType,
 		KeyCount: len(l.Entries) + len(l.CommonPrefixes), IsTruncated: l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
@@ -73,7 +81,7 @@ func prefixes(all []string, show func(string) string) []shape.CommonPrefix {
 
 func (a *API) contents(ctx context.Context, entries []object.Entry, show func(string) string, withOwner bool) ([]shape.Object, error) {
 	out := make([]shape.Object, len(entries))
-	owners := map[string]*shape.Owner{}
+	owners := owners{api: a}
 	for i := range entries {
 		e := &entries[i]
 		out[i] = shape.Object{
@@ -83,16 +91,31 @@ func (a *API) contents(ctx context.Context, entries []object.Entry, show func(st
 		if !withOwner {
 			continue
 		}
-		o, ok := owners[e.Owner]
-		if !ok {
-			id, err := a.canonicalID(ctx, e.Owner)
-			if err != nil {
-				return nil, err
-			}
-			o = &shape.Owner{ID: id}
-			owners[e.Owner] = o
+		var err error
+		if out[i].Owner, err = owners.find(ctx, e.Owner); err != nil {
+			return nil, err
 		}
-		out[i].Owner = o
 	}
 	return out, nil
+}
+
+// owners are the accounts of one page, as S3 shows them.
+type owners struct {
+	api   *API
+	known map[string]*shape.Owner
+}
+
+func (o *owners) find(ctx context.Context, account string) (*shape.Owner, error) {
+	if found, ok := o.known[account]; ok {
+		return found, nil
+	}
+	id, err := o.api.canonicalID(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if o.known == nil {
+		o.known = map[string]*shape.Owner{}
+	}
+	o.known[account] = &shape.Owner{ID: id}
+	return o.known[account], nil
 }

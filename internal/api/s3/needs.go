@@ -1,10 +1,14 @@
 package s3
 
 import (
+	"strconv"
+	"strings"
+
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/tag"
 )
 
 // What each operation asks for (IAM service authorization reference, "Actions,
@@ -29,11 +33,17 @@ func mayList(bucket string) authz.Need {
 	return authz.Need{Action: "s3:ListBucket", Resource: arn.Bucket(bucket), Soft: true}
 }
 
+func versionAction(plain, versioned policy.Action, version *string) policy.Action {
+	if version != nil {
+		return versioned
+	}
+	return plain
+}
+
 // versionNeed is another action where a version is named, "null" included.
 func versionNeed(plain, versioned policy.Action, bucket, key string, version *string) authz.Need {
-	n := authz.Need{Action: plain, Resource: arn.Object(bucket, key)}
+	n := authz.Need{Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key)}
 	if version != nil {
-		n.Action = versioned
 		n.Keys = map[string][]string{"s3:versionid": {*version}}
 	}
 	return n
@@ -44,37 +54,101 @@ func mayListBuckets(*shape.ListBucketsInput) authz.Need {
 }
 
 func mayCreateBucket(in *shape.CreateBucketInput) authz.Need {
-	return authz.Need{Action: "s3:CreateBucket", Resource: arn.Bucket(in.Bucket), New: true}
+	n := authz.Need{Action: "s3:CreateBucket", Resource: arn.Bucket(in.Bucket), New: true, Keys: map[string][]string{}}
+	add := func(name, value string) {
+		if value != "" {
+			n.Keys[name] = append(n.Keys[name], value)
+		}
+	}
+	add("s3:x-amz-acl", in.ACL)
+	add("s3:x-amz-grant-full-control", in.GrantFullControl)
+	add("s3:x-amz-grant-read", in.GrantRead)
+	add("s3:x-amz-grant-read-acp", in.GrantReadACP)
+	add("s3:x-amz-grant-write", in.GrantWrite)
+	add("s3:x-amz-grant-write-acp", in.GrantWriteACP)
+	add("s3:x-amz-object-ownership", in.ObjectOwnership)
+	if c := in.Configuration; c != nil {
+		add("s3:locationconstraint", c.LocationConstraint)
+		for _, t := range c.Tags {
+			add("aws:tagkeys", text(t.Key))
+			n.Keys["aws:requesttag/"+strings.ToLower(text(t.Key))] = []string{text(t.Value)}
+		}
+	}
+	return n
 }
 
 func mayListObjects(in *shape.ListObjectsInput) authz.Need {
-	return listNeed(in.Bucket, in.Prefix, in.Delimiter)
+	return listNeed("s3:ListBucket", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
 }
 
 func mayListObjectsV2(in *shape.ListObjectsV2Input) authz.Need {
-	return listNeed(in.Bucket, in.Prefix, in.Delimiter)
+	return listNeed("s3:ListBucket", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
 }
 
-func listNeed(bucket, prefix, delimiter string) authz.Need {
-	return authz.Need{Action: "s3:ListBucket", Resource: arn.Bucket(bucket), Keys: map[string][]string{
-		"s3:prefix": {prefix}, "s3:delimiter": {delimiter},
-	}}
+// listNeed has the parameters of a listing for keys, as they were sent: one
+// that was not is absent.
+func listNeed(action policy.Action, bucket string, prefix, delimiter *string, most *int) authz.Need {
+	n := authz.Need{Action: action, Resource: arn.Bucket(bucket), Keys: map[string][]string{}}
+	if prefix != nil {
+		n.Keys["s3:prefix"] = []string{*prefix}
+	}
+	if delimiter != nil {
+		n.Keys["s3:delimiter"] = []string{*delimiter}
+	}
+	if most != nil {
+		n.Keys["s3:max-keys"] = []string{strconv.Itoa(*most)}
+	}
+	return n
 }
 
 func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
-	needs := []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key)}, mayList(in.Bucket)}
+	tags, err := tag.Header(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	at := arn.Object(in.Bucket, in.Key)
+	put := authz.Need{Action: "s3:PutObject", Resource: at, Keys: withTags(putKeys(in), tags)}
+	needs := []authz.Need{put, mayList(in.Bucket)}
+	if len(tags) > 0 {
+		needs = append(needs, mayTag(at, tags))
+	}
 	if in.IfMatch != nil {
-		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: arn.Object(in.Bucket, in.Key)})
+		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: at})
 	}
 	return needs, nil
 }
 
+// putKeys are the headers of a write that policies may speak of, as they were
+// sent (S3 service authorization reference, PutObject).
+func putKeys(in *shape.PutObjectInput) map[string][]string {
+	keys := map[string][]string{"s3:objectcreationoperation": {"true"}}
+	u := &in.Unbuilt
+	for _, h := range [...]struct{ name, value string }{
+		{"s3:x-amz-acl", u.ACL}, {"s3:x-amz-grant-full-control", u.GrantFullControl}, {"s3:x-amz-grant-read", u.GrantRead},
+		{"s3:x-amz-grant-read-acp", u.GrantReadACP}, {"s3:x-amz-grant-write-acp", u.GrantWriteACP},
+		{"s3:x-amz-server-side-encryption", u.ServerSideEncryption},
+		{"s3:x-amz-server-side-encryption-aws-kms-key-id", u.SSEKMSKeyId},
+		{"s3:x-amz-server-side-encryption-customer-algorithm", u.SSECustomerAlgorithm},
+		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
+		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},
+		{"s3:object-lock-mode", u.LockMode}, {"s3:object-lock-retain-until-date", u.LockUntil}, {"s3:object-lock-legal-hold", u.LegalHold},
+	} {
+		if h.value != "" {
+			keys[h.name] = []string{h.value}
+		}
+	}
+	return keys
+}
+
 func mayGetObject(in *shape.GetObjectInput) ([]authz.Need, error) {
-	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket)}, nil
+	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, in.VersionId)
+	count.Soft = true // x-amz-tagging-count is shown or not
+	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket), count}, nil
 }
 
 func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {
-	return []authz.Need{versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket)}, nil
+	n := versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, in.Key, in.VersionId)
+	return []authz.Need{withMatch(n, in.IfMatch), mayList(in.Bucket)}, nil
 }
 
 // mayDeleteObjects asks for each key by itself: what is refused comes back as
@@ -87,7 +161,16 @@ func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 	for _, o := range in.Delete.Objects {
 		n := versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, o.Key, o.VersionId)
 		n.Soft = true
-		needs = append(needs, n)
+		needs = append(needs, withMatch(n, o.ETag))
 	}
 	return needs, nil
+}
+
+// withMatch adds the condition of a deletion, which only the deletion of a key
+// has for a key (S3 service authorization reference, DeleteObject).
+func withMatch(n authz.Need, match *string) authz.Need {
+	if match != nil && n.Action == "s3:DeleteObject" {
+		n.Keys = map[string][]string{"s3:if-match": {*match}}
+	}
+	return n
 }

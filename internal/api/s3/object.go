@@ -7,9 +7,11 @@ import (
 	"net/textproto"
 	"strings"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 )
@@ -30,6 +32,10 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	if err != nil {
 		return nil, err
 	}
+	tags, err := tag.Header(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: object.Metadata{
@@ -37,7 +43,7 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		StorageClass: in.StorageClass, Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags: tags, StorageClass: in.StorageClass, Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
@@ -64,7 +70,6 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 		"x-amz-server-side-encryption-aws-kms-key-id":     u.SSEKMSKeyId,
 		"x-amz-server-side-encryption-context":            u.SSEKMSContext,
 		"x-amz-server-side-encryption-customer-algorithm": u.SSECustomerAlgorithm + u.SSECustomerKey + u.SSECustomerKeyMD5,
-		"x-amz-tagging":                                   u.Tagging,
 		"x-amz-object-lock-mode":                          u.LockMode + u.LockUntil,
 		"x-amz-object-lock-legal-hold":                    u.LegalHold,
 		"x-amz-write-offset-bytes":                        u.WriteOffset,
@@ -214,8 +219,9 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	if r.StorageClass != "STANDARD" {
 		out.StorageClass = r.StorageClass
 	}
-	if r.Versioned {
-		out.VersionId = r.ID
+	out.VersionId = versionOf(&r.Version)
+	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId), arn.Object(in.Bucket, in.Key)) {
+		out.TaggingCount = len(r.Tags)
 	}
 	if r.Partial {
 		out.Status = 206

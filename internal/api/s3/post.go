@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/tag"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -27,11 +28,15 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 		if err := protocol.DecodeXML([]byte(in.FormTagging), "Tagging", &doc); err != nil {
 			return nil, err
 		}
-		tags := make([]string, 0, len(doc.Tags))
-		for _, t := range doc.Tags { // repeated names stay: they are refused with the tags
-			tags = append(tags, url.QueryEscape(t.Key)+"="+url.QueryEscape(t.Value))
+		list, err := tagsOf(&doc)
+		if err != nil {
+			return nil, err
 		}
-		in.Tagging = strings.Join(tags, "&")
+		tags, err := tag.Object(list)
+		if err != nil {
+			return nil, err
+		}
+		in.Tagging = tags.Header()
 	}
 	return mayPutObject(&in.PutObjectInput)
 }

@@ -25,6 +25,8 @@ func (a *API) Table() dispatch.Table {
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, protocol.Route.NeedChecksum),
 	}
 	rows = append(rows, a.corsRows()...)
+	rows = append(rows, a.versioningRows()...)
+	rows = append(rows, a.taggingRows()...)
 	rows = append(rows, a.postRows()...)
 	rows = append(rows, a.paymentRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}

@@ -55,13 +55,11 @@ func (a *API) unset() []dispatch.Row {
 		none(a, "GetBucketPolicy", "policy", "s3:GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist"),
 		none(a, "GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", "NoSuchBucketPolicy", "The bucket policy does not exist"),
 		none(a, "GetBucketReplication", "replication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
-		none(a, "GetBucketTagging", "tagging", "s3:GetBucketTagging", "NoSuchTagSet", "The TagSet does not exist"),
 		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
 		none(a, "GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"),
 		constant(a, "GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", func() (o shape.AccelerateConfiguration) { return }),
 		constant(a, "GetBucketLogging", "logging", "s3:GetBucketLogging", func() (o shape.BucketLoggingStatus) { return }),
 		constant(a, "GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", func() (o shape.NotificationConfiguration) { return }),
-		constant(a, "GetBucketVersioning", "versioning", "s3:GetBucketVersioning", func() (o shape.VersioningConfiguration) { return }),
 		constant(a, "GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", func() shape.OwnershipControls {
 			return shape.OwnershipControls{Rules: []shape.OwnershipRule{{ObjectOwnership: "BucketOwnerEnforced"}}}
 		}),
@@ -74,7 +72,6 @@ func (a *API) unset() []dispatch.Row {
 		define(a, "GetPublicAccessBlock", "GET /{Bucket}?publicAccessBlock", onBucket("s3:GetBucketPublicAccessBlock"), a.getPublicAccessBlock),
 		define(a, "GetBucketAcl", "GET /{Bucket}?acl", onBucket("s3:GetBucketAcl"), a.getBucketACL),
 		define(a, "GetObjectAcl", "GET /{Bucket}/{Key+}?acl", onObject("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), a.getObjectACL),
-		define(a, "GetObjectTagging", "GET /{Bucket}/{Key+}?tagging", onObject("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), a.getObjectTagging),
 	}
 }
 
@@ -116,22 +113,8 @@ func (a *API) getBucketACL(ctx context.Context, g authz.Grant, in *shape.BucketI
 }
 
 func (a *API) getObjectACL(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.AccessControlPolicy, error) {
-	if err := a.Objects.Exists(ctx, g, versioned("s3:GetObjectAcl", "s3:GetObjectVersionAcl", in), object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}); err != nil {
+	if err := a.Objects.Exists(ctx, g, versionAction("s3:GetObjectAcl", "s3:GetObjectVersionAcl", in.VersionId), object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}); err != nil {
 		return nil, err
 	}
 	return a.ownerOnly(ctx, in.Bucket)
-}
-
-func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.Tagging, error) {
-	if err := a.Objects.Exists(ctx, g, versioned("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in), object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}); err != nil {
-		return nil, err
-	}
-	return &shape.Tagging{}, nil
-}
-
-func versioned(plain, version policy.Action, in *shape.ObjectInput) policy.Action {
-	if in.VersionId != nil {
-		return version
-	}
-	return plain
 }

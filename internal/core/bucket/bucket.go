@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -71,8 +72,11 @@ func New(store kv.Store, region string) *Store { return &Store{store: store, reg
 func (s *Store) Region() string { return s.region }
 
 // CreateInput asks for a bucket. Location is the LocationConstraint, empty
-// where none was given.
-type CreateInput struct{ Name, Location string }
+// where none was given; Tags is a set that tag.NewBucket made.
+type CreateInput struct {
+	Name, Location string
+	Tags           tag.Set
+}
 
 // ListInput asks for a page of the caller's account's buckets. Max is 1 to
 // 10,000, nil is 10,000. Token is that of the page before, nil for the first.

@@ -72,7 +72,7 @@ func TestCreateRefuses(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "taken")
 	create := func(account, name, location string) error {
-		_, err := s.Create(t.Context(), grant(t, account, name, "s3:CreateBucket"), CreateInput{name, location})
+		_, err := s.Create(t.Context(), grant(t, account, name, "s3:CreateBucket"), CreateInput{Name: name, Location: location})
 		return err
 	}
 	wants(t, create(coretest.Account, "taken", ""), fault.Conflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")

@@ -11,7 +11,6 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -162,17 +161,7 @@ func (s *Store) DeleteCORS(ctx context.Context, g authz.Grant, name string) erro
 }
 
 func (s *Store) changeCORS(ctx context.Context, g authz.Grant, name string, do func(tx kv.Tx, key []byte)) error {
-	if err := g.Demand("s3:PutBucketCORS", arn.Bucket(name)); err != nil {
-		return err
-	}
-	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
-			return err
-		}
-		b, err := Read(tx, name)
-		if err != nil {
-			return err
-		}
+	return s.configure(ctx, g, "s3:PutBucketCORS", name, func(tx kv.Tx, b *Bucket) error {
 		do(tx, corsKey(b.ID))
 		return nil
 	})

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -55,10 +56,10 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		return Bucket{}, fault.AccessDenied()
 	}
 	rand.Read(b.ID[:])
-	return b, change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return create(tx, &b) })
+	return b, change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return create(tx, &b, in.Tags) })
 }
 
-func create(tx kv.Tx, b *Bucket) error {
+func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 	if err := exclude(tx, b.Name, b.Owner); err != nil {
 		return err
 	}
@@ -78,6 +79,9 @@ func create(tx kv.Tx, b *Bucket) error {
 	}
 	writeCount(tx, b.Owner, n+1)
 	tx.Set(bucketKey(b.Name), b.encode())
+	if len(tags) > 0 {
+		setTags(tx, b.ID, tags)
+	}
 	index := record.String(record.Start(nil), fieldRegion, b.Region)
 	tx.Set(ownerKey(b.Owner, b.Name), record.Time(index, fieldCreated, b.Created))
 	return nil
@@ -163,6 +167,7 @@ func remove(tx kv.Tx, name string) error {
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
 	tx.Delete(corsKey(b.ID))
+	tx.Delete(tagsKey(b.ID))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 )
@@ -21,11 +22,13 @@ type CopySource struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time
 }
 
-// CopyInput copies an object. Nil Metadata copies the source's.
+// CopyInput copies an object. Nil Metadata copies the source's, nil Tags its
+// tags.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
 	Metadata             *Metadata
+	Tags                 *tag.Set
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	Changes              bool             // something else of the object is changed
@@ -65,7 +68,8 @@ func sourceFault(err error, src *CopySource) error {
 }
 
 // Copy makes an object of another one, its bytes sealed anew. It needs what Get
-// needs of the source and what Put needs of the target. The source's version id
+// needs of the source and what Put needs of the target and, to copy tags, what
+// GetTags needs of the source. The source's version id
 // is returned with the new version. Errors: those of Get and of Put,
 // InvalidRequest.
 func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
@@ -95,11 +99,27 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	} else {
 		put.Metadata.WebsiteRedirect = "" // it belongs to the key, and is never copied
 	}
+	if put.Tags, err = in.tags(g, r.Tags); err != nil {
+		return Version{}, Version{}, err
+	}
 	if put.Algorithm == digest.None {
 		put.Algorithm = r.Checksum.Algorithm
 	}
 	made, err = s.Put(ctx, g, put)
 	return made, r.Version, err
+}
+
+// tags are those of the copy. Whoever may not read the source's tags must not
+// find them in a copy.
+func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
+	if in.Tags != nil {
+		return *in.Tags, nil
+	}
+	if len(source) == 0 {
+		return nil, nil
+	}
+	from := TagsInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
+	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 
 // toItself reports a copy that would change nothing.

@@ -148,19 +148,9 @@ func (e *env) grant(r arn.ARN, actions ...policy.Action) authz.Grant {
 	return coretest.Grant(e.tb, coretest.Root(coretest.Account, nil), r, actions...)
 }
 
-// versioning sets the bucket's state by one more field at the end of its
-// record, which wins.
 func (e *env) versioning(state bucket.Versioning) {
 	e.tb.Helper()
-	const field = 5
-	err := e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
-		v, err := tx.Get(bucket.Guard("bkt"))
-		if err == nil {
-			tx.Set(bucket.Guard("bkt"), record.Uint(v, field, uint64(state)))
-		}
-		return err
-	})
-	if err != nil {
+	if err := e.buckets.SetVersioning(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketVersioning"), "bkt", state); err != nil {
 		e.tb.Fatal(err)
 	}
 }
@@ -170,7 +160,7 @@ func (e *env) put(in PutInput) (Version, error) {
 	if in.Bucket == "" {
 		in.Bucket = "bkt"
 	}
-	return e.objects.Put(e.tb.Context(), e.grant(arn.Object(in.Bucket, in.Key), "s3:PutObject", "s3:GetObject"), in)
+	return e.objects.Put(e.tb.Context(), e.grant(arn.Object(in.Bucket, in.Key), "s3:PutObject", "s3:PutObjectTagging", "s3:GetObject"), in)
 }
 
 // mustPut stores text under a key.
@@ -210,6 +200,12 @@ func (e *env) list(in ListInput) (Listing, error) {
 		in.Bucket = "bkt"
 	}
 	return e.objects.List(e.tb.Context(), e.grant(arn.Bucket(in.Bucket), "s3:ListBucket"), in)
+}
+
+func (e *env) listVersions(in ListVersionsInput) (VersionListing, error) {
+	e.tb.Helper()
+	in.Bucket = "bkt"
+	return e.objects.ListVersions(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions"), in)
 }
 
 // refs counts the records under a prefix.

@@ -10,7 +10,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -24,23 +23,18 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
-	page := MaxPage
-	if in.Max != nil {
-		if *in.Max < 0 {
-			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-keys must be an integer between 0 and 2147483647").
-				With("ArgumentName", "max-keys")
-		}
-		page = min(page, *in.Max)
+	page, err := pageOf(in.Max, "max-keys")
+	if err != nil {
+		return Listing{}, err
 	}
 	scope := "objects\x00" + in.Bucket
 	if in.Token != nil {
-		var err error
 		if in.After, err = pagetoken.Open(scope, *in.Token); err != nil {
 			return Listing{}, err
 		}
 	}
 	l := lister{ListInput: &in, page: page}
-	err := s.store.View(ctx, func(r kv.Reader) error {
+	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil || page == 0 {
 			return err
@@ -75,7 +69,7 @@ func (l *lister) start() string {
 	if after == "" || after < l.Prefix {
 		return l.Prefix
 	}
-	if common, ok := l.common(after); ok { // its rest belongs to a page before
+	if common, ok := rolledUp(after, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
 		return string(record.After([]byte(common)))
 	}
 	if len(after) > MaxKey {
@@ -84,16 +78,16 @@ func (l *lister) start() string {
 	return after + "\x00"
 }
 
-// common returns the common prefix that key is rolled up into.
-func (l *lister) common(key string) (string, bool) {
-	if l.Delimiter == "" || !strings.HasPrefix(key, l.Prefix) {
+// rolledUp returns the common prefix that key is rolled up into.
+func rolledUp(key, prefix, delimiter string) (string, bool) {
+	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return "", false
 	}
-	n := strings.Index(key[len(l.Prefix):], l.Delimiter)
+	n := strings.Index(key[len(prefix):], delimiter)
 	if n < 0 {
 		return "", false
 	}
-	return key[:len(l.Prefix)+n+len(l.Delimiter)], true
+	return key[:len(prefix)+n+len(delimiter)], true
 }
 
 func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {

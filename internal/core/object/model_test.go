@@ -1,6 +1,7 @@
 package object
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -47,6 +50,7 @@ type model struct {
 type modelVersion struct {
 	id, text string
 	marker   bool
+	tags     string
 }
 
 func (m *model) push(key string, v modelVersion) {
@@ -67,11 +71,143 @@ func drawKey(t *rapid.T) string {
 
 func (m *model) put(t *rapid.T) {
 	key, text := drawKey(t), rapid.SampledFrom([]string{"", "tiny", long()}).Draw(t, "text")
-	v := m.mustPut(key, text)
+	tags := drawTags(t)
+	v, err := m.env.put(PutInput{Key: key, Body: strings.NewReader(text), Size: int64(len(text)), Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if (v.ID == NullVersion) == (m.state == bucket.Enabled) {
 		t.Fatalf("id %q in state %d", v.ID, m.state)
 	}
-	m.push(key, modelVersion{id: v.ID, text: text})
+	m.push(key, modelVersion{id: v.ID, text: text, tags: fmt.Sprint(tags)})
+}
+
+func drawTags(t *rapid.T) (tags tag.Set) {
+	for i := range rapid.IntRange(0, 2).Draw(t, "tags") {
+		tags = append(tags, tag.Tag{Key: fmt.Sprint("k", i), Value: rapid.SampledFrom([]string{"", "v"}).Draw(t, "value")})
+	}
+	return tags
+}
+
+// any draws a key, most often one with versions, and the place of one of them;
+// -1 for the current one.
+func (m *model) any(t *rapid.T) (key string, i int) {
+	key, i = drawKey(t), -1
+	if all := slices.Sorted(maps.Keys(m.keys)); len(all) > 0 && rapid.IntRange(0, 9).Draw(t, "existing") > 0 {
+		key = rapid.SampledFrom(all).Draw(t, "of")
+	}
+	if n := len(m.keys[key]); n > 0 {
+		i = rapid.IntRange(-1, n-1).Draw(t, "version")
+	}
+	return key, i
+}
+
+// tag puts or deletes the tags of a version.
+func (m *model) tag(t *rapid.T) {
+	key, i := m.any(t)
+	in := TagsInput{Bucket: "bkt", Key: key}
+	if i >= 0 {
+		in.VersionID = &m.keys[key][i].id
+	}
+	tags := drawTags(t)
+	g := m.grant(arn.Object("bkt", key), "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")
+	var v Version
+	var err error
+	if len(tags) > 0 {
+		v, err = m.objects.PutTags(m.tb.Context(), g, in, tags)
+	} else {
+		v, err = m.objects.DeleteTags(m.tb.Context(), g, in)
+	}
+	i = max(i, 0)
+	switch {
+	case len(m.keys[key]) == 0:
+		if !fault.Is(err, "NoSuchKey") {
+			t.Fatal(err)
+		}
+	case m.keys[key][i].marker:
+		if !fault.Is(err, "MethodNotAllowed") {
+			t.Fatal(err)
+		}
+	default:
+		if err != nil || v.ID != m.keys[key][i].id || fmt.Sprint(v.Tags) != fmt.Sprint(tags) {
+			t.Fatal(v, err)
+		}
+		m.keys[key][i].tags = fmt.Sprint(tags)
+	}
+}
+
+// everything is what a listing of all versions shows, by key, id and what it is.
+func (m *model) everything(in ListVersionsInput) (out []string) {
+	for _, key := range slices.Sorted(maps.Keys(m.keys)) {
+		if !strings.HasPrefix(key, in.Prefix) || key <= in.KeyMarker && in.VersionIDMarker == nil || key < in.KeyMarker {
+			continue
+		}
+		versions := m.keys[key]
+		if len(versions) == 0 {
+			continue
+		}
+		if before, _, found := strings.Cut(key[len(in.Prefix):], in.Delimiter); in.Delimiter != "" && found {
+			common := in.Prefix + before + in.Delimiter
+			if !strings.HasPrefix(in.KeyMarker, common) && !slices.Contains(out, common) {
+				out = append(out, common)
+			}
+			continue
+		}
+		from := 0
+		if key == in.KeyMarker {
+			from = 1 + slices.IndexFunc(versions, func(v modelVersion) bool { return v.id == *in.VersionIDMarker })
+		}
+		for i := from; i < len(versions); i++ {
+			out = append(out, fmt.Sprint(key, " ", versions[i].id, " ", versions[i].marker, " ", i == 0))
+		}
+	}
+	return out
+}
+
+// versionListing walks a listing of all versions page by page and compares.
+func (m *model) versionListing(t *rapid.T) {
+	part := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', '/', 'é'}), 0, 2, -1)
+	in := ListVersionsInput{
+		Prefix:    part.Draw(t, "prefix"),
+		Delimiter: rapid.SampledFrom([]string{"", "/", "a", "/a", "é", "\xc3"}).Draw(t, "delimiter"),
+		KeyMarker: part.Draw(t, "after"),
+		Max:       ptr(rapid.IntRange(1, 4).Draw(t, "max")),
+	}
+	if key, i := m.any(t); i >= 0 {
+		in.KeyMarker, in.VersionIDMarker = key, &m.keys[key][i].id
+	}
+	want := m.everything(in)
+	var got []string
+	for {
+		l, err := m.listVersions(in)
+		if err != nil || l.Truncated != (l.NextKey != "") || len(l.Entries)+len(l.CommonPrefixes) > *in.Max {
+			t.Fatalf("%+v %v", l, err)
+		}
+		var page []string
+		entries, common := l.Entries, l.CommonPrefixes
+		for len(entries)+len(common) > 0 { // merged by the bytes of the keys, versions of one key as they came
+			if len(common) == 0 || len(entries) > 0 && entries[0].Key < common[0] {
+				e := entries[0]
+				page, entries = append(page, fmt.Sprint(e.Key, " ", e.ID, " ", e.DeleteMarker, " ", e.Latest)), entries[1:]
+			} else {
+				page, common = append(page, common[0]), common[1:]
+			}
+		}
+		got = append(got, page...)
+		if !l.Truncated {
+			break
+		}
+		if len(got) >= len(want) {
+			t.Fatalf("%+v: more than %q: %q", in, want, got)
+		}
+		in.KeyMarker, in.VersionIDMarker = l.NextKey, nil
+		if l.NextVersionID != "" {
+			in.VersionIDMarker = &l.NextVersionID
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%+v: %q, want %q", in, got, want)
+	}
 }
 
 func (m *model) remove(t *rapid.T) {
@@ -195,7 +331,7 @@ func (m *model) check(t *rapid.T) {
 			if v.deleteMarker {
 				continue
 			}
-			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].text || r.ID != want[i].id {
+			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].text || r.ID != want[i].id || fmt.Sprint(r.Tags) != want[i].tags {
 				t.Fatalf("%q version %s: %q %v", key, v.id(), text, err)
 			}
 			if len(want[i].text) > payload.InlineMax {
@@ -219,7 +355,7 @@ func (m *model) check(t *rapid.T) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := &model{env: newEnv(t), keys: map[string][]modelVersion{}}
-		actions := map[string]func(*rapid.T){"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing, "": m.check}
+		actions := map[string]func(*rapid.T){"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing, "list versions": m.versionListing, "tag": m.tag, "": m.check}
 		if rapid.Bool().Draw(r, "versions") {
 			actions["turn"] = m.turn
 		}

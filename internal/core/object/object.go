@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
 )
@@ -103,6 +104,7 @@ type Version struct {
 	Encryption   bucket.Encryption
 	Checksum     Checksum
 	Metadata     Metadata
+	Tags         tag.Set
 }
 
 // Expected is what a client declared about a body; nil is nothing declared.
@@ -117,6 +119,7 @@ type PutInput struct {
 	Body         io.Reader
 	Size         int64 // decoded bytes, or -1 where unknown
 	Metadata     Metadata
+	Tags         tag.Set          // as tag.Object or tag.Header made it
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None has CRC64NVME computed
 	// Expect is asked once, after Body has returned io.EOF, since trailers come

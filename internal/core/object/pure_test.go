@@ -3,11 +3,13 @@ package object
 import (
 	"crypto/md5"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 )
@@ -206,6 +208,7 @@ func sample() *version {
 		storageClass: "STANDARD_IA", checksum: Checksum{digest.SHA256, Composite, []byte("sum"), 7}, owner: "444455556666",
 		encryption: bucket.AES256, dataKey: []byte("key"), blob: "blob",
 		metadata: Metadata{"a", "b", "c", "d", "e", "f", "g", map[string]string{"one": "1", "two": ""}},
+		tags:     tag.Set{{Key: "colour", Value: "blue"}, {Key: "empty", Value: ""}},
 	}
 }
 
@@ -220,11 +223,11 @@ func same(a, b *version) bool {
 func TestRecords(t *testing.T) {
 	v := sample()
 	got, err := decodeVersion(v.encode())
-	if err != nil || !same(got, v) || got.metadata.Expires != "f" || got.modified != v.modified || got.checksum.Algorithm != digest.SHA256 {
+	if err != nil || !same(got, v) || got.metadata.Expires != "f" || !slices.Equal(got.tags, v.tags) || got.modified != v.modified || got.checksum.Algorithm != digest.SHA256 {
 		t.Fatalf("%v\n%+v\n%+v", err, got, v)
 	}
 	p, err := decodeVersion(v.pointer())
-	if err != nil || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag || p.metadata.ContentType != "" || p.dataKey != nil {
+	if err != nil || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag || p.metadata.ContentType != "" || p.tags != nil || p.dataKey != nil {
 		t.Errorf("%v %+v", err, p)
 	}
 	if seq, err := pointerSeq(v.pointer()); err != nil || seq != v.seq {

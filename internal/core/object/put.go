@@ -20,8 +20,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Put stores an object. It needs s3:PutObject, and s3:GetObject too where
-// IfMatch is set. The bytes are sealed and kept first, the record second, and
+// Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
+// it has tags, and s3:GetObject where IfMatch is set. The bytes are sealed and kept first, the record second, and
 // nothing is visible before both last. Conditions are judged before the body
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
@@ -30,6 +30,11 @@ import (
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
+	}
+	if len(in.Tags) > 0 {
+		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
+			return Version{}, err
+		}
 	}
 	if in.IfMatch != nil {
 		if err := g.Demand("s3:GetObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -77,7 +82,7 @@ func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err 
 
 // version is the record as far as it is known before the body.
 func (in *PutInput) version() *version {
-	v := &version{storageClass: in.StorageClass, encryption: bucket.AES256, metadata: in.Metadata}
+	v := &version{storageClass: in.StorageClass, encryption: bucket.AES256, metadata: in.Metadata, tags: in.Tags}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
 	return v

@@ -12,7 +12,6 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -139,10 +138,7 @@ func (s slot) asked(r kv.Reader, versionID *string, method string) (*version, er
 	case v == nil:
 		return nil, noSuchVersion(s.key, *versionID)
 	case v.deleteMarker:
-		return nil, fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
-			With("Method", method).With("ResourceType", "DeleteMarker").
-			WithHeader("Allow", "DELETE").WithHeader("x-amz-delete-marker", "true").
-			WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
+		return nil, v.notAllowed(method)
 	default:
 		return v, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 )
@@ -33,6 +34,7 @@ type version struct {
 	dataKey      []byte
 	blob         string
 	metadata     Metadata
+	tags         tag.Set
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -62,6 +64,7 @@ const (
 	fieldExpires      = 25
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
+	fieldTag          = 29 // repeated: name and value
 )
 
 const (
@@ -130,6 +133,9 @@ func (v *version) encode() []byte {
 	r = record.String(r, fieldRedirect, m.WebsiteRedirect)
 	for name, value := range m.User {
 		r = record.Pair(r, fieldUser, name, value)
+	}
+	for _, t := range v.tags {
+		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
 	return r
 }
@@ -219,6 +225,12 @@ func (v *version) takeMore(f *record.Fields) bool {
 			m.User = make(map[string]string)
 		}
 		m.User[name] = value
+	case fieldTag:
+		name, value, ok := f.Pair()
+		if !ok {
+			return false
+		}
+		v.tags = append(v.tags, tag.Tag{Key: name, Value: value})
 	}
 	return true
 }
@@ -275,7 +287,7 @@ func (v *version) public(b *bucket.Bucket, key string) Version {
 	return Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
 		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: owner,
-		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata,
+		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
@@ -54,6 +55,7 @@ type Part struct {
 type UploadInput struct {
 	Bucket, Key  string
 	Metadata     Metadata
+	Tags         tag.Set // as tag.Header made it
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
@@ -154,7 +156,12 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
 	}
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
+	if len(in.Tags) > 0 {
+		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
+			return Upload{}, err
+		}
+	}
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
 	if err := put.check(); err != nil {
 		return Upload{}, err
 	}

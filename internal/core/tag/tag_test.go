@@ -126,6 +126,9 @@ func TestHeaderRoundTrip(t *testing.T) {
 		if got, err := Header(values.Encode()); err != nil || !slices.Equal(got, want) {
 			r.Fatalf("%q: %v %v", values.Encode(), got, err)
 		}
+		if got, err := Header(want.Header()); err != nil || !slices.Equal(got, want) {
+			r.Fatalf("%q: %v %v", want.Header(), got, err)
+		}
 	})
 }
 

@@ -5,11 +5,11 @@ import "time"
 // ListObjectsInput is the input of ListObjects.
 type ListObjectsInput struct {
 	Bucket              string   `loc:"uri,Bucket"`
-	Delimiter           string   `loc:"query,delimiter"`
+	Delimiter           *string  `loc:"query,delimiter"`
 	EncodingType        string   `loc:"query,encoding-type" enum:"url"`
 	Marker              string   `loc:"query,marker"`
 	MaxKeys             *int     `loc:"query,max-keys"`
-	Prefix              string   `loc:"query,prefix"`
+	Prefix              *string  `loc:"query,prefix"`
 	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
 }
@@ -33,11 +33,11 @@ type ListObjectsOutput struct {
 type ListObjectsV2Input struct {
 	Bucket              string   `loc:"uri,Bucket"`
 	ContinuationToken   *string  `loc:"query,continuation-token"`
-	Delimiter           string   `loc:"query,delimiter"`
+	Delimiter           *string  `loc:"query,delimiter"`
 	EncodingType        string   `loc:"query,encoding-type" enum:"url"`
 	FetchOwner          bool     `loc:"query,fetch-owner"`
 	MaxKeys             *int     `loc:"query,max-keys"`
-	Prefix              string   `loc:"query,prefix"`
+	Prefix              *string  `loc:"query,prefix"`
 	StartAfter          string   `loc:"query,start-after"`
 	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`

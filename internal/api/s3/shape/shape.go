@@ -76,7 +76,7 @@ type CreateBucketConfiguration struct {
 	LocationConstraint string
 	Location           *struct{} // of directory buckets
 	Bucket             *struct{} // of directory buckets
-	Tags               *struct{}
+	Tags               []Tag     `xml:"Tags>Tag"`
 }
 
 // CreateBucketOutput is the output of CreateBucket.
@@ -111,6 +111,7 @@ type PutObjectInput struct {
 	Expires            string            `loc:"header,Expires"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
 	StorageClass       string            `loc:"header,x-amz-storage-class"`
+	Tagging            string            `loc:"header,x-amz-tagging"`
 	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
 	Integrity
 	Conditions
@@ -150,7 +151,6 @@ type Unbuilt struct {
 	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
 	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
 	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
-	Tagging              string `loc:"header,x-amz-tagging"`
 	LockMode             string `loc:"header,x-amz-object-lock-mode"`
 	LockUntil            string `loc:"header,x-amz-object-lock-retain-until-date"`
 	LegalHold            string `loc:"header,x-amz-object-lock-legal-hold"`
@@ -224,6 +224,7 @@ type GetObjectOutput struct {
 	Metadata             map[string]string `loc:"prefix,x-amz-meta-"`
 	ServerSideEncryption string            `loc:"header,x-amz-server-side-encryption"`
 	StorageClass         string            `loc:"header,x-amz-storage-class"`
+	TaggingCount         int               `loc:"header,x-amz-tagging-count"`
 	VersionId            string            `loc:"header,x-amz-version-id"`
 	WebsiteRedirect      string            `loc:"header,x-amz-website-redirect-location"`
 	Checksums

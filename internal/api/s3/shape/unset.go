@@ -3,12 +3,6 @@ package shape
 // The outputs of operations that read what cannot be configured yet: AWS's
 // answer for "none", or the truth about the default.
 
-// VersioningConfiguration is the output of GetBucketVersioning.
-type VersioningConfiguration struct {
-	_      struct{} `root:"VersioningConfiguration"`
-	Status string
-}
-
 // BucketLoggingStatus is the output of GetBucketLogging.
 type BucketLoggingStatus struct {
 	_ struct{} `root:"BucketLoggingStatus"`
@@ -76,16 +70,4 @@ type Grant struct {
 type Grantee struct {
 	_  struct{} `attr:"xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""`
 	ID string
-}
-
-// Tagging is the output of GetObjectTagging.
-type Tagging struct {
-	_    struct{} `root:"Tagging"`
-	Tags []Tag    `xml:"TagSet>Tag" emit:"always"`
-}
-
-// Tag is a tag.
-type Tag struct {
-	Key   string `emit:"always"`
-	Value string `emit:"always"`
 }

@@ -1,0 +1,77 @@
+package shape
+
+import "time"
+
+// PutBucketVersioningInput is the input of PutBucketVersioning.
+type PutBucketVersioningInput struct {
+	Bucket              string                   `loc:"uri,Bucket"`
+	Configuration       *VersioningConfiguration `loc:"body,VersioningConfiguration"`
+	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// VersioningConfiguration is the document of PutBucketVersioning and the output
+// of GetBucketVersioning.
+type VersioningConfiguration struct {
+	_         struct{} `root:"VersioningConfiguration"`
+	Status    string
+	MfaDelete string
+}
+
+// ListObjectVersionsInput is the input of ListObjectVersions.
+type ListObjectVersionsInput struct {
+	Bucket              string   `loc:"uri,Bucket"`
+	Delimiter           *string  `loc:"query,delimiter"`
+	EncodingType        string   `loc:"query,encoding-type" enum:"url"`
+	KeyMarker           string   `loc:"query,key-marker"`
+	MaxKeys             *int     `loc:"query,max-keys"`
+	Prefix              *string  `loc:"query,prefix"`
+	VersionIdMarker     *string  `loc:"query,version-id-marker"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
+}
+
+// ListObjectVersionsOutput is the output of ListObjectVersions.
+type ListObjectVersionsOutput struct {
+	_                   struct{} `root:"ListVersionsResult"`
+	Name                string   `emit:"always"`
+	Prefix              string   `emit:"always"`
+	KeyMarker           string   `emit:"always"`
+	VersionIdMarker     string   `emit:"always"`
+	NextKeyMarker       string
+	NextVersionIdMarker string
+	MaxKeys             int `emit:"always"`
+	Delimiter           string
+	EncodingType        string
+	IsTruncated         bool           `emit:"always"`
+	Entries             []VersionEntry `xml:",chardata"` // no element of its own
+	CommonPrefixes      []CommonPrefix `xml:"CommonPrefixes"`
+}
+
+// VersionEntry is one of the two; both kinds stand in one sequence.
+type VersionEntry struct {
+	Version      *ObjectVersion
+	DeleteMarker *DeleteMarker
+}
+
+// ObjectVersion is a version as a listing shows it.
+type ObjectVersion struct {
+	Key               string `emit:"always"`
+	VersionId         string
+	IsLatest          bool `emit:"always"`
+	LastModified      time.Time
+	ETag              string
+	ChecksumAlgorithm string
+	ChecksumType      string
+	Size              int64 `emit:"always"`
+	StorageClass      string
+	Owner             *Owner
+}
+
+// DeleteMarker is a delete marker as a listing shows it.
+type DeleteMarker struct {
+	Key          string `emit:"always"`
+	VersionId    string
+	IsLatest     bool `emit:"always"`
+	LastModified time.Time
+	Owner        *Owner
+}

@@ -1,0 +1,145 @@
+package s3
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
+	"watertight/internal/core/tag"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+)
+
+// taggingRows are the rows of this file.
+func (a *API) taggingRows() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PutBucketTagging", "PUT /{Bucket}?tagging", authz.Ask1(mayPutBucketTagging), a.putBucketTagging, protocol.Route.NeedChecksum, noContent),
+		define(a, "GetBucketTagging", "GET /{Bucket}?tagging", onBucket("s3:GetBucketTagging"), a.getBucketTagging),
+		define(a, "DeleteBucketTagging", "DELETE /{Bucket}?tagging", onBucket("s3:PutBucketTagging"), a.deleteBucketTagging, noContent),
+		define(a, "PutObjectTagging", "PUT /{Bucket}/{Key+}?tagging", authz.Ask(mayPutObjectTagging), a.putObjectTagging, protocol.Route.NeedChecksum),
+		define(a, "GetObjectTagging", "GET /{Bucket}/{Key+}?tagging", onObject("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), a.getObjectTagging),
+		define(a, "DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging", onObject("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), a.deleteObjectTagging, noContent),
+	}
+}
+
+func mayPutBucketTagging(in *shape.PutBucketTaggingInput) authz.Need {
+	return authz.Need{Action: "s3:PutBucketTagging", Resource: arn.Bucket(in.Bucket)}
+}
+
+func mayPutObjectTagging(in *shape.PutObjectTaggingInput) ([]authz.Need, error) {
+	tags, err := tagsOf(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	n := versionNeed("s3:PutObjectTagging", "s3:PutObjectVersionTagging", in.Bucket, in.Key, in.VersionId)
+	n.Keys = withTags(n.Keys, tags)
+	return []authz.Need{n, mayList(in.Bucket)}, nil
+}
+
+// mayTag is what storing an object with tags needs besides.
+func mayTag(at arn.ARN, tags []tag.Tag) authz.Need {
+	return authz.Need{Action: "s3:PutObjectTagging", Resource: at, Keys: withTags(nil, tags)}
+}
+
+// withTags adds the keys that the tags of a request are known by: absent where
+// there are none (S3 service authorization reference, s3:RequestObjectTag/<key>
+// and s3:RequestObjectTagKeys).
+func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
+	for _, t := range tags {
+		if keys == nil {
+			keys = map[string][]string{}
+		}
+		keys[policy.KeyName("s3:RequestObjectTag/"+t.Key)] = []string{t.Value}
+		keys["s3:requestobjecttagkeys"] = append(keys["s3:requestobjecttagkeys"], t.Key)
+	}
+	return keys
+}
+
+// tagsOf reads a document; what the tags may be is said by core/tag.
+func tagsOf(t *shape.Tagging) ([]tag.Tag, error) {
+	switch {
+	case t == nil:
+		return nil, missingBody()
+	case t.Tags == nil:
+		return nil, malformedXML()
+	}
+	return tagList(t.Tags.Tags)
+}
+
+func tagList(list []shape.Tag) ([]tag.Tag, error) {
+	tags := make([]tag.Tag, len(list))
+	for i, t := range list {
+		if t.Key == nil || t.Value == nil {
+			return nil, malformedXML()
+		}
+		tags[i] = tag.Tag{Key: *t.Key, Value: *t.Value}
+	}
+	return tags, nil
+}
+
+func tagSet(tags tag.Set) *shape.TagSet {
+	out := &shape.TagSet{Tags: make([]shape.Tag, len(tags))}
+	for i := range tags {
+		out.Tags[i] = shape.Tag{Key: &tags[i].Key, Value: &tags[i].Value}
+	}
+	return out
+}
+
+func (a *API) putBucketTagging(ctx context.Context, g authz.Grant, in *shape.PutBucketTaggingInput) (*shape.Empty, error) {
+	list, err := tagsOf(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tag.Bucket(list)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Buckets.PutTags(ctx, g, in.Bucket, tags)
+}
+
+func (a *API) getBucketTagging(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Tagging, error) {
+	tags, err := a.Buckets.GetTags(ctx, g, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.Tagging{Tags: tagSet(tags)}, nil
+}
+
+func (a *API) deleteBucketTagging(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
+	return nil, a.Buckets.PutTags(ctx, g, in.Bucket, nil)
+}
+
+func (a *API) putObjectTagging(ctx context.Context, g authz.Grant, in *shape.PutObjectTaggingInput) (*shape.ObjectTaggingOutput, error) {
+	list, err := tagsOf(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tag.Object(list)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.Objects.PutTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, tags)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ObjectTaggingOutput{VersionId: versionOf(&v)}, nil
+}
+
+func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTagging, error) {
+	v, err := a.Objects.GetTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ObjectTagging{VersionId: versionOf(&v), Tags: tagSet(v.Tags)}, nil
+}
+
+func (a *API) deleteObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTaggingOutput, error) {
+	v, err := a.Objects.DeleteTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ObjectTaggingOutput{VersionId: versionOf(&v)}, nil
+}

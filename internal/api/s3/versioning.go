@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/object"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dispatch"
+)
+
+// versioningRows are the rows of this file.
+func (a *API) versioningRows() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PutBucketVersioning", "PUT /{Bucket}?versioning", authz.Ask1(mayPutBucketVersioning), a.putBucketVersioning),
+		define(a, "GetBucketVersioning", "GET /{Bucket}?versioning", onBucket("s3:GetBucketVersioning"), a.getBucketVersioning),
+		define(a, "ListObjectVersions", "GET /{Bucket}?versions", authz.Ask1(mayListObjectVersions), a.listObjectVersions),
+	}
+}
+
+func mayPutBucketVersioning(in *shape.PutBucketVersioningInput) authz.Need {
+	return authz.Need{Action: "s3:PutBucketVersioning", Resource: arn.Bucket(in.Bucket)}
+}
+
+func mayListObjectVersions(in *shape.ListObjectVersionsInput) authz.Need {
+	return listNeed("s3:ListBucketVersions", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
+}
+
+func (a *API) putBucketVersioning(ctx context.Context, g authz.Grant, in *shape.PutBucketVersioningInput) (*shape.Empty, error) {
+	if in.Configuration == nil {
+		return nil, missingBody()
+	}
+	switch in.Configuration.MfaDelete {
+	case "", "Disabled":
+	case "Enabled": // nobody has a device yet
+		return nil, fault.New(fault.Denied, "AccessDenied", "Mfa Authentication must be used for this request")
+	default:
+		return nil, malformedXML()
+	}
+	state := bucket.Off
+	switch in.Configuration.Status {
+	case "": // refused below
+	case "Enabled":
+		state = bucket.Enabled
+	case "Suspended":
+		state = bucket.Suspended
+	default:
+		return nil, malformedXML()
+	}
+	return nil, a.Buckets.SetVersioning(ctx, g, in.Bucket, state)
+}
+
+func (a *API) getBucketVersioning(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.VersioningConfiguration, error) {
+	state, err := a.Buckets.GetVersioning(ctx, g, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.VersioningConfiguration{}
+	switch state {
+	case bucket.Enabled:
+		out.Status = "Enabled"
+	case bucket.Suspended:
+		out.Status = "Suspended"
+	}
+	return out, nil
+}
+
+func (a *API) listObjectVersions(ctx context.Context, g authz.Grant, in *shape.ListObjectVersionsInput) (*shape.ListObjectVersionsOutput, error) {
+	list := object.ListVersionsInput{
+		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), KeyMarker: in.KeyMarker, VersionIDMarker: in.VersionIdMarker, Max: in.MaxKeys,
+	}
+	l, err := a.Objects.ListVersions(ctx, g, list)
+	if err != nil {
+		return nil, err
+	}
+	show := encoding(in.EncodingType)
+	out := &shape.ListObjectVersionsOutput{
+		Name: in.Bucket, Prefix: show(text(in.Prefix)), KeyMarker: show(in.KeyMarker), Delimiter: show(text(in.Delimiter)),
+		NextKeyMarker: show(l.NextKey), NextVersionIdMarker: l.NextVersionID,
+		VersionIdMarker: text(in.VersionIdMarker), MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
+		CommonPrefixes: prefixes(l.CommonPrefixes, show),
+	}
+	out.Entries, err = a.versionEntries(ctx, l.Entries, show)
+	return out, err
+}
+
+func (a *API) versionEntries(ctx context.Context, entries []object.VersionEntry, show func(string) string) ([]shape.VersionEntry, error) {
+	out := make([]shape.VersionEntry, len(entries))
+	owners := owners{api: a}
+	for i := range entries {
+		e := &entries[i]
+		owner, err := owners.find(ctx, e.Owner)
+		if err != nil {
+			return nil, err
+		}
+		if e.DeleteMarker {
+			out[i].DeleteMarker = &shape.DeleteMarker{Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, Owner: owner}
+			continue
+		}
+		out[i].Version = &shape.ObjectVersion{
+			Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, ETag: quote(e.ETag), Size: e.Size,
+			StorageClass: e.StorageClass, ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType), Owner: owner,
+		}
+	}
+	return out, nil
+}
+
+func malformedXML() error {
+	return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+}
+
+func missingBody() error {
+	return fault.New(fault.Invalid, "MissingRequestBodyError", "Request Body is empty")
+}
+
+// versionOf is the version header of an answer about an object.
+func versionOf(v *object.Version) string {
+	if !v.Versioned {
+		return ""
+	}
+	return v.ID
+}

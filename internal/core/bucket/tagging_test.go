@@ -1,0 +1,72 @@
+package bucket
+
+import (
+	"slices"
+	"testing"
+
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+)
+
+func TestTags(t *testing.T) {
+	s := open(t)
+	made := s.make(t, coretest.Account, "first")
+	put := grant(t, coretest.Account, "first", "s3:PutBucketTagging")
+	get := grant(t, coretest.Account, "first", "s3:GetBucketTagging")
+	_, err := s.GetTags(t.Context(), get, "first")
+	wants(t, err, fault.NotFound, "NoSuchTagSet", "BucketName", "first")
+	for _, want := range []tag.Set{{{Key: "a", Value: "1"}, {Key: "b", Value: ""}}, {{Key: "é", Value: "2"}}} {
+		if err := s.PutTags(t.Context(), put, "first", want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.GetTags(t.Context(), get, "first"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v %v, want %v", got, err, want)
+		}
+	}
+	wants(t, s.PutTags(t.Context(), get, "first", nil), fault.Denied, "AccessDenied")
+	_, err = s.GetTags(t.Context(), put, "first")
+	wants(t, err, fault.Denied, "AccessDenied")
+	for range 2 { // there is nothing to remove the second time
+		if err := s.PutTags(t.Context(), put, "first", nil); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.GetTags(t.Context(), get, "first")
+		wants(t, err, fault.NotFound, "NoSuchTagSet")
+	}
+	absent := grant(t, coretest.Account, "absent", "s3:PutBucketTagging", "s3:GetBucketTagging")
+	wants(t, s.PutTags(t.Context(), absent, "absent", nil), fault.NotFound, "NoSuchBucket")
+	_, err = s.GetTags(t.Context(), absent, "absent")
+	wants(t, err, fault.NotFound, "NoSuchBucket")
+	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"), "first"); err != nil || b != made {
+		t.Errorf("tags changed the bucket's record: %+v %v", b, err)
+	}
+}
+
+func TestTagsOfANewBucket(t *testing.T) {
+	s := open(t)
+	want := tag.Set{{Key: "a", Value: "1"}}
+	g := grant(t, coretest.Account, "first", "s3:CreateBucket", "s3:GetBucketTagging", "s3:DeleteBucket")
+	if _, err := s.Create(t.Context(), g, CreateInput{Name: "first", Tags: want}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.GetTags(t.Context(), g, "first"); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
+	}
+	if err := s.Delete(t.Context(), g, "first"); err != nil {
+		t.Fatal(err)
+	}
+	s.make(t, coretest.Account, "first")
+	_, err := s.GetTags(t.Context(), g, "first")
+	wants(t, err, fault.NotFound, "NoSuchTagSet")
+}
+
+func FuzzDecodeTags(f *testing.F) {
+	f.Add([]byte{1, 0x0a, 3, 1, 'a', '1'})
+	f.Add([]byte{1, 0x0a, 9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tags, err := decodeTags("b", b); err != nil && (tags != nil || fault.From(err).Kind != fault.Internal) {
+			t.Error(tags, err)
+		}
+	})
+}

@@ -1,0 +1,60 @@
+package bucket
+
+import (
+	"testing"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/fault"
+)
+
+func TestVersioning(t *testing.T) {
+	s := open(t)
+	s.make(t, coretest.Account, "first")
+	put := grant(t, coretest.Account, "first", "s3:PutBucketVersioning")
+	get := grant(t, coretest.Account, "first", "s3:GetBucketVersioning")
+	state := func() Versioning {
+		t.Helper()
+		v, err := s.GetVersioning(t.Context(), get, "first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if state() != Off {
+		t.Error("a new bucket is versioned")
+	}
+	for _, to := range []Versioning{Suspended, Enabled, Enabled, Suspended, Enabled} {
+		if err := s.SetVersioning(t.Context(), put, "first", to); err != nil || state() != to {
+			t.Errorf("to %d: %d, %v", to, state(), err)
+		}
+	}
+	for _, to := range []Versioning{Off, 3} {
+		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.Invalid, "IllegalVersioningConfigurationException")
+	}
+	if state() != Enabled {
+		t.Error("there is a way back to Off")
+	}
+	for _, g := range []authz.Grant{{}, get, grant(t, coretest.Account, "second", "s3:PutBucketVersioning")} {
+		wants(t, s.SetVersioning(t.Context(), g, "first", Suspended), fault.Denied, "AccessDenied")
+	}
+	_, err := s.GetVersioning(t.Context(), put, "first")
+	wants(t, err, fault.Denied, "AccessDenied")
+	absent := grant(t, coretest.Account, "absent", "s3:PutBucketVersioning", "s3:GetBucketVersioning")
+	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.NotFound, "NoSuchBucket", "BucketName", "absent")
+	_, err = s.GetVersioning(t.Context(), absent, "absent")
+	wants(t, err, fault.NotFound, "NoSuchBucket")
+}
+
+// TestVersioningKeepsTheOtherSettings: the record is written anew as a whole.
+func TestVersioningKeepsTheOtherSettings(t *testing.T) {
+	s := open(t)
+	want := s.make(t, coretest.Account, "first")
+	if err := s.SetVersioning(t.Context(), grant(t, coretest.Account, "first", "s3:PutBucketVersioning"), "first", Enabled); err != nil {
+		t.Fatal(err)
+	}
+	want.Versioning = Enabled
+	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"), "first"); err != nil || b != want {
+		t.Errorf("%+v %v, want %+v", b, err, want)
+	}
+}

@@ -1,0 +1,142 @@
+package object
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// TagsInput names a version; a nil VersionID is the current one.
+type TagsInput struct {
+	Bucket, Key string
+	VersionID   *string
+}
+
+func (in *TagsInput) action(plain, versioned policy.Action) policy.Action {
+	if in.VersionID != nil {
+		return versioned
+	}
+	return plain
+}
+
+// GetTags returns a version and its tags. It needs s3:GetObjectTagging, or
+// s3:GetObjectVersionTagging with VersionID. Errors: NoSuchBucket, NoSuchKey,
+// NoSuchVersion, MethodNotAllowed for a delete marker, InvalidArgument.
+func (s *Store) GetTags(ctx context.Context, g authz.Grant, in TagsInput) (out Version, err error) {
+	if err := g.Demand(in.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
+			return err
+		}
+		v, err := in.find(r, &b, "GET")
+		if err == nil {
+			out = v.public(&b, in.Key)
+		}
+		return err
+	})
+	return out, err
+}
+
+// PutTags replaces the tags of a version by a set that tag.Object made; its
+// bytes, ETag and date stay as they are. It needs s3:PutObjectTagging, or
+// s3:PutObjectVersionTagging with VersionID. Errors as with GetTags.
+func (s *Store) PutTags(ctx context.Context, g authz.Grant, in TagsInput, tags tag.Set) (Version, error) {
+	return s.setTags(ctx, g, in, in.action("s3:PutObjectTagging", "s3:PutObjectVersionTagging"), "PUT", tags)
+}
+
+// DeleteTags removes the tags of a version, if it has any. It needs
+// s3:DeleteObjectTagging, or s3:DeleteObjectVersionTagging with VersionID.
+// Errors as with GetTags.
+func (s *Store) DeleteTags(ctx context.Context, g authz.Grant, in TagsInput) (Version, error) {
+	return s.setTags(ctx, g, in, in.action("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), "DELETE", nil)
+}
+
+func (s *Store) setTags(ctx context.Context, g authz.Grant, in TagsInput, action policy.Action, method string, tags tag.Set) (out Version, err error) {
+	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, err
+	}
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, in.Bucket)
+		if err != nil {
+			return err
+		}
+		k := slot{&b, in.Key}
+		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
+			return err
+		}
+		v, err := in.find(tx, &b, method)
+		if err != nil {
+			return err
+		}
+		v.tags = tags
+		tx.Set(k.version(v.seq), v.encode())
+		out = v.public(&b, in.Key)
+		return nil
+	})
+	return out, err
+}
+
+// find returns the version, whole. Where the current version is a delete
+// marker, the key is there and can't be tagged: that is no NoSuchKey.
+func (in *TagsInput) find(r kv.Reader, b *bucket.Bucket, method string) (*version, error) {
+	if err := checkKey(in.Key); err != nil {
+		return nil, err
+	}
+	k := slot{b, in.Key}
+	if in.VersionID != nil {
+		return k.asked(r, in.VersionID, method)
+	}
+	v, marker, err := k.current(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case marker != nil:
+		return nil, marker.notAllowed(method)
+	case v == nil:
+		return nil, noSuchKey(in.Key)
+	default:
+		return v, nil
+	}
+}
+
+// notAllowed is the answer to whoever asks a delete marker for more than its
+// deletion.
+func (v *version) notAllowed(method string) error {
+	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+		With("Method", method).With("ResourceType", "DeleteMarker").
+		WithHeader("Allow", "DELETE").WithHeader("x-amz-delete-marker", "true").
+		WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
+}
+
+// Tags returns the tags of a version for authorization, which asks before
+// anything is granted: none where the version is not there.
+func (s *Store) Tags(ctx context.Context, in TagsInput) (tags tag.Set, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
+			return err
+		}
+		v, err := in.find(r, &b, "GET")
+		if err == nil {
+			tags = v.tags
+		}
+		return err
+	})
+	if f := fault.From(err); f != nil {
+		switch f.Kind {
+		case fault.NotFound, fault.NotAllowed, fault.Invalid:
+			return nil, nil
+		}
+	}
+	return tags, err
+}

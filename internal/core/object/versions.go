@@ -1,0 +1,255 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// ListVersionsInput asks for a page of all versions of a bucket's objects.
+type ListVersionsInput struct {
+	Bucket, Prefix, Delimiter string
+	// KeyMarker: only what follows all versions of this key or, with
+	// VersionIDMarker, that version of it. Inside a common prefix, only what
+	// follows that prefix.
+	KeyMarker       string
+	VersionIDMarker *string
+	Max             *int // from 0; nil and more than 1000 are 1000
+}
+
+// VersionEntry is a version or a delete marker as a listing shows it; a marker
+// has neither size, ETag nor checksum.
+type VersionEntry struct {
+	Entry
+	ID           string
+	Latest       bool
+	DeleteMarker bool
+}
+
+// VersionListing is a page: entries by the bytes of their keys, the newest
+// version of a key first. NextKey and NextVersionID are the markers of the next
+// page, empty on the last; after a common prefix there is no NextVersionID.
+type VersionListing struct {
+	Entries                []VersionEntry
+	CommonPrefixes         []string
+	Truncated              bool
+	NextKey, NextVersionID string
+}
+
+// ListVersions returns a page of the versions and delete markers of a bucket.
+// It needs s3:ListBucketVersions. Keys are rolled up into common prefixes as
+// with List, and the work is bounded by the page in the same way (API
+// reference, ListObjectVersions). Errors: NoSuchBucket, InvalidArgument.
+func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersionsInput) (VersionListing, error) {
+	if err := g.Demand("s3:ListBucketVersions", arn.Bucket(in.Bucket)); err != nil {
+		return VersionListing{}, err
+	}
+	page, err := pageOf(in.Max, "max-keys")
+	if err != nil {
+		return VersionListing{}, err
+	}
+	if err := in.check(); err != nil {
+		return VersionListing{}, err
+	}
+	l := versionLister{ListVersionsInput: &in, page: page}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		if l.b, err = bucket.Read(r, in.Bucket); err != nil || page == 0 {
+			return err
+		}
+		return l.run(r)
+	})
+	if err != nil {
+		return VersionListing{}, err
+	}
+	if !l.out.Truncated {
+		l.out.NextKey, l.out.NextVersionID = "", ""
+	}
+	return l.out, nil
+}
+
+// check refuses a version marker without its key, or of no form.
+func (in *ListVersionsInput) check() error {
+	m := in.VersionIDMarker
+	if m == nil {
+		return nil
+	}
+	message := ""
+	switch {
+	case *m == "":
+		message = "A version-id marker cannot be empty."
+	case in.KeyMarker == "":
+		message = "A version-id marker cannot be specified without a key marker."
+	case *m == NullVersion:
+		return nil
+	default:
+		if _, _, err := parseID(*m); err == nil {
+			return nil
+		}
+		message = "Invalid version id specified"
+	}
+	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "version-id-marker").With("ArgumentValue", *m)
+}
+
+// versionLister fills one page.
+type versionLister struct {
+	*ListVersionsInput
+	page   int
+	b      bucket.Bucket
+	skip   int    // bytes of a version's key before the object's
+	after  []byte // end of the scan
+	key    string // of the version before; its next one is not the latest
+	within bool   // key has versions before the page
+	out    VersionListing
+}
+
+// seqSize is what follows an object's key in a version's: a NUL and the number.
+const seqSize = 1 + 8
+
+func (l *versionLister) run(r kv.Reader) error {
+	if strings.IndexByte(l.Prefix, 0) >= 0 || len(l.Prefix) > MaxKey {
+		return nil // no key begins like that
+	}
+	versions := l.b.ID.Versions()
+	l.skip = len(versions)
+	l.after = record.After(append(versions, l.Prefix...))
+	from, err := l.start(r)
+	for from != nil && err == nil {
+		from, err = l.scan(r, from)
+	}
+	return err
+}
+
+// start returns where the page begins; nil where nothing can follow.
+func (l *versionLister) start(r kv.Reader) ([]byte, error) {
+	versions := l.b.ID.Versions()
+	// A key holds no NUL, so none lies between a marker with one and what
+	// stands before it.
+	marker, _, cut := strings.Cut(l.KeyMarker, "\x00")
+	if l.KeyMarker == "" || l.KeyMarker < l.Prefix {
+		return append(versions, l.Prefix...), nil
+	}
+	if common, ok := rolledUp(marker, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
+		return record.After(append(versions, common...)), nil
+	}
+	if len(marker) > MaxKey {
+		return append(versions, marker[:MaxKey+1]...), nil // no key has as many bytes, so none lies between
+	}
+	k := slot{&l.b, marker}
+	if l.VersionIDMarker == nil || cut {
+		return record.After(k.versions()), nil
+	}
+	newest, err := k.newest(r)
+	if err != nil {
+		return nil, err
+	}
+	seq, found, err := l.marker(r, k, newest)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return k.versions(), nil
+	}
+	if newest != nil && newest.seq >= seq {
+		l.key, l.within = marker, true
+	}
+	return append(k.version(seq), 0), nil
+}
+
+// marker returns the number of the version that the page comes after. The null
+// version has no number in its id: where it is gone, perhaps since the page
+// before, the key begins anew, so that nothing is left out.
+func (l *versionLister) marker(r kv.Reader, k slot, newest *version) (seq uint64, found bool, err error) {
+	if *l.VersionIDMarker != NullVersion {
+		seq, _, err = parseID(*l.VersionIDMarker)
+		return seq, true, err
+	}
+	v, err := k.null(r, newest)
+	if err != nil || v == nil {
+		return 0, false, err
+	}
+	return v.seq, true, nil
+}
+
+// scan adds what stands from a key on. It returns where to go on behind a
+// common prefix, nil at the end of the page or of the versions.
+func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
+	delimiter := []byte(l.Delimiter)
+	for p, err := range r.Scan(from, l.after) {
+		if err != nil {
+			return nil, err
+		}
+		if len(l.out.Entries)+len(l.out.CommonPrefixes) == l.page {
+			l.out.Truncated = true
+			return nil, nil
+		}
+		if len(p.Key) < l.skip+seqSize {
+			return nil, malformed()
+		}
+		key := p.Key[l.skip : len(p.Key)-seqSize]
+		if len(delimiter) > 0 {
+			if n := bytes.Index(key[len(l.Prefix):], delimiter); n >= 0 {
+				end := len(l.Prefix) + n + len(delimiter)
+				l.out.NextKey, l.out.NextVersionID = string(key[:end]), ""
+				l.out.CommonPrefixes = append(l.out.CommonPrefixes, l.out.NextKey)
+				return record.After(p.Key[:l.skip+end]), nil
+			}
+		}
+		if err := l.add(key, p.Value); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (l *versionLister) add(key, value []byte) error {
+	latest := !l.within || string(key) != l.key
+	if latest {
+		l.key, l.within = string(key), true // versions of one key share its text
+	}
+	l.out.Entries = append(l.out.Entries, VersionEntry{Latest: latest})
+	e := &l.out.Entries[len(l.out.Entries)-1]
+	e.Key = l.key
+	if err := e.decode(value); err != nil {
+		return err
+	}
+	if e.Owner == "" {
+		e.Owner = l.b.Owner
+	}
+	l.out.NextKey, l.out.NextVersionID = e.Key, e.ID
+	return nil
+}
+
+// decode reads what a listing shows from a version's record.
+func (e *VersionEntry) decode(b []byte) error {
+	if err := decodeEntry(b, &e.Entry); err != nil {
+		return err
+	}
+	var id [idSize]byte
+	null := false
+	for f := record.Read(b); f.Next(); {
+		switch f.Number {
+		case fieldSeq:
+			binary.BigEndian.PutUint64(id[:], f.Uint)
+		case fieldUnique:
+			copy(id[8:], f.Bytes)
+		case fieldFlags:
+			null, e.DeleteMarker = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0
+		}
+		if f.Number > fieldFlags {
+			break // fields are in ascending order
+		}
+	}
+	if e.ID = NullVersion; !null {
+		e.ID = base64.RawURLEncoding.EncodeToString(id[:])
+	}
+	return nil
+}
