@@ -86,6 +86,10 @@ func (s *Server) sweep(ctx context.Context) {
 		if s.swept(ctx, "orphans", n, err); ctx.Err() != nil {
 			return
 		}
+		n, err = s.objects.PurgeUploads(ctx)
+		if s.swept(ctx, "uploads into deleted buckets", n, err); ctx.Err() != nil {
+			return
+		}
 		n, err = s.identities.PurgeSessions(ctx, time.Now())
 		if s.swept(ctx, "ended sessions", n, err); ctx.Err() != nil {
 			return

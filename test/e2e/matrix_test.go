@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // bodies are what an operation needs to be understood at all.
 var bodies = map[string]string{
+	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`,
 	"DeleteObjects":           `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
 	"PutBucketVersioning":     `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
 	"PutBucketTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
@@ -31,6 +32,13 @@ var bodies = map[string]string{
 func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
 	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: bodies[row.Name()]}
+	switch row.Name() {
+	case "UploadPartCopy":
+		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
+	case "GetObjectAttributes":
+		r.header.Set("X-Amz-Object-Attributes", "ETag")
+	}
+	r.target = strings.Replace(r.target, "partNumber", "partNumber=1", 1)
 	if r.body != "" {
 		r.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(md5Of(r.body)))
 	}

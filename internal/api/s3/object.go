@@ -13,6 +13,7 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
 	"watertight/internal/storage/digest"
 )
 
@@ -28,7 +29,7 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	if err := checkUnbuilt(&in.Unbuilt); err != nil {
 		return nil, err
 	}
-	alg, expect, err := declared(in)
+	alg, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 
 // declared collects what the client says of the body: in headers, or in a
 // trailer that comes after it.
-func declared(in *shape.PutObjectInput) (digest.Algorithm, func() (object.Expected, error), error) {
+func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func() (object.Expected, error), error) {
 	var e object.Expected
 	var err error
 	if in.ContentMD5 != "" {
@@ -127,7 +128,7 @@ func declared(in *shape.PutObjectInput) (digest.Algorithm, func() (object.Expect
 	}
 	return alg, func() (object.Expected, error) {
 		if trailer {
-			e.Sum, err = decodeSum(alg, in.Body.Trailer(alg.Header()))
+			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()))
 		}
 		return e, err
 	}, nil
@@ -202,7 +203,7 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	}
 	r, err := do(ctx, g, object.GetInput{
 		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
-		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
+		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange, PartNumber: in.PartNumber,
 	})
 	if err != nil {
 		return nil, err
@@ -226,8 +227,12 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	if r.Partial {
 		out.Status = 206
 		out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", r.Start, r.Start+r.Length-1, r.Size)
-	} else if strings.EqualFold(in.ChecksumMode, "ENABLED") {
-		out.Checksums = checksums(r.Checksum)
+	}
+	if in.PartNumber != nil {
+		out.PartsCount = int(r.ETag.Parts)
+	}
+	if strings.EqualFold(in.ChecksumMode, "ENABLED") {
+		out.Checksums = checksums(r.Verifiable())
 	}
 	override(out, &in.Overrides)
 	return out, nil

@@ -1,0 +1,324 @@
+package shape
+
+import (
+	"time"
+
+	"watertight/internal/gateway/protocol"
+)
+
+// CreateMultipartUploadInput is the input of CreateMultipartUpload.
+type CreateMultipartUploadInput struct {
+	Bucket             string            `loc:"uri,Bucket"`
+	Key                string            `loc:"uri,Key"`
+	CacheControl       string            `loc:"header,Cache-Control"`
+	ContentDisposition string            `loc:"header,Content-Disposition"`
+	ContentEncoding    string            `loc:"header,Content-Encoding"`
+	ContentLanguage    string            `loc:"header,Content-Language"`
+	ContentType        string            `loc:"header,Content-Type"`
+	Expires            string            `loc:"header,Expires"`
+	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
+	StorageClass       string            `loc:"header,x-amz-storage-class"`
+	Tagging            string            `loc:"header,x-amz-tagging"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
+	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
+	ChecksumType       string            `loc:"header,x-amz-checksum-type"`
+	Unbuilt
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// CreateMultipartUploadOutput is the output of CreateMultipartUpload.
+type CreateMultipartUploadOutput struct {
+	_                    struct{} `root:"InitiateMultipartUploadResult"`
+	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	ChecksumAlgorithm    string   `loc:"header,x-amz-checksum-algorithm"`
+	ChecksumType         string   `loc:"header,x-amz-checksum-type"`
+	Bucket               string
+	Key                  string
+	UploadId             string
+}
+
+// CustomerKey are the headers of SSE-C.
+type CustomerKey struct {
+	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
+	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
+	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+}
+
+// UploadPartInput is the input of UploadPart.
+type UploadPartInput struct {
+	Bucket     string          `loc:"uri,Bucket"`
+	Key        string          `loc:"uri,Key"`
+	PartNumber int             `loc:"query,partNumber"`
+	UploadId   string          `loc:"query,uploadId"`
+	Body       protocol.Stream `loc:"stream"`
+	Integrity
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// UploadPartOutput is the output of UploadPart.
+type UploadPartOutput struct {
+	ETag                 string `loc:"header,ETag"`
+	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	ChecksumCRC32        string `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C       string `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME    string `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1         string `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256       string `loc:"header,x-amz-checksum-sha256"`
+}
+
+// SourceConditions are the conditions on the source of a copy.
+type SourceConditions struct {
+	SourceIfMatch           *string   `loc:"header,x-amz-copy-source-if-match"`
+	SourceIfNoneMatch       *string   `loc:"header,x-amz-copy-source-if-none-match"`
+	SourceIfModifiedSince   time.Time `loc:"header,x-amz-copy-source-if-modified-since"`
+	SourceIfUnmodifiedSince time.Time `loc:"header,x-amz-copy-source-if-unmodified-since"`
+}
+
+// SourceCustomerKey are the headers of SSE-C of the source of a copy.
+type SourceCustomerKey struct {
+	SourceSSECustomerAlgorithm string `loc:"header,x-amz-copy-source-server-side-encryption-customer-algorithm"`
+	SourceSSECustomerKey       string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key"`
+	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
+}
+
+// UploadPartCopyInput is the input of UploadPartCopy.
+type UploadPartCopyInput struct {
+	Bucket     string `loc:"uri,Bucket"`
+	Key        string `loc:"uri,Key"`
+	PartNumber int    `loc:"query,partNumber"`
+	UploadId   string `loc:"query,uploadId"`
+	CopySource string `loc:"header,x-amz-copy-source"`
+	CopyRange  string `loc:"header,x-amz-copy-source-range"`
+	SourceConditions
+	SourceCustomerKey
+	CustomerKey
+	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
+}
+
+// UploadPartCopyOutput is the output of UploadPartCopy.
+type UploadPartCopyOutput struct {
+	_                    struct{} `root:"CopyPartResult"`
+	CopySourceVersionId  string   `loc:"header,x-amz-copy-source-version-id"`
+	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	ETag                 string
+	LastModified         time.Time
+	ChecksumCRC32        string
+	ChecksumCRC32C       string
+	ChecksumCRC64NVME    string
+	ChecksumSHA1         string
+	ChecksumSHA256       string
+}
+
+// CompleteMultipartUploadInput is the input of CompleteMultipartUpload. Its
+// checksums are the object's.
+type CompleteMultipartUploadInput struct {
+	BucketURL         string                   `loc:"uri,BucketURL"`
+	Bucket            string                   `loc:"uri,Bucket"`
+	Key               string                   `loc:"uri,Key"`
+	UploadId          string                   `loc:"query,uploadId"`
+	Upload            CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
+	ChecksumCRC32     string                   `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string                   `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string                   `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1      string                   `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string                   `loc:"header,x-amz-checksum-sha256"`
+	ChecksumType      string                   `loc:"header,x-amz-checksum-type"`
+	ObjectSize        *int64                   `loc:"header,x-amz-mp-object-size"`
+	Conditions
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// CompletedMultipartUpload is the document of CompleteMultipartUpload.
+type CompletedMultipartUpload struct {
+	Parts []CompletedPart `xml:"Part"`
+}
+
+// CompletedPart is a part as the client lists it.
+type CompletedPart struct {
+	PartNumber        *int
+	ETag              *string
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ChecksumSHA512    string
+	ChecksumMD5       string
+	ChecksumXXHASH64  string
+	ChecksumXXHASH3   string
+	ChecksumXXHASH128 string
+}
+
+// CompleteMultipartUploadOutput is the output of CompleteMultipartUpload.
+type CompleteMultipartUploadOutput struct {
+	_                    struct{} `root:"CompleteMultipartUploadResult"`
+	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	VersionId            string   `loc:"header,x-amz-version-id"`
+	Location             string
+	Bucket               string
+	Key                  string
+	ETag                 string
+	ChecksumCRC32        string
+	ChecksumCRC32C       string
+	ChecksumCRC64NVME    string
+	ChecksumSHA1         string
+	ChecksumSHA256       string
+	ChecksumType         string
+}
+
+// AbortMultipartUploadInput is the input of AbortMultipartUpload.
+type AbortMultipartUploadInput struct {
+	Bucket              string `loc:"uri,Bucket"`
+	Key                 string `loc:"uri,Key"`
+	UploadId            string `loc:"query,uploadId"`
+	IfMatchInitiated    string `loc:"header,x-amz-if-match-initiated-time"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// ListPartsInput is the input of ListParts.
+type ListPartsInput struct {
+	Bucket           string `loc:"uri,Bucket"`
+	Key              string `loc:"uri,Key"`
+	UploadId         string `loc:"query,uploadId"`
+	MaxParts         *int   `loc:"query,max-parts"`
+	PartNumberMarker int    `loc:"query,part-number-marker"`
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// ListPartsOutput is the output of ListParts.
+type ListPartsOutput struct {
+	_                    struct{} `root:"ListPartsResult"`
+	Bucket               string   `emit:"always"`
+	Key                  string   `emit:"always"`
+	UploadId             string   `emit:"always"`
+	PartNumberMarker     int      `emit:"always"`
+	NextPartNumberMarker int      `emit:"always"`
+	MaxParts             int      `emit:"always"`
+	IsTruncated          bool     `emit:"always"`
+	Parts                []Part   `xml:"Part"`
+	Initiator            Initiator
+	Owner                *Owner
+	StorageClass         string
+	ChecksumAlgorithm    string
+	ChecksumType         string
+}
+
+// Part is a part of an upload.
+type Part struct {
+	PartNumber        int
+	LastModified      time.Time
+	ETag              string
+	Size              int64 `emit:"always"`
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+}
+
+// Initiator is who began an upload: an account's canonical id, or the ARN of a
+// user or session.
+type Initiator struct {
+	ID          string
+	DisplayName string
+}
+
+// ListMultipartUploadsInput is the input of ListMultipartUploads.
+type ListMultipartUploadsInput struct {
+	Bucket              string `loc:"uri,Bucket"`
+	Delimiter           string `loc:"query,delimiter"`
+	EncodingType        string `loc:"query,encoding-type" enum:"url"`
+	KeyMarker           string `loc:"query,key-marker"`
+	MaxUploads          *int   `loc:"query,max-uploads"`
+	Prefix              string `loc:"query,prefix"`
+	UploadIdMarker      string `loc:"query,upload-id-marker"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// ListMultipartUploadsOutput is the output of ListMultipartUploads.
+type ListMultipartUploadsOutput struct {
+	_                  struct{} `root:"ListMultipartUploadsResult"`
+	Bucket             string   `emit:"always"`
+	KeyMarker          string   `emit:"always"`
+	UploadIdMarker     string   `emit:"always"`
+	NextKeyMarker      string
+	NextUploadIdMarker string
+	Prefix             string
+	Delimiter          string
+	MaxUploads         int `emit:"always"`
+	EncodingType       string
+	IsTruncated        bool           `emit:"always"`
+	Uploads            []UploadEntry  `xml:"Upload"`
+	CommonPrefixes     []CommonPrefix `xml:"CommonPrefixes"`
+}
+
+// UploadEntry is an upload as a listing shows it.
+type UploadEntry struct {
+	Key               string `emit:"always"`
+	UploadId          string
+	Initiator         Initiator
+	Owner             *Owner
+	StorageClass      string
+	Initiated         time.Time
+	ChecksumAlgorithm string
+	ChecksumType      string
+}
+
+// GetObjectAttributesInput is the input of GetObjectAttributes.
+type GetObjectAttributesInput struct {
+	Bucket           string   `loc:"uri,Bucket"`
+	Key              string   `loc:"uri,Key"`
+	VersionId        *string  `loc:"query,versionId"`
+	MaxParts         *int     `loc:"header,x-amz-max-parts"`
+	PartNumberMarker int      `loc:"header,x-amz-part-number-marker"`
+	Attributes       []string `loc:"header,x-amz-object-attributes"`
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// GetObjectAttributesOutput is the output of GetObjectAttributes.
+type GetObjectAttributesOutput struct {
+	_            struct{}  `root:"GetObjectAttributesResponse"`
+	LastModified time.Time `loc:"header,Last-Modified"`
+	VersionId    string    `loc:"header,x-amz-version-id"`
+	ETag         string
+	Checksum     *Checksum
+	ObjectParts  *ObjectParts
+	StorageClass string
+	ObjectSize   *int64
+}
+
+// Checksum is an object's checksum in a document.
+type Checksum struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ChecksumType      string
+}
+
+// ObjectParts is a page of an object's parts.
+type ObjectParts struct {
+	PartsCount           int          `emit:"always"`
+	PartNumberMarker     int          `emit:"always"`
+	NextPartNumberMarker int          `emit:"always"`
+	MaxParts             int          `emit:"always"`
+	IsTruncated          bool         `emit:"always"`
+	Parts                []ObjectPart `xml:"Part"`
+}
+
+// ObjectPart is a part of an object.
+type ObjectPart struct {
+	PartNumber        int
+	Size              int64 `emit:"always"`
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+}
