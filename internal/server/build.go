@@ -229,7 +229,7 @@ func (s *Server) openGateway(context.Context) error {
 	var err error
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
-		authz.New(facts{s.identities, buckets}),
+		authz.New(facts{s.identities, buckets, s.objects}),
 		s.trail,
 		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
 		api.Table(), sts.Table(),

@@ -2,19 +2,22 @@ package server
 
 import (
 	"context"
+	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/object"
 	"watertight/internal/gateway/authn"
 )
 
-// facts joins what identity and bucket know into authz.Facts.
+// facts joins what identity, bucket and object know into authz.Facts.
 type facts struct {
 	identities *identity.Store
 	buckets    *bucket.Store
+	objects    *object.Store
 }
 
 func (f facts) Principal(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
@@ -30,6 +33,19 @@ func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, err
 		owner = ""
 	}
 	return authz.ResourceLaws{Owner: owner}, nil
+}
+
+func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map[string]string, error) {
+	name, key, _ := strings.Cut(at.Resource, "/")
+	tags, err := f.objects.Tags(ctx, object.TagsInput{Bucket: name, Key: key, VersionID: version})
+	if err != nil || len(tags) == 0 {
+		return nil, err
+	}
+	out := make(map[string]string, len(tags))
+	for _, t := range tags {
+		out[t.Key] = t.Value
+	}
+	return out, nil
 }
 
 // credentials is authn.Credentials over identity.

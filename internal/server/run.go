@@ -87,7 +87,7 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		}
 		n, err = s.objects.PurgeUploads(ctx)
-		if s.swept(ctx, "uploads into buckets that are gone", n, err); ctx.Err() != nil {
+		if s.swept(ctx, "uploads into deleted buckets", n, err); ctx.Err() != nil {
 			return
 		}
 		n, err = s.identities.PurgeSessions(ctx, time.Now())

@@ -19,18 +19,26 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // bodies are what an operation needs to be understood at all.
 var bodies = map[string]string{
+	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`,
 	"DeleteObjects":           `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
-	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
-	"PutBucketCors":           `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
 	"PutBucketVersioning":     `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
 	"PutBucketTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 	"PutObjectTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutBucketCors":           `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
 }
 
 // request builds a request that matches a row.
 func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
 	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: bodies[row.Name()]}
+	switch row.Name() {
+	case "UploadPartCopy":
+		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
+	case "GetObjectAttributes":
+		r.header.Set("X-Amz-Object-Attributes", "ETag")
+	}
+	r.target = strings.Replace(r.target, "partNumber", "partNumber=1", 1)
 	if r.body != "" {
 		r.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(md5Of(r.body)))
 	}

@@ -32,6 +32,7 @@ func TestRawDisk(t *testing.T) {
 		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
 			Bucket: bucket, Key: &name, Body: bytes.NewReader(body),
 			ContentType: aws.String("application/" + marker), ContentDisposition: aws.String(marker),
+			Tagging:  aws.String(marker + "=" + marker),
 			Metadata: map[string]string{"secret": marker, strings.ToLower(marker): "name"},
 		})
 		if err != nil {
@@ -46,6 +47,13 @@ func TestRawDisk(t *testing.T) {
 		if a := send(t, s, post{bucket: *bucket, file: strings.Repeat(marker+" ", size/len(marker)), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
 			t.Fatalf("%s: %d %s", name, a.status, a.body)
 		}
+	}
+	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
+	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: aws.String("inline"), Tagging: tagging}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{Bucket: bucket, Tagging: tagging}); err != nil {
+		t.Fatal(err)
 	}
 	if err := putCORS(t, s, bucket, types.CORSRule{ID: aws.String(marker), AllowedOrigins: []string{"https://" + marker}, AllowedMethods: []string{"GET"}, AllowedHeaders: []string{marker}}); err != nil {
 		t.Fatal(err)

@@ -240,6 +240,27 @@ func TestBucketTags(t *testing.T) {
 	}
 }
 
+// TestTagsOfForms: a form carries a document.
+func TestTagsOfForms(t *testing.T) {
+	s := harness.Start(t)
+	v := newVersioned(t, s, "form-tags")
+	for tagging, want := range map[string]string{
+		"<Tagging><TagSet><Tag><Key>a b</Key><Value>x&amp;=</Value></Tag></TagSet></Tagging>":                                "400 InvalidTag",
+		"<Tagging><TagSet><Tag><Key>a b</Key><Value>x+=/</Value></Tag></TagSet></Tagging>":                                   "204 ",
+		"<Tagging><TagSet><Tag><Key>k</Key><Value>1</Value></Tag><Tag><Key>k</Key><Value>2</Value></Tag></TagSet></Tagging>": "400 InvalidTag",
+		"<Tagging><TagSet/></Tagging>": "204 ",
+		"k=v":                          "400 MalformedXML",
+	} {
+		a := send(t, s, post{bucket: *v.bucket, file: "text", fields: map[string]string{"key": "k", "tagging": tagging}}.build(t, s))
+		if got := fmt.Sprint(a.status, " ", a.code); got != want {
+			t.Errorf("%s: %s, want %s", tagging, got, want)
+		}
+		if strings.Contains(tagging, "x+=/") && v.tags("k", nil) != "a b=x+=/" {
+			t.Errorf("%q", v.tags("k", nil))
+		}
+	}
+}
+
 // TestStorageClasses: classes that promise what is true here are kept and
 // shown; those that promise an archive are refused.
 func TestStorageClasses(t *testing.T) {

@@ -35,6 +35,10 @@ type Facts interface {
 	// Resource returns the laws that stand on a resource. A resource that does
 	// not exist has the zero laws.
 	Resource(ctx context.Context, r arn.ARN) (ResourceLaws, error)
+	// ObjectTags returns the tags of an object's version, nil being the current
+	// one; none where it is not there. It is asked only where a law that may
+	// bind the request speaks of s3:ExistingObjectTag.
+	ObjectTags(ctx context.Context, object arn.ARN, version *string) (map[string]string, error)
 }
 
 // PrincipalLaws bind a principal. Boundary nil is no boundary.
@@ -108,21 +112,25 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 			standing[name] = res
 		}
 	}
+	l := policy.Laws{
+		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
+		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+	}
+	tags, err := a.tagKeys(ctx, &l, &n)
+	if err != nil {
+		return policy.Verdict{}, err
+	}
 	keys := c.situation.Keys
-	if len(n.Keys) > 0 {
+	if len(n.Keys)+len(tags) > 0 {
 		keys = maps.Clone(keys)
 		if keys == nil {
 			keys = map[string][]string{}
 		}
 		maps.Copy(keys, n.Keys)
+		maps.Copy(keys, tags)
 	}
-	return policy.Decide(
-		policy.Laws{
-			Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
-			Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
-		},
-		policy.Request{
-			Principal: c.principal, Action: n.Action, Resource: n.Resource,
-			At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
-		}), nil
+	return policy.Decide(l, policy.Request{
+		Principal: c.principal, Action: n.Action, Resource: n.Resource,
+		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
+	}), nil
 }

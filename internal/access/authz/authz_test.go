@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ type world struct {
 	owner     string
 	err       error
 	resources map[string]int
+	tags      map[string]string // of object versions: "key version name" and value
+	asked     int               // for tags
 }
 
 func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
@@ -32,6 +35,21 @@ func (w *world) Resource(_ context.Context, r arn.ARN) (ResourceLaws, error) {
 	}
 	w.resources[r.String()]++
 	return ResourceLaws{Owner: w.owner}, w.err
+}
+
+func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {
+	w.asked++
+	of := object.Resource + " current "
+	if version != nil {
+		of = object.Resource + " " + *version + " "
+	}
+	out := map[string]string{}
+	for k, v := range w.tags {
+		if name, ok := strings.CutPrefix(k, of); ok {
+			out[name] = v
+		}
+	}
+	return out, w.err
 }
 
 // allowing returns a world of one account where an identity may do the action.

@@ -1,90 +1,79 @@
 package s3
 
 import (
-	"context"
 	"net/url"
 	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/api/s3/shape"
-	"watertight/internal/core/object"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
 )
 
-// parseSource reads x-amz-copy-source: [/]BUCKET/KEY[?versionId=ID], decoded
-// once (S3 API reference, CopyObject). What it names is what is authorized and
-// what is read.
-func parseSource(s *shape.Source) (object.CopySource, error) {
-	invalid := func() error {
-		return badSource("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-	}
-	raw, version, versioned := strings.Cut(s.CopySource, "?versionId=")
-	if strings.HasPrefix(raw, "arn:") || strings.HasPrefix(raw, "/arn:") {
-		return object.CopySource{}, badSource("Access points are not implemented; a copy source is sourcebucket/sourcekey")
-	}
-	path, err := url.PathUnescape(raw)
+// copySource is what x-amz-copy-source names. A nil VersionID is the current
+// version.
+type copySource struct {
+	Bucket, Key string
+	VersionID   *string
+}
+
+// parseCopySource reads x-amz-copy-source: [/]bucket/key[?versionId=id], URL-encoded
+// (S3 API reference, CopyObject). It is decoded exactly once, so that what is
+// authorized is what is read; + is a space, as S3 decodes it. A key is checked
+// like that of a request and never normalised.
+// Errors: InvalidArgument, InvalidURI, NotImplemented (ARNs of access points).
+func parseCopySource(header string) (copySource, error) {
+	path, query, versioned := strings.Cut(header, "?")
+	name, err := url.QueryUnescape(path)
 	if err != nil {
-		return object.CopySource{}, badSource("Invalid copy source encoding")
+		return copySource{}, badCopySource(header, "Invalid copy source encoding.")
 	}
-	bucket, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if !ok || bucket == "" || key == "" || strings.Contains(version, "&") {
-		return object.CopySource{}, invalid()
+	name = strings.TrimPrefix(name, "/")
+	if strings.HasPrefix(name, "arn:") {
+		return copySource{}, notImplemented("x-amz-copy-source")
+	}
+	bucket, key, _ := strings.Cut(name, "/")
+	if bucket == "" || bucket == "." || bucket == ".." || key == "" {
+		return copySource{}, badCopySource(header, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
 	}
 	if err := protocol.CheckKey(key); err != nil {
-		return object.CopySource{}, err
+		return copySource{}, err
 	}
-	out := object.CopySource{
-		Bucket: bucket, Key: key, IfMatch: s.SourceIfMatch, IfNoneMatch: s.SourceIfNoneMatch,
-		IfModifiedSince: s.SourceIfModified, IfUnmodifiedSince: s.SourceIfUnmodified,
+	c := copySource{Bucket: bucket, Key: key}
+	if !versioned {
+		return c, nil
 	}
-	if versioned {
-		if version, err = url.QueryUnescape(version); err != nil || version == "" {
-			return object.CopySource{}, badSource("Version id cannot be the empty string")
-		}
-		out.VersionID = &version
+	raw, ok := strings.CutPrefix(query, "versionId=")
+	if !ok || strings.ContainsAny(raw, "&?=") {
+		return copySource{}, badCopySource(header, "Unsupported copy source parameter.")
 	}
-	return out, nil
-}
-
-func badSource(message string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "x-amz-copy-source")
-}
-
-// maySource is what reading the source of a copy needs. Whether the caller may
-// list the source's bucket decides between 403 and 404 there, too.
-func maySource(s *shape.Source) ([]authz.Need, object.CopySource, error) {
-	src, err := parseSource(s)
+	id, err := url.QueryUnescape(raw)
 	if err != nil {
-		return nil, src, err
+		return copySource{}, badCopySource(header, "Invalid copy source encoding.")
 	}
-	tags := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", src.Bucket, src.Key, src.VersionID)
-	tags.Soft = true // asked for in core where the source has tags
-	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", src.Bucket, src.Key, src.VersionID), tags, mayList(src.Bucket)}, src, nil
+	if id == "" {
+		return copySource{}, badCopySource(header, "Version id cannot be the empty string")
+	}
+	c.VersionID = &id
+	return c, nil
 }
 
-// openSource checks what only a source can be wrong about, and hides from
-// those who may not list its bucket that a key is not there.
-func (a *API) openSource(ctx context.Context, s *shape.Source) (object.CopySource, error) {
-	src, err := parseSource(s)
-	if err != nil {
-		return src, err
-	}
-	if s.SourceSSEAlgorithm+s.SourceSSEKey+s.SourceSSEKeyMD5 != "" {
-		return src, notImplemented("x-amz-copy-source-server-side-encryption-customer-algorithm")
-	}
-	if s.ExpectedSourceOwner != "" {
-		return src, a.checkOwner(ctx, src.Bucket, s.ExpectedSourceOwner)
-	}
-	return src, nil
+func badCopySource(header, message string) error {
+	return invalidArgument("x-amz-copy-source", message).With("ArgumentValue", header)
 }
 
-// concealSource answers 403 where 404 would tell a caller who may not list the
-// source's bucket what is in it.
-func concealSource(g authz.Grant, bucket string, err error) error {
-	if (fault.Is(err, "NoSuchKey") || fault.Is(err, "NoSuchVersion")) && !g.Allows("s3:ListBucket", arn.Bucket(bucket)) {
-		return fault.AccessDenied()
+// needs are those of reading the source. Whether the caller may list its bucket
+// decides between 403 and 404.
+func (c *copySource) needs() []authz.Need {
+	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", c.Bucket, c.Key, c.VersionID), mayList(c.Bucket)}
+}
+
+// conceal answers 403 where 404 would tell a caller who may not list the
+// source's bucket whether a key exists there; of the target's bucket dispatch
+// does the same.
+func (c *copySource) conceal(g authz.Grant, err error) error {
+	if (fault.Is(err, "NoSuchKey") || fault.Is(err, "NoSuchVersion")) && !g.Allows("s3:ListBucket", arn.Bucket(c.Bucket)) {
+		return fault.AccessDenied().Because(err)
 	}
 	return err
 }

@@ -2,6 +2,9 @@ package s3
 
 import (
 	"context"
+	"maps"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"watertight/internal/access/arn"
@@ -11,47 +14,76 @@ import (
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
 	"watertight/internal/storage/digest"
 )
 
-// multipartRows are the operations of this file.
+// multipartRows are the operations of multipart uploads.
 func (a *API) multipartRows() []dispatch.Row {
+	fromSource := func(r protocol.Route) protocol.Route { return r.WithHeader("x-amz-copy-source") }
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads", authz.Ask(mayCreateUpload), a.createMultipartUpload),
 		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", authz.Ask(mayUploadPart), a.uploadPart),
-		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", authz.Ask(mayComplete), a.completeMultipartUpload),
-		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", authz.Ask(mayAbort), a.abortMultipartUpload, noContent),
-		define(a, "ListParts", "GET /{Bucket}/{Key+}?uploadId", authz.Ask(mayListParts), a.listParts),
+		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId", authz.Ask(mayUploadPartCopy), a.uploadPartCopy, fromSource),
+		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", authz.Ask(mayCompleteUpload), a.completeMultipartUpload, protocol.Route.ObjectChecksums),
+		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", authz.Ask1(mayAbortUpload), a.abortMultipartUpload, noContent),
+		define(a, "ListParts", "GET /{Bucket}/{Key+}?uploadId", authz.Ask1(mayListParts), a.listParts),
 		define(a, "ListMultipartUploads", "GET /{Bucket}?uploads", authz.Ask1(mayListUploads), a.listMultipartUploads),
+		define(a, "GetObjectAttributes", "GET /{Bucket}/{Key+}?attributes", authz.Ask(mayGetAttributes), a.getObjectAttributes),
 	}
 }
 
 func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error) {
-	needs, err := mayPutObject(&shape.PutObjectInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tagging: in.Tagging, WebsiteRedirect: in.WebsiteRedirect, Unbuilt: in.Unbuilt,
-	})
-	if err == nil {
-		needs[0].Keys["s3:objectcreationoperation"] = []string{"false"}
+	tags, err := tag.Header(in.Tagging)
+	if err != nil {
+		return nil, err
 	}
-	return needs, err
+	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Unbuilt: in.Unbuilt})
+	maps.Copy(keys, partKeys())
+	at := arn.Object(in.Bucket, in.Key)
+	needs := []authz.Need{{Action: "s3:PutObject", Resource: at, Keys: withTags(keys, tags)}}
+	if len(tags) > 0 {
+		needs = append(needs, mayTag(at, tags))
+	}
+	return needs, nil
+}
+
+// partKeys tell the steps of an upload from what makes an object, so that a
+// policy can ask conditions of the latter alone (S3 user guide, "Enforce
+// conditional writes").
+func partKeys() map[string][]string {
+	return map[string][]string{"s3:objectcreationoperation": {"false"}}
 }
 
 func mayUploadPart(in *shape.UploadPartInput) ([]authz.Need, error) {
-	return []authz.Need{{
-		Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: map[string][]string{"s3:objectcreationoperation": {"false"}},
-	}, mayList(in.Bucket)}, nil
+	return []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: partKeys()}}, nil
 }
 
-func mayComplete(in *shape.CompleteMultipartUploadInput) ([]authz.Need, error) {
-	return mayPutObject(&shape.PutObjectInput{Bucket: in.Bucket, Key: in.Key, Conditions: in.Conditions})
+func mayUploadPartCopy(in *shape.UploadPartCopyInput) ([]authz.Need, error) {
+	src, err := parseCopySource(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	keys := partKeys()
+	keys["s3:x-amz-copy-source"] = []string{src.Bucket + "/" + src.Key}
+	return append(src.needs(), authz.Need{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)), nil
 }
 
-func mayAbort(in *shape.UploadInput) ([]authz.Need, error) {
-	return []authz.Need{{Action: "s3:AbortMultipartUpload", Resource: arn.Object(in.Bucket, in.Key)}, mayList(in.Bucket)}, nil
+func mayCompleteUpload(in *shape.CompleteMultipartUploadInput) ([]authz.Need, error) {
+	keys := putKeys(&shape.PutObjectInput{Conditions: in.Conditions})
+	needs := []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)}
+	if in.IfMatch != nil {
+		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: arn.Object(in.Bucket, in.Key)})
+	}
+	return needs, nil
 }
 
-func mayListParts(in *shape.ListPartsInput) ([]authz.Need, error) {
-	return []authz.Need{{Action: "s3:ListMultipartUploadParts", Resource: arn.Object(in.Bucket, in.Key)}, mayList(in.Bucket)}, nil
+func mayAbortUpload(in *shape.AbortMultipartUploadInput) authz.Need {
+	return authz.Need{Action: "s3:AbortMultipartUpload", Resource: arn.Object(in.Bucket, in.Key)}
+}
+
+func mayListParts(in *shape.ListPartsInput) authz.Need {
+	return authz.Need{Action: "s3:ListMultipartUploadParts", Resource: arn.Object(in.Bucket, in.Key)}
 }
 
 func mayListUploads(in *shape.ListMultipartUploadsInput) authz.Need {
@@ -62,36 +94,46 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	if err := checkUnbuilt(&in.Unbuilt); err != nil {
 		return nil, err
 	}
+	alg := digest.None
+	if in.ChecksumAlgorithm != "" {
+		var ok bool
+		if alg, ok = digest.Parse(in.ChecksumAlgorithm); !ok {
+			return nil, fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		}
+	}
 	tags, err := tag.Header(in.Tagging)
 	if err != nil {
 		return nil, err
 	}
-	alg := digest.None
-	if in.ChecksumAlgorithm != "" {
-		if alg, err = algorithmOf(in.ChecksumAlgorithm); err != nil {
-			return nil, err
-		}
-	}
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
-		Bucket: in.Bucket, Key: in.Key, Tags: tags, StorageClass: in.StorageClass, Algorithm: alg, ChecksumType: object.ChecksumType(in.ChecksumType),
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags,
 		Metadata: object.Metadata{
 			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
+		Algorithm: alg, ChecksumType: object.ChecksumType(in.ChecksumType),
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.CreateMultipartUploadOutput{ServerSideEncryption: string(u.Encryption), Bucket: in.Bucket, Key: in.Key, UploadId: u.ID}
-	if u.Algorithm != digest.None {
-		out.ChecksumAlgorithm, out.ChecksumType = string(u.Algorithm), string(u.ChecksumType)
+	if alg != digest.None {
+		out.ChecksumAlgorithm, out.ChecksumType = string(alg), string(u.ChecksumType)
 	}
 	return out, nil
 }
 
+// checkCustomerKey refuses what no upload here has.
+func checkCustomerKey(k *shape.CustomerKey) error {
+	if *k == (shape.CustomerKey{}) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "InvalidRequest", "The multipart upload initiate requested no encryption with a customer key. Subsequent part requests must not include the encryption parameters.")
+}
+
 func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPartInput) (*shape.UploadPartOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+	if err := checkCustomerKey(&in.CustomerKey); err != nil {
 		return nil, err
 	}
 	if in.Body.Size() < 0 {
@@ -107,109 +149,165 @@ func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPar
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.UploadPartOutput{ETag: quote(p.ETag), ServerSideEncryption: "AES256", Checksums: checksums(p.Checksum)}
-	out.ChecksumType = ""
-	return out, nil
+	c := checksums(p.Checksum)
+	return &shape.UploadPartOutput{
+		ETag: quote(p.ETag), ServerSideEncryption: string(p.Encryption), ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C,
+		ChecksumCRC64NVME: c.ChecksumCRC64NVME, ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
+	}, nil
+}
+
+func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput) (*shape.UploadPartCopyOutput, error) {
+	src, err := parseCopySource(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkCustomerKey(&in.CustomerKey); err != nil {
+		return nil, err
+	}
+	if in.SourceCustomerKey != (shape.SourceCustomerKey{}) {
+		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
+	}
+	if in.ExpectedSourceBucketOwner != "" {
+		if err := a.checkOwner(ctx, src.Bucket, in.ExpectedSourceBucketOwner); err != nil {
+			return nil, err
+		}
+	}
+	p, from, err := a.Objects.CopyPart(ctx, g, object.CopyPartInput{
+		Source: object.CopySource{
+			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
+			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
+		},
+		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber,
+	})
+	if err != nil {
+		return nil, src.conceal(g, err)
+	}
+	c := checksums(p.Checksum)
+	return &shape.UploadPartCopyOutput{
+		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, ServerSideEncryption: string(p.Encryption),
+		ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
+		ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
+	}, nil
 }
 
 func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CompleteMultipartUploadInput) (*shape.CompleteMultipartUploadOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+	if err := checkCustomerKey(&in.CustomerKey); err != nil {
 		return nil, err
 	}
-	parts, err := listed(in.MultipartUpload.Parts)
+	parts, err := completedParts(in.Upload.Parts)
 	if err != nil {
 		return nil, err
 	}
 	v, err := a.Objects.CompleteUpload(ctx, g, object.CompleteInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Parts: parts, ChecksumType: object.ChecksumType(in.ChecksumType),
-		Sums: given(in.CRC32, in.CRC32C, in.CRC64NVME, in.SHA1, in.SHA256), Size: in.ObjectSize, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Sums: sent(in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumCRC64NVME, in.ChecksumSHA1, in.ChecksumSHA256),
+		Size: in.ObjectSize, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := checksums(v.Checksum)
-	return &shape.CompleteMultipartUploadOutput{
-		ServerSideEncryption: string(v.Encryption), VersionId: versionOf(&v), Location: in.BucketURL + "/" + escapePath(in.Key), Bucket: in.Bucket, Key: in.Key,
-		ETag: quote(v.ETag), ChecksumCRC32: s.ChecksumCRC32, ChecksumCRC32C: s.ChecksumCRC32C, ChecksumCRC64NVME: s.ChecksumCRC64NVME,
-		ChecksumSHA1: s.ChecksumSHA1, ChecksumSHA256: s.ChecksumSHA256, ChecksumType: s.ChecksumType,
-	}, nil
-}
-
-// given are the checksums that are there, by their algorithms.
-func given(crc32, crc32c, crc64, sha1, sha256 string) map[digest.Algorithm]string {
-	m := map[digest.Algorithm]string{digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64, digest.SHA1: sha1, digest.SHA256: sha256}
-	for a, value := range m {
-		if value == "" {
-			delete(m, a)
-		}
+	c := checksums(v.Checksum)
+	out := &shape.CompleteMultipartUploadOutput{
+		ServerSideEncryption: string(v.Encryption), Location: in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"), Bucket: in.Bucket, Key: in.Key, ETag: quote(v.ETag),
+		ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
+		ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256, ChecksumType: c.ChecksumType,
 	}
-	return m
+	if v.Versioned && v.ID != object.NullVersion {
+		out.VersionId = v.ID
+	}
+	return out, nil
 }
 
-// listed reads the list of a completion.
-func listed(in []shape.CompletedPart) ([]object.CompletePart, error) {
-	parts := make([]object.CompletePart, len(in))
-	for i := range in {
-		p := &in[i]
+// sent are the checksums that are there, by algorithm.
+func sent(crc32, crc32c, crc64nvme, sha1, sha256 string) map[digest.Algorithm]string {
+	out := map[digest.Algorithm]string{
+		digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64nvme, digest.SHA1: sha1, digest.SHA256: sha256,
+	}
+	maps.DeleteFunc(out, func(_ digest.Algorithm, s string) bool { return s == "" })
+	return out
+}
+
+// completedParts reads the list of parts.
+func completedParts(listed []shape.CompletedPart) ([]object.CompletePart, error) {
+	if len(listed) > object.MaxParts {
+		return nil, malformedXML()
+	}
+	parts := make([]object.CompletePart, len(listed))
+	for i := range listed {
+		p := &listed[i]
 		if p.PartNumber == nil || p.ETag == nil {
-			return nil, fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+			return nil, malformedXML()
+		}
+		if p.ChecksumSHA512+p.ChecksumMD5+p.ChecksumXXHASH64+p.ChecksumXXHASH3+p.ChecksumXXHASH128 != "" {
+			return nil, fault.New(fault.NotImplemented, "NotImplemented", "A checksum you provided is of an algorithm that is not implemented.").
+				With("PartNumber", strconv.Itoa(*p.PartNumber))
 		}
 		parts[i] = object.CompletePart{Number: *p.PartNumber, ETag: *p.ETag}
-		for a, value := range given(p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumCRC64NVME, p.ChecksumSHA1, p.ChecksumSHA256) {
-			sum, err := decodeSum(a, value)
+		for alg, s := range sent(p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumCRC64NVME, p.ChecksumSHA1, p.ChecksumSHA256) {
+			sum, err := decodeSum(alg, s)
 			if err != nil {
 				return nil, err
 			}
 			if parts[i].Sums == nil {
 				parts[i].Sums = map[digest.Algorithm][]byte{}
 			}
-			parts[i].Sums[a] = sum
+			parts[i].Sums[alg] = sum
 		}
 	}
 	return parts, nil
 }
 
-func (a *API) abortMultipartUpload(ctx context.Context, g authz.Grant, in *shape.UploadInput) (*shape.Empty, error) {
+func (a *API) abortMultipartUpload(ctx context.Context, g authz.Grant, in *shape.AbortMultipartUploadInput) (*shape.Empty, error) {
+	if in.IfMatchInitiated != "" { // of directory buckets
+		return nil, notImplemented("x-amz-if-match-initiated-time")
+	}
 	return nil, a.Objects.AbortUpload(ctx, g, in.Bucket, in.Key, in.UploadId)
 }
 
-func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsInput) (*shape.ListPartsOutput, error) {
-	after := 0
-	if in.PartNumberMarker != nil {
-		after = *in.PartNumberMarker
+// initiator is who began an upload: an account's root by its canonical id,
+// others by their ARN (S3 API reference, Initiator).
+func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, error) {
+	at, err := arn.Parse(who)
+	if err != nil || at.Resource != "root" {
+		return shape.Initiator{ID: who, DisplayName: who[strings.LastIndexByte(who, '/')+1:]}, nil
 	}
-	l, err := a.Objects.ListParts(ctx, g, in.Bucket, in.Key, in.UploadId, after, in.MaxParts)
+	owner, err := o.find(ctx, at.Account)
 	if err != nil {
-		return nil, err
+		return shape.Initiator{}, err
 	}
-	owner, err := a.canonicalID(ctx, l.Upload.Owner)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.ListPartsOutput{
-		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, PartNumberMarker: after, NextPartNumberMarker: l.Next, MaxParts: pageSize(in.MaxParts),
-		IsTruncated: l.Truncated, Owner: &shape.Owner{ID: owner}, Initiator: initiator(&l.Upload, owner), StorageClass: l.Upload.StorageClass,
-	}
-	if l.Upload.Algorithm != digest.None {
-		out.ChecksumAlgorithm, out.ChecksumType = string(l.Upload.Algorithm), string(l.Upload.ChecksumType)
-	}
-	for _, p := range l.Parts {
-		s := checksums(p.Checksum)
-		out.Parts = append(out.Parts, shape.Part{
-			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size, ChecksumCRC32: s.ChecksumCRC32,
-			ChecksumCRC32C: s.ChecksumCRC32C, ChecksumCRC64NVME: s.ChecksumCRC64NVME, ChecksumSHA1: s.ChecksumSHA1, ChecksumSHA256: s.ChecksumSHA256,
-		})
-	}
-	return out, nil
+	return shape.Initiator{ID: owner.ID}, nil
 }
 
-// initiator is the account's canonical id for its root user, and the ARN of
-// anybody else (S3 API reference, Initiator).
-func initiator(u *object.Upload, owner string) *shape.Initiator {
-	if strings.HasSuffix(u.Initiator, ":root") {
-		return &shape.Initiator{ID: owner}
+func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsInput) (*shape.ListPartsOutput, error) {
+	if err := checkCustomerKey(&in.CustomerKey); err != nil {
+		return nil, err
 	}
-	return &shape.Initiator{ID: u.Initiator}
+	l, err := a.Objects.ListParts(ctx, g, in.Bucket, in.Key, in.UploadId, in.PartNumberMarker, in.MaxParts)
+	if err != nil {
+		return nil, err
+	}
+	known := owners{api: a}
+	out := &shape.ListPartsOutput{
+		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, PartNumberMarker: in.PartNumberMarker, NextPartNumberMarker: l.Next,
+		MaxParts: pageSize(in.MaxParts), IsTruncated: l.Truncated, StorageClass: l.Upload.StorageClass,
+		ChecksumAlgorithm: string(l.Upload.Algorithm), ChecksumType: string(l.Upload.ChecksumType),
+	}
+	if out.Owner, err = known.find(ctx, l.Upload.Owner); err != nil {
+		return nil, err
+	}
+	if out.Initiator, err = known.initiator(ctx, l.Upload.Initiator); err != nil {
+		return nil, err
+	}
+	out.Parts = make([]shape.Part, len(l.Parts))
+	for i, p := range l.Parts {
+		c := checksums(p.Checksum)
+		out.Parts[i] = shape.Part{
+			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size,
+			ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
+			ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
+		}
+	}
+	return out, nil
 }
 
 func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape.ListMultipartUploadsInput) (*shape.ListMultipartUploadsOutput, error) {
@@ -222,24 +320,26 @@ func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape
 	show := encoding(in.EncodingType)
 	out := &shape.ListMultipartUploadsOutput{
 		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter),
-		EncodingType: in.EncodingType, MaxUploads: pageSize(in.MaxUploads), IsTruncated: l.Truncated, CommonPrefixes: prefixes(l.CommonPrefixes, show),
+		MaxUploads: pageSize(in.MaxUploads), EncodingType: in.EncodingType, IsTruncated: l.Truncated, CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	if l.Truncated {
 		out.NextKeyMarker, out.NextUploadIdMarker = show(l.NextKey), l.NextUpload
 	}
+	known := owners{api: a}
+	out.Uploads = make([]shape.UploadEntry, len(l.Uploads))
 	for i := range l.Uploads {
 		u := &l.Uploads[i]
-		owner, err := a.canonicalID(ctx, u.Owner)
-		if err != nil {
+		e := shape.UploadEntry{
+			Key: show(u.Key), UploadId: u.ID, StorageClass: u.StorageClass, Initiated: u.Initiated,
+			ChecksumAlgorithm: string(u.Algorithm), ChecksumType: string(u.ChecksumType),
+		}
+		if e.Owner, err = known.find(ctx, u.Owner); err != nil {
 			return nil, err
 		}
-		m := shape.MultipartUpload{
-			Key: show(u.Key), UploadId: u.ID, Initiator: initiator(u, owner), Owner: &shape.Owner{ID: owner}, StorageClass: u.StorageClass, Initiated: u.Initiated,
+		if e.Initiator, err = known.initiator(ctx, u.Initiator); err != nil {
+			return nil, err
 		}
-		if u.Algorithm != digest.None {
-			m.ChecksumAlgorithm, m.ChecksumType = string(u.Algorithm), string(u.ChecksumType)
-		}
-		out.Uploads = append(out.Uploads, m)
+		out.Uploads[i] = e
 	}
 	return out, nil
 }

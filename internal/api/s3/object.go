@@ -230,8 +230,12 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	if r.Partial {
 		out.Status = 206
 		out.ContentRange = fmt.Sprintf("bytes %d-%d/%d", r.Start, r.Start+r.Length-1, r.Size)
-	} else if strings.EqualFold(in.ChecksumMode, "ENABLED") {
-		out.Checksums = checksums(r.Checksum)
+	}
+	if in.PartNumber != nil {
+		out.PartsCount = int(r.ETag.Parts)
+	}
+	if strings.EqualFold(in.ChecksumMode, "ENABLED") {
+		out.Checksums = checksums(r.Verifiable())
 	}
 	override(out, &in.Overrides)
 	return out, nil

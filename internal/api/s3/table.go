@@ -19,14 +19,15 @@ func (a *API) Table() dispatch.Table {
 		define(a, "ListObjects", "GET /{Bucket}", authz.Ask1(mayListObjects), a.listObjects),
 		define(a, "ListObjectsV2", "GET /{Bucket}?list-type=2", authz.Ask1(mayListObjectsV2), a.listObjectsV2),
 		define(a, "PutObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayPutObject), a.putObject),
-		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.getObject, ofPart),
-		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.headObject, ofPart),
+		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.getObject, orPart),
+		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.headObject, orPart),
 		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, protocol.Route.NeedChecksum),
 	}
 	rows = append(rows, a.corsRows()...)
 	rows = append(rows, a.versioningRows()...)
 	rows = append(rows, a.taggingRows()...)
+	rows = append(rows, a.multipartRows()...)
 	rows = append(rows, a.postRows()...)
 	rows = append(rows, a.multipartRows()...)
 	rows = append(rows, a.copyRows()...)
@@ -37,4 +38,4 @@ func (a *API) Table() dispatch.Table {
 
 func noContent(r protocol.Route) protocol.Route { return r.Status(http.StatusNoContent) }
 
-func ofPart(r protocol.Route) protocol.Route { return r.Optional("partNumber") }
+func orPart(r protocol.Route) protocol.Route { return r.May("partNumber") }

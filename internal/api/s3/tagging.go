@@ -52,8 +52,7 @@ func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
 		if keys == nil {
 			keys = map[string][]string{}
 		}
-		name := policy.KeyName("s3:RequestObjectTag/" + t.Key)
-		keys[name] = append(keys[name], t.Value)
+		keys[policy.KeyName("s3:RequestObjectTag/"+t.Key)] = []string{t.Value}
 		keys["s3:requestobjecttagkeys"] = append(keys["s3:requestobjecttagkeys"], t.Key)
 	}
 	return keys

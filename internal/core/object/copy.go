@@ -9,7 +9,6 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
@@ -23,7 +22,8 @@ type CopySource struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time
 }
 
-// CopyInput copies an object. Nil Metadata and Tags copy the source's.
+// CopyInput copies an object. Nil Metadata copies the source's, nil Tags its
+// tags.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
@@ -69,8 +69,9 @@ func sourceFault(err error, src *CopySource) error {
 }
 
 // Copy makes an object of another one, its bytes sealed anew. It needs what Get
-// needs of the source, s3:GetObjectTagging or s3:GetObjectVersionTagging where
-// its tags are copied, and what Put needs of the target. Errors: those of Get and of Put,
+// needs of the source and what Put needs of the target and, to copy tags, what
+// GetTags needs of the source. The source's version id
+// is returned with the new version. Errors: those of Get and of Put,
 // InvalidRequest.
 func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -106,11 +107,27 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 			return Version{}, Version{}, err
 		}
 	}
+	if put.Tags, err = in.tags(g, r.Tags); err != nil {
+		return Version{}, Version{}, err
+	}
 	if put.Algorithm == digest.None {
 		put.Algorithm = r.Checksum.Algorithm
 	}
 	made, err = s.Put(ctx, g, put)
 	return made, r.Version, err
+}
+
+// tags are those of the copy. Whoever may not read the source's tags must not
+// find them in a copy.
+func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
+	if in.Tags != nil {
+		return *in.Tags, nil
+	}
+	if len(source) == 0 {
+		return nil, nil
+	}
+	from := TagsInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
+	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 
 // toItself reports a copy that would change nothing.

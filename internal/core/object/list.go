@@ -10,7 +10,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -50,19 +49,6 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 		l.out.Token = pagetoken.Make(scope, l.last)
 	}
 	return l.out, nil
-}
-
-// pageOf is how many entries a page may have; name is the parameter's.
-func pageOf(most *int, name string) (int, error) {
-	switch {
-	case most == nil:
-		return MaxPage, nil
-	case *most < 0:
-		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument "+name+" must be an integer between 0 and 2147483647").
-			With("ArgumentName", name)
-	default:
-		return min(MaxPage, *most), nil
-	}
 }
 
 // lister fills one page.

@@ -144,7 +144,24 @@ type Reading struct {
 	Version
 	Partial       bool          // the answer is the Length bytes at Start, not the whole
 	Start, Length int64         // bytes
+	Part          *Part         // where the answer is exactly one part of a multipart object
 	Body          io.ReadCloser // nil from Head; else also an io.WriterTo, to be closed
+}
+
+// Verifiable is the checksum of the answer: the object's, or of one part where
+// that is all of it (S3 user guide, "Checking object integrity"). The zero
+// Checksum is for any other range.
+func (r *Reading) Verifiable() Checksum {
+	switch {
+	case r.Part != nil:
+		c := r.Part.Checksum
+		c.Type = r.Checksum.Type
+		return c
+	case r.Partial && r.Length < r.Size:
+		return Checksum{}
+	default:
+		return r.Checksum
+	}
 }
 
 // DeleteInput names what to delete. A nil VersionID is the key itself.

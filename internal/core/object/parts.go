@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
@@ -56,6 +57,13 @@ func partsKey(version unique, n int) []byte {
 
 func (p *part) location() payload.Location {
 	return payload.Location{Blob: p.blob, Size: p.size, Key: p.dataKey}
+}
+
+// partBinding ties a part's data key to its upload and its number: no part can
+// stand for another one.
+func partBinding(id bucket.ID, upload unique, number int, key string) []byte {
+	b := record.Key("watertight part\x00", string(id[:]), string(upload[:]))
+	return append(binary.BigEndian.AppendUint16(b, uint16(number)), key...)
 }
 
 func (p *part) etag() ETag { return ETag{Sum: p.md5} }
@@ -203,9 +211,10 @@ func sumOf(alg digest.Algorithm, kind ChecksumType, parts []*part) Checksum {
 		c.Sum, c.Parts = h.Sum(nil), uint32(len(parts))
 		return c
 	}
-	c.Sum = parts[0].checksum.Sum
-	for _, p := range parts[1:] {
-		c.Sum = digest.Combine(alg, c.Sum, p.checksum.Sum, p.size)
+	j := alg.NewJoiner()
+	for _, p := range parts {
+		j.Add(p.checksum.Sum, p.size)
 	}
+	c.Sum = j.Sum()
 	return c
 }

@@ -66,7 +66,7 @@ func TestByteRange(t *testing.T) {
 			}
 			continue
 		}
-		if want := (span{c.partial, c.start, c.length}); err != nil || s != want {
+		if want := (span{partial: c.partial, start: c.start, length: c.length}); err != nil || s != want {
 			t.Errorf("%q of %d: %+v %v, want %+v", c.header, c.size, s, err, want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type span struct {
 	partial       bool
 	start, length int64
+	part          *part // that it is, of a multipart object
 }
 
 // byteRange reads a Range header against an object's size. Several ranges, and

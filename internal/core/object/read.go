@@ -75,7 +75,12 @@ type found struct {
 }
 
 func (f *found) reading(key string) *Reading {
-	return &Reading{Version: f.v.public(&f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
+	r := &Reading{Version: f.v.public(&f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
+	if f.span.part != nil {
+		p := f.span.part.public()
+		r.Part = &p
+	}
+	return r
 }
 
 // find reads the version asked for, in one view, and judges the conditions and
@@ -101,6 +106,9 @@ func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method st
 		}
 		if bytes && f.v.etag.Parts > 0 && f.span.length > 0 {
 			f.parts, err = segments(r, f.v, f.span)
+			if s := f.parts; f.span.partial && len(s) == 1 && s[0].length == s[0].size {
+				f.span.part = s[0].part
+			}
 			return err
 		}
 		if !bytes || !f.v.inline || f.span.length == 0 {
@@ -150,7 +158,7 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 		return &body{ReadCloser: io.NopCloser(bytes.NewReader(nil))}, nil
 	}
 	if f.parts != nil {
-		return s.join(ctx, g, &f.b, key, f.parts)
+		return s.join(ctx, g, f, key)
 	}
 	return s.openRange(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
 }

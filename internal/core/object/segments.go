@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"watertight/internal/access/authz"
-	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -25,7 +24,7 @@ func partSpan(r kv.Reader, v *version, number int) (s span, err error) {
 	found := false
 	err = eachPart(r, v, func(p *part) bool {
 		if found = p.number == number; found {
-			s = span{partial: true, start: s.start, length: p.size}
+			s = span{partial: p.size > 0, start: s.start, length: p.size, part: p}
 			return false
 		}
 		s.start += p.size
@@ -76,9 +75,9 @@ type joined struct {
 
 // join opens the first segment at once, so that a missing one is an error
 // before the answer begins.
-func (s *Store) join(ctx context.Context, g authz.Grant, b *bucket.Bucket, key string, all []segment) (io.ReadCloser, error) {
-	j := &joined{rest: all, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
-		return s.openRange(ctx, g, at.location(), at.bytes, binding(b.ID, at.unique, key), at.start, at.length)
+func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (io.ReadCloser, error) {
+	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
+		return s.openRange(ctx, g, at.location(), at.bytes, partBinding(f.b.ID, f.v.unique, at.number, key), at.start, at.length)
 	}}
 	return j, j.next()
 }

@@ -132,8 +132,11 @@ func (s *Store) Tags(ctx context.Context, in TagsInput) (tags tag.Set, err error
 		}
 		return err
 	})
-	if f := fault.From(err); f != nil && f.Kind != fault.Internal {
-		return nil, nil
+	if f := fault.From(err); f != nil {
+		switch f.Kind {
+		case fault.NotFound, fault.NotAllowed, fault.Invalid:
+			return nil, nil
+		}
 	}
 	return tags, err
 }

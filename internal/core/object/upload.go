@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"hash"
 	"io"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type Upload struct {
 	Initiator    string // ARN
 	Owner        string // account id
 	StorageClass string
-	Algorithm    digest.Algorithm // None where the client chose none
+	Algorithm    digest.Algorithm // CRC64NVME where the client chose none
 	ChecksumType ChecksumType
 	Encryption   bucket.Encryption
 }
@@ -49,13 +50,15 @@ type Part struct {
 	Modified time.Time
 	ETag     ETag
 	Checksum Checksum
+	// Encryption is set where the part was just stored.
+	Encryption bucket.Encryption
 }
 
 // UploadInput begins a multipart upload.
 type UploadInput struct {
 	Bucket, Key  string
 	Metadata     Metadata
-	Tags         tag.Set
+	Tags         tag.Set // as tag.Header made it
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
@@ -121,9 +124,13 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 	if owner == "" {
 		owner = b.Owner
 	}
+	alg := u.checksum.Algorithm
+	if alg == digest.None {
+		alg = digest.CRC64NVME
+	}
 	return Upload{
 		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
-		Algorithm: u.checksum.Algorithm, ChecksumType: u.checksum.Type, Encryption: u.encryption,
+		Algorithm: alg, ChecksumType: u.checksum.Type, Encryption: u.encryption,
 	}
 }
 
@@ -240,15 +247,14 @@ func (in *PartInput) check() error {
 	return nil
 }
 
-// algorithm is the checksum of a part: the upload's, or the client's where the
-// upload has none.
+// algorithm is the checksum that a part is kept with: the upload's, and
+// CRC64NVME where the client chose none for it (S3 user guide, "Checking object
+// integrity for multipart uploads").
 func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
 	want := u.checksum.Algorithm
 	switch {
-	case want == digest.None && in.Algorithm == digest.None:
-		return digest.CRC64NVME, nil
 	case want == digest.None:
-		return in.Algorithm, nil
+		return digest.CRC64NVME, nil
 	case in.Algorithm != digest.None && in.Algorithm != want:
 		return "", fault.New(fault.Invalid, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(in.Algorithm)))
 	default:
@@ -278,27 +284,51 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err != nil {
 		return Part{}, err
 	}
-	alg, err := in.algorithm(u)
+	p, at, err := s.storePart(ctx, g, &in, &b, u)
 	if err != nil {
 		return Part{}, err
 	}
-	p := &part{number: in.Number, modified: instant(g)}
-	rand.Read(p.unique[:])
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: alg, Expect: in.Expect}
-	at, found, err := s.payloads.Write(ctx, g, put.source(binding(b.ID, p.unique, in.Key)))
-	if err != nil {
-		return Part{}, err
-	}
-	if err = put.verify(found); err == nil {
-		p.size, p.md5, p.checksum = found.Size, found.MD5, Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
-		p.dataKey, p.blob, p.inline = at.Key, at.Blob, at.Inline != nil
-		err = s.commitPart(ctx, g, &in, b.ID, p, at)
-	}
-	if err != nil {
+	if err := s.commitPart(ctx, g, &in, b.ID, p, at); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
-	return p.public(), nil
+	out := p.public()
+	out.Encryption = u.encryption
+	return out, nil
+}
+
+// storePart seals the body under a data key of its own and verifies what was
+// declared of it. Nothing refers to the bytes yet; after an error there are
+// none.
+func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *bucket.Bucket, u *upload) (*part, payload.Location, error) {
+	alg, err := in.algorithm(u)
+	if err != nil {
+		return nil, payload.Location{}, err
+	}
+	p := &part{number: in.Number, modified: instant(g)}
+	rand.Read(p.unique[:])
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
+	src := put.source(partBinding(b.ID, u.unique, in.Number, in.Key))
+	src.Checksum = alg
+	var sent hash.Hash // the client's checksum, where it is not the kept one
+	if in.Algorithm != digest.None && in.Algorithm != alg {
+		sent = in.Algorithm.New()
+		src.Body = io.TeeReader(src.Body, sent)
+	}
+	at, found, err := s.payloads.Write(ctx, g, src)
+	if err != nil {
+		return nil, payload.Location{}, err
+	}
+	p.size, p.md5, p.checksum = found.Size, found.MD5, Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+	p.dataKey, p.blob, p.inline = at.Key, at.Blob, at.Inline != nil
+	if sent != nil {
+		found.Sum = sent.Sum(nil)
+	}
+	if err := put.verify(found); err != nil {
+		s.drop(ctx, at, err)
+		return nil, payload.Location{}, err
+	}
+	return p, at, nil
 }
 
 func (p *part) public() Part {

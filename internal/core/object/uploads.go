@@ -6,6 +6,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
@@ -235,27 +236,62 @@ func standsIn(r kv.Reader, key []byte, u *upload) (bool, error) {
 	return err == nil && bytes.HasPrefix(key, uploadsOf(&b, "")), err
 }
 
-// Parts returns a page of the parts of a version that was uploaded in parts,
-// those after a number; nil for any other. It needs what Get needs.
-func (s *Store) Parts(ctx context.Context, g authz.Grant, in GetInput, after, max int) (all []Part, truncated bool, err error) {
+// Attributes is what is known of a version beside its bytes.
+type Attributes struct {
+	Version
+	Parts     []Part // a page of them; none where it was put in one piece
+	Truncated bool
+	Next      int // number of the last part of the page
+}
+
+// Attributes returns a version and those of its parts that come after a number;
+// max is nil or from 0, and at most MaxPage. It needs what Get needs and
+// s3:GetObjectAttributes, or s3:GetObjectVersionAttributes with VersionID.
+// Errors: those of Head, InvalidArgument.
+func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, after int, max *int) (out Attributes, err error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
-		return nil, false, err
+		return Attributes{}, err
 	}
-	f, err := s.find(ctx, &in, g.Caller().At(), "GET", false)
-	if err != nil || f.v.etag.Parts == 0 {
-		return nil, false, err
+	attributes := policy.Action("s3:GetObjectAttributes")
+	if in.VersionID != nil {
+		attributes = "s3:GetObjectVersionAttributes"
+	}
+	if err := g.Demand(attributes, arn.Object(in.Bucket, in.Key)); err != nil {
+		return Attributes{}, err
+	}
+	page, err := pageOf(max, "max-parts")
+	if err != nil {
+		return Attributes{}, err
+	}
+	if after < 0 {
+		return Attributes{}, fault.New(fault.Invalid, "InvalidArgument", "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+	}
+	if err := in.check(); err != nil {
+		return Attributes{}, err
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		return eachPart(r, f.v, func(p *part) bool {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
+			return err
+		}
+		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		if err != nil {
+			return err
+		}
+		out.Version = v.public(&b, in.Key)
+		if v.etag.Parts == 0 || page == 0 {
+			return nil
+		}
+		return eachPart(r, v, func(p *part) bool {
 			if p.number <= after {
 				return true
 			}
-			if truncated = len(all) == max; truncated {
+			if out.Truncated = len(out.Parts) == page; out.Truncated {
 				return false
 			}
-			all = append(all, p.public())
+			out.Parts, out.Next = append(out.Parts, p.public()), p.number
 			return true
 		})
 	})
-	return all, truncated, err
+	return out, err
 }

@@ -39,6 +39,10 @@ func (facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: "111122223333"}, nil
 }
 
+func (facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
+	return nil, nil
+}
+
 type nobody struct{}
 
 func (nobody) Lookup(context.Context, string) (authn.Credential, bool, error) {

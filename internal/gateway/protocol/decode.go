@@ -22,7 +22,7 @@ import (
 
 // Limits of an XML document.
 const (
-	maxDocument = 2 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit
+	maxDocument = 4 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit, and 10,000 parts with checksums
 	maxDepth    = 16
 	maxTokens   = 250_000 // 10,000 parts with a checksum each, indented, fit
 )
@@ -50,7 +50,7 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if err != nil {
 		return err
 	}
-	if err := checkIntegrity(r.HTTP.Header, body, b, route.needsChecksum); err != nil {
+	if err := checkIntegrity(r.HTTP.Header, body, b, route); err != nil {
 		return err
 	}
 	if p.body < 0 || len(b) == 0 {
@@ -214,7 +214,7 @@ func readDocument(body io.Reader) ([]byte, error) {
 
 // checkIntegrity compares a document with the checksums sent for it, as headers
 // or as trailers.
-func checkIntegrity(h http.Header, body Stream, b []byte, required bool) error {
+func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 	if err := unknownChecksum(h); err != nil {
 		return err
 	}
@@ -229,6 +229,9 @@ func checkIntegrity(h http.Header, body Stream, b []byte, required bool) error {
 			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
 				With("ExpectedDigest", hex.EncodeToString(want)).With("CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:]))
 		}
+	}
+	if route.ofObject {
+		return nil
 	}
 	for _, a := range digest.All() {
 		s := h.Get(a.Header())
@@ -249,7 +252,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, required bool) error {
 			return fault.New(fault.Invalid, "BadDigest", "The "+string(a)+" you specified did not match the calculated checksum.")
 		}
 	}
-	if required && !found {
+	if route.needsChecksum && !found {
 		return missingChecksum()
 	}
 	return nil

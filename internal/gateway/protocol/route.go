@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"watertight/internal/fault"
@@ -22,6 +23,8 @@ type Route struct {
 	action        string // of the Query dialect
 	preflight     bool
 	form          bool
+	may           []string // sub-resources that may be there
+	ofObject      bool
 }
 
 // REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
@@ -78,6 +81,16 @@ func (r Route) Form() Route { r.form = true; return r }
 // IsForm reports what Form marked.
 func (r Route) IsForm() bool { return r.form }
 
+// May takes requests with a sub-resource, too.
+func (r Route) May(param string) Route {
+	r.may = append(r.may[:len(r.may):len(r.may)], param)
+	return r
+}
+
+// ObjectChecksums marks an operation whose x-amz-checksum-* headers are those
+// of an object, not of its document.
+func (r Route) ObjectChecksums() Route { r.ofObject = true; return r }
+
 // Method is the HTTP method.
 func (r Route) Method() string { return r.method }
 
@@ -92,7 +105,7 @@ func (r Route) names(param string) bool {
 			return true
 		}
 	}
-	return false
+	return slices.Contains(r.may, param)
 }
 
 func (r Route) needs(header string) bool {

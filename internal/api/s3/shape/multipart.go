@@ -37,6 +37,13 @@ type CreateMultipartUploadOutput struct {
 	UploadId             string
 }
 
+// CustomerKey are the headers of SSE-C.
+type CustomerKey struct {
+	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
+	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
+	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+}
+
 // UploadPartInput is the input of UploadPart.
 type UploadPartInput struct {
 	Bucket     string          `loc:"uri,Bucket"`
@@ -45,7 +52,7 @@ type UploadPartInput struct {
 	UploadId   string          `loc:"query,uploadId"`
 	Body       protocol.Stream `loc:"stream"`
 	Integrity
-	Unbuilt
+	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
@@ -53,25 +60,74 @@ type UploadPartInput struct {
 type UploadPartOutput struct {
 	ETag                 string `loc:"header,ETag"`
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
-	Checksums
+	ChecksumCRC32        string `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C       string `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME    string `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1         string `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256       string `loc:"header,x-amz-checksum-sha256"`
 }
 
-// CompleteMultipartUploadInput is the input of CompleteMultipartUpload.
+// SourceConditions are the conditions on the source of a copy.
+type SourceConditions struct {
+	SourceIfMatch           *string   `loc:"header,x-amz-copy-source-if-match"`
+	SourceIfNoneMatch       *string   `loc:"header,x-amz-copy-source-if-none-match"`
+	SourceIfModifiedSince   time.Time `loc:"header,x-amz-copy-source-if-modified-since"`
+	SourceIfUnmodifiedSince time.Time `loc:"header,x-amz-copy-source-if-unmodified-since"`
+}
+
+// SourceCustomerKey are the headers of SSE-C of the source of a copy.
+type SourceCustomerKey struct {
+	SourceSSECustomerAlgorithm string `loc:"header,x-amz-copy-source-server-side-encryption-customer-algorithm"`
+	SourceSSECustomerKey       string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key"`
+	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
+}
+
+// UploadPartCopyInput is the input of UploadPartCopy.
+type UploadPartCopyInput struct {
+	Bucket     string `loc:"uri,Bucket"`
+	Key        string `loc:"uri,Key"`
+	PartNumber int    `loc:"query,partNumber"`
+	UploadId   string `loc:"query,uploadId"`
+	CopySource string `loc:"header,x-amz-copy-source"`
+	CopyRange  string `loc:"header,x-amz-copy-source-range"`
+	SourceConditions
+	SourceCustomerKey
+	CustomerKey
+	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
+}
+
+// UploadPartCopyOutput is the output of UploadPartCopy.
+type UploadPartCopyOutput struct {
+	_                    struct{} `root:"CopyPartResult"`
+	CopySourceVersionId  string   `loc:"header,x-amz-copy-source-version-id"`
+	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	ETag                 string
+	LastModified         time.Time
+	ChecksumCRC32        string
+	ChecksumCRC32C       string
+	ChecksumCRC64NVME    string
+	ChecksumSHA1         string
+	ChecksumSHA256       string
+}
+
+// CompleteMultipartUploadInput is the input of CompleteMultipartUpload. Its
+// checksums are the object's.
 type CompleteMultipartUploadInput struct {
-	Bucket          string                   `loc:"uri,Bucket"`
-	Key             string                   `loc:"uri,Key"`
-	UploadId        string                   `loc:"query,uploadId"`
-	BucketURL       string                   `loc:"uri,BucketURL"`
-	MultipartUpload CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
-	ChecksumType    string                   `loc:"header,x-amz-checksum-type"`
-	ObjectSize      *int64                   `loc:"header,x-amz-mp-object-size"`
-	CRC32           string                   `loc:"header,x-amz-checksum-crc32"`
-	CRC32C          string                   `loc:"header,x-amz-checksum-crc32c"`
-	CRC64NVME       string                   `loc:"header,x-amz-checksum-crc64nvme"`
-	SHA1            string                   `loc:"header,x-amz-checksum-sha1"`
-	SHA256          string                   `loc:"header,x-amz-checksum-sha256"`
+	BucketURL         string                   `loc:"uri,BucketURL"`
+	Bucket            string                   `loc:"uri,Bucket"`
+	Key               string                   `loc:"uri,Key"`
+	UploadId          string                   `loc:"query,uploadId"`
+	Upload            CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
+	ChecksumCRC32     string                   `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string                   `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string                   `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1      string                   `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string                   `loc:"header,x-amz-checksum-sha256"`
+	ChecksumType      string                   `loc:"header,x-amz-checksum-type"`
+	ObjectSize        *int64                   `loc:"header,x-amz-mp-object-size"`
 	Conditions
-	Unbuilt
+	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
@@ -89,6 +145,11 @@ type CompletedPart struct {
 	ChecksumCRC64NVME string
 	ChecksumSHA1      string
 	ChecksumSHA256    string
+	ChecksumSHA512    string
+	ChecksumMD5       string
+	ChecksumXXHASH64  string
+	ChecksumXXHASH3   string
+	ChecksumXXHASH128 string
 }
 
 // CompleteMultipartUploadOutput is the output of CompleteMultipartUpload.
@@ -108,33 +169,38 @@ type CompleteMultipartUploadOutput struct {
 	ChecksumType         string
 }
 
-// UploadInput is the input of operations that need an upload's id alone.
-type UploadInput struct {
+// AbortMultipartUploadInput is the input of AbortMultipartUpload.
+type AbortMultipartUploadInput struct {
 	Bucket              string `loc:"uri,Bucket"`
 	Key                 string `loc:"uri,Key"`
 	UploadId            string `loc:"query,uploadId"`
+	IfMatchInitiated    string `loc:"header,x-amz-if-match-initiated-time"`
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
 // ListPartsInput is the input of ListParts.
 type ListPartsInput struct {
-	UploadInput
-	MaxParts         *int `loc:"query,max-parts"`
-	PartNumberMarker *int `loc:"query,part-number-marker"`
+	Bucket           string `loc:"uri,Bucket"`
+	Key              string `loc:"uri,Key"`
+	UploadId         string `loc:"query,uploadId"`
+	MaxParts         *int   `loc:"query,max-parts"`
+	PartNumberMarker int    `loc:"query,part-number-marker"`
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
 // ListPartsOutput is the output of ListParts.
 type ListPartsOutput struct {
 	_                    struct{} `root:"ListPartsResult"`
-	Bucket               string
-	Key                  string
-	UploadId             string
-	PartNumberMarker     int    `emit:"always"`
-	NextPartNumberMarker int    `emit:"always"`
-	MaxParts             int    `emit:"always"`
-	IsTruncated          bool   `emit:"always"`
-	Parts                []Part `xml:"Part"`
-	Initiator            *Initiator
+	Bucket               string   `emit:"always"`
+	Key                  string   `emit:"always"`
+	UploadId             string   `emit:"always"`
+	PartNumberMarker     int      `emit:"always"`
+	NextPartNumberMarker int      `emit:"always"`
+	MaxParts             int      `emit:"always"`
+	IsTruncated          bool     `emit:"always"`
+	Parts                []Part   `xml:"Part"`
+	Initiator            Initiator
 	Owner                *Owner
 	StorageClass         string
 	ChecksumAlgorithm    string
@@ -154,7 +220,8 @@ type Part struct {
 	ChecksumSHA256    string
 }
 
-// Initiator is who began an upload.
+// Initiator is who began an upload: an account's canonical id, or the ARN of a
+// user or session.
 type Initiator struct {
 	ID          string
 	DisplayName string
@@ -175,25 +242,25 @@ type ListMultipartUploadsInput struct {
 // ListMultipartUploadsOutput is the output of ListMultipartUploads.
 type ListMultipartUploadsOutput struct {
 	_                  struct{} `root:"ListMultipartUploadsResult"`
-	Bucket             string
-	KeyMarker          string `emit:"always"`
-	UploadIdMarker     string `emit:"always"`
+	Bucket             string   `emit:"always"`
+	KeyMarker          string   `emit:"always"`
+	UploadIdMarker     string   `emit:"always"`
 	NextKeyMarker      string
 	NextUploadIdMarker string
-	Prefix             string `emit:"always"`
+	Prefix             string
 	Delimiter          string
+	MaxUploads         int `emit:"always"`
 	EncodingType       string
-	MaxUploads         int               `emit:"always"`
-	IsTruncated        bool              `emit:"always"`
-	Uploads            []MultipartUpload `xml:"Upload"`
-	CommonPrefixes     []CommonPrefix
+	IsTruncated        bool           `emit:"always"`
+	Uploads            []UploadEntry  `xml:"Upload"`
+	CommonPrefixes     []CommonPrefix `xml:"CommonPrefixes"`
 }
 
-// MultipartUpload is an upload in progress.
-type MultipartUpload struct {
-	Key               string
+// UploadEntry is an upload as a listing shows it.
+type UploadEntry struct {
+	Key               string `emit:"always"`
 	UploadId          string
-	Initiator         *Initiator
+	Initiator         Initiator
 	Owner             *Owner
 	StorageClass      string
 	Initiated         time.Time
@@ -203,10 +270,14 @@ type MultipartUpload struct {
 
 // GetObjectAttributesInput is the input of GetObjectAttributes.
 type GetObjectAttributesInput struct {
-	ObjectInput
+	Bucket           string   `loc:"uri,Bucket"`
+	Key              string   `loc:"uri,Key"`
+	VersionId        *string  `loc:"query,versionId"`
 	MaxParts         *int     `loc:"header,x-amz-max-parts"`
-	PartNumberMarker *int     `loc:"header,x-amz-part-number-marker"`
+	PartNumberMarker int      `loc:"header,x-amz-part-number-marker"`
 	Attributes       []string `loc:"header,x-amz-object-attributes"`
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
 // GetObjectAttributesOutput is the output of GetObjectAttributes.
@@ -221,7 +292,7 @@ type GetObjectAttributesOutput struct {
 	ObjectSize   *int64
 }
 
-// Checksum is the checksum of an object as a document shows it.
+// Checksum is an object's checksum in a document.
 type Checksum struct {
 	ChecksumCRC32     string
 	ChecksumCRC32C    string
@@ -231,9 +302,9 @@ type Checksum struct {
 	ChecksumType      string
 }
 
-// ObjectParts are the parts of an object.
+// ObjectParts is a page of an object's parts.
 type ObjectParts struct {
-	TotalPartsCount      int          `xml:"PartsCount"`
+	PartsCount           int          `emit:"always"`
 	PartNumberMarker     int          `emit:"always"`
 	NextPartNumberMarker int          `emit:"always"`
 	MaxParts             int          `emit:"always"`

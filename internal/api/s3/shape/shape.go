@@ -181,6 +181,7 @@ type GetObjectInput struct {
 	Bucket               string    `loc:"uri,Bucket"`
 	Key                  string    `loc:"uri,Key"`
 	VersionId            *string   `loc:"query,versionId"`
+	PartNumber           *int      `loc:"query,partNumber"`
 	Range                string    `loc:"header,Range"`
 	IfMatch              *string   `loc:"header,If-Match"`
 	IfNoneMatch          *string   `loc:"header,If-None-Match"`
@@ -223,6 +224,7 @@ type GetObjectOutput struct {
 	Expires              string            `loc:"header,Expires"`
 	LastModified         time.Time         `loc:"header,Last-Modified"`
 	Metadata             map[string]string `loc:"prefix,x-amz-meta-"`
+	PartsCount           int               `loc:"header,x-amz-mp-parts-count"`
 	ServerSideEncryption string            `loc:"header,x-amz-server-side-encryption"`
 	StorageClass         string            `loc:"header,x-amz-storage-class"`
 	TaggingCount         int               `loc:"header,x-amz-tagging-count"`

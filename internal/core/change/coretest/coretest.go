@@ -52,6 +52,10 @@ func (f facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: f.owner}, nil
 }
 
+func (f facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
+	return nil, nil
+}
+
 // Grant asks, for the caller, for actions on one resource.
 func Grant(t testing.TB, c authz.Caller, r arn.ARN, actions ...policy.Action) authz.Grant {
 	t.Helper()

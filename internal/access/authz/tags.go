@@ -1,0 +1,51 @@
+package authz
+
+import (
+	"context"
+	"slices"
+
+	"watertight/internal/access/policy"
+)
+
+const existingTag = "s3:ExistingObjectTag/"
+
+// seesTags reports whether an action is judged by the tags its object has (S3
+// service authorization reference, s3:ExistingObjectTag/<key>).
+func seesTags(a policy.Action) bool {
+	switch a {
+	case "s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging",
+		"s3:GetObjectVersion", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
+		"s3:PutObjectAcl", "s3:PutObjectTagging", "s3:DeleteObjectTagging",
+		"s3:PutObjectVersionAcl", "s3:PutObjectVersionTagging", "s3:DeleteObjectVersionTagging":
+		return true
+	}
+	return false
+}
+
+// mentionTags reports whether any law asks for the tags of an object.
+func mentionTags(l *policy.Laws) bool {
+	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource}, func(docs []*policy.Document) bool {
+		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d.Mentions(existingTag) })
+	})
+}
+
+// tagKeys returns the keys that the object of a need is known by, nil where no
+// law asks for them: they cost a lookup. The version is the one the need names.
+func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, n *Need) (map[string][]string, error) {
+	if !seesTags(n.Action) || !mentionTags(l) {
+		return nil, nil
+	}
+	var version *string
+	if id := n.Keys["s3:versionid"]; len(id) == 1 {
+		version = &id[0]
+	}
+	tags, err := a.facts.ObjectTags(ctx, n.Resource, version)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(map[string][]string, len(tags))
+	for name, value := range tags {
+		keys[policy.KeyName(existingTag+name)] = []string{value}
+	}
+	return keys, nil
+}

@@ -1,0 +1,77 @@
+package s3
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// spell writes needs as a reviewer reads them.
+func spell(needs []authz.Need, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, n := range needs {
+		line := strings.TrimPrefix(string(n.Action), "s3:") + " " + n.Resource.Resource
+		if n.Soft {
+			line += " (soft)"
+		}
+		var keys []string
+		for name, values := range n.Keys {
+			keys = append(keys, fmt.Sprintf("%s=%s", name, strings.Join(values, "|")))
+		}
+		slices.Sort(keys)
+		all = append(all, strings.TrimSpace(line+" "+strings.Join(keys, " ")))
+	}
+	return strings.Join(all, ", ")
+}
+
+func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
+
+// TestNeeds: what each request asks for, with the condition keys that it has as
+// it was sent (S3 service authorization reference).
+func TestNeeds(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{one(mayListObjects(&shape.ListObjectsInput{Bucket: "b"})), "ListBucket b"},
+		{one(mayListObjectsV2(&shape.ListObjectsV2Input{Bucket: "b", Prefix: ptr(""), Delimiter: ptr("/"), MaxKeys: ptr(7)})),
+			"ListBucket b s3:delimiter=/ s3:max-keys=7 s3:prefix="},
+		{one(mayListObjectVersions(&shape.ListObjectVersionsInput{Bucket: "b", Prefix: ptr("p/")})), "ListBucketVersions b s3:prefix=p/"},
+		{spell(mayGetObject(&shape.GetObjectInput{Bucket: "b", Key: "k"})),
+			"GetObject b/k, ListBucket b (soft), GetObjectTagging b/k (soft)"},
+		{spell(mayGetObject(&shape.GetObjectInput{Bucket: "b", Key: "k", VersionId: ptr("null")})),
+			"GetObjectVersion b/k s3:versionid=null, ListBucket b (soft), GetObjectVersionTagging b/k (soft) s3:versionid=null"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k"})), "PutObject b/k s3:objectcreationoperation=true, ListBucket b (soft)"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", Tagging: "B=2&a=1"})),
+			"PutObject b/k s3:objectcreationoperation=true s3:requestobjecttag/B=2 s3:requestobjecttag/a=1 s3:requestobjecttagkeys=B|a, ListBucket b (soft), " +
+				"PutObjectTagging b/k s3:requestobjecttag/B=2 s3:requestobjecttag/a=1 s3:requestobjecttagkeys=B|a"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", StorageClass: "STANDARD_IA", WebsiteRedirect: "/x",
+			Conditions: shape.Conditions{IfMatch: ptr("e")}, Unbuilt: shape.Unbuilt{ACL: "private", ServerSideEncryption: "AES256"}})),
+			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true s3:x-amz-acl=private s3:x-amz-server-side-encryption=AES256 " +
+				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), GetObject b/k"},
+		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfNoneMatch: ptr("*")}})),
+			"PutObject b/k s3:if-none-match=* s3:objectcreationoperation=true, ListBucket b (soft)"},
+		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", IfMatch: ptr("e")})), "DeleteObject b/k s3:if-match=e, ListBucket b (soft)"},
+		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", VersionId: ptr("v"), IfMatch: ptr("e")})),
+			"DeleteObjectVersion b/k s3:versionid=v, ListBucket b (soft)"},
+		{spell(mayDeleteObjects(&shape.DeleteObjectsInput{Bucket: "b", Delete: shape.Delete{Objects: []shape.ObjectIdentifier{
+			{Key: "k", ETag: ptr("e")}, {Key: "l", VersionId: ptr("v")}}}})),
+			"DeleteObject b/k (soft) s3:if-match=e, DeleteObjectVersion b/l (soft) s3:versionid=v"},
+		{spell(mayPutObjectTagging(&shape.PutObjectTaggingInput{Bucket: "b", Key: "k", VersionId: ptr("v"),
+			Tagging: &shape.Tagging{Tags: &shape.TagSet{Tags: []shape.Tag{{Key: ptr("T"), Value: ptr("x")}}}}})),
+			"PutObjectVersionTagging b/k s3:requestobjecttag/T=x s3:requestobjecttagkeys=T s3:versionid=v, ListBucket b (soft)"},
+		{one(mayCreateBucket(&shape.CreateBucketInput{Bucket: "b", ACL: "private", ObjectOwnership: "ObjectWriter", Configuration: &shape.CreateBucketConfiguration{
+			LocationConstraint: "eu-west-1", Tags: []shape.Tag{{Key: ptr("Team"), Value: ptr("Blue")}}}})),
+			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter"},
+	} {
+		if c.got != c.want {
+			t.Errorf("\n got %s\nwant %s", c.got, c.want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package object
+
+import (
+	"fmt"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// million is how deep the listings of this file are.
+const million = 1_000_000
+
+// write runs fn for so many numbers, in transactions of bounded size.
+func (e *env) write(n int, fn func(tx kv.Tx, i int)) {
+	e.tb.Helper()
+	const batch = 20_000
+	for from := 0; from < n; from += batch {
+		err := e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
+			for i := from; i < min(n, from+batch); i++ {
+				fn(tx, i)
+			}
+			return nil
+		})
+		if err != nil {
+			e.tb.Fatal(err)
+		}
+	}
+}
+
+// each runs a benchmark on every engine, over what fill wrote.
+func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, e *env)) {
+	for name, open := range map[string]func() kv.Store{
+		"memory": func() kv.Store { return coretest.Store(b) },
+		"pebble": func() kv.Store {
+			s, err := kv.OpenPebble(b.Context(), kv.Options{Dir: b.TempDir(), Root: seal.NewKey()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { s.Close() })
+			return s
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			e := &env{tb: b, store: open()}
+			e.buckets = bucket.New(e.store, "us-east-1")
+			e.objects = New(e.store, nil, e.buckets)
+			made := e.makeBucket("bkt")
+			e.versioning(bucket.Enabled)
+			made.Versioning = bucket.Enabled
+			fill(e, &made)
+			b.ResetTimer()
+			run(b, e)
+		})
+	}
+}
+
+// objects writes a million current objects, a version and a pointer each.
+func objects(key func(int) string) func(*env, *bucket.Bucket) {
+	return func(e *env, b *bucket.Bucket) {
+		e.write(million, func(tx kv.Tx, i int) {
+			v := sample()
+			v.owner = ""
+			k := slot{b, key(i)}
+			tx.Set(k.version(v.seq), v.encode())
+			tx.Set(k.pointer(), v.pointer())
+		})
+	}
+}
+
+// markers writes a million keys that end in a delete marker. Their objects were
+// there before, so that the engine holds the traces of a million deletions.
+func markers(e *env, b *bucket.Bucket) {
+	objects(numbered)(e, b)
+	e.write(million, func(tx kv.Tx, i int) {
+		v := newMarker(day(2))
+		v.seq = 1<<50 + 1
+		k := slot{b, numbered(i)}
+		tx.Set(k.version(v.seq), v.encode())
+		tx.Delete(k.pointer())
+	})
+}
+
+func benchList(in ListInput, entries, common int) func(*testing.B, *env) {
+	return func(b *testing.B, e *env) {
+		g := e.grant(arn.Bucket("bkt"), "s3:ListBucket")
+		in.Bucket = "bkt"
+		for b.Loop() {
+			if l, err := e.objects.List(b.Context(), g, in); err != nil || len(l.Entries) != entries || len(l.CommonPrefixes) != common {
+				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
+			}
+		}
+	}
+}
+
+func benchVersions(in ListVersionsInput, entries, common int) func(*testing.B, *env) {
+	return func(b *testing.B, e *env) {
+		g := e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions")
+		in.Bucket = "bkt"
+		for b.Loop() {
+			if l, err := e.objects.ListVersions(b.Context(), g, in); err != nil || len(l.Entries) != entries || len(l.CommonPrefixes) != common {
+				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
+			}
+		}
+	}
+}
+
+// BenchmarkDeepPrefix: a million keys under one common prefix.
+func BenchmarkDeepPrefix(b *testing.B) {
+	each(b, objects(numbered), func(b *testing.B, e *env) {
+		b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1)(b, e) })
+		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1)(b, e) })
+		b.Run("page", func(b *testing.B) { benchList(ListInput{}, 1000, 0)(b, e) })
+		b.Run("versions page", func(b *testing.B) { benchVersions(ListVersionsInput{}, 1000, 0)(b, e) })
+	})
+}
+
+// BenchmarkDeepPrefixes: a thousand common prefixes, a thousand keys each.
+func BenchmarkDeepPrefixes(b *testing.B) {
+	each(b, objects(func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }), func(b *testing.B, e *env) {
+		b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1000)(b, e) })
+		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1000)(b, e) })
+	})
+}
+
+// BenchmarkDeleteMarkers: a bucket of a million delete markers and nothing else.
+func BenchmarkDeleteMarkers(b *testing.B) {
+	each(b, markers, func(b *testing.B, e *env) {
+		b.Run("objects", func(b *testing.B) { benchList(ListInput{}, 0, 0)(b, e) })
+		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{}, 1000, 0)(b, e) })
+	})
+}
