@@ -117,9 +117,9 @@ func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func
 		}
 	}
 	if alg == digest.None && in.ChecksumAlgorithm != "" {
-		a, err := algorithmOf(in.ChecksumAlgorithm)
-		if err != nil {
-			return "", nil, err
+		a, ok := digest.Parse(in.ChecksumAlgorithm)
+		if !ok {
+			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
 		}
 		if in.ContentMD5 == "" {
 			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
@@ -223,9 +223,6 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	out.VersionId = versionOf(&r.Version)
 	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId), arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)
-	}
-	if in.PartNumber != nil {
-		out.PartsCount = int(r.ETag.Parts)
 	}
 	if r.Partial {
 		out.Status = 206

@@ -48,16 +48,13 @@ func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjec
 	if err != nil {
 		return nil, err
 	}
-	at := in.BucketURL + "/" + escapePath(in.Key)
+	at := in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/")
 	out := &shape.PostObjectOutput{Status: postStatus(in.ActionStatus), Location: at, PostLocation: at, Bucket: in.Bucket, Key: in.Key, PostETag: put.ETag, PutObjectOutput: *put}
 	if to := redirect(cmp.Or(in.Redirect, in.LegacyRedirect), in, put.ETag); to != "" {
 		out.Status, out.Location = 303, to
 	}
 	return out, nil
 }
-
-// escapePath is a key as a URL's path shows it.
-func escapePath(key string) string { return strings.ReplaceAll(url.PathEscape(key), "%2F", "/") }
 
 // postStatus is what the form asks for; anything but three known numbers is 204.
 func postStatus(s string) int {

@@ -97,16 +97,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	if in.Metadata != nil {
 		put.Metadata = *in.Metadata
-	} else {
 	}
 	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
-	if in.Tags != nil {
-		put.Tags = *in.Tags
-	} else if put.Tags = r.Tags; len(r.Tags) > 0 {
-		if err := g.Demand(tagAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
-			return Version{}, Version{}, err
-		}
-	}
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
 		return Version{}, Version{}, err
 	}
@@ -133,14 +125,7 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 // toItself reports a copy that would change nothing.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && !in.Changes
-}
-
-func tagAction(versionID *string) policy.Action {
-	if versionID != nil {
-		return "s3:GetObjectVersionTagging"
-	}
-	return "s3:GetObjectTagging"
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.

@@ -157,8 +157,7 @@ func noSuchUpload(id string) error {
 		With("UploadId", id)
 }
 
-// CreateUpload begins a multipart upload. It needs s3:PutObject, and
-// s3:PutObjectTagging too where it has tags. Errors:
+// CreateUpload begins a multipart upload. It needs s3:PutObject. Errors:
 // NoSuchBucket, InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {

@@ -56,6 +56,17 @@ func (s *Store) ListUploads(ctx context.Context, g authz.Grant, in ListUploadsIn
 	return l.out, err
 }
 
+// pageOf is the size of a page.
+func pageOf(max *int, name string) (int, error) {
+	switch {
+	case max == nil:
+		return MaxPage, nil
+	case *max < 0:
+		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument "+name+" must be an integer between 0 and 2147483647").With("ArgumentName", name)
+	}
+	return min(MaxPage, *max), nil
+}
+
 type uploadLister struct {
 	in   *ListUploadsInput
 	page int

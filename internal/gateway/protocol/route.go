@@ -17,7 +17,6 @@ type Route struct {
 	level         int
 	params        []Param // with an empty value: any value
 	headers       []string
-	optional      string // a sub-resource that may be there
 	status        int
 	needsChecksum bool
 	action        string // of the Query dialect
@@ -52,9 +51,6 @@ func (r Route) WithHeader(name string) Route {
 	r.headers = append(r.headers[:len(r.headers):len(r.headers)], http.CanonicalHeaderKey(name))
 	return r
 }
-
-// Optional takes requests with a sub-resource as well as those without it.
-func (r Route) Optional(param string) Route { r.optional = param; return r }
 
 // Status is the answer's status when the operation succeeds; 200 otherwise.
 func (r Route) Status(code int) Route { r.status = code; return r }
@@ -132,7 +128,7 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 		}
 	}
 	for _, s := range special {
-		if !r.preflight && !r.names(s) && s != r.optional {
+		if !r.preflight && !r.names(s) {
 			return false
 		}
 	}
@@ -153,7 +149,7 @@ func (r *Request) carries(header string) bool {
 // excludes reports that r needs a sub-resource which o does not accept.
 func (r Route) excludes(o Route) bool {
 	for _, p := range r.params {
-		if isSubresource(p.Name) && !o.names(p.Name) && p.Name != o.optional {
+		if isSubresource(p.Name) && !o.names(p.Name) {
 			return true
 		}
 	}

@@ -188,7 +188,6 @@ type GetObjectInput struct {
 	IfModifiedSince      time.Time `loc:"header,If-Modified-Since"`
 	IfUnmodifiedSince    time.Time `loc:"header,If-Unmodified-Since"`
 	IfRange              string    `loc:"header,If-Range"`
-	PartNumber           *int      `loc:"query,partNumber"`
 	ChecksumMode         string    `loc:"header,x-amz-checksum-mode"`
 	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
 	SSECustomerAlgorithm string    `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
@@ -229,7 +228,6 @@ type GetObjectOutput struct {
 	StorageClass         string            `loc:"header,x-amz-storage-class"`
 	TaggingCount         int               `loc:"header,x-amz-tagging-count"`
 	VersionId            string            `loc:"header,x-amz-version-id"`
-	PartsCount           int               `loc:"header,x-amz-mp-parts-count"`
 	WebsiteRedirect      string            `loc:"header,x-amz-website-redirect-location"`
 	Checksums
 }
