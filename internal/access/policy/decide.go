@@ -1,66 +1,111 @@
 package policy
 
-import "fmt"
+// opinion is what one layer says.
+type opinion struct {
+	deny  *statement
+	allow *statement
+	grant grant // the furthest of a resource-based policy's allows
+	lost  bool  // a document is missing
+}
+
+// ask hears one layer. It stops at the first Deny.
+func (in *situation) ask(layer Layer, docs []*Document) opinion {
+	var o opinion
+	for _, d := range docs {
+		if d == nil {
+			o.lost = true
+			return o
+		}
+		for i := range d.statements {
+			s := &d.statements[i]
+			g, ok := s.applies(layer, in)
+			switch {
+			case !ok:
+			case !s.allow:
+				o.deny = s
+				return o
+			case o.allow == nil || g > o.grant:
+				o.allow, o.grant = s, g
+			}
+		}
+	}
+	return o
+}
 
 // Decide is the one decision, in AWS's order (IAM user guide, "Policy
-// evaluation logic"): an explicit deny wins; then every layer that is there
-// must allow; without any allow the answer is the implicit deny.
+// evaluation logic"): an explicit deny in any layer wins; then the resource's
+// policy may be enough for a caller of its own account, according to whom it
+// names; then identity policies, boundary and session policy must each allow.
+// Between accounts both sides must allow. Without any allow the answer is the
+// implicit deny.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	for _, layer := range [...]struct {
-		name string
-		docs []*Document
-	}{{"resource", l.Resource}, {"identity", l.Identity}, {"boundary", l.Boundary}, {"session", l.Session}} {
-		if e, why := evaluate(layer.name, layer.docs, r); e == ExplicitDeny {
-			return Verdict{ExplicitDeny, []string{why}}
+	in := situation{request: &r}
+	var said [layers]opinion
+	for _, at := range [...]struct {
+		layer Layer
+		docs  []*Document
+	}{{ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
+		o := in.ask(at.layer, at.docs)
+		switch {
+		case o.lost:
+			return Verdict{ExplicitDeny, []string{"a policy could not be read"}, at.layer}
+		case o.deny != nil && (at.layer != ResourceLayer || !ownerEscapes(&l, &r)):
+			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
 		}
+		said[at.layer] = o
 	}
-	// An identity's own policies bind in its own account alone; another
-	// account's resource must say yes itself, and none can say so yet.
-	sameAccount := r.Principal.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == r.Principal.Account)
-	if !sameAccount || l.ResourceMustAllow {
-		return Verdict{}
-	}
-	e, why := evaluate("identity", l.Identity, r)
-	if e != Allow {
-		return Verdict{}
-	}
-	for _, docs := range [...][]*Document{l.Boundary, l.Session} {
-		if docs == nil {
-			continue
-		}
-		if e, _ := evaluate("", docs, r); e != Allow {
-			return Verdict{}
-		}
-	}
-	return Verdict{Allow, []string{why}}
+	return weigh(&l, &r, &said)
 }
 
-// evaluate is what one layer says.
-func evaluate(layer string, docs []*Document, r Request) (Effect, string) {
-	effect, why := ImplicitDeny, ""
-	for _, d := range docs {
-		for i := range d.statements {
-			s := &d.statements[i]
-			if !s.matches(r.Action, r.Resource) {
-				continue
-			}
-			if !s.allow {
-				return ExplicitDeny, reason(layer, s.sid, i)
-			}
-			if effect != Allow {
-				effect, why = Allow, reason(layer, s.sid, i)
-			}
-		}
+// weigh comes to the verdict where nothing denies.
+func weigh(l *Laws, r *Request, said *[layers]opinion) Verdict {
+	resource := said[ResourceLayer]
+	p := &r.Principal
+	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
+	if resource.allow == nil && (!own || l.ResourceMustAllow) {
+		return silent(ResourceLayer)
 	}
-	return effect, why
+	needsIdentity, needsBoundary, needsSession := true, l.Boundary != nil, l.Session != nil || p.Kind == FederatedUser
+	if own {
+		needsIdentity = resource.grant < limited
+		needsBoundary = needsBoundary && resource.grant < toUser
+		needsSession = needsSession && resource.grant < unlimited
+	} else if p.Account == "" {
+		// Strangers, services and web identities have no policies of their own.
+		needsIdentity = false
+	}
+	switch {
+	case needsIdentity && said[IdentityLayer].allow == nil:
+		return silent(IdentityLayer)
+	case needsBoundary && said[BoundaryLayer].allow == nil:
+		return silent(BoundaryLayer)
+	case needsSession && said[SessionLayer].allow == nil:
+		return silent(SessionLayer)
+	case !needsIdentity:
+		return Verdict{Allow, resource.allow.why[ResourceLayer], ResourceLayer}
+	}
+	return Verdict{Allow, said[IdentityLayer].allow.why[IdentityLayer], IdentityLayer}
 }
 
-func reason(layer, sid string, i int) string {
-	if sid == "" {
-		sid = fmt.Sprintf("Statement[%d]", i)
+// silent is the implicit deny: a layer that had to allow says nothing.
+func silent(layer Layer) Verdict {
+	return Verdict{ImplicitDeny, []string{"no " + layer.String() + " allows it"}, layer}
+}
+
+// ownerEscapes reports whether the root user mends a bucket policy that locks
+// everybody out: it may always read, write and delete the policy of its own
+// account's bucket, whatever that policy denies (S3 API reference,
+// PutBucketPolicy).
+func ownerEscapes(l *Laws, r *Request) bool {
+	if r.Principal.Kind != AccountRoot || l.ResourceOwner == "" || r.Principal.Account != l.ResourceOwner {
+		return false
 	}
-	return layer + " policy, " + sid
+	switch r.Action {
+	case "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy":
+		return true
+	}
+	return false
 }

@@ -1,124 +1,131 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
+	"slices"
+	"strconv"
 	"strings"
-
-	"watertight/internal/access/arn"
 )
 
 // Kind is where a document stands.
 type Kind uint8
 
-// Identity documents are attached to principals.
-const Identity Kind = iota
+// The kinds of documents.
+const (
+	Identity Kind = iota // attached to a user, group or role; a permissions boundary too
+	Resource             // a bucket policy
+	Trust                // who may assume a role
+	Key                  // a KMS key policy
+	Session              // passed when a session is made
+)
 
-// Document is a parsed policy.
-type Document struct{ statements []statement }
-
-type statement struct {
-	sid       string
-	allow     bool
-	actions   []string // patterns, in lower case
-	resources []string // patterns
+// Document is a compiled policy. It never changes.
+type Document struct {
+	kind       Kind
+	version    string // as written; empty where it was not
+	id         string
+	statements []statement
+	mentions   []string // condition keys, sorted; see Mentions
 }
 
-// maxDocument bounds a document, in bytes (IAM quotas: the largest is 20 KB).
-const maxDocument = 20 << 10
+// The versions of the language. A document without one is of the older, in
+// which ${...} are plain characters.
+const (
+	version2008 = "2008-10-17"
+	version2012 = "2012-10-17"
+)
 
-// Parse reads an identity document. Elements it does not know are errors:
-// a condition that is not understood must not pass for one that holds.
-func Parse(kind Kind, text []byte) (*Document, error) {
-	if kind != Identity {
-		return nil, errors.New("policy: only identity documents are known")
-	}
-	if len(text) > maxDocument {
-		return nil, errors.New("policy: the document is too long")
-	}
-	var raw struct {
-		Version   string
-		Statement []struct {
-			Sid, Effect      string
-			Action, Resource list
-		}
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&raw); err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("policy: text after the document")
-	}
-	if raw.Version != "2012-10-17" || len(raw.Statement) == 0 {
-		return nil, errors.New("policy: Version 2012-10-17 and a Statement are required")
-	}
-	d := &Document{}
-	for i, s := range raw.Statement {
-		if s.Effect != "Allow" && s.Effect != "Deny" || len(s.Action) == 0 || len(s.Resource) == 0 {
-			return nil, fmt.Errorf("policy: Statement[%d] needs Effect, Action and Resource", i)
-		}
-		st := statement{sid: s.Sid, allow: s.Effect == "Allow", resources: s.Resource}
-		for _, a := range s.Action {
-			st.actions = append(st.actions, strings.ToLower(a))
-		}
-		d.statements = append(d.statements, st)
-	}
-	return d, nil
+// Statement is what one statement says, as written.
+type Statement struct {
+	Sid          string
+	Effect       Effect // Allow or ExplicitDeny
+	Principals   []PrincipalName
+	NotPrincipal bool // the statement is about everybody but Principals
+	Actions      []string
+	NotAction    bool
+	Resources    []string // empty in trust policies
+	NotResource  bool
+	Conditions   []Condition
 }
 
-// list is a string or a list of strings.
-type list []string
+// PrincipalName is one entry of a Principal element. Type is AWS, Federated,
+// Service or CanonicalUser; the element "*" is the AWS principal "*".
+type PrincipalName struct{ Type, Value string }
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *list) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*l = list{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(l))
+// Condition is one key under one operator; it holds if one of Values fits (for
+// negated operators: if none does).
+type Condition struct {
+	Operator string // "ForAnyValue:StringEqualsIfExists"
+	Key      string // "aws:SourceIp"
+	Values   []string
 }
 
-// matches reports whether a statement is about an action on a resource.
-func (s *statement) matches(a Action, r arn.ARN) bool {
-	action := strings.ToLower(string(a))
-	found := false
-	for _, p := range s.actions {
-		found = found || glob(p, action)
+// Kind returns where the document stands.
+func (d *Document) Kind() Kind { return d.kind }
+
+// Statements returns what the document says, for rooms that have rules of
+// their own about it. What they do to the answer does not reach the document's
+// decisions.
+func (d *Document) Statements() []Statement {
+	out := make([]Statement, len(d.statements))
+	for i := range d.statements {
+		out[i] = d.statements[i].said()
 	}
-	if !found {
-		return false
-	}
-	for _, p := range s.resources {
-		if p == "*" || glob(p, r.String()) {
-			return true
-		}
-	}
-	return false
+	return out
 }
 
-// glob matches * (any run) and ? (one byte) in linear space and without
-// recursion.
-func glob(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p, i = p+1, i+1
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
+// Mentions reports whether a condition or a policy variable of the document
+// asks for a condition key that begins with prefix: "s3:ExistingObjectTag/",
+// "aws:SourceIp". Facts that cost a lookup are fetched only then.
+func (d *Document) Mentions(prefix string) bool {
+	prefix = KeyName(prefix)
+	i, _ := slices.BinarySearch(d.mentions, prefix)
+	return i < len(d.mentions) && strings.HasPrefix(d.mentions[i], prefix)
+}
+
+// MentionsAction reports whether some statement speaks about the action.
+func (d *Document) MentionsAction(a Action) bool {
+	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a)) })
+}
+
+// Principals returns every entry of the document's Principal and NotPrincipal
+// elements, in order and once each.
+func (d *Document) Principals() []PrincipalName {
+	var out []PrincipalName
+	for i := range d.statements {
+		for _, p := range d.statements[i].principals {
+			if !slices.Contains(out, p.PrincipalName) {
+				out = append(out, p.PrincipalName)
+			}
 		}
 	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return out
+}
+
+// Named returns the document under the name that reasons give it: "identity
+// policy Backup, Statement[0]".
+func (d *Document) Named(name string) *Document {
+	c := *d
+	c.statements = slices.Clone(d.statements)
+	c.giveReasons(name)
+	return &c
+}
+
+// giveReasons writes the reasons of every statement once, so that a decision
+// need not.
+func (d *Document) giveReasons(name string) {
+	if name != "" {
+		name = " " + name
+	}
+	for i := range d.statements {
+		s := &d.statements[i]
+		statement := s.sid
+		if statement == "" {
+			statement = "Statement[" + strconv.Itoa(i) + "]"
+		}
+		for l, layer := range [layers]string{IdentityLayer: "identity", BoundaryLayer: "boundary", SessionLayer: "session", ResourceLayer: "resource"} {
+			if layer != "" {
+				s.why[l] = []string{layer + " policy" + name + ", " + statement}
+			}
+		}
+	}
 }

@@ -1,0 +1,37 @@
+package policy
+
+// Problem is the class of what is wrong with a document. The rooms that speak
+// to callers choose their code and message by it: IAM and STS say
+// MalformedPolicyDocument, KMS MalformedPolicyDocumentException, S3
+// MalformedPolicy.
+type Problem uint8
+
+// The problems.
+const (
+	BadSyntax      Problem = iota // not JSON, or not of the shape the grammar asks for
+	TooLong                       // over the limit of the kind
+	MissingElement                // Path names it
+	UnknownElement                // Path names it
+	BadVersion
+	BadSid
+	BadEffect
+	BadPrincipal
+	BadAction
+	BadResource
+	BadCondition
+)
+
+// Error says what is wrong with a document and where.
+type Error struct {
+	Problem Problem
+	Path    string // "Statement[1].Condition.StringLike"; empty for the whole document
+	Text    string
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Path == "" {
+		return "policy: " + e.Text
+	}
+	return "policy: " + e.Path + ": " + e.Text
+}

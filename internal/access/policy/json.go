@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// A document is read into a tree first, because encoding/json forgives what
+// the grammar does not: a name written twice or in another case.
+
+type shape uint8
+
+const (
+	stringShape shape = iota
+	bareShape         // a number or a boolean, in its written form
+	listShape
+	objectShape
+	nullShape
+)
+
+type node struct {
+	shape   shape
+	text    string
+	items   []node
+	members []member
+}
+
+type member struct {
+	name  string
+	value node
+}
+
+// maxDepth is what the grammar needs: a value in a list under key, operator,
+// Condition, statement, list of statements and document.
+const maxDepth = 8
+
+// read returns the document's tree. The text is bounded by the caller.
+func read(text []byte) (node, error) {
+	if !json.Valid(text) {
+		return node{}, &Error{BadSyntax, "", "the document is not valid JSON"}
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	n, err := readNode(dec, "", 0)
+	if err != nil {
+		return node{}, err
+	}
+	if n.shape != objectShape {
+		return node{}, &Error{BadSyntax, "", "the document is not a JSON object"}
+	}
+	return n, nil
+}
+
+func readNode(dec *json.Decoder, path string, depth int) (node, error) {
+	if depth > maxDepth {
+		return node{}, &Error{BadSyntax, path, "the document is nested too deeply"}
+	}
+	t, err := dec.Token()
+	if err != nil {
+		return node{}, &Error{BadSyntax, path, "the document is not valid JSON"}
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '[' {
+			return readList(dec, path, depth)
+		}
+		return readObject(dec, path, depth)
+	case string:
+		if !printable(t) {
+			return node{}, &Error{BadSyntax, path, "the text holds a character that is not allowed"}
+		}
+		return node{shape: stringShape, text: t}, nil
+	case json.Number:
+		return node{shape: bareShape, text: t.String()}, nil
+	case bool:
+		if t {
+			return node{shape: bareShape, text: "true"}, nil
+		}
+		return node{shape: bareShape, text: "false"}, nil
+	}
+	return node{shape: nullShape}, nil
+}
+
+func readList(dec *json.Decoder, path string, depth int) (node, error) {
+	n := node{shape: listShape}
+	for dec.More() {
+		item, err := readNode(dec, at(path, len(n.items)), depth+1)
+		if err != nil {
+			return node{}, err
+		}
+		n.items = append(n.items, item)
+	}
+	_, err := dec.Token()
+	return n, err
+}
+
+func readObject(dec *json.Decoder, path string, depth int) (node, error) {
+	n, seen := node{shape: objectShape}, map[string]struct{}{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return node{}, &Error{BadSyntax, path, "the document is not valid JSON"}
+		}
+		name, _ := t.(string)
+		here := join(path, name)
+		if !printable(name) {
+			return node{}, &Error{BadSyntax, path, "a name holds a character that is not allowed"}
+		}
+		if _, twice := seen[name]; twice {
+			return node{}, &Error{BadSyntax, here, "the name stands twice in one object"}
+		}
+		seen[name] = struct{}{}
+		value, err := readNode(dec, here, depth+1)
+		if err != nil {
+			return node{}, err
+		}
+		n.members = append(n.members, member{name, value})
+	}
+	_, err := dec.Token()
+	return n, err
+}
+
+// printable refuses control characters, which no name of anything holds, and
+// what encoding/json puts in the place of half a surrogate pair.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == utf8.RuneError
+	})
+}

@@ -1,0 +1,187 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+)
+
+// KeyName returns the name under which Request.Keys holds a condition key. Names
+// do not depend on case, but for an object's tags, which differ by case where
+// they are stored.
+func KeyName(name string) string {
+	service, tag, ok := strings.Cut(name, "/")
+	service = strings.ToLower(service)
+	if ok && (service == "s3:existingobjecttag" || service == "s3:requestobjecttag") {
+		return service + "/" + tag
+	}
+	return strings.ToLower(name)
+}
+
+// keyRef is a condition key as a document refers to it.
+type keyRef struct {
+	name    string
+	derived derived
+}
+
+func refTo(name string) keyRef {
+	name = KeyName(name)
+	return keyRef{name, derivedKey(name)}
+}
+
+// derived is a key that follows from the request's typed fields. No caller can
+// forget such a key or make it up: Request.Keys is not asked for it.
+type derived uint8
+
+const (
+	notDerived derived = iota
+	currentTime
+	epochTime
+	sourceIP
+	principalARN
+	principalAccount
+	principalType
+	userID
+	userName
+	isService
+	serviceName
+)
+
+func derivedKey(name string) derived {
+	switch name {
+	case "aws:currenttime":
+		return currentTime
+	case "aws:epochtime":
+		return epochTime
+	case "aws:sourceip":
+		return sourceIP
+	case "aws:principalarn":
+		return principalARN
+	case "aws:principalaccount":
+		return principalAccount
+	case "aws:principaltype":
+		return principalType
+	case "aws:userid":
+		return userID
+	case "aws:username":
+		return userName
+	case "aws:principalisawsservice":
+		return isService
+	case "aws:principalservicename", "aws:principalservicenameslist":
+		return serviceName
+	}
+	return notDerived
+}
+
+// situation is a request while it is judged, with what was worked out so far.
+type situation struct {
+	request *Request
+	known   [serviceName + 1]string
+}
+
+// values are the values of one key; n is 0 where the key is absent.
+type values struct {
+	one  string
+	many []string
+	n    int
+}
+
+func (v values) at(i int) string {
+	if v.many != nil {
+		return v.many[i]
+	}
+	return v.one
+}
+
+func (in *situation) values(k keyRef) values {
+	if k.derived == notDerived {
+		many := in.request.Keys[k.name]
+		return values{many: many, n: len(many)}
+	}
+	one := in.known[k.derived]
+	if one == "" {
+		one = in.derive(k.derived)
+		in.known[k.derived] = one
+	}
+	if one == "" {
+		return values{}
+	}
+	return values{one: one, n: 1}
+}
+
+// derive is the value of a derived key, empty where the request has none (IAM
+// user guide, "AWS global condition context keys").
+func (in *situation) derive(k derived) string {
+	p := &in.request.Principal
+	signed := p.Kind != Anonymous && p.Kind != WebIdentity
+	switch k {
+	case currentTime, epochTime:
+		return in.time(k)
+	case sourceIP:
+		if a := in.request.SourceIP; a.IsValid() {
+			return a.Unmap().WithZone("").String()
+		}
+	case principalARN:
+		if p.Kind == RoleSession && !p.Role.IsZero() {
+			return p.Role.String()
+		}
+		if signed && p.Kind != Service && p.Kind != RoleSession && !p.ARN.IsZero() {
+			return p.ARN.String()
+		}
+	case principalAccount:
+		if p.Kind == Anonymous {
+			return "anonymous"
+		}
+		return p.Account
+	case principalType:
+		return p.Kind.keyValue()
+	case userID:
+		if p.Kind == Anonymous {
+			return "anonymous"
+		}
+		return p.ID
+	case userName:
+		if p.Kind == User {
+			return p.Name
+		}
+	case isService:
+		if signed {
+			return strconv.FormatBool(p.Kind == Service)
+		}
+	case serviceName:
+		if p.Kind == Service {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// time is the request's instant; a request without one has no time at all.
+func (in *situation) time(k derived) string {
+	at := in.request.At
+	switch {
+	case at.IsZero():
+		return ""
+	case k == epochTime:
+		return strconv.FormatInt(at.Unix(), 10)
+	}
+	return at.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+// keyValue is the value of aws:PrincipalType.
+func (k PrincipalKind) keyValue() string {
+	switch k {
+	case Anonymous:
+		return "Anonymous"
+	case AccountRoot:
+		return "Account"
+	case User:
+		return "User"
+	case RoleSession:
+		return "AssumedRole"
+	case FederatedUser, WebIdentity:
+		return "FederatedUser"
+	case Service:
+		return "Service"
+	}
+	return ""
+}

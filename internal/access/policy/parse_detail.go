@@ -1,0 +1,109 @@
+package policy
+
+// principal reads Principal and NotPrincipal, which resource-based policies
+// have and no others.
+func (p *parser) principal(n node, path string, s *statement) error {
+	if p.kind == Identity || p.kind == Session {
+		return nil
+	}
+	v, not, path, err := n.either(path, "Principal")
+	if err != nil {
+		return err
+	}
+	if not && s.allow {
+		// Everybody but a few is everybody, strangers included; S3 refuses it too.
+		return &Error{BadPrincipal, path, "NotPrincipal is for Deny statements alone"}
+	}
+	s.notPrincipal = not
+	if v.shape == stringShape && v.text == "*" {
+		return p.entry(PrincipalName{"AWS", "*"}, path, s)
+	}
+	if v.shape != objectShape || len(v.members) == 0 {
+		return &Error{BadPrincipal, path, `a principal is "*" or an object`}
+	}
+	for _, m := range v.members {
+		here := join(path, m.name)
+		switch m.name {
+		case "AWS", "Federated", "Service", "CanonicalUser":
+		default:
+			return &Error{BadPrincipal, here, "the type of principal is not known"}
+		}
+		list, err := m.value.list(here, BadPrincipal)
+		if err != nil {
+			return err
+		}
+		for _, value := range list {
+			if err := p.entry(PrincipalName{m.name, value}, here, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *parser) entry(name PrincipalName, path string, s *statement) error {
+	e, err := compilePrincipal(name)
+	if err != nil {
+		return &Error{BadPrincipal, path, err.Error()}
+	}
+	s.principals = append(s.principals, e)
+	return nil
+}
+
+func (p *parser) conditions(n node, path string, s *statement) error {
+	v, ok := n.get("Condition")
+	if !ok {
+		return nil
+	}
+	path = join(path, "Condition")
+	if v.shape != objectShape {
+		return &Error{BadCondition, path, "an object is expected"}
+	}
+	for _, m := range v.members {
+		here := join(path, m.name)
+		o, ok := operatorNamed(m.name)
+		if !ok {
+			return &Error{BadCondition, here, "the condition operator is not known"}
+		}
+		if m.value.shape != objectShape || len(m.value.members) == 0 {
+			return &Error{BadCondition, here, "an object of condition keys is expected"}
+		}
+		for _, k := range m.value.members {
+			c, err := p.condition(o, m.name, k, join(here, k.name))
+			if err != nil {
+				return err
+			}
+			s.conditions = append(s.conditions, c)
+		}
+	}
+	return nil
+}
+
+func (p *parser) condition(o operator, name string, m member, path string) (condition, error) {
+	if err := checkKey(m.name); err != nil {
+		return condition{}, &Error{BadCondition, path, err.Error()}
+	}
+	c := condition{operator: o, name: name, key: m.name, ref: refTo(m.name)}
+	p.doc.mentions = append(p.doc.mentions, c.ref.name)
+	items := m.value.items
+	if m.value.shape != listShape {
+		items = []node{m.value}
+	}
+	if len(items) == 0 {
+		return condition{}, &Error{BadCondition, path, "a value or a list of values is expected"}
+	}
+	for _, item := range items {
+		if item.shape != stringShape && item.shape != bareShape {
+			return condition{}, &Error{BadCondition, path, "a value is a string, a number or a boolean"}
+		}
+		v, err := compileOperand(o, item.text, p.variables())
+		if err != nil {
+			return condition{}, &Error{BadCondition, path, err.Error()}
+		}
+		v.bare = item.shape == bareShape
+		p.mention(v.p)
+		p.mention(v.arn.sections[:]...)
+		c.values = append(c.values, v)
+	}
+	return c, nil
+}

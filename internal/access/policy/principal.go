@@ -1,0 +1,236 @@
+package policy
+
+import (
+	"errors"
+	"strings"
+
+	"watertight/internal/access/arn"
+)
+
+// grant is how far a resource-based policy's Allow carries a caller of its own
+// account (IAM user guide, "Policy evaluation for requests within a single
+// account"). The greater carries further.
+type grant uint8
+
+const (
+	noGrant   grant = iota
+	delegated       // to the account: the identity's policies decide
+	limited         // to the role, to the user of a federated session, to everybody: boundary and session policy limit it
+	toUser          // to the user: the boundary does not limit it
+	unlimited       // to the session, the root user or the service itself
+)
+
+type entryKind uint8
+
+const (
+	everybody entryKind = iota
+	ofAccount
+	ofUser
+	ofRole
+	ofSession
+	ofID
+	ofService
+	ofProvider
+	ofCanonical
+)
+
+// principal is one compiled entry of a Principal element.
+type principal struct {
+	PrincipalName
+	kind    entryKind
+	account string
+	arn     arn.ARN
+}
+
+// grants is what an Allow that names the entry gives to the caller; noGrant
+// where the entry is not about the caller.
+func (p *principal) grants(c *Principal) grant {
+	member := c.Kind == AccountRoot || c.Kind == User || c.Kind == RoleSession || c.Kind == FederatedUser
+	switch p.kind {
+	case everybody:
+		return limited
+	case ofAccount, ofCanonical:
+		switch {
+		case !member || p.kind == ofAccount && p.account != c.Account || p.kind == ofCanonical && p.Value != c.Canonical:
+			return noGrant
+		case c.Kind == AccountRoot:
+			return unlimited
+		}
+		return delegated
+	case ofUser:
+		switch {
+		case c.Kind == User && c.ARN == p.arn:
+			return toUser
+		case c.Kind == FederatedUser && c.Issuer == p.arn:
+			return limited
+		}
+	case ofRole:
+		if c.Kind == RoleSession && c.Role == p.arn {
+			return limited
+		}
+	case ofSession:
+		if (c.Kind == RoleSession || c.Kind == FederatedUser) && c.ARN == p.arn {
+			return unlimited
+		}
+	case ofID:
+		id, _, isSession := strings.Cut(c.ID, ":")
+		switch {
+		case c.Kind == User && c.ID == p.Value:
+			return toUser
+		case c.Kind == RoleSession && isSession && id == p.Value:
+			return limited
+		}
+	case ofService:
+		if c.Kind == Service && c.Name == p.Value {
+			return unlimited
+		}
+	case ofProvider:
+		if c.Kind == WebIdentity && c.Provider == p.Value {
+			return unlimited
+		}
+	}
+	return noGrant
+}
+
+// aboutPrincipal reports whether the statement is about the caller. A document
+// that stands in the wrong layer denies what it denies, and allows nothing.
+func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
+	if (layer == ResourceLayer) != (len(s.principals) > 0) {
+		return noGrant, !s.allow
+	}
+	if layer != ResourceLayer {
+		return noGrant, true
+	}
+	if s.notPrincipal {
+		return noGrant, !s.allow && !s.spares(c)
+	}
+	best := noGrant
+	for i := range s.principals {
+		best = max(best, s.principals[i].grants(c))
+	}
+	if best == limited && s.direct {
+		best = unlimited
+	}
+	return best, best != noGrant
+}
+
+// spares reports whether a NotPrincipal names all that the caller is: a user
+// is itself and its account; a session is itself, its role and its account
+// (IAM user guide, "NotPrincipal"). Whoever is named in part is not spared.
+func (s *statement) spares(c *Principal) bool {
+	var named [ofCanonical + 1]bool
+	for i := range s.principals {
+		if p := &s.principals[i]; p.grants(c) != noGrant {
+			named[p.kind] = true
+		}
+	}
+	account := named[ofAccount] || named[ofCanonical]
+	switch {
+	case named[everybody]:
+		return true
+	case c.Kind == AccountRoot:
+		return account
+	case c.Kind == User:
+		return account && (named[ofUser] || named[ofID])
+	case c.Kind == RoleSession:
+		return account && named[ofSession] && (named[ofRole] || named[ofID])
+	case c.Kind == FederatedUser:
+		return account && named[ofSession]
+	case c.Kind == Service:
+		return named[ofService]
+	case c.Kind == WebIdentity:
+		return named[ofProvider]
+	}
+	return false
+}
+
+// compilePrincipal reads one entry. Only the AWS principal "*" is a wildcard.
+func compilePrincipal(n PrincipalName) (principal, error) {
+	p := principal{PrincipalName: n}
+	if n == (PrincipalName{"AWS", "*"}) {
+		return p, nil
+	}
+	if n.Value == "" || strings.ContainsAny(n.Value, "*?${} \t\r\n") {
+		return p, errors.New(`a principal is named in full; the only wildcard is the AWS principal "*"`)
+	}
+	switch n.Type {
+	case "AWS":
+		return compileAWS(p)
+	case "Service":
+		p.kind = ofService
+		if !hostName(n.Value) {
+			return p, errors.New("a service is named by its DNS name, such as cloudfront.amazonaws.com")
+		}
+	case "Federated":
+		p.kind = ofProvider
+		a, err := arn.Parse(n.Value)
+		provider := strings.HasPrefix(a.Resource, "oidc-provider/") || strings.HasPrefix(a.Resource, "saml-provider/")
+		if !hostName(n.Value) && (err != nil || a.Service != "iam" || a.Region != "" || !isAccount(a.Account) || !provider) {
+			return p, errors.New("an identity provider is named by its ARN or its DNS name")
+		}
+	case "CanonicalUser":
+		p.kind = ofCanonical
+		if len(n.Value) != 64 || strings.Trim(n.Value, "0123456789abcdef") != "" {
+			return p, errors.New("a canonical user id has 64 hexadecimal digits")
+		}
+	}
+	return p, nil
+}
+
+func compileAWS(p principal) (principal, error) {
+	if isAccount(p.Value) {
+		p.kind, p.account = ofAccount, p.Value
+		return p, nil
+	}
+	if (strings.HasPrefix(p.Value, "AIDA") || strings.HasPrefix(p.Value, "AROA")) && isID(p.Value) {
+		p.kind = ofID
+		return p, nil
+	}
+	a, err := arn.Parse(p.Value)
+	if err != nil || a.Region != "" || !isAccount(a.Account) {
+		return p, errors.New("an AWS principal is an account id or the ARN of an account's root, user, role or session")
+	}
+	p.arn = a
+	kind, name, _ := strings.Cut(a.Resource, "/")
+	named := name != "" && !strings.HasSuffix(name, "/") && !strings.HasPrefix(name, "/")
+	switch a.Service + ":" + kind {
+	case "iam:root":
+		p.kind, p.account = ofAccount, a.Account
+		named = a.Resource == "root"
+	case "iam:user":
+		p.kind = ofUser
+	case "iam:role":
+		p.kind = ofRole
+	case "sts:assumed-role":
+		p.kind = ofSession
+		named = named && strings.Count(name, "/") == 1
+	case "sts:federated-user":
+		p.kind = ofSession
+		named = named && !strings.Contains(name, "/")
+	default:
+		return p, errors.New("groups and resources of other kinds are no principals")
+	}
+	if !named {
+		return p, errors.New("the ARN names nobody")
+	}
+	return p, nil
+}
+
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+func isID(s string) bool {
+	return len(s) >= 16 && len(s) <= 128 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
+}
+
+// hostName reports a DNS name of two labels or more, in lower case.
+func hostName(s string) bool {
+	if len(s) > 253 || !strings.Contains(s, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}

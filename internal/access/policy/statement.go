@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"strings"
+
+	"watertight/internal/access/arn"
+)
+
+// statement is a compiled statement.
+type statement struct {
+	sid          string
+	allow        bool
+	principals   []principal
+	notPrincipal bool
+	actions      []actionPattern
+	notAction    bool
+	resources    []arnPattern // none in trust policies
+	notResource  bool
+	conditions   []condition
+	// direct: everybody is named, and a condition says by ARN who is meant.
+	direct bool
+	why    [layers][]string
+}
+
+// said is the statement in its written words.
+func (s *statement) said() Statement {
+	out := Statement{Sid: s.sid, Effect: ExplicitDeny, NotPrincipal: s.notPrincipal, NotAction: s.notAction, NotResource: s.notResource}
+	if s.allow {
+		out.Effect = Allow
+	}
+	for _, p := range s.principals {
+		out.Principals = append(out.Principals, p.PrincipalName)
+	}
+	for _, a := range s.actions {
+		out.Actions = append(out.Actions, a.text)
+	}
+	for _, r := range s.resources {
+		out.Resources = append(out.Resources, r.text)
+	}
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		said := Condition{Operator: c.name, Key: c.key}
+		for _, v := range c.values {
+			said.Values = append(said.Values, v.text)
+		}
+		out.Conditions = append(out.Conditions, said)
+	}
+	return out
+}
+
+func (s *statement) aboutAction(a string) bool {
+	for i := range s.actions {
+		if s.actions[i].matches(a) {
+			return !s.notAction
+		}
+	}
+	return s.notAction
+}
+
+func (s *statement) aboutResource(in *situation) bool {
+	if len(s.resources) == 0 {
+		return true
+	}
+	for i := range s.resources {
+		if s.resources[i].matches(&in.request.Resource, in) {
+			return !s.notResource
+		}
+	}
+	return s.notResource
+}
+
+// applies reports whether the statement is about the request, and how much of
+// a grant an Allow of a resource-based policy is to this caller.
+func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
+	if !s.aboutAction(string(in.request.Action)) || !s.aboutResource(in) {
+		return noGrant, false
+	}
+	g, ok := s.aboutPrincipal(layer, &in.request.Principal)
+	if !ok {
+		return noGrant, false
+	}
+	for i := range s.conditions {
+		if !s.conditions[i].holds(in, s.allow) {
+			return noGrant, false
+		}
+	}
+	return g, true
+}
+
+// actionPattern matches actions whatever their case.
+type actionPattern struct {
+	text string
+	any  bool
+	p    pattern
+}
+
+func (a *actionPattern) matches(action string) bool { return a.any || a.p.match(action, nil, true) }
+
+// arnPattern matches ARNs section by section: a wildcard stays in its section,
+// and in the last one it also spans "/" and ":".
+type arnPattern struct {
+	text     string
+	any      bool
+	sections [6]pattern
+}
+
+func (p *arnPattern) matches(a *arn.ARN, in *situation) bool {
+	return p.any || p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
+		p.sections[4].match(a.Account, in, false) && p.sections[3].match(a.Region, in, false) && p.sections[1].match(a.Partition, in, false)
+}
+
+// matchesText is matches for an ARN in its written form.
+func (p *arnPattern) matchesText(s string, in *situation) bool {
+	if p.any {
+		return true
+	}
+	for i := range p.sections[:5] {
+		section, rest, found := strings.Cut(s, ":")
+		if !found || !p.sections[i].match(section, in, false) {
+			return false
+		}
+		s = rest
+	}
+	return p.sections[5].match(s, in, false)
+}
