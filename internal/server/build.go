@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/api/iam"
 	"watertight/internal/api/s3"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
@@ -223,13 +224,14 @@ func (s *Server) openGateway(context.Context) error {
 	buckets := bucket.New(s.store, s.config.Region)
 	s.objects = object.New(s.store, s.payloads, buckets)
 	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
+	sts := &iam.STS{Identities: s.identities}
 	var err error
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
 		authz.New(facts{s.identities, buckets}),
 		s.trail,
-		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Logger: s.log},
-		api.Table(),
+		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
+		api.Table(), sts.Table(),
 	)
 	return err
 }

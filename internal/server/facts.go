@@ -25,7 +25,11 @@ func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, err
 	if name, ok := r.BucketOf(); ok {
 		return f.buckets.Laws(ctx, name)
 	}
-	return authz.ResourceLaws{}, nil
+	owner := r.Account
+	if owner == "aws" { // what AWS itself publishes, such as its managed policies
+		owner = ""
+	}
+	return authz.ResourceLaws{Owner: owner}, nil
 }
 
 // credentials is authn.Credentials over identity.
@@ -33,5 +37,8 @@ type credentials struct{ identities *identity.Store }
 
 func (c credentials) Lookup(ctx context.Context, id string) (authn.Credential, bool, error) {
 	k, ok, err := c.identities.Lookup(ctx, id)
-	return authn.Credential{AccessKeyID: k.AccessKeyID, Secret: k.Secret, Active: k.Active, Principal: k.Principal}, ok, err
+	return authn.Credential{
+		AccessKeyID: k.AccessKeyID, Secret: k.Secret, Active: k.Active, Principal: k.Principal,
+		Token: k.Token, Issued: k.Issued, Expires: k.Expires, MFAAt: k.MFAAt, Session: k.Session, Keys: k.Keys,
+	}, ok, err
 }

@@ -57,19 +57,30 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.Close(closing))
 }
 
-// sweep removes orphans of earlier crashes at start, and then hourly.
+// swept logs what a sweep did.
+func (s *Server) swept(ctx context.Context, what string, n int, err error) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.Error("sweeping "+what, "err", err)
+	case n > 0:
+		s.log.Info("swept "+what, "count", n)
+	}
+}
+
+// sweep removes orphans of earlier crashes, and sessions that ended, at start
+// and then hourly.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		n, err := s.payloads.Sweep(ctx, s.objects.Live)
-		switch {
-		case ctx.Err() != nil:
+		if s.swept(ctx, "orphans", n, err); ctx.Err() != nil {
 			return
-		case err != nil:
-			s.log.Error("sweeping orphans", "err", err)
-		case n > 0:
-			s.log.Info("swept orphans", "count", n)
+		}
+		n, err = s.identities.PurgeSessions(ctx, time.Now())
+		if s.swept(ctx, "ended sessions", n, err); ctx.Err() != nil {
+			return
 		}
 		select {
 		case <-ctx.Done():

@@ -1,221 +1,346 @@
 package e2e
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
 
-// TestFraming sends aws-chunked bodies that are cut, too long, or end in the
-// wrong trailer: each gets its error, and nothing is stored.
-func TestFraming(t *testing.T) {
-	s := harness.Start(t)
-	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("framing")}); err != nil {
-		t.Fatal(err)
-	}
-	const (
-		crc  = "x-amz-checksum-crc32:DUoRhQ==\r\n\r\n" // of "hello world"
-		good = "b\r\nhello world\r\n0\r\n" + crc
-	)
-	for name, c := range map[string]struct {
-		body, length, trailer, want string
-	}{
-		"whole":                      {good, "11", "x-amz-checksum-crc32", ""},
-		"cut in a chunk":             {"b\r\nhello", "11", "x-amz-checksum-crc32", "IncompleteBody"},
-		"cut before the last chunk":  {"b\r\nhello world\r\n", "11", "x-amz-checksum-crc32", "IncompleteBody"},
-		"cut in the trailer":         {"b\r\nhello world\r\n0\r\nx-amz-check", "11", "x-amz-checksum-crc32", "IncompleteBody"},
-		"declared longer":            {good, "12", "x-amz-checksum-crc32", "IncompleteBody"},
-		"declared shorter":           {good, "10", "x-amz-checksum-crc32", "IncompleteBody"},
-		"no number of a length":      {good, "eleven", "x-amz-checksum-crc32", "InvalidArgument"},
-		"no declared length":         {good, "", "x-amz-checksum-crc32", "MissingContentLength"},
-		"size that is no number":     {"zz\r\nhello world\r\n0\r\n" + crc, "11", "x-amz-checksum-crc32", "InvalidRequest"},
-		"size beyond all bounds":     {"ffffffffffffffffff\r\nhello world\r\n0\r\n" + crc, "11", "x-amz-checksum-crc32", "InvalidRequest"},
-		"another checksum":           {"b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "11", "x-amz-checksum-crc32", "BadDigest"},
-		"no checksum":                {"b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:zz\r\n\r\n", "11", "x-amz-checksum-crc32", "InvalidRequest"},
-		"trailer nobody announced":   {"b\r\nhello world\r\n0\r\nx-amz-checksum-sha1:AAAA\r\n\r\n", "11", "x-amz-checksum-crc32", "MalformedTrailerError"},
-		"announced and not sent":     {"b\r\nhello world\r\n0\r\n\r\n", "11", "x-amz-checksum-crc32", "MalformedTrailerError"},
-		"trailer without an end":     {"b\r\nhello world\r\n0\r\nx-amz-checksum-crc32", "11", "x-amz-checksum-crc32", "IncompleteBody"},
-		"trailer that may not be":    {good, "11", "x-amz-acl", "MalformedTrailerError"},
-		"bytes after the end":        {good + "more", "11", "x-amz-checksum-crc32", "InvalidRequest"},
-		"a line end that is only LF": {"b\nhello world\n0\n" + crc, "11", "x-amz-checksum-crc32", "InvalidRequest"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			key := strings.ReplaceAll(name, " ", "-")
-			r := raw{method: "PUT", target: "/framing/" + key, body: c.body, hash: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", header: http.Header{
-				"X-Amz-Trailer": {c.trailer}, "Content-Encoding": {"aws-chunked"},
-			}}
-			if c.length != "" {
-				r.header.Set("X-Amz-Decoded-Content-Length", c.length)
-			}
-			a := send(t, s, r)
-			if c.want == "" {
-				if a.status != http.StatusOK {
-					t.Fatalf("%d %s", a.status, a.body)
-				}
-				return
-			}
-			if a.code != c.want || a.status < 400 || a.status >= 500 {
-				t.Errorf("got %d %s, want %s\n%s", a.status, a.code, c.want, a.body)
-			}
-			if g := send(t, s, raw{method: "GET", target: "/framing/" + key}); g.status != http.StatusNotFound {
-				t.Errorf("the object is there: %d", g.status)
-			}
-		})
-	}
+const (
+	signedChunks   = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	signedTrailer  = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+	unsignedChunks = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+)
+
+// framed is an upload in aws-chunked form, with whatever is wrong with it.
+type framed struct {
+	mode     string
+	data     []string // of the chunks
+	declared int      // added to x-amz-decoded-content-length
+	length   string   // replaces it; "-" leaves it out
+	trailer  string   // x-amz-trailer; empty announces the CRC32 where the mode has trailers
+	crc      string   // the CRC32 sent; empty is the right one
+	change   func(string) string
+	cut      int // bytes that are promised and never come
 }
 
-// overTLS is a client that trusts the server's own authority.
-func overTLS(t *testing.T, s *harness.Server) *http.Client {
+// chain signs chunks as the S3 user guide says ("Signature calculations for the
+// authorization header: transferring payload in multiple chunks").
+type chain struct{ key, date, scope, previous string }
+
+func hmacOf(key, text string) string {
+	h := hmac.New(sha256.New, []byte(key))
+	io.WriteString(h, text)
+	return string(h.Sum(nil))
+}
+
+func hexSum(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func newChain(s *harness.Server, signed *http.Request) *chain {
+	date := signed.Header.Get("X-Amz-Date")
+	_, seed, _ := strings.Cut(signed.Header.Get("Authorization"), "Signature=")
+	c := &chain{key: "AWS4" + s.SecretAccessKey, date: date, previous: seed, scope: date[:8] + "/" + s.Region + "/s3/aws4_request"}
+	for part := range strings.SplitSeq(c.scope, "/") {
+		c.key = hmacOf(c.key, part)
+	}
+	return c
+}
+
+func (c *chain) sign(kind, rest string) string {
+	c.previous = hex.EncodeToString([]byte(hmacOf(c.key, strings.Join([]string{kind, c.date, c.scope, c.previous, rest}, "\n"))))
+	return c.previous
+}
+
+func (f *framed) body(c *chain) string {
+	var b strings.Builder
+	for _, data := range append(f.data[:len(f.data):len(f.data)], "") {
+		fmt.Fprintf(&b, "%x", len(data))
+		if f.mode != unsignedChunks {
+			b.WriteString(";chunk-signature=" + c.sign("AWS4-HMAC-SHA256-PAYLOAD", emptyHash+"\n"+hexSum(data)))
+		}
+		b.WriteString("\r\n" + data)
+		if data != "" {
+			b.WriteString("\r\n")
+		}
+	}
+	if f.mode != signedChunks {
+		line := "x-amz-checksum-crc32:" + f.checksum()
+		b.WriteString(line + "\r\n")
+		if f.mode == signedTrailer {
+			b.WriteString("x-amz-trailer-signature:" + c.sign("AWS4-HMAC-SHA256-TRAILER", hexSum(line+"\n")) + "\r\n")
+		}
+	}
+	return b.String() + "\r\n"
+}
+
+func (f *framed) checksum() string {
+	if f.crc != "" {
+		return f.crc
+	}
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(strings.Join(f.data, ""))))
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+// sendFramed signs the head of an upload and sends it with the frames.
+func sendFramed(t *testing.T, s *harness.Server, path string, f framed) answer {
 	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(s.Data, "tls", "ca.pem"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.Endpoint+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		t.Fatal("no certificate in the authority's file")
+	h := req.Header
+	h.Set("Content-Encoding", "aws-chunked")
+	h.Set("X-Amz-Content-Sha256", f.mode)
+	switch f.length {
+	case "-":
+	case "":
+		h.Set("X-Amz-Decoded-Content-Length", strconv.Itoa(len(strings.Join(f.data, ""))+f.declared))
+	default:
+		h.Set("X-Amz-Decoded-Content-Length", f.length)
 	}
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
+	if f.trailer != "" {
+		h.Set("X-Amz-Trailer", f.trailer)
+	} else if f.mode != signedChunks {
+		h.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+	}
+	cred := aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	if err := signer.SignHTTP(context.Background(), cred, req, f.mode, "s3", s.Region, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	body := f.body(newChain(s, req))
+	if f.change != nil {
+		body = f.change(body)
+	}
+	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body)+f.cut)
+	return overOneConnection(t, s, req, f.cut > 0)
 }
 
-// TestUploadsOverTLS: there the SDK streams an unsigned payload and signs the
-// trailer's announcement.
-func TestUploadsOverTLS(t *testing.T) {
-	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
-	client := harness.Client(s.Endpoint, harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey},
-		func(o *s3.Options) { o.HTTPClient = overTLS(t, s) })
-	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("tls")}); err != nil {
+// overOneConnection writes the request and reads the answer; half ends the
+// client's half of the connection before.
+func overOneConnection(t *testing.T, s *harness.Server, req *http.Request, half bool) answer {
+	t.Helper()
+	c, err := net.Dial("tcp", req.URL.Host)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{0, 1, 70_000, 1 << 20} {
-		text := strings.Repeat("x", size)
-		key := fmt.Sprint(size)
-		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("tls"), Key: &key, Body: struct{ io.ReadSeeker }{strings.NewReader(text)}}); err != nil {
-			t.Errorf("%d bytes: %v", size, err)
-			continue
-		}
-		if got, err := readObject(t.Context(), client, aws.String("tls"), key); err != nil || string(got) != text {
-			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
-		}
+	defer c.Close()
+	var conn interface {
+		net.Conn
+		CloseWrite() error
+	} = c.(*net.TCPConn)
+	if req.URL.Scheme == "https" {
+		config := s.HTTP.TLSClientConfig.Clone()
+		config.ServerName = req.URL.Hostname()
+		conn = tls.Client(c, config)
 	}
+	req.Write(conn) // fails where the body is too short; what there is was sent
+	if half {
+		conn.CloseWrite()
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return read(t, res)
 }
 
-// TestPresigned: whoever has the URL does that one thing, and no other.
-func TestPresigned(t *testing.T) {
-	s := harness.Start(t)
-	bucket, key := aws.String("presigned"), aws.String("a b/é+c")
-	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+// blobs are the files of large objects.
+func blobs(t *testing.T, s *harness.Server) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(s.Data, "blobs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	presign := s3.NewPresignClient(s.S3)
-	put, err := presign.PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, ContentType: aws.String("text/plain")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	get, err := presign.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, ResponseContentType: aws.String("text/html")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	do := func(method, url, body string, header http.Header) (int, http.Header, string) {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, v := range header {
-			req.Header[k] = v
-		}
-		res, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, res.Header, string(b)
-	}
-	if code, _, b := do("PUT", put.URL, "content", put.SignedHeader); code != 200 {
-		t.Fatalf("put: %d %s", code, b)
-	}
-	code, h, b := do("GET", get.URL, "", nil)
-	if code != 200 || b != "content" || h.Get("Content-Type") != "text/html" {
-		t.Errorf("get: %d %q as %q", code, b, h.Get("Content-Type"))
-	}
-	for name, url := range map[string]string{
-		"another key":      strings.Replace(get.URL, "a%20b", "a%20c", 1),
-		"another override": strings.Replace(get.URL, "text%2Fhtml", "text%2Fplain", 1),
-		"a longer life":    strings.Replace(get.URL, "X-Amz-Expires=900", "X-Amz-Expires=9000", 1),
-		"more parameters":  get.URL + "&versionId=null",
+	return files
+}
+
+// TestBrokenFraming: whatever is wrong with an aws-chunked upload has its own
+// error, over plain HTTP and over TLS, and leaves nothing behind: not a byte,
+// and the object that was there before is untouched.
+func TestBrokenFraming(t *testing.T) {
+	for scheme, change := range map[string]func(*server.Config){
+		"http":  func(*server.Config) {},
+		"https": func(c *server.Config) { c.TLS.SelfSigned = true },
 	} {
-		if code, _, b := do("GET", url, "", nil); code != 403 || !strings.Contains(b, "SignatureDoesNotMatch") {
-			t.Errorf("%s: %d %s", name, code, b)
-		}
-	}
-	if code, _, _ := do("DELETE", get.URL, "", nil); code != 403 {
-		t.Errorf("a GET's URL deletes: %d", code)
-	}
-	if code, _, _ := do("GET", get.URL, "", http.Header{"X-Amz-Server-Side-Encryption": {"AES256"}}); code != 403 {
-		t.Errorf("a header nobody signed: %d", code)
-	}
-	old, err := s3.NewPresignClient(s.S3, s3.WithPresignExpires(time.Second)).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A second's life ends while the test waits for it; it may take longer.
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		code, _, b := do("GET", old.URL, "", nil)
-		if code == 403 && strings.Contains(b, "<Message>Request has expired</Message>") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it never expires: %d %s", code, b)
-		}
-		time.Sleep(100 * time.Millisecond)
+		t.Run(scheme, func(t *testing.T) { brokenFraming(t, harness.Start(t, change)) })
 	}
 }
 
-// TestVirtualHosts: the bucket stands in the host name.
-func TestVirtualHosts(t *testing.T) {
-	s := harness.Start(t, func(c *server.Config) { c.Domains = []string{"s3.example.com"} })
-	addr := strings.TrimPrefix(s.Endpoint, "http://")
-	tr := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}
-	t.Cleanup(tr.CloseIdleConnections)
-	client := harness.Client("http://s3.example.com:9000", harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey},
-		func(o *s3.Options) { o.UsePathStyle = false; o.HTTPClient = &http.Client{Transport: tr} })
-	for _, name := range []string{"virtual", "with.dots"} {
-		bucket := aws.String(name)
-		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
-			t.Fatal(err)
+func brokenFraming(t *testing.T, s *harness.Server) {
+	bucket := newBucket(t, s, "framing")
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("the one before")}); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("0123456789abcdef", 2<<10) // above what lies inline
+	data := []string{big, big, "tail"}
+	replace := func(old, with string) func(string) string {
+		return func(b string) string { return strings.Replace(b, old, with, 1) }
+	}
+	add := func(tail string) func(string) string { return func(b string) string { return b + tail } }
+	keep := func(n int) func(string) string { return func(b string) string { return b[:len(b)+n] } }
+	type broken struct {
+		name string
+		f    framed
+		want int
+		code string
+	}
+	all := []broken{
+		{"cut inside the data", framed{data: data, change: func(b string) string { return b[:len(big)/2] }}, 400, "IncompleteBody"},
+		{"cut before the last chunk", framed{data: data, change: func(b string) string { return b[:strings.LastIndex(b, "tail")+6] }}, 400, "IncompleteBody"},
+		{"cut inside a chunk's header", framed{data: data, change: func(b string) string { return b[:2] }}, 400, "IncompleteBody"},
+		{"no body at all", framed{data: data, change: func(string) string { return "" }}, 400, "IncompleteBody"},
+		{"the connection ends in the data", framed{data: data, change: func(b string) string { return b[:len(big)+200] }, cut: 500}, 400, "IncompleteBody"},
+		{"the connection ends before the last line", framed{data: data, change: keep(-2), cut: 2}, 400, "IncompleteBody"},
+		{"decoded length one too small", framed{data: data, declared: -1}, 400, "IncompleteBody"},
+		{"decoded length one too large", framed{data: data, declared: 1}, 400, "IncompleteBody"},
+		{"decoded length zero", framed{data: data, length: "0"}, 400, "IncompleteBody"},
+		{"decoded length missing", framed{data: data, length: "-"}, 411, "MissingContentLength"},
+		{"decoded length negative", framed{data: data, length: "-5"}, 400, "InvalidArgument"},
+		{"decoded length no number", framed{data: data, length: "5x"}, 400, "InvalidArgument"},
+		{"decoded length over 5 GiB", framed{data: data, length: "5368709121"}, 400, "EntityTooLarge"},
+		{"bytes after the end", framed{data: data, change: add("x")}, 400, "InvalidRequest"},
+		{"a second body", framed{data: data, change: func(b string) string { return b + b }}, 400, "InvalidRequest"},
+		{"a chunk size that is no number", framed{data: data, change: func(b string) string { return "z" + b }}, 400, "InvalidRequest"},
+		{"a chunk larger than the rest", framed{data: data, change: func(b string) string { return "f" + b }}, 400, "IncompleteBody"},
+		{"no line end after the data", framed{data: data, change: replace("tail\r\n", "tailXX")}, 400, "InvalidRequest"},
+		{"bare line feeds", framed{data: data, change: func(b string) string { return strings.ReplaceAll(b, "\r\n", "\n") }}, 400, "InvalidRequest"},
+	}
+	for _, mode := range []string{signedChunks, signedTrailer, unsignedChunks} {
+		cases := all
+		if mode != signedChunks {
+			cases = append(cases[:len(cases):len(cases)], []broken{
+				{"wrong checksum", framed{data: data, crc: "AAAAAA=="}, 400, "BadDigest"},
+				{"checksum of another length", framed{data: data, crc: "AAAA"}, 400, "InvalidRequest"},
+				{"two checksums announced", framed{data: data, trailer: "x-amz-checksum-crc32,x-amz-checksum-sha1"}, 400, "InvalidRequest"},
+				{"trailer announced and not sent", framed{data: data, change: func(b string) string { return b[:strings.Index(b, "x-amz-checksum-crc32:")] + "\r\n" }}, 400, "MalformedTrailerError"},
+				{"another trailer announced", framed{data: data, trailer: "x-amz-checksum-sha1"}, 400, "MalformedTrailerError"},
+				{"trailer without a colon", framed{data: data, change: replace("crc32:", "crc32")}, 400, "MalformedTrailerError"},
+				{"trailer twice", framed{data: data, change: func(b string) string {
+					i := strings.Index(b, "x-amz-checksum-crc32:")
+					line, _, _ := strings.Cut(b[i:], "\n")
+					return b[:i] + line + "\n" + b[i:]
+				}}, 400, "MalformedTrailerError"},
+				{"a trailer nobody announced", framed{data: data, change: replace("x-amz-checksum-crc32:", "x-amz-meta-a:b\r\nx-amz-checksum-crc32:")}, 400, "MalformedTrailerError"},
+				{"cut inside the trailer", framed{data: data, change: func(b string) string { return b[:strings.Index(b, "crc32:")+8] }}, 400, "IncompleteBody"},
+			}...)
 		}
-		key := name + "/" + name // a key that looks like a bucket stays a key
-		if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: strings.NewReader(name)}); err != nil {
-			t.Fatal(err)
+		if mode != unsignedChunks {
+			cases = append(cases[:len(cases):len(cases)], []broken{
+				{"altered data", framed{data: data, change: replace("tail", "tale")}, 403, "SignatureDoesNotMatch"},
+				{"a chunk left out", framed{data: data, declared: -len(big), change: func(b string) string {
+					frame := len(big) + len("8000;chunk-signature=") + 64 + 4
+					return b[:frame] + b[2*frame:]
+				}}, 403, "SignatureDoesNotMatch"},
+				{"a small chunk in the middle", framed{data: []string{"small", big}}, 403, "InvalidChunkSizeError"},
+				{"unsigned chunks", framed{data: data, change: func(b string) string { return strings.Replace(b, ";chunk-signature=", ";ignored=", 1) }}, 400, "InvalidRequest"},
+			}...)
+		} else {
+			cases = append(cases[:len(cases):len(cases)], broken{"signed chunks", framed{data: data, change: replace("\r\n", ";chunk-signature="+strings.Repeat("0", 64)+"\r\n")}, 400, "InvalidRequest"})
 		}
-		for way, c := range map[string]*s3.Client{"virtual host": client, "path": s.S3} {
-			if got, err := readObject(t.Context(), c, bucket, key); err != nil || string(got) != name {
-				t.Errorf("%s by %s: %q, %v", name, way, got, err)
+		if mode == signedTrailer {
+			cases = append(cases[:len(cases):len(cases)], broken{"altered trailer signature", framed{data: data, change: func(b string) string {
+				return b[:len(b)-68] + strings.Repeat("0", 64) + "\r\n\r\n"
+			}}, 403, "SignatureDoesNotMatch"})
+		}
+		for _, c := range cases {
+			c.f.mode = mode
+			for _, key := range []string{"new", "k"} {
+				a := sendFramed(t, s, "/framing/"+key, c.f)
+				if a.status != c.want || a.code != c.code {
+					t.Errorf("%s, %s: %d %s, want %d %s\n%s", mode, c.name, a.status, a.code, c.want, c.code, a.body)
+				}
+			}
+			if left := blobs(t, s); len(left) > 0 {
+				t.Fatalf("%s, %s: left %q behind", mode, c.name, left)
 			}
 		}
+		if a := sendFramed(t, s, "/framing/good", framed{mode: mode, data: data}); a.status != 200 {
+			t.Fatalf("%s: what is not broken is refused: %d %s", mode, a.status, a.body)
+		}
+		got, err := readObject(t.Context(), s.S3, bucket, "good")
+		if err != nil || string(got) != strings.Join(data, "") {
+			t.Fatalf("%s: read back %d bytes, %v", mode, len(got), err)
+		}
+		if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("good")}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	got, err := readObject(t.Context(), s.S3, bucket, "k")
+	if err != nil || string(got) != "the one before" {
+		t.Errorf("the object before is now %.40q, %v", got, err)
+	}
+	out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
+	if err != nil || len(out.Contents) != 1 {
+		t.Errorf("%d objects are listed, want the one before; %v", len(out.Contents), err)
+	}
+}
+
+// TestUploadOverTLS: the SDK's default over TLS is an unsigned body with a
+// checksum in its trailer.
+func TestUploadOverTLS(t *testing.T) {
+	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
+	bucket := newBucket(t, s, "over-tls")
+	for _, size := range []int{0, 10, 100_000} {
+		key, body := fmt.Sprint(size), randomBody(size)
+		var sent string
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // what a client made by config.LoadDefaultConfig does
+			o.HTTPClient = spy{s.HTTP, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent != unsignedChunks && size > 0 {
+			t.Errorf("%d bytes: the SDK sent %q; this test means to see %s", size, sent, unsignedChunks)
+		}
+		if got, err := readObject(t.Context(), s.S3, bucket, key); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%s: read back %d bytes, %v", key, len(got), err)
+		}
+	}
+}
+
+// spy looks at what the SDK sends.
+type spy struct {
+	next http.RoundTripper
+	see  func(*http.Request)
+}
+
+func (s spy) Do(r *http.Request) (*http.Response, error) {
+	s.see(r)
+	return s.next.RoundTrip(r)
 }

@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // bodies are what an operation needs to be understood at all.
 var bodies = map[string]string{
 	"DeleteObjects": `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
+	"PutBucketCors": `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
 }
 
 // request builds a request that matches a row.
@@ -132,6 +133,9 @@ func TestGarbageSignature(t *testing.T) {
 		"unsigned streaming, trailer": func(r *raw) { chunked(r, "STREAMING-UNSIGNED-PAYLOAD-TRAILER") },
 	}
 	for _, row := range s.Operations("s3") {
+		if row.Route().IsPreflight() {
+			continue // comes with the signature of the request it asks about, which nobody can check
+		}
 		for mode, change := range modes {
 			r := request(row, "garbage")
 			change(&r)

@@ -56,7 +56,7 @@ func send(t *testing.T, s *harness.Server, r raw) answer {
 	if !r.unsigned {
 		sign(t, s, req, r)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := s.HTTP.RoundTrip(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.method, r.target, err)
 	}

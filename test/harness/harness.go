@@ -5,8 +5,11 @@ package harness
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +37,7 @@ type Server struct {
 	Data                                           string
 	S3                                             *s3.Client
 	Logs                                           *Lines
+	HTTP                                           *http.Transport // trusts the server's certificate
 
 	server *server.Server
 	stop   func()
@@ -77,7 +81,8 @@ func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
 		Endpoint: srv.Scheme() + "://" + srv.Addr(), AccessKeyID: c.Root.AccessKeyID, SecretAccessKey: c.Root.SecretAccessKey,
 		Region: c.Region, Data: c.Data, Logs: logs, server: srv,
 	}
-	s.S3 = Client(s.Endpoint, Credentials{s.AccessKeyID, s.SecretAccessKey})
+	s.HTTP = transport(t, c)
+	s.S3 = s.Client(Credentials{s.AccessKeyID, s.SecretAccessKey})
 	s.stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -86,6 +91,32 @@ func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
 	}
 	t.Cleanup(s.Stop)
 	return s, nil
+}
+
+// transport trusts the authority that --tls-self-signed makes.
+func transport(t testing.TB, c server.Config) *http.Transport {
+	t.Helper()
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(tr.CloseIdleConnections)
+	if !c.TLS.SelfSigned {
+		return tr
+	}
+	ca, err := os.ReadFile(filepath.Join(c.Data, "tls", "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		t.Fatal("the authority's certificate can't be read")
+	}
+	tr.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return tr
+}
+
+// Client is an SDK client of this server.
+func (s *Server) Client(c Credentials, change ...func(*s3.Options)) *s3.Client {
+	own := func(o *s3.Options) { o.HTTPClient = &http.Client{Transport: s.HTTP} }
+	return Client(s.Endpoint, c, append([]func(*s3.Options){own}, change...)...)
 }
 
 // Stop ends the server and waits for it; a second Stop does nothing.

@@ -16,6 +16,7 @@ type Situation struct {
 	SourceIP      netip.Addr
 	SecureChannel bool                // TLS, or loopback listener and loopback peer
 	AccessKeyID   string              // that signed; empty for anonymous callers
+	Temporary     bool                // the key belongs to a session
 	Keys          map[string][]string // condition keys of the request, in lower case
 	Session       []*policy.Document  // compiled session policies; nil is no restriction
 	Record        Record              // the request's audit event
@@ -43,6 +44,9 @@ func (c Caller) SecureChannel() bool { return c.situation.SecureChannel }
 
 // AccessKeyID returns the key that signed, or "".
 func (c Caller) AccessKeyID() string { return c.situation.AccessKeyID }
+
+// Temporary reports whether a session's key signed.
+func (c Caller) Temporary() bool { return c.situation.Temporary }
 
 // Anonymous reports whether nobody signed.
 func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }

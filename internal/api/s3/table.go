@@ -24,6 +24,7 @@ func (a *API) Table() dispatch.Table {
 		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, protocol.Route.NeedChecksum),
 	}
+	rows = append(rows, a.corsRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

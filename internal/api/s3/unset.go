@@ -51,7 +51,6 @@ func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 // unset are the rows of this file.
 func (a *API) unset() []dispatch.Row {
 	return []dispatch.Row{
-		none(a, "GetBucketCors", "cors", "s3:GetBucketCORS", "NoSuchCORSConfiguration", "The CORS configuration does not exist"),
 		none(a, "GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
 		none(a, "GetBucketPolicy", "policy", "s3:GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist"),
 		none(a, "GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", "NoSuchBucketPolicy", "The bucket policy does not exist"),

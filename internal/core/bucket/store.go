@@ -162,6 +162,7 @@ func remove(tx kv.Tx, name string) error {
 	writeCount(tx, b.Owner, max(n, 1)-1)
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
+	tx.Delete(corsKey(b.ID))
 	return nil
 }
 

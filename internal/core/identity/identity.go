@@ -30,6 +30,12 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
+
+	// Of temporary credentials alone.
+	Token                  string
+	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Session                []*policy.Document  // session policies; nil is no restriction
+	Keys                   map[string][]string // condition keys, in lower case
 }
 
 // BootstrapOptions say how the first account looks; empty fields are random,
@@ -42,6 +48,7 @@ type BootstrapOptions struct {
 
 // Store is the identities of one server.
 type Store struct {
-	store kv.Store
-	root  []*policy.Document
+	store     kv.Store
+	root      []*policy.Document
+	documents *documents
 }

@@ -42,6 +42,14 @@ func checkKeyID(id string) error {
 	return nil
 }
 
+// checkLastingID refuses ids that stand for temporary keys.
+func checkLastingID(id string) error {
+	if strings.HasPrefix(id, temporaryPrefix) {
+		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", temporaryPrefix)
+	}
+	return checkKeyID(id)
+}
+
 // checkSecret must not print what it judges.
 func checkSecret(secret string) error {
 	if len(secret) < minSecret || len(secret) > maxSecret || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {

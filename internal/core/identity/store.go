@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -20,7 +21,7 @@ func New(store kv.Store) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: the root user's policy: %w", err)
 	}
-	return &Store{store: store, root: root}, nil
+	return &Store{store: store, root: root, documents: newDocuments()}, nil
 }
 
 // Bootstrap makes the first account and its root user's key, once: later calls
@@ -78,7 +79,7 @@ func first(o BootstrapOptions) (Account, Key, error) {
 	if o.AccountID != "" {
 		a.ID = o.AccountID
 	}
-	for _, err := range []error{checkAccountID(a.ID), checkKeyID(k.AccessKeyID), checkSecret(k.Secret)} {
+	for _, err := range []error{checkAccountID(a.ID), checkLastingID(k.AccessKeyID), checkSecret(k.Secret)} {
 		if err != nil {
 			return Account{}, Key{}, fmt.Errorf("identity: %w", err)
 		}
@@ -210,6 +211,10 @@ func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
 // there is no such key. An inactive key is found: the caller refuses it.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
+		if strings.HasPrefix(accessKeyID, temporaryPrefix) {
+			c, found, err = s.temporary(r, accessKeyID)
+			return err
+		}
 		k, ok, err := readKey(r, accessKeyID)
 		if err != nil || !ok {
 			return err

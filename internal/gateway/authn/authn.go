@@ -25,10 +25,12 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
-	Token               string    // of temporary credentials; "" for long-lived ones
-	Expires             time.Time // of temporary credentials
-	Session             []*policy.Document
-	Keys                map[string][]string // condition keys of the session, in lower case
+
+	// Of temporary credentials; Token is "" for long-lived ones.
+	Token                  string
+	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Session                []*policy.Document  // session policies; nil is no restriction
+	Keys                   map[string][]string // condition keys, in lower case
 }
 
 // Credentials finds credentials by access key id; false where there is none.
@@ -55,6 +57,19 @@ func New(c Credentials, o Options) *Identifier {
 	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
 }
 
+// Nobody is Identify for requests that come without credentials by design,
+// whatever they carry: the caller is anonymous, and the body is not verified.
+func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	p := policy.Principal{Kind: policy.Anonymous}
+	s := i.situation(r)
+	s.Keys = conditionKeys(r, &sigv4.Claim{}, p, nil)
+	return authz.NewCaller(p, s), sigv4.Unverified(r.HTTP), nil
+}
+
+func (i *Identifier) situation(r *protocol.Request) authz.Situation {
+	return authz.Situation{At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback}
+}
+
 // Identify returns the caller and the body, which verifies itself as it is
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
@@ -65,9 +80,7 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s := authz.Situation{
-		At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback,
-	}
+	s := i.situation(r)
 	if claim.Mode == sigv4.None {
 		p := policy.Principal{Kind: policy.Anonymous}
 		s.Keys = conditionKeys(r, claim, p, nil)
@@ -78,8 +91,9 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s.AccessKeyID, s.Session = c.AccessKeyID, c.Session
+	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
 	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	sessionKeys(s.Keys, &c, r.At)
 	body, err := claim.Body(key)
 	return authz.NewCaller(c.Principal, s), body, err
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"sync"
+	"time"
 
 	"watertight/internal/access/policy"
 	"watertight/internal/gateway/protocol"
@@ -82,6 +83,19 @@ func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, 
 	m["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
 	m["aws:requestedregion"] = []string{claim.Region}
 	return m
+}
+
+// sessionKeys are the keys that only temporary credentials have: with a
+// long-lived key even aws:MultiFactorAuthPresent is absent (IAM user guide).
+func sessionKeys(m map[string][]string, c *Credential, at time.Time) {
+	if c.Token == "" {
+		return
+	}
+	m["aws:tokenissuetime"] = []string{c.Issued.UTC().Format(time.RFC3339)}
+	m["aws:multifactorauthpresent"] = []string{strconv.FormatBool(!c.MFAAt.IsZero())}
+	if !c.MFAAt.IsZero() {
+		m["aws:multifactorauthage"] = []string{strconv.FormatInt(max(0, int64(at.Sub(c.MFAAt)/time.Second)), 10)}
+	}
 }
 
 func principalKeys(m map[string][]string, p policy.Principal) {

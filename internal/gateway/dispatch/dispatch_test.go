@@ -177,3 +177,38 @@ func TestConceal(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// asked counts how often somebody asks what is shared.
+type asked struct{ times int }
+
+func (a *asked) Share(context.Context, string, string, string, []string) (*protocol.Sharing, error) {
+	a.times++
+	return &protocol.Sharing{Any: true, Methods: []string{"GET"}}, nil
+}
+
+// TestSharing: nobody reads CORS rules for a request that names no origin, and
+// a preflight that would need an identified caller refuses the start.
+func TestSharing(t *testing.T) {
+	d, err := build(t, Define("One", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &asked{}
+	d.options.Sharing = a
+	if get(t, d, "/b"); a.times != 0 {
+		t.Error("asked without an origin")
+	}
+	r := httptest.NewRequest(http.MethodGet, "/b", nil)
+	r.Header.Set("Origin", "https://a.example")
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	if a.times != 1 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("asked %d times; %v", a.times, w.Header())
+	}
+	_, err = build(t, Define("Asks", protocol.REST("OPTIONS /{Bucket}").Preflight(), authz.Ask1(func(i *in) authz.Need {
+		return authz.Need{Action: "s3:GetObject", Resource: arn.Bucket(i.Bucket)}
+	}), say))
+	if err == nil || !strings.Contains(err.Error(), "Asks") {
+		t.Errorf("a preflight that asks for a permission starts: %v", err)
+	}
+}

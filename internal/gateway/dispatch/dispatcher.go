@@ -17,7 +17,17 @@ import (
 // Options are what the dispatcher needs besides the rooms.
 type Options struct {
 	Protocol protocol.Options
+	Sharing  Sharing // nil shares nothing
 	Logger   *slog.Logger
+}
+
+// Sharing says what the pages of another origin may read. It is asked only for
+// requests that name an origin; it can add headers to an answer, and never
+// changes what is allowed.
+type Sharing interface {
+	// Share returns nil where nothing is shared. headers are those that a
+	// preflight announces.
+	Share(ctx context.Context, bucket, origin, method string, headers []string) (*protocol.Sharing, error)
 }
 
 // Dispatcher is the http.Handler of the whole endpoint.
@@ -69,6 +79,10 @@ func newService(t Table) (*service, error) {
 			culprits = append(culprits, r.Name()+" has no access or no handler")
 			continue
 		}
+		if r.Route().IsPreflight() && r.because() == "" {
+			culprits = append(culprits, r.Name()+" asks for a permission of a caller whom nobody identifies")
+			continue
+		}
 		p, err := r.compile()
 		if err != nil {
 			culprits = append(culprits, fmt.Sprintf("%s: %v", r.Name(), err))
@@ -101,7 +115,10 @@ func Openness(r Row) string { return r.because() }
 // from needs on, with an audit event of its own.
 func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, error) {
 	record := d.log.Begin(protocol.NewRequestID(), c.At())
-	bucket, _ := reflect.ValueOf(in).Elem().FieldByName("Bucket").Interface().(string)
+	bucket := ""
+	if f := reflect.ValueOf(in).Elem().FieldByName("Bucket"); f.IsValid() {
+		bucket = f.String()
+	}
 	e := &record.Event
 	e.Service, e.Operation, e.Bucket = "s3", o.name, bucket
 	e.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}

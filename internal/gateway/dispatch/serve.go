@@ -45,7 +45,11 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	unmatched := d.match(x)
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
-	c, body, err := d.who.Identify(ctx, r)
+	identify := d.who.Identify
+	if x.row != nil && x.row.Route().IsPreflight() {
+		identify = d.who.Nobody
+	}
+	c, body, err := identify(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +79,7 @@ func (d *Dispatcher) match(x *exchange) error {
 
 // answer is conceal → encode → audit.
 func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
+	d.share(w, x.request)
 	var sent int64
 	if err == nil {
 		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
@@ -85,10 +90,31 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	}
 	var f *fault.Error
 	if err != nil {
-		f = conceal(err, x.grant, x.request.Bucket)
+		f = concealFrom(err, x)
 		protocol.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f)
+}
+
+// share tells the browser of another origin's page that the page may read the
+// answer, errors included.
+func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
+	if len(r.HTTP.Header["Origin"]) == 0 || r.Bucket == "" || d.options.Sharing == nil {
+		return
+	}
+	origin, method, headers := r.CrossOrigin()
+	if origin == "" {
+		return
+	}
+	ctx := r.HTTP.Context()
+	s, err := d.options.Sharing.Share(ctx, r.Bucket, origin, method, headers)
+	if err != nil { // without headers nobody reads anything
+		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID), slog.Any("cause", err))
+		return
+	}
+	if s != nil {
+		s.Write(w.Header(), origin, headers)
+	}
 }
 
 // finish ends the audit event and logs what a stranger was not told.

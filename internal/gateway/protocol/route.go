@@ -19,6 +19,7 @@ type Route struct {
 	status        int
 	needsChecksum bool
 	action        string // of the Query dialect
+	preflight     bool
 }
 
 // REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
@@ -55,6 +56,15 @@ func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
 
 // Action is the operation's name on the wire in the Query dialect, else "".
 func (r Route) Action() string { return r.action }
+
+// Preflight marks an operation that answers what a browser asks before it
+// sends a request: it comes without credentials, but with the sub-resources and
+// even the signature of the request it asks about, so that it takes any
+// sub-resource and nobody is identified.
+func (r Route) Preflight() Route { r.preflight = true; return r }
+
+// IsPreflight reports what Preflight marked.
+func (r Route) IsPreflight() bool { return r.preflight }
 
 // Method is the HTTP method.
 func (r Route) Method() string { return r.method }
@@ -97,7 +107,7 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 		}
 	}
 	for _, s := range special {
-		if !r.names(s) {
+		if !r.preflight && !r.names(s) {
 			return false
 		}
 	}

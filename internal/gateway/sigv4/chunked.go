@@ -157,8 +157,10 @@ func (c *chunks) finish() error {
 	var err error
 	if c.announced != nil {
 		err = c.readTrailers()
-	} else if line, lerr := c.line(2, false); lerr != nil || line != "" {
-		err = badChunk("The last chunk is not followed by an empty line.").Because(lerr)
+	} else if line, lerr := c.line(2, false); lerr != nil {
+		err = lerr
+	} else if line != "" {
+		err = badChunk("The last chunk is not followed by an empty line.")
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,187 @@
+package identity
+
+import (
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+)
+
+// Session is a set of temporary credentials and all that is true of it. Secret
+// and Token must never be logged.
+type Session struct {
+	AccessKeyID, Secret, Token string
+	Issued, Expires            time.Time
+	Principal                  policy.Principal
+	Parent                     string // access key id that asked; empty for web identities
+	// Policies are session policies; Restricted says that there are some, so
+	// that none left means nothing is allowed.
+	Policies       []string
+	Restricted     bool
+	Tags           []Tag
+	Transitive     []string // keys of Tags that role chaining passes on
+	MFAAt          time.Time
+	SourceIdentity string
+	Provider       string // of a web identity
+	Purpose        Purpose
+}
+
+// Tag is a tag of a session.
+type Tag struct{ Key, Value string }
+
+// Purpose is the call that made a session. The numbers are stored.
+type Purpose uint8
+
+// The purposes.
+const (
+	RoleAssumed Purpose = iota + 1
+	SessionToken
+	FederationToken
+	WebIdentity
+)
+
+const sessionPrefix = "i/s/"
+
+func sessionKey(accessKeyID string) []byte { return record.Key(sessionPrefix, accessKeyID) }
+
+// Fields of a session's record.
+const (
+	fieldSessionSecret = iota + 1
+	fieldSessionToken
+	fieldSessionIssued
+	fieldSessionExpires
+	fieldSessionKind
+	fieldSessionAccount
+	fieldSessionARN
+	fieldSessionRole
+	fieldSessionID
+	fieldSessionName
+	fieldSessionParent
+	fieldSessionPolicy // repeated
+	fieldSessionRestricted
+	fieldSessionTag        // repeated
+	fieldSessionTransitive // repeated
+	fieldSessionMFA
+	fieldSessionSource
+	fieldSessionProvider
+	fieldSessionPurpose
+)
+
+func (s *Session) encode() []byte {
+	p := &s.Principal
+	r := record.Start(make([]byte, 0, 512))
+	r = record.String(r, fieldSessionSecret, s.Secret)
+	r = record.String(r, fieldSessionToken, s.Token)
+	r = record.Time(r, fieldSessionIssued, s.Issued)
+	r = record.Time(r, fieldSessionExpires, s.Expires)
+	r = record.Uint(r, fieldSessionKind, uint64(p.Kind))
+	r = record.String(r, fieldSessionAccount, p.Account)
+	r = record.String(r, fieldSessionARN, p.ARN.String())
+	if !p.Role.IsZero() {
+		r = record.String(r, fieldSessionRole, p.Role.String())
+	}
+	r = record.String(r, fieldSessionID, p.ID)
+	r = record.String(r, fieldSessionName, p.Name)
+	r = record.String(r, fieldSessionParent, s.Parent)
+	for _, text := range s.Policies {
+		r = record.String(r, fieldSessionPolicy, text)
+	}
+	r = record.Bool(r, fieldSessionRestricted, s.Restricted)
+	for _, t := range s.Tags {
+		r = record.Pair(r, fieldSessionTag, t.Key, t.Value)
+	}
+	for _, key := range s.Transitive {
+		r = record.String(r, fieldSessionTransitive, key)
+	}
+	if !s.MFAAt.IsZero() {
+		r = record.Time(r, fieldSessionMFA, s.MFAAt)
+	}
+	r = record.String(r, fieldSessionSource, s.SourceIdentity)
+	r = record.String(r, fieldSessionProvider, s.Provider)
+	return record.Uint(r, fieldSessionPurpose, uint64(s.Purpose))
+}
+
+func decodeSession(accessKeyID string, value []byte) (*Session, error) {
+	s := &Session{AccessKeyID: accessKeyID}
+	f := record.Read(value)
+	for f.Next() {
+		if !s.take(&f) {
+			return nil, malformed("session " + accessKeyID)
+		}
+	}
+	// A session that this program doesn't know whole proves nobody.
+	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody || s.Purpose == 0 {
+		return nil, malformed("session " + accessKeyID)
+	}
+	return s, nil
+}
+
+// take stores one field; false where it is no value of its field.
+func (s *Session) take(f *record.Fields) (ok bool) {
+	if to := s.text(int(f.Number)); to != nil {
+		*to = string(f.Bytes)
+		return true
+	}
+	p := &s.Principal
+	switch f.Number {
+	case fieldSessionIssued:
+		s.Issued = f.Time()
+	case fieldSessionExpires:
+		s.Expires = f.Time()
+	case fieldSessionKind:
+		p.Kind = policy.PrincipalKind(f.Uint)
+		return f.Uint <= uint64(policy.Service)
+	case fieldSessionARN:
+		return parseARN(f.Bytes, &p.ARN)
+	case fieldSessionRole:
+		return parseARN(f.Bytes, &p.Role)
+	case fieldSessionPolicy:
+		s.Policies = append(s.Policies, string(f.Bytes))
+	case fieldSessionRestricted:
+		s.Restricted = f.Uint != 0
+	case fieldSessionTag:
+		key, value, ok := f.Pair()
+		s.Tags = append(s.Tags, Tag{key, value})
+		return ok
+	case fieldSessionTransitive:
+		s.Transitive = append(s.Transitive, string(f.Bytes))
+	case fieldSessionMFA:
+		s.MFAAt = f.Time()
+	case fieldSessionPurpose:
+		s.Purpose = Purpose(f.Uint)
+		return f.Uint <= uint64(WebIdentity)
+	default: // of a later program: it could restrict what this one would allow
+		return false
+	}
+	return true
+}
+
+// text is where a field that is plain text goes, nil for others.
+func (s *Session) text(field int) *string {
+	switch field {
+	case fieldSessionSecret:
+		return &s.Secret
+	case fieldSessionToken:
+		return &s.Token
+	case fieldSessionAccount:
+		return &s.Principal.Account
+	case fieldSessionID:
+		return &s.Principal.ID
+	case fieldSessionName:
+		return &s.Principal.Name
+	case fieldSessionParent:
+		return &s.Parent
+	case fieldSessionSource:
+		return &s.SourceIdentity
+	case fieldSessionProvider:
+		return &s.Provider
+	}
+	return nil
+}
+
+func parseARN(b []byte, to *arn.ARN) bool {
+	a, err := arn.Parse(string(b))
+	*to = a
+	return err == nil
+}

@@ -1,0 +1,73 @@
+package identity
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+)
+
+func TestSessionRecord(t *testing.T) {
+	full := &Session{
+		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", Secret: "secret", Token: "token", Issued: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
+		Principal: policy.Principal{Kind: policy.RoleSession, Account: "111122223333", ID: "AROA:s", Name: "n", ARN: arn.Root("111122223333"), Role: arn.Root("444455556666")},
+		Parent:    "AKIA", Policies: []string{"a", "b"}, Restricted: true, Tags: []Tag{{"k", "v"}, {"e", ""}}, Transitive: []string{"k"},
+		MFAAt: time.Unix(3, 0).UTC(), SourceIdentity: "i", Provider: "p", Purpose: WebIdentity,
+	}
+	got, err := decodeSession(full.AccessKeyID, full.encode())
+	if err != nil || !reflect.DeepEqual(got, full) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name, b := range map[string][]byte{
+		"a field of a later program": record.Bool(full.encode(), fieldSessionPurpose+1, true),
+		"no token":                   (&Session{Secret: "s", Expires: time.Unix(1, 0), Principal: full.Principal, Purpose: 1}).encode(),
+		"nobody":                     (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Purpose: 1}).encode(),
+		"no purpose":                 (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Principal: full.Principal}).encode(),
+		"cut":                        full.encode()[:40],
+	} {
+		if s, err := decodeSession("ASIA", b); err == nil {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// TestSessionsEndWithTheirParent: a session that acts as its parent is gone
+// with the parent's key, and its record once it ended.
+func TestSessionsEndWithTheirParent(t *testing.T) {
+	s, _ := open(t)
+	a, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller := authz.NewCaller(rootPrincipal(a.ID), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: k.AccessKeyID})
+	g, err := authz.Judge(t.Context(), authz.New(nil), caller, authz.Open[struct{}]("a test"), &struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.GetSessionToken(t.Context(), g, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, found, err := s.Lookup(t.Context(), n.AccessKeyID)
+	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot || !c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
+		t.Errorf("%+v, %v, %v", c, found, err)
+	}
+	if _, err := s.ResetRootKeys(t.Context(), a.ID, time.Unix(3000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := s.Lookup(t.Context(), n.AccessKeyID); err != nil || found {
+		t.Errorf("the parent's key is gone and the session still works: %v", err)
+	}
+	for _, step := range []struct {
+		at   int64
+		want int
+	}{{5600, 0}, {5601, 1}, {5602, 0}} {
+		if removed, err := s.PurgeSessions(t.Context(), time.Unix(step.at, 0)); err != nil || removed != step.want {
+			t.Errorf("at %d: removed %d, %v; want %d", step.at, removed, err, step.want)
+		}
+	}
+}
