@@ -26,6 +26,7 @@ const (
 // commands is the command line.
 type commands struct {
 	Serve   serve   `cmd:"" help:"Run the server. The first start makes the data directory, the root key and an account, and prints its key once."`
+	Account account `cmd:"" help:"Make and list accounts of the running server."`
 	Version version `cmd:"" help:"Print the version."`
 }
 

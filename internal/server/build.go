@@ -43,6 +43,7 @@ type Server struct {
 	identities *identity.Store
 	dispatcher *dispatch.Dispatcher
 	listeners  []net.Listener
+	operator   net.Listener // the operator's socket
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
@@ -81,7 +82,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen} {
+	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen, s.listenOperator} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -179,7 +180,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return err
 	}
 	if !created && lost {
-		if key, err = s.identities.ResetRootKeys(ctx, account.ID, time.Now()); err != nil {
+		if key, err = s.identities.ResetRootKeys(ctx, nil, account.ID, time.Now()); err != nil {
 			return err
 		}
 		created = true
@@ -247,7 +248,7 @@ func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher
 
 // CreateAccount makes a further account with a root user.
 func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
-	return s.identities.CreateAccount(ctx, name, time.Now())
+	return s.identities.CreateAccount(ctx, nil, name, time.Now())
 }
 
 // Stats are counters for benchmarks.

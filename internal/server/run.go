@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cut()
 	h := s.newHTTP(requests)
 	h.ErrorLog = log.New(errorLog{s}, "", 0)
-	failed := make(chan error, len(s.listeners))
+	failed := make(chan error, len(s.listeners)+1)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
@@ -32,6 +33,12 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	operator := &http.Server{Handler: s.operatorHandler(), ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests }}
+	serving.Go(func() {
+		if err := operator.Serve(s.operator); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	})
 	background, end := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
@@ -44,14 +51,15 @@ func (s *Server) Run(ctx context.Context) error {
 	end()
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if serr := h.Shutdown(limit); serr != nil {
+	if serr := errors.Join(h.Shutdown(limit), operator.Shutdown(limit)); serr != nil {
 		s.log.Warn("requests were cut after the time to drain", "err", serr)
 		cut()
 		h.Close()
+		operator.Close()
 	}
 	serving.Wait()
 	sweeping.Wait()
-	s.listeners = nil
+	s.listeners, s.operator = nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
@@ -96,7 +104,10 @@ func (s *Server) Close(ctx context.Context) error {
 	for _, l := range s.listeners {
 		errs = append(errs, l.Close())
 	}
-	s.listeners = nil
+	if s.operator != nil {
+		errs = append(errs, s.operator.Close())
+	}
+	s.listeners, s.operator = nil, nil
 	if s.certs != nil {
 		s.certs.Stop()
 	}

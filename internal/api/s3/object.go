@@ -15,15 +15,20 @@ import (
 )
 
 func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
+	if in.Body.Size() < 0 {
+		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+	}
+	return a.store(ctx, g, in)
+}
+
+// store is what a PUT and a POST form have in common.
+func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
 	if err := checkUnbuilt(&in.Unbuilt); err != nil {
 		return nil, err
 	}
 	alg, expect, err := declared(in)
 	if err != nil {
 		return nil, err
-	}
-	if in.Body.Size() < 0 {
-		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),

@@ -25,6 +25,7 @@ func (a *API) Table() dispatch.Table {
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, protocol.Route.NeedChecksum),
 	}
 	rows = append(rows, a.corsRows()...)
+	rows = append(rows, a.postRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

@@ -27,7 +27,16 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	if caller.Principal().Kind == policy.Nobody {
 		return fault.AccessDenied()
 	}
-	record := caller.Record()
+	return commit(ctx, store, caller.Record(), fn)
+}
+
+// Operate is Commit for the operator, who has no grant: whoever may open the
+// data directory's socket owns everything in it. record may be nil.
+func Operate(ctx context.Context, store kv.Store, record authz.Record, fn func(kv.Tx) error) error {
+	return commit(ctx, store, record, fn)
+}
+
+func commit(ctx context.Context, store kv.Store, record authz.Record, fn func(kv.Tx) error) error {
 	err := store.Update(ctx, func(tx kv.Tx) error {
 		if err := fn(tx); err != nil || record == nil {
 			return err

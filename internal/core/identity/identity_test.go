@@ -109,7 +109,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	s, _ := open(t)
-	a, k, err := s.CreateAccount(t.Context(), "second", time.Unix(1, 0))
+	a, k, err := s.CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestLookup(t *testing.T) {
 
 func TestAccount(t *testing.T) {
 	s, _ := open(t)
-	a, _, err := s.CreateAccount(t.Context(), "second", time.Unix(1, 0))
+	a, _, err := s.CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestAccount(t *testing.T) {
 	if _, found, err := s.Account(t.Context(), "000000000000"); found || err != nil {
 		t.Error(found, err)
 	}
-	if _, _, err := s.CreateAccount(t.Context(), "", time.Unix(1, 0)); err == nil {
+	if _, _, err := s.CreateAccount(t.Context(), nil, "", time.Unix(1, 0)); err == nil {
 		t.Error("an account without a name")
 	}
 }
@@ -232,7 +232,7 @@ func TestResetRootKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := s.ResetRootKeys(t.Context(), a.ID, time.Unix(2, 0))
+	k, err := s.ResetRootKeys(t.Context(), nil, a.ID, time.Unix(2, 0))
 	if err != nil || k.AccessKeyID == old.AccessKeyID || k.Secret == old.Secret {
 		t.Fatal("the key is not new", err)
 	}
@@ -243,7 +243,7 @@ func TestResetRootKeys(t *testing.T) {
 	if err != nil || !found || c.Secret != k.Secret || c.Principal.Account != a.ID {
 		t.Errorf("the new key: %v, %v", found, err)
 	}
-	if _, err := s.ResetRootKeys(t.Context(), "999999999999", time.Unix(2, 0)); err == nil {
+	if _, err := s.ResetRootKeys(t.Context(), nil, "999999999999", time.Unix(2, 0)); err == nil {
 		t.Error("an account that does not exist got a key")
 	}
 }

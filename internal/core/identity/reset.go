@@ -2,19 +2,21 @@ package identity
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
 // ResetRootKeys gives an account's root user one new access key and removes
-// every other. It is the operator's doing, who has no grant.
-func (s *Store) ResetRootKeys(ctx context.Context, account string, at time.Time) (Key, error) {
+// every other. It is the operator's doing, who has no grant; record is its audit
+// event.
+func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account string, at time.Time) (Key, error) {
 	k := Key{Active: true, Created: at.UTC().Truncate(time.Microsecond)}
 	k.AccessKeyID, k.Secret = newKey()
-	err := change.Background(ctx, s.store, "the operator resets the root user's keys", func(tx kv.Tx) error {
+	err := change.Operate(ctx, s.store, record, func(tx kv.Tx) error {
 		if err := tx.Lock(accountKey(account), kv.Exclusive); err != nil {
 			return err
 		}
@@ -23,7 +25,7 @@ func (s *Store) ResetRootKeys(ctx context.Context, account string, at time.Time)
 			return err
 		}
 		if !found {
-			return fmt.Errorf("identity: there is no account %s", account)
+			return fault.New(fault.NotFound, "NoSuchEntity", "There is no account "+account+".")
 		}
 		for _, old := range a.RootKeys {
 			tx.Delete(keyKey(old))

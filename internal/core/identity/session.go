@@ -59,7 +59,7 @@ func (s *Store) credential(n *Session) (Credential, error) {
 	}
 	c.Session = make([]*policy.Document, 0, len(n.Policies))
 	for _, text := range n.Policies {
-		d, err := s.documents.get(policy.Identity, text)
+		d, err := s.documents.get(policy.Session, text)
 		if err != nil {
 			return Credential{}, fault.InternalError(err)
 		}

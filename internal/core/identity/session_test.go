@@ -56,7 +56,7 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot || !c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
 		t.Errorf("%+v, %v, %v", c, found, err)
 	}
-	if _, err := s.ResetRootKeys(t.Context(), a.ID, time.Unix(3000, 0)); err != nil {
+	if _, err := s.ResetRootKeys(t.Context(), nil, a.ID, time.Unix(3000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if _, found, err := s.Lookup(t.Context(), n.AccessKeyID); err != nil || found {

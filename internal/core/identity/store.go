@@ -144,13 +144,13 @@ func add(tx kv.Tx, a *Account, k *Key) error {
 }
 
 // CreateAccount makes an account with a root user's key. It is the operator's
-// doing, who has no grant: it is committed as background work.
-func (s *Store) CreateAccount(ctx context.Context, name string, at time.Time) (Account, Key, error) {
+// doing, who has no grant; record is its audit event.
+func (s *Store) CreateAccount(ctx context.Context, record authz.Record, name string, at time.Time) (Account, Key, error) {
 	a, k, err := newAccount(name, at)
 	if err != nil {
 		return Account{}, Key{}, err
 	}
-	err = change.Background(ctx, s.store, "the operator makes an account", func(tx kv.Tx) error { return add(tx, &a, &k) })
+	err = change.Operate(ctx, s.store, record, func(tx kv.Tx) error { return add(tx, &a, &k) })
 	if err != nil {
 		return Account{}, Key{}, err
 	}

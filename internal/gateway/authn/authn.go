@@ -60,10 +60,29 @@ func New(c Credentials, o Options) *Identifier {
 // Nobody is Identify for requests that come without credentials by design,
 // whatever they carry: the caller is anonymous, and the body is not verified.
 func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
+}
+
+// claim parses what a request says of its sender.
+func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
+	return sigv4.Parse(r.HTTP, sigv4.Target{
+		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
+	}, r.At)
+}
+
+func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
 	p := policy.Principal{Kind: policy.Anonymous}
 	s := i.situation(r)
-	s.Keys = conditionKeys(r, &sigv4.Claim{}, p, nil)
-	return authz.NewCaller(p, s), sigv4.Unverified(r.HTTP), nil
+	s.Keys = conditionKeys(r, claim, p, nil)
+	return authz.NewCaller(p, s)
+}
+
+func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
+	s := i.situation(r)
+	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
+	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
+	sessionKeys(s.Keys, &c, r.At)
+	return authz.NewCaller(c.Principal, s)
 }
 
 func (i *Identifier) situation(r *protocol.Request) authz.Situation {
@@ -74,28 +93,20 @@ func (i *Identifier) situation(r *protocol.Request) authz.Situation {
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
 func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
-	claim, err := sigv4.Parse(r.HTTP, sigv4.Target{
-		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
-	}, r.At)
+	claim, err := i.claim(r)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s := i.situation(r)
 	if claim.Mode == sigv4.None {
-		p := policy.Principal{Kind: policy.Anonymous}
-		s.Keys = conditionKeys(r, claim, p, nil)
 		body, err := claim.Body(sigv4.Key{})
-		return authz.NewCaller(p, s), body, err
+		return i.anonymous(r, claim), body, err
 	}
 	c, key, err := i.verify(ctx, claim, r.At)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
-	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
-	s.Keys = conditionKeys(r, claim, c.Principal, c.Keys)
-	sessionKeys(s.Keys, &c, r.At)
 	body, err := claim.Body(key)
-	return authz.NewCaller(c.Principal, s), body, err
+	return i.signer(r, claim, c), body, err
 }
 
 // verify finds the credential and checks the signature. An unknown key costs

@@ -76,7 +76,10 @@ func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, 
 		m["s3:authtype"] = []string{"REST-HEADER"}
 	case sigv4.Query:
 		m["s3:authtype"] = []string{"REST-QUERY-STRING"}
-		m["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
+		m["s3:signatureage"] = signatureAge(r, claim)
+	case sigv4.Form:
+		m["s3:authtype"] = []string{"POST"}
+		m["s3:signatureage"] = signatureAge(r, claim)
 	default:
 		return m
 	}
@@ -96,6 +99,11 @@ func sessionKeys(m map[string][]string, c *Credential, at time.Time) {
 	if !c.MFAAt.IsZero() {
 		m["aws:multifactorauthage"] = []string{strconv.FormatInt(max(0, int64(at.Sub(c.MFAAt)/time.Second)), 10)}
 	}
+}
+
+// signatureAge is in milliseconds.
+func signatureAge(r *protocol.Request, claim *sigv4.Claim) []string {
+	return []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
 }
 
 func principalKeys(m map[string][]string, p policy.Principal) {

@@ -45,14 +45,11 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	unmatched := d.match(x)
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
-	identify := d.who.Identify
-	if x.row != nil && x.row.Route().IsPreflight() {
-		identify = d.who.Nobody
-	}
-	c, body, err := identify(ctx, r)
+	c, body, err := d.identify(ctx, x)
 	if err != nil {
 		return nil, err
 	}
+	x.record.Event.Key = r.Key // of a form it is known only now
 	x.record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
 	if unmatched != nil {
 		// A caller who could not sign learns nothing of what exists here.
@@ -61,6 +58,18 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record))
 	x.grant = g
 	return out, err
+}
+
+// identify finds the caller where the operation says that the caller is.
+func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
+	switch {
+	case x.row == nil:
+	case x.row.Route().IsPreflight():
+		return d.who.Nobody(ctx, x.request)
+	case x.row.Route().IsForm():
+		return d.who.IdentifyForm(ctx, x.request)
+	}
+	return d.who.Identify(ctx, x.request)
 }
 
 // match finds the row of the request.

@@ -39,11 +39,11 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 			return err
 		}
 	}
-	if p.stream >= 0 {
+	if p.stream != nil {
 		if route.needsChecksum && !declaresChecksum(r.HTTP.Header) {
 			return missingChecksum()
 		}
-		v.Field(p.stream).Set(reflect.ValueOf(body))
+		v.FieldByIndex(p.stream).Set(reflect.ValueOf(body))
 		return nil
 	}
 	b, err := readDocument(body)
@@ -62,9 +62,12 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 func (m *member) decode(r *Request, v reflect.Value) error {
 	switch m.at {
 	case inURI:
-		if m.name == "Bucket" {
+		switch m.name {
+		case "Bucket":
 			v.SetString(r.Bucket)
-		} else {
+		case "BucketURL":
+			v.SetString(r.bucketURL())
+		default:
 			v.SetString(r.Key)
 		}
 		return nil
@@ -75,7 +78,7 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 			return m.set(v, s)
 		}
 	case inHeader:
-		if all := r.HTTP.Header[m.key]; len(all) > 0 {
+		if all := r.header()[m.key]; len(all) > 0 {
 			if m.kind == isStrings {
 				return m.set(v, strings.Join(all, ","))
 			}
@@ -103,7 +106,7 @@ func (r *Request) hoisted(name string) (string, bool) {
 
 func (r *Request) presigned() bool {
 	_, ok := r.Param("X-Amz-Signature")
-	return ok
+	return ok && r.Fields == nil
 }
 
 func (m *member) decodeMap(r *Request, v reflect.Value) error {
@@ -121,7 +124,7 @@ func (m *member) decodeMap(r *Request, v reflect.Value) error {
 			}
 		}
 	}
-	for name, values := range r.HTTP.Header { // a header wins over a parameter
+	for name, values := range r.header() { // a header wins over a parameter
 		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
 			add(name, strings.Join(values, ","))
 		}
@@ -348,6 +351,12 @@ func decodeXML(b []byte, root string, v reflect.Value) error {
 			return malformedXML(errXML)
 		}
 	}
+}
+
+// DecodeXML reads a document that did not come as a body, within the same
+// bounds. v is a pointer to a shape. Error: MalformedXML.
+func DecodeXML(b []byte, root string, v any) error {
+	return decodeXML(b, root, reflect.ValueOf(v).Elem())
 }
 
 func malformedXML(err error) error {

@@ -68,7 +68,7 @@ func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan
 	switch {
 	case p.outBody >= 0:
 		return stream(w, r, status, v.Field(p.outBody))
-	case p.doc != nil:
+	case p.doc != nil && (p.docOnly == 0 || p.docOnly == status):
 		return e.document(w, r, status, p.doc, v)
 	}
 	w.WriteHeader(status)

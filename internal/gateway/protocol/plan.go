@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,23 +13,25 @@ import (
 // Plan is a compiled codec for the two shapes of an operation. Members are
 // placed by tags:
 //
-//	loc:"uri,Bucket"  loc:"uri,Key"  loc:"query,prefix"  loc:"header,x-amz-acl"
+//	loc:"uri,Bucket"  loc:"uri,Key"  loc:"uri,BucketURL"  loc:"query,prefix"  loc:"header,x-amz-acl"
 //	loc:"prefix,x-amz-meta-"   map[string]string
 //	loc:"body,Delete"          XML payload with this root
 //	loc:"stream"               Stream on input, io.ReadCloser on output
 //	loc:"status"               int, on output
 //
 // Output members without loc are elements of the answer's document, whose root
-// stands in the root tag of a blank member.
+// stands in the root tag of a blank member; its tag only:"201" keeps the document
+// to answers with that status, and ns:"none" takes its namespace away.
 type Plan struct {
 	action  string // of the Query dialect, which has no places
 	in      []member
 	out     []member
 	root    string
 	doc     *element
-	body    int // index of the input's XML payload, -1 for none
-	stream  int // index of the input's stream, -1 for none
-	outBody int // index of the output's stream, -1 for none
+	docOnly int   // the only status that has the document; 0 is any
+	body    int   // index of the input's XML payload, -1 for none
+	stream  []int // path to the input's stream, nil for none
+	outBody int   // index of the output's stream, -1 for none
 }
 
 type location uint8
@@ -67,7 +70,7 @@ type member struct {
 // Compile makes the plan of an operation. It fails on shapes that it does not
 // know how to place.
 func Compile(in, out reflect.Type) (*Plan, error) {
-	p := &Plan{body: -1, stream: -1, outBody: -1}
+	p := &Plan{body: -1, outBody: -1}
 	if err := p.compileInput(in); err != nil {
 		return nil, fmt.Errorf("%v: %w", in, err)
 	}
@@ -87,7 +90,7 @@ func (p *Plan) compileInput(t reflect.Type) error {
 			if f.Type != reflect.TypeFor[Stream]() {
 				return fmt.Errorf("%s is no Stream", f.Name)
 			}
-			p.stream = f.Index[0]
+			p.stream = f.Index
 		case "":
 			if f.Name != "_" {
 				return fmt.Errorf("%s has no place", f.Name)
@@ -105,12 +108,13 @@ func (p *Plan) compileInput(t reflect.Type) error {
 
 func (p *Plan) compileOutput(t reflect.Type) error {
 	var fields []reflect.StructField
-	root := ""
+	root, bare := "", false
 	for _, f := range fieldsOf(t) {
 		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
 		switch {
 		case f.Name == "_":
-			root = f.Tag.Get("root")
+			root, bare = f.Tag.Get("root"), f.Tag.Get("ns") == "none"
+			p.docOnly, _ = strconv.Atoi(f.Tag.Get("only"))
 		case at == "stream":
 			if f.Type != reflect.TypeFor[io.ReadCloser]() {
 				return fmt.Errorf("%s is no io.ReadCloser", f.Name)
@@ -134,6 +138,9 @@ func (p *Plan) compileOutput(t reflect.Type) error {
 	}
 	var err error
 	p.doc, err = compileDocument(root, fields)
+	if bare && err == nil {
+		p.doc.open = "<" + root + ">"
+	}
 	return err
 }
 

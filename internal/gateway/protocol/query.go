@@ -247,7 +247,7 @@ func CompileQuery(name string, in, out reflect.Type) (*Plan, error) {
 			return nil, fmt.Errorf("%v: %w", t, err)
 		}
 	}
-	return &Plan{action: name, body: -1, stream: -1, outBody: -1}, nil
+	return &Plan{action: name, body: -1, outBody: -1}, nil
 }
 
 func checkQuery(t reflect.Type, depth int) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,30 @@ type Request struct {
 	Query             []Param
 	Form              []Param // of a Query request (IAM, STS)
 	Document          []byte  // its body, where that was read already
+
+	// Fields of a POST form stand for the headers of the request, none of which
+	// mean anything then; nil where there is no form.
+	Fields http.Header
+}
+
+// header is where the members of an operation stand that are named as headers.
+func (r *Request) header() http.Header {
+	if r.Fields != nil {
+		return r.Fields
+	}
+	return r.HTTP.Header
+}
+
+// bucketURL is the address of the bucket, as the client wrote it.
+func (r *Request) bucketURL() string {
+	scheme := "http://"
+	if r.HTTP.TLS != nil {
+		scheme = "https://"
+	}
+	if first, _, _ := strings.Cut(strings.TrimPrefix(r.RawPath, "/"), "/"); first != "" {
+		return scheme + r.HTTP.Host + "/" + first
+	}
+	return scheme + r.HTTP.Host
 }
 
 // Param is one query parameter, decoded.

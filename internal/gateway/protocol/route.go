@@ -20,6 +20,7 @@ type Route struct {
 	needsChecksum bool
 	action        string // of the Query dialect
 	preflight     bool
+	form          bool
 }
 
 // REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
@@ -65,6 +66,13 @@ func (r Route) Preflight() Route { r.preflight = true; return r }
 
 // IsPreflight reports what Preflight marked.
 func (r Route) IsPreflight() bool { return r.preflight }
+
+// Form marks an operation that takes a POST form: whoever calls is found in its
+// fields.
+func (r Route) Form() Route { r.form = true; return r }
+
+// IsForm reports what Form marked.
+func (r Route) IsForm() bool { return r.form }
 
 // Method is the HTTP method.
 func (r Route) Method() string { return r.method }

@@ -23,6 +23,7 @@ const (
 	None Mode = iota
 	Header
 	Query
+	Form // a field of a POST form; what is signed is its policy
 )
 
 // Limits in time (S3 user guide, "Authenticating requests").
@@ -53,6 +54,7 @@ type Claim struct {
 	request                 *http.Request
 	path, query             string // raw
 	document                []byte // read already, for its hash
+	policy                  string // of a form, in base64 as it was sent
 	canonical, stringToSign []byte
 }
 

@@ -46,6 +46,9 @@ func (c *Claim) scope() string {
 // SignatureDoesNotMatch, with what the server computed, if not. The members
 // hold no secret. A path that can't be decoded is InvalidURI.
 func (c *Claim) Verify(key Key) error {
+	if c.Mode == Form {
+		return c.verifyPolicy(key)
+	}
 	if c.canonical == nil {
 		c.canonical, c.stringToSign = make([]byte, 0, 1024), make([]byte, 0, 256)
 	}
@@ -58,21 +61,29 @@ func (c *Claim) Verify(key Key) error {
 	b = c.Time.UTC().AppendFormat(b, timeFormat)
 	b = append(append(append(b, '\n'), c.scope()...), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
+	if c.matches(key) {
+		return nil
+	}
+	return c.mismatch().With("CanonicalRequest", string(c.canonical)).With("CanonicalRequestBytes", spaced(c.canonical))
+}
+
+// matches compares the signature of the string to sign, and the day of the
+// scope with that of the request.
+func (c *Claim) matches(key Key) bool {
 	want := mac(key[:], c.stringToSign)
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
-	if c.Date == c.Time.UTC().Format("20060102") && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1 {
-		return nil
-	}
+	return c.Date == c.Time.UTC().Format("20060102") && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1
+}
+
+func (c *Claim) mismatch() *fault.Error {
 	return &fault.Error{Kind: fault.Denied, Code: "SignatureDoesNotMatch",
 		Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
 		Members: map[string]string{
-			"AWSAccessKeyId":        c.AccessKeyID,
-			"StringToSign":          string(c.stringToSign),
-			"SignatureProvided":     c.Signature,
-			"StringToSignBytes":     spaced(c.stringToSign),
-			"CanonicalRequest":      string(c.canonical),
-			"CanonicalRequestBytes": spaced(c.canonical),
+			"AWSAccessKeyId":    c.AccessKeyID,
+			"StringToSign":      string(c.stringToSign),
+			"SignatureProvided": c.Signature,
+			"StringToSignBytes": spaced(c.stringToSign),
 		}}
 }
 

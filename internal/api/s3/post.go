@@ -1,0 +1,78 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strings"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+)
+
+// postRows are the operations of this file.
+func (a *API) postRows() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PostObject", "POST /{Bucket}", authz.Ask(mayPostObject), a.postObject, protocol.Route.Form, noContent),
+	}
+}
+
+// mayPostObject asks for what a PUT of the same object asks for.
+func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
+	in.ACL = cmp.Or(in.FormACL, in.ACL)
+	if in.FormTagging != "" {
+		var doc shape.Tagging
+		if err := protocol.DecodeXML([]byte(in.FormTagging), "Tagging", &doc); err != nil {
+			return nil, err
+		}
+		tags := make([]string, 0, len(doc.Tags))
+		for _, t := range doc.Tags { // repeated names stay: they are refused with the tags
+			tags = append(tags, url.QueryEscape(t.Key)+"="+url.QueryEscape(t.Value))
+		}
+		in.Tagging = strings.Join(tags, "&")
+	}
+	return mayPutObject(&in.PutObjectInput)
+}
+
+// postObject is a PUT whose answer a browser can follow (S3 API reference, POST
+// Object).
+func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjectInput) (*shape.PostObjectOutput, error) {
+	put, err := a.store(ctx, g, &in.PutObjectInput)
+	if err != nil {
+		return nil, err
+	}
+	at := in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/")
+	out := &shape.PostObjectOutput{Status: postStatus(in.ActionStatus), Location: at, PostLocation: at, Bucket: in.Bucket, Key: in.Key, PostETag: put.ETag, PutObjectOutput: *put}
+	if to := redirect(cmp.Or(in.Redirect, in.LegacyRedirect), in, put.ETag); to != "" {
+		out.Status, out.Location = 303, to
+	}
+	return out, nil
+}
+
+// postStatus is what the form asks for; anything but three known numbers is 204.
+func postStatus(s string) int {
+	switch s {
+	case "200":
+		return 200
+	case "201":
+		return 201
+	}
+	return 204
+}
+
+// redirect returns where the browser goes next, or "" where the form names no
+// address that a browser could take as one.
+func redirect(to string, in *shape.PostObjectInput, etag string) string {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	q := "bucket=" + url.QueryEscape(in.Bucket) + "&key=" + url.QueryEscape(in.Key) + "&etag=" + url.QueryEscape(etag)
+	if u.RawQuery != "" {
+		q = u.RawQuery + "&" + q
+	}
+	u.RawQuery = q
+	return u.String()
+}

@@ -1,0 +1,75 @@
+package authn
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/form"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
+)
+
+// IdentifyForm is Identify for a POST form: it reads the form up to its file,
+// which is the body it returns, and sets the request's key and fields. The
+// signature and the policy of a signed form are judged here; a form without any
+// trace of a signature is anonymous.
+func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+	if err := i.checkBare(r); err != nil {
+		return authz.Caller{}, nil, err
+	}
+	f, err := form.Read(r.HTTP)
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	r.Key, r.Fields = f.Key, f.Header()
+	if err := protocol.CheckKey(r.Key); err != nil {
+		return authz.Caller{}, nil, err
+	}
+	claim, err := sigv4.ParseForm(f.Field, i.options.Region, r.At)
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	if claim.Mode == sigv4.None {
+		return i.anonymous(r, claim), f.File, nil
+	}
+	c, _, err := i.verify(ctx, claim, r.At)
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	p, err := form.ParsePolicy(f.Field("policy"))
+	if err != nil {
+		return authz.Caller{}, nil, err
+	}
+	if err := p.Check(f, r.Bucket, r.At); err != nil {
+		return authz.Caller{}, nil, err
+	}
+	return i.signer(r, claim, c), f.File, nil
+}
+
+// checkBare refuses a form whose request is signed, too, or carries headers
+// that mean something: nothing of the form's signature covers them.
+func (i *Identifier) checkBare(r *protocol.Request) error {
+	claim, err := i.claim(r)
+	if err != nil {
+		return err
+	}
+	if claim.Mode != sigv4.None {
+		return fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; a POST form is authenticated by its fields alone").
+			With("ArgumentName", "Authorization").With("ArgumentValue", "")
+	}
+	var unsigned []string
+	for name := range r.HTTP.Header {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && (lower != "x-amz-content-sha256" || claim.Payload != sigv4.UnsignedPayload) {
+			unsigned = append(unsigned, lower)
+		}
+	}
+	if unsigned == nil {
+		return nil
+	}
+	slices.Sort(unsigned)
+	return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").
+		With("HeadersNotSigned", strings.Join(unsigned, ", "))
+}

@@ -1,0 +1,220 @@
+package form
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// Policy is what a signer allows whoever holds it to post (S3 user guide,
+// "POST policy").
+type Policy struct {
+	expires    time.Time
+	conditions []condition
+}
+
+// condition is one condition. Text is as it was written, for errors.
+type condition struct {
+	operator string // "eq", "starts-with", "content-length-range"; "" never holds
+	field    string // lower case, without $
+	value    string
+	min, max int64
+	text     string
+}
+
+// ParsePolicy reads a policy as a form carries it, in base64. Error:
+// InvalidPolicyDocument.
+func ParsePolicy(encoded string) (*Policy, error) {
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, badPolicy("Invalid Base64 Encoding.")
+	}
+	var doc struct {
+		Expiration *string           `json:"expiration"`
+		Conditions []json.RawMessage `json:"conditions"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&doc); err != nil {
+		return nil, badPolicy("Invalid JSON.")
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, badPolicy("Invalid JSON: Unexpected content after the document.")
+	}
+	if doc.Expiration == nil {
+		return nil, badPolicy("Policy missing expiration.")
+	}
+	if doc.Conditions == nil {
+		return nil, badPolicy("Policy missing conditions.")
+	}
+	p := &Policy{}
+	if p.expires, err = time.Parse(time.RFC3339, *doc.Expiration); err != nil || !strings.HasSuffix(*doc.Expiration, "Z") {
+		return nil, badPolicy("Invalid 'expiration' value: '" + *doc.Expiration + "'")
+	}
+	for _, raw := range doc.Conditions {
+		c, err := parseCondition(raw)
+		if err != nil {
+			return nil, err
+		}
+		p.conditions = append(p.conditions, c)
+	}
+	return p, nil
+}
+
+func badPolicy(why string) error {
+	return fault.New(fault.Invalid, "InvalidPolicyDocument", "Invalid Policy: "+why)
+}
+
+func parseCondition(raw json.RawMessage) (condition, error) {
+	c := condition{text: compact(raw)}
+	if bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+		return c, c.parseSimple(raw)
+	}
+	var list []any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if err := dec.Decode(&list); err != nil {
+		return c, badPolicy("Conditions must be lists or simple conditions.")
+	}
+	if len(list) != 3 {
+		return c, badPolicy("Invalid condition: " + c.text)
+	}
+	operator, _ := list[0].(string)
+	switch operator = strings.ToLower(operator); operator {
+	case "content-length-range":
+		var ok, ok2 bool
+		c.min, ok = bound(list[1])
+		c.max, ok2 = bound(list[2])
+		if ok && ok2 {
+			c.operator = operator
+		}
+		return c, nil
+	case "eq", "starts-with":
+	default:
+		return c, badPolicy("Invalid condition: " + c.text)
+	}
+	field, ok := list[1].(string)
+	value, ok2 := list[2].(string)
+	if !ok || !ok2 {
+		return c, badPolicy("Invalid condition: " + c.text)
+	}
+	// Without the dollar it names no field, and never holds.
+	if name, named := strings.CutPrefix(field, "$"); named {
+		c.operator, c.field, c.value = operator, strings.ToLower(name), value
+	}
+	return c, nil
+}
+
+// parseSimple reads {"field": "value"}, token by token: a repeated property
+// would be one too many.
+func (c *condition) parseSimple(raw json.RawMessage) error {
+	const one = "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the brace
+	name, err := dec.Token()
+	field, ok := name.(string)
+	if err != nil || !ok {
+		return badPolicy(one)
+	}
+	value, err := dec.Token()
+	if err != nil {
+		return badPolicy(one)
+	}
+	text, ok := value.(string)
+	if !ok {
+		return badPolicy("Invalid Simple-Condition: value must be a string.")
+	}
+	if dec.More() {
+		return badPolicy(one)
+	}
+	c.operator, c.field, c.value = "eq", strings.ToLower(field), text
+	return nil
+}
+
+// bound is a whole number of bytes, written as a number.
+func bound(v any) (int64, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	i, err := strconv.ParseInt(n.String(), 10, 64)
+	return i, err == nil && i >= 0
+}
+
+func compact(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		return ""
+	}
+	return b.String()
+}
+
+// Check judges a form posted to a bucket: the policy's expiration, each of its
+// conditions, and that every field is covered by one. The size of the file is
+// judged as it is read. Error: AccessDenied.
+func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
+	if !now.Before(p.expires) {
+		return denied("Policy expired.")
+	}
+	covered := map[string]bool{}
+	for _, c := range p.conditions {
+		if !c.holds(f, bucket) {
+			return denied("Policy Condition failed: " + c.text)
+		}
+		if c.operator == "content-length-range" {
+			if f.File.max < 0 {
+				f.File.Limit(c.min, c.max)
+			} else {
+				f.File.Limit(max(f.File.min, c.min), min(f.File.max, c.max))
+			}
+			continue
+		}
+		covered[c.field] = true
+	}
+	var extra []string
+	for name := range f.fields {
+		if !covered[name] && !exempt(name) {
+			extra = append(extra, name)
+		}
+	}
+	if extra == nil {
+		return nil
+	}
+	slices.Sort(extra)
+	return denied("Extra input fields: " + strings.Join(extra, ", "))
+}
+
+func denied(why string) error {
+	return fault.New(fault.Denied, "AccessDenied", "Invalid according to Policy: "+why)
+}
+
+// exempt names the fields that need no condition.
+func exempt(name string) bool { return name == "policy" || name == "x-amz-signature" || ignored(name) }
+
+func (c *condition) holds(f *Form, bucket string) bool {
+	got := f.fields[c.field]
+	if c.field == "bucket" {
+		got = bucket
+	}
+	switch c.operator {
+	case "eq":
+		return got == c.value
+	case "starts-with":
+		if c.field == "content-type" && strings.Contains(got, ",") {
+			return !slices.ContainsFunc(strings.Split(got, ","), func(one string) bool {
+				return !strings.HasPrefix(strings.TrimSpace(one), c.value)
+			})
+		}
+		return strings.HasPrefix(got, c.value)
+	case "content-length-range":
+		return c.min <= c.max
+	}
+	return false
+}

@@ -1,0 +1,62 @@
+package sigv4
+
+import (
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// ParseForm reads the claim of a POST form. field returns the value of a field
+// by its lower-case name, "" where there is none. A form without any trace of a
+// signature is anonymous (S3 API reference, "Authenticating requests in
+// browser-based uploads").
+func ParseForm(field func(name string) string, region string, now time.Time) (*Claim, error) {
+	if field("awsaccesskeyid")+field("signature") != "" {
+		return nil, signatureV2()
+	}
+	trace := ""
+	required := [...]string{"policy", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Signature"}
+	for _, name := range required {
+		trace += field(strings.ToLower(name))
+	}
+	if trace+field("x-amz-security-token") == "" {
+		return &Claim{}, nil
+	}
+	for _, name := range required {
+		if field(strings.ToLower(name)) == "" {
+			return nil, badField(name, "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields.", "")
+		}
+	}
+	if v := field("x-amz-algorithm"); v != algorithm {
+		return nil, badField("X-Amz-Algorithm", `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, v)
+	}
+	c := &Claim{Mode: Form, Signature: field("x-amz-signature"), Token: field("x-amz-security-token"), policy: field("policy")}
+	date, credential := field("x-amz-date"), field("x-amz-credential")
+	var err error
+	if c.Time, err = time.Parse(timeFormat, date); err != nil {
+		return nil, badField("X-Amz-Date", `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, date)
+	}
+	malformed := func(message string) *fault.Error { return badField("X-Amz-Credential", message, credential) }
+	if err := c.parseScope(credential, &Target{Service: s3, Region: region}, malformed); err != nil {
+		return nil, err
+	}
+	if now.Before(c.Time.Add(-MaxSkew)) {
+		return nil, fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").With("ServerTime", now.UTC().Format(time.RFC3339))
+	}
+	return c, nil
+}
+
+func badField(name, message, value string) *fault.Error {
+	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", name).With("ArgumentValue", value)
+}
+
+// verifyPolicy is Verify for a form: the string to sign is the policy as it was
+// sent.
+func (c *Claim) verifyPolicy(key Key) error {
+	c.stringToSign = []byte(c.policy)
+	if c.matches(key) {
+		return nil
+	}
+	return c.mismatch()
+}

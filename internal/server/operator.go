@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/protocol"
+)
+
+// The operator's commands come over a Unix socket in the data directory:
+// whoever may open it owns the data anyway, and no such door is on the network.
+
+// maxSocketPath is the longest path every system takes, in bytes.
+const maxSocketPath = 100
+
+// socketPath is where the socket of a data directory lies: inside it, or under
+// a short name where that path is too long.
+func socketPath(data string) (string, error) {
+	abs, err := filepath.Abs(data)
+	if err != nil {
+		return "", err
+	}
+	if path := filepath.Join(abs, "operator.sock"); len(path) <= maxSocketPath {
+		return path, nil
+	}
+	sum := sha256.Sum256([]byte(abs))
+	return filepath.Join(os.TempDir(), "watertight-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8])+".sock"), nil
+}
+
+// listenOperator binds the socket. The data directory is locked by now, so
+// that one which is there was left behind.
+func (s *Server) listenOperator(context.Context) error {
+	path, err := socketPath(s.config.Data)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the operator's socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("the operator's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.operator = trustedPeers{l}
+	return nil
+}
+
+// trustedPeers drops connections of other users, whatever the modes of the
+// socket and its directory became.
+type trustedPeers struct{ net.Listener }
+
+func (l trustedPeers) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || checkPeer(c) == nil {
+			return c, err
+		}
+		c.Close()
+	}
+}
+
+// NewAccount is an account and the access key of its root user, shown once.
+type NewAccount struct {
+	AccountID       string `json:"AccountId"`
+	Name            string
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+}
+
+// Account is an account as the operator sees it.
+type Account struct {
+	AccountID string `json:"AccountId"`
+	Name      string
+	Created   time.Time
+}
+
+// refusal is what the operator is told; it may hold a cause.
+type refusal struct{ Code, Message string }
+
+func (s *Server) operatorHandler() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /accounts", operate(s, func(ctx context.Context, _ *audit.Record, _ struct{}) ([]Account, error) {
+		all, err := s.identities.Accounts(ctx)
+		out := make([]Account, 0, len(all))
+		for _, a := range all {
+			out = append(out, Account{AccountID: a.ID, Name: a.Name, Created: a.Created})
+		}
+		return out, err
+	}))
+	m.HandleFunc("POST /accounts", operate(s, func(ctx context.Context, r *audit.Record, in NewAccount) (NewAccount, error) {
+		a, k, err := s.identities.CreateAccount(ctx, r, in.Name, time.Now())
+		return NewAccount{a.ID, a.Name, k.AccessKeyID, k.Secret}, err
+	}))
+	m.HandleFunc("POST /root-keys", operate(s, func(ctx context.Context, r *audit.Record, in NewAccount) (NewAccount, error) {
+		k, err := s.identities.ResetRootKeys(ctx, r, in.AccountID, time.Now())
+		return NewAccount{AccountID: in.AccountID, AccessKeyID: k.AccessKeyID, SecretAccessKey: k.Secret}, err
+	}))
+	return m
+}
+
+// maxOperatorBody bounds a command, in bytes.
+const maxOperatorBody = 1 << 20
+
+// operate is the way of every command: decode, do, audit, answer.
+func operate[In, Out any](s *Server, do func(context.Context, *audit.Record, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		r := s.trail.Begin(protocol.NewRequestID(), time.Now())
+		r.Event.Service, r.Event.Operation = "watertight", hr.Method+" "+hr.URL.Path
+		r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+		var in In
+		err := json.NewDecoder(io.LimitReader(hr.Body, maxOperatorBody)).Decode(&in)
+		if err == io.EOF {
+			err = nil
+		}
+		var out Out
+		if err == nil {
+			out, err = do(hr.Context(), r, in)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			f := fault.From(err)
+			r.Finish(audit.Outcome{Err: f})
+			message := f.Message
+			if f.Kind == fault.Internal { // the operator may read the cause
+				message = err.Error()
+			}
+			w.WriteHeader(protocol.StatusOf(f.Kind))
+			json.NewEncoder(w).Encode(refusal{f.Code, message}) // a client that is gone needs no answer
+			return
+		}
+		r.Finish(audit.Outcome{})
+		json.NewEncoder(w).Encode(out)
+	}
+}

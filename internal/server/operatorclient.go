@@ -1,0 +1,72 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// Operator speaks to the server that runs on a data directory.
+type Operator struct{ client *http.Client }
+
+// DialOperator returns the operator's end. It connects when it is used.
+func DialOperator(data string) (*Operator, error) {
+	path, err := socketPath(data)
+	if err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, fmt.Errorf("no server answers for %s: is it running, and is this its --data? %w", data, err)
+		}
+		if err := checkPeer(c); err != nil {
+			return nil, errors.Join(fmt.Errorf("another user's server answers for %s: %w", data, err), c.Close())
+		}
+		return c, nil
+	}
+	return &Operator{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
+}
+
+// Accounts lists the accounts.
+func (o *Operator) Accounts(ctx context.Context) (out []Account, err error) {
+	return out, o.do(ctx, http.MethodGet, "/accounts", nil, &out)
+}
+
+// CreateAccount makes an account with a root user.
+func (o *Operator) CreateAccount(ctx context.Context, name string) (out NewAccount, err error) {
+	return out, o.do(ctx, http.MethodPost, "/accounts", NewAccount{Name: name}, &out)
+}
+
+// ResetRoot gives an account's root user one new key and removes the others.
+func (o *Operator) ResetRoot(ctx context.Context, account string) (out NewAccount, err error) {
+	return out, o.do(ctx, http.MethodPost, "/root-keys", NewAccount{AccountID: account}, &out)
+}
+
+func (o *Operator) do(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	res, err := o.client.Do(req)
+	if err != nil {
+		return errors.Unwrap(err) // the address in front says nothing
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusOK {
+		return json.NewDecoder(res.Body).Decode(out)
+	}
+	var r refusal
+	if err := json.NewDecoder(res.Body).Decode(&r); err != nil {
+		return fmt.Errorf("the server answers %s", res.Status)
+	}
+	return fmt.Errorf("%s: %s", r.Code, r.Message)
+}
