@@ -226,13 +226,14 @@ func (s *Server) openGateway(context.Context) error {
 	s.objects = object.New(s.store, s.payloads, buckets)
 	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Identities: s.identities}
+	identities := &iam.API{Identities: s.identities}
 	var err error
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
 		authz.New(facts{s.identities, buckets}),
 		s.trail,
 		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
-		api.Table(), sts.Table(),
+		api.Table(), identities.Table(), sts.Table(),
 	)
 	return err
 }

@@ -87,19 +87,24 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 	return k, nil
 }
 
-// Keys returns the access keys of a user, or with an empty name of the root
-// user, without their secrets. It needs iam:ListAccessKeys.
+// Keys returns a page of the access keys of a user, or with an empty name of
+// the root user, without their secrets. It needs iam:ListAccessKeys.
 // Errors: NoSuchEntity.
-func (s *Store) Keys(ctx context.Context, g authz.Grant, user string) (all []Key, err error) {
+func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p Page) (all []Key, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:ListAccessKeys", user)
 		if err != nil {
 			return err
 		}
-		all, err = readKeys(r, *h.keys())
+		ids, after, err := cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p, "keys\x00"+account+user)
+		if err != nil {
+			return err
+		}
+		next = after
+		all, err = readKeys(r, ids)
 		return err
 	})
-	return all, err
+	return all, next, err
 }
 
 func readKeys(r kv.Reader, ids []string) ([]Key, error) {
@@ -221,4 +226,40 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 		return err
 	})
 	return user, u, err
+}
+
+// RootUser returns the account of the caller, its root user. It needs
+// iam:GetUser on the root user, who alone may ask.
+func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		h, err := holderOf(r, g, account, "iam:GetUser", "")
+		if err == nil {
+			a = *h.root
+		}
+		return err
+	})
+	return a, err
+}
+
+// UserStands finds nothing wrong where the user is there and action may be done
+// to it, for what users don't have here. Errors: NoSuchEntity.
+func (s *Store) UserStands(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
+	return s.view(ctx, g, func(r kv.Reader, account string) error {
+		_, err := holderOf(r, g, account, action, user)
+		return err
+	})
+}
+
+// RoleStands is UserStands for roles.
+func (s *Store) RoleStands(ctx context.Context, g authz.Grant, action policy.Action, name string) error {
+	return s.inspect(ctx, g, action, Role, name, func(kv.Reader, *Entity) error { return nil })
+}
+
+// NoLoginProfile says that a user has no password, which is so for all.
+// Errors: NoSuchEntity, always.
+func (s *Store) NoLoginProfile(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
+	if err := s.UserStands(ctx, g, action, user); err != nil {
+		return err
+	}
+	return noSuch("Login Profile for User %s cannot be found.", user)
 }

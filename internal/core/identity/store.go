@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"

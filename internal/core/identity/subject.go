@@ -45,3 +45,22 @@ func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Su
 	})
 	return out, err
 }
+
+// Renamed is the ARN that Rename would give a user or group.
+func (s *Store) Renamed(ctx context.Context, account string, k EntityKind, name, newName, newPath string) (a arn.ARN, err error) {
+	e := &Entity{Kind: k, Account: account, Name: name, Path: "/"}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		found, err := findEntity(r, account, k, name)
+		if err == nil && found != nil {
+			e = found
+		}
+		return err
+	})
+	if newName != "" {
+		e.Name = newName
+	}
+	if newPath != "" {
+		e.Path = newPath
+	}
+	return e.ARN(), err
+}
