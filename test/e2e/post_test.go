@@ -47,8 +47,9 @@ const boundary = "----a-boundary-of-a-browser"
 // build signs the form and writes it as a request.
 func (p post) build(t *testing.T, s *harness.Server) raw {
 	t.Helper()
-	if p.key.AccessKeyID == "" {
-		p.key = harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
+	key := p.key
+	if key.AccessKeyID == "" {
+		key = harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}
 	}
 	if p.at.IsZero() {
 		p.at = time.Now()
@@ -60,7 +61,7 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 	scope := date[:8] + "/" + s.Region + "/s3/aws4_request"
 	fields := map[string]string{"key": "key"}
 	if !p.unsigned {
-		fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", p.key.AccessKeyID+"/"+scope, date
+		fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", key.AccessKeyID+"/"+scope, date
 	}
 	maps.Copy(fields, p.fields)
 	if !p.unsigned {
@@ -83,11 +84,11 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 			doc = []byte(p.policy)
 		}
 		encoded := base64.StdEncoding.EncodeToString(doc)
-		key := "AWS4" + p.key.SecretAccessKey
+		signing := "AWS4" + key.SecretAccessKey
 		for part := range strings.SplitSeq(scope, "/") {
-			key = hmacOf(key, part)
+			signing = hmacOf(signing, part)
 		}
-		for name, value := range map[string]string{"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(key, encoded)))} {
+		for name, value := range map[string]string{"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(signing, encoded)))} {
 			if _, set := p.fields[name]; !set {
 				fields[name] = value
 			}
@@ -193,6 +194,43 @@ func TestPostObject(t *testing.T) {
 	head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: aws.String("key")})
 	if err != nil || *head.ContentType != "text/x-test" || *head.CacheControl != "no-store" || *head.ContentDisposition != "attachment" || head.Metadata["colour"] != "blue" || head.StorageClass != "STANDARD_IA" {
 		t.Errorf("%+v, %v", head, err)
+	}
+}
+
+// TestSDKPost: what the SDK presigns for a browser.
+func TestSDKPost(t *testing.T) {
+	s := harness.Start(t)
+	bucket := newBucket(t, s, "sdk-post")
+	p, err := s3.NewPresignClient(s.S3).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("dir/${filename}")}, func(o *s3.PresignPostOptions) {
+		o.Expires = time.Minute
+		o.Conditions = []any{[]any{"content-length-range", 1, 10}, []any{"starts-with", "$key", "dir/"}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]int{"hello": 204, "": 400, "eleven byte": 400} {
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for name, value := range p.Values {
+			w.WriteField(name, value)
+		}
+		part, err := w.CreateFormFile("file", "a.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.Write([]byte(file))
+		w.Close()
+		res, err := http.Post(p.URL, w.FormDataContentType(), &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if a := read(t, res); a.status != want {
+			t.Errorf("%q: %d %s", file, a.status, a.body)
+		}
+	}
+	if got, err := readObject(t.Context(), s.S3, bucket, "dir/a.txt"); err != nil || string(got) != "hello" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

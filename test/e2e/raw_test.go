@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -31,6 +32,8 @@ type raw struct {
 	at             time.Time
 	breakSignature bool
 	presign        bool
+	expires        string // of a presigned URL; empty is 600 seconds
+	host           string // empty is the endpoint's
 }
 
 type answer struct {
@@ -48,7 +51,8 @@ func send(t *testing.T, s *harness.Server, r raw) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.URL.Opaque = "//" + req.URL.Host + path // as it is, not cleaned
+	req.Host = cmp.Or(r.host, req.Host)
+	req.URL.Opaque = "//" + req.Host + path // as it is, not cleaned
 	req.URL.RawQuery = query
 	for k, v := range r.header {
 		req.Header[k] = v
@@ -100,7 +104,7 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	if r.presign {
 		q := req.URL.Query()
-		q.Set("X-Amz-Expires", "600")
+		q.Set("X-Amz-Expires", cmp.Or(r.expires, "600"))
 		req.URL.RawQuery = q.Encode()
 		url, headers, err := signer.PresignHTTP(context.Background(), cred, req, "UNSIGNED-PAYLOAD", "s3", s.Region, at)
 		if err != nil {

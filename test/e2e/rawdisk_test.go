@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/test/harness"
 )
@@ -39,6 +40,15 @@ func TestRawDisk(t *testing.T) {
 		if got, err := readObject(t.Context(), s.S3, bucket, name); err != nil || !bytes.Equal(got, body) {
 			t.Fatalf("%s: read back %d bytes, %v", name, len(got), err)
 		}
+	}
+	for name, size := range map[string]int{"posted": 200, "posted-blob": 300_000} {
+		fields := map[string]string{"key": name, "x-amz-meta-secret": marker, "Content-Type": "application/" + marker, "success_action_redirect": "http://" + marker}
+		if a := send(t, s, post{bucket: *bucket, file: strings.Repeat(marker+" ", size/len(marker)), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
+			t.Fatalf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	if err := putCORS(t, s, bucket, types.CORSRule{ID: aws.String(marker), AllowedOrigins: []string{"https://" + marker}, AllowedMethods: []string{"GET"}, AllowedHeaders: []string{marker}}); err != nil {
+		t.Fatal(err)
 	}
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
 		t.Errorf("the marker stands in plain in %q while the server runs", files)

@@ -8,8 +8,9 @@ type opinion struct {
 	lost  bool  // a document is missing
 }
 
-// ask hears one layer. It stops at the first Deny.
-func (in *situation) ask(layer Layer, docs []*Document) opinion {
+// ask hears one layer. It stops at the first Deny, unless the caller is above
+// the denies of the layer.
+func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 	var o opinion
 	for _, d := range docs {
 		if d == nil {
@@ -20,7 +21,7 @@ func (in *situation) ask(layer Layer, docs []*Document) opinion {
 			s := &d.statements[i]
 			g, ok := s.applies(layer, in)
 			switch {
-			case !ok:
+			case !ok || !s.allow && above:
 			case !s.allow:
 				o.deny = s
 				return o
@@ -37,7 +38,7 @@ func (in *situation) ask(layer Layer, docs []*Document) opinion {
 // policy may be enough for a caller of its own account, according to whom it
 // names; then identity policies, boundary and session policy must each allow.
 // Between accounts both sides must allow. Without any allow the answer is the
-// implicit deny.
+// implicit deny. RestrictPublicBuckets has the last word.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -48,16 +49,20 @@ func Decide(l Laws, r Request) Verdict {
 		layer Layer
 		docs  []*Document
 	}{{ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
-		o := in.ask(at.layer, at.docs)
+		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(&l, &r))
 		switch {
 		case o.lost:
 			return Verdict{ExplicitDeny, []string{"a policy could not be read"}, at.layer}
-		case o.deny != nil && (at.layer != ResourceLayer || !ownerEscapes(&l, &r)):
+		case o.deny != nil:
 			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
 		}
 		said[at.layer] = o
 	}
-	return weigh(&l, &r, &said)
+	v := weigh(&l, &r, &said)
+	if v.Effect == Allow && restricted(&l, &r.Principal) {
+		return Verdict{ExplicitDeny, []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, PublicAccessLayer}
+	}
+	return v
 }
 
 // weigh comes to the verdict where nothing denies.

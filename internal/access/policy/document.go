@@ -25,6 +25,7 @@ type Document struct {
 	id         string
 	statements []statement
 	mentions   []string // condition keys, sorted; see Mentions
+	public     bool     // see Public
 }
 
 // The versions of the language. A document without one is of the older, in

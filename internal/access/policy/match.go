@@ -97,8 +97,11 @@ func (p pattern) split() (sections [6]pattern, ok bool) {
 // of both lengths. With fold, the pattern is in lower case and ASCII letters
 // of s match in either. Patterns without variables need no situation.
 func (p pattern) match(s string, in *situation, fold bool) bool {
-	if len(p) == 1 && p[0].kind == literal && !fold {
-		return s == p[0].text
+	if len(p) == 1 && p[0].kind == literal {
+		return len(s) == len(p[0].text) && (s == p[0].text || fold && hasPrefix(s, p[0].text, fold))
+	}
+	if len(p) > 0 && p[0].kind == literal && !fold && !strings.HasPrefix(s, p[0].text) {
+		return false
 	}
 	i, pos := 0, 0
 	star, mark := -1, 0 // the part after the last *, and where the run of that * ends
@@ -164,7 +167,7 @@ func hasPrefix(s, lower string, fold bool) bool {
 	return true
 }
 
-// text is the one text a pattern without wildcards stands for; false where a
+// expand is the one text a pattern without wildcards stands for; false where a
 // variable has no value.
 func (p pattern) expand(in *situation) (string, bool) {
 	if len(p) == 0 {

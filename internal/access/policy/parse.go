@@ -52,6 +52,7 @@ func Parse(kind Kind, text []byte) (*Document, error) {
 	p.doc.giveReasons("")
 	slices.Sort(p.doc.mentions)
 	p.doc.mentions = slices.Compact(p.doc.mentions)
+	p.doc.public, _ = Public(p.doc)
 	return p.doc, nil
 }
 

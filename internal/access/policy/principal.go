@@ -106,10 +106,11 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 	}
 	best := noGrant
 	for i := range s.principals {
-		best = max(best, s.principals[i].grants(c))
-	}
-	if best == limited && s.direct {
-		best = unlimited
+		g := s.principals[i].grants(c)
+		if s.direct && s.principals[i].kind == everybody {
+			g = unlimited
+		}
+		best = max(best, g)
 	}
 	return best, best != noGrant
 }

@@ -26,6 +26,7 @@ func (a *API) Table() dispatch.Table {
 	}
 	rows = append(rows, a.corsRows()...)
 	rows = append(rows, a.postRows()...)
+	rows = append(rows, a.paymentRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

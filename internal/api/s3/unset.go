@@ -61,9 +61,6 @@ func (a *API) unset() []dispatch.Row {
 		constant(a, "GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", func() (o shape.AccelerateConfiguration) { return }),
 		constant(a, "GetBucketLogging", "logging", "s3:GetBucketLogging", func() (o shape.BucketLoggingStatus) { return }),
 		constant(a, "GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", func() (o shape.NotificationConfiguration) { return }),
-		constant(a, "GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", func() shape.RequestPaymentConfiguration {
-			return shape.RequestPaymentConfiguration{Payer: "BucketOwner"}
-		}),
 		constant(a, "GetBucketVersioning", "versioning", "s3:GetBucketVersioning", func() (o shape.VersioningConfiguration) { return }),
 		constant(a, "GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", func() shape.OwnershipControls {
 			return shape.OwnershipControls{Rules: []shape.OwnershipRule{{ObjectOwnership: "BucketOwnerEnforced"}}}

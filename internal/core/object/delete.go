@@ -98,9 +98,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 				return err
 			}
 			changed = changed || d.changed
-			if d.gone.Blob != "" {
-				gone = append(gone, d.gone)
-			}
+			gone = append(gone, d.gone...)
 		}
 		if !changed {
 			return change.ErrUnchanged
@@ -110,9 +108,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 	if err != nil {
 		return nil, err
 	}
-	for _, at := range gone {
-		s.payloads.Remove(context.WithoutCancel(ctx), at)
-	}
+	s.removeAll(ctx, gone)
 	return out, nil
 }
 
@@ -137,7 +133,7 @@ type deletion struct {
 	slot
 	in      *DeleteInput
 	at      time.Time
-	gone    payload.Location // to remove after the commit
+	gone    []payload.Location // to remove after the commit
 	changed bool
 }
 

@@ -53,10 +53,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		b, err = s.commit(ctx, g, &in, b.ID, v, at)
 	}
 	if err != nil {
-		// Bytes of a commit that may have lasted stay; the sweeper decides.
-		if !errors.Is(err, kv.ErrUnknown) {
-			s.payloads.Drop(context.WithoutCancel(ctx), at)
-		}
+		s.drop(ctx, at, err)
 		return Version{}, err
 	}
 	return v.public(&b, in.Key), nil
@@ -164,7 +161,7 @@ func (v *version) stored(at payload.Location, found payload.Digests) {
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
 func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
-	var gone payload.Location
+	var gone []payload.Location
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
@@ -191,10 +188,23 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		return b, err
 	}
 	s.payloads.Settle(at)
-	if gone.Blob != "" {
-		s.payloads.Remove(context.WithoutCancel(ctx), gone)
-	}
+	s.removeAll(ctx, gone)
 	return b, nil
+}
+
+// drop removes bytes whose commit failed. Those of a commit that may have
+// lasted stay; the sweeper decides.
+func (s *Store) drop(ctx context.Context, at payload.Location, err error) {
+	if !errors.Is(err, kv.ErrUnknown) {
+		s.payloads.Drop(context.WithoutCancel(ctx), at)
+	}
+}
+
+// removeAll removes bytes whose records are gone for good.
+func (s *Store) removeAll(ctx context.Context, gone []payload.Location) {
+	for _, at := range gone {
+		s.payloads.Remove(context.WithoutCancel(ctx), at)
+	}
 }
 
 // openBucket reads a bucket for a change inside it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 )
 
 // span is the bytes an answer has.
@@ -89,11 +90,12 @@ func (in *GetInput) check() error {
 
 // span returns which bytes of v are asked for. An object that was put in one
 // piece is its own only part.
-func (in *GetInput) span(v *version) (span, error) {
+func (in *GetInput) span(r kv.Reader, v *version) (span, error) {
 	switch {
+	case in.PartNumber != nil && v.etag.Parts > 0:
+		return partSpan(r, v, *in.PartNumber)
 	case in.PartNumber != nil && *in.PartNumber > 1:
-		return span{}, fault.New(fault.RangeNotSatisfied, "InvalidPartNumber", "The requested partnumber is not satisfiable").
-			With("ActualPartCount", "1").With("PartNumberRequested", strconv.Itoa(*in.PartNumber))
+		return span{}, noSuchPart(1, *in.PartNumber)
 	case in.PartNumber != nil:
 		return span{partial: v.size > 0, length: v.size}, nil
 	case in.Range == "" || !in.rangeHolds(v):
@@ -101,6 +103,11 @@ func (in *GetInput) span(v *version) (span, error) {
 	default:
 		return byteRange(in.Range, v.size)
 	}
+}
+
+func noSuchPart(count, number int) error {
+	return fault.New(fault.RangeNotSatisfied, "InvalidPartNumber", "The requested partnumber is not satisfiable").
+		With("ActualPartCount", strconv.Itoa(count)).With("PartNumberRequested", strconv.Itoa(number))
 }
 
 // rangeHolds judges If-Range: where it names another version than v, the range

@@ -72,6 +72,7 @@ type found struct {
 	v      *version
 	span   span
 	inline []byte
+	parts  []segment // of a multipart object
 }
 
 func (f *found) reading(key string) *Reading {
@@ -96,7 +97,11 @@ func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method st
 		if err := in.conditions(f.v.etag, f.v.modified, now); err != nil {
 			return err
 		}
-		if f.span, err = in.span(f.v); err != nil {
+		if f.span, err = in.span(r, f.v); err != nil {
+			return err
+		}
+		if bytes && f.v.etag.Parts > 0 && f.span.length > 0 {
+			f.parts, err = segments(r, f.v, f.span)
 			return err
 		}
 		if !bytes || !f.v.inline || f.span.length == 0 {
@@ -148,15 +153,10 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 	if f.span.length == 0 {
 		return &body{ReadCloser: io.NopCloser(bytes.NewReader(nil))}, nil
 	}
-	content, err := s.payloads.Open(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key))
-	if err != nil {
-		return nil, err
+	if f.parts != nil {
+		return s.join(ctx, g, &f.b, key, f.parts)
 	}
-	r, err := content.Range(f.span.start, f.span.length)
-	if err != nil {
-		return nil, errors.Join(err, content.Close())
-	}
-	return &body{r, content}, nil
+	return s.openRange(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
 }
 
 // body is a range of an opened object; closing it closes both.

@@ -163,7 +163,7 @@ func (s slot) named(r kv.Reader, id string) (*version, error) {
 // push makes v the newest version, on top of head. What it replaces by the
 // rules of the bucket's versioning state is erased (S3 user guide, "How S3
 // Versioning works"); the bytes to remove after the commit are returned.
-func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone payload.Location, err error) {
+func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []payload.Location, err error) {
 	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
 		v.seq = max(v.seq, head.seq+1)
@@ -196,15 +196,15 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone payload.Loca
 	return gone, nil
 }
 
-// erase deletes the records of a version; the pointer to it is the caller's
-// affair.
-func (s slot) erase(tx kv.Tx, seq uint64) (payload.Location, error) {
+// erase deletes the records of a version and returns the blobs to remove after
+// the commit; the pointer to it is the caller's affair.
+func (s slot) erase(tx kv.Tx, seq uint64) ([]payload.Location, error) {
 	v, err := s.at(tx, seq)
 	if err != nil {
-		return payload.Location{}, err
+		return nil, err
 	}
 	if v == nil {
-		return payload.Location{}, s.lost(seq)
+		return nil, s.lost(seq)
 	}
 	tx.Delete(s.version(seq))
 	if v.inline {
@@ -216,7 +216,13 @@ func (s slot) erase(tx kv.Tx, seq uint64) (payload.Location, error) {
 	if v.null && s.b.Versioning != bucket.Off {
 		tx.Delete(s.nullIndex())
 	}
-	return v.location(), nil
+	if v.etag.Parts > 0 {
+		return eraseParts(tx, v)
+	}
+	if v.blob == "" {
+		return nil, nil
+	}
+	return []payload.Location{v.location()}, nil
 }
 
 // promote points to the newest version that is left, if it is an object.

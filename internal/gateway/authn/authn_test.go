@@ -280,17 +280,20 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// signText signs a text with the key of the day.
+func signText(secret, text string) string {
+	key := []byte("AWS4" + secret)
+	for _, s := range append(strings.Split(scopeOfTheDay, "/"), text) {
+		h := hmac.New(sha256.New, key)
+		io.WriteString(h, s)
+		key = h.Sum(nil)
+	}
+	return hex.EncodeToString(key)
+}
+
 // A signed streaming upload, chunk signatures following the seed.
 func TestSignedStream(t *testing.T) {
-	derive := func(text string) string {
-		key := []byte("AWS4" + secret)
-		for _, s := range append(strings.Split(scopeOfTheDay, "/"), text) {
-			h := hmac.New(sha256.New, key)
-			io.WriteString(h, s)
-			key = h.Sum(nil)
-		}
-		return hex.EncodeToString(key)
-	}
+	derive := func(text string) string { return signText(secret, text) }
 	s := sdk{method: "PUT", payload: streamSigned, headers: map[string]string{"X-Amz-Decoded-Content-Length": "5", "Content-Encoding": "aws-chunked"}}
 	head := strings.TrimSuffix(s.text(t), "\r\n")
 	_, rest, _ := strings.Cut(head, "Signature=")

@@ -6,6 +6,7 @@
 package form
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,8 @@ func Read(r *http.Request) (*Form, error) {
 	if r.ContentLength < 0 {
 		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
-	source := &source{r: r.Body, left: maxPreamble}
+	// The multipart reader takes 4 KiB at a time; the connection gives more.
+	source := &source{r: bufio.NewReaderSize(r.Body, 32<<10), left: maxPreamble}
 	f := &Form{fields: map[string]string{}}
 	parts := multipart.NewReader(source, params["boundary"])
 	for size := 0; ; {

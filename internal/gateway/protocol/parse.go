@@ -156,7 +156,7 @@ func virtualBucket(host string, domains []string) (string, bool) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	host = strings.ToLower(host)
+	host = strings.ToLower(strings.TrimSuffix(host, ".")) // the root of DNS may be written out
 	for _, d := range domains {
 		if b, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && b != "" {
 			return b, true

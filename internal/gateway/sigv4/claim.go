@@ -5,6 +5,7 @@
 package sigv4
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -232,14 +233,9 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
 		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
-	seconds, err := strconv.Atoi(params["X-Amz-Expires"])
-	if err != nil {
-		return queryMalformed("X-Amz-Expires should be a number")
+	if c.Expires, err = lifetime(params["X-Amz-Expires"]); err != nil {
+		return err
 	}
-	if seconds < 0 || seconds > int(MaxExpires/time.Second) {
-		return queryMalformed("X-Amz-Expires must be between 0 and 604800 seconds")
-	}
-	c.Expires = time.Duration(seconds) * time.Second
 	if err := c.payload(t.Service); err != nil {
 		return err
 	}
@@ -254,10 +250,27 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 		return fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	case now.After(end):
-		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", strconv.Itoa(seconds)).
+		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", params["X-Amz-Expires"]).
 			With("Expires", end.UTC().Format(time.RFC3339)).With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// lifetime reads X-Amz-Expires, 1 to 604,800 seconds (S3 API reference,
+// "Authenticating requests: using query parameters").
+func lifetime(s string) (time.Duration, error) {
+	seconds, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), s[0] == '+':
+		return 0, queryMalformed("X-Amz-Expires should be a number")
+	case seconds < 0:
+		return 0, queryMalformed("X-Amz-Expires must be non-negative")
+	case seconds == 0:
+		return 0, queryMalformed("X-Amz-Expires must be at least 1 second")
+	case seconds > int64(MaxExpires/time.Second):
+		return 0, queryMalformed("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // parseScope reads akid/yyyymmdd/region/service/aws4_request.

@@ -299,7 +299,7 @@ func queryRefusals() []refusal {
 	for _, name := range []string{"Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"} {
 		list = append(list, refusal{"no " + name, "/b?" + strings.Replace(full, "X-Amz-"+name+"=", "x=", 1), host, malformed, fault.Invalid})
 	}
-	for _, change := range [][2]string{{"AWS4-HMAC-SHA256", "AWS4-SHA256"}, {"=60", "=x"}, {"=60", "=-1"}, {"=60", "=604801"},
+	for _, change := range [][2]string{{"AWS4-HMAC-SHA256", "AWS4-SHA256"}, {"=60", "=x"}, {"=60", "=-1"}, {"=60", "=0"}, {"=60", "=%2B60"}, {"=60", "=604801"},
 		{"=60", "=99999999999999999999"}, {testTime, "20130524"}, {"us-east-1", "eu-west-1"}, {"/s3/", "/ec2/"}, {"aws4_request", "x"}} {
 		list = append(list, refusal{change[1], "/b?" + strings.Replace(full, change[0], change[1], 1), host, malformed, fault.Invalid})
 	}

@@ -25,12 +25,6 @@ type AccelerateConfiguration struct {
 	Status string
 }
 
-// RequestPaymentConfiguration is the output of GetBucketRequestPayment.
-type RequestPaymentConfiguration struct {
-	_     struct{} `root:"RequestPaymentConfiguration"`
-	Payer string
-}
-
 // ServerSideEncryptionConfiguration is the output of GetBucketEncryption.
 type ServerSideEncryptionConfiguration struct {
 	_     struct{}         `root:"ServerSideEncryptionConfiguration"`

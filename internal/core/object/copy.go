@@ -1,0 +1,169 @@
+package object
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+)
+
+// CopySource is the object a copy is made of.
+type CopySource struct {
+	Bucket, Key                        string
+	VersionID                          *string
+	IfMatch, IfNoneMatch               *string
+	IfModifiedSince, IfUnmodifiedSince time.Time
+}
+
+// CopyInput copies an object. Nil Metadata copies the source's.
+type CopyInput struct {
+	Source               CopySource
+	Bucket, Key          string
+	Metadata             *Metadata
+	StorageClass         string           // empty is STANDARD
+	Algorithm            digest.Algorithm // None keeps the source's
+	Changes              bool             // something else of the object is changed
+	IfMatch, IfNoneMatch *string
+}
+
+// source opens the source of a copy, all of it or a range.
+func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng string) (*Reading, error) {
+	in := GetInput{
+		Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: src.IfMatch, IfNoneMatch: src.IfNoneMatch,
+		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng,
+	}
+	r, err := s.Get(ctx, g, in)
+	return r, sourceFault(err, src)
+}
+
+// sourceFault puts what a read says into the words of a copy (S3 API reference,
+// CopyObject): conditions that fail are all 412.
+func sourceFault(err error, src *CopySource) error {
+	switch {
+	case fault.Is(err, "NotModified"):
+		condition := "If-None-Match"
+		if src.IfNoneMatch == nil {
+			condition = "If-Modified-Since"
+		}
+		return preconditionFailed("x-amz-copy-source-" + condition)
+	case fault.Is(err, "PreconditionFailed"):
+		condition := "If-Match"
+		if src.IfMatch == nil {
+			condition = "If-Unmodified-Since"
+		}
+		return preconditionFailed("x-amz-copy-source-" + condition)
+	case fault.Is(err, "MethodNotAllowed"):
+		return fault.New(fault.Invalid, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.")
+	}
+	return err
+}
+
+// Copy makes an object of another one, its bytes sealed anew. It needs what Get
+// needs of the source and what Put needs of the target. The source's version id
+// is returned with the new version. Errors: those of Get and of Put,
+// InvalidRequest.
+func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, Version{}, err
+	}
+	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
+		return Version{}, Version{}, err
+	}
+	if in.toItself() {
+		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	r, err := s.source(ctx, g, &in.Source, "")
+	if err != nil {
+		return Version{}, Version{}, err
+	}
+	defer r.Body.Close()
+	if r.Size > MaxPut {
+		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPut))
+	}
+	put := PutInput{
+		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
+		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+	}
+	if in.Metadata != nil {
+		put.Metadata = *in.Metadata
+	} else {
+		put.Metadata.WebsiteRedirect = "" // it belongs to the key, and is never copied
+	}
+	if put.Algorithm == digest.None {
+		put.Algorithm = r.Checksum.Algorithm
+	}
+	made, err = s.Put(ctx, g, put)
+	return made, r.Version, err
+}
+
+// toItself reports a copy that would change nothing.
+func (in *CopyInput) toItself() bool {
+	src := &in.Source
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && !in.Changes
+}
+
+// CopyPartInput makes a part of an object, or of the bytes of a range of it.
+type CopyPartInput struct {
+	Source                CopySource
+	Range                 string // "bytes=first-last", empty for all
+	Bucket, Key, UploadID string
+	Number                int
+}
+
+// CopyPart stores a part whose bytes are another object's. It needs what Get
+// needs of the source and what PutPart needs of the target. Errors: theirs, and
+// InvalidArgument for a range that is not one.
+func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (Part, Version, error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Part{}, Version{}, err
+	}
+	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
+		return Part{}, Version{}, err
+	}
+	last, err := checkCopyRange(in.Range)
+	if err != nil {
+		return Part{}, Version{}, err
+	}
+	r, err := s.source(ctx, g, &in.Source, in.Range)
+	if err != nil {
+		if fault.Is(err, "InvalidRange") {
+			err = badCopyRange(in.Range, "Range specified is not valid for source object")
+		}
+		return Part{}, Version{}, err
+	}
+	defer r.Body.Close()
+	if last >= r.Size {
+		return Part{}, Version{}, badCopyRange(in.Range, "Range specified is not valid for source object of size: "+strconv.FormatInt(r.Size, 10))
+	}
+	if r.Length > MaxPartSize {
+		return Part{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
+	}
+	p, err := s.PutPart(ctx, g, PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Body: io.Reader(r.Body), Size: r.Length})
+	return p, r.Version, err
+}
+
+// checkCopyRange takes bytes=first-last alone, both of them numbers (S3 API
+// reference, UploadPartCopy). It returns last, -1 without a range.
+func checkCopyRange(header string) (last int64, err error) {
+	if header == "" {
+		return -1, nil
+	}
+	spec, ok := strings.CutPrefix(header, "bytes=")
+	from, to, ok2 := strings.Cut(spec, "-")
+	first, firstOK := parseOffset(from)
+	last, lastOK := parseOffset(to)
+	if !ok || !ok2 || !firstOK || !lastOK || last < first {
+		return 0, badCopyRange(header, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+	}
+	return last, nil
+}
+
+func badCopyRange(header, message string) error {
+	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", header)
+}

@@ -1,0 +1,211 @@
+package object
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// part is one part of an upload, and of the version it became.
+type part struct {
+	number   int
+	unique   unique // of its bytes
+	inline   bool
+	size     int64
+	md5      [16]byte
+	modified time.Time
+	checksum Checksum // of the part alone
+	dataKey  []byte
+	blob     string
+}
+
+// Fields of a part's record.
+const (
+	fieldPartNumber    = 1
+	fieldPartUnique    = 2
+	fieldPartFlags     = 3
+	fieldPartSize      = 4
+	fieldPartMD5       = 5
+	fieldPartModified  = 6
+	fieldPartAlgorithm = 7
+	fieldPartSum       = 8
+	fieldPartDataKey   = 9
+	fieldPartBlob      = 10
+)
+
+// fieldParts is a part in a list of parts; it is repeated.
+const fieldParts = 28
+
+// partsPerRecord bounds a record of a version's parts to about 64 KiB.
+const partsPerRecord = 256
+
+func partKey(upload unique, number int) []byte {
+	return binary.BigEndian.AppendUint16(record.Key("p/", string(upload[:]), "/"), uint16(number))
+}
+
+// partsKey is where the parts of a version from its n-th on stand.
+func partsKey(version unique, n int) []byte {
+	return binary.BigEndian.AppendUint32(record.Key("q/", string(version[:]), "/"), uint32(n))
+}
+
+func (p *part) location() payload.Location {
+	return payload.Location{Blob: p.blob, Size: p.size, Key: p.dataKey}
+}
+
+func (p *part) etag() ETag { return ETag{Sum: p.md5} }
+
+func (p *part) encode(r []byte) []byte {
+	r = record.Start(r)
+	r = record.Uint(r, fieldPartNumber, uint64(p.number))
+	r = record.Bytes(r, fieldPartUnique, p.unique[:])
+	r = record.Bool(r, fieldPartFlags, p.inline)
+	r = record.Uint(r, fieldPartSize, uint64(p.size))
+	r = record.Bytes(r, fieldPartMD5, p.md5[:])
+	r = record.Time(r, fieldPartModified, p.modified)
+	r = record.Uint(r, fieldPartAlgorithm, algorithmNumber(p.checksum.Algorithm))
+	r = record.Bytes(r, fieldPartSum, p.checksum.Sum)
+	r = record.Bytes(r, fieldPartDataKey, p.dataKey)
+	return record.String(r, fieldPartBlob, p.blob)
+}
+
+func decodePart(b []byte) (*part, error) {
+	p := &part{}
+	ok := true
+	f := record.Read(b)
+	for f.Next() {
+		switch f.Number {
+		case fieldPartNumber:
+			p.number = int(f.Uint)
+			ok = ok && f.Uint <= maxParts
+		case fieldPartUnique:
+			ok = ok && copy(p.unique[:], f.Bytes) == len(p.unique)
+		case fieldPartFlags:
+			p.inline = f.Uint != 0
+		case fieldPartSize:
+			p.size = int64(f.Uint)
+			ok = ok && f.Uint < sizeLimit
+		case fieldPartMD5:
+			ok = ok && copy(p.md5[:], f.Bytes) == len(p.md5)
+		case fieldPartModified:
+			p.modified = f.Time()
+		case fieldPartAlgorithm:
+			p.checksum.Algorithm = algorithmName(f.Uint)
+		case fieldPartSum:
+			p.checksum.Sum = append([]byte(nil), f.Bytes...)
+		case fieldPartDataKey:
+			p.dataKey = append([]byte(nil), f.Bytes...)
+		case fieldPartBlob:
+			p.blob = string(f.Bytes)
+		}
+	}
+	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) {
+		return nil, malformed()
+	}
+	return p, nil
+}
+
+// writeParts writes the list of a version's parts, and refers their blobs to
+// the version.
+func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
+	for n := 0; n < len(parts); n += partsPerRecord {
+		r := record.Start(nil)
+		for _, p := range parts[n:min(n+partsPerRecord, len(parts))] {
+			r = record.Bytes(r, fieldParts, p.encode(nil))
+		}
+		tx.Set(partsKey(v.unique, n), r)
+	}
+	for _, p := range parts {
+		if p.blob != "" {
+			tx.Set(blobKey(p.blob), at)
+		}
+	}
+}
+
+// eachPart calls fn for the parts of a version, in order, until it returns
+// false.
+func eachPart(r kv.Reader, v *version, fn func(*part) bool) error {
+	prefix := record.Key("q/", string(v.unique[:]), "/")
+	n := uint32(0)
+	for pair, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return err
+		}
+		f := record.Read(pair.Value)
+		for f.Next() {
+			if f.Number != fieldParts {
+				continue
+			}
+			p, err := decodePart(f.Bytes)
+			if err != nil {
+				return err
+			}
+			n++
+			if !fn(p) {
+				return nil
+			}
+		}
+		if f.Err() != nil {
+			return malformed()
+		}
+	}
+	if n != v.etag.Parts {
+		return fault.InternalError(fmt.Errorf("object: %d of %d parts are there", n, v.etag.Parts))
+	}
+	return nil
+}
+
+// eraseParts deletes the records of a version's parts and returns the blobs to
+// remove after the commit.
+func eraseParts(tx kv.Tx, v *version) (gone []payload.Location, err error) {
+	err = eachPart(tx, v, func(p *part) bool {
+		gone = append(gone, dropPart(tx, p)...)
+		return true
+	})
+	for n := 0; n < int(v.etag.Parts); n += partsPerRecord {
+		tx.Delete(partsKey(v.unique, n))
+	}
+	return gone, err
+}
+
+// dropPart deletes what refers to the bytes of a part.
+func dropPart(tx kv.Tx, p *part) []payload.Location {
+	if p.inline {
+		tx.Delete(inlineKey(p.unique))
+	}
+	if p.blob == "" {
+		return nil
+	}
+	tx.Delete(blobKey(p.blob))
+	return []payload.Location{p.location()}
+}
+
+// sumOf is the checksum of an object made of parts: of the object's bytes
+// where its type is FULL_OBJECT, else of the parts' checksums. It is empty
+// where a part lacks one of the algorithm.
+func sumOf(alg digest.Algorithm, kind ChecksumType, parts []*part) Checksum {
+	for _, p := range parts {
+		if p.checksum.Algorithm != alg || p.checksum.Sum == nil {
+			return Checksum{}
+		}
+	}
+	c := Checksum{Algorithm: alg, Type: kind}
+	if kind == Composite {
+		h := alg.New()
+		for _, p := range parts {
+			h.Write(p.checksum.Sum)
+		}
+		c.Sum, c.Parts = h.Sum(nil), uint32(len(parts))
+		return c
+	}
+	c.Sum = parts[0].checksum.Sum
+	for _, p := range parts[1:] {
+		c.Sum = digest.Combine(alg, c.Sum, p.checksum.Sum, p.size)
+	}
+	return c
+}

@@ -1,0 +1,142 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// segment is the bytes of one part that an answer has.
+type segment struct {
+	*part
+	start, length int64
+	bytes         []byte // sealed, of a part kept inline
+}
+
+// partSpan returns the bytes of one part of v.
+func partSpan(r kv.Reader, v *version, number int) (s span, err error) {
+	found := false
+	err = eachPart(r, v, func(p *part) bool {
+		if found = p.number == number; found {
+			s = span{partial: true, start: s.start, length: p.size}
+			return false
+		}
+		s.start += p.size
+		return true
+	})
+	if err == nil && !found {
+		err = noSuchPart(int(v.etag.Parts), number)
+	}
+	return s, err
+}
+
+// segments returns what of which parts a span is made of.
+func segments(r kv.Reader, v *version, s span) ([]segment, error) {
+	var out []segment
+	var at int64 // where the part begins
+	end := s.start + s.length
+	err := eachPart(r, v, func(p *part) bool {
+		from, to := max(at, s.start), min(at+p.size, end)
+		if from < to {
+			out = append(out, segment{part: p, start: from - at, length: to - from})
+		}
+		at += p.size
+		return at < end
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		if !out[i].inline {
+			continue
+		}
+		if out[i].bytes, err = r.Get(inlineKey(out[i].unique)); err != nil {
+			return nil, err
+		}
+		if out[i].bytes == nil {
+			return nil, fault.InternalError(errors.New("object: the bytes of a part are missing"))
+		}
+	}
+	return out, nil
+}
+
+// joined reads segments one after the other. Only one part is open at a time.
+type joined struct {
+	open    func(segment) (io.ReadCloser, error)
+	rest    []segment
+	current io.ReadCloser
+}
+
+// join opens the first segment at once, so that a missing one is an error
+// before the answer begins.
+func (s *Store) join(ctx context.Context, g authz.Grant, b *bucket.Bucket, key string, all []segment) (io.ReadCloser, error) {
+	j := &joined{rest: all, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
+		return s.openRange(ctx, g, at.location(), at.bytes, binding(b.ID, at.unique, key), at.start, at.length)
+	}}
+	return j, j.next()
+}
+
+func (j *joined) next() error {
+	if err := j.current.Close(); err != nil {
+		return err
+	}
+	j.current = io.NopCloser(bytes.NewReader(nil))
+	c, err := j.open(j.rest[0])
+	if err != nil {
+		return err
+	}
+	j.current, j.rest = c, j.rest[1:]
+	return nil
+}
+
+func (j *joined) Read(p []byte) (int, error) {
+	for {
+		n, err := j.current.Read(p)
+		if err != io.EOF || len(j.rest) == 0 {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if err := j.next(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// WriteTo implements io.WriterTo without a copy.
+func (j *joined) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		n, err := io.Copy(w, j.current)
+		total += n
+		if err != nil || len(j.rest) == 0 {
+			return total, err
+		}
+		if err := j.next(); err != nil {
+			return total, err
+		}
+	}
+}
+
+func (j *joined) Close() error { return j.current.Close() }
+
+// openRange opens n bytes from off of what lies at a location.
+func (s *Store) openRange(ctx context.Context, g authz.Grant, at payload.Location, inline, binding []byte, off, n int64) (io.ReadCloser, error) {
+	content, err := s.payloads.Open(ctx, g, at, inline, binding)
+	if err != nil {
+		return nil, err
+	}
+	r, err := content.Range(off, n)
+	if err != nil {
+		return nil, errors.Join(err, content.Close())
+	}
+	return &body{r, content}, nil
+}

@@ -1,0 +1,407 @@
+package object
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// Limits of multipart uploads (S3 user guide, "Multipart upload limits").
+const (
+	MaxParts    = maxParts
+	MinPart     = 5 << 20 // bytes; of every part but the last
+	MaxPartSize = 5 << 30
+	MaxObject   = 5 << 40
+)
+
+// Upload is a multipart upload in progress.
+type Upload struct {
+	Key          string
+	ID           string
+	Initiated    time.Time
+	Initiator    string // ARN
+	Owner        string // account id
+	StorageClass string
+	Algorithm    digest.Algorithm // None where the client chose none
+	ChecksumType ChecksumType
+	Encryption   bucket.Encryption
+}
+
+// Part is one part of an upload or of an object.
+type Part struct {
+	Number   int
+	Size     int64
+	Modified time.Time
+	ETag     ETag
+	Checksum Checksum
+}
+
+// UploadInput begins a multipart upload.
+type UploadInput struct {
+	Bucket, Key  string
+	Metadata     Metadata
+	StorageClass string
+	Algorithm    digest.Algorithm
+	ChecksumType ChecksumType // empty is the algorithm's own
+}
+
+// upload is an upload's record. Its version is what the object is going to be:
+// its number and unique bytes are the upload's id.
+type upload struct {
+	version
+	initiator string
+	bucket    string // name
+	before    unique // newest version of the key when the upload began, zero for none
+}
+
+// Fields of an upload's record beside those of a version.
+const (
+	fieldInitiator = 40
+	fieldBucket    = 41
+	fieldBefore    = 42
+)
+
+// uploads is where a bucket's uploads of a key stand, in order of initiation.
+func (s slot) uploads() []byte {
+	return append(record.Key("m/", string(s.b.ID[:]), "/", s.key), 0)
+}
+
+func (s slot) uploadKey(u *upload) []byte {
+	return append(binary.BigEndian.AppendUint64(s.uploads(), u.seq), u.unique[:]...)
+}
+
+func (u *upload) encode() []byte {
+	r := u.version.encode()
+	r = record.String(r, fieldInitiator, u.initiator)
+	r = record.String(r, fieldBucket, u.bucket)
+	if u.before != (unique{}) {
+		r = record.Bytes(r, fieldBefore, u.before[:])
+	}
+	return r
+}
+
+func decodeUpload(b []byte) (*upload, error) {
+	v, err := decodeVersion(b)
+	if err != nil {
+		return nil, err
+	}
+	u := &upload{version: *v}
+	f := record.Read(b)
+	for f.Next() {
+		switch f.Number {
+		case fieldInitiator:
+			u.initiator = string(f.Bytes)
+		case fieldBucket:
+			u.bucket = string(f.Bytes)
+		case fieldBefore:
+			copy(u.before[:], f.Bytes)
+		}
+	}
+	return u, f.Err()
+}
+
+func (u *upload) public(b *bucket.Bucket, key string) Upload {
+	owner := u.owner
+	if owner == "" {
+		owner = b.Owner
+	}
+	return Upload{
+		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
+		Algorithm: u.checksum.Algorithm, ChecksumType: u.checksum.Type, Encryption: u.encryption,
+	}
+}
+
+// find returns the upload of an id, NoSuchUpload where there is none of this
+// key.
+func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
+	seq, unique, err := parseID(id)
+	if err != nil {
+		return nil, noSuchUpload(id)
+	}
+	u := &upload{version: version{seq: seq, unique: unique}}
+	b, err := r.Get(s.uploadKey(u))
+	if err != nil {
+		return nil, err
+	}
+	if b == nil {
+		return nil, noSuchUpload(id)
+	}
+	return decodeUpload(b)
+}
+
+func noSuchUpload(id string) error {
+	return fault.New(fault.NotFound, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.").
+		With("UploadId", id)
+}
+
+// CreateUpload begins a multipart upload. It needs s3:PutObject. Errors:
+// NoSuchBucket, InvalidRequest, and those of Put that need no body.
+func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Upload{}, err
+	}
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
+	if err := put.check(); err != nil {
+		return Upload{}, err
+	}
+	kind, err := checksumType(in.Algorithm, in.ChecksumType)
+	if err != nil {
+		return Upload{}, err
+	}
+	at := instant(g)
+	u := &upload{version: *put.version(), initiator: g.Caller().Principal().ARN.String(), bucket: in.Bucket}
+	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
+	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
+	var b bucket.Bucket
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		if b, err = openBucket(tx, in.Bucket); err != nil {
+			return err
+		}
+		k := slot{&b, in.Key}
+		head, err := k.head(tx)
+		if err != nil {
+			return err
+		}
+		if u.before = (unique{}); head != nil {
+			u.before = head.unique
+		}
+		tx.Set(k.uploadKey(u), u.encode())
+		return nil
+	})
+	if err != nil {
+		return Upload{}, err
+	}
+	return u.public(&b, in.Key), nil
+}
+
+// checksumType is what the checksum of a multipart object is made of (S3 user
+// guide, "Checking object integrity for multipart uploads").
+func checksumType(alg digest.Algorithm, kind ChecksumType) (ChecksumType, error) {
+	invalid := func(message string) error { return fault.New(fault.Invalid, "InvalidRequest", message) }
+	switch {
+	case kind != "" && alg == digest.None:
+		return "", invalid("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+	case kind != "" && kind != FullObject && kind != Composite:
+		return "", invalid("Value for x-amz-checksum-type header is invalid.")
+	case alg == digest.None, alg == digest.CRC64NVME && kind != Composite:
+		return FullObject, nil
+	case alg == digest.CRC64NVME, (alg == digest.SHA1 || alg == digest.SHA256) && kind == FullObject:
+		return "", invalid("The " + string(kind) + " checksum type cannot be used with the " + alg.Header()[len("x-amz-checksum-"):] + " checksum algorithm.")
+	case kind == "":
+		return Composite, nil
+	default:
+		return kind, nil
+	}
+}
+
+// PartInput is a part to store.
+type PartInput struct {
+	Bucket, Key, UploadID string
+	Number                int
+	Body                  io.Reader
+	Size                  int64 // decoded bytes, or -1 where unknown
+	Algorithm             digest.Algorithm
+	Expect                func() (Expected, error) // as PutInput has it
+}
+
+func (in *PartInput) check() error {
+	if err := checkKey(in.Key); err != nil {
+		return err
+	}
+	if in.Number < 1 || in.Number > maxParts {
+		return fault.New(fault.Invalid, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive").
+			With("ArgumentName", "partNumber").With("ArgumentValue", strconv.Itoa(in.Number))
+	}
+	if in.Size > MaxPartSize {
+		return tooLarge(in.Size)
+	}
+	return nil
+}
+
+// algorithm is the checksum of a part: the upload's, or the client's where the
+// upload has none.
+func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
+	want := u.checksum.Algorithm
+	switch {
+	case want == digest.None && in.Algorithm == digest.None:
+		return digest.CRC64NVME, nil
+	case want == digest.None:
+		return in.Algorithm, nil
+	case in.Algorithm != digest.None && in.Algorithm != want:
+		return "", fault.New(fault.Invalid, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(in.Algorithm)))
+	default:
+		return want, nil
+	}
+}
+
+// PutPart stores a part, in place of an earlier one of its number. It needs
+// s3:PutObject. Errors: NoSuchBucket, NoSuchUpload, InvalidArgument,
+// InvalidRequest and those of Put that concern the body.
+func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part, error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Part{}, err
+	}
+	if err := in.check(); err != nil {
+		return Part{}, err
+	}
+	var b bucket.Bucket
+	var u *upload
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		u, err = slot{&b, in.Key}.findUpload(r, in.UploadID)
+		return err
+	})
+	if err != nil {
+		return Part{}, err
+	}
+	alg, err := in.algorithm(u)
+	if err != nil {
+		return Part{}, err
+	}
+	p := &part{number: in.Number, modified: instant(g)}
+	rand.Read(p.unique[:])
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: alg, Expect: in.Expect}
+	at, found, err := s.payloads.Write(ctx, g, put.source(binding(b.ID, p.unique, in.Key)))
+	if err != nil {
+		return Part{}, err
+	}
+	if err = put.verify(found); err == nil {
+		p.size, p.md5, p.checksum = found.Size, found.MD5, Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+		p.dataKey, p.blob, p.inline = at.Key, at.Blob, at.Inline != nil
+		err = s.commitPart(ctx, g, &in, b.ID, p, at)
+	}
+	if err != nil {
+		s.drop(ctx, at, err)
+		return Part{}, err
+	}
+	return p.public(), nil
+}
+
+func (p *part) public() Part {
+	return Part{Number: p.number, Size: p.size, Modified: p.modified, ETag: p.etag(), Checksum: p.checksum}
+}
+
+// commitPart writes the part's record where the upload is still there.
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location) error {
+	var gone []payload.Location
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, in.Bucket)
+		if err != nil {
+			return err
+		}
+		if b.ID != id {
+			return noSuchBucket(in.Bucket)
+		}
+		u, err := lockUpload(tx, slot{&b, in.Key}, in.UploadID, kv.Shared)
+		if err != nil {
+			return err
+		}
+		key := partKey(u.unique, p.number)
+		if err := tx.Lock(key, kv.Exclusive); err != nil {
+			return err
+		}
+		gone = nil
+		old, err := tx.Get(key)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			o, err := decodePart(old)
+			if err != nil {
+				return err
+			}
+			gone = dropPart(tx, o)
+		}
+		tx.Set(key, p.encode(nil))
+		if p.inline {
+			tx.Set(inlineKey(p.unique), at.Inline)
+		}
+		if p.blob != "" {
+			tx.Set(blobKey(p.blob), key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.payloads.Settle(at)
+	s.removeAll(ctx, gone)
+	return nil
+}
+
+// lockUpload takes an upload's guard: parts share it, and whatever ends the
+// upload excludes them.
+func lockUpload(tx kv.Tx, k slot, id string, mode kv.Mode) (*upload, error) {
+	seq, unique, err := parseID(id)
+	if err != nil {
+		return nil, noSuchUpload(id)
+	}
+	if err := tx.Lock(k.uploadKey(&upload{version: version{seq: seq, unique: unique}}), mode); err != nil {
+		return nil, err
+	}
+	return k.findUpload(tx, id)
+}
+
+// AbortUpload ends an upload and drops its parts. It needs
+// s3:AbortMultipartUpload. Errors: NoSuchBucket, NoSuchUpload.
+func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key, id string) error {
+	if err := g.Demand("s3:AbortMultipartUpload", arn.Object(bucketName, key)); err != nil {
+		return err
+	}
+	var gone []payload.Location
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, bucketName)
+		if err != nil {
+			return err
+		}
+		k := slot{&b, key}
+		u, err := lockUpload(tx, k, id, kv.Exclusive)
+		if err != nil {
+			return err
+		}
+		gone, err = endUpload(tx, k.uploadKey(u), u, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.removeAll(ctx, gone)
+	return nil
+}
+
+// endUpload deletes an upload's records. The bytes of parts that keep does not
+// name are dropped with them.
+func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []payload.Location, err error) {
+	prefix := record.Key("p/", string(u.unique[:]), "/")
+	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		p, err := decodePart(pair.Value)
+		if err != nil {
+			return nil, err
+		}
+		if keep[p.number] == nil {
+			gone = append(gone, dropPart(tx, p)...)
+		}
+		tx.Delete(partKey(u.unique, p.number))
+	}
+	tx.Delete(at)
+	return gone, nil
+}

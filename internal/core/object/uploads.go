@@ -1,0 +1,285 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// ListUploadsInput asks for a page of a bucket's uploads in progress.
+type ListUploadsInput struct {
+	Bucket, Prefix, Delimiter string
+	KeyMarker                 string
+	UploadMarker              string // counts only with KeyMarker
+	Max                       *int   // from 0; nil and more than 1000 are 1000
+}
+
+// Uploads is a page of uploads: by key, then by initiation.
+type Uploads struct {
+	Uploads             []Upload
+	CommonPrefixes      []string
+	Truncated           bool
+	NextKey, NextUpload string
+}
+
+// ListUploads returns a page of the uploads in progress. It needs
+// s3:ListBucketMultipartUploads. Errors: NoSuchBucket, InvalidArgument.
+func (s *Store) ListUploads(ctx context.Context, g authz.Grant, in ListUploadsInput) (Uploads, error) {
+	if err := g.Demand("s3:ListBucketMultipartUploads", arn.Bucket(in.Bucket)); err != nil {
+		return Uploads{}, err
+	}
+	page, err := pageOf(in.Max, "max-uploads")
+	if err != nil {
+		return Uploads{}, err
+	}
+	l := uploadLister{in: &in, page: page}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
+			return err
+		}
+		from, err := l.start(&b)
+		for from != nil && err == nil && page > 0 {
+			from, err = l.scan(r, &b, from)
+		}
+		return err
+	})
+	return l.out, err
+}
+
+// pageOf is the size of a page.
+func pageOf(max *int, name string) (int, error) {
+	switch {
+	case max == nil:
+		return MaxPage, nil
+	case *max < 0:
+		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument "+name+" must be an integer between 0 and 2147483647").With("ArgumentName", name)
+	}
+	return min(MaxPage, *max), nil
+}
+
+type uploadLister struct {
+	in   *ListUploadsInput
+	page int
+	out  Uploads
+}
+
+// uploadsOf is where the uploads of keys that begin with prefix stand.
+func uploadsOf(b *bucket.Bucket, prefix string) []byte {
+	return record.Key("m/", string(b.ID[:]), "/", prefix)
+}
+
+// start returns where the page begins.
+func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
+	in := l.in
+	from := uploadsOf(b, in.Prefix)
+	if in.KeyMarker == "" {
+		return from, nil
+	}
+	after := append(uploadsOf(b, in.KeyMarker), 1) // behind every upload of the key
+	if common, ok := commonPrefix(in.KeyMarker, in.Prefix, in.Delimiter); ok {
+		after = record.After(uploadsOf(b, common))
+	} else if in.UploadMarker != "" {
+		seq, unique, err := parseID(in.UploadMarker)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "InvalidArgument", "Invalid uploadId marker").
+				With("ArgumentName", "upload-id-marker").With("ArgumentValue", in.UploadMarker)
+		}
+		after = append(slot{b, in.KeyMarker}.uploadKey(&upload{version: version{seq: seq, unique: unique}}), 0)
+	}
+	if bytes.Compare(after, from) > 0 {
+		from = after
+	}
+	return from, nil
+}
+
+// commonPrefix is what key is rolled up into, false where it stands alone.
+func commonPrefix(key, prefix, delimiter string) (string, bool) {
+	if delimiter == "" || !strings.HasPrefix(key, prefix) {
+		return "", false
+	}
+	n := strings.Index(key[len(prefix):], delimiter)
+	if n < 0 {
+		return "", false
+	}
+	return key[:len(prefix)+n+len(delimiter)], true
+}
+
+// scan adds what stands from a key on, and returns where to go on behind a
+// common prefix.
+func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte, error) {
+	skip := len(uploadsOf(b, ""))
+	end := record.After(uploadsOf(b, l.in.Prefix))
+	if bytes.Compare(from, end) >= 0 {
+		return nil, nil
+	}
+	for p, err := range r.Scan(from, end) {
+		if err != nil {
+			return nil, err
+		}
+		if len(l.out.Uploads)+len(l.out.CommonPrefixes) == l.page {
+			l.out.Truncated = true
+			return nil, nil
+		}
+		if len(p.Key) < skip+1+idSize {
+			return nil, malformed()
+		}
+		key := string(p.Key[skip : len(p.Key)-1-idSize])
+		if common, ok := commonPrefix(key, l.in.Prefix, l.in.Delimiter); ok {
+			l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
+			l.out.NextKey, l.out.NextUpload = common, ""
+			return record.After(uploadsOf(b, common)), nil
+		}
+		u, err := decodeUpload(p.Value)
+		if err != nil {
+			return nil, err
+		}
+		l.out.Uploads = append(l.out.Uploads, u.public(b, key))
+		l.out.NextKey, l.out.NextUpload = key, u.id()
+	}
+	return nil, nil
+}
+
+// PartList is a page of an upload's parts.
+type PartList struct {
+	Upload    Upload
+	Parts     []Part
+	Truncated bool
+	Next      int // number of the last part of the page
+}
+
+// ListParts returns a page of the parts of an upload, those after a number. It
+// needs s3:ListMultipartUploadParts. Errors: NoSuchBucket, NoSuchUpload,
+// InvalidArgument.
+func (s *Store) ListParts(ctx context.Context, g authz.Grant, bucketName, key, id string, after int, max *int) (PartList, error) {
+	if err := g.Demand("s3:ListMultipartUploadParts", arn.Object(bucketName, key)); err != nil {
+		return PartList{}, err
+	}
+	page, err := pageOf(max, "max-parts")
+	if err != nil {
+		return PartList{}, err
+	}
+	if after < 0 {
+		return PartList{}, fault.New(fault.Invalid, "InvalidArgument", "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+	}
+	var out PartList
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, bucketName)
+		if err != nil {
+			return err
+		}
+		u, err := slot{&b, key}.findUpload(r, id)
+		if err != nil {
+			return err
+		}
+		out.Upload = u.public(&b, key)
+		if page == 0 || after >= maxParts {
+			return nil
+		}
+		prefix := record.Key("p/", string(u.unique[:]), "/")
+		for pair, err := range r.Scan(partKey(u.unique, after+1), record.After(prefix)) {
+			if err != nil {
+				return err
+			}
+			if out.Truncated = len(out.Parts) == page; out.Truncated {
+				return nil
+			}
+			p, err := decodePart(pair.Value)
+			if err != nil {
+				return err
+			}
+			out.Parts, out.Next = append(out.Parts, p.public()), p.number
+		}
+		return nil
+	})
+	return out, err
+}
+
+// PurgeUploads drops the uploads of buckets that were deleted: uploads in
+// progress do not keep a bucket (S3 API reference, DeleteBucket).
+func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
+	type lost struct {
+		key []byte
+		u   *upload
+	}
+	var all []lost
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		prefix := []byte("m/")
+		for p, err := range r.Scan(prefix, record.After(prefix)) {
+			if err != nil {
+				return err
+			}
+			u, err := decodeUpload(p.Value)
+			if err != nil {
+				return err
+			}
+			there, err := standsIn(r, p.Key, u)
+			if err != nil {
+				return err
+			}
+			if !there {
+				all = append(all, lost{bytes.Clone(p.Key), u})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range all {
+		var gone []payload.Location
+		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped", func(tx kv.Tx) (err error) {
+			gone, err = endUpload(tx, l.key, l.u, nil)
+			return err
+		})
+		if err != nil {
+			return dropped, err
+		}
+		s.removeAll(ctx, gone)
+		dropped++
+	}
+	return dropped, nil
+}
+
+// standsIn reports whether the bucket an upload goes into is still the one.
+func standsIn(r kv.Reader, key []byte, u *upload) (bool, error) {
+	b, err := bucket.Read(r, u.bucket)
+	if fault.Is(err, "NoSuchBucket") {
+		return false, nil
+	}
+	return err == nil && bytes.HasPrefix(key, uploadsOf(&b, "")), err
+}
+
+// Parts returns a page of the parts of a version that was uploaded in parts,
+// those after a number; nil for any other. It needs what Get needs.
+func (s *Store) Parts(ctx context.Context, g authz.Grant, in GetInput, after, max int) (all []Part, truncated bool, err error) {
+	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
+		return nil, false, err
+	}
+	f, err := s.find(ctx, &in, g.Caller().At(), "GET", false)
+	if err != nil || f.v.etag.Parts == 0 {
+		return nil, false, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		return eachPart(r, f.v, func(p *part) bool {
+			if p.number <= after {
+				return true
+			}
+			if truncated = len(all) == max; truncated {
+				return false
+			}
+			all = append(all, p.public())
+			return true
+		})
+	})
+	return all, truncated, err
+}
