@@ -120,6 +120,9 @@ func (s *Store) describe(r kv.Reader, account string, d detail, out *Details) er
 	if e == nil {
 		return malformed("entity " + d.id)
 	}
+	if err := e.showTrust(r); err != nil {
+		return err
+	}
 	groups, err := entitiesByName(r, e.Groups)
 	if err != nil {
 		return err

@@ -52,6 +52,9 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 		if err := s.bound(tx, e, in.Boundary); err != nil {
 			return err
 		}
+		if err := s.bind(tx, e); err != nil {
+			return err
+		}
 		tx.Set(entityKey(e.ID), e.encode())
 		return nil
 	})
@@ -110,9 +113,9 @@ func claimName(tx kv.Tx, e *Entity) error {
 // Get returns a user, group or role. It needs iam:GetUser, iam:GetGroup or
 // iam:GetRole. Errors: NoSuchEntity.
 func (s *Store) Get(ctx context.Context, g authz.Grant, k EntityKind, name string) (out *Entity, err error) {
-	err = s.inspect(ctx, g, policy.Action("iam:Get"+k.String()), k, name, func(_ kv.Reader, e *Entity) error {
+	err = s.inspect(ctx, g, policy.Action("iam:Get"+k.String()), k, name, func(r kv.Reader, e *Entity) error {
 		out = e
-		return nil
+		return e.showTrust(r)
 	})
 	return out, err
 }
@@ -143,7 +146,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix st
 				return false, err
 			}
 			all = append(all, e)
-			return true, nil
+			return true, e.showTrust(r)
 		})
 		return err
 	})
@@ -202,9 +205,12 @@ func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, action policy.Act
 // UpdateTrust replaces a role's trust policy. It needs
 // iam:UpdateAssumeRolePolicy. Errors: NoSuchEntity, MalformedPolicyDocument.
 func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document string) error {
-	return s.modify(ctx, g, "iam:UpdateAssumeRolePolicy", Role, name, func(_ kv.Tx, e *Entity) error {
+	return s.modify(ctx, g, "iam:UpdateAssumeRolePolicy", Role, name, func(tx kv.Tx, e *Entity) error {
 		e.Trust = document
-		return s.checkTrust(document)
+		if err := s.checkTrust(document); err != nil {
+			return err
+		}
+		return s.bind(tx, e)
 	})
 }
 

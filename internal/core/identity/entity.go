@@ -48,8 +48,10 @@ type Entity struct {
 	Groups     []string // ids of a user's groups
 	Keys       []string // a user's access key ids
 
-	// Of roles alone.
+	// Of roles alone. Bound holds who the users and roles that Trust names were
+	// when it was written: ARN and unique id.
 	Trust       string
+	Bound       []Tag
 	Description string
 	MaxSession  time.Duration
 }

@@ -55,6 +55,7 @@ const (
 	fieldEntityTrust
 	fieldEntityDescription
 	fieldEntityMaxSession // seconds
+	fieldEntityBound      // repeated
 )
 
 func (e *Entity) encode() []byte {
@@ -82,6 +83,9 @@ func (e *Entity) encode() []byte {
 	}
 	r = record.String(r, fieldEntityTrust, e.Trust)
 	r = record.String(r, fieldEntityDescription, e.Description)
+	for _, b := range e.Bound {
+		r = record.Pair(r, fieldEntityBound, b.Key, b.Value)
+	}
 	return record.Uint(r, fieldEntityMaxSession, uint64(e.MaxSession/time.Second))
 }
 
@@ -114,15 +118,18 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 			e.Description = string(f.Bytes)
 		case fieldEntityMaxSession:
 			e.MaxSession = time.Duration(min(f.Uint, uint64(longestRoleSession/time.Second))) * time.Second
-		case fieldEntityTag, fieldEntityInline:
+		case fieldEntityTag, fieldEntityInline, fieldEntityBound:
 			a, b, ok := f.Pair()
 			if !ok {
 				return nil, malformed("entity " + id)
 			}
-			if f.Number == fieldEntityTag {
+			switch f.Number {
+			case fieldEntityTag:
 				e.Tags = append(e.Tags, Tag{a, b})
-			} else {
+			case fieldEntityInline:
 				e.Inline = append(e.Inline, Inline{a, b})
+			case fieldEntityBound:
+				e.Bound = append(e.Bound, Tag{a, b})
 			}
 		default:
 			// Something a later program knows of may limit the entity.
