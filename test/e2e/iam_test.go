@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"watertight/test/harness"
@@ -269,4 +270,21 @@ func TestIAMErrors(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
+}
+
+// TestSessionsWithoutMFAHaveNoIAM: what a stolen session could make itself, no
+// policy would take back.
+func TestSessionsWithoutMFAHaveNoIAM(t *testing.T) {
+	s := harness.Start(t)
+	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := iamClient(s, *out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey, *out.Credentials.SessionToken)
+	_, err = c.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("u")})
+	expect(t, err, "InvalidClientTokenId")
+	_, err = c.ListUsers(t.Context(), &iam.ListUsersInput{})
+	expect(t, err, "InvalidClientTokenId")
+	_, err = c.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{})
+	expect(t, err, "InvalidClientTokenId")
 }

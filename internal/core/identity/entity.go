@@ -169,11 +169,18 @@ func checkPath(path string) (string, error) {
 }
 
 // owner is the account of the grant's caller; nobody and strangers have none.
+// Federated users, and sessions of GetSessionToken that were made without MFA,
+// may not use IAM at all (IAM user guide, "Compare AWS STS credentials").
 func owner(g authz.Grant) (string, error) {
-	if a := g.Caller().Principal().Account; a != "" {
-		return a, nil
+	c := g.Caller()
+	p := c.Principal()
+	switch {
+	case p.Account == "" || p.Kind == policy.FederatedUser:
+		return "", fault.AccessDenied()
+	case c.Temporary() && !c.MFA() && (p.Kind == policy.User || p.Kind == policy.AccountRoot):
+		return "", fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid")
 	}
-	return "", fault.AccessDenied()
+	return p.Account, nil
 }
 
 func instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
