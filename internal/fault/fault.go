@@ -27,6 +27,7 @@ const (
 	Unavailable                    // 503, the client may try again
 	Full                           // 507, the disk has no room for writes
 	Moved                          // 301
+	Gone                           // 410
 )
 
 // Error is a failure with the code AWS gives it. Code and Message reach the

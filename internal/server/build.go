@@ -41,6 +41,7 @@ type Server struct {
 	payloads   *payload.Store
 	objects    *object.Store
 	identities *identity.Store
+	uses       *identity.Uses
 	dispatcher *dispatch.Dispatcher
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
@@ -142,8 +143,11 @@ func (s *Server) openCore(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.identities, err = identity.New(s.store)
-	return err
+	if s.identities, err = identity.New(s.store); err != nil {
+		return err
+	}
+	s.uses = s.identities.NewUses()
+	return nil
 }
 
 // unshown is a file that stands from before the store is made until the first
@@ -226,13 +230,19 @@ func (s *Server) openGateway(context.Context) error {
 	s.objects = object.New(s.store, s.payloads, buckets)
 	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Identities: s.identities}
+	identities := &iam.API{Identities: s.identities}
 	var err error
 	s.dispatcher, err = dispatch.New(
-		authn.New(credentials{s.identities}, authn.Options{Region: s.config.Region, TrustedProxies: s.config.TrustedProxies}),
+		authn.New(credentials{s.identities}, authn.Options{
+			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies,
+			Used: func(id, service, region string, at time.Time) {
+				s.uses.Note(id, identity.Use{At: at, Service: service, Region: region})
+			},
+		}),
 		authz.New(facts{s.identities, buckets, s.objects}),
 		s.trail,
 		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
-		api.Table(), sts.Table(),
+		api.Table(), identities.Table(), sts.Table(),
 	)
 	return err
 }

@@ -42,6 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 	background, end := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
+	sweeping.Go(func() { s.keepUses(background) })
 
 	var err error
 	select {
@@ -98,6 +99,26 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// useFlush is how often last uses of access keys are written.
+const useFlush = 5 * time.Second
+
+// keepUses writes when access keys were last used. What a full disk or the end
+// of the server keeps from being written is lost, and only tells less.
+func (s *Server) keepUses(ctx context.Context) {
+	tick := time.NewTicker(useFlush)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.uses.Flush(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("writing last uses of access keys", "err", err)
+			}
 		}
 	}
 }

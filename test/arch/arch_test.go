@@ -176,7 +176,7 @@ func (c *checker) function(d *ast.FuncDecl) {
 }
 
 func (c *checker) globals(d *ast.GenDecl) {
-	if d.Tok != token.VAR {
+	if d.Tok != token.VAR || isEmbedded(d) {
 		return
 	}
 	for _, s := range d.Specs {
@@ -191,6 +191,12 @@ func (c *checker) globals(d *ast.GenDecl) {
 			}
 		}
 	}
+}
+
+// isEmbedded reports a variable that holds files of the tree, read-only.
+func isEmbedded(d *ast.GenDecl) bool {
+	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") }) &&
+		len(d.Specs) == 1
 }
 
 func (c *checker) symbol(s *ast.SelectorExpr) {

@@ -35,6 +35,7 @@ type raw struct {
 	presign        bool
 	expires        string // of a presigned URL; empty is 600 seconds
 	host           string // empty is the endpoint's
+	service        string // of the credential scope; empty is s3
 }
 
 type answer struct {
@@ -122,7 +123,7 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 		}
 	} else {
 		req.Header.Set("X-Amz-Content-Sha256", hash)
-		if err := signer.SignHTTP(context.Background(), cred, req, hash, "s3", s.Region, at); err != nil {
+		if err := signer.SignHTTP(context.Background(), cred, req, hash, cmp.Or(r.service, "s3"), s.Region, at); err != nil {
 			t.Fatal(err)
 		}
 	}

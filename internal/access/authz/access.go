@@ -11,19 +11,31 @@ import (
 // Access says which needs an operation has, from its decoded input. The zero
 // Access makes the dispatcher refuse to start.
 type Access[In any] struct {
-	needs   func(*In) ([]Need, error)
+	needs   func(context.Context, Caller, *In) ([]Need, error)
 	because string
 }
 
 // Ask is an access with needs worked out from the input.
-func Ask[In any](needs func(*In) ([]Need, error)) Access[In] { return Access[In]{needs: needs} }
+func Ask[In any](needs func(*In) ([]Need, error)) Access[In] {
+	if needs == nil {
+		return Access[In]{}
+	}
+	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return needs(in) }}
+}
+
+// AskFor is an access with needs that depend on who asks as well, or on what
+// the resource is now: an IAM user's ARN has the path the user was given. The
+// caller is only for working out the needs; whether it may is not said here.
+func AskFor[In any](needs func(context.Context, Caller, *In) ([]Need, error)) Access[In] {
+	return Access[In]{needs: needs}
+}
 
 // Ask1 is an access with one need.
 func Ask1[In any](need func(*In) Need) Access[In] {
 	if need == nil {
 		return Access[In]{}
 	}
-	return Access[In]{needs: func(in *In) ([]Need, error) { return []Need{need(in)}, nil }}
+	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return []Need{need(in)}, nil }}
 }
 
 // Open is an access that asks for nothing, for a written reason.
@@ -35,12 +47,12 @@ func (a Access[In]) IsZero() bool { return a.needs == nil && a.because == "" }
 // Because returns why the operation is open, or "".
 func (a Access[In]) Because() string { return a.because }
 
-// Needs returns the needs of one input.
-func (a Access[In]) Needs(in *In) ([]Need, error) {
+// Needs returns the needs of one input from one caller.
+func (a Access[In]) Needs(ctx context.Context, c Caller, in *In) ([]Need, error) {
 	if a.needs == nil {
 		return nil, errors.New("authz: access asks for nothing")
 	}
-	return a.needs(in)
+	return a.needs(ctx, c, in)
 }
 
 // Judge is how the dispatcher comes to a grant: an open access gives a grant
@@ -52,7 +64,7 @@ func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], 
 	if may.because != "" {
 		return Grant{&grant{authority: a, caller: c}}, nil
 	}
-	needs, err := may.Needs(in)
+	needs, err := may.Needs(ctx, c, in)
 	if err != nil {
 		return Grant{}, err
 	}

@@ -87,7 +87,7 @@ func TestZeroAccessSaysNothing(t *testing.T) {
 		if !a.IsZero() {
 			t.Errorf("%s: not zero", name)
 		}
-		if _, err := a.Needs(&input{}); err == nil {
+		if _, err := a.Needs(t.Context(), Caller{}, &input{}); err == nil {
 			t.Errorf("%s: it has needs", name)
 		}
 		if g, err := Judge(t.Context(), New(allowing(t, "*")), user(), a, &input{}); err == nil {

@@ -48,6 +48,12 @@ func (c Caller) AccessKeyID() string { return c.situation.AccessKeyID }
 // Temporary reports whether a session's key signed.
 func (c Caller) Temporary() bool { return c.situation.Temporary }
 
+// MFA reports whether the caller's session was made with an MFA code.
+func (c Caller) MFA() bool {
+	v := c.situation.Keys["aws:multifactorauthpresent"]
+	return c.situation.Temporary && len(v) == 1 && v[0] == "true"
+}
+
 // Anonymous reports whether nobody signed.
 func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }
 

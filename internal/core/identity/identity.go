@@ -1,5 +1,5 @@
-// Package identity holds who exists: accounts, their root users and access
-// keys. It must never know how a request is signed or what is allowed.
+// Package identity holds who exists: accounts, their root users, users, groups
+// and roles, their policies, credentials and MFA devices. It must never know how a request is signed or what is allowed.
 package identity
 
 import (
@@ -51,4 +51,6 @@ type Store struct {
 	store     kv.Store
 	root      []*policy.Document
 	documents *documents
+	published map[string]*ManagedPolicy // AWS's own, by ARN
+	laws      *laws
 }

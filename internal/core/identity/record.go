@@ -7,8 +7,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// Keys of this room's records. Users, groups and roles will lie under further
-// letters.
+// Keys of this room's records; those of entities, sessions and the rest stand
+// with their own.
 //
 //	i/a/ACCOUNT    an account
 //	i/c/CANONICAL  the id of the account with a canonical id
@@ -43,10 +43,14 @@ const (
 	fieldKind       = 3 // what the key belongs to
 	fieldKeyCreated = 4
 	fieldInactive   = 5
+	fieldOwner      = 6 // a user's id
 )
 
 // What an access key belongs to. These numbers are stored.
-const ofRoot = 1
+const (
+	ofRoot = 1
+	ofUser = 2
+)
 
 func (a *Account) encode() []byte {
 	r := record.Start(make([]byte, 0, 160))
@@ -85,6 +89,7 @@ type storedKey struct {
 	Key
 	account string
 	kind    uint64
+	owner   string // a user's id
 }
 
 func (k *storedKey) encode() []byte {
@@ -93,7 +98,8 @@ func (k *storedKey) encode() []byte {
 	r = record.String(r, fieldAccount, k.account)
 	r = record.Uint(r, fieldKind, k.kind)
 	r = record.Time(r, fieldKeyCreated, k.Created)
-	return record.Bool(r, fieldInactive, !k.Active)
+	r = record.Bool(r, fieldInactive, !k.Active)
+	return record.String(r, fieldOwner, k.owner)
 }
 
 func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
@@ -111,10 +117,12 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 			k.Created = f.Time()
 		case fieldInactive:
 			k.Active = f.Uint == 0
+		case fieldOwner:
+			k.owner = string(f.Bytes)
 		}
 	}
 	// A key whose owner this program doesn't know proves nobody.
-	if f.Err() != nil || k.Secret == "" || len(k.account) != accountIDSize || k.kind != ofRoot {
+	if f.Err() != nil || k.Secret == "" || len(k.account) != accountIDSize || k.kind != ofRoot && k.kind != ofUser || (k.kind == ofUser) != (k.owner != "") {
 		return storedKey{}, malformed("access key " + accessKeyID)
 	}
 	return k, nil

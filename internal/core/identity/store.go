@@ -21,7 +21,11 @@ func New(store kv.Store) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: the root user's policy: %w", err)
 	}
-	return &Store{store: store, root: root, documents: newDocuments()}, nil
+	published, err := publishedPolicies()
+	if err != nil {
+		return nil, fmt.Errorf("identity: AWS's managed policies: %w", err)
+	}
+	return &Store{store: store, root: root, documents: newDocuments(), published: published, laws: newLaws()}, nil
 }
 
 // Bootstrap makes the first account and its root user's key, once: later calls
@@ -215,26 +219,51 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, f
 			c, found, err = s.temporary(r, accessKeyID)
 			return err
 		}
-		k, ok, err := readKey(r, accessKeyID)
-		if err != nil || !ok {
-			return err
-		}
-		found = true
-		c = Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: rootPrincipal(k.account)}
-		return nil
+		c, found, err = lasting(r, accessKeyID)
+		return err
 	})
 	return c, found, err
 }
 
-func rootPrincipal(account string) policy.Principal {
-	return policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
+// lasting finds the credential of a long-lived key.
+func lasting(r kv.Reader, accessKeyID string) (Credential, bool, error) {
+	k, found, err := readKey(r, accessKeyID)
+	if err != nil || !found {
+		return Credential{}, false, err
+	}
+	c := Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: rootPrincipal(k.account)}
+	if k.kind == ofRoot {
+		return c, true, nil
+	}
+	u, err := readEntity(r, k.owner)
+	if err != nil {
+		return Credential{}, false, err
+	}
+	if u == nil || u.Kind != User || u.Account != k.account {
+		return Credential{}, false, malformed("access key " + accessKeyID)
+	}
+	c.Principal, c.Keys = u.principal(), principalTags(u.Tags)
+	return c, true, nil
 }
 
-// Laws are the laws that bind a principal, for authz.Facts. Root users have the
-// built-in policy; nobody else has any.
-func (s *Store) Laws(_ context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
-	if p.Kind == policy.AccountRoot {
-		return authz.PrincipalLaws{Identity: s.root}, nil
+// principal is a user as a caller.
+func (e *Entity) principal() policy.Principal {
+	return policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN(), ID: e.ID, Name: e.Name}
+}
+
+// principalTags are the condition keys that come from the tags of a user or
+// role.
+func principalTags(tags []Tag) map[string][]string {
+	if len(tags) == 0 {
+		return nil
 	}
-	return authz.PrincipalLaws{}, nil
+	m := make(map[string][]string, len(tags))
+	for _, t := range tags {
+		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
+	}
+	return m
+}
+
+func rootPrincipal(account string) policy.Principal {
+	return policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
 }

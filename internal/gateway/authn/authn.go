@@ -42,6 +42,9 @@ type Credentials interface {
 type Options struct {
 	Region         string
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
+	// Used, where it is set, is told of every use of a long-lived key whose
+	// signature was right. It must be cheap and is called from many goroutines.
+	Used func(accessKeyID, service, region string, at time.Time)
 }
 
 // Identifier identifies requests.
@@ -126,7 +129,13 @@ func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Tim
 		return Credential{}, sigv4.Key{}, err
 	}
 	key := i.keys.get(c, claim)
-	return c, key, claim.Verify(key)
+	if err := claim.Verify(key); err != nil {
+		return c, key, err
+	}
+	if i.options.Used != nil && c.Token == "" {
+		i.options.Used(c.AccessKeyID, claim.Service, claim.Region, at)
+	}
+	return c, key, nil
 }
 
 func unknownKey(id string) *fault.Error {

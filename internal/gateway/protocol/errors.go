@@ -46,6 +46,8 @@ func StatusOf(k fault.Kind) int {
 		return http.StatusInsufficientStorage
 	case fault.Moved:
 		return http.StatusMovedPermanently
+	case fault.Gone:
+		return http.StatusGone
 	}
 	return http.StatusInternalServerError
 }

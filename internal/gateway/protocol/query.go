@@ -242,23 +242,28 @@ func wireName(f reflect.StructField) string {
 
 // CompileQuery checks the shapes of an operation of the Query dialect.
 func CompileQuery(name string, in, out reflect.Type) (*Plan, error) {
-	for _, t := range []reflect.Type{in, out} {
-		if err := checkQuery(t, 0); err != nil {
+	for i, t := range []reflect.Type{in, out} {
+		if err := checkQuery(t, 0, i == 1); err != nil {
 			return nil, fmt.Errorf("%v: %w", t, err)
 		}
 	}
 	return &Plan{action: name, body: -1, outBody: -1}, nil
 }
 
-func checkQuery(t reflect.Type, depth int) error {
+// checkQuery checks one shape; maps go out and never come in.
+func checkQuery(t reflect.Type, depth int, out bool) error {
 	if depth > maxFormDepth {
 		return fmt.Errorf("type %v is too deep", t)
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		return checkQuery(t.Elem(), depth)
+		return checkQuery(t.Elem(), depth, out)
 	case reflect.Slice:
-		return checkQuery(t.Elem(), depth+1)
+		return checkQuery(t.Elem(), depth+1, out)
+	case reflect.Map:
+		if out && t.Key().Kind() == reflect.String {
+			return checkQuery(t.Elem(), depth+1, out)
+		}
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
@@ -268,7 +273,7 @@ func checkQuery(t reflect.Type, depth int) error {
 			if f.Anonymous || !f.IsExported() {
 				return fmt.Errorf("%s has no place on the wire", f.Name)
 			}
-			if err := checkQuery(f.Type, depth+1); err != nil {
+			if err := checkQuery(f.Type, depth+1, out); err != nil {
 				return fmt.Errorf("%s: %w", f.Name, err)
 			}
 		}

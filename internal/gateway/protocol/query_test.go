@@ -138,6 +138,7 @@ type queryOutput struct {
 	Count  int
 	Size   *int
 	Blob   []byte
+	Map    map[string]int
 }
 
 type queryUser struct {
@@ -159,12 +160,12 @@ func TestEncodeQuery(t *testing.T) {
 	r.Service = "iam"
 	u := queryUser{UserName: `a<b>&"`, CreateDate: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Tags: []queryTag{{"k", "v"}}}
 	w := httptest.NewRecorder()
-	if _, err := new(Encoder).Encode(w, r, Query("ListUsers"), p, &queryOutput{User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr")}); err != nil {
+	if _, err := new(Encoder).Encode(w, r, Query("ListUsers"), p, &queryOutput{User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr"), Map: map[string]int{"b": 2, "a": 0}}); err != nil {
 		t.Fatal(err)
 	}
 	user := `<UserName>a&lt;b&gt;&amp;&quot;</UserName><CreateDate>2026-01-02T03:04:05Z</CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`
 	want := `<ListUsersResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ListUsersResult><User>` + user + `</User><Users><member>` + user +
-		`</member></Users><Names><member>x</member><member></member></Names><Empty></Empty><IsTruncated>false</IsTruncated><Count>0</Count><Blob>cXI=</Blob></ListUsersResult>` +
+		`</member></Users><Names><member>x</member><member></member></Names><Empty></Empty><IsTruncated>false</IsTruncated><Count>0</Count><Blob>cXI=</Blob><Map><entry><key>a</key><value>0</value></entry><entry><key>b</key><value>2</value></entry></Map></ListUsersResult>` +
 		`<ResponseMetadata><RequestId>0123456789ABCDEF</RequestId></ResponseMetadata></ListUsersResponse>`
 	if w.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", w.Body, want)

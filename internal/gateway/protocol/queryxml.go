@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"watertight/internal/fault"
@@ -75,12 +77,30 @@ func appendQueryMember(b []byte, name string, v reflect.Value) []byte {
 			b = appendListMember(b, v.Index(i))
 		}
 		return append(append(append(b, "</"...), name...), '>')
+	case reflect.Map:
+		return appendQueryMap(b, name, v)
 	case reflect.Struct:
 		b = append(append(append(b, '<'), name...), '>')
 		b = appendQueryMembers(b, v)
 		return append(append(append(b, "</"...), name...), '>')
 	}
 	return appendMember(b, name, strconv.FormatInt(v.Int(), 10))
+}
+
+// appendQueryMap writes the entries of a map in the order of their keys; a nil
+// map is left out.
+func appendQueryMap(b []byte, name string, v reflect.Value) []byte {
+	if v.IsNil() {
+		return b
+	}
+	b = append(append(append(b, '<'), name...), '>')
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys {
+		b = appendMember(append(b, "<entry>"...), "key", k.String())
+		b = append(appendQueryMember(b, "value", v.MapIndex(k)), "</entry>"...)
+	}
+	return append(append(append(b, "</"...), name...), '>')
 }
 
 // appendListMember writes a member of a list, an empty string too.

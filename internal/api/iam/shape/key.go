@@ -1,0 +1,76 @@
+package shape
+
+import "time"
+
+// UserInput names a user, or nobody: then it is the caller.
+type UserInput struct {
+	UserName string `valid:"1..128 name"`
+}
+
+// UserPageInput asks for a page of what a user, or else the caller, has.
+type UserPageInput struct {
+	UserName string `valid:"1..128 name"`
+	Marker   string `valid:"1..320 marker"`
+	MaxItems *int   `valid:"1..1000"`
+}
+
+// AccessKey is a new access key with its secret.
+type AccessKey struct {
+	UserName, AccessKeyId, Status, SecretAccessKey string
+	CreateDate                                     time.Time
+}
+
+// CreateAccessKeyOutput is the output of CreateAccessKey.
+type CreateAccessKeyOutput struct{ AccessKey AccessKey }
+
+// AccessKeyInput names an access key and its user, or else the caller.
+type AccessKeyInput struct {
+	UserName    string `valid:"1..128 name"`
+	AccessKeyId string `valid:"required 16..128 word"`
+}
+
+// UpdateAccessKeyInput is the input of UpdateAccessKey.
+type UpdateAccessKeyInput struct {
+	UserName    string `valid:"1..128 name"`
+	AccessKeyId string `valid:"required 16..128 word"`
+	Status      string `valid:"required Active|Inactive|Expired"`
+}
+
+// AccessKeyMetadata is an access key without its secret.
+type AccessKeyMetadata struct {
+	UserName, AccessKeyId, Status string
+	CreateDate                    time.Time
+}
+
+// ListAccessKeysOutput is the output of ListAccessKeys.
+type ListAccessKeysOutput struct {
+	AccessKeyMetadata []AccessKeyMetadata
+	IsTruncated       bool
+	Marker            string
+}
+
+// GetAccessKeyLastUsedInput is the input of GetAccessKeyLastUsed.
+type GetAccessKeyLastUsedInput struct {
+	AccessKeyId string `valid:"required 16..128 word"`
+}
+
+// GetAccessKeyLastUsedOutput is the output of GetAccessKeyLastUsed.
+type GetAccessKeyLastUsedOutput struct {
+	UserName          string
+	AccessKeyLastUsed AccessKeyLastUsed
+}
+
+// AccessKeyLastUsed is the last use; "N/A" stands for none.
+type AccessKeyLastUsed struct {
+	LastUsedDate        time.Time
+	ServiceName, Region string
+}
+
+// NothingOutput is an empty page of what users and roles don't have here.
+type NothingOutput struct {
+	ServiceSpecificCredentials []Empty
+	Certificates               []Empty
+	SSHPublicKeys              []Empty
+	InstanceProfiles           []Empty
+	IsTruncated                bool
+}

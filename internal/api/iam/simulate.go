@@ -1,0 +1,101 @@
+package iam
+
+import (
+	"context"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/api/iam/shape"
+	"watertight/internal/core/identity"
+	"watertight/internal/gateway/dispatch"
+)
+
+func (a *API) simulateRows() []dispatch.Row {
+	return []dispatch.Row{
+		define("SimulateCustomPolicy", onAny[shape.SimulatePolicyInput]("iam:SimulateCustomPolicy"), a.simulateCustomPolicy),
+		define("SimulatePrincipalPolicy", onSource[shape.SimulatePolicyInput](a, "iam:SimulatePrincipalPolicy"), a.simulatePrincipalPolicy),
+		define("GetContextKeysForCustomPolicy", onAny[shape.ContextKeysInput]("iam:GetContextKeysForCustomPolicy"), a.getContextKeysForCustomPolicy),
+		define("GetContextKeysForPrincipalPolicy", onSource[shape.ContextKeysInput](a, "iam:GetContextKeysForPrincipalPolicy"), a.getContextKeysForPrincipalPolicy),
+	}
+}
+
+// onSource asks for one action on the entity whose policies are asked about.
+func onSource[In any](a *API, action policy.Action) needs[In] {
+	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+		if err := required(in, "PolicySourceArn"); err != nil {
+			return nil, err
+		}
+		s, err := a.Identities.SourceSubject(ctx, c.Principal().Account, stringIn(in, "PolicySourceArn"))
+		if err != nil {
+			return nil, err
+		}
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+	}
+}
+
+func (a *API) simulateCustomPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+	return a.simulate(ctx, g, "iam:SimulateCustomPolicy", "", in)
+}
+
+func (a *API) simulatePrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+	return a.simulate(ctx, g, "iam:SimulatePrincipalPolicy", in.PolicySourceArn, in)
+}
+
+func (a *API) simulate(ctx context.Context, g authz.Grant, action policy.Action, from string, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+	keys := map[string][]string{}
+	for _, e := range in.ContextEntries {
+		keys[policy.KeyName(e.ContextKeyName)] = e.ContextKeyValues
+	}
+	all, next, err := a.Identities.Simulate(ctx, g, action, identity.Simulation{
+		Source: from, Policies: in.PolicyInputList, Boundaries: in.PermissionsBoundaryPolicyInputList, Actions: in.ActionNames, Resources: in.ResourceArns,
+		ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner, Caller: in.CallerArn, Keys: keys, Page: page(in.Marker, in.MaxItems),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.SimulatePolicyOutput{EvaluationResults: each(all, evaluation), IsTruncated: next != "", Marker: next}, nil
+}
+
+func evaluation(s identity.Simulated) shape.EvaluationResult {
+	out := shape.EvaluationResult{
+		EvalActionName: s.Action, EvalResourceName: s.Resource, EvalDecision: "implicitDeny",
+		MatchedStatements: each(s.Matched, matchedStatement), MissingContextValues: each(s.Missing, func(k string) string { return k }),
+	}
+	switch s.Effect {
+	case policy.Allow:
+		out.EvalDecision = "allowed"
+	case policy.ExplicitDeny:
+		out.EvalDecision = "explicitDeny"
+	}
+	if s.Boundary != nil {
+		out.PermissionsBoundaryDecisionDetail = &shape.BoundaryDecision{AllowedByPermissionsBoundary: *s.Boundary}
+	}
+	return out
+}
+
+func matchedStatement(m identity.Match) shape.MatchedStatement {
+	kind := "IAM Policy"
+	if m.Resource {
+		kind = "Resource Policy"
+	}
+	return shape.MatchedStatement{
+		SourcePolicyId: m.Policy, SourcePolicyType: kind,
+		StartPosition: shape.Position{Line: m.StartLine, Column: m.StartColumn}, EndPosition: shape.Position{Line: m.EndLine, Column: m.EndColumn},
+	}
+}
+
+func (a *API) getContextKeysForCustomPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
+	return a.contextKeys(ctx, g, "iam:GetContextKeysForCustomPolicy", "", in.PolicyInputList)
+}
+
+func (a *API) getContextKeysForPrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
+	return a.contextKeys(ctx, g, "iam:GetContextKeysForPrincipalPolicy", in.PolicySourceArn, in.PolicyInputList)
+}
+
+func (a *API) contextKeys(ctx context.Context, g authz.Grant, action policy.Action, from string, policies []string) (*shape.ContextKeysOutput, error) {
+	names, err := a.Identities.ContextKeys(ctx, g, action, from, policies)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ContextKeysOutput{ContextKeyNames: each(names, func(k string) string { return k })}, nil
+}

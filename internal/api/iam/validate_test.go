@@ -1,0 +1,71 @@
+package iam
+
+import (
+	"strings"
+	"testing"
+
+	"watertight/internal/api/iam/shape"
+	"watertight/internal/fault"
+)
+
+func TestValidate(t *testing.T) {
+	two := 2
+	for want, in := range map[string]any{
+		"": &shape.CreateUserInput{UserName: "a", Path: "/x/", Tags: []shape.Tag{{Key: "k"}}},
+		"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must not be null":                                                                              &shape.CreateUserInput{},
+		"1 validation error detected: Value '/x' at 'path' failed to satisfy constraint: Member must satisfy regular expression pattern: (\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)":        &shape.CreateUserInput{UserName: "a", Path: "/x"},
+		"1 validation error detected: Value '" + strings.Repeat("a", 65) + "' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64":                   &shape.CreateUserInput{UserName: strings.Repeat("a", 65)},
+		"1 validation error detected: Value '2' at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to 3600":                                   &shape.UpdateRoleInput{RoleName: "r", MaxSessionDuration: &two},
+		"1 validation error detected: Value at 'tags.1.member.key' failed to satisfy constraint: Member must not be null":                                                                     &shape.CreateUserInput{UserName: "a", Tags: []shape.Tag{{}}},
+		"1 validation error detected: Value 'On' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive, Expired]":                                   &shape.UpdateAccessKeyInput{AccessKeyId: "AKIAUNKNOWNUNKNOWN12", Status: "On"},
+		"2 validation errors detected: Value at 'groupName' failed to satisfy constraint: Member must not be null; Value at 'userName' failed to satisfy constraint: Member must not be null": &shape.MembershipInput{},
+	} {
+		err := validate(in)
+		got := ""
+		if err != nil {
+			got = fault.From(err).Message
+		}
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for name, c := range map[string]struct{ yes, no []string }{
+		"name":       {[]string{"a", "A_9+=,.@-"}, []string{"", "a b", "a/b", "é", "a\n"}},
+		"path":       {[]string{"/", "/a/", "/a/b~/"}, []string{"", "//", "/a", "a/", "/a b/", "/é/"}},
+		"policyPath": {[]string{"/", "/a/b/"}, []string{"", "//", "/a", "/a//b/", "/~/"}},
+		"versionId":  {[]string{"v1", "v10", "v1.x"}, []string{"", "1", "v0", "v", "vx"}},
+		"alias":      {[]string{"abc", "a-b-c1"}, []string{"A", "-ab", "ab-", "a--b", "a.b"}},
+		"code":       {[]string{"012345"}, []string{"12345x", "١٢٣"}},
+		"tagKey":     {[]string{"a b", "é:/=+-@"}, []string{"", "a#", "a\n"}},
+		"nothing":    {nil, []string{"", "a"}},
+	} {
+		for _, s := range c.yes {
+			if _, ok := matches(name, s); !ok {
+				t.Errorf("%s refuses %q", name, s)
+			}
+		}
+		for _, s := range c.no {
+			if _, ok := matches(name, s); ok {
+				t.Errorf("%s takes %q", name, s)
+			}
+		}
+	}
+}
+
+func TestEscape(t *testing.T) {
+	if got := escape("{\"a\": \"b+c~é\"}"); got != "%7B%22a%22%3A%20%22b%2Bc~%C3%A9%22%7D" {
+		t.Error(got)
+	}
+}
+
+// TestEveryRowHasItsName: an action that is misspelt is found by nobody.
+func TestEveryRowHasItsName(t *testing.T) {
+	for _, r := range (&API{}).Table().Rows {
+		if r.Route().Action() != r.Name() {
+			t.Errorf("%s is found at %s", r.Name(), r.Route().Action())
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// holder is whoever has keys and devices: a user, or the account's root user,
+// whom the empty name stands for.
+type holder struct {
+	user *Entity
+	root *Account
+}
+
+// holderOf finds a holder for whoever may do action to it. The root user's own
+// credentials are its own alone.
+func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, user string) (holder, error) {
+	if user != "" {
+		e, err := demanded(r, g, account, action, User, user)
+		return holder{user: e}, err
+	}
+	if err := g.Demand(action, arn.Root(account)); err != nil {
+		return holder{}, err
+	}
+	if g.Caller().Principal().Kind != policy.AccountRoot {
+		return holder{}, fault.AccessDenied()
+	}
+	a, found, err := readAccount(r, account)
+	if err == nil && !found {
+		err = malformed("account " + account)
+	}
+	return holder{root: &a}, err
+}
+
+func (h holder) keys() *[]string {
+	if h.user != nil {
+		return &h.user.Keys
+	}
+	return &h.root.RootKeys
+}
+
+// write keeps what was changed of the holder.
+func (h holder) write(tx kv.Tx) {
+	if h.user != nil {
+		tx.Set(entityKey(h.user.ID), h.user.encode())
+		return
+	}
+	tx.Set(accountKey(h.root.ID), h.root.encode())
+}
+
+func noSuchKey(id string) error { return noSuch("The Access Key with id %s cannot be found.", id) }
+
+// CreateKey gives a user, or with an empty name the root user, a new access
+// key; only now its secret is told. It needs iam:CreateAccessKey.
+// Errors: NoSuchEntity, LimitExceeded.
+func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key, error) {
+	k := Key{Active: true, Created: instant(g)}
+	k.AccessKeyID, k.Secret = newKey()
+	err := s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		h, err := holderOf(tx, g, account, "iam:CreateAccessKey", user)
+		if err != nil {
+			return err
+		}
+		ids := h.keys()
+		if len(*ids) >= maxKeysPerUser {
+			return limitExceeded("AccessKeysPerUser", maxKeysPerUser)
+		}
+		*ids = append(*ids, k.AccessKeyID)
+		stored := storedKey{Key: k, account: account, kind: ofRoot}
+		if h.user != nil {
+			stored.kind, stored.owner = ofUser, h.user.ID
+		}
+		tx.Set(keyKey(k.AccessKeyID), stored.encode())
+		h.write(tx)
+		return nil
+	})
+	if err != nil {
+		return Key{}, err
+	}
+	return k, nil
+}
+
+// Keys returns a page of the access keys of a user, or with an empty name of
+// the root user, without their secrets. It needs iam:ListAccessKeys.
+// Errors: NoSuchEntity.
+func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p Page) (all []Key, next string, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		h, err := holderOf(r, g, account, "iam:ListAccessKeys", user)
+		if err != nil {
+			return err
+		}
+		ids, after, err := cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p, "keys\x00"+account+user)
+		if err != nil {
+			return err
+		}
+		next = after
+		all, err = readKeys(r, ids)
+		return err
+	})
+	return all, next, err
+}
+
+func readKeys(r kv.Reader, ids []string) ([]Key, error) {
+	all := make([]Key, 0, len(ids))
+	for _, id := range ids {
+		k, found, err := readKey(r, id)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, malformed("access key " + id)
+		}
+		k.Secret = ""
+		all = append(all, k.Key)
+	}
+	return all, nil
+}
+
+// SetKeyActive turns an access key of a user, or of the root user, on or off.
+// It needs iam:UpdateAccessKey. Errors: NoSuchEntity.
+func (s *Store) SetKeyActive(ctx context.Context, g authz.Grant, user, accessKeyID string, active bool) error {
+	return s.changeKey(ctx, g, "iam:UpdateAccessKey", user, accessKeyID, func(tx kv.Tx, _ holder, k *storedKey) {
+		k.Active = active
+		tx.Set(keyKey(accessKeyID), k.encode())
+	})
+}
+
+// DeleteKey removes an access key of a user, or of the root user. It needs
+// iam:DeleteAccessKey. Errors: NoSuchEntity.
+func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID string) error {
+	return s.changeKey(ctx, g, "iam:DeleteAccessKey", user, accessKeyID, func(tx kv.Tx, h holder, _ *storedKey) {
+		ids := h.keys()
+		*ids = slices.DeleteFunc(*ids, func(id string) bool { return id == accessKeyID })
+		tx.Delete(keyKey(accessKeyID))
+		tx.Delete(usedKey(accessKeyID))
+		h.write(tx)
+	})
+}
+
+func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string, fn func(tx kv.Tx, h holder, k *storedKey)) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		h, err := holderOf(tx, g, account, action, user)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(*h.keys(), accessKeyID) {
+			return noSuchKey(accessKeyID)
+		}
+		k, found, err := readKey(tx, accessKeyID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return malformed("access key " + accessKeyID)
+		}
+		fn(tx, h, &k)
+		return nil
+	})
+}
+
+// usedPrefix is of what is known about a key's last use:
+//
+//	i/z/KEYID
+const usedPrefix = "i/z/"
+
+func usedKey(accessKeyID string) []byte { return record.Key(usedPrefix, accessKeyID) }
+
+// KeyOwner is the user of the caller's account an access key belongs to, "" for
+// the root user's; false where there is no such key. It is what the needs of
+// GetAccessKeyLastUsed are made of.
+func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user string, found bool, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		k, ok, err := readKey(r, accessKeyID)
+		if err != nil || !ok || k.account != account {
+			return err
+		}
+		found = true
+		if k.kind == ofRoot {
+			return nil
+		}
+		e, err := readEntity(r, k.owner)
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			return malformed("access key " + accessKeyID)
+		}
+		user = e.Name
+		return nil
+	})
+	return user, found, err
+}
+
+// KeyLastUsed tells when a key was last used; a zero time is never. It needs
+// iam:GetAccessKeyLastUsed on the user, or on the root user.
+// Errors: NoSuchEntity.
+func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID string) (user string, u Use, err error) {
+	account, err := owner(g)
+	if err != nil {
+		return "", Use{}, err
+	}
+	user, found, err := s.KeyOwner(ctx, account, accessKeyID)
+	if err != nil {
+		return "", Use{}, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		at := arn.Root(account)
+		if user != "" {
+			if _, err := demanded(r, g, account, "iam:GetAccessKeyLastUsed", User, user); err != nil {
+				return err
+			}
+		} else if err := g.Demand("iam:GetAccessKeyLastUsed", at); err != nil {
+			return err
+		}
+		if !found {
+			return noSuchKey(accessKeyID)
+		}
+		u, err = readUse(r, accessKeyID)
+		return err
+	})
+	return user, u, err
+}
+
+// RootUser returns the account of the caller, its root user. It needs
+// iam:GetUser on the root user, who alone may ask.
+func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		h, err := holderOf(r, g, account, "iam:GetUser", "")
+		if err == nil {
+			a = *h.root
+		}
+		return err
+	})
+	return a, err
+}
+
+// UserStands finds nothing wrong where the user is there and action may be done
+// to it, for what users don't have here. Errors: NoSuchEntity.
+func (s *Store) UserStands(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
+	return s.view(ctx, g, func(r kv.Reader, account string) error {
+		_, err := holderOf(r, g, account, action, user)
+		return err
+	})
+}
+
+// RoleStands is UserStands for roles.
+func (s *Store) RoleStands(ctx context.Context, g authz.Grant, action policy.Action, name string) error {
+	return s.inspect(ctx, g, action, Role, name, func(kv.Reader, *Entity) error { return nil })
+}
+
+// NoLoginProfile says that a user has no password, which is so for all.
+// Errors: NoSuchEntity, always.
+func (s *Store) NoLoginProfile(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
+	if err := s.UserStands(ctx, g, action, user); err != nil {
+		return err
+	}
+	return noSuch("Login Profile for User %s cannot be found.", user)
+}

@@ -1,0 +1,284 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// notAttachable is what AWS says where the policy to attach does not exist.
+func notAttachable(name string) error {
+	return noSuch("Policy %s does not exist or is not attachable.", name)
+}
+
+// attachable finds a policy that an entity of the account may use.
+func (s *Store) attachable(r kv.Reader, account, name string) (*ManagedPolicy, error) {
+	if _, err := policyTarget(name); err != nil {
+		return nil, err
+	}
+	p, err := s.findPolicy(r, account, name)
+	if err == nil && p == nil {
+		err = notAttachable(name)
+	}
+	return p, err
+}
+
+// Attach gives an entity a managed policy, once. It needs iam:AttachUserPolicy,
+// iam:AttachGroupPolicy or iam:AttachRolePolicy.
+// Errors: NoSuchEntity, LimitExceeded, InvalidInput, ValidationError.
+func (s *Store) Attach(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
+	return s.modify(ctx, g, policy.Action("iam:Attach"+k.String()+"Policy"), k, name, func(tx kv.Tx, e *Entity) error {
+		p, err := s.attachable(tx, e.Account, policyARN)
+		if err != nil || slices.Contains(e.Attached, policyARN) {
+			return err
+		}
+		if len(e.Attached) >= maxAttached {
+			return limitExceeded("PoliciesPer"+k.String(), maxAttached)
+		}
+		e.Attached = append(e.Attached, policyARN)
+		tx.Set(useKey(e.Account, attached, p.ID, e.ID), []byte{1})
+		return nil
+	})
+}
+
+// Detach takes a managed policy from an entity. It needs iam:DetachUserPolicy,
+// iam:DetachGroupPolicy or iam:DetachRolePolicy. Errors: NoSuchEntity.
+func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
+	return s.modify(ctx, g, policy.Action("iam:Detach"+k.String()+"Policy"), k, name, func(tx kv.Tx, e *Entity) error {
+		if _, err := policyTarget(policyARN); err != nil {
+			return err
+		}
+		i := slices.Index(e.Attached, policyARN)
+		if i < 0 {
+			return noSuchPolicy(policyARN)
+		}
+		p, err := s.findPolicy(tx, e.Account, policyARN)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			return malformed("attachment of " + policyARN)
+		}
+		e.Attached = slices.Delete(e.Attached, i, i+1)
+		tx.Delete(useKey(e.Account, attached, p.ID, e.ID))
+		return nil
+	})
+}
+
+// ListAttached returns a page of the ARNs of an entity's managed policies whose
+// path begins with prefix, in order of their names. It needs
+// iam:ListAttachedUserPolicies, ...GroupPolicies or ...RolePolicies.
+// Errors: NoSuchEntity.
+func (s *Store) ListAttached(ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p Page) (names []string, next string, err error) {
+	err = s.inspect(ctx, g, policy.Action("iam:ListAttached"+k.String()+"Policies"), k, name, func(_ kv.Reader, e *Entity) error {
+		for _, a := range e.Attached {
+			if strings.HasPrefix(policyPath(a), prefix) {
+				names = append(names, a)
+			}
+		}
+		key := func(a *string) string { return strings.ToLower(PolicyName(*a)) + "\x00" + accountOf(*a) }
+		slices.SortFunc(names, func(a, b string) int { return strings.Compare(key(&a), key(&b)) })
+		names, next, err = cut(names, key, p, "attached\x00"+e.ID)
+		return err
+	})
+	return names, next, err
+}
+
+// PolicyName is the name of the managed policy an ARN names.
+func PolicyName(policyARN string) string {
+	return policyARN[strings.LastIndexByte(policyARN, '/')+1:]
+}
+
+// policyPath is the path of the managed policy an ARN names.
+func policyPath(policyARN string) string {
+	a, _ := arn.Parse(policyARN)
+	path := strings.TrimPrefix(a.Resource, "policy")
+	return path[:strings.LastIndexByte(path, '/')+1]
+}
+
+func accountOf(policyARN string) string {
+	a, _ := arn.Parse(policyARN)
+	return a.Account
+}
+
+// bound gives an entity a permissions boundary, or none.
+func (s *Store) bound(tx kv.Tx, e *Entity, policyARN string) error {
+	if e.Boundary == policyARN {
+		return nil
+	}
+	if e.Boundary != "" {
+		old, err := s.findPolicy(tx, e.Account, e.Boundary)
+		if err != nil {
+			return err
+		}
+		if old == nil {
+			return malformed("boundary " + e.Boundary)
+		}
+		tx.Delete(useKey(e.Account, bounding, old.ID, e.ID))
+	}
+	e.Boundary = policyARN
+	if policyARN == "" {
+		return nil
+	}
+	p, err := s.attachable(tx, e.Account, policyARN)
+	if err != nil {
+		return err
+	}
+	tx.Set(useKey(e.Account, bounding, p.ID, e.ID), []byte{1})
+	return nil
+}
+
+// PutBoundary sets the permissions boundary of a user or role. It needs
+// iam:PutUserPermissionsBoundary or iam:PutRolePermissionsBoundary.
+// Errors: NoSuchEntity, InvalidInput.
+func (s *Store) PutBoundary(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
+	return s.modify(ctx, g, policy.Action("iam:Put"+k.String()+"PermissionsBoundary"), k, name, func(tx kv.Tx, e *Entity) error {
+		if _, err := policyTarget(policyARN); err != nil {
+			return err
+		}
+		return s.bound(tx, e, policyARN)
+	})
+}
+
+// DeleteBoundary removes the permissions boundary of a user or role. It needs
+// iam:DeleteUserPermissionsBoundary or iam:DeleteRolePermissionsBoundary.
+// Errors: NoSuchEntity.
+func (s *Store) DeleteBoundary(ctx context.Context, g authz.Grant, k EntityKind, name string) error {
+	return s.modify(ctx, g, policy.Action("iam:Delete"+k.String()+"PermissionsBoundary"), k, name, func(tx kv.Tx, e *Entity) error {
+		if e.Boundary == "" {
+			return noSuch("%s %s does not have a permission boundary.", k, e.Name)
+		}
+		return s.bound(tx, e, "")
+	})
+}
+
+// UsesInput says which uses of a managed policy are asked for; empty fields
+// ask for all.
+type UsesInput struct {
+	Policy     string
+	Kind       EntityKind // 0 for every kind
+	PathPrefix string
+	Attached   bool // not as a boundary
+	Bounding   bool // as a boundary alone
+	Page       Page
+}
+
+// Uses returns a page of the entities that use a managed policy, in order of
+// kind and name. It needs iam:ListEntitiesForPolicy. Errors: NoSuchEntity.
+func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		p, err := s.demandedPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for how, wanted := range map[string]bool{attached: !in.Bounding, bounding: !in.Attached} {
+			if !wanted {
+				continue
+			}
+			some, err := keysUnder(r, useKey(account, how, p.ID, ""))
+			if err != nil {
+				return err
+			}
+			ids = append(ids, some...)
+		}
+		slices.Sort(ids)
+		entities, err := entitiesByName(r, slices.Compact(ids))
+		if err != nil {
+			return err
+		}
+		key := func(e **Entity) string { return (*e).Kind.letter() + nameOf(e) }
+		slices.SortStableFunc(entities, func(a, b *Entity) int { return strings.Compare(key(&a), key(&b)) })
+		entities = slices.DeleteFunc(entities, func(e *Entity) bool {
+			return in.Kind != 0 && e.Kind != in.Kind || !strings.HasPrefix(e.Path, in.PathPrefix)
+		})
+		all, next, err = cut(entities, key, in.Page, "uses\x00"+account+p.ID)
+		return err
+	})
+	return all, next, err
+}
+
+// PoliciesInput says which managed policies are asked for.
+type PoliciesInput struct {
+	AWS, Local         bool // whose; one at least
+	OnlyAttached       bool // used in the way asked for
+	PathPrefix         string
+	Attached, Bounding bool // how used; neither is any way
+	Page               Page
+}
+
+// Policies returns a page of managed policies, AWS's first, in order of their
+// names. It needs iam:ListPolicies on "*".
+func (s *Store) Policies(ctx context.Context, g authz.Grant, in PoliciesInput) (all []*ManagedPolicy, next string, err error) {
+	if err := g.Demand("iam:ListPolicies", arn.Any()); err != nil {
+		return nil, "", err
+	}
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		found, err := s.policies(r, account, in)
+		if err != nil {
+			return err
+		}
+		all, next, err = cut(found, func(p **ManagedPolicy) string { return policyOrder(*p) }, in.Page, "policies\x00"+account)
+		return err
+	})
+	return all, next, err
+}
+
+func policyOrder(p *ManagedPolicy) string {
+	if p.Account == awsAccount {
+		return "0" + strings.ToLower(p.Name)
+	}
+	return "1" + strings.ToLower(p.Name)
+}
+
+func (s *Store) policies(r kv.Reader, account string, in PoliciesInput) ([]*ManagedPolicy, error) {
+	var found []*ManagedPolicy
+	add := func(p *ManagedPolicy) error {
+		if !strings.HasPrefix(p.Path, in.PathPrefix) {
+			return nil
+		}
+		if err := p.count(r, account); err != nil {
+			return err
+		}
+		used := p.Attached > 0 && !in.Bounding || p.Bounding > 0 && !in.Attached
+		if in.OnlyAttached && !used || (in.Attached || in.Bounding) && !used {
+			return nil
+		}
+		found = append(found, p)
+		return nil
+	}
+	if in.AWS {
+		for _, p := range s.published {
+			c := *p
+			if err := add(&c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if in.Local {
+		prefix := namesKey(account, policyLetter)
+		for pair, err := range r.Scan(prefix, record.After(prefix)) {
+			if err != nil {
+				return nil, err
+			}
+			p, err := readPolicy(r, string(pair.Value))
+			if err != nil {
+				return nil, err
+			}
+			if p == nil {
+				return nil, malformed("a policy's name")
+			}
+			if err := add(p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b *ManagedPolicy) int { return strings.Compare(policyOrder(a), policyOrder(b)) })
+	return found, nil
+}

@@ -1,0 +1,368 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// CreateInput says how a new entity looks. Trust, Description and MaxSession
+// are a role's; an empty Path is "/", a zero MaxSession an hour.
+type CreateInput struct {
+	Name, Path, Boundary string
+	Tags                 []Tag
+	Trust, Description   string
+	MaxSession           time.Duration
+}
+
+// Create makes a user, group or role. It needs iam:CreateUser, iam:CreateGroup
+// or iam:CreateRole.
+// Errors: EntityAlreadyExists, LimitExceeded, NoSuchEntity (the boundary),
+// MalformedPolicyDocument (the trust policy), ValidationError, InvalidInput.
+func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in CreateInput) (*Entity, error) {
+	account, err := owner(g)
+	if err != nil {
+		return nil, err
+	}
+	path := in.Path
+	if path == "" {
+		path = "/"
+	}
+	if err := g.Demand(policy.Action("iam:Create"+k.String()), entityARN(account, k, path, in.Name)); err != nil {
+		return nil, err
+	}
+	e := &Entity{
+		Kind: k, Account: account, ID: newUniqueID(k.prefix()), Name: in.Name, Path: path, Created: instant(g),
+		Tags: in.Tags, Trust: in.Trust, Description: in.Description, MaxSession: in.MaxSession,
+	}
+	if err := s.checkNew(e); err != nil {
+		return nil, err
+	}
+	return e, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		e.Boundary = "" // an attempt before this one may have set it
+		if err := claimName(tx, e); err != nil {
+			return err
+		}
+		if err := s.bound(tx, e, in.Boundary); err != nil {
+			return err
+		}
+		if err := s.bind(tx, e); err != nil {
+			return err
+		}
+		tx.Set(entityKey(e.ID), e.encode())
+		return nil
+	})
+}
+
+func (s *Store) checkNew(e *Entity) error {
+	if err := checkEntityName(e.Name); err != nil {
+		return err
+	}
+	if _, err := checkPath(e.Path); err != nil {
+		return err
+	}
+	if err := checkTags(e.Tags); err != nil {
+		return err
+	}
+	if e.Kind != Role {
+		return nil
+	}
+	if e.MaxSession == 0 {
+		e.MaxSession = defaultRoleSession
+	}
+	if err := checkMaxSession(e.MaxSession); err != nil {
+		return err
+	}
+	return s.checkTrust(e.Trust)
+}
+
+func checkMaxSession(d time.Duration) error {
+	if d < shortestRoleSession || d > longestRoleSession {
+		return validation("The requested MaxSessionDuration must be between 3600 and 43200 seconds.")
+	}
+	return nil
+}
+
+// claimName gives an entity its name, where there is room for one more.
+func claimName(tx kv.Tx, e *Entity) error {
+	taken, err := tx.Get(nameKey(e.Account, e.Kind.letter(), e.Name))
+	if err != nil {
+		return err
+	}
+	if taken != nil {
+		return alreadyExists("%s with name %s already exists.", e.Kind, e.Name)
+	}
+	quota, most, _ := e.Kind.quota()
+	n, err := countUnder(tx, namesKey(e.Account, e.Kind.letter()))
+	if err != nil {
+		return err
+	}
+	if n >= most {
+		return limitExceeded(quota, most)
+	}
+	tx.Set(nameKey(e.Account, e.Kind.letter(), e.Name), []byte(e.ID))
+	return nil
+}
+
+// Get returns a user, group or role. It needs iam:GetUser, iam:GetGroup or
+// iam:GetRole. Errors: NoSuchEntity.
+func (s *Store) Get(ctx context.Context, g authz.Grant, k EntityKind, name string) (out *Entity, err error) {
+	err = s.inspect(ctx, g, policy.Action("iam:Get"+k.String()), k, name, func(r kv.Reader, e *Entity) error {
+		out = e
+		return e.showTrust(r)
+	})
+	return out, err
+}
+
+// ListARN is what a listing of entities under a path needs to be allowed on.
+func ListARN(account string, k EntityKind, path string) arn.ARN {
+	if path == "" {
+		path = "/"
+	}
+	return iamARN(account, k.lower()+path)
+}
+
+// List returns a page of the users, groups or roles whose path begins with
+// prefix, in order of their names, and the next marker. It needs iam:ListUsers,
+// iam:ListGroups or iam:ListRoles on ListARN.
+func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix string, p Page) (all []*Entity, next string, err error) {
+	account, err := owner(g)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := g.Demand(policy.Action("iam:List"+k.String()+"s"), ListARN(account, k, prefix)); err != nil {
+		return nil, "", err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		next, err = p.walk(r, account, k.letter(), func(id string) (bool, error) {
+			e, err := readEntity(r, id)
+			if err != nil || e == nil || !strings.HasPrefix(e.Path, prefix) {
+				return false, err
+			}
+			all = append(all, e)
+			return true, e.showTrust(r)
+		})
+		return err
+	})
+	return all, next, err
+}
+
+// Rename gives a user or group another name, path or both; empty strings leave
+// what is. It needs iam:UpdateUser or iam:UpdateGroup on the old name and the
+// new one. Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
+func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name, newName, newPath string) error {
+	action := policy.Action("iam:Update" + k.String())
+	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
+		old := e.Name
+		if newPath != "" {
+			path, err := checkPath(newPath)
+			if err != nil {
+				return err
+			}
+			e.Path = path
+		}
+		if newName != "" {
+			if err := checkEntityName(newName); err != nil {
+				return err
+			}
+			e.Name = newName
+		}
+		if err := g.Demand(action, e.ARN()); err != nil {
+			return err
+		}
+		if strings.EqualFold(old, e.Name) {
+			return nil
+		}
+		tx.Delete(nameKey(e.Account, k.letter(), old))
+		return claimName(tx, e)
+	})
+}
+
+// UpdateRole changes a role's description and longest session; nil leaves what
+// is. It needs action, iam:UpdateRole or iam:UpdateRoleDescription.
+// Errors: NoSuchEntity, ValidationError.
+func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, action policy.Action, name string, description *string, longest *time.Duration) (out *Entity, err error) {
+	err = s.modify(ctx, g, action, Role, name, func(_ kv.Tx, e *Entity) error {
+		out = e
+		if description != nil {
+			e.Description = *description
+		}
+		if longest == nil {
+			return nil
+		}
+		e.MaxSession = *longest
+		return checkMaxSession(e.MaxSession)
+	})
+	return out, err
+}
+
+// UpdateTrust replaces a role's trust policy. It needs
+// iam:UpdateAssumeRolePolicy. Errors: NoSuchEntity, MalformedPolicyDocument.
+func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document string) error {
+	return s.modify(ctx, g, "iam:UpdateAssumeRolePolicy", Role, name, func(tx kv.Tx, e *Entity) error {
+		e.Trust = document
+		if err := s.checkTrust(document); err != nil {
+			return err
+		}
+		return s.bind(tx, e)
+	})
+}
+
+// Delete removes a user, group or role that has nothing left. It needs
+// iam:DeleteUser, iam:DeleteGroup or iam:DeleteRole.
+// Errors: NoSuchEntity, DeleteConflict.
+func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name string) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		e, err := demanded(tx, g, account, policy.Action("iam:Delete"+k.String()), k, name)
+		if err != nil {
+			return err
+		}
+		if err := bare(tx, e); err != nil {
+			return err
+		}
+		if err := s.bound(tx, e, ""); err != nil {
+			return err
+		}
+		tx.Delete(entityKey(e.ID))
+		tx.Delete(nameKey(account, k.letter(), e.Name))
+		return nil
+	})
+}
+
+// bare refuses where something must be removed before the entity (API
+// reference, DeleteUser, DeleteGroup, DeleteRole).
+func bare(r kv.Reader, e *Entity) error {
+	members, err := countUnder(r, membersKey(e.ID))
+	if err != nil {
+		return err
+	}
+	devices, err := countUnder(r, devicesKey(e.Account, e.ID))
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		left int
+		what string
+	}{
+		{members + len(e.Groups), "must remove users from group first."},
+		{len(e.Attached), "must detach all policies first."},
+		{len(e.Inline), "must delete policies first."},
+		{len(e.Keys), "must delete access keys first."},
+		{devices, "must delete MFA device first."},
+	} {
+		if c.left > 0 {
+			return deleteConflict("Cannot delete entity, " + c.what)
+		}
+	}
+	return nil
+}
+
+// AddToGroup makes a user a member of a group, once. It needs
+// iam:AddUserToGroup on the group. Errors: NoSuchEntity, LimitExceeded.
+func (s *Store) AddToGroup(ctx context.Context, g authz.Grant, group, user string) error {
+	return s.membership(ctx, g, "iam:AddUserToGroup", group, user, func(tx kv.Tx, to, u *Entity) error {
+		if slices.Contains(u.Groups, to.ID) {
+			return nil
+		}
+		if len(u.Groups) >= maxUserGroups {
+			return limitExceeded("GroupsPerUser", maxUserGroups)
+		}
+		u.Groups = append(u.Groups, to.ID)
+		tx.Set(memberKey(to.ID, u.ID), []byte{1})
+		return nil
+	})
+}
+
+// RemoveFromGroup ends a membership. It needs iam:RemoveUserFromGroup on the
+// group. Errors: NoSuchEntity.
+func (s *Store) RemoveFromGroup(ctx context.Context, g authz.Grant, group, user string) error {
+	return s.membership(ctx, g, "iam:RemoveUserFromGroup", group, user, func(tx kv.Tx, from, u *Entity) error {
+		i := slices.Index(u.Groups, from.ID)
+		if i < 0 {
+			return noSuch("User %s is not in group %s", u.Name, from.Name)
+		}
+		u.Groups = slices.Delete(u.Groups, i, i+1)
+		tx.Delete(memberKey(from.ID, u.ID))
+		return nil
+	})
+}
+
+func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Action, group, user string, fn func(tx kv.Tx, group, user *Entity) error) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		to, err := demanded(tx, g, account, action, Group, group)
+		if err != nil {
+			return err
+		}
+		u, err := findEntity(tx, account, User, user)
+		if err != nil {
+			return err
+		}
+		if u == nil {
+			return noSuchEntity(User, user)
+		}
+		if err := fn(tx, to, u); err != nil {
+			return err
+		}
+		tx.Set(entityKey(u.ID), u.encode())
+		return nil
+	})
+}
+
+// Members returns a group and a page of its users, in order of their names. It
+// needs iam:GetGroup. Errors: NoSuchEntity.
+func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p Page) (out *Entity, users []*Entity, next string, err error) {
+	err = s.inspect(ctx, g, "iam:GetGroup", Group, group, func(r kv.Reader, e *Entity) error {
+		out = e
+		ids, err := keysUnder(r, membersKey(e.ID))
+		if err != nil {
+			return err
+		}
+		users, err = entitiesByName(r, ids)
+		if err != nil {
+			return err
+		}
+		users, next, err = cut(users, nameOf, p, "members\x00"+e.ID)
+		return err
+	})
+	return out, users, next, err
+}
+
+// GroupsOf returns a page of a user's groups, in order of their names. It needs
+// iam:ListGroupsForUser. Errors: NoSuchEntity.
+func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p Page) (groups []*Entity, next string, err error) {
+	err = s.inspect(ctx, g, "iam:ListGroupsForUser", User, user, func(r kv.Reader, e *Entity) error {
+		all, err := entitiesByName(r, e.Groups)
+		if err != nil {
+			return err
+		}
+		groups, next, err = cut(all, nameOf, p, "groups\x00"+e.ID)
+		return err
+	})
+	return groups, next, err
+}
+
+// nameOf is what listings of entities are in the order of.
+func nameOf(e **Entity) string { return strings.ToLower((*e).Name) }
+
+// entitiesByName reads entities, all of which there are.
+func entitiesByName(r kv.Reader, ids []string) ([]*Entity, error) {
+	all := make([]*Entity, 0, len(ids))
+	for _, id := range ids {
+		e, err := readEntity(r, id)
+		if err != nil {
+			return nil, err
+		}
+		if e == nil {
+			return nil, malformed("a reference to " + id)
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *Entity) int { return strings.Compare(nameOf(&a), nameOf(&b)) })
+	return all, nil
+}

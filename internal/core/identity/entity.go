@@ -1,0 +1,263 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// EntityKind is what an entity is. The numbers are stored.
+type EntityKind uint8
+
+// The kinds of entities.
+const (
+	User EntityKind = iota + 1
+	Group
+	Role
+)
+
+// String is the kind as API names have it: "User" as in CreateUser.
+func (k EntityKind) String() string { return [...]string{"", "User", "Group", "Role"}[k] }
+
+// lower is the kind as ARNs and messages have it.
+func (k EntityKind) lower() string { return strings.ToLower(k.String()) }
+
+// Inline is a policy that lives in its entity.
+type Inline struct{ Name, Document string }
+
+// Entity is a user, a group or a role.
+type Entity struct {
+	Kind       EntityKind
+	Account    string
+	ID         string // AIDA..., AGPA..., AROA...
+	Name, Path string
+	Created    time.Time
+	Tags       []Tag
+	Boundary   string // ARN of a managed policy; of users and roles
+	Inline     []Inline
+	Attached   []string // ARNs of managed policies
+	Groups     []string // ids of a user's groups
+	Keys       []string // a user's access key ids
+
+	// Of roles alone. Bound holds who the users and roles that Trust names were
+	// when it was written: ARN and unique id.
+	Trust       string
+	Bound       []Tag
+	Description string
+	MaxSession  time.Duration
+}
+
+// ARN names the entity.
+func (e *Entity) ARN() arn.ARN { return entityARN(e.Account, e.Kind, e.Path, e.Name) }
+
+func entityARN(account string, k EntityKind, path, name string) arn.ARN {
+	return iamARN(account, k.lower()+path+name)
+}
+
+func iamARN(account, resource string) arn.ARN {
+	return arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: resource}
+}
+
+// Quotas (IAM user guide, "IAM and AWS STS quotas"), the defaults.
+const (
+	maxUsers            = 5000
+	maxGroups           = 300
+	maxRoles            = 1000
+	maxPolicies         = 1500
+	maxAttached         = 10
+	maxUserGroups       = 10
+	maxKeysPerUser      = 2
+	maxTags             = 50
+	maxVersions         = 5
+	maxManagedDocument  = 6144
+	maxDevicesPerUser   = 8
+	maxProviders        = 100
+	maxClientIDs        = 100
+	maxThumbprints      = 5
+	maxUserInline       = 2048
+	maxGroupInline      = 5120
+	maxRoleInline       = 10240
+	maxPath             = 512
+	maxEntityName       = 128
+	defaultRoleSession  = time.Hour
+	longestRoleSession  = 12 * time.Hour
+	shortestRoleSession = time.Hour
+)
+
+func (k EntityKind) quota() (name string, entities, inline int) {
+	switch k {
+	case User:
+		return "UsersPerAccount", maxUsers, maxUserInline
+	case Group:
+		return "GroupsPerAccount", maxGroups, maxGroupInline
+	}
+	return "RolesPerAccount", maxRoles, maxRoleInline
+}
+
+// newUniqueID returns an id of AWS's form: a prefix and 80 bits of chance.
+func newUniqueID(prefix string) string {
+	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var b [17]byte
+	rand.Read(b[:])
+	id := []byte(prefix)
+	for _, c := range b {
+		id = append(id, base32[c%32])
+	}
+	return string(id)
+}
+
+func (k EntityKind) prefix() string {
+	return [...]string{"", "AIDA", "AGPA", "AROA"}[k]
+}
+
+func limitExceeded(quota string, n int) error {
+	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Cannot exceed quota for %s: %d", quota, n))
+}
+
+func deleteConflict(message string) error {
+	return fault.New(fault.Conflict, "DeleteConflict", message)
+}
+
+func noSuch(format string, args ...any) error {
+	return fault.New(fault.NotFound, "NoSuchEntity", fmt.Sprintf(format, args...))
+}
+
+func alreadyExists(format string, args ...any) error {
+	return fault.New(fault.Conflict, "EntityAlreadyExists", fmt.Sprintf(format, args...))
+}
+
+func invalidInput(format string, args ...any) error {
+	return fault.New(fault.Invalid, "InvalidInput", fmt.Sprintf(format, args...))
+}
+
+func validation(format string, args ...any) error {
+	return fault.New(fault.Invalid, "ValidationError", fmt.Sprintf(format, args...))
+}
+
+func noSuchEntity(k EntityKind, name string) error {
+	return noSuch("The %s with name %s cannot be found.", k.lower(), name)
+}
+
+// checkName keeps out of keys and ARNs what does not belong there. The dialect
+// has told the caller before, in its own words.
+func checkEntityName(name string) error {
+	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
+	if name == "" || len(name) > maxEntityName || strings.Trim(name, word) != "" {
+		return validation("The specified value for a name is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+	}
+	return nil
+}
+
+// checkPath checks a path and returns it, "/" where none is given.
+func checkPath(path string) (string, error) {
+	if path == "" || path == "/" {
+		return "/", nil
+	}
+	if len(path) > maxPath || len(path) < 3 || path[0] != '/' || path[len(path)-1] != '/' || strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' }) {
+		return "", validation("The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	}
+	return path, nil
+}
+
+// owner is the account of the grant's caller; nobody and strangers have none.
+// Federated users, and sessions of GetSessionToken that were made without MFA,
+// may not use IAM at all (IAM user guide, "Compare AWS STS credentials").
+func owner(g authz.Grant) (string, error) {
+	c := g.Caller()
+	p := c.Principal()
+	switch {
+	case p.Account == "" || p.Kind == policy.FederatedUser:
+		return "", fault.AccessDenied()
+	case c.Temporary() && !c.MFA() && (p.Kind == policy.User || p.Kind == policy.AccountRoot):
+		return "", fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid")
+	}
+	return p.Account, nil
+}
+
+func instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
+
+// commit changes the identities of the caller's account. Changes of one account
+// follow one another; each begins a new generation, so that no compiled law
+// outlives what it was compiled from.
+func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(tx kv.Tx, account string) error) error {
+	account, err := owner(g)
+	if err != nil {
+		return err
+	}
+	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		if err := tx.Lock(generationKey(account), kv.Exclusive); err != nil {
+			return err
+		}
+		if err := fn(tx, account); err != nil {
+			return err
+		}
+		var generation [16]byte
+		rand.Read(generation[:])
+		tx.Set(generationKey(account), generation[:])
+		return nil
+	})
+}
+
+// view reads what belongs to the caller's account.
+func (s *Store) view(ctx context.Context, g authz.Grant, fn func(r kv.Reader, account string) error) error {
+	account, err := owner(g)
+	if err != nil {
+		return err
+	}
+	return s.store.View(ctx, func(r kv.Reader) error { return fn(r, account) })
+}
+
+// demanded finds an entity for whoever may do action to it. The action is
+// demanded on the ARN the entity has now, path included.
+func demanded(r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string) (*Entity, error) {
+	e, err := findEntity(r, account, k, name)
+	if err != nil {
+		return nil, err
+	}
+	at := entityARN(account, k, "/", name)
+	if e != nil {
+		at = e.ARN()
+	}
+	if err := g.Demand(action, at); err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, noSuchEntity(k, name)
+	}
+	return e, nil
+}
+
+// modify changes one entity.
+func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(tx kv.Tx, e *Entity) error) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		e, err := demanded(tx, g, account, action, k, name)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx, e); err != nil {
+			return err
+		}
+		tx.Set(entityKey(e.ID), e.encode())
+		return nil
+	})
+}
+
+// inspect reads one entity.
+func (s *Store) inspect(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(r kv.Reader, e *Entity) error) error {
+	return s.view(ctx, g, func(r kv.Reader, account string) error {
+		e, err := demanded(r, g, account, action, k, name)
+		if err != nil {
+			return err
+		}
+		return fn(r, e)
+	})
+}

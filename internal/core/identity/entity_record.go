@@ -1,0 +1,190 @@
+package identity
+
+import (
+	"strings"
+	"time"
+
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// Keys of entities and what hangs on them:
+//
+//	i/e/ID                       a user, group or role
+//	i/n/ACCOUNT/K/NAME           its id; K is u, g or r, NAME is in lower case
+//	i/m/GROUPID/USERID           a membership
+//	i/v/ACCOUNT                  the generation: 16 random bytes of the account's newest change
+//	i/t/ACCOUNT/U/POLICYID/ID    a managed policy's use by an entity; U is p (attached) or b (boundary)
+const (
+	entityPrefix     = "i/e/"
+	namePrefix       = "i/n/"
+	memberPrefix     = "i/m/"
+	generationPrefix = "i/v/"
+	usePrefix        = "i/t/"
+)
+
+func entityKey(id string) []byte          { return record.Key(entityPrefix, id) }
+func generationKey(account string) []byte { return record.Key(generationPrefix, account) }
+func membersKey(group string) []byte      { return record.Key(memberPrefix, group, "/") }
+func memberKey(group, user string) []byte { return record.Key(memberPrefix, group, "/", user) }
+
+// namesKey is the prefix of the names of a kind, one letter.
+func namesKey(account, letter string) []byte {
+	return record.Key(namePrefix, account, "/", letter, "/")
+}
+
+func nameKey(account, letter, name string) []byte {
+	return record.Key(namePrefix, account, "/", letter, "/", strings.ToLower(name))
+}
+
+func (k EntityKind) letter() string { return [...]string{"", "u", "g", "r"}[k] }
+
+// Fields of an entity's record.
+const (
+	fieldEntityKind = iota + 1
+	fieldEntityAccount
+	fieldEntityName
+	fieldEntityPath
+	fieldEntityCreated
+	fieldEntityTag // repeated
+	fieldEntityBoundary
+	fieldEntityInline   // repeated
+	fieldEntityAttached // repeated
+	fieldEntityGroup    // repeated
+	fieldEntityKey      // repeated
+	fieldEntityTrust
+	fieldEntityDescription
+	fieldEntityMaxSession // seconds
+	fieldEntityBound      // repeated
+)
+
+func (e *Entity) encode() []byte {
+	r := record.Start(make([]byte, 0, 256))
+	r = record.Uint(r, fieldEntityKind, uint64(e.Kind))
+	r = record.String(r, fieldEntityAccount, e.Account)
+	r = record.String(r, fieldEntityName, e.Name)
+	r = record.String(r, fieldEntityPath, e.Path)
+	r = record.Time(r, fieldEntityCreated, e.Created)
+	for _, t := range e.Tags {
+		r = record.Pair(r, fieldEntityTag, t.Key, t.Value)
+	}
+	r = record.String(r, fieldEntityBoundary, e.Boundary)
+	for _, p := range e.Inline {
+		r = record.Pair(r, fieldEntityInline, p.Name, p.Document)
+	}
+	for _, a := range e.Attached {
+		r = record.String(r, fieldEntityAttached, a)
+	}
+	for _, id := range e.Groups {
+		r = record.String(r, fieldEntityGroup, id)
+	}
+	for _, id := range e.Keys {
+		r = record.String(r, fieldEntityKey, id)
+	}
+	r = record.String(r, fieldEntityTrust, e.Trust)
+	r = record.String(r, fieldEntityDescription, e.Description)
+	for _, b := range e.Bound {
+		r = record.Pair(r, fieldEntityBound, b.Key, b.Value)
+	}
+	return record.Uint(r, fieldEntityMaxSession, uint64(e.MaxSession/time.Second))
+}
+
+func decodeEntity(id string, value []byte) (*Entity, error) {
+	e := &Entity{ID: id}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldEntityKind:
+			e.Kind = EntityKind(min(f.Uint, uint64(Role)+1))
+		case fieldEntityAccount:
+			e.Account = string(f.Bytes)
+		case fieldEntityName:
+			e.Name = string(f.Bytes)
+		case fieldEntityPath:
+			e.Path = string(f.Bytes)
+		case fieldEntityCreated:
+			e.Created = f.Time()
+		case fieldEntityBoundary:
+			e.Boundary = string(f.Bytes)
+		case fieldEntityAttached:
+			e.Attached = append(e.Attached, string(f.Bytes))
+		case fieldEntityGroup:
+			e.Groups = append(e.Groups, string(f.Bytes))
+		case fieldEntityKey:
+			e.Keys = append(e.Keys, string(f.Bytes))
+		case fieldEntityTrust:
+			e.Trust = string(f.Bytes)
+		case fieldEntityDescription:
+			e.Description = string(f.Bytes)
+		case fieldEntityMaxSession:
+			e.MaxSession = time.Duration(min(f.Uint, uint64(longestRoleSession/time.Second))) * time.Second
+		case fieldEntityTag, fieldEntityInline, fieldEntityBound:
+			a, b, ok := f.Pair()
+			if !ok {
+				return nil, malformed("entity " + id)
+			}
+			switch f.Number {
+			case fieldEntityTag:
+				e.Tags = append(e.Tags, Tag{a, b})
+			case fieldEntityInline:
+				e.Inline = append(e.Inline, Inline{a, b})
+			case fieldEntityBound:
+				e.Bound = append(e.Bound, Tag{a, b})
+			}
+		default:
+			// Something a later program knows of may limit the entity.
+			return nil, malformed("entity " + id)
+		}
+	}
+	if f.Err() != nil || e.Kind < User || e.Kind > Role || e.Account == "" || e.Name == "" || e.Path == "" || e.Kind == Role && e.Trust == "" {
+		return nil, malformed("entity " + id)
+	}
+	return e, nil
+}
+
+// readEntity returns nil where there is none.
+func readEntity(r kv.Reader, id string) (*Entity, error) {
+	v, err := r.Get(entityKey(id))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return decodeEntity(id, v)
+}
+
+// findEntity returns nil where there is none.
+func findEntity(r kv.Reader, account string, k EntityKind, name string) (*Entity, error) {
+	if checkEntityName(name) != nil {
+		return nil, nil
+	}
+	id, err := r.Get(nameKey(account, k.letter(), name))
+	if err != nil || id == nil {
+		return nil, err
+	}
+	e, err := readEntity(r, string(id))
+	if err == nil && (e == nil || e.Account != account || e.Kind != k) {
+		err = malformed(k.lower() + " " + name)
+	}
+	return e, err
+}
+
+// keysUnder copies the keys that begin with prefix, without it.
+func keysUnder(r kv.Reader, prefix []byte) ([]string, error) {
+	var all []string
+	for p, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, string(p.Key[len(prefix):]))
+	}
+	return all, nil
+}
+
+func countUnder(r kv.Reader, prefix []byte) (n int, err error) {
+	for _, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}

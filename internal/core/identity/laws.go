@@ -1,0 +1,171 @@
+package identity
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// maxLaws bounds the cache of principals' laws.
+const maxLaws = 16384
+
+// laws keeps the compiled laws of users and roles by their unique id, each
+// with the generation of the account it was compiled in. A generation is read
+// with every request, so a change binds the next one.
+type laws struct {
+	mu      sync.RWMutex
+	entries map[string]lawsOf
+}
+
+type lawsOf struct {
+	generation string
+	laws       authz.PrincipalLaws
+}
+
+func newLaws() *laws { return &laws{entries: map[string]lawsOf{}} }
+
+func (l *laws) get(id string, generation []byte) (authz.PrincipalLaws, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	e, ok := l.entries[id]
+	if !ok || e.generation != string(generation) {
+		return authz.PrincipalLaws{}, false
+	}
+	return e.laws, true
+}
+
+func (l *laws) put(id string, generation []byte, p authz.PrincipalLaws) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.entries) >= maxLaws {
+		clear(l.entries) // all are cheap to make again
+	}
+	l.entries[id] = lawsOf{string(generation), p}
+}
+
+// Laws are the laws that bind a principal, for authz.Facts: the built-in policy
+// of root users; the inline and managed policies of users, their groups and the
+// roles that sessions act in, and their permissions boundaries. Whoever does
+// not exist any more has none.
+func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
+	id := p.ID
+	kind := User
+	switch p.Kind {
+	case policy.AccountRoot:
+		return authz.PrincipalLaws{Identity: s.root}, nil
+	case policy.User:
+	case policy.RoleSession:
+		id, _, _ = strings.Cut(p.ID, ":")
+		kind = Role
+	case policy.FederatedUser:
+		return s.lawsOfIssuer(ctx, p)
+	default:
+		return authz.PrincipalLaws{}, nil
+	}
+	var out authz.PrincipalLaws
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		generation, err := r.Get(generationKey(p.Account))
+		if err != nil {
+			return err
+		}
+		var cached bool
+		if out, cached = s.laws.get(id, generation); cached {
+			return nil
+		}
+		e, err := readEntity(r, id)
+		if err != nil || e == nil || e.Kind != kind || e.Account != p.Account {
+			return err
+		}
+		if out, err = s.compile(r, e); err == nil {
+			s.laws.put(id, generation, out)
+		}
+		return err
+	})
+	return out, err
+}
+
+// lawsOfIssuer are the laws of the user who made a federated user's session.
+func (s *Store) lawsOfIssuer(ctx context.Context, p policy.Principal) (out authz.PrincipalLaws, err error) {
+	if p.Issuer.Account != p.Account {
+		return authz.PrincipalLaws{}, nil
+	}
+	if p.Issuer.Resource == "root" {
+		return authz.PrincipalLaws{Identity: s.root}, nil
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		name := p.Issuer.Resource[strings.LastIndexByte(p.Issuer.Resource, '/')+1:]
+		u, err := findEntity(r, p.Account, User, name)
+		if err != nil || u == nil || u.ARN() != p.Issuer {
+			return err
+		}
+		out, err = s.compile(r, u)
+		return err
+	})
+	return out, err
+}
+
+// compile gathers the laws of an entity. Whatever cannot be read or compiled is
+// an error: it might have been a Deny.
+func (s *Store) compile(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
+	var out authz.PrincipalLaws
+	sources := []*Entity{e}
+	for _, id := range e.Groups {
+		g, err := readEntity(r, id)
+		if err != nil {
+			return out, err
+		}
+		if g == nil {
+			return out, malformed("a membership in " + id)
+		}
+		sources = append(sources, g)
+	}
+	for _, from := range sources {
+		for _, p := range from.Inline {
+			d, err := s.document(p.Document)
+			if err != nil {
+				return out, err
+			}
+			out.Identity = append(out.Identity, d.Named(p.Name))
+		}
+		for _, name := range from.Attached {
+			d, err := s.inForce(r, e.Account, name)
+			if err != nil {
+				return out, err
+			}
+			out.Identity = append(out.Identity, d.Named(PolicyName(name)))
+		}
+	}
+	if e.Boundary != "" {
+		d, err := s.inForce(r, e.Account, e.Boundary)
+		if err != nil {
+			return out, err
+		}
+		out.Boundary = []*policy.Document{d.Named(PolicyName(e.Boundary))}
+	}
+	return out, nil
+}
+
+// inForce is the compiled default version of a managed policy.
+func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, error) {
+	p, err := s.findPolicy(r, account, name)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, malformed("an attachment of " + name)
+	}
+	return s.document(p.InForce().Document)
+}
+
+func (s *Store) document(text string) (*policy.Document, error) {
+	d, err := s.documents.get(policy.Identity, text)
+	if err != nil {
+		return nil, fault.InternalError(err)
+	}
+	return d, nil
+}

@@ -1,0 +1,314 @@
+package identity
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Provider is an OpenID Connect identity provider that roles may trust.
+type Provider struct {
+	Account     string
+	URL         string // without https://
+	ClientIDs   []string
+	Thumbprints []string
+	Created     time.Time
+	Tags        []Tag
+}
+
+// ARN names the provider.
+func (p *Provider) ARN() arn.ARN { return ProviderARN(p.Account, p.URL) }
+
+// ProviderARN names the provider of a URL, with or without https://.
+func ProviderARN(account, address string) arn.ARN {
+	return iamARN(account, "oidc-provider/"+strings.TrimPrefix(address, "https://"))
+}
+
+// ProvidersARN is what a listing of providers needs to be allowed on.
+func ProvidersARN(account string) arn.ARN { return iamARN(account, "oidc-provider/*") }
+
+// A provider lies under:
+//
+//	i/o/ACCOUNT/URL
+const providerPrefix = "i/o/"
+
+func providersOf(account string) []byte { return record.Key(providerPrefix, account, "/") }
+func providerKey(account, address string) []byte {
+	return record.Key(providerPrefix, account, "/", address)
+}
+
+// Fields of a provider's record.
+const (
+	fieldProviderClient     = 1 // repeated
+	fieldProviderThumbprint = 2 // repeated
+	fieldProviderCreated    = 3
+	fieldProviderTag        = 4 // repeated
+)
+
+func (p *Provider) encode() []byte {
+	r := record.Start(make([]byte, 0, 128))
+	for _, c := range p.ClientIDs {
+		r = record.String(r, fieldProviderClient, c)
+	}
+	for _, t := range p.Thumbprints {
+		r = record.String(r, fieldProviderThumbprint, t)
+	}
+	r = record.Time(r, fieldProviderCreated, p.Created)
+	for _, t := range p.Tags {
+		r = record.Pair(r, fieldProviderTag, t.Key, t.Value)
+	}
+	return r
+}
+
+func decodeProvider(account, address string, value []byte) (*Provider, error) {
+	p := &Provider{Account: account, URL: address}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldProviderClient:
+			p.ClientIDs = append(p.ClientIDs, string(f.Bytes))
+		case fieldProviderThumbprint:
+			p.Thumbprints = append(p.Thumbprints, string(f.Bytes))
+		case fieldProviderCreated:
+			p.Created = f.Time()
+		case fieldProviderTag:
+			k, v, ok := f.Pair()
+			if !ok {
+				return nil, malformed("provider " + address)
+			}
+			p.Tags = append(p.Tags, Tag{k, v})
+		default:
+			return nil, malformed("provider " + address)
+		}
+	}
+	if f.Err() != nil {
+		return nil, malformed("provider " + address)
+	}
+	return p, nil
+}
+
+// checkProviderURL checks a provider's address (API reference,
+// CreateOpenIDConnectProvider): https, a host, no query and no port.
+func checkProviderURL(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Port() != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
+		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }) || len(address) > 255 {
+		return "", validation("Invalid Open ID Connect Provider URL")
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/"), nil
+}
+
+func checkProviderLists(clients, thumbprints []string) error {
+	if len(clients) > maxClientIDs {
+		return limitExceeded("ClientIdsPerOpenIdConnectProvider", maxClientIDs)
+	}
+	for _, c := range clients {
+		if c == "" || len(c) > 255 {
+			return validation("A client ID has 1 to 255 characters.")
+		}
+	}
+	if len(thumbprints) > maxThumbprints {
+		return invalidInput("Thumbprint list must contain fewer than %d entries.", maxThumbprints+1)
+	}
+	for _, t := range thumbprints {
+		if len(t) != 40 || strings.Trim(t, "0123456789abcdefABCDEF") != "" {
+			return validation("A thumbprint has 40 hexadecimal characters.")
+		}
+	}
+	return nil
+}
+
+// CreateProvider makes an OIDC provider. It needs iam:CreateOpenIDConnectProvider
+// on ProviderARN.
+// Errors: EntityAlreadyExists, ValidationError, InvalidInput, LimitExceeded.
+func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address string, clients, thumbprints []string, tags []Tag) (*Provider, error) {
+	account, err := owner(g)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Demand("iam:CreateOpenIDConnectProvider", ProviderARN(account, address)); err != nil {
+		return nil, err
+	}
+	host, err := checkProviderURL(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(tags); err != nil {
+		return nil, err
+	}
+	if err := checkProviderLists(clients, thumbprints); err != nil {
+		return nil, err
+	}
+	p := &Provider{Account: account, URL: host, ClientIDs: clients, Thumbprints: thumbprints, Created: instant(g), Tags: tags}
+	return p, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		taken, err := tx.Get(providerKey(account, host))
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return alreadyExists("Provider with url https://%s already exists.", host)
+		}
+		n, err := countUnder(tx, providersOf(account))
+		if err != nil {
+			return err
+		}
+		if n >= maxProviders {
+			return limitExceeded("OpenIdConnectProvidersPerAccount", maxProviders)
+		}
+		tx.Set(providerKey(account, host), p.encode())
+		return nil
+	})
+}
+
+// providerTarget is the ARN an operation on a provider is demanded on.
+func providerTarget(name string) (arn.ARN, error) {
+	a, err := arn.Parse(name)
+	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "oidc-provider/") {
+		return arn.ARN{}, fault.New(fault.Invalid, "ValidationError", "Invalid ARN: "+name)
+	}
+	return a, nil
+}
+
+// FindProvider returns a provider of an account, nil where there is none; r is
+// a transaction of whoever trusts it.
+func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
+	a, err := arn.Parse(name)
+	address, ok := strings.CutPrefix(a.Resource, "oidc-provider/")
+	if err != nil || !ok || a.Service != "iam" || a.Account != account || address == "" {
+		return nil, nil
+	}
+	v, err := r.Get(providerKey(account, address))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return decodeProvider(account, address, v)
+}
+
+func demandedProvider(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*Provider, error) {
+	a, err := providerTarget(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Demand(action, a); err != nil {
+		return nil, err
+	}
+	p, err := FindProvider(r, account, name)
+	if err == nil && p == nil {
+		err = noSuch("OpenIDConnect Provider not found for arn %s", name)
+	}
+	return p, err
+}
+
+// GetProvider returns a provider; action is iam:GetOpenIDConnectProvider or
+// iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
+func (s *Store) GetProvider(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *Provider, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		p, err = demandedProvider(r, g, account, action, name)
+		return err
+	})
+	return p, err
+}
+
+// ProviderTags returns a page of a provider's tags. It needs
+// iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
+func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, page Page) ([]Tag, string, error) {
+	p, err := s.GetProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
+	if err != nil {
+		return nil, "", err
+	}
+	return pageOfTags(p.Tags, page, name)
+}
+
+// ProviderSubject describes a provider by its ARN. Errors: ValidationError.
+func (s *Store) ProviderSubject(ctx context.Context, account, name string) (out Subject, err error) {
+	if out.ARN, err = providerTarget(name); err != nil {
+		return out, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		p, err := FindProvider(r, account, name)
+		if err == nil && p != nil {
+			out.Tags = p.Tags
+		}
+		return err
+	})
+	return out, err
+}
+
+// Providers returns the ARNs of the account's providers. It needs
+// iam:ListOpenIDConnectProviders on ProvidersARN.
+func (s *Store) Providers(ctx context.Context, g authz.Grant) (all []string, err error) {
+	account, err := owner(g)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Demand("iam:ListOpenIDConnectProviders", ProvidersARN(account)); err != nil {
+		return nil, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		addresses, err := keysUnder(r, providersOf(account))
+		for _, address := range addresses {
+			all = append(all, ProviderARN(account, address).String())
+		}
+		return err
+	})
+	return all, err
+}
+
+// DeleteProvider removes a provider. It needs iam:DeleteOpenIDConnectProvider.
+// Errors: NoSuchEntity, ValidationError.
+func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		p, err := demandedProvider(tx, g, account, "iam:DeleteOpenIDConnectProvider", name)
+		if err != nil {
+			return err
+		}
+		tx.Delete(providerKey(account, p.URL))
+		return nil
+	})
+}
+
+// ProviderChange is what ChangeProvider does; empty fields leave what is.
+type ProviderChange struct {
+	AddClient, DropClient string
+	Thumbprints           []string
+	AddTags               []Tag
+	DropTags              []string
+}
+
+// ChangeProvider changes a provider; action is the operation's own. Adding what
+// is there and dropping what is not change nothing (API reference).
+// Errors: NoSuchEntity, ValidationError, InvalidInput, LimitExceeded.
+func (s *Store) ChangeProvider(ctx context.Context, g authz.Grant, action policy.Action, name string, c ProviderChange) error {
+	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+		p, err := demandedProvider(tx, g, account, action, name)
+		if err != nil {
+			return err
+		}
+		if c.AddClient != "" && !slices.Contains(p.ClientIDs, c.AddClient) {
+			p.ClientIDs = append(p.ClientIDs, c.AddClient)
+		}
+		if c.DropClient != "" {
+			p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(id string) bool { return id == c.DropClient })
+		}
+		if c.Thumbprints != nil {
+			p.Thumbprints = c.Thumbprints
+		}
+		if p.Tags, err = addTags(dropTags(p.Tags, c.DropTags), c.AddTags); err != nil {
+			return err
+		}
+		if err := checkProviderLists(p.ClientIDs, p.Thumbprints); err != nil {
+			return err
+		}
+		tx.Set(providerKey(account, p.URL), p.encode())
+		return nil
+	})
+}

@@ -1,0 +1,66 @@
+package identity
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/storage/kv"
+)
+
+// Subject is what the needs of an operation are made of: the ARN its target has
+// now, and what conditions may ask about it. A target that does not exist has
+// the ARN it would have under the path "/".
+type Subject struct {
+	ARN      arn.ARN
+	Tags     []Tag
+	Boundary string
+}
+
+// Subject describes a user, group or role. It asks for no grant: nothing of it
+// reaches a caller but through a decision.
+func (s *Store) Subject(ctx context.Context, account string, k EntityKind, name string) (out Subject, err error) {
+	out.ARN = entityARN(account, k, "/", name)
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		e, err := findEntity(r, account, k, name)
+		if err == nil && e != nil {
+			out = Subject{e.ARN(), e.Tags, e.Boundary}
+		}
+		return err
+	})
+	return out, err
+}
+
+// PolicySubject describes a managed policy by its ARN.
+// Errors: ValidationError, InvalidInput.
+func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Subject, err error) {
+	if out.ARN, err = policyTarget(name); err != nil {
+		return out, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		p, err := s.findPolicy(r, account, name)
+		if err == nil && p != nil {
+			out.Tags = p.Tags
+		}
+		return err
+	})
+	return out, err
+}
+
+// Renamed is the ARN that Rename would give a user or group.
+func (s *Store) Renamed(ctx context.Context, account string, k EntityKind, name, newName, newPath string) (a arn.ARN, err error) {
+	e := &Entity{Kind: k, Account: account, Name: name, Path: "/"}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		found, err := findEntity(r, account, k, name)
+		if err == nil && found != nil {
+			e = found
+		}
+		return err
+	})
+	if newName != "" {
+		e.Name = newName
+	}
+	if newPath != "" {
+		e.Path = newPath
+	}
+	return e.ARN(), err
+}

@@ -1,0 +1,102 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// checkTags checks the tags of one request: IAM tag keys differ by more than
+// case (IAM user guide, "Rules for tagging in IAM and AWS STS").
+func checkTags(tags []Tag) error {
+	if len(tags) > maxTags {
+		return limitExceeded("TagsPerEntity", maxTags)
+	}
+	for i, t := range tags {
+		if t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey || utf8.RuneCountInString(t.Value) > maxTagValue {
+			return validation("A tag's key has 1 to %d characters and its value at most %d.", maxTagKey, maxTagValue)
+		}
+		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
+			return invalidInput("Tag keys beginning with 'aws:' are reserved.")
+		}
+		if findTag(tags[:i], t.Key) >= 0 {
+			return invalidInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		}
+	}
+	return nil
+}
+
+func findTag(tags []Tag, key string) int {
+	return slices.IndexFunc(tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) })
+}
+
+// addTags returns old with tags added, or their values replaced.
+func addTags(old, tags []Tag) ([]Tag, error) {
+	if err := checkTags(tags); err != nil {
+		return nil, err
+	}
+	all := slices.Clone(old)
+	for _, t := range tags {
+		if i := findTag(all, t.Key); i >= 0 {
+			all[i] = t
+		} else {
+			all = append(all, t)
+		}
+	}
+	if len(all) > maxTags {
+		return nil, limitExceeded("TagsPerEntity", maxTags)
+	}
+	return all, nil
+}
+
+// dropTags returns old without the tags of these keys.
+func dropTags(old []Tag, keys []string) []Tag {
+	return slices.DeleteFunc(slices.Clone(old), func(t Tag) bool {
+		return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, t.Key) })
+	})
+}
+
+// pageOfTags returns a page of tags in order of their keys.
+func pageOfTags(tags []Tag, p Page, scope string) ([]Tag, string, error) {
+	key := func(t *Tag) string { return strings.ToLower(t.Key) }
+	all := slices.SortedFunc(slices.Values(tags), func(a, b Tag) int { return strings.Compare(key(&a), key(&b)) })
+	return cut(all, key, p, "tags\x00"+scope)
+}
+
+// Tag adds tags to a user or role. It needs iam:TagUser or iam:TagRole.
+// Errors: NoSuchEntity, LimitExceeded, InvalidInput, ValidationError.
+func (s *Store) Tag(ctx context.Context, g authz.Grant, k EntityKind, name string, tags []Tag) error {
+	return s.modify(ctx, g, policy.Action("iam:Tag"+k.String()), k, name, func(_ kv.Tx, e *Entity) (err error) {
+		e.Tags, err = addTags(e.Tags, tags)
+		return err
+	})
+}
+
+// Untag removes tags from a user or role. It needs iam:UntagUser or
+// iam:UntagRole. Errors: NoSuchEntity.
+func (s *Store) Untag(ctx context.Context, g authz.Grant, k EntityKind, name string, keys []string) error {
+	return s.modify(ctx, g, policy.Action("iam:Untag"+k.String()), k, name, func(_ kv.Tx, e *Entity) error {
+		e.Tags = dropTags(e.Tags, keys)
+		return nil
+	})
+}
+
+// Tags returns a page of the tags of a user or role. It needs iam:ListUserTags
+// or iam:ListRoleTags. Errors: NoSuchEntity.
+func (s *Store) Tags(ctx context.Context, g authz.Grant, k EntityKind, name string, p Page) (tags []Tag, next string, err error) {
+	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Tags"), k, name, func(_ kv.Reader, e *Entity) error {
+		tags, next, err = pageOfTags(e.Tags, p, e.ID)
+		return err
+	})
+	return tags, next, err
+}

@@ -1,0 +1,122 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// A trust policy is about the users and roles that had their names when it was
+// written (IAM user guide, "IAM identifiers", "Unique identifiers"): whoever
+// takes such a name later is not meant.
+
+// bind notes who the users and roles are that a role's trust policy names.
+// MalformedPolicyDocument where there is no such one.
+func (s *Store) bind(r kv.Reader, e *Entity) error {
+	e.Bound = nil
+	if e.Kind != Role {
+		return nil
+	}
+	d, err := s.documents.get(policy.Trust, e.Trust)
+	if err != nil {
+		return malformedPolicy(err)
+	}
+	for _, p := range d.Principals() {
+		named, err := entityNamed(r, p)
+		if err != nil {
+			return err
+		}
+		if named == nil {
+			continue
+		}
+		if named.ID == "" {
+			return fault.New(fault.Invalid, "MalformedPolicyDocument", `Invalid principal in policy: "AWS":"`+p.Value+`"`)
+		}
+		e.Bound = append(e.Bound, Tag{p.Value, named.ID})
+	}
+	return nil
+}
+
+// entityNamed is the user or role that an entry of a Principal element names:
+// nil where it names something else, without an id where there is none.
+func entityNamed(r kv.Reader, p policy.PrincipalName) (*Entity, error) {
+	a, err := arn.Parse(p.Value)
+	if err != nil || p.Type != "AWS" || a.Service != "iam" {
+		return nil, nil
+	}
+	for _, k := range []EntityKind{User, Role} {
+		if !strings.HasPrefix(a.Resource, k.lower()+"/") {
+			continue
+		}
+		e, err := findEntity(r, a.Account, k, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
+		if err != nil {
+			return nil, err
+		}
+		if e == nil || e.ARN() != a {
+			return &Entity{}, nil
+		}
+		return e, nil
+	}
+	return nil, nil
+}
+
+// standsAs is how one that was bound is written now: by the ARN it has, or by
+// its unique id where it is no more.
+func standsAs(r kv.Reader, b Tag) (string, error) {
+	e, err := readEntity(r, b.Value)
+	if err != nil || e == nil {
+		return b.Value, err
+	}
+	return e.ARN().String(), nil
+}
+
+// trustText is a role's trust policy as AWS shows it, and the names that are
+// not right in it any more.
+func trustText(r kv.Reader, e *Entity) (text string, stale []string, err error) {
+	text = e.Trust
+	for _, b := range e.Bound {
+		now, err := standsAs(r, b)
+		if err != nil {
+			return "", nil, err
+		}
+		if now != b.Key {
+			text = strings.ReplaceAll(text, `"`+b.Key+`"`, `"`+now+`"`)
+			stale = append(stale, b.Key)
+		}
+	}
+	return text, stale, nil
+}
+
+// Trust is a role's compiled trust policy, for whoever decides who may assume
+// it. It binds those that were meant when it was written.
+func (s *Store) Trust(r kv.Reader, e *Entity) (*policy.Document, error) {
+	text, stale, err := trustText(r, e)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.documents.get(policy.Trust, text)
+	if err != nil {
+		return nil, fault.InternalError(err)
+	}
+	// A name that was written with escapes was not replaced, and must not pass.
+	for _, p := range d.Principals() {
+		if slices.Contains(stale, p.Value) {
+			return nil, malformed("trust policy of " + e.Name)
+		}
+	}
+	return d, nil
+}
+
+// showTrust makes a role that was read what callers are shown.
+func (e *Entity) showTrust(r kv.Reader) error {
+	if e.Kind != Role {
+		return nil
+	}
+	text, _, err := trustText(r, e)
+	e.Trust = text
+	return err
+}

@@ -1,0 +1,142 @@
+package identity
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/storage/kv"
+)
+
+// TestTrustIsAboutWhoWasMeant: a user who takes the name of one who is gone is
+// not trusted in its place; one who was renamed is.
+func TestTrustIsAboutWhoWasMeant(t *testing.T) {
+	for name, written := range map[string]func(string) string{
+		"plain":   func(s string) string { return s },
+		"escaped": func(s string) string { return strings.Replace(s, "arn:aws", `\u0061rn:aws`, 1) },
+	} {
+		h := newHouse(t)
+		ctx := t.Context()
+		trust := func(a string) string {
+			return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"sts:AssumeRole"}]}`
+		}
+		at := entityARN(coretest.Account, Role, "/", "r")
+		create := func() (*Entity, error) {
+			return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u"))})
+		}
+		_, err := create()
+		h.fails(err, "MalformedPolicyDocument") // there is no such user yet
+		u := h.create(User, "u")
+		_, err = create()
+		h.ok(err)
+		assumes := func(p policy.Principal) policy.Effect {
+			effect := policy.ImplicitDeny
+			h.ok(h.kv.View(ctx, func(r kv.Reader) error {
+				e, err := findEntity(r, coretest.Account, Role, "r")
+				if err != nil {
+					return err
+				}
+				d, err := h.Trust(r, e)
+				if err != nil {
+					return nil // whoever cannot read it refuses
+				}
+				effect = policy.Decide(policy.Laws{Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true},
+					policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
+				return nil
+			}))
+			return effect
+		}
+		if assumes(u.principal()) != policy.Allow {
+			t.Errorf("%s: the user who is named may not", name)
+		}
+		if name == "plain" {
+			to := entityARN(coretest.Account, User, "/", "v")
+			rename := func(from, name string, a, b arn.ARN) {
+				g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
+				h.ok(h.Rename(ctx, g, User, from, name, ""))
+			}
+			rename("u", "v", u.ARN(), to)
+			moved := *u
+			moved.Name = "v"
+			if assumes(moved.principal()) != policy.Allow {
+				t.Error("the user lost the role with its name")
+			}
+			rename("v", "u", to, u.ARN())
+		}
+		h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
+		again := h.create(User, "u")
+		if assumes(again.principal()) == policy.Allow {
+			t.Errorf("%s: another user of the same name may", name)
+		}
+		shown, err := h.Get(ctx, h.may("iam:GetRole", at), Role, "r")
+		h.ok(err)
+		if name == "plain" && shown.Trust != trust(u.ID) {
+			t.Errorf("shown: %s", shown.Trust)
+		}
+	}
+}
+
+func TestRecordsComeBack(t *testing.T) {
+	at := time.Unix(7, 0).UTC()
+	e := &Entity{
+		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at, Tags: []Tag{{"k", ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
+		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: []Tag{{"a", "i"}}, Description: "d", MaxSession: time.Hour,
+	}
+	if got, err := decodeEntity(e.ID, e.encode()); err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	p := &ManagedPolicy{Account: "a", ID: "ANPAX", Name: "n", Path: "/", Description: "d", Created: at, Updated: at, Default: 2, Newest: 3, Versions: []PolicyVersion{{1, at, "x"}, {2, at, "y"}}, Tags: []Tag{{"k", "v"}}}
+	if got, err := decodePolicy(p.ID, p.encode()); err != nil || !reflect.DeepEqual(got, p) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	d := &Device{Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []Tag{{"k", "v"}}, Owner: RootOwner, seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at}
+	if got, err := decodeDevice("a", d.encode()); err != nil || !reflect.DeepEqual(got, d) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	o := &Provider{Account: "a", URL: "u", ClientIDs: []string{"c"}, Thumbprints: []string{"t"}, Created: at, Tags: []Tag{{"k", "v"}}}
+	if got, err := decodeProvider("a", "u", o.encode()); err != nil || !reflect.DeepEqual(got, o) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// What a later program wrote, or half a record, is not read as if it said less.
+	p.Default = 7
+	for name, err := range map[string]error{
+		"an entity's field":  second(decodeEntity("i", append(e.encode(), 0xf0, 0x01, 1))),
+		"half an entity":     second(decodeEntity("i", e.encode()[:20])),
+		"no default version": second(decodePolicy("i", p.encode())),
+		"a device's field":   second(decodeDevice("a", append(d.encode(), 0xf0, 0x01, 1))),
+		"no seed":            second(decodeDevice("a", (&Device{Name: "n", Path: "/"}).encode())),
+		"a provider's field": second(decodeProvider("a", "u", append(o.encode(), 0xf0, 0x01, 1))),
+	} {
+		if err == nil {
+			t.Errorf("%s is read", name)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// FuzzSplit: every statement of a document is found, where it stands.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{allowAll, denyAll, `{"Statement" : [ ` + denyAll[39:len(denyAll)-1] + ` ] , "Version":"2012-10-17"}`, `{"Id":"x","Statement":{}}`, "[", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := split("p", policy.Identity, text)
+		if err != nil {
+			return
+		}
+		if len(s.parts) != len(s.whole.Statements()) {
+			t.Fatalf("%d of %d statements", len(s.parts), len(s.whole.Statements()))
+		}
+		for _, p := range s.parts {
+			if text[p.start] != '{' || text[p.end-1] != '}' {
+				t.Errorf("%q", text[p.start:p.end])
+			}
+		}
+	})
+}

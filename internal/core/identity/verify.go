@@ -1,0 +1,120 @@
+package identity
+
+import (
+	"context"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Wrong codes in a row lock a device for a while, and ever longer, so that
+// whoever holds a stolen key can't go through all codes.
+const (
+	lockAfter   = 10
+	firstLock   = 15 * time.Minute
+	longestLock = 24 * time.Hour
+)
+
+// lockedUntil is when a device takes codes again.
+func (d *Device) lockedUntil() time.Time {
+	if d.failures < lockAfter {
+		return time.Time{}
+	}
+	lock := firstLock
+	for range min(d.failures/lockAfter-1, 10) {
+		lock *= 2
+	}
+	return d.failedAt.Add(min(lock, longestLock))
+}
+
+func mfaFailed(why string) error {
+	return fault.New(fault.Denied, "AccessDenied", "MultiFactorAuthentication failed"+why)
+}
+
+// mfaOwner is the owner's id a principal has devices under, "" where it can
+// have none.
+func mfaOwner(p policy.Principal) string {
+	switch p.Kind {
+	case policy.AccountRoot:
+		return RootOwner
+	case policy.User:
+		return p.ID
+	}
+	return ""
+}
+
+// UseMFA uses a code of a device that p has, in the transaction of what the
+// code allows: one step either side of the device's clock, each step once. It
+// changes nothing where it refuses; wrong tells that the code was not right,
+// and then the caller calls WrongMFA after its transaction.
+// Errors: AccessDenied.
+func UseMFA(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong bool, err error) {
+	d, err := deviceOf(tx, p, serial)
+	if err != nil {
+		return false, err
+	}
+	if at.Before(d.lockedUntil()) {
+		return false, mfaFailed(": too many wrong codes. Try again later.")
+	}
+	now := stepAt(at) + d.drift
+	step, ok := findStep(d.seed, max(now-1, d.lastStep+1), now+1, code)
+	if !ok {
+		return true, mfaFailed(" with invalid MFA one time pass code.")
+	}
+	d.lastStep, d.failures = step, 0
+	d.write(tx)
+	return false, nil
+}
+
+func deviceOf(tx kv.Tx, p policy.Principal, serial string) (*Device, error) {
+	owner := mfaOwner(p)
+	d, err := findDevice(tx, p.Account, serial)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil || owner == "" || d.Owner != owner {
+		return nil, mfaFailed(", unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+	}
+	return d, tx.Lock(deviceKey(d.Account, d.Path, d.Name), kv.Exclusive)
+}
+
+// WrongMFA counts a wrong code that the owner of a device has given. Tries of
+// anybody else count for nothing, so that nobody can lock another one out.
+func (s *Store) WrongMFA(ctx context.Context, p policy.Principal, serial string, at time.Time) error {
+	return change.Background(ctx, s.store, "a wrong MFA code is counted", func(tx kv.Tx) error { return countWrong(tx, p, serial, at) })
+}
+
+func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error {
+	d, err := deviceOf(tx, p, serial)
+	if err != nil {
+		return err
+	}
+	if at.Before(d.lockedUntil()) {
+		return change.ErrUnchanged
+	}
+	d.failures++
+	d.failedAt = at.UTC().Truncate(time.Microsecond)
+	d.write(tx)
+	return nil
+}
+
+// VerifyMFA uses a code of a device that p has, or counts it as wrong, in one
+// transaction: tries made at once are not more than tries made in turn. p must
+// have been identified by a signature of its own key. Errors: AccessDenied.
+func (s *Store) VerifyMFA(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error {
+	var refusal error
+	err := change.Background(ctx, s.store, "an MFA code is used", func(tx kv.Tx) error {
+		wrong, err := UseMFA(tx, p, serial, code, at)
+		if refusal = err; wrong {
+			return countWrong(tx, p, serial, at)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return refusal
+}

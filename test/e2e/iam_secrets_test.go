@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"encoding/base32"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"watertight/test/harness"
+)
+
+// TestIAMSecretsAreSealed looks for secrets, seeds and documents in every file
+// of the data directory, and in the log.
+func TestIAMSecretsAreSealed(t *testing.T) {
+	s := harness.Start(t)
+	ctx, c := t.Context(), rootIAM(s)
+	document := strings.Replace(readAll, `"Effect"`, `"Sid":"`+strings.ReplaceAll(marker, "-", "")+`","Effect"`, 1)
+	tag := []types.Tag{{Key: aws.String("k"), Value: aws.String(marker)}}
+	if _, err := c.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("alice"), Tags: tag}); err != nil {
+		t.Fatal(err)
+	}
+	k, err := c.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("alice")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: &document})
+	expect(t, err, "")
+	_, err = c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("managed"), PolicyDocument: &document, Description: aws.String(marker), Tags: tag})
+	expect(t, err, "")
+	_, seed := enrol(t, c, "phone", "alice")
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{*k.AccessKey.SecretAccessKey, seed, string(raw), marker, strings.ReplaceAll(marker, "-", "")}
+	for _, when := range []string{"while the server runs", "after it"} {
+		for i, secret := range secrets {
+			if files := filesWith(t, s.Data, secret); len(files) > 0 {
+				t.Errorf("secret %d stands in plain in %q %s", i, files, when)
+			}
+		}
+		s.Stop()
+	}
+	log := s.Logs.String()
+	for i, secret := range secrets[:3] {
+		if strings.Contains(log, secret) {
+			t.Errorf("secret %d stands in the log", i)
+		}
+	}
+	if files := filesWith(t, s.Data, "alice"); len(files) == 0 {
+		t.Error("the scan does not even find the user's name, which is plain in the index: it looks in the wrong place")
+	}
+}
