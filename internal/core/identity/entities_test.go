@@ -443,3 +443,7 @@ func (f generous) Principal(context.Context, policy.Principal) (authz.PrincipalL
 func (f generous) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: coretest.Account}, nil
 }
+
+func (generous) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
+	return nil, nil
+}
