@@ -32,6 +32,7 @@ type CompleteInput struct {
 	Sums                  map[digest.Algorithm]string // of the object, as headers carry them
 	Size                  *int64                      // as the client expects it
 	IfMatch, IfNoneMatch  *string
+	minPart               int64
 }
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
@@ -53,6 +54,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	if err := in.check(); err != nil {
 		return Version{}, err
 	}
+	in.minPart = s.minPart
 	var b bucket.Bucket
 	var v *version
 	var gone []payload.Location
@@ -187,7 +189,7 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
 		if err := in.checkComposite(u, i); err != nil {
 			return nil, err
 		}
-		if p.size < MinPart && i < len(in.Parts)-1 {
+		if p.size < in.minPart && i < len(in.Parts)-1 {
 			return nil, fault.New(fault.Invalid, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
 				With("ETag", p.etag().String()).With("MinSizeAllowed", strconv.Itoa(MinPart)).
 				With("PartNumber", strconv.Itoa(p.number)).With("ProposedSize", strconv.FormatInt(p.size, 10))
