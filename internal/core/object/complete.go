@@ -11,7 +11,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
@@ -57,7 +56,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	in.minPart = s.minPart
 	var b bucket.Bucket
 	var v *version
-	var gone []payload.Location
+	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
@@ -96,7 +95,7 @@ func (in *CompleteInput) check() error {
 }
 
 // run completes the upload inside a transaction.
-func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []payload.Location, error) {
+func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []remains, error) {
 	if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 		return nil, nil, err
 	}

@@ -18,6 +18,7 @@
 //	p/UNIQUE/NUMBER   a part of it
 //	q/UNIQUE/N        parts of a version that was uploaded in parts, from the
 //	                  N-th on
+//	g/UNIQUE          such a version was deleted, its parts not yet
 //	d/UNIQUE          sealed bytes kept inline
 //	r/BLOB            what refers to a blob, by its record's key
 //

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -385,5 +387,81 @@ func TestMultipartGrants(t *testing.T) {
 				t.Errorf("grant %d, call %d: %v", i, j, err)
 			}
 		}
+	}
+}
+
+// TestReadOver: whoever reads an object of parts reads it to its end, whatever
+// becomes of it; then its parts go.
+func TestReadOver(t *testing.T) {
+	for _, name := range []string{"overwritten", "deleted", "crashed"} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			e.objects.minPart = 0
+			u := e.begin(UploadInput{Key: "k"})
+			parts := []CompletePart{e.mustPart(u, 1, long()), e.mustPart(u, 2, long()), e.mustPart(u, 3, "end")}
+			if _, err := e.complete(u, CompleteInput{Parts: parts}); err != nil {
+				t.Fatal(err)
+			}
+			r, err := e.objects.Get(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "k"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			inline := 0
+			if name == "overwritten" {
+				e.mustPut("k", "newer")
+				inline = 1
+			} else if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
+				t.Fatal(err)
+			}
+			e.tidy(inline+1, 2)
+			if name == "crashed" {
+				again := New(e.store, e.payloads, e.buckets) // knows no reader
+				if n, err := again.PurgeParts(t.Context()); n != 1 || err != nil {
+					t.Errorf("%d purged, %v", n, err)
+				}
+				if err := r.Body.Close(); err != nil {
+					t.Error(err)
+				}
+			} else {
+				got, err := io.ReadAll(r.Body)
+				if err := errors.Join(err, r.Body.Close(), r.Body.Close()); err != nil || string(got) != long()+long()+"end" {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			}
+			e.tidy(inline, 0)
+			if n := e.refs("g/") + e.refs("q/"); n != 0 {
+				t.Errorf("%d records are left", n)
+			}
+		})
+	}
+}
+
+// TestManyParts: more than one record of them, deleted in more than one step.
+func TestManyParts(t *testing.T) {
+	e := newEnv(t)
+	e.objects.minPart = 0
+	u := e.begin(UploadInput{Key: "k"})
+	const n = 2*partsPerRecord + 3
+	var parts []CompletePart
+	for i := range n {
+		parts = append(parts, e.mustPart(u, i+1, fmt.Sprintf("%04d", i)))
+	}
+	if _, err := e.complete(u, CompleteInput{Parts: parts}); err != nil {
+		t.Fatal(err)
+	}
+	e.tidy(n, 0)
+	if _, got, err := e.get(GetInput{Key: "k", Range: "bytes=1020-1031"}); err != nil || got != "025502560257" {
+		t.Errorf("%q, %v", got, err)
+	}
+	a, err := e.objects.Attributes(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject", "s3:GetObjectAttributes"), GetInput{Bucket: "bkt", Key: "k"}, 300, ptr(2))
+	if err != nil || len(a.Parts) != 2 || a.Parts[0].Number != 301 || a.Next != 302 || !a.Truncated {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	e.tidy(0, 0)
+	if n := e.refs("g/") + e.refs("q/"); n != 0 {
+		t.Errorf("%d records are left", n)
 	}
 }

@@ -28,11 +28,12 @@ type Store struct {
 	payloads Payloads
 	buckets  *bucket.Store
 	minPart  int64 // bytes; MinPart but in tests
+	holds    *holds
 }
 
 // New returns the objects in store, whose bytes payloads keeps.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
-	return &Store{store: store, payloads: payloads, buckets: buckets, minPart: MinPart}
+	return &Store{store: store, payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
 }
 
 // NullVersion is the id of a version written while versioning was not enabled.

@@ -11,7 +11,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -237,7 +236,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 		return 0, err
 	}
 	for _, l := range all {
-		var gone []payload.Location
+		var gone []remains
 		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped", func(tx kv.Tx) (err error) {
 			gone, err = endUpload(tx, l.key, l.u, nil)
 			return err
