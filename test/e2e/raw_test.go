@@ -111,6 +111,9 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 			t.Fatal(err)
 		}
 		_, req.URL.RawQuery, _ = strings.Cut(url, "?")
+		for k := range req.URL.Query() { // what was hoisted is sent once
+			req.Header.Del(k)
+		}
 		for k, v := range headers {
 			req.Header[k] = v
 		}
