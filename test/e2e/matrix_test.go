@@ -33,7 +33,7 @@ func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
 	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: bodies[row.Name()]}
 	switch row.Name() {
-	case "UploadPartCopy":
+	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
 	case "GetObjectAttributes":
 		r.header.Set("X-Amz-Object-Attributes", "ETag")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"io"
@@ -111,8 +112,10 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 			t.Fatal(err)
 		}
 		_, req.URL.RawQuery, _ = strings.Cut(url, "?")
-		for k := range req.URL.Query() { // what was hoisted is sent once
-			req.Header.Del(k)
+		for k := range req.Header { // what was hoisted into the query
+			if strings.HasPrefix(k, "X-Amz-") {
+				delete(req.Header, k)
+			}
 		}
 		for k, v := range headers {
 			req.Header[k] = v
@@ -159,3 +162,5 @@ func unescape(t *testing.T, s string) string {
 	}
 	return u
 }
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

@@ -100,12 +100,12 @@ func uploadMarked(t *testing.T, s *harness.Server, bucket *string) {
 			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker), Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
 		})
 		body := []byte(strings.Repeat(marker+" ", 5*mib/len(marker)))
-		parts := []types.CompletedPart{part(t, s, bucket, &key, id, 1, body, "")}
+		parts := []types.CompletedPart{putPart(t, s, bucket, &key, id, 1, body, "")}
 		copied, err := s.S3.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: id, PartNumber: aws.Int32(2), CopySource: aws.String(*bucket + "/blob")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		part(t, s, bucket, &key, id, 3, []byte(marker), "")
+		putPart(t, s, bucket, &key, id, 3, []byte(marker), "")
 		parts = append(parts, types.CompletedPart{PartNumber: aws.Int32(2), ETag: copied.CopyPartResult.ETag})
 		if key == "uploading" {
 			continue

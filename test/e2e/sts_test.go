@@ -58,8 +58,8 @@ func TestSessionTokens(t *testing.T) {
 	for name, test := range map[string]struct{ secret, token, want string }{
 		"whole":         {*c.SecretAccessKey, *c.SessionToken, ""},
 		"without token": {*c.SecretAccessKey, "", "InvalidAccessKeyId"},
-		"another token": {*c.SecretAccessKey, "x" + (*c.SessionToken)[1:], "InvalidToken"},
-		"wrong secret":  {"x" + (*c.SecretAccessKey)[1:], *c.SessionToken, "SignatureDoesNotMatch"},
+		"another token": {*c.SecretAccessKey, *c.SessionToken + "x", "InvalidToken"},
+		"wrong secret":  {*c.SecretAccessKey + "x", *c.SessionToken, "SignatureDoesNotMatch"},
 	} {
 		client := s3.New(s3.Options{
 			BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1,

@@ -28,6 +28,7 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.versioningRows()...)
 	rows = append(rows, a.taggingRows()...)
 	rows = append(rows, a.multipartRows()...)
+	rows = append(rows, a.copyRows()...)
 	rows = append(rows, a.postRows()...)
 	rows = append(rows, a.paymentRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}

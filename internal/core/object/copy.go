@@ -31,7 +31,8 @@ type CopyInput struct {
 	Tags                 *tag.Set
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
-	Changes              bool             // something else of the object is changed
+	WebsiteRedirect      string
+	Changes              bool // something else of the object is changed
 	IfMatch, IfNoneMatch *string
 }
 
@@ -96,9 +97,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	if in.Metadata != nil {
 		put.Metadata = *in.Metadata
-	} else {
-		put.Metadata.WebsiteRedirect = "" // it belongs to the key, and is never copied
 	}
+	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
 		return Version{}, Version{}, err
 	}
@@ -125,7 +125,7 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 // toItself reports a copy that would change nothing.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && !in.Changes
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.

@@ -3,7 +3,6 @@ package object
 import (
 	"bytes"
 	"context"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -86,7 +85,7 @@ func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 		return from, nil
 	}
 	after := append(uploadsOf(b, in.KeyMarker), 1) // behind every upload of the key
-	if common, ok := commonPrefix(in.KeyMarker, in.Prefix, in.Delimiter); ok {
+	if common, ok := rolledUp(in.KeyMarker, in.Prefix, in.Delimiter); ok {
 		after = record.After(uploadsOf(b, common))
 	} else if in.UploadMarker != "" {
 		seq, unique, err := parseID(in.UploadMarker)
@@ -100,18 +99,6 @@ func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 		from = after
 	}
 	return from, nil
-}
-
-// commonPrefix is what key is rolled up into, false where it stands alone.
-func commonPrefix(key, prefix, delimiter string) (string, bool) {
-	if delimiter == "" || !strings.HasPrefix(key, prefix) {
-		return "", false
-	}
-	n := strings.Index(key[len(prefix):], delimiter)
-	if n < 0 {
-		return "", false
-	}
-	return key[:len(prefix)+n+len(delimiter)], true
 }
 
 // scan adds what stands from a key on, and returns where to go on behind a
@@ -134,7 +121,7 @@ func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte,
 			return nil, malformed()
 		}
 		key := string(p.Key[skip : len(p.Key)-1-idSize])
-		if common, ok := commonPrefix(key, l.in.Prefix, l.in.Delimiter); ok {
+		if common, ok := rolledUp(key, l.in.Prefix, l.in.Delimiter); ok {
 			l.out.CommonPrefixes = append(l.out.CommonPrefixes, common)
 			l.out.NextKey, l.out.NextUpload = common, ""
 			return record.After(uploadsOf(b, common)), nil

@@ -1,0 +1,138 @@
+package s3
+
+import (
+	"context"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/storage/digest"
+)
+
+// copyRows are the operations of this file.
+func (a *API) copyRows() []dispatch.Row {
+	fromSource := func(r protocol.Route) protocol.Route { return r.WithHeader("x-amz-copy-source") }
+	return []dispatch.Row{define(a, "CopyObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayCopyObject), a.copyObject, fromSource)}
+}
+
+// mayCopyObject asks for what reading the source and what a PUT of the target
+// ask for. The source's tags come along unasked: whether they may is judged in
+// core, where it is known that there are some.
+func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
+	src, err := parseCopySource(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	put := shape.PutObjectInput{
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, Unbuilt: in.Unbuilt,
+	}
+	if in.TaggingDirective == "REPLACE" {
+		put.Tagging = in.Tagging
+	}
+	needs, err := mayPutObject(&put)
+	if err != nil {
+		return nil, err
+	}
+	keys := needs[0].Keys
+	keys["s3:x-amz-copy-source"] = []string{src.Bucket + "/" + src.Key}
+	if in.MetadataDirective != "" {
+		keys["s3:x-amz-metadata-directive"] = []string{in.MetadataDirective}
+	}
+	if in.TaggingDirective != "REPLACE" {
+		from := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", src.Bucket, src.Key, src.VersionID)
+		to := mayTag(arn.Object(in.Bucket, in.Key), nil)
+		from.Soft, to.Soft = true, true
+		needs = append(needs, from, to)
+	}
+	return append(needs, src.needs()...), nil
+}
+
+func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjectInput) (*shape.CopyObjectOutput, error) {
+	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+		return nil, err
+	}
+	src, err := parseCopySource(in.CopySource)
+	if err != nil {
+		return nil, err
+	}
+	if in.SourceCustomerKey != (shape.SourceCustomerKey{}) {
+		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
+	}
+	if in.ExpectedSourceBucketOwner != "" {
+		if err := a.checkOwner(ctx, src.Bucket, in.ExpectedSourceBucketOwner); err != nil {
+			return nil, err
+		}
+	}
+	c := object.CopyInput{
+		Source: object.CopySource{
+			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
+			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
+		},
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
+		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
+	}
+	if err := replaced(in, &c); err != nil {
+		return nil, err
+	}
+	made, from, err := a.Objects.Copy(ctx, g, c)
+	if err != nil {
+		return nil, src.conceal(g, err)
+	}
+	s := checksums(made.Checksum)
+	return &shape.CopyObjectOutput{
+		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made), ServerSideEncryption: string(made.Encryption),
+		ETag: quote(made.ETag), LastModified: made.Modified, ChecksumCRC32: s.ChecksumCRC32, ChecksumCRC32C: s.ChecksumCRC32C,
+		ChecksumCRC64NVME: s.ChecksumCRC64NVME, ChecksumSHA1: s.ChecksumSHA1, ChecksumSHA256: s.ChecksumSHA256, ChecksumType: s.ChecksumType,
+	}, nil
+}
+
+// replaced fills in what the directives replace.
+func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
+	metadata, err := directive("metadata", in.MetadataDirective)
+	if err != nil {
+		return err
+	}
+	if metadata {
+		c.Metadata = &object.Metadata{
+			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
+			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
+		}
+	}
+	tagging, err := directive("tagging", in.TaggingDirective)
+	if err != nil {
+		return err
+	}
+	if tagging {
+		tags, err := tag.Header(in.Tagging)
+		if err != nil {
+			return err
+		}
+		c.Tags = &tags
+	}
+	if in.ChecksumAlgorithm == "" {
+		return nil
+	}
+	var ok bool
+	if c.Algorithm, ok = digest.Parse(in.ChecksumAlgorithm); !ok {
+		return fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	}
+	return nil
+}
+
+// directive reports whether a copy replaces what the header is about.
+func directive(what, value string) (replace bool, err error) {
+	switch value {
+	case "", "COPY":
+		return false, nil
+	case "REPLACE":
+		return true, nil
+	}
+	name := "x-amz-" + what + "-directive"
+	return false, invalidArgument(name, "Unknown "+strings.ToLower(what)+" directive.").With("ArgumentValue", value)
+}

@@ -1,0 +1,45 @@
+package shape
+
+import "time"
+
+// CopyObjectInput is the input of CopyObject.
+type CopyObjectInput struct {
+	Bucket             string            `loc:"uri,Bucket"`
+	Key                string            `loc:"uri,Key"`
+	CopySource         string            `loc:"header,x-amz-copy-source"`
+	CacheControl       string            `loc:"header,Cache-Control"`
+	ContentDisposition string            `loc:"header,Content-Disposition"`
+	ContentEncoding    string            `loc:"header,Content-Encoding"`
+	ContentLanguage    string            `loc:"header,Content-Language"`
+	ContentType        string            `loc:"header,Content-Type"`
+	Expires            string            `loc:"header,Expires"`
+	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
+	MetadataDirective  string            `loc:"header,x-amz-metadata-directive"`
+	Tagging            string            `loc:"header,x-amz-tagging"`
+	TaggingDirective   string            `loc:"header,x-amz-tagging-directive"`
+	StorageClass       string            `loc:"header,x-amz-storage-class"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
+	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
+	SourceConditions
+	SourceCustomerKey
+	Conditions
+	Unbuilt
+	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
+}
+
+// CopyObjectOutput is the output of CopyObject.
+type CopyObjectOutput struct {
+	_                    struct{} `root:"CopyObjectResult"`
+	CopySourceVersionId  string   `loc:"header,x-amz-copy-source-version-id"`
+	VersionId            string   `loc:"header,x-amz-version-id"`
+	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	ETag                 string
+	LastModified         time.Time
+	ChecksumCRC32        string
+	ChecksumCRC32C       string
+	ChecksumCRC64NVME    string
+	ChecksumSHA1         string
+	ChecksumSHA256       string
+	ChecksumType         string
+}
