@@ -91,6 +91,10 @@ func (s *Server) sweep(ctx context.Context) {
 		if s.swept(ctx, "uploads into deleted buckets", n, err); ctx.Err() != nil {
 			return
 		}
+		n, err = s.objects.PurgeParts(ctx)
+		if s.swept(ctx, "versions of many parts", n, err); ctx.Err() != nil {
+			return
+		}
 		n, err = s.identities.PurgeSessions(ctx, time.Now())
 		if s.swept(ctx, "ended sessions", n, err); ctx.Err() != nil {
 			return

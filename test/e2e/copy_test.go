@@ -16,9 +16,9 @@ import (
 // TestCopy: bytes, metadata, tags and checksums of a copy, by each directive.
 func TestCopy(t *testing.T) {
 	s := harness.Start(t)
-	makeBucket(t, s, "from")
-	makeBucket(t, s, "target")
-	large := noise(300_000)
+	newBucket(t, s, "from")
+	newBucket(t, s, "target")
+	large := bytes.Repeat([]byte("thirty bytes of a large object"), 10_000)
 	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: aws.String("from"), Key: aws.String("a b/é+c"), Body: bytes.NewReader(large), ContentType: aws.String("text/x"), Metadata: map[string]string{"colour": "blue"},
 		Tagging: aws.String("a=b"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256, StorageClass: types.StorageClassStandardIa,
@@ -64,7 +64,7 @@ func TestCopy(t *testing.T) {
 // TestCopyConditions: of the source, each by itself, and of the target.
 func TestCopyConditions(t *testing.T) {
 	s := harness.Start(t)
-	makeBucket(t, s, "cond")
+	newBucket(t, s, "cond")
 	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("cond"), Key: aws.String("k"), Body: strings.NewReader("x")})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestCopyConditions(t *testing.T) {
 // marker can't be.
 func TestCopyVersions(t *testing.T) {
 	s := harness.Start(t)
-	makeBucket(t, s, "ver")
+	newBucket(t, s, "ver")
 	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: aws.String("ver"), VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestCopyVersions(t *testing.T) {
 // is not told whether it is there.
 func TestCopyNeedsTheSource(t *testing.T) {
 	s := harness.Start(t)
-	makeBucket(t, s, "secret")
+	newBucket(t, s, "secret")
 	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("secret"), Key: aws.String("k"), Body: strings.NewReader("x")}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"io"
@@ -163,5 +162,3 @@ func unescape(t *testing.T, s string) string {
 	}
 	return u
 }
-
-func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

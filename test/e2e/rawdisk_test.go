@@ -48,6 +48,7 @@ func TestRawDisk(t *testing.T) {
 			t.Fatalf("%s: %d %s", name, a.status, a.body)
 		}
 	}
+	uploadMarked(t, s, bucket)
 	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
 	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: aws.String("inline"), Tagging: tagging}); err != nil {
 		t.Fatal(err)
@@ -88,4 +89,32 @@ func filesWith(t *testing.T, dir, text string) []string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// uploadMarked leaves an upload in progress and one that was completed, with
+// parts inline and in blobs, and a part that is a copy.
+func uploadMarked(t *testing.T, s *harness.Server, bucket *string) {
+	t.Helper()
+	for _, key := range []string{"uploading", "uploaded"} {
+		id := begin(t, s, s3.CreateMultipartUploadInput{
+			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker), Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
+		})
+		body := []byte(strings.Repeat(marker+" ", 5*mib/len(marker)))
+		parts := []types.CompletedPart{putPart(t, s, bucket, &key, id, 1, body, "")}
+		copied, err := s.S3.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: id, PartNumber: aws.Int32(2), CopySource: aws.String(*bucket + "/blob")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		putPart(t, s, bucket, &key, id, 3, []byte(marker), "")
+		parts = append(parts, types.CompletedPart{PartNumber: aws.Int32(2), ETag: copied.CopyPartResult.ETag})
+		if key == "uploading" {
+			continue
+		}
+		for i := range parts {
+			parts[i] = types.CompletedPart{PartNumber: parts[i].PartNumber, ETag: parts[i].ETag}
+		}
+		if _, err := complete(t, s, bucket, &key, id, parts...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

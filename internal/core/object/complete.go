@@ -11,7 +11,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
@@ -32,6 +31,7 @@ type CompleteInput struct {
 	Sums                  map[digest.Algorithm]string // of the object, as headers carry them
 	Size                  *int64                      // as the client expects it
 	IfMatch, IfNoneMatch  *string
+	minPart               int64
 }
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
@@ -53,9 +53,10 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	if err := in.check(); err != nil {
 		return Version{}, err
 	}
+	in.minPart = s.minPart
 	var b bucket.Bucket
 	var v *version
-	var gone []payload.Location
+	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
@@ -94,7 +95,7 @@ func (in *CompleteInput) check() error {
 }
 
 // run completes the upload inside a transaction.
-func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []payload.Location, error) {
+func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []remains, error) {
 	if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 		return nil, nil, err
 	}
@@ -187,7 +188,7 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
 		if err := in.checkComposite(u, i); err != nil {
 			return nil, err
 		}
-		if p.size < MinPart && i < len(in.Parts)-1 {
+		if p.size < in.minPart && i < len(in.Parts)-1 {
 			return nil, fault.New(fault.Invalid, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
 				With("ETag", p.etag().String()).With("MinSizeAllowed", strconv.Itoa(MinPart)).
 				With("PartNumber", strconv.Itoa(p.number)).With("ProposedSize", strconv.FormatInt(p.size, 10))

@@ -12,7 +12,6 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
-	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -81,7 +80,7 @@ func refused(in *DeleteInput, err error) Deleted {
 // deleteAll deletes granted items in one transaction.
 func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
-	var gone []payload.Location
+	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		gone = gone[:0]
 		b, err := openBucket(tx, bucketName)
@@ -133,7 +132,7 @@ type deletion struct {
 	slot
 	in      *DeleteInput
 	at      time.Time
-	gone    []payload.Location // to remove after the commit
+	gone    []remains // to remove after the commit
 	changed bool
 }
 

@@ -14,11 +14,17 @@
 //	u/ID/KEY          SEQ of the null version where it is not the newest one
 //	                  (it may stay when that one is again); never in a bucket
 //	                  whose versioning was never enabled
+//	m/ID/KEY\x00UPLOAD an upload in progress, by its beginning and UNIQUE
+//	p/UNIQUE/NUMBER   a part of it
+//	q/UNIQUE/N        parts of a version that was uploaded in parts, from the
+//	                  N-th on
+//	g/UNIQUE          such a version was deleted, its parts not yet
 //	d/UNIQUE          sealed bytes kept inline
-//	r/BLOB            the version that refers to a blob, by its record's key
+//	r/BLOB            what refers to a blob, by its record's key
 //
 // A version's number is the instant of its commit in microseconds, or the
 // newest number of the key plus one where that is larger: numbers of a key only
 // ascend. UNIQUE is 16 random bytes that no other version has. The id of a
-// version is the base64url of number and UNIQUE, or "null".
+// version is the base64url of number and UNIQUE, or "null". An upload's UNIQUE
+// becomes its version's, so that completing it moves no bytes.
 package object

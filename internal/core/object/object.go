@@ -27,11 +27,13 @@ type Store struct {
 	store    kv.Store
 	payloads Payloads
 	buckets  *bucket.Store
+	minPart  int64 // bytes; MinPart but in tests
+	holds    *holds
 }
 
 // New returns the objects in store, whose bytes payloads keeps.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
-	return &Store{store: store, payloads: payloads, buckets: buckets}
+	return &Store{store: store, payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
 }
 
 // NullVersion is the id of a version written while versioning was not enabled.

@@ -139,27 +139,18 @@ func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
 // false.
 func eachPart(r kv.Reader, v *version, fn func(*part) bool) error {
 	prefix := record.Key("q/", string(v.unique[:]), "/")
-	n := uint32(0)
+	n, more := uint32(0), true
 	for pair, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {
 			return err
 		}
-		f := record.Read(pair.Value)
-		for f.Next() {
-			if f.Number != fieldParts {
-				continue
-			}
-			p, err := decodePart(f.Bytes)
-			if err != nil {
-				return err
-			}
+		err := partsOf(pair.Value, func(p *part) bool {
 			n++
-			if !fn(p) {
-				return nil
-			}
-		}
-		if f.Err() != nil {
-			return malformed()
+			more = fn(p)
+			return more
+		})
+		if err != nil || !more {
+			return err
 		}
 	}
 	if n != v.etag.Parts {
@@ -168,21 +159,29 @@ func eachPart(r kv.Reader, v *version, fn func(*part) bool) error {
 	return nil
 }
 
-// eraseParts deletes the records of a version's parts and returns the blobs to
-// remove after the commit.
-func eraseParts(tx kv.Tx, v *version) (gone []payload.Location, err error) {
-	err = eachPart(tx, v, func(p *part) bool {
-		gone = append(gone, dropPart(tx, p)...)
-		return true
-	})
-	for n := 0; n < int(v.etag.Parts); n += partsPerRecord {
-		tx.Delete(partsKey(v.unique, n))
+// partsOf calls fn for the parts of one record until it returns false.
+func partsOf(b []byte, fn func(*part) bool) error {
+	f := record.Read(b)
+	for f.Next() {
+		if f.Number != fieldParts {
+			continue
+		}
+		p, err := decodePart(f.Bytes)
+		if err != nil {
+			return err
+		}
+		if !fn(p) {
+			return nil
+		}
 	}
-	return gone, err
+	if f.Err() != nil {
+		return malformed()
+	}
+	return nil
 }
 
 // dropPart deletes what refers to the bytes of a part.
-func dropPart(tx kv.Tx, p *part) []payload.Location {
+func dropPart(tx kv.Tx, p *part) []remains {
 	if p.inline {
 		tx.Delete(inlineKey(p.unique))
 	}
@@ -190,7 +189,7 @@ func dropPart(tx kv.Tx, p *part) []payload.Location {
 		return nil
 	}
 	tx.Delete(blobKey(p.blob))
-	return []payload.Location{p.location()}
+	return []remains{{Location: p.location()}}
 }
 
 // sumOf is the checksum of an object made of parts: of the object's bytes

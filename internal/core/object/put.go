@@ -166,7 +166,7 @@ func (v *version) stored(at payload.Location, found payload.Digests) {
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
 func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
-	var gone []payload.Location
+	var gone []remains
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
@@ -202,13 +202,6 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 func (s *Store) drop(ctx context.Context, at payload.Location, err error) {
 	if !errors.Is(err, kv.ErrUnknown) {
 		s.payloads.Drop(context.WithoutCancel(ctx), at)
-	}
-}
-
-// removeAll removes bytes whose records are gone for good.
-func (s *Store) removeAll(ctx context.Context, gone []payload.Location) {
-	for _, at := range gone {
-		s.payloads.Remove(context.WithoutCancel(ctx), at)
 	}
 }
 

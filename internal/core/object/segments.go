@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/core/payload"
@@ -71,15 +72,28 @@ type joined struct {
 	open    func(segment) (io.ReadCloser, error)
 	rest    []segment
 	current io.ReadCloser
+	release func()
 }
 
 // join opens the first segment at once, so that a missing one is an error
-// before the answer begins.
+// before the answer begins. Until it is closed, the parts stay, whatever
+// becomes of the version.
 func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (io.ReadCloser, error) {
+	if !s.holds.take(f.v.unique) {
+		return nil, payload.ErrGone
+	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
 		return s.openRange(ctx, g, at.location(), at.bytes, partBinding(f.b.ID, f.v.unique, at.number, key), at.start, at.length)
 	}}
-	return j, j.next()
+	j.release = sync.OnceFunc(func() {
+		if s.holds.release(f.v.unique) {
+			s.removeAll(ctx, []remains{{buried: f.v.unique}})
+		}
+	})
+	if err := j.next(); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return j, nil
 }
 
 func (j *joined) next() error {
@@ -125,7 +139,11 @@ func (j *joined) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-func (j *joined) Close() error { return j.current.Close() }
+func (j *joined) Close() error {
+	err := j.current.Close()
+	j.release()
+	return err
+}
 
 // openRange opens n bytes from off of what lies at a location.
 func (s *Store) openRange(ctx context.Context, g authz.Grant, at payload.Location, inline, binding []byte, off, n int64) (io.ReadCloser, error) {

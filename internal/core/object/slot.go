@@ -163,7 +163,7 @@ func (s slot) named(r kv.Reader, id string) (*version, error) {
 // push makes v the newest version, on top of head. What it replaces by the
 // rules of the bucket's versioning state is erased (S3 user guide, "How S3
 // Versioning works"); the bytes to remove after the commit are returned.
-func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []payload.Location, err error) {
+func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []remains, err error) {
 	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
 		v.seq = max(v.seq, head.seq+1)
@@ -198,7 +198,7 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []payload.Lo
 
 // erase deletes the records of a version and returns the blobs to remove after
 // the commit; the pointer to it is the caller's affair.
-func (s slot) erase(tx kv.Tx, seq uint64) ([]payload.Location, error) {
+func (s slot) erase(tx kv.Tx, seq uint64) ([]remains, error) {
 	v, err := s.at(tx, seq)
 	if err != nil {
 		return nil, err
@@ -217,12 +217,12 @@ func (s slot) erase(tx kv.Tx, seq uint64) ([]payload.Location, error) {
 		tx.Delete(s.nullIndex())
 	}
 	if v.etag.Parts > 0 {
-		return eraseParts(tx, v)
+		return bury(tx, v), nil
 	}
 	if v.blob == "" {
 		return nil, nil
 	}
-	return []payload.Location{v.location()}, nil
+	return []remains{{Location: v.location()}}, nil
 }
 
 // promote points to the newest version that is left, if it is an object.

@@ -336,7 +336,7 @@ func (p *part) public() Part {
 
 // commitPart writes the part's record where the upload is still there.
 func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location) error {
-	var gone []payload.Location
+	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
 		if err != nil {
@@ -401,7 +401,7 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 	if err := g.Demand("s3:AbortMultipartUpload", arn.Object(bucketName, key)); err != nil {
 		return err
 	}
-	var gone []payload.Location
+	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, bucketName)
 		if err != nil {
@@ -424,7 +424,7 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 
 // endUpload deletes an upload's records. The bytes of parts that keep does not
 // name are dropped with them.
-func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []payload.Location, err error) {
+func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remains, err error) {
 	prefix := record.Key("p/", string(u.unique[:]), "/")
 	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -224,7 +223,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 		return 0, err
 	}
 	for _, l := range all {
-		var gone []payload.Location
+		var gone []remains
 		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped", func(tx kv.Tx) (err error) {
 			gone, err = endUpload(tx, l.key, l.u, nil)
 			return err
