@@ -81,7 +81,7 @@ func dropSome(tx kv.Tx, u unique) (gone []remains, more bool, err error) {
 			break
 		}
 		key = bytes.Clone(p.Key)
-		err := partsOf(p.Value, func(p *part) bool {
+		_, err := partsOf(p.Value, nil, func(p *part) bool {
 			gone = append(gone, dropPart(tx, p)...)
 			return true
 		})

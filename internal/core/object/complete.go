@@ -152,7 +152,7 @@ func (in *CompleteInput) doneBefore(tx kv.Tx, k slot, head *version) (*version, 
 		return nil, false
 	}
 	i, same := 0, true
-	err = eachPart(tx, v, func(p *part) bool {
+	err = eachPart(tx, v, nil, func(p *part) bool {
 		same = same && in.Parts[i].Number == p.number && trimETag(in.Parts[i].ETag) == p.etag().String()
 		i++
 		return same

@@ -271,21 +271,15 @@ func TestPartsStayInPlace(t *testing.T) {
 				return err
 			}
 			var all []*part
-			f := record.Read(p.Value)
-			for f.Next() {
-				one, err := decodePart(f.Bytes)
-				if err != nil {
-					return err
-				}
+			if _, err := partsOf(p.Value, nil, func(one *part) bool {
 				all = append(all, one)
+				return true
+			}); err != nil {
+				return err
 			}
 			all[0].dataKey, all[1].dataKey = all[1].dataKey, all[0].dataKey
 			all[0].blob, all[1].blob = all[1].blob, all[0].blob
-			r := record.Start(nil)
-			for _, one := range all {
-				r = record.Bytes(r, fieldParts, one.encode(nil))
-			}
-			tx.Set(bytes.Clone(p.Key), r)
+			tx.Set(bytes.Clone(p.Key), encodeParts(all))
 		}
 		return nil
 	})
@@ -453,6 +447,13 @@ func TestManyParts(t *testing.T) {
 	if _, got, err := e.get(GetInput{Key: "k", Range: "bytes=1020-1031"}); err != nil || got != "025502560257" {
 		t.Errorf("%q, %v", got, err)
 	}
+	for _, number := range []int{1, partsPerRecord, partsPerRecord + 1, n} {
+		if r, got, err := e.get(GetInput{Key: "k", PartNumber: &number}); err != nil || got != fmt.Sprintf("%04d", number-1) || r.Start != int64(4*(number-1)) {
+			t.Errorf("part %d: %q, %v", number, got, err)
+		}
+	}
+	_, _, err := e.get(GetInput{Key: "k", PartNumber: ptr(n + 1)})
+	wants(t, err, fault.RangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", fmt.Sprint(n))
 	a, err := e.objects.Attributes(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject", "s3:GetObjectAttributes"), GetInput{Bucket: "bkt", Key: "k"}, 300, ptr(2))
 	if err != nil || len(a.Parts) != 2 || a.Parts[0].Number != 301 || a.Next != 302 || !a.Truncated {
 		t.Errorf("%+v, %v", a, err)

@@ -40,8 +40,21 @@ const (
 	fieldPartBlob      = 10
 )
 
-// fieldParts is a part in a list of parts; it is repeated.
-const fieldParts = 28
+// Fields of a record of a version's parts. What stands before the parts tells
+// whether to look at them.
+const (
+	fieldListCount = 1
+	fieldListLast  = 2
+	fieldListSize  = 3
+	fieldParts     = 28 // repeated: a part's record
+)
+
+// partList is what a record of parts says of all of them.
+type partList struct {
+	count int
+	last  int   // number of the last one
+	size  int64 // bytes of all of them
+}
 
 // partsPerRecord bounds a record of a version's parts to about 64 KiB.
 const partsPerRecord = 256
@@ -122,11 +135,7 @@ func decodePart(b []byte) (*part, error) {
 // the version.
 func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
 	for n := 0; n < len(parts); n += partsPerRecord {
-		r := record.Start(nil)
-		for _, p := range parts[n:min(n+partsPerRecord, len(parts))] {
-			r = record.Bytes(r, fieldParts, p.encode(nil))
-		}
-		tx.Set(partsKey(v.unique, n), r)
+		tx.Set(partsKey(v.unique, n), encodeParts(parts[n:min(n+partsPerRecord, len(parts))]))
 	}
 	for _, p := range parts {
 		if p.blob != "" {
@@ -135,49 +144,75 @@ func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
 	}
 }
 
+func encodeParts(parts []*part) []byte {
+	var size int64
+	for _, p := range parts {
+		size += p.size
+	}
+	r := record.Start(nil)
+	r = record.Uint(r, fieldListCount, uint64(len(parts)))
+	r = record.Uint(r, fieldListLast, uint64(parts[len(parts)-1].number))
+	r = record.Uint(r, fieldListSize, uint64(size))
+	for _, p := range parts {
+		r = record.Bytes(r, fieldParts, p.encode(nil))
+	}
+	return r
+}
+
 // eachPart calls fn for the parts of a version, in order, until it returns
-// false.
-func eachPart(r kv.Reader, v *version, fn func(*part) bool) error {
+// false. Lists that skip is true for are passed over; it may be nil.
+func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) bool) error {
 	prefix := record.Key("q/", string(v.unique[:]), "/")
-	n, more := uint32(0), true
+	n, more := 0, true
 	for pair, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {
 			return err
 		}
-		err := partsOf(pair.Value, func(p *part) bool {
-			n++
+		l, err := partsOf(pair.Value, skip, func(p *part) bool {
 			more = fn(p)
 			return more
 		})
 		if err != nil || !more {
 			return err
 		}
+		n += l.count
 	}
-	if n != v.etag.Parts {
+	if n != int(v.etag.Parts) {
 		return fault.InternalError(fmt.Errorf("object: %d of %d parts are there", n, v.etag.Parts))
 	}
 	return nil
 }
 
-// partsOf calls fn for the parts of one record until it returns false.
-func partsOf(b []byte, fn func(*part) bool) error {
+// partsOf calls fn for the parts of one record until it returns false, unless
+// skip says to pass over all of them.
+func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partList, err error) {
 	f := record.Read(b)
+	n := 0
 	for f.Next() {
-		if f.Number != fieldParts {
-			continue
-		}
-		p, err := decodePart(f.Bytes)
-		if err != nil {
-			return err
-		}
-		if !fn(p) {
-			return nil
+		switch f.Number {
+		case fieldListCount:
+			l.count = int(f.Uint)
+		case fieldListLast:
+			l.last = int(f.Uint)
+		case fieldListSize:
+			l.size = int64(f.Uint)
+		case fieldParts:
+			if n == 0 && skip != nil && skip(l) {
+				return l, nil
+			}
+			p, err := decodePart(f.Bytes)
+			if err != nil {
+				return l, err
+			}
+			if n++; !fn(p) {
+				return l, nil
+			}
 		}
 	}
-	if f.Err() != nil {
-		return malformed()
+	if f.Err() != nil || n != l.count {
+		return l, malformed()
 	}
-	return nil
+	return l, nil
 }
 
 // dropPart deletes what refers to the bytes of a part.

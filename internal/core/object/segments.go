@@ -23,7 +23,14 @@ type segment struct {
 // partSpan returns the bytes of one part of v.
 func partSpan(r kv.Reader, v *version, number int) (s span, err error) {
 	found := false
-	err = eachPart(r, v, func(p *part) bool {
+	before := func(l partList) bool {
+		if l.last >= number {
+			return false
+		}
+		s.start += l.size
+		return true
+	}
+	err = eachPart(r, v, before, func(p *part) bool {
 		if found = p.number == number; found {
 			s = span{partial: p.size > 0, start: s.start, length: p.size, part: p}
 			return false
@@ -42,7 +49,14 @@ func segments(r kv.Reader, v *version, s span) ([]segment, error) {
 	var out []segment
 	var at int64 // where the part begins
 	end := s.start + s.length
-	err := eachPart(r, v, func(p *part) bool {
+	before := func(l partList) bool {
+		if at+l.size > s.start {
+			return false
+		}
+		at += l.size
+		return true
+	}
+	err := eachPart(r, v, before, func(p *part) bool {
 		from, to := max(at, s.start), min(at+p.size, end)
 		if from < to {
 			out = append(out, segment{part: p, start: from - at, length: to - from})

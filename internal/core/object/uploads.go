@@ -292,7 +292,8 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 		if v.etag.Parts == 0 || page == 0 {
 			return nil
 		}
-		return eachPart(r, v, func(p *part) bool {
+		before := func(l partList) bool { return l.last <= after }
+		return eachPart(r, v, before, func(p *part) bool {
 			if p.number <= after {
 				return true
 			}
