@@ -4,6 +4,7 @@ set -euo pipefail
 packages=()
 command -v aws >/dev/null || packages+=(awscli)
 command -v curl >/dev/null || packages+=(curl)
+python3 -c "import boto3" 2>/dev/null || packages+=(python3-boto3)
 [ ${#packages[@]} -eq 0 ] && exit 0
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
