@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 10000x
+CASES ?= 1000000
 
 .PHONY: help
 help: ## print the targets
@@ -34,6 +35,7 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 .PHONY: test
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./...
+	$(GO) test ./internal/access/policy -run Random -cases $(CASES)
 
 .PHONY: bench
 bench: ## speed of a fresh server on this machine

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"slices"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -88,6 +89,7 @@ func (g Grant) Extend(ctx context.Context, via string, needs ...Need) (Grant, er
 	if g.g == nil {
 		return Grant{}, fault.AccessDenied()
 	}
+	needs = slices.Clone(needs) // they are the caller's
 	for i := range needs {
 		keys := map[string][]string{"kms:viaservice": {via}, "aws:viaawsservice": {"true"}}
 		for k, v := range needs[i].Keys {

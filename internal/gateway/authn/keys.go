@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"watertight/internal/access/policy"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/gateway/sigv4"
 )
@@ -53,8 +52,9 @@ func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 
 // conditionKeys are the condition keys every request has (IAM user guide,
 // "AWS global condition context keys"; S3 service authorization reference).
-// No request header but the ones named here becomes a key.
-func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, session map[string][]string) map[string][]string {
+// No request header but the ones named here becomes a key. Who the caller is
+// follows from the principal, and policy works it out from there alone.
+func conditionKeys(r *protocol.Request, claim *sigv4.Claim, session map[string][]string) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
 	m["aws:securetransport"] = []string{strconv.FormatBool(r.HTTP.TLS != nil)}
@@ -70,7 +70,6 @@ func conditionKeys(r *protocol.Request, claim *sigv4.Claim, p policy.Principal, 
 	if sha := header(r.HTTP.Header, "X-Amz-Content-Sha256"); sha != "" {
 		m["s3:x-amz-content-sha256"] = []string{sha}
 	}
-	principalKeys(m, p)
 	switch claim.Mode {
 	case sigv4.Header:
 		m["s3:authtype"] = []string{"REST-HEADER"}
@@ -104,29 +103,6 @@ func sessionKeys(m map[string][]string, c *Credential, at time.Time) {
 // signatureAge is in milliseconds.
 func signatureAge(r *protocol.Request, claim *sigv4.Claim) []string {
 	return []string{strconv.FormatInt(max(0, r.At.Sub(claim.Time).Milliseconds()), 10)}
-}
-
-func principalKeys(m map[string][]string, p policy.Principal) {
-	kind := map[policy.PrincipalKind]string{
-		policy.Anonymous: "Anonymous", policy.AccountRoot: "Account", policy.User: "User",
-		policy.RoleSession: "AssumedRole", policy.FederatedUser: "FederatedUser", policy.Service: "Service",
-	}[p.Kind]
-	m["aws:principaltype"] = []string{kind}
-	if p.Kind == policy.Anonymous {
-		m["aws:principalaccount"] = []string{"anonymous"}
-		m["aws:userid"] = []string{"anonymous"}
-		return
-	}
-	m["aws:principalaccount"] = []string{p.Account}
-	m["aws:userid"] = []string{p.ID}
-	arn := p.ARN
-	if p.Kind == policy.RoleSession {
-		arn = p.Role
-	}
-	m["aws:principalarn"] = []string{arn.String()}
-	if p.Kind == policy.User {
-		m["aws:username"] = []string{p.Name}
-	}
 }
 
 func tlsVersion(v uint16) string {
