@@ -14,14 +14,29 @@ import (
 func TestREADME(t *testing.T) {
 	harness.NeedTool(t, "aws")
 	harness.NeedTool(t, "curl")
+	out := runBlock(t, "session")
+	for _, want := range []string{
+		"make_bucket: backups", "upload: ./dump.sql to s3://backups/2026/dump.sql", "dump.sql\n",
+		"download: s3://backups/2026/dump.sql to ./restored.sql", `"AES256"`, `"BlockPublicAcls": true`, `"RestrictPublicBuckets": true`,
+		"403\n", "delete: s3://backups/2026/dump.sql", "remove_bucket: backups",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the session did not print %q; it printed:\n%s", want, out)
+		}
+	}
+}
+
+// runBlock runs a block of the README and returns what it printed.
+func runBlock(t *testing.T, name string) string {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(text), "<!-- session: this block is run by a test -->\n```sh\n")
+	_, rest, ok := strings.Cut(string(text), "<!-- "+name+": this block is run by a test -->\n```sh\n")
 	script, _, ok2 := strings.Cut(rest, "```")
 	if !ok || !ok2 {
-		t.Fatal("README.md has no session block")
+		t.Fatalf("README.md has no block %q", name)
 	}
 	s := harness.Start(t)
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
@@ -32,12 +47,17 @@ func TestREADME(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return string(out)
+}
+
+// TestLeastPrivilege: a stolen key can do one thing and nothing else.
+func TestLeastPrivilege(t *testing.T) {
+	harness.NeedTool(t, "aws")
+	out := runBlock(t, "least privilege")
 	for _, want := range []string{
-		"make_bucket: backups", "upload: ./dump.sql to s3://backups/2026/dump.sql", "dump.sql\n",
-		"download: s3://backups/2026/dump.sql to ./restored.sql", `"AES256"`, `"BlockPublicAcls": true`, `"RestrictPublicBuckets": true`,
-		"403\n", "delete: s3://backups/2026/dump.sql", "remove_bucket: backups",
+		`:user/avatars"`, "upload: ./me.png to s3://company-user-avatars/me.png", "no reading\n", "no listing\n", "no deleting\n", "no other bucket\n", "no users\n",
 	} {
-		if !strings.Contains(string(out), want) {
+		if !strings.Contains(out, want) {
 			t.Errorf("the session did not print %q; it printed:\n%s", want, out)
 		}
 	}

@@ -17,7 +17,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestChangedTokensAreRefused(t *testing.T) {
 	token := Make("scope", "position")
-	bad := []string{"", "x", token[:len(token)-1], token + "A", token + "=", " " + token, "garbage", strings.Repeat("A", 5000)}
+	bad := []string{"", "x", token[:len(token)-1], token + "A", token + "=", " " + token, "garbage", token[:4] + "\n" + token[4:], token + "\r\n", strings.Repeat("A", 5000)}
 	for i := range token {
 		for _, c := range "Aa0_-=" {
 			if changed := token[:i] + string(c) + token[i+1:]; changed != token {
