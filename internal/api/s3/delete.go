@@ -2,6 +2,8 @@ package s3
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
@@ -11,15 +13,15 @@ import (
 )
 
 func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput) (*shape.DeleteObjectOutput, error) {
-	for name, value := range map[string]string{"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize} {
-		if value != "" { // of directory buckets
-			return nil, notImplemented(name)
-		}
+	// AWS was seen to refuse it for a key; of a version there is nothing to bypass.
+	if in.Bypass != "" && in.VersionId == nil {
+		return nil, bypassNeedsLock()
 	}
-	if in.Bypass != "" {
-		return nil, invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+	item := object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch}
+	if err := setDeleteConditions(&item, in.IfMatchModified, in.IfMatchSize); err != nil {
+		return nil, err
 	}
-	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch})
+	d, err := a.Objects.Delete(ctx, g, in.Bucket, item)
 	if err != nil {
 		return nil, err
 	}
@@ -28,6 +30,33 @@ func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteO
 		out.VersionId = d.MarkerID
 	}
 	return out, nil
+}
+
+func bypassNeedsLock() error {
+	return invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+}
+
+// setDeleteConditions reads the conditions AWS documents for directory buckets.
+// One that can't be read must not be passed over: the deletion would happen.
+func setDeleteConditions(item *object.DeleteInput, modified, size string) error {
+	var err error
+	if modified != "" {
+		item.IfModified, err = time.Parse(time.RFC1123, modified)
+		if err != nil {
+			item.IfModified, err = time.Parse(time.RFC3339, modified)
+		}
+		if err != nil {
+			return invalidArgument("x-amz-if-match-last-modified-time", "Invalid timestamp")
+		}
+	}
+	if size != "" {
+		n, err := strconv.ParseInt(size, 10, 64)
+		if err != nil || n < 0 {
+			return invalidArgument("x-amz-if-match-size", "Invalid size")
+		}
+		item.IfSize = &n
+	}
+	return nil
 }
 
 // checkDelete refuses documents of the wrong form (S3 API reference,
@@ -46,20 +75,21 @@ func checkDelete(d *shape.Delete) error {
 
 func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.DeleteObjectsInput) (*shape.DeleteObjectsOutput, error) {
 	if in.Bypass != "" {
-		return nil, invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+		return nil, bypassNeedsLock()
 	}
 	out := &shape.DeleteObjectsOutput{}
 	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
+		item := object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag}
 		err := protocol.CheckKey(o.Key)
-		if o.LastModifiedTime != nil || o.Size != nil { // of directory buckets
-			err = notImplemented("LastModifiedTime")
+		if err == nil {
+			err = setDeleteConditions(&item, o.LastModifiedTime, o.Size)
 		}
 		if err != nil {
 			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, err))
 			continue
 		}
-		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
+		items = append(items, item)
 	}
 	done, err := a.Objects.DeleteMany(ctx, g, in.Bucket, items)
 	if err != nil {

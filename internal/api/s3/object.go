@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/textproto"
+	"strconv"
 	"strings"
 
 	"watertight/internal/access/arn"
@@ -49,7 +50,7 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.PutObjectOutput{ETag: quote(v.ETag), ServerSideEncryption: string(v.Encryption), Checksums: checksums(v.Checksum)}
+	out := &shape.PutObjectOutput{ETag: quote(v.ETag), ServerSideEncryption: string(v.Encryption), Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum)}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
 	}

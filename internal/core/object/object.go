@@ -166,11 +166,14 @@ func (r *Reading) Verifiable() Checksum {
 	}
 }
 
-// DeleteInput names what to delete. A nil VersionID is the key itself.
+// DeleteInput names what to delete. A nil VersionID is the key itself. Every
+// condition that is set must hold; IfModified counts in whole seconds.
 type DeleteInput struct {
-	Key       string
-	VersionID *string
-	IfMatch   *string
+	Key        string
+	VersionID  *string
+	IfMatch    *string
+	IfModified time.Time
+	IfSize     *int64
 }
 
 // Deleted is what became of one DeleteInput.
