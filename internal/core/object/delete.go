@@ -43,7 +43,7 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	// There is no need of the whole: each item is asked for below, and one that
 	// is not granted goes no further.
-	if len(items) == 0 || len(items) > MaxPage {
+	if len(items) > MaxPage {
 		return nil, fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
 	granted := make([]DeleteInput, 0, len(items))

@@ -106,10 +106,8 @@ func TestDeleteMany(t *testing.T) {
 	if err != nil || len(l.Entries) != 2 || l.Entries[0].Key != "b" || l.Entries[1].Key != "c" || len(e.payloads.settled(t)) != 2 {
 		t.Errorf("%+v %v", l.Entries, err)
 	}
-	for _, n := range []int{0, 1001} {
-		_, err := e.objects.DeleteMany(t.Context(), g, "bkt", make([]DeleteInput, n))
-		wants(t, err, fault.Invalid, "MalformedXML")
-	}
+	_, err = e.objects.DeleteMany(t.Context(), g, "bkt", make([]DeleteInput, 1001))
+	wants(t, err, fault.Invalid, "MalformedXML")
 }
 
 func TestDeleteManyIsOneTransaction(t *testing.T) {
