@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"strconv"
-	"time"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
@@ -13,15 +11,16 @@ import (
 )
 
 func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput) (*shape.DeleteObjectOutput, error) {
+	for name, value := range map[string]string{"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize} {
+		if value != "" { // of directory buckets
+			return nil, notImplemented(name)
+		}
+	}
 	// AWS was seen to refuse it for a key; of a version there is nothing to bypass.
 	if in.Bypass != "" && in.VersionId == nil {
 		return nil, bypassNeedsLock()
 	}
-	item := object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch}
-	if err := setDeleteConditions(&item, in.IfMatchModified, in.IfMatchSize); err != nil {
-		return nil, err
-	}
-	d, err := a.Objects.Delete(ctx, g, in.Bucket, item)
+	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch})
 	if err != nil {
 		return nil, err
 	}
@@ -34,29 +33,6 @@ func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteO
 
 func bypassNeedsLock() error {
 	return invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
-}
-
-// setDeleteConditions reads the conditions AWS documents for directory buckets.
-// One that can't be read must not be passed over: the deletion would happen.
-func setDeleteConditions(item *object.DeleteInput, modified, size string) error {
-	var err error
-	if modified != "" {
-		item.IfModified, err = time.Parse(time.RFC1123, modified)
-		if err != nil {
-			item.IfModified, err = time.Parse(time.RFC3339, modified)
-		}
-		if err != nil {
-			return invalidArgument("x-amz-if-match-last-modified-time", "Invalid timestamp")
-		}
-	}
-	if size != "" {
-		n, err := strconv.ParseInt(size, 10, 64)
-		if err != nil || n < 0 {
-			return invalidArgument("x-amz-if-match-size", "Invalid size")
-		}
-		item.IfSize = &n
-	}
-	return nil
 }
 
 // checkDelete refuses documents of the wrong form (S3 API reference,
@@ -80,16 +56,15 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 	out := &shape.DeleteObjectsOutput{}
 	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
-		item := object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag}
 		err := protocol.CheckKey(o.Key)
-		if err == nil {
-			err = setDeleteConditions(&item, o.LastModifiedTime, o.Size)
+		if o.LastModifiedTime != nil || o.Size != nil { // of directory buckets
+			err = notImplemented("LastModifiedTime")
 		}
 		if err != nil {
 			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, err))
 			continue
 		}
-		items = append(items, item)
+		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
 	}
 	done, err := a.Objects.DeleteMany(ctx, g, in.Bucket, items)
 	if err != nil {

@@ -103,22 +103,17 @@ func (in *PutInput) mayWrite(head *version) error {
 	}
 }
 
-// mayDelete judges the conditions of a deletion against what it would delete: a
-// star asks for any object, a tag, an instant or a size for this one.
+// mayDelete judges the condition of a deletion against what it would delete: a
+// star asks for any object, a tag for this one.
 func (in *DeleteInput) mayDelete(v *version) error {
 	exists := v != nil && !v.deleteMarker
-	some := in.IfMatch != nil || !in.IfModified.IsZero() || in.IfSize != nil
 	switch {
-	case !some:
+	case in.IfMatch == nil:
 		return nil
-	case !exists && (in.IfMatch == nil || *in.IfMatch != "*"):
+	case !exists && *in.IfMatch != "*":
 		return noSuchKey(in.Key)
-	case !exists || in.IfMatch != nil && !matches(*in.IfMatch, v.etag, false):
+	case !exists || !matches(*in.IfMatch, v.etag, false):
 		return preconditionFailed("If-Match")
-	case !in.IfModified.IsZero() && !v.modified.Truncate(time.Second).Equal(in.IfModified.Truncate(time.Second)):
-		return preconditionFailed("x-amz-if-match-last-modified-time")
-	case in.IfSize != nil && *in.IfSize != v.size:
-		return preconditionFailed("x-amz-if-match-size")
 	default:
 		return nil
 	}

@@ -166,14 +166,11 @@ func (r *Reading) Verifiable() Checksum {
 	}
 }
 
-// DeleteInput names what to delete. A nil VersionID is the key itself. Every
-// condition that is set must hold; IfModified counts in whole seconds.
+// DeleteInput names what to delete. A nil VersionID is the key itself.
 type DeleteInput struct {
-	Key        string
-	VersionID  *string
-	IfMatch    *string
-	IfModified time.Time
-	IfSize     *int64
+	Key       string
+	VersionID *string
+	IfMatch   *string
 }
 
 // Deleted is what became of one DeleteInput.

@@ -269,8 +269,8 @@ type ObjectIdentifier struct {
 	Key              string
 	VersionId        *string
 	ETag             *string
-	LastModifiedTime string
-	Size             string
+	LastModifiedTime *string
+	Size             *string
 }
 
 // DeleteObjectsOutput is the output of DeleteObjects.
