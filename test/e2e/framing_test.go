@@ -230,15 +230,15 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 		{"decoded length one too large", framed{data: data, declared: 1}, 400, "IncompleteBody"},
 		{"decoded length zero", framed{data: data, length: "0"}, 400, "IncompleteBody"},
 		{"decoded length missing", framed{data: data, length: "-"}, 411, "MissingContentLength"},
-		{"decoded length negative", framed{data: data, length: "-5"}, 400, "InvalidArgument"},
-		{"decoded length no number", framed{data: data, length: "5x"}, 400, "InvalidArgument"},
+		{"decoded length negative", framed{data: data, length: "-5"}, 411, "MissingContentLength"},
+		{"decoded length no number", framed{data: data, length: "5x"}, 411, "MissingContentLength"},
 		{"decoded length over 5 GiB", framed{data: data, length: "5368709121"}, 400, "EntityTooLarge"},
-		{"bytes after the end", framed{data: data, change: add("x")}, 400, "InvalidRequest"},
-		{"a second body", framed{data: data, change: func(b string) string { return b + b }}, 400, "InvalidRequest"},
-		{"a chunk size that is no number", framed{data: data, change: func(b string) string { return "z" + b }}, 400, "InvalidRequest"},
+		{"bytes after the end", framed{data: data, change: add("x")}, 400, "IncompleteBody"},
+		{"a second body", framed{data: data, change: func(b string) string { return b + b }}, 400, "IncompleteBody"},
+		{"a chunk size that is no number", framed{data: data, change: func(b string) string { return "z" + b }}, 400, "IncompleteBody"},
 		{"a chunk larger than the rest", framed{data: data, change: func(b string) string { return "f" + b }}, 400, "IncompleteBody"},
-		{"no line end after the data", framed{data: data, change: replace("tail\r\n", "tailXX")}, 400, "InvalidRequest"},
-		{"bare line feeds", framed{data: data, change: func(b string) string { return strings.ReplaceAll(b, "\r\n", "\n") }}, 400, "InvalidRequest"},
+		{"no line end after the data", framed{data: data, change: replace("tail\r\n", "tailXX")}, 400, "IncompleteBody"},
+		{"bare line feeds", framed{data: data, change: func(b string) string { return strings.ReplaceAll(b, "\r\n", "\n") }}, 400, "IncompleteBody"},
 	}
 	for _, mode := range []string{signedChunks, signedTrailer, unsignedChunks} {
 		cases := all
@@ -267,10 +267,10 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 					return b[:frame] + b[2*frame:]
 				}}, 403, "SignatureDoesNotMatch"},
 				{"a small chunk in the middle", framed{data: []string{"small", big}}, 403, "InvalidChunkSizeError"},
-				{"unsigned chunks", framed{data: data, change: func(b string) string { return strings.Replace(b, ";chunk-signature=", ";ignored=", 1) }}, 400, "InvalidRequest"},
+				{"unsigned chunks", framed{data: data, change: func(b string) string { return strings.Replace(b, ";chunk-signature=", ";ignored=", 1) }}, 400, "IncompleteBody"},
 			}...)
 		} else {
-			cases = append(cases[:len(cases):len(cases)], broken{"signed chunks", framed{data: data, change: replace("\r\n", ";chunk-signature="+strings.Repeat("0", 64)+"\r\n")}, 400, "InvalidRequest"})
+			cases = append(cases[:len(cases):len(cases)], broken{"signed chunks", framed{data: data, change: replace("\r\n", ";chunk-signature="+strings.Repeat("0", 64)+"\r\n")}, 400, "IncompleteBody"})
 		}
 		if mode == signedTrailer {
 			cases = append(cases[:len(cases):len(cases)], broken{"altered trailer signature", framed{data: data, change: func(b string) string {

@@ -226,7 +226,7 @@ func TestMultipartErrors(t *testing.T) {
 		parts []types.CompletedPart
 		code  string
 	}{
-		"none":             {nil, "InvalidRequest"},
+		"none":             {nil, "MalformedXML"},
 		"wrong order":      {[]types.CompletedPart{next, small}, "InvalidPartOrder"},
 		"twice":            {[]types.CompletedPart{small, small}, "InvalidPartOrder"},
 		"too small":        {[]types.CompletedPart{small, next}, "EntityTooSmall"},

@@ -39,6 +39,9 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 	if in.ObjectLockEnabledForBucket != "" && !strings.EqualFold(in.ObjectLockEnabledForBucket, "false") {
 		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
+	if err := checkCannedACL(in.ACL); err != nil {
+		return nil, err
+	}
 	if in.ACL != "" && in.ACL != "private" || in.GrantFullControl+in.GrantRead+in.GrantReadACP+in.GrantWrite+in.GrantWriteACP != "" {
 		return nil, fault.New(fault.Invalid, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
 	}
@@ -85,6 +88,15 @@ func (a *API) getBucketLocation(ctx context.Context, g authz.Grant, in *shape.Bu
 		region = ""
 	}
 	return &shape.GetBucketLocationOutput{Value: region}, nil
+}
+
+// checkCannedACL refuses what is no canned ACL (S3 user guide, "Canned ACL").
+func checkCannedACL(acl string) error {
+	switch acl {
+	case "", "private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write":
+		return nil
+	}
+	return invalidArgument("x-amz-acl", "").With("ArgumentValue", acl)
 }
 
 func invalidArgument(name, message string) *fault.Error {

@@ -26,7 +26,7 @@ func parseCopySource(header string) (copySource, error) {
 	path, query, versioned := strings.Cut(header, "?")
 	name, err := url.QueryUnescape(path)
 	if err != nil {
-		return copySource{}, badCopySource(header, "Invalid copy source encoding.")
+		return copySource{}, badCopySource(header, "Invalid copy source encoding")
 	}
 	name = strings.TrimPrefix(name, "/")
 	if strings.HasPrefix(name, "arn:") {
@@ -49,7 +49,7 @@ func parseCopySource(header string) (copySource, error) {
 	}
 	id, err := url.QueryUnescape(raw)
 	if err != nil {
-		return copySource{}, badCopySource(header, "Invalid copy source encoding.")
+		return copySource{}, badCopySource(header, "Invalid copy source encoding")
 	}
 	if id == "" {
 		return copySource{}, badCopySource(header, "Version id cannot be the empty string")

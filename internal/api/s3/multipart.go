@@ -194,6 +194,9 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	if err := checkCustomerKey(&in.CustomerKey); err != nil {
 		return nil, err
 	}
+	if in.Upload == nil {
+		return nil, fault.New(fault.Invalid, "InvalidRequest", "You must specify at least one part")
+	}
 	parts, err := completedParts(in.Upload.Parts)
 	if err != nil {
 		return nil, err

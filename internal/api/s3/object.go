@@ -81,6 +81,9 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 			return notImplemented(name)
 		}
 	}
+	if err := checkCannedACL(u.ACL); err != nil {
+		return err
+	}
 	if u.ACL != "" && u.ACL != "private" && u.ACL != "bucket-owner-full-control" || u.GrantFullControl+u.GrantRead+u.GrantReadACP+u.GrantWriteACP != "" {
 		return fault.New(fault.Invalid, "AccessControlListNotSupported", "The bucket does not allow ACLs")
 	}

@@ -99,7 +99,7 @@ func (c CORS) check() error {
 }
 
 func (r *CORSRule) check() (size int, err error) {
-	if len(r.Origins) == 0 || len(r.Methods) == 0 || r.MaxAge != nil && *r.MaxAge < 0 {
+	if len(r.Origins) == 0 || len(r.Methods) == 0 {
 		return 0, malformedXML()
 	}
 	if len(r.ID) > maxCORSID {
@@ -123,6 +123,11 @@ func (r *CORSRule) check() (size int, err error) {
 	for _, h := range r.Expose {
 		if strings.Contains(h, "*") {
 			return 0, badCORS(`ExposeHeader "` + h + `" contains wildcard. We currently do not support wildcard for ExposeHeader.`)
+		}
+	}
+	for _, h := range slices.Concat(r.Headers, r.Expose) {
+		if !isHeader(h) {
+			return 0, badCORS(`AllowedHeader "` + h + `" contains invalid character.`)
 		}
 	}
 	for i, all := range [][]string{{r.ID}, r.Origins, r.Methods, r.Headers, r.Expose} {
@@ -201,7 +206,7 @@ func (s *Store) CORS(ctx context.Context, name string) (c CORS, err error) {
 
 // Preflight answers a browser that asks before it sends a request: nil is yes.
 // key is "" for a request to the bucket itself (S3 API reference, "OPTIONS
-// object"). Errors: BadRequest, AccessForbidden.
+// object"). What no rule could name is refused before any is read. Errors: BadRequest, AccessForbidden.
 func (s *Store) Preflight(ctx context.Context, name, key, origin, method string, headers []string) error {
 	if origin == "" {
 		return fault.New(fault.Invalid, "BadRequest", "Insufficient information. Origin request header needed.")
@@ -209,6 +214,14 @@ func (s *Store) Preflight(ctx context.Context, name, key, origin, method string,
 	kind := "OBJECT"
 	if key == "" {
 		kind = "BUCKET"
+	}
+	if method != "" && !isCORSMethod(method) {
+		return badMethod(method)
+	}
+	for _, h := range headers {
+		if !isHeader(h) {
+			return fault.New(fault.Invalid, "BadRequest", `Access-Control-Request-Headers "`+h+`" contains invalid character.`)
+		}
 	}
 	c, err := s.CORS(ctx, name)
 	switch {
@@ -218,12 +231,23 @@ func (s *Store) Preflight(ctx context.Context, name, key, origin, method string,
 		return err
 	case c == nil:
 		return forbidden("CORSResponse: CORS is not enabled for this bucket.", method, "BUCKET")
-	case !isCORSMethod(method):
-		return fault.New(fault.Invalid, "BadRequest", "Invalid Access-Control-Request-Method: "+cmp.Or(method, "null"))
+	case method == "":
+		return badMethod("null")
 	case c.Match(origin, method, headers) == nil:
 		return forbidden("CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.", method, kind)
 	}
 	return nil
+}
+
+func badMethod(method string) error {
+	return fault.New(fault.Invalid, "BadRequest", "Invalid Access-Control-Request-Method: "+method)
+}
+
+// isHeader accepts a token (RFC 9110, section 5.6.2).
+func isHeader(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
 }
 
 func forbidden(message, method, kind string) error {
@@ -248,6 +272,7 @@ const (
 	fieldRuleHeader = 4
 	fieldRuleExpose = 5
 	fieldRuleMaxAge = 6 // one more than the number, so that zero seconds is said
+	fieldRuleMinAge = 7 // of a negative number, without its sign
 )
 
 // corsKey names the record apart from the bucket's own, which every request
@@ -265,7 +290,11 @@ func (c CORS) encode() []byte {
 				one = record.String(one, protowire.Number(field), s)
 			}
 		}
-		if r.MaxAge != nil {
+		switch {
+		case r.MaxAge == nil:
+		case *r.MaxAge < 0:
+			one = record.Uint(one, fieldRuleMinAge, uint64(-int64(*r.MaxAge)))
+		default:
 			one = record.Uint(one, fieldRuleMaxAge, uint64(*r.MaxAge)+1)
 		}
 		b = record.Bytes(b, fieldRule, one)
@@ -311,6 +340,12 @@ func decodeCORSRule(value []byte) (r CORSRule, err error) {
 				return r, record.ErrMalformed
 			}
 			n := int32(f.Uint - 1)
+			r.MaxAge = &n
+		case fieldRuleMinAge:
+			if f.Uint == 0 || f.Uint > math.MaxInt32+1 {
+				return r, record.ErrMalformed
+			}
+			n := int32(-int64(f.Uint))
 			r.MaxAge = &n
 		}
 	}

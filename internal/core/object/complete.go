@@ -75,10 +75,7 @@ func (in *CompleteInput) check() error {
 	if err := checkKey(in.Key); err != nil {
 		return err
 	}
-	if len(in.Parts) == 0 {
-		return fault.New(fault.Invalid, "InvalidRequest", "You must specify at least one part")
-	}
-	if len(in.Parts) > maxParts {
+	if len(in.Parts) == 0 || len(in.Parts) > maxParts {
 		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
 	for i, p := range in.Parts {

@@ -151,10 +151,10 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 		return Part{}, Version{}, err
 	}
 	r, err := s.source(ctx, g, &in.Source, in.Range)
+	if f := fault.From(err); f != nil && f.Code == "InvalidRange" {
+		err = badCopyRange(in.Range, "Range specified is not valid for source object of size: "+f.Members["ActualObjectSize"])
+	}
 	if err != nil {
-		if fault.Is(err, "InvalidRange") {
-			err = badCopyRange(in.Range, "Range specified is not valid for source object")
-		}
 		return Part{}, Version{}, err
 	}
 	defer r.Body.Close()

@@ -38,8 +38,8 @@ type Upload struct {
 	Initiator    string // ARN
 	Owner        string // account id
 	StorageClass string
-	Algorithm    digest.Algorithm // CRC64NVME where the client chose none
-	ChecksumType ChecksumType
+	Algorithm    digest.Algorithm // None where the client chose none
+	ChecksumType ChecksumType     // empty with it
 	Encryption   bucket.Encryption
 }
 
@@ -124,14 +124,14 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 	if owner == "" {
 		owner = b.Owner
 	}
-	alg := u.checksum.Algorithm
-	if alg == digest.None {
-		alg = digest.CRC64NVME
-	}
-	return Upload{
+	out := Upload{
 		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
-		Algorithm: alg, ChecksumType: u.checksum.Type, Encryption: u.encryption,
+		Algorithm: u.checksum.Algorithm, Encryption: u.encryption,
 	}
+	if out.Algorithm != digest.None {
+		out.ChecksumType = u.checksum.Type
+	}
+	return out
 }
 
 // find returns the upload of an id, NoSuchUpload where there is none of this
@@ -293,6 +293,9 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	}
 	out := p.public()
 	out.Encryption = u.encryption
+	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
+		out.Checksum = Checksum{} // nobody asked for the one that is kept
+	}
 	return out, nil
 }
 

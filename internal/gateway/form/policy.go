@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -34,7 +35,7 @@ type condition struct {
 func ParsePolicy(encoded string) (*Policy, error) {
 	b, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, badPolicy("Invalid Base64 Encoding.")
+		return nil, badPolicy("invalid Base64 encoding.")
 	}
 	var doc struct {
 		Expiration *string           `json:"expiration"`
@@ -81,14 +82,22 @@ func parseCondition(raw json.RawMessage) (condition, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	if err := dec.Decode(&list); err != nil {
-		return c, badPolicy("Conditions must be lists or simple conditions.")
+		return c, badPolicy("Invalid condition test: must be a List or Object.")
+	}
+	if len(list) == 0 {
+		return c, badPolicy("Invalid Condition: missing operation identifier.")
+	}
+	written, _ := list[0].(string)
+	operator := strings.ToLower(written)
+	switch operator {
+	case "content-length-range", "eq", "starts-with":
+	default:
+		return c, badPolicy("Invalid Condition: unknown operation '" + written + "'.")
 	}
 	if len(list) != 3 {
-		return c, badPolicy("Invalid condition: " + c.text)
+		return c, badPolicy("Invalid " + operator + ": wrong number of arguments.")
 	}
-	operator, _ := list[0].(string)
-	switch operator = strings.ToLower(operator); operator {
-	case "content-length-range":
+	if operator == "content-length-range" {
 		var ok, ok2 bool
 		c.min, ok = bound(list[1])
 		c.max, ok2 = bound(list[2])
@@ -96,14 +105,11 @@ func parseCondition(raw json.RawMessage) (condition, error) {
 			c.operator = operator
 		}
 		return c, nil
-	case "eq", "starts-with":
-	default:
-		return c, badPolicy("Invalid condition: " + c.text)
 	}
 	field, ok := list[1].(string)
 	value, ok2 := list[2].(string)
 	if !ok || !ok2 {
-		return c, badPolicy("Invalid condition: " + c.text)
+		return c, badPolicy("Invalid JSON.")
 	}
 	// Without the dollar it names no field, and never holds.
 	if name, named := strings.CutPrefix(field, "$"); named {
@@ -135,6 +141,7 @@ func (c *condition) parseSimple(raw json.RawMessage) error {
 		return badPolicy(one)
 	}
 	c.operator, c.field, c.value = "eq", strings.ToLower(field), text
+	c.text = fmt.Sprintf("[%q, %q, %q]", "eq", "$"+field, text)
 	return nil
 }
 

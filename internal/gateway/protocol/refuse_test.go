@@ -18,8 +18,8 @@ import (
 func TestHoistedHeaders(t *testing.T) {
 	router, _ := testRouter(t)
 	for target, code := range map[string]string{
-		"/b/k?X-Amz-Signature=0&x-amz-copy-source=%2Fb%2Fk": "NotImplemented",
-		"/b/k?X-Amz-Signature=0&X-Amz-Copy-Source=%2Fb%2Fk": "NotImplemented",
+		"/b/k?X-Amz-Signature=0&x-amz-copy-source=%2Fb%2Fk": "InvalidArgument",
+		"/b/k?X-Amz-Signature=0&X-Amz-Copy-Source=%2Fb%2Fk": "InvalidArgument",
 		"/b/k?x-amz-copy-source=%2Fb%2Fk":                   "",
 	} {
 		r, err := parse(t, "PUT", target, nil)

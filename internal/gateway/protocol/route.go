@@ -219,22 +219,54 @@ func (rt *Router) Match(q *Request) (int, error) {
 	case q.Bucket != "":
 		level = 1
 	}
-	copies := q.HTTP.Method == http.MethodPut && q.carries(copySource)
+	copies := q.carries(copySource)
 	best := -1
 	for _, i := range rt.routes[bin(q.HTTP.Method, level)] {
-		if rt.all[i].accepts(q, special, copies) && (best < 0 || rt.all[i].constraints() > rt.all[best].constraints()) {
+		if rt.all[i].accepts(q, special, copies && !rt.all[i].preflight) && (best < 0 || rt.all[i].constraints() > rt.all[best].constraints()) {
 			best = i
 		}
 	}
 	switch {
 	case best >= 0:
 		return best, nil
-	case len(special) > 0 && knownMethod(q.HTTP.Method), copies:
-		return 0, fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+	case copies:
+		return 0, fault.New(fault.Invalid, "InvalidArgument", "You can only specify a copy source header for copy requests.").
+			With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", q.HTTP.Header.Get(copySource))
+	case level == 2 && len(special) > 0:
+		return 0, notOfKeys(q, special)
+	case len(special) > 0 && knownMethod(q.HTTP.Method):
+		return 0, notThere()
 	}
 	resource := [...]string{"SERVICE", "BUCKET", "OBJECT"}[level]
-	return 0, fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
-		With("Method", q.HTTP.Method).With("ResourceType", resource)
+	return 0, notAllowed(q.HTTP.Method, resource)
+}
+
+// notOfKeys tells what AWS tells of sub-resources that a key doesn't have.
+func notOfKeys(q *Request, special []string) error {
+	switch q.HTTP.Method + " " + special[0] {
+	case "GET uploads":
+		return fault.New(fault.Invalid, "InvalidRequest", "Key is not expected for the GET method ?uploads subresource")
+	case "GET versions":
+		return fault.New(fault.Invalid, "InvalidRequest", "There is no such thing as the ?versions sub-resource for a key")
+	case "PUT partNumber":
+		return fault.New(fault.Invalid, "InvalidArgument", "This operation does not accept partNumber without uploadId").
+			With("ArgumentName", "partNumber").With("ArgumentValue", "partNumber")
+	case "PUT uploadId":
+		return notAllowed(q.HTTP.Method, "UPLOAD")
+	}
+	if !knownMethod(q.HTTP.Method) {
+		return notAllowed(q.HTTP.Method, "OBJECT")
+	}
+	return notThere()
+}
+
+func notThere() error {
+	return fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+}
+
+func notAllowed(method, resource string) error {
+	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+		With("Method", method).With("ResourceType", resource)
 }
 
 func knownMethod(m string) bool {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -57,8 +58,10 @@ func TestMatch(t *testing.T) {
 		{"GET", "/b/k?response-content-type=x", nil, "GET /{Bucket}/{Key+}"},
 		{"PUT", "/b/k?partNumber=1&uploadId=u", nil, "PUT /{Bucket}/{Key+}?partNumber&uploadId"},
 		{"PUT", "/b/k?partNumber=1&uploadId=u", source, "PUT /{Bucket}/{Key+}?partNumber&uploadId"},
-		{"PUT", "/b/k?partNumber=1", nil, "NotImplemented"},
-		{"PUT", "/b/k", source, "NotImplemented"},
+		{"PUT", "/b/k?partNumber=1", nil, "InvalidArgument"},
+		{"PUT", "/b/k", source, "InvalidArgument"},
+		{"GET", "/b/k", source, "InvalidArgument"},
+		{"DELETE", "/b", source, "InvalidArgument"},
 		{"PUT", "/b/k?acl", nil, "NotImplemented"},
 		{"PUT", "/b/k?ACL", nil, "PUT /{Bucket}/{Key+}"}, // names are case-sensitive
 		{"GET", "/b?location&acl", nil, "NotImplemented"},
@@ -86,10 +89,14 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestSubresourcesNeverFallThrough: whatever makes another operation is not
-// implemented where no route names it, with every method and at every level.
+// TestSubresourcesNeverFallThrough: whatever makes another operation is refused
+// where no route names it, with every method and at every level.
 func TestSubresourcesNeverFallThrough(t *testing.T) {
 	router, _ := testRouter(t)
+	told := map[string]string{
+		"GET /b/k?uploads": "InvalidRequest", "GET /b/k?versions": "InvalidRequest",
+		"PUT /b/k?partNumber": "InvalidArgument", "PUT /b/k?uploadId": "MethodNotAllowed",
+	}
 	names := strings.Fields(`abac accelerate acl analytics annotation attributes cors encryption intelligent-tiering inventory legal-hold lifecycle
 		logging metadataConfiguration metadataTable metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock renameObject
 		replication requestPayment restore retention select session tagging torrent uploads versioning versions website uploadId partNumber`)
@@ -100,8 +107,9 @@ func TestSubresourcesNeverFallThrough(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := router.Match(r); !fault.Is(err, "NotImplemented") {
-					t.Errorf("%s %s?%s: %v, want NotImplemented", method, path, name, err)
+				code := cmp.Or(told[method+" "+path+"?"+name], "NotImplemented")
+				if _, err := router.Match(r); !fault.Is(err, code) {
+					t.Errorf("%s %s?%s: %v, want %s", method, path, name, err, code)
 				}
 			}
 		}

@@ -29,7 +29,7 @@ func checkPayload(value string, all []string) error {
 	case value == UnsignedPayload, value == streamSigned, value == streamSignedTrailer, value == streamUnsignedTrailer, isHash(value):
 		return nil
 	}
-	return fault.New(fault.Invalid, "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
+	return fault.New(fault.Invalid, "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
 }
 
@@ -150,12 +150,11 @@ func (c *Claim) chunked(key Key) (Body, error) {
 	h := c.request.Header
 	declared := h.Get("X-Amz-Decoded-Content-Length")
 	if declared == "" {
-		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+		return nil, missingLength()
 	}
 	size, err := strconv.ParseInt(declared, 10, 64)
 	if err != nil || size < 0 || declared[0] == '+' {
-		return nil, fault.New(fault.Invalid, "InvalidArgument", "x-amz-decoded-content-length is not a length.").
-			With("ArgumentName", "x-amz-decoded-content-length").With("ArgumentValue", declared)
+		return nil, missingLength()
 	}
 	d := newChunks(c.request.Body, size)
 	if c.Payload != streamUnsignedTrailer {
@@ -173,6 +172,10 @@ func (c *Claim) chunked(key Key) (Body, error) {
 		}
 	}
 	return d, nil
+}
+
+func missingLength() error {
+	return fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 }
 
 func malformedTrailer() *fault.Error {

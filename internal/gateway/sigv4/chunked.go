@@ -73,7 +73,7 @@ func (c *chunks) Read(b []byte) (int, error) {
 		c.verify.data.Write(b[:n])
 	}
 	if err != nil {
-		c.err = broken(ended(err))
+		c.err = ended(err)
 		return n, c.err
 	}
 	if c.left == 0 {
@@ -82,12 +82,12 @@ func (c *chunks) Read(b []byte) (int, error) {
 	return n, c.err
 }
 
-// ended makes an end in the middle an error.
+// ended is why a read inside the framing failed.
 func ended(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return badChunk("the body ends inside the framing")
 	}
-	return err
+	return broken(err)
 }
 
 // next reads a chunk's header; at the last chunk it reads all the rest.
@@ -99,12 +99,12 @@ func (c *chunks) next() error {
 	length, extension, signed := strings.Cut(line, ";")
 	n, err := strconv.ParseUint(length, 16, 63)
 	if err != nil || length[0] == '+' || signed != (c.verify != nil) {
-		return badChunk("The framing of a chunk is malformed.")
+		return badChunk("the framing of a chunk is malformed")
 	}
 	if signed {
 		sig, ok := strings.CutPrefix(extension, "chunk-signature=")
 		if !ok || !isHash(sig) {
-			return badChunk("The signature of a chunk is malformed.")
+			return badChunk("the signature of a chunk is malformed")
 		}
 		c.signature = sig
 	}
@@ -124,8 +124,8 @@ func (c *chunks) next() error {
 	return nil
 }
 
-func badChunk(message string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidRequest", message)
+func badChunk(why string) *fault.Error {
+	return fault.New(fault.Invalid, "IncompleteBody", "The request body terminated unexpectedly").Because(errors.New(why))
 }
 
 // endChunk verifies the chunk that was read.
@@ -133,10 +133,10 @@ func (c *chunks) endChunk() error {
 	c.inChunk = false
 	var crlf [2]byte
 	if _, err := io.ReadFull(c.r, crlf[:]); err != nil {
-		return broken(ended(err))
+		return ended(err)
 	}
 	if crlf != [2]byte{'\r', '\n'} {
-		return badChunk("The framing of a chunk is malformed.")
+		return badChunk("a chunk does not end with CRLF")
 	}
 	if c.verify != nil {
 		return c.verify.chunk(c.signature)
@@ -160,7 +160,7 @@ func (c *chunks) finish() error {
 	} else if line, lerr := c.line(2, false); lerr != nil {
 		err = lerr
 	} else if line != "" {
-		err = badChunk("The last chunk is not followed by an empty line.")
+		err = badChunk("the last chunk is not followed by an empty line")
 	}
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (c *chunks) finish() error {
 	case io.EOF:
 		return io.EOF
 	case nil:
-		return badChunk("There are bytes after the last chunk.")
+		return badChunk("there are bytes after the last chunk")
 	default:
 		return broken(err)
 	}
@@ -227,15 +227,15 @@ func (c *chunks) line(limit int, bare bool) (string, error) {
 	b, err := c.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", badChunk("A line of the framing is too long.")
+		return "", badChunk("a line of the framing is too long")
 	case err != nil:
-		return "", broken(ended(err))
+		return "", ended(err)
 	case len(b) > limit:
-		return "", badChunk("A line of the framing is too long.")
+		return "", badChunk("a line of the framing is too long")
 	}
 	text, crlf := strings.CutSuffix(string(b[:len(b)-1]), "\r")
 	if !crlf && !bare {
-		return "", badChunk("A line of the framing does not end with CRLF.")
+		return "", badChunk("a line of the framing does not end with CRLF")
 	}
 	return text, nil
 }

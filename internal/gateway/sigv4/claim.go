@@ -6,6 +6,7 @@ package sigv4
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,6 +38,7 @@ const (
 	algorithm  = "AWS4-HMAC-SHA256"
 	terminator = "aws4_request"
 	timeFormat = "20060102T150405Z"
+	dateFormat = "20060102"
 )
 
 // Claim is what a request says of its sender: a credential and a signature
@@ -118,7 +120,7 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	case scheme == "AWS":
 		return signatureV2()
 	case scheme != algorithm:
-		return fault.New(fault.Invalid, "InvalidArgument", "Unsupported Authorization Type").With("ArgumentName", "Authorization")
+		return fault.New(fault.Invalid, "InvalidArgument", "Unsupported Authorization Type").With("ArgumentName", "Authorization").With("ArgumentValue", scheme)
 	}
 	c.Mode = Header
 	h := c.request.Header
@@ -134,35 +136,51 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 			With("RequestTime", c.Time.UTC().Format(timeFormat)).With("ServerTime", now.UTC().Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10))
 	}
-	var credential string
-	for part := range strings.SplitSeq(rest, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		var field *string
-		switch name {
-		case "Credential":
-			field = &credential
-		case "SignedHeaders":
-			field = &c.signedList
-		case "Signature":
-			field = &c.Signature
-		}
-		if field == nil || *field != "" {
-			return headerMalformed("The authorization header is malformed; it holds an unknown or repeated part.")
-		}
-		*field = value
-	}
-	if credential == "" || c.signedList == "" || c.Signature == "" {
-		return headerMalformed("The authorization header is malformed; Credential, SignedHeaders and Signature are required.")
+	credential, err := c.components(rest)
+	if err != nil {
+		return err
 	}
 	c.Token = h.Get("X-Amz-Security-Token")
 	if err := c.parseScope(credential, t, headerMalformed); err != nil {
 		return err
 	}
+	if !c.sameDay() {
+		return headerMalformed("Invalid credential date. Date is not the same as X-Amz-Date.")
+	}
 	return c.checkSigned()
 }
 
+// components takes the three parts of the header apart and returns the
+// credential.
+func (c *Claim) components(list string) (credential string, err error) {
+	parts := strings.SplitN(list, ",", 4)
+	if len(parts) != 3 {
+		return "", headerMalformed("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+	}
+	fields := map[string]*string{"Credential": &credential, "SignedHeaders": &c.signedList, "Signature": &c.Signature}
+	for _, part := range parts {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok {
+			return "", headerMalformed("the authorization component " + strconv.Quote(strings.TrimSpace(part)) + " is malformed.")
+		}
+		if field := fields[name]; field != nil {
+			*field = value
+		}
+	}
+	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
+		if *fields[name] == "" {
+			return "", headerMalformed("missing " + name + ".")
+		}
+	}
+	return credential, nil
+}
+
 func headerMalformed(message string) *fault.Error {
-	return fault.New(fault.Invalid, "AuthorizationHeaderMalformed", message)
+	return fault.New(fault.Invalid, "AuthorizationHeaderMalformed", "The authorization header is malformed; "+message)
+}
+
+func credentialMalformed(message string) *fault.Error {
+	return queryMalformed("Error parsing the X-Amz-Credential parameter; " + message)
 }
 
 func queryMalformed(message string) *fault.Error {
@@ -239,8 +257,11 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	if err := c.payload(t.Service); err != nil {
 		return err
 	}
-	if err := c.parseScope(params["X-Amz-Credential"], t, queryMalformed); err != nil {
+	if err := c.parseScope(params["X-Amz-Credential"], t, credentialMalformed); err != nil {
 		return err
+	}
+	if !c.sameDay() {
+		return queryMalformed(fmt.Sprintf("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", c.Date, c.Time.UTC().Format(dateFormat)))
 	}
 	if err := c.checkSigned(); err != nil {
 		return err
@@ -277,22 +298,23 @@ func lifetime(s string) (time.Duration, error) {
 func (c *Claim) parseScope(credential string, t *Target, malformed func(string) *fault.Error) error {
 	p := strings.Split(credential, "/")
 	switch {
-	case len(p) != 5:
-		return malformed(`The Credential is malformed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
-	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
-		return malformed("The Credential is malformed; the date must be YYYYMMDD.")
-	case !t.takes(p[2]):
-		return malformed("The region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
-	case p[3] != t.Service:
-		return malformed(`The Credential is malformed; incorrect service. This endpoint belongs to "` + t.Service + `".`)
+	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
+		return malformed(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
 	case p[4] != terminator:
-		return malformed(`The Credential is malformed; incorrect terminal. This endpoint uses "aws4_request".`)
-	case p[0] == "" || len(p[0]) > 128:
-		return malformed("The Credential is malformed; the access key id is missing.")
+		return malformed("incorrect terminal " + strconv.Quote(p[4]) + `. This endpoint uses "aws4_request".`)
+	case p[3] != t.Service:
+		return malformed("incorrect service " + strconv.Quote(p[3]) + `. This endpoint belongs to "` + t.Service + `".`)
+	case !t.takes(p[2]):
+		return malformed("the region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
+	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
+		return malformed("incorrect date format " + strconv.Quote(p[1]) + `. This date in the credential must be in the format "yyyyMMdd".`)
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
 	return nil
 }
+
+// sameDay reports whether the scope is of the day of the request.
+func (c *Claim) sameDay() bool { return c.Date == c.Time.UTC().Format(dateFormat) }
 
 // checkSigned refuses headers that mean something and were not signed.
 func (c *Claim) checkSigned() error {

@@ -272,7 +272,7 @@ func headerRefusals() []refusal {
 		{"unsigned host", "/b", replaced("host;", ""), "AccessDenied", fault.Denied},
 		{"unsigned date", "/b", replaced(";x-amz-date", ""), "AccessDenied", fault.Denied},
 		{"token alone", "/b", []string{"Host: h", "X-Amz-Security-Token: t"}, "AccessDenied", fault.Denied},
-		{"day of another scope", "/b", replaced("/20130524", "/20130523"), "SignatureDoesNotMatch", fault.Denied},
+		{"day of another scope", "/b", replaced("/20130524", "/20130523"), "AuthorizationHeaderMalformed", fault.Invalid},
 		{"garbage signature", "/b", set("X", ""), "SignatureDoesNotMatch", fault.Denied},
 		{"short signature", "/b", replaced(strings.Repeat("a", 64), "a"), "SignatureDoesNotMatch", fault.Denied},
 		{"bad escape in the path", "/b/%zz", set("X", ""), "InvalidURI", fault.Invalid},

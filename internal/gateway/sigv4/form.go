@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"strings"
 	"time"
 
 	"watertight/internal/fault"
@@ -16,28 +15,28 @@ func ParseForm(field func(name string) string, region string, now time.Time) (*C
 		return nil, signatureV2()
 	}
 	trace := ""
-	required := [...]string{"policy", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Signature"}
+	required := [...]string{"policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"}
 	for _, name := range required {
-		trace += field(strings.ToLower(name))
+		trace += field(name)
 	}
 	if trace+field("x-amz-security-token") == "" {
 		return &Claim{}, nil
 	}
 	for _, name := range required {
-		if field(strings.ToLower(name)) == "" {
+		if field(name) == "" {
 			return nil, badField(name, "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields.", "")
 		}
 	}
 	if v := field("x-amz-algorithm"); v != algorithm {
-		return nil, badField("X-Amz-Algorithm", `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`, v)
+		return nil, badField("X-Amz-Algorithm", "Only AWS4-HMAC-SHA256 is supported", v)
 	}
 	c := &Claim{Mode: Form, Signature: field("x-amz-signature"), Token: field("x-amz-security-token"), policy: field("policy")}
 	date, credential := field("x-amz-date"), field("x-amz-credential")
 	var err error
 	if c.Time, err = time.Parse(timeFormat, date); err != nil {
-		return nil, badField("X-Amz-Date", `X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`, date)
+		return nil, badField("X-Amz-Date", "X-Amz-Date must be formated via ISO8601 Long format", date)
 	}
-	malformed := func(message string) *fault.Error { return badField("X-Amz-Credential", message, credential) }
+	malformed := func(message string) *fault.Error { return badField("x-amz-credential", message, credential) }
 	if err := c.parseScope(credential, &Target{Service: s3, Region: region}, malformed); err != nil {
 		return nil, err
 	}

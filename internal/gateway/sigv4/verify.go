@@ -73,7 +73,7 @@ func (c *Claim) matches(key Key) bool {
 	want := mac(key[:], c.stringToSign)
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
-	return c.Date == c.Time.UTC().Format("20060102") && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1
+	return c.sameDay() && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1
 }
 
 func (c *Claim) mismatch() *fault.Error {

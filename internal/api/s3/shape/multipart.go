@@ -114,18 +114,18 @@ type UploadPartCopyOutput struct {
 // CompleteMultipartUploadInput is the input of CompleteMultipartUpload. Its
 // checksums are the object's.
 type CompleteMultipartUploadInput struct {
-	BucketURL         string                   `loc:"uri,BucketURL"`
-	Bucket            string                   `loc:"uri,Bucket"`
-	Key               string                   `loc:"uri,Key"`
-	UploadId          string                   `loc:"query,uploadId"`
-	Upload            CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
-	ChecksumCRC32     string                   `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C    string                   `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME string                   `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumSHA1      string                   `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256    string                   `loc:"header,x-amz-checksum-sha256"`
-	ChecksumType      string                   `loc:"header,x-amz-checksum-type"`
-	ObjectSize        *int64                   `loc:"header,x-amz-mp-object-size"`
+	BucketURL         string                    `loc:"uri,BucketURL"`
+	Bucket            string                    `loc:"uri,Bucket"`
+	Key               string                    `loc:"uri,Key"`
+	UploadId          string                    `loc:"query,uploadId"`
+	Upload            *CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
+	ChecksumCRC32     string                    `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string                    `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string                    `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumSHA1      string                    `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string                    `loc:"header,x-amz-checksum-sha256"`
+	ChecksumType      string                    `loc:"header,x-amz-checksum-type"`
+	ObjectSize        *int64                    `loc:"header,x-amz-mp-object-size"`
 	Conditions
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
