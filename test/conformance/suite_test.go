@@ -1,0 +1,130 @@
+// Package conformance runs an independent suite of tests for S3 against a
+// server. It must never know more of the server than its endpoint.
+package conformance
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/test/harness"
+)
+
+var only = flag.String("only", "", "run the suite's tests that this regular expression finds")
+
+// patience is how long one test of the suite may take.
+const patience = 2 * time.Minute
+
+// exception is why a test of the suite does not pass here.
+type exception struct{ kind, reason string }
+
+// kinds of exceptions. Tests of kind notRun are left out; every other one must
+// fail, so that the list stays true.
+var kinds = map[string]string{
+	"admin": notRun, // calls the admin API of the gateway the suite was made for
+	"aws":   "",     // recorded from AWS, or said by AWS's pages, otherwise
+	"safer": "",     // AWS is silent, and this is the safer reading
+	"later": "",     // a feature that is not there yet
+	"racy":  notRun, // fails or passes with the clock or the load of the machine
+}
+
+const notRun = "not run"
+
+// TestS3 runs every test of the suite's full flow by its name, each against
+// buckets of its own.
+func TestS3(t *testing.T) { run(t, "s3") }
+
+// TestIAM and TestS3IAM are the suite's groups of IAM and STS, and of what users'
+// policies allow of S3.
+func TestIAM(t *testing.T)   { run(t, "iam") }
+func TestS3IAM(t *testing.T) { run(t, "s3-iam") }
+
+func run(t *testing.T, list string) {
+	harness.NeedTool(t, "versitygw")
+	want := regexp.MustCompile(*only)
+	exceptions := readExceptions(t, list)
+	for _, name := range readNames(t, list) {
+		e, excepted := exceptions[name]
+		delete(exceptions, name)
+		if !want.MatchString(name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			if kinds[e.kind] == notRun && excepted {
+				t.Skip(e.reason)
+			}
+			t.Parallel()
+			failure := one(t, name)
+			switch {
+			case excepted && failure == "":
+				t.Errorf("passes, although it is listed as an exception: %s", e.reason)
+			case !excepted && failure != "":
+				t.Error(failure)
+			}
+		})
+	}
+	for name := range exceptions {
+		t.Errorf("%s is listed as an exception, and no test of the suite has that name", name)
+	}
+}
+
+// one runs a test of the suite on a server of its own and returns what failed.
+func one(t *testing.T, name string) string {
+	s := harness.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "versitygw", "test", "-a", s.AccessKeyID, "-s", s.SecretAccessKey, "-e", s.Endpoint, name, "-vs")
+	home := t.TempDir()
+	cmd.Dir, cmd.Env = home, s.Environment(home)
+	out, err := cmd.CombinedOutput()
+	text := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(string(out), "")
+	if err == nil && strings.Contains(text, "PASS") && !strings.Contains(text, "FAIL") {
+		return ""
+	}
+	return text
+}
+
+func lines(t *testing.T, file string, each func(line string)) {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		if line := strings.TrimSpace(s.Text()); line != "" && line[0] != '#' {
+			each(line)
+		}
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readNames(t *testing.T, list string) (names []string) {
+	t.Helper()
+	lines(t, list+".txt", func(line string) { names = append(names, line) })
+	return names
+}
+
+// readExceptions reads lines of a kind, a name and a reason.
+func readExceptions(t *testing.T, list string) map[string]exception {
+	t.Helper()
+	all := map[string]exception{}
+	lines(t, list+"-exceptions.txt", func(line string) {
+		f := strings.SplitN(line, " ", 3)
+		if _, ok := kinds[f[0]]; !ok || len(f) != 3 || all[f[1]].kind != "" {
+			t.Fatalf("not an exception, or a second one for the same test: %q", line)
+		}
+		all[f[1]] = exception{f[0], f[2]}
+	})
+	return all
+}
