@@ -4,6 +4,7 @@ SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 10000x
 CASES ?= 1000000
+export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .PHONY: help
 help: ## print the targets
@@ -36,6 +37,10 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./...
 	$(GO) test ./internal/access/policy -run Random -cases $(CASES)
+
+.PHONY: conformance
+conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names
+	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./test/conformance -only '$(ONLY)'
 
 .PHONY: bench
 bench: ## speed of a fresh server on this machine

@@ -5,11 +5,21 @@ packages=()
 command -v aws >/dev/null || packages+=(awscli)
 command -v curl >/dev/null || packages+=(curl)
 python3 -c "import boto3" 2>/dev/null || packages+=(python3-boto3)
-[ ${#packages[@]} -eq 0 ] && exit 0
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-	command -v sudo >/dev/null || { echo "please install: ${packages[*]}" >&2; exit 1; }
-	as_root=(sudo)
+if [ ${#packages[@]} -gt 0 ]; then
+	as_root=()
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null || { echo "please install: ${packages[*]}" >&2; exit 1; }
+		as_root=(sudo)
+	fi
+	"${as_root[@]}" apt-get update -q
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
 fi
-"${as_root[@]}" apt-get update -q
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+
+# Go programs go into bin/tools, each at the version the tests were written for.
+cd "$(dirname "$0")/.."
+go_tool() { # name, module's path of the program, version
+	[ "$(cat "bin/tools/$1.version" 2>/dev/null)" = "$3" ] && [ -x "bin/tools/$1" ] && return
+	GOBIN="$PWD/bin/tools" GOFLAGS= go install "$2@$3"
+	echo "$3" >"bin/tools/$1.version"
+}
+go_tool versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0

@@ -77,12 +77,12 @@ func sumOf(a digest.Algorithm, pieces ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// TestUploader: the SDK's own uploader, 20 MiB, with every checksum.
+// TestUploader: the SDK's own uploader, 20 MiB, with every checksum it knows.
 func TestUploader(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "uploader")
 	body := randomBody(20 * mib)
-	for _, alg := range digest.All() {
+	for _, alg := range []digest.Algorithm{digest.CRC32, digest.CRC32C, digest.CRC64NVME, digest.SHA1, digest.SHA256} {
 		key := aws.String(string(alg))
 		up := transfermanager.New(s.S3, func(o *transfermanager.Options) { o.PartSizeBytes = 6 * mib })
 		out, err := up.UploadObject(t.Context(), &transfermanager.UploadObjectInput{
@@ -254,7 +254,8 @@ func TestMultipartErrors(t *testing.T) {
 		{"part x", raw{method: "PUT", target: target + "&partNumber=x", body: "x"}, 400, "InvalidArgument"},
 		{"another algorithm", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Checksum-Crc32": {"jNxJug=="}}}, 400, "InvalidRequest"},
 		{"wrong checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Checksum-Sha256": {strings.Repeat("A", 43) + "="}}}, 400, "BadDigest"},
-		{"wrong MD5", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"Content-Md5": {"1B2M2Y8AsgTpgAmY7PhCfg=="}}}, 400, "BadDigest"},
+		{"wrong MD5", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"Content-Md5": {"1B2M2Y8AsgTpgAmY7PhCfg=="}, "X-Amz-Checksum-Sha256": {"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="}}}, 400, "BadDigest"},
+		{"no checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x"}, 400, "InvalidRequest"},
 		{"customer key", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Server-Side-Encryption-Customer-Algorithm": {"AES256"}}}, 400, "InvalidRequest"},
 		{"no such upload", raw{method: "PUT", target: "/errors/k?partNumber=1&uploadId=none", body: "x"}, 404, "NoSuchUpload"},
 		{"upload of another key", raw{method: "PUT", target: "/errors/other?partNumber=1&uploadId=" + *id, body: "x"}, 404, "NoSuchUpload"},

@@ -166,11 +166,14 @@ func NeedTool(t testing.TB, name string) {
 	if _, err := exec.LookPath(name); err == nil {
 		return
 	}
-	if os.Getenv("WATERTIGHT_REQUIRE_TOOLS") != "" {
+	if ToolsRequired() {
 		t.Fatalf("%s is not installed", name)
 	}
 	t.Skipf("%s is not installed; make test installs it", name)
 }
+
+// ToolsRequired reports that make test runs the tests.
+func ToolsRequired() bool { return os.Getenv("WATERTIGHT_REQUIRE_TOOLS") != "" }
 
 // Process is a server in a process of its own.
 type Process struct {

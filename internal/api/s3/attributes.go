@@ -43,11 +43,7 @@ func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.
 		out.ObjectSize = &at.Size
 	}
 	if asked["Checksum"] && at.Checksum.Algorithm != digest.None {
-		c := checksums(at.Checksum)
-		out.Checksum = &shape.Checksum{
-			ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
-			ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256, ChecksumType: c.ChecksumType,
-		}
+		out.Checksum = &shape.Checksum{SumElements: shape.SumElements(sums(at.Checksum)), ChecksumType: string(at.Checksum.Type)}
 	}
 	if asked["ObjectParts"] && at.ETag.Parts > 0 {
 		out.ObjectParts = objectParts(&at, in)
@@ -79,11 +75,7 @@ func objectParts(at *object.Attributes, in *shape.GetObjectAttributesInput) *sha
 		MaxParts: pageSize(in.MaxParts), IsTruncated: at.Truncated, Parts: make([]shape.ObjectPart, len(at.Parts)),
 	}
 	for i, p := range at.Parts {
-		c := checksums(p.Checksum)
-		out.Parts[i] = shape.ObjectPart{
-			PartNumber: p.Number, Size: p.Size, ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C,
-			ChecksumCRC64NVME: c.ChecksumCRC64NVME, ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
-		}
+		out.Parts[i] = shape.ObjectPart{PartNumber: p.Number, Size: p.Size, SumElements: shape.SumElements(sums(p.Checksum))}
 	}
 	return out
 }

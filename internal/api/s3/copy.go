@@ -12,7 +12,6 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
-	"watertight/internal/storage/digest"
 )
 
 // copyRows are the operations of this file.
@@ -87,8 +86,7 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
 		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made), ServerSideEncryption: string(made.Encryption),
-		ETag: quote(made.ETag), LastModified: made.Modified, ChecksumCRC32: s.ChecksumCRC32, ChecksumCRC32C: s.ChecksumCRC32C,
-		ChecksumCRC64NVME: s.ChecksumCRC64NVME, ChecksumSHA1: s.ChecksumSHA1, ChecksumSHA256: s.ChecksumSHA256, ChecksumType: s.ChecksumType,
+		ETag: quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums), ChecksumType: s.ChecksumType,
 	}, nil
 }
 
@@ -115,14 +113,8 @@ func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
 		}
 		c.Tags = &tags
 	}
-	if in.ChecksumAlgorithm == "" {
-		return nil
-	}
-	var ok bool
-	if c.Algorithm, ok = digest.Parse(in.ChecksumAlgorithm); !ok {
-		return fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
-	}
-	return nil
+	c.Algorithm, err = algorithm(in.ChecksumAlgorithm)
+	return err
 }
 
 // directive reports whether a copy replaces what the header is about.

@@ -94,12 +94,13 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	if err := checkUnbuilt(&in.Unbuilt); err != nil {
 		return nil, err
 	}
-	alg := digest.None
-	if in.ChecksumAlgorithm != "" {
-		var ok bool
-		if alg, ok = digest.Parse(in.ChecksumAlgorithm); !ok {
-			return nil, fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
-		}
+	alg, err := algorithm(in.ChecksumAlgorithm)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := checksumType(in.ChecksumType)
+	if err != nil {
+		return nil, err
 	}
 	tags, err := tag.Header(in.Tagging)
 	if err != nil {
@@ -112,7 +113,7 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		Algorithm: alg, ChecksumType: object.ChecksumType(in.ChecksumType),
+		Algorithm: alg, ChecksumType: kind,
 	})
 	if err != nil {
 		return nil, err
@@ -149,11 +150,7 @@ func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPar
 	if err != nil {
 		return nil, err
 	}
-	c := checksums(p.Checksum)
-	return &shape.UploadPartOutput{
-		ETag: quote(p.ETag), ServerSideEncryption: string(p.Encryption), ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C,
-		ChecksumCRC64NVME: c.ChecksumCRC64NVME, ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
-	}, nil
+	return &shape.UploadPartOutput{ETag: quote(p.ETag), ServerSideEncryption: string(p.Encryption), Sums: sums(p.Checksum)}, nil
 }
 
 func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput) (*shape.UploadPartCopyOutput, error) {
@@ -182,11 +179,9 @@ func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.Uploa
 	if err != nil {
 		return nil, src.conceal(g, err)
 	}
-	c := checksums(p.Checksum)
 	return &shape.UploadPartCopyOutput{
 		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, ServerSideEncryption: string(p.Encryption),
-		ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
-		ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
+		SumElements: shape.SumElements(sums(p.Checksum)),
 	}, nil
 }
 
@@ -201,10 +196,21 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	if err != nil {
 		return nil, err
 	}
+	kind, err := checksumType(in.ChecksumType)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := finalSum(&in.Sums)
+	if err != nil {
+		return nil, err
+	}
+	size, err := objectSize(in.ObjectSize)
+	if err != nil {
+		return nil, err
+	}
 	v, err := a.Objects.CompleteUpload(ctx, g, object.CompleteInput{
-		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Parts: parts, ChecksumType: object.ChecksumType(in.ChecksumType),
-		Sums: sent(in.ChecksumCRC32, in.ChecksumCRC32C, in.ChecksumCRC64NVME, in.ChecksumSHA1, in.ChecksumSHA256),
-		Size: in.ObjectSize, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Parts: parts, ChecksumType: kind, Sums: sum,
+		Size: size, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
@@ -212,8 +218,7 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	c := checksums(v.Checksum)
 	out := &shape.CompleteMultipartUploadOutput{
 		ServerSideEncryption: string(v.Encryption), Location: in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"), Bucket: in.Bucket, Key: in.Key, ETag: quote(v.ETag),
-		ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
-		ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256, ChecksumType: c.ChecksumType,
+		SumElements: shape.SumElements(c.Sums), ChecksumType: c.ChecksumType,
 	}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
@@ -221,13 +226,49 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	return out, nil
 }
 
-// sent are the checksums that are there, by algorithm.
-func sent(crc32, crc32c, crc64nvme, sha1, sha256 string) map[digest.Algorithm]string {
-	out := map[digest.Algorithm]string{
-		digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64nvme, digest.SHA1: sha1, digest.SHA256: sha256,
+// checksumType reads x-amz-checksum-type, in any case.
+func checksumType(s string) (object.ChecksumType, error) {
+	switch kind := object.ChecksumType(strings.ToUpper(s)); kind {
+	case "", object.FullObject, object.Composite:
+		return kind, nil
 	}
-	maps.DeleteFunc(out, func(_ digest.Algorithm, s string) bool { return s == "" })
-	return out
+	return "", invalidHeader("x-amz-checksum-type")
+}
+
+// finalSum reads the checksum of a whole object, a composite one with the number
+// of its parts.
+func finalSum(s *shape.Sums) (map[digest.Algorithm]string, error) {
+	all := sent(s)
+	if len(all) > 1 {
+		return nil, invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	value := *sumField(s, all[0])
+	sum, parts, composite := strings.Cut(value, "-")
+	if _, err := decodeSum(all[0], sum, ""); err != nil {
+		return nil, err
+	}
+	if _, err := strconv.ParseUint(parts, 10, 16); composite && err != nil {
+		return nil, invalidHeader(all[0].Header())
+	}
+	return map[digest.Algorithm]string{all[0]: value}, nil
+}
+
+// objectSize reads x-amz-mp-object-size.
+func objectSize(s string) (*int64, error) {
+	if s == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil:
+		return nil, invalidRequest("Value for x-amz-mp-object-size header is invalid: '" + s + "'")
+	case n < 0:
+		return nil, invalidRequest("Value for x-amz-mp-object-size header is less than zero: '" + s + "'")
+	}
+	return &n, nil
 }
 
 // completedParts reads the list of parts.
@@ -241,23 +282,29 @@ func completedParts(listed []shape.CompletedPart) ([]object.CompletePart, error)
 		if p.PartNumber == nil || p.ETag == nil {
 			return nil, malformedXML()
 		}
-		if p.ChecksumSHA512+p.ChecksumMD5+p.ChecksumXXHASH64+p.ChecksumXXHASH3+p.ChecksumXXHASH128 != "" {
-			return nil, fault.New(fault.NotImplemented, "NotImplemented", "A checksum you provided is of an algorithm that is not implemented.").
-				With("PartNumber", strconv.Itoa(*p.PartNumber))
-		}
 		parts[i] = object.CompletePart{Number: *p.PartNumber, ETag: *p.ETag}
-		for alg, s := range sent(p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumCRC64NVME, p.ChecksumSHA1, p.ChecksumSHA256) {
-			sum, err := decodeSum(alg, s)
-			if err != nil {
-				return nil, err
-			}
-			if parts[i].Sums == nil {
-				parts[i].Sums = map[digest.Algorithm][]byte{}
-			}
-			parts[i].Sums[alg] = sum
+		if err := partSum(&parts[i], (*shape.Sums)(&p.SumElements)); err != nil {
+			return nil, err
 		}
 	}
 	return parts, nil
+}
+
+// partSum reads the checksum of a part, of which there is one at most.
+func partSum(p *object.CompletePart, s *shape.Sums) error {
+	all := sent(s)
+	said := ""
+	for _, alg := range all {
+		said += string(alg) + ":" + *sumField(s, alg) + ";"
+	}
+	for _, alg := range all {
+		sum, err := decodeSum(alg, *sumField(s, alg), "")
+		if err != nil || len(all) > 1 {
+			return invalidArgument("Checksum", "Invalid Base64 or multiple checksums present in request").With("ArgumentValue", said)
+		}
+		p.Algorithm, p.Sum = alg, sum
+	}
+	return nil
 }
 
 func (a *API) abortMultipartUpload(ctx context.Context, g authz.Grant, in *shape.AbortMultipartUploadInput) (*shape.Empty, error) {
@@ -303,11 +350,8 @@ func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsI
 	}
 	out.Parts = make([]shape.Part, len(l.Parts))
 	for i, p := range l.Parts {
-		c := checksums(p.Checksum)
 		out.Parts[i] = shape.Part{
-			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size,
-			ChecksumCRC32: c.ChecksumCRC32, ChecksumCRC32C: c.ChecksumCRC32C, ChecksumCRC64NVME: c.ChecksumCRC64NVME,
-			ChecksumSHA1: c.ChecksumSHA1, ChecksumSHA256: c.ChecksumSHA256,
+			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size, SumElements: shape.SumElements(sums(p.Checksum)),
 		}
 	}
 	return out, nil

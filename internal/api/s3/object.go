@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/textproto"
 	"strconv"
@@ -14,8 +13,6 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
-	"watertight/internal/storage/digest"
 )
 
 func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
@@ -90,62 +87,6 @@ func checkUnbuilt(u *shape.Unbuilt) error {
 	return nil
 }
 
-// declared collects what the client says of the body: in headers, or in a
-// trailer that comes after it.
-func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func() (object.Expected, error), error) {
-	var e object.Expected
-	var err error
-	if in.ContentMD5 != "" {
-		if e.MD5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
-			return "", nil, fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", in.ContentMD5)
-		}
-	}
-	alg := digest.None
-	trailer := false
-	for a, value := range map[digest.Algorithm]string{
-		digest.CRC32: in.ChecksumCRC32, digest.CRC32C: in.ChecksumCRC32C, digest.CRC64NVME: in.ChecksumCRC64NVME,
-		digest.SHA1: in.ChecksumSHA1, digest.SHA256: in.ChecksumSHA256,
-	} {
-		announced := strings.Contains(strings.ToLower(","+strings.ReplaceAll(in.Trailer, " ", "")+","), ","+a.Header()+",")
-		if value == "" && !announced {
-			continue
-		}
-		if alg != digest.None || value != "" && announced {
-			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-		}
-		alg, trailer = a, announced
-		if value != "" {
-			if e.Sum, err = decodeSum(a, value); err != nil {
-				return "", nil, err
-			}
-		}
-	}
-	if alg == digest.None && in.ChecksumAlgorithm != "" {
-		a, ok := digest.Parse(in.ChecksumAlgorithm)
-		if !ok {
-			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
-		}
-		if in.ContentMD5 == "" {
-			return "", nil, fault.New(fault.Invalid, "InvalidRequest", "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
-		}
-		alg = a
-	}
-	return alg, func() (object.Expected, error) {
-		if trailer {
-			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()))
-		}
-		return e, err
-	}, nil
-}
-
-func decodeSum(a digest.Algorithm, value string) ([]byte, error) {
-	b, err := base64.StdEncoding.DecodeString(value)
-	if err != nil || len(b) != a.Size() {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "Value for "+a.Header()+" header is invalid.")
-	}
-	return b, nil
-}
-
 // withoutChunked drops aws-chunked, which is framing and not content.
 func withoutChunked(encoding string) string {
 	if !strings.Contains(encoding, "aws-chunked") {
@@ -163,25 +104,6 @@ func withoutChunked(encoding string) string {
 func quote(e object.ETag) string {
 	b := append(make([]byte, 0, 40), '"')
 	return string(append(e.Append(b), '"'))
-}
-
-func checksums(c object.Checksum) shape.Checksums {
-	s := shape.Checksums{ChecksumType: string(c.Type)}
-	switch v := c.String(); c.Algorithm {
-	case digest.CRC32:
-		s.ChecksumCRC32 = v
-	case digest.CRC32C:
-		s.ChecksumCRC32C = v
-	case digest.CRC64NVME:
-		s.ChecksumCRC64NVME = v
-	case digest.SHA1:
-		s.ChecksumSHA1 = v
-	case digest.SHA256:
-		s.ChecksumSHA256 = v
-	default:
-		s.ChecksumType = ""
-	}
-	return s
 }
 
 func (a *API) getObject(ctx context.Context, g authz.Grant, in *shape.GetObjectInput) (*shape.GetObjectOutput, error) {

@@ -18,9 +18,10 @@ import (
 
 // CompletePart is a part as the client lists it.
 type CompletePart struct {
-	Number int
-	ETag   string                      // with or without quotes
-	Sums   map[digest.Algorithm][]byte // decoded
+	Number    int
+	ETag      string // with or without quotes
+	Algorithm digest.Algorithm
+	Sum       []byte // decoded; nil with None
 }
 
 // CompleteInput makes an object of an upload's parts.
@@ -178,6 +179,9 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
 	parts := make([]*part, len(in.Parts))
 	for i, listed := range in.Parts {
 		p := there[listed.Number]
+		if chosen := u.checksum.Algorithm; chosen != digest.None && listed.Algorithm != digest.None && listed.Algorithm != chosen {
+			return nil, fault.New(fault.Invalid, "BadDigest", "The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+" did not match what we received.")
+		}
 		if p == nil || trimETag(listed.ETag) != p.etag().String() || !listed.agrees(p) {
 			return nil, fault.New(fault.Invalid, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.").
 				With("ETag", trimETag(listed.ETag)).With("PartNumber", strconv.Itoa(listed.Number)).With("UploadId", in.UploadID)
@@ -197,12 +201,7 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
 
 // agrees compares the checksums a client lists for a part with the part's own.
 func (c *CompletePart) agrees(p *part) bool {
-	for alg, sum := range c.Sums {
-		if alg != p.checksum.Algorithm || string(sum) != string(p.checksum.Sum) {
-			return false
-		}
-	}
-	return true
+	return c.Algorithm == digest.None || c.Algorithm == p.checksum.Algorithm && string(c.Sum) == string(p.checksum.Sum)
 }
 
 // checkComposite: a checksum of checksums needs each of them, and numbers that
@@ -214,7 +213,7 @@ func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	}
 	listed := in.Parts[i]
 	name := strings.ToLower(string(alg))
-	if listed.Sums[alg] == nil {
+	if listed.Algorithm == digest.None {
 		return fault.New(fault.Invalid, "InvalidRequest", "The upload was created using a "+name+" checksum. The complete request must include the checksum for each part. It was missing for part "+strconv.Itoa(listed.Number)+" in the request.")
 	}
 	if listed.Number != i+1 {

@@ -164,7 +164,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if r.Length > MaxPartSize {
 		return Part{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
 	}
-	p, err := s.PutPart(ctx, g, PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Body: io.Reader(r.Body), Size: r.Length})
+	p, err := s.PutPart(ctx, g, PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Body: io.Reader(r.Body), Size: r.Length, copied: true})
 	return p, r.Version, err
 }
 

@@ -31,6 +31,7 @@ type spy struct {
 	*payload.Store
 	mu      sync.Mutex
 	blobs   map[string]bool // false: neither settled nor dropped
+	early   map[string]bool // removed by another's commit before it was settled
 	vanish  int             // so many openings of blobs fail as gone
 	written func()          // called after a body was read
 }
@@ -62,9 +63,15 @@ func (s *spy) Settle(at payload.Location) {
 	s.Store.Settle(at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at.Blob != "" {
-		s.blobs[at.Blob] = true
+	if at.Blob == "" {
+		return
 	}
+	if s.early[at.Blob] {
+		delete(s.early, at.Blob)
+		delete(s.blobs, at.Blob)
+		return
+	}
+	s.blobs[at.Blob] = true
 }
 
 func (s *spy) Drop(ctx context.Context, at payload.Location) {
@@ -83,10 +90,15 @@ func (s *spy) gone(at payload.Location, settled bool) {
 	if at.Blob == "" {
 		return
 	}
-	if was, ok := s.blobs[at.Blob]; !ok || was != settled {
-		panic("a blob was dropped after it was settled, removed before, or twice")
+	was, ok := s.blobs[at.Blob]
+	switch {
+	case !ok || was && !settled || s.early[at.Blob]:
+		panic("a blob was dropped after it was settled, or it went twice")
+	case settled && !was:
+		s.early[at.Blob] = true
+	default:
+		delete(s.blobs, at.Blob)
 	}
-	delete(s.blobs, at.Blob)
 }
 
 // settled returns the blobs that stand, and refuses those in flight.

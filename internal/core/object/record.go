@@ -357,6 +357,16 @@ func algorithmName(n uint64) digest.Algorithm {
 		return digest.SHA1
 	case 5:
 		return digest.SHA256
+	case 6:
+		return digest.MD5
+	case 7:
+		return digest.SHA512
+	case 8:
+		return digest.XXHash64
+	case 9:
+		return digest.XXHash3
+	case 10:
+		return digest.XXHash128
 	default:
 		return digest.None
 	}

@@ -209,11 +209,9 @@ func checksumType(alg digest.Algorithm, kind ChecksumType) (ChecksumType, error)
 	switch {
 	case kind != "" && alg == digest.None:
 		return "", invalid("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
-	case kind != "" && kind != FullObject && kind != Composite:
-		return "", invalid("Value for x-amz-checksum-type header is invalid.")
 	case alg == digest.None, alg == digest.CRC64NVME && kind != Composite:
 		return FullObject, nil
-	case alg == digest.CRC64NVME, (alg == digest.SHA1 || alg == digest.SHA256) && kind == FullObject:
+	case alg == digest.CRC64NVME, !alg.Joins() && kind == FullObject:
 		return "", invalid("The " + string(kind) + " checksum type cannot be used with the " + alg.Header()[len("x-amz-checksum-"):] + " checksum algorithm.")
 	case kind == "":
 		return Composite, nil
@@ -230,6 +228,7 @@ type PartInput struct {
 	Size                  int64 // decoded bytes, or -1 where unknown
 	Algorithm             digest.Algorithm
 	Expect                func() (Expected, error) // as PutInput has it
+	copied                bool                     // its bytes are the store's own
 }
 
 func (in *PartInput) check() error {
@@ -254,11 +253,17 @@ func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
 	switch {
 	case want == digest.None:
 		return digest.CRC64NVME, nil
+	case in.Algorithm == digest.None && u.checksum.Type == Composite && !in.copied:
+		return "", typeMismatch(want, "null")
 	case in.Algorithm != digest.None && in.Algorithm != want:
-		return "", fault.New(fault.Invalid, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(in.Algorithm)))
+		return "", typeMismatch(want, in.Algorithm)
 	default:
 		return want, nil
 	}
+}
+
+func typeMismatch(want, got digest.Algorithm) error {
+	return fault.New(fault.Invalid, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(got)))
 }
 
 // PutPart stores a part, in place of an earlier one of its number. It needs

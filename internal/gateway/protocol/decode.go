@@ -39,6 +39,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 			return err
 		}
 	}
+	if err := checkSums(r.HTTP.Header); err != nil {
+		return err
+	}
 	if p.stream != nil {
 		if route.needsChecksum && !declaresChecksum(r.HTTP.Header) {
 			return missingChecksum()
@@ -215,9 +218,6 @@ func readDocument(body io.Reader) ([]byte, error) {
 // checkIntegrity compares a document with the checksums sent for it, as headers
 // or as trailers.
 func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
-	if err := unknownChecksum(h); err != nil {
-		return err
-	}
 	found := false
 	if s := h.Get("Content-Md5"); s != "" {
 		found = true
@@ -244,7 +244,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 		found = true
 		want, err := base64.StdEncoding.DecodeString(s)
 		if err != nil || len(want) != a.Size() {
-			return fault.New(fault.Invalid, "InvalidRequest", "Value for "+a.Header()+" header is invalid.")
+			return invalidSum(a.Header())
 		}
 		sum := a.New()
 		sum.Write(b)
@@ -262,14 +262,35 @@ func missingChecksum() error {
 	return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 }
 
-// unknownChecksum refuses checksums that nothing here can verify.
-func unknownChecksum(h http.Header) error {
-	for _, name := range [...]string{"X-Amz-Checksum-Md5", "X-Amz-Checksum-Sha512", "X-Amz-Checksum-Xxhash64", "X-Amz-Checksum-Xxhash3", "X-Amz-Checksum-Xxhash128"} {
-		if len(h[name]) > 0 {
-			return fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.").With("Header", name)
+// checkSums refuses headers of checksums that nobody can verify: of an unknown
+// algorithm, empty, or more than one.
+func checkSums(h http.Header) error {
+	const prefix = "X-Amz-Checksum-"
+	found := 0
+	for name, values := range h {
+		switch name {
+		case prefix + "Algorithm", prefix + "Type", prefix + "Mode":
+			continue
+		}
+		alg, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		if _, known := digest.Parse(alg); !known {
+			return fault.New(fault.Invalid, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
+		}
+		if found += len(values); found > 1 {
+			return fault.New(fault.Invalid, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		if values[0] == "" {
+			return invalidSum(name)
 		}
 	}
 	return nil
+}
+
+func invalidSum(header string) error {
+	return fault.New(fault.Invalid, "InvalidRequest", "Value for "+strings.ToLower(header)+" header is invalid.")
 }
 
 // declaresChecksum reports a checksum that the reader of a stream compares.

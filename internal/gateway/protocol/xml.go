@@ -13,7 +13,7 @@ import (
 // a millisecond for a listing of 1,000 entries; this takes a tenth of it.
 type element struct {
 	open, close string // "<Name>", "</Name>"
-	index       int
+	index       []int  // path through embedded shapes
 	kind        elementKind
 	always      bool // written even where it is empty
 	members     []element
@@ -59,7 +59,7 @@ func compileElement(f reflect.StructField) (element, error) {
 	if name == "" {
 		name = f.Name
 	}
-	e := element{index: f.Index[0], always: f.Tag.Get("emit") == "always"}
+	e := element{index: f.Index, always: f.Tag.Get("emit") == "always"}
 	if wrap, inner, ok := strings.Cut(name, ">"); ok {
 		e.wrapOpen, e.wrapClose, name = "<"+wrap+">", "</"+wrap+">", inner
 	}
@@ -72,9 +72,6 @@ func compileElement(f reflect.StructField) (element, error) {
 		return compileAttribute(e, name, f)
 	default:
 		return e, fmt.Errorf("%s: XML option %q has no form here", f.Name, option)
-	}
-	if len(f.Index) > 1 {
-		return e, fmt.Errorf("%s is part of an embedded shape, which no document may have", f.Name)
 	}
 	return e, e.compileType(f.Type)
 }
@@ -125,8 +122,7 @@ func (e *element) compileMembers(t reflect.Type) error {
 	if t.Kind() != reflect.Struct {
 		return fmt.Errorf("type %v has no form in XML", t)
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range fieldsOf(t) {
 		if a := f.Tag.Get("attr"); f.Name == "_" {
 			e.attr = a
 			e.open = strings.TrimSuffix(e.open, ">") + " " + a + ">"
@@ -136,7 +132,6 @@ func (e *element) compileMembers(t reflect.Type) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
-		m.index = i
 		if m.kind == eAttribute {
 			e.attrs = append(e.attrs, m)
 			continue
@@ -185,7 +180,7 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 		b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	default:
 		for i := range e.members {
-			b = e.members[i].append(b, v.Field(e.members[i].index))
+			b = e.members[i].append(b, v.FieldByIndex(e.members[i].index))
 		}
 	}
 	return append(b, e.close...)
@@ -195,7 +190,7 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 func (e *element) appendAttributes(b []byte, v reflect.Value) []byte {
 	b = b[:len(b)-1]
 	for i := range e.attrs {
-		if s := v.Field(e.attrs[i].index).String(); s != "" {
+		if s := v.FieldByIndex(e.attrs[i].index).String(); s != "" {
 			b = append(b, e.attrs[i].open...)
 			b = append(appendText(b, s), e.attrs[i].close...)
 		}

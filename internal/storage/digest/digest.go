@@ -3,13 +3,17 @@
 package digest
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"hash"
 	"hash/crc32"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 // Algorithm is a checksum algorithm by its AWS name.
@@ -21,12 +25,19 @@ const (
 	CRC32     Algorithm = "CRC32"
 	CRC32C    Algorithm = "CRC32C"
 	CRC64NVME Algorithm = "CRC64NVME"
+	MD5       Algorithm = "MD5"
 	SHA1      Algorithm = "SHA1"
 	SHA256    Algorithm = "SHA256"
+	SHA512    Algorithm = "SHA512"
+	XXHash128 Algorithm = "XXHASH128"
+	XXHash3   Algorithm = "XXHASH3"
+	XXHash64  Algorithm = "XXHASH64"
 )
 
 // All lists the algorithms in AWS's order.
-func All() []Algorithm { return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256} }
+func All() []Algorithm {
+	return []Algorithm{CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHash128, XXHash3, XXHash64}
+}
 
 // Parse finds an algorithm by its name, in any case.
 func Parse(name string) (Algorithm, bool) {
@@ -42,12 +53,16 @@ func (a Algorithm) Size() int {
 	switch a {
 	case CRC32, CRC32C:
 		return 4
-	case CRC64NVME:
+	case CRC64NVME, XXHash3, XXHash64:
 		return 8
+	case MD5, XXHash128:
+		return 16
 	case SHA1:
 		return sha1.Size
 	case SHA256:
 		return sha256.Size
+	case SHA512:
+		return sha512.Size
 	default:
 		return 0
 	}
@@ -62,10 +77,20 @@ func (a Algorithm) New() hash.Hash {
 		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	case CRC64NVME:
 		return crc64nvme.New()
+	case MD5:
+		return md5.New()
 	case SHA1:
 		return sha1.New()
 	case SHA256:
 		return sha256.New()
+	case SHA512:
+		return sha512.New()
+	case XXHash128:
+		return xxh3.New128()
+	case XXHash3:
+		return xxh3.New()
+	case XXHash64:
+		return xxhash.New()
 	default:
 		return nil
 	}

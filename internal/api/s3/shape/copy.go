@@ -36,10 +36,6 @@ type CopyObjectOutput struct {
 	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
 	ETag                 string
 	LastModified         time.Time
-	ChecksumCRC32        string
-	ChecksumCRC32C       string
-	ChecksumCRC64NVME    string
-	ChecksumSHA1         string
-	ChecksumSHA256       string
-	ChecksumType         string
+	SumElements
+	ChecksumType string
 }

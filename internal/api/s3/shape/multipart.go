@@ -60,11 +60,7 @@ type UploadPartInput struct {
 type UploadPartOutput struct {
 	ETag                 string `loc:"header,ETag"`
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
-	ChecksumCRC32        string `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C       string `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME    string `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumSHA1         string `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256       string `loc:"header,x-amz-checksum-sha256"`
+	Sums
 }
 
 // SourceConditions are the conditions on the source of a copy.
@@ -104,28 +100,20 @@ type UploadPartCopyOutput struct {
 	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
 	ETag                 string
 	LastModified         time.Time
-	ChecksumCRC32        string
-	ChecksumCRC32C       string
-	ChecksumCRC64NVME    string
-	ChecksumSHA1         string
-	ChecksumSHA256       string
+	SumElements
 }
 
 // CompleteMultipartUploadInput is the input of CompleteMultipartUpload. Its
 // checksums are the object's.
 type CompleteMultipartUploadInput struct {
-	BucketURL         string                    `loc:"uri,BucketURL"`
-	Bucket            string                    `loc:"uri,Bucket"`
-	Key               string                    `loc:"uri,Key"`
-	UploadId          string                    `loc:"query,uploadId"`
-	Upload            *CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
-	ChecksumCRC32     string                    `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C    string                    `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME string                    `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumSHA1      string                    `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256    string                    `loc:"header,x-amz-checksum-sha256"`
-	ChecksumType      string                    `loc:"header,x-amz-checksum-type"`
-	ObjectSize        *int64                    `loc:"header,x-amz-mp-object-size"`
+	BucketURL string                    `loc:"uri,BucketURL"`
+	Bucket    string                    `loc:"uri,Bucket"`
+	Key       string                    `loc:"uri,Key"`
+	UploadId  string                    `loc:"query,uploadId"`
+	Upload    *CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
+	Sums
+	ChecksumType string `loc:"header,x-amz-checksum-type"`
+	ObjectSize   string `loc:"header,x-amz-mp-object-size"`
 	Conditions
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
@@ -138,18 +126,9 @@ type CompletedMultipartUpload struct {
 
 // CompletedPart is a part as the client lists it.
 type CompletedPart struct {
-	PartNumber        *int
-	ETag              *string
-	ChecksumCRC32     string
-	ChecksumCRC32C    string
-	ChecksumCRC64NVME string
-	ChecksumSHA1      string
-	ChecksumSHA256    string
-	ChecksumSHA512    string
-	ChecksumMD5       string
-	ChecksumXXHASH64  string
-	ChecksumXXHASH3   string
-	ChecksumXXHASH128 string
+	PartNumber *int
+	ETag       *string
+	SumElements
 }
 
 // CompleteMultipartUploadOutput is the output of CompleteMultipartUpload.
@@ -161,12 +140,8 @@ type CompleteMultipartUploadOutput struct {
 	Bucket               string
 	Key                  string
 	ETag                 string
-	ChecksumCRC32        string
-	ChecksumCRC32C       string
-	ChecksumCRC64NVME    string
-	ChecksumSHA1         string
-	ChecksumSHA256       string
-	ChecksumType         string
+	SumElements
+	ChecksumType string
 }
 
 // AbortMultipartUploadInput is the input of AbortMultipartUpload.
@@ -209,15 +184,11 @@ type ListPartsOutput struct {
 
 // Part is a part of an upload.
 type Part struct {
-	PartNumber        int
-	LastModified      time.Time
-	ETag              string
-	Size              int64 `emit:"always"`
-	ChecksumCRC32     string
-	ChecksumCRC32C    string
-	ChecksumCRC64NVME string
-	ChecksumSHA1      string
-	ChecksumSHA256    string
+	PartNumber   int
+	LastModified time.Time
+	ETag         string
+	Size         int64 `emit:"always"`
+	SumElements
 }
 
 // Initiator is who began an upload: an account's canonical id, or the ARN of a
@@ -294,12 +265,8 @@ type GetObjectAttributesOutput struct {
 
 // Checksum is an object's checksum in a document.
 type Checksum struct {
-	ChecksumCRC32     string
-	ChecksumCRC32C    string
-	ChecksumCRC64NVME string
-	ChecksumSHA1      string
-	ChecksumSHA256    string
-	ChecksumType      string
+	SumElements
+	ChecksumType string
 }
 
 // ObjectParts is a page of an object's parts.
@@ -314,11 +281,7 @@ type ObjectParts struct {
 
 // ObjectPart is a part of an object.
 type ObjectPart struct {
-	PartNumber        int
-	Size              int64 `emit:"always"`
-	ChecksumCRC32     string
-	ChecksumCRC32C    string
-	ChecksumCRC64NVME string
-	ChecksumSHA1      string
-	ChecksumSHA256    string
+	PartNumber int
+	Size       int64 `emit:"always"`
+	SumElements
 }

@@ -119,16 +119,40 @@ type PutObjectInput struct {
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
+// Sums are checksums in headers, in base64; those that are not there are empty.
+type Sums struct {
+	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
+	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
+	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
+	ChecksumMD5       string `loc:"header,x-amz-checksum-md5"`
+	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
+	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
+	ChecksumSHA512    string `loc:"header,x-amz-checksum-sha512"`
+	ChecksumXXHASH128 string `loc:"header,x-amz-checksum-xxhash128"`
+	ChecksumXXHASH3   string `loc:"header,x-amz-checksum-xxhash3"`
+	ChecksumXXHASH64  string `loc:"header,x-amz-checksum-xxhash64"`
+}
+
+// SumElements are Sums in a document.
+type SumElements struct {
+	ChecksumCRC32     string
+	ChecksumCRC32C    string
+	ChecksumCRC64NVME string
+	ChecksumMD5       string
+	ChecksumSHA1      string
+	ChecksumSHA256    string
+	ChecksumSHA512    string
+	ChecksumXXHASH128 string
+	ChecksumXXHASH3   string
+	ChecksumXXHASH64  string
+}
+
 // Integrity is what a client declares about a body.
 type Integrity struct {
 	ContentMD5        string `loc:"header,Content-MD5"`
 	ChecksumAlgorithm string `loc:"header,x-amz-sdk-checksum-algorithm"`
-	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
-	Trailer           string `loc:"header,x-amz-trailer"`
+	Sums
+	Trailer string `loc:"header,x-amz-trailer"`
 }
 
 // Conditions are the conditions of a write.
@@ -159,12 +183,8 @@ type Unbuilt struct {
 
 // Checksums are the checksums of an answer, at most one of them set.
 type Checksums struct {
-	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
-	ChecksumType      string `loc:"header,x-amz-checksum-type"`
+	Sums
+	ChecksumType string `loc:"header,x-amz-checksum-type"`
 }
 
 // PutObjectOutput is the output of PutObject.

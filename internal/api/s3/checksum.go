@@ -1,0 +1,132 @@
+package s3
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/storage/digest"
+)
+
+// sumField is where a shape carries the checksums of an algorithm.
+func sumField(s *shape.Sums, a digest.Algorithm) *string {
+	switch a {
+	case digest.CRC32:
+		return &s.ChecksumCRC32
+	case digest.CRC32C:
+		return &s.ChecksumCRC32C
+	case digest.CRC64NVME:
+		return &s.ChecksumCRC64NVME
+	case digest.MD5:
+		return &s.ChecksumMD5
+	case digest.SHA1:
+		return &s.ChecksumSHA1
+	case digest.SHA256:
+		return &s.ChecksumSHA256
+	case digest.SHA512:
+		return &s.ChecksumSHA512
+	case digest.XXHash128:
+		return &s.ChecksumXXHASH128
+	case digest.XXHash3:
+		return &s.ChecksumXXHASH3
+	default:
+		return &s.ChecksumXXHASH64
+	}
+}
+
+// sums is how an answer carries a checksum.
+func sums(c object.Checksum) (s shape.Sums) {
+	if c.Algorithm != digest.None {
+		*sumField(&s, c.Algorithm) = c.String()
+	}
+	return s
+}
+
+func checksums(c object.Checksum) shape.Checksums {
+	if c.Algorithm == digest.None {
+		return shape.Checksums{}
+	}
+	return shape.Checksums{Sums: sums(c), ChecksumType: string(c.Type)}
+}
+
+// sent are the algorithms of the checksums that are there.
+func sent(s *shape.Sums) (all []digest.Algorithm) {
+	for _, a := range digest.All() {
+		if *sumField(s, a) != "" {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// algorithm reads the name of a checksum algorithm; empty is None.
+func algorithm(name string) (digest.Algorithm, error) {
+	if name == "" {
+		return digest.None, nil
+	}
+	a, ok := digest.Parse(name)
+	if !ok {
+		return "", invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
+	}
+	return a, nil
+}
+
+func invalidRequest(message string) error {
+	return fault.New(fault.Invalid, "InvalidRequest", message)
+}
+
+func invalidHeader(name string) error {
+	return invalidRequest("Value for " + name + " header is invalid.")
+}
+
+// declared collects what the client says of the body: in headers, or in a
+// trailer that comes after it.
+func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func() (object.Expected, error), error) {
+	var e object.Expected
+	var err error
+	if in.ContentMD5 != "" {
+		if e.MD5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
+			return "", nil, fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", in.ContentMD5)
+		}
+	}
+	named, err := algorithm(in.ChecksumAlgorithm)
+	if err != nil {
+		return "", nil, err
+	}
+	found := sent(&in.Sums)
+	trailer := strings.Split(strings.ToLower(strings.ReplaceAll(in.Trailer, " ", "")), ",")
+	announced := slices.DeleteFunc(digest.All(), func(a digest.Algorithm) bool { return !slices.Contains(trailer, a.Header()) })
+	switch {
+	case len(found)+len(announced) > 1:
+		return "", nil, invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	case len(found)+len(announced) == 1:
+		alg := append(found, announced...)[0]
+		if named != digest.None && named != alg {
+			return "", nil, invalidHeader("x-amz-sdk-checksum-algorithm")
+		}
+		if len(found) > 0 {
+			e.Sum, err = decodeSum(alg, *sumField(&in.Sums, alg), "")
+			return alg, func() (object.Expected, error) { return e, nil }, err
+		}
+		return alg, func() (object.Expected, error) {
+			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()), " trailing")
+			return e, err
+		}, nil
+	case named != digest.None && in.ContentMD5 == "":
+		return "", nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+	}
+	return named, func() (object.Expected, error) { return e, nil }, nil
+}
+
+// decodeSum reads a checksum; kind tells a header from a trailer.
+func decodeSum(a digest.Algorithm, value, kind string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(value)
+	if err != nil || len(b) != a.Size() {
+		return nil, invalidRequest("Value for " + a.Header() + kind + " header is invalid.")
+	}
+	return b, nil
+}
