@@ -46,6 +46,16 @@ func queryService(name string) (queryAPI, bool) {
 	return queryAPI{}, false
 }
 
+// queryVersion is the service of a version of the Query dialect, or "".
+func queryVersion(version string) string {
+	for _, name := range [...]string{"iam", "sts"} {
+		if api, _ := queryService(name); api.version == version {
+			return name
+		}
+	}
+	return ""
+}
+
 // readForm takes the parameters of a Query request out of its body or its
 // query. The body stays readable, for whoever verifies its hash.
 func (r *Request) readForm() error {
@@ -69,10 +79,10 @@ func (r *Request) readForm() error {
 	return err
 }
 
-// isForm reports an unsigned call of the Query dialect: S3 has no operation
-// that is a form posted to the root.
+// isForm reports a call of the Query dialect that is not signed, or not for
+// S3, which has no operation that is a form posted to the root.
 func (r *Request) isForm() bool {
-	if r.HTTP.Method != http.MethodPost || r.RawPath != "/" || r.HTTP.Header.Get("Authorization") != "" || r.presigned() {
+	if r.HTTP.Method != http.MethodPost || r.RawPath != "/" || r.scope() == "s3" {
 		return false
 	}
 	kind, _, _ := strings.Cut(r.HTTP.Header.Get("Content-Type"), ";")
