@@ -75,17 +75,17 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		v, err := a.judge(ctx, c, laws, standing, n)
+		j, err := a.judge(ctx, c, laws, standing, n)
 		if err != nil {
 			return Grant{}, err
 		}
 		switch {
-		case v.Effect == policy.Allow:
+		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft:
-			return Grant{}, fault.AccessDenied()
+			return Grant{}, c.denial(&n, j)
 		default:
-			g.refused = true
+			g.refuse(n, c.denial(&n, j))
 		}
 	}
 	if !hard && len(g.held) == 0 && c.Anonymous() {
@@ -95,7 +95,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (policy.Verdict, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New {
 		at := n.Resource
@@ -107,7 +107,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		if res, ok = standing[name]; !ok {
 			var err error
 			if res, err = a.facts.Resource(ctx, at); err != nil {
-				return policy.Verdict{}, err
+				return judgement{}, err
 			}
 			standing[name] = res
 		}
@@ -118,7 +118,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 	}
 	tags, err := a.tagKeys(ctx, &l, &n)
 	if err != nil {
-		return policy.Verdict{}, err
+		return judgement{}, err
 	}
 	keys := c.situation.Keys
 	if len(n.Keys)+len(tags) > 0 {
@@ -129,8 +129,9 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		maps.Copy(keys, n.Keys)
 		maps.Copy(keys, tags)
 	}
-	return policy.Decide(l, policy.Request{
+	v := policy.Decide(l, policy.Request{
 		Principal: c.principal, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
-	}), nil
+	})
+	return judgement{v, c.mayTell(&n, &res, tags != nil)}, nil
 }

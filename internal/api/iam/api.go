@@ -125,7 +125,8 @@ func conditionKeys(s identity.Subject, in any) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range s.Tags {
 		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
-			m[policy.KeyName(prefix+t.Key)] = []string{t.Value}
+			name := policy.KeyName(prefix + t.Key)
+			m[name] = append(m[name], t.Value) // a provider's keys may differ by case alone
 		}
 	}
 	if s.Boundary != "" {
@@ -140,7 +141,8 @@ func conditionKeys(s identity.Subject, in any) map[string][]string {
 	v := reflect.ValueOf(in).Elem()
 	if tags, ok := field[[]shape.NewTag](v, "Tags"); ok {
 		for _, t := range tags {
-			m[policy.KeyName("aws:requesttag/"+*t.Key)] = []string{*t.Value}
+			name := policy.KeyName("aws:requesttag/" + *t.Key)
+			m[name] = append(m[name], *t.Value)
 			m["aws:tagkeys"] = append(m["aws:tagkeys"], *t.Key)
 		}
 	}
@@ -232,6 +234,7 @@ func roleShape(e *identity.Entity) shape.Role {
 	return shape.Role{
 		Path: e.Path, RoleName: e.Name, RoleId: e.ID, Arn: e.ARN().String(), CreateDate: e.Created, Description: e.Description,
 		AssumeRolePolicyDocument: escape(e.Trust), MaxSessionDuration: &longest, PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
+		RoleLastUsed: &shape.RoleLastUsed{}, // there, and empty, where nobody has assumed it
 	}
 }
 

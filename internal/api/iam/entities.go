@@ -177,7 +177,7 @@ func plainUser(e *identity.Entity) shape.User {
 // plainRole is a role as listings show it.
 func plainRole(e *identity.Entity) shape.Role {
 	r := roleShape(e)
-	r.Tags, r.PermissionsBoundary = nil, nil
+	r.Tags, r.PermissionsBoundary, r.RoleLastUsed = nil, nil, nil
 	return r
 }
 

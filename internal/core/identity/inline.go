@@ -41,10 +41,17 @@ func (s *Store) checkDocument(text string) error {
 
 // checkTrust compiles a trust policy that is about to be written.
 func (s *Store) checkTrust(text string) error {
+	if policy.Size([]byte(text)) > maxTrust {
+		return limitExceeded("ACLSizePerRole", maxTrust)
+	}
 	if _, err := policy.Parse(policy.Trust, []byte(text)); err != nil {
 		return malformedPolicy(err)
 	}
 	return nil
+}
+
+func tooMuchInline(e *Entity, most int) error {
+	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
 }
 
 func noSuchInline(k EntityKind, name string) error {
@@ -63,6 +70,10 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 		if err := checkEntityName(p.Name); err != nil {
 			return err
 		}
+		size := policy.Size([]byte(p.Document))
+		if _, _, most := k.quota(); size > most {
+			return tooMuchInline(e, most)
+		}
 		if err := s.checkDocument(p.Document); err != nil {
 			return err
 		}
@@ -71,12 +82,12 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 		} else {
 			e.Inline = append(e.Inline, p)
 		}
-		size := 0
+		size = 0
 		for _, q := range e.Inline {
 			size += policy.Size([]byte(q.Document))
 		}
 		if _, _, most := k.quota(); size > most {
-			return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, k.lower(), e.Name))
+			return tooMuchInline(e, most)
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,6 +112,14 @@ func (rt *Router) matchQuery(q *Request, api queryAPI) (int, error) {
 	return 0, fault.New(fault.Invalid, "InvalidAction", fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
 }
 
+// Calls reports whether a form names an operation of this table in the version
+// of a service, wherever its signature is scoped to.
+func (rt *Router) Calls(q *Request, service string) bool {
+	api, ok := queryService(service)
+	_, named := rt.actions[q.formValue("Action")]
+	return ok && named && q.formValue("Version") == api.version && q.RawPath == "/"
+}
+
 // node is a part of a form: Tags.member.1.Key is four deep.
 type node struct {
 	value    string
@@ -144,8 +153,9 @@ func treeOf(form []Param) (*node, error) {
 	return root, nil
 }
 
-func malformedInput(message string) *fault.Error {
-	return fault.New(fault.Invalid, "MalformedInput", message)
+// malformedInput has no message in AWS's answers; the log is told.
+func malformedInput(cause string) *fault.Error {
+	return fault.New(fault.Invalid, "MalformedInput", "").Because(errors.New(cause))
 }
 
 // decodeQuery fills a shape from the form. The body is read to its end first,
@@ -212,7 +222,7 @@ func (n *node) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		return malformedInput("STRING_VALUE can not be converted to the type of its member").Because(err)
+		return malformedInput(err.Error())
 	}
 	return nil
 }
