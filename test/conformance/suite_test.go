@@ -33,7 +33,7 @@ var kinds = map[string]string{
 	"aws":   "",     // recorded from AWS, or said by AWS's pages, otherwise
 	"safer": "",     // AWS is silent, and this is the safer reading
 	"later": "",     // a feature that is not there yet
-	"racy":  notRun, // fails or passes with the clock or the load of the machine
+	"racy":  notRun, // fails or passes with the clock, the load of the machine or by chance
 }
 
 const notRun = "not run"

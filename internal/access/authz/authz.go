@@ -25,7 +25,7 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	New      bool                // the resource is about to be made: the caller's account owns it
+	New      bool                // the resource is about to be made, or all of its kind: the caller's account owns it
 }
 
 // Facts are the laws, met by identity, bucket and keys, joined in server.

@@ -3,7 +3,6 @@ package authz
 import (
 	"strconv"
 
-	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 )
@@ -38,8 +37,6 @@ func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	on := ""
 	switch service := n.Action.Service(); {
 	case service == "iam":
-	case service == "s3" && n.Resource == arn.Any():
-		on = ` on resource: "arn:aws:s3:::*"`
 	case service == "s3":
 		on = " on resource: " + strconv.Quote(n.Resource.String())
 	default:

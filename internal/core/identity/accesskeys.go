@@ -222,7 +222,7 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 		if !found {
 			return noSuchKey(accessKeyID)
 		}
-		u, err = readUse(r, accessKeyID)
+		u, err = s.lastUse(r, accessKeyID)
 		return err
 	})
 	return user, u, err

@@ -12,7 +12,6 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
