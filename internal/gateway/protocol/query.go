@@ -222,7 +222,7 @@ func (n *node) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		return malformedInput(err.Error())
+		return malformedInput("a value can't be converted to the type of its member") // the value itself may be somebody's secret
 	}
 	return nil
 }
