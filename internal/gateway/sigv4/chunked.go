@@ -21,7 +21,7 @@ const (
 	maxChunkLine   = 256
 	maxTrailers    = 8
 	maxTrailerLine = 1024
-	minSignedChunk = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
+	minChunk       = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
 )
 
 // chunks reads an aws-chunked body:
@@ -35,7 +35,8 @@ type chunks struct {
 	seen      int64
 	left      int64 // of the current chunk
 	inChunk   bool
-	short     bool   // a chunk under the minimum came: it must be the last with data
+	chunk     int    // number of the current one, from 1
+	short     int64  // size of a chunk under the minimum: it must be the last with data
 	signature string // of the current chunk
 	verify    *chain // nil where chunks are not signed
 	announced []string
@@ -112,14 +113,16 @@ func (c *chunks) next() error {
 		return c.finish()
 	}
 	if int64(n) > c.size-c.seen {
-		return incomplete()
+		return badChunk("the chunks are longer than the declared length")
 	}
-	if c.verify != nil {
-		if c.short {
-			return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes")
-		}
-		c.short = n < minSignedChunk
+	if c.short > 0 {
+		return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes").
+			With("Chunk", strconv.Itoa(c.chunk)).With("BadChunkSize", strconv.FormatInt(c.short, 10))
 	}
+	if n < minChunk {
+		c.short = int64(n)
+	}
+	c.chunk++
 	c.left, c.inChunk = int64(n), true
 	return nil
 }
@@ -152,7 +155,7 @@ func (c *chunks) finish() error {
 		}
 	}
 	if c.seen != c.size {
-		return incomplete()
+		return badChunk("the chunks are shorter than the declared length")
 	}
 	var err error
 	if c.announced != nil {
