@@ -207,7 +207,11 @@ func (c *chunks) readTrailers() error {
 		case !ok || twice || signature != "":
 			return malformedTrailer()
 		case name == trailerSignature && c.verify != nil:
-			signature = value
+			if signature = value; !isHash(signature) {
+				return badChunk("the signature of the trailer is malformed")
+			}
+		case c.verify != nil && len(c.trailers) == len(c.announced):
+			return badChunk("the signature of the trailer is missing")
 		case !slices.Contains(c.announced, name):
 			return malformedTrailer()
 		default:
