@@ -246,6 +246,8 @@ func TestSignedTrailer(t *testing.T) {
 		{"another signature", line(value, testSeed), "SignatureDoesNotMatch"},
 		{"no signature", name + ":" + value + "\r\n\r\n", "IncompleteBody SignatureDoesNotMatch MalformedTrailerError"},
 		{"no trailer", "\r\n", "MalformedTrailerError"},
+		{"signature cut short", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig[1:] + "\r\n\r\n", "IncompleteBody"},
+		{"another line in the signature's place", name + ":" + value + "\r\nx-amz-trailer-signer:" + sig + "\r\n\r\n", "IncompleteBody"},
 		{"signature first", "x-amz-trailer-signature:" + sig + "\r\n" + name + ":" + value + "\r\n\r\n", "MalformedTrailerError"},
 		{"two signatures", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig + "\r\nx-amz-trailer-signature:" + sig + "\r\n\r\n", "MalformedTrailerError"},
 	} {
