@@ -176,14 +176,19 @@ func (m *member) set(v reflect.Value, s string) error {
 	return nil
 }
 
+// setInt takes 32 bits, or 64 where the shape says so (sizes in bytes).
 func (m *member) setInt(v reflect.Value, s string) error {
-	t := v.Type()
+	t, bits := v.Type(), 32
 	if m.kind == isIntPtr {
 		t = t.Elem()
 	}
-	n, err := strconv.ParseInt(s, 10, t.Bits())
+	if t.Kind() == reflect.Int64 {
+		bits = 64
+	}
+	n, err := strconv.ParseInt(s, 10, bits)
 	if err != nil {
-		return m.invalid(s)
+		return fault.New(fault.Invalid, "InvalidArgument", "Provided "+m.name+" not an integer or within integer range").
+			With("ArgumentName", m.name).With("ArgumentValue", s)
 	}
 	if m.kind == isIntPtr {
 		v.Set(reflect.New(t))
