@@ -113,7 +113,7 @@ func (c *chunks) next() error {
 		return c.finish()
 	}
 	if int64(n) > c.size-c.seen {
-		return badChunk("the chunks are longer than the declared length")
+		return c.tooLong(n)
 	}
 	if c.short > 0 {
 		return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes").
@@ -127,6 +127,21 @@ func (c *chunks) next() error {
 	return nil
 }
 
+// tooLong is a chunk that goes beyond the declared length. Where it is small,
+// what follows tells a wrong length from broken framing.
+func (c *chunks) tooLong(n uint64) error {
+	if n > minChunk {
+		return incomplete()
+	}
+	if _, err := c.r.Discard(int(n)); err != nil {
+		return ended(err)
+	}
+	if err := c.lineEnd(); err != nil {
+		return err
+	}
+	return incomplete()
+}
+
 func badChunk(why string) *fault.Error {
 	return fault.New(fault.Invalid, "IncompleteBody", "The request body terminated unexpectedly").Because(errors.New(why))
 }
@@ -134,15 +149,20 @@ func badChunk(why string) *fault.Error {
 // endChunk verifies the chunk that was read.
 func (c *chunks) endChunk() error {
 	c.inChunk = false
+	if err := c.lineEnd(); err != nil || c.verify == nil {
+		return err
+	}
+	return c.verify.chunk(c.signature)
+}
+
+// lineEnd reads what ends a chunk's data.
+func (c *chunks) lineEnd() error {
 	var crlf [2]byte
 	if _, err := io.ReadFull(c.r, crlf[:]); err != nil {
 		return ended(err)
 	}
 	if crlf != [2]byte{'\r', '\n'} {
 		return badChunk("a chunk does not end with CRLF")
-	}
-	if c.verify != nil {
-		return c.verify.chunk(c.signature)
 	}
 	return nil
 }
@@ -155,7 +175,7 @@ func (c *chunks) finish() error {
 		}
 	}
 	if c.seen != c.size {
-		return badChunk("the chunks are shorter than the declared length")
+		return incomplete()
 	}
 	var err error
 	if c.announced != nil {
@@ -210,7 +230,7 @@ func (c *chunks) readTrailers() error {
 			if signature = value; !isHash(signature) {
 				return badChunk("the signature of the trailer is malformed")
 			}
-		case c.verify != nil && len(c.trailers) == len(c.announced):
+		case c.verify != nil && len(c.trailers) == len(c.announced) && len(c.announced) > 0:
 			return badChunk("the signature of the trailer is missing")
 		case !slices.Contains(c.announced, name):
 			return malformedTrailer()
