@@ -30,6 +30,7 @@ var phrases = []phrase{
 	{`(The specified bucket does not exist)`, "$1."},
 	{`(The bucket you tried to delete is not empty)`, "$1."},
 	{`(The TagSet does not exist)`, "$1."},
+	{`(The bucket policy does not exist)`, "$1."},
 	{`(At least one of the pre-conditions you specified did not hold)`, "$1."},
 	{`(A header you provided implies functionality that is not implemented)`, "$1."},
 	{`(Part number must be an integer between 1 and 10000, inclusive)`, "$1."},
