@@ -63,7 +63,7 @@ func TestS3Flow(t *testing.T) {
 	if len(names) == 0 {
 		t.Skip("-only finds none of its tests")
 	}
-	text, _ := suite(t, flowPatience, "full-flow", harness.Start(t)) // others of its tests fail, as TestS3 says
+	text, _ := suite(t, flowPatience, "full-flow", start(t)) // others of its tests fail, as TestS3 says
 	for _, name := range names {
 		if !strings.Contains(text, "PASS "+name+"\n") {
 			t.Errorf("%s does not pass", name)
@@ -94,14 +94,14 @@ func run(t *testing.T, list string) {
 				t.Skip(e.reason)
 			}
 			t.Parallel()
-			failure := one(t, name, harness.Start(t))
+			failure := one(t, name, start(t))
 			switch {
 			case excepted && failure == "":
 				t.Errorf("passes, although it is listed as an exception: %s", e.reason)
 			case !excepted && failure != "":
 				t.Error(failure)
 			case e.kind == words:
-				s := harness.Start(t)
+				s := start(t)
 				s.Endpoint = translator(t, s.Endpoint)
 				if failure := one(t, name, s); failure != "" {
 					t.Errorf("fails by more than its words: %s", failure)
@@ -112,6 +112,12 @@ func run(t *testing.T, list string) {
 	for name := range exceptions {
 		t.Errorf("%s is listed as an exception, and no test of the suite has that name", name)
 	}
+}
+
+// start runs a server for a test of the suite.
+func start(t *testing.T) *harness.Server {
+	t.Helper()
+	return harness.Start(t)
 }
 
 // one runs a test of the suite and returns what failed.
