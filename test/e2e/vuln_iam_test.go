@@ -174,11 +174,7 @@ func TestSetOperators(t *testing.T) {
 func TestExportsHoldNoSecret(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
-	u, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("target")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	account := strings.Split(*u.User.Arn, ":")[4]
+	account := newTarget(t, root)
 	k, err := root.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("target")})
 	if err != nil {
 		t.Fatal(err)
@@ -213,11 +209,7 @@ func TestExportsHoldNoSecret(t *testing.T) {
 func TestEveryAdministrationIsAuthorized(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
-	u, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("target")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	account := strings.Split(*u.User.Arn, ":")[4]
+	account := newTarget(t, root)
 	key := keyOf(t, root, "powerless")
 	for _, row := range s.Operations("iam") {
 		if why := dispatch.Openness(row); why != "" {
@@ -394,6 +386,16 @@ func TestIAMTakesAnything(t *testing.T) {
 	if log := s.Logs.String(); strings.Contains(log, "level=ERROR") {
 		t.Errorf("something went wrong inside: %s", log[strings.Index(log, "level=ERROR"):][:200])
 	}
+}
+
+// newTarget makes the user whom iamParams names, and returns the account.
+func newTarget(t *testing.T, root *iam.Client) (account string) {
+	t.Helper()
+	u, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("target")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(*u.User.Arn, ":")[4]
 }
 
 // keyOf makes a user with a key.
