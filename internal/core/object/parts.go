@@ -133,7 +133,7 @@ func decodePart(b []byte) (*part, error) {
 			p.sealedSum = append([]byte(nil), f.Bytes...)
 		}
 	}
-	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) {
+	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) || p.sealedSum != nil && p.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return p, nil

@@ -156,7 +156,7 @@ func decodeVersion(b []byte) (*version, error) {
 			return nil, malformed()
 		}
 	}
-	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) {
+	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return v, nil
@@ -195,8 +195,9 @@ func (v *version) take(f *record.Fields) bool {
 			v.encryption = bucket.AES256
 		case encryptionCustomerKey:
 			v.encryption = customerKey
+		default:
+			return false
 		}
-		return v.encryption != ""
 	default:
 		return v.takeMore(f)
 	}
