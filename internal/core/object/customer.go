@@ -7,10 +7,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
 
@@ -90,6 +92,18 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, err
 
 func badCustomerKey(message string) *fault.Error {
 	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", "null")
+}
+
+// mayUse refuses a customer's key in a bucket that blocks them.
+func mayUse(r kv.Reader, g authz.Grant, b *bucket.Bucket, key string, customer *seal.Key) error {
+	if customer == nil {
+		return nil
+	}
+	state, err := bucket.CustomerKeysIn(r, b)
+	if err == nil && state == bucket.CustomerKeysBlocked {
+		err = bucket.BlocksCustomerKeys(g.Caller().Principal().ARN.String(), arn.Object(b.Name, key))
+	}
+	return err
 }
 
 // encryptionWith is the encryption of what is written with a key.

@@ -50,7 +50,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err != nil {
 		return Version{}, err
 	}
-	b, err := s.target(ctx, &in)
+	b, err := s.target(ctx, g, &in, customer)
 	if err != nil {
 		return Version{}, err
 	}
@@ -61,7 +61,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	}
 	if err = in.verify(found); err == nil {
 		v.stored(at, found, customer)
-		b, err = s.commit(ctx, g, &in, b.ID, v, at)
+		b, err = s.commit(ctx, g, &in, b.ID, v, at, customer)
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -72,9 +72,12 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 
 // target reads the bucket and judges the conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, customer *seal.Key) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		if err := mayUse(r, g, &b, in.Key, customer); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := slot{&b, in.Key}.head(r)
@@ -171,7 +174,7 @@ func (v *version) stored(at payload.Location, found payload.Digests, customer *s
 
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, customer *seal.Key) (b bucket.Bucket, err error) {
 	var gone []remains
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
@@ -179,6 +182,9 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		if b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
+		}
+		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+			return err
 		}
 		k := slot{&b, in.Key}
 		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {

@@ -196,6 +196,9 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		}
 		k := slot{&b, in.Key}
 		head, err := k.head(tx)
+		if err == nil {
+			err = mayUse(tx, g, &b, in.Key, customer)
+		}
 		if err != nil {
 			return err
 		}
@@ -303,6 +306,9 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
+		if err := mayUse(r, g, &b, in.Key, customer); err != nil {
+			return err
+		}
 		u, err = slot{&b, in.Key}.findUpload(r, in.UploadID)
 		return err
 	})
@@ -316,7 +322,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, b.ID, p, at); err != nil {
+	if err := s.commitPart(ctx, g, &in, b.ID, p, at, customer); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
@@ -367,7 +373,7 @@ func (p *part) public() Part {
 }
 
 // commitPart writes the part's record where the upload is still there.
-func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location) error {
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, customer *seal.Key) error {
 	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
@@ -376,6 +382,9 @@ func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id
 		}
 		if b.ID != id {
 			return noSuchBucket(in.Bucket)
+		}
+		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+			return err
 		}
 		u, err := lockUpload(tx, slot{&b, in.Key}, in.UploadID, kv.Shared)
 		if err != nil {
