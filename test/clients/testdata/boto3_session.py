@@ -44,6 +44,14 @@ try:
 except ClientError as e:
     assert e.response["Error"]["Code"] == "PreconditionFailed", e
 
+wrong = boto3.client("s3", aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"], aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"] + "x")
+for call in lambda: wrong.get_object(Bucket=bucket, Key="large"), lambda: wrong.put_object(Bucket=bucket, Key="large", Body=b""):
+    try:
+        call()
+        sys.exit("a wrong secret is as good as the right one")
+    except ClientError as e:
+        assert e.response["Error"]["Code"] == "SignatureDoesNotMatch", e
+
 for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
     doomed = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in page.get("Versions", []) + page.get("DeleteMarkers", [])]
     gone = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed})
