@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/object/s3model"
 	"watertight/test/harness"
 )
 
@@ -34,8 +33,8 @@ type sim struct {
 	writers []*writer
 	buckets map[string]bucket.Versioning
 
-	done    atomic.Int64
-	dying   atomic.Bool // answers may be lost
+	done    atomic.Int64 // operations
+	dying   atomic.Bool  // answers may be lost
 	stopped atomic.Bool
 }
 
@@ -44,10 +43,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	lib := newLibrary(seed)
 	// The first bucket is never versioned; in the second, several write at once.
 	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more"} {
-		s.writers = append(s.writers, &writer{
-			name: fmt.Sprint("w", i), bucket: name, lib: lib, rng: mathrand.New(mathrand.NewPCG(seed, uint64(i+1))),
-			state: &state{s3model.New(), map[string]*upload{}},
-		})
+		s.writers = append(s.writers, newWriter(fmt.Sprint("w", i), name, lib, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
 		if _, ok := s.buckets[name]; ok {
 			continue
 		}
@@ -252,11 +248,18 @@ func TestSim(t *testing.T) {
 		rand.Read(b[:])
 		from = binary.LittleEndian.Uint64(b[:])
 	}
+	// Printed at once: whatever ends the test, it can be repeated.
 	fmt.Printf("go test ./test/sim -run TestSim -steps %d -seed %d\n", *steps, from)
 	s := newSim(t, from)
 	events := map[string]int{}
 	for s.done.Load() < int64(*steps) {
 		events[s.phase()]++
 	}
-	t.Logf("seed %d: %d operations, %v", from, s.done.Load(), events)
+	answers := map[string]int{}
+	for _, w := range s.writers {
+		for what, n := range w.answers {
+			answers[what] += n
+		}
+	}
+	t.Logf("%d operations, %v; answers: %v", s.done.Load(), events, answers)
 }

@@ -30,14 +30,6 @@ type content struct {
 
 func (c *content) text() string { return strings.Join(c.pieces, "") }
 
-func (c *content) reader() io.Reader {
-	var all []io.Reader
-	for _, p := range c.pieces {
-		all = append(all, strings.NewReader(p))
-	}
-	return io.MultiReader(all...)
-}
-
 // library is a long random text, and all contents that were cut from it.
 type library struct {
 	whole string

@@ -32,7 +32,13 @@ type writer struct {
 	recent []string     // the last requests, for whoever looks for a fault
 	gone   []string     // ids of versions that were deleted
 
+	answers map[string]int // how many of which
+
 	client *s3.Client
+}
+
+func newWriter(name, bucket string, lib *library, rng *rand.Rand) *writer {
+	return &writer{name: name, bucket: bucket, lib: lib, rng: rng, state: &state{s3model.New(), map[string]*upload{}}, answers: map[string]int{}}
 }
 
 // answer gives the id of what a request made of a key.
@@ -93,6 +99,8 @@ func (w *writer) run(ctx context.Context, r request) error {
 	if code == "" && r.then != nil {
 		r.then(w.state, ids)
 	}
+	kind, _, _ := strings.Cut(r.what, " ")
+	w.answers[strings.TrimSpace(kind+" "+code)]++
 	return nil
 }
 
