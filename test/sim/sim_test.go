@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	mathrand "math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -102,7 +101,7 @@ func (s *sim) work() *crew {
 					return
 				}
 				if err != nil {
-					c.fail(fmt.Errorf("%s in %s: %w\nafter:\n%s", w.name, w.bucket, err, strings.Join(w.recent, "\n")))
+					c.fail(fmt.Errorf("%s in %s: %w\nafter:\n%s", w.name, w.bucket, err, w.log()))
 					return
 				}
 				s.done.Add(1)
@@ -173,7 +172,7 @@ func verify(ctx context.Context, client *s3.Client, all []moment) ([]*state, err
 				out[i], err = seen.settle(ctx, m.certain, m.maybe)
 			}
 			if err != nil {
-				errs[i] = fmt.Errorf("%s in %s: %w\nafter:\n%s", m.w.name, m.w.bucket, err, strings.Join(m.w.recent, "\n"))
+				errs[i] = fmt.Errorf("%s in %s: %w\nafter:\n%s", m.w.name, m.w.bucket, err, m.w.log())
 			}
 		})
 	}

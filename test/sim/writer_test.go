@@ -104,6 +104,13 @@ func (w *writer) run(ctx context.Context, r request) error {
 	return nil
 }
 
+// log is the last requests, for messages.
+func (w *writer) log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.recent, "\n")
+}
+
 // snapshot is what is certain, and what may have happened besides.
 func (w *writer) snapshot() (*state, func(*state)) {
 	w.mu.Lock()
