@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	mathrand "math/rand/v2"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -232,6 +233,9 @@ func (s *sim) phase() (event string) {
 			c.fail(fmt.Errorf("the clone: %w", err))
 		}
 		clone.Kill()
+		if err := os.RemoveAll(clone.Data); err != nil {
+			c.fail(err)
+		}
 		c.end()
 	}
 	s.settle()
