@@ -37,7 +37,7 @@ func TestMostParts(t *testing.T) {
 
 	listed, next := 0, 0
 	for more := true; more; {
-		l, err := e.objects.ListParts(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:ListMultipartUploadParts"), "bkt", "k", u.ID, next, nil)
+		l, err := e.objects.ListParts(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:ListMultipartUploadParts"), ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID, After: next})
 		if err != nil {
 			t.Fatal(err)
 		}
