@@ -30,6 +30,7 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
+	tags                []Tag // of the user
 
 	// Of temporary credentials alone.
 	Token                  string
