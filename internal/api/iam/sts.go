@@ -27,7 +27,36 @@ func (a *STS) Table() dispatch.Table {
 		define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
 		define("AssumeRole", a.mayAssumeRole, a.assumeRole),
 		define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
+		dispatch.Define("AssumeRoleWithWebIdentity", protocol.Query("AssumeRoleWithWebIdentity").Unsigned(), authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
 	}}
+}
+
+func webInput(in *shape.AssumeRoleWithWebIdentityInput) identity.WebInput {
+	return identity.WebInput{
+		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Token: in.WebIdentityToken, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
+	}
+}
+
+// mayAssumeWithToken asks for the bearer of the token; nobody signs.
+func (a *STS) mayAssumeWithToken(ctx context.Context, _ authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
+	if err := validate(in); err != nil {
+		return nil, err
+	}
+	if in.ProviderId != "" {
+		return nil, fault400("InvalidParameterValue", "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
+	}
+	return a.Identities.WebNeeds(ctx, webInput(in))
+}
+
+func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput) (*shape.AssumeRoleWithWebIdentityOutput, error) {
+	s, err := a.Identities.AssumeRoleWithWebIdentity(ctx, g, webInput(in))
+	if err != nil {
+		return nil, err
+	}
+	return &shape.AssumeRoleWithWebIdentityOutput{
+		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s.Assumed), PackedPolicySize: percent(s.Assumed),
+		SubjectFromWebIdentityToken: s.Subject, Provider: s.Issuer, Audience: s.Audience, SourceIdentity: s.SourceIdentity,
+	}, nil
 }
 
 func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCallerIdentityOutput, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/oidc"
 	"watertight/internal/storage/kv"
 )
 
@@ -54,4 +55,5 @@ type Store struct {
 	documents *documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
+	issuers   *oidc.Verifier // nil verifies nothing
 }

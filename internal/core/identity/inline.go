@@ -41,10 +41,11 @@ func (s *Store) checkDocument(text string) error {
 
 // checkTrust compiles a trust policy that is about to be written.
 func (s *Store) checkTrust(text string) error {
-	if _, err := policy.Parse(policy.Trust, []byte(text)); err != nil {
+	d, err := policy.Parse(policy.Trust, []byte(text))
+	if err != nil {
 		return malformedPolicy(err)
 	}
-	return nil
+	return checkShared(d)
 }
 
 func noSuchInline(k EntityKind, name string) error {

@@ -64,7 +64,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
 	switch {
 	case x.row == nil:
-	case x.row.Route().IsPreflight():
+	case x.row.Route().IsPreflight(), x.row.Route().IsUnsigned():
 		return d.who.Nobody(ctx, x.request)
 	case x.row.Route().IsForm():
 		return d.who.IdentifyForm(ctx, x.request)
