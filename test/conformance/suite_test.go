@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"watertight/internal/server"
 	"watertight/test/harness"
 )
 
@@ -78,9 +79,12 @@ func run(t *testing.T, list string) {
 	}
 }
 
+// suiteAccount is the account that the suite's ARNs are of.
+const suiteAccount = "000000000000"
+
 // one runs a test of the suite on a server of its own and returns what failed.
 func one(t *testing.T, name string) string {
-	s := harness.Start(t)
+	s := harness.Start(t, func(c *server.Config) { c.Root.AccountID = suiteAccount })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "versitygw", "test", "-a", s.AccessKeyID, "-s", s.SecretAccessKey, "-e", s.Endpoint, name, "-vs")

@@ -114,7 +114,7 @@ func (s *Store) meant(r kv.Reader, p *presented) error {
 	switch {
 	case !trusted:
 		return unauthorizedWeb()
-	case p.provider == nil, !slices.Contains(p.provider.ClientIDs, p.token.Audience):
+	case p.provider == nil:
 		return oidc.Rejected()
 	}
 	return nil
@@ -200,6 +200,9 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 				return out, err
 			}
 		}
+	}
+	if !slices.Contains(p.provider.ClientIDs, t.Audience) {
+		return out, oidc.Rejected()
 	}
 	if err := s.issuers.Verify(ctx, t, p.provider.Thumbprints, g.Caller().At()); err != nil {
 		return out, err
