@@ -69,7 +69,8 @@ func Rejected() *fault.Error {
 
 // Parse reads a token and verifies nothing. Errors: InvalidIdentityToken.
 func Parse(raw string) (*Token, error) {
-	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 || strings.Trim(raw, letters) != "" {
 		return nil, malformed(nil)
 	}
 	signed, err := jose.ParseSignedCompact(raw, algorithms())
