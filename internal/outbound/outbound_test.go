@@ -15,10 +15,11 @@ import (
 	"watertight/internal/fault"
 )
 
-// Test32SSRF is the class of servers that fetch what a stranger names: no
+// TestServerSideRequestForgery (SeaweedFS GHSA-87fv; MinIO CVE-2021-21287; RustFS
+// GHSA-m479) is the class of servers that fetch what a stranger names: no
 // spelling of an address that is not public is dialled, whatever a name meant a
 // moment ago.
-func Test32SSRF(t *testing.T) {
+func TestServerSideRequestForgery(t *testing.T) {
 	c := New(Options{})
 	for _, a := range []string{"8.8.8.8", "1.1.1.1", "140.82.112.3", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e", "::ffff:8.8.8.8"} {
 		if !c.reachable(netip.MustParseAddr(a)) {

@@ -189,17 +189,23 @@ func (i *Issuer) Token(algorithm string, claims map[string]any) string {
 	return i.Sign(map[string]any{"alg": algorithm, "kid": "rsa"}, claims, i.RSA)
 }
 
-// Sign makes a token of any kind: key is a private key, bytes for an HMAC, or
-// nil for no signature at all.
+// Sign is SignToken for the provider's tests.
 func (i *Issuer) Sign(header, claims map[string]any, key any) string {
 	i.t.Helper()
+	return SignToken(i.t, header, claims, key)
+}
+
+// SignToken makes a token of any kind: key is a private key, bytes for an HMAC,
+// or nil for no signature at all.
+func SignToken(t testing.TB, header, claims map[string]any, key any) string {
+	t.Helper()
 	h, err := json.Marshal(header)
 	if err != nil {
-		i.t.Fatal(err)
+		t.Fatal(err)
 	}
 	c, err := json.Marshal(claims)
 	if err != nil {
-		i.t.Fatal(err)
+		t.Fatal(err)
 	}
 	text := b64(h) + "." + b64(c)
 	hash := crypto.SHA256
@@ -228,7 +234,7 @@ func (i *Issuer) Sign(header, claims map[string]any, key any) string {
 		}
 	}
 	if err != nil {
-		i.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return text + "." + b64(signature)
 }
