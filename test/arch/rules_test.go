@@ -61,10 +61,25 @@ var symbols = []struct {
 		"test",
 	}, "time comes from the request's one instant"},
 	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
+	{"http", "Client", callers(), "calls out go through outbound"},
+	{"http", "Transport", callers(), "calls out go through outbound"},
+	{"http", "DefaultClient", callers(), "calls out go through outbound"},
+	{"http", "DefaultTransport", callers(), "calls out go through outbound"},
+	{"http", "Get", callers(), "calls out go through outbound"},
+	{"http", "Post", callers(), "calls out go through outbound"},
+	{"net", "Dialer", callers(), "calls out go through outbound"},
+	{"net", "Dial", callers(), "calls out go through outbound"},
+	{"tls", "Dial", callers(), "calls out go through outbound"},
 	{"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"}, "every change commits through core/change, with its audit event"},
 	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
 	{"log", "Fatal", nil, "only main ends the process"},
+}
+
+// callers may open connections: the guarded client, the operator's commands to
+// their own socket, and tests.
+func callers() []string {
+	return []string{"internal/outbound", "internal/server/operatorclient.go", "test"}
 }
 
 // globals may hold these and nothing else: sentinel errors, and compile-time
