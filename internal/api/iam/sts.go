@@ -6,10 +6,13 @@ import (
 	"context"
 	"time"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -38,18 +41,23 @@ func webInput(in *shape.AssumeRoleWithWebIdentityInput) identity.WebInput {
 }
 
 // mayAssumeWithToken asks for the bearer of the token; nobody signs.
-func (a *STS) mayAssumeWithToken(ctx context.Context, _ authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
+func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
 	if err := validate(in); err != nil {
 		return nil, err
 	}
 	if in.ProviderId != "" {
 		return nil, fault400("InvalidParameterValue", "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
 	}
+	noteRole(c, in.RoleArn, in.RoleSessionName)
 	return a.Identities.WebNeeds(ctx, webInput(in))
 }
 
 func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput) (*shape.AssumeRoleWithWebIdentityOutput, error) {
-	s, err := a.Identities.AssumeRoleWithWebIdentity(ctx, g, webInput(in))
+	what := webInput(in)
+	if r, ok := g.Caller().Record().(*audit.Record); ok {
+		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = p }
+	}
+	s, err := a.Identities.AssumeRoleWithWebIdentity(ctx, g, what)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +100,18 @@ func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetS
 	return &shape.GetSessionTokenOutput{Credentials: credentials(s)}, nil
 }
 
+// noteRole tells the audit event which role is asked for, whatever comes of it.
+func noteRole(c authz.Caller, role, session string) {
+	r, ok := c.Record().(*audit.Record)
+	if !ok {
+		return
+	}
+	r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "roleArn", Value: role}, audit.Param{Name: "roleSessionName", Value: session})
+	if at, err := arn.Parse(role); err == nil && at.Service == "iam" {
+		r.Event.Resources = append(r.Event.Resources, audit.Resource{Type: "AWS::IAM::Role", ARN: at, Account: at.Account})
+	}
+}
+
 func assumeInput(in *shape.AssumeRoleInput) identity.AssumeInput {
 	return identity.AssumeInput{
 		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
@@ -104,6 +124,7 @@ func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.Assum
 	if len(in.ProvidedContexts) > 0 {
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "ProvidedContexts are not implemented.")
 	}
+	noteRole(c, in.RoleArn, in.RoleSessionName)
 	return a.Identities.AssumeNeeds(ctx, c, assumeInput(in))
 }
 
@@ -122,6 +143,9 @@ func federateInput(in *shape.GetFederationTokenInput) identity.FederateInput {
 }
 
 func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
+	if r, ok := c.Record().(*audit.Record); ok {
+		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "name", Value: in.Name})
+	}
 	return a.Identities.FederateNeeds(c, federateInput(in))
 }
 

@@ -20,6 +20,9 @@ type WebInput struct {
 	RoleARN, SessionName, Token string
 	Duration                    time.Duration
 	Pass                        Passed
+	// Verified, where it is set, is told who the bearer is once the token was
+	// verified, before the session is written.
+	Verified func(policy.Principal)
 }
 
 // WebAssumed is a role's new session and whom its token spoke of.
@@ -120,6 +123,14 @@ func (s *Store) meant(r kv.Reader, p *presented) error {
 	return nil
 }
 
+// bearer is whom a token says that its bearer is.
+func (p *presented) bearer() *policy.Principal {
+	return &policy.Principal{
+		Kind: policy.WebIdentity, Provider: p.provider.ARN().String(), Name: p.token.Subject,
+		ID: p.provider.URL + ":" + p.token.Audience + ":" + p.token.Subject,
+	}
+}
+
 // WebNeeds are the permissions AssumeRoleWithWebIdentity asks of the role's
 // trust policy, for whom the token says its bearer is. AssumeRoleWithWebIdentity
 // verifies the token before a session is made. Errors are those of present.
@@ -128,10 +139,7 @@ func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error)
 	if err != nil {
 		return nil, err
 	}
-	t := p.token
-	bearer := &policy.Principal{
-		Kind: policy.WebIdentity, Provider: p.provider.ARN().String(), Name: t.Subject, ID: p.provider.URL + ":" + t.Audience + ":" + t.Subject,
-	}
+	t, bearer := p.token, p.bearer()
 	keys := sessionTagKeys(p.session.Tags, t.Transitive)
 	for k, v := range claimKeys(p.provider.URL, t) {
 		keys[k] = v
@@ -206,6 +214,9 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 	}
 	if err := s.issuers.Verify(ctx, t, p.provider.Thumbprints, g.Caller().At()); err != nil {
 		return out, err
+	}
+	if in.Verified != nil {
+		in.Verified(*p.bearer())
 	}
 	n.Provider = p.provider.ARN().String()
 	if in.Duration == 0 {
