@@ -62,8 +62,8 @@ func TestSessionPolicies(t *testing.T) {
 		if err := list(c, s); code(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
-		if (name == "none") != (out.PackedPolicySize == nil) {
-			t.Errorf("%s: packed size %v", name, out.PackedPolicySize)
+		if (name == "none") != (packed(out) == nil) {
+			t.Errorf("%s: packed size %v", name, packed(out))
 		}
 		if _, err := s.iam.ListUsers(t.Context(), &iam.ListUsersInput{}); code(err) != "AccessDenied" {
 			t.Errorf("%s: a session has more than its role: %v", name, err)

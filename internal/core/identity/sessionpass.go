@@ -143,19 +143,11 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 // checkSessionTags checks the tags of a request for a session (IAM user guide,
 // "Pass session tags in AWS STS").
 func checkSessionTags(tags []Tag, transitive []string) error {
-	if len(tags) > maxTags || len(transitive) > maxTags {
+	if len(transitive) > maxTags {
 		return invalidParameter(fmt.Sprintf("A session has at most %d tags.", maxTags))
 	}
-	for i, t := range tags {
-		if t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey || utf8.RuneCountInString(t.Value) > maxTagValue {
-			return validation("A tag's key has 1 to %d characters and its value at most %d.", maxTagKey, maxTagValue)
-		}
-		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
-			return invalidParameter("Tag keys beginning with 'aws:' are reserved.")
-		}
-		if findTag(tags[:i], t.Key) >= 0 {
-			return invalidParameter("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		}
+	if err := checkTags(tags); err != nil { // the rules of IAM, in the words of STS
+		return invalidParameter(fault.From(err).Message)
 	}
 	for _, key := range transitive {
 		if findTag(tags, key) < 0 {
