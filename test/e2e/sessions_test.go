@@ -210,6 +210,32 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 	expect(t, err, "AccessDenied")
 }
 
+// TestSessionFollowsItsUser: a session acts as its user is now, name, path, tags
+// and policies.
+func TestSessionFollowsItsUser(t *testing.T) {
+	c := newCast(t)
+	ctx := t.Context()
+	u := c.user("before", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:GetFederationToken"],"Resource":"*","Condition":{"StringEqualsIfExists":{"aws:PrincipalTag/team":"blue"}}}]}`)
+	token, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
+	c.ok(err)
+	ft, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*"))})
+	c.ok(err)
+	session, federated := c.session(token.Credentials), c.session(ft.Credentials)
+	_, err = c.root.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("before"), NewUserName: aws.String("after"), NewPath: aws.String("/team/")})
+	c.ok(err)
+	who, err := session.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil || *who.Arn != "arn:aws:iam::"+c.account+":user/team/after" || *who.UserId != u.id {
+		t.Errorf("%+v, %v", who, err)
+	}
+	for team, want := range map[string]string{"blue": "", "red": "AccessDenied"} {
+		_, err = c.root.TagUser(ctx, &iam.TagUserInput{UserName: aws.String("after"), Tags: []types.Tag{{Key: aws.String("team"), Value: &team}}})
+		c.ok(err)
+		for _, s := range []someone{u, session, federated} {
+			expect(t, list(c, s), want)
+		}
+	}
+}
+
 // TestRevocation: the way AWS has to revoke a role's sessions works here, too;
 // a changed trust policy binds the next call.
 func TestRevocation(t *testing.T) {
