@@ -22,7 +22,8 @@ func (s Subject) ResourceKeys() map[string][]string {
 	m := map[string][]string{}
 	for _, t := range s.Tags {
 		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
-			m[policy.KeyName(prefix+t.Key)] = []string{t.Value}
+			name := policy.KeyName(prefix + t.Key)
+			m[name] = append(m[name], t.Value) // a provider's keys may differ by case alone
 		}
 	}
 	return m
