@@ -115,7 +115,7 @@ func noteRole(c authz.Caller, role, session string) {
 func assumeInput(in *shape.AssumeRoleInput) identity.AssumeInput {
 	return identity.AssumeInput{
 		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
-		Tags: tagsOf(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId, SourceIdentity: in.SourceIdentity,
+		Tags: sessionTags(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId, SourceIdentity: in.SourceIdentity,
 		Serial: in.SerialNumber, Code: in.TokenCode,
 	}
 }
@@ -139,7 +139,7 @@ func (a *STS) assumeRole(ctx context.Context, g authz.Grant, in *shape.AssumeRol
 }
 
 func federateInput(in *shape.GetFederationTokenInput) identity.FederateInput {
-	return identity.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: tagsOf(in.Tags)}
+	return identity.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: sessionTags(in.Tags)}
 }
 
 func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
@@ -166,6 +166,14 @@ func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
 		p.ARNs = append(p.ARNs, a.Arn)
 	}
 	return p
+}
+
+func sessionTags(tags []shape.Tag) []identity.Tag {
+	var out []identity.Tag
+	for _, t := range tags {
+		out = append(out, identity.Tag{Key: t.Key, Value: t.Value})
+	}
+	return out
 }
 
 func assumedUser(s identity.Assumed) shape.AssumedRoleUser {

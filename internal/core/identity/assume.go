@@ -56,7 +56,7 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 	out.session = n.Purpose == RoleAssumed || n.Purpose == WebIdentity
 	out.parent, out.provider, out.source = n.Parent, n.Provider, n.SourceIdentity
 	for _, key := range n.Transitive {
-		if i := findTag(n.Tags, key); i >= 0 {
+		if i := sessionTag(n.Tags, key); i >= 0 {
 			out.tags = append(out.tags, n.Tags[i])
 			out.transitive = append(out.transitive, n.Tags[i].Key)
 		}
@@ -272,7 +272,7 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 // "Monitor and control actions taken with assumed roles").
 func (in *AssumeInput) inherit(n *Session, from chain) error {
 	for _, t := range in.Tags {
-		if findTag(from.tags, t.Key) >= 0 {
+		if sessionTag(from.tags, t.Key) >= 0 {
 			return invalidParameter("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
 		}
 	}

@@ -150,7 +150,7 @@ func checkSessionTags(tags []Tag, transitive []string) error {
 		return invalidParameter(fault.From(err).Message)
 	}
 	for _, key := range transitive {
-		if findTag(tags, key) < 0 {
+		if sessionTag(tags, key) < 0 {
 			return invalidParameter("The specified transitive tag key must be included in the requested tags.")
 		}
 	}
@@ -168,4 +168,10 @@ func sessionTagKeys(tags []Tag, transitive []string) map[string][]string {
 		m["sts:transitivetagkeys"] = slices.Clone(transitive)
 	}
 	return m
+}
+
+// sessionTag is the place of a key among a session's tags, -1 where it is none:
+// they never differ by case alone.
+func sessionTag(tags []Tag, key string) int {
+	return slices.IndexFunc(tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) })
 }
