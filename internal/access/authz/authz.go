@@ -25,7 +25,9 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	New      bool                // the resource is about to be made: the caller's account owns it
+	// New: the resource is about to be made, and the caller's account owns it. Of
+	// an object, its bucket's policy can still deny.
+	New bool
 }
 
 // Facts are the laws, met by identity, bucket and keys, joined in server.
@@ -39,6 +41,10 @@ type Facts interface {
 	// one; none where it is not there. It is asked only where a law that may
 	// bind the request speaks of s3:ExistingObjectTag.
 	ObjectTags(ctx context.Context, object arn.ARN, version *string) (map[string]string, error)
+	// Object returns what stands on an object's version by itself, nil being the
+	// current one; the zero laws where no object is there. It is asked only where
+	// the ACLs of its bucket are active.
+	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
 }
 
 // PrincipalLaws bind a principal. Boundary nil is no boundary.
@@ -51,6 +57,9 @@ type ResourceLaws struct {
 	Documents []*policy.Document
 	Public    policy.PublicAccess
 	MustAllow bool
+	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
+	// bucket's objects have owners and ACLs of their own.
+	ACL *policy.Document
 }
 
 // Authority decides.
@@ -70,12 +79,12 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	if err != nil {
 		return Grant{}, err
 	}
-	g := &grant{authority: a, caller: c, held: make([]permission, 0, len(needs))}
-	standing := map[string]ResourceLaws{}
+	g := &grant{authority: a, caller: c, needs: needs, held: make([]permission, 0, len(needs))}
+	on := standing{laws: map[string]ResourceLaws{}}
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		v, err := a.judge(ctx, c, laws, standing, n)
+		v, err := a.judge(ctx, c, laws, &on, &n)
 		if err != nil {
 			return Grant{}, err
 		}
@@ -85,9 +94,10 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 		case !n.Soft:
 			return Grant{}, fault.AccessDenied()
 		default:
-			g.refused = true
+			g.refuse(n)
 		}
 	}
+	g.judged = on.objects
 	if !hard && len(g.held) == 0 && c.Anonymous() {
 		return Grant{}, fault.AccessDenied()
 	}
@@ -95,28 +105,22 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (policy.Verdict, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (policy.Verdict, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
-	if !n.New {
-		at := n.Resource
-		if b, ok := at.BucketOf(); ok {
-			at = arn.Bucket(b)
-		}
-		name := at.String()
-		var ok bool
-		if res, ok = standing[name]; !ok {
-			var err error
-			if res, err = a.facts.Resource(ctx, at); err != nil {
-				return policy.Verdict{}, err
-			}
-			standing[name] = res
+	if !n.New || isObject(n.Resource) {
+		var err error
+		if res, err = on.resource(ctx, a.facts, n.Resource); err != nil {
+			return policy.Verdict{}, err
 		}
 	}
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 	}
-	tags, err := a.tagKeys(ctx, &l, &n)
+	if err := a.lists(ctx, &c, &l, &res, on, n); err != nil {
+		return policy.Verdict{}, err
+	}
+	tags, err := a.tagKeys(ctx, &l, n)
 	if err != nil {
 		return policy.Verdict{}, err
 	}

@@ -17,12 +17,14 @@ const account = "111122223333"
 
 // world is Facts as data; it counts what it is asked.
 type world struct {
-	identity  []*policy.Document
-	owner     string
-	err       error
-	resources map[string]int
-	tags      map[string]string // of object versions: "key version name" and value
-	asked     int               // for tags
+	identity     []*policy.Document
+	owner        string
+	err          error
+	resources    map[string]int
+	tags         map[string]string // of object versions: "key version name" and value
+	asked        int               // for tags
+	object       ObjectLaws
+	objectsAsked int
 }
 
 func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
@@ -50,6 +52,11 @@ func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (
 		}
 	}
 	return out, w.err
+}
+
+func (w *world) Object(context.Context, arn.ARN, *string) (ObjectLaws, error) {
+	w.objectsAsked++
+	return w.object, w.err
 }
 
 // allowing returns a world of one account where an identity may do the action.

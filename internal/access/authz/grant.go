@@ -21,9 +21,11 @@ type permission struct {
 type grant struct {
 	authority *Authority
 	caller    Caller
+	needs     []Need
 	held      []permission
 	index     map[permission]struct{} // only where there are many
-	refused   bool                    // a soft need was refused
+	lost      map[permission]struct{} // of soft needs that were refused
+	judged    []judged
 }
 
 // indexFrom is the number of permissions from which a scan costs more than a map.
@@ -31,6 +33,9 @@ const indexFrom = 16
 
 func (g *grant) hold(n Need) {
 	p := permission{n.Action, n.Resource}
+	if _, lost := g.lost[p]; lost {
+		return
+	}
 	g.held = append(g.held, p)
 	if len(g.held) < indexFrom {
 		return
@@ -42,6 +47,18 @@ func (g *grant) hold(n Need) {
 		}
 	}
 	g.index[p] = struct{}{}
+}
+
+// refuse takes a permission back where it was held for another version of the
+// same object: what is demanded later does not name one.
+func (g *grant) refuse(n Need) {
+	p := permission{n.Action, n.Resource}
+	if g.lost == nil {
+		g.lost = map[permission]struct{}{}
+	}
+	g.lost[p] = struct{}{}
+	g.held = slices.DeleteFunc(g.held, func(q permission) bool { return p == q })
+	delete(g.index, p)
 }
 
 // Demand refuses with AccessDenied unless the grant covers the action on the
@@ -73,7 +90,7 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 }
 
 // Refused reports whether a soft need was refused.
-func (g Grant) Refused() bool { return g.g != nil && g.g.refused }
+func (g Grant) Refused() bool { return g.g != nil && len(g.g.lost) > 0 }
 
 // Caller returns who holds the grant.
 func (g Grant) Caller() Caller {

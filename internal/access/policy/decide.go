@@ -43,12 +43,12 @@ func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	in := situation{request: &r}
+	in := situation{request: &r, ignoreGroups: l.Public.IgnorePublicACLs}
 	var said [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer
 		docs  []*Document
-	}{{ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
+	}{{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
 		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(&l, &r))
 		switch {
 		case o.lost:
@@ -56,7 +56,7 @@ func Decide(l Laws, r Request) Verdict {
 		case o.deny != nil:
 			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
 		}
-		said[at.layer] = o
+		said[at.layer] = o // what Guard allows is passed over: Resource comes after it
 	}
 	v := weigh(&l, &r, &said)
 	if v.Effect == Allow && restricted(&l, &r.Principal) {

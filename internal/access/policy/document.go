@@ -11,11 +11,12 @@ type Kind uint8
 
 // The kinds of documents.
 const (
-	Identity Kind = iota // attached to a user, group or role; a permissions boundary too
-	Resource             // a bucket policy
-	Trust                // who may assume a role
-	Key                  // a KMS key policy
-	Session              // passed when a session is made
+	Identity   Kind = iota // attached to a user, group or role; a permissions boundary too
+	Resource               // a bucket policy
+	Trust                  // who may assume a role
+	Key                    // a KMS key policy
+	Session                // passed when a session is made
+	AccessList             // an ACL; made by List, never parsed
 )
 
 // Document is a compiled policy. It never changes.

@@ -76,6 +76,8 @@ func derivedKey(name string) derived {
 type situation struct {
 	request *Request
 	known   [serviceName + 1]string
+	// ignoreGroups: IgnorePublicAcls is on.
+	ignoreGroups bool
 }
 
 // values are the values of one key; n is 0 where the key is absent.

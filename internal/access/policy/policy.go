@@ -60,8 +60,12 @@ type Laws struct {
 	// those a resource gives to the session by name.
 	Boundary, Session []*Document
 	Resource          []*Document
+	// Guard are policies of the resource that may deny and not allow: a bucket's,
+	// about an object that another account owns.
+	Guard             []*Document
 	Public            PublicAccess
 	ResourceOwner     string // account id; empty when nobody owns the resource
+	BucketOwner       string // account id, where it is not ResourceOwner
 	ResourceMustAllow bool   // key and trust policies: identity alone is not enough
 }
 

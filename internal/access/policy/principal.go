@@ -31,6 +31,7 @@ const (
 	ofID
 	ofService
 	ofProvider
+	everyAccount // the group AuthenticatedUsers
 	ofCanonical
 )
 
@@ -49,7 +50,7 @@ func (p *principal) grants(c *Principal) grant {
 	switch p.kind {
 	case everybody:
 		return limited
-	case ofAccount, ofCanonical:
+	case ofAccount, ofCanonical, everyAccount:
 		switch {
 		case !member || p.kind == ofAccount && p.account != c.Account || p.kind == ofCanonical && p.Value != c.Canonical:
 			return noGrant

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func Public(d *Document) (bool, *Witness) {
 			continue
 		}
 		for _, p := range s.principals {
-			if p.kind == everybody || p.kind == ofProvider {
+			if p.kind == everybody || p.kind == everyAccount || p.kind == ofProvider {
 				return true, &Witness{i, s.sid, p.PrincipalName, s.said().Conditions}
 			}
 		}
@@ -87,8 +88,10 @@ func fixed(key, value string) bool {
 // through, whomever the policy names (S3 user guide, "Block public access
 // settings").
 func restricted(l *Laws, p *Principal) bool {
-	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == l.ResourceOwner {
+	owner := cmp.Or(l.BucketOwner, l.ResourceOwner)
+	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {
 		return false
 	}
-	return slices.ContainsFunc(l.Resource, func(d *Document) bool { return d.public })
+	public := func(d *Document) bool { return d.public }
+	return slices.ContainsFunc(l.Resource, public) || slices.ContainsFunc(l.Guard, public)
 }
