@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"strings"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -24,9 +25,9 @@ func (f facts) Principal(ctx context.Context, p policy.Principal) (authz.Princip
 	return f.identities.Laws(ctx, p)
 }
 
-func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, error) {
+func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.ResourceLaws, error) {
 	if name, ok := r.BucketOf(); ok {
-		return f.buckets.Laws(ctx, name)
+		return f.buckets.Laws(ctx, name, at)
 	}
 	owner := r.Account
 	if owner == "aws" { // what AWS itself publishes, such as its managed policies

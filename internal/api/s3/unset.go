@@ -35,14 +35,14 @@ func constant[Out any](a *API, name, param string, action policy.Action, out fun
 	})
 }
 
-// exists refuses a bucket that is not there. The laws of a bucket are all it
+// exists refuses a bucket that is not there. That it has an owner is all this
 // needs; that the caller may ask was judged before.
 func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
-	laws, err := a.Buckets.Laws(ctx, name)
+	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {
 		return err
 	}
-	if laws.Owner == "" {
+	if owner == "" {
 		return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
 	}
 	return nil
@@ -79,7 +79,7 @@ func (a *API) getPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape
 	if err := a.exists(ctx, g, in.Bucket); err != nil {
 		return nil, err
 	}
-	laws, err := a.Buckets.Laws(ctx, in.Bucket)
+	laws, err := a.Buckets.Laws(ctx, in.Bucket, g.Caller().At())
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +92,11 @@ func (a *API) getPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape
 
 // ownerOnly is the ACL of everything while ACLs are disabled.
 func (a *API) ownerOnly(ctx context.Context, name string) (*shape.AccessControlPolicy, error) {
-	laws, err := a.Buckets.Laws(ctx, name)
+	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.canonicalID(ctx, laws.Owner)
+	id, err := a.canonicalID(ctx, owner)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,8 @@ const AES256 Encryption = "AES256"
 // Settings are what a bucket's owner may change.
 type Settings struct {
 	Versioning Versioning
-	Public     policy.PublicAccess // of the bucket alone
+	Public     policy.PublicAccess // of the bucket alone; see Public
+	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
 	Encryption Encryption
 }

@@ -59,7 +59,7 @@ func TestNewBucketHasTheDefaults(t *testing.T) {
 	if b.Owner != coretest.Account || b.Region != region || b.ID == (ID{}) || time.Since(b.Created) > time.Minute {
 		t.Errorf("%+v", b)
 	}
-	want := Settings{Off, policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}, BucketOwnerEnforced, AES256}
+	want := Settings{Public: policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}, Ownership: BucketOwnerEnforced, Encryption: AES256}
 	if b.Settings != want {
 		t.Errorf("%+v", b.Settings)
 	}
@@ -168,7 +168,7 @@ func TestOneOfManyMakesTheBucket(t *testing.T) {
 	if len(won) != 1 {
 		t.Fatalf("%d made it", len(won))
 	}
-	if laws, err := s.Laws(t.Context(), "wanted"); err != nil || laws.Owner != <-won {
+	if laws, err := s.Laws(t.Context(), "wanted", time.Now()); err != nil || laws.Owner != <-won {
 		t.Error(laws, err)
 	}
 }
@@ -200,12 +200,12 @@ func TestTooManyBuckets(t *testing.T) {
 func TestLaws(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "first")
-	laws, err := s.Laws(t.Context(), "first")
+	laws, err := s.Laws(t.Context(), "first", time.Now())
 	if err != nil || laws.Owner != coretest.Account || laws.Public != blockAll() || laws.MustAllow || laws.Documents != nil {
 		t.Error(laws, err)
 	}
 	for _, name := range []string{"missing", "", "first/x", strings.Repeat("x", 5000), "\x00"} {
-		if laws, err := s.Laws(t.Context(), name); err != nil || laws.Owner != "" || laws.Public != (policy.PublicAccess{}) {
+		if laws, err := s.Laws(t.Context(), name, time.Now()); err != nil || laws.Owner != "" || laws.Public != (policy.PublicAccess{}) {
 			t.Errorf("%.20q: %+v %v", name, laws, err)
 		}
 	}
@@ -282,7 +282,7 @@ func TestListRefuses(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	b := Bucket{ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0), Settings: Settings{Suspended, blockAll(), BucketOwnerEnforced, AES256}}
+	b := Bucket{ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0), Settings: Settings{Versioning: Suspended, Public: blockAll(), Ownership: BucketOwnerEnforced, Encryption: AES256}}
 	f.Add(b.encode())
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, v []byte) {

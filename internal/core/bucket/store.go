@@ -179,19 +179,29 @@ func notEmpty(b *Bucket) error {
 	return fault.New(fault.Conflict, "BucketNotEmpty", message).With("BucketName", b.Name)
 }
 
-// Laws are the laws that stand on a bucket and everything in it, for
-// authz.Facts: the zero laws where there is none.
-func (s *Store) Laws(ctx context.Context, name string) (laws authz.ResourceLaws, err error) {
+// Laws are the laws that stand on a bucket and everything in it at an instant,
+// for authz.Facts: the zero laws where there is none.
+func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
 		if err != nil || !found {
 			return err
 		}
-		// The account's own setting is all four, and the stricter one wins.
-		laws = authz.ResourceLaws{Owner: b.Owner, Public: blockAll()}
-		return nil
+		laws.Owner = b.Owner
+		laws.Public, err = Public(r, &b, at)
+		return err
 	})
 	return laws, err
+}
+
+// OwnerOf returns the account that owns a bucket, "" where there is none.
+func (s *Store) OwnerOf(ctx context.Context, name string) (owner string, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, _, err := find(r, name)
+		owner = b.Owner
+		return err
+	})
+	return owner, err
 }
 
 // maxList is the largest page of buckets (API reference, ListBuckets).

@@ -440,7 +440,7 @@ func (f generous) Principal(context.Context, policy.Principal) (authz.PrincipalL
 	return authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
 }
 
-func (f generous) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+func (f generous) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: coretest.Account}, nil
 }
 

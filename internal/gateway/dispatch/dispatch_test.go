@@ -35,7 +35,7 @@ func (facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, 
 	return authz.PrincipalLaws{}, nil
 }
 
-func (facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+func (facts) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: "111122223333"}, nil
 }
 
