@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"maps"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -34,9 +35,9 @@ type Need struct {
 type Facts interface {
 	// Principal returns the laws of a principal.
 	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
-	// Resource returns the laws that stand on a resource. A resource that does
-	// not exist has the zero laws.
-	Resource(ctx context.Context, r arn.ARN) (ResourceLaws, error)
+	// Resource returns the laws that stand on a resource at the instant of the
+	// request. A resource that does not exist has the zero laws.
+	Resource(ctx context.Context, r arn.ARN, at time.Time) (ResourceLaws, error)
 	// ObjectTags returns the tags of an object's version, nil being the current
 	// one; none where it is not there. It is asked only where a law that may
 	// bind the request speaks of s3:ExistingObjectTag.
@@ -109,7 +110,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || isObject(n.Resource) {
 		var err error
-		if res, err = on.resource(ctx, a.facts, n.Resource); err != nil {
+		if res, err = on.resource(ctx, a.facts, n.Resource, c.situation.At); err != nil {
 			return policy.Verdict{}, err
 		}
 	}

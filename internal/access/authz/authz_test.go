@@ -31,7 +31,7 @@ func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, err
 	return PrincipalLaws{Identity: w.identity}, w.err
 }
 
-func (w *world) Resource(_ context.Context, r arn.ARN) (ResourceLaws, error) {
+func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaws, error) {
 	if w.resources == nil {
 		w.resources = map[string]int{}
 	}

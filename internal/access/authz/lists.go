@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -36,7 +37,7 @@ type judged struct {
 	laws    ObjectLaws
 }
 
-func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN) (ResourceLaws, error) {
+func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
 	}
@@ -45,7 +46,7 @@ func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN) (Resou
 	if ok {
 		return res, nil
 	}
-	res, err := facts.Resource(ctx, at)
+	res, err := facts.Resource(ctx, at, now)
 	if err == nil {
 		s.laws[name] = res
 	}

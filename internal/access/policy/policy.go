@@ -49,6 +49,14 @@ type PublicAccess struct {
 	BlockPublicACLs, IgnorePublicACLs, BlockPublicPolicy, RestrictPublicBuckets bool
 }
 
+// Stricter is what two settings block together.
+func (p PublicAccess) Stricter(q PublicAccess) PublicAccess {
+	return PublicAccess{
+		p.BlockPublicACLs || q.BlockPublicACLs, p.IgnorePublicACLs || q.IgnorePublicACLs,
+		p.BlockPublicPolicy || q.BlockPublicPolicy, p.RestrictPublicBuckets || q.RestrictPublicBuckets,
+	}
+}
+
 // Laws are all documents that bear on one request. A nil document among them
 // denies: what could not be read might have been a Deny.
 type Laws struct {

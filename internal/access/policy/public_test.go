@@ -68,3 +68,14 @@ func TestPublic(t *testing.T) {
 		t.Error("a policy that cannot be read is taken for public")
 	}
 }
+
+func TestStricter(t *testing.T) {
+	of := func(n int) PublicAccess { return PublicAccess{n&1 != 0, n&2 != 0, n&4 != 0, n&8 != 0} }
+	for p := range 16 {
+		for q := range 16 {
+			if got := of(p).Stricter(of(q)); got != of(p|q) {
+				t.Errorf("%v and %v: %v", of(p), of(q), got)
+			}
+		}
+	}
+}

@@ -111,6 +111,9 @@ type Request struct {
 // IsZero reports that the request asks for nothing.
 func (r *Request) IsZero() bool { return r.Canned == "" && r.Grants == nil && r.Owner == "" }
 
+// IsDefault reports a request for what there would be without it.
+func (r *Request) IsDefault() bool { return r.IsZero() || r.Canned == private }
+
 // The canned ACLs that the rules of ownership speak of.
 const (
 	private          = "private"

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
@@ -29,6 +30,7 @@ type CopyInput struct {
 	Bucket, Key          string
 	Metadata             *Metadata
 	Tags                 *tag.Set
+	ACL                  acl.Request      // the source's is never copied
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	WebsiteRedirect      string
@@ -93,7 +95,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
 	}
 	if in.Metadata != nil {
 		put.Metadata = *in.Metadata

@@ -21,12 +21,14 @@ import (
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
-// it has tags, and s3:GetObject where IfMatch is set. The bytes are sealed and kept first, the record second, and
+// it has tags, s3:PutObjectAcl where an ACL is asked for, and s3:GetObject where
+// IfMatch is set. The bytes are sealed and kept first, the record second, and
 // nothing is visible before both last. Conditions are judged before the body
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
-// PreconditionFailed, NoSuchKey, NotImplemented, and what Body.Read returned.
+// PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see own), and
+// what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -36,6 +38,9 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
+	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+		return Version{}, err
+	}
 	if in.IfMatch != nil {
 		if err := g.Demand("s3:GetObject", arn.Object(in.Bucket, in.Key)); err != nil {
 			return Version{}, err
@@ -44,7 +49,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err := in.check(); err != nil {
 		return Version{}, err
 	}
-	b, err := s.target(ctx, &in)
+	b, err := s.target(ctx, g, &in)
 	if err != nil {
 		return Version{}, err
 	}
@@ -55,7 +60,11 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	}
 	if err = in.verify(found); err == nil {
 		v.stored(at, found)
-		b, err = s.commit(ctx, g, &in, b.ID, v, at)
+		id := b.ID
+		err = again(ctx, g, func(g authz.Grant) error {
+			b, err = s.commit(ctx, g, &in, id, v, at)
+			return err
+		})
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -64,11 +73,14 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	return v.public(&b, in.Key), nil
 }
 
-// target reads the bucket and judges the conditions for the first time, so
+// target reads the bucket and judges ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := slot{&b, in.Key}.head(r)
@@ -182,7 +194,13 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		if err != nil {
 			return err
 		}
+		if err := k.met(g, nil, head); err != nil {
+			return err
+		}
 		if err := in.mayWrite(head); err != nil {
+			return err
+		}
+		if err := v.own(tx, k, g, &in.ACL); err != nil {
 			return err
 		}
 		v.modified = instant(g)

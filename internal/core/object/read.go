@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -38,7 +37,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		f, err := s.find(ctx, &in, g.Caller().At(), "GET", true)
+		f, err := s.find(ctx, g, &in, "GET", true)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +57,7 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
-	f, err := s.find(ctx, &in, g.Caller().At(), "HEAD", false)
+	f, err := s.find(ctx, g, &in, "HEAD", false)
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +82,30 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for, in one view, and judges the conditions and
-// the range.
-func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method string, bytes bool) (*found, error) {
+// find reads the version asked for, the one that was judged, in one view, and
+// judges the conditions and the range.
+func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (f *found, err error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	err = again(ctx, g, func(g authz.Grant) error {
+		f, err = s.findJudged(ctx, g, in, method, bytes)
+		return err
+	})
+	return f, err
+}
+
+func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*found, error) {
 	f := &found{}
 	err := s.store.View(ctx, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{&f.b, in.Key}
-		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
+		if f.v, err = k.judged(r, g, in.VersionID, method); err != nil {
 			return err
 		}
-		if err := in.conditions(f.v.etag, f.v.modified, now); err != nil {
+		if err := in.conditions(f.v.etag, f.v.modified, g.Caller().At()); err != nil {
 			return err
 		}
 		if f.span, err = in.span(r, f.v); err != nil {

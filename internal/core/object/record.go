@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
@@ -35,6 +36,7 @@ type version struct {
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
+	acl          acl.List
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -65,6 +67,7 @@ const (
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
+	fieldGrant        = 34 // repeated, see acl.List; none is the owner's alone
 )
 
 const (
@@ -137,7 +140,7 @@ func (v *version) encode() []byte {
 	for _, t := range v.tags {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
-	return r
+	return v.acl.Append(r, fieldGrant)
 }
 
 func decodeVersion(b []byte) (*version, error) {
@@ -231,6 +234,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 			return false
 		}
 		v.tags = append(v.tags, tag.Tag{Key: name, Value: value})
+	case fieldGrant:
+		return v.acl.Take(f)
 	}
 	return true
 }
@@ -280,13 +285,9 @@ func malformed() error {
 
 // public is what a caller is shown of v.
 func (v *version) public(b *bucket.Bucket, key string) Version {
-	owner := v.owner
-	if owner == "" {
-		owner = b.Owner
-	}
 	return Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
-		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: owner,
+		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: ownerIn(b, v.owner),
 		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
 }

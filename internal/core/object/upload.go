@@ -12,6 +12,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
@@ -59,6 +60,7 @@ type UploadInput struct {
 	Bucket, Key  string
 	Metadata     Metadata
 	Tags         tag.Set // as tag.Header made it
+	ACL          acl.Request
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
@@ -120,12 +122,8 @@ func decodeUpload(b []byte) (*upload, error) {
 }
 
 func (u *upload) public(b *bucket.Bucket, key string) Upload {
-	owner := u.owner
-	if owner == "" {
-		owner = b.Owner
-	}
 	out := Upload{
-		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
+		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: ownerIn(b, u.owner), StorageClass: u.storageClass,
 		Algorithm: u.checksum.Algorithm, Encryption: u.encryption,
 	}
 	if out.Algorithm != digest.None {
@@ -157,8 +155,10 @@ func noSuchUpload(id string) error {
 		With("UploadId", id)
 }
 
-// CreateUpload begins a multipart upload. It needs s3:PutObject. Errors:
-// NoSuchBucket, InvalidRequest, and those of Put that need no body.
+// CreateUpload begins a multipart upload, whose object is going to have the
+// owner and the ACL that are settled now. It needs s3:PutObject, and
+// s3:PutObjectAcl where an ACL is asked for. Errors: NoSuchBucket,
+// InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
@@ -168,7 +168,10 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 			return Upload{}, err
 		}
 	}
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
+	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+		return Upload{}, err
+	}
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, ACL: in.ACL, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
 	if err := put.check(); err != nil {
 		return Upload{}, err
 	}
@@ -181,25 +184,37 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
-			return err
-		}
-		k := slot{&b, in.Key}
-		head, err := k.head(tx)
-		if err != nil {
-			return err
-		}
-		if u.before = (unique{}); head != nil {
-			u.before = head.unique
-		}
-		tx.Set(k.uploadKey(u), u.encode())
-		return nil
+	err = again(ctx, g, func(g authz.Grant) error {
+		return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+			if b, err = openBucket(tx, in.Bucket); err != nil {
+				return err
+			}
+			return put.begin(tx, g, slot{&b, in.Key}, u)
+		})
 	})
 	if err != nil {
 		return Upload{}, err
 	}
 	return u.public(&b, in.Key), nil
+}
+
+// begin writes the upload's record.
+func (in *PutInput) begin(tx kv.Tx, g authz.Grant, k slot, u *upload) error {
+	head, err := k.head(tx)
+	if err != nil {
+		return err
+	}
+	if err := k.met(g, nil, head); err != nil {
+		return err
+	}
+	if err := u.own(tx, k, g, &in.ACL); err != nil {
+		return err
+	}
+	if u.before = (unique{}); head != nil {
+		u.before = head.unique
+	}
+	tx.Set(k.uploadKey(u), u.encode())
+	return nil
 }
 
 // checksumType is what the checksum of a multipart object is made of (S3 user

@@ -279,12 +279,20 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 	if err := in.check(); err != nil {
 		return Attributes{}, err
 	}
+	err = again(ctx, g, func(g authz.Grant) (err error) {
+		out, err = s.attributes(ctx, g, &in, after, page)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) attributes(ctx context.Context, g authz.Grant, in *GetInput, after, page int) (out Attributes, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		v, err := slot{&b, in.Key}.judged(r, g, in.VersionID, "GET")
 		if err != nil {
 			return err
 		}

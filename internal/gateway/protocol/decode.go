@@ -59,7 +59,11 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if p.body < 0 || len(b) == 0 {
 		return nil
 	}
-	return decodeXML(b, p.root, v.Field(p.body))
+	err = decodeXML(b, p.root, v.Field(p.body))
+	if f := fault.From(err); f != nil && route.malformed != "" && f.Code == "MalformedXML" {
+		return fault.New(fault.Invalid, route.malformed, f.Message).Because(f.Err)
+	}
+	return err
 }
 
 func (m *member) decode(r *Request, v reflect.Value) error {

@@ -19,6 +19,7 @@ type Route struct {
 	headers       []string
 	status        int
 	needsChecksum bool
+	malformed     string
 	action        string // of the Query dialect
 	preflight     bool
 	form          bool
@@ -57,6 +58,9 @@ func (r Route) Status(code int) Route { r.status = code; return r }
 
 // NeedChecksum refuses requests without Content-MD5 or x-amz-checksum-*.
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
+
+// Malformed is the code of a document that can't be read; MalformedXML otherwise.
+func (r Route) Malformed(code string) Route { r.malformed = code; return r }
 
 // Action is the operation's name on the wire in the Query dialect, else "".
 func (r Route) Action() string { return r.action }

@@ -23,6 +23,7 @@ type CopyObjectInput struct {
 	SourceConditions
 	SourceCustomerKey
 	Conditions
+	ACLHeaders
 	Unbuilt
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
 	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`

@@ -33,17 +33,6 @@ type EncryptionRule struct {
 	BucketKeyEnabled bool `emit:"always"`
 }
 
-// OwnershipControls is the output of GetBucketOwnershipControls.
-type OwnershipControls struct {
-	_     struct{}        `root:"OwnershipControls"`
-	Rules []OwnershipRule `xml:"Rule"`
-}
-
-// OwnershipRule is a rule of ownership.
-type OwnershipRule struct {
-	ObjectOwnership string
-}
-
 // PublicAccessBlockConfiguration is the output of GetPublicAccessBlock.
 type PublicAccessBlockConfiguration struct {
 	_                     struct{} `root:"PublicAccessBlockConfiguration"`
@@ -51,23 +40,4 @@ type PublicAccessBlockConfiguration struct {
 	IgnorePublicAcls      bool     `emit:"always"`
 	BlockPublicPolicy     bool     `emit:"always"`
 	RestrictPublicBuckets bool     `emit:"always"`
-}
-
-// AccessControlPolicy is the output of GetBucketAcl and GetObjectAcl.
-type AccessControlPolicy struct {
-	_      struct{} `root:"AccessControlPolicy"`
-	Owner  Owner
-	Grants []Grant `xml:"AccessControlList>Grant"`
-}
-
-// Grant is a grant of an ACL.
-type Grant struct {
-	Grantee    Grantee
-	Permission string
-}
-
-// Grantee is a canonical user.
-type Grantee struct {
-	_  struct{} `attr:"xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\""`
-	ID string
 }
