@@ -108,6 +108,8 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		Protocols:         new(http.Protocols),
+		// OPTIONS * comes in like everything else.
+		DisableGeneralOptionsHandler: true,
 	}
 	h.Protocols.SetHTTP1(true)
 	return h

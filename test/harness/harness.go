@@ -243,5 +243,8 @@ func (p *Process) Kill() {
 	p.cmd = nil
 }
 
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // String is for messages.
 func (p *Process) String() string { return fmt.Sprintf("server on %s", p.Endpoint) }

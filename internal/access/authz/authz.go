@@ -117,6 +117,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+		ObjectLists: res.ACL != nil,
 	}
 	if err := a.lists(ctx, &c, &l, &res, on, n); err != nil {
 		return policy.Verdict{}, err

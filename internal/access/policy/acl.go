@@ -35,6 +35,7 @@ func List(grants []ListGrant) *Document {
 	for i, g := range grants {
 		s := &d.statements[i]
 		s.allow, s.group = true, g.Group != NoGroup
+		d.admitsAll = d.admitsAll || g.Group == AllUsers
 		p := principal{PrincipalName: PrincipalName{Type: "Group", Value: g.Name}}
 		switch g.Group {
 		case AllUsers:

@@ -27,6 +27,7 @@ type Document struct {
 	statements []statement
 	mentions   []string // condition keys, sorted; see Mentions
 	public     bool     // see Public
+	admitsAll  bool     // some Allow is for everybody, if on conditions
 }
 
 // The versions of the language. A document without one is of the older, in
@@ -101,6 +102,35 @@ func (d *Document) Principals() []PrincipalName {
 		}
 	}
 	return out
+}
+
+// Bind returns the document about those who had their names when it was
+// written: ids are the unique ids of users and roles by the ARN that a
+// Principal element names them by. Whoever takes such a name later is not meant
+// (IAM user guide, "IAM identifiers", "Unique identifiers").
+func (d *Document) Bind(ids map[string]string) *Document {
+	return d.withPrincipals(func(p *principal) { p.bound = ids[p.Value] })
+}
+
+// Rename returns the document with other names in its Principal elements.
+func (d *Document) Rename(names map[string]string) *Document {
+	return d.withPrincipals(func(p *principal) {
+		if name, ok := names[p.Value]; ok {
+			p.Value = name
+		}
+	})
+}
+
+func (d *Document) withPrincipals(change func(*principal)) *Document {
+	c := *d
+	c.statements = slices.Clone(d.statements)
+	for i := range c.statements {
+		c.statements[i].principals = slices.Clone(d.statements[i].principals)
+		for j := range c.statements[i].principals {
+			change(&c.statements[i].principals[j])
+		}
+	}
+	return &c
 }
 
 // Named returns the document under the name that reasons give it: "identity

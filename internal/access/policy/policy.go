@@ -38,6 +38,7 @@ type Principal struct {
 	ARN       arn.ARN // of the user, of the session, or of the account's root
 	Role      arn.ARN // of the role, for role sessions
 	Issuer    arn.ARN // of the user who asked for it, for federated users' sessions
+	IssuerID  string  // unique id of that user
 	ID        string  // unique id: account id, AIDA..., AROA...:session, account:name of a federated user
 	Name      string  // friendly name of a user; DNS name of a service
 	Canonical string  // canonical user id of the account, 64 hex digits; empty where unknown
@@ -74,6 +75,7 @@ type Laws struct {
 	Public            PublicAccess
 	ResourceOwner     string // account id; empty when nobody owns the resource
 	BucketOwner       string // account id, where it is not ResourceOwner
+	ObjectLists       bool   // ACLs are active: objects have documents that are not among these
 	ResourceMustAllow bool   // key and trust policies: identity alone is not enough
 }
 

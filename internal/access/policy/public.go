@@ -7,15 +7,6 @@ import (
 	"strings"
 )
 
-// Witness is the statement that makes a document public.
-type Witness struct {
-	Statement int // its index
-	Sid       string
-	Principal PrincipalName
-	// Conditions are those of the statement; none of them limits to fixed values.
-	Conditions []Condition
-}
-
 // Public reports whether a document is public in the sense of Block Public
 // Access (S3 user guide, "The meaning of public"), and why. It starts from
 // "public": a document is not only if each Allow names its principals or
@@ -25,18 +16,28 @@ func Public(d *Document) (bool, *Witness) {
 	if d == nil {
 		return true, &Witness{Statement: -1}
 	}
+	i, p := d.opening()
+	if p == nil {
+		return false, nil
+	}
+	return true, d.witness(i, p)
+}
+
+// opening is the first statement that makes the document public, and the
+// principal it does so for; nil where it is not public.
+func (d *Document) opening() (int, *principal) {
 	for i := range d.statements {
 		s := &d.statements[i]
 		if !s.allow || slices.ContainsFunc(s.conditions, condition.limits) {
 			continue
 		}
-		for _, p := range s.principals {
-			if p.kind == everybody || p.kind == everyAccount || p.kind == ofProvider {
-				return true, &Witness{i, s.sid, p.PrincipalName, s.said().Conditions}
+		for j := range s.principals {
+			if k := s.principals[j].kind; k == everybody || k == everyAccount || k == ofProvider {
+				return i, &s.principals[j]
 			}
 		}
 	}
-	return false, nil
+	return -1, nil
 }
 
 // limits reports whether a condition can only hold for fixed values of a key
@@ -92,6 +93,6 @@ func restricted(l *Laws, p *Principal) bool {
 	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {
 		return false
 	}
-	public := func(d *Document) bool { return d.public }
+	public := func(d *Document) bool { return d == nil || d.public }
 	return slices.ContainsFunc(l.Resource, public) || slices.ContainsFunc(l.Guard, public)
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"testing"
+
+	"watertight/internal/access/arn"
 )
 
 func TestPublic(t *testing.T) {
@@ -77,5 +79,69 @@ func TestStricter(t *testing.T) {
 				t.Errorf("%v and %v: %v", of(p), of(q), got)
 			}
 		}
+	}
+}
+
+func TestExposed(t *testing.T) {
+	statement := func(principal, more string) string {
+		return fmt.Sprintf(`{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"%s}`, principal, more)
+	}
+	others := statement(`{"AWS":["`+home+`","`+other+`","arn:aws:iam::`+other+`:user/mallory","arn:aws:iam::222233334444:role/r"],"Service":"cloudfront.amazonaws.com"}`, "")
+	wide := statement(`"*"`, `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","64.0.0.0/2"]}}`)
+	for _, c := range []struct {
+		statements       string
+		restrict         bool
+		public, open     bool
+		accounts, reason string
+	}{
+		{others, false, false, false, "[222233334444 444455556666]", "named accounts"},
+		{others, true, false, false, "[222233334444 444455556666]", "a policy that is not public is not restricted"},
+		{others + "," + wide, false, true, true, "[222233334444 444455556666]", "one public statement"},
+		{others + "," + wide, true, true, false, "[]", "one public statement spoils the others"},
+	} {
+		d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
+		e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
+		if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
+			t.Errorf("%s: %+v", c.reason, e)
+		}
+		if c.public && (e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil || e.Witness.Request.SourceIP.String() != "64.0.0.1") {
+			t.Errorf("%s: %+v", c.reason, e.Witness)
+		}
+	}
+	if e := Exposed(Laws{Resource: []*Document{nil}, ResourceOwner: home}); !e.Open || e.Witness == nil {
+		t.Errorf("a document that cannot be read: %+v", e)
+	}
+}
+
+// Names are bound to those who had them: neither a user made again under the
+// name, nor a session of such a user, is meant. A renamed user still is.
+func TestBind(t *testing.T) {
+	alice, reader, fred := caller("alice"), caller("session"), caller("federated")
+	fred.IssuerID = alice.ID
+	for _, effect := range []string{"Allow", "Deny"} {
+		text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` + reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
+		d := mustParse(t, Resource, text).Bind(map[string]string{alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123"})
+		meant := func(p Principal) bool {
+			v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+			return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer
+		}
+		again, renamed, newRole, newFred := alice, alice, reader, fred
+		again.ID, renamed.ARN.Resource, newRole.ID, newFred.IssuerID = "AIDASOMEBODYELSE1234", "user/alicia", "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
+		for name, c := range map[string]struct {
+			p    Principal
+			want bool
+		}{
+			"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false}, "session": {reader, true}, "role made again": {newRole, false},
+			"her federated session": {fred, true}, "a federated session of who has her name": {newFred, false},
+		} {
+			if meant(c.p) != c.want {
+				t.Errorf("%s, %s: %v", effect, name, !c.want)
+			}
+		}
+	}
+	d := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+alice.ARN.String()+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"`+alice.ARN.String()+`"}}}]}`)
+	want := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.ID + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + alice.ARN.String() + `"}}}]}`
+	if got := d.Rename(map[string]string{alice.ARN.String(): alice.ID}).String(); got != want {
+		t.Error(got)
 	}
 }
