@@ -23,6 +23,9 @@ type world struct {
 	resources    map[string]int
 	tags         map[string]string // of object versions: "key version name" and value
 	asked        int               // for tags
+	policies     []*policy.Document
+	public       policy.PublicAccess
+	acl          *policy.Document // of the bucket
 	object       ObjectLaws
 	objectsAsked int
 }
@@ -36,7 +39,7 @@ func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaw
 		w.resources = map[string]int{}
 	}
 	w.resources[r.String()]++
-	return ResourceLaws{Owner: w.owner}, w.err
+	return ResourceLaws{Owner: w.owner, Documents: w.policies, Public: w.public, ACL: w.acl}, w.err
 }
 
 func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {

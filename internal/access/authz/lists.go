@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
+	"watertight/internal/fault"
 )
 
 // ObjectLaws are what stands on one version of an object by itself.
@@ -178,7 +179,7 @@ func (g Grant) Judged(object arn.ARN, id *string) (version string, ok bool) {
 // now.
 func (g Grant) Again(ctx context.Context) (Grant, error) {
 	if g.g == nil {
-		return Grant{}, nil
+		return Grant{}, fault.AccessDenied()
 	}
 	return g.g.authority.Authorize(ctx, g.g.caller, g.g.needs...)
 }
