@@ -113,9 +113,17 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 			standing[name] = res
 		}
 	}
+	return a.decide(ctx, c, laws, res, n)
+}
+
+// decide is the decision on one need under the laws of its resource.
+func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, n Need) (policy.Verdict, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+	}
+	if l.Excludes(&c.principal) { // nothing is looked up for a stranger who gets nothing
+		return policy.Verdict{Layer: policy.ResourceLayer}, nil
 	}
 	tags, err := a.tagKeys(ctx, &l, &n)
 	if err != nil {

@@ -31,6 +31,7 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.copyRows()...)
 	rows = append(rows, a.postRows()...)
 	rows = append(rows, a.paymentRows()...)
+	rows = append(rows, a.publicRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

@@ -34,6 +34,7 @@ const (
 	fieldPublic     = 6 // bits, see public.go
 	fieldOwnership  = 7
 	fieldEncryption = 8
+	fieldPolicy     = 9
 )
 
 func bucketKey(name string) []byte         { return record.Key(bucketPrefix, name) }
@@ -57,7 +58,11 @@ func (b *Bucket) encode() []byte {
 	r = record.Uint(r, fieldVersioning, uint64(b.Versioning))
 	r = record.Uint(r, fieldPublic, publicBits(b.Public, b.PublicNone))
 	r = record.String(r, fieldOwnership, string(b.Ownership))
-	return record.String(r, fieldEncryption, string(b.Encryption))
+	r = record.String(r, fieldEncryption, string(b.Encryption))
+	if b.Policy == (PolicyID{}) {
+		return r
+	}
+	return record.Bytes(r, fieldPolicy, b.Policy[:])
 }
 
 func decode(name string, value []byte) (Bucket, error) {
@@ -86,6 +91,11 @@ func decode(name string, value []byte) (Bucket, error) {
 			b.Ownership = Ownership(intern(f.Bytes, string(BucketOwnerEnforced)))
 		case fieldEncryption:
 			b.Encryption = Encryption(intern(f.Bytes, string(AES256)))
+		case fieldPolicy:
+			// A policy that is not found must not pass for none.
+			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
+				return Bucket{}, malformed(name)
+			}
 		}
 	}
 	if f.Err() != nil || b.ID == (ID{}) || b.Owner == "" {

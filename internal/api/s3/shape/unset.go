@@ -44,15 +44,6 @@ type OwnershipRule struct {
 	ObjectOwnership string
 }
 
-// PublicAccessBlockConfiguration is the output of GetPublicAccessBlock.
-type PublicAccessBlockConfiguration struct {
-	_                     struct{} `root:"PublicAccessBlockConfiguration"`
-	BlockPublicAcls       bool     `emit:"always"`
-	IgnorePublicAcls      bool     `emit:"always"`
-	BlockPublicPolicy     bool     `emit:"always"`
-	RestrictPublicBuckets bool     `emit:"always"`
-}
-
 // AccessControlPolicy is the output of GetBucketAcl and GetObjectAcl.
 type AccessControlPolicy struct {
 	_      struct{} `root:"AccessControlPolicy"`
