@@ -226,7 +226,7 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 
 // openGateway builds the way in.
 func (s *Server) openGateway(context.Context) error {
-	buckets := bucket.New(s.store, s.config.Region)
+	buckets := bucket.New(s.store, s.config.Region, s.identities)
 	s.objects = object.New(s.store, s.payloads, buckets)
 	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Identities: s.identities}
@@ -242,7 +242,7 @@ func (s *Server) openGateway(context.Context) error {
 		authz.New(facts{s.identities, buckets, s.objects}),
 		s.trail,
 		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
-		api.Table(), identities.Table(), sts.Table(),
+		api.Table(), api.ControlTable(), identities.Table(), sts.Table(),
 	)
 	return err
 }

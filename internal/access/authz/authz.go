@@ -114,10 +114,18 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 			return policy.Verdict{}, err
 		}
 	}
+	return a.decide(ctx, c, laws, res, on, n)
+}
+
+// decide is the decision on one need under the laws of its resource.
+func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (policy.Verdict, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 		ObjectLists: res.ACL != nil,
+	}
+	if l.Excludes(&c.principal) { // nothing is looked up for a stranger who gets nothing
+		return policy.Verdict{Layer: policy.ResourceLayer}, nil
 	}
 	if err := a.lists(ctx, &c, &l, &res, on, n); err != nil {
 		return policy.Verdict{}, err

@@ -100,6 +100,19 @@ func (g Grant) Caller() Caller {
 	return g.g.caller
 }
 
+// Under decides a need of the same caller as if other laws stood on the
+// resource: what a policy would mean that is not in force.
+func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verdict, error) {
+	if g.g == nil {
+		return policy.Verdict{}, nil
+	}
+	laws, err := g.g.authority.facts.Principal(ctx, g.g.caller.principal)
+	if err != nil {
+		return policy.Verdict{}, err
+	}
+	return g.g.authority.decide(ctx, g.g.caller, laws, res, &standing{}, &n)
+}
+
 // Extend asks for more for the same caller, on behalf of a service: via is its
 // DNS name and becomes kms:ViaService. The answer covers the new needs alone.
 func (g Grant) Extend(ctx context.Context, via string, needs ...Need) (Grant, error) {

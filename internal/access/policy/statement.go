@@ -98,6 +98,13 @@ type actionPattern struct {
 	p    pattern
 }
 
+// ActionMatcher compiles an entry of an Action element. Its errors say what is
+// wrong with it.
+func ActionMatcher(entry string) (func(Action) bool, error) {
+	a, err := compileAction(entry)
+	return func(name Action) bool { return a.matches(string(name)) }, err
+}
+
 func (a *actionPattern) matches(action string) bool { return a.any || a.p.match(action, nil, true) }
 
 // arnPattern matches ARNs section by section: a wildcard stays in its section,

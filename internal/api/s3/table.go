@@ -33,6 +33,7 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.paymentRows()...)
 	rows = append(rows, a.aclRows()...)
 	rows = append(rows, a.ownershipRows()...)
+	rows = append(rows, a.publicRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

@@ -51,8 +51,6 @@ func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 func (a *API) unset() []dispatch.Row {
 	return []dispatch.Row{
 		none(a, "GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
-		none(a, "GetBucketPolicy", "policy", "s3:GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist"),
-		none(a, "GetBucketPolicyStatus", "policyStatus", "s3:GetBucketPolicyStatus", "NoSuchBucketPolicy", "The bucket policy does not exist"),
 		none(a, "GetBucketReplication", "replication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
 		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
 		none(a, "GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"),
@@ -65,21 +63,5 @@ func (a *API) unset() []dispatch.Row {
 			o.Rules = []shape.EncryptionRule{r}
 			return o
 		}),
-		define(a, "GetPublicAccessBlock", "GET /{Bucket}?publicAccessBlock", onBucket("s3:GetBucketPublicAccessBlock"), a.getPublicAccessBlock),
 	}
-}
-
-func (a *API) getPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.PublicAccessBlockConfiguration, error) {
-	if err := a.exists(ctx, g, in.Bucket); err != nil {
-		return nil, err
-	}
-	laws, err := a.Buckets.Laws(ctx, in.Bucket, g.Caller().At())
-	if err != nil {
-		return nil, err
-	}
-	p := laws.Public
-	return &shape.PublicAccessBlockConfiguration{
-		BlockPublicAcls: p.BlockPublicACLs, IgnorePublicAcls: p.IgnorePublicACLs,
-		BlockPublicPolicy: p.BlockPublicPolicy, RestrictPublicBuckets: p.RestrictPublicBuckets,
-	}, nil
 }

@@ -37,12 +37,10 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 	if err != nil || !public.BlockPublicACLs {
 		return err
 	}
-	p := g.Caller().Principal()
-	if p.Account != b.Owner {
+	if g.Caller().Principal().Account != b.Owner {
 		return fault.AccessDenied()
 	}
-	return fault.New(fault.Denied, "AccessDenied", "User: "+p.ARN.String()+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
-		`" because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.`)
+	return prevented(g, action, on, "public ACLs", "BlockPublicAcls")
 }
 
 // PutACL replaces the ACL of a bucket. It needs s3:PutBucketAcl. Errors:

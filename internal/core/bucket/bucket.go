@@ -48,6 +48,7 @@ type Bucket struct {
 	Owner   string // account id
 	Region  string
 	Created time.Time
+	Policy  PolicyID
 	ACL     acl.List // stored, whether ACLs are active or not
 	Settings
 }
@@ -58,13 +59,19 @@ const MaxPerAccount = 10_000
 
 // Store is the buckets of one server.
 type Store struct {
-	store  kv.Store
-	region string
-	lists  acl.Compiled
+	store      kv.Store
+	region     string
+	principals Principals
+	policies   policies
+	lists      acl.Compiled
+	actions    []action
 }
 
-// New returns the buckets in store, made in region.
-func New(store kv.Store, region string) *Store { return &Store{store: store, region: region} }
+// New returns the buckets in store, made in region. Their policies may name
+// those whom p knows.
+func New(store kv.Store, region string, p Principals) *Store {
+	return &Store{store: store, region: region, principals: p, policies: policies{entries: map[PolicyID]*policy.Document{}}, actions: readActions()}
+}
 
 // Region returns the region of every bucket.
 func (s *Store) Region() string { return s.region }

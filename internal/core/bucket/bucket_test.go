@@ -26,7 +26,7 @@ func grant(t testing.TB, account, name string, actions ...policy.Action) authz.G
 	return coretest.Grant(t, coretest.Root(account, nil), arn.Bucket(name), actions...)
 }
 
-func open(t testing.TB) *Store { return New(coretest.Store(t), region) }
+func open(t testing.TB) *Store { return New(coretest.Store(t), region, nil) }
 
 func (s *Store) make(t testing.TB, account, name string) Bucket {
 	t.Helper()
@@ -110,7 +110,7 @@ func TestEveryMethodDemandsItsAction(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	store := coretest.Store(t)
-	s := New(store, region)
+	s := New(store, region, nil)
 	b := s.make(t, coretest.Account, "first")
 	g := grant(t, coretest.Account, "first", "s3:DeleteBucket", "s3:ListBucket")
 	version := append(b.ID.Versions(), "k\x00........"...)

@@ -34,6 +34,7 @@ const (
 	fieldPublic     = 6 // bits, see public.go
 	fieldOwnership  = 7
 	fieldEncryption = 8
+	fieldPolicy     = 9
 	fieldGrant      = 20 // repeated, see acl.List
 )
 
@@ -59,6 +60,9 @@ func (b *Bucket) encode() []byte {
 	r = record.Uint(r, fieldPublic, publicBits(b.Public, b.PublicNone))
 	r = record.String(r, fieldOwnership, string(b.Ownership))
 	r = record.String(r, fieldEncryption, string(b.Encryption))
+	if b.Policy != (PolicyID{}) {
+		r = record.Bytes(r, fieldPolicy, b.Policy[:])
+	}
 	return b.ACL.Append(r, fieldGrant)
 }
 
@@ -90,6 +94,11 @@ func decode(name string, value []byte) (Bucket, error) {
 			b.Encryption = Encryption(intern(f.Bytes, string(AES256)))
 		case fieldGrant:
 			if !b.ACL.Take(&f) {
+				return Bucket{}, malformed(name)
+			}
+		case fieldPolicy:
+			// A policy that is not found must not pass for none.
+			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
 				return Bucket{}, malformed(name)
 			}
 		}

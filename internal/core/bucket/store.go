@@ -184,6 +184,7 @@ func remove(tx kv.Tx, name string) error {
 	tx.Delete(ownerKey(b.Owner, name))
 	tx.Delete(corsKey(b.ID))
 	tx.Delete(tagsKey(b.ID))
+	tx.Delete(policyKey(b.ID))
 	return nil
 }
 
@@ -200,16 +201,20 @@ func notEmpty(b *Bucket) error {
 func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
-		if err != nil || !found {
-			return err
+		if err == nil && found {
+			laws, err = s.laws(r, &b, at)
 		}
-		laws.Owner = b.Owner
-		if b.Ownership.ACLs() {
-			laws.ACL = s.lists.Bucket(b.ACL)
-		}
-		laws.Public, err = Public(r, &b, at)
 		return err
 	})
+	return laws, err
+}
+
+func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
+	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b)}
+	if b.Ownership.ACLs() {
+		laws.ACL = s.lists.Bucket(b.ACL)
+	}
+	laws.Public, err = Public(r, b, at)
 	return laws, err
 }
 

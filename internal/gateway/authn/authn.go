@@ -69,7 +69,7 @@ func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Calle
 // claim parses what a request says of its sender.
 func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	return sigv4.Parse(r.HTTP, sigv4.Target{
-		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
+		Path: r.RawPath, Query: r.RawQuery, Service: r.SigningName(), Region: i.options.Region, Document: r.Document,
 	}, r.At)
 }
 

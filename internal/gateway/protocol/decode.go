@@ -56,6 +56,10 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if err := checkIntegrity(r.HTTP.Header, body, b, route); err != nil {
 		return err
 	}
+	if p.text >= 0 {
+		v.Field(p.text).SetString(string(b))
+		return nil
+	}
 	if p.body < 0 || len(b) == 0 {
 		return nil
 	}

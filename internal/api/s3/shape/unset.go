@@ -32,12 +32,3 @@ type EncryptionRule struct {
 	} `xml:"ApplyServerSideEncryptionByDefault"`
 	BucketKeyEnabled bool `emit:"always"`
 }
-
-// PublicAccessBlockConfiguration is the output of GetPublicAccessBlock.
-type PublicAccessBlockConfiguration struct {
-	_                     struct{} `root:"PublicAccessBlockConfiguration"`
-	BlockPublicAcls       bool     `emit:"always"`
-	IgnorePublicAcls      bool     `emit:"always"`
-	BlockPublicPolicy     bool     `emit:"always"`
-	RestrictPublicBuckets bool     `emit:"always"`
-}
