@@ -25,13 +25,15 @@ var bodies = map[string]string{
 	"PutBucketTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 	"PutObjectTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 	"PutBucketCors":           `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketPolicy":         `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`,
+	"PutPublicAccessBlock":    `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>`,
 	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
 }
 
 // request builds a request that matches a row.
 func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
-	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: bodies[row.Name()]}
+	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: strings.ReplaceAll(bodies[row.Name()], "BUCKET", bucket)}
 	switch row.Name() {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
@@ -82,6 +84,21 @@ func TestAccessMatrix(t *testing.T) {
 			return strings.TrimSpace(fmt.Sprint(a.status, " ", a.code))
 		}
 		fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", row.Name(),
+			cell(func(r *raw) { r.unsigned = true }),
+			cell(func(r *raw) { r.key, r.secret = "AKIAUNKNOWNUNKNOWN12", "no-such-secret-no-such-secret-no-such-se" }),
+			cell(func(r *raw) { r.key, r.secret = foreign.AccessKeyID, foreign.SecretAccessKey }),
+			cell(func(*raw) {}))
+	}
+	account := accountOf(t, s, rootOf(s))
+	for _, row := range s.Operations("s3control") {
+		cell := func(change func(*raw)) string {
+			r := request(row, "")
+			r.header.Set("X-Amz-Account-Id", account)
+			change(&r)
+			a := send(t, s, r)
+			return strings.TrimSpace(fmt.Sprint(a.status, " ", a.code))
+		}
+		fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", row.Name()+" (account)",
 			cell(func(r *raw) { r.unsigned = true }),
 			cell(func(r *raw) { r.key, r.secret = "AKIAUNKNOWNUNKNOWN12", "no-such-secret-no-such-secret-no-such-se" }),
 			cell(func(r *raw) { r.key, r.secret = foreign.AccessKeyID, foreign.SecretAccessKey }),

@@ -88,10 +88,19 @@ func read(t *testing.T, res *http.Response) answer {
 		Code    string
 		Message string
 	}
-	if len(b) > 0 && res.StatusCode >= 300 && xml.Unmarshal(b, &e) == nil {
+	if len(b) > 0 && res.StatusCode >= 300 && xml.Unmarshal(inError(b), &e) == nil {
 		a.code = e.Code
 	}
 	return a
+}
+
+// inError takes away what S3 Control puts around an error.
+func inError(b []byte) []byte {
+	if i := bytes.Index(b, []byte("<ErrorResponse><Error>")); i >= 0 {
+		b = b[i+len("<ErrorResponse>"):]
+		b = b[:bytes.Index(b, []byte("</Error>"))+len("</Error>")]
+	}
+	return b
 }
 
 func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {

@@ -105,11 +105,15 @@ func (d *Document) Principals() []PrincipalName {
 }
 
 // Bind returns the document about those who had their names when it was
-// written: ids are the unique ids of users and roles by the ARN that a
-// Principal element names them by. Whoever takes such a name later is not meant
+// written: ids are the unique ids of users and roles, by the ARN that a Principal
+// element names them by, and of accounts by their canonical ids. Whoever takes such a name later is not meant
 // (IAM user guide, "IAM identifiers", "Unique identifiers").
 func (d *Document) Bind(ids map[string]string) *Document {
-	return d.withPrincipals(func(p *principal) { p.bound = ids[p.Value] })
+	return d.withPrincipals(func(p *principal) {
+		if p.bound = ids[p.Value]; p.kind == ofCanonical && isAccount(p.bound) {
+			p.kind, p.account = ofAccount, p.bound
+		}
+	})
 }
 
 // Rename returns the document with other names in its Principal elements.

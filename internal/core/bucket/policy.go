@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"sync"
 
 	"watertight/internal/access/arn"
@@ -20,8 +21,9 @@ type PolicyID [8]byte
 // Principals knows who exists, as r sees it; identity meets it.
 type Principals interface {
 	// Named returns the unique id of the user or role that an entry of a
-	// Principal element names, "" where it names something else; ok is false
-	// where there is no such account, user or role.
+	// Principal element names, and the account of a canonical id; "" where it
+	// names something else. ok is false where there is no such account, user or
+	// role.
 	Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, err error)
 	// NameOf returns the ARN of the user or role with a unique id, "" where it is
 	// no more.
@@ -266,7 +268,7 @@ func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
 		if now == "" {
 			now = id
 		}
-		if now != name {
+		if strings.HasPrefix(name, "arn:") && now != name {
 			names[name] = now
 		}
 	}

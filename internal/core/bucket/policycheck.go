@@ -84,60 +84,49 @@ func (s *Store) checkStatement(name string, st *policy.Statement) string {
 			on.onBucket, on.onObject = true, true
 		}
 	}
-	sets, message := s.expand(st, &on)
-	if message != "" {
-		return message
+	sets := make([]actions, len(st.Actions))
+	for i, entry := range st.Actions {
+		if sets[i] = s.named(entry); len(sets[i].all) == 0 {
+			return "Policy has invalid action"
+		}
 	}
 	for _, c := range st.Conditions {
-		if message := s.checkCondition(&c, sets); message != "" {
+		if message := s.checkCondition(&c, st, sets); message != "" {
 			return message
+		}
+	}
+	fits := func(a action) bool { return a.onBucket && on.onBucket || a.onObject && on.onObject }
+	for _, set := range sets {
+		if !st.NotAction && !st.NotResource && !slices.ContainsFunc(set.all, fits) {
+			return "Action does not apply to any resource(s) in statement"
 		}
 	}
 	return ""
 }
 
-// actions are those that one entry of an Action element is about, on the
-// statement's resources.
+// actions are those that one entry of an Action element names.
 type actions struct {
 	wild bool // the entry is a pattern: one of the actions is enough
 	all  []action
 }
 
-// expand finds out what a statement's actions are.
-func (s *Store) expand(st *policy.Statement, on *action) ([]actions, string) {
-	var sets []actions
-	for _, entry := range st.Actions {
-		matches, err := policy.ActionMatcher(entry)
-		if err != nil {
-			return nil, "Policy has invalid action"
-		}
-		set := actions{wild: strings.ContainsAny(entry, "*?")}
-		known := false
-		for _, a := range s.actions {
-			if !matches(a.name) {
-				continue
-			}
-			known = true
-			if st.NotResource || a.onBucket && on.onBucket || a.onObject && on.onObject {
-				set.all = append(set.all, a)
-			}
-		}
-		switch {
-		case !known:
-			return nil, "Policy has invalid action"
-		case len(set.all) == 0 && !st.NotAction:
-			return nil, "Action does not apply to any resource(s) in statement"
-		}
-		if !st.NotAction {
-			sets = append(sets, set)
+func (s *Store) named(entry string) actions {
+	set := actions{wild: strings.ContainsAny(entry, "*?")}
+	matches, err := policy.ActionMatcher(entry)
+	if err != nil {
+		return set
+	}
+	for _, a := range s.actions {
+		if matches(a.name) {
+			set.all = append(set.all, a)
 		}
 	}
-	return sets, ""
+	return set
 }
 
 // checkCondition refuses keys that S3 does not know, that not all of the named
 // actions have, and addresses that are none.
-func (s *Store) checkCondition(c *policy.Condition, sets []actions) string {
+func (s *Store) checkCondition(c *policy.Condition, st *policy.Statement, sets []actions) string {
 	key := policy.KeyName(c.Key)
 	if key == "aws:sourceip" && slices.ContainsFunc(c.Values, notAddress) {
 		return "Invalid IP address in Conditions"
@@ -147,6 +136,9 @@ func (s *Store) checkCondition(c *policy.Condition, sets []actions) string {
 	}
 	if !strings.HasPrefix(key, "s3:") || !commonKey(key) && !slices.ContainsFunc(s.actions, func(a action) bool { return a.has(key) }) {
 		return "Policy has an invalid condition key"
+	}
+	if st.NotAction {
+		return ""
 	}
 	has := func(a action) bool { return a.has(key) }
 	lacks := func(a action) bool { return !a.has(key) }

@@ -65,12 +65,12 @@ func entityNamed(r kv.Reader, p policy.PrincipalName) (*Entity, error) {
 }
 
 // Named meets bucket.Principals: it is the unique id behind an entry that names
-// a user or role. Entries that name an account, or a session in one, need the
+// a user or role, and the account behind a canonical id. Entries that name an account, or a session in one, need the
 // account; services and identity providers need nobody here.
 func (s *Store) Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, err error) {
 	if p.Type == "CanonicalUser" {
 		account, err := r.Get(canonicalKey(p.Value))
-		return "", account != nil, err
+		return string(account), account != nil, err
 	}
 	if p.Type != "AWS" || p.Value == "*" {
 		return "", true, nil
@@ -101,6 +101,9 @@ func idOf(e *Entity) string {
 // NameOf meets bucket.Principals: it is the ARN of a user or role by its unique
 // id, "" where it is no more.
 func (s *Store) NameOf(r kv.Reader, id string) (string, error) {
+	if checkAccountID(id) == nil {
+		return arn.Root(id).String(), nil
+	}
 	e, err := readEntity(r, id)
 	if err != nil || e == nil {
 		return "", err

@@ -76,14 +76,14 @@ func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
 	p := policy.Principal{Kind: policy.Anonymous}
 	s := i.situation(r)
-	s.Keys = conditionKeys(r, claim, nil)
+	s.Keys = conditionKeys(r, claim, i.options.Region, nil)
 	return authz.NewCaller(p, s)
 }
 
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
 	s := i.situation(r)
 	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
-	s.Keys = conditionKeys(r, claim, c.Keys)
+	s.Keys = conditionKeys(r, claim, claim.Region, c.Keys)
 	sessionKeys(s.Keys, &c, r.At)
 	return authz.NewCaller(c.Principal, s)
 }
