@@ -112,7 +112,9 @@ func TestOpenObjectAmongOthers(t *testing.T) {
 		l.put(key, "")
 	}
 	l.put("a/open", types.ObjectCannedACLPublicRead)
-	anonymous := func(target string) int { return send(t, l.s, raw{method: "GET", target: target, unsigned: true}).status }
+	anonymous := func(target string) int {
+		return send(t, l.s, raw{method: "GET", target: target, unsigned: true}).status
+	}
 	check := func(listing int) {
 		t.Helper()
 		if got := anonymous("/listed/a/open"); got != 200 {
