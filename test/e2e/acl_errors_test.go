@@ -113,6 +113,8 @@ func TestACLsDisabled(t *testing.T) {
 	for _, acl := range []types.ObjectCannedACL{types.ObjectCannedACLBucketOwnerFullControl, types.ObjectCannedACLPrivate} {
 		l.put("taken", acl)
 	}
+	wantCode(t, l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPrivate}), 400, "AccessControlListNotSupported")
+	l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)}))
 }
 
 // TestACLOfDeleteMarkers and of versions, as clients see them.

@@ -191,11 +191,12 @@ func canned(name, owner, bucketOwner string) List {
 
 // Enforced refuses what a bucket without ACLs does not take: any ACL but those
 // that say what is so already (S3 user guide, "Controlling ownership of
-// objects"). private says the same, and clients send it unasked.
-func (r *Request) Enforced(bucketOwner string) error {
+// objects"). With an upload private says the same, and clients send it unasked;
+// a request to set an ACL is refused for it.
+func (r *Request) Enforced(bucketOwner string, upload bool) error {
 	l, err := r.Make(bucketOwner, bucketOwner)
 	empty := r.Grants != nil && len(r.Grants) == 0 // which is less than the owner has
-	if err != nil || len(l) > 0 || empty || r.Canned != "" && r.Canned != private && r.Canned != bucketOwnerFull {
+	if err != nil || len(l) > 0 || empty || r.Canned != "" && r.Canned != bucketOwnerFull && !(upload && r.Canned == private) {
 		return NotSupported()
 	}
 	return nil

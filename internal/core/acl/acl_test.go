@@ -158,8 +158,11 @@ func TestEnforced(t *testing.T) {
 		{Request{Grants: List{}, Owner: owner}, false}, {Request{Grants: List{{Account: owner, Permission: Read}}}, false},
 		{Request{Grants: append(slices.Clone(mine), Grant{Account: friend, Permission: Read})}, false},
 	} {
-		if err := c.r.Enforced(owner); (err == nil) != c.want || err != nil && !fault.Is(err, "AccessControlListNotSupported") {
-			t.Errorf("%+v: %v", c.r, err)
+		for _, upload := range []bool{false, true} {
+			want := c.want && (upload || c.r.Canned != "private")
+			if err := c.r.Enforced(owner, upload); (err == nil) != want || err != nil && !fault.Is(err, "AccessControlListNotSupported") {
+				t.Errorf("%+v, upload %v: %v", c.r, upload, err)
+			}
 		}
 	}
 }

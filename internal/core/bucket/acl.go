@@ -51,7 +51,7 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *a
 	const action = "s3:PutBucketAcl"
 	return s.configure(ctx, g, action, name, func(tx kv.Tx, b *Bucket) error {
 		if !b.Ownership.ACLs() {
-			if err := asked.Enforced(b.Owner); err != nil {
+			if err := asked.Enforced(b.Owner, false); err != nil {
 				return err
 			}
 			return change.ErrUnchanged

@@ -38,7 +38,7 @@ func demandACL(g authz.Grant, asked *acl.Request, bucketName, key string) error 
 func (v *version) own(r kv.Reader, k slot, g authz.Grant, asked *acl.Request) error {
 	v.owner, v.acl = "", nil
 	if !k.b.Ownership.ACLs() {
-		return asked.Enforced(k.b.Owner)
+		return asked.Enforced(k.b.Owner, true)
 	}
 	owner := k.b.OwnerOfNew(g.Caller().Principal().Account, asked)
 	if owner != k.b.Owner {
@@ -187,7 +187,7 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 // relist gives a version another ACL.
 func (v *version) relist(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, action policy.Action) error {
 	if !k.b.Ownership.ACLs() {
-		if err := asked.Enforced(k.b.Owner); err != nil {
+		if err := asked.Enforced(k.b.Owner, false); err != nil {
 			return err
 		}
 		return change.ErrUnchanged
