@@ -110,18 +110,8 @@ func again(ctx context.Context, g authz.Grant, do func(authz.Grant) error) error
 	}
 }
 
-// ACLInput names a version; a nil VersionID is the current one.
-type ACLInput struct {
-	Bucket, Key string
-	VersionID   *string
-}
-
-func (in *ACLInput) action(plain, versioned policy.Action) policy.Action {
-	if in.VersionID != nil {
-		return versioned
-	}
-	return plain
-}
+// ACLInput names a version, as TagsInput does.
+type ACLInput = TagsInput
 
 // GetACL returns a version and its ACL in effect (see bucket.Effective). It
 // needs s3:GetObjectAcl, or s3:GetObjectVersionAcl with VersionID. Errors:
@@ -169,8 +159,7 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 			if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 				return err
 			}
-			find := TagsInput(in)
-			v, err := find.find(tx, &b, "PUT")
+			v, err := in.find(tx, &b, "PUT")
 			if err != nil {
 				return err
 			}
