@@ -418,7 +418,18 @@ func TestUploadListings(t *testing.T) {
 // TestConditionalComplete: what changed the key during the upload is a conflict.
 func TestConditionalComplete(t *testing.T) {
 	s := harness.Start(t)
-	bucket, key := newBucket(t, s, "conditional"), aws.String("k")
+	for _, status := range []types.BucketVersioningStatus{"", "Enabled", "Suspended"} {
+		t.Run(string(status), func(t *testing.T) { conditionalComplete(t, s, status) })
+	}
+}
+
+func conditionalComplete(t *testing.T, s *harness.Server, status types.BucketVersioningStatus) {
+	bucket, key := newBucket(t, s, "conditional"+strings.ToLower(string(status))), aws.String("k")
+	if status != "" {
+		if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	put := func() *string {
 		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x")})
 		if err != nil {

@@ -96,15 +96,13 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 
 // replaced fills in what the directives replace.
 func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
-	metadata, err := directive("metadata", in.MetadataDirective)
-	if err != nil {
-		return err
+	c.Metadata = object.Metadata{
+		ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
+		ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
 	}
-	if metadata {
-		c.Metadata = &object.Metadata{
-			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
-			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
-		}
+	var err error
+	if c.Replace, err = directive("metadata", in.MetadataDirective); err != nil {
+		return err
 	}
 	tagging, err := directive("tagging", in.TaggingDirective)
 	if err != nil {

@@ -369,6 +369,9 @@ func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape
 		return nil, err
 	}
 	show := encoding(in.EncodingType)
+	if in.KeyMarker == "" {
+		in.UploadIdMarker = "" // it counted for nothing
+	}
 	out := &shape.ListMultipartUploadsOutput{
 		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter),
 		MaxUploads: pageSize(in.MaxUploads), EncodingType: in.EncodingType, IsTruncated: l.Truncated, CommonPrefixes: prefixes(l.CommonPrefixes, show),

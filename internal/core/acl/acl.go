@@ -208,5 +208,5 @@ func NotSupported() error {
 }
 
 func malformed() *fault.Error {
-	return fault.New(fault.Invalid, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema")
+	return fault.New(fault.Invalid, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema.")
 }

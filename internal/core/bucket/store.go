@@ -240,7 +240,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	page := maxList
 	if in.Max != nil {
 		if page = *in.Max; page < 1 || page > maxList {
-			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000").
+			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000.").
 				With("ArgumentName", "max-buckets")
 		}
 	}

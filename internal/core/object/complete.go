@@ -79,7 +79,7 @@ func (in *CompleteInput) check() error {
 		return err
 	}
 	if len(in.Parts) == 0 || len(in.Parts) > maxParts {
-		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 	}
 	for i, p := range in.Parts {
 		if p.Number < 1 || p.Number > maxParts {

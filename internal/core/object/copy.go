@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -23,12 +22,12 @@ type CopySource struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time
 }
 
-// CopyInput copies an object. Nil Metadata copies the source's, nil Tags its
-// tags.
+// CopyInput copies an object. Nil Tags copies the source's.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
-	Metadata             *Metadata
+	Metadata             Metadata // as sent; it must be valid even where it is not Replace
+	Replace              bool     // the source's metadata by Metadata
 	Tags                 *tag.Set
 	ACL                  acl.Request      // the source's is never copied
 	StorageClass         string           // empty is STANDARD
@@ -82,6 +81,9 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Version{}, Version{}, err
 	}
+	if err := in.Metadata.check(); err != nil {
+		return Version{}, Version{}, err
+	}
 	if in.toItself() {
 		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
@@ -97,8 +99,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
 		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
 	}
-	if in.Metadata != nil {
-		put.Metadata = *in.Metadata
+	if in.Replace {
+		put.Metadata = in.Metadata
 	}
 	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
@@ -127,7 +129,7 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 // toItself reports a copy that would change nothing.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.
@@ -148,6 +150,10 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Part{}, Version{}, err
 	}
+	part := PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, copied: true}
+	if err := part.check(); err != nil {
+		return Part{}, Version{}, err
+	}
 	last, err := checkCopyRange(in.Range)
 	if err != nil {
 		return Part{}, Version{}, err
@@ -166,7 +172,8 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if r.Length > MaxPartSize {
 		return Part{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
 	}
-	p, err := s.PutPart(ctx, g, PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Body: io.Reader(r.Body), Size: r.Length, copied: true})
+	part.Body, part.Size = r.Body, r.Length
+	p, err := s.PutPart(ctx, g, part)
 	return p, r.Version, err
 }
 
