@@ -22,6 +22,10 @@ func Public(d *Document) (bool, *Witness) {
 	return true, d.witness(i, p)
 }
 
+// IsPublic is Public without the why, which was worked out when the document
+// was compiled.
+func (d *Document) IsPublic() bool { return d == nil || d.public }
+
 // opening is the first statement that makes the document public, and the
 // principal it does so for; nil where it is not public.
 func (d *Document) opening() (int, *principal) {
@@ -91,5 +95,5 @@ func restricted(l *Laws, p *Principal) bool {
 	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == l.ResourceOwner {
 		return false
 	}
-	return slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.public })
+	return slices.ContainsFunc(l.Resource, (*Document).IsPublic)
 }
