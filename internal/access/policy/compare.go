@@ -92,7 +92,8 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 			if len(s.conditions) == 0 {
 				continue
 			}
-			s.suit(&r)
+			tries := mostTries
+			s.suit(&r, &tries)
 			if n += 2; c.differs(who, r, &change) {
 				change.Conditional = true
 				seen[change] = true

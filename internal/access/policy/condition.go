@@ -193,7 +193,7 @@ func compileOperand(o operator, text string, variables bool) (operand, error) {
 		out.bytes = string(b)
 	case ipFamily:
 		if out.prefix, ok = parsePrefix(text); !ok {
-			err = errors.New("Invalid IP address in Conditions")
+			err = errors.New("the value is neither an address nor a CIDR range")
 		}
 	}
 	return out, err

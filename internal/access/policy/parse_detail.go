@@ -101,6 +101,9 @@ func (p *parser) condition(o operator, name string, m member, path string) (cond
 			return condition{}, &Error{BadCondition, path, "a value is a string, a number or a boolean"}
 		}
 		v, err := compileOperand(o, item.text, p.variables())
+		if err != nil && o.family == ipFamily {
+			return condition{}, &Error{BadAddress, path, err.Error()}
+		}
 		if err != nil {
 			return condition{}, &Error{BadCondition, path, err.Error()}
 		}

@@ -23,6 +23,10 @@ func Public(d *Document) (bool, *Witness) {
 	return true, d.witness(i, p)
 }
 
+// IsPublic is Public without the why, which was worked out when the document
+// was compiled. Of an ACL it is always false: see List.
+func (d *Document) IsPublic() bool { return d == nil || d.public }
+
 // opening is the first statement that makes the document public, and the
 // principal it does so for; nil where it is not public.
 func (d *Document) opening() (int, *principal) {
@@ -93,6 +97,5 @@ func restricted(l *Laws, p *Principal) bool {
 	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {
 		return false
 	}
-	public := func(d *Document) bool { return d == nil || d.public }
-	return slices.ContainsFunc(l.Resource, public) || slices.ContainsFunc(l.Guard, public)
+	return slices.ContainsFunc(l.Resource, (*Document).IsPublic) || slices.ContainsFunc(l.Guard, (*Document).IsPublic)
 }

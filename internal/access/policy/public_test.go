@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"watertight/internal/access/arn"
@@ -65,9 +66,48 @@ func TestPublic(t *testing.T) {
 		if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
 			t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
 		}
+		if c.want {
+			witnessGetsIn(t, c.principal, c.condition)
+		}
 	}
-	if public, _ := Public(nil); !public {
+	if public, _ := Public(nil); !public || !(*Document)(nil).IsPublic() {
 		t.Error("a policy that cannot be read is taken for public")
+	}
+}
+
+// witnessGetsIn checks the witness of a statement that stands alone: nobody can
+// be an AWS service, a role here, or come with a provider's token; variables are not tried.
+func witnessGetsIn(t *testing.T, principal, condition string) {
+	t.Helper()
+	d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}}`, principal, condition))
+	_, w := Public(d)
+	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") || strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
+		if w.Request != nil {
+			t.Errorf("%s, %s: %+v gets in", principal, condition, w.Request)
+		}
+		return
+	}
+	if w.Request == nil {
+		t.Errorf("%s, %s: nobody was found to get in", principal, condition)
+		return
+	}
+	laws := Laws{Resource: []*Document{d}, ResourceOwner: home}
+	open := Decide(laws, *w.Request)
+	laws.Public.RestrictPublicBuckets = true
+	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous && (open.Effect != Allow || shut.Effect != ExplicitDeny) {
+		t.Errorf("%s, %s: %v, restricted %v", principal, condition, open, shut)
+	}
+}
+
+// A document of its writer's choice costs no more than a moment.
+func TestWitnessIsBounded(t *testing.T) {
+	var values []string
+	for i := range 1400 {
+		values = append(values, fmt.Sprintf(`"%d*x*y"`, i))
+	}
+	d := mustParse(t, Resource, fmt.Sprintf(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringLike":{"aws:Referer":[%s]},"StringEquals":{"aws:Referer":"none"}}}}`, strings.Join(values, ",")))
+	if public, w := Public(d); !public || w.Request != nil {
+		t.Errorf("%v, %+v", public, w)
 	}
 }
 

@@ -70,7 +70,7 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	}
 	strangers := []Principal{{Kind: Anonymous}, {Kind: AccountRoot, Account: Stranger, ARN: arn.Root(Stranger), ID: Stranger}}
 	laws := Laws{Identity: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
-	resources := s.someResources()
+	resources, tries := s.someResources(), mostTries
 	address := somewhere()
 	if from.IsValid() && !from.Contains(address) {
 		address = from.Addr().Next()
@@ -79,7 +79,7 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 		for _, action := range s.someActions() {
 			for _, r := range resources {
 				in := Request{Principal: who, Action: action, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: address, Keys: map[string][]string{"aws:securetransport": {"true"}}}
-				s.suit(&in)
+				s.suit(&in, &tries)
 				if Decide(laws, in).Effect == Allow {
 					return &in
 				}
@@ -140,9 +140,13 @@ func (s *statement) someResources() []arn.ARN {
 	return out[:min(len(out), 16)]
 }
 
+// mostTries bounds how often conditions are tried for one witness, or for one
+// request of a comparison: documents are their writers' choice.
+const mostTries = 2_000
+
 // suit changes a request so that the statement's conditions hold, one key
-// after another, as far as that can be done.
-func (s *statement) suit(r *Request) {
+// after another, as far as that can be done in so many tries.
+func (s *statement) suit(r *Request, tries *int) {
 	for i := range s.conditions {
 		ref := s.conditions[i].ref
 		var about []*condition
@@ -152,6 +156,9 @@ func (s *statement) suit(r *Request) {
 			}
 		}
 		holds := func() bool {
+			if *tries--; *tries < 0 {
+				return false
+			}
 			in := situation{request: r, owner: nobodys}
 			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
 		}
@@ -160,6 +167,9 @@ func (s *statement) suit(r *Request) {
 		}
 		for _, c := range about {
 			for k := range c.values {
+				if *tries < 0 {
+					return
+				}
 				if c.try(&c.values[k], r, holds) {
 					break
 				}

@@ -159,11 +159,14 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 		if err != nil {
 			return err
 		}
+		if err := tx.Lock(publicKey(b.Owner), kv.Shared); err != nil {
+			return err
+		}
 		merged, err := Public(tx, b, g.Caller().At())
 		if err != nil {
 			return err
 		}
-		if public, _ := policy.Public(d); public && merged.BlockPublicPolicy {
+		if d.IsPublic() && merged.BlockPublicPolicy {
 			return publicRefused(g, b.Name)
 		}
 		if !lockOut {
@@ -289,7 +292,7 @@ func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (p
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicyStatus", name, func(_ kv.Reader, _ *Bucket, p *storedPolicy) error {
 		d, err := p.compile()
 		if err == nil {
-			public, _ = policy.Public(d)
+			public = d.IsPublic()
 		}
 		return err
 	})

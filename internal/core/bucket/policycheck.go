@@ -32,6 +32,8 @@ func (s *Store) parsePolicy(name, text string) (*policy.Document, error) {
 	return d, nil
 }
 
+const invalidAddress = "Invalid IP address in Conditions"
+
 // inAWSWords says what is wrong with a document.
 func inAWSWords(err error) string {
 	var e *policy.Error
@@ -58,6 +60,8 @@ func inAWSWords(err error) string {
 		return "Policy has invalid action"
 	case policy.BadResource:
 		return "Policy has invalid resource"
+	case policy.BadAddress:
+		return invalidAddress
 	}
 	switch {
 	case strings.HasPrefix(e.Text, "Policies must"), strings.HasPrefix(e.Text, "Invalid "):
@@ -129,7 +133,7 @@ func (s *Store) named(entry string) actions {
 func (s *Store) checkCondition(c *policy.Condition, st *policy.Statement, sets []actions) string {
 	key := policy.KeyName(c.Key)
 	if key == "aws:sourceip" && slices.ContainsFunc(c.Values, notAddress) {
-		return "Invalid IP address in Conditions"
+		return invalidAddress
 	}
 	if globalKey(key) {
 		return ""

@@ -44,7 +44,7 @@ func (s *Store) Preview(ctx context.Context, name, text string, at time.Time, fi
 		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
 		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, ResourceOwner: b.Owner}
 		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, ResourceOwner: b.Owner}
-		out.Public, _ = policy.Public(d)
+		out.Public = d.IsPublic()
 		out.Refused = out.Public && laws.Public.BlockPublicPolicy
 		for _, d := range slices.Concat(c.Before.Resource, c.After.Resource) {
 			names = append(names, d.Principals()...)

@@ -180,7 +180,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	at := instant(g)
-	u := &upload{version: *put.version(), initiator: g.Caller().Principal().ARN.String(), bucket: in.Bucket}
+	u := &upload{version: *put.version(), initiator: initiator(g), bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket
@@ -464,4 +464,12 @@ func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remai
 	}
 	tx.Delete(at)
 	return gone, nil
+}
+
+// initiator is the ARN of who begins an upload, "" for a stranger.
+func initiator(g authz.Grant) string {
+	if who := g.Caller().Principal().ARN; !who.IsZero() {
+		return who.String()
+	}
+	return ""
 }
