@@ -57,11 +57,5 @@ func (a *API) unset() []dispatch.Row {
 		constant(a, "GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", func() (o shape.AccelerateConfiguration) { return }),
 		constant(a, "GetBucketLogging", "logging", "s3:GetBucketLogging", func() (o shape.BucketLoggingStatus) { return }),
 		constant(a, "GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", func() (o shape.NotificationConfiguration) { return }),
-		constant(a, "GetBucketEncryption", "encryption", "s3:GetEncryptionConfiguration", func() (o shape.ServerSideEncryptionConfiguration) {
-			var r shape.EncryptionRule
-			r.Default.SSEAlgorithm = "AES256"
-			o.Rules = []shape.EncryptionRule{r}
-			return o
-		}),
 	}
 }

@@ -183,6 +183,7 @@ func remove(tx kv.Tx, name string) error {
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
 	tx.Delete(corsKey(b.ID))
+	tx.Delete(encryptionKey(b.ID))
 	tx.Delete(tagsKey(b.ID))
 	tx.Delete(policyKey(b.ID))
 	return nil

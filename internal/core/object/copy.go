@@ -20,6 +20,7 @@ type CopySource struct {
 	VersionID                          *string
 	IfMatch, IfNoneMatch               *string
 	IfModifiedSince, IfUnmodifiedSince time.Time
+	Customer                           CustomerKey
 }
 
 // CopyInput copies an object. Nil Tags copies the source's.
@@ -33,7 +34,8 @@ type CopyInput struct {
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	WebsiteRedirect      string
-	Changes              bool // something else of the object is changed
+	Customer             CustomerKey // of the copy
+	Changes              bool        // something else of the object is changed
 	IfMatch, IfNoneMatch *string
 }
 
@@ -41,7 +43,7 @@ type CopyInput struct {
 func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng string) (*Reading, error) {
 	in := GetInput{
 		Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: src.IfMatch, IfNoneMatch: src.IfNoneMatch,
-		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng,
+		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng, Customer: src.Customer,
 	}
 	r, err := s.Get(ctx, g, in)
 	return r, sourceFault(err, src)
@@ -81,6 +83,9 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Version{}, Version{}, err
 	}
+	if _, err := in.Customer.forWriting(g); err != nil { // before the source is opened
+		return Version{}, Version{}, err
+	}
 	if err := in.Metadata.check(); err != nil {
 		return Version{}, Version{}, err
 	}
@@ -97,7 +102,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
+		Algorithm: in.Algorithm, Customer: in.Customer, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
 	}
 	if in.Replace {
 		put.Metadata = in.Metadata
@@ -126,10 +131,11 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 
-// toItself reports a copy that would change nothing.
+// toItself reports a copy that would change nothing. Another encryption is a
+// change, and whoever sends a key asks for one.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.
@@ -138,6 +144,7 @@ type CopyPartInput struct {
 	Range                 string // "bytes=first-last", empty for all
 	Bucket, Key, UploadID string
 	Number                int
+	Customer              CustomerKey // of the upload
 }
 
 // CopyPart stores a part whose bytes are another object's. It needs what Get
@@ -150,7 +157,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Part{}, Version{}, err
 	}
-	part := PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, copied: true}
+	part := PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Customer: in.Customer, copied: true}
 	if err := part.check(); err != nil {
 		return Part{}, Version{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
@@ -27,6 +28,7 @@ import (
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
+// InvalidArgument and InvalidEncryptionAlgorithmError (the customer's key),
 // PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see own), and
 // what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
@@ -46,23 +48,27 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
-	if err := in.check(); err != nil {
-		return Version{}, err
+	customer, err := in.Customer.forWriting(g)
+	if err == nil {
+		err = in.check()
 	}
-	b, err := s.target(ctx, g, &in)
 	if err != nil {
 		return Version{}, err
 	}
-	v := in.version()
-	at, found, err := s.payloads.Write(ctx, g, in.source(binding(b.ID, v.unique, in.Key)))
+	b, err := s.target(ctx, g, &in, customer)
+	if err != nil {
+		return Version{}, err
+	}
+	v := in.version(customer)
+	at, found, err := s.payloads.Write(ctx, g, in.source(customer, binding(b.ID, v.unique, in.Key)))
 	if err != nil {
 		return Version{}, err
 	}
 	if err = in.verify(found); err == nil {
-		v.stored(at, found)
+		v.stored(at, found, customer)
 		id := b.ID
 		err = again(ctx, g, func(g authz.Grant) error {
-			b, err = s.commit(ctx, g, &in, id, v, at)
+			b, err = s.commit(ctx, g, &in, id, v, at, customer)
 			return err
 		})
 	}
@@ -75,12 +81,15 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 
 // target reads the bucket and judges ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, customer *seal.Key) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
-		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil {
+			return err
+		}
+		if err := mayUse(r, g, &b, in.Key, customer); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := slot{&b, in.Key}.head(r)
@@ -93,8 +102,8 @@ func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput) (b buck
 }
 
 // version is the record as far as it is known before the body.
-func (in *PutInput) version() *version {
-	v := &version{storageClass: in.StorageClass, encryption: bucket.AES256, metadata: in.Metadata, tags: in.Tags}
+func (in *PutInput) version(customer *seal.Key) *version {
+	v := &version{storageClass: in.StorageClass, encryption: encryptionWith(customer), metadata: in.Metadata, tags: in.Tags}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
 	return v
@@ -109,7 +118,7 @@ func (in *PutInput) algorithm() digest.Algorithm {
 	return in.Algorithm
 }
 
-func (in *PutInput) source(binding []byte) payload.Source {
+func (in *PutInput) source(customer *seal.Key, binding []byte) payload.Source {
 	body := in.Body
 	if body == nil {
 		body = bytes.NewReader(nil)
@@ -117,7 +126,7 @@ func (in *PutInput) source(binding []byte) payload.Source {
 	if in.Size < 0 {
 		body = &bounded{body, MaxPut}
 	}
-	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Binding: binding}
+	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Customer: customer, Binding: binding}
 }
 
 // bounded is a body of unknown size that must not have more than left bytes.
@@ -170,14 +179,14 @@ func (in *PutInput) verify(found payload.Digests) error {
 }
 
 // stored completes the record with what the pass over the body found.
-func (v *version) stored(at payload.Location, found payload.Digests) {
-	v.size, v.etag.Sum, v.checksum.Sum = found.Size, found.MD5, found.Sum
-	v.dataKey, v.blob, v.inline = at.Key, at.Blob, at.Inline != nil
+func (v *version) stored(at payload.Location, found payload.Digests, customer *seal.Key) {
+	v.size, v.etag.Sum, v.checksum.Sum = found.Size, tagFor(customer, found.MD5), found.Sum
+	v.dataKey, v.blob, v.inline, v.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 }
 
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, customer *seal.Key) (b bucket.Bucket, err error) {
 	var gone []remains
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
@@ -185,6 +194,9 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		if b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
+		}
+		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+			return err
 		}
 		k := slot{&b, in.Key}
 		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // readAction is what a read needs; an id, "null" included, makes it a read of
@@ -31,7 +32,8 @@ const maxRereads = 4
 // s3:GetObjectVersion with VersionID. The caller closes the Body.
 // Errors: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed,
 // InvalidArgument, InvalidRequest, PreconditionFailed, NotModified,
-// InvalidRange, InvalidPartNumber.
+// InvalidRange, InvalidPartNumber and, of a customer's key, AccessDenied and
+// InvalidEncryptionAlgorithmError.
 func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
@@ -66,11 +68,12 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 
 // found is a version and what of it is asked for.
 type found struct {
-	b      bucket.Bucket
-	v      *version
-	span   span
-	inline []byte
-	parts  []segment // of a multipart object
+	b        bucket.Bucket
+	v        *version
+	span     span
+	inline   []byte
+	parts    []segment // of a multipart object
+	customer *seal.Key
 }
 
 func (f *found) reading(key string) *Reading {
@@ -83,26 +86,33 @@ func (f *found) reading(key string) *Reading {
 }
 
 // find reads the version asked for, the one that was judged, in one view, and
-// judges the conditions and the range.
+// judges the customer's key, the conditions and the range.
 func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (f *found, err error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	customer, err := in.Customer.forReading(g)
+	if err != nil {
+		return nil, err
+	}
 	err = again(ctx, g, func(g authz.Grant) error {
-		f, err = s.findJudged(ctx, g, in, method, bytes)
+		f, err = s.findJudged(ctx, g, in, customer, method, bytes)
 		return err
 	})
 	return f, err
 }
 
-func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*found, error) {
-	f := &found{}
+func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, method string, bytes bool) (*found, error) {
+	f := &found{customer: customer}
 	err := s.store.View(ctx, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{&f.b, in.Key}
 		if f.v, err = k.judged(r, g, in.VersionID, method); err != nil {
+			return err
+		}
+		if err := s.unlock(ctx, g, &f.b, f.v, in.Key, f.customer); err != nil {
 			return err
 		}
 		if err := in.conditions(f.v.etag, f.v.modified, g.Caller().At()); err != nil {
@@ -127,6 +137,9 @@ func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, met
 		}
 		return err
 	})
+	if err == nil && f.span.part != nil {
+		err = s.unlockPart(ctx, g, &f.b, f.v.unique, f.span.part, in.Key, f.customer)
+	}
 	return f, err
 }
 
@@ -167,7 +180,7 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 	if f.parts != nil {
 		return s.join(ctx, g, f, key)
 	}
-	return s.openRange(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
+	return s.openRange(ctx, g, f.v.location(), f.customer, f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
 }
 
 // body is a range of an opened object; closing it closes both.

@@ -32,11 +32,12 @@ type version struct {
 	checksum     Checksum
 	owner        string // empty is the bucket's owner
 	encryption   bucket.Encryption
-	dataKey      []byte
+	dataKey      []byte // of parts each has its own; this one only tells a customer's key
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
 	acl          acl.List
+	sealedSum    []byte // the checksum, under a customer's key
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -68,6 +69,7 @@ const (
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
 	fieldGrant        = 34 // repeated, see acl.List; none is the owner's alone
+	fieldSealedSum    = 30
 )
 
 const (
@@ -78,7 +80,8 @@ const (
 	checksumFullObject = 1
 	checksumComposite  = 2
 
-	encryptionAES256 = 1
+	encryptionAES256      = 1
+	encryptionCustomerKey = 2
 
 	sizeLimit = 1 << 62 // no object is as large
 )
@@ -114,8 +117,11 @@ func (v *version) appendPointer(r []byte) []byte {
 	r = record.Uint(r, fieldAlgorithm, algorithmNumber(v.checksum.Algorithm))
 	r = record.Uint(r, fieldChecksumType, typeNumber(v.checksum.Type))
 	r = record.String(r, fieldOwner, v.owner)
-	if v.encryption == bucket.AES256 {
+	switch v.encryption {
+	case bucket.AES256:
 		r = record.Uint(r, fieldEncryption, encryptionAES256)
+	case customerKey:
+		r = record.Uint(r, fieldEncryption, encryptionCustomerKey)
 	}
 	return r
 }
@@ -123,7 +129,9 @@ func (v *version) appendPointer(r []byte) []byte {
 func (v *version) encode() []byte {
 	m := &v.metadata
 	r := v.appendPointer(make([]byte, 0, 320))
-	r = record.Bytes(r, fieldSum, v.checksum.Sum)
+	if v.sealedSum == nil {
+		r = record.Bytes(r, fieldSum, v.checksum.Sum)
+	}
 	r = record.Uint(r, fieldSumParts, uint64(v.checksum.Parts))
 	r = record.Bytes(r, fieldDataKey, v.dataKey)
 	r = record.String(r, fieldBlob, v.blob)
@@ -140,6 +148,7 @@ func (v *version) encode() []byte {
 	for _, t := range v.tags {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
+	r = record.Bytes(r, fieldSealedSum, v.sealedSum)
 	return v.acl.Append(r, fieldGrant)
 }
 
@@ -151,7 +160,7 @@ func decodeVersion(b []byte) (*version, error) {
 			return nil, malformed()
 		}
 	}
-	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) {
+	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return v, nil
@@ -185,8 +194,14 @@ func (v *version) take(f *record.Fields) bool {
 	case fieldOwner:
 		v.owner = string(f.Bytes)
 	case fieldEncryption:
-		v.encryption = bucket.AES256
-		return f.Uint == encryptionAES256
+		switch f.Uint {
+		case encryptionAES256:
+			v.encryption = bucket.AES256
+		case encryptionCustomerKey:
+			v.encryption = customerKey
+		default:
+			return false
+		}
 	default:
 		return v.takeMore(f)
 	}
@@ -236,6 +251,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 		v.tags = append(v.tags, tag.Tag{Key: name, Value: value})
 	case fieldGrant:
 		return v.acl.Take(f)
+	case fieldSealedSum:
+		v.sealedSum = append([]byte(nil), f.Bytes...)
 	}
 	return true
 }
@@ -285,11 +302,13 @@ func malformed() error {
 
 // public is what a caller is shown of v.
 func (v *version) public(b *bucket.Bucket, key string) Version {
-	return Version{
+	out := Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
 		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: ownerIn(b, v.owner),
-		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
+		Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
+	out.Encryption, out.CustomerKey = v.shown()
+	return out
 }
 
 const idSize = 8 + len(unique{})

@@ -100,10 +100,20 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 			return m.set(v, all[0])
 		}
 		if s, ok := r.hoisted(m.name); ok {
+			if strings.Contains(strings.ToLower(m.name), "encryption-customer-key") {
+				return keyInURL(m.name)
+			}
 			return m.set(v, s)
 		}
 	}
 	return nil
+}
+
+// keyInURL refuses a customer's key that stands where everybody on the way
+// writes it down. SDKs send it as a header (S3 user guide, "Presigned URLs
+// and SSE-C").
+func keyInURL(name string) error {
+	return fault.New(fault.Invalid, "InvalidArgument", "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
 }
 
 // hoisted finds an x-amz-* header that a presigned URL carries as a parameter.

@@ -18,17 +18,3 @@ type AccelerateConfiguration struct {
 	_      struct{} `root:"AccelerateConfiguration"`
 	Status string
 }
-
-// ServerSideEncryptionConfiguration is the output of GetBucketEncryption.
-type ServerSideEncryptionConfiguration struct {
-	_     struct{}         `root:"ServerSideEncryptionConfiguration"`
-	Rules []EncryptionRule `xml:"Rule"`
-}
-
-// EncryptionRule is a rule of default encryption.
-type EncryptionRule struct {
-	Default struct {
-		SSEAlgorithm string
-	} `xml:"ApplyServerSideEncryptionByDefault"`
-	BucketKeyEnabled bool `emit:"always"`
-}
