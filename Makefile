@@ -36,7 +36,7 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 .PHONY: test
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./...
-	$(GO) test ./internal/access/policy -run Random -cases $(CASES)
+	$(GO) test ./internal/access/policy -run Random -cases $(CASES) -v
 
 .PHONY: conformance
 conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names

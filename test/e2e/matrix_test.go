@@ -39,6 +39,9 @@ func request(row dispatch.Row, bucket string) raw {
 	switch row.Name() {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
+		if row.Name() == "CopyObject" {
+			r.header.Set("X-Amz-Metadata-Directive", "REPLACE") // or a copy onto itself changes nothing
+		}
 	case "PutBucketAcl", "PutObjectAcl":
 		r.header.Set("X-Amz-Acl", "bucket-owner-full-control")
 	case "GetObjectAttributes":

@@ -26,8 +26,8 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	// New: the resource is about to be made, and the caller's account owns it. Of
-	// an object, its bucket's policy can still deny.
+	// New: the resource is about to be made, or all of its kind: the caller's
+	// account owns it. Of an object, its bucket's policy can still deny.
 	New bool
 }
 
@@ -85,17 +85,17 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		v, err := a.judge(ctx, c, laws, &on, &n)
+		j, err := a.judge(ctx, c, laws, &on, &n)
 		if err != nil {
 			return Grant{}, err
 		}
 		switch {
-		case v.Effect == policy.Allow:
+		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft:
-			return Grant{}, fault.AccessDenied()
+			return Grant{}, c.denial(&n, j)
 		default:
-			g.refuse(n)
+			g.refuse(n, c.denial(&n, j))
 		}
 	}
 	g.judged = on.objects
@@ -106,33 +106,34 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (policy.Verdict, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || isObject(n.Resource) {
 		var err error
 		if res, err = on.resource(ctx, a.facts, n.Resource, c.situation.At); err != nil {
-			return policy.Verdict{}, err
+			return judgement{}, err
 		}
 	}
 	return a.decide(ctx, c, laws, res, on, n)
 }
 
 // decide is the decision on one need under the laws of its resource.
-func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (policy.Verdict, error) {
+func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 		ObjectLists: res.ACL != nil,
 	}
 	if l.Excludes(&c.principal) { // nothing is looked up for a stranger who gets nothing
-		return policy.Verdict{Layer: policy.ResourceLayer}, nil
+		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
-	if err := a.lists(ctx, &c, &l, &res, on, n); err != nil {
-		return policy.Verdict{}, err
+	sawObject, err := a.lists(ctx, &c, &l, &res, on, n)
+	if err != nil {
+		return judgement{}, err
 	}
 	tags, err := a.tagKeys(ctx, &l, n)
 	if err != nil {
-		return policy.Verdict{}, err
+		return judgement{}, err
 	}
 	keys := c.situation.Keys
 	if len(n.Keys)+len(tags) > 0 {
@@ -143,8 +144,9 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 		maps.Copy(keys, n.Keys)
 		maps.Copy(keys, tags)
 	}
-	return policy.Decide(l, policy.Request{
+	v := policy.Decide(l, policy.Request{
 		Principal: c.principal, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
-	}), nil
+	})
+	return judgement{v, c.mayTell(n, &res, sawObject || tags != nil)}, nil
 }

@@ -23,8 +23,8 @@ type grant struct {
 	caller    Caller
 	needs     []Need
 	held      []permission
-	index     map[permission]struct{} // only where there are many
-	lost      map[permission]struct{} // of soft needs that were refused
+	index     map[permission]struct{}     // only where there are many
+	refused   map[permission]*fault.Error // soft needs
 	judged    []judged
 }
 
@@ -33,7 +33,7 @@ const indexFrom = 16
 
 func (g *grant) hold(n Need) {
 	p := permission{n.Action, n.Resource}
-	if _, lost := g.lost[p]; lost {
+	if _, refused := g.refused[p]; refused {
 		return
 	}
 	g.held = append(g.held, p)
@@ -49,14 +49,15 @@ func (g *grant) hold(n Need) {
 	g.index[p] = struct{}{}
 }
 
-// refuse takes a permission back where it was held for another version of the
-// same object: what is demanded later does not name one.
-func (g *grant) refuse(n Need) {
+// refuse notes that a soft need was refused, and how. A permission that was held
+// for another version of the same object is taken back: what is demanded later
+// names no version.
+func (g *grant) refuse(n Need, how *fault.Error) {
 	p := permission{n.Action, n.Resource}
-	if g.lost == nil {
-		g.lost = map[permission]struct{}{}
+	if g.refused == nil {
+		g.refused = map[permission]*fault.Error{}
 	}
-	g.lost[p] = struct{}{}
+	g.refused[p] = how
 	g.held = slices.DeleteFunc(g.held, func(q permission) bool { return p == q })
 	delete(g.index, p)
 }
@@ -64,10 +65,15 @@ func (g *grant) refuse(n Need) {
 // Demand refuses with AccessDenied unless the grant covers the action on the
 // resource.
 func (g Grant) Demand(a policy.Action, r arn.ARN) error {
-	if !g.Allows(a, r) {
-		return fault.AccessDenied()
+	if g.Allows(a, r) {
+		return nil
 	}
-	return nil
+	if g.g != nil {
+		if how := g.g.refused[permission{a, r}]; how != nil {
+			return how
+		}
+	}
+	return fault.AccessDenied()
 }
 
 // Allows reports whether the grant covers the action on the resource; it is
@@ -90,7 +96,7 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 }
 
 // Refused reports whether a soft need was refused.
-func (g Grant) Refused() bool { return g.g != nil && len(g.g.lost) > 0 }
+func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 
 // Caller returns who holds the grant.
 func (g Grant) Caller() Caller {
@@ -110,7 +116,8 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	return g.g.authority.decide(ctx, g.g.caller, laws, res, &standing{}, &n)
+	j, err := g.g.authority.decide(ctx, g.g.caller, laws, res, &standing{}, &n)
+	return j.Verdict, err
 }
 
 // Extend asks for more for the same caller, on behalf of a service: via is its

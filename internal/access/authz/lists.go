@@ -93,52 +93,53 @@ func onObject(a policy.Action) bool {
 }
 
 // lists adds to the laws of a need what ACLs say, and who owns the object, where
-// ACLs are active. An object that another account owns is that account's: of the
-// bucket's policy only the denies bind there.
-func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) error {
+// ACLs are active; it reports whether the object itself was looked at. An object
+// that another account owns is that account's: of the bucket's policy only the
+// denies bind there.
+func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
 	switch {
 	case !isObject(n.Resource):
 		if res.ACL != nil {
 			l.Resource = with(l.Resource, res.ACL)
 		}
-		return nil
+		return false, nil
 	case n.New:
 		if own := c.principal.Account; own != "" {
 			ownedBy(l, own, res.Owner)
 		}
-		return nil
+		return false, nil
 	case res.ACL == nil:
-		return nil
-	case onObject(n.Action):
-		o, err := on.object(ctx, a.facts, n)
-		if err != nil || o.Version == "" {
-			return err
+		return false, nil
+	case !onObject(n.Action) && (c.principal.Account == res.Owner || !res.ACL.MentionsAction(n.Action)):
+		return false, nil
+	}
+	o, err := on.object(ctx, a.facts, n)
+	if err != nil {
+		return true, err
+	}
+	switch {
+	case !onObject(n.Action):
+		if o.lets(n.Action, c.principal.Account) {
+			l.Resource = with(l.Resource, res.ACL)
 		}
+	case o.Version != "":
 		ownedBy(l, o.Owner, res.Owner)
 		if o.ACL != nil {
 			l.Resource = with(l.Resource, o.ACL)
 		}
-		return nil
 	}
-	return a.mayOverwrite(ctx, c, l, res, on, n)
+	return true, nil
 }
 
-// mayOverwrite lets whoever the bucket's ACL lets write make objects, and
-// overwrite and delete its own, never those of others (S3 user guide, "Access
-// control list overview", WRITE). The bucket's own account needs no ACL.
-func (a *Authority) mayOverwrite(ctx context.Context, c *Caller, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) error {
-	if c.principal.Account == res.Owner || !res.ACL.MentionsAction(n.Action) {
-		return nil
+// lets reports whether the bucket's ACL, which lets an account write, counts for
+// what stands under a key: others than the bucket's owner make objects, and
+// overwrite and delete their own, never those of somebody else (S3 user guide,
+// "Access control list overview", WRITE).
+func (o *ObjectLaws) lets(action policy.Action, account string) bool {
+	if o.Version == "" {
+		return action == "s3:PutObject"
 	}
-	o, err := on.object(ctx, a.facts, n)
-	if err != nil {
-		return err
-	}
-	own := o.Version != "" && o.Owner == c.principal.Account
-	if own || o.Version == "" && n.Action == "s3:PutObject" {
-		l.Resource = with(l.Resource, res.ACL)
-	}
-	return nil
+	return o.Owner == account
 }
 
 // ownedBy makes another account than the bucket's the owner.

@@ -180,3 +180,20 @@ func TestVersionsOfOneKey(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where the object itself was looked at, the reason is not told: it would say
+// whether the object is there, and whose it is.
+func TestReasonsDoNotTellOfObjects(t *testing.T) {
+	for _, o := range []ObjectLaws{{}, {Version: "1", Owner: account}, {Version: "1", Owner: foreign}} {
+		w := &world{owner: account, object: o}
+		message := func() string {
+			_, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"))
+			return fault.From(err).Message
+		}
+		enriched := message()
+		w.acl = policy.List(nil)
+		if plain := message(); plain != "Access Denied" || enriched == plain {
+			t.Errorf("%+v: %q, and %q without ACLs", o, plain, enriched)
+		}
+	}
+}
