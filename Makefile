@@ -35,12 +35,12 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 
 .PHONY: test
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
-	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./...
+	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./...
 	$(GO) test ./internal/access/policy -run Random -cases $(CASES)
 
 .PHONY: conformance
 conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names
-	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test ./test/conformance -only '$(ONLY)'
+	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./test/conformance -only '$(ONLY)'
 
 .PHONY: bench
 bench: ## speed of a fresh server on this machine

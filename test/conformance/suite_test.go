@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,11 @@ import (
 
 var only = flag.String("only", "", "run the suite's tests that this regular expression finds")
 
-// patience is how long one test of the suite may take.
-const patience = 2 * time.Minute
+// How long one test of the suite, and all of them, may take.
+const (
+	patience     = 2 * time.Minute
+	flowPatience = 15 * time.Minute
+)
 
 // exception is why a test of the suite does not pass here.
 type exception struct{ kind, reason string }
@@ -30,12 +34,16 @@ type exception struct{ kind, reason string }
 var kinds = map[string]string{
 	"admin": notRun, // calls the admin API of the gateway the suite was made for
 	"aws":   "",     // recorded from AWS, or said by AWS's pages, otherwise
+	words:   "",     // the right code, in other words than the suite's
 	"safer": "",     // AWS is silent, and this is the safer reading
 	"later": "",     // a feature that is not there yet
 	"racy":  notRun, // fails or passes with the clock or the load of the machine
 }
 
-const notRun = "not run"
+const (
+	notRun = "not run"
+	words  = "words"
+)
 
 // TestS3 runs every test of the suite's full flow by its name, each against
 // buckets of its own.
@@ -46,11 +54,33 @@ func TestS3(t *testing.T) { run(t, "s3") }
 func TestIAM(t *testing.T)   { run(t, "iam") }
 func TestS3IAM(t *testing.T) { run(t, "s3-iam") }
 
-func run(t *testing.T, list string) {
+// TestS3Flow runs the suite's full flow in one go, on one server: some of its
+// tests have no name to be run by.
+func TestS3Flow(t *testing.T) {
+	need(t)
+	want := regexp.MustCompile(*only)
+	names := slices.DeleteFunc(readNames(t, "s3-flow"), func(name string) bool { return !want.MatchString(name) })
+	if len(names) == 0 {
+		t.Skip("-only finds none of its tests")
+	}
+	text, _ := suite(t, flowPatience, "full-flow", start(t)) // others of its tests fail, as TestS3 says
+	for _, name := range names {
+		if !strings.Contains(text, "PASS "+name+"\n") {
+			t.Errorf("%s does not pass", name)
+		}
+	}
+}
+
+func need(t *testing.T) {
+	t.Helper()
 	if !harness.ToolsRequired() && *only == "" {
 		t.Skip("takes minutes; make conformance runs it")
 	}
 	harness.NeedTool(t, "versitygw")
+}
+
+func run(t *testing.T, list string) {
+	need(t)
 	want := regexp.MustCompile(*only)
 	exceptions := readExceptions(t, list)
 	for _, name := range readNames(t, list) {
@@ -64,12 +94,18 @@ func run(t *testing.T, list string) {
 				t.Skip(e.reason)
 			}
 			t.Parallel()
-			failure := one(t, name)
+			failure := one(t, name, start(t))
 			switch {
 			case excepted && failure == "":
 				t.Errorf("passes, although it is listed as an exception: %s", e.reason)
 			case !excepted && failure != "":
 				t.Error(failure)
+			case e.kind == words:
+				s := start(t)
+				s.Endpoint = translator(t, s.Endpoint)
+				if failure := one(t, name, s); failure != "" {
+					t.Errorf("fails by more than its words: %s", failure)
+				}
 			}
 		})
 	}
@@ -78,20 +114,30 @@ func run(t *testing.T, list string) {
 	}
 }
 
-// one runs a test of the suite on a server of its own and returns what failed.
-func one(t *testing.T, name string) string {
-	s := harness.Start(t)
+// start runs a server for a test of the suite.
+func start(t *testing.T) *harness.Server {
+	t.Helper()
+	return harness.Start(t)
+}
+
+// one runs a test of the suite and returns what failed.
+func one(t *testing.T, name string, s *harness.Server) string {
+	text, err := suite(t, patience, name, s)
+	if err == nil && strings.Contains(text, "PASS") && !strings.Contains(text, "FAIL") {
+		return ""
+	}
+	return text
+}
+
+// suite runs what the suite calls by a name, and returns what it prints.
+func suite(t *testing.T, patience time.Duration, name string, s *harness.Server) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "versitygw", "test", "-a", s.AccessKeyID, "-s", s.SecretAccessKey, "-e", s.Endpoint, name, "-vs")
 	home := t.TempDir()
 	cmd.Dir, cmd.Env = home, s.Environment(home)
 	out, err := cmd.CombinedOutput()
-	text := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(string(out), "")
-	if err == nil && strings.Contains(text, "PASS") && !strings.Contains(text, "FAIL") {
-		return ""
-	}
-	return text
+	return regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(string(out), ""), err
 }
 
 func lines(t *testing.T, file string, each func(line string)) {

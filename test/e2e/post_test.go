@@ -318,6 +318,8 @@ func TestPostRefused(t *testing.T) {
 		{"a line break in metadata", post{fields: f("x-amz-meta-a", "b\r\nSet-Cookie: c=d")}, 400, "InvalidArgument", ""},
 		{"the owner is another", post{fields: f("x-amz-expected-bucket-owner", "000000000000")}, 403, "AccessDenied", ""},
 
+		{"a checksum nobody knows", post{fields: f("x-amz-checksum-crc16", "AAA=")}, 400, "InvalidRequest", ""},
+
 		{"no file", post{fileField: "attachment", conditions: on([]string{"starts-with", "$attachment", ""})}, 400, "IncorrectNumberOfFilesInPostRequest", ""},
 		{"two files", post{after: [][2]string{{"file", "another"}}}, 400, "IncorrectNumberOfFilesInPostRequest", ""},
 		{"more than 20 KB before the file", post{more: [][2]string{{"x-ignore-a", strings.Repeat("x", 21<<10)}}}, 400, "MaxPostPreDataLengthExceededError", ""},

@@ -19,39 +19,19 @@ import (
 // test's own binary can't be mistaken for a leak.
 var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 
-// TestRawDisk writes a marker wherever a client can put bytes and looks for it
-// in every file of the data directory, while the server runs and after it.
+// TestRawDisk writes a marker wherever a client can put bytes, with and without
+// a key of its own, and looks for it in every file of the data directory, while
+// the server runs and after it.
 func TestRawDisk(t *testing.T) {
 	s := harness.Start(t)
-	bucket := aws.String("raw-disk")
-	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
-		t.Fatal(err)
-	}
-	for name, size := range map[string]int{"inline": 200, "blob": 300_000} {
-		body := []byte(strings.Repeat(marker+" ", size/len(marker)))
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: bucket, Key: &name, Body: bytes.NewReader(body),
-			ContentType: aws.String("application/" + marker), ContentDisposition: aws.String(marker),
-			Tagging:  aws.String(marker + "=" + marker),
-			Metadata: map[string]string{"secret": marker, strings.ToLower(marker): "name"},
-		})
-		if err != nil {
+	bucket := newBucket(t, s, "raw-disk")
+	writeMarked(t, s, bucket, "", ownKey{})
+	writeMarked(t, s, bucket, "own-", newOwnKey("mine"))
+	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
+	for _, key := range []string{"inline", "own-inline"} {
+		if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: &key, Tagging: tagging}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := readObject(t.Context(), s.S3, bucket, name); err != nil || !bytes.Equal(got, body) {
-			t.Fatalf("%s: read back %d bytes, %v", name, len(got), err)
-		}
-	}
-	for name, size := range map[string]int{"posted": 200, "posted-blob": 300_000} {
-		fields := map[string]string{"key": name, "x-amz-meta-secret": marker, "Content-Type": "application/" + marker, "success_action_redirect": "http://" + marker}
-		if a := send(t, s, post{bucket: *bucket, file: strings.Repeat(marker+" ", size/len(marker)), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
-			t.Fatalf("%s: %d %s", name, a.status, a.body)
-		}
-	}
-	uploadMarked(t, s, bucket)
-	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
-	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: aws.String("inline"), Tagging: tagging}); err != nil {
-		t.Fatal(err)
 	}
 	if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{Bucket: bucket, Tagging: tagging}); err != nil {
 		t.Fatal(err)
@@ -71,17 +51,75 @@ func TestRawDisk(t *testing.T) {
 	}
 }
 
+// writeMarked writes objects full of the marker on every way there is: put,
+// copied, posted and uploaded, inline and in blobs. Their keys begin with a
+// prefix, so that each kind of encryption has its own.
+func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey) {
+	t.Helper()
+	metadata := map[string]string{"secret": marker, strings.ToLower(marker): "name"}
+	for name, size := range map[string]int{"inline": 200, "blob": 300_000} {
+		key, body := prefix+name, []byte(strings.Repeat(marker+" ", size/len(marker)))
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &key, Body: bytes.NewReader(body), Tagging: aws.String(marker + "=" + marker), Metadata: metadata,
+			ContentType: aws.String("application/" + marker), ContentDisposition: aws.String(marker),
+			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, change := range map[string]func(*s3.CopyObjectInput){
+			"copied": func(*s3.CopyObjectInput) {},
+			"changed": func(in *s3.CopyObjectInput) {
+				in.MetadataDirective, in.Metadata, in.ContentType = types.MetadataDirectiveReplace, metadata, aws.String("text/"+marker)
+				in.TaggingDirective, in.Tagging = types.TaggingDirectiveReplace, aws.String("x="+marker)
+			},
+		} {
+			in := &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String(key + "-" + what), CopySource: aws.String(*bucket + "/" + key),
+				CopySourceSSECustomerAlgorithm: k.algorithm, CopySourceSSECustomerKey: k.key, CopySourceSSECustomerKeyMD5: k.md5,
+				SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+			}
+			change(in)
+			if _, err := s.S3.CopyObject(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fields := map[string]string{"key": key + "-posted", "x-amz-meta-secret": marker, "Content-Type": "application/" + marker, "success_action_redirect": "http://" + marker}
+		for name, v := range k.header("x-amz-") {
+			fields[strings.ToLower(name)] = v[0]
+		}
+		if a := send(t, s, post{bucket: *bucket, file: string(body), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
+			t.Fatalf("%s: %d %s", key, a.status, a.body)
+		}
+		for _, written := range []string{key, key + "-copied", key + "-changed", key + "-posted"} {
+			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &written}, k); err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%s: read back %d bytes, %v", written, len(got), err)
+			}
+		}
+	}
+	uploadMarked(t, s, bucket, prefix, k)
+}
+
 // filesWith returns the files under dir that hold text in any case.
 func filesWith(t *testing.T, dir, text string) []string {
 	t.Helper()
-	var found []string
+	return filesWithAny(t, dir, map[string]string{"": text})[""]
+}
+
+// filesWithAny is filesWith for several texts, each by its name.
+func filesWithAny(t *testing.T, dir string, texts map[string]string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if bytes.Contains(bytes.ToLower(b), []byte(strings.ToLower(text))) {
-			found = append(found, path)
+		b = bytes.ToLower(b)
+		for name, text := range texts {
+			if bytes.Contains(b, []byte(strings.ToLower(text))) {
+				found[name] = append(found[name], path)
+			}
 		}
 		return err
 	})
@@ -93,27 +131,29 @@ func filesWith(t *testing.T, dir, text string) []string {
 
 // uploadMarked leaves an upload in progress and one that was completed, with
 // parts inline and in blobs, and a part that is a copy.
-func uploadMarked(t *testing.T, s *harness.Server, bucket *string) {
+func uploadMarked(t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey) {
 	t.Helper()
-	for _, key := range []string{"uploading", "uploaded"} {
-		id := begin(t, s, s3.CreateMultipartUploadInput{
+	for _, name := range []string{"uploading", "uploaded"} {
+		key := prefix + name
+		u := &ownUpload{t, s, bucket, &key, begin(t, s, s3.CreateMultipartUploadInput{
 			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker), Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
-		})
-		body := []byte(strings.Repeat(marker+" ", 5*mib/len(marker)))
-		parts := []types.CompletedPart{putPart(t, s, bucket, &key, id, 1, body, "")}
-		copied, err := s.S3.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: id, PartNumber: aws.Int32(2), CopySource: aws.String(*bucket + "/blob")})
+			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		})}
+		one, err := u.part(1, []byte(strings.Repeat(marker+" ", 5*mib/len(marker))), k, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		putPart(t, s, bucket, &key, id, 3, []byte(marker), "")
-		parts = append(parts, types.CompletedPart{PartNumber: aws.Int32(2), ETag: copied.CopyPartResult.ETag})
-		if key == "uploading" {
+		two, err := u.copied(2, prefix+"blob", k, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.part(3, []byte(marker), k, ""); err != nil {
+			t.Fatal(err)
+		}
+		if name == "uploading" {
 			continue
 		}
-		for i := range parts {
-			parts[i] = types.CompletedPart{PartNumber: parts[i].PartNumber, ETag: parts[i].ETag}
-		}
-		if _, err := complete(t, s, bucket, &key, id, parts...); err != nil {
+		if _, err := u.complete(k, one, two); err != nil {
 			t.Fatal(err)
 		}
 	}

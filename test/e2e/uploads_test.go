@@ -256,7 +256,7 @@ func TestMultipartErrors(t *testing.T) {
 		{"wrong checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Checksum-Sha256": {strings.Repeat("A", 43) + "="}}}, 400, "BadDigest"},
 		{"wrong MD5", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"Content-Md5": {"1B2M2Y8AsgTpgAmY7PhCfg=="}, "X-Amz-Checksum-Sha256": {"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="}}}, 400, "BadDigest"},
 		{"no checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x"}, 400, "InvalidRequest"},
-		{"customer key", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Server-Side-Encryption-Customer-Algorithm": {"AES256"}}}, 400, "InvalidRequest"},
+		{"customer key", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: newOwnKey("mine").header("x-amz-")}, 400, "InvalidRequest"},
 		{"no such upload", raw{method: "PUT", target: "/errors/k?partNumber=1&uploadId=none", body: "x"}, 404, "NoSuchUpload"},
 		{"upload of another key", raw{method: "PUT", target: "/errors/other?partNumber=1&uploadId=" + *id, body: "x"}, 404, "NoSuchUpload"},
 		{"no XML", raw{method: "POST", target: target, body: "<Complete"}, 400, "MalformedXML"},
@@ -418,7 +418,18 @@ func TestUploadListings(t *testing.T) {
 // TestConditionalComplete: what changed the key during the upload is a conflict.
 func TestConditionalComplete(t *testing.T) {
 	s := harness.Start(t)
-	bucket, key := newBucket(t, s, "conditional"), aws.String("k")
+	for _, status := range []types.BucketVersioningStatus{"", "Enabled", "Suspended"} {
+		t.Run(string(status), func(t *testing.T) { conditionalComplete(t, s, status) })
+	}
+}
+
+func conditionalComplete(t *testing.T, s *harness.Server, status types.BucketVersioningStatus) {
+	bucket, key := newBucket(t, s, "conditional"+strings.ToLower(string(status))), aws.String("k")
+	if status != "" {
+		if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	put := func() *string {
 		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x")})
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
-	"watertight/internal/storage/digest"
 )
 
 // mayGetAttributes: S3 asks for both, reading the object and its attributes
@@ -21,14 +20,11 @@ func mayGetAttributes(in *shape.GetObjectAttributesInput) ([]authz.Need, error) 
 }
 
 func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.GetObjectAttributesInput) (*shape.GetObjectAttributesOutput, error) {
-	if in.CustomerKey != (shape.CustomerKey{}) {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
-	}
 	asked, err := attributeNames(in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	at, err := a.Objects.Attributes(ctx, g, object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, in.PartNumberMarker, in.MaxParts)
+	at, err := a.Objects.Attributes(ctx, g, object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey, "")}, in.PartNumberMarker, in.MaxParts)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +38,7 @@ func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.
 	if asked["ObjectSize"] {
 		out.ObjectSize = &at.Size
 	}
-	if asked["Checksum"] && at.Checksum.Algorithm != digest.None {
+	if asked["Checksum"] && known(at.Checksum) {
 		out.Checksum = &shape.Checksum{SumElements: shape.SumElements(sums(at.Checksum)), ChecksumType: string(at.Checksum.Type)}
 	}
 	if asked["ObjectParts"] && at.ETag.Parts > 0 {

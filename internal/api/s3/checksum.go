@@ -40,14 +40,17 @@ func sumField(s *shape.Sums, a digest.Algorithm) *string {
 
 // sums is how an answer carries a checksum.
 func sums(c object.Checksum) (s shape.Sums) {
-	if c.Algorithm != digest.None {
+	if known(c) {
 		*sumField(&s, c.Algorithm) = c.String()
 	}
 	return s
 }
 
+// known reports that there is a checksum, and that no customer's key hides it.
+func known(c object.Checksum) bool { return c.Algorithm != digest.None && c.Sum != nil }
+
 func checksums(c object.Checksum) shape.Checksums {
-	if c.Algorithm == digest.None {
+	if !known(c) {
 		return shape.Checksums{}
 	}
 	return shape.Checksums{Sums: sums(c), ChecksumType: string(c.Type)}

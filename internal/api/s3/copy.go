@@ -9,7 +9,6 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
-	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -29,7 +28,7 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 		return nil, err
 	}
 	put := shape.PutObjectInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, Unbuilt: in.Unbuilt,
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
 	}
 	if in.TaggingDirective == "REPLACE" {
 		put.Tagging = in.Tagging
@@ -53,15 +52,12 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 }
 
 func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjectInput) (*shape.CopyObjectOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err
-	}
-	if in.SourceCustomerKey != (shape.SourceCustomerKey{}) {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
 	}
 	if in.ExpectedSourceBucketOwner != "" {
 		if err := a.checkOwner(ctx, src.Bucket, in.ExpectedSourceBucketOwner); err != nil {
@@ -72,9 +68,11 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 		Source: object.CopySource{
 			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
+			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
+		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
 	}
 	if err := replaced(in, &c); err != nil {
 		return nil, err
@@ -85,22 +83,20 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 	}
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
-		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made), ServerSideEncryption: string(made.Encryption),
+		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made), Encrypted: encrypted(made.Encryption, made.CustomerKey, &in.CustomerKey),
 		ETag: quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums), ChecksumType: s.ChecksumType,
 	}, nil
 }
 
 // replaced fills in what the directives replace.
 func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
-	metadata, err := directive("metadata", in.MetadataDirective)
-	if err != nil {
-		return err
+	c.Metadata = object.Metadata{
+		ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
+		ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
 	}
-	if metadata {
-		c.Metadata = &object.Metadata{
-			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
-			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
-		}
+	var err error
+	if c.Replace, err = directive("metadata", in.MetadataDirective); err != nil {
+		return err
 	}
 	tagging, err := directive("tagging", in.TaggingDirective)
 	if err != nil {

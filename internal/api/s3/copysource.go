@@ -6,6 +6,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
 )
@@ -24,22 +25,25 @@ type copySource struct {
 // Errors: InvalidArgument, InvalidURI, NotImplemented (ARNs of access points).
 func parseCopySource(header string) (copySource, error) {
 	path, query, versioned := strings.Cut(header, "?")
-	name, err := url.QueryUnescape(path)
+	at, err := url.QueryUnescape(path)
 	if err != nil {
 		return copySource{}, badCopySource(header, "Invalid copy source encoding")
 	}
-	name = strings.TrimPrefix(name, "/")
-	if strings.HasPrefix(name, "arn:") {
+	at = strings.TrimPrefix(at, "/")
+	if strings.HasPrefix(at, "arn:") {
 		return copySource{}, notImplemented("x-amz-copy-source")
 	}
-	bucket, key, _ := strings.Cut(name, "/")
-	if bucket == "" || bucket == "." || bucket == ".." || key == "" {
+	name, key, _ := strings.Cut(at, "/")
+	if name == "" || key == "" {
 		return copySource{}, badCopySource(header, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+	}
+	if bucket.CheckName(name) != nil {
+		return copySource{}, badCopySource(header, "Invalid copy source bucket name")
 	}
 	if err := protocol.CheckKey(key); err != nil {
 		return copySource{}, err
 	}
-	c := copySource{Bucket: bucket, Key: key}
+	c := copySource{Bucket: name, Key: key}
 	if !versioned {
 		return c, nil
 	}

@@ -39,7 +39,7 @@ func TestParseCopySource(t *testing.T) {
 	}
 	for header, code := range map[string]string{
 		"": "InvalidArgument", "/": "InvalidArgument", "bucket": "InvalidArgument", "bucket/": "InvalidArgument", "//bucket/key": "InvalidArgument",
-		"./key": "InvalidArgument", "../key": "InvalidArgument", "%2e%2e/key": "InvalidArgument",
+		"192.168.1.1/key": "InvalidArgument", "Bucket/key": "InvalidArgument", "my-buc@k/key": "InvalidArgument", "./key": "InvalidArgument", "../key": "InvalidArgument", "%2e%2e/key": "InvalidArgument",
 		"bucket/%zz": "InvalidArgument", "bucket/key%2": "InvalidArgument", "bucket/key?versionId=%2": "InvalidArgument",
 		"bucket/key?versionId=": "InvalidArgument", "bucket/key?": "InvalidArgument", "bucket/key?x=y": "InvalidArgument",
 		"bucket/key?versionId=a&versionId=b": "InvalidArgument", "bucket/a?b?versionId=c": "InvalidArgument",

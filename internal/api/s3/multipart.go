@@ -38,8 +38,8 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	if err != nil {
 		return nil, err
 	}
-	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Unbuilt: in.Unbuilt})
-	maps.Copy(keys, partKeys())
+	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt})
+	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
 	needs := []authz.Need{{Action: "s3:PutObject", Resource: at, Keys: withTags(keys, tags)}}
 	if len(tags) > 0 {
@@ -50,13 +50,18 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 
 // partKeys tell the steps of an upload from what makes an object, so that a
 // policy can ask conditions of the latter alone (S3 user guide, "Enforce
-// conditional writes").
-func partKeys() map[string][]string {
-	return map[string][]string{"s3:objectcreationoperation": {"false"}}
+// conditional writes"). A policy may ask for a customer's key of each of them
+// (S3 user guide, "Requiring and restricting SSE-C").
+func partKeys(k *shape.CustomerKey) map[string][]string {
+	keys := map[string][]string{"s3:objectcreationoperation": {"false"}}
+	if k.SSECustomerAlgorithm != "" {
+		keys["s3:x-amz-server-side-encryption-customer-algorithm"] = []string{k.SSECustomerAlgorithm}
+	}
+	return keys
 }
 
 func mayUploadPart(in *shape.UploadPartInput) ([]authz.Need, error) {
-	return []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: partKeys()}}, nil
+	return []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: partKeys(&in.CustomerKey)}}, nil
 }
 
 func mayUploadPartCopy(in *shape.UploadPartCopyInput) ([]authz.Need, error) {
@@ -64,13 +69,13 @@ func mayUploadPartCopy(in *shape.UploadPartCopyInput) ([]authz.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := partKeys()
+	keys := partKeys(&in.CustomerKey)
 	keys["s3:x-amz-copy-source"] = []string{src.Bucket + "/" + src.Key}
 	return append(src.needs(), authz.Need{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)), nil
 }
 
 func mayCompleteUpload(in *shape.CompleteMultipartUploadInput) ([]authz.Need, error) {
-	keys := putKeys(&shape.PutObjectInput{Conditions: in.Conditions})
+	keys := putKeys(&shape.PutObjectInput{Conditions: in.Conditions, CustomerKey: in.CustomerKey})
 	needs := []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)}
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: arn.Object(in.Bucket, in.Key)})
@@ -91,7 +96,7 @@ func mayListUploads(in *shape.ListMultipartUploadsInput) authz.Need {
 }
 
 func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CreateMultipartUploadInput) (*shape.CreateMultipartUploadOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
 	alg, err := algorithm(in.ChecksumAlgorithm)
@@ -113,30 +118,19 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		Algorithm: alg, ChecksumType: kind,
+		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.CreateMultipartUploadOutput{ServerSideEncryption: string(u.Encryption), Bucket: in.Bucket, Key: in.Key, UploadId: u.ID}
+	out := &shape.CreateMultipartUploadOutput{Encrypted: encrypted(u.Encryption, u.CustomerKey, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key, UploadId: u.ID}
 	if alg != digest.None {
 		out.ChecksumAlgorithm, out.ChecksumType = string(alg), string(u.ChecksumType)
 	}
 	return out, nil
 }
 
-// checkCustomerKey refuses what no upload here has.
-func checkCustomerKey(k *shape.CustomerKey) error {
-	if *k == (shape.CustomerKey{}) {
-		return nil
-	}
-	return fault.New(fault.Invalid, "InvalidRequest", "The multipart upload initiate requested no encryption with a customer key. Subsequent part requests must not include the encryption parameters.")
-}
-
 func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPartInput) (*shape.UploadPartOutput, error) {
-	if err := checkCustomerKey(&in.CustomerKey); err != nil {
-		return nil, err
-	}
 	if in.Body.Size() < 0 {
 		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 	}
@@ -146,23 +140,18 @@ func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPar
 	}
 	p, err := a.Objects.PutPart(ctx, g, object.PartInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Body: in.Body, Size: in.Body.Size(), Algorithm: alg, Expect: expect,
+		Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &shape.UploadPartOutput{ETag: quote(p.ETag), ServerSideEncryption: string(p.Encryption), Sums: sums(p.Checksum)}, nil
+	return &shape.UploadPartOutput{ETag: quote(p.ETag), Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey), Sums: sums(p.Checksum)}, nil
 }
 
 func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput) (*shape.UploadPartCopyOutput, error) {
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err
-	}
-	if err := checkCustomerKey(&in.CustomerKey); err != nil {
-		return nil, err
-	}
-	if in.SourceCustomerKey != (shape.SourceCustomerKey{}) {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
 	}
 	if in.ExpectedSourceBucketOwner != "" {
 		if err := a.checkOwner(ctx, src.Bucket, in.ExpectedSourceBucketOwner); err != nil {
@@ -173,22 +162,20 @@ func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.Uploa
 		Source: object.CopySource{
 			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
+			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
-		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber,
+		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, src.conceal(g, err)
 	}
 	return &shape.UploadPartCopyOutput{
-		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, ServerSideEncryption: string(p.Encryption),
+		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey),
 		SumElements: shape.SumElements(sums(p.Checksum)),
 	}, nil
 }
 
 func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CompleteMultipartUploadInput) (*shape.CompleteMultipartUploadOutput, error) {
-	if err := checkCustomerKey(&in.CustomerKey); err != nil {
-		return nil, err
-	}
 	if in.Upload == nil {
 		return nil, fault.New(fault.Invalid, "InvalidRequest", "You must specify at least one part")
 	}
@@ -210,7 +197,7 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	}
 	v, err := a.Objects.CompleteUpload(ctx, g, object.CompleteInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Parts: parts, ChecksumType: kind, Sums: sum,
-		Size: size, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Size: size, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
@@ -329,10 +316,9 @@ func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, er
 }
 
 func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsInput) (*shape.ListPartsOutput, error) {
-	if err := checkCustomerKey(&in.CustomerKey); err != nil {
-		return nil, err
-	}
-	l, err := a.Objects.ListParts(ctx, g, in.Bucket, in.Key, in.UploadId, in.PartNumberMarker, in.MaxParts)
+	l, err := a.Objects.ListParts(ctx, g, object.ListPartsInput{
+		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, After: in.PartNumberMarker, Max: in.MaxParts, Customer: customerKey(&in.CustomerKey, ""),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -365,6 +351,9 @@ func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape
 		return nil, err
 	}
 	show := encoding(in.EncodingType)
+	if in.KeyMarker == "" {
+		in.UploadIdMarker = "" // it counted for nothing
+	}
 	out := &shape.ListMultipartUploadsOutput{
 		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter),
 		MaxUploads: pageSize(in.MaxUploads), EncodingType: in.EncodingType, IsTruncated: l.Truncated, CommonPrefixes: prefixes(l.CommonPrefixes, show),

@@ -128,7 +128,7 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 		{"s3:x-amz-grant-read-acp", u.GrantReadACP}, {"s3:x-amz-grant-write-acp", u.GrantWriteACP},
 		{"s3:x-amz-server-side-encryption", u.ServerSideEncryption},
 		{"s3:x-amz-server-side-encryption-aws-kms-key-id", u.SSEKMSKeyId},
-		{"s3:x-amz-server-side-encryption-customer-algorithm", u.SSECustomerAlgorithm},
+		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},
 		{"s3:object-lock-mode", u.LockMode}, {"s3:object-lock-retain-until-date", u.LockUntil}, {"s3:object-lock-legal-hold", u.LegalHold},

@@ -70,8 +70,8 @@ func TestNeeds(t *testing.T) {
 			"PutObject b/k s3:objectcreationoperation=false s3:requestobjecttag/a=1 s3:requestobjecttagkeys=a s3:x-amz-storage-class=STANDARD_IA, " +
 				"PutObjectTagging b/k s3:requestobjecttag/a=1 s3:requestobjecttagkeys=a"},
 		{spell(mayUploadPart(&shape.UploadPartInput{Bucket: "b", Key: "k"})), "PutObject b/k s3:objectcreationoperation=false"},
-		{spell(mayUploadPartCopy(&shape.UploadPartCopyInput{Bucket: "b", Key: "k", CopySource: "/s/a%2Fb?versionId=null"})),
-			"GetObjectVersion s/a/b s3:versionid=null, ListBucket s (soft), PutObject b/k s3:objectcreationoperation=false s3:x-amz-copy-source=s/a/b, ListBucket b (soft)"},
+		{spell(mayUploadPartCopy(&shape.UploadPartCopyInput{Bucket: "b", Key: "k", CopySource: "/src/a%2Fb?versionId=null"})),
+			"GetObjectVersion src/a/b s3:versionid=null, ListBucket src (soft), PutObject b/k s3:objectcreationoperation=false s3:x-amz-copy-source=src/a/b, ListBucket b (soft)"},
 		{spell(mayCompleteUpload(&shape.CompleteMultipartUploadInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfMatch: ptr("e")}})),
 			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true, ListBucket b (soft), GetObject b/k"},
 		{one(mayAbortUpload(&shape.AbortMultipartUploadInput{Bucket: "b", Key: "k"})), "AbortMultipartUpload b/k"},

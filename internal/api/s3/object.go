@@ -24,7 +24,7 @@ func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectI
 
 // store is what a PUT and a POST form have in common.
 func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
 	alg, expect, err := declared(&in.Integrity, in.Body)
@@ -42,12 +42,12 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		Tags: tags, StorageClass: in.StorageClass, Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags: tags, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.PutObjectOutput{ETag: quote(v.ETag), ServerSideEncryption: string(v.Encryption), Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum)}
+	out := &shape.PutObjectOutput{ETag: quote(v.ETag), Encrypted: encrypted(v.Encryption, v.CustomerKey, &in.CustomerKey), Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum)}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
 	}
@@ -55,20 +55,25 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 }
 
 // checkUnbuilt refuses what the server can't do yet, and ACLs, which are
-// disabled (S3 user guide, "Controlling ownership of objects").
-func checkUnbuilt(u *shape.Unbuilt) error {
+// disabled (S3 user guide, "Controlling ownership of objects"). Two ways of
+// encryption at once are core's to refuse.
+func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 	switch u.ServerSideEncryption {
 	case "", "AES256":
 	case "aws:kms", "aws:kms:dsse", "aws:fsx":
-		return notImplemented("x-amz-server-side-encryption")
+		if *k == (shape.CustomerKey{}) {
+			return notImplemented("x-amz-server-side-encryption")
+		}
 	default:
+		if *k != (shape.CustomerKey{}) {
+			break
+		}
 		return fault.New(fault.Invalid, "InvalidEncryptionAlgorithmError", "The encryption request you specified is not valid. The valid value is AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", u.ServerSideEncryption)
 	}
 	for name, value := range map[string]string{
 		"x-amz-server-side-encryption-aws-kms-key-id":     u.SSEKMSKeyId,
 		"x-amz-server-side-encryption-context":            u.SSEKMSContext,
-		"x-amz-server-side-encryption-customer-algorithm": u.SSECustomerAlgorithm + u.SSECustomerKey + u.SSECustomerKeyMD5,
 		"x-amz-object-lock-mode":                          u.LockMode + u.LockUntil,
 		"x-amz-object-lock-legal-hold":                    u.LegalHold,
 		"x-amz-write-offset-bytes":                        u.WriteOffset,
@@ -115,9 +120,6 @@ func (a *API) headObject(ctx context.Context, g authz.Grant, in *shape.GetObject
 }
 
 func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(context.Context, authz.Grant, object.GetInput) (*object.Reading, error)) (*shape.GetObjectOutput, error) {
-	if in.SSECustomerAlgorithm+in.SSECustomerKey+in.SSECustomerKeyMD5 != "" {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
-	}
 	if in.ServerSideEncryption != "" {
 		return nil, invalidArgument("x-amz-server-side-encryption", "x-amz-server-side-encryption header is not supported for this operation.")
 	}
@@ -130,6 +132,7 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 	r, err := do(ctx, g, object.GetInput{
 		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange, PartNumber: in.PartNumber,
+		Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
@@ -138,7 +141,7 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 		Body: r.Body, AcceptRanges: "bytes", ContentLength: &r.Length, ETag: quote(r.ETag), LastModified: r.Modified,
 		CacheControl: r.Metadata.CacheControl, ContentDisposition: r.Metadata.ContentDisposition, ContentEncoding: r.Metadata.ContentEncoding,
 		ContentLanguage: r.Metadata.ContentLanguage, ContentType: r.Metadata.ContentType, Expires: r.Metadata.Expires,
-		WebsiteRedirect: r.Metadata.WebsiteRedirect, Metadata: r.Metadata.User, ServerSideEncryption: string(r.Encryption),
+		WebsiteRedirect: r.Metadata.WebsiteRedirect, Metadata: r.Metadata.User, Encrypted: encrypted(r.Encryption, r.CustomerKey, &in.CustomerKey),
 	}
 	if out.ContentType == "" {
 		out.ContentType = "binary/octet-stream"

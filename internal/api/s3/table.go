@@ -27,6 +27,7 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.corsRows()...)
 	rows = append(rows, a.versioningRows()...)
 	rows = append(rows, a.taggingRows()...)
+	rows = append(rows, a.encryptionRows()...)
 	rows = append(rows, a.multipartRows()...)
 	rows = append(rows, a.copyRows()...)
 	rows = append(rows, a.postRows()...)

@@ -61,12 +61,6 @@ func (a *API) unset() []dispatch.Row {
 		constant(a, "GetBucketOwnershipControls", "ownershipControls", "s3:GetBucketOwnershipControls", func() shape.OwnershipControls {
 			return shape.OwnershipControls{Rules: []shape.OwnershipRule{{ObjectOwnership: "BucketOwnerEnforced"}}}
 		}),
-		constant(a, "GetBucketEncryption", "encryption", "s3:GetEncryptionConfiguration", func() (o shape.ServerSideEncryptionConfiguration) {
-			var r shape.EncryptionRule
-			r.Default.SSEAlgorithm = "AES256"
-			o.Rules = []shape.EncryptionRule{r}
-			return o
-		}),
 		define(a, "GetBucketAcl", "GET /{Bucket}?acl", onBucket("s3:GetBucketAcl"), a.getBucketACL),
 		define(a, "GetObjectAcl", "GET /{Bucket}/{Key+}?acl", onObject("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), a.getObjectACL),
 	}

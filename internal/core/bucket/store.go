@@ -167,6 +167,7 @@ func remove(tx kv.Tx, name string) error {
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
 	tx.Delete(corsKey(b.ID))
+	tx.Delete(encryptionKey(b.ID))
 	tx.Delete(tagsKey(b.ID))
 	tx.Delete(policyKey(b.ID))
 	return nil
@@ -221,7 +222,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	page := maxList
 	if in.Max != nil {
 		if page = *in.Max; page < 1 || page > maxList {
-			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000").
+			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000.").
 				With("ArgumentName", "max-buckets")
 		}
 	}

@@ -4,10 +4,12 @@ package keys
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"sync"
@@ -18,24 +20,34 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A data key of SSE-S3 as it is stored: scheme 1, the generation of the service
-// key (4 bytes, big-endian), a random salt, and AES-256-GCM's ciphertext and
-// tag of the data key.
+// A data key as it is stored: a scheme, the generation of the service key (4
+// bytes, big-endian), a random salt, and AES-256-GCM's ciphertext and tag of the
+// data key. Scheme, generation and salt are authenticated together with the
+// binding.
 //
 // The key that wraps is made for this one data key: HKDF-Expand (RFC 5869,
 // section 3.3 allows it alone, since the service key is uniform) of the service
-// key over "watertight sse-s3 wrap" and the salt. As each wrapping key seals
-// one message, the nonce is zero, nothing has to be counted, and the number of
-// data keys under a service key has no bound short of two equal salts: 2^48 of
-// them meet with a chance below 2^-32. Scheme, generation and salt are
-// authenticated together with the binding.
+// key over the scheme's purpose and the salt. As each wrapping key seals one
+// message, the nonce is zero, nothing has to be counted, and the number of data
+// keys under a service key has no bound short of two equal salts: 2^48 of them
+// meet with a chance below 2^-32.
+//
+// With a customer's key (SSE-C) what the service key wraps is not the data key
+// but the data key wrapped already, in the same way, under HKDF (RFC 5869, with
+// the salt) of the customer's key: neither the server's keys nor the customer's
+// open it alone. The inner tag is all that is kept to know the customer's key
+// by; it is salted, and whoever does not hold the server's keys never sees it.
 const (
-	schemeService = 1 // later schemes, such as a KMS key, have other numbers
-	saltSize      = 16
-	headerSize    = 1 + 4 + saltSize
-	tagSize       = 16
-	wrappedSize   = headerSize + seal.KeySize + tagSize
-	wrapPurpose   = "watertight sse-s3 wrap"
+	schemeService  = 1 // SSE-S3; later schemes, such as a KMS key, have other numbers
+	schemeCustomer = 2 // SSE-C
+	saltSize       = 16
+	headerSize     = 1 + 4 + saltSize
+	tagSize        = 16
+	innerSize      = seal.KeySize + tagSize // a data key under a customer's key
+
+	servicePurpose  = "watertight sse-s3 wrap"
+	customerPurpose = "watertight sse-c outer wrap" // under the service key
+	innerPurpose    = "watertight sse-c inner wrap" // under the customer's
 )
 
 // generation is the service key's in use.
@@ -63,61 +75,107 @@ func newExpander(service seal.Key) *expander {
 }
 
 // key is HKDF-Expand for one block: HMAC-SHA256 over info and the byte 1.
-func (e *expander) key(salt []byte) (k seal.Key) {
+func (e *expander) key(purpose string, salt []byte) (k seal.Key) {
 	h := e.hashes.Get().(hash.Hash)
 	defer e.hashes.Put(h)
 	h.Reset()
-	var info [len(wrapPurpose) + saltSize + 1]byte
-	copy(info[:], wrapPurpose)
-	copy(info[len(wrapPurpose):], salt)
-	info[len(info)-1] = 1
-	h.Write(info[:])
+	info := append(make([]byte, 0, 64), purpose...)
+	info = append(info, salt...)
+	h.Write(append(info, 1))
 	h.Sum(k[:0])
 	return k
 }
 
-// Generate makes a data key and wraps it, bound to binding. SSE-S3 asks no
-// permission of its own (S3 user guide, "Using server-side encryption with
-// Amazon S3 managed keys"); a zero grant is refused all the same.
-func (r *Ring) Generate(_ context.Context, g authz.Grant, binding []byte) (plain [32]byte, wrapped []byte, err error) {
+// once seals and opens the one message of a key that was made for it.
+type once struct{ cipher.AEAD }
+
+func (o once) seal(dst, message, context []byte) []byte {
+	var nonce [12]byte
+	return o.Seal(dst, nonce[:], message, context)
+}
+
+func (o once) open(dst, sealed, context []byte) ([]byte, error) {
+	var nonce [12]byte
+	b, err := o.Open(dst, nonce[:], sealed, context)
+	if err != nil {
+		return nil, seal.ErrCorrupt
+	}
+	return b, nil
+}
+
+// Generate makes a data key and wraps it, bound to binding; a customer's key
+// has to be there to open it again, nil is none. Neither way asks a permission
+// of its own (S3 user guide, "Using server-side encryption with Amazon S3
+// managed keys", "... with customer-provided keys"); a zero grant is refused all
+// the same.
+func (r *Ring) Generate(_ context.Context, g authz.Grant, customer *seal.Key, binding []byte) (plain [32]byte, wrapped []byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, nil, fault.AccessDenied()
 	}
 	var salt [saltSize]byte
 	rand.Read(salt[:])
 	rand.Read(plain[:])
-	return plain, r.wrap(plain, salt, binding), nil
+	return plain, r.wrap(plain, customer, salt, binding), nil
 }
 
-func (r *Ring) wrap(plain seal.Key, salt [saltSize]byte, binding []byte) []byte {
-	wrapped := make([]byte, headerSize, wrappedSize)
+func (r *Ring) wrap(plain seal.Key, customer *seal.Key, salt [saltSize]byte, binding []byte) []byte {
+	wrapped := make([]byte, headerSize, headerSize+innerSize+tagSize)
 	wrapped[0] = schemeService
+	if customer != nil {
+		wrapped[0] = schemeCustomer
+	}
 	binary.BigEndian.PutUint32(wrapped[1:], generation)
 	copy(wrapped[5:], salt[:])
-	k := r.service[generation].key(wrapped[5:headerSize])
-	var nonce [12]byte
-	return k.AEAD().Seal(wrapped, nonce[:], plain[:], bound(wrapped[:headerSize], binding))
+	context := bound(wrapped, binding)
+	message, purpose := plain[:], servicePurpose
+	if customer != nil {
+		inner := customer.DeriveSalted(salt[:], innerPurpose)
+		message, purpose = once{inner.AEAD()}.seal(make([]byte, 0, innerSize), plain[:], context), customerPurpose
+	}
+	return once{r.service[generation].key(purpose, salt[:]).AEAD()}.seal(wrapped, message, context)
 }
 
 // Open opens a data key that Generate wrapped under the same binding. Whoever
-// may read an object may open its data key; a zero grant is refused.
-func (r *Ring) Open(_ context.Context, g authz.Grant, wrapped, binding []byte) (plain [32]byte, err error) {
+// may read an object may open its data key; a zero grant is refused. Errors:
+// AccessDenied for another customer's key, or for none where there was one.
+func (r *Ring) Open(_ context.Context, g authz.Grant, customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, fault.AccessDenied()
 	}
-	if len(wrapped) != wrappedSize || wrapped[0] != schemeService {
+	purpose, size := servicePurpose, seal.KeySize
+	if len(wrapped) > 0 && wrapped[0] == schemeCustomer {
+		purpose, size = customerPurpose, innerSize
+	}
+	if len(wrapped) != headerSize+size+tagSize || wrapped[0] != schemeService && wrapped[0] != schemeCustomer {
 		return plain, fault.InternalError(seal.ErrCorrupt)
 	}
 	service, ok := r.service[binary.BigEndian.Uint32(wrapped[1:])]
 	if !ok {
 		return plain, fault.InternalError(seal.ErrCorrupt)
 	}
-	k := service.key(wrapped[5:headerSize])
-	var nonce [12]byte
-	if _, err := k.AEAD().Open(plain[:0], nonce[:], wrapped[headerSize:], bound(wrapped[:headerSize], binding)); err != nil {
-		return [32]byte{}, fault.InternalError(seal.ErrCorrupt)
+	salt, context := wrapped[5:headerSize], bound(wrapped[:headerSize], binding)
+	var room [innerSize]byte
+	message, err := once{service.key(purpose, salt).AEAD()}.open(room[:0], wrapped[headerSize:], context)
+	if err != nil {
+		return plain, fault.InternalError(err)
+	}
+	switch {
+	case wrapped[0] == schemeService && customer != nil:
+		return plain, fault.InternalError(errors.New("keys: a customer's key for a data key without one"))
+	case wrapped[0] == schemeService:
+		return [32]byte(message), nil
+	case customer == nil:
+		return plain, wrongCustomerKey()
+	}
+	inner := customer.DeriveSalted(salt, innerPurpose)
+	if _, err := (once{inner.AEAD()}).open(plain[:0], message, context); err != nil {
+		return [32]byte{}, wrongCustomerKey()
 	}
 	return plain, nil
+}
+
+func wrongCustomerKey() error {
+	return fault.New(fault.Denied, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 }
 
 func bound(header, binding []byte) []byte {

@@ -14,6 +14,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // CompletePart is a part as the client lists it.
@@ -32,7 +33,9 @@ type CompleteInput struct {
 	Sums                  map[digest.Algorithm]string // of the object, as headers carry them
 	Size                  *int64                      // as the client expects it
 	IfMatch, IfNoneMatch  *string
+	Customer              CustomerKey // the upload's; needed only where checksums are judged
 	minPart               int64
+	customer              *seal.Key
 }
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
@@ -55,14 +58,18 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 		return Version{}, err
 	}
 	in.minPart = s.minPart
+	var err error
+	if in.customer, err = in.Customer.forWriting(g); err != nil {
+		return Version{}, err
+	}
 	var b bucket.Bucket
 	var v *version
 	var gone []remains
-	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
 		}
-		v, gone, err = in.run(tx, slot{&b, in.Key}, g)
+		v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
 		return err
 	})
 	if err != nil {
@@ -77,7 +84,7 @@ func (in *CompleteInput) check() error {
 		return err
 	}
 	if len(in.Parts) == 0 || len(in.Parts) > maxParts {
-		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
 	}
 	for i, p := range in.Parts {
 		if p.Number < 1 || p.Number > maxParts {
@@ -92,8 +99,8 @@ func (in *CompleteInput) check() error {
 	return checkWriteHeaders(in.IfMatch, in.IfNoneMatch)
 }
 
-// run completes the upload inside a transaction.
-func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []remains, error) {
+// complete completes the upload inside a transaction.
+func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, in *CompleteInput) (*version, []remains, error) {
 	if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 		return nil, nil, err
 	}
@@ -104,13 +111,19 @@ func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []remai
 	u, err := lockUpload(tx, k, in.UploadID, kv.Exclusive)
 	if fault.Is(err, "NoSuchUpload") {
 		if v, done := in.doneBefore(tx, k, head); done {
+			if err := s.unlockDone(ctx, g, k, v, in); err != nil {
+				return nil, nil, err
+			}
 			return v, nil, change.ErrUnchanged
 		}
+	}
+	if err == nil {
+		err = s.unlockCompletion(ctx, g, k.b, u, in)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	parts, err := in.find(tx, u)
+	parts, err := in.find(tx, u, func(p *part) error { return s.unlockPart(ctx, g, k.b, u.unique, p, k.key, in.customer) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,6 +133,9 @@ func (in *CompleteInput) run(tx kv.Tx, k slot, g authz.Grant) (*version, []remai
 	v := u.version
 	v.modified = instant(g)
 	if err := in.assemble(&v, u, parts); err != nil {
+		return nil, nil, err
+	}
+	if err := s.sealSum(ctx, g, k, &v, in.customer); err != nil {
 		return nil, nil, err
 	}
 	keep := make(map[int]*part, len(parts))
@@ -162,8 +178,8 @@ func trimETag(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`))
 }
 
-// find returns the listed parts, each as it was uploaded.
-func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
+// find returns the listed parts, each as it was uploaded, and unlocked.
+func (in *CompleteInput) find(tx kv.Tx, u *upload, unlock func(*part) error) ([]*part, error) {
 	there := make(map[int]*part, len(in.Parts))
 	prefix := record.Key("p/", string(u.unique[:]), "/")
 	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
@@ -179,6 +195,11 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload) ([]*part, error) {
 	parts := make([]*part, len(in.Parts))
 	for i, listed := range in.Parts {
 		p := there[listed.Number]
+		if p != nil {
+			if err := unlock(p); err != nil {
+				return nil, err
+			}
+		}
 		if chosen := u.checksum.Algorithm; chosen != digest.None && listed.Algorithm != digest.None && listed.Algorithm != chosen {
 			return nil, fault.New(fault.Invalid, "BadDigest", "The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+" did not match what we received.")
 		}

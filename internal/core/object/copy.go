@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -20,19 +19,21 @@ type CopySource struct {
 	VersionID                          *string
 	IfMatch, IfNoneMatch               *string
 	IfModifiedSince, IfUnmodifiedSince time.Time
+	Customer                           CustomerKey
 }
 
-// CopyInput copies an object. Nil Metadata copies the source's, nil Tags its
-// tags.
+// CopyInput copies an object. Nil Tags copies the source's.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
-	Metadata             *Metadata
+	Metadata             Metadata // as sent; it must be valid even where it is not Replace
+	Replace              bool     // the source's metadata by Metadata
 	Tags                 *tag.Set
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	WebsiteRedirect      string
-	Changes              bool // something else of the object is changed
+	Customer             CustomerKey // of the copy
+	Changes              bool        // something else of the object is changed
 	IfMatch, IfNoneMatch *string
 }
 
@@ -40,7 +41,7 @@ type CopyInput struct {
 func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng string) (*Reading, error) {
 	in := GetInput{
 		Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: src.IfMatch, IfNoneMatch: src.IfNoneMatch,
-		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng,
+		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng, Customer: src.Customer,
 	}
 	r, err := s.Get(ctx, g, in)
 	return r, sourceFault(err, src)
@@ -80,6 +81,12 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Version{}, Version{}, err
 	}
+	if _, err := in.Customer.forWriting(g); err != nil { // before the source is opened
+		return Version{}, Version{}, err
+	}
+	if err := in.Metadata.check(); err != nil {
+		return Version{}, Version{}, err
+	}
 	if in.toItself() {
 		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
@@ -93,10 +100,10 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Algorithm: in.Algorithm, Customer: in.Customer, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	}
-	if in.Metadata != nil {
-		put.Metadata = *in.Metadata
+	if in.Replace {
+		put.Metadata = in.Metadata
 	}
 	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
@@ -122,10 +129,11 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 
-// toItself reports a copy that would change nothing.
+// toItself reports a copy that would change nothing. Another encryption is a
+// change, and whoever sends a key asks for one.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && in.Metadata == nil && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.
@@ -134,6 +142,7 @@ type CopyPartInput struct {
 	Range                 string // "bytes=first-last", empty for all
 	Bucket, Key, UploadID string
 	Number                int
+	Customer              CustomerKey // of the upload
 }
 
 // CopyPart stores a part whose bytes are another object's. It needs what Get
@@ -144,6 +153,10 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 		return Part{}, Version{}, err
 	}
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
+		return Part{}, Version{}, err
+	}
+	part := PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Customer: in.Customer, copied: true}
+	if err := part.check(); err != nil {
 		return Part{}, Version{}, err
 	}
 	last, err := checkCopyRange(in.Range)
@@ -164,7 +177,8 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if r.Length > MaxPartSize {
 		return Part{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
 	}
-	p, err := s.PutPart(ctx, g, PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Body: io.Reader(r.Body), Size: r.Length, copied: true})
+	part.Body, part.Size = r.Body, r.Length
+	p, err := s.PutPart(ctx, g, part)
 	return p, r.Version, err
 }
 

@@ -372,7 +372,7 @@ func TestMultipartGrants(t *testing.T) {
 		_, create := e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k"})
 		_, put := e.objects.PutPart(ctx, g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("x"), Size: 1})
 		_, complete := e.objects.CompleteUpload(ctx, g, CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
-		_, list := e.objects.ListParts(ctx, g, "bkt", "k", u.ID, 0, nil)
+		_, list := e.objects.ListParts(ctx, g, ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
 		_, uploads := e.objects.ListUploads(ctx, g, ListUploadsInput{Bucket: "bkt"})
 		_, attributes := e.objects.Attributes(ctx, g, GetInput{Bucket: "bkt", Key: "k"}, 0, nil)
 		_, _, copied := e.objects.CopyPart(ctx, g, CopyPartInput{Bucket: "bkt", Key: "k", Source: CopySource{Bucket: "bkt", Key: "k"}})

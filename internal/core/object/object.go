@@ -40,7 +40,7 @@ func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
 const NullVersion = "null"
 
 // ETag is an entity tag: the MD5 of the plaintext or, with Parts, of the MD5s
-// of that many parts.
+// of that many parts. Under a customer's key it is random instead.
 type ETag struct {
 	Sum   [16]byte
 	Parts uint32
@@ -71,7 +71,7 @@ const (
 type Checksum struct {
 	Algorithm digest.Algorithm
 	Type      ChecksumType
-	Sum       []byte // big-endian
+	Sum       []byte // big-endian; nil where it takes a customer's key that nobody sent
 	Parts     uint32 // of a composite one
 }
 
@@ -101,9 +101,10 @@ type Version struct {
 	Size         int64
 	Modified     time.Time
 	ETag         ETag
-	StorageClass string // never empty
-	Owner        string // account id
-	Encryption   bucket.Encryption
+	StorageClass string            // never empty
+	Owner        string            // account id
+	Encryption   bucket.Encryption // empty where CustomerKey
+	CustomerKey  bool              // reading it takes the key that the client keeps (SSE-C)
 	Checksum     Checksum
 	Metadata     Metadata
 	Tags         tag.Set
@@ -124,6 +125,7 @@ type PutInput struct {
 	Tags         tag.Set          // as tag.Object or tag.Header made it
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None has CRC64NVME computed
+	Customer     CustomerKey
 	// Expect is asked once, after Body has returned io.EOF, since trailers come
 	// last; nil expects nothing.
 	Expect               func() (Expected, error)
@@ -139,6 +141,7 @@ type GetInput struct {
 	IfMatch, IfNoneMatch               *string
 	IfModifiedSince, IfUnmodifiedSince time.Time // zero for none
 	IfRange                            string    // the header's value, empty for none
+	Customer                           CustomerKey
 }
 
 // Reading is an answer to Get and Head.

@@ -24,6 +24,8 @@ type part struct {
 	checksum Checksum // of the part alone
 	dataKey  []byte
 	blob     string
+
+	sealedSum []byte // the checksum, under a customer's key
 }
 
 // Fields of a part's record.
@@ -38,6 +40,7 @@ const (
 	fieldPartSum       = 8
 	fieldPartDataKey   = 9
 	fieldPartBlob      = 10
+	fieldPartSealedSum = 11
 )
 
 // Fields of a record of a version's parts. What stands before the parts tells
@@ -69,7 +72,7 @@ func partsKey(version unique, n int) []byte {
 }
 
 func (p *part) location() payload.Location {
-	return payload.Location{Blob: p.blob, Size: p.size, Key: p.dataKey}
+	return payload.Location{Blob: p.blob, Size: p.size, Key: p.dataKey, Sum: p.sealedSum}
 }
 
 // partBinding ties a part's data key to its upload and its number: no part can
@@ -90,7 +93,10 @@ func (p *part) encode(r []byte) []byte {
 	r = record.Bytes(r, fieldPartMD5, p.md5[:])
 	r = record.Time(r, fieldPartModified, p.modified)
 	r = record.Uint(r, fieldPartAlgorithm, algorithmNumber(p.checksum.Algorithm))
-	r = record.Bytes(r, fieldPartSum, p.checksum.Sum)
+	if p.sealedSum == nil {
+		r = record.Bytes(r, fieldPartSum, p.checksum.Sum)
+	}
+	r = record.Bytes(r, fieldPartSealedSum, p.sealedSum)
 	r = record.Bytes(r, fieldPartDataKey, p.dataKey)
 	return record.String(r, fieldPartBlob, p.blob)
 }
@@ -123,9 +129,11 @@ func decodePart(b []byte) (*part, error) {
 			p.dataKey = append([]byte(nil), f.Bytes...)
 		case fieldPartBlob:
 			p.blob = string(f.Bytes)
+		case fieldPartSealedSum:
+			p.sealedSum = append([]byte(nil), f.Bytes...)
 		}
 	}
-	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) {
+	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) || p.sealedSum != nil && p.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return p, nil

@@ -18,6 +18,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
@@ -26,6 +27,7 @@ import (
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
+// InvalidArgument and InvalidEncryptionAlgorithmError (the customer's key),
 // PreconditionFailed, NoSuchKey, NotImplemented, and what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -41,21 +43,25 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
-	if err := in.check(); err != nil {
-		return Version{}, err
+	customer, err := in.Customer.forWriting(g)
+	if err == nil {
+		err = in.check()
 	}
-	b, err := s.target(ctx, &in)
 	if err != nil {
 		return Version{}, err
 	}
-	v := in.version()
-	at, found, err := s.payloads.Write(ctx, g, in.source(binding(b.ID, v.unique, in.Key)))
+	b, err := s.target(ctx, g, &in, customer)
+	if err != nil {
+		return Version{}, err
+	}
+	v := in.version(customer)
+	at, found, err := s.payloads.Write(ctx, g, in.source(customer, binding(b.ID, v.unique, in.Key)))
 	if err != nil {
 		return Version{}, err
 	}
 	if err = in.verify(found); err == nil {
-		v.stored(at, found)
-		b, err = s.commit(ctx, g, &in, b.ID, v, at)
+		v.stored(at, found, customer)
+		b, err = s.commit(ctx, g, &in, b.ID, v, at, customer)
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -66,9 +72,12 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 
 // target reads the bucket and judges the conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, customer *seal.Key) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		if err := mayUse(r, g, &b, in.Key, customer); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := slot{&b, in.Key}.head(r)
@@ -81,8 +90,8 @@ func (s *Store) target(ctx context.Context, in *PutInput) (b bucket.Bucket, err 
 }
 
 // version is the record as far as it is known before the body.
-func (in *PutInput) version() *version {
-	v := &version{storageClass: in.StorageClass, encryption: bucket.AES256, metadata: in.Metadata, tags: in.Tags}
+func (in *PutInput) version(customer *seal.Key) *version {
+	v := &version{storageClass: in.StorageClass, encryption: encryptionWith(customer), metadata: in.Metadata, tags: in.Tags}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
 	return v
@@ -97,7 +106,7 @@ func (in *PutInput) algorithm() digest.Algorithm {
 	return in.Algorithm
 }
 
-func (in *PutInput) source(binding []byte) payload.Source {
+func (in *PutInput) source(customer *seal.Key, binding []byte) payload.Source {
 	body := in.Body
 	if body == nil {
 		body = bytes.NewReader(nil)
@@ -105,7 +114,7 @@ func (in *PutInput) source(binding []byte) payload.Source {
 	if in.Size < 0 {
 		body = &bounded{body, MaxPut}
 	}
-	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Binding: binding}
+	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Customer: customer, Binding: binding}
 }
 
 // bounded is a body of unknown size that must not have more than left bytes.
@@ -158,14 +167,14 @@ func (in *PutInput) verify(found payload.Digests) error {
 }
 
 // stored completes the record with what the pass over the body found.
-func (v *version) stored(at payload.Location, found payload.Digests) {
-	v.size, v.etag.Sum, v.checksum.Sum = found.Size, found.MD5, found.Sum
-	v.dataKey, v.blob, v.inline = at.Key, at.Blob, at.Inline != nil
+func (v *version) stored(at payload.Location, found payload.Digests, customer *seal.Key) {
+	v.size, v.etag.Sum, v.checksum.Sum = found.Size, tagFor(customer, found.MD5), found.Sum
+	v.dataKey, v.blob, v.inline, v.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 }
 
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location) (b bucket.Bucket, err error) {
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, customer *seal.Key) (b bucket.Bucket, err error) {
 	var gone []remains
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
@@ -173,6 +182,9 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		if b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
+		}
+		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+			return err
 		}
 		k := slot{&b, in.Key}
 		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {

@@ -34,8 +34,11 @@ func byteRange(header string, size int64) (span, error) {
 	last, lastOK := parseOffset(to)
 	switch {
 	case from == "" && lastOK: // the last bytes
-		if last == 0 || size == 0 {
+		if last == 0 {
 			return span{}, invalidRange(header, size)
+		}
+		if size == 0 {
+			return whole, nil // all of it, and no byte that Content-Range could name
 		}
 		n := min(last, size)
 		return span{partial: true, start: size - n, length: n}, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -13,6 +12,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // readAction is what a read needs; an id, "null" included, makes it a read of
@@ -32,13 +32,14 @@ const maxRereads = 4
 // s3:GetObjectVersion with VersionID. The caller closes the Body.
 // Errors: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed,
 // InvalidArgument, InvalidRequest, PreconditionFailed, NotModified,
-// InvalidRange, InvalidPartNumber.
+// InvalidRange, InvalidPartNumber and, of a customer's key, AccessDenied and
+// InvalidEncryptionAlgorithmError.
 func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		f, err := s.find(ctx, &in, g.Caller().At(), "GET", true)
+		f, err := s.find(ctx, g, &in, "GET", true)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +59,7 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
-	f, err := s.find(ctx, &in, g.Caller().At(), "HEAD", false)
+	f, err := s.find(ctx, g, &in, "HEAD", false)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +68,12 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 
 // found is a version and what of it is asked for.
 type found struct {
-	b      bucket.Bucket
-	v      *version
-	span   span
-	inline []byte
-	parts  []segment // of a multipart object
+	b        bucket.Bucket
+	v        *version
+	span     span
+	inline   []byte
+	parts    []segment // of a multipart object
+	customer *seal.Key
 }
 
 func (f *found) reading(key string) *Reading {
@@ -83,14 +85,17 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for, in one view, and judges the conditions and
-// the range.
-func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method string, bytes bool) (*found, error) {
+// find reads the version asked for, in one view, and judges the customer's key,
+// the conditions and the range.
+func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (f *found, err error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	f := &found{}
-	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+	f = &found{}
+	if f.customer, err = in.Customer.forReading(g); err != nil {
+		return nil, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
@@ -98,7 +103,10 @@ func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method st
 		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
 			return err
 		}
-		if err := in.conditions(f.v.etag, f.v.modified, now); err != nil {
+		if err := s.unlock(ctx, g, &f.b, f.v, in.Key, f.customer); err != nil {
+			return err
+		}
+		if err := in.conditions(f.v.etag, f.v.modified, g.Caller().At()); err != nil {
 			return err
 		}
 		if f.span, err = in.span(r, f.v); err != nil {
@@ -120,6 +128,9 @@ func (s *Store) find(ctx context.Context, in *GetInput, now time.Time, method st
 		}
 		return err
 	})
+	if err == nil && f.span.part != nil {
+		err = s.unlockPart(ctx, g, &f.b, f.v.unique, f.span.part, in.Key, f.customer)
+	}
 	return f, err
 }
 
@@ -160,7 +171,7 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 	if f.parts != nil {
 		return s.join(ctx, g, f, key)
 	}
-	return s.openRange(ctx, g, f.v.location(), f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
+	return s.openRange(ctx, g, f.v.location(), f.customer, f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
 }
 
 // body is a range of an opened object; closing it closes both.

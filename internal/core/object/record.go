@@ -31,10 +31,11 @@ type version struct {
 	checksum     Checksum
 	owner        string // empty is the bucket's owner
 	encryption   bucket.Encryption
-	dataKey      []byte
+	dataKey      []byte // of parts each has its own; this one only tells a customer's key
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
+	sealedSum    []byte // the checksum, under a customer's key
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -65,6 +66,7 @@ const (
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
+	fieldSealedSum    = 30
 )
 
 const (
@@ -75,7 +77,8 @@ const (
 	checksumFullObject = 1
 	checksumComposite  = 2
 
-	encryptionAES256 = 1
+	encryptionAES256      = 1
+	encryptionCustomerKey = 2
 
 	sizeLimit = 1 << 62 // no object is as large
 )
@@ -111,8 +114,11 @@ func (v *version) appendPointer(r []byte) []byte {
 	r = record.Uint(r, fieldAlgorithm, algorithmNumber(v.checksum.Algorithm))
 	r = record.Uint(r, fieldChecksumType, typeNumber(v.checksum.Type))
 	r = record.String(r, fieldOwner, v.owner)
-	if v.encryption == bucket.AES256 {
+	switch v.encryption {
+	case bucket.AES256:
 		r = record.Uint(r, fieldEncryption, encryptionAES256)
+	case customerKey:
+		r = record.Uint(r, fieldEncryption, encryptionCustomerKey)
 	}
 	return r
 }
@@ -120,7 +126,9 @@ func (v *version) appendPointer(r []byte) []byte {
 func (v *version) encode() []byte {
 	m := &v.metadata
 	r := v.appendPointer(make([]byte, 0, 320))
-	r = record.Bytes(r, fieldSum, v.checksum.Sum)
+	if v.sealedSum == nil {
+		r = record.Bytes(r, fieldSum, v.checksum.Sum)
+	}
 	r = record.Uint(r, fieldSumParts, uint64(v.checksum.Parts))
 	r = record.Bytes(r, fieldDataKey, v.dataKey)
 	r = record.String(r, fieldBlob, v.blob)
@@ -137,7 +145,7 @@ func (v *version) encode() []byte {
 	for _, t := range v.tags {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
-	return r
+	return record.Bytes(r, fieldSealedSum, v.sealedSum)
 }
 
 func decodeVersion(b []byte) (*version, error) {
@@ -148,7 +156,7 @@ func decodeVersion(b []byte) (*version, error) {
 			return nil, malformed()
 		}
 	}
-	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) {
+	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return v, nil
@@ -182,8 +190,14 @@ func (v *version) take(f *record.Fields) bool {
 	case fieldOwner:
 		v.owner = string(f.Bytes)
 	case fieldEncryption:
-		v.encryption = bucket.AES256
-		return f.Uint == encryptionAES256
+		switch f.Uint {
+		case encryptionAES256:
+			v.encryption = bucket.AES256
+		case encryptionCustomerKey:
+			v.encryption = customerKey
+		default:
+			return false
+		}
 	default:
 		return v.takeMore(f)
 	}
@@ -231,6 +245,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 			return false
 		}
 		v.tags = append(v.tags, tag.Tag{Key: name, Value: value})
+	case fieldSealedSum:
+		v.sealedSum = append([]byte(nil), f.Bytes...)
 	}
 	return true
 }
@@ -284,11 +300,13 @@ func (v *version) public(b *bucket.Bucket, key string) Version {
 	if owner == "" {
 		owner = b.Owner
 	}
-	return Version{
+	out := Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
 		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: owner,
-		Encryption: v.encryption, Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
+		Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
+	out.Encryption, out.CustomerKey = v.shown()
+	return out
 }
 
 const idSize = 8 + len(unique{})

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // segment is the bytes of one part that an answer has.
@@ -97,7 +98,7 @@ func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (
 		return nil, payload.ErrGone
 	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
-		return s.openRange(ctx, g, at.location(), at.bytes, partBinding(f.b.ID, f.v.unique, at.number, key), at.start, at.length)
+		return s.openRange(ctx, g, at.location(), f.customer, at.bytes, partBinding(f.b.ID, f.v.unique, at.number, key), at.start, at.length)
 	}}
 	j.release = sync.OnceFunc(func() {
 		if s.holds.release(f.v.unique) {
@@ -160,8 +161,8 @@ func (j *joined) Close() error {
 }
 
 // openRange opens n bytes from off of what lies at a location.
-func (s *Store) openRange(ctx context.Context, g authz.Grant, at payload.Location, inline, binding []byte, off, n int64) (io.ReadCloser, error) {
-	content, err := s.payloads.Open(ctx, g, at, inline, binding)
+func (s *Store) openRange(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, inline, binding []byte, off, n int64) (io.ReadCloser, error) {
+	content, err := s.payloads.Open(ctx, g, at, customer, inline, binding)
 	if err != nil {
 		return nil, err
 	}

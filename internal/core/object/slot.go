@@ -243,5 +243,5 @@ func (s slot) promote(tx kv.Tx) error {
 }
 
 func (v *version) location() payload.Location {
-	return payload.Location{Blob: v.blob, Size: v.size, Key: v.dataKey}
+	return payload.Location{Blob: v.blob, Size: v.size, Key: v.dataKey, Sum: v.sealedSum}
 }

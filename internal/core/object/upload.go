@@ -20,6 +20,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // Limits of multipart uploads (S3 user guide, "Multipart upload limits").
@@ -38,9 +39,10 @@ type Upload struct {
 	Initiator    string // ARN
 	Owner        string // account id
 	StorageClass string
-	Algorithm    digest.Algorithm // None where the client chose none
-	ChecksumType ChecksumType     // empty with it
-	Encryption   bucket.Encryption
+	Algorithm    digest.Algorithm  // None where the client chose none
+	ChecksumType ChecksumType      // empty with it
+	Encryption   bucket.Encryption // empty where CustomerKey
+	CustomerKey  bool              // its parts take the key that the client keeps (SSE-C)
 }
 
 // Part is one part of an upload or of an object.
@@ -50,8 +52,9 @@ type Part struct {
 	Modified time.Time
 	ETag     ETag
 	Checksum Checksum
-	// Encryption is set where the part was just stored.
-	Encryption bucket.Encryption
+	// Encryption and CustomerKey are the upload's, where the part was just stored.
+	Encryption  bucket.Encryption
+	CustomerKey bool
 }
 
 // UploadInput begins a multipart upload.
@@ -62,6 +65,7 @@ type UploadInput struct {
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
+	Customer     CustomerKey
 }
 
 // upload is an upload's record. Its version is what the object is going to be:
@@ -126,8 +130,9 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 	}
 	out := Upload{
 		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
-		Algorithm: u.checksum.Algorithm, Encryption: u.encryption,
+		Algorithm: u.checksum.Algorithm,
 	}
+	out.Encryption, out.CustomerKey = u.shown()
 	if out.Algorithm != digest.None {
 		out.ChecksumType = u.checksum.Type
 	}
@@ -176,8 +181,12 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
+	customer, err := in.Customer.forWriting(g)
+	if err != nil {
+		return Upload{}, err
+	}
 	at := instant(g)
-	u := &upload{version: *put.version(), initiator: initiator(g), bucket: in.Bucket}
+	u := &upload{version: *put.version(customer), initiator: initiator(g), bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket
@@ -187,11 +196,21 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		}
 		k := slot{&b, in.Key}
 		head, err := k.head(tx)
+		if err == nil {
+			err = mayUse(tx, g, &b, in.Key, customer)
+		}
 		if err != nil {
 			return err
 		}
 		if u.before = (unique{}); head != nil {
 			u.before = head.unique
+		}
+		if customer != nil { // what parts and readers are measured by
+			at, err := s.payloads.Lock(ctx, g, customer, binding(b.ID, u.unique, in.Key))
+			if err != nil {
+				return err
+			}
+			u.dataKey = at.Key
 		}
 		tx.Set(k.uploadKey(u), u.encode())
 		return nil
@@ -228,6 +247,7 @@ type PartInput struct {
 	Size                  int64 // decoded bytes, or -1 where unknown
 	Algorithm             digest.Algorithm
 	Expect                func() (Expected, error) // as PutInput has it
+	Customer              CustomerKey              // the upload's
 	copied                bool                     // its bytes are the store's own
 }
 
@@ -276,28 +296,38 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err := in.check(); err != nil {
 		return Part{}, err
 	}
+	customer, err := in.Customer.forWriting(g)
+	if err != nil {
+		return Part{}, err
+	}
 	var b bucket.Bucket
 	var u *upload
-	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		if err := mayUse(r, g, &b, in.Key, customer); err != nil {
 			return err
 		}
 		u, err = slot{&b, in.Key}.findUpload(r, in.UploadID)
 		return err
 	})
+	if err == nil {
+		err = s.unlockUpload(ctx, g, &b, u, in.Key, customer)
+	}
 	if err != nil {
 		return Part{}, err
 	}
-	p, at, err := s.storePart(ctx, g, &in, &b, u)
+	p, at, err := s.storePart(ctx, g, &in, &b, u, customer)
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, b.ID, p, at); err != nil {
+	if err := s.commitPart(ctx, g, &in, b.ID, p, at, customer); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
 	out := p.public()
-	out.Encryption = u.encryption
+	out.Encryption, out.CustomerKey = u.shown()
 	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
 		out.Checksum = Checksum{} // nobody asked for the one that is kept
 	}
@@ -307,7 +337,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 // storePart seals the body under a data key of its own and verifies what was
 // declared of it. Nothing refers to the bytes yet; after an error there are
 // none.
-func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *bucket.Bucket, u *upload) (*part, payload.Location, error) {
+func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *bucket.Bucket, u *upload, customer *seal.Key) (*part, payload.Location, error) {
 	alg, err := in.algorithm(u)
 	if err != nil {
 		return nil, payload.Location{}, err
@@ -315,7 +345,7 @@ func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *
 	p := &part{number: in.Number, modified: instant(g)}
 	rand.Read(p.unique[:])
 	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
-	src := put.source(partBinding(b.ID, u.unique, in.Number, in.Key))
+	src := put.source(customer, partBinding(b.ID, u.unique, in.Number, in.Key))
 	src.Checksum = alg
 	var sent hash.Hash // the client's checksum, where it is not the kept one
 	if in.Algorithm != digest.None && in.Algorithm != alg {
@@ -326,8 +356,8 @@ func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *
 	if err != nil {
 		return nil, payload.Location{}, err
 	}
-	p.size, p.md5, p.checksum = found.Size, found.MD5, Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
-	p.dataKey, p.blob, p.inline = at.Key, at.Blob, at.Inline != nil
+	p.size, p.md5, p.checksum = found.Size, tagFor(customer, found.MD5), Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+	p.dataKey, p.blob, p.inline, p.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 	if sent != nil {
 		found.Sum = sent.Sum(nil)
 	}
@@ -343,7 +373,7 @@ func (p *part) public() Part {
 }
 
 // commitPart writes the part's record where the upload is still there.
-func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location) error {
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, customer *seal.Key) error {
 	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
@@ -352,6 +382,9 @@ func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id
 		}
 		if b.ID != id {
 			return noSuchBucket(in.Bucket)
+		}
+		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+			return err
 		}
 		u, err := lockUpload(tx, slot{&b, in.Key}, in.UploadID, kv.Shared)
 		if err != nil {

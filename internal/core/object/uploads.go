@@ -2,6 +2,7 @@ package object
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 
 	"watertight/internal/access/arn"
@@ -144,36 +145,52 @@ type PartList struct {
 	Next      int // number of the last part of the page
 }
 
-// ListParts returns a page of the parts of an upload, those after a number. It
-// needs s3:ListMultipartUploadParts. Errors: NoSuchBucket, NoSuchUpload,
-// InvalidArgument.
-func (s *Store) ListParts(ctx context.Context, g authz.Grant, bucketName, key, id string, after int, max *int) (PartList, error) {
-	if err := g.Demand("s3:ListMultipartUploadParts", arn.Object(bucketName, key)); err != nil {
+// ListPartsInput asks for a page of the parts of an upload, those after a
+// number.
+type ListPartsInput struct {
+	Bucket, Key, UploadID string
+	After                 int
+	Max                   *int        // from 0; nil and more than 1000 are 1000
+	Customer              CustomerKey // the upload's; without it parts come without checksums
+}
+
+// ListParts returns a page of the parts of an upload. It needs
+// s3:ListMultipartUploadParts. Errors: NoSuchBucket, NoSuchUpload,
+// InvalidArgument and, of a customer's key, those of PutPart.
+func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput) (PartList, error) {
+	if err := g.Demand("s3:ListMultipartUploadParts", arn.Object(in.Bucket, in.Key)); err != nil {
 		return PartList{}, err
 	}
-	page, err := pageOf(max, "max-parts")
+	page, err := pageOf(in.Max, "max-parts")
 	if err != nil {
 		return PartList{}, err
 	}
-	if after < 0 {
+	customer, err := in.Customer.forWriting(g)
+	if err != nil {
+		return PartList{}, err
+	}
+	if in.After < 0 {
 		return PartList{}, fault.New(fault.Invalid, "InvalidArgument", "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
 	}
 	var out PartList
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := bucket.Read(r, bucketName)
+		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err
 		}
-		u, err := slot{&b, key}.findUpload(r, id)
+		u, err := slot{&b, in.Key}.findUpload(r, in.UploadID)
+		if err == nil && customer != nil {
+			err = s.unlockUpload(ctx, g, &b, u, in.Key, customer)
+		}
 		if err != nil {
 			return err
 		}
-		out.Upload = u.public(&b, key)
-		if page == 0 || after >= maxParts {
+		out.Upload = u.public(&b, in.Key)
+		if page == 0 || in.After >= maxParts {
 			return nil
 		}
 		prefix := record.Key("p/", string(u.unique[:]), "/")
-		for pair, err := range r.Scan(partKey(u.unique, after+1), record.After(prefix)) {
+		for pair, err := range r.Scan(partKey(u.unique, in.After+1), record.After(prefix)) {
 			if err != nil {
 				return err
 			}
@@ -181,6 +198,9 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, bucketName, key, i
 				return nil
 			}
 			p, err := decodePart(pair.Value)
+			if err == nil {
+				err = s.unlockPart(ctx, g, &b, u.unique, p, in.Key, customer)
+			}
 			if err != nil {
 				return err
 			}
@@ -279,12 +299,19 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 	if err := in.check(); err != nil {
 		return Attributes{}, err
 	}
+	customer, err := in.Customer.forReading(g)
+	if err != nil {
+		return Attributes{}, err
+	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err
 		}
 		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		if err == nil {
+			err = s.unlock(ctx, g, &b, v, in.Key, customer)
+		}
 		if err != nil {
 			return err
 		}
@@ -293,16 +320,19 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 			return nil
 		}
 		before := func(l partList) bool { return l.last <= after }
-		return eachPart(r, v, before, func(p *part) bool {
+		var locked error
+		err = eachPart(r, v, before, func(p *part) bool {
 			if p.number <= after {
 				return true
 			}
 			if out.Truncated = len(out.Parts) == page; out.Truncated {
 				return false
 			}
+			locked = s.unlockPart(ctx, g, &b, v.unique, p, in.Key, customer)
 			out.Parts, out.Next = append(out.Parts, p.public()), p.number
-			return true
+			return locked == nil
 		})
+		return cmp.Or(err, locked)
 	})
 	return out, err
 }

@@ -20,9 +20,10 @@ type Object struct {
 }
 
 // Open opens the bytes at a location; inline are the sealed bytes of one that
-// is inline. A blob that vanished is ErrGone.
-func (s *Store) Open(ctx context.Context, g authz.Grant, at Location, inline, binding []byte) (*Object, error) {
-	key, err := s.keys.Open(ctx, g, at.Key, binding)
+// is inline. A blob that vanished is ErrGone; a customer's key that is not the
+// one it was written with is what Keys says of it.
+func (s *Store) Open(ctx context.Context, g authz.Grant, at Location, customer *seal.Key, inline, binding []byte) (*Object, error) {
+	key, err := s.keys.Open(ctx, g, customer, at.Key, binding)
 	if err != nil {
 		return nil, err
 	}

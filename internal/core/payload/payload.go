@@ -43,13 +43,14 @@ type Location struct {
 	Blob   string // random name of a blob
 	Size   int64  // plaintext bytes
 	Key    []byte // data key, wrapped, bound to the object
+	Sum    []byte // checksum sealed under the data key, where a customer's key is needed
 }
 
 // Keys gives and opens data keys; met by core/keys. The binding ties a data key
-// to its object.
+// to its object. A customer's key, nil for none, is needed besides the server's.
 type Keys interface {
-	Generate(ctx context.Context, g authz.Grant, binding []byte) (plain [32]byte, wrapped []byte, err error)
-	Open(ctx context.Context, g authz.Grant, wrapped, binding []byte) (plain [32]byte, err error)
+	Generate(ctx context.Context, g authz.Grant, customer *seal.Key, binding []byte) (plain [32]byte, wrapped []byte, err error)
+	Open(ctx context.Context, g authz.Grant, customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error)
 }
 
 // Source is a body to store. Size is the decoded length, or -1 where unknown.
@@ -57,6 +58,7 @@ type Source struct {
 	Body     io.Reader
 	Size     int64
 	Checksum digest.Algorithm
+	Customer *seal.Key // nil for none
 	Binding  []byte
 }
 

@@ -26,13 +26,20 @@ import (
 // testKeys wraps data keys under a key of its own.
 type testKeys struct{ key seal.Key }
 
-func (k testKeys) Generate(_ context.Context, _ authz.Grant, binding []byte) ([32]byte, []byte, error) {
+func (k testKeys) Generate(_ context.Context, _ authz.Grant, customer *seal.Key, binding []byte) ([32]byte, []byte, error) {
 	d := seal.NewKey()
-	return d, k.key.Wrap(d, binding), nil
+	return d, k.under(customer).Wrap(d, binding), nil
 }
 
-func (k testKeys) Open(_ context.Context, _ authz.Grant, wrapped, binding []byte) ([32]byte, error) {
-	return k.key.Unwrap(wrapped, binding)
+func (k testKeys) Open(_ context.Context, _ authz.Grant, customer *seal.Key, wrapped, binding []byte) ([32]byte, error) {
+	return k.under(customer).Unwrap(wrapped, binding)
+}
+
+func (k testKeys) under(customer *seal.Key) seal.Key {
+	if customer == nil {
+		return k.key
+	}
+	return k.key.DeriveSalted(customer[:], "test")
 }
 
 func open(t testing.TB) (*Store, string) {
@@ -73,7 +80,7 @@ func files(t testing.TB, dir string) (all []string) {
 
 func readAll(t testing.TB, s *Store, at Location, off, n int64) ([]byte, error) {
 	t.Helper()
-	o, err := s.Open(t.Context(), authz.Grant{}, at, at.Inline, []byte("b"))
+	o, err := s.Open(t.Context(), authz.Grant{}, at, nil, at.Inline, []byte("b"))
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +212,7 @@ func TestFlippedBytes(t *testing.T) {
 		t.Errorf("mended: %v", err)
 	}
 	// Neither do the bytes open as another object's, nor with another binding.
-	if _, err := s.Open(t.Context(), authz.Grant{}, at, nil, []byte("other")); err == nil {
+	if _, err := s.Open(t.Context(), authz.Grant{}, at, nil, nil, []byte("other")); err == nil {
 		t.Error("opens with another binding")
 	}
 }
@@ -235,7 +242,7 @@ func TestSweep(t *testing.T) {
 	if err != nil || n != 1 || len(files(t, dir)) != 2 {
 		t.Errorf("swept %d, %v; %d files are left", n, err, len(files(t, dir)))
 	}
-	if _, err := s.Open(t.Context(), authz.Grant{}, orphan, nil, nil); !errors.Is(err, ErrGone) {
+	if _, err := s.Open(t.Context(), authz.Grant{}, orphan, nil, nil, nil); !errors.Is(err, ErrGone) {
 		t.Errorf("the orphan: %v", err)
 	}
 	if _, err := s.Sweep(t.Context(), func(context.Context, []string) ([]bool, error) { return nil, errors.New("no answer") }); err == nil || len(files(t, dir)) != 2 {

@@ -29,7 +29,7 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 	if err != nil {
 		return Location{}, Digests{}, err
 	}
-	key, wrapped, err := s.keys.Generate(ctx, g, src.Binding)
+	key, wrapped, err := s.keys.Generate(ctx, g, src.Customer, src.Binding)
 	if err != nil {
 		return Location{}, Digests{}, err
 	}
@@ -52,6 +52,9 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 	}
 	if err != nil {
 		return Location{}, Digests{}, err
+	}
+	if src.Customer != nil {
+		at.Sum = sealSum(key, d.Sum)
 	}
 	return at, d, nil
 }

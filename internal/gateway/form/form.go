@@ -87,6 +87,8 @@ func (f *Form) add(name, value string) error {
 	switch {
 	case name == "" || !utf8.ValidString(name) || !utf8.ValidString(value):
 		return malformed(nil)
+	case twice && secret(name):
+		return invalidField(name, "POST requires exactly one value for each field.", "")
 	case twice && !ignored(name):
 		return invalidField(name, "POST requires exactly one value for each field.", value)
 	case strings.HasPrefix(name, "x-amz-") && !isToken(name):
@@ -97,6 +99,10 @@ func (f *Form) add(name, value string) error {
 }
 
 func ignored(name string) bool { return strings.HasPrefix(name, "x-ignore-") }
+
+// secret names the fields that hold a customer's key (SSE-C), or tell it apart:
+// no refusal repeats them, for refusals are logged.
+func secret(name string) bool { return strings.Contains(name, "encryption-customer-key") }
 
 // isToken accepts what can be a header's name (RFC 9110, 5.6.2).
 func isToken(s string) bool {

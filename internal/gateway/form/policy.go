@@ -173,6 +173,9 @@ func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 	covered := map[string]bool{}
 	for _, c := range p.conditions {
 		if !c.holds(f, bucket) {
+			if secret(c.field) {
+				return denied("Policy Condition failed: " + c.field)
+			}
 			return denied("Policy Condition failed: " + c.text)
 		}
 		if c.operator == "content-length-range" {

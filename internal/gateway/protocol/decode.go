@@ -39,7 +39,7 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 			return err
 		}
 	}
-	if err := checkSums(r.HTTP.Header); err != nil {
+	if err := checkSums(r.header()); err != nil {
 		return err
 	}
 	if p.stream != nil {
@@ -48,6 +48,10 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		}
 		v.FieldByIndex(p.stream).Set(reflect.ValueOf(body))
 		return nil
+	}
+	if r.HTTP.Header.Get("X-Amz-Content-Sha256") == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
+		// A trailer alone must not vouch for a document.
+		return fault.New(fault.Invalid, "InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
 	}
 	b, err := readDocument(body)
 	if err != nil {
@@ -92,10 +96,20 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 			return m.set(v, all[0])
 		}
 		if s, ok := r.hoisted(m.name); ok {
+			if strings.Contains(strings.ToLower(m.name), "encryption-customer-key") {
+				return keyInURL(m.name)
+			}
 			return m.set(v, s)
 		}
 	}
 	return nil
+}
+
+// keyInURL refuses a customer's key that stands where everybody on the way
+// writes it down. SDKs send it as a header (S3 user guide, "Presigned URLs
+// and SSE-C").
+func keyInURL(name string) error {
+	return fault.New(fault.Invalid, "InvalidArgument", "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
 }
 
 // hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
@@ -176,14 +190,19 @@ func (m *member) set(v reflect.Value, s string) error {
 	return nil
 }
 
+// setInt takes 32 bits, or 64 where the shape says so (sizes in bytes).
 func (m *member) setInt(v reflect.Value, s string) error {
-	t := v.Type()
+	t, bits := v.Type(), 32
 	if m.kind == isIntPtr {
 		t = t.Elem()
 	}
-	n, err := strconv.ParseInt(s, 10, t.Bits())
+	if t.Kind() == reflect.Int64 {
+		bits = 64
+	}
+	n, err := strconv.ParseInt(s, 10, bits)
 	if err != nil {
-		return m.invalid(s)
+		return fault.New(fault.Invalid, "InvalidArgument", "Provided "+m.name+" not an integer or within integer range").
+			With("ArgumentName", m.name).With("ArgumentValue", s)
 	}
 	if m.kind == isIntPtr {
 		v.Set(reflect.New(t))
@@ -227,7 +246,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 		found = true
 		want, err := base64.StdEncoding.DecodeString(s)
 		if err != nil || len(want) != md5.Size {
-			return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", s)
+			return invalidDigest(s)
 		}
 		if sum := md5.Sum(b); subtle.ConstantTimeCompare(sum[:], want) != 1 {
 			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
@@ -266,11 +285,14 @@ func missingChecksum() error {
 	return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 }
 
-// checkSums refuses headers of checksums that nobody can verify: of an unknown
-// algorithm, empty, or more than one.
+// checkSums refuses checksums that nobody can verify: of an unknown algorithm,
+// empty, or more than one.
 func checkSums(h http.Header) error {
 	const prefix = "X-Amz-Checksum-"
-	found := 0
+	if md5 := h["Content-Md5"]; len(md5) > 0 && md5[0] == "" {
+		return invalidDigest("")
+	}
+	found, empty := 0, ""
 	for name, values := range h {
 		switch name {
 		case prefix + "Algorithm", prefix + "Type", prefix + "Mode":
@@ -283,14 +305,22 @@ func checkSums(h http.Header) error {
 		if _, known := digest.Parse(alg); !known {
 			return fault.New(fault.Invalid, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
-		if found += len(values); found > 1 {
-			return fault.New(fault.Invalid, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-		}
-		if values[0] == "" {
-			return invalidSum(name)
+		found += len(values)
+		if slices.Contains(values, "") {
+			empty = name
 		}
 	}
+	switch {
+	case found > 1:
+		return fault.New(fault.Invalid, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	case empty != "":
+		return invalidSum(empty)
+	}
 	return nil
+}
+
+func invalidDigest(value string) error {
+	return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", value)
 }
 
 func invalidSum(header string) error {

@@ -110,7 +110,7 @@ func checkHeaders(hr *http.Request) error {
 		}
 	}
 	if total > maxHeaders {
-		return fault.New(fault.Invalid, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed header size.").
+		return fault.New(fault.Invalid, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size.").
 			With("MaxSizeAllowed", strconv.Itoa(maxHeaders))
 	}
 	return nil

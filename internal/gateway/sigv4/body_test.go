@@ -143,12 +143,17 @@ func TestBrokenConnection(t *testing.T) {
 }
 
 func TestUnsignedTrailer(t *testing.T) {
-	got, body, err := readBody(t, streamUnsignedTrailer, "3\r\nabc\r\n2\r\nde\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", announced(5, "x-amz-checksum-crc32"))
-	if err != nil || got != "abcde" || body.Trailer("x-amz-checksum-crc32") != "AAAAAA==" {
+	big := strings.Repeat("x", 8<<10)
+	got, body, err := readBody(t, streamUnsignedTrailer, "2000\r\n"+big+"\r\n2\r\nde\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", announced(8<<10+2, "x-amz-checksum-crc32"))
+	if err != nil || got != big+"de" || body.Trailer("x-amz-checksum-crc32") != "AAAAAA==" {
 		t.Fatalf("%q %v", got, err)
 	}
 	if got, _, err = readBody(t, streamUnsignedTrailer, "b\r\nhello world\r\n0\r\n\r\n", length(11)); err != nil || got != "hello world" {
 		t.Fatalf("without trailer: %q %v", got, err)
+	}
+	_, _, err = readBody(t, streamUnsignedTrailer, "1fff\r\n"+big[1:]+"\r\n1\r\ny\r\n0\r\n\r\n", length(8<<10))
+	if f := fault.From(err); f == nil || f.Code != "InvalidChunkSizeError" || f.Members["Chunk"] != "1" || f.Members["BadChunkSize"] != "8191" {
+		t.Fatalf("a small chunk that is not the last: %v", err)
 	}
 }
 
@@ -241,6 +246,8 @@ func TestSignedTrailer(t *testing.T) {
 		{"another signature", line(value, testSeed), "SignatureDoesNotMatch"},
 		{"no signature", name + ":" + value + "\r\n\r\n", "IncompleteBody SignatureDoesNotMatch MalformedTrailerError"},
 		{"no trailer", "\r\n", "MalformedTrailerError"},
+		{"signature cut short", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig[1:] + "\r\n\r\n", "IncompleteBody"},
+		{"another line in the signature's place", name + ":" + value + "\r\nx-amz-trailer-signer:" + sig + "\r\n\r\n", "IncompleteBody"},
 		{"signature first", "x-amz-trailer-signature:" + sig + "\r\n" + name + ":" + value + "\r\n\r\n", "MalformedTrailerError"},
 		{"two signatures", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig + "\r\nx-amz-trailer-signature:" + sig + "\r\n\r\n", "MalformedTrailerError"},
 	} {

@@ -21,7 +21,7 @@ const (
 	maxChunkLine   = 256
 	maxTrailers    = 8
 	maxTrailerLine = 1024
-	minSignedChunk = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
+	minChunk       = 8 << 10 // of all but the last (S3 user guide, "Transferring payload in multiple chunks")
 )
 
 // chunks reads an aws-chunked body:
@@ -35,7 +35,8 @@ type chunks struct {
 	seen      int64
 	left      int64 // of the current chunk
 	inChunk   bool
-	short     bool   // a chunk under the minimum came: it must be the last with data
+	chunk     int    // number of the current one, from 1
+	short     int64  // size of a chunk under the minimum: it must be the last with data
 	signature string // of the current chunk
 	verify    *chain // nil where chunks are not signed
 	announced []string
@@ -112,16 +113,33 @@ func (c *chunks) next() error {
 		return c.finish()
 	}
 	if int64(n) > c.size-c.seen {
-		return incomplete()
+		return c.tooLong(n)
 	}
-	if c.verify != nil {
-		if c.short {
-			return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes")
-		}
-		c.short = n < minSignedChunk
+	if c.short > 0 {
+		return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes").
+			With("Chunk", strconv.Itoa(c.chunk)).With("BadChunkSize", strconv.FormatInt(c.short, 10))
 	}
+	if n < minChunk {
+		c.short = int64(n)
+	}
+	c.chunk++
 	c.left, c.inChunk = int64(n), true
 	return nil
+}
+
+// tooLong is a chunk that goes beyond the declared length. Where it is small,
+// what follows tells a wrong length from broken framing.
+func (c *chunks) tooLong(n uint64) error {
+	if n > minChunk {
+		return incomplete()
+	}
+	if _, err := c.r.Discard(int(n)); err != nil {
+		return ended(err)
+	}
+	if err := c.lineEnd(); err != nil {
+		return err
+	}
+	return incomplete()
 }
 
 func badChunk(why string) *fault.Error {
@@ -131,15 +149,20 @@ func badChunk(why string) *fault.Error {
 // endChunk verifies the chunk that was read.
 func (c *chunks) endChunk() error {
 	c.inChunk = false
+	if err := c.lineEnd(); err != nil || c.verify == nil {
+		return err
+	}
+	return c.verify.chunk(c.signature)
+}
+
+// lineEnd reads what ends a chunk's data.
+func (c *chunks) lineEnd() error {
 	var crlf [2]byte
 	if _, err := io.ReadFull(c.r, crlf[:]); err != nil {
 		return ended(err)
 	}
 	if crlf != [2]byte{'\r', '\n'} {
 		return badChunk("a chunk does not end with CRLF")
-	}
-	if c.verify != nil {
-		return c.verify.chunk(c.signature)
 	}
 	return nil
 }
@@ -204,7 +227,11 @@ func (c *chunks) readTrailers() error {
 		case !ok || twice || signature != "":
 			return malformedTrailer()
 		case name == trailerSignature && c.verify != nil:
-			signature = value
+			if signature = value; !isHash(signature) {
+				return badChunk("the signature of the trailer is malformed")
+			}
+		case c.verify != nil && len(c.trailers) == len(c.announced) && len(c.announced) > 0:
+			return badChunk("the signature of the trailer is missing")
 		case !slices.Contains(c.announced, name):
 			return malformedTrailer()
 		default:

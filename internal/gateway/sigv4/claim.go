@@ -116,7 +116,8 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	scheme, rest, ok := strings.Cut(auth, " ")
 	switch {
 	case !ok:
-		return fault.New(fault.Invalid, "InvalidArgument", "Authorization header is invalid -- one and only one ' ' (space) required").With("ArgumentName", "Authorization")
+		return fault.New(fault.Invalid, "InvalidArgument", "Authorization header is invalid -- one and only one ' ' (space) required").
+			With("ArgumentName", "Authorization").With("ArgumentValue", auth)
 	case scheme == "AWS":
 		return signatureV2()
 	case scheme != algorithm:

@@ -34,9 +34,18 @@ func (k Key) String() string { return "seal.Key(hidden)" }
 // GoString keeps a key out of logs.
 func (k Key) GoString() string { return k.String() }
 
+// MarshalText keeps a key out of JSON.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
 // Derive returns the key for one purpose under k (HKDF-SHA256, RFC 5869).
 func (k Key) Derive(purpose string) Key {
-	b, err := hkdf.Key(sha256.New, k[:], nil, purpose, KeySize)
+	return k.DeriveSalted(nil, purpose)
+}
+
+// DeriveSalted is Derive with a salt. It is for keys that others made, which
+// need not be uniform.
+func (k Key) DeriveSalted(salt []byte, purpose string) Key {
+	b, err := hkdf.Key(sha256.New, k[:], salt, purpose, KeySize)
 	if err != nil {
 		panic(err) // only for lengths over 255 hashes
 	}

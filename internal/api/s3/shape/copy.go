@@ -23,6 +23,7 @@ type CopyObjectInput struct {
 	SourceConditions
 	SourceCustomerKey
 	Conditions
+	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
 	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
@@ -30,12 +31,12 @@ type CopyObjectInput struct {
 
 // CopyObjectOutput is the output of CopyObject.
 type CopyObjectOutput struct {
-	_                    struct{} `root:"CopyObjectResult"`
-	CopySourceVersionId  string   `loc:"header,x-amz-copy-source-version-id"`
-	VersionId            string   `loc:"header,x-amz-version-id"`
-	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
-	ETag                 string
-	LastModified         time.Time
+	_                   struct{} `root:"CopyObjectResult"`
+	CopySourceVersionId string   `loc:"header,x-amz-copy-source-version-id"`
+	VersionId           string   `loc:"header,x-amz-version-id"`
+	Encrypted
+	ETag         string
+	LastModified time.Time
 	SumElements
 	ChecksumType string
 }

@@ -22,26 +22,20 @@ type CreateMultipartUploadInput struct {
 	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
 	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
 	ChecksumType       string            `loc:"header,x-amz-checksum-type"`
+	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
 
 // CreateMultipartUploadOutput is the output of CreateMultipartUpload.
 type CreateMultipartUploadOutput struct {
-	_                    struct{} `root:"InitiateMultipartUploadResult"`
-	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
-	ChecksumAlgorithm    string   `loc:"header,x-amz-checksum-algorithm"`
-	ChecksumType         string   `loc:"header,x-amz-checksum-type"`
-	Bucket               string
-	Key                  string
-	UploadId             string
-}
-
-// CustomerKey are the headers of SSE-C.
-type CustomerKey struct {
-	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
-	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
-	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+	_ struct{} `root:"InitiateMultipartUploadResult"`
+	Encrypted
+	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm"`
+	ChecksumType      string `loc:"header,x-amz-checksum-type"`
+	Bucket            string
+	Key               string
+	UploadId          string
 }
 
 // UploadPartInput is the input of UploadPart.
@@ -58,8 +52,8 @@ type UploadPartInput struct {
 
 // UploadPartOutput is the output of UploadPart.
 type UploadPartOutput struct {
-	ETag                 string `loc:"header,ETag"`
-	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	ETag string `loc:"header,ETag"`
+	Encrypted
 	Sums
 }
 
@@ -69,13 +63,6 @@ type SourceConditions struct {
 	SourceIfNoneMatch       *string   `loc:"header,x-amz-copy-source-if-none-match"`
 	SourceIfModifiedSince   time.Time `loc:"header,x-amz-copy-source-if-modified-since"`
 	SourceIfUnmodifiedSince time.Time `loc:"header,x-amz-copy-source-if-unmodified-since"`
-}
-
-// SourceCustomerKey are the headers of SSE-C of the source of a copy.
-type SourceCustomerKey struct {
-	SourceSSECustomerAlgorithm string `loc:"header,x-amz-copy-source-server-side-encryption-customer-algorithm"`
-	SourceSSECustomerKey       string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key"`
-	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
 }
 
 // UploadPartCopyInput is the input of UploadPartCopy.
@@ -95,11 +82,11 @@ type UploadPartCopyInput struct {
 
 // UploadPartCopyOutput is the output of UploadPartCopy.
 type UploadPartCopyOutput struct {
-	_                    struct{} `root:"CopyPartResult"`
-	CopySourceVersionId  string   `loc:"header,x-amz-copy-source-version-id"`
-	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
-	ETag                 string
-	LastModified         time.Time
+	_                   struct{} `root:"CopyPartResult"`
+	CopySourceVersionId string   `loc:"header,x-amz-copy-source-version-id"`
+	Encrypted
+	ETag         string
+	LastModified time.Time
 	SumElements
 }
 

@@ -115,6 +115,7 @@ type PutObjectInput struct {
 	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
 	Integrity
 	Conditions
+	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 }
@@ -172,9 +173,6 @@ type Unbuilt struct {
 	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
 	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context"`
 	BucketKeyEnabled     string `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
-	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
-	SSECustomerKey       string `loc:"header,x-amz-server-side-encryption-customer-key"`
-	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
 	LockMode             string `loc:"header,x-amz-object-lock-mode"`
 	LockUntil            string `loc:"header,x-amz-object-lock-retain-until-date"`
 	LegalHold            string `loc:"header,x-amz-object-lock-legal-hold"`
@@ -189,10 +187,10 @@ type Checksums struct {
 
 // PutObjectOutput is the output of PutObject.
 type PutObjectOutput struct {
-	ETag                 string `loc:"header,ETag"`
-	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
-	VersionId            string `loc:"header,x-amz-version-id"`
-	Size                 string `loc:"header,x-amz-object-size"`
+	ETag string `loc:"header,ETag"`
+	Encrypted
+	VersionId string `loc:"header,x-amz-version-id"`
+	Size      string `loc:"header,x-amz-object-size"`
 	Checksums
 }
 
@@ -210,10 +208,8 @@ type GetObjectInput struct {
 	IfRange              string    `loc:"header,If-Range"`
 	ChecksumMode         string    `loc:"header,x-amz-checksum-mode"`
 	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
-	SSECustomerAlgorithm string    `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
-	SSECustomerKey       string    `loc:"header,x-amz-server-side-encryption-customer-key"`
-	SSECustomerKeyMD5    string    `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
-	ExpectedBucketOwner  string    `loc:"header,x-amz-expected-bucket-owner"`
+	CustomerKey
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
 	Overrides
 }
 
@@ -229,26 +225,26 @@ type Overrides struct {
 
 // GetObjectOutput is the output of GetObject and HeadObject.
 type GetObjectOutput struct {
-	Status               int               `loc:"status"`
-	Body                 io.ReadCloser     `loc:"stream"`
-	AcceptRanges         string            `loc:"header,Accept-Ranges"`
-	CacheControl         string            `loc:"header,Cache-Control"`
-	ContentDisposition   string            `loc:"header,Content-Disposition"`
-	ContentEncoding      string            `loc:"header,Content-Encoding"`
-	ContentLanguage      string            `loc:"header,Content-Language"`
-	ContentLength        *int64            `loc:"header,Content-Length"`
-	ContentRange         string            `loc:"header,Content-Range"`
-	ContentType          string            `loc:"header,Content-Type"`
-	ETag                 string            `loc:"header,ETag"`
-	Expires              string            `loc:"header,Expires"`
-	LastModified         time.Time         `loc:"header,Last-Modified"`
-	Metadata             map[string]string `loc:"prefix,x-amz-meta-"`
-	PartsCount           int               `loc:"header,x-amz-mp-parts-count"`
-	ServerSideEncryption string            `loc:"header,x-amz-server-side-encryption"`
-	StorageClass         string            `loc:"header,x-amz-storage-class"`
-	TaggingCount         int               `loc:"header,x-amz-tagging-count"`
-	VersionId            string            `loc:"header,x-amz-version-id"`
-	WebsiteRedirect      string            `loc:"header,x-amz-website-redirect-location"`
+	Status             int               `loc:"status"`
+	Body               io.ReadCloser     `loc:"stream"`
+	AcceptRanges       string            `loc:"header,Accept-Ranges"`
+	CacheControl       string            `loc:"header,Cache-Control"`
+	ContentDisposition string            `loc:"header,Content-Disposition"`
+	ContentEncoding    string            `loc:"header,Content-Encoding"`
+	ContentLanguage    string            `loc:"header,Content-Language"`
+	ContentLength      *int64            `loc:"header,Content-Length"`
+	ContentRange       string            `loc:"header,Content-Range"`
+	ContentType        string            `loc:"header,Content-Type"`
+	ETag               string            `loc:"header,ETag"`
+	Expires            string            `loc:"header,Expires"`
+	LastModified       time.Time         `loc:"header,Last-Modified"`
+	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
+	PartsCount         int               `loc:"header,x-amz-mp-parts-count"`
+	Encrypted
+	StorageClass    string `loc:"header,x-amz-storage-class"`
+	TaggingCount    int    `loc:"header,x-amz-tagging-count"`
+	VersionId       string `loc:"header,x-amz-version-id"`
+	WebsiteRedirect string `loc:"header,x-amz-website-redirect-location"`
 	Checksums
 }
 

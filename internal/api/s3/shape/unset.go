@@ -19,20 +19,6 @@ type AccelerateConfiguration struct {
 	Status string
 }
 
-// ServerSideEncryptionConfiguration is the output of GetBucketEncryption.
-type ServerSideEncryptionConfiguration struct {
-	_     struct{}         `root:"ServerSideEncryptionConfiguration"`
-	Rules []EncryptionRule `xml:"Rule"`
-}
-
-// EncryptionRule is a rule of default encryption.
-type EncryptionRule struct {
-	Default struct {
-		SSEAlgorithm string
-	} `xml:"ApplyServerSideEncryptionByDefault"`
-	BucketKeyEnabled bool `emit:"always"`
-}
-
 // OwnershipControls is the output of GetBucketOwnershipControls.
 type OwnershipControls struct {
 	_     struct{}        `root:"OwnershipControls"`

@@ -32,10 +32,18 @@ func Store(t testing.TB) kv.Store {
 // Account is the account of a test's usual caller.
 const Account = "111122223333"
 
-// Root is the root user of an account, with an audit record or nil.
+// Root is the root user of an account over TLS, with an audit record or nil.
 func Root(account string, r authz.Record) authz.Caller {
-	p := policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
-	return authz.NewCaller(p, authz.Situation{Record: r, At: time.Now()})
+	return root(account, authz.Situation{Record: r, At: time.Now(), SecureChannel: true})
+}
+
+// RootInPlain is Root where everybody on the way listens.
+func RootInPlain(account string) authz.Caller {
+	return root(account, authz.Situation{At: time.Now()})
+}
+
+func root(account string, s authz.Situation) authz.Caller {
+	return authz.NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, s)
 }
 
 // facts say that the caller owns everything and may do everything.

@@ -1,0 +1,113 @@
+package s3
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/object"
+	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+)
+
+// encryptionRows are the operations of this file.
+func (a *API) encryptionRows() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PutBucketEncryption", "PUT /{Bucket}?encryption", authz.Ask1(mayPutBucketEncryption), a.putBucketEncryption, protocol.Route.NeedChecksum),
+		define(a, "GetBucketEncryption", "GET /{Bucket}?encryption", onBucket("s3:GetEncryptionConfiguration"), a.getBucketEncryption),
+		define(a, "DeleteBucketEncryption", "DELETE /{Bucket}?encryption", onBucket("s3:PutEncryptionConfiguration"), a.deleteBucketEncryption, noContent),
+	}
+}
+
+func mayPutBucketEncryption(in *shape.PutBucketEncryptionInput) authz.Need {
+	return authz.Need{Action: "s3:PutEncryptionConfiguration", Resource: arn.Bucket(in.Bucket)}
+}
+
+func (a *API) putBucketEncryption(ctx context.Context, g authz.Grant, in *shape.PutBucketEncryptionInput) (*shape.Empty, error) {
+	if in.Configuration == nil {
+		return nil, missingBody()
+	}
+	if len(in.Configuration.Rules) != 1 {
+		return nil, malformedXML()
+	}
+	rule := &in.Configuration.Rules[0]
+	if err := checkDefault(rule.Default); err != nil {
+		return nil, err
+	}
+	e := bucket.DefaultEncryption{BucketKey: rule.BucketKeyEnabled}
+	if rule.Blocked != nil {
+		if len(rule.Blocked.Types) != 1 {
+			return nil, malformedXML()
+		}
+		switch rule.Blocked.Types[0] {
+		case "SSE-C":
+			e.Customer = bucket.CustomerKeysBlocked
+		case "NONE":
+			e.Customer = bucket.CustomerKeysAllowed
+		default:
+			return nil, malformedXML()
+		}
+	}
+	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, e)
+}
+
+// checkDefault refuses keys of KMS, which are not built, and what is no
+// algorithm.
+func checkDefault(d *shape.EncryptionByDefault) error {
+	if d == nil {
+		return nil
+	}
+	switch d.SSEAlgorithm {
+	case "AES256":
+	case "aws:kms", "aws:kms:dsse", "aws:fsx":
+		return notImplemented("SSEAlgorithm")
+	default:
+		return malformedXML()
+	}
+	if d.KMSMasterKeyID != "" {
+		return invalidArgument("ApplyServerSideEncryptionByDefault", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
+	}
+	return nil
+}
+
+func (a *API) getBucketEncryption(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.ServerSideEncryptionConfiguration, error) {
+	e, err := a.Buckets.GetEncryption(ctx, g, in.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	rule := shape.EncryptionRule{Default: &shape.EncryptionByDefault{SSEAlgorithm: string(bucket.AES256)}, BucketKeyEnabled: e.BucketKey}
+	switch e.Customer {
+	case bucket.CustomerKeysBlocked:
+		rule.Blocked = &shape.BlockedEncryptionTypes{Types: []string{"SSE-C"}}
+	case bucket.CustomerKeysAllowed:
+		rule.Blocked = &shape.BlockedEncryptionTypes{Types: []string{"NONE"}}
+	}
+	return &shape.ServerSideEncryptionConfiguration{Rules: []shape.EncryptionRule{rule}}, nil
+}
+
+// deleteBucketEncryption goes back to SSE-S3. Customers' keys stay blocked where
+// they were.
+func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
+	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, bucket.DefaultEncryption{})
+}
+
+// customerKey is what the client sent of a key of its own; core judges it.
+// beside is the x-amz-server-side-encryption of the same write.
+func customerKey(k *shape.CustomerKey, beside string) object.CustomerKey {
+	return object.CustomerKey{Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5, Beside: beside}
+}
+
+func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
+	return object.CustomerKey{Algorithm: k.SourceSSECustomerAlgorithm, Key: k.SourceSSECustomerKey, MD5: k.SourceSSECustomerKeyMD5}
+}
+
+// encrypted is how an answer tells of the encryption. Of a customer's key it
+// repeats the MD5 that core found right.
+func encrypted(e bucket.Encryption, customer bool, k *shape.CustomerKey) shape.Encrypted {
+	if customer {
+		return shape.Encrypted{SSECustomerAlgorithm: k.SSECustomerAlgorithm, SSECustomerKeyMD5: k.SSECustomerKeyMD5}
+	}
+	return shape.Encrypted{ServerSideEncryption: string(e)}
+}

@@ -1,0 +1,33 @@
+package shape
+
+// PutBucketEncryptionInput is the input of PutBucketEncryption.
+type PutBucketEncryptionInput struct {
+	Bucket              string                             `loc:"uri,Bucket"`
+	Configuration       *ServerSideEncryptionConfiguration `loc:"body,ServerSideEncryptionConfiguration"`
+	ExpectedBucketOwner string                             `loc:"header,x-amz-expected-bucket-owner"`
+}
+
+// ServerSideEncryptionConfiguration is the document of PutBucketEncryption and
+// the output of GetBucketEncryption.
+type ServerSideEncryptionConfiguration struct {
+	_     struct{}         `root:"ServerSideEncryptionConfiguration"`
+	Rules []EncryptionRule `xml:"Rule"`
+}
+
+// EncryptionRule is a rule of default encryption.
+type EncryptionRule struct {
+	Default          *EncryptionByDefault    `xml:"ApplyServerSideEncryptionByDefault"`
+	BucketKeyEnabled bool                    `emit:"always"`
+	Blocked          *BlockedEncryptionTypes `xml:"BlockedEncryptionTypes"`
+}
+
+// EncryptionByDefault is how objects are encrypted where nobody says how.
+type EncryptionByDefault struct {
+	SSEAlgorithm   string
+	KMSMasterKeyID string
+}
+
+// BlockedEncryptionTypes are kinds of encryption that writes must not ask for.
+type BlockedEncryptionTypes struct {
+	Types []string `xml:"EncryptionType"`
+}
