@@ -31,6 +31,12 @@ var phrases = []phrase{
 	{`(The bucket you tried to delete is not empty)`, "$1."},
 	{`(The TagSet does not exist)`, "$1."},
 	{`(The bucket policy does not exist)`, "$1."},
+	{`(The bucket ownership controls were not found)`, "$1."},
+	{`(The bucket does not allow ACLs)`, "$1."},
+	{`(Specifying both Canned ACLs and Header Grants is not allowed)`, "$1."},
+	{`(This request does not support content)`, "$1."},
+	{`(Your request was missing a required header)`, "$1."},
+	{`(The XML you provided was not well-formed or did not validate against our published schema)`, "$1."},
 	{`(At least one of the pre-conditions you specified did not hold)`, "$1."},
 	{`(A header you provided implies functionality that is not implemented)`, "$1."},
 	{`(Part number must be an integer between 1 and 10000, inclusive)`, "$1."},
@@ -46,6 +52,8 @@ var phrases = []phrase{
 	{`(X-Amz-Algorithm only supports "AWS4-HMAC-SHA256)"`, `$1 and AWS4-ECDSA-P256-SHA256"`},
 	{`(Checksum Type mismatch occurred, expected checksum Type: )(\w+)(, actual checksum Type: )(\w+)`, "$1^$2$3^$4"},
 	{`The (\w+)( you specified did not match the calculated checksum\.)`, "The ^$1$2"},
+	{`(User: \S+ is not authorized to perform: )(iam:\w+) with an explicit deny in an identity-based policy`, "$1$2 because no identity-based policy allows the $2 action"},
+	{`(Policy document should not specify a principal\.) Statement\[0\]\.Principal: .*`, "$1"},
 }
 
 var (
@@ -93,7 +101,7 @@ func translator(t *testing.T, endpoint string) string {
 			r.Out.Host = r.In.Host // which is signed
 		},
 		ModifyResponse: func(res *http.Response) error {
-			if res.StatusCode < 300 || res.Header.Get("Content-Type") != "application/xml" {
+			if res.StatusCode < 300 || !strings.HasSuffix(res.Header.Get("Content-Type"), "/xml") {
 				return nil
 			}
 			doc, err := io.ReadAll(res.Body)

@@ -26,7 +26,7 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	New      bool                // the resource is about to be made: the caller's account owns it
+	New      bool                // the resource is about to be made, or all of its kind: the caller's account owns it
 }
 
 // Facts are the laws, met by identity, bucket and keys, joined in server.
@@ -76,17 +76,17 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		v, err := a.judge(ctx, c, laws, standing, n)
+		j, err := a.judge(ctx, c, laws, standing, n)
 		if err != nil {
 			return Grant{}, err
 		}
 		switch {
-		case v.Effect == policy.Allow:
+		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft:
-			return Grant{}, fault.AccessDenied()
+			return Grant{}, c.denial(&n, j)
 		default:
-			g.refused = true
+			g.refuse(n, c.denial(&n, j))
 		}
 	}
 	if !hard && len(g.held) == 0 && c.Anonymous() {
@@ -96,7 +96,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (policy.Verdict, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New {
 		at := n.Resource
@@ -108,7 +108,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		if res, ok = standing[name]; !ok {
 			var err error
 			if res, err = a.facts.Resource(ctx, at, c.situation.At); err != nil {
-				return policy.Verdict{}, err
+				return judgement{}, err
 			}
 			standing[name] = res
 		}
@@ -117,17 +117,17 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 }
 
 // decide is the decision on one need under the laws of its resource.
-func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, n Need) (policy.Verdict, error) {
+func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, n Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 	}
 	if l.Excludes(&c.principal) { // nothing is looked up for a stranger who gets nothing
-		return policy.Verdict{Layer: policy.ResourceLayer}, nil
+		return judgement{}, nil
 	}
 	tags, err := a.tagKeys(ctx, &l, &n)
 	if err != nil {
-		return policy.Verdict{}, err
+		return judgement{}, err
 	}
 	keys := c.situation.Keys
 	if len(n.Keys)+len(tags) > 0 {
@@ -138,8 +138,9 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 		maps.Copy(keys, n.Keys)
 		maps.Copy(keys, tags)
 	}
-	return policy.Decide(l, policy.Request{
+	v := policy.Decide(l, policy.Request{
 		Principal: c.principal, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
-	}), nil
+	})
+	return judgement{v, c.mayTell(&n, &res, tags != nil)}, nil
 }

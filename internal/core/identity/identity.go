@@ -53,4 +53,5 @@ type Store struct {
 	documents *documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
+	uses      *Uses // nil where nobody notes them
 }
