@@ -46,7 +46,7 @@ type AssumeRoleInput struct {
 	PolicyArns        []PolicyDescriptor `valid:"0..10"`
 	Policy            string             `valid:"document"`
 	DurationSeconds   *int               `valid:"900..43200"`
-	Tags              []NewTag           `valid:"0..50"`
+	Tags              []Tag              `valid:"0..50"`
 	TransitiveTagKeys []string           `valid:"0..50"`
 	ExternalId        string             `valid:"2..1224 externalId"`
 	SerialNumber      string             `valid:"9..256 sessionSerial"`
@@ -75,7 +75,7 @@ type GetFederationTokenInput struct {
 	Policy          string             `valid:"1..2048 document"`
 	PolicyArns      []PolicyDescriptor `valid:"0..10"`
 	DurationSeconds *int               `valid:"900..129600"`
-	Tags            []NewTag           `valid:"0..50"`
+	Tags            []Tag              `valid:"0..50"`
 }
 
 // FederatedUser is a federated user's session.
