@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"maps"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -29,6 +30,12 @@ type Need struct {
 	// New: the resource is about to be made, or all of its kind: the caller's
 	// account owns it. Of an object, its bucket's policy can still deny.
 	New bool
+	// As is who a token in the request says its bearer is: the need is judged
+	// for that principal, and nothing of the caller counts but the connection.
+	// Whoever demands the grant verifies the token before anything follows.
+	As *policy.Principal
+	// Refusal words the refusal of a hard need; nil is AccessDenied.
+	Refusal func(policy.Verdict) error
 }
 
 // Facts are the laws, met by identity, bucket and keys, joined in server.
@@ -61,6 +68,9 @@ type ResourceLaws struct {
 	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
 	// bucket's objects have owners and ACLs of their own.
 	ACL *policy.Document
+	// Service, where it is set, is whose actions alone Documents and MustAllow
+	// are about: a role's trust policy says nothing of iam:GetRole.
+	Service string
 }
 
 // Authority decides.
@@ -92,6 +102,8 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 		switch {
 		case j.Effect == policy.Allow:
 			g.hold(n)
+		case !n.Soft && n.Refusal != nil:
+			return Grant{}, n.Refusal(j.Verdict)
 		case !n.Soft:
 			return Grant{}, c.denial(&n, j)
 		default:
@@ -114,6 +126,9 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 			return judgement{}, err
 		}
 	}
+	if service, _, _ := strings.Cut(string(n.Action), ":"); res.Service != "" && res.Service != service {
+		res.Documents, res.MustAllow = nil, false
+	}
 	return a.decide(ctx, c, laws, res, on, n)
 }
 
@@ -124,10 +139,14 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 		ObjectLists: res.ACL != nil,
 	}
-	if l.Excludes(&c.principal) { // nothing is looked up for a stranger who gets nothing
+	who := c.principal
+	if n.As != nil {
+		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
+	}
+	if l.Excludes(&who) { // nothing is looked up for a stranger who gets nothing
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
-	sawObject, err := a.lists(ctx, &c, &l, &res, on, n)
+	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)
 	if err != nil {
 		return judgement{}, err
 	}
@@ -145,7 +164,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 		maps.Copy(keys, tags)
 	}
 	v := policy.Decide(l, policy.Request{
-		Principal: c.principal, Action: n.Action, Resource: n.Resource,
+		Principal: who, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
 	})
 	return judgement{v, c.mayTell(n, &res, sawObject || tags != nil)}, nil
