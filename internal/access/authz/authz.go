@@ -65,12 +65,12 @@ type ResourceLaws struct {
 	Documents []*policy.Document
 	Public    policy.PublicAccess
 	MustAllow bool
-	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
-	// bucket's objects have owners and ACLs of their own.
-	ACL *policy.Document
 	// Service, where it is set, is whose actions alone Documents and MustAllow
 	// are about: a role's trust policy says nothing of iam:GetRole.
 	Service string
+	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
+	// bucket's objects have owners and ACLs of their own.
+	ACL *policy.Document
 }
 
 // Authority decides.
