@@ -51,10 +51,20 @@ var variants = map[string]map[string]func(*raw){
 	"PutObjectTagging":      {"?versionId": version},
 	"DeleteObjectTagging":   {"?versionId": version},
 	"GetObjectAttributes":   {"?versionId": version},
-	"PutObject":             {"with tags": tagged},
-	"CreateMultipartUpload": {"with tags": tagged},
+	"GetObjectAcl":          {"?versionId": version},
+	"PutObjectAcl":          {"?versionId": version},
+	"PutObject":             {"with tags": tagged, "with an ACL": handedOver},
+	"CreateMultipartUpload": {"with tags": tagged, "with an ACL": handedOver},
+	"CreateBucket": {
+		"with ownership": func(r *raw) { r.header.Set("X-Amz-Object-Ownership", "ObjectWriter") },
+		"with an ACL": func(r *raw) {
+			r.header.Set("X-Amz-Object-Ownership", "ObjectWriter")
+			r.header.Set("X-Amz-Grant-Write", `uri="http://acs.amazonaws.com/groups/s3/LogDelivery"`)
+		},
+	},
 	"CopyObject": {
-		"with tags": func(r *raw) { tagged(r); r.header.Set("X-Amz-Tagging-Directive", "REPLACE") },
+		"with an ACL": handedOver,
+		"with tags":   func(r *raw) { tagged(r); r.header.Set("X-Amz-Tagging-Directive", "REPLACE") },
 		"of a version": func(r *raw) {
 			r.header.Set("X-Amz-Copy-Source", r.header.Get("X-Amz-Copy-Source")+"?versionId=null")
 		},
@@ -68,6 +78,8 @@ func version(r *raw) {
 	}
 	r.target += joint + "versionId=null"
 }
+
+func handedOver(r *raw) { r.header.Set("X-Amz-Acl", "bucket-owner-full-control") }
 
 func tagged(r *raw) { r.header.Set("X-Amz-Tagging", "k=v") }
 

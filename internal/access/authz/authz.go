@@ -146,7 +146,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 	if l.Excludes(&who) { // nothing is looked up for a stranger who gets nothing
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
-	sawObject, err := a.lists(ctx, &c, &l, &res, on, n)
+	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)
 	if err != nil {
 		return judgement{}, err
 	}

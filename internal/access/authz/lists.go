@@ -96,7 +96,7 @@ func onObject(a policy.Action) bool {
 // ACLs are active; it reports whether the object itself was looked at. An object
 // that another account owns is that account's: of the bucket's policy only the
 // denies bind there.
-func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
+func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
 	switch {
 	case !isObject(n.Resource):
 		if res.ACL != nil {
@@ -104,13 +104,13 @@ func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *R
 		}
 		return false, nil
 	case n.New:
-		if own := c.principal.Account; own != "" {
+		if own := who.Account; own != "" {
 			ownedBy(l, own, res.Owner)
 		}
 		return false, nil
 	case res.ACL == nil:
 		return false, nil
-	case !onObject(n.Action) && (c.principal.Account == res.Owner || !res.ACL.MentionsAction(n.Action)):
+	case !onObject(n.Action) && (who.Account == res.Owner || !res.ACL.MentionsAction(n.Action)):
 		return false, nil
 	}
 	o, err := on.object(ctx, a.facts, n)
@@ -119,7 +119,7 @@ func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *R
 	}
 	switch {
 	case !onObject(n.Action):
-		if o.lets(n.Action, c.principal.Account) {
+		if o.lets(n.Action, who.Account) {
 			l.Resource = with(l.Resource, res.ACL)
 		}
 	case o.Version != "":
