@@ -21,6 +21,8 @@ require (
 
 require github.com/zeebo/xxh3 v1.1.0
 
+require github.com/anishathalye/porcupine v1.3.1
+
 require github.com/go-jose/go-jose/v4 v4.1.9
 
 require (

@@ -38,7 +38,7 @@ var kinds = map[string]string{
 	words:   "",     // the right code, in other words than the suite's
 	"safer": "",     // AWS is silent, and this is the safer reading
 	"later": "",     // a feature that is not there yet
-	"racy":  notRun, // fails or passes with the clock or the load of the machine
+	"racy":  notRun, // fails or passes with the clock, the load of the machine or by chance
 }
 
 const (

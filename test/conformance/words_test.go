@@ -52,6 +52,8 @@ var phrases = []phrase{
 	{`(X-Amz-Algorithm only supports "AWS4-HMAC-SHA256)"`, `$1 and AWS4-ECDSA-P256-SHA256"`},
 	{`(Checksum Type mismatch occurred, expected checksum Type: )(\w+)(, actual checksum Type: )(\w+)`, "$1^$2$3^$4"},
 	{`The (\w+)( you specified did not match the calculated checksum\.)`, "The ^$1$2"},
+	{`(User: \S+ is not authorized to perform: )(iam:\w+) with an explicit deny in an identity-based policy`, "$1$2 because no identity-based policy allows the $2 action"},
+	{`(Policy document should not specify a principal\.) Statement\[0\]\.Principal: .*`, "$1"},
 }
 
 var (
@@ -99,7 +101,7 @@ func translator(t *testing.T, endpoint string) string {
 			r.Out.Host = r.In.Host // which is signed
 		},
 		ModifyResponse: func(res *http.Response) error {
-			if res.StatusCode < 300 || res.Header.Get("Content-Type") != "application/xml" {
+			if res.StatusCode < 300 || !strings.HasSuffix(res.Header.Get("Content-Type"), "/xml") {
 				return nil
 			}
 			doc, err := io.ReadAll(res.Body)

@@ -183,8 +183,8 @@ func TestOIDCProviders(t *testing.T) {
 	s := harness.Start(t)
 	ctx, c := t.Context(), rootIAM(s)
 	for address, code := range map[string]string{
-		"http://a.example": "ValidationError", "https://a.example?x=1": "ValidationError", "https://a.example:8443": "ValidationError",
-		"https://user@a.example": "ValidationError", "https://a.example/path": "",
+		"a.example": "ValidationError", "http://a.example": "InvalidInput", "https://a.example?x=1": "InvalidInput", "https://a.example:8443": "InvalidInput",
+		"https://user@a.example": "InvalidInput", "https://a_b.example": "InvalidInput", "https://a.example/path": "",
 	} {
 		_, err := c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: &address, ClientIDList: []string{"one"}})
 		expect(t, err, code)
@@ -199,7 +199,7 @@ func TestOIDCProviders(t *testing.T) {
 	_, err = c.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")})
 	expect(t, err, "")
 	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{OpenIDConnectProviderArn: arn, ThumbprintList: []string{"short"}})
-	expect(t, err, "ValidationError")
+	expect(t, err, "InvalidInput")
 	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{OpenIDConnectProviderArn: arn, ThumbprintList: []string{strings.Repeat("ab", 20)}})
 	expect(t, err, "")
 	p, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})

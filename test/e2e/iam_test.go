@@ -232,7 +232,7 @@ func TestIAMErrors(t *testing.T) {
 			_, err := c.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("nobody")})
 			return err
 		},
-		"ValidationError: 1 validation error detected: Value 'a b' at 'userName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]+": func() error {
+		"ValidationError: The specified value for userName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-": func() error {
 			_, err := c.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("a b")})
 			return err
 		},
@@ -261,8 +261,18 @@ func TestIAMErrors(t *testing.T) {
 			_, err := c.GetLoginProfile(ctx, &iam.GetLoginProfileInput{UserName: aws.String("v")})
 			return err
 		},
-		"MalformedPolicyDocument: This policy contains invalid Json": func() error {
-			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String("{")})
+		"MalformedPolicyDocument: This policy contains invalid Json: the document is not valid JSON at line 2, column 14": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String("{\n\"Statement\": ?")})
+			return err
+		},
+		"MalformedPolicyDocument: Policy statement must contain actions. Statement[1].Action: Missing required field Action": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String(
+				`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Allow","Resource":"*"}]}`)})
+			return err
+		},
+		"MalformedPolicyDocument: Policy document should not specify a principal. Statement[0].Principal: the element is not known here": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String(
+				`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)})
 			return err
 		},
 	} {

@@ -36,6 +36,9 @@ func request(row dispatch.Row, bucket string) raw {
 	switch row.Name() {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
+		if row.Name() == "CopyObject" {
+			r.header.Set("X-Amz-Metadata-Directive", "REPLACE") // or a copy onto itself changes nothing
+		}
 	case "GetObjectAttributes":
 		r.header.Set("X-Amz-Object-Attributes", "ETag")
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,12 +55,33 @@ func runScript(t *testing.T, script, home string, environment []string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail")
 	cmd.Dir, cmd.Env = home, environment
-	cmd.Stdin = strings.NewReader(script)
+	cmd.Stdin = strings.NewReader(endpointFor(t, environment) + script)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// endpointFor makes an older aws CLI, as Debian 12 has it, go where
+// AWS_ENDPOINT_URL points: it does not know the variable (new in 1.29 and 2.13)
+// and would ask AWS itself.
+func endpointFor(t *testing.T, env []string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "aws", "--version")
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("aws --version: %v\n%s", err, out)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(out), "aws-cli/%d.%d", &major, &minor); err != nil {
+		t.Fatalf("aws --version: %v\n%s", err, out)
+	}
+	if major == 1 && minor >= 29 || major == 2 && minor >= 13 || major > 2 {
+		return ""
+	}
+	return "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }\n"
 }
 
 // TestLeastPrivilege: a stolen key can do one thing and nothing else.

@@ -38,6 +38,9 @@ func (a ARN) String() string {
 // IsZero reports whether nothing was set.
 func (a ARN) IsZero() bool { return a == ARN{} }
 
+// AllBuckets is the resource of s3:ListAllMyBuckets, as AWS's policies write it.
+func AllBuckets() ARN { return Bucket("*") }
+
 // Bucket names a bucket.
 func Bucket(name string) ARN { return ARN{Partition: "aws", Service: "s3", Resource: name} }
 

@@ -26,7 +26,7 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	New      bool                // the resource is about to be made: the caller's account owns it
+	New      bool                // the resource is about to be made, or all of its kind: the caller's account owns it
 	// As is who a token in the request says its bearer is: the need is judged
 	// for that principal, and nothing of the caller counts but the connection.
 	// Whoever demands the grant verifies the token before anything follows.
@@ -85,19 +85,19 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		v, err := a.judge(ctx, c, laws, standing, n)
+		j, err := a.judge(ctx, c, laws, standing, n)
 		if err != nil {
 			return Grant{}, err
 		}
 		switch {
-		case v.Effect == policy.Allow:
+		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft && n.Refusal != nil:
-			return Grant{}, n.Refusal(v)
+			return Grant{}, n.Refusal(j.Verdict)
 		case !n.Soft:
-			return Grant{}, fault.AccessDenied()
+			return Grant{}, c.denial(&n, j)
 		default:
-			g.refused = true
+			g.refuse(n, c.denial(&n, j))
 		}
 	}
 	if !hard && len(g.held) == 0 && c.Anonymous() {
@@ -107,7 +107,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (policy.Verdict, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New {
 		at := n.Resource
@@ -119,7 +119,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		if res, ok = standing[name]; !ok {
 			var err error
 			if res, err = a.facts.Resource(ctx, at); err != nil {
-				return policy.Verdict{}, err
+				return judgement{}, err
 			}
 			standing[name] = res
 		}
@@ -137,7 +137,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 	}
 	tags, err := a.tagKeys(ctx, &l, &n)
 	if err != nil {
-		return policy.Verdict{}, err
+		return judgement{}, err
 	}
 	keys := c.situation.Keys
 	if len(n.Keys)+len(tags) > 0 {
@@ -148,8 +148,9 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		maps.Copy(keys, n.Keys)
 		maps.Copy(keys, tags)
 	}
-	return policy.Decide(l, policy.Request{
+	v := policy.Decide(l, policy.Request{
 		Principal: who, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
-	}), nil
+	})
+	return judgement{v, c.mayTell(&n, &res, tags != nil)}, nil
 }

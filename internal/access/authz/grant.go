@@ -22,8 +22,8 @@ type grant struct {
 	authority *Authority
 	caller    Caller
 	held      []permission
-	index     map[permission]struct{} // only where there are many
-	refused   bool                    // a soft need was refused
+	index     map[permission]struct{}     // only where there are many
+	refused   map[permission]*fault.Error // soft needs
 }
 
 // indexFrom is the number of permissions from which a scan costs more than a map.
@@ -44,13 +44,26 @@ func (g *grant) hold(n Need) {
 	g.index[p] = struct{}{}
 }
 
+// refuse notes that a soft need was refused, and how.
+func (g *grant) refuse(n Need, how *fault.Error) {
+	if g.refused == nil {
+		g.refused = map[permission]*fault.Error{}
+	}
+	g.refused[permission{n.Action, n.Resource}] = how
+}
+
 // Demand refuses with AccessDenied unless the grant covers the action on the
 // resource.
 func (g Grant) Demand(a policy.Action, r arn.ARN) error {
-	if !g.Allows(a, r) {
-		return fault.AccessDenied()
+	if g.Allows(a, r) {
+		return nil
 	}
-	return nil
+	if g.g != nil {
+		if how := g.g.refused[permission{a, r}]; how != nil {
+			return how
+		}
+	}
+	return fault.AccessDenied()
 }
 
 // Allows reports whether the grant covers the action on the resource; it is
@@ -73,7 +86,7 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 }
 
 // Refused reports whether a soft need was refused.
-func (g Grant) Refused() bool { return g.g != nil && g.g.refused }
+func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 
 // Caller returns who holds the grant.
 func (g Grant) Caller() Caller {

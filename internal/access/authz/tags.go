@@ -29,7 +29,7 @@ func mentionTags(l *policy.Laws) bool {
 	})
 }
 
-// tagKeys returns the keys that the object of a need is known by, nil where no
+// tagKeys returns the keys that the object of a need is known by, nil only where no
 // law asks for them: they cost a lookup. The version is the one the need names.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, n *Need) (map[string][]string, error) {
 	if !seesTags(n.Action) || !mentionTags(l) {

@@ -3,6 +3,8 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,7 +41,7 @@ const maxDepth = 8
 // read returns the document's tree. The text is bounded by the caller.
 func read(text []byte) (node, error) {
 	if !json.Valid(text) {
-		return node{}, &Error{BadSyntax, "", "the document is not valid JSON"}
+		return node{}, &Error{BadSyntax, "", "the document is not valid JSON" + place(text)}
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -51,6 +53,18 @@ func read(text []byte) (node, error) {
 		return node{}, &Error{BadSyntax, "", "the document is not a JSON object"}
 	}
 	return n, nil
+}
+
+// place is where a text stops being JSON, " at line 2, column 7".
+func place(text []byte) string {
+	var any json.RawMessage
+	e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &any))
+	if !ok {
+		return ""
+	}
+	before := text[:max(0, min(int(e.Offset)-1, len(text)))]
+	line := bytes.LastIndexByte(before, '\n') + 1
+	return fmt.Sprintf(" at line %d, column %d", bytes.Count(before, []byte{'\n'})+1, len(before)-line+1)
 }
 
 func readNode(dec *json.Decoder, path string, depth int) (node, error) {

@@ -8,6 +8,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -15,6 +16,12 @@ import (
 
 // Action is an IAM action, "s3:GetObject".
 type Action string
+
+// Service is the action's service, "s3".
+func (a Action) Service() string {
+	service, _, _ := strings.Cut(string(a), ":")
+	return service
+}
 
 // PrincipalKind says what sort of caller a principal is.
 type PrincipalKind uint8

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,6 +188,12 @@ func TestRandomDecisions(t *testing.T) {
 		seed = binary.LittleEndian.Uint64(b[:])
 	}
 	const shards, each = 4, 20 // each: questions per set of laws
+	var asked atomic.Int64
+	t.Cleanup(func() {
+		if !t.Failed() {
+			t.Logf("%d random decisions, zero failures (seed %d)", asked.Load(), seed)
+		}
+	})
 	for shard := range shards {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
@@ -199,6 +206,7 @@ func TestRandomDecisions(t *testing.T) {
 					r := d.request()
 					v := Decide(l, r)
 					seen[v.Effect]++
+					asked.Add(1)
 					if want := naiveDecide(n, r); v.Effect != want {
 						t.Fatalf("-seed %d: %v %v, want %v\n%+v\n%+v", start, v.Effect, v.Why, want, r, n)
 					}

@@ -66,7 +66,11 @@ func nameIn(in any, k identity.EntityKind) string {
 }
 
 func stringIn(in any, member string) string {
-	if f := reflect.ValueOf(in).Elem().FieldByName(member); f.Kind() == reflect.String {
+	f := reflect.ValueOf(in).Elem().FieldByName(member)
+	if f.Kind() == reflect.Pointer && !f.IsNil() {
+		f = f.Elem()
+	}
+	if f.Kind() == reflect.String {
 		return f.String()
 	}
 	return ""
@@ -79,8 +83,9 @@ func required(in any, member string) error {
 		return nil
 	}
 	var c checker
-	c.null(lowerFirst(member))
-	return fault.New(fault.Invalid, "ValidationError", "1 validation error detected: "+c.found[0])
+	f, _ := reflect.TypeOf(in).Elem().FieldByName(member)
+	c.absent(f, lowerFirst(member))
+	return c.fault()
 }
 
 // onEntity asks for one action on the user, group or role that the input names,
@@ -128,10 +133,11 @@ func conditionKeys(s identity.Subject, in any) map[string][]string {
 		m["iam:policyarn"] = []string{p}
 	}
 	v := reflect.ValueOf(in).Elem()
-	if tags, ok := field[[]shape.Tag](v, "Tags"); ok {
+	if tags, ok := field[[]shape.NewTag](v, "Tags"); ok {
 		for _, t := range tags {
-			m[policy.KeyName("aws:requesttag/"+t.Key)] = []string{t.Value}
-			m["aws:tagkeys"] = append(m["aws:tagkeys"], t.Key)
+			name := policy.KeyName("aws:requesttag/" + *t.Key)
+			m[name] = append(m[name], *t.Value)
+			m["aws:tagkeys"] = append(m["aws:tagkeys"], *t.Key)
 		}
 	}
 	if keys, ok := field[[]string](v, "TagKeys"); ok && len(keys) > 0 {
@@ -182,10 +188,11 @@ func escape(document string) string {
 	return b.String()
 }
 
-func tagsOf(tags []shape.Tag) []identity.Tag {
+// tagsOf is the tags of an input that was validated.
+func tagsOf(tags []shape.NewTag) []identity.Tag {
 	var out []identity.Tag
 	for _, t := range tags {
-		out = append(out, identity.Tag(t))
+		out = append(out, identity.Tag{Key: *t.Key, Value: *t.Value})
 	}
 	return out
 }
@@ -221,6 +228,7 @@ func roleShape(e *identity.Entity) shape.Role {
 	return shape.Role{
 		Path: e.Path, RoleName: e.Name, RoleId: e.ID, Arn: e.ARN().String(), CreateDate: e.Created, Description: e.Description,
 		AssumeRolePolicyDocument: escape(e.Trust), MaxSessionDuration: &longest, PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
+		RoleLastUsed: &shape.RoleLastUsed{}, // there, and empty, where nobody has assumed it
 	}
 }
 

@@ -19,7 +19,7 @@ func (a *API) userRows() []dispatch.Row {
 	const k = identity.User
 	return []dispatch.Row{
 		define("CreateUser", mayCreate[shape.CreateUserInput](k), a.createUser),
-		define("GetUser", onCaller[shape.UserInput](a, "iam:GetUser"), a.getUser),
+		define("GetUser", onCaller[shape.GetUserInput](a, "iam:GetUser"), a.getUser),
 		define("ListUsers", mayList("iam:ListUsers", k), a.listUsers),
 		define("UpdateUser", mayRename[shape.UpdateUserInput](a, k), a.updateUser),
 		define("DeleteUser", onEntity[shape.EntityInput](a, "iam:DeleteUser", k), a.delete(k)),
@@ -177,7 +177,7 @@ func plainUser(e *identity.Entity) shape.User {
 // plainRole is a role as listings show it.
 func plainRole(e *identity.Entity) shape.Role {
 	r := roleShape(e)
-	r.Tags, r.PermissionsBoundary = nil, nil
+	r.Tags, r.PermissionsBoundary, r.RoleLastUsed = nil, nil, nil
 	return r
 }
 

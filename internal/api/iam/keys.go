@@ -65,8 +65,8 @@ func (a *API) onUser(ctx context.Context, c authz.Caller, action policy.Action, 
 	return authz.Need{Action: action, Resource: s.ARN, Keys: conditionKeys(s, &shape.Empty{})}, err
 }
 
-func (a *API) getUser(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.UserOutput, error) {
-	user, err := subjectOf(g.Caller(), in.UserName)
+func (a *API) getUser(ctx context.Context, g authz.Grant, in *shape.GetUserInput) (*shape.UserOutput, error) {
+	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func status(active bool) string {
 }
 
 func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.CreateAccessKeyOutput, error) {
-	user, err := subjectOf(g.Caller(), in.UserName)
+	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.User
 }
 
 func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListAccessKeysOutput, error) {
-	user, err := subjectOf(g.Caller(), in.UserName)
+	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +120,7 @@ func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserP
 }
 
 func (a *API) updateAccessKey(ctx context.Context, g authz.Grant, in *shape.UpdateAccessKeyInput) (*shape.Empty, error) {
-	if in.Status == "Expired" {
-		return nil, fault400("InvalidInput", "The status of an access key cannot be set to Expired.")
-	}
-	user, err := subjectOf(g.Caller(), in.UserName)
+	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +128,7 @@ func (a *API) updateAccessKey(ctx context.Context, g authz.Grant, in *shape.Upda
 }
 
 func (a *API) deleteAccessKey(ctx context.Context, g authz.Grant, in *shape.AccessKeyInput) (*shape.Empty, error) {
-	user, err := subjectOf(g.Caller(), in.UserName)
+	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +159,7 @@ func (a *API) getAccessKeyLastUsed(ctx context.Context, g authz.Grant, in *shape
 // noLoginProfile is the truth: nobody signs in with a password here.
 func (a *API) noLoginProfile(action policy.Action) handler[shape.UserInput, shape.Empty] {
 	return func(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.Empty, error) {
-		user, err := subjectOf(g.Caller(), in.UserName)
+		user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +170,7 @@ func (a *API) noLoginProfile(action policy.Action) handler[shape.UserInput, shap
 // listNothing lists what users don't have here.
 func (a *API) listNothing(action policy.Action) handler[shape.UserPageInput, shape.NothingOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.NothingOutput, error) {
-		user, err := subjectOf(g.Caller(), in.UserName)
+		user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
 		if err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func (a *API) createVirtualMFADevice(ctx context.Context, g authz.Grant, in *sha
 }
 
 func (a *API) enableMFADevice(ctx context.Context, g authz.Grant, in *shape.MFACodesInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), in.UserName)
+	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (a *API) enableMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 }
 
 func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFACodesInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), in.UserName)
+	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 }
 
 func (a *API) deactivateMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), in.UserName)
+	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func holderName(h identity.Holder) string {
 }
 
 func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListMFADevicesOutput, error) {
-	h, err := holderFor(g.Caller(), in.UserName)
+	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserP
 }
 
 func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.GetMFADeviceOutput, error) {
-	h, err := holderFor(g.Caller(), in.UserName)
+	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -41,6 +42,9 @@ func onProvider[In any](a *API, action policy.Action) needs[In] {
 		s, err := a.Identities.ProviderSubject(ctx, c.Principal().Account, stringIn(in, "OpenIDConnectProviderArn"))
 		if err != nil {
 			return nil, err
+		}
+		if s.ARN.Account != c.Principal().Account {
+			return nil, fault.New(fault.Denied, "AccessDenied", "User: "+c.Principal().ARN.String()+" is not authorized to perform this action on resource: "+s.ARN.String())
 		}
 		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
 	}

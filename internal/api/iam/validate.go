@@ -3,46 +3,63 @@ package iam
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"watertight/internal/fault"
 )
 
 // validate checks an input against the constraints its shape states, and says
-// what AWS says: all violations in one message.
+// what AWS says: all violations in one message; names, paths and documents of
+// wrong characters in a sentence of its own; some missing members as missing
+// parameters.
 func validate(in any) error {
 	var c checker
 	c.members(reflect.ValueOf(in).Elem(), "")
-	if len(c.found) == 0 {
-		return nil
-	}
-	plural := "s"
-	if len(c.found) == 1 {
-		plural = ""
-	}
-	return fault.New(fault.Invalid, "ValidationError", fmt.Sprintf("%d validation error%s detected: %s", len(c.found), plural, strings.Join(c.found, "; ")))
+	return c.fault()
 }
 
-type checker struct{ found []string }
+type checker struct {
+	found     []string
+	sentence  string // the first that is said by itself
+	parameter string // the first that is missing as a parameter
+}
+
+func (c *checker) fault() error {
+	switch n := len(c.found); {
+	case c.parameter != "":
+		return fault400("MissingParameter", "The request must contain the parameter "+c.parameter+".")
+	case n == 1:
+		return invalid("1 validation error detected: " + c.found[0])
+	case n > 1:
+		return invalid(fmt.Sprintf("%d validation errors detected: %s", n, strings.Join(c.found, "; ")))
+	case c.sentence != "":
+		return invalid(c.sentence)
+	}
+	return nil
+}
 
 // maxViolations bounds a message.
 const maxViolations = 20
 
-func (c *checker) say(value *string, path, constraint string) {
-	if len(c.found) >= maxViolations {
-		return
+// say notes a violation. Values are not repeated: IAM holds them sensitive.
+func (c *checker) say(path, constraint string) {
+	if len(c.found) < maxViolations {
+		c.found = append(c.found, "Value at '"+path+"' failed to satisfy constraint: "+constraint)
 	}
-	said := "Value"
-	if value != nil {
-		said = fmt.Sprintf("Value '%.512s'", *value)
-	}
-	c.found = append(c.found, fmt.Sprintf("%s at '%s' failed to satisfy constraint: %s", said, path, constraint))
 }
 
-func (c *checker) null(path string) { c.say(nil, path, "Member must not be null") }
+// absent notes a member that must be there.
+func (c *checker) absent(f reflect.StructField, path string) {
+	if f.Tag.Get("missing") == "parameter" {
+		if c.parameter == "" {
+			c.parameter = f.Name
+		}
+		return
+	}
+	c.say(path, "Member must not be null")
+}
 
 // members checks the members of a structure at path.
 func (c *checker) members(v reflect.Value, path string) {
@@ -52,8 +69,7 @@ func (c *checker) members(v reflect.Value, path string) {
 		if name == "" {
 			name = f.Name
 		}
-		at := path + lowerFirst(name)
-		c.member(v.Field(i), at, strings.Fields(f.Tag.Get("valid")))
+		c.member(v.Field(i), f, path+lowerFirst(name))
 	}
 }
 
@@ -62,7 +78,8 @@ func lowerFirst(s string) string {
 	return string(unicode.ToLower(r)) + s[n:]
 }
 
-func (c *checker) member(v reflect.Value, path string, rules []string) {
+func (c *checker) member(v reflect.Value, f reflect.StructField, path string) {
+	rules := strings.Fields(f.Tag.Get("valid"))
 	required := len(rules) > 0 && rules[0] == "required"
 	if required {
 		rules = rules[1:]
@@ -70,14 +87,19 @@ func (c *checker) member(v reflect.Value, path string, rules []string) {
 	switch {
 	case v.Kind() == reflect.Pointer && v.IsNil(), v.Kind() == reflect.Slice && v.IsNil(), v.Kind() == reflect.String && v.Len() == 0:
 		if required {
-			c.null(path)
+			c.absent(f, path)
 		}
 		return
 	case v.Kind() == reflect.Pointer:
 		v = v.Elem()
 	}
+	if v.Kind() == reflect.String && v.Len() == 0 && slices.Contains(rules, "name") {
+		rules = []string{"name"}
+	}
 	for _, rule := range rules {
-		c.rule(v, path, rule)
+		if !c.rule(v, path, rule) {
+			return
+		}
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -92,70 +114,90 @@ func (c *checker) member(v reflect.Value, path string, rules []string) {
 }
 
 // rule checks one constraint: a..b, A|B, or the name of a pattern.
-func (c *checker) rule(v reflect.Value, path, rule string) {
+func (c *checker) rule(v reflect.Value, path, rule string) bool {
 	if low, high, ok := strings.Cut(rule, ".."); ok {
-		c.bounds(v, path, low, high)
-		return
+		return c.bounds(v, path, low, high)
+	}
+	if rule == "tagKeys" {
+		return c.tagKeys(v, path)
 	}
 	s := v.String()
 	if strings.Contains(rule, "|") {
 		for one := range strings.SplitSeq(rule, "|") {
 			if s == one {
-				return
+				return true
 			}
 		}
-		c.say(&s, path, "Member must satisfy enum value set: ["+strings.ReplaceAll(rule, "|", ", ")+"]")
-		return
+		c.found = append(c.found, fmt.Sprintf("Value '%.128s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: [%s]", s, path, strings.ReplaceAll(rule, "|", ", ")))
+		return false
 	}
-	if text, ok := matches(rule, s); !ok {
-		c.say(&s, path, "Member must satisfy regular expression pattern: "+text)
+	text, ok := matches(rule, s)
+	switch {
+	case ok:
+	case !strings.HasPrefix(text, "It must "):
+		c.say(path, "Member must satisfy regular expression pattern: "+text)
+	case c.sentence == "":
+		c.sentence = "The specified value for " + path + " is invalid. " + text
 	}
+	return ok
 }
 
-func (c *checker) bounds(v reflect.Value, path, low, high string) {
+// tagKeys checks the keys of tags to remove; whatever is wrong with one, all
+// constraints are named.
+func (c *checker) tagKeys(v reflect.Value, path string) bool {
+	for i := range v.Len() {
+		key := v.Index(i).String()
+		if pattern, ok := matches("tagKey", key); !ok || utf8.RuneCountInString(key) > 128 {
+			c.say(path, "Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, "+
+				"Member must satisfy regular expression pattern: "+pattern+", Member must not be null]")
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checker) bounds(v reflect.Value, path, low, high string) bool {
 	a, _ := strconv.Atoi(low)
 	b, _ := strconv.Atoi(high)
-	n, what, value := 0, "length", ""
+	n, what := 0, "length"
 	switch v.Kind() {
 	case reflect.String:
-		value = v.String()
-		n = utf8.RuneCountInString(value)
+		n = utf8.RuneCountInString(v.String())
 	case reflect.Slice:
-		value = "[...]"
 		n = v.Len()
 	default:
 		n, what = int(v.Int()), "value"
-		value = strconv.Itoa(n)
 	}
 	switch {
 	case n < a:
-		c.say(&value, path, "Member must have "+what+" greater than or equal to "+low)
+		c.say(path, "Member must have "+what+" greater than or equal to "+low)
 	case n > b:
-		c.say(&value, path, "Member must have "+what+" less than or equal to "+high)
+		c.say(path, "Member must have "+what+" less than or equal to "+high)
 	}
+	return n >= a && n <= b
 }
 
 // matches reports whether s fits a pattern of the API reference, and returns
-// the pattern.
+// the pattern, or the sentence that IAM says instead of it.
 func matches(name, s string) (pattern string, ok bool) {
 	all := func(fits func(rune) bool) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return !fits(r) })
 	}
 	switch name {
 	case "name":
-		return `[\w+=,.@-]+`, s != "" && all(isName)
+		return "It must contain only alphanumeric characters and/or the following: +=,.@_-", s != "" && all(isName)
 	case "word":
-		return `[\w]+`, s != "" && all(isWord)
+		return "It must contain only alphanumeric characters.", s != "" && all(isWord)
 	case "serial":
 		return `[\w+=/:,.@-]+`, all(func(r rune) bool { return isName(r) || r == '/' || r == ':' })
 	case "path":
-		return `(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`, s == "/" || len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' && all(isVisible)
+		return "It must begin and end with / and contain only alphanumeric characters and/or / characters.", s == "/" || len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' && all(isVisible)
 	case "policyPath":
 		return `((/[A-Za-z0-9\.,\+@=_-]+)*)/`, isPolicyPath(s)
 	case "pathPrefix":
-		return `\u002F[\u0021-\u007F]*`, strings.HasPrefix(s, "/") && all(func(r rune) bool { return isVisible(r) || r == 0x7f })
+		return "It must begin with the / character and contain only alphanumeric characters and/or / characters.", strings.HasPrefix(s, "/") && len(s) <= 512 && all(func(r rune) bool { return isVisible(r) || r == 0x7f })
 	case "document":
-		return `[\u0009\u000A\u000D\u0020-\u00FF]+`, all(isLatin)
+		return "It must contain only printable ASCII characters.", all(isLatin)
 	case "description":
 		return `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`, all(func(r rune) bool { return isLatin(r) && (r < 0x7f || r > 0xa0) })
 	case "marker":

@@ -50,7 +50,7 @@ func versionNeed(plain, versioned policy.Action, bucket, key string, version *st
 }
 
 func mayListBuckets(*shape.ListBucketsInput) authz.Need {
-	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.Any()}
+	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true} // the caller's account owns them
 }
 
 func mayCreateBucket(in *shape.CreateBucketInput) authz.Need {

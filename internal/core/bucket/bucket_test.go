@@ -85,7 +85,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func listGrant(t testing.TB, account string) authz.Grant {
-	return coretest.Grant(t, coretest.Root(account, nil), arn.Any(), "s3:ListAllMyBuckets")
+	return coretest.Grant(t, coretest.Root(account, nil), arn.AllBuckets(), "s3:ListAllMyBuckets")
 }
 
 func TestEveryMethodDemandsItsAction(t *testing.T) {

@@ -199,9 +199,9 @@ func (s *Store) Laws(ctx context.Context, name string) (laws authz.ResourceLaws,
 const maxList = 10_000
 
 // List returns a page of the buckets of the caller's account in order of their
-// names. It needs s3:ListAllMyBuckets on "*". Errors: InvalidArgument.
+// names. It needs s3:ListAllMyBuckets on AllBuckets. Errors: InvalidArgument.
 func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing, error) {
-	if err := g.Demand("s3:ListAllMyBuckets", arn.Any()); err != nil {
+	if err := g.Demand("s3:ListAllMyBuckets", arn.AllBuckets()); err != nil {
 		return Listing{}, err
 	}
 	page := maxList

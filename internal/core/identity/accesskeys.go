@@ -55,7 +55,7 @@ func (h holder) write(tx kv.Tx) {
 	tx.Set(accountKey(h.root.ID), h.root.encode())
 }
 
-func noSuchKey(id string) error { return noSuch("The Access Key with id %s cannot be found.", id) }
+func noSuchKey(id string) error { return noSuch("The Access Key with id %s cannot be found", id) }
 
 // CreateKey gives a user, or with an empty name the root user, a new access
 // key; only now its secret is told. It needs iam:CreateAccessKey.
@@ -222,7 +222,7 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 		if !found {
 			return noSuchKey(accessKeyID)
 		}
-		u, err = readUse(r, accessKeyID)
+		u, err = s.lastUse(r, accessKeyID)
 		return err
 	})
 	return user, u, err

@@ -86,6 +86,7 @@ const (
 	maxUserInline       = 2048
 	maxGroupInline      = 5120
 	maxRoleInline       = 10240
+	maxTrust            = 2048
 	maxPath             = 512
 	maxEntityName       = 128
 	defaultRoleSession  = time.Hour

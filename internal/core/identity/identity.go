@@ -55,5 +55,6 @@ type Store struct {
 	documents *documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
+	uses      *Uses          // nil where nobody notes them
 	issuers   *oidc.Verifier // nil verifies nothing
 }

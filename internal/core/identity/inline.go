@@ -13,7 +13,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// malformedPolicy says what is wrong with a document in IAM's words.
+// malformedPolicy says what is wrong with a document: in IAM's sentence, and
+// where in the document.
 func malformedPolicy(err error) error {
 	message := "Syntax errors in policy."
 	if e, ok := errors.AsType[*policy.Error](err); ok {
@@ -21,14 +22,26 @@ func malformedPolicy(err error) error {
 		case e.Problem == policy.TooLong:
 			return fault.New(fault.Conflict, "LimitExceeded", strings.ToUpper(e.Text[:1])+e.Text[1:]+".").Because(err)
 		case e.Problem == policy.BadSyntax && e.Path == "":
-			message = "This policy contains invalid Json"
-		case e.Path != "":
-			message = fmt.Sprintf("Syntax errors in policy. %s: %s", e.Path, e.Text)
+			message = "This policy contains invalid Json: " + e.Text
 		default:
-			message = e.Text
+			message = sentence(e) + " " + e.Path + ": " + e.Text
 		}
 	}
 	return fault.New(fault.Invalid, "MalformedPolicyDocument", message).Because(err)
+}
+
+// sentence is what IAM says of a problem.
+func sentence(e *policy.Error) string {
+	element := e.Path[strings.LastIndexByte(e.Path, '.')+1:]
+	switch {
+	case e.Problem == policy.MissingElement && element == "Action":
+		return "Policy statement must contain actions."
+	case e.Problem == policy.MissingElement && element == "Resource":
+		return "Policy statement must contain resources."
+	case e.Problem == policy.UnknownElement && strings.HasSuffix(element, "Principal"):
+		return "Policy document should not specify a principal."
+	}
+	return "Syntax errors in policy."
 }
 
 // checkDocument compiles a document that is about to be written.
@@ -41,11 +54,18 @@ func (s *Store) checkDocument(text string) error {
 
 // checkTrust compiles a trust policy that is about to be written.
 func (s *Store) checkTrust(text string) error {
+	if policy.Size([]byte(text)) > maxTrust {
+		return limitExceeded("ACLSizePerRole", maxTrust)
+	}
 	d, err := policy.Parse(policy.Trust, []byte(text))
 	if err != nil {
 		return malformedPolicy(err)
 	}
 	return checkShared(d)
+}
+
+func tooMuchInline(e *Entity, most int) error {
+	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
 }
 
 func noSuchInline(k EntityKind, name string) error {
@@ -64,6 +84,10 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 		if err := checkEntityName(p.Name); err != nil {
 			return err
 		}
+		size := policy.Size([]byte(p.Document))
+		if _, _, most := k.quota(); size > most {
+			return tooMuchInline(e, most)
+		}
 		if err := s.checkDocument(p.Document); err != nil {
 			return err
 		}
@@ -72,12 +96,12 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 		} else {
 			e.Inline = append(e.Inline, p)
 		}
-		size := 0
+		size = 0
 		for _, q := range e.Inline {
 			size += policy.Size([]byte(q.Document))
 		}
 		if _, _, most := k.quota(); size > most {
-			return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, k.lower(), e.Name))
+			return tooMuchInline(e, most)
 		}
 		return nil
 	})

@@ -361,7 +361,7 @@ func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) er
 // Errors: NoSuchEntity, LimitExceeded, InvalidInput.
 func (s *Store) TagPolicy(ctx context.Context, g authz.Grant, name string, tags []Tag) error {
 	return s.modifyPolicy(ctx, g, "iam:TagPolicy", name, func(_ kv.Tx, p *ManagedPolicy) (err error) {
-		p.Tags, err = addTags(p.Tags, tags)
+		p.Tags, err = tagRules{}.add(p.Tags, tags)
 		return err
 	})
 }
@@ -370,7 +370,7 @@ func (s *Store) TagPolicy(ctx context.Context, g authz.Grant, name string, tags 
 // Errors: NoSuchEntity.
 func (s *Store) UntagPolicy(ctx context.Context, g authz.Grant, name string, keys []string) error {
 	return s.modifyPolicy(ctx, g, "iam:UntagPolicy", name, func(_ kv.Tx, p *ManagedPolicy) error {
-		p.Tags = dropTags(p.Tags, keys)
+		p.Tags = tagRules{}.drop(p.Tags, keys)
 		return nil
 	})
 }

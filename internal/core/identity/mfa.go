@@ -272,7 +272,8 @@ func (s *Store) TagDevice(ctx context.Context, g authz.Grant, action policy.Acti
 		if err != nil {
 			return err
 		}
-		if d.Tags, err = addTags(dropTags(d.Tags, drop), add); err != nil {
+		var rules tagRules
+		if d.Tags, err = rules.add(rules.drop(d.Tags, drop), add); err != nil {
 			return err
 		}
 		d.write(tx)

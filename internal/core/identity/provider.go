@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -97,14 +97,21 @@ func decodeProvider(account, address string, value []byte) (*Provider, error) {
 }
 
 // checkProviderURL checks a provider's address (API reference,
-// CreateOpenIDConnectProvider): https, a host, no query and no port.
+// CreateOpenIDConnectProvider): https, a host, no query and no port. A slash at
+// its end is a part of it, as it is of the issuer in a token.
 func checkProviderURL(address string) (string, error) {
+	const hostChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.[]:"
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.Port() != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
-		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }) || len(address) > 255 {
+	switch {
+	case err != nil, u.Scheme == "", u.Host == "", len(address) > 255:
 		return "", validation("Invalid Open ID Connect Provider URL")
+	case u.Scheme != "https":
+		return "", invalidInput("Invalid Open ID Connect Provider URL. The URL must begin with https://.")
+	case u.Port() != "", strings.HasSuffix(u.Host, ":"), u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Trim(u.Host, hostChars) != "",
+		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", invalidInput("Invalid Open ID Connect Provider URL.")
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(address, "https://"), "/"), nil
+	return strings.TrimPrefix(address, "https://"), nil
 }
 
 func checkProviderLists(clients, thumbprints []string) error {
@@ -113,18 +120,29 @@ func checkProviderLists(clients, thumbprints []string) error {
 	}
 	for _, c := range clients {
 		if c == "" || len(c) > 255 {
-			return validation("A client ID has 1 to 255 characters.")
+			return validation("1 validation error detected: Value at 'clientID' failed to satisfy constraint: Member must have length less than or equal to 255")
 		}
 	}
 	if len(thumbprints) > maxThumbprints {
-		return invalidInput("Thumbprint list must contain fewer than %d entries.", maxThumbprints+1)
+		return invalidInput("Thumbprint list must contain fewer than %d entries.", maxThumbprints)
 	}
 	for _, t := range thumbprints {
-		if len(t) != 40 || strings.Trim(t, "0123456789abcdefABCDEF") != "" {
-			return validation("A thumbprint has 40 hexadecimal characters.")
+		if utf8.RuneCountInString(t) != 40 {
+			return invalidInput("Thumbprint must be exactly 40 characters.")
 		}
 	}
 	return nil
+}
+
+// providerTags are the rules for the tags of providers.
+func providerTags() tagRules { return tagRules{cased: true} }
+
+func lowered(thumbprints []string) []string {
+	out := make([]string, 0, len(thumbprints))
+	for _, t := range thumbprints {
+		out = append(out, strings.ToLower(t))
+	}
+	return out
 }
 
 // CreateProvider makes an OIDC provider. It needs iam:CreateOpenIDConnectProvider
@@ -142,13 +160,13 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTags(tags); err != nil {
+	if err := providerTags().check(tags); err != nil {
 		return nil, err
 	}
 	if err := checkProviderLists(clients, thumbprints); err != nil {
 		return nil, err
 	}
-	p := &Provider{Account: account, URL: host, ClientIDs: clients, Thumbprints: thumbprints, Created: instant(g), Tags: tags}
+	p := &Provider{Account: account, URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: instant(g), Tags: tags}
 	return p, s.commit(ctx, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(providerKey(account, host))
 		if err != nil {
@@ -162,7 +180,7 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 			return err
 		}
 		if n >= maxProviders {
-			return limitExceeded("OpenIdConnectProvidersPerAccount", maxProviders)
+			return limitExceeded("OpenIDConnectProvidersPerAccount", maxProviders)
 		}
 		tx.Set(providerKey(account, host), p.encode())
 		return nil
@@ -173,7 +191,10 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 func providerTarget(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
 	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "oidc-provider/") {
-		return arn.ARN{}, fault.New(fault.Invalid, "ValidationError", "Invalid ARN: "+name)
+		if err == nil && a.Service == "iam" {
+			return arn.ARN{}, validation("Invalid resource type in ARN")
+		}
+		return arn.ARN{}, validation("Invalid ARN: %s", name)
 	}
 	return a, nil
 }
@@ -203,9 +224,18 @@ func demandedProvider(r kv.Reader, g authz.Grant, account string, action policy.
 	}
 	p, err := FindProvider(r, account, name)
 	if err == nil && p == nil {
-		err = noSuch("OpenIDConnect Provider not found for arn %s", name)
+		err = noSuchProvider(action, name)
 	}
 	return p, err
+}
+
+// noSuchProvider has two wordings.
+func noSuchProvider(action policy.Action, name string) error {
+	switch action {
+	case "iam:DeleteOpenIDConnectProvider", "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider", "iam:ListOpenIDConnectProviderTags":
+		return noSuch("OpenId connect Provider %s cannot be found.", name)
+	}
+	return noSuch("OpenIDConnect Provider not found for arn %s", name)
 }
 
 // GetProvider returns a provider; action is iam:GetOpenIDConnectProvider or
@@ -300,9 +330,13 @@ func (s *Store) ChangeProvider(ctx context.Context, g authz.Grant, action policy
 			p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(id string) bool { return id == c.DropClient })
 		}
 		if c.Thumbprints != nil {
-			p.Thumbprints = c.Thumbprints
+			p.Thumbprints = lowered(c.Thumbprints)
+			if len(p.Thumbprints) == 0 {
+				return invalidInput("Thumbprint list must contain at least one entry.")
+			}
 		}
-		if p.Tags, err = addTags(dropTags(p.Tags, c.DropTags), c.AddTags); err != nil {
+		rules := providerTags()
+		if p.Tags, err = rules.add(rules.drop(p.Tags, c.DropTags), c.AddTags); err != nil {
 			return err
 		}
 		if err := checkProviderLists(p.ClientIDs, p.Thumbprints); err != nil {

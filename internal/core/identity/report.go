@@ -75,7 +75,7 @@ func (s *Store) GenerateReport(ctx context.Context, g authz.Grant) (made bool, e
 		if old != nil && instant(g).Sub(old.Generated) < reportLife {
 			return change.ErrUnchanged
 		}
-		content, err := writeReport(tx, account)
+		content, err := s.writeReport(tx, account)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *Store) GetReport(ctx context.Context, g authz.Grant) (out *Report, err 
 	return out, err
 }
 
-func writeReport(r kv.Reader, account string) ([]byte, error) {
+func (s *Store) writeReport(r kv.Reader, account string) ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	header := []string{"user", "arn", "user_creation_time", "password_enabled", "password_last_used", "password_last_changed", "password_next_rotation", "mfa_active"}
@@ -125,7 +125,7 @@ func writeReport(r kv.Reader, account string) ([]byte, error) {
 		return nil, malformed("account " + account)
 	}
 	root := []string{"<root_account>", arn.Root(account).String(), stamp(a.Created), "not_supported", "no_information", "not_supported", "not_supported"}
-	if err := writeRow(w, r, account, RootOwner, root, a.RootKeys); err != nil {
+	if err := s.writeRow(w, r, account, RootOwner, root, a.RootKeys); err != nil {
 		return nil, err
 	}
 	prefix := namesKey(account, User.letter())
@@ -141,7 +141,7 @@ func writeReport(r kv.Reader, account string) ([]byte, error) {
 			return nil, malformed("user " + string(pair.Value))
 		}
 		row := []string{u.Name, u.ARN().String(), stamp(u.Created), "false", "N/A", "N/A", "N/A"}
-		if err := writeRow(w, r, account, u.ID, row, u.Keys); err != nil {
+		if err := s.writeRow(w, r, account, u.ID, row, u.Keys); err != nil {
 			return nil, err
 		}
 	}
@@ -157,7 +157,7 @@ func stamp(t time.Time) string {
 }
 
 // writeRow adds what all have: devices, keys, and the certificates nobody has.
-func writeRow(w *csv.Writer, r kv.Reader, account, owner string, row, ids []string) error {
+func (s *Store) writeRow(w *csv.Writer, r kv.Reader, account, owner string, row, ids []string) error {
 	devices, err := countUnder(r, devicesKey(account, owner))
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func writeRow(w *csv.Writer, r kv.Reader, account, owner string, row, ids []stri
 			row = append(row, "false", "N/A", "N/A", "N/A", "N/A")
 			continue
 		}
-		use, err := readUse(r, keys[i].AccessKeyID)
+		use, err := s.lastUse(r, keys[i].AccessKeyID)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -16,11 +17,21 @@ const (
 	maxTagValue = 256
 )
 
-// checkTags checks the tags of one request: IAM tag keys differ by more than
-// case (IAM user guide, "Rules for tagging in IAM and AWS STS").
-func checkTags(tags []Tag) error {
+// tagRules are those of a kind of resource. The keys of most differ by more than
+// case (IAM user guide, "Rules for tagging in IAM and AWS STS"); those of OIDC
+// providers may not.
+type tagRules struct{ cased bool }
+
+func tooManyTags() error {
+	return fault.New(fault.Conflict, "LimitExceeded", "The number of tags has reached the maximum limit.")
+}
+
+func checkTags(tags []Tag) error { return tagRules{}.check(tags) }
+
+// check checks the tags of one request.
+func (r tagRules) check(tags []Tag) error {
 	if len(tags) > maxTags {
-		return limitExceeded("TagsPerEntity", maxTags)
+		return tooManyTags()
 	}
 	for i, t := range tags {
 		if t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKey || utf8.RuneCountInString(t.Value) > maxTagValue {
@@ -29,46 +40,55 @@ func checkTags(tags []Tag) error {
 		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
 			return invalidInput("Tag keys beginning with 'aws:' are reserved.")
 		}
-		if findTag(tags[:i], t.Key) >= 0 {
-			return invalidInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		if r.find(tags[:i], t.Key) < 0 {
+			continue
 		}
+		if r.cased {
+			return invalidInput("Duplicate tag keys found.")
+		}
+		return invalidInput("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 	}
 	return nil
 }
 
-func findTag(tags []Tag, key string) int {
-	return slices.IndexFunc(tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) })
+func (r tagRules) same(a, b string) bool { return a == b || !r.cased && strings.EqualFold(a, b) }
+
+func (r tagRules) find(tags []Tag, key string) int {
+	return slices.IndexFunc(tags, func(t Tag) bool { return r.same(t.Key, key) })
 }
 
-// addTags returns old with tags added, or their values replaced.
-func addTags(old, tags []Tag) ([]Tag, error) {
-	if err := checkTags(tags); err != nil {
+// findTag finds a tag as most kinds and all sessions compare keys.
+func findTag(tags []Tag, key string) int { return tagRules{}.find(tags, key) }
+
+// add returns old with tags added, or their values replaced.
+func (r tagRules) add(old, tags []Tag) ([]Tag, error) {
+	if err := r.check(tags); err != nil {
 		return nil, err
 	}
 	all := slices.Clone(old)
 	for _, t := range tags {
-		if i := findTag(all, t.Key); i >= 0 {
+		if i := r.find(all, t.Key); i >= 0 {
 			all[i] = t
 		} else {
 			all = append(all, t)
 		}
 	}
 	if len(all) > maxTags {
-		return nil, limitExceeded("TagsPerEntity", maxTags)
+		return nil, tooManyTags()
 	}
 	return all, nil
 }
 
-// dropTags returns old without the tags of these keys.
-func dropTags(old []Tag, keys []string) []Tag {
+// drop returns old without the tags of these keys.
+func (r tagRules) drop(old []Tag, keys []string) []Tag {
 	return slices.DeleteFunc(slices.Clone(old), func(t Tag) bool {
-		return slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, t.Key) })
+		return slices.ContainsFunc(keys, func(k string) bool { return r.same(k, t.Key) })
 	})
 }
 
 // pageOfTags returns a page of tags in order of their keys.
 func pageOfTags(tags []Tag, p Page, scope string) ([]Tag, string, error) {
-	key := func(t *Tag) string { return strings.ToLower(t.Key) }
+	key := func(t *Tag) string { return strings.ToLower(t.Key) + "\x00" + t.Key }
 	all := slices.SortedFunc(slices.Values(tags), func(a, b Tag) int { return strings.Compare(key(&a), key(&b)) })
 	return cut(all, key, p, "tags\x00"+scope)
 }
@@ -76,8 +96,11 @@ func pageOfTags(tags []Tag, p Page, scope string) ([]Tag, string, error) {
 // Tag adds tags to a user or role. It needs iam:TagUser or iam:TagRole.
 // Errors: NoSuchEntity, LimitExceeded, InvalidInput, ValidationError.
 func (s *Store) Tag(ctx context.Context, g authz.Grant, k EntityKind, name string, tags []Tag) error {
+	if err := checkTags(tags); err != nil {
+		return err
+	}
 	return s.modify(ctx, g, policy.Action("iam:Tag"+k.String()), k, name, func(_ kv.Tx, e *Entity) (err error) {
-		e.Tags, err = addTags(e.Tags, tags)
+		e.Tags, err = tagRules{}.add(e.Tags, tags)
 		return err
 	})
 }
@@ -86,7 +109,7 @@ func (s *Store) Tag(ctx context.Context, g authz.Grant, k EntityKind, name strin
 // iam:UntagRole. Errors: NoSuchEntity.
 func (s *Store) Untag(ctx context.Context, g authz.Grant, k EntityKind, name string, keys []string) error {
 	return s.modify(ctx, g, policy.Action("iam:Untag"+k.String()), k, name, func(_ kv.Tx, e *Entity) error {
-		e.Tags = dropTags(e.Tags, keys)
+		e.Tags = tagRules{}.drop(e.Tags, keys)
 		return nil
 	})
 }

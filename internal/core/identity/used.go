@@ -63,12 +63,36 @@ type Uses struct {
 	store   kv.Store
 	mu      sync.Mutex
 	waiting map[string]Use
+	flushed map[string]Use // is being written, or was
 	written map[string]time.Time
 }
 
-// NewUses returns the last uses of the keys in s.
+// NewUses returns the last uses of the keys in s, which from then on tells also
+// of those that wait. It is called once, before s is asked for anything.
 func (s *Store) NewUses() *Uses {
-	return &Uses{store: s.store, waiting: map[string]Use{}, written: map[string]time.Time{}}
+	s.uses = &Uses{store: s.store, waiting: map[string]Use{}, written: map[string]time.Time{}}
+	return s.uses
+}
+
+// known is a use that is not in the store yet.
+func (u *Uses) known(accessKeyID string) (use Use, ok bool) {
+	if u == nil {
+		return Use{}, false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if use, ok = u.waiting[accessKeyID]; !ok {
+		use, ok = u.flushed[accessKeyID]
+	}
+	return use, ok
+}
+
+// lastUse is the last use of a key that is there.
+func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
+	if use, ok := s.uses.known(accessKeyID); ok {
+		return use, nil
+	}
+	return readUse(r, accessKeyID)
 }
 
 // Note remembers a use of a long-lived key by a request whose signature was
@@ -88,6 +112,7 @@ func (u *Uses) Note(accessKeyID string, use Use) {
 func (u *Uses) Flush(ctx context.Context) error {
 	u.mu.Lock()
 	batch := u.waiting
+	u.flushed = batch
 	u.waiting = make(map[string]Use, len(batch))
 	if len(u.written) >= maxUses {
 		clear(u.written)

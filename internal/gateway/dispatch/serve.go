@@ -80,10 +80,22 @@ func (d *Dispatcher) match(x *exchange) error {
 	}
 	i, err := s.router.Match(x.request)
 	if err != nil {
+		d.redirect(x.request)
 		return err
 	}
 	x.service, x.row, x.plan = s, s.rows[i], s.plans[i]
 	return nil
+}
+
+// redirect gives a request whose form is of another service than its signature
+// to that service, which refuses the signature in words its client knows.
+func (d *Dispatcher) redirect(r *protocol.Request) {
+	for name, s := range d.services {
+		if name != r.Service && s.router.Calls(r, name) {
+			r.Service = name
+			return
+		}
+	}
 }
 
 // answer is conceal → encode → audit.

@@ -14,6 +14,9 @@ func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
 	h["X-Amz-Request-Id"] = []string{r.ID}
 	h["X-Amz-Id-2"] = []string{r.HostID}
+	if _, query := queryService(r.Service); query {
+		h["X-Amzn-Requestid"] = h["X-Amz-Request-Id"] // where SDKs look for it
+	}
 	h["Server"] = []string{"Watertight"}
 }
 

@@ -30,11 +30,16 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		return nil, err
 	}
 	r.Service = r.service()
-	if r.Service == "s3" && r.isForm() {
-		r.Service = "sts" // the one service with operations for strangers
-	}
 	if _, ok := queryService(r.Service); ok {
 		return r, r.readForm()
+	}
+	if r.Service == "s3" && r.isForm() {
+		r.Service = "sts" // the one service with operations for strangers
+		err := r.readForm()
+		if s := queryVersion(r.formValue("Version")); s != "" {
+			r.Service = s
+		}
+		return r, err
 	}
 	if r.Service != "s3" {
 		return r, nil
@@ -241,8 +246,26 @@ func (r *Request) Param(name string) (string, bool) {
 	return "", false
 }
 
-// service peeks into the credential scope; authn verifies it.
+// service is where a request goes: the credential scope says so, which authn
+// verifies. A request to the root that names a version of the Query dialect goes
+// there even if its scope says nothing useful, so that it is refused in the
+// words its client knows.
 func (r *Request) service() string {
+	switch s := r.scope(); {
+	case s == "iam", s == "sts", s == "kms", s == "cloudfront", s == "s3":
+		return s
+	case r.RawPath == "/" && r.HTTP.Method != http.MethodPost:
+		_, action := r.Param("Action")
+		version, _ := r.Param("Version")
+		if s := queryVersion(version); s != "" && action {
+			return s
+		}
+	}
+	return "s3"
+}
+
+// scope is the service that the credential scope names, or "".
+func (r *Request) scope() string {
 	credential, _ := r.Param("X-Amz-Credential")
 	if a := r.HTTP.Header.Get("Authorization"); a != "" {
 		_, rest, _ := strings.Cut(a, "Credential=")
@@ -250,13 +273,9 @@ func (r *Request) service() string {
 	}
 	parts := strings.Split(strings.TrimSpace(credential), "/")
 	if len(parts) < 5 {
-		return "s3"
+		return ""
 	}
-	switch s := parts[len(parts)-2]; s {
-	case "iam", "sts", "kms", "cloudfront":
-		return s
-	}
-	return "s3"
+	return parts[len(parts)-2]
 }
 
 // CheckKey refuses keys that no path, header or body may name: too long, not

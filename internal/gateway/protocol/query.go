@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,6 +47,16 @@ func queryService(name string) (queryAPI, bool) {
 	return queryAPI{}, false
 }
 
+// queryVersion is the service of a version of the Query dialect, or "".
+func queryVersion(version string) string {
+	for _, name := range [...]string{"iam", "sts"} {
+		if api, _ := queryService(name); api.version == version {
+			return name
+		}
+	}
+	return ""
+}
+
 // readForm takes the parameters of a Query request out of its body or its
 // query. The body stays readable, for whoever verifies its hash.
 func (r *Request) readForm() error {
@@ -69,10 +80,10 @@ func (r *Request) readForm() error {
 	return err
 }
 
-// isForm reports an unsigned call of the Query dialect: S3 has no operation
-// that is a form posted to the root.
+// isForm reports a call of the Query dialect that is not signed, or not for
+// S3, which has no operation that is a form posted to the root.
 func (r *Request) isForm() bool {
-	if r.HTTP.Method != http.MethodPost || r.RawPath != "/" || r.HTTP.Header.Get("Authorization") != "" || r.presigned() {
+	if r.HTTP.Method != http.MethodPost || r.RawPath != "/" || r.scope() == "s3" {
 		return false
 	}
 	kind, _, _ := strings.Cut(r.HTTP.Header.Get("Content-Type"), ";")
@@ -99,6 +110,14 @@ func (rt *Router) matchQuery(q *Request, api queryAPI) (int, error) {
 		return i, nil
 	}
 	return 0, fault.New(fault.Invalid, "InvalidAction", fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
+}
+
+// Calls reports whether a form names an operation of this table in the version
+// of a service, wherever its signature is scoped to.
+func (rt *Router) Calls(q *Request, service string) bool {
+	api, ok := queryService(service)
+	_, named := rt.actions[q.formValue("Action")]
+	return ok && named && q.formValue("Version") == api.version && q.RawPath == "/"
 }
 
 // node is a part of a form: Tags.member.1.Key is four deep.
@@ -134,8 +153,9 @@ func treeOf(form []Param) (*node, error) {
 	return root, nil
 }
 
-func malformedInput(message string) *fault.Error {
-	return fault.New(fault.Invalid, "MalformedInput", message)
+// malformedInput has no message in AWS's answers; the log is told.
+func malformedInput(cause string) *fault.Error {
+	return fault.New(fault.Invalid, "MalformedInput", "").Because(errors.New(cause))
 }
 
 // decodeQuery fills a shape from the form. The body is read to its end first,
@@ -202,7 +222,7 @@ func (n *node) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		return malformedInput("STRING_VALUE can not be converted to the type of its member").Because(err)
+		return malformedInput("a value can't be converted to the type of its member") // the value itself may be somebody's secret
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"reflect"
@@ -107,7 +108,6 @@ func TestQueryRoutes(t *testing.T) {
 	for body, want := range map[string]any{
 		"Action=GetCallerIdentity&Version=2011-06-15": 0,
 		"Version=2011-06-15&Action=AssumeRole":        1,
-		"Action=AssumeRole&Version=2010-05-08":        "InvalidAction",
 		"Action=AssumeRole":                           "InvalidAction",
 		"Action=assumerole&Version=2011-06-15":        "InvalidAction",
 		"Version=2011-06-15":                          "MissingAction",
@@ -116,6 +116,9 @@ func TestQueryRoutes(t *testing.T) {
 		r, err := form(t, body)
 		if err != nil || r.Service != "sts" {
 			t.Fatalf("%q: %+v, %v", body, r, err)
+		}
+		if named, refused := want.(string); rt.Calls(r, "sts") == refused || rt.Calls(r, "iam") || rt.Calls(r, "s3") {
+			t.Errorf("%q calls another service; want %s", body, named)
 		}
 		i, err := rt.Match(r)
 		if code, refused := want.(string); refused && !fault.Is(err, code) || !refused && (err != nil || i != want) {
@@ -172,9 +175,45 @@ func TestEncodeQuery(t *testing.T) {
 	}
 	w = httptest.NewRecorder()
 	WriteError(w, r, fault.New(fault.Denied, "InvalidAccessKeyId", "m").With("AWSAccessKeyId", "AKIA"))
-	want = `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error><RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
+	want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error><RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
 	if w.Code != 403 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	WriteError(w, r, fault.New(fault.Invalid, "InvalidAction", `'a' "b" <c>`))
+	if want := `<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>&#39;a&#39; &#34;b&#34; &lt;c&gt;</Message>`; !strings.Contains(w.Body.String(), want) {
+		t.Error(w.Body)
+	}
+}
+
+// TestServiceOfARequest: what a signature is scoped to says where a request
+// goes; without a useful scope the version of the Query dialect does, and S3
+// keeps what is signed for S3.
+func TestServiceOfARequest(t *testing.T) {
+	const credential = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, Signature=0"
+	for _, c := range []struct{ method, target, authorization, body, want string }{
+		{"GET", "/", "", "", "s3"},
+		{"GET", "/?Action=ListUsers&Version=2010-05-08", "", "", "iam"},
+		{"GET", "/?Action=ListUsers&Version=2010-05-08", "nonsense", "", "iam"},
+		{"GET", "/?Action=GetCallerIdentity&Version=2011-06-15", fmt.Sprintf(credential, "ec2"), "", "sts"},
+		{"GET", "/?Action=ListUsers&Version=2010-05-08", fmt.Sprintf(credential, "s3"), "", "s3"},
+		{"GET", "/?Action=ListUsers&Version=2009-01-01", "", "", "s3"},
+		{"GET", "/?Version=2010-05-08", "", "", "s3"},
+		{"GET", "/b?Action=ListUsers&Version=2010-05-08", "", "", "s3"},
+		{"POST", "/", fmt.Sprintf(credential, "iam"), "Action=GetCallerIdentity&Version=2011-06-15", "iam"},
+		{"POST", "/", "nonsense", "Action=ListUsers&Version=2010-05-08", "iam"},
+		{"POST", "/", fmt.Sprintf(credential, "s3"), "Action=ListUsers&Version=2010-05-08", "s3"},
+		{"POST", "/b", "", "Action=ListUsers&Version=2010-05-08", "s3"},
+	} {
+		hr := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
+		hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if c.authorization != "" {
+			hr.Header.Set("Authorization", c.authorization)
+		}
+		r, err := Parse(hr, Options{}, "0123456789ABCDEF", time.Unix(0, 0))
+		if err != nil || r.Service != c.want {
+			t.Errorf("%s %s %.40q %q: %v %v, want %s", c.method, c.target, c.authorization, c.body, r, err, c.want)
+		}
 	}
 }
 

@@ -119,11 +119,17 @@ func writeQueryError(w http.ResponseWriter, r *Request, api queryAPI, f *fault.E
 	if status >= http.StatusInternalServerError {
 		kind = "Receiver"
 	}
+	namespace := api.namespace
+	if f.Code == "InvalidAction" || f.Code == "MissingAction" {
+		namespace = "http://webservices.amazon.com/AWSFault/2005-15-09" // said before a service was found
+	}
 	b := make([]byte, 0, 512)
-	b = append(b, `<ErrorResponse xmlns="`+api.namespace+`"><Error>`...)
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<ErrorResponse xmlns="`+namespace+`"><Error>`...)
 	b = appendMember(b, "Type", kind)
 	b = appendMember(b, "Code", f.Code)
-	b = appendMember(b, "Message", f.Message)
+	if f.Message != "" {
+		b = append(b, "<Message>"+numbered(f.Message)+"</Message>"...)
+	}
 	b = append(b, "</Error>"...)
 	b = appendMember(b, "RequestId", r.ID)
 	b = append(b, "</ErrorResponse>"...)
@@ -135,6 +141,12 @@ func writeQueryError(w http.ResponseWriter, r *Request, api queryAPI, f *fault.E
 	w.Write(b) // a client that is gone needs no answer
 }
 
+// numbered writes a message's quotes as this dialect does.
+func numbered(message string) string {
+	s := strings.ReplaceAll(string(appendText(nil, message)), "'", "&#39;")
+	return strings.ReplaceAll(s, "&quot;", "&#34;")
+}
+
 // queryFault puts what S3's rooms say of authentication into the words of IAM
 // and STS (IAM API reference, "Common errors").
 func queryFault(f *fault.Error) *fault.Error {
@@ -143,11 +155,7 @@ func queryFault(f *fault.Error) *fault.Error {
 		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.").Because(f.Err)
 	case "ExpiredToken":
 		return fault.New(fault.Denied, "ExpiredToken", "The security token included in the request is expired")
-	case "RequestTimeTooSkewed":
-		return fault.New(fault.Denied, "SignatureDoesNotMatch", "Signature expired: the request's time is too far from the server's.")
-	case "SignatureDoesNotMatch":
-		return fault.New(fault.Denied, f.Code, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
-	case "AuthorizationHeaderMalformed", "AuthorizationQueryParametersError":
+	case "AuthorizationQueryParametersError":
 		return fault.New(fault.Invalid, "IncompleteSignature", f.Message)
 	case "InternalError":
 		return fault.New(fault.Internal, "ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.").Because(f.Err)

@@ -90,8 +90,12 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	case len(auth) > 0 && trace || len(auth) > 1:
 		return nil, fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
+	case len(auth) == 1 && t.Service != s3:
+		return c, c.serviceHeader(auth[0], &t, now)
 	case len(auth) == 1:
 		return c, c.parseHeader(auth[0], &t, now)
+	case trace && t.Service != s3:
+		return c, c.serviceQuery(params, &t, now)
 	case trace:
 		return c, c.parseQuery(params, &t, now)
 	case r.Header.Get("X-Amz-Security-Token") != "":

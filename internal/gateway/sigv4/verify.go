@@ -61,8 +61,11 @@ func (c *Claim) Verify(key Key) error {
 	b = c.Time.UTC().AppendFormat(b, timeFormat)
 	b = append(append(append(b, '\n'), c.scope()...), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
-	if c.matches(key) {
+	switch {
+	case c.matches(key):
 		return nil
+	case c.Service != s3:
+		return wrongSignature(fault.Denied, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	if bytes.Contains(c.canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C
 		return c.mismatch()

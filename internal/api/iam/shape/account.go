@@ -131,7 +131,7 @@ type CreateOpenIDConnectProviderInput struct {
 	Url            string `valid:"required 1..255"`
 	ClientIDList   []string
 	ThumbprintList []string
-	Tags           []Tag `valid:"0..50"`
+	Tags           []NewTag `valid:"0..50"`
 }
 
 // CreateOpenIDConnectProviderOutput is the output of CreateOpenIDConnectProvider.
@@ -154,7 +154,7 @@ type ClientIDInput struct {
 // ThumbprintInput is the input of UpdateOpenIDConnectProviderThumbprint.
 type ThumbprintInput struct {
 	OpenIDConnectProviderArn string   `valid:"required 20..2048"`
-	ThumbprintList           []string `valid:"required"`
+	ThumbprintList           []string `valid:"required"` // empty is another thing than missing
 }
 
 // GetOpenIDConnectProviderOutput is the output of GetOpenIDConnectProvider.

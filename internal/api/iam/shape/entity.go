@@ -3,12 +3,17 @@ package shape
 import "time"
 
 // The tag valid holds the constraints of a member as the API reference states
-// them: required, a length or a range a..b, and the name of a pattern.
+// them: required, a length or a range a..b, and the name of a pattern. A
+// required member with the tag missing is said to be a missing parameter.
+// Pointers tell what was sent empty from what was not sent.
 
 // Tag is a tag.
-type Tag struct {
-	Key   string `valid:"required 1..128 tagKey"`
-	Value string `valid:"0..256 tagValue"`
+type Tag struct{ Key, Value string }
+
+// NewTag is a tag as it is sent.
+type NewTag struct {
+	Key   *string `valid:"required 1..128 tagKey"`
+	Value *string `valid:"required 0..256 tagValue"`
 }
 
 // PermissionsBoundary is the boundary of a user or role.
@@ -50,10 +55,10 @@ type RoleLastUsed struct {
 
 // CreateUserInput is the input of CreateUser.
 type CreateUserInput struct {
-	Path                string `valid:"1..512 path"`
-	UserName            string `valid:"required 1..64 name"`
-	PermissionsBoundary string `valid:"20..2048"`
-	Tags                []Tag  `valid:"0..50"`
+	Path                string   `valid:"1..512 path"`
+	UserName            string   `valid:"required 1..64 name"`
+	PermissionsBoundary string   `valid:"20..2048"`
+	Tags                []NewTag `valid:"0..50"`
 }
 
 // UserOutput is the output of CreateUser and GetUser.
@@ -78,13 +83,13 @@ type GetGroupOutput struct {
 
 // CreateRoleInput is the input of CreateRole.
 type CreateRoleInput struct {
-	Path                     string `valid:"1..512 path"`
-	RoleName                 string `valid:"required 1..64 name"`
-	AssumeRolePolicyDocument string `valid:"required 1..131072 document"`
-	Description              string `valid:"0..1000 description"`
-	MaxSessionDuration       *int   `valid:"3600..43200"`
-	PermissionsBoundary      string `valid:"20..2048"`
-	Tags                     []Tag  `valid:"0..50"`
+	Path                     string   `valid:"1..512 path"`
+	RoleName                 string   `valid:"required 1..64 name"`
+	AssumeRolePolicyDocument string   `valid:"required 1..131072 document"`
+	Description              string   `valid:"0..1000 description"`
+	MaxSessionDuration       *int     `valid:"3600..43200"`
+	PermissionsBoundary      string   `valid:"20..2048"`
+	Tags                     []NewTag `valid:"0..50"`
 }
 
 // RoleOutput is the output of CreateRole, GetRole and UpdateRoleDescription.
@@ -128,9 +133,9 @@ type UpdateGroupInput struct {
 
 // EntityInput names an entity.
 type EntityInput struct {
-	UserName  string `valid:"1..128 name"`
-	GroupName string `valid:"1..128 name"`
-	RoleName  string `valid:"1..64 name"`
+	UserName  string `valid:"1..128 name" missing:"parameter"`
+	GroupName string `valid:"1..128 name" missing:"parameter"`
+	RoleName  string `valid:"1..64 name" missing:"parameter"`
 }
 
 // EntityPageInput asks for a page of what an entity has.
@@ -145,7 +150,7 @@ type EntityPageInput struct {
 
 // ListInput asks for a page of entities.
 type ListInput struct {
-	PathPrefix string `valid:"1..512 pathPrefix"`
+	PathPrefix string `valid:"pathPrefix"`
 	Marker     string `valid:"1..320 marker"`
 	MaxItems   *int   `valid:"1..1000"`
 }
@@ -235,12 +240,12 @@ type BoundaryInput struct {
 
 // TagInput names what is tagged, and the tags.
 type TagInput struct {
-	UserName                 string `valid:"1..128 name"`
-	RoleName                 string `valid:"1..64 name"`
-	PolicyArn                string `valid:"20..2048"`
-	SerialNumber             string `valid:"9..256 serial"`
-	OpenIDConnectProviderArn string `valid:"20..2048"`
-	Tags                     []Tag  `valid:"required 0..50"`
+	UserName                 string   `valid:"1..128 name"`
+	RoleName                 string   `valid:"1..64 name"`
+	PolicyArn                string   `valid:"20..2048"`
+	SerialNumber             string   `valid:"9..256 serial"`
+	OpenIDConnectProviderArn string   `valid:"20..2048"`
+	Tags                     []NewTag `valid:"required 0..50"`
 }
 
 // UntagInput names what loses tags, and their keys.
@@ -250,7 +255,7 @@ type UntagInput struct {
 	PolicyArn                string   `valid:"20..2048"`
 	SerialNumber             string   `valid:"9..256 serial"`
 	OpenIDConnectProviderArn string   `valid:"20..2048"`
-	TagKeys                  []string `valid:"required 0..50"`
+	TagKeys                  []string `valid:"required 0..50 tagKeys"`
 }
 
 // TagsInput asks for a page of tags.

@@ -2,16 +2,22 @@ package shape
 
 import "time"
 
-// UserInput names a user, or nobody: then it is the caller.
-type UserInput struct {
+// GetUserInput is the input of GetUser; no name is the caller's.
+type GetUserInput struct {
 	UserName string `valid:"1..128 name"`
+}
+
+// UserInput names a user, or nobody: then it is the caller. An empty name is
+// refused, so that a script whose variable is empty does not mean its root user.
+type UserInput struct {
+	UserName *string `valid:"1..128 name"`
 }
 
 // UserPageInput asks for a page of what a user, or else the caller, has.
 type UserPageInput struct {
-	UserName string `valid:"1..128 name"`
-	Marker   string `valid:"1..320 marker"`
-	MaxItems *int   `valid:"1..1000"`
+	UserName *string `valid:"1..128 name"`
+	Marker   string  `valid:"1..320 marker"`
+	MaxItems *int    `valid:"1..1000"`
 }
 
 // AccessKey is a new access key with its secret.
@@ -25,15 +31,15 @@ type CreateAccessKeyOutput struct{ AccessKey AccessKey }
 
 // AccessKeyInput names an access key and its user, or else the caller.
 type AccessKeyInput struct {
-	UserName    string `valid:"1..128 name"`
-	AccessKeyId string `valid:"required 16..128 word"`
+	UserName    *string `valid:"1..128 name"`
+	AccessKeyId string  `valid:"required 16..128 word" missing:"parameter"`
 }
 
 // UpdateAccessKeyInput is the input of UpdateAccessKey.
 type UpdateAccessKeyInput struct {
-	UserName    string `valid:"1..128 name"`
-	AccessKeyId string `valid:"required 16..128 word"`
-	Status      string `valid:"required Active|Inactive|Expired"`
+	UserName    *string `valid:"1..128 name"`
+	AccessKeyId string  `valid:"required 16..128 word" missing:"parameter"`
+	Status      string  `valid:"required Active|Inactive" missing:"parameter"`
 }
 
 // AccessKeyMetadata is an access key without its secret.
@@ -51,7 +57,7 @@ type ListAccessKeysOutput struct {
 
 // GetAccessKeyLastUsedInput is the input of GetAccessKeyLastUsed.
 type GetAccessKeyLastUsedInput struct {
-	AccessKeyId string `valid:"required 16..128 word"`
+	AccessKeyId string `valid:"required 16..128 word" missing:"parameter"`
 }
 
 // GetAccessKeyLastUsedOutput is the output of GetAccessKeyLastUsed.

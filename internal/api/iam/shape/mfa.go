@@ -4,9 +4,9 @@ import "time"
 
 // CreateVirtualMFADeviceInput is the input of CreateVirtualMFADevice.
 type CreateVirtualMFADeviceInput struct {
-	Path                 string `valid:"1..512 path"`
-	VirtualMFADeviceName string `valid:"required 1..128 name"`
-	Tags                 []Tag  `valid:"0..50"`
+	Path                 string   `valid:"1..512 path"`
+	VirtualMFADeviceName string   `valid:"required 1..128 name"`
+	Tags                 []NewTag `valid:"0..50"`
 }
 
 // VirtualMFADevice is a virtual MFA device. What it is set up with is told
@@ -33,8 +33,8 @@ type MFACodesInput struct {
 
 // MFADeviceInput names a device and a user, or else the caller.
 type MFADeviceInput struct {
-	UserName     string `valid:"1..128 name"`
-	SerialNumber string `valid:"required 9..256 serial"`
+	UserName     *string `valid:"1..128 name"`
+	SerialNumber string  `valid:"required 9..256 serial"`
 }
 
 // SerialInput names a device.

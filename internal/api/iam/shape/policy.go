@@ -21,11 +21,11 @@ type PolicyVersion struct {
 
 // CreatePolicyInput is the input of CreatePolicy.
 type CreatePolicyInput struct {
-	PolicyName     string `valid:"required 1..128 name"`
-	Path           string `valid:"1..512 policyPath"`
-	PolicyDocument string `valid:"required 1..131072 document"`
-	Description    string `valid:"0..1000"`
-	Tags           []Tag  `valid:"0..50"`
+	PolicyName     string   `valid:"required 1..128 name"`
+	Path           string   `valid:"1..512 policyPath"`
+	PolicyDocument string   `valid:"required 1..131072 document"`
+	Description    string   `valid:"0..1000"`
+	Tags           []NewTag `valid:"0..50"`
 }
 
 // PolicyOutput is the output of CreatePolicy and GetPolicy.

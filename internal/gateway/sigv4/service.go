@@ -1,0 +1,179 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// Services other than S3 stand behind one front of AWS's own: it checks a
+// signature in another order, says in other words what is wrong (IAM user
+// guide, "Troubleshoot Signature Version 4 signing for AWS API requests"), and
+// takes a presigned URL for as long as any other signature.
+
+func incompleteSignature(message string) *fault.Error {
+	return fault.New(fault.Invalid, "IncompleteSignature", message)
+}
+
+func wrongSignature(kind fault.Kind, message string) *fault.Error {
+	return fault.New(kind, "SignatureDoesNotMatch", message)
+}
+
+func noToken(message string) *fault.Error {
+	return fault.New(fault.Denied, "MissingAuthenticationToken", message)
+}
+
+// serviceHeader reads the Authorization header of a request to another service
+// than S3.
+func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
+	scheme, rest, _ := strings.Cut(auth, " ")
+	switch scheme {
+	case algorithm:
+	case "AWS":
+		return incompleteSignature("AWS Signature Version 2 is not supported.")
+	default:
+		return noToken("Request is missing Authentication Token")
+	}
+	c.Mode = Header
+	h := c.request.Header
+	credential, err := c.serviceComponents(auth, rest)
+	if err != nil {
+		return err
+	}
+	date := h.Get("X-Amz-Date")
+	if date == "" {
+		date = h.Get("Date")
+	}
+	if date == "" {
+		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header." + hashed(auth))
+	}
+	if c.Time, err = requestTime(h); err != nil {
+		return notBasic(date)
+	}
+	c.Token = h.Get("X-Amz-Security-Token")
+	return c.serviceRest(credential, t, now, MaxSkew)
+}
+
+func notBasic(date string) *fault.Error {
+	return incompleteSignature(fmt.Sprintf("Date must be in ISO-8601 'basic format'. Got '%.64s'. See http://en.wikipedia.org/wiki/ISO_8601", date))
+}
+
+// hashed is how a message names a header that must not stand in it.
+func hashed(auth string) string {
+	sum := sha256.Sum256([]byte(auth))
+	return " (Hashed with SHA-256 and encoded with Base64) Authorization=" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// serviceComponents takes the parts of the header apart and returns the
+// credential.
+func (c *Claim) serviceComponents(auth, list string) (credential string, err error) {
+	fields := map[string]*string{"Credential": &credential, "SignedHeaders": &c.signedList, "Signature": &c.Signature}
+	for _, part := range strings.SplitN(list, ",", 5) {
+		part = strings.TrimSpace(part)
+		name, value, ok := strings.Cut(part, "=")
+		field := fields[name]
+		if !ok || field != nil && *field != "" {
+			return "", incompleteSignature("Authorization component " + strconv.Quote(part) + " is malformed.")
+		}
+		if field != nil {
+			*field = value
+		}
+	}
+	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
+		if *fields[name] == "" {
+			return "", incompleteSignature("Authorization header requires '" + name + "' parameter." + hashed(auth))
+		}
+	}
+	return credential, nil
+}
+
+// serviceQuery reads a presigned URL of another service than S3. It may live
+// shorter than other signatures, and never longer.
+func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time) error {
+	switch params["X-Amz-Algorithm"] {
+	case algorithm:
+	case "":
+		return noToken("Request is missing Authentication Token")
+	default:
+		return noToken("Missing Authentication Token")
+	}
+	for _, name := range []string{"X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date"} {
+		if params[name] == "" {
+			return incompleteSignature("AWS query-string parameters must include '" + name + "'. Re-examine the query-string parameters.")
+		}
+	}
+	c.Mode, c.signedList, c.Signature, c.Token = Query, params["X-Amz-SignedHeaders"], params["X-Amz-Signature"], params["X-Amz-Security-Token"]
+	var err error
+	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
+		return notBasic(params["X-Amz-Date"])
+	}
+	c.Expires = MaxSkew
+	if s, ok := params["X-Amz-Expires"]; ok {
+		if c.Expires, err = lifetime(s); err != nil {
+			return err
+		}
+		c.Expires = min(c.Expires, MaxSkew)
+	}
+	return c.serviceRest(params["X-Amz-Credential"], t, now, c.Expires)
+}
+
+// serviceRest is what headers and URLs have in common: the scope, the signed
+// headers and the time. A signature is good for life.
+func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life time.Duration) error {
+	if err := c.payload(t.Service); err != nil {
+		return err
+	}
+	p := strings.Split(credential, "/")
+	switch {
+	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
+		return incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.256s'", credential))
+	case p[4] != terminator:
+		return wrongSignature(fault.Denied, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
+	case p[3] != t.Service:
+		return wrongSignature(fault.Invalid, "Credential should be scoped to correct service: '"+t.Service+"'.")
+	case !t.takes(p[2]):
+		return wrongSignature(fault.Denied, "Credential should be scoped to a valid region. ")
+	}
+	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
+	if !c.sameDay() {
+		return wrongSignature(fault.Invalid, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
+	}
+	c.signed = strings.Split(c.signedList, ";")
+	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
+		return wrongSignature(fault.Denied, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	if !headersMeanNothing(t.Service) {
+		if err := c.checkSigned(); err != nil {
+			return err
+		}
+	}
+	return c.serviceTime(now, life)
+}
+
+// headersMeanNothing reports a service whose operations are forms: no header
+// but those of the signature itself is ever read, so that none can be slipped
+// in.
+func headersMeanNothing(service string) bool { return service == "iam" || service == "sts" }
+
+func (c *Claim) serviceTime(now time.Time, life time.Duration) error {
+	span := func(d time.Duration) string {
+		if d%time.Minute != 0 {
+			return fmt.Sprintf("%d sec.", d/time.Second)
+		}
+		return fmt.Sprintf("%d min.", d/time.Minute)
+	}
+	text := func(t time.Time) string { return t.UTC().Format(timeFormat) }
+	switch {
+	case c.Time.After(now.Add(MaxSkew)):
+		return wrongSignature(fault.Denied, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)", text(c.Time), text(now.Add(MaxSkew)), text(now), span(MaxSkew)))
+	case c.Time.Before(now.Add(-life)):
+		return wrongSignature(fault.Denied, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)", text(c.Time), text(now.Add(-life)), text(now), span(life)))
+	}
+	return nil
+}

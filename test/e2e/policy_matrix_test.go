@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"watertight/internal/gateway/dispatch"
+	"watertight/test/harness"
+)
+
+// permission is one action on one resource.
+type permission struct{ action, resource string }
+
+func (p permission) statement(effect string) string {
+	b, _ := json.Marshal(map[string]string{"Effect": effect, "Action": p.action, "Resource": p.resource})
+	return string(b)
+}
+
+// in is the permission with another bucket of the matrix.
+func (p permission) in(from, to string) permission {
+	p.resource = strings.Replace(p.resource, ":::"+from, ":::"+to, 1)
+	return p
+}
+
+// unsaid are the permissions of requests whose refusals have no body to say
+// them in.
+var unsaid = map[string]permission{
+	"HeadBucket":            {"s3:ListBucket", "arn:aws:s3:::BUCKET"},
+	"HeadObject":            {"s3:GetObject", "arn:aws:s3:::BUCKET/object"},
+	"HeadObject ?versionId": {"s3:GetObjectVersion", "arn:aws:s3:::BUCKET/object"},
+}
+
+// variants are requests of an operation that need something else than its plain
+// request does.
+var variants = map[string]map[string]func(*raw){
+	"GetObject":             {"?versionId": version},
+	"HeadObject":            {"?versionId": version},
+	"DeleteObject":          {"?versionId": version},
+	"GetObjectTagging":      {"?versionId": version},
+	"PutObjectTagging":      {"?versionId": version},
+	"DeleteObjectTagging":   {"?versionId": version},
+	"GetObjectAttributes":   {"?versionId": version},
+	"PutObject":             {"with tags": tagged},
+	"CreateMultipartUpload": {"with tags": tagged},
+	"CopyObject": {
+		"with tags": func(r *raw) { tagged(r); r.header.Set("X-Amz-Tagging-Directive", "REPLACE") },
+		"of a version": func(r *raw) {
+			r.header.Set("X-Amz-Copy-Source", r.header.Get("X-Amz-Copy-Source")+"?versionId=null")
+		},
+	},
+}
+
+func version(r *raw) {
+	joint := "?"
+	if strings.Contains(r.target, "?") {
+		joint = "&"
+	}
+	r.target += joint + "versionId=null"
+}
+
+func tagged(r *raw) { r.header.Set("X-Amz-Tagging", "k=v") }
+
+// policyMatrix asks as one user whose only policy it changes.
+type policyMatrix struct {
+	*testing.T
+	s       *harness.Server
+	root    *iam.Client
+	key     harness.Credentials
+	buckets int
+}
+
+func (m *policyMatrix) may(statements ...string) {
+	m.Helper()
+	statements = append(statements, permission{"sts:Nothing", "*"}.statement("Allow"))
+	_, err := m.root.PutUserPolicy(m.Context(), &iam.PutUserPolicyInput{
+		UserName: aws.String("caller"), PolicyName: aws.String("p"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`),
+	})
+	if err != nil {
+		m.Fatal(err)
+	}
+}
+
+// bucket makes one with an object, for one request.
+func (m *policyMatrix) bucket(row dispatch.Row) string {
+	m.Helper()
+	m.buckets++
+	name := fmt.Sprintf("policies-%d", m.buckets)
+	if row.Name() == "CreateBucket" {
+		return name
+	}
+	newBucket(m.T, m.s, name)
+	if row.Name() != "DeleteBucket" {
+		if a := send(m.T, m.s, raw{method: "PUT", target: "/" + name + "/object", body: "x"}); a.status != 200 {
+			m.Fatalf("put: %d %s", a.status, a.body)
+		}
+	}
+	return name
+}
+
+func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) answer {
+	m.Helper()
+	r := request(row, bucket)
+	if row.Route().IsForm() {
+		r = post{bucket: bucket, key: m.key}.build(m.T, m.s)
+	} else if change != nil {
+		change(&r)
+	}
+	r.key, r.secret = m.key.AccessKeyID, m.key.SecretAccessKey
+	if row.Route().IsForm() {
+		r.unsigned = true
+	}
+	return send(m.T, m.s, r)
+}
+
+// refused reports a refusal, be it of one key within a batch.
+func refused(a answer) bool {
+	return a.status == http.StatusForbidden || strings.Contains(a.body, "<Code>AccessDenied</Code>")
+}
+
+var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (s3:\w+) on resource: "([^"]+)" because no identity-based policy allows the (s3:\w+) action`)
+
+// learn finds the permissions of a request by what its refusals say is missing.
+func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), bucket string) (needs []permission) {
+	m.Helper()
+	var statements []string
+	for range 8 {
+		m.may(statements...)
+		a := m.ask(row, change, bucket)
+		if !refused(a) {
+			return needs
+		}
+		said := saysWhy.FindStringSubmatch(html.UnescapeString(a.body))
+		need, known := unsaid[name]
+		switch {
+		case said != nil && said[1] == said[3]:
+			need = permission{said[1], said[2]}
+		case !known:
+			m.Fatalf("%s: a refusal that does not say why: %d %s", name, a.status, a.body)
+		}
+		need.resource = strings.Replace(need.resource, "BUCKET", bucket, 1)
+		needs = append(needs, need)
+		statements = append(statements, need.statement("Allow"))
+	}
+	m.Fatalf("%s: refused whatever is allowed: %v", name, needs)
+	return nil
+}
+
+// row writes what a request needs, and proves it: with exactly these
+// permissions it is not refused; with one of them denied, with one of them
+// missing, or with every action but these it is.
+func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, change func(*raw)) {
+	m.Helper()
+	first := m.bucket(row)
+	needs := m.learn(name, row, change, first)
+	shut := func(what, bucket string, statements ...string) {
+		m.Helper()
+		m.may(statements...)
+		if a := m.ask(row, change, bucket); !refused(a) {
+			m.Errorf("%s is open %s: %d %s", name, what, a.status, a.body)
+		}
+	}
+	exact := func(bucket string, but int) (statements []string) {
+		for i, n := range needs {
+			if i != but {
+				statements = append(statements, n.in(first, bucket).statement("Allow"))
+			}
+		}
+		return statements
+	}
+	b := m.bucket(row)
+	m.may(exact(b, -1)...)
+	a := m.ask(row, change, b)
+	if refused(a) {
+		m.Errorf("%s with exactly its policy: %d %s", name, a.status, a.body)
+	}
+	var said []string
+	var actions []string
+	for i, n := range needs {
+		said = append(said, n.action+" on "+strings.TrimPrefix(n.in(first, "B").resource, "arn:aws:s3:::"))
+		actions = append(actions, n.action)
+		b := m.bucket(row)
+		shut("with a Deny of "+n.action, b, append(exact(b, -1), n.in(first, b).statement("Deny"))...)
+		shut("without "+n.action, b, exact(b, i)...)
+	}
+	if len(needs) > 0 {
+		all, _ := json.Marshal(map[string]any{"Effect": "Allow", "NotAction": actions, "Resource": "*"})
+		shut("with every other action", m.bucket(row), string(all))
+		shut("on other resources alone", m.bucket(row), `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::elsewhere/*"}`)
+	}
+	fmt.Fprintf(out, "%-36s %-34s %s\n", name, strings.TrimSpace(fmt.Sprint(a.status, " ", a.code)), strings.Join(said, ", "))
+}
+
+// TestPolicyMatrix walks every operation of S3 as a user: without a policy, with
+// exactly its policy, and with exactly its policy and a Deny of each permission
+// in turn. The permissions are those that the refusals name; the golden file is
+// what a reviewer reads.
+func TestPolicyMatrix(t *testing.T) {
+	s := harness.Start(t)
+	m := &policyMatrix{T: t, s: s, root: rootIAM(s)}
+	_, err := m.root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("caller")})
+	expect(t, err, "")
+	k, err := m.root.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("caller")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.key = harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy", "which is (refused with any of it denied or missing)")
+	for _, row := range s.Operations("s3") {
+		if row.Route().IsPreflight() {
+			continue // of nobody, by design; TestAccessMatrix has them
+		}
+		m.row(&out, row.Name(), row, nil)
+		for _, name := range slices.Sorted(maps.Keys(variants[row.Name()])) {
+			m.row(&out, row.Name()+" "+name, row, variants[row.Name()][name])
+		}
+	}
+	golden(t, "policy-matrix.golden", out.Bytes())
+}
