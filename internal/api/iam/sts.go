@@ -171,7 +171,7 @@ func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
 func sessionTags(tags []shape.SessionTag) []identity.Tag {
 	var out []identity.Tag
 	for _, t := range tags {
-		out = append(out, identity.Tag(t))
+		out = append(out, identity.Tag{Key: t.Key, Value: t.Value})
 	}
 	return out
 }
