@@ -168,7 +168,7 @@ func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
 	return p
 }
 
-func sessionTags(tags []shape.Tag) []identity.Tag {
+func sessionTags(tags []shape.SessionTag) []identity.Tag {
 	var out []identity.Tag
 	for _, t := range tags {
 		out = append(out, identity.Tag{Key: t.Key, Value: t.Value})

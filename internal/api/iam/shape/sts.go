@@ -34,6 +34,12 @@ type GetSessionTokenInput struct {
 // GetSessionTokenOutput is the output of GetSessionToken.
 type GetSessionTokenOutput struct{ Credentials Credentials }
 
+// SessionTag is a tag that a session is passed.
+type SessionTag struct {
+	Key   string `valid:"required 1..128 tagKey"`
+	Value string `valid:"0..256 tagValue"`
+}
+
 // PolicyDescriptor names a managed policy that a session is passed.
 type PolicyDescriptor struct {
 	Arn string `wire:"arn" valid:"20..2048"`
@@ -46,7 +52,7 @@ type AssumeRoleInput struct {
 	PolicyArns        []PolicyDescriptor `valid:"0..10"`
 	Policy            string             `valid:"document"`
 	DurationSeconds   *int               `valid:"900..43200"`
-	Tags              []Tag              `valid:"0..50"`
+	Tags              []SessionTag       `valid:"0..50"`
 	TransitiveTagKeys []string           `valid:"0..50"`
 	ExternalId        string             `valid:"2..1224 externalId"`
 	SerialNumber      string             `valid:"9..256 sessionSerial"`
@@ -75,7 +81,7 @@ type GetFederationTokenInput struct {
 	Policy          string             `valid:"1..2048 document"`
 	PolicyArns      []PolicyDescriptor `valid:"0..10"`
 	DurationSeconds *int               `valid:"900..129600"`
-	Tags            []Tag              `valid:"0..50"`
+	Tags            []SessionTag       `valid:"0..50"`
 }
 
 // FederatedUser is a federated user's session.
