@@ -4,6 +4,8 @@ SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 10000x
 CASES ?= 1000000
+STEPS ?= 10000
+SEED ?= 0
 export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 .PHONY: help
@@ -37,6 +39,11 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./...
 	$(GO) test ./internal/access/policy -run Random -cases $(CASES) -v
+	$(MAKE) sim
+
+.PHONY: sim
+sim: ## a server against a model of S3, through crashes; STEPS operations, SEED repeats a run
+	$(GO) test ./test/sim -count=1 -timeout 2h -v -run '^TestSim$$' -steps $(STEPS) -seed $(SEED)
 
 .PHONY: conformance
 conformance: tools ## an independent suite's tests of S3, IAM and STS; ONLY is a regular expression of names

@@ -4,6 +4,9 @@ set -euo pipefail
 packages=()
 command -v aws >/dev/null || packages+=(awscli)
 command -v curl >/dev/null || packages+=(curl)
+for program in node:nodejs npm rclone s3cmd restic; do # program, and package where it has another name
+	command -v "${program%:*}" >/dev/null || packages+=("${program#*:}")
+done
 python3 -c "import boto3" 2>/dev/null || packages+=(python3-boto3)
 if [ ${#packages[@]} -gt 0 ]; then
 	as_root=()
@@ -23,3 +26,12 @@ go_tool() { # name, module's path of the program, version
 	echo "$3" >"bin/tools/$1.version"
 }
 go_tool versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0
+go_tool mc github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9
+
+# Libraries for node, exactly those of tools/node/package-lock.json.
+if ! cmp -s tools/node/package-lock.json bin/tools/node/installed.json; then
+	mkdir -p bin/tools/node
+	cp tools/node/package.json tools/node/package-lock.json bin/tools/node/
+	npm ci --prefix bin/tools/node --ignore-scripts --no-audit --no-fund --loglevel error
+	cp tools/node/package-lock.json bin/tools/node/installed.json
+fi

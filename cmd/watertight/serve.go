@@ -31,6 +31,8 @@ type serve struct {
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback: everything can be read on the way. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
 	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For is believed." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
+	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
+
 	RootKey        string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
 	MinFree        int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
 	MaxConnections int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
@@ -71,12 +73,18 @@ func (s *serve) config(p process) (server.Config, error) {
 		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections,
 		Logger: newLogger(p.stderr, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
-	for _, text := range s.TrustedProxy {
-		n, err := netip.ParsePrefix(text)
-		if err != nil {
-			return c, usageError{fmt.Errorf("--trusted-proxy %s: %w", text, err)}
+	for _, flag := range []struct {
+		name  string
+		texts []string
+		to    *[]netip.Prefix
+	}{{"--trusted-proxy", s.TrustedProxy, &c.TrustedProxies}, {"--oidc-allow-private-network", s.OIDCAllowPrivateNetwork, &c.IssuerNetworks}} {
+		for _, text := range flag.texts {
+			n, err := netip.ParsePrefix(text)
+			if err != nil {
+				return c, usageError{fmt.Errorf("%s %s: %w", flag.name, text, err)}
+			}
+			*flag.to = append(*flag.to, n)
 		}
-		c.TrustedProxies = append(c.TrustedProxies, n)
 	}
 	if s.Data == "" || s.RootKey == "" {
 		return c, usageError{fmt.Errorf("no home directory is known; say --data DIR and --root-key SOURCE")}

@@ -25,6 +25,7 @@ import (
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/outbound"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/rootkey"
 )
@@ -146,6 +147,7 @@ func (s *Server) openCore(context.Context) error {
 	if s.identities, err = identity.New(s.store); err != nil {
 		return err
 	}
+	s.identities.FetchWith(outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}))
 	s.uses = s.identities.NewUses()
 	return nil
 }

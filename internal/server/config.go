@@ -33,6 +33,13 @@ type Config struct {
 	Logger         *slog.Logger
 	Getenv         func(string) string // for the passphrase; nil is none
 
+	// IssuerNetworks are networks that are not public where the identity
+	// providers of web identities may be reached all the same.
+	IssuerNetworks []netip.Prefix
+	// IssuerHosts has the addresses of providers ("issuer.example:443") that DNS
+	// is not asked for. Tests have no port 443.
+	IssuerHosts map[string]string
+
 	// Stall is how long a client may stand still within a request; 0 is 30 s.
 	Stall time.Duration
 

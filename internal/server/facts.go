@@ -28,6 +28,10 @@ func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, err
 	if name, ok := r.BucketOf(); ok {
 		return f.buckets.Laws(ctx, name)
 	}
+	if r.Service == "iam" && strings.HasPrefix(r.Resource, "role/") {
+		trust, err := f.identities.TrustOf(ctx, r)
+		return authz.ResourceLaws{Owner: r.Account, Documents: trust, MustAllow: true, Service: "sts"}, err
+	}
 	owner := r.Account
 	if owner == "aws" { // what AWS itself publishes, such as its managed policies
 		owner = ""

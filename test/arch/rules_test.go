@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"internal/core":            {"internal/core", "internal/access", "internal/storage", "internal/fault"},
 	"internal/gateway":         {"internal/gateway", "internal/access", "internal/storage", "internal/fault"},
 	"internal/gateway/sigv4":   {"internal/fault"},
+	"internal/outbound":        {"internal/fault"},
 	"internal/api":             {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/fault"},
 	"internal/server":          {"internal"},
 	"cmd":                      {"internal/server", "internal/storage/rootkey"},
@@ -32,7 +33,7 @@ var banned = []struct {
 	allowed []string
 	reason  string
 }{
-	{"net/http", []string{"internal/gateway", "internal/api/s3/table.go", "internal/server", "test", "cmd"}, "server-side HTTP types stay in the gateway and the server"},
+	{"net/http", []string{"internal/gateway", "internal/api/s3/table.go", "internal/server", "internal/outbound", "test", "cmd"}, "server-side HTTP types stay in the gateway and the server"},
 	{"encoding/xml", []string{"internal/gateway/protocol", "test"}, "XML is the wire's"},
 	{"math/rand", nil, "randomness is crypto/rand"},
 	{"github.com/cockroachdb/pebble", []string{"internal/storage/kv"}, "engines see sealed values only, through kv"},
@@ -60,10 +61,25 @@ var symbols = []struct {
 		"test",
 	}, "time comes from the request's one instant"},
 	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
+	{"http", "Client", callers(), "calls out go through outbound"},
+	{"http", "Transport", callers(), "calls out go through outbound"},
+	{"http", "DefaultClient", callers(), "calls out go through outbound"},
+	{"http", "DefaultTransport", callers(), "calls out go through outbound"},
+	{"http", "Get", callers(), "calls out go through outbound"},
+	{"http", "Post", callers(), "calls out go through outbound"},
+	{"net", "Dialer", callers(), "calls out go through outbound"},
+	{"net", "Dial", callers(), "calls out go through outbound"},
+	{"tls", "Dial", callers(), "calls out go through outbound"},
 	{"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"}, "every change commits through core/change, with its audit event"},
 	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
 	{"log", "Fatal", nil, "only main ends the process"},
+}
+
+// callers may open connections: the guarded client, the operator's commands to
+// their own socket, and tests.
+func callers() []string {
+	return []string{"internal/outbound", "internal/server/operatorclient.go", "test"}
 }
 
 // globals may hold these and nothing else: sentinel errors, and compile-time

@@ -80,3 +80,19 @@ func TestSimulations(t *testing.T) {
 		t.Errorf("%+v, %v", keys, err)
 	}
 }
+
+// TestSimulationOfARole: a role is simulated as its sessions are judged, not as
+// a user.
+func TestSimulationOfARole(t *testing.T) {
+	c := newCast(t)
+	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::`+c.account+`:role/r"},"StringEquals":{"aws:PrincipalType":"AssumedRole"},"Null":{"aws:username":"true"}}},
+		{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}]}`)
+	out, err := c.root.SimulatePrincipalPolicy(t.Context(), &iam.SimulatePrincipalPolicyInput{PolicySourceArn: r.Arn, ActionNames: []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}})
+	c.ok(err)
+	for i, want := range []types.PolicyEvaluationDecisionType{"allowed", "explicitDeny", "implicitDeny"} {
+		if got := out.EvaluationResults[i].EvalDecision; got != want {
+			t.Errorf("%s: %s, want %s", *out.EvaluationResults[i].EvalActionName, got, want)
+		}
+	}
+}

@@ -69,7 +69,7 @@ func TestSessionTokens(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
-	for seconds, want := range map[int32]string{899: "ValidationError", 129601: "", 0: ""} {
+	for seconds, want := range map[int32]string{899: "ValidationError", 129601: "ValidationError", 129600: "", 0: ""} {
 		in := &sts.GetSessionTokenInput{}
 		if seconds > 0 {
 			in.DurationSeconds = &seconds

@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -26,6 +27,12 @@ type Need struct {
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
 	New      bool                // the resource is about to be made, or all of its kind: the caller's account owns it
+	// As is who a token in the request says its bearer is: the need is judged
+	// for that principal, and nothing of the caller counts but the connection.
+	// Whoever demands the grant verifies the token before anything follows.
+	As *policy.Principal
+	// Refusal words the refusal of a hard need; nil is AccessDenied.
+	Refusal func(policy.Verdict) error
 }
 
 // Facts are the laws, met by identity, bucket and keys, joined in server.
@@ -51,6 +58,9 @@ type ResourceLaws struct {
 	Documents []*policy.Document
 	Public    policy.PublicAccess
 	MustAllow bool
+	// Service, where it is set, is whose actions alone Documents and MustAllow
+	// are about: a role's trust policy says nothing of iam:GetRole.
+	Service string
 }
 
 // Authority decides.
@@ -82,6 +92,8 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 		switch {
 		case j.Effect == policy.Allow:
 			g.hold(n)
+		case !n.Soft && n.Refusal != nil:
+			return Grant{}, n.Refusal(j.Verdict)
 		case !n.Soft:
 			return Grant{}, c.denial(&n, j)
 		default:
@@ -112,9 +124,16 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 			standing[name] = res
 		}
 	}
+	if service, _, _ := strings.Cut(string(n.Action), ":"); res.Service != "" && res.Service != service {
+		res.Documents, res.MustAllow = nil, false
+	}
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+	}
+	who := c.principal
+	if n.As != nil {
+		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
 	}
 	tags, err := a.tagKeys(ctx, &l, &n)
 	if err != nil {
@@ -130,7 +149,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		maps.Copy(keys, tags)
 	}
 	v := policy.Decide(l, policy.Request{
-		Principal: c.principal, Action: n.Action, Resource: n.Resource,
+		Principal: who, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
 	})
 	return judgement{v, c.mayTell(&n, &res, tags != nil)}, nil

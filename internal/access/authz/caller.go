@@ -17,6 +17,7 @@ type Situation struct {
 	SecureChannel bool                // TLS, or loopback listener and loopback peer
 	AccessKeyID   string              // that signed; empty for anonymous callers
 	Temporary     bool                // the key belongs to a session
+	Issued        time.Time           // when the session was made
 	Keys          map[string][]string // condition keys of the request, in lower case
 	Session       []*policy.Document  // compiled session policies; nil is no restriction
 	Record        Record              // the request's audit event
@@ -47,6 +48,17 @@ func (c Caller) AccessKeyID() string { return c.situation.AccessKeyID }
 
 // Temporary reports whether a session's key signed.
 func (c Caller) Temporary() bool { return c.situation.Temporary }
+
+// Issued is when the caller's session was made; zero without one.
+func (c Caller) Issued() time.Time { return c.situation.Issued }
+
+// SourceIdentity is whose the caller's session is, where that was said.
+func (c Caller) SourceIdentity() string {
+	if v := c.situation.Keys["aws:sourceidentity"]; len(v) == 1 {
+		return v[0]
+	}
+	return ""
+}
 
 // MFA reports whether the caller's session was made with an MFA code.
 func (c Caller) MFA() bool {

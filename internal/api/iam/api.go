@@ -122,13 +122,7 @@ func onPolicy[In any](a *API, action policy.Action) needs[In] {
 // conditionKeys are those of IAM's actions (IAM service authorization
 // reference): what the target is, and what the request says of it.
 func conditionKeys(s identity.Subject, in any) map[string][]string {
-	m := map[string][]string{}
-	for _, t := range s.Tags {
-		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
-			name := policy.KeyName(prefix + t.Key)
-			m[name] = append(m[name], t.Value) // a provider's keys may differ by case alone
-		}
-	}
+	m := s.ResourceKeys()
 	if s.Boundary != "" {
 		m["iam:permissionsboundary"] = []string{s.Boundary}
 	}

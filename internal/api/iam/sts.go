@@ -8,9 +8,11 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -25,12 +27,44 @@ func (a *STS) Table() dispatch.Table {
 			authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the handler refuses strangers"), a.getCallerIdentity),
 		dispatch.Define("GetSessionToken", protocol.Query("GetSessionToken"),
 			authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses strangers and sessions"), a.getSessionToken),
-		dispatch.Define("GetAccessKeyInfo", protocol.Query("GetAccessKeyInfo"), authz.Ask1(mayGetAccessKeyInfo), a.getAccessKeyInfo),
+		define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
+		define("AssumeRole", a.mayAssumeRole, a.assumeRole),
+		define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
+		dispatch.Define("AssumeRoleWithWebIdentity", protocol.Query("AssumeRoleWithWebIdentity").Unsigned(), authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
 	}}
 }
 
-func mayGetAccessKeyInfo(*shape.GetAccessKeyInfoInput) authz.Need {
-	return authz.Need{Action: "sts:GetAccessKeyInfo", Resource: arn.Any()}
+func webInput(in *shape.AssumeRoleWithWebIdentityInput) identity.WebInput {
+	return identity.WebInput{
+		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Token: in.WebIdentityToken, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
+	}
+}
+
+// mayAssumeWithToken asks for the bearer of the token; nobody signs.
+func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
+	if err := validate(in); err != nil {
+		return nil, err
+	}
+	if in.ProviderId != "" {
+		return nil, fault400("InvalidParameterValue", "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
+	}
+	noteRole(c, in.RoleArn, in.RoleSessionName)
+	return a.Identities.WebNeeds(ctx, webInput(in))
+}
+
+func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput) (*shape.AssumeRoleWithWebIdentityOutput, error) {
+	what := webInput(in)
+	if r, ok := g.Caller().Record().(*audit.Record); ok {
+		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = p }
+	}
+	s, err := a.Identities.AssumeRoleWithWebIdentity(ctx, g, what)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.AssumeRoleWithWebIdentityOutput{
+		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s.Assumed), PackedPolicySize: percent(s.Assumed),
+		SubjectFromWebIdentityToken: s.Subject, Provider: s.Issuer, Audience: s.Audience, SourceIdentity: s.SourceIdentity,
+	}, nil
 }
 
 func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCallerIdentityOutput, error) {
@@ -56,14 +90,102 @@ func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetS
 	if g.Caller().Anonymous() {
 		return nil, fault.AccessDenied()
 	}
-	if in.SerialNumber != "" || in.TokenCode != "" {
-		return nil, fault.New(fault.Denied, "AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code.")
+	if err := validate(in); err != nil {
+		return nil, err
 	}
-	s, err := a.Identities.GetSessionToken(ctx, g, seconds(in.DurationSeconds))
+	s, err := a.Identities.GetSessionToken(ctx, g, identity.TokenInput{Duration: seconds(in.DurationSeconds), Serial: in.SerialNumber, Code: in.TokenCode})
 	if err != nil {
 		return nil, err
 	}
 	return &shape.GetSessionTokenOutput{Credentials: credentials(s)}, nil
+}
+
+// noteRole tells the audit event which role is asked for, whatever comes of it.
+func noteRole(c authz.Caller, role, session string) {
+	r, ok := c.Record().(*audit.Record)
+	if !ok {
+		return
+	}
+	r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "roleArn", Value: role}, audit.Param{Name: "roleSessionName", Value: session})
+	if at, err := arn.Parse(role); err == nil && at.Service == "iam" {
+		r.Event.Resources = append(r.Event.Resources, audit.Resource{Type: "AWS::IAM::Role", ARN: at, Account: at.Account})
+	}
+}
+
+func assumeInput(in *shape.AssumeRoleInput) identity.AssumeInput {
+	return identity.AssumeInput{
+		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
+		Tags: sessionTags(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId, SourceIdentity: in.SourceIdentity,
+		Serial: in.SerialNumber, Code: in.TokenCode,
+	}
+}
+
+func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.AssumeRoleInput) ([]authz.Need, error) {
+	if len(in.ProvidedContexts) > 0 {
+		return nil, fault.New(fault.NotImplemented, "NotImplemented", "ProvidedContexts are not implemented.")
+	}
+	noteRole(c, in.RoleArn, in.RoleSessionName)
+	return a.Identities.AssumeNeeds(ctx, c, assumeInput(in))
+}
+
+func (a *STS) assumeRole(ctx context.Context, g authz.Grant, in *shape.AssumeRoleInput) (*shape.AssumeRoleOutput, error) {
+	s, err := a.Identities.AssumeRole(ctx, g, assumeInput(in))
+	if err != nil {
+		return nil, err
+	}
+	return &shape.AssumeRoleOutput{
+		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s), PackedPolicySize: percent(s), SourceIdentity: s.SourceIdentity,
+	}, nil
+}
+
+func federateInput(in *shape.GetFederationTokenInput) identity.FederateInput {
+	return identity.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: sessionTags(in.Tags)}
+}
+
+func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
+	if r, ok := c.Record().(*audit.Record); ok {
+		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "name", Value: in.Name})
+	}
+	return a.Identities.FederateNeeds(c, federateInput(in))
+}
+
+func (a *STS) getFederationToken(ctx context.Context, g authz.Grant, in *shape.GetFederationTokenInput) (*shape.GetFederationTokenOutput, error) {
+	s, err := a.Identities.GetFederationToken(ctx, g, federateInput(in))
+	if err != nil {
+		return nil, err
+	}
+	return &shape.GetFederationTokenOutput{
+		Credentials:   credentials(s.Session),
+		FederatedUser: shape.FederatedUser{FederatedUserId: s.Principal.ID, Arn: s.Principal.ARN.String()}, PackedPolicySize: percent(s),
+	}, nil
+}
+
+func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
+	p := identity.Passed{Policy: text}
+	for _, a := range arns {
+		p.ARNs = append(p.ARNs, a.Arn)
+	}
+	return p
+}
+
+func sessionTags(tags []shape.Tag) []identity.Tag {
+	var out []identity.Tag
+	for _, t := range tags {
+		out = append(out, identity.Tag{Key: t.Key, Value: t.Value})
+	}
+	return out
+}
+
+func assumedUser(s identity.Assumed) shape.AssumedRoleUser {
+	return shape.AssumedRoleUser{AssumedRoleId: s.Principal.ID, Arn: s.Principal.ARN.String()}
+}
+
+// percent is absent where nothing was packed.
+func percent(s identity.Assumed) *int {
+	if s.PackedSize == 0 {
+		return nil
+	}
+	return &s.PackedSize
 }
 
 func seconds(n *int) time.Duration {

@@ -210,6 +210,14 @@ func matches(name, s string) (pattern string, ok bool) {
 		return `v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`, isVersion(s)
 	case "code":
 		return `[\d]+`, all(func(r rune) bool { return r >= '0' && r <= '9' })
+	case "sessionName":
+		return `[\w+=,.@-]*`, all(isName)
+	case "externalId":
+		return `[\w+=,.@:\/-]*`, all(func(r rune) bool { return isName(r) || r == '/' || r == ':' })
+	case "sessionSerial":
+		return `[\w+=/:,.@-]*`, all(func(r rune) bool { return isName(r) || r == '/' || r == ':' })
+	case "digits":
+		return `[\d]*`, all(func(r rune) bool { return r >= '0' && r <= '9' })
 	case "alias":
 		return `^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, isAlias(s)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/oidc"
 	"watertight/internal/storage/kv"
 )
 
@@ -30,6 +31,7 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
+	tags                []Tag // of the user
 
 	// Of temporary credentials alone.
 	Token                  string
@@ -53,5 +55,6 @@ type Store struct {
 	documents *documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
-	uses      *Uses // nil where nobody notes them
+	uses      *Uses          // nil where nobody notes them
+	issuers   *oidc.Verifier // nil verifies nothing
 }

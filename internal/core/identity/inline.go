@@ -57,10 +57,11 @@ func (s *Store) checkTrust(text string) error {
 	if policy.Size([]byte(text)) > maxTrust {
 		return limitExceeded("ACLSizePerRole", maxTrust)
 	}
-	if _, err := policy.Parse(policy.Trust, []byte(text)); err != nil {
+	d, err := policy.Parse(policy.Trust, []byte(text))
+	if err != nil {
 		return malformedPolicy(err)
 	}
-	return nil
+	return checkShared(d)
 }
 
 func tooMuchInline(e *Entity, most int) error {

@@ -5,11 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
@@ -17,16 +18,19 @@ import (
 )
 
 // begin completes a session with fresh credentials and writes it, on behalf of
-// the grant's caller. Whoever calls it has demanded what the session needs.
-func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration) error {
+// the grant's caller, once check has found all that it rests on as it should
+// be. Whoever calls it has demanded what the session needs.
+func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error) error {
 	at := g.Caller().At().UTC().Truncate(time.Second)
 	n.Issued, n.Expires = at, at.Add(duration)
 	id, secret := newKey()
 	var token [96]byte
 	rand.Read(token[:])
 	n.AccessKeyID, n.Secret, n.Token = temporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
-	value := n.encode()
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		if err := check(tx); err != nil {
+			return err
+		}
 		key := sessionKey(n.AccessKeyID)
 		taken, err := tx.Get(key)
 		if err != nil {
@@ -35,7 +39,7 @@ func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration t
 		if taken != nil {
 			return fault.InternalError(fmt.Errorf("identity: session id %s is taken", n.AccessKeyID))
 		}
-		tx.Set(key, value)
+		tx.Set(key, n.encode())
 		return nil
 	})
 }
@@ -48,31 +52,12 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 	return decodeSession(accessKeyID, v)
 }
 
-// credential is what a signature with a session's key is checked against.
-func (s *Store) credential(n *Session) (Credential, error) {
-	c := Credential{
-		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
-		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, Principal: n.Principal, Keys: n.conditionKeys(),
-	}
-	if !n.Restricted {
-		return c, nil
-	}
-	c.Session = make([]*policy.Document, 0, len(n.Policies))
-	for _, text := range n.Policies {
-		d, err := s.documents.get(policy.Session, text)
-		if err != nil {
-			return Credential{}, fault.InternalError(err)
-		}
-		c.Session = append(c.Session, d)
-	}
-	return c, nil
-}
-
 // conditionKeys are the session's (IAM user guide, "AWS global condition
-// context keys"). What follows from MFAAt and Issued belongs to the request.
-func (n *Session) conditionKeys() map[string][]string {
+// context keys"); a tag of the session stands before one of the user or role
+// it acts for. What follows from MFAAt and Issued belongs to the request.
+func (n *Session) conditionKeys(own []Tag) map[string][]string {
 	m := map[string][]string{}
-	for _, t := range n.Tags {
+	for _, t := range slices.Concat(own, n.Tags) {
 		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
 	}
 	if n.SourceIdentity != "" {
@@ -124,7 +109,7 @@ func (s *Store) PurgeSessions(ctx context.Context, at time.Time) (removed int, e
 // temporaryPrefix begins the ids of temporary keys, and of no other.
 const temporaryPrefix = "ASIA"
 
-// temporary finds the credential of a session whose parent still stands.
+// temporary finds the credential of a session whose origin still stands.
 func (s *Store) temporary(r kv.Reader, accessKeyID string) (Credential, bool, error) {
 	if checkKeyID(accessKeyID) != nil {
 		return Credential{}, false, nil
@@ -133,22 +118,66 @@ func (s *Store) temporary(r kv.Reader, accessKeyID string) (Credential, bool, er
 	if err != nil || n == nil {
 		return Credential{}, false, err
 	}
-	if ok, err := stands(r, n); err != nil || !ok {
+	tags, ok, err := actor(r, n)
+	if err != nil || !ok {
 		return Credential{}, false, err
 	}
-	c, err := s.credential(n)
+	c := Credential{
+		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
+		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, Principal: n.Principal, Keys: n.conditionKeys(tags),
+	}
+	c.Session, err = s.sessionPolicies(r, n)
 	return c, err == nil, err
 }
 
-// stands reports whether what a session was made from still is: a session that
-// acts as its parent ends with the parent's key.
-func stands(r kv.Reader, n *Session) (bool, error) {
-	if n.Purpose != SessionToken && n.Purpose != FederationToken {
-		return false, nil
+// actor brings a session's principal up to date with whom it acts for, and
+// returns that one's tags; false where there is no such one any more, or the
+// session's origin is gone. Names that were given anew revive nothing: users
+// are found by their key, roles by their id.
+func actor(r kv.Reader, n *Session) (tags []Tag, ok bool, err error) {
+	parent, ok, err := origin(r, n)
+	if err != nil || !ok {
+		return nil, false, err
 	}
-	k, found, err := readKey(r, n.Parent)
-	if err != nil || !found || !k.Active {
-		return false, err
+	switch n.Purpose {
+	case SessionToken:
+		if parent.Principal.ID != n.Principal.ID || parent.Principal.Kind != n.Principal.Kind {
+			return nil, false, nil
+		}
+		n.Principal = parent.Principal
+		return parent.tags, true, nil
+	case FederationToken:
+		if parent.Principal.Account != n.Principal.Account {
+			return nil, false, nil
+		}
+		n.Principal.Issuer = parent.Principal.ARN
+		return parent.tags, true, nil
+	case RoleAssumed, WebIdentity:
+		id, _, _ := strings.Cut(n.Principal.ID, ":")
+		e, err := readEntity(r, id)
+		if err != nil || e == nil || e.Kind != Role || e.Account != n.Principal.Account {
+			return nil, false, err
+		}
+		return e.Tags, true, nil
 	}
-	return k.account == n.Principal.Account, nil
+	return nil, false, nil
+}
+
+// origin is where a session, or the first one of its chain, came from: a
+// long-lived key that is still active, or an identity provider that is still
+// trusted.
+func origin(r kv.Reader, n *Session) (Credential, bool, error) {
+	if n.Parent != "" {
+		c, found, err := lasting(r, n.Parent)
+		return c, found && c.Active, err
+	}
+	if n.Provider == "" {
+		return Credential{}, false, nil
+	}
+	a, err := arn.Parse(n.Provider)
+	if err != nil {
+		return Credential{}, false, nil
+	}
+	p, err := FindProvider(r, a.Account, n.Provider)
+	return Credential{}, p != nil, err
 }

@@ -18,6 +18,7 @@ type Session struct {
 	// Policies are session policies; Restricted says that there are some, so
 	// that none left means nothing is allowed.
 	Policies       []string
+	Managed        []Tag // ARNs of managed policies among them, and their ids
 	Restricted     bool
 	Tags           []Tag
 	Transitive     []string // keys of Tags that role chaining passes on
@@ -66,6 +67,7 @@ const (
 	fieldSessionSource
 	fieldSessionProvider
 	fieldSessionPurpose
+	fieldSessionManaged // repeated
 )
 
 func (s *Session) encode() []byte {
@@ -86,6 +88,9 @@ func (s *Session) encode() []byte {
 	r = record.String(r, fieldSessionParent, s.Parent)
 	for _, text := range s.Policies {
 		r = record.String(r, fieldSessionPolicy, text)
+	}
+	for _, m := range s.Managed {
+		r = record.Pair(r, fieldSessionManaged, m.Key, m.Value)
 	}
 	r = record.Bool(r, fieldSessionRestricted, s.Restricted)
 	for _, t := range s.Tags {
@@ -140,9 +145,13 @@ func (s *Session) take(f *record.Fields) (ok bool) {
 		s.Policies = append(s.Policies, string(f.Bytes))
 	case fieldSessionRestricted:
 		s.Restricted = f.Uint != 0
-	case fieldSessionTag:
+	case fieldSessionTag, fieldSessionManaged:
 		key, value, ok := f.Pair()
-		s.Tags = append(s.Tags, Tag{key, value})
+		to := &s.Tags
+		if f.Number == fieldSessionManaged {
+			to = &s.Managed
+		}
+		*to = append(*to, Tag{key, value})
 		return ok
 	case fieldSessionTransitive:
 		s.Transitive = append(s.Transitive, string(f.Bytes))

@@ -23,7 +23,7 @@ func TestSessionRecord(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for name, b := range map[string][]byte{
-		"a field of a later program": record.Bool(full.encode(), fieldSessionPurpose+1, true),
+		"a field of a later program": record.Bool(full.encode(), fieldSessionManaged+1, true),
 		"no token":                   (&Session{Secret: "s", Expires: time.Unix(1, 0), Principal: full.Principal, Purpose: 1}).encode(),
 		"nobody":                     (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Purpose: 1}).encode(),
 		"no purpose":                 (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Principal: full.Principal}).encode(),
@@ -48,7 +48,7 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.GetSessionToken(t.Context(), g, 0)
+	n, err := s.GetSessionToken(t.Context(), g, TokenInput{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -309,8 +309,11 @@ func (s *Store) simulator(ctx context.Context, g authz.Grant, action policy.Acti
 		At: g.Caller().At(), Keys: in.Keys,
 		Principal: policy.Principal{Kind: policy.User, Account: account, ARN: entityARN(account, User, "/", "simulated"), Name: "simulated", ID: "simulated"},
 	}
-	if e != nil && e.Kind == User {
+	switch {
+	case e != nil && e.Kind == User:
 		m.request.Principal = e.principal()
+	case e != nil && e.Kind == Role:
+		m.request.Principal = e.assumed("simulated")
 	}
 	if in.Caller != "" {
 		a, err := arn.Parse(in.Caller)

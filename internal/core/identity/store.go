@@ -242,7 +242,7 @@ func lasting(r kv.Reader, accessKeyID string) (Credential, bool, error) {
 	if u == nil || u.Kind != User || u.Account != k.account {
 		return Credential{}, false, malformed("access key " + accessKeyID)
 	}
-	c.Principal, c.Keys = u.principal(), principalTags(u.Tags)
+	c.Principal, c.Keys, c.tags = u.principal(), principalTags(u.Tags), u.Tags
 	return c, true, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 )
 
 // Durations of sessions (STS API reference).
@@ -18,36 +19,138 @@ const (
 	maxRootToken  = time.Hour
 )
 
+// TokenInput says how a session of GetSessionToken looks. A zero Duration is
+// the longest a root user may have, or 12 hours for others; Serial and Code of
+// an MFA device go together.
+type TokenInput struct {
+	Duration     time.Duration
+	Serial, Code string
+}
+
 // GetSessionToken makes a session that acts as its caller, who must have signed
-// with a long-lived key. Zero duration is the longest a root user may have, or
-// 12 hours for others. It needs no permission (STS API reference,
+// with a long-lived key. It needs no permission (STS API reference,
 // GetSessionToken). Errors: AccessDenied, ValidationError.
-func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, duration time.Duration) (*Session, error) {
+func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInput) (*Session, error) {
 	c := g.Caller()
 	p := c.Principal()
+	duration, err := tokenLength(c, in.Duration, "GetSessionToken")
+	if err != nil {
+		return nil, err
+	}
+	n := &Session{Principal: p, Parent: c.AccessKeyID(), Purpose: SessionToken}
+	if (in.Serial == "") != (in.Code == "") {
+		return nil, mfaFailed(", must provide both MFA serial number and one time pass code.")
+	}
+	if in.Serial != "" {
+		if err := s.VerifyMFA(ctx, p, in.Serial, in.Code, c.At()); err != nil {
+			return nil, err
+		}
+		n.MFAAt = c.At().UTC().Truncate(time.Second)
+	}
+	return n, s.begin(ctx, g, n, duration, func(tx kv.Tx) error { return parentStands(tx, n) })
+}
+
+// tokenLength is how long a session of a user or of the root user lasts; only
+// their long-lived keys ask for one.
+func tokenLength(c authz.Caller, duration time.Duration, operation string) (time.Duration, error) {
 	longest, usual := maxToken, tokenDuration
-	switch p.Kind {
+	switch c.Principal().Kind {
 	case policy.AccountRoot:
 		longest, usual = maxRootToken, maxRootToken
 	case policy.User:
 	default:
-		return nil, fault.New(fault.Denied, "AccessDenied", "Cannot call GetSessionToken with session credentials")
+		return 0, sessionsMayNot(operation)
 	}
 	if c.Temporary() {
-		return nil, fault.New(fault.Denied, "AccessDenied", "Cannot call GetSessionToken with session credentials")
+		return 0, sessionsMayNot(operation)
 	}
 	if duration == 0 {
 		duration = usual
 	}
 	// A root user who asks for more is given an hour.
-	if p.Kind == policy.AccountRoot {
+	if c.Principal().Kind == policy.AccountRoot {
 		duration = min(duration, longest)
 	}
 	if duration < minDuration || duration > longest {
-		return nil, fault.New(fault.Invalid, "ValidationError", "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 129600")
+		return 0, validation("1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 129600")
 	}
-	n := &Session{Principal: p, Parent: c.AccessKeyID(), Purpose: SessionToken}
-	return n, s.begin(ctx, g, n, duration)
+	return duration, nil
+}
+
+func sessionsMayNot(operation string) error {
+	return fault.New(fault.Denied, "AccessDenied", "Cannot call "+operation+" with session credentials")
+}
+
+// parentStands refuses a session whose parent's key went away while it was made.
+func parentStands(r kv.Reader, n *Session) error {
+	_, ok, err := origin(r, n)
+	if err == nil && !ok {
+		err = fault.AccessDenied()
+	}
+	return err
+}
+
+// FederateInput says whom a federated user's session is for and what it may do.
+// A zero Duration is as in TokenInput.
+type FederateInput struct {
+	Name     string
+	Duration time.Duration
+	Pass     Passed
+	Tags     []Tag
+}
+
+// FederatedARN names a federated user's session.
+func FederatedARN(account, name string) arn.ARN { return stsARN(account, "federated-user/"+name) }
+
+// FederateNeeds are the permissions of GetFederationToken.
+// Errors: AccessDenied, InvalidParameterValue.
+func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, error) {
+	p := c.Principal()
+	if _, err := tokenLength(c, in.Duration, "GetFederationToken"); err != nil {
+		return nil, err
+	}
+	if err := checkSessionTags(in.Tags, nil); err != nil {
+		return nil, err
+	}
+	at := FederatedARN(p.Account, in.Name)
+	return sessionNeeds("sts:GetFederationToken", at, sessionTagKeys(in.Tags, nil), len(in.Tags) > 0, false, func(a policy.Action) func(policy.Verdict) error {
+		return func(v policy.Verdict) error { return notAuthorized(p, a, at, v) }
+	}), nil
+}
+
+// GetFederationToken makes a federated user's session: it may do what both its
+// policies and the caller's allow, and without policies of its own nothing but
+// what resources allow it by name. It needs what FederateNeeds returns.
+// Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
+// PackedPolicyTooLarge.
+func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in FederateInput) (out Assumed, err error) {
+	c := g.Caller()
+	account := c.Principal().Account
+	at := FederatedARN(account, in.Name)
+	if err := g.Demand("sts:GetFederationToken", at); err != nil {
+		return out, err
+	}
+	if len(in.Tags) > 0 {
+		if err := g.Demand("sts:TagSession", at); err != nil {
+			return out, err
+		}
+	}
+	duration, err := tokenLength(c, in.Duration, "GetFederationToken")
+	if err != nil {
+		return out, err
+	}
+	n := &Session{Purpose: FederationToken, Parent: c.AccessKeyID(), Tags: in.Tags, Restricted: true}
+	n.Principal = policy.Principal{Kind: policy.FederatedUser, Account: account, ARN: at, ID: account + ":" + in.Name}
+	if out.PackedSize, err = s.pass(n, in.Pass); err != nil {
+		return out, err
+	}
+	out.Session = n
+	return out, s.begin(ctx, g, n, duration, func(tx kv.Tx) error {
+		if err := parentStands(tx, n); err != nil {
+			return err
+		}
+		return s.managed(tx, n, account, in.Pass.ARNs)
+	})
 }
 
 // AccountOfKey returns the account an access key id belongs to, "" where there
@@ -55,6 +158,9 @@ func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, duration tim
 func (s *Store) AccountOfKey(ctx context.Context, g authz.Grant, accessKeyID string) (string, error) {
 	if err := g.Demand("sts:GetAccessKeyInfo", arn.Any()); err != nil {
 		return "", err
+	}
+	if c := g.Caller(); c.Temporary() && c.Principal().Kind != policy.RoleSession {
+		return "", sessionsMayNot("GetAccessKeyInfo")
 	}
 	c, found, err := s.Lookup(ctx, accessKeyID)
 	if err != nil || !found {

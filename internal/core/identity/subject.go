@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
 	"watertight/internal/storage/kv"
 )
 
@@ -14,6 +15,18 @@ type Subject struct {
 	ARN      arn.ARN
 	Tags     []Tag
 	Boundary string
+}
+
+// ResourceKeys are the condition keys that come from the target's tags.
+func (s Subject) ResourceKeys() map[string][]string {
+	m := map[string][]string{}
+	for _, t := range s.Tags {
+		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
+			name := policy.KeyName(prefix + t.Key)
+			m[name] = append(m[name], t.Value) // a provider's keys may differ by case alone
+		}
+	}
+	return m
 }
 
 // Subject describes a user, group or role. It asks for no grant: nothing of it

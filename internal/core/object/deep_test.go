@@ -58,10 +58,10 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 	}
 }
 
-// objects writes a million current objects, a version and a pointer each.
-func objects(key func(int) string) func(*env, *bucket.Bucket) {
+// objects writes current objects, a version and a pointer each.
+func objects(n int, key func(int) string) func(*env, *bucket.Bucket) {
 	return func(e *env, b *bucket.Bucket) {
-		e.write(million, func(tx kv.Tx, i int) {
+		e.write(n, func(tx kv.Tx, i int) {
 			v := sample()
 			v.owner = ""
 			k := slot{b, key(i)}
@@ -71,17 +71,19 @@ func objects(key func(int) string) func(*env, *bucket.Bucket) {
 	}
 }
 
-// markers writes a million keys that end in a delete marker. Their objects were
-// there before, so that the engine holds the traces of a million deletions.
-func markers(e *env, b *bucket.Bucket) {
-	objects(numbered)(e, b)
-	e.write(million, func(tx kv.Tx, i int) {
-		v := newMarker(day(2))
-		v.seq = 1<<50 + 1
-		k := slot{b, numbered(i)}
-		tx.Set(k.version(v.seq), v.encode())
-		tx.Delete(k.pointer())
-	})
+// markers writes keys that end in a delete marker. Their objects were there
+// before, so that the engine holds the traces of as many deletions.
+func markers(n int) func(*env, *bucket.Bucket) {
+	return func(e *env, b *bucket.Bucket) {
+		objects(n, numbered)(e, b)
+		e.write(n, func(tx kv.Tx, i int) {
+			v := newMarker(day(2))
+			v.seq = 1<<50 + 1
+			k := slot{b, numbered(i)}
+			tx.Set(k.version(v.seq), v.encode())
+			tx.Delete(k.pointer())
+		})
+	}
 }
 
 func benchList(in ListInput, entries, common int) func(*testing.B, *env) {
@@ -110,7 +112,7 @@ func benchVersions(in ListVersionsInput, entries, common int) func(*testing.B, *
 
 // BenchmarkDeepPrefix: a million keys under one common prefix.
 func BenchmarkDeepPrefix(b *testing.B) {
-	each(b, objects(numbered), func(b *testing.B, e *env) {
+	each(b, objects(million, numbered), func(b *testing.B, e *env) {
 		b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1)(b, e) })
 		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1)(b, e) })
 		b.Run("page", func(b *testing.B) { benchList(ListInput{}, 1000, 0)(b, e) })
@@ -120,7 +122,7 @@ func BenchmarkDeepPrefix(b *testing.B) {
 
 // BenchmarkDeepPrefixes: a thousand common prefixes, a thousand keys each.
 func BenchmarkDeepPrefixes(b *testing.B) {
-	each(b, objects(func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }), func(b *testing.B, e *env) {
+	each(b, objects(million, func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }), func(b *testing.B, e *env) {
 		b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1000)(b, e) })
 		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1000)(b, e) })
 	})
@@ -128,7 +130,7 @@ func BenchmarkDeepPrefixes(b *testing.B) {
 
 // BenchmarkDeleteMarkers: a bucket of a million delete markers and nothing else.
 func BenchmarkDeleteMarkers(b *testing.B) {
-	each(b, markers, func(b *testing.B, e *env) {
+	each(b, markers(million), func(b *testing.B, e *env) {
 		b.Run("objects", func(b *testing.B) { benchList(ListInput{}, 0, 0)(b, e) })
 		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{}, 1000, 0)(b, e) })
 	})

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/object/s3model"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
@@ -40,29 +41,10 @@ func allVersions(e *env, k slot) (all []*version) {
 	return all
 }
 
-// model is what the bucket should hold: versions by key, newest first.
+// model is what the bucket should hold.
 type model struct {
 	*env
-	state bucket.Versioning
-	keys  map[string][]modelVersion
-}
-
-type modelVersion struct {
-	id, text string
-	marker   bool
-	tags     string
-}
-
-func (m *model) push(key string, v modelVersion) {
-	if m.state != bucket.Enabled {
-		v.id = NullVersion
-		m.drop(key, NullVersion)
-	}
-	m.keys[key] = slices.Insert(m.keys[key], 0, v)
-}
-
-func (m *model) drop(key, id string) {
-	m.keys[key] = slices.DeleteFunc(m.keys[key], func(v modelVersion) bool { return v.id == id })
+	*s3model.Bucket
 }
 
 func drawKey(t *rapid.T) string {
@@ -76,10 +58,10 @@ func (m *model) put(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if (v.ID == NullVersion) == (m.state == bucket.Enabled) {
-		t.Fatalf("id %q in state %d", v.ID, m.state)
+	if (v.ID == NullVersion) == (m.State == bucket.Enabled) {
+		t.Fatalf("id %q in state %d", v.ID, m.State)
 	}
-	m.push(key, modelVersion{id: v.ID, text: text, tags: fmt.Sprint(tags)})
+	m.Put(key, s3model.Version{ID: v.ID, Text: text, Tags: fmt.Sprint(tags)})
 }
 
 func drawTags(t *rapid.T) (tags tag.Set) {
@@ -93,10 +75,10 @@ func drawTags(t *rapid.T) (tags tag.Set) {
 // -1 for the current one.
 func (m *model) any(t *rapid.T) (key string, i int) {
 	key, i = drawKey(t), -1
-	if all := slices.Sorted(maps.Keys(m.keys)); len(all) > 0 && rapid.IntRange(0, 9).Draw(t, "existing") > 0 {
+	if all := slices.Sorted(maps.Keys(m.Keys)); len(all) > 0 && rapid.IntRange(0, 9).Draw(t, "existing") > 0 {
 		key = rapid.SampledFrom(all).Draw(t, "of")
 	}
-	if n := len(m.keys[key]); n > 0 {
+	if n := len(m.Keys[key]); n > 0 {
 		i = rapid.IntRange(-1, n-1).Draw(t, "version")
 	}
 	return key, i
@@ -107,7 +89,7 @@ func (m *model) tag(t *rapid.T) {
 	key, i := m.any(t)
 	in := TagsInput{Bucket: "bkt", Key: key}
 	if i >= 0 {
-		in.VersionID = &m.keys[key][i].id
+		in.VersionID = &m.Keys[key][i].ID
 	}
 	tags := drawTags(t)
 	g := m.grant(arn.Object("bkt", key), "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")
@@ -120,46 +102,30 @@ func (m *model) tag(t *rapid.T) {
 	}
 	i = max(i, 0)
 	switch {
-	case len(m.keys[key]) == 0:
+	case len(m.Keys[key]) == 0:
 		if !fault.Is(err, "NoSuchKey") {
 			t.Fatal(err)
 		}
-	case m.keys[key][i].marker:
+	case m.Keys[key][i].Marker:
 		if !fault.Is(err, "MethodNotAllowed") {
 			t.Fatal(err)
 		}
 	default:
-		if err != nil || v.ID != m.keys[key][i].id || fmt.Sprint(v.Tags) != fmt.Sprint(tags) {
+		if err != nil || v.ID != m.Keys[key][i].ID || fmt.Sprint(v.Tags) != fmt.Sprint(tags) {
 			t.Fatal(v, err)
 		}
-		m.keys[key][i].tags = fmt.Sprint(tags)
+		m.Keys[key][i].Tags = fmt.Sprint(tags)
 	}
 }
 
-// everything is what a listing of all versions shows, by key, id and what it is.
-func (m *model) everything(in ListVersionsInput) (out []string) {
-	for _, key := range slices.Sorted(maps.Keys(m.keys)) {
-		if !strings.HasPrefix(key, in.Prefix) || key <= in.KeyMarker && in.VersionIDMarker == nil || key < in.KeyMarker {
+// lines are rows to compare, by key, id and what it is.
+func lines(rows []s3model.Row) (out []string) {
+	for _, r := range rows {
+		if r.Version == nil {
+			out = append(out, r.Key)
 			continue
 		}
-		versions := m.keys[key]
-		if len(versions) == 0 {
-			continue
-		}
-		if before, _, found := strings.Cut(key[len(in.Prefix):], in.Delimiter); in.Delimiter != "" && found {
-			common := in.Prefix + before + in.Delimiter
-			if !strings.HasPrefix(in.KeyMarker, common) && !slices.Contains(out, common) {
-				out = append(out, common)
-			}
-			continue
-		}
-		from := 0
-		if key == in.KeyMarker {
-			from = 1 + slices.IndexFunc(versions, func(v modelVersion) bool { return v.id == *in.VersionIDMarker })
-		}
-		for i := from; i < len(versions); i++ {
-			out = append(out, fmt.Sprint(key, " ", versions[i].id, " ", versions[i].marker, " ", i == 0))
-		}
+		out = append(out, fmt.Sprint(r.Key, " ", r.Version.ID, " ", r.Version.Marker, " ", r.Latest))
 	}
 	return out
 }
@@ -174,9 +140,9 @@ func (m *model) versionListing(t *rapid.T) {
 		Max:       ptr(rapid.IntRange(1, 4).Draw(t, "max")),
 	}
 	if key, i := m.any(t); i >= 0 {
-		in.KeyMarker, in.VersionIDMarker = key, &m.keys[key][i].id
+		in.KeyMarker, in.VersionIDMarker = key, &m.Keys[key][i].ID
 	}
-	want := m.everything(in)
+	want := lines(m.Versions(s3model.List{Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.KeyMarker, VersionID: in.VersionIDMarker}))
 	var got []string
 	for {
 		l, err := m.listVersions(in)
@@ -213,63 +179,30 @@ func (m *model) versionListing(t *rapid.T) {
 func (m *model) remove(t *rapid.T) {
 	key := drawKey(t)
 	d, err := m.delete(DeleteInput{Key: key})
-	if err != nil || d.DeleteMarker != (m.state != bucket.Off) {
+	if err != nil || d.DeleteMarker != (m.State != bucket.Off) {
 		t.Fatal(d, err)
 	}
-	if m.state == bucket.Off {
-		m.drop(key, NullVersion)
-	} else {
-		m.push(key, modelVersion{id: d.MarkerID, marker: true})
-	}
+	m.Delete(key, d.MarkerID)
 }
 
 func (m *model) removeVersion(t *rapid.T) {
 	key := drawKey(t)
-	if all := slices.Sorted(maps.Keys(m.keys)); len(all) > 0 && rapid.Bool().Draw(t, "existing") {
+	if all := slices.Sorted(maps.Keys(m.Keys)); len(all) > 0 && rapid.Bool().Draw(t, "existing") {
 		key = rapid.SampledFrom(all).Draw(t, "of")
 	}
 	id := NullVersion
-	if n := len(m.keys[key]); n > 0 {
-		id = m.keys[key][rapid.IntRange(0, n-1).Draw(t, "version")].id
+	if n := len(m.Keys[key]); n > 0 {
+		id = m.Keys[key][rapid.IntRange(0, n-1).Draw(t, "version")].ID
 	}
 	if d, err := m.delete(DeleteInput{Key: key, VersionID: &id}); err != nil || d.VersionID != id {
 		t.Fatal(d, err)
 	}
-	m.drop(key, id)
+	m.DeleteVersion(key, id)
 }
 
 func (m *model) turn(t *rapid.T) {
-	m.state = rapid.SampledFrom([]bucket.Versioning{bucket.Enabled, bucket.Suspended}).Draw(t, "state")
-	m.versioning(m.state)
-}
-
-// current returns the keys a listing shows.
-func (m *model) current() (keys []string) {
-	for key, versions := range m.keys {
-		if len(versions) > 0 && !versions[0].marker {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// listed is a naive listing: everything after the marker, common prefixes
-// rolled up; one that the marker lies in is over.
-func (m *model) listed(in ListInput) (out []string) {
-	for _, key := range m.current() {
-		if !strings.HasPrefix(key, in.Prefix) || key <= in.After {
-			continue
-		}
-		if before, _, found := strings.Cut(key[len(in.Prefix):], in.Delimiter); in.Delimiter != "" && found {
-			key = in.Prefix + before + in.Delimiter
-			if strings.HasPrefix(in.After, key) || slices.Contains(out, key) {
-				continue
-			}
-		}
-		out = append(out, key)
-	}
-	return out
+	m.State = rapid.SampledFrom([]bucket.Versioning{bucket.Enabled, bucket.Suspended}).Draw(t, "state")
+	m.versioning(m.State)
 }
 
 // listing walks a listing page by page and compares.
@@ -281,7 +214,10 @@ func (m *model) listing(t *rapid.T) {
 		After:     part.Draw(t, "after"),
 		Max:       ptr(rapid.IntRange(1, 4).Draw(t, "max")),
 	}
-	want := m.listed(in)
+	var want []string
+	for _, r := range m.Objects(s3model.List{Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.After}) {
+		want = append(want, r.Key)
+	}
 	byToken := rapid.Bool().Draw(t, "by token")
 	var got []string
 	for {
@@ -318,23 +254,23 @@ func (m *model) check(t *rapid.T) {
 		t.Fatal(err)
 	}
 	inline, blobs, total := 0, 0, 0
-	for key, want := range m.keys {
+	for key, want := range m.Keys {
 		all := allVersions(m.env, slot{&b, key})
 		if len(all) != len(want) {
 			t.Fatalf("%q has %d versions, want %d", key, len(all), len(want))
 		}
 		for i, v := range all {
 			total++
-			if v.id() != want[i].id || v.deleteMarker != want[i].marker || i > 0 && v.seq >= all[i-1].seq {
+			if v.id() != want[i].ID || v.deleteMarker != want[i].Marker || i > 0 && v.seq >= all[i-1].seq {
 				t.Fatalf("%q version %d is %s, want %+v", key, i, v.id(), want[i])
 			}
 			if v.deleteMarker {
 				continue
 			}
-			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].text || r.ID != want[i].id || fmt.Sprint(r.Tags) != want[i].tags {
+			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].Text || r.ID != want[i].ID || fmt.Sprint(r.Tags) != want[i].Tags {
 				t.Fatalf("%q version %s: %q %v", key, v.id(), text, err)
 			}
-			if len(want[i].text) > payload.InlineMax {
+			if len(want[i].Text) > payload.InlineMax {
 				blobs++
 			} else {
 				inline++
@@ -343,8 +279,8 @@ func (m *model) check(t *rapid.T) {
 	}
 	names := m.payloads.settled(m.tb)
 	counts := []int{m.refs("v/"), m.refs("d/"), m.refs("r/"), len(names), m.refs("c/")}
-	if !slices.Equal(counts, []int{total, inline, blobs, blobs, len(m.current())}) {
-		t.Fatalf("records and blobs %v, want %v", counts, []int{total, inline, blobs, blobs, len(m.current())})
+	if !slices.Equal(counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))}) {
+		t.Fatalf("records and blobs %v, want %v", counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))})
 	}
 	live, err := m.objects.Live(m.tb.Context(), append(names, "unknown"))
 	if err != nil || slices.Contains(live[:len(names)], false) || live[len(names)] {
@@ -354,7 +290,7 @@ func (m *model) check(t *rapid.T) {
 
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{env: newEnv(t), keys: map[string][]modelVersion{}}
+		m := &model{newEnv(t), s3model.New()}
 		actions := map[string]func(*rapid.T){"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing, "list versions": m.versionListing, "tag": m.tag, "": m.check}
 		if rapid.Bool().Draw(r, "versions") {
 			actions["turn"] = m.turn

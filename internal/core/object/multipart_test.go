@@ -332,35 +332,6 @@ func TestPurgeUploads(t *testing.T) {
 	e.tidy(0, 0)
 }
 
-// TestMultipartLimits: arithmetic of sizes that no test can store.
-func TestMultipartLimits(t *testing.T) {
-	const gib = 1 << 30
-	parts := func(n int, size int64) (all []*part) {
-		for i := range n {
-			all = append(all, &part{number: i + 1, size: size, checksum: Checksum{Algorithm: digest.CRC64NVME, Sum: make([]byte, 8)}})
-		}
-		return all
-	}
-	u := &upload{version: version{checksum: Checksum{Type: FullObject}}}
-	for _, c := range []struct {
-		parts []*part
-		code  string
-	}{
-		{parts(1024, 5*gib), ""}, {parts(1025, 5*gib), "EntityTooLarge"}, {parts(MaxParts, MaxObject/MaxParts), ""},
-		{parts(MaxParts, MaxPartSize), "EntityTooLarge"},
-	} {
-		v := &version{}
-		err := (&CompleteInput{}).assemble(v, u, c.parts)
-		if c.code == "" && (err != nil || v.size != int64(len(c.parts))*c.parts[0].size) || c.code != "" && !fault.Is(err, c.code) {
-			t.Errorf("%d parts: %d bytes, %v", len(c.parts), v.size, err)
-		}
-	}
-	wants(t, (&PartInput{Key: "k", Number: 1, Size: MaxPartSize + 1}).check(), fault.Invalid, "EntityTooLarge")
-	if err := (&PartInput{Key: "k", Number: MaxParts, Size: MaxPartSize}).check(); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestMultipartGrants: nothing is done on a grant for something else.
 func TestMultipartGrants(t *testing.T) {
 	e := newEnv(t)

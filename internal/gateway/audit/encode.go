@@ -192,6 +192,12 @@ func (w *object) identity(i *Identity) {
 		w.constant("type", "AssumedRole")
 	case policy.FederatedUser:
 		w.constant("type", "FederatedUser")
+	case policy.WebIdentity:
+		w.constant("type", "WebIdentityUser")
+		w.string("principalId", p.ID)
+		w.string("userName", p.Name)
+		w.string("identityProvider", p.Provider)
+		return
 	default:
 		w.constant("type", "Unknown")
 		w.optional("accessKeyId", i.AccessKeyID)

@@ -82,7 +82,7 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
 	s := i.situation(r)
-	s.AccessKeyID, s.Session, s.Temporary = c.AccessKeyID, c.Session, c.Token != ""
+	s.AccessKeyID, s.Session, s.Temporary, s.Issued = c.AccessKeyID, c.Session, c.Token != "", c.Issued
 	s.Keys = conditionKeys(r, claim, c.Keys)
 	sessionKeys(s.Keys, &c, r.At)
 	return authz.NewCaller(c.Principal, s)

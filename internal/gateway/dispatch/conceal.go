@@ -12,7 +12,7 @@ import (
 // "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
 	f := conceal(err, x.grant, x.request.Bucket)
-	if f.Code == "AccessDenied" && x.row != nil && x.row.Route().Action() != "" && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
+	if f.Code == "AccessDenied" && x.row != nil && x.row.Route().Action() != "" && !x.row.Route().IsUnsigned() && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
 		return fault.New(fault.Denied, "MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	return f

@@ -121,7 +121,7 @@ func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Cal
 	}
 	e := &record.Event
 	e.Service, e.Operation, e.Bucket = "s3", o.name, bucket
-	e.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
+	e.Identity = identityOf(c)
 	out, g, err := o.run(ctx, d, c.WithRecord(record), in)
 	if err != nil {
 		f := conceal(err, g, bucket)

@@ -50,7 +50,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // of a form it is known only now
-	x.record.Event.Identity = audit.Identity{Principal: c.Principal(), AccessKeyID: c.AccessKeyID()}
+	x.record.Event.Identity = identityOf(c)
 	if unmatched != nil {
 		// A caller who could not sign learns nothing of what exists here.
 		return nil, unmatched
@@ -64,7 +64,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
 	switch {
 	case x.row == nil:
-	case x.row.Route().IsPreflight():
+	case x.row.Route().IsPreflight(), x.row.Route().IsUnsigned():
 		return d.who.Nobody(ctx, x.request)
 	case x.row.Route().IsForm():
 		return d.who.IdentifyForm(ctx, x.request)
@@ -179,6 +179,13 @@ func describe(x *exchange) {
 		e.Operation = x.row.Name()
 	}
 	e.Secure(r.HTTP.TLS)
+}
+
+// identityOf is who called, for the audit event.
+func identityOf(c authz.Caller) audit.Identity {
+	return audit.Identity{
+		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(), SourceIdentity: c.SourceIdentity(),
+	}
 }
 
 // meter counts what was read of a body.

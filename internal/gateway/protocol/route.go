@@ -22,6 +22,7 @@ type Route struct {
 	action        string // of the Query dialect
 	preflight     bool
 	form          bool
+	unsigned      bool
 	may           []string // sub-resources that may be there
 	ofObject      bool
 }
@@ -76,6 +77,14 @@ func (r Route) Form() Route { r.form = true; return r }
 
 // IsForm reports what Form marked.
 func (r Route) IsForm() bool { return r.form }
+
+// Unsigned marks an operation whose caller shows something in its input instead
+// of signing: nobody is identified, and a signature that is there counts for
+// nothing.
+func (r Route) Unsigned() Route { r.unsigned = true; return r }
+
+// IsUnsigned reports what Unsigned marked.
+func (r Route) IsUnsigned() bool { return r.unsigned }
 
 // May takes requests with a sub-resource, too.
 func (r Route) May(param string) Route {

@@ -1,0 +1,325 @@
+package identity
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Durations of the sessions of roles (STS API reference, AssumeRole).
+const (
+	defaultAssumed = time.Hour
+	longestChained = time.Hour
+)
+
+// AssumeInput says which role is assumed, and how its session looks. A zero
+// Duration is an hour; Serial and Code go together.
+type AssumeInput struct {
+	RoleARN, SessionName       string
+	Duration                   time.Duration
+	Pass                       Passed
+	Tags                       []Tag
+	Transitive                 []string // keys of Tags
+	ExternalID, SourceIdentity string
+	Serial, Code               string
+}
+
+// chain is what the session that asks hands on to the one it asks for.
+type chain struct {
+	session    bool // a role's session asks
+	tags       []Tag
+	source     string
+	parent     string // the long-lived key at the beginning
+	provider   string // or the identity provider
+	transitive []string
+}
+
+// chainOf reads what the caller hands on.
+func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
+	out := chain{parent: c.AccessKeyID()}
+	if !c.Temporary() {
+		return out, nil
+	}
+	n, err := readSession(r, c.AccessKeyID())
+	if err != nil {
+		return out, err
+	}
+	if n == nil {
+		return out, fault.AccessDenied()
+	}
+	out.session = n.Purpose == RoleAssumed || n.Purpose == WebIdentity
+	out.parent, out.provider, out.source = n.Parent, n.Provider, n.SourceIdentity
+	for _, key := range n.Transitive {
+		if i := sessionTag(n.Tags, key); i >= 0 {
+			out.tags = append(out.tags, n.Tags[i])
+			out.transitive = append(out.transitive, n.Tags[i].Key)
+		}
+	}
+	return out, nil
+}
+
+// roleTarget is the ARN a role is assumed by.
+func roleTarget(name string) (arn.ARN, error) {
+	a, err := arn.Parse(name)
+	if err != nil || a.Partition != "aws" || a.Service != "iam" || a.Region != "" || checkAccountID(a.Account) != nil ||
+		!strings.HasPrefix(a.Resource, "role/") {
+		return arn.ARN{}, validation("%s is invalid", name)
+	}
+	return a, nil
+}
+
+// findRole returns the role an ARN names, path and case included, nil where
+// there is none.
+func findRole(r kv.Reader, a arn.ARN) (*Entity, error) {
+	e, err := findEntity(r, a.Account, Role, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
+	if err != nil || e == nil || e.ARN() != a {
+		return nil, err
+	}
+	return e, nil
+}
+
+// TrustOf is the compiled trust policy of the role an ARN names, for
+// authz.Facts: none where there is no such role, and a nil document where it
+// can't be relied on, which denies.
+func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		e, err := findRole(r, a)
+		if err != nil || e == nil {
+			return err
+		}
+		d, err := s.Trust(r, e)
+		if fault.Is(err, "InternalError") {
+			d, err = nil, nil
+		}
+		docs = []*policy.Document{d}
+		return err
+	})
+	return docs, err
+}
+
+// AssumeNeeds are the permissions AssumeRole asks for, from the role's trust
+// policy and, as far as that only delegates, from the caller's own policies. An
+// MFA code counts as right here; AssumeRole verifies it before a session is
+// made. Errors: AccessDenied, ValidationError, InvalidParameterValue.
+func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput) ([]authz.Need, error) {
+	p := c.Principal()
+	role, err := roleTarget(in.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	switch p.Kind {
+	case policy.User, policy.RoleSession:
+	case policy.AccountRoot:
+		return nil, fault.New(fault.Denied, "AccessDenied", "Roles may not be assumed by root accounts.")
+	default: // federated users call nothing of STS but GetCallerIdentity
+		return nil, notAuthorized(p, "sts:AssumeRole", role, policy.Verdict{})
+	}
+	if (in.Serial == "") != (in.Code == "") {
+		return nil, mfaFailed(", must provide both MFA serial number and one time pass code.")
+	}
+	if err := checkSessionTags(in.Tags, in.Transitive); err != nil {
+		return nil, err
+	}
+	var from chain
+	var target Subject
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		e, err := findRole(r, role)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			target.Tags = e.Tags
+		}
+		from, err = chainOf(r, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys := in.keys(from)
+	for k, v := range target.ResourceKeys() {
+		keys[k] = v
+	}
+	return sessionNeeds("sts:AssumeRole", role, keys, in.tagged(from), in.sourced(from), func(a policy.Action) func(policy.Verdict) error {
+		return func(v policy.Verdict) error { return notAuthorized(p, a, role, v) }
+	}), nil
+}
+
+// tagged reports whether the new session gets tags from whoever asks for it.
+func (in *AssumeInput) tagged(from chain) bool { return len(in.Tags)+len(from.tags) > 0 }
+
+// sourced reports whether the new session says whose it is.
+func (in *AssumeInput) sourced(from chain) bool { return in.SourceIdentity != "" || from.source != "" }
+
+// keys are the condition keys of the request (IAM user guide, "Available keys
+// for AWS STS").
+func (in *AssumeInput) keys(from chain) map[string][]string {
+	m := sessionTagKeys(in.Tags, append(from.transitive, in.Transitive...))
+	m["sts:rolesessionname"] = []string{in.SessionName}
+	if in.ExternalID != "" {
+		m["sts:externalid"] = []string{in.ExternalID}
+	}
+	if source := orElse(in.SourceIdentity, from.source); source != "" {
+		m["sts:sourceidentity"] = []string{source}
+	}
+	if in.Serial != "" {
+		m["aws:multifactorauthpresent"], m["aws:multifactorauthage"] = []string{"true"}, []string{"0"}
+	}
+	return m
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// sessionNeeds are the needs of making a session on a resource: of the call
+// itself, of tagging the session, and of saying whose it is.
+func sessionNeeds(action policy.Action, on arn.ARN, keys map[string][]string, tagged, sourced bool, refusal func(policy.Action) func(policy.Verdict) error) []authz.Need {
+	actions := []policy.Action{action}
+	if tagged {
+		actions = append(actions, "sts:TagSession")
+	}
+	if sourced {
+		actions = append(actions, "sts:SetSourceIdentity")
+	}
+	var needs []authz.Need
+	for _, a := range actions {
+		needs = append(needs, authz.Need{Action: a, Resource: on, Keys: keys, Refusal: refusal(a)})
+	}
+	return needs
+}
+
+// notAuthorized is the refusal in STS's words. What of the caller's own
+// policies refused is for callers of the resource's account alone.
+func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Verdict) error {
+	message := "User: " + p.ARN.String() + " is not authorized to perform: " + string(a) + " on resource: " + on.String()
+	if why := v.Because(a); why != "" && v.Layer != policy.ResourceLayer && p.Account == on.Account {
+		message += " " + why
+	}
+	return fault.New(fault.Denied, "AccessDenied", message)
+}
+
+// Assumed is a role's new session.
+type Assumed struct {
+	*Session
+	PackedSize int // per cent of the room for policies and tags; 0 where there are none
+}
+
+// AssumeRole makes a session of a role. It needs what AssumeNeeds returns.
+// Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
+// PackedPolicyTooLarge.
+func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (out Assumed, err error) {
+	c := g.Caller()
+	role, err := roleTarget(in.RoleARN)
+	if err != nil {
+		return out, err
+	}
+	if err := g.Demand("sts:AssumeRole", role); err != nil {
+		return out, err
+	}
+	var from chain
+	if err := s.store.View(ctx, func(r kv.Reader) error { from, err = chainOf(r, c); return err }); err != nil {
+		return out, err
+	}
+	if in.tagged(from) {
+		if err := g.Demand("sts:TagSession", role); err != nil {
+			return out, err
+		}
+	}
+	if in.sourced(from) {
+		if err := g.Demand("sts:SetSourceIdentity", role); err != nil {
+			return out, err
+		}
+	}
+	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider}
+	if err := in.inherit(n, from); err != nil {
+		return out, err
+	}
+	if out.PackedSize, err = s.pass(n, in.Pass); err != nil {
+		return out, err
+	}
+	if in.Duration == 0 {
+		in.Duration = defaultAssumed
+	}
+	if from.session && in.Duration > longestChained {
+		return out, validation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	}
+	act := func(tx kv.Reader) error { return s.actAs(tx, n, role, in) }
+	if err := s.store.View(ctx, act); err != nil { // before a code is used up
+		return out, err
+	}
+	if in.Serial != "" {
+		if err := s.VerifyMFA(ctx, c.Principal(), in.Serial, in.Code, c.At()); err != nil {
+			return out, err
+		}
+		n.MFAAt = c.At().UTC().Truncate(time.Second)
+	}
+	out.Session = n
+	return out, s.begin(ctx, g, n, in.Duration, func(tx kv.Tx) error { return act(tx) })
+}
+
+// inherit gives a session its tags and whose it is. What the calling session
+// hands on can't be changed (IAM user guide, "Chaining roles with session tags",
+// "Monitor and control actions taken with assumed roles").
+func (in *AssumeInput) inherit(n *Session, from chain) error {
+	for _, t := range in.Tags {
+		if sessionTag(from.tags, t.Key) >= 0 {
+			return invalidParameter("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+		}
+	}
+	n.Tags = append(from.tags, in.Tags...)
+	n.Transitive = append(from.transitive, in.Transitive...)
+	if from.source != "" && in.SourceIdentity != "" && in.SourceIdentity != from.source {
+		return fault.New(fault.Denied, "AccessDenied", "The source identity of the calling session can't be changed.")
+	}
+	n.SourceIdentity = orElse(in.SourceIdentity, from.source)
+	return nil
+}
+
+// actAs makes a session one of a role, as the role is now.
+func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) error {
+	e, err := findRole(r, role)
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		return fault.AccessDenied()
+	}
+	if in.Duration < minDuration {
+		return validation("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900", int(in.Duration/time.Second))
+	}
+	if in.Duration > e.MaxSession {
+		return tooLong()
+	}
+	n.Principal = e.assumed(in.SessionName)
+	return s.managed(r, n, e.Account, in.Pass.ARNs)
+}
+
+func tooLong() error {
+	return validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+}
+
+// assumed is a role's session as a caller.
+func (e *Entity) assumed(session string) policy.Principal {
+	return policy.Principal{
+		Kind: policy.RoleSession, Account: e.Account, Role: e.ARN(), ID: e.ID + ":" + session,
+		ARN: stsARN(e.Account, "assumed-role/"+e.Name+"/"+session),
+	}
+}
+
+func stsARN(account, resource string) arn.ARN {
+	return arn.ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
+}
+
+func invalidParameter(message string) error {
+	return fault.New(fault.Invalid, "InvalidParameterValue", message)
+}

@@ -1,0 +1,177 @@
+package identity
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Passed are the session policies of a request: one as text, others by the ARNs
+// of managed policies.
+type Passed struct {
+	Policy string
+	ARNs   []string
+}
+
+// Limits of what a session may be passed (STS API reference, AssumeRole). AWS
+// packs policies and tags into a format of its own and does not tell its limit.
+const (
+	maxSessionText = 2048 // characters
+	maxPassed      = 10
+	maxPacked      = 4096 // bytes, deflated
+)
+
+// pass gives a session its policies, and returns how much of the room for
+// policies and tags is used, in per cent.
+// Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
+func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
+	if len(in.ARNs) > maxPassed {
+		return 0, invalidParameter(fmt.Sprintf("A session has at most %d managed policies.", maxPassed))
+	}
+	if size := utf8.RuneCountInString(in.Policy); size > maxSessionText {
+		return 0, packedTooLarge("policy", size*100/maxSessionText)
+	}
+	n.Policies = nil
+	if in.Policy != "" {
+		if _, err := s.documents.get(policy.Session, in.Policy); err != nil {
+			return 0, malformedPolicy(err)
+		}
+		n.Policies = []string{in.Policy}
+	}
+	n.Restricted = n.Restricted || in.Policy != "" || len(in.ARNs) > 0
+	if in.Policy == "" && len(in.ARNs)+len(n.Tags) == 0 {
+		return 0, nil
+	}
+	size, err := packed(in, n.Tags)
+	if err != nil {
+		return 0, fault.InternalError(err)
+	}
+	percent = (size*100 + maxPacked - 1) / maxPacked
+	switch {
+	case percent <= 100:
+		return percent, nil
+	case n.Restricted:
+		return 0, packedTooLarge("policy", percent)
+	}
+	return 0, packedTooLarge("session tags", percent)
+}
+
+func packedTooLarge(what string, percent int) error {
+	message := fmt.Sprintf("Packed size of %s consumes %d%% of allotted space.", what, percent)
+	if what == "policy" {
+		message = fmt.Sprintf("Packed policy consumes %d%% of allotted space, please use smaller policy.", percent)
+	}
+	return fault.New(fault.Invalid, "PackedPolicyTooLarge", message)
+}
+
+// packed is the size of policies and tags, deflated.
+func packed(in Passed, tags []Tag) (int, error) {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		return 0, err
+	}
+	parts := append([]string{in.Policy}, in.ARNs...)
+	for _, t := range tags {
+		parts = append(parts, t.Key, t.Value)
+	}
+	if _, err := w.Write([]byte(strings.Join(parts, "\x00"))); err != nil {
+		return 0, err
+	}
+	if err := w.Close(); err != nil {
+		return 0, err
+	}
+	return b.Len(), nil
+}
+
+// managed binds a session to the managed policies that its request names: they
+// must be there, and are read anew with each request of the session.
+func (s *Store) managed(r kv.Reader, n *Session, account string, names []string) error {
+	n.Managed = nil
+	for _, name := range names {
+		p, err := s.findPolicy(r, account, name)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			return fault.New(fault.Invalid, "MalformedPolicyDocument", "Policy "+name+" does not exist or is not attachable.")
+		}
+		n.Managed = append(n.Managed, Tag{name, p.ID})
+	}
+	return nil
+}
+
+// sessionPolicies are the compiled policies of a session; one that is no more
+// is nil, which denies.
+func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, error) {
+	if !n.Restricted {
+		return nil, nil
+	}
+	all := make([]*policy.Document, 0, len(n.Policies)+len(n.Managed))
+	for _, text := range n.Policies {
+		d, err := s.documents.get(policy.Session, text)
+		if err != nil {
+			return nil, fault.InternalError(err)
+		}
+		all = append(all, d)
+	}
+	for _, m := range n.Managed {
+		p, err := s.findPolicy(r, n.Principal.Account, m.Key)
+		if err != nil {
+			return nil, err
+		}
+		if p == nil || p.ID != m.Value {
+			all = append(all, nil)
+			continue
+		}
+		d, err := s.document(p.InForce().Document)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d.Named(PolicyName(m.Key)))
+	}
+	return all, nil
+}
+
+// checkSessionTags checks the tags of a request for a session (IAM user guide,
+// "Pass session tags in AWS STS").
+func checkSessionTags(tags []Tag, transitive []string) error {
+	if len(transitive) > maxTags {
+		return invalidParameter(fmt.Sprintf("A session has at most %d tags.", maxTags))
+	}
+	if err := checkTags(tags); err != nil { // the rules of IAM, in the words of STS
+		return invalidParameter(fault.From(err).Message)
+	}
+	for _, key := range transitive {
+		if sessionTag(tags, key) < 0 {
+			return invalidParameter("The specified transitive tag key must be included in the requested tags.")
+		}
+	}
+	return nil
+}
+
+// sessionTagKeys are the condition keys of the tags in a request for a session.
+func sessionTagKeys(tags []Tag, transitive []string) map[string][]string {
+	m := map[string][]string{}
+	for _, t := range tags {
+		m[policy.KeyName("aws:requesttag/"+t.Key)] = []string{t.Value}
+		m["aws:tagkeys"] = append(m["aws:tagkeys"], t.Key)
+	}
+	if len(transitive) > 0 {
+		m["sts:transitivetagkeys"] = slices.Clone(transitive)
+	}
+	return m
+}
+
+// sessionTag is the place of a key among a session's tags, -1 where it is none:
+// they never differ by case alone.
+func sessionTag(tags []Tag, key string) int {
+	return slices.IndexFunc(tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) })
+}

@@ -1,0 +1,286 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/oidc"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// WebInput says which role the bearer of an identity provider's token assumes,
+// and how the session looks. A zero Duration is an hour.
+type WebInput struct {
+	RoleARN, SessionName, Token string
+	Duration                    time.Duration
+	Pass                        Passed
+	// Verified, where it is set, is told who the bearer is once the token was
+	// verified, before the session is written.
+	Verified func(policy.Principal)
+}
+
+// WebAssumed is a role's new session and whom its token spoke of.
+type WebAssumed struct {
+	Assumed
+	Subject, Audience, Issuer string
+}
+
+// FetchWith says how the keys of identity providers are reached; without it no
+// token is ever right. It is called before the first request.
+func (s *Store) FetchWith(f oidc.Fetcher) { s.issuers = oidc.New(f) }
+
+// presented is a token and what it was shown to.
+type presented struct {
+	token    *oidc.Token
+	role     *Entity
+	provider *Provider
+	session  *Session
+	packed   int
+}
+
+// unauthorizedWeb does not tell whether there is such a role.
+func unauthorizedWeb() error {
+	return fault.New(fault.Denied, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+}
+
+// present reads a token and finds the role and the provider it is meant for.
+// Nothing of the token is verified yet.
+// Errors: InvalidIdentityToken, AccessDenied, ValidationError,
+// MalformedPolicyDocument, PackedPolicyTooLarge.
+func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
+	target, err := roleTarget(in.RoleARN)
+	if err != nil {
+		return nil, err
+	}
+	p := &presented{session: &Session{Purpose: WebIdentity}}
+	if p.packed, err = s.pass(p.session, in.Pass); err != nil { // of a policy that can't be, before anything else
+		return nil, err
+	}
+	if p.token, err = oidc.Parse(in.Token); err != nil {
+		return nil, err
+	}
+	for key, value := range p.token.Tags {
+		p.session.Tags = append(p.session.Tags, Tag{key, value})
+	}
+	slices.SortFunc(p.session.Tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
+	p.session.Transitive, p.session.SourceIdentity = p.token.Transitive, p.token.SourceIdentity
+	if checkSessionTags(p.session.Tags, p.session.Transitive) != nil || !isSourceIdentity(p.session.SourceIdentity) {
+		return nil, oidc.Rejected()
+	}
+	if p.packed, err = s.pass(p.session, in.Pass); err != nil {
+		return nil, err
+	}
+	return p, s.store.View(ctx, func(r kv.Reader) error {
+		if p.role, err = findRole(r, target); err != nil {
+			return err
+		}
+		if p.role == nil {
+			return unauthorizedWeb()
+		}
+		if in.Duration > p.role.MaxSession {
+			return tooLong()
+		}
+		return s.meant(r, p)
+	})
+}
+
+func isSourceIdentity(s string) bool {
+	return s == "" || len(s) >= 2 && len(s) <= 64 && checkEntityName(s) == nil
+}
+
+// meant finds the provider of a token among those that its role trusts.
+func (s *Store) meant(r kv.Reader, p *presented) error {
+	trust, err := s.Trust(r, p.role)
+	if err != nil {
+		return err
+	}
+	trusted := false
+	for _, name := range trust.Principals() {
+		if name.Type != "Federated" {
+			continue
+		}
+		found, err := FindProvider(r, p.role.Account, name.Value)
+		if err != nil {
+			return err
+		}
+		trusted = trusted || found != nil
+		if found != nil && "https://"+found.URL == p.token.Issuer {
+			p.provider = found
+		}
+	}
+	switch {
+	case !trusted:
+		return unauthorizedWeb()
+	case p.provider == nil:
+		return oidc.Rejected()
+	}
+	return nil
+}
+
+// bearer is whom a token says that its bearer is.
+func (p *presented) bearer() *policy.Principal {
+	return &policy.Principal{
+		Kind: policy.WebIdentity, Provider: p.provider.ARN().String(), Name: p.token.Subject,
+		ID: p.provider.URL + ":" + p.token.Audience + ":" + p.token.Subject,
+	}
+}
+
+// WebNeeds are the permissions AssumeRoleWithWebIdentity asks of the role's
+// trust policy, for whom the token says its bearer is. AssumeRoleWithWebIdentity
+// verifies the token before a session is made. Errors are those of present.
+func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error) {
+	p, err := s.present(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	t, bearer := p.token, p.bearer()
+	keys := sessionTagKeys(p.session.Tags, t.Transitive)
+	for k, v := range claimKeys(p.provider.URL, t) {
+		keys[k] = v
+	}
+	for k, v := range (Subject{Tags: p.role.Tags}).ResourceKeys() {
+		keys[k] = v
+	}
+	keys["sts:rolesessionname"] = []string{in.SessionName}
+	keys["aws:federatedprovider"] = []string{bearer.Provider}
+	if t.SourceIdentity != "" {
+		keys["sts:sourceidentity"] = []string{t.SourceIdentity}
+	}
+	needs := sessionNeeds("sts:AssumeRoleWithWebIdentity", p.role.ARN(), keys, len(p.session.Tags) > 0, t.SourceIdentity != "", func(policy.Action) func(policy.Verdict) error {
+		return func(v policy.Verdict) error {
+			if v.Effect == policy.ExplicitDeny {
+				return unauthorizedWeb()
+			}
+			return oidc.Rejected()
+		}
+	})
+	for i := range needs {
+		needs[i].As = bearer
+	}
+	return needs, nil
+}
+
+// claimKeys are the condition keys that a token's claims are known by:
+// ISSUER:CLAIM, where aud is the authorized party if there is one, and oaud the
+// audience that the token names then (IAM user guide, "Available keys for AWS
+// web identity federation"). An issuer without a dot in its name could pass for
+// a service's prefix.
+func claimKeys(issuer string, t *oidc.Token) map[string][]string {
+	m := map[string][]string{}
+	host, _, _ := strings.Cut(issuer, "/")
+	if !strings.Contains(host, ".") {
+		return m
+	}
+	for name, v := range t.Claims {
+		m[policy.KeyName(issuer+":"+name)] = v
+	}
+	for name, v := range map[string]string{"aud": t.Audience, "sub": t.Subject, "oaud": t.Original} {
+		delete(m, policy.KeyName(issuer+":"+name))
+		if v != "" {
+			m[policy.KeyName(issuer+":"+name)] = []string{v}
+		}
+	}
+	return m
+}
+
+// AssumeRoleWithWebIdentity makes a session of a role for the bearer of a
+// token, which it verifies first. It needs what WebNeeds returns.
+// Errors: those of WebNeeds, ExpiredTokenException, IDPCommunicationError,
+// IDPRejectedClaim.
+func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in WebInput) (out WebAssumed, err error) {
+	p, err := s.present(ctx, in)
+	if err != nil {
+		return out, err
+	}
+	role, t, n := p.role.ARN(), p.token, p.session
+	if err := g.Demand("sts:AssumeRoleWithWebIdentity", role); err != nil {
+		return out, err
+	}
+	for action, asked := range map[policy.Action]bool{"sts:TagSession": len(n.Tags) > 0, "sts:SetSourceIdentity": t.SourceIdentity != ""} {
+		if asked {
+			if err := g.Demand(action, role); err != nil {
+				return out, err
+			}
+		}
+	}
+	if !slices.Contains(p.provider.ClientIDs, t.Audience) {
+		return out, oidc.Rejected()
+	}
+	if err := s.issuers.Verify(ctx, t, p.provider.Thumbprints, g.Caller().At()); err != nil {
+		return out, err
+	}
+	if in.Verified != nil {
+		in.Verified(*p.bearer())
+	}
+	n.Provider = p.provider.ARN().String()
+	if in.Duration == 0 {
+		in.Duration = defaultAssumed
+	}
+	err = s.begin(ctx, g, n, in.Duration, func(tx kv.Tx) error {
+		if err := parentStands(tx, n); err != nil {
+			return err
+		}
+		return s.actAs(tx, n, role, AssumeInput{SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass})
+	})
+	out = WebAssumed{Assumed: Assumed{n, p.packed}, Subject: t.Subject, Audience: t.Audience, Issuer: t.Issuer}
+	return out, err
+}
+
+// sharedIssuer is what a trust policy must ask about an identity provider that
+// issues tokens to everybody: without it everybody's tokens would do (IAM user
+// guide, "Identity-provider controls for shared OIDC providers").
+func sharedIssuer(issuer string) (claim string) {
+	switch issuer {
+	case "token.actions.githubusercontent.com", "oidc-configuration.audit-log.githubusercontent.com", "vstoken.actions.githubusercontent.com",
+		"gitlab.com", "agent.buildkite.com", "oidc.codefresh.io", "scalr.io", "app.terraform.io", "proidc.upbound.io":
+		return "sub"
+	case "api.pulumi.com/oidc", "sandboxes.cloud", "oidc.vercel.com", "cognito-identity.amazonaws.com":
+		return "aud"
+	}
+	return ""
+}
+
+// checkShared refuses a trust policy that lets in whoever has a token of a
+// shared issuer.
+func checkShared(d *policy.Document) error {
+	for _, s := range d.Statements() {
+		if s.Effect != policy.Allow {
+			continue
+		}
+		for _, p := range s.Principals {
+			if p.Type != "Federated" {
+				continue
+			}
+			issuer := p.Value
+			if a, err := arn.Parse(p.Value); err == nil {
+				issuer = strings.TrimPrefix(a.Resource, "oidc-provider/")
+			}
+			claim := sharedIssuer(strings.TrimSuffix(strings.ToLower(issuer), "/"))
+			if claim != "" && !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return demands(c, issuer+":"+claim) }) {
+				return fault.New(fault.Invalid, "MalformedPolicyDocument", "The trust policy must limit "+issuer+":"+claim+" to values of your own: everybody has tokens of this issuer.")
+			}
+		}
+	}
+	return nil
+}
+
+// demands reports whether a condition holds only for some values of a key.
+func demands(c policy.Condition, key string) bool {
+	name, set, found := strings.Cut(c.Operator, ":")
+	if !found {
+		name, set = "", name
+	}
+	switch set {
+	case "StringEquals", "StringLike", "StringEqualsIgnoreCase":
+	default:
+		return false
+	}
+	return name != "ForAllValues" && policy.KeyName(c.Key) == policy.KeyName(key) && len(c.Values) > 0 &&
+		!slices.ContainsFunc(c.Values, func(v string) bool { return strings.Trim(v, "*?") == "" })
+}

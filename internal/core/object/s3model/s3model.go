@@ -1,0 +1,170 @@
+// Package s3model is a small reference model of what S3 promises of versions,
+// conditions and listings. It exists so that the tests of core and those of the
+// whole server hold the store to one idea of S3. It must never know how the
+// store does anything. Only tests may import it.
+package s3model
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"watertight/internal/core/bucket"
+)
+
+// Null is the id of versions that are written while versioning isn't enabled.
+const Null = "null"
+
+// Version is a version of an object or a delete marker.
+type Version struct {
+	ID     string
+	Marker bool
+	Text   string // what was stored, or anything that tells it from what else was
+	ETag   string // without quotes
+	Size   int64
+	Tags   string // in whatever form a test compares them
+}
+
+// Bucket is the versions of each key, newest first.
+type Bucket struct {
+	State bucket.Versioning
+	Keys  map[string][]Version
+}
+
+// New is an empty bucket that was never versioned.
+func New() *Bucket { return &Bucket{Keys: map[string][]Version{}} }
+
+// Clone is a bucket of its own with the same in it.
+func (b *Bucket) Clone() *Bucket {
+	c := &Bucket{State: b.State, Keys: make(map[string][]Version, len(b.Keys))}
+	for key, versions := range b.Keys {
+		c.Keys[key] = slices.Clone(versions)
+	}
+	return c
+}
+
+// Put makes v the newest version of key. Unless versioning is enabled it is the
+// null version, and replaces the one before (S3 user guide, "How S3 Versioning
+// works").
+func (b *Bucket) Put(key string, v Version) {
+	if b.State != bucket.Enabled {
+		v.ID = Null
+		b.DeleteVersion(key, Null)
+	}
+	b.Keys[key] = slices.Insert(b.Keys[key], 0, v)
+}
+
+// Delete deletes a key without naming a version: it gets a delete marker, or is
+// gone where the bucket was never versioned.
+func (b *Bucket) Delete(key, markerID string) {
+	if b.State == bucket.Off {
+		b.DeleteVersion(key, Null)
+		return
+	}
+	b.Put(key, Version{ID: markerID, Marker: true})
+}
+
+// DeleteVersion deletes a version or marker for good; one that is not there is
+// deleted already.
+func (b *Bucket) DeleteVersion(key, id string) {
+	left := slices.DeleteFunc(b.Keys[key], func(v Version) bool { return v.ID == id })
+	if b.Keys[key] = left; len(left) == 0 {
+		delete(b.Keys, key)
+	}
+}
+
+// Current is the object that a read without a version finds; nil for none.
+func (b *Bucket) Current(key string) *Version {
+	if v := b.Keys[key]; len(v) > 0 && !v[0].Marker {
+		return &v[0]
+	}
+	return nil
+}
+
+// Version is the version of an id, or the current object for nil; nil for none.
+func (b *Bucket) Version(key string, id *string) *Version {
+	if id == nil {
+		return b.Current(key)
+	}
+	if i := slices.IndexFunc(b.Keys[key], func(v Version) bool { return v.ID == *id }); i >= 0 {
+		return &b.Keys[key][i]
+	}
+	return nil
+}
+
+// Refusal is the code that a write of key with conditions is refused with, ""
+// for none (S3 user guide, "Conditional requests").
+func (b *Bucket) Refusal(key string, ifMatch, ifNoneMatch *string) string {
+	v := b.Current(key)
+	switch {
+	case ifNoneMatch != nil && v != nil, ifMatch != nil && v != nil && *ifMatch != v.ETag:
+		return "PreconditionFailed"
+	case ifMatch != nil && v == nil:
+		return "NoSuchKey"
+	default:
+		return ""
+	}
+}
+
+// Row is one line of a listing: a common prefix or a version.
+type Row struct {
+	Key     string
+	Version *Version // nil for a common prefix
+	Latest  bool
+}
+
+// List asks for a listing.
+type List struct {
+	Prefix, Delimiter, After string
+	VersionID                *string // of versions: only what follows this one of After
+}
+
+// rollUp returns the common prefix that stands for key, where there is one.
+func (l *List) rollUp(key string) (string, bool) {
+	before, _, found := strings.Cut(key[len(l.Prefix):], l.Delimiter)
+	return l.Prefix + before + l.Delimiter, found && l.Delimiter != ""
+}
+
+// rows lists what of gives for each key that is asked for. A common prefix that
+// After lies in is over.
+func (b *Bucket) rows(l List, of func(key string) []Row) (out []Row) {
+	for _, key := range slices.Sorted(maps.Keys(b.Keys)) {
+		if !strings.HasPrefix(key, l.Prefix) || key < l.After || key == l.After && l.After != "" && l.VersionID == nil {
+			continue
+		}
+		all := of(key)
+		if common, ok := l.rollUp(key); ok && len(all) > 0 {
+			if !strings.HasPrefix(l.After, common) && (len(out) == 0 || out[len(out)-1].Key != common) {
+				out = append(out, Row{Key: common})
+			}
+			continue
+		}
+		out = append(out, all...)
+	}
+	return out
+}
+
+// Objects is all that a listing of current objects shows, as one page.
+func (b *Bucket) Objects(l List) []Row {
+	l.VersionID = nil
+	return b.rows(l, func(key string) []Row {
+		if v := b.Current(key); v != nil {
+			return []Row{{key, v, true}}
+		}
+		return nil
+	})
+}
+
+// Versions is all that a listing of versions shows, as one page.
+func (b *Bucket) Versions(l List) []Row {
+	return b.rows(l, func(key string) (out []Row) {
+		all := b.Keys[key]
+		for i := range all {
+			out = append(out, Row{key, &all[i], i == 0})
+		}
+		if key == l.After && l.VersionID != nil {
+			out = out[1+slices.IndexFunc(all, func(v Version) bool { return v.ID == *l.VersionID }):]
+		}
+		return out
+	})
+}

@@ -1,0 +1,40 @@
+package clients
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMC is a session of the MinIO client, which sends what it can in chunks
+// that are signed one by one.
+func TestMC(t *testing.T) {
+	c := start(t, "mc")
+	c.extra = func(secret string) []string {
+		scheme, host, _ := strings.Cut(c.s.Endpoint, "://")
+		return []string{"MC_HOST_wt=" + scheme + "://" + c.s.AccessKeyID + ":" + secret + "@" + host, "MC_CONFIG_DIR=" + c.home + "/mc"}
+	}
+	big, small := c.file("tree/dir/big", large), c.file("tree/"+odd, 100)
+	c.run("mc", "mb", "wt/mc-client")
+	c.run("mc", "cp", "tree/dir/big", "wt/mc-client/dir/big")
+	c.stored("mc-client", "dir/big", large, true)
+	c.run("mc", "cp", "--attr", "colour=blue", "tree/"+odd, "wt/mc-client/"+odd)
+	if colour := c.stored("mc-client", odd, 100, false).Metadata["colour"]; colour != "blue" {
+		t.Errorf("the colour is %q", colour)
+	}
+	c.lists(c.run("mc", "ls", "--recursive", "wt/mc-client"), 2, "dir/big", odd)
+	c.refused("Access Denied", "mc", "ls", "wt/mc-client")
+	c.run("mc", "stat", "wt/mc-client/dir/big")
+	c.run("mc", "cp", "wt/mc-client/dir/big", "wt/mc-client/copy")
+	c.run("mc", "mv", "wt/mc-client/"+odd, "wt/mc-client/moved")
+	if out := c.run("mc", "cat", "wt/mc-client/moved"); out != string(small) {
+		t.Errorf("%d bytes are not the same", len(out))
+	}
+	c.run("mc", "mirror", "wt/mc-client", "back")
+	c.same("back/copy", big)
+	c.same("back/dir/big", big)
+	c.same("back/moved", small)
+	c.run("mc", "rm", "wt/mc-client/moved")
+	c.lists(c.run("mc", "ls", "--recursive", "wt/mc-client"), 2, "copy", "dir/big")
+	c.run("mc", "rb", "--force", "wt/mc-client")
+	c.gone("mc-client")
+}

@@ -1,0 +1,105 @@
+package clients
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"watertight/test/harness"
+)
+
+// terraform runs one command of Terraform in a folder of its own. The provider
+// comes from where Terraform itself is configured to find it.
+func (c client) terraform(args ...string) *exec.Cmd {
+	cmd := c.command("terraform", append(args, "-no-color")...)
+	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"} {
+		if v := os.Getenv(name); v != "" {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT=regional")
+	return cmd
+}
+
+// TestTerraform applies users, roles, policies and a bucket, finds nothing left
+// to do, and destroys them. What the provider reads that is not there must be
+// told truthfully, or the second plan would not be empty.
+func TestTerraform(t *testing.T) {
+	c := start(t, "terraform")
+	main, err := os.ReadFile(filepath.Join("testdata", "terraform", "main.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.home, "main.tf"), main, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	init := c.terraform("init")
+	// Whoever has a mirror of providers has it in the home folder.
+	for i, v := range init.Env {
+		if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(v, "HOME=") {
+			init.Env[i] = "HOME=" + home
+		}
+	}
+	if out, err := init.CombinedOutput(); err != nil {
+		t.Skipf("Terraform finds no hashicorp/aws provider on this machine: %v\n%s", err, out)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := c.terraform(args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("terraform %q: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	if out := run("apply", "-auto-approve"); !strings.Contains(out, "0 changed, 0 destroyed") {
+		t.Errorf("%s", out)
+	}
+	if out := run("plan", "-detailed-exitcode"); !strings.Contains(out, "No changes.") {
+		t.Errorf("a second plan: %s", out)
+	}
+	key := strings.Fields(run("output", "-raw", "key"))
+	role := strings.TrimSpace(run("output", "-raw", "role"))
+	if len(key) != 2 || !strings.HasSuffix(role, ":role/shop/uploader") {
+		t.Fatalf("%d words, %s", len(key), role)
+	}
+	// What was applied holds: the app may put, as itself and as the role, and
+	// nothing else.
+	asApp := harness.Credentials{AccessKeyID: key[0], SecretAccessKey: key[1]}
+	c.as(asApp, true, "s3api", "put-object", "--bucket", "terraform-uploads", "--key", "by-app")
+	c.as(asApp, false, "s3api", "get-object", "--bucket", "terraform-uploads", "--key", "by-app", "stolen")
+	c.as(asApp, true, "sts", "assume-role", "--role-arn", role, "--role-session-name", "one", "--duration-seconds", "7200")
+	c.as(asApp, false, "iam", "list-users")
+
+	if out := run("destroy", "-auto-approve"); !strings.Contains(out, "Destroy complete!") {
+		t.Errorf("%s", out)
+	}
+	root := iam.New(iam.Options{
+		Region: c.s.Region, BaseEndpoint: &c.s.Endpoint, Credentials: credentials.NewStaticCredentialsProvider(c.s.AccessKeyID, c.s.SecretAccessKey, ""),
+	})
+	users, err := root.ListUsers(t.Context(), &iam.ListUsersInput{})
+	if err != nil || len(users.Users) != 0 {
+		t.Errorf("%+v, %v", users, err)
+	}
+	roles, err := root.ListRoles(t.Context(), &iam.ListRolesInput{})
+	if err != nil || len(roles.Roles) != 0 {
+		t.Errorf("%+v, %v", roles, err)
+	}
+	c.as(asApp, false, "sts", "get-caller-identity")
+}
+
+// as runs the aws CLI with other credentials; it must succeed or be refused.
+func (c client) as(k harness.Credentials, allowed bool, args ...string) {
+	c.t.Helper()
+	harness.NeedTool(c.t, "aws")
+	cmd := c.command("aws", args...)
+	cmd.Env = append(cmd.Env, "AWS_ACCESS_KEY_ID="+k.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+k.SecretAccessKey)
+	out, err := cmd.CombinedOutput()
+	if (err == nil) != allowed {
+		c.t.Errorf("aws %q: %v, allowed is to be %v\n%s", args, err, allowed, out)
+	}
+}

@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/core/bucket"
+	"watertight/test/harness"
+)
+
+var (
+	steps = flag.Int("steps", 400, "random operations of TestSim")
+	seed  = flag.Uint64("seed", 0, "seed of TestSim; 0 draws one")
+)
+
+// sim is a server, its clients and when to do what to it.
+type sim struct {
+	t       *testing.T
+	p       *harness.Process
+	rng     *mathrand.Rand
+	writers []*writer
+	buckets map[string]bucket.Versioning
+
+	done    atomic.Int64 // operations
+	dying   atomic.Bool  // answers may be lost
+	stopped atomic.Bool
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	s := &sim{t: t, p: harness.StartProcess(t), rng: mathrand.New(mathrand.NewPCG(seed, 0)), buckets: map[string]bucket.Versioning{}}
+	lib := newLibrary(seed)
+	// The first bucket is never versioned; in the second, several write at once.
+	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more"} {
+		s.writers = append(s.writers, newWriter(fmt.Sprint("w", i), name, lib, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
+		if _, ok := s.buckets[name]; ok {
+			continue
+		}
+		s.buckets[name] = bucket.Off
+		if _, err := s.p.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// turn changes the versioning of some buckets. Nobody writes.
+func (s *sim) turn() {
+	s.t.Helper()
+	for _, name := range []string{"sim-on", "sim-more"} {
+		if s.rng.IntN(3) == 0 {
+			continue
+		}
+		to, status := bucket.Enabled, types.BucketVersioningStatusEnabled
+		if s.rng.IntN(3) == 0 {
+			to, status = bucket.Suspended, types.BucketVersioningStatusSuspended
+		}
+		_, err := s.p.S3.PutBucketVersioning(s.t.Context(), &s3.PutBucketVersioningInput{Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: status}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.buckets[name] = to
+		for _, w := range s.writers {
+			if w.bucket == name {
+				w.state.State = to
+			}
+		}
+	}
+}
+
+// crew is all writers at work.
+type crew struct {
+	*sim
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	failed error
+	awake  chan struct{} // holds one when there is something to see
+}
+
+// work starts the writers.
+func (s *sim) work() *crew {
+	c := &crew{sim: s, awake: make(chan struct{}, 1)}
+	s.dying.Store(false)
+	s.stopped.Store(false)
+	for _, w := range s.writers {
+		w.client = s.p.S3
+		c.wg.Go(func() {
+			for !s.stopped.Load() {
+				err := w.step(s.t.Context())
+				if errors.Is(err, errLost) && s.dying.Load() {
+					return
+				}
+				if err != nil {
+					c.fail(fmt.Errorf("%s in %s: %w\nafter:\n%s", w.name, w.bucket, err, w.log()))
+					return
+				}
+				s.done.Add(1)
+				c.wake()
+			}
+		})
+	}
+	return c
+}
+
+func (c *crew) wake() {
+	select {
+	case c.awake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *crew) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = errors.Join(c.failed, err)
+	c.stopped.Store(true)
+	c.wake()
+}
+
+// until waits for so many more operations, or a failure.
+func (c *crew) until(more int) {
+	for goal := c.done.Load() + int64(more); c.done.Load() < goal && !c.stopped.Load(); {
+		<-c.awake
+	}
+}
+
+// end waits for the writers.
+func (c *crew) end() {
+	c.t.Helper()
+	c.stopped.Store(true)
+	c.wg.Wait()
+	if c.failed != nil {
+		c.t.Fatal(c.failed)
+	}
+}
+
+// moment is what is certain of a writer at one instant, and what is not.
+type moment struct {
+	w       *writer
+	certain *state
+	maybe   func(*state)
+}
+
+func (s *sim) moments() (all []moment) {
+	for _, w := range s.writers {
+		certain, maybe := w.snapshot()
+		all = append(all, moment{w, certain, maybe})
+	}
+	return all
+}
+
+// verify holds everything a server shows to what was promised. It returns what
+// the writers' states turned out to be.
+func verify(ctx context.Context, client *s3.Client, all []moment) ([]*state, error) {
+	out, errs, rows := make([]*state, len(all)), make([]error, len(all)), make([]int, len(all))
+	var wg sync.WaitGroup
+	for i, m := range all {
+		wg.Go(func() {
+			seen, err := observe(ctx, client, m.w.bucket, m.w.name)
+			if err == nil {
+				rows[i] = seen.rows()
+				out[i], err = seen.settle(ctx, m.certain, m.maybe)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("%s in %s: %w\nafter:\n%s", m.w.name, m.w.bucket, err, m.w.log())
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	total := map[string]int{}
+	for i, m := range all {
+		total[m.w.bucket] += rows[i]
+	}
+	for name, want := range total {
+		if n, err := count(ctx, client, name); err != nil || n != want {
+			return nil, fmt.Errorf("%s has %d versions, want %d: %w", name, n, want, err)
+		}
+	}
+	return out, nil
+}
+
+// settle verifies the server itself; the writers go on from there.
+func (s *sim) settle() {
+	s.t.Helper()
+	out, err := verify(s.t.Context(), s.p.S3, s.moments())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i, w := range s.writers {
+		w.state, w.maybe = out[i], nil
+	}
+}
+
+// phase lets the writers work and does something to the server meanwhile.
+func (s *sim) phase() (event string) {
+	s.t.Helper()
+	s.turn()
+	c := s.work()
+	c.until(20 + s.rng.IntN(300))
+	switch event = draw(s.rng, "kill", "kill", "terminate", "clone", "clone"); event {
+	case "kill":
+		s.dying.Store(true)
+		s.p.Kill()
+		c.end()
+		s.p.Restart()
+	case "terminate":
+		s.dying.Store(true)
+		err := s.p.Terminate()
+		c.end()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.p.Restart()
+	case "clone":
+		var then []moment
+		clone := s.p.Clone(func() { then = s.moments() })
+		clone.Restart()
+		if _, err := verify(s.t.Context(), clone.S3, then); err != nil {
+			c.fail(fmt.Errorf("the clone: %w", err))
+		}
+		clone.Kill()
+		if err := os.RemoveAll(clone.Data); err != nil {
+			c.fail(err)
+		}
+		c.end()
+	}
+	s.settle()
+	return event
+}
+
+// TestSim holds the server to the model through crashes. Whatever was
+// acknowledged is there afterwards, and of whatever was not, all or nothing.
+func TestSim(t *testing.T) {
+	from := *seed
+	for from == 0 {
+		var b [8]byte
+		rand.Read(b[:])
+		from = binary.LittleEndian.Uint64(b[:])
+	}
+	// Printed at once: whatever ends the test, it can be repeated.
+	fmt.Printf("go test ./test/sim -run TestSim -steps %d -seed %d\n", *steps, from)
+	s := newSim(t, from)
+	events := map[string]int{}
+	for s.done.Load() < int64(*steps) {
+		events[s.phase()]++
+	}
+	answers := map[string]int{}
+	for _, w := range s.writers {
+		for what, n := range w.answers {
+			answers[what] += n
+		}
+	}
+	t.Logf("%d operations, %v; answers: %v", s.done.Load(), events, answers)
+}

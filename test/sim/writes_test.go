@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/object/s3model"
+)
+
+// header is tags as x-amz-tagging carries them.
+func header(tags string) *string {
+	if tags == "" {
+		return nil
+	}
+	return aws.String(strings.ReplaceAll(tags, " ", "%20"))
+}
+
+func (w *writer) put(ctx context.Context) error {
+	key, c, tags := w.key(), w.lib.draw(w.rng, w.size()), w.tags()
+	ifMatch, ifNoneMatch := w.condition(key)
+	versioning := w.state.State
+	return w.run(ctx, request{
+		what: fmt.Sprintf("put %q %d bytes if %s, if none %s", key, c.size, show(ifMatch), show(ifNoneMatch)),
+		code: w.state.Refusal(key, ifMatch, ifNoneMatch),
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			out, err := client.PutObject(ctx, &s3.PutObjectInput{
+				Bucket: &w.bucket, Key: &key, Body: strings.NewReader(c.text()), Tagging: header(tags), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
+			})
+			if err != nil {
+				return nil, err
+			}
+			return made(versioning, out.VersionId, trim(out.ETag), c.md5)
+		},
+		then: func(s *state, id answer) { s.Put(key, c.version(id(key), tags)) },
+	})
+}
+
+// made checks an answer to what makes an object.
+func made(state bucket.Versioning, id *string, etag, want string) (answer, error) {
+	named := id != nil && *id != s3model.Null && *id != ""
+	if named != (state == bucket.Enabled) || etag != want {
+		return nil, wrong("version id %s in state %d, ETag %s, want %s", show(id), state, etag, want)
+	}
+	return one(id), nil
+}
+
+func (w *writer) copy(ctx context.Context) error {
+	from, to, versioning := w.existing(), w.key(), w.state.State
+	id := w.version(from)
+	ifMatch, ifNoneMatch := w.condition(to)
+	code := w.missing(from, id)
+	if code == "MethodNotAllowed" {
+		code = "InvalidRequest"
+	}
+	if from == to && id == nil {
+		code = "InvalidRequest"
+	}
+	if code == "" {
+		code = w.state.Refusal(to, ifMatch, ifNoneMatch)
+	}
+	source := s3model.Version{}
+	if v := w.state.Version(from, id); v != nil {
+		source = *v
+	}
+	c := w.lib.of(&source)
+	return w.run(ctx, request{
+		what: fmt.Sprintf("copy %q version %s to %q", from, show(id), to),
+		code: code,
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			out, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &w.bucket, Key: &to, CopySource: w.source(from, id), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch})
+			if err != nil {
+				return nil, err
+			}
+			return made(versioning, out.VersionId, trim(out.CopyObjectResult.ETag), c.md5)
+		},
+		then: func(s *state, id answer) { s.Put(to, c.version(id(to), source.Tags)) },
+	})
+}
+
+func (w *writer) source(key string, id *string) *string {
+	s := w.bucket + "/" + url.QueryEscape(key)
+	if id != nil {
+		s += "?versionId=" + *id
+	}
+	return &s
+}
+
+func (w *writer) delete(ctx context.Context) error {
+	key, versioning := w.existing(), w.state.State
+	ifMatch, _ := w.condition(key)
+	return w.run(ctx, request{
+		what: fmt.Sprintf("delete %q if %s", key, show(ifMatch)),
+		code: w.state.Refusal(key, ifMatch, nil),
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &key, IfMatch: ifMatch})
+			if err != nil {
+				return nil, err
+			}
+			if aws.ToBool(out.DeleteMarker) != (versioning != bucket.Off) || (out.VersionId == nil) != (versioning == bucket.Off) {
+				return nil, wrong("delete marker %v %s in state %d", aws.ToBool(out.DeleteMarker), show(out.VersionId), versioning)
+			}
+			return one(out.VersionId), nil
+		},
+		then: func(s *state, id answer) { s.Delete(key, id(key)) },
+	})
+}
+
+func (w *writer) deleteVersion(ctx context.Context) error {
+	key := w.existing()
+	id := w.version(key)
+	if id == nil {
+		id = aws.String(s3model.Null)
+	}
+	marker := false
+	if v := w.state.Version(key, id); v != nil {
+		marker = v.Marker
+	}
+	w.forget(*id)
+	return w.run(ctx, request{
+		what: fmt.Sprintf("delete %q version %s", key, *id),
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &key, VersionId: id})
+			if err == nil && aws.ToBool(out.DeleteMarker) != marker {
+				err = wrong("delete marker: %v, want %v", aws.ToBool(out.DeleteMarker), marker)
+			}
+			return nil, err
+		},
+		then: func(s *state, _ answer) { s.DeleteVersion(key, *id) },
+	})
+}
+
+// deleteMany deletes several keys at once, some of them that aren't there.
+func (w *writer) deleteMany(ctx context.Context) error {
+	keys := []string{w.existing(), w.existing(), w.existing()}
+	slices.Sort(keys)
+	var all []types.ObjectIdentifier
+	for _, key := range slices.Compact(keys) {
+		all = append(all, types.ObjectIdentifier{Key: aws.String(key)})
+	}
+	return w.batch(ctx, all)
+}
+
+// purge deletes all versions of a key, or of a few.
+func (w *writer) purge(ctx context.Context) error {
+	var all []types.ObjectIdentifier
+	for _, key := range []string{w.existing(), w.existing()} {
+		if len(all) > 0 && *all[0].Key == key {
+			break
+		}
+		for _, v := range w.state.Keys[key] {
+			all = append(all, types.ObjectIdentifier{Key: aws.String(key), VersionId: aws.String(v.ID)})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return w.batch(ctx, all[:min(len(all), 1000)])
+}
+
+func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error {
+	for _, o := range all {
+		if o.VersionId != nil {
+			w.forget(*o.VersionId)
+		}
+	}
+	return w.run(ctx, request{
+		what: fmt.Sprintf("delete %d at once", len(all)),
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &w.bucket, Delete: &types.Delete{Objects: all}})
+			if err != nil {
+				return nil, err
+			}
+			if len(out.Deleted) != len(all) || len(out.Errors) > 0 {
+				return nil, wrong("%d of %d deleted, %v", len(out.Deleted), len(all), out.Errors)
+			}
+			markers := map[string]string{}
+			for _, d := range out.Deleted {
+				markers[*d.Key] = aws.ToString(d.DeleteMarkerVersionId)
+			}
+			return func(key string) string { return markers[key] }, nil
+		},
+		then: func(s *state, id answer) {
+			for _, o := range all {
+				if o.VersionId != nil {
+					s.DeleteVersion(*o.Key, *o.VersionId)
+				} else {
+					s.Delete(*o.Key, id(*o.Key))
+				}
+			}
+		},
+	})
+}
+
+func (w *writer) tag(ctx context.Context) error {
+	key := w.existing()
+	id := w.version(key)
+	code := w.missing(key, id)
+	if v := w.state.Keys[key]; id == nil && len(v) > 0 && v[0].Marker {
+		code = "MethodNotAllowed"
+	}
+	tags := w.tags()
+	return w.run(ctx, request{
+		what: fmt.Sprintf("tag %q version %s %q", key, show(id), tags),
+		code: code,
+		do: func(ctx context.Context, client *s3.Client) (answer, error) {
+			if tags == "" {
+				_, err := client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{Bucket: &w.bucket, Key: &key, VersionId: id})
+				return nil, err
+			}
+			set := &types.Tagging{}
+			for pair := range strings.SplitSeq(tags, "&") {
+				k, v, _ := strings.Cut(pair, "=")
+				set.TagSet = append(set.TagSet, types.Tag{Key: &k, Value: &v})
+			}
+			_, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: &w.bucket, Key: &key, VersionId: id, Tagging: set})
+			return nil, err
+		},
+		then: func(s *state, _ answer) { s.Version(key, id).Tags = tags },
+	})
+}
