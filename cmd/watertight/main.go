@@ -25,9 +25,12 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Serve   serve   `cmd:"" help:"Run the server. The first start makes the data directory, the root key and an account, and prints its key once."`
-	Account account `cmd:"" help:"Make and list accounts of the running server."`
-	Version version `cmd:"" help:"Print the version."`
+	Serve   serve          `cmd:"" help:"Run the server. The first start makes the data directory, the root key and an account, and prints its key once."`
+	Account account        `cmd:"" help:"Make and list accounts of the running server."`
+	Public  publicAccess   `cmd:"" name:"public-access" help:"Show, block and unblock public access."`
+	Why     whyPublic      `cmd:"" name:"why-public" help:"Tell why a bucket is public, with a request that gets in. Exits with 3 where it is open to strangers."`
+	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
+	Version version        `cmd:"" help:"Print the version."`
 }
 
 // process is what a command may touch of its process.
@@ -73,8 +76,11 @@ func run(p process, args []string) int {
 	}
 	if err := k.Run(p); err != nil {
 		fmt.Fprintln(p.stderr, "watertight:", err)
-		if errors.As(err, new(usageError)) {
+		switch {
+		case errors.As(err, new(usageError)):
 			return exitUsage
+		case errors.As(err, new(openError)):
+			return exitOpen
 		}
 		return exitFailure
 	}

@@ -40,6 +40,7 @@ type Server struct {
 	trail      *audit.Log
 	store      kv.Store
 	payloads   *payload.Store
+	buckets    *bucket.Store
 	objects    *object.Store
 	identities *identity.Store
 	uses       *identity.Uses
@@ -228,9 +229,9 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 
 // openGateway builds the way in.
 func (s *Server) openGateway(context.Context) error {
-	buckets := bucket.New(s.store, s.config.Region)
-	s.objects = object.New(s.store, s.payloads, buckets)
-	api := &s3.API{Buckets: buckets, Objects: s.objects, Identities: s.identities}
+	s.buckets = bucket.New(s.store, s.config.Region, s.identities)
+	s.objects = object.New(s.store, s.payloads, s.buckets)
+	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Identities: s.identities}
 	identities := &iam.API{Identities: s.identities}
 	var err error
@@ -241,10 +242,10 @@ func (s *Server) openGateway(context.Context) error {
 				s.uses.Note(id, identity.Use{At: at, Service: service, Region: region})
 			},
 		}),
-		authz.New(facts{s.identities, buckets, s.objects}),
+		authz.New(facts{s.identities, s.buckets, s.objects}),
 		s.trail,
 		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains}, Sharing: api, Logger: s.log},
-		api.Table(), identities.Table(), sts.Table(),
+		api.Table(), api.ControlTable(), identities.Table(), sts.Table(),
 	)
 	return err
 }

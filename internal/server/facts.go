@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"strings"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -24,9 +25,9 @@ func (f facts) Principal(ctx context.Context, p policy.Principal) (authz.Princip
 	return f.identities.Laws(ctx, p)
 }
 
-func (f facts) Resource(ctx context.Context, r arn.ARN) (authz.ResourceLaws, error) {
+func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.ResourceLaws, error) {
 	if name, ok := r.BucketOf(); ok {
-		return f.buckets.Laws(ctx, name)
+		return f.buckets.Laws(ctx, name, at)
 	}
 	if r.Service == "iam" && strings.HasPrefix(r.Resource, "role/") {
 		trust, err := f.identities.TrustOf(ctx, r)
@@ -50,6 +51,11 @@ func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map
 		out[t.Key] = t.Value
 	}
 	return out, nil
+}
+
+func (f facts) Object(ctx context.Context, at arn.ARN, version *string) (authz.ObjectLaws, error) {
+	name, key, _ := strings.Cut(at.Resource, "/")
+	return f.objects.Laws(ctx, object.ACLInput{Bucket: name, Key: key, VersionID: version})
 }
 
 // credentials is authn.Credentials over identity.

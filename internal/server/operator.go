@@ -112,6 +112,7 @@ func (s *Server) operatorHandler() http.Handler {
 		k, err := s.identities.ResetRootKeys(ctx, r, in.AccountID, time.Now())
 		return NewAccount{AccountID: in.AccountID, AccessKeyID: k.AccessKeyID, SecretAccessKey: k.Secret}, err
 	}))
+	s.publicCommands(m)
 	return m
 }
 

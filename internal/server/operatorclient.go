@@ -47,6 +47,26 @@ func (o *Operator) ResetRoot(ctx context.Context, account string) (out NewAccoun
 	return out, o.do(ctx, http.MethodPost, "/root-keys", NewAccount{AccountID: account}, &out)
 }
 
+// AccountPublic describes what an account says of public access.
+func (o *Operator) AccountPublic(ctx context.Context, account string) (out AccountPublic, err error) {
+	return out, o.do(ctx, http.MethodPost, "/public-access/account", PublicCommand{AccountID: account}, &out)
+}
+
+// BucketPublic describes whom a bucket lets in.
+func (o *Operator) BucketPublic(ctx context.Context, bucket string) (out BucketPublic, err error) {
+	return out, o.do(ctx, http.MethodPost, "/public-access/bucket", PublicCommand{Bucket: bucket}, &out)
+}
+
+// SetPublic blocks public access, or unblocks it.
+func (o *Operator) SetPublic(ctx context.Context, in PublicCommand) error {
+	return o.do(ctx, http.MethodPut, "/public-access", in, &struct{}{})
+}
+
+// PreviewPolicy tells who would gain and who would lose what by a policy.
+func (o *Operator) PreviewPolicy(ctx context.Context, bucket, policy string) (out Preview, err error) {
+	return out, o.do(ctx, http.MethodPost, "/policy-preview", PreviewCommand{bucket, policy}, &out)
+}
+
 func (o *Operator) do(ctx context.Context, method, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {

@@ -19,26 +19,31 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // bodies are what an operation needs to be understood at all.
 var bodies = map[string]string{
-	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`,
-	"DeleteObjects":           `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
-	"PutBucketVersioning":     `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
-	"PutBucketTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
-	"PutObjectTagging":        `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
-	"PutBucketCors":           `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
-	"PutBucketEncryption":     `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`,
-	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
+	"CompleteMultipartUpload":    `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`,
+	"DeleteObjects":              `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
+	"PutBucketVersioning":        `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
+	"PutBucketTagging":           `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutObjectTagging":           `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutBucketCors":              `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketPolicy":            `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`,
+	"PutPublicAccessBlock":       `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>`,
+	"PutBucketOwnershipControls": `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>`,
+	"PutBucketRequestPayment":    `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
+	"PutBucketEncryption":        `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`,
 }
 
 // request builds a request that matches a row.
 func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
-	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: bodies[row.Name()]}
+	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: strings.ReplaceAll(bodies[row.Name()], "BUCKET", bucket)}
 	switch row.Name() {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
 		if row.Name() == "CopyObject" {
 			r.header.Set("X-Amz-Metadata-Directive", "REPLACE") // or a copy onto itself changes nothing
 		}
+	case "PutBucketAcl", "PutObjectAcl":
+		r.header.Set("X-Amz-Acl", "bucket-owner-full-control")
 	case "GetObjectAttributes":
 		r.header.Set("X-Amz-Object-Attributes", "ETag")
 	}
@@ -86,6 +91,21 @@ func TestAccessMatrix(t *testing.T) {
 			return strings.TrimSpace(fmt.Sprint(a.status, " ", a.code))
 		}
 		fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", row.Name(),
+			cell(func(r *raw) { r.unsigned = true }),
+			cell(func(r *raw) { r.key, r.secret = "AKIAUNKNOWNUNKNOWN12", "no-such-secret-no-such-secret-no-such-se" }),
+			cell(func(r *raw) { r.key, r.secret = foreign.AccessKeyID, foreign.SecretAccessKey }),
+			cell(func(*raw) {}))
+	}
+	account := accountOf(t, s, rootOf(s))
+	for _, row := range s.Operations("s3control") {
+		cell := func(change func(*raw)) string {
+			r := request(row, "")
+			r.header.Set("X-Amz-Account-Id", account)
+			change(&r)
+			a := send(t, s, r)
+			return strings.TrimSpace(fmt.Sprint(a.status, " ", a.code))
+		}
+		fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", row.Name()+" (account)",
 			cell(func(r *raw) { r.unsigned = true }),
 			cell(func(r *raw) { r.key, r.secret = "AKIAUNKNOWNUNKNOWN12", "no-such-secret-no-such-secret-no-such-se" }),
 			cell(func(r *raw) { r.key, r.secret = foreign.AccessKeyID, foreign.SecretAccessKey }),

@@ -47,6 +47,18 @@ type answer struct {
 // send makes the request over a connection of its own.
 func send(t *testing.T, s *harness.Server, r raw) answer {
 	t.Helper()
+	res, err := s.HTTP.RoundTrip(signedRequest(t, s, r))
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.method, r.target, err)
+	}
+	defer res.Body.Close()
+	return read(t, res)
+}
+
+// signedRequest is the request as it would be sent, for tests that change it
+// after it was signed.
+func signedRequest(t *testing.T, s *harness.Server, r raw) *http.Request {
+	t.Helper()
 	path, query, _ := strings.Cut(r.target, "?")
 	req, err := http.NewRequestWithContext(t.Context(), r.method, s.Endpoint, bytes.NewReader([]byte(r.body)))
 	if err != nil {
@@ -61,12 +73,7 @@ func send(t *testing.T, s *harness.Server, r raw) answer {
 	if !r.unsigned {
 		sign(t, s, req, r)
 	}
-	res, err := s.HTTP.RoundTrip(req)
-	if err != nil {
-		t.Fatalf("%s %s: %v", r.method, r.target, err)
-	}
-	defer res.Body.Close()
-	return read(t, res)
+	return req
 }
 
 func read(t *testing.T, res *http.Response) answer {
@@ -81,10 +88,19 @@ func read(t *testing.T, res *http.Response) answer {
 		Code    string
 		Message string
 	}
-	if len(b) > 0 && res.StatusCode >= 300 && xml.Unmarshal(b, &e) == nil {
+	if len(b) > 0 && res.StatusCode >= 300 && xml.Unmarshal(inError(b), &e) == nil {
 		a.code = e.Code
 	}
 	return a
+}
+
+// inError takes away what S3 Control puts around an error.
+func inError(b []byte) []byte {
+	if i := bytes.Index(b, []byte("<ErrorResponse><Error>")); i >= 0 {
+		b = b[i+len("<ErrorResponse>"):]
+		b = b[:bytes.Index(b, []byte("</Error>"))+len("</Error>")]
+	}
+	return b
 }
 
 func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {

@@ -130,3 +130,20 @@ func TestNoLongLivedKeys(t *testing.T) {
 		t.Errorf("another branch: %s", out)
 	}
 }
+
+// TestLockItDown: one slip, or two, open nothing.
+func TestLockItDown(t *testing.T) {
+	harness.NeedTool(t, "aws")
+	harness.NeedTool(t, "curl")
+	out := runBlock(t, "lock it down")
+	for _, want := range []string{
+		"because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access", "refused\n", "refused by the account\n", "no public uploads\n", "True\tTrue\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the session did not print %q; it printed:\n%s", want, out)
+		}
+	}
+	if n := strings.Count(out, "a stranger gets 403\n"); n != 2 || strings.Contains(out, "a stranger gets 200") {
+		t.Errorf("a stranger was refused %d times of 2:\n%s", n, out)
+	}
+}

@@ -116,7 +116,7 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 	} {
 		allow := func(value string) {
 			t.Helper()
-			putPolicy(t, root, "alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+fmt.Sprintf(condition, value)+`}}`)
+			putUserPolicy(t, root, "alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+fmt.Sprintf(condition, value)+`}}`)
 		}
 		allow(own)
 		if got := get(forged); got != 200 {
@@ -152,7 +152,7 @@ func TestSetOperators(t *testing.T) {
 		"ForAllValues:StringLike":      {true, true, false, false},
 		"ForAnyValue:StringNotLike":    {false, false, true, true},
 	} {
-		putPolicy(t, root, "maker", `{"Effect":"Allow","Action":"iam:CreateUser","Resource":"*","Condition":{"`+operator+`":{"aws:TagKeys":["a","b"]}}}`)
+		putUserPolicy(t, root, "maker", `{"Effect":"Allow","Action":"iam:CreateUser","Resource":"*","Condition":{"`+operator+`":{"aws:TagKeys":["a","b"]}}}`)
 		for i, keys := range sets {
 			in := &iam.CreateUserInput{UserName: aws.String(fmt.Sprintf("%s-%d", strings.ReplaceAll(operator, ":", "-"), i))}
 			for _, k := range keys {
@@ -412,7 +412,7 @@ func keyOf(t *testing.T, root *iam.Client, name string) harness.Credentials {
 }
 
 // putPolicy gives a user one policy of these statements.
-func putPolicy(t *testing.T, root *iam.Client, name string, statements ...string) {
+func putUserPolicy(t *testing.T, root *iam.Client, name string, statements ...string) {
 	t.Helper()
 	_, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
 		UserName: &name, PolicyName: aws.String("p"),

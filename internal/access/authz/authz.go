@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -26,7 +27,9 @@ type Need struct {
 	Resource arn.ARN
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	New      bool                // the resource is about to be made, or all of its kind: the caller's account owns it
+	// New: the resource is about to be made, or all of its kind: the caller's
+	// account owns it. Of an object, its bucket's policy can still deny.
+	New bool
 	// As is who a token in the request says its bearer is: the need is judged
 	// for that principal, and nothing of the caller counts but the connection.
 	// Whoever demands the grant verifies the token before anything follows.
@@ -39,13 +42,17 @@ type Need struct {
 type Facts interface {
 	// Principal returns the laws of a principal.
 	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
-	// Resource returns the laws that stand on a resource. A resource that does
-	// not exist has the zero laws.
-	Resource(ctx context.Context, r arn.ARN) (ResourceLaws, error)
+	// Resource returns the laws that stand on a resource at the instant of the
+	// request. A resource that does not exist has the zero laws.
+	Resource(ctx context.Context, r arn.ARN, at time.Time) (ResourceLaws, error)
 	// ObjectTags returns the tags of an object's version, nil being the current
 	// one; none where it is not there. It is asked only where a law that may
 	// bind the request speaks of s3:ExistingObjectTag.
 	ObjectTags(ctx context.Context, object arn.ARN, version *string) (map[string]string, error)
+	// Object returns what stands on an object's version by itself, nil being the
+	// current one; the zero laws where no object is there. It is asked only where
+	// the ACLs of its bucket are active.
+	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
 }
 
 // PrincipalLaws bind a principal. Boundary nil is no boundary.
@@ -61,6 +68,9 @@ type ResourceLaws struct {
 	// Service, where it is set, is whose actions alone Documents and MustAllow
 	// are about: a role's trust policy says nothing of iam:GetRole.
 	Service string
+	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
+	// bucket's objects have owners and ACLs of their own.
+	ACL *policy.Document
 }
 
 // Authority decides.
@@ -80,12 +90,12 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	if err != nil {
 		return Grant{}, err
 	}
-	g := &grant{authority: a, caller: c, held: make([]permission, 0, len(needs))}
-	standing := map[string]ResourceLaws{}
+	g := &grant{authority: a, caller: c, needs: needs, held: make([]permission, 0, len(needs))}
+	on := standing{laws: map[string]ResourceLaws{}}
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		j, err := a.judge(ctx, c, laws, standing, n)
+		j, err := a.judge(ctx, c, laws, &on, &n)
 		if err != nil {
 			return Grant{}, err
 		}
@@ -100,6 +110,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 			g.refuse(n, c.denial(&n, j))
 		}
 	}
+	g.judged = on.objects
 	if !hard && len(g.held) == 0 && c.Anonymous() {
 		return Grant{}, fault.AccessDenied()
 	}
@@ -107,35 +118,39 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, standing map[string]ResourceLaws, n Need) (judgement, error) {
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
-	if !n.New {
-		at := n.Resource
-		if b, ok := at.BucketOf(); ok {
-			at = arn.Bucket(b)
-		}
-		name := at.String()
-		var ok bool
-		if res, ok = standing[name]; !ok {
-			var err error
-			if res, err = a.facts.Resource(ctx, at); err != nil {
-				return judgement{}, err
-			}
-			standing[name] = res
+	if !n.New || isObject(n.Resource) {
+		var err error
+		if res, err = on.resource(ctx, a.facts, n.Resource, c.situation.At); err != nil {
+			return judgement{}, err
 		}
 	}
 	if service, _, _ := strings.Cut(string(n.Action), ":"); res.Service != "" && res.Service != service {
 		res.Documents, res.MustAllow = nil, false
 	}
+	return a.decide(ctx, c, laws, res, on, n)
+}
+
+// decide is the decision on one need under the laws of its resource.
+func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+		ObjectLists: res.ACL != nil,
 	}
 	who := c.principal
 	if n.As != nil {
 		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
 	}
-	tags, err := a.tagKeys(ctx, &l, &n)
+	if l.Excludes(&who) { // nothing is looked up for a stranger who gets nothing
+		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
+	}
+	sawObject, err := a.lists(ctx, &c, &l, &res, on, n)
+	if err != nil {
+		return judgement{}, err
+	}
+	tags, err := a.tagKeys(ctx, &l, n)
 	if err != nil {
 		return judgement{}, err
 	}
@@ -152,5 +167,5 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, sta
 		Principal: who, Action: n.Action, Resource: n.Resource,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
 	})
-	return judgement{v, c.mayTell(&n, &res, tags != nil)}, nil
+	return judgement{v, c.mayTell(n, &res, sawObject || tags != nil)}, nil
 }

@@ -17,24 +17,29 @@ const account = "111122223333"
 
 // world is Facts as data; it counts what it is asked.
 type world struct {
-	identity  []*policy.Document
-	owner     string
-	err       error
-	resources map[string]int
-	tags      map[string]string // of object versions: "key version name" and value
-	asked     int               // for tags
+	identity     []*policy.Document
+	owner        string
+	err          error
+	resources    map[string]int
+	tags         map[string]string // of object versions: "key version name" and value
+	asked        int               // for tags
+	policies     []*policy.Document
+	public       policy.PublicAccess
+	acl          *policy.Document // of the bucket
+	object       ObjectLaws
+	objectsAsked int
 }
 
 func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
 	return PrincipalLaws{Identity: w.identity}, w.err
 }
 
-func (w *world) Resource(_ context.Context, r arn.ARN) (ResourceLaws, error) {
+func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaws, error) {
 	if w.resources == nil {
 		w.resources = map[string]int{}
 	}
 	w.resources[r.String()]++
-	return ResourceLaws{Owner: w.owner}, w.err
+	return ResourceLaws{Owner: w.owner, Documents: w.policies, Public: w.public, ACL: w.acl}, w.err
 }
 
 func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {
@@ -50,6 +55,11 @@ func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (
 		}
 	}
 	return out, w.err
+}
+
+func (w *world) Object(context.Context, arn.ARN, *string) (ObjectLaws, error) {
+	w.objectsAsked++
+	return w.object, w.err
 }
 
 // allowing returns a world of one account where an identity may do the action.

@@ -17,7 +17,7 @@ type role struct {
 	trust *policy.Document
 }
 
-func (f role) Resource(context.Context, arn.ARN) (ResourceLaws, error) {
+func (f role) Resource(context.Context, arn.ARN, time.Time) (ResourceLaws, error) {
 	return ResourceLaws{Owner: account, Documents: []*policy.Document{f.trust}, MustAllow: true, Service: "sts"}, nil
 }
 

@@ -16,12 +16,12 @@ type judgement struct {
 // mayTell reports whether the caller is told why it is refused: AWS tells
 // principals of the resource's own account (IAM user guide, "Troubleshoot access
 // denied error messages"). Strangers and other accounts learn nothing, nor does
-// anybody where the object's own tags were looked at: the reason would say
-// whether it is there. Of a bucket that is nobody's it is not told either, as it
+// anybody where the object's own tags, owner or ACL were looked at: the reason
+// would say whether it is there. Of a bucket that is nobody's it is not told either, as it
 // is not of somebody else's.
-func (c Caller) mayTell(n *Need, res *ResourceLaws, sawTags bool) bool {
+func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	account := c.principal.Account
-	if account == "" || sawTags {
+	if account == "" || sawObject {
 		return false
 	}
 	_, bucket := n.Resource.BucketOf()

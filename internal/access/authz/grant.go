@@ -21,9 +21,11 @@ type permission struct {
 type grant struct {
 	authority *Authority
 	caller    Caller
+	needs     []Need
 	held      []permission
 	index     map[permission]struct{}     // only where there are many
 	refused   map[permission]*fault.Error // soft needs
+	judged    []judged
 }
 
 // indexFrom is the number of permissions from which a scan costs more than a map.
@@ -31,6 +33,9 @@ const indexFrom = 16
 
 func (g *grant) hold(n Need) {
 	p := permission{n.Action, n.Resource}
+	if _, refused := g.refused[p]; refused {
+		return
+	}
 	g.held = append(g.held, p)
 	if len(g.held) < indexFrom {
 		return
@@ -44,12 +49,17 @@ func (g *grant) hold(n Need) {
 	g.index[p] = struct{}{}
 }
 
-// refuse notes that a soft need was refused, and how.
+// refuse notes that a soft need was refused, and how. A permission that was held
+// for another version of the same object is taken back: what is demanded later
+// names no version.
 func (g *grant) refuse(n Need, how *fault.Error) {
+	p := permission{n.Action, n.Resource}
 	if g.refused == nil {
 		g.refused = map[permission]*fault.Error{}
 	}
-	g.refused[permission{n.Action, n.Resource}] = how
+	g.refused[p] = how
+	g.held = slices.DeleteFunc(g.held, func(q permission) bool { return p == q })
+	delete(g.index, p)
 }
 
 // Demand refuses with AccessDenied unless the grant covers the action on the
@@ -94,6 +104,20 @@ func (g Grant) Caller() Caller {
 		return Caller{}
 	}
 	return g.g.caller
+}
+
+// Under decides a need of the same caller as if other laws stood on the
+// resource: what a policy would mean that is not in force.
+func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verdict, error) {
+	if g.g == nil {
+		return policy.Verdict{}, nil
+	}
+	laws, err := g.g.authority.facts.Principal(ctx, g.g.caller.principal)
+	if err != nil {
+		return policy.Verdict{}, err
+	}
+	j, err := g.g.authority.decide(ctx, g.g.caller, laws, res, &standing{}, &n)
+	return j.Verdict, err
 }
 
 // Extend asks for more for the same caller, on behalf of a service: via is its

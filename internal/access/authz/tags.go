@@ -24,7 +24,7 @@ func seesTags(a policy.Action) bool {
 
 // mentionTags reports whether any law asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {
-	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource}, func(docs []*policy.Document) bool {
+	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard}, func(docs []*policy.Document) bool {
 		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d.Mentions(existingTag) })
 	})
 }
@@ -32,14 +32,10 @@ func mentionTags(l *policy.Laws) bool {
 // tagKeys returns the keys that the object of a need is known by, nil only where no
 // law asks for them: they cost a lookup. The version is the one the need names.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, n *Need) (map[string][]string, error) {
-	if !seesTags(n.Action) || !mentionTags(l) {
+	if n.New || !seesTags(n.Action) || !mentionTags(l) {
 		return nil, nil
 	}
-	var version *string
-	if id := n.Keys["s3:versionid"]; len(id) == 1 {
-		version = &id[0]
-	}
-	tags, err := a.facts.ObjectTags(ctx, n.Resource, version)
+	tags, err := a.facts.ObjectTags(ctx, n.Resource, versionOf(n))
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,10 @@
 package policy
 
+import (
+	"cmp"
+	"slices"
+)
+
 // opinion is what one layer says.
 type opinion struct {
 	deny  *statement
@@ -13,7 +18,10 @@ type opinion struct {
 func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 	var o opinion
 	for _, d := range docs {
-		if d == nil {
+		switch {
+		case d == nil && above:
+			continue
+		case d == nil:
 			o.lost = true
 			return o
 		}
@@ -43,12 +51,12 @@ func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	in := situation{request: &r}
+	in := situation{request: &r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs}
 	var said [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer
 		docs  []*Document
-	}{{ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
+	}{{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
 		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(&l, &r))
 		switch {
 		case o.lost:
@@ -56,7 +64,7 @@ func Decide(l Laws, r Request) Verdict {
 		case o.deny != nil:
 			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
 		}
-		said[at.layer] = o
+		said[at.layer] = o // what Guard allows is passed over: Resource comes after it
 	}
 	v := weigh(&l, &r, &said)
 	if v.Effect == Allow && restricted(&l, &r.Principal) {
@@ -93,6 +101,18 @@ func weigh(l *Laws, r *Request, said *[layers]opinion) Verdict {
 		return Verdict{Allow, resource.allow.why[ResourceLayer], ResourceLayer}
 	}
 	return Verdict{Allow, said[IdentityLayer].allow.why[IdentityLayer], IdentityLayer}
+}
+
+// Excludes reports that the laws allow the principal nothing, whatever it asks:
+// nobody need look anything up for it.
+func (l *Laws) Excludes(p *Principal) bool {
+	if p.Kind != Anonymous {
+		return false
+	}
+	if l.ObjectLists && !l.Public.IgnorePublicACLs { // any object may be for everybody
+		return restricted(l, p)
+	}
+	return restricted(l, p) || !slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.admitsAll })
 }
 
 // silent is the implicit deny: a layer that had to allow says nothing.

@@ -11,11 +11,12 @@ type Kind uint8
 
 // The kinds of documents.
 const (
-	Identity Kind = iota // attached to a user, group or role; a permissions boundary too
-	Resource             // a bucket policy
-	Trust                // who may assume a role
-	Key                  // a KMS key policy
-	Session              // passed when a session is made
+	Identity   Kind = iota // attached to a user, group or role; a permissions boundary too
+	Resource               // a bucket policy
+	Trust                  // who may assume a role
+	Key                    // a KMS key policy
+	Session                // passed when a session is made
+	AccessList             // an ACL; made by List, never parsed
 )
 
 // Document is a compiled policy. It never changes.
@@ -26,6 +27,7 @@ type Document struct {
 	statements []statement
 	mentions   []string // condition keys, sorted; see Mentions
 	public     bool     // see Public
+	admitsAll  bool     // some Allow is for everybody, if on conditions
 }
 
 // The versions of the language. A document without one is of the older, in
@@ -100,6 +102,39 @@ func (d *Document) Principals() []PrincipalName {
 		}
 	}
 	return out
+}
+
+// Bind returns the document about those who had their names when it was
+// written: ids are the unique ids of users and roles, by the ARN that a Principal
+// element names them by, and of accounts by their canonical ids. Whoever takes such a name later is not meant
+// (IAM user guide, "IAM identifiers", "Unique identifiers").
+func (d *Document) Bind(ids map[string]string) *Document {
+	return d.withPrincipals(func(p *principal) {
+		if p.bound = ids[p.Value]; p.kind == ofCanonical && isAccount(p.bound) {
+			p.kind, p.account = ofAccount, p.bound
+		}
+	})
+}
+
+// Rename returns the document with other names in its Principal elements.
+func (d *Document) Rename(names map[string]string) *Document {
+	return d.withPrincipals(func(p *principal) {
+		if name, ok := names[p.Value]; ok {
+			p.Value = name
+		}
+	})
+}
+
+func (d *Document) withPrincipals(change func(*principal)) *Document {
+	c := *d
+	c.statements = slices.Clone(d.statements)
+	for i := range c.statements {
+		c.statements[i].principals = slices.Clone(d.statements[i].principals)
+		for j := range c.statements[i].principals {
+			change(&c.statements[i].principals[j])
+		}
+	}
+	return &c
 }
 
 // Named returns the document under the name that reasons give it: "identity

@@ -19,6 +19,7 @@ const (
 	BadAction
 	BadResource
 	BadCondition
+	BadAddress // a condition's value
 )
 
 // Error says what is wrong with a document and where.

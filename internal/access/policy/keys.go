@@ -44,6 +44,7 @@ const (
 	userName
 	isService
 	serviceName
+	resourceAccount
 )
 
 func derivedKey(name string) derived {
@@ -68,6 +69,8 @@ func derivedKey(name string) derived {
 		return isService
 	case "aws:principalservicename", "aws:principalservicenameslist":
 		return serviceName
+	case "aws:resourceaccount", "s3:resourceaccount":
+		return resourceAccount
 	}
 	return notDerived
 }
@@ -75,7 +78,10 @@ func derivedKey(name string) derived {
 // situation is a request while it is judged, with what was worked out so far.
 type situation struct {
 	request *Request
-	known   [serviceName + 1]string
+	owner   string // of the resource; of an object, its bucket's
+	known   [resourceAccount + 1]string
+	// ignoreGroups: IgnorePublicAcls is on.
+	ignoreGroups bool
 }
 
 // values are the values of one key; n is 0 where the key is absent.
@@ -151,6 +157,8 @@ func (in *situation) derive(k derived) string {
 		if p.Kind == Service {
 			return p.Name
 		}
+	case resourceAccount:
+		return in.owner
 	}
 	return ""
 }

@@ -50,12 +50,12 @@ func naiveList(v any) []string {
 	return nil
 }
 
-func naiveContext(r Request) map[string][]string {
+func naiveContext(r Request, owner string) map[string][]string {
 	c := map[string][]string{}
 	for k, v := range r.Keys {
 		c[k] = v
 	}
-	for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist"} {
+	for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist", "aws:resourceaccount", "s3:resourceaccount"} {
 		delete(c, k)
 	}
 	set := func(k, v string) {
@@ -63,6 +63,8 @@ func naiveContext(r Request) map[string][]string {
 			c[k] = []string{v}
 		}
 	}
+	set("aws:resourceaccount", owner)
+	set("s3:resourceaccount", owner)
 	set("aws:currenttime", r.At.UTC().Format("2006-01-02T15:04:05Z"))
 	set("aws:epochtime", strconv.FormatInt(r.At.Unix(), 10))
 	if r.SourceIP.IsValid() {
@@ -323,9 +325,9 @@ func naiveNames(element any, p Principal) map[string]bool {
 
 // naiveSays returns what one layer says: deny, or the set of ways in which it
 // allows.
-func naiveSays(docs []object, isResource bool, r Request) (deny bool, allows map[string]bool) {
+func naiveSays(docs []object, isResource bool, r Request, owner string) (deny bool, allows map[string]bool) {
 	allows = map[string]bool{}
-	c := naiveContext(r)
+	c := naiveContext(r, owner)
 	for _, d := range docs {
 		variables := d["Version"] == "2012-10-17"
 		for _, v := range d["Statement"].([]any) {
@@ -397,10 +399,10 @@ func naiveDecide(l naiveLaws, r Request) Effect {
 	if p.Kind == Nobody {
 		return ImplicitDeny
 	}
-	resourceDeny, ways := naiveSays(l.resource, true, r)
-	identityDeny, identity := naiveSays(l.identity, false, r)
-	boundaryDeny, boundary := naiveSays(l.boundary, false, r)
-	sessionDeny, session := naiveSays(l.session, false, r)
+	resourceDeny, ways := naiveSays(l.resource, true, r, l.owner)
+	identityDeny, identity := naiveSays(l.identity, false, r, l.owner)
+	boundaryDeny, boundary := naiveSays(l.boundary, false, r, l.owner)
+	sessionDeny, session := naiveSays(l.session, false, r, l.owner)
 	if p.Kind == AccountRoot && p.Account == l.owner && strings.HasSuffix(string(r.Action), "BucketPolicy") {
 		resourceDeny = false
 	}

@@ -52,7 +52,11 @@ func Parse(kind Kind, text []byte) (*Document, error) {
 	p.doc.giveReasons("")
 	slices.Sort(p.doc.mentions)
 	p.doc.mentions = slices.Compact(p.doc.mentions)
-	p.doc.public, _ = Public(p.doc)
+	_, opener := p.doc.opening()
+	p.doc.public = opener != nil
+	p.doc.admitsAll = slices.ContainsFunc(p.doc.statements, func(s statement) bool {
+		return s.allow && slices.ContainsFunc(s.principals, func(e principal) bool { return e.kind == everybody })
+	})
 	return p.doc, nil
 }
 
@@ -245,7 +249,7 @@ func (p *parser) effect(n node, path string, s *statement) error {
 		return &Error{MissingElement, join(path, "Effect"), "Missing required field Effect"}
 	}
 	if v.shape != stringShape || v.text != "Allow" && v.text != "Deny" {
-		return &Error{BadEffect, join(path, "Effect"), "the effect is Allow or Deny"}
+		return &Error{BadEffect, join(path, "Effect"), "Invalid effect: " + v.text}
 	}
 	s.allow = v.text == "Allow"
 	return nil

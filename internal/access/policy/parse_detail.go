@@ -15,6 +15,10 @@ func (p *parser) principal(n node, path string, s *statement) error {
 		return &Error{BadPrincipal, path, "NotPrincipal is for Deny statements alone"}
 	}
 	s.notPrincipal = not
+	// S3 was seen to take "*" as a list, too.
+	if v.shape == listShape && len(v.items) == 1 && v.items[0].shape == stringShape {
+		v = v.items[0]
+	}
 	if v.shape == stringShape && v.text == "*" {
 		return p.entry(PrincipalName{"AWS", "*"}, path, s)
 	}
@@ -63,7 +67,7 @@ func (p *parser) conditions(n node, path string, s *statement) error {
 		here := join(path, m.name)
 		o, ok := operatorNamed(m.name)
 		if !ok {
-			return &Error{BadCondition, here, "the condition operator is not known"}
+			return &Error{BadCondition, here, "Invalid Condition type : " + m.name}
 		}
 		if m.value.shape != objectShape || len(m.value.members) == 0 {
 			return &Error{BadCondition, here, "an object of condition keys is expected"}
@@ -97,6 +101,9 @@ func (p *parser) condition(o operator, name string, m member, path string) (cond
 			return condition{}, &Error{BadCondition, path, "a value is a string, a number or a boolean"}
 		}
 		v, err := compileOperand(o, item.text, p.variables())
+		if err != nil && o.family == ipFamily {
+			return condition{}, &Error{BadAddress, path, err.Error()}
+		}
 		if err != nil {
 			return condition{}, &Error{BadCondition, path, err.Error()}
 		}

@@ -89,8 +89,8 @@ func TestParseRefuses(t *testing.T) {
 		{"variable as a date", Identity, conditionOf(`{"DateEquals":{"aws:a":"${aws:CurrentTime}"}}`), BadCondition, "Statement[0].Condition.DateEquals.aws:a"},
 		{"boolean", Identity, conditionOf(`{"Bool":{"aws:a":"yes"}}`), BadCondition, "Statement[0].Condition.Bool.aws:a"},
 		{"base64", Identity, conditionOf(`{"BinaryEquals":{"aws:a":"?"}}`), BadCondition, "Statement[0].Condition.BinaryEquals.aws:a"},
-		{"address", Identity, conditionOf(`{"IpAddress":{"aws:a":"10.0.0.0/33"}}`), BadCondition, "Statement[0].Condition.IpAddress.aws:a"},
-		{"address with a zone", Identity, conditionOf(`{"IpAddress":{"aws:a":"fe80::1%eth0"}}`), BadCondition, "Statement[0].Condition.IpAddress.aws:a"},
+		{"address", Identity, conditionOf(`{"IpAddress":{"aws:a":"10.0.0.0/33"}}`), BadAddress, "Statement[0].Condition.IpAddress.aws:a"},
+		{"address with a zone", Identity, conditionOf(`{"IpAddress":{"aws:a":"fe80::1%eth0"}}`), BadAddress, "Statement[0].Condition.IpAddress.aws:a"},
 		{"not an ARN", Identity, conditionOf(`{"ArnLike":{"aws:a":"arn:aws:s3:*"}}`), BadCondition, "Statement[0].Condition.ArnLike.aws:a"},
 	} {
 		_, err := Parse(c.kind, []byte(c.text))

@@ -45,6 +45,7 @@ type Principal struct {
 	ARN       arn.ARN // of the user, of the session, or of the account's root
 	Role      arn.ARN // of the role, for role sessions
 	Issuer    arn.ARN // of the user who asked for it, for federated users' sessions
+	IssuerID  string  // unique id of that user
 	ID        string  // unique id: account id, AIDA..., AROA...:session, account:name of a federated user
 	Name      string  // friendly name of a user; DNS name of a service
 	Canonical string  // canonical user id of the account, 64 hex digits; empty where unknown
@@ -54,6 +55,14 @@ type Principal struct {
 // PublicAccess is the merged Block Public Access setting of a bucket.
 type PublicAccess struct {
 	BlockPublicACLs, IgnorePublicACLs, BlockPublicPolicy, RestrictPublicBuckets bool
+}
+
+// Stricter is what two settings block together.
+func (p PublicAccess) Stricter(q PublicAccess) PublicAccess {
+	return PublicAccess{
+		p.BlockPublicACLs || q.BlockPublicACLs, p.IgnorePublicACLs || q.IgnorePublicACLs,
+		p.BlockPublicPolicy || q.BlockPublicPolicy, p.RestrictPublicBuckets || q.RestrictPublicBuckets,
+	}
 }
 
 // Laws are all documents that bear on one request. A nil document among them
@@ -67,8 +76,13 @@ type Laws struct {
 	// those a resource gives to the session by name.
 	Boundary, Session []*Document
 	Resource          []*Document
+	// Guard are policies of the resource that may deny and not allow: a bucket's,
+	// about an object that another account owns.
+	Guard             []*Document
 	Public            PublicAccess
 	ResourceOwner     string // account id; empty when nobody owns the resource
+	BucketOwner       string // account id, where it is not ResourceOwner
+	ObjectLists       bool   // ACLs are active: objects have documents that are not among these
 	ResourceMustAllow bool   // key and trust policies: identity alone is not enough
 }
 

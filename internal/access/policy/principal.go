@@ -31,6 +31,7 @@ const (
 	ofID
 	ofService
 	ofProvider
+	everyAccount // the group AuthenticatedUsers
 	ofCanonical
 )
 
@@ -40,6 +41,7 @@ type principal struct {
 	kind    entryKind
 	account string
 	arn     arn.ARN
+	bound   string // unique id of the user or role that is meant; empty: whoever has the name
 }
 
 // grants is what an Allow that names the entry gives to the caller; noGrant
@@ -49,7 +51,7 @@ func (p *principal) grants(c *Principal) grant {
 	switch p.kind {
 	case everybody:
 		return limited
-	case ofAccount, ofCanonical:
+	case ofAccount, ofCanonical, everyAccount:
 		switch {
 		case !member || p.kind == ofAccount && p.account != c.Account || p.kind == ofCanonical && p.Value != c.Canonical:
 			return noGrant
@@ -59,13 +61,13 @@ func (p *principal) grants(c *Principal) grant {
 		return delegated
 	case ofUser:
 		switch {
-		case c.Kind == User && c.ARN == p.arn:
+		case c.Kind == User && p.means(c.ARN, c.ID):
 			return toUser
-		case c.Kind == FederatedUser && c.Issuer == p.arn:
+		case c.Kind == FederatedUser && p.means(c.Issuer, c.IssuerID):
 			return limited
 		}
 	case ofRole:
-		if c.Kind == RoleSession && c.Role == p.arn {
+		if id, _, _ := strings.Cut(c.ID, ":"); c.Kind == RoleSession && p.means(c.Role, id) {
 			return limited
 		}
 	case ofSession:
@@ -90,6 +92,15 @@ func (p *principal) grants(c *Principal) grant {
 		}
 	}
 	return noGrant
+}
+
+// means reports whether the entry is about the user or role of this name and
+// unique id.
+func (p *principal) means(name arn.ARN, id string) bool {
+	if p.bound != "" {
+		return p.bound == id
+	}
+	return p.arn == name
 }
 
 // aboutPrincipal reports whether the statement is about the caller. A document

@@ -1,19 +1,11 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
 )
-
-// Witness is the statement that makes a document public.
-type Witness struct {
-	Statement int // its index
-	Sid       string
-	Principal PrincipalName
-	// Conditions are those of the statement; none of them limits to fixed values.
-	Conditions []Condition
-}
 
 // Public reports whether a document is public in the sense of Block Public
 // Access (S3 user guide, "The meaning of public"), and why. It starts from
@@ -24,18 +16,32 @@ func Public(d *Document) (bool, *Witness) {
 	if d == nil {
 		return true, &Witness{Statement: -1}
 	}
+	i, p := d.opening()
+	if p == nil {
+		return false, nil
+	}
+	return true, d.witness(i, p)
+}
+
+// IsPublic is Public without the why, which was worked out when the document
+// was compiled. Of an ACL it is always false: see List.
+func (d *Document) IsPublic() bool { return d == nil || d.public }
+
+// opening is the first statement that makes the document public, and the
+// principal it does so for; nil where it is not public.
+func (d *Document) opening() (int, *principal) {
 	for i := range d.statements {
 		s := &d.statements[i]
 		if !s.allow || slices.ContainsFunc(s.conditions, condition.limits) {
 			continue
 		}
-		for _, p := range s.principals {
-			if p.kind == everybody || p.kind == ofProvider {
-				return true, &Witness{i, s.sid, p.PrincipalName, s.said().Conditions}
+		for j := range s.principals {
+			if k := s.principals[j].kind; k == everybody || k == everyAccount || k == ofProvider {
+				return i, &s.principals[j]
 			}
 		}
 	}
-	return false, nil
+	return -1, nil
 }
 
 // limits reports whether a condition can only hold for fixed values of a key
@@ -87,8 +93,9 @@ func fixed(key, value string) bool {
 // through, whomever the policy names (S3 user guide, "Block public access
 // settings").
 func restricted(l *Laws, p *Principal) bool {
-	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == l.ResourceOwner {
+	owner := cmp.Or(l.BucketOwner, l.ResourceOwner)
+	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {
 		return false
 	}
-	return slices.ContainsFunc(l.Resource, func(d *Document) bool { return d.public })
+	return slices.ContainsFunc(l.Resource, (*Document).IsPublic) || slices.ContainsFunc(l.Guard, (*Document).IsPublic)
 }

@@ -2,7 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"watertight/internal/access/arn"
 )
 
 func TestPublic(t *testing.T) {
@@ -63,8 +66,122 @@ func TestPublic(t *testing.T) {
 		if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
 			t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
 		}
+		if c.want {
+			witnessGetsIn(t, c.principal, c.condition)
+		}
 	}
-	if public, _ := Public(nil); !public {
+	if public, _ := Public(nil); !public || !(*Document)(nil).IsPublic() {
 		t.Error("a policy that cannot be read is taken for public")
+	}
+}
+
+// witnessGetsIn checks the witness of a statement that stands alone: nobody can
+// be an AWS service, a role here, or come with a provider's token; variables are not tried.
+func witnessGetsIn(t *testing.T, principal, condition string) {
+	t.Helper()
+	d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}}`, principal, condition))
+	_, w := Public(d)
+	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") || strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
+		if w.Request != nil {
+			t.Errorf("%s, %s: %+v gets in", principal, condition, w.Request)
+		}
+		return
+	}
+	if w.Request == nil {
+		t.Errorf("%s, %s: nobody was found to get in", principal, condition)
+		return
+	}
+	laws := Laws{Resource: []*Document{d}, ResourceOwner: home}
+	open := Decide(laws, *w.Request)
+	laws.Public.RestrictPublicBuckets = true
+	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous && (open.Effect != Allow || shut.Effect != ExplicitDeny) {
+		t.Errorf("%s, %s: %v, restricted %v", principal, condition, open, shut)
+	}
+}
+
+// A document of its writer's choice costs no more than a moment.
+func TestWitnessIsBounded(t *testing.T) {
+	var values []string
+	for i := range 1400 {
+		values = append(values, fmt.Sprintf(`"%d*x*y"`, i))
+	}
+	d := mustParse(t, Resource, fmt.Sprintf(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringLike":{"aws:Referer":[%s]},"StringEquals":{"aws:Referer":"none"}}}}`, strings.Join(values, ",")))
+	if public, w := Public(d); !public || w.Request != nil {
+		t.Errorf("%v, %+v", public, w)
+	}
+}
+
+func TestStricter(t *testing.T) {
+	of := func(n int) PublicAccess { return PublicAccess{n&1 != 0, n&2 != 0, n&4 != 0, n&8 != 0} }
+	for p := range 16 {
+		for q := range 16 {
+			if got := of(p).Stricter(of(q)); got != of(p|q) {
+				t.Errorf("%v and %v: %v", of(p), of(q), got)
+			}
+		}
+	}
+}
+
+func TestExposed(t *testing.T) {
+	statement := func(principal, more string) string {
+		return fmt.Sprintf(`{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"%s}`, principal, more)
+	}
+	others := statement(`{"AWS":["`+home+`","`+other+`","arn:aws:iam::`+other+`:user/mallory","arn:aws:iam::222233334444:role/r"],"Service":"cloudfront.amazonaws.com"}`, "")
+	wide := statement(`"*"`, `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","64.0.0.0/2"]}}`)
+	for _, c := range []struct {
+		statements       string
+		restrict         bool
+		public, open     bool
+		accounts, reason string
+	}{
+		{others, false, false, false, "[222233334444 444455556666]", "named accounts"},
+		{others, true, false, false, "[222233334444 444455556666]", "a policy that is not public is not restricted"},
+		{others + "," + wide, false, true, true, "[222233334444 444455556666]", "one public statement"},
+		{others + "," + wide, true, true, false, "[]", "one public statement spoils the others"},
+	} {
+		d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
+		e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
+		if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
+			t.Errorf("%s: %+v", c.reason, e)
+		}
+		if c.public && (e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil || e.Witness.Request.SourceIP.String() != "64.0.0.1") {
+			t.Errorf("%s: %+v", c.reason, e.Witness)
+		}
+	}
+	if e := Exposed(Laws{Resource: []*Document{nil}, ResourceOwner: home}); !e.Open || e.Witness == nil {
+		t.Errorf("a document that cannot be read: %+v", e)
+	}
+}
+
+// Names are bound to those who had them: neither a user made again under the
+// name, nor a session of such a user, is meant. A renamed user still is.
+func TestBind(t *testing.T) {
+	alice, reader, fred := caller("alice"), caller("session"), caller("federated")
+	fred.IssuerID = alice.ID
+	for _, effect := range []string{"Allow", "Deny"} {
+		text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` + reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
+		d := mustParse(t, Resource, text).Bind(map[string]string{alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123"})
+		meant := func(p Principal) bool {
+			v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+			return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer
+		}
+		again, renamed, newRole, newFred := alice, alice, reader, fred
+		again.ID, renamed.ARN.Resource, newRole.ID, newFred.IssuerID = "AIDASOMEBODYELSE1234", "user/alicia", "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
+		for name, c := range map[string]struct {
+			p    Principal
+			want bool
+		}{
+			"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false}, "session": {reader, true}, "role made again": {newRole, false},
+			"her federated session": {fred, true}, "a federated session of who has her name": {newFred, false},
+		} {
+			if meant(c.p) != c.want {
+				t.Errorf("%s, %s: %v", effect, name, !c.want)
+			}
+		}
+	}
+	d := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+alice.ARN.String()+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"`+alice.ARN.String()+`"}}}]}`)
+	want := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.ID + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + alice.ARN.String() + `"}}}]}`
+	if got := d.Rename(map[string]string{alice.ARN.String(): alice.ID}).String(); got != want {
+		t.Error(got)
 	}
 }

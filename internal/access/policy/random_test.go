@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -48,9 +46,9 @@ func (d *dice) some(most int, of ...string) string {
 
 func (d *dice) condition() string {
 	text := func() string {
-		return d.some(3, `"x"`, `"X"`, `"x*"`, `"*"`, `"?"`, `"${aws:username}"`, `"${aws:PrincipalTag/t, 'x'}"`, `"${aws:PrincipalTag/t}*"`, `"${*}"`, `"alice"`, `"a*e"`)
+		return d.some(3, `"x"`, `"X"`, `"x*"`, `"*"`, `"?"`, `"${aws:username}"`, `"${aws:PrincipalTag/t, 'x'}"`, `"${aws:PrincipalTag/t}*"`, `"${*}"`, `"alice"`, `"a*e"`, `"111122223333"`)
 	}
-	key := d.pick("aws:a", "AWS:A", "aws:TagKeys", "aws:username", "aws:PrincipalTag/t", "s3:ExistingObjectTag/T", "s3:ExistingObjectTag/t", "aws:userid", "aws:PrincipalAccount")
+	key := d.pick("aws:a", "AWS:A", "aws:TagKeys", "aws:username", "aws:PrincipalTag/t", "s3:ExistingObjectTag/T", "s3:ExistingObjectTag/t", "aws:userid", "aws:PrincipalAccount", "aws:ResourceAccount", "s3:ResourceAccount")
 	op, value := "", ""
 	switch d.roll(8) {
 	case 0, 1, 2:
@@ -179,14 +177,7 @@ func (d *dice) laws(t *testing.T) (naiveLaws, Laws) {
 // checks of each answer that adding a Deny never opens and that a session
 // policy or a boundary never widens. Every document is printed and read again.
 func TestRandomDecisions(t *testing.T) {
-	seed := *seedFlag
-	if seed == 0 {
-		var b [8]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			t.Fatal(err)
-		}
-		seed = binary.LittleEndian.Uint64(b[:])
-	}
+	seed := someSeed(t)
 	const shards, each = 4, 20 // each: questions per set of laws
 	var asked atomic.Int64
 	t.Cleanup(func() {

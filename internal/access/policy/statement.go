@@ -19,6 +19,7 @@ type statement struct {
 	conditions   []condition
 	// direct: everybody is named, and a condition says by ARN who is meant.
 	direct bool
+	group  bool // of an ACL, to a group: public in the sense of Block Public Access
 	why    [layers][]string
 }
 
@@ -72,6 +73,9 @@ func (s *statement) aboutResource(in *situation) bool {
 // applies reports whether the statement is about the request, and how much of
 // a grant an Allow of a resource-based policy is to this caller.
 func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
+	if s.group && in.ignoreGroups {
+		return noGrant, false
+	}
 	if !s.aboutAction(string(in.request.Action)) || !s.aboutResource(in) {
 		return noGrant, false
 	}
@@ -92,6 +96,13 @@ type actionPattern struct {
 	text string
 	any  bool
 	p    pattern
+}
+
+// ActionMatcher compiles an entry of an Action element. Its errors say what is
+// wrong with it.
+func ActionMatcher(entry string) (func(Action) bool, error) {
+	a, err := compileAction(entry)
+	return func(name Action) bool { return a.matches(string(name)) }, err
 }
 
 func (a *actionPattern) matches(action string) bool { return a.any || a.p.match(action, nil, true) }

@@ -59,11 +59,11 @@ func (a *API) checkOwner(ctx context.Context, name, want string) error {
 	if !isAccountID(want) {
 		return fault.New(fault.Invalid, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS account ID.")
 	}
-	laws, err := a.Buckets.Laws(ctx, name)
+	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {
 		return err
 	}
-	if laws.Owner != "" && laws.Owner != want {
+	if owner != "" && owner != want {
 		return fault.AccessDenied()
 	}
 	return nil

@@ -29,21 +29,16 @@ func (a *API) listBuckets(ctx context.Context, g authz.Grant, in *shape.ListBuck
 }
 
 func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateBucketInput) (*shape.CreateBucketOutput, error) {
-	switch in.ObjectOwnership {
-	case "", string(bucket.BucketOwnerEnforced):
-	case "BucketOwnerPreferred", "ObjectWriter":
-		return nil, notImplemented("x-amz-object-ownership")
-	default:
-		return nil, invalidArgument("x-amz-object-ownership", "Invalid x-amz-object-ownership header: "+in.ObjectOwnership)
+	ownership, err := ownershipHeader(in.ObjectOwnership)
+	if err != nil {
+		return nil, err
 	}
 	if in.ObjectLockEnabledForBucket != "" && !strings.EqualFold(in.ObjectLockEnabledForBucket, "false") {
 		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
-	if err := checkCannedACL(in.ACL); err != nil {
+	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, in.GrantWrite, false)
+	if err != nil {
 		return nil, err
-	}
-	if in.ACL != "" && in.ACL != "private" || in.GrantFullControl+in.GrantRead+in.GrantReadACP+in.GrantWrite+in.GrantWriteACP != "" {
-		return nil, fault.New(fault.Invalid, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
 	}
 	location := ""
 	var tags tag.Set
@@ -60,7 +55,7 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 			return nil, err
 		}
 	}
-	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags})
+	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: asked})
 	if err != nil {
 		return nil, err
 	}
@@ -88,15 +83,6 @@ func (a *API) getBucketLocation(ctx context.Context, g authz.Grant, in *shape.Bu
 		region = ""
 	}
 	return &shape.GetBucketLocationOutput{Value: region}, nil
-}
-
-// checkCannedACL refuses what is no canned ACL (S3 user guide, "Canned ACL").
-func checkCannedACL(acl string) error {
-	switch acl {
-	case "", "private", "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write":
-		return nil
-	}
-	return invalidArgument("x-amz-acl", "").With("ArgumentValue", acl)
 }
 
 func invalidArgument(name, message string) *fault.Error {

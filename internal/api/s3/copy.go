@@ -28,7 +28,7 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 		return nil, err
 	}
 	put := shape.PutObjectInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
 	}
 	if in.TaggingDirective == "REPLACE" {
 		put.Tagging = in.Tagging
@@ -64,13 +64,17 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 			return nil, err
 		}
 	}
+	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	if err != nil {
+		return nil, err
+	}
 	c := object.CopyInput{
 		Source: object.CopySource{
 			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
 			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
+		Bucket: in.Bucket, Key: in.Key, ACL: asked, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
 		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
 	}

@@ -38,14 +38,14 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	if err != nil {
 		return nil, err
 	}
-	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt})
+	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt})
 	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
 	needs := []authz.Need{{Action: "s3:PutObject", Resource: at, Keys: withTags(keys, tags)}}
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
-	return needs, nil
+	return withACL(needs, at, &in.ACLHeaders), nil
 }
 
 // partKeys tell the steps of an upload from what makes an object, so that a
@@ -111,8 +111,12 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	if err != nil {
 		return nil, err
 	}
+	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	if err != nil {
+		return nil, err
+	}
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags,
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: asked,
 		Metadata: object.Metadata{
 			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,

@@ -53,28 +53,27 @@ func mayListBuckets(*shape.ListBucketsInput) authz.Need {
 	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true} // the caller's account owns them
 }
 
-func mayCreateBucket(in *shape.CreateBucketInput) authz.Need {
-	n := authz.Need{Action: "s3:CreateBucket", Resource: arn.Bucket(in.Bucket), New: true, Keys: map[string][]string{}}
-	add := func(name, value string) {
-		if value != "" {
-			n.Keys[name] = append(n.Keys[name], value)
-		}
+func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
+	at := arn.Bucket(in.Bucket)
+	n := authz.Need{Action: "s3:CreateBucket", Resource: at, New: true, Keys: aclKeys(&in.ACLHeaders, in.GrantWrite)}
+	needs := []authz.Need{n}
+	if in.ObjectOwnership != nil {
+		n.Keys["s3:x-amz-object-ownership"] = []string{*in.ObjectOwnership}
+		needs = append(needs, authz.Need{Action: "s3:PutBucketOwnershipControls", Resource: at, New: true})
 	}
-	add("s3:x-amz-acl", in.ACL)
-	add("s3:x-amz-grant-full-control", in.GrantFullControl)
-	add("s3:x-amz-grant-read", in.GrantRead)
-	add("s3:x-amz-grant-read-acp", in.GrantReadACP)
-	add("s3:x-amz-grant-write", in.GrantWrite)
-	add("s3:x-amz-grant-write-acp", in.GrantWriteACP)
-	add("s3:x-amz-object-ownership", in.ObjectOwnership)
+	if in.ACL != "" && in.ACL != "private" || in.GrantWrite != "" || in.ACLHeaders != (shape.ACLHeaders{ACL: in.ACL}) {
+		needs = append(needs, authz.Need{Action: "s3:PutBucketAcl", Resource: at, New: true, Keys: aclKeys(&in.ACLHeaders, in.GrantWrite)})
+	}
 	if c := in.Configuration; c != nil {
-		add("s3:locationconstraint", c.LocationConstraint)
+		if c.LocationConstraint != "" {
+			n.Keys["s3:locationconstraint"] = []string{c.LocationConstraint}
+		}
 		for _, t := range c.Tags {
-			add("aws:tagkeys", text(t.Key))
+			n.Keys["aws:tagkeys"] = append(n.Keys["aws:tagkeys"], text(t.Key))
 			n.Keys["aws:requesttag/"+strings.ToLower(text(t.Key))] = []string{text(t.Value)}
 		}
 	}
-	return n
+	return needs, nil
 }
 
 func mayListObjects(in *shape.ListObjectsInput) authz.Need {
@@ -112,6 +111,7 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 	if len(tags) > 0 {
 		needs = append(needs, mayTag(at, tags))
 	}
+	needs = withACL(needs, at, &in.ACLHeaders)
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: at})
 	}
@@ -121,11 +121,10 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 // putKeys are the headers of a write that policies may speak of, as they were
 // sent (S3 service authorization reference, PutObject).
 func putKeys(in *shape.PutObjectInput) map[string][]string {
-	keys := map[string][]string{"s3:objectcreationoperation": {"true"}}
+	keys := aclKeys(&in.ACLHeaders, "")
+	keys["s3:objectcreationoperation"] = []string{"true"}
 	u := &in.Unbuilt
 	for _, h := range [...]struct{ name, value string }{
-		{"s3:x-amz-acl", u.ACL}, {"s3:x-amz-grant-full-control", u.GrantFullControl}, {"s3:x-amz-grant-read", u.GrantRead},
-		{"s3:x-amz-grant-read-acp", u.GrantReadACP}, {"s3:x-amz-grant-write-acp", u.GrantWriteACP},
 		{"s3:x-amz-server-side-encryption", u.ServerSideEncryption},
 		{"s3:x-amz-server-side-encryption-aws-kms-key-id", u.SSEKMSKeyId},
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},

@@ -52,9 +52,9 @@ func TestNeeds(t *testing.T) {
 			"PutObject b/k s3:objectcreationoperation=true s3:requestobjecttag/B=2 s3:requestobjecttag/a=1 s3:requestobjecttagkeys=B|a, ListBucket b (soft), " +
 				"PutObjectTagging b/k s3:requestobjecttag/B=2 s3:requestobjecttag/a=1 s3:requestobjecttagkeys=B|a"},
 		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", StorageClass: "STANDARD_IA", WebsiteRedirect: "/x",
-			Conditions: shape.Conditions{IfMatch: ptr("e")}, Unbuilt: shape.Unbuilt{ACL: "private", ServerSideEncryption: "AES256"}})),
+			Conditions: shape.Conditions{IfMatch: ptr("e")}, ACLHeaders: shape.ACLHeaders{ACL: "private"}, Unbuilt: shape.Unbuilt{ServerSideEncryption: "AES256"}})),
 			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true s3:x-amz-acl=private s3:x-amz-server-side-encryption=AES256 " +
-				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), GetObject b/k"},
+				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), PutObjectAcl b/k s3:x-amz-acl=private, GetObject b/k"},
 		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfNoneMatch: ptr("*")}})),
 			"PutObject b/k s3:if-none-match=* s3:objectcreationoperation=true, ListBucket b (soft)"},
 		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", IfMatch: ptr("e")})), "DeleteObject b/k s3:if-match=e, ListBucket b (soft)"},
@@ -79,9 +79,14 @@ func TestNeeds(t *testing.T) {
 		{one(mayListUploads(&shape.ListMultipartUploadsInput{Bucket: "b", Prefix: "p"})), "ListBucketMultipartUploads b"},
 		{spell(mayGetAttributes(&shape.GetObjectAttributesInput{Bucket: "b", Key: "k", VersionId: ptr("v")})),
 			"GetObjectVersion b/k s3:versionid=v, GetObjectVersionAttributes b/k s3:versionid=v, ListBucket b (soft)"},
-		{one(mayCreateBucket(&shape.CreateBucketInput{Bucket: "b", ACL: "private", ObjectOwnership: "ObjectWriter", Configuration: &shape.CreateBucketConfiguration{
+		{spell(mayCreateBucket(&shape.CreateBucketInput{Bucket: "b", GrantWrite: "id=x"})),
+			"CreateBucket b s3:x-amz-grant-write=id=x, PutBucketAcl b s3:x-amz-grant-write=id=x"},
+		{one(mayPutBucketACL(&shape.PutBucketAclInput{Bucket: "b", GrantWrite: "id=x"})), "PutBucketAcl b s3:x-amz-grant-write=id=x"},
+		{spell(mayPutObjectACL(&shape.PutObjectAclInput{Bucket: "b", Key: "k", VersionId: ptr("v"), ACLHeaders: shape.ACLHeaders{GrantRead: "id=x"}})),
+			"PutObjectVersionAcl b/k s3:versionid=v s3:x-amz-grant-read=id=x, ListBucket b (soft)"},
+		{spell(mayCreateBucket(&shape.CreateBucketInput{Bucket: "b", ACLHeaders: shape.ACLHeaders{ACL: "private"}, ObjectOwnership: ptr("ObjectWriter"), Configuration: &shape.CreateBucketConfiguration{
 			LocationConstraint: "eu-west-1", Tags: []shape.Tag{{Key: ptr("Team"), Value: ptr("Blue")}}}})),
-			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter"},
+			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter, PutBucketOwnershipControls b"},
 	} {
 		if c.got != c.want {
 			t.Errorf("\n got %s\nwant %s", c.got, c.want)

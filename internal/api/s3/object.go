@@ -35,6 +35,10 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	if err != nil {
 		return nil, err
 	}
+	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	if err != nil {
+		return nil, err
+	}
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: object.Metadata{
@@ -42,7 +46,7 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		Tags: tags, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags: tags, ACL: asked, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
@@ -54,9 +58,8 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 	return out, nil
 }
 
-// checkUnbuilt refuses what the server can't do yet, and ACLs, which are
-// disabled (S3 user guide, "Controlling ownership of objects"). Two ways of
-// encryption at once are core's to refuse.
+// checkUnbuilt refuses what the server can't do yet. Two ways of encryption at
+// once are core's to refuse.
 func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 	switch u.ServerSideEncryption {
 	case "", "AES256":
@@ -82,12 +85,6 @@ func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 		if value != "" {
 			return notImplemented(name)
 		}
-	}
-	if err := checkCannedACL(u.ACL); err != nil {
-		return err
-	}
-	if u.ACL != "" && u.ACL != "private" && u.ACL != "bucket-owner-full-control" || u.GrantFullControl+u.GrantRead+u.GrantReadACP+u.GrantWriteACP != "" {
-		return fault.New(fault.Invalid, "AccessControlListNotSupported", "The bucket does not allow ACLs")
 	}
 	return nil
 }

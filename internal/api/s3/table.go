@@ -12,7 +12,7 @@ import (
 func (a *API) Table() dispatch.Table {
 	rows := []dispatch.Row{
 		define(a, "ListBuckets", "GET /", authz.Ask1(mayListBuckets), a.listBuckets),
-		define(a, "CreateBucket", "PUT /{Bucket}", authz.Ask1(mayCreateBucket), a.createBucket),
+		define(a, "CreateBucket", "PUT /{Bucket}", authz.Ask(mayCreateBucket), a.createBucket),
 		define(a, "HeadBucket", "HEAD /{Bucket}", onBucket("s3:ListBucket"), a.headBucket),
 		define(a, "DeleteBucket", "DELETE /{Bucket}", onBucket("s3:DeleteBucket"), a.deleteBucket, noContent),
 		define(a, "GetBucketLocation", "GET /{Bucket}?location", onBucket("s3:GetBucketLocation"), a.getBucketLocation),
@@ -32,6 +32,9 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.copyRows()...)
 	rows = append(rows, a.postRows()...)
 	rows = append(rows, a.paymentRows()...)
+	rows = append(rows, a.aclRows()...)
+	rows = append(rows, a.ownershipRows()...)
+	rows = append(rows, a.publicRows()...)
 	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -25,12 +26,6 @@ const (
 	Suspended
 )
 
-// Ownership is a bucket's Object Ownership setting by its AWS name.
-type Ownership string
-
-// BucketOwnerEnforced is the default: ACLs are disabled.
-const BucketOwnerEnforced Ownership = "BucketOwnerEnforced"
-
 // Encryption is a bucket's default encryption by its AWS name.
 type Encryption string
 
@@ -40,7 +35,8 @@ const AES256 Encryption = "AES256"
 // Settings are what a bucket's owner may change.
 type Settings struct {
 	Versioning Versioning
-	Public     policy.PublicAccess // of the bucket alone
+	Public     policy.PublicAccess // of the bucket alone; see Public
+	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
 	Encryption Encryption
 }
@@ -52,6 +48,8 @@ type Bucket struct {
 	Owner   string // account id
 	Region  string
 	Created time.Time
+	Policy  PolicyID
+	ACL     acl.List // stored, whether ACLs are active or not
 	Settings
 }
 
@@ -61,21 +59,31 @@ const MaxPerAccount = 10_000
 
 // Store is the buckets of one server.
 type Store struct {
-	store  kv.Store
-	region string
+	store      kv.Store
+	region     string
+	principals Principals
+	policies   policies
+	lists      acl.Compiled
+	actions    []action
 }
 
-// New returns the buckets in store, made in region.
-func New(store kv.Store, region string) *Store { return &Store{store: store, region: region} }
+// New returns the buckets in store, made in region. Their policies may name
+// those whom p knows.
+func New(store kv.Store, region string, p Principals) *Store {
+	return &Store{store: store, region: region, principals: p, policies: policies{entries: map[PolicyID]*policy.Document{}}, actions: readActions()}
+}
 
 // Region returns the region of every bucket.
 func (s *Store) Region() string { return s.region }
 
 // CreateInput asks for a bucket. Location is the LocationConstraint, empty
-// where none was given; Tags is a set that tag.NewBucket made.
+// where none was given; Tags is a set that tag.NewBucket made. An empty Ownership
+// is BucketOwnerEnforced.
 type CreateInput struct {
 	Name, Location string
 	Tags           tag.Set
+	Ownership      Ownership
+	ACL            acl.Request
 }
 
 // ListInput asks for a page of the caller's account's buckets. Max is 1 to

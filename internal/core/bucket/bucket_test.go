@@ -3,6 +3,7 @@ package bucket
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ func grant(t testing.TB, account, name string, actions ...policy.Action) authz.G
 	return coretest.Grant(t, coretest.Root(account, nil), arn.Bucket(name), actions...)
 }
 
-func open(t testing.TB) *Store { return New(coretest.Store(t), region) }
+func open(t testing.TB) *Store { return New(coretest.Store(t), region, nil) }
 
 func (s *Store) make(t testing.TB, account, name string) Bucket {
 	t.Helper()
@@ -53,13 +54,13 @@ func TestNewBucketHasTheDefaults(t *testing.T) {
 	s := open(t)
 	made := s.make(t, coretest.Account, "first")
 	b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"), "first")
-	if err != nil || b != made {
+	if err != nil || !reflect.DeepEqual(b, made) {
 		t.Fatalf("%v\n%+v\n%+v", err, b, made)
 	}
 	if b.Owner != coretest.Account || b.Region != region || b.ID == (ID{}) || time.Since(b.Created) > time.Minute {
 		t.Errorf("%+v", b)
 	}
-	want := Settings{Off, policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}, BucketOwnerEnforced, AES256}
+	want := Settings{Public: policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}, Ownership: BucketOwnerEnforced, Encryption: AES256}
 	if b.Settings != want {
 		t.Errorf("%+v", b.Settings)
 	}
@@ -109,7 +110,7 @@ func TestEveryMethodDemandsItsAction(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	store := coretest.Store(t)
-	s := New(store, region)
+	s := New(store, region, nil)
 	b := s.make(t, coretest.Account, "first")
 	g := grant(t, coretest.Account, "first", "s3:DeleteBucket", "s3:ListBucket")
 	version := append(b.ID.Versions(), "k\x00........"...)
@@ -168,7 +169,7 @@ func TestOneOfManyMakesTheBucket(t *testing.T) {
 	if len(won) != 1 {
 		t.Fatalf("%d made it", len(won))
 	}
-	if laws, err := s.Laws(t.Context(), "wanted"); err != nil || laws.Owner != <-won {
+	if laws, err := s.Laws(t.Context(), "wanted", time.Now()); err != nil || laws.Owner != <-won {
 		t.Error(laws, err)
 	}
 }
@@ -200,12 +201,12 @@ func TestTooManyBuckets(t *testing.T) {
 func TestLaws(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "first")
-	laws, err := s.Laws(t.Context(), "first")
+	laws, err := s.Laws(t.Context(), "first", time.Now())
 	if err != nil || laws.Owner != coretest.Account || laws.Public != blockAll() || laws.MustAllow || laws.Documents != nil {
 		t.Error(laws, err)
 	}
 	for _, name := range []string{"missing", "", "first/x", strings.Repeat("x", 5000), "\x00"} {
-		if laws, err := s.Laws(t.Context(), name); err != nil || laws.Owner != "" || laws.Public != (policy.PublicAccess{}) {
+		if laws, err := s.Laws(t.Context(), name, time.Now()); err != nil || laws.Owner != "" || laws.Public != (policy.PublicAccess{}) {
 			t.Errorf("%.20q: %+v %v", name, laws, err)
 		}
 	}
@@ -282,7 +283,7 @@ func TestListRefuses(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	b := Bucket{ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0), Settings: Settings{Suspended, blockAll(), BucketOwnerEnforced, AES256}}
+	b := Bucket{ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0), Settings: Settings{Versioning: Suspended, Public: blockAll(), Ownership: BucketOwnerEnforced, Encryption: AES256}}
 	f.Add(b.encode())
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, v []byte) {
@@ -291,7 +292,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := decode("name", b.encode())
-		if err != nil || again != b {
+		if err != nil || !reflect.DeepEqual(again, b) {
 			t.Fatalf("%v\n%+v\n%+v", err, b, again)
 		}
 	})

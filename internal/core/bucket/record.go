@@ -14,12 +14,14 @@ import (
 //	b/NAME          a bucket
 //	o/ACCOUNT/NAME  the buckets of an account, as a listing shows them
 //	n/ACCOUNT       how many buckets an account has
+//	h/ACCOUNT       what an account says of public access
 //
 // NAME and ACCOUNT hold no slash.
 const (
 	bucketPrefix = "b/"
 	ownerPrefix  = "o/"
 	countPrefix  = "n/"
+	publicPrefix = "h/"
 )
 
 // Fields of a bucket's record, and of its entry in the owner's index.
@@ -29,16 +31,11 @@ const (
 	fieldRegion     = 3
 	fieldCreated    = 4
 	fieldVersioning = 5
-	fieldPublic     = 6 // bits, see below
+	fieldPublic     = 6 // bits, see public.go
 	fieldOwnership  = 7
 	fieldEncryption = 8
-)
-
-const (
-	blockPublicACLs = 1 << iota
-	ignorePublicACLs
-	blockPublicPolicy
-	restrictPublicBuckets
+	fieldPolicy     = 9
+	fieldGrant      = 20 // repeated, see acl.List
 )
 
 func bucketKey(name string) []byte         { return record.Key(bucketPrefix, name) }
@@ -60,26 +57,17 @@ func (b *Bucket) encode() []byte {
 	r = record.String(r, fieldRegion, b.Region)
 	r = record.Time(r, fieldCreated, b.Created)
 	r = record.Uint(r, fieldVersioning, uint64(b.Versioning))
-	r = record.Uint(r, fieldPublic, b.publicBits())
+	r = record.Uint(r, fieldPublic, publicBits(b.Public, b.PublicNone))
 	r = record.String(r, fieldOwnership, string(b.Ownership))
-	return record.String(r, fieldEncryption, string(b.Encryption))
-}
-
-func (b *Bucket) publicBits() (bits uint64) {
-	set := func(on bool, bit uint64) {
-		if on {
-			bits |= bit
-		}
+	r = record.String(r, fieldEncryption, string(b.Encryption))
+	if b.Policy != (PolicyID{}) {
+		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
-	set(b.Public.BlockPublicACLs, blockPublicACLs)
-	set(b.Public.IgnorePublicACLs, ignorePublicACLs)
-	set(b.Public.BlockPublicPolicy, blockPublicPolicy)
-	set(b.Public.RestrictPublicBuckets, restrictPublicBuckets)
-	return bits
+	return b.ACL.Append(r, fieldGrant)
 }
 
 func decode(name string, value []byte) (Bucket, error) {
-	b := Bucket{Name: name}
+	b := Bucket{Name: name, Settings: Settings{Public: blockAll()}}
 	f := record.Read(value)
 	for f.Next() {
 		switch f.Number {
@@ -99,14 +87,20 @@ func decode(name string, value []byte) (Bucket, error) {
 			}
 			b.Versioning = Versioning(f.Uint)
 		case fieldPublic:
-			b.Public.BlockPublicACLs = f.Uint&blockPublicACLs != 0
-			b.Public.IgnorePublicACLs = f.Uint&ignorePublicACLs != 0
-			b.Public.BlockPublicPolicy = f.Uint&blockPublicPolicy != 0
-			b.Public.RestrictPublicBuckets = f.Uint&restrictPublicBuckets != 0
+			b.Public, b.PublicNone = publicOf(f.Uint)
 		case fieldOwnership:
 			b.Ownership = Ownership(intern(f.Bytes, string(BucketOwnerEnforced)))
 		case fieldEncryption:
 			b.Encryption = Encryption(intern(f.Bytes, string(AES256)))
+		case fieldGrant:
+			if !b.ACL.Take(&f) {
+				return Bucket{}, malformed(name)
+			}
+		case fieldPolicy:
+			// A policy that is not found must not pass for none.
+			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
+				return Bucket{}, malformed(name)
+			}
 		}
 	}
 	if f.Err() != nil || b.ID == (ID{}) || b.Owner == "" {

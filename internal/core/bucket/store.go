@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -28,12 +29,24 @@ func noSuchBucket(name string) error {
 
 // Create makes a bucket of the caller's account with AWS's defaults: Block
 // Public Access on, ACLs disabled, SSE-S3 (S3 user guide, "Default settings for
-// new buckets"). It needs s3:CreateBucket.
+// new buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
+// the default, and s3:PutBucketOwnershipControls where the ownership is said.
 // Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
-// BucketAlreadyExists, TooManyBuckets.
+// BucketAlreadyExists, TooManyBuckets, InvalidBucketAclWithObjectOwnership,
+// InvalidBucketAclWithBlockPublicAccessError.
 func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Bucket, error) {
 	if err := g.Demand("s3:CreateBucket", arn.Bucket(in.Name)); err != nil {
 		return Bucket{}, err
+	}
+	if in.Ownership != "" {
+		if err := g.Demand("s3:PutBucketOwnershipControls", arn.Bucket(in.Name)); err != nil {
+			return Bucket{}, err
+		}
+	}
+	if !in.ACL.IsDefault() {
+		if err := g.Demand("s3:PutBucketAcl", arn.Bucket(in.Name)); err != nil {
+			return Bucket{}, err
+		}
 	}
 	if err := CheckName(in.Name); err != nil {
 		return Bucket{}, err
@@ -48,12 +61,15 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		Created: g.Caller().At().UTC().Truncate(time.Microsecond),
 		Settings: Settings{
 			Public:     blockAll(),
-			Ownership:  BucketOwnerEnforced,
+			Ownership:  cmp.Or(in.Ownership, BucketOwnerEnforced),
 			Encryption: AES256,
 		},
 	}
 	if b.Owner == "" {
 		return Bucket{}, fault.AccessDenied()
+	}
+	if err := b.begin(&in.ACL); err != nil {
+		return Bucket{}, err
 	}
 	rand.Read(b.ID[:])
 	return b, change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return create(tx, &b, in.Tags) })
@@ -169,6 +185,7 @@ func remove(tx kv.Tx, name string) error {
 	tx.Delete(corsKey(b.ID))
 	tx.Delete(encryptionKey(b.ID))
 	tx.Delete(tagsKey(b.ID))
+	tx.Delete(policyKey(b.ID))
 	return nil
 }
 
@@ -180,19 +197,36 @@ func notEmpty(b *Bucket) error {
 	return fault.New(fault.Conflict, "BucketNotEmpty", message).With("BucketName", b.Name)
 }
 
-// Laws are the laws that stand on a bucket and everything in it, for
-// authz.Facts: the zero laws where there is none.
-func (s *Store) Laws(ctx context.Context, name string) (laws authz.ResourceLaws, err error) {
+// Laws are the laws that stand on a bucket and everything in it at an instant,
+// for authz.Facts: the zero laws where there is none.
+func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
-		if err != nil || !found {
-			return err
+		if err == nil && found {
+			laws, err = s.laws(r, &b, at)
 		}
-		// The account's own setting is all four, and the stricter one wins.
-		laws = authz.ResourceLaws{Owner: b.Owner, Public: blockAll()}
-		return nil
+		return err
 	})
 	return laws, err
+}
+
+func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
+	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b)}
+	if b.Ownership.ACLs() {
+		laws.ACL = s.lists.Bucket(b.ACL)
+	}
+	laws.Public, err = Public(r, b, at)
+	return laws, err
+}
+
+// OwnerOf returns the account that owns a bucket, "" where there is none.
+func (s *Store) OwnerOf(ctx context.Context, name string) (owner string, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, _, err := find(r, name)
+		owner = b.Owner
+		return err
+	})
+	return owner, err
 }
 
 // maxList is the largest page of buckets (API reference, ListBuckets).

@@ -442,8 +442,12 @@ func (f generous) Principal(context.Context, policy.Principal) (authz.PrincipalL
 	return authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
 }
 
-func (f generous) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+func (f generous) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: coretest.Account}, nil
+}
+
+func (generous) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error) {
+	return authz.ObjectLaws{}, nil
 }
 
 func (generous) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {

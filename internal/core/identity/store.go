@@ -187,6 +187,16 @@ func (s *Store) Account(ctx context.Context, id string) (a Account, found bool, 
 	return a, found, err
 }
 
+// AccountOf returns the account of a canonical user id.
+func (s *Store) AccountOf(ctx context.Context, canonical string) (id string, found bool, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		v, err := r.Get(canonicalKey(canonical))
+		id, found = string(v), v != nil
+		return err
+	})
+	return id, found, err
+}
+
 func readAccount(r kv.Reader, id string) (Account, bool, error) {
 	if checkAccountID(id) != nil {
 		return Account{}, false, nil

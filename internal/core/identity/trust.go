@@ -64,6 +64,53 @@ func entityNamed(r kv.Reader, p policy.PrincipalName) (*Entity, error) {
 	return nil, nil
 }
 
+// Named meets bucket.Principals: it is the unique id behind an entry that names
+// a user or role, and the account behind a canonical id. Entries that name an account, or a session in one, need the
+// account; services and identity providers need nobody here.
+func (s *Store) Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, err error) {
+	if p.Type == "CanonicalUser" {
+		account, err := r.Get(canonicalKey(p.Value))
+		return string(account), account != nil, err
+	}
+	if p.Type != "AWS" || p.Value == "*" {
+		return "", true, nil
+	}
+	if strings.HasPrefix(p.Value, "AIDA") || strings.HasPrefix(p.Value, "AROA") {
+		e, err := readEntity(r, p.Value)
+		return p.Value, e != nil, err
+	}
+	e, err := entityNamed(r, p)
+	if err != nil || e != nil {
+		return idOf(e), idOf(e) != "", err
+	}
+	account := p.Value
+	if a, err := arn.Parse(p.Value); err == nil {
+		account = a.Account
+	}
+	_, ok, err = readAccount(r, account)
+	return "", ok, err
+}
+
+func idOf(e *Entity) string {
+	if e == nil {
+		return ""
+	}
+	return e.ID
+}
+
+// NameOf meets bucket.Principals: it is the ARN of a user or role by its unique
+// id, "" where it is no more.
+func (s *Store) NameOf(r kv.Reader, id string) (string, error) {
+	if checkAccountID(id) == nil {
+		return arn.Root(id).String(), nil
+	}
+	e, err := readEntity(r, id)
+	if err != nil || e == nil {
+		return "", err
+	}
+	return e.ARN().String(), nil
+}
+
 // standsAs is how one that was bound is written now: by the ARN it has, or by
 // its unique id where it is no more.
 func standsAs(r kv.Reader, b Tag) (string, error) {

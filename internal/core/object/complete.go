@@ -65,12 +65,14 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	var b bucket.Bucket
 	var v *version
 	var gone []remains
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
+	err = again(ctx, g, func(g authz.Grant) error {
+		return change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
+			if b, err = openBucket(tx, in.Bucket); err != nil {
+				return err
+			}
+			v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
 			return err
-		}
-		v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
-		return err
+		})
 	})
 	if err != nil {
 		return Version{}, err
@@ -127,10 +129,16 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := k.met(g, nil, head); err != nil {
+		return nil, nil, err
+	}
 	if err := in.mayComplete(head, u); err != nil {
 		return nil, nil, err
 	}
 	v := u.version
+	if err := v.settle(tx, k, g); err != nil {
+		return nil, nil, err
+	}
 	v.modified = instant(g)
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err

@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
@@ -29,6 +30,7 @@ type CopyInput struct {
 	Metadata             Metadata // as sent; it must be valid even where it is not Replace
 	Replace              bool     // the source's metadata by Metadata
 	Tags                 *tag.Set
+	ACL                  acl.Request      // the source's is never copied
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	WebsiteRedirect      string
@@ -100,7 +102,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, Customer: in.Customer, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Algorithm: in.Algorithm, Customer: in.Customer, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
 	}
 	if in.Replace {
 		put.Metadata = in.Metadata

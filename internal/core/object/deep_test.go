@@ -46,7 +46,7 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 	} {
 		b.Run(name, func(b *testing.B) {
 			e := &env{tb: b, store: open()}
-			e.buckets = bucket.New(e.store, "us-east-1")
+			e.buckets = bucket.New(e.store, "us-east-1", nil)
 			e.objects = New(e.store, nil, e.buckets)
 			made := e.makeBucket("bkt")
 			e.versioning(bucket.Enabled)

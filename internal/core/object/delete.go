@@ -79,6 +79,15 @@ func refused(in *DeleteInput, err error) Deleted {
 
 // deleteAll deletes granted items in one transaction.
 func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
+	var out []Deleted
+	err := again(ctx, g, func(g authz.Grant) (err error) {
+		out, err = s.deleteOnce(ctx, g, bucketName, items)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) deleteOnce(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
@@ -92,7 +101,12 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 		}
 		changed := false
 		for i := range items {
-			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i], at: instant(g)}
+			// Asked once more: of what is there now, less may be granted.
+			if err := g.Demand(deleteAction(items[i].VersionID), arn.Object(bucketName, items[i].Key)); err != nil {
+				out[i] = refused(&items[i], err)
+				continue
+			}
+			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i], at: instant(g), g: g}
 			if out[i], err = d.run(tx); err != nil {
 				return err
 			}
@@ -132,6 +146,7 @@ type deletion struct {
 	slot
 	in      *DeleteInput
 	at      time.Time
+	g       authz.Grant
 	gone    []remains // to remove after the commit
 	changed bool
 }
@@ -148,6 +163,9 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	}
 	if d.in.VersionID != nil {
 		return d.forGood(tx, head)
+	}
+	if err := d.met(d.g, nil, head); err != nil {
+		return Deleted{}, err
 	}
 	if err := d.in.mayDelete(head); err != nil {
 		return refused(d.in, err), nil

@@ -140,7 +140,7 @@ func newEnv(tb testing.TB) *env {
 		tb.Fatal(err)
 	}
 	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
-	e.buckets = bucket.New(e.store, "us-east-1")
+	e.buckets = bucket.New(e.store, "us-east-1", nil)
 	e.objects = New(e.store, e.payloads, e.buckets)
 	e.makeBucket("bkt")
 	return e

@@ -55,7 +55,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 type lister struct {
 	*ListInput
 	page  int
-	owner string
+	b     *bucket.Bucket
 	skip  int    // bytes of a pointer's key before the object's
 	after []byte // end of the scan
 	last  string // last key or common prefix of the page
@@ -91,7 +91,7 @@ func rolledUp(key, prefix, delimiter string) (string, bool) {
 }
 
 func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
-	l.owner = b.Owner
+	l.b = b
 	l.skip = len(pointers(b, ""))
 	l.after = record.After(pointers(b, l.Prefix))
 	start := l.start()
@@ -161,8 +161,6 @@ func (l *lister) add(key, value []byte) error {
 	if err := decodeEntry(value, e); err != nil {
 		return err
 	}
-	if e.Owner == "" {
-		e.Owner = l.owner
-	}
+	e.Owner = ownerIn(l.b, e.Owner)
 	return nil
 }

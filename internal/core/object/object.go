@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/digest"
@@ -25,6 +26,7 @@ const (
 // Store is the objects of one server.
 type Store struct {
 	store    kv.Store
+	lists    acl.Compiled
 	payloads Payloads
 	buckets  *bucket.Store
 	minPart  int64 // bytes; MinPart but in tests
@@ -122,7 +124,8 @@ type PutInput struct {
 	Body         io.Reader
 	Size         int64 // decoded bytes, or -1 where unknown
 	Metadata     Metadata
-	Tags         tag.Set          // as tag.Object or tag.Header made it
+	Tags         tag.Set // as tag.Object or tag.Header made it
+	ACL          acl.Request
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None has CRC64NVME computed
 	Customer     CustomerKey

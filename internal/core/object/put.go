@@ -22,13 +22,15 @@ import (
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
-// it has tags, and s3:GetObject where IfMatch is set. The bytes are sealed and kept first, the record second, and
+// it has tags, s3:PutObjectAcl where an ACL is asked for, and s3:GetObject where
+// IfMatch is set. The bytes are sealed and kept first, the record second, and
 // nothing is visible before both last. Conditions are judged before the body
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
 // InvalidArgument and InvalidEncryptionAlgorithmError (the customer's key),
-// PreconditionFailed, NoSuchKey, NotImplemented, and what Body.Read returned.
+// PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see own), and
+// what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -37,6 +39,9 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
 			return Version{}, err
 		}
+	}
+	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+		return Version{}, err
 	}
 	if in.IfMatch != nil {
 		if err := g.Demand("s3:GetObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -61,7 +66,11 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	}
 	if err = in.verify(found); err == nil {
 		v.stored(at, found, customer)
-		b, err = s.commit(ctx, g, &in, b.ID, v, at, customer)
+		id := b.ID
+		err = again(ctx, g, func(g authz.Grant) error {
+			b, err = s.commit(ctx, g, &in, id, v, at, customer)
+			return err
+		})
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -70,11 +79,14 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	return v.public(&b, in.Key), nil
 }
 
-// target reads the bucket and judges the conditions for the first time, so
+// target reads the bucket and judges ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
 func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, customer *seal.Key) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil {
 			return err
 		}
 		if err := mayUse(r, g, &b, in.Key, customer); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
@@ -194,7 +206,13 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		if err != nil {
 			return err
 		}
+		if err := k.met(g, nil, head); err != nil {
+			return err
+		}
 		if err := in.mayWrite(head); err != nil {
+			return err
+		}
+		if err := v.own(tx, k, g, &in.ACL); err != nil {
 			return err
 		}
 		v.modified = instant(g)

@@ -85,22 +85,31 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for, in one view, and judges the customer's key,
-// the conditions and the range.
+// find reads the version asked for, the one that was judged, in one view, and
+// judges the customer's key, the conditions and the range.
 func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (f *found, err error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	f = &found{}
-	if f.customer, err = in.Customer.forReading(g); err != nil {
+	customer, err := in.Customer.forReading(g)
+	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+	err = again(ctx, g, func(g authz.Grant) error {
+		f, err = s.findJudged(ctx, g, in, customer, method, bytes)
+		return err
+	})
+	return f, err
+}
+
+func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, method string, bytes bool) (*found, error) {
+	f := &found{customer: customer}
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{&f.b, in.Key}
-		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
+		if f.v, err = k.judged(r, g, in.VersionID, method); err != nil {
 			return err
 		}
 		if err := s.unlock(ctx, g, &f.b, f.v, in.Key, f.customer); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
@@ -35,6 +36,7 @@ type version struct {
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
+	acl          acl.List
 	sealedSum    []byte // the checksum, under a customer's key
 }
 
@@ -66,6 +68,7 @@ const (
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
+	fieldGrant        = 34 // repeated, see acl.List; none is the owner's alone
 	fieldSealedSum    = 30
 )
 
@@ -145,7 +148,8 @@ func (v *version) encode() []byte {
 	for _, t := range v.tags {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
-	return record.Bytes(r, fieldSealedSum, v.sealedSum)
+	r = record.Bytes(r, fieldSealedSum, v.sealedSum)
+	return v.acl.Append(r, fieldGrant)
 }
 
 func decodeVersion(b []byte) (*version, error) {
@@ -245,6 +249,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 			return false
 		}
 		v.tags = append(v.tags, tag.Tag{Key: name, Value: value})
+	case fieldGrant:
+		return v.acl.Take(f)
 	case fieldSealedSum:
 		v.sealedSum = append([]byte(nil), f.Bytes...)
 	}
@@ -296,13 +302,9 @@ func malformed() error {
 
 // public is what a caller is shown of v.
 func (v *version) public(b *bucket.Bucket, key string) Version {
-	owner := v.owner
-	if owner == "" {
-		owner = b.Owner
-	}
 	out := Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
-		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: owner,
+		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: ownerIn(b, v.owner),
 		Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
 	out.Encryption, out.CustomerKey = v.shown()

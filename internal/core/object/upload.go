@@ -12,6 +12,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
@@ -62,6 +63,7 @@ type UploadInput struct {
 	Bucket, Key  string
 	Metadata     Metadata
 	Tags         tag.Set // as tag.Header made it
+	ACL          acl.Request
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
@@ -124,12 +126,8 @@ func decodeUpload(b []byte) (*upload, error) {
 }
 
 func (u *upload) public(b *bucket.Bucket, key string) Upload {
-	owner := u.owner
-	if owner == "" {
-		owner = b.Owner
-	}
 	out := Upload{
-		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: owner, StorageClass: u.storageClass,
+		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: ownerIn(b, u.owner), StorageClass: u.storageClass,
 		Algorithm: u.checksum.Algorithm,
 	}
 	out.Encryption, out.CustomerKey = u.shown()
@@ -162,8 +160,10 @@ func noSuchUpload(id string) error {
 		With("UploadId", id)
 }
 
-// CreateUpload begins a multipart upload. It needs s3:PutObject. Errors:
-// NoSuchBucket, InvalidRequest, and those of Put that need no body.
+// CreateUpload begins a multipart upload, whose object is going to have the
+// owner and the ACL that are settled now. It needs s3:PutObject, and
+// s3:PutObjectAcl where an ACL is asked for. Errors: NoSuchBucket,
+// InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
@@ -173,7 +173,10 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 			return Upload{}, err
 		}
 	}
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
+	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
+		return Upload{}, err
+	}
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, ACL: in.ACL, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
 	if err := put.check(); err != nil {
 		return Upload{}, err
 	}
@@ -186,39 +189,51 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	at := instant(g)
-	u := &upload{version: *put.version(customer), initiator: g.Caller().Principal().ARN.String(), bucket: in.Bucket}
+	u := &upload{version: *put.version(customer), initiator: initiator(g), bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
-			return err
-		}
-		k := slot{&b, in.Key}
-		head, err := k.head(tx)
-		if err == nil {
-			err = mayUse(tx, g, &b, in.Key, customer)
-		}
-		if err != nil {
-			return err
-		}
-		if u.before = (unique{}); head != nil {
-			u.before = head.unique
-		}
-		if customer != nil { // what parts and readers are measured by
-			at, err := s.payloads.Lock(ctx, g, customer, binding(b.ID, u.unique, in.Key))
-			if err != nil {
+	err = again(ctx, g, func(g authz.Grant) error {
+		return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+			if b, err = openBucket(tx, in.Bucket); err != nil {
 				return err
 			}
-			u.dataKey = at.Key
-		}
-		tx.Set(k.uploadKey(u), u.encode())
-		return nil
+			return s.begin(ctx, tx, g, slot{&b, in.Key}, u, &in.ACL, customer)
+		})
 	})
 	if err != nil {
 		return Upload{}, err
 	}
 	return u.public(&b, in.Key), nil
+}
+
+// begin writes the upload's record.
+func (s *Store) begin(ctx context.Context, tx kv.Tx, g authz.Grant, k slot, u *upload, asked *acl.Request, customer *seal.Key) error {
+	head, err := k.head(tx)
+	if err == nil {
+		err = k.met(g, nil, head)
+	}
+	if err == nil {
+		err = mayUse(tx, g, k.b, k.key, customer)
+	}
+	if err == nil {
+		err = u.own(tx, k, g, asked)
+	}
+	if err != nil {
+		return err
+	}
+	if u.before = (unique{}); head != nil {
+		u.before = head.unique
+	}
+	if customer != nil { // what parts and readers are measured by
+		at, err := s.payloads.Lock(ctx, g, customer, binding(k.b.ID, u.unique, k.key))
+		if err != nil {
+			return err
+		}
+		u.dataKey = at.Key
+	}
+	tx.Set(k.uploadKey(u), u.encode())
+	return nil
 }
 
 // checksumType is what the checksum of a multipart object is made of (S3 user
@@ -434,52 +449,4 @@ func lockUpload(tx kv.Tx, k slot, id string, mode kv.Mode) (*upload, error) {
 		return nil, err
 	}
 	return k.findUpload(tx, id)
-}
-
-// AbortUpload ends an upload and drops its parts. It needs
-// s3:AbortMultipartUpload. Errors: NoSuchBucket, NoSuchUpload.
-func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key, id string) error {
-	if err := g.Demand("s3:AbortMultipartUpload", arn.Object(bucketName, key)); err != nil {
-		return err
-	}
-	var gone []remains
-	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		b, err := openBucket(tx, bucketName)
-		if err != nil {
-			return err
-		}
-		k := slot{&b, key}
-		u, err := lockUpload(tx, k, id, kv.Exclusive)
-		if err != nil {
-			return err
-		}
-		gone, err = endUpload(tx, k.uploadKey(u), u, nil)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.removeAll(ctx, gone)
-	return nil
-}
-
-// endUpload deletes an upload's records. The bytes of parts that keep does not
-// name are dropped with them.
-func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remains, err error) {
-	prefix := record.Key("p/", string(u.unique[:]), "/")
-	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
-		if err != nil {
-			return nil, err
-		}
-		p, err := decodePart(pair.Value)
-		if err != nil {
-			return nil, err
-		}
-		if keep[p.number] == nil {
-			gone = append(gone, dropPart(tx, p)...)
-		}
-		tx.Delete(partKey(u.unique, p.number))
-	}
-	tx.Delete(at)
-	return gone, nil
 }

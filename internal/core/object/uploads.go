@@ -13,6 +13,7 @@ import (
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
 )
 
 // ListUploadsInput asks for a page of a bucket's uploads in progress.
@@ -303,12 +304,20 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 	if err != nil {
 		return Attributes{}, err
 	}
+	err = again(ctx, g, func(g authz.Grant) (err error) {
+		out, err = s.attributes(ctx, g, &in, customer, after, page)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) attributes(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, after, page int) (out Attributes, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		v, err := slot{&b, in.Key}.judged(r, g, in.VersionID, "GET")
 		if err == nil {
 			err = s.unlock(ctx, g, &b, v, in.Key, customer)
 		}

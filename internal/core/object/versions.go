@@ -221,9 +221,7 @@ func (l *versionLister) add(key, value []byte) error {
 	if err := e.decode(value); err != nil {
 		return err
 	}
-	if e.Owner == "" {
-		e.Owner = l.b.Owner
-	}
+	e.Owner = ownerIn(&l.b, e.Owner)
 	l.out.NextKey, l.out.NextVersionID = e.Key, e.ID
 	return nil
 }

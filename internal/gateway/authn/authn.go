@@ -69,21 +69,21 @@ func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Calle
 // claim parses what a request says of its sender.
 func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	return sigv4.Parse(r.HTTP, sigv4.Target{
-		Path: r.RawPath, Query: r.RawQuery, Service: r.Service, Region: i.options.Region, Document: r.Document,
+		Path: r.RawPath, Query: r.RawQuery, Service: r.SigningName(), Region: i.options.Region, Document: r.Document,
 	}, r.At)
 }
 
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
 	p := policy.Principal{Kind: policy.Anonymous}
 	s := i.situation(r)
-	s.Keys = conditionKeys(r, claim, nil)
+	s.Keys = conditionKeys(r, claim, i.options.Region, nil)
 	return authz.NewCaller(p, s)
 }
 
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
 	s := i.situation(r)
 	s.AccessKeyID, s.Session, s.Temporary, s.Issued = c.AccessKeyID, c.Session, c.Token != "", c.Issued
-	s.Keys = conditionKeys(r, claim, c.Keys)
+	s.Keys = conditionKeys(r, claim, claim.Region, c.Keys)
 	sessionKeys(s.Keys, &c, r.At)
 	return authz.NewCaller(c.Principal, s)
 }

@@ -397,7 +397,7 @@ func keysOf(t *testing.T, o Options, r *protocol.Request) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return conditionKeys(r, claim, session)
+	return conditionKeys(r, claim, region, session)
 }
 
 func TestConditionKeys(t *testing.T) {

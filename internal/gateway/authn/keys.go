@@ -54,9 +54,11 @@ func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 // "AWS global condition context keys"; S3 service authorization reference).
 // No request header but the ones named here becomes a key. Who the caller is
 // follows from the principal, and policy works it out from there alone.
-func conditionKeys(r *protocol.Request, claim *sigv4.Claim, session map[string][]string) map[string][]string {
+func conditionKeys(r *protocol.Request, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
+	m["aws:requestedregion"] = []string{region}
+	m["aws:viaawsservice"] = []string{"false"}
 	m["aws:securetransport"] = []string{strconv.FormatBool(r.HTTP.TLS != nil)}
 	if r.HTTP.TLS != nil {
 		m["s3:tlsversion"] = []string{tlsVersion(r.HTTP.TLS.Version)}
@@ -83,7 +85,6 @@ func conditionKeys(r *protocol.Request, claim *sigv4.Claim, session map[string][
 		return m
 	}
 	m["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
-	m["aws:requestedregion"] = []string{claim.Region}
 	return m
 }
 

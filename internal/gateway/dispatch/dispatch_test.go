@@ -35,8 +35,12 @@ func (facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws, 
 	return authz.PrincipalLaws{}, nil
 }
 
-func (facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+func (facts) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: "111122223333"}, nil
+}
+
+func (facts) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error) {
+	return authz.ObjectLaws{}, nil
 }
 
 func (facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {

@@ -172,7 +172,7 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error) {
 // describe writes down what is known before anybody is identified.
 func describe(x *exchange) {
 	r, e := x.request, &x.record.Event
-	e.Service, e.Bucket, e.Key, e.Host, e.HostID = r.Service, r.Bucket, r.Key, r.HTTP.Host, r.HostID
+	e.Service, e.Bucket, e.Key, e.Host, e.HostID = r.SigningName(), r.Bucket, r.Key, r.HTTP.Host, r.HostID
 	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
 	e.Operation = "Unknown"
 	if x.row != nil {

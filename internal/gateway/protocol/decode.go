@@ -60,10 +60,18 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if err := checkIntegrity(r.HTTP.Header, body, b, route); err != nil {
 		return err
 	}
+	if p.text >= 0 {
+		v.Field(p.text).SetString(string(b))
+		return nil
+	}
 	if p.body < 0 || len(b) == 0 {
 		return nil
 	}
-	return decodeXML(b, p.root, v.Field(p.body))
+	err = decodeXML(b, p.root, v.Field(p.body))
+	if f := fault.From(err); f != nil && route.malformed != "" && f.Code == "MalformedXML" {
+		return fault.New(fault.Invalid, route.malformed, f.Message).Because(f.Err)
+	}
+	return err
 }
 
 func (m *member) decode(r *Request, v reflect.Value) error {

@@ -75,7 +75,12 @@ func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 		return
 	}
 	b := make([]byte, 0, 512)
-	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error>"...)
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"...)
+	end := "</Error>"
+	if r.Service == Control {
+		b, end = append(b, "<ErrorResponse>"...), end+"<RequestId>"+r.ID+"</RequestId></ErrorResponse>"
+	}
+	b = append(b, "<Error>"...)
 	b = appendMember(b, "Code", f.Code)
 	b = appendMember(b, "Message", f.Message)
 	if f.Resource != "" {
@@ -86,7 +91,7 @@ func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 	}
 	b = appendMember(b, "RequestId", r.ID)
 	b = appendMember(b, "HostId", r.HostID)
-	b = append(b, "</Error>"...)
+	b = append(b, end...)
 	h.Set("Content-Type", "application/xml")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(b)))

@@ -33,6 +33,9 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 	if _, ok := queryService(r.Service); ok {
 		return r, r.readForm()
 	}
+	if r.Service == "s3" && r.isControl() {
+		r.Service = Control
+	}
 	if r.Service == "s3" && r.isForm() {
 		r.Service = "sts" // the one service with operations for strangers
 		err := r.readForm()
@@ -276,6 +279,17 @@ func (r *Request) scope() string {
 		return ""
 	}
 	return parts[len(parts)-2]
+}
+
+// controlPath begins the paths of S3 Control, and no bucket's: a bucket of that
+// name is never asked for with the header of an account.
+const controlPath = "/v20180820/"
+
+// isControl recognises S3 Control by its path and the header of the account it
+// is about; clients put the account into the host name, too, which names
+// nothing here.
+func (r *Request) isControl() bool {
+	return strings.HasPrefix(r.RawPath, controlPath) && len(r.HTTP.Header["X-Amz-Account-Id"]) > 0
 }
 
 // CheckKey refuses keys that no path, header or body may name: too long, not

@@ -16,12 +16,14 @@ import (
 //	loc:"uri,Bucket"  loc:"uri,Key"  loc:"uri,BucketURL"  loc:"query,prefix"  loc:"header,x-amz-acl"
 //	loc:"prefix,x-amz-meta-"   map[string]string
 //	loc:"body,Delete"          XML payload with this root
+//	loc:"text"                 string: the whole payload as it is, on input
 //	loc:"stream"               Stream on input, io.ReadCloser on output
 //	loc:"status"               int, on output
 //
 // Output members without loc are elements of the answer's document, whose root
 // stands in the root tag of a blank member; its tag only:"201" keeps the document
-// to answers with that status, and ns:"none" takes its namespace away.
+// to answers with that status, and ns:"none" takes its namespace away; any other
+// ns is the namespace.
 type Plan struct {
 	action  string // of the Query dialect, which has no places
 	in      []member
@@ -30,6 +32,7 @@ type Plan struct {
 	doc     *element
 	docOnly int   // the only status that has the document; 0 is any
 	body    int   // index of the input's XML payload, -1 for none
+	text    int   // index of the input's payload as it is, -1 for none
 	stream  []int // path to the input's stream, nil for none
 	outBody int   // index of the output's stream, -1 for none
 }
@@ -70,7 +73,7 @@ type member struct {
 // Compile makes the plan of an operation. It fails on shapes that it does not
 // know how to place.
 func Compile(in, out reflect.Type) (*Plan, error) {
-	p := &Plan{body: -1, outBody: -1}
+	p := &Plan{body: -1, text: -1, outBody: -1}
 	if err := p.compileInput(in); err != nil {
 		return nil, fmt.Errorf("%v: %w", in, err)
 	}
@@ -86,6 +89,11 @@ func (p *Plan) compileInput(t reflect.Type) error {
 		switch at {
 		case "body":
 			p.body, p.root = f.Index[0], name
+		case "text":
+			if f.Type.Kind() != reflect.String {
+				return fmt.Errorf("%s is no string", f.Name)
+			}
+			p.text = f.Index[0]
 		case "stream":
 			if f.Type != reflect.TypeFor[Stream]() {
 				return fmt.Errorf("%s is no Stream", f.Name)
@@ -108,12 +116,12 @@ func (p *Plan) compileInput(t reflect.Type) error {
 
 func (p *Plan) compileOutput(t reflect.Type) error {
 	var fields []reflect.StructField
-	root, bare := "", false
+	root, namespace := "", ""
 	for _, f := range fieldsOf(t) {
 		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
 		switch {
 		case f.Name == "_":
-			root, bare = f.Tag.Get("root"), f.Tag.Get("ns") == "none"
+			root, namespace = f.Tag.Get("root"), f.Tag.Get("ns")
 			p.docOnly, _ = strconv.Atoi(f.Tag.Get("only"))
 		case at == "stream":
 			if f.Type != reflect.TypeFor[io.ReadCloser]() {
@@ -138,8 +146,12 @@ func (p *Plan) compileOutput(t reflect.Type) error {
 	}
 	var err error
 	p.doc, err = compileDocument(root, fields)
-	if bare && err == nil {
+	switch {
+	case err != nil || namespace == "":
+	case namespace == "none":
 		p.doc.open = "<" + root + ">"
+	default:
+		p.doc.open = "<" + root + ` xmlns="` + namespace + `">`
 	}
 	return err
 }

@@ -30,7 +30,7 @@ type Request struct {
 	Loopback          bool // the listener and the peer are both loopback
 	Service           string
 	RawPath, RawQuery string // the request target, split once, as received
-	Bucket, Key       string // decoded once, never normalised
+	Bucket, Key       string // decoded once, never normalised; empty in requests to Control
 	Query             []Param
 	Form              []Param // of a Query request (IAM, STS)
 	Document          []byte  // its body, where that was read already
@@ -38,6 +38,18 @@ type Request struct {
 	// Fields of a POST form stand for the headers of the request, none of which
 	// mean anything then; nil where there is no form.
 	Fields http.Header
+}
+
+// Control is the service of operations on accounts. Its requests are signed as
+// S3's.
+const Control = "s3control"
+
+// SigningName is the service in the credential scope, and in the audit log.
+func (r *Request) SigningName() string {
+	if r.Service == Control {
+		return "s3"
+	}
+	return r.Service
 }
 
 // header is where the members of an operation stand that are named as headers.

@@ -19,12 +19,27 @@ type Route struct {
 	headers       []string
 	status        int
 	needsChecksum bool
+	malformed     string
 	action        string // of the Query dialect
 	preflight     bool
 	form          bool
 	unsigned      bool
 	may           []string // sub-resources that may be there
 	ofObject      bool
+	control       string // of S3 Control: the path
+}
+
+// levelControl is the level of operations on accounts.
+const levelControl = 3
+
+// Controls reads "GET /v20180820/configuration/publicAccessBlock", an operation
+// of S3 Control. It panics on a pattern of another form.
+func Controls(pattern string) Route {
+	method, path, ok := strings.Cut(pattern, " ")
+	if !ok || !strings.HasPrefix(path, controlPath) {
+		panic("protocol: not a route: " + pattern)
+	}
+	return Route{pattern: pattern, method: method, level: levelControl, status: http.StatusOK, control: path}
 }
 
 // REST reads "GET /{Bucket}/{Key+}?uploadId&list-type=2". It panics on a
@@ -58,6 +73,9 @@ func (r Route) Status(code int) Route { r.status = code; return r }
 
 // NeedChecksum refuses requests without Content-MD5 or x-amz-checksum-*.
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
+
+// Malformed is the code of a document that can't be read; MalformedXML otherwise.
+func (r Route) Malformed(code string) Route { r.malformed = code; return r }
 
 // Action is the operation's name on the wire in the Query dialect, else "".
 func (r Route) Action() string { return r.action }
@@ -125,6 +143,9 @@ func (r Route) needs(header string) bool {
 // accepts reports whether a request has all the route asks for, and nothing
 // that makes it another operation.
 func (r Route) accepts(q *Request, special []string, copies bool) bool {
+	if r.control != "" && r.control != q.RawPath {
+		return false
+	}
 	for _, p := range r.params {
 		v, ok := q.Param(p.Name)
 		if !ok || p.Value != "" && p.Value != v {
@@ -198,7 +219,7 @@ func bin(method string, level int) string { return method + string(rune('0'+leve
 
 // tie reports that two routes with equally many constraints can both match.
 func tie(a, b Route) bool {
-	if a.constraints() != b.constraints() || a.excludes(b) || b.excludes(a) {
+	if a.constraints() != b.constraints() || a.control != b.control || a.excludes(b) || b.excludes(a) {
 		return false
 	}
 	for _, p := range a.params {
@@ -223,6 +244,8 @@ func (rt *Router) Match(q *Request) (int, error) {
 	}
 	level := 0
 	switch {
+	case q.Service == Control:
+		level = levelControl
 	case q.Key != "":
 		level = 2
 	case q.Bucket != "":
@@ -241,6 +264,8 @@ func (rt *Router) Match(q *Request) (int, error) {
 	case copies:
 		return 0, fault.New(fault.Invalid, "InvalidArgument", "You can only specify a copy source header for copy requests.").
 			With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", q.HTTP.Header.Get(copySource))
+	case level == levelControl:
+		return 0, notThere()
 	case level == 2 && len(special) > 0:
 		return 0, notOfKeys(q, special)
 	case len(special) > 0 && knownMethod(q.HTTP.Method):

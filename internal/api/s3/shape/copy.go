@@ -23,6 +23,7 @@ type CopyObjectInput struct {
 	SourceConditions
 	SourceCustomerKey
 	Conditions
+	ACLHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`

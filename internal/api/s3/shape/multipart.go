@@ -22,6 +22,7 @@ type CreateMultipartUploadInput struct {
 	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
 	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
 	ChecksumType       string            `loc:"header,x-amz-checksum-type"`
+	ACLHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`

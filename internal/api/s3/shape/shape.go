@@ -59,15 +59,11 @@ type Bucket struct {
 
 // CreateBucketInput is the input of CreateBucket.
 type CreateBucketInput struct {
-	Bucket                     string                     `loc:"uri,Bucket"`
-	ACL                        string                     `loc:"header,x-amz-acl"`
-	GrantFullControl           string                     `loc:"header,x-amz-grant-full-control"`
-	GrantRead                  string                     `loc:"header,x-amz-grant-read"`
-	GrantReadACP               string                     `loc:"header,x-amz-grant-read-acp"`
-	GrantWrite                 string                     `loc:"header,x-amz-grant-write"`
-	GrantWriteACP              string                     `loc:"header,x-amz-grant-write-acp"`
+	Bucket     string `loc:"uri,Bucket"`
+	GrantWrite string `loc:"header,x-amz-grant-write"`
+	ACLHeaders
 	ObjectLockEnabledForBucket string                     `loc:"header,x-amz-bucket-object-lock-enabled"`
-	ObjectOwnership            string                     `loc:"header,x-amz-object-ownership"`
+	ObjectOwnership            *string                    `loc:"header,x-amz-object-ownership"`
 	Configuration              *CreateBucketConfiguration `loc:"body,CreateBucketConfiguration"`
 }
 
@@ -115,6 +111,7 @@ type PutObjectInput struct {
 	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
 	Integrity
 	Conditions
+	ACLHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
@@ -164,11 +161,6 @@ type Conditions struct {
 
 // Unbuilt are headers that ask for what is refused, not ignored.
 type Unbuilt struct {
-	ACL                  string `loc:"header,x-amz-acl"`
-	GrantFullControl     string `loc:"header,x-amz-grant-full-control"`
-	GrantRead            string `loc:"header,x-amz-grant-read"`
-	GrantReadACP         string `loc:"header,x-amz-grant-read-acp"`
-	GrantWriteACP        string `loc:"header,x-amz-grant-write-acp"`
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
 	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
 	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context"`

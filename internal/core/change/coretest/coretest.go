@@ -56,8 +56,12 @@ func (f facts) Principal(context.Context, policy.Principal) (authz.PrincipalLaws
 	return authz.PrincipalLaws{Identity: []*policy.Document{f.all}}, nil
 }
 
-func (f facts) Resource(context.Context, arn.ARN) (authz.ResourceLaws, error) {
+func (f facts) Resource(context.Context, arn.ARN, time.Time) (authz.ResourceLaws, error) {
 	return authz.ResourceLaws{Owner: f.owner}, nil
+}
+
+func (facts) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error) {
+	return authz.ObjectLaws{}, nil
 }
 
 func (f facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {

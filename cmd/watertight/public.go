@@ -1,0 +1,303 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"watertight/internal/server"
+)
+
+// publicAccess is the commands on Block Public Access; they speak to the
+// running server.
+type publicAccess struct {
+	Status  publicStatus  `cmd:"" help:"Show what is blocked, and whom a bucket lets in. Exits with 3 where a bucket is open to strangers."`
+	Block   publicBlock   `cmd:"" help:"Block public access: all four settings, of an account or of a bucket."`
+	Unblock publicUnblock `cmd:"" help:"Unblock public access of an account or of a bucket. The stricter of both levels counts."`
+}
+
+// exitOpen says that a bucket is open to strangers, so that a script can tell.
+const exitOpen = 3
+
+// openError ends a command whose answer is that a bucket is open.
+type openError struct{ bucket string }
+
+func (e openError) Error() string { return "bucket " + e.bucket + " is open to strangers" }
+
+// level names an account or a bucket.
+type level struct {
+	running
+	Account string `help:"Id of the account." placeholder:"ID" xor:"level" required:""`
+	Bucket  string `help:"Name of the bucket." placeholder:"NAME" xor:"level" required:""`
+}
+
+type publicStatus struct {
+	level
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+// Run shows the state of a level.
+func (c *publicStatus) Run(p process) error {
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	if c.Account != "" {
+		a, err := o.AccountPublic(p.ctx, c.Account)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(p, a)
+		}
+		fmt.Fprintf(p.stdout, "account %s: %s\n", a.AccountID, saidOf(&a))
+		return nil
+	}
+	return c.bucket(p, o)
+}
+
+func (c *publicStatus) bucket(p process, o *server.Operator) error {
+	b, err := o.BucketPublic(p.ctx, c.Bucket)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(p, b)
+	} else {
+		own := blocked(b.Own)
+		if b.OwnNone {
+			own = "no setting"
+		}
+		fmt.Fprintf(p.stdout, "bucket %s: %s\naccount %s: %s\neffective: %s\n", b.Bucket, own, b.AccountID, saidOf(&b.OfAccount), blocked(b.Effective))
+		fmt.Fprintln(p.stdout, exposed(&b))
+	}
+	if err == nil && b.Open {
+		err = openError{b.Bucket}
+	}
+	return err
+}
+
+// blocked names the settings that are on.
+func blocked(s server.PublicAccess) string {
+	var on []string
+	for _, n := range []struct {
+		name string
+		on   bool
+	}{
+		{"BlockPublicAcls", s.BlockPublicAcls}, {"IgnorePublicAcls", s.IgnorePublicAcls}, {"BlockPublicPolicy", s.BlockPublicPolicy}, {"RestrictPublicBuckets", s.RestrictPublicBuckets},
+	} {
+		if n.on {
+			on = append(on, n.name)
+		}
+	}
+	switch len(on) {
+	case 0:
+		return "nothing is blocked"
+	case 4:
+		return "all four are on"
+	}
+	return strings.Join(on, ", ")
+}
+
+func saidOf(a *server.AccountPublic) string {
+	out := blocked(a.Blocked)
+	if a.None {
+		out = "no setting"
+	}
+	if a.Until != nil {
+		out += ", until " + a.Until.UTC().Format(time.RFC3339)
+	}
+	if a.Reason != "" {
+		out += fmt.Sprintf(" (%q)", a.Reason)
+	}
+	return out
+}
+
+// exposed tells whom a bucket lets in.
+func exposed(b *server.BucketPublic) string {
+	var out string
+	switch {
+	case b.Open:
+		out = "OPEN: strangers get in; see watertight why-public " + b.Bucket
+	case b.Public:
+		out = "shut: its policy is public, and RestrictPublicBuckets keeps strangers and other accounts out"
+	default:
+		out = "shut: its policy names whom it lets in"
+		if !b.HasPolicy {
+			out = "shut: it has no policy"
+		}
+	}
+	if len(b.Accounts) > 0 {
+		out += "\nother accounts that get in by name: " + strings.Join(b.Accounts, ", ")
+	}
+	if len(b.Services) > 0 {
+		out += "\nservices: " + strings.Join(b.Services, ", ")
+	}
+	return out
+}
+
+type publicBlock struct{ level }
+
+// Run blocks.
+func (c *publicBlock) Run(p process) error {
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	return o.SetPublic(p.ctx, server.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, Block: true})
+}
+
+type publicUnblock struct {
+	level
+	Reason string        `help:"Why; it is kept, and written into the audit log. An account is not unblocked without." placeholder:"TEXT"`
+	For    time.Duration `help:"Block the account again after this time: 2h, 30m." placeholder:"TIME"`
+}
+
+// Run unblocks.
+func (c *publicUnblock) Run(p process) error {
+	switch {
+	case c.Account != "" && strings.TrimSpace(c.Reason) == "":
+		return usageError{errors.New("to unblock an account, say why with --reason TEXT")}
+	case c.Account == "" && c.For != 0:
+		return usageError{errors.New("--for is for accounts: unblock the account for a while")}
+	case c.For < 0:
+		return usageError{errors.New("--for is a time to come")}
+	}
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	return o.SetPublic(p.ctx, server.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason})
+}
+
+type whyPublic struct {
+	running
+	Bucket string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
+	JSON   bool   `help:"Print JSON." name:"json"`
+}
+
+// Run prints why a bucket is public, and whether strangers get in.
+func (c *whyPublic) Run(p process) error {
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	b, err := o.BucketPublic(p.ctx, c.Bucket)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(p, b)
+	} else {
+		printWhy(p.stdout, &b)
+	}
+	if err == nil && b.Open {
+		err = openError{b.Bucket}
+	}
+	return err
+}
+
+func printWhy(w io.Writer, b *server.BucketPublic) {
+	if b.Why == nil {
+		fmt.Fprintf(w, "bucket %s is not public: no statement of its policy is for everybody without a condition that says who or from where\n", b.Bucket)
+		return
+	}
+	why := b.Why
+	if why.Statement < 0 {
+		fmt.Fprintln(w, "its policy cannot be read, and counts as public")
+	} else {
+		fmt.Fprintf(w, "Statement[%d] %s allows principal %q", why.Statement, why.Sid, why.Principal)
+		for i, c := range why.Conditions {
+			fmt.Fprintf(w, "%s %s %s %s", map[bool]string{true: " where", false: " and"}[i == 0], c.Key, c.Operator, strings.Join(c.Values, " or "))
+		}
+		fmt.Fprintln(w)
+	}
+	if why.Range != "" {
+		fmt.Fprintln(w, "widest range of addresses:", why.Range)
+	}
+	switch r := why.Request; {
+	case r == nil:
+		fmt.Fprintln(w, "no request was found that the policy lets in: a Deny may stand in the way, which does not make it less public")
+	default:
+		fmt.Fprintf(w, "it lets in: %s, %s on %s from %s\n", r.Caller, r.Action, r.Resource, r.SourceIP)
+	}
+	fmt.Fprintln(w, exposed(b))
+}
+
+// policyCommands is the commands on bucket policies.
+type policyCommands struct {
+	Preview policyPreview `cmd:"" help:"Tell who would gain and who would lose what by a bucket policy, and put nothing."`
+}
+
+type policyPreview struct {
+	running
+	Bucket string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
+	File   string `arg:"" help:"File with the policy; - is standard input." placeholder:"POLICY.json"`
+	JSON   bool   `help:"Print JSON." name:"json"`
+}
+
+// maxPolicyFile is more than any bucket policy may have, in bytes.
+const maxPolicyFile = 64 << 10
+
+// Run previews a policy.
+func (c *policyPreview) Run(p process) error {
+	in := io.Reader(os.Stdin)
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxPolicyFile))
+	if err != nil {
+		return err
+	}
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	out, err := o.PreviewPolicy(p.ctx, c.Bucket, string(text))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(p, out)
+	}
+	return printPreview(p, &out)
+}
+
+func printPreview(p process, out *server.Preview) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, c := range out.Changes {
+		verb, where := "loses", c.Resource
+		if c.Gains {
+			verb = "gains"
+		}
+		if c.Conditional {
+			where += " (where the statement's conditions hold)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Subject, verb, c.Action, where)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(out.Changes) == 0 {
+		fmt.Fprintln(p.stdout, "nobody gains or loses anything")
+	}
+	if out.Public {
+		fmt.Fprintln(p.stdout, "the policy is public")
+	}
+	if out.Refused {
+		fmt.Fprintln(p.stdout, "PutBucketPolicy would be refused: BlockPublicPolicy is on")
+	}
+	if out.Cut {
+		fmt.Fprintln(p.stdout, "not everything was compared: there are too many users, roles, statements or actions")
+	}
+	return nil
+}

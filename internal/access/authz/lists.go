@@ -1,0 +1,186 @@
+package authz
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// ObjectLaws are what stands on one version of an object by itself.
+type ObjectLaws struct {
+	Version string // names the version for good; empty where no object is there
+	Owner   string // account id
+	ACL     *policy.Document
+}
+
+// isObject tells an object's ARN from a bucket's.
+func isObject(r arn.ARN) bool {
+	_, ok := r.BucketOf()
+	return ok && strings.Contains(r.Resource, "/")
+}
+
+// standing is what stands on the resources of one request: each is asked for
+// once.
+type standing struct {
+	laws    map[string]ResourceLaws
+	objects []judged
+}
+
+// judged is a version that a decision rested on.
+type judged struct {
+	object  arn.ARN
+	version string // its id as the need names it; empty is the current one
+	laws    ObjectLaws
+}
+
+func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
+	if b, ok := at.BucketOf(); ok {
+		at = arn.Bucket(b)
+	}
+	name := at.String()
+	res, ok := s.laws[name]
+	if ok {
+		return res, nil
+	}
+	res, err := facts.Resource(ctx, at, now)
+	if err == nil {
+		s.laws[name] = res
+	}
+	return res, err
+}
+
+// object returns the laws of the version a need is about.
+func (s *standing) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
+	version, id := versionOf(n), ""
+	if version != nil {
+		id = *version
+	}
+	for i := range s.objects {
+		if j := &s.objects[i]; j.version == id && j.object == n.Resource {
+			return j.laws, nil
+		}
+	}
+	laws, err := facts.Object(ctx, n.Resource, version)
+	if err == nil {
+		s.objects = append(s.objects, judged{n.Resource, id, laws})
+	}
+	return laws, err
+}
+
+// versionOf is the version a need names, nil where it is the current one.
+func versionOf(n *Need) *string {
+	if id := n.Keys["s3:versionid"]; len(id) == 1 {
+		return &id[0]
+	}
+	return nil
+}
+
+// onObject reports the actions on an object that its owner decides about. All
+// others are the bucket owner's affair: tags, locks, deletions (S3 user guide,
+// "How Amazon S3 authorizes a request").
+func onObject(a policy.Action) bool {
+	switch a {
+	case "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes", "s3:GetObjectTorrent",
+		"s3:GetObjectAcl", "s3:GetObjectVersionAcl", "s3:PutObjectAcl", "s3:PutObjectVersionAcl":
+		return true
+	}
+	return false
+}
+
+// lists adds to the laws of a need what ACLs say, and who owns the object, where
+// ACLs are active; it reports whether the object itself was looked at. An object
+// that another account owns is that account's: of the bucket's policy only the
+// denies bind there.
+func (a *Authority) lists(ctx context.Context, c *Caller, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
+	switch {
+	case !isObject(n.Resource):
+		if res.ACL != nil {
+			l.Resource = with(l.Resource, res.ACL)
+		}
+		return false, nil
+	case n.New:
+		if own := c.principal.Account; own != "" {
+			ownedBy(l, own, res.Owner)
+		}
+		return false, nil
+	case res.ACL == nil:
+		return false, nil
+	case !onObject(n.Action) && (c.principal.Account == res.Owner || !res.ACL.MentionsAction(n.Action)):
+		return false, nil
+	}
+	o, err := on.object(ctx, a.facts, n)
+	if err != nil {
+		return true, err
+	}
+	switch {
+	case !onObject(n.Action):
+		if o.lets(n.Action, c.principal.Account) {
+			l.Resource = with(l.Resource, res.ACL)
+		}
+	case o.Version != "":
+		ownedBy(l, o.Owner, res.Owner)
+		if o.ACL != nil {
+			l.Resource = with(l.Resource, o.ACL)
+		}
+	}
+	return true, nil
+}
+
+// lets reports whether the bucket's ACL, which lets an account write, counts for
+// what stands under a key: others than the bucket's owner make objects, and
+// overwrite and delete their own, never those of somebody else (S3 user guide,
+// "Access control list overview", WRITE).
+func (o *ObjectLaws) lets(action policy.Action, account string) bool {
+	if o.Version == "" {
+		return action == "s3:PutObject"
+	}
+	return o.Owner == account
+}
+
+// ownedBy makes another account than the bucket's the owner.
+func ownedBy(l *policy.Laws, owner, bucketOwner string) {
+	if owner == bucketOwner || bucketOwner == "" {
+		return
+	}
+	l.Guard, l.Resource = l.Resource, nil
+	l.ResourceOwner, l.BucketOwner = owner, bucketOwner
+}
+
+// with never writes into the laws of the bucket, which other needs share.
+func with(docs []*policy.Document, d *policy.Document) []*policy.Document {
+	return append(slices.Clip(docs), d)
+}
+
+// Judged returns the name of the version that the grant's decision about an
+// object rested on, empty where there was none; false where it rested on none. A
+// nil id is the current version. Whoever finds another version than this asks
+// Again.
+func (g Grant) Judged(object arn.ARN, id *string) (version string, ok bool) {
+	if g.g == nil {
+		return "", false
+	}
+	named := ""
+	if id != nil {
+		named = *id
+	}
+	for i := range g.g.judged {
+		if j := &g.g.judged[i]; j.version == named && j.object == object {
+			return j.laws.Version, true
+		}
+	}
+	return "", false
+}
+
+// Again asks for the same needs of the same caller once more, of what is there
+// now.
+func (g Grant) Again(ctx context.Context) (Grant, error) {
+	if g.g == nil {
+		return Grant{}, fault.AccessDenied()
+	}
+	return g.g.authority.Authorize(ctx, g.g.caller, g.g.needs...)
+}

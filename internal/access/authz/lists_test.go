@@ -1,0 +1,199 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+const foreign = "444455556666"
+
+func stranger() Caller {
+	return NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{At: time.Unix(1, 0)})
+}
+
+func rootOf(account string) Caller {
+	return NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, Situation{At: time.Unix(1, 0)})
+}
+
+func everybodyMay(actions ...policy.Action) *policy.Document {
+	return policy.List([]policy.ListGrant{{Name: "everybody", Group: policy.AllUsers, Actions: actions}})
+}
+
+func bucketPolicy(t *testing.T, effect, action string) []*policy.Document {
+	t.Helper()
+	d, err := policy.Parse(policy.Resource, fmt.Appendf(nil, `{"Statement":[{"Effect":%q,"Principal":"*","Action":%q,"Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]}]}`, effect, action))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*policy.Document{d}
+}
+
+func object(action policy.Action) Need { return Need{Action: action, Resource: arn.Object("b", "k")} }
+
+// Whose object it is decides which laws bind. Every caller's own policies allow
+// everything.
+func TestObjectsOfOthers(t *testing.T) {
+	mine, theirs, nobodys := ObjectLaws{Version: "1", Owner: account}, ObjectLaws{Version: "1", Owner: foreign}, ObjectLaws{}
+	open := theirs
+	open.ACL = everybodyMay("s3:GetObject")
+	lists := policy.List(nil)
+	writable := everybodyMay("s3:PutObject", "s3:DeleteObject", "s3:ListBucket")
+	list := Need{Action: "s3:ListBucket", Resource: arn.Bucket("b")}
+	made := object("s3:PutObjectAcl")
+	made.New = true
+	restrict := policy.PublicAccess{RestrictPublicBuckets: true}
+	for _, c := range []struct {
+		name   string
+		acl    *policy.Document
+		object ObjectLaws
+		policy []*policy.Document
+		public policy.PublicAccess
+		need   Need
+		// who gets in: the bucket's account, the other account, a stranger
+		owner, other, stranger bool
+	}{
+		{"ACLs disabled, the record's owner does not count", nil, theirs, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
+		{"own object", lists, mine, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
+		{"no object", lists, nobodys, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
+		{"another's object", lists, theirs, nil, policy.PublicAccess{}, object("s3:GetObject"), false, true, false},
+		{"another's ACL", lists, theirs, nil, policy.PublicAccess{}, object("s3:PutObjectAcl"), false, true, false},
+		{"another's open object", lists, open, nil, policy.PublicAccess{}, object("s3:GetObject"), true, true, true},
+		{"open, but for reading", lists, open, nil, policy.PublicAccess{}, object("s3:PutObjectAcl"), false, true, false},
+		{"open and ignored", lists, open, nil, policy.PublicAccess{IgnorePublicACLs: true}, object("s3:GetObject"), false, true, false},
+		{"RestrictPublicBuckets is about policies", lists, open, nil, restrict, object("s3:GetObject"), true, true, true},
+		{"a public policy shuts out whom the ACL lets in", lists, open, bucketPolicy(t, "Allow", "s3:ListBucket"), restrict, object("s3:GetObject"), true, false, false},
+		{"a policy opens own objects", lists, mine, bucketPolicy(t, "Allow", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), true, true, true},
+		{"a policy does not open another's", lists, theirs, bucketPolicy(t, "Allow", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), false, true, false},
+		{"a policy denies another's, to its owner too", lists, open, bucketPolicy(t, "Deny", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), false, false, false},
+		{"deletions are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, false, false},
+		{"deletions for good, too", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObjectVersion"), true, false, false},
+		{"tags are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:GetObjectTagging"), true, false, false},
+		{"whoever may write makes objects", writable, nobodys, nil, policy.PublicAccess{}, object("s3:PutObject"), true, true, true},
+		{"and overwrites its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:PutObject"), true, true, false},
+		{"and deletes its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, true, false},
+		{"never those of others", writable, mine, nil, policy.PublicAccess{}, object("s3:PutObject"), true, false, false},
+		{"nor deletes what is not there", writable, nobodys, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, false, false},
+		{"unless ignored", writable, nobodys, nil, policy.PublicAccess{IgnorePublicACLs: true}, object("s3:PutObject"), true, false, false},
+		{"the bucket's ACL lists", writable, nobodys, nil, policy.PublicAccess{}, list, true, true, true},
+		{"no bucket ACL, no listing", nil, nobodys, nil, policy.PublicAccess{}, list, true, false, false},
+		{"a policy's overwriting", writable, mine, bucketPolicy(t, "Allow", "s3:PutObject"), policy.PublicAccess{}, object("s3:PutObject"), true, true, true},
+		{"the ACL of what a writer makes is its own affair", lists, mine, nil, policy.PublicAccess{}, made, true, true, false},
+		{"but a policy denies", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{}, made, false, false, false},
+	} {
+		w := allowing(t, "*")
+		w.acl, w.object, w.policies, w.public = c.acl, c.object, c.policy, c.public
+		for name, who := range map[string]struct {
+			c    Caller
+			want bool
+		}{"bucket's account": {user(), c.owner}, "other account": {rootOf(foreign), c.other}, "stranger": {stranger(), c.stranger}} {
+			in := w
+			if name == "stranger" {
+				copied := *w
+				copied.identity, in = nil, &copied
+			}
+			_, err := New(in).Authorize(t.Context(), who.c, c.need)
+			if (err == nil) != who.want || err != nil && !fault.Is(err, "AccessDenied") {
+				t.Errorf("%s, %s: %v", c.name, name, err)
+			}
+		}
+		if c.acl == nil && w.objectsAsked > 0 {
+			t.Errorf("%s: the object is asked for", c.name)
+		}
+	}
+}
+
+func TestJudgedAndAgain(t *testing.T) {
+	w := allowing(t, "*")
+	w.acl, w.object = policy.List(nil), ObjectLaws{Version: "one", Owner: account}
+	id := "v"
+	version := Need{Action: "s3:GetObjectVersion", Resource: arn.Object("b", "k"), Keys: map[string][]string{"s3:versionid": {id}}}
+	g, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"), object("s3:GetObjectAcl"), version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.objectsAsked != 2 {
+		t.Errorf("two versions were asked for %d times", w.objectsAsked)
+	}
+	for _, at := range []*string{nil, &id} {
+		if v, ok := g.Judged(arn.Object("b", "k"), at); v != "one" || !ok {
+			t.Error(v, ok)
+		}
+	}
+	if v, ok := g.Judged(arn.Object("b", "l"), nil); ok {
+		t.Error("another object", v)
+	}
+	other := "w"
+	if v, ok := g.Judged(arn.Object("b", "k"), &other); ok {
+		t.Error("another version", v)
+	}
+	w.object.Version = "two"
+	if g, err = g.Again(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := g.Judged(arn.Object("b", "k"), nil); v != "two" {
+		t.Error(v)
+	}
+	w.object.Owner = foreign
+	if _, err = g.Again(t.Context()); !fault.Is(err, "AccessDenied") {
+		t.Errorf("judged anew: %v", err)
+	}
+	_, err = Grant{}.Again(t.Context())
+	denied(t, "the zero grant", err)
+	w.acl = nil
+	if g, err = New(w).Authorize(t.Context(), user(), object("s3:GetObject")); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := g.Judged(arn.Object("b", "k"), nil); ok {
+		t.Error("without ACLs a decision rests on no version")
+	}
+	w.acl, w.err = policy.List(nil), errors.New("broken")
+	if _, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject")); !errors.Is(err, w.err) {
+		t.Error(err)
+	}
+}
+
+// A permission that was refused for one version of an object is not held for
+// another: what is demanded names no version.
+func TestVersionsOfOneKey(t *testing.T) {
+	d, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"s3:VersionId":"good"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{identity: []*policy.Document{d}, owner: account}
+	need := func(id string) Need {
+		return Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object("b", "k"), Keys: map[string][]string{"s3:versionid": {id}}, Soft: true}
+	}
+	for _, ids := range [][]string{{"good", "bad"}, {"bad", "good"}} {
+		g, err := New(w).Authorize(t.Context(), user(), need(ids[0]), need(ids[1]))
+		if err != nil || g.Allows("s3:DeleteObjectVersion", arn.Object("b", "k")) || !g.Refused() {
+			t.Errorf("%v: %v", ids, err)
+		}
+	}
+	g, err := New(w).Authorize(t.Context(), user(), need("good"), need("good"))
+	if err != nil || !g.Allows("s3:DeleteObjectVersion", arn.Object("b", "k")) {
+		t.Error(err)
+	}
+}
+
+// Where the object itself was looked at, the reason is not told: it would say
+// whether the object is there, and whose it is.
+func TestReasonsDoNotTellOfObjects(t *testing.T) {
+	for _, o := range []ObjectLaws{{}, {Version: "1", Owner: account}, {Version: "1", Owner: foreign}} {
+		w := &world{owner: account, object: o}
+		message := func() string {
+			_, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"))
+			return fault.From(err).Message
+		}
+		enriched := message()
+		w.acl = policy.List(nil)
+		if plain := message(); plain != "Access Denied" || enriched == plain {
+			t.Errorf("%+v: %q, and %q without ACLs", o, plain, enriched)
+		}
+	}
+}

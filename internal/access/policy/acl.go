@@ -1,0 +1,55 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Group is one of S3's predefined groups (S3 user guide, "Access control list
+// overview").
+type Group uint8
+
+// The groups that somebody belongs to.
+const (
+	NoGroup     Group = iota
+	AllUsers          // everybody, who signs nothing included
+	AllAccounts       // every account: AuthenticatedUsers
+)
+
+// ListGrant is one grant of an ACL: what it allows, to an account or to a group.
+type ListGrant struct {
+	Name    string // of the grantee, for reasons and witnesses
+	Account string // 12 digits; empty with Group
+	Group   Group
+	Actions []Action
+}
+
+// List makes the document of an ACL. It only allows, it stands on one resource
+// and names none, and Decide passes over its grants to groups while
+// IgnorePublicAcls is on. A grant to an account, or to every account, leaves it
+// to that account's own policies who of it may; nobody there is reached directly
+// but its root user. An ACL is public or not by Public; RestrictPublicBuckets,
+// which is about policies, does not count it.
+func List(grants []ListGrant) *Document {
+	d := &Document{kind: AccessList, statements: make([]statement, len(grants))}
+	for i, g := range grants {
+		s := &d.statements[i]
+		s.allow, s.group = true, g.Group != NoGroup
+		d.admitsAll = d.admitsAll || g.Group == AllUsers
+		p := principal{PrincipalName: PrincipalName{Type: "Group", Value: g.Name}}
+		switch g.Group {
+		case AllUsers:
+			p.kind = everybody
+		case AllAccounts:
+			p.kind = everyAccount
+		default:
+			p = principal{PrincipalName: PrincipalName{Type: "AWS", Value: g.Account}, kind: ofAccount, account: g.Account}
+		}
+		s.principals = []principal{p}
+		for _, a := range g.Actions {
+			s.actions = append(s.actions, actionPattern{text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}}})
+		}
+		s.why[ResourceLayer] = []string{"ACL, grant " + strconv.Itoa(i) + " to " + g.Name}
+	}
+	return d
+}

@@ -1,0 +1,71 @@
+package policy
+
+import "slices"
+
+// Exposure is whom a resource's documents let in beside its owner's account.
+type Exposure struct {
+	// Witness shows why a document is public; nil where none is.
+	Witness *Witness
+	// Open reports that somebody whom no document names gets in now: a document
+	// is public, and RestrictPublicBuckets does not stand in the way.
+	Open bool
+	// Accounts are the other accounts, by id or canonical id, that documents name
+	// in an Allow and whom the setting lets in; sorted.
+	Accounts []string
+	// Services are the AWS services that documents name, by DNS name; sorted.
+	Services []string
+}
+
+// Exposed works out the exposure of a resource under its laws: documents, what
+// Block Public Access says of them, and the owner.
+func Exposed(l Laws) Exposure {
+	var e Exposure
+	for _, d := range l.Resource {
+		if d != nil && d.kind == AccessList && l.Public.IgnorePublicACLs {
+			e.name(d, l.ResourceOwner)
+			continue
+		}
+		public, w := Public(d)
+		if public && (e.Witness == nil || e.Witness.Request == nil && w.Request != nil) {
+			e.Witness = w
+		}
+		if d != nil {
+			e.name(d, l.ResourceOwner)
+		}
+	}
+	stranger := Principal{Kind: Anonymous}
+	e.Open = e.Witness != nil && !restricted(&l, &stranger)
+	if e.Witness != nil && !e.Open {
+		e.Accounts = nil
+	}
+	slices.Sort(e.Accounts)
+	slices.Sort(e.Services)
+	e.Accounts, e.Services = slices.Compact(e.Accounts), slices.Compact(e.Services)
+	return e
+}
+
+// name collects those whom a document names in an Allow.
+func (e *Exposure) name(d *Document, owner string) {
+	for i := range d.statements {
+		for j := range d.statements[i].principals {
+			p := &d.statements[i].principals[j]
+			switch {
+			case !d.statements[i].allow:
+			case p.kind == ofService:
+				e.Services = append(e.Services, p.Value)
+			case p.kind == ofCanonical:
+				e.Accounts = append(e.Accounts, p.Value)
+			case p.accountOf() != "" && p.accountOf() != owner:
+				e.Accounts = append(e.Accounts, p.accountOf())
+			}
+		}
+	}
+}
+
+// accountOf is the account of an entry that names one, or somebody in one.
+func (p *principal) accountOf() string {
+	if p.account != "" {
+		return p.account
+	}
+	return p.arn.Account
+}

@@ -1,0 +1,242 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+)
+
+// Witness is the statement that makes a document public.
+type Witness struct {
+	Statement int // its index; -1 where the document could not be read
+	Sid       string
+	Principal PrincipalName
+	// Conditions are those of the statement; none of them limits to fixed values.
+	Conditions []Condition
+	// Range is the widest range of addresses that the statement is open to; not
+	// valid where it asks for no address.
+	Range netip.Prefix
+	// Request is one that the document lets in: nobody signed it, or another
+	// account's root user did. Nil where none was found: a Deny stands in the way
+	// of all that were tried, or the statement is for an identity provider.
+	Request *Request
+}
+
+func (d *Document) witness(i int, p *principal) *Witness {
+	s := &d.statements[i]
+	w := &Witness{Statement: i, Sid: s.sid, Principal: p.PrincipalName, Conditions: s.said().Conditions}
+	for j := range s.conditions {
+		c := &s.conditions[j]
+		if c.family != ipFamily || c.negated || c.ref.derived != sourceIP {
+			continue
+		}
+		for _, v := range c.values {
+			if !w.Range.IsValid() || width(v.prefix) > width(w.Range) {
+				w.Range = v.prefix
+			}
+		}
+	}
+	if p.kind == everybody || p.kind == everyAccount {
+		w.Request = d.intruder(s, w.Range)
+	}
+	return w
+}
+
+// width is how many bits of an address a range leaves open.
+func width(p netip.Prefix) int { return p.Addr().BitLen() - p.Bits() }
+
+// Stranger is an account that owns nothing here: what its root user may do,
+// everybody with an account somewhere may.
+const Stranger = "999999999999"
+
+const (
+	nobodys  = "000000000000" // the owner of what a stranger asks for
+	sometime = 1_893_456_000  // seconds: 2030-01-01, where no condition asks for another instant
+)
+
+// somewhere is an address of nobody in particular (RFC 5737).
+func somewhere() netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, 7}) }
+
+// intruder looks for a request that the statement lets in. What it returns was
+// decided by Decide.
+func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
+	all, err := Parse(Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		return nil
+	}
+	strangers := []Principal{{Kind: Anonymous}, {Kind: AccountRoot, Account: Stranger, ARN: arn.Root(Stranger), ID: Stranger}}
+	laws := Laws{Identity: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
+	resources, tries := s.someResources(), mostTries
+	address := somewhere()
+	if from.IsValid() && !from.Contains(address) {
+		address = from.Addr().Next()
+	}
+	for _, who := range strangers {
+		for _, action := range s.someActions() {
+			for _, r := range resources {
+				in := Request{Principal: who, Action: action, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: address, Keys: map[string][]string{"aws:securetransport": {"true"}}}
+				s.suit(&in, &tries)
+				if Decide(laws, in).Effect == Allow {
+					return &in
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// someActions are actions that the statement is about: of the usual ones, and
+// those its patterns spell.
+func (s *statement) someActions() []Action {
+	var out []Action
+	for _, a := range [...]Action{
+		"s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject", "s3:GetBucketLocation", "s3:ListBucketVersions", "s3:GetObjectVersion",
+		"s3:DeleteObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:PutObjectAcl", "s3:GetBucketPolicy", "s3:GetBucketAcl", "s3:PutBucketAcl",
+		"s3:GetBucketTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads",
+	} {
+		if s.aboutAction(string(a)) {
+			out = append(out, a)
+		}
+	}
+	for i := range s.actions {
+		if a := plainly(s.actions[i].text); !s.notAction && !slices.Contains(out, Action(a)) {
+			out = append(out, Action(a))
+		}
+	}
+	return out[:min(len(out), 8)]
+}
+
+// plainly spells a pattern out: nothing for a *, x for a ?.
+func plainly(pattern string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", ""), "?", "x")
+}
+
+// someResources are resources that the statement's patterns spell.
+func (s *statement) someResources() []arn.ARN {
+	out := []arn.ARN{}
+	if len(s.resources) == 0 { // of an ACL
+		out = append(out, arn.Object("bucket", "key"))
+	}
+	for i := range s.resources {
+		text := s.resources[i].text
+		if text == "*" {
+			out = append(out, arn.Object("bucket", "key"), arn.Bucket("bucket"))
+			continue
+		}
+		for _, run := range [...]string{"x", ""} {
+			a, err := arn.Parse(strings.ReplaceAll(strings.ReplaceAll(text, "*", run), "?", "x"))
+			if err == nil && !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	if s.notResource {
+		out = append(out, arn.Object("bucket", "key"), arn.Bucket("bucket"), arn.Object("other", "key"))
+	}
+	return out[:min(len(out), 16)]
+}
+
+// mostTries bounds how often conditions are tried for one witness, or for one
+// request of a comparison: documents are their writers' choice.
+const mostTries = 2_000
+
+// suit changes a request so that the statement's conditions hold, one key
+// after another, as far as that can be done in so many tries.
+func (s *statement) suit(r *Request, tries *int) {
+	for i := range s.conditions {
+		ref := s.conditions[i].ref
+		var about []*condition
+		for j := range s.conditions {
+			if s.conditions[j].ref.name == ref.name {
+				about = append(about, &s.conditions[j])
+			}
+		}
+		holds := func() bool {
+			if *tries--; *tries < 0 {
+				return false
+			}
+			in := situation{request: r, owner: nobodys}
+			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
+		}
+		if holds() {
+			continue
+		}
+		for _, c := range about {
+			for k := range c.values {
+				if *tries < 0 {
+					return
+				}
+				if c.try(&c.values[k], r, holds) {
+					break
+				}
+			}
+		}
+	}
+}
+
+// try gives the request values of the condition's key until what is asked of
+// the key holds.
+func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
+	switch {
+	case c.ref.derived == sourceIP:
+		for _, a := range [...]netip.Addr{o.prefix.Addr(), o.prefix.Addr().Next(), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: 7}), {}} {
+			if r.SourceIP = a; holds() {
+				return true
+			}
+		}
+		return false
+	case c.ref.derived == currentTime || c.ref.derived == epochTime:
+		at := o.at
+		if c.family != dateFamily {
+			n, err := strconv.ParseInt(o.text, 10, 40)
+			if err != nil {
+				return false
+			}
+			at = time.Unix(n, 0).UTC()
+		}
+		for _, d := range [...]time.Duration{0, -time.Second, time.Second} {
+			if r.At = at.Add(d); holds() {
+				return true
+			}
+		}
+		return false
+	case c.ref.derived != notDerived:
+		return false // who the stranger is, nobody chooses
+	}
+	for _, v := range c.candidates(o) {
+		if r.Keys[c.ref.name] = []string{v}; holds() {
+			return true
+		}
+	}
+	delete(r.Keys, c.ref.name)
+	return holds()
+}
+
+// candidates are values near an operand.
+func (c *condition) candidates(o *operand) []string {
+	switch c.family {
+	case numericFamily:
+		out := []string{o.text}
+		if n, err := strconv.ParseInt(o.text, 10, 62); err == nil {
+			out = append(out, strconv.FormatInt(n-1, 10), strconv.FormatInt(n+1, 10))
+		}
+		return out
+	case dateFamily:
+		return []string{o.text, strconv.FormatInt(o.at.Unix()-1, 10), strconv.FormatInt(o.at.Unix()+1, 10)}
+	case boolFamily:
+		return []string{"true", "false"}
+	case nullFamily:
+		return []string{"x"}
+	case binaryFamily:
+		return []string{o.bytes, o.bytes + "x"}
+	case ipFamily:
+		return []string{o.prefix.Addr().String(), o.prefix.Addr().Next().String(), somewhere().String()}
+	case arnFamily:
+		return []string{plainly(o.text), strings.ReplaceAll(plainly(o.text), "::", ":x:"), "arn:aws:s3:::x"}
+	}
+	return []string{o.text, plainly(o.text), strings.ReplaceAll(o.text, "*", "x"), plainly(o.text) + "x", "x"}
+}

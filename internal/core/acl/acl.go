@@ -1,0 +1,212 @@
+// Package acl is the rules of access control lists: what a list may be, what a
+// canned one means, what a grant allows, and how a list is written down. It
+// exists so that buckets, objects, uploads and forms refuse the same lists for
+// the same reasons. It must never know what carries a list, nor who asks.
+package acl
+
+import (
+	"slices"
+
+	"watertight/internal/fault"
+)
+
+// MaxGrants is how many grants a list may have (S3 user guide, "Access control
+// list overview").
+const MaxGrants = 100
+
+// Permission is what a grant gives, by its AWS name.
+type Permission string
+
+// The permissions.
+const (
+	FullControl Permission = "FULL_CONTROL"
+	Read        Permission = "READ"
+	Write       Permission = "WRITE"
+	ReadACP     Permission = "READ_ACP"
+	WriteACP    Permission = "WRITE_ACP"
+)
+
+// known reports a permission.
+func (p Permission) known() bool {
+	switch p {
+	case FullControl, Read, Write, ReadACP, WriteACP:
+		return true
+	}
+	return false
+}
+
+// Group is a predefined group, by the end of its URI.
+type Group string
+
+// The predefined groups. LogDelivery has no members here: no service of the
+// house writes logs into buckets.
+const (
+	AllUsers           Group = "AllUsers"
+	AuthenticatedUsers Group = "AuthenticatedUsers"
+	LogDelivery        Group = "LogDelivery"
+)
+
+// URI is the group's name on the wire.
+func (g Group) URI() string {
+	if g == LogDelivery {
+		return "http://acs.amazonaws.com/groups/s3/LogDelivery"
+	}
+	return "http://acs.amazonaws.com/groups/global/" + string(g)
+}
+
+func groupOf(uri string) (Group, bool) {
+	for _, g := range []Group{AllUsers, AuthenticatedUsers, LogDelivery} {
+		if g.URI() == uri {
+			return g, true
+		}
+	}
+	return "", false
+}
+
+// Grant gives a permission to an account or to a group.
+type Grant struct {
+	Account    string // account id; empty with Group
+	Group      Group
+	Permission Permission
+}
+
+// Public reports a grant to everybody or to every account, whatever it gives
+// (S3 user guide, "The meaning of public").
+func (g Grant) Public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
+
+// List is the grants of an ACL. The empty list is the default: its owner has
+// full control, and nobody else has anything.
+type List []Grant
+
+// Public reports whether a list is public.
+func (l List) Public() bool { return slices.ContainsFunc(l, Grant.Public) }
+
+// Private is the list without its public grants: what is left in effect while
+// IgnorePublicAcls is on.
+func (l List) Private() List {
+	return slices.DeleteFunc(slices.Clone(l), Grant.Public)
+}
+
+// Foreign returns the grants to others than the owner, groups included.
+func (l List) Foreign(owner string) List {
+	return slices.DeleteFunc(slices.Clone(l), func(g Grant) bool { return g.Account == owner && g.Group == "" })
+}
+
+// Shown is the list as its owner reads it: the default is spelt out.
+func (l List) Shown(owner string) List {
+	if len(l) > 0 {
+		return l
+	}
+	return List{{Account: owner, Permission: FullControl}}
+}
+
+// Request is the ACL that a request asks for: Canned or Grants, or neither,
+// which is the default.
+type Request struct {
+	Canned string
+	Grants List
+	Owner  string // account the request names as the owner; empty where it names none
+}
+
+// IsZero reports that the request asks for nothing.
+func (r *Request) IsZero() bool { return r.Canned == "" && r.Grants == nil && r.Owner == "" }
+
+// IsDefault reports a request for what there would be without it.
+func (r *Request) IsDefault() bool { return r.IsZero() || r.Canned == private }
+
+// The canned ACLs that the rules of ownership speak of.
+const (
+	private          = "private"
+	bucketOwnerFull  = "bucket-owner-full-control"
+	logDeliveryWrite = "log-delivery-write"
+)
+
+// CheckCanned refuses what is no canned ACL, of a bucket or of an object (S3
+// user guide, "Canned ACL"). The error's message is empty, as AWS's is.
+func CheckCanned(name string, object bool) error {
+	switch name {
+	case "", private, "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", bucketOwnerFull:
+		return nil
+	case logDeliveryWrite:
+		if !object {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "InvalidArgument", "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
+}
+
+// HandsOver reports the canned ACL by which a writer gives an object to the
+// bucket's owner.
+func (r *Request) HandsOver() bool { return r.Canned == bucketOwnerFull }
+
+// Make returns the list that a request asks for, of what owner owns in a bucket
+// of bucketOwner's. AccessDenied where the request names another owner: an ACL
+// does not change it.
+func (r *Request) Make(owner, bucketOwner string) (List, error) {
+	if r.Owner != "" && r.Owner != owner {
+		return nil, fault.AccessDenied()
+	}
+	l := r.Grants
+	if r.Canned != "" {
+		l = canned(r.Canned, owner, bucketOwner)
+	}
+	if len(l) > MaxGrants {
+		return nil, malformed()
+	}
+	if len(l) == 1 && l[0] == (Grant{Account: owner, Permission: FullControl}) {
+		return nil, nil
+	}
+	return l, nil
+}
+
+// canned is what a canned ACL means. aws-exec-read is for a service that does
+// not exist here, and gives nobody anything.
+func canned(name, owner, bucketOwner string) List {
+	l := List{{Account: owner, Permission: FullControl}}
+	all := func(g Group, ps ...Permission) {
+		for _, p := range ps {
+			l = append(l, Grant{Group: g, Permission: p})
+		}
+	}
+	switch name {
+	case "public-read":
+		all(AllUsers, Read)
+	case "public-read-write":
+		all(AllUsers, Read, Write)
+	case "authenticated-read":
+		all(AuthenticatedUsers, Read)
+	case logDeliveryWrite:
+		all(LogDelivery, Write, ReadACP)
+	case "bucket-owner-read":
+		if owner != bucketOwner {
+			l = append(l, Grant{Account: bucketOwner, Permission: Read})
+		}
+	case bucketOwnerFull:
+		if owner != bucketOwner {
+			l = append(l, Grant{Account: bucketOwner, Permission: FullControl})
+		}
+	}
+	return l
+}
+
+// Enforced refuses what a bucket without ACLs does not take: any ACL but those
+// that say what is so already (S3 user guide, "Controlling ownership of
+// objects"). With an upload private says the same, and clients send it unasked;
+// a request to set an ACL is refused for it.
+func (r *Request) Enforced(bucketOwner string, upload bool) error {
+	l, err := r.Make(bucketOwner, bucketOwner)
+	empty := r.Grants != nil && len(r.Grants) == 0 // which is less than the owner has
+	if err != nil || len(l) > 0 || empty || r.Canned != "" && r.Canned != bucketOwnerFull && !(upload && r.Canned == private) {
+		return NotSupported()
+	}
+	return nil
+}
+
+// NotSupported is the refusal of an ACL where ACLs are disabled.
+func NotSupported() error {
+	return fault.New(fault.Invalid, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+}
+
+func malformed() *fault.Error {
+	return fault.New(fault.Invalid, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema.")
+}

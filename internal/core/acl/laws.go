@@ -1,0 +1,134 @@
+package acl
+
+import (
+	"sync"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// onBucket and onObject are what a permission allows (S3 user guide, "Mapping of
+// ACL permissions and access policy permissions"). Whoever may write creates
+// objects; authz keeps them from the objects of others.
+func onBucket(p Permission) []policy.Action {
+	switch p {
+	case Read:
+		return []policy.Action{"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}
+	case Write:
+		return []policy.Action{"s3:PutObject", "s3:DeleteObject"}
+	case ReadACP:
+		return []policy.Action{"s3:GetBucketAcl"}
+	case WriteACP:
+		return []policy.Action{"s3:PutBucketAcl"}
+	}
+	return full(onBucket)
+}
+
+func onObject(p Permission) []policy.Action {
+	switch p {
+	case Read:
+		return []policy.Action{"s3:GetObject", "s3:GetObjectVersion"}
+	case Write: // of an object it means nothing
+		return nil
+	case ReadACP:
+		return []policy.Action{"s3:GetObjectAcl", "s3:GetObjectVersionAcl"}
+	case WriteACP:
+		return []policy.Action{"s3:PutObjectAcl", "s3:PutObjectVersionAcl"}
+	}
+	return full(onObject)
+}
+
+// full is every permission of a map.
+func full(of func(Permission) []policy.Action) (all []policy.Action) {
+	for _, p := range []Permission{Read, Write, ReadACP, WriteACP} {
+		all = append(all, of(p)...)
+	}
+	return all
+}
+
+// maxCompiled bounds the cache of compiled lists.
+const maxCompiled = 16384
+
+// Compiled keeps the documents of lists by what they say: a changed list is
+// another entry. The zero value is ready.
+type Compiled struct {
+	mu      sync.RWMutex
+	entries map[string]*policy.Document
+}
+
+// Bucket returns the document of a bucket's list, which allows nothing where the
+// list is the default.
+func (c *Compiled) Bucket(l List) *policy.Document { return c.get("b", l, onBucket) }
+
+// Object returns the document of an object's list.
+func (c *Compiled) Object(l List) *policy.Document { return c.get("o", l, onObject) }
+
+func (c *Compiled) get(kind string, l List, of func(Permission) []policy.Action) *policy.Document {
+	key := kind + string(l.Append(nil, 1))
+	c.mu.RLock()
+	d := c.entries[key]
+	c.mu.RUnlock()
+	if d != nil {
+		return d
+	}
+	d = compile(l, of)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= maxCompiled {
+		c.entries = map[string]*policy.Document{} // all are cheap to make again
+	}
+	c.entries[key] = d
+	return d
+}
+
+func compile(l List, of func(Permission) []policy.Action) *policy.Document {
+	var grants []policy.ListGrant
+	for _, g := range l {
+		p := policy.ListGrant{Name: g.Account, Account: g.Account, Actions: of(g.Permission)}
+		switch g.Group {
+		case "":
+		case AllUsers:
+			p.Name, p.Group = g.Group.URI(), policy.AllUsers
+		case AuthenticatedUsers:
+			p.Name, p.Group = g.Group.URI(), policy.AllAccounts
+		default: // nobody is a member
+			continue
+		}
+		if len(p.Actions) > 0 {
+			grants = append(grants, p)
+		}
+	}
+	return policy.List(grants)
+}
+
+// Append appends a list to a record, a field for each grant: the permission, and
+// the account's id or the group's name.
+func (l List) Append(r []byte, field protowire.Number) []byte {
+	for _, g := range l {
+		who := g.Account
+		if g.Group != "" {
+			who = string(g.Group)
+		}
+		r = record.Pair(r, field, string(g.Permission), who)
+	}
+	return r
+}
+
+// Take reads one field that Append wrote; false where it is none.
+func (l *List) Take(f *record.Fields) bool {
+	p, who, ok := f.Pair()
+	g := Grant{Permission: Permission(p)}
+	switch Group(who) {
+	case AllUsers, AuthenticatedUsers, LogDelivery:
+		g.Group = Group(who)
+	default:
+		g.Account = who
+	}
+	if !ok || !g.Permission.known() || who == "" {
+		return false
+	}
+	*l = append(*l, g)
+	return true
+}

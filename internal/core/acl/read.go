@@ -1,0 +1,173 @@
+package acl
+
+import (
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// Accounts finds the account behind a canonical user id; false where there is
+// none.
+type Accounts func(canonical string) (account string, ok bool, err error)
+
+// The types of grantees in a document.
+const (
+	TypeUser  = "CanonicalUser"
+	TypeGroup = "Group"
+	typeEmail = "AmazonCustomerByEmail"
+)
+
+// Written is a grant as a document writes it.
+type Written struct{ Type, ID, URI, Email, Permission string }
+
+// Document reads an ACL document: the owner it names and its grants.
+// Errors: MalformedACLError, InvalidArgument, MethodNotAllowed for a grantee
+// named by e-mail address.
+func Document(owner string, grants []Written, find Accounts) (Request, error) {
+	if owner == "" || len(grants) > MaxGrants {
+		return Request{}, malformed()
+	}
+	r := Request{Grants: make(List, 0, len(grants))}
+	for _, w := range grants { // the form of all before the content of any
+		if err := w.check(); err != nil {
+			return Request{}, err
+		}
+	}
+	var err error
+	if r.Owner, err = user(owner, "CanonicalUser/ID", find); err != nil {
+		return Request{}, err
+	}
+	for _, w := range grants {
+		g := Grant{Permission: Permission(w.Permission)}
+		if w.Type == TypeGroup {
+			g.Group, err = group(w.URI, "Group/URI")
+		} else {
+			g.Account, err = user(w.ID, "CanonicalUser/ID", find)
+		}
+		if err != nil {
+			return Request{}, err
+		}
+		r.Grants = append(r.Grants, g)
+	}
+	return r, nil
+}
+
+func (w *Written) check() error {
+	if !Permission(w.Permission).known() {
+		return malformed()
+	}
+	switch w.Type {
+	case TypeUser:
+		if w.ID != "" && w.URI == "" && w.Email == "" {
+			return nil
+		}
+	case TypeGroup:
+		if w.URI != "" && w.ID == "" && w.Email == "" {
+			return nil
+		}
+	case typeEmail:
+		if w.Email != "" {
+			return byEmail()
+		}
+	}
+	return malformed()
+}
+
+// Header is one of the x-amz-grant-* headers.
+type Header struct {
+	Name, Value string
+	Permission  Permission
+}
+
+// Headers reads grants from headers: key="value", separated by commas, the key
+// being id, uri or emailAddress (S3 API reference, PutObjectAcl). It returns nil
+// where there are none. Errors: InvalidArgument, MethodNotAllowed,
+// MalformedACLError for too many.
+func Headers(headers []Header, find Accounts) (List, error) {
+	var l List
+	for _, h := range headers {
+		if h.Value == "" {
+			continue
+		}
+		if strings.Count(h.Value, ",") >= MaxGrants {
+			return nil, malformed()
+		}
+		for one := range strings.SplitSeq(h.Value, ",") {
+			g, err := h.grant(strings.TrimSpace(one), find)
+			if err != nil {
+				return nil, err
+			}
+			l = append(l, g)
+		}
+	}
+	if len(l) > MaxGrants {
+		return nil, malformed()
+	}
+	return l, nil
+}
+
+func (h *Header) grant(text string, find Accounts) (g Grant, err error) {
+	g.Permission = h.Permission
+	key, value, ok := strings.Cut(text, "=")
+	value = strings.TrimSpace(value)
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		value = value[1 : n-1]
+	}
+	switch strings.ToLower(strings.TrimSpace(key)) {
+	case "id":
+		g.Account, err = user(value, h.Name, find)
+	case "uri":
+		g.Group, err = group(value, h.Name)
+	case "emailaddress":
+		err = byEmail()
+	default:
+		ok = false
+	}
+	if !ok {
+		return Grant{}, invalid("Argument format not recognized", h.Name, h.Value)
+	}
+	return g, err
+}
+
+func user(id, argument string, find Accounts) (string, error) {
+	if len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "" {
+		account, ok, err := find(id)
+		if err != nil || ok {
+			return account, err
+		}
+	}
+	return "", invalid("Invalid id", argument, id)
+}
+
+func group(uri, argument string) (Group, error) {
+	g, ok := groupOf(uri)
+	if !ok {
+		return "", invalid("Invalid group uri", argument, uri)
+	}
+	return g, nil
+}
+
+func invalid(message, argument, value string) error {
+	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", argument).With("ArgumentValue", value)
+}
+
+// byEmail refuses what S3 does not take any more (S3 API reference, PutBucketAcl:
+// since October 2025).
+func byEmail() error {
+	return fault.New(fault.NotAllowed, "MethodNotAllowed", "Grantees can't be named by their e-mail address.").With("ResourceType", "ACL")
+}
+
+// BothGiven refuses a canned ACL beside grants.
+func BothGiven() error {
+	return fault.New(fault.Invalid, "InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
+}
+
+// NothingGiven refuses a request to set an ACL that carries none.
+func NothingGiven() error {
+	return fault.New(fault.Invalid, "MissingSecurityHeader", "Your request was missing a required header").With("MissingHeaderName", "x-amz-acl")
+}
+
+// HeaderAndDocument refuses an ACL in headers beside one in a document.
+func HeaderAndDocument() error {
+	return fault.New(fault.Invalid, "UnexpectedContent", "This request does not support content")
+}

@@ -1,0 +1,112 @@
+package bucket
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/acl"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// begin gives a new bucket the ACL that was asked for. Its own Block Public
+// Access setting is all four, so that no public one can be.
+func (b *Bucket) begin(asked *acl.Request) (err error) {
+	if b.ACL, err = asked.Make(b.Owner, b.Owner); err != nil {
+		return err
+	}
+	switch {
+	case !b.Ownership.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0:
+		return aclWithOwnership()
+	case b.ACL.Public():
+		return fault.New(fault.Invalid, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled")
+	}
+	return nil
+}
+
+// MayStore refuses a public ACL of the bucket, or of something in it, while
+// BlockPublicAcls is on. Whoever is of the bucket's account is told why.
+func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.Action, on arn.ARN) error {
+	if !l.Public() {
+		return nil
+	}
+	public, err := Public(r, b, g.Caller().At())
+	if err != nil || !public.BlockPublicACLs {
+		return err
+	}
+	if g.Caller().Principal().Account != b.Owner {
+		return fault.AccessDenied()
+	}
+	return prevented(g, action, on, "public ACLs", "BlockPublicAcls")
+}
+
+// PutACL replaces the ACL of a bucket. It needs s3:PutBucketAcl. Errors:
+// NoSuchBucket, AccessControlListNotSupported where ACLs are disabled,
+// MalformedACLError, AccessDenied for a public one under BlockPublicAcls, and
+// where another owner is named.
+func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *acl.Request) error {
+	const action = "s3:PutBucketAcl"
+	return s.configure(ctx, g, action, name, func(tx kv.Tx, b *Bucket) error {
+		if !b.Ownership.ACLs() {
+			if err := asked.Enforced(b.Owner, false); err != nil {
+				return err
+			}
+			return change.ErrUnchanged
+		}
+		l, err := asked.Make(b.Owner, b.Owner)
+		if err != nil {
+			return err
+		}
+		if err := b.MayStore(tx, g, l, action, arn.Bucket(name)); err != nil {
+			return err
+		}
+		b.ACL = l
+		tx.Set(bucketKey(name), b.encode())
+		return nil
+	})
+}
+
+// GetACL returns a bucket's owner and the ACL in effect: while ACLs are disabled
+// the owner's alone, and without its public grants while IgnorePublicAcls is on.
+// It needs s3:GetBucketAcl. Errors: NoSuchBucket.
+func (s *Store) GetACL(ctx context.Context, g authz.Grant, name string) (owner string, l acl.List, err error) {
+	if err := g.Demand("s3:GetBucketAcl", arn.Bucket(name)); err != nil {
+		return "", nil, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := Read(r, name)
+		if err != nil {
+			return err
+		}
+		owner = b.Owner
+		l, err = b.Effective(r, g, b.ACL, b.Owner)
+		return err
+	})
+	return owner, l, err
+}
+
+// Effective is what counts of the ACL of the bucket, or of something in it that
+// owner owns, as GetBucketAcl and GetObjectAcl show it.
+func (b *Bucket) Effective(r kv.Reader, g authz.Grant, l acl.List, owner string) (acl.List, error) {
+	if !b.Ownership.ACLs() {
+		return acl.List(nil).Shown(b.Owner), nil
+	}
+	l = l.Shown(owner)
+	public, err := Public(r, b, g.Caller().At())
+	if err != nil {
+		return nil, err
+	}
+	if public.IgnorePublicACLs {
+		l = l.Private()
+	}
+	return l, nil
+}
+
+// ACLsEnabled reports whether ACLs count in a bucket. Errors: NoSuchBucket.
+func (s *Store) ACLsEnabled(ctx context.Context, name string) (bool, error) {
+	b, err := s.read(ctx, name)
+	return b.Ownership.ACLs(), err
+}

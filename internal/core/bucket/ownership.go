@@ -1,0 +1,86 @@
+package bucket
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/acl"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Ownership is a bucket's Object Ownership setting by its AWS name. The empty
+// one is that of a bucket whose setting was deleted, and means ObjectWriter (S3
+// user guide, "Controlling ownership of objects and disabling ACLs").
+type Ownership string
+
+// The settings. BucketOwnerEnforced is the default: ACLs are disabled.
+const (
+	BucketOwnerEnforced  Ownership = "BucketOwnerEnforced"
+	BucketOwnerPreferred Ownership = "BucketOwnerPreferred"
+	ObjectWriter         Ownership = "ObjectWriter"
+)
+
+// Known reports a setting that a client may ask for.
+func (o Ownership) Known() bool {
+	return o == BucketOwnerEnforced || o == BucketOwnerPreferred || o == ObjectWriter
+}
+
+// ACLs reports whether ACLs are active. Only the setting that disables them does.
+func (o Ownership) ACLs() bool { return o != BucketOwnerEnforced }
+
+// OwnerOfNew is the account that is going to own what account writes into the
+// bucket with an ACL. What nobody signed is the bucket owner's, so that no
+// stranger has a say about it.
+func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
+	if !b.Ownership.ACLs() || account == "" || b.Ownership == BucketOwnerPreferred && asked.HandsOver() {
+		return b.Owner
+	}
+	return account
+}
+
+// SetOwnership changes who owns new objects, and whether ACLs count. It needs
+// s3:PutBucketOwnershipControls. Errors: NoSuchBucket, and
+// InvalidBucketAclWithObjectOwnership where ACLs are to be disabled and the
+// bucket's own gives something to others.
+func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o Ownership) error {
+	return s.configure(ctx, g, "s3:PutBucketOwnershipControls", name, func(tx kv.Tx, b *Bucket) error {
+		if !o.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0 {
+			return aclWithOwnership()
+		}
+		if b.Ownership == o {
+			return change.ErrUnchanged
+		}
+		b.Ownership = o
+		tx.Set(bucketKey(name), b.encode())
+		return nil
+	})
+}
+
+// DeleteOwnership removes the setting; the bucket is then as with ObjectWriter.
+// It needs s3:PutBucketOwnershipControls. Errors: NoSuchBucket.
+func (s *Store) DeleteOwnership(ctx context.Context, g authz.Grant, name string) error {
+	return s.SetOwnership(ctx, g, name, "")
+}
+
+// GetOwnership returns the setting. It needs s3:GetBucketOwnershipControls.
+// Errors: NoSuchBucket, OwnershipControlsNotFoundError where it was deleted.
+func (s *Store) GetOwnership(ctx context.Context, g authz.Grant, name string) (Ownership, error) {
+	if err := g.Demand("s3:GetBucketOwnershipControls", arn.Bucket(name)); err != nil {
+		return "", err
+	}
+	b, err := s.read(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if b.Ownership == "" {
+		return "", fault.New(fault.NotFound, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found").With("BucketName", name)
+	}
+	return b.Ownership, nil
+}
+
+func aclWithOwnership() error {
+	return fault.New(fault.Invalid, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+}

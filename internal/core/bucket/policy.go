@@ -1,0 +1,318 @@
+package bucket
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"sync"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// PolicyID names one writing of a bucket's policy; zero is no policy.
+type PolicyID [8]byte
+
+// Principals knows who exists, as r sees it; identity meets it.
+type Principals interface {
+	// Named returns the unique id of the user or role that an entry of a
+	// Principal element names, and the account of a canonical id; "" where it
+	// names something else. ok is false where there is no such account, user or
+	// role.
+	Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, err error)
+	// NameOf returns the ARN of the user or role with a unique id, "" where it is
+	// no more.
+	NameOf(r kv.Reader, id string) (string, error)
+}
+
+// storedPolicy is the policy's record.
+type storedPolicy struct {
+	text  string
+	bound map[string]string // unique ids of users and roles, by the ARN that the text has
+}
+
+const (
+	fieldText  = 1
+	fieldBound = 2 // repeated pair: ARN, unique id
+)
+
+func policyKey(id ID) []byte { return record.Key("s/", string(id[:]), "/policy") }
+
+func (p *storedPolicy) encode() []byte {
+	r := record.String(record.Start(nil), fieldText, p.text)
+	for name, id := range p.bound {
+		r = record.Pair(r, fieldBound, name, id)
+	}
+	return r
+}
+
+// readPolicy reads a bucket's policy. Error: NoSuchBucketPolicy.
+func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
+	p := storedPolicy{bound: map[string]string{}}
+	if b.Policy == (PolicyID{}) {
+		return p, fault.New(fault.NotFound, "NoSuchBucketPolicy", "The bucket policy does not exist").With("BucketName", b.Name)
+	}
+	v, err := r.Get(policyKey(b.ID))
+	if err != nil {
+		return p, err
+	}
+	f := record.Read(v)
+	for f.Next() {
+		switch f.Number {
+		case fieldText:
+			p.text = string(f.Bytes)
+		case fieldBound:
+			name, id, ok := f.Pair()
+			if !ok {
+				return p, malformed(b.Name)
+			}
+			p.bound[name] = id
+		}
+	}
+	if f.Err() != nil || p.text == "" {
+		return p, malformed(b.Name)
+	}
+	return p, nil
+}
+
+// compile is the policy as it binds.
+func (p *storedPolicy) compile() (*policy.Document, error) {
+	d, err := policy.Parse(policy.Resource, []byte(p.text))
+	if err != nil {
+		return nil, fault.InternalError(err)
+	}
+	return d.Bind(p.bound), nil
+}
+
+// maxPolicies bounds the cache of compiled policies.
+const maxPolicies = 2048
+
+// policies keeps compiled policies by the id of their writing, which the
+// bucket's record has: what was written binds the next request.
+type policies struct {
+	mu      sync.RWMutex
+	entries map[PolicyID]*policy.Document
+}
+
+func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
+	c.mu.RLock()
+	d, ok := c.entries[b.Policy]
+	c.mu.RUnlock()
+	if ok {
+		return d, nil
+	}
+	p, err := readPolicy(r, b)
+	if err != nil {
+		return nil, err
+	}
+	if d, err = p.compile(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.entries) >= maxPolicies {
+		clear(c.entries) // all are cheap to make again
+	}
+	c.entries[b.Policy] = d
+	return d, nil
+}
+
+// documents are the policy that stands on a bucket, for its laws. One that
+// cannot be read denies, and leaves its mending to the owner's root user.
+func (s *Store) documents(r kv.Reader, b *Bucket) []*policy.Document {
+	if b.Policy == (PolicyID{}) {
+		return nil
+	}
+	d, err := s.policies.get(r, b)
+	if err != nil {
+		d = nil
+	}
+	return []*policy.Document{d}
+}
+
+// ownersAlone refuses callers of other accounts whom the policy lets do what is
+// the owner's alone (S3 API reference, PutBucketPolicy).
+func ownersAlone(g authz.Grant, b *Bucket, method string) error {
+	if g.Caller().Principal().Account == b.Owner {
+		return nil
+	}
+	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+		With("Method", method).With("ResourceType", "BUCKETPOLICY")
+}
+
+// PutPolicy replaces a bucket's policy. It needs s3:PutBucketPolicy and a caller
+// of the owner's account. A policy that would keep the caller from putting
+// another one is refused unless lockOut says that this is meant; the root user
+// is never kept out. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
+// InvalidRequest, AccessDenied for a public policy where BlockPublicPolicy is on.
+func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string, lockOut bool) error {
+	return s.configure(ctx, g, "s3:PutBucketPolicy", name, func(tx kv.Tx, b *Bucket) error {
+		if err := ownersAlone(g, b, "PUT"); err != nil {
+			return err
+		}
+		p, d, err := s.checkPolicy(tx, b, text)
+		if err != nil {
+			return err
+		}
+		if err := tx.Lock(publicKey(b.Owner), kv.Shared); err != nil {
+			return err
+		}
+		merged, err := Public(tx, b, g.Caller().At())
+		if err != nil {
+			return err
+		}
+		if d.IsPublic() && merged.BlockPublicPolicy {
+			return publicRefused(g, b.Name)
+		}
+		if !lockOut {
+			if err := mayMend(ctx, g, b, d, merged); err != nil {
+				return err
+			}
+		}
+		rand.Read(b.Policy[:])
+		tx.Set(bucketKey(name), b.encode())
+		tx.Set(policyKey(b.ID), p.encode())
+		return nil
+	})
+}
+
+// checkPolicy compiles a policy for a bucket, and binds it to those whom it
+// names.
+func (s *Store) checkPolicy(r kv.Reader, b *Bucket, text string) (p storedPolicy, d *policy.Document, err error) {
+	if d, err = s.parsePolicy(b.Name, text); err != nil {
+		return p, nil, err
+	}
+	p = storedPolicy{text: text, bound: map[string]string{}}
+	for _, name := range d.Principals() {
+		id, ok, err := s.principals.Named(r, name)
+		switch {
+		case err != nil:
+			return p, nil, err
+		case !ok:
+			return p, nil, malformedPolicy("Invalid principal in policy").With("Detail", `"`+name.Type+`" : "`+name.Value+`"`)
+		case id != "":
+			p.bound[name.Value] = id
+		}
+	}
+	return p, d.Bind(p.bound), nil
+}
+
+func publicRefused(g authz.Grant, name string) error {
+	return prevented(g, "s3:PutBucketPolicy", arn.Bucket(name), "public policies", "BlockPublicPolicy")
+}
+
+// prevented tells a caller of the bucket's account which setting refuses it.
+func prevented(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
+	who := g.Caller().Principal().ARN.String()
+	return fault.New(fault.Denied, "AccessDenied", "User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
+		`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
+}
+
+// mayMend refuses a policy that would keep its writer from writing another.
+func mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
+	laws := authz.ResourceLaws{Owner: b.Owner, Documents: []*policy.Document{d}, Public: public}
+	v, err := g.Under(ctx, laws, authz.Need{Action: "s3:PutBucketPolicy", Resource: arn.Bucket(b.Name)})
+	if err != nil {
+		return err
+	}
+	if v.Effect != policy.Allow {
+		return fault.New(fault.Invalid, "InvalidRequest",
+			"The policy would keep you from changing it afterwards. Confirm that with the header x-amz-confirm-remove-self-bucket-access: true.")
+	}
+	return nil
+}
+
+// GetPolicy returns a bucket's policy as it was written, but with the names
+// that users and roles have now; those that are no more are shown by their
+// unique ids. It needs s3:GetBucketPolicy and a caller of the owner's account.
+// Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
+func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text string, err error) {
+	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicy", name, func(r kv.Reader, b *Bucket, p *storedPolicy) error {
+		if err := ownersAlone(g, b, "GET"); err != nil {
+			return err
+		}
+		text, err = s.show(r, p)
+		return err
+	})
+	return text, err
+}
+
+// viewPolicy reads a bucket and its policy for a caller who needs action.
+func (s *Store) viewPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string, do func(kv.Reader, *Bucket, *storedPolicy) error) error {
+	if err := g.Demand(action, arn.Bucket(name)); err != nil {
+		return err
+	}
+	return s.store.View(ctx, func(r kv.Reader) error {
+		b, err := Read(r, name)
+		if err != nil {
+			return err
+		}
+		p, err := readPolicy(r, &b)
+		if err != nil {
+			return err
+		}
+		return do(r, &b, &p)
+	})
+}
+
+// show is the text of a policy with the names of now.
+func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
+	names := map[string]string{}
+	for name, id := range p.bound {
+		now, err := s.principals.NameOf(r, id)
+		if err != nil {
+			return "", err
+		}
+		if now == "" {
+			now = id
+		}
+		if strings.HasPrefix(name, "arn:") && now != name {
+			names[name] = now
+		}
+	}
+	if len(names) == 0 {
+		return p.text, nil
+	}
+	d, err := policy.Parse(policy.Resource, []byte(p.text))
+	if err != nil {
+		return "", fault.InternalError(err)
+	}
+	return d.Rename(names).String(), nil
+}
+
+// PolicyStatus reports whether a bucket's policy is public, whatever Block
+// Public Access makes of it. It needs s3:GetBucketPolicyStatus.
+// Errors: NoSuchBucket, NoSuchBucketPolicy.
+func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (public bool, err error) {
+	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicyStatus", name, func(_ kv.Reader, _ *Bucket, p *storedPolicy) error {
+		d, err := p.compile()
+		if err == nil {
+			public = d.IsPublic()
+		}
+		return err
+	})
+	return public, err
+}
+
+// DeletePolicy removes a bucket's policy, if it has one. It needs
+// s3:DeleteBucketPolicy and a caller of the owner's account.
+// Errors: NoSuchBucket, MethodNotAllowed.
+func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
+	return s.configure(ctx, g, "s3:DeleteBucketPolicy", name, func(tx kv.Tx, b *Bucket) error {
+		if err := ownersAlone(g, b, "DELETE"); err != nil {
+			return err
+		}
+		if b.Policy == (PolicyID{}) {
+			return change.ErrUnchanged
+		}
+		b.Policy = PolicyID{}
+		tx.Set(bucketKey(name), b.encode())
+		tx.Delete(policyKey(b.ID))
+		return nil
+	})
+}

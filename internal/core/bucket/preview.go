@@ -1,0 +1,73 @@
+package bucket
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// mostDecisions bounds a preview; it is a few seconds' work.
+const mostDecisions = 4_000_000
+
+// Preview is what a policy would change, before anything is put.
+type Preview struct {
+	Public  bool // the policy is public
+	Refused bool // and BlockPublicPolicy would refuse it
+	Changes []policy.Change
+	Cut     bool // not everything was compared
+}
+
+// Preview compares a bucket's policy with one that could take its place, for
+// the subjects that find returns for the owner and for the names in both. See
+// policy.Comparison for what is compared. It is for the operator.
+// Errors: NoSuchBucket, MalformedPolicy.
+func (s *Store) Preview(ctx context.Context, name, text string, at time.Time, find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error)) (out Preview, err error) {
+	var c policy.Comparison
+	var names []policy.PrincipalName
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := Read(r, name)
+		if err != nil {
+			return err
+		}
+		_, d, err := s.checkPolicy(r, &b, text)
+		if err != nil {
+			return err
+		}
+		laws, err := s.laws(r, &b, at)
+		if err != nil {
+			return err
+		}
+		// One that cannot be read denies everything: all that the other allows is new.
+		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
+		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, ResourceOwner: b.Owner}
+		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, ResourceOwner: b.Owner}
+		out.Public = d.IsPublic()
+		out.Refused = out.Public && laws.Public.BlockPublicPolicy
+		for _, d := range slices.Concat(c.Before.Resource, c.After.Resource) {
+			names = append(names, d.Principals()...)
+		}
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	slices.SortFunc(names, func(a, b policy.PrincipalName) int {
+		return slices.Compare([]string{a.Type, a.Value}, []string{b.Type, b.Value})
+	})
+	var cut bool
+	if c.Subjects, cut, err = find(c.After.ResourceOwner, slices.Compact(names)); err != nil {
+		return out, err
+	}
+	for _, a := range s.actions {
+		if a.onBucket || a.onObject {
+			c.Probes = append(c.Probes, policy.Probe{Action: a.name, OnObject: a.onObject})
+		}
+	}
+	c.Most = mostDecisions
+	out.Changes, out.Cut = c.Compare()
+	out.Cut = out.Cut || cut
+	return out, nil
+}

@@ -1,0 +1,119 @@
+package bucket
+
+import (
+	"fmt"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// AccountPublic is an account's Block Public Access setting. An account that
+// never said anything has all four.
+type AccountPublic struct {
+	Access policy.PublicAccess
+	// None: the account deleted its setting, so that the buckets' own decide.
+	None bool
+	// Between From and Until nothing is blocked at this level, for Reason.
+	From, Until time.Time
+	Reason      string // why the operator unblocked the account; empty where nobody did
+}
+
+// At is what the setting blocks at an instant. An instant that is not known is
+// in no exception.
+func (a *AccountPublic) At(at time.Time) policy.PublicAccess {
+	if !at.IsZero() && !at.Before(a.From) && at.Before(a.Until) {
+		return policy.PublicAccess{}
+	}
+	return a.Access
+}
+
+// Public is the merged Block Public Access setting of a bucket at an instant:
+// the bucket's own and its account's, whichever is stricter (S3 user guide,
+// "Block public access settings").
+func Public(r kv.Reader, b *Bucket, at time.Time) (policy.PublicAccess, error) {
+	account, err := readAccountPublic(r, b.Owner)
+	if err != nil {
+		return blockAll(), err
+	}
+	return b.Public.Stricter(account.At(at)), nil
+}
+
+// Fields of an account's setting.
+const (
+	fieldAccountPublic = 1 // bits, as in a bucket's record
+	fieldFrom          = 2
+	fieldUntil         = 3
+	fieldReason        = 4
+)
+
+func publicKey(account string) []byte { return record.Key(publicPrefix, account) }
+
+func (a *AccountPublic) encode() []byte {
+	r := record.Uint(record.Start(nil), fieldAccountPublic, publicBits(a.Access, a.None))
+	r = record.Time(r, fieldFrom, a.From)
+	r = record.Time(r, fieldUntil, a.Until)
+	return record.String(r, fieldReason, a.Reason)
+}
+
+func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
+	a := AccountPublic{Access: blockAll()}
+	v, err := r.Get(publicKey(account))
+	if err != nil || v == nil {
+		return a, err
+	}
+	f := record.Read(v)
+	for f.Next() {
+		switch f.Number {
+		case fieldAccountPublic:
+			a.Access, a.None = publicOf(f.Uint)
+		case fieldFrom:
+			a.From = f.Time()
+		case fieldUntil:
+			a.Until = f.Time()
+		case fieldReason:
+			a.Reason = string(f.Bytes)
+		}
+	}
+	if f.Err() != nil {
+		return AccountPublic{Access: blockAll()}, fault.InternalError(fmt.Errorf("public access of account %s: %w", account, record.ErrMalformed))
+	}
+	return a, nil
+}
+
+// The bits of a setting. Without the last but one nothing was said, and
+// everything is blocked.
+const (
+	blockPublicACLs = 1 << iota
+	ignorePublicACLs
+	blockPublicPolicy
+	restrictPublicBuckets
+	publicSaid
+	publicNone // there is no setting
+)
+
+func publicBits(p policy.PublicAccess, none bool) uint64 {
+	bits := uint64(publicSaid)
+	for bit, on := range map[uint64]bool{
+		blockPublicACLs: p.BlockPublicACLs, ignorePublicACLs: p.IgnorePublicACLs, blockPublicPolicy: p.BlockPublicPolicy,
+		restrictPublicBuckets: p.RestrictPublicBuckets, publicNone: none,
+	} {
+		if on {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+func publicOf(bits uint64) (p policy.PublicAccess, none bool) {
+	// The first records have no bit that says they were written, and all four.
+	if bits&publicSaid == 0 {
+		return blockAll(), false
+	}
+	return policy.PublicAccess{
+		BlockPublicACLs: bits&blockPublicACLs != 0, IgnorePublicACLs: bits&ignorePublicACLs != 0,
+		BlockPublicPolicy: bits&blockPublicPolicy != 0, RestrictPublicBuckets: bits&restrictPublicBuckets != 0,
+	}, bits&publicNone != 0
+}

@@ -1,0 +1,67 @@
+package object
+
+import (
+	"context"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// AbortUpload ends an upload and drops its parts. It needs
+// s3:AbortMultipartUpload. Errors: NoSuchBucket, NoSuchUpload.
+func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key, id string) error {
+	if err := g.Demand("s3:AbortMultipartUpload", arn.Object(bucketName, key)); err != nil {
+		return err
+	}
+	var gone []remains
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, bucketName)
+		if err != nil {
+			return err
+		}
+		k := slot{&b, key}
+		u, err := lockUpload(tx, k, id, kv.Exclusive)
+		if err != nil {
+			return err
+		}
+		gone, err = endUpload(tx, k.uploadKey(u), u, nil)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.removeAll(ctx, gone)
+	return nil
+}
+
+// endUpload deletes an upload's records. The bytes of parts that keep does not
+// name are dropped with them.
+func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remains, err error) {
+	prefix := record.Key("p/", string(u.unique[:]), "/")
+	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		p, err := decodePart(pair.Value)
+		if err != nil {
+			return nil, err
+		}
+		if keep[p.number] == nil {
+			gone = append(gone, dropPart(tx, p)...)
+		}
+		tx.Delete(partKey(u.unique, p.number))
+	}
+	tx.Delete(at)
+	return gone, nil
+}
+
+// initiator is the ARN of who begins an upload, "" for a stranger.
+func initiator(g authz.Grant) string {
+	if who := g.Caller().Principal().ARN; !who.IsZero() {
+		return who.String()
+	}
+	return ""
+}

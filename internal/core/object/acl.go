@@ -1,0 +1,224 @@
+package object
+
+import (
+	"context"
+	"errors"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/acl"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// ownerIn is the account that owns a version whose record says stored: while
+// ACLs are disabled, everything is the bucket owner's.
+func ownerIn(b *bucket.Bucket, stored string) string {
+	if stored == "" || !b.Ownership.ACLs() {
+		return b.Owner
+	}
+	return stored
+}
+
+// demandACL: whoever sends an ACL along needs s3:PutObjectAcl, whatever it says
+// (S3 API reference, PutObject).
+func demandACL(g authz.Grant, asked *acl.Request, bucketName, key string) error {
+	if asked.IsZero() {
+		return nil
+	}
+	return g.Demand("s3:PutObjectAcl", arn.Object(bucketName, key))
+}
+
+// own gives a new version its owner and its ACL. Errors:
+// AccessControlListNotSupported where ACLs are disabled, MalformedACLError,
+// AccessDenied for a public ACL under BlockPublicAcls.
+func (v *version) own(r kv.Reader, k slot, g authz.Grant, asked *acl.Request) error {
+	v.owner, v.acl = "", nil
+	if !k.b.Ownership.ACLs() {
+		return asked.Enforced(k.b.Owner, true)
+	}
+	owner := k.b.OwnerOfNew(g.Caller().Principal().Account, asked)
+	if owner != k.b.Owner {
+		v.owner = owner
+	}
+	var err error
+	if v.acl, err = asked.Make(owner, k.b.Owner); err != nil {
+		return err
+	}
+	return k.b.MayStore(r, g, v.acl, "s3:PutObject", arn.Object(k.b.Name, k.key))
+}
+
+// settle judges once more what own gave a version that is completed only now:
+// the bucket's setting may have changed meanwhile.
+func (v *version) settle(r kv.Reader, k slot, g authz.Grant) error {
+	if !k.b.Ownership.ACLs() {
+		v.owner, v.acl = "", nil
+	}
+	return k.b.MayStore(r, g, v.acl, "s3:PutObject", arn.Object(k.b.Name, k.key))
+}
+
+// errMoved: another version stands where authorization saw the one it judged.
+var errMoved = errors.New("object: not the version that was judged")
+
+// met compares the version that a caller is about to read or replace, nil where
+// there is none, with the one authorization judged.
+func (s slot) met(g authz.Grant, versionID *string, v *version) error {
+	want, ok := g.Judged(arn.Object(s.b.Name, s.key), versionID)
+	if ok && want != v.name() {
+		return errMoved
+	}
+	return nil
+}
+
+// name is what authorization knows a version by; delete markers are none.
+func (v *version) name() string {
+	if v == nil || v.deleteMarker {
+		return ""
+	}
+	return string(v.unique[:])
+}
+
+// judged is asked, for whoever was granted something on that very version.
+func (s slot) judged(r kv.Reader, g authz.Grant, versionID *string, method string) (*version, error) {
+	v, err := s.asked(r, versionID, method)
+	switch f := fault.From(err); {
+	case f == nil, f.Kind == fault.NotFound, f.Kind == fault.NotAllowed:
+		if moved := s.met(g, versionID, v); moved != nil {
+			return nil, moved
+		}
+	}
+	return v, err
+}
+
+// again does what was granted and, where another version than the judged one is
+// found, has the caller judged anew, a few times.
+func again(ctx context.Context, g authz.Grant, do func(authz.Grant) error) error {
+	for try := 1; ; try++ {
+		err := do(g)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		if try == maxRereads {
+			return fault.New(fault.Conflict, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
+		}
+		if g, err = g.Again(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// ACLInput names a version, as TagsInput does.
+type ACLInput = TagsInput
+
+// GetACL returns a version and its ACL in effect (see bucket.Effective). It
+// needs s3:GetObjectAcl, or s3:GetObjectVersionAcl with VersionID. Errors:
+// NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
+func (s *Store) GetACL(ctx context.Context, g authz.Grant, in ACLInput) (out Version, l acl.List, err error) {
+	if err := g.Demand(in.action("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, nil, err
+	}
+	if err := checkKey(in.Key); err != nil {
+		return Version{}, nil, err
+	}
+	err = again(ctx, g, func(g authz.Grant) error {
+		return s.store.View(ctx, func(r kv.Reader) error {
+			b, err := bucket.Read(r, in.Bucket)
+			if err != nil {
+				return err
+			}
+			v, err := slot{&b, in.Key}.judged(r, g, in.VersionID, "GET")
+			if err != nil {
+				return err
+			}
+			out = v.public(&b, in.Key)
+			l, err = b.Effective(r, g, v.acl, out.Owner)
+			return err
+		})
+	})
+	return out, l, err
+}
+
+// PutACL replaces the ACL of a version; its bytes, ETag and date stay as they
+// are. It needs s3:PutObjectAcl, or s3:PutObjectVersionAcl with VersionID.
+// Errors: those of GetACL and of bucket.PutACL.
+func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *acl.Request) (out Version, err error) {
+	action := in.action("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
+	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, err
+	}
+	err = again(ctx, g, func(g authz.Grant) error {
+		return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+			b, err := openBucket(tx, in.Bucket)
+			if err != nil {
+				return err
+			}
+			k := slot{&b, in.Key}
+			if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
+				return err
+			}
+			v, err := in.find(tx, &b, "PUT")
+			if err != nil {
+				return err
+			}
+			if err := k.met(g, in.VersionID, v); err != nil {
+				return err
+			}
+			out = v.public(&b, in.Key)
+			return v.relist(tx, k, g, asked, action)
+		})
+	})
+	return out, err
+}
+
+// relist gives a version another ACL.
+func (v *version) relist(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, action policy.Action) error {
+	if !k.b.Ownership.ACLs() {
+		if err := asked.Enforced(k.b.Owner, false); err != nil {
+			return err
+		}
+		return change.ErrUnchanged
+	}
+	l, err := asked.Make(ownerIn(k.b, v.owner), k.b.Owner)
+	if err != nil {
+		return err
+	}
+	if err := k.b.MayStore(tx, g, l, action, arn.Object(k.b.Name, k.key)); err != nil {
+		return err
+	}
+	v.acl = l
+	tx.Set(k.version(v.seq), v.encode())
+	return nil
+}
+
+// Laws are what stands on a version by itself where ACLs are active, for
+// authorization: the zero laws where no object is there.
+func (s *Store) Laws(ctx context.Context, in ACLInput) (laws authz.ObjectLaws, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
+			return err
+		}
+		if err := checkKey(in.Key); err != nil {
+			return err
+		}
+		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		if err != nil {
+			return err
+		}
+		laws = authz.ObjectLaws{Version: v.name(), Owner: ownerIn(&b, v.owner)}
+		if len(v.acl) > 0 && b.Ownership.ACLs() {
+			laws.ACL = s.lists.Object(v.acl)
+		}
+		return nil
+	})
+	if f := fault.From(err); f != nil {
+		switch f.Kind {
+		case fault.NotFound, fault.NotAllowed, fault.Invalid:
+			return authz.ObjectLaws{}, nil
+		}
+	}
+	return laws, err
+}
