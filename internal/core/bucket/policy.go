@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"crypto/rand"
-	"strings"
 	"sync"
 
 	"watertight/internal/access/arn"
@@ -260,6 +259,9 @@ func (s *Store) viewPolicy(ctx context.Context, g authz.Grant, action policy.Act
 	})
 }
 
+// accountSize is the digits of an account's id; unique ids are longer.
+const accountSize = 12
+
 // show is the text of a policy with the names of now.
 func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
 	names := map[string]string{}
@@ -271,7 +273,7 @@ func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
 		if now == "" {
 			now = id
 		}
-		if strings.HasPrefix(name, "arn:") && now != name {
+		if now != name && len(id) != accountSize { // a canonical id stays as it is
 			names[name] = now
 		}
 	}

@@ -286,3 +286,32 @@ func TestPublicChangesAreAudited(t *testing.T) {
 		}
 	}
 }
+
+// A record of any bytes is read, or refused; what is refused blocks.
+func FuzzPublicRecords(f *testing.F) {
+	f.Add((&AccountPublic{Access: blockAll(), From: time.Unix(1, 0), Until: time.Unix(2, 0), Reason: "r"}).encode())
+	f.Add((&storedPolicy{text: "{}", bound: map[string]string{alice: "AIDA"}}).encode())
+	f.Fuzz(func(t *testing.T, v []byte) {
+		s := openPolicies(t)
+		b := Bucket{Name: "box", ID: ID{1}, Owner: coretest.Account, Policy: PolicyID{1}}
+		if err := s.store.Update(t.Context(), func(tx kv.Tx) error {
+			tx.Set(publicKey(coretest.Account), v)
+			tx.Set(policyKey(b.ID), v)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		err := s.store.View(t.Context(), func(r kv.Reader) error {
+			if a, err := readAccountPublic(r, coretest.Account); err != nil && a.At(time.Now()) != blockAll() {
+				t.Errorf("%x opens: %+v", v, a)
+			}
+			if d := s.documents(r, &b); len(d) != 1 {
+				t.Errorf("%x is no policy at all", v)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
