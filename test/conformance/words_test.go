@@ -58,6 +58,7 @@ var phrases = []phrase{
 	{`(Checksum Type mismatch occurred, expected checksum Type: )(\w+)(, actual checksum Type: )(\w+)`, "$1^$2$3^$4"},
 	{`The (\w+)( you specified did not match the calculated checksum\.)`, "The ^$1$2"},
 	{`(User: \S+ is not authorized to perform: )(iam:\w+) with an explicit deny in an identity-based policy`, "$1$2 because no identity-based policy allows the $2 action"},
+	{`(Syntax errors in policy\.) Statement: .*`, "$1"},
 	{`(Policy document should not specify a principal\.) Statement\[0\]\.Principal: .*`, "$1"},
 }
 

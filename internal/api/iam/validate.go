@@ -24,6 +24,7 @@ type checker struct {
 	found     []string
 	sentence  string // the first that is said by itself
 	parameter string // the first that is missing as a parameter
+	shown     string // the value at hand, where messages may hold it
 }
 
 func (c *checker) fault() error {
@@ -43,10 +44,15 @@ func (c *checker) fault() error {
 // maxViolations bounds a message.
 const maxViolations = 20
 
-// say notes a violation. Values are not repeated: IAM holds them sensitive.
+// say notes a violation. Only values with the tag shown are repeated, some of
+// STS: IAM holds them sensitive.
 func (c *checker) say(path, constraint string) {
+	value := ""
+	if c.shown != "" {
+		value = fmt.Sprintf("'%.128s' ", c.shown)
+	}
 	if len(c.found) < maxViolations {
-		c.found = append(c.found, "Value at '"+path+"' failed to satisfy constraint: "+constraint)
+		c.found = append(c.found, "Value "+value+"at '"+path+"' failed to satisfy constraint: "+constraint)
 	}
 }
 
@@ -96,11 +102,15 @@ func (c *checker) member(v reflect.Value, f reflect.StructField, path string) {
 	if v.Kind() == reflect.String && v.Len() == 0 && slices.Contains(rules, "name") {
 		rules = []string{"name"}
 	}
+	if f.Tag.Get("shown") != "" {
+		c.shown = fmt.Sprint(v)
+	}
 	for _, rule := range rules {
 		if !c.rule(v, path, rule) {
-			return
+			break
 		}
 	}
+	c.shown = ""
 	switch v.Kind() {
 	case reflect.Struct:
 		c.members(v, path+".")
@@ -128,7 +138,8 @@ func (c *checker) rule(v reflect.Value, path, rule string) bool {
 				return true
 			}
 		}
-		c.found = append(c.found, fmt.Sprintf("Value '%.128s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: [%s]", s, path, strings.ReplaceAll(rule, "|", ", ")))
+		c.shown = s
+		c.say(path, "Member must satisfy enum value set: ["+strings.ReplaceAll(rule, "|", ", ")+"]")
 		return false
 	}
 	text, ok := matches(rule, s)

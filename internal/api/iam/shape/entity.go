@@ -7,10 +7,13 @@ import "time"
 // required member with the tag missing is said to be a missing parameter.
 // Pointers tell what was sent empty from what was not sent.
 
-// Tag is a tag.
-type Tag struct{ Key, Value string }
+// Tag is a tag, as answers have it and calls of STS.
+type Tag struct {
+	Key   string `valid:"required 1..128 tagKey"`
+	Value string `valid:"0..256 tagValue"`
+}
 
-// NewTag is a tag as it is sent.
+// NewTag is a tag as calls of IAM have it.
 type NewTag struct {
 	Key   *string `valid:"required 1..128 tagKey"`
 	Value *string `valid:"required 0..256 tagValue"`

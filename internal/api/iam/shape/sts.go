@@ -26,7 +26,7 @@ type GetAccessKeyInfoOutput struct{ Account string }
 
 // GetSessionTokenInput is the input of GetSessionToken.
 type GetSessionTokenInput struct {
-	DurationSeconds *int   `valid:"900..129600"`
+	DurationSeconds *int   `valid:"900..129600" shown:"yes"`
 	SerialNumber    string `valid:"9..256 sessionSerial"`
 	TokenCode       string `valid:"6..6 digits"`
 }
@@ -48,10 +48,10 @@ type PolicyDescriptor struct {
 // AssumeRoleInput is the input of AssumeRole.
 type AssumeRoleInput struct {
 	RoleArn           string             `valid:"required 20..2048"`
-	RoleSessionName   string             `valid:"required 2..64 sessionName"`
+	RoleSessionName   string             `valid:"required 2..64 sessionName" shown:"yes"`
 	PolicyArns        []PolicyDescriptor `valid:"0..10"`
 	Policy            string             `valid:"document"`
-	DurationSeconds   *int               `valid:"900..43200"`
+	DurationSeconds   *int               `valid:"900..43200" shown:"yes"`
 	Tags              []SessionTag       `valid:"0..50"`
 	TransitiveTagKeys []string           `valid:"0..50"`
 	ExternalId        string             `valid:"2..1224 externalId"`
@@ -80,7 +80,7 @@ type GetFederationTokenInput struct {
 	Name            string             `valid:"required 2..32 sessionName"`
 	Policy          string             `valid:"1..2048 document"`
 	PolicyArns      []PolicyDescriptor `valid:"0..10"`
-	DurationSeconds *int               `valid:"900..129600"`
+	DurationSeconds *int               `valid:"900..129600" shown:"yes"`
 	Tags            []SessionTag       `valid:"0..50"`
 }
 
@@ -97,12 +97,12 @@ type GetFederationTokenOutput struct {
 // AssumeRoleWithWebIdentityInput is the input of AssumeRoleWithWebIdentity.
 type AssumeRoleWithWebIdentityInput struct {
 	RoleArn          string             `valid:"required 20..2048"`
-	RoleSessionName  string             `valid:"required 2..64 sessionName"`
+	RoleSessionName  string             `valid:"required 2..64 sessionName" shown:"yes"`
 	WebIdentityToken string             `valid:"required 4..20000"`
 	ProviderId       string             `valid:"4..2048"`
 	PolicyArns       []PolicyDescriptor `valid:"0..10"`
 	Policy           string             `valid:"1..2048 document"`
-	DurationSeconds  *int               `valid:"900..43200"`
+	DurationSeconds  *int               `valid:"900..43200" shown:"yes"`
 }
 
 // AssumeRoleWithWebIdentityOutput is the output of AssumeRoleWithWebIdentity.
