@@ -318,7 +318,9 @@ func TestOddRequestsEndNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprint(c, text)
-		c.(*net.TCPConn).CloseWrite()
+		if !strings.Contains(text, "\r\n\r\n") { // who ends in the middle; after a whole request it would call the request off
+			c.(*net.TCPConn).CloseWrite()
+		}
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		c.Close()
 		if status := strings.Fields(line); line != "" && (len(status) < 2 || status[1] < "400" || status[1] >= "500") {
