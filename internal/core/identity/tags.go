@@ -57,9 +57,6 @@ func (r tagRules) find(tags []Tag, key string) int {
 	return slices.IndexFunc(tags, func(t Tag) bool { return r.same(t.Key, key) })
 }
 
-// findTag finds a tag as most kinds and all sessions compare keys.
-func findTag(tags []Tag, key string) int { return tagRules{}.find(tags, key) }
-
 // add returns old with tags added, or their values replaced.
 func (r tagRules) add(old, tags []Tag) ([]Tag, error) {
 	if err := r.check(tags); err != nil {
