@@ -18,12 +18,29 @@ import (
 func (c client) terraform(args ...string) *exec.Cmd {
 	cmd := c.command("terraform", append(args, "-no-color")...)
 	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"} {
-		if v := os.Getenv(name); v != "" {
+		v := os.Getenv(name)
+		if _, err := os.Stat(v); err == nil {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
 	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT=regional")
 	return cmd
+}
+
+// mirrored makes Terraform take the provider from a mirror on this machine, where
+// there is one: in its own folders, or in one of /opt.
+func mirrored(t *testing.T, home string) []string {
+	t.Helper()
+	for _, place := range []string{home + "/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins", "/opt/*"} {
+		found, err := filepath.Glob(place + "/*/hashicorp/aws")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) > 0 {
+			return []string{"-plugin-dir=" + filepath.Join(found[0], "../../..")}
+		}
+	}
+	return nil
 }
 
 // TestTerraform applies users, roles, policies and a bucket, finds nothing left
@@ -38,10 +55,14 @@ func TestTerraform(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.home, "main.tf"), main, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	init := c.terraform("init")
-	// Whoever has a mirror of providers has it in the home folder.
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	init := c.terraform(append([]string{"init"}, mirrored(t, home)...)...)
+	// Whoever has configured Terraform has it in the home folder.
 	for i, v := range init.Env {
-		if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(v, "HOME=") {
+		if strings.HasPrefix(v, "HOME=") {
 			init.Env[i] = "HOME=" + home
 		}
 	}
