@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"watertight/test/harness"
 )
 
@@ -84,16 +87,23 @@ func endpointFor(t *testing.T, env []string) string {
 	return "aws() { command aws --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"; }\n"
 }
 
-// TestLeastPrivilege: a stolen key can do one thing and nothing else.
+// TestLeastPrivilege: a stolen key, and then a stolen session of a role, can do
+// one thing and nothing else.
 func TestLeastPrivilege(t *testing.T) {
 	harness.NeedTool(t, "aws")
-	out := runBlock(t, "least privilege")
+	s, home := harness.Start(t), t.TempDir()
+	out := runScript(t, block(t, "least privilege")+block(t, "least privilege by a role"), home, s.Environment(home))
 	for _, want := range []string{
 		`:user/avatars"`, "upload: ./me.png to s3://company-user-avatars/me.png", "no reading\n", "no listing\n", "no deleting\n", "no other bucket\n", "no users\n",
+		`:role/avatars"`, "the key puts nothing\n", `:assumed-role/avatars/app"`, "upload: ./me.png to s3://company-user-avatars/by-role.png",
+		"the role reads nothing\n", "the role lists nothing\n", "the role deletes nothing\n", "the role has no other bucket\n", "the role sees no users\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the session did not print %q; it printed:\n%s", want, out)
 		}
+	}
+	if out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("company-user-avatars")}); err != nil || len(out.Contents) != 2 {
+		t.Errorf("the bucket holds %+v, %v", out, err)
 	}
 }
 
