@@ -210,5 +210,8 @@ func compileARN(text string, variables bool) (arnPattern, error) {
 			return arnPattern{}, err
 		}
 	}
+	if last := out.sections[5]; len(last) > 0 && last[0].kind == literal {
+		out.begins = last[0].text
+	}
 	return out, nil
 }

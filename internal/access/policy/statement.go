@@ -105,18 +105,21 @@ func ActionMatcher(entry string) (func(Action) bool, error) {
 	return func(name Action) bool { return a.matches(string(name)) }, err
 }
 
-func (a *actionPattern) matches(action string) bool { return a.any || a.p.match(action, nil, true) }
+func (a *actionPattern) matches(action string) bool {
+	return a.any || a.text == action || a.p.match(action, nil, true) // most are spelled as AWS spells them
+}
 
 // arnPattern matches ARNs section by section: a wildcard stays in its section,
 // and in the last one it also spans "/" and ":".
 type arnPattern struct {
 	text     string
 	any      bool
+	begins   string // what the last section begins with, as far as it is plain
 	sections [6]pattern
 }
 
 func (p *arnPattern) matches(a *arn.ARN, in *situation) bool {
-	return p.any || p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
+	return p.any || strings.HasPrefix(a.Resource, p.begins) && p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
 		p.sections[4].match(a.Account, in, false) && p.sections[3].match(a.Region, in, false) && p.sections[1].match(a.Partition, in, false)
 }
 
