@@ -103,7 +103,8 @@ func welcome(w io.Writer, srv *server.Server) error {
 	}
 	fmt.Fprintf(w, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
 	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
-	fmt.Fprintf(w, "  export AWS_REGION=%s\n  export AWS_ENDPOINT_URL=%s://%s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
+	// The aws CLI reads one name of the region, the other SDKs the other.
+	fmt.Fprintf(w, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
 	if _, err := fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey); err != nil {
 		return fmt.Errorf("nobody saw the root access key: %w", err)
 	}
