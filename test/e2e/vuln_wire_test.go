@@ -199,7 +199,7 @@ func TestNoKeyNoStart(t *testing.T) {
 	}
 }
 
-// TestOneDoor (SeaweedFS CVE-2026-72920, CVE-2026-55873; RustFS GHSA-h956,
+// TestOneDoor (MinIO CVE-2025-27414; SeaweedFS CVE-2026-72920, CVE-2026-55873; RustFS GHSA-h956,
 // GHSA-3g29): the process listens where it was told and nowhere else, and the
 // operator's socket is its owner's alone. No side protocol goes round IAM.
 func TestOneDoor(t *testing.T) {
