@@ -61,18 +61,17 @@ func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput
 // checkUnbuilt refuses what the server can't do yet. Two ways of encryption at
 // once are core's to refuse.
 func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
-	switch u.ServerSideEncryption {
+	encryption := u.ServerSideEncryption
+	if *k != (shape.CustomerKey{}) {
+		encryption = ""
+	}
+	switch encryption {
 	case "", "AES256":
 	case "aws:kms", "aws:kms:dsse", "aws:fsx":
-		if *k == (shape.CustomerKey{}) {
-			return notImplemented("x-amz-server-side-encryption")
-		}
+		return notImplemented("x-amz-server-side-encryption")
 	default:
-		if *k != (shape.CustomerKey{}) {
-			break
-		}
 		return fault.New(fault.Invalid, "InvalidEncryptionAlgorithmError", "The encryption request you specified is not valid. The valid value is AES256.").
-			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", u.ServerSideEncryption)
+			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", encryption)
 	}
 	for name, value := range map[string]string{
 		"x-amz-server-side-encryption-aws-kms-key-id":     u.SSEKMSKeyId,
