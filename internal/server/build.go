@@ -149,6 +149,9 @@ func (s *Server) openCore(context.Context) error {
 		return err
 	}
 	s.identities.FetchWith(outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}))
+	if s.config.MaxSessions > 0 {
+		s.identities.LimitSessions(s.config.MaxSessions)
+	}
 	s.uses = s.identities.NewUses()
 	return nil
 }

@@ -30,6 +30,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
 	MaxConnections int   // 0 is DefaultMaxConnections
+	MaxSessions    int   // of one user, that have not expired; 0 is identity.DefaultSessions
 	Logger         *slog.Logger
 	Getenv         func(string) string // for the passphrase; nil is none
 

@@ -30,7 +30,12 @@ type federation struct {
 func newFederation(t testing.TB, host string, change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)) federation {
 	t.Helper()
 	i := harness.StartIssuer(t, host)
-	s := harness.Start(t, i.Trusted)
+	return federate(t, i, harness.Start(t, i.Trusted), change...)
+}
+
+// federate makes a server's first account trust an identity provider.
+func federate(t testing.TB, i *harness.Issuer, s *harness.Server, change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)) federation {
+	t.Helper()
 	f := federation{cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i}
 	in := &iam.CreateOpenIDConnectProviderInput{Url: &i.URL, ClientIDList: []string{"watertight", "other"}, ThumbprintList: []string{i.Thumbprint}}
 	for _, c := range change {

@@ -46,6 +46,14 @@ func (h holder) keys() *[]string {
 	return &h.root.RootKeys
 }
 
+// id is the user's unique id, or the account's.
+func (h holder) id() string {
+	if h.user != nil {
+		return h.user.ID
+	}
+	return h.root.ID
+}
+
 // write keeps what was changed of the holder.
 func (h holder) write(tx kv.Tx) {
 	if h.user != nil {
@@ -126,25 +134,28 @@ func readKeys(r kv.Reader, ids []string) ([]Key, error) {
 // SetKeyActive turns an access key of a user, or of the root user, on or off.
 // It needs iam:UpdateAccessKey. Errors: NoSuchEntity.
 func (s *Store) SetKeyActive(ctx context.Context, g authz.Grant, user, accessKeyID string, active bool) error {
-	return s.changeKey(ctx, g, "iam:UpdateAccessKey", user, accessKeyID, func(tx kv.Tx, _ holder, k *storedKey) {
+	return s.changeKey(ctx, g, "iam:UpdateAccessKey", user, accessKeyID, func(tx kv.Tx, _ holder, k *storedKey) error {
 		k.Active = active
 		tx.Set(keyKey(accessKeyID), k.encode())
+		return nil
 	})
 }
 
-// DeleteKey removes an access key of a user, or of the root user. It needs
-// iam:DeleteAccessKey. Errors: NoSuchEntity.
+// DeleteKey removes an access key of a user, or of the root user, and the
+// sessions that came from it. It needs iam:DeleteAccessKey.
+// Errors: NoSuchEntity.
 func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID string) error {
-	return s.changeKey(ctx, g, "iam:DeleteAccessKey", user, accessKeyID, func(tx kv.Tx, h holder, _ *storedKey) {
+	return s.changeKey(ctx, g, "iam:DeleteAccessKey", user, accessKeyID, func(tx kv.Tx, h holder, _ *storedKey) error {
 		ids := h.keys()
 		*ids = slices.DeleteFunc(*ids, func(id string) bool { return id == accessKeyID })
 		tx.Delete(keyKey(accessKeyID))
 		tx.Delete(usedKey(accessKeyID))
 		h.write(tx)
+		return dropOf(tx, h.id(), accessKeyID)
 	})
 }
 
-func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string, fn func(tx kv.Tx, h holder, k *storedKey)) error {
+func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string, fn func(tx kv.Tx, h holder, k *storedKey) error) error {
 	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
 		h, err := holderOf(tx, g, account, action, user)
 		if err != nil {
@@ -160,8 +171,7 @@ func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Acti
 		if !found {
 			return malformed("access key " + accessKeyID)
 		}
-		fn(tx, h, &k)
-		return nil
+		return fn(tx, h, &k)
 	})
 }
 

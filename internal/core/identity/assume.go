@@ -38,6 +38,7 @@ type chain struct {
 	parent     string // the long-lived key at the beginning
 	provider   string // or the identity provider
 	transitive []string
+	makers     []string
 }
 
 // chainOf reads what the caller hands on.
@@ -55,6 +56,9 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 	}
 	out.session = n.Purpose == RoleAssumed || n.Purpose == WebIdentity
 	out.parent, out.provider, out.source = n.Parent, n.Provider, n.SourceIdentity
+	if out.makers, err = makersOf(r, n); err != nil {
+		return out, err
+	}
 	for _, key := range n.Transitive {
 		if i := sessionTag(n.Tags, key); i >= 0 {
 			out.tags = append(out.tags, n.Tags[i])
@@ -240,7 +244,7 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 			return out, err
 		}
 	}
-	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider}
+	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider, makers: from.makers}
 	if err := in.inherit(n, from); err != nil {
 		return out, err
 	}

@@ -57,4 +57,5 @@ type Store struct {
 	laws      *laws
 	uses      *Uses          // nil where nobody notes them
 	issuers   *oidc.Verifier // nil verifies nothing
+	sessions  int            // of one maker; see LimitSessions
 }

@@ -28,6 +28,9 @@ func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account 
 			return fault.New(fault.NotFound, "NoSuchEntity", "There is no account "+account+".")
 		}
 		for _, old := range a.RootKeys {
+			if err := dropOf(tx, account, old); err != nil {
+				return err
+			}
 			tx.Delete(keyKey(old))
 		}
 		a.RootKeys = []string{k.AccessKeyID}

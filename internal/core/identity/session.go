@@ -12,7 +12,6 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
-	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -38,6 +37,9 @@ func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration t
 		}
 		if taken != nil {
 			return fault.InternalError(fmt.Errorf("identity: session id %s is taken", n.AccessKeyID))
+		}
+		if err := s.take(tx, n); err != nil {
+			return err
 		}
 		tx.Set(key, n.encode())
 		return nil
@@ -67,43 +69,6 @@ func (n *Session) conditionKeys(own []Tag) map[string][]string {
 		m["aws:federatedprovider"] = []string{n.Provider}
 	}
 	return m
-}
-
-// purgeBatch bounds a transaction of PurgeSessions.
-const purgeBatch = 500
-
-// PurgeSessions removes sessions that ended before at. They are refused from
-// their end on; this only frees their room.
-func (s *Store) PurgeSessions(ctx context.Context, at time.Time) (removed int, err error) {
-	var ended [][]byte
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		from := []byte(sessionPrefix)
-		for p, err := range r.Scan(from, record.After(from)) {
-			if err != nil {
-				return err
-			}
-			n, err := decodeSession(string(p.Key[len(from):]), p.Value)
-			if err != nil {
-				return err
-			}
-			if n.Expires.Before(at) {
-				ended = append(ended, append([]byte(nil), p.Key...))
-			}
-		}
-		return nil
-	})
-	for len(ended) > 0 && err == nil {
-		batch := ended[:min(len(ended), purgeBatch)]
-		err = change.Background(ctx, s.store, "sessions that ended are removed", func(tx kv.Tx) error {
-			for _, key := range batch {
-				tx.Delete(key)
-			}
-			return nil
-		})
-		ended = ended[len(batch):]
-		removed += len(batch)
-	}
-	return removed, err
 }
 
 // temporaryPrefix begins the ids of temporary keys, and of no other.
@@ -153,14 +118,19 @@ func actor(r kv.Reader, n *Session) (tags []Tag, ok bool, err error) {
 		n.Principal.Issuer = parent.Principal.ARN
 		return parent.tags, true, nil
 	case RoleAssumed, WebIdentity:
-		id, _, _ := strings.Cut(n.Principal.ID, ":")
-		e, err := readEntity(r, id)
+		e, err := readEntity(r, n.roleID())
 		if err != nil || e == nil || e.Kind != Role || e.Account != n.Principal.Account {
 			return nil, false, err
 		}
 		return e.Tags, true, nil
 	}
 	return nil, false, nil
+}
+
+// roleID is the unique id of the role that a session is of.
+func (n *Session) roleID() string {
+	id, _, _ := strings.Cut(n.Principal.ID, ":")
+	return id
 }
 
 // origin is where a session, or the first one of its chain, came from: a

@@ -26,6 +26,8 @@ type Session struct {
 	SourceIdentity string
 	Provider       string // of a web identity
 	Purpose        Purpose
+
+	makers []string // of one that is being made; nil: they follow from Parent
 }
 
 // Tag is a tag of a session.

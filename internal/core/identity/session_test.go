@@ -62,11 +62,20 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 	if _, found, err := s.Lookup(t.Context(), n.AccessKeyID); err != nil || found {
 		t.Errorf("the parent's key is gone and the session still works: %v", err)
 	}
+	if removed, err := s.PurgeSessions(t.Context(), time.Unix(1e9, 0)); err != nil || removed != 0 {
+		t.Errorf("the parent's key is gone, and %d sessions are left: %v", removed, err)
+	}
+}
+
+// TestPurge removes the records of sessions that ended, and no other.
+func TestPurge(t *testing.T) {
+	h := newHouse(t)
+	h.session(h.tokenOf(h.rootKey(), 2000))
 	for _, step := range []struct {
 		at   int64
 		want int
 	}{{5600, 0}, {5601, 1}, {5602, 0}} {
-		if removed, err := s.PurgeSessions(t.Context(), time.Unix(step.at, 0)); err != nil || removed != step.want {
+		if removed, err := h.PurgeSessions(t.Context(), time.Unix(step.at, 0)); err != nil || removed != step.want {
 			t.Errorf("at %d: removed %d, %v; want %d", step.at, removed, err, step.want)
 		}
 	}

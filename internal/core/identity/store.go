@@ -25,7 +25,7 @@ func New(store kv.Store) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: AWS's managed policies: %w", err)
 	}
-	return &Store{store: store, root: root, documents: newDocuments(), published: published, laws: newLaws()}, nil
+	return &Store{store: store, root: root, documents: newDocuments(), published: published, laws: newLaws(), sessions: DefaultSessions}, nil
 }
 
 // Bootstrap makes the first account and its root user's key, once: later calls

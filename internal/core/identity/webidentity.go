@@ -226,7 +226,11 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 		if err := parentStands(tx, n); err != nil {
 			return err
 		}
-		return s.actAs(tx, n, role, AssumeInput{SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass})
+		if err := s.actAs(tx, n, role, AssumeInput{SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass}); err != nil {
+			return err
+		}
+		n.makers = bearerMakers(n.roleID(), n.Provider, t.Subject)
+		return nil
 	})
 	out = WebAssumed{Assumed: Assumed{n, p.packed}, Subject: t.Subject, Audience: t.Audience, Issuer: t.Issuer}
 	return out, err
