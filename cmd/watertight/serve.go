@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,12 +46,10 @@ func (s *serve) Run(p process) error {
 	if err != nil {
 		return err
 	}
+	c.Show = func(srv *server.Server) error { return welcome(p.stdout, srv) }
 	srv, err := server.Build(p.ctx, c)
 	if err != nil {
 		return err
-	}
-	if err := welcome(p.stdout, srv); err != nil {
-		return errors.Join(err, srv.Close(p.ctx))
 	}
 	c.Logger.Info("serving", "address", srv.Addr(), "scheme", srv.Scheme(), "data", c.Data, "region", c.Region)
 	return srv.Run(p.ctx)
@@ -93,7 +90,8 @@ func (s *serve) config(p process) (server.Config, error) {
 	return c, nil
 }
 
-// welcome prints what only the first start knows.
+// welcome prints what only the first start knows. A secret that the operator
+// gave is not printed: the output of a service is its log.
 func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
 	if ca := srv.CAFile(); ca != "" {
@@ -102,14 +100,20 @@ func welcome(w io.Writer, srv *server.Server) error {
 	if !f.Created {
 		return nil
 	}
-	fmt.Fprintf(w, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
-	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
-	// The aws CLI reads one name of the region, the other SDKs the other.
-	fmt.Fprintf(w, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
-	if _, err := fmt.Fprintf(w, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey); err != nil {
-		return fmt.Errorf("nobody saw the root access key: %w", err)
+	var text strings.Builder
+	if f.Supplied {
+		fmt.Fprintf(&text, "Account %s was made, with the access key of its root user that was given:\n\n  export AWS_ACCESS_KEY_ID=%s\n", f.AccountID, f.AccessKeyID)
+	} else {
+		fmt.Fprintf(&text, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
+		fmt.Fprintf(&text, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
 	}
-	return srv.Shown()
+	// The aws CLI reads one name of the region, the other SDKs the other.
+	fmt.Fprintf(&text, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
+	fmt.Fprintf(&text, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey)
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		return fmt.Errorf("nobody sees the root access key, so that no account was made: %w", err)
+	}
+	return nil
 }
 
 // reachable is an address a client on this machine can use, and that the

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/iam"
 	"watertight/internal/api/s3"
 	"watertight/internal/core/bucket"
@@ -53,9 +54,10 @@ type Server struct {
 	certs      *certmagic.Cache
 }
 
-// FirstStart is what the first start made, to be shown once.
+// FirstStart is what the first start makes, to be shown once. SecretAccessKey
+// is there within Config.Show alone, and never where it was Supplied.
 type FirstStart struct {
-	Created                                 bool
+	Created, Supplied                       bool
 	AccountID, AccessKeyID, SecretAccessKey string
 	RootKey                                 string // where it lies
 	RootKeyCreated                          bool
@@ -85,7 +87,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.bootstrap, s.openGateway, s.listen, s.listenOperator} {
+	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.openGateway, s.listen, s.listenOperator, s.bootstrap} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -110,7 +112,7 @@ func (s *Server) openData(ctx context.Context) error {
 	_, statErr := os.Stat(meta)
 	s.newData = errors.Is(statErr, os.ErrNotExist)
 	if s.newData {
-		if err := markUnshown(s.config.Data); err != nil {
+		if err := s.firstStart().Check(); err != nil {
 			return err
 		}
 	}
@@ -156,60 +158,55 @@ func (s *Server) openCore(context.Context) error {
 	return nil
 }
 
-// unshown is a file that stands from before the store is made until the first
-// account's key was shown. A start that finds it gives the account a new key,
-// since nobody has seen the old one.
-const unshown = "first-start"
-
-// markUnshown makes the file last through a power cut, as the account will.
-func markUnshown(dir string) error {
-	f, err := os.OpenFile(filepath.Join(dir, unshown), os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// firstStart is how the first account is to look.
+func (s *Server) firstStart() identity.BootstrapOptions {
+	r := s.config.Root
+	return identity.BootstrapOptions{AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now()}
 }
 
-// bootstrap makes the first account at the first start. Later starts ignore
-// the credentials they are given, and warn where they differ.
+// bootstrap makes the first account at the first start, once everything else
+// that could refuse the start went well. Later starts ignore the credentials
+// they are given, and warn where they differ. Whether it is the first start is
+// the store's word alone: no other file has a say.
 func (s *Server) bootstrap(ctx context.Context) error {
-	r := s.config.Root
-	_, statErr := os.Stat(filepath.Join(s.config.Data, unshown))
-	lost := statErr == nil && r.AccessKeyID == ""
-	account, key, created, err := s.identities.Bootstrap(ctx, identity.BootstrapOptions{
-		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now(),
-	})
-	if err != nil {
-		return err
-	}
-	if !created && lost {
-		if key, err = s.identities.ResetRootKeys(ctx, nil, account.ID, time.Now()); err != nil {
-			return err
+	o := s.firstStart()
+	r := s.trail.Begin(protocol.NewRequestID(), o.At)
+	r.Event.Service, r.Event.Operation = "watertight", "FirstStart"
+	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+	o.Record = r
+	shown := false
+	o.Show = func(a identity.Account, k identity.Key) error {
+		shown = true
+		s.first = FirstStart{Created: true, AccountID: a.ID, AccessKeyID: k.AccessKeyID, RootKey: s.rootKey.Where, RootKeyCreated: s.rootKey.Created}
+		if s.first.Supplied = s.config.Root.SecretAccessKey != ""; !s.first.Supplied {
+			s.first.SecretAccessKey = k.Secret
 		}
-		created = true
+		return s.show()
 	}
-	s.first = FirstStart{Created: created, AccountID: account.ID, RootKey: s.rootKey.Where, RootKeyCreated: s.rootKey.Created}
-	if created {
-		s.first.AccessKeyID, s.first.SecretAccessKey = key.AccessKeyID, key.Secret
+	account, _, created, err := s.identities.Bootstrap(ctx, o)
+	s.first.SecretAccessKey = "" // seen, or of no use
+	switch {
+	case err != nil && shown:
+		return fmt.Errorf("the account that was shown was not made, and its key opens nothing: %w", err)
+	case err != nil:
+		return err
+	case created:
+		r.Finish(audit.Outcome{})
 		return nil
+	}
+	s.first = FirstStart{AccountID: account.ID, RootKey: s.rootKey.Where}
+	if err := s.show(); err != nil {
+		return err
 	}
 	return s.warnOfDifferences(ctx, account.ID)
 }
 
-// Shown tells that an operator has seen what First returned.
-func (s *Server) Shown() error {
-	s.first.SecretAccessKey = ""
-	if err := os.Remove(filepath.Join(s.config.Data, unshown)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+// show lets the operator see what this start has to say.
+func (s *Server) show() error {
+	if s.config.Show == nil {
+		return nil
 	}
-	return nil
+	return s.config.Show(s)
 }
 
 func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
@@ -253,7 +250,7 @@ func (s *Server) openGateway(context.Context) error {
 	return err
 }
 
-// First returns what the first start made; Created is false at every other.
+// First returns what the first start makes; Created is false at every other.
 func (s *Server) First() FirstStart { return s.first }
 
 // Addr is the address of the first listener.

@@ -33,6 +33,10 @@ type Config struct {
 	MaxSessions    int   // of one user, that have not expired; 0 is identity.DefaultSessions
 	Logger         *slog.Logger
 	Getenv         func(string) string // for the passphrase; nil is none
+	// Show, where it is set, is called at every start, once all else is ready and
+	// before the first account lasts: First and the addresses are known then. An
+	// error of it ends the start, and no account was made.
+	Show func(*Server) error
 
 	// IssuerNetworks are networks that are not public where the identity
 	// providers of web identities may be reached all the same.

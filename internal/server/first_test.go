@@ -1,35 +1,48 @@
 package server_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"watertight/internal/server"
+	"watertight/test/harness"
 )
 
-// TestKeyIsShown: however often a first start is cut off, the account's key is
-// shown in the end, and not again once it was.
-func TestKeyIsShown(t *testing.T) {
-	dir := t.TempDir()
-	c := server.Config{Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1", RootKey: "file:" + filepath.Join(dir, "root.key")}
-	start := func(shown bool) server.FirstStart {
+// starts begins servers on one data directory, which end at once. It returns
+// what each showed.
+func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, error) {
+	return func(fail error) (shown server.FirstStart, err error) {
 		t.Helper()
+		c.Show = func(s *server.Server) error {
+			shown = s.First()
+			return fail
+		}
 		s, err := server.Build(t.Context(), c)
 		if err != nil {
-			t.Fatal(err)
+			return shown, err
 		}
-		f := s.First()
-		if shown {
-			if err := s.Shown(); err != nil {
-				t.Error(err)
-			}
+		if s.First().SecretAccessKey != "" {
+			t.Error("the secret is kept after it was shown")
 		}
-		if err := s.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		return f
+		return shown, s.Close(t.Context())
 	}
+}
+
+func config(dir string) server.Config {
+	return server.Config{Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1", RootKey: "file:" + filepath.Join(dir, "root.key")}
+}
+
+// TestKeyIsShownBeforeItLasts: however often a first start is cut off, the
+// account that lasts in the end is one whose key was shown, and it is shown
+// once.
+func TestKeyIsShownBeforeItLasts(t *testing.T) {
+	c := config(t.TempDir())
+	start := starts(t, c)
 	// The first one ends with a store and no account: a file is where the
 	// blobs should be.
 	blocked := filepath.Join(c.Data, "blobs")
@@ -39,25 +52,111 @@ func TestKeyIsShown(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := server.Build(t.Context(), c); err == nil {
-		s.Close(t.Context())
-		t.Fatal("the first start was not cut off")
-	}
-	if _, err := os.Stat(filepath.Join(c.Data, "meta")); err != nil {
-		t.Fatalf("the first start made no store: %v", err)
+	if shown, err := start(nil); err == nil || shown.SecretAccessKey != "" {
+		t.Fatalf("the first start was not cut off: %v", err)
 	}
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	second := start(false) // made the account, and nobody saw its key
-	third := start(true)
-	if !third.Created || third.SecretAccessKey == "" || third.AccountID != second.AccountID {
-		t.Errorf("after a start whose key nobody saw: created %v, account %s, was %s", third.Created, third.AccountID, second.AccountID)
+	nobody := errors.New("nobody reads it")
+	if _, err := start(nobody); !errors.Is(err, nobody) {
+		t.Fatalf("nobody saw the key, and the start ends with %v", err)
 	}
-	if third.AccessKeyID == second.AccessKeyID {
-		t.Error("the key that nobody saw still works")
+	made, err := start(nil)
+	if err != nil || !made.Created || made.SecretAccessKey == "" {
+		t.Fatalf("the first account: %+v, %v", made.Created, err)
 	}
-	if f := start(false); f.Created || f.SecretAccessKey != "" {
-		t.Error("the key is shown again")
+	again, err := start(nil)
+	if err != nil || again.Created || again.SecretAccessKey != "" || again.AccountID != made.AccountID {
+		t.Errorf("the next start shows %+v, %v", again, err)
+	}
+	if _, err := start(nobody); !errors.Is(err, nobody) {
+		t.Errorf("what later starts say is not heard: %v", err)
+	}
+}
+
+// TestFilesOfNoStoreChangeNoKey: no file beside the store, however it is called
+// and whatever it holds, makes a start give the root user another key, or
+// print one; nor does what a start leaves that was refused.
+func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
+	dir := t.TempDir()
+	c := config(dir)
+	start := starts(t, c)
+	made, err := start(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	works := func() {
+		t.Helper()
+		s := harness.Start(t, func(h *server.Config) { h.Data, h.RootKey, h.Root = c.Data, c.RootKey, server.RootCredentials{} })
+		defer s.Stop()
+		_, err := s.Client(harness.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+		if err != nil {
+			t.Errorf("the root user's key: %v", err)
+		}
+	}
+	works()
+	for _, name := range []string{"first-start", "first", "unshown", "reset-root", "reset", "init"} {
+		if err := os.WriteFile(filepath.Join(c.Data, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if shown, err := start(nil); err != nil || shown.Created || shown.SecretAccessKey != "" {
+		t.Errorf("with strange files the start shows %+v, %v", shown, err)
+	}
+	works()
+	// Each folder missing at one start, and put back.
+	for _, name := range []string{"meta", "audit", "blobs"} {
+		aside := filepath.Join(dir, name)
+		if err := os.Rename(filepath.Join(c.Data, name), aside); err != nil {
+			t.Fatal(err)
+		}
+		start(nil) // whether it is refused is not this test's matter
+		if err := os.RemoveAll(filepath.Join(c.Data, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(aside, filepath.Join(c.Data, name)); err != nil {
+			t.Fatal(err)
+		}
+		if name == "meta" {
+			works()
+		}
+	}
+}
+
+// TestRefusedFirstStartLeavesNoStore: what the operator got wrong is said
+// before anything is made.
+func TestRefusedFirstStartLeavesNoStore(t *testing.T) {
+	for name, root := range map[string]server.RootCredentials{
+		"a short secret":    {AccessKeyID: harness.AccessKeyID, SecretAccessKey: "short"},
+		"half a pair":       {AccessKeyID: harness.AccessKeyID},
+		"a strange account": {AccountID: "12"},
+	} {
+		c := config(t.TempDir())
+		c.Root = root
+		if _, err := starts(t, c)(nil); err == nil || strings.Contains(err.Error(), "short\"") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, path := range []string{filepath.Join(c.Data, "meta"), strings.TrimPrefix(c.RootKey, "file:")} {
+			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s: %s was made", name, path)
+			}
+		}
+	}
+}
+
+// TestSuppliedSecretStaysUnsaid: a secret that was given is not handed back to
+// be printed.
+func TestSuppliedSecretStaysUnsaid(t *testing.T) {
+	for supplied, root := range map[bool]server.RootCredentials{
+		true:  {AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey},
+		false: {AccountID: "111122223333"},
+	} {
+		c := config(t.TempDir())
+		c.Root = root
+		shown, err := starts(t, c)(nil)
+		if err != nil || shown.Supplied != supplied || (shown.SecretAccessKey == "") != supplied {
+			t.Errorf("supplied %v: supplied %v, %v", supplied, shown.Supplied, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package identity
 import (
 	"time"
 
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/oidc"
 	"watertight/internal/storage/kv"
@@ -45,7 +46,12 @@ type Credential struct {
 type BootstrapOptions struct {
 	AccountID, Name              string
 	AccessKeyID, SecretAccessKey string
-	At                           time.Time // when the account is made
+	At                           time.Time    // when the account is made
+	Record                       authz.Record // its audit event; may be nil
+	// Show, where it is set, shows the root user's key to whoever starts the
+	// server, before the account lasts: there is never an account whose key
+	// nobody was shown. An error of it ends the bootstrap, and nothing was made.
+	Show func(Account, Key) error
 }
 
 // Store is the identities of one server.

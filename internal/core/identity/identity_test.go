@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
 	"watertight/internal/storage/kv"
@@ -245,5 +246,28 @@ func TestResetRootKeys(t *testing.T) {
 	}
 	if _, err := s.ResetRootKeys(t.Context(), nil, "999999999999", time.Unix(2, 0)); err == nil {
 		t.Error("an account that does not exist got a key")
+	}
+}
+
+// TestBootstrapOfAChangedStore: identities without the record that names the
+// first account are no new store.
+func TestBootstrapOfAChangedStore(t *testing.T) {
+	s, _ := open(t)
+	if _, _, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	err := change.Background(t.Context(), s.store, "somebody changes the store", func(tx kv.Tx) error {
+		tx.Delete([]byte(firstAccount))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func(Account, Key) error {
+		t.Error("a key is shown")
+		return nil
+	}
+	if _, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || created {
+		t.Errorf("another first account is made: %v", err)
 	}
 }

@@ -18,6 +18,8 @@ const (
 	accountPrefix   = "i/a/"
 	canonicalPrefix = "i/c/"
 	firstAccount    = "i/f"
+	identities      = "i/" // every record of this room, up to
+	identitiesEnd   = "i0"
 	keyPrefix       = "i/k/"
 )
 

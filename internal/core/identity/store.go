@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,38 +31,70 @@ func New(store kv.Store) (*Store, error) {
 
 // Bootstrap makes the first account and its root user's key, once: later calls
 // return what the first made, created false, and a Key without its secret.
-// Operators call it at start; it is committed as background work.
-func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (Account, Key, bool, error) {
-	var a Account
-	var k Key
-	created := false
-	err := change.Background(ctx, s.store, "the first start makes the first account", func(tx kv.Tx) error {
-		created = false
+// It is the operator's doing, who starts the server.
+func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (a Account, k Key, created bool, err error) {
+	var found bool
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		a, k, found, err = firstOf(r)
+		return err
+	})
+	if err != nil || found {
+		return a, k, false, err
+	}
+	madeAccount, madeKey, err := first(o)
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	if o.Show != nil {
+		if err := o.Show(madeAccount, madeKey); err != nil {
+			return Account{}, Key{}, false, err
+		}
+	}
+	err = change.Operate(ctx, s.store, o.Record, func(tx kv.Tx) error {
 		if err := tx.Lock([]byte(firstAccount), kv.Exclusive); err != nil {
 			return err
 		}
-		id, err := tx.Get([]byte(firstAccount))
-		if err != nil {
+		if a, k, found, err = firstOf(tx); err != nil {
 			return err
 		}
-		if id != nil {
-			a, k, err = existing(tx, string(id))
-			if err != nil {
-				return err
-			}
+		if found {
 			return change.ErrUnchanged
 		}
-		if a, k, err = first(o); err != nil {
-			return err
-		}
-		created = true
+		a, k = madeAccount, madeKey
 		tx.Set([]byte(firstAccount), []byte(a.ID))
 		return add(tx, &a, &k)
 	})
 	if err != nil {
 		return Account{}, Key{}, false, err
 	}
-	return a, k, created, nil
+	return a, k, !found, nil
+}
+
+// firstOf reads the first account; found is false in a store without
+// identities. One that has some, and not the record that names the first
+// account, was changed behind the server's back: it is no new store.
+func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
+	id, err := r.Get([]byte(firstAccount))
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	if id == nil {
+		for _, err := range r.Scan([]byte(identities), []byte(identitiesEnd)) {
+			if err == nil {
+				err = errors.New("identity: the record of the first account is missing, and others are there: the store was changed; put back a copy of it")
+			}
+			return Account{}, Key{}, false, err
+		}
+		return Account{}, Key{}, false, nil
+	}
+	a, k, err = existing(r, string(id))
+	return a, k, true, err
+}
+
+// Check tells what Bootstrap would refuse, before anything is made.
+func (o BootstrapOptions) Check() error {
+	_, _, err := first(o)
+	return err
 }
 
 // first fills in and checks what the operator left out or asked for.
