@@ -1,10 +1,9 @@
 package acl
 
 import (
-	"sync"
-
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/limit"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -48,14 +47,18 @@ func full(of func(Permission) []policy.Action) (all []policy.Action) {
 	return all
 }
 
-// maxCompiled bounds the cache of compiled lists.
-const maxCompiled = 16384
+// maxCompiled bounds a cache of compiled lists, in bytes.
+const maxCompiled = 8 << 20
 
 // Compiled keeps the documents of lists by what they say: a changed list is
-// another entry. The zero value is ready.
+// another entry.
 type Compiled struct {
-	mu      sync.RWMutex
-	entries map[string]*policy.Document
+	cache *limit.Cache[string, *policy.Document]
+}
+
+// NewCompiled returns an empty cache.
+func NewCompiled() *Compiled {
+	return &Compiled{limit.NewCache(maxCompiled, func(key string, d *policy.Document) int64 { return int64(len(key)) + limit.Footprint(d) })}
 }
 
 // Bucket returns the document of a bucket's list, which allows nothing where the
@@ -67,19 +70,11 @@ func (c *Compiled) Object(l List) *policy.Document { return c.get("o", l, onObje
 
 func (c *Compiled) get(kind string, l List, of func(Permission) []policy.Action) *policy.Document {
 	key := kind + string(l.Append(nil, 1))
-	c.mu.RLock()
-	d := c.entries[key]
-	c.mu.RUnlock()
-	if d != nil {
-		return d
+	d, ok := c.cache.Get(key)
+	if !ok {
+		d = compile(l, of)
+		c.cache.Put(key, d)
 	}
-	d = compile(l, of)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.entries == nil || len(c.entries) >= maxCompiled {
-		c.entries = map[string]*policy.Document{} // all are cheap to make again
-	}
-	c.entries[key] = d
 	return d
 }
 

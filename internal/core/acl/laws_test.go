@@ -93,7 +93,7 @@ func TestRandomLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	bucket, object := tables()
-	var lists Compiled
+	lists := NewCompiled()
 	for range 1000 {
 		var l List
 		for range roll(5) {

@@ -63,14 +63,14 @@ type Store struct {
 	region     string
 	principals Principals
 	policies   policies
-	lists      acl.Compiled
+	lists      *acl.Compiled
 	actions    []action
 }
 
 // New returns the buckets in store, made in region. Their policies may name
 // those whom p knows.
 func New(store kv.Store, region string, p Principals) *Store {
-	return &Store{store: store, region: region, principals: p, policies: policies{entries: map[PolicyID]*policy.Document{}}, actions: readActions()}
+	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), actions: readActions()}
 }
 
 // Region returns the region of every bucket.

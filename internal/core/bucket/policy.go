@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -11,6 +10,7 @@ import (
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -88,20 +88,21 @@ func (p *storedPolicy) compile() (*policy.Document, error) {
 	return d.Bind(p.bound), nil
 }
 
-// maxPolicies bounds the cache of compiled policies.
-const maxPolicies = 2048
+// maxPolicies bounds the cache of compiled policies, in bytes.
+const maxPolicies = 32 << 20
 
 // policies keeps compiled policies by the id of their writing, which the
 // bucket's record has: what was written binds the next request.
 type policies struct {
-	mu      sync.RWMutex
-	entries map[PolicyID]*policy.Document
+	cache *limit.Cache[PolicyID, *policy.Document]
+}
+
+func newPolicies() policies {
+	return policies{limit.NewCache(maxPolicies, func(_ PolicyID, d *policy.Document) int64 { return limit.Footprint(d) })}
 }
 
 func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
-	c.mu.RLock()
-	d, ok := c.entries[b.Policy]
-	c.mu.RUnlock()
+	d, ok := c.cache.Get(b.Policy)
 	if ok {
 		return d, nil
 	}
@@ -112,12 +113,7 @@ func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
 	if d, err = p.compile(); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.entries) >= maxPolicies {
-		clear(c.entries) // all are cheap to make again
-	}
-	c.entries[b.Policy] = d
+	c.cache.Put(b.Policy, d)
 	return d, nil
 }
 

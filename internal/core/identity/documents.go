@@ -1,19 +1,22 @@
 package identity
 
 import (
-	"sync"
-
 	"watertight/internal/access/policy"
+	"watertight/internal/limit"
 )
 
-// maxDocuments bounds the cache of compiled policies.
-const maxDocuments = 16384
+// Bytes that compiled policies may take. Those of sessions have a part of their
+// own: whoever may make sessions pushes out no user's policies.
+const (
+	maxDocuments = 32 << 20
+	maxSessions  = 16 << 20
+)
 
 // documents keeps compiled policies by their text: a changed text is another
-// entry, so a change takes effect with the next request.
+// entry, so a change takes effect with the next request. Only what is stored
+// is kept; what a request brings along is parsed and dropped.
 type documents struct {
-	mu      sync.RWMutex
-	entries map[document]*policy.Document
+	stored, sessions *limit.Cache[document, *policy.Document]
 }
 
 type document struct {
@@ -21,25 +24,24 @@ type document struct {
 	text string
 }
 
-func newDocuments() *documents { return &documents{entries: map[document]*policy.Document{}} }
+func newDocuments() *documents {
+	size := func(at document, d *policy.Document) int64 { return int64(len(at.text)) + limit.Footprint(d) }
+	return &documents{limit.NewCache(maxDocuments, size), limit.NewCache(maxSessions, size)}
+}
 
+// get compiles a policy that is stored.
 func (d *documents) get(kind policy.Kind, text string) (*policy.Document, error) {
+	cache := d.stored
+	if kind == policy.Session {
+		cache = d.sessions
+	}
 	at := document{kind, text}
-	d.mu.RLock()
-	doc, ok := d.entries[at]
-	d.mu.RUnlock()
-	if ok {
+	if doc, ok := cache.Get(at); ok {
 		return doc, nil
 	}
 	doc, err := policy.Parse(kind, []byte(text))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		cache.Put(at, doc)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.entries) >= maxDocuments {
-		clear(d.entries) // all are cheap to make again
-	}
-	d.entries[at] = doc
-	return doc, nil
+	return doc, err
 }

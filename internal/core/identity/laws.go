@@ -3,36 +3,33 @@ package identity
 import (
 	"context"
 	"strings"
-	"sync"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
-// maxLaws bounds the cache of principals' laws.
-const maxLaws = 16384
+// maxLaws bounds the cache of principals' laws, in bytes.
+const maxLaws = 32 << 20
 
 // laws keeps the compiled laws of users and roles by their unique id, each
 // with the generation of the account it was compiled in. A generation is read
 // with every request, so a change binds the next one.
-type laws struct {
-	mu      sync.RWMutex
-	entries map[string]lawsOf
-}
+type laws struct{ cache *limit.Cache[string, lawsOf] }
 
 type lawsOf struct {
 	generation string
 	laws       authz.PrincipalLaws
 }
 
-func newLaws() *laws { return &laws{entries: map[string]lawsOf{}} }
+func newLaws() *laws {
+	return &laws{limit.NewCache(maxLaws, func(id string, l lawsOf) int64 { return int64(len(id)) + limit.Footprint(l) })}
+}
 
 func (l *laws) get(id string, generation []byte) (authz.PrincipalLaws, bool) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	e, ok := l.entries[id]
+	e, ok := l.cache.Get(id)
 	if !ok || e.generation != string(generation) {
 		return authz.PrincipalLaws{}, false
 	}
@@ -40,12 +37,7 @@ func (l *laws) get(id string, generation []byte) (authz.PrincipalLaws, bool) {
 }
 
 func (l *laws) put(id string, generation []byte, p authz.PrincipalLaws) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.entries) >= maxLaws {
-		clear(l.entries) // all are cheap to make again
-	}
-	l.entries[id] = lawsOf{string(generation), p}
+	l.cache.Put(id, lawsOf{string(generation), p})
 }
 
 // Laws are the laws that bind a principal, for authz.Facts: the built-in policy

@@ -40,7 +40,7 @@ func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
 	}
 	n.Policies = nil
 	if in.Policy != "" {
-		if _, err := s.documents.get(policy.Session, in.Policy); err != nil {
+		if _, err := policy.Parse(policy.Session, []byte(in.Policy)); err != nil {
 			return 0, malformedPolicy(err)
 		}
 		n.Policies = []string{in.Policy}

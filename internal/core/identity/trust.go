@@ -21,7 +21,7 @@ func (s *Store) bind(r kv.Reader, e *Entity) error {
 	if e.Kind != Role {
 		return nil
 	}
-	d, err := s.documents.get(policy.Trust, e.Trust)
+	d, err := policy.Parse(policy.Trust, []byte(e.Trust))
 	if err != nil {
 		return malformedPolicy(err)
 	}

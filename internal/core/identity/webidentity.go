@@ -59,9 +59,6 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		return nil, err
 	}
 	p := &presented{session: &Session{Purpose: WebIdentity}}
-	if p.packed, err = s.pass(p.session, in.Pass); err != nil { // of a policy that can't be, before anything else
-		return nil, err
-	}
 	if p.token, err = oidc.Parse(in.Token); err != nil {
 		return nil, err
 	}
@@ -73,10 +70,7 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 	if checkSessionTags(p.session.Tags, p.session.Transitive) != nil || !isSourceIdentity(p.session.SourceIdentity) {
 		return nil, oidc.Rejected()
 	}
-	if p.packed, err = s.pass(p.session, in.Pass); err != nil {
-		return nil, err
-	}
-	return p, s.store.View(ctx, func(r kv.Reader) error {
+	err = s.store.View(ctx, func(r kv.Reader) error {
 		if p.role, err = findRole(r, target); err != nil {
 			return err
 		}
@@ -88,6 +82,12 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		}
 		return s.meant(r, p)
 	})
+	if err != nil {
+		return nil, err
+	}
+	// Last, since it is the only part that costs something.
+	p.packed, err = s.pass(p.session, in.Pass)
+	return p, err
 }
 
 func isSourceIdentity(s string) bool {

@@ -26,7 +26,7 @@ const (
 // Store is the objects of one server.
 type Store struct {
 	store    kv.Store
-	lists    acl.Compiled
+	lists    *acl.Compiled
 	payloads Payloads
 	buckets  *bucket.Store
 	minPart  int64 // bytes; MinPart but in tests
@@ -35,7 +35,7 @@ type Store struct {
 
 // New returns the objects in store, whose bytes payloads keeps.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
-	return &Store{store: store, payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
+	return &Store{store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
 }
 
 // NullVersion is the id of a version written while versioning was not enabled.

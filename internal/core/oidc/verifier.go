@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 )
 
 // Fetcher fetches https addresses. Its errors of kind fault.Unavailable may go
@@ -29,7 +30,8 @@ type Fetcher interface {
 const (
 	maxIssuers = 256
 	maxKeys    = 100
-	minRSA     = 2048 // bits
+	maxHeld    = 128 << 10 // bytes of one issuer's keys
+	minRSA     = 2048      // bits
 	maxRSA     = 8192
 
 	fresh = time.Hour        // how long keys count that an issuer had
@@ -188,8 +190,12 @@ func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
 	for _, raw := range set.Keys {
 		var k jose.JSONWebKey
 		if k.UnmarshalJSON(raw) == nil && k.IsPublic() && algorithmsOf(k.Key) != nil {
+			k.Certificates = nil // nobody looks at them
 			keys = append(keys, k)
 		}
+	}
+	if n := limit.Footprint(keys); n > maxHeld {
+		return nil, unreachable(fmt.Errorf("oidc: %d bytes of keys", n))
 	}
 	return keys, nil
 }

@@ -5,22 +5,20 @@ import (
 	"crypto/tls"
 	"maps"
 	"strconv"
-	"sync"
 	"time"
 
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/gateway/sigv4"
+	"watertight/internal/limit"
 )
 
-// maxKeys bounds the cache of signing keys. A signing key is good for a day.
-const maxKeys = 4096
+// maxKeys bounds the cache of signing keys, in bytes. A signing key is good for
+// a day.
+const maxKeys = 2 << 20
 
 // keyCache keeps derived signing keys. An entry is used only for the secret it
 // was made from, so a changed secret takes effect at once.
-type keyCache struct {
-	mu      sync.RWMutex
-	entries map[scope]entry
-}
+type keyCache struct{ entries *limit.Cache[scope, entry] }
 
 type scope struct{ id, date, region, service string }
 
@@ -29,24 +27,20 @@ type entry struct {
 	key    sigv4.Key
 }
 
-func newKeyCache() *keyCache { return &keyCache{entries: map[scope]entry{}} }
+func newKeyCache() *keyCache {
+	return &keyCache{limit.NewCache(maxKeys, func(s scope, e entry) int64 {
+		return int64(len(s.id)+len(s.date)+len(s.region)+len(s.service)+len(e.secret)) + int64(len(e.key)) + 96
+	})}
+}
 
 func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 	s := scope{c.AccessKeyID, claim.Date, claim.Region, claim.Service}
-	k.mu.RLock()
-	e, ok := k.entries[s]
-	k.mu.RUnlock()
+	e, ok := k.entries.Get(s)
 	if ok && subtle.ConstantTimeCompare([]byte(e.secret), []byte(c.Secret)) == 1 {
 		return e.key
 	}
 	e = entry{c.Secret, sigv4.DeriveKey(c.Secret, claim.Date, claim.Region, claim.Service)}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.entries) >= maxKeys {
-		// Yesterday's keys are most of what is here; all are cheap to make again.
-		clear(k.entries)
-	}
-	k.entries[s] = e
+	k.entries.Put(s, e)
 	return e.key
 }
 

@@ -1,0 +1,120 @@
+package limit
+
+import (
+	"container/ring"
+	"sync"
+	"sync/atomic"
+)
+
+// Cache keeps values up to a number of bytes. What is to go is found by a clock
+// hand with a second chance for what was asked for since it came by: whoever
+// fills the cache pushes out what nobody uses, and never everything. Only what
+// is stored belongs into one, never what a request brings along.
+// It is safe for concurrent use.
+type Cache[K comparable, V any] struct {
+	maximum int64
+	size    func(K, V) int64
+
+	mu      sync.RWMutex
+	entries map[K]*ring.Ring // of *cached[K, V]
+	hand    *ring.Ring       // the next to be looked at
+	bytes   int64
+}
+
+type cached[K comparable, V any] struct {
+	key   K
+	value V
+	bytes int64
+	used  atomic.Bool // since the hand came by
+}
+
+// entryOverhead is about what an entry costs besides its key and value.
+const entryOverhead = 160
+
+// NewCache returns a cache of at most that many bytes. size is about what an
+// entry holds, in bytes.
+func NewCache[K comparable, V any](maximum int64, size func(K, V) int64) *Cache[K, V] {
+	return &Cache[K, V]{maximum: maximum, size: size, entries: map[K]*ring.Ring{}}
+}
+
+// Get returns the value of a key.
+func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	at, ok := c.entries[key]
+	if !ok {
+		return value, false
+	}
+	e := at.Value.(*cached[K, V])
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	return e.value, true
+}
+
+// Put keeps a value in the place of what the key had. One that would take more
+// than an eighth of the cache is not kept.
+func (c *Cache[K, V]) Put(key K, value V) {
+	e := &cached[K, V]{key: key, value: value, bytes: c.size(key, value) + entryOverhead}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.entries[key]; ok {
+		c.drop(at)
+	}
+	if e.bytes > c.maximum/8 {
+		return
+	}
+	for c.bytes+e.bytes > c.maximum {
+		c.evict()
+	}
+	at := ring.New(1)
+	at.Value = e
+	if c.hand == nil {
+		c.hand = at
+	} else {
+		c.hand.Prev().Link(at) // the hand comes by here last
+	}
+	c.entries[key] = at
+	c.bytes += e.bytes
+}
+
+// evict drops the first entry that was not used since the hand came by.
+func (c *Cache[K, V]) evict() {
+	for {
+		e := c.hand.Value.(*cached[K, V])
+		if !e.used.Swap(false) {
+			c.drop(c.hand)
+			return
+		}
+		c.hand = c.hand.Next()
+	}
+}
+
+func (c *Cache[K, V]) drop(at *ring.Ring) {
+	e := at.Value.(*cached[K, V])
+	delete(c.entries, e.key)
+	c.bytes -= e.bytes
+	next := at.Next()
+	if next == at {
+		c.hand = nil
+		return
+	}
+	at.Prev().Unlink(1)
+	if c.hand == at {
+		c.hand = next
+	}
+}
+
+// Bytes is about what the cache holds.
+func (c *Cache[K, V]) Bytes() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.bytes
+}
+
+// Len is the number of entries.
+func (c *Cache[K, V]) Len() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.entries)
+}
