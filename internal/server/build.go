@@ -142,7 +142,7 @@ func (s *Server) openData(ctx context.Context) error {
 func (s *Server) openCore(context.Context) error {
 	var err error
 	s.payloads, err = payload.Open(payload.Options{
-		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Full: func() bool { return s.space.room() != kv.Ample },
+		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Room: s.space,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ type space struct {
 	dir     string
 	minimum int64
 	now     atomic.Uint32 // a kv.Space
+	left    atomic.Int64  // free bytes at the last look, less what was taken since
 	stop    chan struct{}
 	done    chan struct{}
 }
@@ -61,6 +62,7 @@ func (s *space) measure() {
 	if err != nil {
 		return
 	}
+	s.left.Store(free)
 	state := kv.Ample
 	switch {
 	case free < s.minimum/4:
@@ -72,6 +74,19 @@ func (s *space) measure() {
 }
 
 func (s *space) room() kv.Space { return kv.Space(s.now.Load()) }
+
+// Fits implements payload.Room.
+func (s *space) Fits(n int64) bool { return s.room() == kv.Ample && s.left.Load()-n >= s.minimum }
+
+// Take implements payload.Room. What is taken counts against the minimum until
+// the next look at the disk finds it gone, or given back.
+func (s *space) Take(n int64) bool {
+	if s.left.Add(-n) >= s.minimum {
+		return true
+	}
+	s.left.Add(n)
+	return false
+}
 
 func freeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t

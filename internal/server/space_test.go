@@ -44,3 +44,25 @@ func TestIsLoopback(t *testing.T) {
 		}
 	}
 }
+
+// TestSpaceCountsWhatIsTaken: between two looks at the disk no number of
+// uploads takes what is to stay free.
+func TestSpaceCountsWhatIsTaken(t *testing.T) {
+	free := int64(1000)
+	s := &space{minimum: 100, free: func(string) (int64, error) { return free, nil }}
+	s.measure()
+	if !s.Fits(900) || s.Fits(901) {
+		t.Error("what fits is not what is free beyond the minimum")
+	}
+	taken := 0
+	for s.Take(90) {
+		taken++
+	}
+	if taken != 10 || s.Fits(1) || !s.Fits(0) {
+		t.Errorf("%d pieces were taken", taken)
+	}
+	free = 500 // they were written, and some dropped
+	if s.measure(); !s.Take(400) || s.Take(1) {
+		t.Error("the next look does not count what is there")
+	}
+}

@@ -66,13 +66,29 @@ type Source struct {
 type Options struct {
 	Dir  string // empty keeps blobs in memory
 	Keys Keys
-	Full func() bool // that new bytes are refused; nil is never
+	Room Room // nil is a disk without an end
 }
+
+// Room is what is left of the disk for new bytes.
+type Room interface {
+	// Fits reports whether so many bytes more would leave enough free. It takes
+	// nothing: what is announced takes no room from others.
+	Fits(n int64) bool
+	// Take takes bytes that are about to be written, and reports false where they
+	// are not to be had.
+	Take(n int64) bool
+}
+
+// boundless is the room of a store that nobody bounds.
+type boundless struct{}
+
+func (boundless) Fits(int64) bool { return true }
+func (boundless) Take(int64) bool { return true }
 
 // Store keeps the bytes of objects. It is safe for concurrent use.
 type Store struct {
 	keys   Keys
-	full   func() bool
+	room   Room
 	engine blob.Engine
 	small  sync.Pool // *[]byte, InlineMax+1
 	chunks sync.Pool // *[]byte, a sealed chunk
@@ -84,9 +100,9 @@ type Store struct {
 
 // Open opens the store.
 func Open(o Options) (*Store, error) {
-	s := &Store{keys: o.Keys, full: o.Full, inFlight: map[string]struct{}{}}
-	if s.full == nil {
-		s.full = func() bool { return false }
+	s := &Store{keys: o.Keys, room: o.Room, inFlight: map[string]struct{}{}}
+	if s.room == nil {
+		s.room = boundless{}
 	}
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
 	s.chunks.New = func() any { b := make([]byte, seal.ChunkSize+seal.Overhead); return &b }
@@ -95,7 +111,7 @@ func Open(o Options) (*Store, error) {
 		s.engine = mem.Open()
 		return s, nil
 	}
-	e, err := disk.Open(filepath.Join(o.Dir, "blobs"))
+	e, err := disk.Open(filepath.Join(o.Dir, "blobs"), s.room)
 	if err != nil {
 		return nil, err
 	}

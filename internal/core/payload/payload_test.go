@@ -251,8 +251,8 @@ func TestSweep(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	full := true
-	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{seal.NewKey()}, Full: func() bool { return full }})
+	room := &counted{left: -1}
+	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{seal.NewKey()}, Room: room})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestFullDisk(t *testing.T) {
 	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); fault.From(err).Kind != fault.Full {
 		t.Errorf("full: %v", err)
 	}
-	full = false
+	room.left = 10
 	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); err != nil {
 		t.Errorf("room again: %v", err)
 	}
@@ -300,4 +300,74 @@ func BenchmarkWrite(b *testing.B) {
 			}
 		})
 	}
+}
+
+// counted is a disk with so many bytes left.
+type counted struct{ left, taken int64 }
+
+func (c *counted) Fits(n int64) bool { return n <= c.left }
+
+func (c *counted) Take(n int64) bool {
+	if n > c.left {
+		return false
+	}
+	c.left, c.taken = c.left-n, c.taken+n
+	return true
+}
+
+// TestAnnouncedBytesTakeNoRoom: while a body stands still, what was announced
+// of it takes no room; one that can't fit is refused before it is read; one
+// that comes to where there is no more is refused and leaves nothing.
+func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
+	room := &counted{left: 3 << 30}
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir, Keys: testKeys{seal.NewKey()}, Room: room})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	stalled := errors.New("stands still")
+	for _, sent := range []int{0, 1, InlineMax + 1, pieceSize + 1, 5 << 20} {
+		room.taken = 0
+		body := io.MultiReader(bytes.NewReader(random(sent)), readerFunc(func([]byte) (int, error) {
+			if most := int64(3*sent + 1<<20); room.taken > most || sent < pieceSize && room.taken > 0 {
+				t.Errorf("%d bytes came, %d are taken", sent, room.taken)
+			}
+			if n := blocks(t, dir); n > int64(3*sent+2<<20) {
+				t.Errorf("%d bytes came, the files take %d", sent, n)
+			}
+			return 0, stalled
+		}))
+		if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: body, Size: 2 << 30}); !errors.Is(err, stalled) {
+			t.Fatal(err)
+		}
+	}
+	room.left = 1 << 20
+	unread := readerFunc(func([]byte) (int, error) { t.Error("the body is read"); return 0, io.EOF })
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: unread, Size: 2 << 20}); fault.From(err).Kind != fault.Full {
+		t.Errorf("what can't fit: %v", err)
+	}
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(2 << 20)), Size: -1}); fault.From(err).Kind != fault.Full {
+		t.Errorf("what comes to the end of the room: %v", err)
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// blocks are the bytes of the disk that the files of a folder take.
+func blocks(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	for _, f := range files(t, dir) {
+		var st unix.Stat_t
+		if err := unix.Stat(f, &st); err != nil {
+			t.Fatal(err)
+		}
+		n += st.Blocks * 512
+	}
+	return n
 }

@@ -20,7 +20,7 @@ import (
 // the sweeper ends. An error of the body is returned as it is, and nothing of
 // the body is kept.
 func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location, Digests, error) {
-	if s.full() {
+	if !s.room.Fits(max(src.Size, 0)) {
 		return Location{}, Digests{}, noRoom()
 	}
 	buf := s.small.Get().(*[]byte)

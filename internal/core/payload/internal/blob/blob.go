@@ -14,7 +14,8 @@ var ErrNotExist = errors.New("blob: does not exist")
 // Engine keeps blobs. It is safe for concurrent use.
 type Engine interface {
 	// Create starts a blob. It fails where one of this name exists. size is
-	// the expected length in bytes, or -1.
+	// the expected length in bytes, or -1. Nothing is reserved for what was only
+	// announced.
 	Create(name string, size int64) (Writer, error)
 	// Open opens a committed blob.
 	Open(name string) (Reader, error)
@@ -41,6 +42,13 @@ type Reader interface {
 	io.ReaderAt
 	io.Closer
 	Size() int64
+}
+
+// Room is what is left of the disk. It is safe for concurrent use.
+type Room interface {
+	// Take takes bytes that are about to be written, and reports false where they
+	// are not to be had.
+	Take(n int64) bool
 }
 
 // CheckName refuses every name that is not 32 lower-case hex digits, so that

@@ -21,13 +21,14 @@ import (
 // Engine is a folder of blobs.
 type Engine struct {
 	dir     string
+	room    blob.Room
 	folders [256]*os.File
 	syncs   atomic.Uint64
 }
 
 // Open makes the folders where they are missing.
-func Open(dir string) (_ *Engine, err error) {
-	e := &Engine{dir: dir}
+func Open(dir string, room blob.Room) (_ *Engine, err error) {
+	e := &Engine{dir: dir, room: room}
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -90,29 +91,53 @@ func (e *Engine) Create(name string, size int64) (blob.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{engine: e, file: f, folder: e.folder(name)}
-	if size > 0 {
-		// Room that is reserved at once fails at once, and lies together. A file
-		// system that can't is no reason to refuse.
-		if err := unix.Fallocate(int(f.Fd()), 0, 0, size); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-			w.Abort()
-			return nil, err
-		}
-	}
-	return w, nil
+	return &writer{engine: e, file: f, folder: e.folder(name), size: size}, nil
 }
 
+// Room is reserved ahead of what is written: twice what came so far, within
+// these bounds and the announced size, in bytes.
+const (
+	minAhead = 1 << 20
+	maxAhead = 16 << 20
+)
+
 type writer struct {
-	engine *Engine
-	file   *os.File
-	folder *os.File
-	n      int64
+	engine   *Engine
+	file     *os.File
+	folder   *os.File
+	size     int64 // announced, or -1
+	n        int64
+	reserved int64 // from the beginning; never less than n
 }
 
 func (w *writer) Write(p []byte) (int, error) {
+	if end := w.n + int64(len(p)); end > w.reserved {
+		if err := w.reserve(end); err != nil {
+			return 0, err
+		}
+	}
 	n, err := w.file.Write(p)
 	w.n += int64(n)
 	return n, err
+}
+
+// reserve takes room up to end and some more. What is reserved fails before it
+// is written, and lies together; a file system that can't is no reason to refuse.
+func (w *writer) reserve(end int64) error {
+	to := max(end, w.n+min(max(2*w.n, minAhead), maxAhead))
+	if w.size >= 0 && to > w.size-minAhead/4 {
+		to = max(end, w.size)
+	}
+	if !w.engine.room.Take(to - w.reserved) {
+		return unix.ENOSPC
+	}
+	if w.size >= 0 {
+		if err := unix.Fallocate(int(w.file.Fd()), 0, w.reserved, to-w.reserved); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return err
+		}
+	}
+	w.reserved = to
+	return nil
 }
 
 // Commit syncs the file, then its folder, so that the name lasts too.
