@@ -29,6 +29,7 @@ type commands struct {
 	Account account        `cmd:"" help:"Make and list accounts of the running server."`
 	Public  publicAccess   `cmd:"" name:"public-access" help:"Show, block and unblock public access."`
 	Why     whyPublic      `cmd:"" name:"why-public" help:"Tell why a bucket is public, with a request that gets in. Exits with 3 where it is open to strangers."`
+	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of a part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	Version version        `cmd:"" help:"Print the version."`
 }

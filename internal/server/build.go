@@ -124,7 +124,7 @@ func (s *Server) openData(ctx context.Context) error {
 	}
 	s.space = startSpace(s.config)
 	s.trail, err = audit.Open(audit.Options{
-		Dir: filepath.Join(s.config.Data, "audit"), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
+		Dir: auditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
 	})
 	if err != nil {
 		return err

@@ -34,6 +34,10 @@
 // length of a frame has a tag of its own, so that only a crash, never a
 // changed length, looks like a torn tail.
 //
-// What cannot be noticed here is the loss of the newest frames together with
-// the newest commits of the store: that takes a signed digest kept elsewhere.
+// # How far the log was
+//
+// The store remembers the newest durable frame (the mark), and the log the
+// newest durable commit (the anchor): neither can be cut or put back without
+// the other. What cannot be noticed here is both being put back together: that
+// takes a hash kept elsewhere.
 package audit

@@ -109,6 +109,11 @@ func (w *object) constant(name, value string) {
 
 func (w *object) string(name, value string) { w.limited(name, value, w.text) }
 
+func (w *object) with(name, value string) *object {
+	w.string(name, value)
+	return w
+}
+
 func (w *object) optional(name, value string) {
 	if value != "" {
 		w.string(name, value)

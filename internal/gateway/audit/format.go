@@ -15,7 +15,9 @@ import (
 
 // Sizes and names of the format; FORMAT.md has the tables.
 const (
-	magic         = "WTAUDIT\x01"
+	magic         = "WTAUDIT"
+	headerFormat  = 2 // the store remembers a log from here on
+	oldestFormat  = 1
 	headerPlain   = 96
 	headerSize    = headerPlain + seal.WrappedSize
 	frameHeader   = 32
@@ -60,6 +62,7 @@ type state struct {
 
 // header opens a file.
 type header struct {
+	format   byte
 	number   uint64
 	before   state
 	previous uint64 // size of the file before
@@ -68,7 +71,7 @@ type header struct {
 
 func (h *header) encode(wrap seal.Key) []byte {
 	b := make([]byte, 0, headerSize)
-	b = append(b, magic...)
+	b = append(append(b, magic...), headerFormat)
 	b = binary.BigEndian.AppendUint64(b, h.number)
 	b = binary.BigEndian.AppendUint64(b, h.before.sequence+1)
 	b = binary.BigEndian.AppendUint64(b, h.before.anchor)
@@ -80,7 +83,7 @@ func (h *header) encode(wrap seal.Key) []byte {
 }
 
 func decodeHeader(b []byte, wrap seal.Key) (header, error) {
-	if len(b) != headerSize || string(b[:len(magic)]) != magic {
+	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat || b[len(magic)] > headerFormat {
 		return header{}, errors.New("is no audit file of this version")
 	}
 	key, err := wrap.Unwrap(b[headerPlain:], b[:headerPlain])
@@ -88,6 +91,7 @@ func decodeHeader(b []byte, wrap seal.Key) (header, error) {
 		return header{}, errors.New("has a header that does not open: changed, or another root key")
 	}
 	h := header{
+		format: b[len(magic)],
 		number: binary.BigEndian.Uint64(b[8:]),
 		before: state{
 			sequence: binary.BigEndian.Uint64(b[16:]) - 1,
@@ -170,7 +174,8 @@ type Entry struct {
 type Group struct {
 	Sequence uint64
 	Written  time.Time
-	Anchor   uint64 // newest durable commit number of the store at that time
+	Anchor   uint64            // newest durable commit number of the store at that time
+	Chain    [sha256.Size]byte // hash of the frame's content, which the next frame names
 	Events   []Entry
 }
 
@@ -208,7 +213,7 @@ func decodeGroup(b []byte, s state, events []Entry) (Group, state, error) {
 		moved:    position{binary.BigEndian.Uint64(b[48:]), [16]byte(b[56:72])},
 	}
 	g := Group{
-		Sequence: next.sequence, Anchor: next.anchor,
+		Sequence: next.sequence, Anchor: next.anchor, Chain: next.chain,
 		Written: time.UnixMicro(int64(binary.BigEndian.Uint64(b[32:]))).UTC(),
 	}
 	count := binary.BigEndian.Uint32(b[72:])

@@ -19,73 +19,149 @@ type file interface {
 	io.Closer
 	Truncate(size int64) error
 	Sync() error
+	// Allocate takes room on the disk for the bytes from at to at+n. The size
+	// of the file stays as it is.
+	Allocate(at, n int64) error
 }
 
 // journal appends frames to the newest file. It has one user at a time.
 type journal struct {
 	dir    string
-	folder *os.File // locked while the journal is open
+	folder *os.File // locked while the journal is open; nil where it is missing
 	wrap   seal.Key
 	limit  int64
 	create func(path string) (file, error)
 
-	state  state
-	number uint64 // of the newest file; 0 before the first
-	file   file   // nil before the first
-	keys   keys
-	size   int64 // of the sound part
-	torn   bool  // the file may hold bytes past size
-	buf    []byte
-	sealed []byte
+	state    state
+	first    uint64 // number of the oldest file; 0 before there is one
+	from     uint64 // sequence of the oldest frame
+	number   uint64 // of the newest file
+	file     file   // nil before the first
+	keys     keys
+	size     int64 // of the sound part
+	torn     bool  // the file may hold bytes past size
+	reserve  int64 // room that is held for the next frames, where the disk has it
+	reserved int64 // the disk has room for the file up to here
+	buf      []byte
+	sealed   []byte
+
+	// What opening found, until ready.
+	ready  bool // may write: the store has agreed that this is its log
+	tail   int64
+	damage error               // what stands behind the sound part, if not a frame cut short
+	format byte                // of the newest file
+	chains [][sha256.Size]byte // of the newest file: before its first frame, and of each
+	broken error               // nothing could be opened; only where that is to be accepted
 }
 
-// openJournal verifies the newest file and cuts a torn tail.
+// openJournal verifies the newest file, with the header and the size of every
+// other. It changes nothing: prepare does, once the store has agreed.
 func openJournal(dir string, root seal.Key) (_ *journal, err error) {
-	folder, err := openFolder(dir)
+	j := &journal{dir: dir, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile}
+	j.folder, err = os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return j, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			folder.Close()
+			j.folder.Close()
 		}
 	}()
-	if err := lock(folder); err != nil {
+	if err := lock(j.folder); err != nil {
 		return nil, fmt.Errorf("audit: %s: %w", dir, err)
 	}
-	j := &journal{dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile}
-	names, err := list(dir)
-	if err != nil {
-		return nil, err
+	files, err := list(dir)
+	if err != nil || len(files) == 0 {
+		return j, err
 	}
-	if len(names) == 0 {
-		return j, nil
-	}
-	w := walker{wrap: j.wrap}
-	for i, name := range names {
-		if err := w.file(filepath.Join(dir, name), i == len(names)-1); err != nil {
+	w := walker{wrap: j.wrap, opening: true}
+	for i, n := range files {
+		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return nil, err
 		}
 	}
-	j.state, j.number, j.size, j.keys = w.state, w.number, w.size, newKeys(w.head.key)
-	f, err := os.OpenFile(filepath.Join(dir, names[len(names)-1]), os.O_RDWR, 0)
+	j.state, j.first, j.from, j.number, j.size, j.keys = w.state, w.first, w.from, w.number, w.size, newKeys(w.head.key)
+	j.damage, j.format, j.chains = w.damage, w.head.format, w.chains
+	f, err := os.OpenFile(filepath.Join(dir, fileName(j.number)), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	if err := cut(f, j.size); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("audit: %w", err)
 	}
-	j.file = f
+	j.file, j.tail = osFile{f}, info.Size()-j.size
 	return j, nil
+}
+
+// openBroken opens the folder of a log that cannot be opened, because of cause.
+func openBroken(dir string, root seal.Key, cause error) (*journal, error) {
+	folder, err := os.Open(dir)
+	if err == nil {
+		if err = lock(folder); err != nil {
+			folder.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("audit: %s: %w", dir, err)
+	}
+	return &journal{dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile, broken: cause}, nil
+}
+
+// prepare lets the journal write: it makes the folder and the first file where
+// they are missing, has a torn tail cut before the next frame, and takes room.
+func (j *journal) prepare() error {
+	if j.ready {
+		return nil
+	}
+	if j.folder == nil {
+		folder, err := openFolder(j.dir)
+		if err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+		j.folder = folder
+		if err := lock(folder); err != nil {
+			return fmt.Errorf("audit: %s: %w", j.dir, err)
+		}
+	}
+	j.ready, j.torn, j.reserved, j.chains = true, j.tail > 0, j.size, nil
+	if j.reserve == 0 {
+		j.reserve = reserveOf(j.dir)
+	}
+	if j.file == nil {
+		if err := j.rotate(); err != nil {
+			return fmt.Errorf("audit: a new file: %w", err)
+		}
+		return nil
+	}
+	if j.torn {
+		if err := j.cut(); err != nil {
+			return fmt.Errorf("audit: cutting a torn tail: %w", err)
+		}
+	}
+	j.hold()
+	return nil
+}
+
+// cut drops what stands past the sound part, durably.
+func (j *journal) cut() error {
+	if err := j.file.Truncate(j.size); err != nil {
+		return err
+	}
+	j.reserved = j.size
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	j.torn = false
+	return nil
 }
 
 // openFolder opens dir and makes it, durably, where it is missing.
 func openFolder(dir string) (*os.File, error) {
-	folder, err := os.Open(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return folder, err
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -100,26 +176,12 @@ func openFolder(dir string) (*os.File, error) {
 	return os.Open(dir)
 }
 
-// cut drops what stands past size.
-func cut(f *os.File, size int64) error {
-	info, err := f.Stat()
-	if err == nil && info.Size() > size {
-		if err = f.Truncate(size); err == nil {
-			err = f.Sync()
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("audit: cutting a torn tail: %w", err)
-	}
-	return nil
-}
-
 func createFile(path string) (file, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 // entry is the event of a change, copied from the store.
@@ -140,8 +202,12 @@ type frame struct {
 // append makes f durable as the next frame. After an error nothing has
 // changed, and the same may be tried again.
 func (j *journal) append(f frame) error {
+	if err := j.prepare(); err != nil {
+		return err
+	}
 	if j.file == nil || j.size >= j.limit {
-		if err := j.rotate(); err != nil {
+		// A disk without room for another file may have room in this one.
+		if err := j.rotate(); err != nil && (j.file == nil || j.room() < int64(len(f.direct))+movedBytes) {
 			return fmt.Errorf("audit: a new file: %w", err)
 		}
 	}
@@ -166,6 +232,7 @@ func (j *journal) append(f frame) error {
 	next.chain = sha256.Sum256(j.buf)
 	j.state = next
 	j.size += int64(len(j.sealed))
+	j.hold()
 	j.trim()
 	return nil
 }
@@ -175,9 +242,10 @@ func (j *journal) append(f frame) error {
 // is on the disk.
 func (j *journal) write() error {
 	if j.torn {
-		if err := j.file.Truncate(j.size); err != nil {
+		if err := j.cut(); err != nil {
 			return err
 		}
+		j.hold()
 	}
 	j.torn = true
 	if _, err := j.file.WriteAt(j.sealed, j.size); err != nil {
@@ -199,8 +267,13 @@ func (j *journal) trim() {
 }
 
 // rotate starts the next file. It appears under its name only once its header
-// is durable.
+// is durable and room for its frames is taken.
 func (j *journal) rotate() (err error) {
+	if j.file != nil && j.torn {
+		if err := j.cut(); err != nil {
+			return err
+		}
+	}
 	h := header{number: j.number + 1, before: j.state, previous: uint64(j.size), key: seal.NewKey()}
 	path := filepath.Join(j.dir, fileName(h.number))
 	f, err := j.create(path + newSuffix)
@@ -210,9 +283,16 @@ func (j *journal) rotate() (err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
+			os.Remove(path + newSuffix) // what stays is written over the next time
 		}
 	}()
 	if _, err := f.WriteAt(h.encode(j.wrap), 0); err != nil {
+		return err
+	}
+	reserved := int64(headerSize)
+	if err := f.Allocate(0, headerSize+j.reserve); err == nil || errors.Is(err, errors.ErrUnsupported) {
+		reserved += j.reserve
+	} else if j.file != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -224,10 +304,15 @@ func (j *journal) rotate() (err error) {
 	if err := j.folder.Sync(); err != nil {
 		return err
 	}
-	if j.file != nil {
+	if j.file == nil {
+		j.first, j.from = h.number, h.before.sequence+1
+	} else {
+		j.file.Truncate(j.size) // gives the room back; a failure costs that alone
 		j.file.Close()
 	}
 	j.file, j.keys, j.number, j.size, j.torn = f, newKeys(h.key), h.number, headerSize, false
+	j.reserved, j.format = reserved, headerFormat
+	j.hold()
 	return nil
 }
 
@@ -238,10 +323,13 @@ const newSuffix = ".new"
 func (j *journal) close() error {
 	var errs []error
 	if j.file != nil {
-		if j.torn {
+		if j.ready && j.torn {
 			errs = append(errs, j.file.Truncate(j.size))
 		}
 		errs = append(errs, j.file.Close())
 	}
-	return errors.Join(append(errs, j.folder.Close())...)
+	if j.folder != nil {
+		errs = append(errs, j.folder.Close())
+	}
+	return errors.Join(errs...)
 }

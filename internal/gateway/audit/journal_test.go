@@ -53,7 +53,7 @@ func sequences(dir string) (all []uint64, err error) {
 func reopen(dir string) error {
 	j, err := openJournal(dir, testRoot())
 	if err == nil {
-		err = j.close()
+		err = errors.Join(j.damage, j.close())
 	}
 	return err
 }
@@ -120,7 +120,7 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 		t.Fatal(names, err)
 	}
 	for i, name := range names {
-		path := filepath.Join(dir, name)
+		path := filepath.Join(dir, fileName(name))
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -131,10 +131,10 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := sequences(dir); !errors.Is(err, ErrDamaged) {
-				t.Fatalf("%s: byte %d flipped: Read says %v", name, at, err)
+				t.Fatalf("%d: byte %d flipped: Read says %v", name, at, err)
 			}
 			if err := reopen(dir); !errors.Is(err, ErrDamaged) && (i == len(names)-1 || at < headerSize) {
-				t.Fatalf("%s: byte %d flipped: Open says %v", name, at, err)
+				t.Fatalf("%d: byte %d flipped: Open says %v", name, at, err)
 			}
 			b[at] ^= 0x10
 		}
@@ -216,7 +216,6 @@ func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, harm := range map[string]func(dir string) error{
-		"first missing":  func(d string) error { return os.Remove(filepath.Join(d, fileName(1))) },
 		"middle missing": func(d string) error { return os.Remove(filepath.Join(d, fileName(2))) },
 		"middle closed up": func(d string) error {
 			return os.Rename(filepath.Join(d, fileName(3)), filepath.Join(d, fileName(2)))
@@ -301,6 +300,13 @@ func (f *badFile) Sync() error {
 		return err
 	}
 	return f.file.Sync()
+}
+
+func (f *badFile) Allocate(at, n int64) error {
+	if err := f.fail("allocate"); err != nil {
+		return err
+	}
+	return f.file.Allocate(at, n)
 }
 
 func (f *badFile) Truncate(n int64) error {

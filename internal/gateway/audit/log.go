@@ -26,6 +26,8 @@ type Options struct {
 	Root   seal.Key // the root key
 	Region string   // awsRegion of events that name none
 	Logger *slog.Logger
+	// Salvage opens a log that is too damaged to be opened, for Accept alone.
+	Salvage bool
 }
 
 // Log is the audit log of a server.
@@ -49,14 +51,17 @@ type Log struct {
 }
 
 // Open verifies the newest file of the log, with the header and size of every
-// other, cuts the torn tail a crash may have left, and locks the folder. Any
-// other damage is an error that wraps ErrDamaged. The folder is locked until
-// Close.
+// other, and locks the folder until Close. It changes nothing. Damage is an
+// error that wraps ErrDamaged; that of the newest file's end is judged by
+// Attach, for it may be what a crash left.
 func Open(o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	j, err := openJournal(o.Dir, o.Root)
+	if o.Salvage && errors.Is(err, ErrDamaged) {
+		j, err = openBroken(o.Dir, o.Root, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +80,10 @@ func (l *Log) Anchor() uint64 { return l.anchor }
 
 // Attach starts the writer, which moves events out of the store until Close.
 // It refuses a store that ends before the log's anchor: its next commits would
-// pass for events that were moved long ago.
+// pass for events that were moved long ago. It refuses a log that is not, or
+// not to its end, the one that the store remembers, with ErrLost or ErrDamaged.
+// A refusal changes nothing. Files that are missing at the log's beginning were
+// taken away by somebody who may: that is logged and recorded.
 func (l *Log) Attach(store kv.Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,14 +94,68 @@ func (l *Log) Attach(store kv.Store) error {
 		return fmt.Errorf("audit: the store ends at commit %d, the log knows of %d: the store has lost its tail", d, l.anchor)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	w, err := l.begin(ctx, store)
+	if err != nil {
+		cancel()
+		return err
+	}
 	l.cancel = cancel
-	w := &writer{log: l, journal: l.journal, store: store, backlog: true}
 	go func() {
 		defer close(l.done)
 		defer cancel()
 		l.result = w.run(ctx)
 	}()
 	return nil
+}
+
+// begin lets the store and the log agree, and the journal write.
+func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
+	j := l.journal
+	m, found, err := recall(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.agree(m, found, store.Durable()); err != nil {
+		if errors.Is(err, ErrLost) || errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
+		}
+		return nil, err
+	}
+	w := l.newWriter(store)
+	if j.tail > 0 {
+		l.logger.Warn("audit log: the end of a frame that was not durable is cut off", "file", fileName(j.number), "at", j.size, "bytes", j.tail)
+	}
+	if j.damage != nil {
+		w.service("AuditTailCut", append((&object{b: []byte{'{'}, text: textLimit}).with("cause", j.damage.Error()).b, '}'))
+	}
+	if m.number > 0 && j.first > m.first {
+		l.logger.Warn("audit log: its oldest files are not there any more", "from", fileName(m.first), "to", fileName(j.first-1))
+		w.service("AuditFilesMissing", missing(m, j))
+	}
+	if err := j.prepare(); err != nil {
+		return nil, err
+	}
+	w.remembered(m)
+	if !found {
+		if j.state.sequence > 0 {
+			l.logger.Warn("audit log: the store did not remember this log yet; it does from here on", "frame", j.state.sequence)
+		}
+		err = w.remember(ctx)
+	}
+	return w, err
+}
+
+func (l *Log) newWriter(store kv.Store) *writer {
+	return &writer{log: l, journal: l.journal, store: store, backlog: true}
+}
+
+// missing are the details of files that are not there any more.
+func missing(m mark, j *journal) []byte {
+	w := &object{b: []byte{'{'}, text: textLimit}
+	w.with("firstFile", fileName(m.first)).with("lastFile", fileName(j.first-1))
+	w.number("firstFrame", int64(m.from))
+	w.number("lastFrame", int64(j.from-1))
+	return append(w.b, '}')
 }
 
 // Close writes everything that is left and ends the writer. No record may

@@ -2,12 +2,14 @@ package audit
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,44 +21,46 @@ const suffix = ".wtl"
 
 // Read gives every group of the log in dir to fn, from the first to the last,
 // and verifies all of it: seals, chain, numbers, sizes. It ends with fn's
-// error, or with one that wraps ErrDamaged and names file and place. An
-// incomplete frame at the very end is not there yet. Read may run beside a Log.
+// error, or with one that wraps ErrDamaged and names file and place. The log
+// begins with the oldest file that is there: whether older ones should be, only
+// the store knows. An incomplete frame at the very end is not there yet. Read
+// may run beside a Log.
 func Read(dir string, root seal.Key, fn func(Group) error) error {
-	names, err := list(dir)
+	files, err := list(dir)
 	if err != nil {
 		return err
 	}
 	w := walker{wrap: root.Derive(filePurpose), fn: fn, whole: true}
-	for i, name := range names {
-		if err := w.file(filepath.Join(dir, name), i == len(names)-1); err != nil {
+	for i, n := range files {
+		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// list returns the names of the log's files, and an error where one is missing.
-func list(dir string) ([]string, error) {
+// list returns the numbers of the log's files, and an error where one is
+// missing between two others.
+func list(dir string) ([]uint64, error) {
 	found, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	have := map[uint64]bool{}
+	var files []uint64
 	for _, f := range found {
 		digits, ok := strings.CutSuffix(f.Name(), suffix)
 		n, err := strconv.ParseUint(digits, 10, 32)
-		if ok && err == nil && f.Name() == fileName(n) {
-			have[n] = true
+		if ok && err == nil && n > 0 && f.Name() == fileName(n) {
+			files = append(files, n)
 		}
 	}
-	names := make([]string, 0, len(have))
-	for n := uint64(1); n <= uint64(len(have)); n++ {
-		if !have[n] {
-			return nil, damaged(filepath.Join(dir, fileName(n)), -1, "is missing, while later ones are there")
+	slices.Sort(files)
+	for i := 1; i < len(files); i++ {
+		if missing := files[i-1] + 1; files[i] != missing {
+			return nil, damaged(filepath.Join(dir, fileName(missing)), -1, "is missing, while older and newer ones are there")
 		}
-		names = append(names, fileName(n))
 	}
-	return names, nil
+	return files, nil
 }
 
 func fileName(n uint64) string { return fmt.Sprintf("%06d%s", n, suffix) }
@@ -71,9 +75,15 @@ func damaged(path string, at int64, what string) error {
 
 // walker goes from file to file and verifies what each hands to the next.
 type walker struct {
-	wrap   seal.Key
-	whole  bool // verify every file, not the newest alone
-	fn     func(Group) error
+	wrap    seal.Key
+	whole   bool // verify every file, not the newest alone
+	opening bool // keep what the store is asked about: chains, and damage in the newest file
+	fn      func(Group) error
+
+	first  uint64 // number of the first file
+	from   uint64 // sequence of its first frame
+	chains [][sha256.Size]byte
+	damage error
 	number uint64
 	size   int64 // of the sound part of the file before
 	head   header
@@ -82,7 +92,8 @@ type walker struct {
 	events []Entry
 }
 
-func (w *walker) file(path string, newest bool) error {
+func (w *walker) file(dir string, number uint64, newest bool) error {
+	path := filepath.Join(dir, fileName(number))
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged(path, -1, "is missing")
@@ -100,14 +111,25 @@ func (w *walker) file(path string, newest bool) error {
 	if err != nil {
 		return damaged(path, -1, err.Error())
 	}
-	if h.number != w.number+1 || int64(h.previous) != w.size {
+	switch {
+	case h.number != number, w.first != 0 && int64(h.previous) != w.size, number == 1 && h.previous != 0:
 		return damaged(path, -1, "does not follow the file before it: one of the two was swapped, cut or extended")
-	}
-	if (w.whole || w.number == 0) && h.before != w.state {
+	case w.whole && w.first != 0 && h.before != w.state, number == 1 && h.before != state{}:
 		return damaged(path, -1, "does not continue the chain of the file before it")
 	}
+	if w.first == 0 {
+		w.first, w.from = number, h.before.sequence+1
+	}
 	w.number, w.head, w.state = h.number, h, h.before
-	if newest || w.whole {
+	if newest && w.opening {
+		w.chains = append(w.chains, h.before.chain)
+		err := w.frames(r, path, newest)
+		if errors.Is(err, ErrDamaged) {
+			w.damage, err = err, nil
+		}
+		return err
+	}
+	if w.whole {
 		return w.frames(r, path, newest)
 	}
 	info, err := f.Stat()
@@ -156,6 +178,9 @@ func (w *walker) frames(r io.Reader, path string, newest bool) error {
 			return damaged(path, w.size, err.Error())
 		}
 		w.events, w.state = g.Events, next
+		if w.opening {
+			w.chains = append(w.chains, next.chain)
+		}
 		w.size += int64(frameHeader + length)
 		if w.fn != nil {
 			if err := w.fn(g); err != nil {

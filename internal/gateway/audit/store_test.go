@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -29,7 +30,11 @@ type fakeRecord struct {
 	commit uint64
 }
 
-func newStore() *fakeStore { return &fakeStore{records: map[string]fakeRecord{}} }
+// newStore remembers a log without frames.
+func newStore() *fakeStore {
+	var m mark
+	return &fakeStore{records: map[string]fakeRecord{string(markKey()): {value: m.encode()}}}
+}
 
 type fakeTx struct {
 	s      *fakeStore
@@ -88,7 +93,11 @@ func (s *fakeStore) set(fn func()) {
 func (s *fakeStore) events() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.records)
+	n := len(s.records)
+	if _, ok := s.records[string(markKey())]; ok {
+		n--
+	}
+	return n
 }
 
 func (t *fakeTx) Get(key []byte) ([]byte, error) {
@@ -203,4 +212,11 @@ func ids(events []logged) []string {
 		out[i] = e.RequestID
 	}
 	return out
+}
+
+// clone is a store with the same records.
+func (s *fakeStore) clone() *fakeStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &fakeStore{records: maps.Clone(s.records), commit: s.commit}
 }

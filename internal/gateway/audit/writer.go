@@ -30,7 +30,13 @@ type writer struct {
 	backlog bool   // the store may hold events although nothing was committed
 	own     uint64 // commits the writer itself made since the last anchor
 	failing bool
+
+	known   mark      // what the store remembers
+	knownAt time.Time // when it was last told
 }
+
+// remembered notes what the store remembers now.
+func (w *writer) remembered(m mark) { w.known, w.knownAt = m, time.Now() }
 
 // run writes a frame at most every interval, or sooner when woken, until the
 // log is stopped; then it writes what is left.
@@ -123,6 +129,13 @@ func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error
 		did = true
 	}
 	w.scanned, w.backlog = durable, found.more || found.later
+	// Frames of events that changed nothing: the store is told at times only.
+	if w.journal.mark() != w.known && (end || time.Since(w.knownAt) >= interval) {
+		w.knownAt = time.Now()
+		if err := w.remember(ctx); err != nil {
+			return did, false, err
+		}
+	}
 	return did, found.more, nil
 }
 
@@ -155,21 +168,37 @@ func (w *writer) service(name string, details []byte) {
 	w.count++
 }
 
-// forget deletes events that are in the files.
+// forget deletes events that are in the files, and has the store remember how
+// far the files are. A store without room for that deletes all the same.
 func (w *writer) forget(ctx context.Context, found harvest) error {
+	m := w.journal.mark()
 	err := w.store.Update(ctx, func(tx kv.Tx) error {
-		for _, id := range found.stale {
-			tx.Delete(append([]byte(prefix), id[:]...))
-		}
-		for _, e := range found.moved {
-			tx.Delete(append([]byte(prefix), e.at.id[:]...))
-		}
+		found.delete(tx)
+		tx.Set(markKey(), m.encode())
 		return nil
 	})
+	if err == nil {
+		w.remembered(m)
+	}
+	if full(err) {
+		err = w.store.Update(ctx, func(tx kv.Tx) error {
+			found.delete(tx)
+			return nil
+		})
+	}
 	if err == nil {
 		w.own++
 	}
 	return err
+}
+
+func (h *harvest) delete(tx kv.Tx) {
+	for _, id := range h.stale {
+		tx.Delete(append([]byte(prefix), id[:]...))
+	}
+	for _, e := range h.moved {
+		tx.Delete(append([]byte(prefix), e.at.id[:]...))
+	}
 }
 
 // harvest is what one scan of the store found.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"watertight/internal/server"
+)
+
+// auditCommands read the files of the audit log themselves: they need the root
+// key, not a running server.
+type auditCommands struct {
+	Verify auditVerify `cmd:"" help:"Verify every file of the audit log: seals, chain, sizes. Prints how far it goes, as JSON."`
+	Export auditExport `cmd:"" help:"Verify the audit log and print its events, a line of JSON each."`
+	Accept auditAccept `cmd:"" name:"accept-loss" help:"Let a server start again whose audit log is cut, damaged or missing. What is missing stays missing, and that is recorded as the next event. For a server that does not run."`
+}
+
+// sealedData names a data directory and its root key.
+type sealedData struct {
+	running
+	RootKey string `help:"Where the root key comes from; see serve." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+}
+
+func (s *sealedData) config(p process) server.Config {
+	return server.Config{Data: s.Data, RootKey: s.RootKey, Getenv: p.getenv, Logger: newLogger(p.stderr, "warn", "text")}
+}
+
+// auditFiles says which files are read.
+type auditFiles struct {
+	sealedData
+	Log string `help:"Folder of the files, where they are not those of the data directory: an archive." placeholder:"DIR"`
+}
+
+type auditVerify struct{ auditFiles }
+
+// Run verifies the log.
+func (c *auditVerify) Run(p process) error {
+	sum, err := server.ReadAudit(p.ctx, c.config(p), c.Log, func([]byte) error { return nil })
+	if err != nil {
+		return err
+	}
+	return printJSON(p, sum)
+}
+
+type auditExport struct{ auditFiles }
+
+// Run prints the events.
+func (c *auditExport) Run(p process) error {
+	out := bufio.NewWriter(p.stdout)
+	_, err := server.ReadAudit(p.ctx, c.config(p), c.Log, func(json []byte) error {
+		if _, err := out.Write(json); err != nil {
+			return err
+		}
+		return out.WriteByte('\n')
+	})
+	return errors.Join(err, out.Flush())
+}
+
+type auditAccept struct {
+	sealedData
+	Region string `help:"Region of all buckets." default:"us-east-1" env:"WATERTIGHT_REGION"`
+	Reason string `help:"Why the log is not whole; it is recorded." required:"" placeholder:"TEXT"`
+}
+
+// Run accepts the loss.
+func (c *auditAccept) Run(p process) error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return usageError{fmt.Errorf("say why: --reason TEXT")}
+	}
+	config := c.config(p)
+	config.Region = c.Region
+	loss, err := server.AcceptAuditLoss(p.ctx, config, c.Reason)
+	if err != nil {
+		return err
+	}
+	return printJSON(p, loss)
+}

@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"watertight/internal/storage/kv"
+)
+
+// Loss is a gap in the log that an operator accepted.
+type Loss struct {
+	First, Last uint64 // frames; none where Last is before First
+	Cause       string // why the log was refused
+	Aside       string // folder that what was there was moved to, or ""
+}
+
+// Accept makes a log that Attach refuses go on, and records that as its first
+// event: who accepted it, why, and which frames are missing. A log whose end is
+// missing goes on behind what is left. One that is damaged, or another, is moved
+// aside whole, and a new file goes on from what the store remembers. A log that
+// is whole is an error and stays as it is.
+func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (Loss, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.cancel != nil {
+		return Loss{}, errors.New("audit: the log is attached or closed")
+	}
+	m, found, err := recall(ctx, store)
+	if err != nil {
+		return Loss{}, err
+	}
+	j := l.journal
+	refusal := j.agree(m, found, store.Durable())
+	switch {
+	case refusal == nil:
+		return Loss{}, errors.New("audit: the log is the one that the store remembers; nothing is lost")
+	case !errors.Is(refusal, ErrLost) && !errors.Is(refusal, ErrDamaged):
+		return Loss{}, refusal
+	}
+	loss := Loss{First: j.state.sequence + 1, Last: m.state.sequence, Cause: refusal.Error()}
+	cut := found && j.broken == nil && j.damage == nil && 0 < j.number && j.first <= m.number &&
+		j.state.sequence < m.state.sequence && j.state.anchor <= store.Durable()
+	if !cut {
+		loss.First = min(m.from, m.state.sequence+1)
+		if loss.Aside, err = j.setAside(m, time.Now()); err != nil {
+			return Loss{}, fmt.Errorf("audit: moving the log aside: %w", err)
+		}
+	}
+	if err := j.prepare(); err != nil {
+		return Loss{}, err
+	}
+	w := l.newWriter(store)
+	w.service("AuditLossAccepted", loss.details(who, reason))
+	if err := j.append(frame{written: time.Now(), anchor: store.Durable(), direct: w.batch, count: w.count}); err != nil {
+		return Loss{}, err
+	}
+	return loss, store.Update(ctx, func(tx kv.Tx) error {
+		m := j.mark()
+		tx.Set(markKey(), m.encode())
+		return nil
+	})
+}
+
+func (l *Loss) details(who, reason string) []byte {
+	w := &object{b: []byte{'{'}, text: textLimit}
+	w.string("acceptedBy", who)
+	w.string("reason", reason)
+	w.string("cause", l.Cause)
+	if l.First <= l.Last {
+		w.number("firstFrame", int64(l.First))
+		w.number("lastFrame", int64(l.Last))
+	}
+	w.optional("movedTo", l.Aside)
+	return append(w.b, '}')
+}
+
+// setAside moves every file of the log into a folder of its own and lets the
+// journal go on from the mark.
+func (j *journal) setAside(m mark, now time.Time) (string, error) {
+	if j.file != nil {
+		j.file.Close()
+	}
+	j.file, j.damage, j.broken, j.chains = nil, nil, nil, nil
+	j.state, j.number, j.size, j.tail = m.state, m.number, 0, 0
+	found, err := os.ReadDir(j.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	aside := ""
+	for _, f := range found {
+		if !strings.HasSuffix(f.Name(), suffix) {
+			continue
+		}
+		if aside == "" {
+			aside = filepath.Join(j.dir, "lost-"+now.UTC().Format("20060102T150405.000Z"))
+			if err := os.Mkdir(aside, 0o700); err != nil {
+				return "", err
+			}
+		}
+		if err := os.Rename(filepath.Join(j.dir, f.Name()), filepath.Join(aside, f.Name())); err != nil {
+			return "", err
+		}
+	}
+	if j.folder == nil {
+		return aside, nil
+	}
+	return aside, j.folder.Sync()
+}

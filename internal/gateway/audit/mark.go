@@ -1,0 +1,164 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// ErrLost is wrapped by every error that tells of a log that is not, or not
+// whole, the one the store remembers.
+var ErrLost = errors.New("audit log is not the one the store remembers")
+
+// mark is what the store remembers of the log: how far it was durable, and
+// what it began with.
+type mark struct {
+	first  uint64 // number of the oldest file
+	from   uint64 // sequence of the oldest frame
+	number uint64 // of the newest file
+	state  state
+}
+
+const (
+	markFormat = 1
+	markSize   = 1 + 3*8 + 8 + sha256.Size + 8 + 8 + 16
+)
+
+// markKey is the key of the mark in the store.
+func markKey() []byte { return []byte("al") }
+
+func (j *journal) mark() mark { return mark{j.first, j.from, j.number, j.state} }
+
+func (m *mark) encode() []byte {
+	b := append(make([]byte, 0, markSize), markFormat)
+	for _, n := range [...]uint64{m.first, m.from, m.number, m.state.sequence} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	b = append(b, m.state.chain[:]...)
+	b = binary.BigEndian.AppendUint64(b, m.state.anchor)
+	b = binary.BigEndian.AppendUint64(b, m.state.moved.commit)
+	return append(b, m.state.moved.id[:]...)
+}
+
+func decodeMark(b []byte) (mark, error) {
+	if len(b) != markSize || b[0] != markFormat {
+		return mark{}, errors.New("audit: what the store remembers of the log is of no format this program knows")
+	}
+	n := func(at int) uint64 { return binary.BigEndian.Uint64(b[at:]) }
+	return mark{first: n(1), from: n(9), number: n(17), state: state{
+		sequence: n(25), chain: [sha256.Size]byte(b[33:65]), anchor: n(65), moved: position{n(73), [16]byte(b[81:97])},
+	}}, nil
+}
+
+// recall reads the mark; false where the store has none.
+func recall(ctx context.Context, store kv.Store) (m mark, found bool, err error) {
+	err = store.View(ctx, func(r kv.Reader) error {
+		v, err := r.Get(markKey())
+		if err != nil || v == nil {
+			return err
+		}
+		found = true
+		m, err = decodeMark(v)
+		return err
+	})
+	return m, found, err
+}
+
+// agree compares the log with what the store remembers. An error that wraps
+// ErrLost or ErrDamaged says what is missing.
+func (j *journal) agree(m mark, found bool, durable uint64) error {
+	if j.broken != nil {
+		return j.broken
+	}
+	if !found {
+		return j.unremembered(durable)
+	}
+	switch {
+	case m.number == 0: // remembered before its first frame
+		return nil
+	case j.number == 0:
+		return j.lost("there is no log in %s; the store remembers its frame %d in %s", j.dir, m.state.sequence, fileName(m.number))
+	case j.first > m.number:
+		return j.lost("the log in %s begins with %s; the store remembers %s as the newest", j.dir, fileName(j.first), fileName(m.number))
+	case j.state.sequence < m.state.sequence && j.damage != nil:
+		return j.damage
+	case j.state.sequence < m.state.sequence:
+		return j.lost("the log in %s ends with frame %d in %s; the store remembers frame %d in %s: its end was cut off, or an older log was put back",
+			j.dir, j.state.sequence, fileName(j.number), m.state.sequence, fileName(m.number))
+	}
+	chain, err := j.chainAt(m.state.sequence, m.number)
+	if err != nil {
+		return err
+	}
+	if chain != m.state.chain {
+		return j.lost("frame %d of the log in %s is not the one that the store remembers: another log was put in its place", m.state.sequence, j.dir)
+	}
+	return nil
+}
+
+// unremembered judges a log that the store remembers nothing of: both begin
+// now, or the log is from before stores remembered.
+func (j *journal) unremembered(durable uint64) error {
+	switch {
+	case j.number == 0 && durable == 0:
+		return nil
+	case j.number == 0:
+		return j.lost("there is no log in %s, and the store has %d commits", j.dir, durable)
+	case j.format >= headerFormat && j.state.sequence > 0:
+		return j.lost("the store remembers nothing of the log in %s", j.dir)
+	}
+	return nil
+}
+
+func (j *journal) lost(format string, args ...any) error {
+	return fmt.Errorf("audit: %w: %s", ErrLost, fmt.Sprintf(format, args...))
+}
+
+// chainAt is the hash of a frame that the log holds, looked up from the file
+// in which it was the newest.
+func (j *journal) chainAt(sequence, number uint64) (chain [sha256.Size]byte, err error) {
+	if before := j.state.sequence + 1 - uint64(len(j.chains)); sequence >= before {
+		return j.chains[sequence-before], nil
+	}
+	w := walker{wrap: j.wrap, whole: true}
+	w.fn = func(g Group) error {
+		if g.Sequence == sequence {
+			chain = g.Chain
+		}
+		return nil
+	}
+	for n := max(number, j.first); n < j.number; n++ {
+		if err := w.file(j.dir, n, false); err != nil {
+			return chain, err
+		}
+	}
+	return chain, nil
+}
+
+// remember writes the mark. A store without room is not asked for it: what it
+// remembers is older then, and still true.
+func (w *writer) remember(ctx context.Context) error {
+	m := w.journal.mark()
+	err := w.store.Update(ctx, func(tx kv.Tx) error {
+		tx.Set(markKey(), m.encode())
+		return nil
+	})
+	if full(err) {
+		return nil
+	}
+	if err == nil {
+		w.own++
+		w.remembered(m)
+	}
+	return err
+}
+
+func full(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) && f.Kind == fault.Full
+}

@@ -1,0 +1,49 @@
+package audit
+
+import (
+	"errors"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// The log keeps room of its own on the disk, so that what was answered can be
+// recorded when everybody else has filled it: reserveMost bytes, and of a small
+// disk a share.
+const (
+	reserveMost  = 16 << 20
+	reserveLeast = 1 << 20
+	reserveShare = 16
+)
+
+// reserveOf is how much room a log in dir keeps.
+func reserveOf(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return reserveLeast
+	}
+	total := int64(min(st.Blocks*uint64(st.Bsize), math.MaxInt64))
+	return min(max(total/reserveShare, reserveLeast), reserveMost)
+}
+
+// room is how many bytes of frames the disk is known to have room for.
+func (j *journal) room() int64 { return max(0, j.reserved-j.size) }
+
+// hold takes room for the next frames where less than three quarters of it are
+// left, as much as there is.
+func (j *journal) hold() {
+	if !j.ready || j.file == nil || j.room() >= j.reserve/4*3 {
+		return
+	}
+	for n := j.reserve; n >= 64<<10 && n > j.room(); n /= 2 {
+		err := j.file.Allocate(j.size, n)
+		if err == nil || errors.Is(err, errors.ErrUnsupported) { // then only a write can tell
+			j.reserved = j.size + n
+			return
+		}
+	}
+}
+
+// osFile is a file of the operating system.
+type osFile struct{ *os.File }

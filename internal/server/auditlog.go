@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/rootkey"
+)
+
+// AuditLoss is a gap in the audit log that was accepted.
+type AuditLoss struct {
+	Cause                 string
+	FirstFrame, LastFrame uint64 `json:",omitempty"`
+	MovedTo               string `json:",omitempty"` // folder that what was there lies in now
+}
+
+// AcceptAuditLoss lets a data directory be served again whose audit log is cut,
+// damaged, missing or another, and records that as the log's next event. No
+// server may run on it. Of the Config it needs Data, RootKey, Region, Logger and
+// Getenv.
+func AcceptAuditLoss(ctx context.Context, c Config, reason string) (_ AuditLoss, err error) {
+	lock, err := lockDir(c.Data)
+	if err != nil {
+		return AuditLoss{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	key, err := rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv})
+	if err != nil {
+		return AuditLoss{}, err
+	}
+	trail, err := audit.Open(audit.Options{Dir: auditDir(c.Data), Root: key.Key, Region: c.Region, Logger: c.Logger, Salvage: true})
+	if err != nil {
+		return AuditLoss{}, err
+	}
+	defer func() { err = errors.Join(err, trail.Close(ctx)) }()
+	meta := filepath.Join(c.Data, "meta")
+	if _, err := os.Stat(meta); err != nil {
+		return AuditLoss{}, fmt.Errorf("there is no store: %w", err)
+	}
+	store, err := kv.OpenPebble(ctx, kv.Options{Dir: meta, Root: key.Key, AtLeast: trail.Anchor(), Logger: c.Logger})
+	if err != nil {
+		return AuditLoss{}, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	loss, err := trail.Accept(ctx, store, fmt.Sprintf("uid %d", os.Getuid()), reason)
+	out := AuditLoss{Cause: loss.Cause, MovedTo: loss.Aside}
+	if loss.First <= loss.Last {
+		out.FirstFrame, out.LastFrame = loss.First, loss.Last
+	}
+	return out, err
+}
+
+// AuditSummary is what reading an audit log found.
+type AuditSummary struct {
+	FirstFrame, LastFrame uint64
+	Events                uint64
+	Written               time.Time // of the last frame
+	Anchor                uint64    // newest commit of the store that the log knows of
+	Chain                 string    // hash of the last frame, in hex: kept elsewhere, it proves that nothing was cut off
+}
+
+// ReadAudit verifies the audit log in dir, or that of the data directory where
+// dir is empty, and gives every event to fn as one line of JSON. A server may
+// run beside it. Of the Config it needs Data, RootKey and Getenv.
+func ReadAudit(ctx context.Context, c Config, dir string, fn func(json []byte) error) (AuditSummary, error) {
+	key, err := rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv})
+	if err != nil {
+		return AuditSummary{}, err
+	}
+	if dir == "" {
+		dir = auditDir(c.Data)
+	}
+	var sum AuditSummary
+	err = audit.Read(dir, key.Key, func(g audit.Group) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if sum.FirstFrame == 0 {
+			sum.FirstFrame = g.Sequence
+		}
+		sum.LastFrame, sum.Written, sum.Anchor, sum.Chain = g.Sequence, g.Written, g.Anchor, fmt.Sprintf("%x", g.Chain)
+		sum.Events += uint64(len(g.Events))
+		for _, e := range g.Events {
+			if err := fn(e.JSON); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return sum, err
+}
+
+func auditDir(data string) string { return filepath.Join(data, "audit") }
