@@ -28,7 +28,7 @@ type serve struct {
 	ACMEDirectory string   `name:"acme-directory" help:"Directory URL of the authority; the default is Let's Encrypt." env:"WATERTIGHT_ACME_DIRECTORY" placeholder:"URL"`
 
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback: everything can be read on the way. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
-	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For is believed." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
+	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed: they must write or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 

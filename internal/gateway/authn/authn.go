@@ -10,7 +10,6 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"watertight/internal/access/authz"
@@ -41,7 +40,7 @@ type Credentials interface {
 // Options say what is right here.
 type Options struct {
 	Region         string
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; none by default
+	TrustedProxies []netip.Prefix // whose forwarding headers are believed; none by default
 	// Used, where it is set, is told of every use of a long-lived key whose
 	// signature was right. It must be cheap and is called from many goroutines.
 	Used func(accessKeyID, service, region string, at time.Time)
@@ -75,21 +74,23 @@ func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {
 	p := policy.Principal{Kind: policy.Anonymous}
-	s := i.situation(r)
-	s.Keys = conditionKeys(r, claim, i.options.Region, nil)
+	from := i.origin(r)
+	s := situation(r, from)
+	s.Keys = conditionKeys(r, from, claim, i.options.Region, nil)
 	return authz.NewCaller(p, s)
 }
 
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
-	s := i.situation(r)
+	from := i.origin(r)
+	s := situation(r, from)
 	s.AccessKeyID, s.Session, s.Temporary, s.Issued = c.AccessKeyID, c.Session, c.Token != "", c.Issued
-	s.Keys = conditionKeys(r, claim, claim.Region, c.Keys)
+	s.Keys = conditionKeys(r, from, claim, claim.Region, c.Keys)
 	sessionKeys(s.Keys, &c, r.At)
 	return authz.NewCaller(c.Principal, s)
 }
 
-func (i *Identifier) situation(r *protocol.Request) authz.Situation {
-	return authz.Situation{At: r.At, SourceIP: i.sourceIP(r), SecureChannel: r.HTTP.TLS != nil || r.Loopback}
+func situation(r *protocol.Request, from origin) authz.Situation {
+	return authz.Situation{At: r.At, SourceIP: from.ip, SecureChannel: from.secure}
 }
 
 // Identify returns the caller and the body, which verifies itself as it is
@@ -161,34 +162,6 @@ func checkToken(c Credential, token string, at time.Time) error {
 		return fault.New(fault.Invalid, "ExpiredToken", "The provided token has expired.")
 	}
 	return nil
-}
-
-// sourceIP is the peer's address; X-Forwarded-For is believed only as far as
-// trusted proxies wrote it.
-func (i *Identifier) sourceIP(r *protocol.Request) netip.Addr {
-	ip := r.Peer
-	sent := r.HTTP.Header["X-Forwarded-For"]
-	if len(sent) == 0 || !i.trusted(ip) {
-		return ip
-	}
-	hops := strings.Split(strings.Join(sent, ","), ",")
-	for n := len(hops) - 1; n >= 0 && i.trusted(ip); n-- {
-		a, err := netip.ParseAddr(strings.TrimSpace(hops[n]))
-		if err != nil {
-			return netip.Addr{} // nobody knows; conditions on the address fail
-		}
-		ip = a.Unmap()
-	}
-	return ip
-}
-
-func (i *Identifier) trusted(ip netip.Addr) bool {
-	for _, p := range i.options.TrustedProxies {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 // header returns the first value of a canonical header name, or "".

@@ -72,7 +72,7 @@ func TestFormConditionKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := conditionKeys(r, claim, region, nil)
+	got := conditionKeys(r, origin{}, claim, region, nil)
 	for name, want := range map[string]string{"s3:authtype": "POST", "s3:signatureage": "1500", "s3:signatureversion": "AWS4-HMAC-SHA256"} {
 		if !slices.Equal(got[name], []string{want}) {
 			t.Errorf("%s is %q, want %q", name, got[name], want)

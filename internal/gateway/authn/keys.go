@@ -48,13 +48,13 @@ func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 // "AWS global condition context keys"; S3 service authorization reference).
 // No request header but the ones named here becomes a key. Who the caller is
 // follows from the principal, and policy works it out from there alone.
-func conditionKeys(r *protocol.Request, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
+func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
 	m["aws:requestedregion"] = []string{region}
 	m["aws:viaawsservice"] = []string{"false"}
-	m["aws:securetransport"] = []string{strconv.FormatBool(r.HTTP.TLS != nil)}
-	if r.HTTP.TLS != nil {
+	m["aws:securetransport"] = []string{strconv.FormatBool(from.tls)}
+	if r.HTTP.TLS != nil && !from.forwarded { // of the client's own connection alone
 		m["s3:tlsversion"] = []string{tlsVersion(r.HTTP.TLS.Version)}
 	}
 	if ua := header(r.HTTP.Header, "User-Agent"); ua != "" {

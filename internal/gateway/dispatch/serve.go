@@ -45,6 +45,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	unmatched := d.match(x)
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
+	x.record.Event.SourceIP = d.who.SourceIP(r)
 	c, body, err := d.identify(ctx, x)
 	if err != nil {
 		return nil, err
