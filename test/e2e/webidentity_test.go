@@ -274,6 +274,8 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 		{`{"StringEquals":{"` + github + `:aud":"sts.amazonaws.com"}}`, "MalformedPolicyDocument"},
 		{`{"StringLike":{"` + github + `:sub":"*"}}`, "MalformedPolicyDocument"},
 		{`{"StringLike":{"` + github + `:sub":["repo:us/*","**"]}}`, "MalformedPolicyDocument"},
+		{`{"StringLike":{"` + github + `:sub":"repo:*"}}`, "MalformedPolicyDocument"},
+		{`{"StringLike":{"` + github + `:sub":"repo:u*/a:*"}}`, "MalformedPolicyDocument"},
 		{`{"StringNotEquals":{"` + github + `:sub":"repo:us/*"}}`, "MalformedPolicyDocument"},
 		{`{"StringLikeIfExists":{"` + github + `:sub":"repo:us/*"}}`, "MalformedPolicyDocument"},
 		{`{"ForAllValues:StringLike":{"` + github + `:sub":"repo:us/*"}}`, "MalformedPolicyDocument"},

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/oidc"
@@ -234,57 +233,4 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 	})
 	out = WebAssumed{Assumed: Assumed{n, p.packed}, Subject: t.Subject, Audience: t.Audience, Issuer: t.Issuer}
 	return out, err
-}
-
-// sharedIssuer is what a trust policy must ask about an identity provider that
-// issues tokens to everybody: without it everybody's tokens would do (IAM user
-// guide, "Identity-provider controls for shared OIDC providers").
-func sharedIssuer(issuer string) (claim string) {
-	switch issuer {
-	case "token.actions.githubusercontent.com", "oidc-configuration.audit-log.githubusercontent.com", "vstoken.actions.githubusercontent.com",
-		"gitlab.com", "agent.buildkite.com", "oidc.codefresh.io", "scalr.io", "app.terraform.io", "proidc.upbound.io":
-		return "sub"
-	case "api.pulumi.com/oidc", "sandboxes.cloud", "oidc.vercel.com", "cognito-identity.amazonaws.com":
-		return "aud"
-	}
-	return ""
-}
-
-// checkShared refuses a trust policy that lets in whoever has a token of a
-// shared issuer.
-func checkShared(d *policy.Document) error {
-	for _, s := range d.Statements() {
-		if s.Effect != policy.Allow {
-			continue
-		}
-		for _, p := range s.Principals {
-			if p.Type != "Federated" {
-				continue
-			}
-			issuer := p.Value
-			if a, err := arn.Parse(p.Value); err == nil {
-				issuer = strings.TrimPrefix(a.Resource, "oidc-provider/")
-			}
-			claim := sharedIssuer(strings.TrimSuffix(strings.ToLower(issuer), "/"))
-			if claim != "" && !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return demands(c, issuer+":"+claim) }) {
-				return fault.New(fault.Invalid, "MalformedPolicyDocument", "The trust policy must limit "+issuer+":"+claim+" to values of your own: everybody has tokens of this issuer.")
-			}
-		}
-	}
-	return nil
-}
-
-// demands reports whether a condition holds only for some values of a key.
-func demands(c policy.Condition, key string) bool {
-	name, set, found := strings.Cut(c.Operator, ":")
-	if !found {
-		name, set = "", name
-	}
-	switch set {
-	case "StringEquals", "StringLike", "StringEqualsIgnoreCase":
-	default:
-		return false
-	}
-	return name != "ForAllValues" && policy.KeyName(c.Key) == policy.KeyName(key) && len(c.Values) > 0 &&
-		!slices.ContainsFunc(c.Values, func(v string) bool { return strings.Trim(v, "*?") == "" })
 }

@@ -1,0 +1,127 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// sharedIssuer is an identity provider that everybody has tokens of: whatever a
+// trust policy does not say of the token, everybody's has (IAM user guide,
+// "Identity-provider controls for shared OIDC providers").
+type sharedIssuer struct {
+	claim string // that tells whose a token is
+	// owners are how the values of the claim begin. What follows is the name of an
+	// owner, up to the separator that ends the beginning of a value. Without owners
+	// a value is somebody's as a whole.
+	owners []ownerPart
+}
+
+// ownerPart is a beginning such as "repo:" and what ends the owner's name after it.
+// Where that is a colon, the name may also end with the value.
+type ownerPart struct{ before, end string }
+
+// sharedIssuerOf returns what is known of an issuer; false where it is not shared.
+// The forms are those of the issuers' own pages. A claim that others can make
+// tokens with, such as the reusable workflow of a job, is no owner.
+func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
+	sub := func(owners ...ownerPart) (sharedIssuer, bool) { return sharedIssuer{"sub", owners}, true }
+	switch strings.TrimSuffix(strings.ToLower(issuer), "/") {
+	case "token.actions.githubusercontent.com", "vstoken.actions.githubusercontent.com":
+		return sub(ownerPart{"repo:", "/"}, ownerPart{"repository:", "/"}, ownerPart{"repository_owner:", ":"}, ownerPart{"repository_owner_id:", ":"}, ownerPart{"repository_id:", ":"})
+	case "oidc-configuration.audit-log.githubusercontent.com":
+		return sub(ownerPart{"https://github.com/", ":"}) // an enterprise, and nothing after it
+	case "gitlab.com":
+		return sub(ownerPart{"project_path:", "/"})
+	case "agent.buildkite.com", "app.terraform.io":
+		return sub(ownerPart{"organization:", ":"})
+	case "oidc.codefresh.io", "scalr.io":
+		return sub(ownerPart{"account:", ":"})
+	case "proidc.upbound.io":
+		return sub(ownerPart{"mcp:", "/"})
+	case "studio.datachain.ai/api", "tokens.cloud.shisho.dev":
+		return sub()
+	case "api.pulumi.com/oidc", "sandboxes.cloud", "oidc.vercel.com", "cognito-identity.amazonaws.com":
+		return sharedIssuer{claim: "aud"}, true
+	}
+	return sharedIssuer{}, false
+}
+
+// fixes reports whether all that a value of a condition fits is one owner's. A
+// wildcard counts as one even where the operator has none: what it was meant to
+// fit is not one owner's.
+func (i *sharedIssuer) fixes(value string) bool {
+	const wild = "*?$" // $ begins a policy variable
+	if i.owners == nil {
+		return value != "" && !strings.ContainsAny(value, wild)
+	}
+	for _, o := range i.owners {
+		rest, ok := strings.CutPrefix(value, o.before)
+		if !ok {
+			continue
+		}
+		owner, after, ended := strings.Cut(rest, o.end)
+		return owner != "" && !strings.ContainsAny(owner, wild) && !strings.Contains(after, "$") && (ended || o.end == ":")
+	}
+	return false
+}
+
+// limits reports whether a condition holds only for tokens of owners that are
+// named.
+func (i *sharedIssuer) limits(c policy.Condition, issuer string) bool {
+	switch strings.TrimPrefix(c.Operator, "ForAnyValue:") {
+	case "StringEquals", "StringLike", "StringEqualsIgnoreCase":
+	default:
+		return false
+	}
+	return policy.KeyName(c.Key) == policy.KeyName(issuer+":"+i.claim) && len(c.Values) > 0 &&
+		!slices.ContainsFunc(c.Values, func(v string) bool { return !i.fixes(v) })
+}
+
+// issuerOf is the issuer that an entry of a Principal element names, "" where it
+// names none.
+func issuerOf(p policy.PrincipalName) string {
+	if p.Type != "Federated" {
+		return ""
+	}
+	if a, err := arn.Parse(p.Value); err == nil {
+		issuer, _ := strings.CutPrefix(a.Resource, "oidc-provider/")
+		return issuer
+	}
+	return p.Value
+}
+
+// checkShared refuses a trust policy that lets in whoever has a token of a
+// shared issuer. A statement for everybody lets them in as one for the issuer
+// does, where the policy names the issuer at all.
+func checkShared(d *policy.Document) error {
+	for _, p := range d.Principals() {
+		issuer := issuerOf(p)
+		shared, ok := sharedIssuerOf(issuer)
+		if !ok {
+			continue
+		}
+		for _, s := range d.Statements() {
+			lets := s.Effect == policy.Allow && speaksOfTokens(&s) && slices.ContainsFunc(s.Principals, func(q policy.PrincipalName) bool {
+				return q == p || q == policy.PrincipalName{Type: "AWS", Value: "*"}
+			})
+			if lets && !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return shared.limits(c, issuer) }) {
+				return fault.New(fault.Invalid, "MalformedPolicyDocument", "The trust policy must limit "+issuer+":"+shared.claim+
+					" to values of an owner that it names, with no wildcard in the name: everybody has tokens of this issuer.")
+			}
+		}
+	}
+	return nil
+}
+
+// speaksOfTokens reports whether a statement allows what the bearers of tokens do.
+func speaksOfTokens(s *policy.Statement) bool {
+	about := slices.ContainsFunc(s.Actions, func(entry string) bool {
+		matches, err := policy.ActionMatcher(entry)
+		return err != nil || matches("sts:AssumeRoleWithWebIdentity")
+	})
+	return about != s.NotAction
+}
