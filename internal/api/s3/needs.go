@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -68,9 +69,14 @@ func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
 		if c.LocationConstraint != "" {
 			n.Keys["s3:locationconstraint"] = []string{c.LocationConstraint}
 		}
+		tags := map[string][]string{}
 		for _, t := range c.Tags {
-			n.Keys["aws:tagkeys"] = append(n.Keys["aws:tagkeys"], text(t.Key))
-			n.Keys["aws:requesttag/"+strings.ToLower(text(t.Key))] = []string{text(t.Value)}
+			tags["aws:tagkeys"] = append(tags["aws:tagkeys"], text(t.Key))
+			tags["aws:requesttag/"+strings.ToLower(text(t.Key))] = []string{text(t.Value)}
+		}
+		maps.Copy(n.Keys, tags)
+		if len(tags) > 0 {
+			needs = append(needs, authz.Need{Action: "s3:TagResource", Resource: at, New: true, Keys: tags})
 		}
 	}
 	return needs, nil

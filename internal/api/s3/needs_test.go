@@ -86,7 +86,7 @@ func TestNeeds(t *testing.T) {
 			"PutObjectVersionAcl b/k s3:versionid=v s3:x-amz-grant-read=id=x, ListBucket b (soft)"},
 		{spell(mayCreateBucket(&shape.CreateBucketInput{Bucket: "b", ACLHeaders: shape.ACLHeaders{ACL: "private"}, ObjectOwnership: ptr("ObjectWriter"), Configuration: &shape.CreateBucketConfiguration{
 			LocationConstraint: "eu-west-1", Tags: []shape.Tag{{Key: ptr("Team"), Value: ptr("Blue")}}}})),
-			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter, PutBucketOwnershipControls b"},
+			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter, PutBucketOwnershipControls b, TagResource b aws:requesttag/team=Blue aws:tagkeys=Team"},
 	} {
 		if c.got != c.want {
 			t.Errorf("\n got %s\nwant %s", c.got, c.want)

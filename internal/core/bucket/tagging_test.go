@@ -47,7 +47,9 @@ func TestTags(t *testing.T) {
 func TestTagsOfANewBucket(t *testing.T) {
 	s := open(t)
 	want := tag.Set{{Key: "a", Value: "1"}}
-	g := grant(t, coretest.Account, "first", "s3:CreateBucket", "s3:GetBucketTagging", "s3:DeleteBucket")
+	_, err := s.Create(t.Context(), grant(t, coretest.Account, "first", "s3:CreateBucket"), CreateInput{Name: "first", Tags: want})
+	wants(t, err, fault.Denied, "AccessDenied")
+	g := grant(t, coretest.Account, "first", "s3:CreateBucket", "s3:TagResource", "s3:GetBucketTagging", "s3:DeleteBucket")
 	if _, err := s.Create(t.Context(), g, CreateInput{Name: "first", Tags: want}); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func TestTagsOfANewBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.make(t, coretest.Account, "first")
-	_, err := s.GetTags(t.Context(), g, "first")
+	_, err = s.GetTags(t.Context(), g, "first")
 	wants(t, err, fault.NotFound, "NoSuchTagSet")
 }
 
