@@ -6,8 +6,12 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
+	"slices"
 	"time"
+
+	"watertight/internal/access/policy"
 )
 
 // RootCredentials are the first account's, used at the first start alone.
@@ -51,6 +55,25 @@ type Config struct {
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests fill disks with it.
 	Free func(dir string) (int64, error)
+}
+
+// peers is what is known of where requests come from. Behind a proxy that is
+// named, callers have the addresses it tells; its own are everybody's. Without
+// one, what comes from this machine may be anybody's, such as a tunnel's; and
+// plain HTTP that is not for this machine alone is there for a proxy, which may
+// stand in any private network.
+func (c Config) peers() policy.Peers {
+	local := !slices.ContainsFunc(c.Listen, func(addr string) bool {
+		host, _, err := net.SplitHostPort(addr)
+		return err != nil || !isLoopback(host)
+	})
+	switch {
+	case len(c.TrustedProxies) > 0:
+		return policy.ToldApart(c.TrustedProxies...)
+	case local || c.TLS.on():
+		return policy.ToldApart(policy.Loopback()...)
+	}
+	return policy.Peers{}
 }
 
 // TLSConfig says where certificates come from. At most one way is used.

@@ -64,6 +64,7 @@ type ResourceLaws struct {
 	Owner     string
 	Documents []*policy.Document
 	Public    policy.PublicAccess
+	Peers     policy.Peers
 	MustAllow bool
 	// Service, where it is set, is whose actions alone Documents and MustAllow
 	// are about: a role's trust policy says nothing of iam:GetRole.
@@ -136,7 +137,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
-		Resource: res.Documents, Public: res.Public, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
+		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
 		ObjectLists: res.ACL != nil,
 	}
 	who := c.principal

@@ -42,10 +42,10 @@ func (c *condition) holds(in *situation, allow bool) bool {
 	case c.family == nullFamily:
 		return c.absentAsSaid(v.n == 0)
 	case v.n > 0:
+	case c.set == forAny: // whatever follows: some value must fit, and there is none
+		return false
 	case c.ifExists || c.set == forAll:
 		return true
-	case c.set == forAny:
-		return false
 	default:
 		return c.negated
 	}

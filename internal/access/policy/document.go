@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +26,10 @@ type Document struct {
 	version    string // as written; empty where it was not
 	id         string
 	statements []statement
-	mentions   []string // condition keys, sorted; see Mentions
-	public     bool     // see Public
-	admitsAll  bool     // some Allow is for everybody, if on conditions
+	mentions   []string       // condition keys, sorted; see Mentions
+	public     bool           // wherever requests come from; see Public
+	lets       []netip.Prefix // where everybody is let in from, with what names nobody
+	admitsAll  bool           // some Allow is for everybody, if on conditions
 }
 
 // The versions of the language. A document without one is of the older, in

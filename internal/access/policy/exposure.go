@@ -25,7 +25,7 @@ func Exposed(l Laws) Exposure {
 			e.name(d, l.ResourceOwner)
 			continue
 		}
-		public, w := Public(d)
+		public, w := Public(d, l.Peers)
 		if public && (e.Witness == nil || e.Witness.Request == nil && w.Request != nil) {
 			e.Witness = w
 		}

@@ -45,6 +45,7 @@ const (
 	isService
 	serviceName
 	resourceAccount
+	s3ResourceAccount
 )
 
 func derivedKey(name string) derived {
@@ -69,8 +70,10 @@ func derivedKey(name string) derived {
 		return isService
 	case "aws:principalservicename", "aws:principalservicenameslist":
 		return serviceName
-	case "aws:resourceaccount", "s3:resourceaccount":
+	case "aws:resourceaccount":
 		return resourceAccount
+	case "s3:resourceaccount":
+		return s3ResourceAccount
 	}
 	return notDerived
 }
@@ -79,7 +82,7 @@ func derivedKey(name string) derived {
 type situation struct {
 	request *Request
 	owner   string // of the resource; of an object, its bucket's
-	known   [resourceAccount + 1]string
+	known   [s3ResourceAccount + 1]string
 	// ignoreGroups: IgnorePublicAcls is on.
 	ignoreGroups bool
 }
@@ -159,6 +162,10 @@ func (in *situation) derive(k derived) string {
 		}
 	case resourceAccount:
 		return in.owner
+	case s3ResourceAccount:
+		if in.request.Action.Service() == "s3" {
+			return in.owner
+		}
 	}
 	return ""
 }

@@ -64,7 +64,9 @@ func naiveContext(r Request, owner string) map[string][]string {
 		}
 	}
 	set("aws:resourceaccount", owner)
-	set("s3:resourceaccount", owner)
+	if strings.HasPrefix(string(r.Action), "s3:") {
+		set("s3:resourceaccount", owner)
+	}
 	set("aws:currenttime", r.At.UTC().Format("2006-01-02T15:04:05Z"))
 	set("aws:epochtime", strconv.FormatInt(r.At.Unix(), 10))
 	if r.SourceIP.IsValid() {
@@ -266,7 +268,7 @@ func naiveCondition(op, key string, want []string, allow, variables bool, c map[
 	negated := strings.Contains(op, "Not")
 	op = strings.Replace(op, "Not", "", 1)
 	if len(got) == 0 {
-		return ifExists || all || negated && !any
+		return !any && (ifExists || all || negated)
 	}
 	count := 0
 	for _, g := range got {

@@ -52,8 +52,7 @@ func Parse(kind Kind, text []byte) (*Document, error) {
 	p.doc.giveReasons("")
 	slices.Sort(p.doc.mentions)
 	p.doc.mentions = slices.Compact(p.doc.mentions)
-	_, opener := p.doc.opening()
-	p.doc.public = opener != nil
+	p.doc.classify()
 	p.doc.admitsAll = slices.ContainsFunc(p.doc.statements, func(s statement) bool {
 		return s.allow && slices.ContainsFunc(s.principals, func(e principal) bool { return e.kind == everybody })
 	})

@@ -80,6 +80,7 @@ type Laws struct {
 	// about an object that another account owns.
 	Guard             []*Document
 	Public            PublicAccess
+	Peers             Peers  // where requests come from
 	ResourceOwner     string // account id; empty when nobody owns the resource
 	BucketOwner       string // account id, where it is not ResourceOwner
 	ObjectLists       bool   // ACLs are active: objects have documents that are not among these

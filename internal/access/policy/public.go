@@ -9,27 +9,38 @@ import (
 
 // Public reports whether a document is public in the sense of Block Public
 // Access (S3 user guide, "The meaning of public"), and why. It starts from
-// "public": a document is not only if each Allow names its principals or
-// demands a fixed value of a key that tells who or from where. Denies do not
-// count, actions do not matter. An identity provider is not a fixed principal.
-func Public(d *Document) (bool, *Witness) {
+// "public": a document is not only if each Allow names its principals, demands a
+// fixed value of a key that tells who or from where, or lets everybody in from
+// some addresses alone, which all Allows together are few and hide nobody. Denies
+// do not count, actions do not matter. An identity provider is not a fixed
+// principal.
+func Public(d *Document, from Peers) (bool, *Witness) {
 	if d == nil {
 		return true, &Witness{Statement: -1}
 	}
-	i, p := d.opening()
-	if p == nil {
+	r := d.opening(from)
+	if r == nil {
 		return false, nil
 	}
-	return true, d.witness(i, p)
+	return true, d.witness(r)
 }
 
-// IsPublic is Public without the why, which was worked out when the document
-// was compiled. Of an ACL it is always false: see List.
-func (d *Document) IsPublic() bool { return d == nil || d.public }
+// IsPublic is Public without the why, most of which was worked out when the
+// document was compiled. Of an ACL it is always false: see List.
+func (d *Document) IsPublic(from Peers) bool {
+	return d == nil || d.public || len(d.lets) > 0 && slices.ContainsFunc(d.lets, from.hide)
+}
 
-// opening is the first statement that makes the document public, and the
-// principal it does so for; nil where it is not public.
-func (d *Document) opening() (int, *principal) {
+// reach is a statement that lets everybody in, and from where.
+type reach struct {
+	statement  int
+	principal  *principal
+	everywhere bool
+	ranges     []netip.Prefix // without everywhere
+}
+
+// reaches are the statements that let in somebody whom they do not name.
+func (d *Document) reaches() (all []reach) {
 	for i := range d.statements {
 		s := &d.statements[i]
 		if !s.allow || slices.ContainsFunc(s.conditions, condition.limits) {
@@ -37,34 +48,92 @@ func (d *Document) opening() (int, *principal) {
 		}
 		for j := range s.principals {
 			if k := s.principals[j].kind; k == everybody || k == everyAccount || k == ofProvider {
-				return i, &s.principals[j]
+				r := reach{statement: i, principal: &s.principals[j]}
+				r.ranges, r.everywhere = s.addresses()
+				all = append(all, r)
+				break
 			}
 		}
 	}
-	return -1, nil
+	return all
+}
+
+// addresses are those that a statement is open to; everywhere where it asks for
+// none. A condition that also holds for a request without an address does not
+// limit, and a negated one does.
+func (s *statement) addresses() (ranges []netip.Prefix, everywhere bool) {
+	everywhere = true
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		if c.ref.derived != sourceIP || c.family != ipFamily || c.negated || c.ifExists || c.set == forAll {
+			continue
+		}
+		var of []netip.Prefix
+		for _, v := range c.values {
+			of = append(of, v.prefix)
+		}
+		if of = union(of); !everywhere {
+			of = common(ranges, of)
+		}
+		ranges, everywhere = of, false
+	}
+	return ranges, everywhere
+}
+
+// classify works out what IsPublic is asked.
+func (d *Document) classify() {
+	for _, r := range d.reaches() {
+		d.public = d.public || r.everywhere
+		d.lets = append(d.lets, r.ranges...)
+	}
+	d.lets = union(d.lets)
+	d.public = d.public || !few(d.lets)
+}
+
+// opening is the statement that makes the document public: one that is open to
+// everybody or to a wide range; else, where all of them together are open to
+// too many, the one that is open to most; else one that is open to addresses
+// behind which anybody may be. It is nil where the document is not public.
+func (d *Document) opening(from Peers) *reach {
+	all := d.reaches()
+	for i := range all {
+		if all[i].everywhere || !few(all[i].ranges) {
+			return &all[i]
+		}
+	}
+	if d.public && len(all) > 0 {
+		most := slices.MaxFunc(all, func(a, b reach) int { return width(widest(a.ranges)) - width(widest(b.ranges)) })
+		return &most
+	}
+	for i := range all {
+		if hidden := slices.IndexFunc(all[i].ranges, from.hide); hidden >= 0 {
+			all[i].ranges = all[i].ranges[hidden : hidden+1]
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// widest is the range of the most addresses; not valid where there is none.
+func widest(all []netip.Prefix) (w netip.Prefix) {
+	for _, p := range all {
+		if !w.IsValid() || width(p) > width(w) {
+			w = p
+		}
+	}
+	return w
 }
 
 // limits reports whether a condition can only hold for fixed values of a key
-// that tells who or from where. Operators that hold without the key do not
-// limit; one broad value among several spoils them all.
+// that tells who or from where; addresses are for reaches to judge. Operators
+// that hold without the key do not limit; one broad value among several spoils
+// them all.
 func (c condition) limits() bool {
-	if c.negated || c.ifExists || c.set == forAll || len(c.values) == 0 {
+	if c.negated || c.ifExists || c.set == forAll || len(c.values) == 0 || c.ref.derived == sourceIP {
 		return false
-	}
-	if c.ref.name == "aws:sourceip" {
-		return c.family == ipFamily && !slices.ContainsFunc(c.values, func(o operand) bool { return !narrow(o.prefix) })
 	}
 	return (c.family == stringFamily || c.family == arnFamily) &&
 		!slices.ContainsFunc(c.values, func(o operand) bool { return !fixed(c.ref.name, o.text) })
-}
-
-// narrow ranges are /8 or less of IPv4, and /32 or less of IPv6. The private
-// ranges are all that narrow.
-func narrow(p netip.Prefix) bool {
-	if p.Addr().Is4() {
-		return p.Bits() >= 8
-	}
-	return p.Bits() >= 32
 }
 
 // fixed reports whether a value of a key means one account, network or source.
@@ -79,7 +148,11 @@ func fixed(key, value string) bool {
 		return isAccount(value)
 	case "aws:userid":
 		return exact && !strings.EqualFold(value, "anonymous")
-	case "aws:sourcearn", "aws:principalarn":
+	case "aws:sourcearn":
+		// A bucket's ARN has no account; its name is one's own.
+		bucket := len(section) == 6 && section[2] == "s3" && section[3] == "" && section[4] == "" && section[5] != ""
+		return exact && len(section) == 6 && section[0] == "arn" && (isAccount(section[4]) || bucket)
+	case "aws:principalarn":
 		return exact && len(section) == 6 && isAccount(section[4])
 	case "s3:dataaccesspointarn":
 		// The access point's name may be a pattern as long as its account is fixed.
@@ -97,5 +170,6 @@ func restricted(l *Laws, p *Principal) bool {
 	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {
 		return false
 	}
-	return slices.ContainsFunc(l.Resource, (*Document).IsPublic) || slices.ContainsFunc(l.Guard, (*Document).IsPublic)
+	public := func(d *Document) bool { return d.IsPublic(l.Peers) }
+	return slices.ContainsFunc(l.Resource, public) || slices.ContainsFunc(l.Guard, public)
 }

@@ -62,7 +62,7 @@ func TestPublic(t *testing.T) {
 			{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"},
 			{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"*","Resource":"*"},
 			{"Sid":"x","Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}]}`, c.principal, c.condition))
-		got, w := Public(d)
+		got, w := Public(d, ToldApart())
 		if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
 			t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
 		}
@@ -70,7 +70,7 @@ func TestPublic(t *testing.T) {
 			witnessGetsIn(t, c.principal, c.condition)
 		}
 	}
-	if public, _ := Public(nil); !public || !(*Document)(nil).IsPublic() {
+	if public, _ := Public(nil, ToldApart()); !public || !(*Document)(nil).IsPublic(ToldApart()) {
 		t.Error("a policy that cannot be read is taken for public")
 	}
 }
@@ -80,7 +80,7 @@ func TestPublic(t *testing.T) {
 func witnessGetsIn(t *testing.T, principal, condition string) {
 	t.Helper()
 	d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}}`, principal, condition))
-	_, w := Public(d)
+	_, w := Public(d, ToldApart())
 	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") || strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
 		if w.Request != nil {
 			t.Errorf("%s, %s: %+v gets in", principal, condition, w.Request)
@@ -91,7 +91,7 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 		t.Errorf("%s, %s: nobody was found to get in", principal, condition)
 		return
 	}
-	laws := Laws{Resource: []*Document{d}, ResourceOwner: home}
+	laws := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart()}
 	open := Decide(laws, *w.Request)
 	laws.Public.RestrictPublicBuckets = true
 	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous && (open.Effect != Allow || shut.Effect != ExplicitDeny) {
@@ -106,7 +106,7 @@ func TestWitnessIsBounded(t *testing.T) {
 		values = append(values, fmt.Sprintf(`"%d*x*y"`, i))
 	}
 	d := mustParse(t, Resource, fmt.Sprintf(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringLike":{"aws:Referer":[%s]},"StringEquals":{"aws:Referer":"none"}}}}`, strings.Join(values, ",")))
-	if public, w := Public(d); !public || w.Request != nil {
+	if public, w := Public(d, ToldApart()); !public || w.Request != nil {
 		t.Errorf("%v, %+v", public, w)
 	}
 }
@@ -140,7 +140,7 @@ func TestExposed(t *testing.T) {
 		{others + "," + wide, true, true, false, "[]", "one public statement spoils the others"},
 	} {
 		d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
-		e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
+		e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart(), Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
 		if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
 			t.Errorf("%s: %+v", c.reason, e)
 		}

@@ -153,12 +153,12 @@ func (c *publicCheck) document(each int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	off := Laws{Identity: []*Document{all}, Resource: []*Document{doc}, ResourceOwner: home}
+	off := Laws{Identity: []*Document{all}, Resource: []*Document{doc}, ResourceOwner: home, Peers: ToldApart()}
 	on := off
 	on.Public.RestrictPublicBuckets = true
-	public, w := Public(doc)
-	if public != doc.public || public != (w != nil) {
-		c.t.Fatalf("-seed %d: %v, %v, %+v\n%s", c.seed, public, doc.public, w, text)
+	public, w := Public(doc, off.Peers)
+	if public != doc.IsPublic(off.Peers) || public != (w != nil) {
+		c.t.Fatalf("-seed %d: %v, %+v\n%s", c.seed, public, w, text)
 	}
 	if public {
 		c.seen.public++

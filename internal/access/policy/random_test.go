@@ -253,7 +253,8 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 // RestrictPublicBuckets lets no stranger in at all.
 func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
 	r.Principal = caller("anonymous")
-	open := slices.ContainsFunc(l.Resource, func(d *Document) bool { public, _ := Public(d); return public })
+	l.Peers = ToldApart()
+	open := slices.ContainsFunc(l.Resource, func(d *Document) bool { public, _ := Public(d, ToldApart()); return public })
 	if open {
 		l.Public.RestrictPublicBuckets = true
 	} else {

@@ -20,34 +20,28 @@ type Witness struct {
 	// Range is the widest range of addresses that the statement is open to; not
 	// valid where it asks for no address.
 	Range netip.Prefix
-	// Request is one that the document lets in: nobody signed it, or another
-	// account's root user did. Nil where none was found: a Deny stands in the way
-	// of all that were tried, or the statement is for an identity provider.
+	// Request is one that the document lets in: nobody signed it, or somebody of
+	// another account did. Nil where none of those that were tried gets in, or the
+	// statement is for an identity provider.
 	Request *Request
 }
 
-func (d *Document) witness(i int, p *principal) *Witness {
-	s := &d.statements[i]
-	w := &Witness{Statement: i, Sid: s.sid, Principal: p.PrincipalName, Conditions: s.said().Conditions}
-	for j := range s.conditions {
-		c := &s.conditions[j]
-		if c.family != ipFamily || c.negated || c.ref.derived != sourceIP {
-			continue
-		}
-		for _, v := range c.values {
-			if !w.Range.IsValid() || width(v.prefix) > width(w.Range) {
-				w.Range = v.prefix
-			}
-		}
-	}
-	if p.kind == everybody || p.kind == everyAccount {
+func (d *Document) witness(r *reach) *Witness {
+	s := &d.statements[r.statement]
+	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Conditions: s.said().Conditions, Range: widest(r.ranges)}
+	if r.principal.kind != ofProvider {
 		w.Request = d.intruder(s, w.Range)
 	}
 	return w
 }
 
 // width is how many bits of an address a range leaves open.
-func width(p netip.Prefix) int { return p.Addr().BitLen() - p.Bits() }
+func width(p netip.Prefix) int {
+	if !p.IsValid() {
+		return -1
+	}
+	return p.Addr().BitLen() - p.Bits()
+}
 
 // Stranger is an account that owns nothing here: what its root user may do,
 // everybody with an account somewhere may.
@@ -68,25 +62,84 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	if err != nil {
 		return nil
 	}
-	strangers := []Principal{{Kind: Anonymous}, {Kind: AccountRoot, Account: Stranger, ARN: arn.Root(Stranger), ID: Stranger}}
 	laws := Laws{Identity: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
-	resources, tries := s.someResources(), mostTries
-	address := somewhere()
-	if from.IsValid() && !from.Contains(address) {
-		address = from.Addr().Next()
-	}
-	for _, who := range strangers {
-		for _, action := range s.someActions() {
-			for _, r := range resources {
-				in := Request{Principal: who, Action: action, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: address, Keys: map[string][]string{"aws:securetransport": {"true"}}}
+	tries, actions := mostTries, s.someActions()
+	for _, who := range s.strangers() {
+		for _, action := range actions {
+			for _, r := range s.someResources(who.Name) {
+				in := Request{Principal: who, Action: action, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from), Keys: map[string][]string{"aws:securetransport": {"true"}}}
 				s.suit(&in, &tries)
 				if Decide(laws, in).Effect == Allow {
 					return &in
+				}
+				if tries--; tries < 0 {
+					return nil
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// within is an address of the range, of nobody in particular where it can be.
+func within(from netip.Prefix) netip.Addr {
+	address := somewhere()
+	if !from.IsValid() || from.Contains(address) {
+		return address
+	}
+	if next := from.Addr().Next(); from.Contains(next) {
+		return next
+	}
+	return from.Addr()
+}
+
+// strangers are those of whom none is named: nobody, and the root user, users and
+// sessions of an account that owns nothing here. Some have the names that the
+// statement's conditions spell, as far as a stranger may have them.
+func (s *statement) strangers() []Principal {
+	sts := func(resource string) arn.ARN {
+		return arn.ARN{Partition: "aws", Service: "sts", Account: Stranger, Resource: resource}
+	}
+	iam := func(resource string) arn.ARN {
+		return arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: resource}
+	}
+	user := func(path, id string) Principal {
+		return Principal{Kind: User, Account: Stranger, ARN: iam("user/" + path), ID: id, Name: path[strings.LastIndexByte(path, '/')+1:]}
+	}
+	session := func(path, name string) Principal {
+		role := path[strings.LastIndexByte(path, '/')+1:]
+		return Principal{Kind: RoleSession, Account: Stranger, ARN: sts("assumed-role/" + role + "/" + name), Role: iam("role/" + path), ID: "AROASTRANGERSTRANGER:" + name}
+	}
+	all := []Principal{
+		{Kind: Anonymous}, {Kind: AccountRoot, Account: Stranger, ARN: arn.Root(Stranger), ID: Stranger},
+		user("stranger", "AIDASTRANGERSTRANGER"), session("stranger", "session"),
+		{Kind: FederatedUser, Account: Stranger, ARN: sts("federated-user/stranger"), Issuer: iam("user/stranger"), ID: Stranger + ":stranger"},
+	}
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		for _, v := range c.values {
+			text := strings.ReplaceAll(plainly(v.text), "${aws:username}", "stranger")
+			switch c.ref.derived {
+			case userName:
+				all = append(all, user(text, "AIDASTRANGERSTRANGER"))
+			case userID:
+				if id, name, isSession := strings.Cut(text, ":"); isSession && !isAccount(id) {
+					all = append(all, session("stranger", name))
+				}
+			case principalARN:
+				section := strings.SplitN(text, ":", 6)
+				path, isUser := strings.CutPrefix(section[len(section)-1], "user/")
+				role, isRole := strings.CutPrefix(section[len(section)-1], "role/")
+				switch {
+				case isUser:
+					all = append(all, user(path+strings.Repeat("x", 1-min(1, len(path))), "AIDASTRANGERSTRANGER"))
+				case isRole:
+					all = append(all, session(role+strings.Repeat("x", 1-min(1, len(role))), "session"))
+				}
+			}
+		}
+	}
+	return all[:min(len(all), 32)]
 }
 
 // someActions are actions that the statement is about: of the usual ones, and
@@ -97,6 +150,8 @@ func (s *statement) someActions() []Action {
 		"s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject", "s3:GetBucketLocation", "s3:ListBucketVersions", "s3:GetObjectVersion",
 		"s3:DeleteObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:PutObjectAcl", "s3:GetBucketPolicy", "s3:GetBucketAcl", "s3:PutBucketAcl",
 		"s3:GetBucketTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads",
+		"s3:GetObjectAttributes", "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging", "s3:GetBucketVersioning",
+		"s3:GetEncryptionConfiguration", "s3:GetBucketCORS", "s3:RestoreObject", "s3:BypassGovernanceRetention", "s3:ReplicateObject",
 	} {
 		if s.aboutAction(string(a)) {
 			out = append(out, a)
@@ -115,14 +170,15 @@ func plainly(pattern string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", ""), "?", "x")
 }
 
-// someResources are resources that the statement's patterns spell.
-func (s *statement) someResources() []arn.ARN {
+// someResources are resources that the statement's patterns spell, to a stranger
+// of that name.
+func (s *statement) someResources(name string) []arn.ARN {
 	out := []arn.ARN{}
 	if len(s.resources) == 0 { // of an ACL
 		out = append(out, arn.Object("bucket", "key"))
 	}
 	for i := range s.resources {
-		text := s.resources[i].text
+		text := strings.ReplaceAll(s.resources[i].text, "${aws:username}", name)
 		if text == "*" {
 			out = append(out, arn.Object("bucket", "key"), arn.Bucket("bucket"))
 			continue

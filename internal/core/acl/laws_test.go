@@ -108,7 +108,7 @@ func TestRandomLists(t *testing.T) {
 
 func check(t *testing.T, l List, d *policy.Document, of map[Permission][]policy.Action, on arn.ARN, all *policy.Document) {
 	t.Helper()
-	if public, _ := policy.Public(d); public != slices.ContainsFunc(l, func(g Grant) bool { return g.Public() && len(of[g.Permission]) > 0 }) {
+	if public, _ := policy.Public(d, policy.Peers{}); public != slices.ContainsFunc(l, func(g Grant) bool { return g.Public() && len(of[g.Permission]) > 0 }) {
 		t.Fatalf("%s: public is %v", spell(l), public)
 	}
 	for _, c := range callers() {

@@ -71,7 +71,9 @@ func globalKey(key string) bool {
 		"aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist", "aws:sourcearn", "aws:sourceaccount",
 		"aws:sourceowner", "aws:sourceorgid", "aws:sourceorgpaths", "aws:viaawsservice", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast",
 		"aws:tokenissuetime", "aws:multifactorauthpresent", "aws:multifactorauthage", "aws:federatedprovider", "aws:sourceidentity",
-		"aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:tagkeys":
+		"aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:tagkeys",
+		"aws:assumedroot", "aws:chatbotsourcearn", "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "aws:calledviaawsmcp",
+		"aws:viaawsmcpservice", "aws:ismcpserviceaction":
 		return true
 	}
 	return slices.ContainsFunc([]string{"aws:principaltag/", "aws:requesttag/", "aws:resourcetag/"}, func(k string) bool { return sameKey(k, key) })

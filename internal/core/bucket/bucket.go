@@ -65,6 +65,7 @@ type Store struct {
 	policies   policies
 	lists      *acl.Compiled
 	actions    []action
+	peers      policy.Peers
 }
 
 // New returns the buckets in store, made in region. Their policies may name
@@ -72,6 +73,10 @@ type Store struct {
 func New(store kv.Store, region string, p Principals) *Store {
 	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), actions: readActions()}
 }
+
+// ServeFrom says what is known of where requests come from; without it nothing
+// is. It is called before the first request.
+func (s *Store) ServeFrom(p policy.Peers) { s.peers = p }
 
 // Region returns the region of every bucket.
 func (s *Store) Region() string { return s.region }

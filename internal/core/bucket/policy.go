@@ -161,11 +161,11 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 		if err != nil {
 			return err
 		}
-		if d.IsPublic() && merged.BlockPublicPolicy {
+		if d.IsPublic(s.peers) && merged.BlockPublicPolicy {
 			return publicRefused(g, b.Name)
 		}
 		if !lockOut {
-			if err := mayMend(ctx, g, b, d, merged); err != nil {
+			if err := s.mayMend(ctx, g, b, d, merged); err != nil {
 				return err
 			}
 		}
@@ -209,8 +209,8 @@ func prevented(g authz.Grant, action policy.Action, on arn.ARN, what, setting st
 }
 
 // mayMend refuses a policy that would keep its writer from writing another.
-func mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
-	laws := authz.ResourceLaws{Owner: b.Owner, Documents: []*policy.Document{d}, Public: public}
+func (s *Store) mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
+	laws := authz.ResourceLaws{Owner: b.Owner, Documents: []*policy.Document{d}, Public: public, Peers: s.peers}
 	v, err := g.Under(ctx, laws, authz.Need{Action: "s3:PutBucketPolicy", Resource: arn.Bucket(b.Name)})
 	if err != nil {
 		return err
@@ -290,7 +290,7 @@ func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (p
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicyStatus", name, func(_ kv.Reader, _ *Bucket, p *storedPolicy) error {
 		d, err := p.compile()
 		if err == nil {
-			public = d.IsPublic()
+			public = d.IsPublic(s.peers)
 		}
 		return err
 	})

@@ -132,7 +132,7 @@ func (s *Store) named(entry string) actions {
 // actions have, and addresses that are none.
 func (s *Store) checkCondition(c *policy.Condition, st *policy.Statement, sets []actions) string {
 	key := policy.KeyName(c.Key)
-	if key == "aws:sourceip" && slices.ContainsFunc(c.Values, notAddress) {
+	if key == "aws:sourceip" && c.Operator != "Null" && slices.ContainsFunc(c.Values, notAddress) {
 		return invalidAddress
 	}
 	if globalKey(key) {

@@ -42,9 +42,9 @@ func (s *Store) Preview(ctx context.Context, name, text string, at time.Time, fi
 		}
 		// One that cannot be read denies everything: all that the other allows is new.
 		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
-		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, ResourceOwner: b.Owner}
-		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, ResourceOwner: b.Owner}
-		out.Public = d.IsPublic()
+		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
+		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
+		out.Public = d.IsPublic(s.peers)
 		out.Refused = out.Public && laws.Public.BlockPublicPolicy
 		for _, d := range slices.Concat(c.Before.Resource, c.After.Resource) {
 			names = append(names, d.Principals()...)

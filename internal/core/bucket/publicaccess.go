@@ -204,7 +204,7 @@ func (s *Store) Report(ctx context.Context, name string, at time.Time) (out Repo
 		if laws.ACL != nil {
 			documents = append(documents, laws.ACL)
 		}
-		out.Exposure = policy.Exposed(policy.Laws{Resource: documents, Public: laws.Public, ResourceOwner: laws.Owner})
+		out.Exposure = policy.Exposed(policy.Laws{Resource: documents, Public: laws.Public, Peers: laws.Peers, ResourceOwner: laws.Owner})
 		out.OfAccount, err = readAccountPublic(r, b.Owner)
 		return err
 	})

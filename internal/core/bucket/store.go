@@ -30,7 +30,8 @@ func noSuchBucket(name string) error {
 // Create makes a bucket of the caller's account with AWS's defaults: Block
 // Public Access on, ACLs disabled, SSE-S3 (S3 user guide, "Default settings for
 // new buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
-// the default, and s3:PutBucketOwnershipControls where the ownership is said.
+// the default, s3:PutBucketOwnershipControls where the ownership is said, and
+// s3:TagResource where there are tags.
 // Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
 // BucketAlreadyExists, TooManyBuckets, InvalidBucketAclWithObjectOwnership,
 // InvalidBucketAclWithBlockPublicAccessError.
@@ -45,6 +46,11 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 	}
 	if !in.ACL.IsDefault() {
 		if err := g.Demand("s3:PutBucketAcl", arn.Bucket(in.Name)); err != nil {
+			return Bucket{}, err
+		}
+	}
+	if len(in.Tags) > 0 {
+		if err := g.Demand("s3:TagResource", arn.Bucket(in.Name)); err != nil {
 			return Bucket{}, err
 		}
 	}
@@ -211,7 +217,7 @@ func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz
 }
 
 func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
-	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b)}
+	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b), Peers: s.peers}
 	if b.Ownership.ACLs() {
 		laws.ACL = s.lists.Bucket(b.ACL)
 	}

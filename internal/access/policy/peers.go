@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Peers is what a server knows of the addresses that requests come from: which
+// of them do not tell one caller from another. The zero value knows nothing, so
+// that whoever seems to be on this machine or in a private network may be
+// anybody: behind a proxy that nobody told of, everybody is.
+type Peers struct {
+	told   bool
+	shared []netip.Prefix
+}
+
+// ToldApart says that each caller has an address of its own, but for those in
+// shared: behind them anybody may stand.
+func ToldApart(shared ...netip.Prefix) Peers {
+	p := Peers{told: true}
+	for _, n := range shared {
+		p.shared = append(p.shared, unmapped(n))
+	}
+	return p
+}
+
+// unmapped is a range as addresses are compared with it.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
+
+// Loopback is the addresses of the machine itself.
+func Loopback() []netip.Prefix { return prefixes("127.0.0.0/8", "::1/128") }
+
+// Private is the addresses that many networks use at once (RFC 1918, 3927, 6598,
+// 4193, 4291, 8215).
+func Private() []netip.Prefix {
+	return prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10", "64:ff9b:1::/48")
+}
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, t := range texts {
+		all = append(all, netip.MustParsePrefix(t))
+	}
+	return all
+}
+
+// hide reports whether anybody may stand behind some address of the range.
+func (p *Peers) hide(r netip.Prefix) bool {
+	shared := p.shared
+	if !p.told {
+		shared = append(Loopback(), Private()...)
+	}
+	return slices.ContainsFunc(shared, r.Overlaps)
+}
+
+// AWS's bound for a single range is a /8 of IPv4 and a /32 of IPv6 (S3 user
+// guide, "The meaning of public"). A document that lets everybody in from as much
+// as two such ranges, in however many pieces, is for everybody.
+const (
+	narrow4  = 8
+	narrow6  = 32
+	tooMany4 = 2 << (32 - narrow4)
+	tooMany6 = 2 << (48 - narrow6) // networks of /48
+)
+
+// narrow ranges are within the bound each by itself.
+func narrow(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() >= narrow4
+	}
+	return p.Bits() >= narrow6
+}
+
+// union is ranges without those that lie in others of them. Two ranges are apart
+// or one lies in the other.
+func union(all []netip.Prefix) []netip.Prefix {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b netip.Prefix) int {
+		if c := a.Addr().Compare(b.Addr()); c != 0 {
+			return c
+		}
+		return a.Bits() - b.Bits()
+	})
+	out := all[:0]
+	for _, p := range all {
+		if len(out) == 0 || !out[len(out)-1].Overlaps(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// common is the addresses that are in both lists of ranges.
+func common(a, b []netip.Prefix) (out []netip.Prefix) {
+	for _, p := range a {
+		for _, q := range b {
+			switch {
+			case !p.Overlaps(q):
+			case p.Bits() >= q.Bits():
+				out = append(out, p)
+			default:
+				out = append(out, q)
+			}
+		}
+	}
+	return union(out)
+}
+
+// few reports whether ranges are for few: each of them narrow, and all together
+// less than two of them. Private networks are as many as there are, but each caller is
+// in one of them at most; whether they hide somebody is said by Peers.
+func few(all []netip.Prefix) bool {
+	var four, six uint64
+	var counted []netip.Prefix
+	for _, p := range all {
+		counted = append(counted, translated(p))
+	}
+	local := append(Loopback(), Private()...)
+	inside := func(p netip.Prefix) bool {
+		return slices.ContainsFunc(local, func(q netip.Prefix) bool { return q.Overlaps(p) && q.Bits() <= p.Bits() })
+	}
+	for _, p := range union(counted) {
+		switch {
+		case !narrow(p):
+			return false
+		case inside(p):
+		case p.Addr().Is4():
+			four += 1 << (32 - p.Bits())
+		default:
+			six += 1 << max(0, 48-p.Bits())
+		}
+	}
+	return four < tooMany4 && six < tooMany6
+}
+
+// translated is the IPv4 range that a range of 64:ff9b::/96 stands for: a
+// translator gives each IPv4 caller an address there (RFC 6052).
+func translated(p netip.Prefix) netip.Prefix {
+	well := netip.MustParsePrefix("64:ff9b::/96")
+	switch {
+	case !p.Overlaps(well):
+		return p
+	case p.Bits() < well.Bits():
+		return netip.MustParsePrefix("0.0.0.0/0")
+	}
+	a := p.Addr().As16()
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte(a[12:])), p.Bits()-well.Bits())
+}
