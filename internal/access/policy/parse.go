@@ -149,11 +149,7 @@ func (n node) list(path string, problem Problem) ([]string, error) {
 }
 
 func (p *parser) document(root node) error {
-	names := []string{"Version", "Statement"}
-	if p.kind != Identity && p.kind != Session {
-		names = append(names, "Id")
-	}
-	if err := root.only("", names...); err != nil {
+	if err := root.only("", "Version", "Id", "Statement"); err != nil {
 		return err
 	}
 	if v, ok := root.get("Version"); ok {
@@ -280,7 +276,7 @@ func (p *parser) action(n node, path string, s *statement) error {
 	}
 	s.notAction = not
 	for _, text := range list {
-		a, err := compileAction(text)
+		a, err := compileAction(text, p.loose())
 		if err == nil && p.kind == Trust && !strings.HasPrefix(strings.ToLower(text), "sts:") {
 			err = errors.New("AssumeRole policy may only specify STS AssumeRole actions")
 		}
@@ -292,14 +288,18 @@ func (p *parser) action(n node, path string, s *statement) error {
 	return nil
 }
 
-func compileAction(text string) (actionPattern, error) {
+func compileAction(text string, loose bool) (actionPattern, error) {
 	if text == "*" {
 		return actionPattern{text: text, any: true}, nil
 	}
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	more := "" // what names of services and actions of IAM may hold as well, and none does
+	if loose {
+		more = ". "
+	}
 	lower := strings.ToLower(text)
 	service, name, ok := strings.Cut(lower, ":")
-	if !ok || service == "" || name == "" || strings.Trim(service, letters) != "" || strings.Trim(name, letters+"_.*?") != "" {
+	if !ok || service == "" || name == "" || strings.Trim(service, letters+strings.TrimSpace(more)) != "" || strings.Trim(name, letters+more+"_.*?") != "" {
 		return actionPattern{}, errors.New(`an action is "*" or is written service:name, with wildcards in the name alone`)
 	}
 	p, err := compile(lower, true, false)
@@ -320,7 +320,7 @@ func (p *parser) resource(n node, path string, s *statement) error {
 	}
 	s.notResource = not
 	for _, text := range list {
-		a, err := compileARN(text, p.variables())
+		a, err := p.resourceARN(text, s)
 		if err != nil {
 			return &Error{BadResource, path, err.Error()}
 		}

@@ -65,6 +65,9 @@ func (p *parser) conditions(n node, path string, s *statement) error {
 	}
 	for _, m := range v.members {
 		here := join(path, m.name)
+		if p.idle(m) {
+			continue
+		}
 		o, ok := operatorNamed(m.name)
 		if !ok {
 			return &Error{BadCondition, here, "Invalid Condition type : " + m.name}
@@ -84,7 +87,7 @@ func (p *parser) conditions(n node, path string, s *statement) error {
 }
 
 func (p *parser) condition(o operator, name string, m member, path string) (condition, error) {
-	if err := checkKey(m.name); err != nil {
+	if err := p.conditionKey(m.name); err != nil {
 		return condition{}, &Error{BadCondition, path, err.Error()}
 	}
 	c := condition{operator: o, name: name, key: m.name, ref: refTo(m.name)}
@@ -93,7 +96,7 @@ func (p *parser) condition(o operator, name string, m member, path string) (cond
 	if m.value.shape != listShape {
 		items = []node{m.value}
 	}
-	if len(items) == 0 {
+	if len(items) == 0 && !p.loose() {
 		return condition{}, &Error{BadCondition, path, "a value or a list of values is expected"}
 	}
 	for _, item := range items {

@@ -16,6 +16,11 @@ func bucketWith(principal string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":"s3:GetObject","Resource":"*"}]}`
 }
 
+// bucketOf is a bucket policy with a condition.
+func bucketOf(c string) string {
+	return strings.Replace(bucketWith(`"*"`), `"Resource":"*"`, `"Resource":"*","Condition":`+c, 1)
+}
+
 func conditionOf(c string) string { return identityWith(`,"Condition":` + c) }
 
 func TestParseRefuses(t *testing.T) {
@@ -59,7 +64,7 @@ func TestParseRefuses(t *testing.T) {
 		{"variable in an action", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:${aws:username}","Resource":"*"}}`, BadAction, "Statement.Action"},
 		{"no resource", Identity, `{"Statement":{"Effect":"Allow","Action":"*"}}`, MissingElement, "Statement.Resource"},
 		{"resource is no ARN", Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"bucket"}}`, BadResource, "Statement.Resource"},
-		{"short ARN", Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:*"}}`, BadResource, "Statement.Resource"},
+		{"short ARN", Resource, `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:s3:*"}}`, BadResource, "Statement.Resource"},
 		{"variable in the account", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3::${aws:PrincipalAccount}:b"}}`, BadResource, "Statement.Resource"},
 		{"open variable", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username"}}`, BadResource, "Statement.Resource"},
 		{"default without a space", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username,'x'}"}}`, BadResource, "Statement.Resource"},
@@ -67,7 +72,7 @@ func TestParseRefuses(t *testing.T) {
 		{"sid twice", Identity, `{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`, BadSid, "Statement[1].Sid"},
 		{"principal in an identity policy", Identity, identityWith(`,"Principal":"*"`), UnknownElement, "Statement[0].Principal"},
 		{"principal in a session policy", Session, identityWith(`,"Principal":"*"`), UnknownElement, "Statement[0].Principal"},
-		{"id in an identity policy", Identity, `{"Id":"x","Statement":[]}`, UnknownElement, "Id"},
+		{"id that is no text", Identity, `{"Id":{},"Statement":[]}`, BadSyntax, "Id"},
 		{"no principal", Resource, identityWith(""), MissingElement, "Statement[0].Principal"},
 		{"no principal in a key policy", Key, identityWith(""), MissingElement, "Statement[0].Principal"},
 		{"NotPrincipal allows", Resource, `{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"*","Resource":"*"}}`, BadPrincipal, "Statement.NotPrincipal"},
@@ -79,10 +84,10 @@ func TestParseRefuses(t *testing.T) {
 		{"NullIfExists", Identity, conditionOf(`{"NullIfExists":{"aws:a":true}}`), BadCondition, "Statement[0].Condition.NullIfExists"},
 		{"ForAllValues:Null", Identity, conditionOf(`{"ForAllValues:Null":{"aws:a":true}}`), BadCondition, "Statement[0].Condition.ForAllValues:Null"},
 		{"StringLessThan", Identity, conditionOf(`{"StringLessThan":{"aws:a":"1"}}`), BadCondition, "Statement[0].Condition.StringLessThan"},
-		{"no key", Identity, conditionOf(`{"StringEquals":{}}`), BadCondition, "Statement[0].Condition.StringEquals"},
-		{"no value", Identity, conditionOf(`{"StringEquals":{"aws:a":[]}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:a"},
+		{"no key", Resource, bucketOf(`{"StringEquals":{}}`), BadCondition, "Statement[0].Condition.StringEquals"},
+		{"no value", Resource, bucketOf(`{"StringEquals":{"aws:a":[]}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:a"},
 		{"null value", Identity, conditionOf(`{"StringEquals":{"aws:a":null}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:a"},
-		{"key without service", Identity, conditionOf(`{"StringEquals":{"a":"b"}}`), BadCondition, "Statement[0].Condition.StringEquals.a"},
+		{"key without service", Resource, bucketOf(`{"StringEquals":{"a":"b"}}`), BadCondition, "Statement[0].Condition.StringEquals.a"},
 		{"key with a variable", Identity, conditionOf(`{"StringEquals":{"aws:${a}":"b"}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:${a}"},
 		{"number", Identity, conditionOf(`{"NumericEquals":{"aws:a":"ten"}}`), BadCondition, "Statement[0].Condition.NumericEquals.aws:a"},
 		{"date", Identity, conditionOf(`{"DateEquals":{"aws:a":"tomorrow"}}`), BadCondition, "Statement[0].Condition.DateEquals.aws:a"},

@@ -101,7 +101,7 @@ type actionPattern struct {
 // ActionMatcher compiles an entry of an Action element. Its errors say what is
 // wrong with it.
 func ActionMatcher(entry string) (func(Action) bool, error) {
-	a, err := compileAction(entry)
+	a, err := compileAction(entry, false)
 	return func(name Action) bool { return a.matches(string(name)) }, err
 }
 
@@ -114,12 +114,13 @@ func (a *actionPattern) matches(action string) bool {
 type arnPattern struct {
 	text     string
 	any      bool
+	none     bool   // matches nothing, whatever stands in it
 	begins   string // what the last section begins with, as far as it is plain
 	sections [6]pattern
 }
 
 func (p *arnPattern) matches(a *arn.ARN, in *situation) bool {
-	return p.any || strings.HasPrefix(a.Resource, p.begins) && p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
+	return p.any || !p.none && strings.HasPrefix(a.Resource, p.begins) && p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
 		p.sections[4].match(a.Account, in, false) && p.sections[3].match(a.Region, in, false) && p.sections[1].match(a.Partition, in, false)
 }
 

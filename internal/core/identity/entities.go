@@ -79,7 +79,7 @@ func (s *Store) checkNew(e *Entity) error {
 	if err := checkMaxSession(e.MaxSession); err != nil {
 		return err
 	}
-	return s.checkTrust(e.Trust)
+	return checkTrust(e.Trust)
 }
 
 func checkMaxSession(d time.Duration) error {
@@ -207,7 +207,7 @@ func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, action policy.Act
 func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document string) error {
 	return s.modify(ctx, g, "iam:UpdateAssumeRolePolicy", Role, name, func(tx kv.Tx, e *Entity) error {
 		e.Trust = document
-		if err := s.checkTrust(document); err != nil {
+		if err := checkTrust(document); err != nil {
 			return err
 		}
 		return s.bind(tx, e)

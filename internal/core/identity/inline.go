@@ -44,26 +44,6 @@ func sentence(e *policy.Error) string {
 	return "Syntax errors in policy."
 }
 
-// checkDocument compiles a document that is about to be written.
-func (s *Store) checkDocument(text string) error {
-	if _, err := policy.Parse(policy.Identity, []byte(text)); err != nil {
-		return malformedPolicy(err)
-	}
-	return nil
-}
-
-// checkTrust compiles a trust policy that is about to be written.
-func (s *Store) checkTrust(text string) error {
-	if policy.Size([]byte(text)) > maxTrust {
-		return limitExceeded("ACLSizePerRole", maxTrust)
-	}
-	d, err := policy.Parse(policy.Trust, []byte(text))
-	if err != nil {
-		return malformedPolicy(err)
-	}
-	return checkShared(d)
-}
-
 func tooMuchInline(e *Entity, most int) error {
 	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
 }
@@ -88,7 +68,7 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 		if _, _, most := k.quota(); size > most {
 			return tooMuchInline(e, most)
 		}
-		if err := s.checkDocument(p.Document); err != nil {
+		if _, err := checkDocument(p.Document); err != nil {
 			return err
 		}
 		if i := e.inline(p.Name); i >= 0 {

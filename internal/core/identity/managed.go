@@ -169,16 +169,6 @@ func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.A
 	})
 }
 
-func checkManaged(document string) error {
-	if _, err := policy.Parse(policy.Identity, []byte(document)); err != nil {
-		return malformedPolicy(err)
-	}
-	if policy.Size([]byte(document)) > maxManagedDocument {
-		return limitExceeded("PolicySize", maxManagedDocument)
-	}
-	return nil
-}
-
 // CreatePolicy makes a managed policy with a first version. It needs
 // iam:CreatePolicy.
 // Errors: EntityAlreadyExists, LimitExceeded, MalformedPolicyDocument.

@@ -40,8 +40,12 @@ func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
 	}
 	n.Policies = nil
 	if in.Policy != "" {
-		if _, err := policy.Parse(policy.Session, []byte(in.Policy)); err != nil {
+		d, err := policy.Parse(policy.Session, []byte(in.Policy))
+		if err != nil {
 			return 0, malformedPolicy(err)
+		}
+		if err := checkResources(d); err != nil {
+			return 0, err
 		}
 		n.Policies = []string{in.Policy}
 	}

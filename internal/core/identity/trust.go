@@ -14,33 +14,6 @@ import (
 // written (IAM user guide, "IAM identifiers", "Unique identifiers"): whoever
 // takes such a name later is not meant.
 
-// bind notes who the users and roles are that a role's trust policy names.
-// MalformedPolicyDocument where there is no such one.
-func (s *Store) bind(r kv.Reader, e *Entity) error {
-	e.Bound = nil
-	if e.Kind != Role {
-		return nil
-	}
-	d, err := policy.Parse(policy.Trust, []byte(e.Trust))
-	if err != nil {
-		return malformedPolicy(err)
-	}
-	for _, p := range d.Principals() {
-		named, err := entityNamed(r, p)
-		if err != nil {
-			return err
-		}
-		if named == nil {
-			continue
-		}
-		if named.ID == "" {
-			return fault.New(fault.Invalid, "MalformedPolicyDocument", `Invalid principal in policy: "AWS":"`+p.Value+`"`)
-		}
-		e.Bound = append(e.Bound, Tag{p.Value, named.ID})
-	}
-	return nil
-}
-
 // entityNamed is the user or role that an entry of a Principal element names:
 // nil where it names something else, without an id where there is none.
 func entityNamed(r kv.Reader, p policy.PrincipalName) (*Entity, error) {

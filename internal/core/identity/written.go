@@ -1,0 +1,198 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// What IAM refuses in a document that is being written, beyond the grammar.
+// Documents that were written before such a rule stay in force.
+
+func malformedDocument(message string) error {
+	return fault.New(fault.Invalid, "MalformedPolicyDocument", message)
+}
+
+// checkDocument checks an identity policy that is about to be written.
+func checkDocument(text string) (*policy.Document, error) {
+	d, err := policy.Parse(policy.Identity, []byte(text))
+	if err != nil {
+		return nil, malformedPolicy(err)
+	}
+	return d, checkResources(d)
+}
+
+// checkManaged checks a managed policy that is about to be written. It must say
+// that variables are variables; policies that live in an entity need not.
+func checkManaged(text string) error {
+	d, err := checkDocument(text)
+	switch {
+	case err != nil:
+		return err
+	case policy.Size([]byte(text)) > maxManagedDocument:
+		return limitExceeded("PolicySize", maxManagedDocument)
+	case !d.Variables():
+		return malformedDocument("Policy document must be version 2012-10-17 or greater.")
+	}
+	return nil
+}
+
+// checkResources refuses ARNs that are nothing's.
+func checkResources(d *policy.Document) error {
+	for _, s := range d.Statements() {
+		for _, text := range s.Resources {
+			if err := checkResource(text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkResource(text string) error {
+	sections := strings.SplitN(text, ":", 6)
+	if len(sections) < 2 {
+		return nil // "*"
+	}
+	if !isPartition(sections[1]) {
+		shown := append(slices.Clone(sections), "*", "*", "*", "*")[:6]
+		if len(sections) == 6 {
+			shown = sections
+		}
+		return malformedDocument(`Partition "` + sections[1] + `" is not valid for resource "` + strings.Join(shown, ":") + `".`)
+	}
+	if len(sections) < 6 {
+		return nil
+	}
+	service, region, resource := sections[2], sections[3], sections[5]
+	switch {
+	case service == "s3" && region != "" && !begins(resource, regionalS3()):
+		return malformedDocument("Resource " + text + " can not contain region information.")
+	case service == "iam" && region != "":
+		return malformedDocument("IAM resource " + text + " cannot contain region information.")
+	case service == "iam" && resource != "*" && !begins(resource, iamPaths()):
+		return malformedDocument(`IAM resource path must either be "*" or start with ` + strings.Join(iamPaths(), ", ") + ".")
+	}
+	return nil
+}
+
+func begins(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+func isPartition(s string) bool {
+	return slices.Contains([]string{
+		"*", "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc",
+	}, s)
+}
+
+// regionalS3 are the resources of S3 that have a region (S3 service
+// authorization reference).
+func regionalS3() []string {
+	return []string{"*", "accesspoint/", "job/", "storage-lens/", "storage-lens-group/", "access-grants/", "async-request/"}
+}
+
+// iamPaths are how the resources of IAM begin.
+func iamPaths() []string {
+	return []string{
+		"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/", "sms-mfa/", "saml-provider/",
+		"oidc-provider/", "report/", "access-report/",
+	}
+}
+
+// checkTrust checks a trust policy that is about to be written.
+func checkTrust(text string) error {
+	if policy.Size([]byte(text)) > maxTrust {
+		return limitExceeded("ACLSizePerRole", maxTrust)
+	}
+	d, err := policy.Parse(policy.Trust, []byte(text))
+	if err != nil {
+		return malformedPolicy(err)
+	}
+	for _, statement := range d.Statements() {
+		for _, action := range statement.Actions {
+			if err := checkTrustAction(action); err != nil {
+				return err
+			}
+		}
+		for _, p := range statement.Principals {
+			if err := checkTrusted(p); err != nil {
+				return err
+			}
+		}
+	}
+	return checkShared(d)
+}
+
+// checkTrustAction refuses actions that are not about assuming a role.
+func checkTrustAction(entry string) error {
+	matches, err := policy.ActionMatcher(entry)
+	if err != nil {
+		return malformedDocument("AssumeRole policy may only specify STS AssumeRole actions.")
+	}
+	for _, a := range []policy.Action{
+		"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
+	} {
+		if matches(a) {
+			return nil
+		}
+	}
+	return malformedDocument("AssumeRole policy may only specify STS AssumeRole actions.")
+}
+
+// checkTrusted refuses principals of other partitions, and services that are
+// none of AWS's.
+func checkTrusted(p policy.PrincipalName) error {
+	switch p.Type {
+	case "AWS", "Federated":
+		if a, err := arn.Parse(p.Value); err == nil && a != arn.Any() && a.Partition != "aws" {
+			return invalidPrincipal(p)
+		}
+	case "Service":
+		for _, domain := range []string{".amazonaws.com", ".amazonaws.com.cn", ".amazon.com", ".aws.internal"} {
+			if strings.HasSuffix(p.Value, domain) {
+				return nil
+			}
+		}
+		return invalidPrincipal(p)
+	}
+	return nil
+}
+
+func invalidPrincipal(p policy.PrincipalName) error {
+	kind := p.Type
+	if kind == "Service" {
+		kind = "SERVICE"
+	}
+	return malformedDocument(`Invalid principal in policy: "` + kind + `":"` + p.Value + `"`)
+}
+
+// bind notes who the users and roles are that a role's trust policy names.
+// MalformedPolicyDocument where there is no such one, or no such account.
+func (s *Store) bind(r kv.Reader, e *Entity) error {
+	e.Bound = nil
+	if e.Kind != Role {
+		return nil
+	}
+	d, err := policy.Parse(policy.Trust, []byte(e.Trust))
+	if err != nil {
+		return malformedPolicy(err)
+	}
+	for _, p := range d.Principals() {
+		id, there, err := s.Named(r, p)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return invalidPrincipal(p)
+		}
+		if _, err := arn.Parse(p.Value); err == nil && id != "" {
+			e.Bound = append(e.Bound, Tag{p.Value, id})
+		}
+	}
+	return nil
+}
