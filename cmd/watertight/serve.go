@@ -32,12 +32,13 @@ type serve struct {
 
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
-	RootKey        string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
-	MinFree        int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
-	MaxConnections int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
-	MaxSessions    int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
-	LogLevel       string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
-	LogFormat      string `help:"text or json." enum:"text,json" default:"text" env:"WATERTIGHT_LOG_FORMAT"`
+	RootKey           string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
+	MaxDocumentMemory int64  `help:"Bytes that all requests together hold while their documents are read. Strangers get an eighth." default:"268435456" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
+	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
+	MaxSessions       int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
+	LogLevel          string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
+	LogFormat         string `help:"text or json." enum:"text,json" default:"text" env:"WATERTIGHT_LOG_FORMAT"`
 }
 
 // Run builds the server and serves until it is told to stop.
@@ -68,7 +69,7 @@ func (s *serve) config(p process) (server.Config, error) {
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},
-		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxSessions: s.MaxSessions,
+		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
 		Logger: newLogger(p.stderr, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {

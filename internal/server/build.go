@@ -72,6 +72,9 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = DefaultMaxConnections
 	}
+	if c.MaxDocumentMemory == 0 {
+		c.MaxDocumentMemory = DefaultMaxDocumentMemory
+	}
 	if c.Stall == 0 {
 		c.Stall = defaultStall
 	}

@@ -34,9 +34,12 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
 	MaxConnections int   // 0 is DefaultMaxConnections
-	MaxSessions    int   // of one user, that have not expired; 0 is identity.DefaultSessions
-	Logger         *slog.Logger
-	Getenv         func(string) string // for the passphrase; nil is none
+	// MaxDocumentMemory is how many bytes all requests together hold while their
+	// documents are read; 0 is DefaultMaxDocumentMemory.
+	MaxDocumentMemory int64
+	MaxSessions       int // of one user, that have not expired; 0 is identity.DefaultSessions
+	Logger            *slog.Logger
+	Getenv            func(string) string // for the passphrase; nil is none
 	// Show, where it is set, is called at every start, once all else is ready and
 	// before the first account lasts: First and the addresses are known then. An
 	// error of it ends the start, and no account was made.
@@ -108,6 +111,7 @@ func (t TLSConfig) check() error {
 
 // Defaults of limits.
 const (
-	DefaultMaxConnections = 4096
-	DefaultMinFree        = 256 << 20
+	DefaultMaxConnections    = 4096
+	DefaultMaxDocumentMemory = 256 << 20
+	DefaultMinFree           = 256 << 20
 )

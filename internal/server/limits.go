@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/limit"
 )
 
 // Limits of a connection. HTTP/2 stays off: S3 clients do not use it, and it
@@ -27,9 +28,10 @@ const (
 // guard stands around every request: it ends those that stand still, and turns
 // a panic into an answer.
 type guard struct {
-	next  http.Handler
-	log   *slog.Logger
-	stall time.Duration
+	next   http.Handler
+	log    *slog.Logger
+	stall  time.Duration
+	memory *limit.Memory
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +41,9 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tracked.extend() // over what the request before has left
 	// net/http looks at the body of its own request to end it as it should, so
 	// only a copy gets the patient one.
-	inner := r.WithContext(r.Context())
+	held := g.memory.Open(nil)
+	defer held.Close()
+	inner := r.WithContext(limit.With(r.Context(), held))
 	inner.Body = body
 	defer func() {
 		p := recover()

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
+
+	"watertight/internal/limit"
 )
 
 // checkListeners refuses plain HTTP on any address but loopback, unless the
@@ -102,7 +104,7 @@ func (e errorLog) Write(p []byte) (int, error) {
 // newHTTP makes the HTTP server around the dispatcher.
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	h := &http.Server{
-		Handler:           guard{s.dispatcher, s.log, s.config.Stall},
+		Handler:           guard{next: s.dispatcher, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory)},
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

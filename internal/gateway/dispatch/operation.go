@@ -10,6 +10,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/limit"
 )
 
 // Operation is a row of a table, typed by its input and output shapes.
@@ -65,6 +66,9 @@ func (o Operation[In, Out]) compile() (*protocol.Plan, error) {
 
 // serve is the pipeline from decode to handler.
 func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error) {
+	if err := d.admit(ctx, o, r, p, c); err != nil {
+		return nil, authz.Grant{}, err
+	}
 	in := new(In)
 	if err := p.Decode(r, o.route, body, in); err != nil {
 		return nil, authz.Grant{}, err
@@ -82,6 +86,7 @@ func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Call
 	if err != nil {
 		return nil, g, err
 	}
+	limit.From(ctx).Allowed()
 	out, err := o.do(ctx, g, in)
 	return out, g, err
 }

@@ -52,6 +52,9 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	}
 	x.record.Event.Key = r.Key // of a form it is known only now
 	x.record.Event.Identity = identityOf(c)
+	if err := hold(ctx, c); err != nil {
+		return nil, err
+	}
 	if unmatched != nil {
 		// A caller who could not sign learns nothing of what exists here.
 		return nil, unmatched

@@ -20,13 +20,6 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// Limits of an XML document.
-const (
-	maxDocument = 4 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit, and 10,000 parts with checksums
-	maxDepth    = 16
-	maxTokens   = 250_000 // 10,000 parts with a checksum each, indented, fit
-)
-
 // Decode fills in, a pointer to the plan's input shape. A stream stays unread;
 // every other body is read to its end, so that its signature is verified.
 func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
@@ -53,7 +46,7 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		// A trailer alone must not vouch for a document.
 		return fault.New(fault.Invalid, "InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
 	}
-	b, err := readDocument(body)
+	b, err := r.readDocument(body)
 	if err != nil {
 		return err
 	}
@@ -66,6 +59,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	}
 	if p.body < 0 || len(b) == 0 {
 		return nil
+	}
+	if err := r.expand(b); err != nil {
+		return err
 	}
 	err = decodeXML(b, p.root, v.Field(p.body))
 	if f := fault.From(err); f != nil && route.malformed != "" && f.Code == "MalformedXML" {
@@ -229,17 +225,6 @@ func parseTime(s string) (time.Time, error) {
 		return t, nil
 	}
 	return time.Parse("20060102T150405Z", s)
-}
-
-func readDocument(body io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(body, maxDocument+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxDocument {
-		return nil, fault.New(fault.Invalid, "MaxMessageLengthExceeded", "Your request was too big.").With("MaxMessageLengthBytes", strconv.Itoa(maxDocument))
-	}
-	return b, nil
 }
 
 // checkIntegrity compares a document with the checksums sent for it, as headers

@@ -9,23 +9,28 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 )
 
 // The Query dialect of IAM and STS: a form comes in, XML goes out (IAM user
 // guide, "Making query requests"). Shapes are plain structs whose member names
 // are the names on the wire; the tag wire replaces one.
 
-// Limits of a form.
+// Limits of a form. One that nobody signed is an answer to a single question
+// and is small.
 const (
-	maxForm       = 1 << 20 // bytes
-	maxFormParams = 10_000
-	maxFormDepth  = 10
+	maxForm           = 1 << 20 // bytes
+	maxFormParams     = 10_000
+	maxUnsigned       = 64 << 10
+	maxUnsignedParams = 200
+	maxFormDepth      = 10
 )
 
 // Query is the route of an operation of the Query dialect.
@@ -67,17 +72,37 @@ func (r *Request) readForm() error {
 	if r.HTTP.Body == nil {
 		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(r.HTTP.Body, maxForm+1))
+	size, params := int64(maxUnsigned), maxUnsignedParams
+	if r.claimed() {
+		size, params = maxForm, maxFormParams
+	}
+	ctx := r.HTTP.Context()
+	held := limit.From(ctx)
+	b, err := held.Read(ctx, r.HTTP.Body, size)
 	if err != nil {
 		return err
 	}
-	if len(b) > maxForm {
+	if int64(len(b)) > size {
 		return fault.New(fault.Invalid, "RequestEntityTooLarge", "The request is too large.")
+	}
+	// The parameters are copies, and are sorted in another list.
+	if err := held.Take(ctx, int64(len(b)+2*paramSize*(bytes.Count(b, []byte("&"))+1))); err != nil {
+		return err
 	}
 	r.Document = b
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
-	r.Form, err = parseParams(string(b), maxFormParams)
+	r.Form, err = parseParams(string(b), params)
 	return err
+}
+
+// paramSize is what a Param takes besides its text, in bytes.
+const paramSize = 32
+
+// claimed reports whether a request says who signed it; whether that is true is
+// not known yet.
+func (r *Request) claimed() bool {
+	_, query := r.Param("X-Amz-Signature")
+	return query || r.HTTP.Header.Get("Authorization") != ""
 }
 
 // isForm reports a call of the Query dialect that is not signed, or not for
@@ -120,37 +145,61 @@ func (rt *Router) Calls(q *Request, service string) bool {
 	return ok && named && q.formValue("Version") == api.version && q.RawPath == "/"
 }
 
-// node is a part of a form: Tags.member.1.Key is four deep.
-type node struct {
-	value    string
-	set      bool
-	children map[string]*node
+// part is a part of a form, as Tags.member.1.Key is one of Tags.member.1. It
+// points into the sorted parameters: only what a shape asks for is looked up.
+type part struct {
+	value string
+	set   bool
+	under []Param // those whose names go on below it
+	at    int     // where their next part begins
 }
 
-func treeOf(form []Param) (*node, error) {
-	root := &node{}
-	for _, p := range form {
-		n, depth := root, 0
-		for part := range strings.SplitSeq(p.Name, ".") {
-			if depth++; depth > maxFormDepth {
-				return nil, malformedInput("A parameter's name is too deep.")
-			}
-			next := n.children[part]
-			if next == nil {
-				next = &node{}
-				if n.children == nil {
-					n.children = map[string]*node{}
-				}
-				n.children[part] = next
-			}
-			n = next
+// partsOf sorts a form.
+func partsOf(form []Param) (part, error) {
+	sorted := slices.Clone(form)
+	slices.SortFunc(sorted, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+	for i := range sorted {
+		if strings.Count(sorted[i].Name, ".") >= maxFormDepth {
+			return part{}, malformedInput("A parameter's name is too deep.")
 		}
-		if n.set {
-			return nil, malformedInput("A parameter is repeated.")
+		if i > 0 && sorted[i].Name == sorted[i-1].Name {
+			return part{}, malformedInput("A parameter is repeated.")
 		}
-		n.value, n.set = p.Value, true
 	}
-	return root, nil
+	return part{under: sorted}, nil
+}
+
+// child finds the part of a name below p.
+func (p *part) child(name string) (part, bool) {
+	from := func(s string) int {
+		return sort.Search(len(p.under), func(i int) bool { return p.under[i].Name[p.at:] >= s })
+	}
+	c := part{at: p.at + len(name) + 1}
+	if i := from(name); i < len(p.under) && p.under[i].Name[p.at:] == name {
+		c.value, c.set = p.under[i].Value, true
+	}
+	c.under = p.under[from(name+"."):from(name+"/")] // the byte after the dot
+	return c, c.set || len(c.under) > 0
+}
+
+// numbers are the numbers of a list's members, in order.
+func (p *part) numbers() ([]int, error) {
+	var all []int
+	last := ""
+	for i := range p.under {
+		name, _, _ := strings.Cut(p.under[i].Name[p.at:], ".")
+		if i > 0 && name == last {
+			continue
+		}
+		last = name
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 1 || strconv.Itoa(n) != name {
+			return nil, malformedInput("A list's member has no number.")
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+	return all, nil
 }
 
 // malformedInput has no message in AWS's answers; the log is told.
@@ -164,7 +213,7 @@ func decodeQuery(r *Request, body io.Reader, in any) error {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
 	}
-	root, err := treeOf(r.Form)
+	root, err := partsOf(r.Form)
 	if err != nil {
 		return err
 	}
@@ -172,15 +221,15 @@ func decodeQuery(r *Request, body io.Reader, in any) error {
 }
 
 // into decodes a part into a value; what is not in the form stays zero.
-func (n *node) into(v reflect.Value) error {
+func (p *part) into(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		return n.into(v.Elem())
+		return p.into(v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			child := n.children[wireName(v.Type().Field(i))]
-			if child == nil {
+			child, ok := p.child(wireName(v.Type().Field(i)))
+			if !ok {
 				continue
 			}
 			if err := child.into(v.Field(i)); err != nil {
@@ -190,22 +239,22 @@ func (n *node) into(v reflect.Value) error {
 		return nil
 	case reflect.Slice:
 		if v.Type().Elem().Kind() != reflect.Uint8 {
-			return n.intoList(v)
+			return p.intoList(v)
 		}
 	}
-	return n.intoScalar(v)
+	return p.intoScalar(v)
 }
 
-func (n *node) intoScalar(v reflect.Value) error {
+func (p *part) intoScalar(v reflect.Value) error {
 	var err error
 	switch v.Kind() {
 	case reflect.String:
-		if !utf8.ValidString(n.value) {
+		if !utf8.ValidString(p.value) {
 			return malformedInput("A value is not UTF-8.")
 		}
-		v.SetString(n.value)
+		v.SetString(p.value)
 	case reflect.Bool:
-		switch n.value {
+		switch p.value {
 		case "true":
 			v.SetBool(true)
 		case "false", "":
@@ -214,11 +263,11 @@ func (n *node) intoScalar(v reflect.Value) error {
 		}
 	case reflect.Slice:
 		var b []byte
-		b, err = base64.StdEncoding.DecodeString(n.value)
+		b, err = base64.StdEncoding.DecodeString(p.value)
 		v.SetBytes(b)
 	default:
 		var i int64
-		i, err = strconv.ParseInt(n.value, 10, 32)
+		i, err = strconv.ParseInt(p.value, 10, 32)
 		v.SetInt(i)
 	}
 	if err != nil {
@@ -229,24 +278,20 @@ func (n *node) intoScalar(v reflect.Value) error {
 
 // intoList decodes Name.member.1, .2, ... in the order of their numbers. An
 // empty Name is an empty list.
-func (n *node) intoList(v reflect.Value) error {
-	members := n.children["member"]
+func (p *part) intoList(v reflect.Value) error {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-	if members == nil {
+	members, ok := p.child("member")
+	if !ok {
 		return nil
 	}
-	numbers := make([]int, 0, len(members.children))
-	for name := range members.children {
-		i, err := strconv.Atoi(name)
-		if err != nil || i < 1 || strconv.Itoa(i) != name {
-			return malformedInput("A list's member has no number.")
-		}
-		numbers = append(numbers, i)
+	numbers, err := members.numbers()
+	if err != nil {
+		return err
 	}
-	slices.Sort(numbers)
 	v.Set(reflect.MakeSlice(v.Type(), len(numbers), len(numbers)))
 	for at, i := range numbers {
-		if err := members.children[strconv.Itoa(i)].into(v.Index(at)); err != nil {
+		member, _ := members.child(strconv.Itoa(i))
+		if err := member.into(v.Index(at)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,37 @@
+package dispatch
+
+import (
+	"context"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/limit"
+)
+
+// hold tells whose the memory is that a request holds, now that its signature
+// was verified. Error: SlowDown.
+func hold(ctx context.Context, c authz.Caller) error {
+	held := limit.From(ctx)
+	switch c.Principal().Kind {
+	case policy.Nobody, policy.Anonymous:
+		return nil
+	case policy.AccountRoot:
+		return held.Verified(ctx, limit.Root, c.AccessKeyID())
+	}
+	return held.Verified(ctx, limit.Caller, c.AccessKeyID())
+}
+
+// admit refuses a document that nobody signed before it is read, where the
+// bucket lets no stranger do anything.
+func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, p *protocol.Plan, c authz.Caller) error {
+	if !c.Anonymous() || row.because() != "" || p.Streams() || r.Bucket == "" || r.HTTP.ContentLength == 0 {
+		return nil
+	}
+	out, err := d.authority.Excludes(ctx, c, r.Bucket)
+	if err == nil && out {
+		err = fault.AccessDenied()
+	}
+	return err
+}

@@ -1,0 +1,268 @@
+package limit
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"watertight/internal/fault"
+)
+
+// Memory is one budget, in bytes, for what all requests together hold while
+// their documents are read and decoded. An eighth of it is all that strangers
+// get, an eighth is the root users' alone, and one access key gets at most half
+// of what is left. It is safe for concurrent use.
+type Memory struct {
+	strangers, callers, key, total int64
+
+	mu    sync.Mutex
+	held  [classes]int64
+	keys  map[string]int64 // what each access key of a caller holds
+	freed chan struct{}    // closed when something was given back, nil while nobody waits
+}
+
+// Class is what is known of whoever sent a request.
+type Class uint8
+
+const (
+	// Stranger is everybody who did not sign, and everybody else until the
+	// signature was verified.
+	Stranger Class = iota
+	// Caller is whose signature was verified.
+	Caller
+	// Root is a root user.
+	Root
+	classes = iota
+)
+
+const (
+	// Allowance is what each request may hold beside the budget, in bytes:
+	// nobody who sends a small document waits for others. The number of
+	// connections bounds the number of allowances.
+	Allowance = 16 << 10
+	// patience is how long a caller waits for others to give back.
+	patience = 5 * time.Second
+)
+
+// NewMemory returns a budget of that many bytes.
+func NewMemory(total int64) *Memory {
+	callers := total - total/8 - total/8
+	return &Memory{strangers: total / 8, callers: callers, key: callers / 2, total: total, keys: map[string]int64{}}
+}
+
+// Held is what requests hold beside their allowances, in bytes.
+func (m *Memory) Held() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held[Stranger] + m.held[Caller] + m.held[Root]
+}
+
+// Open begins the account of one request, of a stranger so far. told, where it
+// is not nil, is told once more is known, and may refuse.
+func (m *Memory) Open(told func(Class, string) error) *Account {
+	if m == nil {
+		return nil
+	}
+	return &Account{memory: m, told: told}
+}
+
+// fits reports whether a class may hold n bytes more.
+func (m *Memory) fits(c Class, key string, n int64) bool {
+	switch c {
+	case Stranger:
+		return m.held[Stranger]+n <= m.strangers
+	case Caller:
+		return m.held[Caller]+n <= m.callers && m.keys[key]+n <= m.key
+	}
+	return m.held[Stranger]+m.held[Caller]+m.held[Root]+n <= m.total
+}
+
+func (m *Memory) add(c Class, key string, n int64) {
+	m.held[c] += n
+	if c == Caller {
+		if m.keys[key] += n; m.keys[key] <= 0 {
+			delete(m.keys, key)
+		}
+	}
+	if n < 0 && m.freed != nil {
+		close(m.freed)
+		m.freed = nil
+	}
+}
+
+// try takes n bytes, or returns what to wait for.
+func (m *Memory) try(c Class, key string, n int64) (freed <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fits(c, key, n) {
+		m.add(c, key, n)
+		return nil
+	}
+	if m.freed == nil {
+		m.freed = make(chan struct{})
+	}
+	return m.freed
+}
+
+func (m *Memory) take(ctx context.Context, c Class, key string, n int64) error {
+	var limit <-chan time.Time
+	for {
+		freed := m.try(c, key, n)
+		if freed == nil {
+			return nil
+		}
+		if c == Stranger {
+			return slowDown()
+		}
+		if limit == nil {
+			t := time.NewTimer(patience)
+			defer t.Stop()
+			limit = t.C
+		}
+		select {
+		case <-freed:
+		case <-limit:
+			return slowDown()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *Memory) give(c Class, key string, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add(c, key, -n)
+}
+
+func slowDown() error {
+	return fault.New(fault.Unavailable, "SlowDown", "Please reduce your request rate.")
+}
+
+// Account is what one request holds. One goroutine uses it. A nil account is
+// not bounded: nothing but tests runs without one.
+type Account struct {
+	memory  *Memory
+	told    func(Class, string) error
+	class   Class
+	key     string
+	held    int64
+	allowed bool
+}
+
+type inContext struct{}
+
+// With hands an account down with a request's context.
+func With(ctx context.Context, a *Account) context.Context {
+	return context.WithValue(ctx, inContext{}, a)
+}
+
+// From returns the account of a request, or nil.
+func From(ctx context.Context) *Account {
+	a, _ := ctx.Value(inContext{}).(*Account)
+	return a
+}
+
+// Take takes n bytes. A stranger is refused at once where there are none, a
+// caller waits a little. Error: SlowDown.
+func (a *Account) Take(ctx context.Context, n int64) error {
+	if a == nil {
+		return nil
+	}
+	if more := beyond(a.held+n) - beyond(a.held); more > 0 {
+		if err := a.memory.take(ctx, a.class, a.key, more); err != nil {
+			return err
+		}
+	}
+	a.held += n
+	return nil
+}
+
+// Give gives n bytes back.
+func (a *Account) Give(n int64) {
+	if a == nil {
+		return
+	}
+	if less := beyond(a.held) - beyond(a.held-n); less > 0 {
+		a.memory.give(a.class, a.key, less)
+	}
+	a.held -= n
+}
+
+// beyond is what of n bytes is counted.
+func beyond(n int64) int64 { return max(n-Allowance, 0) }
+
+// Verified tells whose request it is: what it holds counts as theirs from now on.
+// Error: SlowDown.
+func (a *Account) Verified(ctx context.Context, c Class, key string) error {
+	if a == nil {
+		return nil
+	}
+	held := a.held
+	a.Give(held)
+	a.class, a.key = c, key
+	if a.told != nil {
+		if err := a.told(c, key); err != nil {
+			return err
+		}
+	}
+	return a.Take(ctx, held)
+}
+
+// Allowed tells that what the request asks for was allowed.
+func (a *Account) Allowed() {
+	if a != nil {
+		a.allowed = true
+	}
+}
+
+// Bounded reports that nothing speaks for whoever sent the request yet: neither
+// a signature nor a policy.
+func (a *Account) Bounded() bool { return a != nil && a.class == Stranger && !a.allowed }
+
+// Class is whose request it is, as far as is known.
+func (a *Account) Class() Class {
+	if a == nil {
+		return Root
+	}
+	return a.class
+}
+
+// Close gives everything back.
+func (a *Account) Close() {
+	if a != nil {
+		a.Give(a.held)
+	}
+}
+
+// firstRead is what a document is given to begin with, in bytes.
+const firstRead = 4 << 10
+
+// Read reads a document to its end, and takes what it really holds, as it comes.
+// Of one that is longer than maximum it returns maximum+1 bytes.
+func (a *Account) Read(ctx context.Context, r io.Reader, maximum int64) ([]byte, error) {
+	if err := a.Take(ctx, firstRead); err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, firstRead)
+	for {
+		n, err := r.Read(b[len(b):min(int64(cap(b)), maximum+1)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF, err == nil && int64(len(b)) > maximum:
+			return b, nil
+		case err != nil:
+			return b, err
+		case len(b) < cap(b):
+			continue
+		}
+		size := min(2*int64(cap(b)), maximum+1)
+		if err := a.Take(ctx, size); err != nil {
+			return nil, err
+		}
+		old := int64(cap(b))
+		b = append(make([]byte, 0, size), b...)
+		a.Give(old)
+	}
+}

@@ -1,0 +1,199 @@
+package limit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
+
+	"watertight/internal/fault"
+)
+
+const total = 8 << 20
+
+// impatient is a context of a caller who does not wait.
+func impatient(t testing.TB) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+// fill opens accounts of one kind until one is refused, and returns how much
+// they hold.
+func fill(t *testing.T, m *Memory, c Class, key string) (held int64, all []*Account, refused error) {
+	t.Helper()
+	ctx := impatient(t)
+	for range 10_000 {
+		a := m.Open(nil)
+		if err := a.Verified(ctx, c, key); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Take(ctx, Allowance+64<<10); err != nil {
+			return held, all, err
+		}
+		held += 64 << 10
+		all = append(all, a)
+	}
+	t.Fatal("there is no end")
+	return 0, nil, nil
+}
+
+// TestShares: strangers end at an eighth and are told so; a key ends at its part
+// and leaves the other keys theirs; a root user is served beside them all; and
+// whoever sends a small document is, always.
+func TestShares(t *testing.T) {
+	m := NewMemory(total)
+	strangers, all, err := fill(t, m, Stranger, "")
+	if strangers != total/8 || !fault.Is(err, "SlowDown") {
+		t.Errorf("strangers hold %d: %v", strangers, err)
+	}
+	one, _, err := fill(t, m, Caller, "one")
+	if one != total*3/8 || !errors.Is(err, context.Canceled) {
+		t.Errorf("one key holds %d: %v", one, err)
+	}
+	if n, _, _ := fill(t, m, Caller, "two"); n != total*3/8 {
+		t.Errorf("another key holds %d beside it", n)
+	}
+	for c, key := range map[Class]string{Stranger: "", Caller: "three"} {
+		a := m.Open(nil)
+		if err := errors.Join(a.Verified(impatient(t), c, key), a.Take(impatient(t), Allowance)); err != nil {
+			t.Errorf("class %d with a small document: %v", c, err)
+		}
+	}
+	if n, _, _ := fill(t, m, Root, "root"); n != total/8 {
+		t.Errorf("the root user gets %d beside all others", n)
+	}
+	if m.Held() != total {
+		t.Errorf("%d bytes are held", m.Held())
+	}
+	all[0].Close()
+	if err := m.Open(nil).Take(t.Context(), Allowance+1); err != nil {
+		t.Errorf("a stranger after another: %v", err)
+	}
+}
+
+// TestCallersWait: a caller is served once another gives back.
+func TestCallersWait(t *testing.T) {
+	m := NewMemory(total)
+	_, all, _ := fill(t, m, Caller, "one")
+	done := make(chan error)
+	go func() {
+		a := m.Open(nil)
+		if err := a.Verified(t.Context(), Caller, "one"); err != nil {
+			done <- err
+			return
+		}
+		done <- a.Take(t.Context(), Allowance+64<<10)
+	}()
+	for { // until it waits
+		m.mu.Lock()
+		waits := m.freed != nil
+		m.mu.Unlock()
+		if waits {
+			break
+		}
+	}
+	all[0].Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNothingIsLost: whatever is taken, given and verified, in whatever order,
+// closing every account leaves an empty budget.
+func TestNothingIsLost(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := NewMemory(1 << 20)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		accounts := make([]*Account, 5)
+		for i := range accounts {
+			accounts[i] = m.Open(nil)
+		}
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			a := accounts[rapid.IntRange(0, 4).Draw(t, "account")]
+			switch n := int64(rapid.IntRange(0, 100<<10).Draw(t, "bytes")); rapid.IntRange(0, 2).Draw(t, "step") {
+			case 0:
+				a.Take(ctx, n)
+			case 1:
+				a.Give(min(n, a.held))
+			case 2:
+				a.Verified(ctx, Class(rapid.IntRange(0, 2).Draw(t, "class")), fmt.Sprint(n%3))
+			}
+			var want int64
+			for _, a := range accounts {
+				want += beyond(a.held)
+			}
+			if m.Held() != want || want > 1<<20 {
+				t.Fatalf("%d bytes are held, the accounts say %d", m.Held(), want)
+			}
+		}
+		for _, a := range accounts {
+			a.Close()
+		}
+		if m.Held() != 0 || len(m.keys) != 0 {
+			t.Fatalf("%d bytes are left, of %d keys", m.Held(), len(m.keys))
+		}
+	})
+}
+
+// TestReadTakesWhatItHolds: of a body that stands still no more is taken than
+// twice what came; a long one ends, and one for which there is nothing.
+func TestReadTakesWhatItHolds(t *testing.T) {
+	m := NewMemory(total)
+	for _, sent := range []int{0, 1, firstRead, firstRead + 1, 100_000, 1 << 20} {
+		content := bytes.Repeat([]byte("x"), sent)
+		a := m.Open(nil)
+		if err := a.Verified(t.Context(), Root, "root"); err != nil {
+			t.Fatal(err)
+		}
+		check := iotest.ErrReader(io.EOF)
+		b, err := a.Read(t.Context(), io.MultiReader(iotest.HalfReader(bytes.NewReader(content)), check), 1<<20)
+		if err != nil || !bytes.Equal(b, content) {
+			t.Errorf("%d bytes: %d, %v", sent, len(b), err)
+		}
+		if most := int64(max(2*sent, firstRead)); a.held > most || a.held < int64(sent) {
+			t.Errorf("%d bytes came, %d are taken", sent, a.held)
+		}
+		a.Close()
+	}
+	if b, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 5001)), 5000); err != nil || len(b) != 5001 {
+		t.Errorf("one that is too long: %d bytes, %v", len(b), err)
+	}
+	if _, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 4<<20)), 8<<20); !fault.Is(err, "SlowDown") {
+		t.Errorf("one for which there is no room: %v", err)
+	}
+	var none *Account
+	if b, err := none.Read(t.Context(), bytes.NewReader(make([]byte, 100_000)), 1<<20); err != nil || len(b) != 100_000 {
+		t.Errorf("without an account: %d bytes, %v", len(b), err)
+	}
+}
+
+func TestAccountsTogether(t *testing.T) {
+	m := NewMemory(total)
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			for range 500 {
+				a := m.Open(nil)
+				if err := a.Verified(t.Context(), Caller, fmt.Sprint(w%2)); err != nil {
+					t.Error(err)
+				}
+				if err := a.Take(t.Context(), 1<<20); err != nil {
+					t.Error(err)
+				}
+				a.Close()
+			}
+		})
+	}
+	all.Wait()
+	if m.Held() != 0 {
+		t.Errorf("%d bytes are left", m.Held())
+	}
+}
