@@ -39,11 +39,14 @@ func AcceptAuditLoss(ctx context.Context, c Config, reason string) (_ AuditLoss,
 		return AuditLoss{}, err
 	}
 	defer func() { err = errors.Join(err, trail.Close(ctx)) }()
-	meta := filepath.Join(c.Data, "meta")
-	if _, err := os.Stat(meta); err != nil {
-		return AuditLoss{}, fmt.Errorf("there is no store: %w", err)
+	parts, err := survey(c.Data)
+	if err == nil && parts.fresh {
+		err = errors.New("there is no store")
 	}
-	store, err := kv.OpenPebble(ctx, kv.Options{Dir: meta, Root: key.Key, AtLeast: trail.Anchor(), Logger: c.Logger})
+	if err != nil {
+		return AuditLoss{}, err
+	}
+	store, err := parts.open(ctx, kv.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: c.Logger})
 	if err != nil {
 		return AuditLoss{}, err
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -27,6 +26,7 @@ import (
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/outbound"
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/rootkey"
 )
@@ -51,6 +51,7 @@ type Server struct {
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
+	parts      *belonging
 	certs      *certmagic.Cache
 }
 
@@ -98,22 +99,23 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// openData locks the data directory, finds the root key and opens the audit
-// log and the store. The log comes first: it knows the newest commit.
+// openData locks the data directory, finds the root key and opens the audit log
+// and the store. The log comes first: it knows the newest commit.
 func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
 	}
-	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
+	if err := folder.Make(s.config.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	var err error
 	if s.lock, err = lockDir(s.config.Data); err != nil {
 		return err
 	}
-	meta := filepath.Join(s.config.Data, "meta")
-	_, statErr := os.Stat(meta)
-	s.newData = errors.Is(statErr, os.ErrNotExist)
+	if s.parts, err = survey(s.config.Data); err != nil {
+		return err
+	}
+	s.newData = s.parts.fresh
 	if s.newData {
 		if err := s.firstStart().Check(); err != nil {
 			return err
@@ -130,14 +132,14 @@ func (s *Server) openData(ctx context.Context) error {
 		Dir: auditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
 	})
 	if err != nil {
-		return err
+		return refused(err)
 	}
-	s.store, err = kv.OpenPebble(ctx, kv.Options{
-		Dir: meta, Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Logger: s.log,
-	})
+	s.parts.agree = s.trail.Check
+	s.store, err = s.parts.open(ctx, kv.Options{Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Logger: s.log})
 	if err != nil {
 		return err
 	}
+	s.remark()
 	return s.trail.Attach(s.store)
 }
 

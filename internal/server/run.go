@@ -6,8 +6,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"watertight/internal/core/payload"
 )
 
 // drain is how long requests under way may take once the server stops.
@@ -83,11 +86,17 @@ func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
-		n, err := s.payloads.Sweep(ctx, s.objects.Live)
-		if s.swept(ctx, "orphans", n, err); ctx.Err() != nil {
+		w, err := s.payloads.Sweep(ctx, time.Now(), s.objects.Live)
+		s.swept(ctx, "orphans: bytes without a record are set aside", w.SetAside, nil)
+		s.swept(ctx, "orphans: bytes that have a record after all are back", w.PutBack, nil)
+		if s.swept(ctx, "orphans", w.Removed, err); ctx.Err() != nil {
 			return
 		}
-		n, err = s.objects.PurgeUploads(ctx)
+		if w.Kept > 0 {
+			s.log.Warn("many objects' bytes have no record; they stay, since the metadata may be an older one: if it is right, remove the folder yourself",
+				"count", w.Kept, "folder", filepath.Join(payload.Folder(s.config.Data), "orphans"))
+		}
+		n, err := s.objects.PurgeUploads(ctx)
 		if s.swept(ctx, "uploads into deleted buckets", n, err); ctx.Err() != nil {
 			return
 		}
@@ -144,6 +153,7 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.trail.Close(ctx))
 	}
 	if s.store != nil {
+		s.remark()
 		errs = append(errs, s.store.Close())
 	}
 	if s.payloads != nil {

@@ -36,7 +36,7 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 	for name, open := range map[string]func() kv.Store{
 		"memory": func() kv.Store { return coretest.Store(b) },
 		"pebble": func() kv.Store {
-			s, err := kv.OpenPebble(b.Context(), kv.Options{Dir: b.TempDir(), Root: seal.NewKey()})
+			s, err := kv.OpenPebble(b.Context(), kv.Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
 			if err != nil {
 				b.Fatal(err)
 			}

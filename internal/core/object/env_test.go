@@ -113,7 +113,7 @@ func (s *spy) settled(tb testing.TB) (names []string) {
 		names = append(names, name)
 	}
 	var stored []string
-	_, err := s.Store.Sweep(tb.Context(), func(_ context.Context, all []string) ([]bool, error) {
+	_, err := s.Store.Sweep(tb.Context(), time.Now(), func(_ context.Context, all []string) ([]bool, error) {
 		stored = append(stored, all...)
 		return slices.Repeat([]bool{true}, len(all)), nil
 	})

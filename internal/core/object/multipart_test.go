@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -303,14 +304,14 @@ func TestPartOrphan(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.payloads.Store.Settle(at) // what a crash does to the memory of blobs in flight
-	if n, err := e.payloads.Sweep(t.Context(), e.objects.Live); n != 1 || err != nil {
-		t.Errorf("%d swept, %v", n, err)
+	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Live); n.SetAside != 1 || err != nil {
+		t.Errorf("%+v swept, %v", n, err)
 	}
 	if _, err := e.complete(u, CompleteInput{Parts: []CompletePart{{Number: 1, ETag: fmt.Sprintf("%x", md5.Sum([]byte(long())))}}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := e.payloads.Sweep(t.Context(), e.objects.Live); n != 0 || err != nil {
-		t.Errorf("%d swept, %v", n, err)
+	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Live); n.SetAside != 0 || err != nil {
+		t.Errorf("%+v swept, %v", n, err)
 	}
 }
 

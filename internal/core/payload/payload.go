@@ -111,13 +111,23 @@ func Open(o Options) (*Store, error) {
 		s.engine = mem.Open()
 		return s, nil
 	}
-	e, err := disk.Open(filepath.Join(o.Dir, "blobs"), s.room)
+	e, err := disk.Open(Folder(o.Dir), s.room)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = e
 	return s, nil
 }
+
+// Folder is where blobs lie below a data directory.
+func Folder(dataDir string) string { return filepath.Join(dataDir, "blobs") }
+
+// Prepare makes the folders of blobs.
+func Prepare(dataDir string) error { return disk.Prepare(Folder(dataDir)) }
+
+// Look tells what is below a data directory and changes nothing: whether all
+// the folders of blobs are there, and whether any blob is.
+func Look(dataDir string) (whole, used bool, err error) { return disk.Look(Folder(dataDir)) }
 
 // Close lets go of the engine.
 func (s *Store) Close() error { return s.engine.Close() }
@@ -166,53 +176,6 @@ func (s *Store) flying(name string) bool {
 	defer s.mu.Unlock()
 	_, ok := s.inFlight[name]
 	return ok
-}
-
-// sweepBatch is how many names are asked about at once.
-const sweepBatch = 256
-
-// Sweep removes blobs that no record points at. live says of each name whether
-// one does. It is safe beside traffic: a blob is asked about only after it was
-// seen not to be in flight.
-func (s *Store) Sweep(ctx context.Context, live func(ctx context.Context, names []string) ([]bool, error)) (removed int, err error) {
-	var batch []string
-	flush := func() error {
-		keep, err := live(ctx, batch)
-		if err != nil {
-			return err
-		}
-		for i, name := range batch {
-			if keep[i] {
-				continue
-			}
-			if err := s.engine.Remove(name); err != nil {
-				return err
-			}
-			removed++
-		}
-		batch = batch[:0]
-		return nil
-	}
-	for name, err := range s.engine.List() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return removed, err
-		}
-		if s.flying(name) {
-			continue
-		}
-		if batch = append(batch, name); len(batch) == sweepBatch {
-			if err := flush(); err != nil {
-				return removed, err
-			}
-		}
-	}
-	if len(batch) > 0 {
-		err = flush()
-	}
-	return removed, err
 }
 
 // refused turns an engine's error into what the caller sees.

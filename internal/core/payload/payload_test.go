@@ -217,39 +217,6 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
-func TestSweep(t *testing.T) {
-	s, dir := open(t)
-	write := func() Location {
-		at, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return at
-	}
-	live, orphan, flying := write(), write(), write()
-	s.Settle(live)
-	s.Settle(orphan)
-	n, err := s.Sweep(t.Context(), func(_ context.Context, names []string) ([]bool, error) {
-		out := make([]bool, len(names))
-		for i, name := range names {
-			if name == flying.Blob {
-				t.Error("a blob in flight was asked about")
-			}
-			out[i] = name == live.Blob
-		}
-		return out, nil
-	})
-	if err != nil || n != 1 || len(files(t, dir)) != 2 {
-		t.Errorf("swept %d, %v; %d files are left", n, err, len(files(t, dir)))
-	}
-	if _, err := s.Open(t.Context(), authz.Grant{}, orphan, nil, nil, nil); !errors.Is(err, ErrGone) {
-		t.Errorf("the orphan: %v", err)
-	}
-	if _, err := s.Sweep(t.Context(), func(context.Context, []string) ([]bool, error) { return nil, errors.New("no answer") }); err == nil || len(files(t, dir)) != 2 {
-		t.Error("swept without an answer")
-	}
-}
-
 func TestFullDisk(t *testing.T) {
 	room := &counted{left: -1}
 	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{seal.NewKey()}, Room: room})

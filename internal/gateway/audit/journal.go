@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -162,15 +163,7 @@ func (j *journal) cut() error {
 
 // openFolder opens dir and makes it, durably, where it is missing.
 func openFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	parent, err := os.Open(filepath.Dir(dir))
-	if err != nil {
-		return nil, err
-	}
-	defer parent.Close()
-	if err := parent.Sync(); err != nil {
+	if err := folder.Make(dir, 0o700); err != nil {
 		return nil, err
 	}
 	return os.Open(dir)

@@ -108,17 +108,32 @@ func (l *Log) Attach(store kv.Store) error {
 	return nil
 }
 
-// begin lets the store and the log agree, and the journal write.
-func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
-	j := l.journal
+// Check refuses what Attach would, and changes nothing in either.
+func (l *Log) Check(ctx context.Context, store kv.Store) error {
+	_, _, err := l.agreed(ctx, store)
+	return err
+}
+
+// agreed returns what the store remembers, if the log is that one.
+func (l *Log) agreed(ctx context.Context, store kv.Store) (mark, bool, error) {
 	m, found, err := recall(ctx, store)
 	if err != nil {
-		return nil, err
+		return m, false, err
 	}
-	if err := j.agree(m, found, store.Durable()); err != nil {
+	if err := l.journal.agree(m, found, store.Durable()); err != nil {
 		if errors.Is(err, ErrLost) || errors.Is(err, ErrDamaged) {
 			err = fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
 		}
+		return m, false, err
+	}
+	return m, found, nil
+}
+
+// begin lets the store and the log agree, and the journal write.
+func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
+	j := l.journal
+	m, found, err := l.agreed(ctx, store)
+	if err != nil {
 		return nil, err
 	}
 	w := l.newWriter(store)

@@ -11,7 +11,7 @@ import (
 )
 
 func benchStore(b *testing.B) *store {
-	s, err := OpenPebble(context.Background(), Options{Dir: b.TempDir(), Root: seal.NewKey()})
+	s, err := OpenPebble(context.Background(), Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestMemory(t *testing.T) {
 
 func TestPebble(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		s, err := kv.OpenPebble(t.Context(), kv.Options{Dir: t.TempDir(), Root: seal.NewKey()})
+		s, err := kv.OpenPebble(t.Context(), kv.Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}

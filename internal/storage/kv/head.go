@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -16,8 +17,13 @@ import (
 const reserved = 0x00
 
 // version is the format of the store as a whole. The record that holds it is
-// the version byte and, wrapped under the root key, the store's id.
-const version = 1
+// the version byte and, wrapped under the root key, the store's id. It grows
+// with every change that an older program would not understand or would drop
+// when it writes a record anew. Version 1 had no markers (see Marker).
+const (
+	version = 2
+	oldest  = 1
+)
 
 func versionKey() []byte { return []byte{reserved, 'v'} }
 func chainKey() []byte   { return []byte{reserved, 'c'} }
@@ -73,23 +79,18 @@ func (s *store) restore(ctx context.Context, o Options) error {
 
 	b := s.engine.Batch()
 	s.chain.hash = sha256.New()
-	s.sealer.wrap = o.Root.Derive("watertight kv epoch")
-	empty := !i.Seek([]byte{reserved}, nil) && i.Err() == nil
-	if empty {
+	if !i.Seek([]byte{reserved}, nil) && i.Err() == nil {
 		s.create(o.Root, b)
-	} else if err := s.identify(o.Root, snap); err != nil {
-		return err
-	}
-	if err := s.sealer.load(i); err != nil {
-		return err
-	}
-	if !empty {
-		if err := s.resume(snap); err != nil {
+		if err := s.sealer.load(i); err != nil {
 			return err
 		}
+	} else if err := s.recall(o, snap, i); err != nil {
+		return err
+	} else if s.format != version {
+		s.create(o.Root, b)
 	}
-	if s.chain.commit < o.AtLeast {
-		return fmt.Errorf("kv: the store has lost its newest commits: found %d, anchor says %d", s.chain.commit, o.AtLeast)
+	if err := s.reached(o.AtLeast); err != nil {
+		return err
 	}
 	s.sealer.begin(b)
 	s.chain.begin()
@@ -104,12 +105,34 @@ func (s *store) restore(ctx context.Context, o Options) error {
 	return nil
 }
 
-// create writes the version record of a new store.
+// recall reads what the store says of itself.
+func (s *store) recall(o Options, snap engine.Snapshot, i engine.Iterator) error {
+	if err := s.identify(o.Root, snap); err != nil {
+		return err
+	}
+	if err := s.sealer.load(i); err != nil {
+		return err
+	}
+	return s.resume(snap)
+}
+
+// reached refuses a store that ends before a commit it is known to have had.
+func (s *store) reached(commit uint64) error {
+	if s.chain.commit < commit {
+		return fmt.Errorf("kv: the store has lost its newest commits: found %d, anchor says %d", s.chain.commit, commit)
+	}
+	return nil
+}
+
+// create writes the version record: of a new store, or of one that an older
+// program made, which keeps its id.
 func (s *store) create(root seal.Key, b engine.Batch) {
-	id := seal.NewKey()
-	s.sealer.id = id
-	record := append([]byte{version}, root.Derive("watertight kv store").Wrap(id, versionKey())...)
-	copy(b.Set(versionKey(), len(record)), record)
+	if s.format == 0 {
+		s.sealer.id = seal.NewKey()
+	}
+	s.format = version
+	s.record = append([]byte{version}, root.Derive("watertight kv store").Wrap(s.sealer.id, versionKey())...)
+	copy(b.Set(versionKey(), len(s.record)), s.record)
 }
 
 // identify checks that this is a store of ours, under this root key.
@@ -124,14 +147,14 @@ func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
 	switch {
 	case len(v) == 0:
 		return errors.New("kv: the directory holds records, but not this program's version record")
-	case v[0] != version:
-		return fmt.Errorf("kv: the store has format %d, this program knows format %d", v[0], version)
+	case v[0] < oldest || v[0] > version:
+		return fmt.Errorf("kv: the store has format %d, this program knows formats %d to %d; a newer program made it, use that one", v[0], oldest, version)
 	}
 	id, err := root.Derive("watertight kv store").Unwrap(v[1:], versionKey())
 	if err != nil {
 		return fmt.Errorf("kv: the root key is not this store's, or its version record is damaged: %w", err)
 	}
-	s.sealer.id = id
+	s.sealer.id, s.format, s.record = id, v[0], bytes.Clone(v)
 	return nil
 }
 
@@ -144,15 +167,23 @@ func (s *store) resume(snap engine.Snapshot) error {
 	if done != nil {
 		defer done.Close()
 	}
+	commit, sum, err := s.sealer.chained(v)
+	if err != nil {
+		return fmt.Errorf("kv: the record of the newest commit: %w", err)
+	}
+	s.chain.commit, s.chain.sum = commit, sum
+	return nil
+}
+
+// chained opens a record of the chain.
+func (s *sealer) chained(sealed []byte) (commit uint64, sum [32]byte, err error) {
 	var scratch []byte
-	plain, commit, err := s.sealer.open(nil, chainKey(), v, ^uint64(0), &scratch)
+	plain, commit, err := s.open(nil, chainKey(), sealed, ^uint64(0), &scratch)
 	if err == nil && (len(plain) != chainSize || binary.BigEndian.Uint64(plain) != commit) {
 		err = seal.ErrCorrupt
 	}
 	if err != nil {
-		return fmt.Errorf("kv: the record of the newest commit: %w", err)
+		return 0, sum, err
 	}
-	s.chain.commit = commit
-	s.chain.sum = [32]byte(plain[8:])
-	return nil
+	return commit, [32]byte(plain[8:]), nil
 }

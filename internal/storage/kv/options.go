@@ -2,7 +2,11 @@ package kv
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"watertight/internal/storage/kv/internal/engine"
 	"watertight/internal/storage/kv/internal/memkv"
@@ -30,22 +34,73 @@ type Options struct {
 	// AtLeast is the newest commit number known from elsewhere, as from the
 	// audit log. Open refuses a store that has lost it. 0 claims nothing.
 	AtLeast uint64
+	// Create allows OpenPebble to make a store where o.Dir is empty or missing.
+	Create bool
+	// Verified is told what was found, once it is known to be whole and before
+	// anything is changed. Its error ends the opening. nil is told nothing.
+	Verified func(Found) error
 	// Room is asked before every commit that writes; nil is always Ample.
 	Room   func() Space
 	Logger *slog.Logger // nil logs nothing
+
+	fs vfs.FS // of tests; nil is the machine's
 }
 
-// OpenPebble opens or creates the store in o.Dir. One process may hold it.
-// When the disk fails to take a commit, the store serves reads and refuses
-// every later Update until it is opened again.
+// OpenPebble opens the store in o.Dir, or makes it where there is none and
+// o.Create allows it. One process may hold it. Until the store has been
+// verified and o.Verified returned nil, no byte is changed.
 func OpenPebble(ctx context.Context, o Options) (Store, error) {
-	return orNil(open(ctx, o, func(s *store) (engine.Engine, error) {
-		e, err := pebblekv.Open(pebblekv.Options{Dir: o.Dir, Logger: s.log, Failed: s.fail})
+	eo := engineOptions(o)
+	there, err := pebblekv.Exists(eo)
+	switch {
+	case err != nil:
+		return nil, err
+	case there:
+		err = verified(ctx, o)
+	case o.Create:
+		err = create(ctx, o, eo)
+	default:
+		err = fmt.Errorf("kv: %s holds no store", o.Dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return orNil(open(ctx, o, startPebble(eo)))
+}
+
+func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
+	return func(s *store) (engine.Engine, error) {
+		eo.Failed = s.fail
+		e, err := pebblekv.Open(eo)
 		if err != nil {
 			return nil, err // not e: a nil pointer is no nil interface
 		}
 		return e, nil
-	}))
+	}
+}
+
+// create makes a store under another name, so that one which is there is whole.
+func create(ctx context.Context, o Options, eo pebblekv.Options) error {
+	dir := eo.Dir
+	eo.Dir += ".new"
+	if err := pebblekv.Discard(eo); err != nil {
+		return err
+	}
+	s, err := open(ctx, o, startPebble(eo))
+	if err != nil {
+		return err
+	}
+	f := s.found()
+	f.New = true
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if o.Verified != nil {
+		if err := o.Verified(f); err != nil {
+			return errors.Join(err, pebblekv.Discard(eo))
+		}
+	}
+	return pebblekv.Move(eo, dir)
 }
 
 // OpenMemory opens a store that lives until it is closed.

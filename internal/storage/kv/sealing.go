@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
@@ -36,6 +37,7 @@ type sealer struct {
 	wrap   seal.Key // wraps epoch keys
 	id     [32]byte // the store's own, so that an epoch of another store won't do
 	epochs atomic.Pointer[[]cipher.AEAD]
+	copies atomic.Pointer[[][]byte] // the wrapped keys of the epochs from 1, for Marker
 
 	// The rest belongs to the committer.
 	epoch uint32
@@ -55,6 +57,7 @@ func (s *sealer) context(epoch uint32) []byte {
 // load reads the epochs of a store.
 func (s *sealer) load(i engine.Iterator) error {
 	epochs := make([]cipher.AEAD, 1) // there is no epoch 0
+	var copies [][]byte
 	for ok := i.Seek(epochKey(0), []byte{reserved, 'e' + 1}); ok; ok = i.Next() {
 		v, err := i.Value()
 		if err != nil {
@@ -69,8 +72,10 @@ func (s *sealer) load(i engine.Iterator) error {
 			return fmt.Errorf("kv: the key of epoch %d: %w", n, err)
 		}
 		epochs = append(epochs, k.AEAD())
+		copies = append(copies, bytes.Clone(v))
 	}
 	s.epochs.Store(&epochs)
+	s.copies.Store(&copies)
 	s.epoch = uint32(len(epochs) - 1)
 	return i.Err()
 }
@@ -84,6 +89,8 @@ func (s *sealer) begin(b engine.Batch) {
 	s.aead, s.used = k.AEAD(), 0
 	epochs := append(slices.Clone(*s.epochs.Load()), s.aead)
 	s.epochs.Store(&epochs)
+	copies := append(slices.Clone(*s.copies.Load()), wrapped)
+	s.copies.Store(&copies)
 }
 
 // set seals value into b.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/seal"
 )
 
 // store is the transaction layer: optimistic, over any engine.
@@ -27,6 +28,11 @@ type store struct {
 	sealer sealer // shared for opening, the committer's for sealing
 	chain  chain  // the committer's
 	window *window
+	format byte   // of the version record; 0 is none yet
+	record []byte // the version record
+	root   seal.Key
+
+	readOnly bool // it was opened without anything that writes
 
 	queue   chan *commit
 	groups  chan *group
@@ -57,10 +63,11 @@ type head struct {
 // closing is added to store.open by Close.
 const closing = math.MinInt64
 
-func open(ctx context.Context, o Options, start func(*store) (engine.Engine, error)) (*store, error) {
+func newStore(o Options) *store {
 	s := &store{
 		log:     o.Logger,
 		room:    o.Room,
+		root:    o.Root,
 		queue:   make(chan *commit, groupCommits),
 		groups:  make(chan *group, 1),
 		syncing: make(chan struct{}, 1),
@@ -72,6 +79,12 @@ func open(ctx context.Context, o Options, start func(*store) (engine.Engine, err
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.sealer.wrap = o.Root.Derive("watertight kv epoch")
+	return s
+}
+
+func open(ctx context.Context, o Options, start func(*store) (engine.Engine, error)) (*store, error) {
+	s := newStore(o)
 	var err error
 	if s.engine, err = start(s); err != nil {
 		return nil, fmt.Errorf("kv: opening the engine: %w", err)
@@ -79,15 +92,20 @@ func open(ctx context.Context, o Options, start func(*store) (engine.Engine, err
 	if err := s.restore(ctx, o); err != nil {
 		return nil, errors.Join(err, s.engine.Close())
 	}
-	s.window = newWindow(s.chain.commit)
-	s.head.Store(&head{s.chain.commit, s.chain.sum})
-	st := newState(s.chain.commit, s.engine.Snapshot())
-	s.applied.Store(st)
-	s.durable.Store(st)
-	s.moved.Store(newSignal())
+	s.begin(s.engine.Snapshot())
 	go s.commitLoop()
 	go s.syncLoop()
 	return s, nil
+}
+
+// begin shows snap, the newest state there is, to transactions.
+func (s *store) begin(snap engine.Snapshot) {
+	s.window = newWindow(s.chain.commit)
+	s.head.Store(&head{s.chain.commit, s.chain.sum})
+	st := newState(s.chain.commit, snap)
+	s.applied.Store(st)
+	s.durable.Store(st)
+	s.moved.Store(newSignal())
 }
 
 // fail ends all commits. What is durable can still be read.
@@ -95,6 +113,9 @@ func (s *store) fail(err error) {
 	s.failing.Do(func() {
 		s.cause = err
 		close(s.failed)
+		if s.readOnly {
+			return
+		}
 		s.log.Error("kv: the store takes no more commits", "err", err)
 	})
 }
@@ -167,6 +188,9 @@ func (s *store) Close() error {
 			}
 			break
 		}
+	}
+	if s.readOnly {
+		return errors.Join(s.applied.Load().release(), s.durable.Load().release(), s.engine.Close())
 	}
 	close(s.stop)
 	select {

@@ -276,7 +276,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.NewKey() }, "root key is not this store's"},
 		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
 		{"no version", damage(versionKey(), remove), "version record"},
-		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 2"},
+		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 3"},
 		{"a damaged version", damage(versionKey(), flip), "damaged"},
 		{"no chain", damage(chainKey(), remove), "newest commit"},
 		{"a damaged chain", damage(chainKey(), flip), "newest commit"},
@@ -342,7 +342,7 @@ func TestChainGoesOn(t *testing.T) {
 func TestNothingPlainOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	marker := "marker-of-a-secret"
-	s, err := OpenPebble(t.Context(), Options{Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8)))})
+	s, err := OpenPebble(t.Context(), Options{Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8))), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestNothingPlainOnDisk(t *testing.T) {
 }
 
 func TestOneHolder(t *testing.T) {
-	o := Options{Dir: t.TempDir(), Root: seal.NewKey()}
+	o := Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true}
 	s, err := OpenPebble(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

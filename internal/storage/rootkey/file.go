@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -97,7 +98,7 @@ func readPrivate(path string, limit int64) ([]byte, error) {
 // createFile makes a file that is whole and durable, or not there.
 func createFile(path, text string) (err error) {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := folder.Make(dir, 0o700); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -116,12 +117,7 @@ func createFile(path, text string) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := folder.Sync(dir); err != nil {
 		return err
 	}
 	return f.Close()

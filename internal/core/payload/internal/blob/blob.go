@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 )
 
 // ErrNotExist is what Open wraps where there is no blob of that name.
@@ -23,9 +24,23 @@ type Engine interface {
 	Remove(name string) error
 	// List yields the names of all blobs, unfinished ones included.
 	List() iter.Seq2[string, error]
+	// SetAside keeps a blob apart, from this instant on, where Open doesn't find
+	// it; one that does not exist is no error. PutBack undoes it.
+	SetAside(name string, now time.Time) error
+	PutBack(name string) error
+	// Aside yields what was set aside, and when.
+	Aside() iter.Seq2[Aside, error]
+	// Forget removes a blob that was set aside.
+	Forget(name string) error
 	// Syncs counts the syncs that commits cost.
 	Syncs() uint64
 	Close() error
+}
+
+// Aside is a blob that was set aside.
+type Aside struct {
+	Name  string
+	Since time.Time
 }
 
 // Writer writes a blob from its beginning to its end.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"watertight/internal/core/payload/internal/blob"
 )
@@ -19,7 +20,7 @@ func name(n int) string { return fmt.Sprintf("%032x", n) }
 // Run checks an engine that open makes empty.
 func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
 	for what, check := range map[string]func(*testing.T, blob.Engine){
-		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
+		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together, "aside": aside,
 	} {
 		t.Run(what, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -166,5 +167,44 @@ func together(t *testing.T, e blob.Engine) {
 		if !bytes.Equal(get(t, e, n), bytes.Repeat([]byte{byte(n)}, 1000)) {
 			t.Errorf("blob %d holds something else", n)
 		}
+	}
+}
+
+func aside(t *testing.T, e blob.Engine) {
+	now := time.Unix(1700000000, 0)
+	put(t, e, 1, []byte("kept"))
+	put(t, e, 2, []byte("forgotten"))
+	for _, n := range []int{1, 2, 3} {
+		if err := e.SetAside(name(n), now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Open(name(n)); !errors.Is(err, blob.ErrNotExist) {
+			t.Errorf("blob %d opens: %v", n, err)
+		}
+	}
+	var names []string
+	for a, err := range e.Aside() {
+		if err != nil || !a.Since.Equal(now) {
+			t.Error(a, err)
+		}
+		names = append(names, a.Name)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{name(1), name(2)}) {
+		t.Errorf("aside are %v", names)
+	}
+	for _, err := range e.List() {
+		t.Errorf("something is listed, %v", err)
+	}
+	if err := e.PutBack(name(1)); err != nil || string(get(t, e, 1)) != "kept" {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := e.Forget(name(2)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.PutBack(name(2)); !errors.Is(err, blob.ErrNotExist) {
+		t.Error(err)
 	}
 }

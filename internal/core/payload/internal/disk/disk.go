@@ -1,21 +1,24 @@
 // Package disk keeps blobs as files: one file a blob, under its random name,
-// in one of 256 folders. There are no temporary files and no renames: nothing
-// points at a file until its record commits, and a file that no record points
-// at is removed by the sweeper.
+// in one of 256 folders. There are no temporary files: nothing points at a file
+// until its record commits. A file that no record points at is moved to one
+// folder more, whence it can come back, before it is removed.
 package disk
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"watertight/internal/core/payload/internal/blob"
+	"watertight/internal/storage/folder"
 )
 
 // Engine is a folder of blobs.
@@ -34,24 +37,60 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 			e.Close()
 		}
 	}()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := Prepare(dir); err != nil {
 		return nil, err
 	}
 	for i := range e.folders {
-		path := filepath.Join(dir, fmt.Sprintf("%02x", i))
-		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		if e.folders[i], err = os.Open(path); err != nil {
+		if e.folders[i], err = os.Open(filepath.Join(dir, folderName(i))); err != nil {
 			return nil, err
 		}
 	}
-	root, err := os.Open(dir)
-	if err != nil {
-		return nil, err
+	return e, nil
+}
+
+func folderName(i int) string { return fmt.Sprintf("%02x", i) }
+
+// asideFolder holds what was set aside.
+const asideFolder = "orphans"
+
+// Prepare makes the folders where they are missing.
+func Prepare(dir string) error {
+	if err := folder.Make(dir, 0o700); err != nil {
+		return err
 	}
-	defer root.Close()
-	return e, root.Sync()
+	for i := range 256 {
+		if err := os.Mkdir(filepath.Join(dir, folderName(i)), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return folder.Sync(dir)
+}
+
+// Look tells what is in dir and changes nothing: whether every folder is there,
+// and whether any blob is.
+func Look(dir string) (whole, used bool, err error) {
+	whole = true
+	for i := range 257 {
+		name := asideFolder
+		if i < 256 {
+			name = folderName(i)
+		}
+		f, err := os.Open(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			whole = whole && i == 256
+			continue
+		}
+		if err != nil {
+			return false, false, err
+		}
+		_, err = f.Readdirnames(1)
+		f.Close()
+		if err != nil && err != io.EOF {
+			return false, false, err
+		}
+		used = used || err == nil
+	}
+	return whole, used, nil
 }
 
 // Close lets go of the folders.
@@ -215,6 +254,83 @@ func (e *Engine) List() iter.Seq2[string, error] {
 				if blob.CheckName(f.Name()) == nil && !yield(f.Name(), nil) {
 					return
 				}
+			}
+		}
+	}
+}
+
+func (e *Engine) asidePath(name string) string { return filepath.Join(e.dir, asideFolder, name) }
+
+// SetAside implements blob.Engine. No sync is needed: what comes back after a
+// power cut is set aside again.
+func (e *Engine) SetAside(name string, now time.Time) error {
+	path, err := e.path(name)
+	if err != nil {
+		return err
+	}
+	if err := folder.Make(filepath.Join(e.dir, asideFolder), 0o700); err != nil {
+		return err
+	}
+	if err := os.Chtimes(path, now, now); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return os.Rename(path, e.asidePath(name))
+}
+
+// PutBack implements blob.Engine.
+func (e *Engine) PutBack(name string) error {
+	path, err := e.path(name)
+	if err != nil {
+		return err
+	}
+	err = os.Rename(e.asidePath(name), path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", blob.ErrNotExist, err)
+	}
+	if err != nil {
+		return err
+	}
+	return e.folder(name).Sync()
+}
+
+// Forget implements blob.Engine.
+func (e *Engine) Forget(name string) error {
+	if err := blob.CheckName(name); err != nil {
+		return err
+	}
+	if err := os.Remove(e.asidePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Aside implements blob.Engine.
+func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
+	return func(yield func(blob.Aside, error) bool) {
+		entries, err := os.ReadDir(filepath.Join(e.dir, asideFolder))
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				yield(blob.Aside{}, err)
+			}
+			return
+		}
+		for _, f := range entries {
+			if blob.CheckName(f.Name()) != nil {
+				continue
+			}
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				yield(blob.Aside{}, err)
+				return
+			}
+			if !yield(blob.Aside{Name: f.Name(), Since: info.ModTime()}, nil) {
+				return
 			}
 		}
 	}

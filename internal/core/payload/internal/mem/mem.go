@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"watertight/internal/core/payload/internal/blob"
 )
@@ -16,10 +17,16 @@ import (
 type Engine struct {
 	mu    sync.Mutex
 	blobs map[string][]byte
+	aside map[string]aside
+}
+
+type aside struct {
+	text  []byte
+	since time.Time
 }
 
 // Open returns an empty engine.
-func Open() *Engine { return &Engine{blobs: map[string][]byte{}} }
+func Open() *Engine { return &Engine{blobs: map[string][]byte{}, aside: map[string]aside{}} }
 
 // Create implements blob.Engine.
 func (e *Engine) Create(name string, _ int64) (blob.Writer, error) {
@@ -81,6 +88,55 @@ func (e *Engine) List() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for _, n := range names {
 			if !yield(n, nil) {
+				return
+			}
+		}
+	}
+}
+
+// SetAside implements blob.Engine.
+func (e *Engine) SetAside(name string, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if text, ok := e.blobs[name]; ok {
+		e.aside[name] = aside{text, now}
+		delete(e.blobs, name)
+	}
+	return nil
+}
+
+// PutBack implements blob.Engine.
+func (e *Engine) PutBack(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a, ok := e.aside[name]
+	if !ok {
+		return blob.ErrNotExist
+	}
+	e.blobs[name] = a.text
+	delete(e.aside, name)
+	return nil
+}
+
+// Forget implements blob.Engine.
+func (e *Engine) Forget(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.aside, name)
+	return nil
+}
+
+// Aside implements blob.Engine.
+func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
+	e.mu.Lock()
+	var all []blob.Aside
+	for _, n := range slices.Sorted(maps.Keys(e.aside)) {
+		all = append(all, blob.Aside{Name: n, Since: e.aside[n].since})
+	}
+	e.mu.Unlock()
+	return func(yield func(blob.Aside, error) bool) {
+		for _, a := range all {
+			if !yield(a, nil) {
 				return
 			}
 		}

@@ -55,3 +55,6 @@ type Iterator interface {
 	Err() error
 	Close() error
 }
+
+// Change is one change of a batch that was read back from a log.
+type Change struct{ Key, Value []byte } // of a deletion, Value is nil

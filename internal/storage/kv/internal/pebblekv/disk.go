@@ -3,6 +3,7 @@ package pebblekv
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,11 +21,13 @@ import (
 // in disorder. That is no lie about durability: Batch.Wait asks disk as well.
 type disk struct {
 	vfs.FS
-	syncs  atomic.Uint64
-	cause  atomic.Pointer[error]
-	slow   atomic.Bool
-	closed chan struct{}
-	failed func(error)
+	syncs atomic.Uint64
+	cause atomic.Pointer[error]
+	slow  atomic.Bool
+	// started is set once the engine has written the options it runs with.
+	started atomic.Bool
+	closed  chan struct{}
+	failed  func(error)
 }
 
 var errFrozen = errors.New("pebblekv: the files are frozen after a failure")
@@ -112,7 +115,20 @@ func (d *disk) Link(from, to string) error {
 }
 
 func (d *disk) Rename(from, to string) error {
-	return d.change(func() error { return d.FS.Rename(from, to) })
+	err := d.change(func() error { return d.FS.Rename(from, to) })
+	if err == nil && hidden(d.FS.PathBase(to)) {
+		d.started.Store(true)
+	}
+	return err
+}
+
+// List hides the options of earlier starts until there are new ones.
+func (d *disk) List(dir string) ([]string, error) {
+	names, err := d.FS.List(dir)
+	if d.started.Load() {
+		return names, err
+	}
+	return slices.DeleteFunc(names, hidden), err
 }
 
 func (d *disk) MkdirAll(name string, perm os.FileMode) error {

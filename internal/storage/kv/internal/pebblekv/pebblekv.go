@@ -26,6 +26,13 @@ type Options struct {
 	Failed func(error)
 }
 
+func (o Options) fs() vfs.FS {
+	if o.FS == nil {
+		return vfs.Default
+	}
+	return o.FS
+}
+
 // Engine is an open Pebble.
 type Engine struct {
 	db   *pebble.DB
@@ -35,10 +42,7 @@ type Engine struct {
 
 // Open opens or creates the engine in o.Dir.
 func Open(o Options) (*Engine, error) {
-	fs := o.FS
-	if fs == nil {
-		fs = vfs.Default
-	}
+	fs := o.fs()
 	e := &Engine{disk: &disk{FS: fs, closed: make(chan struct{}), failed: o.Failed}}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
@@ -50,22 +54,30 @@ func Open(o Options) (*Engine, error) {
 	e.lock = lock
 	options := tune(o.Logger, e.disk)
 	options.Lock = lock
+	if err := e.start(o.Dir, options); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
 
-	// A fatal error ends the goroutine that meets it.
+// start opens Pebble. A fatal error ends the goroutine that meets it.
+func (e *Engine) start(dir string, options *pebble.Options) error {
+	var err error
 	opened := make(chan struct{})
 	go func() {
 		defer close(opened)
-		e.db, err = pebble.Open(o.Dir, options)
+		e.db, err = pebble.Open(dir, options)
 	}()
 	<-opened
 	if fatal := e.disk.err(); err == nil && fatal != nil {
 		err = fatal
 	}
+	e.disk.started.Store(true)
 	if err != nil || e.db == nil {
 		close(e.disk.closed)
-		return nil, errors.Join(err, lock.Close())
+		return errors.Join(err, e.lock.Close())
 	}
-	return e, nil
+	return nil
 }
 
 func tune(log *slog.Logger, d *disk) *pebble.Options {

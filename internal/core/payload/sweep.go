@@ -1,0 +1,156 @@
+package payload
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A blob that no record points at may be left over from a crash, or its record
+// may be missing, as after a restore of older metadata. Nobody can tell, so it
+// is set aside first, whence it comes back as soon as a record points at it,
+// and is removed after Grace; more than a share of all blobs never is.
+const (
+	// Grace is how long an orphan is kept.
+	Grace = 24 * time.Hour
+	// fewOrphans may always be removed; more only up to one in orphanShare.
+	fewOrphans  = 64
+	orphanShare = 20
+
+	sweepBatch = 256 // names that are asked about at once
+)
+
+// Live says of each name whether a record points at it.
+type Live func(ctx context.Context, names []string) ([]bool, error)
+
+// Swept counts what a sweep did.
+type Swept struct {
+	SetAside, PutBack, Removed int
+	// Kept are orphans past their grace, too many to remove without an
+	// operator's word.
+	Kept int
+}
+
+// Sweep deals with blobs that no record points at. It is safe beside traffic:
+// a blob is asked about only after it was seen not to be in flight.
+func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, err error) {
+	total := 0
+	var orphans []string
+	err = s.ask(ctx, s.names(&total), live, func(name string, alive bool) error {
+		if !alive {
+			orphans = append(orphans, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return w, err
+	}
+	aged := map[string]bool{}
+	var old []string
+	err = s.ask(ctx, s.aside(now, aged), live, func(name string, alive bool) error {
+		if alive {
+			w.PutBack++
+			return s.engine.PutBack(name)
+		}
+		if aged[name] {
+			old = append(old, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return w, err
+	}
+	for _, name := range orphans {
+		if err := s.engine.SetAside(name, now); err != nil {
+			return w, err
+		}
+		w.SetAside++
+	}
+	if len(old) > max(fewOrphans, total/orphanShare) {
+		w.Kept = len(old)
+		return w, nil
+	}
+	return w, s.forget(ctx, old, live, &w)
+}
+
+// forget removes the names that are still nobody's.
+func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept) error {
+	all := func(yield func(string, error) bool) {
+		for _, n := range names {
+			if !yield(n, nil) {
+				return
+			}
+		}
+	}
+	return s.ask(ctx, all, live, func(name string, alive bool) error {
+		if alive {
+			return nil
+		}
+		w.Removed++
+		return s.engine.Forget(name)
+	})
+}
+
+// names are the blobs that are not in flight; total counts all.
+func (s *Store) names(total *int) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for name, err := range s.engine.List() {
+			*total++
+			if err == nil && s.flying(name) {
+				continue
+			}
+			if !yield(name, err) {
+				return
+			}
+		}
+	}
+}
+
+// aside are the blobs that were set aside; aged gets those past their grace.
+func (s *Store) aside(now time.Time, aged map[string]bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for a, err := range s.engine.Aside() {
+			if err == nil && now.Sub(a.Since) >= Grace {
+				aged[a.Name] = true
+			}
+			if !yield(a.Name, err) {
+				return
+			}
+		}
+	}
+}
+
+// ask tells fn of every name whether it is alive.
+func (s *Store) ask(ctx context.Context, names iter.Seq2[string, error], live Live, fn func(string, bool) error) error {
+	var batch []string
+	flush := func() error {
+		alive, err := live(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for i, name := range batch {
+			if err := fn(name, alive[i]); err != nil {
+				return err
+			}
+		}
+		batch = batch[:0]
+		return nil
+	}
+	for name, err := range names {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if batch = append(batch, name); len(batch) == sweepBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(batch) > 0 {
+		return flush()
+	}
+	return nil
+}

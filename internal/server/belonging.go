@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv"
+)
+
+// belonging is what lies in a data directory, looked at before anything in it
+// is changed: the metadata, the objects' bytes and the audit log must be parts
+// of one store. A folder that is empty because a volume isn't mounted, or that
+// came back from an older copy, is a refusal that changes no byte.
+type belonging struct {
+	data  string
+	fresh bool // there is no store yet, and nothing that one could have left
+	marks map[string]kv.Mark
+	agree func(context.Context, kv.Store) error // of the audit log, nil where it has no say
+}
+
+func metaDir(data string) string { return filepath.Join(data, "meta") }
+
+// marked are the folders that carry the store's marker. That of the audit log
+// is a copy only: the store itself remembers its log.
+func (b *belonging) marked() []string { return []string{payload.Folder(b.data), auditDir(b.data)} }
+
+// advice ends what an operator is told of a data directory that is refused.
+const advice = "Nothing was changed. Look whether a volume is not mounted or a folder was restored by itself; " +
+	"\"watertight check\" tells what is damaged, \"watertight recover\" brings out what can be read"
+
+// refused gives advice, unless it was given.
+func refused(err error) error {
+	if strings.Contains(err.Error(), "Nothing was changed") {
+		return err
+	}
+	return fmt.Errorf("%w. %s", err, advice)
+}
+
+// survey looks at which parts are there.
+func survey(data string) (*belonging, error) {
+	b := &belonging{data: data, marks: map[string]kv.Mark{}}
+	meta, err := os.ReadDir(metaDir(data))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	whole, blobs, err := payload.Look(data)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := filepath.Glob(filepath.Join(auditDir(data), "*.wtl"))
+	if err != nil {
+		return nil, err
+	}
+	b.fresh = len(meta) == 0
+	switch {
+	case b.fresh && blobs:
+		return nil, refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data), payload.Folder(data)))
+	case b.fresh && len(logs) > 0:
+		return nil, refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds an audit log", metaDir(data), auditDir(data)))
+	case !b.fresh && !whole:
+		return nil, refused(fmt.Errorf("%s or a folder in it is missing, but there is metadata", payload.Folder(data)))
+	}
+	return b, nil
+}
+
+// open opens the store, once it is known to be whole and the one that the other
+// parts belong to.
+func (b *belonging) open(ctx context.Context, o kv.Options) (kv.Store, error) {
+	if !b.fresh {
+		for _, dir := range b.marked() {
+			m, err := kv.ReadMarker(dir, o.Root)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, refused(err)
+			}
+			b.marks[dir] = m
+			o.AtLeast = max(o.AtLeast, m.Commit)
+		}
+	}
+	o.Dir, o.Create, o.Verified = metaDir(b.data), b.fresh, func(f kv.Found) error { return b.verified(ctx, f) }
+	s, err := kv.OpenPebble(ctx, o)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return s, nil
+}
+
+// verified is asked about the store that was found, before anything is changed.
+// Parts that carry no marker get one: of a new store, and of one that a program
+// made which knew none.
+func (b *belonging) verified(ctx context.Context, f kv.Found) error {
+	blobs := payload.Folder(b.data)
+	for dir, m := range b.marks {
+		if m.ID != f.ID {
+			return fmt.Errorf("%s belongs to another store than %s", dir, metaDir(b.data))
+		}
+	}
+	_, ok := b.marks[blobs]
+	if !ok && !f.New && !f.OldFormat() {
+		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, kv.MarkerFile)
+	}
+	if b.agree != nil && !f.New {
+		if err := b.agree(ctx, f.Store); err != nil {
+			return err
+		}
+	}
+	if ok {
+		return nil
+	}
+	if err := payload.Prepare(b.data); err != nil {
+		return err
+	}
+	if err := folder.Make(auditDir(b.data), 0o700); err != nil {
+		return err
+	}
+	return b.mark(f.Marker)
+}
+
+// mark writes the marker into every part that is there.
+func (b *belonging) mark(marker []byte) error {
+	for _, dir := range b.marked() {
+		if err := kv.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("marking %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// remark brings the markers up to date. One that can't be written is an older
+// one, and as good.
+func (s *Server) remark() {
+	m, ok := s.store.(kv.Marked)
+	if !ok || s.parts == nil {
+		return
+	}
+	if err := s.parts.mark(m.Marker()); err != nil {
+		s.log.Warn("the store's markers are not up to date", "err", err)
+	}
+}

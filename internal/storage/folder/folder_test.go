@@ -1,0 +1,62 @@
+package folder
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestEveryNewNameIsSynced(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "there"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][]string{
+		"there":       nil,
+		"there/a":     {"there"},
+		"b":           {"."},
+		"there/c/d/e": {"there", "there/c", "there/c/d"},
+	} {
+		var synced []string
+		m := maker{os.Mkdir, func(d string) error {
+			rel, err := filepath.Rel(dir, d)
+			synced = append(synced, rel)
+			return err
+		}}
+		if err := m.make(filepath.Join(dir, path), 0o700); err != nil || !slices.Equal(synced, want) {
+			t.Errorf("%s: synced %v, want %v; %v", path, synced, want, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if Make(filepath.Join(dir, "file"), 0o700) == nil || Make(filepath.Join(dir, "file", "x"), 0o700) == nil {
+		t.Error("a file passes for a folder")
+	}
+}
+
+func TestReplace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for _, text := range []string{"one", "another"} {
+		if err := Replace(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); string(b) != text || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != fs.FileMode(0o600) {
+		t.Error(info, err)
+	}
+	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if Replace(filepath.Join(filepath.Dir(path), "d"), nil, 0o600) == nil {
+		t.Error("a folder was replaced")
+	}
+	if left, err := filepath.Glob(path + "*.new"); len(left) != 0 || err != nil {
+		t.Error(left, err)
+	}
+}

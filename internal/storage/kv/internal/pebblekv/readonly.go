@@ -1,0 +1,174 @@
+package pebblekv
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+
+	"watertight/internal/storage/kv/internal/engine"
+)
+
+var errReadOnly = errors.New("pebblekv: the files are read only")
+
+// View says how much of an engine OpenReadOnly shows.
+type View uint8
+
+const (
+	// Whole is everything, the log replayed in memory.
+	Whole View = iota
+	// TablesOnly is what was there before the first batch of the log.
+	TablesOnly
+)
+
+// OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
+// no recovery, nothing removed. Nobody else may be writing to it.
+func OpenReadOnly(o Options, v View) (*Engine, error) {
+	e := &Engine{disk: &disk{FS: looking{o.fs(), v}, closed: make(chan struct{}), failed: func(error) {}}}
+	lock, err := pebble.LockDirectory(o.Dir, e.disk)
+	if err != nil {
+		return nil, err
+	}
+	e.lock = lock
+	options := tune(o.Logger, e.disk)
+	options.Lock, options.ReadOnly, options.CacheSize = lock, true, 8<<20
+	if err := e.start(o.Dir, options); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// looking is a file system on which nothing can be changed.
+type looking struct {
+	vfs.FS
+	view View
+}
+
+func (l looking) Unwrap() vfs.FS { return l.FS }
+
+// List leaves out what must not be read: the logs, if only tables are wanted.
+func (l looking) List(dir string) ([]string, error) {
+	names, err := l.FS.List(dir)
+	if l.view == Whole {
+		return names, err
+	}
+	return slices.DeleteFunc(names, isLog), err
+}
+
+// Lock locks nothing: a lock would be a file made or emptied.
+func (l looking) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+func (l looking) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, errReadOnly }
+func (l looking) Link(string, string) error                              { return errReadOnly }
+func (l looking) OpenReadWrite(string, vfs.DiskWriteCategory, ...vfs.OpenOption) (vfs.File, error) {
+	return nil, errReadOnly
+}
+func (l looking) Remove(string) error         { return errReadOnly }
+func (l looking) RemoveAll(string) error      { return errReadOnly }
+func (l looking) Rename(string, string) error { return errReadOnly }
+func (l looking) ReuseForWrite(string, string, vfs.DiskWriteCategory) (vfs.File, error) {
+	return nil, errReadOnly
+}
+func (l looking) MkdirAll(string, os.FileMode) error { return errReadOnly }
+
+// Log yields the batches of the logs, oldest first. Logs that the tables hold
+// already may be among them, and their ends may be missing.
+func Log(o Options, yield func(engine.Change) error) error {
+	logs, err := wal.Scan(wal.Dir{FS: o.fs(), Dirname: o.Dir})
+	if err != nil {
+		return err
+	}
+	for _, l := range logs {
+		if err := readLog(l, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLog ends where the log does not go on: whether that is its end is for
+// Pebble to say, which has replayed it.
+func readLog(l wal.LogicalLog, yield func(engine.Change) error) (err error) {
+	r := l.OpenForRead()
+	defer func() { err = errors.Join(err, r.Close()) }()
+	var buf bytes.Buffer
+	for {
+		record, _, err := r.NextRecord()
+		if err == nil {
+			buf.Reset()
+			_, err = io.Copy(&buf, record)
+		}
+		if err != nil || buf.Len() < batchrepr.HeaderLen {
+			return nil
+		}
+		if err := eachChange(buf.Bytes(), yield); err != nil {
+			return err
+		}
+	}
+}
+
+func eachChange(batch []byte, yield func(engine.Change) error) error {
+	for r := batchrepr.Read(batch); ; {
+		kind, key, value, ok, err := r.Next()
+		if err != nil || !ok {
+			return err
+		}
+		c := engine.Change{Key: key, Value: value}
+		switch kind {
+		case pebble.InternalKeyKindSet:
+		case pebble.InternalKeyKindDelete:
+			c.Value = nil
+		default:
+			return fmt.Errorf("pebblekv: a log holds a change of kind %d", kind)
+		}
+		if err := yield(c); err != nil {
+			return err
+		}
+	}
+}
+
+// Exists tells whether o.Dir holds anything at all.
+func Exists(o Options) (bool, error) {
+	names, err := o.fs().List(o.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return len(names) > 0, err
+}
+
+// Discard removes o.Dir and all that is in it.
+func Discard(o Options) error { return o.fs().RemoveAll(o.Dir) }
+
+// Move gives o.Dir the name to, where nothing or an empty folder may be, and
+// makes the name last.
+func Move(o Options, to string) error {
+	fs := o.fs()
+	if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := fs.Rename(o.Dir, to); err != nil {
+		return err
+	}
+	parent := fs.PathDir(to)
+	if parent == "" {
+		parent = "."
+	}
+	d, err := fs.OpenDir(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// hidden are the engine's notes of the options it ran with. They are made anew
+// at every start and say nothing that this program does not know, so that
+// damage to them must not keep a store from opening.
+func hidden(name string) bool { return strings.HasPrefix(name, "OPTIONS-") }

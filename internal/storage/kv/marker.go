@@ -1,0 +1,126 @@
+package kv
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/seal"
+)
+
+// A marker ties a folder to a store: it holds the store's id and a commit the
+// store has reached, and it is a second copy of the keys without which no
+// record opens, should the block that holds them be damaged. All of it is
+// wrapped or authenticated under the root key.
+//
+//	"WTSTORE" 2 | id 16 | commit 8 | version record 61 | n 4 | n wrapped epochs, 60 each | HMAC-SHA256
+const (
+	markerMagic   = "WTSTORE\x02"
+	wrappedSize   = 60
+	markerFixed   = len(markerMagic) + 16 + 8 + 1 + wrappedSize + 4
+	markerSum     = sha256.Size
+	markerLimit   = 64 << 20
+	MarkerFile    = "store.id" // its name in every folder that has one
+	markerPurpose = "watertight kv marker"
+)
+
+// Marked is met by every store of this package. Marker returns the marker of
+// the store as it is now.
+type Marked interface{ Marker() []byte }
+
+// Mark is what a marker says.
+type Mark struct {
+	ID     [16]byte
+	Commit uint64 // the store has reached it
+
+	record []byte
+	epochs [][]byte
+}
+
+// public is the id that markers hold. The store's own id never leaves it.
+func (s *sealer) public() [16]byte {
+	k := seal.Key(s.id).Derive("watertight kv public id")
+	return [16]byte(k[:16])
+}
+
+func (s *store) marker(commit uint64) []byte {
+	id, epochs := s.sealer.public(), *s.sealer.copies.Load()
+	b := append([]byte(markerMagic), id[:]...)
+	b = binary.BigEndian.AppendUint64(b, commit)
+	b = append(b, s.record...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(epochs)))
+	for _, e := range epochs {
+		b = append(b, e...)
+	}
+	return append(b, markerMAC(s.root, b)...)
+}
+
+// Marker implements Marked.
+func (s *store) Marker() []byte { return s.marker(s.Durable()) }
+
+func markerMAC(root seal.Key, b []byte) []byte {
+	k := root.Derive(markerPurpose)
+	m := hmac.New(sha256.New, k[:])
+	m.Write(b)
+	return m.Sum(nil)
+}
+
+// ErrMarker is in the error for a marker that is damaged or was made under
+// another root key.
+var ErrMarker = errors.New("is damaged, or another root key made it")
+
+// ReadMarker reads the marker of dir. Where there is none, the error is
+// fs.ErrNotExist.
+func ReadMarker(dir string, root seal.Key) (Mark, error) {
+	path := filepath.Join(dir, MarkerFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return Mark{}, err
+	}
+	if info.Size() > markerLimit {
+		return Mark{}, fmt.Errorf("%s %w", path, ErrMarker)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Mark{}, err
+	}
+	m, ok := parseMarker(b, root)
+	if !ok {
+		return Mark{}, fmt.Errorf("%s %w", path, ErrMarker)
+	}
+	return m, nil
+}
+
+func parseMarker(b []byte, root seal.Key) (m Mark, ok bool) {
+	if len(b) < markerFixed+markerSum || string(b[:len(markerMagic)]) != markerMagic {
+		return m, false
+	}
+	body, sum := b[:len(b)-markerSum], b[len(b)-markerSum:]
+	if !hmac.Equal(sum, markerMAC(root, body)) {
+		return m, false
+	}
+	body = body[len(markerMagic):]
+	m.ID, body = [16]byte(body), body[16:]
+	m.Commit, body = binary.BigEndian.Uint64(body), body[8:]
+	m.record, body = body[:1+wrappedSize], body[1+wrappedSize:]
+	n := binary.BigEndian.Uint32(body)
+	body = body[4:]
+	if uint64(len(body)) != uint64(n)*wrappedSize {
+		return m, false
+	}
+	for ; len(body) > 0; body = body[wrappedSize:] {
+		m.epochs = append(m.epochs, body[:wrappedSize])
+	}
+	return m, true
+}
+
+// WriteMarker puts a marker into dir, whole and durable, or leaves the one that
+// is there.
+func WriteMarker(dir string, marker []byte) error {
+	return folder.Replace(filepath.Join(dir, MarkerFile), marker, 0o600)
+}

@@ -1,0 +1,146 @@
+package kv
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/internal/pebblekv"
+)
+
+// Found is a store that was looked at and not changed.
+type Found struct {
+	New    bool // it is being made
+	Format byte // of the program that wrote it last; 1 knew no markers
+	ID     [16]byte
+	Commit uint64 // its newest
+	Marker []byte // see Marked
+	Store  Store  // to look into until Verified returns; it takes no Update
+}
+
+// OldFormat tells that the store was written by a program that left no markers.
+func (f Found) OldFormat() bool { return !f.New && f.Format == oldest }
+
+// verified looks at the store in o.Dir and changes no byte: whether the root key
+// opens it, whether it reaches o.AtLeast, and whether the log follows what the
+// tables hold, so that no file of the engine can be missing or an older one.
+func verified(ctx context.Context, o Options) error {
+	s, err := openReadOnly(ctx, o)
+	if err != nil {
+		return err
+	}
+	if o.Verified != nil {
+		f := s.found()
+		f.Store = s
+		err = o.Verified(f)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// openReadOnly opens what verified looks at, for Views alone.
+func openReadOnly(ctx context.Context, o Options) (*store, error) {
+	eo := engineOptions(o)
+	s := newStore(o)
+	s.readOnly = true
+	s.fail(errReadOnly)
+	e, err := pebblekv.OpenReadOnly(eo, pebblekv.Whole)
+	if err != nil {
+		return nil, fmt.Errorf("kv: looking at the engine: %w", err)
+	}
+	s.engine = e
+	snap := e.Snapshot()
+	err = s.look(ctx, o, eo, snap)
+	if err != nil {
+		return nil, errors.Join(err, snap.Close(), e.Close())
+	}
+	s.begin(snap)
+	return s, nil
+}
+
+func (s *store) look(ctx context.Context, o Options, eo pebblekv.Options, snap engine.Snapshot) error {
+	i, err := snap.Iterator()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.recall(o, snap, i), i.Close()); err != nil {
+		return err
+	}
+	if err := s.reached(o.AtLeast); err != nil {
+		return err
+	}
+	tables, err := s.tables(eo)
+	if err != nil {
+		return err
+	}
+	return s.follows(ctx, eo, tables)
+}
+
+// tables is the chain as the tables alone have it.
+func (s *store) tables(eo pebblekv.Options) (*chain, error) {
+	t := &store{}
+	t.sealer.epochs.Store(s.sealer.epochs.Load())
+	e, err := pebblekv.OpenReadOnly(eo, pebblekv.TablesOnly)
+	if err != nil {
+		return nil, fmt.Errorf("kv: looking at the engine: %w", err)
+	}
+	snap := e.Snapshot()
+	v, done, err := snap.Get(chainKey())
+	if err == nil && v != nil {
+		t.chain.commit, t.chain.sum, err = t.sealer.chained(v)
+	}
+	if done != nil {
+		err = errors.Join(err, done.Close())
+	}
+	return &t.chain, errors.Join(err, snap.Close(), e.Close())
+}
+
+func engineOptions(o Options) pebblekv.Options {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return pebblekv.Options{Dir: o.Dir, FS: o.fs, Logger: log}
+}
+
+func (s *store) found() Found {
+	return Found{Format: s.format, ID: s.sealer.public(), Commit: s.chain.commit, Marker: s.marker(s.chain.commit)}
+}
+
+var errReadOnly = errors.New("kv: the store is open for reading alone")
+
+var errGap = errors.New("kv: the log does not follow the tables: a file of the engine is missing, cut or an older one")
+
+// follows goes over the log from the state that the tables hold, and arrives
+// where the whole store is. Batches that the tables hold already are passed.
+func (s *store) follows(ctx context.Context, eo pebblekv.Options, at *chain) error {
+	at.hash = sha256.New()
+	at.begin()
+	err := pebblekv.Log(eo, func(c engine.Change) error {
+		if c.Key[0] != reserved {
+			at.add(c.Key, c.Value)
+			return nil
+		}
+		if string(c.Key) != string(chainKey()) {
+			return nil
+		}
+		defer at.begin()
+		commit, sum, err := s.sealer.chained(c.Value)
+		if err != nil || commit > s.chain.commit {
+			return errGap
+		}
+		var next [32]byte
+		if at.hash.Sum(next[:0]); next == sum {
+			at.commit, at.sum = commit, sum
+		} else if commit > at.commit {
+			return errGap
+		}
+		return ctx.Err()
+	})
+	if err == nil && at.sum != s.chain.sum {
+		err = errGap
+	}
+	return err
+}
