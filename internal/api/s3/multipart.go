@@ -135,9 +135,6 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 }
 
 func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPartInput) (*shape.UploadPartOutput, error) {
-	if in.Body.Size() < 0 {
-		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-	}
 	alg, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err

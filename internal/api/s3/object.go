@@ -15,15 +15,8 @@ import (
 	"watertight/internal/fault"
 )
 
+// putObject is what a PUT and a POST form have in common.
 func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
-	if in.Body.Size() < 0 {
-		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-	}
-	return a.store(ctx, g, in)
-}
-
-// store is what a PUT and a POST form have in common.
-func (a *API) store(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
 	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}

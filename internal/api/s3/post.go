@@ -44,7 +44,7 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 // postObject is a PUT whose answer a browser can follow (S3 API reference, POST
 // Object).
 func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjectInput) (*shape.PostObjectOutput, error) {
-	put, err := a.store(ctx, g, &in.PutObjectInput)
+	put, err := a.putObject(ctx, g, &in.PutObjectInput)
 	if err != nil {
 		return nil, err
 	}

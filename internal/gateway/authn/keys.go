@@ -65,6 +65,8 @@ func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region 
 	}
 	if sha := header(r.HTTP.Header, "X-Amz-Content-Sha256"); sha != "" {
 		m["s3:x-amz-content-sha256"] = []string{sha}
+	} else if claim.Mode == sigv4.Query && claim.Payload != sigv4.UnsignedPayload {
+		m["s3:x-amz-content-sha256"] = []string{claim.Payload} // hoisted into the URL
 	}
 	switch claim.Mode {
 	case sigv4.Header:

@@ -41,7 +41,7 @@ type testInput struct {
 	Flag   bool              `loc:"query,fetch-owner"`
 	ACL    string            `loc:"header,x-amz-acl"`
 	Since  time.Time         `loc:"header,If-Modified-Since"`
-	List   []string          `loc:"header,x-amz-optional"`
+	List   []string          `loc:"header,x-amz-object-attributes"`
 	Meta   map[string]string `loc:"prefix,x-amz-meta-"`
 	Delete struct {
 		Objects []inner `xml:"Object"`
@@ -86,15 +86,15 @@ func decode(t *testing.T, p *Plan, target string, h http.Header, text string) (t
 
 func TestDecode(t *testing.T) {
 	in, err := decode(t, compile(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE", http.Header{
-		"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"}, "X-Amz-Optional": {"a, b", "c"},
-		"X-Amz-Meta-Colour": {"blue", "green"}, "X-Amz-Meta-": {"nothing"},
+		"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"}, "X-Amz-Object-Attributes": {"a, b", "c"},
+		"X-Amz-Meta-Colour": {"blue \t  green"}, "X-Amz-Meta-": {"nothing"},
 	}, `<?xml version="1.0"?><!-- c --><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId></VersionId></Object><Quiet>true</Quiet></Delete>`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%s %s %d %s %v %s %s %q %v %q %v %v %q", in.Bucket, in.Key, *in.Max, in.Kind, in.Flag, in.ACL, in.Since.Format(time.RFC3339), in.List, in.Meta,
 		in.Delete.Objects[0].Key, in.Delete.Objects[0].Version == nil, in.Delete.Quiet, *in.Delete.Objects[1].Version)
-	if want := `bucket key 7 url true private 2006-01-02T15:04:05Z ["a" "b" "c"] map[colour:blue,green] "a&b" true true ""`; got != want {
+	if want := `bucket key 7 url true private 2006-01-02T15:04:05Z ["a" "b" "c"] map[colour:blue green] "a&b" true true ""`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

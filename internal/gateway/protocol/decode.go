@@ -26,6 +26,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if p.action != "" {
 		return decodeQuery(r, body, in)
 	}
+	if err := r.checkHoisted(); err != nil {
+		return err
+	}
 	v := reflect.ValueOf(in).Elem()
 	for i := range p.in {
 		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {
@@ -36,6 +39,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		return err
 	}
 	if p.stream != nil {
+		if err := checkLength(r, body); err != nil {
+			return err
+		}
 		if route.needsChecksum && !declaresChecksum(r.HTTP.Header) {
 			return missingChecksum()
 		}
@@ -89,20 +95,45 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 			return m.set(v, s)
 		}
 	case inHeader:
-		if all := r.header()[m.key]; len(all) > 0 {
-			if m.kind == isStrings {
-				return m.set(v, strings.Join(all, ","))
-			}
-			return m.set(v, all[0])
+		all := r.header()[m.key]
+		switch {
+		case len(all) > 1 && m.kind == isStrings:
+			return m.set(v, strings.Join(all, ","))
+		case len(all) > 1:
+			return repeatedHeader(m.name)
+		case len(all) == 1:
+			return m.setHeader(v, all[0])
 		}
 		if s, ok := r.hoisted(m.name); ok {
 			if strings.Contains(strings.ToLower(m.name), "encryption-customer-key") {
 				return keyInURL(m.name)
 			}
-			return m.set(v, s)
+			return m.setHeader(v, s)
 		}
 	}
 	return nil
+}
+
+// setHeader is set for a header that is there. One of S3's own that is empty
+// asks for something; taken for one that was not sent, it would go unanswered.
+// Members that tell the two apart judge it themselves.
+func (m *member) setHeader(v reflect.Value, s string) error {
+	if s == "" && m.empty != "" {
+		return fault.New(fault.Invalid, m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
+	}
+	return m.set(v, s)
+}
+
+// checkLength refuses an upload whose length nobody says: nothing after its end
+// would tell it from one that was cut. Forms frame their file themselves.
+func checkLength(r *Request, body Stream) error {
+	switch {
+	case r.Fields != nil || body.Size() >= 0:
+		return nil
+	case len(r.HTTP.TransferEncoding) > 0:
+		return fault.New(fault.NotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented").With("Header", "Transfer-Encoding")
+	}
+	return fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 }
 
 // keyInURL refuses a customer's key that stands where everybody on the way
@@ -110,24 +141,6 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 // and SSE-C").
 func keyInURL(name string) error {
 	return fault.New(fault.Invalid, "InvalidArgument", "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
-}
-
-// hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
-func (r *Request) hoisted(name string) (string, bool) {
-	if len(name) < 6 || !strings.EqualFold(name[:6], "x-amz-") || !r.presigned() {
-		return "", false
-	}
-	for _, p := range r.Query {
-		if strings.EqualFold(p.Name, name) {
-			return p.Value, true
-		}
-	}
-	return "", false
-}
-
-func (r *Request) presigned() bool {
-	_, ok := r.Param("X-Amz-Signature")
-	return ok && r.Fields == nil
 }
 
 func (m *member) decodeMap(r *Request, v reflect.Value) error {
@@ -145,9 +158,9 @@ func (m *member) decodeMap(r *Request, v reflect.Value) error {
 			}
 		}
 	}
-	for name, values := range r.header() { // a header wins over a parameter
+	for name, values := range r.header() { // a header is what its parameter says, or was refused
 		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
-			add(name, strings.Join(values, ","))
+			add(name, values[0])
 		}
 	}
 	if out != nil {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"watertight/internal/fault"
 )
@@ -113,6 +115,23 @@ func (e *Encoder) document(w http.ResponseWriter, r *Request, status int, doc *e
 	return int64(n), err
 }
 
+// encodedWord writes what is not ASCII as an encoded word (RFC 2047, 4.1; S3
+// user guide, "User-defined object metadata"): bytes that are no UTF-8 were
+// Latin-1.
+func encodedWord(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return s
+	}
+	if !utf8.ValidString(s) {
+		latin := make([]rune, len(s))
+		for i := range len(s) {
+			latin[i] = rune(s[i])
+		}
+		s = string(latin)
+	}
+	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
+}
+
 func (m *member) encode(h http.Header, v reflect.Value) error {
 	var s string
 	switch m.kind {
@@ -124,7 +143,7 @@ func (m *member) encode(h http.Header, v reflect.Value) error {
 			if !printable(value) || !printable(name) {
 				return errHeader
 			}
-			h[strings.ToLower(m.name)+name] = []string{value} // lower case on the wire, as AWS writes them
+			h[strings.ToLower(m.name)+name] = []string{encodedWord(value)} // lower case on the wire, as AWS writes them
 		}
 		return nil
 	case isInt:
@@ -160,6 +179,6 @@ func (m *member) encode(h http.Header, v reflect.Value) error {
 	if !printable(s) {
 		return errHeader
 	}
-	h[m.key] = []string{s}
+	h[m.name] = []string{s}
 	return nil
 }

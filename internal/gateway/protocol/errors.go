@@ -12,10 +12,10 @@ import (
 // CommonHeaders sets what every answer carries.
 func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
-	h["X-Amz-Request-Id"] = []string{r.ID}
-	h["X-Amz-Id-2"] = []string{r.HostID}
+	h["x-amz-request-id"] = []string{r.ID}
+	h["x-amz-id-2"] = []string{r.HostID}
 	if _, query := queryService(r.Service); query {
-		h["X-Amzn-Requestid"] = h["X-Amz-Request-Id"] // where SDKs look for it
+		h["x-amzn-RequestId"] = []string{r.ID} // where SDKs look for it
 	}
 	h["Server"] = []string{"Watertight"}
 }
@@ -65,8 +65,13 @@ func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 	h := w.Header()
 	for name, value := range f.Headers {
 		if printable(value) {
-			h.Set(name, value)
+			h[name] = []string{value}
 		}
+	}
+	if r.Bucket != "" && r.Region != "" && f.Code != "NoSuchBucket" {
+		// All that a failed HEAD can tell a client that signed for another region. Every
+		// bucket here is of one region, so that it tells nothing of which exist.
+		h["x-amz-bucket-region"] = []string{r.Region}
 	}
 	status := StatusOf(f.Kind)
 	if r.HTTP.Method == http.MethodHead || status == http.StatusNotModified {

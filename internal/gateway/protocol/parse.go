@@ -18,7 +18,8 @@ import (
 // request that such an answer is written for.
 func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
 	r := Unparsed(hr, id, at)
-	if err := checkHeaders(hr); err != nil {
+	r.Region = o.Region
+	if err := readHeaders(hr); err != nil {
 		return nil, err
 	}
 	var ok bool
@@ -102,34 +103,6 @@ func invalidURI() *fault.Error {
 	return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
 }
 
-// checkHeaders bounds the header section (S3 user guide, "Common request
-// headers": 8 KB) and keeps control characters out.
-func checkHeaders(hr *http.Request) error {
-	total := 0
-	for name, values := range hr.Header {
-		for _, v := range values {
-			total += len(name) + len(v) + 4
-			if !printable(v) {
-				return fault.New(fault.Invalid, "InvalidArgument", "A header holds a control character.").With("ArgumentName", name)
-			}
-		}
-	}
-	if total > maxHeaders {
-		return fault.New(fault.Invalid, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size.").
-			With("MaxSizeAllowed", strconv.Itoa(maxHeaders))
-	}
-	return nil
-}
-
-func printable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // splitTarget takes the path and the query out of the request target, which
 // may be in absolute form (RFC 9112, 3.2.2): clients use this endpoint as the
 // proxy of its own names.
@@ -173,15 +146,20 @@ func virtualBucket(host string, domains []string) (string, bool) {
 	return "", false
 }
 
-// unescape decodes percent escapes; + is itself.
+// unescape decodes percent escapes and + as a blank, in paths as in queries: so
+// S3 reads them, and so it signs them.
 func unescape(s string) (string, bool) {
-	if strings.IndexByte(s, '%') < 0 {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, true
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' {
-			b = append(b, s[i])
+			c := s[i]
+			if c == '+' {
+				c = ' '
+			}
+			b = append(b, c)
 			continue
 		}
 		if i+2 >= len(s) {
@@ -229,8 +207,8 @@ func parseParams(raw string, limit int) ([]Param, error) {
 		name, value, _ := strings.Cut(part, "=")
 		var p Param
 		var ok, ok2 bool
-		p.Name, ok = unescape(strings.ReplaceAll(name, "+", " "))
-		p.Value, ok2 = unescape(strings.ReplaceAll(value, "+", " "))
+		p.Name, ok = unescape(name)
+		p.Value, ok2 = unescape(value)
 		if !ok || !ok2 || !utf8.ValidString(p.Name) || !utf8.ValidString(p.Value) {
 			return nil, invalidURI()
 		}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,10 @@ import (
 //	loc:"text"                 string: the whole payload as it is, on input
 //	loc:"stream"               Stream on input, io.ReadCloser on output
 //	loc:"status"               int, on output
+//
+// An x-amz-* header that is sent empty is InvalidArgument, or the code of the
+// tag empty; empty:"ok" takes it, as members that are pointers do. Answers
+// write a header's name as its tag does, for clients that compare bytes.
 //
 // Output members without loc are elements of the answer's document, whose root
 // stands in the root tag of a blank member; its tag only:"201" keeps the document
@@ -68,6 +73,7 @@ type member struct {
 	index []int  // path through embedded shapes
 	kind  kind
 	enum  []string
+	empty string // code of a header that is sent empty; "" takes it
 }
 
 // Compile makes the plan of an operation. It fails on shapes that it does not
@@ -175,6 +181,12 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 	}
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, "|")
+	}
+	if l == inHeader && isHeader(name) && (k == isString || k == isTime) {
+		m.empty = cmp.Or(f.Tag.Get("empty"), "InvalidArgument")
+		if m.empty == "ok" {
+			m.empty = ""
+		}
 	}
 	return m, nil
 }

@@ -30,9 +30,12 @@ func TestHoistedHeaders(t *testing.T) {
 			t.Errorf("%s: %v, want %q", target, err, code)
 		}
 	}
-	in, err := decode(t, compile(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
+	in, err := decode(t, compile(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
 	if err != nil || in.Meta["colour"] != "blue" || in.Meta["size"] != "2" {
 		t.Errorf("hoisted metadata: %v, %v", in.Meta, err)
+	}
+	if _, err := decode(t, compile(t), "/b/k?X-Amz-Signature=0&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, ""); !fault.Is(err, "InvalidArgument") {
+		t.Errorf("a header and its parameter differ: %v", err)
 	}
 	in, err = decode(t, compile(t), "/b/k?delete&x-amz-meta-colour=blue", nil, "")
 	if err != nil || len(in.Meta) != 0 {
@@ -123,14 +126,22 @@ func TestChecksumsElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "InvalidRequest") {
+	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "MissingContentLength") {
+		t.Errorf("a stream without a length: %v", err)
+	}
+	if err := p.Decode(r, route, sized{body{strings.NewReader("x")}}, new(streamed)); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("a stream without its checksum: %v", err)
 	}
 	r.HTTP.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
-	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); err != nil {
+	if err := p.Decode(r, route, sized{body{strings.NewReader("x")}}, new(streamed)); err != nil {
 		t.Errorf("a stream whose checksum is a trailer: %v", err)
 	}
 }
+
+// sized is a body whose length was declared.
+type sized struct{ body }
+
+func (sized) Size() int64 { return 1 }
 
 type grantee struct {
 	Type string `xml:"http://www.w3.org/2001/XMLSchema-instance type,attr"`

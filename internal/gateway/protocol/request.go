@@ -29,6 +29,7 @@ type Request struct {
 	Peer              netip.Addr
 	Loopback          bool // the listener and the peer are both loopback
 	Service           string
+	Region            string // of this endpoint; "" where it is not known
 	RawPath, RawQuery string // the request target, split once, as received
 	Bucket, Key       string // decoded once, never normalised; empty in requests to Control
 	Query             []Param
@@ -78,6 +79,7 @@ type Param struct{ Name, Value string }
 // Options are what parsing depends on.
 type Options struct {
 	Domains []string // base domains of virtual-hosted buckets
+	Region  string
 }
 
 // Limits of a request.

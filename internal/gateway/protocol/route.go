@@ -167,9 +167,10 @@ func (r Route) accepts(q *Request, special []string, copies bool) bool {
 
 const copySource = "X-Amz-Copy-Source"
 
-// carries reports a header that is there, or hoisted into a presigned URL.
+// carries reports a header that is there, be it empty, or hoisted into a
+// presigned URL.
 func (r *Request) carries(header string) bool {
-	if r.HTTP.Header.Get(header) != "" {
+	if len(r.HTTP.Header[header]) > 0 {
 		return true
 	}
 	_, ok := r.hoisted(header)
@@ -319,7 +320,7 @@ func subresources(q *Request) ([]string, error) {
 			continue
 		}
 		for _, earlier := range q.Query[:i] {
-			if earlier.Name == p.Name {
+			if earlier.Name == p.Name || isHeader(p.Name) && strings.EqualFold(earlier.Name, p.Name) {
 				return nil, fault.New(fault.Invalid, "InvalidArgument", "A query parameter is repeated.").
 					With("ArgumentName", p.Name).With("ArgumentValue", p.Value)
 			}
@@ -340,11 +341,14 @@ func subresources(q *Request) ([]string, error) {
 func singular(name string) bool {
 	switch name {
 	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type",
-		"key-marker", "version-id-marker", "upload-id-marker", "part-number-marker", "max-parts", "max-uploads", "max-buckets", "bucket-region":
+		"id", "maxResults", "nextToken", "key-marker", "version-id-marker", "upload-id-marker", "part-number-marker", "max-parts", "max-uploads", "max-buckets", "bucket-region":
 		return true
 	}
-	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") || strings.HasPrefix(strings.ToLower(name), "x-amz-")
+	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") || isHeader(name)
 }
+
+// isHeader reports a parameter that may stand for a header, in any case.
+func isHeader(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:6], "x-amz-") }
 
 // isSubresource reports a parameter that names a sub-resource or another
 // operation of S3 (S3 API reference, all operations).

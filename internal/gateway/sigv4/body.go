@@ -42,9 +42,16 @@ func (c *Claim) payload(service string) error {
 		c.Payload = hex.EncodeToString(sum[:])
 		return nil
 	}
-	c.Payload = c.request.Header.Get("X-Amz-Content-Sha256")
-	if c.Payload == "" && c.Mode == Query {
-		c.Payload = UnsignedPayload
+	switch {
+	case len(all) > 0:
+		c.Payload = all[0]
+	case c.Mode == Query:
+		var ok bool
+		if c.Payload, ok = c.hoisted("x-amz-content-sha256"); !ok {
+			c.Payload = UnsignedPayload
+		} else if c.Payload != UnsignedPayload && !isHash(c.Payload) { // framing is announced by headers
+			return checkPayload("?", nil)
+		}
 	}
 	return checkPayload(c.Payload, all)
 }
@@ -86,16 +93,25 @@ func (c *Claim) Body(key Key) (Body, error) {
 	case streamUnsignedTrailer:
 		return c.chunked(key)
 	case "", UnsignedPayload:
-		return &plain{r: r.Body, size: r.ContentLength}, nil
+		return &plain{r: r.Body, size: declaredLength(r)}, nil
 	}
 	if !isHash(c.Payload) {
 		return nil, checkPayload(c.Payload, nil)
 	}
-	return &plain{r: r.Body, size: r.ContentLength, want: c.Payload, sum: sha256.New()}, nil
+	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload, sum: sha256.New()}, nil
+}
+
+// declaredLength is the declared length of a body, -1 where the client says none: to
+// net/http the body is empty then.
+func declaredLength(r *http.Request) int64 {
+	if r.ContentLength == 0 && len(r.Header["Content-Length"]) == 0 {
+		return -1
+	}
+	return r.ContentLength
 }
 
 // Unverified is the body of a request that promises nothing of it.
-func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: r.ContentLength} }
+func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: declaredLength(r)} }
 
 // plain is a body without framing of its own.
 type plain struct {

@@ -59,6 +59,7 @@ type Claim struct {
 	document                []byte // read already, for its hash
 	policy                  string // of a form, in base64 as it was sent
 	canonical, stringToSign []byte
+	lacks                   bool // a signed header is not there
 }
 
 // Target is what a request is sent to.
@@ -98,11 +99,12 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 		return c, c.serviceQuery(params, &t, now)
 	case trace:
 		return c, c.parseQuery(params, &t, now)
-	case r.Header.Get("X-Amz-Security-Token") != "":
+	case len(r.Header["X-Amz-Security-Token"]) > 0:
 		return nil, fault.New(fault.Denied, "AccessDenied", "A security token without a signature.")
 	}
-	if t.Service == s3 {
-		c.Payload = r.Header.Get("X-Amz-Content-Sha256")
+	if all := r.Header["X-Amz-Content-Sha256"]; t.Service == s3 && len(all) > 0 {
+		c.Payload = all[0]
+		return c, checkPayload(c.Payload, all)
 	}
 	return c, nil
 }
@@ -196,15 +198,20 @@ func signatureV2() *fault.Error {
 	return fault.New(fault.Invalid, "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 }
 
-// requestTime is x-amz-date, or else Date.
+// requestTime is x-amz-date, or else Date, whose zone may be a number (RFC 5322,
+// 3.3; mail libraries write -0000).
 func requestTime(h http.Header) (time.Time, error) {
-	if s := h.Get("X-Amz-Date"); s != "" {
-		return time.Parse(timeFormat, s)
+	if all := h["X-Amz-Date"]; len(all) > 0 {
+		return time.Parse(timeFormat, all[0])
 	}
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+	date := h.Get("Date")
+	if t, err := http.ParseTime(date); err == nil {
 		return t, nil
 	}
-	return time.Parse(timeFormat, h.Get("Date"))
+	if t, err := time.Parse(time.RFC1123Z, date); err == nil {
+		return t, nil
+	}
+	return time.Parse(timeFormat, date)
 }
 
 // authParams takes the parameters of a presigned URL out of a raw query. Names

@@ -46,9 +46,9 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	date := h.Get("X-Amz-Date")
-	if date == "" {
-		date = h.Get("Date")
+	date := h.Get("Date")
+	if all := h["X-Amz-Date"]; len(all) > 0 {
+		date = all[0]
 	}
 	if date == "" {
 		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header." + hashed(auth))

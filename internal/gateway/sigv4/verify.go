@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func (c *Claim) Verify(key Key) error {
 	b = append(append(append(b, '\n'), c.scope()...), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
 	switch {
-	case c.matches(key):
+	case c.matches(key) && !c.lacks:
 		return nil
 	case c.Service != s3:
 		return wrongSignature(fault.Denied, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
@@ -121,6 +122,7 @@ func (c *Claim) appendCanonical(b []byte) ([]byte, bool) {
 		return b, false
 	}
 	b = append(b, '\n')
+	c.lacks = false
 	for _, name := range c.signed {
 		b = append(append(b, name...), ':')
 		b = append(c.appendHeader(b, name), '\n')
@@ -177,8 +179,8 @@ func (c *Claim) appendQuery(b []byte) ([]byte, bool) {
 }
 
 // appendEncoded appends s, percent-decoded and encoded again: everything but
-// unreserved characters (RFC 3986, 2.3), with upper-case digits. In a path a
-// slash and a plus sign stand for themselves; nothing is normalised.
+// unreserved characters (RFC 3986, 2.3), with upper-case digits. A plus sign is
+// a blank; in a path a slash stands for itself. Nothing is normalised.
 func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 	const upper = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
@@ -194,7 +196,7 @@ func appendEncoded(b []byte, s string, inPath bool) ([]byte, bool) {
 			}
 			ch = n[0]
 			i += 2
-		case ch == '+' && !inPath:
+		case ch == '+':
 			ch = ' '
 		}
 		if ch >= 'a' && ch <= 'z' || ch >= 'A' && ch <= 'Z' || ch >= '0' && ch <= '9' ||
@@ -222,6 +224,11 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
 		return strconv.AppendInt(b, r.ContentLength, 10)
 	}
+	if len(values) == 0 && asks(name) {
+		value, ok := c.hoisted(name)
+		c.lacks = c.lacks || !ok
+		return appendTrimmed(b, value)
+	}
 	for i, v := range values {
 		if i > 0 {
 			b = append(b, ',')
@@ -229,6 +236,42 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 		b = appendTrimmed(b, v)
 	}
 	return b
+}
+
+// asks names headers that ask for something, or promise it. One that was signed
+// and is not there would be read as if nobody had signed it: empty, it leaves
+// the canonical request as it was.
+func asks(name string) bool {
+	return strings.HasPrefix(name, "x-amz-") || name == "content-md5" || strings.HasPrefix(name, "if-")
+}
+
+// hoisted finds a signed header of S3's own that a presigned URL carries as a
+// parameter (the JavaScript SDK v2 names it among the signed headers all the
+// same).
+func (c *Claim) hoisted(name string) (string, bool) {
+	if c.Mode != Query || !strings.HasPrefix(name, "x-amz-") {
+		return "", false
+	}
+	for part := range strings.SplitSeq(c.query, "&") {
+		rawName, rawValue, _ := strings.Cut(part, "=")
+		if n, err := url.QueryUnescape(rawName); err != nil || !strings.EqualFold(n, name) {
+			continue
+		}
+		value, err := url.QueryUnescape(rawValue)
+		return value, err == nil
+	}
+	return "", false
+}
+
+// Canonical is a header's value as it is signed: trimmed, runs of blanks made
+// one. Whoever reads headers reads them so.
+func Canonical(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c == '\t' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
+			return string(appendTrimmed(make([]byte, 0, len(s)), s))
+		}
+	}
+	return s
 }
 
 func appendTrimmed(b []byte, s string) []byte {

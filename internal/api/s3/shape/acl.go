@@ -15,7 +15,7 @@ type PutBucketAclInput struct {
 	GrantWrite string `loc:"header,x-amz-grant-write"`
 	ACLHeaders
 	Policy              *AccessControlPolicyInput `loc:"body,AccessControlPolicy"`
-	ExpectedBucketOwner string                    `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string                    `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // PutObjectAclInput is the input of PutObjectAcl.
@@ -26,7 +26,7 @@ type PutObjectAclInput struct {
 	GrantWrite string  `loc:"header,x-amz-grant-write"`
 	ACLHeaders
 	Policy              *AccessControlPolicyInput `loc:"body,AccessControlPolicy"`
-	ExpectedBucketOwner string                    `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string                    `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // PutObjectAclOutput is the output of PutObjectAcl.
@@ -67,7 +67,7 @@ type Grantee struct {
 type PutOwnershipControlsInput struct {
 	Bucket              string             `loc:"uri,Bucket"`
 	Controls            *OwnershipControls `loc:"body,OwnershipControls"`
-	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // OwnershipControls is the document of PutBucketOwnershipControls and the output

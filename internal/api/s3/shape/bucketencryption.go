@@ -4,7 +4,7 @@ package shape
 type PutBucketEncryptionInput struct {
 	Bucket              string                             `loc:"uri,Bucket"`
 	Configuration       *ServerSideEncryptionConfiguration `loc:"body,ServerSideEncryptionConfiguration"`
-	ExpectedBucketOwner string                             `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string                             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ServerSideEncryptionConfiguration is the document of PutBucketEncryption and

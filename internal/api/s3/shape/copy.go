@@ -6,7 +6,7 @@ import "time"
 type CopyObjectInput struct {
 	Bucket             string            `loc:"uri,Bucket"`
 	Key                string            `loc:"uri,Key"`
-	CopySource         string            `loc:"header,x-amz-copy-source"`
+	CopySource         string            `loc:"header,x-amz-copy-source" empty:"ok"`
 	CacheControl       string            `loc:"header,Cache-Control"`
 	ContentDisposition string            `loc:"header,Content-Disposition"`
 	ContentEncoding    string            `loc:"header,Content-Encoding"`
@@ -15,19 +15,19 @@ type CopyObjectInput struct {
 	Expires            string            `loc:"header,Expires"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
 	MetadataDirective  string            `loc:"header,x-amz-metadata-directive"`
-	Tagging            string            `loc:"header,x-amz-tagging"`
+	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
 	TaggingDirective   string            `loc:"header,x-amz-tagging-directive"`
-	StorageClass       string            `loc:"header,x-amz-storage-class"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
-	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
+	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
+	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
 	SourceConditions
 	SourceCustomerKey
 	Conditions
 	ACLHeaders
 	CustomerKey
 	Unbuilt
-	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
-	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
+	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
+	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // CopyObjectOutput is the output of CopyObject.

@@ -4,7 +4,7 @@ package shape
 type PutBucketCorsInput struct {
 	Bucket              string            `loc:"uri,Bucket"`
 	Configuration       CORSConfiguration `loc:"body,CORSConfiguration"`
-	ExpectedBucketOwner string            `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string            `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // CORSConfiguration is the document of PutBucketCors and the output of

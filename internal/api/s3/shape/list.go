@@ -10,7 +10,7 @@ type ListObjectsInput struct {
 	Marker              string   `loc:"query,marker"`
 	MaxKeys             *int     `loc:"query,max-keys"`
 	Prefix              *string  `loc:"query,prefix"`
-	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
 }
 
@@ -39,7 +39,7 @@ type ListObjectsV2Input struct {
 	MaxKeys             *int     `loc:"query,max-keys"`
 	Prefix              *string  `loc:"query,prefix"`
 	StartAfter          string   `loc:"query,start-after"`
-	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
 }
 

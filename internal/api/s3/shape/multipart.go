@@ -17,23 +17,23 @@ type CreateMultipartUploadInput struct {
 	ContentType        string            `loc:"header,Content-Type"`
 	Expires            string            `loc:"header,Expires"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
-	StorageClass       string            `loc:"header,x-amz-storage-class"`
-	Tagging            string            `loc:"header,x-amz-tagging"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
-	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm"`
-	ChecksumType       string            `loc:"header,x-amz-checksum-type"`
+	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
+	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
+	ChecksumType       string            `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 	ACLHeaders
 	CustomerKey
 	Unbuilt
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // CreateMultipartUploadOutput is the output of CreateMultipartUpload.
 type CreateMultipartUploadOutput struct {
 	_ struct{} `root:"InitiateMultipartUploadResult"`
 	Encrypted
-	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm"`
-	ChecksumType      string `loc:"header,x-amz-checksum-type"`
+	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
+	ChecksumType      string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 	Bucket            string
 	Key               string
 	UploadId          string
@@ -48,7 +48,7 @@ type UploadPartInput struct {
 	Body       protocol.Stream `loc:"stream"`
 	Integrity
 	CustomerKey
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // UploadPartOutput is the output of UploadPart.
@@ -72,13 +72,13 @@ type UploadPartCopyInput struct {
 	Key        string `loc:"uri,Key"`
 	PartNumber int    `loc:"query,partNumber"`
 	UploadId   string `loc:"query,uploadId"`
-	CopySource string `loc:"header,x-amz-copy-source"`
+	CopySource string `loc:"header,x-amz-copy-source" empty:"ok"`
 	CopyRange  string `loc:"header,x-amz-copy-source-range"`
 	SourceConditions
 	SourceCustomerKey
 	CustomerKey
-	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner"`
-	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner"`
+	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
+	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // UploadPartCopyOutput is the output of UploadPartCopy.
@@ -100,11 +100,11 @@ type CompleteMultipartUploadInput struct {
 	UploadId  string                    `loc:"query,uploadId"`
 	Upload    *CompletedMultipartUpload `loc:"body,CompleteMultipartUpload"`
 	Sums
-	ChecksumType string `loc:"header,x-amz-checksum-type"`
+	ChecksumType string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 	ObjectSize   string `loc:"header,x-amz-mp-object-size"`
 	Conditions
 	CustomerKey
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // CompletedMultipartUpload is the document of CompleteMultipartUpload.
@@ -138,7 +138,7 @@ type AbortMultipartUploadInput struct {
 	Key                 string `loc:"uri,Key"`
 	UploadId            string `loc:"query,uploadId"`
 	IfMatchInitiated    string `loc:"header,x-amz-if-match-initiated-time"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ListPartsInput is the input of ListParts.
@@ -149,7 +149,7 @@ type ListPartsInput struct {
 	MaxParts         *int   `loc:"query,max-parts"`
 	PartNumberMarker int    `loc:"query,part-number-marker"`
 	CustomerKey
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ListPartsOutput is the output of ListParts.
@@ -195,7 +195,7 @@ type ListMultipartUploadsInput struct {
 	MaxUploads          *int   `loc:"query,max-uploads"`
 	Prefix              string `loc:"query,prefix"`
 	UploadIdMarker      string `loc:"query,upload-id-marker"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ListMultipartUploadsOutput is the output of ListMultipartUploads.
@@ -236,7 +236,7 @@ type GetObjectAttributesInput struct {
 	PartNumberMarker int      `loc:"header,x-amz-part-number-marker"`
 	Attributes       []string `loc:"header,x-amz-object-attributes"`
 	CustomerKey
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // GetObjectAttributesOutput is the output of GetObjectAttributes.

@@ -4,7 +4,7 @@ package shape
 type PutBucketRequestPaymentInput struct {
 	Bucket              string                      `loc:"uri,Bucket"`
 	Configuration       RequestPaymentConfiguration `loc:"body,RequestPaymentConfiguration"`
-	ExpectedBucketOwner string                      `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string                      `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // RequestPaymentConfiguration is the document of PutBucketRequestPayment and

@@ -7,7 +7,7 @@ type PutBucketPolicyInput struct {
 	Bucket              string `loc:"uri,Bucket"`
 	Policy              string `loc:"text"`
 	ConfirmRemove       bool   `loc:"header,x-amz-confirm-remove-self-bucket-access"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // GetBucketPolicyOutput is the output of GetBucketPolicy: the policy itself.
@@ -36,7 +36,7 @@ type PublicAccessBlock struct {
 type PutPublicAccessBlockInput struct {
 	Bucket              string             `loc:"uri,Bucket"`
 	Configuration       *PublicAccessBlock `loc:"body,PublicAccessBlockConfiguration"`
-	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string             `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // PublicAccessBlockOutput is the output of a bucket's GetPublicAccessBlock.

@@ -13,7 +13,7 @@ import (
 // BucketInput is the input of operations that need a bucket's name alone.
 type BucketInput struct {
 	Bucket              string `loc:"uri,Bucket"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ObjectInput is the input of operations that need a key alone.
@@ -21,7 +21,7 @@ type ObjectInput struct {
 	Bucket              string  `loc:"uri,Bucket"`
 	Key                 string  `loc:"uri,Key"`
 	VersionId           *string `loc:"query,versionId"`
-	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // Empty is an answer without content.
@@ -106,15 +106,15 @@ type PutObjectInput struct {
 	ContentType        string            `loc:"header,Content-Type"`
 	Expires            string            `loc:"header,Expires"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
-	StorageClass       string            `loc:"header,x-amz-storage-class"`
-	Tagging            string            `loc:"header,x-amz-tagging"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location"`
+	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
+	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
 	Integrity
 	Conditions
 	ACLHeaders
 	CustomerKey
 	Unbuilt
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // Sums are checksums in headers, in base64; those that are not there are empty.
@@ -148,7 +148,7 @@ type SumElements struct {
 // Integrity is what a client declares about a body.
 type Integrity struct {
 	ContentMD5        string `loc:"header,Content-MD5"`
-	ChecksumAlgorithm string `loc:"header,x-amz-sdk-checksum-algorithm"`
+	ChecksumAlgorithm string `loc:"header,x-amz-sdk-checksum-algorithm" empty:"InvalidRequest"`
 	Sums
 	Trailer string `loc:"header,x-amz-trailer"`
 }
@@ -161,7 +161,7 @@ type Conditions struct {
 
 // Unbuilt are headers that ask for what is refused, not ignored.
 type Unbuilt struct {
-	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption" empty:"InvalidEncryptionAlgorithmError"`
 	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
 	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context"`
 	BucketKeyEnabled     string `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
@@ -174,7 +174,7 @@ type Unbuilt struct {
 // Checksums are the checksums of an answer, at most one of them set.
 type Checksums struct {
 	Sums
-	ChecksumType string `loc:"header,x-amz-checksum-type"`
+	ChecksumType string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 }
 
 // PutObjectOutput is the output of PutObject.
@@ -201,7 +201,7 @@ type GetObjectInput struct {
 	ChecksumMode         string    `loc:"header,x-amz-checksum-mode"`
 	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
 	CustomerKey
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	Overrides
 }
 
@@ -233,7 +233,7 @@ type GetObjectOutput struct {
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
 	PartsCount         int               `loc:"header,x-amz-mp-parts-count"`
 	Encrypted
-	StorageClass    string `loc:"header,x-amz-storage-class"`
+	StorageClass    string `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
 	TaggingCount    int    `loc:"header,x-amz-tagging-count"`
 	VersionId       string `loc:"header,x-amz-version-id"`
 	WebsiteRedirect string `loc:"header,x-amz-website-redirect-location"`
@@ -249,7 +249,7 @@ type DeleteObjectInput struct {
 	IfMatchModified     string  `loc:"header,x-amz-if-match-last-modified-time"`
 	IfMatchSize         string  `loc:"header,x-amz-if-match-size"`
 	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
-	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // DeleteObjectOutput is the output of DeleteObject.
@@ -263,7 +263,7 @@ type DeleteObjectsInput struct {
 	Bucket              string `loc:"uri,Bucket"`
 	Delete              Delete `loc:"body,Delete"`
 	Bypass              string `loc:"header,x-amz-bypass-governance-retention"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // Delete is the document of DeleteObjects.

@@ -22,7 +22,7 @@ type Tag struct {
 type PutBucketTaggingInput struct {
 	Bucket              string   `loc:"uri,Bucket"`
 	Tagging             *Tagging `loc:"body,Tagging"`
-	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // PutObjectTaggingInput is the input of PutObjectTagging.
@@ -31,7 +31,7 @@ type PutObjectTaggingInput struct {
 	Key                 string   `loc:"uri,Key"`
 	VersionId           *string  `loc:"query,versionId"`
 	Tagging             *Tagging `loc:"body,Tagging"`
-	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // ObjectTagging is the output of GetObjectTagging.

@@ -6,7 +6,7 @@ import "time"
 type PutBucketVersioningInput struct {
 	Bucket              string                   `loc:"uri,Bucket"`
 	Configuration       *VersioningConfiguration `loc:"body,VersioningConfiguration"`
-	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // VersioningConfiguration is the document of PutBucketVersioning and the output
@@ -26,7 +26,7 @@ type ListObjectVersionsInput struct {
 	MaxKeys             *int     `loc:"query,max-keys"`
 	Prefix              *string  `loc:"query,prefix"`
 	VersionIdMarker     *string  `loc:"query,version-id-marker"`
-	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner"`
+	ExpectedBucketOwner string   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	OptionalAttributes  []string `loc:"header,x-amz-optional-object-attributes"`
 }
 
