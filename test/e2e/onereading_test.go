@@ -115,7 +115,7 @@ func TestEmptyHeaders(t *testing.T) {
 		{"PUT", "/bkt/victim", "X-Amz-Object-Lock-Legal-Hold", "InvalidArgument", nil},
 		{"PUT", "/bkt/victim", "X-Amz-Website-Redirect-Location", "InvalidRedirectLocation", nil},
 		{"PUT", "/bkt/victim", "X-Amz-Sdk-Checksum-Algorithm", "InvalidRequest", nil},
-		{"PUT", "/bkt/victim", "X-Amz-Checksum-Crc32", "InvalidArgument", nil},
+		{"PUT", "/bkt/victim", "X-Amz-Checksum-Crc32", "InvalidRequest", nil},
 		{"PUT", "/bkt/victim", "X-Amz-Expected-Bucket-Owner", "InvalidBucketOwnerAWSAccountID", nil},
 		{"PUT", "/bkt/victim", "Content-Md5", "InvalidDigest", nil},
 		{"GET", "/bkt/victim", "X-Amz-Expected-Bucket-Owner", "InvalidBucketOwnerAWSAccountID", nil},

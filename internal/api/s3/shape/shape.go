@@ -119,16 +119,16 @@ type PutObjectInput struct {
 
 // Sums are checksums in headers, in base64; those that are not there are empty.
 type Sums struct {
-	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32"`
-	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c"`
-	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme"`
-	ChecksumMD5       string `loc:"header,x-amz-checksum-md5"`
-	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1"`
-	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256"`
-	ChecksumSHA512    string `loc:"header,x-amz-checksum-sha512"`
-	ChecksumXXHASH128 string `loc:"header,x-amz-checksum-xxhash128"`
-	ChecksumXXHASH3   string `loc:"header,x-amz-checksum-xxhash3"`
-	ChecksumXXHASH64  string `loc:"header,x-amz-checksum-xxhash64"`
+	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32" empty:"InvalidRequest"`
+	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c" empty:"InvalidRequest"`
+	ChecksumCRC64NVME string `loc:"header,x-amz-checksum-crc64nvme" empty:"InvalidRequest"`
+	ChecksumMD5       string `loc:"header,x-amz-checksum-md5" empty:"InvalidRequest"`
+	ChecksumSHA1      string `loc:"header,x-amz-checksum-sha1" empty:"InvalidRequest"`
+	ChecksumSHA256    string `loc:"header,x-amz-checksum-sha256" empty:"InvalidRequest"`
+	ChecksumSHA512    string `loc:"header,x-amz-checksum-sha512" empty:"InvalidRequest"`
+	ChecksumXXHASH128 string `loc:"header,x-amz-checksum-xxhash128" empty:"InvalidRequest"`
+	ChecksumXXHASH3   string `loc:"header,x-amz-checksum-xxhash3" empty:"InvalidRequest"`
+	ChecksumXXHASH64  string `loc:"header,x-amz-checksum-xxhash64" empty:"InvalidRequest"`
 }
 
 // SumElements are Sums in a document.
@@ -198,7 +198,7 @@ type GetObjectInput struct {
 	IfModifiedSince      time.Time `loc:"header,If-Modified-Since"`
 	IfUnmodifiedSince    time.Time `loc:"header,If-Unmodified-Since"`
 	IfRange              string    `loc:"header,If-Range"`
-	ChecksumMode         string    `loc:"header,x-amz-checksum-mode"`
+	ChecksumMode         string    `loc:"header,x-amz-checksum-mode" empty:"ok"`
 	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
