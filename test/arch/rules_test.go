@@ -11,6 +11,7 @@ const module = "watertight/"
 var layers = map[string][]string{
 	"internal/fault":           {},
 	"internal/limit":           {"internal/fault"},
+	"internal/strictjson":      {},
 	"internal/access/arn":      {},
 	"internal/access/policy":   {"internal/access/arn"},
 	"internal/access/authz":    {"internal/access/arn", "internal/access/policy", "internal/fault"},
@@ -18,11 +19,11 @@ var layers = map[string][]string{
 	"internal/storage/digest":  {},
 	"internal/storage/rootkey": {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
 	"internal/storage/kv":      {"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/fault"},
-	"internal/core":            {"internal/core", "internal/access", "internal/storage", "internal/limit", "internal/fault"},
-	"internal/gateway":         {"internal/gateway", "internal/access", "internal/storage", "internal/limit", "internal/fault"},
+	"internal/core":            {"internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
+	"internal/gateway":         {"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
 	"internal/gateway/sigv4":   {"internal/fault"},
 	"internal/outbound":        {"internal/fault"},
-	"internal/api":             {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/limit", "internal/fault"},
+	"internal/api":             {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
 	"internal/server":          {"internal"},
 	"cmd":                      {"internal/server", "internal/storage/rootkey"},
 	"test":                     {"internal", "test"},
@@ -46,7 +47,7 @@ var banned = []struct {
 }
 
 // pure rooms import the standard library and what layers says, nothing else.
-var pure = []string{"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/fault"}
+var pure = []string{"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson", "internal/fault"}
 
 // symbols are functions that only some places may use.
 var symbols = []struct {

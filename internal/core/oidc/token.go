@@ -5,18 +5,16 @@ package oidc
 
 import (
 	"bytes"
-	stdjson "encoding/json"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json" // refuses names that come twice, and minds their case
 
 	"watertight/internal/fault"
+	"watertight/internal/strictjson"
 )
 
 // MaxToken is the longest token that is looked at, in bytes (STS API reference,
@@ -26,6 +24,7 @@ const MaxToken = 20_000
 const (
 	maxKeyID  = 1024
 	maxValues = 200 // of one claim
+	maxDepth  = 16  // of a token's header and claims, and of what issuers answer
 	// skew is how far the issuer's clock may be ahead.
 	skew = time.Minute
 )
@@ -47,15 +46,10 @@ type Token struct {
 	Transitive     []string
 	SourceIdentity string
 
-	signed                     *jose.JSONWebSignature
+	signed                     string // header and claims as they came
+	signature                  []byte
 	algorithm, keyID           string
 	expires, notBefore, issued time.Time
-}
-
-// algorithms are those a token may be signed with (RFC 7518, 3.1): public keys
-// alone. A secret that both sides know, or no signature, proves nothing here.
-func algorithms() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 }
 
 func malformed(err error) error {
@@ -67,34 +61,54 @@ func Rejected() *fault.Error {
 	return fault.New(fault.Invalid, "InvalidIdentityToken", "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
 }
 
-// Parse reads a token and verifies nothing. Errors: InvalidIdentityToken.
+// Parse reads a token, once, and verifies nothing. Errors: InvalidIdentityToken.
 func Parse(raw string) (*Token, error) {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
-	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 || strings.Trim(raw, letters) != "" {
+	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 {
 		return nil, malformed(nil)
 	}
-	signed, err := jose.ParseSignedCompact(raw, algorithms())
-	if err != nil {
+	var parts [3][]byte
+	for i, text := range strings.Split(raw, ".") {
+		var err error
+		if parts[i], err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil || strings.ContainsAny(text, "\r\n") {
+			return nil, malformed(err)
+		}
+	}
+	t := &Token{signed: raw[:strings.LastIndexByte(raw, '.')], signature: parts[2]}
+	if err := t.readHeader(parts[0]); err != nil {
 		return nil, malformed(err)
 	}
-	h := signed.Signatures[0].Protected
-	t := &Token{signed: signed, algorithm: h.Algorithm, keyID: h.KeyID}
-	if len(t.keyID) > maxKeyID {
-		return nil, malformed(fmt.Errorf("oidc: a key id of %d bytes", len(t.keyID)))
-	}
-	payload := signed.UnsafePayloadWithoutVerification()
-	if !utf8.Valid(payload) {
-		return nil, malformed(nil)
-	}
-	var claims map[string]stdjson.RawMessage
-	if err := json.Unmarshal(payload, &claims); err != nil || claims == nil {
+	claims, err := strictjson.Read(parts[1], maxDepth)
+	if err != nil {
 		return nil, malformed(err)
 	}
 	return t, t.read(claims)
 }
 
+// readHeader reads how a token is signed. Keys and certificates that it brings
+// along are not looked at: the issuer's keys count alone. What must be
+// understood is not (RFC 7515, 4.1.11).
+func (t *Token) readHeader(raw []byte) error {
+	h, err := strictjson.Read(raw, maxDepth)
+	if err != nil {
+		return err
+	}
+	if _, critical := h["crit"]; critical {
+		return errors.New("oidc: a critical header")
+	}
+	if t.algorithm, err = h.Text("alg"); err != nil {
+		return err
+	}
+	if !known(t.algorithm) {
+		return fmt.Errorf("oidc: tokens are not signed by %.32q here", t.algorithm)
+	}
+	if t.keyID, err = h.Text("kid"); err == nil && len(t.keyID) > maxKeyID {
+		err = fmt.Errorf("oidc: a key id of %d bytes", len(t.keyID))
+	}
+	return err
+}
+
 // read fills in what a token says.
-func (t *Token) read(claims map[string]stdjson.RawMessage) error {
+func (t *Token) read(claims strictjson.Object) error {
 	t.Claims = make(map[string][]string, len(claims))
 	for name, raw := range claims {
 		if v, ok := values(raw); ok {
@@ -110,10 +124,9 @@ func (t *Token) read(claims map[string]stdjson.RawMessage) error {
 		}
 	}
 	for name, to := range map[string]*string{"iss": &t.Issuer, "sub": &t.Subject, "azp": &t.Audience, "https://aws.amazon.com/source_identity": &t.SourceIdentity} {
-		if raw, ok := claims[name]; ok {
-			if err := json.Unmarshal(raw, to); err != nil {
-				return malformed(err)
-			}
+		var err error
+		if *to, err = claims.Text(name); err != nil {
+			return malformed(err)
 		}
 	}
 	for _, name := range [...]string{"iss", "sub", "aud"} {
@@ -133,19 +146,33 @@ func (t *Token) read(claims map[string]stdjson.RawMessage) error {
 	return t.readTags(claims["https://aws.amazon.com/tags"])
 }
 
-func (t *Token) readTags(raw stdjson.RawMessage) error {
+// readTags reads the claim of AWS that tags the session.
+func (t *Token) readTags(raw strictjson.Value) error {
 	if raw == nil {
 		return nil
 	}
-	var in struct {
-		Principal  map[string][]string `json:"principal_tags"`
-		Transitive []string            `json:"transitive_tag_keys"`
-	}
-	if err := json.Unmarshal(raw, &in); err != nil {
+	in, err := strictjson.Members(raw)
+	if err != nil {
 		return malformed(err)
 	}
-	t.Tags, t.Transitive = make(map[string]string, len(in.Principal)), in.Transitive
-	for key, v := range in.Principal {
+	if keys, ok := in["transitive_tag_keys"]; ok {
+		if t.Transitive, err = texts(keys); err != nil {
+			return malformed(err)
+		}
+	}
+	t.Tags = map[string]string{}
+	if in["principal_tags"] == nil {
+		return nil
+	}
+	tags, err := strictjson.Members(in["principal_tags"])
+	if err != nil {
+		return malformed(err)
+	}
+	for key, raw := range tags {
+		v, err := texts(raw)
+		if err != nil {
+			return malformed(err)
+		}
 		if len(v) != 1 {
 			return malformed(fmt.Errorf("oidc: a tag with %d values", len(v)))
 		}
@@ -154,48 +181,59 @@ func (t *Token) readTags(raw stdjson.RawMessage) error {
 	return nil
 }
 
+func texts(raw strictjson.Value) ([]string, error) {
+	items, err := strictjson.Items(raw)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(items))
+	for i := range items {
+		if out[i], err = strictjson.Text(items[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func missing(claim string) error {
 	return fault.New(fault.Invalid, "InvalidIdentityToken", "Missing a required claim: "+claim+".")
 }
 
 // values are a claim's values as text; false where it is no text, number,
 // boolean or list of such.
-func values(raw stdjson.RawMessage) ([]string, bool) {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) > 0 && raw[0] == '[' {
-		var items []stdjson.RawMessage
-		if json.Unmarshal(raw, &items) != nil || len(items) > maxValues {
+func values(raw strictjson.Value) ([]string, bool) {
+	if !bytes.HasPrefix(raw, []byte("[")) {
+		v, ok := value(raw)
+		return []string{v}, ok
+	}
+	items, err := strictjson.Items(raw)
+	if err != nil || len(items) > maxValues {
+		return nil, false
+	}
+	out := make([]string, 0, len(items))
+	for _, item := range items {
+		v, ok := value(item)
+		if !ok {
 			return nil, false
 		}
-		out := make([]string, 0, len(items))
-		for _, item := range items {
-			v, ok := value(item)
-			if !ok {
-				return nil, false
-			}
-			out = append(out, v)
-		}
-		return out, len(out) > 0
+		out = append(out, v)
 	}
-	v, ok := value(raw)
-	return []string{v}, ok
+	return out, len(out) > 0
 }
 
-func value(raw stdjson.RawMessage) (string, bool) {
-	raw = bytes.TrimSpace(raw)
+func value(raw strictjson.Value) (string, bool) {
 	switch {
 	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[' || raw[0] == 'n':
 		return "", false
 	case raw[0] == '"':
-		var s string
-		err := json.Unmarshal(raw, &s)
+		s, err := strictjson.Text(raw)
 		return s, err == nil
 	}
 	return string(raw), true
 }
 
 // date is a NumericDate (RFC 7519, section 2), within the years 1970 to 9999.
-func date(raw stdjson.RawMessage) (time.Time, error) {
+func date(raw strictjson.Value) (time.Time, error) {
 	f, err := strconv.ParseFloat(string(bytes.TrimSpace(raw)), 64)
 	if err != nil || !(f >= 0 && f < 253402300800) {
 		return time.Time{}, fmt.Errorf("oidc: %.32q is no date", raw)
@@ -222,9 +260,6 @@ func (t *Token) checkTimes(at time.Time) error {
 
 // fits reports whether a key can have made the token's signature: its kind and
 // size belong to the algorithm (RFC 7518, 3.3 and 3.4).
-func (t *Token) fits(k *jose.JSONWebKey) bool {
-	if k.KeyID != t.keyID || k.Use != "" && k.Use != "sig" || k.Algorithm != "" && k.Algorithm != t.algorithm {
-		return false
-	}
-	return slices.Contains(algorithmsOf(k.Key), t.algorithm)
+func (t *Token) fits(k *key) bool {
+	return k.id == t.keyID && (k.algorithm == "" || k.algorithm == t.algorithm) && slices.Contains(algorithmsOf(k.public), t.algorithm)
 }

@@ -2,10 +2,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,11 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
-
 	"watertight/internal/fault"
-	"watertight/internal/limit"
+	"watertight/internal/strictjson"
 )
 
 // Fetcher fetches https addresses. Its errors of kind fault.Unavailable may go
@@ -51,7 +44,7 @@ type issuer struct {
 	mu    sync.Mutex // held while they are fetched
 	tried time.Time
 	have  time.Time // when keys was fetched; zero where there are none
-	keys  []jose.JSONWebKey
+	keys  []key
 	err   error // of the last try
 	used  time.Time
 }
@@ -68,14 +61,14 @@ func (v *Verifier) Verify(ctx context.Context, t *Token, thumbprints []string, a
 	if err != nil {
 		return err
 	}
-	if _, err := t.signed.Verify(k.Key); err != nil {
-		return Rejected().Because(err)
+	if !t.signedBy(k) {
+		return Rejected().Because(errors.New("oidc: the signature does not match"))
 	}
 	return t.checkTimes(at)
 }
 
 // key finds the key that the token says signed it.
-func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at time.Time) (*jose.JSONWebKey, error) {
+func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at time.Time) (*key, error) {
 	if v == nil || v.fetch == nil {
 		return nil, unreachable(errors.New("oidc: there is no way to reach issuers"))
 	}
@@ -109,7 +102,7 @@ func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at t
 // current reports whether the keys count.
 func (i *issuer) current(at time.Time) bool { return !i.have.IsZero() && at.Sub(i.have) < fresh }
 
-func (i *issuer) find(t *Token, at time.Time) *jose.JSONWebKey {
+func (i *issuer) find(t *Token, at time.Time) *key {
 	if !i.current(at) {
 		return nil
 	}
@@ -153,72 +146,27 @@ func (v *Verifier) forget() {
 }
 
 // keys fetches an issuer's keys (OpenID Connect Discovery 1.0, section 4).
-func (v *Verifier) keys(ctx context.Context, name string, thumbprints []string) ([]jose.JSONWebKey, error) {
+func (v *Verifier) keys(ctx context.Context, name string, thumbprints []string) ([]key, error) {
 	b, err := v.fetch.Get(ctx, strings.TrimSuffix(name, "/")+"/.well-known/openid-configuration", thumbprints)
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	var about struct {
-		Issuer string `json:"issuer"`
-		Keys   string `json:"jwks_uri"`
-	}
-	if err := json.Unmarshal(b, &about); err != nil {
+	about, err := strictjson.Read(b, maxDepth)
+	if err != nil {
 		return nil, unreachable(fmt.Errorf("oidc: configuration of %s: %w", name, err))
 	}
-	if about.Issuer != name {
-		return nil, unreachable(fmt.Errorf("oidc: %s calls itself %.256q", name, about.Issuer))
+	itself, err := about.Text("issuer")
+	if err != nil || itself != name {
+		return nil, unreachable(fmt.Errorf("oidc: %s calls itself %.256q", name, itself))
 	}
-	if b, err = v.fetch.Get(ctx, about.Keys, thumbprints); err != nil {
+	keys, err := about.Text("jwks_uri")
+	if err != nil || keys == "" {
+		return nil, unreachable(fmt.Errorf("oidc: %s does not say where its keys are: %w", name, err))
+	}
+	if b, err = v.fetch.Get(ctx, keys, thumbprints); err != nil {
 		return nil, unreachable(err)
 	}
 	return parseKeys(b)
-}
-
-// parseKeys reads a set of keys and leaves out those that can verify nothing
-// here.
-func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
-	var set struct {
-		Keys []stdjson.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(b, &set); err != nil {
-		return nil, unreachable(fmt.Errorf("oidc: keys: %w", err))
-	}
-	if len(set.Keys) > maxKeys {
-		return nil, unreachable(fmt.Errorf("oidc: %d keys", len(set.Keys)))
-	}
-	var keys []jose.JSONWebKey
-	for _, raw := range set.Keys {
-		var k jose.JSONWebKey
-		if k.UnmarshalJSON(raw) == nil && k.IsPublic() && algorithmsOf(k.Key) != nil {
-			k.Certificates = nil // nobody looks at them
-			keys = append(keys, k)
-		}
-	}
-	if n := limit.Footprint(keys); n > maxHeld {
-		return nil, unreachable(fmt.Errorf("oidc: %d bytes of keys", n))
-	}
-	return keys, nil
-}
-
-// algorithmsOf are the algorithms a key can verify; none where it is no public
-// key, or too weak a one.
-func algorithmsOf(key any) []string {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits >= minRSA && bits <= maxRSA && k.E >= 3 {
-			return []string{"RS256", "RS384", "RS512"}
-		}
-	case *ecdsa.PublicKey:
-		switch k.Curve {
-		case elliptic.P256():
-			return []string{"ES256"}
-		case elliptic.P384():
-			return []string{"ES384"}
-		case elliptic.P521():
-			return []string{"ES512"}
-		}
-	}
-	return nil
 }
 
 // unreachable is the refusal where an issuer's keys could not be had. Clients
