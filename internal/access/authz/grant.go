@@ -95,6 +95,9 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 	return false
 }
 
+// Holds reports whether the grant covers anything.
+func (g Grant) Holds() bool { return g.g != nil && len(g.g.held) > 0 }
+
 // Refused reports whether a soft need was refused.
 func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 

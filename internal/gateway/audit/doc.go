@@ -6,13 +6,16 @@
 // # What is promised
 //
 // The event of a change commits in the transaction of the change: no commit,
-// no effect; no effect, no commit. Every other event (a read, a refusal) is
-// handed to one writer and is durable within about a second; a crash may lose
-// the events of that last second. When the disk refuses them, reads go on:
-// events wait in memory up to a bound, further ones are counted, and an
-// EventsLost event holds the count once the disk is well again. Failed
-// requests of strangers are written one by one up to a rate and counted in one
-// StrangersRefused event a second beyond it.
+// no effect; no effect, no commit. A read is answered only once there is room
+// for its event, in memory and on the disk, where the log holds room of its own;
+// the event is durable within about a second, and a crash may lose those of that
+// last second. On a full disk, behind a failing or a stuck one, reads wait and
+// are then refused. Requests that were refused, those of strangers and of keys
+// that were not allowed what they asked for, are written one by one up to a
+// rate, cut short, and counted in one StrangersRefused or KeysRefused event a
+// second beyond it; they have a share of the queue and no more. What changed
+// nothing and was no read, such as a change that failed, waits a moment for
+// room, and is counted in an EventsLost event where there is none.
 //
 // # From the store to the files
 //

@@ -13,28 +13,33 @@ import (
 // Limits of a record ("CloudTrail record contents", AWS CloudTrail User
 // Guide), in bytes before escaping; those of members count escaped bytes.
 const (
-	textLimit     = 1024
-	keyLimit      = 1024
-	valueLimit    = 8 << 10
-	membersLimit  = 100 << 10
-	membersCount  = 64
-	strangerText  = 256
-	strangerLimit = 2 << 10
+	textLimit    = 1024
+	keyLimit     = 1024
+	valueLimit   = 8 << 10
+	membersLimit = 100 << 10
+	membersCount = 64
+	detailText   = 256
+
+	// Of refused requests, in bytes after escaping: they cost the sender nothing.
+	briefText    = 128
+	briefKey     = 256
+	briefMessage = 384
+	briefMembers = 512
 )
 
-// appendJSON appends the event under an id. Failed requests of strangers are
-// cut shorter, for they cost the stranger nothing.
+// appendJSON appends the event under an id. That of a refused request is cut
+// short, and names nothing twice.
 func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
-	w := object{b: append(dst, '{'), text: textLimit, value: valueLimit, members: membersLimit}
-	if e.stranger() && e.ErrorCode != "" {
-		w.text, w.value, w.members = strangerText, strangerText, strangerLimit
+	w := object{b: append(dst, '{'), text: textLimit, key: keyLimit, value: valueLimit, members: membersLimit}
+	if e.brief {
+		w.text, w.key, w.value, w.members, w.brief = briefText, briefKey, briefText, briefMembers, true
 	}
 	w.constant("eventVersion", "1.11")
 	w.identity(&e.Identity)
 	w.instant("eventTime", e.Time)
 	w.member("eventSource")
 	w.b = append(w.b, '"')
-	w.b = appendText(w.b, e.Service, w.text)
+	w.cut(e.Service, w.text)
 	if !strings.Contains(e.Service, ".") {
 		w.b = append(w.b, ".amazonaws.com"...)
 	}
@@ -45,11 +50,15 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	if e.UserAgent != "" {
 		w.member("userAgent")
 		w.b = append(w.b, '"', '[')
-		w.b = appendText(w.b, e.UserAgent, w.text-2)
+		w.cut(e.UserAgent, w.text-2)
 		w.b = append(w.b, ']', '"')
 	}
 	w.optional("errorCode", e.ErrorCode)
-	w.optional("errorMessage", e.ErrorMessage)
+	if e.ErrorMessage != "" && w.brief {
+		w.limited("errorMessage", e.ErrorMessage, briefMessage)
+	} else {
+		w.optional("errorMessage", e.ErrorMessage)
+	}
 	w.parameters(e)
 	w.elements("responseElements", e.Response)
 	w.additional(e)
@@ -57,17 +66,30 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	w.member("eventID")
 	w.b = appendUUID(w.b, id)
 	w.boolean("readOnly", readOnly(e.Service, e.Operation))
-	w.resources(e)
+	if !w.brief {
+		w.resources(e)
+	}
 	w.kind(e)
 	w.optional("recipientAccountId", e.recipient())
 	if e.TLSVersion != "" {
 		w.begin("tlsDetails")
 		w.string("tlsVersion", e.TLSVersion)
 		w.optional("cipherSuite", e.CipherSuite)
-		w.optional("clientProvidedHostHeader", e.Host)
+		if !w.brief {
+			w.optional("clientProvidedHostHeader", e.Host)
+		}
 		w.end()
 	}
 	return append(w.b, '}')
+}
+
+// size is about as many bytes as the event takes, seldom fewer.
+func (e *Event) size() int {
+	n := eventHeader + 1536 + 2*len(e.Identity.Principal.ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) + 2*escaped(e.Bucket) + 2*escaped(e.Host)
+	for _, p := range e.Parameters {
+		n += len(p.Name) + escaped(p.Value) + 6
+	}
+	return n
 }
 
 // region is where the event happened; IAM, STS and CloudFront are global.
@@ -83,8 +105,18 @@ func (e *Event) region(home string) string {
 
 // object writes JSON members into b. Names of members are ours and plain.
 type object struct {
-	b                    []byte
-	text, value, members int
+	b                         []byte
+	text, key, value, members int
+	brief                     bool // limits count escaped bytes
+}
+
+// cut appends a text within a limit.
+func (w *object) cut(s string, limit int) {
+	start := len(w.b)
+	w.b = appendText(w.b, s, limit)
+	if w.brief {
+		w.b = cutEscaped(w.b, start, limit)
+	}
 }
 
 func (w *object) member(name string) {
@@ -122,9 +154,7 @@ func (w *object) optional(name, value string) {
 
 func (w *object) limited(name, value string, limit int) {
 	w.member(name)
-	w.b = append(w.b, '"')
-	w.b = appendText(w.b, value, limit)
-	w.b = append(w.b, '"')
+	w.quote(value, limit)
 }
 
 func (w *object) number(name string, n int64) {
@@ -254,7 +284,7 @@ func (w *object) parameters(e *Event) {
 	w.b = append(w.b, '{')
 	w.optional("bucketName", e.Bucket)
 	if e.Key != "" {
-		w.limited("key", e.Key, keyLimit)
+		w.limited("key", e.Key, w.key)
 	}
 	w.optional("Host", e.Host)
 	if e.MFA {
@@ -324,7 +354,7 @@ func (w *object) param(p Param, rest []Param) {
 
 func (w *object) quote(s string, limit int) {
 	w.b = append(w.b, '"')
-	w.b = appendText(w.b, s, limit)
+	w.cut(s, limit)
 	w.b = append(w.b, '"')
 }
 

@@ -165,11 +165,28 @@ func TestParametersAreBoundedAndUnique(t *testing.T) {
 	if !json.Valid(b) || len(b) > membersLimit+4096 || !bytes.Contains(b, []byte("omittedParameters")) {
 		t.Errorf("%d bytes", len(b))
 	}
-	e.Identity, e.ErrorCode = Identity{}, "AccessDenied"
+	e.Identity, e.ErrorCode, e.brief = Identity{}, "AccessDenied", true
+	e.Key, e.Bucket = strings.Repeat("\x01", 1024), strings.Repeat("é\"", 500)
 	e.UserAgent, e.ErrorMessage, e.Host = strings.Repeat("\x00", 10_000), strings.Repeat("\x00", 10_000), strings.Repeat("h", 10_000)
-	if b := e.appendJSON(nil, [16]byte{}, "r"); !json.Valid(b) || len(b) > 10<<10 {
-		t.Errorf("a stranger's event has %d bytes", len(b))
+	if b := e.appendJSON(nil, [16]byte{}, "r"); !json.Valid(b) || len(b) > 2500 {
+		t.Errorf("a refused request's event has %d bytes: %s", len(b), b)
 	}
+}
+
+// TestCutBetweenCharacters cuts escaped text at every place: what is left is a
+// string, and within the limit.
+func TestCutBetweenCharacters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
+		limit := rapid.IntRange(len(truncated), 200).Draw(t, "limit")
+		b := cutEscaped(appendText([]byte(`"`), s, limit), 1, limit)
+		if len(b)-1 > limit || !json.Valid(append(b, '"')) {
+			t.Fatalf("%q", b)
+		}
+		if n := len(appendText(nil, s, len(s))); n > escaped(s) {
+			t.Fatalf("%q takes %d bytes, more than %d", s, n, escaped(s))
+		}
+	})
 }
 
 func TestSecretsAreLeftOut(t *testing.T) {

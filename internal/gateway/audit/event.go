@@ -41,6 +41,7 @@ type Event struct {
 	Resources []Resource // beside the bucket and the object
 
 	details []byte // serviceEventDetails as JSON; makes an AwsServiceEvent
+	brief   bool   // of a refused request: cut short
 }
 
 // Identity is who called. The zero Identity is a caller that could not be

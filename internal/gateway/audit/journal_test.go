@@ -18,7 +18,7 @@ func writeJournal(t testing.TB, dir string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.limit = headerSize + 200
+	j.limit, j.reserve = headerSize+200, 64<<10
 	appendTo(t, j, n)
 	if err := j.close(); err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.limit = headerSize + 200
+	j.limit, j.reserve = headerSize+200, 64<<10
 	if err := j.append(frame{written: testTime, anchor: 10, count: 2, direct: appendEvent(appendEvent(nil, 0, []byte("{}")), 0, []byte("{X}"))}); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestJournalSurvivesFailures(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			j.limit = headerSize + 400
+			j.limit, j.reserve = headerSize+400, 64<<10
 			j.failing(func(string) error {
 				if rapid.IntRange(0, 4).Draw(rt, "fail") == 0 {
 					return errors.New("injected")

@@ -32,15 +32,15 @@ type Options struct {
 
 // Log is the audit log of a server.
 type Log struct {
-	region    string
-	logger    *slog.Logger
-	queue     queue
-	strangers strangers
-	buffers   sync.Pool
-	changes   atomic.Int64 // since the writer last looked
-	wake      chan struct{}
-	journal   *journal
-	anchor    uint64 // as it was when the log was opened
+	region   string
+	logger   *slog.Logger
+	queue    queue
+	refusals refusals
+	buffers  sync.Pool
+	changes  atomic.Int64 // since the writer last looked
+	wake     chan struct{}
+	journal  *journal
+	anchor   uint64 // as it was when the log was opened
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // of the writer; nil while there is none
@@ -69,7 +69,7 @@ func Open(o Options) (*Log, error) {
 		region: o.Region, logger: o.Logger, journal: j, anchor: j.state.anchor,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	l.queue.room = make(chan struct{})
+	l.queue.room, l.queue.capacity = make(chan struct{}), queueBytes
 	l.buffers.New = func() any { b := make([]byte, 0, 2048); return &b }
 	return l, nil
 }
@@ -207,16 +207,33 @@ func (l *Log) discard(more int) {
 	if left := uint64(n+more) + lost.count; left > 0 {
 		l.logger.Error("audit events lost at the end", "count", left)
 	}
+	if n := l.refusals.pending(); n > 0 {
+		l.logger.Warn("refused requests were not recorded for want of room", "count", n)
+	}
 }
 
-// direct hands an event that changed nothing to the writer.
-func (l *Log) direct(e *Event) {
-	if e.stranger() && e.ErrorCode != "" && !l.strangers.admit(time.Now(), e.ErrorCode, e.SourceIP) {
-		return
+// direct hands an event that changed nothing to the writer. Room for it may
+// have been promised.
+func (l *Log) direct(e *Event, granted bool, promised int) {
+	e.brief = e.refused(granted)
+	if e.brief {
+		l.queue.release(promised)
+		if !l.refusals.admit(time.Now(), e) {
+			return
+		}
 	}
 	buf := l.buffers.Get().(*[]byte)
 	*buf = e.appendJSON((*buf)[:0], randomID(), l.region)
-	if l.queue.push(*buf) {
+	var wake bool
+	if e.brief {
+		var ok bool
+		if ok, wake = l.queue.pushRefused(*buf); !ok {
+			l.refusals.count(time.Now(), e)
+		}
+	} else {
+		wake = l.queue.push(*buf, promised)
+	}
+	if wake {
 		l.hurry()
 	}
 	if cap(*buf) <= 64<<10 {

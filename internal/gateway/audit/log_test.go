@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,7 +262,7 @@ func TestBatchOfManyDoesNotWait(t *testing.T) {
 		}
 		r := begin(l, "GetObject", "g")
 		for range wakeBytes/1000 + 1 {
-			l.direct(&r.Event)
+			l.direct(&r.Event, true, 0)
 		}
 		synctest.Wait()
 		if events, _ := readAll(t, dir); events[len(events)-1].RequestID != "g" {
@@ -272,146 +270,6 @@ func TestBatchOfManyDoesNotWait(t *testing.T) {
 		}
 		closeLog(t, l)
 	})
-}
-
-// TestFullDisk lets the disk refuse writes for a while: reads go on, memory is
-// bounded, what is lost is counted, and the count is logged.
-func TestFullDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var full atomic.Bool
-		var said bytes.Buffer
-		dir, s := t.TempDir(), newStore()
-		l, err := Open(Options{Dir: dir, Root: testRoot(), Logger: slog.New(slog.NewTextHandler(&said, nil))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.journal.failing(func(op string) error {
-			if full.Load() && op != "truncate" {
-				return errors.New("no space left on device")
-			}
-			return nil
-		})
-		attach(t, l, s)
-		full.Store(true)
-		const sent = 20_000
-		start := time.Now()
-		for i := range sent {
-			begin(l, "GetObject", "g").Finish(Outcome{})
-			if i%1000 == 0 {
-				change(t, s, begin(l, "PutObject", "p"))
-				synctest.Wait()
-			}
-		}
-		if waited := time.Since(start); waited > interval {
-			t.Errorf("reads waited %v for a full disk", waited)
-		}
-		if n := len(l.queue.buf); n > queueBytes {
-			t.Errorf("%d bytes wait", n)
-		}
-		time.Sleep(5 * interval)
-		full.Store(false)
-		time.Sleep(3 * interval)
-		closeLog(t, l)
-		events, _ := readAll(t, dir)
-		count := map[string]int{}
-		lost := 0
-		for _, e := range events {
-			count[e.EventName]++
-			if e.EventName == "EventsLost" {
-				lost += int(e.Details["count"].(float64))
-			}
-		}
-		if count["GetObject"]+lost != sent || lost == 0 || count["PutObject"] != sent/1000 || s.events() != 0 {
-			t.Errorf("%v, %d lost of %d", count, lost, sent)
-		}
-		for _, line := range []string{"audit writer failed", "audit writer works again", "audit events lost"} {
-			if strings.Count(said.String(), line) != 1 {
-				t.Errorf("the log says %q %d times", line, strings.Count(said.String(), line))
-			}
-		}
-	})
-}
-
-// TestSlowDiskIsWaitedFor lets requests wait a moment for a healthy writer.
-func TestSlowDiskIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := openLog(t, t.TempDir()) // no writer at all: the slowest
-		defer l.Close(context.Background())
-		big := make([]byte, queueBytes-eventHeader)
-		l.queue.push(big)
-		start := time.Now()
-		l.queue.push([]byte("late"))
-		if time.Since(start) != patience || l.queue.lost.count != 1 {
-			t.Errorf("waited %v, lost %d", time.Since(start), l.queue.lost.count)
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { l.queue.push([]byte("in time")) })
-		time.Sleep(patience / 2)
-		l.queue.take(nil)
-		wg.Wait()
-		if l.queue.count != 1 || l.queue.lost.count != 0 {
-			t.Errorf("%d events, %d lost", l.queue.count, l.queue.lost.count)
-		}
-	})
-}
-
-func TestStrangersAreCountedPastARate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		l := openLog(t, dir)
-		attach(t, l, newStore())
-		knock := func(n int, err error) {
-			for range n {
-				r := begin(l, "GetObject", "r")
-				r.Event.Identity = Identity{}
-				r.Finish(Outcome{Err: err})
-			}
-		}
-		const seconds, each = 3, 1000
-		for range seconds {
-			knock(each-1, fault.AccessDenied())
-			knock(1, fault.New(fault.Denied, "SignatureDoesNotMatch", ""))
-			for range each {
-				begin(l, "GetObject", "known").Finish(Outcome{Err: fault.AccessDenied()})
-			}
-			time.Sleep(time.Second)
-		}
-		time.Sleep(2 * time.Second)
-		knock(each, fault.AccessDenied())
-		closeLog(t, l)
-		events, _ := readAll(t, dir)
-		var known, written, counted, refused int
-		for _, e := range events {
-			switch {
-			case e.RequestID == "known":
-				known++
-			case e.EventName == "StrangersRefused":
-				counted += int(e.Details["count"].(float64))
-				refused++
-				if e.Details["errorCodes"].(map[string]any)["AccessDenied"] == nil || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
-					t.Errorf("details %v", e.Details)
-				}
-			default:
-				written++
-			}
-		}
-		if known != seconds*each || written != (seconds+1)*strangersRate || counted+written != (seconds+1)*each || refused > seconds+1 {
-			t.Errorf("%d known, %d written, %d counted in %d events", known, written, counted, refused)
-		}
-	})
-}
-
-func TestStrangersTallyIsBounded(t *testing.T) {
-	var s strangers
-	for i := range 10_000 {
-		s.admit(testTime, fmt.Sprint("Code", i), typicalEvent().SourceIP)
-	}
-	if d := s.take(testTime, true); len(d) > 2048 || !bytes.Contains(d, []byte(`"other":`)) || !bytes.Contains(d, []byte(`"count":9950`)) {
-		t.Errorf("%s", d)
-	}
-	if d := s.take(testTime, true); d != nil {
-		t.Errorf("again %s", d)
-	}
 }
 
 func TestBacklogIsMovedInRounds(t *testing.T) {

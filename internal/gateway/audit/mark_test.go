@@ -280,6 +280,7 @@ func TestMarkIsNeverAheadOfTheLog(t *testing.T) {
 		s := newStore()
 		for start := range 4 {
 			l := openLog(t, dir)
+			l.journal.reserve = 256 << 10
 			if rapid.Bool().Draw(rt, "refuse") {
 				s.refuse = fault.New(fault.Full, "NoRoom", "")
 			}

@@ -73,6 +73,10 @@ func readOnly(service, operation string) bool {
 	return false
 }
 
+// readsNothing reports that an answer holds nothing that is kept here but rules
+// about who may ask.
+func readsNothing(operation string) bool { return strings.HasPrefix(operation, "Preflight") }
+
 // Relevant reports whether an S3 query parameter or header belongs into
 // requestParameters: sub-resources, what a listing was asked for, and the
 // headers that decide about access, encryption and retention. Nothing that

@@ -1,28 +1,41 @@
 package audit
 
 import (
-	"net/netip"
+	"context"
 	"strconv"
 	"sync"
 	"time"
+
+	"watertight/internal/fault"
 )
 
 // Bounds of what waits in memory for the writer.
 const (
-	wakeBytes  = 1 << 20 // from here the writer does not wait for its second
-	queueBytes = 8 << 20
-	patience   = 100 * time.Millisecond // that a request waits for room
+	wakeBytes    = 1 << 20 // from here the writer does not wait for its second
+	queueBytes   = 8 << 20
+	refusedShare = 4                      // a share of the queue for the events of refused requests
+	patience     = 100 * time.Millisecond // that a request which is answered anyway waits for room
+	admitTime    = 5 * time.Second        // that a read waits before it is answered
+	stuckTime    = 5 * time.Second        // from here a write counts as failed
 )
 
-// queue holds the events that changed nothing until the writer takes them.
+// queue holds the events that changed nothing until the writer has written
+// them. A read is admitted before it is answered, and room for its event is
+// promised: in memory, and of what the log holds on the disk.
 type queue struct {
-	mu     sync.Mutex
-	buf    []byte // as appendEvent writes them
-	count  int
-	lost   span
-	room   chan struct{} // closed when the writer takes the events
-	sick   bool          // the writer's last write failed: do not wait for it
-	closed bool
+	mu       sync.Mutex
+	buf      []byte // as appendEvent writes them
+	count    int
+	refused  int       // bytes of buf for refused requests
+	promised int       // bytes for reads that were admitted and are not finished
+	writing  int       // bytes that the writer has taken and not written
+	began    time.Time // when it took them
+	capacity int       // bytes that the log has room for
+	lost     span
+	room     chan struct{} // closed when there may be room
+	low      bool          // that is for reads alone
+	sick     bool          // the writer's last write failed: do not wait for it
+	closed   bool
 }
 
 // span counts things between two instants.
@@ -39,51 +52,127 @@ func (s *span) add(now time.Time) {
 	s.last = now
 }
 
-// push appends an event and reports whether the writer should be woken. Where
-// there is no room it waits a moment for a healthy writer, then counts the
-// event as lost: a full disk must not stop reads.
-func (q *queue) push(json []byte) (wake bool) {
+// used is what is spoken for.
+func (q *queue) used() int { return len(q.buf) + q.promised + q.writing }
+
+// stuck reports that the writer does not get on.
+func (q *queue) stuck(now time.Time) bool {
+	return q.sick || q.writing > 0 && now.Sub(q.began) >= stuckTime
+}
+
+// admit promises room for the event of a read. Where there is none, or the
+// writer does not get on, it waits, and then refuses: what cannot be recorded
+// is not answered.
+func (q *queue) admit(ctx context.Context, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.buf)+eventHeader+len(json) > queueBytes {
-		q.wait(len(json))
+	free := func() bool { return q.used()+n <= q.capacity && !q.stuck(time.Now()) }
+	if !free() && !q.wait(ctx.Done(), admitTime, free) {
+		return fault.New(fault.Unavailable, "ServiceUnavailable", "The audit log has no room for what you ask for. Please try again later.")
 	}
-	if q.closed || len(q.buf)+eventHeader+len(json) > queueBytes {
+	q.promised += n
+	return nil
+}
+
+// push appends an event and reports whether the writer should be woken. The
+// event of an admitted read has its room. Any other waits a moment for a
+// healthy writer where there is no room, and is counted as lost after it.
+func (q *queue) push(json []byte, promised int) (wake bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := eventHeader + len(json)
+	free := func() bool { return q.used()+n <= q.capacity }
+	if q.closed || promised == 0 && !free() && (q.sick || !q.wait(nil, patience, func() bool { return free() || q.sick }) || !free()) {
 		q.lost.add(time.Now())
 		return false
 	}
+	q.promised -= promised
+	return q.append(json)
+}
+
+// pushRefused appends the event of a refused request where its share has room.
+func (q *queue) pushRefused(json []byte) (ok, wake bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := eventHeader + len(json)
+	if q.closed || q.low || q.refused+n > q.capacity/refusedShare || q.used()+n > q.capacity {
+		return false, false
+	}
+	q.refused += n
+	return true, q.append(json)
+}
+
+func (q *queue) append(json []byte) (wake bool) {
 	q.buf = appendEvent(q.buf, 0, json)
 	q.count++
 	return len(q.buf) >= wakeBytes
 }
 
-// wait lets go of the lock until there is room for n bytes, the writer fails
-// or patience ends.
-func (q *queue) wait(n int) {
-	t := time.NewTimer(patience)
+// release gives back what was promised.
+func (q *queue) release(promised int) {
+	if promised == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.promised -= promised
+	if q.used()+promised > q.capacity {
+		q.signal()
+	}
+	q.mu.Unlock()
+}
+
+// wait lets go of the lock until done says so; false where that took too long.
+func (q *queue) wait(end <-chan struct{}, longest time.Duration, done func() bool) bool {
+	t := time.NewTimer(longest)
 	defer t.Stop()
-	for len(q.buf)+eventHeader+n > queueBytes && !q.sick && !q.closed {
+	for !done() {
+		if q.closed {
+			return false
+		}
 		room := q.room
 		q.mu.Unlock()
+		timely := true
 		select {
 		case <-room:
-			q.mu.Lock()
 		case <-t.C:
-			q.mu.Lock()
-			return
+			timely = false
+		case <-end:
+			timely = false
+		}
+		q.mu.Lock()
+		if !timely {
+			return false
 		}
 	}
+	return true
 }
 
 // take gives all events and the count of lost ones, and uses spare as the next
-// buffer.
+// buffer. The events count as room until written.
 func (q *queue) take(spare []byte) (buf []byte, count int, lost span) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	buf, count, lost = q.buf, q.count, q.lost
-	q.buf, q.count, q.lost = spare[:0], 0, span{}
-	q.signal()
+	q.buf, q.count, q.lost, q.refused = spare[:0], 0, span{}, 0
+	q.writing, q.began = len(buf), time.Now()
 	return buf, count, lost
+}
+
+// written tells that what was taken is in the file, and how many bytes the log
+// still has room for.
+func (q *queue) written(room int64, low bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing, q.sick, q.low = 0, false, low
+	q.capacity = int(min(room, queueBytes))
+	q.signal()
+}
+
+// owed is how many bytes of room others than the batch under way may need.
+func (q *queue) owed() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int64(q.used() - q.writing)
 }
 
 func (q *queue) signal() {
@@ -96,9 +185,7 @@ func (q *queue) health(sick bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sick = sick
-	if sick {
-		q.signal()
-	}
+	q.signal()
 }
 
 // close counts everything that still comes as lost.
@@ -109,57 +196,9 @@ func (q *queue) close() {
 	q.signal()
 }
 
-// strangersRate is how many failed requests of strangers a second are written
-// one by one.
-const strangersRate = 50
-
-// strangers counts failed requests that nobody answers for, so that they
-// cannot fill the disk.
-type strangers struct {
-	mu      sync.Mutex
-	second  int64
-	written int
-	refused span
-	codes   tally
-	sources tally
-}
-
-// admit reports whether an event of this instant is written on its own;
-// otherwise it has been counted.
-func (s *strangers) admit(now time.Time, code string, source netip.Addr) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if second := now.Unix(); second != s.second {
-		s.second, s.written = second, 0
-	}
-	if s.written < strangersRate {
-		s.written++
-		return true
-	}
-	s.refused.add(now)
-	s.codes.add(code)
-	s.sources.add(source.WithZone("").String())
-	return false
-}
-
-// take returns the details of a StrangersRefused event, or nil: there is one a
-// second at most, and one at the end.
-func (s *strangers) take(now time.Time, end bool) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refused.count == 0 || !end && now.Sub(s.refused.first) < time.Second {
-		return nil
-	}
-	w := s.refused.details()
-	s.codes.write(w, "errorCodes")
-	s.sources.write(w, "sourceIPAddresses")
-	s.refused, s.codes, s.sources = span{}, nil, nil
-	return append(w.b, '}')
-}
-
 // details begins the serviceEventDetails of a count.
 func (s *span) details() *object {
-	w := &object{b: []byte{'{'}, text: strangerText}
+	w := &object{b: []byte{'{'}, text: detailText, value: detailText, members: membersLimit}
 	w.number("count", int64(s.count))
 	w.instant("first", s.first)
 	w.instant("last", s.last)

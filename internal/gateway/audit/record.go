@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"sync"
@@ -33,6 +34,8 @@ type Record struct {
 	value    []byte
 	changed  bool // an entry is in the store
 	finished bool
+	granted  bool // something was allowed
+	promised int  // bytes of the queue
 }
 
 var _ authz.Record = (*Record)(nil)
@@ -40,6 +43,35 @@ var _ authz.Record = (*Record)(nil)
 // Begin makes the record of a request that came in at this instant.
 func (l *Log) Begin(requestID string, at time.Time) *Record {
 	return &Record{log: l, Event: Event{RequestID: requestID, Time: at}}
+}
+
+// Granted notes that the caller was allowed something of what was asked for: a
+// failure is an event of its own from here on, however many there are.
+func (r *Record) Granted() {
+	r.mu.Lock()
+	r.granted = true
+	r.mu.Unlock()
+}
+
+// Admit promises room for the event of a read that is about to be answered. It
+// waits for room, and refuses with ServiceUnavailable where there is none in
+// time. Whatever is no read is not held up: the event of a change commits with
+// the change. Finish must follow.
+func (r *Record) Admit(ctx context.Context) error {
+	if !readOnly(r.Event.Service, r.Event.Operation) {
+		return nil
+	}
+	n := r.Event.size()
+	if err := r.log.queue.admit(ctx, n); err != nil {
+		r.mu.Lock()
+		r.granted = false // it is counted with those that got nothing
+		r.mu.Unlock()
+		return err
+	}
+	r.mu.Lock()
+	r.promised += n
+	r.mu.Unlock()
+	return nil
 }
 
 // Entry returns the key and the value of the event of a change that succeeds:
@@ -89,6 +121,7 @@ func (r *Record) Finish(o Outcome) {
 	}
 	r.finished = true
 	if r.changed && o.Err == nil {
+		r.log.queue.release(r.promised)
 		return
 	}
 	e := &r.Event
@@ -102,7 +135,7 @@ func (r *Record) Finish(o Outcome) {
 	if o.SSEApplied != "" {
 		e.SSEApplied = o.SSEApplied
 	}
-	r.log.direct(e)
+	r.log.direct(e, r.granted, r.promised)
 }
 
 // newID is 8 bytes of time and 8 of chance, so that ids ascend by request and

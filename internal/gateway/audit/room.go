@@ -30,6 +30,11 @@ func reserveOf(dir string) int64 {
 // room is how many bytes of frames the disk is known to have room for.
 func (j *journal) room() int64 { return max(0, j.reserved-j.size) }
 
+// low reports that the disk has no more room than is held, and that this is for
+// the events of reads alone: changes are safe in the store, and refusals can be
+// counted.
+func (j *journal) low() bool { return j.ready && j.room() < j.reserve/2 }
+
 // hold takes room for the next frames where less than three quarters of it are
 // left, as much as there is.
 func (j *journal) hold() {

@@ -157,6 +157,7 @@ func begin(l *Log, operation, id string) *Record {
 	e.Operation, e.RequestID = operation, id
 	r := l.Begin(id, testTime)
 	r.Event = e
+	r.Granted()
 	return r
 }
 

@@ -50,6 +50,46 @@ func appendText(dst []byte, s string, limit int) []byte {
 	return dst
 }
 
+// cutEscaped cuts the escaped text from start on to limit bytes, between
+// characters.
+func cutEscaped(b []byte, start, limit int) []byte {
+	if len(b)-start <= limit {
+		return b
+	}
+	end, most := start, start+max(0, limit-len(truncated))
+	for end < most {
+		n := 1
+		switch c := b[end]; {
+		case c == '\\' && b[end+1] == 'u':
+			n = 6
+		case c == '\\':
+			n = 2
+		case c >= utf8.RuneSelf:
+			_, n = utf8.DecodeRune(b[end:])
+		}
+		if end+n > most {
+			break
+		}
+		end += n
+	}
+	return append(b[:end], truncated...)
+}
+
+// escaped is the most bytes that s takes as JSON.
+func escaped(s string) int {
+	for i := 0; i < len(s); {
+		if i+8 <= len(s) && plain(s[i:i+8]) {
+			i += 8
+			continue
+		}
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return 6 * len(s)
+		}
+		i++
+	}
+	return len(s)
+}
+
 // plain reports that none of 8 bytes needs a look of its own: all at once, as
 // this is most of the time an event takes.
 func plain(s string) bool {

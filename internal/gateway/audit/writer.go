@@ -75,7 +75,6 @@ func (w *writer) report(err error) {
 		w.log.logger.Info("audit writer works again")
 	}
 	w.failing = err != nil
-	w.log.queue.health(w.failing)
 }
 
 // drain writes what is left and closes the files.
@@ -104,20 +103,25 @@ func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error
 	durable := w.store.Durable()
 	var found harvest
 	var failed error
-	if w.backlog || durable != w.scanned {
-		found, failed = w.scan(ctx, durable)
+	limit := w.movable()
+	if limit > 0 && (w.backlog || durable != w.scanned) {
+		found, failed = w.scan(ctx, durable, limit)
 	}
-	if len(found.moved) > 0 || w.count > 0 || durable > w.journal.state.anchor+w.own {
+	found.later = found.later || limit == 0
+	if len(found.moved) > 0 || w.count > 0 || durable > w.journal.state.anchor+w.own && !w.journal.low() {
 		err := w.journal.append(frame{
 			written: time.Now(), anchor: durable, moved: found.moved, direct: w.batch, count: w.count,
 		})
 		if err != nil {
+			w.log.queue.health(true)
 			return false, false, errors.Join(err, failed)
 		}
 		w.own, w.count = 0, 0
 		w.spare, w.batch = w.batch[:0], nil
 		did = true
 	}
+	w.journal.hold()
+	w.log.queue.written(w.journal.room()/2, w.journal.low())
 	if failed != nil {
 		return did, false, failed
 	}
@@ -139,6 +143,19 @@ func (w *writer) round(ctx context.Context, end bool) (did, more bool, err error
 	return did, found.more, nil
 }
 
+// movable is how many bytes of events may be moved out of the store. They are
+// safe there: where the disk is full, the room is for what is nowhere else.
+func (w *writer) movable() int {
+	if w.journal.file == nil {
+		return movedBytes
+	}
+	spare := w.journal.room() - int64(len(w.batch)) - w.log.queue.owed()
+	if spare < 64<<10 || w.journal.low() {
+		return 0
+	}
+	return int(min(spare/2, movedBytes))
+}
+
 // refill takes what waits in memory, with the counts of what could not. After
 // a failure the last batch is tried again first.
 func (w *writer) refill(end bool) {
@@ -152,8 +169,15 @@ func (w *writer) refill(end bool) {
 		w.log.logger.Error("audit events lost", "count", lost.count)
 		w.service("EventsLost", append(lost.details().b, '}'))
 	}
-	if d := w.log.strangers.take(time.Now(), end); d != nil {
-		w.service("StrangersRefused", d)
+	if w.journal.low() {
+		return // they are counted on
+	}
+	strangers, keys := w.log.refusals.take(time.Now(), end)
+	if strangers != nil {
+		w.service("StrangersRefused", strangers)
+	}
+	if keys != nil {
+		w.service("KeysRefused", keys)
 	}
 }
 
@@ -211,11 +235,11 @@ type harvest struct {
 
 // scan collects the first events, in the order of commits, of those that are
 // durable, and those that earlier rounds moved but could not delete.
-func (w *writer) scan(ctx context.Context, durable uint64) (harvest, error) {
+func (w *writer) scan(ctx context.Context, durable uint64, limit int) (harvest, error) {
 	var found harvest
 	var first earliest
 	err := w.store.View(ctx, func(r kv.Reader) error {
-		found, first = harvest{}, earliest{limit: movedBytes}
+		found, first = harvest{}, earliest{limit: limit}
 		for p, err := range r.Scan([]byte(prefix), []byte(after)) {
 			if err != nil {
 				return err

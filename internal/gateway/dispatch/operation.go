@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 )
@@ -87,6 +88,22 @@ func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Call
 		return nil, g, err
 	}
 	limit.From(ctx).Allowed()
+	if err := o.admit(ctx, c, g); err != nil {
+		return nil, g, err
+	}
 	out, err := o.do(ctx, g, in)
 	return out, g, err
+}
+
+// admit has room for the request's event before there is an answer, where the
+// event will not commit with a change.
+func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.Grant) error {
+	record, ok := c.Record().(*audit.Record)
+	if !ok {
+		return nil
+	}
+	if o.may.Because() != "" || g.Holds() {
+		record.Granted()
+	}
+	return record.Admit(ctx)
 }

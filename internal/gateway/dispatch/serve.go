@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
 )
+
+var errAbandoned = errors.New("dispatch: the request was not brought to its end")
 
 // exchange is one request on its way through the pipeline.
 type exchange struct {
@@ -31,6 +34,7 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 		r = protocol.Unparsed(hr, id, at)
 	}
 	x := &exchange{request: r}
+	defer x.end()
 	protocol.CommonHeaders(w, r)
 	var out any
 	if err == nil {
@@ -119,6 +123,13 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 		protocol.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f)
+}
+
+// end records a request that a panic ended; any other has its event by now.
+func (x *exchange) end() {
+	if x.record != nil {
+		x.record.Finish(audit.Outcome{Err: errAbandoned})
+	}
 }
 
 // share tells the browser of another origin's page that the page may read the

@@ -1,0 +1,176 @@
+package audit
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"watertight/internal/access/policy"
+)
+
+// Rates at which the events of refused requests are written one by one; past
+// them they are counted. Each source has a bucket of its own, so that one that
+// floods does not take the others' place.
+const (
+	sourceBurst, sourceRate     = 20, 1 // of an address, or of an access key
+	strangersBurst, strangeRate = 50, 5 // of all strangers, a second
+	keysBurst, keysRate         = 200, 20
+	sourcesMost                 = 4096
+)
+
+// bucket is a token bucket.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+func (b *bucket) take(now time.Time, burst, rate float64) bool {
+	if b.at.IsZero() {
+		b.tokens = burst
+	} else {
+		b.tokens = min(burst, b.tokens+rate*max(0, now.Sub(b.at).Seconds()))
+	}
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// refusals counts refused requests, so that they cannot fill the disk: those of
+// strangers, and those of keys that were not allowed what they asked for.
+type refusals struct {
+	mu              sync.Mutex
+	strangers, keys crowd
+}
+
+// crowd is everybody of one kind.
+type crowd struct {
+	all     bucket
+	each    map[string]*bucket
+	rest    bucket // of those that each has no place for
+	swept   time.Time
+	counted span
+	codes   tally
+	sources tally
+	ids     tally
+}
+
+// admit reports whether the event is written on its own; otherwise it has been
+// counted.
+func (r *refusals) admit(now time.Time, e *Event) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, source := r.crowd(e)
+	burst, rate := float64(keysBurst), float64(keysRate)
+	if c == &r.strangers {
+		burst, rate = strangersBurst, strangeRate
+	}
+	if c.source(now, source).take(now, sourceBurst, sourceRate) && c.all.take(now, burst, rate) {
+		return true
+	}
+	c.count(now, e)
+	return false
+}
+
+// count counts an event that there was no room for.
+func (r *refusals) count(now time.Time, e *Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, _ := r.crowd(e)
+	c.count(now, e)
+}
+
+func (r *refusals) crowd(e *Event) (*crowd, string) {
+	if e.stranger() {
+		return &r.strangers, sourceName(e.SourceIP)
+	}
+	return &r.keys, e.Identity.AccessKeyID
+}
+
+// sourceName is the network that one sender may have all addresses of.
+func sourceName(a netip.Addr) string {
+	a = a.WithZone("").Unmap()
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
+func (c *crowd) source(now time.Time, name string) *bucket {
+	if b := c.each[name]; b != nil {
+		return b
+	}
+	if len(c.each) >= sourcesMost && now.Sub(c.swept) >= time.Second {
+		c.swept = now
+		for n, b := range c.each {
+			if now.Sub(b.at) >= sourceBurst/sourceRate*time.Second {
+				delete(c.each, n)
+			}
+		}
+	}
+	if len(c.each) >= sourcesMost {
+		return &c.rest
+	}
+	if c.each == nil {
+		c.each = map[string]*bucket{}
+	}
+	b := &bucket{}
+	c.each[name] = b
+	return b
+}
+
+func (c *crowd) count(now time.Time, e *Event) {
+	c.counted.add(now)
+	c.codes.add(e.ErrorCode)
+	c.sources.add(sourceName(e.SourceIP))
+	if !e.stranger() {
+		c.ids.add(e.Identity.AccessKeyID)
+	}
+}
+
+// take returns the details of StrangersRefused and KeysRefused events, or nil:
+// there is one a second at most, and one at the end.
+func (r *refusals) take(now time.Time, end bool) (strangers, keys []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.strangers.take(now, end), r.keys.take(now, end)
+}
+
+// pending is how many are counted and not yet taken.
+func (r *refusals) pending() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.strangers.counted.count + r.keys.counted.count
+}
+
+func (c *crowd) take(now time.Time, end bool) []byte {
+	if c.counted.count == 0 || !end && now.Sub(c.counted.first) < time.Second {
+		return nil
+	}
+	w := c.counted.details()
+	c.codes.write(w, "errorCodes")
+	c.sources.write(w, "sourceIPAddresses")
+	if len(c.ids) > 0 {
+		c.ids.write(w, "accessKeyIds")
+	}
+	c.counted, c.codes, c.sources, c.ids = span{}, nil, nil, nil
+	return append(w.b, '}')
+}
+
+// refused reports that a request got nothing: a stranger's that failed, and a
+// key's that was not allowed. A stranger's question about CORS reads nothing.
+func (e *Event) refused(granted bool) bool {
+	switch {
+	case e.stranger():
+		return e.ErrorCode != "" || readsNothing(e.Operation)
+	case e.Identity.Principal.Kind == policy.Service:
+		return false
+	case e.ErrorCode == "":
+		return !granted && !readOnly(e.Service, e.Operation)
+	}
+	return !granted
+}
