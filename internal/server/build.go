@@ -250,7 +250,10 @@ func (s *Server) openGateway(context.Context) error {
 		}),
 		authz.New(facts{s.identities, s.buckets, s.objects}),
 		s.trail,
-		dispatch.Options{Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region}, Sharing: api, Logger: s.log},
+		dispatch.Options{
+			Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region, Now: s.config.Now}, Sharing: api, Logger: s.log,
+			Document: s.config.Document, Watch: watch,
+		},
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(),
 	)
 	return err

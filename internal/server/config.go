@@ -55,6 +55,12 @@ type Config struct {
 	// Stall is how long a client may stand still within a request; 0 is 30 s.
 	Stall time.Duration
 
+	// Document is how long a request may take to bring its document; 0 is a minute.
+	Document time.Duration
+	// Now is the clock that requests are judged by; nil is the system's. Tests
+	// move it.
+	Now func() time.Time
+
 	// Free measures the free bytes of the data directory's file system; nil
 	// asks the operating system. Tests fill disks with it.
 	Free func(dir string) (int64, error)

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/identity"
 	"watertight/internal/core/object"
 	"watertight/internal/gateway/authn"
+	"watertight/internal/storage/kv"
 )
 
 // facts joins what identity, bucket and object know into authz.Facts.
@@ -56,6 +57,15 @@ func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map
 func (f facts) Object(ctx context.Context, at arn.ARN, version *string) (authz.ObjectLaws, error) {
 	name, key, _ := strings.Cut(at.Resource, "/")
 	return f.objects.Laws(ctx, object.ACLInput{Bucket: name, Key: key, VersionID: version})
+}
+
+// watch has the store remember what is read under a context.
+func watch(ctx context.Context, seen any) (context.Context, any) {
+	w, ok := seen.(*kv.Witness)
+	if !ok {
+		w = kv.Witnessed(ctx)
+	}
+	return w, w
 }
 
 // credentials is authn.Credentials over identity.

@@ -75,13 +75,22 @@ type patientBody struct {
 	rc            *http.ResponseController
 	stall         time.Duration
 	next          time.Time // when the deadline is moved again
+	end           time.Time // of the body as a whole; zero is none
 	ended, failed bool
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
 	if now := time.Now(); !b.ended && now.After(b.next) {
-		b.rc.SetReadDeadline(now.Add(b.stall))
+		deadline := now.Add(b.stall)
+		if !b.end.IsZero() && b.end.Before(deadline) {
+			deadline = b.end
+		}
+		b.rc.SetReadDeadline(deadline)
 		b.next = now.Add(b.stall / 10)
+		if !deadline.After(now) { // even of bytes that are here already
+			b.failed = true
+			return 0, tooSlow(os.ErrDeadlineExceeded)
+		}
 	}
 	n, err := b.ReadCloser.Read(p)
 	switch {
@@ -94,10 +103,17 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.failed = true
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fault.New(fault.Invalid, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.").Because(err)
+		err = tooSlow(err)
 	}
 	return n, err
 }
+
+func tooSlow(err error) error {
+	return fault.New(fault.Invalid, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.").Because(err)
+}
+
+// EndBy implements protocol.Bound.
+func (b *patientBody) EndBy(at time.Time) { b.end, b.next = at, time.Time{} }
 
 // settle bounds how long net/http may wait for what the handler left unread.
 func (b *patientBody) settle() {

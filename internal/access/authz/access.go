@@ -62,11 +62,7 @@ func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], 
 		return Grant{}, fault.AccessDenied()
 	}
 	if may.because != "" {
-		return Grant{&grant{authority: a, caller: c}}, nil
+		return Grant{&grant{authority: a, caller: c, decided: c.situation.At, seen: c.situation.Seen}}, nil
 	}
-	needs, err := may.Needs(ctx, c, in)
-	if err != nil {
-		return Grant{}, err
-	}
-	return a.Authorize(ctx, c, needs...)
+	return a.ask(ctx, c, func(ctx context.Context, c Caller) ([]Need, error) { return may.Needs(ctx, c, in) })
 }

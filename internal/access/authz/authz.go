@@ -66,6 +66,8 @@ type ResourceLaws struct {
 	Public    policy.PublicAccess
 	Peers     policy.Peers
 	MustAllow bool
+	// Until is when Public is another one by the clock alone; zero is never.
+	Until time.Time
 	// Service, where it is set, is whose actions alone Documents and MustAllow
 	// are about: a role's trust policy says nothing of iam:GetRole.
 	Service string
@@ -87,35 +89,56 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
 		return Grant{}, fault.AccessDenied()
 	}
-	laws, err := a.facts.Principal(ctx, c.principal)
+	return a.ask(ctx, c, func(context.Context, Caller) ([]Need, error) { return needs, nil })
+}
+
+// ask judges the needs that asks returns, now and whenever the grant is renewed.
+func (a *Authority) ask(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (Grant, error) {
+	g, err := a.decide(ctx, c, asks)
 	if err != nil {
 		return Grant{}, err
 	}
-	g := &grant{authority: a, caller: c, needs: needs, held: make([]permission, 0, len(needs))}
-	on := standing{laws: map[string]ResourceLaws{}}
+	g.seen = c.situation.Seen
+	return Grant{g}, nil
+}
+
+// decide judges the needs that asks returns.
+func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (*grant, error) {
+	needs, err := asks(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil || len(needs) == 0 {
+		return nil, fault.AccessDenied()
+	}
+	laws, err := a.facts.Principal(ctx, c.principal)
+	if err != nil {
+		return nil, err
+	}
+	g := &grant{authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws, held: make([]permission, 0, len(needs))}
+	g.on.laws = map[string]ResourceLaws{}
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
-		j, err := a.judge(ctx, c, laws, &on, &n)
+		j, err := a.judge(ctx, c, laws, &g.on, &n)
 		if err != nil {
-			return Grant{}, err
+			return nil, err
 		}
 		switch {
 		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft && n.Refusal != nil:
-			return Grant{}, n.Refusal(j.Verdict)
+			return nil, n.Refusal(j.Verdict)
 		case !n.Soft:
-			return Grant{}, c.denial(&n, j)
+			return nil, c.denial(&n, j)
 		default:
 			g.refuse(n, c.denial(&n, j))
 		}
 	}
-	g.judged = on.objects
 	if !hard && len(g.held) == 0 && c.Anonymous() {
-		return Grant{}, fault.AccessDenied()
+		return nil, fault.AccessDenied()
 	}
-	return Grant{g}, nil
+	return g, nil
 }
 
 // judge decides one need; the laws of a bucket are asked for once a request.
@@ -130,11 +153,11 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	if service, _, _ := strings.Cut(string(n.Action), ":"); res.Service != "" && res.Service != service {
 		res.Documents, res.MustAllow = nil, false
 	}
-	return a.decide(ctx, c, laws, res, on, n)
+	return a.decideUnder(ctx, c, laws, res, on, n)
 }
 
-// decide is the decision on one need under the laws of its resource.
-func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
+// decideUnder is the decision on one need under the laws of its resource.
+func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
@@ -151,7 +174,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, laws PrincipalLaws, re
 	if err != nil {
 		return judgement{}, err
 	}
-	tags, err := a.tagKeys(ctx, &l, n)
+	tags, err := a.tagKeys(ctx, &l, on, n)
 	if err != nil {
 		return judgement{}, err
 	}

@@ -4,15 +4,17 @@
 package authz
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/fault"
 )
 
 // Situation is what is true of one request besides who makes it.
 type Situation struct {
-	At            time.Time // the request's one instant
+	At            time.Time // when the caller was looked at
 	SourceIP      netip.Addr
 	SecureChannel bool                // TLS, or loopback listener and loopback peer
 	AccessKeyID   string              // that signed; empty for anonymous callers
@@ -21,6 +23,17 @@ type Situation struct {
 	Keys          map[string][]string // condition keys of the request, in lower case
 	Session       []*policy.Document  // compiled session policies; nil is no restriction
 	Record        Record              // the request's audit event
+
+	// Now is the clock; nil stands still at At.
+	Now func() time.Time
+	// Again looks at the caller once more at an instant: whether its credential
+	// is still there, and what follows from it and from the time. nil: the caller
+	// is as it was.
+	Again func(ctx context.Context, at time.Time) (Caller, error)
+	Until time.Time // from then on the credential is none; zero is never
+	// Seen stands for what was read to find the caller and to decide, for whoever
+	// commits; nil is unknown. This package never looks into it.
+	Seen any
 }
 
 // Caller is who asks. Its fields are hidden and the zero Caller is refused;
@@ -37,7 +50,7 @@ func NewCaller(p policy.Principal, s Situation) Caller { return Caller{principal
 // Principal returns who the caller is.
 func (c Caller) Principal() policy.Principal { return c.principal }
 
-// At returns the request's one instant.
+// At returns the instant at which the caller was last looked at.
 func (c Caller) At() time.Time { return c.situation.At }
 
 // SecureChannel reports TLS, or loopback at both ends.
@@ -75,3 +88,35 @@ func (c Caller) Record() Record { return c.situation.Record }
 // WithRecord returns the caller with another audit event, for calls made
 // inside the house.
 func (c Caller) WithRecord(r Record) Caller { c.situation.Record = r; return c }
+
+// Now returns the time.
+func (c Caller) Now() time.Time {
+	if c.situation.Now == nil {
+		return c.situation.At
+	}
+	return c.situation.Now()
+}
+
+// Seen returns what Situation.Seen is.
+func (c Caller) Seen() any { return c.situation.Seen }
+
+// WithSeen returns the caller with another Seen.
+func (c Caller) WithSeen(seen any) Caller { c.situation.Seen = seen; return c }
+
+// Again looks at the caller once more, now. Errors are those of whoever
+// identified it: a key that is gone or was turned off, a session that ended.
+func (c Caller) Again(ctx context.Context) (Caller, error) {
+	at := c.Now()
+	fresh := c
+	if c.situation.Again != nil {
+		var err error
+		if fresh, err = c.situation.Again(ctx, at); err != nil {
+			return Caller{}, err
+		}
+	}
+	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account || fresh.principal.ID != c.principal.ID {
+		return Caller{}, fault.AccessDenied() // somebody else has its names now
+	}
+	fresh.situation.At, fresh.situation.Record, fresh.situation.Seen = at, c.situation.Record, nil
+	return fresh, nil
+}

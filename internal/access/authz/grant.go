@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"slices"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -25,7 +26,14 @@ type grant struct {
 	held      []permission
 	index     map[permission]struct{}     // only where there are many
 	refused   map[permission]*fault.Error // soft needs
-	judged    []judged
+
+	asks    func(context.Context, Caller) ([]Need, error) // nil: an open access
+	decided time.Time
+	seen    any           // what the decision rests on; nil is unknown
+	laws    PrincipalLaws // it rests on these, too, and on what stands on the resources
+	on      standing
+	relied  []permission // soft needs that somebody demanded, and was given
+	inside  bool         // a transaction demands for itself
 }
 
 // indexFrom is the number of permissions from which a scan costs more than a map.
@@ -66,6 +74,7 @@ func (g *grant) refuse(n Need, how *fault.Error) {
 // resource.
 func (g Grant) Demand(a policy.Action, r arn.ARN) error {
 	if g.Allows(a, r) {
+		g.g.rely(a, r)
 		return nil
 	}
 	if g.g != nil {
@@ -119,7 +128,7 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	j, err := g.g.authority.decide(ctx, g.g.caller, laws, res, &standing{}, &n)
+	j, err := g.g.authority.decideUnder(ctx, g.g.caller, laws, res, &standing{}, &n)
 	return j.Verdict, err
 }
 

@@ -8,12 +8,11 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
-	"watertight/internal/fault"
 )
 
 // ObjectLaws are what stands on one version of an object by itself.
 type ObjectLaws struct {
-	Version string // names the version for good; empty where no object is there
+	Version string // names the version; empty where no object is there
 	Owner   string // account id
 	ACL     *policy.Document
 }
@@ -29,6 +28,7 @@ func isObject(r arn.ARN) bool {
 type standing struct {
 	laws    map[string]ResourceLaws
 	objects []judged
+	tagged  bool // tags of objects were looked at
 }
 
 // judged is a version that a decision rested on.
@@ -154,33 +154,4 @@ func ownedBy(l *policy.Laws, owner, bucketOwner string) {
 // with never writes into the laws of the bucket, which other needs share.
 func with(docs []*policy.Document, d *policy.Document) []*policy.Document {
 	return append(slices.Clip(docs), d)
-}
-
-// Judged returns the name of the version that the grant's decision about an
-// object rested on, empty where there was none; false where it rested on none. A
-// nil id is the current version. Whoever finds another version than this asks
-// Again.
-func (g Grant) Judged(object arn.ARN, id *string) (version string, ok bool) {
-	if g.g == nil {
-		return "", false
-	}
-	named := ""
-	if id != nil {
-		named = *id
-	}
-	for i := range g.g.judged {
-		if j := &g.g.judged[i]; j.version == named && j.object == object {
-			return j.laws.Version, true
-		}
-	}
-	return "", false
-}
-
-// Again asks for the same needs of the same caller once more, of what is there
-// now.
-func (g Grant) Again(ctx context.Context) (Grant, error) {
-	if g.g == nil {
-		return Grant{}, fault.AccessDenied()
-	}
-	return g.g.authority.Authorize(ctx, g.g.caller, g.g.needs...)
 }

@@ -31,10 +31,11 @@ func mentionTags(l *policy.Laws) bool {
 
 // tagKeys returns the keys that the object of a need is known by, nil only where no
 // law asks for them: they cost a lookup. The version is the one the need names.
-func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, n *Need) (map[string][]string, error) {
+func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *standing, n *Need) (map[string][]string, error) {
 	if n.New || !seesTags(n.Action) || !mentionTags(l) {
 		return nil, nil
 	}
+	on.tagged = true
 	tags, err := a.facts.ObjectTags(ctx, n.Resource, versionOf(n))
 	if err != nil {
 		return nil, err

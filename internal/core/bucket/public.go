@@ -38,7 +38,23 @@ func Public(r kv.Reader, b *Bucket, at time.Time) (policy.PublicAccess, error) {
 	if err != nil {
 		return blockAll(), err
 	}
-	return b.Public.Stricter(account.At(at)), nil
+	return account.over(b, at), nil
+}
+
+// over merges the setting with a bucket's own.
+func (a *AccountPublic) over(b *Bucket, at time.Time) policy.PublicAccess {
+	return b.Public.Stricter(a.At(at))
+}
+
+// changes is when, after an instant, the setting is another one by itself; zero
+// is never.
+func (a *AccountPublic) changes(at time.Time) time.Time {
+	for _, next := range [...]time.Time{a.From, a.Until} {
+		if at.Before(next) {
+			return next
+		}
+	}
+	return time.Time{}
 }
 
 // Fields of an account's setting.

@@ -221,8 +221,13 @@ func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceL
 	if b.Ownership.ACLs() {
 		laws.ACL = s.lists.Bucket(b.ACL)
 	}
-	laws.Public, err = Public(r, b, at)
-	return laws, err
+	account, err := readAccountPublic(r, b.Owner)
+	if err != nil {
+		laws.Public = blockAll()
+		return laws, err
+	}
+	laws.Public, laws.Until = account.over(b, at), account.changes(at)
+	return laws, nil
 }
 
 // OwnerOf returns the account that owns a bucket, "" where there is none.

@@ -19,7 +19,11 @@ import (
 var ErrUnchanged = errors.New("change: nothing to change")
 
 // Commit runs fn in a transaction of store on behalf of the grant's caller and
-// commits it together with the caller's audit event. Like the fn of
+// commits it together with the caller's audit event. Whether the caller may is
+// true of the state that is committed on, and of that instant: a key that was
+// deleted, a policy that was changed or an exception that ended in the meantime
+// refuses, and nothing is written. Errors of that are AccessDenied and those of
+// whoever identified the caller. Like the fn of
 // kv.Store.Update, fn may run more than once. When Commit returns nil, change
 // and event are durable, or fn returned ErrUnchanged.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
@@ -27,7 +31,41 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	if caller.Principal().Kind == policy.Nobody {
 		return fault.AccessDenied()
 	}
-	return commit(ctx, store, caller.Record(), fn)
+	g.Inside(true)
+	defer g.Inside(false)
+	again := false
+	return commit(ctx, store, caller.Record(), func(tx kv.Tx) error {
+		if err := stand(ctx, tx, g, again); err != nil {
+			return err
+		}
+		again = true
+		return fn(tx)
+	})
+}
+
+// stand makes the transaction one with the decision it is made on: what the
+// decision saw is unchanged when the transaction commits or, where that is not
+// enough, the decision is made anew of what the transaction reads.
+func stand(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) error {
+	if seen, ok := g.Stands(); ok && !again {
+		if w, ok := seen.(*kv.Witness); ok {
+			return tx.Rely(w)
+		}
+	}
+	return g.Renew(kv.Through(ctx, tx))
+}
+
+// View runs fn on one state on behalf of the grant's caller. A decision that
+// looked at an object is made anew of that state: what is judged is what is read.
+func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader) error) error {
+	return store.View(ctx, func(r kv.Reader) error {
+		if g.RestsOnObjects() {
+			if err := g.Renew(kv.Through(ctx, r)); err != nil {
+				return err
+			}
+		}
+		return fn(r)
+	})
 }
 
 // Operate is Commit for the operator, who has no grant: whoever may open the

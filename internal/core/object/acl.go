@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"errors"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -60,54 +59,12 @@ func (v *version) settle(r kv.Reader, k slot, g authz.Grant) error {
 	return k.b.MayStore(r, g, v.acl, "s3:PutObject", arn.Object(k.b.Name, k.key))
 }
 
-// errMoved: another version stands where authorization saw the one it judged.
-var errMoved = errors.New("object: not the version that was judged")
-
-// met compares the version that a caller is about to read or replace, nil where
-// there is none, with the one authorization judged.
-func (s slot) met(g authz.Grant, versionID *string, v *version) error {
-	want, ok := g.Judged(arn.Object(s.b.Name, s.key), versionID)
-	if ok && want != v.name() {
-		return errMoved
-	}
-	return nil
-}
-
 // name is what authorization knows a version by; delete markers are none.
 func (v *version) name() string {
 	if v == nil || v.deleteMarker {
 		return ""
 	}
 	return string(v.unique[:])
-}
-
-// judged is asked, for whoever was granted something on that very version.
-func (s slot) judged(r kv.Reader, g authz.Grant, versionID *string, method string) (*version, error) {
-	v, err := s.asked(r, versionID, method)
-	switch f := fault.From(err); {
-	case f == nil, f.Kind == fault.NotFound, f.Kind == fault.NotAllowed:
-		if moved := s.met(g, versionID, v); moved != nil {
-			return nil, moved
-		}
-	}
-	return v, err
-}
-
-// again does what was granted and, where another version than the judged one is
-// found, has the caller judged anew, a few times.
-func again(ctx context.Context, g authz.Grant, do func(authz.Grant) error) error {
-	for try := 1; ; try++ {
-		err := do(g)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-		if try == maxRereads {
-			return fault.New(fault.Conflict, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.")
-		}
-		if g, err = g.Again(ctx); err != nil {
-			return err
-		}
-	}
 }
 
 // ACLInput names a version, as TagsInput does.
@@ -123,20 +80,18 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in ACLInput) (out Ver
 	if err := checkKey(in.Key); err != nil {
 		return Version{}, nil, err
 	}
-	err = again(ctx, g, func(g authz.Grant) error {
-		return s.store.View(ctx, func(r kv.Reader) error {
-			b, err := bucket.Read(r, in.Bucket)
-			if err != nil {
-				return err
-			}
-			v, err := slot{&b, in.Key}.judged(r, g, in.VersionID, "GET")
-			if err != nil {
-				return err
-			}
-			out = v.public(&b, in.Key)
-			l, err = b.Effective(r, g, v.acl, out.Owner)
+	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
+		b, err := bucket.Read(r, in.Bucket)
+		if err != nil {
 			return err
-		})
+		}
+		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		if err != nil {
+			return err
+		}
+		out = v.public(&b, in.Key)
+		l, err = b.Effective(r, g, v.acl, out.Owner)
+		return err
 	})
 	return out, l, err
 }
@@ -149,26 +104,21 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
-	err = again(ctx, g, func(g authz.Grant) error {
-		return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-			b, err := openBucket(tx, in.Bucket)
-			if err != nil {
-				return err
-			}
-			k := slot{&b, in.Key}
-			if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
-				return err
-			}
-			v, err := in.find(tx, &b, "PUT")
-			if err != nil {
-				return err
-			}
-			if err := k.met(g, in.VersionID, v); err != nil {
-				return err
-			}
-			out = v.public(&b, in.Key)
-			return v.relist(tx, k, g, asked, action)
-		})
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, in.Bucket)
+		if err != nil {
+			return err
+		}
+		k := slot{&b, in.Key}
+		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
+			return err
+		}
+		v, err := in.find(tx, &b, "PUT")
+		if err != nil {
+			return err
+		}
+		out = v.public(&b, in.Key)
+		return v.relist(tx, k, g, asked, action)
 	})
 	return out, err
 }

@@ -65,14 +65,12 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	var b bucket.Bucket
 	var v *version
 	var gone []remains
-	err = again(ctx, g, func(g authz.Grant) error {
-		return change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
-			if b, err = openBucket(tx, in.Bucket); err != nil {
-				return err
-			}
-			v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
+		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
-		})
+		}
+		v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
+		return err
 	})
 	if err != nil {
 		return Version{}, err
@@ -127,9 +125,6 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 	}
 	parts, err := in.find(tx, u, func(p *part) error { return s.unlockPart(ctx, g, k.b, u.unique, p, k.key, in.customer) })
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := k.met(g, nil, head); err != nil {
 		return nil, nil, err
 	}
 	if err := in.mayComplete(head, u); err != nil {

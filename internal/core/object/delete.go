@@ -50,8 +50,10 @@ func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string
 	where := make([]int, 0, len(items))
 	out := make([]Deleted, len(items))
 	for i, item := range items {
-		if err := g.Demand(deleteAction(item.VersionID), arn.Object(bucketName, item.Key)); err != nil {
-			out[i] = refused(&item, err)
+		// Only a refusal counts here: the transaction demands for itself, and
+		// refuses keys, not the batch.
+		if action, at := deleteAction(item.VersionID), arn.Object(bucketName, item.Key); !g.Allows(action, at) {
+			out[i] = refused(&item, g.Demand(action, at))
 			continue
 		}
 		granted, where = append(granted, item), append(where, i)
@@ -77,17 +79,8 @@ func refused(in *DeleteInput, err error) Deleted {
 	return d
 }
 
-// deleteAll deletes granted items in one transaction.
+// deleteAll deletes items in one transaction, each that is granted there.
 func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
-	var out []Deleted
-	err := again(ctx, g, func(g authz.Grant) (err error) {
-		out, err = s.deleteOnce(ctx, g, bucketName, items)
-		return err
-	})
-	return out, err
-}
-
-func (s *Store) deleteOnce(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
@@ -101,7 +94,7 @@ func (s *Store) deleteOnce(ctx context.Context, g authz.Grant, bucketName string
 		}
 		changed := false
 		for i := range items {
-			// Asked once more: of what is there now, less may be granted.
+			// Asked for here: of what is there now, less may be granted.
 			if err := g.Demand(deleteAction(items[i].VersionID), arn.Object(bucketName, items[i].Key)); err != nil {
 				out[i] = refused(&items[i], err)
 				continue
@@ -163,9 +156,6 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	}
 	if d.in.VersionID != nil {
 		return d.forGood(tx, head)
-	}
-	if err := d.met(d.g, nil, head); err != nil {
-		return Deleted{}, err
 	}
 	if err := d.in.mayDelete(head); err != nil {
 		return refused(d.in, err), nil

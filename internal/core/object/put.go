@@ -67,10 +67,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err = in.verify(found); err == nil {
 		v.stored(at, found, customer)
 		id := b.ID
-		err = again(ctx, g, func(g authz.Grant) error {
-			b, err = s.commit(ctx, g, &in, id, v, at, customer)
-			return err
-		})
+		b, err = s.commit(ctx, g, &in, id, v, at, customer)
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -204,9 +201,6 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		head, err := k.head(tx)
 		if err != nil {
-			return err
-		}
-		if err := k.met(g, nil, head); err != nil {
 			return err
 		}
 		if err := in.mayWrite(head); err != nil {

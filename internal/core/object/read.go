@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
@@ -85,9 +86,9 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for, the one that was judged, in one view, and
-// judges the customer's key, the conditions and the range.
-func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (f *found, err error) {
+// find reads the version asked for in the view that it is judged in, and judges
+// the customer's key, the conditions and the range.
+func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*found, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
@@ -95,21 +96,13 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 	if err != nil {
 		return nil, err
 	}
-	err = again(ctx, g, func(g authz.Grant) error {
-		f, err = s.findJudged(ctx, g, in, customer, method, bytes)
-		return err
-	})
-	return f, err
-}
-
-func (s *Store) findJudged(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, method string, bytes bool) (*found, error) {
 	f := &found{customer: customer}
-	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+	err = change.View(ctx, s.store, g, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{&f.b, in.Key}
-		if f.v, err = k.judged(r, g, in.VersionID, method); err != nil {
+		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
 			return err
 		}
 		if err := s.unlock(ctx, g, &f.b, f.v, in.Key, f.customer); err != nil {

@@ -33,7 +33,7 @@ func (s *Store) GetTags(ctx context.Context, g authz.Grant, in TagsInput) (out V
 	if err := g.Demand(in.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
-	err = s.store.View(ctx, func(r kv.Reader) error {
+	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err

@@ -193,13 +193,11 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket
-	err = again(ctx, g, func(g authz.Grant) error {
-		return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-			if b, err = openBucket(tx, in.Bucket); err != nil {
-				return err
-			}
-			return s.begin(ctx, tx, g, slot{&b, in.Key}, u, &in.ACL, customer)
-		})
+	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		if b, err = openBucket(tx, in.Bucket); err != nil {
+			return err
+		}
+		return s.begin(ctx, tx, g, slot{&b, in.Key}, u, &in.ACL, customer)
 	})
 	if err != nil {
 		return Upload{}, err
@@ -210,9 +208,6 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 // begin writes the upload's record.
 func (s *Store) begin(ctx context.Context, tx kv.Tx, g authz.Grant, k slot, u *upload, asked *acl.Request, customer *seal.Key) error {
 	head, err := k.head(tx)
-	if err == nil {
-		err = k.met(g, nil, head)
-	}
 	if err == nil {
 		err = mayUse(tx, g, k.b, k.key, customer)
 	}

@@ -304,20 +304,16 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 	if err != nil {
 		return Attributes{}, err
 	}
-	err = again(ctx, g, func(g authz.Grant) (err error) {
-		out, err = s.attributes(ctx, g, &in, customer, after, page)
-		return err
-	})
-	return out, err
+	return s.attributes(ctx, g, &in, customer, after, page)
 }
 
 func (s *Store) attributes(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, after, page int) (out Attributes, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
+	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.judged(r, g, in.VersionID, "GET")
+		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
 		if err == nil {
 			err = s.unlock(ctx, g, &b, v, in.Key, customer)
 		}

@@ -106,6 +106,7 @@ func (t *fakeTx) Get(key []byte) ([]byte, error) {
 func (t *fakeTx) Set(key, value []byte)      { t.writes[string(key)] = slices.Clone(value) }
 func (t *fakeTx) Delete(key []byte)          { t.writes[string(key)] = nil }
 func (t *fakeTx) Lock([]byte, kv.Mode) error { return nil }
+func (t *fakeTx) Rely(*kv.Witness) error     { return nil }
 func (t *fakeTx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	return func(yield func(kv.Pair, error) bool) {
 		var keys []string

@@ -80,17 +80,37 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 	return authz.NewCaller(p, s)
 }
 
-func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential) authz.Caller {
+// signer is who signed, as of an instant.
+func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential, at time.Time) authz.Caller {
 	from := i.origin(r)
 	s := situation(r, from)
-	s.AccessKeyID, s.Session, s.Temporary, s.Issued = c.AccessKeyID, c.Session, c.Token != "", c.Issued
+	s.At, s.AccessKeyID, s.Session, s.Temporary, s.Issued, s.Until = at, c.AccessKeyID, c.Session, c.Token != "", c.Issued, c.Expires
 	s.Keys = conditionKeys(r, from, claim, claim.Region, c.Keys)
-	sessionKeys(s.Keys, &c, r.At)
+	sessionKeys(s.Keys, &c, at)
+	s.Again = func(ctx context.Context, at time.Time) (authz.Caller, error) { return i.again(ctx, r, claim, &c, at) }
 	return authz.NewCaller(c.Principal, s)
 }
 
+// again is the sender of a request that was verified, at a later instant. The
+// signature was right and stays so, even where a presigned URL ran out since: it
+// was used in time, and its age is what it was then.
+func (i *Identifier) again(ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *Credential, at time.Time) (authz.Caller, error) {
+	c, found, err := i.credentials.Lookup(ctx, was.AccessKeyID)
+	switch {
+	case err != nil:
+		return authz.Caller{}, err
+	case !found, !c.Active, c.Principal.Kind == policy.Nobody,
+		subtle.ConstantTimeCompare([]byte(c.Secret), []byte(was.Secret)) != 1:
+		return authz.Caller{}, unknownKey(was.AccessKeyID)
+	}
+	if err := checkToken(c, was.Token, at); err != nil {
+		return authz.Caller{}, err
+	}
+	return i.signer(r, claim, c, at), nil
+}
+
 func situation(r *protocol.Request, from origin) authz.Situation {
-	return authz.Situation{At: r.At, SourceIP: from.ip, SecureChannel: from.secure}
+	return authz.Situation{At: r.At, Now: r.Now, SourceIP: from.ip, SecureChannel: from.secure}
 }
 
 // Identify returns the caller and the body, which verifies itself as it is
@@ -110,7 +130,7 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 		return authz.Caller{}, nil, err
 	}
 	body, err := claim.Body(key)
-	return i.signer(r, claim, c), body, err
+	return i.signer(r, claim, c, r.At), body, err
 }
 
 // verify finds the credential and checks the signature. An unknown key costs

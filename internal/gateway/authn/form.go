@@ -24,6 +24,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}
+	r.Arrive() // a form is as old as its fields
 	r.Key, r.Fields = f.Key, f.Header()
 	if err := protocol.CheckKey(r.Key); err != nil {
 		return authz.Caller{}, nil, err
@@ -46,7 +47,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	if err := p.Check(f, r.Bucket, r.At); err != nil {
 		return authz.Caller{}, nil, err
 	}
-	return i.signer(r, claim, c), f.File, nil
+	return i.signer(r, claim, c, r.At), f.File, nil
 }
 
 // checkBare refuses a form whose request is signed, too, or carries headers

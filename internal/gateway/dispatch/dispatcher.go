@@ -1,12 +1,14 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
+	"time"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
@@ -19,6 +21,22 @@ type Options struct {
 	Protocol protocol.Options
 	Sharing  Sharing // nil shares nothing
 	Logger   *slog.Logger
+	// Document is how long a request may take to bring its document, from its
+	// headers on; 0 is a minute. Streams have no time as a whole.
+	Document time.Duration
+	// Watch returns a context that remembers what is read under it, and what
+	// stands for that, for whoever commits (see authz.Situation.Seen); what it is
+	// given goes on: it came from the same request. nil remembers nothing.
+	Watch func(ctx context.Context, seen any) (context.Context, any)
+}
+
+func (o *Options) documentTime() time.Duration { return cmp.Or(o.Document, time.Minute) }
+
+func (d *Dispatcher) watch(ctx context.Context, seen any) (context.Context, any) {
+	if d.options.Watch == nil {
+		return ctx, nil
+	}
+	return d.options.Watch(ctx, seen)
 }
 
 // Sharing says what the pages of another origin may read. It is asked only for

@@ -7,6 +7,7 @@ package dispatch
 import (
 	"context"
 	"reflect"
+	"time"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
@@ -74,6 +75,20 @@ func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protoco
 	if err := p.Decode(r, o.route, body, in); err != nil {
 		return nil, authz.Grant{}, err
 	}
+	switch {
+	case p.Streams():
+		if r.Bound != nil {
+			r.Bound.EndBy(time.Time{})
+		}
+	case r.Document == nil && r.HTTP.ContentLength != 0:
+		// While the document came, the caller may have become another one.
+		watched, seen := d.watch(ctx, nil)
+		again, err := c.Again(watched)
+		if err != nil {
+			return nil, authz.Grant{}, err
+		}
+		c = again.WithSeen(seen)
+	}
 	out, g, err := o.run(ctx, d, c, in)
 	if out == nil {
 		return nil, g, err // not a typed nil in an interface
@@ -83,7 +98,11 @@ func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protoco
 
 // run is the pipeline from needs to handler.
 func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, authz.Grant, error) {
-	g, err := authz.Judge(ctx, d.authority, c, o.may, in)
+	judging := ctx
+	if seen := c.Seen(); seen != nil {
+		judging, _ = d.watch(ctx, seen)
+	}
+	g, err := authz.Judge(judging, d.authority, c, o.may, in)
 	if err != nil {
 		return nil, g, err
 	}

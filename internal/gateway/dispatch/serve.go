@@ -28,11 +28,20 @@ type exchange struct {
 // ServeHTTP takes the request's one instant and runs the pipeline; it is the
 // only way in from the network.
 func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	at, id := time.Now(), protocol.NewRequestID()
-	r, err := protocol.Parse(hr, d.options.Protocol, id, at)
+	o := d.options.Protocol
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	at, id := o.Now(), protocol.NewRequestID()
+	bound, _ := hr.Body.(protocol.Bound)
+	if bound != nil {
+		bound.EndBy(at.Add(d.options.documentTime()))
+	}
+	r, err := protocol.Parse(hr, o, id, at)
 	if err != nil {
 		r = protocol.Unparsed(hr, id, at)
 	}
+	r.Bound = bound
 	x := &exchange{request: r}
 	defer x.end()
 	protocol.CommonHeaders(w, r)
@@ -50,7 +59,11 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
-	c, body, err := d.identify(ctx, x)
+	watched, seen := ctx, any(nil)
+	if r.HTTP.Method != http.MethodGet && r.HTTP.Method != http.MethodHead { // those change nothing
+		watched, seen = d.watch(ctx, nil)
+	}
+	c, body, err := d.identify(watched, x)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +76,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		// A caller who could not sign learns nothing of what exists here.
 		return nil, unmatched
 	}
-	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record))
+	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record).WithSeen(seen))
 	x.grant = g
 	return out, err
 }

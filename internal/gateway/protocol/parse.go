@@ -18,7 +18,7 @@ import (
 // request that such an answer is written for.
 func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
 	r := Unparsed(hr, id, at)
-	r.Region = o.Region
+	r.Region, r.Now = o.Region, o.Now
 	if err := readHeaders(hr); err != nil {
 		return nil, err
 	}

@@ -89,6 +89,7 @@ func (r *Request) readForm() error {
 	if err := held.Take(ctx, int64(len(b)+2*paramSize*(bytes.Count(b, []byte("&"))+1))); err != nil {
 		return err
 	}
+	r.Arrive() // whoever calls is judged by what is true now
 	r.Document = b
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
 	r.Form, err = parseParams(string(b), params)

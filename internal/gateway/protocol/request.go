@@ -25,7 +25,9 @@ type Stream interface {
 type Request struct {
 	HTTP              *http.Request
 	ID, HostID        string
-	At                time.Time
+	At                time.Time        // when it was there: its headers or, where nobody is known before, its document
+	Now               func() time.Time // the clock
+	Bound             Bound            // of the body; nil where there is none
 	Peer              netip.Addr
 	Loopback          bool // the listener and the peer are both loopback
 	Service           string
@@ -39,6 +41,18 @@ type Request struct {
 	// Fields of a POST form stand for the headers of the request, none of which
 	// mean anything then; nil where there is no form.
 	Fields http.Header
+}
+
+// Bound ends the reading of a request's body at an instant; the zero time ends
+// nothing. Bodies of the server have it: a document has a time as a whole, so
+// that nobody keeps a decision waiting for its end.
+type Bound interface{ EndBy(time.Time) }
+
+// Arrive sets the request's instant to now.
+func (r *Request) Arrive() {
+	if r.Now != nil {
+		r.At = r.Now()
+	}
 }
 
 // Control is the service of operations on accounts. Its requests are signed as
@@ -80,6 +94,7 @@ type Param struct{ Name, Value string }
 type Options struct {
 	Domains []string // base domains of virtual-hosted buckets
 	Region  string
+	Now     func() time.Time // the clock; nil stands still
 }
 
 // Limits of a request.

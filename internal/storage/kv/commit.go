@@ -144,7 +144,7 @@ func (s *store) accept(g *group, c *commit) {
 		return
 	}
 	t := c.tx
-	if t.at != nil && s.window.conflicts(t.at.commit, &t.reads) {
+	if t.at != nil && (s.window.conflicts(t.at.commit, &t.reads) || s.window.moved(t.relied)) {
 		s.conflicts.Add(1)
 		g.rejected = append(g.rejected, c)
 		return

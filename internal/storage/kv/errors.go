@@ -20,6 +20,10 @@ var errEnded = errors.New("kv: used after its transaction ended")
 
 var errTooLarge = errors.New("kv: a transaction takes at most 64 MiB")
 
+var errWitness = errors.New("kv: a witness of another store")
+
+var errWitnesses = errors.New("kv: a transaction relies on one witness")
+
 func noRoom() *fault.Error {
 	return fault.New(fault.Full, "InsufficientStorage", "There is not enough free space to complete the request.")
 }

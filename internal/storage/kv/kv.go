@@ -48,12 +48,18 @@ type Tx interface {
 	// not records. Puts into a bucket share its guard; its deletion and its
 	// settings exclude them.
 	Lock(guard []byte, mode Mode) error
+	// Rely makes the transaction depend on what a witness's Views read before:
+	// where any of it was, or may have been, written since, fn runs again, as
+	// after any conflict. A transaction relies on one witness of its own store,
+	// which remembers nothing more from then on.
+	Rely(w *Witness) error
 }
 
 // Store is a key-value store.
 type Store interface {
 	// View runs fn, once, on one consistent state: the newest durable one at its
 	// first read. So whatever fn sees is durable, and nothing waits for a sync.
+	// Under a context of Through, fn reads what that reader reads instead.
 	View(ctx context.Context, fn func(Reader) error) error
 	// Update runs fn in a serializable transaction and commits it. fn may run
 	// more than once. When Update returns nil the commit is durable; when fn

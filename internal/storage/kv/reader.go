@@ -18,6 +18,7 @@ type reader struct {
 	idle    []*cursor
 	scratch []byte
 	ended   bool
+	witness *Witness // of what is read; nil in a transaction
 }
 
 // cursor is an iterator with room for an opened value.
@@ -33,6 +34,9 @@ func (r *reader) pin() (*state, error) {
 	}
 	if r.at == nil {
 		r.at = acquire(r.source)
+		if r.witness != nil {
+			r.witness.begin(r.s, r.at.commit)
+		}
 	}
 	return r.at, nil
 }
@@ -64,6 +68,9 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.witness != nil {
+		r.witness.point(key)
+	}
 	sealed, done, err := st.snap.Get(key)
 	if err != nil {
 		return nil, broken(key, err)
@@ -94,6 +101,9 @@ func (r *reader) Scan(from, to []byte) iter.Seq2[Pair, error] {
 			return
 		}
 		defer r.put(c)
+		if r.witness != nil {
+			r.witness.span(from, to)
+		}
 		for ok := c.it.Seek(from, to); ok; ok = c.it.Next() {
 			p, err := r.pair(c)
 			if !yield(p, err) || err != nil {

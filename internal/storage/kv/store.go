@@ -170,9 +170,24 @@ func (s *store) View(ctx context.Context, fn func(Reader) error) error {
 		return err
 	}
 	defer s.leave()
+	if r, ok := ctx.Value(readerKey{}).(Reader); ok && s.reads(r) {
+		return fn(r)
+	}
 	r := &reader{s: s, ctx: ctx, source: &s.durable}
+	r.witness, _ = ctx.Value(witnessKey{}).(*Witness)
 	defer r.end()
 	return fn(r)
+}
+
+// reads reports whether r is a reader of this store.
+func (s *store) reads(r Reader) bool {
+	switch r := r.(type) {
+	case *reader:
+		return r.s == s
+	case *tx:
+		return r.s == s
+	}
+	return false
 }
 
 // Close implements Store.

@@ -14,6 +14,7 @@ const maxTx = 64 << 20
 type tx struct {
 	reader
 	reads
+	relied  *Witness // what it depends on beside them
 	ops     []*op    // ascending
 	guards  [][]byte // held Exclusive
 	sets    int      // bytes of the sets
@@ -100,6 +101,26 @@ func (t *tx) Lock(guard []byte, mode Mode) error {
 	if mode == Exclusive {
 		t.guards = append(t.guards, name)
 	}
+	return nil
+}
+
+// Rely implements Tx. The committer compares it with the window of the newest
+// commits, whose floor counts as a change.
+func (t *tx) Rely(w *Witness) error {
+	if _, err := t.pin(); err != nil {
+		return err
+	}
+	switch w.close() {
+	case nil:
+		return nil
+	case t.s:
+	default:
+		return misuse(errWitness)
+	}
+	if t.relied != nil && t.relied != w {
+		return misuse(errWitnesses)
+	}
+	t.relied = w
 	return nil
 }
 

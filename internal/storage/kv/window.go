@@ -136,3 +136,7 @@ func (w *window) conflicts(at uint64, r *reads) bool {
 	}
 	return false
 }
+
+// moved reports whether anything a witness saw was, or may have been, written
+// since.
+func (w *window) moved(seen *Witness) bool { return seen != nil && w.conflicts(seen.at, &seen.reads) }

@@ -1,0 +1,165 @@
+package authz
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// A grant says what was so when it was given. Whoever commits a change, or reads
+// an object whose own tags, owner or ACL were looked at, has it renewed from the
+// very state that is changed or read, so that a request whose body takes its time
+// is judged by what is true at its end.
+
+// standsFor is how long a decision may be old and stand on what it saw. It only
+// spares work: what was seen must still be as it was.
+const standsFor = time.Second
+
+// Stands returns what the grant's decision rests on, if it is enough that this is
+// unchanged: the decision is fresh, and neither a law nor the credential says
+// anything else by the clock alone since. Else the grant is to be renewed.
+func (g Grant) Stands() (seen any, ok bool) {
+	if g.g == nil || g.g.seen == nil {
+		return nil, false
+	}
+	now, s := g.g.caller.Now(), &g.g.caller.situation
+	switch age := now.Sub(g.g.decided); {
+	case age < 0 || age > standsFor, passed(s.Until, now), g.g.timed():
+		return nil, false
+	}
+	for _, res := range g.g.on.laws {
+		if passed(res.Until, now) {
+			return nil, false
+		}
+	}
+	return g.g.seen, true
+}
+
+func passed(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
+
+// timed reports whether a law that the decision rests on asks for the time.
+func (g *grant) timed() bool {
+	if anyTimed(g.laws.Identity) || anyTimed(g.laws.Boundary) || anyTimed(g.caller.situation.Session) {
+		return true
+	}
+	for _, res := range g.on.laws {
+		if anyTimed(res.Documents) {
+			return true
+		}
+	}
+	return false
+}
+
+func anyTimed(docs []*policy.Document) bool {
+	return slices.ContainsFunc(docs, func(d *policy.Document) bool {
+		return d != nil && (d.Mentions("aws:currenttime") || d.Mentions("aws:epochtime") || d.Mentions("aws:multifactorauthage"))
+	})
+}
+
+// Renew looks at the caller again and decides all needs anew, now, and what they
+// are, of what ctx reads. It refuses where a hard need is refused, or a soft one
+// that was demanded before; nothing is to be done by such a grant.
+func (g Grant) Renew(ctx context.Context) error {
+	if g.g == nil {
+		return fault.AccessDenied()
+	}
+	c, err := g.g.caller.Again(ctx)
+	if err != nil {
+		return err
+	}
+	if g.g.asks == nil {
+		g.g.caller, g.g.decided, g.g.seen = c, c.situation.At, nil
+		return nil
+	}
+	fresh, err := g.g.authority.decide(ctx, c, g.g.asks)
+	if err != nil {
+		return err
+	}
+	fresh.relied, fresh.inside = g.g.relied, g.g.inside
+	*g.g = *fresh
+	for _, p := range g.g.relied {
+		if g.Allows(p.action, p.resource) {
+			continue
+		}
+		if how := g.g.refused[p]; how != nil {
+			return how
+		}
+		return fault.AccessDenied()
+	}
+	return nil
+}
+
+// RestsOnObjects reports whether the decision looked at the tags, the owner or
+// the ACL of an object, which change with every version and within one: it counts
+// only for the state it was made of.
+func (g Grant) RestsOnObjects() bool {
+	return g.g != nil && (g.g.on.tagged || len(g.g.on.objects) > 0)
+}
+
+// Inside tells that what is demanded from now on is demanded again whenever the
+// grant is renewed, as in a transaction that may run more than once.
+func (g Grant) Inside(yes bool) {
+	if g.g != nil {
+		g.g.inside = yes
+	}
+}
+
+// rely remembers a soft need that somebody goes by.
+func (g *grant) rely(a policy.Action, r arn.ARN) {
+	if g.inside {
+		return
+	}
+	p := permission{a, r}
+	soft := slices.ContainsFunc(g.needs, func(n Need) bool { return n.Soft && n.Action == a && n.Resource == r })
+	if soft && !slices.Contains(g.relied, p) {
+		g.relied = append(g.relied, p)
+	}
+}
+
+// With asks for more for the same caller: for the needs of an action on a
+// resource once more, with further condition keys, as hard needs. The grant then
+// covers both, and is renewed as a whole. It is how an operation is judged by
+// what it learns only while it runs.
+func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
+	if g.g == nil || g.g.asks == nil {
+		return Grant{}, fault.AccessDenied()
+	}
+	before := g.g.asks
+	asks := func(ctx context.Context, c Caller) ([]Need, error) {
+		needs, err := before(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Concat(needs, furtherNeeds(needs, action, on, keys)), nil
+	}
+	wider, err := g.g.authority.decide(ctx, g.g.caller, asks)
+	if err != nil {
+		return Grant{}, err
+	}
+	wider.relied = slices.Clone(g.g.relied)
+	return Grant{wider}, nil
+}
+
+func furtherNeeds(needs []Need, action policy.Action, on arn.ARN, keys map[string][]string) (further []Need) {
+	for _, n := range needs {
+		if n.Action != action || n.Resource != on {
+			continue
+		}
+		with := make(map[string][]string, len(n.Keys)+len(keys))
+		for _, from := range []map[string][]string{n.Keys, keys} {
+			for k, v := range from {
+				with[k] = v
+			}
+		}
+		n.Keys, n.Soft = with, false
+		further = append(further, n)
+	}
+	if further == nil {
+		further = []Need{{Action: action, Resource: on, Keys: keys}}
+	}
+	return further
+}
