@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 
 	"watertight/internal/server"
 	"watertight/internal/storage/rootkey"
@@ -39,25 +43,55 @@ type serve struct {
 	MaxSessions       int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
 	LogLevel          string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
 	LogFormat         string `help:"text or json." enum:"text,json" default:"text" env:"WATERTIGHT_LOG_FORMAT"`
+	LogFile           string `help:"File of the log, opened again on SIGHUP; the default is standard error." env:"WATERTIGHT_LOG_FILE" placeholder:"FILE"`
 }
 
 // Run builds the server and serves until it is told to stop.
 func (s *serve) Run(p process) error {
-	c, err := s.config(p)
+	// A reader of the output that has gone is an error of that write, no end.
+	signal.Ignore(syscall.SIGPIPE)
+	out, err := startLogs(p.stderr, s.LogFile, s.LogFormat)
 	if err != nil {
 		return err
 	}
+	defer out.end()
+	c, err := s.config(p, out)
+	if err != nil {
+		return err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	c.Show = func(srv *server.Server) error { return welcome(p.stdout, srv) }
 	srv, err := server.Build(p.ctx, c)
 	if err != nil {
 		return err
 	}
 	c.Logger.Info("serving", "address", srv.Addr(), "scheme", srv.Scheme(), "data", c.Data, "region", c.Region)
-	return srv.Run(p.ctx)
+	ctx, end := context.WithCancel(p.ctx)
+	var reloading sync.WaitGroup
+	reloading.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-reload:
+				if err := out.reopen(); err != nil {
+					c.Logger.Warn("the log file can't be opened again, and the old one goes on", "err", err)
+				}
+				srv.Reload()
+				c.Logger.Info("reloaded")
+			}
+		}
+	})
+	err = srv.Run(p.ctx)
+	end()
+	reloading.Wait()
+	return err
 }
 
 // config turns flags into what the server is built from.
-func (s *serve) config(p process) (server.Config, error) {
+func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	c := server.Config{
 		Data: s.Data, Listen: s.Listen, Region: s.Region, Domains: s.Domain, RootKey: s.RootKey,
 		Root: server.RootCredentials{
@@ -70,7 +104,7 @@ func (s *serve) config(p process) (server.Config, error) {
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},
 		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
-		Logger: newLogger(p.stderr, s.LogLevel, s.LogFormat), Getenv: p.getenv,
+		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {
 		name  string

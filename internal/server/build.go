@@ -53,6 +53,7 @@ type Server struct {
 	newData    bool // this start makes the store
 	parts      *belonging
 	certs      *certmagic.Cache
+	pair       *pairFile // nil where certificates come from elsewhere
 }
 
 // FirstStart is what the first start makes, to be shown once. SecretAccessKey

@@ -46,6 +46,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepUses(background) })
+	sweeping.Go(func() { s.watchPair(background) })
 
 	var err error
 	select {

@@ -127,6 +127,9 @@ func (s *Server) Stop() {
 	}
 }
 
+// Reload is what SIGHUP does.
+func (s *Server) Reload() { s.server.Reload() }
+
 // Operations lists the rows of a service.
 func (s *Server) Operations(service string) []dispatch.Row { return s.server.Operations(service) }
 

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pairFile is a certificate whose files are read again. What they hold decides,
+// never their times: a renewed pair may have those of the old one.
+type pairFile struct {
+	cert, key string
+	log       *slog.Logger
+	judge     func(*x509.Certificate) // logs what is wrong with one that is taken
+
+	loaded atomic.Pointer[pair]
+	mu     sync.Mutex // who looks
+	looked time.Time
+	judged time.Time
+	bad    [sha256.Size]byte // of what could not be used
+	told   bool              // that it can't be used
+}
+
+type pair struct {
+	certificate *tls.Certificate
+	sum         [sha256.Size]byte
+}
+
+const (
+	// lookAgain is how often handshakes look at the files; Run looks, too,
+	// every watchAgain, when there are none.
+	lookAgain  = time.Second
+	watchAgain = 30 * time.Second
+	judgeAgain = 24 * time.Hour
+	// maxPEM bounds a file, in bytes.
+	maxPEM = 1 << 20
+)
+
+// get is the certificate for a handshake. One handshake at most looks at the
+// files; the others go on with what there is.
+func (p *pairFile) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if p.mu.TryLock() {
+		if time.Since(p.looked) >= lookAgain {
+			p.look(false) // what it finds wrong is logged, and the old pair stays
+		}
+		p.mu.Unlock()
+	}
+	return p.loaded.Load().certificate, nil
+}
+
+// open reads the files for the first time.
+func (p *pairFile) open() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.look(true)
+}
+
+// reload looks at the files at once, and says what came of it.
+func (p *pairFile) reload() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = false
+	if p.look(true) == nil {
+		p.log.Info("the TLS certificate is the one in its files", "ends", p.loaded.Load().certificate.Leaf.NotAfter)
+	}
+}
+
+// watch looks at the files without a handshake, and judges the pair once a day.
+func (p *pairFile) watch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.look(false)
+	if time.Since(p.judged) >= judgeAgain {
+		p.judged = time.Now()
+		p.judge(p.loaded.Load().certificate.Leaf)
+	}
+}
+
+// look reads the files, and takes what they hold where it is another pair and
+// can be used. sure says that they are not just being replaced; else what can't
+// be used is told when it is still there at the next look.
+func (p *pairFile) look(sure bool) error {
+	p.looked = time.Now()
+	old := p.loaded.Load()
+	cert, err := readPEM(p.cert)
+	key, kerr := readPEM(p.key)
+	if err = errors.Join(err, kerr); err != nil {
+		return p.keep(sha256.Sum256([]byte(err.Error())), err, sure)
+	}
+	h := sha256.Sum256(cert)
+	sum := sha256.Sum256(append(h[:], key...))
+	if old != nil && sum == old.sum {
+		p.bad, p.told = [sha256.Size]byte{}, false
+		return nil
+	}
+	c, err := tls.X509KeyPair(cert, key)
+	if err == nil && old != nil && ended(c.Leaf, p.looked) && !ended(old.certificate.Leaf, p.looked) {
+		err = fmt.Errorf("it is not good now, but from %s to %s", c.Leaf.NotBefore.Format(time.RFC3339), c.Leaf.NotAfter.Format(time.RFC3339))
+	}
+	if err != nil {
+		return p.keep(sum, err, sure)
+	}
+	p.loaded.Store(&pair{&c, sum})
+	p.bad, p.told, p.judged = [sha256.Size]byte{}, false, p.looked
+	if old != nil {
+		p.log.Info("a new TLS certificate is served", "ends", c.Leaf.NotAfter)
+	}
+	p.judge(c.Leaf)
+	return nil
+}
+
+func ended(leaf *x509.Certificate, now time.Time) bool {
+	return now.After(leaf.NotAfter) || now.Before(leaf.NotBefore)
+}
+
+// keep stays with the pair there is. It says so once for each content.
+func (p *pairFile) keep(sum [sha256.Size]byte, err error, sure bool) error {
+	old := p.loaded.Load()
+	if old == nil {
+		return err
+	}
+	again := sum == p.bad
+	if !again {
+		p.bad, p.told = sum, false
+	}
+	if (again || sure) && !p.told {
+		p.told = true
+		p.log.Warn("the new TLS certificate can't be used, and the old one stays", "ends", old.certificate.Leaf.NotAfter, "certificate", p.cert, "keyfile", p.key, "err", err)
+	}
+	return err
+}
+
+func readPEM(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return io.ReadAll(io.LimitReader(f, maxPEM))
+}

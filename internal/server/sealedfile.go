@@ -1,0 +1,143 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/caddyserver/certmagic"
+
+	"watertight/internal/storage/seal"
+)
+
+// Private keys that the server makes for TLS lie sealed under the root key:
+// whoever takes a copy of the data directory must not stand between clients and
+// server. A file is sealedMark, a salt, and a stream under a key of this salt
+// and the file's name.
+const (
+	sealedMark = "WTSEAL1\n"
+	saltSize   = 32
+)
+
+func sealFile(root seal.Key, name string, plain []byte) []byte {
+	b := make([]byte, len(sealedMark)+saltSize, len(sealedMark)+saltSize+int(seal.SealedSize(int64(len(plain)))))
+	salt := b[copy(b, sealedMark):]
+	rand.Read(salt)
+	return seal.Seal(fileKey(root, name, salt), b, plain)
+}
+
+// errPlain is a file that was not sealed.
+var errPlain = errors.New("the file is not sealed")
+
+func openFile(root seal.Key, name string, b []byte) ([]byte, error) {
+	rest, ok := bytes.CutPrefix(b, []byte(sealedMark))
+	if !ok || len(rest) < saltSize {
+		return nil, errPlain
+	}
+	return seal.Open(fileKey(root, name, rest[:saltSize]), nil, rest[saltSize:])
+}
+
+func fileKey(root seal.Key, name string, salt []byte) seal.Key {
+	return root.DeriveSalted(salt, "watertight file "+name)
+}
+
+// replaceFile writes a file whole and durable, or leaves what was there. A link
+// in its place is replaced, not followed.
+func replaceFile(path string, b []byte, mode fs.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// sealedStorage keeps what certmagic keeps, sealed.
+type sealedStorage struct {
+	*certmagic.FileStorage
+	root seal.Key
+}
+
+func (s sealedStorage) name(key string) string { return "acme/" + key }
+
+// Store seals value.
+func (s sealedStorage) Store(ctx context.Context, key string, value []byte) error {
+	return s.FileStorage.Store(ctx, key, sealFile(s.root, s.name(key), value))
+}
+
+// Load opens what Store sealed. What was not sealed here is not there.
+func (s sealedStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	b, err := s.FileStorage.Load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := openFile(s.root, s.name(key), b)
+	if errors.Is(err, errPlain) {
+		return nil, fmt.Errorf("%s: %w: %w", key, fs.ErrNotExist, err)
+	}
+	return plain, err
+}
+
+// Stat tells the size of what Load returns.
+func (s sealedStorage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+	info, err := s.FileStorage.Stat(ctx, key)
+	if err != nil || !info.IsTerminal {
+		return info, err
+	}
+	b, err := s.Load(ctx, key)
+	info.Size = int64(len(b))
+	return info, err
+}
+
+// discardPlain removes what lies unsealed under dir, private keys of earlier
+// versions among it. Locks hold no secret.
+func discardPlain(dir string, log *slog.Logger) error {
+	removed := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir() && path == filepath.Join(dir, "locks"):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || bytes.HasPrefix(b, []byte(sealedMark)) {
+			return err
+		}
+		removed++
+		return os.Remove(path)
+	})
+	if removed > 0 {
+		log.Warn("certificates and keys that lay in the plain were removed; new ones are made", "directory", dir, "files", removed)
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/certmagic"
+
+	"watertight/internal/storage/seal"
+)
+
+// TestSealedFile: a file opens under its own key and name alone, and unchanged.
+func TestSealedFile(t *testing.T) {
+	root, plain := seal.NewKey(), bytes.Repeat([]byte("key "), 50_000)
+	sealed := sealFile(root, "tls/a", plain)
+	if got, err := openFile(root, "tls/a", sealed); err != nil || !bytes.Equal(got, plain) {
+		t.Fatal(err)
+	}
+	if bytes.Contains(sealed, []byte("key key")) || bytes.Equal(sealed, sealFile(root, "tls/a", plain)) {
+		t.Error("it is not sealed, or twice alike")
+	}
+	if _, err := openFile(root, "tls/b", sealed); err == nil {
+		t.Error("it opens under another name")
+	}
+	if _, err := openFile(seal.NewKey(), "tls/a", sealed); err == nil {
+		t.Error("it opens under another root key")
+	}
+	small := sealFile(root, "tls/a", []byte("x"))
+	for i := range small {
+		bad := bytes.Clone(small)
+		bad[i] ^= 1
+		if _, err := openFile(root, "tls/a", bad); err == nil {
+			t.Errorf("byte %d changed, and it opens", i)
+		}
+		if _, err := openFile(root, "tls/a", small[:i]); err == nil {
+			t.Errorf("cut to %d bytes, and it opens", i)
+		}
+	}
+}
+
+// TestCertificateStorageIsSealed: what certmagic keeps lies sealed, and what
+// lay there in the plain is not taken.
+func TestCertificateStorageIsSealed(t *testing.T) {
+	dir, ctx, root := t.TempDir(), t.Context(), seal.NewKey()
+	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root}
+	const key, secret = "certificates/x/example.com/example.com.key", "-----BEGIN PRIVATE KEY----- secret"
+	if _, err := s.Load(ctx, key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before: %v", err)
+	}
+	if err := s.Store(ctx, key, []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(ctx, key); err != nil || string(got) != secret {
+		t.Errorf("%q, %v", got, err)
+	}
+	if info, err := s.Stat(ctx, key); err != nil || info.Size != int64(len(secret)) {
+		t.Errorf("%+v, %v", info, err)
+	}
+	plain := filepath.Join(dir, "acme", "users", "old.key")
+	if err := os.MkdirAll(filepath.Dir(plain), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plain, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(ctx, "acme/users/old.key"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a plain file is taken: %q, %v", got, err)
+	}
+	if err := discardPlain(dir, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			b, err := os.ReadFile(path)
+			if err != nil || strings.Contains(string(b), "PRIVATE") {
+				t.Errorf("%s: plain, %v", path, err)
+			}
+		}
+		return nil
+	})
+	if got, err := s.Load(ctx, key); err != nil || string(got) != secret {
+		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
