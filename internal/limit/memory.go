@@ -59,7 +59,8 @@ func (m *Memory) Held() int64 {
 }
 
 // Open begins the account of one request, of a stranger so far. told, where it
-// is not nil, is told once more is known, and may refuse.
+// is not nil, is told once more is known, and may refuse: of a stranger, that
+// what it asks for was allowed.
 func (m *Memory) Open(told func(Class, string) error) *Account {
 	if m == nil {
 		return nil
@@ -143,12 +144,11 @@ func slowDown() error {
 // Account is what one request holds. One goroutine uses it. A nil account is
 // not bounded: nothing but tests runs without one.
 type Account struct {
-	memory  *Memory
-	told    func(Class, string) error
-	class   Class
-	key     string
-	held    int64
-	allowed bool
+	memory *Memory
+	told   func(Class, string) error
+	class  Class
+	key    string
+	held   int64
 }
 
 type inContext struct{}
@@ -210,16 +210,14 @@ func (a *Account) Verified(ctx context.Context, c Class, key string) error {
 	return a.Take(ctx, held)
 }
 
-// Allowed tells that what the request asks for was allowed.
-func (a *Account) Allowed() {
-	if a != nil {
-		a.allowed = true
+// Allowed tells that what the request asks for was allowed, though nobody signed
+// it. Error: SlowDown.
+func (a *Account) Allowed() error {
+	if a == nil || a.told == nil || a.class != Stranger {
+		return nil
 	}
+	return a.told(Stranger, "")
 }
-
-// Bounded reports that nothing speaks for whoever sent the request yet: neither
-// a signature nor a policy.
-func (a *Account) Bounded() bool { return a != nil && a.class == Stranger && !a.allowed }
 
 // Class is whose request it is, as far as is known.
 func (a *Account) Class() Class {

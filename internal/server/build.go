@@ -46,6 +46,7 @@ type Server struct {
 	identities *identity.Store
 	uses       *identity.Uses
 	dispatcher *dispatch.Dispatcher
+	door       *door
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
 	first      FirstStart

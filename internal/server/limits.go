@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -41,7 +42,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tracked.extend() // over what the request before has left
 	// net/http looks at the body of its own request to end it as it should, so
 	// only a copy gets the patient one.
-	held := g.memory.Open(nil)
+	held := g.enter(r.Context())
 	defer held.Close()
 	inner := r.WithContext(limit.With(r.Context(), held))
 	inner.Body = body
@@ -63,9 +64,39 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		tracked.extend()
 	}()
 	g.next.ServeHTTP(tracked, inner)
+	held.Close()
 	// net/http still has to take the rest of the body and to write the answer.
 	body.settle()
 	tracked.extend()
+	if len(r.Header["Expect"]) == 0 {
+		body.linger(rc)
+	}
+}
+
+// enter opens the account of a request, and tells its connection that one has
+// begun.
+func (g guard) enter(ctx context.Context) *limit.Account {
+	visitor, _ := ctx.Value(guestKey{}).(*guest)
+	if visitor == nil {
+		return g.memory.Open(nil)
+	}
+	visitor.begins()
+	return g.memory.Open(visitor.learns)
+}
+
+// maxLinger is how much of a body that nobody wants is taken in and dropped, in
+// bytes: a client that sends all of it before it reads would otherwise see its
+// connection reset instead of the answer.
+const maxLinger = 8 << 20
+
+// linger sends the answer and drops what is left of the body, as long as settle
+// allows.
+func (b *patientBody) linger(rc *http.ResponseController) {
+	if b.ended || b.failed || rc.Flush() != nil {
+		return
+	}
+	_, err := io.CopyN(io.Discard, b.ReadCloser, maxLinger)
+	b.failed = err != nil && err != io.EOF // whatever it was, nothing follows
 }
 
 // patientBody gives each read its own deadline. There is none once the body

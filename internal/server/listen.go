@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 
 	"watertight/internal/limit"
@@ -57,13 +56,14 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.door = newDoor(s.config.MaxConnections)
 	for _, addr := range s.config.Listen {
 		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
 			return fmt.Errorf("listening on %s: %w; is another server running there?", addr, err)
 		}
-		l = netutil.LimitListener(l, s.config.MaxConnections)
+		l = listener{l, s.door}
 		if config != nil {
 			l = tls.NewListener(l, config)
 		}
@@ -105,6 +105,8 @@ func (e errorLog) Write(p []byte) (int, error) {
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	h := &http.Server{
 		Handler:           guard{next: s.dispatcher, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory)},
+		ConnContext:       withGuest,
+		ConnState:         follow,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -10,8 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"watertight/internal/core/payload"
 )
+
+// maxOperators is how many commands of the operator are served at once.
+const maxOperators = 16
 
 // drain is how long requests under way may take once the server stops.
 const drain = 20 * time.Second
@@ -38,7 +43,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	operator := &http.Server{Handler: s.operatorHandler(), ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests }}
 	serving.Go(func() {
-		if err := operator.Serve(s.operator); !errors.Is(err, http.ErrServerClosed) {
+		if err := operator.Serve(netutil.LimitListener(s.operator, maxOperators)); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	})

@@ -106,7 +106,9 @@ func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Call
 	if err != nil {
 		return nil, g, err
 	}
-	limit.From(ctx).Allowed()
+	if err := limit.From(ctx).Allowed(); err != nil {
+		return nil, g, err
+	}
 	if err := o.admit(ctx, c, g); err != nil {
 		return nil, g, err
 	}

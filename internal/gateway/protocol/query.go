@@ -80,7 +80,7 @@ func (r *Request) readForm() error {
 	held := limit.From(ctx)
 	b, err := held.Read(ctx, r.HTTP.Body, size)
 	if err != nil {
-		return err
+		return broken(err)
 	}
 	if int64(len(b)) > size {
 		return fault.New(fault.Invalid, "RequestEntityTooLarge", "The request is too large.")
@@ -94,6 +94,14 @@ func (r *Request) readForm() error {
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
 	r.Form, err = parseParams(string(b), params)
 	return err
+}
+
+// broken is a body that ended before its time, or a connection that did.
+func broken(err error) error {
+	if errors.As(err, new(*fault.Error)) {
+		return err
+	}
+	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header").Because(err)
 }
 
 // paramSize is what a Param takes besides its text, in bytes.

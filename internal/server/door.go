@@ -1,0 +1,225 @@
+package server
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+
+	"watertight/internal/fault"
+	"watertight/internal/limit"
+)
+
+// phase is where a connection stands. Those of lower phases are given up first;
+// within a phase the one that has stood there for longest.
+type phase uint8
+
+const (
+	idleStranger   phase = iota // between requests, none of which was verified
+	newStranger                 // a handshake or the first header is on its way
+	bodyStranger                // a request of nobody who is known is being read
+	servedStranger              // what a stranger asked for is allowed, and is being done
+	idleCaller                  // between requests, one of which was verified
+	comingCaller                // another request is being read, and is not verified yet
+	activeCaller                // never given up
+	activeRoot                  // never given up
+	phases         = iota
+)
+
+// door lets connections in, from all listeners. It always lets a new one in, and
+// gives up another where there are too many: strangers before callers, idle ones
+// before busy ones. Where callers are busy on all places, some more are left for
+// those who are not known yet, so that strangers never push out callers and a
+// root user always gets in.
+type door struct {
+	maximum, spare int
+
+	mu    sync.Mutex
+	in    [phases]list.List // of *guest, the one that came first in front
+	keys  map[string]int    // active connections of each access key
+	total int
+}
+
+func newDoor(maximum int) *door {
+	return &door{maximum: maximum, spare: max(maximum/8, 4), keys: map[string]int{}}
+}
+
+// guest is one connection.
+type guest struct {
+	net.Conn
+	door  *door
+	known bool // a request was verified
+	gone  bool
+	phase phase
+	place *list.Element
+	key   string // of an active caller
+}
+
+// listener lets what a listener accepts in through the door.
+type listener struct {
+	net.Listener
+	door *door
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.door.enter(c), nil
+}
+
+// enter lets a connection in and closes those it displaces.
+func (d *door) enter(c net.Conn) *guest {
+	g := &guest{Conn: c, door: d, phase: newStranger}
+	d.mu.Lock()
+	g.place = d.in[g.phase].PushBack(g)
+	d.total++
+	var out []*guest
+	for v := d.victim(g); v != nil; v = d.victim(g) {
+		d.remove(v)
+		out = append(out, v)
+	}
+	d.mu.Unlock()
+	for _, v := range out {
+		v.Conn.Close() // its reads and writes end
+	}
+	return g
+}
+
+// victim finds a connection to give up beside the one that is new, or nil.
+func (d *door) victim(beside *guest) *guest {
+	if d.total <= d.maximum {
+		return nil
+	}
+	strangers := 0
+	for p := range idleCaller {
+		strangers += d.in[p].Len()
+	}
+	for p := range activeCaller {
+		if p > idleStranger && p < idleCaller && strangers <= d.spare {
+			continue
+		}
+		if e := d.in[p].Front(); e != nil && e.Value.(*guest) != beside {
+			return e.Value.(*guest)
+		}
+	}
+	return nil
+}
+
+// remove takes a connection out of the books.
+func (d *door) remove(g *guest) {
+	if g.gone {
+		return
+	}
+	g.gone = true
+	d.in[g.phase].Remove(g.place)
+	d.total--
+	d.release(g)
+}
+
+func (d *door) release(g *guest) {
+	if g.key != "" {
+		if d.keys[g.key]--; d.keys[g.key] <= 0 {
+			delete(d.keys, g.key)
+		}
+		g.key = ""
+	}
+}
+
+// move puts a connection into another phase.
+func (d *door) move(g *guest, to phase) {
+	if g.gone || g.phase == to {
+		return
+	}
+	d.in[g.phase].Remove(g.place)
+	g.phase = to
+	g.place = d.in[to].PushBack(g)
+}
+
+// Close implements net.Conn.
+func (g *guest) Close() error {
+	g.door.mu.Lock()
+	g.door.remove(g)
+	g.door.mu.Unlock()
+	return g.Conn.Close()
+}
+
+// CloseWrite ends what is sent, so that an answer arrives before the end does.
+func (g *guest) CloseWrite() error {
+	if c, ok := g.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// rests tells that the connection waits for a request.
+func (g *guest) rests() { g.change(idleStranger, idleCaller) }
+
+// begins tells that a request of nobody who is known yet is being read.
+func (g *guest) begins() { g.change(bodyStranger, comingCaller) }
+
+func (g *guest) change(stranger, caller phase) {
+	g.door.mu.Lock()
+	defer g.door.mu.Unlock()
+	g.door.release(g)
+	if g.known {
+		stranger = caller
+	}
+	g.door.move(g, stranger)
+}
+
+// learns tells whose request it is, or of a stranger's that it was allowed all
+// the same. Where callers take all places, or one key most of them, the request
+// is refused: SlowDown.
+func (g *guest) learns(c limit.Class, key string) error {
+	d := g.door
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch c {
+	case limit.Stranger:
+		if g.phase == bodyStranger {
+			d.move(g, servedStranger)
+		}
+		return nil
+	case limit.Root:
+		g.known = true
+		d.move(g, activeRoot)
+		return nil
+	}
+	active := d.in[activeCaller].Len()
+	if active >= d.maximum || active >= d.maximum-d.maximum/4 && d.keys[key] >= d.maximum/2 {
+		return fault.New(fault.Unavailable, "SlowDown", "Please reduce your request rate.")
+	}
+	g.known = true
+	d.move(g, activeCaller)
+	if !g.gone {
+		g.key = key
+		d.keys[key]++
+	}
+	return nil
+}
+
+type guestKey struct{}
+
+// withGuest hands the connection down to its requests.
+func withGuest(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, guestKey{}, guestOf(c))
+}
+
+// guestOf finds the connection under TLS.
+func guestOf(c net.Conn) *guest {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	g, _ := c.(*guest)
+	return g
+}
+
+// follow keeps up with what net/http does with a connection.
+func follow(c net.Conn, state http.ConnState) {
+	if g := guestOf(c); g != nil && state == http.StateIdle {
+		g.rests()
+	}
+}

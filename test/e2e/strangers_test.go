@@ -1,0 +1,272 @@
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// claim is the header of a signature that nobody made, by a key.
+func claim(key, service string) string {
+	day := time.Now().UTC().Format("20060102")
+	return "X-Amz-Date: " + day + "T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/" + day + "/us-east-1/" + service +
+		"/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64) + "\r\n"
+}
+
+// hostile are beginnings of requests that never end, or end in a refusal.
+func hostile() map[string]string {
+	const form = "Host: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n"
+	const document = "Host: h\r\nContent-Type: application/xml\r\nContent-Length: 4000000\r\n"
+	const deep = "<Delete>" + "<a><a><a><a><a><a><a><a><a><a>"
+	many := strings.Repeat("N.a.a.a.a.a.a.a=&", 1000)
+	return map[string]string{
+		"says nothing":                        "",
+		"a refused request, then nothing":     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a header without an end":             "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
+		"many headers":                        "GET / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X-Many: y\r\n", 500),
+		"half a form":                         "POST / HTTP/1.1\r\n" + form + "\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&" + many,
+		"half a form of a key that is none":   "POST / HTTP/1.1\r\n" + form + claim("AKIAXXXXXXXXXXXXXXXX", "iam") + "\r\nAction=ListUsers&" + many,
+		"half a form in the root user's name": "POST / HTTP/1.1\r\n" + form + claim(harness.AccessKeyID, "iam") + "\r\nAction=ListUsers&" + many,
+		"half a document":                     "POST /b?delete HTTP/1.1\r\n" + document + "\r\n" + deep,
+		"half a document of a key":            "POST /b?delete HTTP/1.1\r\n" + document + claim(harness.AccessKeyID, "s3") + "\r\n" + deep,
+		"half an object":                      "PUT /b/k HTTP/1.1\r\n" + document + "\r\nxxxxxxxx",
+		"a giant chunk": "PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n" +
+			"X-Amz-Decoded-Content-Length: 4000000000\r\n\r\n20\r\nffffffff\r\n" + strings.Repeat("x", 18),
+		"half a POST form": "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\nContent-Type: multipart/form-data; boundary=bb\r\n\r\n" +
+			"--bb\r\nContent-Disposition: form-data; name=\"policy\"\r\n\r\n" + strings.Repeat("x", 8000),
+		"a flood of requests": strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200),
+	}
+}
+
+// connect opens a connection and sends the beginning of a request.
+func connect(t testing.TB, endpoint, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	io.WriteString(c, text) // the server may have hung up already
+	return c
+}
+
+// closed reports whether the server has hung up.
+func closed(c net.Conn) bool {
+	c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	_, err := io.Copy(io.Discard, c)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// write sends a signed request on a connection and returns the answer.
+func write(t *testing.T, s *harness.Server, c net.Conn, r raw) *http.Response {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := signedRequest(t, s, r).Write(c); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, res.Body)
+	return res
+}
+
+// TestStrangersShutNobodyOut: however many connections of strangers there are,
+// and whatever they send or do not send, new callers are let in, those who were
+// there stay, and it is the strangers who are given up.
+func TestStrangersShutNobodyOut(t *testing.T) {
+	const most, many = 8, 20
+	for name, text := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			s := harness.Start(t, func(c *server.Config) { c.MaxConnections = most })
+			list := raw{method: "GET", target: "/"}
+			caller := connect(t, s.Endpoint, "")
+			if res := write(t, s, caller, list); res.StatusCode != http.StatusOK {
+				t.Fatal(res.Status)
+			}
+			var them []net.Conn
+			for range many {
+				them = append(them, connect(t, s.Endpoint, text))
+			}
+			if res := write(t, s, connect(t, s.Endpoint, ""), list); res.StatusCode != http.StatusOK {
+				t.Errorf("the root user: %s", res.Status)
+			}
+			if res := write(t, s, caller, list); res.StatusCode != http.StatusOK {
+				t.Errorf("the caller who was there: %s", res.Status)
+			}
+			gone := 0
+			for _, c := range them {
+				if closed(c) {
+					gone++
+				}
+			}
+			if gone < many+2-most {
+				t.Errorf("%d of %d strangers were given up, with room for %d", gone, many, most)
+			}
+		})
+	}
+}
+
+// upload begins an upload and returns once the server waits for its body, or
+// the refusal.
+func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn, *http.Response) {
+	t.Helper()
+	c := connect(t, s.Endpoint, "")
+	req := signedRequest(t, s, raw{method: "PUT", target: path, hash: "UNSIGNED-PAYLOAD", key: id, secret: secret})
+	text := fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nContent-Length: 4\r\n", path, req.Host)
+	for name, v := range req.Header {
+		if name != "Content-Length" {
+			text += name + ": " + v[0] + "\r\n"
+		}
+	}
+	io.WriteString(c, text+"\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, res
+}
+
+// TestOneKeyShutsNobodyOut: where one key's uploads stand still on most places,
+// it is that key that is told to slow down; other keys and the root user get in,
+// strangers beside them change nothing, and the uploads go on.
+func TestOneKeyShutsNobodyOut(t *testing.T) {
+	const most = 16
+	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = most })
+	ctx := t.Context()
+	if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("avatars")}); err != nil {
+		t.Fatal(err)
+	}
+	root := rootIAM(s)
+	keys := map[string][2]string{}
+	for _, name := range []string{"one", "two"} {
+		newUser(t, s, name)
+		if _, err := root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("put"), PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::avatars/*"}}`)}); err != nil {
+			t.Fatal(err)
+		}
+		k, err := root.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[name] = [2]string{*k.AccessKey.AccessKeyId, *k.AccessKey.SecretAccessKey}
+	}
+	begin := func(name string, n int) (net.Conn, int) {
+		c, res := upload(t, s, keys[name][0], keys[name][1], fmt.Sprintf("/avatars/%s%d", name, n))
+		return c, res.StatusCode
+	}
+	var stalled []net.Conn
+	for n := range most - most/4 {
+		c, status := begin("one", n)
+		if status != http.StatusContinue {
+			t.Fatalf("upload %d: %d", n, status)
+		}
+		stalled = append(stalled, c)
+	}
+	if _, status := begin("one", most); status != http.StatusServiceUnavailable {
+		t.Errorf("one more of the same key: %d", status)
+	}
+	if _, status := begin("two", 0); status != http.StatusContinue {
+		t.Errorf("another key: %d", status)
+	}
+	for _, text := range hostile() {
+		connect(t, s.Endpoint, text)
+		connect(t, s.Endpoint, text)
+	}
+	if res := write(t, s, connect(t, s.Endpoint, ""), raw{method: "GET", target: "/"}); res.StatusCode != http.StatusOK {
+		t.Errorf("the root user: %s", res.Status)
+	}
+	for n, c := range stalled {
+		io.WriteString(c, "body")
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("upload %d in the end: %v, %v", n, res, err)
+		}
+	}
+}
+
+// TestStrangersFillTheirShareAlone: strangers who send large forms and stop
+// before the end are told to slow down, signed with anybody's name or not;
+// callers and the root user notice nothing.
+func TestStrangersFillTheirShareAlone(t *testing.T) {
+	s := harness.Start(t, func(c *server.Config) { c.MaxDocumentMemory = 1 << 20 })
+	_, user, _ := newUser(t, s, "caller")
+	if err := attachTo(t, rootIAM(s), "caller", "AmazonS3FullAccess"); err != nil {
+		t.Fatal(err)
+	}
+	const header = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n"
+	half := "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=" + strings.Repeat("x", 50_000)
+	for range 8 {
+		connect(t, s.Endpoint, header+"\r\n"+half)
+		connect(t, s.Endpoint, header+claim(harness.AccessKeyID, "sts")+"\r\n"+half)
+	}
+	whole := raw{method: "POST", target: "/", unsigned: true, body: half, header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+	deadline := time.Now().Add(30 * time.Second)
+	for { // until the halves have come
+		a := send(t, s, whole)
+		if a.status == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a stranger beside a full share: %d %s", a.status, a.code)
+		}
+	}
+	whole.body = whole.body[:2000]
+	if a := send(t, s, whole); a.status == http.StatusServiceUnavailable {
+		t.Errorf("a stranger with a small form: %s", a.body)
+	}
+	bucket := aws.String("caller")
+	if _, err := user.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		t.Error(err)
+	}
+	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":["arn:aws:s3:::caller/` + strings.Repeat("x", 15_000) + `"]}}`
+	if _, err := user.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &document}); err != nil {
+		t.Error(err)
+	}
+	if _, err := rootIAM(s).CreateGroup(t.Context(), &iam.CreateGroupInput{GroupName: aws.String("g")}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFormsAndDocumentsAreBounded: what nobody signed is small, whatever it says
+// of itself, and a document is not read where it could do nothing.
+func TestFormsAndDocumentsAreBounded(t *testing.T) {
+	s, bucket := openServer(t, "open")
+	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {
+		t.Fatal(err)
+	}
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	assume := "Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
+	wide := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 30_000) + "</Delete>"
+	for name, c := range map[string]struct {
+		request raw
+		status  int
+		code    string
+	}{
+		"a form of 65 KiB":                    {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + strings.Repeat("&a=b", 16_400)}, 400, "RequestEntityTooLarge"},
+		"a form of many parameters":           {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + strings.Repeat("&a=b", 300)}, 400, ""},
+		"a form that is a deep tree":          {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + "&a.a.a.a.a.a.a.a.a.a.a=b"}, 400, ""},
+		"a document for a bucket that's shut": {raw{method: "POST", target: "/shut?delete", unsigned: true, body: "<Delete", header: http.Header{"Content-Md5": {"x"}}}, 403, "AccessDenied"},
+		"a large document for an open bucket": {raw{method: "POST", target: "/open?delete", unsigned: true, body: wide + strings.Repeat(" ", 200_000+1<<20), header: http.Header{}}, 400, "MaxMessageLengthExceeded"},
+	} {
+		a := send(t, s, c.request)
+		if a.status != c.status || c.code != "" && a.code != c.code {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
