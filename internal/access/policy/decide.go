@@ -46,7 +46,8 @@ func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 // policy may be enough for a caller of its own account, according to whom it
 // names; then identity policies, boundary and session policy must each allow.
 // Between accounts both sides must allow. Without any allow the answer is the
-// implicit deny. RestrictPublicBuckets has the last word.
+// implicit deny. RestrictPublicBuckets has the last word, and settings of a bucket
+// are its own account's alone.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -69,6 +70,9 @@ func Decide(l Laws, r Request) Verdict {
 	v := weigh(&l, &r, &said)
 	if v.Effect == Allow && restricted(&l, &r.Principal) {
 		return Verdict{ExplicitDeny, []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, PublicAccessLayer}
+	}
+	if v.Effect == Allow && in.ownersAlone(&l) {
+		return Verdict{ImplicitDeny, []string{"settings of a bucket are its own account's alone"}, ResourceLayer}
 	}
 	return v
 }

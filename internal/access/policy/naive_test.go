@@ -421,6 +421,8 @@ func naiveDecide(l naiveLaws, r Request) Effect {
 		return ImplicitDeny
 	}
 	switch {
+	case p.Account == "" && r.Action == "s3:PutBucketPolicy":
+		return ImplicitDeny
 	case p.Account == "":
 		return answer(len(ways) > 0 && inBoundary && inSession)
 	case l.owner != "" && l.owner != p.Account:

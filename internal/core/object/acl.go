@@ -104,6 +104,9 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
+	if g.Caller().Anonymous() { // a policy that opens objects does not give them away
+		return Version{}, fault.AccessDenied()
+	}
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
 		if err != nil {

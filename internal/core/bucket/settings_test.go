@@ -1,0 +1,91 @@
+package bucket
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/acl"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/fault"
+)
+
+// TestEveryActionIsClassified: an action of S3 reads, changes what is stored, or
+// changes a bucket or what is its account's; what is in no table is the last.
+func TestEveryActionIsClassified(t *testing.T) {
+	for _, a := range readActions() {
+		name := strings.TrimPrefix(string(a.name), "s3:")
+		reads := slices.ContainsFunc([]string{"Get", "List", "Describe"}, func(p string) bool { return strings.HasPrefix(name, p) })
+		want := policy.ChangesBucket
+		switch {
+		case reads:
+			want = policy.NoChange
+		case a.onObject:
+			want = policy.ChangesObject
+		}
+		if got := a.name.Changes(); got != want {
+			t.Errorf("%s: %d, want %d", a.name, got, want)
+		}
+		if got := policy.Action(strings.ToUpper(string(a.name))).Changes(); got != want {
+			t.Errorf("%s in capitals: %d, want %d", a.name, got, want)
+		}
+	}
+	for action, want := range map[policy.Action]policy.Changes{"s3:PutSomethingNew": policy.ChangesBucket, "s3:Frobnicate": policy.ChangesBucket, "iam:CreateUser": policy.NoChange} {
+		if got := action.Changes(); got != want {
+			t.Errorf("%s: %d, want %d", action, got, want)
+		}
+	}
+}
+
+// TestReportNamesAccountsOfTheACL: an account that a bucket's ACL names gets in
+// whatever is blocked, and the operator is told.
+func TestReportNamesAccountsOfTheACL(t *testing.T) {
+	s := openPolicies(t)
+	if err := s.SetOwnership(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketOwnershipControls"), "box", ObjectWriter); err != nil {
+		t.Fatal(err)
+	}
+	l := acl.Request{Grants: acl.List{{Account: coretest.Account, Permission: acl.FullControl}, {Account: other, Permission: acl.Read}}}
+	if err := s.PutACL(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketAcl"), "box", &l); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Report(t.Context(), "box", time.Now())
+	if err != nil || r.Merged != blockAll() || !slices.Equal(r.Exposure.Accounts, []string{other}) || r.Exposure.Open {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// TestPeersDecideWhatIsPublic: the same policy is public or not by what is known of
+// where requests come from, when it is put, shown and previewed.
+func TestPeersDecideWhatIsPublic(t *testing.T) {
+	const text = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*","Condition":{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}}]}`
+	s := openPolicies(t)
+	err := s.put(t, coretest.Account, text, true)
+	wants(t, err, fault.Denied, "AccessDenied")
+	s.ServeFrom(policy.ToldApart(policy.Loopback()...))
+	if err := s.put(t, coretest.Account, text, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		peers policy.Peers
+		want  bool
+	}{{policy.Peers{}, true}, {policy.ToldApart(), false}} {
+		s.ServeFrom(c.peers)
+		got, err := s.PolicyStatus(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicyStatus"), "box")
+		if err != nil || got != c.want {
+			t.Errorf("%+v: status %v %v", c.peers, got, err)
+		}
+		p, err := s.Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
+		if err != nil || p.Public != c.want || p.Refused != c.want {
+			t.Errorf("%+v: preview %+v %v", c.peers, p, err)
+		}
+		if r, err := s.Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
+			t.Errorf("%+v: report %+v %v", c.peers, r.Exposure, err)
+		}
+		laws, err := s.Laws(t.Context(), "box", time.Now())
+		if err != nil || laws.Documents[0].IsPublic(laws.Peers) != c.want {
+			t.Errorf("%+v: laws %+v %v", c.peers, laws, err)
+		}
+	}
+}
