@@ -96,3 +96,20 @@ func TestSimulationOfARole(t *testing.T) {
 		}
 	}
 }
+
+// TestSimulationIsBounded: what a simulation may take is bounded for all its
+// decisions together.
+func TestSimulationIsBounded(t *testing.T) {
+	c := newCast(t)
+	hungry := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":["arn:aws:s3:::*` + strings.Repeat("a?", 900) + `x*","arn:aws:s3:::*` + strings.Repeat("a?", 900) + `y*"]}}`
+	var resources []string
+	for i := range 400 {
+		resources = append(resources, fmt.Sprintf("arn:aws:s3:::b/%d%s", i, strings.Repeat("a", 900)))
+	}
+	_, err := c.root.SimulateCustomPolicy(t.Context(), &iam.SimulateCustomPolicyInput{PolicyInputList: []string{hungry}, ActionNames: []string{"s3:GetObject"}, ResourceArns: resources, MaxItems: aws.Int32(1000)})
+	expect(t, err, "InvalidInput")
+	out, err := c.root.SimulateCustomPolicy(t.Context(), &iam.SimulateCustomPolicyInput{PolicyInputList: []string{hungry}, ActionNames: []string{"s3:GetObject"}, ResourceArns: resources[:1]})
+	if err != nil || len(out.EvaluationResults) != 1 {
+		t.Error(err)
+	}
+}

@@ -116,7 +116,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 		return nil, err
 	}
 	g := &grant{authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws, held: make([]permission, 0, len(needs))}
-	g.on.laws = map[string]ResourceLaws{}
+	g.on.laws, g.on.work = map[string]ResourceLaws{}, policy.NewWork()
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft
@@ -189,7 +189,10 @@ func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaw
 	}
 	v := policy.Decide(l, policy.Request{
 		Principal: who, Action: n.Action, Resource: n.Resource,
-		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys,
+		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys, Work: on.work,
 	})
+	if v.Exhausted {
+		return judgement{}, tooMuchWork()
+	}
 	return judgement{v, c.mayTell(n, &res, sawObject || tags != nil)}, nil
 }

@@ -28,6 +28,12 @@ func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	return res.Owner == account || res.Owner == "" && !bucket
 }
 
+// tooMuchWork is the refusal of a request whose decisions take more steps than
+// one request may take: nothing of it is done.
+func tooMuchWork() error {
+	return fault.New(fault.Denied, "AccessDenied", "Access Denied: the policies that bind this request take more work to judge than one request may.")
+}
+
 // denial is the refusal of a need.
 func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	because := j.Because(n.Action)

@@ -28,7 +28,8 @@ func isObject(r arn.ARN) bool {
 type standing struct {
 	laws    map[string]ResourceLaws
 	objects []judged
-	tagged  bool // tags of objects were looked at
+	tagged  bool         // tags of objects were looked at
+	work    *policy.Work // of all decisions on the request
 }
 
 // judged is a version that a decision rested on.

@@ -77,7 +77,7 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 			at.Resource, text = bucket+"/another-key", "everything but "+text
 		}
 		for _, p := range c.Probes {
-			if !s.aboutAction(string(p.Action)) || p.OnObject != strings.Contains(at.Resource, "/") {
+			if !s.aboutAction(string(p.Action), nil) || p.OnObject != strings.Contains(at.Resource, "/") {
 				continue
 			}
 			r := Request{

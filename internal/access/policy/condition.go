@@ -87,6 +87,7 @@ func (c *condition) fits(value string, in *situation) bool {
 // matchesOne reports whether one operand matches. A value that is not of the
 // operator's type matches none.
 func (c *condition) matchesOne(value string, in *situation) bool {
+	in.spend(len(c.values))
 	switch c.family {
 	case stringFamily:
 		return c.hasString(value, in)

@@ -11,6 +11,7 @@ type opinion struct {
 	allow *statement
 	grant grant // the furthest of a resource-based policy's allows
 	lost  bool  // a document is missing
+	spent bool  // the decision took too many steps
 }
 
 // ask hears one layer. It stops at the first Deny, unless the caller is above
@@ -29,6 +30,9 @@ func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 			s := &d.statements[i]
 			g, ok := s.applies(layer, in)
 			switch {
+			case in.exhausted():
+				o.spent = true
+				return o
 			case !ok || !s.allow && above:
 			case !s.allow:
 				o.deny = s
@@ -47,32 +51,41 @@ func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 // names; then identity policies, boundary and session policy must each allow.
 // Between accounts both sides must allow. Without any allow the answer is the
 // implicit deny. RestrictPublicBuckets has the last word, and settings of a bucket
-// are its own account's alone.
+// are its own account's alone. A decision that takes too many steps is a deny.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	in := situation{request: &r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs}
+	in := situation{request: &r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most()}
+	v := in.decide(&l)
+	r.Work.Spend(in.spent)
+	return v
+}
+
+func (in *situation) decide(l *Laws) Verdict {
+	r := in.request
 	var said [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer
 		docs  []*Document
 	}{{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
-		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(&l, &r))
+		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(l, r))
 		switch {
+		case o.spent:
+			return Verdict{Effect: ExplicitDeny, Why: []string{"the decision takes more work than one may"}, Exhausted: true}
 		case o.lost:
-			return Verdict{ExplicitDeny, []string{"a policy could not be read"}, at.layer}
+			return Verdict{Effect: ExplicitDeny, Why: []string{"a policy could not be read"}, Layer: at.layer}
 		case o.deny != nil:
-			return Verdict{ExplicitDeny, o.deny.why[at.layer], at.layer}
+			return Verdict{Effect: ExplicitDeny, Why: o.deny.why[at.layer], Layer: at.layer}
 		}
 		said[at.layer] = o // what Guard allows is passed over: Resource comes after it
 	}
-	v := weigh(&l, &r, &said)
-	if v.Effect == Allow && restricted(&l, &r.Principal) {
-		return Verdict{ExplicitDeny, []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, PublicAccessLayer}
+	v := weigh(l, r, &said)
+	if v.Effect == Allow && restricted(l, &r.Principal) {
+		return Verdict{Effect: ExplicitDeny, Why: []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, Layer: PublicAccessLayer}
 	}
-	if v.Effect == Allow && in.ownersAlone(&l) {
-		return Verdict{ImplicitDeny, []string{"settings of a bucket are its own account's alone"}, ResourceLayer}
+	if v.Effect == Allow && in.ownersAlone(l) {
+		return Verdict{Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"}, Layer: ResourceLayer}
 	}
 	return v
 }
@@ -102,9 +115,9 @@ func weigh(l *Laws, r *Request, said *[layers]opinion) Verdict {
 	case needsSession && said[SessionLayer].allow == nil:
 		return silent(SessionLayer)
 	case !needsIdentity:
-		return Verdict{Allow, resource.allow.why[ResourceLayer], ResourceLayer}
+		return Verdict{Effect: Allow, Why: resource.allow.why[ResourceLayer], Layer: ResourceLayer}
 	}
-	return Verdict{Allow, said[IdentityLayer].allow.why[IdentityLayer], IdentityLayer}
+	return Verdict{Effect: Allow, Why: said[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
 }
 
 // Excludes reports that the laws allow the principal nothing, whatever it asks:
@@ -121,7 +134,7 @@ func (l *Laws) Excludes(p *Principal) bool {
 
 // silent is the implicit deny: a layer that had to allow says nothing.
 func silent(layer Layer) Verdict {
-	return Verdict{ImplicitDeny, []string{"no " + layer.String() + " allows it"}, layer}
+	return Verdict{Effect: ImplicitDeny, Why: []string{"no " + layer.String() + " allows it"}, Layer: layer}
 }
 
 // ownerEscapes reports whether the root user mends a bucket policy that locks

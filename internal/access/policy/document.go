@@ -89,7 +89,7 @@ func (d *Document) Mentions(prefix string) bool {
 
 // MentionsAction reports whether some statement speaks about the action.
 func (d *Document) MentionsAction(a Action) bool {
-	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a)) })
+	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a), nil) })
 }
 
 // Principals returns every entry of the document's Principal and NotPrincipal

@@ -85,6 +85,7 @@ type situation struct {
 	known   [s3ResourceAccount + 1]string
 	// ignoreGroups: IgnorePublicAcls is on.
 	ignoreGroups bool
+	spent, most  int // steps; see Work
 }
 
 // values are the values of one key; n is 0 where the key is absent.

@@ -39,16 +39,11 @@ func compile(text string, wild, variables bool) (pattern, error) {
 	}
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
-		case wild && c == '*':
+		case wild && (c == '*' || c == '?'):
 			flush()
-			if len(p) == 0 || p[len(p)-1].kind != anyRun {
-				p = append(p, part{kind: anyRun})
-			}
-			i++
-		case wild && c == '?':
-			flush()
-			p = append(p, part{kind: anyOne})
-			i++
+			n := i + len(text[i:]) - len(strings.TrimLeft(text[i:], "*?"))
+			p = appendWild(p, text[i:n])
+			i = n
 		case variables && strings.HasPrefix(text[i:], "${"):
 			v, n, err := compileVariable(text[i:])
 			if err != nil {
@@ -93,59 +88,152 @@ func (p pattern) split() (sections [6]pattern, ok bool) {
 	return sections, n == 5
 }
 
-// match needs no recursion and no memory; its time is bounded by the product
-// of both lengths. With fold, the pattern is in lower case and ASCII letters
-// of s match in either. Patterns without variables need no situation.
+// appendWild adds a run of wildcards. Their order means nothing, so that each ?
+// stands before the *, and what follows a * begins with plain text.
+func appendWild(p pattern, run string) pattern {
+	for range strings.Count(run, "?") {
+		p = append(p, part{kind: anyOne})
+	}
+	if strings.Contains(run, "*") {
+		p = append(p, part{kind: anyRun})
+	}
+	return p
+}
+
+// match needs no recursion and no memory. What stands before the first * is
+// compared with the beginning of s, what stands after the last one with its end,
+// and the segments between are searched for from left to right. A segment without
+// a ? inside is found in linear time; the steps of all others are counted. With
+// fold, the pattern is in lower case and ASCII letters of s match in either.
+// Patterns without variables need no situation.
 func (p pattern) match(s string, in *situation, fold bool) bool {
+	in.spend(1)
 	if len(p) == 1 && p[0].kind == literal {
 		return len(s) == len(p[0].text) && (s == p[0].text || fold && hasPrefix(s, p[0].text, fold))
 	}
 	if len(p) > 0 && p[0].kind == literal && !fold && !strings.HasPrefix(s, p[0].text) {
 		return false
 	}
-	i, pos := 0, 0
-	star, mark := -1, 0 // the part after the last *, and where the run of that * ends
+	star := p.star(0)
+	n, ok := p[:star].begins(s, in, fold)
+	if !ok || star == len(p) {
+		return ok && n == len(s)
+	}
+	s = s[n:]
 	for {
-		if i == len(p) {
-			if pos == len(s) {
-				return true
-			}
-		} else {
-			switch q := &p[i]; q.kind {
-			case anyRun:
-				i++
-				if i == len(p) {
-					return true
-				}
-				star, mark = i, pos
-				continue
-			case anyOne:
-				if pos < len(s) {
-					_, n := utf8.DecodeRuneInString(s[pos:])
-					i, pos = i+1, pos+n
-					continue
-				}
-			default:
-				text, ok := q.text, true
-				if q.kind == variable {
-					text, ok = in.resolve(q)
-				}
-				if !ok {
-					return false
-				}
-				if hasPrefix(s[pos:], text, fold) {
-					i, pos = i+1, pos+len(text)
-					continue
-				}
-			}
+		p = p[star+1:]
+		if star = p.star(0); star == len(p) {
+			return p.ends(s, in, fold)
 		}
-		if star < 0 || mark >= len(s) {
+		n, ok := p[:star].find(s, in, fold)
+		if !ok {
 			return false
 		}
-		_, n := utf8.DecodeRuneInString(s[mark:])
-		mark += n
-		i, pos = star, mark
+		s = s[n:]
 	}
+}
+
+// star is the index of the first * from i on, or the length.
+func (p pattern) star(i int) int {
+	for ; i < len(p); i++ {
+		if p[i].kind == anyRun {
+			return i
+		}
+	}
+	return i
+}
+
+// begins reports whether s begins with a pattern that has no *, and how many
+// bytes that are.
+func (p pattern) begins(s string, in *situation, fold bool) (n int, ok bool) {
+	in.spend(len(p))
+	for i := range p {
+		if p[i].kind == anyOne {
+			if n == len(s) {
+				return 0, false
+			}
+			_, size := utf8.DecodeRuneInString(s[n:])
+			n += size
+			continue
+		}
+		text, ok := p[i].plain(in)
+		if !ok || !hasPrefix(s[n:], text, fold) {
+			return 0, false
+		}
+		n += len(text)
+	}
+	return n, true
+}
+
+// ends reports whether s ends with a pattern that has no *.
+func (p pattern) ends(s string, in *situation, fold bool) bool {
+	in.spend(len(p))
+	for i := len(p) - 1; i >= 0; i-- {
+		if p[i].kind == anyOne {
+			if s == "" {
+				return false
+			}
+			_, size := utf8.DecodeLastRuneInString(s)
+			s = s[:len(s)-size]
+			continue
+		}
+		text, ok := p[i].plain(in)
+		if !ok || len(s) < len(text) || !hasPrefix(s[len(s)-len(text):], text, fold) {
+			return false
+		}
+		s = s[:len(s)-len(text)]
+	}
+	return true
+}
+
+// find returns the end of the first place where s has a pattern that has no * and
+// begins with plain text.
+func (p pattern) find(s string, in *situation, fold bool) (end int, ok bool) {
+	if len(p) == 0 {
+		return 0, true
+	}
+	first, ok := p[0].plain(in)
+	if !ok {
+		return 0, false
+	}
+	for at := 0; !in.exhausted(); {
+		in.spend(1 + (len(s)-at)>>6)
+		next := index(s[at:], first, fold)
+		if next < 0 {
+			return 0, false
+		}
+		at += next
+		if n, ok := p[1:].begins(s[at+len(first):], in, fold); ok {
+			return at + len(first) + n, true
+		}
+		if at == len(s) {
+			return 0, false
+		}
+		_, size := utf8.DecodeRuneInString(s[at:])
+		at += size
+	}
+	return 0, false
+}
+
+// plain is the text that a literal or a variable stands for; false where a
+// variable has no value.
+func (p *part) plain(in *situation) (string, bool) {
+	if p.kind == variable {
+		return in.resolve(p)
+	}
+	return p.text, true
+}
+
+func index(s, lower string, fold bool) int {
+	if !fold {
+		return strings.Index(s, lower)
+	}
+	for i := 0; i+len(lower) <= len(s); i++ {
+		if hasPrefix(s[i:], lower, fold) {
+			return i
+		}
+	}
+	return -1
 }
 
 func hasPrefix(s, lower string, fold bool) bool {

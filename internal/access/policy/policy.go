@@ -97,6 +97,9 @@ type Request struct {
 	// Keys are the condition keys, under the names KeyName gives. The keys that
 	// follow from the fields above (see derivedKey) are never read from here.
 	Keys map[string][]string
+	// Work is what this decision takes its steps from; nil is what one decision
+	// may take.
+	Work *Work
 }
 
 // Effect is the outcome; the zero Effect is the implicit deny.
@@ -128,6 +131,8 @@ type Verdict struct {
 	Effect Effect
 	Why    []string // layer and statement; not to be changed
 	Layer  Layer    // that denied, or whose allow was decisive
+	// Exhausted: it denies because it took too many steps, whatever the laws say.
+	Exhausted bool
 }
 
 // Because is the end of AWS's AccessDenied message (IAM user guide,

@@ -49,9 +49,9 @@ func (s *statement) said() Statement {
 	return out
 }
 
-func (s *statement) aboutAction(a string) bool {
+func (s *statement) aboutAction(a string, in *situation) bool {
 	for i := range s.actions {
-		if s.actions[i].matches(a) {
+		if s.actions[i].matches(a, in) {
 			return !s.notAction
 		}
 	}
@@ -76,7 +76,8 @@ func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 	if s.group && in.ignoreGroups {
 		return noGrant, false
 	}
-	if !s.aboutAction(string(in.request.Action)) || !s.aboutResource(in) {
+	in.spend(1)
+	if !s.aboutAction(string(in.request.Action), in) || !s.aboutResource(in) {
 		return noGrant, false
 	}
 	g, ok := s.aboutPrincipal(layer, &in.request.Principal)
@@ -102,11 +103,11 @@ type actionPattern struct {
 // wrong with it.
 func ActionMatcher(entry string) (func(Action) bool, error) {
 	a, err := compileAction(entry, false)
-	return func(name Action) bool { return a.matches(string(name)) }, err
+	return func(name Action) bool { return a.matches(string(name), nil) }, err
 }
 
-func (a *actionPattern) matches(action string) bool {
-	return a.any || a.text == action || a.p.match(action, nil, true) // most are spelled as AWS spells them
+func (a *actionPattern) matches(action string, in *situation) bool {
+	return a.any || a.text == action || a.p.match(action, in, true) // most are spelled as AWS spells them
 }
 
 // arnPattern matches ARNs section by section: a wildcard stays in its section,

@@ -153,7 +153,7 @@ func (s *statement) someActions() []Action {
 		"s3:GetObjectAttributes", "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging", "s3:GetBucketVersioning",
 		"s3:GetEncryptionConfiguration", "s3:GetBucketCORS", "s3:RestoreObject", "s3:BypassGovernanceRetention", "s3:ReplicateObject",
 	} {
-		if s.aboutAction(string(a)) {
+		if s.aboutAction(string(a), nil) {
 			out = append(out, a)
 		}
 	}
@@ -215,7 +215,7 @@ func (s *statement) suit(r *Request, tries *int) {
 			if *tries--; *tries < 0 {
 				return false
 			}
-			in := situation{request: r, owner: nobodys}
+			in := situation{request: r, owner: nobodys, most: decisionSteps}
 			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
 		}
 		if holds() {

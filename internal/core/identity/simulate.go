@@ -62,9 +62,13 @@ type source struct {
 }
 
 type part struct {
-	document   *policy.Document
-	start, end int64 // offsets in the text
+	document *policy.Document
+	match    Match // where it stands
 }
+
+// stepsOfMatch is what a statement that is reported counts for: its place in the
+// answer is more work than a comparison.
+const stepsOfMatch = 1 << 10
 
 // split compiles a policy and, each by itself, its statements.
 func split(name string, kind policy.Kind, text string) (source, error) {
@@ -90,7 +94,10 @@ func split(name string, kind policy.Kind, text string) (source, error) {
 		if err != nil {
 			return err
 		}
-		s.parts = append(s.parts, part{d, start, end})
+		m := Match{Policy: name, Resource: kind == policy.Resource}
+		m.StartLine, m.StartColumn = s.place(start)
+		m.EndLine, m.EndColumn = s.place(end)
+		s.parts = append(s.parts, part{d, m})
 		return nil
 	})
 	if err != nil {
@@ -180,6 +187,7 @@ type simulator struct {
 	keys                         map[string][]string
 	request                      policy.Request
 	owner                        string
+	missing                      []string // context keys that policies ask for and nobody gave
 }
 
 // Simulate decides every action on every resource. action is what is demanded:
@@ -306,7 +314,7 @@ func (s *Store) simulator(ctx context.Context, g authz.Grant, action policy.Acti
 	}
 	m := &simulator{identity: identity, boundary: boundary, keys: in.Keys, owner: account}
 	m.request = policy.Request{
-		At: g.Caller().At(), Keys: in.Keys,
+		At: g.Caller().At(), Keys: in.Keys, Work: policy.NewWork(),
 		Principal: policy.Principal{Kind: policy.User, Account: account, ARN: entityARN(account, User, "/", "simulated"), Name: "simulated", ID: "simulated"},
 	}
 	switch {
@@ -335,6 +343,11 @@ func (s *Store) simulator(ctx context.Context, g authz.Grant, action policy.Acti
 			return nil, err
 		}
 		m.resource = []source{one}
+	}
+	for _, name := range contextKeys(slices.Concat(m.identity, m.boundary, m.resource)) {
+		if len(m.keys[policy.KeyName(name)]) == 0 {
+			m.missing = append(m.missing, name)
+		}
 	}
 	return m, m.situate()
 }
@@ -388,7 +401,7 @@ func (m *simulator) decide(action, resource string) (Simulated, error) {
 		return Simulated{}, invalidInput("Invalid Resource: %s is not an ARN.", resource)
 	}
 	r.Action = policy.Action(action)
-	out := Simulated{Action: action, Resource: resource}
+	out := Simulated{Action: action, Resource: resource, Missing: m.missing}
 	laws := policy.Laws{Identity: wholes(m.identity), Boundary: wholes(m.boundary), Resource: wholes(m.resource), ResourceOwner: m.owner}
 	out.Effect = policy.Decide(laws, r).Effect
 	if len(m.boundary) > 0 {
@@ -400,10 +413,8 @@ func (m *simulator) decide(action, resource string) (Simulated, error) {
 			out.Matched = append(out.Matched, group[i].matches(r)...)
 		}
 	}
-	for _, name := range contextKeys(slices.Concat(m.identity, m.boundary, m.resource)) {
-		if len(m.keys[policy.KeyName(name)]) == 0 {
-			out.Missing = append(out.Missing, name)
-		}
+	if m.request.Work.Exhausted() {
+		return Simulated{}, invalidInput("The simulation takes more work than one request may: ask for fewer actions, resources or policies.")
 	}
 	return out, nil
 }
@@ -424,10 +435,8 @@ func (s *source) matches(r policy.Request) []Match {
 		if !said {
 			continue
 		}
-		m := Match{Policy: s.name, Resource: s.kind == policy.Resource}
-		m.StartLine, m.StartColumn = s.place(p.start)
-		m.EndLine, m.EndColumn = s.place(p.end)
-		out = append(out, m)
+		r.Work.Spend(stepsOfMatch)
+		out = append(out, p.match)
 	}
 	return out
 }

@@ -134,9 +134,19 @@ func FuzzSplit(f *testing.F) {
 			t.Fatalf("%d of %d statements", len(s.parts), len(s.whole.Statements()))
 		}
 		for _, p := range s.parts {
-			if text[p.start] != '{' || text[p.end-1] != '}' {
-				t.Errorf("%q", text[p.start:p.end])
+			m := p.match
+			if from, to := offset(text, m.StartLine, m.StartColumn), offset(text, m.EndLine, m.EndColumn); text[from] != '{' || text[to-1] != '}' {
+				t.Errorf("%q", text[from:to])
 			}
 		}
 	})
+}
+
+// offset is where a line and a column, both from 1, are.
+func offset(text string, line, column int) int {
+	at := 0
+	for ; line > 1; line-- {
+		at += strings.IndexByte(text[at:], '\n') + 1
+	}
+	return at + column - 1
 }

@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"watertight/internal/access/arn"
+)
+
+// wildly is a pattern's naive meaning, by dynamic programming over runes.
+func wildly(pattern, s string) bool {
+	p, t := []rune(pattern), []rune(s)
+	fits := make([]bool, len(t)+1)
+	fits[0] = true
+	for _, c := range p {
+		next := make([]bool, len(t)+1)
+		for i := range next {
+			switch {
+			case c == '*':
+				next[i] = fits[i] || i > 0 && next[i-1]
+			case i > 0:
+				next[i] = fits[i-1] && (c == '?' || c == t[i-1])
+			}
+		}
+		fits = next
+	}
+	return fits[len(t)]
+}
+
+// TestMatchIsTheNaiveOne: all short patterns against all short texts, and random
+// longer ones.
+func TestMatchIsTheNaiveOne(t *testing.T) {
+	check := func(text, s string) {
+		p, err := compile(text, true, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &situation{most: decisionSteps}
+		if got := p.match(s, in, false); got != wildly(text, s) {
+			t.Fatalf("%q, %q: %v", text, s, got)
+		}
+		if got := p.match(strings.ToUpper(s), in, true); !strings.Contains(s, "é") && got != wildly(text, s) {
+			t.Fatalf("%q, %q in capitals: %v", text, s, got)
+		}
+		if most := 8 * (len(text) + 2) * (len(s) + 2); in.spent > most {
+			t.Fatalf("%q, %q: %d steps", text, s, in.spent)
+		}
+	}
+	words := func(letters []string, most int) (all []string) {
+		all = []string{""}
+		for from := 0; most > 0; most-- {
+			end := len(all)
+			for _, w := range all[from:end] {
+				for _, l := range letters {
+					all = append(all, w+l)
+				}
+			}
+			from = end
+		}
+		return all
+	}
+	texts := words([]string{"a", "b", "é"}, 4)
+	for _, p := range words([]string{"a", "é", "*", "?"}, 5) {
+		for _, s := range texts {
+			check(p, s)
+		}
+	}
+	d := dice(someSeed(t))
+	for range *cases {
+		var p, s string
+		for range d.roll(14) {
+			p += d.pick("a", "a", "b", "ab", "é", "*", "?", "?a")
+		}
+		for range d.roll(24) {
+			s += d.pick("a", "a", "b", "é")
+		}
+		check(p, s)
+	}
+}
+
+// TestMatchIsLinear counts the steps of patterns that are slow where a * is tried
+// again at every place.
+func TestMatchIsLinear(t *testing.T) {
+	s := strings.Repeat("a", 1024)
+	for _, text := range []string{
+		"*" + strings.Repeat("?", 440) + "b", "*" + strings.Repeat("?", 440) + "b*", strings.Repeat("*a", 200) + "*b", strings.Repeat("?*", 200) + "b*",
+		"*" + strings.Repeat("a", 500) + "b*", strings.Repeat("a*", 300) + "c", "*" + strings.Repeat("a?", 1) + "*b*",
+	} {
+		p, err := compile(text, true, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &situation{most: decisionSteps}
+		if p.match(s, in, false) {
+			t.Errorf("%.20q fits", text)
+		}
+		if most := 8 * (len(text) + len(s)); in.spent > most {
+			t.Errorf("%.20q: %d steps", text, in.spent)
+		}
+	}
+}
+
+// hungry is a Deny whose patterns take as many steps as they can.
+func hungry(t testing.TB, kind Kind, n int) *Document {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("arn:aws:s3:::*%s%d*", strings.Repeat("a?", 300), i))
+	}
+	principal := ""
+	if kind == Resource {
+		principal = `"Principal":"*",`
+	}
+	return mustParse(t, kind, `{"Statement":[{"Effect":"Deny",`+principal+`"Action":"s3:*","Resource":`+quoted(all)+`}]}`)
+}
+
+// TestWorkIsBounded: whatever documents and requests are made of, a decision and
+// all decisions on a request end, and what was not judged is denied.
+func TestWorkIsBounded(t *testing.T) {
+	all := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	l := Laws{Identity: []*Document{all, hungry(t, Identity, 14)}, Resource: []*Document{hungry(t, Resource, 28)}, ResourceOwner: home}
+	r := Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", strings.Repeat("a", 1024))}
+	if v := Decide(l, r); v.Effect != ExplicitDeny || !v.Exhausted {
+		t.Errorf("%+v", v)
+	}
+	r.Work = NewWork()
+	n := 0
+	for ; n < 10_000 && !r.Work.Exhausted(); n++ {
+		if v := Decide(l, r); v.Effect == Allow {
+			t.Fatalf("decision %d allows", n)
+		}
+	}
+	if want := requestSteps / decisionSteps; n < want || n > 2*want {
+		t.Errorf("%d decisions, want some %d", n, want)
+	}
+	r.Resource = arn.Object("b", "k")
+	if v := Decide(Laws{Identity: []*Document{all}, ResourceOwner: home}, r); v.Effect != ExplicitDeny || !v.Exhausted {
+		t.Errorf("with nothing left: %+v", v)
+	}
+	// What is usual is far from the bound: 1,000 keys under many policies.
+	usual, q := many(t), question()
+	q.Work = NewWork()
+	for range 1000 {
+		if v := Decide(usual, q); v.Effect != Allow {
+			t.Fatalf("%+v", v)
+		}
+	}
+	if left := q.Work.left; left < requestSteps*9/10 {
+		t.Errorf("1,000 usual decisions took %d steps", requestSteps-left)
+	}
+}
