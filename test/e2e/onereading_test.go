@@ -304,3 +304,48 @@ func TestBucketRegionOfFailures(t *testing.T) {
 		t.Errorf("a bucket that is not there: %d, region %q", a.status, a.header.Get("X-Amz-Bucket-Region"))
 	}
 }
+
+// TestClientThatHangsUp: whoever goes away in the middle is no fault of the
+// server, and a form that was cut is the client's.
+func TestClientThatHangsUp(t *testing.T) {
+	s := harness.Start(t)
+	newBucket(t, s, "bkt")
+	put(t, s, "bkt", "large", strings.Repeat("x", 16<<20))
+	for i := range 8 {
+		text := onWire(t, s, raw{method: "GET", target: "/bkt/large"})
+		if i%2 == 1 {
+			text = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nAction=A"
+		}
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, text)
+		if i%2 == 0 {
+			io.ReadFull(c, make([]byte, 1000))
+			c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+			continue
+		}
+		c.(*net.TCPConn).CloseWrite()
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		c.Close()
+		if !strings.HasPrefix(line, "HTTP/1.1 400 ") {
+			t.Errorf("a form that was cut: %q", line)
+		}
+	}
+	s.Stop() // waits for every request
+	if logs := s.Logs.String(); strings.Contains(logs, "level=ERROR") {
+		t.Errorf("the log tells of faults:\n%s", logs)
+	}
+}
+
+// TestServiceThatIsNotHere: the right secret gets no complaint about its
+// signature.
+func TestServiceThatIsNotHere(t *testing.T) {
+	s := harness.Start(t)
+	a := send(t, s, raw{method: "POST", target: "/", service: "kms", header: http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}}, body: "{}"})
+	if a.status != 501 || !strings.Contains(a.body, "The service kms is not implemented here.") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

@@ -77,6 +77,26 @@ func sumOf(a digest.Algorithm, pieces ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
+// TestCompositeChecksumOfAll: S3 takes the checksum of an upload with the number
+// of its parts and without, and verifies both.
+func TestCompositeChecksumOfAll(t *testing.T) {
+	s := harness.Start(t)
+	bucket, key := newBucket(t, s, "composite"), aws.String("k")
+	sum := sumOf(digest.CRC32C, sumOf(digest.CRC32C, []byte("part")))
+	plain := base64.StdEncoding.EncodeToString(sum)
+	sum[0] ^= 1
+	for value, ok := range map[string]bool{plain: true, plain + "-1": true, plain + "-2": false, base64.StdEncoding.EncodeToString(sum): false} {
+		id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
+		part := putPart(t, s, bucket, key, id, 1, []byte("part"), types.ChecksumAlgorithmCrc32c)
+		_, err := s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+			Bucket: bucket, Key: key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}, ChecksumCRC32C: &value,
+		})
+		if (err == nil) != ok || err != nil && code(err) != "BadDigest" {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
 // TestUploader: the SDK's own uploader, 20 MiB, with every checksum it knows.
 func TestUploader(t *testing.T) {
 	s := harness.Start(t)

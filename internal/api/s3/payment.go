@@ -8,7 +8,6 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // bucketOwner is the only payer: nobody is charged here, and a bucket that
@@ -22,7 +21,7 @@ func (a *API) paymentRows() []dispatch.Row {
 		constant(a, "GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", func() shape.RequestPaymentConfiguration {
 			return shape.RequestPaymentConfiguration{Payer: bucketOwner}
 		}),
-		define(a, "PutBucketRequestPayment", "PUT /{Bucket}?requestPayment", authz.Ask1(mayPutBucketRequestPayment), a.putBucketRequestPayment, protocol.Route.NeedChecksum),
+		define(a, "PutBucketRequestPayment", "PUT /{Bucket}?requestPayment", authz.Ask1(mayPutBucketRequestPayment), a.putBucketRequestPayment),
 	}
 }
 

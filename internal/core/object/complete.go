@@ -303,7 +303,7 @@ func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 		return fault.New(fault.Invalid, "InvalidRequest", "The upload was created using the "+string(u.checksum.Type)+" checksum mode. The complete request must use the same checksum mode.")
 	}
 	for alg, sum := range in.Sums {
-		if alg != v.checksum.Algorithm || sum != v.checksum.String() {
+		if alg != v.checksum.Algorithm || !v.checksum.is(sum) {
 			return fault.New(fault.Invalid, "BadDigest", "The "+strings.ToLower(string(alg))+" you specified did not match the calculated checksum.")
 		}
 	}

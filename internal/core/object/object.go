@@ -86,6 +86,12 @@ func (c Checksum) String() string {
 	return s
 }
 
+// is reports whether a client means this checksum. S3 takes a composite one
+// with the number of its parts and without.
+func (c Checksum) is(sent string) bool {
+	return sent == c.String() || sent == base64.StdEncoding.EncodeToString(c.Sum)
+}
+
 // Metadata is what a client stores beside the bytes and is given back with them.
 type Metadata struct {
 	ContentType, CacheControl, ContentDisposition string

@@ -59,6 +59,9 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
+	if d.services[r.Service] == nil {
+		return nil, unmatched // nothing here could verify the signature
+	}
 	watched, seen := ctx, any(nil)
 	if r.HTTP.Method != http.MethodGet && r.HTTP.Method != http.MethodHead { // those change nothing
 		watched, seen = d.watch(ctx, nil)
@@ -97,7 +100,7 @@ func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, p
 func (d *Dispatcher) match(x *exchange) error {
 	s := d.services[x.request.Service]
 	if s == nil {
-		return fault.New(fault.NotImplemented, "NotImplemented", "This service is not implemented.")
+		return x.request.NoService()
 	}
 	i, err := s.router.Match(x.request)
 	if err != nil {
@@ -176,10 +179,10 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error) {
 		x.record.Finish(o)
 	}
 	level := slog.LevelDebug
-	if f != nil && f.Kind == fault.Internal {
+	ctx := x.request.HTTP.Context()
+	if f != nil && f.Kind == fault.Internal && !clientGone(ctx, f.Err) {
 		level = slog.LevelError
 	}
-	ctx := x.request.HTTP.Context()
 	if !d.options.Logger.Enabled(ctx, level) {
 		return
 	}

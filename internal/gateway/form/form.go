@@ -63,6 +63,9 @@ func Read(r *http.Request) (*Form, error) {
 		if err != nil {
 			return nil, source.refusal(err)
 		}
+		if len(part.Header["Content-Disposition"]) > 1 {
+			return nil, malformed(nil)
+		}
 		name := strings.ToLower(part.FormName())
 		if name == "file" {
 			return f, f.begin(source, parts, part)

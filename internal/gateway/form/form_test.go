@@ -99,7 +99,7 @@ func TestCauses(t *testing.T) {
 func TestPolicyNumbers(t *testing.T) {
 	for text, want := range map[string]bool{
 		`["content-length-range",0,5]`: true, `["content-length-range",5,5]`: true, `["content-length-range",6,9]`: true,
-		`["content-length-range",9,6]`: false, `["content-length-range",-1,6]`: false, `["content-length-range",0.5,6]`: false,
+		`["content-length-range",9,6]`: false, `["content-length-range",0.5,6]`: false,
 		`["content-length-range",0,99999999999999999999]`: false, `["content-length-range",null,6]`: false, `["content-length-range","0",6]`: false,
 	} {
 		p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[` + text + `]}`)))
@@ -109,6 +109,31 @@ func TestPolicyNumbers(t *testing.T) {
 		}
 		f := &Form{fields: map[string]string{}, File: &File{max: -1}}
 		if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestStrictPolicy: a member is known by its exact name and comes once, so that
+// nobody reads another policy than was signed.
+func TestStrictPolicy(t *testing.T) {
+	const end, none = `"expiration":"2030-01-01T00:00:00Z"`, `"conditions":[]`
+	for text, ok := range map[string]bool{
+		`{` + end + `,` + none + `}`:                                     true,
+		`{` + none + `,` + end + `} `:                                    true,
+		`{"Expiration":"2030-01-01T00:00:00Z",` + none + `}`:             false,
+		`{` + end + `,"Conditions":[]}`:                                  false,
+		`{` + end + `,` + end + `,` + none + `}`:                         false,
+		`{` + end + `,"expiration":"2040-01-01T00:00:00Z",` + none + `}`: false,
+		`{` + end + `,"conditions":[["eq","$key","a"]],` + none + `}`:    false,
+		`{` + end + `,` + none + `,"other":1}`:                           false,
+		`{` + end + `,` + none + `}{}`:                                   false,
+		`[]`:                                                             false, `null`: false, `{}`: false, "{" + end + ",\"conditions\":[{\"key\":\"\xff\"}]}": false,
+		`{` + end + `,"conditions":[{"key":"a","key":"b"}]}`:         false,
+		`{` + end + `,"conditions":[["content-length-range",-1,0]]}`: false,
+		`{` + end + `,"conditions":[["content-length-range",0,-1]]}`: false,
+	} {
+		if _, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(text))); (err == nil) != ok || err != nil && !fault.Is(err, "InvalidPolicyDocument") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"watertight/internal/fault"
 )
@@ -37,29 +37,21 @@ func ParsePolicy(encoded string) (*Policy, error) {
 	if err != nil {
 		return nil, badPolicy("invalid Base64 encoding.")
 	}
-	var doc struct {
-		Expiration *string           `json:"expiration"`
-		Conditions []json.RawMessage `json:"conditions"`
+	doc, err := readPolicy(b)
+	if err != nil {
+		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&doc); err != nil {
-		return nil, badPolicy("Invalid JSON.")
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, badPolicy("Invalid JSON: Unexpected content after the document.")
-	}
-	if doc.Expiration == nil {
+	if doc.expiration == nil {
 		return nil, badPolicy("Policy missing expiration.")
 	}
-	if doc.Conditions == nil {
+	if doc.conditions == nil {
 		return nil, badPolicy("Policy missing conditions.")
 	}
 	p := &Policy{}
-	if p.expires, err = time.Parse(time.RFC3339, *doc.Expiration); err != nil || !strings.HasSuffix(*doc.Expiration, "Z") {
-		return nil, badPolicy("Invalid 'expiration' value: '" + *doc.Expiration + "'")
+	if p.expires, err = time.Parse(time.RFC3339, *doc.expiration); err != nil || !strings.HasSuffix(*doc.expiration, "Z") {
+		return nil, badPolicy("Invalid 'expiration' value: '" + *doc.expiration + "'")
 	}
-	for _, raw := range doc.Conditions {
+	for _, raw := range doc.conditions {
 		c, err := parseCondition(raw)
 		if err != nil {
 			return nil, err
@@ -67,6 +59,49 @@ func ParsePolicy(encoded string) (*Policy, error) {
 		p.conditions = append(p.conditions, c)
 	}
 	return p, nil
+}
+
+// document is a policy as it was written.
+type document struct {
+	expiration *string
+	conditions []json.RawMessage
+}
+
+// readPolicy reads the members one by one: encoding/json would take a name in
+// another case, and of a repeated one the last, which may not be the one that
+// another reader of the same policy takes.
+func readPolicy(b []byte) (document, error) {
+	var d document
+	if !utf8.Valid(b) || !json.Valid(b) {
+		return d, badPolicy("Invalid JSON.")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return d, badPolicy("Invalid JSON.")
+	}
+	for seen := map[string]bool{}; dec.More(); {
+		token, err := dec.Token()
+		name, _ := token.(string)
+		switch {
+		case err != nil:
+			return d, badPolicy("Invalid JSON.")
+		case seen[name]:
+			return d, badPolicy("Duplicate element '" + name + "'.")
+		}
+		seen[name] = true
+		switch name {
+		case "expiration":
+			err = dec.Decode(&d.expiration)
+		case "conditions":
+			err = dec.Decode(&d.conditions)
+		default:
+			return d, badPolicy("Unexpected element '" + name + "'.")
+		}
+		if err != nil {
+			return d, badPolicy("Invalid JSON.")
+		}
+	}
+	return d, nil
 }
 
 func badPolicy(why string) error {
@@ -101,6 +136,9 @@ func parseCondition(raw json.RawMessage) (condition, error) {
 		var ok, ok2 bool
 		c.min, ok = bound(list[1])
 		c.max, ok2 = bound(list[2])
+		if c.min < 0 || c.max < 0 {
+			return c, badPolicy("Invalid content-length-range: the bounds must not be negative.")
+		}
 		if ok && ok2 {
 			c.operator = operator
 		}
@@ -152,7 +190,7 @@ func bound(v any) (int64, bool) {
 		return 0, false
 	}
 	i, err := strconv.ParseInt(n.String(), 10, 64)
-	return i, err == nil && i >= 0
+	return i, err == nil
 }
 
 func compact(raw json.RawMessage) string {

@@ -14,7 +14,7 @@ func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
 	h["x-amz-request-id"] = []string{r.ID}
 	h["x-amz-id-2"] = []string{r.HostID}
-	if _, query := queryService(r.Service); query {
+	if r.Service != "s3" && r.Service != Control {
 		h["x-amzn-RequestId"] = []string{r.ID} // where SDKs look for it
 	}
 	h["Server"] = []string{"Watertight"}
@@ -60,6 +60,10 @@ func StatusOf(k fault.Kind) int {
 func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 	if api, ok := queryService(r.Service); ok {
 		writeQueryError(w, r, api, f)
+		return
+	}
+	if !here(r.Service) {
+		writeForeignError(w, r, f)
 		return
 	}
 	h := w.Header()

@@ -31,6 +31,7 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		return nil, err
 	}
 	r.Service = r.service()
+	name := r.foreign()
 	if _, ok := queryService(r.Service); ok {
 		return r, r.readForm()
 	}
@@ -40,10 +41,16 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 	if r.Service == "s3" && r.isForm() {
 		r.Service = "sts" // the one service with operations for strangers
 		err := r.readForm()
-		if s := queryVersion(r.formValue("Version")); s != "" {
+		switch s := queryVersion(r.formValue("Version")); {
+		case s != "":
 			r.Service = s
+		case name != "" && err == nil:
+			r.Service = name
 		}
 		return r, err
+	}
+	if r.Service == "s3" && name != "" {
+		r.Service = name
 	}
 	if r.Service != "s3" {
 		return r, nil
@@ -233,7 +240,7 @@ func (r *Request) Param(name string) (string, bool) {
 // words its client knows.
 func (r *Request) service() string {
 	switch s := r.scope(); {
-	case s == "iam", s == "sts", s == "kms", s == "cloudfront", s == "s3":
+	case s == "iam", s == "sts", s == "s3":
 		return s
 	case r.RawPath == "/" && r.HTTP.Method != http.MethodPost:
 		_, action := r.Param("Action")

@@ -70,6 +70,7 @@ func (r *Request) readForm() error {
 		return nil
 	}
 	if r.HTTP.Body == nil {
+		r.Form = r.Query
 		return nil
 	}
 	size, params := int64(maxUnsigned), maxUnsignedParams
@@ -92,8 +93,25 @@ func (r *Request) readForm() error {
 	r.Arrive() // whoever calls is judged by what is true now
 	r.Document = b
 	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
-	r.Form, err = parseParams(string(b), params)
-	return err
+	if r.Form, err = parseParams(string(b), params); err != nil {
+		return err
+	}
+	return r.oneForm()
+}
+
+// oneForm takes the query for the form where the body has none, and refuses
+// parameters in both: readers differ in which of the two they take.
+func (r *Request) oneForm() error {
+	if len(r.Form) == 0 {
+		r.Form = r.Query
+		return nil
+	}
+	for _, p := range r.Query {
+		if !isHeader(p.Name) { // those of a presigned URL
+			return malformedInput("there are parameters in the query and in the body")
+		}
+	}
+	return nil
 }
 
 // broken is a body that ended before its time, or a connection that did.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -97,6 +98,31 @@ func TestQueryReadsItsBody(t *testing.T) {
 	refusal := fault.New(fault.Invalid, "XAmzContentSHA256Mismatch", "m")
 	if err := p.Decode(r, Query("Do"), body{io.MultiReader(r.HTTP.Body, failing{refusal})}, new(queryInput)); !fault.Is(err, refusal.Code) {
 		t.Errorf("a body that does not verify: %v", err)
+	}
+}
+
+// TestOneForm: a form is the body or the query, never a mixture, and one that
+// was cut is the client's fault.
+func TestOneForm(t *testing.T) {
+	send := func(target string, body io.Reader) (*Request, error) {
+		hr := httptest.NewRequest("POST", "/", body)
+		hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		hr.RequestURI = target
+		return Parse(hr, Options{}, "0123456789ABCDEF", time.Unix(0, 0))
+	}
+	if _, err := send("/?Action=B", strings.NewReader("Action=A")); !fault.Is(err, "MalformedInput") {
+		t.Errorf("parameters in both: %v", err)
+	}
+	if r, err := send("/?X-Amz-Date=x", strings.NewReader("Action=A")); err != nil || r.formValue("Action") != "A" {
+		t.Errorf("a signature in the query: %v", err)
+	}
+	if r, err := send("/?Action=B", strings.NewReader("")); err != nil || r.formValue("Action") != "B" {
+		t.Errorf("the query alone: %v", err)
+	}
+	for name, cause := range map[string]error{"cut": io.ErrUnexpectedEOF, "slow": os.ErrDeadlineExceeded} {
+		if _, err := send("/", io.MultiReader(strings.NewReader("Action="), failing{cause})); !fault.Is(err, "IncompleteBody") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

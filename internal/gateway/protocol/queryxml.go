@@ -124,7 +124,11 @@ func writeQueryError(w http.ResponseWriter, r *Request, api queryAPI, f *fault.E
 		namespace = "http://webservices.amazon.com/AWSFault/2005-15-09" // said before a service was found
 	}
 	b := make([]byte, 0, 512)
-	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<ErrorResponse xmlns="`+namespace+`"><Error>`...)
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<ErrorResponse`...)
+	if namespace != "" {
+		b = append(b, ` xmlns="`+namespace+`"`...)
+	}
+	b = append(b, "><Error>"...)
 	b = appendMember(b, "Type", kind)
 	b = appendMember(b, "Code", f.Code)
 	if f.Message != "" {

@@ -209,6 +209,23 @@ func TestBrokenChunks(t *testing.T) {
 	}
 }
 
+// TestTrailerEnds: the grammar lets a trailer end with LF CRLF, signed or not;
+// SDKs write either (S3 user guide, "Signature calculations for trailing headers").
+func TestTrailerEnds(t *testing.T) {
+	const body, crc, value = "5\r\nhello\r\n0\r\n", "x-amz-checksum-crc32", "NhCmhg=="
+	for _, end := range []string{"\r\n\r\n", "\n\r\n\r\n", "\n\r\n", "\n\n"} {
+		got, b, err := readBody(t, streamUnsignedTrailer, body+crc+":"+value+end, announced(5, crc))
+		if err != nil || got != "hello" || b.Trailer(crc) != value {
+			t.Errorf("%q: %q, %v", end, got, err)
+		}
+	}
+	for _, end := range []string{"\n\r\n\r\n\r\n", "\r\n\r\n\r\n", "\n\r\n\r\nx", "\n\r\nx"} {
+		if _, _, err := readBody(t, streamUnsignedTrailer, body+crc+":"+value+end, announced(5, crc)); err == nil {
+			t.Errorf("%q is accepted", end)
+		}
+	}
+}
+
 func TestBrokenTrailers(t *testing.T) {
 	const body, crc, value = "5\r\nhello\r\n0\r\n", "x-amz-checksum-crc32", "NhCmhg=="
 	for _, test := range []struct{ name, announced, trailer, want string }{

@@ -93,7 +93,7 @@ func ended(err error) error {
 
 // next reads a chunk's header; at the last chunk it reads all the rest.
 func (c *chunks) next() error {
-	line, err := c.line(maxChunkLine, false)
+	line, _, err := c.line(maxChunkLine, false)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (c *chunks) finish() error {
 	var err error
 	if c.announced != nil {
 		err = c.readTrailers()
-	} else if line, lerr := c.line(2, false); lerr != nil {
+	} else if line, _, lerr := c.line(2, false); lerr != nil {
 		err = lerr
 	} else if line != "" {
 		err = badChunk("the last chunk is not followed by an empty line")
@@ -204,21 +204,24 @@ const trailerSignature = "x-amz-trailer-signature"
 func (c *chunks) readTrailers() error {
 	c.trailers = map[string]string{}
 	var signed []byte
-	signature := ""
+	signature, half := "", false // half of an LF CRLF was read
 	for lines := 0; ; lines++ {
 		if lines > 2*maxTrailers+2 {
 			return malformedTrailer()
 		}
-		line, err := c.line(maxTrailerLine, true)
+		line, bare, err := c.line(maxTrailerLine, true)
 		if err != nil {
 			return err
 		}
 		if line == "" {
-			if c.verify != nil && signature == "" && len(c.trailers) > 0 && lines <= 2*len(c.trailers) {
-				continue // LF CRLF: the empty line belongs to the trailer before
+			// LF CRLF: the empty line belongs to the trailer before, unless nothing follows.
+			if _, err := c.r.Peek(1); half && !bare && err == nil {
+				half = false
+				continue
 			}
 			break
 		}
+		half = bare
 		name, value, ok := strings.Cut(line, ":")
 		name = strings.ToLower(strings.TrimSpace(name))
 		value = strings.TrimSpace(value)
@@ -248,23 +251,23 @@ func (c *chunks) readTrailers() error {
 	return nil
 }
 
-// line reads a line of at most limit bytes and cuts CRLF off; bare allows LF
-// alone, as after a trailer.
-func (c *chunks) line(limit int, bare bool) (string, error) {
+// line reads a line of at most limit bytes and cuts CRLF off; mayBare allows LF
+// alone, as after a trailer, and bare tells that it was.
+func (c *chunks) line(limit int, mayBare bool) (text string, bare bool, err error) {
 	b, err := c.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", badChunk("a line of the framing is too long")
+		return "", false, badChunk("a line of the framing is too long")
 	case err != nil:
-		return "", ended(err)
+		return "", false, ended(err)
 	case len(b) > limit:
-		return "", badChunk("a line of the framing is too long")
+		return "", false, badChunk("a line of the framing is too long")
 	}
-	text, crlf := strings.CutSuffix(string(b[:len(b)-1]), "\r")
-	if !crlf && !bare {
-		return "", badChunk("a line of the framing does not end with CRLF")
+	line, crlf := strings.CutSuffix(string(b[:len(b)-1]), "\r")
+	if !crlf && !mayBare {
+		return "", false, badChunk("a line of the framing does not end with CRLF")
 	}
-	return text, nil
+	return line, !crlf, nil
 }
 
 // chain verifies chunk signatures, each over the one before.
