@@ -185,7 +185,6 @@ func TestStrangeDataIsLeftAlone(t *testing.T) {
 		"the engine's manifest missing":          {rm("meta/MANIFEST-*"), key},
 		"the engine's log missing":               {rm("meta/*.log"), key},
 		"the marker of the blobs missing":        {rm("blobs/store.id"), key},
-		"the marker of the audit log missing":    {rm("audit/store.id"), key},
 		"the marker of the blobs of other blobs": {func() { copyFile(t, filepath.Join(other, "blobs/store.id"), filepath.Join(data, "blobs/store.id")) }, key},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -123,13 +123,18 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
+	s.space = startSpace(s.config)
+	if s.newData {
+		if err := s.space.first(s.config.Data); err != nil {
+			return err
+		}
+	}
 	s.rootKey, err = rootkey.Open(s.config.RootKey, rootkey.Options{
 		DataDir: s.config.Data, MayCreate: s.newData, Getenv: s.config.Getenv,
 	})
 	if err != nil {
 		return err
 	}
-	s.space = startSpace(s.config)
 	s.trail, err = audit.Open(audit.Options{
 		Dir: auditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
 	})
@@ -137,10 +142,11 @@ func (s *Server) openData(ctx context.Context) error {
 		return refused(err)
 	}
 	s.parts.agree = s.trail.Check
-	s.store, err = s.parts.open(ctx, kv.Options{Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Logger: s.log})
+	s.store, err = s.parts.open(ctx, kv.Options{Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Enough: s.space.enough, Logger: s.log})
 	if err != nil {
 		return err
 	}
+	s.space.armed.Store(true)
 	s.remark()
 	return s.trail.Attach(s.store)
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"watertight/internal/storage/kv"
@@ -11,7 +13,7 @@ import (
 func TestSpace(t *testing.T) {
 	var free int64
 	var err error
-	s := &space{minimum: 100, free: func(string) (int64, error) { return free, err }}
+	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: free}, err }}
 	for _, step := range []struct {
 		free int64
 		err  error
@@ -21,14 +23,14 @@ func TestSpace(t *testing.T) {
 		{math.MaxInt64, errors.New("unknown"), kv.Full}, {math.MaxInt64, nil, kv.Ample}, {0, errors.New("unknown"), kv.Ample},
 	} {
 		free, err = step.free, step.err
-		if s.measure(); s.room() != step.want {
-			t.Errorf("%d bytes free, %v: %v, want %v", step.free, step.err, s.room(), step.want)
+		if s.measure(); s.room(0) != step.want {
+			t.Errorf("%d bytes free, %v: %v, want %v", step.free, step.err, s.room(0), step.want)
 		}
 	}
-	if n, err := freeBytes(t.TempDir()); err != nil || n <= 0 {
-		t.Errorf("the disk: %d, %v", n, err)
+	if r, err := freeRoom(t.TempDir()); err != nil || r.bytes <= 0 || r.bytes > r.allBytes || r.files > r.allFiles {
+		t.Errorf("the disk: %+v, %v", r, err)
 	}
-	if _, err := freeBytes("/no/such/place"); err == nil {
+	if _, err := freeRoom("/no/such/place"); err == nil {
 		t.Error("a place that is not there has room")
 	}
 }
@@ -49,7 +51,7 @@ func TestIsLoopback(t *testing.T) {
 // uploads takes what is to stay free.
 func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	free := int64(1000)
-	s := &space{minimum: 100, free: func(string) (int64, error) { return free, nil }}
+	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: free}, nil }}
 	s.measure()
 	if !s.Fits(900) || s.Fits(901) {
 		t.Error("what fits is not what is free beyond the minimum")
@@ -64,5 +66,86 @@ func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	free = 500 // they were written, and some dropped
 	if s.measure(); !s.Take(400) || s.Take(1) {
 		t.Error("the next look does not count what is there")
+	}
+}
+
+// TestFilesRunOut: a file system without room for more files is as full as one
+// without bytes.
+func TestFilesRunOut(t *testing.T) {
+	for _, c := range []struct {
+		files, all int64
+		want       kv.Space
+	}{
+		{0, 0, kv.Ample}, // not counted there
+		{1 << 20, 1 << 22, kv.Ample}, {1023, 1 << 22, kv.DeletesOnly}, {0, 1 << 22, kv.DeletesOnly},
+		{100, 600, kv.Ample}, {36, 600, kv.DeletesOnly},
+	} {
+		s := &space{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
+		if s.measure(); s.room(0) != c.want {
+			t.Errorf("%d of %d files: %v", c.files, c.all, s.room(0))
+		}
+	}
+}
+
+// TestCommitsCount: what is committed between two looks counts against the
+// minimum.
+func TestCommitsCount(t *testing.T) {
+	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
+	s.measure()
+	n := 0
+	for s.room(90) == kv.Ample {
+		n++
+	}
+	if n != 10 {
+		t.Errorf("%d commits of 90 bytes went into 900", n)
+	}
+	if s.measure(); s.room(90) != kv.Ample {
+		t.Error("another look changes nothing")
+	}
+}
+
+// TestReserve: it is taken while there is plenty, given up when the disk is
+// nearly full or the engine needs it, and never touched before the data
+// directory is known.
+func TestReserve(t *testing.T) {
+	dir := t.TempDir()
+	disk := room{bytes: 1 << 40, files: 1 << 20, allBytes: 1 << 41, allFiles: 1 << 21}
+	s := &space{minimum: 4 << 20, look: func() (room, error) { return disk, nil }, reserve: newReserve(dir, 4<<20, 1<<41)}
+	names := func() int {
+		all, err := filepath.Glob(filepath.Join(dir, "reserve", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	step := func(what string, bytes, files int64, want int) {
+		t.Helper()
+		disk.bytes, disk.files = bytes, files
+		if s.measure(); names() != want {
+			t.Errorf("%s: %d names are held, not %d", what, names(), want)
+		}
+	}
+	step("not known yet", 1<<40, 1<<20, 0)
+	s.armed.Store(true)
+	step("plenty", 1<<40, 1<<20, reserveNames)
+	if info, err := os.Stat(filepath.Join(dir, "reserve", "00")); err != nil || info.Size() != 1<<20 {
+		t.Error(info, err)
+	}
+	step("short", 3<<20, 1<<20, reserveNames)
+	step("nearly full", 1<<19, 1<<20, 0)
+	step("short again", 5<<20, 1<<20, 0)
+	step("plenty again", 1<<40, 1<<20, reserveNames)
+	step("no files", 1<<40, 3, 0)
+	step("files", 1<<40, 1<<20, reserveNames)
+	if s.enough(1 << 41); names() != 0 {
+		t.Error("the engine got nothing of it")
+	}
+	if (&space{minimum: 100, look: s.look}).first(dir) != nil {
+		t.Error("a first start has no room")
+	}
+	for _, small := range []room{{bytes: 1 << 20}, {bytes: 1 << 40, files: 100, allFiles: 200}} {
+		if (&space{minimum: 100, look: func() (room, error) { return small, nil }}).first(dir) == nil {
+			t.Errorf("a first start on %+v", small)
+		}
 	}
 }

@@ -20,6 +20,8 @@ var errEnded = errors.New("kv: used after its transaction ended")
 
 var errTooLarge = errors.New("kv: a transaction takes at most 64 MiB")
 
+var errReplaced = errors.New("kv: the engine was replaced meanwhile")
+
 var errWitness = errors.New("kv: a witness of another store")
 
 var errWitnesses = errors.New("kv: a transaction relies on one witness")

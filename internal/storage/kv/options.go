@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -39,8 +40,14 @@ type Options struct {
 	// Verified is told what was found, once it is known to be whole and before
 	// anything is changed. Its error ends the opening. nil is told nothing.
 	Verified func(Found) error
-	// Room is asked before every commit that writes; nil is always Ample.
-	Room   func() Space
+	// Room is asked before every commit that writes, with its bytes; nil is always
+	// Ample.
+	Room func(n int64) Space
+	// Enough tells whether the disk has so many bytes, and files, for the engine
+	// to be opened for writing; nil is always. Until it has, reads are served.
+	Enough func(n int64) bool
+	// Pause is the time between attempts to write again; 0 is one second.
+	Pause  time.Duration
 	Logger *slog.Logger // nil logs nothing
 
 	fs vfs.FS // of tests; nil is the machine's
@@ -48,7 +55,9 @@ type Options struct {
 
 // OpenPebble opens the store in o.Dir, or makes it where there is none and
 // o.Create allows it. One process may hold it. Until the store has been
-// verified and o.Verified returned nil, no byte is changed.
+// verified and o.Verified returned nil, no byte is changed. Where the disk has
+// no room, or fails to take a commit, the store serves reads, refuses every
+// Update, and opens the engine again as soon as it may work.
 func OpenPebble(ctx context.Context, o Options) (Store, error) {
 	eo := engineOptions(o)
 	there, err := pebblekv.Exists(eo)
@@ -65,7 +74,7 @@ func OpenPebble(ctx context.Context, o Options) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return orNil(open(ctx, o, startPebble(eo)))
+	return keep(ctx, o, eo)
 }
 
 func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {

@@ -22,7 +22,7 @@ import (
 // prepares the next group.
 type store struct {
 	log    *slog.Logger
-	room   func() Space
+	room   func(int64) Space
 	engine engine.Engine
 
 	sealer sealer // shared for opening, the committer's for sealing
@@ -32,7 +32,8 @@ type store struct {
 	record []byte // the version record
 	root   seal.Key
 
-	readOnly bool // it was opened without anything that writes
+	keeper   *keeper // that it belongs to, if any
+	readOnly bool    // it was opened without anything that writes
 
 	queue   chan *commit
 	groups  chan *group
@@ -170,6 +171,10 @@ func (s *store) View(ctx context.Context, fn func(Reader) error) error {
 		return err
 	}
 	defer s.leave()
+	return s.view(ctx, fn)
+}
+
+func (s *store) view(ctx context.Context, fn func(Reader) error) error {
 	if r, ok := ctx.Value(readerKey{}).(Reader); ok && s.reads(r) {
 		return fn(r)
 	}
@@ -183,12 +188,15 @@ func (s *store) View(ctx context.Context, fn func(Reader) error) error {
 func (s *store) reads(r Reader) bool {
 	switch r := r.(type) {
 	case *reader:
-		return r.s == s
+		return s.same(r.s)
 	case *tx:
-		return r.s == s
+		return s.same(r.s)
 	}
 	return false
 }
+
+// same reports whether s and o are one store, if on two engines.
+func (s *store) same(o *store) bool { return s == o || s.keeper != nil && s.keeper == o.keeper }
 
 // Close implements Store.
 func (s *store) Close() error {

@@ -347,9 +347,9 @@ func TestNothingPlainOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 50 {
-		set(t, s.(*store), fmt.Sprint("key", i), strings.Repeat(marker, 1000))
+		set(t, inner(s), fmt.Sprint("key", i), strings.Repeat(marker, 1000))
 	}
-	closeStore(t, s.(*store))
+	closeStore(t, inner(s))
 	files := 0
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -376,15 +376,15 @@ func TestOneHolder(t *testing.T) {
 	if _, err := OpenPebble(t.Context(), o); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Error(err)
 	}
-	set(t, s.(*store), "a", "1")
-	closeStore(t, s.(*store))
+	set(t, inner(s), "a", "1")
+	closeStore(t, inner(s))
 	if s, err = OpenPebble(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := read(s.(*store), "a"); string(v) != "1" {
+	if v, err := read(inner(s), "a"); string(v) != "1" {
 		t.Errorf("%q, %v", v, err)
 	}
-	closeStore(t, s.(*store))
+	closeStore(t, inner(s))
 }
 
 func TestRoom(t *testing.T) {
@@ -403,7 +403,7 @@ func TestRoom(t *testing.T) {
 	} {
 		for space, through := range map[Space]bool{Ample: true, DeletesOnly: c.deletesOnly, Full: c.full} {
 			b := benches()["memory"]()
-			s := b.open(t, func(o *Options) { o.Room = func() Space { return space } })
+			s := b.open(t, func(o *Options) { o.Room = func(int64) Space { return space } })
 			err := s.Update(t.Context(), func(tx Tx) error {
 				for i := range c.sets {
 					if c.large {
@@ -586,3 +586,6 @@ func TestNoStoreIsNil(t *testing.T) {
 		t.Errorf("%v, %v", s, err)
 	}
 }
+
+// inner is the store under one that OpenPebble returned.
+func inner(s Store) *store { return s.(*keeper).now.Load() }

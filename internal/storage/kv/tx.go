@@ -110,10 +110,12 @@ func (t *tx) Rely(w *Witness) error {
 	if _, err := t.pin(); err != nil {
 		return err
 	}
-	switch w.close() {
-	case nil:
+	switch s := w.close(); {
+	case s == nil:
 		return nil
-	case t.s:
+	case s == t.s:
+	case t.s.same(s):
+		return unavailable(errReplaced)
 	default:
 		return misuse(errWitness)
 	}

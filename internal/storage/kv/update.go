@@ -19,6 +19,10 @@ func (s *store) Update(ctx context.Context, fn func(Tx) error) error {
 		return err
 	}
 	defer s.leave()
+	return s.update(ctx, fn)
+}
+
+func (s *store) update(ctx context.Context, fn func(Tx) error) error {
 	for try := 0; ; try++ {
 		err := s.try(ctx, fn, try >= triesBeforeClaim)
 		if err != errConflict {
@@ -90,7 +94,7 @@ func (s *store) admit(ctx context.Context, t *tx) error {
 	if s.room == nil {
 		return nil
 	}
-	switch s.room() {
+	switch s.room(int64(t.size)) {
 	case Ample:
 		return nil
 	case DeletesOnly:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 
 	"watertight/internal/storage/kv/internal/engine"
 	"watertight/internal/storage/kv/internal/pebblekv"
@@ -109,7 +110,8 @@ func (s *store) found() Found {
 	return Found{Format: s.format, ID: s.sealer.public(), Commit: s.chain.commit, Marker: s.marker(s.chain.commit)}
 }
 
-var errReadOnly = errors.New("kv: the store is open for reading alone")
+// errReadOnly is what a store answers that was opened without room to write.
+var errReadOnly = fmt.Errorf("kv: the store is open for reading alone: %w", syscall.ENOSPC)
 
 var errGap = errors.New("kv: the log does not follow the tables: a file of the engine is missing, cut or an older one")
 

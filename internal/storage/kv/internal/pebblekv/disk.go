@@ -2,7 +2,10 @@ package pebblekv
 
 import (
 	"errors"
+	"io"
+	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,7 +30,9 @@ type disk struct {
 	// started is set once the engine has written the options it runs with.
 	started atomic.Bool
 	closed  chan struct{}
+	broken  chan struct{} // closed by the first failure
 	failed  func(error)
+	warned  atomic.Int64 // when background work was last complained of
 }
 
 var errFrozen = errors.New("pebblekv: the files are frozen after a failure")
@@ -37,7 +42,39 @@ const retryPause = 100 * time.Millisecond
 
 func (d *disk) fail(err error) {
 	if d.cause.CompareAndSwap(nil, &err) {
+		close(d.broken)
 		d.failed(err)
+	}
+}
+
+func newDisk(fs vfs.FS, failed func(error)) *disk {
+	return &disk{FS: fs, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
+}
+
+// Lock locks nothing: the engine holds the folder's lock itself.
+func (d *disk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// complaints is how often background work that goes on failing is told of.
+const complaints = time.Minute
+
+// background hears of work that failed and is tried again. An engine that is
+// being opened would wait for it for ever: it fails instead, and the goroutine
+// ends, which lets go of Pebble's locks.
+func (d *disk) background(log *slog.Logger) func(error) {
+	return func(err error) {
+		if !d.started.Load() {
+			d.fail(err)
+			runtime.Goexit()
+		}
+		select {
+		case <-d.closed:
+			runtime.Goexit()
+		default:
+		}
+		now := time.Now().UnixNano()
+		if last := d.warned.Load(); now-last >= int64(complaints) && d.warned.CompareAndSwap(last, now) {
+			log.Warn("engine: background work failed and is tried again", "err", err.Error())
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -37,46 +38,61 @@ func (o Options) fs() vfs.FS {
 type Engine struct {
 	db   *pebble.DB
 	disk *disk
-	lock *pebble.Lock
+	lock io.Closer // of the folder; Pebble's own locks nothing
 }
 
 // Open opens or creates the engine in o.Dir.
 func Open(o Options) (*Engine, error) {
 	fs := o.fs()
-	e := &Engine{disk: &disk{FS: fs, closed: make(chan struct{}), failed: o.Failed}}
+	e := &Engine{disk: newDisk(fs, o.Failed)}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := pebble.LockDirectory(o.Dir, fs)
+	lock, err := fs.Lock(fs.PathJoin(o.Dir, "LOCK"))
 	if err != nil {
 		return nil, fmt.Errorf("pebblekv: %s is in use: %w", o.Dir, err)
 	}
 	e.lock = lock
-	options := tune(o.Logger, e.disk)
-	options.Lock = lock
-	if err := e.start(o.Dir, options); err != nil {
+	if err := e.start(o.Dir, tune(o.Logger, e.disk)); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// start opens Pebble. A fatal error ends the goroutine that meets it.
+// settling is how long an opening that failed may take to end by itself.
+const settling = time.Second
+
+// start opens Pebble. A fatal error ends the goroutine that meets it, and one
+// that waits for it is left behind: it changes no file any more.
 func (e *Engine) start(dir string, options *pebble.Options) error {
-	var err error
-	opened := make(chan struct{})
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan result, 1)
 	go func() {
-		defer close(opened)
-		e.db, err = pebble.Open(dir, options)
+		var r result
+		defer func() { opened <- r }()
+		r.db, r.err = pebble.Open(dir, options)
 	}()
-	<-opened
-	if fatal := e.disk.err(); err == nil && fatal != nil {
-		err = fatal
+	var r result
+	select {
+	case r = <-opened:
+	case <-e.disk.broken:
+		select {
+		case r = <-opened:
+		case <-time.After(settling):
+		}
+	}
+	if fatal := e.disk.err(); r.err == nil && fatal != nil {
+		r.err = fatal
 	}
 	e.disk.started.Store(true)
-	if err != nil || e.db == nil {
+	if r.err != nil || r.db == nil {
 		close(e.disk.closed)
-		return errors.Join(err, e.lock.Close())
+		return errors.Join(r.err, e.lock.Close())
 	}
+	e.db = r.db
 	return nil
 }
 
@@ -96,7 +112,7 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)/2)) },
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { log.Warn("engine: background work failed and is tried again", "err", err) },
+			BackgroundError: d.background(log),
 			// The reader that met it gets the error; the default ends the process.
 			DataCorruption: func(i pebble.DataCorruptionInfo) { log.Error("engine: a file is corrupt", "what", i.String()) },
 		},
@@ -121,6 +137,17 @@ func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()
 // Syncs implements engine.Engine.
 func (e *Engine) Syncs() uint64 { return e.disk.syncs.Load() }
 
+// Unlock lets another engine open the folder, although this one, which failed,
+// is still read.
+func (e *Engine) Unlock() error {
+	if e.lock == nil {
+		return nil
+	}
+	lock := e.lock
+	e.lock = nil
+	return lock.Close()
+}
+
 // Close implements engine.Engine. After a failure Pebble can't be closed in
 // order: its goroutines may wait for ever, but they change no file any more.
 func (e *Engine) Close() error {
@@ -131,7 +158,7 @@ func (e *Engine) Close() error {
 		err = e.disk.err()
 	}
 	close(e.disk.closed)
-	return errors.Join(err, e.lock.Close())
+	return errors.Join(err, e.Unlock())
 }
 
 type batch struct {

@@ -32,18 +32,29 @@ const (
 // OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
 // no recovery, nothing removed. Nobody else may be writing to it.
 func OpenReadOnly(o Options, v View) (*Engine, error) {
-	e := &Engine{disk: &disk{FS: looking{o.fs(), v}, closed: make(chan struct{}), failed: func(error) {}}}
-	lock, err := pebble.LockDirectory(o.Dir, e.disk)
-	if err != nil {
-		return nil, err
-	}
-	e.lock = lock
+	e := &Engine{disk: newDisk(looking{o.fs(), v}, func(error) {}), lock: io.NopCloser(nil)}
 	options := tune(o.Logger, e.disk)
-	options.Lock, options.ReadOnly, options.CacheSize = lock, true, 8<<20
+	options.ReadOnly, options.CacheSize = true, 8<<20
 	if err := e.start(o.Dir, options); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// LogBytes is how much the logs hold, which an opening writes once more.
+func LogBytes(o Options) (n int64, err error) {
+	names, err := o.fs().List(o.Dir)
+	for _, name := range names {
+		if !isLog(name) {
+			continue
+		}
+		info, serr := o.fs().Stat(o.fs().PathJoin(o.Dir, name))
+		if serr == nil {
+			n += info.Size()
+		}
+		err = errors.Join(err, serr)
+	}
+	return n, err
 }
 
 // looking is a file system on which nothing can be changed.
@@ -62,9 +73,6 @@ func (l looking) List(dir string) ([]string, error) {
 	}
 	return slices.DeleteFunc(names, isLog), err
 }
-
-// Lock locks nothing: a lock would be a file made or emptied.
-func (l looking) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 func (l looking) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, errReadOnly }
 func (l looking) Link(string, string) error                              { return errReadOnly }

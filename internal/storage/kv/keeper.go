@@ -1,0 +1,190 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"watertight/internal/storage/kv/internal/pebblekv"
+)
+
+// keeper is a store that outlives its engine. An engine that could not write is
+// never trusted to write again: its files are frozen, and another one is opened
+// on them, verified like at a start, once the disk may take it. What was
+// durable before is there afterwards; reads go on throughout.
+type keeper struct {
+	o   Options
+	eo  pebblekv.Options
+	now atomic.Pointer[store]
+
+	stop, done chan struct{}
+	closing    sync.WaitGroup // stores that were replaced
+}
+
+const (
+	// startRoom is what opening an engine may write beside its logs, in bytes.
+	startRoom    = 8 << 20
+	longestPause = time.Minute
+	// maxEngines bounds the engines of one process, since one that failed keeps
+	// its memory.
+	maxEngines = 16
+)
+
+// keep opens the engine of a store that was verified, or the store for reading
+// where the disk is too full for it.
+func keep(ctx context.Context, o Options, eo pebblekv.Options) (Store, error) {
+	if o.Pause == 0 {
+		o.Pause = time.Second
+	}
+	k := &keeper{o: o, eo: eo, stop: make(chan struct{}), done: make(chan struct{})}
+	var s *store
+	err := error(syscall.ENOSPC)
+	if k.enough() {
+		s, err = open(ctx, o, startPebble(eo))
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		if s, err = openReadOnly(ctx, o); err == nil {
+			s.log.Warn("kv: the disk is full: reads are served, and writes as soon as there is room")
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.keeper = k
+	k.now.Store(s)
+	go k.run()
+	return k, nil
+}
+
+func (k *keeper) enough() bool {
+	if k.o.Enough == nil {
+		return true
+	}
+	n, err := pebblekv.LogBytes(k.eo)
+	return err == nil && k.o.Enough(n+startRoom)
+}
+
+// run replaces the store whenever it failed.
+func (k *keeper) run() {
+	defer close(k.done)
+	pause := k.o.Pause
+	for n := 1; ; {
+		select {
+		case <-k.now.Load().failed:
+		case <-k.stop:
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-k.stop:
+			return
+		}
+		if !k.enough() {
+			continue
+		}
+		if err := k.replace(); err != nil {
+			k.now.Load().log.Warn("kv: the store can't write yet", "err", err)
+			pause = min(2*pause, longestPause)
+			continue
+		}
+		pause = k.o.Pause
+		if n++; n == maxEngines {
+			k.now.Load().log.Error("kv: the disk failed too often; after the next failure, restart the server")
+			return
+		}
+	}
+}
+
+// replace opens another engine in place of one that failed.
+func (k *keeper) replace() error {
+	old := k.now.Load()
+	if e, ok := old.engine.(*pebblekv.Engine); ok {
+		if err := e.Unlock(); err != nil {
+			return err
+		}
+	}
+	o := k.o
+	o.AtLeast, o.Verified = max(o.AtLeast, old.Durable()), func(f Found) error {
+		if f.ID != old.sealer.public() {
+			return errors.New("kv: the files belong to another store now")
+		}
+		return nil
+	}
+	ctx := context.Background() // opening is bounded by itself, and never left half done
+	if err := verified(ctx, o); err != nil {
+		return err
+	}
+	s, err := open(ctx, o, startPebble(k.eo))
+	if err != nil {
+		return err
+	}
+	s.keeper = k
+	k.now.Store(s)
+	s.log.Info("kv: the store takes commits again")
+	k.closing.Go(func() { old.Close() }) // its error is the one that it failed with
+	return nil
+}
+
+// enter takes the store of now.
+func (k *keeper) enter(ctx context.Context) (*store, error) {
+	for {
+		s := k.now.Load()
+		err := s.enter(ctx)
+		if err == nil || k.now.Load() == s {
+			return s, err
+		}
+	}
+}
+
+// View implements Store.
+func (k *keeper) View(ctx context.Context, fn func(Reader) error) error {
+	s, err := k.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.view(ctx, fn)
+}
+
+// Update implements Store.
+func (k *keeper) Update(ctx context.Context, fn func(Tx) error) error {
+	s, err := k.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.update(ctx, fn)
+}
+
+// Durable implements Store.
+func (k *keeper) Durable() uint64 { return k.now.Load().Durable() }
+
+// Head implements Anchored.
+func (k *keeper) Head() (uint64, [32]byte) { return k.now.Load().Head() }
+
+// Marker implements Marked.
+func (k *keeper) Marker() []byte { return k.now.Load().Marker() }
+
+// Stats implements Metered. The counts begin anew with each engine.
+func (k *keeper) Stats() Stats { return k.now.Load().Stats() }
+
+// Close implements Store.
+func (k *keeper) Close() error {
+	select {
+	case <-k.stop:
+		return unavailable(errClosed)
+	default:
+	}
+	close(k.stop)
+	<-k.done
+	err := k.now.Load().Close()
+	k.closing.Wait()
+	if err != nil {
+		return fmt.Errorf("kv: closing: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package kv
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"watertight/internal/fault"
+	"watertight/internal/storage/seal"
+)
+
+// fullDisk is a disk that takes nothing, or nothing of some files, while it is on.
+func fullDisk(cause error, only string) (vfs.FS, *errorfs.Toggle) {
+	toggle := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpFileWrite, errorfs.OpFilePreallocate, errorfs.OpLink, errorfs.OpMkdirAll:
+			if strings.HasSuffix(op.Path, only) {
+				return cause
+			}
+		}
+		return nil
+	})}
+	return errorfs.Wrap(vfs.NewMem(), toggle), toggle
+}
+
+func update(t *testing.T, s Store, k, v string) error {
+	return s.Update(t.Context(), func(tx Tx) error { tx.Set([]byte(k), []byte(v)); return nil })
+}
+
+// comes tries until the store takes an update; the pauses are the store's.
+func comes(t *testing.T, s Store, k, v string) {
+	t.Helper()
+	var err error
+	for range 2000 {
+		if err = update(t, s, k, v); err == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("writes do not come back: %v", err)
+}
+
+// TestWritesComeBack: whatever the disk refused, and for whatever reason: reads
+// go on, nothing that was promised is lost, and writes go on without a restart.
+func TestWritesComeBack(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+		for _, only := range []string{"", ".log"} {
+			t.Run(fmt.Sprint(cause, only), func(t *testing.T) {
+				t.Parallel()
+				fs, full := fullDisk(cause, only)
+				o := Options{Dir: "db", Root: seal.NewKey(), Create: true, Pause: time.Millisecond, fs: fs}
+				s, err := OpenPebble(t.Context(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := map[string]string{}
+				for round := range 3 {
+					k := fmt.Sprint("kept", round)
+					want[k] = strings.Repeat("x", 50<<10)
+					comes(t, s, k, want[k])
+					full.On()
+					for err = nil; err == nil; {
+						err = update(t, s, "lost", "")
+					}
+					if kind := fault.From(err).Kind; (kind == fault.Full) != (cause != syscall.EIO) {
+						t.Errorf("a disk with %v: %v", cause, err)
+					}
+					for k, v := range want {
+						if got, err := get(s, k); got != v || err != nil {
+							t.Errorf("%s: %d bytes, %v", k, len(got), err)
+						}
+					}
+					full.Off()
+				}
+				comes(t, s, "last", "1")
+				durable := s.Durable()
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				o.AtLeast = durable
+				if s, err = OpenPebble(t.Context(), o); err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				for k, v := range want {
+					if got, err := get(s, k); got != v || err != nil {
+						t.Errorf("%s after a restart: %d bytes, %v", k, len(got), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestOpeningOnAFullDisk: it ends soon, serves reads, and takes writes once
+// there is room, whether the room was asked for or only met.
+func TestOpeningOnAFullDisk(t *testing.T) {
+	for _, asked := range []bool{true, false} {
+		t.Run(fmt.Sprint("asked=", asked), func(t *testing.T) {
+			fs, full := fullDisk(syscall.ENOSPC, "")
+			var room atomic.Bool
+			room.Store(true)
+			o := Options{Dir: "db", Root: seal.NewKey(), Create: true, Pause: time.Millisecond, fs: fs}
+			s, err := OpenPebble(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := update(t, s, "a", "1"); err != nil {
+				t.Fatal(err)
+			}
+			o.AtLeast = s.Durable()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			full.On()
+			if asked {
+				room.Store(false)
+				o.Enough = func(n int64) bool { return n >= startRoom && room.Load() }
+			}
+			if s, err = OpenPebble(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := get(s, "a"); v != "1" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+			if err := update(t, s, "b", "2"); fault.From(err).Kind != fault.Full {
+				t.Errorf("an update: %v", err)
+			}
+			full.Off()
+			room.Store(true)
+			comes(t, s, "b", "2")
+			if v, err := get(s, "a"); v != "1" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			// One that never gets room ends all the same.
+			full.On()
+			room.Store(false)
+			if s, err = OpenPebble(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			o.Dir = "new"
+			if s, err := OpenPebble(t.Context(), o); err == nil {
+				s.Close()
+				t.Error("a store was made on a full disk")
+			}
+		})
+	}
+}
