@@ -46,7 +46,7 @@ const (
 	lastFiles = 16
 	// firstBytes and firstFiles are what a first start needs beside --min-free.
 	firstBytes = 16 << 20
-	firstFiles = 400
+	firstFiles = 330
 )
 
 func startSpace(c Config) *space {

@@ -32,7 +32,8 @@ type disk struct {
 	closed  chan struct{}
 	broken  chan struct{} // closed by the first failure
 	failed  func(error)
-	warned  atomic.Int64 // when background work was last complained of
+	// complaints counts the failures of background work.
+	complaints atomic.Uint64
 }
 
 var errFrozen = errors.New("pebblekv: the files are frozen after a failure")
@@ -54,8 +55,9 @@ func newDisk(fs vfs.FS, failed func(error)) *disk {
 // Lock locks nothing: the engine holds the folder's lock itself.
 func (d *disk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// complaints is how often background work that goes on failing is told of.
-const complaints = time.Minute
+// complaintEvery is how many failures of background work pass between two that
+// are told of: about a minute of them.
+const complaintEvery = uint64(time.Minute / retryPause)
 
 // background hears of work that failed and is tried again. An engine that is
 // being opened would wait for it for ever: it fails instead, and the goroutine
@@ -71,8 +73,7 @@ func (d *disk) background(log *slog.Logger) func(error) {
 			runtime.Goexit()
 		default:
 		}
-		now := time.Now().UnixNano()
-		if last := d.warned.Load(); now-last >= int64(complaints) && d.warned.CompareAndSwap(last, now) {
+		if d.complaints.Add(1)%complaintEvery == 1 {
 			log.Warn("engine: background work failed and is tried again", "err", err.Error())
 		}
 	}
