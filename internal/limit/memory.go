@@ -179,6 +179,19 @@ func (a *Account) Take(ctx context.Context, n int64) error {
 	return nil
 }
 
+// Try takes n bytes where they are to be had at once.
+func (a *Account) Try(n int64) bool {
+	if a == nil {
+		return true
+	}
+	more := beyond(a.held+n) - beyond(a.held)
+	if more > 0 && a.memory.try(a.class, a.key, more) != nil {
+		return false
+	}
+	a.held += n
+	return true
+}
+
 // Give gives n bytes back.
 func (a *Account) Give(n int64) {
 	if a == nil {

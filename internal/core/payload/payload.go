@@ -92,7 +92,7 @@ type Store struct {
 	engine blob.Engine
 	small  sync.Pool // *[]byte, InlineMax+1
 	chunks sync.Pool // *[]byte, a sealed chunk
-	pipes  sync.Pool // *pipe
+	pipes  sync.Pool // *large
 
 	mu       sync.Mutex
 	inFlight map[string]struct{} // blobs whose record may be about to commit
@@ -106,7 +106,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
 	s.chunks.New = func() any { b := make([]byte, seal.ChunkSize+seal.Overhead); return &b }
-	s.pipes.New = func() any { return newPipe() }
+	s.pipes.New = func() any { return newLarge() }
 	if o.Dir == "" {
 		s.engine = mem.Open()
 		return s, nil

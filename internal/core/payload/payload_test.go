@@ -19,6 +19,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/seal"
 )
@@ -337,4 +338,66 @@ func blocks(t *testing.T, dir string) (n int64) {
 		n += st.Blocks * 512
 	}
 	return n
+}
+
+// TestStalledBodiesHoldLittle: what a write holds grows with what came, counts
+// as held by its request, and is given back; where there is no memory for large
+// buffers it goes on with small ones, and where there is none it is refused.
+func TestStalledBodiesHoldLittle(t *testing.T) {
+	s, dir := open(t)
+	m := limit.NewMemory(8 << 20)
+	account := func(key string) (context.Context, *limit.Account) {
+		a := m.Open(nil)
+		if err := a.Verified(t.Context(), limit.Caller, key); err != nil {
+			t.Fatal(err)
+		}
+		return limit.With(t.Context(), a), a
+	}
+	stalled := errors.New("stands still")
+	write := func(ctx context.Context, sent int, then func()) error {
+		body := io.MultiReader(bytes.NewReader(random(sent)), readerFunc(func([]byte) (int, error) { then(); return 0, stalled }))
+		_, _, err := s.Write(ctx, authz.Grant{}, Source{Body: body, Size: 1 << 30})
+		return err
+	}
+	for sent, most := range map[int]int64{0: 0, 1: 0, InlineMax + 1: 1, InlineMax + 100: 80 << 10, 100_000: 220 << 10, 2 << 20: 2 << 20} {
+		ctx, a := account("one")
+		if err := write(ctx, sent, func() {
+			if m.Held() > most+64<<10 {
+				t.Errorf("%d bytes came, %d are held", sent, m.Held())
+			}
+		}); !errors.Is(err, stalled) {
+			t.Error(err)
+		}
+		if a.Close(); m.Held() != 0 {
+			t.Errorf("%d bytes came, %d are held in the end", sent, m.Held())
+		}
+	}
+	other := m.Open(nil)
+	ctx, _ := account("two")
+	whole := random(3 << 20)
+	for _, left := range []int64{400 << 10, 10 << 10} {
+		other.Close()
+		if err := errors.Join(other.Verified(t.Context(), limit.Caller, "two"), other.Take(t.Context(), limit.Allowance+3<<20-left)); err != nil {
+			t.Fatal(err)
+		}
+		short, cancel := context.WithCancel(ctx)
+		if left < 100<<10 {
+			cancel() // nobody waits
+		}
+		at, _, err := s.Write(short, authz.Grant{}, Source{Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b")})
+		cancel()
+		if (err == nil) != (left > 100<<10) {
+			t.Errorf("with %d bytes left: %v", left, err)
+		}
+		if err == nil {
+			if b, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(b, whole) {
+				t.Errorf("with %d bytes left: %d come back, %v", left, len(b), err)
+			}
+			s.Settle(at)
+			s.Remove(t.Context(), at)
+		}
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
 }

@@ -65,16 +65,13 @@ func incomplete() *fault.Error {
 
 // readHead reads what fits into a value, and tells whether that was all.
 func readHead(src Source, buf []byte) (head []byte, whole bool, err error) {
-	if src.Size > InlineMax {
-		return nil, false, nil
-	}
 	n, end, err := readFull(src.Body, buf)
 	switch {
 	case err != nil:
 		return nil, false, err
 	case end:
 		return buf[:n], true, nil
-	case src.Size >= 0: // more than was declared
+	case src.Size >= 0 && src.Size <= InlineMax: // more than was declared
 		return nil, false, incomplete()
 	}
 	return buf[:n], false, nil
@@ -122,43 +119,24 @@ func (s *Store) writeBlob(ctx context.Context, src Source, head []byte, key seal
 	return name, d, nil
 }
 
-// Pieces of a large body: read and sealed on one goroutine, hashed on another.
-const (
-	pieceSize  = 4 * seal.ChunkSize
-	pieceCount = 4
-)
-
-// pipe is the buffers of one large write.
-type pipe struct {
-	pieces [pieceCount][]byte
-	sealed []byte
-}
-
-func newPipe() *pipe {
-	p := &pipe{sealed: make([]byte, 0, pieceSize+4*seal.Overhead)}
-	for i := range p.pieces {
-		p.pieces[i] = make([]byte, pieceSize)
-	}
-	return p
-}
-
 // fill reads, hashes and seals the body, one pass.
 func (s *Store) fill(ctx context.Context, w blob.Writer, src Source, head []byte, key seal.Key) (d Digests, err error) {
-	p := s.pipes.Get().(*pipe)
-	defer s.pipes.Put(p)
+	p := s.newPipe(ctx)
+	defer p.close()
 	side := newHasher(src)
 	defer side.stop()
 	body := io.MultiReader(bytes.NewReader(head), src.Body)
-	if len(head) == 0 {
-		body = src.Body
-	}
 	sealer := seal.NewSealer(key)
 	var held []byte // read, not sealed: it may be the last piece
 	for i := 0; ; i++ {
 		if err := ctx.Err(); err != nil {
 			return d, err
 		}
-		piece := side.next(p.pieces[i%pieceCount])
+		side.wait()
+		piece, err := p.piece(i)
+		if err != nil {
+			return d, err
+		}
 		n, end, err := readFull(body, piece)
 		if err != nil {
 			return d, err
@@ -184,14 +162,6 @@ func (s *Store) fill(ctx context.Context, w blob.Writer, src Source, head []byte
 			return d, nil
 		}
 	}
-}
-
-func (p *pipe) flush(w blob.Writer, sealer *seal.Sealer, piece []byte, last bool) error {
-	p.sealed = sealer.Append(p.sealed[:0], piece, last)
-	if _, err := w.Write(p.sealed); err != nil {
-		return refused(err)
-	}
-	return nil
 }
 
 // hasher computes MD5 and the checksum beside the main pass. It lags at most
@@ -228,11 +198,8 @@ func (h *hasher) run() {
 	}
 }
 
-// next waits until the hasher is done with the piece that stood in b.
-func (h *hasher) next(b []byte) []byte {
-	<-h.free
-	return b
-}
+// wait waits until the hasher is done with the piece that is used again next.
+func (h *hasher) wait() { <-h.free }
 
 func (h *hasher) add(b []byte) { h.work <- b }
 
