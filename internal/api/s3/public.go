@@ -37,11 +37,11 @@ func (a *API) ControlTable() dispatch.Table {
 	mayPut := authz.Ask1(func(*shape.PutAccountPublicAccessBlockInput) authz.Need {
 		return authz.Need{Action: "s3:PutAccountPublicAccessBlock", Resource: arn.Any()}
 	})
-	return dispatch.Table{Service: protocol.Control, EventSource: "s3.amazonaws.com", Rows: []dispatch.Row{
+	return dispatch.Table{Service: protocol.Control, EventSource: "s3.amazonaws.com", Rows: append([]dispatch.Row{
 		dispatch.Define("PutPublicAccessBlock", protocol.Controls("PUT"+at), mayPut, a.putAccountPublicAccessBlock),
 		dispatch.Define("GetPublicAccessBlock", protocol.Controls("GET"+at), onAccount("s3:GetAccountPublicAccessBlock"), a.getAccountPublicAccessBlock),
 		dispatch.Define("DeletePublicAccessBlock", protocol.Controls("DELETE"+at).Status(204), onAccount("s3:PutAccountPublicAccessBlock"), a.deleteAccountPublicAccessBlock),
-	}}
+	}, a.accessPointRows()...)}
 }
 
 func mayPutBucketPolicy(in *shape.PutBucketPolicyInput) authz.Need {

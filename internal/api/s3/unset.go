@@ -49,7 +49,7 @@ func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 
 // unset are the rows of this file.
 func (a *API) unset() []dispatch.Row {
-	return []dispatch.Row{
+	return append(a.unsetLists(), []dispatch.Row{
 		none(a, "GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
 		none(a, "GetBucketReplication", "replication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
 		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
@@ -57,5 +57,21 @@ func (a *API) unset() []dispatch.Row {
 		constant(a, "GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", func() (o shape.AccelerateConfiguration) { return }),
 		constant(a, "GetBucketLogging", "logging", "s3:GetBucketLogging", func() (o shape.BucketLoggingStatus) { return }),
 		constant(a, "GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", func() (o shape.NotificationConfiguration) { return }),
+	}...)
+}
+
+// unsetLists are the configurations of which a bucket may have many, by their
+// ids: there is none of any.
+func (a *API) unsetLists() []dispatch.Row {
+	const code, message = "NoSuchConfiguration", "The specified configuration does not exist."
+	return []dispatch.Row{
+		constant(a, "ListBucketAnalyticsConfigurations", "analytics", "s3:GetAnalyticsConfiguration", func() (o shape.AnalyticsConfigurations) { return }),
+		constant(a, "ListBucketInventoryConfigurations", "inventory", "s3:GetInventoryConfiguration", func() (o shape.InventoryConfigurations) { return }),
+		constant(a, "ListBucketMetricsConfigurations", "metrics", "s3:GetMetricsConfiguration", func() (o shape.MetricsConfigurations) { return }),
+		constant(a, "ListBucketIntelligentTieringConfigurations", "intelligent-tiering", "s3:GetIntelligentTieringConfiguration", func() (o shape.TieringConfigurations) { return }),
+		none(a, "GetBucketAnalyticsConfiguration", "analytics&id", "s3:GetAnalyticsConfiguration", code, message),
+		none(a, "GetBucketInventoryConfiguration", "inventory&id", "s3:GetInventoryConfiguration", code, message),
+		none(a, "GetBucketMetricsConfiguration", "metrics&id", "s3:GetMetricsConfiguration", code, message),
+		none(a, "GetBucketIntelligentTieringConfiguration", "intelligent-tiering&id", "s3:GetIntelligentTieringConfiguration", code, message),
 	}
 }

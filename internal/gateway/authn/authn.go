@@ -67,9 +67,11 @@ func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Calle
 
 // claim parses what a request says of its sender.
 func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
-	return sigv4.Parse(r.HTTP, sigv4.Target{
-		Path: r.RawPath, Query: r.RawQuery, Service: r.SigningName(), Region: i.options.Region, Document: r.Document,
-	}, r.At)
+	t := sigv4.Target{Path: r.RawPath, Query: r.RawQuery, Service: r.SigningName(), Region: i.options.Region, Document: r.Document}
+	if r.IsMultiRegion() {
+		t.Elsewhere = "us-west-2" // the control plane of multi-Region access points
+	}
+	return sigv4.Parse(r.HTTP, t, r.At)
 }
 
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {

@@ -85,7 +85,7 @@ func writeForeignError(w http.ResponseWriter, r *Request, f *fault.Error) {
 		b = appendMember(appendMember(b, "Code", f.Code), "Message", f.Message)
 		b = append(appendMember(append(b, "</Error></Errors>"...), "RequestID", r.ID), "</Response>"...)
 		kind = "text/xml"
-	case isForm, r.Service == "cloudfront", r.Service == "route53", r.Service == "s3-outposts":
+	case isForm, r.Service == "cloudfront", r.Service == "route53":
 		writeQueryError(w, r, queryAPI{}, f)
 		return
 	default:

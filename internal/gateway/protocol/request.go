@@ -67,6 +67,12 @@ func (r *Request) SigningName() string {
 	return r.Service
 }
 
+// IsMultiRegion reports a request about multi-Region access points, which
+// clients sign for the one region that manages them.
+func (r *Request) IsMultiRegion() bool {
+	return r.Service == Control && strings.HasPrefix(r.RawPath, controlPath+"mrap/")
+}
+
 // header is where the members of an operation stand that are named as headers.
 func (r *Request) header() http.Header {
 	if r.Fields != nil {

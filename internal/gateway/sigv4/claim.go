@@ -67,13 +67,14 @@ type Target struct {
 	Path, Query string // raw, as received
 	Service     string // "s3" or another; what the scope must name
 	Region      string
+	Elsewhere   string // another region that the scope may name, or ""
 	Document    []byte // the body of a request to another service than S3
 }
 
 // takes reports a region the scope may name: global services are signed for
 // us-east-1, wherever they are (AWS General Reference, "Global endpoints").
 func (t *Target) takes(region string) bool {
-	return region == t.Region || t.Service != s3 && t.Service != "kms" && region == "us-east-1"
+	return region == t.Region || region != "" && region == t.Elsewhere || t.Service != s3 && t.Service != "kms" && region == "us-east-1"
 }
 
 const s3 = "s3"

@@ -404,3 +404,17 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// TestRegionElsewhere: another region counts where the target names it, and
+// nowhere else.
+func TestRegionElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		elsewhere, region string
+		want              bool
+	}{{"us-west-2", "us-west-2", true}, {"us-west-2", testRegion, true}, {"us-west-2", "eu-west-1", false}, {"", "us-west-2", false}, {"", "", false}} {
+		target := Target{Service: s3, Region: testRegion, Elsewhere: c.elsewhere}
+		if target.takes(c.region) != c.want {
+			t.Errorf("%+v", c)
+		}
+	}
+}
