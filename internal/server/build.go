@@ -110,6 +110,9 @@ func (s *Server) openData(ctx context.Context) error {
 	if err := folder.Make(s.config.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
+	if err := folder.SettledFolder(s.config.Data); err != nil {
+		return fmt.Errorf("the data directory is not this server's alone: %w", err)
+	}
 	var err error
 	if s.lock, err = lockDir(s.config.Data); err != nil {
 		return err

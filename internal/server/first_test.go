@@ -160,3 +160,40 @@ func TestSuppliedSecretStaysUnsaid(t *testing.T) {
 		}
 	}
 }
+
+// TestDataOfOthers: a data directory that others may change is refused, one
+// that a group of ours may change is not; and no socket lies elsewhere,
+// however long the path is.
+func TestDataOfOthers(t *testing.T) {
+	scratch := t.TempDir()
+	t.Setenv("TMPDIR", scratch)
+	c := config(filepath.Join(t.TempDir(), strings.Repeat("long-", 40)))
+	start := starts(t, c)
+	if _, err := start(nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		path string
+		mode os.FileMode
+		fine bool
+	}{
+		{"", 0o777, false}, {"", os.ModeSticky | 0o777, false}, {"", 0o702, false}, {"", 0o755, true}, {"", os.ModeSetgid | 0o770, true},
+		{"blobs", 0o777, false}, {"meta", 0o777, false}, {"audit", 0o707, false}, {"meta", 0o770, true}, {"lock", 0o666, false}, {"lock", 0o660, true},
+	} {
+		path := filepath.Join(c.Data, test.path)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, test.mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := start(nil); (err == nil) != test.fine {
+			t.Errorf("%s of mode %v: %v", test.path, test.mode, err)
+		}
+		os.Chmod(path, info.Mode())
+	}
+	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
+		t.Errorf("left in the shared folder: %v, %v", left, err)
+	}
+}

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"watertight/internal/access/policy"
@@ -27,44 +24,69 @@ import (
 // maxSocketPath is the longest path every system takes, in bytes.
 const maxSocketPath = 100
 
-// socketPath is where the socket of a data directory lies: inside it, or under
-// a short name where that path is too long.
-func socketPath(data string) (string, error) {
+// socket is where the operator's socket of a data directory lies: always inside
+// it, where nobody else can make one. path is good until Close.
+type socket struct {
+	path string
+	dir  *os.File // by which path goes where it is too long by itself; or nil
+}
+
+func socketOf(data string) (socket, error) {
 	abs, err := filepath.Abs(data)
 	if err != nil {
-		return "", err
+		return socket{}, err
 	}
 	if path := filepath.Join(abs, "operator.sock"); len(path) <= maxSocketPath {
-		return path, nil
+		return socket{path: path}, nil
 	}
-	sum := sha256.Sum256([]byte(abs))
-	return filepath.Join(os.TempDir(), "watertight-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8])+".sock"), nil
+	d, err := os.Open(abs)
+	if err != nil {
+		return socket{}, err
+	}
+	path, err := pathBy(d)
+	if err != nil {
+		return socket{}, errors.Join(err, d.Close())
+	}
+	return socket{path: filepath.Join(path, "operator.sock"), dir: d}, nil
+}
+
+func (s socket) Close() error {
+	if s.dir == nil {
+		return nil
+	}
+	return s.dir.Close()
 }
 
 // listenOperator binds the socket. The data directory is locked by now, so
 // that one which is there was left behind.
 func (s *Server) listenOperator(context.Context) error {
-	path, err := socketPath(s.config.Data)
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("the operator's socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	at, err := socketOf(s.config.Data)
 	if err != nil {
 		return fmt.Errorf("the operator's socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, l.Close())
+	if err := os.Remove(at.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the operator's socket: %w", errors.Join(err, at.Close()))
 	}
-	s.operator = trustedPeers{l}
+	l, err := net.Listen("unix", at.path)
+	if err != nil {
+		return fmt.Errorf("the operator's socket: %w", errors.Join(err, at.Close()))
+	}
+	s.operator = trustedPeers{l, at}
+	if err := os.Chmod(at.path, 0o600); err != nil {
+		return fmt.Errorf("the operator's socket: %w", err) // and Close ends it
+	}
 	return nil
 }
 
 // trustedPeers drops connections of other users, whatever the modes of the
 // socket and its directory became.
-type trustedPeers struct{ net.Listener }
+type trustedPeers struct {
+	net.Listener
+	at socket
+}
+
+// Close removes the socket.
+func (l trustedPeers) Close() error { return errors.Join(l.Listener.Close(), l.at.Close()) }
 
 func (l trustedPeers) Accept() (net.Conn, error) {
 	for {

@@ -15,12 +15,13 @@ type Operator struct{ client *http.Client }
 
 // DialOperator returns the operator's end. It connects when it is used.
 func DialOperator(data string) (*Operator, error) {
-	path, err := socketPath(data)
-	if err != nil {
-		return nil, err
-	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		at, err := socketOf(data)
+		if err != nil {
+			return nil, fmt.Errorf("no server answers for %s: %w", data, err)
+		}
+		defer at.Close()
+		c, err := new(net.Dialer).DialContext(ctx, "unix", at.path)
 		if err != nil {
 			return nil, fmt.Errorf("no server answers for %s: is it running, and is this its --data? %w", data, err)
 		}

@@ -47,36 +47,6 @@ func fileKey(root seal.Key, name string, salt []byte) seal.Key {
 	return root.DeriveSalted(salt, "watertight file "+name)
 }
 
-// replaceFile writes a file whole and durable, or leaves what was there. A link
-// in its place is replaced, not followed.
-func replaceFile(path string, b []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // sealedStorage keeps what certmagic keeps, sealed.
 type sealedStorage struct {
 	*certmagic.FileStorage

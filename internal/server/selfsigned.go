@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"watertight/internal/storage/folder"
 )
 
 // selfSignedName is the sealed file of the certificate, its key and its
@@ -36,7 +38,7 @@ func (s *Server) CAFile() string {
 // source of anything.
 func (s *Server) selfSigned() (*tls.Certificate, error) {
 	path := filepath.Join(s.config.Data, filepath.FromSlash(selfSignedName))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	var text []byte
@@ -55,7 +57,7 @@ func (s *Server) selfSigned() (*tls.Certificate, error) {
 		if text, err = makeSelfSigned(s.config.Listen, s.config.Domains, time.Now()); err != nil {
 			return nil, err
 		}
-		if err := replaceFile(path, sealFile(s.rootKey.Key, selfSignedName, text), 0o600); err != nil {
+		if err := folder.Replace(path, sealFile(s.rootKey.Key, selfSignedName, text), 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +68,7 @@ func (s *Server) selfSigned() (*tls.Certificate, error) {
 	if there, err := os.ReadFile(s.CAFile()); err == nil && bytes.Equal(there, ca) {
 		return c, nil
 	}
-	return c, replaceFile(s.CAFile(), ca, 0o644)
+	return c, folder.Replace(s.CAFile(), ca, 0o644)
 }
 
 // discardOldPair removes the files of earlier versions, whose key lay in the

@@ -76,29 +76,64 @@ func decode(text string) (seal.Key, bool) {
 	return seal.Key(b[:seal.KeySize]), true
 }
 
-// readPrivate reads a small regular file that only its owner may read.
+// readPrivate reads a small regular file that nobody else may read, from a
+// folder where nobody else could have put it.
 func readPrivate(path string, limit int64) ([]byte, error) {
+	return readJudged(path, limit, folder.Self().Secret)
+}
+
+// readJudged opens a file once, and judges what it opened.
+func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !info.Mode().IsRegular():
+	}
+	if err := judge(path, info); err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	if err := checkFolders(path); err != nil {
+		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// checkFolders judges the folder a path names, and the one its links lead to.
+func checkFolders(path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{filepath.Dir(path), filepath.Dir(real)} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if err := folder.Self().Holds(dir, info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createFile makes a file that is whole and durable, or not there.
 func createFile(path, text string) (err error) {
 	dir := filepath.Dir(path)
 	if err := folder.Make(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := folder.Self().Holds(dir, info); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

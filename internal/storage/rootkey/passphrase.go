@@ -1,6 +1,7 @@
 package rootkey
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
 )
 
@@ -24,7 +26,8 @@ type parameters struct {
 	Time    uint32 `json:"argon2id_time"`
 	Memory  uint32 `json:"argon2id_memory_kib"`
 	Threads uint8  `json:"argon2id_threads"`
-	Check   []byte `json:"check"` // tells a wrong passphrase apart; derived from the key
+	Check   []byte `json:"check"`         // tells a wrong passphrase apart; derived from the key
+	Sum     []byte `json:"sum,omitempty"` // tells damage apart; of the fields before
 }
 
 // Cost of a guess: RFC 9106, second recommended option (64 MiB, 3 passes).
@@ -43,19 +46,12 @@ func openPassphrase(rest string, o Options) (Root, error) {
 		return Root{}, err
 	}
 	path := filepath.Join(o.DataDir, parameterFile)
-	text, err := readPrivate(path, 4<<10)
+	text, err := readJudged(path, 4<<10, judgeParameters)
 	switch {
 	case err == nil:
-		var p parameters
-		if err := json.Unmarshal(text, &p); err != nil {
-			return Root{}, fmt.Errorf("%s is damaged: %w", path, err)
-		}
-		key, err := p.derive(phrase)
+		key, err := openParameters(text, phrase)
 		if err != nil {
 			return Root{}, fmt.Errorf("%s: %w", path, err)
-		}
-		if subtle.ConstantTimeCompare(check(key), p.Check) != 1 {
-			return Root{}, errors.New("the passphrase is not the one this data directory was made with")
 		}
 		return Root{Key: key, Where: "a passphrase"}, nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -70,6 +66,7 @@ func openPassphrase(rest string, o Options) (Root, error) {
 		return Root{}, err
 	}
 	p.Check = check(key)
+	p.Sum = p.sum()
 	b, err := json.Marshal(p)
 	if err != nil {
 		return Root{}, err
@@ -78,6 +75,50 @@ func openPassphrase(rest string, o Options) (Root, error) {
 		return Root{}, err
 	}
 	return Root{Key: key, Created: true, Where: "a passphrase"}, nil
+}
+
+// judgeParameters lets nobody else read or change them: with them, guesses at
+// the passphrase can be tried elsewhere. A group of this process may do both.
+func judgeParameters(path string, info fs.FileInfo) error {
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s can be read by others (mode %04o); run: chmod o= %s", path, info.Mode().Perm(), path)
+	}
+	return folder.Self().Settled(path, info)
+}
+
+// openParameters returns the key that phrase gives with what was written down.
+func openParameters(text []byte, phrase string) (seal.Key, error) {
+	const damaged = "the parameters of the passphrase are damaged; put back a copy of this file"
+	var p parameters
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return seal.Key{}, fmt.Errorf(damaged+": %w", err)
+	}
+	if p.Sum != nil && subtle.ConstantTimeCompare(p.sum(), p.Sum) != 1 {
+		return seal.Key{}, errors.New(damaged)
+	}
+	key, err := p.derive(phrase)
+	switch {
+	case err != nil:
+		return seal.Key{}, err
+	case subtle.ConstantTimeCompare(check(key), p.Check) == 1:
+		return key, nil
+	case p.Sum == nil: // of an earlier version
+		return seal.Key{}, errors.New("the passphrase is not the one this data directory was made with, or the file was damaged")
+	}
+	return seal.Key{}, errors.New("the passphrase is not the one this data directory was made with")
+}
+
+// sum is of every field but itself. It tells damage, and proves nothing.
+func (p parameters) sum() []byte {
+	p.Sum = nil
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil // numbers and bytes always are JSON
+	}
+	sum := sha256.Sum256(b)
+	return sum[:8]
 }
 
 func readPassphrase(rest string, o Options) (string, error) {

@@ -2,6 +2,7 @@ package rootkey
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,7 @@ func TestFile(t *testing.T) {
 		}
 	}
 	os.WriteFile(path, text, 0o600)
-	os.Chmod(path, 0o640)
+	os.Chmod(path, 0o604)
 	if _, err := Open("file:"+path, o); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that others can read: %v", err)
 	}
@@ -126,6 +127,42 @@ func TestPassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range text {
+		bad := append([]byte{}, text...)
+		bad[i] ^= 1
+		key, err := openParameters(bad, phrase)
+		if err == nil && key != first.Key {
+			t.Errorf("byte %d changed: another key opened", i)
+		}
+		if err != nil && !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("byte %d changed: %v", i, err)
+		}
+	}
+	var unsummed parameters
+	if err := json.Unmarshal(text, &unsummed); err != nil {
+		t.Fatal(err)
+	}
+	unsummed.Sum = nil
+	earlier, err := json.Marshal(unsummed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := openParameters(earlier, phrase); err != nil || key != first.Key {
+		t.Errorf("a file of an earlier version: %v", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("passphrase:", o); err != nil {
+		t.Errorf("a group of ours may write: %v", err)
+	}
+	if err := os.Chmod(path, 0o604); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("passphrase:", o); err == nil {
+		t.Error("others may read the parameters")
+	}
+	os.Chmod(path, 0o600)
 	hostile := strings.Replace(string(text), `"argon2id_memory_kib":65536`, `"argon2id_memory_kib":4294967295`, 1)
 	if hostile == string(text) {
 		t.Fatal("the parameters look otherwise")
@@ -144,5 +181,52 @@ func TestNoFallback(t *testing.T) {
 		if root, err := Open(source, Options{DataDir: t.TempDir(), MayCreate: true, Getenv: getenv("")}); err == nil {
 			t.Errorf("%q gave a key from %s", source, root.Where)
 		}
+	}
+}
+
+// TestWhereTheKeyLies: through links as Kubernetes makes them a key is found;
+// in a folder where everybody may replace it, or of a mode that lets everybody
+// read it, it is refused.
+func TestWhereTheKeyLies(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{DataDir: filepath.Join(dir, "data"), MayCreate: true, Getenv: getenv("")}
+	version := filepath.Join(dir, "secret", "..2026_11_29")
+	first, err := Open("file:"+filepath.Join(version, "root.key"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.MayCreate = false
+	for link, to := range map[string]string{"..data": "..2026_11_29", "root.key": "..data/root.key"} {
+		if err := os.Symlink(to, filepath.Join(dir, "secret", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "secret", "root.key")
+	for _, test := range []struct {
+		folder, file os.FileMode
+		fine         bool
+	}{
+		{0o700, 0o600, true}, {0o700, 0o400, true}, {0o755, 0o400, true}, {os.ModeSticky | 0o777, 0o400, true}, {0o770, 0o400, true},
+		{0o777, 0o400, false}, {0o702, 0o400, false}, {0o700, 0o444, false}, {0o700, 0o604, false}, {0o700, 0o602, false}, {0o700, 0o660, false},
+	} {
+		for _, d := range []string{version, filepath.Dir(path)} {
+			for _, change := range []error{os.Chmod(d, test.folder), os.Chmod(path, test.file)} {
+				if change != nil {
+					t.Fatal(change)
+				}
+			}
+			got, err := Open("file:"+path, o)
+			if (err == nil) != test.fine || err == nil && got.Key != first.Key {
+				t.Errorf("%s %v, key %v: %v", filepath.Base(d), test.folder, test.file, err)
+			}
+			os.Chmod(d, 0o700)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "secret"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	o.MayCreate = true
+	if _, err := Open("file:"+filepath.Join(dir, "secret", "new.key"), o); err == nil {
+		t.Error("a key was made where everybody may replace it")
 	}
 }

@@ -1,0 +1,130 @@
+package folder
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+// Process is who looks at a file: its effective user, and all its groups.
+type Process struct {
+	User   int
+	Groups []int
+}
+
+// Self is this process.
+func Self() Process {
+	p := Process{User: os.Geteuid(), Groups: []int{os.Getegid()}}
+	if more, err := os.Getgroups(); err == nil {
+		p.Groups = append(p.Groups, more...)
+	}
+	return p
+}
+
+const (
+	othersAny   = fs.FileMode(0o007)
+	othersWrite = fs.FileMode(0o002)
+	groupAny    = fs.FileMode(0o070)
+	groupWrite  = fs.FileMode(0o020)
+	groupMore   = fs.FileMode(0o030) // than reading
+	userRoot    = 0
+)
+
+// owned refuses what another user owns, whatever its mode: an owner can change
+// the mode. Root may do anything anyway.
+func (p Process) owned(path string, info fs.FileInfo) (user, group int, err error) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, fmt.Errorf("%s: nobody knows whose it is", path)
+	}
+	if user = int(st.Uid); user != p.User && user != userRoot {
+		return 0, 0, fmt.Errorf("%s belongs to user %d, and this is user %d: whoever owns it can change it; run as that user, or give it to this one with chown", path, user, p.User)
+	}
+	return user, int(st.Gid), nil
+}
+
+// Settled refuses a file or folder that somebody else may change: one of
+// another user, that everybody may write, or a group that this process is not
+// in. A group of its own is fine: Kubernetes gives volumes to one (fsGroup).
+func (p Process) Settled(path string, info fs.FileInfo) error {
+	_, group, err := p.owned(path, info)
+	switch mode := info.Mode(); {
+	case err != nil:
+		return err
+	case mode.Type() == fs.ModeSymlink: // its mode means nothing
+		return nil
+	case mode&othersWrite != 0:
+		return fmt.Errorf("everybody may write %s (mode %04o); run: chmod o-w %s", path, mode.Perm(), path)
+	case mode&groupWrite != 0 && !slices.Contains(p.Groups, group):
+		return fmt.Errorf("group %d may write %s (mode %04o), and this process is not in it; run: chmod g-w %s", group, path, mode.Perm(), path)
+	}
+	return nil
+}
+
+// Holds refuses a folder in which somebody else could replace a file: as
+// Settled, but for a sticky one, where only owners replace.
+func (p Process) Holds(path string, info fs.FileInfo) error {
+	if info.Mode()&fs.ModeSticky != 0 {
+		_, _, err := p.owned(path, info)
+		return err
+	}
+	return p.Settled(path, info)
+}
+
+// Secret refuses a file that somebody else may read or change. Where root owns
+// it, a group of this process may read it: a Kubernetes Secret is given to a
+// process that is not root in no other way.
+func (p Process) Secret(path string, info fs.FileInfo) error {
+	user, group, err := p.owned(path, info)
+	mode := info.Mode().Perm()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	case mode&(othersAny|groupAny) == 0:
+		return nil
+	case mode&(othersAny|groupMore) == 0 && user == userRoot && slices.Contains(p.Groups, group):
+		return nil
+	}
+	return fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
+}
+
+// SettledFolder is Settled for a folder and for each entry of it: an entry that
+// is a link has to be ours, and what it leads to is judged as well.
+func SettledFolder(dir string) error {
+	p := Self()
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := p.Settled(dir, info); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if err := p.Settled(path, info); err != nil {
+			return err
+		}
+		if e.Type() != fs.ModeSymlink {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil { // one that leads nowhere is found missing later
+			if err := p.Settled(path, info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
