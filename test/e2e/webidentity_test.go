@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -323,4 +324,31 @@ func TestWorkloadsWithoutKeys(t *testing.T) {
 			t.Errorf("%s: more than the role: %v", name, err)
 		}
 	}
+}
+
+// TestAProviderMadeAgainIsAnother: sessions of the one that was deleted, and of
+// roles that were assumed with them, stay dead.
+func TestAProviderMadeAgainIsAnother(t *testing.T) {
+	f := newFederation(t, "issuer.example")
+	role := f.trusting("r", "")
+	begun, err := f.assume(role, f.Token("RS256", f.Claims(nil)))
+	f.ok(err)
+	c := begun.Credentials
+	list := func() error {
+		client := s3.New(s3.Options{Region: f.Region, BaseEndpoint: &f.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)})
+		_, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+		return err
+	}
+	expect(t, list(), "")
+	_, err = f.root.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &f.provider})
+	f.ok(err)
+	expect(t, list(), "InvalidAccessKeyId")
+	_, err = f.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: &f.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{f.Thumbprint}})
+	f.ok(err)
+	expect(t, list(), "InvalidAccessKeyId")
+	begun, err = f.assume(role, f.Token("RS256", f.Claims(nil)))
+	f.ok(err)
+	c = begun.Credentials
+	expect(t, list(), "")
 }

@@ -347,6 +347,8 @@ func decodeCORSRule(value []byte) (r CORSRule, err error) {
 			}
 			n := int32(-int64(f.Uint))
 			r.MaxAge = &n
+		default:
+			f.Unknown()
 		}
 	}
 	return r, f.Err()

@@ -53,6 +53,8 @@ func readEncryption(r kv.Reader, b *Bucket) (e DefaultEncryption, err error) {
 				return e, malformed(b.Name)
 			}
 			e.Customer = CustomerKeys(f.Uint)
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil {

@@ -71,6 +71,8 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 				return p, malformed(b.Name)
 			}
 			p.bound[name] = id
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil || p.text == "" {

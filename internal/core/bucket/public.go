@@ -84,13 +84,15 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 	for f.Next() {
 		switch f.Number {
 		case fieldAccountPublic:
-			a.Access, a.None = publicOf(f.Uint)
+			a.Access, a.None = publicOf(&f)
 		case fieldFrom:
 			a.From = f.Time()
 		case fieldUntil:
 			a.Until = f.Time()
 		case fieldReason:
 			a.Reason = string(f.Bytes)
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil {
@@ -123,7 +125,11 @@ func publicBits(p policy.PublicAccess, none bool) uint64 {
 	return bits
 }
 
-func publicOf(bits uint64) (p policy.PublicAccess, none bool) {
+func publicOf(f *record.Fields) (p policy.PublicAccess, none bool) {
+	bits := f.Uint
+	if bits >= publicNone<<1 {
+		f.Unknown()
+	}
 	// The first records have no bit that says they were written, and all four.
 	if bits&publicSaid == 0 {
 		return blockAll(), false

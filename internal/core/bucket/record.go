@@ -87,7 +87,7 @@ func decode(name string, value []byte) (Bucket, error) {
 			}
 			b.Versioning = Versioning(f.Uint)
 		case fieldPublic:
-			b.Public, b.PublicNone = publicOf(f.Uint)
+			b.Public, b.PublicNone = publicOf(&f)
 		case fieldOwnership:
 			b.Ownership = Ownership(intern(f.Bytes, string(BucketOwnerEnforced)))
 		case fieldEncryption:
@@ -101,6 +101,8 @@ func decode(name string, value []byte) (Bucket, error) {
 			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
 				return Bucket{}, malformed(name)
 			}
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil || b.ID == (ID{}) || b.Owner == "" {

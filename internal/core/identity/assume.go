@@ -37,6 +37,7 @@ type chain struct {
 	source     string
 	parent     string // the long-lived key at the beginning
 	provider   string // or the identity provider
+	providerID string
 	transitive []string
 	makers     []string
 }
@@ -55,7 +56,7 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 		return out, fault.AccessDenied()
 	}
 	out.session = n.Purpose == RoleAssumed || n.Purpose == WebIdentity
-	out.parent, out.provider, out.source = n.Parent, n.Provider, n.SourceIdentity
+	out.parent, out.provider, out.providerID, out.source = n.Parent, n.Provider, n.ProviderID, n.SourceIdentity
 	if out.makers, err = makersOf(r, n); err != nil {
 		return out, err
 	}
@@ -244,7 +245,7 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 			return out, err
 		}
 	}
-	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider, makers: from.makers}
+	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider, ProviderID: from.providerID, makers: from.makers}
 	if err := in.inherit(n, from); err != nil {
 		return out, err
 	}

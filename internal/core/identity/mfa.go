@@ -147,7 +147,8 @@ func (s *Store) EnableDevice(ctx context.Context, g authz.Grant, h Holder, seria
 			return limitExceeded("MFADevicesPerUser", maxDevicesPerUser)
 		}
 		now := stepAt(instant(g))
-		step, ok := findStep(d.seed, now-enableWindow, now, code1, code2)
+		// Codes that were used stay used, whoever had the device then.
+		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
 		if !ok {
 			return invalidCode()
 		}
@@ -185,8 +186,8 @@ func (s *Store) DeactivateDevice(ctx context.Context, g authz.Grant, h Holder, s
 			return noSuchDevice(serial)
 		}
 		tx.Delete(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()))
-		// lastStep stays: a code that was used stays used.
-		d.Owner, d.Enabled, d.drift, d.failures = "", time.Time{}, 0, 0
+		// A code that was used stays used, and a lock stays shut.
+		d.Owner, d.Enabled, d.drift = "", time.Time{}, 0
 		d.write(tx)
 		return nil
 	})

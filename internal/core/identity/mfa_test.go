@@ -151,3 +151,29 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	h.fails(remove(own), "NoSuchEntity")
 	h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
 }
+
+// TestUsedCodesStayUsed when a device is taken from its owner and given again,
+// to whomever: only codes of later steps enable it.
+func TestUsedCodesStayUsed(t *testing.T) {
+	h := newHouse(t)
+	u, other := h.create(User, "u"), h.create(User, "other")
+	start := time.Unix(1_700_000_010, 0)
+	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+	now := stepAt(start)
+	h.ok(h.VerifyMFA(t.Context(), u.principal(), serial, codeAt(seed, now+1), start))
+	from := u
+	for _, to := range []*Entity{u, other} {
+		h.ok(h.DeactivateDevice(t.Context(), h.at(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name}, serial))
+		enable := func(at time.Time, first int64) error {
+			return h.EnableDevice(t.Context(), h.at(at, "iam:EnableMFADevice", to.ARN()), Holder{User: to.Name}, serial, codeAt(seed, first), codeAt(seed, first+1))
+		}
+		for _, first := range []int64{now - 1, now, now + 1} {
+			h.fails(enable(start.Add(stepSeconds*time.Second), first), "InvalidAuthenticationCode")
+		}
+		start, now = start.Add(3*stepSeconds*time.Second), now+3
+		h.ok(enable(start, now-1))
+		h.fails(h.VerifyMFA(t.Context(), to.principal(), serial, codeAt(seed, now), start), "AccessDenied")
+		h.ok(h.VerifyMFA(t.Context(), to.principal(), serial, codeAt(seed, now+1), start))
+		from = to
+	}
+}

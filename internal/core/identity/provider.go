@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/rand"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // Provider is an OpenID Connect identity provider that roles may trust.
 type Provider struct {
 	Account     string
+	ID          string // unique: a provider made again under the URL has another
 	URL         string // without https://
 	ClientIDs   []string
 	Thumbprints []string
@@ -52,6 +54,7 @@ const (
 	fieldProviderThumbprint = 2 // repeated
 	fieldProviderCreated    = 3
 	fieldProviderTag        = 4 // repeated
+	fieldProviderID         = 5 // left out by the first records
 )
 
 func (p *Provider) encode() []byte {
@@ -63,6 +66,7 @@ func (p *Provider) encode() []byte {
 		r = record.String(r, fieldProviderThumbprint, t)
 	}
 	r = record.Time(r, fieldProviderCreated, p.Created)
+	r = record.String(r, fieldProviderID, p.ID)
 	for _, t := range p.Tags {
 		r = record.Pair(r, fieldProviderTag, t.Key, t.Value)
 	}
@@ -78,6 +82,8 @@ func decodeProvider(account, address string, value []byte) (*Provider, error) {
 			p.ClientIDs = append(p.ClientIDs, string(f.Bytes))
 		case fieldProviderThumbprint:
 			p.Thumbprints = append(p.Thumbprints, string(f.Bytes))
+		case fieldProviderID:
+			p.ID = string(f.Bytes)
 		case fieldProviderCreated:
 			p.Created = f.Time()
 		case fieldProviderTag:
@@ -166,7 +172,7 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 	if err := checkProviderLists(clients, thumbprints); err != nil {
 		return nil, err
 	}
-	p := &Provider{Account: account, URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: instant(g), Tags: tags}
+	p := &Provider{Account: account, ID: rand.Text(), URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: instant(g), Tags: tags}
 	return p, s.commit(ctx, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(providerKey(account, host))
 		if err != nil {

@@ -78,6 +78,8 @@ func decodeAccount(id string, value []byte) (Account, error) {
 			a.Created = f.Time()
 		case fieldRootKey:
 			a.RootKeys = append(a.RootKeys, string(f.Bytes))
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil || a.CanonicalID == "" {
@@ -121,6 +123,8 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 			k.Active = f.Uint == 0
 		case fieldOwner:
 			k.owner = string(f.Bytes)
+		default:
+			f.Unknown()
 		}
 	}
 	// A key whose owner this program doesn't know proves nobody.

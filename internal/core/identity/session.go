@@ -135,7 +135,7 @@ func (n *Session) roleID() string {
 
 // origin is where a session, or the first one of its chain, came from: a
 // long-lived key that is still active, or an identity provider that is still
-// trusted.
+// trusted. One that was deleted and made again is another one.
 func origin(r kv.Reader, n *Session) (Credential, bool, error) {
 	if n.Parent != "" {
 		c, found, err := lasting(r, n.Parent)
@@ -149,5 +149,5 @@ func origin(r kv.Reader, n *Session) (Credential, bool, error) {
 		return Credential{}, false, nil
 	}
 	p, err := FindProvider(r, a.Account, n.Provider)
-	return Credential{}, p != nil, err
+	return Credential{}, p != nil && p.ID == n.ProviderID, err
 }

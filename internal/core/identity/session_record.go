@@ -25,6 +25,7 @@ type Session struct {
 	MFAAt          time.Time
 	SourceIdentity string
 	Provider       string // of a web identity
+	ProviderID     string // of that very provider
 	Purpose        Purpose
 
 	makers []string // of one that is being made; nil: they follow from Parent
@@ -70,6 +71,7 @@ const (
 	fieldSessionProvider
 	fieldSessionPurpose
 	fieldSessionManaged // repeated
+	fieldSessionProviderID
 )
 
 func (s *Session) encode() []byte {
@@ -106,6 +108,7 @@ func (s *Session) encode() []byte {
 	}
 	r = record.String(r, fieldSessionSource, s.SourceIdentity)
 	r = record.String(r, fieldSessionProvider, s.Provider)
+	r = record.String(r, fieldSessionProviderID, s.ProviderID)
 	return record.Uint(r, fieldSessionPurpose, uint64(s.Purpose))
 }
 
@@ -187,6 +190,8 @@ func (s *Session) text(field int) *string {
 		return &s.SourceIdentity
 	case fieldSessionProvider:
 		return &s.Provider
+	case fieldSessionProviderID:
+		return &s.ProviderID
 	}
 	return nil
 }

@@ -16,14 +16,14 @@ func TestSessionRecord(t *testing.T) {
 		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", Secret: "secret", Token: "token", Issued: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
 		Principal: policy.Principal{Kind: policy.RoleSession, Account: "111122223333", ID: "AROA:s", Name: "n", ARN: arn.Root("111122223333"), Role: arn.Root("444455556666")},
 		Parent:    "AKIA", Policies: []string{"a", "b"}, Restricted: true, Tags: []Tag{{"k", "v"}, {"e", ""}}, Transitive: []string{"k"},
-		MFAAt: time.Unix(3, 0).UTC(), SourceIdentity: "i", Provider: "p", Purpose: WebIdentity,
+		MFAAt: time.Unix(3, 0).UTC(), SourceIdentity: "i", Provider: "p", ProviderID: "q", Purpose: WebIdentity,
 	}
 	got, err := decodeSession(full.AccessKeyID, full.encode())
 	if err != nil || !reflect.DeepEqual(got, full) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for name, b := range map[string][]byte{
-		"a field of a later program": record.Bool(full.encode(), fieldSessionManaged+1, true),
+		"a field of a later program": record.Bool(full.encode(), fieldSessionProviderID+1, true),
 		"no token":                   (&Session{Secret: "s", Expires: time.Unix(1, 0), Principal: full.Principal, Purpose: 1}).encode(),
 		"nobody":                     (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Purpose: 1}).encode(),
 		"no purpose":                 (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Principal: full.Principal}).encode(),

@@ -42,6 +42,8 @@ func readUse(r kv.Reader, accessKeyID string) (u Use, err error) {
 			u.Service = string(f.Bytes)
 		case fieldUsedRegion:
 			u.Region = string(f.Bytes)
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil {

@@ -217,7 +217,7 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 	if in.Verified != nil {
 		in.Verified(*p.bearer())
 	}
-	n.Provider = p.provider.ARN().String()
+	n.Provider, n.ProviderID = p.provider.ARN().String(), p.provider.ID
 	if in.Duration == 0 {
 		in.Duration = defaultAssumed
 	}

@@ -131,6 +131,8 @@ func decodePart(b []byte) (*part, error) {
 			p.blob = string(f.Bytes)
 		case fieldPartSealedSum:
 			p.sealedSum = append([]byte(nil), f.Bytes...)
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) || p.sealedSum != nil && p.checksum.Sum != nil {
@@ -215,6 +217,8 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 			if n++; !fn(p) {
 				return l, nil
 			}
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil || n != l.count {

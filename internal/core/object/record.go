@@ -152,11 +152,18 @@ func (v *version) encode() []byte {
 	return v.acl.Append(r, fieldGrant)
 }
 
+// decodeVersion reads a version's record, or a current pointer. One with a field
+// it does not know is refused: it would be lost when the record is written again.
 func decodeVersion(b []byte) (*version, error) {
+	return decodeFields(b, func(*record.Fields) bool { return false })
+}
+
+// decodeFields reads a version's fields and gives all others to more.
+func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	v := &version{storageClass: className(0)}
 	f := record.Read(b)
 	for f.Next() {
-		if !v.take(&f) {
+		if !v.take(&f) && !more(&f) {
 			return nil, malformed()
 		}
 	}
@@ -175,6 +182,7 @@ func (v *version) take(f *record.Fields) bool {
 		return copy(v.unique[:], f.Bytes) == len(v.unique) && len(f.Bytes) == len(v.unique)
 	case fieldFlags:
 		v.null, v.deleteMarker, v.inline = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0, f.Uint&flagInline != 0
+		return f.Uint == v.flags()
 	case fieldSize:
 		v.size = int64(f.Uint)
 		return f.Uint < sizeLimit
@@ -253,6 +261,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 		return v.acl.Take(f)
 	case fieldSealedSum:
 		v.sealedSum = append([]byte(nil), f.Bytes...)
+	default: // of a later program: it could protect what this one would delete
+		return false
 	}
 	return true
 }

@@ -106,23 +106,28 @@ func (u *upload) encode() []byte {
 }
 
 func decodeUpload(b []byte) (*upload, error) {
-	v, err := decodeVersion(b)
+	u := &upload{}
+	v, err := decodeFields(b, u.take)
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{version: *v}
-	f := record.Read(b)
-	for f.Next() {
-		switch f.Number {
-		case fieldInitiator:
-			u.initiator = string(f.Bytes)
-		case fieldBucket:
-			u.bucket = string(f.Bytes)
-		case fieldBefore:
-			copy(u.before[:], f.Bytes)
-		}
+	u.version = *v
+	return u, nil
+}
+
+// take stores a field that no version has; false where it is none.
+func (u *upload) take(f *record.Fields) bool {
+	switch f.Number {
+	case fieldInitiator:
+		u.initiator = string(f.Bytes)
+	case fieldBucket:
+		u.bucket = string(f.Bytes)
+	case fieldBefore:
+		return len(f.Bytes) == len(u.before) && copy(u.before[:], f.Bytes) == len(u.before)
+	default:
+		return false
 	}
-	return u, f.Err()
+	return true
 }
 
 func (u *upload) public(b *bucket.Bucket, key string) Upload {

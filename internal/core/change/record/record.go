@@ -1,6 +1,6 @@
 // Package record is the written form of the core's records: a format byte, then
-// fields in the Protocol Buffers wire format, so that a record can gain fields
-// and old programs skip what they don't know. Fields of value zero are left
+// fields in the Protocol Buffers wire format, so that a record can gain fields.
+// A program refuses the fields it does not know (see Fields.Unknown). Fields of value zero are left
 // out. It must never know what a record means.
 package record
 
@@ -139,6 +139,11 @@ func (f *Fields) fail() bool {
 	f.err = ErrMalformed
 	return false
 }
+
+// Unknown ends the walk at a field that its reader does not know: a record that
+// is written again whole must not lose what a later program said in it, nor may
+// what restricts be passed over.
+func (f *Fields) Unknown() { f.err = ErrMalformed }
 
 // Err returns ErrMalformed where the walk met a fault.
 func (f *Fields) Err() error { return f.err }
