@@ -40,6 +40,9 @@ type Error struct {
 	Members  map[string]string // further elements of the error document
 	Headers  map[string]string // further headers of the answer
 	Err      error
+	// Tells: the fault says whether something is there. Who may not list its place
+	// is given AccessDenied instead.
+	Tells bool
 }
 
 // New returns a fault.
@@ -85,6 +88,13 @@ func (e *Error) WithHeader(name, value string) *Error {
 func (e *Error) Because(err error) *Error {
 	c := *e
 	c.Err = err
+	return &c
+}
+
+// Telling returns a copy of e that tells whether something is there.
+func (e *Error) Telling() *Error {
+	c := *e
+	c.Tells = true
 	return &c
 }
 

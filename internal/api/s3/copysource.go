@@ -4,10 +4,9 @@ import (
 	"net/url"
 	"strings"
 
-	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
-	"watertight/internal/fault"
+	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -76,8 +75,8 @@ func (c *copySource) needs() []authz.Need {
 // source's bucket whether a key exists there; of the target's bucket dispatch
 // does the same.
 func (c *copySource) conceal(g authz.Grant, err error) error {
-	if (fault.Is(err, "NoSuchKey") || fault.Is(err, "NoSuchVersion")) && !g.Allows("s3:ListBucket", arn.Bucket(c.Bucket)) {
-		return fault.AccessDenied().Because(err)
+	if err == nil {
+		return nil
 	}
-	return err
+	return dispatch.Conceal(err, g, c.Bucket)
 }

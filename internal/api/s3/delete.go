@@ -7,6 +7,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -61,7 +62,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 			err = notImplemented("LastModifiedTime")
 		}
 		if err != nil {
-			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, err))
+			out.Errors = append(out.Errors, deleteError(o.Key, o.VersionId, fault.From(err)))
 			continue
 		}
 		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
@@ -73,7 +74,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 	for i, d := range done {
 		switch {
 		case d.Err != nil:
-			out.Errors = append(out.Errors, deleteError(d.Key, items[i].VersionID, d.Err))
+			out.Errors = append(out.Errors, deleteError(d.Key, items[i].VersionID, dispatch.Conceal(d.Err, g, in.Bucket)))
 		case !in.Delete.Quiet:
 			out.Deleted = append(out.Deleted, shape.Deleted{
 				Key: d.Key, VersionId: d.VersionID, DeleteMarker: d.DeleteMarker, DeleteMarkerVersionId: d.MarkerID,
@@ -84,8 +85,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 }
 
 // deleteError is what one key's refusal tells.
-func deleteError(key string, version *string, err error) shape.DeleteError {
-	f := fault.From(err)
+func deleteError(key string, version *string, f *fault.Error) shape.DeleteError {
 	e := shape.DeleteError{Key: key, Code: f.Code, Message: f.Message}
 	if version != nil {
 		e.VersionId = *version

@@ -168,7 +168,7 @@ func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 		n.Soft = true
 		needs = append(needs, withMatch(n, o.ETag))
 	}
-	return needs, nil
+	return append(needs, mayList(in.Bucket)), nil
 }
 
 // withMatch adds the condition of a deletion, which only the deletion of a key

@@ -34,7 +34,7 @@ func matches(list string, tag ETag, weak bool) bool {
 	return false
 }
 
-func preconditionFailed(condition string) error {
+func preconditionFailed(condition string) *fault.Error {
 	return fault.New(fault.PreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold").
 		With("Condition", condition)
 }
@@ -113,17 +113,17 @@ func (in *DeleteInput) mayDelete(v *version) error {
 	case !exists && *in.IfMatch != "*":
 		return noSuchKey(in.Key)
 	case !exists || !matches(*in.IfMatch, v.etag, false):
-		return preconditionFailed("If-Match")
+		return preconditionFailed("If-Match").Telling() // whoever deletes may perhaps not read
 	default:
 		return nil
 	}
 }
 
 func noSuchKey(key string) *fault.Error {
-	return fault.New(fault.NotFound, "NoSuchKey", "The specified key does not exist.").With("Key", key)
+	return fault.New(fault.NotFound, "NoSuchKey", "The specified key does not exist.").With("Key", key).Telling()
 }
 
 func noSuchVersion(key, id string) error {
 	return fault.New(fault.NotFound, "NoSuchVersion", "The specified version does not exist.").
-		With("Key", key).With("VersionId", id)
+		With("Key", key).With("VersionId", id).Telling()
 }

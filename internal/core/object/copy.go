@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/acl"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
@@ -66,7 +67,7 @@ func sourceFault(err error, src *CopySource) error {
 		}
 		return preconditionFailed("x-amz-copy-source-" + condition)
 	case fault.Is(err, "MethodNotAllowed"):
-		return fault.New(fault.Invalid, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.")
+		return fault.New(fault.Invalid, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.").Telling()
 	}
 	return err
 }
@@ -111,6 +112,11 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
 		return Version{}, Version{}, err
 	}
+	if in.Tags == nil && len(put.Tags) > 0 {
+		if g, err = in.judgeTags(ctx, g, put.Tags); err != nil {
+			return Version{}, Version{}, err
+		}
+	}
 	if put.Algorithm == digest.None {
 		put.Algorithm = r.Checksum.Algorithm
 	}
@@ -129,6 +135,24 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	}
 	from := TagsInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
 	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
+}
+
+// judgeTags asks for the copy once more, of the tags that it is going to have:
+// nobody knew them before the source was read. The write is judged by them, too.
+func (in *CopyInput) judgeTags(ctx context.Context, g authz.Grant, tags tag.Set) (authz.Grant, error) {
+	keys := map[string][]string{}
+	for _, t := range tags {
+		keys[policy.KeyName("s3:RequestObjectTag/"+t.Key)] = []string{t.Value}
+		keys["s3:requestobjecttagkeys"] = append(keys["s3:requestobjecttagkeys"], t.Key)
+	}
+	at := arn.Object(in.Bucket, in.Key)
+	for _, action := range []policy.Action{"s3:PutObject", "s3:PutObjectTagging"} {
+		var err error
+		if g, err = g.With(ctx, action, at, keys); err != nil {
+			return authz.Grant{}, err
+		}
+	}
+	return g, nil
 }
 
 // toItself reports a copy that would change nothing. Another encryption is a

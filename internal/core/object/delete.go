@@ -59,6 +59,9 @@ func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string
 		granted, where = append(granted, item), append(where, i)
 	}
 	if len(granted) == 0 {
+		if g.Caller().Anonymous() {
+			return nil, fault.AccessDenied()
+		}
 		return out, nil
 	}
 	done, err := s.deleteAll(ctx, g, bucketName, granted)

@@ -113,7 +113,7 @@ func (in *TagsInput) find(r kv.Reader, b *bucket.Bucket, method string) (*versio
 // deletion.
 func (v *version) notAllowed(method string) error {
 	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
-		With("Method", method).With("ResourceType", "DeleteMarker").
+		Telling().With("Method", method).With("ResourceType", "DeleteMarker").
 		WithHeader("Allow", "DELETE").WithHeader("x-amz-delete-marker", "true").
 		WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
 }

@@ -11,22 +11,20 @@ import (
 // anonymous callers says that authentication is missing (IAM API reference,
 // "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
-	f := conceal(err, x.grant, x.request.Bucket)
+	f := Conceal(err, x.grant, x.request.Bucket)
 	if f.Code == "AccessDenied" && x.row != nil && x.row.Route().Action() != "" && !x.row.Route().IsUnsigned() && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
 		return fault.New(fault.Denied, "MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	return f
 }
 
-// conceal answers 403 where 404 would tell a caller who may not list the
-// bucket whether a key exists (S3 API reference, GetObject, Permissions).
-func conceal(err error, g authz.Grant, bucket string) *fault.Error {
+// Conceal answers 403 where an error would tell a caller who may not list the
+// bucket whether something is there (S3 API reference, GetObject, Permissions):
+// of the request as a whole, of a key in a batch, of the source of a copy.
+func Conceal(err error, g authz.Grant, bucket string) *fault.Error {
 	f := fault.From(err)
-	if f.Code != "NoSuchKey" && f.Code != "NoSuchVersion" {
+	if f == nil || !f.Tells && f.Code != "NoSuchKey" && f.Code != "NoSuchVersion" || g.Allows("s3:ListBucket", arn.Bucket(bucket)) {
 		return f
 	}
-	if g.Allows("s3:ListBucket", arn.Bucket(bucket)) {
-		return f
-	}
-	return fault.AccessDenied()
+	return fault.AccessDenied().Because(err)
 }

@@ -167,12 +167,12 @@ func TestCall(t *testing.T) {
 // cause of an error reaches nobody.
 func TestConceal(t *testing.T) {
 	for _, code := range []string{"NoSuchKey", "NoSuchVersion"} {
-		f := conceal(fault.New(fault.NotFound, code, "").With("Key", "secret"), authz.Grant{}, "b")
+		f := Conceal(fault.New(fault.NotFound, code, "").With("Key", "secret"), authz.Grant{}, "b")
 		if f.Kind != fault.Denied || f.Code != "AccessDenied" || len(f.Members) != 0 {
 			t.Errorf("%s: %+v", code, f)
 		}
 	}
-	if f := conceal(fault.New(fault.NotFound, "NoSuchBucket", ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
+	if f := Conceal(fault.New(fault.NotFound, "NoSuchBucket", ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
 		t.Errorf("another code: %+v", f)
 	}
 	d, err := build(t, Define("Fails", protocol.REST("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {

@@ -142,7 +142,7 @@ func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Cal
 	e.Identity = identityOf(c)
 	out, g, err := o.run(ctx, d, c.WithRecord(record), in)
 	if err != nil {
-		f := conceal(err, g, bucket)
+		f := Conceal(err, g, bucket)
 		record.Finish(audit.Outcome{Err: f})
 		return nil, f
 	}
