@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,7 +39,7 @@ type serve struct {
 
 	RootKey           string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
 	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
-	MaxDocumentMemory int64  `help:"Bytes that all requests together hold while their documents are read. Strangers get an eighth." default:"268435456" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
+	MaxDocumentMemory int64  `help:"Bytes that all requests together hold of what they send. Strangers get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
 	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
 	MaxSessions       int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
 	LogLevel          string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
@@ -62,6 +63,9 @@ func (s *serve) Run(p process) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	if p.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(c.MaxDocumentMemory + besideDocuments)
+	}
 	c.Show = func(srv *server.Server) error { return welcome(p.stdout, srv) }
 	srv, err := server.Build(p.ctx, c)
 	if err != nil {
@@ -89,6 +93,10 @@ func (s *serve) Run(p process) error {
 	reloading.Wait()
 	return err
 }
+
+// besideDocuments is about what caches, connections and the engine take, in
+// bytes: above it and what documents may take, memory is collected more often.
+const besideDocuments = 256 << 20
 
 // config turns flags into what the server is built from.
 func (s *serve) config(p process, logs io.Writer) (server.Config, error) {

@@ -84,7 +84,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
 	}
-	if err := c.checkListeners(); err != nil {
+	if err := errors.Join(c.checkLimits(), c.checkListeners()); err != nil {
 		return nil, err
 	}
 	s := &Server{config: c, log: c.Logger}

@@ -115,9 +115,23 @@ func (t TLSConfig) check() error {
 	return nil
 }
 
+// minDocumentMemory is what the requests of one client come to, in bytes.
+const minDocumentMemory = 1 << 20
+
+// checkLimits refuses limits that nobody could be served under.
+func (c *Config) checkLimits() error {
+	switch {
+	case c.MaxConnections < 0:
+		return errors.New("--max-connections must be a positive number")
+	case c.MaxDocumentMemory < minDocumentMemory:
+		return errors.New("--max-document-memory must be at least 1048576 bytes")
+	}
+	return nil
+}
+
 // Defaults of limits.
 const (
 	DefaultMaxConnections    = 4096
-	DefaultMaxDocumentMemory = 256 << 20
+	DefaultMaxDocumentMemory = 192 << 20
 	DefaultMinFree           = 256 << 20
 )
