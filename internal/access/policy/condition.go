@@ -71,6 +71,7 @@ func (c *condition) absentAsSaid(absent bool) bool {
 // text; ok is false for all others.
 func (c *condition) typed(in *situation) (fits, ok bool) {
 	switch {
+	case in.request.given != nil:
 	case c.ref.derived == sourceIP && c.family == ipFamily && in.request.SourceIP.IsValid():
 		return c.hasAddress(in.request.SourceIP) != c.negated, true
 	case c.ref.derived == currentTime && c.family == dateFamily && !in.request.At.IsZero():

@@ -107,6 +107,11 @@ func (in *situation) values(k keyRef) values {
 		many := in.request.Keys[k.name]
 		return values{many: many, n: len(many)}
 	}
+	if in.request.given != nil {
+		if many, ok := in.request.given[k.name]; ok {
+			return values{many: many, n: len(many)}
+		}
+	}
 	one := in.known[k.derived]
 	if one == "" {
 		one = in.derive(k.derived)

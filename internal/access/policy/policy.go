@@ -99,7 +99,8 @@ type Request struct {
 	Keys map[string][]string
 	// Work is what this decision takes its steps from; nil is what one decision
 	// may take.
-	Work *Work
+	Work  *Work
+	given map[string][]string // see Suppose
 }
 
 // Effect is the outcome; the zero Effect is the implicit deny.

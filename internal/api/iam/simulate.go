@@ -58,19 +58,36 @@ func (a *API) simulate(ctx context.Context, g authz.Grant, action policy.Action,
 
 func evaluation(s identity.Simulated) shape.EvaluationResult {
 	out := shape.EvaluationResult{
-		EvalActionName: s.Action, EvalResourceName: s.Resource, EvalDecision: "implicitDeny",
+		EvalActionName: s.Action, EvalResourceName: s.Resource, EvalDecision: decision(s.Effect),
 		MatchedStatements: each(s.Matched, matchedStatement), MissingContextValues: each(s.Missing, func(k string) string { return k }),
-	}
-	switch s.Effect {
-	case policy.Allow:
-		out.EvalDecision = "allowed"
-	case policy.ExplicitDeny:
-		out.EvalDecision = "explicitDeny"
 	}
 	if s.Boundary != nil {
 		out.PermissionsBoundaryDecisionDetail = &shape.BoundaryDecision{AllowedByPermissionsBoundary: *s.Boundary}
 	}
+	if !s.Named {
+		return out
+	}
+	// There for whoever names resources, with something in it where two accounts
+	// take part (IAM API reference, EvaluationResult).
+	out.EvalDecisionDetails = map[string]string{}
+	if s.Foreign {
+		out.EvalDecisionDetails = map[string]string{"IAM Policy": decision(s.IdentitySays), "Resource Policy": decision(s.OwnersSays)}
+	}
+	out.ResourceSpecificResults = []shape.ResourceSpecificResult{{
+		EvalResourceName: out.EvalResourceName, EvalResourceDecision: out.EvalDecision, MatchedStatements: out.MatchedStatements, MissingContextValues: out.MissingContextValues,
+		PermissionsBoundaryDecisionDetail: out.PermissionsBoundaryDecisionDetail, EvalDecisionDetails: out.EvalDecisionDetails,
+	}}
 	return out
+}
+
+func decision(e policy.Effect) string {
+	switch e {
+	case policy.Allow:
+		return "allowed"
+	case policy.ExplicitDeny:
+		return "explicitDeny"
+	}
+	return "implicitDeny"
 }
 
 func matchedStatement(m identity.Match) shape.MatchedStatement {

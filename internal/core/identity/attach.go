@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -174,6 +175,11 @@ type UsesInput struct {
 func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		p, err := s.demandedPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
+		if fault.Is(err, "NoSuchEntity") {
+			if nobody, failed := s.unpublished(r, account, in.Policy); nobody || failed != nil {
+				return failed
+			}
+		}
 		if err != nil {
 			return err
 		}

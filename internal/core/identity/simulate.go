@@ -1,9 +1,7 @@
 package identity
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,7 +12,6 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
-	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -41,6 +38,10 @@ type Simulated struct {
 	Matched          []Match
 	Missing          []string // context keys that policies ask for and nobody gave
 	Boundary         *bool    // whether the boundary allows; nil where there is none
+	// Named says that resources were asked about by name; Identity and Resource
+	// are then what each side says where they are of two accounts.
+	Named, Foreign           bool
+	IdentitySays, OwnersSays policy.Effect
 }
 
 // Match is a statement that spoke about the request.
@@ -50,115 +51,13 @@ type Match struct {
 	StartLine, StartColumn, EndLine, EndColumn int
 }
 
-// maxSimulated bounds the decisions of one simulation.
-const maxSimulated = 10_000
-
-// source is a policy and its statements one by one.
-type source struct {
-	name, text string
-	kind       policy.Kind
-	whole      *policy.Document
-	parts      []part
-}
-
-type part struct {
-	document *policy.Document
-	match    Match // where it stands
-}
-
-// stepsOfMatch is what a statement that is reported counts for: its place in the
-// answer is more work than a comparison.
-const stepsOfMatch = 1 << 10
-
-// split compiles a policy and, each by itself, its statements.
-func split(name string, kind policy.Kind, text string) (source, error) {
-	whole, err := policy.Parse(kind, []byte(text))
-	if err != nil {
-		return source{}, invalidInput("%s: %s", name, fault.From(malformedPolicy(err)).Message)
-	}
-	s := source{name: name, text: text, kind: kind, whole: whole}
-	var head struct{ Version string }
-	if err := json.Unmarshal([]byte(text), &head); err != nil {
-		return source{}, invalidInput("%s: This policy contains invalid Json", name)
-	}
-	err = eachStatement(text, func(raw json.RawMessage, start, end int64) error {
-		doc := map[string]any{"Statement": raw}
-		if head.Version != "" {
-			doc["Version"] = head.Version
-		}
-		b, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		d, err := policy.Parse(kind, b)
-		if err != nil {
-			return err
-		}
-		m := Match{Policy: name, Resource: kind == policy.Resource}
-		m.StartLine, m.StartColumn = s.place(start)
-		m.EndLine, m.EndColumn = s.place(end)
-		s.parts = append(s.parts, part{d, m})
-		return nil
-	})
-	if err != nil {
-		return source{}, invalidInput("%s: %s", name, fault.From(malformedPolicy(err)).Message)
-	}
-	return s, nil
-}
-
-// eachStatement visits the statements of a document that was parsed before.
-func eachStatement(text string, visit func(raw json.RawMessage, start, end int64) error) error {
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	one := func() error {
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return err
-		}
-		end := d.InputOffset()
-		return visit(raw, end-int64(len(raw)), end)
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return err
-		}
-		if name != "Statement" {
-			var other json.RawMessage
-			if err := d.Decode(&other); err != nil {
-				return err
-			}
-			continue
-		}
-		rest := strings.TrimLeft(text[d.InputOffset():], " \t\r\n:")
-		if !strings.HasPrefix(rest, "[") {
-			if err := one(); err != nil {
-				return err
-			}
-			continue
-		}
-		if _, err := d.Token(); err != nil {
-			return err
-		}
-		for d.More() {
-			if err := one(); err != nil {
-				return err
-			}
-		}
-		if _, err := d.Token(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// place is the line and column of an offset, both from 1.
-func (s *source) place(offset int64) (line, column int) {
-	before := s.text[:offset]
-	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndexByte(before, '\n')
-}
+// maxSimulated bounds the decisions of one simulation. What one page of it costs
+// is bounded by policy.Work; a statement that is shown counts for stepsOfMatch,
+// since its place in the answer is more work than a comparison.
+const (
+	maxSimulated = 10_000
+	stepsOfMatch = 1 << 13
+)
 
 // SourceSubject describes the entity an ARN names. Errors: InvalidInput.
 func (s *Store) SourceSubject(ctx context.Context, account, name string) (Subject, error) {
@@ -187,7 +86,9 @@ type simulator struct {
 	keys                         map[string][]string
 	request                      policy.Request
 	owner                        string
-	missing                      []string // context keys that policies ask for and nobody gave
+	named                        bool
+	parts                        []part   // all statements
+	asked                        []string // context keys that they ask for
 }
 
 // Simulate decides every action on every resource. action is what is demanded:
@@ -198,7 +99,8 @@ func (s *Store) Simulate(ctx context.Context, g authz.Grant, action policy.Actio
 	if err != nil {
 		return nil, "", err
 	}
-	if len(in.Resources) == 0 {
+	m.named = len(in.Resources) > 0
+	if !m.named {
 		in.Resources = []string{"*"}
 	}
 	if len(in.Actions)*len(in.Resources) > maxSimulated {
@@ -208,19 +110,28 @@ func (s *Store) Simulate(ctx context.Context, g authz.Grant, action policy.Actio
 	for i := range numbers {
 		numbers[i] = i
 	}
-	numbers, next, err = cut(numbers, func(i *int) string { return fmt.Sprintf("%08d", *i) }, in.Page, "simulation")
+	at := func(i *int) string { return fmt.Sprintf("%08d", *i) }
+	page, next, err := cut(numbers, at, in.Page, "simulation")
 	if err != nil {
 		return nil, "", err
 	}
-	for _, i := range numbers {
+	for n, i := range page {
 		if err := ctx.Err(); err != nil {
 			return nil, "", err
 		}
 		one, err := m.decide(in.Actions[i/len(in.Resources)], in.Resources[i%len(in.Resources)])
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, "", err
+		case !m.request.Work.Exhausted():
+			all = append(all, one)
+		case n == 0:
+			return nil, "", invalidInput("The simulation takes more work than one request may: ask for fewer or smaller policies.")
+		default: // the next page goes on with this one
+			in.Page.Max = n
+			_, next, err = cut(numbers, at, in.Page, "simulation")
+			return all, next, err
 		}
-		all = append(all, one)
 	}
 	return all, next, nil
 }
@@ -338,47 +249,42 @@ func (s *Store) simulator(ctx context.Context, g authz.Grant, action policy.Acti
 		}
 	}
 	if in.ResourcePolicy != "" {
+		// IAM API reference, SimulatePrincipalPolicy, CallerArn and ResourcePolicy.
+		switch {
+		case e != nil && e.Kind == Role:
+			return nil, invalidInput("Simulation of resource-based policies is not supported for IAM roles.")
+		case in.Caller == "" && (e == nil || e.Kind != User):
+			return nil, invalidInput("Must specify a CallerArn when a resource policy is specified.")
+		}
 		one, err := split("ResourcePolicy", policy.Resource, in.ResourcePolicy)
 		if err != nil {
 			return nil, err
 		}
 		m.resource = []source{one}
 	}
-	for _, name := range contextKeys(slices.Concat(m.identity, m.boundary, m.resource)) {
-		if len(m.keys[policy.KeyName(name)]) == 0 {
-			m.missing = append(m.missing, name)
+	for i, group := range [][]source{m.identity, m.boundary, m.resource} {
+		for _, one := range group {
+			for _, p := range one.parts {
+				p.bounds = i == 1
+				m.parts = append(m.parts, p)
+			}
 		}
 	}
-	return m, m.situate()
+	m.asked = contextKeys(slices.Concat(m.identity, m.boundary, m.resource))
+	return m, m.checkGiven()
 }
 
-// situate reads the context keys that a request has fields for.
-func (m *simulator) situate() error {
-	first := func(name string) string {
-		if v := m.keys[name]; len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-	if v := first("aws:sourceip"); v != "" {
-		a, err := netip.ParseAddr(v)
-		if err != nil {
+// checkGiven refuses values that their keys can't have.
+func (m *simulator) checkGiven() error {
+	for _, v := range m.keys["aws:sourceip"] {
+		if _, err := netip.ParseAddr(v); err != nil {
 			return invalidInput("aws:SourceIp: %s is no address.", v)
 		}
-		m.request.SourceIP = a
 	}
-	if v := first("aws:currenttime"); v != "" {
-		at, err := time.Parse(time.RFC3339, v)
-		if err != nil {
+	for _, v := range m.keys["aws:currenttime"] {
+		if _, err := time.Parse(time.RFC3339, v); err != nil {
 			return invalidInput("aws:CurrentTime: %s is no date.", v)
 		}
-		m.request.At = at
-	}
-	if v := first("aws:username"); v != "" {
-		m.request.Principal.Name = v
-	}
-	if v := first("aws:userid"); v != "" {
-		m.request.Principal.ID = v
 	}
 	return nil
 }
@@ -401,84 +307,46 @@ func (m *simulator) decide(action, resource string) (Simulated, error) {
 		return Simulated{}, invalidInput("Invalid Resource: %s is not an ARN.", resource)
 	}
 	r.Action = policy.Action(action)
-	out := Simulated{Action: action, Resource: resource, Missing: m.missing}
-	laws := policy.Laws{Identity: wholes(m.identity), Boundary: wholes(m.boundary), Resource: wholes(m.resource), ResourceOwner: m.owner}
-	out.Effect = policy.Decide(laws, r).Effect
-	if len(m.boundary) > 0 {
-		allowed := policy.Decide(policy.Laws{Identity: laws.Boundary, ResourceOwner: r.Principal.Account}, r).Effect == policy.Allow
-		out.Boundary = &allowed
-	}
-	for _, group := range [][]source{m.identity, m.resource} {
-		for i := range group {
-			out.Matched = append(out.Matched, group[i].matches(r)...)
+	out := Simulated{Action: action, Resource: resource, Named: m.named, Foreign: m.owner != r.Principal.Account}
+	for _, name := range m.asked {
+		if !policy.Supplied(name, m.owner, r, m.keys) {
+			out.Missing = append(out.Missing, name)
 		}
 	}
-	if m.request.Work.Exhausted() {
-		return Simulated{}, invalidInput("The simulation takes more work than one request may: ask for fewer actions, resources or policies.")
+	if strings.EqualFold(action, "sts:GetCallerIdentity") { // needs no permission, and nothing takes it away
+		out.Effect = policy.Allow
+		return out, nil
+	}
+	laws := policy.Laws{Identity: wholes(m.identity), Boundary: wholes(m.boundary), Resource: wholes(m.resource), ResourceOwner: m.owner}
+	out.Effect = policy.Suppose(laws, r, m.keys).Effect
+	if len(m.boundary) > 0 {
+		allowed := m.says(m.boundary, r) == policy.Allow
+		out.Boundary = &allowed
+	}
+	out.IdentitySays, out.OwnersSays = m.says(m.identity, r), m.says(m.resource, r)
+	// A deny that decides is all that matched (IAM API reference, EvaluationResult).
+	for _, p := range m.parts {
+		said := policy.Speaks(p.document, m.owner, r, m.keys)
+		if said == out.Effect && said == policy.ExplicitDeny || said == policy.Allow && out.Effect != policy.ExplicitDeny && !p.bounds {
+			r.Work.Spend(stepsOfMatch)
+			out.Matched = append(out.Matched, p.match)
+		}
 	}
 	return out, nil
 }
 
-// matches are the statements of a policy that speak about a request.
-func (s *source) matches(r policy.Request) []Match {
-	var out []Match
-	for _, p := range s.parts {
-		l := policy.Laws{ResourceOwner: r.Principal.Account}
-		if s.kind == policy.Resource {
-			// Whom it names decides how far it goes; that it does is what counts.
-			l.Resource, l.ResourceOwner, l.Identity = []*policy.Document{p.document}, "other", nil
-		} else {
-			l.Identity = []*policy.Document{p.document}
+// says is what one kind of policies say together.
+func (m *simulator) says(all []source, r policy.Request) policy.Effect {
+	out := policy.ImplicitDeny
+	for i := range all {
+		switch policy.Speaks(all[i].whole, m.owner, r, m.keys) {
+		case policy.ExplicitDeny:
+			return policy.ExplicitDeny
+		case policy.Allow:
+			out = policy.Allow
 		}
-		v := policy.Decide(l, r)
-		said := v.Effect != policy.ImplicitDeny || s.kind == policy.Resource && v.Layer == policy.IdentityLayer
-		if !said {
-			continue
-		}
-		r.Work.Spend(stepsOfMatch)
-		out = append(out, p.match)
 	}
 	return out
-}
-
-// contextKeys are the condition keys and policy variables of documents, as
-// written, sorted and once each.
-func contextKeys(all []source) []string {
-	found := map[string]string{}
-	add := func(name string) { found[policy.KeyName(name)] = name }
-	variables := func(text string) {
-		for {
-			_, rest, ok := strings.Cut(text, "${")
-			name, after, closed := strings.Cut(rest, "}")
-			if !ok || !closed {
-				return
-			}
-			name, _, _ = strings.Cut(name, ",")
-			if strings.Contains(name, ":") {
-				add(strings.TrimSpace(name))
-			}
-			text = after
-		}
-	}
-	for i := range all {
-		for _, s := range all[i].whole.Statements() {
-			for _, c := range s.Conditions {
-				add(c.Key)
-				for _, v := range c.Values {
-					variables(v)
-				}
-			}
-			for _, r := range s.Resources {
-				variables(r)
-			}
-		}
-	}
-	names := make([]string, 0, len(found))
-	for _, name := range found {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // ContextKeys returns the condition keys that policies ask for. action is what

@@ -71,12 +71,3 @@ type AccessKeyLastUsed struct {
 	LastUsedDate        time.Time
 	ServiceName, Region string
 }
-
-// NothingOutput is an empty page of what users and roles don't have here.
-type NothingOutput struct {
-	ServiceSpecificCredentials []Empty
-	Certificates               []Empty
-	SSHPublicKeys              []Empty
-	InstanceProfiles           []Empty
-	IsTruncated                bool
-}

@@ -19,7 +19,7 @@ type SimulatePolicyInput struct {
 	ResourceOwner                      string `valid:"1..2048"`
 	CallerArn                          string `valid:"1..2048"`
 	ContextEntries                     []ContextEntry
-	ResourceHandlingOption             string `valid:"1..64"`
+	ResourceHandlingOption             string `valid:"EC2-Classic-InstanceStore|EC2-Classic-EBS|EC2-VPC-InstanceStore|EC2-VPC-InstanceStore-Subnet|EC2-VPC-EBS|EC2-VPC-EBS-Subnet"`
 	Marker                             string `valid:"1..320 marker"`
 	MaxItems                           *int   `valid:"1..1000"`
 }
@@ -37,6 +37,18 @@ type EvaluationResult struct {
 	MatchedStatements                              []MatchedStatement
 	MissingContextValues                           []string
 	PermissionsBoundaryDecisionDetail              *BoundaryDecision
+	EvalDecisionDetails                            map[string]string
+	ResourceSpecificResults                        []ResourceSpecificResult
+}
+
+// ResourceSpecificResult is a decision on a resource that was asked about by
+// name.
+type ResourceSpecificResult struct {
+	EvalResourceName, EvalResourceDecision string
+	MatchedStatements                      []MatchedStatement
+	MissingContextValues                   []string
+	PermissionsBoundaryDecisionDetail      *BoundaryDecision
+	EvalDecisionDetails                    map[string]string
 }
 
 // BoundaryDecision is what the boundary says.
