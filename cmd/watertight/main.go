@@ -31,6 +31,7 @@ type commands struct {
 	Why     whyPublic      `cmd:"" name:"why-public" help:"Tell why a bucket is public, with a request that gets in. Exits with 3 where it is open to strangers."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of a part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
+	Health  health         `cmd:"" help:"Tell whether the running server takes reads and writes. Exits with 1 where it takes no reads."`
 	Version version        `cmd:"" help:"Print the version."`
 }
 

@@ -35,6 +35,9 @@ type serve struct {
 	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback: everything can be read on the way. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
 	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed: they must write or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
+	HealthListen string `help:"Address of a listener of its own that answers /health/live and /health/ready without a signature, in plain HTTP, and nothing else." env:"WATERTIGHT_HEALTH_LISTEN" placeholder:"ADDR"`
+	HealthOnMain bool   `help:"Answer unsigned requests for /health/live and /health/ready on the main addresses, too: the keys live and ready of a bucket health are signed requests' alone." env:"WATERTIGHT_HEALTH_ON_MAIN"`
+
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
 	RootKey           string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
@@ -111,7 +114,7 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},
-		AllowPlainHTTP: s.AllowPlainHTTP, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
+		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -49,6 +50,8 @@ type Server struct {
 	door       *door
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
+	probes     net.Listener // for health alone, nil where there is none
+	leaving    atomic.Bool  // told to end
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
@@ -93,7 +96,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.openGateway, s.listen, s.listenOperator, s.bootstrap} {
+	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenOperator, s.bootstrap} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

@@ -31,6 +31,8 @@ type Config struct {
 	TLS     TLSConfig
 
 	AllowPlainHTTP bool
+	HealthListen   string // address that answers probes alone, in plain HTTP; "" is none
+	HealthOnMain   bool   // the main listeners answer unsigned probes, too
 	TrustedProxies []netip.Prefix
 	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
 	MaxConnections int   // 0 is DefaultMaxConnections

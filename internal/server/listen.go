@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -101,10 +102,19 @@ func (e errorLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// httpLog is what net/http logs to: clients that hang up and handshakes that
+// fail are no errors of the server.
+func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
+
 // newHTTP makes the HTTP server around the dispatcher.
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
+	var next http.Handler = s.dispatcher
+	if s.config.HealthOnMain {
+		next = probes{s.dispatcher, s.healthHandler(), s.config.Domains}
+	}
 	h := &http.Server{
-		Handler:           guard{next: s.dispatcher, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory)},
+		Handler:           guard{next: next, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory)},
+		ErrorLog:          s.httpLog(),
 		ConnContext:       withGuest,
 		ConnState:         follow,
 		ReadHeaderTimeout: headerTimeout,

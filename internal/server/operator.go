@@ -134,6 +134,7 @@ func (s *Server) operatorHandler() http.Handler {
 		k, err := s.identities.ResetRootKeys(ctx, r, in.AccountID, time.Now())
 		return NewAccount{AccountID: in.AccountID, AccessKeyID: k.AccessKeyID, SecretAccessKey: k.Secret}, err
 	}))
+	m.HandleFunc("GET /health", s.operatorHealth)
 	s.publicCommands(m)
 	return m
 }

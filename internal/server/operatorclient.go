@@ -33,6 +33,11 @@ func DialOperator(data string) (*Operator, error) {
 	return &Operator{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
 }
 
+// Health tells what the store takes.
+func (o *Operator) Health(ctx context.Context) (out Health, err error) {
+	return out, o.do(ctx, http.MethodGet, "/health", nil, &out)
+}
+
 // Accounts lists the accounts.
 func (o *Operator) Accounts(ctx context.Context) (out []Account, err error) {
 	return out, o.do(ctx, http.MethodGet, "/accounts", nil, &out)

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"log"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -31,12 +30,19 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests)
-	h.ErrorLog = log.New(errorLog{s}, "", 0)
-	failed := make(chan error, len(s.listeners)+1)
+	failed := make(chan error, len(s.listeners)+2)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
 			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	health, serveHealth := s.serveHealth()
+	if s.probes != nil {
+		serving.Go(func() {
+			if err := serveHealth(); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		})
@@ -59,6 +65,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	end()
+	s.leaving.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if serr := errors.Join(h.Shutdown(limit), operator.Shutdown(limit)); serr != nil {
@@ -67,9 +74,10 @@ func (s *Server) Run(ctx context.Context) error {
 		h.Close()
 		operator.Close()
 	}
+	health.Close()
 	serving.Wait()
 	sweeping.Wait()
-	s.listeners, s.operator = nil, nil
+	s.listeners, s.operator, s.probes = nil, nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
@@ -151,7 +159,10 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.operator != nil {
 		errs = append(errs, s.operator.Close())
 	}
-	s.listeners, s.operator = nil, nil
+	if s.probes != nil {
+		errs = append(errs, s.probes.Close())
+	}
+	s.listeners, s.operator, s.probes = nil, nil, nil
 	if s.certs != nil {
 		s.certs.Stop()
 	}

@@ -127,6 +127,9 @@ func (s *Server) Stop() {
 	}
 }
 
+// HealthAddr is the address of the listener for probes.
+func (s *Server) HealthAddr() string { return s.server.HealthAddr() }
+
 // Reload is what SIGHUP does.
 func (s *Server) Reload() { s.server.Reload() }
 

@@ -60,6 +60,17 @@ func keep(ctx context.Context, o Options, eo pebblekv.Options) (Store, error) {
 	return k, nil
 }
 
+// Writes reports whether the engine takes commits; where not, another one is
+// tried again and again.
+func (k *keeper) Writes() bool {
+	select {
+	case <-k.now.Load().failed:
+		return false
+	default:
+		return true
+	}
+}
+
 func (k *keeper) enough() bool {
 	if k.o.Enough == nil {
 		return true

@@ -136,6 +136,9 @@ type Stats struct {
 // Metered is met by every store of this package.
 type Metered interface{ Stats() Stats }
 
+// Writing is met by stores that can stop to take commits and go on reading.
+type Writing interface{ Writes() bool }
+
 // Anchored is met by every store of this package. Head returns the newest
 // durable commit and the running hash over everything committed up to it: two
 // stores with equal numbers and different hashes have different histories.

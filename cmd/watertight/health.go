@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"watertight/internal/server"
+)
+
+// health asks the running server how it is, for containers' probes.
+type health struct{ running }
+
+// Run fails where the store takes no reads.
+func (c *health) Run(p process) error {
+	o, err := server.DialOperator(c.Data)
+	if err != nil {
+		return err
+	}
+	h, err := o.Health(p.ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "reads: %v\nwrites: %v\n", yes(h.Reads), yes(h.Writes))
+	if !h.Reads {
+		return errors.New("the store takes no reads")
+	}
+	return nil
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

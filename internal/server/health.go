@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"watertight/internal/storage/kv"
+)
+
+// Whoever balances load asks without a signature. The answers tell a stranger
+// nothing but this: that the process lives, and whether the store takes reads
+// and writes.
+const (
+	livePath  = "/health/live"
+	readyPath = "/health/ready"
+)
+
+const (
+	// maxProbes is how many connections of probes are served at once.
+	maxProbes    = 64
+	probeTimeout = 5 * time.Second
+)
+
+// Health says what the store takes.
+type Health struct{ Reads, Writes bool }
+
+// health asks the store. A server that is about to end takes nothing new.
+func (s *Server) health(ctx context.Context) Health {
+	if s.leaving.Load() {
+		return Health{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		_, err := r.Get([]byte("health"))
+		return err
+	})
+	w, ok := s.store.(kv.Writing)
+	return Health{Reads: err == nil, Writes: err == nil && s.space.room(0) == kv.Ample && (!ok || w.Writes())}
+}
+
+// healthHandler answers probes, and nothing else.
+func (s *Server) healthHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != livePath && r.URL.Path != readyPath {
+			http.NotFound(w, r)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "GET and HEAD alone", http.StatusMethodNotAllowed)
+			return
+		}
+		status, text := http.StatusOK, "live\n"
+		if r.URL.Path == readyPath {
+			h := s.health(r.Context())
+			text = fmt.Sprintf("reads: %s\nwrites: %s\n", yes(h.Reads), yes(h.Writes))
+			if !h.Reads {
+				status = http.StatusServiceUnavailable
+			}
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Length", fmt.Sprint(len(text)))
+		w.WriteHeader(status)
+		fmt.Fprint(w, text) // net/http leaves the body of HEAD out
+	})
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// probes lets unsigned probes through to health where the main listeners are
+// asked to answer them; every other request is next's, signed ones for the
+// bucket "health" among them.
+type probes struct {
+	next, health http.Handler
+	domains      []string
+}
+
+func (p probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.is(r) {
+		p.health.ServeHTTP(w, r)
+		return
+	}
+	p.next.ServeHTTP(w, r)
+}
+
+func (p probes) is(r *http.Request) bool {
+	if r.URL.Path != livePath && r.URL.Path != readyPath || r.URL.RawQuery != "" || r.Method != http.MethodGet && r.Method != http.MethodHead ||
+		len(r.Header["Authorization"]) > 0 || r.URL.Host != "" {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	for _, d := range p.domains { // a bucket's own name
+		if strings.HasSuffix(strings.ToLower(host), "."+strings.ToLower(d)) {
+			return false
+		}
+	}
+	return true
+}
+
+// listenHealth binds the listener for probes, where there is one.
+func (s *Server) listenHealth(ctx context.Context) error {
+	if s.config.HealthListen == "" {
+		return nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.config.HealthListen)
+	if err != nil {
+		return fmt.Errorf("listening on %s for probes: %w; is another server running there?", s.config.HealthListen, err)
+	}
+	s.probes = l
+	return nil
+}
+
+// HealthAddr is the address of the listener for probes, or "".
+func (s *Server) HealthAddr() string {
+	if s.probes == nil {
+		return ""
+	}
+	return s.probes.Addr().String()
+}
+
+// serveHealth answers probes until the server is shut down.
+func (s *Server) serveHealth() (*http.Server, func() error) {
+	h := &http.Server{
+		Handler: s.healthHandler(), ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout, IdleTimeout: probeTimeout,
+		MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
+	}
+	return h, func() error { return h.Serve(netutil.LimitListener(s.probes, maxProbes)) }
+}
+
+// operatorHealth tells the operator's command. It is no event of the audit log.
+func (s *Server) operatorHealth(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(s.health(r.Context())) // a client that is gone needs no answer
+}
