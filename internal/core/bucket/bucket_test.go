@@ -76,7 +76,16 @@ func TestCreateRefuses(t *testing.T) {
 		_, err := s.Create(t.Context(), grant(t, account, name, "s3:CreateBucket"), CreateInput{Name: name, Location: location})
 		return err
 	}
-	wants(t, create(coretest.Account, "taken", ""), fault.Conflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")
+	if err := create(coretest.Account, "taken", ""); err != nil {
+		t.Errorf("once more in us-east-1: %v", err)
+	}
+	_, err := s.Create(t.Context(), grant(t, coretest.Account, "taken", "s3:CreateBucket", "s3:PutBucketOwnershipControls"), CreateInput{Name: "taken", Ownership: ObjectWriter})
+	wants(t, err, fault.Conflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")
+	elsewhere := New(coretest.Store(t), "eu-west-1", nil)
+	for range 2 {
+		_, err = elsewhere.Create(t.Context(), grant(t, coretest.Account, "taken", "s3:CreateBucket"), CreateInput{Name: "taken", Location: "eu-west-1"})
+	}
+	wants(t, err, fault.Conflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")
 	wants(t, create(other, "taken", ""), fault.Conflict, "BucketAlreadyExists", "BucketName", "taken")
 	wants(t, create(other, "Upper", ""), fault.Invalid, "InvalidBucketName", "BucketName", "Upper")
 	wants(t, create(other, "fine", "us-east-2"), fault.Invalid, "IllegalLocationConstraintException")

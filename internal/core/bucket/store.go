@@ -78,8 +78,24 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		return Bucket{}, err
 	}
 	rand.Read(b.ID[:])
-	return b, change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return create(tx, &b, in.Tags) })
+	plain := in.Ownership == "" && in.ACL.IsDefault() && len(in.Tags) == 0
+	made := b
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		old, found, err := find(tx, in.Name)
+		if err == nil && found && plain && old.Owner == b.Owner && old.Region == legacyRegion {
+			made = old
+			return nil
+		}
+		made = b
+		return create(tx, &made, in.Tags)
+	})
+	return made, err
 }
+
+// legacyRegion is where creating a bucket that is one's own succeeds (S3 API
+// reference, CreateBucket). AWS resets its ACL then; here a request that says
+// how the bucket should be is refused as anywhere else, and nothing changes.
+const legacyRegion = "us-east-1"
 
 func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 	if err := exclude(tx, b.Name, b.Owner); err != nil {
