@@ -118,7 +118,8 @@ type refusal struct{ Code, Message string }
 
 func (s *Server) operatorHandler() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /accounts", operate(s, func(ctx context.Context, _ *audit.Record, _ struct{}) ([]Account, error) {
+	m.HandleFunc("GET /accounts", operate(s, func(ctx context.Context, r *audit.Record, _ struct{}) ([]Account, error) {
+		r.Event.Operation = "ListAccounts"
 		all, err := s.identities.Accounts(ctx)
 		out := make([]Account, 0, len(all))
 		for _, a := range all {
@@ -127,10 +128,14 @@ func (s *Server) operatorHandler() http.Handler {
 		return out, err
 	}))
 	m.HandleFunc("POST /accounts", operate(s, func(ctx context.Context, r *audit.Record, in NewAccount) (NewAccount, error) {
+		r.Event.Operation = "CreateAccount"
+		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "name", Value: in.Name})
 		a, k, err := s.identities.CreateAccount(ctx, r, in.Name, time.Now())
 		return NewAccount{a.ID, a.Name, k.AccessKeyID, k.Secret}, err
 	}))
 	m.HandleFunc("POST /root-keys", operate(s, func(ctx context.Context, r *audit.Record, in NewAccount) (NewAccount, error) {
+		r.Event.Operation, r.Event.Owner = "ResetRootKeys", in.AccountID
+		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "accountId", Value: in.AccountID})
 		k, err := s.identities.ResetRootKeys(ctx, r, in.AccountID, time.Now())
 		return NewAccount{AccountID: in.AccountID, AccessKeyID: k.AccessKeyID, SecretAccessKey: k.Secret}, err
 	}))

@@ -81,6 +81,7 @@ type Preview struct {
 func (s *Server) publicCommands(m *http.ServeMux) {
 	m.HandleFunc("POST /public-access/account", operate(s, func(ctx context.Context, r *audit.Record, in PublicCommand) (AccountPublic, error) {
 		r.Event.Operation, r.Event.Owner = "GetPublicAccess", in.AccountID
+		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "accountId", Value: in.AccountID})
 		return s.accountPublic(ctx, in.AccountID)
 	}))
 	m.HandleFunc("POST /public-access/bucket", operate(s, func(ctx context.Context, r *audit.Record, in PublicCommand) (BucketPublic, error) {

@@ -17,6 +17,9 @@ type Record interface {
 	// Entry returns the key and the sealed-to-be value of the event of a
 	// change that is about to commit.
 	Entry() (key, value []byte, err error)
+	// Note tells the event what the change makes or deletes: ids of versions, of
+	// a key, an account. They take the place of what had the same name.
+	Note(name string, values ...string)
 	// Committed is called once the transaction that holds the entry is durable.
 	Committed()
 }

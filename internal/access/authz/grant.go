@@ -107,6 +107,41 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 // Holds reports whether the grant covers anything.
 func (g Grant) Holds() bool { return g.g != nil && len(g.g.held) > 0 }
 
+// Owner returns the account that owned a resource, or the bucket of an object,
+// when it was judged; "" where that was not asked, or it is not there.
+func (g Grant) Owner(r arn.ARN) string {
+	if g.g == nil {
+		return ""
+	}
+	if b, ok := r.BucketOf(); ok {
+		r = arn.Bucket(b)
+	}
+	return g.g.on.laws[r.String()].Owner
+}
+
+// Objects returns the resources on which one of the actions is held.
+func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
+	if g.g == nil {
+		return nil
+	}
+	for _, p := range g.g.held {
+		if slices.Contains(actions, p.action) {
+			all = append(all, p.resource)
+		}
+	}
+	return all
+}
+
+// Note tells the request's audit event, before the change commits, what it made.
+func (g Grant) Note(name string, values ...string) {
+	if g.g == nil {
+		return
+	}
+	if r := g.g.caller.Record(); r != nil {
+		r.Note(name, values...)
+	}
+}
+
 // Refused reports whether a soft need was refused.
 func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 

@@ -48,7 +48,7 @@ func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.
 	if in.ProviderId != "" {
 		return nil, fault400("InvalidParameterValue", "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
 	}
-	noteRole(c, in.RoleArn, in.RoleSessionName)
+	noteRole(c, in.RoleArn)
 	return a.Identities.WebNeeds(ctx, webInput(in))
 }
 
@@ -101,14 +101,13 @@ func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetS
 }
 
 // noteRole tells the audit event which role is asked for, whatever comes of it.
-func noteRole(c authz.Caller, role, session string) {
+func noteRole(c authz.Caller, role string) {
 	r, ok := c.Record().(*audit.Record)
 	if !ok {
 		return
 	}
-	r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "roleArn", Value: role}, audit.Param{Name: "roleSessionName", Value: session})
 	if at, err := arn.Parse(role); err == nil && at.Service == "iam" {
-		r.Event.Resources = append(r.Event.Resources, audit.Resource{Type: "AWS::IAM::Role", ARN: at, Account: at.Account})
+		r.Event.Resources = []audit.Resource{{Type: "AWS::IAM::Role", ARN: at, Account: at.Account}}
 	}
 }
 
@@ -124,7 +123,7 @@ func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.Assum
 	if len(in.ProvidedContexts) > 0 {
 		return nil, fault.New(fault.NotImplemented, "NotImplemented", "ProvidedContexts are not implemented.")
 	}
-	noteRole(c, in.RoleArn, in.RoleSessionName)
+	noteRole(c, in.RoleArn)
 	return a.Identities.AssumeNeeds(ctx, c, assumeInput(in))
 }
 
@@ -143,9 +142,6 @@ func federateInput(in *shape.GetFederationTokenInput) identity.FederateInput {
 }
 
 func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
-	if r, ok := c.Record().(*audit.Record); ok {
-		r.Event.Parameters = append(r.Event.Parameters, audit.Param{Name: "name", Value: in.Name})
-	}
 	return a.Identities.FederateNeeds(c, federateInput(in))
 }
 

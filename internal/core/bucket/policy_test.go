@@ -232,7 +232,8 @@ type entry struct{ committed int }
 func (e *entry) Entry() (key, value []byte, err error) {
 	return []byte("a/event"), []byte("event"), nil
 }
-func (e *entry) Committed() { e.committed++ }
+func (e *entry) Note(string, ...string) {}
+func (e *entry) Committed()             { e.committed++ }
 
 // TestPublicChangesAreAudited: each change of who gets in commits with its
 // event, and a refused one with none.

@@ -22,7 +22,8 @@ type event struct {
 func (e *event) Entry() (key, value []byte, err error) {
 	return []byte("a/event"), []byte("told"), e.err
 }
-func (e *event) Committed() { e.committed++ }
+func (e *event) Note(string, ...string) {}
+func (e *event) Committed()             { e.committed++ }
 
 func grant(t *testing.T, r authz.Record) authz.Grant {
 	return coretest.Grant(t, coretest.Root(coretest.Account, r), arn.Any(), "s3:ListAllMyBuckets")

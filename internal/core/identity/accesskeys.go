@@ -87,6 +87,7 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 		}
 		tx.Set(keyKey(k.AccessKeyID), stored.encode())
 		h.write(tx)
+		g.Note("accessKey.accessKeyId", k.AccessKeyID)
 		return nil
 	})
 	if err != nil {

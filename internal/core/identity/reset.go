@@ -37,6 +37,9 @@ func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account 
 		stored := storedKey{Key: k, account: account, kind: ofRoot}
 		tx.Set(accountKey(account), a.encode())
 		tx.Set(keyKey(k.AccessKeyID), stored.encode())
+		if record != nil {
+			record.Note("accessKey.accessKeyId", k.AccessKeyID)
+		}
 		return nil
 	})
 	if err != nil {

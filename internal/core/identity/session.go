@@ -42,6 +42,7 @@ func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration t
 			return err
 		}
 		tx.Set(key, n.encode())
+		g.Note("credentials.accessKeyId", n.AccessKeyID)
 		return nil
 	})
 }

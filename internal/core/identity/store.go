@@ -62,6 +62,7 @@ func (s *Store) Bootstrap(ctx context.Context, o BootstrapOptions) (a Account, k
 		}
 		a, k = madeAccount, madeKey
 		tx.Set([]byte(firstAccount), []byte(a.ID))
+		noteAccount(o.Record, &a, &k)
 		return add(tx, &a, &k)
 	})
 	if err != nil {
@@ -184,11 +185,22 @@ func (s *Store) CreateAccount(ctx context.Context, record authz.Record, name str
 	if err != nil {
 		return Account{}, Key{}, err
 	}
-	err = change.Operate(ctx, s.store, record, func(tx kv.Tx) error { return add(tx, &a, &k) })
+	err = change.Operate(ctx, s.store, record, func(tx kv.Tx) error {
+		noteAccount(record, &a, &k)
+		return add(tx, &a, &k)
+	})
 	if err != nil {
 		return Account{}, Key{}, err
 	}
 	return a, k, nil
+}
+
+// noteAccount has the event name the account that is made, and its key.
+func noteAccount(record authz.Record, a *Account, k *Key) {
+	if record != nil {
+		record.Note("accountId", a.ID)
+		record.Note("accessKey.accessKeyId", k.AccessKeyID)
+	}
 }
 
 // Accounts returns all accounts in order of their ids. It is for the operator.

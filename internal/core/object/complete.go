@@ -70,6 +70,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 			return err
 		}
 		v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
+		noteVersion(g, &b, v)
 		return err
 	})
 	if err != nil {

@@ -112,6 +112,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 		if !changed {
 			return change.ErrUnchanged
 		}
+		noteDeleted(g, out)
 		return nil
 	})
 	if err != nil {
@@ -119,6 +120,27 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 	}
 	s.removeAll(ctx, gone)
 	return out, nil
+}
+
+// noteDeleted has the event name what is deleted: each key with the version, and
+// the delete marker that stands there now.
+func noteDeleted(g authz.Grant, all []Deleted) {
+	var deleted, markers []string
+	for _, d := range all {
+		switch {
+		case d.Err != nil:
+			continue
+		case d.VersionID != "":
+			deleted = append(deleted, d.Key+"?versionId="+d.VersionID)
+		default:
+			deleted = append(deleted, d.Key)
+		}
+		if d.MarkerID != "" {
+			markers = append(markers, d.MarkerID)
+		}
+	}
+	g.Note("deleted", deleted...)
+	g.Note("deleteMarkerVersionId", markers...)
 }
 
 // lockKeys takes the guards of all keys in one order, so that two requests

@@ -211,6 +211,7 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		v.modified = instant(g)
 		gone, err = k.push(tx, head, v, at.Inline)
+		noteVersion(g, &b, v)
 		return err
 	})
 	if err != nil {
@@ -219,6 +220,13 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 	s.payloads.Settle(at)
 	s.removeAll(ctx, gone)
 	return b, nil
+}
+
+// noteVersion has the event name the version that is made.
+func noteVersion(g authz.Grant, b *bucket.Bucket, v *version) {
+	if b.Versioning != bucket.Off && v != nil {
+		g.Note("x-amz-version-id", v.id())
+	}
 }
 
 // drop removes bytes whose commit failed. Those of a commit that may have

@@ -15,9 +15,10 @@ import (
 const (
 	textLimit    = 1024
 	keyLimit     = 1024
-	valueLimit   = 8 << 10
+	valueLimit    = 24 << 10
 	membersLimit = 100 << 10
-	membersCount = 64
+	responseLimit = 8 << 20 // 1,000 deleted keys have their place, however long and strange
+	membersCount  = 2048
 	detailText   = 256
 
 	// Of refused requests, in bytes after escaping: they cost the sender nothing.
@@ -60,6 +61,9 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 		w.optional("errorMessage", e.ErrorMessage)
 	}
 	w.parameters(e)
+	if !w.brief {
+		w.members = responseLimit
+	}
 	w.elements("responseElements", e.Response)
 	w.additional(e)
 	w.string("requestID", e.RequestID)
@@ -314,7 +318,7 @@ func (w *object) list(ps []Param) {
 			left += len(ps) - i
 			break
 		}
-		if !utf8.ValidString(p.Name) || secret(p.Name) || reserved(p.Name) || at(ps[:i], p.Name) >= 0 {
+		if !utf8.ValidString(p.Name) || !p.Harmless && Secret(p.Name) || reserved(p.Name) || at(ps[:i], p.Name) >= 0 {
 			continue
 		}
 		before := len(w.b)

@@ -18,7 +18,7 @@ import (
 
 func TestEventShape(t *testing.T) {
 	e := typicalEvent()
-	e.Parameters = []Param{{"versionId", "v1"}, {"x-amz-acl", "private"}}
+	e.Parameters = []Param{{Name: "versionId", Value: "v1"}, {Name: "x-amz-acl", Value: "private"}}
 	got := e.appendJSON(nil, [16]byte{0xcd, 0xc4, 0xb7, 0xed, 0xe1, 0x71, 0x4c, 0xef, 0x97, 0x5a, 0xad, 0x82, 0x9d, 0x41, 0x23, 0xe8}, "eu-central-1")
 	const want = `{"eventVersion":"1.11",` +
 		`"userIdentity":{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/alice","accountId":"111122223333","accessKeyId":"AKIAEXAMPLE","userName":"alice"},` +
@@ -146,7 +146,7 @@ func TestTextIsCut(t *testing.T) {
 func TestParametersAreBoundedAndUnique(t *testing.T) {
 	e := typicalEvent()
 	for range 3 {
-		e.Parameters = append(e.Parameters, Param{"x-amz-grant-read", "id=1"}, Param{"key", "forged"}, Param{"bucketName", "forged"}, Param{"\xff", "no text"})
+		e.Parameters = append(e.Parameters, Param{Name: "x-amz-grant-read", Value: "id=1"}, Param{Name: "key", Value: "forged"}, Param{Name: "bucketName", Value: "forged"}, Param{Name: "\xff", Value: "no text"})
 	}
 	var got struct{ RequestParameters map[string]any }
 	if err := json.Unmarshal(e.appendJSON(nil, [16]byte{}, "r"), &got); err != nil {
@@ -159,7 +159,7 @@ func TestParametersAreBoundedAndUnique(t *testing.T) {
 
 	e.Parameters = nil
 	for i := range 200 {
-		e.Parameters = append(e.Parameters, Param{"p" + string(rune('A'+i)), strings.Repeat("\x00", 10_000)})
+		e.Parameters = append(e.Parameters, Param{Name: "p" + string(rune('A'+i)), Value: strings.Repeat("\x00", 10_000)})
 	}
 	b := e.appendJSON(nil, [16]byte{}, "r")
 	if !json.Valid(b) || len(b) > membersLimit+4096 || !bytes.Contains(b, []byte("omittedParameters")) {
@@ -202,13 +202,13 @@ func TestSecretsAreLeftOut(t *testing.T) {
 	e := typicalEvent()
 	e.MFA = true
 	for _, s := range secrets {
-		e.Parameters = append(e.Parameters, Param{s, canary})
-		e.Response = append(e.Response, Param{s, canary})
+		e.Parameters = append(e.Parameters, Param{Name: s, Value: canary})
+		e.Response = append(e.Response, Param{Name: s, Value: canary})
 		if Relevant(s) {
 			t.Errorf("%s is relevant", s)
 		}
 	}
-	e.Parameters = append(e.Parameters, Param{"x-amz-server-side-encryption", "aws:kms"})
+	e.Parameters = append(e.Parameters, Param{Name: "x-amz-server-side-encryption", Value: "aws:kms"})
 	b := e.appendJSON(nil, [16]byte{}, "r")
 	if bytes.Contains(b, []byte(canary)) {
 		t.Errorf("a secret is in %s", b)
@@ -220,8 +220,8 @@ func TestSecretsAreLeftOut(t *testing.T) {
 
 func TestRelevantAreNoSecrets(t *testing.T) {
 	for _, name := range []string{"versionId", "uploadId", "partNumber", "acl", "policy", "X-Amz-Expires", "x-amz-copy-source", "x-amz-bypass-governance-retention"} {
-		if !Relevant(name) || secret(name) {
-			t.Errorf("%s: relevant %v, secret %v", name, Relevant(name), secret(name))
+		if !Relevant(name) || Secret(name) {
+			t.Errorf("%s: relevant %v, secret %v", name, Relevant(name), Secret(name))
 		}
 	}
 }
@@ -233,7 +233,7 @@ func FuzzEvent(f *testing.F) {
 		e := typicalEvent()
 		e.Key, e.UserAgent, e.ErrorCode, e.ErrorMessage, e.Host = key, agent, code, value, host
 		e.SourceIP = netip.MustParseAddr("fe80::1%eth0")
-		e.Parameters = []Param{{name, value}, {"b", value}, {name, value}, {"b", agent}}
+		e.Parameters = []Param{{Name: name, Value: value}, {Name: "b", Value: value}, {Name: name, Value: value}, {Name: "b", Value: agent}}
 		b := e.appendJSON(nil, [16]byte{1}, "eu-central-1")
 		if !utf8.Valid(b) {
 			t.Fatalf("no UTF-8: %q", b)

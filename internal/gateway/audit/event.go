@@ -56,7 +56,10 @@ type Identity struct {
 
 // Param is a member of requestParameters or responseElements. Several of the
 // same name are written as an array. Names that stand for secrets are left out.
-type Param struct{ Name, Value string }
+type Param struct {
+	Name, Value string
+	Harmless    bool // a number, a truth or an instant: no secret, whatever its name
+}
 
 // Resource is a resource beside the bucket and the object.
 type Resource struct {

@@ -118,12 +118,12 @@ func TestCauseAndSecretsStayOut(t *testing.T) {
 	l := openLog(t, dir)
 	for _, err := range []error{errors.New(canary), fault.AccessDenied().Because(errors.New(canary)).With("StringToSign", canary)} {
 		r := begin(l, "PutObject", "r")
-		r.Event.Parameters = []Param{{"X-Amz-Signature", canary}}
+		r.Event.Parameters = []Param{{Name: "X-Amz-Signature", Value: canary}}
 		_, v, _ := r.Entry()
 		if bytes.Contains(v, []byte(canary)) {
 			t.Errorf("entry %s", v)
 		}
-		r.Finish(Outcome{Err: err, Response: []Param{{"SecretAccessKey", canary}}})
+		r.Finish(Outcome{Err: err, Response: []Param{{Name: "SecretAccessKey", Value: canary}}})
 	}
 	attach(t, l, newStore())
 	closeLog(t, l)
@@ -279,9 +279,9 @@ func TestBacklogIsMovedInRounds(t *testing.T) {
 	for i := range n {
 		r := begin(l, "PutObject", fmt.Sprint(i))
 		r.Event.Time = testTime.Add(time.Duration(-i) * time.Hour)
-		r.Event.Response = []Param{{"a", strings.Repeat("a", valueLimit)}}
+		r.Event.Response = []Param{{Name: "a", Value: strings.Repeat("a", valueLimit)}}
 		for j := range 12 {
-			r.Event.Response = append(r.Event.Response, Param{fmt.Sprint(j), strings.Repeat("b", valueLimit-1)})
+			r.Event.Response = append(r.Event.Response, Param{Name: fmt.Sprint(j), Value: strings.Repeat("b", valueLimit-1)})
 		}
 		change(t, s, r)
 	}

@@ -97,6 +97,8 @@ func Relevant(name string) bool {
 		"x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold",
 		"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id",
 		"x-amz-server-side-encryption-bucket-key-enabled", "x-amz-server-side-encryption-customer-algorithm",
+		"x-amz-account-id", "x-amz-copy-source-range", "x-amz-copy-source-version-id", "x-amz-tagging", "bucket-region",
+		"x-amz-confirm-remove-self-bucket-access", "x-amz-object-attributes",
 		"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner", "x-amz-website-redirect-location":
 		return true
 	}
@@ -107,9 +109,9 @@ func Relevant(name string) bool {
 // ones are left out.
 const secretNameSize = 128
 
-// secret reports whether a parameter of this name may hold a secret. It is the
-// last net below those who choose what to record.
-func secret(name string) bool {
+// Secret reports whether a parameter of this name may hold a secret: none of
+// them is written, whoever chose to record it. Numbers and truths are no secrets.
+func Secret(name string) bool {
 	if len(name) > secretNameSize {
 		return true
 	}
@@ -127,7 +129,7 @@ func secret(name string) bool {
 	}
 	s := string(plain[:n])
 	for _, word := range [...]string{"signature", "authorization", "securitytoken", "sessiontoken", "secret",
-		"password", "tokencode", "authenticationcode", "identitytoken", "samlassertion", "plaintext",
+		"password", "tokencode", "authenticationcode", "identitytoken", "assertion", "plaintext",
 		"privatekey", "seed", "cookie", "xamzmfa"} {
 		if strings.Contains(s, word) {
 			return true

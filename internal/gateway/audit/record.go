@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +34,9 @@ type Record struct {
 	mu       sync.Mutex
 	key      []byte
 	value    []byte
+	id       [16]byte // eventID of the entry
+	noted    []Param  // responseElements of the change
+	source   *source
 	changed  bool // an entry is in the store
 	finished bool
 	granted  bool // something was allowed
@@ -58,10 +63,15 @@ func (r *Record) Granted() {
 // time. Whatever is no read is not held up: the event of a change commits with
 // the change. Finish must follow.
 func (r *Record) Admit(ctx context.Context) error {
-	if !readOnly(r.Event.Service, r.Event.Operation) {
+	r.mu.Lock()
+	n, of := r.Event.size(), r.source
+	r.mu.Unlock()
+	if of != nil {
+		n += escaped(of.key) + escaped(of.bucket)
+	}
+	if of == nil && !readOnly(r.Event.Service, r.Event.Operation) {
 		return nil
 	}
-	n := r.Event.size()
 	if err := r.log.queue.admit(ctx, n); err != nil {
 		r.mu.Lock()
 		r.granted = false // it is counted with those that got nothing
@@ -74,18 +84,43 @@ func (r *Record) Admit(ctx context.Context) error {
 	return nil
 }
 
+// Note implements authz.Record.
+func (r *Record) Note(name string, values ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.value = nil
+	r.noted = slices.DeleteFunc(r.noted, func(p Param) bool { return p.Name == name })
+	for _, v := range values {
+		r.noted = append(r.noted, Param{Name: name, Value: v})
+	}
+}
+
+// source is an object of another account that the request reads beside its own.
+type source struct{ bucket, key, owner string }
+
+// Source names an object of another account that is read to be copied: its owner
+// has an event of the reading.
+func (r *Record) Source(bucket, key, owner string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.source = &source{bucket, key, owner}
+}
+
 // Entry returns the key and the value of the event of a change that succeeds:
-// the same ones until Committed, however often the transaction is tried. Its
-// slices must not be changed.
+// the same ones until Committed, however often the transaction is tried, but
+// for what was noted since. Its slices must not be changed.
 func (r *Record) Entry() (key, value []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.key == nil {
+		id := newID(r.Event.Time)
+		r.key, r.id = append([]byte(prefix), id[:]...), randomID()
+	}
+	if r.value == nil {
 		e := r.Event
 		e.ErrorCode, e.ErrorMessage = "", ""
-		id := newID(e.Time)
-		r.key = append([]byte(prefix), id[:]...)
-		r.value = e.appendJSON(make([]byte, 0, 1536), randomID(), r.log.region)
+		e.Response = append(slices.Clone(e.Response), r.noted...)
+		r.value = e.appendJSON(make([]byte, 0, 1536), r.id, r.log.region)
 	}
 	return r.key, r.value, nil
 }
@@ -97,7 +132,7 @@ func (r *Record) Committed() {
 		r.mu.Unlock()
 		return
 	}
-	r.key, r.value, r.changed = nil, nil, true
+	r.key, r.value, r.noted, r.changed = nil, nil, nil, true
 	r.mu.Unlock()
 	r.log.committed()
 }
@@ -121,7 +156,11 @@ func (r *Record) Finish(o Outcome) {
 	}
 	r.finished = true
 	if r.changed && o.Err == nil {
-		r.log.queue.release(r.promised)
+		if r.source == nil {
+			r.log.queue.release(r.promised)
+			return
+		}
+		r.log.direct(r.reading(), true, r.promised)
 		return
 	}
 	e := &r.Event
@@ -132,10 +171,28 @@ func (r *Record) Finish(o Outcome) {
 		}
 	}
 	e.BytesIn, e.BytesOut, e.Response = o.BytesIn, o.BytesOut, o.Response
+	if o.Err == nil && len(e.Response) == 0 {
+		e.Response = r.noted // of a change that was none
+	}
 	if o.SSEApplied != "" {
 		e.SSEApplied = o.SSEApplied
 	}
 	r.log.direct(e, r.granted, r.promised)
+}
+
+// reading is the event of the owner of what was copied.
+func (r *Record) reading() *Event {
+	e := r.Event
+	e.Operation, e.Bucket, e.Key, e.Owner = "GetObject", r.source.bucket, r.source.key, r.source.owner
+	e.BytesIn, e.BytesOut, e.SSEApplied = 0, 0, ""
+	e.Parameters = nil
+	for _, p := range r.Event.Parameters {
+		if strings.HasPrefix(p.Name, "x-amz-copy-source") {
+			e.Parameters = append(e.Parameters, p)
+		}
+	}
+	e.Parameters = append(e.Parameters, Param{Name: "copiedTo", Value: r.Event.Bucket + "/" + r.Event.Key})
+	return &e
 }
 
 // newID is 8 bytes of time and 8 of chance, so that ids ascend by request and

@@ -71,7 +71,26 @@ func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	if r.IsMultiRegion() {
 		t.Elsewhere = "us-west-2" // the control plane of multi-Region access points
 	}
-	return sigv4.Parse(r.HTTP, t, r.At)
+	c, err := sigv4.Parse(r.HTTP, t, r.At)
+	claimed(r, c)
+	return c, err
+}
+
+// claimed notes, for the audit event, what the request says of its sender;
+// whether that is true is not known yet.
+func claimed(r *protocol.Request, c *sigv4.Claim) {
+	if c == nil {
+		return
+	}
+	r.Claimed.AccessKeyID = c.AccessKeyID
+	switch c.Mode {
+	case sigv4.Header:
+		r.Claimed.Method = "AuthHeader"
+	case sigv4.Query:
+		r.Claimed.Method = "QueryString"
+	case sigv4.Form:
+		r.Claimed.Method = "HtmlForm"
+	}
 }
 
 func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Caller {

@@ -30,6 +30,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 		return authz.Caller{}, nil, err
 	}
 	claim, err := sigv4.ParseForm(f.Field, i.options.Region, r.At)
+	claimed(r, claim)
 	if err != nil {
 		return authz.Caller{}, nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"watertight/internal/access/authz"
-	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 )
@@ -21,13 +20,14 @@ type Operation[In, Out any] struct {
 	route protocol.Route
 	may   authz.Access[In]
 	do    func(context.Context, authz.Grant, *In) (*Out, error)
+	tells teller
 }
 
 // Define makes an operation. An operation without an access does not compile;
 // one with the zero access makes New refuse to start.
 func Define[In, Out any](name string, at protocol.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
-	return Operation[In, Out]{name: name, route: at, may: may, do: do}
+	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In](), at.Action() != "")}
 }
 
 // Row is an operation of any shape, as a table holds it.
@@ -36,6 +36,8 @@ type Row interface {
 	Name() string
 	// Route is where the operation is found.
 	Route() protocol.Route
+	// Told names what an audit event says of the input, beside bucket and key.
+	Told() []string
 
 	unguarded() bool
 	because() string
@@ -98,6 +100,7 @@ func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protoco
 
 // run is the pipeline from needs to handler.
 func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, authz.Grant, error) {
+	o.tell(c, in)
 	judging := ctx
 	if seen := c.Seen(); seen != nil {
 		judging, _ = d.watch(ctx, seen)
@@ -114,17 +117,4 @@ func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Call
 	}
 	out, err := o.do(ctx, g, in)
 	return out, g, err
-}
-
-// admit has room for the request's event before there is an answer, where the
-// event will not commit with a change.
-func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.Grant) error {
-	record, ok := c.Record().(*audit.Record)
-	if !ok {
-		return nil
-	}
-	if o.may.Because() != "" || g.Holds() {
-		record.Granted()
-	}
-	return record.Admit(ctx)
 }

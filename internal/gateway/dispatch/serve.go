@@ -67,7 +67,12 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		watched, seen = d.watch(ctx, nil)
 	}
 	c, body, err := d.identify(watched, x)
+	if r.Claimed.Method != "" {
+		x.record.Event.SignatureVersion, x.record.Event.AuthenticationMethod = "SigV4", r.Claimed.Method
+	}
 	if err != nil {
+		x.record.Event.Key = r.Key
+		x.record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID // of nobody: the identity stays unknown
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // of a form it is known only now
@@ -126,10 +131,12 @@ func (d *Dispatcher) redirect(r *protocol.Request) {
 func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err error) {
 	d.share(w, x.request)
 	var sent int64
+	var response []audit.Param
 	if err == nil {
+		response = answered(x.record, out)
 		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
 		if err != nil && sent != 0 {
-			d.finish(x, max(sent, 0), fault.From(err))
+			d.finish(x, max(sent, 0), fault.From(err), nil)
 			panic(http.ErrAbortHandler) // the only way to tell a client after the first byte
 		}
 	}
@@ -138,7 +145,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 		f = concealFrom(err, x)
 		protocol.WriteError(w, x.request, f)
 	}
-	d.finish(x, sent, f)
+	d.finish(x, sent, f, response)
 }
 
 // end records a request that a panic ended; any other has its event by now.
@@ -170,11 +177,11 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 }
 
 // finish ends the audit event and logs what a stranger was not told.
-func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error) {
+func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []audit.Param) {
 	if x.record != nil {
-		o := audit.Outcome{BytesIn: x.record.Event.BytesIn, BytesOut: sent}
+		o := audit.Outcome{BytesIn: x.record.Event.BytesIn, BytesOut: sent, Response: response}
 		if f != nil {
-			o.Err = f
+			o.Err, o.Response = f, nil
 		}
 		x.record.Finish(o)
 	}
@@ -209,6 +216,7 @@ func describe(x *exchange) {
 	if x.row != nil {
 		e.Operation = x.row.Name()
 	}
+	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0
 	e.Secure(r.HTTP.TLS)
 }
 

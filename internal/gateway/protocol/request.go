@@ -38,6 +38,10 @@ type Request struct {
 	Form              []Param // of a Query request (IAM, STS)
 	Document          []byte  // its body, where that was read already
 
+	// Claimed is what the request says of its sender, for the audit log alone:
+	// nobody may take it for true.
+	Claimed struct{ AccessKeyID, Method string }
+
 	// Fields of a POST form stand for the headers of the request, none of which
 	// mean anything then; nil where there is no form.
 	Fields http.Header

@@ -8,7 +8,7 @@ import (
 
 const (
 	triesBeforeClaim = 6
-	smallSets        = 16 << 10 // what a deletion may set while room is short
+	smallSets        = 256 << 10 // what a deletion may set while room is short
 )
 
 // Update implements Store. ctx is honoured until the committer takes the

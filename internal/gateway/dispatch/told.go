@@ -1,0 +1,239 @@
+package dispatch
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/gateway/audit"
+)
+
+// teller finds the members of a shape that belong into an audit event, so that
+// the event says what was asked for and not only that something was. Members of
+// S3 are named as on the wire, where audit.Relevant says so; members of documents
+// and of Query requests are named as CloudTrail does, beginning with a small
+// letter, those within others behind a dot.
+type teller []told
+
+type told struct {
+	name  string
+	index []int
+}
+
+// tellerOf compiles the teller of a shape; query is the dialect of IAM and STS.
+func tellerOf(t reflect.Type, query bool) teller {
+	var all teller
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous || !f.IsExported() {
+			continue
+		}
+		place, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
+		switch place {
+		case "uri":
+			if name != "Bucket" && name != "Key" && name != "BucketURL" {
+				all = append(all, told{small(f.Name), f.Index})
+			}
+		case "query", "header":
+			if audit.Relevant(name) {
+				all = append(all, told{name, f.Index})
+			}
+		case "body":
+			all = append(all, told{small(name), f.Index})
+		case "text":
+			all = append(all, told{small(f.Name), f.Index})
+		case "":
+			if query {
+				all = append(all, told{small(f.Name), f.Index})
+			}
+		}
+	}
+	return all
+}
+
+// small is a name with a small first letter.
+func small(name string) string {
+	r, n := utf8.DecodeRuneInString(name)
+	return string(unicode.ToLower(r)) + name[n:]
+}
+
+// Bounds of what is looked at; how much of it is written is the log's matter.
+const (
+	toldDepth   = 6
+	toldValues  = 1000
+	toldItems   = 100
+	toldOfBatch = 10 // of keys and parts: what was deleted is named whole, by the change
+)
+
+// tell adds what in holds to the parameters.
+func (all teller) tell(in reflect.Value, to *[]audit.Param) {
+	for _, m := range all {
+		tellValue(in.FieldByIndex(m.index), m.name, toldDepth, to)
+	}
+}
+
+func tellValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
+	if depth == 0 || len(*to) >= toldValues {
+		return
+	}
+	said := false // even of the zero value
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
+		v, said = v.Elem(), true
+	}
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() > 0 {
+			*to = append(*to, audit.Param{Name: name, Value: v.String()})
+		}
+	case reflect.Bool:
+		if v.Bool() || said {
+			*to = append(*to, audit.Param{Name: name, Value: strconv.FormatBool(v.Bool()), Harmless: true})
+		}
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		if v.Int() != 0 || said {
+			*to = append(*to, audit.Param{Name: name, Value: strconv.FormatInt(v.Int(), 10), Harmless: true})
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return
+		}
+		most := toldItems
+		if strings.HasPrefix(name, "delete.") || strings.HasPrefix(name, "completeMultipartUpload.") {
+			most = toldOfBatch
+		}
+		for i := range min(v.Len(), most) {
+			tellValue(v.Index(i), name, depth, to)
+		}
+		if v.Len() > most {
+			*to = append(*to, audit.Param{Name: name + ".count", Value: strconv.Itoa(v.Len()), Harmless: true})
+		}
+	case reflect.Struct:
+		if t, ok := v.Interface().(time.Time); ok {
+			if !t.IsZero() {
+				*to = append(*to, audit.Param{Name: name, Value: t.UTC().Format(time.RFC3339), Harmless: true})
+			}
+			return
+		}
+		for _, f := range reflect.VisibleFields(v.Type()) {
+			if !f.Anonymous && f.IsExported() {
+				tellValue(v.FieldByIndex(f.Index), name+"."+small(f.Name), depth-1, to)
+			}
+		}
+	}
+}
+
+// Told returns the names of what the event of an operation may say of its
+// input, beside bucket and key, for tests and documentation.
+func (o Operation[In, Out]) Told() []string {
+	var names []string
+	t := reflect.TypeFor[In]()
+	for _, m := range o.tells {
+		names = append(names, toldNames(t.FieldByIndex(m.index).Type, m.name, toldDepth)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func toldNames(t reflect.Type, name string, depth int) []string {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if depth == 0 || t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() {
+		if t.Kind() == reflect.String && audit.Secret(name) {
+			return nil
+		}
+		return []string{name}
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		if !f.Anonymous && f.IsExported() {
+			names = append(names, toldNames(f.Type, name+"."+small(f.Name), depth-1)...)
+		}
+	}
+	return names
+}
+
+// tell writes into the event what was asked for, before anybody judges it.
+func (o Operation[In, Out]) tell(c authz.Caller, in *In) {
+	if record, ok := c.Record().(*audit.Record); ok {
+		o.tells.tell(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
+		record.Event.SSEApplied = sseAsked(o.name, record.Event.Parameters)
+	}
+}
+
+// sseAsked is the encryption that a write asks for, under CloudTrail's name.
+func sseAsked(operation string, asked []audit.Param) string {
+	switch operation {
+	case "PutObject", "PostObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy":
+	default:
+		return ""
+	}
+	for _, p := range asked {
+		switch p.Name {
+		case "x-amz-server-side-encryption-customer-algorithm":
+			return "SSE_C"
+		case "x-amz-server-side-encryption":
+			return "SSE_S3"
+		}
+	}
+	return "Default_SSE_S3"
+}
+
+// admit notes in the event what the decision found out, and has room for it
+// before there is an answer, where it will not commit with a change.
+func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.Grant) error {
+	record, ok := c.Record().(*audit.Record)
+	if !ok {
+		return nil
+	}
+	if o.may.Because() != "" || g.Holds() {
+		record.Granted()
+	}
+	e := &record.Event
+	if e.Owner == "" && e.Bucket != "" {
+		e.Owner = g.Owner(arn.Bucket(e.Bucket))
+	}
+	if o.name == "CopyObject" || o.name == "UploadPartCopy" {
+		for _, from := range g.Objects("s3:GetObject", "s3:GetObjectVersion") {
+			bucket, key, _ := strings.Cut(from.Resource, "/")
+			if owner := g.Owner(from); owner != e.Owner {
+				record.Source(bucket, key, owner)
+			}
+		}
+	}
+	return record.Admit(ctx)
+}
+
+// answered writes into the event of a read what the answer says of the version.
+func answered(record *audit.Record, out any) (response []audit.Param) {
+	v := reflect.ValueOf(out)
+	if record == nil || v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	v = v.Elem()
+	text := func(name string) string {
+		if f := v.FieldByName(name); f.IsValid() && f.Kind() == reflect.String {
+			return f.String()
+		}
+		return ""
+	}
+	switch {
+	case text("SSECustomerAlgorithm") != "":
+		record.Event.SSEApplied = "SSE_C"
+	case text("ServerSideEncryption") != "" && record.Event.SSEApplied == "":
+		record.Event.SSEApplied = "SSE_S3"
+	}
+	if id := text("VersionId"); id != "" && record.Event.Service == "s3" {
+		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})
+	}
+	return response
+}
