@@ -13,13 +13,13 @@ import (
 // Limits of a record ("CloudTrail record contents", AWS CloudTrail User
 // Guide), in bytes before escaping; those of members count escaped bytes.
 const (
-	textLimit    = 1024
-	keyLimit     = 1024
+	textLimit     = 1024
+	keyLimit      = 1024
 	valueLimit    = 24 << 10
-	membersLimit = 100 << 10
+	membersLimit  = 100 << 10
 	responseLimit = 8 << 20 // 1,000 deleted keys have their place, however long and strange
 	membersCount  = 2048
-	detailText   = 256
+	detailText    = 256
 
 	// Of refused requests, in bytes after escaping: they cost the sender nothing.
 	briefText    = 128
