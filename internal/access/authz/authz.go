@@ -33,6 +33,12 @@ type Need struct {
 	// New: the resource is about to be made, or all of its kind: the caller's
 	// account owns it. Of an object, its bucket's policy can still deny.
 	New bool
+	// Given: the caller may by default, as who began an upload may end it. It stands
+	// in for an Allow; a Deny, a boundary and a session policy bind as ever.
+	Given bool
+	// Denial: it is only asked whether a policy of the resource denies the action
+	// outright. The grant never covers such a need; see Denied.
+	Denial bool
 	// As is who a token in the request says its bearer is: the need is judged
 	// for that principal, and nothing of the caller counts but the connection.
 	// Whoever demands the grant verifies the token before anything follows.
@@ -122,12 +128,16 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 	g.on.laws, g.on.work = map[string]ResourceLaws{}, policy.NewWork()
 	hard := false
 	for _, n := range needs {
-		hard = hard || !n.Soft
+		hard = hard || !n.Soft && !n.Denial
 		j, err := a.judge(ctx, c, laws, &g.on, &n)
 		if err != nil {
 			return nil, err
 		}
 		switch {
+		case n.Denial:
+			if j.Effect == policy.ExplicitDeny && j.Layer == policy.ResourceLayer {
+				g.denied = append(g.denied, permission{n.Action, n.Resource})
+			}
 		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft && n.Refusal != nil:
@@ -170,12 +180,18 @@ func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaw
 	if n.As != nil {
 		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
 	}
+	if n.Denial && !speakOf(l.Resource, n.Action) {
+		return judgement{}, nil
+	}
 	if l.Excludes(&who) { // nothing is looked up for a stranger who gets nothing
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
 	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)
 	if err != nil {
 		return judgement{}, err
+	}
+	if n.Given {
+		give(&l, &who, n.Action)
 	}
 	tags, err := a.tagKeys(ctx, &l, on, n)
 	if err != nil {

@@ -26,6 +26,7 @@ type grant struct {
 	held      []permission
 	index     map[permission]struct{}     // only where there are many
 	refused   map[permission]*fault.Error // soft needs
+	denied    []permission                // see Need.Denial
 
 	asks    func(context.Context, Caller) ([]Need, error) // nil: an open access
 	decided time.Time
@@ -102,6 +103,12 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 		}
 	}
 	return false
+}
+
+// Denied reports whether a policy of the resource denies the action outright, of
+// a need that asked it.
+func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
+	return g.g != nil && slices.Contains(g.g.denied, permission{a, r})
 }
 
 // Holds reports whether the grant covers anything.

@@ -24,6 +24,15 @@ type ListGrant struct {
 	Actions []Action
 }
 
+// Given is the document of what an identity may by default, without a policy of
+// its own that says so.
+func Given(a Action) *Document {
+	s := statement{allow: true, resources: []arnPattern{{text: "*", any: true}}}
+	s.actions = []actionPattern{{text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}}}}
+	s.why[IdentityLayer] = []string{"given to who began it"}
+	return &Document{kind: Identity, statements: []statement{s}}
+}
+
 // List makes the document of an ACL. It only allows, it stands on one resource
 // and names none, and Decide passes over its grants to groups while
 // IgnorePublicAcls is on. A grant to an account, or to every account, leaves it

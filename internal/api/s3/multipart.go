@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
@@ -23,11 +24,15 @@ func (a *API) multipartRows() []dispatch.Row {
 	fromSource := func(r protocol.Route) protocol.Route { return r.WithHeader("x-amz-copy-source") }
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads", authz.Ask(mayCreateUpload), a.createMultipartUpload),
-		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", authz.Ask(mayUploadPart), a.uploadPart),
-		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId", authz.Ask(mayUploadPartCopy), a.uploadPartCopy, fromSource),
-		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", authz.Ask(mayCompleteUpload), a.completeMultipartUpload, protocol.Route.ObjectChecksums),
-		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", authz.Ask1(mayAbortUpload), a.abortMultipartUpload, noContent),
-		define(a, "ListParts", "GET /{Bucket}/{Key+}?uploadId", authz.Ask1(mayListParts), a.listParts),
+		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPart), a.uploadPart),
+		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartCopyInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPartCopy), a.uploadPartCopy, fromSource),
+		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.CompleteMultipartUploadInput) (string, string, string) {
+			return in.Bucket, in.Key, in.UploadId
+		}, mayCompleteUpload), a.completeMultipartUpload, protocol.Route.ObjectChecksums),
+		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.AbortMultipartUploadInput) (string, string, string) {
+			return in.Bucket, in.Key, in.UploadId
+		}, mayAbortUpload), a.abortMultipartUpload, noContent),
+		define(a, "ListParts", "GET /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.ListPartsInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayListParts), a.listParts),
 		define(a, "ListMultipartUploads", "GET /{Bucket}?uploads", authz.Ask1(mayListUploads), a.listMultipartUploads),
 		define(a, "GetObjectAttributes", "GET /{Bucket}/{Key+}?attributes", authz.Ask(mayGetAttributes), a.getObjectAttributes),
 	}
@@ -60,22 +65,53 @@ func partKeys(k *shape.CustomerKey) map[string][]string {
 	return keys
 }
 
-func mayUploadPart(in *shape.UploadPartInput) ([]authz.Need, error) {
-	return []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: partKeys(&in.CustomerKey)}}, nil
+// onUpload asks for what a step of an upload needs, which depends on its beginning.
+func onUpload[In any](a *API, of func(*In) (bucket, key, id string), needs func(*In, policy.Principal, object.Begun) ([]authz.Need, error)) authz.Access[In] {
+	return authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+		bucket, key, id := of(in)
+		u, err := a.Objects.Begun(ctx, bucket, key, id)
+		if err != nil {
+			return nil, err
+		}
+		return needs(in, c.Principal(), u)
+	})
 }
 
-func mayUploadPartCopy(in *shape.UploadPartCopyInput) ([]authz.Need, error) {
+// carry adds what a step is judged by as its beginning was: the encryption that it
+// named. The ACL, tags and storage class that it named are not.
+func carry(keys map[string][]string, u object.Begun) {
+	if u.Encryption != "" {
+		keys["s3:x-amz-server-side-encryption"] = []string{u.Encryption}
+	}
+}
+
+// initiated is a need that who began the upload is given by default (S3 user guide,
+// "Multipart upload API and permissions").
+func initiated(action policy.Action, bucket, key string, who policy.Principal, u object.Begun) ([]authz.Need, error) {
+	given := u.InitiatorID != "" && u.InitiatorID == who.ID
+	return []authz.Need{{Action: action, Resource: arn.Object(bucket, key), Given: given}}, nil
+}
+
+func mayUploadPart(in *shape.UploadPartInput, _ policy.Principal, u object.Begun) ([]authz.Need, error) {
+	keys := partKeys(&in.CustomerKey)
+	carry(keys, u)
+	return []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}}, nil
+}
+
+func mayUploadPartCopy(in *shape.UploadPartCopyInput, _ policy.Principal, u object.Begun) ([]authz.Need, error) {
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err
 	}
 	keys := partKeys(&in.CustomerKey)
+	carry(keys, u)
 	keys["s3:x-amz-copy-source"] = []string{src.Bucket + "/" + src.Key}
 	return append(src.needs(), authz.Need{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)), nil
 }
 
-func mayCompleteUpload(in *shape.CompleteMultipartUploadInput) ([]authz.Need, error) {
+func mayCompleteUpload(in *shape.CompleteMultipartUploadInput, _ policy.Principal, u object.Begun) ([]authz.Need, error) {
 	keys := putKeys(&shape.PutObjectInput{Conditions: in.Conditions, CustomerKey: in.CustomerKey})
+	carry(keys, u)
 	needs := []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)}
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: arn.Object(in.Bucket, in.Key)})
@@ -83,12 +119,12 @@ func mayCompleteUpload(in *shape.CompleteMultipartUploadInput) ([]authz.Need, er
 	return needs, nil
 }
 
-func mayAbortUpload(in *shape.AbortMultipartUploadInput) authz.Need {
-	return authz.Need{Action: "s3:AbortMultipartUpload", Resource: arn.Object(in.Bucket, in.Key)}
+func mayAbortUpload(in *shape.AbortMultipartUploadInput, who policy.Principal, u object.Begun) ([]authz.Need, error) {
+	return initiated("s3:AbortMultipartUpload", in.Bucket, in.Key, who, u)
 }
 
-func mayListParts(in *shape.ListPartsInput) authz.Need {
-	return authz.Need{Action: "s3:ListMultipartUploadParts", Resource: arn.Object(in.Bucket, in.Key)}
+func mayListParts(in *shape.ListPartsInput, who policy.Principal, u object.Begun) ([]authz.Need, error) {
+	return initiated("s3:ListMultipartUploadParts", in.Bucket, in.Key, who, u)
 }
 
 func mayListUploads(in *shape.ListMultipartUploadsInput) authz.Need {
@@ -122,7 +158,7 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
 			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
 		},
-		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
+		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Encryption: in.ServerSideEncryption,
 	})
 	if err != nil {
 		return nil, err

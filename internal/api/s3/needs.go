@@ -153,7 +153,17 @@ func mayGetObject(in *shape.GetObjectInput) ([]authz.Need, error) {
 
 func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {
 	n := versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, in.Key, in.VersionId)
-	return []authz.Need{withMatch(n, in.IfMatch), mayList(in.Bucket)}, nil
+	needs := []authz.Need{withMatch(n, in.IfMatch), mayList(in.Bucket)}
+	if in.VersionId == nil {
+		needs = append(needs, mayDestroy(in.Bucket, in.Key))
+	}
+	return needs, nil
+}
+
+// mayDestroy asks whether a key may not be deleted where there are no versions of
+// it: who denies s3:DeleteObjectVersion means to keep what there is.
+func mayDestroy(bucket, key string) authz.Need {
+	return authz.Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object(bucket, key), Soft: true, Denial: true}
 }
 
 // mayDeleteObjects asks for each key by itself: what is refused comes back as
@@ -162,11 +172,14 @@ func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 	if err := checkDelete(&in.Delete); err != nil {
 		return nil, err
 	}
-	needs := make([]authz.Need, 0, len(in.Delete.Objects)+1)
+	needs := make([]authz.Need, 0, 2*len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
 		n := versionNeed("s3:DeleteObject", "s3:DeleteObjectVersion", in.Bucket, o.Key, o.VersionId)
 		n.Soft = true
 		needs = append(needs, withMatch(n, o.ETag))
+		if o.VersionId == nil {
+			needs = append(needs, mayDestroy(in.Bucket, o.Key))
+		}
 	}
 	return append(needs, mayList(in.Bucket)), nil
 }

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/core/object"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -20,8 +22,13 @@ func spell(needs []authz.Need, err error) string {
 	var all []string
 	for _, n := range needs {
 		line := strings.TrimPrefix(string(n.Action), "s3:") + " " + n.Resource.Resource
-		if n.Soft {
+		switch {
+		case n.Denial:
+			line += " (denial)"
+		case n.Soft:
 			line += " (soft)"
+		case n.Given:
+			line += " (given)"
 		}
 		var keys []string
 		for name, values := range n.Keys {
@@ -38,6 +45,7 @@ func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
 // TestNeeds: what each request asks for, with the condition keys that it has as
 // it was sent (S3 service authorization reference).
 func TestNeeds(t *testing.T) {
+	me := policy.Principal{Kind: policy.User, ID: "AIDAME"}
 	for _, c := range []struct{ got, want string }{
 		{one(mayListObjects(&shape.ListObjectsInput{Bucket: "b"})), "ListBucket b"},
 		{one(mayListObjectsV2(&shape.ListObjectsV2Input{Bucket: "b", Prefix: ptr(""), Delimiter: ptr("/"), MaxKeys: ptr(7)})),
@@ -57,25 +65,28 @@ func TestNeeds(t *testing.T) {
 				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), PutObjectAcl b/k s3:x-amz-acl=private, GetObject b/k"},
 		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfNoneMatch: ptr("*")}})),
 			"PutObject b/k s3:if-none-match=* s3:objectcreationoperation=true, ListBucket b (soft)"},
-		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", IfMatch: ptr("e")})), "DeleteObject b/k s3:if-match=e, ListBucket b (soft)"},
+		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", IfMatch: ptr("e")})), "DeleteObject b/k s3:if-match=e, ListBucket b (soft), DeleteObjectVersion b/k (denial)"},
 		{spell(mayDeleteObject(&shape.DeleteObjectInput{Bucket: "b", Key: "k", VersionId: ptr("v"), IfMatch: ptr("e")})),
 			"DeleteObjectVersion b/k s3:versionid=v, ListBucket b (soft)"},
 		{spell(mayDeleteObjects(&shape.DeleteObjectsInput{Bucket: "b", Delete: shape.Delete{Objects: []shape.ObjectIdentifier{
 			{Key: "k", ETag: ptr("e")}, {Key: "l", VersionId: ptr("v")}}}})),
-			"DeleteObject b/k (soft) s3:if-match=e, DeleteObjectVersion b/l (soft) s3:versionid=v"},
+			"DeleteObject b/k (soft) s3:if-match=e, DeleteObjectVersion b/k (denial), DeleteObjectVersion b/l (soft) s3:versionid=v"},
 		{spell(mayPutObjectTagging(&shape.PutObjectTaggingInput{Bucket: "b", Key: "k", VersionId: ptr("v"),
 			Tagging: &shape.Tagging{Tags: &shape.TagSet{Tags: []shape.Tag{{Key: ptr("T"), Value: ptr("x")}}}}})),
 			"PutObjectVersionTagging b/k s3:requestobjecttag/T=x s3:requestobjecttagkeys=T s3:versionid=v, ListBucket b (soft)"},
 		{spell(mayCreateUpload(&shape.CreateMultipartUploadInput{Bucket: "b", Key: "k", StorageClass: "STANDARD_IA", Tagging: "a=1"})),
 			"PutObject b/k s3:objectcreationoperation=false s3:requestobjecttag/a=1 s3:requestobjecttagkeys=a s3:x-amz-storage-class=STANDARD_IA, " +
 				"PutObjectTagging b/k s3:requestobjecttag/a=1 s3:requestobjecttagkeys=a"},
-		{spell(mayUploadPart(&shape.UploadPartInput{Bucket: "b", Key: "k"})), "PutObject b/k s3:objectcreationoperation=false"},
-		{spell(mayUploadPartCopy(&shape.UploadPartCopyInput{Bucket: "b", Key: "k", CopySource: "/src/a%2Fb?versionId=null"})),
+		{spell(mayUploadPart(&shape.UploadPartInput{Bucket: "b", Key: "k"}, me, object.Begun{})), "PutObject b/k s3:objectcreationoperation=false"},
+		{spell(mayUploadPart(&shape.UploadPartInput{Bucket: "b", Key: "k"}, me, object.Begun{Encryption: "AES256"})), "PutObject b/k s3:objectcreationoperation=false s3:x-amz-server-side-encryption=AES256"},
+		{spell(mayUploadPartCopy(&shape.UploadPartCopyInput{Bucket: "b", Key: "k", CopySource: "/src/a%2Fb?versionId=null"}, me, object.Begun{})),
 			"GetObjectVersion src/a/b s3:versionid=null, ListBucket src (soft), PutObject b/k s3:objectcreationoperation=false s3:x-amz-copy-source=src/a/b, ListBucket b (soft)"},
-		{spell(mayCompleteUpload(&shape.CompleteMultipartUploadInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfMatch: ptr("e")}})),
-			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true, ListBucket b (soft), GetObject b/k"},
-		{one(mayAbortUpload(&shape.AbortMultipartUploadInput{Bucket: "b", Key: "k"})), "AbortMultipartUpload b/k"},
-		{one(mayListParts(&shape.ListPartsInput{Bucket: "b", Key: "k"})), "ListMultipartUploadParts b/k"},
+		{spell(mayCompleteUpload(&shape.CompleteMultipartUploadInput{Bucket: "b", Key: "k", Conditions: shape.Conditions{IfMatch: ptr("e")}}, me, object.Begun{Encryption: "AES256"})),
+			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true s3:x-amz-server-side-encryption=AES256, ListBucket b (soft), GetObject b/k"},
+		{spell(mayAbortUpload(&shape.AbortMultipartUploadInput{Bucket: "b", Key: "k"}, me, object.Begun{InitiatorID: "AIDAOTHER"})), "AbortMultipartUpload b/k"},
+		{spell(mayAbortUpload(&shape.AbortMultipartUploadInput{Bucket: "b", Key: "k"}, me, object.Begun{InitiatorID: me.ID})), "AbortMultipartUpload b/k (given)"},
+		{spell(mayAbortUpload(&shape.AbortMultipartUploadInput{Bucket: "b", Key: "k"}, policy.Principal{}, object.Begun{})), "AbortMultipartUpload b/k"},
+		{spell(mayListParts(&shape.ListPartsInput{Bucket: "b", Key: "k"}, me, object.Begun{InitiatorID: me.ID})), "ListMultipartUploadParts b/k (given)"},
 		{one(mayListUploads(&shape.ListMultipartUploadsInput{Bucket: "b", Prefix: "p"})), "ListBucketMultipartUploads b"},
 		{spell(mayGetAttributes(&shape.GetObjectAttributesInput{Bucket: "b", Key: "k", VersionId: ptr("v")})),
 			"GetObjectVersion b/k s3:versionid=v, GetObjectVersionAttributes b/k s3:versionid=v, ListBucket b (soft)"},

@@ -185,6 +185,12 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	if err := d.in.mayDelete(head); err != nil {
 		return refused(d.in, err), nil
 	}
+	// What is no version is gone for good, too (S3 API reference, DeleteObject,
+	// Permissions).
+	unversioned := d.b.Versioning == bucket.Off || d.b.Versioning == bucket.Suspended && head != nil && head.null
+	if unversioned && d.g.Denied("s3:DeleteObjectVersion", arn.Object(d.b.Name, d.key)) {
+		return refused(d.in, fault.AccessDenied()), nil
+	}
 	out := Deleted{Key: d.key}
 	if d.b.Versioning == bucket.Off {
 		if head == nil {

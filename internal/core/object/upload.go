@@ -68,6 +68,7 @@ type UploadInput struct {
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
 	Customer     CustomerKey
+	Encryption   string // as the request names it; empty where it does not
 }
 
 // upload is an upload's record. Its version is what the object is going to be:
@@ -75,6 +76,8 @@ type UploadInput struct {
 type upload struct {
 	version
 	initiator string
+	initID    string // unique id of the initiator
+	asked     string // encryption that the request named
 	bucket    string // name
 	before    unique // newest version of the key when the upload began, zero for none
 }
@@ -84,6 +87,8 @@ const (
 	fieldInitiator = 40
 	fieldBucket    = 41
 	fieldBefore    = 42
+	fieldInitID    = 43
+	fieldAsked     = 44
 )
 
 // uploads is where a bucket's uploads of a key stand, in order of initiation.
@@ -102,7 +107,8 @@ func (u *upload) encode() []byte {
 	if u.before != (unique{}) {
 		r = record.Bytes(r, fieldBefore, u.before[:])
 	}
-	return r
+	r = record.String(r, fieldInitID, u.initID)
+	return record.String(r, fieldAsked, u.asked)
 }
 
 func decodeUpload(b []byte) (*upload, error) {
@@ -124,6 +130,10 @@ func (u *upload) take(f *record.Fields) bool {
 		u.bucket = string(f.Bytes)
 	case fieldBefore:
 		return len(f.Bytes) == len(u.before) && copy(u.before[:], f.Bytes) == len(u.before)
+	case fieldInitID:
+		u.initID = string(f.Bytes)
+	case fieldAsked:
+		u.asked = string(f.Bytes)
 	default:
 		return false
 	}
@@ -160,6 +170,33 @@ func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 	return decodeUpload(b)
 }
 
+// Begun is what decisions on the steps of an upload rest on.
+type Begun struct {
+	InitiatorID string // unique id of who began it
+	Encryption  string // that the request to begin it named; empty where it named none
+}
+
+// Begun returns what is known of an upload's beginning, the zero value where there
+// is none. It asks for no grant: nothing of it reaches a caller but through a
+// decision.
+func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begun, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := bucket.Read(r, bucketName)
+		if err != nil {
+			return err
+		}
+		u, err := slot{&b, key}.findUpload(r, id)
+		if err == nil {
+			out = Begun{u.initID, u.asked}
+		}
+		return err
+	})
+	if fault.Is(err, "NoSuchBucket") || fault.Is(err, "NoSuchUpload") {
+		err = nil
+	}
+	return out, err
+}
+
 func noSuchUpload(id string) error {
 	return fault.New(fault.NotFound, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.").
 		With("UploadId", id)
@@ -172,6 +209,9 @@ func noSuchUpload(id string) error {
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
+	}
+	if g.Caller().Anonymous() { // AWS was seen to answer so
+		return Upload{}, fault.New(fault.Denied, "AccessDenied", "Anonymous users cannot initiate multipart uploads.  Please authenticate.")
 	}
 	if len(in.Tags) > 0 {
 		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -194,7 +234,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	at := instant(g)
-	u := &upload{version: *put.version(customer), initiator: initiator(g), bucket: in.Bucket}
+	u := &upload{version: *put.version(customer), initiator: initiator(g), initID: g.Caller().Principal().ID, asked: in.Encryption, bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	var b bucket.Bucket

@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/test/harness"
+)
+
+// allowUser gives a user one inline policy.
+func allowUser(t *testing.T, s *harness.Server, name, statements string) {
+	t.Helper()
+	_, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("own"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[` + statements + `]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInitiatorMayEndItsUpload: who began an upload may list its parts and abort
+// it without a permission that says so, unless something denies it; nobody else
+// may, not even who takes its name.
+func TestInitiatorMayEndItsUpload(t *testing.T) {
+	s, bucket := openServer(t, "begun")
+	const put = `{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::begun/*"}`
+	_, alice, _ := newUser(t, s, "alice")
+	_, bob, _ := newUser(t, s, "bob")
+	allowUser(t, s, "alice", put)
+	allowUser(t, s, "bob", put)
+	key, ctx := aws.String("k"), t.Context()
+	begin := func(c *s3.Client) *string {
+		t.Helper()
+		u, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.UploadId
+	}
+	list := func(c *s3.Client, id *string) int {
+		_, err := c.ListParts(ctx, &s3.ListPartsInput{Bucket: bucket, Key: key, UploadId: id})
+		return statusOf(err)
+	}
+	abort := func(c *s3.Client, id *string) int {
+		_, err := c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: bucket, Key: key, UploadId: id})
+		return statusOf(err)
+	}
+	id := begin(alice)
+	if l, a := list(bob, id), abort(bob, id); l != 403 || a != 403 {
+		t.Error("somebody else:", l, a)
+	}
+	if l, a := list(alice, aws.String("none")), abort(alice, aws.String("none")); l != 403 || a != 403 {
+		t.Error("of an upload that is not there:", l, a)
+	}
+	for name, statement := range map[string]string{"denied": `{"Effect":"Deny","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"*"}`} {
+		allowUser(t, s, "alice", put+","+statement)
+		if l, a := list(alice, id), abort(alice, id); l != 403 || a != 403 {
+			t.Error(name, l, a)
+		}
+		allowUser(t, s, "alice", put)
+	}
+	err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:AbortMultipartUpload","Resource":"arn:aws:s3:::begun/*"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, a := list(alice, id), abort(alice, id); l != 200 || a != 403 {
+		t.Error("denied by the bucket:", l, a)
+	}
+	if _, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever takes the name is somebody else.
+	root := rootIAM(s)
+	keys, err := root.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: aws.String("alice")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := begin(alice)
+	for _, do := range []func() error{
+		func() error {
+			_, err := root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("alice"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId})
+			return err
+		},
+		func() error {
+			_, err := root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("own")})
+			return err
+		},
+		func() error {
+			_, err := root.DeleteUser(ctx, &iam.DeleteUserInput{UserName: aws.String("alice")})
+			return err
+		},
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, alice2, _ := newUser(t, s, "alice")
+	allowUser(t, s, "alice", put)
+	if l, a := list(alice2, again), abort(alice2, again); l != 403 || a != 403 {
+		t.Error("who took the name:", l, a)
+	}
+	mine := begin(alice2)
+	if l, a := list(alice2, mine), abort(alice2, mine); l != 200 || a != 204 && a != 200 {
+		t.Error("the initiator:", l, a)
+	}
+	// Of another account, too, whose root user needs no policy of its own.
+	foreign := s.CreateAccount(t, "foreign")
+	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::begun/*"}`, accountOf(t, s, foreign)); err != nil {
+		t.Fatal(err)
+	}
+	other := s.Client(foreign)
+	theirs := begin(other)
+	if l, a := list(other, theirs), abort(other, theirs); l != 200 || a != 204 && a != 200 {
+		t.Error("the initiator of another account:", l, a)
+	}
+	if l, a := list(other, id), abort(other, id); l != 403 || a != 403 {
+		t.Error("another account, of an upload that is not its own:", l, a)
+	}
+}
+
+// TestDenyUnencryptedUploads: the steps of an upload are judged by the encryption
+// that its beginning named, and by nothing else of it.
+func TestDenyUnencryptedUploads(t *testing.T) {
+	s, bucket := openServer(t, "sealed")
+	deny := func(sid, condition string) string {
+		return fmt.Sprintf(`{"Sid":%q,"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::sealed/*","Condition":{%s}}`, sid, condition)
+	}
+	ctx := t.Context()
+	begin := func(key string, in s3.CreateMultipartUploadInput) (*string, error) {
+		in.Bucket, in.Key = bucket, &key
+		u, err := s.S3.CreateMultipartUpload(ctx, &in)
+		if err != nil {
+			return nil, err
+		}
+		return u.UploadId, nil
+	}
+	early, err := begin("early", s3.CreateMultipartUploadInput{ServerSideEncryption: types.ServerSideEncryptionAes256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := begin("plain", s3.CreateMultipartUploadInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store(t, s, bucket, "source")
+	if err := putPolicy(t, s.S3, bucket, "%s,%s", deny("Wrong", `"StringNotEquals":{"s3:x-amz-server-side-encryption":"AES256"}`), deny("None", `"Null":{"s3:x-amz-server-side-encryption":"true"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := begin("none", s3.CreateMultipartUploadInput{}); statusOf(err) != 403 {
+		t.Error("an upload that names none is begun:", err)
+	}
+	late, err := begin("late", s3.CreateMultipartUploadInput{ServerSideEncryption: types.ServerSideEncryptionAes256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, c := range map[string]struct {
+		id   *string
+		want int
+	}{"early": {early, 200}, "late": {late, 200}, "plain": {plain, 403}} {
+		p, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(1), Body: strings.NewReader("x")})
+		if statusOf(err) != c.want {
+			t.Errorf("%s: UploadPart %v", key, err)
+		}
+		_, err = s.S3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(2), CopySource: aws.String("sealed/source")})
+		if statusOf(err) != c.want {
+			t.Errorf("%s: UploadPartCopy %v", key, err)
+		}
+		parts := []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("x")}}
+		if p != nil {
+			parts[0].ETag = p.ETag
+		}
+		_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: c.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+		if statusOf(err) != c.want {
+			t.Errorf("%s: CompleteMultipartUpload %v", key, err)
+		}
+	}
+	// The storage class is not carried over.
+	if err := putPolicy(t, s.S3, bucket, "%s", deny("Class", `"StringNotEquals":{"s3:x-amz-storage-class":"STANDARD_IA"}`)); err != nil {
+		t.Fatal(err)
+	}
+	cold, err := begin("cold", s3.CreateMultipartUploadInput{StorageClass: types.StorageClassStandardIa})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: aws.String("cold"), UploadId: cold, PartNumber: aws.Int32(1), Body: strings.NewReader("x")}); statusOf(err) != 403 {
+		t.Error("the storage class of the beginning is carried over:", err)
+	}
+}
+
+// TestDenyOfVersionsKeepsUnversioned: a bucket policy that denies
+// s3:DeleteObjectVersion keeps what there are no versions of.
+func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
+	s, bucket := openServer(t, "kept")
+	store(t, s, bucket, "a", "b", "free")
+	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObjectVersion","NotResource":"arn:aws:s3:::kept/free"}`); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	remove := func(key string) int {
+		_, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: &key})
+		return statusOf(err)
+	}
+	if got := remove("a"); got != 403 {
+		t.Error("DeleteObject", got)
+	}
+	if got := remove("free"); got != 200 && got != 204 {
+		t.Error("DeleteObject of what is not denied", got)
+	}
+	out, err := s.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("a")}, {Key: aws.String("b")}}}})
+	if err != nil || len(out.Errors) != 2 || *out.Errors[0].Code != "AccessDenied" {
+		t.Errorf("DeleteObjects %+v %v", out, err)
+	}
+	if got := strings.Join(keysOf(t, s, "kept"), " "); got != "a b" {
+		t.Error("what is left:", got)
+	}
+	versioning := func(state types.BucketVersioningStatus) {
+		if _, err := s.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: state}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	versioning(types.BucketVersioningStatusSuspended)
+	if got := remove("a"); got != 403 {
+		t.Error("a null version where versioning is suspended", got)
+	}
+	versioning(types.BucketVersioningStatusEnabled)
+	if got := remove("a"); got != 200 && got != 204 {
+		t.Error("a delete marker destroys nothing", got)
+	}
+}
