@@ -203,7 +203,8 @@ func (c *whyPublic) Run(p process) error {
 
 func printWhy(w io.Writer, b *server.BucketPublic) {
 	if b.Why == nil {
-		fmt.Fprintf(w, "bucket %s is not public: no statement of its policy is for everybody without a condition that says who or from where\n", b.Bucket)
+		fmt.Fprintf(w, "bucket %s is not public: no statement of its policy is for everybody without a condition that says who or from where, "+
+			"and the addresses that all of them let in are few and tell callers apart\n", b.Bucket)
 		return
 	}
 	why := b.Why
@@ -216,12 +217,15 @@ func printWhy(w io.Writer, b *server.BucketPublic) {
 		}
 		fmt.Fprintln(w)
 	}
+	if why.Statement >= 0 {
+		fmt.Fprintln(w, "it is public because", why.Because)
+	}
 	if why.Range != "" {
 		fmt.Fprintln(w, "widest range of addresses:", why.Range)
 	}
 	switch r := why.Request; {
 	case r == nil:
-		fmt.Fprintln(w, "no request was found that the policy lets in: a Deny may stand in the way, which does not make it less public")
+		fmt.Fprintln(w, "none of the requests that were tried gets in; the policy is public all the same, for its statements let in whom they do not name")
 	default:
 		fmt.Fprintf(w, "it lets in: %s, %s on %s from %s\n", r.Caller, r.Action, r.Resource, r.SourceIP)
 	}

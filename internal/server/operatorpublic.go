@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -35,6 +37,7 @@ type Opening struct {
 	Statement  int    // its index; -1 where the policy cannot be read
 	Sid        string `json:",omitempty"`
 	Principal  string
+	Because    string
 	Conditions []policy.Condition `json:",omitempty"`
 	Range      string             `json:",omitempty"` // widest range of addresses
 	Request    *Intruder          `json:",omitempty"`
@@ -143,6 +146,14 @@ func opening(w *policy.Witness, name string) *Opening {
 		return nil
 	}
 	o := &Opening{Statement: w.Statement, Sid: w.Sid, Principal: w.Principal.Value, Conditions: w.Conditions}
+	switch w.Because {
+	case policy.Alone:
+		o.Because = "it names nobody, and no few addresses"
+	case policy.Together:
+		o.Because = "the addresses that all statements let in are too many together"
+	case policy.Behind:
+		o.Because = "anybody may stand behind these addresses: a proxy that --trusted-proxy does not name, or somebody on this machine or in a private network"
+	}
 	if w.Range.IsValid() {
 		o.Range = w.Range.String()
 	}
@@ -151,15 +162,30 @@ func opening(w *policy.Witness, name string) *Opening {
 		if at == arn.Bucket("bucket") || at == arn.Object("bucket", "key") {
 			at.Resource = name + at.Resource[len("bucket"):]
 		}
-		o.Request = &Intruder{Caller: "anonymous", Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: r.Keys}
-		if r.Principal.Kind != policy.Anonymous {
-			o.Request.Caller = "the root user of any other account"
-		}
+		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: r.Keys}
+		o.Request.Caller = stranger(&r.Principal)
 		if r.SourceIP.IsValid() {
 			o.Request.SourceIP = r.SourceIP.String()
 		}
 	}
 	return o
+}
+
+// stranger describes who a witness is: nobody, or somebody of any other account.
+func stranger(p *policy.Principal) string {
+	of := " of any other account"
+	switch p.Kind {
+	case policy.Anonymous:
+		return "anonymous"
+	case policy.AccountRoot:
+		return "the root user" + of
+	case policy.User:
+		return "a user named " + strconv.Quote(p.Name) + of
+	case policy.RoleSession:
+		role, name, _ := strings.Cut(strings.TrimPrefix(p.ARN.Resource, "assumed-role/"), "/")
+		return "a session named " + strconv.Quote(name) + " of a role named " + strconv.Quote(role) + of
+	}
+	return "a federated user" + of
 }
 
 // setPublic is the operator's change; the reason is in its audit event.

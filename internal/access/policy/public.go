@@ -37,6 +37,7 @@ type reach struct {
 	principal  *principal
 	everywhere bool
 	ranges     []netip.Prefix // without everywhere
+	because    Openness
 }
 
 // reaches are the statements that let in somebody whom they do not name.
@@ -102,12 +103,15 @@ func (d *Document) opening(from Peers) *reach {
 		}
 	}
 	if d.public && len(all) > 0 {
+		for i := range all {
+			all[i].because = Together
+		}
 		most := slices.MaxFunc(all, func(a, b reach) int { return width(widest(a.ranges)) - width(widest(b.ranges)) })
 		return &most
 	}
 	for i := range all {
 		if hidden := slices.IndexFunc(all[i].ranges, from.hide); hidden >= 0 {
-			all[i].ranges = all[i].ranges[hidden : hidden+1]
+			all[i].ranges, all[i].because = all[i].ranges[hidden:hidden+1], Behind
 			return &all[i]
 		}
 	}

@@ -110,7 +110,7 @@ func TestSharedAddresses(t *testing.T) {
 			if public != of.want || d.IsPublic(of.peers) != of.want {
 				t.Errorf("%s, %s: %v", c.ranges, name, public)
 			}
-			if public && (w.Statement != 1 || w.Request == nil || !w.Range.Contains(w.Request.SourceIP)) {
+			if public && (w.Because != Behind || w.Statement != 1 || w.Request == nil || !w.Range.Contains(w.Request.SourceIP)) {
 				t.Errorf("%s, %s: %+v", c.ranges, name, w)
 			}
 			l := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: of.peers, Public: PublicAccess{RestrictPublicBuckets: true}}
@@ -248,5 +248,31 @@ func TestRandomUnion(t *testing.T) {
 	}
 	if n >= 100 && (public < n/10 || public > n*19/20) {
 		t.Errorf("%d of %d documents are public", public, n)
+	}
+}
+
+// TestWitnessIsAnybodyOfAnotherAccount: where neither nobody nor a root user gets
+// in, somebody whom the statement's patterns spell does; where nobody is found,
+// none is made up.
+func TestWitnessIsAnybodyOfAnotherAccount(t *testing.T) {
+	for _, c := range []struct {
+		statement string
+		want      PrincipalKind
+	}{
+		{`"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/${aws:username}/*"`, User},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringLike":{"aws:userid":"*:sess"}}`, RoleSession},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"User"}}`, User},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"FederatedUser"}}`, FederatedUser},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/app"}}`, RoleSession},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/team/*"}}`, User},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:username":"deploy"}}`, User},
+		{`"NotAction":["s3:GetObject*","s3:Put*","s3:Delete*","s3:List*","s3:GetBucket*","s3:Abort*"],"Resource":"*"`, Anonymous},
+		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalIsAWSService":"maybe"}}`, Nobody},
+	} {
+		d := mustParse(t, Resource, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",`+c.statement+`}}`)
+		public, w := Public(d, ToldApart())
+		if !public || (w.Request != nil) != (c.want != Nobody) || w.Request != nil && w.Request.Principal.Kind != c.want {
+			t.Errorf("%s: %+v", c.statement, w)
+		}
 	}
 }

@@ -193,6 +193,7 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 	if p := w.Request.Principal; p.Kind != Anonymous && p.Account != Stranger {
 		c.t.Fatalf("-seed %d: the witness is no stranger: %+v", c.seed, p)
 	}
+	off.Session, on.Session = off.Identity, on.Identity // a federated user's own
 	if v := Decide(off, *w.Request); v.Effect != Allow {
 		c.t.Fatalf("-seed %d: the witness is kept out: %v %+v\n%s", c.seed, v.Why, w.Request, text)
 	}

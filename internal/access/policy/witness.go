@@ -10,11 +10,22 @@ import (
 	"watertight/internal/access/arn"
 )
 
+// Openness is what makes a statement public.
+type Openness uint8
+
+// What makes a statement public.
+const (
+	Alone    Openness = iota // it names nobody, and no few addresses
+	Together                 // all statements let in from too many addresses
+	Behind                   // anybody may stand behind the addresses of Range
+)
+
 // Witness is the statement that makes a document public.
 type Witness struct {
 	Statement int // its index; -1 where the document could not be read
 	Sid       string
 	Principal PrincipalName
+	Because   Openness
 	// Conditions are those of the statement; none of them limits to fixed values.
 	Conditions []Condition
 	// Range is the widest range of addresses that the statement is open to; not
@@ -28,7 +39,7 @@ type Witness struct {
 
 func (d *Document) witness(r *reach) *Witness {
 	s := &d.statements[r.statement]
-	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Conditions: s.said().Conditions, Range: widest(r.ranges)}
+	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Because: r.because, Conditions: s.said().Conditions, Range: widest(r.ranges)}
 	if r.principal.kind != ofProvider {
 		w.Request = d.intruder(s, w.Range)
 	}
@@ -62,7 +73,7 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	if err != nil {
 		return nil
 	}
-	laws := Laws{Identity: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
+	laws := Laws{Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
 	tries, actions := mostTries, s.someActions()
 	for _, who := range s.strangers() {
 		for _, action := range actions {
