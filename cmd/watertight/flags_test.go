@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"watertight/internal/server"
 )
 
 // TestEachFlagIsTold: each flag of serve has an environment variable named
@@ -108,5 +111,16 @@ func TestLoggerHidesSecrets(t *testing.T) {
 		if b.Len() != 0 {
 			t.Errorf("%s: below the level: %s", format, b.String())
 		}
+	}
+}
+
+// TestValuesOfTheEnvironment: an end of the line, as a file has it that a
+// variable was made from, is no part of a credential.
+func TestValuesOfTheEnvironment(t *testing.T) {
+	env := map[string]string{"WATERTIGHT_ACCOUNT_ID": "123412341234\n", "WATERTIGHT_ROOT_ACCESS_KEY_ID": "AKIAGIVEN\r\n", "WATERTIGHT_ROOT_SECRET_ACCESS_KEY": " a secret\n"}
+	s := serve{Data: "d", RootKey: "file:k"}
+	c, err := s.config(process{ctx: t.Context(), getenv: func(name string) string { return env[name] }}, io.Discard)
+	if want := (server.RootCredentials{AccountID: "123412341234", AccessKeyID: "AKIAGIVEN", SecretAccessKey: " a secret"}); err != nil || c.Root != want {
+		t.Errorf("%+v, %v", c.Root, err)
 	}
 }

@@ -106,9 +106,9 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	c := server.Config{
 		Data: s.Data, Listen: s.Listen, Region: s.Region, Domains: s.Domain, RootKey: s.RootKey,
 		Root: server.RootCredentials{
-			AccountID:       p.getenv("WATERTIGHT_ACCOUNT_ID"),
-			AccessKeyID:     p.getenv("WATERTIGHT_ROOT_ACCESS_KEY_ID"),
-			SecretAccessKey: p.getenv("WATERTIGHT_ROOT_SECRET_ACCESS_KEY"),
+			AccountID:       line(p.getenv("WATERTIGHT_ACCOUNT_ID")),
+			AccessKeyID:     line(p.getenv("WATERTIGHT_ROOT_ACCESS_KEY_ID")),
+			SecretAccessKey: line(p.getenv("WATERTIGHT_ROOT_SECRET_ACCESS_KEY")),
 		},
 		TLS: server.TLSConfig{
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
@@ -135,6 +135,9 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	}
 	return c, nil
 }
+
+// line is a value without the end of the line that a file of it has.
+func line(value string) string { return strings.TrimRight(value, "\r\n") }
 
 // welcome prints what only the first start knows. A secret that the operator
 // gave is not printed: the output of a service is its log.

@@ -133,12 +133,14 @@ func readPassphrase(rest string, o Options) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("reading the passphrase: %w", err)
 		}
-		phrase = strings.TrimRight(string(b), "\r\n")
+		phrase = string(b)
 	case rest == "":
 		phrase = o.Getenv(PassphraseVariable)
 	default:
 		return "", errors.New("a passphrase does not belong on the command line, where others can see it; use passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
 	}
+	// A file ends its line, and so may what a variable was made from.
+	phrase = strings.TrimRight(phrase, "\r\n")
 	if len(phrase) < minimum {
 		return "", fmt.Errorf("the passphrase is missing or shorter than %d characters; set %s or use passphrase:file:PATH", minimum, PassphraseVariable)
 	}

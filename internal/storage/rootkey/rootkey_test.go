@@ -108,6 +108,9 @@ func TestPassphrase(t *testing.T) {
 	if got, err := Open("passphrase:file:"+file, Options{DataDir: dir, Getenv: getenv("")}); err != nil || got.Key != first.Key {
 		t.Errorf("from a file: %v", err)
 	}
+	if got, err := Open("passphrase:", Options{DataDir: dir, Getenv: getenv(phrase + "\n")}); err != nil || got.Key != first.Key {
+		t.Errorf("from a variable with an end of the line: %v", err)
+	}
 	for name, c := range map[string]struct{ source, phrase, want string }{
 		"wrong":               {"passphrase:", phrase + "r", "not the one"},
 		"none":                {"passphrase:", "", PassphraseVariable},
