@@ -106,9 +106,11 @@ func readMakers(value []byte) ([]string, error) {
 	var makers []string
 	f := record.Read(value)
 	for f.Next() {
-		if f.Number == fieldEndsMaker {
-			makers = append(makers, string(f.Bytes))
+		if f.Number != fieldEndsMaker {
+			f.Unknown()
+			break
 		}
+		makers = append(makers, string(f.Bytes))
 	}
 	if f.Err() != nil || len(makers) == 0 {
 		return nil, malformed("the makers of a session")
@@ -124,9 +126,11 @@ func taken(r kv.Reader, maker string) (uint64, error) {
 	var n uint64
 	f := record.Read(v)
 	for f.Next() {
-		if f.Number == fieldRoomTaken {
-			n = f.Uint
+		if f.Number != fieldRoomTaken {
+			f.Unknown()
+			break
 		}
+		n = f.Uint
 	}
 	if f.Err() != nil {
 		return 0, malformed("the sessions of " + maker)
@@ -255,7 +259,11 @@ func dropOf(tx kv.Tx, maker, parent string) error {
 		}
 		f := record.Read(p.Value)
 		for f.Next() {
-			if f.Number == fieldHeldParent && string(f.Bytes) == parent {
+			if f.Number != fieldHeldParent {
+				f.Unknown()
+				break
+			}
+			if string(f.Bytes) == parent {
 				all = append(all, h)
 			}
 		}
