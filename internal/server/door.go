@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"watertight/internal/fault"
 	"watertight/internal/limit"
@@ -17,6 +18,7 @@ type phase uint8
 
 const (
 	idleStranger   phase = iota // between requests, none of which was verified
+	longHeader                  // a header of a strange length is on its way, whoever sends it
 	newStranger                 // a handshake or the first header is on its way
 	bodyStranger                // a request of nobody who is known is being read
 	servedStranger              // what a stranger asked for is allowed, and is being done
@@ -54,6 +56,40 @@ type guest struct {
 	phase phase
 	place *list.Element
 	key   string // of an active caller
+
+	header atomic.Int64 // bytes of the header that is on its way; less than 0 while a request is served
+}
+
+// maxUsualHeader is how many bytes a handshake and a header usually have at most.
+// A header that is longer may take twenty times its size while it is read, which
+// nothing but the number of such connections bounds.
+const maxUsualHeader = 6 << 10
+
+// Read implements net.Conn.
+func (g *guest) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	if before := g.header.Load(); before >= 0 && n > 0 {
+		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader && after > maxUsualHeader {
+			g.door.long(g)
+		}
+	}
+	return n, err
+}
+
+// long notes a header of a strange length, and gives up another where there are
+// too many.
+func (d *door) long(g *guest) {
+	d.mu.Lock()
+	d.move(g, longHeader)
+	var out *guest
+	if all := &d.in[longHeader]; all.Len() > d.spare {
+		out = all.Front().Value.(*guest)
+		d.remove(out)
+	}
+	d.mu.Unlock()
+	if out != nil {
+		out.Conn.Close()
+	}
 }
 
 // listener lets what a listener accepts in through the door.
@@ -155,10 +191,16 @@ func (g *guest) CloseWrite() error {
 }
 
 // rests tells that the connection waits for a request.
-func (g *guest) rests() { g.change(idleStranger, idleCaller) }
+func (g *guest) rests() {
+	g.header.Store(0)
+	g.change(idleStranger, idleCaller)
+}
 
 // begins tells that a request of nobody who is known yet is being read.
-func (g *guest) begins() { g.change(bodyStranger, comingCaller) }
+func (g *guest) begins() {
+	g.header.Store(-1)
+	g.change(bodyStranger, comingCaller)
+}
 
 func (g *guest) change(stranger, caller phase) {
 	g.door.mu.Lock()

@@ -20,7 +20,7 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 32 << 10 // protocol answers from 8 KiB on; this is where net/http ends it
+	maxHeaderBytes = 16 << 10 // protocol answers from 8 KiB on, beside the URL; this is where net/http ends it
 	// defaultStall is how long a client may take over one read or write before
 	// the request ends: slow is fine, standing still is not.
 	defaultStall = 30 * time.Second

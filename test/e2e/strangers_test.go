@@ -33,7 +33,12 @@ func hostile() map[string]string {
 	const document = "Host: h\r\nContent-Type: application/xml\r\nContent-Length: 4000000\r\n"
 	const deep = "<Delete>" + "<a><a><a><a><a><a><a><a><a><a>"
 	many := strings.Repeat("N.a.a.a.a.a.a.a=&", 1000)
+	var odd strings.Builder // many of one kind take a lot while they are read
+	for i := range 2000 {
+		fmt.Fprintf(&odd, "x%03x:\r\n", i)
+	}
 	return map[string]string{
+		"a header of thousands of names":      "GET / HTTP/1.1\r\nHost: h\r\n" + odd.String(),
 		"says nothing":                        "",
 		"a refused request, then nothing":     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
 		"a header without an end":             "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
