@@ -4,7 +4,7 @@ set -euo pipefail
 packages=()
 command -v aws >/dev/null || packages+=(awscli)
 command -v curl >/dev/null || packages+=(curl)
-for program in node:nodejs npm rclone s3cmd restic; do # program, and package where it has another name
+for program in node:nodejs npm rclone s3cmd restic samtools; do # program, and package where it has another name
 	command -v "${program%:*}" >/dev/null || packages+=("${program#*:}")
 done
 python3 -c "import boto3" 2>/dev/null || packages+=(python3-boto3)
