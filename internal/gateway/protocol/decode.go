@@ -26,6 +26,9 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	if p.action != "" {
 		return decodeQuery(r, body, in)
 	}
+	if err := checkSums(r.header()); err != nil {
+		return err
+	}
 	if err := r.checkHoisted(); err != nil {
 		return err
 	}
@@ -34,9 +37,6 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {
 			return err
 		}
-	}
-	if err := checkSums(r.header()); err != nil {
-		return err
 	}
 	if p.stream != nil {
 		if err := checkLength(r, body); err != nil {
