@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,29 @@ func TestMC(t *testing.T) {
 	c.same("back/moved", small)
 	c.run("mc", "rm", "wt/mc-client/moved")
 	c.lists(c.run("mc", "ls", "--recursive", "wt/mc-client"), 2, "copy", "dir/big")
+	streams(c, big, small)
 	c.run("mc", "rb", "--force", "wt/mc-client")
 	c.gone("mc-client")
+}
+
+// streams are uploads of what has no length, and with checksums that mc works
+// out while it sends.
+func streams(c client, big, small []byte) {
+	for key, body := range map[string][]byte{"piped": big, "piped small": small} {
+		cmd := c.command("mc", "pipe", "wt/mc-client/"+key)
+		cmd.Stdin = bytes.NewReader(body)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			c.t.Errorf("mc pipe: %v\n%s", err, out)
+			continue
+		}
+		if out := c.run("mc", "cat", "wt/mc-client/"+key); out != string(body) {
+			c.t.Errorf("%s: %d bytes are not the same", key, len(out))
+		}
+	}
+	for _, algorithm := range []string{"CRC32", "CRC32C", "SHA1", "SHA256"} {
+		c.run("mc", "cp", "--checksum", algorithm, "tree/dir/big", "wt/mc-client/"+algorithm)
+		if out := c.run("mc", "cat", "wt/mc-client/"+algorithm); out != string(big) {
+			c.t.Errorf("%s: %d bytes are not the same", algorithm, len(out))
+		}
+	}
 }
