@@ -70,7 +70,7 @@ func TestNeeds(t *testing.T) {
 			"DeleteObjectVersion b/k s3:versionid=v, ListBucket b (soft)"},
 		{spell(mayDeleteObjects(&shape.DeleteObjectsInput{Bucket: "b", Delete: shape.Delete{Objects: []shape.ObjectIdentifier{
 			{Key: "k", ETag: ptr("e")}, {Key: "l", VersionId: ptr("v")}}}})),
-			"DeleteObject b/k (soft) s3:if-match=e, DeleteObjectVersion b/k (denial), DeleteObjectVersion b/l (soft) s3:versionid=v"},
+			"DeleteObject b/k (soft) s3:if-match=e, DeleteObjectVersion b/k (denial), DeleteObjectVersion b/l (soft) s3:versionid=v, ListBucket b (soft)"},
 		{spell(mayPutObjectTagging(&shape.PutObjectTaggingInput{Bucket: "b", Key: "k", VersionId: ptr("v"),
 			Tagging: &shape.Tagging{Tags: &shape.TagSet{Tags: []shape.Tag{{Key: ptr("T"), Value: ptr("x")}}}}})),
 			"PutObjectVersionTagging b/k s3:requestobjecttag/T=x s3:requestobjecttagkeys=T s3:versionid=v, ListBucket b (soft)"},
