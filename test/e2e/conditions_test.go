@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,6 +151,39 @@ func TestSourceAddress(t *testing.T) {
 			}
 			if a := send(t, s, r); a.status != status {
 				t.Errorf("trusted: %v, %q: %d", trusted, sent, a.status)
+			}
+		}
+	}
+}
+
+// TestSecureTransportBehindAProxy: the usual policy that denies plain HTTP holds
+// for what a trusted proxy says of its client, and nobody else is believed.
+func TestSecureTransportBehindAProxy(t *testing.T) {
+	for trusted, want := range map[bool]map[string]int{
+		false: {"": 403, "https": 403},
+		true:  {"": 403, "https": 200, "http": 403, "https, http": 403},
+	} {
+		s := harness.Start(t, func(c *server.Config) {
+			if trusted {
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}
+		})
+		bucket := newBucket(t, s, "proxied")
+		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::proxied","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`); err != nil {
+			t.Fatal(err)
+		}
+		for sent, status := range want {
+			for name, value := range map[string]string{"X-Forwarded-Proto": sent, "Forwarded": "for=203.0.113.7;proto=" + sent} {
+				r := raw{method: "GET", target: "/proxied", header: http.Header{}}
+				if sent != "" {
+					r.header.Set(name, value)
+				}
+				if name == "Forwarded" && strings.Contains(sent, ",") {
+					continue // that is another element there
+				}
+				if a := send(t, s, r); a.status != status {
+					t.Errorf("trusted: %v, %s: %q: %d", trusted, name, value, a.status)
+				}
 			}
 		}
 	}
