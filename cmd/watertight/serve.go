@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"watertight/internal/server"
 	"watertight/internal/storage/rootkey"
@@ -40,7 +41,11 @@ type serve struct {
 
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
-	RootKey           string `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	RootKey        string        `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Bytes of the audit log from which its oldest closed files are taken away; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
+	AuditRetention time.Duration `name:"audit-retention" help:"Time after which closed files of the audit log are taken away, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
+	AuditArchive   string        `name:"audit-archive" help:"Folder that files of the audit log are copied to, and verified in, before they are taken away." env:"WATERTIGHT_AUDIT_ARCHIVE" placeholder:"DIR"`
+
 	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
 	MaxDocumentMemory int64  `help:"Bytes that all requests together hold of what they send. Strangers get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
 	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
@@ -114,7 +119,7 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},
-		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
+		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain, AuditMaxBytes: s.AuditMaxBytes, AuditRetention: s.AuditRetention, AuditArchive: s.AuditArchive, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {
@@ -129,6 +134,12 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 			}
 			*flag.to = append(*flag.to, n)
 		}
+	}
+	switch {
+	case s.AuditMaxBytes < 0 || s.AuditRetention < 0:
+		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention are not below 0")}
+	case s.AuditArchive != "" && s.AuditMaxBytes == 0 && s.AuditRetention == 0:
+		return c, usageError{fmt.Errorf("--audit-archive goes with --audit-max-bytes or --audit-retention")}
 	}
 	if s.Data == "" || s.RootKey == "" {
 		return c, usageError{fmt.Errorf("no home directory is known; say --data DIR and --root-key SOURCE")}

@@ -143,6 +143,7 @@ func (s *Server) openData(ctx context.Context) error {
 	}
 	s.trail, err = audit.Open(audit.Options{
 		Dir: auditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
+		Limits: audit.Limits{MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive},
 	})
 	if err != nil {
 		return refused(err)

@@ -34,8 +34,11 @@ type Config struct {
 	HealthListen   string // address that answers probes alone, in plain HTTP; "" is none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
 	TrustedProxies []netip.Prefix
-	MinFree        int64 // bytes of the disk that writes leave free; 0 is none
-	MaxConnections int   // 0 is DefaultMaxConnections
+	AuditMaxBytes  int64         // of the audit log, from which its oldest closed files go; 0 keeps all
+	AuditRetention time.Duration // after which closed files of it go; 0 keeps all
+	AuditArchive   string        // folder they are copied to before they go; "" is none
+	MinFree        int64         // bytes of the disk that writes leave free; 0 is none
+	MaxConnections int           // 0 is DefaultMaxConnections
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64

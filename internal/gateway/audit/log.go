@@ -26,6 +26,7 @@ type Options struct {
 	Root   seal.Key // the root key
 	Region string   // awsRegion of events that name none
 	Logger *slog.Logger
+	Limits Limits // of what is kept
 	// Salvage opens a log that is too damaged to be opened, for Accept alone.
 	Salvage bool
 }
@@ -33,6 +34,7 @@ type Options struct {
 // Log is the audit log of a server.
 type Log struct {
 	region   string
+	limits   Limits
 	logger   *slog.Logger
 	queue    queue
 	refusals refusals
@@ -66,9 +68,10 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		region: o.Region, logger: o.Logger, journal: j, anchor: j.state.anchor,
+		region: o.Region, logger: o.Logger, limits: o.Limits, journal: j, anchor: j.state.anchor,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+	j.limit = o.Limits.fileLimit()
 	l.queue.room, l.queue.capacity = make(chan struct{}), queueBytes
 	l.buffers.New = func() any { b := make([]byte, 0, 2048); return &b }
 	return l, nil

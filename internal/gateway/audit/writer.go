@@ -31,6 +31,10 @@ type writer struct {
 	own     uint64 // commits the writer itself made since the last anchor
 	failing bool
 
+	retired time.Time // when the limits were last looked at
+	closed  uint64    // number of the newest file then
+	warned  time.Time
+
 	known   mark      // what the store remembers
 	knownAt time.Time // when it was last told
 }
@@ -46,6 +50,9 @@ func (w *writer) run(ctx context.Context) error {
 	for {
 		_, more, err := w.round(ctx, false)
 		w.report(err)
+		if err == nil && !more {
+			w.keepLimits(ctx)
+		}
 		if more && err == nil {
 			select {
 			case <-w.log.stop:
@@ -63,6 +70,18 @@ func (w *writer) run(ctx context.Context) error {
 		case <-w.log.stop:
 			return w.drain(ctx)
 		}
+	}
+}
+
+// keepLimits looks at the limits once a minute, and when a file was closed.
+func (w *writer) keepLimits(ctx context.Context) {
+	now := time.Now()
+	if w.journal.number == w.closed && now.Sub(w.retired) < retireInterval {
+		return
+	}
+	w.retired, w.closed = now, w.journal.number
+	if err := w.retire(ctx, now); err != nil {
+		w.log.logger.Warn("audit log: its limits are not kept", "error", err)
 	}
 }
 

@@ -1,0 +1,198 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// Limits bound the log. The zero Limits keep everything.
+type Limits struct {
+	MaxBytes int64         // of all files; beyond, the oldest closed ones go. 0 is no limit
+	Keep     time.Duration // closed files that were last written before it go; 0 keeps them
+	Archive  string        // folder that files are copied to before they go; "" is none
+}
+
+const (
+	retireInterval = time.Minute
+	smallestFile   = 1 << 20
+	warnShare      = 10 // of the disk, from which a log without a limit is warned of
+)
+
+// fileLimit is the size at which files are closed: small enough for the limit
+// of all of them to mean something.
+func (l *Limits) fileLimit() int64 {
+	if l.MaxBytes == 0 {
+		return fileLimit
+	}
+	return min(max(l.MaxBytes/4, smallestFile), fileLimit)
+}
+
+// retire takes the oldest closed files away while a limit says so. Each is
+// verified first, and copied where there is an archive; then an event names it,
+// the store remembers that the log begins behind it, and only then it goes. A
+// failure leaves it where it is.
+func (w *writer) retire(ctx context.Context, now time.Time) error {
+	j, l := w.journal, &w.log.limits
+	for {
+		total := int64(0)
+		var oldest os.FileInfo
+		for n := j.first; n <= j.number; n++ {
+			info, err := os.Stat(filepath.Join(j.dir, fileName(n)))
+			if err != nil {
+				return err
+			}
+			if total += info.Size(); n == j.first {
+				oldest = info
+			}
+		}
+		over := l.MaxBytes > 0 && total > l.MaxBytes || l.Keep > 0 && now.Sub(oldest.ModTime()) > l.Keep
+		if !over || j.first == j.number {
+			w.warn(total, now)
+			return nil
+		}
+		if err := w.remove(ctx, j.first); err != nil {
+			return fmt.Errorf("audit: %s stays: %w", fileName(j.first), err)
+		}
+	}
+}
+
+// warn tells of a log that nothing bounds, once a day.
+func (w *writer) warn(total int64, now time.Time) {
+	var st unix.Statfs_t
+	if w.log.limits.MaxBytes > 0 || now.Sub(w.warned) < 24*time.Hour || unix.Statfs(w.journal.dir, &st) != nil {
+		return
+	}
+	if disk := int64(min(st.Blocks*uint64(st.Bsize), math.MaxInt64)); total > disk/warnShare {
+		w.warned = now
+		w.log.logger.Warn("the audit log takes more than a tenth of the disk, and nothing bounds it; see --audit-max-bytes, --audit-retention and --audit-archive", "bytes", total)
+	}
+}
+
+// remove takes the oldest file away.
+func (w *writer) remove(ctx context.Context, n uint64) error {
+	j, to := w.journal, w.log.limits.Archive
+	end, err := j.verify(j.dir, n)
+	if err != nil {
+		return err
+	}
+	next, err := readHeader(filepath.Join(j.dir, fileName(n+1)), j.wrap)
+	if err != nil {
+		return err
+	}
+	if next.before != end.state || int64(next.previous) != end.size {
+		return damaged(filepath.Join(j.dir, fileName(n)), -1, "is not what the file behind it continues")
+	}
+	name := "AuditFileRemoved"
+	if to != "" {
+		name = "AuditFileArchived"
+		if err := j.archive(to, n, end.state); err != nil {
+			return err
+		}
+	}
+	d := &object{b: []byte{'{'}, text: textLimit}
+	d.with("file", fileName(n))
+	d.number("bytes", end.size)
+	d.number("firstFrame", int64(end.from))
+	d.number("lastFrame", int64(end.state.sequence))
+	d.with("chain", fmt.Sprintf("%x", end.state.chain)).optional("archive", to)
+	w.service(name, append(d.b, '}'))
+	if err := j.append(frame{written: time.Now(), anchor: j.state.anchor, direct: w.batch, count: w.count}); err != nil {
+		return err // it is written with the next frame
+	}
+	w.count, w.batch = 0, nil
+	m := j.mark()
+	m.first, m.from = n+1, end.state.sequence+1
+	if err := w.store.Update(ctx, func(tx kv.Tx) error {
+		tx.Set(markKey(), m.encode())
+		return nil
+	}); err != nil {
+		return err
+	}
+	w.own++
+	j.first, j.from = m.first, m.from
+	w.remembered(m)
+	if err := os.Remove(filepath.Join(j.dir, fileName(n))); err != nil {
+		return err
+	}
+	w.log.logger.Info("audit log: a closed file was taken away", "file", fileName(n), "archive", to)
+	return j.folder.Sync()
+}
+
+// verify reads one closed file whole.
+func (j *journal) verify(dir string, n uint64) (*walker, error) {
+	v := &walker{wrap: j.wrap, whole: true}
+	return v, v.file(dir, n, false)
+}
+
+// archive copies a closed file, durably, and verifies the copy. A file of that
+// name that is there already has to be the same.
+func (j *journal) archive(to string, n uint64, want state) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(to, fileName(n))
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(filepath.Join(j.dir, fileName(n)), path); err != nil {
+			return err
+		}
+	}
+	v, err := j.verify(to, n)
+	if err == nil && v.state != want {
+		err = damaged(path, -1, "is another file than the one to be archived")
+	}
+	return err
+}
+
+// copyFile makes a durable copy, which appears under its name once it is whole.
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(to+newSuffix))
+	}
+	if err := os.Rename(to+newSuffix, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// readHeader reads the header of a file.
+func readHeader(path string, wrap seal.Key) (header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return header{}, err
+	}
+	defer f.Close()
+	b := make([]byte, headerSize)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return header{}, readError(path, 0, "the file is shorter than its header", err)
+	}
+	h, err := decodeHeader(b, wrap)
+	if err != nil {
+		return header{}, damaged(path, -1, err.Error())
+	}
+	return h, nil
+}
