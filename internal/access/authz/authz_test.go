@@ -28,6 +28,7 @@ type world struct {
 	acl          *policy.Document // of the bucket
 	object       ObjectLaws
 	objectsAsked int
+	until        time.Time
 }
 
 func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
@@ -39,7 +40,7 @@ func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaw
 		w.resources = map[string]int{}
 	}
 	w.resources[r.String()]++
-	return ResourceLaws{Owner: w.owner, Documents: w.policies, Public: w.public, ACL: w.acl}, w.err
+	return ResourceLaws{Owner: w.owner, Documents: w.policies, Public: w.public, Until: w.until, ACL: w.acl}, w.err
 }
 
 func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {

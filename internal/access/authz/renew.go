@@ -120,9 +120,9 @@ func (g *grant) rely(a policy.Action, r arn.ARN) {
 	}
 }
 
-// With asks for more for the same caller: for the needs of an action on a
-// resource once more, with further condition keys, as hard needs. The grant then
-// covers both, and is renewed as a whole. It is how an operation is judged by
+// With asks for the same caller for the needs of an action on a
+// resource once more, with further condition keys, as hard needs; where the
+// operation has no such need it is refused. The grant is renewed as a whole. It is how an operation is judged by
 // what it learns only while it runs.
 func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
 	if g.g == nil || g.g.asks == nil {
@@ -134,7 +134,11 @@ func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys 
 		if err != nil {
 			return nil, err
 		}
-		return slices.Concat(needs, furtherNeeds(needs, action, on, keys)), nil
+		further := furtherNeeds(needs, action, on, keys)
+		if further == nil {
+			return nil, fault.AccessDenied()
+		}
+		return slices.Concat(needs, further), nil
 	}
 	wider, err := g.g.authority.decide(ctx, g.g.caller, asks)
 	if err != nil {
@@ -157,9 +161,6 @@ func furtherNeeds(needs []Need, action policy.Action, on arn.ARN, keys map[strin
 		}
 		n.Keys, n.Soft = with, false
 		further = append(further, n)
-	}
-	if further == nil {
-		further = []Need{{Action: action, Resource: on, Keys: keys}}
 	}
 	return further
 }
