@@ -1,0 +1,227 @@
+package object
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/acl"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+)
+
+// tagged are laws that let everything be done to what is tagged class=public, and
+// to what no tags are asked of. They count how often tags were asked for.
+type tagged struct {
+	laws
+	asked int
+}
+
+func (l *tagged) ObjectTags(ctx context.Context, r arn.ARN, version *string) (map[string]string, error) {
+	l.asked++
+	name, key, _ := strings.Cut(r.Resource, "/")
+	tags, err := l.objects.Tags(ctx, TagsInput{Bucket: name, Key: key, VersionID: version})
+	out := map[string]string{}
+	for _, t := range tags {
+		out[t.Key] = t.Value
+	}
+	return out, err
+}
+
+const publicAlone = `{"Version":"2012-10-17","Statement":[
+	{"Effect":"Allow","Action":["s3:PutObject","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::bkt/target"},
+	{"Effect":"Allow","Action":"s3:GetObjectAttributes","Resource":"arn:aws:s3:::bkt/k"},
+	{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::bkt/k","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"public"}}}]}`
+
+func classed(class string) tag.Set { return tag.Set{{Key: "class", Value: class}} }
+
+// TestWhatIsJudgedIsWhatIsUsed: of whatever is done to an object by its tags, the
+// tags are those of the state that is read or changed, be it another version or
+// the same one with other tags.
+func TestWhatIsJudgedIsWhatIsUsed(t *testing.T) {
+	d, err := policy.Parse(policy.Identity, []byte(publicAlone))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := TagsInput{Bucket: "bkt", Key: "k"}
+	read := GetInput{Bucket: "bkt", Key: "k"}
+	from := CopySource{Bucket: "bkt", Key: "k"}
+	for name, c := range map[string]struct {
+		needs []policy.Action
+		do    func(e *env, g authz.Grant) error
+	}{
+		"Get": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
+			r, err := e.objects.Get(e.tb.Context(), g, read)
+			if err == nil {
+				err = r.Body.Close()
+			}
+			return err
+		}},
+		"Head": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error { _, err := e.objects.Head(e.tb.Context(), g, read); return err }},
+		"Attributes": {[]policy.Action{"s3:GetObject", "s3:GetObjectAttributes"}, func(e *env, g authz.Grant) error {
+			_, err := e.objects.Attributes(e.tb.Context(), g, read, 0, nil)
+			return err
+		}},
+		"GetTags": {[]policy.Action{"s3:GetObjectTagging"}, func(e *env, g authz.Grant) error { _, err := e.objects.GetTags(e.tb.Context(), g, in); return err }},
+		"PutTags": {[]policy.Action{"s3:PutObjectTagging"}, func(e *env, g authz.Grant) error {
+			_, err := e.objects.PutTags(e.tb.Context(), g, in, classed("public"))
+			return err
+		}},
+		"DeleteTags": {[]policy.Action{"s3:DeleteObjectTagging"}, func(e *env, g authz.Grant) error { _, err := e.objects.DeleteTags(e.tb.Context(), g, in); return err }},
+		"GetACL":     {[]policy.Action{"s3:GetObjectAcl"}, func(e *env, g authz.Grant) error { _, _, err := e.objects.GetACL(e.tb.Context(), g, in); return err }},
+		"PutACL": {[]policy.Action{"s3:PutObjectAcl"}, func(e *env, g authz.Grant) error {
+			_, err := e.objects.PutACL(e.tb.Context(), g, in, &acl.Request{Canned: "private"})
+			return err
+		}},
+		"Copy": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
+			none := tag.Set{}
+			_, _, err := e.objects.Copy(e.tb.Context(), g, CopyInput{Source: from, Bucket: "bkt", Key: "target", Tags: &none})
+			return err
+		}},
+		"CopyPart": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
+			u := e.begin(UploadInput{Bucket: "bkt", Key: "target"})
+			_, _, err := e.objects.CopyPart(e.tb.Context(), g, CopyPartInput{Source: from, Bucket: "bkt", Key: "target", UploadID: u.ID, Number: 1})
+			return err
+		}},
+	} {
+		for how, change := range map[string]func(e *env){
+			"replaced": func(e *env) { e.classify("SECRET", "secret") },
+			"retagged": func(e *env) {
+				g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging")
+				if _, err := e.objects.PutTags(t.Context(), g, in, classed("secret")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"deleted": func(e *env) {
+				if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"": func(*env) {},
+		} {
+			e := newEnv(t)
+			e.own(bucket.ObjectWriter)
+			e.classify("open", "public")
+			var needs []authz.Need
+			for _, a := range c.needs {
+				needs = append(needs, authz.Need{Action: a, Resource: arn.Object("bkt", "k")})
+			}
+			needs = append(needs, authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "target")})
+			w := &tagged{laws: laws{e, d}}
+			g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil), needs...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(e)
+			asked := w.asked
+			err = c.do(e, g)
+			if refused := fault.Is(err, "AccessDenied"); refused != (how != "") || how == "" && err != nil {
+				t.Errorf("%s, %s: %v", name, how, err)
+			}
+			if w.asked == asked {
+				t.Errorf("%s, %s: the tags were not looked at again", name, how)
+			}
+		}
+	}
+}
+
+// classify stores a text under k with a class.
+func (e *env) classify(text, class string) {
+	e.tb.Helper()
+	if _, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Tags: classed(class)}); err != nil {
+		e.tb.Fatal(err)
+	}
+}
+
+// TestAnUploadsEndIsJudged: who may write no more when the bytes are there leaves
+// none of them.
+func TestAnUploadsEndIsJudged(t *testing.T) {
+	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"inline", long()} {
+		e := newEnv(t)
+		u := e.begin(UploadInput{Bucket: "bkt", Key: "k"})
+		e.mustPut("source", text)
+		w := &tagged{laws: laws{e, all}}
+		for name, do := range map[string]func(g authz.Grant) error{
+			"Put": func(g authz.Grant) error {
+				_, err := e.objects.Put(t.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: int64(len(text))})
+				return err
+			},
+			"PutPart": func(g authz.Grant) error {
+				_, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text))})
+				return err
+			},
+			"Copy": func(g authz.Grant) error {
+				_, _, err := e.objects.Copy(t.Context(), g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k"})
+				return err
+			},
+			"CopyPart": func(g authz.Grant) error {
+				_, _, err := e.objects.CopyPart(t.Context(), g, CopyPartInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1})
+				return err
+			},
+		} {
+			w.all = all
+			g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil),
+				authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "k")}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "source")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.payloads.written = func() { w.all = none }
+			err = do(g)
+			e.payloads.written = nil
+			wants(t, err, fault.Denied, "AccessDenied")
+			if _, _, err := e.get(GetInput{Key: "k"}); !fault.Is(err, "NoSuchKey") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := e.abort(u); err != nil {
+			t.Fatal(err)
+		}
+		if text == "inline" {
+			e.tidy(1, 0)
+		} else {
+			e.tidy(0, 1)
+		}
+	}
+}
+
+// TestUnknownFieldsAreRefused: a record that is written again whole must not lose
+// what a later program said in it.
+func TestUnknownFieldsAreRefused(t *testing.T) {
+	later := func(b []byte) []byte { return append(b, 0xf8, 0x07, 1) } // field 127, a number
+	full := &version{seq: 1, unique: unique{1}, storageClass: "STANDARD"}
+	if _, err := decodeVersion(full.encode()); err != nil {
+		t.Fatal(err)
+	}
+	up := &upload{version: *full, bucket: "bkt"}
+	if _, err := decodeUpload(up.encode()); err != nil {
+		t.Fatal(err)
+	}
+	p := &part{number: 1, unique: unique{1}}
+	if _, err := decodePart(p.encode(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"version": second(decodeVersion(later(full.encode()))), "pointer": second(decodeVersion(later(full.pointer()))),
+		"upload": second(decodeUpload(later(up.encode()))), "part": second(decodePart(later(p.encode(nil)))),
+		"an upload's field in a version": second(decodeVersion(up.encode())),
+	} {
+		if err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
