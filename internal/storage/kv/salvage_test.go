@@ -1,0 +1,127 @@
+package kv
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"watertight/internal/storage/seal"
+)
+
+// salvagedFrom reads what is left in dir.
+func salvagedFrom(t *testing.T, o Options, marks ...Mark) Salvaged {
+	t.Helper()
+	before := everything(t, o.Dir)
+	s, err := Salvage(t.Context(), o, marks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range everything(t, o.Dir) {
+		if before[k] != v {
+			t.Errorf("%s was changed", k)
+		}
+	}
+	return s
+}
+
+func mark(t *testing.T, o Options) Mark {
+	t.Helper()
+	var m Mark
+	o.Verified = func(f Found) error {
+		m, _ = parseMarker(f.Marker, o.Root)
+		return nil
+	}
+	if err := verified(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestSalvage: one damage of one file never takes more with it than what stands
+// in the damaged block, wherever it is; what comes back is right.
+func TestSalvage(t *testing.T) {
+	o, want := used(t)
+	m := mark(t, o)
+	files, err := os.ReadDir(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := damages(info.Size())
+		if info.Size() == 0 {
+			all = map[string]func(string) error{"removed": os.Remove}
+		}
+		for name, damage := range all {
+			t.Run(file.Name()+" "+name, func(t *testing.T) {
+				o := o
+				o.Dir = copied(t, o.Dir)
+				if err := damage(filepath.Join(o.Dir, file.Name())); err != nil {
+					t.Fatal(err)
+				}
+				s := salvagedFrom(t, o, m)
+				most := 0 // that may be missing
+				switch filepath.Ext(file.Name()) {
+				case ".sst", ".log":
+					most = 20 // a block of 8 KiB, or a record of the log
+					if name == "removed" || strings.HasPrefix(name, "cut") {
+						most = len(want)
+					}
+				}
+				missing := 0
+				for k, v := range want {
+					got, ok := s.Records[k]
+					switch {
+					case !ok:
+						missing++
+					case string(got) != v && most == 0:
+						t.Errorf("%s is %.10q, want %.10q", k, got, v)
+					case string(got) != v: // an older one, since the newer is damaged
+						missing++
+					}
+				}
+				if missing > most {
+					t.Errorf("%d of %d records are missing; damage %v", missing, len(want), s.Damage)
+				}
+				for k := range s.Records {
+					if _, ok := want[k]; !ok {
+						t.Errorf("%q was never there", k)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSalvageOfManyDamages: with bits flipped all over, what is not in a damaged
+// block comes out.
+func TestSalvageOfManyDamages(t *testing.T) {
+	o, want := used(t)
+	m := mark(t, o)
+	o.Dir = copied(t, o.Dir)
+	if err := each(o.Dir, "[M0]*", func(path string) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		for at := int64(10); at < info.Size(); at += 40 << 10 {
+			if err := flip(path, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := salvagedFrom(t, o, m)
+	if len(s.Damage) == 0 || len(s.Records) < len(want)/3 {
+		t.Errorf("%d of %d records, damage %v", len(s.Records), len(want), s.Damage)
+	}
+	if _, err := Salvage(t.Context(), Options{Dir: o.Dir, Root: seal.NewKey()}, nil); err == nil {
+		t.Error("another root key opens it")
+	}
+}
