@@ -1,0 +1,95 @@
+package object
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/storage/kv"
+)
+
+// stored are all records of a store.
+func stored(t *testing.T, s kv.Store) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	err := s.View(t.Context(), func(r kv.Reader) error {
+		for p, err := range r.Scan([]byte{1}, nil) {
+			if err != nil {
+				return err
+			}
+			out[string(p.Key)] = bytes.Clone(p.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestMend: what follows from versions and parts is made from them as the store
+// itself makes it, whatever of it is missing; what is whole stays as it is.
+func TestMend(t *testing.T) {
+	e := newEnv(t)
+	e.versioning(bucket.Suspended)
+	for _, k := range []string{"a", "b", "gone"} {
+		e.mustPut(k, "first "+k)
+	}
+	e.versioning(bucket.Enabled)
+	e.mustPut("a", "second")
+	e.mustPut("large", long())
+	if _, err := e.delete(DeleteInput{Key: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	u := e.begin(UploadInput{Key: "parts"})
+	e.mustPart(u, 1, long())
+	whole := stored(t, e.store)
+	mended := maps.Clone(whole)
+	if m := Mend(mended); m.Pointers+m.References+len(m.Broken)+len(m.Lost) != 0 || !maps.EqualFunc(mended, whole, bytes.Equal) {
+		t.Errorf("a whole store is mended: %+v", m)
+	}
+	if blobs := Mend(maps.Clone(whole)).Blobs; len(blobs) != 2 {
+		t.Errorf("blobs: %v", blobs)
+	}
+	for _, kind := range []string{"c/", "r/", "u/"} {
+		some := maps.Clone(whole)
+		maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
+		if len(some) == len(whole) {
+			t.Fatal("no records of kind", kind)
+		}
+		m := Mend(some)
+		if !maps.EqualFunc(some, whole, bytes.Equal) || m.Pointers+m.References != countOf(whole, kind) {
+			t.Errorf("%s are not made again: %+v", kind, m)
+		}
+	}
+	for _, kind := range []string{"v/", "d/"} {
+		some := maps.Clone(whole)
+		maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
+		m := Mend(some)
+		if !slices.Contains(m.Lost, "bkt/a") || !slices.Contains(m.Lost, "bkt/b") {
+			t.Errorf("without %s the lost ones are %q", kind, m.Lost)
+		}
+	}
+	some := maps.Clone(whole)
+	for k := range some {
+		if strings.HasPrefix(k, "v/") {
+			some[k] = []byte("no record")
+		}
+	}
+	if m := Mend(some); len(m.Broken) < 5 || countOf(some, "v/") != 0 {
+		t.Errorf("what can't be read: %+v", m)
+	}
+}
+
+// countOf counts the records of a kind.
+func countOf(all map[string][]byte, kind string) (n int) {
+	for k := range all {
+		if strings.HasPrefix(k, kind) {
+			n++
+		}
+	}
+	return n
+}
