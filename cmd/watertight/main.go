@@ -29,6 +29,8 @@ type commands struct {
 	Account account        `cmd:"" help:"Make and list accounts of the running server."`
 	Public  publicAccess   `cmd:"" name:"public-access" help:"Show, block and unblock public access."`
 	Why     whyPublic      `cmd:"" name:"why-public" help:"Tell why a bucket is public, with a request that gets in. Exits with 3 where it is open to strangers."`
+	Check   check          `cmd:"" help:"Tell what is damaged in a data directory, and what is lost. Changes nothing; no server may run on it. Exits with 4 where something is."`
+	Recover recoverData    `cmd:"" help:"Bring everything that authenticates out of a damaged data directory into a new one. The old one is not changed."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of a part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	Health  health         `cmd:"" help:"Tell whether the running server takes reads and writes. Exits with 1 where it takes no reads."`
@@ -83,6 +85,8 @@ func run(p process, args []string) int {
 			return exitUsage
 		case errors.As(err, new(openError)):
 			return exitOpen
+		case errors.Is(err, errDamaged):
+			return exitDamaged
 		}
 		return exitFailure
 	}

@@ -94,26 +94,31 @@ func (b *belonging) open(ctx context.Context, o kv.Options) (kv.Store, error) {
 	return s, nil
 }
 
-// verified is asked about the store that was found, before anything is changed.
-// Parts that carry no marker get one: of a new store, and of one that a program
-// made which knew none.
-func (b *belonging) verified(ctx context.Context, f kv.Found) error {
+// belongs refuses a store that the other parts are no parts of.
+func (b *belonging) belongs(ctx context.Context, f kv.Found) error {
 	blobs := payload.Folder(b.data)
 	for dir, m := range b.marks {
 		if m.ID != f.ID {
 			return fmt.Errorf("%s belongs to another store than %s", dir, metaDir(b.data))
 		}
 	}
-	_, ok := b.marks[blobs]
-	if !ok && !f.New && !f.OldFormat() {
+	if _, ok := b.marks[blobs]; !ok && !f.New && !f.OldFormat() {
 		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, kv.MarkerFile)
 	}
 	if b.agree != nil && !f.New {
-		if err := b.agree(ctx, f.Store); err != nil {
-			return err
-		}
+		return b.agree(ctx, f.Store)
 	}
-	if ok {
+	return nil
+}
+
+// verified is asked about the store that was found, before anything is changed.
+// Parts that carry no marker get one: of a new store, and of one that a program
+// made which knew none.
+func (b *belonging) verified(ctx context.Context, f kv.Found) error {
+	if err := b.belongs(ctx, f); err != nil {
+		return err
+	}
+	if _, ok := b.marks[payload.Folder(b.data)]; ok {
 		return nil
 	}
 	if err := payload.Prepare(b.data); err != nil {

@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
+	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
 	"watertight/internal/storage/seal"
 )
 
@@ -23,27 +26,60 @@ type Mended struct {
 
 // Owned is a blob that a record refers to.
 type Owned struct {
-	Size int64  // in bytes, sealed
+	Size int64  // in bytes, of the object or part
 	Of   string // for people
+
+	key     []byte // data key, wrapped
+	binding []byte // nil where it isn't known
+}
+
+// Verify compares a blob with its record: its length, and with read, every byte
+// of it, unless a customer's key would be needed.
+func (o *Owned) Verify(f *os.File, root seal.Key, read bool) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != seal.SealedSize(o.Size) {
+		return fmt.Errorf("it has %d bytes, not %d", info.Size(), seal.SealedSize(o.Size))
+	}
+	if !read || o.binding == nil || !keys.Own(o.key) {
+		return nil
+	}
+	key, err := keys.Recover(root, o.key, o.binding)
+	if err != nil {
+		return err
+	}
+	r := seal.NewReader(f, key, o.Size)
+	buf := make([]byte, seal.ChunkSize+seal.Overhead)
+	for n := int64(0); n == 0 || n*seal.ChunkSize < o.Size; n++ {
+		if _, err := r.Chunk(uint64(n), buf); err != nil {
+			return fmt.Errorf("from byte %d on: %w", n*seal.ChunkSize, err)
+		}
+	}
+	return nil
 }
 
 // Mend brings records that were saved from a damaged store in order: versions
 // and parts are what counts, and what follows from them, pointers and
 // references, is made from them. Records that can't be read are taken away.
 func Mend(records map[string][]byte) Mended {
-	m := mender{records: records, names: map[string]string{}, at: map[unique]string{}, pointers: map[string][]byte{}, nulls: map[string][]byte{}}
+	m := mender{records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{}, pointers: map[string][]byte{}, nulls: map[string][]byte{}}
 	m.Blobs = map[string]Owned{}
 	m.buckets()
 	keys := slices.Sorted(maps.Keys(records))
 	for _, k := range keys {
-		if strings.HasPrefix(k, "v/") {
+		switch {
+		case strings.HasPrefix(k, "v/"):
 			m.version(k)
+		case strings.HasPrefix(k, "m/") && len(k) > uploadFixed:
+			m.uploads[unique([]byte(k[len(k)-16:]))] = k
 		}
 	}
 	for _, k := range keys {
 		switch {
 		case strings.HasPrefix(k, "p/"):
-			m.part(k, k, records[k])
+			m.part(k, k, records[k], nil)
 		case strings.HasPrefix(k, "q/"):
 			m.parts(k)
 		}
@@ -52,11 +88,17 @@ func Mend(records map[string][]byte) Mended {
 	return m.Mended
 }
 
+const (
+	bucketIDSize = 8
+	uploadFixed  = 2 + bucketIDSize + 1 + 1 + 8 + 16
+)
+
 type mender struct {
 	Mended
 	records  map[string][]byte
 	names    map[string]string // of buckets, by id
 	at       map[unique]string // key of the version
+	uploads  map[unique]string // key of the upload
 	pointers map[string][]byte
 	nulls    map[string][]byte // where the null version is not the newest
 	last     string            // the object of the version before
@@ -77,16 +119,16 @@ func (m *mender) buckets() {
 // version takes in the version at k: v/ID/KEY, a zero byte, its number. The
 // newest of a key comes first.
 func (m *mender) version(k string) {
-	const id, fixed = 8, 2 + 8 + 1 + 1 + 8
+	const fixed = 2 + bucketIDSize + 1 + 1 + 8
 	v, err := decodeVersion(m.records[k])
 	if len(k) < fixed || err != nil || ^binary.BigEndian.Uint64([]byte(k[len(k)-8:])) != v.seq {
 		m.broken(k)
 		return
 	}
-	bucket, key := k[2:2+id], k[2+id+1:len(k)-9]
-	of := m.name(bucket, key)
+	id, key := k[2:2+bucketIDSize], k[2+bucketIDSize+1:len(k)-9]
+	of := m.name(id, key)
 	m.at[v.unique] = k
-	if object := bucket + "/" + key; m.last != object {
+	if object := id + "/" + key; m.last != object {
 		m.last = object
 		if !v.deleteMarker {
 			m.pointers["c/"+object] = v.pointer()
@@ -97,7 +139,7 @@ func (m *mender) version(k string) {
 	if v.inline && m.records[string(inlineKey(v.unique))] == nil {
 		m.Lost = append(m.Lost, of)
 	}
-	m.refer(v.blob, v.size, k, of)
+	m.refer(v.blob, k, Owned{v.size, of, v.dataKey, binding(bucket.ID([]byte(id)), v.unique, key)})
 }
 
 func (m *mender) broken(k string) {
@@ -106,24 +148,40 @@ func (m *mender) broken(k string) {
 }
 
 // refer sets what a blob refers back to.
-func (m *mender) refer(blob string, size int64, at, of string) {
+func (m *mender) refer(blob, at string, o Owned) {
 	if blob == "" {
 		return
 	}
-	m.Blobs[blob] = Owned{seal.SealedSize(size), of}
+	m.Blobs[blob] = o
 	if k := string(blobKey(blob)); string(m.records[k]) != at {
 		m.records[k] = []byte(at)
 		m.References++
 	}
 }
 
-func (m *mender) part(k, at string, text []byte) {
+// part takes in a part whose record stands in k. of gives its binding; nil is
+// that of an upload in progress.
+func (m *mender) part(k, at string, text []byte, of func(number int) []byte) {
 	p, err := decodePart(text)
 	if err != nil {
 		m.broken(k)
 		return
 	}
-	m.refer(p.blob, p.size, at, fmt.Sprintf("part %d of %x", p.number, at))
+	if of == nil && len(k) >= 2+16 {
+		u := unique([]byte(k[2:18]))
+		if up, ok := m.uploads[u]; ok {
+			of = bindingOf(u, up[2:2+bucketIDSize], up[2+bucketIDSize+1:len(up)-25])
+		}
+	}
+	o := Owned{Size: p.size, Of: fmt.Sprintf("part %d of %q", p.number, at), key: p.dataKey}
+	if of != nil {
+		o.binding = of(p.number)
+	}
+	m.refer(p.blob, at, o)
+}
+
+func bindingOf(u unique, id, key string) func(int) []byte {
+	return func(number int) []byte { return partBinding(bucket.ID([]byte(id)), u, number, key) }
 }
 
 // parts takes in a record of a version's parts. One without its version is
@@ -133,14 +191,18 @@ func (m *mender) parts(k string) {
 		m.broken(k)
 		return
 	}
-	at, ok := m.at[unique([]byte(k[2:18]))]
-	if !ok {
+	u := unique([]byte(k[2:18]))
+	at, ok := m.at[u]
+	var of func(int) []byte
+	if ok {
+		of = bindingOf(u, at[2:2+bucketIDSize], at[2+bucketIDSize+1:len(at)-9])
+	} else {
 		at = k
 	}
 	f := record.Read(m.records[k])
 	for f.Next() {
 		if f.Number == fieldParts {
-			m.part(k, at, f.Bytes)
+			m.part(k, at, f.Bytes, of)
 		}
 	}
 	if f.Err() != nil {
@@ -180,9 +242,9 @@ func (m *mender) point(keys []string) {
 }
 
 // name is an object's for people.
-func (m *mender) name(bucket, key string) string {
-	if name := m.names[bucket]; name != "" {
+func (m *mender) name(id, key string) string {
+	if name := m.names[id]; name != "" {
 		return name + "/" + key
 	}
-	return fmt.Sprintf("%x/%s", bucket, key)
+	return fmt.Sprintf("%x/%s", id, key)
 }

@@ -50,8 +50,8 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 
 func folderName(i int) string { return fmt.Sprintf("%02x", i) }
 
-// asideFolder holds what was set aside.
-const asideFolder = "orphans"
+// AsideFolder holds what was set aside.
+const AsideFolder = "orphans"
 
 // Prepare makes the folders where they are missing.
 func Prepare(dir string) error {
@@ -71,7 +71,7 @@ func Prepare(dir string) error {
 func Look(dir string) (whole, used bool, err error) {
 	whole = true
 	for i := range 257 {
-		name := asideFolder
+		name := AsideFolder
 		if i < 256 {
 			name = folderName(i)
 		}
@@ -259,7 +259,7 @@ func (e *Engine) List() iter.Seq2[string, error] {
 	}
 }
 
-func (e *Engine) asidePath(name string) string { return filepath.Join(e.dir, asideFolder, name) }
+func (e *Engine) asidePath(name string) string { return filepath.Join(e.dir, AsideFolder, name) }
 
 // SetAside implements blob.Engine. No sync is needed: what comes back after a
 // power cut is set aside again.
@@ -268,7 +268,7 @@ func (e *Engine) SetAside(name string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := folder.Make(filepath.Join(e.dir, asideFolder), 0o700); err != nil {
+	if err := folder.Make(filepath.Join(e.dir, AsideFolder), 0o700); err != nil {
 		return err
 	}
 	if err := os.Chtimes(path, now, now); err != nil {
@@ -310,7 +310,7 @@ func (e *Engine) Forget(name string) error {
 // Aside implements blob.Engine.
 func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
 	return func(yield func(blob.Aside, error) bool) {
-		entries, err := os.ReadDir(filepath.Join(e.dir, asideFolder))
+		entries, err := os.ReadDir(filepath.Join(e.dir, AsideFolder))
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				yield(blob.Aside{}, err)

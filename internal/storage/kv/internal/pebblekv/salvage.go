@@ -204,9 +204,16 @@ func (s *salvage) table(name string, data []byte) error {
 	if err == nil {
 		for _, b := range blocks {
 			at, end := int(b.Offset), int(b.Offset+b.Length)
-			if end+block.TrailerLen > len(data) || !sound(data[at:end+block.TrailerLen]) {
-				s.damaged(name, at, fmt.Sprintf("%d bytes of the table", end-at))
+			if end+block.TrailerLen > len(data) {
+				s.damaged(name, at, fmt.Sprintf("%d bytes of the table are missing", end-at))
 				continue
+			}
+			if b := data[at : end+block.TrailerLen]; !sound(b) {
+				if !correct(b) {
+					s.damaged(name, at, fmt.Sprintf("%d bytes of the table", end-at))
+					continue
+				}
+				s.damaged(name, at, fmt.Sprintf("a bit in %d bytes of the table, which its checksum puts right", end-at))
 			}
 			if err := s.block(name, at, data[at:end]); err != nil {
 				return err
@@ -251,6 +258,24 @@ const (
 func sound(b []byte) bool {
 	n := len(b) - block.TrailerLen
 	return b[n] == 0 && masked(crc32.Checksum(b[:n+1], castagnoli())) == binary.LittleEndian.Uint32(b[n+1:])
+}
+
+// correct puts right the one bit that is wrong in b, if its checksum shows which
+// one. What comes of it is authenticated by whoever gets it.
+func correct(b []byte) bool {
+	if len(b) > usualBlock {
+		return false
+	}
+	for i := range b {
+		for bit := range 8 {
+			b[i] ^= 1 << bit
+			if sound(b) {
+				return true
+			}
+			b[i] ^= 1 << bit
+		}
+	}
+	return false
 }
 
 // next returns the length of the block that begins data, or -1.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"watertight/internal/server"
+)
+
+// exitDamaged tells scripts that something is damaged or lost.
+const exitDamaged = 4
+
+var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR brings out everything that authenticates")
+
+// check looks at a data directory that no server runs on.
+type check struct {
+	sealedData
+	ReadData bool `help:"Read the bytes of all objects as well, and verify them."`
+}
+
+// Run prints what is damaged, a line each.
+func (c *check) Run(p process) error {
+	found, err := server.CheckData(p.ctx, c.config(p), c.ReadData)
+	if perr := printInspection(p.stdout, found); err == nil {
+		err = perr
+	}
+	if err == nil && len(found.Findings) > 0 {
+		err = errDamaged
+	}
+	return err
+}
+
+// recoverData brings out what can be read of a data directory.
+type recoverData struct {
+	sealedData
+	To string `help:"New data directory, which is made. The old one is not changed." required:"" placeholder:"DIR"`
+}
+
+// Run prints what was lost, a line each.
+func (c *recoverData) Run(p process) error {
+	found, err := server.RecoverData(p.ctx, c.config(p), c.To)
+	if perr := printInspection(p.stdout, found); err == nil {
+		err = perr
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "Everything else is in %s now; serve it with the same root key.\n", c.To)
+	return err
+}
+
+func printInspection(w io.Writer, i server.Inspection) error {
+	for _, line := range i.Findings {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d records and %d blobs; %d findings\n", i.Records, i.Blobs, len(i.Findings))
+	return err
+}

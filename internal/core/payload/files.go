@@ -1,0 +1,40 @@
+package payload
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"watertight/internal/core/payload/internal/blob"
+	"watertight/internal/core/payload/internal/disk"
+)
+
+// OpenFile opens the sealed bytes of a blob below a data directory that no
+// server runs on, set aside or not. It changes nothing.
+func OpenFile(dataDir, name string) (*os.File, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(filepath.Join(Folder(dataDir), name[:2], name))
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.Open(filepath.Join(Folder(dataDir), disk.AsideFolder, name))
+	}
+	return f, err
+}
+
+// CopyFile copies the sealed bytes of a blob to another data directory, durably.
+func CopyFile(from, to, name string) (err error) {
+	in, err := OpenFile(from, name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(filepath.Join(Folder(to), name[:2], name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}

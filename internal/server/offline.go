@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/core/object"
+	"watertight/internal/core/payload"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/rootkey"
+)
+
+// Inspection is what looking at a data directory found.
+type Inspection struct {
+	Findings []string // what is damaged or lost, a line each; none is a sound store
+	Records  int      // that can be read
+	Blobs    int      // that objects and parts refer to
+}
+
+func (i *Inspection) find(format string, args ...any) {
+	i.Findings = append(i.Findings, fmt.Sprintf(format, args...))
+}
+
+// offline is a data directory that no server runs on.
+type offline struct {
+	Inspection
+	data   string
+	key    rootkey.Root
+	lock   *os.File
+	marks  map[string]kv.Mark // by folder
+	trail  *audit.Log         // nil where it can't be opened
+	anchor uint64
+	saved  kv.Salvaged
+	mended object.Mended
+}
+
+// CheckData says what is damaged in a data directory and what is lost. It
+// changes nothing. No server may run on it. With readData, the bytes of all
+// objects are read. Of the Config it needs Data, RootKey, Logger and Getenv.
+func CheckData(ctx context.Context, c Config, readData bool) (_ Inspection, err error) {
+	o, err := look(ctx, c)
+	if err != nil {
+		return Inspection{}, err
+	}
+	defer func() { err = errors.Join(err, o.close(ctx)) }()
+	o.checkStart(ctx, c)
+	return o.Inspection, o.blobs(ctx, readData)
+}
+
+// look opens what can be opened and reads every record that authenticates.
+func look(ctx context.Context, c Config) (_ *offline, err error) {
+	o := &offline{data: c.Data, marks: map[string]kv.Mark{}}
+	if o.lock, err = lockExisting(c.Data); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close(ctx))
+		}
+	}()
+	if o.key, err = rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv}); err != nil {
+		return nil, err
+	}
+	for _, dir := range (&belonging{data: c.Data}).marked() {
+		m, err := kv.ReadMarker(dir, o.key.Key)
+		switch {
+		case err == nil:
+			o.marks[dir], o.anchor = m, max(o.anchor, m.Commit)
+		case !errors.Is(err, fs.ErrNotExist):
+			o.find("%v", err)
+		}
+	}
+	o.readLog(c)
+	o.saved, err = kv.Salvage(ctx, kv.Options{Dir: metaDir(c.Data), Root: o.key.Key, Logger: c.Logger}, slices.Collect(maps.Values(o.marks)))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range o.saved.Damage {
+		o.find("%s is damaged at byte %d: %s", d.File, d.At, d.What)
+	}
+	for _, k := range o.saved.Unopened {
+		o.find("the record %q does not open", k)
+	}
+	o.mend()
+	return o, nil
+}
+
+// readLog verifies the whole audit log.
+func (o *offline) readLog(c Config) {
+	err := audit.Read(auditDir(c.Data), o.key.Key, func(audit.Group) error { return nil })
+	if err != nil {
+		o.find("the audit log: %v", err)
+	}
+	o.trail, err = audit.Open(audit.Options{Dir: auditDir(c.Data), Root: o.key.Key, Logger: c.Logger})
+	if err != nil {
+		o.trail = nil
+		return
+	}
+	o.anchor = max(o.anchor, o.trail.Anchor())
+}
+
+func (o *offline) mend() {
+	m := object.Mend(o.saved.Records)
+	for _, k := range m.Broken {
+		o.find("the record %q can't be read", k)
+	}
+	for _, of := range m.Lost {
+		o.find("the object %s is lost, or its newest version", of)
+	}
+	if m.Pointers+m.References > 0 {
+		o.find("%d pointers to current versions and %d references of blobs are missing or wrong; recover makes them anew", m.Pointers, m.References)
+	}
+	o.mended, o.Records, o.Blobs = m, len(o.saved.Records), len(m.Blobs)
+}
+
+// checkStart asks what a start would.
+func (o *offline) checkStart(ctx context.Context, c Config) {
+	parts, err := survey(c.Data)
+	if err != nil {
+		o.find("%v", err)
+		return
+	}
+	parts.marks = o.marks
+	if o.trail != nil {
+		parts.agree = o.trail.Check
+	}
+	err = kv.Check(ctx, kv.Options{
+		Dir: metaDir(c.Data), Root: o.key.Key, AtLeast: o.anchor, Logger: c.Logger,
+		Verified: func(f kv.Found) error { return parts.belongs(ctx, f) },
+	})
+	if err != nil {
+		o.find("a server does not start on it: %v", err)
+	}
+}
+
+// blobs compares the objects' bytes with their records.
+func (o *offline) blobs(ctx context.Context, read bool) error {
+	for _, name := range slices.Sorted(maps.Keys(o.mended.Blobs)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := o.mended.Blobs[name]
+		f, err := payload.OpenFile(o.data, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			o.find("the bytes of %s are missing: blob %s", b.Of, name)
+			continue
+		}
+		if err == nil {
+			err = b.Verify(f, o.key.Key, read)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			o.find("the bytes of %s are damaged: blob %s: %v", b.Of, name, err)
+		}
+	}
+	return nil
+}
+
+func (o *offline) close(ctx context.Context) error {
+	var errs []error
+	if o.trail != nil {
+		errs = append(errs, o.trail.Close(ctx))
+	}
+	if o.lock != nil {
+		errs = append(errs, o.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// lockExisting takes a data directory without making anything in it. One that
+// no server ever ran on has no lock.
+func lockExisting(dir string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(dir)
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by a server; stop it first", dir), f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"watertight/internal/core/change"
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv"
+)
+
+// RecoverData makes a new data directory of everything in an old one that
+// authenticates, whatever is damaged, under the same root key. It changes
+// nothing in the old one. The findings say what was lost. Of the Config it needs
+// Data, RootKey, Logger and Getenv.
+func RecoverData(ctx context.Context, c Config, to string) (_ Inspection, err error) {
+	if err := apart(c.Data, to); err != nil {
+		return Inspection{}, err
+	}
+	o, err := look(ctx, c)
+	if err != nil {
+		return Inspection{}, err
+	}
+	defer func() { err = errors.Join(err, o.close(ctx)) }()
+	if err := o.blobs(ctx, false); err != nil {
+		return o.Inspection, err
+	}
+	if err := o.copyBlobs(ctx, to); err != nil {
+		return o.Inspection, err
+	}
+	if err := o.copyFiles(to); err != nil {
+		return o.Inspection, err
+	}
+	return o.Inspection, o.writeStore(ctx, c, to)
+}
+
+// apart refuses a target that holds anything, or lies within the source.
+func apart(data, to string) error {
+	if to == "" {
+		return errors.New("no new data directory; use --to DIR")
+	}
+	from, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(to)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(from, abs); err == nil && filepath.IsLocal(rel) {
+		return fmt.Errorf("%s lies in %s, in which nothing is changed", to, data)
+	}
+	found, err := os.ReadDir(to)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%s is not empty", to)
+	}
+	return folder.Make(to, 0o700)
+}
+
+// copyBlobs copies the bytes that records refer to. Damaged ones come along:
+// every chunk that authenticates can be read.
+func (o *offline) copyBlobs(ctx context.Context, to string) error {
+	if err := payload.Prepare(to); err != nil {
+		return err
+	}
+	for name := range o.mended.Blobs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := payload.CopyFile(o.data, to, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			o.find("the bytes of %s were not copied: %v", o.mended.Blobs[name].Of, err)
+		}
+	}
+	for i := range 256 {
+		if err := folder.Sync(filepath.Join(payload.Folder(to), fmt.Sprintf("%02x", i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyFiles copies the audit log and the parameters of a passphrase.
+func (o *offline) copyFiles(to string) error {
+	if err := folder.Make(auditDir(to), 0o700); err != nil {
+		return err
+	}
+	logs, err := filepath.Glob(filepath.Join(auditDir(o.data), "*.wtl"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(logs, filepath.Join(o.data, "rootkey.json")) {
+		rel, err := filepath.Rel(o.data, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = folder.Replace(filepath.Join(to, rel), text, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverBatch bounds a transaction, in records and bytes.
+const (
+	recoverRecords = 1000
+	recoverBytes   = 8 << 20
+)
+
+// writeStore makes the new metadata. It goes on behind the old one's newest
+// commit, so that the audit log follows.
+func (o *offline) writeStore(ctx context.Context, c Config, to string) (err error) {
+	parts := &belonging{data: to, fresh: true, marks: map[string]kv.Mark{}}
+	s, err := parts.open(ctx, kv.Options{Root: o.key.Key, AtLeast: max(o.saved.Commit, o.anchor) + 1, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	keys := slices.Sorted(maps.Keys(o.saved.Records))
+	for len(keys) > 0 {
+		n, size := 0, 0
+		for n < len(keys) && n < recoverRecords && size < recoverBytes {
+			size += len(keys[n]) + len(o.saved.Records[keys[n]])
+			n++
+		}
+		batch := keys[:n]
+		err := change.Background(ctx, s, "records are brought out of a damaged store", func(tx kv.Tx) error {
+			for _, k := range batch {
+				tx.Set([]byte(k), o.saved.Records[k])
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	if m, ok := s.(kv.Marked); ok {
+		return parts.mark(m.Marker())
+	}
+	return nil
+}
