@@ -32,21 +32,11 @@ const (
 // policies and tags is used, in per cent.
 // Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
 func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
-	if len(in.ARNs) > maxPassed {
-		return 0, invalidParameter(fmt.Sprintf("A session has at most %d managed policies.", maxPassed))
-	}
-	if size := utf8.RuneCountInString(in.Policy); size > maxSessionText {
-		return 0, packedTooLarge("policy", size*100/maxSessionText)
+	if err := checkPassed(in); err != nil {
+		return 0, err
 	}
 	n.Policies = nil
 	if in.Policy != "" {
-		d, err := policy.Parse(policy.Session, []byte(in.Policy))
-		if err != nil {
-			return 0, malformedPolicy(err)
-		}
-		if err := checkResources(d); err != nil {
-			return 0, err
-		}
 		n.Policies = []string{in.Policy}
 	}
 	n.Restricted = n.Restricted || in.Policy != "" || len(in.ARNs) > 0
@@ -65,6 +55,24 @@ func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
 		return 0, packedTooLarge("policy", percent)
 	}
 	return 0, packedTooLarge("session tags", percent)
+}
+
+// checkPassed checks what a request passes, by itself. Nothing of it is kept.
+func checkPassed(in Passed) error {
+	if len(in.ARNs) > maxPassed {
+		return invalidParameter(fmt.Sprintf("A session has at most %d managed policies.", maxPassed))
+	}
+	if size := utf8.RuneCountInString(in.Policy); size > maxSessionText {
+		return packedTooLarge("policy", size*100/maxSessionText)
+	}
+	if in.Policy == "" {
+		return nil
+	}
+	d, err := policy.Parse(policy.Session, []byte(in.Policy))
+	if err != nil {
+		return malformedPolicy(err)
+	}
+	return checkResources(d)
 }
 
 func packedTooLarge(what string, percent int) error {

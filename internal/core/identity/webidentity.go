@@ -58,6 +58,9 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		return nil, err
 	}
 	p := &presented{session: &Session{Purpose: WebIdentity}}
+	if err := checkPassed(in.Pass); err != nil { // AWS says so before anything else
+		return nil, err
+	}
 	if p.token, err = oidc.Parse(in.Token); err != nil {
 		return nil, err
 	}
