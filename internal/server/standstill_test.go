@@ -34,11 +34,11 @@ func dial(t *testing.T, s *harness.Server) net.Conn {
 // body that was promised, gets the answer and is let go.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
-	for _, head := range []string{
-		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n",
-		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
-		"PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nhalf",
+	for head, want := range map[string]int{
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n":                         http.StatusForbidden,
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n": http.StatusForbidden,
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n":                 http.StatusNotImplemented,
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nhalf":                http.StatusForbidden,
 	} {
 		c := dial(t, s)
 		io.WriteString(c, head)
@@ -47,7 +47,7 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 			t.Errorf("%q: %v", head, err)
 			continue
 		}
-		if res.StatusCode != http.StatusForbidden {
+		if res.StatusCode != want {
 			t.Errorf("%q: %s", head, res.Status)
 		}
 		if _, err := io.Copy(io.Discard, c); err != nil {

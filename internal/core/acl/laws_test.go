@@ -64,6 +64,9 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 		if !slices.Contains(of[g.Permission], a) || ignore && g.Public() {
 			continue
 		}
+		if g.Group != "" && c.who.Account != owner && a.Changes() == policy.ChangesBucket { // a setting is nobody's whom nobody names
+			continue
+		}
 		switch {
 		case g.Group == AllUsers && (c.who.Account == "" || c.identity),
 			g.Group == AuthenticatedUsers && c.who.Account != "" && c.identity,

@@ -81,11 +81,22 @@ func Grant(t testing.TB, c authz.Caller, r arn.ARN, actions ...policy.Action) au
 // GrantAll asks, for the caller, for all needs.
 func GrantAll(t testing.TB, c authz.Caller, needs ...authz.Need) authz.Grant {
 	t.Helper()
-	all, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	return grant(t, c, `{"Effect":"Allow","Action":"*","Resource":"*"}`, needs)
+}
+
+// GrantWithout is GrantAll for a caller who may do everything but one action.
+func GrantWithout(t testing.TB, c authz.Caller, action policy.Action, needs ...authz.Need) authz.Grant {
+	t.Helper()
+	return grant(t, c, `{"Effect":"Allow","NotAction":"`+string(action)+`","Resource":"*"}`, needs)
+}
+
+func grant(t testing.TB, c authz.Caller, statement string, needs []authz.Need) authz.Grant {
+	t.Helper()
+	d, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[`+statement+`]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := authz.New(facts{c.Principal().Account, all}).Authorize(context.Background(), c, needs...)
+	g, err := authz.New(facts{c.Principal().Account, d}).Authorize(context.Background(), c, needs...)
 	if err != nil {
 		t.Fatal(err)
 	}
