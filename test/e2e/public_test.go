@@ -446,9 +446,9 @@ func TestAccountPublicAccessBlock(t *testing.T) {
 		"unsigned":                             {raw{method: "GET", target: path, header: header, unsigned: true}, 403},
 		"unsigned PUT":                         {raw{method: "PUT", target: path, header: header, unsigned: true, body: `<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls></PublicAccessBlockConfiguration>`}, 403},
 		"a wrong signature":                    {raw{method: "DELETE", target: path, header: header, breakSignature: true}, 403},
-		"what is not there":                    {raw{method: "GET", target: "/v20180820/accesspoint", header: header}, 501},
+		"what is not there":                    {raw{method: "GET", target: "/v20180820/jobs", header: header}, 501},
 		"a bucket of that name":                {raw{method: "GET", target: path}, 404},
-		"of no account":                        {raw{method: "GET", target: path, header: http.Header{"X-Amz-Account-Id": {""}}}, 403},
+		"of no account":                        {raw{method: "GET", target: path, header: http.Header{"X-Amz-Account-Id": {""}}}, 400},
 	} {
 		if a := send(t, s, c.r); a.status != c.want {
 			t.Errorf("%s: %d %s", name, a.status, a.body)

@@ -10,10 +10,10 @@ import (
 
 // wildly is a pattern's naive meaning, by dynamic programming over runes.
 func wildly(pattern, s string) bool {
-	p, t := []rune(pattern), []rune(s)
+	t := []rune(s)
 	fits := make([]bool, len(t)+1)
 	fits[0] = true
-	for _, c := range p {
+	for _, c := range pattern {
 		next := make([]bool, len(t)+1)
 		for i := range next {
 			switch {

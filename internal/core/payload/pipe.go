@@ -39,7 +39,6 @@ type pipe struct {
 	ctx    context.Context
 	held   *limit.Account
 	taken  int64
-	pieces [pieceCount][]byte
 	chunks [pieceCount + 1]*[]byte // those in use; the last one takes what is sealed
 	large  *large
 }

@@ -284,7 +284,7 @@ func next(data []byte, limit int) int {
 	crc := ^uint32(0)
 	for n := 0; n < min(limit, len(data)-block.TrailerLen); n++ {
 		if n > 8 && data[n] == 0 {
-			c := ^(t[byte(crc)^0] ^ crc>>8)
+			c := ^(t[byte(crc)] ^ crc>>8)
 			if masked(c) == binary.LittleEndian.Uint32(data[n+1:]) {
 				return n
 			}
