@@ -110,7 +110,7 @@ func (s *Server) openData(ctx context.Context) error {
 	if s.config.Data == "" {
 		return errors.New("no data directory; use --data DIR")
 	}
-	if err := folder.Make(s.config.Data, 0o700); err != nil {
+	if err := errors.Join(folder.Make(s.config.Data, 0o700), folder.Take(s.config.Data)); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := folder.SettledFolder(s.config.Data); err != nil {

@@ -93,6 +93,24 @@ func (p Process) Secret(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
 }
 
+// Take makes an empty folder of this process its own alone, as Make would have
+// made it: a volume that was mounted a moment ago is often everybody's. What
+// holds something already, or is somebody else's, is left as it is.
+func Take(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&othersWrite == 0 {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != Self().User {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 0 {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
+}
+
 // SettledFolder is Settled for a folder and for each entry of it: an entry that
 // is a link has to be ours, and what it leads to is judged as well.
 func SettledFolder(dir string) error {
