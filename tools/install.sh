@@ -28,6 +28,16 @@ go_tool() { # name, module's path of the program, version
 go_tool versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0
 go_tool mc github.com/minio/mc v0.0.0-20250313080218-cf909e1063a9
 
+# "go install" asks for a list of versions, which some proxies refuse for these:
+# each has a module of its own here, whose go.mod and go.sum settle all versions.
+go_module() { # name, module's path of the program
+	cat "tools/$1/go.mod" "tools/$1/go.sum" | cmp -s - "bin/tools/$1.version" && [ -x "bin/tools/$1" ] && return
+	GOFLAGS= GOWORK=off go build -C "tools/$1" -buildvcs=false -o "$PWD/bin/tools/$1" "$2"
+	cat "tools/$1/go.mod" "tools/$1/go.sum" >"bin/tools/$1.version"
+}
+go_module s5cmd github.com/peak/s5cmd/v2
+go_module kopia github.com/kopia/kopia
+
 # Libraries for node, exactly those of tools/node/package-lock.json.
 if ! cmp -s tools/node/package-lock.json bin/tools/node/installed.json; then
 	mkdir -p bin/tools/node
