@@ -121,11 +121,19 @@ func TestNothingIsPlanted(t *testing.T) {
 	for _, r := range []raw{
 		{method: "PUT", target: "/open?acl", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
 		{method: "PUT", target: "/open/salaries?acl", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
+		{method: "PUT", target: "/open/planted", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
 	} {
 		r.unsigned = true
 		if a := send(t, s, r); a.status != 403 {
 			t.Errorf("%s: %d %s", r.target, a.status, a.code)
 		}
+	}
+	full := &s3.PutObjectAclInput{Bucket: b, Key: aws.String("salaries"), GrantFullControl: aws.String(`id="` + *id + `"`)}
+	if _, err := guest.PutObjectAcl(t.Context(), full); statusOf(err) != 403 {
+		t.Error("another account gives itself an object:", err)
+	}
+	if a := send(t, s, raw{method: "PUT", target: "/open/given", unsigned: true, header: map[string][]string{"X-Amz-Acl": {"bucket-owner-full-control"}}}); a.status != 200 {
+		t.Error("what a stranger leaves to the owner:", a.status, a.code)
 	}
 	if a := ask(t, s, "GET", "/open/salaries"); a.status != 200 {
 		t.Error("the bucket is not open", a.status)

@@ -87,6 +87,9 @@ func (in *situation) decide(l *Laws) Verdict {
 	if v.Effect == Allow && in.ownersAlone(l) {
 		return Verdict{Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"}, Layer: ResourceLayer}
 	}
+	if v.Effect == Allow && in.givesAway(l) {
+		return Verdict{Effect: ImplicitDeny, Why: []string{"what is open to everybody lets no other account change an object's ACL"}, Layer: ResourceLayer}
+	}
 	return v
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,39 @@ func (in *situation) ownersAlone(l *Laws) bool {
 		return false
 	}
 	return !in.listed(l)
+}
+
+// givesAway reports whether another account would change the ACL of an object that
+// is not its own, and only what is open to everybody lets it: what it gave itself
+// would outlast the opening. A policy that names the account, or says by a
+// condition who is meant, is enough, and so is an ACL that names it.
+func (in *situation) givesAway(l *Laws) bool {
+	p, action := &in.request.Principal, string(in.request.Action)
+	if !strings.EqualFold(action, "s3:PutObjectAcl") && !strings.EqualFold(action, "s3:PutObjectVersionAcl") {
+		return false
+	}
+	if p.Account == "" || l.ResourceOwner == "" || p.Account == l.ResourceOwner || p.Account == l.BucketOwner {
+		return false // core refuses requests without a signature
+	}
+	for _, d := range l.Resource {
+		for i := range d.statements {
+			s := &d.statements[i]
+			if _, ok := s.applies(ResourceLayer, in); ok && s.allow && s.means(p) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// means reports whether a statement that applies means the caller, not everybody.
+func (s *statement) means(c *Principal) bool {
+	if s.group || slices.ContainsFunc(s.conditions, condition.limits) {
+		return !s.group
+	}
+	return slices.ContainsFunc(s.principals, func(p principal) bool {
+		return p.kind != everybody && p.kind != everyAccount && p.grants(c) != noGrant
+	})
 }
 
 // listed reports whether an ACL allows the request to the caller's account by name.

@@ -67,6 +67,9 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 		if g.Group != "" && c.who.Account != owner && a.Changes() == policy.ChangesBucket { // a setting is nobody's whom nobody names
 			continue
 		}
+		if g.Group != "" && c.who.Account != "" && c.who.Account != owner && (a == "s3:PutObjectAcl" || a == "s3:PutObjectVersionAcl") { // nor is it whose an object is
+			continue
+		}
 		switch {
 		case g.Group == AllUsers && (c.who.Account == "" || c.identity),
 			g.Group == AuthenticatedUsers && c.who.Account != "" && c.identity,

@@ -28,8 +28,13 @@ func (b *Bucket) begin(asked *acl.Request) (err error) {
 }
 
 // MayStore refuses a public ACL of the bucket, or of something in it, while
-// BlockPublicAcls is on. Whoever is of the bucket's account is told why.
+// BlockPublicAcls is on. Whoever is of the bucket's account is told why. Nobody
+// without a signature gives a named account anything: that would outlast whatever
+// let the stranger in.
 func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.Action, on arn.ARN) error {
+	if g.Caller().Anonymous() && len(l.Private().Foreign(b.Owner)) > 0 {
+		return fault.AccessDenied()
+	}
 	if !l.Public() {
 		return nil
 	}

@@ -114,6 +114,21 @@ func TestPolicyNumbers(t *testing.T) {
 	}
 }
 
+// TestBucketField: a policy's bucket is the request's, and a field of that name
+// says the same or the form is refused.
+func TestBucketField(t *testing.T) {
+	for field, want := range map[string]bool{"b": true, "": false, "B": false, "other": false} {
+		p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}]}`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &Form{fields: map[string]string{"bucket": field}, File: &File{max: -1}}
+		if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
+			t.Errorf("%q: %v", field, err)
+		}
+	}
+}
+
 // TestStrictPolicy: a member is known by its exact name and comes once, so that
 // nobody reads another policy than was signed.
 func TestStrictPolicy(t *testing.T) {

@@ -226,6 +226,9 @@ func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 		}
 		covered[c.field] = true
 	}
+	if named, ok := f.fields["bucket"]; ok && named != bucket {
+		return denied("the field bucket names another bucket than the request.")
+	}
 	var extra []string
 	for name := range f.fields {
 		if !covered[name] && !exempt(name) {
