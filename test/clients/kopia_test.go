@@ -15,19 +15,21 @@ func TestKopia(t *testing.T) {
 	c := start(t, "kopia")
 	_, host, _ := strings.Cut(c.s.Endpoint, "://")
 	c.extra = func(string) []string {
-		return []string{"KOPIA_PASSWORD=a password", "KOPIA_CHECK_FOR_UPDATES=false", "KOPIA_CACHE_DIRECTORY=" + c.home + "/cache", "KOPIA_LOG_DIR=" + c.home + "/logs"}
+		return []string{"KOPIA_PASSWORD=a password", "KOPIA_CHECK_FOR_UPDATES=false",
+			"KOPIA_CACHE_DIRECTORY=" + c.home + "/cache", "KOPIA_LOG_DIR=" + c.home + "/logs"}
 	}
 	bucket := aws.String("kopia-client")
 	if _, err := c.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
 		t.Fatal(err) // kopia makes none itself
 	}
 	repository := func(verb string) []string {
-		return []string{"repository", verb, "s3", "--bucket", *bucket, "--prefix", "backups/", "--endpoint", host, "--region", "us-east-1", "--disable-tls"}
+		return []string{"repository", verb, "s3", "--bucket", *bucket, "--prefix", "backups/",
+			"--endpoint", host, "--region", "us-east-1", "--disable-tls"}
 	}
 	c.run("kopia", repository("create")...)
 	// Ranges, listings and times, and writers and readers at once.
-	examined := c.run("kopia", "repository", "validate-provider", "--num-storage-connections", "2", "--concurrency-test-duration", "2s",
-		"--put-blob-workers", "1", "--get-blob-workers", "1", "--get-metadata-workers", "1")
+	examined := c.run("kopia", "repository", "validate-provider", "--num-storage-connections", "2",
+		"--concurrency-test-duration", "2s", "--put-blob-workers", "1", "--get-blob-workers", "1", "--get-metadata-workers", "1")
 	if !strings.Contains(examined, "All good.") {
 		t.Errorf("the provider is not good: %s", examined)
 	}
