@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -305,10 +306,13 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 		event   string
 		granted bool
 		code    string
+		asks    string // an operation that is answered to anybody
 	}{
-		"strangers": {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch"},
-		"anonymous": {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey"},
-		"a key":     {typicalEvent().Identity, "KeysRefused", false, "AccessDenied"},
+		"strangers":           {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
+		"anonymous":           {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", ""},
+		"a key":               {typicalEvent().Identity, "KeysRefused", false, "AccessDenied", ""},
+		"a preflight":         {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightGet", "PreflightGet"},
+		"who a key's user is": {typicalEvent().Identity, "KeysRefused", true, "GetCallerIdentity", "GetCallerIdentity"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
@@ -317,10 +321,14 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 			const seconds, each = 10, 2000
 			for range seconds {
 				for range each {
-					r := begin(l, "GetObject", "flood")
+					r := begin(l, cmp.Or(flood.asks, "GetObject"), "flood")
 					r.Event.Identity = flood.who
 					r.Event.Key, r.Event.UserAgent, r.Event.Host = strings.Repeat("\x01", 1024), strings.Repeat("\x80", 7000), strings.Repeat("\"", 500)
 					r.granted = flood.granted
+					if flood.asks != "" {
+						r.Finish(Outcome{})
+						continue
+					}
 					r.Finish(Outcome{Err: fault.New(fault.Denied, flood.code, strings.Repeat("\x02", 1000))})
 				}
 				for range 100 {

@@ -74,8 +74,10 @@ func readOnly(service, operation string) bool {
 }
 
 // readsNothing reports that an answer holds nothing that is kept here but rules
-// about who may ask.
-func readsNothing(operation string) bool { return strings.HasPrefix(operation, "Preflight") }
+// about who may ask, or who the caller is: nobody needs a permission for it.
+func readsNothing(operation string) bool {
+	return strings.HasPrefix(operation, "Preflight") || operation == "GetCallerIdentity"
+}
 
 // Relevant reports whether an S3 query parameter or header belongs into
 // requestParameters: sub-resources, what a listing was asked for, and the

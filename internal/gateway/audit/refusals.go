@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"time"
@@ -125,7 +126,7 @@ func (c *crowd) source(now time.Time, name string) *bucket {
 
 func (c *crowd) count(now time.Time, e *Event) {
 	c.counted.add(now)
-	c.codes.add(e.ErrorCode)
+	c.codes.add(cmp.Or(e.ErrorCode, e.Operation)) // of an answer that reads nothing, its name
 	c.sources.add(sourceName(e.SourceIP))
 	if !e.stranger() {
 		c.ids.add(e.Identity.AccessKeyID)
@@ -162,11 +163,13 @@ func (c *crowd) take(now time.Time, end bool) []byte {
 }
 
 // refused reports that a request got nothing: a stranger's that failed, and a
-// key's that was not allowed. A stranger's question about CORS reads nothing.
+// key's that was not allowed. A question about CORS, or who one is, reads nothing.
 func (e *Event) refused(granted bool) bool {
 	switch {
+	case e.ErrorCode == "" && readsNothing(e.Operation):
+		return true
 	case e.stranger():
-		return e.ErrorCode != "" || readsNothing(e.Operation)
+		return e.ErrorCode != ""
 	case e.Identity.Principal.Kind == policy.Service:
 		return false
 	case e.ErrorCode == "":
