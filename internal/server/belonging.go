@@ -27,8 +27,9 @@ type belonging struct {
 
 func metaDir(data string) string { return filepath.Join(data, "meta") }
 
-// marked are the folders that carry the store's marker. That of the audit log
-// is a copy only: the store itself remembers its log.
+// marked are the folders that carry the store's marker, in the order in which
+// they are marked. That of the audit log is a copy only, which tells the age of
+// the blobs': the store itself remembers its log.
 func (b *belonging) marked() []string { return []string{payload.Folder(b.data), auditDir(b.data)} }
 
 // advice ends what an operator is told of a data directory that is refused.
@@ -104,6 +105,10 @@ func (b *belonging) belongs(ctx context.Context, f kv.Found) error {
 	}
 	if _, ok := b.marks[blobs]; !ok && !f.New && !f.OldFormat() {
 		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, kv.MarkerFile)
+	}
+	// Markers are written to the blobs first, so theirs is never behind.
+	if m, log := b.marks[blobs], b.marks[auditDir(b.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
+		return fmt.Errorf("%s is older than the rest of the store: it was put back from a copy of commit %d, and the store went on to %d", blobs, m.Commit, log.Commit)
 	}
 	if b.agree != nil && !f.New {
 		return b.agree(ctx, f.Store)

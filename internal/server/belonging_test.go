@@ -177,6 +177,7 @@ func TestStrangeDataIsLeftAlone(t *testing.T) {
 		"older metadata and audit log":           {func() { replace(t, older, data, "meta", "audit") }, key},
 		"metadata of another store":              {func() { replace(t, other, data, "meta") }, key},
 		"metadata and audit log of another":      {func() { replace(t, other, data, "meta", "audit") }, key},
+		"older blobs":                            {func() { replace(t, older, data, "blobs") }, key},
 		"blobs of another store":                 {func() { replace(t, other, data, "blobs") }, key},
 		"another root key":                       {func() {}, stranger},
 		"a root key that is not there":           {func() {}, filepath.Join(dir, "none.key")},

@@ -90,6 +90,12 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := errors.Join(c.checkLimits(), c.checkListeners()); err != nil {
 		return nil, err
 	}
+	if n, err := places(c.MaxConnections, openFiles()); err != nil {
+		return nil, err
+	} else if n < c.MaxConnections {
+		c.Logger.Warn("the limit of open files (ulimit -n) allows fewer connections than --max-connections", "connections", n)
+		c.MaxConnections = n
+	}
 	s := &Server{config: c, log: c.Logger}
 	defer func() {
 		if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -12,44 +13,52 @@ import (
 )
 
 // reserve is room on the disk, bytes and names, that is held while there is
-// plenty and given up when the disk is nearly full: deletions, their audit
-// events and the engine's own work need room to make room.
+// plenty: deletions, their audit events and the engine's own work need room to
+// make room. The first half is given up as soon as the disk is nearly full. The
+// last half waits for who needs it, since whatever else fills the disk takes
+// what is given up.
 type reserve struct {
 	dir  string
 	size int64
-	held bool
+	held int // halves
 }
 
-// reserveNames is how many names the reserve holds, beside its bytes.
-const reserveNames = 32
-
-// reserveMost bounds the reserve; it is at most a quarter of --min-free and a
-// sixteenth of the disk.
-const reserveMost = 64 << 20
+const (
+	// reserveNames is how many names the reserve holds, beside its bytes.
+	reserveNames = 32
+	// reserveLeast and reserveMost bound the reserve, which is a quarter of
+	// --min-free. The least is what opening an engine asks for, and its logs. A
+	// small disk has a sixteenth of it at most.
+	reserveLeast = 16 << 20
+	reserveMost  = 64 << 20
+)
 
 func newReserve(data string, minimum, disk int64) *reserve {
-	r := &reserve{dir: filepath.Join(data, "reserve"), size: min(reserveMost, minimum/4, disk/16)}
-	_, err := os.Stat(r.dir)
-	r.held = err == nil
+	r := &reserve{dir: filepath.Join(data, "reserve"), size: min(max(minimum/4, reserveLeast), reserveMost, disk/16)}
+	if _, err := os.Stat(r.dir); err == nil {
+		r.held = 2
+	}
 	return r
 }
 
+func (r *reserve) name(i int) string { return filepath.Join(r.dir, fmt.Sprintf("%02d", i)) }
+
 // take holds the reserve. A file system that can't set bytes aside holds names.
 func (r *reserve) take() error {
-	if r.held {
+	if r.held == 2 {
 		return nil
 	}
-	r.held = true // what is there of it is given up as a whole
+	r.held = 2 // what is there of it is given up as a whole
 	if err := folder.Make(r.dir, 0o700); err != nil {
 		return err
 	}
 	for i := range reserveNames {
-		f, err := os.OpenFile(filepath.Join(r.dir, fmt.Sprintf("%02d", i)), os.O_WRONLY|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(r.name(i), os.O_WRONLY|os.O_CREATE, 0o600)
 		if err != nil {
 			return err
 		}
-		if i == 0 {
-			err = unix.Fallocate(int(f.Fd()), 0, 0, r.size)
+		if i%(reserveNames/2) == 0 {
+			err = unix.Fallocate(int(f.Fd()), 0, 0, r.size/2)
 			if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
 				err = nil
 			}
@@ -61,11 +70,25 @@ func (r *reserve) take() error {
 	return nil
 }
 
-// release gives the room up.
-func (r *reserve) release() error {
-	if !r.held {
+// lend gives the first half up.
+func (r *reserve) lend() error {
+	if r.held < 2 {
 		return nil
 	}
-	r.held = false
+	r.held = 1
+	for i := range reserveNames / 2 {
+		if err := os.Remove(r.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// release gives all of the room up.
+func (r *reserve) release() error {
+	if r.held == 0 {
+		return nil
+	}
+	r.held = 0
 	return os.RemoveAll(r.dir)
 }

@@ -114,8 +114,8 @@ func (s *space) measure() {
 // few tells that files are running out.
 func (r room) few() bool { return r.allFiles > 0 && r.files < min(fewFiles, r.allFiles/16) }
 
-// hold takes the reserve while there is plenty, and gives it up when the disk
-// is nearly full.
+// hold takes the reserve while there is plenty, and gives a half of it up when
+// the disk is nearly full.
 func (s *space) hold(r *room) {
 	if s.reserve == nil || !s.armed.Load() {
 		return
@@ -123,10 +123,10 @@ func (s *space) hold(r *room) {
 	var err error
 	switch {
 	case r.bytes < s.minimum/4, r.allFiles > 0 && r.files < lastFiles:
-		if !s.reserve.held {
+		if s.reserve.held < 2 {
 			return
 		}
-		if err = s.reserve.release(); err == nil {
+		if err = s.reserve.lend(); err == nil {
 			*r, err = s.look()
 		}
 	case r.bytes >= s.minimum+2*s.reserve.size && (r.allFiles == 0 || r.files >= 2*min(fewFiles, r.allFiles/16)+reserveNames):
@@ -138,7 +138,7 @@ func (s *space) hold(r *room) {
 }
 
 // enough tells whether the engine may write so many bytes, and the files it
-// needs, for being opened. The reserve is there for that.
+// needs, for being opened or for a deletion. The reserve is there for that.
 func (s *space) enough(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +147,7 @@ func (s *space) enough(n int64) bool {
 		if err != nil || r.bytes >= n && (r.allFiles == 0 || r.files >= lastFiles/2) {
 			return true
 		}
-		if s.reserve == nil || !s.reserve.held || s.reserve.release() != nil {
+		if s.reserve == nil || s.reserve.held == 0 || s.reserve.release() != nil {
 			return false
 		}
 	}

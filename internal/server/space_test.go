@@ -104,9 +104,9 @@ func TestCommitsCount(t *testing.T) {
 	}
 }
 
-// TestReserve: it is taken while there is plenty, given up when the disk is
-// nearly full or the engine needs it, and never touched before the data
-// directory is known.
+// TestReserve: it is taken while there is plenty, half of it is given up when
+// the disk is nearly full and the rest when the engine or a deletion needs it,
+// and it is never touched before the data directory is known.
 func TestReserve(t *testing.T) {
 	dir := t.TempDir()
 	disk := room{bytes: 1 << 40, files: 1 << 20, allBytes: 1 << 41, allFiles: 1 << 21}
@@ -128,17 +128,26 @@ func TestReserve(t *testing.T) {
 	step("not known yet", 1<<40, 1<<20, 0)
 	s.armed.Store(true)
 	step("plenty", 1<<40, 1<<20, reserveNames)
-	if info, err := os.Stat(filepath.Join(dir, "reserve", "00")); err != nil || info.Size() != 1<<20 {
-		t.Error(info, err)
+	for _, name := range []string{"00", "16"} {
+		if info, err := os.Stat(filepath.Join(dir, "reserve", name)); err != nil || info.Size() != reserveLeast/2 {
+			t.Error(info, err)
+		}
 	}
 	step("short", 3<<20, 1<<20, reserveNames)
-	step("nearly full", 1<<19, 1<<20, 0)
-	step("short again", 5<<20, 1<<20, 0)
+	step("nearly full", 1<<19, 1<<20, reserveNames/2)
+	step("full: whoever fills it takes no more than that", 0, 1<<20, reserveNames/2)
+	step("short again", 5<<20, 1<<20, reserveNames/2)
 	step("plenty again", 1<<40, 1<<20, reserveNames)
-	step("no files", 1<<40, 3, 0)
+	step("no files", 1<<40, 3, reserveNames/2)
 	step("files", 1<<40, 1<<20, reserveNames)
+	if !s.enough(1<<20) || names() != reserveNames {
+		t.Error("there is room, and it was given up")
+	}
 	if s.enough(1 << 41); names() != 0 {
 		t.Error("the engine got nothing of it")
+	}
+	if again := newReserve(dir, 4<<20, 100<<20); again.held != 0 || again.size != 100<<20/16 {
+		t.Errorf("of a small disk: %+v", again)
 	}
 	if (&space{minimum: 100, look: s.look}).first(dir) != nil {
 		t.Error("a first start has no room")

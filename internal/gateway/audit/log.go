@@ -65,7 +65,7 @@ func Open(o Options) (*Log, error) {
 		j, err = openBroken(o.Dir, o.Root, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, advised(err)
 	}
 	l := &Log{
 		region: o.Region, logger: o.Logger, limits: o.Limits, journal: j, anchor: j.state.anchor,
@@ -124,12 +124,17 @@ func (l *Log) agreed(ctx context.Context, store kv.Store) (mark, bool, error) {
 		return m, false, err
 	}
 	if err := l.journal.agree(m, found, store.Durable()); err != nil {
-		if errors.Is(err, ErrLost) || errors.Is(err, ErrDamaged) {
-			err = fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
-		}
-		return m, false, err
+		return m, false, advised(err)
 	}
 	return m, found, nil
+}
+
+// advised tells the operator how a refused log goes on.
+func advised(err error) error {
+	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
 }
 
 // begin lets the store and the log agree, and the journal write.

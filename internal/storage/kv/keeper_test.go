@@ -158,3 +158,53 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletionsTakeTheLastRoom: on a full disk a deletion asks for the last room,
+// and nothing else does; where there is none, it is refused before it is begun.
+func TestDeletionsTakeTheLastRoom(t *testing.T) {
+	var state Space
+	var last bool
+	asked := 0
+	o := Options{Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) Space { return state }}
+	o.Enough = func(n int64) bool {
+		if n >= startRoom { // the engine's own
+			return true
+		}
+		asked++
+		return last && n > lastRoom
+	}
+	s, err := OpenPebble(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, k := range []string{"a", "b"} {
+		if err := update(t, s, k, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(k string, event int) error {
+		return s.Update(t.Context(), func(tx Tx) error {
+			tx.Delete([]byte(k))
+			tx.Set([]byte("event"), make([]byte, event))
+			return nil
+		})
+	}
+	state = Full
+	if err := remove("a", 100); fault.From(err).Kind != fault.Full || asked != 1 {
+		t.Errorf("without room: %v, asked %d times", err, asked)
+	}
+	last = true
+	if err := update(t, s, "c", "1"); fault.From(err).Kind != fault.Full || asked != 1 {
+		t.Errorf("what only adds: %v, asked %d times", err, asked)
+	}
+	if err := remove("a", smallSets+1); fault.From(err).Kind != fault.Full || asked != 1 {
+		t.Errorf("what adds a lot: %v, asked %d times", err, asked)
+	}
+	if err := remove("a", 100); err != nil || asked != 2 {
+		t.Errorf("a deletion: %v, asked %d times", err, asked)
+	}
+	if v, err := get(s, "b"); v != "1" || err != nil {
+		t.Errorf("%q, %v", v, err)
+	}
+}

@@ -22,9 +22,10 @@ const (
 	// Ample lets every Update through.
 	Ample Space = iota
 	// DeletesOnly lets an Update through that deletes something and sets no
-	// more than 16 KiB (the traces a deletion leaves: an event, a pointer).
+	// more than 256 KiB (the traces a deletion leaves: events, a pointer).
 	DeletesOnly
-	// Full lets an Update through that only deletes.
+	// Full lets an Update through that only deletes, and such a one where Enough
+	// finds room for it.
 	Full
 )
 
@@ -44,7 +45,9 @@ type Options struct {
 	// Ample.
 	Room func(n int64) Space
 	// Enough tells whether the disk has so many bytes, and files, for the engine
-	// to be opened for writing; nil is always. Until it has, reads are served.
+	// to be opened for writing, or for a deletion when Room says Full. It may give
+	// up what is held in reserve for them. nil is always, and of deletions never.
+	// Until the engine is opened, reads are served.
 	Enough func(n int64) bool
 	// Pause is the time between attempts to write again; 0 is one second.
 	Pause  time.Duration

@@ -23,6 +23,7 @@ import (
 type store struct {
 	log    *slog.Logger
 	room   func(int64) Space
+	enough func(int64) bool
 	engine engine.Engine
 
 	sealer sealer // shared for opening, the committer's for sealing
@@ -68,6 +69,7 @@ func newStore(o Options) *store {
 	s := &store{
 		log:     o.Logger,
 		room:    o.Room,
+		enough:  o.Enough,
 		root:    o.Root,
 		queue:   make(chan *commit, groupCommits),
 		groups:  make(chan *group, 1),

@@ -9,6 +9,7 @@ import (
 const (
 	triesBeforeClaim = 6
 	smallSets        = 256 << 10 // what a deletion may set while room is short
+	lastRoom         = 2 << 20   // what it leaves free of the last room, for the engine
 )
 
 // Update implements Store. ctx is honoured until the committer takes the
@@ -99,6 +100,11 @@ func (s *store) admit(ctx context.Context, t *tx) error {
 		return nil
 	case DeletesOnly:
 		if t.deletes > 0 && t.sets <= smallSets {
+			return nil
+		}
+	case Full:
+		// What deletes is what the last of the room is for.
+		if t.deletes > 0 && t.sets <= smallSets && s.enough != nil && s.enough(lastRoom+int64(t.size)) {
 			return nil
 		}
 	}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// ownFiles is how many files a server holds open beside its connections: the
+	// folders of blobs, the engine's files, the log, listeners.
+	ownFiles = 288
+	// filesEach is what a connection takes: itself and the blob it reads or writes.
+	filesEach = 2
+	leastDoor = 4 // connections, with which a server is of some use
+)
+
+// openFiles is how many files this process may have open.
+func openFiles() uint64 {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return math.MaxUint64
+	}
+	return l.Cur
+}
+
+// places returns how many connections are let in: as many as the operator says,
+// but no more than there are descriptors for. A process that has none left can't
+// accept the connection that the door would make room for.
+func places(maximum int, files uint64) (int, error) {
+	least := ownFiles + filesEach*uint64(min(leastDoor, maximum))
+	if files < least {
+		return 0, fmt.Errorf("this process may have %d files open, and needs %d at least; raise the limit (ulimit -n, LimitNOFILE)", files, least)
+	}
+	return int(min(uint64(maximum), (files-ownFiles)/filesEach)), nil
+}

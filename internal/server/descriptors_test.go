@@ -1,0 +1,27 @@
+package server
+
+import (
+	"math"
+	"testing"
+)
+
+// TestPlaces: there is a descriptor for each connection that is let in and for
+// the blob it reads, and one for the next connection.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		maximum int
+		files   uint64
+		want    int
+	}{
+		{4096, math.MaxUint64, 4096}, {4096, 1 << 20, 4096}, {4096, 1024, 368}, {100, 1024, 100},
+		{4096, 300, 6}, {4096, 296, 4}, {1, 290, 1}, {4096, 256, 0}, {4096, 64, 0}, {4096, 0, 0},
+	} {
+		got, err := places(c.maximum, c.files)
+		if got != c.want || (err == nil) != (c.want > 0) {
+			t.Errorf("%d connections of %d files: %d, %v", c.maximum, c.files, got, err)
+		}
+	}
+	if openFiles() == 0 {
+		t.Error("this process may open no file")
+	}
+}
