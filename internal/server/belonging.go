@@ -60,7 +60,13 @@ func survey(data string) (*belonging, error) {
 		return nil, err
 	}
 	b.fresh = len(meta) == 0
+	marked, err := b.strangeMarks()
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case marked != "":
+		return nil, refused(fmt.Errorf("the metadata %s is missing or empty, but %s tells of a store", metaDir(data), marked))
 	case b.fresh && blobs:
 		return nil, refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data), payload.Folder(data)))
 	case b.fresh && len(logs) > 0:
@@ -69,6 +75,24 @@ func survey(data string) (*belonging, error) {
 		return nil, refused(fmt.Errorf("%s or a folder in it is missing, but there is metadata", payload.Folder(data)))
 	}
 	return b, nil
+}
+
+// strangeMarks returns a marker that no first start left which did not end: it
+// tells of a store whose metadata is not there.
+func (b *belonging) strangeMarks() (string, error) {
+	begun, err := kv.Begun(metaDir(b.data))
+	if err != nil || begun || !b.fresh {
+		return "", err
+	}
+	for _, dir := range b.marked() {
+		path := filepath.Join(dir, kv.MarkerFile)
+		if _, err := os.Lstat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // open opens the store, once it is known to be whole and the one that the other
@@ -85,6 +109,11 @@ func (b *belonging) open(ctx context.Context, o kv.Options) (kv.Store, error) {
 			}
 			b.marks[dir] = m
 			o.AtLeast = max(o.AtLeast, m.Commit)
+		}
+	}
+	if b.fresh {
+		if err := b.unmark(); err != nil {
+			return nil, err
 		}
 	}
 	o.Dir, o.Create, o.Verified = metaDir(b.data), b.fresh, func(f kv.Found) error { return b.verified(ctx, f) }
@@ -132,7 +161,26 @@ func (b *belonging) verified(ctx context.Context, f kv.Found) error {
 	if err := folder.Make(auditDir(b.data), 0o700); err != nil {
 		return err
 	}
-	return b.mark(f.Marker)
+	err := b.mark(f.Marker)
+	if err != nil && f.New {
+		err = errors.Join(err, b.unmark())
+	}
+	return err
+}
+
+// unmark removes the markers of a store that was never finished, before its
+// metadata is removed: without that, a marker is a store's.
+func (b *belonging) unmark() error {
+	for _, dir := range b.marked() {
+		err := os.Remove(filepath.Join(dir, kv.MarkerFile))
+		if err == nil {
+			err = folder.Sync(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // mark writes the marker into every part that is there.

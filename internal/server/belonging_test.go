@@ -131,6 +131,43 @@ func empty(t *testing.T, data string, names ...string) {
 	}
 }
 
+// TestMarkersOfNoStore: a marker beside missing metadata tells of a store, even
+// where nothing but small objects was kept in it; one that a first start left
+// which did not end is no obstacle to the next.
+func TestMarkersOfNoStore(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "root.key")
+	for _, begun := range []bool{false, true} {
+		data := filepath.Join(dir, fmt.Sprint("data", begun))
+		keep(t, data, key, func(*harness.Server) {})
+		aside := filepath.Join(dir, fmt.Sprint("aside", begun))
+		replace(t, data, aside, "meta", "audit")
+		replace(t, "", data, "meta", "audit")
+		if begun {
+			empty(t, data, "meta.new")
+		}
+		before := everything(t, data)
+		s, err := harness.Try(t, func(sc *server.Config) { sc.Data, sc.RootKey = data, "file:"+key })
+		if err == nil {
+			s.Stop()
+		}
+		if begun {
+			if err != nil {
+				t.Errorf("after a first start that did not end: %v", err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "Nothing was changed") {
+			t.Errorf("a store whose metadata and log are missing: %v", err)
+		}
+		if d := differences(before, everything(t, data)); len(d) > 0 {
+			t.Errorf("changed: %v", d)
+		}
+		replace(t, aside, data, "meta", "audit")
+		keep(t, data, key, func(*harness.Server) {})
+	}
+}
+
 // Whatever is missing, empty, older or another store's: the start is refused,
 // no byte is changed, and when the right parts are back everything is there.
 func TestStrangeDataIsLeftAlone(t *testing.T) {

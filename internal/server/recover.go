@@ -127,7 +127,7 @@ const (
 // commit, so that the audit log follows.
 func (o *offline) writeStore(ctx context.Context, c Config, to string) (err error) {
 	parts := &belonging{data: to, fresh: true, marks: map[string]kv.Mark{}}
-	s, err := parts.open(ctx, kv.Options{Root: o.key.Key, AtLeast: max(o.saved.Commit, o.anchor) + 1, Logger: c.Logger})
+	s, err := parts.open(ctx, kv.Options{Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: c.Logger})
 	if err != nil {
 		return err
 	}

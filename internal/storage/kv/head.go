@@ -81,7 +81,7 @@ func (s *store) restore(ctx context.Context, o Options) error {
 	s.chain.hash = sha256.New()
 	if !i.Seek([]byte{reserved}, nil) && i.Err() == nil {
 		s.create(o.Root, b)
-		s.chain.commit = o.AtLeast // a store that takes another's place goes on from there
+		s.chain.commit = o.From
 		if err := s.sealer.load(i); err != nil {
 			return err
 		}

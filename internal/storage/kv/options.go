@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,6 +38,9 @@ type Options struct {
 	// AtLeast is the newest commit number known from elsewhere, as from the
 	// audit log. Open refuses a store that has lost it. 0 claims nothing.
 	AtLeast uint64
+	// From is the commit number behind which a store that is being made begins:
+	// one that takes another's place goes on where that one ended.
+	From uint64
 	// Create allows OpenPebble to make a store where o.Dir is empty or missing.
 	Create bool
 	// Verified is told what was found, once it is known to be whole and before
@@ -94,7 +99,7 @@ func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
 // create makes a store under another name, so that one which is there is whole.
 func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 	dir := eo.Dir
-	eo.Dir += ".new"
+	eo.Dir += unfinished
 	if err := pebblekv.Discard(eo); err != nil {
 		return err
 	}
@@ -113,6 +118,18 @@ func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 		}
 	}
 	return pebblekv.Move(eo, dir)
+}
+
+// unfinished is the end of the name of a store that is being made.
+const unfinished = ".new"
+
+// Begun tells that a store was being made in dir, and was not finished.
+func Begun(dir string) (bool, error) {
+	_, err := os.Stat(dir + unfinished)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // OpenMemory opens a store that lives until it is closed.
