@@ -157,6 +157,12 @@ func TestEmptyHeaders(t *testing.T) {
 	if a := send(t, s, raw{method: "GET", target: "/bkt/plain", unsigned: true, header: http.Header{"X-Amz-Security-Token": {""}}}); a.status != 403 {
 		t.Errorf("an empty token: %d", a.status)
 	}
+	if a := send(t, s, raw{method: "GET", target: "/bkt/plain", header: http.Header{"X-Amz-Security-Token": {""}}}); a.status != 400 || a.code != "InvalidToken" {
+		t.Errorf("an empty token that is signed: %d %s", a.status, a.code)
+	}
+	if a := send(t, s, raw{method: "GET", target: "/bkt/plain?X-Amz-Security-Token=", presign: true}); a.status != 400 || a.code != "InvalidToken" {
+		t.Errorf("an empty token in a presigned URL: %d %s", a.status, a.code)
+	}
 }
 
 // exchange sends bytes and returns the head of the answer as it came.

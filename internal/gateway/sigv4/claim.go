@@ -88,6 +88,9 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	if err != nil {
 		return nil, err
 	}
+	if (len(auth) > 0 || trace) && emptyToken(r.Header, params) {
+		return nil, fault.New(fault.Invalid, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+	}
 	switch {
 	case len(auth) > 0 && trace || len(auth) > 1:
 		return nil, fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
@@ -108,6 +111,14 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 		return c, checkPayload(c.Payload, all)
 	}
 	return c, nil
+}
+
+// emptyToken reports a session token that is there and says nothing: whoever sent
+// it meant a session.
+func emptyToken(h http.Header, params map[string]string) bool {
+	sent := h["X-Amz-Security-Token"]
+	param, ok := params["X-Amz-Security-Token"]
+	return len(sent) > 0 && sent[0] == "" || ok && param == ""
 }
 
 // schemeOf keeps credentials out of the answer.
