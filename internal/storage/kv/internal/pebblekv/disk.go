@@ -107,8 +107,8 @@ func (d *disk) change(f func() error) error {
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 // open makes a file with f; a log always opens, its error comes with Wait.
-func (d *disk) open(log bool, f func() (vfs.File, error)) (vfs.File, error) {
-	if !log {
+func (d *disk) open(name string, f func() (vfs.File, error)) (vfs.File, error) {
+	if !isLog(name) {
 		var file vfs.File
 		err := d.change(func() (err error) { file, err = f(); return err })
 		if err != nil {
@@ -119,25 +119,25 @@ func (d *disk) open(log bool, f func() (vfs.File, error)) (vfs.File, error) {
 	if d.err() == nil {
 		file, err := f()
 		if err == nil {
-			return &logFile{file, d}, nil
+			return &logFile{file, d, d.FS.PathDir(name)}, nil
 		}
 		d.fail(err)
 	}
-	return &logFile{vfs.NewMemFile(nil), d}, nil
+	return &logFile{vfs.NewMemFile(nil), d, d.FS.PathDir(name)}, nil
 }
 
 func (d *disk) Unwrap() vfs.FS { return d.FS }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(isLog(name), func() (vfs.File, error) { return d.FS.Create(name, c) })
+	return d.open(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(isLog(to), func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+	return d.open(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
 func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return d.open(isLog(name), func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, o...) })
+	return d.open(name, func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, o...) })
 }
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {
@@ -192,8 +192,12 @@ func (d *disk) RemoveAll(name string) error {
 // logFile is a log: its errors freeze the disk and are kept from Pebble.
 type logFile struct {
 	vfs.File
-	d *disk
+	d   *disk
+	dir string
 }
+
+// preallocatedShare is what part of the free room a log takes beforehand, at most.
+const preallocatedShare = 16
 
 func (f *logFile) do(op func() error) error {
 	if f.d.err() == nil {
@@ -212,7 +216,12 @@ func (f *logFile) Preallocate(at, n int64) error {
 	if f.d.err() != nil {
 		return nil
 	}
-	return f.File.Preallocate(at, n) // only saves time; Pebble ignores its error
+	// It only saves time. A disk that is short, or small, keeps what would be
+	// taken beforehand: even a call that fails leaves blocks behind.
+	if u, err := f.d.FS.GetDiskUsage(f.dir); err == nil && u.AvailBytes/preallocatedShare < uint64(n) {
+		return nil
+	}
+	return f.File.Preallocate(at, n)
 }
 
 func (f *logFile) Sync() error {
