@@ -335,6 +335,9 @@ func naiveSays(docs []object, isResource bool, r Request, owner string) (deny bo
 		for _, v := range d["Statement"].([]any) {
 			s := v.(object)
 			ways := naiveApplies(s, isResource, variables, r, c)
+			if s["Effect"] == "Allow" && r.Principal.Kind == WebIdentity {
+				delete(ways, "everybody") // who has a token comes in by its issuer's name
+			}
 			if len(ways) > 0 && s["Effect"] == "Deny" {
 				deny = true
 			}

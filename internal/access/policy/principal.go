@@ -118,6 +118,9 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 	best := noGrant
 	for i := range s.principals {
 		g := s.principals[i].grants(c)
+		if s.allow && c.Kind == WebIdentity && s.principals[i].kind == everybody {
+			continue // the bearer of a token is let in by who names its issuer
+		}
 		if s.direct && s.principals[i].kind == everybody {
 			g = unlimited
 		}
