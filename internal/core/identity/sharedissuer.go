@@ -95,8 +95,9 @@ func issuerOf(p policy.PrincipalName) string {
 }
 
 // checkShared refuses a trust policy that lets in whoever has a token of a
-// shared issuer. A statement for everybody lets them in as one for the issuer
-// does, where the policy names the issuer at all.
+// shared issuer. A statement for everybody lets no token's bearer in (see
+// policy.Decide); beside one that names the issuer it is held to the same, for
+// whoever wrote it means them.
 func checkShared(d *policy.Document) error {
 	for _, p := range d.Principals() {
 		issuer := issuerOf(p)

@@ -73,7 +73,7 @@ func TestSharedIssuers(t *testing.T) {
 			t.Errorf("%s %s %s %s: %v", c.issuer, c.operator, c.claim, c.values, err)
 		}
 	}
-	// A statement for everybody lets a token's bearer in as well.
+	// A statement for everybody beside it is held to the same.
 	const good = `"StringLike":{"` + github + `:sub":"repo:us/*"}`
 	for principals, ok := range map[[2]string]bool{
 		{providerOf(github), `"*"`}: false, {providerOf(github), `{"AWS":"*"}`}: false, {providerOf("TOKEN.actions.githubusercontent.com/"), `{"AWS":"111122223333"}`}: false,
