@@ -43,58 +43,37 @@ func mark(t *testing.T, o Options) Mark {
 func TestSalvage(t *testing.T) {
 	o, want := used(t)
 	m := mark(t, o)
-	files, err := os.ReadDir(o.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		info, err := file.Info()
-		if err != nil {
-			t.Fatal(err)
+	everyDamage(t, o, func(t *testing.T, o Options, file, damage string) {
+		s := salvagedFrom(t, o, m)
+		most := 0 // that may be missing
+		switch filepath.Ext(file) {
+		case ".sst", ".log":
+			most = 20 // a block of 8 KiB, or a record of the log
+			if damage == "removed" || strings.HasPrefix(damage, "cut") {
+				most = len(want)
+			}
 		}
-		all := damages(info.Size())
-		if info.Size() == 0 {
-			all = map[string]func(string) error{"removed": os.Remove}
+		missing := 0
+		for k, v := range want {
+			got, ok := s.Records[k]
+			switch {
+			case !ok:
+				missing++
+			case string(got) != v && most == 0:
+				t.Errorf("%s is %.10q, want %.10q", k, got, v)
+			case string(got) != v: // an older one, since the newer is damaged
+				missing++
+			}
 		}
-		for name, damage := range all {
-			t.Run(file.Name()+" "+name, func(t *testing.T) {
-				o := o
-				o.Dir = copied(t, o.Dir)
-				if err := damage(filepath.Join(o.Dir, file.Name())); err != nil {
-					t.Fatal(err)
-				}
-				s := salvagedFrom(t, o, m)
-				most := 0 // that may be missing
-				switch filepath.Ext(file.Name()) {
-				case ".sst", ".log":
-					most = 20 // a block of 8 KiB, or a record of the log
-					if name == "removed" || strings.HasPrefix(name, "cut") {
-						most = len(want)
-					}
-				}
-				missing := 0
-				for k, v := range want {
-					got, ok := s.Records[k]
-					switch {
-					case !ok:
-						missing++
-					case string(got) != v && most == 0:
-						t.Errorf("%s is %.10q, want %.10q", k, got, v)
-					case string(got) != v: // an older one, since the newer is damaged
-						missing++
-					}
-				}
-				if missing > most {
-					t.Errorf("%d of %d records are missing; damage %v", missing, len(want), s.Damage)
-				}
-				for k := range s.Records {
-					if _, ok := want[k]; !ok {
-						t.Errorf("%q was never there", k)
-					}
-				}
-			})
+		if missing > most {
+			t.Errorf("%d of %d records are missing; damage %v", missing, len(want), s.Damage)
 		}
-	}
+		for k := range s.Records {
+			if _, ok := want[k]; !ok {
+				t.Errorf("%q was never there", k)
+			}
+		}
+	})
 }
 
 // TestSalvageOfManyDamages: with bits flipped all over, what is not in a damaged

@@ -109,10 +109,8 @@ func flip(path string, at int64) error {
 	return err
 }
 
-// Whatever happens to a file: the store opens and has everything, or says of
-// what it has not that it is damaged, or it is refused and no byte is changed.
-func TestDamagedFiles(t *testing.T) {
-	o, want := used(t)
+// everyDamage runs fn on copies of a store, each with one damage of one file.
+func everyDamage(t *testing.T, o Options, fn func(t *testing.T, o Options, file, damage string)) {
 	files, err := os.ReadDir(o.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -133,27 +131,36 @@ func TestDamagedFiles(t *testing.T) {
 				if err := damage(filepath.Join(o.Dir, file.Name())); err != nil {
 					t.Fatal(err)
 				}
-				before := everything(t, o.Dir)
-				s, err := OpenPebble(t.Context(), o)
-				if err != nil {
-					if after := everything(t, o.Dir); !maps.Equal(before, after) {
-						t.Errorf("refused (%v), but changed: before %v, after %v", err, before, after)
-					}
-					if strings.HasPrefix(file.Name(), "OPTIONS-") {
-						t.Error("notes that nobody needs keep the store from opening:", err)
-					}
-					return
-				}
-				defer s.Close()
-				for k, v := range want {
-					got, err := get(s, k)
-					if err == nil && got != v {
-						t.Errorf("%s is %.20q, want %.20q", k, got, v)
-					}
-				}
+				fn(t, o, file.Name(), name)
 			})
 		}
 	}
+}
+
+// Whatever happens to a file: the store opens and has everything, or says of
+// what it has not that it is damaged, or it is refused and no byte is changed.
+func TestDamagedFiles(t *testing.T) {
+	o, want := used(t)
+	everyDamage(t, o, func(t *testing.T, o Options, file, _ string) {
+		before := everything(t, o.Dir)
+		s, err := OpenPebble(t.Context(), o)
+		if err != nil {
+			if after := everything(t, o.Dir); !maps.Equal(before, after) {
+				t.Errorf("refused (%v), but changed: before %v, after %v", err, before, after)
+			}
+			if strings.HasPrefix(file, "OPTIONS-") {
+				t.Error("notes that nobody needs keep the store from opening:", err)
+			}
+			return
+		}
+		defer s.Close()
+		for k, v := range want {
+			got, err := get(s, k)
+			if err == nil && got != v {
+				t.Errorf("%s is %.20q, want %.20q", k, got, v)
+			}
+		}
+	})
 }
 
 func get(s Store, k string) (string, error) {
