@@ -42,6 +42,9 @@ func (k CustomerKey) Given() bool { return k.Algorithm+k.Key+k.MD5 != "" }
 
 // forWriting returns the key to write with, nil where the client sent none.
 func (k CustomerKey) forWriting(g authz.Grant) (*seal.Key, error) {
+	if !k.Given() {
+		return nil, nil
+	}
 	return k.open(g, badCustomerKey("The secret key was invalid for the specified algorithm."),
 		badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."))
 }
@@ -50,15 +53,15 @@ func (k CustomerKey) forWriting(g authz.Grant) (*seal.Key, error) {
 // that can't be a key is another key than the object's, and so is one that
 // comes without its MD5, as AWS was seen to answer.
 func (k CustomerKey) forReading(g authz.Grant) (*seal.Key, error) {
+	if !k.Given() {
+		return nil, nil
+	}
 	wrong := fault.New(fault.Denied, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 	return k.open(g, wrong, wrong)
 }
 
 // open judges what was sent, in the order of AWS. No refusal repeats the key.
 func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, error) {
-	if !k.Given() {
-		return nil, nil
-	}
 	if !g.Caller().SecureChannel() {
 		return nil, fault.New(fault.Invalid, "InvalidRequest", "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
 	}

@@ -51,36 +51,41 @@ func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
-	m["aws:requestedregion"] = []string{region}
-	m["aws:viaawsservice"] = []string{"false"}
-	m["aws:securetransport"] = []string{strconv.FormatBool(from.tls)}
+	values := make([]string, 0, 16) // of all keys: one allocation
+	one := func(value string) []string {
+		values = append(values, value)
+		return values[len(values)-1 : len(values) : len(values)]
+	}
+	m["aws:requestedregion"] = one(region)
+	m["aws:viaawsservice"] = one("false")
+	m["aws:securetransport"] = one(strconv.FormatBool(from.tls))
 	if r.HTTP.TLS != nil && !from.forwarded { // of the client's own connection alone
-		m["s3:tlsversion"] = []string{tlsVersion(r.HTTP.TLS.Version)}
+		m["s3:tlsversion"] = one(tlsVersion(r.HTTP.TLS.Version))
 	}
 	if ua := header(r.HTTP.Header, "User-Agent"); ua != "" {
-		m["aws:useragent"] = []string{ua}
+		m["aws:useragent"] = one(ua)
 	}
 	if ref := header(r.HTTP.Header, "Referer"); ref != "" {
-		m["aws:referer"] = []string{ref}
+		m["aws:referer"] = one(ref)
 	}
 	if sha := header(r.HTTP.Header, "X-Amz-Content-Sha256"); sha != "" {
-		m["s3:x-amz-content-sha256"] = []string{sha}
+		m["s3:x-amz-content-sha256"] = one(sha)
 	} else if claim.Mode == sigv4.Query && claim.Payload != sigv4.UnsignedPayload {
-		m["s3:x-amz-content-sha256"] = []string{claim.Payload} // hoisted into the URL
+		m["s3:x-amz-content-sha256"] = one(claim.Payload) // hoisted into the URL
 	}
 	switch claim.Mode {
 	case sigv4.Header:
-		m["s3:authtype"] = []string{"REST-HEADER"}
+		m["s3:authtype"] = one("REST-HEADER")
 	case sigv4.Query:
-		m["s3:authtype"] = []string{"REST-QUERY-STRING"}
+		m["s3:authtype"] = one("REST-QUERY-STRING")
 		m["s3:signatureage"] = signatureAge(r, claim)
 	case sigv4.Form:
-		m["s3:authtype"] = []string{"POST"}
+		m["s3:authtype"] = one("POST")
 		m["s3:signatureage"] = signatureAge(r, claim)
 	default:
 		return m
 	}
-	m["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
+	m["s3:signatureversion"] = one("AWS4-HMAC-SHA256")
 	return m
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 )
@@ -21,13 +22,15 @@ type Operation[In, Out any] struct {
 	may   authz.Access[In]
 	do    func(context.Context, authz.Grant, *In) (*Out, error)
 	tells teller
+	says  answers
 }
 
 // Define makes an operation. An operation without an access does not compile;
 // one with the zero access makes New refuse to start.
 func Define[In, Out any](name string, at protocol.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
-	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In](), at.Action() != "")}
+	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In](), at.Action() != ""),
+		says: answersOf(reflect.TypeFor[Out]())}
 }
 
 // Row is an operation of any shape, as a table holds it.
@@ -42,6 +45,8 @@ type Row interface {
 	unguarded() bool
 	because() string
 	compile() (*protocol.Plan, error)
+	// answered writes into the event of a read what the answer says of the version.
+	answered(record *audit.Record, out any) (response []audit.Param)
 	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error)
 }
 

@@ -133,7 +133,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	var sent int64
 	var response []audit.Param
 	if err == nil {
-		response = answered(x.record, out)
+		response = x.row.answered(x.record, out)
 		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
 		if err != nil && sent != 0 {
 			d.finish(x, max(sent, 0), fault.From(err), nil)

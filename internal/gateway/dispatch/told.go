@@ -213,26 +213,43 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	return record.Admit(ctx)
 }
 
-// answered writes into the event of a read what the answer says of the version.
-func answered(record *audit.Record, out any) (response []audit.Param) {
+// answers are the members of an answer that say of the version what belongs into
+// the event of a read; nil where it has none.
+type answers struct{ customer, encryption, version []int }
+
+func answersOf(t reflect.Type) (a answers) {
+	if t.Kind() != reflect.Struct {
+		return a
+	}
+	for name, to := range map[string]*[]int{
+		"SSECustomerAlgorithm": &a.customer, "ServerSideEncryption": &a.encryption, "VersionId": &a.version,
+	} {
+		if f, ok := t.FieldByName(name); ok && f.Type.Kind() == reflect.String {
+			*to = f.Index
+		}
+	}
+	return a
+}
+
+func (o Operation[In, Out]) answered(record *audit.Record, out any) (response []audit.Param) {
 	v := reflect.ValueOf(out)
-	if record == nil || v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+	if record == nil || v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Type() != reflect.TypeFor[Out]() {
 		return nil
 	}
 	v = v.Elem()
-	text := func(name string) string {
-		if f := v.FieldByName(name); f.IsValid() && f.Kind() == reflect.String {
-			return f.String()
+	text := func(index []int) string {
+		if index == nil {
+			return ""
 		}
-		return ""
+		return v.FieldByIndex(index).String()
 	}
 	switch {
-	case text("SSECustomerAlgorithm") != "":
+	case text(o.says.customer) != "":
 		record.Event.SSEApplied = "SSE_C"
-	case text("ServerSideEncryption") != "" && record.Event.SSEApplied == "":
+	case text(o.says.encryption) != "" && record.Event.SSEApplied == "":
 		record.Event.SSEApplied = "SSE_S3"
 	}
-	if id := text("VersionId"); id != "" && record.Event.Service == "s3" {
+	if id := text(o.says.version); id != "" && record.Event.Service == "s3" {
 		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})
 	}
 	return response

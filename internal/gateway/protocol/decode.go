@@ -259,9 +259,9 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 		return nil
 	}
 	for _, a := range digest.All() {
-		s := h.Get(a.Header())
-		if s == "" {
-			s = body.Trailer(a.Header())
+		s := body.Trailer(a.Header())
+		if sent := h[a.CanonicalHeader()]; len(sent) > 0 && sent[0] != "" {
+			s = sent[0]
 		}
 		if s == "" {
 			continue

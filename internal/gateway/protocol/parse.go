@@ -259,11 +259,12 @@ func (r *Request) scope() string {
 		_, rest, _ := strings.Cut(a, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")
 	}
-	parts := strings.Split(strings.TrimSpace(credential), "/")
-	if len(parts) < 5 {
+	credential = strings.TrimSpace(credential)
+	if strings.Count(credential, "/") < 4 {
 		return ""
 	}
-	return parts[len(parts)-2]
+	credential = credential[:strings.LastIndexByte(credential, '/')]
+	return credential[strings.LastIndexByte(credential, '/')+1:]
 }
 
 // controlPath begins the paths of S3 Control, and no bucket's: a bucket of that

@@ -338,7 +338,10 @@ func (c *Claim) parseScope(credential string, t *Target, malformed func(string) 
 }
 
 // sameDay reports whether the scope is of the day of the request.
-func (c *Claim) sameDay() bool { return c.Date == c.Time.UTC().Format(dateFormat) }
+func (c *Claim) sameDay() bool {
+	var day [len(dateFormat)]byte
+	return c.Date == string(c.Time.UTC().AppendFormat(day[:0], dateFormat))
+}
 
 // checkSigned refuses headers that mean something and were not signed.
 func (c *Claim) checkSigned() error {

@@ -45,8 +45,60 @@ func Parse(name string) (Algorithm, bool) {
 	return a, a.Size() > 0
 }
 
-// Header is the header or trailer that carries a checksum of a.
-func (a Algorithm) Header() string { return "x-amz-checksum-" + strings.ToLower(string(a)) }
+// Header is the header or trailer that carries a checksum of a, "" for none.
+// It is spelled out, as CanonicalHeader is: every request asks for all of them.
+func (a Algorithm) Header() string {
+	switch a {
+	case CRC32:
+		return "x-amz-checksum-crc32"
+	case CRC32C:
+		return "x-amz-checksum-crc32c"
+	case CRC64NVME:
+		return "x-amz-checksum-crc64nvme"
+	case MD5:
+		return "x-amz-checksum-md5"
+	case SHA1:
+		return "x-amz-checksum-sha1"
+	case SHA256:
+		return "x-amz-checksum-sha256"
+	case SHA512:
+		return "x-amz-checksum-sha512"
+	case XXHash128:
+		return "x-amz-checksum-xxhash128"
+	case XXHash3:
+		return "x-amz-checksum-xxhash3"
+	case XXHash64:
+		return "x-amz-checksum-xxhash64"
+	}
+	return ""
+}
+
+// CanonicalHeader is Header as net/http spells it.
+func (a Algorithm) CanonicalHeader() string {
+	switch a {
+	case CRC32:
+		return "X-Amz-Checksum-Crc32"
+	case CRC32C:
+		return "X-Amz-Checksum-Crc32c"
+	case CRC64NVME:
+		return "X-Amz-Checksum-Crc64nvme"
+	case MD5:
+		return "X-Amz-Checksum-Md5"
+	case SHA1:
+		return "X-Amz-Checksum-Sha1"
+	case SHA256:
+		return "X-Amz-Checksum-Sha256"
+	case SHA512:
+		return "X-Amz-Checksum-Sha512"
+	case XXHash128:
+		return "X-Amz-Checksum-Xxhash128"
+	case XXHash3:
+		return "X-Amz-Checksum-Xxhash3"
+	case XXHash64:
+		return "X-Amz-Checksum-Xxhash64"
+	}
+	return ""
+}
 
 // Size is the length of a digest in bytes; 0 for an unknown algorithm.
 func (a Algorithm) Size() int {
