@@ -245,10 +245,13 @@ func (c *chunks) readTrailers() error {
 	if len(c.trailers) != len(c.announced) {
 		return malformedTrailer()
 	}
-	if c.verify != nil {
-		return c.verify.trailer(signed, signature)
+	switch {
+	case c.verify == nil:
+		return nil
+	case signature == "":
+		return badChunk("the signature of the trailer is missing")
 	}
-	return nil
+	return c.verify.trailer(signed, signature)
 }
 
 // line reads a line of at most limit bytes and cuts CRLF off; mayBare allows LF
