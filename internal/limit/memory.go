@@ -247,16 +247,25 @@ func (a *Account) Close() {
 	}
 }
 
-// firstRead is what a document is given to begin with, in bytes.
-const firstRead = 4 << 10
+// firstRead is what a document is given to begin with, in bytes, and leastRead
+// one that says it is shorter: most requests have none.
+const (
+	firstRead = 4 << 10
+	leastRead = 64
+)
 
 // Read reads a document to its end, and takes what it really holds, as it comes.
-// Of one that is longer than maximum it returns maximum+1 bytes.
-func (a *Account) Read(ctx context.Context, r io.Reader, maximum int64) ([]byte, error) {
-	if err := a.Take(ctx, firstRead); err != nil {
+// Of one that is longer than maximum it returns maximum+1 bytes. said is how long
+// its sender says that it is, or -1.
+func (a *Account) Read(ctx context.Context, r io.Reader, said, maximum int64) ([]byte, error) {
+	first := int64(firstRead)
+	if said >= 0 {
+		first = min(max(said+1, leastRead), firstRead)
+	}
+	if err := a.Take(ctx, first); err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, firstRead)
+	b := make([]byte, 0, first)
 	for {
 		n, err := r.Read(b[len(b):min(int64(cap(b)), maximum+1)])
 		b = b[:len(b)+n]

@@ -28,7 +28,7 @@ func (r *Request) readDocument(body io.Reader) ([]byte, error) {
 	if held.Class() == limit.Stranger {
 		size = maxStrangers
 	}
-	b, err := held.Read(ctx, body, size)
+	b, err := held.Read(ctx, body, r.HTTP.ContentLength, size)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (r *Request) readForm() error {
 	}
 	ctx := r.HTTP.Context()
 	held := limit.From(ctx)
-	b, err := held.Read(ctx, r.HTTP.Body, size)
+	b, err := held.Read(ctx, r.HTTP.Body, r.HTTP.ContentLength, size)
 	if err != nil {
 		return broken(err)
 	}
