@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/seal"
@@ -84,7 +85,7 @@ func readPrivate(path string, limit int64) ([]byte, error) {
 
 // readJudged opens a file once, and judges what it opened.
 func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is refused, not waited for
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -231,5 +232,16 @@ func TestWhereTheKeyLies(t *testing.T) {
 	o.MayCreate = true
 	if _, err := Open("file:"+filepath.Join(dir, "secret", "new.key"), o); err == nil {
 		t.Error("a key was made where everybody may replace it")
+	}
+}
+
+// TestPipe: what never ends is refused, and nobody waits for it.
+func TestPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "root.key")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("file:"+path, Options{}); err == nil || !strings.Contains(err.Error(), "regular file") {
+		t.Error(err)
 	}
 }
