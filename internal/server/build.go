@@ -265,8 +265,11 @@ func (s *Server) openGateway(context.Context) error {
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{
 			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies,
-			Used: func(id, service, region string, at time.Time) {
-				s.uses.Note(id, identity.Use{At: at, Service: service, Region: region})
+			Used: func(u authn.Use) {
+				if !u.Temporary {
+					s.uses.NoteKey(u.AccessKeyID, identity.Use{At: u.At, Service: u.Service, Region: u.Region})
+				}
+				s.uses.NoteAccess(u.Actor, u.Service, u.At)
 			},
 		}),
 		authz.New(facts{s.identities, s.buckets, s.objects}),

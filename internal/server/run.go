@@ -130,10 +130,10 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// useFlush is how often last uses of access keys are written.
+// useFlush is how often last uses are written.
 const useFlush = 5 * time.Second
 
-// keepUses writes when access keys were last used. What a full disk or the end
+// keepUses writes when access keys, users and roles were last used. What a full disk or the end
 // of the server keeps from being written is lost, and only tells less.
 func (s *Server) keepUses(ctx context.Context) {
 	tick := time.NewTicker(useFlush)
@@ -144,7 +144,7 @@ func (s *Server) keepUses(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := s.uses.Flush(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("writing last uses of access keys", "err", err)
+				s.log.Warn("writing last uses of access keys, users and roles", "err", err)
 			}
 		}
 	}

@@ -25,6 +25,7 @@ func iamParams(action, account string) string {
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + account + ":mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000000",
 		"Url": "https://a.example", "OpenIDConnectProviderArn": "arn:aws:iam::" + account + ":oidc-provider/a.example", "ClientID": "c", "ThumbprintList.member.1": strings.Repeat("ab", 20),
 		"PolicySourceArn": "arn:aws:iam::" + account + ":user/target", "ActionNames.member.1": "s3:GetObject", "PolicyInputList.member.1": readAll,
+		"Arn": "arn:aws:iam::" + account + ":user/target", "JobId": "AIDA12345678901234567-00000000000001",
 		"InstanceProfileName": "i", "ServerCertificateName": "c", "SAMLProviderArn": "arn:aws:iam::" + account + ":saml-provider/s",
 	} {
 		v.Set(name, value)

@@ -92,6 +92,25 @@ func (d *Document) MentionsAction(a Action) bool {
 	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a), nil) })
 }
 
+// AllowsSome reports whether documents together allow some action of a service,
+// such as "s3", on some resource and under some condition: an Allow is about one,
+// and no Deny without conditions takes all of them on everything away.
+func AllowsSome(all []*Document, service string) bool {
+	allowed := false
+	for _, d := range all {
+		for i := range d.statements {
+			s := &d.statements[i]
+			some, every := s.aboutService(service)
+			everywhere := !s.notResource && slices.ContainsFunc(s.resources, func(p arnPattern) bool { return p.any })
+			if !s.allow && every && everywhere && len(s.conditions) == 0 {
+				return false
+			}
+			allowed = allowed || s.allow && some
+		}
+	}
+	return allowed
+}
+
 // Principals returns every entry of the document's Principal and NotPrincipal
 // elements, in order and once each.
 func (d *Document) Principals() []PrincipalName {

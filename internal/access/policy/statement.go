@@ -92,6 +92,22 @@ func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 	return g, true
 }
 
+// aboutService reports whether the statement is about some, or every, action of
+// a service.
+func (s *statement) aboutService(service string) (some, every bool) {
+	for i := range s.actions {
+		a := &s.actions[i]
+		of, names, _ := strings.Cut(a.text, ":")
+		its := a.any || strings.EqualFold(of, service)
+		some = some || its
+		every = every || its && strings.Trim(names, "*") == ""
+	}
+	if s.notAction {
+		return !every, !some
+	}
+	return some, every
+}
+
 // actionPattern matches actions whatever their case.
 type actionPattern struct {
 	text string

@@ -230,6 +230,7 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 			return err
 		}
 		tx.Delete(entityKey(e.ID))
+		tx.Delete(accessesKey(e.ID))
 		tx.Delete(nameKey(account, k.letter(), e.Name))
 		return nil
 	})

@@ -407,7 +407,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	}
 	uses := h.NewUses()
 	for _, at := range []int64{100, 130, 159, 160} {
-		uses.Note(k.AccessKeyID, Use{time.Unix(at, 0), "s3", "us-east-1"})
+		uses.NoteKey(k.AccessKeyID, Use{time.Unix(at, 0), "s3", "us-east-1"})
 		want := int64(100)
 		if at == 160 {
 			want = 160

@@ -56,78 +56,98 @@ func readUse(r kv.Reader, accessKeyID string) (u Use, err error) {
 // inaccuracy costs nothing, and a write for each request would.
 const (
 	useInterval = time.Minute
-	maxUses     = 65536 // keys whose uses wait or are remembered
+	maxUses     = 65536 // uses of a kind that wait or are remembered
 )
 
-// Uses keeps when access keys were last used. Note is cheap; Flush writes, and
-// is called every few seconds by whoever owns it, and once at the end.
-type Uses struct {
-	store   kv.Store
+// lately is what was used since the store was last told.
+type lately[K comparable, V any] struct {
 	mu      sync.Mutex
-	waiting map[string]Use
-	flushed map[string]Use // is being written, or was
-	written map[string]time.Time
+	waiting map[K]V
+	flushed map[K]V // is being written, or was
+	written map[K]time.Time
 }
 
-// NewUses returns the last uses of the keys in s, which from then on tells also
-// of those that wait. It is called once, before s is asked for anything.
-func (s *Store) NewUses() *Uses {
-	s.uses = &Uses{store: s.store, waiting: map[string]Use{}, written: map[string]time.Time{}}
-	return s.uses
+func newLately[K comparable, V any]() *lately[K, V] {
+	return &lately[K, V]{waiting: map[K]V{}, written: map[K]time.Time{}}
+}
+
+func (l *lately[K, V]) note(k K, v V, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.Sub(l.written[k]) < useInterval {
+		return
+	}
+	if _, known := l.waiting[k]; known || len(l.waiting) < maxUses {
+		l.waiting[k] = v
+	}
 }
 
 // known is a use that is not in the store yet.
-func (u *Uses) known(accessKeyID string) (use Use, ok bool) {
-	if u == nil {
-		return Use{}, false
+func (l *lately[K, V]) known(k K) (v V, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v, ok = l.waiting[k]; !ok {
+		v, ok = l.flushed[k]
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if use, ok = u.waiting[accessKeyID]; !ok {
-		use, ok = u.flushed[accessKeyID]
+	return v, ok
+}
+
+// take returns what waits, which is to be written now.
+func (l *lately[K, V]) take(at func(V) time.Time) map[K]V {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batch := l.waiting
+	l.flushed = batch
+	l.waiting = make(map[K]V, len(batch))
+	if len(l.written) >= maxUses {
+		clear(l.written)
 	}
-	return use, ok
+	for k, v := range batch {
+		l.written[k] = at(v)
+	}
+	return batch
+}
+
+// Uses keeps when access keys, users and roles were last used. NoteKey and
+// NoteAccess are cheap; Flush writes, and is called every few seconds by whoever
+// owns it, and once at the end.
+type Uses struct {
+	store    kv.Store
+	keys     *lately[string, Use]
+	accesses *lately[access, time.Time]
+}
+
+// NewUses returns the last uses of what is in s, which from then on tells also
+// of those that wait. It is called once, before s is asked for anything.
+func (s *Store) NewUses() *Uses {
+	s.uses = &Uses{store: s.store, keys: newLately[string, Use](), accesses: newLately[access, time.Time]()}
+	return s.uses
 }
 
 // lastUse is the last use of a key that is there.
 func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
-	if use, ok := s.uses.known(accessKeyID); ok {
-		return use, nil
+	if s.uses != nil {
+		if use, ok := s.uses.keys.known(accessKeyID); ok {
+			return use, nil
+		}
 	}
 	return readUse(r, accessKeyID)
 }
 
-// Note remembers a use of a long-lived key by a request whose signature was
+// NoteKey remembers a use of a long-lived key by a request whose signature was
 // right.
-func (u *Uses) Note(accessKeyID string, use Use) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if use.At.Sub(u.written[accessKeyID]) < useInterval {
-		return
-	}
-	if _, known := u.waiting[accessKeyID]; known || len(u.waiting) < maxUses {
-		u.waiting[accessKeyID] = use
-	}
-}
+func (u *Uses) NoteKey(accessKeyID string, use Use) { u.keys.note(accessKeyID, use, use.At) }
 
-// Flush writes what waits, at most once a minute for each key.
+// Flush writes what waits, at most once a minute for each key, and for each
+// service that a user or role uses.
 func (u *Uses) Flush(ctx context.Context) error {
-	u.mu.Lock()
-	batch := u.waiting
-	u.flushed = batch
-	u.waiting = make(map[string]Use, len(batch))
-	if len(u.written) >= maxUses {
-		clear(u.written)
-	}
-	for id, use := range batch {
-		u.written[id] = use.At
-	}
-	u.mu.Unlock()
-	if len(batch) == 0 {
+	keys := u.keys.take(func(use Use) time.Time { return use.At })
+	accesses := u.accesses.take(func(at time.Time) time.Time { return at })
+	if len(keys)+len(accesses) == 0 {
 		return nil
 	}
-	return change.Background(ctx, u.store, "last uses of access keys", func(tx kv.Tx) error {
-		for id, use := range batch {
+	return change.Background(ctx, u.store, "last uses of access keys, users and roles", func(tx kv.Tx) error {
+		for id, use := range keys {
 			// A key that is gone has no last use.
 			v, err := tx.Get(keyKey(id))
 			if err != nil {
@@ -137,6 +157,6 @@ func (u *Uses) Flush(ctx context.Context) error {
 				tx.Set(usedKey(id), use.encode())
 			}
 		}
-		return nil
+		return writeAccesses(tx, accesses)
 	})
 }

@@ -61,6 +61,8 @@ func readOnly(service, operation string) bool {
 		}
 	}
 	switch service {
+	case "iam":
+		return operation == "GenerateServiceLastAccessedDetails" // a report that is not kept
 	case "kms":
 		switch operation {
 		case "Encrypt", "Decrypt", "ReEncrypt", "Sign", "Verify", "GenerateMac", "VerifyMac", "GenerateRandom",

@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"watertight/internal/access/authz"
@@ -41,9 +42,18 @@ type Credentials interface {
 type Options struct {
 	Region         string
 	TrustedProxies []netip.Prefix // whose forwarding headers are believed; none by default
-	// Used, where it is set, is told of every use of a long-lived key whose
-	// signature was right. It must be cheap and is called from many goroutines.
-	Used func(accessKeyID, service, region string, at time.Time)
+	// Used, where it is set, is told of every use of credentials whose signature
+	// was right. It must be cheap and is called from many goroutines.
+	Used func(Use)
+}
+
+// Use is a use of credentials.
+type Use struct {
+	AccessKeyID     string
+	Temporary       bool
+	Actor           string // unique id of the user or role, account id of a root user; empty for federated users
+	Service, Region string
+	At              time.Time
 }
 
 // Identifier identifies requests.
@@ -174,10 +184,25 @@ func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Tim
 	if err := claim.Verify(key); err != nil {
 		return c, key, err
 	}
-	if i.options.Used != nil && c.Token == "" {
-		i.options.Used(c.AccessKeyID, claim.Service, claim.Region, at)
+	if i.options.Used != nil {
+		i.options.Used(Use{
+			AccessKeyID: c.AccessKeyID, Temporary: c.Token != "", Actor: actor(&c.Principal),
+			Service: claim.Service, Region: claim.Region, At: at,
+		})
 	}
 	return c, key, nil
+}
+
+// actor is whose use it is: all sessions of a role are the role's.
+func actor(p *policy.Principal) string {
+	switch p.Kind {
+	case policy.User, policy.AccountRoot:
+		return p.ID
+	case policy.RoleSession:
+		role, _, _ := strings.Cut(p.ID, ":")
+		return role
+	}
+	return ""
 }
 
 func unknownKey(id string) *fault.Error {

@@ -1,0 +1,379 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// LastAccessed is when entities that may use a service last did: an attempt
+// counts, whatever became of it.
+type LastAccessed struct {
+	Service  string    // "s3"
+	At       time.Time // zero is never
+	Entity   string    // ARN of the user or role that was last
+	Entities int       // how many have used it
+}
+
+// job is what a report was asked for on. Its id says all of it, so that none is
+// kept.
+type job struct {
+	id string // unique id of an entity or a managed policy
+	at time.Time
+}
+
+const (
+	jobSize      = 36 // IAM API reference, jobIDType
+	uniqueIDSize = 21
+)
+
+func (j job) String() string { return fmt.Sprintf("%s-%014d", j.id, j.at.UnixMilli()) }
+
+// parseJob is false for what no report of this instant or an earlier one is
+// called.
+func parseJob(text string, now time.Time) (job, bool) {
+	const word = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	if len(text) != jobSize || text[uniqueIDSize] != '-' || strings.Trim(text[:uniqueIDSize], word) != "" {
+		return job{}, false
+	}
+	ms, err := strconv.ParseUint(text[uniqueIDSize+1:], 10, 63)
+	j := job{text[:uniqueIDSize], time.UnixMilli(int64(ms)).UTC()}
+	return j, err == nil && !j.at.After(now)
+}
+
+func noSuchJob(text string) error { return noSuch("The job with ID %s cannot be found.", text) }
+
+// accessTarget is whom a report is about: an entity, or a managed policy.
+type accessTarget struct {
+	Subject
+	entity *Entity
+	policy *ManagedPolicy
+}
+
+func entityTarget(e *Entity) *accessTarget {
+	return &accessTarget{Subject: Subject{e.ARN(), e.Tags, e.Boundary}, entity: e}
+}
+
+func policyTargetOf(p *ManagedPolicy) *accessTarget {
+	return &accessTarget{Subject: Subject{ARN: p.ARN(), Tags: p.Tags}, policy: p}
+}
+
+func (t *accessTarget) id() string {
+	if t.entity != nil {
+		return t.entity.ID
+	}
+	return t.policy.ID
+}
+
+// targetNamed finds what an ARN names; nil where there is none.
+func (s *Store) targetNamed(r kv.Reader, account string, a arn.ARN) (*accessTarget, error) {
+	if strings.HasPrefix(a.Resource, "policy/") {
+		p, err := s.findPolicy(r, account, a.String())
+		if err != nil || p == nil {
+			return nil, err
+		}
+		return policyTargetOf(p), nil
+	}
+	for _, k := range []EntityKind{User, Group, Role} {
+		if !strings.HasPrefix(a.Resource, k.lower()+"/") {
+			continue
+		}
+		e, err := findEntity(r, account, k, PolicyName(a.Resource))
+		if err != nil || e == nil || e.ARN() != a {
+			return nil, err
+		}
+		return entityTarget(e), nil
+	}
+	return nil, nil
+}
+
+// targetOf finds what a job is about; nil where there is none.
+func (s *Store) targetOf(r kv.Reader, account, text string, now time.Time) (*accessTarget, job, error) {
+	j, ok := parseJob(text, now)
+	if !ok {
+		return nil, job{}, nil
+	}
+	e, err := readEntity(r, j.id)
+	if err != nil {
+		return nil, job{}, err
+	}
+	if e != nil && e.Account == account && !j.at.Before(e.Created.Truncate(time.Millisecond)) {
+		return entityTarget(e), j, nil
+	}
+	p, err := readPolicy(r, j.id)
+	if err != nil {
+		return nil, job{}, err
+	}
+	if p != nil && p.Account == account {
+		return policyTargetOf(p), j, nil
+	}
+	for _, p := range s.published {
+		if p.ID == j.id {
+			return policyTargetOf(p), j, nil
+		}
+	}
+	return nil, job{}, nil
+}
+
+// LastAccessedARN is what a report is asked for on. Errors: InvalidInput.
+func LastAccessedARN(name string) (arn.ARN, error) {
+	a, err := arn.Parse(name)
+	kind, _, ok := strings.Cut(a.Resource, "/")
+	if err != nil || !ok || a.Service != "iam" || !slices.Contains([]string{"user", "group", "role", "policy"}, kind) {
+		return arn.ARN{}, invalidInput("Invalid ARN: %s names no user, group, role or policy.", name)
+	}
+	return a, nil
+}
+
+// LastAccessedSubject describes what an ARN names, for the needs of a report.
+func (s *Store) LastAccessedSubject(ctx context.Context, account, name string) (out Subject, err error) {
+	if out.ARN, err = LastAccessedARN(name); err != nil {
+		return out, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		t, err := s.targetNamed(r, account, out.ARN)
+		if t != nil {
+			out = t.Subject
+		}
+		return err
+	})
+	return out, err
+}
+
+// JobSubject describes what a report is about; false where there is none.
+func (s *Store) JobSubject(ctx context.Context, account, text string, now time.Time) (out Subject, found bool, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		t, _, err := s.targetOf(r, account, text, now)
+		if found = t != nil; found {
+			out = t.Subject
+		}
+		return err
+	})
+	return out, found, err
+}
+
+const generateLastAccessed = policy.Action("iam:GenerateServiceLastAccessedDetails")
+
+// GenerateLastAccessed returns the id of a report on a user, group, role or
+// managed policy. It needs iam:GenerateServiceLastAccessedDetails on it.
+// Errors: InvalidInput, NoSuchEntity.
+func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name string) (id string, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		a, err := LastAccessedARN(name)
+		if err != nil {
+			return err
+		}
+		if err := g.Demand(generateLastAccessed, a); err != nil {
+			return err
+		}
+		t, err := s.targetNamed(r, account, a)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			return noSuch("The entity with ARN %s cannot be found.", name)
+		}
+		id = job{t.id(), instant(g)}.String()
+		return nil
+	})
+	return id, err
+}
+
+// LastAccessed returns the report of an id, as of now, and the instant it was
+// asked for: the services that the policies of what it is about allow something
+// of. It needs iam:GetServiceLastAccessedDetails on "*", and, since anybody can
+// spell an id, iam:GenerateServiceLastAccessedDetails on what it is about.
+// Errors: NoSuchEntity.
+func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p Page) (all []LastAccessed, asked time.Time, next string, err error) {
+	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+		if err := g.Demand("iam:GetServiceLastAccessedDetails", arn.Any()); err != nil {
+			return err
+		}
+		t, j, err := s.targetOf(r, account, id, g.Caller().At())
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			return noSuchJob(id)
+		}
+		if err := g.Demand(generateLastAccessed, t.ARN); err != nil {
+			return err
+		}
+		asked = j.at
+		if all, err = s.reportAccesses(r, account, t); err != nil {
+			return err
+		}
+		all, next, err = cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
+		return err
+	})
+	return all, asked, next, err
+}
+
+func (s *Store) reportAccesses(r kv.Reader, account string, t *accessTarget) (all []LastAccessed, err error) {
+	laws, actors, err := s.accessesOf(r, account, t)
+	if err != nil {
+		return nil, err
+	}
+	used := make([]accesses, len(actors))
+	for i, e := range actors {
+		if used[i], err = s.lastAccesses(r, e.ID); err != nil {
+			return nil, err
+		}
+	}
+	for n, service := range services() {
+		if !policy.AllowsSome(laws, service) {
+			continue
+		}
+		l := LastAccessed{Service: service}
+		for i, e := range actors {
+			at := used[i][n]
+			if at.IsZero() {
+				continue
+			}
+			l.Entities++
+			if at.After(l.At) {
+				l.At, l.Entity = at, e.ARN().String()
+			}
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// accessesOf are the policies a report asks, and the users and roles they are
+// policies of.
+func (s *Store) accessesOf(r kv.Reader, account string, t *accessTarget) (laws []*policy.Document, actors []*Entity, err error) {
+	sources := []*Entity{t.entity}
+	if t.policy != nil {
+		d, err := s.document(t.policy.InForce().Document)
+		if err != nil {
+			return nil, nil, err
+		}
+		laws = []*policy.Document{d}
+		ids, err := keysUnder(r, useKey(account, attached, t.policy.ID, ""))
+		if err != nil {
+			return nil, nil, err
+		}
+		if sources, err = entitiesByName(r, ids); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		of, err := s.compile(r, t.entity)
+		if err != nil {
+			return nil, nil, err
+		}
+		laws = of.Identity
+	}
+	for _, e := range sources {
+		if e.Kind != Group {
+			actors = append(actors, e)
+			continue
+		}
+		ids, err := keysUnder(r, membersKey(e.ID))
+		if err != nil {
+			return nil, nil, err
+		}
+		members, err := entitiesByName(r, ids)
+		if err != nil {
+			return nil, nil, err
+		}
+		actors = append(actors, members...)
+	}
+	slices.SortFunc(actors, func(a, b *Entity) int { return strings.Compare(a.ID, b.ID) })
+	return laws, slices.CompactFunc(actors, func(a, b *Entity) bool { return a.ID == b.ID }), nil
+}
+
+// access is one of services as a user or role uses it.
+type access struct {
+	id      string
+	service int
+}
+
+// accesses are when a user or role last used each of services.
+type accesses [3]time.Time
+
+// services are those whose uses are kept, in order of their names. Their places,
+// from 1 on, are the fields of records.
+func services() [len(accesses{})]string { return [...]string{"iam", "s3", "sts"} }
+
+// accessesPrefix is of when a user or role last used services:
+//
+//	i/u/ID
+const accessesPrefix = "i/u/"
+
+func accessesKey(id string) []byte { return record.Key(accessesPrefix, id) }
+
+func (a *accesses) encode() []byte {
+	return record.Time(record.Time(record.Time(record.Start(nil), 1, a[0]), 2, a[1]), 3, a[2])
+}
+
+func readAccesses(r kv.Reader, id string) (a accesses, err error) {
+	v, err := r.Get(accessesKey(id))
+	if err != nil || v == nil {
+		return accesses{}, err
+	}
+	f := record.Read(v)
+	for f.Next() {
+		if f.Number < 1 || int(f.Number) > len(a) {
+			f.Unknown()
+			continue
+		}
+		a[f.Number-1] = f.Time()
+	}
+	if f.Err() != nil {
+		return accesses{}, malformed("last uses of services by " + id)
+	}
+	return a, nil
+}
+
+// NoteAccess remembers that a user or role used a service, with a signature that
+// was right. Root users and other services are not reported on.
+func (u *Uses) NoteAccess(id, service string, at time.Time) {
+	known := services()
+	if n := slices.Index(known[:], service); n >= 0 && len(id) == uniqueIDSize {
+		u.accesses.note(access{id, n}, at, at)
+	}
+}
+
+// writeAccesses adds to what is known of entities that are there.
+func writeAccesses(tx kv.Tx, batch map[access]time.Time) error {
+	for k, at := range batch {
+		e, err := readEntity(tx, k.id)
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			continue
+		}
+		a, err := readAccesses(tx, k.id)
+		if err != nil {
+			return err
+		}
+		a[k.service] = at
+		tx.Set(accessesKey(k.id), a.encode())
+	}
+	return nil
+}
+
+// lastAccesses is when a user or role last used services.
+func (s *Store) lastAccesses(r kv.Reader, id string) (accesses, error) {
+	a, err := readAccesses(r, id)
+	if err != nil || s.uses == nil {
+		return a, err
+	}
+	for n := range a {
+		if at, ok := s.uses.accesses.known(access{id, n}); ok && at.After(a[n]) {
+			a[n] = at
+		}
+	}
+	return a, nil
+}
