@@ -81,12 +81,7 @@ func (o *offline) copyBlobs(ctx context.Context, to string) error {
 			o.find("the bytes of %s were not copied: %v", o.mended.Blobs[name].Of, err)
 		}
 	}
-	for i := range 256 {
-		if err := folder.Sync(filepath.Join(payload.Folder(to), fmt.Sprintf("%02x", i))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return payload.Settle(to)
 }
 
 // copyFiles copies the audit log and the parameters of a passphrase.

@@ -66,6 +66,16 @@ func Prepare(dir string) error {
 	return folder.Sync(dir)
 }
 
+// Settle makes the names of all blobs below dir last.
+func Settle(dir string) error {
+	for i := range 256 {
+		if err := folder.Sync(filepath.Join(dir, folderName(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Look tells what is in dir and changes nothing: whether every folder is there,
 // and whether any blob is.
 func Look(dir string) (whole, used bool, err error) {
@@ -107,11 +117,14 @@ func (e *Engine) Close() error {
 // Syncs implements blob.Engine.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
-func (e *Engine) path(name string) (string, error) {
+func (e *Engine) path(name string) (string, error) { return Path(e.dir, name) }
+
+// Path is where a blob lies below dir.
+func Path(dir, name string) (string, error) {
 	if err := blob.CheckName(name); err != nil {
 		return "", err
 	}
-	return filepath.Join(e.dir, name[:2], name), nil
+	return filepath.Join(dir, name[:2], name), nil
 }
 
 func (e *Engine) folder(name string) *os.File {
