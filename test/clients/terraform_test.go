@@ -100,7 +100,8 @@ func TestTerraform(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	root := iam.New(iam.Options{
-		Region: c.s.Region, BaseEndpoint: &c.s.Endpoint, Credentials: credentials.NewStaticCredentialsProvider(c.s.AccessKeyID, c.s.SecretAccessKey, ""),
+		Region: c.s.Region, BaseEndpoint: &c.s.Endpoint, HTTPClient: harness.SDK(c.s.HTTP),
+		Credentials: credentials.NewStaticCredentialsProvider(c.s.AccessKeyID, c.s.SecretAccessKey, ""),
 	})
 	users, err := root.ListUsers(t.Context(), &iam.ListUsersInput{})
 	if err != nil || len(users.Users) != 0 {

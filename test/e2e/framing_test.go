@@ -322,7 +322,7 @@ func TestUploadOverTLS(t *testing.T) {
 		var sent string
 		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // what a client made by config.LoadDefaultConfig does
-			o.HTTPClient = spy{s.HTTP, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
+			o.HTTPClient = spy{harness.SDK(s.HTTP).Transport, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
 		})
 		if err != nil {
 			t.Fatal(err)

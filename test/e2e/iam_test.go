@@ -19,7 +19,7 @@ import (
 
 func iamClient(s *harness.Server, id, secret, token string) *iam.Client {
 	return iam.New(iam.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1,
+		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),
 	})
 }
@@ -52,7 +52,7 @@ func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Cli
 	}
 	id, secret := *k.AccessKey.AccessKeyId, *k.AccessKey.SecretAccessKey
 	objects := s3.New(s3.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
+		Region: s.Region, BaseEndpoint: &s.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
 	return iamClient(s, id, secret, ""), objects, *u.User.Arn

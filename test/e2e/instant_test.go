@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -112,7 +111,7 @@ func (c *changing) user() string {
 // session is of the user's key.
 func (c *changing) session() {
 	c.Helper()
-	client := sts.New(sts.Options{Region: c.s.Region, BaseEndpoint: &c.s.Endpoint, Credentials: credentials.NewStaticCredentialsProvider(c.key.AccessKeyID, c.key.SecretAccessKey, "")})
+	client := stsClient(c.s, c.key.AccessKeyID, c.key.SecretAccessKey, "")
 	out, err := client.GetSessionToken(c.Context(), &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(900)})
 	if err != nil {
 		c.Fatal(err)

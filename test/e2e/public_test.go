@@ -48,7 +48,7 @@ func controlClient(t testing.TB, s *harness.Server, c harness.Credentials) *s3co
 	tr.Proxy = http.ProxyURL(proxy)
 	t.Cleanup(tr.CloseIdleConnections)
 	return s3control.New(s3control.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: tr},
+		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(tr),
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
 	})
 }

@@ -19,7 +19,8 @@ import (
 // stsClient is an SDK client that nothing in the environment can lead astray.
 func stsClient(s *harness.Server, key, secret, token string) *sts.Client {
 	return sts.New(sts.Options{
-		BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider(key, secret, token),
+		BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+		Credentials: credentials.NewStaticCredentialsProvider(key, secret, token),
 	})
 }
 
@@ -62,7 +63,7 @@ func TestSessionTokens(t *testing.T) {
 		"wrong secret":  {*c.SecretAccessKey + "x", *c.SessionToken, "SignatureDoesNotMatch"},
 	} {
 		client := s3.New(s3.Options{
-			BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1,
+			BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
 			Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, test.secret, test.token),
 		})
 		if _, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{}); code(err) != test.want {

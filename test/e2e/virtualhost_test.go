@@ -38,7 +38,7 @@ func TestVirtualHost(t *testing.T) {
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	c := harness.Client("http://"+domain+":"+port, harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}, func(o *s3.Options) {
-		o.UsePathStyle, o.HTTPClient = false, &http.Client{Transport: tr}
+		o.UsePathStyle, o.HTTPClient = false, harness.SDK(tr)
 	})
 	for _, bucket := range []string{"virtual", "with.some.dots"} {
 		if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {

@@ -46,7 +46,7 @@ func federate(t testing.TB, i *harness.Issuer, s *harness.Server, change ...func
 	f.ok(err)
 	f.provider = *p.OpenIDConnectProviderArn
 	f.account = strings.Split(f.provider, ":")[4]
-	f.anybody = sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1})
+	f.anybody = sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP)})
 	return f
 }
 
@@ -251,7 +251,7 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 	// Without a word of the operator nothing on this machine is reached.
 	i := harness.StartIssuer(t, "issuer.example")
 	s := harness.Start(t, i.Named)
-	g := federation{cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i, anybody: sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1})}
+	g := federation{cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i, anybody: sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP)})}
 	p, err := g.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: &i.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{i.Thumbprint}})
 	g.ok(err)
 	g.provider = *p.OpenIDConnectProviderArn
@@ -335,7 +335,7 @@ func TestAProviderMadeAgainIsAnother(t *testing.T) {
 	f.ok(err)
 	c := begun.Credentials
 	list := func() error {
-		client := s3.New(s3.Options{Region: f.Region, BaseEndpoint: &f.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
+		client := s3.New(s3.Options{Region: f.Region, BaseEndpoint: &f.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(f.HTTP),
 			Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)})
 		_, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
 		return err

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -115,7 +116,7 @@ func transport(t testing.TB, c server.Config) *http.Transport {
 
 // Client is an SDK client of this server.
 func (s *Server) Client(c Credentials, change ...func(*s3.Options)) *s3.Client {
-	own := func(o *s3.Options) { o.HTTPClient = &http.Client{Transport: s.HTTP} }
+	own := func(o *s3.Options) { o.HTTPClient = SDK(s.HTTP) }
 	return Client(s.Endpoint, c, append([]func(*s3.Options){own}, change...)...)
 }
 
@@ -161,6 +162,7 @@ func environment(home, endpoint string) []string {
 func Client(endpoint string, c Credentials, change ...func(*s3.Options)) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &endpoint, Region: Region, UsePathStyle: true, RetryMaxAttempts: 1,
+		HTTPClient:  SDK(awshttp.NewBuildableClient().GetTransport()),
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
 	}, append([]func(*s3.Options){func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }}, change...)...)
 }
