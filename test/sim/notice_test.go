@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/object/s3model"
 	"watertight/test/harness"
+	"watertight/test/s3model"
 )
 
 // TestNotices: the comparison that TestSim rests on finds whatever a server

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/object/s3model"
+	"watertight/test/s3model"
 )
 
 // observed is all that a server shows of the keys of one writer.

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"watertight/internal/core/object/s3model"
+	"watertight/test/s3model"
 )
 
 // get reads a version, a range of it, or on a condition.

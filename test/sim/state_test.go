@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"watertight/internal/core/object/s3model"
+	"watertight/test/s3model"
 )
 
 // unknown stands for the id of what a request made whose answer was lost.

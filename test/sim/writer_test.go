@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
-	"watertight/internal/core/object/s3model"
+	"watertight/test/s3model"
 )
 
 // writer is one client. Nobody else touches the keys that begin with its

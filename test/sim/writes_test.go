@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/object/s3model"
+	"watertight/test/s3model"
 )
 
 // header is tags as x-amz-tagging carries them.

@@ -12,11 +12,11 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/object/s3model"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
+	"watertight/test/s3model"
 )
 
 // allVersions reads the records of a key's versions, newest first.
