@@ -115,7 +115,7 @@ func (a *API) getCredentialReport(ctx context.Context, g authz.Grant, _ *shape.E
 }
 
 func (a *API) getAccountAuthorizationDetails(ctx context.Context, g authz.Grant, in *shape.GetAccountAuthorizationDetailsInput) (*shape.GetAccountAuthorizationDetailsOutput, error) {
-	q := identity.DetailsInput{Page: page(in.Marker, in.MaxItems)}
+	q := identity.DetailsInput{Page: pageOf(in.Marker, in.MaxItems)}
 	for _, f := range in.Filter {
 		switch f {
 		case "User":

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
@@ -155,9 +156,9 @@ func field[T any](v reflect.Value, name string) (value T, ok bool) {
 	return value, ok
 }
 
-// page is the part of a listing that an input asks for.
-func page(marker string, most *int) identity.Page {
-	p := identity.Page{Marker: marker}
+// pageOf is the part of a listing that an input asks for.
+func pageOf(marker string, most *int) page.Request {
+	p := page.Request{Marker: marker}
 	if most != nil {
 		p.Max = *most
 	}

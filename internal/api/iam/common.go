@@ -31,7 +31,7 @@ func (a *API) untag(k identity.EntityKind) handler[shape.UntagInput, shape.Empty
 
 func (a *API) listTags(k identity.EntityKind) handler[shape.TagsInput, shape.TagsOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {
-		return tagsOutput(a.Identities.Tags(ctx, g, k, nameIn(in, k), page(in.Marker, in.MaxItems)))
+		return tagsOutput(a.Identities.Tags(ctx, g, k, nameIn(in, k), pageOf(in.Marker, in.MaxItems)))
 	}
 }
 
@@ -75,7 +75,7 @@ func (a *API) deleteInline(k identity.EntityKind) handler[shape.InlinePolicyInpu
 
 func (a *API) listInline(k identity.EntityKind) handler[shape.EntityPageInput, shape.PolicyNamesOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.PolicyNamesOutput, error) {
-		names, next, err := a.Identities.ListInline(ctx, g, k, nameIn(in, k), page(in.Marker, in.MaxItems))
+		names, next, err := a.Identities.ListInline(ctx, g, k, nameIn(in, k), pageOf(in.Marker, in.MaxItems))
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +101,7 @@ func attachedShape(policyARN string) shape.AttachedPolicy {
 
 func (a *API) listAttached(k identity.EntityKind) handler[shape.EntityPageInput, shape.AttachedPoliciesOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.AttachedPoliciesOutput, error) {
-		names, next, err := a.Identities.ListAttached(ctx, g, k, nameIn(in, k), in.PathPrefix, page(in.Marker, in.MaxItems))
+		names, next, err := a.Identities.ListAttached(ctx, g, k, nameIn(in, k), in.PathPrefix, pageOf(in.Marker, in.MaxItems))
 		if err != nil {
 			return nil, err
 		}

@@ -159,7 +159,7 @@ func (a *API) getRole(ctx context.Context, g authz.Grant, in *shape.EntityInput)
 }
 
 func (a *API) getGroup(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.GetGroupOutput, error) {
-	e, users, next, err := a.Identities.Members(ctx, g, in.GroupName, page(in.Marker, in.MaxItems))
+	e, users, next, err := a.Identities.Members(ctx, g, in.GroupName, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func plainRole(e *identity.Entity) shape.Role {
 }
 
 func (a *API) listUsers(ctx context.Context, g authz.Grant, in *shape.ListInput) (*shape.ListUsersOutput, error) {
-	all, next, err := a.Identities.List(ctx, g, identity.User, in.PathPrefix, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.List(ctx, g, identity.User, in.PathPrefix, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (a *API) listUsers(ctx context.Context, g authz.Grant, in *shape.ListInput)
 }
 
 func (a *API) listGroups(ctx context.Context, g authz.Grant, in *shape.ListInput) (*shape.ListGroupsOutput, error) {
-	all, next, err := a.Identities.List(ctx, g, identity.Group, in.PathPrefix, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.List(ctx, g, identity.Group, in.PathPrefix, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (a *API) listGroups(ctx context.Context, g authz.Grant, in *shape.ListInput
 }
 
 func (a *API) listRoles(ctx context.Context, g authz.Grant, in *shape.ListInput) (*shape.ListRolesOutput, error) {
-	all, next, err := a.Identities.List(ctx, g, identity.Role, in.PathPrefix, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.List(ctx, g, identity.Role, in.PathPrefix, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (a *API) listRoles(ctx context.Context, g authz.Grant, in *shape.ListInput)
 }
 
 func (a *API) listGroupsForUser(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.ListGroupsOutput, error) {
-	all, next, err := a.Identities.GroupsOf(ctx, g, in.UserName, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.GroupsOf(ctx, g, in.UserName, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserP
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := a.Identities.Keys(ctx, g, user, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.Keys(ctx, g, user, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (a *API) generateLastAccessed(ctx context.Context, g authz.Grant, in *shape
 }
 
 func (a *API) getLastAccessed(ctx context.Context, g authz.Grant, in *shape.GetLastAccessedInput) (*shape.GetLastAccessedOutput, error) {
-	all, asked, next, err := a.Identities.LastAccessed(ctx, g, in.JobId, page(in.Marker, in.MaxItems))
+	all, asked, next, err := a.Identities.LastAccessed(ctx, g, in.JobId, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 )
@@ -119,7 +120,7 @@ func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserP
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := a.Identities.Devices(ctx, g, "iam:ListMFADevices", h, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.Devices(ctx, g, "iam:ListMFADevices", h, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADevi
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := a.Identities.Devices(ctx, g, "iam:GetMFADevice", h, identity.Page{})
+	all, _, err := a.Identities.Devices(ctx, g, "iam:GetMFADevice", h, page.Request{})
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shap
 		yes := in.AssignmentStatus == "Assigned"
 		assigned = &yes
 	}
-	all, next, err := a.Identities.VirtualDevices(ctx, g, assigned, page(in.Marker, in.MaxItems))
+	all, next, err := a.Identities.VirtualDevices(ctx, g, assigned, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -179,5 +180,5 @@ func (a *API) untagMFADevice(ctx context.Context, g authz.Grant, in *shape.Untag
 }
 
 func (a *API) listMFADeviceTags(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {
-	return tagsOutput(a.Identities.DeviceTags(ctx, g, in.SerialNumber, page(in.Marker, in.MaxItems)))
+	return tagsOutput(a.Identities.DeviceTags(ctx, g, in.SerialNumber, pageOf(in.Marker, in.MaxItems)))
 }

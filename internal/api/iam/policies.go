@@ -68,7 +68,7 @@ func (a *API) listPolicies(ctx context.Context, g authz.Grant, in *shape.ListPol
 	all, next, err := a.Identities.Policies(ctx, g, identity.PoliciesInput{
 		AWS: in.Scope != "Local", Local: in.Scope != "AWS", OnlyAttached: in.OnlyAttached, PathPrefix: in.PathPrefix,
 		Attached: in.PolicyUsageFilter == "PermissionsPolicy", Bounding: in.PolicyUsageFilter == "PermissionsBoundary",
-		Page: page(in.Marker, in.MaxItems),
+		Page: pageOf(in.Marker, in.MaxItems),
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (a *API) getPolicyVersion(ctx context.Context, g authz.Grant, in *shape.Pol
 }
 
 func (a *API) listPolicyVersions(ctx context.Context, g authz.Grant, in *shape.ListPolicyVersionsInput) (*shape.ListPolicyVersionsOutput, error) {
-	p, all, next, err := a.Identities.PolicyVersions(ctx, g, in.PolicyArn, page(in.Marker, in.MaxItems))
+	p, all, next, err := a.Identities.PolicyVersions(ctx, g, in.PolicyArn, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (a *API) setDefaultPolicyVersion(ctx context.Context, g authz.Grant, in *sh
 
 func (a *API) listEntitiesForPolicy(ctx context.Context, g authz.Grant, in *shape.ListEntitiesForPolicyInput) (*shape.ListEntitiesForPolicyOutput, error) {
 	q := identity.UsesInput{
-		Policy: in.PolicyArn, PathPrefix: in.PathPrefix, Page: page(in.Marker, in.MaxItems),
+		Policy: in.PolicyArn, PathPrefix: in.PathPrefix, Page: pageOf(in.Marker, in.MaxItems),
 		Attached: in.PolicyUsageFilter == "PermissionsPolicy", Bounding: in.PolicyUsageFilter == "PermissionsBoundary",
 	}
 	for _, k := range []identity.EntityKind{identity.User, identity.Group, identity.Role} {
@@ -166,5 +166,5 @@ func (a *API) untagPolicy(ctx context.Context, g authz.Grant, in *shape.UntagInp
 }
 
 func (a *API) listPolicyTags(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {
-	return tagsOutput(a.Identities.PolicyTags(ctx, g, in.PolicyArn, page(in.Marker, in.MaxItems)))
+	return tagsOutput(a.Identities.PolicyTags(ctx, g, in.PolicyArn, pageOf(in.Marker, in.MaxItems)))
 }

@@ -102,5 +102,5 @@ func (a *API) untagProvider(ctx context.Context, g authz.Grant, in *shape.UntagI
 }
 
 func (a *API) listProviderTags(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {
-	return tagsOutput(a.Identities.ProviderTags(ctx, g, in.OpenIDConnectProviderArn, page(in.Marker, in.MaxItems)))
+	return tagsOutput(a.Identities.ProviderTags(ctx, g, in.OpenIDConnectProviderArn, pageOf(in.Marker, in.MaxItems)))
 }

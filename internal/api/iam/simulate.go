@@ -48,7 +48,7 @@ func (a *API) simulate(ctx context.Context, g authz.Grant, action policy.Action,
 	}
 	all, next, err := a.Identities.Simulate(ctx, g, action, identity.Simulation{
 		Source: from, Policies: in.PolicyInputList, Boundaries: in.PermissionsBoundaryPolicyInputList, Actions: in.ActionNames, Resources: in.ResourceArns,
-		ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner, Caller: in.CallerArn, Keys: keys, Page: page(in.Marker, in.MaxItems),
+		ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner, Caller: in.CallerArn, Keys: keys, Page: pageOf(in.Marker, in.MaxItems),
 	})
 	if err != nil {
 		return nil, err

@@ -10,9 +10,9 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
-	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -265,9 +265,9 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err := g.Demand("s3:ListAllMyBuckets", arn.AllBuckets()); err != nil {
 		return Listing{}, err
 	}
-	page := maxList
+	size := maxList
 	if in.Max != nil {
-		if page = *in.Max; page < 1 || page > maxList {
+		if size = *in.Max; size < 1 || size > maxList {
 			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000.").
 				With("ArgumentName", "max-buckets")
 		}
@@ -280,7 +280,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	to := record.After(from)
 	scope := "buckets\x00" + owner
 	if in.Token != nil {
-		last, err := pagetoken.Open(scope, *in.Token)
+		last, err := page.Open(scope, *in.Token)
 		if err != nil {
 			return Listing{}, err
 		}
@@ -289,11 +289,11 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 		}
 	}
 	l := Listing{Owner: owner}
-	err := s.store.View(ctx, func(r kv.Reader) error { return l.fill(r, from, to, in.Region, page, scope) })
+	err := s.store.View(ctx, func(r kv.Reader) error { return l.fill(r, from, to, in.Region, size, scope) })
 	return l, err
 }
 
-func (l *Listing) fill(r kv.Reader, from, to []byte, region string, page int, scope string) error {
+func (l *Listing) fill(r kv.Reader, from, to []byte, region string, size int, scope string) error {
 	skip := len(ownerKey(l.Owner, ""))
 	for p, err := range r.Scan(from, to) {
 		if err != nil {
@@ -315,8 +315,8 @@ func (l *Listing) fill(r kv.Reader, from, to []byte, region string, page int, sc
 		if region != "" && !strings.EqualFold(b.Region, region) {
 			continue
 		}
-		if len(l.Buckets) == page {
-			l.Token = pagetoken.Make(scope, l.Buckets[page-1].Name)
+		if len(l.Buckets) == size {
+			l.Token = page.Token(scope, l.Buckets[size-1].Name)
 			return nil
 		}
 		l.Buckets = append(l.Buckets, b)

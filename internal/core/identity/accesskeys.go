@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -99,13 +100,13 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 // Keys returns a page of the access keys of a user, or with an empty name of
 // the root user, without their secrets. It needs iam:ListAccessKeys.
 // Errors: NoSuchEntity.
-func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p Page) (all []Key, next string, err error) {
+func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p page.Request) (all []Key, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:ListAccessKeys", user)
 		if err != nil {
 			return err
 		}
-		ids, after, err := cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p, "keys\x00"+account+user)
+		ids, after, err := page.Cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p, "keys\x00"+account+user)
 		if err != nil {
 			return err
 		}

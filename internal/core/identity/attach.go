@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -76,7 +77,7 @@ func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 // path begins with prefix, in order of their names. It needs
 // iam:ListAttachedUserPolicies, ...GroupPolicies or ...RolePolicies.
 // Errors: NoSuchEntity.
-func (s *Store) ListAttached(ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p Page) (names []string, next string, err error) {
+func (s *Store) ListAttached(ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p page.Request) (names []string, next string, err error) {
 	err = s.inspect(ctx, g, policy.Action("iam:ListAttached"+k.String()+"Policies"), k, name, func(_ kv.Reader, e *Entity) error {
 		for _, a := range e.Attached {
 			if strings.HasPrefix(policyPath(a), prefix) {
@@ -85,7 +86,7 @@ func (s *Store) ListAttached(ctx context.Context, g authz.Grant, k EntityKind, n
 		}
 		key := func(a *string) string { return strings.ToLower(PolicyName(*a)) + "\x00" + accountOf(*a) }
 		slices.SortFunc(names, func(a, b string) int { return strings.Compare(key(&a), key(&b)) })
-		names, next, err = cut(names, key, p, "attached\x00"+e.ID)
+		names, next, err = page.Cut(names, key, p, "attached\x00"+e.ID)
 		return err
 	})
 	return names, next, err
@@ -167,7 +168,7 @@ type UsesInput struct {
 	PathPrefix string
 	Attached   bool // not as a boundary
 	Bounding   bool // as a boundary alone
-	Page       Page
+	Page       page.Request
 }
 
 // Uses returns a page of the entities that use a managed policy, in order of
@@ -204,7 +205,7 @@ func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*E
 		entities = slices.DeleteFunc(entities, func(e *Entity) bool {
 			return in.Kind != 0 && e.Kind != in.Kind || !strings.HasPrefix(e.Path, in.PathPrefix)
 		})
-		all, next, err = cut(entities, key, in.Page, "uses\x00"+account+p.ID)
+		all, next, err = page.Cut(entities, key, in.Page, "uses\x00"+account+p.ID)
 		return err
 	})
 	return all, next, err
@@ -216,7 +217,7 @@ type PoliciesInput struct {
 	OnlyAttached       bool // used in the way asked for
 	PathPrefix         string
 	Attached, Bounding bool // how used; neither is any way
-	Page               Page
+	Page               page.Request
 }
 
 // Policies returns a page of managed policies, AWS's first, in order of their
@@ -230,7 +231,7 @@ func (s *Store) Policies(ctx context.Context, g authz.Grant, in PoliciesInput) (
 		if err != nil {
 			return err
 		}
-		all, next, err = cut(found, func(p **ManagedPolicy) string { return policyOrder(*p) }, in.Page, "policies\x00"+account)
+		all, next, err = page.Cut(found, func(p **ManagedPolicy) string { return policyOrder(*p) }, in.Page, "policies\x00"+account)
 		return err
 	})
 	return all, next, err

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -15,7 +16,7 @@ import (
 type DetailsInput struct {
 	Kinds      []EntityKind
 	Local, AWS bool // managed policies
-	Page       Page
+	Page       page.Request
 }
 
 // Details are a page of what an account is allowed.
@@ -48,7 +49,7 @@ func (s *Store) Details(ctx context.Context, g authz.Grant, in DetailsInput) (ou
 		if err != nil {
 			return err
 		}
-		all, next, err := cut(all, func(d *detail) string { return d.order }, in.Page, "details\x00"+account)
+		all, next, err := page.Cut(all, func(d *detail) string { return d.order }, in.Page, "details\x00"+account)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -131,7 +132,7 @@ func ListARN(account string, k EntityKind, path string) arn.ARN {
 // List returns a page of the users, groups or roles whose path begins with
 // prefix, in order of their names, and the next marker. It needs iam:ListUsers,
 // iam:ListGroups or iam:ListRoles on ListARN.
-func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix string, p Page) (all []*Entity, next string, err error) {
+func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix string, p page.Request) (all []*Entity, next string, err error) {
 	account, err := owner(g)
 	if err != nil {
 		return nil, "", err
@@ -140,7 +141,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix st
 		return nil, "", err
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		next, err = p.walk(r, account, k.letter(), func(id string) (bool, error) {
+		next, err = walk(r, account, k.letter(), p, func(id string) (bool, error) {
 			e, err := readEntity(r, id)
 			if err != nil || e == nil || !strings.HasPrefix(e.Path, prefix) {
 				return false, err
@@ -317,7 +318,7 @@ func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Act
 
 // Members returns a group and a page of its users, in order of their names. It
 // needs iam:GetGroup. Errors: NoSuchEntity.
-func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p Page) (out *Entity, users []*Entity, next string, err error) {
+func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p page.Request) (out *Entity, users []*Entity, next string, err error) {
 	err = s.inspect(ctx, g, "iam:GetGroup", Group, group, func(r kv.Reader, e *Entity) error {
 		out = e
 		ids, err := keysUnder(r, membersKey(e.ID))
@@ -328,7 +329,7 @@ func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p Page
 		if err != nil {
 			return err
 		}
-		users, next, err = cut(users, nameOf, p, "members\x00"+e.ID)
+		users, next, err = page.Cut(users, nameOf, p, "members\x00"+e.ID)
 		return err
 	})
 	return out, users, next, err
@@ -336,13 +337,13 @@ func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p Page
 
 // GroupsOf returns a page of a user's groups, in order of their names. It needs
 // iam:ListGroupsForUser. Errors: NoSuchEntity.
-func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p Page) (groups []*Entity, next string, err error) {
+func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p page.Request) (groups []*Entity, next string, err error) {
 	err = s.inspect(ctx, g, "iam:ListGroupsForUser", User, user, func(r kv.Reader, e *Entity) error {
 		all, err := entitiesByName(r, e.Groups)
 		if err != nil {
 			return err
 		}
-		groups, next, err = cut(all, nameOf, p, "groups\x00"+e.ID)
+		groups, next, err = page.Cut(all, nameOf, p, "groups\x00"+e.ID)
 		return err
 	})
 	return groups, next, err

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -333,7 +334,7 @@ func TestPagesJoin(t *testing.T) {
 		h.create(User, fmt.Sprintf("u%d", i))
 	}
 	var names []string
-	var p = Page{Max: 3}
+	var p = page.Request{Max: 3}
 	for pages := 1; ; pages++ {
 		all, next, err := h.List(t.Context(), h.may("iam:ListUsers", ListARN(coretest.Account, User, "")), User, "", p)
 		h.ok(err)

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -118,13 +119,13 @@ func (s *Store) GetInline(ctx context.Context, g authz.Grant, k EntityKind, name
 // ListInline returns a page of the names of an entity's policies. It needs
 // iam:ListUserPolicies, iam:ListGroupPolicies or iam:ListRolePolicies.
 // Errors: NoSuchEntity.
-func (s *Store) ListInline(ctx context.Context, g authz.Grant, k EntityKind, name string, p Page) (names []string, next string, err error) {
+func (s *Store) ListInline(ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request) (names []string, next string, err error) {
 	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Policies"), k, name, func(_ kv.Reader, e *Entity) error {
 		for _, q := range e.Inline {
 			names = append(names, q.Name)
 		}
 		slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-		names, next, err = cut(names, func(n *string) string { return strings.ToLower(*n) }, p, "inline\x00"+e.ID)
+		names, next, err = page.Cut(names, func(n *string) string { return strings.ToLower(*n) }, p, "inline\x00"+e.ID)
 		return err
 	})
 	return names, next, err

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -193,7 +194,7 @@ func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name st
 // of. It needs iam:GetServiceLastAccessedDetails on "*", and, since anybody can
 // spell an id, iam:GenerateServiceLastAccessedDetails on what it is about.
 // Errors: NoSuchEntity.
-func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p Page) (all []LastAccessed, asked time.Time, next string, err error) {
+func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p page.Request) (all []LastAccessed, asked time.Time, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		if err := g.Demand("iam:GetServiceLastAccessedDetails", arn.Any()); err != nil {
 			return err
@@ -212,7 +213,7 @@ func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p Pa
 		if all, err = s.reportAccesses(r, account, t); err != nil {
 			return err
 		}
-		all, next, err = cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
+		all, next, err = page.Cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
 		return err
 	})
 	return all, asked, next, err

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -247,27 +248,27 @@ func (s *Store) GetPolicyVersion(ctx context.Context, g authz.Grant, name, versi
 
 // PolicyVersions returns a page of a policy's versions, newest first, and the
 // policy. It needs iam:ListPolicyVersions. Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, page Page) (p *ManagedPolicy, versions []PolicyVersion, next string, err error) {
+func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, in page.Request) (p *ManagedPolicy, versions []PolicyVersion, next string, err error) {
 	p, err = s.GetPolicy(ctx, g, "iam:ListPolicyVersions", name)
 	if err != nil {
 		return nil, nil, "", err
 	}
 	all := slices.Clone(p.Versions)
 	slices.Reverse(all)
-	versions, next, err = cut(all, func(v *PolicyVersion) string {
+	versions, next, err = page.Cut(all, func(v *PolicyVersion) string {
 		return string(record.Big(nil, ^uint64(v.Number)))
-	}, page, "versions\x00"+p.ID)
+	}, in, "versions\x00"+p.ID)
 	return p, versions, next, err
 }
 
 // PolicyTags returns a page of a policy's tags. It needs iam:ListPolicyTags.
 // Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, page Page) ([]Tag, string, error) {
+func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]Tag, string, error) {
 	p, err := s.GetPolicy(ctx, g, "iam:ListPolicyTags", name)
 	if err != nil {
 		return nil, "", err
 	}
-	return pageOfTags(p.Tags, page, p.ID)
+	return pageOfTags(p.Tags, in, p.ID)
 }
 
 // CreatePolicyVersion adds a version, which may become the default at once. It

@@ -15,6 +15,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -284,7 +285,7 @@ func (s *Store) TagDevice(ctx context.Context, g authz.Grant, action policy.Acti
 
 // DeviceTags returns a page of a device's tags. It needs iam:ListMFADeviceTags.
 // Errors: NoSuchEntity.
-func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p Page) (tags []Tag, next string, err error) {
+func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p page.Request) (tags []Tag, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		d, err := demandedDevice(r, g, account, "iam:ListMFADeviceTags", serial)
 		if err != nil {
@@ -298,7 +299,7 @@ func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p 
 
 // Devices returns a page of the devices of a user or of the root user. It needs
 // action: iam:ListMFADevices or iam:GetMFADevice. Errors: NoSuchEntity.
-func (s *Store) Devices(ctx context.Context, g authz.Grant, action policy.Action, h Holder, p Page) (all []*Device, next string, err error) {
+func (s *Store) Devices(ctx context.Context, g authz.Grant, action policy.Action, h Holder, p page.Request) (all []*Device, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		id, _, err := owned(r, g, account, action, h)
 		if err != nil {
@@ -308,7 +309,7 @@ func (s *Store) Devices(ctx context.Context, g authz.Grant, action policy.Action
 		if err != nil {
 			return err
 		}
-		all, next, err = cut(devices, func(d **Device) string { return (*d).Serial().String() }, p, "devices\x00"+account+id)
+		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial().String() }, p, "devices\x00"+account+id)
 		return err
 	})
 	return all, next, err
@@ -323,7 +324,7 @@ type VirtualDevice struct {
 
 // VirtualDevices returns a page of the account's devices; assigned nil asks for
 // all. It needs iam:ListVirtualMFADevices on DevicesARN.
-func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *bool, p Page) (all []VirtualDevice, next string, err error) {
+func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *bool, p page.Request) (all []VirtualDevice, next string, err error) {
 	account, err := owner(g)
 	if err != nil {
 		return nil, "", err
@@ -348,7 +349,7 @@ func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *boo
 		}
 		key := func(d *VirtualDevice) string { return strings.ToLower(d.Path + d.Name) }
 		slices.SortFunc(found, func(a, b VirtualDevice) int { return strings.Compare(key(&a), key(&b)) })
-		if all, next, err = cut(found, key, p, "virtual\x00"+account); err != nil {
+		if all, next, err = page.Cut(found, key, p, "virtual\x00"+account); err != nil {
 			return err
 		}
 		for i := range all {

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/page"
 )
 
 // TestCodes has the vectors of RFC 6238, appendix B, cut to six digits.
@@ -131,7 +132,7 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	h.fails(h.DeactivateDevice(ctx, h.may("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, serial), "NoSuchEntity")
 	h.fails(h.EnableDevice(ctx, h.may("iam:EnableMFADevice", u.ARN()), Holder{User: "u"}, serial, "0", "0"), "EntityAlreadyExists")
 	list := func(assigned *bool) int {
-		all, _, err := h.VirtualDevices(ctx, h.may("iam:ListVirtualMFADevices", DevicesARN(coretest.Account)), assigned, Page{})
+		all, _, err := h.VirtualDevices(ctx, h.may("iam:ListVirtualMFADevices", DevicesARN(coretest.Account)), assigned, page.Request{})
 		h.ok(err)
 		return len(all)
 	}
@@ -139,7 +140,7 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	if list(nil) != 2 || list(&yes) != 2 || list(&no) != 0 {
 		t.Error(list(nil), list(&yes), list(&no))
 	}
-	mine, _, err := h.Devices(ctx, h.may("iam:ListMFADevices", u.ARN()), "iam:ListMFADevices", Holder{User: "u"}, Page{})
+	mine, _, err := h.Devices(ctx, h.may("iam:ListMFADevices", u.ARN()), "iam:ListMFADevices", Holder{User: "u"}, page.Request{})
 	if err != nil || len(mine) != 1 || mine[0].Serial().String() != own {
 		t.Errorf("%+v, %v", mine, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -256,12 +257,12 @@ func (s *Store) GetProvider(ctx context.Context, g authz.Grant, action policy.Ac
 
 // ProviderTags returns a page of a provider's tags. It needs
 // iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
-func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, page Page) ([]Tag, string, error) {
+func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]Tag, string, error) {
 	p, err := s.GetProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
 	if err != nil {
 		return nil, "", err
 	}
-	return pageOfTags(p.Tags, page, name)
+	return pageOfTags(p.Tags, in, name)
 }
 
 // ProviderSubject describes a provider by its ARN. Errors: ValidationError.

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -28,7 +29,7 @@ type Simulation struct {
 	ResourceOwner  string // an account's ARN or id; empty is the caller's
 	Caller         string // ARN of the user who asks, where it is not Source
 	Keys           map[string][]string
-	Page           Page
+	Page           page.Request
 }
 
 // Simulated is a decision on one action and resource.
@@ -111,11 +112,11 @@ func (s *Store) Simulate(ctx context.Context, g authz.Grant, action policy.Actio
 		numbers[i] = i
 	}
 	at := func(i *int) string { return fmt.Sprintf("%08d", *i) }
-	page, next, err := cut(numbers, at, in.Page, "simulation")
+	asked, next, err := page.Cut(numbers, at, in.Page, "simulation")
 	if err != nil {
 		return nil, "", err
 	}
-	for n, i := range page {
+	for n, i := range asked {
 		if err := ctx.Err(); err != nil {
 			return nil, "", err
 		}
@@ -129,7 +130,7 @@ func (s *Store) Simulate(ctx context.Context, g authz.Grant, action policy.Actio
 			return nil, "", invalidInput("The simulation takes more work than one request may: ask for fewer or smaller policies.")
 		default: // the next page goes on with this one
 			in.Page.Max = n
-			_, next, err = cut(numbers, at, in.Page, "simulation")
+			_, next, err = page.Cut(numbers, at, in.Page, "simulation")
 			return all, next, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -84,10 +85,10 @@ func (r tagRules) drop(old []Tag, keys []string) []Tag {
 }
 
 // pageOfTags returns a page of tags in order of their keys.
-func pageOfTags(tags []Tag, p Page, scope string) ([]Tag, string, error) {
+func pageOfTags(tags []Tag, p page.Request, scope string) ([]Tag, string, error) {
 	key := func(t *Tag) string { return strings.ToLower(t.Key) + "\x00" + t.Key }
 	all := slices.SortedFunc(slices.Values(tags), func(a, b Tag) int { return strings.Compare(key(&a), key(&b)) })
-	return cut(all, key, p, "tags\x00"+scope)
+	return page.Cut(all, key, p, "tags\x00"+scope)
 }
 
 // Tag adds tags to a user or role. It needs iam:TagUser or iam:TagRole.
@@ -113,7 +114,7 @@ func (s *Store) Untag(ctx context.Context, g authz.Grant, k EntityKind, name str
 
 // Tags returns a page of the tags of a user or role. It needs iam:ListUserTags
 // or iam:ListRoleTags. Errors: NoSuchEntity.
-func (s *Store) Tags(ctx context.Context, g authz.Grant, k EntityKind, name string, p Page) (tags []Tag, next string, err error) {
+func (s *Store) Tags(ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request) (tags []Tag, next string, err error) {
 	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Tags"), k, name, func(_ kv.Reader, e *Entity) error {
 		tags, next, err = pageOfTags(e.Tags, p, e.ID)
 		return err

@@ -8,8 +8,8 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/bucket/pagetoken"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/page"
 	"watertight/internal/storage/kv"
 )
 
@@ -23,20 +23,20 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
 		return Listing{}, err
 	}
-	page, err := pageOf(in.Max, "max-keys")
+	size, err := pageOf(in.Max, "max-keys")
 	if err != nil {
 		return Listing{}, err
 	}
 	scope := "objects\x00" + in.Bucket
 	if in.Token != nil {
-		if in.After, err = pagetoken.Open(scope, *in.Token); err != nil {
+		if in.After, err = page.Open(scope, *in.Token); err != nil {
 			return Listing{}, err
 		}
 	}
-	l := lister{ListInput: &in, page: page}
+	l := lister{ListInput: &in, page: size}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
-		if err != nil || page == 0 {
+		if err != nil || size == 0 {
 			return err
 		}
 		return l.run(r, &b)
@@ -46,7 +46,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	}
 	if l.out.Truncated {
 		l.out.Next = l.last
-		l.out.Token = pagetoken.Make(scope, l.last)
+		l.out.Token = page.Token(scope, l.last)
 	}
 	return l.out, nil
 }

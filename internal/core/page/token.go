@@ -1,8 +1,8 @@
-// Package pagetoken makes the continuation tokens of listings. A token carries
-// where the next page starts, and neither a secret nor a right: whoever makes
-// one up gets no more than a listing that starts there. It is checked strictly
-// so that a changed one is noticed. It must never know what is listed.
-package pagetoken
+// Package page cuts listings into pages. The token or marker of the next page
+// carries where that page starts, and neither a secret nor a right: a client
+// that makes one up gets no more than a listing that starts there. It is checked
+// strictly, so that a changed one is noticed. It must never know what is listed.
+package page
 
 import (
 	"crypto/sha256"
@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	format  = 1
-	sumSize = 12
-	maxSize = 4096 // characters of a token
+	format   = 1
+	sumSize  = 12
+	maxToken = 4096 // characters of a token
 )
 
 func encoding() *base64.Encoding { return base64.RawURLEncoding.Strict() }
@@ -29,8 +29,8 @@ func sum(scope, position string) []byte {
 	return h.Sum(nil)[:sumSize]
 }
 
-// Make returns the token for a position in the listing that scope names.
-func Make(scope, position string) string {
+// Token returns the token for a position in the listing that scope names.
+func Token(scope, position string) string {
 	b := make([]byte, 0, 1+sumSize+len(position))
 	b = append(append(b, format), sum(scope, position)...)
 	return encoding().EncodeToString(append(b, position...))
@@ -41,7 +41,7 @@ func Make(scope, position string) string {
 func Open(scope, token string) (string, error) {
 	invalid := fault.New(fault.Invalid, "InvalidArgument", "The continuation token provided is incorrect").
 		With("ArgumentName", "continuation-token")
-	if len(token) > maxSize {
+	if len(token) > maxToken {
 		return "", invalid
 	}
 	b, err := encoding().DecodeString(token)
@@ -51,7 +51,7 @@ func Open(scope, token string) (string, error) {
 	// Compared whole: the decoder passes over line ends, so a changed token
 	// may hold the same bytes.
 	position := string(b[1+sumSize:])
-	if Make(scope, position) != token {
+	if Token(scope, position) != token {
 		return "", invalid
 	}
 	return position, nil

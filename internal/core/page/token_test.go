@@ -1,4 +1,4 @@
-package pagetoken
+package page
 
 import (
 	"strings"
@@ -7,16 +7,16 @@ import (
 	"watertight/internal/fault"
 )
 
-func TestRoundTrip(t *testing.T) {
+func TestTokenRoundTrip(t *testing.T) {
 	for _, position := range []string{"", "a", "ä/ ?&", strings.Repeat("x", 1024), "\x00\xff"} {
-		if got, err := Open("objects\x00b", Make("objects\x00b", position)); err != nil || got != position {
+		if got, err := Open("objects\x00b", Token("objects\x00b", position)); err != nil || got != position {
 			t.Errorf("%q: %q, %v", position, got, err)
 		}
 	}
 }
 
 func TestChangedTokensAreRefused(t *testing.T) {
-	token := Make("scope", "position")
+	token := Token("scope", "position")
 	bad := []string{"", "x", token[:len(token)-1], token + "A", token + "=", " " + token, "garbage", token[:4] + "\n" + token[4:], token + "\r\n", strings.Repeat("A", 5000)}
 	for i := range token {
 		for _, c := range "Aa0_-=" {
@@ -36,11 +36,11 @@ func TestChangedTokensAreRefused(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	f.Add("s", Make("s", "position"))
+	f.Add("s", Token("s", "position"))
 	f.Add("s", "!")
 	f.Fuzz(func(t *testing.T, scope, token string) {
 		position, err := Open(scope, token)
-		if err == nil && Make(scope, position) != token {
+		if err == nil && Token(scope, position) != token {
 			t.Fatalf("two tokens for %q", position)
 		}
 	})
