@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"watertight/internal/server"
+	"watertight/internal/operator"
 )
 
 // account is the commands on accounts; they speak to the running server.
@@ -28,10 +28,7 @@ type accountCreate struct {
 
 // Run makes an account.
 func (c *accountCreate) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	a, err := o.CreateAccount(p.ctx, c.Name)
 	if err != nil {
 		return err
@@ -46,10 +43,7 @@ type accountList struct {
 
 // Run lists the accounts.
 func (c *accountList) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	all, err := o.Accounts(p.ctx)
 	if err != nil {
 		return err
@@ -72,10 +66,7 @@ type accountResetRoot struct {
 
 // Run resets the root user's keys.
 func (c *accountResetRoot) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	a, err := o.ResetRoot(p.ctx, c.Account)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"watertight/internal/operator"
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
@@ -32,18 +33,18 @@ func TestAccounts(t *testing.T) {
 				}
 				return out.String() + errs.String()
 			}
-			works := func(a server.NewAccount) bool {
+			works := func(a operator.NewAccount) bool {
 				_, err := harness.Client(s.Endpoint, harness.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey}).ListBuckets(t.Context(), &s3.ListBucketsInput{})
 				return err == nil
 			}
-			var made, reset server.NewAccount
+			var made, reset operator.NewAccount
 			if err := json.Unmarshal([]byte(command(exitOK, "account", "create", "--name", "second")), &made); err != nil || made.Name != "second" || len(made.AccountID) != 12 {
 				t.Fatalf("%+v, %v", made, err)
 			}
 			if !works(made) {
 				t.Error("the new account's key does not work")
 			}
-			var all []server.Account
+			var all []operator.Account
 			if err := json.Unmarshal([]byte(command(exitOK, "account", "list", "--json")), &all); err != nil || len(all) != 2 {
 				t.Errorf("%+v, %v", all, err)
 			}

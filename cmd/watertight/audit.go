@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"watertight/internal/server"
+	"watertight/internal/datadir"
 )
 
 // auditCommands read the files of the audit log themselves: they need the root
@@ -23,8 +23,8 @@ type sealedData struct {
 	RootKey string `help:"Where the root key comes from; see serve." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
 }
 
-func (s *sealedData) config(p process) server.Config {
-	return server.Config{Data: s.Data, RootKey: s.RootKey, Getenv: p.getenv, Logger: newLogger(p.stderr, "warn", "text")}
+func (s *sealedData) options(p process) datadir.Options {
+	return datadir.Options{Data: s.Data, RootKey: s.RootKey, Getenv: p.getenv, Logger: newLogger(p.stderr, "warn", "text")}
 }
 
 // auditFiles says which files are read.
@@ -37,7 +37,7 @@ type auditVerify struct{ auditFiles }
 
 // Run verifies the log.
 func (c *auditVerify) Run(p process) error {
-	sum, err := server.ReadAudit(p.ctx, c.config(p), c.Log, func([]byte) error { return nil })
+	sum, err := datadir.ReadAudit(p.ctx, c.options(p), c.Log, func([]byte) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ type auditExport struct{ auditFiles }
 // Run prints the events.
 func (c *auditExport) Run(p process) error {
 	out := bufio.NewWriter(p.stdout)
-	_, err := server.ReadAudit(p.ctx, c.config(p), c.Log, func(json []byte) error {
+	_, err := datadir.ReadAudit(p.ctx, c.options(p), c.Log, func(json []byte) error {
 		if _, err := out.Write(json); err != nil {
 			return err
 		}
@@ -69,9 +69,9 @@ func (c *auditAccept) Run(p process) error {
 	if strings.TrimSpace(c.Reason) == "" {
 		return usageError{fmt.Errorf("say why: --reason TEXT")}
 	}
-	config := c.config(p)
-	config.Region = c.Region
-	loss, err := server.AcceptAuditLoss(p.ctx, config, c.Reason)
+	options := c.options(p)
+	options.Region = c.Region
+	loss, err := datadir.AcceptAuditLoss(p.ctx, options, c.Reason)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"watertight/internal/server"
+	"watertight/internal/operator"
 )
 
 // health asks the running server how it is, for containers' probes.
@@ -12,10 +12,7 @@ type health struct{ running }
 
 // Run fails where the store takes no reads.
 func (c *health) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	h, err := o.Health(p.ctx)
 	if err != nil {
 		return err

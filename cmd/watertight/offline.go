@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"watertight/internal/server"
+	"watertight/internal/datadir"
 )
 
 // exitDamaged tells scripts that something is damaged or lost.
@@ -21,7 +21,7 @@ type check struct {
 
 // Run prints what is damaged, a line each.
 func (c *check) Run(p process) error {
-	found, err := server.CheckData(p.ctx, c.config(p), c.ReadData)
+	found, err := datadir.Check(p.ctx, c.options(p), c.ReadData)
 	if perr := printInspection(p.stdout, found); err == nil {
 		err = perr
 	}
@@ -39,7 +39,7 @@ type recoverData struct {
 
 // Run prints what was lost, a line each.
 func (c *recoverData) Run(p process) error {
-	found, err := server.RecoverData(p.ctx, c.config(p), c.To)
+	found, err := datadir.Recover(p.ctx, c.options(p), c.To)
 	if perr := printInspection(p.stdout, found); err == nil {
 		err = perr
 	}
@@ -50,7 +50,7 @@ func (c *recoverData) Run(p process) error {
 	return err
 }
 
-func printInspection(w io.Writer, i server.Inspection) error {
+func printInspection(w io.Writer, i datadir.Inspection) error {
 	for _, line := range i.Findings {
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err

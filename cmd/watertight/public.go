@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"watertight/internal/server"
+	"watertight/internal/operator"
 )
 
 // publicAccess is the commands on Block Public Access; they speak to the
@@ -42,10 +42,7 @@ type publicStatus struct {
 
 // Run shows the state of a level.
 func (c *publicStatus) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	if c.Account != "" {
 		a, err := o.AccountPublic(p.ctx, c.Account)
 		if err != nil {
@@ -60,7 +57,7 @@ func (c *publicStatus) Run(p process) error {
 	return c.bucket(p, o)
 }
 
-func (c *publicStatus) bucket(p process, o *server.Operator) error {
+func (c *publicStatus) bucket(p process, o *operator.Client) error {
 	b, err := o.BucketPublic(p.ctx, c.Bucket)
 	if err != nil {
 		return err
@@ -82,7 +79,7 @@ func (c *publicStatus) bucket(p process, o *server.Operator) error {
 }
 
 // blocked names the settings that are on.
-func blocked(s server.PublicAccess) string {
+func blocked(s operator.PublicAccess) string {
 	var on []string
 	for _, n := range []struct {
 		name string
@@ -103,7 +100,7 @@ func blocked(s server.PublicAccess) string {
 	return strings.Join(on, ", ")
 }
 
-func saidOf(a *server.AccountPublic) string {
+func saidOf(a *operator.AccountPublic) string {
 	out := blocked(a.Blocked)
 	if a.None {
 		out = "no setting"
@@ -118,7 +115,7 @@ func saidOf(a *server.AccountPublic) string {
 }
 
 // exposed tells whom a bucket lets in.
-func exposed(b *server.BucketPublic) string {
+func exposed(b *operator.BucketPublic) string {
 	var out string
 	switch {
 	case b.Open:
@@ -144,11 +141,8 @@ type publicBlock struct{ level }
 
 // Run blocks.
 func (c *publicBlock) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
-	return o.SetPublic(p.ctx, server.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, Block: true})
+	o := operator.Dial(c.Data)
+	return o.SetPublic(p.ctx, operator.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, Block: true})
 }
 
 type publicUnblock struct {
@@ -167,11 +161,8 @@ func (c *publicUnblock) Run(p process) error {
 	case c.For < 0:
 		return usageError{errors.New("--for is a time to come")}
 	}
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
-	return o.SetPublic(p.ctx, server.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason})
+	o := operator.Dial(c.Data)
+	return o.SetPublic(p.ctx, operator.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason})
 }
 
 type whyPublic struct {
@@ -182,10 +173,7 @@ type whyPublic struct {
 
 // Run prints why a bucket is public, and whether strangers get in.
 func (c *whyPublic) Run(p process) error {
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	b, err := o.BucketPublic(p.ctx, c.Bucket)
 	if err != nil {
 		return err
@@ -201,7 +189,7 @@ func (c *whyPublic) Run(p process) error {
 	return err
 }
 
-func printWhy(w io.Writer, b *server.BucketPublic) {
+func printWhy(w io.Writer, b *operator.BucketPublic) {
 	if b.Why == nil {
 		fmt.Fprintf(w, "bucket %s is not public: no statement of its policy is for everybody without a condition that says who or from where, "+
 			"and the addresses that all of them let in are few and tell callers apart\n", b.Bucket)
@@ -262,10 +250,7 @@ func (c *policyPreview) Run(p process) error {
 	if err != nil {
 		return err
 	}
-	o, err := server.DialOperator(c.Data)
-	if err != nil {
-		return err
-	}
+	o := operator.Dial(c.Data)
 	out, err := o.PreviewPolicy(p.ctx, c.Bucket, string(text))
 	if err != nil {
 		return err
@@ -276,7 +261,7 @@ func (c *policyPreview) Run(p process) error {
 	return printPreview(p, &out)
 }
 
-func printPreview(p process, out *server.Preview) error {
+func printPreview(p process, out *operator.Preview) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, c := range out.Changes {
 		verb, where := "loses", c.Resource

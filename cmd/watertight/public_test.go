@@ -11,17 +11,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"watertight/internal/server"
+	"watertight/internal/operator"
 	"watertight/test/harness"
 )
 
-// operator runs commands against a server as its operator does.
-type operator struct {
+// console runs commands against a server as its operator does.
+type console struct {
 	t *testing.T
 	s *harness.Server
 }
 
-func (o operator) run(want int, args ...string) string {
+func (o console) run(want int, args ...string) string {
 	o.t.Helper()
 	var out, errs bytes.Buffer
 	if code := run(process{o.t.Context(), &out, &errs, func(string) string { return "" }}, append(args, "--data", o.s.Data)); code != want {
@@ -30,7 +30,7 @@ func (o operator) run(want int, args ...string) string {
 	return out.String() + errs.String()
 }
 
-func (o operator) says(want int, words string, args ...string) {
+func (o console) says(want int, words string, args ...string) {
 	o.t.Helper()
 	out := o.run(want, args...)
 	for w := range strings.SplitSeq(words, "|") {
@@ -41,7 +41,7 @@ func (o operator) says(want int, words string, args ...string) {
 }
 
 // status is the answer to a stranger who asks for an object.
-func (o operator) stranger(bucket string) int {
+func (o console) stranger(bucket string) int {
 	o.t.Helper()
 	_, err := harness.Client(o.s.Endpoint, harness.Credentials{}, func(c *s3.Options) { c.Credentials = aws.AnonymousCredentials{} }).
 		GetObject(o.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("key")})
@@ -51,9 +51,9 @@ func (o operator) stranger(bucket string) int {
 	return 200
 }
 
-func (o operator) account() string {
+func (o console) account() string {
 	o.t.Helper()
-	var all []server.Account
+	var all []operator.Account
 	if err := json.Unmarshal([]byte(o.run(exitOK, "account", "list", "--json")), &all); err != nil {
 		o.t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func (o operator) account() string {
 // TestPublicAccess opens a bucket step by step, and sees it shut again: by the
 // operator, and by an exception that ends.
 func TestPublicAccess(t *testing.T) {
-	o := operator{t, harness.Start(t)}
+	o := console{t, harness.Start(t)}
 	ctx, account := t.Context(), o.account()
 	if _, err := o.s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("site")}); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestPublicAccess(t *testing.T) {
 	}
 	o.says(exitOpen, "OPEN", "public-access", "status", "--bucket", "site")
 	o.says(exitOpen, `Statement[0] All allows principal "*" where aws:SourceIp IpAddress 0.0.0.0/1|widest range of addresses: 0.0.0.0/1|it lets in: anonymous, s3:GetObject on arn:aws:s3:::site/x from 0.0.0.1|OPEN`, "why-public", "site")
-	var b server.BucketPublic
+	var b operator.BucketPublic
 	if err := json.Unmarshal([]byte(strings.Split(o.run(exitOpen, "why-public", "site", "--json"), "watertight:")[0]), &b); err != nil || !b.Open || b.Why.Request == nil || b.AccountID != account {
 		t.Errorf("%+v, %v", b, err)
 	}
@@ -127,7 +127,7 @@ func TestPublicAccess(t *testing.T) {
 
 // TestPolicyPreview names who gains and who loses what, and puts nothing.
 func TestPolicyPreview(t *testing.T) {
-	o := operator{t, harness.Start(t)}
+	o := console{t, harness.Start(t)}
 	ctx, account := t.Context(), o.account()
 	if _, err := o.s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("site")}); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestPolicyPreview(t *testing.T) {
 			}
 		}
 	}
-	var foreign server.NewAccount
+	var foreign operator.NewAccount
 	if err := json.Unmarshal([]byte(o.run(exitOK, "account", "create", "--name", "foreign")), &foreign); err != nil {
 		t.Fatal(err)
 	}

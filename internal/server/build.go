@@ -22,14 +22,17 @@ import (
 	"watertight/internal/core/keys"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
+	"watertight/internal/datadir"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/operator"
 	"watertight/internal/outbound"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/rootkey"
+	"watertight/internal/storage/space"
 )
 
 // Server is a built server, its listeners bound. Run serves; Close, which Run
@@ -38,7 +41,7 @@ type Server struct {
 	config     Config
 	log        *slog.Logger
 	lock       *os.File
-	space      *space
+	disk       *space.Disk
 	trail      *audit.Log
 	store      kv.Store
 	payloads   *payload.Store
@@ -55,7 +58,7 @@ type Server struct {
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
-	parts      *belonging
+	parts      *datadir.Parts
 	certs      *certmagic.Cache
 	pair       *pairFile // nil where certificates come from elsewhere
 }
@@ -123,21 +126,21 @@ func (s *Server) openData(ctx context.Context) error {
 		return fmt.Errorf("the data directory is not this server's alone: %w", err)
 	}
 	var err error
-	if s.lock, err = lockDir(s.config.Data); err != nil {
+	if s.lock, err = datadir.Lock(s.config.Data); err != nil {
 		return err
 	}
-	if s.parts, err = survey(s.config.Data); err != nil {
+	if s.parts, err = datadir.Survey(s.config.Data); err != nil {
 		return err
 	}
-	s.newData = s.parts.fresh
+	s.newData = s.parts.Fresh
 	if s.newData {
 		if err := s.firstStart().Check(); err != nil {
 			return err
 		}
 	}
-	s.space = startSpace(s.config)
+	s.disk = space.Watch(space.Options{Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log})
 	if s.newData {
-		if err := s.space.first(s.config.Data); err != nil {
+		if err := s.disk.CheckFirst(); err != nil {
 			return err
 		}
 	}
@@ -148,19 +151,21 @@ func (s *Server) openData(ctx context.Context) error {
 		return err
 	}
 	s.trail, err = audit.Open(audit.Options{
-		Dir: auditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
+		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
 		Limits: audit.Limits{MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive},
 	})
 	if err != nil {
-		return refused(err)
+		return datadir.Refused(err)
 	}
-	s.parts.agree = s.trail.Check
-	s.store, err = s.parts.open(ctx, kv.Options{Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.space.room, Enough: s.space.enough, Logger: s.log})
+	s.parts.Agree = s.trail.Check
+	s.store, err = s.parts.Open(ctx, kv.Options{
+		Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.disk.Room, Enough: s.disk.Enough, Logger: s.log,
+	})
 	if err != nil {
 		return err
 	}
-	s.space.armed.Store(true)
-	s.remark()
+	s.disk.Arm()
+	s.mark()
 	return s.trail.Attach(s.store)
 }
 
@@ -168,7 +173,7 @@ func (s *Server) openData(ctx context.Context) error {
 func (s *Server) openCore(context.Context) error {
 	var err error
 	s.payloads, err = payload.Open(payload.Options{
-		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Room: s.space,
+		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Room: s.disk,
 	})
 	if err != nil {
 		return err
@@ -188,6 +193,19 @@ func (s *Server) openCore(context.Context) error {
 func (s *Server) firstStart() identity.BootstrapOptions {
 	r := s.config.Root
 	return identity.BootstrapOptions{AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now()}
+}
+
+// listenOperator binds the operator's socket. The data directory is locked.
+func (s *Server) listenOperator(context.Context) (err error) {
+	s.operator, err = operator.Listen(s.config.Data)
+	return err
+}
+
+// mark brings the markers of the data directory's parts up to date.
+func (s *Server) mark() {
+	if err := s.parts.Mark(s.store); err != nil {
+		s.log.Warn("the store's markers are not up to date", "err", err)
+	}
 }
 
 // bootstrap makes the first account at the first start, once everything else

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"watertight/internal/operator"
 	"watertight/internal/storage/kv"
 )
 
@@ -28,13 +28,10 @@ const (
 	probeTimeout = 5 * time.Second
 )
 
-// Health says what the store takes.
-type Health struct{ Reads, Writes bool }
-
 // health asks the store. A server that is about to end takes nothing new.
-func (s *Server) health(ctx context.Context) Health {
+func (s *Server) health(ctx context.Context) operator.Health {
 	if s.leaving.Load() {
-		return Health{}
+		return operator.Health{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -43,7 +40,7 @@ func (s *Server) health(ctx context.Context) Health {
 		return err
 	})
 	w, ok := s.store.(kv.Writing)
-	return Health{Reads: err == nil, Writes: err == nil && s.space.room(0) == kv.Ample && (!ok || w.Writes())}
+	return operator.Health{Reads: err == nil, Writes: err == nil && s.disk.Room(0) == kv.Ample && (!ok || w.Writes())}
 }
 
 // healthHandler answers probes, and nothing else.
@@ -143,10 +140,4 @@ func (s *Server) serveHealth() (*http.Server, func() error) {
 		MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
 	}
 	return h, func() error { return h.Serve(netutil.LimitListener(s.probes, maxProbes)) }
-}
-
-// operatorHealth tells the operator's command. It is no event of the audit log.
-func (s *Server) operatorHealth(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(s.health(r.Context())) // a client that is gone needs no answer
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"watertight/internal/operator"
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
@@ -123,11 +124,7 @@ func TestHealthOfAFullDisk(t *testing.T) {
 			t.Fatal("the full disk is never told")
 		}
 	}
-	o, err := server.DialOperator(filepath.Clean(s.Data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h, err := o.Health(t.Context()); err != nil || !h.Reads || h.Writes {
+	if h, err := operator.Dial(filepath.Clean(s.Data)).Health(t.Context()); err != nil || !h.Reads || h.Writes {
 		t.Errorf("%+v, %v", h, err)
 	}
 }

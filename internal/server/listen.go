@@ -9,11 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"watertight/internal/limit"
 )
@@ -79,19 +75,6 @@ func (s *Server) Scheme() string {
 		return "https"
 	}
 	return "http"
-}
-
-// lockDir takes the data directory for this process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("the data directory %s is in use by another server; stop it, or use another --data", dir)
-	}
-	return f, nil
 }
 
 // errorLog hands what net/http has to say to the structured log.

@@ -39,3 +39,15 @@ func TestPeers(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "localhost": true, "::ffff:127.0.0.1": true,
+		"": false, "0.0.0.0": false, "::": false, "::ffff:10.0.0.1": false, "10.0.0.1": false, "127.0.0.1.example.com": false,
+		"localhost.example.com": false, "0177.0.0.1": false, "128.0.0.1": false,
+	} {
+		if isLoopback(host) != want {
+			t.Errorf("isLoopback(%q) is %v", host, !want)
+		}
+	}
+}

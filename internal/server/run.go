@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/operator"
 )
 
 // maxOperators is how many commands of the operator are served at once.
@@ -47,9 +48,12 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	operator := &http.Server{Handler: s.operatorHandler(), ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests }}
+	commands := &http.Server{
+		Handler:           operator.Handler(operator.Options{Identities: s.identities, Buckets: s.buckets, Trail: s.trail, Health: s.health}),
+		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
+	}
 	serving.Go(func() {
-		if err := operator.Serve(netutil.LimitListener(s.operator, maxOperators)); !errors.Is(err, http.ErrServerClosed) {
+		if err := commands.Serve(netutil.LimitListener(s.operator, maxOperators)); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	})
@@ -68,11 +72,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.leaving.Store(true)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if serr := errors.Join(h.Shutdown(limit), operator.Shutdown(limit)); serr != nil {
+	if serr := errors.Join(h.Shutdown(limit), commands.Shutdown(limit)); serr != nil {
 		s.log.Warn("requests were cut after the time to drain", "err", serr)
 		cut()
 		h.Close()
-		operator.Close()
+		commands.Close()
 	}
 	health.Close()
 	serving.Wait()
@@ -170,18 +174,18 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.trail.Close(ctx))
 	}
 	if s.store != nil {
-		s.remark()
+		s.mark()
 		errs = append(errs, s.store.Close())
 	}
 	if s.payloads != nil {
 		errs = append(errs, s.payloads.Close())
 	}
-	if s.space != nil {
-		s.space.close()
+	if s.disk != nil {
+		s.disk.Close()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
-	s.certs, s.trail, s.store, s.payloads, s.space, s.lock = nil, nil, nil, nil, nil, nil
+	s.certs, s.trail, s.store, s.payloads, s.disk, s.lock = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"watertight/internal/server"
+	"watertight/internal/operator"
 	"watertight/test/harness"
 )
 
@@ -117,8 +117,7 @@ func TestEventsSayWhat(t *testing.T) {
 	if _, err := bad.ListBuckets(ctx, &s3.ListBucketsInput{}); err == nil {
 		t.Error("a wrong secret was let in")
 	}
-	o, err := server.DialOperator(s.Data)
-	must(err)
+	o := operator.Dial(s.Data)
 	made, err := o.CreateAccount(ctx, "another")
 	must(err)
 	reset, err := o.ResetRoot(ctx, made.AccountID)

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"watertight/internal/gateway/dispatch"
+	"watertight/internal/operator"
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
@@ -299,15 +300,12 @@ func TestAtTheEndOfAForm(t *testing.T) {
 func TestAtTheEndOfAnException(t *testing.T) {
 	c := newChanging(t)
 	account := accountOf(t, c.s, rootOf(c.s))
-	operator, err := server.DialOperator(c.s.Data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	commands := operator.Dial(c.s.Data)
 	n := 0
 	for what, take := range map[string]func(){
 		"by the clock": func() { c.clock.ahead.Store(int64(2 * time.Hour)) },
 		"by a command": func() {
-			c.must(nil, operator.SetPublic(t.Context(), server.PublicCommand{AccountID: account, Block: true}))
+			c.must(nil, commands.SetPublic(t.Context(), operator.PublicCommand{AccountID: account, Block: true}))
 		},
 		"by the setting": func() { blockAccount(t, c.s, blocks{true, true, true, true}) },
 	} {
@@ -323,7 +321,7 @@ func TestAtTheEndOfAnException(t *testing.T) {
 			if a := send(t, c.s, raw{method: "PUT", target: "/" + bucket + "/object", body: "old"}); a.status != 200 {
 				t.Fatal(a.body)
 			}
-			c.must(nil, operator.SetPublic(t.Context(), server.PublicCommand{AccountID: account, For: time.Hour, Reason: "a test"}))
+			c.must(nil, commands.SetPublic(t.Context(), operator.PublicCommand{AccountID: account, For: time.Hour, Reason: "a test"}))
 			blockBucket(t, c.s, &bucket, blocks{})
 			if err := putPolicy(t, c.s.S3, &bucket, `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::%s/*"}`, bucket); err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-package server
+package datadir
 
 import (
 	"context"
@@ -16,15 +16,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// RecoverData makes a new data directory of everything in an old one that
+// Recover makes a new data directory of everything in an old one that
 // authenticates, whatever is damaged, under the same root key. It changes
-// nothing in the old one. The findings say what was lost. Of the Config it needs
-// Data, RootKey, Logger and Getenv.
-func RecoverData(ctx context.Context, c Config, to string) (_ Inspection, err error) {
-	if err := apart(c.Data, to); err != nil {
+// nothing in the old one. The findings say what was lost.
+func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
+	if err := apart(in.Data, to); err != nil {
 		return Inspection{}, err
 	}
-	o, err := look(ctx, c)
+	o, err := look(ctx, in)
 	if err != nil {
 		return Inspection{}, err
 	}
@@ -38,7 +37,7 @@ func RecoverData(ctx context.Context, c Config, to string) (_ Inspection, err er
 	if err := o.copyFiles(to); err != nil {
 		return o.Inspection, err
 	}
-	return o.Inspection, o.writeStore(ctx, c, to)
+	return o.Inspection, o.writeStore(ctx, in, to)
 }
 
 // apart refuses a target that holds anything, or lies within the source.
@@ -86,10 +85,10 @@ func (o *offline) copyBlobs(ctx context.Context, to string) error {
 
 // copyFiles copies the audit log and the parameters of a passphrase.
 func (o *offline) copyFiles(to string) error {
-	if err := folder.Make(auditDir(to), 0o700); err != nil {
+	if err := folder.Make(AuditDir(to), 0o700); err != nil {
 		return err
 	}
-	logs, err := filepath.Glob(filepath.Join(auditDir(o.data), "*.wtl"))
+	logs, err := filepath.Glob(filepath.Join(AuditDir(o.data), "*.wtl"))
 	if err != nil {
 		return err
 	}
@@ -120,9 +119,9 @@ const (
 
 // writeStore makes the new metadata. It goes on behind the old one's newest
 // commit, so that the audit log follows.
-func (o *offline) writeStore(ctx context.Context, c Config, to string) (err error) {
-	parts := &belonging{data: to, fresh: true, marks: map[string]kv.Mark{}}
-	s, err := parts.open(ctx, kv.Options{Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: c.Logger})
+func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
+	parts := &Parts{data: to, Fresh: true, marks: map[string]kv.Mark{}}
+	s, err := parts.Open(ctx, kv.Options{Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger})
 	if err != nil {
 		return err
 	}
@@ -146,8 +145,5 @@ func (o *offline) writeStore(ctx context.Context, c Config, to string) (err erro
 		}
 		keys = keys[n:]
 	}
-	if m, ok := s.(kv.Marked); ok {
-		return parts.mark(m.Marker())
-	}
-	return nil
+	return parts.Mark(s)
 }

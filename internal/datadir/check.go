@@ -1,10 +1,11 @@
-package server
+package datadir
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +19,16 @@ import (
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/rootkey"
 )
+
+// Options name a data directory that no server runs on, and how its root key is
+// found.
+type Options struct {
+	Data    string
+	RootKey string // source, see rootkey.Open
+	Region  string // of events that are added to the audit log
+	Logger  *slog.Logger
+	Getenv  func(string) string // for a passphrase
+}
 
 // Inspection is what looking at a data directory found.
 type Inspection struct {
@@ -43,23 +54,23 @@ type offline struct {
 	mended object.Mended
 }
 
-// CheckData says what is damaged in a data directory and what is lost. It
+// Check says what is damaged in a data directory and what is lost. It
 // changes nothing. No server may run on it. With readData, the bytes of all
-// objects are read. Of the Config it needs Data, RootKey, Logger and Getenv.
-func CheckData(ctx context.Context, c Config, readData bool) (_ Inspection, err error) {
-	o, err := look(ctx, c)
+// objects are read.
+func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err error) {
+	o, err := look(ctx, in)
 	if err != nil {
 		return Inspection{}, err
 	}
 	defer func() { err = errors.Join(err, o.close(ctx)) }()
-	o.checkStart(ctx, c)
+	o.checkStart(ctx, in)
 	return o.Inspection, o.blobs(ctx, readData)
 }
 
 // look opens what can be opened and reads every record that authenticates.
-func look(ctx context.Context, c Config) (_ *offline, err error) {
-	o := &offline{data: c.Data, marks: map[string]kv.Mark{}}
-	if o.lock, err = lockExisting(c.Data); err != nil {
+func look(ctx context.Context, in Options) (_ *offline, err error) {
+	o := &offline{data: in.Data, marks: map[string]kv.Mark{}}
+	if o.lock, err = lockExisting(in.Data); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -67,10 +78,10 @@ func look(ctx context.Context, c Config) (_ *offline, err error) {
 			err = errors.Join(err, o.close(ctx))
 		}
 	}()
-	if o.key, err = rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv}); err != nil {
+	if o.key, err = rootkey.Open(in.RootKey, rootkey.Options{DataDir: in.Data, Getenv: in.Getenv}); err != nil {
 		return nil, err
 	}
-	for _, dir := range (&belonging{data: c.Data}).marked() {
+	for _, dir := range (&Parts{data: in.Data}).marked() {
 		m, err := kv.ReadMarker(dir, o.key.Key)
 		switch {
 		case err == nil:
@@ -79,8 +90,8 @@ func look(ctx context.Context, c Config) (_ *offline, err error) {
 			o.find("%v", err)
 		}
 	}
-	o.readLog(c)
-	o.saved, err = kv.Salvage(ctx, kv.Options{Dir: metaDir(c.Data), Root: o.key.Key, Logger: c.Logger}, slices.Collect(maps.Values(o.marks)))
+	o.readLog(in)
+	o.saved, err = kv.Salvage(ctx, kv.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger}, slices.Collect(maps.Values(o.marks)))
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +106,12 @@ func look(ctx context.Context, c Config) (_ *offline, err error) {
 }
 
 // readLog verifies the whole audit log.
-func (o *offline) readLog(c Config) {
-	err := audit.Read(auditDir(c.Data), o.key.Key, func(audit.Group) error { return nil })
+func (o *offline) readLog(in Options) {
+	err := audit.Read(AuditDir(in.Data), o.key.Key, func(audit.Group) error { return nil })
 	if err != nil {
 		o.find("the audit log: %v", err)
 	}
-	o.trail, err = audit.Open(audit.Options{Dir: auditDir(c.Data), Root: o.key.Key, Logger: c.Logger})
+	o.trail, err = audit.Open(audit.Options{Dir: AuditDir(in.Data), Root: o.key.Key, Logger: in.Logger})
 	if err != nil {
 		o.trail = nil
 		return
@@ -123,18 +134,18 @@ func (o *offline) mend() {
 }
 
 // checkStart asks what a start would.
-func (o *offline) checkStart(ctx context.Context, c Config) {
-	parts, err := survey(c.Data)
+func (o *offline) checkStart(ctx context.Context, in Options) {
+	parts, err := Survey(in.Data)
 	if err != nil {
 		o.find("%v", err)
 		return
 	}
 	parts.marks = o.marks
 	if o.trail != nil {
-		parts.agree = o.trail.Check
+		parts.Agree = o.trail.Check
 	}
 	err = kv.Check(ctx, kv.Options{
-		Dir: metaDir(c.Data), Root: o.key.Key, AtLeast: o.anchor, Logger: c.Logger,
+		Dir: metaDir(in.Data), Root: o.key.Key, AtLeast: o.anchor, Logger: in.Logger,
 		Verified: func(f kv.Found) error { return parts.belongs(ctx, f) },
 	})
 	if err != nil {

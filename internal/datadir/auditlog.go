@@ -1,11 +1,10 @@
-package server
+package datadir
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"watertight/internal/gateway/audit"
@@ -22,31 +21,30 @@ type AuditLoss struct {
 
 // AcceptAuditLoss lets a data directory be served again whose audit log is cut,
 // damaged, missing or another, and records that as the log's next event. No
-// server may run on it. Of the Config it needs Data, RootKey, Region, Logger and
-// Getenv.
-func AcceptAuditLoss(ctx context.Context, c Config, reason string) (_ AuditLoss, err error) {
-	lock, err := lockDir(c.Data)
+// server may run on it.
+func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss, err error) {
+	lock, err := Lock(o.Data)
 	if err != nil {
 		return AuditLoss{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	key, err := rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv})
+	key, err := rootkey.Open(o.RootKey, rootkey.Options{DataDir: o.Data, Getenv: o.Getenv})
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	trail, err := audit.Open(audit.Options{Dir: auditDir(c.Data), Root: key.Key, Region: c.Region, Logger: c.Logger, Salvage: true})
+	trail, err := audit.Open(audit.Options{Dir: AuditDir(o.Data), Root: key.Key, Region: o.Region, Logger: o.Logger, Salvage: true})
 	if err != nil {
 		return AuditLoss{}, err
 	}
 	defer func() { err = errors.Join(err, trail.Close(ctx)) }()
-	parts, err := survey(c.Data)
-	if err == nil && parts.fresh {
+	parts, err := Survey(o.Data)
+	if err == nil && parts.Fresh {
 		err = errors.New("there is no store")
 	}
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	store, err := parts.open(ctx, kv.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: c.Logger})
+	store, err := parts.Open(ctx, kv.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: o.Logger})
 	if err != nil {
 		return AuditLoss{}, err
 	}
@@ -70,14 +68,14 @@ type AuditSummary struct {
 
 // ReadAudit verifies the audit log in dir, or that of the data directory where
 // dir is empty, and gives every event to fn as one line of JSON. A server may
-// run beside it. Of the Config it needs Data, RootKey and Getenv.
-func ReadAudit(ctx context.Context, c Config, dir string, fn func(json []byte) error) (AuditSummary, error) {
-	key, err := rootkey.Open(c.RootKey, rootkey.Options{DataDir: c.Data, Getenv: c.Getenv})
+// run beside it.
+func ReadAudit(ctx context.Context, o Options, dir string, fn func(json []byte) error) (AuditSummary, error) {
+	key, err := rootkey.Open(o.RootKey, rootkey.Options{DataDir: o.Data, Getenv: o.Getenv})
 	if err != nil {
 		return AuditSummary{}, err
 	}
 	if dir == "" {
-		dir = auditDir(c.Data)
+		dir = AuditDir(o.Data)
 	}
 	var sum AuditSummary
 	err = audit.Read(dir, key.Key, func(g audit.Group) error {
@@ -98,5 +96,3 @@ func ReadAudit(ctx context.Context, c Config, dir string, fn func(json []byte) e
 	})
 	return sum, err
 }
-
-func auditDir(data string) string { return filepath.Join(data, "audit") }

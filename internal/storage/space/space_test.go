@@ -1,4 +1,4 @@
-package server
+package space
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 func TestSpace(t *testing.T) {
 	var free int64
 	var err error
-	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: free}, err }}
+	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: free}, err }}
 	for _, step := range []struct {
 		free int64
 		err  error
@@ -23,8 +23,8 @@ func TestSpace(t *testing.T) {
 		{math.MaxInt64, errors.New("unknown"), kv.Full}, {math.MaxInt64, nil, kv.Ample}, {0, errors.New("unknown"), kv.Ample},
 	} {
 		free, err = step.free, step.err
-		if s.measure(); s.room(0) != step.want {
-			t.Errorf("%d bytes free, %v: %v, want %v", step.free, step.err, s.room(0), step.want)
+		if s.measure(); s.Room(0) != step.want {
+			t.Errorf("%d bytes free, %v: %v, want %v", step.free, step.err, s.Room(0), step.want)
 		}
 	}
 	if r, err := freeRoom(t.TempDir()); err != nil || r.bytes <= 0 || r.bytes > r.allBytes || r.files > r.allFiles {
@@ -35,23 +35,11 @@ func TestSpace(t *testing.T) {
 	}
 }
 
-func TestIsLoopback(t *testing.T) {
-	for host, want := range map[string]bool{
-		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "localhost": true, "::ffff:127.0.0.1": true,
-		"": false, "0.0.0.0": false, "::": false, "::ffff:10.0.0.1": false, "10.0.0.1": false, "127.0.0.1.example.com": false,
-		"localhost.example.com": false, "0177.0.0.1": false, "128.0.0.1": false,
-	} {
-		if isLoopback(host) != want {
-			t.Errorf("isLoopback(%q) is %v", host, !want)
-		}
-	}
-}
-
 // TestSpaceCountsWhatIsTaken: between two looks at the disk no number of
 // uploads takes what is to stay free.
 func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	free := int64(1000)
-	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: free}, nil }}
+	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: free}, nil }}
 	s.measure()
 	if !s.Fits(900) || s.Fits(901) {
 		t.Error("what fits is not what is free beyond the minimum")
@@ -80,9 +68,9 @@ func TestFilesRunOut(t *testing.T) {
 		{1 << 20, 1 << 22, kv.Ample}, {1023, 1 << 22, kv.DeletesOnly}, {0, 1 << 22, kv.DeletesOnly},
 		{100, 600, kv.Ample}, {36, 600, kv.DeletesOnly},
 	} {
-		s := &space{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
-		if s.measure(); s.room(0) != c.want {
-			t.Errorf("%d of %d files: %v", c.files, c.all, s.room(0))
+		s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
+		if s.measure(); s.Room(0) != c.want {
+			t.Errorf("%d of %d files: %v", c.files, c.all, s.Room(0))
 		}
 	}
 }
@@ -90,16 +78,16 @@ func TestFilesRunOut(t *testing.T) {
 // TestCommitsCount: what is committed between two looks counts against the
 // minimum.
 func TestCommitsCount(t *testing.T) {
-	s := &space{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
+	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
 	s.measure()
 	n := 0
-	for s.room(90) == kv.Ample {
+	for s.Room(90) == kv.Ample {
 		n++
 	}
 	if n != 10 {
 		t.Errorf("%d commits of 90 bytes went into 900", n)
 	}
-	if s.measure(); s.room(90) != kv.Ample {
+	if s.measure(); s.Room(90) != kv.Ample {
 		t.Error("another look changes nothing")
 	}
 }
@@ -110,7 +98,7 @@ func TestCommitsCount(t *testing.T) {
 func TestReserve(t *testing.T) {
 	dir := t.TempDir()
 	disk := room{bytes: 1 << 40, files: 1 << 20, allBytes: 1 << 41, allFiles: 1 << 21}
-	s := &space{minimum: 4 << 20, look: func() (room, error) { return disk, nil }, reserve: newReserve(dir, 4<<20, 1<<41)}
+	s := &Disk{minimum: 4 << 20, look: func() (room, error) { return disk, nil }, reserve: newReserve(dir, 4<<20, 1<<41)}
 	names := func() int {
 		all, err := filepath.Glob(filepath.Join(dir, "reserve", "*"))
 		if err != nil {
@@ -126,7 +114,7 @@ func TestReserve(t *testing.T) {
 		}
 	}
 	step("not known yet", 1<<40, 1<<20, 0)
-	s.armed.Store(true)
+	s.Arm()
 	step("plenty", 1<<40, 1<<20, reserveNames)
 	for _, name := range []string{"00", "16"} {
 		if info, err := os.Stat(filepath.Join(dir, "reserve", name)); err != nil || info.Size() != reserveLeast/2 {
@@ -140,20 +128,20 @@ func TestReserve(t *testing.T) {
 	step("plenty again", 1<<40, 1<<20, reserveNames)
 	step("no files", 1<<40, 3, reserveNames/2)
 	step("files", 1<<40, 1<<20, reserveNames)
-	if !s.enough(1<<20) || names() != reserveNames {
+	if !s.Enough(1<<20) || names() != reserveNames {
 		t.Error("there is room, and it was given up")
 	}
-	if s.enough(1 << 41); names() != 0 {
+	if s.Enough(1 << 41); names() != 0 {
 		t.Error("the engine got nothing of it")
 	}
 	if again := newReserve(dir, 4<<20, 100<<20); again.held != 0 || again.size != 100<<20/16 {
 		t.Errorf("of a small disk: %+v", again)
 	}
-	if (&space{minimum: 100, look: s.look}).first(dir) != nil {
+	if (&Disk{minimum: 100, look: s.look}).CheckFirst() != nil {
 		t.Error("a first start has no room")
 	}
 	for _, small := range []room{{bytes: 1 << 20}, {bytes: 1 << 40, files: 100, allFiles: 200}} {
-		if (&space{minimum: 100, look: func() (room, error) { return small, nil }}).first(dir) == nil {
+		if (&Disk{minimum: 100, look: func() (room, error) { return small, nil }}).CheckFirst() == nil {
 			t.Errorf("a first start on %+v", small)
 		}
 	}

@@ -1,4 +1,4 @@
-package server_test
+package datadir_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"watertight/internal/server"
+	"watertight/internal/datadir"
 	"watertight/test/harness"
 )
 
@@ -84,8 +84,8 @@ func TestCheckAndRecover(t *testing.T) {
 	keep(t, data, key, func(*harness.Server) {}) // most records are in tables now
 	good := filepath.Join(dir, "good")
 	replace(t, data, good, parts...)
-	c := server.Config{Data: data, RootKey: "file:" + key}
-	if found, err := server.CheckData(t.Context(), c, true); err != nil || len(found.Findings) > 0 || found.Blobs != 4 {
+	c := datadir.Options{Data: data, RootKey: "file:" + key}
+	if found, err := datadir.Check(t.Context(), c, true); err != nil || len(found.Findings) > 0 || found.Blobs != 4 {
 		t.Fatalf("a sound store: %+v, %v", found, err)
 	}
 	middle := func(n int64) []int64 { return []int64{n / 2} }
@@ -141,19 +141,19 @@ func TestCheckAndRecover(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := everything(t, data)
-			found, err := server.CheckData(t.Context(), c, true)
+			found, err := datadir.Check(t.Context(), c, true)
 			if err != nil || (len(found.Findings) == 0) != d.silent {
 				t.Errorf("check: %+v, %v", found, err)
 			}
 			to := filepath.Join(t.TempDir(), "new")
-			if _, err := server.RecoverData(t.Context(), c, to); err != nil {
+			if _, err := datadir.Recover(t.Context(), c, to); err != nil {
 				t.Fatal(err)
 			}
 			if diff := differences(before, everything(t, data)); len(diff) > 0 {
 				t.Errorf("changed: %v", diff)
 			}
 			if strings.HasPrefix(d.file, "audit/") {
-				if _, err := server.AcceptAuditLoss(t.Context(), server.Config{Data: to, RootKey: c.RootKey, Region: "us-east-1"}, "test"); err != nil {
+				if _, err := datadir.AcceptAuditLoss(t.Context(), datadir.Options{Data: to, RootKey: c.RootKey, Region: "us-east-1"}, "test"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -178,19 +178,19 @@ func TestCheckAndRecover(t *testing.T) {
 func TestRecoverTakesNoOtherPlace(t *testing.T) {
 	dir := t.TempDir()
 	data, key := filepath.Join(dir, "data"), filepath.Join(dir, "root.key")
-	c := server.Config{Data: data, RootKey: "file:" + key}
+	c := datadir.Options{Data: data, RootKey: "file:" + key}
 	keep(t, data, key, func(*harness.Server) {
-		if _, err := server.CheckData(t.Context(), c, false); err == nil || !strings.Contains(err.Error(), "in use") {
+		if _, err := datadir.Check(t.Context(), c, false); err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("beside a server: %v", err)
 		}
 	})
 	for _, to := range []string{"", data, filepath.Join(data, "new"), dir} {
-		if _, err := server.RecoverData(t.Context(), c, to); err == nil {
+		if _, err := datadir.Recover(t.Context(), c, to); err == nil {
 			t.Errorf("recovered to %q", to)
 		}
 	}
 	c.RootKey = "file:" + filepath.Join(dir, "none")
-	if _, err := server.RecoverData(t.Context(), c, filepath.Join(dir, "new")); err == nil {
+	if _, err := datadir.Recover(t.Context(), c, filepath.Join(dir, "new")); err == nil {
 		t.Error("without the root key")
 	}
 }

@@ -1,0 +1,229 @@
+// Package datadir knows what lies in a data directory: whether its parts belong
+// to one store, and the commands on a directory that no server runs on (check,
+// recover, read the audit log). It exists so that a start and these commands
+// judge alike. It must never know requests or listeners.
+package datadir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
+	"watertight/internal/storage/kv"
+)
+
+// Parts are what lies in a data directory, looked at before anything in it is
+// changed: the metadata, the objects' bytes and the audit log must be parts of one
+// store. A folder that is empty because a volume isn't mounted, or that came back
+// from an older copy, is a refusal that changes no byte.
+type Parts struct {
+	// Fresh: there is no store yet, and nothing that one could have left.
+	Fresh bool
+	// Agree asks the audit log about the store that was found; nil asks nothing.
+	Agree func(context.Context, kv.Store) error
+
+	data  string
+	marks map[string]kv.Mark // by folder
+}
+
+func metaDir(data string) string { return filepath.Join(data, "meta") }
+
+// AuditDir is the folder of the audit log.
+func AuditDir(data string) string { return filepath.Join(data, "audit") }
+
+// Lock takes the data directory for this process, until the file is closed.
+func Lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the data directory %s is in use by another server; stop it, or use another --data", dir)
+	}
+	return f, nil
+}
+
+// marked are the folders that carry the store's marker, in the order in which
+// they are marked. That of the audit log is a copy only, which tells the age of
+// the blobs': the store itself remembers its log.
+func (p *Parts) marked() []string { return []string{payload.Folder(p.data), AuditDir(p.data)} }
+
+// advice ends what an operator is told of a data directory that is refused.
+const advice = "Nothing was changed. Look whether a volume is not mounted or a folder was restored by itself; " +
+	"\"watertight check\" tells what is damaged, \"watertight recover\" brings out what can be read"
+
+// Refused gives advice, unless it was given.
+func Refused(err error) error {
+	if strings.Contains(err.Error(), "Nothing was changed") {
+		return err
+	}
+	return fmt.Errorf("%w. %s", err, advice)
+}
+
+// Survey looks at which parts are there.
+func Survey(data string) (*Parts, error) {
+	p := &Parts{data: data, marks: map[string]kv.Mark{}}
+	meta, err := os.ReadDir(metaDir(data))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	whole, blobs, err := payload.Look(data)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := filepath.Glob(filepath.Join(AuditDir(data), "*.wtl"))
+	if err != nil {
+		return nil, err
+	}
+	p.Fresh = len(meta) == 0
+	marked, err := p.strangeMarks()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case marked != "":
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s tells of a store", metaDir(data), marked))
+	case p.Fresh && blobs:
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data), payload.Folder(data)))
+	case p.Fresh && len(logs) > 0:
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds an audit log", metaDir(data), AuditDir(data)))
+	case !p.Fresh && !whole:
+		return nil, Refused(fmt.Errorf("%s or a folder in it is missing, but there is metadata", payload.Folder(data)))
+	}
+	return p, nil
+}
+
+// strangeMarks returns a marker that no first start left which did not end: it
+// tells of a store whose metadata is not there.
+func (p *Parts) strangeMarks() (string, error) {
+	begun, err := kv.Begun(metaDir(p.data))
+	if err != nil || begun || !p.Fresh {
+		return "", err
+	}
+	for _, dir := range p.marked() {
+		path := filepath.Join(dir, kv.MarkerFile)
+		if _, err := os.Lstat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// Open opens the store, once it is known to be whole and the one that the other
+// parts belong to.
+func (p *Parts) Open(ctx context.Context, o kv.Options) (kv.Store, error) {
+	if !p.Fresh {
+		for _, dir := range p.marked() {
+			m, err := kv.ReadMarker(dir, o.Root)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, Refused(err)
+			}
+			p.marks[dir] = m
+			o.AtLeast = max(o.AtLeast, m.Commit)
+		}
+	}
+	if p.Fresh {
+		if err := p.unmark(); err != nil {
+			return nil, err
+		}
+	}
+	o.Dir, o.Create, o.Verified = metaDir(p.data), p.Fresh, func(f kv.Found) error { return p.verified(ctx, f) }
+	s, err := kv.OpenPebble(ctx, o)
+	if err != nil {
+		return nil, Refused(err)
+	}
+	return s, nil
+}
+
+// belongs refuses a store that the other parts are no parts of.
+func (p *Parts) belongs(ctx context.Context, f kv.Found) error {
+	blobs := payload.Folder(p.data)
+	for dir, m := range p.marks {
+		if m.ID != f.ID {
+			return fmt.Errorf("%s belongs to another store than %s", dir, metaDir(p.data))
+		}
+	}
+	if _, ok := p.marks[blobs]; !ok && !f.New && !f.OldFormat() {
+		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, kv.MarkerFile)
+	}
+	// Markers are written to the blobs first, so theirs is never behind.
+	if m, log := p.marks[blobs], p.marks[AuditDir(p.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
+		return fmt.Errorf("%s is older than the rest of the store: it was put back from a copy of commit %d, and the store went on to %d", blobs, m.Commit, log.Commit)
+	}
+	if p.Agree != nil && !f.New {
+		return p.Agree(ctx, f.Store)
+	}
+	return nil
+}
+
+// verified is asked about the store that was found, before anything is changed.
+// Parts that carry no marker get one: of a new store, and of one that a program
+// made which knew none.
+func (p *Parts) verified(ctx context.Context, f kv.Found) error {
+	if err := p.belongs(ctx, f); err != nil {
+		return err
+	}
+	if _, ok := p.marks[payload.Folder(p.data)]; ok {
+		return nil
+	}
+	if err := payload.Prepare(p.data); err != nil {
+		return err
+	}
+	if err := folder.Make(AuditDir(p.data), 0o700); err != nil {
+		return err
+	}
+	err := p.mark(f.Marker)
+	if err != nil && f.New {
+		err = errors.Join(err, p.unmark())
+	}
+	return err
+}
+
+// unmark removes the markers of a store that was never finished, before its
+// metadata is removed: without that, a marker is a store's.
+func (p *Parts) unmark() error {
+	for _, dir := range p.marked() {
+		err := os.Remove(filepath.Join(dir, kv.MarkerFile))
+		if err == nil {
+			err = folder.Sync(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark writes the marker into every part that is there.
+func (p *Parts) mark(marker []byte) error {
+	for _, dir := range p.marked() {
+		if err := kv.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("marking %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// Mark brings the markers up to date with a store's. One that can't be written
+// stays an older one, which is as good.
+func (p *Parts) Mark(s kv.Store) error {
+	m, ok := s.(kv.Marked)
+	if !ok {
+		return nil
+	}
+	return p.mark(m.Marker())
+}

@@ -1,0 +1,58 @@
+package operator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// Client sends commands to the server that runs on a data directory.
+type Client struct{ client *http.Client }
+
+// Dial returns a client. It connects with each command.
+func Dial(data string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		at, err := socketOf(data)
+		if err != nil {
+			return nil, fmt.Errorf("no server answers for %s: %w", data, err)
+		}
+		defer at.Close()
+		c, err := new(net.Dialer).DialContext(ctx, "unix", at.path)
+		if err != nil {
+			return nil, fmt.Errorf("no server answers for %s: is it running, and is this its --data? %w", data, err)
+		}
+		if err := checkPeer(c); err != nil {
+			return nil, errors.Join(fmt.Errorf("another user's server answers for %s: %w", data, err), c.Close())
+		}
+		return c, nil
+	}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	res, err := c.client.Do(req)
+	if err != nil {
+		return errors.Unwrap(err) // the address in front says nothing
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusOK {
+		return json.NewDecoder(res.Body).Decode(out)
+	}
+	var r refusal
+	if err := json.NewDecoder(res.Body).Decode(&r); err != nil {
+		return fmt.Errorf("the server answers %s", res.Status)
+	}
+	return fmt.Errorf("%s: %s", r.Code, r.Message)
+}

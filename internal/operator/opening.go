@@ -1,0 +1,75 @@
+package operator
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+)
+
+// Opening is why a policy is public, and a request that it lets in.
+type Opening struct {
+	Statement  int    // its index; -1 where the policy cannot be read
+	Sid        string `json:",omitempty"`
+	Principal  string
+	Because    string
+	Conditions []policy.Condition `json:",omitempty"`
+	Range      string             `json:",omitempty"` // widest range of addresses
+	Request    *Intruder          `json:",omitempty"`
+}
+
+// Intruder is a request that a public policy lets in.
+type Intruder struct {
+	Caller, Action, Resource, SourceIP, At string
+	Keys                                   map[string][]string
+}
+
+// opening is a witness for the operator's eyes.
+func opening(w *policy.Witness, name string) *Opening {
+	if w == nil {
+		return nil
+	}
+	o := &Opening{Statement: w.Statement, Sid: w.Sid, Principal: w.Principal.Value, Conditions: w.Conditions}
+	switch w.Because {
+	case policy.Alone:
+		o.Because = "it names nobody, and no few addresses"
+	case policy.Together:
+		o.Because = "the addresses that all statements let in are too many together"
+	case policy.Behind:
+		o.Because = "anybody may stand behind these addresses: a proxy that --trusted-proxy does not name, or somebody on this machine or in a private network"
+	}
+	if w.Range.IsValid() {
+		o.Range = w.Range.String()
+	}
+	if r := w.Request; r != nil {
+		at := r.Resource
+		if at == arn.Bucket("bucket") || at == arn.Object("bucket", "key") {
+			at.Resource = name + at.Resource[len("bucket"):]
+		}
+		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: r.Keys}
+		o.Request.Caller = stranger(&r.Principal)
+		if r.SourceIP.IsValid() {
+			o.Request.SourceIP = r.SourceIP.String()
+		}
+	}
+	return o
+}
+
+// stranger describes who a witness is: nobody, or somebody of any other account.
+func stranger(p *policy.Principal) string {
+	of := " of any other account"
+	switch p.Kind {
+	case policy.Anonymous:
+		return "anonymous"
+	case policy.AccountRoot:
+		return "the root user" + of
+	case policy.User:
+		return "a user named " + strconv.Quote(p.Name) + of
+	case policy.RoleSession:
+		role, name, _ := strings.Cut(strings.TrimPrefix(p.ARN.Resource, "assumed-role/"), "/")
+		return "a session named " + strconv.Quote(name) + " of a role named " + strconv.Quote(role) + of
+	}
+	return "a federated user" + of
+}

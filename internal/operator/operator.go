@@ -1,0 +1,92 @@
+// Package operator holds the commands of whoever owns the data directory: the
+// handlers that the running server answers them with, the client, and the shapes
+// that both share. They come over a Unix socket inside the data directory: who
+// may open it owns the data anyway. A command is one file here and its flags in
+// cmd. It must never know how the server is wired, and nothing that the network
+// reaches may know it.
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/identity"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/protocol"
+)
+
+// Options are what the commands work on.
+type Options struct {
+	Identities *identity.Store
+	Buckets    *bucket.Store
+	Trail      *audit.Log
+	Health     func(context.Context) Health
+}
+
+// commands answers the operator's commands.
+type commands struct{ Options }
+
+// Handler answers the commands that Client sends.
+func Handler(o Options) http.Handler {
+	c, m := commands{o}, http.NewServeMux()
+	for _, add := range []func(*http.ServeMux){c.accounts, c.publicAccess, c.policyPreview, c.health} {
+		add(m)
+	}
+	return m
+}
+
+// call is one command under way.
+type call struct {
+	record *audit.Record // its audit event, which core commits with a change
+	at     time.Time     // its one instant
+}
+
+// param adds a parameter to the event.
+func (c *call) param(name, value string) {
+	c.record.Event.Parameters = append(c.record.Event.Parameters, audit.Param{Name: name, Value: value})
+}
+
+// refusal is what the operator is told; it may hold a cause.
+type refusal struct{ Code, Message string }
+
+// maxBody bounds a command, in bytes.
+const maxBody = 1 << 20
+
+// handle is the way of every command: decode, do, audit, answer. operation is
+// the name of its event.
+func handle[In, Out any](c commands, operation string, do func(context.Context, *call, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		now := time.Now()
+		r := c.Trail.Begin(protocol.NewRequestID(), now)
+		r.Event.Service, r.Event.Operation = "watertight", hr.Method+" "+hr.URL.Path
+		r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+		var in In
+		var out Out
+		err := json.NewDecoder(io.LimitReader(hr.Body, maxBody)).Decode(&in)
+		if err == nil || errors.Is(err, io.EOF) {
+			r.Event.Operation = operation
+			out, err = do(hr.Context(), &call{record: r, at: now}, in)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			f := fault.From(err)
+			r.Finish(audit.Outcome{Err: f})
+			message := f.Message
+			if f.Kind == fault.Internal { // the operator may read the cause
+				message = err.Error()
+			}
+			w.WriteHeader(protocol.StatusOf(f.Kind))
+			json.NewEncoder(w).Encode(refusal{f.Code, message}) // a client that is gone needs no answer
+			return
+		}
+		r.Finish(audit.Outcome{})
+		json.NewEncoder(w).Encode(out)
+	}
+}

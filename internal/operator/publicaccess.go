@@ -1,0 +1,126 @@
+package operator
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+)
+
+// PublicAccess is a Block Public Access setting under AWS's names.
+type PublicAccess struct {
+	BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets bool
+}
+
+func shown(p policy.PublicAccess) PublicAccess {
+	return PublicAccess{p.BlockPublicACLs, p.IgnorePublicACLs, p.BlockPublicPolicy, p.RestrictPublicBuckets}
+}
+
+// AccountPublic is what an account says of public access.
+type AccountPublic struct {
+	AccountID string       `json:"AccountId"`
+	Blocked   PublicAccess // now
+	None      bool         // the account deleted its setting
+	Until     *time.Time   `json:",omitempty"` // end of an exception
+	Reason    string       `json:",omitempty"`
+}
+
+// BucketPublic is whom a bucket lets in.
+type BucketPublic struct {
+	Bucket, AccountID string
+	Own               PublicAccess // the bucket's setting
+	OwnNone           bool         // the bucket's was deleted
+	OfAccount         AccountPublic
+	Effective         PublicAccess // the stricter of both
+	HasPolicy         bool
+	Public            bool     // the policy is public
+	Open              bool     // and somebody whom nobody named gets in
+	Why               *Opening `json:",omitempty"`
+	Accounts          []string // other accounts that get in by name
+	Services          []string
+}
+
+// PublicCommand asks for the state of public access, or for a change of it.
+type PublicCommand struct {
+	AccountID, Bucket string // one of them
+	Block             bool
+	For               time.Duration
+	Reason            string
+}
+
+// AccountPublic describes what an account says of public access.
+func (c *Client) AccountPublic(ctx context.Context, account string) (out AccountPublic, err error) {
+	return out, c.do(ctx, http.MethodPost, "/public-access/account", PublicCommand{AccountID: account}, &out)
+}
+
+// BucketPublic describes whom a bucket lets in.
+func (c *Client) BucketPublic(ctx context.Context, bucket string) (out BucketPublic, err error) {
+	return out, c.do(ctx, http.MethodPost, "/public-access/bucket", PublicCommand{Bucket: bucket}, &out)
+}
+
+// SetPublic blocks public access, or unblocks it.
+func (c *Client) SetPublic(ctx context.Context, in PublicCommand) error {
+	return c.do(ctx, http.MethodPut, "/public-access", in, &struct{}{})
+}
+
+func (c commands) publicAccess(m *http.ServeMux) {
+	m.HandleFunc("POST /public-access/account", handle(c, "GetPublicAccess", c.accountPublic))
+	m.HandleFunc("POST /public-access/bucket", handle(c, "GetPublicAccess", c.bucketPublic))
+	m.HandleFunc("PUT /public-access", handle(c, "UnblockPublicAccess", c.setPublic))
+}
+
+func (c commands) accountPublic(ctx context.Context, cl *call, in PublicCommand) (AccountPublic, error) {
+	cl.record.Event.Owner = in.AccountID
+	cl.param("accountId", in.AccountID)
+	if err := c.checkAccount(ctx, in.AccountID); err != nil {
+		return AccountPublic{}, err
+	}
+	a, err := c.Buckets.ReportAccount(ctx, in.AccountID)
+	return ofAccount(in.AccountID, &a, cl.at), err
+}
+
+func ofAccount(id string, a *bucket.AccountPublic, now time.Time) AccountPublic {
+	out := AccountPublic{AccountID: id, Blocked: shown(a.At(now)), None: a.None, Reason: a.Reason}
+	if now.Before(a.Until) {
+		out.Until = &a.Until
+	}
+	return out
+}
+
+func (c commands) bucketPublic(ctx context.Context, cl *call, in PublicCommand) (BucketPublic, error) {
+	cl.record.Event.Bucket = in.Bucket
+	r, err := c.Buckets.Report(ctx, in.Bucket, cl.at)
+	if err != nil {
+		return BucketPublic{}, err
+	}
+	return BucketPublic{
+		Bucket: in.Bucket, AccountID: r.Account, Own: shown(r.Own), OwnNone: r.OwnNone,
+		OfAccount: ofAccount(r.Account, &r.OfAccount, cl.at), Effective: shown(r.Merged),
+		HasPolicy: r.HasPolicy, Public: r.Exposure.Witness != nil, Open: r.Exposure.Open,
+		Why: opening(r.Exposure.Witness, in.Bucket), Accounts: r.Exposure.Accounts, Services: r.Exposure.Services,
+	}, nil
+}
+
+// setPublic blocks or unblocks; the reason is in its audit event.
+func (c commands) setPublic(ctx context.Context, cl *call, in PublicCommand) (struct{}, error) {
+	e := &cl.record.Event
+	e.Bucket, e.Owner = in.Bucket, in.AccountID
+	if in.Block {
+		e.Operation = "BlockPublicAccess"
+	}
+	b := bucket.Block{Account: in.AccountID, Bucket: in.Bucket, On: in.Block, At: cl.at, Reason: in.Reason}
+	cl.param("accountId", in.AccountID)
+	cl.param("reason", in.Reason)
+	if in.For != 0 {
+		b.Until = b.At.Add(in.For)
+		cl.param("until", b.Until.UTC().Format(time.RFC3339))
+	}
+	if in.AccountID != "" {
+		if err := c.checkAccount(ctx, in.AccountID); err != nil {
+			return struct{}{}, err
+		}
+	}
+	return struct{}{}, c.Buckets.Operate(ctx, cl.record, b)
+}

@@ -1,0 +1,226 @@
+// Package space watches the free room of the data directory's file system, and
+// holds a reserve of it for deletions. It exists so that writes are refused
+// before the metadata engine runs out of room. It must never know what is
+// written.
+package space
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/storage/kv"
+)
+
+// Disk is the file system of a data directory, watched from Watch to Close. Bytes
+// and files can both run out.
+type Disk struct {
+	dir     string
+	look    func() (room, error)
+	minimum int64
+	log     *slog.Logger
+	now     atomic.Uint32 // a kv.Space
+	left    atomic.Int64  // free bytes at the last look, less what was taken since
+	mu      sync.Mutex    // over looks
+	reserve *reserve      // nil where none is held
+	armed   atomic.Bool   // the data directory is known to be the store's: the reserve may change
+	stop    chan struct{}
+	done    chan struct{}
+}
+
+// room is what a file system has.
+type room struct {
+	bytes, files       int64 // free
+	allBytes, allFiles int64 // allFiles is 0 where they are not counted
+}
+
+const (
+	// spaceInterval is how often the disk is asked; what is written in between
+	// is counted.
+	spaceInterval = 500 * time.Millisecond
+	// lastBytes are left free even by deletions.
+	lastBytes = 2 << 20
+	// fewFiles is below which writes are refused, of a large file system;
+	// lastFiles is below which the reserve is given up.
+	fewFiles  = 1024
+	lastFiles = 16
+	// firstBytes and firstFiles are what a first start needs beside --min-free.
+	firstBytes = 16 << 20
+	firstFiles = 330
+)
+
+// Options say what is watched.
+type Options struct {
+	Dir     string // data directory
+	MinFree int64  // bytes that writes leave free; 0 is none
+	// Free measures the free bytes of Dir's file system; nil asks the operating
+	// system.
+	Free   func(dir string) (int64, error)
+	Logger *slog.Logger
+}
+
+// Watch begins to watch a disk. Close ends it.
+func Watch(o Options) *Disk {
+	d := &Disk{dir: o.Dir, minimum: o.MinFree, log: o.Logger, stop: make(chan struct{}), done: make(chan struct{})}
+	d.look = func() (room, error) { return freeRoom(o.Dir) }
+	if o.Free != nil {
+		d.look = func() (room, error) {
+			free, err := o.Free(o.Dir)
+			return room{bytes: free, files: math.MaxInt64, allBytes: math.MaxInt64}, err
+		}
+	} else if r, err := d.look(); err == nil && o.MinFree > 0 {
+		d.reserve = newReserve(o.Dir, o.MinFree, r.allBytes)
+	}
+	d.measure()
+	go d.run()
+	return d
+}
+
+func (d *Disk) run() {
+	defer close(d.done)
+	tick := time.NewTicker(spaceInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-tick.C:
+			d.measure()
+		}
+	}
+}
+
+// Arm lets the reserve change: the data directory is known to be the store'd.
+func (d *Disk) Arm() { d.armed.Store(true) }
+
+// Close ends the watch. The reserve stays.
+func (d *Disk) Close() {
+	close(d.stop)
+	<-d.done
+}
+
+// measure decides from what is free. A disk that can't be asked is taken to be
+// as it was.
+func (d *Disk) measure() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, err := d.look()
+	if err != nil {
+		return
+	}
+	d.hold(&r)
+	d.left.Store(r.bytes)
+	state := kv.Ample
+	switch {
+	case r.bytes < min(d.minimum/4, lastBytes):
+		state = kv.Full
+	case r.bytes < d.minimum || r.few():
+		state = kv.DeletesOnly
+	}
+	if old := kv.Space(d.now.Swap(uint32(state))); d.log != nil && (old == kv.Ample) != (state == kv.Ample) {
+		if state == kv.Ample {
+			d.log.Info("the disk has room again; writes are taken")
+		} else {
+			d.log.Warn("the disk is nearly full; writes are refused, reads and deletions go on", "freeBytes", r.bytes, "freeFiles", r.files)
+		}
+	}
+}
+
+// few tells that files are running out.
+func (r room) few() bool { return r.allFiles > 0 && r.files < min(fewFiles, r.allFiles/16) }
+
+// hold takes the reserve while there is plenty, and gives a half of it up when
+// the disk is nearly full.
+func (d *Disk) hold(r *room) {
+	if d.reserve == nil || !d.armed.Load() {
+		return
+	}
+	var err error
+	switch {
+	case r.bytes < d.minimum/4, r.allFiles > 0 && r.files < lastFiles:
+		if d.reserve.held < 2 {
+			return
+		}
+		if err = d.reserve.lend(); err == nil {
+			*r, err = d.look()
+		}
+	case r.bytes >= d.minimum+2*d.reserve.size && (r.allFiles == 0 || r.files >= 2*min(fewFiles, r.allFiles/16)+reserveNames):
+		err = d.reserve.take()
+	}
+	if err != nil && d.log != nil {
+		d.log.Warn("the reserve of the disk", "err", err)
+	}
+}
+
+// Enough tells whether the engine may write so many bytes, and the files it
+// needs, for being opened or for a deletion. The reserve is there for that.
+func (d *Disk) Enough(n int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for range 2 {
+		r, err := d.look()
+		if err != nil || r.bytes >= n && (r.allFiles == 0 || r.files >= lastFiles/2) {
+			return true
+		}
+		if d.reserve == nil || d.reserve.held == 0 || d.reserve.release() != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// CheckFirst refuses a first start on a disk that is too small for one.
+func (d *Disk) CheckFirst() error {
+	r, err := d.look()
+	if err != nil {
+		return fmt.Errorf("the disk of %s: %w", d.dir, err)
+	}
+	if need := d.minimum + firstBytes; r.bytes < need {
+		return fmt.Errorf("the disk of %s has %d bytes free; a first start needs %d, of which %d are what --min-free leaves free", d.dir, r.bytes, need, d.minimum)
+	}
+	if r.allFiles > 0 && r.files < firstFiles {
+		return fmt.Errorf("the file system of %s has room for %d more files (inodes); a first start needs %d", d.dir, r.files, firstFiles)
+	}
+	return nil
+}
+
+// Room counts n bytes that a commit writes, and tells what is left.
+func (d *Disk) Room(n int64) kv.Space {
+	state := kv.Space(d.now.Load())
+	if d.left.Add(-n) < d.minimum && state == kv.Ample {
+		return kv.DeletesOnly
+	}
+	return state
+}
+
+// Fits implements payload.Room.
+func (d *Disk) Fits(n int64) bool {
+	return kv.Space(d.now.Load()) == kv.Ample && d.left.Load()-n >= d.minimum
+}
+
+// Take implements payload.Room. What is taken counts against the minimum until
+// the next look at the disk finds it gone, or given back.
+func (d *Disk) Take(n int64) bool {
+	if d.left.Add(-n) >= d.minimum {
+		return true
+	}
+	d.left.Add(n)
+	return false
+}
+
+func freeRoom(dir string) (room, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return room{}, err
+	}
+	bytes := func(blocks uint64) int64 { return int64(min(blocks*uint64(st.Bsize), math.MaxInt64)) }
+	return room{
+		bytes: bytes(st.Bavail), allBytes: bytes(st.Blocks),
+		files: int64(min(st.Ffree, math.MaxInt64)), allFiles: int64(min(st.Files, math.MaxInt64)),
+	}, nil
+}
