@@ -8,33 +8,43 @@ import (
 	"maps"
 )
 
-// Kind is the class of a fault; the dialects map it to a status.
+// Kind is the class of a fault.
 type Kind uint8
 
-// The kinds. Internal is the zero value and tells a stranger nothing.
+// The kinds. KindInternal is the zero value and tells a stranger nothing.
 const (
-	Internal           Kind = iota // 500
-	Invalid                        // 400
-	Denied                         // 403
-	NotFound                       // 404
-	NotAllowed                     // 405
-	Conflict                       // 409
-	LengthRequired                 // 411
-	PreconditionFailed             // 412
-	RangeNotSatisfied              // 416
-	NotModified                    // 304, has no body
-	NotImplemented                 // 501
-	Unavailable                    // 503, the client may try again
-	Full                           // 507, the disk has no room for writes
-	Moved                          // 301
-	Gone                           // 410
+	KindInternal Kind = iota
+	KindInvalid
+	KindDenied
+	KindNotFound
+	KindNotAllowed
+	KindConflict
+	KindLengthRequired
+	KindPreconditionFailed
+	KindRangeNotSatisfied
+	KindNotModified // has no body
+	KindNotImplemented
+	KindUnavailable // the client may try again
+	KindFull        // the disk has no room for writes
+	KindMoved
+	KindGone
 )
+
+// Status is the status that AWS's APIs answer a kind with, 500 for one that is
+// not known.
+func (k Kind) Status() int {
+	statuses := [...]int{500, 400, 403, 404, 405, 409, 411, 412, 416, 304, 501, 503, 507, 301, 410}
+	if int(k) >= len(statuses) {
+		return statuses[KindInternal]
+	}
+	return statuses[k]
+}
 
 // Error is a failure with the code AWS gives it. Code and Message reach the
 // caller; Err goes to the log only.
 type Error struct {
 	Kind     Kind
-	Code     string
+	Code     Code
 	Message  string
 	Resource string
 	Members  map[string]string // further elements of the error document
@@ -45,14 +55,29 @@ type Error struct {
 	Tells bool
 }
 
-// New returns a fault.
-func New(kind Kind, code, message string) *Error {
+// Of returns a fault with the sentence that codes.txt has for its code.
+func Of(code Code) *Error {
+	kind, sentence := code.entry()
+	return &Error{Kind: kind, Code: code, Message: sentence}
+}
+
+// New returns a fault with a sentence of its own.
+func New(code Code, message string) *Error {
+	kind, _ := code.entry()
 	return &Error{Kind: kind, Code: code, Message: message}
+}
+
+// WithKind returns a copy of e of another kind, for a code that two services answer
+// with different statuses.
+func (e *Error) WithKind(kind Kind) *Error {
+	c := *e
+	c.Kind = kind
+	return &c
 }
 
 // Error is for the log: it holds the wrapped cause.
 func (e *Error) Error() string {
-	s := e.Code + ": " + e.Message
+	s := string(e.Code) + ": " + e.Message
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -98,7 +123,7 @@ func (e *Error) Telling() *Error {
 	return &c
 }
 
-// From finds the fault in err. Any other error becomes an Internal one that
+// From finds the fault in err. Any other error becomes an internal one that
 // tells nothing and keeps err as its cause; nil stays nil.
 func From(err error) *Error {
 	if err == nil {
@@ -107,19 +132,14 @@ func From(err error) *Error {
 	if f, ok := errors.AsType[*Error](err); ok {
 		return f
 	}
-	return InternalError(err)
+	return Internal(err)
 }
 
-// InternalError wraps a cause that no stranger may read.
-func InternalError(err error) *Error {
-	return &Error{Kind: Internal, Code: "InternalError", Message: "We encountered an internal error. Please try again.", Err: err}
-}
+// Internal wraps a cause that no stranger may read.
+func Internal(err error) *Error { return Of(InternalError).Because(err) }
 
 // Is reports whether err is a fault with this code.
-func Is(err error, code string) bool {
+func Is(err error, code Code) bool {
 	f, ok := errors.AsType[*Error](err)
 	return ok && f.Code == code
 }
-
-// AccessDenied is the plain refusal.
-func AccessDenied() *Error { return New(Denied, "AccessDenied", "Access Denied") }

@@ -138,7 +138,7 @@ func (m *Memory) give(c Class, key string, n int64) {
 }
 
 func slowDown() error {
-	return fault.New(fault.Unavailable, "SlowDown", "Please reduce your request rate.")
+	return fault.Of(fault.SlowDown)
 }
 
 // Account is what one request holds. One goroutine uses it. A nil account is

@@ -70,7 +70,7 @@ func (c commands) resetRoot(ctx context.Context, cl *call, in NewAccount) (NewAc
 func (c commands) checkAccount(ctx context.Context, id string) error {
 	_, found, err := c.Identities.Account(ctx, id)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "NoSuchEntity", "There is no account "+id+".")
+		err = fault.New(fault.NoSuchEntity, "There is no account "+id+".")
 	}
 	return err
 }

@@ -19,7 +19,6 @@ import (
 	"watertight/internal/core/identity"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
-	"watertight/internal/gateway/protocol"
 )
 
 // Options are what the commands work on.
@@ -79,11 +78,11 @@ func handle[In, Out any](c commands, operation string, do func(context.Context, 
 			f := fault.From(err)
 			r.Finish(audit.Outcome{Err: f})
 			message := f.Message
-			if f.Kind == fault.Internal { // the operator may read the cause
+			if f.Kind == fault.KindInternal { // the operator may read the cause
 				message = err.Error()
 			}
-			w.WriteHeader(protocol.StatusOf(f.Kind))
-			json.NewEncoder(w).Encode(refusal{f.Code, message}) // a client that is gone needs no answer
+			w.WriteHeader(f.Kind.Status())
+			json.NewEncoder(w).Encode(refusal{string(f.Code), message}) // a client that is gone needs no answer
 			return
 		}
 		r.Finish(audit.Outcome{})

@@ -128,9 +128,9 @@ func classify(err error) error {
 }
 
 func denied(err error) error {
-	return fault.New(fault.Denied, "AccessDenied", "The address can't be used.").Because(err)
+	return fault.New(fault.AccessDenied, "The address can't be used.").Because(err)
 }
 
 func unavailable(err error) error {
-	return fault.New(fault.Unavailable, "ServiceUnavailable", "The address can't be reached.").Because(err)
+	return fault.New(fault.ServiceUnavailable, "The address can't be reached.").Because(err)
 }

@@ -60,7 +60,7 @@ func TestServerSideRequestForgery(t *testing.T) {
 	// A name that was public when somebody looked, and means this machine when it
 	// is dialled.
 	rebound := New(Options{Hosts: map[string]string{"public.example:443": "127.0.0.1:" + port}})
-	if _, err := rebound.Get(t.Context(), "https://public.example/", pins(s)); kind(err) != fault.Denied || !errors.As(err, &refusal{}) {
+	if _, err := rebound.Get(t.Context(), "https://public.example/", pins(s)); kind(err) != fault.KindDenied || !errors.As(err, &refusal{}) {
 		t.Errorf("a name that means this machine: %v", err)
 	}
 	if reached != 0 {
@@ -70,7 +70,7 @@ func TestServerSideRequestForgery(t *testing.T) {
 		"http://issuer.example/", "HTTP://issuer.example/", "file:///etc/passwd", "ftp://issuer.example/", "gopher://issuer.example/", "//issuer.example/", "issuer.example", "",
 		"https://", "https:///keys", "https://user:pass@issuer.example/", "https://issuer.example/#x", "https://issuer.example:port/", "https://[::1", "https://a b/",
 	} {
-		if _, err := c.Get(t.Context(), address, nil); kind(err) != fault.Denied {
+		if _, err := c.Get(t.Context(), address, nil); kind(err) != fault.KindDenied {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -81,7 +81,7 @@ func kind(err error) fault.Kind {
 	if errors.As(err, &f) {
 		return f.Kind
 	}
-	return fault.Internal
+	return fault.KindInternal
 }
 
 func pins(s *httptest.Server) []string {
@@ -126,7 +126,7 @@ func TestGet(t *testing.T) {
 	defer s.Close()
 	c := local(s)
 	for path, want := range map[string]fault.Kind{
-		"/moved": fault.Denied, "/down": fault.Denied, "/large": fault.Denied, "/none": fault.Denied, "/busy": fault.Unavailable, "/headers": fault.Unavailable,
+		"/moved": fault.KindDenied, "/down": fault.KindDenied, "/large": fault.KindDenied, "/none": fault.KindDenied, "/busy": fault.KindUnavailable, "/headers": fault.KindUnavailable,
 	} {
 		if b, err := c.Get(t.Context(), "https://example.com"+path, pins(s)); kind(err) != want || b != nil {
 			t.Errorf("%s: %d bytes, %v", path, len(b), err)
@@ -153,17 +153,17 @@ func TestGet(t *testing.T) {
 		},
 		"another name": func() ([]byte, error) { return c.Get(t.Context(), "https://other.test/", pins(s)) },
 	} {
-		if b, err := try(); kind(err) != fault.Denied {
+		if b, err := try(); kind(err) != fault.KindDenied {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Get(ended, "https://example.com/", pins(s)); kind(err) != fault.Unavailable {
+	if _, err := c.Get(ended, "https://example.com/", pins(s)); kind(err) != fault.KindUnavailable {
 		t.Errorf("a call that ended: %v", err)
 	}
 	s.Close()
-	if _, err := c.Get(t.Context(), "https://example.com/", pins(s)); kind(err) != fault.Unavailable {
+	if _, err := c.Get(t.Context(), "https://example.com/", pins(s)); kind(err) != fault.KindUnavailable {
 		t.Errorf("nobody there: %v", err)
 	}
 	if len(asked) != n {

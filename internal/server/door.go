@@ -232,7 +232,7 @@ func (g *guest) learns(c limit.Class, key string) error {
 	}
 	active := d.in[activeCaller].Len()
 	if active >= d.maximum || active >= d.maximum-d.maximum/4 && d.keys[key] >= d.maximum/2 {
-		return fault.New(fault.Unavailable, "SlowDown", "Please reduce your request rate.")
+		return fault.Of(fault.SlowDown)
 	}
 	g.known = true
 	d.move(g, activeCaller)

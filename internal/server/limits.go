@@ -60,7 +60,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Connection", "close")
 		q := protocol.Unparsed(r, protocol.NewRequestID(), time.Now())
-		protocol.WriteError(tracked, q, fault.InternalError(nil))
+		protocol.WriteError(tracked, q, fault.Internal(nil))
 		tracked.extend()
 	}()
 	g.next.ServeHTTP(tracked, inner)
@@ -140,7 +140,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 }
 
 func tooSlow(err error) error {
-	return fault.New(fault.Invalid, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed.").Because(err)
+	return fault.Of(fault.RequestTimeout).Because(err)
 }
 
 // EndBy implements protocol.Bound.

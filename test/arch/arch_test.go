@@ -41,7 +41,8 @@ func TestLeaningWalls(t *testing.T) {
 		"imports internal/core/object", "imports net/http", "imports encoding/xml", "imports math/rand", "imports unsafe",
 		"imports example.com/library", "uses time.Now", "uses authz.NewCaller", "uses .Update", "has an init function",
 		"uses time.Now by the name of clock", "imports fmt with a dot", "uses os.Exit by the name of sys",
-		"package variable cache", "function long has 71 lines", "has no package comment", "has 501 lines",
+		"package variable cache", "spells the code of a fault", "compares a code with text",
+		"function long has 71 lines", "has no package comment", "has 501 lines",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("nothing was found that %q:\n%s", want, all)
@@ -136,11 +137,39 @@ func (c *checker) check(f *ast.File) {
 		}
 	}
 	ast.Inspect(f, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok {
-			c.symbol(s)
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			c.symbol(n)
+		case *ast.CallExpr:
+			c.code(n)
+		case *ast.BinaryExpr:
+			if x, ok := n.X.(*ast.SelectorExpr); ok && x.Sel.Name == "Code" && isText(n.Y) {
+				c.say("compares a code with text; name the code of package fault")
+			}
 		}
 		return true
 	})
+}
+
+// code finds codes of faults that are spelled, not named: a typo would compile.
+func (c *checker) code(n *ast.CallExpr) {
+	s, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return
+	}
+	x, ok := s.X.(*ast.Ident)
+	if !ok || x.Name != "fault" {
+		return
+	}
+	at, ok := map[string]int{"Is": 1, "New": 0, "Of": 0}[s.Sel.Name]
+	if ok && len(n.Args) > at && isText(n.Args[at]) {
+		c.say("spells the code of a fault; name the code of package fault")
+	}
+}
+
+func isText(e ast.Expr) bool {
+	l, ok := e.(*ast.BasicLit)
+	return ok && l.Kind == token.STRING && l.Value != `""`
 }
 
 func (c *checker) imports(path string) {

@@ -59,7 +59,7 @@ func (a Access[In]) Needs(ctx context.Context, c Caller, in *In) ([]Need, error)
 // that covers nothing, any other asks for its needs.
 func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], in *In) (Grant, error) {
 	if c.principal.Kind == policy.Nobody {
-		return Grant{}, fault.AccessDenied()
+		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	if may.because != "" {
 		return Grant{&grant{authority: a, caller: c, decided: c.situation.At, seen: c.situation.Seen}}, nil

@@ -96,7 +96,7 @@ func New(facts Facts) *Authority { return &Authority{facts: facts} }
 // that are refused are left out of the grant.
 func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
 	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
-		return Grant{}, fault.AccessDenied()
+		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	return a.ask(ctx, c, func(context.Context, Caller) ([]Need, error) { return needs, nil })
 }
@@ -118,7 +118,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 		return nil, err
 	}
 	if a == nil || len(needs) == 0 {
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	}
 	laws, err := a.facts.Principal(ctx, c.principal)
 	if err != nil {
@@ -149,7 +149,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 		}
 	}
 	if !hard && len(g.held) == 0 && c.Anonymous() {
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	}
 	return g, nil
 }

@@ -86,7 +86,7 @@ func get(key string) Need { return Need{Action: "s3:GetObject", Resource: arn.Ob
 func denied(t *testing.T, what string, err error) {
 	t.Helper()
 	var e *fault.Error
-	if !errors.As(err, &e) || e.Kind != fault.Denied || e.Code != "AccessDenied" {
+	if !errors.As(err, &e) || e.Kind != fault.KindDenied || e.Code != "AccessDenied" {
 		t.Errorf("%s: %v, want AccessDenied", what, err)
 	}
 }

@@ -115,7 +115,7 @@ func (c Caller) Again(ctx context.Context) (Caller, error) {
 		}
 	}
 	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account || fresh.principal.ID != c.principal.ID {
-		return Caller{}, fault.AccessDenied() // somebody else has its names now
+		return Caller{}, fault.Of(fault.AccessDenied) // somebody else has its names now
 	}
 	fresh.situation.At, fresh.situation.Record, fresh.situation.Seen = at, c.situation.Record, nil
 	return fresh, nil

@@ -31,14 +31,14 @@ func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 // tooMuchWork is the refusal of a request whose decisions take more steps than
 // one request may take: nothing of it is done.
 func tooMuchWork() error {
-	return fault.New(fault.Denied, "AccessDenied", "Access Denied: the policies that bind this request take more work to judge than one request may.")
+	return fault.New(fault.AccessDenied, "Access Denied: the policies that bind this request take more work to judge than one request may.")
 }
 
 // denial is the refusal of a need.
 func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	because := j.Because(n.Action)
 	if !j.told || because == "" {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	on := ""
 	switch service := n.Action.Service(); {
@@ -48,5 +48,5 @@ func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	default:
 		on = " on resource: " + n.Resource.String()
 	}
-	return fault.New(fault.Denied, "AccessDenied", "User: "+c.principal.ARN.String()+" is not authorized to perform: "+string(n.Action)+on+" "+because)
+	return fault.New(fault.AccessDenied, "User: "+c.principal.ARN.String()+" is not authorized to perform: "+string(n.Action)+on+" "+because)
 }

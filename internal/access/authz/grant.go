@@ -83,7 +83,7 @@ func (g Grant) Demand(a policy.Action, r arn.ARN) error {
 			return how
 		}
 	}
-	return fault.AccessDenied()
+	return fault.Of(fault.AccessDenied)
 }
 
 // Allows reports whether the grant covers the action on the resource; it is
@@ -178,7 +178,7 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 // DNS name and becomes kms:ViaService. The answer covers the new needs alone.
 func (g Grant) Extend(ctx context.Context, via string, needs ...Need) (Grant, error) {
 	if g.g == nil {
-		return Grant{}, fault.AccessDenied()
+		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	needs = slices.Clone(needs) // they are the caller's
 	for i := range needs {

@@ -65,7 +65,7 @@ func anyTimed(docs []*policy.Document) bool {
 // that was demanded before; nothing is to be done by such a grant.
 func (g Grant) Renew(ctx context.Context) error {
 	if g.g == nil {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	c, err := g.g.caller.Again(ctx)
 	if err != nil {
@@ -88,7 +88,7 @@ func (g Grant) Renew(ctx context.Context) error {
 		if how := g.g.refused[p]; how != nil {
 			return how
 		}
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (g *grant) rely(a policy.Action, r arn.ARN) {
 // what it learns only while it runs.
 func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
 	if g.g == nil || g.g.asks == nil {
-		return Grant{}, fault.AccessDenied()
+		return Grant{}, fault.Of(fault.AccessDenied)
 	}
 	before := g.g.asks
 	asks := func(ctx context.Context, c Caller) ([]Need, error) {
@@ -136,7 +136,7 @@ func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys 
 		}
 		further := furtherNeeds(needs, action, on, keys)
 		if further == nil {
-			return nil, fault.AccessDenied()
+			return nil, fault.Of(fault.AccessDenied)
 		}
 		return slices.Concat(needs, further), nil
 	}

@@ -43,7 +43,7 @@ func define[In, Out any](name string, may needs[In], do func(context.Context, au
 
 // missingToken is what a caller is told who did not sign.
 func missingToken() error {
-	return fault.New(fault.Denied, "MissingAuthenticationToken", "Request is missing Authentication Token")
+	return fault.Of(fault.MissingAuthenticationToken)
 }
 
 // on asks for one action on an ARN that the caller's account makes.
@@ -242,5 +242,4 @@ func each[T, S any](items []T, to func(T) S) []S {
 	return out
 }
 
-func fault400(code, message string) error { return fault.New(fault.Invalid, code, message) }
-func invalid(message string) error        { return fault400("ValidationError", message) }
+func invalid(message string) error { return fault.New(fault.ValidationError, message) }

@@ -143,7 +143,7 @@ func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADevi
 			return &shape.GetMFADeviceOutput{UserName: holderName(h), SerialNumber: in.SerialNumber, EnableDate: d.Enabled}, nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "NoSuchEntity", "MFA Device with serial number "+in.SerialNumber+" doesn't exist.")
+	return nil, fault.New(fault.NoSuchEntity, "MFA Device with serial number "+in.SerialNumber+" doesn't exist.")
 }
 
 func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shape.ListVirtualMFADevicesInput) (*shape.ListVirtualMFADevicesOutput, error) {

@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -68,7 +69,7 @@ func named(account, kind string, in *shape.NothingInput) (name string, on arn.AR
 		return name, identity.NothingARN(account, kind, "/"+name), nil
 	}
 	if on, err = arn.Parse(name); err != nil || on.Service != "iam" || on.Account != account || !strings.HasPrefix(on.Resource, kind+"/") {
-		return "", arn.ARN{}, fault400("InvalidInput", "Invalid ARN: "+name)
+		return "", arn.ARN{}, fault.New(fault.InvalidInput, "Invalid ARN: "+name)
 	}
 	return name, on, nil
 }

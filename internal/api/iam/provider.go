@@ -44,7 +44,7 @@ func onProvider[In any](a *API, action policy.Action) needs[In] {
 			return nil, err
 		}
 		if s.ARN.Account != c.Principal().Account {
-			return nil, fault.New(fault.Denied, "AccessDenied", "User: "+c.Principal().ARN.String()+" is not authorized to perform this action on resource: "+s.ARN.String())
+			return nil, fault.New(fault.AccessDenied, "User: "+c.Principal().ARN.String()+" is not authorized to perform this action on resource: "+s.ARN.String())
 		}
 		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
 	}

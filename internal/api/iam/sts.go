@@ -46,7 +46,7 @@ func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.
 		return nil, err
 	}
 	if in.ProviderId != "" {
-		return nil, fault400("InvalidParameterValue", "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
+		return nil, fault.New(fault.InvalidParameterValue, "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
 	}
 	noteRole(c, in.RoleArn)
 	return a.Identities.WebNeeds(ctx, webInput(in))
@@ -69,7 +69,7 @@ func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.Assu
 
 func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCallerIdentityOutput, error) {
 	if g.Caller().Anonymous() {
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	}
 	p := g.Caller().Principal()
 	return &shape.GetCallerIdentityOutput{UserId: p.ID, Account: p.Account, Arn: p.ARN.String()}, nil
@@ -81,14 +81,14 @@ func (a *STS) getAccessKeyInfo(ctx context.Context, g authz.Grant, in *shape.Get
 		return nil, err
 	}
 	if account == "" {
-		return nil, fault.New(fault.Denied, "AccessDenied", "Access denied.")
+		return nil, fault.New(fault.AccessDenied, "Access denied.")
 	}
 	return &shape.GetAccessKeyInfoOutput{Account: account}, nil
 }
 
 func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetSessionTokenInput) (*shape.GetSessionTokenOutput, error) {
 	if g.Caller().Anonymous() {
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	}
 	if err := validate(in); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func assumeInput(in *shape.AssumeRoleInput) identity.AssumeInput {
 
 func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.AssumeRoleInput) ([]authz.Need, error) {
 	if len(in.ProvidedContexts) > 0 {
-		return nil, fault.New(fault.NotImplemented, "NotImplemented", "ProvidedContexts are not implemented.")
+		return nil, fault.New(fault.NotImplemented, "ProvidedContexts are not implemented.")
 	}
 	noteRole(c, in.RoleArn)
 	return a.Identities.AssumeNeeds(ctx, c, assumeInput(in))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"watertight/internal/fault"
 )
 
 // validate checks an input against the constraints its shape states, and says
@@ -30,7 +32,7 @@ type checker struct {
 func (c *checker) fault() error {
 	switch n := len(c.found); {
 	case c.parameter != "":
-		return fault400("MissingParameter", "The request must contain the parameter "+c.parameter+".")
+		return fault.New(fault.MissingParameter, "The request must contain the parameter "+c.parameter+".")
 	case n == 1:
 		return invalid("1 validation error detected: " + c.found[0])
 	case n > 1:

@@ -57,14 +57,14 @@ func expectOwner[In, Out any](a *API, do func(context.Context, authz.Grant, *In)
 // user guide, "Verifying bucket ownership with bucket owner condition").
 func (a *API) checkOwner(ctx context.Context, name, want string) error {
 	if !isAccountID(want) {
-		return fault.New(fault.Invalid, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS account ID.")
+		return fault.Of(fault.InvalidBucketOwnerAWSAccountID)
 	}
 	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {
 		return err
 	}
 	if owner != "" && owner != want {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func attributeNames(names []string) (map[string]bool, error) {
 		}
 	}
 	if len(asked) == 0 {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return nil, fault.New(fault.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	return asked, nil
 }

@@ -45,7 +45,7 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 	if c := in.Configuration; c != nil {
 		location = c.LocationConstraint
 		if c.Location != nil || c.Bucket != nil {
-			return nil, fault.New(fault.NotImplemented, "NotImplemented", "Directory buckets are not implemented.")
+			return nil, fault.New(fault.NotImplemented, "Directory buckets are not implemented.")
 		}
 		list, err := tagList(c.Tags)
 		if err != nil {
@@ -86,10 +86,10 @@ func (a *API) getBucketLocation(ctx context.Context, g authz.Grant, in *shape.Bu
 }
 
 func invalidArgument(name, message string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", name)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", name)
 }
 
 // notImplemented refuses what is known and not built; it is never ignored.
 func notImplemented(header string) *fault.Error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented").With("Header", header)
+	return fault.Of(fault.NotImplemented).With("Header", header)
 }

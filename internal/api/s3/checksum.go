@@ -79,7 +79,7 @@ func algorithm(name string) (digest.Algorithm, error) {
 }
 
 func invalidRequest(message string) error {
-	return fault.New(fault.Invalid, "InvalidRequest", message)
+	return fault.New(fault.InvalidRequest, message)
 }
 
 func invalidHeader(name string) error {
@@ -93,7 +93,7 @@ func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func
 	var err error
 	if in.ContentMD5 != "" {
 		if e.MD5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
-			return "", nil, fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", in.ContentMD5)
+			return "", nil, fault.Of(fault.InvalidDigest).With("Content-MD5", in.ContentMD5)
 		}
 	}
 	named, err := algorithm(in.ChecksumAlgorithm)

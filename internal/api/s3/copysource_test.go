@@ -50,7 +50,7 @@ func TestParseCopySource(t *testing.T) {
 		"arn%3Aaws%3As3%3Aus-east-1%3A1%3Aaccesspoint%2Fap%2Fobject%2Fk": "NotImplemented",
 		"/arn:aws:s3-outposts:us-east-1:111122223333:outpost/o/object/k": "NotImplemented",
 	} {
-		if c, err := parseCopySource(header); !fault.Is(err, code) {
+		if c, err := parseCopySource(header); !fault.Is(err, fault.Code(code)) {
 			t.Errorf("%q: %+v, %v, want %s", header, c, err, code)
 		}
 	}

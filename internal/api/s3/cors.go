@@ -67,7 +67,7 @@ func (a *API) preflight(ctx context.Context, _ authz.Grant, in *shape.PreflightI
 // Share is dispatch.Sharing over the buckets' CORS rules.
 func (a *API) Share(ctx context.Context, name, origin, method string, headers []string) (*protocol.Sharing, error) {
 	rules, err := a.Buckets.CORS(ctx, name)
-	if fault.Is(err, "NoSuchBucket") {
+	if fault.Is(err, fault.NoSuchBucket) {
 		return nil, nil
 	}
 	if err != nil {

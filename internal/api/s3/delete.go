@@ -86,7 +86,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 
 // deleteError is what one key's refusal tells.
 func deleteError(key string, version *string, f *fault.Error) shape.DeleteError {
-	e := shape.DeleteError{Key: key, Code: f.Code, Message: f.Message}
+	e := shape.DeleteError{Key: key, Code: string(f.Code), Message: f.Message}
 	if version != nil {
 		e.VersionId = *version
 	}

@@ -214,7 +214,7 @@ func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.Uploa
 
 func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CompleteMultipartUploadInput) (*shape.CompleteMultipartUploadOutput, error) {
 	if in.Upload == nil {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "You must specify at least one part")
+		return nil, fault.New(fault.InvalidRequest, "You must specify at least one part")
 	}
 	parts, err := completedParts(in.Upload.Parts)
 	if err != nil {

@@ -63,7 +63,7 @@ func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 	case "aws:kms", "aws:kms:dsse", "aws:fsx":
 		return notImplemented("x-amz-server-side-encryption")
 	default:
-		return fault.New(fault.Invalid, "InvalidEncryptionAlgorithmError", "The encryption request you specified is not valid. The valid value is AES256.").
+		return fault.New(fault.InvalidEncryptionAlgorithmError, "The encryption request you specified is not valid. The valid value is AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", encryption)
 	}
 	for name, value := range map[string]string{
@@ -113,7 +113,7 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 		return nil, invalidArgument("x-amz-server-side-encryption", "x-amz-server-side-encryption header is not supported for this operation.")
 	}
 	if in.Overrides != (shape.Overrides{}) && g.Caller().Anonymous() {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+		return nil, fault.New(fault.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 	}
 	if err := checkOverrides(&in.Overrides); err != nil {
 		return nil, err

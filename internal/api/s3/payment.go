@@ -38,7 +38,7 @@ func (a *API) putBucketRequestPayment(ctx context.Context, g authz.Grant, in *sh
 	case bucketOwner:
 		return nil, nil
 	case "Requester":
-		return nil, fault.New(fault.NotImplemented, "NotImplemented", "Requester Pays is not implemented: nobody is charged for requests.")
+		return nil, fault.New(fault.NotImplemented, "Requester Pays is not implemented: nobody is charged for requests.")
 	}
-	return nil, fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+	return nil, fault.Of(fault.MalformedXML)
 }

@@ -118,7 +118,7 @@ func publicAccess(c *shape.PublicAccessBlock) (policy.PublicAccess, error) {
 	case c == nil:
 		return policy.PublicAccess{}, missingBody()
 	case *c == shape.PublicAccessBlock{}:
-		return policy.PublicAccess{}, fault.New(fault.Invalid, "InvalidRequest", "Must specify at least one configuration.")
+		return policy.PublicAccess{}, fault.New(fault.InvalidRequest, "Must specify at least one configuration.")
 	}
 	on := func(b *bool) bool { return b != nil && *b }
 	return policy.PublicAccess{

@@ -14,12 +14,12 @@ import (
 // about the default. Each still needs its permission and an existing bucket.
 
 // none is a read that answers a fault.
-func none(a *API, name, param string, action policy.Action, code, message string) dispatch.Row {
+func none(a *API, name, param string, action policy.Action, code fault.Code) dispatch.Row {
 	return define(a, name, "GET /{Bucket}?"+param, onBucket(action), func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
 		if err := a.exists(ctx, g, in.Bucket); err != nil {
 			return nil, err
 		}
-		return nil, fault.New(fault.NotFound, code, message).With("BucketName", in.Bucket)
+		return nil, fault.Of(code).With("BucketName", in.Bucket)
 	})
 }
 
@@ -42,7 +42,7 @@ func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 		return err
 	}
 	if owner == "" {
-		return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
+		return fault.Of(fault.NoSuchBucket).With("BucketName", name)
 	}
 	return nil
 }
@@ -50,10 +50,10 @@ func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 // unset are the rows of this file.
 func (a *API) unset() []dispatch.Row {
 	return append(a.unsetLists(), []dispatch.Row{
-		none(a, "GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
-		none(a, "GetBucketReplication", "replication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
-		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
-		none(a, "GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"),
+		none(a, "GetBucketLifecycleConfiguration", "lifecycle", "s3:GetLifecycleConfiguration", fault.NoSuchLifecycleConfiguration),
+		none(a, "GetBucketReplication", "replication", "s3:GetReplicationConfiguration", fault.ReplicationConfigurationNotFoundError),
+		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", fault.NoSuchWebsiteConfiguration),
+		none(a, "GetObjectLockConfiguration", "object-lock", "s3:GetBucketObjectLockConfiguration", fault.ObjectLockConfigurationNotFoundError),
 		constant(a, "GetBucketAccelerateConfiguration", "accelerate", "s3:GetAccelerateConfiguration", func() (o shape.AccelerateConfiguration) { return }),
 		constant(a, "GetBucketLogging", "logging", "s3:GetBucketLogging", func() (o shape.BucketLoggingStatus) { return }),
 		constant(a, "GetBucketNotificationConfiguration", "notification", "s3:GetBucketNotification", func() (o shape.NotificationConfiguration) { return }),
@@ -63,15 +63,14 @@ func (a *API) unset() []dispatch.Row {
 // unsetLists are the configurations of which a bucket may have many, by their
 // ids: there is none of any.
 func (a *API) unsetLists() []dispatch.Row {
-	const code, message = "NoSuchConfiguration", "The specified configuration does not exist."
 	return []dispatch.Row{
 		constant(a, "ListBucketAnalyticsConfigurations", "analytics", "s3:GetAnalyticsConfiguration", func() (o shape.AnalyticsConfigurations) { return }),
 		constant(a, "ListBucketInventoryConfigurations", "inventory", "s3:GetInventoryConfiguration", func() (o shape.InventoryConfigurations) { return }),
 		constant(a, "ListBucketMetricsConfigurations", "metrics", "s3:GetMetricsConfiguration", func() (o shape.MetricsConfigurations) { return }),
 		constant(a, "ListBucketIntelligentTieringConfigurations", "intelligent-tiering", "s3:GetIntelligentTieringConfiguration", func() (o shape.TieringConfigurations) { return }),
-		none(a, "GetBucketAnalyticsConfiguration", "analytics&id", "s3:GetAnalyticsConfiguration", code, message),
-		none(a, "GetBucketInventoryConfiguration", "inventory&id", "s3:GetInventoryConfiguration", code, message),
-		none(a, "GetBucketMetricsConfiguration", "metrics&id", "s3:GetMetricsConfiguration", code, message),
-		none(a, "GetBucketIntelligentTieringConfiguration", "intelligent-tiering&id", "s3:GetIntelligentTieringConfiguration", code, message),
+		none(a, "GetBucketAnalyticsConfiguration", "analytics&id", "s3:GetAnalyticsConfiguration", fault.NoSuchConfiguration),
+		none(a, "GetBucketInventoryConfiguration", "inventory&id", "s3:GetInventoryConfiguration", fault.NoSuchConfiguration),
+		none(a, "GetBucketMetricsConfiguration", "metrics&id", "s3:GetMetricsConfiguration", fault.NoSuchConfiguration),
+		none(a, "GetBucketIntelligentTieringConfiguration", "intelligent-tiering&id", "s3:GetIntelligentTieringConfiguration", fault.NoSuchConfiguration),
 	}
 }

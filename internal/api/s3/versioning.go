@@ -36,7 +36,7 @@ func (a *API) putBucketVersioning(ctx context.Context, g authz.Grant, in *shape.
 	switch in.Configuration.MfaDelete {
 	case "", "Disabled":
 	case "Enabled": // nobody has a device yet
-		return nil, fault.New(fault.Denied, "AccessDenied", "Mfa Authentication must be used for this request")
+		return nil, fault.New(fault.AccessDenied, "Mfa Authentication must be used for this request")
 	default:
 		return nil, malformedXML()
 	}
@@ -109,11 +109,11 @@ func (a *API) versionEntries(ctx context.Context, entries []object.VersionEntry,
 }
 
 func malformedXML() error {
-	return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+	return fault.Of(fault.MalformedXML)
 }
 
 func missingBody() error {
-	return fault.New(fault.Invalid, "MissingRequestBodyError", "Request Body is empty")
+	return fault.Of(fault.MissingRequestBodyError)
 }
 
 // versionOf is the version header of an answer about an object.

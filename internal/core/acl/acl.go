@@ -132,7 +132,7 @@ func CheckCanned(name string, object bool) error {
 			return nil
 		}
 	}
-	return fault.New(fault.Invalid, "InvalidArgument", "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
+	return fault.New(fault.InvalidArgument, "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
 }
 
 // HandsOver reports the canned ACL by which a writer gives an object to the
@@ -144,7 +144,7 @@ func (r *Request) HandsOver() bool { return r.Canned == bucketOwnerFull }
 // does not change it.
 func (r *Request) Make(owner, bucketOwner string) (List, error) {
 	if r.Owner != "" && r.Owner != owner {
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	}
 	l := r.Grants
 	if r.Canned != "" {
@@ -204,9 +204,9 @@ func (r *Request) Enforced(bucketOwner string, upload bool) error {
 
 // NotSupported is the refusal of an ACL where ACLs are disabled.
 func NotSupported() error {
-	return fault.New(fault.Invalid, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+	return fault.Of(fault.AccessControlListNotSupported)
 }
 
 func malformed() *fault.Error {
-	return fault.New(fault.Invalid, "MalformedACLError", "The XML you provided was not well-formed or did not validate against our published schema.")
+	return fault.Of(fault.MalformedACLError)
 }

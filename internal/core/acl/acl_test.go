@@ -112,7 +112,7 @@ func TestDocument(t *testing.T) {
 
 func outcome(l List, err error) string {
 	if f := fault.From(err); f != nil {
-		return f.Code
+		return string(f.Code)
 	}
 	return spell(l)
 }

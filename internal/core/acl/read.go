@@ -148,26 +148,26 @@ func group(uri, argument string) (Group, error) {
 }
 
 func invalid(message, argument, value string) error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", argument).With("ArgumentValue", value)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", argument).With("ArgumentValue", value)
 }
 
 // byEmail refuses what S3 does not take any more (S3 API reference, PutBucketAcl:
 // since October 2025).
 func byEmail() error {
-	return fault.New(fault.NotAllowed, "MethodNotAllowed", "Grantees can't be named by their e-mail address.").With("ResourceType", "ACL")
+	return fault.New(fault.MethodNotAllowed, "Grantees can't be named by their e-mail address.").With("ResourceType", "ACL")
 }
 
 // BothGiven refuses a canned ACL beside grants.
 func BothGiven() error {
-	return fault.New(fault.Invalid, "InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
+	return fault.New(fault.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
 }
 
 // NothingGiven refuses a request to set an ACL that carries none.
 func NothingGiven() error {
-	return fault.New(fault.Invalid, "MissingSecurityHeader", "Your request was missing a required header").With("MissingHeaderName", "x-amz-acl")
+	return fault.Of(fault.MissingSecurityHeader).With("MissingHeaderName", "x-amz-acl")
 }
 
 // HeaderAndDocument refuses an ACL in headers beside one in a document.
 func HeaderAndDocument() error {
-	return fault.New(fault.Invalid, "UnexpectedContent", "This request does not support content")
+	return fault.Of(fault.UnexpectedContent)
 }

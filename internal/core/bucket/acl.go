@@ -22,7 +22,7 @@ func (b *Bucket) begin(asked *acl.Request) (err error) {
 	case !b.Ownership.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0:
 		return aclWithOwnership()
 	case b.ACL.Public():
-		return fault.New(fault.Invalid, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled")
+		return fault.Of(fault.InvalidBucketAclWithBlockPublicAccessError)
 	}
 	return nil
 }
@@ -33,7 +33,7 @@ func (b *Bucket) begin(asked *acl.Request) (err error) {
 // let the stranger in.
 func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.Action, on arn.ARN) error {
 	if g.Caller().Anonymous() && len(l.Private().Foreign(b.Owner)) > 0 {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	if !l.Public() {
 		return nil
@@ -43,7 +43,7 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 		return err
 	}
 	if g.Caller().Principal().Account != b.Owner {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	return prevented(g, action, on, "public ACLs", "BlockPublicAcls")
 }

@@ -144,10 +144,10 @@ func (r *CORSRule) check() (size int, err error) {
 	return size, nil
 }
 
-func badCORS(message string) error { return fault.New(fault.Invalid, "InvalidRequest", message) }
+func badCORS(message string) error { return fault.New(fault.InvalidRequest, message) }
 
 func malformedXML() error {
-	return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+	return fault.Of(fault.MalformedXML)
 }
 
 // PutCORS replaces a bucket's CORS configuration. It needs s3:PutBucketCORS.
@@ -180,7 +180,7 @@ func (s *Store) GetCORS(ctx context.Context, g authz.Grant, name string) (CORS, 
 	}
 	c, err := s.CORS(ctx, name)
 	if err == nil && c == nil {
-		err = fault.New(fault.NotFound, "NoSuchCORSConfiguration", "The CORS configuration does not exist").With("BucketName", name)
+		err = fault.Of(fault.NoSuchCORSConfiguration).With("BucketName", name)
 	}
 	return c, err
 }
@@ -209,7 +209,7 @@ func (s *Store) CORS(ctx context.Context, name string) (c CORS, err error) {
 // object"). What no rule could name is refused before any is read. Errors: BadRequest, AccessForbidden.
 func (s *Store) Preflight(ctx context.Context, name, key, origin, method string, headers []string) error {
 	if origin == "" {
-		return fault.New(fault.Invalid, "BadRequest", "Insufficient information. Origin request header needed.")
+		return fault.New(fault.BadRequest, "Insufficient information. Origin request header needed.")
 	}
 	kind := "OBJECT"
 	if key == "" {
@@ -220,12 +220,12 @@ func (s *Store) Preflight(ctx context.Context, name, key, origin, method string,
 	}
 	for _, h := range headers {
 		if !isHeader(h) {
-			return fault.New(fault.Invalid, "BadRequest", `Access-Control-Request-Headers "`+h+`" contains invalid character.`)
+			return fault.New(fault.BadRequest, `Access-Control-Request-Headers "`+h+`" contains invalid character.`)
 		}
 	}
 	c, err := s.CORS(ctx, name)
 	switch {
-	case fault.Is(err, "NoSuchBucket"):
+	case fault.Is(err, fault.NoSuchBucket):
 		return forbidden("CORSResponse: Bucket not found", method, "BUCKET")
 	case err != nil:
 		return err
@@ -240,7 +240,7 @@ func (s *Store) Preflight(ctx context.Context, name, key, origin, method string,
 }
 
 func badMethod(method string) error {
-	return fault.New(fault.Invalid, "BadRequest", "Invalid Access-Control-Request-Method: "+method)
+	return fault.New(fault.BadRequest, "Invalid Access-Control-Request-Method: "+method)
 }
 
 // isHeader accepts a token (RFC 9110, section 5.6.2).
@@ -251,7 +251,7 @@ func isHeader(s string) bool {
 }
 
 func forbidden(message, method, kind string) error {
-	return fault.New(fault.Denied, "AccessForbidden", message).With("Method", cmp.Or(method, "OPTIONS")).With("ResourceType", kind)
+	return fault.New(fault.AccessForbidden, message).With("Method", cmp.Or(method, "OPTIONS")).With("ResourceType", kind)
 }
 
 func isCORSMethod(m string) bool {

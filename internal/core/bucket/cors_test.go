@@ -88,7 +88,7 @@ func TestCORSRefused(t *testing.T) {
 	} {
 		r := good()
 		test.change(&r)
-		if err := (CORS{r}).check(); test.code == "" && err != nil || test.code != "" && !fault.Is(err, test.code) {
+		if err := (CORS{r}).check(); test.code == "" && err != nil || test.code != "" && !fault.Is(err, fault.Code(test.code)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -16,7 +16,7 @@ const (
 // bucket's name (S3 user guide, "General purpose bucket naming rules").
 func CheckName(name string) error {
 	if !validName(name) {
-		return fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", name)
+		return fault.Of(fault.InvalidBucketName).With("BucketName", name)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func CheckLocation(constraint, region string) error {
 	case constraint == "EU" && region == "eu-west-1":
 		return nil
 	case constraint == standard, constraint != "EU" && constraint != region && !looksLikeRegion(constraint):
-		return fault.New(fault.Invalid, "InvalidLocationConstraint", "The specified location-constraint is not valid").
+		return fault.Of(fault.InvalidLocationConstraint).
 			With("LocationConstraint", constraint)
 	case constraint != region:
 		return illegalLocation(constraint)
@@ -79,7 +79,7 @@ func CheckLocation(constraint, region string) error {
 }
 
 func illegalLocation(constraint string) error {
-	return fault.New(fault.Invalid, "IllegalLocationConstraintException",
+	return fault.New(fault.IllegalLocationConstraintException,
 		"The "+constraint+" location constraint is incompatible for the region specific endpoint this request was sent to.")
 }
 

@@ -53,7 +53,7 @@ func TestCheckLocation(t *testing.T) {
 		{"foo", "us-east-1", "InvalidLocationConstraint"},
 		{"home", "us-east-1", "InvalidLocationConstraint"},
 	} {
-		if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, c.code) || (err == nil) != (c.code == "") {
+		if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, fault.Code(c.code)) || (err == nil) != (c.code == "") {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -76,11 +76,11 @@ func (s *Store) GetOwnership(ctx context.Context, g authz.Grant, name string) (O
 		return "", err
 	}
 	if b.Ownership == "" {
-		return "", fault.New(fault.NotFound, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found").With("BucketName", name)
+		return "", fault.Of(fault.OwnershipControlsNotFoundError).With("BucketName", name)
 	}
 	return b.Ownership, nil
 }
 
 func aclWithOwnership() error {
-	return fault.New(fault.Invalid, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting")
+	return fault.Of(fault.InvalidBucketAclWithObjectOwnership)
 }

@@ -54,7 +54,7 @@ func (p *storedPolicy) encode() []byte {
 func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 	p := storedPolicy{bound: map[string]string{}}
 	if b.Policy == (PolicyID{}) {
-		return p, fault.New(fault.NotFound, "NoSuchBucketPolicy", "The bucket policy does not exist").With("BucketName", b.Name)
+		return p, fault.Of(fault.NoSuchBucketPolicy).With("BucketName", b.Name)
 	}
 	v, err := r.Get(policyKey(b.ID))
 	if err != nil {
@@ -85,7 +85,7 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 func (p *storedPolicy) compile() (*policy.Document, error) {
 	d, err := policy.Parse(policy.Resource, []byte(p.text))
 	if err != nil {
-		return nil, fault.InternalError(err)
+		return nil, fault.Internal(err)
 	}
 	return d.Bind(p.bound), nil
 }
@@ -138,7 +138,7 @@ func ownersAlone(g authz.Grant, b *Bucket, method string) error {
 	if g.Caller().Principal().Account == b.Owner {
 		return nil
 	}
-	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+	return fault.Of(fault.MethodNotAllowed).
 		With("Method", method).With("ResourceType", "BUCKETPOLICY")
 }
 
@@ -206,7 +206,7 @@ func publicRefused(g authz.Grant, name string) error {
 // prevented tells a caller of the bucket's account which setting refuses it.
 func prevented(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
 	who := g.Caller().Principal().ARN.String()
-	return fault.New(fault.Denied, "AccessDenied", "User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
+	return fault.New(fault.AccessDenied, "User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
 		`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
 }
 
@@ -218,7 +218,7 @@ func (s *Store) mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy
 		return err
 	}
 	if v.Effect != policy.Allow {
-		return fault.New(fault.Invalid, "InvalidRequest",
+		return fault.New(fault.InvalidRequest,
 			"The policy would keep you from changing it afterwards. Confirm that with the header x-amz-confirm-remove-self-bucket-access: true.")
 	}
 	return nil
@@ -280,7 +280,7 @@ func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
 	}
 	d, err := policy.Parse(policy.Resource, []byte(p.text))
 	if err != nil {
-		return "", fault.InternalError(err)
+		return "", fault.Internal(err)
 	}
 	return d.Rename(names).String(), nil
 }

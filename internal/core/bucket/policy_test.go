@@ -96,7 +96,7 @@ func TestPutPolicyRefuses(t *testing.T) {
 		{strings.Replace(with(me, get, all, none), "{", `{"Id":"`+strings.Repeat("x", 20<<10)+`",`, 1), "Policy exceeds the maximum allowed document size."},
 	} {
 		err := s.put(t, coretest.Account, c.text, false)
-		if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.Invalid || f.Message != c.want {
+		if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.KindInvalid || f.Message != c.want {
 			t.Errorf("%.200s: %v, want %q", c.text, err, c.want)
 		}
 	}
@@ -156,7 +156,7 @@ func TestPolicyBinds(t *testing.T) {
 		t.Error("the policy outlived its bucket")
 	}
 	_, err := s.GetPolicy(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicy"), "box")
-	wants(t, err, fault.NotFound, "NoSuchBucketPolicy", "BucketName", "box")
+	wants(t, err, fault.KindNotFound, "NoSuchBucketPolicy", "BucketName", "box")
 }
 
 // TestPolicyThatCannotBeRead denies everybody everything, but for the root user
@@ -220,9 +220,9 @@ func TestPolicyDemands(t *testing.T) {
 		}
 	}
 	for _, account := range []string{other, ""} {
-		wants(t, s.SetPublic(t.Context(), grant(t, other, "box", "s3:PutBucketPublicAccessBlock"), "box", &all), fault.Denied, "AccessDenied")
+		wants(t, s.SetPublic(t.Context(), grant(t, other, "box", "s3:PutBucketPublicAccessBlock"), "box", &all), fault.KindDenied, "AccessDenied")
 		g := coretest.Grant(t, coretest.Root(coretest.Account, nil), arn.Any(), "s3:PutAccountPublicAccessBlock")
-		wants(t, s.SetAccountPublic(t.Context(), g, account, &all), fault.Denied, "AccessDenied")
+		wants(t, s.SetAccountPublic(t.Context(), g, account, &all), fault.KindDenied, "AccessDenied")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // malformedPolicy is MalformedPolicy in AWS's words.
 func malformedPolicy(message string) *fault.Error {
-	return fault.New(fault.Invalid, "MalformedPolicy", message)
+	return fault.New(fault.MalformedPolicy, message)
 }
 
 // parsePolicy compiles a bucket policy and checks that it is one of this

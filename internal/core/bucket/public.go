@@ -96,7 +96,7 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 		}
 	}
 	if f.Err() != nil {
-		return AccountPublic{Access: blockAll()}, fault.InternalError(fmt.Errorf("public access of account %s: %w", account, record.ErrMalformed))
+		return AccountPublic{Access: blockAll()}, fault.Internal(fmt.Errorf("public access of account %s: %w", account, record.ErrMalformed))
 	}
 	return a, nil
 }

@@ -14,14 +14,14 @@ import (
 )
 
 func noPublicAccessBlock(member, value string) error {
-	return fault.New(fault.NotFound, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found").With(member, value)
+	return fault.Of(fault.NoSuchPublicAccessBlockConfiguration).With(member, value)
 }
 
 // own refuses callers of other accounts, whatever a policy allows them: what is
 // public is nobody's business but the owner's.
 func own(g authz.Grant, account string) error {
 	if account == "" || g.Caller().Principal().Account != account {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ type Block struct {
 // account exists is the caller's to know.
 // Errors: NoSuchBucket, ValidationError.
 func (s *Store) Operate(ctx context.Context, record authz.Record, in Block) error {
-	invalid := func(message string) error { return fault.New(fault.Invalid, "ValidationError", message) }
+	invalid := func(message string) error { return fault.New(fault.ValidationError, message) }
 	switch {
 	case (in.Account == "") == (in.Bucket == ""):
 		return invalid("Name an account or a bucket.")

@@ -120,7 +120,7 @@ func intern(b []byte, usual string) string {
 }
 
 func malformed(name string) error {
-	return fault.InternalError(fmt.Errorf("bucket %q: %w", name, record.ErrMalformed))
+	return fault.Internal(fmt.Errorf("bucket %q: %w", name, record.ErrMalformed))
 }
 
 // Read returns a bucket as r sees it, for whoever works inside a transaction

@@ -62,7 +62,7 @@ func TestPeersDecideWhatIsPublic(t *testing.T) {
 	const text = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*","Condition":{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}}]}`
 	s := openPolicies(t)
 	err := s.put(t, coretest.Account, text, true)
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	s.ServeFrom(policy.ToldApart(policy.Loopback()...))
 	if err := s.put(t, coretest.Account, text, true); err != nil {
 		t.Fatal(err)

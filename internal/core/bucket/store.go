@@ -24,7 +24,7 @@ func blockAll() policy.PublicAccess {
 }
 
 func noSuchBucket(name string) error {
-	return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
+	return fault.Of(fault.NoSuchBucket).With("BucketName", name)
 }
 
 // Create makes a bucket of the caller's account with AWS's defaults: Block
@@ -72,7 +72,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		},
 	}
 	if b.Owner == "" {
-		return Bucket{}, fault.AccessDenied()
+		return Bucket{}, fault.Of(fault.AccessDenied)
 	}
 	if err := b.begin(&in.ACL); err != nil {
 		return Bucket{}, err
@@ -113,7 +113,7 @@ func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 		return err
 	}
 	if n >= MaxPerAccount {
-		return fault.New(fault.Invalid, "TooManyBuckets", "You have attempted to create more buckets than allowed")
+		return fault.Of(fault.TooManyBuckets)
 	}
 	writeCount(tx, b.Owner, n+1)
 	tx.Set(bucketKey(b.Name), b.encode())
@@ -136,11 +136,9 @@ func exclude(tx kv.Tx, name, owner string) error {
 
 func taken(b *Bucket, owner string) error {
 	if owner == b.Owner {
-		return fault.New(fault.Conflict, "BucketAlreadyOwnedByYou",
-			"Your previous request to create the named bucket succeeded and you already own it.").With("BucketName", b.Name)
+		return fault.Of(fault.BucketAlreadyOwnedByYou).With("BucketName", b.Name)
 	}
-	return fault.New(fault.Conflict, "BucketAlreadyExists",
-		"The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.").
+	return fault.Of(fault.BucketAlreadyExists).
 		With("BucketName", b.Name)
 }
 
@@ -216,7 +214,7 @@ func notEmpty(b *Bucket) error {
 	if b.Versioning != Off {
 		message += ". You must delete all versions in the bucket."
 	}
-	return fault.New(fault.Conflict, "BucketNotEmpty", message).With("BucketName", b.Name)
+	return fault.New(fault.BucketNotEmpty, message).With("BucketName", b.Name)
 }
 
 // Laws are the laws that stand on a bucket and everything in it at an instant,
@@ -268,13 +266,13 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	size := maxList
 	if in.Max != nil {
 		if size = *in.Max; size < 1 || size > maxList {
-			return Listing{}, fault.New(fault.Invalid, "InvalidArgument", "Argument max-buckets must be an integer between 1 and 10000.").
+			return Listing{}, fault.New(fault.InvalidArgument, "Argument max-buckets must be an integer between 1 and 10000.").
 				With("ArgumentName", "max-buckets")
 		}
 	}
 	owner := g.Caller().Principal().Account
 	if owner == "" {
-		return Listing{}, fault.AccessDenied()
+		return Listing{}, fault.Of(fault.AccessDenied)
 	}
 	from := ownerKey(owner, in.Prefix)
 	to := record.After(from)

@@ -54,7 +54,7 @@ func (s *Store) GetTags(ctx context.Context, g authz.Grant, name string) (tags t
 			return err
 		}
 		if v == nil {
-			return fault.New(fault.NotFound, "NoSuchTagSet", "The TagSet does not exist").With("BucketName", name)
+			return fault.Of(fault.NoSuchTagSet).With("BucketName", name)
 		}
 		tags, err = decodeTags(name, v)
 		return err

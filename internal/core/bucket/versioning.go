@@ -35,7 +35,7 @@ func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Acti
 // which there is no way back (S3 user guide, "Using versioning in S3 buckets").
 func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, state Versioning) error {
 	if state != Enabled && state != Suspended {
-		return fault.New(fault.Invalid, "IllegalVersioningConfigurationException", "The Versioning element must be specified")
+		return fault.Of(fault.IllegalVersioningConfigurationException)
 	}
 	return s.configure(ctx, g, "s3:PutBucketVersioning", name, func(tx kv.Tx, b *Bucket) error {
 		if b.Versioning == state {

@@ -31,20 +31,20 @@ func TestVersioning(t *testing.T) {
 		}
 	}
 	for _, to := range []Versioning{Off, 3} {
-		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.Invalid, "IllegalVersioningConfigurationException")
+		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.KindInvalid, "IllegalVersioningConfigurationException")
 	}
 	if state() != Enabled {
 		t.Error("there is a way back to Off")
 	}
 	for _, g := range []authz.Grant{{}, get, grant(t, coretest.Account, "second", "s3:PutBucketVersioning")} {
-		wants(t, s.SetVersioning(t.Context(), g, "first", Suspended), fault.Denied, "AccessDenied")
+		wants(t, s.SetVersioning(t.Context(), g, "first", Suspended), fault.KindDenied, "AccessDenied")
 	}
 	_, err := s.GetVersioning(t.Context(), put, "first")
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	absent := grant(t, coretest.Account, "absent", "s3:PutBucketVersioning", "s3:GetBucketVersioning")
-	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.NotFound, "NoSuchBucket", "BucketName", "absent")
+	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.KindNotFound, "NoSuchBucket", "BucketName", "absent")
 	_, err = s.GetVersioning(t.Context(), absent, "absent")
-	wants(t, err, fault.NotFound, "NoSuchBucket")
+	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
 // TestVersioningKeepsTheOtherSettings: the record is written anew as a whole.

@@ -29,7 +29,7 @@ var ErrUnchanged = errors.New("change: nothing to change")
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
 	caller := g.Caller()
 	if caller.Principal().Kind == policy.Nobody {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	g.Inside(true)
 	defer g.Inside(false)
@@ -102,7 +102,7 @@ func commit(ctx context.Context, store kv.Store, record authz.Record, fn func(kv
 // first start. It leaves no audit event: whoever calls it says why in reason.
 func Background(ctx context.Context, store kv.Store, reason string, fn func(kv.Tx) error) error {
 	if reason == "" {
-		return fault.InternalError(errors.New("change: background work without a reason"))
+		return fault.Internal(errors.New("change: background work without a reason"))
 	}
 	if err := store.Update(ctx, fn); !errors.Is(err, ErrUnchanged) {
 		return err

@@ -31,7 +31,7 @@ func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 		return holder{}, err
 	}
 	if g.Caller().Principal().Kind != policy.AccountRoot {
-		return holder{}, fault.AccessDenied()
+		return holder{}, fault.Of(fault.AccessDenied)
 	}
 	a, found, err := readAccount(r, account)
 	if err == nil && !found {

@@ -53,7 +53,7 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 		return out, err
 	}
 	if n == nil {
-		return out, fault.AccessDenied()
+		return out, fault.Of(fault.AccessDenied)
 	}
 	out.session = n.Purpose == RoleAssumed || n.Purpose == WebIdentity
 	out.parent, out.provider, out.providerID, out.source = n.Parent, n.Provider, n.ProviderID, n.SourceIdentity
@@ -99,7 +99,7 @@ func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document
 			return err
 		}
 		d, err := s.Trust(r, e)
-		if fault.Is(err, "InternalError") {
+		if fault.Is(err, fault.InternalError) {
 			d, err = nil, nil
 		}
 		docs = []*policy.Document{d}
@@ -121,7 +121,7 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 	switch p.Kind {
 	case policy.User, policy.RoleSession:
 	case policy.AccountRoot:
-		return nil, fault.New(fault.Denied, "AccessDenied", "Roles may not be assumed by root accounts.")
+		return nil, fault.New(fault.AccessDenied, "Roles may not be assumed by root accounts.")
 	default: // federated users call nothing of STS but GetCallerIdentity
 		return nil, notAuthorized(p, "sts:AssumeRole", role, policy.Verdict{})
 	}
@@ -210,7 +210,7 @@ func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Ver
 	if why := v.Because(a); why != "" && v.Layer != policy.ResourceLayer && p.Account == on.Account {
 		message += " " + why
 	}
-	return fault.New(fault.Denied, "AccessDenied", message)
+	return fault.New(fault.AccessDenied, message)
 }
 
 // Assumed is a role's new session.
@@ -284,7 +284,7 @@ func (in *AssumeInput) inherit(n *Session, from chain) error {
 	n.Tags = append(from.tags, in.Tags...)
 	n.Transitive = append(from.transitive, in.Transitive...)
 	if from.source != "" && in.SourceIdentity != "" && in.SourceIdentity != from.source {
-		return fault.New(fault.Denied, "AccessDenied", "The source identity of the calling session can't be changed.")
+		return fault.New(fault.AccessDenied, "The source identity of the calling session can't be changed.")
 	}
 	n.SourceIdentity = orElse(in.SourceIdentity, from.source)
 	return nil
@@ -297,7 +297,7 @@ func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) err
 		return err
 	}
 	if e == nil {
-		return fault.AccessDenied()
+		return fault.Of(fault.AccessDenied)
 	}
 	if in.Duration < minDuration {
 		return validation("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900", int(in.Duration/time.Second))
@@ -326,5 +326,5 @@ func stsARN(account, resource string) arn.ARN {
 }
 
 func invalidParameter(message string) error {
-	return fault.New(fault.Invalid, "InvalidParameterValue", message)
+	return fault.New(fault.InvalidParameterValue, message)
 }

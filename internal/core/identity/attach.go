@@ -176,7 +176,7 @@ type UsesInput struct {
 func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
 	err = s.view(ctx, g, func(r kv.Reader, account string) error {
 		p, err := s.demandedPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
-		if fault.Is(err, "NoSuchEntity") {
+		if fault.Is(err, fault.NoSuchEntity) {
 			if nobody, failed := s.unpublished(r, account, in.Policy); nobody || failed != nil {
 				return failed
 			}

@@ -63,7 +63,7 @@ func (h house) ok(err error) {
 
 func (h house) fails(err error, code string) {
 	h.t.Helper()
-	if !fault.Is(err, code) {
+	if !fault.Is(err, fault.Code(code)) {
 		h.t.Errorf("%v, want %s", err, code)
 	}
 }

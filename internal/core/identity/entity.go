@@ -121,27 +121,27 @@ func (k EntityKind) prefix() string {
 }
 
 func limitExceeded(quota string, n int) error {
-	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Cannot exceed quota for %s: %d", quota, n))
+	return fault.New(fault.LimitExceeded, fmt.Sprintf("Cannot exceed quota for %s: %d", quota, n))
 }
 
 func deleteConflict(message string) error {
-	return fault.New(fault.Conflict, "DeleteConflict", message)
+	return fault.New(fault.DeleteConflict, message)
 }
 
 func noSuch(format string, args ...any) error {
-	return fault.New(fault.NotFound, "NoSuchEntity", fmt.Sprintf(format, args...))
+	return fault.New(fault.NoSuchEntity, fmt.Sprintf(format, args...))
 }
 
 func alreadyExists(format string, args ...any) error {
-	return fault.New(fault.Conflict, "EntityAlreadyExists", fmt.Sprintf(format, args...))
+	return fault.New(fault.EntityAlreadyExists, fmt.Sprintf(format, args...))
 }
 
 func invalidInput(format string, args ...any) error {
-	return fault.New(fault.Invalid, "InvalidInput", fmt.Sprintf(format, args...))
+	return fault.New(fault.InvalidInput, fmt.Sprintf(format, args...))
 }
 
 func validation(format string, args ...any) error {
-	return fault.New(fault.Invalid, "ValidationError", fmt.Sprintf(format, args...))
+	return fault.New(fault.ValidationError, fmt.Sprintf(format, args...))
 }
 
 func noSuchEntity(k EntityKind, name string) error {
@@ -177,9 +177,9 @@ func owner(g authz.Grant) (string, error) {
 	p := c.Principal()
 	switch {
 	case p.Account == "" || p.Kind == policy.FederatedUser:
-		return "", fault.AccessDenied()
+		return "", fault.Of(fault.AccessDenied)
 	case c.Temporary() && !c.MFA() && (p.Kind == policy.User || p.Kind == policy.AccountRoot):
-		return "", fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid")
+		return "", fault.New(fault.InvalidClientTokenId, "The security token included in the request is invalid")
 	}
 	return p.Account, nil
 }

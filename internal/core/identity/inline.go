@@ -21,14 +21,14 @@ func malformedPolicy(err error) error {
 	if e, ok := errors.AsType[*policy.Error](err); ok {
 		switch {
 		case e.Problem == policy.TooLong:
-			return fault.New(fault.Conflict, "LimitExceeded", strings.ToUpper(e.Text[:1])+e.Text[1:]+".").Because(err)
+			return fault.New(fault.LimitExceeded, strings.ToUpper(e.Text[:1])+e.Text[1:]+".").Because(err)
 		case e.Problem == policy.BadSyntax && e.Path == "":
 			message = "This policy contains invalid Json: " + e.Text
 		default:
 			message = sentence(e) + " " + e.Path + ": " + e.Text
 		}
 	}
-	return fault.New(fault.Invalid, "MalformedPolicyDocument", message).Because(err)
+	return fault.New(fault.MalformedPolicyDocument, message).Because(err)
 }
 
 // sentence is what IAM says of a problem.
@@ -46,7 +46,7 @@ func sentence(e *policy.Error) string {
 }
 
 func tooMuchInline(e *Entity, most int) error {
-	return fault.New(fault.Conflict, "LimitExceeded", fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
+	return fault.New(fault.LimitExceeded, fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
 }
 
 func noSuchInline(k EntityKind, name string) error {

@@ -157,7 +157,7 @@ func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, er
 func (s *Store) document(text string) (*policy.Document, error) {
 	d, err := s.documents.get(policy.Identity, text)
 	if err != nil {
-		return nil, fault.InternalError(err)
+		return nil, fault.Internal(err)
 	}
 	return d, nil
 }

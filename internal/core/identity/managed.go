@@ -159,7 +159,7 @@ func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.A
 			return err
 		}
 		if p.Account != account {
-			return fault.AccessDenied()
+			return fault.Of(fault.AccessDenied)
 		}
 		if err := fn(tx, p); err != nil {
 			return err
@@ -280,7 +280,7 @@ func (s *Store) CreatePolicyVersion(ctx context.Context, g authz.Grant, name, do
 			return err
 		}
 		if len(p.Versions) >= maxVersions {
-			return fault.New(fault.Conflict, "LimitExceeded", "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.")
+			return fault.New(fault.LimitExceeded, "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.")
 		}
 		p.Newest++
 		v = &PolicyVersion{p.Newest, instant(g), document}
@@ -331,7 +331,7 @@ func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) er
 			return err
 		}
 		if p.Account != account {
-			return fault.AccessDenied()
+			return fault.Of(fault.AccessDenied)
 		}
 		if err := p.count(tx, account); err != nil {
 			return err

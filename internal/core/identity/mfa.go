@@ -53,7 +53,7 @@ func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name stri
 	rand.Read(d.seed)
 	b, err := d.bootstrap()
 	if err != nil {
-		return nil, Bootstrap{}, fault.InternalError(err)
+		return nil, Bootstrap{}, fault.Internal(err)
 	}
 	return d, b, s.commit(ctx, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(deviceKey(account, path, name))
@@ -121,7 +121,7 @@ func noSuchDevice(serial string) error {
 }
 
 func invalidCode() error {
-	return fault.New(fault.Denied, "InvalidAuthenticationCode", "Authentication code for device is not valid.")
+	return fault.Of(fault.InvalidAuthenticationCode)
 }
 
 // Steps that two codes may be away from the server's clock: close by for a

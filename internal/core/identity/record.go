@@ -27,7 +27,7 @@ func accountKey(id string) []byte      { return record.Key(accountPrefix, id) }
 func canonicalKey(id string) []byte    { return record.Key(canonicalPrefix, id) }
 func keyKey(accessKeyID string) []byte { return record.Key(keyPrefix, accessKeyID) }
 func malformed(what string) error {
-	return fault.InternalError(fmt.Errorf("%s: %w", what, record.ErrMalformed))
+	return fault.Internal(fmt.Errorf("%s: %w", what, record.ErrMalformed))
 }
 
 // Fields of an account's record.

@@ -99,9 +99,9 @@ func (s *Store) GetReport(ctx context.Context, g authz.Grant) (out *Report, err 
 		case err != nil:
 			return err
 		case out == nil:
-			return fault.New(fault.Gone, "ReportNotPresent", "No report is present. Use GenerateCredentialReport to make one.")
+			return fault.Of(fault.ReportNotPresent)
 		case instant(g).Sub(out.Generated) >= reportLife:
-			return fault.New(fault.Gone, "ReportExpired", "The report is older than four hours. Use GenerateCredentialReport to make another.")
+			return fault.Of(fault.ReportExpired)
 		}
 		return nil
 	})

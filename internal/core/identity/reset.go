@@ -25,7 +25,7 @@ func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account 
 			return err
 		}
 		if !found {
-			return fault.New(fault.NotFound, "NoSuchEntity", "There is no account "+account+".")
+			return fault.New(fault.NoSuchEntity, "There is no account "+account+".")
 		}
 		for _, old := range a.RootKeys {
 			if err := dropOf(tx, account, old); err != nil {

@@ -36,7 +36,7 @@ func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration t
 			return err
 		}
 		if taken != nil {
-			return fault.InternalError(fmt.Errorf("identity: session id %s is taken", n.AccessKeyID))
+			return fault.Internal(fmt.Errorf("identity: session id %s is taken", n.AccessKeyID))
 		}
 		if err := s.take(tx, n); err != nil {
 			return err

@@ -45,7 +45,7 @@ func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
 	}
 	size, err := packed(in, n.Tags)
 	if err != nil {
-		return 0, fault.InternalError(err)
+		return 0, fault.Internal(err)
 	}
 	percent = (size*100 + maxPacked - 1) / maxPacked
 	switch {
@@ -80,7 +80,7 @@ func packedTooLarge(what string, percent int) error {
 	if what == "policy" {
 		message = fmt.Sprintf("Packed policy consumes %d%% of allotted space, please use smaller policy.", percent)
 	}
-	return fault.New(fault.Invalid, "PackedPolicyTooLarge", message)
+	return fault.New(fault.PackedPolicyTooLarge, message)
 }
 
 // packed is the size of policies and tags, deflated.
@@ -113,7 +113,7 @@ func (s *Store) managed(r kv.Reader, n *Session, account string, names []string)
 			return err
 		}
 		if p == nil {
-			return fault.New(fault.Invalid, "MalformedPolicyDocument", "Policy "+name+" does not exist or is not attachable.")
+			return fault.New(fault.MalformedPolicyDocument, "Policy "+name+" does not exist or is not attachable.")
 		}
 		n.Managed = append(n.Managed, Tag{name, p.ID})
 	}
@@ -130,7 +130,7 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 	for _, text := range n.Policies {
 		d, err := s.documents.get(policy.Session, text)
 		if err != nil {
-			return nil, fault.InternalError(err)
+			return nil, fault.Internal(err)
 		}
 		all = append(all, d)
 	}

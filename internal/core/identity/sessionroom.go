@@ -95,7 +95,7 @@ func makersOf(r kv.Reader, n *Session) ([]string, error) {
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, fault.AccessDenied()
+		return nil, fault.Of(fault.AccessDenied)
 	case k.kind == ofRoot:
 		return []string{k.account}, nil
 	}
@@ -182,8 +182,8 @@ func (s *Store) take(tx kv.Tx, n *Session) error {
 			}
 		}
 		if count >= s.room(maker) {
-			return fault.New(fault.Invalid, "LimitExceeded",
-				fmt.Sprintf("Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with the access key that they came from.", s.room(maker)))
+			return fault.New(fault.LimitExceeded,
+				fmt.Sprintf("Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with the access key that they came from.", s.room(maker))).WithKind(fault.KindInvalid)
 		}
 		setTaken(tx, maker, count+1)
 		tx.Set(heldKey(maker, n.Expires, n.AccessKeyID), record.String(record.Start(nil), fieldHeldParent, n.Parent))

@@ -110,7 +110,7 @@ func checkShared(d *policy.Document) error {
 				return q == p || q == policy.PrincipalName{Type: "AWS", Value: "*"}
 			})
 			if lets && !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return shared.limits(c, issuer) }) {
-				return fault.New(fault.Invalid, "MalformedPolicyDocument", "The trust policy must limit "+issuer+":"+shared.claim+
+				return fault.New(fault.MalformedPolicyDocument, "The trust policy must limit "+issuer+":"+shared.claim+
 					" to values of an owner that it names, with no wildcard in the name: everybody has tokens of this issuer.")
 			}
 		}

@@ -171,7 +171,7 @@ func add(tx kv.Tx, a *Account, k *Key) error {
 			return err
 		}
 		if taken != nil {
-			return fault.New(fault.Conflict, "EntityAlreadyExists", "An account or access key of this id exists already.")
+			return fault.New(fault.EntityAlreadyExists, "An account or access key of this id exists already.")
 		}
 		tx.Set(w.key, w.value)
 	}

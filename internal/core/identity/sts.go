@@ -78,14 +78,14 @@ func tokenLength(c authz.Caller, duration time.Duration, operation string) (time
 }
 
 func sessionsMayNot(operation string) error {
-	return fault.New(fault.Denied, "AccessDenied", "Cannot call "+operation+" with session credentials")
+	return fault.New(fault.AccessDenied, "Cannot call "+operation+" with session credentials")
 }
 
 // parentStands refuses a session whose parent's key went away while it was made.
 func parentStands(r kv.Reader, n *Session) error {
 	_, ok, err := origin(r, n)
 	if err == nil && !ok {
-		err = fault.AccessDenied()
+		err = fault.Of(fault.AccessDenied)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ const (
 type tagRules struct{ cased bool }
 
 func tooManyTags() error {
-	return fault.New(fault.Conflict, "LimitExceeded", "The number of tags has reached the maximum limit.")
+	return fault.New(fault.LimitExceeded, "The number of tags has reached the maximum limit.")
 }
 
 func checkTags(tags []Tag) error { return tagRules{}.check(tags) }

@@ -120,7 +120,7 @@ func (s *Store) Trust(r kv.Reader, e *Entity) (*policy.Document, error) {
 	}
 	d, err := s.documents.get(policy.Trust, text)
 	if err != nil {
-		return nil, fault.InternalError(err)
+		return nil, fault.Internal(err)
 	}
 	// A name that was written with escapes was not replaced, and must not pass.
 	for _, p := range d.Principals() {

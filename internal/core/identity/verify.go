@@ -31,7 +31,7 @@ func (d *Device) lockedUntil() time.Time {
 }
 
 func mfaFailed(why string) error {
-	return fault.New(fault.Denied, "AccessDenied", "MultiFactorAuthentication failed"+why)
+	return fault.New(fault.AccessDenied, "MultiFactorAuthentication failed"+why)
 }
 
 // mfaOwner is the owner's id a principal has devices under, "" where it can

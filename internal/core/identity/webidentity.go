@@ -45,7 +45,7 @@ type presented struct {
 
 // unauthorizedWeb does not tell whether there is such a role.
 func unauthorizedWeb() error {
-	return fault.New(fault.Denied, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	return fault.New(fault.AccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
 
 // present reads a token and finds the role and the provider it is meant for.

@@ -14,7 +14,7 @@ import (
 // Documents that were written before such a rule stay in force.
 
 func malformedDocument(message string) error {
-	return fault.New(fault.Invalid, "MalformedPolicyDocument", message)
+	return fault.New(fault.MalformedPolicyDocument, message)
 }
 
 // checkDocument checks an identity policy that is about to be written.

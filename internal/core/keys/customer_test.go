@@ -48,7 +48,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 		"another binding":            {r, mine, "two", "InternalError"},
 	} {
 		got, err := c.ring.Open(t.Context(), g, c.customer, wrapped, []byte(c.binding))
-		if !fault.Is(err, c.code) || got != [32]byte{} {
+		if !fault.Is(err, fault.Code(c.code)) || got != [32]byte{} {
 			t.Errorf("%s: %v, want %s", name, err, c.code)
 		}
 	}

@@ -110,7 +110,7 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 // the same.
 func (r *Ring) Generate(_ context.Context, g authz.Grant, customer *seal.Key, binding []byte) (plain [32]byte, wrapped []byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
-		return plain, nil, fault.AccessDenied()
+		return plain, nil, fault.Of(fault.AccessDenied)
 	}
 	var salt [saltSize]byte
 	rand.Read(salt[:])
@@ -140,7 +140,7 @@ func (r *Ring) wrap(plain seal.Key, customer *seal.Key, salt [saltSize]byte, bin
 // AccessDenied for another customer's key, or for none where there was one.
 func (r *Ring) Open(_ context.Context, g authz.Grant, customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
-		return plain, fault.AccessDenied()
+		return plain, fault.Of(fault.AccessDenied)
 	}
 	return r.open(customer, wrapped, binding)
 }
@@ -160,21 +160,21 @@ func (r *Ring) open(customer *seal.Key, wrapped, binding []byte) (plain [32]byte
 		purpose, size = customerPurpose, innerSize
 	}
 	if len(wrapped) != headerSize+size+tagSize || wrapped[0] != schemeService && wrapped[0] != schemeCustomer {
-		return plain, fault.InternalError(seal.ErrCorrupt)
+		return plain, fault.Internal(seal.ErrCorrupt)
 	}
 	service, ok := r.service[binary.BigEndian.Uint32(wrapped[1:])]
 	if !ok {
-		return plain, fault.InternalError(seal.ErrCorrupt)
+		return plain, fault.Internal(seal.ErrCorrupt)
 	}
 	salt, context := wrapped[5:headerSize], bound(wrapped[:headerSize], binding)
 	var room [innerSize]byte
 	message, err := once{service.key(purpose, salt).AEAD()}.open(room[:0], wrapped[headerSize:], context)
 	if err != nil {
-		return plain, fault.InternalError(err)
+		return plain, fault.Internal(err)
 	}
 	switch {
 	case wrapped[0] == schemeService && customer != nil:
-		return plain, fault.InternalError(errors.New("keys: a customer's key for a data key without one"))
+		return plain, fault.Internal(errors.New("keys: a customer's key for a data key without one"))
 	case wrapped[0] == schemeService:
 		return [32]byte(message), nil
 	case customer == nil:
@@ -188,7 +188,7 @@ func (r *Ring) open(customer *seal.Key, wrapped, binding []byte) (plain [32]byte
 }
 
 func wrongCustomerKey() error {
-	return fault.New(fault.Denied, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
+	return fault.New(fault.AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 }
 
 func bound(header, binding []byte) []byte {

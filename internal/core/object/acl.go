@@ -105,7 +105,7 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 		return Version{}, err
 	}
 	if g.Caller().Anonymous() { // a policy that opens objects does not give them away
-		return Version{}, fault.AccessDenied()
+		return Version{}, fault.Of(fault.AccessDenied)
 	}
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
@@ -169,7 +169,7 @@ func (s *Store) Laws(ctx context.Context, in ACLInput) (laws authz.ObjectLaws, e
 	})
 	if f := fault.From(err); f != nil {
 		switch f.Kind {
-		case fault.NotFound, fault.NotAllowed, fault.Invalid:
+		case fault.KindNotFound, fault.KindNotAllowed, fault.KindInvalid:
 			return authz.ObjectLaws{}, nil
 		}
 	}

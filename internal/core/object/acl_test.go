@@ -175,22 +175,22 @@ func TestEnforcedTakesNoACL(t *testing.T) {
 	e := newEnv(t)
 	for _, asked := range []acl.Request{{Canned: "public-read"}, {Grants: acl.List{{Account: guest, Permission: acl.Read}}}} {
 		_, err := e.storeAs(coretest.Account, "k", asked)
-		wants(t, err, fault.Invalid, "AccessControlListNotSupported")
+		wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
 		g := e.grant(arn.Object("bkt", "k"), "s3:PutObject", "s3:PutObjectAcl")
 		_, err = e.objects.CreateUpload(t.Context(), g, UploadInput{Bucket: "bkt", Key: "k", ACL: asked})
-		wants(t, err, fault.Invalid, "AccessControlListNotSupported")
+		wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
 	}
 	if _, err := e.storeAs(coretest.Account, "k", acl.Request{Canned: "bucket-owner-full-control"}); err != nil {
 		t.Fatal(err)
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectAcl")
 	_, err := e.objects.PutACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "public-read"})
-	wants(t, err, fault.Invalid, "AccessControlListNotSupported")
+	wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
 	if _, err := e.objects.PutACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "bucket-owner-full-control"}); err != nil {
 		t.Error(err)
 	}
 	_, err = e.put(PutInput{Key: "k", ACL: acl.Request{Canned: "private"}})
-	wants(t, err, fault.Denied, "AccessDenied") // an ACL needs s3:PutObjectAcl
+	wants(t, err, fault.KindDenied, "AccessDenied") // an ACL needs s3:PutObjectAcl
 }
 
 // A version keeps its ACL, and nothing that is made of it inherits it.
@@ -289,11 +289,11 @@ func TestReadMeetsAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = e.objects.Get(t.Context(), g, GetInput{Bucket: "bkt", Key: "k"})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	_, err = e.objects.Head(t.Context(), g, GetInput{Bucket: "bkt", Key: "k"})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	_, _, err = e.objects.GetACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	if _, err := e.storeAs(coretest.Account, "k", shared); err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestWriteMeetsAnotherVersion(t *testing.T) {
 		}
 	}
 	_, err := e.storeAs(guest, "k", acl.Request{})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	if _, text, err := e.get(GetInput{Key: "k"}); err != nil || text != "the owner's" {
 		t.Error(text, err)
 	}
@@ -333,7 +333,7 @@ func TestWriteMeetsAnotherVersion(t *testing.T) {
 	}
 	e.mustPut("free", "the owner's")
 	d, err := e.objects.Delete(t.Context(), g, "bkt", DeleteInput{Key: "free"})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	if _, text, err := e.get(GetInput{Key: "free"}); err != nil || text != "the owner's" {
 		t.Error(d, text, err)
 	}

@@ -15,12 +15,12 @@ import (
 func checkKey(key string) error {
 	switch {
 	case key == "":
-		return fault.New(fault.Invalid, "UserKeyMustBeSpecified", "The bucket POST must contain the specified field name. If it is specified, check the order of the fields.")
+		return fault.Of(fault.UserKeyMustBeSpecified)
 	case len(key) > MaxKey:
-		return fault.New(fault.Invalid, "KeyTooLongError", "Your key is too long").
+		return fault.Of(fault.KeyTooLongError).
 			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(MaxKey))
 	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0, climbs(key):
-		return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+		return fault.Of(fault.InvalidURI)
 	default:
 		return nil
 	}
@@ -72,18 +72,18 @@ func (m *Metadata) check() error {
 		return metadataTooLarge(system, maxSystemMetadata)
 	}
 	if r := m.WebsiteRedirect; r != "" && !strings.HasPrefix(r, "/") && !strings.HasPrefix(r, "http://") && !strings.HasPrefix(r, "https://") {
-		return fault.New(fault.Invalid, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+		return fault.Of(fault.InvalidRedirectLocation)
 	}
 	return nil
 }
 
 func metadataTooLarge(size, limit int) error {
-	return fault.New(fault.Invalid, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size").
+	return fault.Of(fault.MetadataTooLarge).
 		With("Size", strconv.Itoa(size)).With("MaxSizeAllowed", strconv.Itoa(limit))
 }
 
 func badMetadata() error {
-	return fault.New(fault.Invalid, "InvalidArgument", "Metadata names and values must be header names and values.")
+	return fault.New(fault.InvalidArgument, "Metadata names and values must be header names and values.")
 }
 
 // isHeaderValue keeps out what could end a header (RFC 9110, section 5.5).
@@ -119,7 +119,7 @@ func (in *PutInput) check() error {
 		in.StorageClass = className(0)
 	}
 	if className(classNumber(in.StorageClass)) != in.StorageClass {
-		return fault.New(fault.Invalid, "InvalidStorageClass", "The storage class you specified is not valid").
+		return fault.Of(fault.InvalidStorageClass).
 			With("StorageClassRequested", in.StorageClass)
 	}
 	if err := in.Metadata.check(); err != nil {
@@ -129,6 +129,6 @@ func (in *PutInput) check() error {
 }
 
 func tooLarge(size int64) error {
-	return fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").
+	return fault.Of(fault.EntityTooLarge).
 		With("ProposedSize", strconv.FormatInt(size, 10)).With("MaxSizeAllowed", fmt.Sprint(int64(MaxPut)))
 }

@@ -85,15 +85,15 @@ func (in *CompleteInput) check() error {
 		return err
 	}
 	if len(in.Parts) == 0 || len(in.Parts) > maxParts {
-		return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.")
+		return fault.Of(fault.MalformedXML)
 	}
 	for i, p := range in.Parts {
 		if p.Number < 1 || p.Number > maxParts {
-			return fault.New(fault.Invalid, "InvalidArgument", "PartNumber must be >= 1").
+			return fault.New(fault.InvalidArgument, "PartNumber must be >= 1").
 				With("ArgumentName", "PartNumber").With("ArgumentValue", strconv.Itoa(p.Number))
 		}
 		if i > 0 && p.Number <= in.Parts[i-1].Number {
-			return fault.New(fault.Invalid, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.").
+			return fault.Of(fault.InvalidPartOrder).
 				With("UploadId", in.UploadID)
 		}
 	}
@@ -110,7 +110,7 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 		return nil, nil, err
 	}
 	u, err := lockUpload(tx, k, in.UploadID, kv.Exclusive)
-	if fault.Is(err, "NoSuchUpload") {
+	if fault.Is(err, fault.NoSuchUpload) {
 		if v, done := in.doneBefore(tx, k, head); done {
 			if err := s.unlockDone(ctx, g, k, v, in); err != nil {
 				return nil, nil, err
@@ -205,17 +205,17 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload, unlock func(*part) error) ([]
 			}
 		}
 		if chosen := u.checksum.Algorithm; chosen != digest.None && listed.Algorithm != digest.None && listed.Algorithm != chosen {
-			return nil, fault.New(fault.Invalid, "BadDigest", "The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+" did not match what we received.")
+			return nil, fault.New(fault.BadDigest, "The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+" did not match what we received.")
 		}
 		if p == nil || trimETag(listed.ETag) != p.etag().String() || !listed.agrees(p) {
-			return nil, fault.New(fault.Invalid, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.").
+			return nil, fault.Of(fault.InvalidPart).
 				With("ETag", trimETag(listed.ETag)).With("PartNumber", strconv.Itoa(listed.Number)).With("UploadId", in.UploadID)
 		}
 		if err := in.checkComposite(u, i); err != nil {
 			return nil, err
 		}
 		if p.size < in.minPart && i < len(in.Parts)-1 {
-			return nil, fault.New(fault.Invalid, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
+			return nil, fault.Of(fault.EntityTooSmall).
 				With("ETag", p.etag().String()).With("MinSizeAllowed", strconv.Itoa(MinPart)).
 				With("PartNumber", strconv.Itoa(p.number)).With("ProposedSize", strconv.FormatInt(p.size, 10))
 		}
@@ -239,10 +239,10 @@ func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	listed := in.Parts[i]
 	name := strings.ToLower(string(alg))
 	if listed.Algorithm == digest.None {
-		return fault.New(fault.Invalid, "InvalidRequest", "The upload was created using a "+name+" checksum. The complete request must include the checksum for each part. It was missing for part "+strconv.Itoa(listed.Number)+" in the request.")
+		return fault.New(fault.InvalidRequest, "The upload was created using a "+name+" checksum. The complete request must include the checksum for each part. It was missing for part "+strconv.Itoa(listed.Number)+" in the request.")
 	}
 	if listed.Number != i+1 {
-		return fault.New(fault.Invalid, "InvalidRequest", "The part numbers of an upload with a composite checksum must be consecutive and begin with 1.")
+		return fault.New(fault.InvalidRequest, "The part numbers of an upload with a composite checksum must be consecutive and begin with 1.")
 	}
 	return nil
 }
@@ -256,7 +256,7 @@ func (in *CompleteInput) mayComplete(head *version, u *upload) error {
 	put := PutInput{Key: in.Key, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch}
 	if err := put.mayWrite(head); err != nil {
 		// Replaced during the upload, even by what the condition asks for.
-		if in.IfMatch == nil || !fault.Is(err, "PreconditionFailed") || head.unique == u.before {
+		if in.IfMatch == nil || !fault.Is(err, fault.PreconditionFailed) || head.unique == u.before {
 			return err
 		}
 		return conflict(in.Key, "If-Match")
@@ -276,7 +276,7 @@ func (in *CompleteInput) mayComplete(head *version, u *upload) error {
 }
 
 func conflict(key, condition string) error {
-	return fault.New(fault.Conflict, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.").
+	return fault.Of(fault.ConditionalRequestConflict).
 		With("Condition", condition).With("Key", key)
 }
 
@@ -286,7 +286,7 @@ func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 	for _, p := range parts {
 		h.Write(p.md5[:])
 		if v.size += p.size; v.size > MaxObject {
-			return fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size").
+			return fault.New(fault.EntityTooLarge, "Your proposed upload exceeds the maximum allowed object size").
 				With("ProposedSize", strconv.FormatInt(v.size, 10)).With("MaxSizeAllowed", strconv.FormatInt(MaxObject, 10))
 		}
 	}
@@ -298,14 +298,14 @@ func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 	}
 	v.checksum = sumOf(alg, u.checksum.Type, parts)
 	if in.Size != nil && *in.Size != v.size {
-		return fault.New(fault.Invalid, "InvalidRequest", "The provided 'x-amz-mp-object-size' header value "+strconv.FormatInt(*in.Size, 10)+" does not match what was computed: "+strconv.FormatInt(v.size, 10))
+		return fault.New(fault.InvalidRequest, "The provided 'x-amz-mp-object-size' header value "+strconv.FormatInt(*in.Size, 10)+" does not match what was computed: "+strconv.FormatInt(v.size, 10))
 	}
 	if in.ChecksumType != "" && in.ChecksumType != u.checksum.Type {
-		return fault.New(fault.Invalid, "InvalidRequest", "The upload was created using the "+string(u.checksum.Type)+" checksum mode. The complete request must use the same checksum mode.")
+		return fault.New(fault.InvalidRequest, "The upload was created using the "+string(u.checksum.Type)+" checksum mode. The complete request must use the same checksum mode.")
 	}
 	for alg, sum := range in.Sums {
 		if alg != v.checksum.Algorithm || !v.checksum.is(sum) {
-			return fault.New(fault.Invalid, "BadDigest", "The "+strings.ToLower(string(alg))+" you specified did not match the calculated checksum.")
+			return fault.New(fault.BadDigest, "The "+strings.ToLower(string(alg))+" you specified did not match the calculated checksum.")
 		}
 	}
 	return nil

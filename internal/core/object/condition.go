@@ -35,7 +35,7 @@ func matches(list string, tag ETag, weak bool) bool {
 }
 
 func preconditionFailed(condition string) *fault.Error {
-	return fault.New(fault.PreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold").
+	return fault.Of(fault.PreconditionFailed).
 		With("Condition", condition)
 }
 
@@ -63,7 +63,7 @@ func (in *GetInput) conditions(tag ETag, modified, now time.Time) error {
 	if !unchanged {
 		return nil
 	}
-	return fault.New(fault.NotModified, "NotModified", "Not Modified").
+	return fault.Of(fault.NotModified).
 		WithHeader("ETag", `"`+tag.String()+`"`).WithHeader("Last-Modified", modified.UTC().Format(httpTime))
 }
 
@@ -84,7 +84,7 @@ func checkWriteHeaders(ifMatch, ifNoneMatch *string) error {
 	if why == "" {
 		why = "We don't accept the provided value of " + header + " header for this API"
 	}
-	return fault.New(fault.NotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented").
+	return fault.Of(fault.NotImplemented).
 		With("Header", header).With("additionalMessage", why)
 }
 
@@ -120,10 +120,10 @@ func (in *DeleteInput) mayDelete(v *version) error {
 }
 
 func noSuchKey(key string) *fault.Error {
-	return fault.New(fault.NotFound, "NoSuchKey", "The specified key does not exist.").With("Key", key).Telling()
+	return fault.Of(fault.NoSuchKey).With("Key", key).Telling()
 }
 
 func noSuchVersion(key, id string) error {
-	return fault.New(fault.NotFound, "NoSuchVersion", "The specified version does not exist.").
+	return fault.Of(fault.NoSuchVersion).
 		With("Key", key).With("VersionId", id).Telling()
 }

@@ -54,20 +54,20 @@ func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng 
 // CopyObject): conditions that fail are all 412.
 func sourceFault(err error, src *CopySource) error {
 	switch {
-	case fault.Is(err, "NotModified"):
+	case fault.Is(err, fault.NotModified):
 		condition := "If-None-Match"
 		if src.IfNoneMatch == nil {
 			condition = "If-Modified-Since"
 		}
 		return preconditionFailed("x-amz-copy-source-" + condition)
-	case fault.Is(err, "PreconditionFailed"):
+	case fault.Is(err, fault.PreconditionFailed):
 		condition := "If-Match"
 		if src.IfMatch == nil {
 			condition = "If-Unmodified-Since"
 		}
 		return preconditionFailed("x-amz-copy-source-" + condition)
-	case fault.Is(err, "MethodNotAllowed"):
-		return fault.New(fault.Invalid, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.").Telling()
+	case fault.Is(err, fault.MethodNotAllowed):
+		return fault.New(fault.InvalidRequest, "The source of a copy request may not specifically refer to a delete marker by version id.").Telling()
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 		return Version{}, Version{}, err
 	}
 	if in.toItself() {
-		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+		return Version{}, Version{}, fault.New(fault.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	r, err := s.source(ctx, g, &in.Source, "")
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	defer r.Body.Close()
 	if r.Size > MaxPut {
-		return Version{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPut))
+		return Version{}, Version{}, fault.New(fault.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPut))
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
@@ -190,7 +190,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 		return Part{}, Version{}, err
 	}
 	r, err := s.source(ctx, g, &in.Source, in.Range)
-	if f := fault.From(err); f != nil && f.Code == "InvalidRange" {
+	if f := fault.From(err); f != nil && f.Code == fault.InvalidRange {
 		err = badCopyRange(in.Range, "Range specified is not valid for source object of size: "+f.Members["ActualObjectSize"])
 	}
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 		return Part{}, Version{}, badCopyRange(in.Range, "Range specified is not valid for source object of size: "+strconv.FormatInt(r.Size, 10))
 	}
 	if r.Length > MaxPartSize {
-		return Part{}, Version{}, fault.New(fault.Invalid, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
+		return Part{}, Version{}, fault.New(fault.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
 	}
 	part.Body, part.Size = r.Body, r.Length
 	p, err := s.PutPart(ctx, g, part)
@@ -225,5 +225,5 @@ func checkCopyRange(header string) (last int64, err error) {
 }
 
 func badCopyRange(header, message string) error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", header)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", header)
 }

@@ -56,14 +56,14 @@ func (k CustomerKey) forReading(g authz.Grant) (*seal.Key, error) {
 	if !k.Given() {
 		return nil, nil
 	}
-	wrong := fault.New(fault.Denied, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
+	wrong := fault.New(fault.AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 	return k.open(g, wrong, wrong)
 }
 
 // open judges what was sent, in the order of AWS. No refusal repeats the key.
 func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, error) {
 	if !g.Caller().SecureChannel() {
-		return nil, fault.New(fault.Invalid, "InvalidRequest", "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
+		return nil, fault.New(fault.InvalidRequest, "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
 	}
 	switch {
 	case k.Beside != "":
@@ -73,7 +73,7 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, err
 	case k.Key == "":
 		return nil, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.")
 	case k.Algorithm != "AES256":
-		return nil, fault.New(fault.Invalid, "InvalidEncryptionAlgorithmError", "The Encryption request you specified is not valid. Supported value: AES256.").
+		return nil, fault.New(fault.InvalidEncryptionAlgorithmError, "The Encryption request you specified is not valid. Supported value: AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", k.Algorithm)
 	case k.MD5 == "":
 		return nil, noMD5
@@ -94,7 +94,7 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, err
 }
 
 func badCustomerKey(message string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", "null")
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", "null")
 }
 
 // mayUse refuses a customer's key in a bucket that blocks them.
@@ -141,9 +141,9 @@ func (s *Store) unlock(ctx context.Context, g authz.Grant, b *bucket.Bucket, v *
 	case v.encryption != customerKey && customer == nil:
 		return nil
 	case v.encryption != customerKey:
-		return fault.New(fault.Invalid, "InvalidRequest", "The encryption parameters are not applicable to this object.")
+		return fault.New(fault.InvalidRequest, "The encryption parameters are not applicable to this object.")
 	case customer == nil:
-		return fault.New(fault.Invalid, "InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
+		return fault.New(fault.InvalidRequest, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
 	}
 	v.checksum.Sum, err = s.payloads.Unlock(ctx, g, v.location(), customer, binding(b.ID, v.unique, key))
 	return err
@@ -166,14 +166,14 @@ func (s *Store) unlockUpload(ctx context.Context, g authz.Grant, b *bucket.Bucke
 		return customerKeyMissing()
 	}
 	err := s.unlock(ctx, g, b, &u.version, key, customer)
-	if fault.Is(err, "AccessDenied") {
-		return fault.New(fault.Invalid, "InvalidRequest", "The provided encryption parameters did not match the ones used originally.")
+	if fault.Is(err, fault.AccessDenied) {
+		return fault.New(fault.InvalidRequest, "The provided encryption parameters did not match the ones used originally.")
 	}
 	return err
 }
 
 func customerKeyMissing() error {
-	return fault.New(fault.Invalid, "InvalidRequest", "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.")
+	return fault.New(fault.InvalidRequest, "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.")
 }
 
 // unlockCompletion judges the key of a completion. It may be left out where no

@@ -68,9 +68,9 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
 		_, _, err = e.get(GetInput{Key: "k", Customer: ownKey(8)})
-		wants(t, err, fault.Denied, "AccessDenied")
+		wants(t, err, fault.KindDenied, "AccessDenied")
 		_, _, err = e.get(GetInput{Key: "k"})
-		wants(t, err, fault.Invalid, "InvalidRequest")
+		wants(t, err, fault.KindInvalid, "InvalidRequest")
 	}
 }
 

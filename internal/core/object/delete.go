@@ -44,7 +44,7 @@ func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string
 	// There is no need of the whole: each item is asked for below, and one that
 	// is not granted goes no further.
 	if len(items) > MaxPage {
-		return nil, fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+		return nil, fault.New(fault.MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema")
 	}
 	granted := make([]DeleteInput, 0, len(items))
 	where := make([]int, 0, len(items))
@@ -60,7 +60,7 @@ func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string
 	}
 	if len(granted) == 0 {
 		if g.Caller().Anonymous() {
-			return nil, fault.AccessDenied()
+			return nil, fault.Of(fault.AccessDenied)
 		}
 		return out, nil
 	}
@@ -189,7 +189,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	// Permissions).
 	unversioned := d.b.Versioning == bucket.Off || d.b.Versioning == bucket.Suspended && head != nil && head.null
 	if unversioned && d.g.Denied("s3:DeleteObjectVersion", arn.Object(d.b.Name, d.key)) {
-		return refused(d.in, fault.AccessDenied()), nil
+		return refused(d.in, fault.Of(fault.AccessDenied)), nil
 	}
 	out := Deleted{Key: d.key}
 	if d.b.Versioning == bucket.Off {
@@ -213,7 +213,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 // forGood deletes the named version.
 func (d *deletion) forGood(tx kv.Tx, head *version) (Deleted, error) {
 	v, err := d.named(tx, *d.in.VersionID)
-	if fault.Is(err, "InvalidArgument") {
+	if fault.Is(err, fault.InvalidArgument) {
 		return refused(d.in, err), nil
 	}
 	if err != nil {
@@ -227,7 +227,7 @@ func (d *deletion) forGood(tx kv.Tx, head *version) (Deleted, error) {
 		return out, nil
 	}
 	if head == nil {
-		return Deleted{}, fault.InternalError(fmt.Errorf("object: a version without a newest one in bucket %q", d.b.Name))
+		return Deleted{}, fault.Internal(fmt.Errorf("object: a version without a newest one in bucket %q", d.b.Name))
 	}
 	d.changed = true
 	if d.gone, err = d.erase(tx, v.seq); err != nil {

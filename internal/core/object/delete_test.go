@@ -38,25 +38,25 @@ func TestDelete(t *testing.T) {
 		t.Error("what isn't there is deleted already:", d, err)
 	}
 	_, err := e.delete(DeleteInput{Key: "k", VersionID: ptr("x")})
-	wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "versionId")
+	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "versionId")
 	_, err = e.objects.Delete(t.Context(), e.grant(arn.Object("nowhere", "k"), "s3:DeleteObject"), "nowhere", DeleteInput{Key: "k"})
-	wants(t, err, fault.NotFound, "NoSuchBucket")
+	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
 func TestDeleteIfMatch(t *testing.T) {
 	e := newEnv(t)
 	v := e.mustPut("k", "text")
 	_, err := e.delete(DeleteInput{Key: "k", IfMatch: ptr(`"other"`)})
-	wants(t, err, fault.PreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
+	wants(t, err, fault.KindPreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
 	_, err = e.delete(DeleteInput{Key: "k", VersionID: ptr(NullVersion), IfMatch: ptr(`"other"`)})
-	wants(t, err, fault.PreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
+	wants(t, err, fault.KindPreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
 	if _, text, err := e.get(GetInput{Key: "k"}); err != nil || text != "text" {
 		t.Fatal(text, err)
 	}
 	_, err = e.delete(DeleteInput{Key: "missing", IfMatch: ptr("*")})
-	wants(t, err, fault.PreconditionFailed, "PreconditionFailed")
+	wants(t, err, fault.KindPreconditionFailed, "PreconditionFailed")
 	_, err = e.delete(DeleteInput{Key: "missing", IfMatch: ptr(`"x"`)})
-	wants(t, err, fault.NotFound, "NoSuchKey")
+	wants(t, err, fault.KindNotFound, "NoSuchKey")
 	if _, err := e.delete(DeleteInput{Key: "k", IfMatch: ptr(`"` + v.ETag.String() + `"`)}); err != nil {
 		t.Error(err)
 	}
@@ -96,7 +96,7 @@ func TestDeleteMany(t *testing.T) {
 	for i, code := range codes {
 		got := ""
 		if f := fault.From(out[i].Err); f != nil {
-			got = f.Code
+			got = string(f.Code)
 		}
 		if got != code {
 			t.Errorf("%d: %q, want %q", i, got, code)
@@ -107,7 +107,7 @@ func TestDeleteMany(t *testing.T) {
 		t.Errorf("%+v %v", l.Entries, err)
 	}
 	_, err = e.objects.DeleteMany(t.Context(), g, "bkt", make([]DeleteInput, 1001))
-	wants(t, err, fault.Invalid, "MalformedXML")
+	wants(t, err, fault.KindInvalid, "MalformedXML")
 }
 
 func TestDeleteManyIsOneTransaction(t *testing.T) {

@@ -242,7 +242,7 @@ func (e *env) refs(prefix string) int {
 func wants(tb testing.TB, err error, kind fault.Kind, code string, members ...string) {
 	tb.Helper()
 	f := fault.From(err)
-	if f == nil || f.Code != code || f.Kind != kind {
+	if f == nil || string(f.Code) != code || f.Kind != kind {
 		tb.Fatalf("%v, want %s", err, code)
 	}
 	for i := 0; i < len(members); i += 2 {

@@ -181,7 +181,7 @@ func TestAnUploadsEndIsJudged(t *testing.T) {
 			e.payloads.written = func() { w.all = none }
 			err = do(g)
 			e.payloads.written = nil
-			wants(t, err, fault.Denied, "AccessDenied")
+			wants(t, err, fault.KindDenied, "AccessDenied")
 			if _, _, err := e.get(GetInput{Key: "k"}); !fault.Is(err, "NoSuchKey") {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -31,9 +31,9 @@ func TestMostParts(t *testing.T) {
 		whole.WriteString(text(number))
 	}
 	_, err := e.putPart(u, MaxParts+1, "more")
-	wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "partNumber")
+	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "partNumber")
 	_, err = e.complete(u, CompleteInput{Parts: append(parts[:MaxParts:MaxParts], CompletePart{Number: MaxParts + 1, ETag: parts[0].ETag})})
-	wants(t, err, fault.Invalid, "MalformedXML")
+	wants(t, err, fault.KindInvalid, "MalformedXML")
 
 	listed, next := 0, 0
 	for more := true; more; {
@@ -112,7 +112,7 @@ func TestLargestObject(t *testing.T) {
 	}{{1025, 5 * gib}, {1024, 5*gib + 1}, {MaxParts, MaxObject/MaxParts + 1}, {MaxParts, MaxPartSize}} {
 		u := e.begin(UploadInput{Key: "larger"})
 		_, err := e.complete(u, CompleteInput{Parts: e.recordParts(u, c.parts, c.size)})
-		wants(t, err, fault.Invalid, "EntityTooLarge", "MaxSizeAllowed", "5497558138880")
+		wants(t, err, fault.KindInvalid, "EntityTooLarge", "MaxSizeAllowed", "5497558138880")
 		if _, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "larger"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "larger"}); !fault.Is(err, "NoSuchKey") {
 			t.Errorf("%d parts of %d bytes: %v", c.parts, c.size, err)
 		}
@@ -123,7 +123,7 @@ func TestLargestObject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wants(t, (&PartInput{Key: "k", Number: 1, Size: MaxPartSize + 1}).check(), fault.Invalid, "EntityTooLarge")
+	wants(t, (&PartInput{Key: "k", Number: 1, Size: MaxPartSize + 1}).check(), fault.KindInvalid, "EntityTooLarge")
 	if err := (&PartInput{Key: "k", Number: MaxParts, Size: MaxPartSize}).check(); err != nil {
 		t.Error(err)
 	}
@@ -162,7 +162,7 @@ func TestLargestObject(t *testing.T) {
 		}
 	}
 	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "largest"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "largest", Range: "bytes=5497558138880-"})
-	wants(t, err, fault.RangeNotSatisfied, "InvalidRange")
+	wants(t, err, fault.KindRangeNotSatisfied, "InvalidRange")
 	if l, err := e.list(ListInput{Prefix: "l"}); err != nil || len(l.Entries) != 1 || l.Entries[0].Size != MaxObject {
 		t.Errorf("%+v, %v", l, err)
 	}

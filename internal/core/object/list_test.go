@@ -73,9 +73,9 @@ func TestListPageSize(t *testing.T) {
 		}
 	}
 	_, err := e.list(ListInput{Max: ptr(-1)})
-	wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "max-keys")
+	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "max-keys")
 	_, err = e.list(ListInput{Bucket: "missing", Max: ptr(0)})
-	wants(t, err, fault.NotFound, "NoSuchBucket", "BucketName", "missing")
+	wants(t, err, fault.KindNotFound, "NoSuchBucket", "BucketName", "missing")
 }
 
 func TestListPageBorders(t *testing.T) {
@@ -146,7 +146,7 @@ func TestListTokens(t *testing.T) {
 		{Token: ptr("")}, {Token: ptr("garbage")}, {Token: ptr(l.Token[1:])}, {Token: ptr(l.Token + "A")}, {Bucket: "other", Token: &l.Token},
 	} {
 		_, err := e.list(c)
-		wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "continuation-token")
+		wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "continuation-token")
 	}
 }
 
@@ -213,7 +213,7 @@ func TestNullVersionHasNoOtherName(t *testing.T) {
 	v := allVersions(e, slot{&b, "k"})[0]
 	v.null = false
 	_, _, err = e.get(GetInput{Key: "k", VersionID: ptr(v.id())})
-	wants(t, err, fault.NotFound, "NoSuchVersion")
+	wants(t, err, fault.KindNotFound, "NoSuchVersion")
 }
 
 func BenchmarkList(b *testing.B) {

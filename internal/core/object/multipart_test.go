@@ -180,9 +180,9 @@ func TestUploadEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.tidy(0, 0)
-	wants(t, e.abort(u), fault.NotFound, "NoSuchUpload", "UploadId", u.ID)
+	wants(t, e.abort(u), fault.KindNotFound, "NoSuchUpload", "UploadId", u.ID)
 	_, err := e.putPart(u, 1, long())
-	wants(t, err, fault.NotFound, "NoSuchUpload")
+	wants(t, err, fault.KindNotFound, "NoSuchUpload")
 	e.tidy(0, 0)
 
 	// A part that comes in while the upload ends is dropped.
@@ -194,7 +194,7 @@ func TestUploadEnds(t *testing.T) {
 		}
 	}
 	_, err = e.putPart(u, 1, long())
-	wants(t, err, fault.NotFound, "NoSuchUpload")
+	wants(t, err, fault.KindNotFound, "NoSuchUpload")
 	e.tidy(0, 0)
 }
 
@@ -211,10 +211,10 @@ func TestCompletedTwice(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", again, err, first)
 	}
 	_, err = e.complete(u, CompleteInput{Parts: []CompletePart{{Number: 4, ETag: parts[0].ETag}}})
-	wants(t, err, fault.NotFound, "NoSuchUpload")
+	wants(t, err, fault.KindNotFound, "NoSuchUpload")
 	e.mustPut("k", "newer")
 	_, err = e.complete(u, CompleteInput{Parts: parts})
-	wants(t, err, fault.NotFound, "NoSuchUpload")
+	wants(t, err, fault.KindNotFound, "NoSuchUpload")
 	e.tidy(1, 0)
 }
 
@@ -425,7 +425,7 @@ func TestManyParts(t *testing.T) {
 		}
 	}
 	_, _, err := e.get(GetInput{Key: "k", PartNumber: ptr(n + 1)})
-	wants(t, err, fault.RangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", fmt.Sprint(n))
+	wants(t, err, fault.KindRangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", fmt.Sprint(n))
 	a, err := e.objects.Attributes(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject", "s3:GetObjectAttributes"), GetInput{Bucket: "bkt", Key: "k"}, 300, ptr(2))
 	if err != nil || len(a.Parts) != 2 || a.Parts[0].Number != 301 || a.Next != 302 || !a.Truncated {
 		t.Errorf("%+v, %v", a, err)

@@ -188,7 +188,7 @@ func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) 
 		n += l.count
 	}
 	if n != int(v.etag.Parts) {
-		return fault.InternalError(fmt.Errorf("object: %d of %d parts are there", n, v.etag.Parts))
+		return fault.Internal(fmt.Errorf("object: %d of %d parts are there", n, v.etag.Parts))
 	}
 	return nil
 }

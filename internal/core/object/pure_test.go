@@ -61,7 +61,7 @@ func TestByteRange(t *testing.T) {
 	} {
 		s, err := byteRange(c.header, c.size)
 		if c.code != "" {
-			if !fault.Is(err, c.code) || fault.From(err).Members["RangeRequested"] != c.header {
+			if !fault.Is(err, fault.Code(c.code)) || fault.From(err).Members["RangeRequested"] != c.header {
 				t.Errorf("%q of %d: %+v %v", c.header, c.size, s, err)
 			}
 			continue
@@ -123,8 +123,8 @@ func TestReadConditions(t *testing.T) {
 		err := c.in.conditions(tag, modified, now)
 		got := ""
 		if f := fault.From(err); f != nil {
-			got = f.Code + " " + f.Members["Condition"]
-			if f.Kind == fault.NotModified && (f.Headers["ETag"] != *own || f.Headers["Last-Modified"] != "Tue, 10 Nov 2026 12:00:00 GMT") {
+			got = string(f.Code) + " " + f.Members["Condition"]
+			if f.Kind == fault.KindNotModified && (f.Headers["ETag"] != *own || f.Headers["Last-Modified"] != "Tue, 10 Nov 2026 12:00:00 GMT") {
 				t.Error(name, f.Headers)
 			}
 		}
@@ -169,7 +169,7 @@ func TestCheckKey(t *testing.T) {
 		"./../a":                         "InvalidURI",
 		strings.Repeat("../", 300) + "a": "InvalidURI",
 	} {
-		if err := checkKey(key); !fault.Is(err, code) {
+		if err := checkKey(key); !fault.Is(err, fault.Code(code)) {
 			t.Errorf("%.20q: %v", key, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestMetadataCheck(t *testing.T) {
 		"redirect outside":   {Metadata{WebsiteRedirect: "https://example.com"}, ""},
 		"redirect elsewhere": {Metadata{WebsiteRedirect: "javascript:x"}, "InvalidRedirectLocation"},
 	} {
-		if err := c.m.check(); err != nil && !fault.Is(err, c.code) || (err == nil) != (c.code == "") {
+		if err := c.m.check(); err != nil && !fault.Is(err, fault.Code(c.code)) || (err == nil) != (c.code == "") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

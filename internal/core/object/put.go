@@ -143,7 +143,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 // verify compares what was read with what was declared.
 func (in *PutInput) verify(found payload.Digests) error {
 	if in.Size >= 0 && found.Size != in.Size {
-		return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+		return fault.Of(fault.IncompleteBody)
 	}
 	if in.Expect == nil {
 		return nil
@@ -154,11 +154,11 @@ func (in *PutInput) verify(found payload.Digests) error {
 	}
 	if md5 := expected.MD5; md5 != nil {
 		if len(md5) != len(found.MD5) {
-			return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").
+			return fault.Of(fault.InvalidDigest).
 				With("Content-MD5", base64.StdEncoding.EncodeToString(md5))
 		}
 		if !bytes.Equal(md5, found.MD5[:]) {
-			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
+			return fault.Of(fault.BadDigest).
 				With("ExpectedDigest", hex.EncodeToString(md5)).
 				With("CalculatedDigest", base64.StdEncoding.EncodeToString(found.MD5[:]))
 		}
@@ -167,10 +167,10 @@ func (in *PutInput) verify(found payload.Digests) error {
 		return nil
 	}
 	if in.Algorithm == digest.None || len(expected.Sum) != in.Algorithm.Size() {
-		return fault.New(fault.Invalid, "InvalidRequest", "Value for "+in.algorithm().Header()+" header is invalid.")
+		return fault.New(fault.InvalidRequest, "Value for "+in.algorithm().Header()+" header is invalid.")
 	}
 	if !bytes.Equal(expected.Sum, found.Sum) {
-		return fault.New(fault.Invalid, "BadDigest", "The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
+		return fault.New(fault.BadDigest, "The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ func openBucket(tx kv.Tx, name string) (bucket.Bucket, error) {
 }
 
 func noSuchBucket(name string) error {
-	return fault.New(fault.NotFound, "NoSuchBucket", "The specified bucket does not exist").With("BucketName", name)
+	return fault.Of(fault.NoSuchBucket).With("BucketName", name)
 }
 
 // instant is the request's, as records keep it.

@@ -66,7 +66,7 @@ func parseOffset(s string) (int64, bool) {
 }
 
 func invalidRange(header string, size int64) error {
-	return fault.New(fault.RangeNotSatisfied, "InvalidRange", "The requested range is not satisfiable").
+	return fault.Of(fault.InvalidRange).
 		With("RangeRequested", header).With("ActualObjectSize", strconv.FormatInt(size, 10)).
 		WithHeader("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 }
@@ -83,10 +83,10 @@ func (in *GetInput) check() error {
 		return nil
 	}
 	if in.Range != "" {
-		return fault.New(fault.Invalid, "InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+		return fault.New(fault.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
 	}
 	if n := *in.PartNumber; n < 1 || n > maxParts {
-		return fault.New(fault.Invalid, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive").
+		return fault.New(fault.InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive").
 			With("ArgumentName", "partNumber").With("ArgumentValue", strconv.Itoa(n))
 	}
 	return nil
@@ -110,7 +110,7 @@ func (in *GetInput) span(r kv.Reader, v *version) (span, error) {
 }
 
 func noSuchPart(count, number int) error {
-	return fault.New(fault.RangeNotSatisfied, "InvalidPartNumber", "The requested partnumber is not satisfiable").
+	return fault.Of(fault.InvalidPartNumber).
 		With("ActualPartCount", strconv.Itoa(count)).With("PartNumberRequested", strconv.Itoa(number))
 }
 

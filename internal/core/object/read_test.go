@@ -24,7 +24,7 @@ func TestGetRange(t *testing.T) {
 		}
 	}
 	_, _, err := e.get(GetInput{Key: "k", Range: "bytes=10-"})
-	wants(t, err, fault.RangeNotSatisfied, "InvalidRange", "ActualObjectSize", "10", "RangeRequested", "bytes=10-")
+	wants(t, err, fault.KindRangeNotSatisfied, "InvalidRange", "ActualObjectSize", "10", "RangeRequested", "bytes=10-")
 }
 
 func TestPartNumber(t *testing.T) {
@@ -38,29 +38,29 @@ func TestPartNumber(t *testing.T) {
 		t.Error(r, err)
 	}
 	_, _, err := e.get(GetInput{Key: "k", PartNumber: ptr(2)})
-	wants(t, err, fault.RangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", "1", "PartNumberRequested", "2")
+	wants(t, err, fault.KindRangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", "1", "PartNumberRequested", "2")
 	for _, n := range []int{-1, 0, 10_001} {
 		_, _, err = e.get(GetInput{Key: "k", PartNumber: &n})
-		wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "partNumber")
+		wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "partNumber")
 	}
 	_, _, err = e.get(GetInput{Key: "k", PartNumber: ptr(1), Range: "bytes=0-1"})
-	wants(t, err, fault.Invalid, "InvalidRequest")
+	wants(t, err, fault.KindInvalid, "InvalidRequest")
 }
 
 func TestGetMissing(t *testing.T) {
 	e := newEnv(t)
 	v := e.mustPut("k", "text")
 	_, _, err := e.get(GetInput{Key: "missing"})
-	wants(t, err, fault.NotFound, "NoSuchKey", "Key", "missing")
+	wants(t, err, fault.KindNotFound, "NoSuchKey", "Key", "missing")
 	_, _, err = e.get(GetInput{Bucket: "nowhere", Key: "k"})
-	wants(t, err, fault.NotFound, "NoSuchBucket", "BucketName", "nowhere")
+	wants(t, err, fault.KindNotFound, "NoSuchBucket", "BucketName", "nowhere")
 	_, _, err = e.get(GetInput{Key: "k", VersionID: ptr(sample().id())})
-	wants(t, err, fault.NotFound, "NoSuchVersion", "Key", "k", "VersionId", sample().id())
+	wants(t, err, fault.KindNotFound, "NoSuchVersion", "Key", "k", "VersionId", sample().id())
 	_, _, err = e.get(GetInput{Key: "missing", VersionID: ptr(NullVersion)})
-	wants(t, err, fault.NotFound, "NoSuchVersion", "VersionId", NullVersion)
+	wants(t, err, fault.KindNotFound, "NoSuchVersion", "VersionId", NullVersion)
 	for _, id := range []string{"", "x", v.ID + "x"} {
 		_, _, err = e.get(GetInput{Key: "k", VersionID: &id})
-		wants(t, err, fault.Invalid, "InvalidArgument", "ArgumentName", "versionId", "ArgumentValue", id)
+		wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "versionId", "ArgumentValue", id)
 	}
 	if _, text, err := e.get(GetInput{Key: "k", VersionID: ptr(NullVersion)}); err != nil || text != "text" {
 		t.Error(text, err)
@@ -71,9 +71,9 @@ func TestConditionsBeforeRange(t *testing.T) {
 	e := newEnv(t)
 	v := e.mustPut("k", "text")
 	_, _, err := e.get(GetInput{Key: "k", IfNoneMatch: ptr(v.ETag.String()), Range: "bytes=9-"})
-	wants(t, err, fault.NotModified, "NotModified")
+	wants(t, err, fault.KindNotModified, "NotModified")
 	_, _, err = e.get(GetInput{Key: "k", IfMatch: ptr("x"), Range: "bytes=9-"})
-	wants(t, err, fault.PreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
+	wants(t, err, fault.KindPreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
 }
 
 func TestReadStartsAgainWhenTheBlobIsGone(t *testing.T) {
@@ -123,12 +123,12 @@ func TestDeleteMarkerReads(t *testing.T) {
 		t.Fatal(d, err)
 	}
 	_, _, err = e.get(GetInput{Key: "k"})
-	wants(t, err, fault.NotFound, "NoSuchKey", "Key", "k")
+	wants(t, err, fault.KindNotFound, "NoSuchKey", "Key", "k")
 	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["x-amz-version-id"] != d.MarkerID {
 		t.Error(h)
 	}
 	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion"), GetInput{Bucket: "bkt", Key: "k", VersionID: &d.MarkerID})
-	wants(t, err, fault.NotAllowed, "MethodNotAllowed", "Method", "HEAD", "ResourceType", "DeleteMarker")
+	wants(t, err, fault.KindNotAllowed, "MethodNotAllowed", "Method", "HEAD", "ResourceType", "DeleteMarker")
 	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["Allow"] != "DELETE" || h["Last-Modified"] == "" {
 		t.Error(h)
 	}

@@ -307,7 +307,7 @@ func pointerSeq(b []byte) (uint64, error) {
 }
 
 func malformed() error {
-	return fault.InternalError(fmt.Errorf("object: %w", record.ErrMalformed))
+	return fault.Internal(fmt.Errorf("object: %w", record.ErrMalformed))
 }
 
 // public is what a caller is shown of v.
@@ -342,7 +342,7 @@ func parseID(id string) (seq uint64, u unique, err error) {
 			return binary.BigEndian.Uint64(b[:]), unique(b[8:]), nil
 		}
 	}
-	return 0, u, fault.New(fault.Invalid, "InvalidArgument", "Invalid version id specified").
+	return 0, u, fault.New(fault.InvalidArgument, "Invalid version id specified").
 		With("ArgumentName", "versionId").With("ArgumentValue", id)
 }
 

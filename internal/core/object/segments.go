@@ -76,7 +76,7 @@ func segments(r kv.Reader, v *version, s span) ([]segment, error) {
 			return nil, err
 		}
 		if out[i].bytes == nil {
-			return nil, fault.InternalError(errors.New("object: the bytes of a part are missing"))
+			return nil, fault.Internal(errors.New("object: the bytes of a part are missing"))
 		}
 	}
 	return out, nil

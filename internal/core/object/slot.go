@@ -108,7 +108,7 @@ func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 
 // lost is the error for a version that another record promises.
 func (s slot) lost(seq uint64) error {
-	return fault.InternalError(fmt.Errorf("object: version %d of a key in bucket %q is missing", seq, s.b.Name))
+	return fault.Internal(fmt.Errorf("object: version %d of a key in bucket %q is missing", seq, s.b.Name))
 }
 
 // null returns the null version, given the newest one; nil where there is none.

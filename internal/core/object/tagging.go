@@ -112,7 +112,7 @@ func (in *TagsInput) find(r kv.Reader, b *bucket.Bucket, method string) (*versio
 // notAllowed is the answer to whoever asks a delete marker for more than its
 // deletion.
 func (v *version) notAllowed(method string) error {
-	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+	return fault.Of(fault.MethodNotAllowed).
 		Telling().With("Method", method).With("ResourceType", "DeleteMarker").
 		WithHeader("Allow", "DELETE").WithHeader("x-amz-delete-marker", "true").
 		WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
@@ -134,7 +134,7 @@ func (s *Store) Tags(ctx context.Context, in TagsInput) (tags tag.Set, err error
 	})
 	if f := fault.From(err); f != nil {
 		switch f.Kind {
-		case fault.NotFound, fault.NotAllowed, fault.Invalid:
+		case fault.KindNotFound, fault.KindNotAllowed, fault.KindInvalid:
 			return nil, nil
 		}
 	}

@@ -52,7 +52,7 @@ func TestTaggingDemands(t *testing.T) {
 	}
 	in := PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(""), Tags: tag.Set{{Key: "a", Value: "b"}}}
 	_, err := e.objects.Put(t.Context(), e.grant(at, "s3:PutObject"), in)
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 }
 
 // TestTagsForAuthorization: what is not there has none, and a broken store is
@@ -99,7 +99,7 @@ func TestTagsForAuthorization(t *testing.T) {
 type broken struct{ kv.Store }
 
 func (broken) View(context.Context, func(kv.Reader) error) error {
-	return fault.New(fault.Unavailable, "ServiceUnavailable", "Service is unable to handle request.")
+	return fault.New(fault.ServiceUnavailable, "Service is unable to handle request.")
 }
 
 // TestTagsOfUploadsAndCopies: tags need their permission wherever they come in,
@@ -110,7 +110,7 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 	set := tag.Set{{Key: "a", Value: "b"}}
 	at := arn.Object("bkt", "k")
 	_, err := e.objects.CreateUpload(t.Context(), e.grant(at, "s3:PutObject"), UploadInput{Bucket: "bkt", Key: "k", Tags: set})
-	wants(t, err, fault.Denied, "AccessDenied")
+	wants(t, err, fault.KindDenied, "AccessDenied")
 	g := e.grant(at, "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObject")
 	up, err := e.objects.CreateUpload(t.Context(), g, UploadInput{Bucket: "bkt", Key: "k", Tags: set})
 	if err != nil {

@@ -191,14 +191,14 @@ func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begu
 		}
 		return err
 	})
-	if fault.Is(err, "NoSuchBucket") || fault.Is(err, "NoSuchUpload") {
+	if fault.Is(err, fault.NoSuchBucket) || fault.Is(err, fault.NoSuchUpload) {
 		err = nil
 	}
 	return out, err
 }
 
 func noSuchUpload(id string) error {
-	return fault.New(fault.NotFound, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.").
+	return fault.Of(fault.NoSuchUpload).
 		With("UploadId", id)
 }
 
@@ -211,7 +211,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	if g.Caller().Anonymous() { // AWS was seen to answer so
-		return Upload{}, fault.New(fault.Denied, "AccessDenied", "Anonymous users cannot initiate multipart uploads.  Please authenticate.")
+		return Upload{}, fault.New(fault.AccessDenied, "Anonymous users cannot initiate multipart uploads.  Please authenticate.")
 	}
 	if len(in.Tags) > 0 {
 		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -279,7 +279,7 @@ func (s *Store) begin(ctx context.Context, tx kv.Tx, g authz.Grant, k slot, u *u
 // checksumType is what the checksum of a multipart object is made of (S3 user
 // guide, "Checking object integrity for multipart uploads").
 func checksumType(alg digest.Algorithm, kind ChecksumType) (ChecksumType, error) {
-	invalid := func(message string) error { return fault.New(fault.Invalid, "InvalidRequest", message) }
+	invalid := func(message string) error { return fault.New(fault.InvalidRequest, message) }
 	switch {
 	case kind != "" && alg == digest.None:
 		return "", invalid("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
@@ -311,7 +311,7 @@ func (in *PartInput) check() error {
 		return err
 	}
 	if in.Number < 1 || in.Number > maxParts {
-		return fault.New(fault.Invalid, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive").
+		return fault.New(fault.InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive").
 			With("ArgumentName", "partNumber").With("ArgumentValue", strconv.Itoa(in.Number))
 	}
 	if in.Size > MaxPartSize {
@@ -338,7 +338,7 @@ func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
 }
 
 func typeMismatch(want, got digest.Algorithm) error {
-	return fault.New(fault.Invalid, "InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(got)))
+	return fault.New(fault.InvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(got)))
 }
 
 // PutPart stores a part, in place of an earlier one of its number. It needs

@@ -63,7 +63,7 @@ func pageOf(max *int, name string) (int, error) {
 	case max == nil:
 		return MaxPage, nil
 	case *max < 0:
-		return 0, fault.New(fault.Invalid, "InvalidArgument", "Argument "+name+" must be an integer between 0 and 2147483647").With("ArgumentName", name)
+		return 0, fault.New(fault.InvalidArgument, "Argument "+name+" must be an integer between 0 and 2147483647").With("ArgumentName", name)
 	}
 	return min(MaxPage, *max), nil
 }
@@ -92,7 +92,7 @@ func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 	} else if in.UploadMarker != "" {
 		seq, unique, err := parseID(in.UploadMarker)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "InvalidArgument", "Invalid uploadId marker").
+			return nil, fault.New(fault.InvalidArgument, "Invalid uploadId marker").
 				With("ArgumentName", "upload-id-marker").With("ArgumentValue", in.UploadMarker)
 		}
 		after = append(slot{b, in.KeyMarker}.uploadKey(&upload{version: version{seq: seq, unique: unique}}), 0)
@@ -171,7 +171,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		return PartList{}, err
 	}
 	if in.After < 0 {
-		return PartList{}, fault.New(fault.Invalid, "InvalidArgument", "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+		return PartList{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
 	}
 	var out PartList
 	err = s.store.View(ctx, func(r kv.Reader) error {
@@ -261,7 +261,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 // standsIn reports whether the bucket an upload goes into is still the one.
 func standsIn(r kv.Reader, key []byte, u *upload) (bool, error) {
 	b, err := bucket.Read(r, u.bucket)
-	if fault.Is(err, "NoSuchBucket") {
+	if fault.Is(err, fault.NoSuchBucket) {
 		return false, nil
 	}
 	return err == nil && bytes.HasPrefix(key, uploadsOf(&b, "")), err
@@ -295,7 +295,7 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 		return Attributes{}, err
 	}
 	if after < 0 {
-		return Attributes{}, fault.New(fault.Invalid, "InvalidArgument", "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+		return Attributes{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
 	}
 	if err := in.check(); err != nil {
 		return Attributes{}, err

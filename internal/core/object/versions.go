@@ -96,7 +96,7 @@ func (in *ListVersionsInput) check() error {
 		}
 		message = "Invalid version id specified"
 	}
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", "version-id-marker").With("ArgumentValue", *m)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "version-id-marker").With("ArgumentValue", *m)
 }
 
 // versionLister fills one page.

@@ -20,7 +20,7 @@ func (e *env) shown(names map[string]string, in ListVersionsInput) string {
 	e.tb.Helper()
 	l, err := e.listVersions(in)
 	if err != nil {
-		return fault.From(err).Code
+		return string(fault.From(err).Code)
 	}
 	var all []string
 	for _, v := range l.Entries {
@@ -116,7 +116,7 @@ func TestListVersionsMarkers(t *testing.T) {
 	}
 	for _, g := range []authz.Grant{{}, e.grant(arn.Bucket("bkt"), "s3:ListBucket"), e.grant(arn.Bucket("other"), "s3:ListBucketVersions")} {
 		_, err := e.objects.ListVersions(t.Context(), g, ListVersionsInput{Bucket: "bkt"})
-		wants(t, err, fault.Denied, "AccessDenied")
+		wants(t, err, fault.KindDenied, "AccessDenied")
 	}
 }
 

@@ -113,7 +113,7 @@ func newWorld(t testing.TB, ids ...string) (*world, []signer) {
 
 func is(t testing.TB, err error, code string) {
 	t.Helper()
-	if code == "" && err != nil || code != "" && !fault.Is(err, code) {
+	if code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
 		t.Errorf("%v, want %q", err, code)
 	}
 }
@@ -143,7 +143,7 @@ func TestKeysAreKept(t *testing.T) {
 	verify(s[0], 61*time.Minute, "InvalidIdentityToken", 3)
 	verify(s[1], 61*time.Minute, "", 3)
 	// Keys that are too old don't count while the issuer is away.
-	w.err = fault.New(fault.Unavailable, "x", "x")
+	w.err = fault.New("x", "x").WithKind(fault.KindUnavailable)
 	verify(s[1], 120*time.Minute, "", 3)
 	verify(s[1], 122*time.Minute, "IDPCommunicationError", 3)
 	w.err = nil
@@ -208,7 +208,7 @@ func TestKeysThatDontFit(t *testing.T) {
 		x := &world{name: issuerURL, asked: map[string]int{}, keys: []jose.JSONWebKey{c.key}, extra: []any{
 			map[string]any{"kty": "unknown", "kid": "k"}, map[string]any{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA"}, map[string]any{}, 7, "k",
 		}}
-		if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, c.want) {
+		if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -236,7 +236,7 @@ func TestTimes(t *testing.T) {
 		{map[string]any{"nbf": at(time.Minute).Unix()}, ""},
 		{map[string]any{"nbf": at(time.Minute).Unix() + 1}, "IDPRejectedClaim"},
 	} {
-		if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, c.want) {
+		if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
 			t.Errorf("%v: %v, want %q", c.claims, err, c.want)
 		}
 	}

@@ -53,12 +53,12 @@ type Token struct {
 }
 
 func malformed(err error) error {
-	return fault.New(fault.Invalid, "InvalidIdentityToken", "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
+	return fault.New(fault.InvalidIdentityToken, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
 }
 
 // Rejected is the refusal of a token that does not fit; it does not say in what.
 func Rejected() *fault.Error {
-	return fault.New(fault.Invalid, "InvalidIdentityToken", "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
+	return fault.New(fault.InvalidIdentityToken, "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
 }
 
 // Parse reads a token, once, and verifies nothing. Errors: InvalidIdentityToken.
@@ -139,7 +139,7 @@ func (t *Token) read(claims strictjson.Object) error {
 	case t.Audience != "":
 		t.Original = aud[0]
 	case len(aud) > 1:
-		return fault.New(fault.Invalid, "InvalidIdentityToken", "Token audience contains more than one audience while authorized party is not present")
+		return fault.New(fault.InvalidIdentityToken, "Token audience contains more than one audience while authorized party is not present")
 	default:
 		t.Audience = aud[0]
 	}
@@ -196,7 +196,7 @@ func texts(raw strictjson.Value) ([]string, error) {
 }
 
 func missing(claim string) error {
-	return fault.New(fault.Invalid, "InvalidIdentityToken", "Missing a required claim: "+claim+".")
+	return fault.New(fault.InvalidIdentityToken, "Missing a required claim: "+claim+".")
 }
 
 // values are a claim's values as text; false where it is no text, number,
@@ -249,11 +249,11 @@ func (t *Token) checkTimes(at time.Time) error {
 		}
 	}
 	if !at.Before(t.expires) {
-		return fault.New(fault.Invalid, "ExpiredTokenException",
+		return fault.New(fault.ExpiredTokenException,
 			fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", at.Unix(), t.expires.Unix()))
 	}
 	if latest := at.Add(skew); t.issued.After(latest) || t.notBefore.After(latest) {
-		return fault.New(fault.Denied, "IDPRejectedClaim", "The token is not valid yet: its iat or nbf claim lies in the future.")
+		return fault.Of(fault.IDPRejectedClaim)
 	}
 	return nil
 }

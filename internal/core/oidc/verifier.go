@@ -172,9 +172,9 @@ func (v *Verifier) keys(ctx context.Context, name string, thumbprints []string) 
 // unreachable is the refusal where an issuer's keys could not be had. Clients
 // try again where the network failed.
 func unreachable(err error) error {
-	if fault.From(err).Kind == fault.Unavailable {
-		return fault.New(fault.Invalid, "IDPCommunicationError", "The identity provider could not be reached to verify the token; try again.").Because(err)
+	if fault.From(err).Kind == fault.KindUnavailable {
+		return fault.Of(fault.IDPCommunicationError).Because(err)
 	}
-	return fault.New(fault.Invalid, "InvalidIdentityToken",
+	return fault.New(fault.InvalidIdentityToken,
 		"Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements").Because(err)
 }

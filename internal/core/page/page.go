@@ -33,7 +33,7 @@ func (r Request) After(scope string) (string, error) {
 	}
 	last, err := Open(scope, r.Marker)
 	if err != nil {
-		return "", fault.New(fault.Invalid, "ValidationError", "Invalid Marker")
+		return "", fault.New(fault.ValidationError, "Invalid Marker")
 	}
 	return last, nil
 }

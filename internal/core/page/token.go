@@ -39,7 +39,7 @@ func Token(scope, position string) string {
 // Open returns the position in a token of the same scope; any other token is
 // 400 InvalidArgument.
 func Open(scope, token string) (string, error) {
-	invalid := fault.New(fault.Invalid, "InvalidArgument", "The continuation token provided is incorrect").
+	invalid := fault.New(fault.InvalidArgument, "The continuation token provided is incorrect").
 		With("ArgumentName", "continuation-token")
 	if len(token) > maxToken {
 		return "", invalid

@@ -33,11 +33,11 @@ func openSum(key seal.Key, sealed []byte) ([]byte, error) {
 	}
 	aead := key.Derive(sumPurpose).AEAD()
 	if len(sealed) < aead.NonceSize() {
-		return nil, fault.InternalError(seal.ErrCorrupt)
+		return nil, fault.Internal(seal.ErrCorrupt)
 	}
 	sum, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
 	if err != nil {
-		return nil, fault.InternalError(seal.ErrCorrupt)
+		return nil, fault.Internal(seal.ErrCorrupt)
 	}
 	return sum, nil
 }

@@ -29,7 +29,7 @@ func (s *Store) Open(ctx context.Context, g authz.Grant, at Location, customer *
 	}
 	if at.Blob == "" {
 		if int64(len(inline)) != seal.SealedSize(at.Size) {
-			return nil, fault.InternalError(seal.ErrCorrupt)
+			return nil, fault.Internal(seal.ErrCorrupt)
 		}
 		return &Object{s, seal.NewReader(bytes.NewReader(inline), key, at.Size), nil}, nil
 	}
@@ -41,11 +41,11 @@ func (s *Store) Open(ctx context.Context, g authz.Grant, at Location, customer *
 		return nil, errors.Join(ErrGone, err)
 	}
 	if err != nil {
-		return nil, fault.InternalError(err)
+		return nil, fault.Internal(err)
 	}
 	if b.Size() != seal.SealedSize(at.Size) {
 		b.Close()
-		return nil, fault.InternalError(seal.ErrCorrupt)
+		return nil, fault.Internal(seal.ErrCorrupt)
 	}
 	return &Object{s, seal.NewReader(b, key, at.Size), b}, nil
 }
@@ -66,13 +66,13 @@ func (o *Object) Close() error {
 // before an answer begins.
 func (o *Object) Range(off, n int64) (io.ReadCloser, error) {
 	if off < 0 || n < 0 || off > o.Size() || n > o.Size()-off {
-		return nil, fault.InternalError(io.ErrUnexpectedEOF)
+		return nil, fault.Internal(io.ErrUnexpectedEOF)
 	}
 	r := &ranged{object: o, buf: o.store.chunks.Get().(*[]byte), off: off, left: n}
 	if n > 0 {
 		if err := r.fill(); err != nil {
 			r.Close()
-			return nil, fault.InternalError(err)
+			return nil, fault.Internal(err)
 		}
 	}
 	return r, nil

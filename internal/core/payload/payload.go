@@ -183,9 +183,9 @@ func refused(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return noRoom().Because(err)
 	}
-	return fault.InternalError(err)
+	return fault.Internal(err)
 }
 
 func noRoom() *fault.Error {
-	return fault.New(fault.Full, "InsufficientStorage", "There is not enough space on the server to store this object. Reads and deletions go on.")
+	return fault.New(fault.InsufficientStorage, "There is not enough space on the server to store this object. Reads and deletions go on.")
 }

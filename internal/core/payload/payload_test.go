@@ -226,14 +226,14 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer s.Close()
 	src := func() Source { return Source{Body: strings.NewReader("x"), Size: 1} }
-	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); fault.From(err).Kind != fault.Full {
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); fault.From(err).Kind != fault.KindFull {
 		t.Errorf("full: %v", err)
 	}
 	room.left = 10
 	if _, _, err := s.Write(t.Context(), authz.Grant{}, src()); err != nil {
 		t.Errorf("room again: %v", err)
 	}
-	if f := fault.From(refused(&os.PathError{Err: unix.ENOSPC})); f.Kind != fault.Full {
+	if f := fault.From(refused(&os.PathError{Err: unix.ENOSPC})); f.Kind != fault.KindFull {
 		t.Errorf("the disk says so itself: %v", f)
 	}
 }
@@ -312,10 +312,10 @@ func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	}
 	room.left = 1 << 20
 	unread := readerFunc(func([]byte) (int, error) { t.Error("the body is read"); return 0, io.EOF })
-	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: unread, Size: 2 << 20}); fault.From(err).Kind != fault.Full {
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: unread, Size: 2 << 20}); fault.From(err).Kind != fault.KindFull {
 		t.Errorf("what can't fit: %v", err)
 	}
-	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(2 << 20)), Size: -1}); fault.From(err).Kind != fault.Full {
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(2 << 20)), Size: -1}); fault.From(err).Kind != fault.KindFull {
 		t.Errorf("what comes to the end of the room: %v", err)
 	}
 	if left := files(t, dir); len(left) != 0 {

@@ -60,7 +60,7 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 }
 
 func incomplete() *fault.Error {
-	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+	return fault.Of(fault.IncompleteBody)
 }
 
 // readHead reads what fits into a value, and tells whether that was all.

@@ -35,7 +35,7 @@ type Set []Tag
 // Errors: BadRequest, InvalidTag (with TagKey, TagValue), MalformedXML.
 func Object(tags []Tag) (Set, error) {
 	if len(tags) > MaxObject {
-		return nil, fault.New(fault.Invalid, "BadRequest", "Object tags cannot be greater than 10")
+		return nil, fault.New(fault.BadRequest, "Object tags cannot be greater than 10")
 	}
 	return check(tags, "Your TagKey cannot be prefixed with aws:", true)
 }
@@ -44,7 +44,7 @@ func Object(tags []Tag) (Set, error) {
 // with Object.
 func Bucket(tags []Tag) (Set, error) {
 	if len(tags) > MaxBucket {
-		return nil, fault.New(fault.Invalid, "BadRequest", "Bucket tag count cannot be greater than 50")
+		return nil, fault.New(fault.BadRequest, "Bucket tag count cannot be greater than 50")
 	}
 	return check(tags, "System tags cannot be added/updated by requester", true)
 }
@@ -102,7 +102,7 @@ func (s Set) Header() string {
 }
 
 func badHeader(value string) error {
-	return fault.New(fault.Invalid, "InvalidArgument",
+	return fault.New(fault.InvalidArgument,
 		"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.").
 		With("ArgumentName", "x-amz-tagging").With("ArgumentValue", value)
 }
@@ -138,7 +138,7 @@ func (t Tag) check(reserved string, name bool) error {
 	return nil
 }
 
-func invalid(message string) *fault.Error { return fault.New(fault.Invalid, "InvalidTag", message) }
+func invalid(message string) *fault.Error { return fault.New(fault.InvalidTag, message) }
 
 // isText accepts letters, numbers, white space and _ . : / = + - @ in UTF-8, at
 // most max characters (S3 user guide, "Tag naming limits and requirements").

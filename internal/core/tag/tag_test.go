@@ -54,7 +54,7 @@ func TestRules(t *testing.T) {
 				continue
 			}
 			f := fault.From(err)
-			if f == nil || f.Code != c.code || f.Kind != fault.Invalid || set != nil {
+			if f == nil || string(f.Code) != c.code || f.Kind != fault.KindInvalid || set != nil {
 				t.Errorf("%s of %s: %v, want %s", name, kind, err, c.code)
 				continue
 			}
@@ -101,7 +101,7 @@ func TestHeader(t *testing.T) {
 		"=1": "InvalidArgument", "a=%3C": "InvalidTag", "aws:a=1": "InvalidTag", "a;b=1": "InvalidTag",
 		"a&b&c&d&e&f&g&h&i&j&k": "BadRequest",
 	} {
-		if _, err := Header(value); !fault.Is(err, code) {
+		if _, err := Header(value); !fault.Is(err, fault.Code(code)) {
 			t.Errorf("%q: %v, want %s", value, err, code)
 		}
 	}
@@ -139,7 +139,7 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		set, err := Header(value)
 		if err != nil {
-			if fault.From(err).Kind != fault.Invalid || set != nil {
+			if fault.From(err).Kind != fault.KindInvalid || set != nil {
 				t.Fatal(set, err)
 			}
 			return

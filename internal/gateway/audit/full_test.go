@@ -109,7 +109,7 @@ func TestFullDisk(t *testing.T) {
 			stranger := begin(l, "GetObject", "stranger")
 			stranger.Event.Identity = Identity{}
 			stranger.Event.Key = strings.Repeat("\x01", 1024)
-			stranger.Finish(Outcome{Err: fault.AccessDenied()})
+			stranger.Finish(Outcome{Err: fault.Of(fault.AccessDenied)})
 			if i%20 == 0 {
 				time.Sleep(100 * time.Millisecond)
 			}
@@ -329,13 +329,13 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 						r.Finish(Outcome{})
 						continue
 					}
-					r.Finish(Outcome{Err: fault.New(fault.Denied, flood.code, strings.Repeat("\x02", 1000))})
+					r.Finish(Outcome{Err: fault.New(fault.Code(flood.code), strings.Repeat("\x02", 1000))})
 				}
 				for range 100 {
 					r := begin(l, "GetObject", "known")
 					r.Event.Identity.AccessKeyID = "AKIAOTHER"
 					r.Granted()
-					r.Finish(Outcome{Err: fault.New(fault.NotFound, "NoSuchKey", "")})
+					r.Finish(Outcome{Err: fault.New(fault.NoSuchKey, "")})
 					read(l, "read")
 				}
 				time.Sleep(time.Second)

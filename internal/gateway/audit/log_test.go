@@ -96,7 +96,7 @@ func TestEntryKeepsItsKeyUntilCommitted(t *testing.T) {
 	}
 	change(t, s, r)
 	change(t, s, r) // the request's second change
-	r.Finish(Outcome{Err: fault.AccessDenied()})
+	r.Finish(Outcome{Err: fault.Of(fault.AccessDenied)})
 	attach(t, l, s)
 	closeLog(t, l)
 	events, _ := readAll(t, dir)
@@ -116,7 +116,7 @@ func TestCauseAndSecretsStayOut(t *testing.T) {
 	const canary = "CANARY-c0ffee"
 	dir := t.TempDir()
 	l := openLog(t, dir)
-	for _, err := range []error{errors.New(canary), fault.AccessDenied().Because(errors.New(canary)).With("StringToSign", canary)} {
+	for _, err := range []error{errors.New(canary), fault.Of(fault.AccessDenied).Because(errors.New(canary)).With("StringToSign", canary)} {
 		r := begin(l, "PutObject", "r")
 		r.Event.Parameters = []Param{{Name: "X-Amz-Signature", Value: canary}}
 		_, v, _ := r.Entry()

@@ -160,5 +160,5 @@ func (w *writer) remember(ctx context.Context) error {
 
 func full(err error) bool {
 	var f *fault.Error
-	return errors.As(err, &f) && f.Kind == fault.Full
+	return errors.As(err, &f) && f.Kind == fault.KindFull
 }

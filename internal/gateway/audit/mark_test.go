@@ -282,7 +282,7 @@ func TestMarkIsNeverAheadOfTheLog(t *testing.T) {
 			l := openLog(t, dir)
 			l.journal.reserve = 256 << 10
 			if rapid.Bool().Draw(rt, "refuse") {
-				s.refuse = fault.New(fault.Full, "NoRoom", "")
+				s.refuse = fault.New("NoRoom", "").WithKind(fault.KindFull)
 			}
 			w, err := l.begin(t.Context(), s)
 			if err != nil {
@@ -295,7 +295,7 @@ func TestMarkIsNeverAheadOfTheLog(t *testing.T) {
 				}
 				begin(l, "GetObject", fmt.Sprint(start, i)).Finish(Outcome{})
 				if rapid.Bool().Draw(rt, "full") {
-					s.refuse = fault.New(fault.Full, "NoRoom", "")
+					s.refuse = fault.New("NoRoom", "").WithKind(fault.KindFull)
 				}
 				w.round(t.Context(), rapid.Bool().Draw(rt, "end")) // may fail
 			}

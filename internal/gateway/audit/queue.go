@@ -68,7 +68,7 @@ func (q *queue) admit(ctx context.Context, n int) error {
 	defer q.mu.Unlock()
 	free := func() bool { return q.used()+n <= q.capacity && !q.stuck(time.Now()) }
 	if !free() && !q.wait(ctx.Done(), admitTime, free) {
-		return fault.New(fault.Unavailable, "ServiceUnavailable", "The audit log has no room for what you ask for. Please try again later.")
+		return fault.New(fault.ServiceUnavailable, "The audit log has no room for what you ask for. Please try again later.")
 	}
 	q.promised += n
 	return nil

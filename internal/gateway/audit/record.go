@@ -165,7 +165,7 @@ func (r *Record) Finish(o Outcome) {
 	}
 	e := &r.Event
 	if f := fault.From(o.Err); f != nil {
-		e.ErrorCode, e.ErrorMessage = f.Code, f.Message
+		e.ErrorCode, e.ErrorMessage = string(f.Code), f.Message
 		if e.ErrorCode == "" {
 			e.ErrorCode = "InternalError"
 		}

@@ -172,7 +172,7 @@ func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Tim
 		return Credential{}, sigv4.Key{}, err
 	}
 	if !found || !c.Active || c.Principal.Kind == policy.Nobody {
-		if err := claim.Verify(i.decoy); fault.Is(err, "InvalidURI") {
+		if err := claim.Verify(i.decoy); fault.Is(err, fault.InvalidURI) {
 			return Credential{}, sigv4.Key{}, err
 		}
 		return Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
@@ -206,12 +206,12 @@ func actor(p *policy.Principal) string {
 }
 
 func unknownKey(id string) *fault.Error {
-	return fault.New(fault.Denied, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.").With("AWSAccessKeyId", id)
+	return fault.Of(fault.InvalidAccessKeyId).With("AWSAccessKeyId", id)
 }
 
 // checkToken matches a session token with the credential it must belong to.
 func checkToken(c Credential, token string, at time.Time) error {
-	invalid := fault.New(fault.Invalid, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+	invalid := fault.Of(fault.InvalidToken)
 	switch {
 	case c.Token == "" && token != "":
 		return invalid
@@ -225,7 +225,7 @@ func checkToken(c Credential, token string, at time.Time) error {
 		return invalid
 	}
 	if !at.Before(c.Expires) {
-		return fault.New(fault.Invalid, "ExpiredToken", "The provided token has expired.")
+		return fault.Of(fault.ExpiredToken)
 	}
 	return nil
 }

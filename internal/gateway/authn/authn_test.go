@@ -148,7 +148,7 @@ func code(err error) string {
 	if err == nil {
 		return ""
 	}
-	return fault.From(err).Code
+	return string(fault.From(err).Code)
 }
 
 func TestIdentify(t *testing.T) {
@@ -236,7 +236,7 @@ func TestGarbageSignatureInEveryMode(t *testing.T) {
 			t.Run(payload+" "+name, func(t *testing.T) {
 				c, body, err := identifier(people()).Identify(t.Context(), parsed(t, text+"\r\nhello"))
 				f := fault.From(err)
-				if f == nil || f.Kind != fault.Denied && f.Kind != fault.Invalid || body != nil || c.Principal().Kind != policy.Nobody {
+				if f == nil || f.Kind != fault.KindDenied && f.Kind != fault.KindInvalid || body != nil || c.Principal().Kind != policy.Nobody {
 					t.Fatalf("%v, caller %v", f, c.Principal())
 				}
 			})

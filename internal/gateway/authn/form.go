@@ -59,7 +59,7 @@ func (i *Identifier) checkBare(r *protocol.Request) error {
 		return err
 	}
 	if claim.Mode != sigv4.None {
-		return fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; a POST form is authenticated by its fields alone").
+		return fault.New(fault.InvalidArgument, "Only one auth mechanism allowed; a POST form is authenticated by its fields alone").
 			With("ArgumentName", "Authorization").With("ArgumentValue", "")
 	}
 	var unsigned []string
@@ -72,6 +72,6 @@ func (i *Identifier) checkBare(r *protocol.Request) error {
 		return nil
 	}
 	slices.Sort(unsigned)
-	return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").
+	return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").
 		With("HeadersNotSigned", strings.Join(unsigned, ", "))
 }

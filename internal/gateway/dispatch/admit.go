@@ -31,7 +31,7 @@ func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, p 
 	}
 	out, err := d.authority.Excludes(ctx, c, r.Bucket)
 	if err == nil && out {
-		err = fault.AccessDenied()
+		err = fault.Of(fault.AccessDenied)
 	}
 	return err
 }

@@ -12,8 +12,8 @@ import (
 // "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
 	f := Conceal(err, x.grant, x.request.Bucket)
-	if f.Code == "AccessDenied" && x.row != nil && x.row.Route().Action() != "" && !x.row.Route().IsUnsigned() && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
-		return fault.New(fault.Denied, "MissingAuthenticationToken", "Request is missing Authentication Token")
+	if f.Code == fault.AccessDenied && x.row != nil && x.row.Route().Action() != "" && !x.row.Route().IsUnsigned() && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
+		return fault.Of(fault.MissingAuthenticationToken)
 	}
 	return f
 }
@@ -23,8 +23,8 @@ func concealFrom(err error, x *exchange) *fault.Error {
 // of the request as a whole, of a key in a batch, of the source of a copy.
 func Conceal(err error, g authz.Grant, bucket string) *fault.Error {
 	f := fault.From(err)
-	if f == nil || !f.Tells && f.Code != "NoSuchKey" && f.Code != "NoSuchVersion" || g.Allows("s3:ListBucket", arn.Bucket(bucket)) {
+	if f == nil || !f.Tells && f.Code != fault.NoSuchKey && f.Code != fault.NoSuchVersion || g.Allows("s3:ListBucket", arn.Bucket(bucket)) {
 		return f
 	}
-	return fault.AccessDenied().Because(err)
+	return fault.Of(fault.AccessDenied).Because(err)
 }

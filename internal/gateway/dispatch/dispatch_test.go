@@ -166,13 +166,13 @@ func TestCall(t *testing.T) {
 // TestConceal: 404 becomes 403 for whoever may not list the bucket, and the
 // cause of an error reaches nobody.
 func TestConceal(t *testing.T) {
-	for _, code := range []string{"NoSuchKey", "NoSuchVersion"} {
-		f := Conceal(fault.New(fault.NotFound, code, "").With("Key", "secret"), authz.Grant{}, "b")
-		if f.Kind != fault.Denied || f.Code != "AccessDenied" || len(f.Members) != 0 {
+	for _, code := range []fault.Code{fault.NoSuchKey, fault.NoSuchVersion} {
+		f := Conceal(fault.Of(code).With("Key", "secret"), authz.Grant{}, "b")
+		if f.Kind != fault.KindDenied || f.Code != "AccessDenied" || len(f.Members) != 0 {
 			t.Errorf("%s: %+v", code, f)
 		}
 	}
-	if f := Conceal(fault.New(fault.NotFound, "NoSuchBucket", ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
+	if f := Conceal(fault.New(fault.NoSuchBucket, ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
 		t.Errorf("another code: %+v", f)
 	}
 	d, err := build(t, Define("Fails", protocol.REST("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {

@@ -187,7 +187,7 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 	}
 	level := slog.LevelDebug
 	ctx := x.request.HTTP.Context()
-	if f != nil && f.Kind == fault.Internal && !clientGone(ctx, f.Err) {
+	if f != nil && f.Kind == fault.KindInternal && !clientGone(ctx, f.Err) {
 		level = slog.LevelError
 	}
 	if !d.options.Logger.Enabled(ctx, level) {
@@ -199,7 +199,7 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 	}
 	attrs := []slog.Attr{slog.String("request", x.request.ID), slog.String("operation", name)}
 	if f != nil {
-		code = f.Code
+		code = string(f.Code)
 		if f.Err != nil {
 			attrs = append(attrs, slog.Any("cause", f.Err))
 		}

@@ -42,14 +42,14 @@ type Form struct {
 func Read(r *http.Request) (*Form, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != "multipart/form-data" {
-		return nil, fault.New(fault.PreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold").
+		return nil, fault.Of(fault.PreconditionFailed).
 			With("Condition", "Bucket POST must be of the enclosure-type multipart/form-data")
 	}
 	if n := len(params["boundary"]); err != nil || n == 0 || n > 70 { // RFC 2046, 5.1.1
 		return nil, malformed(err)
 	}
 	if r.ContentLength < 0 {
-		return nil, fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+		return nil, fault.Of(fault.MissingContentLength)
 	}
 	// The multipart reader takes 4 KiB at a time; the connection gives more.
 	source := &source{r: bufio.NewReaderSize(r.Body, 32<<10), left: maxPreamble}
@@ -151,20 +151,20 @@ func Missing(name string) *fault.Error {
 }
 
 func invalidField(name, message, value string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", name).With("ArgumentValue", value)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", name).With("ArgumentValue", value)
 }
 
 func malformed(err error) error {
-	return fault.New(fault.Invalid, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data.").Because(err)
+	return fault.Of(fault.MalformedPOSTRequest).Because(err)
 }
 
 func tooMuch() error {
-	return fault.New(fault.Invalid, "MaxPostPreDataLengthExceededError", "Your POST request fields preceding the upload file were too large.").
+	return fault.Of(fault.MaxPostPreDataLengthExceededError).
 		With("MaxPostPreDataLengthBytes", strconv.Itoa(maxFields))
 }
 
 func oneFile(found int) error {
-	return fault.New(fault.Invalid, "IncorrectNumberOfFilesInPostRequest", "POST requires exactly one file upload per request.").
+	return fault.Of(fault.IncorrectNumberOfFilesInPostRequest).
 		With("ArgumentName", "file").With("ArgumentValue", strconv.Itoa(found))
 }
 
@@ -205,7 +205,7 @@ func (s *source) refusal(err error) error {
 	case s.err == errTooMuch:
 		return tooMuch()
 	case s.err != nil && s.err != io.EOF:
-		return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header").Because(s.err)
+		return fault.Of(fault.IncompleteBody).Because(s.err)
 	}
 	return malformed(err)
 }
@@ -239,7 +239,7 @@ func (f *File) Read(p []byte) (int, error) {
 	f.seen += int64(n)
 	switch {
 	case f.max >= 0 && f.seen > f.max:
-		f.err = fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").
+		f.err = fault.Of(fault.EntityTooLarge).
 			With("ProposedSize", fmt.Sprint(f.seen)).With("MaxSizeAllowed", fmt.Sprint(f.max))
 	case err == io.EOF:
 		f.err = f.finish()
@@ -253,7 +253,7 @@ func (f *File) Read(p []byte) (int, error) {
 // that ends the form.
 func (f *File) finish() error {
 	if f.seen < f.min {
-		return fault.New(fault.Invalid, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
+		return fault.Of(fault.EntityTooSmall).
 			With("ProposedSize", fmt.Sprint(f.seen)).With("MinSizeAllowed", fmt.Sprint(f.min))
 	}
 	f.source.left = maxEpilogue

@@ -44,7 +44,7 @@ func TestEveryCut(t *testing.T) {
 		if err == nil {
 			t.Fatalf("cut after %d bytes and accepted: %q", n, whole[:n])
 		}
-		if f := fault.From(err); f.Kind == fault.Internal {
+		if f := fault.From(err); f.Kind == fault.KindInternal {
 			t.Fatalf("cut after %d bytes: %v", n, err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestAnyForm(t *testing.T) {
 // of it.
 func TestCauses(t *testing.T) {
 	whole := text(strings.Repeat("x", 10_000), "key", "k")
-	broken := fault.New(fault.Invalid, "RequestTimeout", "")
+	broken := fault.New(fault.RequestTimeout, "")
 	for name, c := range map[string]struct {
 		end  error
 		code string
@@ -89,7 +89,7 @@ func TestCauses(t *testing.T) {
 			if err == nil {
 				_, err = io.Copy(io.Discard, f.File)
 			}
-			if !fault.Is(err, c.code) {
+			if !fault.Is(err, fault.Code(c.code)) {
 				t.Errorf("%s, after %d bytes: %v", name, n, err)
 			}
 		}
@@ -164,7 +164,7 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		form, err := readForm(bytes.NewReader(b), len(b))
 		if err != nil {
-			if fault.From(err).Kind == fault.Internal {
+			if fault.From(err).Kind == fault.KindInternal {
 				t.Fatal(err)
 			}
 			return
@@ -180,7 +180,7 @@ func FuzzForm(f *testing.F) {
 		if err == nil && (n > int64(len(b)) || !bytes.Contains(b, []byte(delimiter+"--"))) {
 			t.Fatalf("a file of %d bytes ends well", n)
 		}
-		if err != nil && fault.From(err).Kind == fault.Internal {
+		if err != nil && fault.From(err).Kind == fault.KindInternal {
 			t.Fatal(err)
 		}
 	})

@@ -105,7 +105,7 @@ func readPolicy(b []byte) (document, error) {
 }
 
 func badPolicy(why string) error {
-	return fault.New(fault.Invalid, "InvalidPolicyDocument", "Invalid Policy: "+why)
+	return fault.New(fault.InvalidPolicyDocument, "Invalid Policy: "+why)
 }
 
 func parseCondition(raw json.RawMessage) (condition, error) {
@@ -243,7 +243,7 @@ func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 }
 
 func denied(why string) error {
-	return fault.New(fault.Denied, "AccessDenied", "Invalid according to Policy: "+why)
+	return fault.New(fault.AccessDenied, "Invalid according to Policy: "+why)
 }
 
 // exempt names the fields that need no condition.

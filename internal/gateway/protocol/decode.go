@@ -50,7 +50,7 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 	}
 	if r.HTTP.Header.Get("X-Amz-Content-Sha256") == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
 		// A trailer alone must not vouch for a document.
-		return fault.New(fault.Invalid, "InvalidRequest", "The value of x-amz-content-sha256 header is invalid.")
+		return fault.New(fault.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	}
 	b, err := r.readDocument(body)
 	if err != nil {
@@ -70,8 +70,8 @@ func (p *Plan) Decode(r *Request, route Route, body Stream, in any) error {
 		return err
 	}
 	err = decodeXML(b, p.root, v.Field(p.body))
-	if f := fault.From(err); f != nil && route.malformed != "" && f.Code == "MalformedXML" {
-		return fault.New(fault.Invalid, route.malformed, f.Message).Because(f.Err)
+	if f := fault.From(err); f != nil && route.malformed != "" && f.Code == fault.MalformedXML {
+		return fault.New(route.malformed, f.Message).Because(f.Err)
 	}
 	return err
 }
@@ -119,7 +119,7 @@ func (m *member) decode(r *Request, v reflect.Value) error {
 // Members that tell the two apart judge it themselves.
 func (m *member) setHeader(v reflect.Value, s string) error {
 	if s == "" && m.empty != "" {
-		return fault.New(fault.Invalid, m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
+		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
 	}
 	return m.set(v, s)
 }
@@ -131,16 +131,16 @@ func checkLength(r *Request, body Stream) error {
 	case r.Fields != nil || body.Size() >= 0:
 		return nil
 	case len(r.HTTP.TransferEncoding) > 0:
-		return fault.New(fault.NotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented").With("Header", "Transfer-Encoding")
+		return fault.Of(fault.NotImplemented).With("Header", "Transfer-Encoding")
 	}
-	return fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+	return fault.Of(fault.MissingContentLength)
 }
 
 // keyInURL refuses a customer's key that stands where everybody on the way
 // writes it down. SDKs send it as a header (S3 user guide, "Presigned URLs
 // and SSE-C").
 func keyInURL(name string) error {
-	return fault.New(fault.Invalid, "InvalidArgument", "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
+	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
 }
 
 func (m *member) decodeMap(r *Request, v reflect.Value) error {
@@ -214,7 +214,7 @@ func (m *member) setInt(v reflect.Value, s string) error {
 	}
 	n, err := strconv.ParseInt(s, 10, bits)
 	if err != nil {
-		return fault.New(fault.Invalid, "InvalidArgument", "Provided "+m.name+" not an integer or within integer range").
+		return fault.New(fault.InvalidArgument, "Provided "+m.name+" not an integer or within integer range").
 			With("ArgumentName", m.name).With("ArgumentValue", s)
 	}
 	if m.kind == isIntPtr {
@@ -226,7 +226,7 @@ func (m *member) setInt(v reflect.Value, s string) error {
 }
 
 func (m *member) invalid(s string) error {
-	return fault.New(fault.Invalid, "InvalidArgument", "Provided "+m.name+" is not valid.").
+	return fault.New(fault.InvalidArgument, "Provided "+m.name+" is not valid.").
 		With("ArgumentName", m.name).With("ArgumentValue", s)
 }
 
@@ -251,7 +251,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 			return invalidDigest(s)
 		}
 		if sum := md5.Sum(b); subtle.ConstantTimeCompare(sum[:], want) != 1 {
-			return fault.New(fault.Invalid, "BadDigest", "The Content-MD5 you specified did not match what we received.").
+			return fault.Of(fault.BadDigest).
 				With("ExpectedDigest", hex.EncodeToString(want)).With("CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:]))
 		}
 	}
@@ -274,7 +274,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 		sum := a.New()
 		sum.Write(b)
 		if subtle.ConstantTimeCompare(sum.Sum(nil), want) != 1 {
-			return fault.New(fault.Invalid, "BadDigest", "The "+string(a)+" you specified did not match the calculated checksum.")
+			return fault.New(fault.BadDigest, "The "+string(a)+" you specified did not match the calculated checksum.")
 		}
 	}
 	if route.needsChecksum && !found {
@@ -284,7 +284,7 @@ func checkIntegrity(h http.Header, body Stream, b []byte, route Route) error {
 }
 
 func missingChecksum() error {
-	return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	return fault.New(fault.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 }
 
 // checkSums refuses checksums that nobody can verify: of an unknown algorithm,
@@ -305,7 +305,7 @@ func checkSums(h http.Header) error {
 			continue
 		}
 		if _, known := digest.Parse(alg); !known {
-			return fault.New(fault.Invalid, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
+			return fault.New(fault.InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		found += len(values)
 		if slices.Contains(values, "") {
@@ -314,7 +314,7 @@ func checkSums(h http.Header) error {
 	}
 	switch {
 	case found > 1:
-		return fault.New(fault.Invalid, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		return fault.New(fault.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	case empty != "":
 		return invalidSum(empty)
 	}
@@ -322,11 +322,11 @@ func checkSums(h http.Header) error {
 }
 
 func invalidDigest(value string) error {
-	return fault.New(fault.Invalid, "InvalidDigest", "The Content-MD5 you specified was invalid.").With("Content-MD5", value)
+	return fault.Of(fault.InvalidDigest).With("Content-MD5", value)
 }
 
 func invalidSum(header string) error {
-	return fault.New(fault.Invalid, "InvalidRequest", "Value for "+strings.ToLower(header)+" header is invalid.")
+	return fault.New(fault.InvalidRequest, "Value for "+strings.ToLower(header)+" header is invalid.")
 }
 
 // declaresChecksum reports a checksum that the reader of a stream compares.
@@ -420,5 +420,5 @@ func DecodeXML(b []byte, root string, v any) error {
 }
 
 func malformedXML(err error) error {
-	return fault.New(fault.Invalid, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.").Because(err)
+	return fault.Of(fault.MalformedXML).Because(err)
 }

@@ -33,7 +33,7 @@ func (r *Request) readDocument(body io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > size {
-		return nil, fault.New(fault.Invalid, "MaxMessageLengthExceeded", "Your request was too big.").With("MaxMessageLengthBytes", strconv.FormatInt(size, 10))
+		return nil, fault.Of(fault.MaxMessageLengthExceeded).With("MaxMessageLengthBytes", strconv.FormatInt(size, 10))
 	}
 	return b, nil
 }

@@ -64,7 +64,7 @@ func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan
 		}
 		if err := m.encode(w.Header(), v.FieldByIndex(m.index)); err != nil {
 			closeBody(p, v)
-			return 0, fault.InternalError(err)
+			return 0, fault.Internal(err)
 		}
 	}
 	switch {

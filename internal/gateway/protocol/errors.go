@@ -20,41 +20,6 @@ func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h["Server"] = []string{"Watertight"}
 }
 
-// StatusOf is the HTTP status of a kind of fault.
-func StatusOf(k fault.Kind) int {
-	switch k {
-	case fault.Invalid:
-		return http.StatusBadRequest
-	case fault.Denied:
-		return http.StatusForbidden
-	case fault.NotFound:
-		return http.StatusNotFound
-	case fault.NotAllowed:
-		return http.StatusMethodNotAllowed
-	case fault.Conflict:
-		return http.StatusConflict
-	case fault.LengthRequired:
-		return http.StatusLengthRequired
-	case fault.PreconditionFailed:
-		return http.StatusPreconditionFailed
-	case fault.RangeNotSatisfied:
-		return http.StatusRequestedRangeNotSatisfiable
-	case fault.NotModified:
-		return http.StatusNotModified
-	case fault.NotImplemented:
-		return http.StatusNotImplemented
-	case fault.Unavailable:
-		return http.StatusServiceUnavailable
-	case fault.Full:
-		return http.StatusInsufficientStorage
-	case fault.Moved:
-		return http.StatusMovedPermanently
-	case fault.Gone:
-		return http.StatusGone
-	}
-	return http.StatusInternalServerError
-}
-
 // WriteError writes an error document: code, message and members, never the
 // wrapped cause (S3 API reference, "Error responses"). HEAD and 304 have no body.
 func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
@@ -72,12 +37,12 @@ func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 			h[name] = []string{value}
 		}
 	}
-	if r.Bucket != "" && r.Region != "" && f.Code != "NoSuchBucket" {
+	if r.Bucket != "" && r.Region != "" && f.Code != fault.NoSuchBucket {
 		// All that a failed HEAD can tell a client that signed for another region. Every
 		// bucket here is of one region, so that it tells nothing of which exist.
 		h["x-amz-bucket-region"] = []string{r.Region}
 	}
-	status := StatusOf(f.Kind)
+	status := f.Kind.Status()
 	if r.HTTP.Method == http.MethodHead || status == http.StatusNotModified {
 		h.Del("Content-Length")
 		w.WriteHeader(status)
@@ -90,7 +55,7 @@ func WriteError(w http.ResponseWriter, r *Request, f *fault.Error) {
 		b, end = append(b, "<ErrorResponse>"...), end+"<RequestId>"+r.ID+"</RequestId></ErrorResponse>"
 	}
 	b = append(b, "<Error>"...)
-	b = appendMember(b, "Code", f.Code)
+	b = appendMember(b, "Code", string(f.Code))
 	b = appendMember(b, "Message", f.Message)
 	if f.Resource != "" {
 		b = appendMember(b, "Resource", f.Resource)

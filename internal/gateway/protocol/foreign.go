@@ -68,7 +68,7 @@ func isREST(service string) bool {
 
 // NoService is the answer to a request for a service that is not here.
 func (r *Request) NoService() *fault.Error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "The service "+r.Service+" is not implemented here.")
+	return fault.New(fault.NotImplemented, "The service "+r.Service+" is not implemented here.")
 }
 
 // writeForeignError writes an error in the dialect of a service that is not
@@ -82,21 +82,21 @@ func writeForeignError(w http.ResponseWriter, r *Request, f *fault.Error) {
 	switch {
 	case r.Service == "ec2":
 		b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Response><Errors><Error>"...)
-		b = appendMember(appendMember(b, "Code", f.Code), "Message", f.Message)
+		b = appendMember(appendMember(b, "Code", string(f.Code)), "Message", f.Message)
 		b = append(appendMember(append(b, "</Error></Errors>"...), "RequestID", r.ID), "</Response>"...)
 		kind = "text/xml"
 	case isForm, r.Service == "cloudfront", r.Service == "route53":
 		writeQueryError(w, r, queryAPI{}, f)
 		return
 	default:
-		b, _ = json.Marshal(map[string]string{"__type": f.Code, "message": f.Message}) // two texts always have a form
+		b, _ = json.Marshal(map[string]string{"__type": string(f.Code), "message": f.Message}) // two texts always have a form
 		kind = "application/x-amz-json-1.1"
-		w.Header()["x-amzn-ErrorType"] = []string{f.Code}
+		w.Header()["x-amzn-ErrorType"] = []string{string(f.Code)}
 	}
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
-	w.WriteHeader(StatusOf(f.Kind))
+	w.WriteHeader(f.Kind.Status())
 	w.Write(b) // a client that is gone needs no answer
 }

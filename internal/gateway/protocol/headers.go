@@ -23,7 +23,7 @@ func readHeaders(hr *http.Request) error {
 		for i, v := range values {
 			total += len(name) + len(v) + 4
 			if !printable(v) {
-				return fault.New(fault.Invalid, "InvalidArgument", "A header holds a control character.").With("ArgumentName", name)
+				return fault.New(fault.InvalidArgument, "A header holds a control character.").With("ArgumentName", name)
 			}
 			if name == "Access-Control-Request-Headers" {
 				continue // of preflights, which nobody signs
@@ -31,13 +31,13 @@ func readHeaders(hr *http.Request) error {
 			c := sigv4.Canonical(v)
 			if c != v && name == copySource {
 				// Blanks that nobody escaped may be part of the key that was meant.
-				return fault.New(fault.Invalid, "InvalidArgument", "Blanks in a copy source must be URL-encoded.").With("ArgumentName", "x-amz-copy-source")
+				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").With("ArgumentName", "x-amz-copy-source")
 			}
 			values[i] = c
 		}
 	}
 	if total > maxHeaders {
-		return fault.New(fault.Invalid, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size.").
+		return fault.Of(fault.RequestHeaderSectionTooLarge).
 			With("MaxSizeAllowed", strconv.Itoa(maxHeaders))
 	}
 	return nil
@@ -59,7 +59,7 @@ func single(name string) bool {
 }
 
 func repeatedHeader(name string) error {
-	return fault.New(fault.Invalid, "InvalidArgument", "A header is repeated.").With("ArgumentName", strings.ToLower(name))
+	return fault.New(fault.InvalidArgument, "A header is repeated.").With("ArgumentName", strings.ToLower(name))
 }
 
 func printable(s string) bool {
@@ -125,7 +125,7 @@ func (r *Request) checkHoisted() error {
 		}
 		sent := r.HTTP.Header[http.CanonicalHeaderKey(p.Name)]
 		if len(sent) > 0 && !isSum(p.Name) && sent[0] != sigv4.Canonical(p.Value) {
-			return fault.New(fault.Invalid, "InvalidArgument", "A header and a query parameter of its name differ.").With("ArgumentName", strings.ToLower(p.Name))
+			return fault.New(fault.InvalidArgument, "A header and a query parameter of its name differ.").With("ArgumentName", strings.ToLower(p.Name))
 		}
 	}
 	return nil

@@ -67,7 +67,7 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 		}
 	}
 	if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
-		return nil, fault.New(fault.Invalid, "InvalidBucketName", "The specified bucket is not valid.").With("BucketName", r.Bucket)
+		return nil, fault.Of(fault.InvalidBucketName).With("BucketName", r.Bucket)
 	}
 	if r.Key, ok = unescape(rest); !ok {
 		return nil, invalidURI()
@@ -107,7 +107,7 @@ func NewRequestID() string {
 func hostID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + id)) }
 
 func invalidURI() *fault.Error {
-	return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+	return fault.Of(fault.InvalidURI)
 }
 
 // splitTarget takes the path and the query out of the request target, which
@@ -204,7 +204,7 @@ func parseQuery(raw string) ([]Param, error) {
 func parseParams(raw string, limit int) ([]Param, error) {
 	n := strings.Count(raw, "&") + 1
 	if n > limit {
-		return nil, fault.New(fault.Invalid, "InvalidArgument", "Too many query parameters.")
+		return nil, fault.New(fault.InvalidArgument, "Too many query parameters.")
 	}
 	params := make([]Param, 0, n)
 	for part := range strings.SplitSeq(raw, "&") {
@@ -284,7 +284,7 @@ func (r *Request) isControl() bool {
 func CheckKey(key string) error {
 	switch {
 	case len(key) > maxKey:
-		return fault.New(fault.Invalid, "KeyTooLongError", "Your key is too long").
+		return fault.Of(fault.KeyTooLongError).
 			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(maxKey))
 	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0:
 		return invalidURI()

@@ -57,7 +57,7 @@ func TestParse(t *testing.T) {
 		}
 		r, err := Parse(hr, Options{Domains: []string{"s3.example.com"}}, "ID", time.Unix(0, 0))
 		if c.code != "" {
-			if !fault.Is(err, c.code) {
+			if !fault.Is(err, fault.Code(c.code)) {
 				t.Errorf("%.60s: %v, want %s", c.target, err, c.code)
 			}
 			continue
@@ -129,7 +129,7 @@ func FuzzParse(f *testing.F) {
 		hr.Header["Authorization"] = []string{auth}
 		r, err := Parse(hr, Options{Domains: []string{"d"}}, "ID", time.Unix(0, 0))
 		if err != nil {
-			if fault.From(err).Kind == fault.Internal {
+			if fault.From(err).Kind == fault.KindInternal {
 				t.Fatalf("an internal error: %v", err)
 			}
 			return

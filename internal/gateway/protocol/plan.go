@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"watertight/internal/fault"
 )
 
 // Plan is a compiled codec for the two shapes of an operation. Members are
@@ -73,7 +75,7 @@ type member struct {
 	index []int  // path through embedded shapes
 	kind  kind
 	enum  []string
-	empty string // code of a header that is sent empty; "" takes it
+	empty fault.Code // code of a header that is sent empty; "" takes it
 }
 
 // Compile makes the plan of an operation. It fails on shapes that it does not
@@ -183,7 +185,7 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 		m.enum = strings.Split(e, "|")
 	}
 	if l == inHeader && isHeader(name) && (k == isString || k == isTime) {
-		m.empty = cmp.Or(f.Tag.Get("empty"), "InvalidArgument")
+		m.empty = cmp.Or(fault.Code(f.Tag.Get("empty")), fault.InvalidArgument)
 		if m.empty == "ok" {
 			m.empty = ""
 		}

@@ -84,7 +84,7 @@ func (r *Request) readForm() error {
 		return broken(err)
 	}
 	if int64(len(b)) > size {
-		return fault.New(fault.Invalid, "RequestEntityTooLarge", "The request is too large.")
+		return fault.Of(fault.RequestEntityTooLarge)
 	}
 	// The parameters are copies, and are sorted in another list.
 	if err := held.Take(ctx, int64(len(b)+2*paramSize*(bytes.Count(b, []byte("&"))+1))); err != nil {
@@ -119,7 +119,7 @@ func broken(err error) error {
 	if errors.As(err, new(*fault.Error)) {
 		return err
 	}
-	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header").Because(err)
+	return fault.Of(fault.IncompleteBody).Because(err)
 }
 
 // paramSize is what a Param takes besides its text, in bytes.
@@ -156,12 +156,12 @@ func (r *Request) formValue(name string) string {
 func (rt *Router) matchQuery(q *Request, api queryAPI) (int, error) {
 	action, version := q.formValue("Action"), q.formValue("Version")
 	if action == "" {
-		return 0, fault.New(fault.Invalid, "MissingAction", "The request is missing an Action or operation parameter.")
+		return 0, fault.Of(fault.MissingAction)
 	}
 	if i, ok := rt.actions[action]; ok && version == api.version && q.RawPath == "/" {
 		return i, nil
 	}
-	return 0, fault.New(fault.Invalid, "InvalidAction", fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
+	return 0, fault.New(fault.InvalidAction, fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
 }
 
 // Calls reports whether a form names an operation of this table in the version
@@ -231,7 +231,7 @@ func (p *part) numbers() ([]int, error) {
 
 // malformedInput has no message in AWS's answers; the log is told.
 func malformedInput(cause string) *fault.Error {
-	return fault.New(fault.Invalid, "MalformedInput", "").Because(errors.New(cause))
+	return fault.New(fault.MalformedInput, "").Because(errors.New(cause))
 }
 
 // decodeQuery fills a shape from the form. The body is read to its end first,

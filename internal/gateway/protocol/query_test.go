@@ -68,7 +68,7 @@ func TestDecodeQuery(t *testing.T) {
 			err = p.Decode(r, Query("Do"), bodyOf(r), &in)
 		}
 		if code, refused := want.(string); refused {
-			if !fault.Is(err, code) {
+			if !fault.Is(err, fault.Code(code)) {
 				t.Errorf("%.60q: %v, want %s", body, err, code)
 			}
 			continue
@@ -95,7 +95,7 @@ func TestQueryReadsItsBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refusal := fault.New(fault.Invalid, "XAmzContentSHA256Mismatch", "m")
+	refusal := fault.New(fault.XAmzContentSHA256Mismatch, "m")
 	if err := p.Decode(r, Query("Do"), body{io.MultiReader(r.HTTP.Body, failing{refusal})}, new(queryInput)); !fault.Is(err, refusal.Code) {
 		t.Errorf("a body that does not verify: %v", err)
 	}
@@ -147,7 +147,7 @@ func TestQueryRoutes(t *testing.T) {
 			t.Errorf("%q calls another service; want %s", body, named)
 		}
 		i, err := rt.Match(r)
-		if code, refused := want.(string); refused && !fault.Is(err, code) || !refused && (err != nil || i != want) {
+		if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) || !refused && (err != nil || i != want) {
 			t.Errorf("%q: %d, %v; want %v", body, i, err, want)
 		}
 	}
@@ -200,13 +200,13 @@ func TestEncodeQuery(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", w.Body, want)
 	}
 	w = httptest.NewRecorder()
-	WriteError(w, r, fault.New(fault.Denied, "InvalidAccessKeyId", "m").With("AWSAccessKeyId", "AKIA"))
+	WriteError(w, r, fault.New(fault.InvalidAccessKeyId, "m").With("AWSAccessKeyId", "AKIA"))
 	want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error><RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
 	if w.Code != 403 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	w = httptest.NewRecorder()
-	WriteError(w, r, fault.New(fault.Invalid, "InvalidAction", `'a' "b" <c>`))
+	WriteError(w, r, fault.New(fault.InvalidAction, `'a' "b" <c>`))
 	if want := `<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>&#39;a&#39; &#34;b&#34; &lt;c&gt;</Message>`; !strings.Contains(w.Body.String(), want) {
 		t.Error(w.Body)
 	}
@@ -265,7 +265,7 @@ func FuzzForm(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := p.Decode(r, Query("Do"), bodyOf(r), new(queryInput)); err != nil && fault.From(err).Kind == fault.Internal {
+		if err := p.Decode(r, Query("Do"), bodyOf(r), new(queryInput)); err != nil && fault.From(err).Kind == fault.KindInternal {
 			t.Errorf("%q: %v", text, err)
 		}
 	})

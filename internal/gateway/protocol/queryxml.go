@@ -114,13 +114,13 @@ func appendListMember(b []byte, v reflect.Value) []byte {
 // writeQueryError writes the error document of a Query service.
 func writeQueryError(w http.ResponseWriter, r *Request, api queryAPI, f *fault.Error) {
 	f = queryFault(f)
-	status := StatusOf(f.Kind)
+	status := f.Kind.Status()
 	kind := "Sender"
 	if status >= http.StatusInternalServerError {
 		kind = "Receiver"
 	}
 	namespace := api.namespace
-	if f.Code == "InvalidAction" || f.Code == "MissingAction" {
+	if f.Code == fault.InvalidAction || f.Code == fault.MissingAction {
 		namespace = "http://webservices.amazon.com/AWSFault/2005-15-09" // said before a service was found
 	}
 	b := make([]byte, 0, 512)
@@ -130,7 +130,7 @@ func writeQueryError(w http.ResponseWriter, r *Request, api queryAPI, f *fault.E
 	}
 	b = append(b, "><Error>"...)
 	b = appendMember(b, "Type", kind)
-	b = appendMember(b, "Code", f.Code)
+	b = appendMember(b, "Code", string(f.Code))
 	if f.Message != "" {
 		b = append(b, "<Message>"+numbered(f.Message)+"</Message>"...)
 	}
@@ -156,13 +156,13 @@ func numbered(message string) string {
 func queryFault(f *fault.Error) *fault.Error {
 	switch f.Code {
 	case "InvalidAccessKeyId", "InvalidToken":
-		return fault.New(fault.Denied, "InvalidClientTokenId", "The security token included in the request is invalid.").Because(f.Err)
+		return fault.New(fault.InvalidClientTokenId, "The security token included in the request is invalid.").Because(f.Err)
 	case "ExpiredToken":
-		return fault.New(fault.Denied, "ExpiredToken", "The security token included in the request is expired")
+		return fault.New(fault.ExpiredToken, "The security token included in the request is expired").WithKind(fault.KindDenied)
 	case "AuthorizationQueryParametersError":
-		return fault.New(fault.Invalid, "IncompleteSignature", f.Message)
+		return fault.New(fault.IncompleteSignature, f.Message)
 	case "InternalError":
-		return fault.New(fault.Internal, "ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.").Because(f.Err)
+		return fault.Of(fault.ServiceFailure).Because(f.Err)
 	}
 	return f
 }

@@ -26,7 +26,7 @@ func TestHoistedHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := router.Match(r); code == "" && err != nil || code != "" && !fault.Is(err, code) {
+		if _, err := router.Match(r); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
 			t.Errorf("%s: %v, want %q", target, err, code)
 		}
 	}
@@ -112,7 +112,7 @@ func TestChecksumsElsewhere(t *testing.T) {
 	}
 	for value, code := range map[string]string{"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": ""} {
 		s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
-		if err := p.Decode(r, route, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, code) {
+		if err := p.Decode(r, route, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
 			t.Errorf("a trailer %q: %v, want %q", value, err, code)
 		}
 	}
@@ -195,7 +195,7 @@ func TestCompileRefusesForms(t *testing.T) {
 func TestBytesThatAreNoText(t *testing.T) {
 	for value, want := range map[string]string{"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD"} {
 		w := httptest.NewRecorder()
-		WriteError(w, testRequest(), fault.New(fault.Invalid, "InvalidArgument", "m").With("ArgumentValue", value))
+		WriteError(w, testRequest(), fault.New(fault.InvalidArgument, "m").With("ArgumentValue", value))
 		var page struct{ ArgumentValue string }
 		if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.ArgumentValue != want {
 			t.Errorf("%q is %q, %v", value, page.ArgumentValue, err)

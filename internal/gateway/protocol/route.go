@@ -19,7 +19,7 @@ type Route struct {
 	headers       []string
 	status        int
 	needsChecksum bool
-	malformed     string
+	malformed     fault.Code
 	action        string // of the Query dialect
 	preflight     bool
 	form          bool
@@ -75,7 +75,7 @@ func (r Route) Status(code int) Route { r.status = code; return r }
 func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
 
 // Malformed is the code of a document that can't be read; MalformedXML otherwise.
-func (r Route) Malformed(code string) Route { r.malformed = code; return r }
+func (r Route) Malformed(code fault.Code) Route { r.malformed = code; return r }
 
 // Action is the operation's name on the wire in the Query dialect, else "".
 func (r Route) Action() string { return r.action }
@@ -263,7 +263,7 @@ func (rt *Router) Match(q *Request) (int, error) {
 	case best >= 0:
 		return best, nil
 	case copies:
-		return 0, fault.New(fault.Invalid, "InvalidArgument", "You can only specify a copy source header for copy requests.").
+		return 0, fault.New(fault.InvalidArgument, "You can only specify a copy source header for copy requests.").
 			With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", q.HTTP.Header.Get(copySource))
 	case level == levelControl:
 		return 0, notThere()
@@ -280,11 +280,11 @@ func (rt *Router) Match(q *Request) (int, error) {
 func notOfKeys(q *Request, special []string) error {
 	switch q.HTTP.Method + " " + special[0] {
 	case "GET uploads":
-		return fault.New(fault.Invalid, "InvalidRequest", "Key is not expected for the GET method ?uploads subresource")
+		return fault.New(fault.InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
 	case "GET versions":
-		return fault.New(fault.Invalid, "InvalidRequest", "There is no such thing as the ?versions sub-resource for a key")
+		return fault.New(fault.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
 	case "PUT partNumber":
-		return fault.New(fault.Invalid, "InvalidArgument", "This operation does not accept partNumber without uploadId").
+		return fault.New(fault.InvalidArgument, "This operation does not accept partNumber without uploadId").
 			With("ArgumentName", "partNumber").With("ArgumentValue", "partNumber")
 	case "PUT uploadId":
 		return notAllowed(q.HTTP.Method, "UPLOAD")
@@ -296,11 +296,11 @@ func notOfKeys(q *Request, special []string) error {
 }
 
 func notThere() error {
-	return fault.New(fault.NotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+	return fault.New(fault.NotImplemented, "A header or query you provided implies functionality that is not implemented.")
 }
 
 func notAllowed(method, resource string) error {
-	return fault.New(fault.NotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.").
+	return fault.Of(fault.MethodNotAllowed).
 		With("Method", method).With("ResourceType", resource)
 }
 
@@ -321,7 +321,7 @@ func subresources(q *Request) ([]string, error) {
 		}
 		for _, earlier := range q.Query[:i] {
 			if earlier.Name == p.Name || isHeader(p.Name) && strings.EqualFold(earlier.Name, p.Name) {
-				return nil, fault.New(fault.Invalid, "InvalidArgument", "A query parameter is repeated.").
+				return nil, fault.New(fault.InvalidArgument, "A query parameter is repeated.").
 					With("ArgumentName", p.Name).With("ArgumentValue", p.Value)
 			}
 		}
@@ -329,7 +329,7 @@ func subresources(q *Request) ([]string, error) {
 			found = append(found, p.Name)
 		}
 		if p.Name == "list-type" && p.Value != "2" {
-			return nil, fault.New(fault.Invalid, "InvalidArgument", "Invalid List Type specified in Request").
+			return nil, fault.New(fault.InvalidArgument, "Invalid List Type specified in Request").
 				With("ArgumentName", "list-type").With("ArgumentValue", p.Value)
 		}
 	}

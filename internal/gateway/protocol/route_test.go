@@ -79,7 +79,7 @@ func TestMatch(t *testing.T) {
 		i, err := router.Match(r)
 		got := ""
 		if err != nil {
-			got = fault.From(err).Code
+			got = string(fault.From(err).Code)
 		} else {
 			got = routes[i].String()
 		}
@@ -108,7 +108,7 @@ func TestSubresourcesNeverFallThrough(t *testing.T) {
 					t.Fatal(err)
 				}
 				code := cmp.Or(told[method+" "+path+"?"+name], "NotImplemented")
-				if _, err := router.Match(r); !fault.Is(err, code) {
+				if _, err := router.Match(r); !fault.Is(err, fault.Code(code)) {
 					t.Errorf("%s %s?%s: %v, want %s", method, path, name, err, code)
 				}
 			}

@@ -25,11 +25,11 @@ const (
 func checkPayload(value string, all []string) error {
 	switch {
 	case value == "" || len(all) > 1:
-		return fault.New(fault.Invalid, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+		return fault.New(fault.InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
 	case value == UnsignedPayload, value == streamSigned, value == streamSignedTrailer, value == streamUnsignedTrailer, isHash(value):
 		return nil
 	}
-	return fault.New(fault.Invalid, "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
+	return fault.New(fault.InvalidArgument, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
 }
 
@@ -87,7 +87,7 @@ func (c *Claim) Body(key Key) (Body, error) {
 	switch c.Payload {
 	case streamSigned, streamSignedTrailer:
 		if c.Mode != Header {
-			return nil, fault.New(fault.Invalid, "InvalidRequest", "Signed chunks need a signed Authorization header.")
+			return nil, fault.New(fault.InvalidRequest, "Signed chunks need a signed Authorization header.")
 		}
 		return c.chunked(key)
 	case streamUnsignedTrailer:
@@ -136,7 +136,7 @@ func (p *plain) Read(b []byte) (int, error) {
 	switch {
 	case err == io.EOF && p.sum != nil:
 		if got := hex.EncodeToString(p.sum.Sum(nil)); got != p.want {
-			err = fault.New(fault.Invalid, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.").
+			err = fault.Of(fault.XAmzContentSHA256Mismatch).
 				With("ClientComputedContentSHA256", p.want).With("S3ComputedContentSHA256", got)
 		}
 	case err != nil && err != io.EOF:
@@ -152,13 +152,13 @@ func broken(err error) error {
 		return err
 	}
 	if errors.As(err, new(*http.MaxBytesError)) {
-		return fault.New(fault.Invalid, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size").Because(err)
+		return fault.Of(fault.EntityTooLarge).Because(err)
 	}
 	return incomplete().Because(err)
 }
 
 func incomplete() *fault.Error {
-	return fault.New(fault.Invalid, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
+	return fault.Of(fault.IncompleteBody)
 }
 
 // chunked makes the reader of an aws-chunked body.
@@ -191,9 +191,9 @@ func (c *Claim) chunked(key Key) (Body, error) {
 }
 
 func missingLength() error {
-	return fault.New(fault.LengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+	return fault.Of(fault.MissingContentLength)
 }
 
 func malformedTrailer() *fault.Error {
-	return fault.New(fault.Invalid, "MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema.")
+	return fault.Of(fault.MalformedTrailerError)
 }

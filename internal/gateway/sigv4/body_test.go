@@ -279,7 +279,7 @@ func TestSignedTrailer(t *testing.T) {
 
 func TestDecodedLengthIsRequired(t *testing.T) {
 	for _, mode := range []string{streamSigned, streamSignedTrailer, streamUnsignedTrailer} {
-		if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" || fault.From(err).Kind != fault.LengthRequired {
+		if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" || fault.From(err).Kind != fault.KindLengthRequired {
 			t.Errorf("%s: %v", mode, err)
 		}
 		for _, n := range []string{"abc", "12x", "-1", "+1", "99999999999999999999"} {

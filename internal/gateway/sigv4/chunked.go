@@ -116,7 +116,7 @@ func (c *chunks) next() error {
 		return c.tooLong(n)
 	}
 	if c.short > 0 {
-		return fault.New(fault.Denied, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes").
+		return fault.Of(fault.InvalidChunkSizeError).
 			With("Chunk", strconv.Itoa(c.chunk)).With("BadChunkSize", strconv.FormatInt(c.short, 10))
 	}
 	if n < minChunk {
@@ -143,7 +143,7 @@ func (c *chunks) tooLong(n uint64) error {
 }
 
 func badChunk(why string) *fault.Error {
-	return fault.New(fault.Invalid, "IncompleteBody", "The request body terminated unexpectedly").Because(errors.New(why))
+	return fault.New(fault.IncompleteBody, "The request body terminated unexpectedly").Because(errors.New(why))
 }
 
 // endChunk verifies the chunk that was read.
@@ -320,7 +320,7 @@ func (c *chain) compare(signature string) error {
 	var sum [sha256.Size]byte
 	hex.Encode(got[:], c.mac.Sum(sum[:0]))
 	if subtle.ConstantTimeCompare(got[:], []byte(signature)) != 1 {
-		return fault.New(fault.Denied, "SignatureDoesNotMatch", "The signature of a chunk does not match. Check your key and signing method.").
+		return fault.New(fault.SignatureDoesNotMatch, "The signature of a chunk does not match. Check your key and signing method.").
 			With("AWSAccessKeyId", c.claim.AccessKeyID).With("SignatureProvided", signature)
 	}
 	c.previous = string(got[:])

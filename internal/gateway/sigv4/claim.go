@@ -89,11 +89,11 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 		return nil, err
 	}
 	if (len(auth) > 0 || trace) && emptyToken(r.Header, params) {
-		return nil, fault.New(fault.Invalid, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+		return nil, fault.Of(fault.InvalidToken)
 	}
 	switch {
 	case len(auth) > 0 && trace || len(auth) > 1:
-		return nil, fault.New(fault.Invalid, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
+		return nil, fault.New(fault.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
 	case len(auth) == 1 && t.Service != s3:
 		return c, c.serviceHeader(auth[0], &t, now)
@@ -104,7 +104,7 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	case trace:
 		return c, c.parseQuery(params, &t, now)
 	case len(r.Header["X-Amz-Security-Token"]) > 0:
-		return nil, fault.New(fault.Denied, "AccessDenied", "A security token without a signature.")
+		return nil, fault.New(fault.AccessDenied, "A security token without a signature.")
 	}
 	if all := r.Header["X-Amz-Content-Sha256"]; t.Service == s3 && len(all) > 0 {
 		c.Payload = all[0]
@@ -134,12 +134,12 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	scheme, rest, ok := strings.Cut(auth, " ")
 	switch {
 	case !ok:
-		return fault.New(fault.Invalid, "InvalidArgument", "Authorization header is invalid -- one and only one ' ' (space) required").
+		return fault.New(fault.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required").
 			With("ArgumentName", "Authorization").With("ArgumentValue", auth)
 	case scheme == "AWS":
 		return signatureV2()
 	case scheme != algorithm:
-		return fault.New(fault.Invalid, "InvalidArgument", "Unsupported Authorization Type").With("ArgumentName", "Authorization").With("ArgumentValue", scheme)
+		return fault.New(fault.InvalidArgument, "Unsupported Authorization Type").With("ArgumentName", "Authorization").With("ArgumentValue", scheme)
 	}
 	c.Mode = Header
 	h := c.request.Header
@@ -148,10 +148,10 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	}
 	var err error
 	if c.Time, err = requestTime(h); err != nil {
-		return fault.New(fault.Denied, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+		return fault.New(fault.AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
 	}
 	if d := now.Sub(c.Time); d > MaxSkew || d < -MaxSkew {
-		return fault.New(fault.Denied, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.").
+		return fault.Of(fault.RequestTimeTooSkewed).
 			With("RequestTime", c.Time.UTC().Format(timeFormat)).With("ServerTime", now.UTC().Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10))
 	}
@@ -195,7 +195,7 @@ func (c *Claim) components(list string) (credential string, err error) {
 }
 
 func headerMalformed(message string) *fault.Error {
-	return fault.New(fault.Invalid, "AuthorizationHeaderMalformed", "The authorization header is malformed; "+message)
+	return fault.New(fault.AuthorizationHeaderMalformed, "The authorization header is malformed; "+message)
 }
 
 func credentialMalformed(message string) *fault.Error {
@@ -203,11 +203,11 @@ func credentialMalformed(message string) *fault.Error {
 }
 
 func queryMalformed(message string) *fault.Error {
-	return fault.New(fault.Invalid, "AuthorizationQueryParametersError", message)
+	return fault.New(fault.AuthorizationQueryParametersError, message)
 }
 
 func signatureV2() *fault.Error {
-	return fault.New(fault.Invalid, "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+	return fault.New(fault.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 }
 
 // requestTime is x-amz-date, or else Date, whose zone may be a number (RFC 5322,
@@ -292,10 +292,10 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	}
 	switch end := c.Time.Add(c.Expires); {
 	case now.Before(c.Time.Add(-MaxSkew)):
-		return fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").
+		return fault.New(fault.AccessDenied, "Request is not yet valid").
 			With("ServerTime", now.UTC().Format(time.RFC3339))
 	case now.After(end):
-		return fault.New(fault.Denied, "AccessDenied", "Request has expired").With("X-Amz-Expires", params["X-Amz-Expires"]).
+		return fault.New(fault.AccessDenied, "Request has expired").With("X-Amz-Expires", params["X-Amz-Expires"]).
 			With("Expires", end.UTC().Format(time.RFC3339)).With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -347,7 +347,7 @@ func (c *Claim) sameDay() bool {
 func (c *Claim) checkSigned() error {
 	c.signed = strings.Split(c.signedList, ";")
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
-		return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").With("HeadersNotSigned", "host")
+		return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").With("HeadersNotSigned", "host")
 	}
 	var missing []string
 	for name := range c.request.Header {
@@ -361,7 +361,7 @@ func (c *Claim) checkSigned() error {
 		return nil
 	}
 	slices.Sort(missing)
-	return fault.New(fault.Denied, "AccessDenied", "There were headers present in the request which were not signed").
+	return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").
 		With("HeadersNotSigned", strings.Join(missing, ", "))
 }
 
@@ -369,5 +369,5 @@ func (c *Claim) checkSigned() error {
 func (c *Claim) SignedHeader(name string) bool { return slices.Contains(c.signed, name) }
 
 func invalidURI() *fault.Error {
-	return fault.New(fault.Invalid, "InvalidURI", "Couldn't parse the specified URI.")
+	return fault.Of(fault.InvalidURI)
 }

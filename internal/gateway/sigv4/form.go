@@ -41,13 +41,13 @@ func ParseForm(field func(name string) string, region string, now time.Time) (*C
 		return nil, err
 	}
 	if now.Before(c.Time.Add(-MaxSkew)) {
-		return nil, fault.New(fault.Denied, "AccessDenied", "Request is not yet valid").With("ServerTime", now.UTC().Format(time.RFC3339))
+		return nil, fault.New(fault.AccessDenied, "Request is not yet valid").With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return c, nil
 }
 
 func badField(name, message, value string) *fault.Error {
-	return fault.New(fault.Invalid, "InvalidArgument", message).With("ArgumentName", name).With("ArgumentValue", value)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", name).With("ArgumentValue", value)
 }
 
 // verifyPolicy is Verify for a form: the string to sign is the policy as it was

@@ -18,15 +18,15 @@ import (
 // takes a presigned URL for as long as any other signature.
 
 func incompleteSignature(message string) *fault.Error {
-	return fault.New(fault.Invalid, "IncompleteSignature", message)
+	return fault.New(fault.IncompleteSignature, message)
 }
 
 func wrongSignature(kind fault.Kind, message string) *fault.Error {
-	return fault.New(kind, "SignatureDoesNotMatch", message)
+	return fault.New(fault.SignatureDoesNotMatch, message).WithKind(kind)
 }
 
 func noToken(message string) *fault.Error {
-	return fault.New(fault.Denied, "MissingAuthenticationToken", message)
+	return fault.New(fault.MissingAuthenticationToken, message)
 }
 
 // serviceHeader reads the Authorization header of a request to another service
@@ -134,19 +134,19 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
 		return incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.256s'", credential))
 	case p[4] != terminator:
-		return wrongSignature(fault.Denied, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
+		return wrongSignature(fault.KindDenied, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
 	case p[3] != t.Service:
-		return wrongSignature(fault.Invalid, "Credential should be scoped to correct service: '"+t.Service+"'.")
+		return wrongSignature(fault.KindInvalid, "Credential should be scoped to correct service: '"+t.Service+"'.")
 	case !t.takes(p[2]):
-		return wrongSignature(fault.Denied, "Credential should be scoped to a valid region. ")
+		return wrongSignature(fault.KindDenied, "Credential should be scoped to a valid region. ")
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
 	if !c.sameDay() {
-		return wrongSignature(fault.Invalid, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
+		return wrongSignature(fault.KindInvalid, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	}
 	c.signed = strings.Split(c.signedList, ";")
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
-		return wrongSignature(fault.Denied, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return wrongSignature(fault.KindDenied, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	if !headersMeanNothing(t.Service) {
 		if err := c.checkSigned(); err != nil {
@@ -171,9 +171,9 @@ func (c *Claim) serviceTime(now time.Time, life time.Duration) error {
 	text := func(t time.Time) string { return t.UTC().Format(timeFormat) }
 	switch {
 	case c.Time.After(now.Add(MaxSkew)):
-		return wrongSignature(fault.Denied, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)", text(c.Time), text(now.Add(MaxSkew)), text(now), span(MaxSkew)))
+		return wrongSignature(fault.KindDenied, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)", text(c.Time), text(now.Add(MaxSkew)), text(now), span(MaxSkew)))
 	case c.Time.Before(now.Add(-life)):
-		return wrongSignature(fault.Denied, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)", text(c.Time), text(now.Add(-life)), text(now), span(life)))
+		return wrongSignature(fault.KindDenied, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)", text(c.Time), text(now.Add(-life)), text(now), span(life)))
 	}
 	return nil
 }

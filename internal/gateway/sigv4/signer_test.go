@@ -86,7 +86,7 @@ func code(err error) string {
 	if err == nil {
 		return ""
 	}
-	return fault.From(err).Code
+	return string(fault.From(err).Code)
 }
 
 // vectors reads the published values.

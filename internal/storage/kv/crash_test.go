@@ -233,11 +233,11 @@ func TestDiskFaults(t *testing.T) {
 			<-s.failed
 			crew.end(t)
 			err := s.Update(t.Context(), func(tx Tx) error { tx.Set([]byte("late"), nil); return nil })
-			kind := fault.Unavailable
+			kind := fault.KindUnavailable
 			if c.full {
-				kind = fault.Full
+				kind = fault.KindFull
 			}
-			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.Full || errors.Is(err, ErrUnknown) {
+			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.KindFull || errors.Is(err, ErrUnknown) {
 				t.Errorf("after the failure: %v", err)
 			}
 			for w := range crew.acked {

@@ -27,22 +27,22 @@ var errWitness = errors.New("kv: a witness of another store")
 var errWitnesses = errors.New("kv: a transaction relies on one witness")
 
 func noRoom() *fault.Error {
-	return fault.New(fault.Full, "InsufficientStorage", "There is not enough free space to complete the request.")
+	return fault.New(fault.InsufficientStorage, "There is not enough free space to complete the request.")
 }
 
 func unavailable(cause error) *fault.Error {
 	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
 		return noRoom().Because(cause)
 	}
-	return fault.New(fault.Unavailable, "ServiceUnavailable", "Service is unable to handle request.").Because(cause)
+	return fault.New(fault.ServiceUnavailable, "Service is unable to handle request.").Because(cause)
 }
 
 // broken is the error for a record that can't be read.
 func broken(key []byte, err error) error {
-	return fault.InternalError(fmt.Errorf("kv: record %q: %w", key, err))
+	return fault.Internal(fmt.Errorf("kv: record %q: %w", key, err))
 }
 
-func misuse(err error) error { return fault.InternalError(err) }
+func misuse(err error) error { return fault.Internal(err) }
 
 func checkKey(key []byte) error {
 	if len(key) == 0 || key[0] == reserved {

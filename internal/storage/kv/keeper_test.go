@@ -68,7 +68,7 @@ func TestWritesComeBack(t *testing.T) {
 					for err = nil; err == nil; {
 						err = update(t, s, "lost", "")
 					}
-					if kind := fault.From(err).Kind; (kind == fault.Full) != (cause != syscall.EIO) {
+					if kind := fault.From(err).Kind; (kind == fault.KindFull) != (cause != syscall.EIO) {
 						t.Errorf("a disk with %v: %v", cause, err)
 					}
 					for k, v := range want {
@@ -129,7 +129,7 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 			if v, err := get(s, "a"); v != "1" || err != nil {
 				t.Errorf("%q, %v", v, err)
 			}
-			if err := update(t, s, "b", "2"); fault.From(err).Kind != fault.Full {
+			if err := update(t, s, "b", "2"); fault.From(err).Kind != fault.KindFull {
 				t.Errorf("an update: %v", err)
 			}
 			full.Off()
@@ -191,14 +191,14 @@ func TestDeletionsTakeTheLastRoom(t *testing.T) {
 		})
 	}
 	state = Full
-	if err := remove("a", 100); fault.From(err).Kind != fault.Full || asked != 1 {
+	if err := remove("a", 100); fault.From(err).Kind != fault.KindFull || asked != 1 {
 		t.Errorf("without room: %v, asked %d times", err, asked)
 	}
 	last = true
-	if err := update(t, s, "c", "1"); fault.From(err).Kind != fault.Full || asked != 1 {
+	if err := update(t, s, "c", "1"); fault.From(err).Kind != fault.KindFull || asked != 1 {
 		t.Errorf("what only adds: %v, asked %d times", err, asked)
 	}
-	if err := remove("a", smallSets+1); fault.From(err).Kind != fault.Full || asked != 1 {
+	if err := remove("a", smallSets+1); fault.From(err).Kind != fault.KindFull || asked != 1 {
 		t.Errorf("what adds a lot: %v, asked %d times", err, asked)
 	}
 	if err := remove("a", 100); err != nil || asked != 2 {

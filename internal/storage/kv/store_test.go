@@ -162,7 +162,7 @@ func TestEveryByteCounts(t *testing.T) {
 		// keeps the key.
 		s = b.open(t)
 		for i, v := range bad {
-			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) || fault.From(err).Kind != fault.Internal {
+			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) || fault.From(err).Kind != fault.KindInternal {
 				t.Errorf("read %d: %v", i, err)
 			}
 			var scratch []byte
@@ -416,7 +416,7 @@ func TestRoom(t *testing.T) {
 				}
 				return nil
 			})
-			if through != (err == nil) || err != nil && fault.From(err).Kind != fault.Full {
+			if through != (err == nil) || err != nil && fault.From(err).Kind != fault.KindFull {
 				t.Errorf("%s at space %d: %v", c.name, space, err)
 			}
 			closeStore(t, s)

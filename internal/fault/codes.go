@@ -1,0 +1,158 @@
+package fault
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+)
+
+// Code is AWS's code of an error (S3 API reference, "Error responses"; IAM, STS
+// and KMS API references, "Common errors" and the errors of each operation).
+type Code string
+
+// The codes. What each means on the wire stands in codes.txt, in the same order.
+const (
+	AccessControlListNotSupported              Code = "AccessControlListNotSupported"
+	AccessDenied                               Code = "AccessDenied"
+	AccessForbidden                            Code = "AccessForbidden"
+	AuthorizationHeaderMalformed               Code = "AuthorizationHeaderMalformed"
+	AuthorizationQueryParametersError          Code = "AuthorizationQueryParametersError"
+	BadDigest                                  Code = "BadDigest"
+	BadRequest                                 Code = "BadRequest"
+	BucketAlreadyExists                        Code = "BucketAlreadyExists"
+	BucketAlreadyOwnedByYou                    Code = "BucketAlreadyOwnedByYou"
+	BucketNotEmpty                             Code = "BucketNotEmpty"
+	ConditionalRequestConflict                 Code = "ConditionalRequestConflict"
+	DeleteConflict                             Code = "DeleteConflict"
+	EntityAlreadyExists                        Code = "EntityAlreadyExists"
+	EntityTooLarge                             Code = "EntityTooLarge"
+	EntityTooSmall                             Code = "EntityTooSmall"
+	ExpiredToken                               Code = "ExpiredToken"
+	ExpiredTokenException                      Code = "ExpiredTokenException"
+	IDPCommunicationError                      Code = "IDPCommunicationError"
+	IDPRejectedClaim                           Code = "IDPRejectedClaim"
+	IllegalLocationConstraintException         Code = "IllegalLocationConstraintException"
+	IllegalVersioningConfigurationException    Code = "IllegalVersioningConfigurationException"
+	IncompleteBody                             Code = "IncompleteBody"
+	IncompleteSignature                        Code = "IncompleteSignature"
+	IncorrectNumberOfFilesInPostRequest        Code = "IncorrectNumberOfFilesInPostRequest"
+	InsufficientStorage                        Code = "InsufficientStorage"
+	InternalError                              Code = "InternalError"
+	InvalidAccessKeyId                         Code = "InvalidAccessKeyId"
+	InvalidAction                              Code = "InvalidAction"
+	InvalidArgument                            Code = "InvalidArgument"
+	InvalidAuthenticationCode                  Code = "InvalidAuthenticationCode"
+	InvalidBucketAclWithBlockPublicAccessError Code = "InvalidBucketAclWithBlockPublicAccessError"
+	InvalidBucketAclWithObjectOwnership        Code = "InvalidBucketAclWithObjectOwnership"
+	InvalidBucketName                          Code = "InvalidBucketName"
+	InvalidBucketOwnerAWSAccountID             Code = "InvalidBucketOwnerAWSAccountID"
+	InvalidChunkSizeError                      Code = "InvalidChunkSizeError"
+	InvalidClientTokenId                       Code = "InvalidClientTokenId"
+	InvalidDigest                              Code = "InvalidDigest"
+	InvalidEncryptionAlgorithmError            Code = "InvalidEncryptionAlgorithmError"
+	InvalidIdentityToken                       Code = "InvalidIdentityToken"
+	InvalidInput                               Code = "InvalidInput"
+	InvalidLocationConstraint                  Code = "InvalidLocationConstraint"
+	InvalidParameterValue                      Code = "InvalidParameterValue"
+	InvalidPart                                Code = "InvalidPart"
+	InvalidPartNumber                          Code = "InvalidPartNumber"
+	InvalidPartOrder                           Code = "InvalidPartOrder"
+	InvalidPolicyDocument                      Code = "InvalidPolicyDocument"
+	InvalidRange                               Code = "InvalidRange"
+	InvalidRedirectLocation                    Code = "InvalidRedirectLocation"
+	InvalidRequest                             Code = "InvalidRequest"
+	InvalidStorageClass                        Code = "InvalidStorageClass"
+	InvalidTag                                 Code = "InvalidTag"
+	InvalidToken                               Code = "InvalidToken"
+	InvalidURI                                 Code = "InvalidURI"
+	KeyTooLongError                            Code = "KeyTooLongError"
+	LimitExceeded                              Code = "LimitExceeded"
+	MalformedACLError                          Code = "MalformedACLError"
+	MalformedInput                             Code = "MalformedInput"
+	MalformedPOSTRequest                       Code = "MalformedPOSTRequest"
+	MalformedPolicy                            Code = "MalformedPolicy"
+	MalformedPolicyDocument                    Code = "MalformedPolicyDocument"
+	MalformedTrailerError                      Code = "MalformedTrailerError"
+	MalformedXML                               Code = "MalformedXML"
+	MaxMessageLengthExceeded                   Code = "MaxMessageLengthExceeded"
+	MaxPostPreDataLengthExceededError          Code = "MaxPostPreDataLengthExceededError"
+	MetadataTooLarge                           Code = "MetadataTooLarge"
+	MethodNotAllowed                           Code = "MethodNotAllowed"
+	MissingAction                              Code = "MissingAction"
+	MissingAuthenticationToken                 Code = "MissingAuthenticationToken"
+	MissingContentLength                       Code = "MissingContentLength"
+	MissingParameter                           Code = "MissingParameter"
+	MissingRequestBodyError                    Code = "MissingRequestBodyError"
+	MissingSecurityHeader                      Code = "MissingSecurityHeader"
+	NoSuchBucket                               Code = "NoSuchBucket"
+	NoSuchBucketPolicy                         Code = "NoSuchBucketPolicy"
+	NoSuchCORSConfiguration                    Code = "NoSuchCORSConfiguration"
+	NoSuchConfiguration                        Code = "NoSuchConfiguration"
+	NoSuchEntity                               Code = "NoSuchEntity"
+	NoSuchKey                                  Code = "NoSuchKey"
+	NoSuchLifecycleConfiguration               Code = "NoSuchLifecycleConfiguration"
+	NoSuchPublicAccessBlockConfiguration       Code = "NoSuchPublicAccessBlockConfiguration"
+	NoSuchTagSet                               Code = "NoSuchTagSet"
+	NoSuchUpload                               Code = "NoSuchUpload"
+	NoSuchVersion                              Code = "NoSuchVersion"
+	NoSuchWebsiteConfiguration                 Code = "NoSuchWebsiteConfiguration"
+	NotImplemented                             Code = "NotImplemented"
+	NotModified                                Code = "NotModified"
+	ObjectLockConfigurationNotFoundError       Code = "ObjectLockConfigurationNotFoundError"
+	OwnershipControlsNotFoundError             Code = "OwnershipControlsNotFoundError"
+	PackedPolicyTooLarge                       Code = "PackedPolicyTooLarge"
+	PreconditionFailed                         Code = "PreconditionFailed"
+	ReplicationConfigurationNotFoundError      Code = "ReplicationConfigurationNotFoundError"
+	ReportExpired                              Code = "ReportExpired"
+	ReportNotPresent                           Code = "ReportNotPresent"
+	RequestEntityTooLarge                      Code = "RequestEntityTooLarge"
+	RequestHeaderSectionTooLarge               Code = "RequestHeaderSectionTooLarge"
+	RequestTimeTooSkewed                       Code = "RequestTimeTooSkewed"
+	RequestTimeout                             Code = "RequestTimeout"
+	ServiceFailure                             Code = "ServiceFailure"
+	ServiceUnavailable                         Code = "ServiceUnavailable"
+	SignatureDoesNotMatch                      Code = "SignatureDoesNotMatch"
+	SlowDown                                   Code = "SlowDown"
+	TooManyBuckets                             Code = "TooManyBuckets"
+	UnexpectedContent                          Code = "UnexpectedContent"
+	UserKeyMustBeSpecified                     Code = "UserKeyMustBeSpecified"
+	ValidationError                            Code = "ValidationError"
+	XAmzContentSHA256Mismatch                  Code = "XAmzContentSHA256Mismatch"
+)
+
+// codes has a line for each code: its HTTP status and its sentence; "-" where
+// every use of the code has a sentence of its own.
+//
+//go:embed codes.txt
+var codes string
+
+// entry returns a code's kind and sentence. A code without a line is internal.
+func (c Code) entry() (Kind, string) {
+	for rest := codes; ; {
+		i := strings.Index(rest, string(c))
+		if i < 0 || c == "" {
+			return KindInternal, ""
+		}
+		after, ok := strings.CutPrefix(rest[i+len(c):], " ")
+		if starts := i == 0 || rest[i-1] == '\n'; ok && starts {
+			status, sentence, _ := strings.Cut(after, " ")
+			sentence, _, _ = strings.Cut(sentence, "\n")
+			if sentence == "-" {
+				sentence = ""
+			}
+			return kindOf(status), sentence
+		}
+		rest = rest[i+len(c):]
+	}
+}
+
+// kindOf is the kind with a status.
+func kindOf(status string) Kind {
+	n, err := strconv.Atoi(status)
+	for k := KindInternal; err == nil && k <= KindGone; k++ {
+		if k.Status() == n {
+			return k
+		}
+	}
+	return KindInternal
+}
