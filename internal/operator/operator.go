@@ -19,6 +19,7 @@ import (
 	"watertight/internal/core/identity"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/protocol"
 )
 
 // Options are what the commands work on.
