@@ -99,6 +99,7 @@ const (
 	NotImplemented                             Code = "NotImplemented"
 	NotModified                                Code = "NotModified"
 	ObjectLockConfigurationNotFoundError       Code = "ObjectLockConfigurationNotFoundError"
+	OperationAborted                           Code = "OperationAborted"
 	OwnershipControlsNotFoundError             Code = "OwnershipControlsNotFoundError"
 	PackedPolicyTooLarge                       Code = "PackedPolicyTooLarge"
 	PreconditionFailed                         Code = "PreconditionFailed"

@@ -15,12 +15,12 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-func customer(first byte) *seal.Key {
+func customer(first byte) Choice {
 	var k seal.Key
 	for i := range k {
 		k[i] = first + byte(i)
 	}
-	return &k
+	return Customer(k)
 }
 
 // TestNeitherKeyAloneOpens: it takes the server's keys, the customer's key and
@@ -37,17 +37,17 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	elsewhere := root()
 	elsewhere[0]++
 	for name, c := range map[string]struct {
-		ring     *Ring
-		customer *seal.Key
-		binding  string
-		code     string
+		ring    *Ring
+		choice  Choice
+		binding string
+		code    string
 	}{
-		"without the customer's key": {r, nil, "one", "AccessDenied"},
+		"without the customer's key": {r, Choice{}, "one", "AccessDenied"},
 		"another customer's key":     {r, customer(0x81), "one", "AccessDenied"},
 		"other server keys":          {New(elsewhere), mine, "one", "InternalError"},
 		"another binding":            {r, mine, "two", "InternalError"},
 	} {
-		got, err := c.ring.Open(t.Context(), g, c.customer, wrapped, []byte(c.binding))
+		got, err := c.ring.Open(t.Context(), g, c.choice, wrapped, []byte(c.binding))
 		if !fault.Is(err, fault.Code(c.code)) || got != [32]byte{} {
 			t.Errorf("%s: %v, want %s", name, err, c.code)
 		}
@@ -61,7 +61,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	}
 	// A data key of the server alone is not opened with a customer's key, nor
 	// does a scheme stand for the other one.
-	_, service, err := r.Generate(t.Context(), g, nil, []byte("one"))
+	_, service, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +71,10 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	if len(service) >= len(wrapped) {
 		t.Error("the schemes have one size")
 	}
-	if _, _, err := r.Generate(context.Background(), authz.Grant{}, mine, nil); !fault.Is(err, "AccessDenied") {
+	if _, _, err := r.Generate(context.Background(), authz.Grant{}, mine, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate with a zero grant:", err)
 	}
-	if _, err := r.Open(context.Background(), authz.Grant{}, mine, wrapped, []byte("one")); !fault.Is(err, "AccessDenied") {
+	if _, err := r.Open(context.Background(), authz.Grant{}, mine, wrapped, []byte("one")); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Open with a zero grant:", err)
 	}
 }
@@ -128,7 +128,7 @@ func TestCustomerVector(t *testing.T) {
 	context := append(bytes.Clone(header), "binding"...)
 	service := hash(hash(make([]byte, 32), k[:]), []byte("watertight sse-s3 service key 1\x01"))
 	outer := hash(service, []byte("watertight sse-c outer wrap"), salt[:], []byte{1})
-	inner := hash(hash(salt[:], mine[:]), []byte("watertight sse-c inner wrap\x01"))
+	inner := hash(hash(salt[:], mine.customer[:]), []byte("watertight sse-c inner wrap\x01"))
 	expect := append(header, gcm(outer, gcm(inner, plain[:], context), context)...)
 
 	got := New(root()).wrap(plain, mine, salt, []byte("binding"))

@@ -103,22 +103,25 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 	return b, nil
 }
 
-// Generate makes a data key and wraps it, bound to binding; a customer's key
-// has to be there to open it again, nil is none. Neither way asks a permission
+// Generate makes a data key and wraps it, bound to binding; the same choice opens
+// it again. Neither SSE-S3 nor SSE-C asks a permission
 // of its own (S3 user guide, "Using server-side encryption with Amazon S3
 // managed keys", "... with customer-provided keys"); a zero grant is refused all
 // the same.
-func (r *Ring) Generate(_ context.Context, g authz.Grant, customer *seal.Key, binding []byte) (plain [32]byte, wrapped []byte, err error) {
+func (r *Ring) Generate(
+	_ context.Context, g authz.Grant, choice Choice, binding []byte,
+) (plain [32]byte, wrapped []byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, nil, fault.Of(fault.AccessDenied)
 	}
 	var salt [saltSize]byte
 	rand.Read(salt[:])
 	rand.Read(plain[:])
-	return plain, r.wrap(plain, customer, salt, binding), nil
+	return plain, r.wrap(plain, choice, salt, binding), nil
 }
 
-func (r *Ring) wrap(plain seal.Key, customer *seal.Key, salt [saltSize]byte, binding []byte) []byte {
+func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding []byte) []byte {
+	customer := choice.customer
 	wrapped := make([]byte, headerSize, headerSize+innerSize+tagSize)
 	wrapped[0] = schemeService
 	if customer != nil {
@@ -135,26 +138,29 @@ func (r *Ring) wrap(plain seal.Key, customer *seal.Key, salt [saltSize]byte, bin
 	return once{r.service[generation].key(purpose, salt[:]).AEAD()}.seal(wrapped, message, context)
 }
 
-// Open opens a data key that Generate wrapped under the same binding. Whoever
-// may read an object may open its data key; a zero grant is refused. Errors:
-// AccessDenied for another customer's key, or for none where there was one.
-func (r *Ring) Open(_ context.Context, g authz.Grant, customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error) {
+// Open opens a data key that Generate wrapped with the same choice and binding.
+// A caller who may read an object may open its data key; a zero grant is
+// refused. It may take as long as a request to another server, so it is never
+// called inside a transaction or a view. Errors: AccessDenied for another
+// customer's key, or for none where there was one.
+func (r *Ring) Open(_ context.Context, g authz.Grant, choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, fault.Of(fault.AccessDenied)
 	}
-	return r.open(customer, wrapped, binding)
+	return r.open(choice, wrapped, binding)
 }
 
 // Recover opens a data key for whoever holds the root key itself, with no
 // server between. One that needs a customer's key is no Own and does not open.
 func Recover(root seal.Key, wrapped, binding []byte) (seal.Key, error) {
-	return New(root).open(nil, wrapped, binding)
+	return New(root).open(Choice{}, wrapped, binding)
 }
 
 // Own reports whether a data key needs no customer's key.
 func Own(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == schemeService }
 
-func (r *Ring) open(customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error) {
+func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {
+	customer := choice.customer
 	purpose, size := servicePurpose, seal.KeySize
 	if len(wrapped) > 0 && wrapped[0] == schemeCustomer {
 		purpose, size = customerPurpose, innerSize

@@ -36,14 +36,14 @@ func root() (k seal.Key) {
 
 func TestRoundTrip(t *testing.T) {
 	r, g := New(root()), grant(t)
-	plain, wrapped, err := r.Generate(t.Context(), g, nil, []byte("one"))
+	plain, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil || len(wrapped) != headerSize+seal.KeySize+tagSize {
 		t.Fatal(len(wrapped), err)
 	}
-	if got, err := New(root()).Open(t.Context(), g, nil, wrapped, []byte("one")); err != nil || got != plain {
+	if got, err := New(root()).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err != nil || got != plain {
 		t.Fatal("a ring under the same root doesn't open the key", err)
 	}
-	again, wrappedAgain, _ := r.Generate(t.Context(), g, nil, []byte("one"))
+	again, wrappedAgain, _ := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if again == plain || bytes.Equal(wrapped[5:headerSize], wrappedAgain[5:headerSize]) {
 		t.Fatal("a key or a salt came twice")
 	}
@@ -51,25 +51,25 @@ func TestRoundTrip(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	r, g := New(root()), grant(t)
-	_, wrapped, err := r.Generate(t.Context(), g, nil, []byte("one"))
+	_, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Open(t.Context(), g, nil, wrapped, []byte("two")); err == nil {
+	if _, err := r.Open(t.Context(), g, Choice{}, wrapped, []byte("two")); err == nil {
 		t.Error("another binding opens it")
 	}
 	other := root()
 	other[0]++
-	if _, err := New(other).Open(t.Context(), g, nil, wrapped, []byte("one")); err == nil {
+	if _, err := New(other).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err == nil {
 		t.Error("another root opens it")
 	}
 	for n := range wrapped {
-		if _, err := r.Open(t.Context(), g, nil, wrapped[:n], []byte("one")); err == nil {
+		if _, err := r.Open(t.Context(), g, Choice{}, wrapped[:n], []byte("one")); err == nil {
 			t.Errorf("cut to %d bytes it opens", n)
 		}
 		changed := bytes.Clone(wrapped)
 		changed[n] ^= 1
-		plain, err := r.Open(t.Context(), g, nil, changed, []byte("one"))
+		plain, err := r.Open(t.Context(), g, Choice{}, changed, []byte("one"))
 		if err == nil || plain != [32]byte{} {
 			t.Errorf("byte %d changed: %v", n, err)
 		}
@@ -78,11 +78,11 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestZeroGrantIsRefused(t *testing.T) {
 	r := New(root())
-	if _, _, err := r.Generate(context.Background(), authz.Grant{}, nil, nil); !fault.Is(err, "AccessDenied") {
+	if _, _, err := r.Generate(context.Background(), authz.Grant{}, Choice{}, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate:", err)
 	}
-	_, wrapped, _ := r.Generate(t.Context(), grant(t), nil, nil)
-	if _, err := r.Open(context.Background(), authz.Grant{}, nil, wrapped, nil); !fault.Is(err, "AccessDenied") {
+	_, wrapped, _ := r.Generate(t.Context(), grant(t), Choice{}, nil)
+	if _, err := r.Open(context.Background(), authz.Grant{}, Choice{}, wrapped, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Open:", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestVector(t *testing.T) {
 	header := append([]byte{1, 0, 0, 0, 1}, salt[:]...)
 	expect := gcm.Seal(bytes.Clone(header), make([]byte, 12), plain[:], append(bytes.Clone(header), "binding"...))
 
-	got := New(root()).wrap(plain, nil, salt, []byte("binding"))
+	got := New(root()).wrap(plain, Choice{}, salt, []byte("binding"))
 	if !bytes.Equal(got, expect) {
 		t.Fatalf("\n got %x\nwant %x", got, expect)
 	}
@@ -125,11 +125,11 @@ func TestVector(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	r, g := New(root()), grant(f)
-	_, wrapped, _ := r.Generate(context.Background(), g, nil, []byte("one"))
+	_, wrapped, _ := r.Generate(context.Background(), g, Choice{}, []byte("one"))
 	f.Add(wrapped, []byte("two"))
 	f.Add([]byte{schemeService}, []byte{})
 	f.Fuzz(func(t *testing.T, wrapped, binding []byte) {
-		if _, err := r.Open(t.Context(), g, nil, wrapped, binding); err == nil {
+		if _, err := r.Open(t.Context(), g, Choice{}, wrapped, binding); err == nil {
 			t.Fatal("opened a key nobody wrapped for this binding")
 		}
 	})
@@ -139,7 +139,7 @@ func BenchmarkGenerate(b *testing.B) {
 	r, g := New(root()), grant(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := r.Generate(b.Context(), g, nil, []byte("binding")); err != nil {
+		if _, _, err := r.Generate(b.Context(), g, Choice{}, []byte("binding")); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -147,10 +147,10 @@ func BenchmarkGenerate(b *testing.B) {
 
 func BenchmarkOpen(b *testing.B) {
 	r, g := New(root()), grant(b)
-	_, wrapped, _ := r.Generate(b.Context(), g, nil, []byte("binding"))
+	_, wrapped, _ := r.Generate(b.Context(), g, Choice{}, []byte("binding"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := r.Open(b.Context(), g, nil, wrapped, []byte("binding")); err != nil {
+		if _, err := r.Open(b.Context(), g, Choice{}, wrapped, []byte("binding")); err != nil {
 			b.Fatal(err)
 		}
 	}

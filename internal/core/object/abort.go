@@ -6,7 +6,6 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
-	"watertight/internal/core/change/record"
 	"watertight/internal/storage/kv"
 )
 
@@ -40,19 +39,15 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 // endUpload deletes an upload's records. The bytes of parts that keep does not
 // name are dropped with them.
 func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remains, err error) {
-	prefix := record.Key("p/", string(u.unique[:]), "/")
-	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
-		if err != nil {
-			return nil, err
-		}
-		p, err := decodePart(pair.Value)
-		if err != nil {
-			return nil, err
-		}
+	err = eachUploadPart(tx, u.unique, 0, func(p *part) bool {
 		if keep[p.number] == nil {
 			gone = append(gone, dropPart(tx, p)...)
 		}
 		tx.Delete(partKey(u.unique, p.number))
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
 	tx.Delete(at)
 	return gone, nil

@@ -71,7 +71,7 @@ func dropSome(tx kv.Tx, u unique) (gone []remains, more bool, err error) {
 	if grave, err := tx.Get(graveKey(u)); err != nil || grave == nil {
 		return nil, false, err
 	}
-	prefix := record.Key("q/", string(u[:]), "/")
+	prefix := versionParts(u)
 	var key []byte
 	for p, err := range tx.Scan(prefix, record.After(prefix)) {
 		if err != nil {

@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"crypto/md5"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -10,11 +11,11 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
-	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // CompletePart is a part as the client lists it.
@@ -35,7 +36,7 @@ type CompleteInput struct {
 	IfMatch, IfNoneMatch  *string
 	Customer              CustomerKey // the upload's; needed only where checksums are judged
 	minPart               int64
-	customer              *seal.Key
+	choice                keys.Choice
 }
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
@@ -59,7 +60,26 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	}
 	in.minPart = s.minPart
 	var err error
-	if in.customer, err = in.Customer.forWriting(g); err != nil {
+	if in.choice, err = in.Customer.forWriting(g); err != nil {
+		return Version{}, err
+	}
+	for try := 1; ; try++ {
+		out, err := s.completeUpload(ctx, g, &in)
+		if !errors.Is(err, errReplaced) {
+			return out, err
+		}
+		if try == maxRereads {
+			return Version{}, fault.Of(fault.OperationAborted).Because(err)
+		}
+	}
+}
+
+// errReplaced: the upload or a part of it was replaced after its key was opened.
+var errReplaced = errors.New("object: an upload or a part was replaced while its keys were opened")
+
+func (s *Store) completeUpload(ctx context.Context, g authz.Grant, in *CompleteInput) (Version, error) {
+	o, err := s.openCompletion(ctx, g, in)
+	if err != nil {
 		return Version{}, err
 	}
 	var b bucket.Bucket
@@ -69,7 +89,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
 		}
-		v, gone, err = s.complete(ctx, tx, slot{&b, in.Key}, g, &in)
+		v, gone, err = in.complete(tx, slot{&b, in.Key}, g, &o)
 		noteVersion(g, &b, v)
 		return err
 	})
@@ -78,6 +98,122 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	}
 	s.removeAll(ctx, gone)
 	return v.public(&b, in.Key), nil
+}
+
+// opened is what is opened before the transaction that completes an upload whose
+// digests are hidden: the upload's data key, which becomes the version's, and
+// the checksums of the listed parts by the unique bytes of each.
+type opened struct {
+	of   unique // the upload, or the version it became; zero where nothing is opened
+	key  payload.DataKey
+	sums map[unique][]byte
+}
+
+// openCompletion opens what the completion of an upload needs, or the answer to
+// a repeated one. Where neither is there, the transaction says so.
+func (s *Store) openCompletion(ctx context.Context, g authz.Grant, in *CompleteInput) (o opened, err error) {
+	if !in.choice.HidesDigests() {
+		return o, nil
+	}
+	var b bucket.Bucket
+	var u *upload
+	var parts []*part
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		u, parts, err = in.read(r, slot{&b, in.Key})
+		return err
+	})
+	if err != nil || u == nil {
+		return o, err
+	}
+	k := slot{&b, in.Key}
+	if o.key, err = s.openUpload(ctx, g, k, u, in.choice); err != nil {
+		return o, err
+	}
+	if err := s.openParts(ctx, g, k, u.unique, in.choice, parts...); err != nil {
+		return o, err
+	}
+	o.of, o.sums = u.unique, make(map[unique][]byte, len(parts))
+	for _, p := range parts {
+		o.sums[p.unique] = p.checksum.Sum
+	}
+	return o, nil
+}
+
+// read returns the upload and those of its parts that are listed, or what it
+// became where it was completed before; nil where there is neither.
+func (in *CompleteInput) read(r kv.Reader, k slot) (*upload, []*part, error) {
+	u, err := k.findUpload(r, in.UploadID)
+	if fault.Is(err, fault.NoSuchUpload) {
+		head, err := k.head(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v, done := in.doneBefore(r, k, head); done {
+			return &upload{version: *v}, nil, nil
+		}
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	listed := make(map[int]bool, len(in.Parts))
+	for _, p := range in.Parts {
+		listed[p.Number] = true
+	}
+	var parts []*part
+	err = eachUploadPart(r, u.unique, 0, func(p *part) bool {
+		if listed[p.number] {
+			parts = append(parts, p)
+		}
+		return true
+	})
+	return u, parts, err
+}
+
+// sumOf gives the version of a completed upload its checksum.
+func (o *opened) sumOf(v *version, choice keys.Choice) (err error) {
+	switch {
+	case !choice.HidesDigests():
+		return nil
+	case o.of != v.unique:
+		return errReplaced
+	}
+	v.checksum.Sum, err = o.key.OpenSum(v.location())
+	return err
+}
+
+// sum gives a part of an upload its checksum.
+func (o *opened) sum(p *part, choice keys.Choice) error {
+	if !choice.HidesDigests() {
+		return nil
+	}
+	sum, ok := o.sums[p.unique]
+	if !ok {
+		return errReplaced
+	}
+	p.checksum.Sum = sum
+	return nil
+}
+
+// checkChoice checks the choice of keys for a completion. A customer's key may
+// be left out where no checksum has to be checked or made: the client chose no
+// algorithm and sends none (S3 API reference, CompleteMultipartUpload); the
+// object has none then.
+func (in *CompleteInput) checkChoice(u *upload) error {
+	if u.encryption != customerKey || in.choice.IsCustomer() {
+		return u.checkChoice(in.choice)
+	}
+	needed := u.checksum.Algorithm != digest.None || len(in.Sums) > 0
+	for _, p := range in.Parts {
+		needed = needed || p.Algorithm != digest.None
+	}
+	if needed {
+		return customerKeyMissing()
+	}
+	return nil
 }
 
 func (in *CompleteInput) check() error {
@@ -101,7 +237,7 @@ func (in *CompleteInput) check() error {
 }
 
 // complete completes the upload inside a transaction.
-func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, in *CompleteInput) (*version, []remains, error) {
+func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*version, []remains, error) {
 	if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 		return nil, nil, err
 	}
@@ -112,19 +248,19 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 	u, err := lockUpload(tx, k, in.UploadID, kv.Exclusive)
 	if fault.Is(err, fault.NoSuchUpload) {
 		if v, done := in.doneBefore(tx, k, head); done {
-			if err := s.unlockDone(ctx, g, k, v, in); err != nil {
+			if err := o.sumOf(v, in.choice); err != nil {
 				return nil, nil, err
 			}
 			return v, nil, change.ErrUnchanged
 		}
 	}
 	if err == nil {
-		err = s.unlockCompletion(ctx, g, k.b, u, in)
+		err = in.checkChoice(u)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	parts, err := in.find(tx, u, func(p *part) error { return s.unlockPart(ctx, g, k.b, u.unique, p, k.key, in.customer) })
+	parts, err := in.find(tx, u, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,8 +275,8 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err
 	}
-	if err := s.sealSum(ctx, g, k, &v, in.customer); err != nil {
-		return nil, nil, err
+	if in.choice.HidesDigests() {
+		v.sealedSum = o.key.SealSum(v.location(), v.checksum.Sum).Sum
 	}
 	keep := make(map[int]*part, len(parts))
 	for _, p := range parts {
@@ -160,17 +296,17 @@ func (s *Store) complete(ctx context.Context, tx kv.Tx, k slot, g authz.Grant, i
 
 // doneBefore reports whether the newest version was made of this upload and of
 // this list.
-func (in *CompleteInput) doneBefore(tx kv.Tx, k slot, head *version) (*version, bool) {
+func (in *CompleteInput) doneBefore(r kv.Reader, k slot, head *version) (*version, bool) {
 	_, id, err := parseID(in.UploadID)
 	if err != nil || head == nil || head.unique != id {
 		return nil, false
 	}
-	v, err := k.at(tx, head.seq)
+	v, err := k.at(r, head.seq)
 	if err != nil || v == nil || int(v.etag.Parts) != len(in.Parts) {
 		return nil, false
 	}
 	i, same := 0, true
-	err = eachPart(tx, v, nil, func(p *part) bool {
+	err = eachPart(r, v, nil, func(p *part) bool {
 		same = same && in.Parts[i].Number == p.number && trimETag(in.Parts[i].ETag) == p.etag().String()
 		i++
 		return same
@@ -182,25 +318,21 @@ func trimETag(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`))
 }
 
-// find returns the listed parts, each as it was uploaded, and unlocked.
-func (in *CompleteInput) find(tx kv.Tx, u *upload, unlock func(*part) error) ([]*part, error) {
+// find returns the listed parts, each as it was uploaded, with its checksum.
+func (in *CompleteInput) find(tx kv.Tx, u *upload, o *opened) ([]*part, error) {
 	there := make(map[int]*part, len(in.Parts))
-	prefix := record.Key("p/", string(u.unique[:]), "/")
-	for pair, err := range tx.Scan(prefix, record.After(prefix)) {
-		if err != nil {
-			return nil, err
-		}
-		p, err := decodePart(pair.Value)
-		if err != nil {
-			return nil, err
-		}
+	err := eachUploadPart(tx, u.unique, 0, func(p *part) bool {
 		there[p.number] = p
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
 	parts := make([]*part, len(in.Parts))
 	for i, listed := range in.Parts {
 		p := there[listed.Number]
 		if p != nil {
-			if err := unlock(p); err != nil {
+			if err := o.sum(p, in.choice); err != nil {
 				return nil, err
 			}
 		}

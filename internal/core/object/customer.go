@@ -10,8 +10,9 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
 	"watertight/internal/fault"
-	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -40,57 +41,56 @@ func (k CustomerKey) MarshalText() ([]byte, error) { return []byte(k.String()), 
 // Given reports that the client sent a key, or a part of what belongs to one.
 func (k CustomerKey) Given() bool { return k.Algorithm+k.Key+k.MD5 != "" }
 
-// forWriting returns the key to write with, nil where the client sent none.
-func (k CustomerKey) forWriting(g authz.Grant) (*seal.Key, error) {
+// forWriting returns the choice of the key to write with.
+func (k CustomerKey) forWriting(g authz.Grant) (keys.Choice, error) {
 	if !k.Given() {
-		return nil, nil
+		return keys.Choice{}, nil
 	}
 	return k.open(g, badCustomerKey("The secret key was invalid for the specified algorithm."),
 		badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."))
 }
 
-// forReading returns the key to read with, nil where the client sent none. One
-// that can't be a key is another key than the object's, and so is one that
-// comes without its MD5, as AWS was seen to answer.
-func (k CustomerKey) forReading(g authz.Grant) (*seal.Key, error) {
+// forReading returns the choice of the key to read with. One that can't be a key
+// is another key than the object's, and so is one that comes without its MD5, as
+// AWS was seen to answer.
+func (k CustomerKey) forReading(g authz.Grant) (keys.Choice, error) {
 	if !k.Given() {
-		return nil, nil
+		return keys.Choice{}, nil
 	}
 	wrong := fault.New(fault.AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 	return k.open(g, wrong, wrong)
 }
 
-// open judges what was sent, in the order of AWS. No refusal repeats the key.
-func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (*seal.Key, error) {
+// open checks what was sent, in the order of AWS. No refusal repeats the key.
+func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choice, err error) {
 	if !g.Caller().SecureChannel() {
-		return nil, fault.New(fault.InvalidRequest, "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
+		return none, fault.New(fault.InvalidRequest, "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
 	}
 	switch {
 	case k.Beside != "":
-		return nil, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with the encryption method specified").With("ArgumentValue", k.Beside)
+		return none, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with the encryption method specified").With("ArgumentValue", k.Beside)
 	case k.Algorithm == "":
-		return nil, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.")
+		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.")
 	case k.Key == "":
-		return nil, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.")
+		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.")
 	case k.Algorithm != "AES256":
-		return nil, fault.New(fault.InvalidEncryptionAlgorithmError, "The Encryption request you specified is not valid. Supported value: AES256.").
+		return none, fault.New(fault.InvalidEncryptionAlgorithmError, "The Encryption request you specified is not valid. Supported value: AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", k.Algorithm)
 	case k.MD5 == "":
-		return nil, noMD5
+		return none, noMD5
 	}
 	raw, err := base64.StdEncoding.DecodeString(k.Key)
 	if err != nil {
-		return nil, badLength
+		return none, badLength
 	}
 	sum := md5.Sum(raw)
-	if said, err := base64.StdEncoding.DecodeString(k.MD5); err != nil || subtle.ConstantTimeCompare(said, sum[:]) != 1 {
-		return nil, badCustomerKey("The calculated MD5 hash of the key did not match the hash that was provided.")
+	if sent, err := base64.StdEncoding.DecodeString(k.MD5); err != nil || subtle.ConstantTimeCompare(sent, sum[:]) != 1 {
+		return none, badCustomerKey("The calculated MD5 hash of the key did not match the hash that was provided.")
 	}
 	if len(raw) != seal.KeySize {
-		return nil, badLength
+		return none, badLength
 	}
-	key := seal.Key(raw)
-	return &key, nil
+	return keys.Customer(seal.Key(raw)), nil
 }
 
 func badCustomerKey(message string) *fault.Error {
@@ -98,29 +98,29 @@ func badCustomerKey(message string) *fault.Error {
 }
 
 // mayUse refuses a customer's key in a bucket that blocks them.
-func mayUse(r kv.Reader, g authz.Grant, b *bucket.Bucket, key string, customer *seal.Key) error {
-	if customer == nil {
+func (s slot) mayUse(r kv.Reader, g authz.Grant, choice keys.Choice) error {
+	if !choice.IsCustomer() {
 		return nil
 	}
-	state, err := bucket.CustomerKeysIn(r, b)
+	state, err := bucket.CustomerKeysIn(r, s.b)
 	if err == nil && state == bucket.CustomerKeysBlocked {
-		err = bucket.BlocksCustomerKeys(g.Caller().Principal().ARN.String(), arn.Object(b.Name, key))
+		err = bucket.BlocksCustomerKeys(g.Caller().Principal().ARN.String(), arn.Object(s.b.Name, s.key))
 	}
 	return err
 }
 
-// encryptionWith is the encryption of what is written with a key.
-func encryptionWith(customer *seal.Key) bucket.Encryption {
-	if customer != nil {
+// encryptionOf is the encryption of what is written with a choice of keys.
+func encryptionOf(choice keys.Choice) bucket.Encryption {
+	if choice.IsCustomer() {
 		return customerKey
 	}
 	return bucket.AES256
 }
 
-// tagFor is the MD5 of an ETag: random under a customer's key, since that of
+// tagOf is the MD5 of an ETag: random where digests are hidden, since that of
 // the plaintext would tell what it is (S3 API reference, Object, ETag).
-func tagFor(customer *seal.Key, sum [16]byte) [16]byte {
-	if customer != nil {
+func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
+	if choice.HidesDigests() {
 		rand.Read(sum[:])
 	}
 	return sum
@@ -134,82 +134,81 @@ func (v *version) shown() (e bucket.Encryption, customer bool) {
 	return v.encryption, false
 }
 
-// unlock refuses a version to whoever has not its customer's key, and opens its
-// checksum. A key for a version without one is refused, too.
-func (s *Store) unlock(ctx context.Context, g authz.Grant, b *bucket.Bucket, v *version, key string, customer *seal.Key) (err error) {
-	switch {
-	case v.encryption != customerKey && customer == nil:
+// checkChoice refuses a choice of keys that does not fit a version: none for one
+// that needs a customer's key, and a customer's key for one that does not.
+func (v *version) checkChoice(choice keys.Choice) error {
+	switch needed := v.encryption == customerKey; {
+	case needed == choice.IsCustomer():
 		return nil
-	case v.encryption != customerKey:
-		return fault.New(fault.InvalidRequest, "The encryption parameters are not applicable to this object.")
-	case customer == nil:
+	case needed:
 		return fault.New(fault.InvalidRequest, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
+	default:
+		return fault.New(fault.InvalidRequest, "The encryption parameters are not applicable to this object.")
 	}
-	v.checksum.Sum, err = s.payloads.Unlock(ctx, g, v.location(), customer, binding(b.ID, v.unique, key))
-	return err
 }
 
-// unlockPart opens the checksum of a part of a version or upload. Without a
-// customer's key it stays as it is.
-func (s *Store) unlockPart(ctx context.Context, g authz.Grant, b *bucket.Bucket, of unique, p *part, key string, customer *seal.Key) (err error) {
-	if customer == nil {
+// openVersion checks the choice of keys for a version and, where digests are
+// hidden, opens its data key and its checksum. Otherwise nothing is opened, and
+// the key is the zero one. Opening may take long: it is never called inside a
+// transaction or a view.
+func (s *Store) openVersion(
+	ctx context.Context, g authz.Grant, k slot, v *version, choice keys.Choice,
+) (key payload.DataKey, err error) {
+	if err := v.checkChoice(choice); err != nil || !choice.HidesDigests() {
+		return key, err
+	}
+	if key, err = s.payloads.OpenKey(ctx, g, v.location(), choice, k.binding(v.unique)); err != nil {
+		return key, err
+	}
+	v.checksum.Sum, err = key.OpenSum(v.location())
+	return key, err
+}
+
+// openParts opens the checksums of parts of a version or an upload, where
+// digests are hidden; others are there already. It is never called inside a
+// transaction or a view.
+func (s *Store) openParts(
+	ctx context.Context, g authz.Grant, k slot, of unique, choice keys.Choice, parts ...*part,
+) error {
+	if !choice.HidesDigests() {
 		return nil
 	}
-	p.checksum.Sum, err = s.payloads.Unlock(ctx, g, p.location(), customer, partBinding(b.ID, of, p.number, key))
-	return err
+	for _, p := range parts {
+		key, err := s.payloads.OpenKey(ctx, g, p.location(), choice, k.partBinding(of, p.number))
+		if err != nil {
+			return err
+		}
+		if p.checksum.Sum, err = key.OpenSum(p.location()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// unlockUpload refuses another key than the upload began with. A key for an
-// upload without one is refused with the words AWS has for the reverse.
-func (s *Store) unlockUpload(ctx context.Context, g authz.Grant, b *bucket.Bucket, u *upload, key string, customer *seal.Key) error {
-	if (u.encryption == customerKey) != (customer != nil) {
+// checkChoice refuses a choice of keys of another kind than an upload's,
+// with the words that AWS has for the lack of one.
+func (u *upload) checkChoice(choice keys.Choice) error {
+	if (u.encryption == customerKey) != choice.IsCustomer() {
 		return customerKeyMissing()
 	}
-	err := s.unlock(ctx, g, b, &u.version, key, customer)
-	if fault.Is(err, fault.AccessDenied) {
-		return fault.New(fault.InvalidRequest, "The provided encryption parameters did not match the ones used originally.")
+	return nil
+}
+
+// openUpload refuses another key than the upload began with, and returns its
+// data key like openVersion.
+func (s *Store) openUpload(
+	ctx context.Context, g authz.Grant, k slot, u *upload, choice keys.Choice,
+) (payload.DataKey, error) {
+	if err := u.checkChoice(choice); err != nil {
+		return payload.DataKey{}, err
 	}
-	return err
+	key, err := s.openVersion(ctx, g, k, &u.version, choice)
+	if fault.Is(err, fault.AccessDenied) {
+		err = fault.New(fault.InvalidRequest, "The provided encryption parameters did not match the ones used originally.")
+	}
+	return key, err
 }
 
 func customerKeyMissing() error {
 	return fault.New(fault.InvalidRequest, "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.")
-}
-
-// unlockCompletion judges the key of a completion. It may be left out where no
-// checksum has to be judged or made: the client chose no algorithm and sends
-// none (S3 API reference, CompleteMultipartUpload); the object has none then.
-func (s *Store) unlockCompletion(ctx context.Context, g authz.Grant, b *bucket.Bucket, u *upload, in *CompleteInput) error {
-	if u.encryption == customerKey && in.customer == nil {
-		needed := u.checksum.Algorithm != digest.None || len(in.Sums) > 0
-		for _, p := range in.Parts {
-			needed = needed || p.Algorithm != digest.None
-		}
-		if needed {
-			return customerKeyMissing()
-		}
-		return nil
-	}
-	return s.unlockUpload(ctx, g, b, u, in.Key, in.customer)
-}
-
-// unlockDone is unlockCompletion for an upload that was completed before.
-func (s *Store) unlockDone(ctx context.Context, g authz.Grant, k slot, v *version, in *CompleteInput) error {
-	if in.customer == nil {
-		return nil
-	}
-	u := &upload{version: *v}
-	err := s.unlockUpload(ctx, g, k.b, u, k.key, in.customer)
-	v.checksum = u.checksum
-	return err
-}
-
-// sealSum seals the checksum that a version got from its parts.
-func (s *Store) sealSum(ctx context.Context, g authz.Grant, k slot, v *version, customer *seal.Key) error {
-	if customer == nil || v.checksum.Sum == nil {
-		return nil
-	}
-	at, err := s.payloads.SealSum(ctx, g, v.location(), customer, v.checksum.Sum, binding(k.b.ID, v.unique, k.key))
-	v.sealedSum = at.Sum
-	return err
 }

@@ -49,14 +49,14 @@ func (s *spy) Write(ctx context.Context, g authz.Grant, src payload.Source) (pay
 	return at, found, err
 }
 
-func (s *spy) Open(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, inline, binding []byte) (*payload.Object, error) {
+func (s *spy) Open(at payload.Location, k payload.DataKey, inline []byte) (*payload.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if at.Blob != "" && s.vanish > 0 {
 		s.vanish--
 		at.Blob = strings.Repeat("0", len(at.Blob))
 	}
-	return s.Store.Open(ctx, g, at, customer, inline, binding)
+	return s.Store.Open(at, k, inline)
 }
 
 func (s *spy) Settle(at payload.Location) {

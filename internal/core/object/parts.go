@@ -62,13 +62,34 @@ type partList struct {
 // partsPerRecord bounds a record of a version's parts to about 64 KiB.
 const partsPerRecord = 256
 
+// uploadParts is the prefix of the keys of an upload's parts.
+func uploadParts(upload unique) []byte { return record.Key("p/", string(upload[:]), "/") }
+
 func partKey(upload unique, number int) []byte {
-	return binary.BigEndian.AppendUint16(record.Key("p/", string(upload[:]), "/"), uint16(number))
+	return binary.BigEndian.AppendUint16(uploadParts(upload), uint16(number))
 }
 
-// partsKey is where the parts of a version from its n-th on stand.
+// versionParts is the prefix of the keys of a version's lists of parts.
+func versionParts(version unique) []byte { return record.Key("q/", string(version[:]), "/") }
+
+// partsKey is the key of the list of a version's parts from its n-th on.
 func partsKey(version unique, n int) []byte {
-	return binary.BigEndian.AppendUint32(record.Key("q/", string(version[:]), "/"), uint32(n))
+	return binary.BigEndian.AppendUint32(versionParts(version), uint32(n))
+}
+
+// eachUploadPart calls fn for the parts of an upload from a number on, in order,
+// until it returns false.
+func eachUploadPart(r kv.Reader, upload unique, from int, fn func(*part) bool) error {
+	for pair, err := range r.Scan(partKey(upload, from), record.After(uploadParts(upload))) {
+		if err != nil {
+			return err
+		}
+		p, err := decodePart(pair.Value)
+		if err != nil || !fn(p) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *part) location() payload.Location {
@@ -172,7 +193,7 @@ func encodeParts(parts []*part) []byte {
 // eachPart calls fn for the parts of a version, in order, until it returns
 // false. Lists that skip is true for are passed over; it may be nil.
 func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) bool) error {
-	prefix := record.Key("q/", string(v.unique[:]), "/")
+	prefix := versionParts(v.unique)
 	n, more := 0, true
 	for pair, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {

@@ -4,18 +4,20 @@ import (
 	"context"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
-	"watertight/internal/storage/seal"
 )
 
-// Payloads is where the bytes of objects are kept; met by payload.Store, whose
-// words it repeats.
+// Payloads keeps the bytes of objects. payload.Store implements it; it is an
+// interface so that tests can prove of every write and every removal that its
+// blob is settled or dropped exactly once.
 type Payloads interface {
 	Write(ctx context.Context, g authz.Grant, src payload.Source) (payload.Location, payload.Digests, error)
-	Open(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, inline, binding []byte) (*payload.Object, error)
-	Lock(ctx context.Context, g authz.Grant, customer *seal.Key, binding []byte) (payload.Location, error)
-	Unlock(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, binding []byte) (sum []byte, err error)
-	SealSum(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, sum, binding []byte) (payload.Location, error)
+	NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (payload.Location, error)
+	OpenKey(
+		ctx context.Context, g authz.Grant, at payload.Location, choice keys.Choice, binding []byte,
+	) (payload.DataKey, error)
+	Open(at payload.Location, k payload.DataKey, inline []byte) (*payload.Object, error)
 	Settle(at payload.Location)
 	Drop(ctx context.Context, at payload.Location)
 	Remove(ctx context.Context, at payload.Location)

@@ -14,11 +14,11 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
@@ -48,26 +48,26 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
-	customer, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g)
 	if err == nil {
 		err = in.check()
 	}
 	if err != nil {
 		return Version{}, err
 	}
-	b, err := s.target(ctx, g, &in, customer)
+	b, err := s.target(ctx, g, &in, choice)
 	if err != nil {
 		return Version{}, err
 	}
-	v := in.version(customer)
-	at, found, err := s.payloads.Write(ctx, g, in.source(customer, binding(b.ID, v.unique, in.Key)))
+	v := in.version(choice)
+	at, found, err := s.payloads.Write(ctx, g, in.source(choice, slot{&b, in.Key}.binding(v.unique)))
 	if err != nil {
 		return Version{}, err
 	}
 	if err = in.verify(found); err == nil {
-		v.stored(at, found, customer)
+		v.stored(at, found, choice)
 		id := b.ID
-		b, err = s.commit(ctx, g, &in, id, v, at, customer)
+		b, err = s.commit(ctx, g, &in, id, v, at, choice)
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -78,7 +78,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 
 // target reads the bucket and judges ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, customer *seal.Key) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
@@ -86,7 +86,7 @@ func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, custome
 		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil {
 			return err
 		}
-		if err := mayUse(r, g, &b, in.Key, customer); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if err := (slot{&b, in.Key}).mayUse(r, g, choice); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := slot{&b, in.Key}.head(r)
@@ -99,8 +99,8 @@ func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, custome
 }
 
 // version is the record as far as it is known before the body.
-func (in *PutInput) version(customer *seal.Key) *version {
-	v := &version{storageClass: in.StorageClass, encryption: encryptionWith(customer), metadata: in.Metadata, tags: in.Tags}
+func (in *PutInput) version(choice keys.Choice) *version {
+	v := &version{storageClass: in.StorageClass, encryption: encryptionOf(choice), metadata: in.Metadata, tags: in.Tags}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
 	return v
@@ -115,7 +115,7 @@ func (in *PutInput) algorithm() digest.Algorithm {
 	return in.Algorithm
 }
 
-func (in *PutInput) source(customer *seal.Key, binding []byte) payload.Source {
+func (in *PutInput) source(choice keys.Choice, binding []byte) payload.Source {
 	body := in.Body
 	if body == nil {
 		body = bytes.NewReader(nil)
@@ -123,7 +123,7 @@ func (in *PutInput) source(customer *seal.Key, binding []byte) payload.Source {
 	if in.Size < 0 {
 		body = &bounded{body, MaxPut}
 	}
-	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Customer: customer, Binding: binding}
+	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Choice: choice, Binding: binding}
 }
 
 // bounded is a body of unknown size that must not have more than left bytes.
@@ -176,14 +176,14 @@ func (in *PutInput) verify(found payload.Digests) error {
 }
 
 // stored completes the record with what the pass over the body found.
-func (v *version) stored(at payload.Location, found payload.Digests, customer *seal.Key) {
-	v.size, v.etag.Sum, v.checksum.Sum = found.Size, tagFor(customer, found.MD5), found.Sum
+func (v *version) stored(at payload.Location, found payload.Digests, choice keys.Choice) {
+	v.size, v.etag.Sum, v.checksum.Sum = found.Size, tagOf(choice, found.MD5), found.Sum
 	v.dataKey, v.blob, v.inline, v.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 }
 
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, customer *seal.Key) (b bucket.Bucket, err error) {
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, choice keys.Choice) (b bucket.Bucket, err error) {
 	var gone []remains
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
@@ -192,10 +192,10 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		if b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
 		}
-		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+		k := slot{&b, in.Key}
+		if err := k.mayUse(tx, g, choice); err != nil {
 			return err
 		}
-		k := slot{&b, in.Key}
 		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 			return err
 		}

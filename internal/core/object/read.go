@@ -2,6 +2,7 @@ package object
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -11,9 +12,9 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // readAction is what a read needs; an id, "null" included, makes it a read of
@@ -69,12 +70,14 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 
 // found is a version and what of it is asked for.
 type found struct {
-	b        bucket.Bucket
-	v        *version
-	span     span
-	inline   []byte
-	parts    []segment // of a multipart object
-	customer *seal.Key
+	b       bucket.Bucket
+	v       *version
+	span    span
+	inline  []byte
+	parts   []segment // of a multipart object
+	choice  keys.Choice
+	key     payload.DataKey // where the choice hides digests
+	refusal error           // by the conditions or the range
 }
 
 func (f *found) reading(key string) *Reading {
@@ -86,17 +89,18 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for in the view that it is judged in, and judges
-// the customer's key, the conditions and the range.
+// find reads the version asked for in the view that it is authorized in, and
+// checks the conditions, the range and, once the view has ended, the customer's
+// key: what is wrong with the key is what the caller is told first.
 func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*found, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	customer, err := in.Customer.forReading(g)
+	choice, err := in.Customer.forReading(g)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{customer: customer}
+	f := &found{choice: choice}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
@@ -105,14 +109,11 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
 			return err
 		}
-		if err := s.unlock(ctx, g, &f.b, f.v, in.Key, f.customer); err != nil {
-			return err
+		if f.refusal = in.conditions(f.v.etag, f.v.modified, g.Caller().At()); f.refusal != nil {
+			return nil
 		}
-		if err := in.conditions(f.v.etag, f.v.modified, g.Caller().At()); err != nil {
-			return err
-		}
-		if f.span, err = in.span(r, f.v); err != nil {
-			return err
+		if f.span, f.refusal = in.span(r, f.v); f.refusal != nil {
+			return nil
 		}
 		if bytes && f.v.etag.Parts > 0 && f.span.length > 0 {
 			f.parts, err = segments(r, f.v, f.span)
@@ -130,10 +131,17 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 		}
 		return err
 	})
-	if err == nil && f.span.part != nil {
-		err = s.unlockPart(ctx, g, &f.b, f.v.unique, f.span.part, in.Key, f.customer)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	k := slot{&f.b, in.Key}
+	if f.key, err = s.openVersion(ctx, g, k, f.v, choice); err != nil {
+		return nil, err
+	}
+	if f.refusal == nil && f.span.part != nil {
+		err = s.openParts(ctx, g, k, f.v.unique, choice, f.span.part)
+	}
+	return f, cmp.Or(f.refusal, err)
 }
 
 // asked returns the version that is asked for, whole: an object, never a
@@ -173,7 +181,14 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 	if f.parts != nil {
 		return s.join(ctx, g, f, key)
 	}
-	return s.openRange(ctx, g, f.v.location(), f.customer, f.inline, binding(f.b.ID, f.v.unique, key), f.span.start, f.span.length)
+	k, at := f.key, f.v.location()
+	if !f.choice.HidesDigests() {
+		var err error
+		if k, err = s.payloads.OpenKey(ctx, g, at, f.choice, slot{&f.b, key}.binding(f.v.unique)); err != nil {
+			return nil, err
+		}
+	}
+	return s.openRange(at, k, f.inline, f.span.start, f.span.length)
 }
 
 // body is a range of an opened object; closing it closes both.

@@ -11,7 +11,6 @@ import (
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // segment is the bytes of one part that an answer has.
@@ -98,7 +97,11 @@ func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (
 		return nil, payload.ErrGone
 	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
-		return s.openRange(ctx, g, at.location(), f.customer, at.bytes, partBinding(f.b.ID, f.v.unique, at.number, key), at.start, at.length)
+		k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice, slot{&f.b, key}.partBinding(f.v.unique, at.number))
+		if err != nil {
+			return nil, err
+		}
+		return s.openRange(at.location(), k, at.bytes, at.start, at.length)
 	}}
 	j.release = sync.OnceFunc(func() {
 		if s.holds.release(f.v.unique) {
@@ -161,8 +164,8 @@ func (j *joined) Close() error {
 }
 
 // openRange opens n bytes from off of what lies at a location.
-func (s *Store) openRange(ctx context.Context, g authz.Grant, at payload.Location, customer *seal.Key, inline, binding []byte, off, n int64) (io.ReadCloser, error) {
-	content, err := s.payloads.Open(ctx, g, at, customer, inline, binding)
+func (s *Store) openRange(at payload.Location, k payload.DataKey, inline []byte, off, n int64) (io.ReadCloser, error) {
+	content, err := s.payloads.Open(at, k, inline)
 	if err != nil {
 		return nil, err
 	}

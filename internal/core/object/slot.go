@@ -36,8 +36,16 @@ func (s slot) version(seq uint64) []byte { return record.Big(s.versions(), ^seq)
 
 func inlineKey(u unique) []byte  { return record.Key("d/", string(u[:])) }
 func blobKey(name string) []byte { return record.Key("r/", name) }
+
+// binding ties the data key of a version or an upload to its key and bucket.
 func binding(id bucket.ID, u unique, key string) []byte {
 	return record.Key("watertight object\x00", string(id[:]), string(u[:]), key)
+}
+
+func (s slot) binding(u unique) []byte { return binding(s.b.ID, u, s.key) }
+
+func (s slot) partBinding(upload unique, number int) []byte {
+	return partBinding(s.b.ID, upload, number, s.key)
 }
 
 // at returns the version of a number, nil where there is none.

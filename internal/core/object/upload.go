@@ -16,12 +16,12 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // Limits of multipart uploads (S3 user guide, "Multipart upload limits").
@@ -229,20 +229,42 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	customer, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g)
 	if err != nil {
 		return Upload{}, err
 	}
 	at := instant(g)
-	u := &upload{version: *put.version(customer), initiator: initiator(g), initID: g.Caller().Principal().ID, asked: in.Encryption, bucket: in.Bucket}
+	u := &upload{version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID, asked: in.Encryption, bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
+	id, err := s.keyOfUpload(ctx, g, &in, u, choice)
+	if err != nil {
+		return Upload{}, err
+	}
 	var b bucket.Bucket
 	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if b, err = openBucket(tx, in.Bucket); err != nil {
 			return err
 		}
-		return s.begin(ctx, tx, g, slot{&b, in.Key}, u, &in.ACL, customer)
+		if id != (bucket.ID{}) && b.ID != id {
+			return noSuchBucket(in.Bucket)
+		}
+		k := slot{&b, in.Key}
+		head, err := k.head(tx)
+		if err == nil {
+			err = k.mayUse(tx, g, choice)
+		}
+		if err == nil {
+			err = u.own(tx, k, g, &in.ACL)
+		}
+		if err != nil {
+			return err
+		}
+		if u.before = (unique{}); head != nil {
+			u.before = head.unique
+		}
+		tx.Set(k.uploadKey(u), u.encode())
+		return nil
 	})
 	if err != nil {
 		return Upload{}, err
@@ -250,30 +272,26 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	return u.public(&b, in.Key), nil
 }
 
-// begin writes the upload's record.
-func (s *Store) begin(ctx context.Context, tx kv.Tx, g authz.Grant, k slot, u *upload, asked *acl.Request, customer *seal.Key) error {
-	head, err := k.head(tx)
-	if err == nil {
-		err = mayUse(tx, g, k.b, k.key, customer)
+// keyOfUpload gives an upload the data key that the keys sent with its parts are
+// compared with, where they have to be. It returns the bucket that the key is
+// bound to; the zero ID where there is no key.
+func (s *Store) keyOfUpload(
+	ctx context.Context, g authz.Grant, in *UploadInput, u *upload, choice keys.Choice,
+) (bucket.ID, error) {
+	if !choice.IsCustomer() {
+		return bucket.ID{}, nil
 	}
-	if err == nil {
-		err = u.own(tx, k, g, asked)
-	}
-	if err != nil {
+	var b bucket.Bucket
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+		b, err = bucket.Read(r, in.Bucket)
 		return err
+	})
+	if err != nil {
+		return bucket.ID{}, err
 	}
-	if u.before = (unique{}); head != nil {
-		u.before = head.unique
-	}
-	if customer != nil { // what parts and readers are measured by
-		at, err := s.payloads.Lock(ctx, g, customer, binding(k.b.ID, u.unique, k.key))
-		if err != nil {
-			return err
-		}
-		u.dataKey = at.Key
-	}
-	tx.Set(k.uploadKey(u), u.encode())
-	return nil
+	at, err := s.payloads.NewKey(ctx, g, choice, slot{&b, in.Key}.binding(u.unique))
+	u.dataKey = at.Key
+	return b.ID, err
 }
 
 // checksumType is what the checksum of a multipart object is made of (S3 user
@@ -351,7 +369,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err := in.check(); err != nil {
 		return Part{}, err
 	}
-	customer, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g)
 	if err != nil {
 		return Part{}, err
 	}
@@ -361,23 +379,24 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
-		if err := mayUse(r, g, &b, in.Key, customer); err != nil {
+		k := slot{&b, in.Key}
+		if err := k.mayUse(r, g, choice); err != nil {
 			return err
 		}
-		u, err = slot{&b, in.Key}.findUpload(r, in.UploadID)
+		u, err = k.findUpload(r, in.UploadID)
 		return err
 	})
 	if err == nil {
-		err = s.unlockUpload(ctx, g, &b, u, in.Key, customer)
+		_, err = s.openUpload(ctx, g, slot{&b, in.Key}, u, choice)
 	}
 	if err != nil {
 		return Part{}, err
 	}
-	p, at, err := s.storePart(ctx, g, &in, &b, u, customer)
+	p, at, err := s.storePart(ctx, g, &in, slot{&b, in.Key}, u, choice)
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, b.ID, p, at, customer); err != nil {
+	if err := s.commitPart(ctx, g, &in, b.ID, p, at, choice); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
@@ -392,7 +411,9 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 // storePart seals the body under a data key of its own and verifies what was
 // declared of it. Nothing refers to the bytes yet; after an error there are
 // none.
-func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *bucket.Bucket, u *upload, customer *seal.Key) (*part, payload.Location, error) {
+func (s *Store) storePart(
+	ctx context.Context, g authz.Grant, in *PartInput, k slot, u *upload, choice keys.Choice,
+) (*part, payload.Location, error) {
 	alg, err := in.algorithm(u)
 	if err != nil {
 		return nil, payload.Location{}, err
@@ -400,7 +421,7 @@ func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *
 	p := &part{number: in.Number, modified: instant(g)}
 	rand.Read(p.unique[:])
 	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
-	src := put.source(customer, partBinding(b.ID, u.unique, in.Number, in.Key))
+	src := put.source(choice, k.partBinding(u.unique, in.Number))
 	src.Checksum = alg
 	var sent hash.Hash // the client's checksum, where it is not the kept one
 	if in.Algorithm != digest.None && in.Algorithm != alg {
@@ -411,7 +432,7 @@ func (s *Store) storePart(ctx context.Context, g authz.Grant, in *PartInput, b *
 	if err != nil {
 		return nil, payload.Location{}, err
 	}
-	p.size, p.md5, p.checksum = found.Size, tagFor(customer, found.MD5), Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+	p.size, p.md5, p.checksum = found.Size, tagOf(choice, found.MD5), Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
 	p.dataKey, p.blob, p.inline, p.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 	if sent != nil {
 		found.Sum = sent.Sum(nil)
@@ -428,7 +449,7 @@ func (p *part) public() Part {
 }
 
 // commitPart writes the part's record where the upload is still there.
-func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, customer *seal.Key) error {
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, choice keys.Choice) error {
 	var gone []remains
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		b, err := openBucket(tx, in.Bucket)
@@ -438,10 +459,11 @@ func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id
 		if b.ID != id {
 			return noSuchBucket(in.Bucket)
 		}
-		if err := mayUse(tx, g, &b, in.Key, customer); err != nil {
+		k := slot{&b, in.Key}
+		if err := k.mayUse(tx, g, choice); err != nil {
 			return err
 		}
-		u, err := lockUpload(tx, slot{&b, in.Key}, in.UploadID, kv.Shared)
+		u, err := lockUpload(tx, k, in.UploadID, kv.Shared)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package object
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 
 	"watertight/internal/access/arn"
@@ -11,9 +10,9 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
-	"watertight/internal/storage/seal"
 )
 
 // ListUploadsInput asks for a page of a bucket's uploads in progress.
@@ -166,7 +165,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 	if err != nil {
 		return PartList{}, err
 	}
-	customer, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g)
 	if err != nil {
 		return PartList{}, err
 	}
@@ -174,42 +173,38 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		return PartList{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
 	}
 	var out PartList
+	var b bucket.Bucket
+	var u *upload
+	var parts []*part
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
-		if err != nil {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
-		u, err := slot{&b, in.Key}.findUpload(r, in.UploadID)
-		if err == nil && customer != nil {
-			err = s.unlockUpload(ctx, g, &b, u, in.Key, customer)
-		}
-		if err != nil {
+		if u, err = (slot{&b, in.Key}).findUpload(r, in.UploadID); err != nil || page == 0 || in.After >= maxParts {
 			return err
 		}
-		out.Upload = u.public(&b, in.Key)
-		if page == 0 || in.After >= maxParts {
-			return nil
-		}
-		prefix := record.Key("p/", string(u.unique[:]), "/")
-		for pair, err := range r.Scan(partKey(u.unique, in.After+1), record.After(prefix)) {
-			if err != nil {
-				return err
+		return eachUploadPart(r, u.unique, in.After+1, func(p *part) bool {
+			if out.Truncated = len(parts) == page; !out.Truncated {
+				parts = append(parts, p)
 			}
-			if out.Truncated = len(out.Parts) == page; out.Truncated {
-				return nil
-			}
-			p, err := decodePart(pair.Value)
-			if err == nil {
-				err = s.unlockPart(ctx, g, &b, u.unique, p, in.Key, customer)
-			}
-			if err != nil {
-				return err
-			}
-			out.Parts, out.Next = append(out.Parts, p.public()), p.number
-		}
-		return nil
+			return !out.Truncated
+		})
 	})
-	return out, err
+	k := slot{&b, in.Key}
+	if err == nil && choice.IsCustomer() {
+		_, err = s.openUpload(ctx, g, k, u, choice)
+	}
+	if err == nil {
+		err = s.openParts(ctx, g, k, u.unique, choice, parts...)
+	}
+	if err != nil {
+		return PartList{}, err
+	}
+	out.Upload = u.public(&b, in.Key)
+	for _, p := range parts {
+		out.Parts, out.Next = append(out.Parts, p.public()), p.number
+	}
+	return out, nil
 }
 
 // PurgeUploads drops the uploads of buckets that were deleted: uploads in
@@ -300,44 +295,50 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 	if err := in.check(); err != nil {
 		return Attributes{}, err
 	}
-	customer, err := in.Customer.forReading(g)
+	choice, err := in.Customer.forReading(g)
 	if err != nil {
 		return Attributes{}, err
 	}
-	return s.attributes(ctx, g, &in, customer, after, page)
+	return s.attributes(ctx, g, &in, choice, after, page)
 }
 
-func (s *Store) attributes(ctx context.Context, g authz.Grant, in *GetInput, customer *seal.Key, after, page int) (out Attributes, err error) {
+func (s *Store) attributes(
+	ctx context.Context, g authz.Grant, in *GetInput, choice keys.Choice, after, page int,
+) (out Attributes, err error) {
+	var b bucket.Bucket
+	var v *version
+	var parts []*part
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
-		if err != nil {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
-		if err == nil {
-			err = s.unlock(ctx, g, &b, v, in.Key, customer)
-		}
-		if err != nil {
+		if v, err = (slot{&b, in.Key}).asked(r, in.VersionID, "GET"); err != nil || v.etag.Parts == 0 || page == 0 {
 			return err
-		}
-		out.Version = v.public(&b, in.Key)
-		if v.etag.Parts == 0 || page == 0 {
-			return nil
 		}
 		before := func(l partList) bool { return l.last <= after }
-		var locked error
-		err = eachPart(r, v, before, func(p *part) bool {
+		return eachPart(r, v, before, func(p *part) bool {
 			if p.number <= after {
 				return true
 			}
-			if out.Truncated = len(out.Parts) == page; out.Truncated {
-				return false
+			if out.Truncated = len(parts) == page; !out.Truncated {
+				parts = append(parts, p)
 			}
-			locked = s.unlockPart(ctx, g, &b, v.unique, p, in.Key, customer)
-			out.Parts, out.Next = append(out.Parts, p.public()), p.number
-			return locked == nil
+			return !out.Truncated
 		})
-		return cmp.Or(err, locked)
 	})
-	return out, err
+	k := slot{&b, in.Key}
+	if err == nil {
+		_, err = s.openVersion(ctx, g, k, v, choice)
+	}
+	if err == nil {
+		err = s.openParts(ctx, g, k, v.unique, choice, parts...)
+	}
+	if err != nil {
+		return Attributes{}, err
+	}
+	out.Version = v.public(&b, in.Key)
+	for _, p := range parts {
+		out.Parts, out.Next = append(out.Parts, p.public()), p.number
+	}
+	return out, nil
 }

@@ -2,11 +2,9 @@ package payload
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 
-	"watertight/internal/access/authz"
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/fault"
 	"watertight/internal/storage/seal"
@@ -19,14 +17,10 @@ type Object struct {
 	closer io.Closer // nil for inline bytes
 }
 
-// Open opens the bytes at a location; inline are the sealed bytes of one that
-// is inline. A blob that vanished is ErrGone; a customer's key that is not the
-// one it was written with is what Keys says of it.
-func (s *Store) Open(ctx context.Context, g authz.Grant, at Location, customer *seal.Key, inline, binding []byte) (*Object, error) {
-	key, err := s.keys.Open(ctx, g, customer, at.Key, binding)
-	if err != nil {
-		return nil, err
-	}
+// Open opens the bytes at a location with its data key; inline are the sealed
+// bytes of one that is inline. A blob that vanished is ErrGone.
+func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
+	key := k.key
 	if at.Blob == "" {
 		if int64(len(inline)) != seal.SealedSize(at.Size) {
 			return nil, fault.Internal(seal.ErrCorrupt)

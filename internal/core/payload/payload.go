@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload/internal/blob"
 	"watertight/internal/core/payload/internal/disk"
 	"watertight/internal/core/payload/internal/mem"
@@ -43,14 +44,16 @@ type Location struct {
 	Blob   string // random name of a blob
 	Size   int64  // plaintext bytes
 	Key    []byte // data key, wrapped, bound to the object
-	Sum    []byte // checksum sealed under the data key, where a customer's key is needed
+	Sum    []byte // checksum sealed under the data key, where digests are hidden
 }
 
-// Keys gives and opens data keys; met by core/keys. The binding ties a data key
-// to its object. A customer's key, nil for none, is needed besides the server's.
+// Keys makes and opens data keys; keys.Ring implements it. The binding ties a
+// data key to its object.
 type Keys interface {
-	Generate(ctx context.Context, g authz.Grant, customer *seal.Key, binding []byte) (plain [32]byte, wrapped []byte, err error)
-	Open(ctx context.Context, g authz.Grant, customer *seal.Key, wrapped, binding []byte) (plain [32]byte, err error)
+	Generate(
+		ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
+	) (plain [32]byte, wrapped []byte, err error)
+	Open(ctx context.Context, g authz.Grant, choice keys.Choice, wrapped, binding []byte) (plain [32]byte, err error)
 }
 
 // Source is a body to store. Size is the decoded length, or -1 where unknown.
@@ -58,7 +61,7 @@ type Source struct {
 	Body     io.Reader
 	Size     int64
 	Checksum digest.Algorithm
-	Customer *seal.Key // nil for none
+	Choice   keys.Choice
 	Binding  []byte
 }
 

@@ -18,35 +18,55 @@ import (
 	"golang.org/x/sys/unix"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/core/keys"
 	"watertight/internal/fault"
 	"watertight/internal/limit"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/seal"
 )
 
-// testKeys wraps data keys under a key of its own.
-type testKeys struct{ key seal.Key }
+// testKeys wraps data keys under a key for each choice.
+type testKeys map[keys.Choice]seal.Key
 
-func (k testKeys) Generate(_ context.Context, _ authz.Grant, customer *seal.Key, binding []byte) ([32]byte, []byte, error) {
+func (k testKeys) Generate(
+	_ context.Context, _ authz.Grant, choice keys.Choice, binding []byte,
+) ([32]byte, []byte, error) {
 	d := seal.NewKey()
-	return d, k.under(customer).Wrap(d, binding), nil
+	return d, k[choice].Wrap(d, binding), nil
 }
 
-func (k testKeys) Open(_ context.Context, _ authz.Grant, customer *seal.Key, wrapped, binding []byte) ([32]byte, error) {
-	return k.under(customer).Unwrap(wrapped, binding)
+func (k testKeys) Open(_ context.Context, _ authz.Grant, choice keys.Choice, wrapped, binding []byte) ([32]byte, error) {
+	return k[choice].Unwrap(wrapped, binding)
 }
 
-func (k testKeys) under(customer *seal.Key) seal.Key {
-	if customer == nil {
-		return k.key
+// customers are the choices of two clients that keep their keys.
+func customers() (mine, other keys.Choice, all testKeys) {
+	mine, other = keys.Customer(seal.NewKey()), keys.Customer(seal.NewKey())
+	return mine, other, testKeys{{}: seal.NewKey(), mine: seal.NewKey(), other: seal.NewKey()}
+}
+
+// get opens the bytes at a location.
+func (s *Store) get(at Location, choice keys.Choice, inline []byte, binding string) (*Object, error) {
+	k, err := s.OpenKey(context.Background(), authz.Grant{}, at, choice, []byte(binding))
+	if err != nil {
+		return nil, err
 	}
-	return k.key.DeriveSalted(customer[:], "test")
+	return s.Open(at, k, inline)
+}
+
+// sum opens the checksum of a location.
+func (s *Store) sum(at Location, choice keys.Choice, binding string) ([]byte, error) {
+	k, err := s.OpenKey(context.Background(), authz.Grant{}, at, choice, []byte(binding))
+	if err != nil {
+		return nil, err
+	}
+	return k.OpenSum(at)
 }
 
 func open(t testing.TB) (*Store, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Open(Options{Dir: dir, Keys: testKeys{seal.NewKey()}})
+	s, err := Open(Options{Dir: dir, Keys: testKeys{{}: seal.NewKey()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +101,7 @@ func files(t testing.TB, dir string) (all []string) {
 
 func readAll(t testing.TB, s *Store, at Location, off, n int64) ([]byte, error) {
 	t.Helper()
-	o, err := s.Open(t.Context(), authz.Grant{}, at, nil, at.Inline, []byte("b"))
+	o, err := s.get(at, keys.Choice{}, at.Inline, "b")
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +174,7 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s, %d bytes: stored", name, n)
 			}
-			if strings.HasPrefix(name, "too") && !fault.Is(err, "IncompleteBody") {
+			if strings.HasPrefix(name, "too") && !fault.Is(err, fault.IncompleteBody) {
 				t.Errorf("%s, %d bytes: %v", name, n, err)
 			}
 			if name == "an error at the end" && !errors.Is(err, bad) {
@@ -213,14 +233,14 @@ func TestFlippedBytes(t *testing.T) {
 		t.Errorf("mended: %v", err)
 	}
 	// Neither do the bytes open as another object's, nor with another binding.
-	if _, err := s.Open(t.Context(), authz.Grant{}, at, nil, nil, []byte("other")); err == nil {
+	if _, err := s.get(at, keys.Choice{}, nil, "other"); err == nil {
 		t.Error("opens with another binding")
 	}
 }
 
 func TestFullDisk(t *testing.T) {
 	room := &counted{left: -1}
-	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{seal.NewKey()}, Room: room})
+	s, err := Open(Options{Dir: t.TempDir(), Keys: testKeys{{}: seal.NewKey()}, Room: room})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +309,7 @@ func (c *counted) Take(n int64) bool {
 func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	room := &counted{left: 3 << 30}
 	dir := t.TempDir()
-	s, err := Open(Options{Dir: dir, Keys: testKeys{seal.NewKey()}, Room: room})
+	s, err := Open(Options{Dir: dir, Keys: testKeys{{}: seal.NewKey()}, Room: room})
 	if err != nil {
 		t.Fatal(err)
 	}

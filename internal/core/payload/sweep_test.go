@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/core/keys"
 )
 
 // blobs writes n of them and settles them.
@@ -70,7 +71,7 @@ func TestSweep(t *testing.T) {
 	if left := files(t, dir); len(left) != 2 {
 		t.Errorf("%d files are left", len(left))
 	}
-	if _, err := s.Open(t.Context(), authz.Grant{}, all[1], nil, nil, []byte("b")); !errors.Is(err, ErrGone) {
+	if _, err := s.get(all[1], keys.Choice{}, nil, "b"); !errors.Is(err, ErrGone) {
 		t.Errorf("the orphan: %v", err)
 	}
 	s.Settle(flying)

@@ -29,7 +29,7 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 	if err != nil {
 		return Location{}, Digests{}, err
 	}
-	key, wrapped, err := s.keys.Generate(ctx, g, src.Customer, src.Binding)
+	key, wrapped, err := s.keys.Generate(ctx, g, src.Choice, src.Binding)
 	if err != nil {
 		return Location{}, Digests{}, err
 	}
@@ -53,8 +53,8 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 	if err != nil {
 		return Location{}, Digests{}, err
 	}
-	if src.Customer != nil {
-		at.Sum = sealSum(key, d.Sum)
+	if src.Choice.HidesDigests() {
+		at = DataKey{key}.SealSum(at, d.Sum)
 	}
 	return at, d, nil
 }

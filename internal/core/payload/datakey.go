@@ -1,0 +1,75 @@
+package payload
+
+import (
+	"context"
+	"crypto/rand"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/keys"
+	"watertight/internal/fault"
+	"watertight/internal/storage/seal"
+)
+
+// DataKey is an opened data key. Opening one may take a request to another
+// server; everything else that is done with it is work of this process alone. So
+// a key is opened before a transaction or a view, or after it, and only used
+// inside. It is never printed.
+type DataKey struct{ key seal.Key }
+
+// String keeps the key out of logs.
+func (DataKey) String() string { return "payload.DataKey(hidden)" }
+
+// GoString keeps the key out of logs.
+func (k DataKey) GoString() string { return k.String() }
+
+// NewKey makes a data key that seals no bytes, and returns it as a location: for
+// an upload, which has no bytes of its own but whose key is checked.
+func (s *Store) NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (Location, error) {
+	_, wrapped, err := s.keys.Generate(ctx, g, choice, binding)
+	return Location{Key: wrapped}, err
+}
+
+// OpenKey opens the data key of a location. Errors are those of Keys, such as
+// AccessDenied for another customer's key than the one it was made with.
+func (s *Store) OpenKey(
+	ctx context.Context, g authz.Grant, at Location, choice keys.Choice, binding []byte,
+) (DataKey, error) {
+	key, err := s.keys.Open(ctx, g, choice, at.Key, binding)
+	return DataKey{key}, err
+}
+
+// Where digests of the plaintext are hidden (see keys.Choice), the checksum is
+// kept sealed under the data key.
+
+const sumPurpose = "watertight checksum"
+
+// SealSum returns the location with a checksum; nil stays nil. The nonce is
+// random, for a checksum may be sealed more than once: a transaction that seals
+// it may run again.
+func (k DataKey) SealSum(at Location, sum []byte) Location {
+	at.Sum = nil
+	if sum == nil {
+		return at
+	}
+	aead := k.key.Derive(sumPurpose).AEAD()
+	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(sum)+aead.Overhead())
+	rand.Read(nonce)
+	at.Sum = aead.Seal(nonce, nonce, sum, nil)
+	return at
+}
+
+// OpenSum opens the checksum of a location, nil where it has none.
+func (k DataKey) OpenSum(at Location) ([]byte, error) {
+	if at.Sum == nil {
+		return nil, nil
+	}
+	aead := k.key.Derive(sumPurpose).AEAD()
+	if len(at.Sum) < aead.NonceSize() {
+		return nil, fault.Internal(seal.ErrCorrupt)
+	}
+	sum, err := aead.Open(nil, at.Sum[:aead.NonceSize()], at.Sum[aead.NonceSize():], nil)
+	if err != nil {
+		return nil, fault.Internal(seal.ErrCorrupt)
+	}
+	return sum, nil
+}
