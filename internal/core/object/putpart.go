@@ -1,0 +1,221 @@
+package object
+
+import (
+	"context"
+	"crypto/rand"
+	"hash"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// Part is one part of an upload or of an object.
+type Part struct {
+	Number   int
+	Size     int64
+	Modified time.Time
+	ETag     ETag
+	Checksum Checksum
+	// Encryption and CustomerKey are the upload's, where the part was just stored.
+	Encryption  bucket.Encryption
+	CustomerKey bool
+}
+
+// PartInput is a part to store.
+type PartInput struct {
+	Bucket, Key, UploadID string
+	Number                int
+	Body                  io.Reader
+	Size                  int64 // decoded bytes, or -1 where unknown
+	Algorithm             digest.Algorithm
+	Expect                func() (Expected, error) // as PutInput has it
+	Customer              CustomerKey              // the upload's
+	copied                bool                     // its bytes are the store's own
+}
+
+func (in *PartInput) check() error {
+	if err := checkKey(in.Key); err != nil {
+		return err
+	}
+	if in.Number < 1 || in.Number > maxParts {
+		return fault.New(fault.InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive").
+			With("ArgumentName", "partNumber").With("ArgumentValue", strconv.Itoa(in.Number))
+	}
+	if in.Size > MaxPartSize {
+		return tooLarge(in.Size)
+	}
+	return nil
+}
+
+// algorithm is the checksum that a part is kept with: the upload's, and
+// CRC64NVME where the client chose none for it (S3 user guide, "Checking object
+// integrity for multipart uploads").
+func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
+	want := u.checksum.Algorithm
+	switch {
+	case want == digest.None:
+		return digest.CRC64NVME, nil
+	case in.Algorithm == digest.None && u.checksum.Type == Composite && !in.copied:
+		return "", typeMismatch(want, "null")
+	case in.Algorithm != digest.None && in.Algorithm != want:
+		return "", typeMismatch(want, in.Algorithm)
+	default:
+		return want, nil
+	}
+}
+
+func typeMismatch(want, got digest.Algorithm) error {
+	return fault.New(fault.InvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(got)))
+}
+
+// PutPart stores a part, in place of an earlier one of its number. It needs
+// s3:PutObject. Errors: NoSuchBucket, NoSuchUpload, InvalidArgument,
+// InvalidRequest and those of Put that concern the body.
+func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part, error) {
+	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Part{}, err
+	}
+	if err := in.check(); err != nil {
+		return Part{}, err
+	}
+	choice, err := in.Customer.forWriting(g)
+	if err != nil {
+		return Part{}, err
+	}
+	var b bucket.Bucket
+	var u *upload
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		if b, err = bucket.Read(r, in.Bucket); err != nil {
+			return err
+		}
+		k := slot{&b, in.Key}
+		if err := k.mayUse(r, g, choice); err != nil {
+			return err
+		}
+		u, err = k.findUpload(r, in.UploadID)
+		return err
+	})
+	if err == nil {
+		_, err = s.openUpload(ctx, g, slot{&b, in.Key}, u, choice)
+	}
+	if err != nil {
+		return Part{}, err
+	}
+	p, at, err := s.storePart(ctx, g, &in, slot{&b, in.Key}, u, choice)
+	if err != nil {
+		return Part{}, err
+	}
+	if err := s.commitPart(ctx, g, &in, b.ID, p, at, choice); err != nil {
+		s.drop(ctx, at, err)
+		return Part{}, err
+	}
+	out := p.public()
+	out.Encryption, out.CustomerKey = u.shown()
+	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
+		out.Checksum = Checksum{} // nobody asked for the one that is kept
+	}
+	return out, nil
+}
+
+// storePart seals the body under a data key of its own and verifies what was
+// declared of it. Nothing refers to the bytes yet; after an error there are
+// none.
+func (s *Store) storePart(
+	ctx context.Context, g authz.Grant, in *PartInput, k slot, u *upload, choice keys.Choice,
+) (*part, payload.Location, error) {
+	alg, err := in.algorithm(u)
+	if err != nil {
+		return nil, payload.Location{}, err
+	}
+	p := &part{number: in.Number, modified: instant(g)}
+	rand.Read(p.unique[:])
+	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
+	src := put.source(choice, k.partBinding(u.unique, in.Number))
+	src.Checksum = alg
+	var sent hash.Hash // the client's checksum, where it is not the kept one
+	if in.Algorithm != digest.None && in.Algorithm != alg {
+		sent = in.Algorithm.New()
+		src.Body = io.TeeReader(src.Body, sent)
+	}
+	at, found, err := s.payloads.Write(ctx, g, src)
+	if err != nil {
+		return nil, payload.Location{}, err
+	}
+	p.size, p.md5, p.checksum = found.Size, tagOf(choice, found.MD5), Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+	p.dataKey, p.blob, p.inline, p.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
+	if sent != nil {
+		found.Sum = sent.Sum(nil)
+	}
+	if err := put.verify(found); err != nil {
+		s.drop(ctx, at, err)
+		return nil, payload.Location{}, err
+	}
+	return p, at, nil
+}
+
+func (p *part) public() Part {
+	return Part{Number: p.number, Size: p.size, Modified: p.modified, ETag: p.etag(), Checksum: p.checksum}
+}
+
+// commitPart writes the part's record where the upload is still there.
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, choice keys.Choice) error {
+	var gone []remains
+	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+		b, err := openBucket(tx, in.Bucket)
+		if err != nil {
+			return err
+		}
+		if b.ID != id {
+			return noSuchBucket(in.Bucket)
+		}
+		k := slot{&b, in.Key}
+		if err := k.mayUse(tx, g, choice); err != nil {
+			return err
+		}
+		u, err := lockUpload(tx, k, in.UploadID, kv.Shared)
+		if err != nil {
+			return err
+		}
+		key := partKey(u.unique, p.number)
+		if err := tx.Lock(key, kv.Exclusive); err != nil {
+			return err
+		}
+		gone = nil
+		old, err := tx.Get(key)
+		if err != nil {
+			return err
+		}
+		if old != nil {
+			o, err := decodePart(old)
+			if err != nil {
+				return err
+			}
+			gone = dropPart(tx, o)
+		}
+		tx.Set(key, p.encode(nil))
+		if p.inline {
+			tx.Set(inlineKey(p.unique), at.Inline)
+		}
+		if p.blob != "" {
+			tx.Set(blobKey(p.blob), key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.payloads.Settle(at)
+	s.removeAll(ctx, gone)
+	return nil
+}
