@@ -196,16 +196,23 @@ type Process struct {
 	cmd  *exec.Cmd
 }
 
+// Build builds the program and returns its path.
+func Build(t testing.TB) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "watertight")
+	build := exec.Command("go", "build", "-o", bin, "watertight/cmd/watertight")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return bin
+}
+
 // StartProcess builds the program and starts it on a fresh data directory.
 func StartProcess(t testing.TB) *Process {
 	t.Helper()
 	p := &Process{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
-	p.bin = filepath.Join(p.dir, "watertight")
+	p.bin = Build(t)
 	p.Data = filepath.Join(p.dir, "data")
-	build := exec.Command("go", "build", "-o", p.bin, "watertight/cmd/watertight")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
 	p.Restart()
 	t.Cleanup(p.Kill)
 	return p
