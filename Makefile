@@ -31,12 +31,16 @@ lint: ## gofmt, vet, staticcheck and the walls
 	$(GO) tool staticcheck ./...
 	$(GO) test ./test/arch
 
+.PHONY: check
+check: lint ## what to run before each commit, in about a minute: lint and unit tests
+	$(GO) test ./internal/... ./cmd/...
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 	@tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: test
-test: tools lint fuzz ## everything that must be true, in one go; installs what it needs
+test: tools lint fuzz ## everything that must be true, in one go; installs what it needs (Debian)
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./...
 	$(GO) test ./internal/access/policy -run Random -cases $(CASES) -v
 	$(MAKE) sim
