@@ -17,6 +17,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/simulate"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
@@ -25,6 +26,7 @@ import (
 // Options are what the commands work on.
 type Options struct {
 	Identities *identity.Store
+	Simulator  *simulate.Operator
 	Buckets    *bucket.Store
 	Trail      *audit.Log
 	Health     func(context.Context) Health

@@ -31,7 +31,7 @@ func (c commands) policyPreview(m *http.ServeMux) {
 func (c commands) previewPolicy(ctx context.Context, cl *call, in PreviewCommand) (Preview, error) {
 	cl.record.Event.Bucket = in.Bucket
 	find := func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error) {
-		return c.Identities.Subjects(ctx, owner, names, maxSubjects)
+		return c.Simulator.Subjects(ctx, owner, names, maxSubjects)
 	}
 	p, err := c.Buckets.Preview(ctx, in.Bucket, in.Policy, cl.at, find)
 	return Preview{p.Public, p.Refused, p.Cut, p.Changes}, err

@@ -22,6 +22,7 @@ import (
 	"watertight/internal/core/keys"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
+	"watertight/internal/core/simulate"
 	"watertight/internal/datadir"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
@@ -48,6 +49,7 @@ type Server struct {
 	buckets    *bucket.Store
 	objects    *object.Store
 	identities *identity.Store
+	simulator  *simulate.Simulator
 	uses       *identity.Uses
 	dispatcher *dispatch.Dispatcher
 	door       *door
@@ -185,6 +187,7 @@ func (s *Server) openCore(context.Context) error {
 	if s.config.MaxSessions > 0 {
 		s.identities.LimitSessions(s.config.MaxSessions)
 	}
+	s.simulator = simulate.New(s.store, s.identities)
 	s.uses = s.identities.NewUses()
 	return nil
 }
@@ -278,7 +281,7 @@ func (s *Server) openGateway(context.Context) error {
 	s.objects = object.New(s.store, s.payloads, s.buckets)
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Identities: s.identities}
-	identities := &iam.API{Identities: s.identities}
+	identities := &iam.API{Identities: s.identities, Simulator: s.simulator}
 	var err error
 	s.dispatcher, err = dispatch.New(
 		authn.New(credentials{s.identities}, authn.Options{

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/core/simulate"
 	"watertight/internal/operator"
 )
 
@@ -49,7 +50,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	commands := &http.Server{
-		Handler:           operator.Handler(operator.Options{Identities: s.identities, Buckets: s.buckets, Trail: s.trail, Health: s.health}),
+		Handler:           operator.Handler(operator.Options{Identities: s.identities, Simulator: simulate.NewOperator(s.simulator), Buckets: s.buckets, Trail: s.trail, Health: s.health}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	serving.Go(func() {

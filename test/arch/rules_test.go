@@ -67,7 +67,7 @@ var symbols = []struct {
 		"test",
 	}, "time comes from the request's one instant"},
 	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
-	{"policy", "Suppose", []string{"internal/core/identity/simulate.go"}, "a request that is made has the context it has"},
+	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
 	{"http", "Client", callers(), "calls out go through outbound"},
 	{"http", "Transport", callers(), "calls out go through outbound"},
 	{"http", "DefaultClient", callers(), "calls out go through outbound"},

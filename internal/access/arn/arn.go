@@ -35,6 +35,9 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource
 }
 
+// IsAccountID reports whether an account can have this id: 12 digits.
+func IsAccountID(id string) bool { return len(id) == 12 && strings.Trim(id, "0123456789") == "" }
+
 // IsZero reports whether nothing was set.
 func (a ARN) IsZero() bool { return a == ARN{} }
 
@@ -51,7 +54,17 @@ func Object(bucket, key string) ARN {
 
 // Root names an account's root user.
 func Root(account string) ARN {
-	return ARN{Partition: "aws", Service: "iam", Account: account, Resource: "root"}
+	return IAM(account, "root")
+}
+
+// IAM names something of an account in IAM, such as "user/path/name".
+func IAM(account, resource string) ARN {
+	return ARN{Partition: "aws", Service: "iam", Account: account, Resource: resource}
+}
+
+// STS names a session, such as "assumed-role/role/session".
+func STS(account, resource string) ARN {
+	return ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
 }
 
 // BucketOf returns the bucket an S3 ARN lies in, and false for other ARNs.

@@ -12,13 +12,18 @@ import (
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/page"
+	"watertight/internal/core/simulate"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
 
 // API is IAM over the core.
-type API struct{ Identities *identity.Store }
+type API struct {
+	Identities *identity.Store
+	Simulator  *simulate.Simulator
+}
 
 // needs are worked out for each request: ARNs have the account of the caller
 // and the path of what is named.
@@ -190,15 +195,15 @@ func escape(document string) string {
 }
 
 // tagsOf is the tags of an input that was validated.
-func tagsOf(tags []shape.NewTag) []identity.Tag {
-	var out []identity.Tag
+func tagsOf(tags []shape.NewTag) []tag.Tag {
+	var out []tag.Tag
 	for _, t := range tags {
-		out = append(out, identity.Tag{Key: *t.Key, Value: *t.Value})
+		out = append(out, tag.Tag{Key: *t.Key, Value: *t.Value})
 	}
 	return out
 }
 
-func tagShapes(tags []identity.Tag) []shape.Tag {
+func tagShapes(tags []tag.Tag) []shape.Tag {
 	var out []shape.Tag
 	for _, t := range tags {
 		out = append(out, shape.Tag(t))

@@ -6,6 +6,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/tag"
 )
 
 // handler is what a row runs.
@@ -35,11 +36,11 @@ func (a *API) listTags(k identity.EntityKind) handler[shape.TagsInput, shape.Tag
 	}
 }
 
-func tagsOutput(tags []identity.Tag, next string, err error) (*shape.TagsOutput, error) {
+func tagsOutput(tags []tag.Tag, next string, err error) (*shape.TagsOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shape.TagsOutput{Tags: each(tags, func(t identity.Tag) shape.Tag { return shape.Tag(t) }), IsTruncated: next != "", Marker: next}, nil
+	return &shape.TagsOutput{Tags: each(tags, func(t tag.Tag) shape.Tag { return shape.Tag(t) }), IsTruncated: next != "", Marker: next}, nil
 }
 
 func (a *API) putPolicy(k identity.EntityKind) handler[shape.PutInlinePolicyInput, shape.Empty] {

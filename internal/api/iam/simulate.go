@@ -6,7 +6,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
-	"watertight/internal/core/identity"
+	"watertight/internal/core/simulate"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -25,7 +25,7 @@ func onSource[In any](a *API, action policy.Action) needs[In] {
 		if err := required(in, "PolicySourceArn"); err != nil {
 			return nil, err
 		}
-		s, err := a.Identities.SourceSubject(ctx, c.Principal().Account, stringIn(in, "PolicySourceArn"))
+		s, err := a.Simulator.Source(ctx, c.Principal().Account, stringIn(in, "PolicySourceArn"))
 		if err != nil {
 			return nil, err
 		}
@@ -34,29 +34,33 @@ func onSource[In any](a *API, action policy.Action) needs[In] {
 }
 
 func (a *API) simulateCustomPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
-	return a.simulate(ctx, g, "iam:SimulateCustomPolicy", "", in)
+	return simulation(a.Simulator.Custom(ctx, g, simulateInput(in)))
 }
 
 func (a *API) simulatePrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
-	return a.simulate(ctx, g, "iam:SimulatePrincipalPolicy", in.PolicySourceArn, in)
+	return simulation(a.Simulator.Principal(ctx, g, simulateInput(in)))
 }
 
-func (a *API) simulate(ctx context.Context, g authz.Grant, action policy.Action, from string, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+func simulateInput(in *shape.SimulatePolicyInput) simulate.Input {
 	keys := map[string][]string{}
 	for _, e := range in.ContextEntries {
 		keys[policy.KeyName(e.ContextKeyName)] = e.ContextKeyValues
 	}
-	all, next, err := a.Identities.Simulate(ctx, g, action, identity.Simulation{
-		Source: from, Policies: in.PolicyInputList, Boundaries: in.PermissionsBoundaryPolicyInputList, Actions: in.ActionNames, Resources: in.ResourceArns,
-		ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner, Caller: in.CallerArn, Keys: keys, Page: pageOf(in.Marker, in.MaxItems),
-	})
+	return simulate.Input{
+		Source: in.PolicySourceArn, Policies: in.PolicyInputList, Boundaries: in.PermissionsBoundaryPolicyInputList,
+		Actions: in.ActionNames, Resources: in.ResourceArns, ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner,
+		Caller: in.CallerArn, Keys: keys, Page: pageOf(in.Marker, in.MaxItems),
+	}
+}
+
+func simulation(all []simulate.Decision, next string, err error) (*shape.SimulatePolicyOutput, error) {
 	if err != nil {
 		return nil, err
 	}
 	return &shape.SimulatePolicyOutput{EvaluationResults: each(all, evaluation), IsTruncated: next != "", Marker: next}, nil
 }
 
-func evaluation(s identity.Simulated) shape.EvaluationResult {
+func evaluation(s simulate.Decision) shape.EvaluationResult {
 	out := shape.EvaluationResult{
 		EvalActionName: s.Action, EvalResourceName: s.Resource, EvalDecision: decision(s.Effect),
 		MatchedStatements: each(s.Matched, matchedStatement), MissingContextValues: each(s.Missing, func(k string) string { return k }),
@@ -90,7 +94,7 @@ func decision(e policy.Effect) string {
 	return "implicitDeny"
 }
 
-func matchedStatement(m identity.Match) shape.MatchedStatement {
+func matchedStatement(m simulate.Match) shape.MatchedStatement {
 	kind := "IAM Policy"
 	if m.Resource {
 		kind = "Resource Policy"
@@ -102,15 +106,14 @@ func matchedStatement(m identity.Match) shape.MatchedStatement {
 }
 
 func (a *API) getContextKeysForCustomPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
-	return a.contextKeys(ctx, g, "iam:GetContextKeysForCustomPolicy", "", in.PolicyInputList)
+	return contextKeys(a.Simulator.CustomContextKeys(ctx, g, in.PolicyInputList))
 }
 
 func (a *API) getContextKeysForPrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
-	return a.contextKeys(ctx, g, "iam:GetContextKeysForPrincipalPolicy", in.PolicySourceArn, in.PolicyInputList)
+	return contextKeys(a.Simulator.PrincipalContextKeys(ctx, g, in.PolicySourceArn, in.PolicyInputList))
 }
 
-func (a *API) contextKeys(ctx context.Context, g authz.Grant, action policy.Action, from string, policies []string) (*shape.ContextKeysOutput, error) {
-	names, err := a.Identities.ContextKeys(ctx, g, action, from, policies)
+func contextKeys(names []string, err error) (*shape.ContextKeysOutput, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dispatch"
@@ -164,10 +165,10 @@ func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
 	return p
 }
 
-func sessionTags(tags []shape.SessionTag) []identity.Tag {
-	var out []identity.Tag
+func sessionTags(tags []shape.SessionTag) []tag.Tag {
+	var out []tag.Tag
 	for _, t := range tags {
-		out = append(out, identity.Tag{Key: t.Key, Value: t.Value})
+		out = append(out, tag.Tag{Key: t.Key, Value: t.Value})
 	}
 	return out
 }

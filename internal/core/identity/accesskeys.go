@@ -24,7 +24,7 @@ type holder struct {
 // credentials are its own alone.
 func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, user string) (holder, error) {
 	if user != "" {
-		e, err := demanded(r, g, account, action, User, user)
+		e, err := DemandEntity(r, g, account, action, User, user)
 		return holder{user: e}, err
 	}
 	if err := g.Demand(action, arn.Root(account)); err != nil {
@@ -35,7 +35,7 @@ func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 	}
 	a, found, err := readAccount(r, account)
 	if err == nil && !found {
-		err = malformed("account " + account)
+		err = record.Malformed("account " + account)
 	}
 	return holder{root: &a}, err
 }
@@ -70,16 +70,16 @@ func noSuchKey(id string) error { return noSuch("The Access Key with id %s canno
 // key; only now its secret is told. It needs iam:CreateAccessKey.
 // Errors: NoSuchEntity, LimitExceeded.
 func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key, error) {
-	k := Key{Active: true, Created: instant(g)}
-	k.AccessKeyID, k.Secret = newKey()
-	err := s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	k := Key{Active: true, Created: Instant(g)}
+	k.AccessKeyID, k.Secret = NewKey()
+	err := Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		h, err := holderOf(tx, g, account, "iam:CreateAccessKey", user)
 		if err != nil {
 			return err
 		}
 		ids := h.keys()
 		if len(*ids) >= maxKeysPerUser {
-			return limitExceeded("AccessKeysPerUser", maxKeysPerUser)
+			return LimitExceeded("AccessKeysPerUser", maxKeysPerUser)
 		}
 		*ids = append(*ids, k.AccessKeyID)
 		stored := storedKey{Key: k, account: account, kind: ofRoot}
@@ -101,7 +101,7 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 // the root user, without their secrets. It needs iam:ListAccessKeys.
 // Errors: NoSuchEntity.
 func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p page.Request) (all []Key, next string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:ListAccessKeys", user)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func readKeys(r kv.Reader, ids []string) ([]Key, error) {
 			return nil, err
 		}
 		if !found {
-			return nil, malformed("access key " + id)
+			return nil, record.Malformed("access key " + id)
 		}
 		k.Secret = ""
 		all = append(all, k.Key)
@@ -158,7 +158,7 @@ func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID 
 }
 
 func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string, fn func(tx kv.Tx, h holder, k *storedKey) error) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		h, err := holderOf(tx, g, account, action, user)
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Acti
 			return err
 		}
 		if !found {
-			return malformed("access key " + accessKeyID)
+			return record.Malformed("access key " + accessKeyID)
 		}
 		return fn(tx, h, &k)
 	})
@@ -197,12 +197,12 @@ func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user
 		if k.kind == ofRoot {
 			return nil
 		}
-		e, err := readEntity(r, k.owner)
+		e, err := ReadEntity(r, k.owner)
 		if err != nil {
 			return err
 		}
 		if e == nil {
-			return malformed("access key " + accessKeyID)
+			return record.Malformed("access key " + accessKeyID)
 		}
 		user = e.Name
 		return nil
@@ -214,7 +214,7 @@ func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user
 // iam:GetAccessKeyLastUsed on the user, or on the root user.
 // Errors: NoSuchEntity.
 func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID string) (user string, u Use, err error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return "", Use{}, err
 	}
@@ -225,7 +225,7 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		at := arn.Root(account)
 		if user != "" {
-			if _, err := demanded(r, g, account, "iam:GetAccessKeyLastUsed", User, user); err != nil {
+			if _, err := DemandEntity(r, g, account, "iam:GetAccessKeyLastUsed", User, user); err != nil {
 				return err
 			}
 		} else if err := g.Demand("iam:GetAccessKeyLastUsed", at); err != nil {
@@ -243,7 +243,7 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 // RootUser returns the account of the caller, its root user. It needs
 // iam:GetUser on the root user, who alone may ask.
 func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:GetUser", "")
 		if err == nil {
 			a = *h.root
@@ -256,7 +256,7 @@ func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err err
 // UserStands finds nothing wrong where the user is there and action may be done
 // to it, for what users don't have here. Errors: NoSuchEntity.
 func (s *Store) UserStands(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
-	return s.view(ctx, g, func(r kv.Reader, account string) error {
+	return View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		_, err := holderOf(r, g, account, action, user)
 		return err
 	})

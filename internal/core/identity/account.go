@@ -96,7 +96,7 @@ func readSettings(r kv.Reader, account string) (c settings, err error) {
 		}
 	}
 	if f.Err() != nil {
-		return settings{}, malformed("settings of account " + account)
+		return settings{}, record.Malformed("settings of account " + account)
 	}
 	return c, nil
 }
@@ -106,7 +106,7 @@ func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Acti
 	if err := g.Demand(action, arn.Any()); err != nil {
 		return err
 	}
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		c, err := readSettings(tx, account)
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Acti
 // iam:CreateAccountAlias. Errors: EntityAlreadyExists.
 func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias string) error {
 	return s.configure(ctx, g, "iam:CreateAccountAlias", func(tx kv.Tx, account string, c *settings) error {
-		if checkEntityName(alias) != nil || strings.ToLower(alias) != alias {
+		if CheckName(alias) != nil || strings.ToLower(alias) != alias {
 			return validation("The specified value for accountAlias is invalid.")
 		}
 		if err := tx.Lock(aliasKey(alias), kv.Exclusive); err != nil {
@@ -163,7 +163,7 @@ func (s *Store) Alias(ctx context.Context, g authz.Grant) (alias string, err err
 	if err := g.Demand("iam:ListAccountAliases", arn.Any()); err != nil {
 		return "", err
 	}
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		c, err := readSettings(r, account)
 		alias = c.alias
 		return err
@@ -194,7 +194,7 @@ func (s *Store) GetPasswordPolicy(ctx context.Context, g authz.Grant) (p *Passwo
 	if err := g.Demand("iam:GetAccountPasswordPolicy", arn.Any()); err != nil {
 		return nil, err
 	}
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		c, err := readSettings(r, account)
 		if err == nil && c.password == nil {
 			err = noPasswordPolicy(account)
@@ -212,19 +212,19 @@ func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, err
 		return nil, err
 	}
 	m := quotas()
-	err := s.view(ctx, g, func(r kv.Reader, account string) error {
+	err := View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		for name, prefix := range map[string][]byte{
 			"Users": namesKey(account, User.letter()), "Groups": namesKey(account, Group.letter()), "Roles": namesKey(account, Role.letter()),
 			"Policies": namesKey(account, policyLetter), "MFADevices": devicesOf(account), "MFADevicesInUse": record.Key(deviceOwnerPrefix, account, "/"),
 			"Providers": providersOf(account),
 		} {
-			n, err := countUnder(r, prefix)
+			n, err := record.Count(r, prefix)
 			if err != nil {
 				return err
 			}
 			m[name] = n
 		}
-		root, err := countUnder(r, devicesKey(account, RootOwner))
+		root, err := record.Count(r, devicesKey(account, RootOwner))
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -24,7 +25,7 @@ type AssumeInput struct {
 	RoleARN, SessionName       string
 	Duration                   time.Duration
 	Pass                       Passed
-	Tags                       []Tag
+	Tags                       []tag.Tag
 	Transitive                 []string // keys of Tags
 	ExternalID, SourceIdentity string
 	Serial, Code               string
@@ -33,7 +34,7 @@ type AssumeInput struct {
 // chain is what the session that asks hands on to the one it asks for.
 type chain struct {
 	session    bool // a role's session asks
-	tags       []Tag
+	tags       []tag.Tag
 	source     string
 	parent     string // the long-lived key at the beginning
 	provider   string // or the identity provider
@@ -72,7 +73,7 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 // roleTarget is the ARN a role is assumed by.
 func roleTarget(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
-	if err != nil || a.Partition != "aws" || a.Service != "iam" || a.Region != "" || checkAccountID(a.Account) != nil ||
+	if err != nil || a.Partition != "aws" || a.Service != "iam" || a.Region != "" || !arn.IsAccountID(a.Account) ||
 		!strings.HasPrefix(a.Resource, "role/") {
 		return arn.ARN{}, validation("%s is invalid", name)
 	}
@@ -82,8 +83,8 @@ func roleTarget(name string) (arn.ARN, error) {
 // findRole returns the role an ARN names, path and case included, nil where
 // there is none.
 func findRole(r kv.Reader, a arn.ARN) (*Entity, error) {
-	e, err := findEntity(r, a.Account, Role, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
-	if err != nil || e == nil || e.ARN() != a {
+	e, err := FindARN(r, a)
+	if err != nil || e == nil || e.Kind != Role {
 		return nil, err
 	}
 	return e, nil
@@ -305,7 +306,7 @@ func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) err
 	if in.Duration > e.MaxSession {
 		return tooLong()
 	}
-	n.Principal = e.assumed(in.SessionName)
+	n.Principal = e.RoleSession(in.SessionName)
 	return s.managed(r, n, e.Account, in.Pass.ARNs)
 }
 
@@ -313,16 +314,12 @@ func tooLong() error {
 	return validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 }
 
-// assumed is a role's session as a caller.
-func (e *Entity) assumed(session string) policy.Principal {
+// RoleSession is a role's session as a caller.
+func (e *Entity) RoleSession(session string) policy.Principal {
 	return policy.Principal{
 		Kind: policy.RoleSession, Account: e.Account, Role: e.ARN(), ID: e.ID + ":" + session,
-		ARN: stsARN(e.Account, "assumed-role/"+e.Name+"/"+session),
+		ARN: arn.STS(e.Account, "assumed-role/"+e.Name+"/"+session),
 	}
-}
-
-func stsARN(account, resource string) arn.ARN {
-	return arn.ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
 }
 
 func invalidParameter(message string) error {

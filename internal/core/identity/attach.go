@@ -24,7 +24,7 @@ func (s *Store) attachable(r kv.Reader, account, name string) (*ManagedPolicy, e
 	if _, err := policyTarget(name); err != nil {
 		return nil, err
 	}
-	p, err := s.findPolicy(r, account, name)
+	p, err := s.FindPolicy(r, account, name)
 	if err == nil && p == nil {
 		err = notAttachable(name)
 	}
@@ -41,7 +41,7 @@ func (s *Store) Attach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 			return err
 		}
 		if len(e.Attached) >= maxAttached {
-			return limitExceeded("PoliciesPer"+k.String(), maxAttached)
+			return LimitExceeded("PoliciesPer"+k.String(), maxAttached)
 		}
 		e.Attached = append(e.Attached, policyARN)
 		tx.Set(useKey(e.Account, attached, p.ID, e.ID), []byte{1})
@@ -60,12 +60,12 @@ func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 		if i < 0 {
 			return noSuchPolicy(policyARN)
 		}
-		p, err := s.findPolicy(tx, e.Account, policyARN)
+		p, err := s.FindPolicy(tx, e.Account, policyARN)
 		if err != nil {
 			return err
 		}
 		if p == nil {
-			return malformed("attachment of " + policyARN)
+			return record.Malformed("attachment of " + policyARN)
 		}
 		e.Attached = slices.Delete(e.Attached, i, i+1)
 		tx.Delete(useKey(e.Account, attached, p.ID, e.ID))
@@ -115,12 +115,12 @@ func (s *Store) bound(tx kv.Tx, e *Entity, policyARN string) error {
 		return nil
 	}
 	if e.Boundary != "" {
-		old, err := s.findPolicy(tx, e.Account, e.Boundary)
+		old, err := s.FindPolicy(tx, e.Account, e.Boundary)
 		if err != nil {
 			return err
 		}
 		if old == nil {
-			return malformed("boundary " + e.Boundary)
+			return record.Malformed("boundary " + e.Boundary)
 		}
 		tx.Delete(useKey(e.Account, bounding, old.ID, e.ID))
 	}
@@ -174,7 +174,7 @@ type UsesInput struct {
 // Uses returns a page of the entities that use a managed policy, in order of
 // kind and name. It needs iam:ListEntitiesForPolicy. Errors: NoSuchEntity.
 func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		p, err := s.demandedPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
 		if fault.Is(err, fault.NoSuchEntity) {
 			if nobody, failed := s.unpublished(r, account, in.Policy); nobody || failed != nil {
@@ -189,14 +189,14 @@ func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*E
 			if !wanted {
 				continue
 			}
-			some, err := keysUnder(r, useKey(account, how, p.ID, ""))
+			some, err := record.Names(r, useKey(account, how, p.ID, ""))
 			if err != nil {
 				return err
 			}
 			ids = append(ids, some...)
 		}
 		slices.Sort(ids)
-		entities, err := entitiesByName(r, slices.Compact(ids))
+		entities, err := EntitiesByName(r, slices.Compact(ids))
 		if err != nil {
 			return err
 		}
@@ -226,7 +226,7 @@ func (s *Store) Policies(ctx context.Context, g authz.Grant, in PoliciesInput) (
 	if err := g.Demand("iam:ListPolicies", arn.Any()); err != nil {
 		return nil, "", err
 	}
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		found, err := s.policies(r, account, in)
 		if err != nil {
 			return err
@@ -279,7 +279,7 @@ func (s *Store) policies(r kv.Reader, account string, in PoliciesInput) ([]*Mana
 				return nil, err
 			}
 			if p == nil {
-				return nil, malformed("a policy's name")
+				return nil, record.Malformed("a policy's name")
 			}
 			if err := add(p); err != nil {
 				return nil, err

@@ -44,7 +44,7 @@ func (s *Store) Details(ctx context.Context, g authz.Grant, in DetailsInput) (ou
 	if len(in.Kinds) == 0 && !in.Local && !in.AWS {
 		in.Kinds, in.Local, in.AWS = []EntityKind{User, Group, Role}, true, true
 	}
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		all, err := s.detailsOf(r, account, in)
 		if err != nil {
 			return err
@@ -103,28 +103,28 @@ func (s *Store) describe(r kv.Reader, account string, d detail, out *Details) er
 	if d.order[0] >= '3' {
 		p, err := readPolicy(r, d.id)
 		if d.order[0] == '4' {
-			p, err = s.findPolicy(r, account, d.id)
+			p, err = s.FindPolicy(r, account, d.id)
 		}
 		if err != nil {
 			return err
 		}
 		if p == nil {
-			return malformed("policy " + d.id)
+			return record.Malformed("policy " + d.id)
 		}
 		out.Policies = append(out.Policies, p)
 		return p.count(r, account)
 	}
-	e, err := readEntity(r, d.id)
+	e, err := ReadEntity(r, d.id)
 	if err != nil {
 		return err
 	}
 	if e == nil {
-		return malformed("entity " + d.id)
+		return record.Malformed("entity " + d.id)
 	}
 	if err := e.showTrust(r); err != nil {
 		return err
 	}
-	groups, err := entitiesByName(r, e.Groups)
+	groups, err := EntitiesByName(r, e.Groups)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
 	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -17,7 +19,7 @@ import (
 // are a role's; an empty Path is "/", a zero MaxSession an hour.
 type CreateInput struct {
 	Name, Path, Boundary string
-	Tags                 []Tag
+	Tags                 []tag.Tag
 	Trust, Description   string
 	MaxSession           time.Duration
 }
@@ -27,7 +29,7 @@ type CreateInput struct {
 // Errors: EntityAlreadyExists, LimitExceeded, NoSuchEntity (the boundary),
 // MalformedPolicyDocument (the trust policy), ValidationError, InvalidInput.
 func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in CreateInput) (*Entity, error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
 	}
@@ -35,17 +37,17 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 	if path == "" {
 		path = "/"
 	}
-	if err := g.Demand(policy.Action("iam:Create"+k.String()), entityARN(account, k, path, in.Name)); err != nil {
+	if err := g.Demand(policy.Action("iam:Create"+k.String()), EntityARN(account, k, path, in.Name)); err != nil {
 		return nil, err
 	}
 	e := &Entity{
-		Kind: k, Account: account, ID: newUniqueID(k.prefix()), Name: in.Name, Path: path, Created: instant(g),
+		Kind: k, Account: account, ID: newUniqueID(k.IDPrefix()), Name: in.Name, Path: path, Created: Instant(g),
 		Tags: in.Tags, Trust: in.Trust, Description: in.Description, MaxSession: in.MaxSession,
 	}
 	if err := s.checkNew(e); err != nil {
 		return nil, err
 	}
-	return e, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return e, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		e.Boundary = "" // an attempt before this one may have set it
 		if err := claimName(tx, e); err != nil {
 			return err
@@ -62,13 +64,13 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 }
 
 func (s *Store) checkNew(e *Entity) error {
-	if err := checkEntityName(e.Name); err != nil {
+	if err := CheckName(e.Name); err != nil {
 		return err
 	}
-	if _, err := checkPath(e.Path); err != nil {
+	if _, err := CheckPath(e.Path); err != nil {
 		return err
 	}
-	if err := checkTags(e.Tags); err != nil {
+	if err := tag.CheckIAM(e.Tags); err != nil {
 		return err
 	}
 	if e.Kind != Role {
@@ -100,12 +102,12 @@ func claimName(tx kv.Tx, e *Entity) error {
 		return alreadyExists("%s with name %s already exists.", e.Kind, e.Name)
 	}
 	quota, most, _ := e.Kind.quota()
-	n, err := countUnder(tx, namesKey(e.Account, e.Kind.letter()))
+	n, err := record.Count(tx, namesKey(e.Account, e.Kind.letter()))
 	if err != nil {
 		return err
 	}
 	if n >= most {
-		return limitExceeded(quota, most)
+		return LimitExceeded(quota, most)
 	}
 	tx.Set(nameKey(e.Account, e.Kind.letter(), e.Name), []byte(e.ID))
 	return nil
@@ -126,14 +128,14 @@ func ListARN(account string, k EntityKind, path string) arn.ARN {
 	if path == "" {
 		path = "/"
 	}
-	return iamARN(account, k.lower()+path)
+	return arn.IAM(account, k.lower()+path)
 }
 
 // List returns a page of the users, groups or roles whose path begins with
 // prefix, in order of their names, and the next marker. It needs iam:ListUsers,
 // iam:ListGroups or iam:ListRoles on ListARN.
 func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix string, p page.Request) (all []*Entity, next string, err error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, "", err
 	}
@@ -142,7 +144,7 @@ func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix st
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		next, err = walk(r, account, k.letter(), p, func(id string) (bool, error) {
-			e, err := readEntity(r, id)
+			e, err := ReadEntity(r, id)
 			if err != nil || e == nil || !strings.HasPrefix(e.Path, prefix) {
 				return false, err
 			}
@@ -162,14 +164,14 @@ func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name, n
 	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
 		old := e.Name
 		if newPath != "" {
-			path, err := checkPath(newPath)
+			path, err := CheckPath(newPath)
 			if err != nil {
 				return err
 			}
 			e.Path = path
 		}
 		if newName != "" {
-			if err := checkEntityName(newName); err != nil {
+			if err := CheckName(newName); err != nil {
 				return err
 			}
 			e.Name = newName
@@ -219,8 +221,8 @@ func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document s
 // iam:DeleteUser, iam:DeleteGroup or iam:DeleteRole.
 // Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name string) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
-		e, err := demanded(tx, g, account, policy.Action("iam:Delete"+k.String()), k, name)
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		e, err := DemandEntity(tx, g, account, policy.Action("iam:Delete"+k.String()), k, name)
 		if err != nil {
 			return err
 		}
@@ -240,11 +242,11 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 // bare refuses where something must be removed before the entity (API
 // reference, DeleteUser, DeleteGroup, DeleteRole).
 func bare(r kv.Reader, e *Entity) error {
-	members, err := countUnder(r, membersKey(e.ID))
+	members, err := record.Count(r, membersKey(e.ID))
 	if err != nil {
 		return err
 	}
-	devices, err := countUnder(r, devicesKey(e.Account, e.ID))
+	devices, err := record.Count(r, devicesKey(e.Account, e.ID))
 	if err != nil {
 		return err
 	}
@@ -273,7 +275,7 @@ func (s *Store) AddToGroup(ctx context.Context, g authz.Grant, group, user strin
 			return nil
 		}
 		if len(u.Groups) >= maxUserGroups {
-			return limitExceeded("GroupsPerUser", maxUserGroups)
+			return LimitExceeded("GroupsPerUser", maxUserGroups)
 		}
 		u.Groups = append(u.Groups, to.ID)
 		tx.Set(memberKey(to.ID, u.ID), []byte{1})
@@ -296,12 +298,12 @@ func (s *Store) RemoveFromGroup(ctx context.Context, g authz.Grant, group, user 
 }
 
 func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Action, group, user string, fn func(tx kv.Tx, group, user *Entity) error) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
-		to, err := demanded(tx, g, account, action, Group, group)
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		to, err := DemandEntity(tx, g, account, action, Group, group)
 		if err != nil {
 			return err
 		}
-		u, err := findEntity(tx, account, User, user)
+		u, err := FindEntity(tx, account, User, user)
 		if err != nil {
 			return err
 		}
@@ -321,11 +323,11 @@ func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Act
 func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p page.Request) (out *Entity, users []*Entity, next string, err error) {
 	err = s.inspect(ctx, g, "iam:GetGroup", Group, group, func(r kv.Reader, e *Entity) error {
 		out = e
-		ids, err := keysUnder(r, membersKey(e.ID))
+		ids, err := record.Names(r, membersKey(e.ID))
 		if err != nil {
 			return err
 		}
-		users, err = entitiesByName(r, ids)
+		users, err = EntitiesByName(r, ids)
 		if err != nil {
 			return err
 		}
@@ -339,7 +341,7 @@ func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p page
 // iam:ListGroupsForUser. Errors: NoSuchEntity.
 func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p page.Request) (groups []*Entity, next string, err error) {
 	err = s.inspect(ctx, g, "iam:ListGroupsForUser", User, user, func(r kv.Reader, e *Entity) error {
-		all, err := entitiesByName(r, e.Groups)
+		all, err := EntitiesByName(r, e.Groups)
 		if err != nil {
 			return err
 		}
@@ -352,16 +354,16 @@ func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p page
 // nameOf is what listings of entities are in the order of.
 func nameOf(e **Entity) string { return strings.ToLower((*e).Name) }
 
-// entitiesByName reads entities, all of which there are.
-func entitiesByName(r kv.Reader, ids []string) ([]*Entity, error) {
+// EntitiesByName reads entities, all of which there are.
+func EntitiesByName(r kv.Reader, ids []string) ([]*Entity, error) {
 	all := make([]*Entity, 0, len(ids))
 	for _, id := range ids {
-		e, err := readEntity(r, id)
+		e, err := ReadEntity(r, id)
 		if err != nil {
 			return nil, err
 		}
 		if e == nil {
-			return nil, malformed("a reference to " + id)
+			return nil, record.Malformed("a reference to " + id)
 		}
 		all = append(all, e)
 	}

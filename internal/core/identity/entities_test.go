@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -74,7 +75,7 @@ func (h house) create(k EntityKind, name string) *Entity {
 	if k == Role {
 		in.Trust = trusting
 	}
-	e, err := h.Create(h.t.Context(), h.may(policy.Action("iam:Create"+k.String()), entityARN(coretest.Account, k, "/", name)), k, in)
+	e, err := h.Create(h.t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", name)), k, in)
 	h.ok(err)
 	return e
 }
@@ -107,22 +108,22 @@ func TestEntitiesComeAndGo(t *testing.T) {
 	for _, k := range []EntityKind{User, Group, Role} {
 		h := newHouse(t)
 		e := h.create(k, "Alice")
-		if !strings.HasPrefix(e.ID, k.prefix()) || len(e.ID) != 21 || e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
+		if !strings.HasPrefix(e.ID, k.IDPrefix()) || len(e.ID) != 21 || e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
 			t.Errorf("%+v", e)
 		}
 		again := CreateInput{Name: "aLICE", Trust: trusting}
-		_, err := h.Create(t.Context(), h.may(policy.Action("iam:Create"+k.String()), entityARN(coretest.Account, k, "/", "aLICE")), k, again)
+		_, err := h.Create(t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", "aLICE")), k, again)
 		h.fails(err, "EntityAlreadyExists")
 
 		got, err := h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), e.ARN()), k, "alice")
 		if err != nil || got.ID != e.ID || got.Name != "Alice" {
 			t.Errorf("%+v, %v", got, err)
 		}
-		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), entityARN(coretest.Account, k, "/", "bob")), k, "bob")
+		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "bob")
 		if !fault.Is(err, "NoSuchEntity") || fault.From(err).Message != "The "+k.lower()+" with name bob cannot be found." {
 			t.Error(err)
 		}
-		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), entityARN(coretest.Account, k, "/", "bob")), k, "alice")
+		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "alice")
 		h.fails(err, "AccessDenied")
 		_, err = h.Get(t.Context(), authz.Grant{}, k, "alice")
 		h.fails(err, "AccessDenied")
@@ -149,21 +150,21 @@ func TestNamesAndPathsAreChecked(t *testing.T) {
 	for _, in := range []CreateInput{
 		{Name: ""}, {Name: "a/b"}, {Name: "a b"}, {Name: "é"}, {Name: strings.Repeat("a", 129)},
 		{Name: "a", Path: "/x"}, {Name: "a", Path: "x/"}, {Name: "a", Path: "/ /"}, {Name: "a", Path: "/" + strings.Repeat("x", 512) + "/"},
-		{Name: "a", Tags: []Tag{{"", "v"}}}, {Name: "a", Tags: []Tag{{"k", strings.Repeat("v", 257)}}},
+		{Name: "a", Tags: []tag.Tag{{Key: "", Value: "v"}}}, {Name: "a", Tags: []tag.Tag{{Key: "k", Value: strings.Repeat("v", 257)}}},
 	} {
 		path := in.Path
 		if path == "" {
 			path = "/"
 		}
-		_, err := h.Create(t.Context(), h.may("iam:CreateUser", entityARN(coretest.Account, User, path, in.Name)), User, in)
+		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, path, in.Name)), User, in)
 		h.fails(err, "ValidationError")
 	}
-	for _, tags := range [][]Tag{{{"a", ""}, {"A", ""}}, {{"aws:x", ""}}} {
-		_, err := h.Create(t.Context(), h.may("iam:CreateUser", entityARN(coretest.Account, User, "/", "a")), User, CreateInput{Name: "a", Tags: tags})
+	for _, tags := range [][]tag.Tag{{{Key: "a", Value: ""}, {Key: "A", Value: ""}}, {{Key: "aws:x", Value: ""}}} {
+		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, "/", "a")), User, CreateInput{Name: "a", Tags: tags})
 		h.fails(err, "InvalidInput")
 	}
 	for _, trust := range []string{"", "{", allowAll} {
-		_, err := h.Create(t.Context(), h.may("iam:CreateRole", entityARN(coretest.Account, Role, "/", "r")), Role, CreateInput{Name: "r", Trust: trust})
+		_, err := h.Create(t.Context(), h.may("iam:CreateRole", EntityARN(coretest.Account, Role, "/", "r")), Role, CreateInput{Name: "r", Trust: trust})
 		h.fails(err, "MalformedPolicyDocument")
 	}
 }
@@ -175,12 +176,12 @@ func TestRenameKeepsWhatHangsOnAUser(t *testing.T) {
 	h.ok(h.attach(User, "old", admin))
 	k, err := h.CreateKey(t.Context(), h.may("iam:CreateAccessKey", u.ARN()), "old")
 	h.ok(err)
-	to := entityARN(coretest.Account, User, "/team/", "new")
+	to := EntityARN(coretest.Account, User, "/team/", "new")
 	rename := func(name, path string, target arn.ARN) error {
 		g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: u.ARN()}, authz.Need{Action: "iam:UpdateUser", Resource: target})
 		return h.Rename(t.Context(), g, User, "old", name, path)
 	}
-	h.fails(rename("OTHER", "", entityARN(coretest.Account, User, "/", "OTHER")), "EntityAlreadyExists")
+	h.fails(rename("OTHER", "", EntityARN(coretest.Account, User, "/", "OTHER")), "EntityAlreadyExists")
 	h.fails(h.Rename(t.Context(), h.may("iam:UpdateUser", u.ARN()), User, "old", "new", "/team/"), "AccessDenied")
 	h.ok(rename("new", "/team/", to))
 	c, found, err := h.Lookup(t.Context(), k.AccessKeyID)
@@ -201,7 +202,7 @@ func TestLawsChangeWithTheNextRequest(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	u, group := h.create(User, "u"), h.create(Group, "g")
-	p := u.principal()
+	p := u.Principal()
 	expect := func(what string, want policy.Effect) {
 		t.Helper()
 		if got := h.decides(p); got != want {
@@ -429,7 +430,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	// The root user's keys are its own: a user with the permission has none of them.
 	all, err := policy.Parse(policy.Identity, []byte(allowAll))
 	h.ok(err)
-	caller := authz.NewCaller(u.principal(), authz.Situation{At: time.Unix(5, 0)})
+	caller := authz.NewCaller(u.Principal(), authz.Situation{At: time.Unix(5, 0)})
 	g, err := authz.New(generous{all}).Authorize(t.Context(), caller, authz.Need{Action: "iam:CreateAccessKey", Resource: arn.Root(coretest.Account)})
 	h.ok(err)
 	_, err = h.CreateKey(t.Context(), g, "")

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -41,7 +42,7 @@ type Entity struct {
 	ID         string // AIDA..., AGPA..., AROA...
 	Name, Path string
 	Created    time.Time
-	Tags       []Tag
+	Tags       []tag.Tag
 	Boundary   string // ARN of a managed policy; of users and roles
 	Inline     []Inline
 	Attached   []string // ARNs of managed policies
@@ -51,20 +52,17 @@ type Entity struct {
 	// Of roles alone. Bound holds who the users and roles that Trust names were
 	// when it was written: ARN and unique id.
 	Trust       string
-	Bound       []Tag
+	Bound       []tag.Tag
 	Description string
 	MaxSession  time.Duration
 }
 
 // ARN names the entity.
-func (e *Entity) ARN() arn.ARN { return entityARN(e.Account, e.Kind, e.Path, e.Name) }
+func (e *Entity) ARN() arn.ARN { return EntityARN(e.Account, e.Kind, e.Path, e.Name) }
 
-func entityARN(account string, k EntityKind, path, name string) arn.ARN {
-	return iamARN(account, k.lower()+path+name)
-}
-
-func iamARN(account, resource string) arn.ARN {
-	return arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: resource}
+// EntityARN names a user, group or role.
+func EntityARN(account string, k EntityKind, path, name string) arn.ARN {
+	return arn.IAM(account, k.lower()+path+name)
 }
 
 // Quotas (IAM user guide, "IAM and AWS STS quotas"), the defaults.
@@ -76,7 +74,6 @@ const (
 	maxAttached         = 10
 	maxUserGroups       = 10
 	maxKeysPerUser      = 2
-	maxTags             = 50
 	maxVersions         = 5
 	maxManagedDocument  = 6144
 	maxDevicesPerUser   = 8
@@ -116,11 +113,13 @@ func newUniqueID(prefix string) string {
 	return string(id)
 }
 
-func (k EntityKind) prefix() string {
+// IDPrefix is how the unique ids of the kind begin.
+func (k EntityKind) IDPrefix() string {
 	return [...]string{"", "AIDA", "AGPA", "AROA"}[k]
 }
 
-func limitExceeded(quota string, n int) error {
+// LimitExceeded is the refusal of IAM where a quota would be exceeded.
+func LimitExceeded(quota string, n int) error {
 	return fault.New(fault.LimitExceeded, fmt.Sprintf("Cannot exceed quota for %s: %d", quota, n))
 }
 
@@ -148,9 +147,9 @@ func noSuchEntity(k EntityKind, name string) error {
 	return noSuch("The %s with name %s cannot be found.", k.lower(), name)
 }
 
-// checkName keeps out of keys and ARNs what does not belong there. The dialect
+// CheckName keeps out of keys and ARNs what does not belong there. The dialect
 // has told the caller before, in its own words.
-func checkEntityName(name string) error {
+func CheckName(name string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 	if name == "" || len(name) > maxEntityName || strings.Trim(name, word) != "" {
 		return validation("The specified value for a name is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
@@ -158,8 +157,8 @@ func checkEntityName(name string) error {
 	return nil
 }
 
-// checkPath checks a path and returns it, "/" where none is given.
-func checkPath(path string) (string, error) {
+// CheckPath checks a path and returns it, "/" where none is given.
+func CheckPath(path string) (string, error) {
 	if path == "" || path == "/" {
 		return "/", nil
 	}
@@ -169,10 +168,10 @@ func checkPath(path string) (string, error) {
 	return path, nil
 }
 
-// owner is the account of the grant's caller; nobody and strangers have none.
+// CallerAccount is the account of the grant's caller; nobody and strangers have none.
 // Federated users, and sessions of GetSessionToken that were made without MFA,
 // may not use IAM at all (IAM user guide, "Compare AWS STS credentials").
-func owner(g authz.Grant) (string, error) {
+func CallerAccount(g authz.Grant) (string, error) {
 	c := g.Caller()
 	p := c.Principal()
 	switch {
@@ -184,17 +183,18 @@ func owner(g authz.Grant) (string, error) {
 	return p.Account, nil
 }
 
-func instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
+// Instant is when the request came, as records keep it.
+func Instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
 
-// commit changes the identities of the caller's account. Changes of one account
+// Commit changes the identities of the caller's account. Changes of one account
 // follow one another; each begins a new generation, so that no compiled law
 // outlives what it was compiled from.
-func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(tx kv.Tx, account string) error) error {
-	account, err := owner(g)
+func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(tx kv.Tx, account string) error) error {
+	account, err := CallerAccount(g)
 	if err != nil {
 		return err
 	}
-	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+	return change.Commit(ctx, store, g, func(tx kv.Tx) error {
 		if err := tx.Lock(generationKey(account), kv.Exclusive); err != nil {
 			return err
 		}
@@ -208,23 +208,23 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(tx kv.Tx, acc
 	})
 }
 
-// view reads what belongs to the caller's account.
-func (s *Store) view(ctx context.Context, g authz.Grant, fn func(r kv.Reader, account string) error) error {
-	account, err := owner(g)
+// View reads what belongs to the caller's account.
+func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(r kv.Reader, account string) error) error {
+	account, err := CallerAccount(g)
 	if err != nil {
 		return err
 	}
-	return s.store.View(ctx, func(r kv.Reader) error { return fn(r, account) })
+	return store.View(ctx, func(r kv.Reader) error { return fn(r, account) })
 }
 
-// demanded finds an entity for whoever may do action to it. The action is
+// DemandEntity finds an entity for a caller who may do action to it. The action is
 // demanded on the ARN the entity has now, path included.
-func demanded(r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string) (*Entity, error) {
-	e, err := findEntity(r, account, k, name)
+func DemandEntity(r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string) (*Entity, error) {
+	e, err := FindEntity(r, account, k, name)
 	if err != nil {
 		return nil, err
 	}
-	at := entityARN(account, k, "/", name)
+	at := EntityARN(account, k, "/", name)
 	if e != nil {
 		at = e.ARN()
 	}
@@ -239,8 +239,8 @@ func demanded(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 
 // modify changes one entity.
 func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(tx kv.Tx, e *Entity) error) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
-		e, err := demanded(tx, g, account, action, k, name)
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		e, err := DemandEntity(tx, g, account, action, k, name)
 		if err != nil {
 			return err
 		}
@@ -254,8 +254,8 @@ func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action,
 
 // inspect reads one entity.
 func (s *Store) inspect(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(r kv.Reader, e *Entity) error) error {
-	return s.view(ctx, g, func(r kv.Reader, account string) error {
-		e, err := demanded(r, g, account, action, k, name)
+	return View(ctx, s.store, g, func(r kv.Reader, account string) error {
+		e, err := DemandEntity(r, g, account, action, k, name)
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,13 @@
 package identity
 
 import (
+	"iter"
 	"strings"
 	"time"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -121,29 +124,29 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 		case fieldEntityTag, fieldEntityInline, fieldEntityBound:
 			a, b, ok := f.Pair()
 			if !ok {
-				return nil, malformed("entity " + id)
+				return nil, record.Malformed("entity " + id)
 			}
 			switch f.Number {
 			case fieldEntityTag:
-				e.Tags = append(e.Tags, Tag{a, b})
+				e.Tags = append(e.Tags, tag.Tag{Key: a, Value: b})
 			case fieldEntityInline:
 				e.Inline = append(e.Inline, Inline{a, b})
 			case fieldEntityBound:
-				e.Bound = append(e.Bound, Tag{a, b})
+				e.Bound = append(e.Bound, tag.Tag{Key: a, Value: b})
 			}
 		default:
 			// Something a later program knows of may limit the entity.
-			return nil, malformed("entity " + id)
+			return nil, record.Malformed("entity " + id)
 		}
 	}
 	if f.Err() != nil || e.Kind < User || e.Kind > Role || e.Account == "" || e.Name == "" || e.Path == "" || e.Kind == Role && e.Trust == "" {
-		return nil, malformed("entity " + id)
+		return nil, record.Malformed("entity " + id)
 	}
 	return e, nil
 }
 
-// readEntity returns nil where there is none.
-func readEntity(r kv.Reader, id string) (*Entity, error) {
+// ReadEntity returns nil where there is none.
+func ReadEntity(r kv.Reader, id string) (*Entity, error) {
 	v, err := r.Get(entityKey(id))
 	if err != nil || v == nil {
 		return nil, err
@@ -151,40 +154,59 @@ func readEntity(r kv.Reader, id string) (*Entity, error) {
 	return decodeEntity(id, v)
 }
 
-// findEntity returns nil where there is none.
-func findEntity(r kv.Reader, account string, k EntityKind, name string) (*Entity, error) {
-	if checkEntityName(name) != nil {
+// FindEntity returns nil where there is none.
+func FindEntity(r kv.Reader, account string, k EntityKind, name string) (*Entity, error) {
+	if CheckName(name) != nil {
 		return nil, nil
 	}
 	id, err := r.Get(nameKey(account, k.letter(), name))
 	if err != nil || id == nil {
 		return nil, err
 	}
-	e, err := readEntity(r, string(id))
+	e, err := ReadEntity(r, string(id))
 	if err == nil && (e == nil || e.Account != account || e.Kind != k) {
-		err = malformed(k.lower() + " " + name)
+		err = record.Malformed(k.lower() + " " + name)
 	}
 	return e, err
 }
 
-// keysUnder copies the keys that begin with prefix, without it.
-func keysUnder(r kv.Reader, prefix []byte) ([]string, error) {
-	var all []string
-	for p, err := range r.Scan(prefix, record.After(prefix)) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, string(p.Key[len(prefix):]))
+// EntityOf returns the kind and the name of the user, group or role that an ARN
+// names.
+func EntityOf(a arn.ARN) (k EntityKind, name string, ok bool) {
+	if a.Service != "iam" {
+		return 0, "", false
 	}
-	return all, nil
+	for _, k := range []EntityKind{User, Group, Role} {
+		if strings.HasPrefix(a.Resource, k.lower()+"/") {
+			return k, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:], true
+		}
+	}
+	return 0, "", false
 }
 
-func countUnder(r kv.Reader, prefix []byte) (n int, err error) {
-	for _, err := range r.Scan(prefix, record.After(prefix)) {
-		if err != nil {
-			return 0, err
-		}
-		n++
+// FindARN returns the user, group or role that an ARN names, path and case
+// included, and nil where there is none.
+func FindARN(r kv.Reader, a arn.ARN) (*Entity, error) {
+	k, name, ok := EntityOf(a)
+	if !ok {
+		return nil, nil
 	}
-	return n, nil
+	e, err := FindEntity(r, a.Account, k, name)
+	if err != nil || e == nil || e.ARN() != a {
+		return nil, err
+	}
+	return e, nil
+}
+
+// IDs visits the unique ids of an account's users, groups or roles, in order of
+// their names.
+func IDs(r kv.Reader, account string, k EntityKind) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		prefix := namesKey(account, k.letter())
+		for p, err := range r.Scan(prefix, record.After(prefix)) {
+			if !yield(string(p.Value), err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/oidc"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -32,7 +33,7 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
-	tags                []Tag // of the user
+	tags                []tag.Tag // of the user
 
 	// Of temporary credentials alone.
 	Token                  string

@@ -167,12 +167,12 @@ func TestKeyIDIsTakenOnce(t *testing.T) {
 
 func TestOnlyRootHasLaws(t *testing.T) {
 	s, _ := open(t)
-	root, err := s.Laws(t.Context(), rootPrincipal("111122223333"))
+	root, err := s.Laws(t.Context(), RootPrincipal("111122223333"))
 	if err != nil || len(root.Identity) != 1 || root.Boundary != nil {
 		t.Fatal(root, err)
 	}
 	v := policy.Decide(policy.Laws{Identity: root.Identity, ResourceOwner: "111122223333"},
-		policy.Request{Principal: rootPrincipal("111122223333"), Action: "s3:GetObject"})
+		policy.Request{Principal: RootPrincipal("111122223333"), Action: "s3:GetObject"})
 	if v.Effect != policy.Allow {
 		t.Error("the root user may not", v)
 	}

@@ -14,9 +14,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// malformedPolicy says what is wrong with a document: in IAM's sentence, and
+// MalformedPolicy says what is wrong with a document: in IAM's sentence, and
 // where in the document.
-func malformedPolicy(err error) error {
+func MalformedPolicy(err error) error {
 	message := "Syntax errors in policy."
 	if e, ok := errors.AsType[*policy.Error](err); ok {
 		switch {
@@ -62,7 +62,7 @@ func (e *Entity) inline(name string) int {
 // Errors: NoSuchEntity, MalformedPolicyDocument, LimitExceeded.
 func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name string, p Inline) error {
 	return s.modify(ctx, g, policy.Action("iam:Put"+k.String()+"Policy"), k, name, func(_ kv.Tx, e *Entity) error {
-		if err := checkEntityName(p.Name); err != nil {
+		if err := CheckName(p.Name); err != nil {
 			return err
 		}
 		size := policy.Size([]byte(p.Document))

@@ -78,23 +78,17 @@ func (t *accessTarget) id() string {
 // targetNamed finds what an ARN names; nil where there is none.
 func (s *Store) targetNamed(r kv.Reader, account string, a arn.ARN) (*accessTarget, error) {
 	if strings.HasPrefix(a.Resource, "policy/") {
-		p, err := s.findPolicy(r, account, a.String())
+		p, err := s.FindPolicy(r, account, a.String())
 		if err != nil || p == nil {
 			return nil, err
 		}
 		return policyTargetOf(p), nil
 	}
-	for _, k := range []EntityKind{User, Group, Role} {
-		if !strings.HasPrefix(a.Resource, k.lower()+"/") {
-			continue
-		}
-		e, err := findEntity(r, account, k, PolicyName(a.Resource))
-		if err != nil || e == nil || e.ARN() != a {
-			return nil, err
-		}
-		return entityTarget(e), nil
+	e, err := FindARN(r, a)
+	if err != nil || e == nil || e.Account != account {
+		return nil, err
 	}
-	return nil, nil
+	return entityTarget(e), nil
 }
 
 // targetOf finds what a job is about; nil where there is none.
@@ -103,7 +97,7 @@ func (s *Store) targetOf(r kv.Reader, account, text string, now time.Time) (*acc
 	if !ok {
 		return nil, job{}, nil
 	}
-	e, err := readEntity(r, j.id)
+	e, err := ReadEntity(r, j.id)
 	if err != nil {
 		return nil, job{}, err
 	}
@@ -168,7 +162,7 @@ const generateLastAccessed = policy.Action("iam:GenerateServiceLastAccessedDetai
 // managed policy. It needs iam:GenerateServiceLastAccessedDetails on it.
 // Errors: InvalidInput, NoSuchEntity.
 func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name string) (id string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		a, err := LastAccessedARN(name)
 		if err != nil {
 			return err
@@ -183,7 +177,7 @@ func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name st
 		if t == nil {
 			return noSuch("The entity with ARN %s cannot be found.", name)
 		}
-		id = job{t.id(), instant(g)}.String()
+		id = job{t.id(), Instant(g)}.String()
 		return nil
 	})
 	return id, err
@@ -195,7 +189,7 @@ func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name st
 // spell an id, iam:GenerateServiceLastAccessedDetails on what it is about.
 // Errors: NoSuchEntity.
 func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p page.Request) (all []LastAccessed, asked time.Time, next string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		if err := g.Demand("iam:GetServiceLastAccessedDetails", arn.Any()); err != nil {
 			return err
 		}
@@ -255,20 +249,20 @@ func (s *Store) reportAccesses(r kv.Reader, account string, t *accessTarget) (al
 func (s *Store) accessesOf(r kv.Reader, account string, t *accessTarget) (laws []*policy.Document, actors []*Entity, err error) {
 	sources := []*Entity{t.entity}
 	if t.policy != nil {
-		d, err := s.document(t.policy.InForce().Document)
+		d, err := s.Document(t.policy.InForce().Document)
 		if err != nil {
 			return nil, nil, err
 		}
 		laws = []*policy.Document{d}
-		ids, err := keysUnder(r, useKey(account, attached, t.policy.ID, ""))
+		ids, err := record.Names(r, useKey(account, attached, t.policy.ID, ""))
 		if err != nil {
 			return nil, nil, err
 		}
-		if sources, err = entitiesByName(r, ids); err != nil {
+		if sources, err = EntitiesByName(r, ids); err != nil {
 			return nil, nil, err
 		}
 	} else {
-		of, err := s.compile(r, t.entity)
+		of, err := s.LawsOf(r, t.entity)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -279,11 +273,11 @@ func (s *Store) accessesOf(r kv.Reader, account string, t *accessTarget) (laws [
 			actors = append(actors, e)
 			continue
 		}
-		ids, err := keysUnder(r, membersKey(e.ID))
+		ids, err := record.Names(r, membersKey(e.ID))
 		if err != nil {
 			return nil, nil, err
 		}
-		members, err := entitiesByName(r, ids)
+		members, err := EntitiesByName(r, ids)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -331,7 +325,7 @@ func readAccesses(r kv.Reader, id string) (a accesses, err error) {
 		a[f.Number-1] = f.Time()
 	}
 	if f.Err() != nil {
-		return accesses{}, malformed("last uses of services by " + id)
+		return accesses{}, record.Malformed("last uses of services by " + id)
 	}
 	return a, nil
 }
@@ -348,7 +342,7 @@ func (u *Uses) NoteAccess(id, service string, at time.Time) {
 // writeAccesses adds to what is known of entities that are there.
 func writeAccesses(tx kv.Tx, batch map[access]time.Time) error {
 	for k, at := range batch {
-		e, err := readEntity(tx, k.id)
+		e, err := ReadEntity(tx, k.id)
 		if err != nil {
 			return err
 		}

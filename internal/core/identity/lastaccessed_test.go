@@ -29,7 +29,7 @@ func (h house) reports(name string) (id, said string) {
 	h.ok(err)
 	all, asked, next, err := h.LastAccessed(h.t.Context(), g, id, page.Request{})
 	h.ok(err)
-	if len(id) != jobSize || !asked.Equal(instant(g).Truncate(time.Millisecond)) || next != "" {
+	if len(id) != jobSize || !asked.Equal(Instant(g).Truncate(time.Millisecond)) || next != "" {
 		h.t.Errorf("%s %v %q", id, asked, next)
 	}
 	for _, l := range all {
@@ -122,7 +122,7 @@ func TestJobsThatAreNone(t *testing.T) {
 	_, err := h.GenerateLastAccessed(t.Context(), h.reporter(arn.Root(coretest.Account)), arn.Root(coretest.Account).String())
 	h.fails(err, "InvalidInput")
 	for _, name := range []string{"user/path/u", "user/v", "group/u", "role/u", "policy/u"} {
-		on := iamARN(coretest.Account, name)
+		on := arn.IAM(coretest.Account, name)
 		_, err := h.GenerateLastAccessed(t.Context(), h.reporter(on), on.String())
 		h.fails(err, "NoSuchEntity")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
@@ -40,6 +41,10 @@ func (l *laws) put(id string, generation []byte, p authz.PrincipalLaws) {
 	l.cache.Put(id, lawsOf{string(generation), p})
 }
 
+// RootLaws is what an account's root user may do: everything, in a policy like any
+// other.
+func (s *Store) RootLaws() []*policy.Document { return s.root }
+
 // Laws are the laws that bind a principal, for authz.Facts: the built-in policy
 // of root users; the inline and managed policies of users, their groups and the
 // roles that sessions act in, and their permissions boundaries. Whoever does
@@ -69,11 +74,11 @@ func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLa
 		if out, cached = s.laws.get(id, generation); cached {
 			return nil
 		}
-		e, err := readEntity(r, id)
+		e, err := ReadEntity(r, id)
 		if err != nil || e == nil || e.Kind != kind || e.Account != p.Account {
 			return err
 		}
-		if out, err = s.compile(r, e); err == nil {
+		if out, err = s.LawsOf(r, e); err == nil {
 			s.laws.put(id, generation, out)
 		}
 		return err
@@ -91,34 +96,34 @@ func (s *Store) lawsOfIssuer(ctx context.Context, p policy.Principal) (out authz
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		name := p.Issuer.Resource[strings.LastIndexByte(p.Issuer.Resource, '/')+1:]
-		u, err := findEntity(r, p.Account, User, name)
+		u, err := FindEntity(r, p.Account, User, name)
 		if err != nil || u == nil || u.ARN() != p.Issuer {
 			return err
 		}
-		out, err = s.compile(r, u)
+		out, err = s.LawsOf(r, u)
 		return err
 	})
 	return out, err
 }
 
-// compile gathers the laws of an entity. Whatever cannot be read or compiled is
+// LawsOf gathers the laws of an entity. Whatever cannot be read or compiled is
 // an error: it might have been a Deny.
-func (s *Store) compile(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
+func (s *Store) LawsOf(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
 	var out authz.PrincipalLaws
 	sources := []*Entity{e}
 	for _, id := range e.Groups {
-		g, err := readEntity(r, id)
+		g, err := ReadEntity(r, id)
 		if err != nil {
 			return out, err
 		}
 		if g == nil {
-			return out, malformed("a membership in " + id)
+			return out, record.Malformed("a membership in " + id)
 		}
 		sources = append(sources, g)
 	}
 	for _, from := range sources {
 		for _, p := range from.Inline {
-			d, err := s.document(p.Document)
+			d, err := s.Document(p.Document)
 			if err != nil {
 				return out, err
 			}
@@ -144,20 +149,54 @@ func (s *Store) compile(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
 
 // inForce is the compiled default version of a managed policy.
 func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, error) {
-	p, err := s.findPolicy(r, account, name)
+	p, err := s.FindPolicy(r, account, name)
 	if err != nil {
 		return nil, err
 	}
 	if p == nil {
-		return nil, malformed("an attachment of " + name)
+		return nil, record.Malformed("an attachment of " + name)
 	}
-	return s.document(p.InForce().Document)
+	return s.Document(p.InForce().Document)
 }
 
-func (s *Store) document(text string) (*policy.Document, error) {
+// Document is a compiled identity policy that is stored.
+func (s *Store) Document(text string) (*policy.Document, error) {
 	d, err := s.documents.get(policy.Identity, text)
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
 	return d, nil
+}
+
+// PolicyTexts returns the policies that bind an entity, as they were written.
+func (s *Store) PolicyTexts(r kv.Reader, e *Entity) (identity, boundary []Inline, err error) {
+	groups, err := EntitiesByName(r, e.Groups)
+	if err != nil {
+		return nil, nil, err
+	}
+	managed := func(name string) (Inline, error) {
+		p, err := s.FindPolicy(r, e.Account, name)
+		if err == nil && p == nil {
+			err = record.Malformed("an attachment of " + name)
+		}
+		if err != nil {
+			return Inline{}, err
+		}
+		return Inline{p.Name, p.InForce().Document}, nil
+	}
+	for _, from := range append([]*Entity{e}, groups...) {
+		identity = append(identity, from.Inline...)
+		for _, name := range from.Attached {
+			p, err := managed(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			identity = append(identity, p)
+		}
+	}
+	if e.Boundary == "" {
+		return identity, nil, nil
+	}
+	p, err := managed(e.Boundary)
+	return identity, []Inline{p}, err
 }

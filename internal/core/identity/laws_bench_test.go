@@ -35,7 +35,7 @@ func crowd(b *testing.B, h house, users, policies int) (keys []string) {
 		}
 	}
 	write(h, len(e), batch, func(tx kv.Tx, i int) {
-		id, secret := newKey()
+		id, secret := NewKey()
 		k := storedKey{Key: Key{AccessKeyID: id, Secret: secret, Active: true}, account: e[i].Account, kind: ofUser, owner: e[i].ID}
 		e[i].Keys = []string{id}
 		tx.Set(entityKey(e[i].ID), e[i].encode())

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -26,7 +27,7 @@ type ManagedPolicy struct {
 	Default          int // number of the version in force
 	Newest           int // highest number ever given
 	Versions         []PolicyVersion
-	Tags             []Tag
+	Tags             []tag.Tag
 
 	Attached, Bounding int // how many entities use it; filled in by reads that show it
 }
@@ -45,7 +46,7 @@ func (v *PolicyVersion) Name() string { return "v" + strconv.Itoa(v.Number) }
 func (p *ManagedPolicy) ARN() arn.ARN { return PolicyARN(p.Account, p.Path, p.Name) }
 
 // PolicyARN names a managed policy.
-func PolicyARN(account, path, name string) arn.ARN { return iamARN(account, "policy"+path+name) }
+func PolicyARN(account, path, name string) arn.ARN { return arn.IAM(account, "policy"+path+name) }
 
 // InForce is the default version.
 func (p *ManagedPolicy) InForce() *PolicyVersion { return p.version(p.Default) }
@@ -98,9 +99,9 @@ func readPolicy(r kv.Reader, id string) (*ManagedPolicy, error) {
 	return decodePolicy(id, v)
 }
 
-// findPolicy returns the policy an ARN names for an account: one of its own or
+// FindPolicy returns the policy an ARN names for an account: one of its own or
 // one of AWS's. Nil where there is none.
-func (s *Store) findPolicy(r kv.Reader, account, name string) (*ManagedPolicy, error) {
+func (s *Store) FindPolicy(r kv.Reader, account, name string) (*ManagedPolicy, error) {
 	if p := s.published[name]; p != nil {
 		c := *p
 		return &c, nil
@@ -110,7 +111,7 @@ func (s *Store) findPolicy(r kv.Reader, account, name string) (*ManagedPolicy, e
 		return nil, nil
 	}
 	last := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
-	if checkEntityName(last) != nil {
+	if CheckName(last) != nil {
 		return nil, nil
 	}
 	id, err := r.Get(nameKey(account, policyLetter, last))
@@ -144,7 +145,7 @@ func (s *Store) demandedPolicy(r kv.Reader, g authz.Grant, account string, actio
 	if err := g.Demand(action, a); err != nil {
 		return nil, err
 	}
-	p, err := s.findPolicy(r, account, name)
+	p, err := s.FindPolicy(r, account, name)
 	if err == nil && p == nil {
 		err = noSuchPolicy(name)
 	}
@@ -153,7 +154,7 @@ func (s *Store) demandedPolicy(r kv.Reader, g authz.Grant, account string, actio
 
 // modifyPolicy changes one of the account's own policies.
 func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(tx kv.Tx, p *ManagedPolicy) error) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := s.demandedPolicy(tx, g, account, action, name)
 		if err != nil {
 			return err
@@ -164,7 +165,7 @@ func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.A
 		if err := fn(tx, p); err != nil {
 			return err
 		}
-		p.Updated = instant(g)
+		p.Updated = Instant(g)
 		tx.Set(policyKey(p.ID), p.encode())
 		return nil
 	})
@@ -174,7 +175,7 @@ func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.A
 // iam:CreatePolicy.
 // Errors: EntityAlreadyExists, LimitExceeded, MalformedPolicyDocument.
 func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput, document string) (*ManagedPolicy, error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
 	}
@@ -186,21 +187,21 @@ func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput,
 		return nil, err
 	}
 	for _, check := range []func() error{
-		func() error { return checkEntityName(in.Name) },
-		func() error { _, err := checkPath(path); return err },
-		func() error { return checkTags(in.Tags) },
+		func() error { return CheckName(in.Name) },
+		func() error { _, err := CheckPath(path); return err },
+		func() error { return tag.CheckIAM(in.Tags) },
 		func() error { return checkManaged(document) },
 	} {
 		if err := check(); err != nil {
 			return nil, err
 		}
 	}
-	at := instant(g)
+	at := Instant(g)
 	p := &ManagedPolicy{
 		Account: account, ID: newUniqueID("ANPA"), Name: in.Name, Path: path, Description: in.Description, Created: at, Updated: at,
 		Default: 1, Newest: 1, Versions: []PolicyVersion{{1, at, document}}, Tags: in.Tags,
 	}
-	return p, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return p, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		key := nameKey(account, policyLetter, p.Name)
 		taken, err := tx.Get(key)
 		if err != nil {
@@ -209,12 +210,12 @@ func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput,
 		if taken != nil {
 			return alreadyExists("A policy called %s already exists. Duplicate names are not allowed.", p.Name)
 		}
-		n, err := countUnder(tx, namesKey(account, policyLetter))
+		n, err := record.Count(tx, namesKey(account, policyLetter))
 		if err != nil {
 			return err
 		}
 		if n >= maxPolicies {
-			return limitExceeded("CustomerManagedPoliciesPerAccount", maxPolicies)
+			return LimitExceeded("CustomerManagedPoliciesPerAccount", maxPolicies)
 		}
 		tx.Set(key, []byte(p.ID))
 		tx.Set(policyKey(p.ID), p.encode())
@@ -226,7 +227,7 @@ func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput,
 // iam:GetPolicy, iam:GetPolicyVersion, iam:ListPolicyVersions or
 // iam:ListPolicyTags. Errors: NoSuchEntity, InvalidInput.
 func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *ManagedPolicy, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		if p, err = s.demandedPolicy(r, g, account, action, name); err != nil {
 			return err
 		}
@@ -263,12 +264,12 @@ func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, 
 
 // PolicyTags returns a page of a policy's tags. It needs iam:ListPolicyTags.
 // Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]Tag, string, error) {
+func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
 	p, err := s.GetPolicy(ctx, g, "iam:ListPolicyTags", name)
 	if err != nil {
 		return nil, "", err
 	}
-	return pageOfTags(p.Tags, in, p.ID)
+	return tag.Page(p.Tags, in, p.ID)
 }
 
 // CreatePolicyVersion adds a version, which may become the default at once. It
@@ -283,7 +284,7 @@ func (s *Store) CreatePolicyVersion(ctx context.Context, g authz.Grant, name, do
 			return fault.New(fault.LimitExceeded, "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.")
 		}
 		p.Newest++
-		v = &PolicyVersion{p.Newest, instant(g), document}
+		v = &PolicyVersion{p.Newest, Instant(g), document}
 		p.Versions = append(p.Versions, *v)
 		if inForce {
 			p.Default = v.Number
@@ -325,7 +326,7 @@ func (s *Store) DeletePolicyVersion(ctx context.Context, g authz.Grant, name, ve
 // DeletePolicy removes a policy that nothing uses and that has its default
 // version alone. It needs iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := s.demandedPolicy(tx, g, account, "iam:DeletePolicy", name)
 		if err != nil {
 			return err
@@ -350,9 +351,9 @@ func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) er
 
 // TagPolicy adds tags to a managed policy. It needs iam:TagPolicy.
 // Errors: NoSuchEntity, LimitExceeded, InvalidInput.
-func (s *Store) TagPolicy(ctx context.Context, g authz.Grant, name string, tags []Tag) error {
+func (s *Store) TagPolicy(ctx context.Context, g authz.Grant, name string, tags []tag.Tag) error {
 	return s.modifyPolicy(ctx, g, "iam:TagPolicy", name, func(_ kv.Tx, p *ManagedPolicy) (err error) {
-		p.Tags, err = tagRules{}.add(p.Tags, tags)
+		p.Tags, err = tag.IAM{}.Add(p.Tags, tags)
 		return err
 	})
 }
@@ -361,16 +362,16 @@ func (s *Store) TagPolicy(ctx context.Context, g authz.Grant, name string, tags 
 // Errors: NoSuchEntity.
 func (s *Store) UntagPolicy(ctx context.Context, g authz.Grant, name string, keys []string) error {
 	return s.modifyPolicy(ctx, g, "iam:UntagPolicy", name, func(_ kv.Tx, p *ManagedPolicy) error {
-		p.Tags = tagRules{}.drop(p.Tags, keys)
+		p.Tags = tag.IAM{}.Remove(p.Tags, keys)
 		return nil
 	})
 }
 
 // count fills in how many of the account's entities use the policy.
 func (p *ManagedPolicy) count(r kv.Reader, account string) (err error) {
-	if p.Attached, err = countUnder(r, useKey(account, attached, p.ID, "")); err != nil {
+	if p.Attached, err = record.Count(r, useKey(account, attached, p.ID, "")); err != nil {
 		return err
 	}
-	p.Bounding, err = countUnder(r, useKey(account, bounding, p.ID, ""))
+	p.Bounding, err = record.Count(r, useKey(account, bounding, p.ID, ""))
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 )
 
 // Fields of a managed policy's record, and of a version in it.
@@ -48,7 +49,7 @@ func (p *ManagedPolicy) encode() []byte {
 
 func decodePolicy(id string, value []byte) (*ManagedPolicy, error) {
 	p := &ManagedPolicy{ID: id}
-	bad := malformed("policy " + id)
+	bad := record.Malformed("policy " + id)
 	f := record.Read(value)
 	for f.Next() {
 		switch f.Number {
@@ -73,7 +74,7 @@ func decodePolicy(id string, value []byte) (*ManagedPolicy, error) {
 			if !ok {
 				return nil, bad
 			}
-			p.Tags = append(p.Tags, Tag{k, v})
+			p.Tags = append(p.Tags, tag.Tag{Key: k, Value: v})
 		case fieldPolicyVersion:
 			v, ok := decodeVersion(f.Bytes)
 			if !ok {

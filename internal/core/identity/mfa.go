@@ -16,6 +16,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -29,8 +30,8 @@ type Bootstrap struct {
 // CreateDevice makes a virtual MFA device that nobody has yet. It needs
 // iam:CreateVirtualMFADevice.
 // Errors: EntityAlreadyExists, LimitExceeded, ValidationError, InvalidInput.
-func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name string, tags []Tag) (*Device, Bootstrap, error) {
-	account, err := owner(g)
+func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name string, tags []tag.Tag) (*Device, Bootstrap, error) {
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, Bootstrap{}, err
 	}
@@ -40,11 +41,11 @@ func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name stri
 	if err := g.Demand("iam:CreateVirtualMFADevice", DeviceARN(account, path, name)); err != nil {
 		return nil, Bootstrap{}, err
 	}
-	d := &Device{Account: account, Path: path, Name: name, Created: instant(g), Tags: tags, seed: make([]byte, seedSize)}
+	d := &Device{Account: account, Path: path, Name: name, Created: Instant(g), Tags: tags, seed: make([]byte, seedSize)}
 	for _, check := range []func() error{
-		func() error { return checkEntityName(name) },
-		func() error { _, err := checkPath(path); return err },
-		func() error { return checkTags(tags) },
+		func() error { return CheckName(name) },
+		func() error { _, err := CheckPath(path); return err },
+		func() error { return tag.CheckIAM(tags) },
 	} {
 		if err := check(); err != nil {
 			return nil, Bootstrap{}, err
@@ -55,7 +56,7 @@ func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name stri
 	if err != nil {
 		return nil, Bootstrap{}, fault.Internal(err)
 	}
-	return d, b, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return d, b, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(deviceKey(account, path, name))
 		if err != nil {
 			return err
@@ -63,12 +64,12 @@ func (s *Store) CreateDevice(ctx context.Context, g authz.Grant, path, name stri
 		if taken != nil {
 			return alreadyExists("MFADevice entity at the same path and name already exists.")
 		}
-		n, err := countUnder(tx, devicesOf(account))
+		n, err := record.Count(tx, devicesOf(account))
 		if err != nil {
 			return err
 		}
 		if n >= maxUsers {
-			return limitExceeded("VirtualMFADevicesPerAccount", maxUsers)
+			return LimitExceeded("VirtualMFADevicesPerAccount", maxUsers)
 		}
 		d.write(tx)
 		return nil
@@ -109,7 +110,7 @@ func owned(r kv.Reader, g authz.Grant, account string, action policy.Action, h H
 		_, err := holderOf(r, g, account, action, "")
 		return RootOwner, nil, err
 	}
-	u, err = demanded(r, g, account, action, User, h.User)
+	u, err = DemandEntity(r, g, account, action, User, h.User)
 	if err != nil {
 		return "", nil, err
 	}
@@ -140,20 +141,20 @@ func (s *Store) EnableDevice(ctx context.Context, g authz.Grant, h Holder, seria
 		if d.Owner != "" {
 			return alreadyExists("MFADevice is already in use.")
 		}
-		n, err := countUnder(tx, devicesKey(d.Account, id))
+		n, err := record.Count(tx, devicesKey(d.Account, id))
 		if err != nil {
 			return err
 		}
 		if n >= maxDevicesPerUser {
-			return limitExceeded("MFADevicesPerUser", maxDevicesPerUser)
+			return LimitExceeded("MFADevicesPerUser", maxDevicesPerUser)
 		}
-		now := stepAt(instant(g))
+		now := stepAt(Instant(g))
 		// Codes that were used stay used, whoever had the device then.
 		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
 		if !ok {
 			return invalidCode()
 		}
-		d.Owner, d.Enabled, d.drift, d.lastStep, d.failures = id, instant(g), 0, step+1, 0
+		d.Owner, d.Enabled, d.drift, d.lastStep, d.failures = id, Instant(g), 0, step+1, 0
 		d.write(tx)
 		tx.Set(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()), []byte{1})
 		return nil
@@ -168,7 +169,7 @@ func (s *Store) ResyncDevice(ctx context.Context, g authz.Grant, h Holder, seria
 		if d.Owner != id {
 			return noSuchDevice(serial)
 		}
-		now := stepAt(instant(g))
+		now := stepAt(Instant(g))
 		step, ok := findStep(d.seed, now-resyncWindow, now+resyncWindow, code1, code2)
 		if !ok || step <= d.lastStep {
 			return invalidCode()
@@ -195,7 +196,7 @@ func (s *Store) DeactivateDevice(ctx context.Context, g authz.Grant, h Holder, s
 }
 
 func (s *Store) withDevice(ctx context.Context, g authz.Grant, action policy.Action, h Holder, serial string, fn func(tx kv.Tx, owner string, d *Device) error) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		id, _, err := owned(tx, g, account, action, h)
 		if err != nil {
 			return err
@@ -253,7 +254,7 @@ func demandedDevice(r kv.Reader, g authz.Grant, account string, action policy.Ac
 // DeleteDevice removes a device that nobody has. It needs
 // iam:DeleteVirtualMFADevice. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) DeleteDevice(ctx context.Context, g authz.Grant, serial string) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		d, err := demandedDevice(tx, g, account, "iam:DeleteVirtualMFADevice", serial)
 		if err != nil {
 			return err
@@ -268,14 +269,14 @@ func (s *Store) DeleteDevice(ctx context.Context, g authz.Grant, serial string) 
 
 // TagDevice changes the tags of a device; action is iam:TagMFADevice or
 // iam:UntagMFADevice. Errors: NoSuchEntity, LimitExceeded, InvalidInput.
-func (s *Store) TagDevice(ctx context.Context, g authz.Grant, action policy.Action, serial string, add []Tag, drop []string) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+func (s *Store) TagDevice(ctx context.Context, g authz.Grant, action policy.Action, serial string, add []tag.Tag, drop []string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		d, err := demandedDevice(tx, g, account, action, serial)
 		if err != nil {
 			return err
 		}
-		var rules tagRules
-		if d.Tags, err = rules.add(rules.drop(d.Tags, drop), add); err != nil {
+		var rules tag.IAM
+		if d.Tags, err = rules.Add(rules.Remove(d.Tags, drop), add); err != nil {
 			return err
 		}
 		d.write(tx)
@@ -285,13 +286,13 @@ func (s *Store) TagDevice(ctx context.Context, g authz.Grant, action policy.Acti
 
 // DeviceTags returns a page of a device's tags. It needs iam:ListMFADeviceTags.
 // Errors: NoSuchEntity.
-func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p page.Request) (tags []Tag, next string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p page.Request) (tags []tag.Tag, next string, err error) {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		d, err := demandedDevice(r, g, account, "iam:ListMFADeviceTags", serial)
 		if err != nil {
 			return err
 		}
-		tags, next, err = pageOfTags(d.Tags, p, serial)
+		tags, next, err = tag.Page(d.Tags, p, serial)
 		return err
 	})
 	return tags, next, err
@@ -300,7 +301,7 @@ func (s *Store) DeviceTags(ctx context.Context, g authz.Grant, serial string, p 
 // Devices returns a page of the devices of a user or of the root user. It needs
 // action: iam:ListMFADevices or iam:GetMFADevice. Errors: NoSuchEntity.
 func (s *Store) Devices(ctx context.Context, g authz.Grant, action policy.Action, h Holder, p page.Request) (all []*Device, next string, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		id, _, err := owned(r, g, account, action, h)
 		if err != nil {
 			return err
@@ -325,7 +326,7 @@ type VirtualDevice struct {
 // VirtualDevices returns a page of the account's devices; assigned nil asks for
 // all. It needs iam:ListVirtualMFADevices on DevicesARN.
 func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *bool, p page.Request) (all []VirtualDevice, next string, err error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, "", err
 	}
@@ -354,7 +355,7 @@ func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *boo
 		}
 		for i := range all {
 			if id := all[i].Owner; id != "" && id != RootOwner {
-				if all[i].User, err = readEntity(r, id); err != nil {
+				if all[i].User, err = ReadEntity(r, id); err != nil {
 					return err
 				}
 			}
@@ -365,4 +366,4 @@ func (s *Store) VirtualDevices(ctx context.Context, g authz.Grant, assigned *boo
 }
 
 // DevicesARN is what a listing of all devices needs to be allowed on.
-func DevicesARN(account string) arn.ARN { return iamARN(account, "mfa/") }
+func DevicesARN(account string) arn.ARN { return arn.IAM(account, "mfa/") }

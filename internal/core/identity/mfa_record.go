@@ -6,6 +6,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -13,7 +14,7 @@ import (
 type Device struct {
 	Account, Path, Name string
 	Created, Enabled    time.Time // Enabled is zero while nobody has it
-	Tags                []Tag
+	Tags                []tag.Tag
 	Owner               string // a user's id, or RootOwner
 
 	seed     []byte
@@ -30,7 +31,7 @@ const RootOwner = "root"
 func (d *Device) Serial() arn.ARN { return DeviceARN(d.Account, d.Path, d.Name) }
 
 // DeviceARN is the serial number of a virtual device.
-func DeviceARN(account, path, name string) arn.ARN { return iamARN(account, "mfa"+path+name) }
+func DeviceARN(account, path, name string) arn.ARN { return arn.IAM(account, "mfa"+path+name) }
 
 // Keys of devices:
 //
@@ -102,7 +103,7 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 		case fieldDeviceTag:
 			k, v, ok := f.Pair()
 			bad = bad || !ok
-			d.Tags = append(d.Tags, Tag{k, v})
+			d.Tags = append(d.Tags, tag.Tag{Key: k, Value: v})
 		case fieldDeviceOwner:
 			d.Owner = string(f.Bytes)
 		case fieldDeviceSeed:
@@ -122,7 +123,7 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 		}
 	}
 	if f.Err() != nil || bad || d.Name == "" || d.Path == "" || len(d.seed) == 0 {
-		return nil, malformed("MFA device of " + account)
+		return nil, record.Malformed("MFA device of " + account)
 	}
 	return d, nil
 }
@@ -149,7 +150,7 @@ func (d *Device) write(tx kv.Tx) { tx.Set(deviceKey(d.Account, d.Path, d.Name), 
 
 // devicesOwned returns an owner's devices in order of their serial numbers.
 func devicesOwned(r kv.Reader, account, owner string) ([]*Device, error) {
-	serials, err := keysUnder(r, devicesKey(account, owner))
+	serials, err := record.Names(r, devicesKey(account, owner))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func devicesOwned(r kv.Reader, account, owner string) ([]*Device, error) {
 			return nil, err
 		}
 		if d == nil || d.Owner != owner {
-			return nil, malformed("MFA device " + serial)
+			return nil, record.Malformed("MFA device " + serial)
 		}
 		all = append(all, d)
 	}

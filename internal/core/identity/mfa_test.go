@@ -26,7 +26,7 @@ func TestCodes(t *testing.T) {
 // at is a grant of the root user at an instant.
 func (h house) at(when time.Time, action policy.Action, r arn.ARN) authz.Grant {
 	h.t.Helper()
-	c := authz.NewCaller(rootPrincipal(coretest.Account), authz.Situation{At: when})
+	c := authz.NewCaller(RootPrincipal(coretest.Account), authz.Situation{At: when})
 	return coretest.Grant(h.t, c, r, action)
 }
 
@@ -57,7 +57,7 @@ func TestEachStepOnce(t *testing.T) {
 	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
 	verify := func(at time.Time, step int64, ok bool) {
 		t.Helper()
-		err := h.VerifyMFA(t.Context(), u.principal(), serial, codeAt(seed, step), at)
+		err := h.VerifyMFA(t.Context(), u.Principal(), serial, codeAt(seed, step), at)
 		if ok {
 			h.ok(err)
 		} else {
@@ -91,20 +91,20 @@ func TestLockoutCountsTheOwnersTriesAlone(t *testing.T) {
 	at := start.Add(time.Hour)
 	role := policy.Principal{Kind: policy.RoleSession, Account: coretest.Account, ID: u.ID}
 	for range 3 * lockAfter {
-		for _, other := range []policy.Principal{v.principal(), rootPrincipal(coretest.Account), rootPrincipal("444455556666"), role} {
+		for _, other := range []policy.Principal{v.Principal(), RootPrincipal(coretest.Account), RootPrincipal("444455556666"), role} {
 			h.fails(h.VerifyMFA(t.Context(), other, serial, "000000", at), "AccessDenied")
 			h.fails(h.VerifyMFA(t.Context(), other, serial, codeAt(seed, stepAt(at)), at), "AccessDenied")
 		}
 	}
 	for range lockAfter - 1 {
-		h.fails(h.VerifyMFA(t.Context(), u.principal(), serial, "0", at), "AccessDenied")
+		h.fails(h.VerifyMFA(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
 	}
-	h.ok(h.VerifyMFA(t.Context(), u.principal(), serial, codeAt(seed, stepAt(at)), at))
+	h.ok(h.VerifyMFA(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at))
 	for range lockAfter {
-		h.fails(h.VerifyMFA(t.Context(), u.principal(), serial, "0", at), "AccessDenied")
+		h.fails(h.VerifyMFA(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
 	}
 	right := func(at time.Time) error {
-		return h.VerifyMFA(t.Context(), u.principal(), serial, codeAt(seed, stepAt(at)), at)
+		return h.VerifyMFA(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at)
 	}
 	h.fails(right(at.Add(firstLock-time.Second)), "AccessDenied")
 	h.ok(right(at.Add(firstLock)))
@@ -115,12 +115,12 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	ctx := t.Context()
 	u := h.create(User, "u")
 	start := time.Unix(1_700_000_010, 0)
-	root := rootPrincipal(coretest.Account)
+	root := RootPrincipal(coretest.Account)
 	serial, seed := h.enrol("root-account-mfa-device", HolderFor(root, "root"), arn.Root(coretest.Account), start)
 	if serial != "arn:aws:iam::111122223333:mfa/root-account-mfa-device" {
 		t.Error(serial)
 	}
-	h.fails(h.VerifyMFA(ctx, u.principal(), serial, codeAt(seed, stepAt(start)+1), start), "AccessDenied")
+	h.fails(h.VerifyMFA(ctx, u.Principal(), serial, codeAt(seed, stepAt(start)+1), start), "AccessDenied")
 	h.ok(h.VerifyMFA(ctx, root, serial, codeAt(seed, stepAt(start)+1), start))
 	own, _ := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
 
@@ -161,7 +161,7 @@ func TestUsedCodesStayUsed(t *testing.T) {
 	start := time.Unix(1_700_000_010, 0)
 	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
 	now := stepAt(start)
-	h.ok(h.VerifyMFA(t.Context(), u.principal(), serial, codeAt(seed, now+1), start))
+	h.ok(h.VerifyMFA(t.Context(), u.Principal(), serial, codeAt(seed, now+1), start))
 	from := u
 	for _, to := range []*Entity{u, other} {
 		h.ok(h.DeactivateDevice(t.Context(), h.at(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name}, serial))
@@ -173,8 +173,8 @@ func TestUsedCodesStayUsed(t *testing.T) {
 		}
 		start, now = start.Add(3*stepSeconds*time.Second), now+3
 		h.ok(enable(start, now-1))
-		h.fails(h.VerifyMFA(t.Context(), to.principal(), serial, codeAt(seed, now), start), "AccessDenied")
-		h.ok(h.VerifyMFA(t.Context(), to.principal(), serial, codeAt(seed, now+1), start))
+		h.fails(h.VerifyMFA(t.Context(), to.Principal(), serial, codeAt(seed, now), start), "AccessDenied")
+		h.ok(h.VerifyMFA(t.Context(), to.Principal(), serial, codeAt(seed, now+1), start))
 		from = to
 	}
 }

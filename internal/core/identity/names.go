@@ -9,19 +9,20 @@ import (
 	"math/big"
 	"strings"
 	"unicode/utf8"
+
+	"watertight/internal/access/arn"
 )
 
 const (
-	accountIDSize = 12
-	maxName       = 50
-	minKeyID      = 16 // IAM API reference, AccessKey: 16 to 128 word characters
-	maxKeyID      = 128
-	minSecret     = 16
-	maxSecret     = 128
+	maxName   = 50
+	minKeyID  = 16 // IAM API reference, AccessKey: 16 to 128 word characters
+	maxKeyID  = 128
+	minSecret = 16
+	maxSecret = 128
 )
 
 func checkAccountID(id string) error {
-	if len(id) != accountIDSize || strings.Trim(id, "0123456789") != "" {
+	if !arn.IsAccountID(id) {
 		return errors.New("an account id has 12 digits")
 	}
 	return nil
@@ -42,10 +43,13 @@ func checkKeyID(id string) error {
 	return nil
 }
 
+// TemporaryPrefix begins the ids of temporary keys, and of no other.
+const TemporaryPrefix = "ASIA"
+
 // checkLastingID refuses ids that stand for temporary keys.
 func checkLastingID(id string) error {
-	if strings.HasPrefix(id, temporaryPrefix) {
-		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", temporaryPrefix)
+	if strings.HasPrefix(id, TemporaryPrefix) {
+		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", TemporaryPrefix)
 	}
 	return checkKeyID(id)
 }
@@ -68,9 +72,9 @@ func newAccountID() (string, error) {
 	return n.Add(n, big.NewInt(100_000_000_000)).String(), nil
 }
 
-// newKey returns a key id of AWS's form for long-lived keys, 80 bits of chance
+// NewKey returns a key id of AWS's form for long-lived keys, 80 bits of chance
 // behind AKIA, and a secret of 240 bits in 40 characters.
-func newKey() (id, secret string) {
+func NewKey() (id, secret string) {
 	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var b [46]byte
 	rand.Read(b[:])

@@ -18,11 +18,11 @@ const (
 )
 
 // NothingARN names something that is not here.
-func NothingARN(account, kind, path string) arn.ARN { return iamARN(account, kind+path) }
+func NothingARN(account, kind, path string) arn.ARN { return arn.IAM(account, kind+path) }
 
 // Nothing finds nothing wrong where action may be done to what no account has.
 func (s *Store) Nothing(g authz.Grant, action policy.Action, on arn.ARN) error {
-	if _, err := owner(g); err != nil {
+	if _, err := CallerAccount(g); err != nil {
 		return err
 	}
 	return g.Demand(action, on)
@@ -46,7 +46,7 @@ func (s *Store) NoSuchThing(g authz.Grant, action policy.Action, on arn.ARN, kin
 // unpublished reports whether a name is of AWS's managed policies and of none
 // that is here: nothing uses it.
 func (s *Store) unpublished(r kv.Reader, account, name string) (bool, error) {
-	p, err := s.findPolicy(r, account, name)
+	p, err := s.FindPolicy(r, account, name)
 	if err != nil || p != nil {
 		return false, err
 	}

@@ -14,6 +14,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -25,7 +26,7 @@ type Provider struct {
 	ClientIDs   []string
 	Thumbprints []string
 	Created     time.Time
-	Tags        []Tag
+	Tags        []tag.Tag
 }
 
 // ARN names the provider.
@@ -33,11 +34,11 @@ func (p *Provider) ARN() arn.ARN { return ProviderARN(p.Account, p.URL) }
 
 // ProviderARN names the provider of a URL, with or without https://.
 func ProviderARN(account, address string) arn.ARN {
-	return iamARN(account, "oidc-provider/"+strings.TrimPrefix(address, "https://"))
+	return arn.IAM(account, "oidc-provider/"+strings.TrimPrefix(address, "https://"))
 }
 
 // ProvidersARN is what a listing of providers needs to be allowed on.
-func ProvidersARN(account string) arn.ARN { return iamARN(account, "oidc-provider/*") }
+func ProvidersARN(account string) arn.ARN { return arn.IAM(account, "oidc-provider/*") }
 
 // A provider lies under:
 //
@@ -90,15 +91,15 @@ func decodeProvider(account, address string, value []byte) (*Provider, error) {
 		case fieldProviderTag:
 			k, v, ok := f.Pair()
 			if !ok {
-				return nil, malformed("provider " + address)
+				return nil, record.Malformed("provider " + address)
 			}
-			p.Tags = append(p.Tags, Tag{k, v})
+			p.Tags = append(p.Tags, tag.Tag{Key: k, Value: v})
 		default:
-			return nil, malformed("provider " + address)
+			return nil, record.Malformed("provider " + address)
 		}
 	}
 	if f.Err() != nil {
-		return nil, malformed("provider " + address)
+		return nil, record.Malformed("provider " + address)
 	}
 	return p, nil
 }
@@ -123,7 +124,7 @@ func checkProviderURL(address string) (string, error) {
 
 func checkProviderLists(clients, thumbprints []string) error {
 	if len(clients) > maxClientIDs {
-		return limitExceeded("ClientIdsPerOpenIdConnectProvider", maxClientIDs)
+		return LimitExceeded("ClientIdsPerOpenIdConnectProvider", maxClientIDs)
 	}
 	for _, c := range clients {
 		if c == "" || len(c) > 255 {
@@ -142,7 +143,7 @@ func checkProviderLists(clients, thumbprints []string) error {
 }
 
 // providerTags are the rules for the tags of providers.
-func providerTags() tagRules { return tagRules{cased: true} }
+func providerTags() tag.IAM { return tag.IAM{CaseSensitive: true} }
 
 func lowered(thumbprints []string) []string {
 	out := make([]string, 0, len(thumbprints))
@@ -155,8 +156,8 @@ func lowered(thumbprints []string) []string {
 // CreateProvider makes an OIDC provider. It needs iam:CreateOpenIDConnectProvider
 // on ProviderARN.
 // Errors: EntityAlreadyExists, ValidationError, InvalidInput, LimitExceeded.
-func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address string, clients, thumbprints []string, tags []Tag) (*Provider, error) {
-	account, err := owner(g)
+func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address string, clients, thumbprints []string, tags []tag.Tag) (*Provider, error) {
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
 	}
@@ -167,14 +168,14 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 	if err != nil {
 		return nil, err
 	}
-	if err := providerTags().check(tags); err != nil {
+	if err := providerTags().Check(tags); err != nil {
 		return nil, err
 	}
 	if err := checkProviderLists(clients, thumbprints); err != nil {
 		return nil, err
 	}
-	p := &Provider{Account: account, ID: rand.Text(), URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: instant(g), Tags: tags}
-	return p, s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	p := &Provider{Account: account, ID: rand.Text(), URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: Instant(g), Tags: tags}
+	return p, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(providerKey(account, host))
 		if err != nil {
 			return err
@@ -182,12 +183,12 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 		if taken != nil {
 			return alreadyExists("Provider with url https://%s already exists.", host)
 		}
-		n, err := countUnder(tx, providersOf(account))
+		n, err := record.Count(tx, providersOf(account))
 		if err != nil {
 			return err
 		}
 		if n >= maxProviders {
-			return limitExceeded("OpenIDConnectProvidersPerAccount", maxProviders)
+			return LimitExceeded("OpenIDConnectProvidersPerAccount", maxProviders)
 		}
 		tx.Set(providerKey(account, host), p.encode())
 		return nil
@@ -248,7 +249,7 @@ func noSuchProvider(action policy.Action, name string) error {
 // GetProvider returns a provider; action is iam:GetOpenIDConnectProvider or
 // iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
 func (s *Store) GetProvider(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *Provider, err error) {
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		p, err = demandedProvider(r, g, account, action, name)
 		return err
 	})
@@ -257,12 +258,12 @@ func (s *Store) GetProvider(ctx context.Context, g authz.Grant, action policy.Ac
 
 // ProviderTags returns a page of a provider's tags. It needs
 // iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
-func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]Tag, string, error) {
+func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
 	p, err := s.GetProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
 	if err != nil {
 		return nil, "", err
 	}
-	return pageOfTags(p.Tags, in, name)
+	return tag.Page(p.Tags, in, name)
 }
 
 // ProviderSubject describes a provider by its ARN. Errors: ValidationError.
@@ -283,7 +284,7 @@ func (s *Store) ProviderSubject(ctx context.Context, account, name string) (out 
 // Providers returns the ARNs of the account's providers. It needs
 // iam:ListOpenIDConnectProviders on ProvidersARN.
 func (s *Store) Providers(ctx context.Context, g authz.Grant) (all []string, err error) {
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +292,7 @@ func (s *Store) Providers(ctx context.Context, g authz.Grant) (all []string, err
 		return nil, err
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		addresses, err := keysUnder(r, providersOf(account))
+		addresses, err := record.Names(r, providersOf(account))
 		for _, address := range addresses {
 			all = append(all, ProviderARN(account, address).String())
 		}
@@ -303,7 +304,7 @@ func (s *Store) Providers(ctx context.Context, g authz.Grant) (all []string, err
 // DeleteProvider removes a provider. It needs iam:DeleteOpenIDConnectProvider.
 // Errors: NoSuchEntity, ValidationError.
 func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := demandedProvider(tx, g, account, "iam:DeleteOpenIDConnectProvider", name)
 		if err != nil {
 			return err
@@ -317,7 +318,7 @@ func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) 
 type ProviderChange struct {
 	AddClient, DropClient string
 	Thumbprints           []string
-	AddTags               []Tag
+	AddTags               []tag.Tag
 	DropTags              []string
 }
 
@@ -325,7 +326,7 @@ type ProviderChange struct {
 // is there and dropping what is not change nothing (API reference).
 // Errors: NoSuchEntity, ValidationError, InvalidInput, LimitExceeded.
 func (s *Store) ChangeProvider(ctx context.Context, g authz.Grant, action policy.Action, name string, c ProviderChange) error {
-	return s.commit(ctx, g, func(tx kv.Tx, account string) error {
+	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := demandedProvider(tx, g, account, action, name)
 		if err != nil {
 			return err
@@ -343,7 +344,7 @@ func (s *Store) ChangeProvider(ctx context.Context, g authz.Grant, action policy
 			}
 		}
 		rules := providerTags()
-		if p.Tags, err = rules.add(rules.drop(p.Tags, c.DropTags), c.AddTags); err != nil {
+		if p.Tags, err = rules.Add(rules.Remove(p.Tags, c.DropTags), c.AddTags); err != nil {
 			return err
 		}
 		if err := checkProviderLists(p.ClientIDs, p.Thumbprints); err != nil {

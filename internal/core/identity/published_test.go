@@ -35,7 +35,7 @@ func TestPublishedPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := (&Entity{Kind: User, Account: "1", Path: "/", Name: "u", ID: "AIDA"}).principal()
+		u := (&Entity{Kind: User, Account: "1", Path: "/", Name: "u", ID: "AIDA"}).Principal()
 		for action, want := range map[string]policy.Effect{c.allowed: policy.Allow, c.denied: policy.ImplicitDeny} {
 			r := policy.Request{Principal: u, Action: policy.Action(action), Resource: arn.Object("b", "k")}
 			if got := policy.Decide(policy.Laws{Identity: []*policy.Document{d}}, r).Effect; action != "" && got != want {

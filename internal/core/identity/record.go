@@ -1,10 +1,8 @@
 package identity
 
 import (
-	"fmt"
-
+	"watertight/internal/access/arn"
 	"watertight/internal/core/change/record"
-	"watertight/internal/fault"
 )
 
 // Keys of this room's records; those of entities, sessions and the rest stand
@@ -26,9 +24,6 @@ const (
 func accountKey(id string) []byte      { return record.Key(accountPrefix, id) }
 func canonicalKey(id string) []byte    { return record.Key(canonicalPrefix, id) }
 func keyKey(accessKeyID string) []byte { return record.Key(keyPrefix, accessKeyID) }
-func malformed(what string) error {
-	return fault.Internal(fmt.Errorf("%s: %w", what, record.ErrMalformed))
-}
 
 // Fields of an account's record.
 const (
@@ -83,7 +78,7 @@ func decodeAccount(id string, value []byte) (Account, error) {
 		}
 	}
 	if f.Err() != nil || a.CanonicalID == "" {
-		return Account{}, malformed("account " + id)
+		return Account{}, record.Malformed("account " + id)
 	}
 	return a, nil
 }
@@ -128,8 +123,8 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 		}
 	}
 	// A key whose owner this program doesn't know proves nobody.
-	if f.Err() != nil || k.Secret == "" || len(k.account) != accountIDSize || k.kind != ofRoot && k.kind != ofUser || (k.kind == ofUser) != (k.owner != "") {
-		return storedKey{}, malformed("access key " + accessKeyID)
+	if f.Err() != nil || k.Secret == "" || !arn.IsAccountID(k.account) || k.kind != ofRoot && k.kind != ofUser || (k.kind == ofUser) != (k.owner != "") {
+		return storedKey{}, record.Malformed("access key " + accessKeyID)
 	}
 	return k, nil
 }

@@ -51,7 +51,7 @@ func readReport(r kv.Reader, account string) (*Report, error) {
 		}
 	}
 	if f.Err() != nil {
-		return nil, malformed("credential report of " + account)
+		return nil, record.Malformed("credential report of " + account)
 	}
 	return out, nil
 }
@@ -62,7 +62,7 @@ func (s *Store) GenerateReport(ctx context.Context, g authz.Grant) (made bool, e
 	if err := g.Demand("iam:GenerateCredentialReport", arn.Any()); err != nil {
 		return false, err
 	}
-	account, err := owner(g)
+	account, err := CallerAccount(g)
 	if err != nil {
 		return false, err
 	}
@@ -72,14 +72,14 @@ func (s *Store) GenerateReport(ctx context.Context, g authz.Grant) (made bool, e
 		if err != nil {
 			return err
 		}
-		if old != nil && instant(g).Sub(old.Generated) < reportLife {
+		if old != nil && Instant(g).Sub(old.Generated) < reportLife {
 			return change.ErrUnchanged
 		}
 		content, err := s.writeReport(tx, account)
 		if err != nil {
 			return err
 		}
-		r := record.Time(record.Start(nil), fieldReportGenerated, instant(g))
+		r := record.Time(record.Start(nil), fieldReportGenerated, Instant(g))
 		tx.Set(reportKey(account), record.Bytes(r, fieldReportContent, content))
 		made = true
 		return nil
@@ -93,14 +93,14 @@ func (s *Store) GetReport(ctx context.Context, g authz.Grant) (out *Report, err 
 	if err := g.Demand("iam:GetCredentialReport", arn.Any()); err != nil {
 		return nil, err
 	}
-	err = s.view(ctx, g, func(r kv.Reader, account string) error {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		out, err = readReport(r, account)
 		switch {
 		case err != nil:
 			return err
 		case out == nil:
 			return fault.Of(fault.ReportNotPresent)
-		case instant(g).Sub(out.Generated) >= reportLife:
+		case Instant(g).Sub(out.Generated) >= reportLife:
 			return fault.Of(fault.ReportExpired)
 		}
 		return nil
@@ -122,23 +122,22 @@ func (s *Store) writeReport(r kv.Reader, account string) ([]byte, error) {
 		return nil, err
 	}
 	if !found {
-		return nil, malformed("account " + account)
+		return nil, record.Malformed("account " + account)
 	}
 	root := []string{"<root_account>", arn.Root(account).String(), stamp(a.Created), "not_supported", "no_information", "not_supported", "not_supported"}
 	if err := s.writeRow(w, r, account, RootOwner, root, a.RootKeys); err != nil {
 		return nil, err
 	}
-	prefix := namesKey(account, User.letter())
-	for pair, err := range r.Scan(prefix, record.After(prefix)) {
+	for id, err := range IDs(r, account, User) {
 		if err != nil {
 			return nil, err
 		}
-		u, err := readEntity(r, string(pair.Value))
+		u, err := ReadEntity(r, id)
 		if err != nil {
 			return nil, err
 		}
 		if u == nil {
-			return nil, malformed("user " + string(pair.Value))
+			return nil, record.Malformed("user " + id)
 		}
 		row := []string{u.Name, u.ARN().String(), stamp(u.Created), "false", "N/A", "N/A", "N/A"}
 		if err := s.writeRow(w, r, account, u.ID, row, u.Keys); err != nil {
@@ -158,7 +157,7 @@ func stamp(t time.Time) string {
 
 // writeRow adds what all have: devices, keys, and the certificates nobody has.
 func (s *Store) writeRow(w *csv.Writer, r kv.Reader, account, owner string, row, ids []string) error {
-	devices, err := countUnder(r, devicesKey(account, owner))
+	devices, err := record.Count(r, devicesKey(account, owner))
 	if err != nil {
 		return err
 	}

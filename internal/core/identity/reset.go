@@ -15,7 +15,7 @@ import (
 // event.
 func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account string, at time.Time) (Key, error) {
 	k := Key{Active: true, Created: at.UTC().Truncate(time.Microsecond)}
-	k.AccessKeyID, k.Secret = newKey()
+	k.AccessKeyID, k.Secret = NewKey()
 	err := change.Operate(ctx, s.store, record, func(tx kv.Tx) error {
 		if err := tx.Lock(accountKey(account), kv.Exclusive); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -22,10 +23,10 @@ import (
 func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error) error {
 	at := g.Caller().At().UTC().Truncate(time.Second)
 	n.Issued, n.Expires = at, at.Add(duration)
-	id, secret := newKey()
+	id, secret := NewKey()
 	var token [96]byte
 	rand.Read(token[:])
-	n.AccessKeyID, n.Secret, n.Token = temporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
+	n.AccessKeyID, n.Secret, n.Token = TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if err := check(tx); err != nil {
 			return err
@@ -58,7 +59,7 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 // conditionKeys are the session's (IAM user guide, "AWS global condition
 // context keys"); a tag of the session stands before one of the user or role
 // it acts for. What follows from MFAAt and Issued belongs to the request.
-func (n *Session) conditionKeys(own []Tag) map[string][]string {
+func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range slices.Concat(own, n.Tags) {
 		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
@@ -71,9 +72,6 @@ func (n *Session) conditionKeys(own []Tag) map[string][]string {
 	}
 	return m
 }
-
-// temporaryPrefix begins the ids of temporary keys, and of no other.
-const temporaryPrefix = "ASIA"
 
 // temporary finds the credential of a session whose origin still stands.
 func (s *Store) temporary(r kv.Reader, accessKeyID string) (Credential, bool, error) {
@@ -100,7 +98,7 @@ func (s *Store) temporary(r kv.Reader, accessKeyID string) (Credential, bool, er
 // returns that one's tags; false where there is no such one any more, or the
 // session's origin is gone. Names that were given anew revive nothing: users
 // are found by their key, roles by their id.
-func actor(r kv.Reader, n *Session) (tags []Tag, ok bool, err error) {
+func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 	parent, ok, err := origin(r, n)
 	if err != nil || !ok {
 		return nil, false, err
@@ -119,7 +117,7 @@ func actor(r kv.Reader, n *Session) (tags []Tag, ok bool, err error) {
 		n.Principal.Issuer = parent.Principal.ARN
 		return parent.tags, true, nil
 	case RoleAssumed, WebIdentity:
-		e, err := readEntity(r, n.roleID())
+		e, err := ReadEntity(r, n.roleID())
 		if err != nil || e == nil || e.Kind != Role || e.Account != n.Principal.Account {
 			return nil, false, err
 		}
@@ -139,7 +137,7 @@ func (n *Session) roleID() string {
 // trusted. One that was deleted and made again is another one.
 func origin(r kv.Reader, n *Session) (Credential, bool, error) {
 	if n.Parent != "" {
-		c, found, err := lasting(r, n.Parent)
+		c, found, err := FindCredential(r, n.Parent)
 		return c, found && c.Active, err
 	}
 	if n.Provider == "" {

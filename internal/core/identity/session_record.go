@@ -6,6 +6,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 )
 
 // Session is a set of temporary credentials and all that is true of it. Secret
@@ -18,9 +19,9 @@ type Session struct {
 	// Policies are session policies; Restricted says that there are some, so
 	// that none left means nothing is allowed.
 	Policies       []string
-	Managed        []Tag // ARNs of managed policies among them, and their ids
+	Managed        []tag.Tag // ARNs of managed policies among them, and their ids
 	Restricted     bool
-	Tags           []Tag
+	Tags           []tag.Tag
 	Transitive     []string // keys of Tags that role chaining passes on
 	MFAAt          time.Time
 	SourceIdentity string
@@ -30,9 +31,6 @@ type Session struct {
 
 	makers []string // of one that is being made; nil: they follow from Parent
 }
-
-// Tag is a tag of a session.
-type Tag struct{ Key, Value string }
 
 // Purpose is the call that made a session. The numbers are stored.
 type Purpose uint8
@@ -117,12 +115,12 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 	f := record.Read(value)
 	for f.Next() {
 		if !s.take(&f) {
-			return nil, malformed("session " + accessKeyID)
+			return nil, record.Malformed("session " + accessKeyID)
 		}
 	}
 	// A session that this program doesn't know whole proves nobody.
 	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody || s.Purpose == 0 {
-		return nil, malformed("session " + accessKeyID)
+		return nil, record.Malformed("session " + accessKeyID)
 	}
 	return s, nil
 }
@@ -156,7 +154,7 @@ func (s *Session) take(f *record.Fields) (ok bool) {
 		if f.Number == fieldSessionManaged {
 			to = &s.Managed
 		}
-		*to = append(*to, Tag{key, value})
+		*to = append(*to, tag.Tag{Key: key, Value: value})
 		return ok
 	case fieldSessionTransitive:
 		s.Transitive = append(s.Transitive, string(f.Bytes))

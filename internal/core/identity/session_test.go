@@ -9,13 +9,14 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 )
 
 func TestSessionRecord(t *testing.T) {
 	full := &Session{
 		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", Secret: "secret", Token: "token", Issued: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
 		Principal: policy.Principal{Kind: policy.RoleSession, Account: "111122223333", ID: "AROA:s", Name: "n", ARN: arn.Root("111122223333"), Role: arn.Root("444455556666")},
-		Parent:    "AKIA", Policies: []string{"a", "b"}, Restricted: true, Tags: []Tag{{"k", "v"}, {"e", ""}}, Transitive: []string{"k"},
+		Parent:    "AKIA", Policies: []string{"a", "b"}, Restricted: true, Tags: []tag.Tag{{Key: "k", Value: "v"}, {Key: "e", Value: ""}}, Transitive: []string{"k"},
 		MFAAt: time.Unix(3, 0).UTC(), SourceIdentity: "i", Provider: "p", ProviderID: "q", Purpose: WebIdentity,
 	}
 	got, err := decodeSession(full.AccessKeyID, full.encode())
@@ -43,7 +44,7 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller := authz.NewCaller(rootPrincipal(a.ID), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: k.AccessKeyID})
+	caller := authz.NewCaller(RootPrincipal(a.ID), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: k.AccessKeyID})
 	g, err := authz.Judge(t.Context(), authz.New(nil), caller, authz.Open[struct{}]("a test"), &struct{}{})
 	if err != nil {
 		t.Fatal(err)

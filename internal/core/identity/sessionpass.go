@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -70,9 +71,9 @@ func checkPassed(in Passed) error {
 	}
 	d, err := policy.Parse(policy.Session, []byte(in.Policy))
 	if err != nil {
-		return malformedPolicy(err)
+		return MalformedPolicy(err)
 	}
-	return checkResources(d)
+	return CheckResources(d)
 }
 
 func packedTooLarge(what string, percent int) error {
@@ -84,7 +85,7 @@ func packedTooLarge(what string, percent int) error {
 }
 
 // packed is the size of policies and tags, deflated.
-func packed(in Passed, tags []Tag) (int, error) {
+func packed(in Passed, tags []tag.Tag) (int, error) {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)
 	if err != nil {
@@ -108,14 +109,14 @@ func packed(in Passed, tags []Tag) (int, error) {
 func (s *Store) managed(r kv.Reader, n *Session, account string, names []string) error {
 	n.Managed = nil
 	for _, name := range names {
-		p, err := s.findPolicy(r, account, name)
+		p, err := s.FindPolicy(r, account, name)
 		if err != nil {
 			return err
 		}
 		if p == nil {
 			return fault.New(fault.MalformedPolicyDocument, "Policy "+name+" does not exist or is not attachable.")
 		}
-		n.Managed = append(n.Managed, Tag{name, p.ID})
+		n.Managed = append(n.Managed, tag.Tag{Key: name, Value: p.ID})
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 		all = append(all, d)
 	}
 	for _, m := range n.Managed {
-		p, err := s.findPolicy(r, n.Principal.Account, m.Key)
+		p, err := s.FindPolicy(r, n.Principal.Account, m.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +144,7 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 			all = append(all, nil)
 			continue
 		}
-		d, err := s.document(p.InForce().Document)
+		d, err := s.Document(p.InForce().Document)
 		if err != nil {
 			return nil, err
 		}
@@ -154,11 +155,11 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 
 // checkSessionTags checks the tags of a request for a session (IAM user guide,
 // "Pass session tags in AWS STS").
-func checkSessionTags(tags []Tag, transitive []string) error {
-	if len(transitive) > maxTags {
-		return invalidParameter(fmt.Sprintf("A session has at most %d tags.", maxTags))
+func checkSessionTags(tags []tag.Tag, transitive []string) error {
+	if len(transitive) > tag.MaxIAM {
+		return invalidParameter(fmt.Sprintf("A session has at most %d tags.", tag.MaxIAM))
 	}
-	if err := checkTags(tags); err != nil { // the rules of IAM, in the words of STS
+	if err := tag.CheckIAM(tags); err != nil { // the rules of IAM, in the words of STS
 		return invalidParameter(fault.From(err).Message)
 	}
 	for _, key := range transitive {
@@ -170,7 +171,7 @@ func checkSessionTags(tags []Tag, transitive []string) error {
 }
 
 // sessionTagKeys are the condition keys of the tags in a request for a session.
-func sessionTagKeys(tags []Tag, transitive []string) map[string][]string {
+func sessionTagKeys(tags []tag.Tag, transitive []string) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range tags {
 		m[policy.KeyName("aws:requesttag/"+t.Key)] = []string{t.Value}
@@ -184,6 +185,6 @@ func sessionTagKeys(tags []Tag, transitive []string) map[string][]string {
 
 // sessionTag is the place of a key among a session's tags, -1 where it is none:
 // they never differ by case alone.
-func sessionTag(tags []Tag, key string) int {
-	return slices.IndexFunc(tags, func(t Tag) bool { return strings.EqualFold(t.Key, key) })
+func sessionTag(tags []tag.Tag, key string) int {
+	return slices.IndexFunc(tags, func(t tag.Tag) bool { return strings.EqualFold(t.Key, key) })
 }

@@ -66,7 +66,7 @@ type held struct {
 // heldAt reads a key that goes on with END KEYID after a prefix.
 func heldAt(key []byte, prefix int) (held, error) {
 	if len(key) < prefix+8 {
-		return held{}, malformed("the end of a session")
+		return held{}, record.Malformed("the end of a session")
 	}
 	end := binary.BigEndian.Uint64(key[prefix:])
 	return held{string(key[prefix+8:]), time.Unix(int64(end), 0).UTC()}, nil
@@ -113,7 +113,7 @@ func readMakers(value []byte) ([]string, error) {
 		makers = append(makers, string(f.Bytes))
 	}
 	if f.Err() != nil || len(makers) == 0 {
-		return nil, malformed("the makers of a session")
+		return nil, record.Malformed("the makers of a session")
 	}
 	return makers, nil
 }
@@ -133,7 +133,7 @@ func taken(r kv.Reader, maker string) (uint64, error) {
 		n = f.Uint
 	}
 	if f.Err() != nil {
-		return 0, malformed("the sessions of " + maker)
+		return 0, record.Malformed("the sessions of " + maker)
 	}
 	return n, nil
 }
@@ -148,7 +148,7 @@ func setTaken(tx kv.Tx, maker string, n uint64) {
 
 // room is how many sessions a maker has at most.
 func (s *Store) room(maker string) uint64 {
-	if strings.HasPrefix(maker, Role.prefix()) && !strings.Contains(maker, "/") {
+	if strings.HasPrefix(maker, Role.IDPrefix()) && !strings.Contains(maker, "/") {
 		return uint64(s.sessions) * bearersShare
 	}
 	return uint64(s.sessions)
@@ -268,7 +268,7 @@ func dropOf(tx kv.Tx, maker, parent string) error {
 			}
 		}
 		if f.Err() != nil {
-			return malformed("a session of " + maker)
+			return record.Malformed("a session of " + maker)
 		}
 	}
 	for _, h := range all {

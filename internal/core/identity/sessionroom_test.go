@@ -29,7 +29,7 @@ func (h house) rootKey() caller {
 	h.t.Helper()
 	var a Account
 	h.ok(h.kv.View(h.t.Context(), func(r kv.Reader) (err error) { a, _, err = readAccount(r, coretest.Account); return err }))
-	return caller{rootPrincipal(a.ID), a.RootKeys[0], 0}
+	return caller{RootPrincipal(a.ID), a.RootKeys[0], 0}
 }
 
 func (h house) userKey(name string) caller {
@@ -37,8 +37,8 @@ func (h house) userKey(name string) caller {
 	var e *Entity
 	k, err := h.CreateKey(h.t.Context(), h.may("iam:CreateAccessKey", h.on(User, name)), name)
 	h.ok(err)
-	h.ok(h.kv.View(h.t.Context(), func(r kv.Reader) (err error) { e, err = findEntity(r, coretest.Account, User, name); return err }))
-	return caller{e.principal(), k.AccessKeyID, 0}
+	h.ok(h.kv.View(h.t.Context(), func(r kv.Reader) (err error) { e, err = FindEntity(r, coretest.Account, User, name); return err }))
+	return caller{e.Principal(), k.AccessKeyID, 0}
 }
 
 func (h house) grant(c caller, needs ...authz.Need) authz.Grant {
@@ -64,7 +64,7 @@ func (h house) session(n *Session, err error) *Session {
 func (h house) rows() (n [4]int) {
 	h.t.Helper()
 	for i, prefix := range []string{sessionPrefix, endsPrefix, heldPrefix, roomPrefix} {
-		h.ok(h.kv.View(h.t.Context(), func(r kv.Reader) (err error) { n[i], err = countUnder(r, []byte(prefix)); return err }))
+		h.ok(h.kv.View(h.t.Context(), func(r kv.Reader) (err error) { n[i], err = record.Count(r, []byte(prefix)); return err }))
 	}
 	return n
 }
@@ -164,7 +164,7 @@ func TestSessionRoomAtOnce(t *testing.T) {
 func (h house) bearerSession(subject string, i int) error {
 	n := &Session{
 		AccessKeyID: fmt.Sprintf("ASIA%016d", i), Secret: "s", Token: "t", Issued: time.Unix(100, 0), Expires: time.Unix(1000, 0).UTC(), Purpose: WebIdentity,
-		Principal: policy.Principal{Kind: policy.RoleSession, ID: "AROAEXAMPLE:s", Account: coretest.Account, ARN: stsARN(coretest.Account, "assumed-role/r/s")}, makers: bearerMakers("AROAEXAMPLE", "p", subject),
+		Principal: policy.Principal{Kind: policy.RoleSession, ID: "AROAEXAMPLE:s", Account: coretest.Account, ARN: arn.STS(coretest.Account, "assumed-role/r/s")}, makers: bearerMakers("AROAEXAMPLE", "p", subject),
 	}
 	return change.Background(h.t.Context(), h.kv, "a test", func(tx kv.Tx) error {
 		tx.Set(sessionKey(n.AccessKeyID), n.encode())

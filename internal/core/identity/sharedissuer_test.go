@@ -121,7 +121,7 @@ func TestSharedIssuerLetsInOneOwner(t *testing.T) {
 			}
 			v := policy.Decide(policy.Laws{Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true}, policy.Request{
 				Principal: policy.Principal{Kind: policy.WebIdentity, Provider: "arn:aws:iam::111122223333:oidc-provider/" + github},
-				Action:    "sts:AssumeRoleWithWebIdentity", Resource: entityARN(coretest.Account, Role, "/", "r"),
+				Action:    "sts:AssumeRoleWithWebIdentity", Resource: EntityARN(coretest.Account, Role, "/", "r"),
 				Keys: map[string][]string{github + ":sub": {sub}},
 			})
 			if v.Effect == policy.Allow {

@@ -12,6 +12,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -151,7 +152,7 @@ func newAccount(name string, at time.Time) (Account, Key, error) {
 	}
 	at = at.UTC().Truncate(time.Microsecond)
 	k := Key{Active: true, Created: at}
-	k.AccessKeyID, k.Secret = newKey()
+	k.AccessKeyID, k.Secret = NewKey()
 	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: at, RootKeys: []string{k.AccessKeyID}}, k, nil
 }
 
@@ -235,15 +236,20 @@ func (s *Store) Account(ctx context.Context, id string) (a Account, found bool, 
 // AccountOf returns the account of a canonical user id.
 func (s *Store) AccountOf(ctx context.Context, canonical string) (id string, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		v, err := r.Get(canonicalKey(canonical))
-		id, found = string(v), v != nil
+		id, found, err = AccountByCanonicalID(r, canonical)
 		return err
 	})
 	return id, found, err
 }
 
+// AccountByCanonicalID is AccountOf within a view.
+func AccountByCanonicalID(r kv.Reader, canonical string) (id string, found bool, err error) {
+	v, err := r.Get(canonicalKey(canonical))
+	return string(v), v != nil, err
+}
+
 func readAccount(r kv.Reader, id string) (Account, bool, error) {
-	if checkAccountID(id) != nil {
+	if !arn.IsAccountID(id) {
 		return Account{}, false, nil
 	}
 	v, err := r.Get(accountKey(id))
@@ -270,45 +276,45 @@ func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
 // there is no such key. An inactive key is found: the caller refuses it.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if strings.HasPrefix(accessKeyID, temporaryPrefix) {
+		if strings.HasPrefix(accessKeyID, TemporaryPrefix) {
 			c, found, err = s.temporary(r, accessKeyID)
 			return err
 		}
-		c, found, err = lasting(r, accessKeyID)
+		c, found, err = FindCredential(r, accessKeyID)
 		return err
 	})
 	return c, found, err
 }
 
-// lasting finds the credential of a long-lived key.
-func lasting(r kv.Reader, accessKeyID string) (Credential, bool, error) {
+// FindCredential finds the credential of a long-lived key.
+func FindCredential(r kv.Reader, accessKeyID string) (Credential, bool, error) {
 	k, found, err := readKey(r, accessKeyID)
 	if err != nil || !found {
 		return Credential{}, false, err
 	}
-	c := Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: rootPrincipal(k.account)}
+	c := Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: RootPrincipal(k.account)}
 	if k.kind == ofRoot {
 		return c, true, nil
 	}
-	u, err := readEntity(r, k.owner)
+	u, err := ReadEntity(r, k.owner)
 	if err != nil {
 		return Credential{}, false, err
 	}
 	if u == nil || u.Kind != User || u.Account != k.account {
-		return Credential{}, false, malformed("access key " + accessKeyID)
+		return Credential{}, false, record.Malformed("access key " + accessKeyID)
 	}
-	c.Principal, c.Keys, c.tags = u.principal(), principalTags(u.Tags), u.Tags
+	c.Principal, c.Keys, c.tags = u.Principal(), principalTags(u.Tags), u.Tags
 	return c, true, nil
 }
 
-// principal is a user as a caller.
-func (e *Entity) principal() policy.Principal {
+// Principal is a user as a caller.
+func (e *Entity) Principal() policy.Principal {
 	return policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN(), ID: e.ID, Name: e.Name}
 }
 
 // principalTags are the condition keys that come from the tags of a user or
 // role.
-func principalTags(tags []Tag) map[string][]string {
+func principalTags(tags []tag.Tag) map[string][]string {
 	if len(tags) == 0 {
 		return nil
 	}
@@ -319,6 +325,7 @@ func principalTags(tags []Tag) map[string][]string {
 	return m
 }
 
-func rootPrincipal(account string) policy.Principal {
+// RootPrincipal is the root user of an account as a caller.
+func RootPrincipal(account string) policy.Principal {
 	return policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
 }

@@ -7,6 +7,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -96,11 +97,11 @@ type FederateInput struct {
 	Name     string
 	Duration time.Duration
 	Pass     Passed
-	Tags     []Tag
+	Tags     []tag.Tag
 }
 
 // FederatedARN names a federated user's session.
-func FederatedARN(account, name string) arn.ARN { return stsARN(account, "federated-user/"+name) }
+func FederatedARN(account, name string) arn.ARN { return arn.STS(account, "federated-user/"+name) }
 
 // FederateNeeds are the permissions of GetFederationToken.
 // Errors: AccessDenied, InvalidParameterValue.

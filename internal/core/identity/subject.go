@@ -5,6 +5,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -13,7 +14,7 @@ import (
 // the ARN it would have under the path "/".
 type Subject struct {
 	ARN      arn.ARN
-	Tags     []Tag
+	Tags     []tag.Tag
 	Boundary string
 }
 
@@ -32,9 +33,9 @@ func (s Subject) ResourceKeys() map[string][]string {
 // Subject describes a user, group or role. It asks for no grant: nothing of it
 // reaches a caller but through a decision.
 func (s *Store) Subject(ctx context.Context, account string, k EntityKind, name string) (out Subject, err error) {
-	out.ARN = entityARN(account, k, "/", name)
+	out.ARN = EntityARN(account, k, "/", name)
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		e, err := findEntity(r, account, k, name)
+		e, err := FindEntity(r, account, k, name)
 		if err == nil && e != nil {
 			out = Subject{e.ARN(), e.Tags, e.Boundary}
 		}
@@ -50,7 +51,7 @@ func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Su
 		return out, err
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		p, err := s.findPolicy(r, account, name)
+		p, err := s.FindPolicy(r, account, name)
 		if err == nil && p != nil {
 			out.Tags = p.Tags
 		}
@@ -63,7 +64,7 @@ func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Su
 func (s *Store) Renamed(ctx context.Context, account string, k EntityKind, name, newName, newPath string) (a arn.ARN, err error) {
 	e := &Entity{Kind: k, Account: account, Name: name, Path: "/"}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		found, err := findEntity(r, account, k, name)
+		found, err := FindEntity(r, account, k, name)
 		if err == nil && found != nil {
 			e = found
 		}

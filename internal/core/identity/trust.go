@@ -6,6 +6,8 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -25,7 +27,7 @@ func entityNamed(r kv.Reader, p policy.PrincipalName) (*Entity, error) {
 		if !strings.HasPrefix(a.Resource, k.lower()+"/") {
 			continue
 		}
-		e, err := findEntity(r, a.Account, k, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
+		e, err := FindEntity(r, a.Account, k, a.Resource[strings.LastIndexByte(a.Resource, '/')+1:])
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +51,7 @@ func (s *Store) Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, 
 		return "", true, nil
 	}
 	if strings.HasPrefix(p.Value, "AIDA") || strings.HasPrefix(p.Value, "AROA") {
-		e, err := readEntity(r, p.Value)
+		e, err := ReadEntity(r, p.Value)
 		return p.Value, e != nil, err
 	}
 	e, err := entityNamed(r, p)
@@ -74,10 +76,10 @@ func idOf(e *Entity) string {
 // NameOf meets bucket.Principals: it is the ARN of a user or role by its unique
 // id, "" where it is no more.
 func (s *Store) NameOf(r kv.Reader, id string) (string, error) {
-	if checkAccountID(id) == nil {
+	if arn.IsAccountID(id) {
 		return arn.Root(id).String(), nil
 	}
-	e, err := readEntity(r, id)
+	e, err := ReadEntity(r, id)
 	if err != nil || e == nil {
 		return "", err
 	}
@@ -86,8 +88,8 @@ func (s *Store) NameOf(r kv.Reader, id string) (string, error) {
 
 // standsAs is how one that was bound is written now: by the ARN it has, or by
 // its unique id where it is no more.
-func standsAs(r kv.Reader, b Tag) (string, error) {
-	e, err := readEntity(r, b.Value)
+func standsAs(r kv.Reader, b tag.Tag) (string, error) {
+	e, err := ReadEntity(r, b.Value)
 	if err != nil || e == nil {
 		return b.Value, err
 	}
@@ -125,7 +127,7 @@ func (s *Store) Trust(r kv.Reader, e *Entity) (*policy.Document, error) {
 	// A name that was written with escapes was not replaced, and must not pass.
 	for _, p := range d.Principals() {
 		if slices.Contains(stale, p.Value) {
-			return nil, malformed("trust policy of " + e.Name)
+			return nil, record.Malformed("trust policy of " + e.Name)
 		}
 	}
 	return d, nil

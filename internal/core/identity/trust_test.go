@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
 
@@ -25,7 +26,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 		trust := func(a string) string {
 			return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"sts:AssumeRole"}]}`
 		}
-		at := entityARN(coretest.Account, Role, "/", "r")
+		at := EntityARN(coretest.Account, Role, "/", "r")
 		create := func() (*Entity, error) {
 			return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u"))})
 		}
@@ -37,7 +38,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 		assumes := func(p policy.Principal) policy.Effect {
 			effect := policy.ImplicitDeny
 			h.ok(h.kv.View(ctx, func(r kv.Reader) error {
-				e, err := findEntity(r, coretest.Account, Role, "r")
+				e, err := FindEntity(r, coretest.Account, Role, "r")
 				if err != nil {
 					return err
 				}
@@ -51,11 +52,11 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 			}))
 			return effect
 		}
-		if assumes(u.principal()) != policy.Allow {
+		if assumes(u.Principal()) != policy.Allow {
 			t.Errorf("%s: the user who is named may not", name)
 		}
 		if name == "plain" {
-			to := entityARN(coretest.Account, User, "/", "v")
+			to := EntityARN(coretest.Account, User, "/", "v")
 			rename := func(from, name string, a, b arn.ARN) {
 				g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
 				h.ok(h.Rename(ctx, g, User, from, name, ""))
@@ -63,14 +64,14 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 			rename("u", "v", u.ARN(), to)
 			moved := *u
 			moved.Name = "v"
-			if assumes(moved.principal()) != policy.Allow {
+			if assumes(moved.Principal()) != policy.Allow {
 				t.Error("the user lost the role with its name")
 			}
 			rename("v", "u", to, u.ARN())
 		}
 		h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
 		again := h.create(User, "u")
-		if assumes(again.principal()) == policy.Allow {
+		if assumes(again.Principal()) == policy.Allow {
 			t.Errorf("%s: another user of the same name may", name)
 		}
 		shown, err := h.Get(ctx, h.may("iam:GetRole", at), Role, "r")
@@ -84,21 +85,21 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 func TestRecordsComeBack(t *testing.T) {
 	at := time.Unix(7, 0).UTC()
 	e := &Entity{
-		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at, Tags: []Tag{{"k", ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
-		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: []Tag{{"a", "i"}}, Description: "d", MaxSession: time.Hour,
+		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at, Tags: []tag.Tag{{Key: "k", Value: ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
+		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: []tag.Tag{{Key: "a", Value: "i"}}, Description: "d", MaxSession: time.Hour,
 	}
 	if got, err := decodeEntity(e.ID, e.encode()); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	p := &ManagedPolicy{Account: "a", ID: "ANPAX", Name: "n", Path: "/", Description: "d", Created: at, Updated: at, Default: 2, Newest: 3, Versions: []PolicyVersion{{1, at, "x"}, {2, at, "y"}}, Tags: []Tag{{"k", "v"}}}
+	p := &ManagedPolicy{Account: "a", ID: "ANPAX", Name: "n", Path: "/", Description: "d", Created: at, Updated: at, Default: 2, Newest: 3, Versions: []PolicyVersion{{1, at, "x"}, {2, at, "y"}}, Tags: []tag.Tag{{Key: "k", Value: "v"}}}
 	if got, err := decodePolicy(p.ID, p.encode()); err != nil || !reflect.DeepEqual(got, p) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	d := &Device{Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []Tag{{"k", "v"}}, Owner: RootOwner, seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at}
+	d := &Device{Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}, Owner: RootOwner, seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at}
 	if got, err := decodeDevice("a", d.encode()); err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	o := &Provider{Account: "a", URL: "u", ClientIDs: []string{"c"}, Thumbprints: []string{"t"}, Created: at, Tags: []Tag{{"k", "v"}}}
+	o := &Provider{Account: "a", URL: "u", ClientIDs: []string{"c"}, Thumbprints: []string{"t"}, Created: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}}
 	if got, err := decodeProvider("a", "u", o.encode()); err != nil || !reflect.DeepEqual(got, o) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -119,34 +120,3 @@ func TestRecordsComeBack(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// FuzzSplit: every statement of a document is found, where it stands.
-func FuzzSplit(f *testing.F) {
-	for _, s := range []string{allowAll, denyAll, `{"Statement" : [ ` + denyAll[39:len(denyAll)-1] + ` ] , "Version":"2012-10-17"}`, `{"Id":"x","Statement":{}}`, "[", ""} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := split("p", policy.Identity, text)
-		if err != nil {
-			return
-		}
-		if len(s.parts) != len(s.whole.Statements()) {
-			t.Fatalf("%d of %d statements", len(s.parts), len(s.whole.Statements()))
-		}
-		for _, p := range s.parts {
-			m := p.match
-			if from, to := offset(text, m.StartLine, m.StartColumn), offset(text, m.EndLine, m.EndColumn); text[from] != '{' || text[to-1] != '}' {
-				t.Errorf("%q", text[from:to])
-			}
-		}
-	})
-}
-
-// offset is where a line and a column, both from 1, are.
-func offset(text string, line, column int) int {
-	at := 0
-	for ; line > 1; line-- {
-		at += strings.IndexByte(text[at:], '\n') + 1
-	}
-	return at + column - 1
-}

@@ -47,7 +47,7 @@ func readUse(r kv.Reader, accessKeyID string) (u Use, err error) {
 		}
 	}
 	if f.Err() != nil {
-		return Use{}, malformed("last use of " + accessKeyID)
+		return Use{}, record.Malformed("last use of " + accessKeyID)
 	}
 	return u, nil
 }

@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/oidc"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -65,9 +66,9 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		return nil, err
 	}
 	for key, value := range p.token.Tags {
-		p.session.Tags = append(p.session.Tags, Tag{key, value})
+		p.session.Tags = append(p.session.Tags, tag.Tag{Key: key, Value: value})
 	}
-	slices.SortFunc(p.session.Tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(p.session.Tags, func(a, b tag.Tag) int { return strings.Compare(a.Key, b.Key) })
 	p.session.Transitive, p.session.SourceIdentity = p.token.Transitive, p.token.SourceIdentity
 	if checkSessionTags(p.session.Tags, p.session.Transitive) != nil || !isSourceIdentity(p.session.SourceIdentity) {
 		return nil, oidc.Rejected()
@@ -93,7 +94,7 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 }
 
 func isSourceIdentity(s string) bool {
-	return s == "" || len(s) >= 2 && len(s) <= 64 && checkEntityName(s) == nil
+	return s == "" || len(s) >= 2 && len(s) <= 64 && CheckName(s) == nil
 }
 
 // meant finds the provider of a token among those that its role trusts.

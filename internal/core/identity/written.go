@@ -6,6 +6,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -21,9 +22,9 @@ func malformedDocument(message string) error {
 func checkDocument(text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Identity, []byte(text))
 	if err != nil {
-		return nil, malformedPolicy(err)
+		return nil, MalformedPolicy(err)
 	}
-	return d, checkResources(d)
+	return d, CheckResources(d)
 }
 
 // checkManaged checks a managed policy that is about to be written. It must say
@@ -34,15 +35,15 @@ func checkManaged(text string) error {
 	case err != nil:
 		return err
 	case policy.Size([]byte(text)) > maxManagedDocument:
-		return limitExceeded("PolicySize", maxManagedDocument)
+		return LimitExceeded("PolicySize", maxManagedDocument)
 	case !d.Variables():
 		return malformedDocument("Policy document must be version 2012-10-17 or greater.")
 	}
 	return nil
 }
 
-// checkResources refuses ARNs that are nothing's.
-func checkResources(d *policy.Document) error {
+// CheckResources refuses ARNs that are nothing's.
+func CheckResources(d *policy.Document) error {
 	for _, s := range d.Statements() {
 		for _, text := range s.Resources {
 			if err := checkResource(text); err != nil {
@@ -107,11 +108,11 @@ func iamPaths() []string {
 // checkTrust checks a trust policy that is about to be written.
 func checkTrust(text string) error {
 	if policy.Size([]byte(text)) > maxTrust {
-		return limitExceeded("ACLSizePerRole", maxTrust)
+		return LimitExceeded("ACLSizePerRole", maxTrust)
 	}
 	d, err := policy.Parse(policy.Trust, []byte(text))
 	if err != nil {
-		return malformedPolicy(err)
+		return MalformedPolicy(err)
 	}
 	for _, statement := range d.Statements() {
 		for _, action := range statement.Actions {
@@ -180,7 +181,7 @@ func (s *Store) bind(r kv.Reader, e *Entity) error {
 	}
 	d, err := policy.Parse(policy.Trust, []byte(e.Trust))
 	if err != nil {
-		return malformedPolicy(err)
+		return MalformedPolicy(err)
 	}
 	for _, p := range d.Principals() {
 		id, there, err := s.Named(r, p)
@@ -191,7 +192,7 @@ func (s *Store) bind(r kv.Reader, e *Entity) error {
 			return invalidPrincipal(p)
 		}
 		if _, err := arn.Parse(p.Value); err == nil && id != "" {
-			e.Bound = append(e.Bound, Tag{p.Value, id})
+			e.Bound = append(e.Bound, tag.Tag{Key: p.Value, Value: id})
 		}
 	}
 	return nil

@@ -1,7 +1,8 @@
-// Package tag is the rules of tags: what a tag set may be, in which order it is
-// kept, and how a header spells it. It exists so that objects, buckets, uploads
-// and forms refuse the same tags for the same reasons. It must never know what
-// carries the tags, nor who asks.
+// Package tag implements the rules of tags: what a tag set may be, in which order
+// it is kept, and how a header spells it; S3's and, in iam.go, those of IAM and
+// STS. It exists so that objects, buckets, uploads and forms refuse the same tags
+// for the same reasons, and so do users, roles, devices and sessions. It must
+// never know what carries the tags, nor who asks.
 package tag
 
 import (

@@ -1,4 +1,4 @@
-package identity
+package simulate
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/identity"
 	"watertight/internal/fault"
 )
 
@@ -28,7 +29,7 @@ type part struct {
 func split(name string, kind policy.Kind, text string) (source, error) {
 	whole, err := policy.Parse(kind, []byte(text))
 	if err != nil {
-		return source{}, invalidInput("%s: %s", name, fault.From(malformedPolicy(err)).Message)
+		return source{}, invalidInput("%s: %s", name, fault.From(identity.MalformedPolicy(err)).Message)
 	}
 	s := source{name: name, text: text, kind: kind, whole: whole}
 	var head struct{ Version string }
@@ -55,9 +56,22 @@ func split(name string, kind policy.Kind, text string) (source, error) {
 		return nil
 	})
 	if err != nil {
-		return source{}, invalidInput("%s: %s", name, fault.From(malformedPolicy(err)).Message)
+		return source{}, invalidInput("%s: %s", name, fault.From(identity.MalformedPolicy(err)).Message)
 	}
 	return s, nil
+}
+
+// splitAll splits policies of entities.
+func splitAll(policies []identity.Inline) ([]source, error) {
+	var all []source
+	for _, p := range policies {
+		one, err := split(p.Name, policy.Identity, p.Document)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // eachStatement visits the statements of a document that was parsed before.
