@@ -81,18 +81,6 @@ func versionOf(n *Need) *string {
 	return nil
 }
 
-// onObject reports the actions on an object that its owner decides about. All
-// others are the bucket owner's affair: tags, locks, deletions (S3 user guide,
-// "How Amazon S3 authorizes a request").
-func onObject(a policy.Action) bool {
-	switch a {
-	case "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes", "s3:GetObjectTorrent",
-		"s3:GetObjectAcl", "s3:GetObjectVersionAcl", "s3:PutObjectAcl", "s3:PutObjectVersionAcl":
-		return true
-	}
-	return false
-}
-
 // lists adds to the laws of a need what ACLs say, and who owns the object, where
 // ACLs are active; it reports whether the object itself was looked at. An object
 // that another account owns is that account's: of the bucket's policy only the
@@ -111,7 +99,9 @@ func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.
 		return false, nil
 	case res.ACL == nil:
 		return false, nil
-	case !onObject(n.Action) && (who.Account == res.Owner || !res.ACL.MentionsAction(n.Action)):
+	}
+	ownerDecides := n.Action.Facts().OwnerDecides
+	if !ownerDecides && (who.Account == res.Owner || !res.ACL.MentionsAction(n.Action)) {
 		return false, nil
 	}
 	o, err := on.object(ctx, a.facts, n)
@@ -119,7 +109,7 @@ func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.
 		return true, err
 	}
 	switch {
-	case !onObject(n.Action):
+	case !ownerDecides:
 		if o.lets(n.Action, who.Account) {
 			l.Resource = with(l.Resource, res.ACL)
 		}

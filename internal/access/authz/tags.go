@@ -9,19 +9,6 @@ import (
 
 const existingTag = "s3:ExistingObjectTag/"
 
-// seesTags reports whether an action is judged by the tags its object has (S3
-// service authorization reference, s3:ExistingObjectTag/<key>).
-func seesTags(a policy.Action) bool {
-	switch a {
-	case "s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging",
-		"s3:GetObjectVersion", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging",
-		"s3:PutObjectAcl", "s3:PutObjectTagging", "s3:DeleteObjectTagging",
-		"s3:PutObjectVersionAcl", "s3:PutObjectVersionTagging", "s3:DeleteObjectVersionTagging":
-		return true
-	}
-	return false
-}
-
 // mentionTags reports whether any law asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {
 	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard}, func(docs []*policy.Document) bool {
@@ -32,7 +19,7 @@ func mentionTags(l *policy.Laws) bool {
 // tagKeys returns the keys that the object of a need is known by, nil only where no
 // law asks for them: they cost a lookup. The version is the one the need names.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *standing, n *Need) (map[string][]string, error) {
-	if n.New || !seesTags(n.Action) || !mentionTags(l) {
+	if n.New || !mentionTags(l) || !n.Action.Facts().SeesTags {
 		return nil, nil
 	}
 	on.tagged = true

@@ -14,13 +14,14 @@ type opinion struct {
 	spent bool  // the decision took too many steps
 }
 
-// ask hears one layer. It stops at the first Deny, unless the caller is above
-// the denies of the layer.
-func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
+// ask evaluates one layer. It stops at the first Deny, unless the denies of the
+// layer don't bind the caller under l; nil binds everybody.
+func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
+	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, in.request) }
 	var o opinion
 	for _, d := range docs {
 		switch {
-		case d == nil && above:
+		case d == nil && escapes():
 			continue
 		case d == nil:
 			o.lost = true
@@ -33,7 +34,7 @@ func (in *situation) ask(layer Layer, docs []*Document, above bool) opinion {
 			case in.exhausted():
 				o.spent = true
 				return o
-			case !ok || !s.allow && above:
+			case !ok || !s.allow && escapes():
 			case !s.allow:
 				o.deny = s
 				return o
@@ -69,7 +70,7 @@ func (in *situation) decide(l *Laws) Verdict {
 		layer Layer
 		docs  []*Document
 	}{{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
-		o := in.ask(at.layer, at.docs, at.layer == ResourceLayer && ownerEscapes(l, r))
+		o := in.ask(at.layer, at.docs, l)
 		switch {
 		case o.spent:
 			return Verdict{Effect: ExplicitDeny, Why: []string{"the decision takes more work than one may"}, Exhausted: true}
@@ -148,9 +149,5 @@ func ownerEscapes(l *Laws, r *Request) bool {
 	if r.Principal.Kind != AccountRoot || l.ResourceOwner == "" || r.Principal.Account != l.ResourceOwner {
 		return false
 	}
-	switch r.Action {
-	case "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy":
-		return true
-	}
-	return false
+	return r.Action.Facts().BucketPolicy
 }

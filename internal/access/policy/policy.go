@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 )
 
@@ -21,6 +22,12 @@ type Action string
 func (a Action) Service() string {
 	service, _, _ := strings.Cut(string(a), ":")
 	return service
+}
+
+// Facts are what the catalogue says of the action; see action.Of for unknown ones.
+func (a Action) Facts() action.Facts {
+	f, _ := action.Of(string(a))
+	return f
 }
 
 // PrincipalKind says what sort of caller a principal is.

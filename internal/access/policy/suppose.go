@@ -19,7 +19,7 @@ func Speaks(d *Document, owner string, r Request, given map[string][]string) Eff
 	if d.kind != Identity && d.kind != Session {
 		layer = ResourceLayer
 	}
-	o := in.ask(layer, []*Document{d}, false)
+	o := in.ask(layer, []*Document{d}, nil)
 	r.Work.Spend(in.spent)
 	switch {
 	case o.deny != nil:

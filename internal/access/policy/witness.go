@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 )
 
@@ -76,9 +77,9 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	laws := Laws{Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
 	tries, actions := mostTries, s.someActions()
 	for _, who := range s.strangers() {
-		for _, action := range actions {
+		for _, a := range actions {
 			for _, r := range s.someResources(who.Name) {
-				in := Request{Principal: who, Action: action, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from), Keys: map[string][]string{"aws:securetransport": {"true"}}}
+				in := Request{Principal: who, Action: a, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from), Keys: map[string][]string{"aws:securetransport": {"true"}}}
 				s.suit(&in, &tries)
 				if Decide(laws, in).Effect == Allow {
 					return &in
@@ -153,19 +154,13 @@ func (s *statement) strangers() []Principal {
 	return all[:min(len(all), 32)]
 }
 
-// someActions are actions that the statement is about: of the usual ones, and
-// those its patterns spell.
+// someActions returns actions that the statement is about, the most telling ones
+// first, then those that its patterns spell.
 func (s *statement) someActions() []Action {
 	var out []Action
-	for _, a := range [...]Action{
-		"s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject", "s3:GetBucketLocation", "s3:ListBucketVersions", "s3:GetObjectVersion",
-		"s3:DeleteObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAcl", "s3:PutObjectAcl", "s3:GetBucketPolicy", "s3:GetBucketAcl", "s3:PutBucketAcl",
-		"s3:GetBucketTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:ListBucketMultipartUploads",
-		"s3:GetObjectAttributes", "s3:GetObjectVersionTagging", "s3:PutObjectTagging", "s3:DeleteObjectTagging", "s3:GetBucketVersioning",
-		"s3:GetEncryptionConfiguration", "s3:GetBucketCORS", "s3:RestoreObject", "s3:BypassGovernanceRetention", "s3:ReplicateObject",
-	} {
-		if s.aboutAction(string(a), nil) {
-			out = append(out, a)
+	for _, name := range action.Witnesses() {
+		if s.aboutAction(name, nil) {
+			out = append(out, Action(name))
 		}
 	}
 	for i := range s.actions {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 )
@@ -64,7 +65,7 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 		if !slices.Contains(of[g.Permission], a) || ignore && g.Public() {
 			continue
 		}
-		if g.Group != "" && c.who.Account != owner && a.Changes() == policy.ChangesBucket { // a setting is nobody's whom nobody names
+		if g.Group != "" && c.who.Account != owner && a.Facts().Changes == action.ChangesBucket { // a setting is nobody's whom nobody names
 			continue
 		}
 		if g.Group != "" && c.who.Account != "" && c.who.Account != owner && (a == "s3:PutObjectAcl" || a == "s3:PutObjectVersionAcl") { // nor is it whose an object is

@@ -6,6 +6,7 @@ package bucket
 import (
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/acl"
 	"watertight/internal/core/tag"
@@ -64,14 +65,14 @@ type Store struct {
 	principals Principals
 	policies   policies
 	lists      *acl.Compiled
-	actions    []action
+	catalogue  action.Table // of S3
 	peers      policy.Peers
 }
 
 // New returns the buckets in store, made in region. Their policies may name
 // those whom p knows.
 func New(store kv.Store, region string, p Principals) *Store {
-	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), actions: readActions()}
+	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), catalogue: action.Parse("s3")}
 }
 
 // ServeFrom says what is known of where requests come from; without it nothing

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 )
@@ -74,18 +75,18 @@ func inAWSWords(err error) string {
 
 // checkStatement returns what is wrong with a statement, or "".
 func (s *Store) checkStatement(name string, st *policy.Statement) string {
-	var on action // what the resources are
+	var on struct{ bucket, object bool } // what the resources are
 	for _, r := range st.Resources {
 		inside, ok := strings.CutPrefix(r, "arn:aws:s3:::"+name)
 		switch {
 		case !ok || inside != "" && inside[0] != '/' && inside[0] != '*':
 			return "Policy has invalid resource"
 		case inside == "":
-			on.onBucket = true
+			on.bucket = true
 		case inside[0] == '/':
-			on.onObject = true
+			on.object = true
 		default:
-			on.onBucket, on.onObject = true, true
+			on.bucket, on.object = true, true
 		}
 	}
 	sets := make([]actions, len(st.Actions))
@@ -99,7 +100,7 @@ func (s *Store) checkStatement(name string, st *policy.Statement) string {
 			return message
 		}
 	}
-	fits := func(a action) bool { return a.onBucket && on.onBucket || a.onObject && on.onObject }
+	fits := func(a action.Action) bool { return a.Bucket && on.bucket || a.Object && on.object }
 	for _, set := range sets {
 		if !st.NotAction && !st.NotResource && !slices.ContainsFunc(set.all, fits) {
 			return "Action does not apply to any resource(s) in statement"
@@ -111,7 +112,7 @@ func (s *Store) checkStatement(name string, st *policy.Statement) string {
 // actions are those that one entry of an Action element names.
 type actions struct {
 	wild bool // the entry is a pattern: one of the actions is enough
-	all  []action
+	all  []action.Action
 }
 
 func (s *Store) named(entry string) actions {
@@ -120,8 +121,8 @@ func (s *Store) named(entry string) actions {
 	if err != nil {
 		return set
 	}
-	for _, a := range s.actions {
-		if matches(a.name) {
+	for _, a := range s.catalogue.Actions {
+		if matches(policy.Action(a.Name)) {
 			set.all = append(set.all, a)
 		}
 	}
@@ -135,17 +136,17 @@ func (s *Store) checkCondition(c *policy.Condition, st *policy.Statement, sets [
 	if key == "aws:sourceip" && c.Operator != "Null" && slices.ContainsFunc(c.Values, notAddress) {
 		return invalidAddress
 	}
-	if globalKey(key) {
+	if action.GlobalKey(key) {
 		return ""
 	}
-	if !strings.HasPrefix(key, "s3:") || !commonKey(key) && !slices.ContainsFunc(s.actions, func(a action) bool { return a.has(key) }) {
+	if !s.catalogue.Knows(key) {
 		return "Policy has an invalid condition key"
 	}
 	if st.NotAction {
 		return ""
 	}
-	has := func(a action) bool { return a.has(key) }
-	lacks := func(a action) bool { return !a.has(key) }
+	has := func(a action.Action) bool { return a.Has(key) }
+	lacks := func(a action.Action) bool { return !a.Has(key) }
 	for _, set := range sets {
 		if set.wild && !slices.ContainsFunc(set.all, has) || !set.wild && slices.ContainsFunc(set.all, lacks) {
 			return "Conditions do not apply to combination of actions and resources in statement"

@@ -61,9 +61,9 @@ func (s *Store) Preview(ctx context.Context, name, text string, at time.Time, fi
 	if c.Subjects, cut, err = find(c.After.ResourceOwner, slices.Compact(names)); err != nil {
 		return out, err
 	}
-	for _, a := range s.actions {
-		if a.onBucket || a.onObject {
-			c.Probes = append(c.Probes, policy.Probe{Action: a.name, OnObject: a.onObject})
+	for _, a := range s.catalogue.Actions {
+		if a.Bucket || a.Object {
+			c.Probes = append(c.Probes, policy.Probe{Action: policy.Action(a.Name), OnObject: a.Object})
 		}
 	}
 	c.Most = mostDecisions

@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,33 +10,6 @@ import (
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/fault"
 )
-
-// TestEveryActionIsClassified: an action of S3 reads, changes what is stored, or
-// changes a bucket or what is its account's; what is in no table is the last.
-func TestEveryActionIsClassified(t *testing.T) {
-	for _, a := range readActions() {
-		name := strings.TrimPrefix(string(a.name), "s3:")
-		reads := slices.ContainsFunc([]string{"Get", "List", "Describe"}, func(p string) bool { return strings.HasPrefix(name, p) })
-		want := policy.ChangesBucket
-		switch {
-		case reads:
-			want = policy.NoChange
-		case a.onObject:
-			want = policy.ChangesObject
-		}
-		if got := a.name.Changes(); got != want {
-			t.Errorf("%s: %d, want %d", a.name, got, want)
-		}
-		if got := policy.Action(strings.ToUpper(string(a.name))).Changes(); got != want {
-			t.Errorf("%s in capitals: %d, want %d", a.name, got, want)
-		}
-	}
-	for action, want := range map[policy.Action]policy.Changes{"s3:PutSomethingNew": policy.ChangesBucket, "s3:Frobnicate": policy.ChangesBucket, "iam:CreateUser": policy.NoChange} {
-		if got := action.Changes(); got != want {
-			t.Errorf("%s: %d, want %d", action, got, want)
-		}
-	}
-}
 
 // TestReportNamesAccountsOfTheACL: an account that a bucket's ACL names gets in
 // whatever is blocked, and the operator is told.
