@@ -27,7 +27,7 @@ import (
 type Options struct {
 	Identities *identity.Store
 	Simulator  *simulate.Operator
-	Buckets    *bucket.Store
+	Buckets    *bucket.Operator
 	Trail      *audit.Log
 	Health     func(context.Context) Health
 }

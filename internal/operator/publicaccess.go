@@ -122,5 +122,5 @@ func (c commands) setPublic(ctx context.Context, cl *call, in PublicCommand) (st
 			return struct{}{}, err
 		}
 	}
-	return struct{}{}, c.Buckets.Operate(ctx, cl.record, b)
+	return struct{}{}, c.Buckets.SetPublic(ctx, cl.record, b)
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/simulate"
 	"watertight/internal/operator"
@@ -50,7 +51,9 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	commands := &http.Server{
-		Handler:           operator.Handler(operator.Options{Identities: s.identities, Simulator: simulate.NewOperator(s.simulator), Buckets: s.buckets, Trail: s.trail, Health: s.health}),
+		Handler: operator.Handler(operator.Options{
+			Identities: s.identities, Simulator: simulate.NewOperator(s.simulator), Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
+		}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	serving.Go(func() {

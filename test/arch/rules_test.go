@@ -69,6 +69,8 @@ var symbols = []struct {
 	}, "time comes from the request's one instant"},
 	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
+	{"bucket", "Operator", operators(), "what asks for no grant is the operator's"},
+	{"bucket", "NewOperator", operators(), "what asks for no grant is the operator's"},
 	{"http", "Client", callers(), "calls out go through outbound"},
 	{"http", "Transport", callers(), "calls out go through outbound"},
 	{"http", "DefaultClient", callers(), "calls out go through outbound"},
@@ -83,6 +85,10 @@ var symbols = []struct {
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
 	{"log", "Fatal", nil, "only main ends the process"},
 }
+
+// operators may do what core does without a grant: the server hands it to the
+// operator's commands.
+func operators() []string { return []string{"internal/operator", "internal/server", "test"} }
 
 // callers may open connections: the guarded client, the operator's commands to
 // their own socket, and tests.

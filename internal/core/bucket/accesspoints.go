@@ -13,5 +13,5 @@ func (s *Store) AccessPoints(g authz.Grant, action policy.Action, account string
 	if err := g.Demand(action, arn.Any()); err != nil {
 		return err
 	}
-	return own(g, account)
+	return checkOwner(g, account)
 }

@@ -12,9 +12,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// begin gives a new bucket the ACL that was asked for. Its own Block Public
-// Access setting is all four, so that no public one can be.
-func (b *Bucket) begin(asked *acl.Request) (err error) {
+// setFirstACL gives a new bucket the ACL that was asked for. Its own Block Public
+// Access setting is all four, so a public one is refused.
+func (b *Bucket) setFirstACL(asked *acl.Request) (err error) {
 	if b.ACL, err = asked.Make(b.Owner, b.Owner); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 // where another owner is named.
 func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *acl.Request) error {
 	const action = "s3:PutBucketAcl"
-	return s.configure(ctx, g, action, name, func(tx kv.Tx, b *Bucket) error {
+	return s.modify(ctx, g, action, name, func(tx kv.Tx, b *Bucket) error {
 		if !b.Ownership.ACLs() {
 			if err := asked.Enforced(b.Owner, false); err != nil {
 				return err
@@ -69,7 +69,6 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *a
 			return err
 		}
 		b.ACL = l
-		tx.Set(bucketKey(name), b.encode())
 		return nil
 	})
 }
@@ -110,7 +109,8 @@ func (b *Bucket) Effective(r kv.Reader, g authz.Grant, l acl.List, owner string)
 	return l, nil
 }
 
-// ACLsEnabled reports whether ACLs count in a bucket. Errors: NoSuchBucket.
+// ACLsEnabled reports whether ACLs count in a bucket, which decides what a request
+// needs. It asks for no grant. Errors: NoSuchBucket.
 func (s *Store) ACLsEnabled(ctx context.Context, name string) (bool, error) {
 	b, err := s.read(ctx, name)
 	return b.Ownership.ACLs(), err

@@ -20,11 +20,11 @@ type ID [8]byte
 // Versioning is a bucket's versioning state (S3 user guide, "Using versioning").
 type Versioning uint8
 
-// The versioning states. There is no way back to Off.
+// The versioning states. There is no way back to Off. The numbers are stored.
 const (
-	Off Versioning = iota
-	Enabled
-	Suspended
+	Off       Versioning = 0
+	Enabled   Versioning = 1
+	Suspended Versioning = 2
 )
 
 // Encryption is a bucket's default encryption by its AWS name.
@@ -52,6 +52,8 @@ type Bucket struct {
 	Policy  PolicyID
 	ACL     acl.List // stored, whether ACLs are active or not
 	Settings
+
+	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
 
 // MaxPerAccount is how many buckets an account may own (S3 user guide,

@@ -1,19 +1,10 @@
 package bucket
 
 import (
-	"cmp"
-	"context"
-	"math"
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
-	"watertight/internal/access/arn"
-	"watertight/internal/access/authz"
-	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
-	"watertight/internal/storage/kv"
 )
 
 // Limits of a CORS configuration (S3 user guide, "Elements of a CORS
@@ -150,108 +141,11 @@ func malformedXML() error {
 	return fault.Of(fault.MalformedXML)
 }
 
-// PutCORS replaces a bucket's CORS configuration. It needs s3:PutBucketCORS.
-// Errors: NoSuchBucket, InvalidRequest, MalformedXML.
-func (s *Store) PutCORS(ctx context.Context, g authz.Grant, name string, c CORS) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	return s.changeCORS(ctx, g, name, func(tx kv.Tx, key []byte) { tx.Set(key, c.encode()) })
-}
-
-// DeleteCORS removes a bucket's CORS configuration; it is no error where there
-// is none. It needs s3:PutBucketCORS, as AWS has no action of its own for it.
-func (s *Store) DeleteCORS(ctx context.Context, g authz.Grant, name string) error {
-	return s.changeCORS(ctx, g, name, func(tx kv.Tx, key []byte) { tx.Delete(key) })
-}
-
-func (s *Store) changeCORS(ctx context.Context, g authz.Grant, name string, do func(tx kv.Tx, key []byte)) error {
-	return s.configure(ctx, g, "s3:PutBucketCORS", name, func(tx kv.Tx, b *Bucket) error {
-		do(tx, corsKey(b.ID))
-		return nil
-	})
-}
-
-// GetCORS returns a bucket's CORS configuration. It needs s3:GetBucketCORS.
-// Errors: NoSuchBucket, NoSuchCORSConfiguration.
-func (s *Store) GetCORS(ctx context.Context, g authz.Grant, name string) (CORS, error) {
-	if err := g.Demand("s3:GetBucketCORS", arn.Bucket(name)); err != nil {
-		return nil, err
-	}
-	c, err := s.CORS(ctx, name)
-	if err == nil && c == nil {
-		err = fault.Of(fault.NoSuchCORSConfiguration).With("BucketName", name)
-	}
-	return c, err
-}
-
-// CORS returns a bucket's CORS configuration, nil where it has none, for what
-// browsers are told. Nobody is asked for a permission: a preflight has no
-// sender, and what the rules say reaches origins, never grants them anything.
-func (s *Store) CORS(ctx context.Context, name string) (c CORS, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := Read(r, name)
-		if err != nil {
-			return err
-		}
-		v, err := r.Get(corsKey(b.ID))
-		if err != nil || v == nil {
-			return err
-		}
-		c, err = decodeCORS(name, v)
-		return err
-	})
-	return c, err
-}
-
-// Preflight answers a browser that asks before it sends a request: nil is yes.
-// key is "" for a request to the bucket itself (S3 API reference, "OPTIONS
-// object"). What no rule could name is refused before any is read. Errors: BadRequest, AccessForbidden.
-func (s *Store) Preflight(ctx context.Context, name, key, origin, method string, headers []string) error {
-	if origin == "" {
-		return fault.New(fault.BadRequest, "Insufficient information. Origin request header needed.")
-	}
-	kind := "OBJECT"
-	if key == "" {
-		kind = "BUCKET"
-	}
-	if method != "" && !isCORSMethod(method) {
-		return badMethod(method)
-	}
-	for _, h := range headers {
-		if !isHeader(h) {
-			return fault.New(fault.BadRequest, `Access-Control-Request-Headers "`+h+`" contains invalid character.`)
-		}
-	}
-	c, err := s.CORS(ctx, name)
-	switch {
-	case fault.Is(err, fault.NoSuchBucket):
-		return forbidden("CORSResponse: Bucket not found", method, "BUCKET")
-	case err != nil:
-		return err
-	case c == nil:
-		return forbidden("CORSResponse: CORS is not enabled for this bucket.", method, "BUCKET")
-	case method == "":
-		return badMethod("null")
-	case c.Match(origin, method, headers) == nil:
-		return forbidden("CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.", method, kind)
-	}
-	return nil
-}
-
-func badMethod(method string) error {
-	return fault.New(fault.BadRequest, "Invalid Access-Control-Request-Method: "+method)
-}
-
 // isHeader accepts a token (RFC 9110, section 5.6.2).
 func isHeader(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 	})
-}
-
-func forbidden(message, method, kind string) error {
-	return fault.New(fault.AccessForbidden, message).With("Method", cmp.Or(method, "OPTIONS")).With("ResourceType", kind)
 }
 
 func isCORSMethod(m string) bool {
@@ -260,96 +154,4 @@ func isCORSMethod(m string) bool {
 		return true
 	}
 	return false
-}
-
-// Fields of a CORS configuration's record: the rules, each with fields of its own.
-const (
-	fieldRule = 1
-
-	fieldRuleID     = 1
-	fieldRuleOrigin = 2
-	fieldRuleMethod = 3
-	fieldRuleHeader = 4
-	fieldRuleExpose = 5
-	fieldRuleMaxAge = 6 // one more than the number, so that zero seconds is said
-	fieldRuleMinAge = 7 // of a negative number, without its sign
-)
-
-// corsKey names the record apart from the bucket's own, which every request
-// reads.
-func corsKey(id ID) []byte { return record.Key("s/", string(id[:]), "/cors") }
-
-func (c CORS) encode() []byte {
-	b := record.Start(nil)
-	var one []byte
-	for i := range c {
-		r := &c[i]
-		one = record.String(record.Start(one[:0]), fieldRuleID, r.ID)
-		for field, all := range [][]string{fieldRuleOrigin: r.Origins, fieldRuleMethod: r.Methods, fieldRuleHeader: r.Headers, fieldRuleExpose: r.Expose} {
-			for _, s := range all {
-				one = record.String(one, protowire.Number(field), s)
-			}
-		}
-		switch {
-		case r.MaxAge == nil:
-		case *r.MaxAge < 0:
-			one = record.Uint(one, fieldRuleMinAge, uint64(-int64(*r.MaxAge)))
-		default:
-			one = record.Uint(one, fieldRuleMaxAge, uint64(*r.MaxAge)+1)
-		}
-		b = record.Bytes(b, fieldRule, one)
-	}
-	return b
-}
-
-func decodeCORS(name string, value []byte) (CORS, error) {
-	c := CORS{}
-	f := record.Read(value)
-	for f.Next() {
-		if f.Number != fieldRule {
-			continue
-		}
-		r, err := decodeCORSRule(f.Bytes)
-		if err != nil {
-			return nil, malformed(name)
-		}
-		c = append(c, r)
-	}
-	if f.Err() != nil {
-		return nil, malformed(name)
-	}
-	return c, nil
-}
-
-func decodeCORSRule(value []byte) (r CORSRule, err error) {
-	f := record.Read(value)
-	for f.Next() {
-		switch f.Number {
-		case fieldRuleID:
-			r.ID = string(f.Bytes)
-		case fieldRuleOrigin:
-			r.Origins = append(r.Origins, string(f.Bytes))
-		case fieldRuleMethod:
-			r.Methods = append(r.Methods, string(f.Bytes))
-		case fieldRuleHeader:
-			r.Headers = append(r.Headers, string(f.Bytes))
-		case fieldRuleExpose:
-			r.Expose = append(r.Expose, string(f.Bytes))
-		case fieldRuleMaxAge:
-			if f.Uint == 0 || f.Uint > math.MaxInt32+1 {
-				return r, record.ErrMalformed
-			}
-			n := int32(f.Uint - 1)
-			r.MaxAge = &n
-		case fieldRuleMinAge:
-			if f.Uint == 0 || f.Uint > math.MaxInt32+1 {
-				return r, record.ErrMalformed
-			}
-			n := int32(-int64(f.Uint))
-			r.MaxAge = &n
-		default:
-			f.Unknown()
-		}
-	}
-	return r, f.Err()
 }

@@ -121,12 +121,12 @@ func TestCORSRecord(t *testing.T) {
 			}
 			c = append(c, r)
 		}
-		got, err := decodeCORS("b", c.encode())
+		got, err := decodeCORS(encodeCORS(c))
 		if err != nil || !reflect.DeepEqual(got, c) {
 			t.Fatalf("%+v came back as %+v, %v", c, got, err)
 		}
 	})
-	if _, err := decodeCORS("b", []byte{1, 0x0a, 5}); err == nil {
+	if _, err := decodeCORS([]byte{1, 0x0a, 5}); err == nil {
 		t.Error("a torn record is read")
 	}
 }

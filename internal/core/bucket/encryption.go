@@ -16,10 +16,11 @@ import (
 type CustomerKeys uint8
 
 // What a bucket says of customers' keys (S3 API reference, BlockedEncryptionTypes).
+// The numbers are stored.
 const (
-	CustomerKeysUnset   CustomerKeys = iota // allowed
-	CustomerKeysBlocked                     // SSE-C
-	CustomerKeysAllowed                     // NONE
+	CustomerKeysUnset   CustomerKeys = 0 // allowed
+	CustomerKeysBlocked CustomerKeys = 1 // SSE-C
+	CustomerKeysAllowed CustomerKeys = 2 // NONE
 )
 
 // DefaultEncryption is a bucket's encryption configuration beside its
@@ -28,6 +29,53 @@ const (
 type DefaultEncryption struct {
 	BucketKey bool
 	Customer  CustomerKeys
+
+	kept string // unknown fields of the record, see record.Fields.Keep
+}
+
+// encryption is the record s/ID/encryption.
+func encryption() setting[DefaultEncryption] {
+	return setting[DefaultEncryption]{
+		name: "encryption", put: "s3:PutEncryptionConfiguration", get: "s3:GetEncryptionConfiguration",
+		encode: encodeEncryption, decode: decodeEncryption,
+	}
+}
+
+// CustomerKeysIn returns what a bucket says of customers' keys as r sees it, for
+// those who work inside a transaction of their own.
+func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
+	e, _, err := encryption().in(r, b)
+	return e.Customer, err
+}
+
+// PutEncryption replaces a bucket's encryption configuration. One that does not
+// speak of customers' keys leaves them as they were: a block ends only where
+// somebody says so. It needs s3:PutEncryptionConfiguration.
+func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
+	return encryption().change(ctx, s, g, name, func(old DefaultEncryption) (DefaultEncryption, error) {
+		next := e
+		next.kept = old.kept
+		if next.Customer == CustomerKeysUnset {
+			next.Customer = old.Customer
+		}
+		if next == old {
+			return next, change.ErrUnchanged
+		}
+		return next, nil
+	})
+}
+
+// GetEncryption returns a bucket's encryption configuration. It needs
+// s3:GetEncryptionConfiguration. Errors: NoSuchBucket.
+func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (DefaultEncryption, error) {
+	return encryption().read(ctx, s, g, name)
+}
+
+// BlocksCustomerKeys is the refusal of a write with a customer's key, in AWS's
+// words; who is the caller's ARN.
+func BlocksCustomerKeys(who string, object arn.ARN) error {
+	return fault.New(fault.AccessDenied, "User: "+who+` is not authorized to perform: s3:PutObject on resource: "`+object.String()+
+		`" because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type`)
 }
 
 // Fields of the record s/ID/encryption.
@@ -36,81 +84,28 @@ const (
 	fieldCustomerKeys = 2
 )
 
-func encryptionKey(id ID) []byte { return record.Key("s/", string(id[:]), "/encryption") }
+func encodeEncryption(e DefaultEncryption) []byte {
+	r := record.Bool(record.Start(nil), fieldBucketKey, e.BucketKey)
+	r = record.Uint(r, fieldCustomerKeys, uint64(e.Customer))
+	return append(r, e.kept...)
+}
 
-func readEncryption(r kv.Reader, b *Bucket) (e DefaultEncryption, err error) {
-	v, err := r.Get(encryptionKey(b.ID))
-	if err != nil || v == nil {
-		return e, err
-	}
-	f := record.Read(v)
+func decodeEncryption(value []byte) (e DefaultEncryption, err error) {
+	var kept []byte
+	f := record.Read(value)
 	for f.Next() {
 		switch f.Number {
 		case fieldBucketKey:
 			e.BucketKey = f.Uint != 0
 		case fieldCustomerKeys:
 			if f.Uint > uint64(CustomerKeysAllowed) {
-				return e, malformed(b.Name)
+				return e, record.ErrUnknown
 			}
 			e.Customer = CustomerKeys(f.Uint)
 		default:
-			f.Unknown()
+			kept = f.Keep(kept)
 		}
 	}
-	if f.Err() != nil {
-		return e, malformed(b.Name)
-	}
-	return e, nil
-}
-
-// CustomerKeysIn returns what a bucket says of customers' keys as r sees it, for
-// whoever works inside a transaction of their own.
-func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
-	e, err := readEncryption(r, b)
-	return e.Customer, err
-}
-
-// PutEncryption replaces a bucket's encryption configuration. One that does not
-// speak of customers' keys leaves them as they were: a block ends only where
-// somebody says so. It needs s3:PutEncryptionConfiguration.
-func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
-	return s.configure(ctx, g, "s3:PutEncryptionConfiguration", name, func(tx kv.Tx, b *Bucket) error {
-		old, err := readEncryption(tx, b)
-		if err != nil {
-			return err
-		}
-		next := e
-		if next.Customer == CustomerKeysUnset {
-			next.Customer = old.Customer
-		}
-		if next == old {
-			return change.ErrUnchanged
-		}
-		r := record.Bool(record.Start(nil), fieldBucketKey, next.BucketKey)
-		tx.Set(encryptionKey(b.ID), record.Uint(r, fieldCustomerKeys, uint64(next.Customer)))
-		return nil
-	})
-}
-
-// GetEncryption returns a bucket's encryption configuration. It needs
-// s3:GetEncryptionConfiguration. Errors: NoSuchBucket.
-func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (e DefaultEncryption, err error) {
-	if err := g.Demand("s3:GetEncryptionConfiguration", arn.Bucket(name)); err != nil {
-		return e, err
-	}
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := Read(r, name)
-		if err == nil {
-			e, err = readEncryption(r, &b)
-		}
-		return err
-	})
-	return e, err
-}
-
-// BlocksCustomerKeys is the refusal of a write with a customer's key, in AWS's
-// words; who is the caller's ARN.
-func BlocksCustomerKeys(who string, object arn.ARN) error {
-	return fault.New(fault.AccessDenied, "User: "+who+` is not authorized to perform: s3:PutObject on resource: "`+object.String()+
-		`" because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type`)
+	e.kept = string(kept)
+	return e, f.Err()
 }

@@ -46,7 +46,7 @@ func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 // InvalidBucketAclWithObjectOwnership where ACLs are to be disabled and the
 // bucket's own gives something to others.
 func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o Ownership) error {
-	return s.configure(ctx, g, "s3:PutBucketOwnershipControls", name, func(tx kv.Tx, b *Bucket) error {
+	return s.modify(ctx, g, "s3:PutBucketOwnershipControls", name, func(_ kv.Tx, b *Bucket) error {
 		if !o.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0 {
 			return aclWithOwnership()
 		}
@@ -54,7 +54,6 @@ func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o 
 			return change.ErrUnchanged
 		}
 		b.Ownership = o
-		tx.Set(bucketKey(name), b.encode())
 		return nil
 	})
 }

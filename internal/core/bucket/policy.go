@@ -40,7 +40,7 @@ const (
 	fieldBound = 2 // repeated pair: ARN, unique id
 )
 
-func policyKey(id ID) []byte { return record.Key("s/", string(id[:]), "/policy") }
+func policyKey(id ID) []byte { return append(id.settingsPrefix(), "policy"...) }
 
 func (p *storedPolicy) encode() []byte {
 	r := record.String(record.Start(nil), fieldText, p.text)
@@ -72,10 +72,13 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 			}
 			p.bound[name] = id
 		default:
-			f.Unknown()
+			f.Keep(nil) // a policy is replaced as a whole
 		}
 	}
-	if f.Err() != nil || p.text == "" {
+	if err := f.Err(); err != nil {
+		return p, unreadable(b.Name, err)
+	}
+	if p.text == "" {
 		return p, malformed(b.Name)
 	}
 	return p, nil
@@ -172,7 +175,7 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 			}
 		}
 		rand.Read(b.Policy[:])
-		tx.Set(bucketKey(name), b.encode())
+		b.write(tx)
 		tx.Set(policyKey(b.ID), p.encode())
 		return nil
 	})
@@ -311,7 +314,7 @@ func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) er
 			return change.ErrUnchanged
 		}
 		b.Policy = PolicyID{}
-		tx.Set(bucketKey(name), b.encode())
+		b.write(tx)
 		tx.Delete(policyKey(b.ID))
 		return nil
 	})

@@ -258,16 +258,16 @@ func TestPublicChangesAreAudited(t *testing.T) {
 		{"its deletion", false, func(g authz.Grant, _ *entry) error { return s.DeletePolicy(t.Context(), g, "box") }},
 		{"the removal of the bucket's setting", false, func(g authz.Grant, _ *entry) error { return s.SetPublic(t.Context(), g, "box", nil) }},
 		{"the operator's block", false, func(_ authz.Grant, e *entry) error {
-			return s.Operate(t.Context(), e, Block{Account: coretest.Account, On: true, At: now})
+			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, On: true, At: now})
 		}},
 		{"the operator's exception", false, func(_ authz.Grant, e *entry) error {
-			return s.Operate(t.Context(), e, Block{Account: coretest.Account, At: now, Until: now.Add(time.Hour), Reason: "r"})
+			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, At: now, Until: now.Add(time.Hour), Reason: "r"})
 		}},
 		{"the operator's exception without a reason", true, func(_ authz.Grant, e *entry) error {
-			return s.Operate(t.Context(), e, Block{Account: coretest.Account, At: now})
+			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, At: now})
 		}},
 		{"the operator's block of a bucket", false, func(_ authz.Grant, e *entry) error {
-			return s.Operate(t.Context(), e, Block{Bucket: "box", On: true, At: now})
+			return NewOperator(s).SetPublic(t.Context(), e, Block{Bucket: "box", On: true, At: now})
 		}},
 	} {
 		e := &entry{}

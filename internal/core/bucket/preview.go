@@ -22,9 +22,10 @@ type Preview struct {
 
 // Preview compares a bucket's policy with one that could take its place, for
 // the subjects that find returns for the owner and for the names in both. See
-// policy.Comparison for what is compared. It is for the operator.
+// policy.Comparison for what is compared.
 // Errors: NoSuchBucket, MalformedPolicy.
-func (s *Store) Preview(ctx context.Context, name, text string, at time.Time, find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error)) (out Preview, err error) {
+func (o *Operator) Preview(ctx context.Context, name, text string, at time.Time, find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error)) (out Preview, err error) {
+	s := o.store
 	var c policy.Comparison
 	var names []policy.PrincipalName
 	err = s.store.View(ctx, func(r kv.Reader) error {

@@ -19,6 +19,8 @@ type AccountPublic struct {
 	// Between From and Until nothing is blocked at this level, for Reason.
 	From, Until time.Time
 	Reason      string // why the operator unblocked the account; empty where nobody did
+
+	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
 
 // At is what the setting blocks at an instant. An instant that is not known is
@@ -38,17 +40,17 @@ func Public(r kv.Reader, b *Bucket, at time.Time) (policy.PublicAccess, error) {
 	if err != nil {
 		return blockAll(), err
 	}
-	return account.over(b, at), nil
+	return account.merge(b, at), nil
 }
 
-// over merges the setting with a bucket's own.
-func (a *AccountPublic) over(b *Bucket, at time.Time) policy.PublicAccess {
+// merge returns the stricter of the setting and a bucket's own.
+func (a *AccountPublic) merge(b *Bucket, at time.Time) policy.PublicAccess {
 	return b.Public.Stricter(a.At(at))
 }
 
-// changes is when, after an instant, the setting is another one by itself; zero
-// is never.
-func (a *AccountPublic) changes(at time.Time) time.Time {
+// nextChange is when, after an instant, the setting changes by itself; zero is
+// never.
+func (a *AccountPublic) nextChange(at time.Time) time.Time {
 	for _, next := range [...]time.Time{a.From, a.Until} {
 		if at.Before(next) {
 			return next
@@ -71,7 +73,8 @@ func (a *AccountPublic) encode() []byte {
 	r := record.Uint(record.Start(nil), fieldAccountPublic, publicBits(a.Access, a.None))
 	r = record.Time(r, fieldFrom, a.From)
 	r = record.Time(r, fieldUntil, a.Until)
-	return record.String(r, fieldReason, a.Reason)
+	r = record.String(r, fieldReason, a.Reason)
+	return append(r, a.kept...)
 }
 
 func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
@@ -92,24 +95,24 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 		case fieldReason:
 			a.Reason = string(f.Bytes)
 		default:
-			f.Unknown()
+			a.kept = f.Keep(a.kept)
 		}
 	}
-	if f.Err() != nil {
-		return AccountPublic{Access: blockAll()}, fault.Internal(fmt.Errorf("public access of account %s: %w", account, record.ErrMalformed))
+	if err := f.Err(); err != nil {
+		return AccountPublic{Access: blockAll()}, fault.Internal(fmt.Errorf("public access of account %s: %w", account, err))
 	}
 	return a, nil
 }
 
-// The bits of a setting. Without the last but one nothing was said, and
-// everything is blocked.
+// The bits of a setting. Without publicSaid nothing was said, and everything is
+// blocked. The numbers are stored.
 const (
-	blockPublicACLs = 1 << iota
-	ignorePublicACLs
-	blockPublicPolicy
-	restrictPublicBuckets
-	publicSaid
-	publicNone // there is no setting
+	blockPublicACLs       = 1
+	ignorePublicACLs      = 2
+	blockPublicPolicy     = 4
+	restrictPublicBuckets = 8
+	publicSaid            = 16
+	publicNone            = 32 // there is no setting
 )
 
 func publicBits(p policy.PublicAccess, none bool) uint64 {

@@ -63,8 +63,12 @@ func (b *Bucket) encode() []byte {
 	if b.Policy != (PolicyID{}) {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
-	return b.ACL.Append(r, fieldGrant)
+	r = b.ACL.Append(r, fieldGrant)
+	return append(r, b.kept...)
 }
+
+// write puts the bucket's record.
+func (b *Bucket) write(tx kv.Tx) { tx.Set(bucketKey(b.Name), b.encode()) }
 
 func decode(name string, value []byte) (Bucket, error) {
 	b := Bucket{Name: name, Settings: Settings{Public: blockAll()}}
@@ -102,10 +106,13 @@ func decode(name string, value []byte) (Bucket, error) {
 				return Bucket{}, malformed(name)
 			}
 		default:
-			f.Unknown()
+			b.kept = f.Keep(b.kept)
 		}
 	}
-	if f.Err() != nil || b.ID == (ID{}) || b.Owner == "" {
+	if err := f.Err(); err != nil {
+		return Bucket{}, unreadable(name, err)
+	}
+	if b.ID == (ID{}) || b.Owner == "" {
 		return Bucket{}, malformed(name)
 	}
 	return b, nil
@@ -119,8 +126,11 @@ func intern(b []byte, usual string) string {
 	return string(b)
 }
 
-func malformed(name string) error {
-	return fault.Internal(fmt.Errorf("bucket %q: %w", name, record.ErrMalformed))
+func malformed(name string) error { return unreadable(name, record.ErrMalformed) }
+
+// unreadable is the answer where a record of a bucket can't be read.
+func unreadable(name string, err error) error {
+	return fault.Internal(fmt.Errorf("bucket %q: %w", name, err))
 }
 
 // Read returns a bucket as r sees it, for whoever works inside a transaction

@@ -22,7 +22,7 @@ func TestReportNamesAccountsOfTheACL(t *testing.T) {
 	if err := s.PutACL(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketAcl"), "box", &l); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Report(t.Context(), "box", time.Now())
+	r, err := NewOperator(s).Report(t.Context(), "box", time.Now())
 	if err != nil || r.Merged != blockAll() || !slices.Equal(r.Exposure.Accounts, []string{other}) || r.Exposure.Open {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -48,11 +48,11 @@ func TestPeersDecideWhatIsPublic(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%+v: status %v %v", c.peers, got, err)
 		}
-		p, err := s.Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
+		p, err := NewOperator(s).Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
 		if err != nil || p.Public != c.want || p.Refused != c.want {
 			t.Errorf("%+v: preview %+v %v", c.peers, p, err)
 		}
-		if r, err := s.Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
+		if r, err := NewOperator(s).Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
 			t.Errorf("%+v: report %+v %v", c.peers, r.Exposure, err)
 		}
 		laws, err := s.Laws(t.Context(), "box", time.Now())

@@ -74,7 +74,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 	if b.Owner == "" {
 		return Bucket{}, fault.Of(fault.AccessDenied)
 	}
-	if err := b.begin(&in.ACL); err != nil {
+	if err := b.setFirstACL(&in.ACL); err != nil {
 		return Bucket{}, err
 	}
 	rand.Read(b.ID[:])
@@ -98,7 +98,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 const legacyRegion = "us-east-1"
 
 func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
-	if err := exclude(tx, b.Name, b.Owner); err != nil {
+	if err := lockOwned(tx, b.Name, b.Owner); err != nil {
 		return err
 	}
 	old, found, err := find(tx, b.Name)
@@ -106,7 +106,7 @@ func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 		return err
 	}
 	if found {
-		return taken(b, old.Owner)
+		return nameTaken(b, old.Owner)
 	}
 	n, err := readCount(tx, b.Owner)
 	if err != nil {
@@ -116,25 +116,25 @@ func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 		return fault.Of(fault.TooManyBuckets)
 	}
 	writeCount(tx, b.Owner, n+1)
-	tx.Set(bucketKey(b.Name), b.encode())
+	b.write(tx)
 	if len(tags) > 0 {
-		setTags(tx, b.ID, tags)
+		tagging().set(tx, b.ID, tags)
 	}
 	index := record.String(record.Start(nil), fieldRegion, b.Region)
 	tx.Set(ownerKey(b.Owner, b.Name), record.Time(index, fieldCreated, b.Created))
 	return nil
 }
 
-// exclude takes the guards of a bucket and of its owner's count, always in
-// this order.
-func exclude(tx kv.Tx, name, owner string) error {
+// lockOwned takes the guards of a bucket and of its owner's count, always in this
+// order.
+func lockOwned(tx kv.Tx, name, owner string) error {
 	if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
 		return err
 	}
 	return tx.Lock(countKey(owner), kv.Exclusive)
 }
 
-func taken(b *Bucket, owner string) error {
+func nameTaken(b *Bucket, owner string) error {
 	if owner == b.Owner {
 		return fault.Of(fault.BucketAlreadyOwnedByYou).With("BucketName", b.Name)
 	}
@@ -150,8 +150,8 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, name string) (Bucket, e
 	return s.read(ctx, name)
 }
 
-// Location returns the region of a bucket; the LocationConstraint of us-east-1
-// is empty, which is the dialect's affair. It needs s3:GetBucketLocation.
+// Location returns the region of a bucket; the API layer maps us-east-1 to the
+// empty LocationConstraint. It needs s3:GetBucketLocation.
 func (s *Store) Location(ctx context.Context, g authz.Grant, name string) (string, error) {
 	if err := g.Demand("s3:GetBucketLocation", arn.Bucket(name)); err != nil {
 		return "", err
@@ -202,10 +202,19 @@ func remove(tx kv.Tx, name string) error {
 	writeCount(tx, b.Owner, max(n, 1)-1)
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
-	tx.Delete(corsKey(b.ID))
-	tx.Delete(encryptionKey(b.ID))
-	tx.Delete(tagsKey(b.ID))
-	tx.Delete(policyKey(b.ID))
+	return removeSettings(tx, b.ID)
+}
+
+// removeSettings deletes every record of a bucket's settings, those that only a
+// later program knows among them.
+func removeSettings(tx kv.Tx, id ID) error {
+	prefix := id.settingsPrefix()
+	for p, err := range tx.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return err
+		}
+		tx.Delete(p.Key)
+	}
 	return nil
 }
 
@@ -217,8 +226,9 @@ func notEmpty(b *Bucket) error {
 	return fault.New(fault.BucketNotEmpty, message).With("BucketName", b.Name)
 }
 
-// Laws are the laws that stand on a bucket and everything in it at an instant,
-// for authz.Facts: the zero laws where there is none.
+// Laws are the laws of a bucket and everything in it at an instant, the zero laws
+// where there is no bucket. They are facts that authorization needs, so it asks for
+// no grant (see authz.Facts).
 func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
@@ -240,11 +250,13 @@ func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceL
 		laws.Public = blockAll()
 		return laws, err
 	}
-	laws.Public, laws.Until = account.over(b, at), account.changes(at)
+	laws.Public, laws.Until = account.merge(b, at), account.nextChange(at)
 	return laws, nil
 }
 
-// OwnerOf returns the account that owns a bucket, "" where there is none.
+// OwnerOf returns the account that owns a bucket, "" where there is none. It is a
+// fact that comes before authorization (x-amz-expected-bucket-owner), so it asks for
+// no grant.
 func (s *Store) OwnerOf(ctx context.Context, name string) (owner string, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, _, err := find(r, name)
@@ -305,10 +317,12 @@ func (l *Listing) fill(r kv.Reader, from, to []byte, region string, size int, sc
 				b.Region = intern(f.Bytes, region)
 			case fieldCreated:
 				b.Created = f.Time()
+			default:
+				f.Keep(nil)
 			}
 		}
-		if f.Err() != nil {
-			return malformed(b.Name)
+		if err := f.Err(); err != nil {
+			return unreadable(b.Name, err)
 		}
 		if region != "" && !strings.EqualFold(b.Region, region) {
 			continue

@@ -5,29 +5,10 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
-
-// configure changes a setting of a bucket while nobody writes into it. It needs
-// action on the bucket; do may return change.ErrUnchanged.
-func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Action, name string, do func(kv.Tx, *Bucket) error) error {
-	if err := g.Demand(action, arn.Bucket(name)); err != nil {
-		return err
-	}
-	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
-			return err
-		}
-		b, err := Read(tx, name)
-		if err != nil {
-			return err
-		}
-		return do(tx, &b)
-	})
-}
 
 // SetVersioning enables or suspends versioning; a write that is under way is
 // stored by the state it finds when it commits. It needs s3:PutBucketVersioning.
@@ -37,12 +18,11 @@ func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, s
 	if state != Enabled && state != Suspended {
 		return fault.Of(fault.IllegalVersioningConfigurationException)
 	}
-	return s.configure(ctx, g, "s3:PutBucketVersioning", name, func(tx kv.Tx, b *Bucket) error {
+	return s.modify(ctx, g, "s3:PutBucketVersioning", name, func(_ kv.Tx, b *Bucket) error {
 		if b.Versioning == state {
 			return change.ErrUnchanged
 		}
 		b.Versioning = state
-		tx.Set(bucketKey(name), b.encode())
 		return nil
 	})
 }

@@ -1,7 +1,11 @@
 // Package record is the written form of the core's records: a format byte, then
 // fields in the Protocol Buffers wire format, so that a record can gain fields.
-// A program refuses the fields it does not know (see Fields.Unknown). Fields of value zero are left
-// out. It must never know what a record means.
+// Fields of value zero are left out. It must never know what a record means.
+//
+// What a reader does with a field it does not know depends on the field's number
+// alone, so that a later program decides what an older one may do (decision
+// 0041): below Ancillary it refuses the record, from Ancillary on it keeps the
+// field and writes it again.
 package record
 
 import (
@@ -16,8 +20,17 @@ import (
 // Format is the first byte of every record.
 const Format = 1
 
-// ErrMalformed is what a record that is not one returns.
+// Ancillary is the first number of the fields that a program may pass over
+// without knowing them. Every field that protects, restricts or is needed to read
+// the record right has a smaller one.
+const Ancillary protowire.Number = 1024
+
+// ErrMalformed is the error for bytes that are no record.
 var ErrMalformed = errors.New("record: malformed")
+
+// ErrUnknown is the error for a record with a field that its reader does not know
+// and must not pass over: a later program wrote it.
+var ErrUnknown = errors.New("record: a later program wrote a field that this one must not pass over")
 
 // Start begins a record.
 func Start(dst []byte) []byte { return append(dst, Format) }
@@ -76,9 +89,10 @@ type Fields struct {
 	Uint   uint64 // of a number
 	Bytes  []byte // of bytes: a part of the record
 
-	b   []byte
-	at  int
-	err error
+	b         []byte
+	start, at int              // of the field, and of the next one
+	number    protowire.Number // of the field, of whatever kind
+	err       error
 }
 
 // Read begins a walk over b.
@@ -95,6 +109,7 @@ func (f *Fields) Next() bool {
 		return false
 	}
 	var kind protowire.Type
+	f.start = f.at
 	n := 1
 	if tag := f.b[f.at]; tag < 0x80 && tag>>3 != 0 { // most tags are one byte
 		f.Number, kind = protowire.Number(tag>>3), protowire.Type(tag&7)
@@ -102,6 +117,7 @@ func (f *Fields) Next() bool {
 		return f.fail()
 	}
 	f.at += n
+	f.number = f.Number
 	f.Uint, f.Bytes = 0, nil
 	switch kind {
 	case protowire.VarintType:
@@ -116,7 +132,7 @@ func (f *Fields) Next() bool {
 			n = int(size)
 			f.Bytes = f.b[f.at : f.at+n]
 		}
-	default: // other kinds are skipped like unknown fields
+	default: // no field of ours has another kind
 		n = protowire.ConsumeFieldValue(f.Number, kind, f.b[f.at:])
 		f.Number = 0
 	}
@@ -140,12 +156,22 @@ func (f *Fields) fail() bool {
 	return false
 }
 
-// Unknown ends the walk at a field that its reader does not know: a record that
-// is written again whole must not lose what a later program said in it, nor may
-// what restricts be passed over.
-func (f *Fields) Unknown() { f.err = ErrMalformed }
+// Unknown ends the walk with ErrUnknown. It is for a value that the reader does
+// not know, and for records whose writers keep no unknown fields (see Keep).
+func (f *Fields) Unknown() { f.err = ErrUnknown }
 
-// Err returns ErrMalformed where the walk met a fault.
+// Keep is for a field that the reader does not know. An ancillary one is appended
+// to kept, which is appended to the record when it is written again; any other
+// ends the walk with ErrUnknown.
+func (f *Fields) Keep(kept []byte) []byte {
+	if f.number < Ancillary {
+		f.err = ErrUnknown
+		return kept
+	}
+	return append(kept, f.b[f.start:f.at]...)
+}
+
+// Err returns the fault that ended the walk: ErrMalformed or ErrUnknown.
 func (f *Fields) Err() error { return f.err }
 
 // Time is the field as an instant; 0 is the zero time, as a field left out is.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -72,19 +73,67 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// TestUnknownFields: what a later program wrote is kept byte for byte, or refuses
+// the record, by its number alone.
+func TestUnknownFields(t *testing.T) {
+	const known = 1
+	read := func(b []byte) (kept []byte, err error) {
+		f := Read(b)
+		for f.Next() {
+			if f.Number != known {
+				kept = f.Keep(kept)
+			}
+		}
+		return kept, f.Err()
+	}
+	fixed := func(n protowire.Number) []byte {
+		return protowire.AppendFixed64(protowire.AppendTag(nil, n, protowire.Fixed64Type), 7)
+	}
+	for _, c := range []struct {
+		name  string
+		field []byte
+		kept  bool
+	}{
+		{"a number that may be kept", Uint(nil, Ancillary, 7), true},
+		{"bytes that may be kept", Bytes(nil, Ancillary+1, []byte("later")), true},
+		{"the largest number", String(nil, protowire.MaxValidNumber, "later"), true},
+		{"another kind that may be kept", fixed(Ancillary), true},
+		{"the last one that protects", Uint(nil, Ancillary-1, 7), false},
+		{"the next free number", Bytes(nil, known+1, []byte("lock")), false},
+		{"another kind that protects", fixed(known + 1), false},
+		{"a known number of another kind", fixed(known), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := append(Uint(Start(nil), known, 1), c.field...)
+			kept, err := read(Uint(b, known, 2))
+			if c.kept && (err != nil || !bytes.Equal(kept, c.field)) {
+				t.Errorf("%x becomes %x, %v", c.field, kept, err)
+			}
+			if !c.kept && !errors.Is(err, ErrUnknown) {
+				t.Errorf("%x passes: %v", c.field, err)
+			}
+			if again, _ := read(append(Start(nil), kept...)); !bytes.Equal(again, kept) {
+				t.Errorf("kept twice, %x is %x", kept, again)
+			}
+		})
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(Pair(Uint(Start(nil), 1, 7), 2, "a", "b"))
 	f.Add([]byte{Format, 0x0a, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := Read(b)
 		n := 0
+		var kept []byte
 		for r.Next() {
 			n++
 			r.Pair()
+			kept = r.Keep(kept)
 			r.Time()
 		}
-		if n > len(b) {
-			t.Fatalf("%d fields in %d bytes", n, len(b))
+		if n > len(b) || len(kept) > len(b) {
+			t.Fatalf("%d fields, %d bytes kept, in %d bytes", n, len(kept), len(b))
 		}
 	})
 }

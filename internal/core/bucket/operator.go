@@ -1,0 +1,116 @@
+package bucket
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Operator is what the operator may do to buckets: it takes no grant, since who
+// may open the operator's socket owns all data. It is not for handlers of the
+// network API, and test/arch keeps them from naming it.
+type Operator struct{ store *Store }
+
+// NewOperator returns what the operator may do to the buckets of s.
+func NewOperator(s *Store) *Operator { return &Operator{s} }
+
+// Block is the operator's change of Block Public Access: of a bucket, or of an
+// account. On puts all four on and ends every exception. Otherwise nothing is
+// blocked: until an instant where there is one (accounts alone), else until
+// somebody blocks again.
+type Block struct {
+	Account, Bucket string // one of them
+	On              bool
+	At, Until       time.Time
+	Reason          string // why; needed to unblock an account
+}
+
+// SetPublic makes the operator's change; record is its audit event. The caller
+// has checked that the account exists.
+// Errors: NoSuchBucket, ValidationError.
+func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block) error {
+	invalid := func(message string) error { return fault.New(fault.ValidationError, message) }
+	switch {
+	case (in.Account == "") == (in.Bucket == ""):
+		return invalid("Name an account or a bucket.")
+	case in.Account != "" && !in.On && in.Reason == "":
+		return invalid("Unblocking an account needs --reason.")
+	case len(in.Reason) > 1024:
+		return invalid("The reason is longer than 1,024 bytes.")
+	case in.On && !in.Until.IsZero(), in.Bucket != "" && !in.Until.IsZero(), !in.Until.IsZero() && !in.Until.After(in.At):
+		return invalid("Only an account is unblocked for a while, and for more than no time.")
+	}
+	return change.Operate(ctx, o.store.store, record, func(tx kv.Tx) error {
+		if in.Account != "" {
+			a := AccountPublic{Access: blockAll(), Reason: in.Reason}
+			switch {
+			case !in.On && in.Until.IsZero():
+				a.Access = policy.PublicAccess{}
+			case !in.On:
+				a.From, a.Until = in.At, in.Until
+			}
+			return setAccountPublic(tx, in.Account, a)
+		}
+		if err := tx.Lock(Guard(in.Bucket), kv.Exclusive); err != nil {
+			return err
+		}
+		b, err := Read(tx, in.Bucket)
+		if err != nil {
+			return err
+		}
+		p := policy.PublicAccess{}
+		if in.On {
+			p = blockAll()
+		}
+		return setPublic(tx, &b, &p)
+	})
+}
+
+// Report is what the operator sees of a bucket: the settings of both levels,
+// what they come to, and whom the bucket's documents let in.
+type Report struct {
+	Bucket, Account string
+	Own, Merged     policy.PublicAccess
+	OwnNone         bool
+	OfAccount       AccountPublic
+	HasPolicy       bool
+	Exposure        policy.Exposure
+}
+
+// ReportAccount is what an account says of public access.
+func (o *Operator) ReportAccount(ctx context.Context, account string) (a AccountPublic, err error) {
+	err = o.store.store.View(ctx, func(r kv.Reader) error {
+		a, err = readAccountPublic(r, account)
+		return err
+	})
+	return a, err
+}
+
+// Report describes a bucket at an instant. Error: NoSuchBucket.
+func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out Report, err error) {
+	err = o.store.store.View(ctx, func(r kv.Reader) error {
+		b, err := Read(r, name)
+		if err != nil {
+			return err
+		}
+		laws, err := o.store.laws(r, &b, at)
+		if err != nil {
+			return err
+		}
+		out = Report{Bucket: name, Account: b.Owner, Own: b.Public, OwnNone: b.PublicNone, Merged: laws.Public, HasPolicy: b.Policy != PolicyID{}}
+		documents := slices.Clip(laws.Documents)
+		if laws.ACL != nil {
+			documents = append(documents, laws.ACL)
+		}
+		out.Exposure = policy.Exposed(policy.Laws{Resource: documents, Public: laws.Public, Peers: laws.Peers, ResourceOwner: laws.Owner})
+		out.OfAccount, err = readAccountPublic(r, b.Owner)
+		return err
+	})
+	return out, err
+}
