@@ -30,7 +30,8 @@ func TestAWSCLI(t *testing.T) {
 	if out := run("s3", "sync", "all", "s3://cli", "--delete"); out != "" {
 		t.Errorf("nothing changed, and yet: %s", out)
 	}
-	// Without a region of its own the CLI presigns with SigV2, which is refused.
+	// Without a configured region the CLI presigns with SigV2, which is
+	// refused.
 	run("configure", "set", "default.s3.signature_version", "s3v4")
 	url := strings.TrimSpace(run("s3", "presign", "s3://cli/moved"))
 	if out := c.run("curl", "-sf", url); out != string(small) {

@@ -108,7 +108,7 @@ func (c client) same(name string, want []byte) {
 	}
 }
 
-// stored holds an object to what another client, whose word counts, says of it.
+// stored compares an object with what another, trusted client reads.
 func (c client) stored(bucket, key string, size int, inParts bool) *s3.HeadObjectOutput {
 	c.t.Helper()
 	out, err := c.s.S3.HeadObject(c.t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})

@@ -43,7 +43,7 @@ func TestSDKForGo(t *testing.T) {
 		t.Error("not the same bytes")
 	}
 
-	// A stream whose length nobody knows.
+	// A stream of unknown length.
 	tm := transfermanager.New(s.S3)
 	up, err := tm.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: bucket, Key: aws.String("large"), Body: io.MultiReader(bytes.NewReader(big))})
 	must(err)

@@ -60,7 +60,7 @@ func TestTerraform(t *testing.T) {
 		t.Fatal(err)
 	}
 	init := c.terraform(append([]string{"init"}, mirrored(t, home)...)...)
-	// Whoever has configured Terraform has it in the home folder.
+	// The configuration of Terraform, if there is one, is in the home folder.
 	for i, v := range init.Env {
 		if strings.HasPrefix(v, "HOME=") {
 			init.Env[i] = "HOME=" + home

@@ -66,12 +66,14 @@ func TestACLErrors(t *testing.T) {
 		{"100 grants", nil, doc(mine, strings.Repeat(grant("CanonicalUser", mine, "READ"), 100)), 200, "", ""},
 		{"101 grants", nil, doc(mine, strings.Repeat(grant("CanonicalUser", mine, "READ"), 101)), 400, "MalformedACLError", ""},
 	} {
-		for _, target := range []string{"/listed?acl", "/listed/k?acl", "/listed/k?acl&versionId=null"} {
-			a := send(t, l.s, raw{method: "PUT", target: target, header: c.header.Clone(), body: c.body})
-			if a.status != c.status || a.code != c.code || !strings.Contains(a.body, c.member) {
-				t.Errorf("%s, %s: %d %s", c.name, target, a.status, a.body)
+		t.Run(c.name, func(t *testing.T) {
+			for _, target := range []string{"/listed?acl", "/listed/k?acl", "/listed/k?acl&versionId=null"} {
+				a := send(t, l.s, raw{method: "PUT", target: target, header: c.header.Clone(), body: c.body})
+				if a.status != c.status || a.code != c.code || !strings.Contains(a.body, c.member) {
+					t.Errorf("%s, %s: %d %s", c.name, target, a.status, a.body)
+				}
 			}
-		}
+		})
 	}
 	if a := send(t, l.s, raw{method: "PUT", target: "/listed/k", body: "x", header: http.Header{"X-Amz-Acl": {"log-delivery-write"}}}); a.code != "InvalidArgument" {
 		t.Errorf("a bucket's canned ACL for an object: %d %s", a.status, a.code)
@@ -94,17 +96,19 @@ func TestACLsDisabled(t *testing.T) {
 			{method: "PUT", target: "/listed?acl"}, {method: "PUT", target: "/listed/k?acl"}, {method: "PUT", target: "/listed/new", body: "x"},
 			{method: "POST", target: "/listed/new?uploads"}, {method: "PUT", target: "/listed/new", header: http.Header{"X-Amz-Copy-Source": {"listed/k"}}},
 		} {
-			if len(h) > 1 && !strings.Contains(r.target, "acl") {
-				continue // malformed, which is said first
-			}
-			header := h.Clone()
-			for k, v := range r.header {
-				header[k] = v
-			}
-			r.header = header
-			if a := send(t, l.s, r); a.status != 400 || a.code != "AccessControlListNotSupported" || !strings.Contains(a.body, "The bucket does not allow ACLs") {
-				t.Errorf("%v %s %s: %d %s", h, r.method, r.target, a.status, a.body)
-			}
+			t.Run(r.target+" "+r.body, func(t *testing.T) {
+				if len(h) > 1 && !strings.Contains(r.target, "acl") {
+					return // malformed, which is said first
+				}
+				header := h.Clone()
+				for k, v := range r.header {
+					header[k] = v
+				}
+				r.header = header
+				if a := send(t, l.s, r); a.status != 400 || a.code != "AccessControlListNotSupported" || !strings.Contains(a.body, "The bucket does not allow ACLs") {
+					t.Errorf("%v %s %s: %d %s", h, r.method, r.target, a.status, a.body)
+				}
+			})
 		}
 	}
 	if a := send(t, l.s, post{bucket: "listed", file: "x", fields: map[string]string{"acl": "public-read"}}.build(t, l.s)); a.code != "AccessControlListNotSupported" {
@@ -147,14 +151,16 @@ func TestACLOfVersions(t *testing.T) {
 		t.Errorf("the current version %d, the open one %d", a, b)
 	}
 	marker := v.delete("k", nil).VersionId
-	for _, r := range []raw{
+	for i, r := range []raw{
 		{method: "PUT", target: "/listed/k?acl", header: http.Header{"X-Amz-Acl": {"private"}}},
 		{method: "PUT", target: "/listed/k?acl&versionId=" + *marker, header: http.Header{"X-Amz-Acl": {"private"}}},
 		{method: "GET", target: "/listed/k?acl&versionId=" + *marker},
 	} {
-		if a := send(t, l.s, r); a.status != 405 || a.code != "MethodNotAllowed" || !strings.Contains(a.body, "<Method>"+r.method+"</Method><ResourceType>DeleteMarker</ResourceType>") {
-			t.Errorf("%s %s: %d %s", r.method, r.target, a.status, a.body)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if a := send(t, l.s, r); a.status != 405 || a.code != "MethodNotAllowed" || !strings.Contains(a.body, "<Method>"+r.method+"</Method><ResourceType>DeleteMarker</ResourceType>") {
+				t.Errorf("%s %s: %d %s", r.method, r.target, a.status, a.body)
+			}
+		})
 	}
 	if a := anonymous("?versionId=" + one); a != 200 {
 		t.Errorf("behind a delete marker: %d", a)
@@ -225,7 +231,7 @@ func TestACLPermissions(t *testing.T) {
 }
 
 // TestGrantsToAccounts: each permission, given to one account by name, gives
-// that account its part of the map, and nobody else anything.
+// that account its part of the map, and gives other accounts nothing.
 func TestGrantsToAccounts(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	third := l.s.CreateAccount(t, "third")
@@ -246,39 +252,41 @@ func TestGrantsToAccounts(t *testing.T) {
 		"x-amz-grant-write-acp":    {{"PutBucketAcl"}, {"PutObjectAcl"}},
 		"x-amz-grant-full-control": {{"GetBucketAcl", "ListObjects", "PutBucketAcl", "PutObject"}, {"GetObject", "GetObjectAcl", "GetObjectVersion", "PutObjectAcl"}},
 	} {
-		for i, target := range []string{"/listed?acl", "/listed/k?acl"} {
-			l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPrivate}))
-			l.put("k", "")
-			l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine}))
-			h := http.Header{"X-Amz-Grant-Full-Control": {*mine}}
-			h.Set(permission, strings.TrimPrefix(h.Get(permission)+","+*guest, ","))
-			var in []string
-			for name, r := range requests {
-				// Each on a fresh ACL, which some of them change.
-				if a := send(t, l.s, raw{method: "PUT", target: target, header: h.Clone()}); a.status != 200 {
-					t.Fatalf("%s: %d %s", target, a.status, a.body)
+		t.Run(permission, func(t *testing.T) {
+			for i, target := range []string{"/listed?acl", "/listed/k?acl"} {
+				l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPrivate}))
+				l.put("k", "")
+				l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine}))
+				h := http.Header{"X-Amz-Grant-Full-Control": {*mine}}
+				h.Set(permission, strings.TrimPrefix(h.Get(permission)+","+*guest, ","))
+				var in []string
+				for name, r := range requests {
+					// Each on a fresh ACL, which some of them change.
+					if a := send(t, l.s, raw{method: "PUT", target: target, header: h.Clone()}); a.status != 200 {
+						t.Fatalf("%s: %d %s", target, a.status, a.body)
+					}
+					r.key, r.secret = l.guest.AccessKeyID, l.guest.SecretAccessKey
+					a := send(t, l.s, r)
+					if a.status == 200 {
+						in = append(in, name)
+					} else if a.status != 403 {
+						t.Errorf("%s %s: %d %s", permission, name, a.status, a.code)
+					}
+					r.key, r.secret = third.AccessKeyID, third.SecretAccessKey
+					if a := send(t, l.s, r); a.status != 403 {
+						t.Errorf("%s of %s: %s is open to a third account: %d", permission, target, name, a.status)
+					}
+					r.unsigned = true
+					if a := send(t, l.s, r); a.status != 403 {
+						t.Errorf("%s of %s: %s is open to strangers: %d", permission, target, name, a.status)
+					}
+					send(t, l.s, raw{method: "DELETE", target: "/listed/new"})
 				}
-				r.key, r.secret = l.guest.AccessKeyID, l.guest.SecretAccessKey
-				a := send(t, l.s, r)
-				if a.status == 200 {
-					in = append(in, name)
-				} else if a.status != 403 {
-					t.Errorf("%s %s: %d %s", permission, name, a.status, a.code)
+				slices.Sort(in)
+				if !slices.Equal(in, want[i]) {
+					t.Errorf("%s of %s: %q, want %q", permission, target, in, want[i])
 				}
-				r.key, r.secret = third.AccessKeyID, third.SecretAccessKey
-				if a := send(t, l.s, r); a.status != 403 {
-					t.Errorf("%s of %s: %s is open to a third account: %d", permission, target, name, a.status)
-				}
-				r.unsigned = true
-				if a := send(t, l.s, r); a.status != 403 {
-					t.Errorf("%s of %s: %s is open to strangers: %d", permission, target, name, a.status)
-				}
-				send(t, l.s, raw{method: "DELETE", target: "/listed/new"})
 			}
-			slices.Sort(in)
-			if !slices.Equal(in, want[i]) {
-				t.Errorf("%s of %s: %q, want %q", permission, target, in, want[i])
-			}
-		}
+		})
 	}
 }

@@ -102,8 +102,8 @@ func (l *listed) put(key string, acl types.ObjectCannedACL) {
 
 func (l *listed) name() string { l.n++; return fmt.Sprint("made-", l.n) }
 
-// ways are the requests of a caller whom only ACLs let in, each with what it
-// answers to whom they let in.
+// ways are the requests of a caller who only has access through ACLs, each with
+// the answer to a caller who has it.
 func (l *listed) ways(signed bool) map[string]func() bool {
 	by := func(r raw) raw {
 		r.unsigned, r.key, r.secret = !signed, l.guest.AccessKeyID, l.guest.SecretAccessKey
@@ -173,60 +173,62 @@ func newBucketOf(t *testing.T, c *s3.Client, name string) *string {
 	return &name
 }
 
-// TestIgnorePublicAcls: what is open to everybody, or to every account, through
-// ACLs is shut on every path by the setting at either level, stays stored, and
-// is open again without it.
+// TestIgnorePublicAcls: access that ACLs give to everyone, or to every account,
+// is blocked on every path by the setting at either level. The ACLs stay
+// stored, and count again without the setting.
 func TestIgnorePublicAcls(t *testing.T) {
 	for group, signed := range map[string]bool{allUsers: false, everyone: true} {
-		l := newListed(t, types.ObjectOwnershipObjectWriter)
-		by := aws.String(`uri="` + group + `"`)
-		mine := aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)
-		l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine, GrantRead: by, GrantWrite: by, GrantReadACP: by}))
-		_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("open"), Body: strings.NewReader("x"), GrantFullControl: mine, GrantRead: by, GrantReadACP: by})
-		l.must(err)
-		l.put("private", "")
-		ways := l.ways(signed)
-		shown := func() int {
-			out, err := l.s.S3.GetBucketAcl(t.Context(), &s3.GetBucketAclInput{Bucket: l.bucket})
+		t.Run(group, func(t *testing.T) {
+			l := newListed(t, types.ObjectOwnershipObjectWriter)
+			by := aws.String(`uri="` + group + `"`)
+			mine := aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)
+			l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine, GrantRead: by, GrantWrite: by, GrantReadACP: by}))
+			_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("open"), Body: strings.NewReader("x"), GrantFullControl: mine, GrantRead: by, GrantReadACP: by})
 			l.must(err)
-			obj, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: aws.String("open")})
-			l.must(err)
-			return len(out.Grants)*10 + len(obj.Grants)
-		}
-		for _, level := range []string{"bucket", "account"} {
+			l.put("private", "")
+			ways := l.ways(signed)
+			shown := func() int {
+				out, err := l.s.S3.GetBucketAcl(t.Context(), &s3.GetBucketAclInput{Bucket: l.bucket})
+				l.must(err)
+				obj, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: aws.String("open")})
+				l.must(err)
+				return len(out.Grants)*10 + len(obj.Grants)
+			}
+			for _, level := range []string{"bucket", "account"} {
+				for name, in := range ways {
+					if !in() {
+						t.Errorf("%s: the door is not open for %s", level, name)
+					}
+				}
+				if shown() != 43 {
+					t.Errorf("%s: %d grants are shown", level, shown())
+				}
+				l.block(level, "IgnorePublicAcls")
+				for name, in := range ways {
+					if in() {
+						t.Errorf("%s: %s gets in although public ACLs are ignored", level, name)
+					}
+				}
+				if shown() != 11 {
+					t.Errorf("%s: %d grants are shown though the public ones are ignored", level, shown())
+				}
+				l.block(level)
+			}
 			for name, in := range ways {
 				if !in() {
-					t.Errorf("%s: the door is not open for %s", level, name)
+					t.Errorf("switching the setting off does not bring %s back", name)
 				}
 			}
-			if shown() != 43 {
-				t.Errorf("%s: %d grants are shown", level, shown())
-			}
-			l.block(level, "IgnorePublicAcls")
-			for name, in := range ways {
-				if in() {
-					t.Errorf("%s: %s gets in although public ACLs are ignored", level, name)
+			for _, target := range []string{"/listed/private", "/listed/private?acl", "/listed?policyStatus", "/listed?publicAccessBlock", "/listed?tagging", "/listed/open?tagging", "/listed/open?attributes"} {
+				if a := send(t, l.s, raw{method: "GET", target: target, unsigned: true, header: http.Header{"X-Amz-Object-Attributes": {"ETag"}}}); a.status != 403 {
+					t.Errorf("%s is open: %d", target, a.status)
 				}
 			}
-			if shown() != 11 {
-				t.Errorf("%s: %d grants are shown though the public ones are ignored", level, shown())
+			other := raw{method: "GET", target: "/listed/open", unsigned: signed, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}
+			if a := send(t, l.s, other); (a.status == 200) == signed {
+				t.Errorf("who signs (%v) gets %d of what is for the other group", !signed, a.status)
 			}
-			l.block(level)
-		}
-		for name, in := range ways {
-			if !in() {
-				t.Errorf("switching the setting off does not bring %s back", name)
-			}
-		}
-		for _, target := range []string{"/listed/private", "/listed/private?acl", "/listed?policyStatus", "/listed?publicAccessBlock", "/listed?tagging", "/listed/open?tagging", "/listed/open?attributes"} {
-			if a := send(t, l.s, raw{method: "GET", target: target, unsigned: true, header: http.Header{"X-Amz-Object-Attributes": {"ETag"}}}); a.status != 403 {
-				t.Errorf("%s is open: %d", target, a.status)
-			}
-		}
-		other := raw{method: "GET", target: "/listed/open", unsigned: signed, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}
-		if a := send(t, l.s, other); (a.status == 200) == signed {
-			t.Errorf("who signs (%v) gets %d of what is for the other group", !signed, a.status)
-		}
+		})
 	}
 }
 
@@ -279,33 +281,37 @@ func TestBlockPublicAcls(t *testing.T) {
 		ways["CreateMultipartUpload, "+name] = with(raw{method: "POST", target: "/listed/parts?uploads"}, h)
 	}
 	for name, r := range ways {
-		if a := send(t, l.s, r()); a.status != 200 {
-			t.Errorf("the door is not open for %s: %d %s", name, a.status, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := send(t, l.s, r()); a.status != 200 {
+				t.Errorf("the door is not open for %s: %d %s", name, a.status, a.body)
+			}
+		})
 	}
 	for _, level := range []string{"bucket", "account"} {
-		l.put("open", types.ObjectCannedACLPublicRead)
-		l.block(level, "BlockPublicAcls")
-		for name, r := range ways {
-			a := send(t, l.s, r())
-			if a.status != 403 || a.code != "AccessDenied" || !strings.Contains(a.body, "because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.") {
-				t.Errorf("%s, %s: %d %s", level, name, a.status, a.body)
+		t.Run(level, func(t *testing.T) {
+			l.put("open", types.ObjectCannedACLPublicRead)
+			l.block(level, "BlockPublicAcls")
+			for name, r := range ways {
+				a := send(t, l.s, r())
+				if a.status != 403 || a.code != "AccessDenied" || !strings.Contains(a.body, "because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.") {
+					t.Errorf("%s, %s: %d %s", level, name, a.status, a.body)
+				}
 			}
-		}
-		_, err := complete(t, l.s, l.bucket, aws.String("begun"), begun, part)
-		wantCode(t, err, 403, "AccessDenied")
-		for _, acl := range []types.ObjectCannedACL{"", types.ObjectCannedACLPrivate, types.ObjectCannedACLBucketOwnerRead, types.ObjectCannedACLBucketOwnerFullControl} {
-			l.put("private", acl)
-		}
-		if a := send(t, l.s, raw{method: "GET", target: "/listed/open", unsigned: true}); a.status != 200 {
-			t.Errorf("%s: an ACL from before does not count any more: %d", level, a.status)
-		}
-		l.block(level)
+			_, err := complete(t, l.s, l.bucket, aws.String("begun"), begun, part)
+			wantCode(t, err, 403, "AccessDenied")
+			for _, acl := range []types.ObjectCannedACL{"", types.ObjectCannedACLPrivate, types.ObjectCannedACLBucketOwnerRead, types.ObjectCannedACLBucketOwnerFullControl} {
+				l.put("private", acl)
+			}
+			if a := send(t, l.s, raw{method: "GET", target: "/listed/open", unsigned: true}); a.status != 200 {
+				t.Errorf("%s: an ACL from before does not count any more: %d", level, a.status)
+			}
+			l.block(level)
+		})
 	}
 	if _, err := complete(t, l.s, l.bucket, aws.String("begun"), begun, part); err != nil {
 		t.Error(err)
 	}
-	// A stranger is not told why.
+	// The reason is hidden from callers of other accounts.
 	l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPublicReadWrite}))
 	theirs := raw{method: "PUT", target: "/listed/theirs", body: "x", header: http.Header{"X-Amz-Acl": {"public-read"}}, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}
 	if a := send(t, l.s, theirs); a.status != 200 {
@@ -318,8 +324,9 @@ func TestBlockPublicAcls(t *testing.T) {
 }
 
 // TestRestrictPublicBucketsAndACLs: while the bucket's policy is public, the
-// setting shuts out whomever an ACL lets in, by group or by name, but for the
-// bucket's account. Without a public policy it is no affair of ACLs.
+// setting blocks every caller whose access comes from an ACL, by group or by
+// name, except those of the bucket's account. Without a public policy it does
+// not affect ACLs.
 func TestRestrictPublicBucketsAndACLs(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPublicRead}))

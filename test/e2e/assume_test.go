@@ -170,33 +170,35 @@ func TestWhoMayAssume(t *testing.T) {
 		{trust: awsPrincipal(able.arn), abroad: true, able: true},
 		{trust: awsPrincipal(elsewhere), abroad: true},
 	} {
-		root, owner := c.root, account
-		if test.abroad {
-			root, owner = otherIAM, elsewhere
-		}
-		name := fmt.Sprintf("r%d", i)
-		c.role(root, name, trust(test.trust, ""), may("s3:ListAllMyBuckets", "*"))
-		role := "arn:aws:iam::" + owner + ":role/" + name
-		for _, who := range []struct {
-			someone
-			in bool
-		}{{none, test.none}, {able, test.able}, {denied, test.refused}} {
-			out, err := who.sts.AssumeRole(t.Context(), assume(role, "work"))
-			if !who.in {
-				said := "User: " + who.arn + " is not authorized to perform: sts:AssumeRole on resource: " + role
-				if code(err) != "AccessDenied" || !strings.Contains(err.Error(), said) {
-					t.Errorf("%s by %s: %v, want AccessDenied: %s", test.trust, who.arn, err, said)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			root, owner := c.root, account
+			if test.abroad {
+				root, owner = otherIAM, elsewhere
+			}
+			name := fmt.Sprintf("r%d", i)
+			c.role(root, name, trust(test.trust, ""), may("s3:ListAllMyBuckets", "*"))
+			role := "arn:aws:iam::" + owner + ":role/" + name
+			for _, who := range []struct {
+				someone
+				in bool
+			}{{none, test.none}, {able, test.able}, {denied, test.refused}} {
+				out, err := who.sts.AssumeRole(t.Context(), assume(role, "work"))
+				if !who.in {
+					said := "User: " + who.arn + " is not authorized to perform: sts:AssumeRole on resource: " + role
+					if code(err) != "AccessDenied" || !strings.Contains(err.Error(), said) {
+						t.Errorf("%s by %s: %v, want AccessDenied: %s", test.trust, who.arn, err, said)
+					}
+					continue
 				}
-				continue
+				if err != nil {
+					t.Errorf("%s by %s: %v", test.trust, who.arn, err)
+					continue
+				}
+				if err := list(c, c.session(out.Credentials)); err != nil {
+					t.Errorf("%s by %s: the session may not list buckets: %v", test.trust, who.arn, err)
+				}
 			}
-			if err != nil {
-				t.Errorf("%s by %s: %v", test.trust, who.arn, err)
-				continue
-			}
-			if err := list(c, c.session(out.Credentials)); err != nil {
-				t.Errorf("%s by %s: the session may not list buckets: %v", test.trust, who.arn, err)
-			}
-		}
+		})
 	}
 	for role, want := range map[string]string{
 		"arn:aws:iam::" + account + ":role/nobody": "AccessDenied", "arn:aws:iam::" + account + ":role/some/path/r0": "AccessDenied",
@@ -212,7 +214,7 @@ func TestWhoMayAssume(t *testing.T) {
 	}
 }
 
-// TestAssumedRoleUser: whom a session says that it is, in both accounts.
+// TestAssumedRoleUser: the identity that a session reports, in both accounts.
 func TestAssumedRoleUser(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:AssumeRole", "*"))
@@ -246,8 +248,8 @@ func TestAssumedRoleUser(t *testing.T) {
 	c.ok(err)
 }
 
-// TestTrustConditions: each condition of a trust policy opens for the request
-// that fits it, and stays shut for every other.
+// TestTrustConditions: each condition of a trust policy allows the request that
+// matches it, and refuses every other.
 func TestTrustConditions(t *testing.T) {
 	c := newCast(t)
 	u := c.user("anna", may("sts:*", "*"))
@@ -279,32 +281,36 @@ func TestTrustConditions(t *testing.T) {
 		{`{"StringEquals":{"aws:PrincipalAccount":"` + c.account + `"},"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`, nothing, nil},
 		{`{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`, nil, []change{nothing}},
 	} {
-		r := c.role(c.root, fmt.Sprintf("r%d", i), trust(awsPrincipal(c.account), test.condition), "")
-		if test.in != nil {
-			if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.in)); err != nil {
-				t.Errorf("%s: %v", test.condition, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			r := c.role(c.root, fmt.Sprintf("r%d", i), trust(awsPrincipal(c.account), test.condition), "")
+			if test.in != nil {
+				if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.in)); err != nil {
+					t.Errorf("%s: %v", test.condition, err)
+				}
 			}
-		}
-		for _, not := range test.not {
-			if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", not)); code(err) != "AccessDenied" {
-				t.Errorf("%s: %v, want AccessDenied", test.condition, err)
+			for _, not := range test.not {
+				if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", not)); code(err) != "AccessDenied" {
+					t.Errorf("%s: %v, want AccessDenied", test.condition, err)
+				}
 			}
-		}
+		})
 	}
-	// Tags and a source identity need actions of their own.
+	// Tags and a source identity need separate actions.
 	r := c.role(c.root, "plain", trust(awsPrincipal(c.account), "", "sts:AssumeRole"), "")
 	for name, test := range map[string]struct {
 		change
 		want string
 	}{"nothing": {nothing, ""}, "sts:TagSession": {tags(nil, "a", "b"), "AccessDenied"}, "sts:SetSourceIdentity": {source("anna"), "AccessDenied"}} {
-		_, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change))
-		if code(err) != test.want || err != nil && !strings.Contains(err.Error(), "perform: "+name+" on") {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change))
+			if code(err) != test.want || err != nil && !strings.Contains(err.Error(), "perform: "+name+" on") {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
+		})
 	}
 }
 
-// TestAssumeRoleInput: what STS says to inputs that can't be right.
+// TestAssumeRoleInput: the errors of STS for invalid input.
 func TestAssumeRoleInput(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:*", "*"))
@@ -343,8 +349,10 @@ func TestAssumeRoleInput(t *testing.T) {
 			}
 		}, "PackedPolicyTooLarge"},
 	} {
-		if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change)); code(err) != test.want {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change)); code(err) != test.want {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
+		})
 	}
 }

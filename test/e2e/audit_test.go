@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,13 +136,11 @@ func TestEventsSayWhat(t *testing.T) {
 
 	all, text := c.told()
 	find := func(what, name string, fits func(e *told) bool) {
-		t.Helper()
-		for i := range all {
-			if all[i].EventName == name && fits(&all[i]) {
-				return
+		t.Run(name+" "+what, func(t *testing.T) {
+			if !slices.ContainsFunc(all, func(e told) bool { return e.EventName == name && fits(&e) }) {
+				t.Errorf("no %s event says this", name)
 			}
-		}
-		t.Errorf("%s: no such %s event", what, name)
+		})
 	}
 	says := func(name, member string, value any) {
 		t.Helper()

@@ -130,11 +130,13 @@ func TestOddKeys(t *testing.T) {
 		"tab\there", strings.Repeat("k", 1024), strings.Repeat("é", 512), "?acl", "#frag", ";v=1", "...", "日本語", "\x01control",
 	}
 	for i, k := range keys {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &k, Body: strings.NewReader(strconv.Itoa(i))}); err != nil {
+		body := strconv.Itoa(i)
+		in := &s3.PutObjectInput{Bucket: bucket, Key: &k, Body: strings.NewReader(body)}
+		if _, err := s.S3.PutObject(t.Context(), in); err != nil {
 			t.Errorf("put %q: %v", k, err)
 			continue
 		}
-		if got, err := readObject(t.Context(), s.S3, bucket, k); err != nil || string(got) != strconv.Itoa(i) {
+		if got, err := readObject(t.Context(), s.S3, bucket, k); err != nil || string(got) != body {
 			t.Errorf("get %q: %q, %v", k, got, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,9 +46,9 @@ func blocking(all ...types.EncryptionType) *types.BlockedEncryptionTypes {
 	return &types.BlockedEncryptionTypes{EncryptionType: all}
 }
 
-// TestBlockedCustomerKeys: where a bucket blocks SSE-C nothing is written with a
-// key of the client's on any way, what was written before is read as ever, and
-// the block ends only where somebody says so.
+// TestBlockedCustomerKeys: if a bucket blocks SSE-C, no kind of write accepts a
+// customer's key, objects written before can still be read, and the block stays
+// until it is explicitly removed.
 func TestBlockedCustomerKeys(t *testing.T) {
 	s, bucket := secured(t, "blocks")
 	mine := newOwnKey("mine")
@@ -72,7 +73,7 @@ func TestBlockedCustomerKeys(t *testing.T) {
 	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{BlockedEncryptionTypes: blocking("SSE-C")}); err != nil {
 		t.Fatal(err)
 	}
-	for _, change := range []func() error{
+	for i, change := range []func() error{
 		func() error { return nil },
 		func() error {
 			return putEncryption(t, s, bucket, types.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: byDefault("AES256", nil), BucketKeyEnabled: aws.Bool(true)})
@@ -82,31 +83,33 @@ func TestBlockedCustomerKeys(t *testing.T) {
 			return err
 		},
 	} {
-		if err := change(); err != nil {
-			t.Fatal(err)
-		}
-		if got := blocked(t, s, bucket); !strings.HasSuffix(got, "SSE-C") {
-			t.Errorf("blocked: %s", got)
-		}
-		for what, err := range write() {
-			wantCode(t, err, 403, "AccessDenied")
-			if err != nil && !strings.Contains(err.Error(), "has blocked upload requests") {
-				t.Errorf("%s: %v", what, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if err := change(); err != nil {
+				t.Fatal(err)
 			}
-		}
-		_, err := u.part(1, []byte("x"), mine, "")
-		wantCode(t, err, 403, "AccessDenied")
-		_, err = u.copied(1, "plain", ownKey{}, mine)
-		wantCode(t, err, 403, "AccessDenied")
-		// Reading goes on, and so does whatever has no key.
-		if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("old")}, mine); err != nil || string(got) != "old" {
-			t.Errorf("read: %q, %v", got, err)
-		}
-		putOwn(t, s, bucket, "plain", []byte("plain"), ownKey{})
-		_, err = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("out"), CopySource: aws.String("blocks/old"), CopySourceSSECustomerAlgorithm: mine.algorithm, CopySourceSSECustomerKey: mine.key, CopySourceSSECustomerKeyMD5: mine.md5})
-		if err != nil {
-			t.Errorf("copied out: %v", err)
-		}
+			if got := blocked(t, s, bucket); !strings.HasSuffix(got, "SSE-C") {
+				t.Errorf("blocked: %s", got)
+			}
+			for what, err := range write() {
+				wantCode(t, err, 403, "AccessDenied")
+				if err != nil && !strings.Contains(err.Error(), "has blocked upload requests") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			_, err := u.part(1, []byte("x"), mine, "")
+			wantCode(t, err, 403, "AccessDenied")
+			_, err = u.copied(1, "plain", ownKey{}, mine)
+			wantCode(t, err, 403, "AccessDenied")
+			// Reading goes on, and so does whatever has no key.
+			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("old")}, mine); err != nil || string(got) != "old" {
+				t.Errorf("read: %q, %v", got, err)
+			}
+			putOwn(t, s, bucket, "plain", []byte("plain"), ownKey{})
+			_, err = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("out"), CopySource: aws.String("blocks/old"), CopySourceSSECustomerAlgorithm: mine.algorithm, CopySourceSSECustomerKey: mine.key, CopySourceSSECustomerKeyMD5: mine.md5})
+			if err != nil {
+				t.Errorf("copied out: %v", err)
+			}
+		})
 	}
 	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{BlockedEncryptionTypes: blocking("NONE")}); err != nil {
 		t.Fatal(err)
@@ -141,7 +144,8 @@ func TestBlockedCustomerKeysForm(t *testing.T) {
 	}
 }
 
-// TestBucketEncryption: what is no configuration, or not built, changes nothing.
+// TestBucketEncryption: a configuration that is invalid or not implemented
+// changes nothing.
 func TestBucketEncryption(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "encryption")

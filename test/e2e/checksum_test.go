@@ -98,7 +98,7 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// checkSum reads the checksum of an object: only who asks is told.
+// checkSum reads the checksum of an object, which is only returned on request.
 func checkSum(t *testing.T, s *harness.Server, key string, alg digest.Algorithm, want string) {
 	t.Helper()
 	for mode, want := range map[string]string{"ENABLED": want, "": ""} {

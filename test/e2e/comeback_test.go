@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,8 +10,8 @@ import (
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
 
-// TestNamesThatComeBack: a policy, a group or a key of the name that another one
-// had gives nothing to whoever relied on that one.
+// TestNamesThatComeBack: a policy, a group or a key with the name of a deleted
+// one gives nothing to those who relied on the deleted one.
 func TestNamesThatComeBack(t *testing.T) {
 	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],"Resource":"*"}]}`
 	c := newCast(t)
@@ -36,14 +37,16 @@ func TestNamesThatComeBack(t *testing.T) {
 	}
 	forget("passed")
 	for _, again := range []bool{false, true} {
-		if again {
-			c.policy("passed", s3List)
-		}
-		for i, who := range []someone{role, federated} {
-			if err := list(c, who); code(err) != "AccessDenied" {
-				t.Errorf("session %d, the policy is there again: %v: %v", i, again, err)
+		t.Run(fmt.Sprint(again), func(t *testing.T) {
+			if again {
+				c.policy("passed", s3List)
 			}
-		}
+			for i, who := range []someone{role, federated} {
+				if err := list(c, who); code(err) != "AccessDenied" {
+					t.Errorf("session %d, the policy is there again: %v: %v", i, again, err)
+				}
+			}
+		})
 	}
 
 	// A managed policy that a user had: to delete it, it was detached.

@@ -18,7 +18,7 @@ import (
 // unique is what differs between two answers that say the same.
 var unique = regexp.MustCompile(`<(RequestId|HostId|UploadId|DeleteMarkerVersionId|LastModified|VersionId)>[^<]*</`)
 
-// said is all that an answer tells, but for the key it is about.
+// said is everything that an answer reveals, without the key it is about.
 func said(a answer, key string) string {
 	var names []string
 	for name := range a.header {
@@ -28,9 +28,10 @@ func said(a answer, key string) string {
 	return fmt.Sprint(a.status, " ", strings.ReplaceAll(unique.ReplaceAllString(a.body, ""), key, "KEY"), " ", names)
 }
 
-// TestWhoMayNotListLearnsNothing walks every operation on a key as a user who may
-// do everything but list: a key that was deleted and one that never was are
-// answered alike, and so is one that is there, where the request can't succeed.
+// TestWhoMayNotListLearnsNothing walks every operation on a key as a user with
+// every permission except listing. A key that was deleted and one that never
+// existed get the same answer, and so does one that exists, if the request
+// cannot succeed.
 func TestWhoMayNotListLearnsNothing(t *testing.T) {
 	c := newChanging(t)
 	name := c.user()
@@ -136,8 +137,8 @@ func unknowing(row dispatch.Row) map[string]probe {
 	return all
 }
 
-// TestCopiedTagsAreJudged: what a policy says of the tags of a write binds a copy
-// that takes the tags of its source.
+// TestCopiedTagsAreJudged: a policy's conditions on the tags of a write apply
+// to a copy that takes the tags of its source.
 func TestCopiedTagsAreJudged(t *testing.T) {
 	c := newChanging(t)
 	name := c.user()
@@ -156,25 +157,27 @@ func TestCopiedTagsAreJudged(t *testing.T) {
 		"the tagging": `"Action":"s3:PutObjectTagging","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}`,
 		"the key":     `"Action":"s3:PutObject","Condition":{"ForAnyValue:StringEquals":{"s3:RequestObjectTagKeys":"class"}}`,
 	} {
-		c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny",` + deny + `,"Resource":"*"}]}`)}))
-		for key, want := range map[string]int{"secret": 403, "public": 200, "plain": 200} {
-			if what == "the key" && key == "public" {
-				want = 403
+		t.Run(what, func(t *testing.T) {
+			c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny",` + deny + `,"Resource":"*"}]}`)}))
+			for key, want := range map[string]int{"secret": 403, "public": 200, "plain": 200} {
+				if what == "the key" && key == "public" {
+					want = 403
+				}
+				r := raw{method: "PUT", target: "/tagged/copy-of-" + key, header: http.Header{"X-Amz-Copy-Source": {"tagged/" + key}}, key: c.key.AccessKeyID, secret: c.key.SecretAccessKey}
+				if a := send(t, c.s, r); a.status != want {
+					t.Errorf("%s, %s: %d %s", what, key, a.status, a.body)
+				}
+				if a := send(t, c.s, raw{method: "GET", target: "/tagged/copy-of-" + key}); (a.status == 200) != (want == 200) {
+					t.Errorf("%s, %s: the copy is answered with %d", what, key, a.status)
+				}
+				send(t, c.s, raw{method: "DELETE", target: "/tagged/copy-of-" + key})
+				r.header.Set("X-Amz-Tagging-Directive", "REPLACE")
+				if a := send(t, c.s, r); a.status != 200 {
+					t.Errorf("%s, %s, without tags: %d %s", what, key, a.status, a.body)
+				}
+				send(t, c.s, raw{method: "DELETE", target: "/tagged/copy-of-" + key})
 			}
-			r := raw{method: "PUT", target: "/tagged/copy-of-" + key, header: http.Header{"X-Amz-Copy-Source": {"tagged/" + key}}, key: c.key.AccessKeyID, secret: c.key.SecretAccessKey}
-			if a := send(t, c.s, r); a.status != want {
-				t.Errorf("%s, %s: %d %s", what, key, a.status, a.body)
-			}
-			if a := send(t, c.s, raw{method: "GET", target: "/tagged/copy-of-" + key}); (a.status == 200) != (want == 200) {
-				t.Errorf("%s, %s: the copy is answered with %d", what, key, a.status)
-			}
-			send(t, c.s, raw{method: "DELETE", target: "/tagged/copy-of-" + key})
-			r.header.Set("X-Amz-Tagging-Directive", "REPLACE")
-			if a := send(t, c.s, r); a.status != 200 {
-				t.Errorf("%s, %s, without tags: %d %s", what, key, a.status, a.body)
-			}
-			send(t, c.s, raw{method: "DELETE", target: "/tagged/copy-of-" + key})
-		}
+		})
 	}
 }

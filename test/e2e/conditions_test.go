@@ -20,10 +20,10 @@ import (
 
 func has(name, value string) http.Header { return http.Header{name: {value}} }
 
-// TestConditionKeys puts, for each condition key, a bucket policy that denies
-// where the key has a value: the request that has it is refused, and the one
-// that has not is served. The requests are the root user's, who may everything
-// that no policy denies.
+// TestConditionKeys puts, for each condition key, a bucket policy that denies a
+// value of the key. The request with this value is refused, and the one without
+// it is served. Requests are sent as root, which is allowed everything a policy
+// does not deny.
 func TestConditionKeys(t *testing.T) {
 	s := harness.Start(t)
 	root := accountOf(t, s, rootOf(s))
@@ -50,7 +50,7 @@ func TestConditionKeys(t *testing.T) {
 	session := with(get, "X-Amz-Security-Token", *tokens.Credentials.SessionToken)
 	session.key, session.secret = *tokens.Credentials.AccessKeyId, *tokens.Credentials.SecretAccessKey
 	const objects, itself = "/*", ""
-	for _, c := range []struct {
+	for i, c := range []struct {
 		key, operator, value string
 		action, resource     string
 		meant, not           raw
@@ -96,17 +96,19 @@ func TestConditionKeys(t *testing.T) {
 		{"aws:MultiFactorAuthPresent", "Bool", "false", "GetObject", objects, session, get},
 		{"aws:MultiFactorAuthPresent", "BoolIfExists", "false", "GetObject", objects, get, list},
 	} {
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:%s","Resource":"arn:aws:s3:::keyed%s","Condition":{"%s":{"%s":"%s"}}}`,
-			c.action, c.resource, c.operator, c.key, c.value); err != nil {
-			t.Errorf("%s: %v", c.key, err)
-			continue
-		}
-		if a := send(t, s, c.meant); a.status != 403 {
-			t.Errorf("%s %s %s: who is meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
-		}
-		if a := send(t, s, c.not); a.status/100 != 2 {
-			t.Errorf("%s %s %s: who is not meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:%s","Resource":"arn:aws:s3:::keyed%s","Condition":{"%s":{"%s":"%s"}}}`,
+				c.action, c.resource, c.operator, c.key, c.value); err != nil {
+				t.Errorf("%s: %v", c.key, err)
+				return
+			}
+			if a := send(t, s, c.meant); a.status != 403 {
+				t.Errorf("%s %s %s: who is meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
+			}
+			if a := send(t, s, c.not); a.status/100 != 2 {
+				t.Errorf("%s %s %s: who is not meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
+			}
+		})
 	}
 }
 
@@ -119,78 +121,85 @@ func TestConditionsOfTLS(t *testing.T) {
 		`"Bool":{"aws:SecureTransport":"false"}`: 200, `"Bool":{"aws:SecureTransport":"true"}`: 403,
 		`"NumericLessThan":{"s3:TlsVersion":"1.3"}`: 200, `"NumericGreaterThanEquals":{"s3:TlsVersion":"1.3"}`: 403,
 	} {
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::secure","Condition":{%s}}`, condition); err != nil {
-			t.Fatal(err)
-		}
-		if a := send(t, s, list); a.status != want {
-			t.Errorf("%s: %d", condition, a.status)
-		}
+		t.Run(condition, func(t *testing.T) {
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::secure","Condition":{%s}}`, condition); err != nil {
+				t.Fatal(err)
+			}
+			if a := send(t, s, list); a.status != want {
+				t.Errorf("%s: %d", condition, a.status)
+			}
+		})
 	}
 }
 
-// TestSourceAddress: X-Forwarded-For is believed of trusted proxies alone, and
-// only what they wrote.
+// TestSourceAddress: X-Forwarded-For counts only if a trusted proxy sends it,
+// and only the part that trusted proxies wrote.
 func TestSourceAddress(t *testing.T) {
 	for trusted, want := range map[bool]map[string]int{
 		false: {"": 403, "203.0.113.7": 403, "203.0.113.7, 127.0.0.1": 403},
 		true:  {"": 403, "203.0.113.7": 200, "203.0.113.7, 127.0.0.1": 200, "203.0.113.7, 198.51.100.1": 403, "rubbish": 403},
 	} {
-		s := harness.Start(t, func(c *server.Config) {
-			if trusted {
-				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
+			s := harness.Start(t, func(c *server.Config) {
+				if trusted {
+					c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+				}
+			})
+			bucket := newBucket(t, s, "placed")
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::placed","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`); err != nil {
+				t.Fatal(err)
+			}
+			for sent, status := range want {
+				r := raw{method: "GET", target: "/placed", unsigned: true, header: http.Header{}}
+				if sent != "" {
+					r.header.Set("X-Forwarded-For", sent)
+				}
+				if a := send(t, s, r); a.status != status {
+					t.Errorf("trusted: %v, %q: %d", trusted, sent, a.status)
+				}
 			}
 		})
-		bucket := newBucket(t, s, "placed")
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::placed","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`); err != nil {
-			t.Fatal(err)
-		}
-		for sent, status := range want {
-			r := raw{method: "GET", target: "/placed", unsigned: true, header: http.Header{}}
-			if sent != "" {
-				r.header.Set("X-Forwarded-For", sent)
-			}
-			if a := send(t, s, r); a.status != status {
-				t.Errorf("trusted: %v, %q: %d", trusted, sent, a.status)
-			}
-		}
 	}
 }
 
-// TestSecureTransportBehindAProxy: the usual policy that denies plain HTTP holds
-// for what a trusted proxy says of its client, and nobody else is believed.
+// TestSecureTransportBehindAProxy: the usual policy that denies plain HTTP uses
+// what a trusted proxy reports about its client, and ignores the same headers
+// from other peers.
 func TestSecureTransportBehindAProxy(t *testing.T) {
 	for trusted, want := range map[bool]map[string]int{
 		false: {"": 403, "https": 403},
 		true:  {"": 403, "https": 200, "http": 403, "https, http": 403},
 	} {
-		s := harness.Start(t, func(c *server.Config) {
-			if trusted {
-				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
+			s := harness.Start(t, func(c *server.Config) {
+				if trusted {
+					c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+				}
+			})
+			bucket := newBucket(t, s, "proxied")
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::proxied","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`); err != nil {
+				t.Fatal(err)
+			}
+			for sent, status := range want {
+				for name, value := range map[string]string{"X-Forwarded-Proto": sent, "Forwarded": "for=203.0.113.7;proto=" + sent} {
+					r := raw{method: "GET", target: "/proxied", header: http.Header{}}
+					if sent != "" {
+						r.header.Set(name, value)
+					}
+					if name == "Forwarded" && strings.Contains(sent, ",") {
+						continue // that is another element there
+					}
+					if a := send(t, s, r); a.status != status {
+						t.Errorf("trusted: %v, %s: %q: %d", trusted, name, value, a.status)
+					}
+				}
 			}
 		})
-		bucket := newBucket(t, s, "proxied")
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::proxied","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`); err != nil {
-			t.Fatal(err)
-		}
-		for sent, status := range want {
-			for name, value := range map[string]string{"X-Forwarded-Proto": sent, "Forwarded": "for=203.0.113.7;proto=" + sent} {
-				r := raw{method: "GET", target: "/proxied", header: http.Header{}}
-				if sent != "" {
-					r.header.Set(name, value)
-				}
-				if name == "Forwarded" && strings.Contains(sent, ",") {
-					continue // that is another element there
-				}
-				if a := send(t, s, r); a.status != status {
-					t.Errorf("trusted: %v, %s: %q: %d", trusted, name, value, a.status)
-				}
-			}
-		}
 	}
 }
 
-// TestPolicyPrincipals: a bucket policy is about those who had their names when
-// it was written, and may name nobody who is not there.
+// TestPolicyPrincipals: a bucket policy applies to the principals that had the
+// names when it was written, and cannot name a principal that does not exist.
 func TestPolicyPrincipals(t *testing.T) {
 	s := harness.Start(t)
 	bucket, root, ctx := newBucket(t, s, "named"), rootIAM(s), t.Context()

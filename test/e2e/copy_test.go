@@ -86,14 +86,16 @@ func TestCopyConditions(t *testing.T) {
 		"gone bucket":           {func(in *s3.CopyObjectInput) { in.CopySource = aws.String("no-such-bucket/none") }, "NoSuchBucket"},
 		"foreign owner":         {func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = aws.String("000000000000") }, "AccessDenied"},
 	} {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), Body: strings.NewReader("y")}); err != nil {
-			t.Fatal(err)
-		}
-		in := &s3.CopyObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), CopySource: aws.String("cond/k")}
-		c.change(in)
-		if _, err := s.S3.CopyObject(t.Context(), in); code(err) != c.want {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), Body: strings.NewReader("y")}); err != nil {
+				t.Fatal(err)
+			}
+			in := &s3.CopyObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), CopySource: aws.String("cond/k")}
+			c.change(in)
+			if _, err := s.S3.CopyObject(t.Context(), in); code(err) != c.want {
+				t.Errorf("%s: %v, want %q", name, err, c.want)
+			}
+		})
 	}
 }
 
@@ -132,8 +134,8 @@ func TestCopyVersions(t *testing.T) {
 	}
 }
 
-// TestCopyNeedsTheSource: who may not read the source gets nothing of it, and
-// is not told whether it is there.
+// TestCopyNeedsTheSource: a caller who may not read the source gets nothing of
+// it, and does not learn whether it exists.
 func TestCopyNeedsTheSource(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "secret")
@@ -149,11 +151,13 @@ func TestCopyNeedsTheSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, source := range []string{"secret/k", "secret/none"} {
-		if _, err := foreign.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("foreign"), Key: aws.String("k"), CopySource: &source}); code(err) != "AccessDenied" {
-			t.Errorf("copy of %s: %v", source, err)
-		}
-		if _, err := foreign.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: aws.String("foreign"), Key: aws.String("k"), UploadId: u.UploadId, PartNumber: aws.Int32(1), CopySource: &source}); code(err) != "AccessDenied" {
-			t.Errorf("part copy of %s: %v", source, err)
-		}
+		t.Run(source, func(t *testing.T) {
+			if _, err := foreign.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("foreign"), Key: aws.String("k"), CopySource: &source}); code(err) != "AccessDenied" {
+				t.Errorf("copy of %s: %v", source, err)
+			}
+			if _, err := foreign.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: aws.String("foreign"), Key: aws.String("k"), UploadId: u.UploadId, PartNumber: aws.Int32(1), CopySource: &source}); code(err) != "AccessDenied" {
+				t.Errorf("part copy of %s: %v", source, err)
+			}
+		})
 	}
 }

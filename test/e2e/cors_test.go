@@ -111,19 +111,21 @@ func TestPreflight(t *testing.T) {
 		{"no rules, no method", "/without/key", "https://a.example", "", "", 403, "AccessForbidden", ""},
 		{"no bucket", "/absent/key", "https://a.example", "PUT", "", 403, "AccessForbidden", ""},
 	} {
-		h := http.Header{}
-		for name, v := range map[string]string{"Origin": c.origin, "Access-Control-Request-Method": c.method, "Access-Control-Request-Headers": c.headers} {
-			if v != "" {
-				h.Set(name, v)
+		t.Run(c.name, func(t *testing.T) {
+			h := http.Header{}
+			for name, v := range map[string]string{"Origin": c.origin, "Access-Control-Request-Method": c.method, "Access-Control-Request-Headers": c.headers} {
+				if v != "" {
+					h.Set(name, v)
+				}
 			}
-		}
-		a := send(t, s, raw{method: "OPTIONS", target: c.target, header: h, unsigned: true})
-		if a.status != c.want || a.code != c.code || sharing(a.header) != c.sharing {
-			t.Errorf("%s: %d %s %q, want %d %s %q\n%s", c.name, a.status, a.code, sharing(a.header), c.want, c.code, c.sharing, a.body)
-		}
-		if c.code == "AccessForbidden" && !strings.Contains(a.body, "<Message>CORSResponse: ") {
-			t.Errorf("%s: %s", c.name, a.body)
-		}
+			a := send(t, s, raw{method: "OPTIONS", target: c.target, header: h, unsigned: true})
+			if a.status != c.want || a.code != c.code || sharing(a.header) != c.sharing {
+				t.Errorf("%s: %d %s %q, want %d %s %q\n%s", c.name, a.status, a.code, sharing(a.header), c.want, c.code, c.sharing, a.body)
+			}
+			if c.code == "AccessForbidden" && !strings.Contains(a.body, "<Message>CORSResponse: ") {
+				t.Errorf("%s: %s", c.name, a.body)
+			}
+		})
 	}
 	a := send(t, s, raw{method: "OPTIONS", target: "/without", header: http.Header{"Origin": {"https://a.example"}}, unsigned: true})
 	if !strings.Contains(a.body, "<Method>OPTIONS</Method><ResourceType>BUCKET</ResourceType>") {
@@ -132,7 +134,7 @@ func TestPreflight(t *testing.T) {
 }
 
 // TestCrossOriginAnswers: a match adds headers to an answer, errors included,
-// and never lets anybody in.
+// and never allows a request.
 func TestCrossOriginAnswers(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "answers")
@@ -163,14 +165,16 @@ func TestCrossOriginAnswers(t *testing.T) {
 		{"no bucket", raw{method: "GET", target: "/absent/k"}, []string{"https://a.example"}, 404, ""},
 		{"the service", raw{method: "GET", target: "/"}, []string{"https://a.example"}, 200, ""},
 	} {
-		if c.r.header == nil {
-			c.r.header = http.Header{}
-		}
-		if c.origin != nil {
-			c.r.header["Origin"] = c.origin
-		}
-		if a := send(t, s, c.r); a.status != c.want || sharing(a.header) != c.sharing {
-			t.Errorf("%s: %d %q, want %d %q", c.name, a.status, sharing(a.header), c.want, c.sharing)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if c.r.header == nil {
+				c.r.header = http.Header{}
+			}
+			if c.origin != nil {
+				c.r.header["Origin"] = c.origin
+			}
+			if a := send(t, s, c.r); a.status != c.want || sharing(a.header) != c.sharing {
+				t.Errorf("%s: %d %q, want %d %q", c.name, a.status, sharing(a.header), c.want, c.sharing)
+			}
+		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,21 +52,7 @@ func (e expecting) begin(t *testing.T, s *harness.Server) (net.Conn, *bufio.Read
 	if e.broken {
 		breakSignature(req)
 	}
-	conn, err := net.Dial("tcp", req.URL.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(time.Minute))
-	req.Header.Set("Expect", "100-continue")
-	var head strings.Builder
-	head.WriteString("PUT " + req.URL.RequestURI() + " HTTP/1.1\r\nHost: " + req.URL.Host + "\r\n")
-	req.Header.Del("Content-Length")
-	head.WriteString("Content-Length: " + strconv.FormatInt(e.size, 10) + "\r\n")
-	req.Header.Write(&head)
-	if _, err := io.WriteString(conn, head.String()+"\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	conn := connect(t, s.Endpoint, headExpecting(req, req.URL.RequestURI(), int(e.size)))
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, req)
 	if err != nil {
@@ -76,8 +61,9 @@ func (e expecting) begin(t *testing.T, s *harness.Server) (net.Conn, *bufio.Read
 	return conn, r, res
 }
 
-// TestExpectContinue: what can be refused by its head is refused before the
-// client sends a byte of the body; only then is it told to go on.
+// TestExpectContinue: a request that can be refused by its headers is refused
+// before the client sends a byte of the body. Otherwise the server answers 100
+// Continue.
 func TestExpectContinue(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "expect")

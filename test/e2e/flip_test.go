@@ -19,9 +19,9 @@ import (
 	"watertight/test/harness"
 )
 
-// flips is how many bytes of a whole data directory are flipped, one at a
-// time, each before a start of its own. Every byte of a value and of a blob is
-// flipped by the tests of kv and payload; this is about the files as a whole.
+// flips is the number of bytes of a whole data directory that are flipped, one
+// at a time, each before a separate start. The tests of kv and payload flip
+// every byte of a value and of a blob; this one looks at the files as a whole.
 const flips = 60
 
 // TestFlippedDisk flips a byte somewhere in the data directory of a stopped
@@ -78,17 +78,19 @@ func TestFlippedDisk(t *testing.T) {
 		}
 		wrong := 0
 		for key, want := range stored {
-			got, err := readObject(t.Context(), again.S3, aws.String("flipped"), key)
-			switch {
-			case err == nil && !bytes.Equal(got, want):
-				t.Errorf("%s byte %d flipped: %s is served with other content", p.file, p.at, key)
-			case err != nil:
-				wrong++
-				var re *awshttp.ResponseError
-				if errors.As(err, &re) && re.HTTPStatusCode() == 404 {
-					t.Errorf("%s byte %d flipped: %s is silently gone: %v", p.file, p.at, key, err)
+			t.Run(key, func(t *testing.T) {
+				got, err := readObject(t.Context(), again.S3, aws.String("flipped"), key)
+				switch {
+				case err == nil && !bytes.Equal(got, want):
+					t.Errorf("%s byte %d flipped: %s is served with other content", p.file, p.at, key)
+				case err != nil:
+					wrong++
+					var re *awshttp.ResponseError
+					if errors.As(err, &re) && re.HTTPStatusCode() == 404 {
+						t.Errorf("%s byte %d flipped: %s is silently gone: %v", p.file, p.at, key, err)
+					}
 				}
-			}
+			})
 		}
 		again.Stop()
 		if wrong > 0 {
@@ -112,8 +114,8 @@ func flip(t *testing.T, path string, at int64) {
 	}
 }
 
-// TestSmallObjectsFiles flips each byte of the file a small object has when it
-// is no longer inline, and reads it through the running server.
+// TestSmallObjectsFiles flips each byte of the file of a small object that is
+// just too large to be stored inline, and reads it through the running server.
 func TestSmallObjectsFiles(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "file-flips")

@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,7 +14,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -144,36 +141,6 @@ func sendFramed(t *testing.T, s *harness.Server, path string, f framed) answer {
 	}
 	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body)+f.cut)
 	return overOneConnection(t, s, req, f.cut > 0)
-}
-
-// overOneConnection writes the request and reads the answer; half ends the
-// client's half of the connection before.
-func overOneConnection(t *testing.T, s *harness.Server, req *http.Request, half bool) answer {
-	t.Helper()
-	c, err := net.Dial("tcp", req.URL.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	var conn interface {
-		net.Conn
-		CloseWrite() error
-	} = c.(*net.TCPConn)
-	if req.URL.Scheme == "https" {
-		config := s.HTTP.TLSClientConfig.Clone()
-		config.ServerName = req.URL.Hostname()
-		conn = tls.Client(c, config)
-	}
-	req.Write(conn) // fails where the body is too short; what there is was sent
-	if half {
-		conn.CloseWrite()
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return read(t, res)
 }
 
 // blobs are the files of large objects.
@@ -318,21 +285,23 @@ func TestUploadOverTLS(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
 	bucket := newBucket(t, s, "over-tls")
 	for _, size := range []int{0, 10, 100_000} {
-		key, body := fmt.Sprint(size), randomBody(size)
-		var sent string
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
-			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // what a client made by config.LoadDefaultConfig does
-			o.HTTPClient = spy{harness.SDK(s.HTTP).Transport, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			key, body := fmt.Sprint(size), randomBody(size)
+			var sent string
+			_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
+				o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // what a client made by config.LoadDefaultConfig does
+				o.HTTPClient = spy{harness.SDK(s.HTTP).Transport, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sent != unsignedChunks && size > 0 {
+				t.Errorf("%d bytes: the SDK sent %q; this test means to see %s", size, sent, unsignedChunks)
+			}
+			if got, err := readObject(t.Context(), s.S3, bucket, key); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%s: read back %d bytes, %v", key, len(got), err)
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sent != unsignedChunks && size > 0 {
-			t.Errorf("%d bytes: the SDK sent %q; this test means to see %s", size, sent, unsignedChunks)
-		}
-		if got, err := readObject(t.Context(), s.S3, bucket, key); err != nil || !bytes.Equal(got, body) {
-			t.Errorf("%s: read back %d bytes, %v", key, len(got), err)
-		}
 	}
 }
 

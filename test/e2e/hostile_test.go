@@ -37,7 +37,8 @@ func resident(t *testing.T, pid int) int {
 	return kb / 1000
 }
 
-// thief adds what the thief of a key can begin, who may put objects and no more.
+// thief adds the requests that a thief can begin with the key of a user who may
+// only put objects.
 func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 	t.Helper()
 	s := &harness.Server{Endpoint: p.Endpoint, AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey, Region: harness.Region}
@@ -72,9 +73,10 @@ func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 	}
 }
 
-// TestThousandsOfStrangers measures what 4,096 connections of strangers cost:
-// under 512 MB, and root is answered within a second beside them. Each says the
-// beginning of something and then, now and again, a byte more.
+// TestThousandsOfStrangers measures the cost of 4,096 unauthenticated
+// connections: under 512 MB, and root is answered within a second meanwhile.
+// Each connection sends the beginning of something and then a byte from time to
+// time.
 func TestThousandsOfStrangers(t *testing.T) {
 	if os.Getenv("WATERTIGHT_MEASURE") == "" {
 		t.Skip("it measures, and takes a machine of its own; set WATERTIGHT_MEASURE")

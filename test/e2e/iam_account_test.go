@@ -64,10 +64,12 @@ func TestMFADevices(t *testing.T) {
 	}
 	rootSerial, _ := enrol(t, c, "root-account-mfa-device", "root")
 	for user, want := range map[string]string{"alice": serial, "root": rootSerial} {
-		l, err := c.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: &user})
-		if err != nil || len(l.MFADevices) != 1 || *l.MFADevices[0].SerialNumber != want || *l.MFADevices[0].UserName != user {
-			t.Errorf("%s: %+v, %v", user, l, err)
-		}
+		t.Run(user, func(t *testing.T) {
+			l, err := c.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: &user})
+			if err != nil || len(l.MFADevices) != 1 || *l.MFADevices[0].SerialNumber != want || *l.MFADevices[0].UserName != user {
+				t.Errorf("%s: %+v, %v", user, l, err)
+			}
+		})
 	}
 	if err := attachTo(t, c, "alice", "IAMFullAccess"); err != nil {
 		t.Fatal(err)

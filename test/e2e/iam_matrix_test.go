@@ -33,9 +33,9 @@ func iamParams(action, account string) string {
 	return v.Encode()
 }
 
-// TestIAMMatrix walks every operation of IAM as nobody, as a user without
-// policies, with exactly the action, with exactly the action and a Deny, and
-// with every other action; the golden file is what a reviewer reads.
+// TestIAMMatrix walks every operation of IAM without credentials, as a user
+// without policies, with exactly the action, with exactly the action and a
+// Deny, and with every other action. The golden file is what a reviewer reads.
 func TestIAMMatrix(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)

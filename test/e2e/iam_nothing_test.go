@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// TestWhatIsNotHere: auditors who ask for what AWS has and nobody has here are
-// told that there is none.
+// TestWhatIsNotHere: auditors who ask for AWS features that do not exist here
+// are told that there are none.
 func TestWhatIsNotHere(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -54,9 +54,11 @@ func TestWhatIsNotHere(t *testing.T) {
 			return len(out.PolicyUsers) + len(out.PolicyRoles) + len(out.PolicyGroups), err
 		},
 	} {
-		if n, err := count(); err != nil || n != 0 {
-			t.Errorf("%s: %d, %v", name, n, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if n, err := count(); err != nil || n != 0 {
+				t.Errorf("%s: %d, %v", name, n, err)
+			}
+		})
 	}
 	if profiles.HasMorePages() || certificates.HasMorePages() {
 		t.Error("more pages of nothing")
@@ -83,9 +85,11 @@ func TestWhatIsNotHere(t *testing.T) {
 			return err
 		},
 	} {
-		if err := ask(); code(err) != "NoSuchEntity" {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := ask(); code(err) != "NoSuchEntity" {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	_, err := c.root.GetSAMLProvider(ctx, &iam.GetSAMLProviderInput{SAMLProviderArn: aws.String("arn:aws:iam::999988887777:saml-provider/s")})
 	expect(t, err, "InvalidInput")

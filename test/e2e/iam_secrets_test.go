@@ -37,12 +37,14 @@ func TestIAMSecretsAreSealed(t *testing.T) {
 	}
 	secrets := []string{*k.AccessKey.SecretAccessKey, seed, string(raw), marker, strings.ReplaceAll(marker, "-", "")}
 	for _, when := range []string{"while the server runs", "after it"} {
-		for i, secret := range secrets {
-			if files := filesWith(t, s.Data, secret); len(files) > 0 {
-				t.Errorf("secret %d stands in plain in %q %s", i, files, when)
+		t.Run(when, func(t *testing.T) {
+			for i, secret := range secrets {
+				if files := filesWith(t, s.Data, secret); len(files) > 0 {
+					t.Errorf("secret %d stands in plain in %q %s", i, files, when)
+				}
 			}
-		}
-		s.Stop()
+			s.Stop()
+		})
 	}
 	log := s.Logs.String()
 	for i, secret := range secrets[:3] {

@@ -61,17 +61,19 @@ func TestSimulations(t *testing.T) {
 	}
 	account := strings.Split(arn, ":")[4]
 	for principal, want := range map[string]string{arn: "s3:GetObject allowed ResourcePolicy:1:39-1:%d", "arn:aws:iam::" + account + ":user/team/bob": "s3:GetObject implicitDeny"} {
-		statement := `{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/k"}`
-		resource := `{"Version":"2012-10-17","Statement":[` + " " + statement + `]}`
-		custom, err := c.SimulateCustomPolicy(ctx, &iam.SimulateCustomPolicyInput{
-			PolicyInputList: []string{readAll}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"}, ResourcePolicy: &resource, CallerArn: &arn,
+		t.Run(principal, func(t *testing.T) {
+			statement := `{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/k"}`
+			resource := `{"Version":"2012-10-17","Statement":[` + " " + statement + `]}`
+			custom, err := c.SimulateCustomPolicy(ctx, &iam.SimulateCustomPolicyInput{
+				PolicyInputList: []string{readAll}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"}, ResourcePolicy: &resource, CallerArn: &arn,
+			})
+			if strings.Contains(want, "%d") {
+				want = fmt.Sprintf(want, 39+len(statement))
+			}
+			if err != nil || said(custom.EvaluationResults) != want {
+				t.Errorf("%s: %s, %v", principal, said(custom.EvaluationResults), err)
+			}
 		})
-		if strings.Contains(want, "%d") {
-			want = fmt.Sprintf(want, 39+len(statement))
-		}
-		if err != nil || said(custom.EvaluationResults) != want {
-			t.Errorf("%s: %s, %v", principal, said(custom.EvaluationResults), err)
-		}
 	}
 	_, err = c.SimulateCustomPolicy(ctx, &iam.SimulateCustomPolicyInput{PolicyInputList: []string{"{"}, ActionNames: []string{"s3:GetObject"}})
 	expect(t, err, "InvalidInput")

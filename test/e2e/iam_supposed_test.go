@@ -20,25 +20,27 @@ func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 		"aws:ResourceAccount": "999988887777", "s3:ResourceAccount": "999988887777", "aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": "cloudfront.amazonaws.com",
 		"aws:username": "carol", "aws:userid": "AROAX:y", "aws:SourceIp": "198.51.100.7", "aws:CurrentTime": "2031-01-01T00:00:00Z", "s3:prefix": "home/",
 	} {
-		operator := map[string]string{"aws:SourceIp": "IpAddress", "aws:CurrentTime": "DateEquals", "aws:EpochTime": "NumericEquals"}[key]
-		if operator == "" {
-			operator = "StringEquals"
-		}
-		document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"` + operator + `":{"` + key + `":"` + value + `"}}}]}`
-		in := &iam.SimulateCustomPolicyInput{PolicyInputList: []string{document}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"}}
-		for _, given := range []bool{false, true} {
-			want := types.PolicyEvaluationDecisionTypeImplicitDeny
-			if given {
-				want = types.PolicyEvaluationDecisionTypeAllowed
-				in.ContextEntries = []types.ContextEntry{{ContextKeyName: &key, ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{value}}}
+		t.Run(key, func(t *testing.T) {
+			operator := map[string]string{"aws:SourceIp": "IpAddress", "aws:CurrentTime": "DateEquals", "aws:EpochTime": "NumericEquals"}[key]
+			if operator == "" {
+				operator = "StringEquals"
 			}
-			out, err := c.root.SimulateCustomPolicy(t.Context(), in)
-			c.ok(err)
-			r := out.EvaluationResults[0]
-			if r.EvalDecision != want || (len(r.MatchedStatements) == 1) != given || given && len(r.MissingContextValues) > 0 {
-				t.Errorf("%s given %v: %s, %d statements, missing %v", key, given, r.EvalDecision, len(r.MatchedStatements), r.MissingContextValues)
+			document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"` + operator + `":{"` + key + `":"` + value + `"}}}]}`
+			in := &iam.SimulateCustomPolicyInput{PolicyInputList: []string{document}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"}}
+			for _, given := range []bool{false, true} {
+				want := types.PolicyEvaluationDecisionTypeImplicitDeny
+				if given {
+					want = types.PolicyEvaluationDecisionTypeAllowed
+					in.ContextEntries = []types.ContextEntry{{ContextKeyName: &key, ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{value}}}
+				}
+				out, err := c.root.SimulateCustomPolicy(t.Context(), in)
+				c.ok(err)
+				r := out.EvaluationResults[0]
+				if r.EvalDecision != want || (len(r.MatchedStatements) == 1) != given || given && len(r.MissingContextValues) > 0 {
+					t.Errorf("%s given %v: %s, %d statements, missing %v", key, given, r.EvalDecision, len(r.MatchedStatements), r.MissingContextValues)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -94,9 +96,11 @@ func TestShapeOfSimulations(t *testing.T) {
 			in.ResourceArns, in.ActionNames, in.ResourceOwner = []string{"arn:aws:s3:::b/k"}, in.ActionNames[:2], aws.String("arn:aws:iam::999988887777:root")
 		}, "implicitDeny 1 [IAM Policy=allowed Resource Policy=implicitDeny] arn:aws:s3:::b/k implicitDeny 1; explicitDeny 1 [IAM Policy=explicitDeny Resource Policy=implicitDeny] arn:aws:s3:::b/k explicitDeny 1"},
 	} {
-		if got := said(in(test.change)); got != test.want {
-			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := said(in(test.change)); got != test.want {
+				t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
+			}
+		})
 	}
 	_, err := c.root.SimulatePrincipalPolicy(t.Context(), in(func(in *iam.SimulatePrincipalPolicyInput) { in.PolicySourceArn, in.ResourcePolicy = r.Arn, &resource }))
 	expect(t, err, "InvalidInput")

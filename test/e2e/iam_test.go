@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -58,8 +59,8 @@ func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Cli
 	return iamClient(s, id, secret, ""), objects, *u.User.Arn
 }
 
-// TestUserIsAllowedWhatItsPoliciesSay goes the way everybody goes first: a
-// user, a key, a policy, a bucket.
+// TestUserIsAllowedWhatItsPoliciesSay takes the first steps of every
+// administrator: a user, a key, a policy, a bucket.
 func TestUserIsAllowedWhatItsPoliciesSay(t *testing.T) {
 	s := harness.Start(t)
 	ctx, root := t.Context(), rootIAM(s)
@@ -276,9 +277,11 @@ func TestIAMErrors(t *testing.T) {
 			return err
 		},
 	} {
-		if got := message(do()); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
+		t.Run(fmt.Sprintf("%.60s", want), func(t *testing.T) {
+			if got := message(do()); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,9 +24,9 @@ func allowUser(t *testing.T, s *harness.Server, name, statements string) {
 	}
 }
 
-// TestInitiatorMayEndItsUpload: who began an upload may list its parts and abort
-// it without a permission that says so, unless something denies it; nobody else
-// may, not even who takes its name.
+// TestInitiatorMayEndItsUpload: the principal that began an upload may list its
+// parts and abort it without an explicit permission, unless something denies
+// it. Others may not, not even a new principal with the same name.
 func TestInitiatorMayEndItsUpload(t *testing.T) {
 	s, bucket := openServer(t, "begun")
 	const put = `{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::begun/*"}`
@@ -51,75 +52,70 @@ func TestInitiatorMayEndItsUpload(t *testing.T) {
 		return statusOf(err)
 	}
 	id := begin(alice)
-	if l, a := list(bob, id), abort(bob, id); l != 403 || a != 403 {
-		t.Error("somebody else:", l, a)
-	}
-	if l, a := list(alice, aws.String("none")), abort(alice, aws.String("none")); l != 403 || a != 403 {
-		t.Error("of an upload that is not there:", l, a)
-	}
-	for name, statement := range map[string]string{"denied": `{"Effect":"Deny","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"*"}`} {
-		allowUser(t, s, "alice", put+","+statement)
-		if l, a := list(alice, id), abort(alice, id); l != 403 || a != 403 {
-			t.Error(name, l, a)
+	ends := func(t *testing.T, c *s3.Client, id *string, wantList, wantAbort int) {
+		t.Helper()
+		l, a := list(c, id), abort(c, id)
+		if a == 200 {
+			a = 204
 		}
+		if l != wantList || a != wantAbort {
+			t.Errorf("list %d, abort %d; want %d and %d", l, a, wantList, wantAbort)
+		}
+	}
+	t.Run("another user", func(t *testing.T) { ends(t, bob, id, 403, 403) })
+	t.Run("an upload that does not exist", func(t *testing.T) { ends(t, alice, aws.String("none"), 403, 403) })
+	t.Run("denied by a policy of the initiator", func(t *testing.T) {
+		const deny = `{"Effect":"Deny","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"*"}`
+		allowUser(t, s, "alice", put+","+deny)
+		ends(t, alice, id, 403, 403)
 		allowUser(t, s, "alice", put)
-	}
-	err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:AbortMultipartUpload","Resource":"arn:aws:s3:::begun/*"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l, a := list(alice, id), abort(alice, id); l != 200 || a != 403 {
-		t.Error("denied by the bucket:", l, a)
-	}
-	if _, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
-		t.Fatal(err)
-	}
-	// Whoever takes the name is somebody else.
-	root := rootIAM(s)
-	keys, err := root.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: aws.String("alice")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := begin(alice)
-	for _, do := range []func() error{
-		func() error {
-			_, err := root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("alice"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId})
-			return err
-		},
-		func() error {
-			_, err := root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("own")})
-			return err
-		},
-		func() error {
-			_, err := root.DeleteUser(ctx, &iam.DeleteUserInput{UserName: aws.String("alice")})
-			return err
-		},
-	} {
-		if err := do(); err != nil {
+	})
+	t.Run("denied by the bucket", func(t *testing.T) {
+		deny := `{"Effect":"Deny","Principal":"*","Action":"s3:AbortMultipartUpload","Resource":"arn:aws:s3:::begun/*"}`
+		if err := putPolicy(t, s.S3, bucket, deny); err != nil {
 			t.Fatal(err)
 		}
-	}
-	_, alice2, _ := newUser(t, s, "alice")
-	allowUser(t, s, "alice", put)
-	if l, a := list(alice2, again), abort(alice2, again); l != 403 || a != 403 {
-		t.Error("who took the name:", l, a)
-	}
-	mine := begin(alice2)
-	if l, a := list(alice2, mine), abort(alice2, mine); l != 200 || a != 204 && a != 200 {
-		t.Error("the initiator:", l, a)
-	}
-	// Of another account, too, whose root user needs no policy of its own.
-	foreign := s.CreateAccount(t, "foreign")
-	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::begun/*"}`, accountOf(t, s, foreign)); err != nil {
+		ends(t, alice, id, 200, 403)
+		if _, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("a new user with the same name", func(t *testing.T) {
+		_, carol, _ := newUser(t, s, "carol")
+		allowUser(t, s, "carol", put)
+		begun := begin(carol)
+		removeUser(t, s, "carol")
+		_, carol2, _ := newUser(t, s, "carol")
+		allowUser(t, s, "carol", put)
+		ends(t, carol2, begun, 403, 403)
+		ends(t, carol2, begin(carol2), 200, 204)
+	})
+	t.Run("another account, whose root user needs no policy", func(t *testing.T) {
+		foreign := s.CreateAccount(t, "foreign")
+		allow := `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::begun/*"}`
+		if err := putPolicy(t, s.S3, bucket, allow, accountOf(t, s, foreign)); err != nil {
+			t.Fatal(err)
+		}
+		other := s.Client(foreign)
+		ends(t, other, begin(other), 200, 204)
+		ends(t, other, id, 403, 403)
+	})
+}
+
+// removeUser deletes a user with its one key and its one policy.
+func removeUser(t *testing.T, s *harness.Server, name string) {
+	t.Helper()
+	root, ctx := rootIAM(s), t.Context()
+	keys, err := root.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: &name})
+	if err != nil {
 		t.Fatal(err)
 	}
-	other := s.Client(foreign)
-	theirs := begin(other)
-	if l, a := list(other, theirs), abort(other, theirs); l != 200 || a != 204 && a != 200 {
-		t.Error("the initiator of another account:", l, a)
-	}
-	if l, a := list(other, id), abort(other, id); l != 403 || a != 403 {
-		t.Error("another account, of an upload that is not its own:", l, a)
+	id := keys.AccessKeyMetadata[0].AccessKeyId
+	_, err1 := root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &name, AccessKeyId: id})
+	_, err2 := root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: &name, PolicyName: aws.String("own")})
+	_, err3 := root.DeleteUser(ctx, &iam.DeleteUserInput{UserName: &name})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -162,22 +158,24 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 		id   *string
 		want int
 	}{"early": {early, 200}, "late": {late, 200}, "plain": {plain, 403}} {
-		p, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(1), Body: strings.NewReader("x")})
-		if statusOf(err) != c.want {
-			t.Errorf("%s: UploadPart %v", key, err)
-		}
-		_, err = s.S3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(2), CopySource: aws.String("sealed/source")})
-		if statusOf(err) != c.want {
-			t.Errorf("%s: UploadPartCopy %v", key, err)
-		}
-		parts := []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("x")}}
-		if p != nil {
-			parts[0].ETag = p.ETag
-		}
-		_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: c.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
-		if statusOf(err) != c.want {
-			t.Errorf("%s: CompleteMultipartUpload %v", key, err)
-		}
+		t.Run(key, func(t *testing.T) {
+			p, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(1), Body: strings.NewReader("x")})
+			if statusOf(err) != c.want {
+				t.Errorf("%s: UploadPart %v", key, err)
+			}
+			_, err = s.S3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(2), CopySource: aws.String("sealed/source")})
+			if statusOf(err) != c.want {
+				t.Errorf("%s: UploadPartCopy %v", key, err)
+			}
+			parts := []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("x")}}
+			if p != nil {
+				parts[0].ETag = p.ETag
+			}
+			_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: c.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+			if statusOf(err) != c.want {
+				t.Errorf("%s: CompleteMultipartUpload %v", key, err)
+			}
+		})
 	}
 	// The storage class is not carried over.
 	if err := putPolicy(t, s.S3, bucket, "%s", deny("Class", `"StringNotEquals":{"s3:x-amz-storage-class":"STANDARD_IA"}`)); err != nil {
@@ -193,7 +191,7 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 }
 
 // TestDenyOfVersionsKeepsUnversioned: a bucket policy that denies
-// s3:DeleteObjectVersion keeps what there are no versions of.
+// s3:DeleteObjectVersion protects objects of a bucket without versions.
 func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 	s, bucket := openServer(t, "kept")
 	store(t, s, bucket, "a", "b", "free")

@@ -1,13 +1,9 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/base64"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,47 +20,6 @@ import (
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
-
-// slow sends a request's head, runs meanwhile once the server has asked for the
-// body, and sends the rest. The server asks when it begins to read: whoever calls
-// is known by then, and of a stream what it may.
-func slow(t *testing.T, s *harness.Server, r raw, meanwhile func()) answer {
-	t.Helper()
-	req := signedRequest(t, s, r)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
-	req.Header.Set("Expect", "100-continue")
-	req.Header.Del("Content-Length")
-	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n", req.Method, r.target, req.Host, strconv.Itoa(len(r.body)))
-	req.Header.Write(&head)
-	if _, err := io.WriteString(conn, head.String()+"\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	in := bufio.NewReader(conn)
-	res, err := http.ReadResponse(in, req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res.StatusCode != http.StatusContinue {
-		defer res.Body.Close()
-		a := read(t, res)
-		t.Fatalf("%s %s: %d %s before the body", r.method, r.target, a.status, a.body)
-	}
-	meanwhile()
-	if _, err := io.WriteString(conn, r.body); err != nil {
-		t.Fatal(err)
-	}
-	if res, err = http.ReadResponse(in, req); err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return read(t, res)
-}
 
 // clock is the server's, which a test moves.
 type clock struct{ ahead atomic.Int64 }
@@ -92,7 +47,7 @@ func newChanging(t *testing.T) *changing {
 	return c
 }
 
-// user makes one that may do everything, with a key of its own.
+// user makes a user with every permission and an access key.
 func (c *changing) user() string {
 	c.Helper()
 	c.n++
@@ -267,8 +222,8 @@ func TestAtTheEndOfARequest(t *testing.T) {
 	}
 }
 
-// TestAtTheEndOfAForm: of IAM and STS nobody is known before the whole form is
-// there.
+// TestAtTheEndOfAForm: the caller of IAM and STS is not known before the whole
+// form has arrived.
 func TestAtTheEndOfAForm(t *testing.T) {
 	c := newChanging(t)
 	for what, prepare := range c.revocations() {
@@ -309,44 +264,46 @@ func TestAtTheEndOfAnException(t *testing.T) {
 		},
 		"by the setting": func() { blockAccount(t, c.s, blocks{true, true, true, true}) },
 	} {
-		n++
-		for i, row := range c.s.Operations("s3") {
-			name := row.Name()
-			if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" && !row.Route().IsForm() {
-				continue
+		t.Run(what, func(t *testing.T) {
+			n++
+			for i, row := range c.s.Operations("s3") {
+				name := row.Name()
+				if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" && !row.Route().IsForm() {
+					continue
+				}
+				c.clock.ahead.Store(0)
+				bucket := fmt.Sprintf("exception-%d-%d", n, i)
+				newBucket(t, c.s, bucket)
+				if a := send(t, c.s, raw{method: "PUT", target: "/" + bucket + "/object", body: "old"}); a.status != 200 {
+					t.Fatal(a.body)
+				}
+				c.must(nil, commands.SetPublic(t.Context(), operator.PublicCommand{AccountID: account, For: time.Hour, Reason: "a test"}))
+				blockBucket(t, c.s, &bucket, blocks{})
+				if err := putPolicy(t, c.s.S3, &bucket, `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::%s/*"}`, bucket); err != nil {
+					t.Fatal(err)
+				}
+				c.key, c.token = harness.Credentials{}, ""
+				r, _ := c.request(row, bucket)
+				r.unsigned = true
+				if row.Route().IsForm() {
+					r = post{bucket: bucket, unsigned: true, file: "new", fields: map[string]string{"key": "object"}}.build(t, c.s)
+				}
+				before := c.fingerprint(bucket)
+				a := slow(t, c.s, r, take)
+				if c.clock.ahead.Store(0); !refused(a) {
+					t.Errorf("%s, %s: %d %s", what, name, a.status, a.body)
+				}
+				if now := c.fingerprint(bucket); now != before {
+					t.Errorf("%s, %s: it lasts\n%s\nbefore\n%s", what, name, now, before)
+				}
 			}
-			c.clock.ahead.Store(0)
-			bucket := fmt.Sprintf("exception-%d-%d", n, i)
-			newBucket(t, c.s, bucket)
-			if a := send(t, c.s, raw{method: "PUT", target: "/" + bucket + "/object", body: "old"}); a.status != 200 {
-				t.Fatal(a.body)
-			}
-			c.must(nil, commands.SetPublic(t.Context(), operator.PublicCommand{AccountID: account, For: time.Hour, Reason: "a test"}))
-			blockBucket(t, c.s, &bucket, blocks{})
-			if err := putPolicy(t, c.s.S3, &bucket, `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::%s/*"}`, bucket); err != nil {
-				t.Fatal(err)
-			}
-			c.key, c.token = harness.Credentials{}, ""
-			r, _ := c.request(row, bucket)
-			r.unsigned = true
-			if row.Route().IsForm() {
-				r = post{bucket: bucket, unsigned: true, file: "new", fields: map[string]string{"key": "object"}}.build(t, c.s)
-			}
-			before := c.fingerprint(bucket)
-			a := slow(t, c.s, r, take)
-			if c.clock.ahead.Store(0); !refused(a) {
-				t.Errorf("%s, %s: %d %s", what, name, a.status, a.body)
-			}
-			if now := c.fingerprint(bucket); now != before {
-				t.Errorf("%s, %s: it lasts\n%s\nbefore\n%s", what, name, now, before)
-			}
-		}
+		})
 	}
 }
 
-// TestUploadsEndInPeace: what nobody took away is not lost by time: a presigned
-// upload that began in time ends after its URL, and a batch of which one key was
-// denied meanwhile deletes the others.
+// TestUploadsEndInPeace: time alone takes nothing away. A presigned upload that
+// began in time may end after its URL expires, and a batch deletes its other
+// keys if one of them is denied meanwhile.
 func TestUploadsEndInPeace(t *testing.T) {
 	c := newChanging(t)
 	newBucket(t, c.s, "peace")
@@ -391,8 +348,10 @@ func TestADocumentHasATime(t *testing.T) {
 		"a POST form": {post{bucket: "timely", file: "new"}.build(t, s), 400},
 		"a stream":    {raw{method: "PUT", target: "/timely/k", body: "slow"}, 200},
 	} {
-		if a := slow(t, s, c.r, wait); a.status != c.want || c.want == 400 && !strings.Contains(a.body, "RequestTimeout") {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := slow(t, s, c.r, wait); a.status != c.want || c.want == 400 && !strings.Contains(a.body, "RequestTimeout") {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		})
 	}
 }

@@ -27,7 +27,8 @@ func (c cast) lastAccessed(who *iam.Client, name string) (map[string]types.Servi
 	return all, *job.JobId
 }
 
-// TestLastAccessed: auditors learn who uses which services, and nobody else does.
+// TestLastAccessed: auditors learn which services a principal uses, and other
+// callers do not.
 func TestLastAccessed(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()

@@ -179,23 +179,25 @@ func TestGarbageSignature(t *testing.T) {
 			continue // refuses these modes; TestPostRefused has its signature
 		}
 		for mode, change := range modes {
-			r := request(row, "garbage")
-			change(&r)
-			if row.Route().Method() != http.MethodDelete && !strings.HasPrefix(mode, "streaming") {
-				if a := send(t, s, r); a.code == "SignatureDoesNotMatch" {
-					t.Errorf("%s, %s: the right signature is refused", row.Name(), mode)
+			t.Run(mode, func(t *testing.T) {
+				r := request(row, "garbage")
+				change(&r)
+				if row.Route().Method() != http.MethodDelete && !strings.HasPrefix(mode, "streaming") {
+					if a := send(t, s, r); a.code == "SignatureDoesNotMatch" {
+						t.Errorf("%s, %s: the right signature is refused", row.Name(), mode)
+					}
 				}
-			}
-			r.breakSignature = true
-			a := send(t, s, r)
-			if a.status != 403 || (a.code != "SignatureDoesNotMatch" && r.method != http.MethodHead) {
-				t.Errorf("%s, %s: a wrong signature gets %d %s", row.Name(), mode, a.status, a.code)
-			}
+				r.breakSignature = true
+				a := send(t, s, r)
+				if a.status != 403 || (a.code != "SignatureDoesNotMatch" && r.method != http.MethodHead) {
+					t.Errorf("%s, %s: a wrong signature gets %d %s", row.Name(), mode, a.status, a.code)
+				}
+			})
 		}
 	}
 }
 
-// TestAuthenticationTraces: whoever shows a trace of authentication is never
+// TestAuthenticationTraces: a request with any trace of authentication is never
 // treated as anonymous, and SigV2 is refused.
 func TestAuthenticationTraces(t *testing.T) {
 	s := harness.Start(t)
@@ -213,8 +215,10 @@ func TestAuthenticationTraces(t *testing.T) {
 		"presigned, other method":   {raw{method: "GET", target: "/traces", presign: true, breakSignature: true}, 403, "SignatureDoesNotMatch"},
 		"token of a long-lived key": {raw{method: "GET", target: "/traces", header: http.Header{"X-Amz-Security-Token": {"x"}}}, 400, "InvalidToken"},
 	} {
-		if a := send(t, s, c.r); a.status != c.status || a.code != c.code {
-			t.Errorf("%s: %d %s, want %d %s\n%s", name, a.status, a.code, c.status, c.code, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := send(t, s, c.r); a.status != c.status || a.code != c.code {
+				t.Errorf("%s: %d %s, want %d %s\n%s", name, a.status, a.code, c.status, c.code, a.body)
+			}
+		})
 	}
 }

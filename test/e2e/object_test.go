@@ -47,32 +47,34 @@ func TestObjectRoundTrip(t *testing.T) {
 	bucket := newBucket(t, s, "round-trip")
 	expires := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, size := range []int{0, 1, 1000, 16 << 10, 16<<10 + 1, 64 << 10, 64<<10 + 1, 3 << 20} {
-		key := fmt.Sprintf("size/%d", size)
-		body := randomBody(size)
-		put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("text/x-test"), CacheControl: aws.String("no-store"),
-			ContentLanguage: aws.String("de"), ContentEncoding: aws.String("identity"), ContentDisposition: aws.String("attachment"),
-			Expires: &expires, Metadata: map[string]string{"colour": "blue"}, StorageClass: types.StorageClassStandardIa,
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			key := fmt.Sprintf("size/%d", size)
+			body := randomBody(size)
+			put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("text/x-test"), CacheControl: aws.String("no-store"),
+				ContentLanguage: aws.String("de"), ContentEncoding: aws.String("identity"), ContentDisposition: aws.String("attachment"),
+				Expires: &expires, Metadata: map[string]string{"colour": "blue"}, StorageClass: types.StorageClassStandardIa,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(`"%x"`, md5Of(string(body))); *put.ETag != want || put.ServerSideEncryption != "AES256" {
+				t.Errorf("%s: ETag %s, want %s; encryption %s", key, *put.ETag, want, put.ServerSideEncryption)
+			}
+			got, err := readObject(t.Context(), s.S3, bucket, key)
+			if err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%s: %d bytes, %v", key, len(got), err)
+			}
+			head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *head.ContentLength != int64(size) || *head.ETag != *put.ETag || *head.ContentType != "text/x-test" || *head.CacheControl != "no-store" ||
+				*head.ContentLanguage != "de" || *head.ContentDisposition != "attachment" || head.Metadata["colour"] != "blue" ||
+				head.StorageClass != types.StorageClassStandardIa || *head.AcceptRanges != "bytes" || *head.ExpiresString != expires.Format(http.TimeFormat) {
+				t.Errorf("%s: head says %+v", key, head)
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := fmt.Sprintf(`"%x"`, md5Of(string(body))); *put.ETag != want || put.ServerSideEncryption != "AES256" {
-			t.Errorf("%s: ETag %s, want %s; encryption %s", key, *put.ETag, want, put.ServerSideEncryption)
-		}
-		got, err := readObject(t.Context(), s.S3, bucket, key)
-		if err != nil || !bytes.Equal(got, body) {
-			t.Fatalf("%s: %d bytes, %v", key, len(got), err)
-		}
-		head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: &key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if *head.ContentLength != int64(size) || *head.ETag != *put.ETag || *head.ContentType != "text/x-test" || *head.CacheControl != "no-store" ||
-			*head.ContentLanguage != "de" || *head.ContentDisposition != "attachment" || head.Metadata["colour"] != "blue" ||
-			head.StorageClass != types.StorageClassStandardIa || *head.AcceptRanges != "bytes" || *head.ExpiresString != expires.Format(http.TimeFormat) {
-			t.Errorf("%s: head says %+v", key, head)
-		}
 	}
 }
 
@@ -80,33 +82,35 @@ func TestRanges(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "ranges")
 	for _, size := range []int{100, 300_000} {
-		key := fmt.Sprint(size)
-		body := randomBody(size)
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range []struct {
-			header     string
-			from, to   int
-			wantStatus int
-		}{
-			{"bytes=0-9", 0, 10, 206}, {"bytes=5-", 5, size, 206}, {"bytes=-7", size - 7, size, 206}, {"bytes=0-99999999", 0, size, 206},
-			{"bytes=-99999999", 0, size, 206}, {fmt.Sprintf("bytes=%d-%d", size-1, size-1), size - 1, size, 206},
-			{"bytes=1-0", 0, size, 200}, {"bytes=0-1,3-4", 0, size, 200}, {"bytes=-", 0, size, 200}, {"lines=0-1", 0, size, 200}, {"bytes=0--1", 0, size, 200},
-		} {
-			a := send(t, s, raw{method: "GET", target: "/ranges/" + key, header: http.Header{"Range": {c.header}}})
-			if a.status != c.wantStatus || a.body != string(body[c.from:c.to]) {
-				t.Errorf("%s of %d: %d, %d bytes", c.header, size, a.status, len(a.body))
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			key := fmt.Sprint(size)
+			body := randomBody(size)
+			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+				t.Fatal(err)
 			}
-			if want := fmt.Sprintf("bytes %d-%d/%d", c.from, c.to-1, size); c.wantStatus == 206 && a.header.Get("Content-Range") != want {
-				t.Errorf("%s of %d: Content-Range %q, want %q", c.header, size, a.header.Get("Content-Range"), want)
+			for _, c := range []struct {
+				header     string
+				from, to   int
+				wantStatus int
+			}{
+				{"bytes=0-9", 0, 10, 206}, {"bytes=5-", 5, size, 206}, {"bytes=-7", size - 7, size, 206}, {"bytes=0-99999999", 0, size, 206},
+				{"bytes=-99999999", 0, size, 206}, {fmt.Sprintf("bytes=%d-%d", size-1, size-1), size - 1, size, 206},
+				{"bytes=1-0", 0, size, 200}, {"bytes=0-1,3-4", 0, size, 200}, {"bytes=-", 0, size, 200}, {"lines=0-1", 0, size, 200}, {"bytes=0--1", 0, size, 200},
+			} {
+				a := send(t, s, raw{method: "GET", target: "/ranges/" + key, header: http.Header{"Range": {c.header}}})
+				if a.status != c.wantStatus || a.body != string(body[c.from:c.to]) {
+					t.Errorf("%s of %d: %d, %d bytes", c.header, size, a.status, len(a.body))
+				}
+				if want := fmt.Sprintf("bytes %d-%d/%d", c.from, c.to-1, size); c.wantStatus == 206 && a.header.Get("Content-Range") != want {
+					t.Errorf("%s of %d: Content-Range %q, want %q", c.header, size, a.header.Get("Content-Range"), want)
+				}
 			}
-		}
-		for _, h := range []string{"bytes=-0", fmt.Sprintf("bytes=%d-", size)} {
-			if a := send(t, s, raw{method: "GET", target: "/ranges/" + key, header: http.Header{"Range": {h}}}); a.status != 416 || a.code != "InvalidRange" {
-				t.Errorf("%s of %d: %d %s", h, size, a.status, a.code)
+			for _, h := range []string{"bytes=-0", fmt.Sprintf("bytes=%d-", size)} {
+				if a := send(t, s, raw{method: "GET", target: "/ranges/" + key, header: http.Header{"Range": {h}}}); a.status != 416 || a.code != "InvalidRange" {
+					t.Errorf("%s of %d: %d %s", h, size, a.status, a.code)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -119,7 +123,7 @@ func TestReadConditions(t *testing.T) {
 	}
 	etag := *put.ETag
 	past, future := "Mon, 01 Jan 2001 00:00:00 GMT", time.Now().Add(24*time.Hour).UTC().Format(http.TimeFormat)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		header http.Header
 		want   int
 	}{
@@ -136,15 +140,17 @@ func TestReadConditions(t *testing.T) {
 		{http.Header{"If-Match": {etag}, "If-Unmodified-Since": {past}}, 200},
 		{http.Header{"If-None-Match": {etag}, "If-Modified-Since": {past}}, 304},
 	} {
-		for _, method := range []string{"GET", "HEAD"} {
-			a := send(t, s, raw{method: method, target: "/conditions/k", header: c.header})
-			if c.want != 0 && a.status != c.want {
-				t.Errorf("%s %v: %d, want %d", method, c.header, a.status, c.want)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			for _, method := range []string{"GET", "HEAD"} {
+				a := send(t, s, raw{method: method, target: "/conditions/k", header: c.header})
+				if c.want != 0 && a.status != c.want {
+					t.Errorf("%s %v: %d, want %d", method, c.header, a.status, c.want)
+				}
+				if a.status == 304 && a.body != "" {
+					t.Errorf("304 with a body: %q", a.body)
+				}
 			}
-			if a.status == 304 && a.body != "" {
-				t.Errorf("304 with a body: %q", a.body)
-			}
-		}
+		})
 	}
 }
 
@@ -156,9 +162,11 @@ func TestResponseOverrides(t *testing.T) {
 	}
 	a := send(t, s, raw{method: "GET", target: "/overrides/k?response-content-type=text%2Fplain&response-cache-control=no-cache&response-content-disposition=inline&response-content-language=fr&response-content-encoding=x&response-expires=0"})
 	for h, want := range map[string]string{"Content-Type": "text/plain", "Cache-Control": "no-cache", "Content-Disposition": "inline", "Content-Language": "fr", "Content-Encoding": "x", "Expires": "0"} {
-		if a.header.Get(h) != want {
-			t.Errorf("%s is %q, want %q", h, a.header.Get(h), want)
-		}
+		t.Run(h, func(t *testing.T) {
+			if a.header.Get(h) != want {
+				t.Errorf("%s is %q, want %q", h, a.header.Get(h), want)
+			}
+		})
 	}
 	if a := send(t, s, raw{method: "GET", target: "/overrides/k?response-content-type=a%0D%0AX-Evil:1"}); a.status != 400 || a.header.Get("X-Evil") != "" {
 		t.Errorf("an override with a line break: %d", a.status)
@@ -214,26 +222,28 @@ func TestListing(t *testing.T) {
 		}
 	}
 	for _, max := range []int32{1, 2, 3, 1000} {
-		var seen []string
-		pages := s3.NewListObjectsV2Paginator(s.S3, &s3.ListObjectsV2Input{Bucket: bucket, Delimiter: aws.String("/"), MaxKeys: &max})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(t.Context())
-			if err != nil {
-				t.Fatal(err)
+		t.Run(fmt.Sprint(max), func(t *testing.T) {
+			var seen []string
+			pages := s3.NewListObjectsV2Paginator(s.S3, &s3.ListObjectsV2Input{Bucket: bucket, Delimiter: aws.String("/"), MaxKeys: &max})
+			for pages.HasMorePages() {
+				page, err := pages.NextPage(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(page.Contents) + len(page.CommonPrefixes); n > int(max) || *page.KeyCount != int32(n) {
+					t.Errorf("a page of %d holds %d, KeyCount %d", max, n, *page.KeyCount)
+				}
+				for _, o := range page.Contents {
+					seen = append(seen, *o.Key)
+				}
+				for _, p := range page.CommonPrefixes {
+					seen = append(seen, *p.Prefix)
+				}
 			}
-			if n := len(page.Contents) + len(page.CommonPrefixes); n > int(max) || *page.KeyCount != int32(n) {
-				t.Errorf("a page of %d holds %d, KeyCount %d", max, n, *page.KeyCount)
+			if len(seen) != 5 {
+				t.Errorf("max-keys %d: %q", max, seen)
 			}
-			for _, o := range page.Contents {
-				seen = append(seen, *o.Key)
-			}
-			for _, p := range page.CommonPrefixes {
-				seen = append(seen, *p.Prefix)
-			}
-		}
-		if len(seen) != 5 {
-			t.Errorf("max-keys %d: %q", max, seen)
-		}
+		})
 	}
 	v1, err := s.S3.ListObjects(t.Context(), &s3.ListObjectsInput{Bucket: bucket, Prefix: aws.String("b/"), Delimiter: aws.String("/"), MaxKeys: aws.Int32(2)})
 	if err != nil || len(v1.Contents) != 2 || !*v1.IsTruncated || *v1.NextMarker != "b/2" || v1.Contents[0].Owner == nil {

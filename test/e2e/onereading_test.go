@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,19 +24,6 @@ func put(t *testing.T, s *harness.Server, bucket, key, body string) {
 	}
 }
 
-// sendChanged signs a request and changes it afterwards.
-func sendChanged(t *testing.T, s *harness.Server, r raw, change func(*http.Request)) answer {
-	t.Helper()
-	req := signedRequest(t, s, r)
-	change(req)
-	res, err := s.HTTP.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return read(t, res)
-}
-
 // TestOneReading: a header that is sent in another form that its signature
 // covers is refused, or read as it was signed.
 func TestOneReading(t *testing.T) {
@@ -55,19 +41,23 @@ func TestOneReading(t *testing.T) {
 		"a tab":       {"bkt/to do", []string{"bkt/to\tdo"}},
 		"blank, same": {"bkt/to do", []string{"bkt/to do"}},
 	} {
-		for _, presign := range []bool{false, true} {
-			a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/out", header: http.Header{"X-Amz-Copy-Source": {c.signed}}, presign: presign},
-				func(r *http.Request) { r.Header["X-Amz-Copy-Source"] = c.sent })
-			if a.status == 200 && contents(t, s, "bkt", "out") != "meant" || a.status != 200 && a.status != 400 {
-				t.Errorf("%s, presigned %v: %d, copied %q", what, presign, a.status, contents(t, s, "bkt", "out"))
+		t.Run(what, func(t *testing.T) {
+			for _, presign := range []bool{false, true} {
+				a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/out", header: http.Header{"X-Amz-Copy-Source": {c.signed}}, presign: presign},
+					func(r *http.Request) { r.Header["X-Amz-Copy-Source"] = c.sent })
+				if a.status == 200 && contents(t, s, "bkt", "out") != "meant" || a.status != 200 && a.status != 400 {
+					t.Errorf("%s, presigned %v: %d, copied %q", what, presign, a.status, contents(t, s, "bkt", "out"))
+				}
 			}
-		}
+		})
 	}
 	for _, name := range []string{"X-Amz-Meta-A", "X-Amz-Acl", "X-Amz-Tagging", "X-Amz-Storage-Class", "Content-Type", "Cache-Control", "If-Match", "Range", "Content-Md5", "Date"} {
-		a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/twice", header: http.Header{name: {"a,b"}}, body: "x"}, func(r *http.Request) { r.Header[name] = []string{"a", "b"} })
-		if a.status != 400 || a.code != "InvalidArgument" {
-			t.Errorf("%s twice: %d %s", name, a.status, a.code)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/twice", header: http.Header{name: {"a,b"}}, body: "x"}, func(r *http.Request) { r.Header[name] = []string{"a", "b"} })
+			if a.status != 400 || a.code != "InvalidArgument" {
+				t.Errorf("%s twice: %d %s", name, a.status, a.code)
+			}
+		})
 	}
 	a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/meta", header: http.Header{"X-Amz-Meta-A": {"a b"}}, body: "x"}, func(r *http.Request) { r.Header["X-Amz-Meta-A"] = []string{"a  \t b"} })
 	if head := send(t, s, raw{method: "HEAD", target: "/bkt/meta"}); a.status != 200 || head.header.Get("X-Amz-Meta-A") != "a b" {
@@ -124,32 +114,34 @@ func TestEmptyHeaders(t *testing.T) {
 		{"PUT", "/bktnew", "X-Amz-Bucket-Object-Lock-Enabled", "InvalidArgument", nil},
 		{"PUT", "/bkt/victim", "X-Amz-Trailer", "InvalidArgument", nil},
 	} {
-		h := http.Header{}
-		for k, v := range c.header {
-			h[k] = v
-		}
-		if c.name != "" {
-			h[c.name] = []string{""}
-		}
-		a := send(t, s, raw{method: c.method, target: c.target, header: h})
-		if a.status != 400 || a.code != c.code {
-			t.Errorf("%s %s with an empty %s: %d %s, want %s", c.method, c.target, c.name, a.status, a.code, c.code)
-		}
-		if c.name == "" || c.code == "InvalidDigest" {
-			continue
-		}
-		at, join := c.target, "?"
-		if strings.Contains(at, "?") {
-			join = "&"
-		}
-		a = send(t, s, raw{method: c.method, target: at + join + strings.ToLower(c.name) + "=", header: c.header, presign: true})
-		if sum := strings.Contains(c.name, "Checksum"); (a.status == 200) != sum {
-			t.Errorf("%s %s with an empty %s in the query: %d %s", c.method, c.target, c.name, a.status, a.code)
-		}
-		if got := contents(t, s, "bkt", "victim"); got != "precious" && a.status != 200 {
-			t.Fatalf("after %s %s the object is %q", c.method, c.name, got)
-		}
-		put(t, s, "bkt", "victim", "precious")
+		t.Run(c.name, func(t *testing.T) {
+			h := http.Header{}
+			for k, v := range c.header {
+				h[k] = v
+			}
+			if c.name != "" {
+				h[c.name] = []string{""}
+			}
+			a := send(t, s, raw{method: c.method, target: c.target, header: h})
+			if a.status != 400 || a.code != c.code {
+				t.Errorf("%s %s with an empty %s: %d %s, want %s", c.method, c.target, c.name, a.status, a.code, c.code)
+			}
+			if c.name == "" || c.code == "InvalidDigest" {
+				return
+			}
+			at, join := c.target, "?"
+			if strings.Contains(at, "?") {
+				join = "&"
+			}
+			a = send(t, s, raw{method: c.method, target: at + join + strings.ToLower(c.name) + "=", header: c.header, presign: true})
+			if sum := strings.Contains(c.name, "Checksum"); (a.status == 200) != sum {
+				t.Errorf("%s %s with an empty %s in the query: %d %s", c.method, c.target, c.name, a.status, a.code)
+			}
+			if got := contents(t, s, "bkt", "victim"); got != "precious" && a.status != 200 {
+				t.Fatalf("after %s %s the object is %q", c.method, c.name, got)
+			}
+			put(t, s, "bkt", "victim", "precious")
+		})
 	}
 	if a := send(t, s, raw{method: "PUT", target: "/bkt/plain", header: http.Header{"X-Amz-Tagging": {""}, "X-Amz-Meta-Empty": {""}}, body: "x"}); a.status != 200 {
 		t.Errorf("no tags, and empty metadata: %d %s", a.status, a.code)
@@ -165,50 +157,6 @@ func TestEmptyHeaders(t *testing.T) {
 	}
 }
 
-// exchange sends bytes and returns the head of the answer as it came.
-func exchange(t *testing.T, s *harness.Server, text string) (head string) {
-	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, text); err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(c)
-	for {
-		line, err := r.ReadString('\n')
-		head += line
-		if err != nil || strings.TrimSpace(line) == "" {
-			return head
-		}
-	}
-}
-
-// onWire is a signed request as bytes, with the headers it has.
-func onWire(t *testing.T, s *harness.Server, r raw, drop ...string) string {
-	t.Helper()
-	req := signedRequest(t, s, r)
-	target := req.URL.RequestURI()
-	if _, rest, ok := strings.Cut(target, "//"+req.Host); ok {
-		target = rest
-	}
-	text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n", r.method, target, req.Host)
-	for name, values := range req.Header {
-		for _, v := range values {
-			if name == "Host" || name == "Content-Length" {
-				continue
-			}
-			text += name + ": " + v + "\r\n"
-		}
-	}
-	if len(drop) == 0 {
-		text += fmt.Sprintf("Content-Length: %d\r\n", len(r.body))
-	}
-	return text + "\r\n" + r.body
-}
-
 // TestNamesOnTheWire: clients look for the bytes that AWS writes.
 func TestNamesOnTheWire(t *testing.T) {
 	s := harness.Start(t)
@@ -221,12 +169,14 @@ func TestNamesOnTheWire(t *testing.T) {
 		"head":         {method: "HEAD", target: "/bkt/k"},
 		"not modified": {method: "GET", target: "/bkt/k", header: http.Header{"If-None-Match": {etag}}},
 	} {
-		head := exchange(t, s, onWire(t, s, r))
-		for _, name := range []string{"ETag: ", "x-amz-request-id: ", "x-amz-id-2: ", "Last-Modified: ", "Date: "} {
-			if !strings.Contains(head, "\r\n"+name) {
-				t.Errorf("%s: no %q in\n%s", what, name, head)
+		t.Run(what, func(t *testing.T) {
+			head := exchange(t, s, onWire(t, s, r))
+			for _, name := range []string{"ETag: ", "x-amz-request-id: ", "x-amz-id-2: ", "Last-Modified: ", "Date: "} {
+				if !strings.Contains(head, "\r\n"+name) {
+					t.Errorf("%s: no %q in\n%s", what, name, head)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -241,14 +191,16 @@ func TestUploadWithoutLength(t *testing.T) {
 	part := "/bkt/m?partNumber=1&uploadId=" + url.QueryEscape(*up.UploadId)
 	for _, target := range []string{"/bkt/none", part} {
 		for _, presign := range []bool{false, true} {
-			r := raw{method: "PUT", target: target, presign: presign}
-			if head := exchange(t, s, onWire(t, s, r, "Content-Length")); !strings.HasPrefix(head, "HTTP/1.1 411 ") {
-				t.Errorf("%s, presigned %v, without a length: %s", target, presign, head)
-			}
-			text := strings.Replace(onWire(t, s, r, "Content-Length"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1)
-			if head := exchange(t, s, text); !strings.HasPrefix(head, "HTTP/1.1 501 ") {
-				t.Errorf("%s, presigned %v, chunked: %s", target, presign, head)
-			}
+			t.Run(fmt.Sprint(presign), func(t *testing.T) {
+				r := raw{method: "PUT", target: target, presign: presign}
+				if head := exchange(t, s, onWire(t, s, r, "Content-Length")); !strings.HasPrefix(head, "HTTP/1.1 411 ") {
+					t.Errorf("%s, presigned %v, without a length: %s", target, presign, head)
+				}
+				text := strings.Replace(onWire(t, s, r, "Content-Length"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1)
+				if head := exchange(t, s, text); !strings.HasPrefix(head, "HTTP/1.1 501 ") {
+					t.Errorf("%s, presigned %v, chunked: %s", target, presign, head)
+				}
+			})
 		}
 	}
 	if keys := keysOf(t, s, "bkt"); len(keys) != 0 {
@@ -270,10 +222,12 @@ func TestPlusInPath(t *testing.T) {
 	}{
 		{"/bkt/g%20x", "/bkt/g+x", 200, "blank"}, {"/bkt/g%2Bx", "/bkt/g%2Bx", 200, "plus"}, {"/bkt/g%2Bx", "/bkt/g+x", 403, ""},
 	} {
-		a := sendChanged(t, s, raw{method: "GET", target: c.signed}, func(r *http.Request) { r.URL.Opaque = "//" + r.Host + c.sent })
-		if a.status != c.status || c.body != "" && a.body != c.body {
-			t.Errorf("%s signed as %s: %d %q", c.sent, c.signed, a.status, a.body)
-		}
+		t.Run(c.signed+" "+c.sent, func(t *testing.T) {
+			a := sendChanged(t, s, raw{method: "GET", target: c.signed}, func(r *http.Request) { r.URL.Opaque = "//" + r.Host + c.sent })
+			if a.status != c.status || c.body != "" && a.body != c.body {
+				t.Errorf("%s signed as %s: %d %q", c.sent, c.signed, a.status, a.body)
+			}
+		})
 	}
 }
 
@@ -282,13 +236,15 @@ func TestMetadataBeyondASCII(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
 	for value, want := range map[string]string{"öha, 漢字": "öha, 漢字", "plain": "plain", "=?UTF-8?B?w7ZoYQ==?=": "öha", "\xf6ha": "öha"} {
-		if a := send(t, s, raw{method: "PUT", target: "/bkt/k", header: http.Header{"X-Amz-Meta-N": {value}}, body: "x"}); a.status != 200 {
-			t.Errorf("%q: %d %s", value, a.status, a.code)
-		}
-		got := send(t, s, raw{method: "HEAD", target: "/bkt/k"}).header.Get("X-Amz-Meta-N")
-		if text, err := new(mime.WordDecoder).DecodeHeader(got); err != nil || text != want || strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
-			t.Errorf("%q came back as %q (%q, %v)", value, got, text, err)
-		}
+		t.Run(value, func(t *testing.T) {
+			if a := send(t, s, raw{method: "PUT", target: "/bkt/k", header: http.Header{"X-Amz-Meta-N": {value}}, body: "x"}); a.status != 200 {
+				t.Errorf("%q: %d %s", value, a.status, a.code)
+			}
+			got := send(t, s, raw{method: "HEAD", target: "/bkt/k"}).header.Get("X-Amz-Meta-N")
+			if text, err := new(mime.WordDecoder).DecodeHeader(got); err != nil || text != want || strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+				t.Errorf("%q came back as %q (%q, %v)", value, got, text, err)
+			}
+		})
 	}
 }
 
@@ -297,22 +253,24 @@ func TestMetadataBeyondASCII(t *testing.T) {
 func TestBucketRegionOfFailures(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
-	for _, r := range []raw{
+	for i, r := range []raw{
 		{method: "HEAD", target: "/bkt", unsigned: true}, {method: "HEAD", target: "/missing", unsigned: true},
 		{method: "HEAD", target: "/bkt", breakSignature: true}, {method: "HEAD", target: "/missing", breakSignature: true},
 		{method: "HEAD", target: "/bkt/none", unsigned: true}, {method: "GET", target: "/bkt?versions", unsigned: true},
 	} {
-		if a := send(t, s, r); a.status != 403 || a.header.Get("X-Amz-Bucket-Region") != "us-east-1" {
-			t.Errorf("%s %s: %d, region %q", r.method, r.target, a.status, a.header.Get("X-Amz-Bucket-Region"))
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if a := send(t, s, r); a.status != 403 || a.header.Get("X-Amz-Bucket-Region") != "us-east-1" {
+				t.Errorf("%s %s: %d, region %q", r.method, r.target, a.status, a.header.Get("X-Amz-Bucket-Region"))
+			}
+		})
 	}
 	if a := send(t, s, raw{method: "HEAD", target: "/missing"}); a.status != 404 || a.header.Get("X-Amz-Bucket-Region") != "" {
 		t.Errorf("a bucket that is not there: %d, region %q", a.status, a.header.Get("X-Amz-Bucket-Region"))
 	}
 }
 
-// TestClientThatHangsUp: whoever goes away in the middle is no fault of the
-// server, and a form that was cut is the client's.
+// TestClientThatHangsUp: a client that disconnects in the middle is not counted
+// as a server error, and a truncated form is the client's error.
 func TestClientThatHangsUp(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -322,18 +280,14 @@ func TestClientThatHangsUp(t *testing.T) {
 		if i%2 == 1 {
 			text = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nAction=A"
 		}
-		c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(c, text)
+		c := connect(t, s.Endpoint, text)
 		if i%2 == 0 {
 			io.ReadFull(c, make([]byte, 1000))
-			c.(*net.TCPConn).SetLinger(0)
+			c.SetLinger(0)
 			c.Close()
 			continue
 		}
-		c.(*net.TCPConn).CloseWrite()
+		c.CloseWrite()
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		c.Close()
 		if !strings.HasPrefix(line, "HTTP/1.1 400 ") {

@@ -25,16 +25,18 @@ func TestExpectedOwner(t *testing.T) {
 			continue // no bucket, none yet, or nobody who could expect anything
 		}
 		for owner, want := range map[string]string{"000000000000": "AccessDenied", "abc": "InvalidBucketOwnerAWSAccountID"} {
-			r := request(row, "owned")
-			r.header.Set("X-Amz-Expected-Bucket-Owner", owner)
-			if at.IsForm() {
-				r = post{bucket: "owned", fields: map[string]string{"x-amz-expected-bucket-owner": owner}}.build(t, s)
-			}
-			a := send(t, s, r)
-			// An operation that wants more parameters than this may say so first.
-			if a.status/100 != 4 || !strings.Contains(at.String(), "?") && at.Method() != "HEAD" && a.code != want {
-				t.Errorf("%s expects %s: %d %s, want %s", row.Name(), owner, a.status, a.code, want)
-			}
+			t.Run(owner, func(t *testing.T) {
+				r := request(row, "owned")
+				r.header.Set("X-Amz-Expected-Bucket-Owner", owner)
+				if at.IsForm() {
+					r = post{bucket: "owned", fields: map[string]string{"x-amz-expected-bucket-owner": owner}}.build(t, s)
+				}
+				a := send(t, s, r)
+				// An operation that wants more parameters than this may say so first.
+				if a.status/100 != 4 || !strings.Contains(at.String(), "?") && at.Method() != "HEAD" && a.code != want {
+					t.Errorf("%s expects %s: %d %s, want %s", row.Name(), owner, a.status, a.code, want)
+				}
+			})
 		}
 	}
 	if a := send(t, s, raw{method: "GET", target: "/owned/object"}); a.status != 200 || a.body != "x" {

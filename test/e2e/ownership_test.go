@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -84,22 +85,25 @@ func TestOwnershipAtCreation(t *testing.T) {
 		{http.Header{"X-Amz-Acl": {"private"}, "X-Amz-Grant-Write": {`uri="` + allUsers + `"`}}, "InvalidRequest"},
 		{http.Header{"X-Amz-Grant-Write": {`id="no"`}}, "InvalidArgument"},
 	} {
-		name := "created-" + string(rune('a'+i))
-		a := create(name, c.header)
-		if a.code != c.code || (c.code == "") != (a.status == 200) {
-			t.Errorf("%v: %d %s", c.header, a.status, a.body)
-		}
-		if head := send(t, s, raw{method: "HEAD", target: "/" + name}); (head.status == 200) != (c.code == "") {
-			t.Errorf("%v: the bucket is there: %d", c.header, head.status)
-		}
-		if own := c.header.Get("X-Amz-Object-Ownership"); a.status == 200 && own != "" {
-			out, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: &name})
-			if err != nil || string(out.OwnershipControls.Rules[0].ObjectOwnership) != own {
-				t.Errorf("%v: %v", c.header, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			name := "created-" + string(rune('a'+i))
+			a := create(name, c.header)
+			if a.code != c.code || (c.code == "") != (a.status == 200) {
+				t.Errorf("%v: %d %s", c.header, a.status, a.body)
 			}
-		}
+			if head := send(t, s, raw{method: "HEAD", target: "/" + name}); (head.status == 200) != (c.code == "") {
+				t.Errorf("%v: the bucket is there: %d", c.header, head.status)
+			}
+			if own := c.header.Get("X-Amz-Object-Ownership"); a.status == 200 && own != "" {
+				out, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: &name})
+				if err != nil || string(out.OwnershipControls.Rules[0].ObjectOwnership) != own {
+					t.Errorf("%v: %v", c.header, err)
+				}
+			}
+		})
 	}
-	// Whoever may create a bucket may not say who owns what is in it, nor give it an ACL.
+	// The permission to create a bucket does not include setting its ownership
+	// or its ACL.
 	_, client, _ := newUser(t, s, "creator")
 	allow := func(actions string) {
 		t.Helper()
@@ -205,14 +209,16 @@ func TestSwitchingOwnership(t *testing.T) {
 	l.must(enforce())
 	check(false)
 	for _, key := range []string{"theirs", "open"} {
-		out, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: &key})
-		if err != nil || len(out.Grants) != 1 || *out.Owner.ID != *canonicalOf(t, l.s.S3) || out.Grants[0].Permission != types.PermissionFullControl || *out.Grants[0].Grantee.ID != *out.Owner.ID {
-			t.Errorf("the ACL shown while ACLs are disabled: %+v %v", out, err)
-		}
+		t.Run(key, func(t *testing.T) {
+			out, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: &key})
+			if err != nil || len(out.Grants) != 1 || *out.Owner.ID != *canonicalOf(t, l.s.S3) || out.Grants[0].Permission != types.PermissionFullControl || *out.Grants[0].Grantee.ID != *out.Owner.ID {
+				t.Errorf("the ACL shown while ACLs are disabled: %+v %v", out, err)
+			}
+		})
 	}
 	l.own(types.ObjectOwnershipObjectWriter)
 	check(true)
-	// Deletion is the bucket owner's, whoever owns the object.
+	// The bucket's owner may delete, whichever account owns the object.
 	if _, err := l.s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: l.bucket, Key: aws.String("theirs")}); err != nil {
 		t.Error(err)
 	}

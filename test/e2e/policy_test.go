@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestPolicyComesBack: a policy is stored as it was put, and its status is told
-// whatever Block Public Access makes of it.
+// TestPolicyComesBack: a policy is stored exactly as it was put, and its status
+// does not depend on Block Public Access.
 func TestPolicyComesBack(t *testing.T) {
 	s, bucket := openServer(t, "stored")
 	ctx := t.Context()
@@ -37,17 +37,19 @@ func TestPolicyComesBack(t *testing.T) {
 		"{\n \"Statement\" : [" + everybody(bucket) + "]\n}": true,
 		`{"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::stored/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`: false,
 	} {
-		blockBucket(t, s, bucket, blocks{})
-		if _, err := s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &text}); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := get(); err != nil || got != text {
-			t.Errorf("%q, %v", got, err)
-		}
-		blockBucket(t, s, bucket, blocks{true, true, true, true})
-		if got, err := status(); err != nil || got != public {
-			t.Errorf("public: %v, %v", got, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", text), func(t *testing.T) {
+			blockBucket(t, s, bucket, blocks{})
+			if _, err := s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &text}); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := get(); err != nil || got != text {
+				t.Errorf("%q, %v", got, err)
+			}
+			blockBucket(t, s, bucket, blocks{true, true, true, true})
+			if got, err := status(); err != nil || got != public {
+				t.Errorf("public: %v, %v", got, err)
+			}
+		})
 	}
 	for range 2 {
 		if _, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
@@ -60,8 +62,8 @@ func TestPolicyComesBack(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchBucket")
 }
 
-// TestLockOut: who would lock itself out has to say so; the root user always
-// gets back in, and to nothing but the policy.
+// TestLockOut: a caller who would lock itself out has to confirm it. The root
+// user can always get back in, but only to the policy.
 func TestLockOut(t *testing.T) {
 	s, bucket := openServer(t, "locked")
 	store(t, s, bucket, "key")
@@ -82,9 +84,11 @@ func TestLockOut(t *testing.T) {
 	}
 	wantCode(t, put(admin, true), 403, "AccessDenied")
 	for who, c := range map[string]*s3.Client{"the user": admin, "root": s.S3} {
-		if _, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String("key")}); statusOf(err) != 403 {
-			t.Errorf("%s reads what the policy denies: %v", who, err)
-		}
+		t.Run(who, func(t *testing.T) {
+			if _, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String("key")}); statusOf(err) != 403 {
+				t.Errorf("%s reads what the policy denies: %v", who, err)
+			}
+		})
 	}
 	if text := policyOf(t, s, bucket); text != deny {
 		t.Error(text)
@@ -100,8 +104,8 @@ func TestLockOut(t *testing.T) {
 	}
 }
 
-// TestPolicyAcrossAccounts: both sides must allow; the owner's alone is enough
-// for nobody else's user.
+// TestPolicyAcrossAccounts: both sides must allow. The bucket owner's policy
+// alone is not enough for a user of another account.
 func TestPolicyAcrossAccounts(t *testing.T) {
 	s, bucket := openServer(t, "shared")
 	store(t, s, bucket, "key")
@@ -124,33 +128,36 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, principal := range []string{"arn:aws:iam::" + id + ":root", id, "arn:aws:iam::" + id + ":user/bob"} {
-		allow("another")
-		if _, err := s.S3.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
-			t.Fatal(err)
-		}
-		allow("shared")
-		if got := status(); got != 403 {
-			t.Error("the caller's side alone", got)
-		}
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}`, principal); err != nil {
-			t.Fatal(err)
-		}
-		if got := status(); got != 200 {
-			t.Error("both sides", principal, got)
-		}
-		allow("another")
-		if got := status(); got != 403 {
-			t.Error("the owner's side alone", principal, got)
-		}
+	for i, principal := range []string{"arn:aws:iam::" + id + ":root", id, "arn:aws:iam::" + id + ":user/bob"} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			allow("another")
+			if _, err := s.S3.DeleteBucketPolicy(t.Context(), &s3.DeleteBucketPolicyInput{Bucket: bucket}); err != nil {
+				t.Fatal(err)
+			}
+			allow("shared")
+			if got := status(); got != 403 {
+				t.Error("the caller's side alone", got)
+			}
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}`, principal); err != nil {
+				t.Fatal(err)
+			}
+			if got := status(); got != 200 {
+				t.Error("both sides", principal, got)
+			}
+			allow("another")
+			if got := status(); got != 403 {
+				t.Error("the owner's side alone", principal, got)
+			}
+		})
 	}
 	if !strings.Contains(policyOf(t, s, bucket), ":user/bob") {
 		t.Error("the policy does not name the user")
 	}
 }
 
-// TestStrangersUpload: what a stranger puts where a policy lets it belongs to
-// the bucket's owner; nobody begins an upload in parts without a signature.
+// TestStrangersUpload: an object that an anonymous caller puts, where a policy
+// allows it, belongs to the bucket's owner. A multipart upload cannot begin
+// without a signature.
 func TestStrangersUpload(t *testing.T) {
 	s, bucket := openServer(t, "drop")
 	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {

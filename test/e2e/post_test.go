@@ -209,25 +209,27 @@ func TestSDKPost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]int{"hello": 204, "": 400, "eleven byte": 400} {
-		var b bytes.Buffer
-		w := multipart.NewWriter(&b)
-		for name, value := range p.Values {
-			w.WriteField(name, value)
-		}
-		part, err := w.CreateFormFile("file", "a.txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		part.Write([]byte(file))
-		w.Close()
-		res, err := http.Post(p.URL, w.FormDataContentType(), &b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if a := read(t, res); a.status != want {
-			t.Errorf("%q: %d %s", file, a.status, a.body)
-		}
+		t.Run(file, func(t *testing.T) {
+			var b bytes.Buffer
+			w := multipart.NewWriter(&b)
+			for name, value := range p.Values {
+				w.WriteField(name, value)
+			}
+			part, err := w.CreateFormFile("file", "a.txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			part.Write([]byte(file))
+			w.Close()
+			res, err := http.Post(p.URL, w.FormDataContentType(), &b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if a := read(t, res); a.status != want {
+				t.Errorf("%q: %d %s", file, a.status, a.body)
+			}
+		})
 	}
 	if got, err := readObject(t.Context(), s.S3, bucket, "dir/a.txt"); err != nil || string(got) != "hello" {
 		t.Errorf("%q, %v", got, err)
@@ -348,7 +350,7 @@ func TestPostRefused(t *testing.T) {
 	if left := blobs(t, s); err != nil || len(out.Contents) != 0 || len(left) > 0 {
 		t.Errorf("%d objects and the files %q are left behind, %v", len(out.Contents), left, err)
 	}
-	// A request that is signed, and well, is no better for it.
+	// A valid signature of the request does not help.
 	signed := post{bucket: "refused", file: "x"}.build(t, s)
 	signed.unsigned = false
 	if a := send(t, s, signed); a.status != 400 || a.code != "InvalidArgument" {
@@ -366,7 +368,8 @@ func TestPostRefused(t *testing.T) {
 	}
 }
 
-// TestPostIsJudged: whoever signs a form needs what a PUT needs.
+// TestPostIsJudged: the signer of a form needs the same permissions as for a
+// PUT.
 func TestPostIsJudged(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "judged")

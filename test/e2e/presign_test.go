@@ -31,12 +31,7 @@ func follow(t *testing.T, s *harness.Server, p *v4.PresignedHTTPRequest, body st
 	for _, f := range change {
 		f(req)
 	}
-	res, err := s.HTTP.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return read(t, res)
+	return roundTrip(t, s, req)
 }
 
 // query changes a parameter; an empty value removes it.
@@ -121,10 +116,12 @@ func TestPresigned(t *testing.T) {
 		{"more metadata", put, header("X-Amz-Meta-Size", "1"), 403, unsigned},
 		{"signed in a header, too", get, header("Authorization", "AWS4-HMAC-SHA256 Credential=x"), 400, "InvalidArgument"},
 	} {
-		a := follow(t, s, c.p, "hello", c.change)
-		if a.status != c.want || a.code != c.code {
-			t.Errorf("%s: %d %s, want %d %s\n%s", c.name, a.status, a.code, c.want, c.code, a.body)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			a := follow(t, s, c.p, "hello", c.change)
+			if a.status != c.want || a.code != c.code {
+				t.Errorf("%s: %d %s, want %d %s\n%s", c.name, a.status, a.code, c.want, c.code, a.body)
+			}
+		})
 	}
 	if got, err := readObject(t.Context(), s.S3, bucket, *key); err != nil || string(got) != "hello" {
 		t.Errorf("the object is now %q, %v", got, err)
@@ -157,33 +154,37 @@ func TestPresignedLife(t *testing.T) {
 		{"14 minutes ahead", raw{at: time.Now().Add(14 * time.Minute)}, 200, "", ""},
 		{"16 minutes ahead", raw{at: time.Now().Add(16 * time.Minute)}, 403, "AccessDenied", "Request is not yet valid"},
 	} {
-		c.r.method, c.r.target, c.r.presign = "GET", "/life", true
-		a := send(t, s, c.r)
-		if a.status != c.want || a.code != c.code || !strings.Contains(a.body, c.message) {
-			t.Errorf("%s: %d %s, want %d %s %s\n%s", c.name, a.status, a.code, c.want, c.code, c.message, a.body)
-		}
-		if c.message == "Request has expired" && !(strings.Contains(a.body, "<Expires>") && strings.Contains(a.body, "<ServerTime>") && strings.Contains(a.body, "<X-Amz-Expires>"+c.r.expires+"</X-Amz-Expires>")) {
-			t.Errorf("%s: members are missing: %s", c.name, a.body)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			c.r.method, c.r.target, c.r.presign = "GET", "/life", true
+			a := send(t, s, c.r)
+			if a.status != c.want || a.code != c.code || !strings.Contains(a.body, c.message) {
+				t.Errorf("%s: %d %s, want %d %s %s\n%s", c.name, a.status, a.code, c.want, c.code, c.message, a.body)
+			}
+			if c.message == "Request has expired" && !(strings.Contains(a.body, "<Expires>") && strings.Contains(a.body, "<ServerTime>") && strings.Contains(a.body, "<X-Amz-Expires>"+c.r.expires+"</X-Amz-Expires>")) {
+				t.Errorf("%s: members are missing: %s", c.name, a.body)
+			}
+		})
 	}
 	good := raw{method: "GET", target: "/life", presign: true}
 	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", s.Endpoint+"/life", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sign(t, s, req, good)
-		for what, change := range map[string]func(url.Values){
-			"missing":  func(q url.Values) { q.Del(name) },
-			"empty":    func(q url.Values) { q.Set(name, "") },
-			"repeated": func(q url.Values) { q.Add(name, q.Get(name)) },
-		} {
-			q := req.URL.Query()
-			change(q)
-			if a := send(t, s, raw{method: "GET", target: "/life?" + q.Encode(), unsigned: true}); a.status != 400 || a.code != malformed {
-				t.Errorf("%s %s: %d %s", name, what, a.status, a.code)
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", s.Endpoint+"/life", nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			sign(t, s, req, good)
+			for what, change := range map[string]func(url.Values){
+				"missing":  func(q url.Values) { q.Del(name) },
+				"empty":    func(q url.Values) { q.Set(name, "") },
+				"repeated": func(q url.Values) { q.Add(name, q.Get(name)) },
+			} {
+				q := req.URL.Query()
+				change(q)
+				if a := send(t, s, raw{method: "GET", target: "/life?" + q.Encode(), unsigned: true}); a.status != 400 || a.code != malformed {
+					t.Errorf("%s %s: %d %s", name, what, a.status, a.code)
+				}
+			}
+		})
 	}
 }
 
@@ -210,9 +211,11 @@ func TestPresignedBySession(t *testing.T) {
 	for what, change := range map[string]struct {
 		token, code string
 	}{"no token": {"", "InvalidAccessKeyId"}, "another token": {"x", "InvalidToken"}} {
-		if a := follow(t, s, put, "x", query("X-Amz-Security-Token", change.token)); a.status/100 != 4 || a.code != change.code {
-			t.Errorf("%s: %d %s", what, a.status, a.code)
-		}
+		t.Run(what, func(t *testing.T) {
+			if a := follow(t, s, put, "x", query("X-Amz-Security-Token", change.token)); a.status/100 != 4 || a.code != change.code {
+				t.Errorf("%s: %d %s", what, a.status, a.code)
+			}
+		})
 	}
 	key := harness.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey}
 	for what, test := range map[string]struct {
@@ -226,8 +229,10 @@ func TestPresignedBySession(t *testing.T) {
 		"another token":                          {map[string]string{"x-amz-security-token": "x"}, nil, 400, "InvalidToken"},
 		"a token that the policy does not cover": {nil, [][2]string{{"x-amz-security-token", *c.SessionToken}}, 403, "AccessDenied"},
 	} {
-		if a := send(t, s, post{bucket: *bucket, key: key, fields: test.fields, more: test.more, file: "x"}.build(t, s)); a.status != test.want || a.code != test.code {
-			t.Errorf("a form, %s: %d %s, want %d %s", what, a.status, a.code, test.want, test.code)
-		}
+		t.Run(what, func(t *testing.T) {
+			if a := send(t, s, post{bucket: *bucket, key: key, fields: test.fields, more: test.more, file: "x"}.build(t, s)); a.status != test.want || a.code != test.code {
+				t.Errorf("a form, %s: %d %s, want %d %s", what, a.status, a.code, test.want, test.code)
+			}
+		})
 	}
 }

@@ -87,7 +87,7 @@ func putPolicy(t testing.TB, c *s3.Client, bucket *string, format string, args .
 	return err
 }
 
-// everybody lets everybody do everything in a bucket.
+// everybody allows every action on a bucket to everyone.
 func everybody(bucket *string) string {
 	return fmt.Sprintf(`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s","arn:aws:s3:::%s/*"]}`, *bucket, *bucket)
 }
@@ -279,9 +279,9 @@ func (r *room) others(foreign harness.Credentials, own *string, want int, state 
 	}
 }
 
-// TestRestrictPublicBuckets: a public policy opens every way in; with the
-// setting on at either level they are all shut to strangers and to other
-// accounts, and none to the owner's own.
+// TestRestrictPublicBuckets: a public policy opens every path. With the setting
+// on at either level, all of them are closed to anonymous callers and to other
+// accounts, and none to the owner's account.
 func TestRestrictPublicBuckets(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
@@ -322,8 +322,8 @@ func TestRestrictPublicBuckets(t *testing.T) {
 	all(200, "the account's setting is removed, too")
 }
 
-// TestRestrictedNames: one public statement takes access from those whom other
-// statements name; a policy that is not public takes nothing.
+// TestRestrictedNames: one public statement takes access from the principals
+// that other statements name. A policy that is not public takes nothing.
 func TestRestrictedNames(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
@@ -364,7 +364,7 @@ func TestBlockPublicPolicy(t *testing.T) {
 	bucket := newBucket(t, s, "blocked")
 	wide := fmt.Sprintf(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*","Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/1"}}}`, *bucket)
 	narrow := strings.Replace(wide, "0.0.0.0/1", "203.0.113.0/24", 1)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		account, bucket blocks
 		refused         bool
 	}{
@@ -373,44 +373,49 @@ func TestBlockPublicPolicy(t *testing.T) {
 		{blocks{}, blocks{policy: true}, true},
 		{blocks{acls: true, ignore: true, restrict: true}, blocks{acls: true, ignore: true, restrict: true}, false},
 	} {
-		blockAccount(t, s, c.account)
-		blockBucket(t, s, bucket, c.bucket)
-		for _, statement := range []string{everybody(bucket), wide} {
-			err := putPolicy(t, s.S3, bucket, "%s", statement)
-			if !c.refused {
-				if err != nil {
-					t.Errorf("%+v: %v", c, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			blockAccount(t, s, c.account)
+			blockBucket(t, s, bucket, c.bucket)
+			for _, statement := range []string{everybody(bucket), wide} {
+				err := putPolicy(t, s.S3, bucket, "%s", statement)
+				if !c.refused {
+					if err != nil {
+						t.Errorf("%+v: %v", c, err)
+					}
+					continue
 				}
-				continue
+				wantCode(t, err, 403, "AccessDenied")
+				var e smithy.APIError
+				const because = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+				if errors.As(err, &e) && !strings.HasSuffix(e.ErrorMessage(), because) {
+					t.Errorf("%q", e.ErrorMessage())
+				}
 			}
-			wantCode(t, err, 403, "AccessDenied")
-			var e smithy.APIError
-			const because = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
-			if errors.As(err, &e) && !strings.HasSuffix(e.ErrorMessage(), because) {
-				t.Errorf("%q", e.ErrorMessage())
+			if err := putPolicy(t, s.S3, bucket, "%s", narrow); err != nil {
+				t.Errorf("%+v, a policy that is not public: %v", c, err)
 			}
-		}
-		if err := putPolicy(t, s.S3, bucket, "%s", narrow); err != nil {
-			t.Errorf("%+v, a policy that is not public: %v", c, err)
-		}
+		})
 	}
 }
 
-// TestAccountPublicAccessBlock: all four from the first boot, for every
-// account; the account's own business alone; both addresses of S3 Control.
+// TestAccountPublicAccessBlock: all four are on from the first start, for every
+// account. Only the account itself can change them, at both addresses of S3
+// Control.
 func TestAccountPublicAccessBlock(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
 	ctx := t.Context()
-	for _, c := range []harness.Credentials{rootOf(s), foreign} {
-		id := accountOf(t, s, c)
-		out, err := controlClient(t, s, c).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &id})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p := out.PublicAccessBlockConfiguration; !*p.BlockPublicAcls || !*p.IgnorePublicAcls || !*p.BlockPublicPolicy || !*p.RestrictPublicBuckets {
-			t.Errorf("%+v", p)
-		}
+	for i, c := range []harness.Credentials{rootOf(s), foreign} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			id := accountOf(t, s, c)
+			out, err := controlClient(t, s, c).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := out.PublicAccessBlockConfiguration; !*p.BlockPublicAcls || !*p.IgnorePublicAcls || !*p.BlockPublicPolicy || !*p.RestrictPublicBuckets {
+				t.Errorf("%+v", p)
+			}
+		})
 	}
 	id := accountOf(t, s, rootOf(s))
 	other := controlClient(t, s, foreign)
@@ -450,14 +455,17 @@ func TestAccountPublicAccessBlock(t *testing.T) {
 		"a bucket of that name":                {raw{method: "GET", target: path}, 404},
 		"of no account":                        {raw{method: "GET", target: path, header: http.Header{"X-Amz-Account-Id": {""}}}, 400},
 	} {
-		if a := send(t, s, c.r); a.status != c.want {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := send(t, s, c.r); a.status != c.want {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		})
 	}
 }
 
-// TestBucketPublicAccessBlock: a bucket's own setting is what GET answers, and
-// nobody's business but the owner's, whatever a policy says.
+// TestBucketPublicAccessBlock: GET returns the bucket's setting, not the
+// account's, and only the owner's account can read or change it, whatever a
+// policy allows.
 func TestBucketPublicAccessBlock(t *testing.T) {
 	s := harness.Start(t)
 	bucket, ctx := newBucket(t, s, "settings"), t.Context()
@@ -493,27 +501,29 @@ func TestBucketPublicAccessBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]*s3.Client{"a stranger": anonymous(s), "another account": s.Client(s.CreateAccount(t, "foreign"))} {
-		if _, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket}); err != nil {
-			t.Errorf("%s may not even list: %v", name, err)
-		}
-		if err := put(c, blocks{true, true, true, true}.ofBucket()); statusOf(err) != 403 {
-			t.Errorf("%s changes the setting: %v", name, err)
-		}
-		for what, err := range map[string]error{
-			"PutBucketPolicy": putPolicy(t, c, bucket, "%s", everybody(bucket)),
-			"GetBucketPolicy": func() error { _, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: bucket}); return err }(),
-			"DeleteBucketPolicy": func() error {
-				_, err := c.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
-				return err
-			}(),
-		} {
-			want := 405 // AWS's answer to other accounts
-			if name == "a stranger" && what != "GetBucketPolicy" {
-				want = 403
+		t.Run(name, func(t *testing.T) {
+			if _, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket}); err != nil {
+				t.Errorf("%s may not even list: %v", name, err)
 			}
-			if statusOf(err) != want {
-				t.Errorf("%s, %s: %v", name, what, err)
+			if err := put(c, blocks{true, true, true, true}.ofBucket()); statusOf(err) != 403 {
+				t.Errorf("%s changes the setting: %v", name, err)
 			}
-		}
+			for what, err := range map[string]error{
+				"PutBucketPolicy": putPolicy(t, c, bucket, "%s", everybody(bucket)),
+				"GetBucketPolicy": func() error { _, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: bucket}); return err }(),
+				"DeleteBucketPolicy": func() error {
+					_, err := c.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
+					return err
+				}(),
+			} {
+				want := 405 // AWS's answer to other accounts
+				if name == "a stranger" && what != "GetBucketPolicy" {
+					want = 403
+				}
+				if statusOf(err) != want {
+					t.Errorf("%s, %s: %v", name, what, err)
+				}
+			}
+		})
 	}
 }

@@ -44,15 +44,29 @@ type answer struct {
 	code   string // of the error document
 }
 
-// send makes the request over a connection of its own.
+// send makes the request over a new connection.
 func send(t *testing.T, s *harness.Server, r raw) answer {
 	t.Helper()
-	res, err := s.HTTP.RoundTrip(signedRequest(t, s, r))
+	return roundTrip(t, s, signedRequest(t, s, r))
+}
+
+// roundTrip sends a request and reads the answer.
+func roundTrip(t *testing.T, s *harness.Server, req *http.Request) answer {
+	t.Helper()
+	res, err := s.HTTP.RoundTrip(req)
 	if err != nil {
-		t.Fatalf("%s %s: %v", r.method, r.target, err)
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
 	defer res.Body.Close()
 	return read(t, res)
+}
+
+// sendChanged signs a request and changes it afterwards.
+func sendChanged(t *testing.T, s *harness.Server, r raw, change func(*http.Request)) answer {
+	t.Helper()
+	req := signedRequest(t, s, r)
+	change(req)
+	return roundTrip(t, s, req)
 }
 
 // signedRequest is the request as it would be sent, for tests that change it

@@ -20,8 +20,8 @@ import (
 var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 
 // TestRawDisk writes a marker wherever a client can put bytes, with and without
-// a key of its own, and looks for it in every file of the data directory, while
-// the server runs and after it.
+// a customer's key, and looks for it in every file of the data directory, while
+// the server runs and after it stopped.
 func TestRawDisk(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "raw-disk")

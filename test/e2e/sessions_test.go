@@ -56,21 +56,23 @@ func TestSessionPolicies(t *testing.T) {
 		"AWS's own, another":  {pass("", "arn:aws:iam::aws:policy/IAMReadOnlyAccess"), "AccessDenied"},
 		"no more than a role": {pass(may("iam:*", "*")), "AccessDenied"},
 	} {
-		out, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change))
-		c.ok(err)
-		s := c.session(out.Credentials)
-		if err := list(c, s); code(err) != test.want {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
-		if (name == "none") != (packed(out) == nil) {
-			t.Errorf("%s: packed size %v", name, packed(out))
-		}
-		if _, err := s.iam.ListUsers(t.Context(), &iam.ListUsersInput{}); code(err) != "AccessDenied" {
-			t.Errorf("%s: a session has more than its role: %v", name, err)
-		}
-		if name == "managed" {
-			live = s
-		}
+		t.Run(name, func(t *testing.T) {
+			out, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change))
+			c.ok(err)
+			s := c.session(out.Credentials)
+			if err := list(c, s); code(err) != test.want {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
+			if (name == "none") != (packed(out) == nil) {
+				t.Errorf("%s: packed size %v", name, packed(out))
+			}
+			if _, err := s.iam.ListUsers(t.Context(), &iam.ListUsersInput{}); code(err) != "AccessDenied" {
+				t.Errorf("%s: a session has more than its role: %v", name, err)
+			}
+			if name == "managed" {
+				live = s
+			}
+		})
 	}
 	// A managed policy binds as it is now; one of the same name is another.
 	c.ok(list(c, live))
@@ -112,11 +114,13 @@ func TestChaining(t *testing.T) {
 		"another source identity":   {*second.Arn, func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("otto") }, "AccessDenied"},
 		"a role that takes no tags": {*bare.Arn, func(*sts.AssumeRoleInput) {}, "AccessDenied"},
 	} {
-		_, err := c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("second"), MaxSessionDuration: aws.Int32(43200)})
-		c.ok(err)
-		if _, err := a.sts.AssumeRole(t.Context(), assume(test.role, "two", test.change)); code(err) != test.want {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("second"), MaxSessionDuration: aws.Int32(43200)})
+			c.ok(err)
+			if _, err := a.sts.AssumeRole(t.Context(), assume(test.role, "two", test.change)); code(err) != test.want {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
+		})
 	}
 	// A user may be given twelve hours where the role allows them.
 	_, err := u.sts.AssumeRole(t.Context(), assume(*second.Arn, "two"))
@@ -166,48 +170,57 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 		_, err = c.root.DeleteUser(ctx, &iam.DeleteUserInput{UserName: &name})
 		c.ok(err)
 	}
-	// The key is made inactive, and active again.
-	u, token, federated, role, chained := cast("a")
-	status := func(s types.StatusType) {
-		_, err := c.root.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: aws.String("a"), AccessKeyId: &u.key.AccessKeyID, Status: s})
+	t.Run("an inactive key", func(t *testing.T) {
+		u, token, federated, role, chained := cast("a")
+		status := func(s types.StatusType) {
+			in := &iam.UpdateAccessKeyInput{UserName: aws.String("a"), AccessKeyId: &u.key.AccessKeyID, Status: s}
+			_, err := c.root.UpdateAccessKey(ctx, in)
+			c.ok(err)
+		}
+		status(types.StatusTypeInactive)
+		for _, who := range []someone{u, token, federated, role, chained} {
+			refused("an inactive key", who)
+		}
+		status(types.StatusTypeActive)
+		for _, who := range []someone{u, token, federated, role, chained} {
+			c.ok(list(c, who))
+		}
+	})
+	t.Run("a deleted user, and a new one with the name", func(t *testing.T) {
+		u, token, federated, role, chained := cast("b")
+		drop("b", u.key.AccessKeyID)
+		c.user("b", s3List)
+		for _, who := range []someone{token, federated, role, chained} {
+			refused("a deleted user", who)
+		}
+	})
+	t.Run("a deleted role, and a new one with the name", func(t *testing.T) {
+		u, token, federated, role, chained := cast("c")
+		in := &iam.DeleteRolePolicyInput{RoleName: aws.String("c-r"), PolicyName: aws.String("p")}
+		_, err := c.root.DeleteRolePolicy(ctx, in)
 		c.ok(err)
-	}
-	status(types.StatusTypeInactive)
-	for _, who := range []someone{u, token, federated, role, chained} {
-		refused("an inactive key", who)
-	}
-	status(types.StatusTypeActive)
-	for _, who := range []someone{u, token, federated, role, chained} {
-		c.ok(list(c, who))
-	}
-	// The user is deleted, and another one has its name.
-	drop("a", u.key.AccessKeyID)
-	c.user("a", s3List)
-	for _, who := range []someone{token, federated, role, chained} {
-		refused("a deleted user", who)
-	}
-	// The role is deleted, and another one has its name.
-	u, token, federated, role, chained = cast("b")
-	_, err := c.root.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: aws.String("b-r"), PolicyName: aws.String("p")})
-	c.ok(err)
-	expect(t, list(c, role), "AccessDenied") // a changed policy binds the next request
-	_, err = c.root.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: aws.String("b-r")})
-	c.ok(err)
-	c.role(c.root, "b-r", trust(awsPrincipal(c.account), ""), s3List)
-	for _, who := range []someone{role, chained} {
-		refused("a deleted role", who)
-	}
-	for _, who := range []someone{u, token, federated} {
-		c.ok(list(c, who))
-	}
-	// A user of the name that a trust policy meant is not who was meant.
-	c.role(c.root, "for-b", trust(awsPrincipal(u.arn), ""), "")
-	_, err = u.sts.AssumeRole(ctx, assume("arn:aws:iam::"+c.account+":role/for-b", "one"))
-	expect(t, err, "")
-	drop("b", u.key.AccessKeyID)
-	again := c.user("b", may("sts:*", "*"))
-	_, err = again.sts.AssumeRole(ctx, assume("arn:aws:iam::"+c.account+":role/for-b", "one"))
-	expect(t, err, "AccessDenied")
+		expect(t, list(c, role), "AccessDenied") // a changed policy binds the next request
+		_, err = c.root.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: aws.String("c-r")})
+		c.ok(err)
+		c.role(c.root, "c-r", trust(awsPrincipal(c.account), ""), s3List)
+		for _, who := range []someone{role, chained} {
+			refused("a deleted role", who)
+		}
+		for _, who := range []someone{u, token, federated} {
+			c.ok(list(c, who))
+		}
+	})
+	t.Run("a new user with the name in a trust policy", func(t *testing.T) {
+		u := c.user("d", s3List)
+		c.role(c.root, "for-d", trust(awsPrincipal(u.arn), ""), "")
+		arn := "arn:aws:iam::" + c.account + ":role/for-d"
+		_, err := u.sts.AssumeRole(ctx, assume(arn, "one"))
+		expect(t, err, "")
+		drop("d", u.key.AccessKeyID)
+		again := c.user("d", may("sts:*", "*"))
+		_, err = again.sts.AssumeRole(ctx, assume(arn, "one"))
+		expect(t, err, "AccessDenied")
+	})
 }
 
 // TestSessionFollowsItsUser: a session acts as its user is now, name, path, tags
@@ -274,36 +287,38 @@ func TestFederationTokens(t *testing.T) {
 		{root, "carl", may("s3:*", "*"), ""},
 		{root, "carl", "", "AccessDenied"},
 	} {
-		in := &sts.GetFederationTokenInput{Name: &test.name}
-		if test.policy != "" {
-			in.Policy = &test.policy
-		}
-		out, err := test.by.sts.GetFederationToken(ctx, in)
-		c.ok(err)
-		s := c.session(out.Credentials)
-		if err := list(c, s); code(err) != test.want {
-			t.Errorf("%s with %q: %v, want %q", test.name, test.policy, err, test.want)
-		}
-		who, err := s.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-		if want := "arn:aws:sts::" + c.account + ":federated-user/" + test.name; err != nil || *who.Arn != want || *out.FederatedUser.Arn != want || *who.UserId != c.account+":"+test.name || *out.FederatedUser.FederatedUserId != *who.UserId {
-			t.Errorf("%+v, %v, want %s", who, err, want)
-		}
-		_, err = s.iam.ListUsers(ctx, &iam.ListUsersInput{})
-		expect(t, err, "AccessDenied")
-		_, err = s.sts.AssumeRole(ctx, assume("arn:aws:iam::"+c.account+":role/none", "one"))
-		expect(t, err, "AccessDenied")
-		_, err = s.sts.GetFederationToken(ctx, in)
-		expect(t, err, "AccessDenied")
-		_, err = s.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
-		expect(t, err, "AccessDenied")
-		_, err = s.sts.GetAccessKeyInfo(ctx, &sts.GetAccessKeyInfoInput{AccessKeyId: &c.AccessKeyID})
-		expect(t, err, "AccessDenied")
+		t.Run(test.name, func(t *testing.T) {
+			in := &sts.GetFederationTokenInput{Name: &test.name}
+			if test.policy != "" {
+				in.Policy = &test.policy
+			}
+			out, err := test.by.sts.GetFederationToken(ctx, in)
+			c.ok(err)
+			s := c.session(out.Credentials)
+			if err := list(c, s); code(err) != test.want {
+				t.Errorf("%s with %q: %v, want %q", test.name, test.policy, err, test.want)
+			}
+			who, err := s.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+			if want := "arn:aws:sts::" + c.account + ":federated-user/" + test.name; err != nil || *who.Arn != want || *out.FederatedUser.Arn != want || *who.UserId != c.account+":"+test.name || *out.FederatedUser.FederatedUserId != *who.UserId {
+				t.Errorf("%+v, %v, want %s", who, err, want)
+			}
+			_, err = s.iam.ListUsers(ctx, &iam.ListUsersInput{})
+			expect(t, err, "AccessDenied")
+			_, err = s.sts.AssumeRole(ctx, assume("arn:aws:iam::"+c.account+":role/none", "one"))
+			expect(t, err, "AccessDenied")
+			_, err = s.sts.GetFederationToken(ctx, in)
+			expect(t, err, "AccessDenied")
+			_, err = s.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
+			expect(t, err, "AccessDenied")
+			_, err = s.sts.GetAccessKeyInfo(ctx, &sts.GetAccessKeyInfoInput{AccessKeyId: &c.AccessKeyID})
+			expect(t, err, "AccessDenied")
+		})
 	}
 	_, err := user.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("carl")})
 	if code(err) != "AccessDenied" || !strings.Contains(err.Error(), "is not authorized to perform: sts:GetFederationToken on resource: arn:aws:sts::"+c.account+":federated-user/carl") {
 		t.Errorf("a name that no policy allows: %v", err)
 	}
-	// Tags need an action of their own, and the session has them.
+	// Tags need a separate action, and the session has them.
 	tagged := &sts.GetFederationTokenInput{Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*")), Tags: []ststypes.Tag{{Key: aws.String("Team"), Value: aws.String("blue")}}}
 	_, err = user.sts.GetFederationToken(ctx, tagged)
 	expect(t, err, "AccessDenied")

@@ -15,8 +15,9 @@ import (
 	"watertight/test/harness"
 )
 
-// onObjects are the rows that change what is stored in a bucket. Every other row
-// that changes something changes the bucket, and is its own account's alone.
+// onObjects are the rows that change what is stored in a bucket. Every other
+// row that changes something changes the bucket itself, and only the bucket's
+// account may use it.
 var onObjects = []string{
 	"PutObject", "DeleteObject", "DeleteObjects", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
 	"AbortMultipartUpload", "PutObjectTagging", "DeleteObjectTagging", "PutObjectAcl", "PostObject",
@@ -60,8 +61,8 @@ func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[st
 	}
 }
 
-// TestSettingsAreTheirOwners: however wide a bucket is opened, nobody of another
-// account changes its settings. The golden file is what a reviewer reads.
+// TestSettingsAreTheirOwners: however wide a bucket is opened, no other account
+// changes its settings. The golden file is what a reviewer reads.
 func TestSettingsAreTheirOwners(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -97,15 +98,15 @@ func TestSettingsAreTheirOwners(t *testing.T) {
 	if got := strings.Join(let, "; "); got != "PutBucketAcl, ACL, the account, anonymous false" {
 		t.Error("let in:", got)
 	}
-	// A bucket of nobody's name is not made by nobody.
+	// An anonymous caller cannot create a bucket.
 	if a := send(t, s, raw{method: "PUT", target: "/made-by-nobody", unsigned: true}); a.status != 403 {
 		t.Error("CreateBucket", a.status)
 	}
 	golden(t, "settings-matrix.golden", out.Bytes())
 }
 
-// TestNothingIsPlanted: what a stranger does in a bucket that is open to everybody
-// leaves no way in once it is shut.
+// TestNothingIsPlanted: nothing that an anonymous caller does in a bucket that
+// is open to everyone leaves a way in after it is closed.
 func TestNothingIsPlanted(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -123,10 +124,12 @@ func TestNothingIsPlanted(t *testing.T) {
 		{method: "PUT", target: "/open/salaries?acl", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
 		{method: "PUT", target: "/open/planted", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
 	} {
-		r.unsigned = true
-		if a := send(t, s, r); a.status != 403 {
-			t.Errorf("%s: %d %s", r.target, a.status, a.code)
-		}
+		t.Run(r.target, func(t *testing.T) {
+			r.unsigned = true
+			if a := send(t, s, r); a.status != 403 {
+				t.Errorf("%s: %d %s", r.target, a.status, a.code)
+			}
+		})
 	}
 	full := &s3.PutObjectAclInput{Bucket: b, Key: aws.String("salaries"), GrantFullControl: aws.String(`id="` + *id + `"`)}
 	if _, err := guest.PutObjectAcl(t.Context(), full); statusOf(err) != 403 {

@@ -31,16 +31,18 @@ func TestOwnKeyVersions(t *testing.T) {
 	}
 	for i, id := range ids {
 		for j, k := range keys {
-			got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("k"), VersionId: id}, k)
-			switch {
-			case i == j && (err != nil || string(got) != fmt.Sprintf("version %d", i)):
-				t.Errorf("version %d: %q, %v", i, got, err)
-			case i == j:
-			case i == 2 || j == 2:
-				wantCode(t, err, 400, "InvalidRequest")
-			default:
-				wantCode(t, err, 403, "AccessDenied")
-			}
+			t.Run(fmt.Sprint(j), func(t *testing.T) {
+				got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("k"), VersionId: id}, k)
+				switch {
+				case i == j && (err != nil || string(got) != fmt.Sprintf("version %d", i)):
+					t.Errorf("version %d: %q, %v", i, got, err)
+				case i == j:
+				case i == 2 || j == 2:
+					wantCode(t, err, 400, "InvalidRequest")
+				default:
+					wantCode(t, err, 403, "AccessDenied")
+				}
+			})
 		}
 	}
 	l, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: bucket})
@@ -72,34 +74,36 @@ func TestOwnKeyCopy(t *testing.T) {
 		return s.S3.CopyObject(t.Context(), in)
 	}
 	for from, source := range keys {
-		putOwn(t, s, bucket, from, body, source)
-		for to, target := range keys {
-			for _, name := range []string{from + " to " + to, from} {
-				out, err := copyTo(from, name, source, target)
-				if from == "none" && to == "none" && name == from {
-					wantCode(t, err, 400, "InvalidRequest") // nothing changes
-					continue
+		t.Run(from, func(t *testing.T) {
+			putOwn(t, s, bucket, from, body, source)
+			for to, target := range keys {
+				for _, name := range []string{from + " to " + to, from} {
+					out, err := copyTo(from, name, source, target)
+					if from == "none" && to == "none" && name == from {
+						wantCode(t, err, 400, "InvalidRequest") // nothing changes
+						continue
+					}
+					if err != nil {
+						t.Fatalf("%s to %s under %s: %v", from, name, to, err)
+					}
+					if (out.ServerSideEncryption == "AES256") != (to == "none") || aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(target.md5) {
+						t.Errorf("%s to %s: %+v", from, to, out)
+					}
+					md5OfBody := fmt.Sprintf(`"%x"`, md5Of(string(body)))
+					if (*out.CopyObjectResult.ETag == md5OfBody) != (to == "none") {
+						t.Errorf("%s to %s: ETag %s", from, to, *out.CopyObjectResult.ETag)
+					}
+					got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &name}, target)
+					if err != nil || !bytes.Equal(got, body) {
+						t.Errorf("%s to %s: %d bytes, %v", from, to, len(got), err)
+					}
+					if h, err := headOwn(t, s, bucket, name, target); err != nil || h.ChecksumCRC64NVME == nil {
+						t.Errorf("%s to %s: checksum %+v, %v", from, to, h, err)
+					}
+					putOwn(t, s, bucket, from, body, source)
 				}
-				if err != nil {
-					t.Fatalf("%s to %s under %s: %v", from, name, to, err)
-				}
-				if (out.ServerSideEncryption == "AES256") != (to == "none") || aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(target.md5) {
-					t.Errorf("%s to %s: %+v", from, to, out)
-				}
-				md5OfBody := fmt.Sprintf(`"%x"`, md5Of(string(body)))
-				if (*out.CopyObjectResult.ETag == md5OfBody) != (to == "none") {
-					t.Errorf("%s to %s: ETag %s", from, to, *out.CopyObjectResult.ETag)
-				}
-				got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &name}, target)
-				if err != nil || !bytes.Equal(got, body) {
-					t.Errorf("%s to %s: %d bytes, %v", from, to, len(got), err)
-				}
-				if h, err := headOwn(t, s, bucket, name, target); err != nil || h.ChecksumCRC64NVME == nil {
-					t.Errorf("%s to %s: checksum %+v, %v", from, to, h, err)
-				}
-				putOwn(t, s, bucket, from, body, source)
 			}
-		}
+		})
 	}
 	_, err := copyTo("one", "x", ownKey{}, keys["two"])
 	wantCode(t, err, 400, "InvalidRequest")
@@ -113,8 +117,8 @@ func TestOwnKeyCopy(t *testing.T) {
 	wantCode(t, err, 404, "")
 }
 
-// TestOwnKeyPresigned: who has the URL needs the key besides, and no URL may
-// carry one.
+// TestOwnKeyPresigned: the holder of a presigned URL needs the customer's key
+// as well, and no URL may contain one.
 func TestOwnKeyPresigned(t *testing.T) {
 	s, bucket := secured(t, "own-presigned")
 	mine := newOwnKey("mine")
@@ -154,10 +158,12 @@ func TestOwnKeyPresigned(t *testing.T) {
 	}
 	// The names in a URL that was signed with them there: refused, not ignored.
 	for _, name := range []string{"key", "key-MD5"} {
-		target := "/" + *bucket + "/k?x-amz-server-side-encryption-customer-" + name + "=AAAA"
-		if a := send(t, s, raw{method: "PUT", target: target, body: "x", presign: true}); a.status != 400 || a.code != "InvalidArgument" || strings.Contains(a.body, "AAAA") {
-			t.Errorf("%s in the URL: %d %s", name, a.status, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			target := "/" + *bucket + "/k?x-amz-server-side-encryption-customer-" + name + "=AAAA"
+			if a := send(t, s, raw{method: "PUT", target: target, body: "x", presign: true}); a.status != 400 || a.code != "InvalidArgument" || strings.Contains(a.body, "AAAA") {
+				t.Errorf("%s in the URL: %d %s", name, a.status, a.body)
+			}
+		})
 	}
 	if a := follow(t, s, get, ""); a.body != "secret" {
 		t.Errorf("after it: %d %s", a.status, a.body)
@@ -193,10 +199,12 @@ func TestOwnKeyForm(t *testing.T) {
 		"another key": {bucket: *bucket, fields: fields, conditions: wrong, file: "x"},
 		"twice":       {bucket: *bucket, fields: fields, more: [][2]string{{"x-amz-server-side-encryption-customer-key", *mine.key}}, file: "x"},
 	} {
-		a := send(t, s, p.build(t, s))
-		if a.status/100 != 4 || strings.Contains(a.body, *mine.key) || strings.Contains(a.body, *newOwnKey("else").key) {
-			t.Errorf("%s: %d %s", what, a.status, a.body)
-		}
+		t.Run(what, func(t *testing.T) {
+			a := send(t, s, p.build(t, s))
+			if a.status/100 != 4 || strings.Contains(a.body, *mine.key) || strings.Contains(a.body, *newOwnKey("else").key) {
+				t.Errorf("%s: %d %s", what, a.status, a.body)
+			}
+		})
 	}
 }
 
@@ -251,10 +259,12 @@ func TestOwnKeyInsecure(t *testing.T) {
 		"create": {method: "POST", target: "/insecure/k?uploads", header: mine.header("x-amz-")},
 		"copy":   {method: "PUT", target: "/insecure/c", header: source},
 	} {
-		a := send(t, s, r)
-		if a.status != 400 || a.code != "InvalidRequest" || !strings.Contains(a.body, "must be made over a secure connection.") {
-			t.Errorf("%s: %d %s", what, a.status, a.body)
-		}
+		t.Run(what, func(t *testing.T) {
+			a := send(t, s, r)
+			if a.status != 400 || a.code != "InvalidRequest" || !strings.Contains(a.body, "must be made over a secure connection.") {
+				t.Errorf("%s: %d %s", what, a.status, a.body)
+			}
+		})
 	}
 }
 

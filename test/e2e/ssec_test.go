@@ -81,48 +81,50 @@ func headOwn(t *testing.T, s *harness.Server, bucket *string, key string, k ownK
 	})
 }
 
-// TestOwnKey: what was written with a key is read with it alone, whole and in
-// ranges, whatever its size.
+// TestOwnKey: what was written with a customer's key can only be read with it,
+// whole and in ranges, whatever its size.
 func TestOwnKey(t *testing.T) {
 	s, bucket := secured(t, "own-key")
 	mine, other := newOwnKey("mine"), newOwnKey("other")
 	for _, size := range []int{0, 1, 1000, 16<<10 + 1, 3 << 20} {
-		key, body := fmt.Sprint(size), randomBody(size)
-		put := putOwn(t, s, bucket, key, body, mine)
-		if put.ServerSideEncryption != "" || aws.ToString(put.SSECustomerAlgorithm) != "AES256" || aws.ToString(put.SSECustomerKeyMD5) != *mine.md5 || put.ChecksumCRC64NVME == nil {
-			t.Errorf("%d: put answers %+v", size, put)
-		}
-		if *put.ETag == fmt.Sprintf(`"%x"`, md5.Sum(body)) {
-			t.Errorf("%d: the ETag is the MD5 of the plaintext", size)
-		}
-		got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, mine)
-		if err != nil || !bytes.Equal(got, body) {
-			t.Fatalf("%d: %d bytes, %v", size, len(got), err)
-		}
-		if *out.ETag != *put.ETag || out.ServerSideEncryption != "" || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 || aws.ToString(out.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
-			t.Errorf("%d: get answers %+v", size, out)
-		}
-		head, err := headOwn(t, s, bucket, key, mine)
-		if err != nil || *head.ETag != *put.ETag || head.ServerSideEncryption != "" || aws.ToString(head.SSECustomerAlgorithm) != "AES256" || aws.ToString(head.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
-			t.Errorf("%d: head answers %+v, %v", size, head, err)
-		}
-		if size > 10 {
-			got, out, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, Range: aws.String("bytes=3-9")}, mine)
-			if err != nil || !bytes.Equal(got, body[3:10]) || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 {
-				t.Errorf("%d: range: %x, %v", size, got, err)
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			key, body := fmt.Sprint(size), randomBody(size)
+			put := putOwn(t, s, bucket, key, body, mine)
+			if put.ServerSideEncryption != "" || aws.ToString(put.SSECustomerAlgorithm) != "AES256" || aws.ToString(put.SSECustomerKeyMD5) != *mine.md5 || put.ChecksumCRC64NVME == nil {
+				t.Errorf("%d: put answers %+v", size, put)
 			}
-		}
-		_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key}, ownKey{})
-		wantCode(t, err, 400, "InvalidRequest")
-		_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key}, other)
-		wantCode(t, err, 403, "AccessDenied")
-		// No condition tells anything before the key is there.
-		_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, IfNoneMatch: put.ETag}, other)
-		wantCode(t, err, 403, "AccessDenied")
-		_, err = headOwn(t, s, bucket, key, ownKey{})
-		wantCode(t, err, 400, "")
-		_, err = headOwn(t, s, bucket, key, other)
-		wantCode(t, err, 403, "")
+			if *put.ETag == fmt.Sprintf(`"%x"`, md5.Sum(body)) {
+				t.Errorf("%d: the ETag is the MD5 of the plaintext", size)
+			}
+			got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, mine)
+			if err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%d: %d bytes, %v", size, len(got), err)
+			}
+			if *out.ETag != *put.ETag || out.ServerSideEncryption != "" || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 || aws.ToString(out.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
+				t.Errorf("%d: get answers %+v", size, out)
+			}
+			head, err := headOwn(t, s, bucket, key, mine)
+			if err != nil || *head.ETag != *put.ETag || head.ServerSideEncryption != "" || aws.ToString(head.SSECustomerAlgorithm) != "AES256" || aws.ToString(head.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
+				t.Errorf("%d: head answers %+v, %v", size, head, err)
+			}
+			if size > 10 {
+				got, out, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, Range: aws.String("bytes=3-9")}, mine)
+				if err != nil || !bytes.Equal(got, body[3:10]) || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 {
+					t.Errorf("%d: range: %x, %v", size, got, err)
+				}
+			}
+			_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key}, ownKey{})
+			wantCode(t, err, 400, "InvalidRequest")
+			_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key}, other)
+			wantCode(t, err, 403, "AccessDenied")
+			// No condition tells anything before the key is there.
+			_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, IfNoneMatch: put.ETag}, other)
+			wantCode(t, err, 403, "AccessDenied")
+			_, err = headOwn(t, s, bucket, key, ownKey{})
+			wantCode(t, err, 400, "")
+			_, err = headOwn(t, s, bucket, key, other)
+			wantCode(t, err, 403, "")
+		})
 	}
 	// Listing, tagging and deleting take no key.
 	l, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
@@ -143,7 +145,7 @@ func TestOwnKey(t *testing.T) {
 	}
 }
 
-// TestOwnKeyHeaders: what is no key is refused in AWS's words, whatever it is
+// TestOwnKeyHeaders: an invalid key is refused in AWS's words, whatever it is
 // sent with, and is never repeated.
 func TestOwnKeyHeaders(t *testing.T) {
 	s := harness.Start(t) // loopback at both ends is as good as TLS
@@ -187,41 +189,45 @@ func TestOwnKeyHeaders(t *testing.T) {
 		"wrong MD5":        {ownKey{mine.algorithm, mine.key, sum(short)}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400},
 		"MD5 not base64":   {ownKey{mine.algorithm, mine.key, aws.String("%%%")}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400},
 	} {
-		check := func(what string, a answer, status int, code, message string) {
-			t.Helper()
-			if a.status != status || a.code != code || !strings.Contains(a.body, message) {
-				t.Errorf("%s, %s: %d %s, want %d %s %q", name, what, a.status, a.body, status, code, message)
+		t.Run(name, func(t *testing.T) {
+			check := func(what string, a answer, status int, code, message string) {
+				t.Helper()
+				if a.status != status || a.code != code || !strings.Contains(a.body, message) {
+					t.Errorf("%s, %s: %d %s, want %d %s %q", name, what, a.status, a.body, status, code, message)
+				}
+				if k := aws.ToString(c.key.key); k != "" && strings.Contains(a.body, k) {
+					t.Errorf("%s, %s: the answer repeats the key: %s", name, what, a.body)
+				}
 			}
-			if k := aws.ToString(c.key.key); k != "" && strings.Contains(a.body, k) {
-				t.Errorf("%s, %s: the answer repeats the key: %s", name, what, a.body)
+			own, source := c.key.header("x-amz-"), c.key.header("x-amz-copy-source-")
+			check("put", send(t, s, raw{method: "PUT", target: "/headers/new", body: "x", header: own}), c.writeStatus, c.code, c.message)
+			check("create", send(t, s, raw{method: "POST", target: "/headers/new?uploads", header: own}), c.writeStatus, c.code, c.message)
+			check("get", send(t, s, raw{method: "GET", target: "/headers/own", header: own}), c.readStatus, c.readCode, c.readMessage)
+			own.Set("x-amz-object-attributes", "ETag")
+			check("attributes", send(t, s, raw{method: "GET", target: "/headers/own?attributes", header: own}), c.readStatus, c.readCode, c.readMessage)
+			own.Del("x-amz-object-attributes")
+			if a := send(t, s, raw{method: "HEAD", target: "/headers/own", header: own}); a.status != c.readStatus {
+				t.Errorf("%s, head: %d, want %d", name, a.status, c.readStatus)
 			}
-		}
-		own, source := c.key.header("x-amz-"), c.key.header("x-amz-copy-source-")
-		check("put", send(t, s, raw{method: "PUT", target: "/headers/new", body: "x", header: own}), c.writeStatus, c.code, c.message)
-		check("create", send(t, s, raw{method: "POST", target: "/headers/new?uploads", header: own}), c.writeStatus, c.code, c.message)
-		check("get", send(t, s, raw{method: "GET", target: "/headers/own", header: own}), c.readStatus, c.readCode, c.readMessage)
-		own.Set("x-amz-object-attributes", "ETag")
-		check("attributes", send(t, s, raw{method: "GET", target: "/headers/own?attributes", header: own}), c.readStatus, c.readCode, c.readMessage)
-		own.Del("x-amz-object-attributes")
-		if a := send(t, s, raw{method: "HEAD", target: "/headers/own", header: own}); a.status != c.readStatus {
-			t.Errorf("%s, head: %d, want %d", name, a.status, c.readStatus)
-		}
-		own.Set("x-amz-copy-source", "headers/plain")
-		check("copy to", send(t, s, raw{method: "PUT", target: "/headers/new", header: own}), c.writeStatus, c.code, c.message)
-		source.Set("x-amz-copy-source", "headers/own")
-		check("copy from", send(t, s, raw{method: "PUT", target: "/headers/new", header: source}), c.readStatus, c.readCode, c.readMessage)
+			own.Set("x-amz-copy-source", "headers/plain")
+			check("copy to", send(t, s, raw{method: "PUT", target: "/headers/new", header: own}), c.writeStatus, c.code, c.message)
+			source.Set("x-amz-copy-source", "headers/own")
+			check("copy from", send(t, s, raw{method: "PUT", target: "/headers/new", header: source}), c.readStatus, c.readCode, c.readMessage)
+		})
 	}
 	if a := send(t, s, raw{method: "GET", target: "/headers/new"}); a.status != 404 {
 		t.Errorf("a refused write left something: %d %s", a.status, a.body)
 	}
 	for _, other := range []string{"AES256", "aws:kms", "rot13"} {
-		both := mine.header("x-amz-")
-		both.Set("x-amz-server-side-encryption", other)
-		for _, r := range []raw{{method: "PUT", target: "/headers/new", body: "x", header: both}, {method: "POST", target: "/headers/new?uploads", header: both}} {
-			if a := send(t, s, r); a.status != 400 || a.code != "InvalidArgument" || !strings.Contains(a.body, "incompatible with the encryption method specified") || !strings.Contains(a.body, "<ArgumentValue>"+other+"<") {
-				t.Errorf("%s %s with both: %d %s", r.method, other, a.status, a.body)
+		t.Run(other, func(t *testing.T) {
+			both := mine.header("x-amz-")
+			both.Set("x-amz-server-side-encryption", other)
+			for _, r := range []raw{{method: "PUT", target: "/headers/new", body: "x", header: both}, {method: "POST", target: "/headers/new?uploads", header: both}} {
+				if a := send(t, s, r); a.status != 400 || a.code != "InvalidArgument" || !strings.Contains(a.body, "incompatible with the encryption method specified") || !strings.Contains(a.body, "<ArgumentValue>"+other+"<") {
+					t.Errorf("%s %s with both: %d %s", r.method, other, a.status, a.body)
+				}
 			}
-		}
+		})
 	}
 	a := send(t, s, raw{method: "GET", target: "/headers/plain", header: mine.header("x-amz-")})
 	if a.status != 400 || a.code != "InvalidRequest" || !strings.Contains(a.body, "The encryption parameters are not applicable to this object.") {

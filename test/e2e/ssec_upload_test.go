@@ -94,61 +94,63 @@ func (u *ownUpload) sums(k ownKey) (n int) {
 	return n
 }
 
-// TestOwnKeyUpload: every part takes the upload's key, and so does reading what
-// they became; checksums are told with it alone.
+// TestOwnKeyUpload: every part needs the upload's key, and so does reading the
+// completed object. Checksums are only returned with it.
 func TestOwnKeyUpload(t *testing.T) {
 	s, bucket := secured(t, "own-upload")
 	mine, other := newOwnKey("mine"), newOwnKey("other")
 	first, second := randomBody(5*mib), randomBody(5*mib+1)
 	putOwn(t, s, bucket, "source", second, other)
 	for name, alg := range map[string]types.ChecksumAlgorithm{"none": "", "crc": types.ChecksumAlgorithmCrc32, "sha": types.ChecksumAlgorithmSha256} {
-		u := beginOwn(t, s, bucket, name, mine, alg)
-		one, err := u.part(1, first, mine, alg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		two, err := u.copied(2, "source", other, mine)
-		if err != nil {
-			t.Fatal(err)
-		}
-		three, err := u.part(3, []byte("x"), mine, alg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = u.part(1, []byte("x"), ownKey{}, alg)
-		wantCode(t, err, 400, "InvalidRequest")
-		_, err = u.part(1, []byte("x"), other, alg)
-		wantCode(t, err, 400, "InvalidRequest")
-		_, err = u.copied(2, "source", mine, mine)
-		wantCode(t, err, 403, "AccessDenied")
-		_, err = u.copied(2, "source", other, other)
-		wantCode(t, err, 400, "InvalidRequest")
-		_, err = u.copied(2, "source", ownKey{}, mine)
-		wantCode(t, err, 400, "InvalidRequest")
-		_, err = u.complete(other, one, two, three)
-		wantCode(t, err, 400, "InvalidRequest")
-		if with, without := u.sums(mine), u.sums(ownKey{}); with != 3 || without != 0 {
-			t.Errorf("%s: %d checksums with the key, %d without", name, with, without)
-		}
-		k := mine
-		if alg == "" {
-			k = ownKey{} // no checksum has to be made
-		} else {
-			_, err = u.complete(ownKey{}, one, two, three)
+		t.Run(name, func(t *testing.T) {
+			u := beginOwn(t, s, bucket, name, mine, alg)
+			one, err := u.part(1, first, mine, alg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			two, err := u.copied(2, "source", other, mine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			three, err := u.part(3, []byte("x"), mine, alg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = u.part(1, []byte("x"), ownKey{}, alg)
 			wantCode(t, err, 400, "InvalidRequest")
-		}
-		done, err := u.complete(k, one, two, three)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		again, err := u.complete(k, one, two, three)
-		if err != nil || *again.ETag != *done.ETag || aws.ToString(again.ChecksumCRC32) != aws.ToString(done.ChecksumCRC32) || aws.ToString(again.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
-			t.Errorf("%s, completed once more: %v", name, err)
-		}
-		if !strings.HasSuffix(*done.ETag, `-3"`) || done.ServerSideEncryption != "" || (alg == "") != (done.ChecksumCRC32 == nil && done.ChecksumSHA256 == nil && done.ChecksumCRC64NVME == nil) {
-			t.Errorf("%s: completing answers %s, %q", name, *done.ETag, done.ServerSideEncryption)
-		}
-		readUpload(t, s, bucket, name, done, [][]byte{first, second, []byte("x")}, mine, other)
+			_, err = u.part(1, []byte("x"), other, alg)
+			wantCode(t, err, 400, "InvalidRequest")
+			_, err = u.copied(2, "source", mine, mine)
+			wantCode(t, err, 403, "AccessDenied")
+			_, err = u.copied(2, "source", other, other)
+			wantCode(t, err, 400, "InvalidRequest")
+			_, err = u.copied(2, "source", ownKey{}, mine)
+			wantCode(t, err, 400, "InvalidRequest")
+			_, err = u.complete(other, one, two, three)
+			wantCode(t, err, 400, "InvalidRequest")
+			if with, without := u.sums(mine), u.sums(ownKey{}); with != 3 || without != 0 {
+				t.Errorf("%s: %d checksums with the key, %d without", name, with, without)
+			}
+			k := mine
+			if alg == "" {
+				k = ownKey{} // no checksum has to be made
+			} else {
+				_, err = u.complete(ownKey{}, one, two, three)
+				wantCode(t, err, 400, "InvalidRequest")
+			}
+			done, err := u.complete(k, one, two, three)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			again, err := u.complete(k, one, two, three)
+			if err != nil || *again.ETag != *done.ETag || aws.ToString(again.ChecksumCRC32) != aws.ToString(done.ChecksumCRC32) || aws.ToString(again.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
+				t.Errorf("%s, completed once more: %v", name, err)
+			}
+			if !strings.HasSuffix(*done.ETag, `-3"`) || done.ServerSideEncryption != "" || (alg == "") != (done.ChecksumCRC32 == nil && done.ChecksumSHA256 == nil && done.ChecksumCRC64NVME == nil) {
+				t.Errorf("%s: completing answers %s, %q", name, *done.ETag, done.ServerSideEncryption)
+			}
+			readUpload(t, s, bucket, name, done, [][]byte{first, second, []byte("x")}, mine, other)
+		})
 	}
 }
 

@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +18,7 @@ import (
 	"watertight/test/harness"
 )
 
-// claim is the header of a signature that nobody made, by a key.
+// claim is an authorization header with a made-up signature, for a key.
 func claim(key, service string) string {
 	day := time.Now().UTC().Format("20060102")
 	return "X-Amz-Date: " + day + "T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/" + day + "/us-east-1/" + service +
@@ -57,26 +55,6 @@ func hostile() map[string]string {
 	}
 }
 
-// connect opens a connection and sends the beginning of a request.
-func connect(t testing.TB, endpoint, text string) net.Conn {
-	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second))
-	io.WriteString(c, text) // the server may have hung up already
-	return c
-}
-
-// closed reports whether the server has hung up.
-func closed(c net.Conn) bool {
-	c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	_, err := io.Copy(io.Discard, c)
-	return !errors.Is(err, os.ErrDeadlineExceeded)
-}
-
 // write sends a signed request on a connection and returns the answer.
 func write(t *testing.T, s *harness.Server, c net.Conn, r raw) *http.Response {
 	t.Helper()
@@ -92,9 +70,9 @@ func write(t *testing.T, s *harness.Server, c net.Conn, r raw) *http.Response {
 	return res
 }
 
-// TestStrangersShutNobodyOut: however many connections of strangers there are,
-// and whatever they send or do not send, new callers are let in, those who were
-// there stay, and it is the strangers who are given up.
+// TestStrangersShutNobodyOut: however many unauthenticated connections there
+// are, and whatever they send or do not send, new callers get in, those who are
+// connected stay, and the unauthenticated connections are dropped.
 func TestStrangersShutNobodyOut(t *testing.T) {
 	const most, many = 8, 20
 	for name, text := range hostile() {
@@ -132,15 +110,8 @@ func TestStrangersShutNobodyOut(t *testing.T) {
 // the refusal.
 func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn, *http.Response) {
 	t.Helper()
-	c := connect(t, s.Endpoint, "")
 	req := signedRequest(t, s, raw{method: "PUT", target: path, hash: "UNSIGNED-PAYLOAD", key: id, secret: secret})
-	text := fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nContent-Length: 4\r\n", path, req.Host)
-	for name, v := range req.Header {
-		if name != "Content-Length" {
-			text += name + ": " + v[0] + "\r\n"
-		}
-	}
-	io.WriteString(c, text+"\r\n")
+	c := connect(t, s.Endpoint, headExpecting(req, path, 4))
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -148,9 +119,9 @@ func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn,
 	return c, res
 }
 
-// TestOneKeyShutsNobodyOut: where one key's uploads stand still on most places,
-// it is that key that is told to slow down; other keys and the root user get in,
-// strangers beside them change nothing, and the uploads go on.
+// TestOneKeyShutsNobodyOut: if stalled uploads of one key hold most
+// connections, that key is told to slow down. Other keys and the root user get
+// in, unauthenticated connections make no difference, and the uploads go on.
 func TestOneKeyShutsNobodyOut(t *testing.T) {
 	const most = 16
 	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = most })
@@ -205,9 +176,9 @@ func TestOneKeyShutsNobodyOut(t *testing.T) {
 	}
 }
 
-// TestStrangersFillTheirShareAlone: strangers who send large forms and stop
-// before the end are told to slow down, signed with anybody's name or not;
-// callers and the root user notice nothing.
+// TestStrangersFillTheirShareAlone: unauthenticated clients that send large
+// forms and stop before the end are told to slow down, whether they claim a key
+// or not. Callers and the root user are not affected.
 func TestStrangersFillTheirShareAlone(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.MaxDocumentMemory = 1 << 20 })
 	_, user, _ := newUser(t, s, "caller")
@@ -248,8 +219,9 @@ func TestStrangersFillTheirShareAlone(t *testing.T) {
 	}
 }
 
-// TestFormsAndDocumentsAreBounded: what nobody signed is small, whatever it says
-// of itself, and a document is not read where it could do nothing.
+// TestFormsAndDocumentsAreBounded: a form or document without a verified
+// signature is limited to a small size, whatever it declares, and is not read
+// at all if it could not be allowed.
 func TestFormsAndDocumentsAreBounded(t *testing.T) {
 	s, bucket := openServer(t, "open")
 	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {
@@ -269,9 +241,11 @@ func TestFormsAndDocumentsAreBounded(t *testing.T) {
 		"a document for a bucket that's shut": {raw{method: "POST", target: "/shut?delete", unsigned: true, body: "<Delete", header: http.Header{"Content-Md5": {"x"}}}, 403, "AccessDenied"},
 		"a large document for an open bucket": {raw{method: "POST", target: "/open?delete", unsigned: true, body: wide + strings.Repeat(" ", 200_000+1<<20), header: http.Header{}}, 400, "MaxMessageLengthExceeded"},
 	} {
-		a := send(t, s, c.request)
-		if a.status != c.status || c.code != "" && a.code != c.code {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := send(t, s, c.request)
+			if a.status != c.status || c.code != "" && a.code != c.code {
+				t.Errorf("%s: %d %s", name, a.status, a.body)
+			}
+		})
 	}
 }

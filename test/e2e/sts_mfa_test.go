@@ -38,35 +38,37 @@ func TestSessionTokenWithMFA(t *testing.T) {
 		{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThan":{"aws:MultiFactorAuthAge":"3600"}}}]}`)
 	root := c.someone(harness.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}, "")
 	for name, who := range map[string]someone{"u": user, "root": root} {
-		d := c.device("phone-of-"+name, name)
-		for what, in := range map[string]*sts.GetSessionTokenInput{
-			"wrong code":    {SerialNumber: &d.serial, TokenCode: aws.String(wrong(d.next))},
-			"no code":       {SerialNumber: &d.serial},
-			"no serial":     {TokenCode: &d.next},
-			"other device":  {SerialNumber: aws.String(d.serial + "x"), TokenCode: &d.next},
-			"not six":       {SerialNumber: &d.serial, TokenCode: aws.String("12345")},
-			"not of digits": {SerialNumber: &d.serial, TokenCode: aws.String("12345a")},
-		} {
-			want := "AccessDenied"
-			if strings.HasPrefix(what, "not") {
-				want = "ValidationError"
+		t.Run(name, func(t *testing.T) {
+			d := c.device("phone-of-"+name, name)
+			for what, in := range map[string]*sts.GetSessionTokenInput{
+				"wrong code":    {SerialNumber: &d.serial, TokenCode: aws.String(wrong(d.next))},
+				"no code":       {SerialNumber: &d.serial},
+				"no serial":     {TokenCode: &d.next},
+				"other device":  {SerialNumber: aws.String(d.serial + "x"), TokenCode: &d.next},
+				"not six":       {SerialNumber: &d.serial, TokenCode: aws.String("12345")},
+				"not of digits": {SerialNumber: &d.serial, TokenCode: aws.String("12345a")},
+			} {
+				want := "AccessDenied"
+				if strings.HasPrefix(what, "not") {
+					want = "ValidationError"
+				}
+				if _, err := who.sts.GetSessionToken(ctx, in); code(err) != want {
+					t.Errorf("%s, %s: %v", name, what, err)
+				}
 			}
-			if _, err := who.sts.GetSessionToken(ctx, in); code(err) != want {
-				t.Errorf("%s, %s: %v", name, what, err)
-			}
-		}
-		plain, err := who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
-		c.ok(err)
-		in := &sts.GetSessionTokenInput{SerialNumber: &d.serial, TokenCode: &d.next}
-		with, err := who.sts.GetSessionToken(ctx, in)
-		c.ok(err)
-		_, err = who.sts.GetSessionToken(ctx, in)
-		expect(t, err, "AccessDenied") // each code once
-		_, err = c.session(plain.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
-		expect(t, err, "InvalidClientTokenId")
-		_, err = c.session(with.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
-		expect(t, err, "")
-		c.ok(list(c, c.session(with.Credentials)))
+			plain, err := who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
+			c.ok(err)
+			in := &sts.GetSessionTokenInput{SerialNumber: &d.serial, TokenCode: &d.next}
+			with, err := who.sts.GetSessionToken(ctx, in)
+			c.ok(err)
+			_, err = who.sts.GetSessionToken(ctx, in)
+			expect(t, err, "AccessDenied") // each code once
+			_, err = c.session(plain.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
+			expect(t, err, "InvalidClientTokenId")
+			_, err = c.session(with.Credentials).iam.ListUsers(ctx, &iam.ListUsersInput{})
+			expect(t, err, "")
+			c.ok(list(c, c.session(with.Credentials)))
+		})
 	}
 	expect(t, list(c, user), "AccessDenied")
 	// Another user's device is not the caller's.
@@ -110,7 +112,7 @@ func TestAssumeRoleWithMFA(t *testing.T) {
 	c.ok(err)
 	s, err := c.session(token.Credentials).sts.AssumeRole(ctx, assume(*r.Arn, "two"))
 	c.ok(err)
-	// MFA opened the role; the role's session was made without a code of its own.
+	// MFA opened the role. The role's session was made without a code.
 	expect(t, list(c, c.session(s.Credentials)), "AccessDenied")
 	plain, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	c.ok(err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -62,22 +63,26 @@ func TestSessionTokens(t *testing.T) {
 		"another token": {*c.SecretAccessKey, *c.SessionToken + "x", "InvalidToken"},
 		"wrong secret":  {*c.SecretAccessKey + "x", *c.SessionToken, "SignatureDoesNotMatch"},
 	} {
-		client := s3.New(s3.Options{
-			BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
-			Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, test.secret, test.token),
+		t.Run(name, func(t *testing.T) {
+			client := s3.New(s3.Options{
+				BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+				Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, test.secret, test.token),
+			})
+			if _, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{}); code(err) != test.want {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
 		})
-		if _, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{}); code(err) != test.want {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
 	}
 	for seconds, want := range map[int32]string{899: "ValidationError", 129601: "ValidationError", 129600: "", 0: ""} {
-		in := &sts.GetSessionTokenInput{}
-		if seconds > 0 {
-			in.DurationSeconds = &seconds
-		}
-		if _, err := root.GetSessionToken(t.Context(), in); code(err) != want {
-			t.Errorf("%d seconds: %v, want %q", seconds, err, want)
-		}
+		t.Run(fmt.Sprint(seconds), func(t *testing.T) {
+			in := &sts.GetSessionTokenInput{}
+			if seconds > 0 {
+				in.DurationSeconds = &seconds
+			}
+			if _, err := root.GetSessionToken(t.Context(), in); code(err) != want {
+				t.Errorf("%d seconds: %v, want %q", seconds, err, want)
+			}
+		})
 	}
 }
 
@@ -92,22 +97,26 @@ func TestStrangersAtSTS(t *testing.T) {
 		"Version=2011-06-15":                                                             "MissingAction",
 		"Action=GetCallerIdentity&Version=2011-06-15&" + strings.Repeat("a=b&", 300_000): "RequestEntityTooLarge",
 	} {
-		res, err := http.Post(s.Endpoint, "application/x-www-form-urlencoded", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(res.Body)
-		res.Body.Close()
-		if err != nil || !strings.Contains(string(b), "<Code>"+want+"</Code>") || res.StatusCode/100 != 4 {
-			t.Errorf("%.60s: %s %s, %v; want %s", body, res.Status, b, err, want)
-		}
+		t.Run(body, func(t *testing.T) {
+			res, err := http.Post(s.Endpoint, "application/x-www-form-urlencoded", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil || !strings.Contains(string(b), "<Code>"+want+"</Code>") || res.StatusCode/100 != 4 {
+				t.Errorf("%.60s: %s %s, %v; want %s", body, res.Status, b, err, want)
+			}
+		})
 	}
 	for name, client := range map[string]*sts.Client{
 		"InvalidClientTokenId":  stsClient(s, "AKIANOBODYNOBODYNOBO", "secretsecretsecretsecret", ""),
 		"SignatureDoesNotMatch": stsClient(s, s.AccessKeyID, "secretsecretsecretsecret", ""),
 	} {
-		if _, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); code(err) != name {
-			t.Errorf("%v, want %s", err, name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); code(err) != name {
+				t.Errorf("%v, want %s", err, name)
+			}
+		})
 	}
 }

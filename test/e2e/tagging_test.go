@@ -175,11 +175,13 @@ func TestTagRefusals(t *testing.T) {
 		"no XML":           {"k=v", "400 MalformedXML", "400 MalformedXML"},
 		"nothing":          {"", "400 MissingRequestBodyError", "400 MissingRequestBodyError"},
 	} {
-		for target, want := range map[string]string{"/tag-refusals/k?tagging": c.object, "/tag-refusals?tagging": c.bucket} {
-			if a := put(target, c.body); fmt.Sprint(a.status, " ", a.code) != want {
-				t.Errorf("%s, %s: %d %s, want %s", target, name, a.status, a.code, want)
+		t.Run(name, func(t *testing.T) {
+			for target, want := range map[string]string{"/tag-refusals/k?tagging": c.object, "/tag-refusals?tagging": c.bucket} {
+				if a := put(target, c.body); fmt.Sprint(a.status, " ", a.code) != want {
+					t.Errorf("%s, %s: %d %s, want %s", target, name, a.status, a.code, want)
+				}
 			}
-		}
+		})
 	}
 	if a := put("/tag-refusals/k?tagging", doc("aws:k", "1")); !strings.Contains(a.body, "<TagKey>aws:k</TagKey>") {
 		t.Error(a.body)
@@ -193,10 +195,12 @@ func TestTagRefusals(t *testing.T) {
 		"a=1&a=2": "400 InvalidArgument", "a=%zz": "400 InvalidArgument", "aws:a=1": "400 InvalidTag", "a=%3C": "400 InvalidTag",
 		"a&b&c&d&e&f&g&h&i&j&k": "400 BadRequest", "": "200 ", "&": "200 ", url.QueryEscape("key é") + "=1": "200 ",
 	} {
-		a := send(t, s, raw{method: "PUT", target: "/tag-refusals/other", body: "x", header: http.Header{"X-Amz-Tagging": {header}}})
-		if got := fmt.Sprint(a.status, " ", a.code); got != want {
-			t.Errorf("header %q: %s, want %s", header, got, want)
-		}
+		t.Run(header, func(t *testing.T) {
+			a := send(t, s, raw{method: "PUT", target: "/tag-refusals/other", body: "x", header: http.Header{"X-Amz-Tagging": {header}}})
+			if got := fmt.Sprint(a.status, " ", a.code); got != want {
+				t.Errorf("header %q: %s, want %s", header, got, want)
+			}
+		})
 	}
 }
 
@@ -251,13 +255,15 @@ func TestTagsOfForms(t *testing.T) {
 		"<Tagging><TagSet/></Tagging>": "204 ",
 		"k=v":                          "400 MalformedXML",
 	} {
-		a := send(t, s, post{bucket: *v.bucket, file: "text", fields: map[string]string{"key": "k", "tagging": tagging}}.build(t, s))
-		if got := fmt.Sprint(a.status, " ", a.code); got != want {
-			t.Errorf("%s: %s, want %s", tagging, got, want)
-		}
-		if strings.Contains(tagging, "x+=/") && v.tags("k", nil) != "a b=x+=/" {
-			t.Errorf("%q", v.tags("k", nil))
-		}
+		t.Run(fmt.Sprintf("%.60s", tagging), func(t *testing.T) {
+			a := send(t, s, post{bucket: *v.bucket, file: "text", fields: map[string]string{"key": "k", "tagging": tagging}}.build(t, s))
+			if got := fmt.Sprint(a.status, " ", a.code); got != want {
+				t.Errorf("%s: %s, want %s", tagging, got, want)
+			}
+			if strings.Contains(tagging, "x+=/") && v.tags("k", nil) != "a b=x+=/" {
+				t.Errorf("%q", v.tags("k", nil))
+			}
+		})
 	}
 }
 

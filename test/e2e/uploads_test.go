@@ -86,14 +86,16 @@ func TestCompositeChecksumOfAll(t *testing.T) {
 	plain := base64.StdEncoding.EncodeToString(sum)
 	sum[0] ^= 1
 	for value, ok := range map[string]bool{plain: true, plain + "-1": true, plain + "-2": false, base64.StdEncoding.EncodeToString(sum): false} {
-		id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
-		part := putPart(t, s, bucket, key, id, 1, []byte("part"), types.ChecksumAlgorithmCrc32c)
-		_, err := s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
-			Bucket: bucket, Key: key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}, ChecksumCRC32C: &value,
+		t.Run(value, func(t *testing.T) {
+			id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
+			part := putPart(t, s, bucket, key, id, 1, []byte("part"), types.ChecksumAlgorithmCrc32c)
+			_, err := s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+				Bucket: bucket, Key: key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}, ChecksumCRC32C: &value,
+			})
+			if (err == nil) != ok || err != nil && code(err) != "BadDigest" {
+				t.Errorf("%s: %v", value, err)
+			}
 		})
-		if (err == nil) != ok || err != nil && code(err) != "BadDigest" {
-			t.Errorf("%s: %v", value, err)
-		}
 	}
 }
 
@@ -168,27 +170,31 @@ func TestMultipartReads(t *testing.T) {
 	}
 	at := 0
 	for i, n := range numbers {
-		got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n), ChecksumMode: types.ChecksumModeEnabled})
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := io.ReadAll(got.Body)
-		want := fmt.Sprintf("bytes %d-%d/%d", at, at+len(bodies[i])-1, size)
-		if err != nil || !bytes.Equal(read, bodies[i]) || *got.PartsCount != 3 || *got.ContentRange != want || aws.ToString(got.ChecksumCRC32) != *parts[i].ChecksumCRC32 {
-			t.Errorf("part %d: %d bytes, %v, %d parts, %s, checksum %v", n, len(read), err, *got.PartsCount, *got.ContentRange, aws.ToString(got.ChecksumCRC32))
-		}
-		head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n)})
-		if err != nil || *head.ContentLength != int64(len(bodies[i])) || *head.PartsCount != 3 {
-			t.Errorf("head of part %d: %+v, %v", n, head, err)
-		}
-		at += len(bodies[i])
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n), ChecksumMode: types.ChecksumModeEnabled})
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := io.ReadAll(got.Body)
+			want := fmt.Sprintf("bytes %d-%d/%d", at, at+len(bodies[i])-1, size)
+			if err != nil || !bytes.Equal(read, bodies[i]) || *got.PartsCount != 3 || *got.ContentRange != want || aws.ToString(got.ChecksumCRC32) != *parts[i].ChecksumCRC32 {
+				t.Errorf("part %d: %d bytes, %v, %d parts, %s, checksum %v", n, len(read), err, *got.PartsCount, *got.ContentRange, aws.ToString(got.ChecksumCRC32))
+			}
+			head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n)})
+			if err != nil || *head.ContentLength != int64(len(bodies[i])) || *head.PartsCount != 3 {
+				t.Errorf("head of part %d: %+v, %v", n, head, err)
+			}
+			at += len(bodies[i])
+		})
 	}
 	first, second := len(bodies[0]), len(bodies[1])
-	for _, r := range [][2]int{{0, 1}, {first - 1, first + 1}, {first, first + second}, {first + second - 70_000, first + second + 50}, {first - 5, len(whole)}, {len(whole) - 1, len(whole)}} {
-		a := send(t, s, raw{method: "GET", target: "/reads/dir/k", header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)}}})
-		if a.status != 206 || a.body != string(whole[r[0]:r[1]]) {
-			t.Errorf("range %v: %d, %d bytes", r, a.status, len(a.body))
-		}
+	for i, r := range [][2]int{{0, 1}, {first - 1, first + 1}, {first, first + second}, {first + second - 70_000, first + second + 50}, {first - 5, len(whole)}, {len(whole) - 1, len(whole)}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			a := send(t, s, raw{method: "GET", target: "/reads/dir/k", header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)}}})
+			if a.status != 206 || a.body != string(whole[r[0]:r[1]]) {
+				t.Errorf("range %v: %d, %d bytes", r, a.status, len(a.body))
+			}
+		})
 	}
 	_, err = s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(8)})
 	wantCode(t, err, 416, "InvalidPartNumber")
@@ -290,9 +296,11 @@ func TestMultipartErrors(t *testing.T) {
 		{"uploads marker", raw{method: "GET", target: "/errors?uploads&key-marker=k&upload-id-marker=x"}, 400, "InvalidArgument"},
 		{"range and part", raw{method: "GET", target: "/errors/k?partNumber=1", header: http.Header{"Range": {"bytes=0-1"}}}, 400, "InvalidRequest"},
 	} {
-		if a := send(t, s, c.r); a.status != c.want || a.code != c.code {
-			t.Errorf("%s: %d %s, want %d %s", c.name, a.status, a.code, c.want, c.code)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if a := send(t, s, c.r); a.status != c.want || a.code != c.code {
+				t.Errorf("%s: %d %s, want %d %s", c.name, a.status, a.code, c.want, c.code)
+			}
+		})
 	}
 	done, err := complete(t, s, bucket, key, id, small)
 	if err != nil {
@@ -341,7 +349,7 @@ func TestUploadPartCopy(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	id = begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
-	for _, c := range []struct {
+	for i, c := range []struct {
 		header []string
 		want   int
 		code   string
@@ -359,11 +367,13 @@ func TestUploadPartCopy(t *testing.T) {
 		{[]string{"X-Amz-Copy-Source", source + "?versionId=x"}, 400, "InvalidArgument"},
 		{[]string{"X-Amz-Source-Expected-Bucket-Owner", "999999999999"}, 403, "AccessDenied"},
 	} {
-		r := raw{method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id, header: http.Header{"X-Amz-Copy-Source": {source}}}
-		r.header.Set(c.header[0], c.header[1])
-		if a := send(t, s, r); a.status != c.want || a.code != c.code {
-			t.Errorf("%v: %d %s, want %d %s", c.header, a.status, a.code, c.want, c.code)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			r := raw{method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id, header: http.Header{"X-Amz-Copy-Source": {source}}}
+			r.header.Set(c.header[0], c.header[1])
+			if a := send(t, s, r); a.status != c.want || a.code != c.code {
+				t.Errorf("%v: %d %s, want %d %s", c.header, a.status, a.code, c.want, c.code)
+			}
+		})
 	}
 	other := s.CreateAccount(t, "foreign")
 	r := raw{method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id, header: http.Header{"X-Amz-Copy-Source": {source}}, key: other.AccessKeyID, secret: other.SecretAccessKey}

@@ -191,10 +191,12 @@ func TestVersioningRefusals(t *testing.T) {
 		`<VersioningConfiguration>`: "400 MalformedXML",
 		``:                          "400 MissingRequestBodyError",
 	} {
-		a := send(t, s, raw{method: "PUT", target: "/refusals?versioning", body: body})
-		if got := fmt.Sprint(a.status, " ", a.code); got != want {
-			t.Errorf("%s: %s, want %s", body, got, want)
-		}
+		t.Run(fmt.Sprintf("%.60s", body), func(t *testing.T) {
+			a := send(t, s, raw{method: "PUT", target: "/refusals?versioning", body: body})
+			if got := fmt.Sprint(a.status, " ", a.code); got != want {
+				t.Errorf("%s: %s, want %s", body, got, want)
+			}
+		})
 	}
 	if a := send(t, s, raw{method: "GET", target: "/refusals?versioning"}); a.status != 200 || strings.Contains(a.body, "Status") {
 		t.Errorf("a refused request changed the state: %s", a.body)
@@ -219,7 +221,7 @@ func TestVersionHeaders(t *testing.T) {
 	v.turn("Enabled")
 	v1 := v.put("k", "one")
 	marker := *v.delete("k", nil).VersionId
-	for _, c := range []struct {
+	for i, c := range []struct {
 		method, target, want, version, isMarker, allow string
 	}{
 		{"GET", "plain", "200 ", "null", "", ""},
@@ -238,17 +240,19 @@ func TestVersionHeaders(t *testing.T) {
 		{"DELETE", "k?versionId=nonsense", "400 InvalidArgument", "", "", ""},
 		{"GET", "k?versionId=" + v1 + "&versionId=null", "400 InvalidArgument", "", "", ""},
 	} {
-		a := send(t, s, raw{method: c.method, target: "/headers/" + c.target})
-		got := []string{fmt.Sprint(a.status, " ", a.code), a.header.Get("X-Amz-Version-Id"), a.header.Get("X-Amz-Delete-Marker"), a.header.Get("Allow")}
-		if want := []string{c.want, c.version, c.isMarker, c.allow}; fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s %s: %q, want %q", c.method, c.target, got, want)
-		}
-		if c.allow != "" && a.header.Get("Last-Modified") == "" {
-			t.Errorf("%s %s: no Last-Modified", c.method, c.target)
-		}
-		if c.want == "405 MethodNotAllowed" && !strings.Contains(a.body, "<ResourceType>DeleteMarker</ResourceType>") {
-			t.Errorf("%s", a.body)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			a := send(t, s, raw{method: c.method, target: "/headers/" + c.target})
+			got := []string{fmt.Sprint(a.status, " ", a.code), a.header.Get("X-Amz-Version-Id"), a.header.Get("X-Amz-Delete-Marker"), a.header.Get("Allow")}
+			if want := []string{c.want, c.version, c.isMarker, c.allow}; fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s %s: %q, want %q", c.method, c.target, got, want)
+			}
+			if c.allow != "" && a.header.Get("Last-Modified") == "" {
+				t.Errorf("%s %s: no Last-Modified", c.method, c.target)
+			}
+			if c.want == "405 MethodNotAllowed" && !strings.Contains(a.body, "<ResourceType>DeleteMarker</ResourceType>") {
+				t.Errorf("%s", a.body)
+			}
+		})
 	}
 }
 
@@ -319,23 +323,25 @@ func TestListObjectVersions(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	for _, max := range []int32{1, 2, 3, 7, 1000} {
-		for _, delimiter := range []string{"", "/"} {
-			n, prefixes := 0, 0
-			pages := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{Bucket: v.bucket, MaxKeys: &max, Delimiter: &delimiter})
-			for pages.HasMorePages() {
-				page, err := pages.NextPage(t.Context())
-				if err != nil {
-					t.Fatal(err)
+		for i, delimiter := range []string{"", "/"} {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				n, prefixes := 0, 0
+				pages := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{Bucket: v.bucket, MaxKeys: &max, Delimiter: &delimiter})
+				for pages.HasMorePages() {
+					page, err := pages.NextPage(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if m := len(page.Versions) + len(page.DeleteMarkers) + len(page.CommonPrefixes); m > int(max) {
+						t.Errorf("a page of %d holds %d", max, m)
+					}
+					n += len(page.Versions) + len(page.DeleteMarkers)
+					prefixes += len(page.CommonPrefixes)
 				}
-				if m := len(page.Versions) + len(page.DeleteMarkers) + len(page.CommonPrefixes); m > int(max) {
-					t.Errorf("a page of %d holds %d", max, m)
+				if delimiter == "" && (n != want || prefixes != 0) || delimiter == "/" && (n != want-8 || prefixes != 1) {
+					t.Errorf("max-keys %d, delimiter %q: %d versions, %d prefixes", max, delimiter, n, prefixes)
 				}
-				n += len(page.Versions) + len(page.DeleteMarkers)
-				prefixes += len(page.CommonPrefixes)
-			}
-			if delimiter == "" && (n != want || prefixes != 0) || delimiter == "/" && (n != want-8 || prefixes != 1) {
-				t.Errorf("max-keys %d, delimiter %q: %d versions, %d prefixes", max, delimiter, n, prefixes)
-			}
+			})
 		}
 	}
 	enc, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: v.bucket, EncodingType: "url", Prefix: aws.String("c d"), MaxKeys: aws.Int32(1)})
@@ -358,13 +364,15 @@ func TestListObjectVersions(t *testing.T) {
 		"prefix=a%00&key-marker=a%00z&delimiter=%00": "200 ",
 		"key-marker=a%00zz&version-id-marker=" + aws.ToString(o.VersionId): "200 ",
 	} {
-		a := send(t, s, raw{method: "GET", target: "/list-versions?versions&" + query})
-		if got := fmt.Sprint(a.status, " ", a.code); got != want {
-			t.Errorf("%s: %s, want %s", query, got, want)
-		}
-		if query == "max-keys=0" && !strings.Contains(a.body, "<IsTruncated>false</IsTruncated>") {
-			t.Errorf("%s", a.body)
-		}
+		t.Run(query, func(t *testing.T) {
+			a := send(t, s, raw{method: "GET", target: "/list-versions?versions&" + query})
+			if got := fmt.Sprint(a.status, " ", a.code); got != want {
+				t.Errorf("%s: %s, want %s", query, got, want)
+			}
+			if query == "max-keys=0" && !strings.Contains(a.body, "<IsTruncated>false</IsTruncated>") {
+				t.Errorf("%s", a.body)
+			}
+		})
 	}
 }
 
@@ -423,14 +431,16 @@ func TestVersionsOfLargeObjects(t *testing.T) {
 	bodies := [][]byte{randomBody(300_000), randomBody(200_000)}
 	ids := []string{v.put("k", string(bodies[0])), v.put("k", string(bodies[1]))}
 	for i, id := range ids {
-		out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: v.bucket, Key: aws.String("k"), VersionId: &id, Range: aws.String("bytes=100-199999")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(out.Body)
-		if err != nil || !bytes.Equal(got, bodies[i][100:200_000]) || *out.VersionId != id {
-			t.Errorf("version %d: %d bytes, %v", i, len(got), err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: v.bucket, Key: aws.String("k"), VersionId: &id, Range: aws.String("bytes=100-199999")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(out.Body)
+			if err != nil || !bytes.Equal(got, bodies[i][100:200_000]) || *out.VersionId != id {
+				t.Errorf("version %d: %d bytes, %v", i, len(got), err)
+			}
+		})
 	}
 	v.delete("k", &ids[1])
 	if got := v.get("k", nil); got != string(bodies[0]) {

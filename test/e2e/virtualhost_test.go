@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -41,35 +42,37 @@ func TestVirtualHost(t *testing.T) {
 		o.UsePathStyle, o.HTTPClient = false, harness.SDK(tr)
 	})
 	for _, bucket := range []string{"virtual", "with.some.dots"} {
-		if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range []string{"key", bucket + "/key", "/leading//slashes", "a b/ü+%", "trailing/"} {
-			if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(bucket + key)}); err != nil {
-				t.Errorf("put %s %s: %v", bucket, key, err)
-				continue
+		t.Run(bucket, func(t *testing.T) {
+			if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
 			}
-			// Both styles name the same object.
-			for style, client := range map[string]*s3.Client{"virtual": c, "path": s.S3} {
-				if got, err := readObject(t.Context(), client, &bucket, key); err != nil || string(got) != bucket+key {
-					t.Errorf("%s, %s %s: %q, %v", style, bucket, key, got, err)
+			for _, key := range []string{"key", bucket + "/key", "/leading//slashes", "a b/ü+%", "trailing/"} {
+				if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(bucket + key)}); err != nil {
+					t.Errorf("put %s %s: %v", bucket, key, err)
+					continue
+				}
+				// Both styles name the same object.
+				for style, client := range map[string]*s3.Client{"virtual": c, "path": s.S3} {
+					if got, err := readObject(t.Context(), client, &bucket, key); err != nil || string(got) != bucket+key {
+						t.Errorf("%s, %s %s: %q, %v", style, bucket, key, got, err)
+					}
 				}
 			}
-		}
-		list, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
-		if err != nil || len(list.Contents) != 5 {
-			t.Errorf("list %s: %v", bucket, err)
-		}
-		p, err := s3.NewPresignClient(c).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("key")})
-		if err != nil || !strings.HasPrefix(p.URL, "http://"+bucket+"."+domain+":"+port+"/key?") {
-			t.Fatalf("presigned %v, %v", p, err)
-		}
-		old := s.HTTP
-		s.HTTP = tr
-		if a := follow(t, s, p, ""); a.status != 200 || a.body != bucket+"key" {
-			t.Errorf("presigned: %d %s", a.status, a.body)
-		}
-		s.HTTP = old
+			list, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+			if err != nil || len(list.Contents) != 5 {
+				t.Errorf("list %s: %v", bucket, err)
+			}
+			p, err := s3.NewPresignClient(c).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("key")})
+			if err != nil || !strings.HasPrefix(p.URL, "http://"+bucket+"."+domain+":"+port+"/key?") {
+				t.Fatalf("presigned %v, %v", p, err)
+			}
+			old := s.HTTP
+			s.HTTP = tr
+			if a := follow(t, s, p, ""); a.status != 200 || a.body != bucket+"key" {
+				t.Errorf("presigned: %d %s", a.status, a.body)
+			}
+			s.HTTP = old
+		})
 	}
 	if all := strings.Join(hosts, " "); !strings.Contains(all, "virtual."+domain) || !strings.Contains(all, "with.some.dots."+domain) {
 		t.Errorf("the SDK went to %s; this test means to see the buckets in the names", all)
@@ -94,7 +97,7 @@ func TestHostNames(t *testing.T) {
 	if err := putCORS(t, s, bucket, types.CORSRule{AllowedOrigins: []string{"*"}, AllowedMethods: []string{"POST", "GET"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		host, target string
 		want         int
 		body         string
@@ -107,7 +110,7 @@ func TestHostNames(t *testing.T) {
 		{"virtual.other.test", "/k", 200, "outer"},
 		{"s3.test:" + port, "/virtual/k", 200, "outer"},
 		{"s3.test", "/virtual/virtual/k", 200, "inner"},
-		// Names of somebody else say nothing of a bucket.
+		// Names outside of the base domain do not name a bucket.
 		{"virtual.example.com", "/virtual/k", 200, "outer"},
 		{"virtual.example.com", "/k", 404, "<Code>NoSuchBucket</Code>"},
 		{"virtual.s3.test.example.com", "/k", 404, "<Code>NoSuchBucket</Code>"},
@@ -118,10 +121,12 @@ func TestHostNames(t *testing.T) {
 		{"other.test.s3.test", "/k", 404, "<Code>NoSuchKey</Code>"},
 		{"127.0.0.1:" + port, "/virtual/k", 200, "outer"},
 	} {
-		a := send(t, s, raw{method: "GET", target: c.target, host: c.host})
-		if a.status != c.want || !strings.Contains(a.body, c.body) {
-			t.Errorf("%s%s: %d %s, want %d %s", c.host, c.target, a.status, a.body, c.want, c.body)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			a := send(t, s, raw{method: "GET", target: c.target, host: c.host})
+			if a.status != c.want || !strings.Contains(a.body, c.body) {
+				t.Errorf("%s%s: %d %s, want %d %s", c.host, c.target, a.status, a.body, c.want, c.body)
+			}
+		})
 	}
 	// A signature is for one host: it opens nothing under another.
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.Endpoint+"/k", nil)
@@ -131,12 +136,7 @@ func TestHostNames(t *testing.T) {
 	req.Host = "virtual.s3.test"
 	sign(t, s, req, raw{})
 	req.Host = "other.test.s3.test"
-	res, err := s.HTTP.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if a := read(t, res); a.status != 403 || a.code != "SignatureDoesNotMatch" {
+	if a := roundTrip(t, s, req); a.status != 403 || a.code != "SignatureDoesNotMatch" {
 		t.Errorf("under another host: %d %s", a.status, a.code)
 	}
 	form := post{bucket: "virtual", file: "posted", fields: map[string]string{"key": "virtual/posted", "success_action_status": "201"}, target: "/"}.build(t, s)

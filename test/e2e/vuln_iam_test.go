@@ -78,8 +78,8 @@ func TestBootstrapTellsStrangersNothing(t *testing.T) {
 	}
 }
 
-// TestHeadersAreNoConditionKeys (RustFS GHSA-6r96): who somebody is, where he
-// comes from and what he proved is never taken from a header he sends.
+// TestHeadersAreNoConditionKeys (RustFS GHSA-6r96): who a caller is, where it
+// comes from and what it proved are never taken from a header that it sends.
 func TestHeadersAreNoConditionKeys(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "keys")
@@ -114,25 +114,27 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 		`"IpAddress":{"aws:SourceIp":"%s"}`:                 "127.0.0.1/32",
 		`"StringEqualsIfExists":{"aws:SourceAccount":"%s"}`: "root", // absent, whatever is sent
 	} {
-		allow := func(value string) {
-			t.Helper()
-			putUserPolicy(t, root, "alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+fmt.Sprintf(condition, value)+`}}`)
-		}
-		allow(own)
-		if got := get(forged); got != 200 {
-			t.Errorf("%s: %d where it is true", condition, got)
-		}
-		other := map[string]string{"127.0.0.1/32": "10.9.8.7/32", "false": "true"}[own]
-		if other == "" {
-			other = "root"
-		}
-		if strings.Contains(condition, "IfExists") {
-			continue
-		}
-		allow(other)
-		if got := get(forged); got != 403 {
-			t.Errorf("%s: %d by headers", condition, got)
-		}
+		t.Run(condition, func(t *testing.T) {
+			allow := func(value string) {
+				t.Helper()
+				putUserPolicy(t, root, "alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+fmt.Sprintf(condition, value)+`}}`)
+			}
+			allow(own)
+			if got := get(forged); got != 200 {
+				t.Errorf("%s: %d where it is true", condition, got)
+			}
+			other := map[string]string{"127.0.0.1/32": "10.9.8.7/32", "false": "true"}[own]
+			if other == "" {
+				other = "root"
+			}
+			if strings.Contains(condition, "IfExists") {
+				return
+			}
+			allow(other)
+			if got := get(forged); got != 403 {
+				t.Errorf("%s: %d by headers", condition, got)
+			}
+		})
 	}
 }
 
@@ -169,8 +171,8 @@ func TestSetOperators(t *testing.T) {
 }
 
 // TestExportsHoldNoSecret (MinIO CVE-2024-55949; RustFS GHSA-566f, GHSA-vcwh,
-// GHSA-3495): whatever is read of users, as whoever may read it all, holds no
-// secret and no seed.
+// GHSA-3495): nothing that can be read about users, with every permission to
+// read, holds a secret or a seed.
 func TestExportsHoldNoSecret(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -232,10 +234,10 @@ func TestEveryAdministrationIsAuthorized(t *testing.T) {
 var requestID = regexp.MustCompile(`<(RequestId|HostId)>[^<]*</`)
 
 // TestNamesAreNotGuessed (MinIO GHSA-jv87, RustFS GHSA-3p3x): a caller who may
-// not read users is answered the same whether a user is there or not; an unknown
-// key, an inactive one and one whose session is over are answered alike; and a
-// wrong secret gets as little further as an unknown key. That both cost the same
-// work is how authn is written, and no clock decides it here.
+// not read users gets the same answer whether a user exists or not. An unknown
+// key, an inactive one and one whose session is over get the same answer, and a
+// wrong secret gets no further than an unknown key. That both cost the same
+// work follows from the code of authn; no clock decides it here.
 func TestNamesAreNotGuessed(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -283,9 +285,11 @@ func TestNamesAreNotGuessed(t *testing.T) {
 		"inactive, a wrong secret": {AccessKeyID: off.AccessKeyID, SecretAccessKey: "wrong-secret-wrong-secret-wrong"},
 		"a session that never was": {AccessKeyID: "ASIAUNKNOWNUNKNOWN12", SecretAccessKey: "wrong-secret-wrong-secret-wrong"},
 	} {
-		if got := who(c); got != unknown {
-			t.Errorf("%s: %s\nunknown: %s", name, got, unknown)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := who(c); got != unknown {
+				t.Errorf("%s: %s\nunknown: %s", name, got, unknown)
+			}
+		})
 	}
 	if wrong := who(harness.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: "wrong-secret-wrong-secret-wrong"}); !strings.HasPrefix(wrong, "403") || !strings.HasPrefix(unknown, "403") {
 		t.Errorf("a wrong secret: %s\nunknown: %s", wrong, unknown)
@@ -342,9 +346,11 @@ func TestNothingSecretInTheLog(t *testing.T) {
 		t.Fatalf("the log does not hold what was done:\n%s", log)
 	}
 	for name, secret := range secrets {
-		if strings.Contains(log, secret) {
-			t.Errorf("%s stands in the log", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if strings.Contains(log, secret) {
+				t.Errorf("%s stands in the log", name)
+			}
+		})
 	}
 }
 
@@ -374,21 +380,23 @@ func TestIAMTakesAnything(t *testing.T) {
 		bodies = append(bodies, names(value))
 	}
 	for service, version := range map[string]string{"iam": "2010-05-08", "sts": "2011-06-15"} {
-		for _, row := range s.Operations(service) {
-			for i, body := range bodies {
-				a := send(t, s, queryOf(service, "Action="+row.Name()+"&Version="+version+"&"+body))
-				if a.status >= 500 || strings.Contains(a.body, "goroutine ") || strings.Contains(a.body, ".go:") {
-					t.Errorf("%s with body %d: %d %s", row.Name(), i, a.status, a.body)
+		t.Run(service, func(t *testing.T) {
+			for _, row := range s.Operations(service) {
+				for i, body := range bodies {
+					a := send(t, s, queryOf(service, "Action="+row.Name()+"&Version="+version+"&"+body))
+					if a.status >= 500 || strings.Contains(a.body, "goroutine ") || strings.Contains(a.body, ".go:") {
+						t.Errorf("%s with body %d: %d %s", row.Name(), i, a.status, a.body)
+					}
 				}
 			}
-		}
+		})
 	}
 	if log := s.Logs.String(); strings.Contains(log, "level=ERROR") {
 		t.Errorf("something went wrong inside: %s", log[strings.Index(log, "level=ERROR"):][:200])
 	}
 }
 
-// newTarget makes the user whom iamParams names, and returns the account.
+// newTarget makes the user that iamParams names, and returns the account.
 func newTarget(t *testing.T, root *iam.Client) (account string) {
 	t.Helper()
 	u, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("target")})

@@ -47,9 +47,9 @@ func ask(t *testing.T, s *harness.Server, method, target string, header ...strin
 	return send(t, s, raw{method: method, target: target, header: h, unsigned: true})
 }
 
-// TestGateForEveryAnonymousOperation (RustFS GHSA-x298): whatever grants
-// strangers something, the gate of Block Public Access is behind it. Every row of
-// the table that a public policy opens is shut by RestrictPublicBuckets.
+// TestGateForEveryAnonymousOperation (RustFS GHSA-x298): whatever gives
+// anonymous callers access, Block Public Access comes after it. Every row of
+// the table that a public policy opens is closed by RestrictPublicBuckets.
 func TestGateForEveryAnonymousOperation(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -89,8 +89,8 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 	}
 }
 
-// TestForwardedAddress (RustFS GHSA-fc6g): a header that anybody can send does
-// not move the sender to another address.
+// TestForwardedAddress (RustFS GHSA-fc6g): a header that any client can send
+// does not change the source address.
 func TestForwardedAddress(t *testing.T) {
 	s, bucket := openServer(t, "forwarded")
 	store(t, s, bucket, "object")
@@ -116,8 +116,8 @@ func TestForwardedAddress(t *testing.T) {
 }
 
 // TestPublicPrefix (Ceph CVE-2016-7031, VaultS3 4.4.67): a policy that opens a
-// prefix opens that prefix, and nothing beside it; no listing comes with it; a
-// Deny is no wider than it says.
+// prefix opens that prefix and nothing else. It does not allow listing, and a
+// Deny is not wider than written.
 func TestPublicPrefix(t *testing.T) {
 	s, bucket := openServer(t, "prefix")
 	store(t, s, bucket, "public/a", "public/b/c", "public/hidden/d", "public", "publicity", "private/e", "Public/f", "a")
@@ -130,9 +130,11 @@ func TestPublicPrefix(t *testing.T) {
 		"/prefix/private/e": 403, "/prefix/Public/f": 403, "/prefix/a": 403, "/prefix/public/missing": 403, "/prefix": 403, "/prefix/": 403, "/prefix?list-type=2": 403,
 		"/prefix?list-type=2&prefix=public/": 403, "/prefix?versions": 403, "/prefix?uploads": 403, "/prefix?policy": 403, "/prefix/public/a?tagging": 403, "/prefix/public/a?acl": 403,
 	} {
-		if a := ask(t, s, "GET", target); a.status != want {
-			t.Errorf("GET %s: %d, want %d", target, a.status, want)
-		}
+		t.Run(target, func(t *testing.T) {
+			if a := ask(t, s, "GET", target); a.status != want {
+				t.Errorf("GET %s: %d, want %d", target, a.status, want)
+			}
+		})
 	}
 	for _, method := range []string{"PUT", "DELETE", "POST"} {
 		if a := ask(t, s, method, "/prefix/public/a"); a.status/100 != 4 {
@@ -147,15 +149,18 @@ func TestPublicPrefix(t *testing.T) {
 		"/prefix?list-type=2&prefix=public/": 200, "/prefix?prefix=public/b": 200, "/prefix?list-type=2": 403, "/prefix": 403, "/prefix?prefix=": 403, "/prefix?prefix=publi": 403,
 		"/prefix?prefix=private/": 403, "/prefix?prefix=public/&prefix=private/": 400, "/prefix?versions&prefix=public/": 403, "/prefix/public/a": 403,
 	} {
-		if a := ask(t, s, "GET", target); a.status != want {
-			t.Errorf("GET %s: %d, want %d", target, a.status, want)
-		}
+		t.Run(target, func(t *testing.T) {
+			if a := ask(t, s, "GET", target); a.status != want {
+				t.Errorf("GET %s: %d, want %d", target, a.status, want)
+			}
+		})
 	}
 }
 
 // TestWritesStayInTheirBucket (MinIO CVE-2023-28434, SeaweedFS CVE-2026-54917):
-// a stranger who may write into one bucket writes nowhere else, however the
-// name of another is spelled: in the path, in a form, in a copy source.
+// an anonymous caller who may write into one bucket cannot write elsewhere,
+// however the name of another bucket is spelled: in the path, in a form, in a
+// copy source.
 func TestWritesStayInTheirBucket(t *testing.T) {
 	s, bucket := openServer(t, "drop-box")
 	private := newBucket(t, s, "private")
@@ -174,17 +179,19 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 		"//private/secret", "/./private/secret", "/private/secret", "/Private/secret", "/private%00/secret", "/drop-box/%252e%252e/private/secret", "/drop-box/..;/private/secret",
 		"/.minio.sys/x", "/audit/x", "/meta/x", "/..%2faudit/x", "/drop-box/../../audit/x",
 	} {
-		send(t, s, raw{method: "PUT", target: way, body: "stolen", unsigned: true})
-		send(t, s, raw{method: "DELETE", target: way, unsigned: true})
-		if a := ask(t, s, "GET", way); strings.Contains(a.body, "of secret") {
-			t.Errorf("%s reads another bucket", way)
-		}
-		source := strings.TrimPrefix(way, "/")
-		if a := ask(t, s, "PUT", "/drop-box/copy", "X-Amz-Copy-Source", source); a.status == 200 && !strings.Contains(way, "252e") {
-			t.Errorf("a copy from %q: %d", source, a.status)
-		}
-		r := post{bucket: "drop-box", unsigned: true, fields: map[string]string{"key": source, "bucket": "private"}}.build(t, s)
-		send(t, s, r)
+		t.Run(way, func(t *testing.T) {
+			send(t, s, raw{method: "PUT", target: way, body: "stolen", unsigned: true})
+			send(t, s, raw{method: "DELETE", target: way, unsigned: true})
+			if a := ask(t, s, "GET", way); strings.Contains(a.body, "of secret") {
+				t.Errorf("%s reads another bucket", way)
+			}
+			source := strings.TrimPrefix(way, "/")
+			if a := ask(t, s, "PUT", "/drop-box/copy", "X-Amz-Copy-Source", source); a.status == 200 && !strings.Contains(way, "252e") {
+				t.Errorf("a copy from %q: %d", source, a.status)
+			}
+			r := post{bucket: "drop-box", unsigned: true, fields: map[string]string{"key": source, "bucket": "private"}}.build(t, s)
+			send(t, s, r)
+		})
 	}
 	if got := strings.Join(keysOf(t, s, "private"), " "); got != "secret" {
 		t.Error("the other bucket holds", got)
@@ -194,9 +201,9 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 	}
 }
 
-// TestVersionIsAnotherAction (RustFS GHSA-3ppv): who may read objects may not
-// read their versions, and the other way round: plainly, in part, as the source
-// of a copy.
+// TestVersionIsAnotherAction (RustFS GHSA-3ppv): the permission to read objects
+// does not include reading their versions, and vice versa: directly, in part,
+// or as the source of a copy.
 func TestVersionIsAnotherAction(t *testing.T) {
 	s := harness.Start(t)
 	blockAccount(t, s, blocks{})
@@ -207,35 +214,38 @@ func TestVersionIsAnotherAction(t *testing.T) {
 	old := v.put("key", "old")
 	v.put("key", "new")
 	for action, want := range map[string]map[bool]int{"s3:GetObject": {false: 200, true: 403}, "s3:GetObjectVersion": {false: 403, true: 200}} {
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":["%s","s3:PutObject"],"Resource":"arn:aws:s3:::versions/*"}`, action); err != nil {
-			t.Fatal(err)
-		}
-		for query, versioned := range map[string]bool{"": false, "?versionId=" + old: true, "?versionId=null": true} {
-			target := "/versions/key" + query
-			for _, c := range []struct {
-				what string
-				a    answer
-			}{
-				{"GET", ask(t, s, "GET", target)}, {"HEAD", ask(t, s, "HEAD", target)}, {"a range", ask(t, s, "GET", target, "Range", "bytes=0-1")},
-				{"a copy", ask(t, s, "PUT", "/versions/copied", "X-Amz-Copy-Source", target)},
-			} {
-				got, allowed := c.a.status, want[versioned]
-				if got == 206 {
-					got = 200
-				}
-				if query == "?versionId=null" && allowed == 200 {
-					allowed = 404 // there is none; who may not list gets 403
-				}
-				if got != allowed && !(allowed == 404 && got == 403) {
-					t.Errorf("%s, %s %s: %d, want %d", action, c.what, query, got, allowed)
+		t.Run(action, func(t *testing.T) {
+			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":["%s","s3:PutObject"],"Resource":"arn:aws:s3:::versions/*"}`, action); err != nil {
+				t.Fatal(err)
+			}
+			for query, versioned := range map[string]bool{"": false, "?versionId=" + old: true, "?versionId=null": true} {
+				target := "/versions/key" + query
+				for _, c := range []struct {
+					what string
+					a    answer
+				}{
+					{"GET", ask(t, s, "GET", target)}, {"HEAD", ask(t, s, "HEAD", target)}, {"a range", ask(t, s, "GET", target, "Range", "bytes=0-1")},
+					{"a copy", ask(t, s, "PUT", "/versions/copied", "X-Amz-Copy-Source", target)},
+				} {
+					got, allowed := c.a.status, want[versioned]
+					if got == 206 {
+						got = 200
+					}
+					if query == "?versionId=null" && allowed == 200 {
+						allowed = 404 // there is none; who may not list gets 403
+					}
+					if got != allowed && !(allowed == 404 && got == 403) {
+						t.Errorf("%s, %s %s: %d, want %d", action, c.what, query, got, allowed)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
-// TestCopySourceIsAsked (SeaweedFS #9546; RustFS GHSA-mx42, GHSA-wfxj): who may
-// write into one bucket may not copy there what it may not read elsewhere.
+// TestCopySourceIsAsked (SeaweedFS #9546; RustFS GHSA-mx42, GHSA-wfxj): a
+// caller who may write into one bucket may not copy objects there that it may
+// not read.
 func TestCopySourceIsAsked(t *testing.T) {
 	s, target := openServer(t, "target")
 	source := newBucket(t, s, "source")
@@ -258,21 +268,23 @@ func TestCopySourceIsAsked(t *testing.T) {
 	}
 	upload := begin(t, s, s3.CreateMultipartUploadInput{Bucket: target, Key: aws.String("parts")})
 	for key, want := range map[string]int{"shared": 200, "secret": 403} {
-		for who, change := range map[string]func(*raw){
-			"a stranger": func(r *raw) { r.unsigned = true },
-			"a user":     func(r *raw) { r.key, r.secret = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey },
-			"a user's presigned URL": func(r *raw) {
-				r.key, r.secret, r.presign = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey, true
-			},
-		} {
-			for what, at := range map[string]string{"a copy": "/target/copy", "a part": "/target/parts?partNumber=1&uploadId=" + *upload} {
-				r := raw{method: "PUT", target: at, header: has("X-Amz-Copy-Source", "/source/"+key)}
-				change(&r)
-				if a := send(t, s, r); a.status != want {
-					t.Errorf("%s, %s of %s: %d %s", who, what, key, a.status, a.code)
+		t.Run(key, func(t *testing.T) {
+			for who, change := range map[string]func(*raw){
+				"a stranger": func(r *raw) { r.unsigned = true },
+				"a user":     func(r *raw) { r.key, r.secret = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey },
+				"a user's presigned URL": func(r *raw) {
+					r.key, r.secret, r.presign = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey, true
+				},
+			} {
+				for what, at := range map[string]string{"a copy": "/target/copy", "a part": "/target/parts?partNumber=1&uploadId=" + *upload} {
+					r := raw{method: "PUT", target: at, header: has("X-Amz-Copy-Source", "/source/"+key)}
+					change(&r)
+					if a := send(t, s, r); a.status != want {
+						t.Errorf("%s, %s of %s: %d %s", who, what, key, a.status, a.code)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -303,20 +315,22 @@ func TestConditionsBeforeAuthorization(t *testing.T) {
 		{"If-Modified-Since", "Mon, 02 Jan 2096 15:04:05 GMT"}, {"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, {"Range", "bytes=100-"}, {"If-Range", etag},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			present, absent := ask(t, s, method, "/conditional/present", header...), ask(t, s, method, "/conditional/absent", header...)
-			for what, a := range map[string]answer{"present": present, "absent": absent} {
-				if a.status != 403 {
-					t.Errorf("%s %v, %s: %d", method, header, what, a.status)
-				}
-				for _, h := range []string{"Etag", "Last-Modified", "Content-Range", "Accept-Ranges", "X-Amz-Version-Id", "X-Amz-Server-Side-Encryption"} {
-					if a.header.Get(h) != "" {
-						t.Errorf("%s %v, %s tells its %s", method, header, what, h)
+			t.Run(method, func(t *testing.T) {
+				present, absent := ask(t, s, method, "/conditional/present", header...), ask(t, s, method, "/conditional/absent", header...)
+				for what, a := range map[string]answer{"present": present, "absent": absent} {
+					if a.status != 403 {
+						t.Errorf("%s %v, %s: %d", method, header, what, a.status)
+					}
+					for _, h := range []string{"Etag", "Last-Modified", "Content-Range", "Accept-Ranges", "X-Amz-Version-Id", "X-Amz-Server-Side-Encryption"} {
+						if a.header.Get(h) != "" {
+							t.Errorf("%s %v, %s tells its %s", method, header, what, h)
+						}
 					}
 				}
-			}
-			if len(present.body) != len(absent.body) {
-				t.Errorf("%s %v: the answers differ", method, header)
-			}
+				if len(present.body) != len(absent.body) {
+					t.Errorf("%s %v: the answers differ", method, header)
+				}
+			})
 		}
 	}
 }

@@ -70,8 +70,9 @@ func (o stored) check(a answer) {
 	}
 }
 
-// TestInternalHeaders (MinIO GHSA-3rh2): no header but those of the S3 API says
-// how an object is stored, on any way in; what begins with x-amz-meta- is text.
+// TestInternalHeaders (MinIO GHSA-3rh2): only headers of the S3 API decide how
+// an object is stored, on every path. Anything that begins with x-amz-meta- is
+// text.
 func TestInternalHeaders(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "inner")
@@ -124,39 +125,43 @@ func uploadRaw(t *testing.T, s *harness.Server, at, text string, begins, rest ht
 	return send(t, s, raw{method: "POST", target: at + "?uploadId=" + id, body: document, header: rest})
 }
 
-// TestSaysEncryptedAndIs (RustFS GHSA-xrrf): an answer that says encrypted is
-// true of the disk, for every framing of a body and every size. The other ways
-// in are in TestRawDisk.
+// TestSaysEncryptedAndIs (RustFS GHSA-xrrf): if an answer reports encryption,
+// the bytes on the disk are encrypted, for every framing of a body and every
+// size. The other ways to write are in TestRawDisk.
 func TestSaysEncryptedAndIs(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "says")
 	for name, size := range map[string]int{"one": 1, "inline": 100, "blob": 10_000} {
-		text := strings.Repeat(marker+" ", size)
-		for _, mode := range []string{signedChunks, signedTrailer, unsignedChunks, "UNSIGNED-PAYLOAD", ""} {
-			at := "/says/" + name + mode
-			var a answer
-			if strings.HasPrefix(mode, "STREAMING") {
-				chunks := []string{text}
-				if first := 8 << 10; len(text) > first {
-					chunks = []string{text[:first], text[first:]}
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat(marker+" ", size)
+			for _, mode := range []string{signedChunks, signedTrailer, unsignedChunks, "UNSIGNED-PAYLOAD", ""} {
+				at := "/says/" + name + mode
+				var a answer
+				if strings.HasPrefix(mode, "STREAMING") {
+					chunks := []string{text}
+					if first := 8 << 10; len(text) > first {
+						chunks = []string{text[:first], text[first:]}
+					}
+					a = sendFramed(t, s, at, framed{mode: mode, data: chunks})
+				} else {
+					a = send(t, s, raw{method: "PUT", target: at, body: text, hash: mode})
 				}
-				a = sendFramed(t, s, at, framed{mode: mode, data: chunks})
-			} else {
-				a = send(t, s, raw{method: "PUT", target: at, body: text, hash: mode})
+				if a.status != 200 || encryption(a.header) != (encrypts{sse: "AES256"}) {
+					t.Errorf("%s: %d %+v %s", at, a.status, encryption(a.header), a.body)
+				}
+				if got := send(t, s, raw{method: "GET", target: at}); got.body != text || encryption(got.header) != (encrypts{sse: "AES256"}) {
+					t.Errorf("%s: read back %d bytes, %+v", at, len(got.body), encryption(got.header))
+				}
 			}
-			if a.status != 200 || encryption(a.header) != (encrypts{sse: "AES256"}) {
-				t.Errorf("%s: %d %+v %s", at, a.status, encryption(a.header), a.body)
-			}
-			if got := send(t, s, raw{method: "GET", target: at}); got.body != text || encryption(got.header) != (encrypts{sse: "AES256"}) {
-				t.Errorf("%s: read back %d bytes, %+v", at, len(got.body), encryption(got.header))
-			}
-		}
+		})
 	}
 	for _, value := range []string{"none", "NONE", "aes256", "AES128", "false", "plaintext"} {
-		a := send(t, s, raw{method: "PUT", target: "/says/refused", body: marker, header: http.Header{"X-Amz-Server-Side-Encryption": {value}}})
-		if a.status != 400 || a.code != "InvalidEncryptionAlgorithmError" {
-			t.Errorf("%q: %d %s", value, a.status, a.body)
-		}
+		t.Run(value, func(t *testing.T) {
+			a := send(t, s, raw{method: "PUT", target: "/says/refused", body: marker, header: http.Header{"X-Amz-Server-Side-Encryption": {value}}})
+			if a.status != 400 || a.code != "InvalidEncryptionAlgorithmError" {
+				t.Errorf("%q: %d %s", value, a.status, a.body)
+			}
+		})
 	}
 	if keys := keysOf(t, s, "says"); slices.Contains(keys, "refused") {
 		t.Error("a refused one is stored")

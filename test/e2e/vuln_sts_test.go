@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -141,15 +142,17 @@ func TestRestrictedSessionMintsNothing(t *testing.T) {
 			in.PolicyArns = []ststypes.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")}}
 		})),
 	} {
-		c.ok(list(c, who))
-		all := widen(who, "narrow")
-		_, all["GetSessionToken"] = who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
-		_, all["GetFederationToken"] = who.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("wide"), Policy: aws.String(may("*", "*"))})
-		for name, err := range all {
-			if code(err) != "AccessDenied" {
-				t.Errorf("%s: %s: %v", what, name, err)
+		t.Run(what, func(t *testing.T) {
+			c.ok(list(c, who))
+			all := widen(who, "narrow")
+			_, all["GetSessionToken"] = who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
+			_, all["GetFederationToken"] = who.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("wide"), Policy: aws.String(may("*", "*"))})
+			for name, err := range all {
+				if code(err) != "AccessDenied" {
+					t.Errorf("%s: %s: %v", what, name, err)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -166,25 +169,29 @@ func TestAlgorithmConfusion(t *testing.T) {
 		for name, key := range map[string]any{
 			"nothing": nil, "an empty secret": []byte{}, "the client id": []byte("watertight"), "the public key": public, "its modulus": f.RSA.N.Bytes(), "the root secret": []byte(f.SecretAccessKey),
 		} {
-			for _, kid := range []string{"rsa", "ec", ""} {
-				header := map[string]any{"alg": alg, "kid": kid, "typ": "JWT"}
-				if kid == "" {
-					delete(header, "kid")
+			t.Run(name, func(t *testing.T) {
+				for _, kid := range []string{"rsa", "ec", ""} {
+					header := map[string]any{"alg": alg, "kid": kid, "typ": "JWT"}
+					if kid == "" {
+						delete(header, "kid")
+					}
+					if _, err := f.assume(role, f.Sign(header, f.Claims(nil), key)); code(err) != "InvalidIdentityToken" {
+						t.Errorf("%q with %s and kid %q: %v", alg, name, kid, err)
+					}
 				}
-				if _, err := f.assume(role, f.Sign(header, f.Claims(nil), key)); code(err) != "InvalidIdentityToken" {
-					t.Errorf("%q with %s and kid %q: %v", alg, name, kid, err)
-				}
-			}
+			})
 		}
 	}
 	// Each right algorithm, with the key of another kind.
-	for _, c := range []struct {
+	for i, c := range []struct {
 		alg, kid string
 		key      any
 	}{{"RS256", "ec", f.EC}, {"ES256", "rsa", f.RSA}, {"ES256", "rsa", f.EC}, {"RS256", "ec", f.RSA}, {"ES384", "ec", f.EC}, {"ES512", "ec", f.EC}} {
-		if _, err := f.assume(role, f.Sign(map[string]any{"alg": c.alg, "kid": c.kid}, f.Claims(nil), c.key)); code(err) != "InvalidIdentityToken" {
-			t.Errorf("%s under %s: %v", c.alg, c.kid, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if _, err := f.assume(role, f.Sign(map[string]any{"alg": c.alg, "kid": c.kid}, f.Claims(nil), c.key)); code(err) != "InvalidIdentityToken" {
+				t.Errorf("%s under %s: %v", c.alg, c.kid, err)
+			}
+		})
 	}
 }
 
@@ -215,44 +222,48 @@ func TestForgedSessionTokens(t *testing.T) {
 		"in other base64":           strings.NewReplacer("+", "-", "/", "_").Replace(s.token) + "=",
 		"made of nothing":           base64.StdEncoding.EncodeToString(make([]byte, 96)),
 	} {
-		for what, key := range map[string]harness.Credentials{
-			"the session's key": s.key,
-			"a key nobody has":  {AccessKeyID: "ASIAAAAAAAAAAAAAAAAA", SecretAccessKey: s.key.SecretAccessKey},
-			"the user's key":    u.key,
-			"the root key":      {AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey},
-		} {
-			if err := list(c, c.someone(key, token)); code(err) != "InvalidToken" && code(err) != "InvalidAccessKeyId" {
-				t.Errorf("%s, %s: %v", what, name, err)
+		t.Run(name, func(t *testing.T) {
+			for what, key := range map[string]harness.Credentials{
+				"the session's key": s.key,
+				"a key nobody has":  {AccessKeyID: "ASIAAAAAAAAAAAAAAAAA", SecretAccessKey: s.key.SecretAccessKey},
+				"the user's key":    u.key,
+				"the root key":      {AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey},
+			} {
+				if err := list(c, c.someone(key, token)); code(err) != "InvalidToken" && code(err) != "InvalidAccessKeyId" {
+					t.Errorf("%s, %s: %v", what, name, err)
+				}
 			}
-		}
+		})
 	}
 	// A session's key without its token, and its token with another key.
 	expect(t, list(c, c.someone(s.key, "")), "InvalidAccessKeyId")
 	other := c.assumed(u, assume(*r.Arn, "two"))
 	expect(t, list(c, c.someone(other.key, s.token)), "InvalidToken")
 	expect(t, list(c, c.someone(u.key, s.token)), "InvalidToken")
-	for _, body := range []url.Values{
+	for i, body := range []url.Values{
 		{"RoleArn": {*r.Arn}, "RoleSessionName": {"one"}},
 		{"RoleArn": {*r.Arn}, "RoleSessionName": {"one"}, "WebIdentityToken": {""}},
 		{"RoleArn": {*r.Arn}, "RoleSessionName": {"one"}, "WebIdentityToken": {s.token}},
 		{"RoleArn": {*r.Arn}, "RoleSessionName": {"one"}, "WebIdentityToken": {jwt(c.SecretAccessKey, forever)}},
 	} {
-		body.Set("Action", "AssumeRoleWithWebIdentity")
-		body.Set("Version", "2011-06-15")
-		res, err := http.PostForm(c.Endpoint, body)
-		c.ok(err)
-		res.Body.Close()
-		if res.StatusCode != http.StatusBadRequest {
-			t.Errorf("%v: %s", body, res.Status)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			body.Set("Action", "AssumeRoleWithWebIdentity")
+			body.Set("Version", "2011-06-15")
+			res, err := http.PostForm(c.Endpoint, body)
+			c.ok(err)
+			res.Body.Close()
+			if res.StatusCode != http.StatusBadRequest {
+				t.Errorf("%v: %s", body, res.Status)
+			}
+		})
 	}
 	_, err := c.someone(harness.Credentials{AccessKeyID: "AKIAAAAAAAAAAAAAAAAA", SecretAccessKey: "no-secret-that-anybody-has"}, "").sts.AssumeRole(ctx, assume(*r.Arn, "one"))
 	expect(t, err, "InvalidClientTokenId")
 }
 
 // TestGuessingCodes (MinIO GHSA-jv87; RustFS GHSA-3p3x): ten wrong codes lock a
-// device, for right ones, too; whose device it is and whether there is one is
-// not told; nobody locks another's.
+// device, for right codes, too. The answer does not reveal whose device it is
+// or whether it exists, and a caller cannot lock the device of another user.
 func TestGuessingCodes(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()

@@ -72,15 +72,17 @@ func TestWebIdentity(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	role := f.trusting("r", "")
 	for _, algorithm := range []string{"RS256", "RS384", "RS512", "ES256"} {
-		out, err := f.assume(role, f.Token(algorithm, f.Claims(nil)))
-		if err != nil {
-			t.Fatalf("%s: the door is shut where it should be open: %v\n%s", algorithm, err, f.Logs)
-		}
-		if *out.SubjectFromWebIdentityToken != "somebody" || *out.Audience != "watertight" || *out.Provider != f.URL ||
-			*out.AssumedRoleUser.Arn != "arn:aws:sts::"+f.account+":assumed-role/r/pipeline" {
-			t.Errorf("%+v", out)
-		}
-		f.ok(list(f.cast, f.session(out.Credentials)))
+		t.Run(algorithm, func(t *testing.T) {
+			out, err := f.assume(role, f.Token(algorithm, f.Claims(nil)))
+			if err != nil {
+				t.Fatalf("%s: the door is shut where it should be open: %v\n%s", algorithm, err, f.Logs)
+			}
+			if *out.SubjectFromWebIdentityToken != "somebody" || *out.Audience != "watertight" || *out.Provider != f.URL ||
+				*out.AssumedRoleUser.Arn != "arn:aws:sts::"+f.account+":assumed-role/r/pipeline" {
+				t.Errorf("%+v", out)
+			}
+			f.ok(list(f.cast, f.session(out.Credentials)))
+		})
 	}
 	mine, err := rsa.GenerateKey(rand.Reader, 2048)
 	f.ok(err)
@@ -126,9 +128,11 @@ func TestWebIdentity(t *testing.T) {
 		"a subject that is no text": {f.Token("RS256", f.Claims(map[string]any{"sub": 7})), invalid},
 		"too large":                 {f.Token("RS256", f.Claims(map[string]any{"x": strings.Repeat("x", 20_000)})), "ValidationError"},
 	} {
-		if _, err := f.assume(role, c.token); code(err) != c.want {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := f.assume(role, c.token); code(err) != c.want {
+				t.Errorf("%s: %v, want %s", name, err, c.want)
+			}
+		})
 	}
 	if n := f.Fetched(); n > 2 {
 		t.Errorf("the keys were fetched %d times within a minute", n)
@@ -162,16 +166,18 @@ func TestWebIdentityConditions(t *testing.T) {
 		{`{"StringEquals":{"aws:RequestTag/team":"blue"}}`, map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}}},
 			map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []string{"red"}}}}},
 		{`{"StringEquals":{"sts:SourceIdentity":"anna"}}`, map[string]any{"https://aws.amazon.com/source_identity": "anna"}, map[string]any{"https://aws.amazon.com/source_identity": "otto"}},
-		// What a token says of itself is no fact about the request.
+		// Claims of a token are not facts about the request.
 		{`{"Bool":{"aws:SecureTransport":"false"},"Null":{"aws:MultiFactorAuthPresent":"true","aws:PrincipalTag/x":"true"}}`, map[string]any{"aws:MultiFactorAuthPresent": true, "aws:PrincipalTag/x": "1"}, map[string]any{"aud": "none"}},
 	} {
-		role := f.trusting(fmt.Sprintf("r%d", i), c.condition)
-		if _, err := f.assume(role, f.Token("ES256", f.Claims(c.in))); err != nil {
-			t.Errorf("%s: %v", c.condition, err)
-		}
-		if _, err := f.assume(role, f.Token("ES256", f.Claims(c.not))); code(err) != "InvalidIdentityToken" {
-			t.Errorf("%s, not %v: %v", c.condition, c.not, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			role := f.trusting(fmt.Sprintf("r%d", i), c.condition)
+			if _, err := f.assume(role, f.Token("ES256", f.Claims(c.in))); err != nil {
+				t.Errorf("%s: %v", c.condition, err)
+			}
+			if _, err := f.assume(role, f.Token("ES256", f.Claims(c.not))); code(err) != "InvalidIdentityToken" {
+				t.Errorf("%s, not %v: %v", c.condition, c.not, err)
+			}
+		})
 	}
 	denied := f.role(f.root, "denied", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+f.provider+`"},"Action":"sts:AssumeRoleWithWebIdentity"},
 		{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example:sub":"mallory"}}}]}`, "")
@@ -215,8 +221,8 @@ func TestWebIdentitySession(t *testing.T) {
 	expect(t, err, "AccessDenied")
 }
 
-// TestIssuerMustBeTrusted: a provider is asked only where it may be reached, and
-// believed only where its certificate is vouched for.
+// TestIssuerMustBeTrusted: a provider is only contacted at an allowed address,
+// and only trusted with a valid certificate.
 func TestIssuerMustBeTrusted(t *testing.T) {
 	type change = func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)
 	thumb := func(print string) change {
@@ -238,11 +244,13 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 		"keys not there":  {"issuer": "https://issuer.example", "jwks_uri": "https://issuer.example/none"},
 		"another machine": {"issuer": "https://issuer.example", "jwks_uri": "https://10.1.2.3/keys"},
 	} {
-		f := newFederation(t, "issuer.example")
-		f.Change(nil, about, false)
-		if _, err := f.assume(f.trusting("r", ""), f.Token("RS256", f.Claims(nil))); code(err) != "InvalidIdentityToken" {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			f := newFederation(t, "issuer.example")
+			f.Change(nil, about, false)
+			if _, err := f.assume(f.trusting("r", ""), f.Token("RS256", f.Claims(nil))); code(err) != "InvalidIdentityToken" {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	down := newFederation(t, "issuer.example")
 	down.Change(nil, nil, true)
@@ -263,7 +271,7 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 }
 
 // TestSharedIssuersAreNarrowed: a trust policy for an issuer that gives tokens
-// to everybody says whose.
+// to everyone has to name an owner.
 func TestSharedIssuersAreNarrowed(t *testing.T) {
 	c := newCast(t)
 	const github = "token.actions.githubusercontent.com"
@@ -282,15 +290,17 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 		{`{"ForAllValues:StringLike":{"` + github + `:sub":"repo:us/*"}}`, "MalformedPolicyDocument"},
 		{`{"Null":{"` + github + `:sub":"false"}}`, "MalformedPolicyDocument"},
 	} {
-		document := trust(provider, test.condition, "sts:AssumeRoleWithWebIdentity")
-		_, err := c.root.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String(fmt.Sprint("r", i)), AssumeRolePolicyDocument: &document})
-		if code(err) != test.want {
-			t.Errorf("%s: %v, want %q", test.condition, err, test.want)
-		}
-		_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r0"), PolicyDocument: &document})
-		if code(err) != test.want {
-			t.Errorf("updated to %s: %v, want %q", test.condition, err, test.want)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			document := trust(provider, test.condition, "sts:AssumeRoleWithWebIdentity")
+			_, err := c.root.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String(fmt.Sprint("r", i)), AssumeRolePolicyDocument: &document})
+			if code(err) != test.want {
+				t.Errorf("%s: %v, want %q", test.condition, err, test.want)
+			}
+			_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r0"), PolicyDocument: &document})
+			if code(err) != test.want {
+				t.Errorf("updated to %s: %v, want %q", test.condition, err, test.want)
+			}
+		})
 	}
 }
 
@@ -303,26 +313,28 @@ func TestWorkloadsWithoutKeys(t *testing.T) {
 		"a pipeline": {"token.actions.githubusercontent.com", `{"StringLike":{"%s:sub":"repo:us/shop:ref:refs/heads/*"},"StringEquals":{"%[1]s:aud":"watertight"}}`,
 			"repo:us/shop:ref:refs/heads/main", "repo:us/shop:pull_request"},
 	} {
-		f := newFederation(t, c.host)
-		role := f.trusting("uploader", fmt.Sprintf(c.condition, c.host))
-		file := filepath.Join(t.TempDir(), "token")
-		objects := f.Client(harness.Credentials{}, func(o *s3.Options) {
-			o.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(f.anybody, role, stscreds.IdentityTokenFile(file)))
+		t.Run(name, func(t *testing.T) {
+			f := newFederation(t, c.host)
+			role := f.trusting("uploader", fmt.Sprintf(c.condition, c.host))
+			file := filepath.Join(t.TempDir(), "token")
+			objects := f.Client(harness.Credentials{}, func(o *s3.Options) {
+				o.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(f.anybody, role, stscreds.IdentityTokenFile(file)))
+			})
+			use := func(subject string) error {
+				f.ok(os.WriteFile(file, []byte(f.Token("RS256", f.Claims(map[string]any{"sub": subject}))), 0o600))
+				_, err := objects.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+				return err
+			}
+			if err := use(c.stranger); err == nil || !strings.Contains(err.Error(), "InvalidIdentityToken") {
+				t.Errorf("%s: a stranger: %v", name, err)
+			}
+			if err := use(c.subject); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := objects.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("not-allowed")}); code(err) != "AccessDenied" {
+				t.Errorf("%s: more than the role: %v", name, err)
+			}
 		})
-		use := func(subject string) error {
-			f.ok(os.WriteFile(file, []byte(f.Token("RS256", f.Claims(map[string]any{"sub": subject}))), 0o600))
-			_, err := objects.ListBuckets(t.Context(), &s3.ListBucketsInput{})
-			return err
-		}
-		if err := use(c.stranger); err == nil || !strings.Contains(err.Error(), "InvalidIdentityToken") {
-			t.Errorf("%s: a stranger: %v", name, err)
-		}
-		if err := use(c.subject); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if _, err := objects.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("not-allowed")}); code(err) != "AccessDenied" {
-			t.Errorf("%s: more than the role: %v", name, err)
-		}
 	}
 }
 

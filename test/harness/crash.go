@@ -20,10 +20,10 @@ func (p *Process) Terminate() error {
 	return err
 }
 
-// Clone stops the program at whatever instant it is, copies all it has on the
-// disk and lets it go on: the copy is what a crash of the program at that
-// instant leaves. still is called while the program stands still. The clone is
-// not started.
+// Clone stops the program at any instant, copies everything it has on the disk
+// and lets it continue. The copy is what a crash of the program at that instant
+// leaves. Clone calls still while the program is stopped. The clone is not
+// started.
 func (p *Process) Clone(still func()) *Process {
 	p.t.Helper()
 	c := &Process{t: p.t, bin: p.bin, dir: p.dir, addr: "127.0.0.1:0", Data: filepath.Join(p.t.TempDir(), "data")}
@@ -47,7 +47,7 @@ func (p *Process) Clone(still func()) *Process {
 	return c
 }
 
-// copyTree copies folders and files, and nothing else (a socket is no data).
+// copyTree copies folders and regular files only, not sockets.
 func copyTree(to, from string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

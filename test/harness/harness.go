@@ -183,7 +183,7 @@ func NeedTool(t testing.TB, name string) {
 // ToolsRequired reports that make test runs the tests.
 func ToolsRequired() bool { return os.Getenv("WATERTIGHT_REQUIRE_TOOLS") != "" }
 
-// Process is a server in a process of its own.
+// Process is a server in a separate process.
 type Process struct {
 	Endpoint string
 	Data     string

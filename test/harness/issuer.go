@@ -30,7 +30,8 @@ import (
 	"watertight/internal/server"
 )
 
-// Issuer is an OpenID Connect identity provider with an authority of its own.
+// Issuer is an OpenID Connect identity provider with its own certificate
+// authority.
 type Issuer struct {
 	Host, URL  string
 	Thumbprint string // of its authority

@@ -339,12 +339,14 @@ func TestBrokenHistories(t *testing.T) {
 		{"lost, there and gone", []op{{put("a"), lost, 1, never}, {get, read("a"), 3, 4}, {get, none, 5, 6}}, false},
 		{"refused and done", []op{{put("a"), ok, 1, 2}, {first("b"), result{code: "PreconditionFailed"}, 3, 4}, {get, read("b"), 5, 6}}, false},
 	} {
-		var history []porcupine.Operation
-		for i, o := range c.ops {
-			history = append(history, porcupine.Operation{ClientId: i, Input: o.in, Call: o.call, Output: o.out, Return: o.back})
-		}
-		if linearizable(t, history) != c.fine {
-			t.Errorf("%s: linearizable: %v", c.name, !c.fine)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			var history []porcupine.Operation
+			for i, o := range c.ops {
+				history = append(history, porcupine.Operation{ClientId: i, Input: o.in, Call: o.call, Output: o.out, Return: o.back})
+			}
+			if linearizable(t, history) != c.fine {
+				t.Errorf("%s: linearizable: %v", c.name, !c.fine)
+			}
+		})
 	}
 }

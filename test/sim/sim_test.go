@@ -55,7 +55,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	return s
 }
 
-// turn changes the versioning of some buckets. Nobody writes.
+// turn changes the versioning of some buckets. No client writes meanwhile.
 func (s *sim) turn() {
 	s.t.Helper()
 	for _, name := range []string{"sim-on", "sim-more"} {

@@ -15,7 +15,7 @@ import (
 	"watertight/test/s3model"
 )
 
-// unknown stands for the id of what a request made whose answer was lost.
+// unknown is the id of something that a request made whose answer was lost.
 const unknown = "?"
 
 // minPart is the least size of any part but the last, in bytes.

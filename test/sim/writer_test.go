@@ -18,8 +18,8 @@ import (
 	"watertight/test/s3model"
 )
 
-// writer is one client. Nobody else touches the keys that begin with its
-// prefix, so what they hold follows from its requests alone.
+// writer is one client. No other client touches the keys that begin with its
+// prefix, so their content follows from its requests only.
 type writer struct {
 	name   string // its prefix
 	bucket string
