@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
@@ -67,13 +68,13 @@ func handle[In, Out any](c commands, operation string, do func(context.Context, 
 	return func(w http.ResponseWriter, hr *http.Request) {
 		now := time.Now()
 		r := c.Trail.Begin(protocol.NewRequestID(), now)
-		r.Event.Service, r.Event.Operation = "watertight", hr.Method+" "+hr.URL.Path
+		r.Event.Operation = action.OperationOf("watertight", hr.Method+" "+hr.URL.Path)
 		r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
 		var in In
 		var out Out
 		err := json.NewDecoder(io.LimitReader(hr.Body, maxBody)).Decode(&in)
 		if err == nil || errors.Is(err, io.EOF) {
-			r.Event.Operation = operation
+			r.Event.Operation = action.OperationOf("watertight", operation)
 			out, err = do(hr.Context(), &call{record: r, at: now}, in)
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 )
@@ -108,7 +109,7 @@ func (c commands) setPublic(ctx context.Context, cl *call, in PublicCommand) (st
 	e := &cl.record.Event
 	e.Bucket, e.Owner = in.Bucket, in.AccountID
 	if in.Block {
-		e.Operation = "BlockPublicAccess"
+		e.Operation = action.OperationOf("watertight", "BlockPublicAccess")
 	}
 	b := bucket.Block{Account: in.AccountID, Bucket: in.Bucket, On: in.Block, At: cl.at, Reason: in.Reason}
 	cl.param("accountId", in.AccountID)

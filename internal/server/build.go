@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam"
@@ -218,7 +219,7 @@ func (s *Server) mark() {
 func (s *Server) bootstrap(ctx context.Context) error {
 	o := s.firstStart()
 	r := s.trail.Begin(protocol.NewRequestID(), o.At)
-	r.Event.Service, r.Event.Operation = "watertight", "FirstStart"
+	r.Event.Operation = action.OperationOf("watertight", "FirstStart")
 	r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
 	o.Record = r
 	shown := false

@@ -15,6 +15,7 @@
 // lacks although all others have it. Of an operation it says what CloudTrail calls
 // it and whether it reads (see Operation). "*" and "*()" are what the table does not
 // name, "@" begins a group of condition keys, and "@every" are those of all actions.
+// "$global" is a service with one region, "$source" the service that its events name.
 //
 // Lines are sorted by name without regard to case, so that a table is searched as it
 // lies in the program: there is nothing to build, to hand down or to keep.
@@ -25,6 +26,9 @@ import (
 	"strconv"
 	"strings"
 )
+
+//go:embed cloudfront.txt
+var cloudfront string
 
 //go:embed iam.txt
 var iam string
@@ -49,10 +53,14 @@ var global string
 
 // Services are those that have a table, by the names that credential scopes and
 // actions have; "watertight" is the server's own.
-func Services() []string { return []string{"iam", "kms", "s3", "s3control", "sts", "watertight"} }
+func Services() []string {
+	return []string{"cloudfront", "iam", "kms", "s3", "s3control", "sts", "watertight"}
+}
 
 func table(service string) string {
 	switch service {
+	case "cloudfront":
+		return cloudfront
 	case "iam":
 		return iam
 	case "kms":

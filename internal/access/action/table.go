@@ -22,7 +22,8 @@ type Action struct {
 
 // Operation is what a client calls.
 type Operation struct {
-	Service, Name string
+	Service string // in credential scopes and events
+	Name    string
 	// Event is CloudTrail's name of it ("Amazon S3 CloudTrail events", S3 user guide).
 	Event string
 	// Data: its events are data events, which are about objects; all others are
@@ -106,6 +107,9 @@ func OperationOf(service, name string) Operation {
 	o := Operation{Service: service, Name: name, Event: name}
 	t := table(service)
 	_, o.Global = find(t, "$global")
+	if source, ok := find(t, "$source"); ok {
+		o.Service = strings.TrimSpace(source)
+	}
 	line, ok := find(t, name+"()")
 	if !ok {
 		line, _ = find(t, "*()")

@@ -148,8 +148,6 @@ func TestZeroGrantCoversNothing(t *testing.T) {
 	if g.Allows("", arn.ARN{}) || g.Refused() {
 		t.Error("the zero grant says something")
 	}
-	_, err := g.Extend(t.Context(), "s3", get("k"))
-	denied(t, "Extend", err)
 	if _, err := New(allowing(t, "*")).Authorize(t.Context(), g.Caller(), get("k")); err == nil {
 		t.Error("the caller of a zero grant is somebody")
 	}
@@ -203,27 +201,6 @@ func TestSoftNeeds(t *testing.T) {
 	}
 	_, err = a.Authorize(t.Context(), NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{}), list)
 	denied(t, "anonymous", err)
-}
-
-func TestExtendCoversTheNewNeedsAlone(t *testing.T) {
-	a := New(allowing(t, "s3:*"))
-	g, err := a.Authorize(t.Context(), user(), get("k"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := g.Extend(t.Context(), "s3.us-east-1.amazonaws.com", get("l"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := more.Demand("s3:GetObject", arn.Object("b", "l")); err != nil {
-		t.Error(err)
-	}
-	denied(t, "the first need", more.Demand("s3:GetObject", arn.Object("b", "k")))
-	denied(t, "the first grant", g.Demand("s3:GetObject", arn.Object("b", "l")))
-	_, err = g.Extend(t.Context(), "s3", Need{Action: "kms:Decrypt", Resource: arn.Any()})
-	denied(t, "what the caller may not", err)
-	_, err = g.Extend(t.Context(), "s3")
-	denied(t, "no new needs", err)
 }
 
 func TestManyNeedsAreIndexed(t *testing.T) {

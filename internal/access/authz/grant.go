@@ -173,20 +173,3 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 	j, err := g.g.authority.decideUnder(ctx, g.g.caller, laws, res, &standing{}, &n)
 	return j.Verdict, err
 }
-
-// Extend asks for more for the same caller, on behalf of a service: via is its
-// DNS name and becomes kms:ViaService. The answer covers the new needs alone.
-func (g Grant) Extend(ctx context.Context, via string, needs ...Need) (Grant, error) {
-	if g.g == nil {
-		return Grant{}, fault.Of(fault.AccessDenied)
-	}
-	needs = slices.Clone(needs) // they are the caller's
-	for i := range needs {
-		keys := map[string][]string{"kms:viaservice": {via}, "aws:viaawsservice": {"true"}}
-		for k, v := range needs[i].Keys {
-			keys[k] = v
-		}
-		needs[i].Keys = keys
-	}
-	return g.g.authority.Authorize(ctx, g.g.caller, needs...)
-}

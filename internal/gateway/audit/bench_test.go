@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 )
@@ -17,7 +18,7 @@ func typicalEvent() Event {
 			Kind: policy.User, Account: "111122223333", ID: "AIDAEXAMPLE", Name: "alice",
 			ARN: arn.ARN{Partition: "aws", Service: "iam", Account: "111122223333", Resource: "user/alice"},
 		}, AccessKeyID: "AKIAEXAMPLE"},
-		Time: testTime, Service: "s3", Operation: "GetObject", SourceIP: netip.MustParseAddr("192.0.2.1"),
+		Time: testTime, Operation: action.OperationOf("s3", "GetObject"), SourceIP: netip.MustParseAddr("192.0.2.1"),
 		UserAgent: "aws-cli/2.17.0 md/awscrt#0.20.11 ua/2.0 os/linux", Bucket: "bucket", Key: "photos/2026/07.jpg",
 		Host: "bucket.s3.us-east-1.amazonaws.com", RequestID: "47B8E8D397DCE7A6", HostID: "hostid",
 		SignatureVersion: "SigV4", AuthenticationMethod: "AuthHeader", SSEApplied: "SSE_KMS",
@@ -62,7 +63,7 @@ func BenchmarkChange(b *testing.B) {
 	}
 	defer l.Close(b.Context())
 	e := typicalEvent()
-	e.Operation = "PutObject"
+	e.Operation = action.OperationOf("s3", "PutObject")
 	b.ReportAllocs()
 	for b.Loop() {
 		r := l.Begin("47B8E8D397DCE7A6", testTime)

@@ -40,12 +40,12 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	w.instant("eventTime", e.Time)
 	w.member("eventSource")
 	w.b = append(w.b, '"')
-	w.cut(e.Service, w.text)
-	if !strings.Contains(e.Service, ".") {
+	w.cut(e.Operation.Service, w.text)
+	if !strings.Contains(e.Operation.Service, ".") {
 		w.b = append(w.b, ".amazonaws.com"...)
 	}
 	w.b = append(w.b, '"')
-	w.string("eventName", eventName(e.Service, e.Operation, e.Bucket != ""))
+	w.string("eventName", e.Operation.Event)
 	w.string("awsRegion", e.region(region))
 	w.source(e)
 	if e.UserAgent != "" {
@@ -69,7 +69,7 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 	w.string("requestID", e.RequestID)
 	w.member("eventID")
 	w.b = appendUUID(w.b, id)
-	w.boolean("readOnly", readOnly(e.Service, e.Operation))
+	w.boolean("readOnly", e.Operation.Reads)
 	if !w.brief {
 		w.resources(e)
 	}
@@ -96,10 +96,10 @@ func (e *Event) size() int {
 	return n
 }
 
-// region is where the event happened; IAM, STS and CloudFront are global.
+// region is where the event happened; some services are global.
 func (e *Event) region(home string) string {
 	switch {
-	case e.Service == "iam" || e.Service == "sts" || e.Service == "cloudfront":
+	case e.Operation.Global:
 		return "us-east-1"
 	case e.Region != "":
 		return e.Region
@@ -439,9 +439,8 @@ func (w *object) kind(e *Event) {
 	} else {
 		w.constant("eventType", "AwsApiCall")
 	}
-	data := dataEvent(e.Service, e.Operation)
-	w.boolean("managementEvent", !data)
-	if data {
+	w.boolean("managementEvent", !e.Operation.Data)
+	if e.Operation.Data {
 		w.constant("eventCategory", "Data")
 	} else {
 		w.constant("eventCategory", "Management")

@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 )
@@ -65,35 +66,42 @@ func TestIdentity(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for _, c := range []struct {
-		service, operation, bucket, name string
+		service, operation, source, name string
 		data, read                       bool
 	}{
-		{"s3", "PutPublicAccessBlock", "b", "PutBucketPublicAccessBlock", false, false},
-		{"s3", "PutPublicAccessBlock", "", "PutAccountPublicAccessBlock", false, false},
-		{"s3", "GetPublicAccessBlock", "", "GetAccountPublicAccessBlock", false, true},
-		{"s3", "DeletePublicAccessBlock", "b", "DeleteBucketPublicAccessBlock", false, false},
-		{"s3", "PutBucketLifecycleConfiguration", "b", "PutBucketLifecycle", false, false},
-		{"s3", "PutObjectLockConfiguration", "b", "PutBucketObjectLockConfiguration", false, false},
-		{"s3", "ListObjectsV2", "b", "ListObjects", true, true},
-		{"s3", "PutObject", "b", "PutObject", true, false},
-		{"s3", "ListBuckets", "", "ListBuckets", false, true},
-		{"kms", "Decrypt", "", "Decrypt", false, true},
-		{"kms", "ScheduleKeyDeletion", "", "ScheduleKeyDeletion", false, false},
-		{"sts", "AssumeRole", "", "AssumeRole", false, true},
-		{"iam", "CreateUser", "", "CreateUser", false, false},
+		{"s3", "PutPublicAccessBlock", "s3", "PutBucketPublicAccessBlock", false, false},
+		{"s3control", "PutPublicAccessBlock", "s3", "PutAccountPublicAccessBlock", false, false},
+		{"s3control", "GetPublicAccessBlock", "s3", "GetAccountPublicAccessBlock", false, true},
+		{"s3", "DeletePublicAccessBlock", "s3", "DeleteBucketPublicAccessBlock", false, false},
+		{"s3", "PutBucketLifecycleConfiguration", "s3", "PutBucketLifecycle", false, false},
+		{"s3", "PutObjectLockConfiguration", "s3", "PutBucketObjectLockConfiguration", false, false},
+		{"s3", "ListObjectsV2", "s3", "ListObjects", true, true},
+		{"s3", "PutObject", "s3", "PutObject", true, false},
+		{"s3", "ListBuckets", "s3", "ListBuckets", false, true},
+		{"kms", "Decrypt", "kms", "Decrypt", false, true},
+		{"kms", "ScheduleKeyDeletion", "kms", "ScheduleKeyDeletion", false, false},
+		{"sts", "AssumeRole", "sts", "AssumeRole", false, true},
+		{"sts", "Unknown", "sts", "Unknown", false, true},
+		{"iam", "CreateUser", "iam", "CreateUser", false, false},
+		{"ec2", "Unknown", "ec2", "Unknown", false, false},
 	} {
-		e := Event{Service: c.service, Operation: c.operation, Bucket: c.bucket, Time: testTime}
-		var got struct {
-			EventName                 string
-			ReadOnly, ManagementEvent bool
-			EventCategory             string
-		}
-		if err := json.Unmarshal(e.appendJSON(nil, [16]byte{}, "r"), &got); err != nil {
-			t.Fatal(err)
-		}
-		if got.EventName != c.name || got.ReadOnly != c.read || got.ManagementEvent == c.data || (got.EventCategory == "Data") != c.data {
-			t.Errorf("%s %s: %+v", c.service, c.operation, got)
-		}
+		t.Run(c.service+" "+c.operation, func(t *testing.T) {
+			e := Event{Operation: action.OperationOf(c.service, c.operation), Time: testTime}
+			var got struct {
+				EventName, EventSource    string
+				ReadOnly, ManagementEvent bool
+				EventCategory             string
+			}
+			if err := json.Unmarshal(e.appendJSON(nil, [16]byte{}, "r"), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.EventSource != c.source+".amazonaws.com" || got.EventName != c.name {
+				t.Errorf("%+v", got)
+			}
+			if got.ReadOnly != c.read || got.ManagementEvent == c.data || (got.EventCategory == "Data") != c.data {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 

@@ -5,19 +5,19 @@ import (
 	"net/netip"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 )
 
 // Event is one record as CloudTrail writes it, version 1.11 ("CloudTrail
 // record contents", AWS CloudTrail User Guide). What follows from other fields
-// (eventSource, eventCategory, readOnly, resources of S3) is worked out when
+// (eventSource, eventName, eventCategory, readOnly, resources of S3) is worked out when
 // it is written. Text is cut at CloudTrail's limits.
 type Event struct {
 	Identity  Identity
 	Time      time.Time
-	Service   string // "s3", "iam", "sts", "kms", "cloudfront"
-	Operation string // the API's name; written under CloudTrail's name for it
+	Operation action.Operation
 	Region    string // of the log where empty
 	SourceIP  netip.Addr
 	UserAgent string

@@ -311,7 +311,7 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 		"strangers":           {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
 		"anonymous":           {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", ""},
 		"a key":               {typicalEvent().Identity, "KeysRefused", false, "AccessDenied", ""},
-		"a preflight":         {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightGet", "PreflightGet"},
+		"a preflight":         {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject", "PreflightObject"},
 		"who a key's user is": {typicalEvent().Identity, "KeysRefused", true, "GetCallerIdentity", "GetCallerIdentity"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

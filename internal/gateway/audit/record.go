@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/fault"
 )
@@ -69,7 +70,7 @@ func (r *Record) Admit(ctx context.Context) error {
 	if of != nil {
 		n += escaped(of.key) + escaped(of.bucket)
 	}
-	if of == nil && !readOnly(r.Event.Service, r.Event.Operation) {
+	if of == nil && !r.Event.Operation.Reads {
 		return nil
 	}
 	if err := r.log.queue.admit(ctx, n); err != nil {
@@ -183,7 +184,8 @@ func (r *Record) Finish(o Outcome) {
 // reading is the event of the owner of what was copied.
 func (r *Record) reading() *Event {
 	e := r.Event
-	e.Operation, e.Bucket, e.Key, e.Owner = "GetObject", r.source.bucket, r.source.key, r.source.owner
+	e.Operation = action.OperationOf("s3", "GetObject")
+	e.Bucket, e.Key, e.Owner = r.source.bucket, r.source.key, r.source.owner
 	e.BytesIn, e.BytesOut, e.SSEApplied = 0, 0, ""
 	e.Parameters = nil
 	for _, p := range r.Event.Parameters {

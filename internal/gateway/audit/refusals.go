@@ -126,7 +126,7 @@ func (c *crowd) source(now time.Time, name string) *bucket {
 
 func (c *crowd) count(now time.Time, e *Event) {
 	c.counted.add(now)
-	c.codes.add(cmp.Or(e.ErrorCode, e.Operation)) // of an answer that reads nothing, its name
+	c.codes.add(cmp.Or(e.ErrorCode, e.Operation.Name)) // of an answer that reads nothing, its name
 	c.sources.add(sourceName(e.SourceIP))
 	if !e.stranger() {
 		c.ids.add(e.Identity.AccessKeyID)
@@ -166,14 +166,14 @@ func (c *crowd) take(now time.Time, end bool) []byte {
 // key's that was not allowed. A question about CORS, or who one is, reads nothing.
 func (e *Event) refused(granted bool) bool {
 	switch {
-	case e.ErrorCode == "" && readsNothing(e.Operation):
+	case e.ErrorCode == "" && e.Operation.ReadsNothing:
 		return true
 	case e.stranger():
 		return e.ErrorCode != ""
 	case e.Identity.Principal.Kind == policy.Service:
 		return false
 	case e.ErrorCode == "":
-		return !granted && !readOnly(e.Service, e.Operation)
+		return !granted && !e.Operation.Reads
 	}
 	return !granted
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"watertight/internal/access/action"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -155,7 +156,10 @@ func closeLog(t testing.TB, l *Log) {
 // begin makes a record of an ordinary request.
 func begin(l *Log, operation, id string) *Record {
 	e := typicalEvent()
-	e.Operation, e.RequestID = operation, id
+	e.Operation, e.RequestID = action.OperationOf("s3", operation), id
+	if operation == "GetCallerIdentity" {
+		e.Operation = action.OperationOf("sts", operation)
+	}
 	r := l.Begin(id, testTime)
 	r.Event = e
 	r.Granted()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/storage/kv"
 )
@@ -204,8 +205,8 @@ func (w *writer) refill(end bool) {
 func (w *writer) service(name string, details []byte) {
 	const source = "audit.watertight"
 	e := Event{
-		Identity: Identity{Principal: policy.Principal{Kind: policy.Service, Name: source}},
-		Service:  source, Operation: name, Time: time.Now(), details: details,
+		Identity:  Identity{Principal: policy.Principal{Kind: policy.Service, Name: source}},
+		Operation: action.OperationOf(source, name), Time: time.Now(), details: details,
 	}
 	w.batch = appendEvent(w.batch, 0, e.appendJSON(nil, randomID(), w.log.region))
 	w.count++

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
@@ -64,6 +65,8 @@ type service struct {
 	router *protocol.Router
 	rows   []Row
 	plans  []*protocol.Plan
+	// operations are what the catalogue says of the rows.
+	operations []action.Operation
 }
 
 // New compiles the tables. It refuses, and names every culprit, when an
@@ -92,7 +95,13 @@ func newService(t Table) (*service, error) {
 	s := &service{source: t.EventSource, rows: t.Rows}
 	var routes []protocol.Route
 	var culprits []string
+	known := action.Parse(t.Service).Operations
 	for _, r := range t.Rows {
+		i := slices.IndexFunc(known, func(o action.Operation) bool { return o.Name == r.Name() && !o.Unbuilt })
+		if i < 0 {
+			culprits = append(culprits, r.Name()+" is not in the catalogue of operations")
+			continue
+		}
 		if r.unguarded() {
 			culprits = append(culprits, r.Name()+" has no access or no handler")
 			continue
@@ -107,6 +116,7 @@ func newService(t Table) (*service, error) {
 			continue
 		}
 		s.plans = append(s.plans, p)
+		s.operations = append(s.operations, known[i])
 		routes = append(routes, r.Route())
 	}
 	if len(culprits) > 0 {
@@ -128,24 +138,3 @@ func (d *Dispatcher) Operations(serviceName string) []Row {
 
 // Openness returns why a row asks for no permission, or "".
 func Openness(r Row) string { return r.because() }
-
-// Call runs an operation inside the house for a caller: the same pipeline
-// from needs on, with an audit event of its own.
-func (o Operation[In, Out]) Call(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, error) {
-	record := d.log.Begin(protocol.NewRequestID(), c.At())
-	bucket := ""
-	if f := reflect.ValueOf(in).Elem().FieldByName("Bucket"); f.IsValid() {
-		bucket = f.String()
-	}
-	e := &record.Event
-	e.Service, e.Operation, e.Bucket = "s3", o.name, bucket
-	e.Identity = identityOf(c)
-	out, g, err := o.run(ctx, d, c.WithRecord(record), in)
-	if err != nil {
-		f := Conceal(err, g, bucket)
-		record.Finish(audit.Outcome{Err: f})
-		return nil, f
-	}
-	record.Finish(audit.Outcome{})
-	return out, nil
-}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
@@ -23,6 +24,8 @@ type exchange struct {
 	plan    *protocol.Plan
 	record  *audit.Record
 	grant   authz.Grant
+
+	operation action.Operation // of the row
 }
 
 // ServeHTTP takes the request's one instant and runs the pipeline; it is the
@@ -112,7 +115,7 @@ func (d *Dispatcher) match(x *exchange) error {
 		d.redirect(x.request)
 		return err
 	}
-	x.service, x.row, x.plan = s, s.rows[i], s.plans[i]
+	x.service, x.row, x.plan, x.operation = s, s.rows[i], s.plans[i], s.operations[i]
 	return nil
 }
 
@@ -210,11 +213,11 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 // describe writes down what is known before anybody is identified.
 func describe(x *exchange) {
 	r, e := x.request, &x.record.Event
-	e.Service, e.Bucket, e.Key, e.Host, e.HostID = r.SigningName(), r.Bucket, r.Key, r.HTTP.Host, r.HostID
+	e.Bucket, e.Key, e.Host, e.HostID = r.Bucket, r.Key, r.HTTP.Host, r.HostID
 	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
-	e.Operation = "Unknown"
-	if x.row != nil {
-		e.Operation = x.row.Name()
+	e.Operation = x.operation
+	if x.row == nil {
+		e.Operation = action.OperationOf(r.SigningName(), "Unknown")
 	}
 	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0
 	e.Secure(r.HTTP.TLS)

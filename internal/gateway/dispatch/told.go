@@ -166,17 +166,14 @@ func toldNames(t reflect.Type, name string, depth int) []string {
 func (o Operation[In, Out]) tell(c authz.Caller, in *In) {
 	if record, ok := c.Record().(*audit.Record); ok {
 		o.tells.tell(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
-		record.Event.SSEApplied = sseAsked(o.name, record.Event.Parameters)
+		if record.Event.Operation.Stores {
+			record.Event.SSEApplied = sseAsked(record.Event.Parameters)
+		}
 	}
 }
 
 // sseAsked is the encryption that a write asks for, under CloudTrail's name.
-func sseAsked(operation string, asked []audit.Param) string {
-	switch operation {
-	case "PutObject", "PostObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy":
-	default:
-		return ""
-	}
+func sseAsked(asked []audit.Param) string {
 	for _, p := range asked {
 		switch p.Name {
 		case "x-amz-server-side-encryption-customer-algorithm":
@@ -202,7 +199,7 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	if e.Owner == "" && e.Bucket != "" {
 		e.Owner = g.Owner(arn.Bucket(e.Bucket))
 	}
-	if o.name == "CopyObject" || o.name == "UploadPartCopy" {
+	if e.Operation.Copies {
 		for _, from := range g.Objects("s3:GetObject", "s3:GetObjectVersion") {
 			bucket, key, _ := strings.Cut(from.Resource, "/")
 			if owner := g.Owner(from); owner != e.Owner {
@@ -249,7 +246,7 @@ func (o Operation[In, Out]) answered(record *audit.Record, out any) (response []
 	case text(o.says.encryption) != "" && record.Event.SSEApplied == "":
 		record.Event.SSEApplied = "SSE_S3"
 	}
-	if id := text(o.says.version); id != "" && record.Event.Service == "s3" {
+	if id := text(o.says.version); id != "" && record.Event.Operation.Service == "s3" {
 		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})
 	}
 	return response
