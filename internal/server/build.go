@@ -21,8 +21,10 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
+	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
 	"watertight/internal/datadir"
 	"watertight/internal/gateway/audit"
@@ -50,6 +52,8 @@ type Server struct {
 	buckets    *bucket.Store
 	objects    *object.Store
 	identities *identity.Store
+	devices    *mfa.Store
+	sessions   *session.Store
 	simulator  *simulate.Simulator
 	uses       *identity.Uses
 	dispatcher *dispatch.Dispatcher
@@ -181,13 +185,15 @@ func (s *Server) openCore(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.identities, err = identity.New(s.store); err != nil {
+	rooms := identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}}
+	if s.identities, err = identity.New(s.store, rooms); err != nil {
 		return err
 	}
-	s.identities.FetchWith(outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}))
-	if s.config.MaxSessions > 0 {
-		s.identities.LimitSessions(s.config.MaxSessions)
-	}
+	s.devices = mfa.New(s.store)
+	s.sessions = session.New(s.store, s.identities, s.devices, session.Options{
+		Issuers: outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}),
+		Quota:   s.config.MaxSessions,
+	})
 	s.simulator = simulate.New(s.store, s.identities)
 	s.uses = s.identities.NewUses()
 	return nil
@@ -281,11 +287,11 @@ func (s *Server) openGateway(context.Context) error {
 	s.buckets.ServeFrom(s.config.peers())
 	s.objects = object.New(s.store, s.payloads, s.buckets)
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}
-	sts := &iam.STS{Identities: s.identities}
-	identities := &iam.API{Identities: s.identities, Simulator: s.simulator}
+	sts := &iam.STS{Sessions: s.sessions}
+	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
 	var err error
 	s.dispatcher, err = dispatch.New(
-		authn.New(credentials{s.identities}, authn.Options{
+		authn.New(credentials{s.sessions}, authn.Options{
 			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies,
 			Used: func(u authn.Use) {
 				if !u.Temporary {

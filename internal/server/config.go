@@ -42,7 +42,7 @@ type Config struct {
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64
-	MaxSessions       int // of one user, that have not expired; 0 is identity.DefaultSessions
+	MaxSessions       int // of one user, that have not expired; 0 is session.DefaultQuota
 	Logger            *slog.Logger
 	Getenv            func(string) string // for the passphrase; nil is none
 	// Show, where it is set, is called at every start, once all else is ready and

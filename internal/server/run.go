@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/payload"
+	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
 	"watertight/internal/operator"
 )
@@ -126,7 +127,7 @@ func (s *Server) sweep(ctx context.Context) {
 		if s.swept(ctx, "versions of many parts", n, err); ctx.Err() != nil {
 			return
 		}
-		n, err = s.identities.PurgeSessions(ctx, time.Now())
+		n, err = session.NewOperator(s.sessions).Purge(ctx, time.Now())
 		if s.swept(ctx, "ended sessions", n, err); ctx.Err() != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/page"
 	"watertight/internal/core/simulate"
 	"watertight/internal/core/tag"
@@ -22,6 +23,7 @@ import (
 // API is IAM over the core.
 type API struct {
 	Identities *identity.Store
+	Devices    *mfa.Store
 	Simulator  *simulate.Simulator
 }
 

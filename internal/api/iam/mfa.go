@@ -8,8 +8,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
-	"watertight/internal/core/page"
-	"watertight/internal/fault"
+	"watertight/internal/core/mfa"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -23,7 +22,7 @@ func (a *API) mfaRows() []dispatch.Row {
 		define("ListMFADevices", onHolder[shape.UserPageInput](a, "iam:ListMFADevices"), a.listMFADevices),
 		define("GetMFADevice", onHolder[shape.MFADeviceInput](a, "iam:GetMFADevice"), a.getMFADevice),
 		define("ListVirtualMFADevices", on("iam:ListVirtualMFADevices", func(account string, _ *shape.ListVirtualMFADevicesInput) arn.ARN {
-			return identity.DevicesARN(account)
+			return mfa.ListARN(account)
 		}), a.listVirtualMFADevices),
 		define("TagMFADevice", onDevice[shape.TagInput](a, "iam:TagMFADevice"), a.tagMFADevice),
 		define("UntagMFADevice", onDevice[shape.UntagInput](a, "iam:UntagMFADevice"), a.untagMFADevice),
@@ -32,18 +31,18 @@ func (a *API) mfaRows() []dispatch.Row {
 }
 
 func mayCreateDevice(_ context.Context, c authz.Caller, in *shape.CreateVirtualMFADeviceInput) ([]authz.Need, error) {
-	at := identity.DeviceARN(c.Principal().Account, orRoot(in.Path), in.VirtualMFADeviceName)
+	at := mfa.ARN(c.Principal().Account, orRoot(in.Path), in.VirtualMFADeviceName)
 	return []authz.Need{{Action: "iam:CreateVirtualMFADevice", Resource: at, Keys: conditionKeys(identity.Subject{}, in), New: true}}, nil
 }
 
 // holderFor is whose device an operation is about: the user it names, or else
 // the caller. With root credentials, "root" is the root user.
-func holderFor(c authz.Caller, named string) (identity.Holder, error) {
-	if h := identity.HolderFor(c.Principal(), named); h.Root {
+func holderFor(c authz.Caller, named string) (mfa.Holder, error) {
+	if h := mfa.HolderFor(c.Principal(), named); h.Root {
 		return h, nil
 	}
 	user, err := subjectOf(c, named)
-	return identity.Holder{User: user}, err
+	return mfa.Holder{User: user}, err
 }
 
 func onHolder[In any](a *API, action policy.Action) needs[In] {
@@ -62,7 +61,7 @@ func onDevice[In any](a *API, action policy.Action) needs[In] {
 		if err := required(in, "SerialNumber"); err != nil {
 			return nil, err
 		}
-		s, err := a.Identities.DeviceSubject(ctx, c.Principal().Account, stringIn(in, "SerialNumber"))
+		s, err := a.Devices.Subject(ctx, c.Principal().Account, stringIn(in, "SerialNumber"))
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +70,7 @@ func onDevice[In any](a *API, action policy.Action) needs[In] {
 }
 
 func (a *API) createVirtualMFADevice(ctx context.Context, g authz.Grant, in *shape.CreateVirtualMFADeviceInput) (*shape.CreateVirtualMFADeviceOutput, error) {
-	d, b, err := a.Identities.CreateDevice(ctx, g, in.Path, in.VirtualMFADeviceName, tagsOf(in.Tags))
+	d, b, err := a.Devices.Create(ctx, g, in.Path, in.VirtualMFADeviceName, tagsOf(in.Tags))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func (a *API) enableMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Identities.EnableDevice(ctx, g, h, in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2)
+	return nil, a.Devices.Enable(ctx, g, h, in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2)
 }
 
 func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFACodesInput) (*shape.Empty, error) {
@@ -93,7 +92,7 @@ func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Identities.ResyncDevice(ctx, g, h, in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2)
+	return nil, a.Devices.Resync(ctx, g, h, in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2)
 }
 
 func (a *API) deactivateMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.Empty, error) {
@@ -101,16 +100,16 @@ func (a *API) deactivateMFADevice(ctx context.Context, g authz.Grant, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Identities.DeactivateDevice(ctx, g, h, in.SerialNumber)
+	return nil, a.Devices.Deactivate(ctx, g, h, in.SerialNumber)
 }
 
 func (a *API) deleteVirtualMFADevice(ctx context.Context, g authz.Grant, in *shape.SerialInput) (*shape.Empty, error) {
-	return nil, a.Identities.DeleteDevice(ctx, g, in.SerialNumber)
+	return nil, a.Devices.Delete(ctx, g, in.SerialNumber)
 }
 
-func holderName(h identity.Holder) string {
+func holderName(h mfa.Holder) string {
 	if h.Root {
-		return identity.RootOwner
+		return "root"
 	}
 	return h.User
 }
@@ -120,11 +119,11 @@ func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserP
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := a.Identities.Devices(ctx, g, "iam:ListMFADevices", h, pageOf(in.Marker, in.MaxItems))
+	all, next, err := a.Devices.List(ctx, g, h, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListMFADevicesOutput{MFADevices: each(all, func(d *identity.Device) shape.MFADevice {
+	return &shape.ListMFADevicesOutput{MFADevices: each(all, func(d *mfa.Device) shape.MFADevice {
 		return shape.MFADevice{UserName: holderName(h), SerialNumber: d.Serial().String(), EnableDate: d.Enabled}
 	}), IsTruncated: next != "", Marker: next}, nil
 }
@@ -134,16 +133,11 @@ func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADevi
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := a.Identities.Devices(ctx, g, "iam:GetMFADevice", h, page.Request{})
+	d, err := a.Devices.Get(ctx, g, h, in.SerialNumber)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range all {
-		if d.Serial().String() == in.SerialNumber {
-			return &shape.GetMFADeviceOutput{UserName: holderName(h), SerialNumber: in.SerialNumber, EnableDate: d.Enabled}, nil
-		}
-	}
-	return nil, fault.New(fault.NoSuchEntity, "MFA Device with serial number "+in.SerialNumber+" doesn't exist.")
+	return &shape.GetMFADeviceOutput{UserName: holderName(h), SerialNumber: in.SerialNumber, EnableDate: d.Enabled}, nil
 }
 
 func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shape.ListVirtualMFADevicesInput) (*shape.ListVirtualMFADevicesOutput, error) {
@@ -152,33 +146,33 @@ func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shap
 		yes := in.AssignmentStatus == "Assigned"
 		assigned = &yes
 	}
-	all, next, err := a.Identities.VirtualDevices(ctx, g, assigned, pageOf(in.Marker, in.MaxItems))
+	all, next, err := a.Devices.ListAll(ctx, g, assigned, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
 	return &shape.ListVirtualMFADevicesOutput{VirtualMFADevices: each(all, virtualDevice), IsTruncated: next != "", Marker: next}, nil
 }
 
-func virtualDevice(d identity.VirtualDevice) shape.VirtualMFADevice {
+func virtualDevice(d mfa.Owned) shape.VirtualMFADevice {
 	out := shape.VirtualMFADevice{SerialNumber: d.Serial().String(), EnableDate: d.Enabled}
 	switch {
 	case d.User != nil:
 		u := plainUser(d.User)
 		out.User = &u
-	case d.Owner == identity.RootOwner:
+	case d.OfRoot():
 		out.User = &shape.User{UserId: d.Account, Arn: arn.Root(d.Account).String(), CreateDate: d.Created}
 	}
 	return out
 }
 
 func (a *API) tagMFADevice(ctx context.Context, g authz.Grant, in *shape.TagInput) (*shape.Empty, error) {
-	return nil, a.Identities.TagDevice(ctx, g, "iam:TagMFADevice", in.SerialNumber, tagsOf(in.Tags), nil)
+	return nil, a.Devices.Tag(ctx, g, in.SerialNumber, tagsOf(in.Tags))
 }
 
 func (a *API) untagMFADevice(ctx context.Context, g authz.Grant, in *shape.UntagInput) (*shape.Empty, error) {
-	return nil, a.Identities.TagDevice(ctx, g, "iam:UntagMFADevice", in.SerialNumber, nil, in.TagKeys)
+	return nil, a.Devices.Untag(ctx, g, in.SerialNumber, in.TagKeys)
 }
 
 func (a *API) listMFADeviceTags(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {
-	return tagsOutput(a.Identities.DeviceTags(ctx, g, in.SerialNumber, pageOf(in.Marker, in.MaxItems)))
+	return tagsOutput(a.Devices.Tags(ctx, g, in.SerialNumber, pageOf(in.Marker, in.MaxItems)))
 }

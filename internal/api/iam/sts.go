@@ -10,7 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
-	"watertight/internal/core/identity"
+	"watertight/internal/core/session"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
@@ -19,7 +19,7 @@ import (
 )
 
 // STS is the security token service over the core.
-type STS struct{ Identities *identity.Store }
+type STS struct{ Sessions *session.Store }
 
 // Table is the operations of STS.
 func (a *STS) Table() dispatch.Table {
@@ -35,8 +35,8 @@ func (a *STS) Table() dispatch.Table {
 	}}
 }
 
-func webInput(in *shape.AssumeRoleWithWebIdentityInput) identity.WebInput {
-	return identity.WebInput{
+func webInput(in *shape.AssumeRoleWithWebIdentityInput) session.WebInput {
+	return session.WebInput{
 		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Token: in.WebIdentityToken, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
 	}
 }
@@ -50,7 +50,7 @@ func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.
 		return nil, fault.New(fault.InvalidParameterValue, "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
 	}
 	noteRole(c, in.RoleArn)
-	return a.Identities.WebNeeds(ctx, webInput(in))
+	return a.Sessions.WebNeeds(ctx, webInput(in))
 }
 
 func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput) (*shape.AssumeRoleWithWebIdentityOutput, error) {
@@ -58,7 +58,7 @@ func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.Assu
 	if r, ok := g.Caller().Record().(*audit.Record); ok {
 		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = p }
 	}
-	s, err := a.Identities.AssumeRoleWithWebIdentity(ctx, g, what)
+	s, err := a.Sessions.AssumeRoleWithWebIdentity(ctx, g, what)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty
 }
 
 func (a *STS) getAccessKeyInfo(ctx context.Context, g authz.Grant, in *shape.GetAccessKeyInfoInput) (*shape.GetAccessKeyInfoOutput, error) {
-	account, err := a.Identities.AccountOfKey(ctx, g, in.AccessKeyId)
+	account, err := a.Sessions.AccountOfKey(ctx, g, in.AccessKeyId)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetS
 	if err := validate(in); err != nil {
 		return nil, err
 	}
-	s, err := a.Identities.GetSessionToken(ctx, g, identity.TokenInput{Duration: seconds(in.DurationSeconds), Serial: in.SerialNumber, Code: in.TokenCode})
+	s, err := a.Sessions.GetSessionToken(ctx, g, session.TokenInput{Duration: seconds(in.DurationSeconds), Serial: in.SerialNumber, Code: in.TokenCode})
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +112,8 @@ func noteRole(c authz.Caller, role string) {
 	}
 }
 
-func assumeInput(in *shape.AssumeRoleInput) identity.AssumeInput {
-	return identity.AssumeInput{
+func assumeInput(in *shape.AssumeRoleInput) session.AssumeInput {
+	return session.AssumeInput{
 		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
 		Tags: sessionTags(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId, SourceIdentity: in.SourceIdentity,
 		Serial: in.SerialNumber, Code: in.TokenCode,
@@ -125,11 +125,11 @@ func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.Assum
 		return nil, fault.New(fault.NotImplemented, "ProvidedContexts are not implemented.")
 	}
 	noteRole(c, in.RoleArn)
-	return a.Identities.AssumeNeeds(ctx, c, assumeInput(in))
+	return a.Sessions.AssumeNeeds(ctx, c, assumeInput(in))
 }
 
 func (a *STS) assumeRole(ctx context.Context, g authz.Grant, in *shape.AssumeRoleInput) (*shape.AssumeRoleOutput, error) {
-	s, err := a.Identities.AssumeRole(ctx, g, assumeInput(in))
+	s, err := a.Sessions.AssumeRole(ctx, g, assumeInput(in))
 	if err != nil {
 		return nil, err
 	}
@@ -138,16 +138,16 @@ func (a *STS) assumeRole(ctx context.Context, g authz.Grant, in *shape.AssumeRol
 	}, nil
 }
 
-func federateInput(in *shape.GetFederationTokenInput) identity.FederateInput {
-	return identity.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: sessionTags(in.Tags)}
+func federateInput(in *shape.GetFederationTokenInput) session.FederateInput {
+	return session.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: sessionTags(in.Tags)}
 }
 
 func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
-	return a.Identities.FederateNeeds(c, federateInput(in))
+	return a.Sessions.FederateNeeds(c, federateInput(in))
 }
 
 func (a *STS) getFederationToken(ctx context.Context, g authz.Grant, in *shape.GetFederationTokenInput) (*shape.GetFederationTokenOutput, error) {
-	s, err := a.Identities.GetFederationToken(ctx, g, federateInput(in))
+	s, err := a.Sessions.GetFederationToken(ctx, g, federateInput(in))
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +157,8 @@ func (a *STS) getFederationToken(ctx context.Context, g authz.Grant, in *shape.G
 	}, nil
 }
 
-func passed(text string, arns []shape.PolicyDescriptor) identity.Passed {
-	p := identity.Passed{Policy: text}
+func passed(text string, arns []shape.PolicyDescriptor) session.Passed {
+	p := session.Passed{Policy: text}
 	for _, a := range arns {
 		p.ARNs = append(p.ARNs, a.Arn)
 	}
@@ -173,12 +173,12 @@ func sessionTags(tags []shape.SessionTag) []tag.Tag {
 	return out
 }
 
-func assumedUser(s identity.Assumed) shape.AssumedRoleUser {
+func assumedUser(s session.Assumed) shape.AssumedRoleUser {
 	return shape.AssumedRoleUser{AssumedRoleId: s.Principal.ID, Arn: s.Principal.ARN.String()}
 }
 
 // percent is absent where nothing was packed.
-func percent(s identity.Assumed) *int {
+func percent(s session.Assumed) *int {
 	if s.PackedSize == 0 {
 		return nil
 	}
@@ -192,6 +192,6 @@ func seconds(n *int) time.Duration {
 	return max(1, time.Duration(*n)) * time.Second // none given is another thing than none
 }
 
-func credentials(s *identity.Session) shape.Credentials {
+func credentials(s *session.Session) shape.Credentials {
 	return shape.Credentials{AccessKeyId: s.AccessKeyID, SecretAccessKey: s.Secret, SessionToken: s.Token, Expiration: s.Expires}
 }

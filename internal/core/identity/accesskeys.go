@@ -27,17 +27,24 @@ func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 		e, err := DemandEntity(r, g, account, action, User, user)
 		return holder{user: e}, err
 	}
+	a, err := DemandRoot(r, g, account, action)
+	return holder{root: &a}, err
+}
+
+// DemandRoot returns an account for its root user who may do action to itself. The
+// root user's own credentials are shown to no other caller.
+func DemandRoot(r kv.Reader, g authz.Grant, account string, action policy.Action) (Account, error) {
 	if err := g.Demand(action, arn.Root(account)); err != nil {
-		return holder{}, err
+		return Account{}, err
 	}
 	if g.Caller().Principal().Kind != policy.AccountRoot {
-		return holder{}, fault.Of(fault.AccessDenied)
+		return Account{}, fault.Of(fault.AccessDenied)
 	}
 	a, found, err := readAccount(r, account)
 	if err == nil && !found {
 		err = record.Malformed("account " + account)
 	}
-	return holder{root: &a}, err
+	return a, err
 }
 
 func (h holder) keys() *[]string {
@@ -153,7 +160,7 @@ func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID 
 		tx.Delete(keyKey(accessKeyID))
 		tx.Delete(usedKey(accessKeyID))
 		h.write(tx)
-		return dropOf(tx, h.id(), accessKeyID)
+		return s.sessions.End(tx, h.id(), accessKeyID)
 	})
 }
 

@@ -88,11 +88,11 @@ func readSettings(r kv.Reader, account string) (c settings, err error) {
 			p.Lower, p.UsersMayChange, p.HardExpiry = on(passwordLower), on(passwordChange), on(passwordExpiry)
 			c.password = &p
 		case fieldPasswordLength:
-			p.MinimumLength = number(f.Uint)
+			p.MinimumLength = f.Int()
 		case fieldPasswordAge:
-			p.MaxAge = number(f.Uint)
+			p.MaxAge = f.Int()
 		case fieldPasswordReuse:
-			p.ReusePrevention = number(f.Uint)
+			p.ReusePrevention = f.Int()
 		}
 	}
 	if f.Err() != nil {
@@ -215,8 +215,7 @@ func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, err
 	err := View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		for name, prefix := range map[string][]byte{
 			"Users": namesKey(account, User.letter()), "Groups": namesKey(account, Group.letter()), "Roles": namesKey(account, Role.letter()),
-			"Policies": namesKey(account, policyLetter), "MFADevices": devicesOf(account), "MFADevicesInUse": record.Key(deviceOwnerPrefix, account, "/"),
-			"Providers": providersOf(account),
+			"Policies": namesKey(account, policyLetter), "Providers": providersOf(account),
 		} {
 			n, err := record.Count(r, prefix)
 			if err != nil {
@@ -224,7 +223,12 @@ func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, err
 			}
 			m[name] = n
 		}
-		root, err := record.Count(r, devicesKey(account, RootOwner))
+		all, owned, err := s.devices.All(r, account)
+		if err != nil {
+			return err
+		}
+		m["MFADevices"], m["MFADevicesInUse"] = all, owned
+		root, err := s.devices.Owned(r, account, "")
 		if err != nil {
 			return err
 		}
@@ -257,7 +261,7 @@ func quotas() map[string]int {
 		"UserPolicySizeQuota": maxUserInline, "GroupPolicySizeQuota": maxGroupInline, "RolePolicySizeQuota": maxRoleInline,
 		"PolicySizeQuota": maxManagedDocument, "VersionsPerPolicyQuota": maxVersions, "AccessKeysPerUserQuota": maxKeysPerUser,
 		"GroupsPerUserQuota": maxUserGroups, "AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerGroupQuota": maxAttached,
-		"AttachedPoliciesPerRoleQuota": maxAttached, "AssumeRolePolicySizeQuota": 4096, "MFADevicesPerUserQuota": maxDevicesPerUser,
+		"AttachedPoliciesPerRoleQuota": maxAttached, "AssumeRolePolicySizeQuota": 4096, "MFADevicesPerUserQuota": MaxDevicesPerUser,
 		"GlobalEndpointTokenVersion": 1, "AccountSigningCertificatesPresent": 0, "AccountPasswordPresent": 0,
 		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0, "InstanceProfiles": 0, "InstanceProfilesQuota": 0,
 		"PolicyVersionsInUse": 0, "PolicyVersionsInUseQuota": maxPolicies * maxVersions,

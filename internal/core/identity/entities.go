@@ -226,7 +226,7 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 		if err != nil {
 			return err
 		}
-		if err := bare(tx, e); err != nil {
+		if err := s.bare(tx, e); err != nil {
 			return err
 		}
 		if err := s.bound(tx, e, ""); err != nil {
@@ -241,12 +241,12 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 
 // bare refuses where something must be removed before the entity (API
 // reference, DeleteUser, DeleteGroup, DeleteRole).
-func bare(r kv.Reader, e *Entity) error {
+func (s *Store) bare(r kv.Reader, e *Entity) error {
 	members, err := record.Count(r, membersKey(e.ID))
 	if err != nil {
 		return err
 	}
-	devices, err := record.Count(r, devicesKey(e.Account, e.ID))
+	devices, err := s.devices.Owned(r, e.Account, e.ID)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ const (
 	maxKeysPerUser      = 2
 	maxVersions         = 5
 	maxManagedDocument  = 6144
-	maxDevicesPerUser   = 8
+	MaxDevicesPerUser   = 8
 	maxProviders        = 100
 	maxClientIDs        = 100
 	maxThumbprints      = 5
@@ -84,8 +84,8 @@ const (
 	maxGroupInline      = 5120
 	maxRoleInline       = 10240
 	maxTrust            = 2048
-	maxPath             = 512
-	maxEntityName       = 128
+	MaxPath             = 512
+	MaxName             = 128
 	defaultRoleSession  = time.Hour
 	longestRoleSession  = 12 * time.Hour
 	shortestRoleSession = time.Hour
@@ -151,7 +151,7 @@ func noSuchEntity(k EntityKind, name string) error {
 // has told the caller before, in its own words.
 func CheckName(name string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
-	if name == "" || len(name) > maxEntityName || strings.Trim(name, word) != "" {
+	if name == "" || len(name) > MaxName || strings.Trim(name, word) != "" {
 		return validation("The specified value for a name is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
 	}
 	return nil
@@ -162,7 +162,7 @@ func CheckPath(path string) (string, error) {
 	if path == "" || path == "/" {
 		return "/", nil
 	}
-	if len(path) > maxPath || len(path) < 3 || path[0] != '/' || path[len(path)-1] != '/' || strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' }) {
+	if len(path) > MaxPath || len(path) < 3 || path[0] != '/' || path[len(path)-1] != '/' || strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' }) {
 		return "", validation("The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
 	}
 	return path, nil

@@ -210,3 +210,13 @@ func IDs(r kv.Reader, account string, k EntityKind) iter.Seq2[string, error] {
 		}
 	}
 }
+
+// FindRole returns the role an ARN names, path and case included, nil where
+// there is none.
+func FindRole(r kv.Reader, a arn.ARN) (*Entity, error) {
+	e, err := FindARN(r, a)
+	if err != nil || e == nil || e.Kind != Role {
+		return nil, err
+	}
+	return e, nil
+}

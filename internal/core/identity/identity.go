@@ -1,5 +1,6 @@
-// Package identity holds who exists: accounts, their root users, users, groups
-// and roles, their policies, credentials and MFA devices. It must never know how a request is signed or what is allowed.
+// Package identity holds who exists: accounts, their root users, users, groups and
+// roles, their policies and their access keys. It must never know how a request is
+// signed, what is allowed, or which sessions and MFA devices there are.
 package identity
 
 import (
@@ -7,7 +8,6 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
-	"watertight/internal/core/oidc"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -33,7 +33,7 @@ type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
-	tags                []tag.Tag // of the user
+	Tags                []tag.Tag // of the user
 
 	// Of temporary credentials alone.
 	Token                  string
@@ -55,14 +55,37 @@ type BootstrapOptions struct {
 	Show func(Account, Key) error
 }
 
-// Store is the identities of one server.
+// Rooms is what identity asks of rooms that it doesn't know.
+type Rooms struct {
+	Devices  Devices
+	Sessions Sessions
+}
+
+// Sessions ends what came from an access key; core/session meets it.
+type Sessions interface {
+	// End removes the sessions of a holder, a user's unique id or an account, whose
+	// chains begin with an access key.
+	End(tx kv.Tx, holder, accessKeyID string) error
+}
+
+// Devices counts MFA devices; core/mfa meets it.
+type Devices interface {
+	// Owned returns how many devices a user has, by its unique id; "" is the root
+	// user.
+	Owned(r kv.Reader, account, userID string) (int, error)
+	// All returns how many devices an account has, and how many of them have an
+	// owner.
+	All(r kv.Reader, account string) (all, owned int, err error)
+}
+
+// Store manages the identities of a server.
 type Store struct {
 	store     kv.Store
+	devices   Devices
+	sessions  Sessions
 	root      []*policy.Document
-	documents *documents
+	documents *Documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
-	uses      *Uses          // nil where nobody notes them
-	issuers   *oidc.Verifier // nil verifies nothing
-	sessions  int            // of one maker; see LimitSessions
+	uses      *Uses // nil where nobody notes them
 }

@@ -14,10 +14,20 @@ import (
 	"watertight/internal/storage/kv"
 )
 
+// noDevices and noSessions are rooms without either.
+type noDevices struct{}
+
+func (noDevices) Owned(kv.Reader, string, string) (int, error) { return 0, nil }
+func (noDevices) All(kv.Reader, string) (int, int, error)      { return 0, 0, nil }
+
+type noSessions struct{}
+
+func (noSessions) End(kv.Tx, string, string) error { return nil }
+
 func open(t testing.TB) (*Store, kv.Store) {
 	t.Helper()
 	s := coretest.Store(t)
-	i, err := New(s)
+	i, err := New(s, Rooms{noDevices{}, noSessions{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, er
 
 // Document is a compiled identity policy that is stored.
 func (s *Store) Document(text string) (*policy.Document, error) {
-	d, err := s.documents.get(policy.Identity, text)
+	d, err := s.documents.Get(policy.Identity, text)
 	if err != nil {
 		return nil, fault.Internal(err)
 	}

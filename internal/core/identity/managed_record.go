@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"math"
-
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
 )
@@ -66,9 +64,9 @@ func decodePolicy(id string, value []byte) (*ManagedPolicy, error) {
 		case fieldPolicyUpdated:
 			p.Updated = f.Time()
 		case fieldPolicyDefault:
-			p.Default = number(f.Uint)
+			p.Default = f.Int()
 		case fieldPolicyNewest:
-			p.Newest = number(f.Uint)
+			p.Newest = f.Int()
 		case fieldPolicyTag:
 			k, v, ok := f.Pair()
 			if !ok {
@@ -98,7 +96,7 @@ func decodeVersion(b []byte) (PolicyVersion, bool) {
 	for f.Next() {
 		switch f.Number {
 		case fieldVersionNumber:
-			v.Number = number(f.Uint)
+			v.Number = f.Int()
 		case fieldVersionCreated:
 			v.Created = f.Time()
 		case fieldVersionDocument:
@@ -107,5 +105,3 @@ func decodeVersion(b []byte) (PolicyVersion, bool) {
 	}
 	return v, f.Err() == nil && v.Number > 0 && v.Document != ""
 }
-
-func number(u uint64) int { return int(min(u, math.MaxInt32)) }

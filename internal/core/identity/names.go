@@ -35,7 +35,8 @@ func checkAccountName(name string) error {
 	return nil
 }
 
-func checkKeyID(id string) error {
+// CheckKeyID checks the form of an access key id.
+func CheckKeyID(id string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 	if len(id) < minKeyID || len(id) > maxKeyID || strings.Trim(id, word) != "" {
 		return fmt.Errorf("an access key id has %d to %d letters, digits and underscores", minKeyID, maxKeyID)
@@ -51,7 +52,7 @@ func checkLastingID(id string) error {
 	if strings.HasPrefix(id, TemporaryPrefix) {
 		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", TemporaryPrefix)
 	}
-	return checkKeyID(id)
+	return CheckKeyID(id)
 }
 
 // checkSecret must not print what it judges.

@@ -125,7 +125,7 @@ func (s *Store) writeReport(r kv.Reader, account string) ([]byte, error) {
 		return nil, record.Malformed("account " + account)
 	}
 	root := []string{"<root_account>", arn.Root(account).String(), stamp(a.Created), "not_supported", "no_information", "not_supported", "not_supported"}
-	if err := s.writeRow(w, r, account, RootOwner, root, a.RootKeys); err != nil {
+	if err := s.writeRow(w, r, account, "", root, a.RootKeys); err != nil {
 		return nil, err
 	}
 	for id, err := range IDs(r, account, User) {
@@ -155,9 +155,9 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05+00:00")
 }
 
-// writeRow adds what all have: devices, keys, and the certificates nobody has.
-func (s *Store) writeRow(w *csv.Writer, r kv.Reader, account, owner string, row, ids []string) error {
-	devices, err := record.Count(r, devicesKey(account, owner))
+// writeRow adds what all users have; userID is empty for the root user.
+func (s *Store) writeRow(w *csv.Writer, r kv.Reader, account, userID string, row, ids []string) error {
+	devices, err := s.devices.Owned(r, account, userID)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *Store) ResetRootKeys(ctx context.Context, record authz.Record, account 
 			return fault.New(fault.NoSuchEntity, "There is no account "+account+".")
 		}
 		for _, old := range a.RootKeys {
-			if err := dropOf(tx, account, old); err != nil {
+			if err := s.sessions.End(tx, account, old); err != nil {
 				return err
 			}
 			tx.Delete(keyKey(old))

@@ -18,7 +18,10 @@ import (
 )
 
 // New returns the identities in store.
-func New(store kv.Store) (*Store, error) {
+func New(store kv.Store, rooms Rooms) (*Store, error) {
+	if rooms.Devices == nil || rooms.Sessions == nil {
+		return nil, errors.New("identity: a room that it asks is missing")
+	}
 	root, err := rootPolicy()
 	if err != nil {
 		return nil, fmt.Errorf("identity: the root user's policy: %w", err)
@@ -27,7 +30,7 @@ func New(store kv.Store) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: AWS's managed policies: %w", err)
 	}
-	return &Store{store: store, root: root, documents: newDocuments(), published: published, laws: newLaws(), sessions: DefaultSessions}, nil
+	return &Store{store: store, devices: rooms.Devices, sessions: rooms.Sessions, root: root, documents: NewDocuments(maxDocuments), published: published, laws: newLaws()}, nil
 }
 
 // Bootstrap makes the first account and its root user's key, once: later calls
@@ -261,7 +264,7 @@ func readAccount(r kv.Reader, id string) (Account, bool, error) {
 }
 
 func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
-	if checkKeyID(accessKeyID) != nil {
+	if CheckKeyID(accessKeyID) != nil {
 		return storedKey{}, false, nil
 	}
 	v, err := r.Get(keyKey(accessKeyID))
@@ -272,14 +275,21 @@ func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
 	return k, err == nil, err
 }
 
-// Lookup finds what a signature by accessKeyID is checked against; false where
-// there is no such key. An inactive key is found: the caller refuses it.
+// KeyHolder is whose a long-lived key is: the unique id of a user, or the account of
+// a root user.
+func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err error) {
+	k, found, err := readKey(r, accessKeyID)
+	if k.kind == ofRoot {
+		return k.account, found, err
+	}
+	return k.owner, found, err
+}
+
+// Lookup finds what a signature by a long-lived key is checked against; false
+// where there is no such key. An inactive key is found: the caller refuses it.
+// It asks for no grant, since it is asked before there is a caller.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if strings.HasPrefix(accessKeyID, TemporaryPrefix) {
-			c, found, err = s.temporary(r, accessKeyID)
-			return err
-		}
 		c, found, err = FindCredential(r, accessKeyID)
 		return err
 	})
@@ -303,13 +313,21 @@ func FindCredential(r kv.Reader, accessKeyID string) (Credential, bool, error) {
 	if u == nil || u.Kind != User || u.Account != k.account {
 		return Credential{}, false, record.Malformed("access key " + accessKeyID)
 	}
-	c.Principal, c.Keys, c.tags = u.Principal(), principalTags(u.Tags), u.Tags
+	c.Principal, c.Keys, c.Tags = u.Principal(), principalTags(u.Tags), u.Tags
 	return c, true, nil
 }
 
 // Principal is a user as a caller.
 func (e *Entity) Principal() policy.Principal {
 	return policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN(), ID: e.ID, Name: e.Name}
+}
+
+// RoleSession is a role's session as a caller.
+func (e *Entity) RoleSession(session string) policy.Principal {
+	return policy.Principal{
+		Kind: policy.RoleSession, Account: e.Account, Role: e.ARN(), ID: e.ID + ":" + session,
+		ARN: arn.STS(e.Account, "assumed-role/"+e.Name+"/"+session),
+	}
 }
 
 // principalTags are the condition keys that come from the tags of a user or

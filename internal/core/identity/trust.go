@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -120,7 +121,7 @@ func (s *Store) Trust(r kv.Reader, e *Entity) (*policy.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.documents.get(policy.Trust, text)
+	d, err := s.documents.Get(policy.Trust, text)
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
@@ -141,4 +142,23 @@ func (e *Entity) showTrust(r kv.Reader) error {
 	text, _, err := trustText(r, e)
 	e.Trust = text
 	return err
+}
+
+// TrustOf is the compiled trust policy of the role an ARN names, for
+// authz.Facts: none where there is no such role, and a nil document where it
+// can't be relied on, which denies.
+func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		e, err := FindRole(r, a)
+		if err != nil || e == nil {
+			return err
+		}
+		d, err := s.Trust(r, e)
+		if fault.Is(err, fault.InternalError) {
+			d, err = nil, nil
+		}
+		docs = []*policy.Document{d}
+		return err
+	})
+	return docs, err
 }

@@ -31,7 +31,6 @@ func TestResourcesOfWrittenPolicies(t *testing.T) {
 		ways := map[string]func(document string) error{
 			"inline":  func(d string) error { return h.put(User, "u", "p", d) },
 			"managed": func(d string) error { return checkManaged(d) },
-			"session": func(d string) error { _, err := h.pass(&Session{}, Passed{Policy: d}); return err },
 		}
 		for way, write := range ways {
 			for _, document := range []string{on(resource), strings.Replace(on(resource), "Resource", "NotResource", 1)} {

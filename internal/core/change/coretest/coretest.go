@@ -37,6 +37,11 @@ func Root(account string, r authz.Record) authz.Caller {
 	return root(account, authz.Situation{Record: r, At: time.Now(), SecureChannel: true})
 }
 
+// RootAt is Root at an instant.
+func RootAt(account string, at time.Time) authz.Caller {
+	return root(account, authz.Situation{At: at, SecureChannel: true})
+}
+
 // RootInPlain is Root where everybody on the way listens.
 func RootInPlain(account string) authz.Caller {
 	return root(account, authz.Situation{At: time.Now()})

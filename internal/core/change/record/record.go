@@ -182,6 +182,9 @@ func (f *Fields) Time() time.Time {
 	return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC()
 }
 
+// Int is the field as an int, the greatest of 32 bits where it is greater.
+func (f *Fields) Int() int { return int(min(f.Uint, math.MaxInt32)) }
+
 // Pair is the field as two texts.
 func (f *Fields) Pair() (a, b string, ok bool) {
 	first, n := protowire.ConsumeBytes(f.Bytes)

@@ -1,4 +1,4 @@
-package identity
+package mfa
 
 import (
 	"crypto/hmac"

@@ -1,4 +1,4 @@
-package identity
+package session
 
 import (
 	"reflect"
@@ -8,7 +8,9 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/tag"
 )
 
@@ -39,44 +41,40 @@ func TestSessionRecord(t *testing.T) {
 // TestSessionsEndWithTheirParent: a session that acts as its parent is gone
 // with the parent's key, and its record once it ended.
 func TestSessionsEndWithTheirParent(t *testing.T) {
-	s, _ := open(t)
-	a, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1000, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	caller := authz.NewCaller(RootPrincipal(a.ID), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: k.AccessKeyID})
+	h := newHouse(t, 0)
+	caller := authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: h.RootKey.AccessKeyID})
 	g, err := authz.Judge(t.Context(), authz.New(nil), caller, authz.Open[struct{}]("a test"), &struct{}{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.GetSessionToken(t.Context(), g, TokenInput{})
+	n, err := h.GetSessionToken(t.Context(), g, TokenInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, found, err := s.Lookup(t.Context(), n.AccessKeyID)
+	c, found, err := h.Lookup(t.Context(), n.AccessKeyID)
 	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot || !c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
 		t.Errorf("%+v, %v, %v", c, found, err)
 	}
-	if _, err := s.ResetRootKeys(t.Context(), nil, a.ID, time.Unix(3000, 0)); err != nil {
+	if _, err := h.Identities.ResetRootKeys(t.Context(), nil, coretest.Account, time.Unix(3000, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, err := s.Lookup(t.Context(), n.AccessKeyID); err != nil || found {
+	if _, found, err := h.Lookup(t.Context(), n.AccessKeyID); err != nil || found {
 		t.Errorf("the parent's key is gone and the session still works: %v", err)
 	}
-	if removed, err := s.PurgeSessions(t.Context(), time.Unix(1e9, 0)); err != nil || removed != 0 {
+	if removed, err := h.purger().Purge(t.Context(), time.Unix(1e9, 0)); err != nil || removed != 0 {
 		t.Errorf("the parent's key is gone, and %d sessions are left: %v", removed, err)
 	}
 }
 
 // TestPurge removes the records of sessions that ended, and no other.
 func TestPurge(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, 0)
 	h.session(h.tokenOf(h.rootKey(), 2000))
 	for _, step := range []struct {
 		at   int64
 		want int
 	}{{5600, 0}, {5601, 1}, {5602, 0}} {
-		if removed, err := h.PurgeSessions(t.Context(), time.Unix(step.at, 0)); err != nil || removed != step.want {
+		if removed, err := h.purger().Purge(t.Context(), time.Unix(step.at, 0)); err != nil || removed != step.want {
 			t.Errorf("at %d: removed %d, %v; want %d", step.at, removed, err, step.want)
 		}
 	}

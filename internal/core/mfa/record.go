@@ -1,11 +1,13 @@
-package identity
+package mfa
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -13,9 +15,9 @@ import (
 // Device is a virtual MFA device. Its seed must never be logged.
 type Device struct {
 	Account, Path, Name string
-	Created, Enabled    time.Time // Enabled is zero while nobody has it
+	Created, Enabled    time.Time // Enabled is zero without an owner
 	Tags                []tag.Tag
-	Owner               string // a user's id, or RootOwner
+	Owner               string // a user's id, or rootOwner; empty without one
 
 	seed     []byte
 	drift    int64 // steps the device's clock is ahead
@@ -24,14 +26,35 @@ type Device struct {
 	failedAt time.Time
 }
 
-// RootOwner is the owner of the root user's devices.
-const RootOwner = "root"
+// rootOwner is the owner of the root user's devices.
+const rootOwner = "root"
+
+// OfRoot reports whether the device is the root user's.
+func (d *Device) OfRoot() bool { return d.Owner == rootOwner }
+
+// Counter counts devices for core/identity, which knows nothing else of them.
+type Counter struct{}
+
+// Owned returns how many devices a user has, by its unique id; "" is the root
+// user.
+func (Counter) Owned(r kv.Reader, account, userID string) (int, error) {
+	return record.Count(r, devicesKey(account, cmp.Or(userID, rootOwner)))
+}
+
+// All returns how many devices an account has, and how many of them have an owner.
+func (Counter) All(r kv.Reader, account string) (all, owned int, err error) {
+	if all, err = record.Count(r, devicesOf(account)); err != nil {
+		return 0, 0, err
+	}
+	owned, err = record.Count(r, record.Key(deviceOwnerPrefix, account, "/"))
+	return all, owned, err
+}
 
 // Serial is the device's serial number.
-func (d *Device) Serial() arn.ARN { return DeviceARN(d.Account, d.Path, d.Name) }
+func (d *Device) Serial() arn.ARN { return ARN(d.Account, d.Path, d.Name) }
 
-// DeviceARN is the serial number of a virtual device.
-func DeviceARN(account, path, name string) arn.ARN { return arn.IAM(account, "mfa"+path+name) }
+// ARN is the serial number of a virtual device.
+func ARN(account, path, name string) arn.ARN { return arn.IAM(account, "mfa"+path+name) }
 
 // Keys of devices:
 //
@@ -109,13 +132,13 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 		case fieldDeviceSeed:
 			d.seed = append([]byte(nil), f.Bytes...)
 		case fieldDeviceAhead:
-			d.drift = int64(number(f.Uint))
+			d.drift = int64(f.Int())
 		case fieldDeviceBehind:
-			d.drift = -int64(number(f.Uint))
+			d.drift = -int64(f.Int())
 		case fieldDeviceLastStep:
 			d.lastStep = int64(f.Uint)
 		case fieldDeviceFailures:
-			d.failures = int64(number(f.Uint))
+			d.failures = int64(f.Int())
 		case fieldDeviceFailedAt:
 			d.failedAt = f.Time()
 		default:
@@ -132,7 +155,7 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 func findDevice(r kv.Reader, account, serial string) (*Device, error) {
 	a, err := arn.Parse(serial)
 	path, ok := strings.CutPrefix(a.Resource, "mfa/")
-	if err != nil || a.Service != "iam" || a.Account != account || !ok || len(path) > maxPath+maxEntityName {
+	if err != nil || a.Service != "iam" || a.Account != account || !ok || len(path) > identity.MaxPath+identity.MaxName {
 		return nil, nil
 	}
 	v, err := r.Get(record.Key(devicePrefix, account, "/", strings.ToLower(path)))

@@ -1,4 +1,4 @@
-package identity
+package session
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -29,13 +30,10 @@ const (
 	maxPacked      = 4096 // bytes, deflated
 )
 
-// pass gives a session its policies, and returns how much of the room for
-// policies and tags is used, in per cent.
-// Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
-func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
-	if err := checkPassed(in); err != nil {
-		return 0, err
-	}
+// restrict gives a session the policies of its request, which checkPassed has
+// found right, and returns how much of the space for policies and tags they use, in
+// per cent. Errors: PackedPolicyTooLarge.
+func (n *Session) restrict(in Passed) (percent int, err error) {
 	n.Policies = nil
 	if in.Policy != "" {
 		n.Policies = []string{in.Policy}
@@ -59,6 +57,7 @@ func (s *Store) pass(n *Session, in Passed) (percent int, err error) {
 }
 
 // checkPassed checks what a request passes, by itself. Nothing of it is kept.
+// Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
 func checkPassed(in Passed) error {
 	if len(in.ARNs) > maxPassed {
 		return invalidParameter(fmt.Sprintf("A session has at most %d managed policies.", maxPassed))
@@ -71,9 +70,9 @@ func checkPassed(in Passed) error {
 	}
 	d, err := policy.Parse(policy.Session, []byte(in.Policy))
 	if err != nil {
-		return MalformedPolicy(err)
+		return identity.MalformedPolicy(err)
 	}
-	return CheckResources(d)
+	return identity.CheckResources(d)
 }
 
 func packedTooLarge(what string, percent int) error {
@@ -109,7 +108,7 @@ func packed(in Passed, tags []tag.Tag) (int, error) {
 func (s *Store) managed(r kv.Reader, n *Session, account string, names []string) error {
 	n.Managed = nil
 	for _, name := range names {
-		p, err := s.FindPolicy(r, account, name)
+		p, err := s.identities.FindPolicy(r, account, name)
 		if err != nil {
 			return err
 		}
@@ -129,14 +128,14 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 	}
 	all := make([]*policy.Document, 0, len(n.Policies)+len(n.Managed))
 	for _, text := range n.Policies {
-		d, err := s.documents.get(policy.Session, text)
+		d, err := s.documents.Get(policy.Session, text)
 		if err != nil {
 			return nil, fault.Internal(err)
 		}
 		all = append(all, d)
 	}
 	for _, m := range n.Managed {
-		p, err := s.FindPolicy(r, n.Principal.Account, m.Key)
+		p, err := s.identities.FindPolicy(r, n.Principal.Account, m.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -144,11 +143,11 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 			all = append(all, nil)
 			continue
 		}
-		d, err := s.Document(p.InForce().Document)
+		d, err := s.identities.Document(p.InForce().Document)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d.Named(PolicyName(m.Key)))
+		all = append(all, d.Named(identity.PolicyName(m.Key)))
 	}
 	return all, nil
 }

@@ -1,4 +1,4 @@
-package identity
+package mfa
 
 import (
 	"context"
@@ -30,39 +30,37 @@ func (d *Device) lockedUntil() time.Time {
 	return d.failedAt.Add(min(lock, longestLock))
 }
 
-func mfaFailed(why string) error {
+func failed(why string) error {
 	return fault.New(fault.AccessDenied, "MultiFactorAuthentication failed"+why)
 }
 
-// mfaOwner is the owner's id a principal has devices under, "" where it can
+// ownerID is the owner's id a principal has devices under, "" where it can
 // have none.
-func mfaOwner(p policy.Principal) string {
+func ownerID(p policy.Principal) string {
 	switch p.Kind {
 	case policy.AccountRoot:
-		return RootOwner
+		return rootOwner
 	case policy.User:
 		return p.ID
 	}
 	return ""
 }
 
-// UseMFA uses a code of a device that p has, in the transaction of what the
-// code allows: one step either side of the device's clock, each step once. It
-// changes nothing where it refuses; wrong tells that the code was not right,
-// and then the caller calls WrongMFA after its transaction.
-// Errors: AccessDenied.
-func UseMFA(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong bool, err error) {
+// use uses a code of a device that p has: one step either side of the device's
+// clock, each step once. It changes nothing where it refuses; wrong tells that the
+// code was not right. Errors: AccessDenied.
+func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong bool, err error) {
 	d, err := deviceOf(tx, p, serial)
 	if err != nil {
 		return false, err
 	}
 	if at.Before(d.lockedUntil()) {
-		return false, mfaFailed(": too many wrong codes. Try again later.")
+		return false, failed(": too many wrong codes. Try again later.")
 	}
 	now := stepAt(at) + d.drift
 	step, ok := findStep(d.seed, max(now-1, d.lastStep+1), now+1, code)
 	if !ok {
-		return true, mfaFailed(" with invalid MFA one time pass code.")
+		return true, failed(" with invalid MFA one time pass code.")
 	}
 	d.lastStep, d.failures = step, 0
 	d.write(tx)
@@ -70,23 +68,19 @@ func UseMFA(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wr
 }
 
 func deviceOf(tx kv.Tx, p policy.Principal, serial string) (*Device, error) {
-	owner := mfaOwner(p)
+	owner := ownerID(p)
 	d, err := findDevice(tx, p.Account, serial)
 	if err != nil {
 		return nil, err
 	}
 	if d == nil || owner == "" || d.Owner != owner {
-		return nil, mfaFailed(", unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+		return nil, failed(", unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
 	}
 	return d, tx.Lock(deviceKey(d.Account, d.Path, d.Name), kv.Exclusive)
 }
 
-// WrongMFA counts a wrong code that the owner of a device has given. Tries of
-// anybody else count for nothing, so that nobody can lock another one out.
-func (s *Store) WrongMFA(ctx context.Context, p policy.Principal, serial string, at time.Time) error {
-	return change.Background(ctx, s.store, "a wrong MFA code is counted", func(tx kv.Tx) error { return countWrong(tx, p, serial, at) })
-}
-
+// countWrong counts a wrong code that the owner of a device has given. What others
+// try is not counted, so that they can't lock the owner out.
 func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error {
 	d, err := deviceOf(tx, p, serial)
 	if err != nil {
@@ -101,13 +95,13 @@ func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error
 	return nil
 }
 
-// VerifyMFA uses a code of a device that p has, or counts it as wrong, in one
+// Verify uses a code of a device that p has, or counts it as wrong, in one
 // transaction: tries made at once are not more than tries made in turn. p must
 // have been identified by a signature of its own key. Errors: AccessDenied.
-func (s *Store) VerifyMFA(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error {
+func (s *Store) Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error {
 	var refusal error
 	err := change.Background(ctx, s.store, "an MFA code is used", func(tx kv.Tx) error {
-		wrong, err := UseMFA(tx, p, serial, code, at)
+		wrong, err := use(tx, p, serial, code, at)
 		if refusal = err; wrong {
 			return countWrong(tx, p, serial, at)
 		}

@@ -1,13 +1,15 @@
-package identity
+package session
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -80,35 +82,6 @@ func roleTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// findRole returns the role an ARN names, path and case included, nil where
-// there is none.
-func findRole(r kv.Reader, a arn.ARN) (*Entity, error) {
-	e, err := FindARN(r, a)
-	if err != nil || e == nil || e.Kind != Role {
-		return nil, err
-	}
-	return e, nil
-}
-
-// TrustOf is the compiled trust policy of the role an ARN names, for
-// authz.Facts: none where there is no such role, and a nil document where it
-// can't be relied on, which denies.
-func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document, err error) {
-	err = s.store.View(ctx, func(r kv.Reader) error {
-		e, err := findRole(r, a)
-		if err != nil || e == nil {
-			return err
-		}
-		d, err := s.Trust(r, e)
-		if fault.Is(err, fault.InternalError) {
-			d, err = nil, nil
-		}
-		docs = []*policy.Document{d}
-		return err
-	})
-	return docs, err
-}
-
 // AssumeNeeds are the permissions AssumeRole asks for, from the role's trust
 // policy and, as far as that only delegates, from the caller's own policies. An
 // MFA code counts as right here; AssumeRole verifies it before a session is
@@ -127,15 +100,15 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 		return nil, notAuthorized(p, "sts:AssumeRole", role, policy.Verdict{})
 	}
 	if (in.Serial == "") != (in.Code == "") {
-		return nil, mfaFailed(", must provide both MFA serial number and one time pass code.")
+		return nil, incompleteMFA()
 	}
 	if err := checkSessionTags(in.Tags, in.Transitive); err != nil {
 		return nil, err
 	}
 	var from chain
-	var target Subject
+	var target identity.Subject
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		e, err := findRole(r, role)
+		e, err := identity.FindRole(r, role)
 		if err != nil {
 			return err
 		}
@@ -250,7 +223,10 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 	if err := in.inherit(n, from); err != nil {
 		return out, err
 	}
-	if out.PackedSize, err = s.pass(n, in.Pass); err != nil {
+	if err := checkPassed(in.Pass); err != nil {
+		return out, err
+	}
+	if out.PackedSize, err = n.restrict(in.Pass); err != nil {
 		return out, err
 	}
 	if in.Duration == 0 {
@@ -264,7 +240,7 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 		return out, err
 	}
 	if in.Serial != "" {
-		if err := s.VerifyMFA(ctx, c.Principal(), in.Serial, in.Code, c.At()); err != nil {
+		if err := s.mfa.Verify(ctx, c.Principal(), in.Serial, in.Code, c.At()); err != nil {
 			return out, err
 		}
 		n.MFAAt = c.At().UTC().Truncate(time.Second)
@@ -293,7 +269,7 @@ func (in *AssumeInput) inherit(n *Session, from chain) error {
 
 // actAs makes a session one of a role, as the role is now.
 func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) error {
-	e, err := findRole(r, role)
+	e, err := identity.FindRole(r, role)
 	if err != nil {
 		return err
 	}
@@ -314,12 +290,12 @@ func tooLong() error {
 	return validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 }
 
-// RoleSession is a role's session as a caller.
-func (e *Entity) RoleSession(session string) policy.Principal {
-	return policy.Principal{
-		Kind: policy.RoleSession, Account: e.Account, Role: e.ARN(), ID: e.ID + ":" + session,
-		ARN: arn.STS(e.Account, "assumed-role/"+e.Name+"/"+session),
-	}
+func incompleteMFA() error {
+	return fault.New(fault.AccessDenied, "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+}
+
+func validation(format string, args ...any) error {
+	return fault.New(fault.ValidationError, fmt.Sprintf(format, args...))
 }
 
 func invalidParameter(message string) error {

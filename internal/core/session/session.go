@@ -1,4 +1,7 @@
-package identity
+// Package session makes temporary credentials: sessions of roles, of users and of
+// the bearers of tokens, which STS hands out, and finds them when they sign. It must
+// never know how a request is signed, nor how STS spells its requests.
+package session
 
 import (
 	"context"
@@ -11,11 +14,73 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
+	"watertight/internal/core/identity"
+	"watertight/internal/core/oidc"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
+
+// MFA says whether a code is right; core/mfa meets it.
+type MFA interface {
+	// Verify uses up a code of a device that p has. Errors: AccessDenied.
+	Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error
+}
+
+// Options are what the server decides of sessions.
+type Options struct {
+	Issuers oidc.Fetcher // how the keys of identity providers are reached; nil: no token is right
+	Quota   int          // sessions of one maker that have not ended; 0 is DefaultQuota
+}
+
+// Store manages the sessions of a server.
+type Store struct {
+	store      kv.Store
+	identities *identity.Store
+	mfa        MFA
+	issuers    *oidc.Verifier // nil verifies nothing
+	documents  *identity.Documents
+	quota      int
+}
+
+// maxDocuments bounds the cache of compiled session policies, in bytes. It is apart
+// from that of users' policies: whoever may make sessions pushes out none of them.
+const maxDocuments = 16 << 20
+
+// New returns the sessions in store.
+func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store {
+	s := &Store{store: store, identities: identities, mfa: mfa, documents: identity.NewDocuments(maxDocuments), quota: DefaultQuota}
+	if o.Quota > 0 {
+		s.quota = o.Quota
+	}
+	if o.Issuers != nil {
+		s.issuers = oidc.New(o.Issuers)
+	}
+	return s
+}
+
+// Operator is what the server does of its own accord, without a grant. The handlers
+// of the network API are not given one.
+type Operator struct{ store kv.Store }
+
+// NewOperator returns the operator's side of sessions.
+func NewOperator(s *Store) *Operator { return &Operator{s.store} }
+
+// Lookup finds what a signature by any access key is checked against; false where
+// there is no such key. An inactive key is found: the caller refuses it. It asks
+// for no grant, since it is asked before there is a caller.
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c identity.Credential, found bool, err error) {
+	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
+		return s.identities.Lookup(ctx, accessKeyID)
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		c, found, err = s.temporary(r, accessKeyID)
+		return err
+	})
+	return c, found, err
+}
 
 // begin completes a session with fresh credentials and writes it, on behalf of
 // the grant's caller, once check has found all that it rests on as it should
@@ -23,10 +88,10 @@ import (
 func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error) error {
 	at := g.Caller().At().UTC().Truncate(time.Second)
 	n.Issued, n.Expires = at, at.Add(duration)
-	id, secret := NewKey()
+	id, secret := identity.NewKey()
 	var token [96]byte
 	rand.Read(token[:])
-	n.AccessKeyID, n.Secret, n.Token = TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
+	n.AccessKeyID, n.Secret, n.Token = identity.TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if err := check(tx); err != nil {
 			return err
@@ -37,7 +102,7 @@ func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration t
 			return err
 		}
 		if taken != nil {
-			return fault.Internal(fmt.Errorf("identity: session id %s is taken", n.AccessKeyID))
+			return fault.Internal(fmt.Errorf("session: id %s is taken", n.AccessKeyID))
 		}
 		if err := s.take(tx, n); err != nil {
 			return err
@@ -74,19 +139,19 @@ func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 }
 
 // temporary finds the credential of a session whose origin still stands.
-func (s *Store) temporary(r kv.Reader, accessKeyID string) (Credential, bool, error) {
-	if checkKeyID(accessKeyID) != nil {
-		return Credential{}, false, nil
+func (s *Store) temporary(r kv.Reader, accessKeyID string) (identity.Credential, bool, error) {
+	if identity.CheckKeyID(accessKeyID) != nil {
+		return identity.Credential{}, false, nil
 	}
 	n, err := readSession(r, accessKeyID)
 	if err != nil || n == nil {
-		return Credential{}, false, err
+		return identity.Credential{}, false, err
 	}
 	tags, ok, err := actor(r, n)
 	if err != nil || !ok {
-		return Credential{}, false, err
+		return identity.Credential{}, false, err
 	}
-	c := Credential{
+	c := identity.Credential{
 		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
 		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, Principal: n.Principal, Keys: n.conditionKeys(tags),
 	}
@@ -109,16 +174,16 @@ func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 			return nil, false, nil
 		}
 		n.Principal = parent.Principal
-		return parent.tags, true, nil
+		return parent.Tags, true, nil
 	case FederationToken:
 		if parent.Principal.Account != n.Principal.Account {
 			return nil, false, nil
 		}
 		n.Principal.Issuer = parent.Principal.ARN
-		return parent.tags, true, nil
+		return parent.Tags, true, nil
 	case RoleAssumed, WebIdentity:
-		e, err := ReadEntity(r, n.roleID())
-		if err != nil || e == nil || e.Kind != Role || e.Account != n.Principal.Account {
+		e, err := identity.ReadEntity(r, n.roleID())
+		if err != nil || e == nil || e.Kind != identity.Role || e.Account != n.Principal.Account {
 			return nil, false, err
 		}
 		return e.Tags, true, nil
@@ -135,18 +200,18 @@ func (n *Session) roleID() string {
 // origin is where a session, or the first one of its chain, came from: a
 // long-lived key that is still active, or an identity provider that is still
 // trusted. One that was deleted and made again is another one.
-func origin(r kv.Reader, n *Session) (Credential, bool, error) {
+func origin(r kv.Reader, n *Session) (identity.Credential, bool, error) {
 	if n.Parent != "" {
-		c, found, err := FindCredential(r, n.Parent)
+		c, found, err := identity.FindCredential(r, n.Parent)
 		return c, found && c.Active, err
 	}
 	if n.Provider == "" {
-		return Credential{}, false, nil
+		return identity.Credential{}, false, nil
 	}
 	a, err := arn.Parse(n.Provider)
 	if err != nil {
-		return Credential{}, false, nil
+		return identity.Credential{}, false, nil
 	}
-	p, err := FindProvider(r, a.Account, n.Provider)
-	return Credential{}, p != nil && p.ID == n.ProviderID, err
+	p, err := identity.FindProvider(r, a.Account, n.Provider)
+	return identity.Credential{}, p != nil && p.ID == n.ProviderID, err
 }

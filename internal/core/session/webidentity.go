@@ -1,4 +1,4 @@
-package identity
+package session
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/oidc"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
@@ -31,17 +32,12 @@ type WebAssumed struct {
 	Subject, Audience, Issuer string
 }
 
-// FetchWith says how the keys of identity providers are reached; without it no
-// token is ever right. It is called before the first request.
-func (s *Store) FetchWith(f oidc.Fetcher) { s.issuers = oidc.New(f) }
-
 // presented is a token and what it was shown to.
 type presented struct {
 	token    *oidc.Token
-	role     *Entity
-	provider *Provider
+	role     *identity.Entity
+	provider *identity.Provider
 	session  *Session
-	packed   int
 }
 
 // unauthorizedWeb does not tell whether there is such a role.
@@ -74,7 +70,7 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		return nil, oidc.Rejected()
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if p.role, err = findRole(r, target); err != nil {
+		if p.role, err = identity.FindRole(r, target); err != nil {
 			return err
 		}
 		if p.role == nil {
@@ -85,21 +81,16 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		}
 		return s.meant(r, p)
 	})
-	if err != nil {
-		return nil, err
-	}
-	// Last, since it is the only part that costs something.
-	p.packed, err = s.pass(p.session, in.Pass)
 	return p, err
 }
 
 func isSourceIdentity(s string) bool {
-	return s == "" || len(s) >= 2 && len(s) <= 64 && CheckName(s) == nil
+	return s == "" || len(s) >= 2 && len(s) <= 64 && identity.CheckName(s) == nil
 }
 
 // meant finds the provider of a token among those that its role trusts.
 func (s *Store) meant(r kv.Reader, p *presented) error {
-	trust, err := s.Trust(r, p.role)
+	trust, err := s.identities.Trust(r, p.role)
 	if err != nil {
 		return err
 	}
@@ -108,7 +99,7 @@ func (s *Store) meant(r kv.Reader, p *presented) error {
 		if name.Type != "Federated" {
 			continue
 		}
-		found, err := FindProvider(r, p.role.Account, name.Value)
+		found, err := identity.FindProvider(r, p.role.Account, name.Value)
 		if err != nil {
 			return err
 		}
@@ -147,7 +138,7 @@ func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error)
 	for k, v := range claimKeys(p.provider.URL, t) {
 		keys[k] = v
 	}
-	for k, v := range (Subject{Tags: p.role.Tags}).ResourceKeys() {
+	for k, v := range (identity.Subject{Tags: p.role.Tags}).ResourceKeys() {
 		keys[k] = v
 	}
 	keys["sts:rolesessionname"] = []string{in.SessionName}
@@ -212,6 +203,10 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 			}
 		}
 	}
+	packed, err := n.restrict(in.Pass)
+	if err != nil {
+		return out, err
+	}
 	if !slices.Contains(p.provider.ClientIDs, t.Audience) {
 		return out, oidc.Rejected()
 	}
@@ -235,6 +230,6 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 		n.makers = bearerMakers(n.roleID(), n.Provider, t.Subject)
 		return nil
 	})
-	out = WebAssumed{Assumed: Assumed{n, p.packed}, Subject: t.Subject, Audience: t.Audience, Issuer: t.Issuer}
+	out = WebAssumed{Assumed: Assumed{n, packed}, Subject: t.Subject, Audience: t.Audience, Issuer: t.Issuer}
 	return out, err
 }

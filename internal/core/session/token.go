@@ -1,4 +1,4 @@
-package identity
+package session
 
 import (
 	"context"
@@ -40,10 +40,10 @@ func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInpu
 	}
 	n := &Session{Principal: p, Parent: c.AccessKeyID(), Purpose: SessionToken}
 	if (in.Serial == "") != (in.Code == "") {
-		return nil, mfaFailed(", must provide both MFA serial number and one time pass code.")
+		return nil, incompleteMFA()
 	}
 	if in.Serial != "" {
-		if err := s.VerifyMFA(ctx, p, in.Serial, in.Code, c.At()); err != nil {
+		if err := s.mfa.Verify(ctx, p, in.Serial, in.Code, c.At()); err != nil {
 			return nil, err
 		}
 		n.MFAAt = c.At().UTC().Truncate(time.Second)
@@ -142,7 +142,10 @@ func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in Federa
 	}
 	n := &Session{Purpose: FederationToken, Parent: c.AccessKeyID(), Tags: in.Tags, Restricted: true}
 	n.Principal = policy.Principal{Kind: policy.FederatedUser, Account: account, ARN: at, ID: account + ":" + in.Name}
-	if out.PackedSize, err = s.pass(n, in.Pass); err != nil {
+	if err := checkPassed(in.Pass); err != nil {
+		return out, err
+	}
+	if out.PackedSize, err = n.restrict(in.Pass); err != nil {
 		return out, err
 	}
 	out.Session = n

@@ -1,4 +1,4 @@
-package identity
+package session
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/identity"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -20,12 +21,12 @@ import (
 // beginning of its chain; or, where that is the token of an identity provider, of
 // the bearer of the token in the role it was shown to, and of that role.
 
-// DefaultSessions is how many sessions that have not ended one maker has at
+// DefaultQuota is how many sessions that have not ended one maker has at
 // most. All bearers of tokens together have bearersShare times as many in one
 // role.
 const (
-	DefaultSessions = 1000
-	bearersShare    = 10
+	DefaultQuota = 1000
+	bearersShare = 10
 )
 
 // Where it stands what room is taken:
@@ -90,16 +91,11 @@ func makersOf(r kv.Reader, n *Session) ([]string, error) {
 		}
 		return []string{n.roleID()}, nil // of a session older than its makers
 	}
-	k, found, err := readKey(r, n.Parent)
-	switch {
-	case err != nil:
-		return nil, err
-	case !found:
-		return nil, fault.Of(fault.AccessDenied)
-	case k.kind == ofRoot:
-		return []string{k.account}, nil
+	holder, found, err := identity.KeyHolder(r, n.Parent)
+	if err == nil && !found {
+		err = fault.Of(fault.AccessDenied)
 	}
-	return []string{k.owner}, nil
+	return []string{holder}, err
 }
 
 func readMakers(value []byte) ([]string, error) {
@@ -146,17 +142,13 @@ func setTaken(tx kv.Tx, maker string, n uint64) {
 	tx.Set(roomKey(maker), record.Uint(record.Start(nil), fieldRoomTaken, n))
 }
 
-// room is how many sessions a maker has at most.
-func (s *Store) room(maker string) uint64 {
-	if strings.HasPrefix(maker, Role.IDPrefix()) && !strings.Contains(maker, "/") {
-		return uint64(s.sessions) * bearersShare
+// limit is how many sessions a maker has at most.
+func (s *Store) limit(maker string) uint64 {
+	if strings.HasPrefix(maker, identity.Role.IDPrefix()) && !strings.Contains(maker, "/") {
+		return uint64(s.quota) * bearersShare
 	}
-	return uint64(s.sessions)
+	return uint64(s.quota)
 }
-
-// LimitSessions sets how many sessions one maker has at most. It is called
-// before the first request.
-func (s *Store) LimitSessions(n int) { s.sessions = n }
 
 // take takes room for a session from each of its makers. Errors: LimitExceeded.
 func (s *Store) take(tx kv.Tx, n *Session) error {
@@ -173,7 +165,7 @@ func (s *Store) take(tx kv.Tx, n *Session) error {
 		if err != nil {
 			return err
 		}
-		if count >= s.room(maker) {
+		if count >= s.limit(maker) {
 			if _, err := purge(tx, record.Key(heldPrefix, maker, "\x00"), n.Issued); err != nil {
 				return err
 			}
@@ -181,9 +173,9 @@ func (s *Store) take(tx kv.Tx, n *Session) error {
 				return err
 			}
 		}
-		if count >= s.room(maker) {
+		if count >= s.limit(maker) {
 			return fault.New(fault.LimitExceeded,
-				fmt.Sprintf("Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with the access key that they came from.", s.room(maker))).WithKind(fault.KindInvalid)
+				fmt.Sprintf("Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with the access key that they came from.", s.limit(maker))).WithKind(fault.KindInvalid)
 		}
 		setTaken(tx, maker, count+1)
 		tx.Set(heldKey(maker, n.Expires, n.AccessKeyID), record.String(record.Start(nil), fieldHeldParent, n.Parent))
@@ -244,9 +236,12 @@ func drop(tx kv.Tx, h held) error {
 	return nil
 }
 
-// dropOf removes the sessions of a maker whose chains begin with a key that is
-// removed.
-func dropOf(tx kv.Tx, maker, parent string) error {
+// Ender ends sessions for core/identity, which knows nothing else of them.
+type Ender struct{}
+
+// End removes the sessions of a maker, a user's unique id or an account, whose
+// chains begin with a key that is removed.
+func (Ender) End(tx kv.Tx, maker, parent string) error {
 	prefix := record.Key(heldPrefix, maker, "\x00")
 	var all []held
 	for p, err := range tx.Scan(prefix, record.After(prefix)) {
@@ -279,9 +274,9 @@ func dropOf(tx kv.Tx, maker, parent string) error {
 	return nil
 }
 
-// PurgeSessions removes sessions that ended before at. They are refused from
-// their end on; this only frees their room.
-func (s *Store) PurgeSessions(ctx context.Context, at time.Time) (removed int, err error) {
+// Purge removes sessions that ended before at. They are refused from their end on;
+// this only frees their room.
+func (s *Operator) Purge(ctx context.Context, at time.Time) (removed int, err error) {
 	for {
 		n := 0
 		err := change.Background(ctx, s.store, "sessions that ended are removed", func(tx kv.Tx) (err error) {

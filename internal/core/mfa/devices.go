@@ -1,0 +1,423 @@
+// Package mfa keeps virtual MFA devices, and says whether a code is right. Rooms
+// that ask for a code do so through an interface of their own with the method
+// Store.Verify. It must never know what a code is asked for.
+package mfa
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"rsc.io/qr"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/identity"
+	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Store manages the MFA devices of a server.
+type Store struct{ store kv.Store }
+
+// New returns the devices in store.
+func New(store kv.Store) *Store { return &Store{store: store} }
+
+// Enrolment is what an authenticator is set up with; it is shown once.
+type Enrolment struct {
+	Seed string // base32
+	QR   []byte // PNG of the otpauth URL
+}
+
+// maxDevices bounds the devices of an account.
+const maxDevices = 5000
+
+// Create makes a virtual MFA device without an owner. It needs
+// iam:CreateVirtualMFADevice.
+// Errors: EntityAlreadyExists, identity.LimitExceeded, ValidationError, InvalidInput.
+func (s *Store) Create(ctx context.Context, g authz.Grant, path, name string, tags []tag.Tag) (*Device, Enrolment, error) {
+	account, err := identity.CallerAccount(g)
+	if err != nil {
+		return nil, Enrolment{}, err
+	}
+	if path == "" {
+		path = "/"
+	}
+	if err := g.Demand("iam:CreateVirtualMFADevice", ARN(account, path, name)); err != nil {
+		return nil, Enrolment{}, err
+	}
+	d := &Device{Account: account, Path: path, Name: name, Created: identity.Instant(g), Tags: tags, seed: make([]byte, seedSize)}
+	for _, check := range []func() error{
+		func() error { return identity.CheckName(name) },
+		func() error { _, err := identity.CheckPath(path); return err },
+		func() error { return tag.CheckIAM(tags) },
+	} {
+		if err := check(); err != nil {
+			return nil, Enrolment{}, err
+		}
+	}
+	rand.Read(d.seed)
+	b, err := d.enrolment()
+	if err != nil {
+		return nil, Enrolment{}, fault.Internal(err)
+	}
+	return d, b, identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		taken, err := tx.Get(deviceKey(account, path, name))
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return fault.New(fault.EntityAlreadyExists, "MFADevice entity at the same path and name already exists.")
+		}
+		n, err := record.Count(tx, devicesOf(account))
+		if err != nil {
+			return err
+		}
+		if n >= maxDevices {
+			return identity.LimitExceeded("VirtualMFADevicesPerAccount", maxDevices)
+		}
+		d.write(tx)
+		return nil
+	})
+}
+
+// enrolment is the seed in the forms that people and cameras read (API
+// reference, VirtualMFADevice).
+func (d *Device) enrolment() (Enrolment, error) {
+	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(d.seed)
+	label := url.PathEscape(d.Name + "@" + d.Account)
+	code, err := qr.Encode("otpauth://totp/"+label+"?secret="+seed, qr.M)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	return Enrolment{Seed: seed, QR: code.PNG()}, nil
+}
+
+// Holder names the owner of devices: a user, or with Root the account's root user,
+// who must be the caller.
+type Holder struct {
+	User string
+	Root bool
+}
+
+// HolderFor is the holder a request by p means with a user name: with root
+// credentials, "root" and no name are the root user.
+func HolderFor(p policy.Principal, user string) Holder {
+	if p.Kind == policy.AccountRoot && (user == "" || user == "root") {
+		return Holder{Root: true}
+	}
+	return Holder{User: user}
+}
+
+// demandHolder finds a holder for a caller who may do action to it, and returns
+// the id that its devices have as their owner.
+func demandHolder(r kv.Reader, g authz.Grant, account string, action policy.Action, h Holder) (owner string, err error) {
+	if h.Root {
+		_, err := identity.DemandRoot(r, g, account, action)
+		return rootOwner, err
+	}
+	u, err := identity.DemandEntity(r, g, account, action, identity.User, h.User)
+	if err != nil {
+		return "", err
+	}
+	return u.ID, nil
+}
+
+func noSuch(format string, args ...any) error {
+	return fault.New(fault.NoSuchEntity, fmt.Sprintf(format, args...))
+}
+
+func noSuchDevice(serial string) error {
+	return noSuch("VirtualMFADevice with serial number %s doesn't exist.", serial)
+}
+
+func invalidCode() error {
+	return fault.Of(fault.InvalidAuthenticationCode)
+}
+
+// Steps that two codes may be away from the server's clock: close by for a
+// device that is set up, ten minutes for one whose clock went astray.
+const (
+	enableWindow = 2
+	resyncWindow = 20
+)
+
+// Enable gives a device to a user or to the root user, who proves with
+// two consecutive codes to have its seed. It needs iam:EnableMFADevice.
+// Errors: NoSuchEntity, EntityAlreadyExists, InvalidAuthenticationCode,
+// LimitExceeded.
+func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
+	return s.withDevice(ctx, g, "iam:EnableMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
+		if d.Owner != "" {
+			return fault.New(fault.EntityAlreadyExists, "MFADevice is already in use.")
+		}
+		n, err := record.Count(tx, devicesKey(d.Account, id))
+		if err != nil {
+			return err
+		}
+		if n >= identity.MaxDevicesPerUser {
+			return identity.LimitExceeded("MFADevicesPerUser", identity.MaxDevicesPerUser)
+		}
+		now := stepAt(identity.Instant(g))
+		// Codes that were used stay used, whoever had the device then.
+		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
+		if !ok {
+			return invalidCode()
+		}
+		d.Owner, d.Enabled, d.drift, d.lastStep, d.failures = id, identity.Instant(g), 0, step+1, 0
+		d.write(tx)
+		tx.Set(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()), []byte{1})
+		return nil
+	})
+}
+
+// Resync follows the clock of a device, which two consecutive codes tell.
+// It needs iam:ResyncMFADevice.
+// Errors: NoSuchEntity, InvalidAuthenticationCode.
+func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
+	return s.withDevice(ctx, g, "iam:ResyncMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
+		if d.Owner != id {
+			return noSuchDevice(serial)
+		}
+		now := stepAt(identity.Instant(g))
+		step, ok := findStep(d.seed, now-resyncWindow, now+resyncWindow, code1, code2)
+		if !ok || step <= d.lastStep {
+			return invalidCode()
+		}
+		d.drift, d.lastStep, d.failures = step+1-now, step+1, 0
+		d.write(tx)
+		return nil
+	})
+}
+
+// Deactivate takes a device from its owner. It needs
+// iam:DeactivateMFADevice. Errors: NoSuchEntity.
+func (s *Store) Deactivate(ctx context.Context, g authz.Grant, h Holder, serial string) error {
+	return s.withDevice(ctx, g, "iam:DeactivateMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
+		if d.Owner != id {
+			return noSuchDevice(serial)
+		}
+		tx.Delete(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()))
+		// A code that was used stays used, and a lock stays shut.
+		d.Owner, d.Enabled, d.drift = "", time.Time{}, 0
+		d.write(tx)
+		return nil
+	})
+}
+
+func (s *Store) withDevice(ctx context.Context, g authz.Grant, action policy.Action, h Holder, serial string, fn func(tx kv.Tx, owner string, d *Device) error) error {
+	return identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		id, err := demandHolder(tx, g, account, action, h)
+		if err != nil {
+			return err
+		}
+		d, err := findDevice(tx, account, serial)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			return noSuchDevice(serial)
+		}
+		return fn(tx, id, d)
+	})
+}
+
+// deviceTarget is the ARN an operation on a device is demanded on.
+func deviceTarget(serial string) (arn.ARN, error) {
+	a, err := arn.Parse(serial)
+	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "mfa/") {
+		return arn.ARN{}, noSuchDevice(serial)
+	}
+	return a, nil
+}
+
+// Subject describes a device by its serial number.
+func (s *Store) Subject(ctx context.Context, account, serial string) (out identity.Subject, err error) {
+	if out.ARN, err = deviceTarget(serial); err != nil {
+		return out, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		d, err := findDevice(r, account, serial)
+		if err == nil && d != nil {
+			out.Tags = d.Tags
+		}
+		return err
+	})
+	return out, err
+}
+
+// demandDevice finds a device for a caller who may do action to it.
+func demandDevice(r kv.Reader, g authz.Grant, account string, action policy.Action, serial string) (*Device, error) {
+	a, err := deviceTarget(serial)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Demand(action, a); err != nil {
+		return nil, err
+	}
+	d, err := findDevice(r, account, serial)
+	if err == nil && d == nil {
+		err = noSuchDevice(serial)
+	}
+	return d, err
+}
+
+// Delete removes a device without an owner. It needs
+// iam:DeleteVirtualMFADevice. Errors: NoSuchEntity, DeleteConflict.
+func (s *Store) Delete(ctx context.Context, g authz.Grant, serial string) error {
+	return identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		d, err := demandDevice(tx, g, account, "iam:DeleteVirtualMFADevice", serial)
+		if err != nil {
+			return err
+		}
+		if d.Owner != "" {
+			return fault.New(fault.DeleteConflict, "Cannot delete MFADevice with serial number "+serial+", it must be deactivated first.")
+		}
+		tx.Delete(deviceKey(account, d.Path, d.Name))
+		return nil
+	})
+}
+
+// Tag adds tags to a device. It needs iam:TagMFADevice.
+// Errors: NoSuchEntity, LimitExceeded, InvalidInput.
+func (s *Store) Tag(ctx context.Context, g authz.Grant, serial string, tags []tag.Tag) error {
+	return s.modify(ctx, g, "iam:TagMFADevice", serial, func(d *Device) (err error) {
+		d.Tags, err = tag.IAM{}.Add(d.Tags, tags)
+		return err
+	})
+}
+
+// Untag removes tags from a device. It needs iam:UntagMFADevice.
+// Errors: NoSuchEntity.
+func (s *Store) Untag(ctx context.Context, g authz.Grant, serial string, keys []string) error {
+	return s.modify(ctx, g, "iam:UntagMFADevice", serial, func(d *Device) error {
+		d.Tags = tag.IAM{}.Remove(d.Tags, keys)
+		return nil
+	})
+}
+
+func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, serial string, fn func(*Device) error) error {
+	return identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
+		d, err := demandDevice(tx, g, account, action, serial)
+		if err != nil {
+			return err
+		}
+		if err := fn(d); err != nil {
+			return err
+		}
+		d.write(tx)
+		return nil
+	})
+}
+
+// Tags returns a page of a device's tags. It needs iam:ListMFADeviceTags.
+// Errors: NoSuchEntity.
+func (s *Store) Tags(ctx context.Context, g authz.Grant, serial string, p page.Request) (tags []tag.Tag, next string, err error) {
+	err = identity.View(ctx, s.store, g, func(r kv.Reader, account string) error {
+		d, err := demandDevice(r, g, account, "iam:ListMFADeviceTags", serial)
+		if err != nil {
+			return err
+		}
+		tags, next, err = tag.Page(d.Tags, p, serial)
+		return err
+	})
+	return tags, next, err
+}
+
+// List returns a page of the devices of a user or of the root user. It needs
+// iam:ListMFADevices. Errors: NoSuchEntity.
+func (s *Store) List(ctx context.Context, g authz.Grant, h Holder, p page.Request) ([]*Device, string, error) {
+	return s.list(ctx, g, "iam:ListMFADevices", h, p)
+}
+
+// Get returns a device of a user or of the root user. It needs iam:GetMFADevice.
+// Errors: NoSuchEntity.
+func (s *Store) Get(ctx context.Context, g authz.Grant, h Holder, serial string) (*Device, error) {
+	all, _, err := s.list(ctx, g, "iam:GetMFADevice", h, page.Request{})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		if d.Serial().String() == serial {
+			return d, nil
+		}
+	}
+	return nil, noSuch("MFA Device with serial number %s doesn't exist.", serial)
+}
+
+func (s *Store) list(ctx context.Context, g authz.Grant, action policy.Action, h Holder, p page.Request) (all []*Device, next string, err error) {
+	err = identity.View(ctx, s.store, g, func(r kv.Reader, account string) error {
+		id, err := demandHolder(r, g, account, action, h)
+		if err != nil {
+			return err
+		}
+		devices, err := devicesOwned(r, account, id)
+		if err != nil {
+			return err
+		}
+		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial().String() }, p, "devices\x00"+account+id)
+		return err
+	})
+	return all, next, err
+}
+
+// Owned is a device and the user who owns it, nil for the root user's and for one
+// without an owner.
+type Owned struct {
+	*Device
+	User *identity.Entity
+}
+
+// ListAll returns a page of the account's devices; assigned nil asks for
+// all. It needs iam:ListVirtualMFADevices on ListARN.
+func (s *Store) ListAll(ctx context.Context, g authz.Grant, assigned *bool, p page.Request) (all []Owned, next string, err error) {
+	account, err := identity.CallerAccount(g)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := g.Demand("iam:ListVirtualMFADevices", ListARN(account)); err != nil {
+		return nil, "", err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		var found []Owned
+		prefix := devicesOf(account)
+		for pair, err := range r.Scan(prefix, record.After(prefix)) {
+			if err != nil {
+				return err
+			}
+			d, err := decodeDevice(account, pair.Value)
+			if err != nil {
+				return err
+			}
+			if assigned == nil || *assigned == (d.Owner != "") {
+				found = append(found, Owned{Device: d})
+			}
+		}
+		key := func(d *Owned) string { return strings.ToLower(d.Path + d.Name) }
+		slices.SortFunc(found, func(a, b Owned) int { return strings.Compare(key(&a), key(&b)) })
+		if all, next, err = page.Cut(found, key, p, "virtual\x00"+account); err != nil {
+			return err
+		}
+		for i := range all {
+			if id := all[i].Owner; id != "" && id != rootOwner {
+				if all[i].User, err = identity.ReadEntity(r, id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return all, next, err
+}
+
+// ListARN is what a listing of all devices needs to be allowed on.
+func ListARN(account string) arn.ARN { return arn.IAM(account, "mfa/") }

@@ -1,0 +1,210 @@
+package mfa
+
+import (
+	"bytes"
+	"encoding/base32"
+	"image/png"
+	"reflect"
+	"testing"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/identity"
+	"watertight/internal/core/page"
+	"watertight/internal/core/tag"
+	"watertight/test/identitytest"
+)
+
+// TestCodes has the vectors of RFC 6238, appendix B, cut to six digits.
+func TestCodes(t *testing.T) {
+	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
+		if got := codeAt([]byte("12345678901234567890"), stepAt(time.Unix(at, 0))); got != want {
+			t.Errorf("at %d: %s, want %s", at, got, want)
+		}
+	}
+}
+
+// house is an account and its devices.
+type house struct {
+	identitytest.Account
+	*Store
+}
+
+func newHouse(t testing.TB) house {
+	a := identitytest.New(t, identity.Rooms{Devices: Counter{}})
+	return house{a, New(a.Store)}
+}
+
+// enrol makes a device and gives it to a holder.
+func (h house) enrol(name string, to Holder, on arn.ARN, when time.Time) (serial string, seed []byte) {
+	h.T.Helper()
+	ctx := h.T.Context()
+	d, b, err := h.Store.Create(ctx, h.Grant("iam:CreateVirtualMFADevice", ARN(coretest.Account, "/", name)), "/", name, nil)
+	h.OK(err)
+	seed, err = base32.StdEncoding.DecodeString(b.Seed)
+	h.OK(err)
+	if _, err := png.Decode(bytes.NewReader(b.QR)); err != nil || len(seed) < 32 {
+		h.T.Errorf("%d bytes of seed, %v", len(seed), err)
+	}
+	serial = d.Serial().String()
+	now := stepAt(when)
+	for _, codes := range [][2]string{{"000000", "000000"}, {codeAt(seed, now), codeAt(seed, now)}, {codeAt(seed, now-1), codeAt(seed, now+1)}, {codeAt(seed, now-9), codeAt(seed, now-8)}} {
+		h.Fails(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codes[0], codes[1]), "InvalidAuthenticationCode")
+	}
+	h.OK(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codeAt(seed, now-1), codeAt(seed, now)))
+	return serial, seed
+}
+
+func TestEachStepOnce(t *testing.T) {
+	h := newHouse(t)
+	u := h.Account.Create(identity.User, "u")
+	start := time.Unix(1_700_000_010, 0)
+	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+	verify := func(at time.Time, step int64, ok bool) {
+		t.Helper()
+		err := h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, step), at)
+		if ok {
+			h.OK(err)
+		} else {
+			h.Fails(err, "AccessDenied")
+		}
+	}
+	now := stepAt(start)
+	verify(start, now, false) // the code it was enrolled with
+	verify(start, now+1, true)
+	verify(start, now+1, false)
+	later := start.Add(5 * stepSeconds * time.Second)
+	verify(later, now+3, false) // two steps away
+	verify(later, now+7, false)
+	verify(later, now+4, true)
+	verify(later, now+6, true)
+	verify(later, now+5, false) // before one that was used
+	// A clock that went astray is followed.
+	late := later.Add(time.Hour)
+	n := stepAt(late)
+	verify(late, n+10, false)
+	h.OK(h.Resync(t.Context(), h.GrantAt(late, "iam:ResyncMFADevice", u.ARN()), Holder{User: "u"}, serial, codeAt(seed, n+10), codeAt(seed, n+11)))
+	verify(late.Add(stepSeconds*time.Second), n+12, true)
+	verify(late.Add(2*stepSeconds*time.Second), n+2, false)
+}
+
+func TestLockoutCountsTheOwnersTriesAlone(t *testing.T) {
+	h := newHouse(t)
+	u, v := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "v")
+	start := time.Unix(1_700_000_010, 0)
+	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+	at := start.Add(time.Hour)
+	role := policy.Principal{Kind: policy.RoleSession, Account: coretest.Account, ID: u.ID}
+	for range 3 * lockAfter {
+		for _, other := range []policy.Principal{v.Principal(), identity.RootPrincipal(coretest.Account), identity.RootPrincipal("444455556666"), role} {
+			h.Fails(h.Verify(t.Context(), other, serial, "000000", at), "AccessDenied")
+			h.Fails(h.Verify(t.Context(), other, serial, codeAt(seed, stepAt(at)), at), "AccessDenied")
+		}
+	}
+	for range lockAfter - 1 {
+		h.Fails(h.Verify(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
+	}
+	h.OK(h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at))
+	for range lockAfter {
+		h.Fails(h.Verify(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
+	}
+	right := func(at time.Time) error {
+		return h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at)
+	}
+	h.Fails(right(at.Add(firstLock-time.Second)), "AccessDenied")
+	h.OK(right(at.Add(firstLock)))
+}
+
+func TestDevicesOfUsersAndRoot(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	u := h.Account.Create(identity.User, "u")
+	start := time.Unix(1_700_000_010, 0)
+	root := identity.RootPrincipal(coretest.Account)
+	serial, seed := h.enrol("root-account-mfa-device", HolderFor(root, "root"), arn.Root(coretest.Account), start)
+	if serial != "arn:aws:iam::111122223333:mfa/root-account-mfa-device" {
+		t.Error(serial)
+	}
+	h.Fails(h.Verify(ctx, u.Principal(), serial, codeAt(seed, stepAt(start)+1), start), "AccessDenied")
+	h.OK(h.Verify(ctx, root, serial, codeAt(seed, stepAt(start)+1), start))
+	own, _ := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+
+	remove := func(serial string) error {
+		at, err := arn.Parse(serial)
+		h.OK(err)
+		return h.Store.Delete(ctx, h.Grant("iam:DeleteVirtualMFADevice", at), serial)
+	}
+	h.Fails(remove(own), "DeleteConflict")
+	h.Fails(h.Identities.Delete(ctx, h.Grant("iam:DeleteUser", u.ARN()), identity.User, "u"), "DeleteConflict")
+	h.Fails(h.Deactivate(ctx, h.Grant("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, serial), "NoSuchEntity")
+	h.Fails(h.Enable(ctx, h.Grant("iam:EnableMFADevice", u.ARN()), Holder{User: "u"}, serial, "0", "0"), "EntityAlreadyExists")
+	list := func(assigned *bool) int {
+		all, _, err := h.ListAll(ctx, h.Grant("iam:ListVirtualMFADevices", ListARN(coretest.Account)), assigned, page.Request{})
+		h.OK(err)
+		return len(all)
+	}
+	yes, no := true, false
+	if list(nil) != 2 || list(&yes) != 2 || list(&no) != 0 {
+		t.Error(list(nil), list(&yes), list(&no))
+	}
+	mine, _, err := h.List(ctx, h.Grant("iam:ListMFADevices", u.ARN()), Holder{User: "u"}, page.Request{})
+	if err != nil || len(mine) != 1 || mine[0].Serial().String() != own {
+		t.Errorf("%+v, %v", mine, err)
+	}
+	h.OK(h.Deactivate(ctx, h.Grant("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, own))
+	if list(&no) != 1 {
+		t.Error("no device is free")
+	}
+	h.OK(remove(own))
+	h.Fails(remove(own), "NoSuchEntity")
+	h.OK(h.Identities.Delete(ctx, h.Grant("iam:DeleteUser", u.ARN()), identity.User, "u"))
+}
+
+// TestUsedCodesStayUsed when a device is taken from its owner and given again,
+// to whomever: only codes of later steps enable it.
+func TestUsedCodesStayUsed(t *testing.T) {
+	h := newHouse(t)
+	u, other := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "other")
+	start := time.Unix(1_700_000_010, 0)
+	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
+	now := stepAt(start)
+	h.OK(h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, now+1), start))
+	from := u
+	for _, to := range []*identity.Entity{u, other} {
+		h.OK(h.Deactivate(t.Context(), h.GrantAt(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name}, serial))
+		enable := func(at time.Time, first int64) error {
+			return h.Enable(t.Context(), h.GrantAt(at, "iam:EnableMFADevice", to.ARN()), Holder{User: to.Name}, serial, codeAt(seed, first), codeAt(seed, first+1))
+		}
+		for _, first := range []int64{now - 1, now, now + 1} {
+			h.Fails(enable(start.Add(stepSeconds*time.Second), first), "InvalidAuthenticationCode")
+		}
+		start, now = start.Add(3*stepSeconds*time.Second), now+3
+		h.OK(enable(start, now-1))
+		h.Fails(h.Verify(t.Context(), to.Principal(), serial, codeAt(seed, now), start), "AccessDenied")
+		h.OK(h.Verify(t.Context(), to.Principal(), serial, codeAt(seed, now+1), start))
+		from = to
+	}
+}
+
+func TestRecordsComeBack(t *testing.T) {
+	at := time.Unix(7, 0).UTC()
+	d := &Device{
+		Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}, Owner: rootOwner,
+		seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at,
+	}
+	if got, err := decodeDevice("a", d.encode()); err != nil || !reflect.DeepEqual(got, d) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name, b := range map[string][]byte{
+		"a field of a later program": append(d.encode(), 0xf0, 0x01, 1),
+		"no seed":                    (&Device{Name: "n", Path: "/"}).encode(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if d, err := decodeDevice("a", b); err == nil {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+}
