@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"watertight/internal/gateway/audit"
-	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 )
 
@@ -44,7 +44,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	store, err := parts.Open(ctx, kv.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: o.Logger})
+	store, err := parts.Open(ctx, embedded.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: o.Logger})
 	if err != nil {
 		return AuditLoss{}, err
 	}

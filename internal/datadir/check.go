@@ -16,7 +16,7 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/gateway/audit"
-	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 )
 
@@ -47,10 +47,10 @@ type offline struct {
 	data   string
 	key    rootkey.Root
 	lock   *os.File
-	marks  map[string]kv.Mark // by folder
-	trail  *audit.Log         // nil where it can't be opened
+	marks  map[string]embedded.Mark // by folder
+	trail  *audit.Log               // nil where it can't be opened
 	anchor uint64
-	saved  kv.Salvaged
+	saved  embedded.Salvaged
 	mended object.Mended
 }
 
@@ -69,7 +69,7 @@ func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err er
 
 // look opens what can be opened and reads every record that authenticates.
 func look(ctx context.Context, in Options) (_ *offline, err error) {
-	o := &offline{data: in.Data, marks: map[string]kv.Mark{}}
+	o := &offline{data: in.Data, marks: map[string]embedded.Mark{}}
 	if o.lock, err = lockExisting(in.Data); err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func look(ctx context.Context, in Options) (_ *offline, err error) {
 		return nil, err
 	}
 	for _, dir := range (&Parts{data: in.Data}).marked() {
-		m, err := kv.ReadMarker(dir, o.key.Key)
+		m, err := embedded.ReadMarker(dir, o.key.Key)
 		switch {
 		case err == nil:
 			o.marks[dir], o.anchor = m, max(o.anchor, m.Commit)
@@ -91,7 +91,7 @@ func look(ctx context.Context, in Options) (_ *offline, err error) {
 		}
 	}
 	o.readLog(in)
-	o.saved, err = kv.Salvage(ctx, kv.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger}, slices.Collect(maps.Values(o.marks)))
+	o.saved, err = embedded.Salvage(ctx, embedded.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger}, slices.Collect(maps.Values(o.marks)))
 	if err != nil {
 		return nil, err
 	}
@@ -144,9 +144,9 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 	if o.trail != nil {
 		parts.Agree = o.trail.Check
 	}
-	err = kv.Check(ctx, kv.Options{
+	err = embedded.Check(ctx, embedded.Options{
 		Dir: metaDir(in.Data), Root: o.key.Key, AtLeast: o.anchor, Logger: in.Logger,
-		Verified: func(f kv.Found) error { return parts.belongs(ctx, f) },
+		Verified: func(f embedded.Found) error { return parts.belongs(ctx, f) },
 	})
 	if err != nil {
 		o.find("a server does not start on it: %v", err)

@@ -18,6 +18,7 @@ import (
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 )
 
 // Parts are what lies in a data directory, looked at before anything in it is
@@ -31,7 +32,7 @@ type Parts struct {
 	Agree func(context.Context, kv.Store) error
 
 	data  string
-	marks map[string]kv.Mark // by folder
+	marks map[string]embedded.Mark // by folder
 }
 
 func metaDir(data string) string { return filepath.Join(data, "meta") }
@@ -71,7 +72,7 @@ func Refused(err error) error {
 
 // Survey looks at which parts are there.
 func Survey(data string) (*Parts, error) {
-	p := &Parts{data: data, marks: map[string]kv.Mark{}}
+	p := &Parts{data: data, marks: map[string]embedded.Mark{}}
 	meta, err := os.ReadDir(metaDir(data))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -105,12 +106,12 @@ func Survey(data string) (*Parts, error) {
 // strangeMarks returns a marker that no first start left which did not end: it
 // tells of a store whose metadata is not there.
 func (p *Parts) strangeMarks() (string, error) {
-	begun, err := kv.Begun(metaDir(p.data))
+	begun, err := embedded.Begun(metaDir(p.data))
 	if err != nil || begun || !p.Fresh {
 		return "", err
 	}
 	for _, dir := range p.marked() {
-		path := filepath.Join(dir, kv.MarkerFile)
+		path := filepath.Join(dir, embedded.MarkerFile)
 		if _, err := os.Lstat(path); err == nil {
 			return path, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -122,10 +123,10 @@ func (p *Parts) strangeMarks() (string, error) {
 
 // Open opens the store, once it is known to be whole and the one that the other
 // parts belong to.
-func (p *Parts) Open(ctx context.Context, o kv.Options) (kv.Store, error) {
+func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) {
 	if !p.Fresh {
 		for _, dir := range p.marked() {
-			m, err := kv.ReadMarker(dir, o.Root)
+			m, err := embedded.ReadMarker(dir, o.Root)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -141,8 +142,8 @@ func (p *Parts) Open(ctx context.Context, o kv.Options) (kv.Store, error) {
 			return nil, err
 		}
 	}
-	o.Dir, o.Create, o.Verified = metaDir(p.data), p.Fresh, func(f kv.Found) error { return p.verified(ctx, f) }
-	s, err := kv.OpenPebble(ctx, o)
+	o.Dir, o.Create, o.Verified = metaDir(p.data), p.Fresh, func(f embedded.Found) error { return p.verified(ctx, f) }
+	s, err := embedded.OpenPebble(ctx, o)
 	if err != nil {
 		return nil, Refused(err)
 	}
@@ -150,7 +151,7 @@ func (p *Parts) Open(ctx context.Context, o kv.Options) (kv.Store, error) {
 }
 
 // belongs refuses a store that the other parts are no parts of.
-func (p *Parts) belongs(ctx context.Context, f kv.Found) error {
+func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	blobs := payload.Folder(p.data)
 	for dir, m := range p.marks {
 		if m.ID != f.ID {
@@ -158,7 +159,7 @@ func (p *Parts) belongs(ctx context.Context, f kv.Found) error {
 		}
 	}
 	if _, ok := p.marks[blobs]; !ok && !f.New && !f.OldFormat() {
-		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, kv.MarkerFile)
+		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, embedded.MarkerFile)
 	}
 	// Markers are written to the blobs first, so theirs is never behind.
 	if m, log := p.marks[blobs], p.marks[AuditDir(p.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
@@ -173,7 +174,7 @@ func (p *Parts) belongs(ctx context.Context, f kv.Found) error {
 // verified is asked about the store that was found, before anything is changed.
 // Parts that carry no marker get one: of a new store, and of one that a program
 // made which knew none.
-func (p *Parts) verified(ctx context.Context, f kv.Found) error {
+func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if err := p.belongs(ctx, f); err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (p *Parts) verified(ctx context.Context, f kv.Found) error {
 // metadata is removed: without that, a marker is a store's.
 func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
-		err := os.Remove(filepath.Join(dir, kv.MarkerFile))
+		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
 		if err == nil {
 			err = folder.Sync(dir)
 		}
@@ -211,7 +212,7 @@ func (p *Parts) unmark() error {
 // mark writes the marker into every part that is there.
 func (p *Parts) mark(marker []byte) error {
 	for _, dir := range p.marked() {
-		if err := kv.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := embedded.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("marking %s: %w", dir, err)
 		}
 	}
@@ -221,7 +222,7 @@ func (p *Parts) mark(marker []byte) error {
 // Mark brings the markers up to date with a store's. One that can't be written
 // stays an older one, which is as good.
 func (p *Parts) Mark(s kv.Store) error {
-	m, ok := s.(kv.Marked)
+	m, ok := s.(embedded.Marked)
 	if !ok {
 		return nil
 	}

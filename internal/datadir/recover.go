@@ -14,6 +14,7 @@ import (
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 )
 
 // Recover makes a new data directory of everything in an old one that
@@ -120,8 +121,8 @@ const (
 // writeStore makes the new metadata. It goes on behind the old one's newest
 // commit, so that the audit log follows.
 func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
-	parts := &Parts{data: to, Fresh: true, marks: map[string]kv.Mark{}}
-	s, err := parts.Open(ctx, kv.Options{Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger})
+	parts := &Parts{data: to, Fresh: true, marks: map[string]embedded.Mark{}}
+	s, err := parts.Open(ctx, embedded.Options{Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ import (
 	"watertight/internal/outbound"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
 	"watertight/internal/storage/space"
 )
@@ -165,7 +166,7 @@ func (s *Server) openData(ctx context.Context) error {
 		return datadir.Refused(err)
 	}
 	s.parts.Agree = s.trail.Check
-	s.store, err = s.parts.Open(ctx, kv.Options{
+	s.store, err = s.parts.Open(ctx, embedded.Options{
 		Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.disk.Room, Enough: s.disk.Enough, Logger: s.log,
 	})
 	if err != nil {
@@ -331,7 +332,7 @@ type Stats struct{ Syncs uint64 }
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	n := s.payloads.Syncs()
-	if m, ok := s.store.(kv.Metered); ok {
+	if m, ok := s.store.(embedded.Metered); ok {
 		n += m.Stats().Syncs
 	}
 	return Stats{Syncs: n}

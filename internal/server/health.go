@@ -12,6 +12,7 @@ import (
 
 	"watertight/internal/operator"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/space"
 )
 
 // Whoever balances load asks without a signature. The answers tell a stranger
@@ -40,7 +41,7 @@ func (s *Server) health(ctx context.Context) operator.Health {
 		return err
 	})
 	w, ok := s.store.(kv.Writing)
-	return operator.Health{Reads: err == nil, Writes: err == nil && s.disk.Room(0) == kv.Ample && (!ok || w.Writes())}
+	return operator.Health{Reads: err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes())}
 }
 
 // healthHandler answers probes, and nothing else.

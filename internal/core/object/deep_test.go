@@ -8,6 +8,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/seal"
 )
 
@@ -36,7 +37,7 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 	for name, open := range map[string]func() kv.Store{
 		"memory": func() kv.Store { return coretest.Store(b) },
 		"pebble": func() kv.Store {
-			s, err := kv.OpenPebble(b.Context(), kv.Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
+			s, err := embedded.OpenPebble(b.Context(), embedded.Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
 			if err != nil {
 				b.Fatal(err)
 			}

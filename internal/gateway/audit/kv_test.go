@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 )
 
 // TestWithTheStoreItself moves events of concurrent changes out of a real
 // store, over several starts of the log.
 func TestWithTheStoreItself(t *testing.T) {
-	s, err := kv.OpenMemory(t.Context(), kv.Options{Root: testRoot()})
+	s, err := embedded.OpenMemory(t.Context(), embedded.Options{Root: testRoot()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,21 @@
-// Package kv is ordered, serializable transactions over sealed values. It
-// exists so that no engine ever sees a plain value, and so that every engine
-// behaves alike. It must never know what the records mean.
+// Package kv is the contract of the metadata store: ordered, serializable
+// transactions. It exists so that core never knows which store it works on: the
+// embedded one (package embedded), which one process holds, or one that several
+// servers share. It must never know what the records mean, nor how a store keeps
+// its promises. Package kvtest holds a store to all of them.
+//
+// What is above this contract may assume no more than it says. A store seals or
+// otherwise protects its values by itself: core hands it plain ones.
 package kv
 
 import (
 	"context"
+	"errors"
 	"iter"
 )
 
 // Pair is a record of a scan. Key and Value are valid until the next step of
-// the scan; whoever keeps them, copies them.
+// the scan; a caller that keeps them copies them.
 type Pair struct {
 	Key, Value []byte
 	Commit     uint64 // number of the commit that wrote the value
@@ -32,7 +38,7 @@ type Reader interface {
 	Get(key []byte) ([]byte, error)
 	// Scan yields the records with from <= key < to in ascending order of
 	// bytes; to nil is the end. A scan that follows another in one Reader is
-	// cheap: the engine's iterator is used again.
+	// cheap: what the first one opened is used again.
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 
@@ -46,7 +52,8 @@ type Tx interface {
 	Delete(key []byte)
 	// Lock takes a guard for the rest of the transaction. Guards are names,
 	// not records. Puts into a bucket share its guard; its deletion and its
-	// settings exclude them.
+	// settings exclude them. A store may find out at the commit that a guard was
+	// taken by another transaction, and run fn again.
 	Lock(guard []byte, mode Mode) error
 	// Rely makes the transaction depend on what a witness's Views read before:
 	// where any of it was, or may have been, written since, fn runs again, as
@@ -55,22 +62,35 @@ type Tx interface {
 	Rely(w *Witness) error
 }
 
-// Store is a key-value store.
+// Store is a key-value store. Commits are numbered: a transaction that reads what
+// another one wrote, or overwrites it, has a larger number.
 type Store interface {
 	// View runs fn, once, on one consistent state: the newest durable one at its
 	// first read. So whatever fn sees is durable, and nothing waits for a sync.
-	// Under a context of Through, fn reads what that reader reads instead.
+	// It is told to the context's Witness, if any. Under a context of Through, fn
+	// reads what that reader reads instead.
 	View(ctx context.Context, fn func(Reader) error) error
 	// Update runs fn in a serializable transaction and commits it. fn may run
-	// more than once. When Update returns nil the commit is durable; when fn
-	// returns an error nothing is written, and what fn saw is durable.
-	// fn must not wait for another Update: after losing a few times it runs with
-	// all other commits held back. ctx counts until the commit begins, so that an
-	// error means that nothing was written, unless it is ErrUnknown.
-	// A full disk refuses with a fault of kind Full; deletions go on for a while.
+	// more than once. When Update returns nil the commit is durable, and every
+	// View that begins later sees it; when fn returns an error nothing is written,
+	// and what fn saw is durable.
+	// fn must not wait for another Update: after losing a few times it may run
+	// with all other commits held back. ctx counts until the commit begins, so that
+	// an error means that nothing was written, unless it is ErrUnknown.
+	// A store without room refuses with a fault of kind Full; deletions go on for
+	// a while.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// Durable returns the newest commit number known to be durable.
+	// Durable returns the newest commit number known to be durable. No commit with
+	// this number or a smaller one becomes visible later: a View that begins now
+	// sees all there will ever be of them. The audit log moves events by it.
 	Durable() uint64
 	// Close waits for open transactions.
 	Close() error
 }
+
+// Writing is met by stores that can cease to take commits and go on reading.
+type Writing interface{ Writes() bool }
+
+// ErrUnknown is in the error of an Update whose outcome isn't known: the store
+// failed under it. Any other error of Update means that nothing was written.
+var ErrUnknown = errors.New("kv: the engine failed; whether the commit lasts is not known")

@@ -1,24 +1,65 @@
 package kv
 
 import (
+	"bytes"
 	"context"
+	"slices"
+	"sort"
 	"sync"
 )
 
+// Span is the keys with From <= key < To; To nil is the end.
+type Span struct{ From, To []byte }
+
+// Reads is what was read of one state: records by their keys, there or not, and
+// ranges.
+type Reads struct {
+	Points [][]byte
+	Spans  []Span
+}
+
+// Settle sorts the spans and joins those that touch.
+func (r *Reads) Settle() {
+	if len(r.Spans) < 2 {
+		return
+	}
+	slices.SortFunc(r.Spans, func(a, b Span) int { return bytes.Compare(a.From, b.From) })
+	out := r.Spans[:1]
+	for _, s := range r.Spans[1:] {
+		last := &out[len(out)-1]
+		switch {
+		case last.To == nil:
+		case bytes.Compare(s.From, last.To) > 0:
+			out = append(out, s)
+		case s.To == nil || bytes.Compare(s.To, last.To) > 0:
+			last.To = s.To
+		}
+	}
+	r.Spans = out
+}
+
+// Covers reports whether a span holds key. The spans are settled.
+func (r *Reads) Covers(key string) bool {
+	n := sort.Search(len(r.Spans), func(i int) bool { return string(r.Spans[i].From) > key })
+	return n > 0 && (r.Spans[n-1].To == nil || key < string(r.Spans[n-1].To))
+}
+
 // Witness is a context that remembers what Views under it read, and of which
-// state, so that a later transaction can stand on it without reading it again
-// (see Tx.Rely).
+// state, so that a later transaction can depend on it without reading it again
+// (see Tx.Rely). Requests are authorized under one: what the decision read must be
+// unchanged when the request's change commits. Begin, Point, Span and Close are for
+// implementations of Store.
 type Witness struct {
 	context.Context
 
 	mu     sync.Mutex
-	s      *store
+	store  any
 	at     uint64 // the oldest state that was read
 	closed bool   // a transaction relies on it
-	reads
-	buf   []byte
-	first [6][]byte // room for the usual number of points and their keys
-	room  [256]byte
+	reads  Reads
+	buf    []byte
+	first  [6][]byte // room for the usual number of points and their keys
+	room   [256]byte
 }
 
 type witnessKey struct{}
@@ -26,7 +67,13 @@ type witnessKey struct{}
 // Witnessed returns ctx with a witness.
 func Witnessed(ctx context.Context) *Witness {
 	w := &Witness{Context: ctx}
-	w.points, w.buf = w.first[:0], w.room[:0]
+	w.reads.Points, w.buf = w.first[:0], w.room[:0]
+	return w
+}
+
+// WitnessOf returns the witness of a context, or nil.
+func WitnessOf(ctx context.Context) *Witness {
+	w, _ := ctx.Value(witnessKey{}).(*Witness)
 	return w
 }
 
@@ -38,46 +85,41 @@ func (w *Witness) Value(key any) any {
 	return w.Context.Value(key)
 }
 
-type readerKey struct{}
-
-// Through returns a context whose Views read what r reads: what a transaction
-// must depend on is read through it. It is for as long as r is.
-func Through(ctx context.Context, r Reader) context.Context {
-	return context.WithValue(ctx, readerKey{}, r)
-}
-
-// begin names the state that is read from now on.
-func (w *Witness) begin(s *store, at uint64) {
+// Begin names the state that a store reads from now on, by a number that grows from
+// state to state. store is compared with ==.
+func (w *Witness) Begin(store any, at uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return
 	}
-	if w.s == nil || at < w.at {
+	if w.store == nil || at < w.at {
 		w.at = at
 	}
-	w.s = s
+	w.store = store
 }
 
-func (w *Witness) point(key []byte) {
+// Point adds a record that is read. The key is copied.
+func (w *Witness) Point(key []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.closed {
-		w.points = append(w.points, w.keep(key))
+		w.reads.Points = append(w.reads.Points, w.keep(key))
 	}
 }
 
-func (w *Witness) span(from, to []byte) {
+// Span adds a range that is read. The keys are copied.
+func (w *Witness) Span(from, to []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return
 	}
-	s := span{from: w.keep(from)}
+	s := Span{From: w.keep(from)}
 	if to != nil {
-		s.to = w.keep(to)
+		s.To = w.keep(to)
 	}
-	w.spans = append(w.spans, s)
+	w.reads.Spans = append(w.reads.Spans, s)
 }
 
 func (w *Witness) keep(b []byte) []byte {
@@ -89,14 +131,29 @@ func (w *Witness) keep(b []byte) []byte {
 	return w.buf[n:len(w.buf):len(w.buf)]
 }
 
-// close ends the remembering: from now on the committer may look at it. It
-// returns whose state was read; nil where nothing was.
-func (w *Witness) close() *store {
+// Close ends the remembering and returns what was read, settled: of which store,
+// nil where nothing was read, and the oldest of the states. From then on nothing
+// changes, so the store may look at it while other goroutines hold the context.
+func (w *Witness) Close() (store any, at uint64, reads *Reads) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.closed {
 		w.closed = true
-		w.settle()
+		w.reads.Settle()
 	}
-	return w.s
+	return w.store, w.at, &w.reads
+}
+
+type readerKey struct{}
+
+// Through returns a context whose Views read what r reads: what a transaction
+// must depend on is read through it. It is for as long as r is.
+func Through(ctx context.Context, r Reader) context.Context {
+	return context.WithValue(ctx, readerKey{}, r)
+}
+
+// ReaderOf returns the reader of Through, or nil.
+func ReaderOf(ctx context.Context) Reader {
+	r, _ := ctx.Value(readerKey{}).(Reader)
+	return r
 }

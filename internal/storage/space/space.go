@@ -13,8 +13,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+)
 
-	"watertight/internal/storage/kv"
+// State is how much room is left for new records.
+type State uint8
+
+// The states, from the best to the worst.
+const (
+	Ample       State = iota // for everything
+	DeletesOnly              // for deletions, and for what they leave behind
+	Full                     // for deletions alone, while the reserve lasts
 )
 
 // Disk is the file system of a data directory, watched from Watch to Close. Bytes
@@ -24,7 +32,7 @@ type Disk struct {
 	look    func() (room, error)
 	minimum int64
 	log     *slog.Logger
-	now     atomic.Uint32 // a kv.Space
+	now     atomic.Uint32 // a State
 	left    atomic.Int64  // free bytes at the last look, less what was taken since
 	mu      sync.Mutex    // over looks
 	reserve *reserve      // nil where none is held
@@ -115,15 +123,15 @@ func (d *Disk) measure() {
 	}
 	d.hold(&r)
 	d.left.Store(r.bytes)
-	state := kv.Ample
+	state := Ample
 	switch {
 	case r.bytes < min(d.minimum/4, lastBytes):
-		state = kv.Full
+		state = Full
 	case r.bytes < d.minimum || r.few():
-		state = kv.DeletesOnly
+		state = DeletesOnly
 	}
-	if old := kv.Space(d.now.Swap(uint32(state))); d.log != nil && (old == kv.Ample) != (state == kv.Ample) {
-		if state == kv.Ample {
+	if old := State(d.now.Swap(uint32(state))); d.log != nil && (old == Ample) != (state == Ample) {
+		if state == Ample {
 			d.log.Info("the disk has room again; writes are taken")
 		} else {
 			d.log.Warn("the disk is nearly full; writes are refused, reads and deletions go on", "freeBytes", r.bytes, "freeFiles", r.files)
@@ -190,17 +198,17 @@ func (d *Disk) CheckFirst() error {
 }
 
 // Room counts n bytes that a commit writes, and tells what is left.
-func (d *Disk) Room(n int64) kv.Space {
-	state := kv.Space(d.now.Load())
-	if d.left.Add(-n) < d.minimum && state == kv.Ample {
-		return kv.DeletesOnly
+func (d *Disk) Room(n int64) State {
+	state := State(d.now.Load())
+	if d.left.Add(-n) < d.minimum && state == Ample {
+		return DeletesOnly
 	}
 	return state
 }
 
 // Fits implements payload.Room.
 func (d *Disk) Fits(n int64) bool {
-	return kv.Space(d.now.Load()) == kv.Ample && d.left.Load()-n >= d.minimum
+	return State(d.now.Load()) == Ample && d.left.Load()-n >= d.minimum
 }
 
 // Take implements payload.Room. What is taken counts against the minimum until

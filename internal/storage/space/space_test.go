@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"watertight/internal/storage/kv"
 )
 
 func TestSpace(t *testing.T) {
@@ -17,10 +15,10 @@ func TestSpace(t *testing.T) {
 	for _, step := range []struct {
 		free int64
 		err  error
-		want kv.Space
+		want State
 	}{
-		{100, nil, kv.Ample}, {99, nil, kv.DeletesOnly}, {25, nil, kv.DeletesOnly}, {24, nil, kv.Full}, {0, nil, kv.Full},
-		{math.MaxInt64, errors.New("unknown"), kv.Full}, {math.MaxInt64, nil, kv.Ample}, {0, errors.New("unknown"), kv.Ample},
+		{100, nil, Ample}, {99, nil, DeletesOnly}, {25, nil, DeletesOnly}, {24, nil, Full}, {0, nil, Full},
+		{math.MaxInt64, errors.New("unknown"), Full}, {math.MaxInt64, nil, Ample}, {0, errors.New("unknown"), Ample},
 	} {
 		free, err = step.free, step.err
 		if s.measure(); s.Room(0) != step.want {
@@ -62,11 +60,11 @@ func TestSpaceCountsWhatIsTaken(t *testing.T) {
 func TestFilesRunOut(t *testing.T) {
 	for _, c := range []struct {
 		files, all int64
-		want       kv.Space
+		want       State
 	}{
-		{0, 0, kv.Ample}, // not counted there
-		{1 << 20, 1 << 22, kv.Ample}, {1023, 1 << 22, kv.DeletesOnly}, {0, 1 << 22, kv.DeletesOnly},
-		{100, 600, kv.Ample}, {36, 600, kv.DeletesOnly},
+		{0, 0, Ample}, // not counted there
+		{1 << 20, 1 << 22, Ample}, {1023, 1 << 22, DeletesOnly}, {0, 1 << 22, DeletesOnly},
+		{100, 600, Ample}, {36, 600, DeletesOnly},
 	} {
 		s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
 		if s.measure(); s.Room(0) != c.want {
@@ -81,13 +79,13 @@ func TestCommitsCount(t *testing.T) {
 	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
 	s.measure()
 	n := 0
-	for s.Room(90) == kv.Ample {
+	for s.Room(90) == Ample {
 		n++
 	}
 	if n != 10 {
 		t.Errorf("%d commits of 90 bytes went into 900", n)
 	}
-	if s.measure(); s.Room(90) != kv.Ample {
+	if s.measure(); s.Room(90) != Ample {
 		t.Error("another look changes nothing")
 	}
 }

@@ -11,13 +11,14 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/seal"
 )
 
 // Store returns an empty store that is closed when the test ends.
 func Store(t testing.TB) kv.Store {
 	t.Helper()
-	s, err := kv.OpenMemory(context.Background(), kv.Options{Root: seal.NewKey()})
+	s, err := embedded.OpenMemory(context.Background(), embedded.Options{Root: seal.NewKey()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package kvtest is what every store of kv must do, whatever its engine. It
-// exists so that a new engine is held to the same promises by one call.
+// Package kvtest is what every kv.Store must do. It exists so that a new store is
+// held to the same promises by one call. It must never know how a store is made.
 package kvtest
 
 import (
@@ -40,10 +40,18 @@ func Run(t *testing.T, open Open) {
 		{"Cancelled", cancelled},
 		{"Ended", ended},
 		{"Closed", closed},
+		{"Durable", durable},
+		{"RelyOnTheOldest", relyOnTheOldest},
 		{"Serializable", serializable},
 		{"Model", model},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+	}
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Open)
+	}{{"Rely", rely}, {"RelyOnOneStore", relyOnOneStore}, {"Through", through}} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
 }
 

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"syscall"
 	"time"
 
-	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 )
 
 // keeper is a store that outlives its engine. An engine that could not write is
@@ -36,7 +37,7 @@ const (
 
 // keep opens the engine of a store that was verified, or the store for reading
 // where the disk is too full for it.
-func keep(ctx context.Context, o Options, eo pebblekv.Options) (Store, error) {
+func keep(ctx context.Context, o Options, eo pebblekv.Options) (kv.Store, error) {
 	if o.Pause == 0 {
 		o.Pause = time.Second
 	}
@@ -152,7 +153,7 @@ func (k *keeper) enter(ctx context.Context) (*store, error) {
 }
 
 // View implements Store.
-func (k *keeper) View(ctx context.Context, fn func(Reader) error) error {
+func (k *keeper) View(ctx context.Context, fn func(kv.Reader) error) error {
 	s, err := k.enter(ctx)
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (k *keeper) View(ctx context.Context, fn func(Reader) error) error {
 }
 
 // Update implements Store.
-func (k *keeper) Update(ctx context.Context, fn func(Tx) error) error {
+func (k *keeper) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	s, err := k.enter(ctx)
 	if err != nil {
 		return err

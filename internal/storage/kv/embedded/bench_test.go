@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
 
@@ -42,8 +43,8 @@ func BenchmarkCommit(b *testing.B) {
 					for range work {
 						id := n.Add(1)
 						key := binary.BigEndian.AppendUint64([]byte("bucket/object/"), id*0x9E3779B97F4A7C15)
-						err := s.Update(ctx, func(tx Tx) error {
-							if err := tx.Lock([]byte("bucket"), Shared); err != nil {
+						err := s.Update(ctx, func(tx kv.Tx) error {
+							if err := tx.Lock([]byte("bucket"), kv.Shared); err != nil {
 								return err
 							}
 							if _, err := tx.Get(key); err != nil {
@@ -82,7 +83,7 @@ func filled(b *testing.B, records int) *store {
 	s := benchStore(b)
 	value := make([]byte, 300)
 	for at := 0; at < records; at += 1000 {
-		err := s.Update(context.Background(), func(tx Tx) error {
+		err := s.Update(context.Background(), func(tx kv.Tx) error {
 			for i := at; i < at+1000; i++ {
 				tx.Set(fmt.Appendf(nil, "bucket/folder-%04d/object-%08d", i/100, i), value)
 			}
@@ -100,7 +101,7 @@ func BenchmarkGet(b *testing.B) {
 	key := []byte("bucket/folder-0250/object-00025000")
 	b.ReportAllocs()
 	for b.Loop() {
-		err := s.View(context.Background(), func(r Reader) error {
+		err := s.View(context.Background(), func(r kv.Reader) error {
 			v, err := r.Get(key)
 			if len(v) != 300 {
 				b.Fatal(len(v), err)
@@ -118,7 +119,7 @@ func BenchmarkScan1000(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		err := s.View(context.Background(), func(r Reader) error {
+		err := s.View(context.Background(), func(r kv.Reader) error {
 			for _, err := range r.Scan([]byte("bucket/folder-0250/"), nil) {
 				if err != nil {
 					return err
@@ -142,7 +143,7 @@ func BenchmarkFolders(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		err := s.View(context.Background(), func(r Reader) error {
+		err := s.View(context.Background(), func(r kv.Reader) error {
 			for i := range 500 {
 				for _, err := range r.Scan(fmt.Appendf(nil, "bucket/folder-%04d/", i), []byte("bucket0")) {
 					if err != nil {

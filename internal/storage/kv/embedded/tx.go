@@ -1,9 +1,11 @@
-package kv
+package embedded
 
 import (
 	"bytes"
 	"iter"
 	"slices"
+
+	"watertight/internal/storage/kv"
 )
 
 // maxTx bounds the keys and values of one transaction, in bytes.
@@ -13,8 +15,8 @@ const maxTx = 64 << 20
 // committer accepts it only where nothing it read was written in the meantime.
 type tx struct {
 	reader
-	reads
-	relied  *Witness // what it depends on beside them
+	kv.Reads
+	relied  relied   // what it depends on beside them
 	ops     []*op    // ascending
 	guards  [][]byte // held Exclusive
 	sets    int      // bytes of the sets
@@ -22,6 +24,13 @@ type tx struct {
 	size    int
 	err     error // of a Set or Delete
 	buf     []byte
+}
+
+// relied is what a witness saw.
+type relied struct {
+	witness *kv.Witness
+	at      uint64
+	reads   *kv.Reads
 }
 
 // op is a write; value nil is a deletion.
@@ -92,13 +101,13 @@ func (t *tx) find(key []byte) (int, bool) {
 // which one is Exclusive conflict as any read and write do. Where a Shared
 // holder commits first, an Exclusive one goes on if it read nothing of what
 // that one wrote, since then it simply comes second.
-func (t *tx) Lock(guard []byte, mode Mode) error {
+func (t *tx) Lock(guard []byte, mode kv.Mode) error {
 	if _, err := t.pin(); err != nil {
 		return err
 	}
 	name := t.keep(slices.Concat([]byte{reserved, 'g'}, guard))
-	t.points = append(t.points, name)
-	if mode == Exclusive {
+	t.Points = append(t.Points, name)
+	if mode == kv.Exclusive {
 		t.guards = append(t.guards, name)
 	}
 	return nil
@@ -106,23 +115,24 @@ func (t *tx) Lock(guard []byte, mode Mode) error {
 
 // Rely implements Tx. The committer compares it with the window of the newest
 // commits, whose floor counts as a change.
-func (t *tx) Rely(w *Witness) error {
+func (t *tx) Rely(w *kv.Witness) error {
 	if _, err := t.pin(); err != nil {
 		return err
 	}
-	switch s := w.close(); {
-	case s == nil:
+	of, at, reads := w.Close()
+	if of == nil {
 		return nil
-	case s == t.s:
-	case t.s.same(s):
-		return unavailable(errReplaced)
-	default:
+	}
+	if s, ok := of.(*store); s != t.s {
+		if ok && t.s.same(s) {
+			return unavailable(errReplaced)
+		}
 		return misuse(errWitness)
 	}
-	if t.relied != nil && t.relied != w {
+	if t.relied.witness != nil && t.relied.witness != w {
 		return misuse(errWitnesses)
 	}
-	t.relied = w
+	t.relied = relied{w, at, reads}
 	return nil
 }
 
@@ -135,29 +145,29 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 	}
 	v, err := t.reader.Get(key)
 	if err == nil {
-		t.points = append(t.points, t.keep(key))
+		t.Points = append(t.Points, t.keep(key))
 	}
 	return v, err
 }
 
 // Scan merges the state with the transaction's own writes, whose Commit is 0.
-func (t *tx) Scan(from, to []byte) iter.Seq2[Pair, error] {
-	return func(yield func(Pair, error) bool) {
+func (t *tx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
+	return func(yield func(kv.Pair, error) bool) {
 		from, none, err := scanFrom(from, to)
 		if none {
 			return
 		}
 		c, err := t.cursor(err)
 		if err != nil {
-			yield(Pair{}, err)
+			yield(kv.Pair{}, err)
 			return
 		}
 		defer t.put(c)
-		m := merge{t: t, c: c, to: to, own: slices.Clone(from), seen: span{from: t.keep(from)}}
+		m := merge{t: t, c: c, to: to, own: slices.Clone(from), seen: kv.Span{From: t.keep(from)}}
 		if to != nil {
-			m.seen.to = t.keep(to)
+			m.seen.To = t.keep(to)
 		}
-		defer func() { t.spans = append(t.spans, m.seen) }()
+		defer func() { t.Spans = append(t.Spans, m.seen) }()
 		m.run(yield)
 	}
 }
@@ -169,20 +179,20 @@ type merge struct {
 	c    *cursor
 	to   []byte
 	own  []byte // where the next own write may stand
-	seen span
+	seen kv.Span
 }
 
-func (m *merge) run(yield func(Pair, error) bool) {
+func (m *merge) run(yield func(kv.Pair, error) bool) {
 	ok := m.c.it.Seek(m.own, m.to)
 	for {
 		own := m.nextOwn()
-		var p Pair
+		var p kv.Pair
 		var err error
 		stored := false
 		switch {
 		case !ok && own == nil:
 			if err := m.c.it.Err(); err != nil {
-				yield(Pair{}, broken(m.own, err))
+				yield(kv.Pair{}, broken(m.own, err))
 			}
 			return
 		case own != nil && (!ok || own.compare(m.c.it.Key()) <= 0):
@@ -193,7 +203,7 @@ func (m *merge) run(yield func(Pair, error) bool) {
 			if own.value == nil {
 				continue
 			}
-			p = Pair{Key: own.key, Value: own.value}
+			p = kv.Pair{Key: own.key, Value: own.value}
 		default:
 			p, err = m.t.pair(m.c)
 			stored = true
@@ -228,6 +238,6 @@ func (m *merge) pass(key []byte) { m.own = append(append(m.own[:0], key...), 0) 
 // stop narrows what was read to what was visited.
 func (m *merge) stop(key []byte, err error) {
 	if err == nil {
-		m.seen.to = m.t.keep(append(slices.Clone(key), 0))
+		m.seen.To = m.t.keep(append(slices.Clone(key), 0))
 	}
 }

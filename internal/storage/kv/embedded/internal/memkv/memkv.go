@@ -10,7 +10,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // Engine keeps its state in a treap whose nodes never change, so that a

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"bytes"
@@ -17,10 +17,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"watertight/internal/fault"
-	"watertight/internal/storage/kv/internal/engine"
-	"watertight/internal/storage/kv/internal/memkv"
-	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/memkv"
+	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 	"watertight/internal/storage/seal"
+	"watertight/internal/storage/space"
 )
 
 // bench is an engine that outlives the stores opened on it, so that a test can
@@ -109,14 +111,14 @@ func rawSet(t testing.TB, e engine.Engine, key, value []byte) {
 
 func set(t testing.TB, s *store, key, value string) {
 	t.Helper()
-	err := s.Update(context.Background(), func(tx Tx) error { tx.Set([]byte(key), []byte(value)); return nil })
+	err := s.Update(context.Background(), func(tx kv.Tx) error { tx.Set([]byte(key), []byte(value)); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 func read(s *store, key string) (v []byte, err error) {
-	err = s.View(context.Background(), func(r Reader) (err error) { v, err = r.Get([]byte(key)); return err })
+	err = s.View(context.Background(), func(r kv.Reader) (err error) { v, err = r.Get([]byte(key)); return err })
 	return v, err
 }
 
@@ -173,7 +175,7 @@ func TestEveryByteCounts(t *testing.T) {
 		if v, err := read(s, "key"); string(v) != "tiny" || err != nil {
 			t.Error(string(v), err)
 		}
-		err := s.View(t.Context(), func(r Reader) error {
+		err := s.View(t.Context(), func(r kv.Reader) error {
 			for p, err := range r.Scan([]byte("bad"), nil) {
 				if err == nil {
 					t.Errorf("scan served %q", p.Key)
@@ -401,10 +403,10 @@ func TestRoom(t *testing.T) {
 		{"a deletion as a pretext", 1, 1, true, false, false},
 		{"nothing", 0, 0, false, true, true},
 	} {
-		for space, through := range map[Space]bool{Ample: true, DeletesOnly: c.deletesOnly, Full: c.full} {
+		for room, through := range map[space.State]bool{space.Ample: true, space.DeletesOnly: c.deletesOnly, space.Full: c.full} {
 			b := benches()["memory"]()
-			s := b.open(t, func(o *Options) { o.Room = func(int64) Space { return space } })
-			err := s.Update(t.Context(), func(tx Tx) error {
+			s := b.open(t, func(o *Options) { o.Room = func(int64) space.State { return room } })
+			err := s.Update(t.Context(), func(tx kv.Tx) error {
 				for i := range c.sets {
 					if c.large {
 						tx.Set(fmt.Append(nil, "set", i), []byte(large))
@@ -417,7 +419,7 @@ func TestRoom(t *testing.T) {
 				return nil
 			})
 			if through != (err == nil) || err != nil && fault.From(err).Kind != fault.KindFull {
-				t.Errorf("%s at space %d: %v", c.name, space, err)
+				t.Errorf("%s at space %d: %v", c.name, room, err)
 			}
 			closeStore(t, s)
 		}
@@ -430,7 +432,7 @@ func TestClaim(t *testing.T) {
 		s := b.open(t)
 		defer closeStore(t, s)
 		runs := 0
-		err := s.Update(t.Context(), func(tx Tx) error {
+		err := s.Update(t.Context(), func(tx kv.Tx) error {
 			v, err := tx.Get([]byte("hot"))
 			if err != nil {
 				return err
@@ -442,7 +444,7 @@ func TestClaim(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				result := make(chan error)
 				go func() {
-					result <- s.Update(ctx, func(tx Tx) error { tx.Set([]byte("hot"), []byte("late")); return nil })
+					result <- s.Update(ctx, func(tx kv.Tx) error { tx.Set([]byte("hot"), []byte("late")); return nil })
 				}()
 				for len(s.queue) == 0 {
 					runtime.Gosched()
@@ -481,7 +483,7 @@ func TestClaimEnds(t *testing.T) {
 			runs := 0
 			func() {
 				defer func() { recover() }()
-				err := s.Update(ctx, func(tx Tx) error {
+				err := s.Update(ctx, func(tx kv.Tx) error {
 					tx.Set([]byte("hot"), nil)
 					if _, err := tx.Get([]byte("cold")); err != nil {
 						return err
@@ -508,7 +510,7 @@ func TestTooLarge(t *testing.T) {
 	s := benches()["memory"]().open(t)
 	defer closeStore(t, s)
 	half := make([]byte, maxTx/2)
-	err := s.Update(t.Context(), func(tx Tx) error {
+	err := s.Update(t.Context(), func(tx kv.Tx) error {
 		tx.Set([]byte("a"), half)
 		tx.Set([]byte("b"), half)
 		return nil
@@ -527,24 +529,24 @@ func TestWindow(t *testing.T) {
 		}
 		w.add(ops, nil)
 	}
-	point := func(k string) *reads { return &reads{points: [][]byte{[]byte(k)}} }
-	ranges := func(bounds ...string) *reads {
-		r := &reads{}
+	point := func(k string) *kv.Reads { return &kv.Reads{Points: [][]byte{[]byte(k)}} }
+	ranges := func(bounds ...string) *kv.Reads {
+		r := &kv.Reads{}
 		for i := 0; i < len(bounds); i += 2 {
-			s := span{from: []byte(bounds[i])}
+			s := kv.Span{From: []byte(bounds[i])}
 			if bounds[i+1] != "" {
-				s.to = []byte(bounds[i+1])
+				s.To = []byte(bounds[i+1])
 			}
-			r.spans = append(r.spans, s)
+			r.Spans = append(r.Spans, s)
 		}
-		r.settle()
+		r.Settle()
 		return r
 	}
 	write("a", "k") // 101
 	write("b")      // 102
 	for _, c := range []struct {
 		at   uint64
-		r    *reads
+		r    *kv.Reads
 		want bool
 	}{
 		{102, point("b"), false},
@@ -560,7 +562,7 @@ func TestWindow(t *testing.T) {
 		{100, ranges("l", "", "m", "n", "c", "d"), false},
 	} {
 		if got := w.conflicts(c.at, c.r); got != c.want {
-			t.Errorf("at %d, %q %q: %v", c.at, c.r.points, c.r.spans, got)
+			t.Errorf("at %d, %q %q: %v", c.at, c.r.Points, c.r.Spans, got)
 		}
 	}
 	for i := range windowCommits + 10 {
@@ -588,4 +590,4 @@ func TestNoStoreIsNil(t *testing.T) {
 }
 
 // inner is the store under one that OpenPebble returned.
-func inner(s Store) *store { return s.(*keeper).now.Load() }
+func inner(s kv.Store) *store { return s.(*keeper).now.Load() }

@@ -1,11 +1,11 @@
-package kv
+package embedded
 
 import (
 	"context"
 	"errors"
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 const (
@@ -144,7 +144,7 @@ func (s *store) accept(g *group, c *commit) {
 		return
 	}
 	t := c.tx
-	if t.at != nil && (s.window.conflicts(t.at.commit, &t.reads) || s.window.moved(t.relied)) {
+	if t.at != nil && (s.window.conflicts(t.at.commit, &t.Reads) || s.window.moved(t.relied)) {
 		s.conflicts.Add(1)
 		g.rejected = append(g.rejected, c)
 		return

@@ -1,45 +1,8 @@
-package kv
+package embedded
 
 import (
-	"bytes"
-	"slices"
-	"sort"
+	"watertight/internal/storage/kv"
 )
-
-// span is the keys with from <= key < to; to nil is the end.
-type span struct{ from, to []byte }
-
-// reads is what a transaction saw, and so depends on.
-type reads struct {
-	points [][]byte
-	spans  []span
-}
-
-// settle sorts the spans and joins those that touch.
-func (r *reads) settle() {
-	if len(r.spans) < 2 {
-		return
-	}
-	slices.SortFunc(r.spans, func(a, b span) int { return bytes.Compare(a.from, b.from) })
-	out := r.spans[:1]
-	for _, s := range r.spans[1:] {
-		last := &out[len(out)-1]
-		switch {
-		case last.to == nil:
-		case bytes.Compare(s.from, last.to) > 0:
-			out = append(out, s)
-		case s.to == nil || bytes.Compare(s.to, last.to) > 0:
-			last.to = s.to
-		}
-	}
-	r.spans = out
-}
-
-// covers reports whether a settled span holds key.
-func (r *reads) covers(key string) bool {
-	n := sort.Search(len(r.spans), func(i int) bool { return string(r.spans[i].from) > key })
-	return n > 0 && (r.spans[n-1].to == nil || key < string(r.spans[n-1].to))
-}
 
 // window remembers what the newest commits wrote. It belongs to the committer.
 type window struct {
@@ -112,24 +75,24 @@ func (w *window) drop() {
 
 // conflicts reports whether anything in r was, or may have been, written after
 // commit at.
-func (w *window) conflicts(at uint64, r *reads) bool {
+func (w *window) conflicts(at uint64, r *kv.Reads) bool {
 	if at == w.newest {
 		return false
 	}
 	if at < w.floor {
 		return true
 	}
-	for _, p := range r.points {
+	for _, p := range r.Points {
 		if w.last[string(p)] > at {
 			return true
 		}
 	}
-	if len(r.spans) == 0 {
+	if len(r.Spans) == 0 {
 		return false
 	}
 	for n := at + 1; n <= w.newest; n++ {
 		for _, k := range w.ring[n%windowCommits] {
-			if r.covers(k) {
+			if r.Covers(k) {
 				return true
 			}
 		}
@@ -137,6 +100,6 @@ func (w *window) conflicts(at uint64, r *reads) bool {
 	return false
 }
 
-// moved reports whether anything a witness saw was, or may have been, written
-// since.
-func (w *window) moved(seen *Witness) bool { return seen != nil && w.conflicts(seen.at, &seen.reads) }
+// moved reports whether anything that a transaction relies on was, or may have
+// been, written since.
+func (w *window) moved(r relied) bool { return r.reads != nil && w.conflicts(r.at, r.reads) }

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/seal"
 )
 

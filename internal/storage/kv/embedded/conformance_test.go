@@ -1,16 +1,17 @@
-package kv_test
+package embedded_test
 
 import (
 	"testing"
 
 	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/kv/kvtest"
 	"watertight/internal/storage/seal"
 )
 
 func TestMemory(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		s, err := kv.OpenMemory(t.Context(), kv.Options{Root: seal.NewKey()})
+		s, err := embedded.OpenMemory(t.Context(), embedded.Options{Root: seal.NewKey()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -21,7 +22,7 @@ func TestMemory(t *testing.T) {
 
 func TestPebble(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		s, err := kv.OpenPebble(t.Context(), kv.Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true})
+		s, err := embedded.OpenPebble(t.Context(), embedded.Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}

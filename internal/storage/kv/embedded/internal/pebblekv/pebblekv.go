@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // Options says where the engine lives.

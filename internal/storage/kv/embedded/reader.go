@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"bytes"
@@ -6,7 +6,8 @@ import (
 	"iter"
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // reader reads one state, pinned at the first read. It is for one goroutine.
@@ -18,7 +19,7 @@ type reader struct {
 	idle    []*cursor
 	scratch []byte
 	ended   bool
-	witness *Witness // of what is read; nil in a transaction
+	witness *kv.Witness // of what is read; nil in a transaction
 }
 
 // cursor is an iterator with room for an opened value.
@@ -35,7 +36,7 @@ func (r *reader) pin() (*state, error) {
 	if r.at == nil {
 		r.at = acquire(r.source)
 		if r.witness != nil {
-			r.witness.begin(r.s, r.at.commit)
+			r.witness.Begin(r.s, r.at.commit)
 		}
 	}
 	return r.at, nil
@@ -69,7 +70,7 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	if r.witness != nil {
-		r.witness.point(key)
+		r.witness.Point(key)
 	}
 	sealed, done, err := st.snap.Get(key)
 	if err != nil {
@@ -89,20 +90,20 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	return plain, nil
 }
 
-func (r *reader) Scan(from, to []byte) iter.Seq2[Pair, error] {
-	return func(yield func(Pair, error) bool) {
+func (r *reader) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
+	return func(yield func(kv.Pair, error) bool) {
 		from, none, err := scanFrom(from, to)
 		if none {
 			return
 		}
 		c, err := r.cursor(err)
 		if err != nil {
-			yield(Pair{}, err)
+			yield(kv.Pair{}, err)
 			return
 		}
 		defer r.put(c)
 		if r.witness != nil {
-			r.witness.span(from, to)
+			r.witness.Span(from, to)
 		}
 		for ok := c.it.Seek(from, to); ok; ok = c.it.Next() {
 			p, err := r.pair(c)
@@ -111,7 +112,7 @@ func (r *reader) Scan(from, to []byte) iter.Seq2[Pair, error] {
 			}
 		}
 		if err := c.it.Err(); err != nil {
-			yield(Pair{}, broken(from, err))
+			yield(kv.Pair{}, broken(from, err))
 		}
 	}
 }
@@ -160,22 +161,22 @@ func (r *reader) put(c *cursor) {
 }
 
 // pair opens the record at c.
-func (r *reader) pair(c *cursor) (Pair, error) {
+func (r *reader) pair(c *cursor) (kv.Pair, error) {
 	const askEvery = 256
 	if c.steps++; c.steps%askEvery == 0 {
 		if err := r.ctx.Err(); err != nil {
-			return Pair{}, err
+			return kv.Pair{}, err
 		}
 	}
 	key := c.it.Key()
 	sealed, err := c.it.Value()
 	if err != nil {
-		return Pair{}, broken(key, err)
+		return kv.Pair{}, broken(key, err)
 	}
 	plain, commit, err := r.s.sealer.open(c.value[:0], key, sealed, r.at.commit, &r.scratch)
 	if err != nil {
-		return Pair{}, broken(key, err)
+		return kv.Pair{}, broken(key, err)
 	}
 	c.value = plain
-	return Pair{Key: key, Value: plain, Commit: commit}, nil
+	return kv.Pair{Key: key, Value: plain, Commit: commit}, nil
 }

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -9,8 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/seal"
+	"watertight/internal/storage/space"
 )
 
 // store is the transaction layer: optimistic, over any engine.
@@ -22,7 +24,7 @@ import (
 // prepares the next group.
 type store struct {
 	log    *slog.Logger
-	room   func(int64) Space
+	room   func(int64) space.State
 	enough func(int64) bool
 	engine engine.Engine
 
@@ -168,7 +170,7 @@ func (s *store) Stats() Stats {
 }
 
 // View implements Store.
-func (s *store) View(ctx context.Context, fn func(Reader) error) error {
+func (s *store) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -176,18 +178,18 @@ func (s *store) View(ctx context.Context, fn func(Reader) error) error {
 	return s.view(ctx, fn)
 }
 
-func (s *store) view(ctx context.Context, fn func(Reader) error) error {
-	if r, ok := ctx.Value(readerKey{}).(Reader); ok && s.reads(r) {
+func (s *store) view(ctx context.Context, fn func(kv.Reader) error) error {
+	if r := kv.ReaderOf(ctx); r != nil && s.reads(r) {
 		return fn(r)
 	}
 	r := &reader{s: s, ctx: ctx, source: &s.durable}
-	r.witness, _ = ctx.Value(witnessKey{}).(*Witness)
+	r.witness = kv.WitnessOf(ctx)
 	defer r.end()
 	return fn(r)
 }
 
 // reads reports whether r is a reader of this store.
-func (s *store) reads(r Reader) bool {
+func (s *store) reads(r kv.Reader) bool {
 	switch r := r.(type) {
 	case *reader:
 		return s.same(r.s)

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"errors"
@@ -7,10 +7,6 @@ import (
 
 	"watertight/internal/fault"
 )
-
-// ErrUnknown is in the error of an Update whose outcome isn't known: the engine
-// failed under it. Any other error of Update means that nothing was written.
-var ErrUnknown = errors.New("kv: the engine failed; whether the commit lasts is not known")
 
 var errClosed = errors.New("kv: the store is closed")
 

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 )
 
 // crew writes to a store until it is told to stop: each writer counts, in two
@@ -44,7 +45,7 @@ func startCrew(s *store, padding int) *crew {
 
 func (c *crew) write(w, padding int) {
 	for n := uint64(1); !c.stop.Load(); n++ {
-		err := c.s.Update(context.Background(), func(tx Tx) error {
+		err := c.s.Update(context.Background(), func(tx kv.Tx) error {
 			v := binary.BigEndian.AppendUint64(nil, n)
 			tx.Set(crewKey('a', w), v)
 			tx.Set(crewKey('b', w), v)
@@ -108,7 +109,7 @@ func (c *crew) end(t *testing.T) {
 
 // count is how far writer w got, if the store is whole.
 func count(s *store, w int) (n uint64, err error) {
-	err = s.View(context.Background(), func(r Reader) error {
+	err = s.View(context.Background(), func(r kv.Reader) error {
 		a, err1 := r.Get(crewKey('a', w))
 		o, err2 := r.Get(crewKey('o', w))
 		b, err3 := r.Get(crewKey('b', w))
@@ -232,12 +233,12 @@ func TestDiskFaults(t *testing.T) {
 			toggle.On()
 			<-s.failed
 			crew.end(t)
-			err := s.Update(t.Context(), func(tx Tx) error { tx.Set([]byte("late"), nil); return nil })
+			err := s.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte("late"), nil); return nil })
 			kind := fault.KindUnavailable
 			if c.full {
 				kind = fault.KindFull
 			}
-			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.KindFull || errors.Is(err, ErrUnknown) {
+			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.KindFull || errors.Is(err, kv.ErrUnknown) {
 				t.Errorf("after the failure: %v", err)
 			}
 			for w := range crew.acked {
@@ -316,7 +317,7 @@ func TestUnsyncedIsHidden(t *testing.T) {
 	applied := s.applied.Load()
 	written := make(chan error, 1)
 	go func() {
-		written <- s.Update(context.Background(), func(tx Tx) error {
+		written <- s.Update(context.Background(), func(tx kv.Tx) error {
 			tx.Set([]byte("changed"), []byte("new"))
 			tx.Delete([]byte("deleted"))
 			return nil
@@ -337,7 +338,7 @@ func TestUnsyncedIsHidden(t *testing.T) {
 	looked := make(chan struct{})
 	told := make(chan error, 1)
 	go func() {
-		told <- s.Update(context.Background(), func(tx Tx) error {
+		told <- s.Update(context.Background(), func(tx kv.Tx) error {
 			defer close(looked)
 			v, err := tx.Get([]byte("changed"))
 			if string(v) != "new" {
@@ -348,7 +349,7 @@ func TestUnsyncedIsHidden(t *testing.T) {
 	}()
 	<-looked
 	ctx, cancel := context.WithCancel(t.Context())
-	err := s.Update(ctx, func(tx Tx) error {
+	err := s.Update(ctx, func(tx kv.Tx) error {
 		_, err := tx.Get([]byte("changed"))
 		cancel()
 		return err

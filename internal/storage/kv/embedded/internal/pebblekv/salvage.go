@@ -17,7 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/sstable/colblk"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // Found is a change that was read from a file: which of two of one key is the

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -8,8 +8,9 @@ import (
 	"log/slog"
 	"syscall"
 
-	"watertight/internal/storage/kv/internal/engine"
-	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 )
 
 // Found is a store that was looked at and not changed.
@@ -17,9 +18,9 @@ type Found struct {
 	New    bool // it is being made
 	Format byte // of the program that wrote it last; 1 knew no markers
 	ID     [16]byte
-	Commit uint64 // its newest
-	Marker []byte // see Marked
-	Store  Store  // to look into until Verified returns; it takes no Update
+	Commit uint64   // its newest
+	Marker []byte   // see Marked
+	Store  kv.Store // to look into until Verified returns; it takes no Update
 }
 
 // OldFormat tells that the store was written by a program that left no markers.

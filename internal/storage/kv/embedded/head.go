@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"hash"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 	"watertight/internal/storage/seal"
 )
 

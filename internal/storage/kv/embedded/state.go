@@ -1,9 +1,9 @@
-package kv
+package embedded
 
 import (
 	"sync/atomic"
 
-	"watertight/internal/storage/kv/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
 // state is a snapshot right after a group, shared by all who read it. Two are

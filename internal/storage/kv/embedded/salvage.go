@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"maps"
 	"slices"
 
-	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 	"watertight/internal/storage/seal"
 )
 

@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -11,24 +11,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"watertight/internal/storage/kv/internal/engine"
-	"watertight/internal/storage/kv/internal/memkv"
-	"watertight/internal/storage/kv/internal/pebblekv"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded/internal/engine"
+	"watertight/internal/storage/kv/embedded/internal/memkv"
+	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 	"watertight/internal/storage/seal"
-)
-
-// Space is how much room the disk has for new records.
-type Space uint8
-
-const (
-	// Ample lets every Update through.
-	Ample Space = iota
-	// DeletesOnly lets an Update through that deletes something and sets no
-	// more than 256 KiB (the traces a deletion leaves: events, a pointer).
-	DeletesOnly
-	// Full lets an Update through that only deletes, and such a one where Enough
-	// finds room for it.
-	Full
+	"watertight/internal/storage/space"
 )
 
 // Options says where a store lives and what guards it.
@@ -46,9 +34,11 @@ type Options struct {
 	// Verified is told what was found, once it is known to be whole and before
 	// anything is changed. Its error ends the opening. nil is told nothing.
 	Verified func(Found) error
-	// Room is asked before every commit that writes, with its bytes; nil is always
-	// Ample.
-	Room func(n int64) Space
+	// Room is asked before every commit that writes, with its bytes. DeletesOnly lets
+	// an Update through that deletes something and sets no more than 256 KiB (the
+	// traces that a deletion leaves: events, a pointer). Full lets one through that
+	// only deletes, and one like those where Enough finds room. nil is always Ample.
+	Room func(n int64) space.State
 	// Enough tells whether the disk has so many bytes, and files, for the engine
 	// to be opened for writing, or for a deletion when Room says Full. It may give
 	// up what is held in reserve for them. nil is always, and of deletions never.
@@ -66,7 +56,7 @@ type Options struct {
 // verified and o.Verified returned nil, no byte is changed. Where the disk has
 // no room, or fails to take a commit, the store serves reads, refuses every
 // Update, and opens the engine again as soon as it may work.
-func OpenPebble(ctx context.Context, o Options) (Store, error) {
+func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
 	eo := engineOptions(o)
 	there, err := pebblekv.Exists(eo)
 	switch {
@@ -133,12 +123,12 @@ func Begun(dir string) (bool, error) {
 }
 
 // OpenMemory opens a store that lives until it is closed.
-func OpenMemory(ctx context.Context, o Options) (Store, error) {
+func OpenMemory(ctx context.Context, o Options) (kv.Store, error) {
 	return orNil(open(ctx, o, func(*store) (engine.Engine, error) { return memkv.Open(), nil }))
 }
 
 // orNil makes no store a nil interface.
-func orNil(s *store, err error) (Store, error) {
+func orNil(s *store, err error) (kv.Store, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -155,9 +145,6 @@ type Stats struct {
 
 // Metered is met by every store of this package.
 type Metered interface{ Stats() Stats }
-
-// Writing is met by stores that can stop to take commits and go on reading.
-type Writing interface{ Writes() bool }
 
 // Anchored is met by every store of this package. Head returns the newest
 // durable commit and the running hash over everything committed up to it: two

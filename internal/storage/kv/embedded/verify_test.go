@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
 
@@ -28,7 +29,7 @@ func used(t testing.TB) (Options, map[string]string) {
 		}
 		for i := range 40 {
 			k, v := fmt.Sprintf("key%d.%d", round%3, i), strings.Repeat(fmt.Sprint(round), 500)
-			if err := s.Update(context.Background(), func(tx Tx) error { tx.Set([]byte(k), []byte(v)); return nil }); err != nil {
+			if err := s.Update(context.Background(), func(tx kv.Tx) error { tx.Set([]byte(k), []byte(v)); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			want[k] = v
@@ -163,9 +164,9 @@ func TestDamagedFiles(t *testing.T) {
 	})
 }
 
-func get(s Store, k string) (string, error) {
+func get(s kv.Store, k string) (string, error) {
 	v := ""
-	err := s.View(context.Background(), func(r Reader) error {
+	err := s.View(context.Background(), func(r kv.Reader) error {
 		b, err := r.Get([]byte(k))
 		v = string(b)
 		return err
@@ -255,8 +256,8 @@ func TestFoundAndMarker(t *testing.T) {
 	var f Found
 	o.Verified = func(found Found) error {
 		f = found
-		err := f.Store.View(t.Context(), func(r Reader) error { _, err := r.Get([]byte("key0.1")); return err })
-		if uerr := f.Store.Update(t.Context(), func(tx Tx) error { tx.Set([]byte("x"), nil); return nil }); uerr == nil {
+		err := f.Store.View(t.Context(), func(r kv.Reader) error { _, err := r.Get([]byte("key0.1")); return err })
+		if uerr := f.Store.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte("x"), nil); return nil }); uerr == nil {
 			t.Error("a store that is only looked at takes an update")
 		}
 		return err

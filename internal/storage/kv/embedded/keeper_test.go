@@ -1,4 +1,4 @@
-package kv
+package embedded
 
 import (
 	"fmt"
@@ -12,7 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
+	"watertight/internal/storage/space"
 )
 
 // fullDisk is a disk that takes nothing, or nothing of some files, while it is on.
@@ -29,12 +31,12 @@ func fullDisk(cause error, only string) (vfs.FS, *errorfs.Toggle) {
 	return errorfs.Wrap(vfs.NewMem(), toggle), toggle
 }
 
-func update(t *testing.T, s Store, k, v string) error {
-	return s.Update(t.Context(), func(tx Tx) error { tx.Set([]byte(k), []byte(v)); return nil })
+func update(t *testing.T, s kv.Store, k, v string) error {
+	return s.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte(k), []byte(v)); return nil })
 }
 
 // comes tries until the store takes an update; the pauses are the store's.
-func comes(t *testing.T, s Store, k, v string) {
+func comes(t *testing.T, s kv.Store, k, v string) {
 	t.Helper()
 	var err error
 	for range 2000 {
@@ -162,10 +164,10 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 // TestDeletionsTakeTheLastRoom: on a full disk a deletion asks for the last room,
 // and nothing else does; where there is none, it is refused before it is begun.
 func TestDeletionsTakeTheLastRoom(t *testing.T) {
-	var state Space
+	var state space.State
 	var last bool
 	asked := 0
-	o := Options{Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) Space { return state }}
+	o := Options{Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) space.State { return state }}
 	o.Enough = func(n int64) bool {
 		if n >= startRoom { // the engine's own
 			return true
@@ -184,13 +186,13 @@ func TestDeletionsTakeTheLastRoom(t *testing.T) {
 		}
 	}
 	remove := func(k string, event int) error {
-		return s.Update(t.Context(), func(tx Tx) error {
+		return s.Update(t.Context(), func(tx kv.Tx) error {
 			tx.Delete([]byte(k))
 			tx.Set([]byte("event"), make([]byte, event))
 			return nil
 		})
 	}
-	state = Full
+	state = space.Full
 	if err := remove("a", 100); fault.From(err).Kind != fault.KindFull || asked != 1 {
 		t.Errorf("without room: %v, asked %d times", err, asked)
 	}

@@ -1,9 +1,11 @@
-package kv
+package embedded
 
 import (
 	"context"
-
 	"fmt"
+
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/space"
 )
 
 const (
@@ -15,7 +17,7 @@ const (
 // Update implements Store. ctx is honoured until the committer takes the
 // transaction; from then on Update waits, so that its error tells what
 // happened: nothing was written, unless the error is ErrUnknown.
-func (s *store) Update(ctx context.Context, fn func(Tx) error) error {
+func (s *store) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -23,7 +25,7 @@ func (s *store) Update(ctx context.Context, fn func(Tx) error) error {
 	return s.update(ctx, fn)
 }
 
-func (s *store) update(ctx context.Context, fn func(Tx) error) error {
+func (s *store) update(ctx context.Context, fn func(kv.Tx) error) error {
 	for try := 0; ; try++ {
 		err := s.try(ctx, fn, try >= triesBeforeClaim)
 		if err != errConflict {
@@ -33,7 +35,7 @@ func (s *store) update(ctx context.Context, fn func(Tx) error) error {
 }
 
 // try runs fn once, alone if claimed, and commits it.
-func (s *store) try(ctx context.Context, fn func(Tx) error, claimed bool) error {
+func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func (s *store) try(ctx context.Context, fn func(Tx) error, claimed bool) error 
 		return err
 	}
 	t.ended = true
-	t.settle()
+	t.Settle()
 	c := &commit{tx: t, done: make(chan error, 1)}
 	if err := submit(c); err != nil {
 		return err
@@ -96,13 +98,13 @@ func (s *store) admit(ctx context.Context, t *tx) error {
 		return nil
 	}
 	switch s.room(int64(t.size)) {
-	case Ample:
+	case space.Ample:
 		return nil
-	case DeletesOnly:
+	case space.DeletesOnly:
 		if t.deletes > 0 && t.sets <= smallSets {
 			return nil
 		}
-	case Full:
+	case space.Full:
 		// What deletes is what the last of the room is for.
 		if t.deletes > 0 && t.sets <= smallSets && s.enough != nil && s.enough(lastRoom+int64(t.size)) {
 			return nil
@@ -149,7 +151,7 @@ func (s *store) outcome(ctx context.Context, c *commit) error {
 	if c.status.CompareAndSwap(queued, withdrawn) {
 		return s.failure()
 	}
-	return unavailable(fmt.Errorf("%w: %w", ErrUnknown, s.cause))
+	return unavailable(fmt.Errorf("%w: %w", kv.ErrUnknown, s.cause))
 }
 
 // settled lets the next group go. The waiter that Go's scheduler lets

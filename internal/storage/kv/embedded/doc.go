@@ -1,0 +1,69 @@
+// Package embedded is the kv.Store of one process: optimistic transactions and
+// sealed values over an ordered engine (Pebble on disk, or a map in memory). It
+// exists so that no engine ever sees a plain value, and so that transactions are
+// written once for every engine. It must never know what the records mean, and
+// only whoever opens the store may know it: core sees kv.Store.
+//
+// # How a transaction runs
+//
+// Nothing is locked. A transaction (tx) reads the newest applied state, notes the
+// keys and ranges that it reads (kv.Reads), and collects its writes in memory. When
+// its function returns, it goes into the queue of the committer, the one goroutine
+// that owns the order of commits. For each transaction in the queue, the committer
+//
+//  1. asks the window whether anything that was read has been written since; if so,
+//     the transaction runs again (after six times, alone: it claims the committer, so
+//     that nothing commits between its reads and its own commit);
+//  2. gives it the next commit number, seals its values, and puts them into the
+//     engine's batch of the group.
+//
+// What queues up while the group before is being synced goes into one batch: one
+// sync for all of them (group commit). apply makes the batch visible to later
+// transactions; syncLoop waits until it is durable, moves the durable state, and
+// wakes the transactions. So two states are kept (state.go): the newest applied,
+// which transactions build on, and the newest durable, which views read. A view
+// never sees what a crash could take back, and waits for nothing.
+//
+// A guard (Tx.Lock) is a name that is read, and written when it is held Exclusive;
+// it conflicts like any key and is stored nowhere.
+//
+// # The window
+//
+// The window (window.go) knows which keys the newest commits wrote: at most 16,384
+// commits or 16 MiB of keys. A transaction that read an older state than its oldest
+// commit runs again, since nothing tells any more what was written in between.
+//
+// # The witness
+//
+// A request is authorized before its change runs. What the decision read is kept by
+// a kv.Witness: the oldest state it read of, keys and ranges. A transaction that
+// relies on it (Tx.Rely) is checked against the window from that state on as well, so
+// that a policy which changed in between makes it run again, and the decision with it.
+//
+// # Sealing and the chain
+//
+// Each value is sealed (sealing.go) with AES-256-GCM under the key of an epoch, which
+// is new with every open: the nonce is the epoch and a counter, so that none comes
+// twice even when the newest commits and their counters were lost in a crash. The key
+// of the record and the number of its commit are authenticated with it: a value can't
+// be moved, and one from the future is refused.
+//
+// Commits are numbered and chained (head.go): with each group a record is written that
+// holds the newest number and a hash over every change since the store was made. The
+// audit log, which lies in files of its own, remembers the newest number, and a store
+// that ends before it is refused (Options.AtLeast).
+//
+// # The marker
+//
+// A marker (marker.go) is a file in the folders that belong to a store, beside blobs
+// and audit log. It holds the store's public id, a commit that the store has reached,
+// and a second copy of the wrapped keys. It tells parts of different stores, or of
+// different ages, apart before anything is changed (verify.go), and lets records be
+// opened whose store lost its own copy of the keys (salvage.go).
+//
+// # Failure
+//
+// An engine that failed to write is never trusted to write again. The keeper
+// (keeper.go) goes on serving reads from it, verifies its files as at a start, and
+// opens another engine on them once the disk may take it.
+package embedded
