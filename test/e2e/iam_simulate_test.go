@@ -60,8 +60,12 @@ func TestSimulations(t *testing.T) {
 		t.Errorf("%+v, %v", custom, err)
 	}
 	account := strings.Split(arn, ":")[4]
-	for principal, want := range map[string]string{arn: "s3:GetObject allowed ResourcePolicy:1:39-1:%d", "arn:aws:iam::" + account + ":user/team/bob": "s3:GetObject implicitDeny"} {
-		t.Run(principal, func(t *testing.T) {
+	for name, row := range map[string]struct{ principal, want string }{
+		"the caller": {arn, "s3:GetObject allowed ResourcePolicy:1:39-1:%d"},
+		"another":    {"arn:aws:iam::" + account + ":user/team/bob", "s3:GetObject implicitDeny"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			principal, want := row.principal, row.want
 			statement := `{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/k"}`
 			resource := `{"Version":"2012-10-17","Statement":[` + " " + statement + `]}`
 			custom, err := c.SimulateCustomPolicy(ctx, &iam.SimulateCustomPolicyInput{

@@ -73,6 +73,9 @@ func TestOwnKeyCopy(t *testing.T) {
 		}
 		return s.S3.CopyObject(t.Context(), in)
 	}
+	for name, key := range keys {
+		putOwn(t, s, bucket, name, body, key)
+	}
 	for from, source := range keys {
 		t.Run(from, func(t *testing.T) {
 			putOwn(t, s, bucket, from, body, source)

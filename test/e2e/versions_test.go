@@ -364,7 +364,7 @@ func TestListObjectVersions(t *testing.T) {
 		"prefix=a%00&key-marker=a%00z&delimiter=%00": "200 ",
 		"key-marker=a%00zz&version-id-marker=" + aws.ToString(o.VersionId): "200 ",
 	} {
-		t.Run(query, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.60s", query), func(t *testing.T) {
 			a := send(t, s, raw{method: "GET", target: "/list-versions?versions&" + query})
 			if got := fmt.Sprint(a.status, " ", a.code); got != want {
 				t.Errorf("%s: %s, want %s", query, got, want)
