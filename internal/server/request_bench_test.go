@@ -50,6 +50,9 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(code)
 	}
 	put, remove := send(http.MethodPut, "/bench/k", content), send(http.MethodDelete, "/bench/k", nil)
+	if code := put(); code != 200 { // so that each line can run alone
+		b.Fatal(code)
+	}
 	for _, c := range []struct {
 		name   string
 		before func() int
