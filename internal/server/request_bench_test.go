@@ -16,40 +16,59 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
+// inHouse is a server whose requests come without a connection or a client.
+type inHouse struct {
+	*Server
+	tb testing.TB
+}
+
+func newInHouse(tb testing.TB) *inHouse {
+	tb.Helper()
+	dir := tb.TempDir()
+	s, err := Build(tb.Context(), Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:    RootCredentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: inHouseSecret},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close(context.WithoutCancel(tb.Context())) })
+	return &inHouse{s, tb}
+}
+
+const inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
+
+// send returns what sends a signed request, any number of times, and returns the
+// status of its answer.
+func (s *inHouse) send(method, target string, body []byte) func() int {
+	s.tb.Helper()
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	signed := httptest.NewRequest(method, "http://127.0.0.1"+target, bytes.NewReader(body))
+	signed.Header.Set("X-Amz-Content-Sha256", hash)
+	cred := aws.Credentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: inHouseSecret}
+	if err := v4.NewSigner().SignHTTP(s.tb.Context(), cred, signed, hash, "s3", "us-east-1", time.Now()); err != nil {
+		s.tb.Fatal(err)
+	}
+	return func() int {
+		r := signed.Clone(signed.Context())
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		w := httptest.NewRecorder()
+		s.dispatcher.ServeHTTP(w, r)
+		return w.Code
+	}
+}
+
 // BenchmarkRequest is what requests for small objects cost in the server alone:
 // no connection, no client. ns/op has the disk in it; allocs/op has not.
 func BenchmarkRequest(b *testing.B) {
-	dir := b.TempDir()
-	s, err := Build(b.Context(), Config{
-		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1", RootKey: "file:" + filepath.Join(dir, "root.key"),
-		Root: RootCredentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: "test-secret-of-a-server-that-is-thrown-away"},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close(context.WithoutCancel(b.Context()))
+	s := newInHouse(b)
 	content := bytes.Repeat([]byte("x"), 1024)
-	send := func(method, target string, body []byte) func() int {
-		sum := sha256.Sum256(body)
-		hash := hex.EncodeToString(sum[:])
-		signed := httptest.NewRequest(method, "http://127.0.0.1"+target, bytes.NewReader(body))
-		signed.Header.Set("X-Amz-Content-Sha256", hash)
-		cred := aws.Credentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: "test-secret-of-a-server-that-is-thrown-away"}
-		if err := v4.NewSigner().SignHTTP(b.Context(), cred, signed, hash, "s3", "us-east-1", time.Now()); err != nil {
-			b.Fatal(err)
-		}
-		return func() int {
-			r := signed.Clone(signed.Context())
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			w := httptest.NewRecorder()
-			s.dispatcher.ServeHTTP(w, r)
-			return w.Code
-		}
-	}
-	if code := send(http.MethodPut, "/bench", nil)(); code != 200 {
+	if code := s.send(http.MethodPut, "/bench", nil)(); code != 200 {
 		b.Fatal(code)
 	}
-	put, remove := send(http.MethodPut, "/bench/k", content), send(http.MethodDelete, "/bench/k", nil)
+	put, remove := s.send(http.MethodPut, "/bench/k", content), s.send(http.MethodDelete, "/bench/k", nil)
 	if code := put(); code != 200 { // so that each line can run alone
 		b.Fatal(code)
 	}
@@ -60,8 +79,8 @@ func BenchmarkRequest(b *testing.B) {
 		want   int
 	}{
 		{"PUT", nil, put, 200},
-		{"GET", nil, send(http.MethodGet, "/bench/k", nil), 200},
-		{"HEAD", nil, send(http.MethodHead, "/bench/k", nil), 200},
+		{"GET", nil, s.send(http.MethodGet, "/bench/k", nil), 200},
+		{"HEAD", nil, s.send(http.MethodHead, "/bench/k", nil), 200},
 		{"PUT and DELETE", put, remove, 204},
 	} {
 		b.Run(c.name, func(b *testing.B) {

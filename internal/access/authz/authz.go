@@ -80,6 +80,9 @@ type ResourceLaws struct {
 	// Service, where it is set, is whose actions alone Documents and MustAllow
 	// are about: a role's trust policy says nothing of iam:GetRole.
 	Service string
+	// Record is what was read of the resource, for the core method that works on
+	// it: authz hands it on unread (see Grant.Record). nil is none.
+	Record any
 	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
 	// bucket's objects have owners and ACLs of their own.
 	ACL *policy.Document
@@ -125,7 +128,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 		return nil, err
 	}
 	g := &grant{authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws, held: make([]permission, 0, len(needs))}
-	g.on.laws, g.on.work = map[string]ResourceLaws{}, policy.NewWork()
+	g.on.laws, g.on.work = g.on.room[:0], policy.NewWork()
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft && !n.Denial

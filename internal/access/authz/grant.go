@@ -120,10 +120,23 @@ func (g Grant) Owner(r arn.ARN) string {
 	if g.g == nil {
 		return ""
 	}
-	if b, ok := r.BucketOf(); ok {
-		r = arn.Bucket(b)
+	if res := g.g.on.of(r); res != nil {
+		return res.Owner
 	}
-	return g.g.on.laws[r.String()].Owner
+	return ""
+}
+
+// Record returns what was read of a resource, or of the bucket of an object, for
+// the decision; nil where it was not asked for. In a transaction of change.Commit
+// it is what the transaction depends on, like the decision itself.
+func (g Grant) Record(r arn.ARN) any {
+	if g.g == nil {
+		return nil
+	}
+	if res := g.g.on.of(r); res != nil {
+		return res.Record
+	}
+	return nil
 }
 
 // Objects returns the resources on which one of the actions is held.

@@ -26,10 +26,30 @@ func isObject(r arn.ARN) bool {
 // standing is what stands on the resources of one request: each is asked for
 // once.
 type standing struct {
-	laws    map[string]ResourceLaws
+	laws    []lawsOf // few: needs are about one or two resources
+	room    [1]lawsOf
 	objects []judged
 	tagged  bool         // tags of objects were looked at
 	work    *policy.Work // of all decisions on the request
+}
+
+// lawsOf is the laws of a resource; a bucket's are those of its objects.
+type lawsOf struct {
+	at arn.ARN
+	ResourceLaws
+}
+
+// of returns the laws of a resource, nil where they were not asked for.
+func (s *standing) of(at arn.ARN) *ResourceLaws {
+	if b, ok := at.BucketOf(); ok {
+		at = arn.Bucket(b)
+	}
+	for i := range s.laws {
+		if s.laws[i].at == at {
+			return &s.laws[i].ResourceLaws
+		}
+	}
+	return nil
 }
 
 // judged is a version that a decision rested on.
@@ -40,17 +60,15 @@ type judged struct {
 }
 
 func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
+	if res := s.of(at); res != nil {
+		return *res, nil
+	}
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
 	}
-	name := at.String()
-	res, ok := s.laws[name]
-	if ok {
-		return res, nil
-	}
 	res, err := facts.Resource(ctx, at, now)
 	if err == nil {
-		s.laws[name] = res
+		s.laws = append(s.laws, lawsOf{at, res})
 	}
 	return res, err
 }

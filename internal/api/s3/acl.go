@@ -147,7 +147,7 @@ func (a *API) putObjectACL(ctx context.Context, g authz.Grant, in *shape.PutObje
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Objects.PutACL(ctx, g, object.ACLInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, &asked)
+	v, err := a.Objects.PutACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, &asked)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (a *API) putObjectACL(ctx context.Context, g authz.Grant, in *shape.PutObje
 }
 
 func (a *API) getObjectACL(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.AccessControlPolicy, error) {
-	v, l, err := a.Objects.GetACL(ctx, g, object.ACLInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
+	v, l, err := a.Objects.GetACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err
 	}

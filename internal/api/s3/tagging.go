@@ -121,7 +121,7 @@ func (a *API) putObjectTagging(ctx context.Context, g authz.Grant, in *shape.Put
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Objects.PutTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, tags)
+	v, err := a.Objects.PutTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, tags)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (a *API) putObjectTagging(ctx context.Context, g authz.Grant, in *shape.Put
 }
 
 func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTagging, error) {
-	v, err := a.Objects.GetTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
+	v, err := a.Objects.GetTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.Obj
 }
 
 func (a *API) deleteObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTaggingOutput, error) {
-	v, err := a.Objects.DeleteTags(ctx, g, object.TagsInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
+	v, err := a.Objects.DeleteTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err
 	}

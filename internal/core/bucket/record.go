@@ -3,7 +3,10 @@ package bucket
 import (
 	"encoding/binary"
 	"fmt"
+	"reflect"
 
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -141,6 +144,27 @@ func Read(r kv.Reader, name string) (Bucket, error) {
 		err = noSuchBucket(name)
 	}
 	return b, err
+}
+
+// For returns the bucket that a grant was decided on, and reads it only where the
+// grant does not know it. Inside a transaction of change.Commit the commit is
+// refused where the bucket has changed since; what commits nothing asks Current.
+// The bucket must not be changed.
+func For(r kv.Reader, g authz.Grant, name string) (*Bucket, error) {
+	if b, ok := g.Record(arn.Bucket(name)).(*Bucket); ok {
+		return b, nil
+	}
+	b, err := Read(r, name)
+	if err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+// Current reports whether r sees the bucket as b is.
+func (b *Bucket) Current(r kv.Reader) (bool, error) {
+	now, found, err := find(r, b.Name)
+	return found && reflect.DeepEqual(&now, b), err
 }
 
 func find(r kv.Reader, name string) (Bucket, bool, error) {

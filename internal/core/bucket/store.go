@@ -241,7 +241,7 @@ func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz
 }
 
 func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
-	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b), Peers: s.peers}
+	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b), Peers: s.peers, Record: b}
 	if b.Ownership.ACLs() {
 		laws.ACL = s.lists.Bucket(b.ACL)
 	}

@@ -18,6 +18,11 @@ import (
 // that of a read.
 var ErrUnchanged = errors.New("change: nothing to change")
 
+// ErrStale is what fn returns to Commit when it commits nothing, but went by
+// something that the decision had read and that has changed since. fn then runs
+// again, on a decision made anew.
+var ErrStale = errors.New("change: what the decision read has changed")
+
 // Commit runs fn in a transaction of store on behalf of the grant's caller and
 // commits it together with the caller's audit event. Whether the caller may is
 // true of the state that is committed on, and of that instant: a key that was
@@ -34,13 +39,18 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	g.Inside(true)
 	defer g.Inside(false)
 	again := false
-	return commit(ctx, store, caller.Record(), func(tx kv.Tx) error {
+	run := func(tx kv.Tx) error {
 		if err := stand(ctx, tx, g, again); err != nil {
 			return err
 		}
 		again = true
 		return fn(tx)
-	})
+	}
+	err := commit(ctx, store, caller.Record(), run)
+	if errors.Is(err, ErrStale) {
+		err = commit(ctx, store, caller.Record(), run)
+	}
+	return err
 }
 
 // stand makes the transaction one with the decision it is made on: what the

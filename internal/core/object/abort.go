@@ -5,7 +5,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/core/change"
+	"watertight/internal/core/bucket"
 	"watertight/internal/storage/kv"
 )
 
@@ -16,12 +16,8 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 		return err
 	}
 	var gone []remains
-	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		b, err := openBucket(tx, bucketName)
-		if err != nil {
-			return err
-		}
-		k := slot{&b, key}
+	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) error {
+		k := slot{b, key}
 		u, err := lockUpload(tx, k, id, kv.Exclusive)
 		if err != nil {
 			return err

@@ -67,13 +67,10 @@ func (v *version) name() string {
 	return string(v.unique[:])
 }
 
-// ACLInput names a version, as TagsInput does.
-type ACLInput = TagsInput
-
 // GetACL returns a version and its ACL in effect (see bucket.Effective). It
 // needs s3:GetObjectAcl, or s3:GetObjectVersionAcl with VersionID. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
-func (s *Store) GetACL(ctx context.Context, g authz.Grant, in ACLInput) (out Version, l acl.List, err error) {
+func (s *Store) GetACL(ctx context.Context, g authz.Grant, in VersionInput) (out Version, l acl.List, err error) {
 	if err := g.Demand(in.action("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, nil, err
 	}
@@ -81,15 +78,15 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in ACLInput) (out Ver
 		return Version{}, nil, err
 	}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
+		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		v, err := slot{b, in.Key}.asked(r, in.VersionID, "GET")
 		if err != nil {
 			return err
 		}
-		out = v.public(&b, in.Key)
+		out = v.public(b, in.Key)
 		l, err = b.Effective(r, g, v.acl, out.Owner)
 		return err
 	})
@@ -99,7 +96,7 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in ACLInput) (out Ver
 // PutACL replaces the ACL of a version; its bytes, ETag and date stay as they
 // are. It needs s3:PutObjectAcl, or s3:PutObjectVersionAcl with VersionID.
 // Errors: those of GetACL and of bucket.PutACL.
-func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *acl.Request) (out Version, err error) {
+func (s *Store) PutACL(ctx context.Context, g authz.Grant, in VersionInput, asked *acl.Request) (out Version, err error) {
 	action := in.action("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -107,27 +104,15 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in ACLInput, asked *a
 	if g.Caller().Anonymous() { // a policy that opens objects does not give them away
 		return Version{}, fault.Of(fault.AccessDenied)
 	}
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		b, err := openBucket(tx, in.Bucket)
-		if err != nil {
-			return err
-		}
-		k := slot{&b, in.Key}
-		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
-			return err
-		}
-		v, err := in.find(tx, &b, "PUT")
-		if err != nil {
-			return err
-		}
-		out = v.public(&b, in.Key)
-		return v.relist(tx, k, g, asked, action)
+	err = s.rewrite(ctx, g, &in, "PUT", func(tx kv.Tx, k slot, v *version) error {
+		out = v.public(k.b, in.Key)
+		return v.setACL(tx, k, g, asked, action)
 	})
 	return out, err
 }
 
-// relist gives a version another ACL.
-func (v *version) relist(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, action policy.Action) error {
+// setACL gives a version another ACL.
+func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, action policy.Action) error {
 	if !k.b.Ownership.ACLs() {
 		if err := asked.Enforced(k.b.Owner, false); err != nil {
 			return err
@@ -142,13 +127,12 @@ func (v *version) relist(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, ac
 		return err
 	}
 	v.acl = l
-	tx.Set(k.version(v.seq), v.encode())
 	return nil
 }
 
 // Laws are what stands on a version by itself where ACLs are active, for
 // authorization: the zero laws where no object is there.
-func (s *Store) Laws(ctx context.Context, in ACLInput) (laws authz.ObjectLaws, err error) {
+func (s *Store) Laws(ctx context.Context, in VersionInput) (laws authz.ObjectLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {

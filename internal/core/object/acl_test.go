@@ -36,7 +36,7 @@ func (l laws) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Reso
 
 func (l laws) Object(ctx context.Context, r arn.ARN, version *string) (authz.ObjectLaws, error) {
 	name, key, _ := strings.Cut(r.Resource, "/")
-	return l.objects.Laws(ctx, ACLInput{Bucket: name, Key: key, VersionID: version})
+	return l.objects.Laws(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 }
 
 func (laws) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) { return nil, nil }
@@ -184,9 +184,9 @@ func TestEnforcedTakesNoACL(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectAcl")
-	_, err := e.objects.PutACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "public-read"})
+	_, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "public-read"})
 	wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
-	if _, err := e.objects.PutACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "bucket-owner-full-control"}); err != nil {
+	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "bucket-owner-full-control"}); err != nil {
 		t.Error(err)
 	}
 	_, err = e.put(PutInput{Key: "k", ACL: acl.Request{Canned: "private"}})
@@ -211,7 +211,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 		t.Error("versions do not have ACLs of their own")
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectVersionAcl", "s3:PutObjectVersionTagging", "s3:GetObjectVersion")
-	if _, err := e.objects.PutTags(t.Context(), g, TagsInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, nil); err != nil || !e.reads(guest, "k", &one.ID) {
+	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, nil); err != nil || !e.reads(guest, "k", &one.ID) {
 		t.Error("tagging loses the ACL", err)
 	}
 	copyGrant := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "s3:GetObjectVersion", Resource: arn.Object("bkt", "k")},
@@ -223,7 +223,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{Source: from, Bucket: "bkt", Key: "copy", ACL: shared}); err != nil || !e.reads(guest, "copy", nil) {
 		t.Error("a copy has not the ACL it was asked to have", err)
 	}
-	if _, err := e.objects.PutACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, &acl.Request{Canned: "private"}); err != nil || e.reads(guest, "k", &one.ID) {
+	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, &acl.Request{Canned: "private"}); err != nil || e.reads(guest, "k", &one.ID) {
 		t.Error("an ACL is not replaced", err)
 	}
 	up := e.grant(arn.Object("bkt", "parts"), "s3:PutObject", "s3:PutObjectAcl")
@@ -292,7 +292,7 @@ func TestReadMeetsAnotherVersion(t *testing.T) {
 	wants(t, err, fault.KindDenied, "AccessDenied")
 	_, err = e.objects.Head(t.Context(), g, GetInput{Bucket: "bkt", Key: "k"})
 	wants(t, err, fault.KindDenied, "AccessDenied")
-	_, _, err = e.objects.GetACL(t.Context(), g, ACLInput{Bucket: "bkt", Key: "k"})
+	_, _, err = e.objects.GetACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"})
 	wants(t, err, fault.KindDenied, "AccessDenied")
 	if _, err := e.storeAs(coretest.Account, "k", shared); err != nil {
 		t.Fatal(err)

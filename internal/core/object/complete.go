@@ -82,22 +82,22 @@ func (s *Store) completeUpload(ctx context.Context, g authz.Grant, in *CompleteI
 	if err != nil {
 		return Version{}, err
 	}
-	var b bucket.Bucket
-	var v *version
+	var out Version
 	var gone []remains
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) (err error) {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
-			return err
+	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) (err error) {
+		var v *version
+		v, gone, err = in.complete(tx, k, g, &o)
+		noteVersion(g, k.b, v)
+		if v != nil {
+			out = v.public(k.b, in.Key)
 		}
-		v, gone, err = in.complete(tx, slot{&b, in.Key}, g, &o)
-		noteVersion(g, &b, v)
 		return err
 	})
 	if err != nil {
 		return Version{}, err
 	}
 	s.removeAll(ctx, gone)
-	return v.public(&b, in.Key), nil
+	return out, nil
 }
 
 // opened is what is opened before the transaction that completes an upload whose
@@ -115,20 +115,19 @@ func (s *Store) openCompletion(ctx context.Context, g authz.Grant, in *CompleteI
 	if !in.choice.HidesDigests() {
 		return o, nil
 	}
-	var b bucket.Bucket
+	k := slot{key: in.Key}
 	var u *upload
 	var parts []*part
 	err = s.store.View(ctx, func(r kv.Reader) (err error) {
-		if b, err = bucket.Read(r, in.Bucket); err != nil {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		u, parts, err = in.read(r, slot{&b, in.Key})
+		u, parts, err = in.read(r, k)
 		return err
 	})
 	if err != nil || u == nil {
 		return o, err
 	}
-	k := slot{&b, in.Key}
 	if o.key, err = s.openUpload(ctx, g, k, u, in.choice); err != nil {
 		return o, err
 	}
@@ -238,9 +237,6 @@ func (in *CompleteInput) check() error {
 
 // complete completes the upload inside a transaction.
 func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*version, []remains, error) {
-	if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
-		return nil, nil, err
-	}
 	head, err := k.head(tx)
 	if err != nil {
 		return nil, nil, err

@@ -133,7 +133,7 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	if len(source) == 0 {
 		return nil, nil
 	}
-	from := TagsInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
+	from := VersionInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
 	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 

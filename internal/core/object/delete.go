@@ -86,13 +86,9 @@ func refused(in *DeleteInput, err error) Deleted {
 func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []remains
-	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
+	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
 		gone = gone[:0]
-		b, err := openBucket(tx, bucketName)
-		if err != nil {
-			return err
-		}
-		if err := lockKeys(tx, &b, items); err != nil {
+		if err := lockKeys(tx, b, items); err != nil {
 			return err
 		}
 		changed := false
@@ -102,7 +98,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 				out[i] = refused(&items[i], err)
 				continue
 			}
-			d := deletion{slot: slot{&b, items[i].Key}, in: &items[i], at: instant(g), g: g}
+			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], at: instant(g), g: g}
 			if out[i], err = d.run(tx); err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ type tagged struct {
 func (l *tagged) ObjectTags(ctx context.Context, r arn.ARN, version *string) (map[string]string, error) {
 	l.asked++
 	name, key, _ := strings.Cut(r.Resource, "/")
-	tags, err := l.objects.Tags(ctx, TagsInput{Bucket: name, Key: key, VersionID: version})
+	tags, err := l.objects.Tags(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 	out := map[string]string{}
 	for _, t := range tags {
 		out[t.Key] = t.Value
@@ -48,7 +48,7 @@ func TestWhatIsJudgedIsWhatIsUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := TagsInput{Bucket: "bkt", Key: "k"}
+	in := VersionInput{Bucket: "bkt", Key: "k"}
 	read := GetInput{Bucket: "bkt", Key: "k"}
 	from := CopySource{Bucket: "bkt", Key: "k"}
 	for name, c := range map[string]struct {

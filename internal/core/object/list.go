@@ -35,11 +35,11 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	}
 	l := lister{ListInput: &in, page: size}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
+		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil || size == 0 {
 			return err
 		}
-		return l.run(r, &b)
+		return l.run(r, b)
 	})
 	if err != nil {
 		return Listing{}, err

@@ -87,7 +87,7 @@ func (m *model) any(t *rapid.T) (key string, i int) {
 // tag puts or deletes the tags of a version.
 func (m *model) tag(t *rapid.T) {
 	key, i := m.any(t)
-	in := TagsInput{Bucket: "bkt", Key: key}
+	in := VersionInput{Bucket: "bkt", Key: key}
 	if i >= 0 {
 		in.VersionID = &m.Keys[key][i].ID
 	}

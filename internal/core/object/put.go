@@ -13,7 +13,6 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/change"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
@@ -60,36 +59,36 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		return Version{}, err
 	}
 	v := in.version(choice)
-	at, found, err := s.payloads.Write(ctx, g, in.source(choice, slot{&b, in.Key}.binding(v.unique)))
+	at, found, err := s.payloads.Write(ctx, g, in.source(choice, slot{b, in.Key}.binding(v.unique)))
 	if err != nil {
 		return Version{}, err
 	}
 	if err = in.verify(found); err == nil {
 		v.stored(at, found, choice)
-		id := b.ID
-		b, err = s.commit(ctx, g, &in, id, v, at, choice)
+		b, err = s.commit(ctx, g, &in, b.ID, v, at, choice)
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
 		return Version{}, err
 	}
-	return v.public(&b, in.Key), nil
+	return v.public(b, in.Key), nil
 }
 
 // target reads the bucket and judges ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b bucket.Bucket, err error) {
+func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b *bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil {
+		if b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		if err := new(version).own(r, slot{&b, in.Key}, g, &in.ACL); err != nil {
+		k := slot{b, in.Key}
+		if err := new(version).own(r, k, g, &in.ACL); err != nil {
 			return err
 		}
-		if err := (slot{&b, in.Key}).mayUse(r, g, choice); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if err := k.mayUse(r, g, choice); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
-		head, err := slot{&b, in.Key}.head(r)
+		head, err := k.head(r)
 		if err != nil {
 			return err
 		}
@@ -183,20 +182,13 @@ func (v *version) stored(at payload.Location, found payload.Digests, choice keys
 
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, choice keys.Choice) (b bucket.Bucket, err error) {
+func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, choice keys.Choice) (b *bucket.Bucket, err error) {
 	var gone []remains
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
-			return err
-		}
-		if b.ID != id { // deleted and made again while the body came in
+	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
+		if b = k.b; b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
 		}
-		k := slot{&b, in.Key}
 		if err := k.mayUse(tx, g, choice); err != nil {
-			return err
-		}
-		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
 			return err
 		}
 		head, err := k.head(tx)
@@ -211,7 +203,7 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		}
 		v.modified = instant(g)
 		gone, err = k.push(tx, head, v, at.Inline)
-		noteVersion(g, &b, v)
+		noteVersion(g, b, v)
 		return err
 	})
 	if err != nil {
@@ -235,14 +227,6 @@ func (s *Store) drop(ctx context.Context, at payload.Location, err error) {
 	if !errors.Is(err, kv.ErrUnknown) {
 		s.payloads.Drop(context.WithoutCancel(ctx), at)
 	}
-}
-
-// openBucket reads a bucket for a change inside it.
-func openBucket(tx kv.Tx, name string) (bucket.Bucket, error) {
-	if err := tx.Lock(bucket.Guard(name), kv.Shared); err != nil {
-		return bucket.Bucket{}, err
-	}
-	return bucket.Read(tx, name)
 }
 
 func noSuchBucket(name string) error {

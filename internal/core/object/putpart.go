@@ -12,7 +12,6 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/change"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
@@ -93,13 +92,12 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err != nil {
 		return Part{}, err
 	}
-	var b bucket.Bucket
+	k := slot{key: in.Key}
 	var u *upload
 	err = s.store.View(ctx, func(r kv.Reader) (err error) {
-		if b, err = bucket.Read(r, in.Bucket); err != nil {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		k := slot{&b, in.Key}
 		if err := k.mayUse(r, g, choice); err != nil {
 			return err
 		}
@@ -107,16 +105,16 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		return err
 	})
 	if err == nil {
-		_, err = s.openUpload(ctx, g, slot{&b, in.Key}, u, choice)
+		_, err = s.openUpload(ctx, g, k, u, choice)
 	}
 	if err != nil {
 		return Part{}, err
 	}
-	p, at, err := s.storePart(ctx, g, &in, slot{&b, in.Key}, u, choice)
+	p, at, err := s.storePart(ctx, g, &in, k, u, choice)
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, b.ID, p, at, choice); err != nil {
+	if err := s.commitPart(ctx, g, &in, k.b.ID, p, at, choice); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
@@ -171,15 +169,11 @@ func (p *part) public() Part {
 // commitPart writes the part's record where the upload is still there.
 func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, choice keys.Choice) error {
 	var gone []remains
-	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		b, err := openBucket(tx, in.Bucket)
-		if err != nil {
-			return err
-		}
+	err := s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
 		if b.ID != id {
 			return noSuchBucket(in.Bucket)
 		}
-		k := slot{&b, in.Key}
+		k := slot{b, in.Key}
 		if err := k.mayUse(tx, g, choice); err != nil {
 			return err
 		}

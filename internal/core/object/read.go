@@ -70,7 +70,7 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 
 // found is a version and what of it is asked for.
 type found struct {
-	b       bucket.Bucket
+	b       *bucket.Bucket
 	v       *version
 	span    span
 	inline  []byte
@@ -81,7 +81,7 @@ type found struct {
 }
 
 func (f *found) reading(key string) *Reading {
-	r := &Reading{Version: f.v.public(&f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
+	r := &Reading{Version: f.v.public(f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
 	if f.span.part != nil {
 		p := f.span.part.public()
 		r.Part = &p
@@ -102,10 +102,10 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 	}
 	f := &found{choice: choice}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) (err error) {
-		if f.b, err = bucket.Read(r, in.Bucket); err != nil {
+		if f.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		k := slot{&f.b, in.Key}
+		k := slot{f.b, in.Key}
 		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 	if err != nil {
 		return nil, err
 	}
-	k := slot{&f.b, in.Key}
+	k := slot{f.b, in.Key}
 	if f.key, err = s.openVersion(ctx, g, k, f.v, choice); err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (
 	k, at := f.key, f.v.location()
 	if !f.choice.HidesDigests() {
 		var err error
-		if k, err = s.payloads.OpenKey(ctx, g, at, f.choice, slot{&f.b, key}.binding(f.v.unique)); err != nil {
+		if k, err = s.payloads.OpenKey(ctx, g, at, f.choice, slot{f.b, key}.binding(f.v.unique)); err != nil {
 			return nil, err
 		}
 	}

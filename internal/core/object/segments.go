@@ -97,7 +97,7 @@ func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (
 		return nil, payload.ErrGone
 	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
-		k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice, slot{&f.b, key}.partBinding(f.v.unique, at.number))
+		k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice, slot{f.b, key}.partBinding(f.v.unique, at.number))
 		if err != nil {
 			return nil, err
 		}

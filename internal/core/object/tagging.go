@@ -13,13 +13,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TagsInput names a version; a nil VersionID is the current one.
-type TagsInput struct {
+// VersionInput names a version of an object; a nil VersionID is the current one.
+type VersionInput struct {
 	Bucket, Key string
 	VersionID   *string
 }
 
-func (in *TagsInput) action(plain, versioned policy.Action) policy.Action {
+func (in *VersionInput) action(plain, versioned policy.Action) policy.Action {
 	if in.VersionID != nil {
 		return versioned
 	}
@@ -29,18 +29,18 @@ func (in *TagsInput) action(plain, versioned policy.Action) policy.Action {
 // GetTags returns a version and its tags. It needs s3:GetObjectTagging, or
 // s3:GetObjectVersionTagging with VersionID. Errors: NoSuchBucket, NoSuchKey,
 // NoSuchVersion, MethodNotAllowed for a delete marker, InvalidArgument.
-func (s *Store) GetTags(ctx context.Context, g authz.Grant, in TagsInput) (out Version, err error) {
+func (s *Store) GetTags(ctx context.Context, g authz.Grant, in VersionInput) (out Version, err error) {
 	if err := g.Demand(in.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
+		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil {
 			return err
 		}
-		v, err := in.find(r, &b, "GET")
+		v, err := in.find(r, b, "GET")
 		if err == nil {
-			out = v.public(&b, in.Key)
+			out = v.public(b, in.Key)
 		}
 		return err
 	})
@@ -50,37 +50,24 @@ func (s *Store) GetTags(ctx context.Context, g authz.Grant, in TagsInput) (out V
 // PutTags replaces the tags of a version by a set that tag.Object made; its
 // bytes, ETag and date stay as they are. It needs s3:PutObjectTagging, or
 // s3:PutObjectVersionTagging with VersionID. Errors as with GetTags.
-func (s *Store) PutTags(ctx context.Context, g authz.Grant, in TagsInput, tags tag.Set) (Version, error) {
+func (s *Store) PutTags(ctx context.Context, g authz.Grant, in VersionInput, tags tag.Set) (Version, error) {
 	return s.setTags(ctx, g, in, in.action("s3:PutObjectTagging", "s3:PutObjectVersionTagging"), "PUT", tags)
 }
 
 // DeleteTags removes the tags of a version, if it has any. It needs
 // s3:DeleteObjectTagging, or s3:DeleteObjectVersionTagging with VersionID.
 // Errors as with GetTags.
-func (s *Store) DeleteTags(ctx context.Context, g authz.Grant, in TagsInput) (Version, error) {
+func (s *Store) DeleteTags(ctx context.Context, g authz.Grant, in VersionInput) (Version, error) {
 	return s.setTags(ctx, g, in, in.action("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), "DELETE", nil)
 }
 
-func (s *Store) setTags(ctx context.Context, g authz.Grant, in TagsInput, action policy.Action, method string, tags tag.Set) (out Version, err error) {
+func (s *Store) setTags(ctx context.Context, g authz.Grant, in VersionInput, action policy.Action, method string, tags tag.Set) (out Version, err error) {
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		b, err := openBucket(tx, in.Bucket)
-		if err != nil {
-			return err
-		}
-		k := slot{&b, in.Key}
-		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
-			return err
-		}
-		v, err := in.find(tx, &b, method)
-		if err != nil {
-			return err
-		}
+	err = s.rewrite(ctx, g, &in, method, func(_ kv.Tx, k slot, v *version) error {
 		v.tags = tags
-		tx.Set(k.version(v.seq), v.encode())
-		out = v.public(&b, in.Key)
+		out = v.public(k.b, in.Key)
 		return nil
 	})
 	return out, err
@@ -88,7 +75,7 @@ func (s *Store) setTags(ctx context.Context, g authz.Grant, in TagsInput, action
 
 // find returns the version, whole. Where the current version is a delete
 // marker, the key is there and can't be tagged: that is no NoSuchKey.
-func (in *TagsInput) find(r kv.Reader, b *bucket.Bucket, method string) (*version, error) {
+func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*version, error) {
 	if err := checkKey(in.Key); err != nil {
 		return nil, err
 	}
@@ -120,7 +107,7 @@ func (v *version) notAllowed(method string) error {
 
 // Tags returns the tags of a version for authorization, which asks before
 // anything is granted: none where the version is not there.
-func (s *Store) Tags(ctx context.Context, in TagsInput) (tags tag.Set, err error) {
+func (s *Store) Tags(ctx context.Context, in VersionInput) (tags tag.Set, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)
 		if err != nil {

@@ -23,13 +23,16 @@ func TestTaggingDemands(t *testing.T) {
 	e.versioning(bucket.Enabled)
 	id := e.mustPut("k", "text").ID
 	at := arn.Object("bkt", "k")
-	calls := map[string]func(authz.Grant, TagsInput) error{
-		"Get": func(g authz.Grant, in TagsInput) error { _, err := e.objects.GetTags(t.Context(), g, in); return err },
-		"Put": func(g authz.Grant, in TagsInput) error {
+	calls := map[string]func(authz.Grant, VersionInput) error{
+		"Get": func(g authz.Grant, in VersionInput) error {
+			_, err := e.objects.GetTags(t.Context(), g, in)
+			return err
+		},
+		"Put": func(g authz.Grant, in VersionInput) error {
 			_, err := e.objects.PutTags(t.Context(), g, in, tag.Set{{Key: "a", Value: "b"}})
 			return err
 		},
-		"Delete": func(g authz.Grant, in TagsInput) error {
+		"Delete": func(g authz.Grant, in VersionInput) error {
 			_, err := e.objects.DeleteTags(t.Context(), g, in)
 			return err
 		},
@@ -41,12 +44,12 @@ func TestTaggingDemands(t *testing.T) {
 			version *string
 			allowed bool
 		}{{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false}, {"s3:GetObject", nil, false}} {
-			err := call(e.grant(at, c.action), TagsInput{Bucket: "bkt", Key: "k", VersionID: c.version})
+			err := call(e.grant(at, c.action), VersionInput{Bucket: "bkt", Key: "k", VersionID: c.version})
 			if c.allowed != (err == nil) || err != nil && !fault.Is(err, "AccessDenied") {
 				t.Errorf("%s with %s, version %v: %v", name, c.action, c.version != nil, err)
 			}
 		}
-		if err := call(authz.Grant{}, TagsInput{Bucket: "bkt", Key: "k"}); !fault.Is(err, "AccessDenied") {
+		if err := call(authz.Grant{}, VersionInput{Bucket: "bkt", Key: "k"}); !fault.Is(err, "AccessDenied") {
 			t.Errorf("%s with a forged grant: %v", name, err)
 		}
 	}
@@ -71,26 +74,26 @@ func TestTagsForAuthorization(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		in   TagsInput
+		in   VersionInput
 		want int
 	}{
-		"current":     {TagsInput{"bkt", "k", nil}, 1},
-		"version":     {TagsInput{"bkt", "k", &v.ID}, 1},
-		"null":        {TagsInput{"bkt", "k", ptr(NullVersion)}, 0},
-		"no version":  {TagsInput{"bkt", "k", ptr("nonsense")}, 0},
-		"no key":      {TagsInput{"bkt", "absent", nil}, 0},
-		"bad key":     {TagsInput{"bkt", "", nil}, 0},
-		"no bucket":   {TagsInput{"absent", "k", nil}, 0},
-		"marked":      {TagsInput{"bkt", "marked", nil}, 0},
-		"marker":      {TagsInput{"bkt", "marked", &marker.MarkerID}, 0},
-		"without any": {TagsInput{"bkt", "marked", &marked}, 0},
+		"current":     {VersionInput{"bkt", "k", nil}, 1},
+		"version":     {VersionInput{"bkt", "k", &v.ID}, 1},
+		"null":        {VersionInput{"bkt", "k", ptr(NullVersion)}, 0},
+		"no version":  {VersionInput{"bkt", "k", ptr("nonsense")}, 0},
+		"no key":      {VersionInput{"bkt", "absent", nil}, 0},
+		"bad key":     {VersionInput{"bkt", "", nil}, 0},
+		"no bucket":   {VersionInput{"absent", "k", nil}, 0},
+		"marked":      {VersionInput{"bkt", "marked", nil}, 0},
+		"marker":      {VersionInput{"bkt", "marked", &marker.MarkerID}, 0},
+		"without any": {VersionInput{"bkt", "marked", &marked}, 0},
 	} {
 		if got, err := e.objects.Tags(t.Context(), c.in); err != nil || len(got) != c.want {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
 	e.objects.store = broken{e.store}
-	if _, err := e.objects.Tags(t.Context(), TagsInput{"bkt", "k", nil}); !fault.Is(err, "ServiceUnavailable") {
+	if _, err := e.objects.Tags(t.Context(), VersionInput{"bkt", "k", nil}); !fault.Is(err, "ServiceUnavailable") {
 		t.Errorf("a broken store says that there are no tags: %v", err)
 	}
 }
@@ -135,7 +138,7 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 	if got := read("k"); got != "text [{a b}]" {
 		t.Error(got)
 	}
-	if _, err := e.objects.PutTags(t.Context(), g, TagsInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "c", Value: "d"}}); err != nil || read("k") != "text [{c d}]" {
+	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "c", Value: "d"}}); err != nil || read("k") != "text [{c d}]" {
 		t.Error(read("k"), err)
 	}
 	needs := func(actions ...policy.Action) []authz.Need {

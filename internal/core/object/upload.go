@@ -9,7 +9,6 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
-	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/tag"
@@ -223,15 +222,12 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	var b bucket.Bucket
-	err = change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
-		if b, err = openBucket(tx, in.Bucket); err != nil {
-			return err
-		}
+	var out Upload
+	err = s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
 		if id != (bucket.ID{}) && b.ID != id {
 			return noSuchBucket(in.Bucket)
 		}
-		k := slot{&b, in.Key}
+		k := slot{b, in.Key}
 		head, err := k.head(tx)
 		if err == nil {
 			err = k.mayUse(tx, g, choice)
@@ -246,12 +242,13 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 			u.before = head.unique
 		}
 		tx.Set(k.uploadKey(u), u.encode())
+		out = u.public(b, in.Key)
 		return nil
 	})
 	if err != nil {
 		return Upload{}, err
 	}
-	return u.public(&b, in.Key), nil
+	return out, nil
 }
 
 // keyOfUpload gives an upload the data key that the keys sent with its parts are
@@ -263,15 +260,15 @@ func (s *Store) keyOfUpload(
 	if !choice.IsCustomer() {
 		return bucket.ID{}, nil
 	}
-	var b bucket.Bucket
+	var b *bucket.Bucket
 	err := s.store.View(ctx, func(r kv.Reader) (err error) {
-		b, err = bucket.Read(r, in.Bucket)
+		b, err = bucket.For(r, g, in.Bucket)
 		return err
 	})
 	if err != nil {
 		return bucket.ID{}, err
 	}
-	at, err := s.payloads.NewKey(ctx, g, choice, slot{&b, in.Key}.binding(u.unique))
+	at, err := s.payloads.NewKey(ctx, g, choice, slot{b, in.Key}.binding(u.unique))
 	u.dataKey = at.Key
 	return b.ID, err
 }

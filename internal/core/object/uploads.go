@@ -43,13 +43,13 @@ func (s *Store) ListUploads(ctx context.Context, g authz.Grant, in ListUploadsIn
 	}
 	l := uploadLister{in: &in, page: page}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		b, err := bucket.Read(r, in.Bucket)
+		b, err := bucket.For(r, g, in.Bucket)
 		if err != nil {
 			return err
 		}
-		from, err := l.start(&b)
+		from, err := l.start(b)
 		for from != nil && err == nil && page > 0 {
-			from, err = l.scan(r, &b, from)
+			from, err = l.scan(r, b, from)
 		}
 		return err
 	})
@@ -173,14 +173,14 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		return PartList{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
 	}
 	var out PartList
-	var b bucket.Bucket
+	k := slot{key: in.Key}
 	var u *upload
 	var parts []*part
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		if u, err = (slot{&b, in.Key}).findUpload(r, in.UploadID); err != nil || page == 0 || in.After >= maxParts {
+		if u, err = k.findUpload(r, in.UploadID); err != nil || page == 0 || in.After >= maxParts {
 			return err
 		}
 		return eachUploadPart(r, u.unique, in.After+1, func(p *part) bool {
@@ -190,7 +190,6 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 			return !out.Truncated
 		})
 	})
-	k := slot{&b, in.Key}
 	if err == nil && choice.IsCustomer() {
 		_, err = s.openUpload(ctx, g, k, u, choice)
 	}
@@ -200,7 +199,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 	if err != nil {
 		return PartList{}, err
 	}
-	out.Upload = u.public(&b, in.Key)
+	out.Upload = u.public(k.b, in.Key)
 	for _, p := range parts {
 		out.Parts, out.Next = append(out.Parts, p.public()), p.number
 	}
@@ -305,14 +304,14 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 func (s *Store) attributes(
 	ctx context.Context, g authz.Grant, in *GetInput, choice keys.Choice, after, page int,
 ) (out Attributes, err error) {
-	var b bucket.Bucket
+	k := slot{key: in.Key}
 	var v *version
 	var parts []*part
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
-		if b, err = bucket.Read(r, in.Bucket); err != nil {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		if v, err = (slot{&b, in.Key}).asked(r, in.VersionID, "GET"); err != nil || v.etag.Parts == 0 || page == 0 {
+		if v, err = k.asked(r, in.VersionID, "GET"); err != nil || v.etag.Parts == 0 || page == 0 {
 			return err
 		}
 		before := func(l partList) bool { return l.last <= after }
@@ -326,7 +325,6 @@ func (s *Store) attributes(
 			return !out.Truncated
 		})
 	})
-	k := slot{&b, in.Key}
 	if err == nil {
 		_, err = s.openVersion(ctx, g, k, v, choice)
 	}
@@ -336,7 +334,7 @@ func (s *Store) attributes(
 	if err != nil {
 		return Attributes{}, err
 	}
-	out.Version = v.public(&b, in.Key)
+	out.Version = v.public(k.b, in.Key)
 	for _, p := range parts {
 		out.Parts, out.Next = append(out.Parts, p.public()), p.number
 	}

@@ -62,7 +62,7 @@ func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersions
 	}
 	l := versionLister{ListVersionsInput: &in, page: page}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if l.b, err = bucket.Read(r, in.Bucket); err != nil || page == 0 {
+		if l.b, err = bucket.For(r, g, in.Bucket); err != nil || page == 0 {
 			return err
 		}
 		return l.run(r)
@@ -103,7 +103,7 @@ func (in *ListVersionsInput) check() error {
 type versionLister struct {
 	*ListVersionsInput
 	page   int
-	b      bucket.Bucket
+	b      *bucket.Bucket
 	skip   int    // bytes of a version's key before the object's
 	after  []byte // end of the scan
 	key    string // of the version before; its next one is not the latest
@@ -143,7 +143,7 @@ func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 	if len(marker) > MaxKey {
 		return append(versions, marker[:MaxKey+1]...), nil // no key has as many bytes, so none lies between
 	}
-	k := slot{&l.b, marker}
+	k := slot{l.b, marker}
 	if l.VersionIDMarker == nil || cut {
 		return record.After(k.versions()), nil
 	}
@@ -221,7 +221,7 @@ func (l *versionLister) add(key, value []byte) error {
 	if err := e.decode(value); err != nil {
 		return err
 	}
-	e.Owner = ownerIn(&l.b, e.Owner)
+	e.Owner = ownerIn(l.b, e.Owner)
 	l.out.NextKey, l.out.NextVersionID = e.Key, e.ID
 	return nil
 }
