@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 )
@@ -60,7 +61,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Connection", "close")
 		q := protocol.Unparsed(r, protocol.NewRequestID(), time.Now())
-		protocol.WriteError(tracked, q, fault.Internal(nil))
+		rest.WriteError(tracked, q, fault.Internal(nil))
 		tracked.extend()
 	}()
 	g.next.ServeHTTP(tracked, inner)

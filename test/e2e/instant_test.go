@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/operator"
 	"watertight/internal/server"
@@ -148,7 +149,7 @@ func (c *changing) request(row dispatch.Row, bucket string) (raw, bool) {
 	c.Helper()
 	r := request(row, bucket)
 	switch name := row.Name(); {
-	case row.Route().IsForm():
+	case row.Route().Sender() == dialect.SignedForm:
 		if c.token != "" {
 			return post{bucket: bucket, key: c.key, file: "new", fields: map[string]string{"key": "object", "x-amz-security-token": c.token}}.build(c.T, c.s), true
 		}
@@ -191,7 +192,7 @@ func TestAtTheEndOfARequest(t *testing.T) {
 		walked := 0
 		for i, row := range c.s.Operations("s3") {
 			bucket := fmt.Sprintf("end-%d-%d", n, i)
-			if r := request(row, bucket); r.body == "" && !row.Route().IsForm() && row.Name() != "PutObject" && row.Name() != "UploadPart" {
+			if r := request(row, bucket); r.body == "" && row.Route().Sender() != dialect.SignedForm && row.Name() != "PutObject" && row.Name() != "UploadPart" {
 				continue
 			}
 			newBucket(t, c.s, bucket)
@@ -268,7 +269,7 @@ func TestAtTheEndOfAnException(t *testing.T) {
 			n++
 			for i, row := range c.s.Operations("s3") {
 				name := row.Name()
-				if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" && !row.Route().IsForm() {
+				if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" && row.Route().Sender() != dialect.SignedForm {
 					continue
 				}
 				c.clock.ahead.Store(0)
@@ -285,7 +286,7 @@ func TestAtTheEndOfAnException(t *testing.T) {
 				c.key, c.token = harness.Credentials{}, ""
 				r, _ := c.request(row, bucket)
 				r.unsigned = true
-				if row.Route().IsForm() {
+				if row.Route().Sender() == dialect.SignedForm {
 					r = post{bucket: bucket, unsigned: true, file: "new", fields: map[string]string{"key": "object"}}.build(t, c.s)
 				}
 				before := c.fingerprint(bucket)

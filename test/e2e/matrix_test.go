@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
 	"watertight/test/harness"
 )
@@ -80,7 +81,7 @@ func TestAccessMatrix(t *testing.T) {
 			}
 			r := request(row, name)
 			change(&r)
-			if row.Route().IsForm() {
+			if row.Route().Sender() == dialect.SignedForm {
 				r = post{bucket: name, key: harness.Credentials{AccessKeyID: r.key, SecretAccessKey: r.secret}, unsigned: r.unsigned}.build(t, s)
 			}
 			a := send(t, s, r)
@@ -173,9 +174,9 @@ func TestGarbageSignature(t *testing.T) {
 	}
 	for _, row := range s.Operations("s3") {
 		switch at := row.Route(); {
-		case at.IsPreflight():
+		case at.Sender() == dialect.Preflight:
 			continue // comes with the signature of the request it asks about, which nobody can check
-		case at.IsForm():
+		case at.Sender() == dialect.SignedForm:
 			continue // refuses these modes; TestPostRefused has its signature
 		}
 		for mode, change := range modes {

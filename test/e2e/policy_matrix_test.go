@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
 	"watertight/test/harness"
 )
@@ -124,13 +125,13 @@ func (m *policyMatrix) bucket(row dispatch.Row) string {
 func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) answer {
 	m.Helper()
 	r := request(row, bucket)
-	if row.Route().IsForm() {
+	if row.Route().Sender() == dialect.SignedForm {
 		r = post{bucket: bucket, key: m.key}.build(m.T, m.s)
 	} else if change != nil {
 		change(&r)
 	}
 	r.key, r.secret = m.key.AccessKeyID, m.key.SecretAccessKey
-	if row.Route().IsForm() {
+	if row.Route().Sender() == dialect.SignedForm {
 		r.unsigned = true
 	}
 	return send(m.T, m.s, r)
@@ -231,7 +232,7 @@ func TestPolicyMatrix(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy", "which is (refused with any of it denied or missing)")
 	for _, row := range s.Operations("s3") {
-		if row.Route().IsPreflight() {
+		if row.Route().Sender() == dialect.Preflight {
 			continue // of nobody, by design; TestAccessMatrix has them
 		}
 		m.row(&out, row.Name(), row, nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
 	"watertight/test/harness"
 )
@@ -25,7 +26,7 @@ var onObjects = []string{
 
 func changesBucket(row dispatch.Row) bool {
 	method := row.Route().Method()
-	return method != "GET" && method != "HEAD" && !row.Route().IsPreflight() && !slices.Contains(onObjects, row.Name())
+	return method != "GET" && method != "HEAD" && row.Route().Sender() != dialect.Preflight && !slices.Contains(onObjects, row.Name())
 }
 
 // openTo are the ways a bucket is opened as wide as its owner can.

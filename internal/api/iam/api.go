@@ -16,8 +16,8 @@ import (
 	"watertight/internal/core/simulate"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // API is IAM over the core.
@@ -35,9 +35,9 @@ type needs[In any] func(ctx context.Context, c authz.Caller, in *In) ([]authz.Ne
 // constraints is refused before anything is asked for.
 func define[In, Out any](name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error)) dispatch.Row {
 	if may == nil {
-		return dispatch.Define(name, protocol.Query(name), authz.Access[In]{}, do)
+		return dispatch.Define(name, query.Action(name), authz.Access[In]{}, do)
 	}
-	return dispatch.Define(name, protocol.Query(name), authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+	return dispatch.Define(name, query.Action(name), authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		if err := validate(in); err != nil {
 			return nil, err
 		}

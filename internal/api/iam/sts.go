@@ -14,8 +14,10 @@ import (
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // STS is the security token service over the core.
@@ -23,16 +25,20 @@ type STS struct{ Sessions *session.Store }
 
 // Table is the operations of STS.
 func (a *STS) Table() dispatch.Table {
-	return dispatch.Table{Service: "sts", EventSource: "sts.amazonaws.com", Rows: []dispatch.Row{
-		dispatch.Define("GetCallerIdentity", protocol.Query("GetCallerIdentity"),
-			authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the handler refuses strangers"), a.getCallerIdentity),
-		dispatch.Define("GetSessionToken", protocol.Query("GetSessionToken"),
-			authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses strangers and sessions"), a.getSessionToken),
-		define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
-		define("AssumeRole", a.mayAssumeRole, a.assumeRole),
-		define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
-		dispatch.Define("AssumeRoleWithWebIdentity", protocol.Query("AssumeRoleWithWebIdentity").Unsigned(), authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
-	}}
+	return dispatch.Table{
+		Service: protocol.Service{Name: "sts", SigningName: "sts", HomeRegion: "us-east-1", Rules: sigv4.FormRules},
+		Dialect: query.API("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
+		Rows: []dispatch.Row{
+			dispatch.Define("GetCallerIdentity", query.Action("GetCallerIdentity"),
+				authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the handler refuses strangers"), a.getCallerIdentity),
+			dispatch.Define("GetSessionToken", query.Action("GetSessionToken"),
+				authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses strangers and sessions"), a.getSessionToken),
+			define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
+			define("AssumeRole", a.mayAssumeRole, a.assumeRole),
+			define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
+			dispatch.Define("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer(), authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
+		},
+	}
 }
 
 func webInput(in *shape.AssumeRoleWithWebIdentityInput) session.WebInput {

@@ -3,12 +3,20 @@ package iam
 import (
 	"slices"
 
+	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/dispatch"
+	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // Table is the operations of IAM. Whatever else IAM has is InvalidAction.
 func (a *API) Table() dispatch.Table {
-	return dispatch.Table{Service: "iam", EventSource: "iam.amazonaws.com", Rows: slices.Concat(
-		a.userRows(), a.groupRows(), a.roleRows(), a.policyRows(), a.keyRows(), a.mfaRows(), a.accountRows(), a.providerRows(), a.simulateRows(), a.nothingRows(), a.lastAccessedRows(),
-	)}
+	return dispatch.Table{
+		Service: protocol.Service{Name: "iam", SigningName: "iam", HomeRegion: "us-east-1", Rules: sigv4.FormRules},
+		Dialect: query.API("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
+		Rows: slices.Concat(
+			a.userRows(), a.groupRows(), a.roleRows(), a.policyRows(), a.keyRows(), a.mfaRows(), a.accountRows(), a.providerRows(),
+			a.simulateRows(), a.nothingRows(), a.lastAccessedRows(),
+		),
+	}
 }

@@ -7,8 +7,8 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // accessPointRows are the listings of access points, of which there are none.
@@ -24,7 +24,7 @@ func (a *API) accessPointRows() []dispatch.Row {
 func emptyListing[Out any](a *API, name, route string) dispatch.Row {
 	action := policy.Action("s3:" + name)
 	may := authz.Ask1(func(*shape.AccountInput) authz.Need { return authz.Need{Action: action, Resource: arn.Any()} })
-	return dispatch.Define(name, protocol.Controls(route), may, func(_ context.Context, g authz.Grant, in *shape.AccountInput) (*Out, error) {
+	return dispatch.Define(name, rest.At(route), may, func(_ context.Context, g authz.Grant, in *shape.AccountInput) (*Out, error) {
 		if err := a.Buckets.AccessPoints(g, action, in.AccountId); err != nil {
 			return nil, err
 		}

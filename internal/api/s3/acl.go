@@ -9,13 +9,13 @@ import (
 	"watertight/internal/core/acl"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // aclRows are the operations of this file.
 func (a *API) aclRows() []dispatch.Row {
-	malformed := func(r protocol.Route) protocol.Route { return r.Malformed(fault.MalformedACLError) }
+	malformed := func(r rest.Route) rest.Route { return r.Malformed(fault.MalformedACLError) }
 	return []dispatch.Row{
 		define(a, "GetBucketAcl", "GET /{Bucket}?acl", onBucket("s3:GetBucketAcl"), a.getBucketACL),
 		define(a, "PutBucketAcl", "PUT /{Bucket}?acl", authz.Ask1(mayPutBucketACL), a.putBucketACL, malformed),

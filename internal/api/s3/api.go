@@ -12,8 +12,8 @@ import (
 	"watertight/internal/core/identity"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // API is the S3 service over the core.
@@ -26,8 +26,8 @@ type API struct {
 // define is dispatch.Define for this service: a request that names the owner
 // it expects is refused before the handler when the bucket has another one.
 func define[In, Out any](a *API, name, route string, may authz.Access[In],
-	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(protocol.Route) protocol.Route) dispatch.Row {
-	at := protocol.REST(route)
+	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(rest.Route) rest.Route) dispatch.Row {
+	at := rest.At(route)
 	for _, m := range more {
 		at = m(at)
 	}

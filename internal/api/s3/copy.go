@@ -9,13 +9,13 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // copyRows are the operations of this file.
 func (a *API) copyRows() []dispatch.Row {
-	fromSource := func(r protocol.Route) protocol.Route { return r.WithHeader("x-amz-copy-source") }
+	fromSource := func(r rest.Route) rest.Route { return r.WithHeader("x-amz-copy-source") }
 	return []dispatch.Row{define(a, "CopyObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayCopyObject), a.copyObject, fromSource)}
 }
 

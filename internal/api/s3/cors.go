@@ -8,6 +8,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -19,10 +20,10 @@ const preflightIsOpen = "a browser sends a preflight without credentials (Fetch 
 func (a *API) corsRows() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "GetBucketCors", "GET /{Bucket}?cors", onBucket("s3:GetBucketCORS"), a.getBucketCors),
-		define(a, "PutBucketCors", "PUT /{Bucket}?cors", authz.Ask1(mayPutBucketCors), a.putBucketCors, protocol.Route.NeedChecksum),
+		define(a, "PutBucketCors", "PUT /{Bucket}?cors", authz.Ask1(mayPutBucketCors), a.putBucketCors, rest.Route.NeedChecksum),
 		define(a, "DeleteBucketCors", "DELETE /{Bucket}?cors", onBucket("s3:PutBucketCORS"), a.deleteBucketCors, noContent),
-		define(a, "PreflightBucket", "OPTIONS /{Bucket}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, protocol.Route.Preflight),
-		define(a, "PreflightObject", "OPTIONS /{Bucket}/{Key+}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, protocol.Route.Preflight),
+		define(a, "PreflightBucket", "OPTIONS /{Bucket}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, rest.Route.Preflight),
+		define(a, "PreflightObject", "OPTIONS /{Bucket}/{Key+}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, rest.Route.Preflight),
 	}
 }
 

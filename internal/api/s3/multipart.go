@@ -14,21 +14,21 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 	"watertight/internal/storage/digest"
 )
 
 // multipartRows are the operations of multipart uploads.
 func (a *API) multipartRows() []dispatch.Row {
-	fromSource := func(r protocol.Route) protocol.Route { return r.WithHeader("x-amz-copy-source") }
+	fromSource := func(r rest.Route) rest.Route { return r.WithHeader("x-amz-copy-source") }
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads", authz.Ask(mayCreateUpload), a.createMultipartUpload),
 		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPart), a.uploadPart),
 		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartCopyInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPartCopy), a.uploadPartCopy, fromSource),
 		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.CompleteMultipartUploadInput) (string, string, string) {
 			return in.Bucket, in.Key, in.UploadId
-		}, mayCompleteUpload), a.completeMultipartUpload, protocol.Route.ObjectChecksums),
+		}, mayCompleteUpload), a.completeMultipartUpload, rest.Route.ObjectChecksums),
 		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.AbortMultipartUploadInput) (string, string, string) {
 			return in.Bucket, in.Key, in.UploadId
 		}, mayAbortUpload), a.abortMultipartUpload, noContent),

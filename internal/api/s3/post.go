@@ -9,14 +9,15 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/tag"
+	"watertight/internal/gateway/dialect/rest"
+	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // postRows are the operations of this file.
 func (a *API) postRows() []dispatch.Row {
 	return []dispatch.Row{
-		define(a, "PostObject", "POST /{Bucket}", authz.Ask(mayPostObject), a.postObject, protocol.Route.Form, noContent),
+		define(a, "PostObject", "POST /{Bucket}", authz.Ask(mayPostObject), a.postObject, rest.Route.Form, noContent),
 	}
 }
 
@@ -25,7 +26,7 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 	in.ACL = cmp.Or(in.FormACL, in.ACL)
 	if in.FormTagging != "" {
 		var doc shape.Tagging
-		if err := protocol.DecodeXML([]byte(in.FormTagging), "Tagging", &doc); err != nil {
+		if err := xmldoc.Decode([]byte(in.FormTagging), "Tagging", &doc); err != nil {
 			return nil, err
 		}
 		list, err := tagsOf(&doc)

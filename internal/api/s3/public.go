@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -22,7 +23,7 @@ func (a *API) publicRows() []dispatch.Row {
 		define(a, "GetBucketPolicy", "GET /{Bucket}?policy", onBucket("s3:GetBucketPolicy"), a.getBucketPolicy),
 		define(a, "DeleteBucketPolicy", "DELETE /{Bucket}?policy", onBucket("s3:DeleteBucketPolicy"), a.deleteBucketPolicy, noContent),
 		define(a, "GetBucketPolicyStatus", "GET /{Bucket}?policyStatus", onBucket("s3:GetBucketPolicyStatus"), a.getBucketPolicyStatus),
-		define(a, "PutPublicAccessBlock", "PUT /{Bucket}?publicAccessBlock", authz.Ask1(mayPutPublicAccessBlock), a.putPublicAccessBlock, protocol.Route.NeedChecksum),
+		define(a, "PutPublicAccessBlock", "PUT /{Bucket}?publicAccessBlock", authz.Ask1(mayPutPublicAccessBlock), a.putPublicAccessBlock, rest.Route.NeedChecksum),
 		define(a, "GetPublicAccessBlock", "GET /{Bucket}?publicAccessBlock", onBucket("s3:GetBucketPublicAccessBlock"), a.getPublicAccessBlock),
 		define(a, "DeletePublicAccessBlock", "DELETE /{Bucket}?publicAccessBlock", onBucket("s3:PutBucketPublicAccessBlock"), a.deletePublicAccessBlock, noContent),
 	}
@@ -37,10 +38,10 @@ func (a *API) ControlTable() dispatch.Table {
 	mayPut := authz.Ask1(func(*shape.PutAccountPublicAccessBlockInput) authz.Need {
 		return authz.Need{Action: "s3:PutAccountPublicAccessBlock", Resource: arn.Any()}
 	})
-	return dispatch.Table{Service: protocol.Control, EventSource: "s3.amazonaws.com", Rows: append([]dispatch.Row{
-		dispatch.Define("PutPublicAccessBlock", protocol.Controls("PUT"+at), mayPut, a.putAccountPublicAccessBlock),
-		dispatch.Define("GetPublicAccessBlock", protocol.Controls("GET"+at), onAccount("s3:GetAccountPublicAccessBlock"), a.getAccountPublicAccessBlock),
-		dispatch.Define("DeletePublicAccessBlock", protocol.Controls("DELETE"+at).Status(204), onAccount("s3:PutAccountPublicAccessBlock"), a.deleteAccountPublicAccessBlock),
+	return dispatch.Table{Service: protocol.Service{Name: "s3control", SigningName: "s3"}, Dialect: rest.Control, Rows: append([]dispatch.Row{
+		dispatch.Define("PutPublicAccessBlock", rest.At("PUT"+at), mayPut, a.putAccountPublicAccessBlock),
+		dispatch.Define("GetPublicAccessBlock", rest.At("GET"+at), onAccount("s3:GetAccountPublicAccessBlock"), a.getAccountPublicAccessBlock),
+		dispatch.Define("DeletePublicAccessBlock", rest.At("DELETE"+at).Status(204), onAccount("s3:PutAccountPublicAccessBlock"), a.deleteAccountPublicAccessBlock),
 	}, a.accessPointRows()...)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
@@ -22,7 +23,7 @@ func (a *API) Table() dispatch.Table {
 		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.getObject, orPart),
 		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.headObject, orPart),
 		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
-		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, protocol.Route.NeedChecksum),
+		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, rest.Route.NeedChecksum),
 	}
 	rows = append(rows, a.corsRows()...)
 	rows = append(rows, a.versioningRows()...)
@@ -35,9 +36,11 @@ func (a *API) Table() dispatch.Table {
 	rows = append(rows, a.aclRows()...)
 	rows = append(rows, a.ownershipRows()...)
 	rows = append(rows, a.publicRows()...)
-	return dispatch.Table{Service: "s3", EventSource: "s3.amazonaws.com", Rows: append(rows, a.unset()...)}
+	return dispatch.Table{
+		Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3, Rows: append(rows, a.unset()...),
+	}
 }
 
-func noContent(r protocol.Route) protocol.Route { return r.Status(http.StatusNoContent) }
+func noContent(r rest.Route) rest.Route { return r.Status(http.StatusNoContent) }
 
-func orPart(r protocol.Route) protocol.Route { return r.May("partNumber") }
+func orPart(r rest.Route) rest.Route { return r.May("partNumber") }

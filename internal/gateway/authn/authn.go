@@ -77,9 +77,9 @@ func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Calle
 
 // claim parses what a request says of its sender.
 func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
-	t := sigv4.Target{Path: r.RawPath, Query: r.RawQuery, Service: r.SigningName(), Region: i.options.Region, Document: r.Document}
-	if r.IsMultiRegion() {
-		t.Elsewhere = "us-west-2" // the control plane of multi-Region access points
+	t := sigv4.Target{
+		Path: r.RawPath, Query: r.RawQuery, Service: r.Service.SigningName, Rules: r.Service.Rules,
+		Region: i.options.Region, Elsewhere: r.HomeRegion, Document: r.Document,
 	}
 	c, err := sigv4.Parse(r.HTTP, t, r.At)
 	claimed(r, c)

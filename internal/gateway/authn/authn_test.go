@@ -22,6 +22,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -75,12 +76,22 @@ func parsed(t testing.TB, text string) *protocol.Request {
 	if err != nil {
 		t.Fatalf("%q: %v", text, err)
 	}
-	hr.RemoteAddr = "192.0.2.1:1234"
-	r, err := protocol.Parse(hr, protocol.Options{}, "0123456789ABCDEF", now())
+	r, err := read(hr, wire(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// read reads a request to S3.
+func read(hr *http.Request, s3 dialect.Dialect) (*protocol.Request, error) {
+	hr.RemoteAddr = "192.0.2.1:1234"
+	r, err := protocol.Parse(hr, protocol.Options{}, "0123456789ABCDEF", now())
+	if err != nil {
+		return nil, err
+	}
+	r.Service = &protocol.Service{Name: "s3", SigningName: "s3"}
+	return r, s3.Read(r)
 }
 
 // sdk signs a request with the AWS SDK.
@@ -393,7 +404,7 @@ func keysOf(t *testing.T, o Options, r *protocol.Request) map[string][]string {
 		t.Fatal(err)
 	}
 	session := people()[c.AccessKeyID()].Keys
-	claim, err := claimOf(i, r)
+	claim, err := i.claim(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	if err := protocol.CheckKey(r.Key); err != nil {
 		return authz.Caller{}, nil, err
 	}
-	claim, err := sigv4.ParseForm(f.Field, i.options.Region, r.At)
+	claim, err := sigv4.ParseForm(f.Field, sigv4.Target{Service: r.Service.SigningName, Region: i.options.Region}, r.At)
 	claimed(r, claim)
 	if err != nil {
 		return authz.Caller{}, nil, err

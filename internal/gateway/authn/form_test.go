@@ -68,7 +68,7 @@ func TestFormConditionKeys(t *testing.T) {
 	r.At = now().Add(1500 * time.Millisecond)
 	claim, err := sigv4.ParseForm(func(name string) string {
 		return map[string]string{"policy": "e30=", "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": id + "/" + scopeOfTheDay, "x-amz-date": basic, "x-amz-signature": "x"}[name]
-	}, region, r.At)
+	}, sigv4.Target{Service: "s3", Region: region}, r.At)
 	if err != nil {
 		t.Fatal(err)
 	}

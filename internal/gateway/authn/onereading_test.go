@@ -19,6 +19,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -236,24 +238,23 @@ func disturb(t *rapid.T, s signedRequest) string {
 
 // decoded runs a request through the real parsers. ok is false where it is
 // refused.
-func decoded(plan *protocol.Plan, router *protocol.Router, route protocol.Route, text string) (in wireInput, body string, ok bool) {
+func decoded(s3 dialect.Dialect, text string) (in wireInput, body string, ok bool) {
 	hr, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
 		return in, "", false
 	}
-	hr.RemoteAddr = "192.0.2.1:1234"
-	r, err := protocol.Parse(hr, protocol.Options{}, "0123456789ABCDEF", now())
+	r, err := read(hr, s3)
 	if err != nil {
 		return in, "", false
 	}
-	if _, err := router.Match(r); err != nil {
+	if _, err := s3.Match(r); err != nil {
 		return in, "", false
 	}
 	c, stream, err := identifier(people()).Identify(context.Background(), r)
 	if err != nil || c.Anonymous() {
 		return in, "", false
 	}
-	if err := plan.Decode(r, route, stream, &in); err != nil {
+	if err := s3.Decode(0, r, stream, &in); err != nil {
 		return in, "", false
 	}
 	b, err := io.ReadAll(in.Body)
@@ -302,27 +303,26 @@ func (m meant) differs(in wireInput, body string) string {
 	return ""
 }
 
-func wirePlan(t testing.TB) (*protocol.Plan, *protocol.Router, protocol.Route) {
+// wire is S3 with two operations that have the members of wireInput.
+func wire(t testing.TB) dialect.Dialect {
 	t.Helper()
-	plan, err := protocol.Compile(reflect.TypeFor[wireInput](), reflect.TypeFor[struct{}]())
+	put := dialect.Operation{Name: "Put", Route: rest.At("PUT /{Bucket}/{Key+}"), In: reflect.TypeFor[wireInput](), Out: reflect.TypeFor[struct{}]()}
+	copies := put
+	copies.Route = rest.At("PUT /{Bucket}/{Key+}").WithHeader("x-amz-copy-source")
+	s3, err := rest.S3([]dialect.Operation{put, copies})
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := protocol.REST("PUT /{Bucket}/{Key+}")
-	router, err := protocol.NewRouter([]protocol.Route{route, protocol.REST("PUT /{Bucket}/{Key+}").WithHeader("x-amz-copy-source")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plan, router, route
+	return s3
 }
 
 func TestWhatIsSignedIsDecoded(t *testing.T) {
-	plan, router, route := wirePlan(t)
+	s3 := wire(t)
 	taken, honest := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := sign(drawMeant(t), rapid.Bool().Draw(t, "named"))
 		text := disturb(t, s)
-		if in, body, ok := decoded(plan, router, route, text); ok {
+		if in, body, ok := decoded(s3, text); ok {
 			taken++
 			if d := s.m.differs(in, body); d != "" {
 				t.Fatalf("%s\n%s", d, text)
@@ -340,7 +340,7 @@ func TestWhatIsSignedIsDecoded(t *testing.T) {
 			lines = append(lines, h[0]+": "+h[1])
 		}
 		text := fmt.Sprintf("PUT %s HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", s.target, strings.Join(lines, "\r\n"), len(s.body), s.body)
-		in, body, ok := decoded(plan, router, route, text)
+		in, body, ok := decoded(s3, text)
 		if !ok {
 			t.Fatalf("refused: %s", text)
 		}
@@ -357,7 +357,7 @@ func TestWhatIsSignedIsDecoded(t *testing.T) {
 // FuzzOneReading changes the bytes of one signed request: what is still taken
 // is what was signed.
 func FuzzOneReading(f *testing.F) {
-	plan, router, route := wirePlan(f)
+	s3 := wire(f)
 	version := "v 1"
 	m := meant{bucket: "bkt", key: "a b+c", body: "hello", version: &version,
 		headers: map[string]string{"x-amz-acl": "a,b", "x-amz-copy-source": "b/to do", "if-match": "", "x-amz-meta-a": "x y", "x-amz-meta-b": ""}}
@@ -377,7 +377,7 @@ func FuzzOneReading(f *testing.F) {
 	m.presigned, m.hoist = true, map[string]bool{"x-amz-acl": true, "x-amz-meta-b": true}
 	f.Add(wire(m))
 	f.Fuzz(func(t *testing.T, text string) {
-		in, body, ok := decoded(plan, router, route, text)
+		in, body, ok := decoded(s3, text)
 		if !ok {
 			return
 		}

@@ -25,8 +25,8 @@ func hold(ctx context.Context, c authz.Caller) error {
 
 // admit refuses a document that nobody signed before it is read, where the
 // bucket lets no stranger do anything.
-func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, p *protocol.Plan, c authz.Caller) error {
-	if !c.Anonymous() || row.because() != "" || p.Streams() || r.Bucket == "" || r.HTTP.ContentLength == 0 {
+func (d *Dispatcher) admit(ctx context.Context, row Row, r *protocol.Request, wire codec, c authz.Caller) error {
+	if !c.Anonymous() || row.because() != "" || wire.Streams(wire.op) || r.Bucket == "" || r.HTTP.ContentLength == 0 {
 		return nil
 	}
 	out, err := d.authority.Excludes(ctx, c, r.Bucket)

@@ -5,14 +5,16 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/sigv4"
 )
 
-// concealFrom is conceal for an exchange. To a stranger, a service without
-// anonymous callers says that authentication is missing (IAM API reference,
+// concealFrom is Conceal for an exchange. A service that is not S3 has no anonymous
+// callers, and tells one that authentication is missing (IAM API reference,
 // "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
 	f := Conceal(err, x.grant, x.request.Bucket)
-	if f.Code == fault.AccessDenied && x.row != nil && x.row.Route().Action() != "" && !x.row.Route().IsUnsigned() && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
+	if f.Code == fault.AccessDenied && x.row != nil && x.service.Rules != sigv4.S3Rules && x.row.Route().Sender() != dialect.Bearer && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
 		return fault.Of(fault.MissingAuthenticationToken)
 	}
 	return f

@@ -16,6 +16,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
+	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/storage/seal"
 )
@@ -61,7 +62,7 @@ func build(t *testing.T, rows ...Row) (*Dispatcher, error) {
 	}
 	t.Cleanup(func() { log.Close(context.Background()) })
 	return New(authn.New(nobody{}, authn.Options{Region: "us-east-1"}), authz.New(facts{}), log,
-		Options{Logger: slog.New(slog.DiscardHandler)}, Table{Service: "s3", Rows: rows})
+		Options{Logger: slog.New(slog.DiscardHandler)}, Table{Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3, Rows: rows})
 }
 
 func say(context.Context, authz.Grant, *in) (*out, error) { return &out{"done"}, nil }
@@ -77,14 +78,14 @@ func get(t *testing.T, d *Dispatcher, target string) *httptest.ResponseRecorder 
 // TestUnguardedOperationsDoNotStart is the second net: every culprit is named.
 func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	_, err := build(t,
-		Define("ListObjects", protocol.REST("GET /{Bucket}"), authz.Access[in]{}, say),
-		Define("CreateBucket", protocol.REST("PUT /{Bucket}"), authz.Open[in]("a test"), say),
-		Define("DeleteObjects", protocol.REST("POST /{Bucket}"), authz.Ask[in](nil), say),
-		Define("DeleteBucket", protocol.REST("DELETE /{Bucket}"), authz.Ask1[in](nil), say),
-		Define[in, out]("HeadBucket", protocol.REST("HEAD /{Bucket}"), authz.Open[in]("a test"), nil),
-		Define("ListBuckets", protocol.REST("GET /"), authz.Open[in](""), say),
-		Define("Frobnicate", protocol.REST("GET /{Bucket}?frobnicate"), authz.Open[in]("no table has it"), say),
-		Define("RestoreObject", protocol.REST("GET /{Bucket}?restore"), authz.Open[in]("it is marked unbuilt"), say),
+		Define("ListObjects", rest.At("GET /{Bucket}"), authz.Access[in]{}, say),
+		Define("CreateBucket", rest.At("PUT /{Bucket}"), authz.Open[in]("a test"), say),
+		Define("DeleteObjects", rest.At("POST /{Bucket}"), authz.Ask[in](nil), say),
+		Define("DeleteBucket", rest.At("DELETE /{Bucket}"), authz.Ask1[in](nil), say),
+		Define[in, out]("HeadBucket", rest.At("HEAD /{Bucket}"), authz.Open[in]("a test"), nil),
+		Define("ListBuckets", rest.At("GET /"), authz.Open[in](""), say),
+		Define("Frobnicate", rest.At("GET /{Bucket}?frobnicate"), authz.Open[in]("no table has it"), say),
+		Define("RestoreObject", rest.At("GET /{Bucket}?restore"), authz.Open[in]("it is marked unbuilt"), say),
 	)
 	if err == nil {
 		t.Fatal("started")
@@ -97,7 +98,7 @@ func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	if strings.Contains(err.Error(), "CreateBucket") {
 		t.Errorf("CreateBucket is named: %v", err)
 	}
-	if _, err := build(t, Define("ListObjects", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say), Define("GetBucketAcl", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say)); err == nil {
+	if _, err := build(t, Define("ListObjects", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say), Define("GetBucketAcl", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say)); err == nil {
 		t.Error("two operations for one request start")
 	}
 }
@@ -107,9 +108,9 @@ func TestNoNeedsIsDenied(t *testing.T) {
 	called := false
 	do := func(ctx context.Context, g authz.Grant, i *in) (*out, error) { called = true; return say(ctx, g, i) }
 	d, err := build(t,
-		Define("ListObjects", protocol.REST("GET /{Bucket}"), authz.Ask(func(*in) ([]authz.Need, error) { return nil, nil }), do),
-		Define("ListBuckets", protocol.REST("GET /"), authz.Open[in]("a test"), say),
-		Define("GetBucketAcl", protocol.REST("GET /{Bucket}?acl"), authz.Ask1(func(i *in) authz.Need {
+		Define("ListObjects", rest.At("GET /{Bucket}"), authz.Ask(func(*in) ([]authz.Need, error) { return nil, nil }), do),
+		Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), say),
+		Define("GetBucketAcl", rest.At("GET /{Bucket}?acl"), authz.Ask1(func(i *in) authz.Need {
 			return authz.Need{Action: "s3:GetBucketAcl", Resource: arn.Bucket(i.Bucket)}
 		}), do),
 	)
@@ -152,7 +153,7 @@ func TestConceal(t *testing.T) {
 	if f := Conceal(fault.New(fault.NoSuchBucket, ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
 		t.Errorf("another code: %+v", f)
 	}
-	d, err := build(t, Define("ListBuckets", protocol.REST("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {
+	d, err := build(t, Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {
 		return nil, errors.New("SECRET CAUSE")
 	}))
 	if err != nil {
@@ -174,7 +175,7 @@ func (a *asked) Share(context.Context, string, string, string, []string) (*proto
 // TestSharing: nobody reads CORS rules for a request that names no origin, and
 // a preflight that would need an identified caller refuses the start.
 func TestSharing(t *testing.T) {
-	d, err := build(t, Define("GetBucketAcl", protocol.REST("GET /{Bucket}"), authz.Open[in]("a test"), say))
+	d, err := build(t, Define("GetBucketAcl", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestSharing(t *testing.T) {
 	if a.times != 1 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("asked %d times; %v", a.times, w.Header())
 	}
-	_, err = build(t, Define("PreflightBucket", protocol.REST("OPTIONS /{Bucket}").Preflight(), authz.Ask1(func(i *in) authz.Need {
+	_, err = build(t, Define("PreflightBucket", rest.At("OPTIONS /{Bucket}").Preflight(), authz.Ask1(func(i *in) authz.Need {
 		return authz.Need{Action: "s3:GetObject", Resource: arn.Bucket(i.Bucket)}
 	}), say))
 	if err == nil || !strings.Contains(err.Error(), "PreflightBucket") {

@@ -3,14 +3,9 @@ package dispatch
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
-	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
@@ -55,82 +50,24 @@ type Dispatcher struct {
 	authority *authz.Authority
 	log       *audit.Log
 	options   Options
-	services  map[string]*service
-	encoder   protocol.Encoder
+	services  *services
 }
 
-// service is one table, ready to serve.
-type service struct {
-	source string
-	router *protocol.Router
-	rows   []Row
-	plans  []*protocol.Plan
-	// operations are what the catalogue says of the rows.
-	operations []action.Operation
-}
-
-// New compiles the tables. It refuses, and names every culprit, when an
-// operation has no access or two operations claim one request.
+// New compiles the tables; the first one gets the requests that none of the
+// others recognizes. It refuses, and names every culprit, when an operation has no
+// access or two operations claim one request.
 func New(who *authn.Identifier, az *authz.Authority, log *audit.Log, o Options, tables ...Table) (*Dispatcher, error) {
-	d := &Dispatcher{who: who, authority: az, log: log, options: o, services: map[string]*service{}}
-	var culprits []string
-	for _, t := range tables {
-		s, err := newService(t)
-		if err != nil {
-			culprits = append(culprits, err.Error())
-			continue
-		}
-		if _, twice := d.services[t.Service]; twice {
-			culprits = append(culprits, "two tables for "+t.Service)
-		}
-		d.services[t.Service] = s
+	s, err := newServices(tables)
+	if err != nil {
+		return nil, err
 	}
-	if len(culprits) > 0 {
-		return nil, errors.New("dispatch: " + strings.Join(culprits, "; "))
-	}
-	return d, nil
-}
-
-func newService(t Table) (*service, error) {
-	s := &service{source: t.EventSource, rows: t.Rows}
-	var routes []protocol.Route
-	var culprits []string
-	known := action.Parse(t.Service).Operations
-	for _, r := range t.Rows {
-		i := slices.IndexFunc(known, func(o action.Operation) bool { return o.Name == r.Name() && !o.Unbuilt })
-		if i < 0 {
-			culprits = append(culprits, r.Name()+" is not in the catalogue of operations")
-			continue
-		}
-		if r.unguarded() {
-			culprits = append(culprits, r.Name()+" has no access or no handler")
-			continue
-		}
-		if r.Route().IsPreflight() && r.because() == "" {
-			culprits = append(culprits, r.Name()+" asks for a permission of a caller whom nobody identifies")
-			continue
-		}
-		p, err := r.compile()
-		if err != nil {
-			culprits = append(culprits, fmt.Sprintf("%s: %v", r.Name(), err))
-			continue
-		}
-		s.plans = append(s.plans, p)
-		s.operations = append(s.operations, known[i])
-		routes = append(routes, r.Route())
-	}
-	if len(culprits) > 0 {
-		return nil, errors.New(strings.Join(culprits, "; "))
-	}
-	var err error
-	s.router, err = protocol.NewRouter(routes)
-	return s, err
+	return &Dispatcher{who: who, authority: az, log: log, options: o, services: s}, nil
 }
 
 // Operations lists the rows of a service in table order, for tests and
 // documentation.
 func (d *Dispatcher) Operations(serviceName string) []Row {
-	if s := d.services[serviceName]; s != nil {
+	if s := d.services.named(serviceName); s != nil {
 		return s.rows
 	}
 	return nil

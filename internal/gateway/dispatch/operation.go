@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/limit"
 )
@@ -18,7 +19,7 @@ import (
 // Operation is a row of a table, typed by its input and output shapes.
 type Operation[In, Out any] struct {
 	name  string
-	route protocol.Route
+	route dialect.Route
 	may   authz.Access[In]
 	do    func(context.Context, authz.Grant, *In) (*Out, error)
 	tells teller
@@ -27,9 +28,9 @@ type Operation[In, Out any] struct {
 
 // Define makes an operation. An operation without an access does not compile;
 // one with the zero access makes New refuse to start.
-func Define[In, Out any](name string, at protocol.Route, may authz.Access[In],
+func Define[In, Out any](name string, at dialect.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
-	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In](), at.Action() != ""),
+	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In]()),
 		says: answersOf(reflect.TypeFor[Out]())}
 }
 
@@ -38,52 +39,56 @@ type Row interface {
 	// Name is the API name, "GetObject".
 	Name() string
 	// Route is where the operation is found.
-	Route() protocol.Route
+	Route() dialect.Route
 	// Told names what an audit event says of the input, beside bucket and key.
 	Told() []string
 
 	unguarded() bool
 	because() string
-	compile() (*protocol.Plan, error)
+	operation() dialect.Operation
 	// answered writes into the event of a read what the answer says of the version.
 	answered(record *audit.Record, out any) (response []audit.Param)
-	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error)
+	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body protocol.Stream, c authz.Caller) (any, authz.Grant, error)
 }
 
-// Table is the operations of one service, by the name in the credential scope.
+// Table is the operations of one service, and what tells its requests from those
+// of others.
 type Table struct {
-	Service     string
-	EventSource string // "s3.amazonaws.com"
-	Rows        []Row
+	Service protocol.Service
+	Dialect dialect.Compile
+	Rows    []Row
+}
+
+// codec is the dialect of a table, for one of its operations.
+type codec struct {
+	dialect.Dialect
+	op int
 }
 
 // Name implements Row.
 func (o Operation[In, Out]) Name() string { return o.name }
 
 // Route implements Row.
-func (o Operation[In, Out]) Route() protocol.Route { return o.route }
+func (o Operation[In, Out]) Route() dialect.Route { return o.route }
 
 func (o Operation[In, Out]) unguarded() bool { return o.may.IsZero() || o.do == nil }
 func (o Operation[In, Out]) because() string { return o.may.Because() }
 
-func (o Operation[In, Out]) compile() (*protocol.Plan, error) {
-	if o.route.Action() != "" {
-		return protocol.CompileQuery(o.name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	}
-	return protocol.Compile(reflect.TypeFor[In](), reflect.TypeFor[Out]())
+func (o Operation[In, Out]) operation() dialect.Operation {
+	return dialect.Operation{Name: o.name, Route: o.route, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()}
 }
 
 // serve is the pipeline from decode to handler.
-func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, p *protocol.Plan, body protocol.Stream, c authz.Caller) (any, authz.Grant, error) {
-	if err := d.admit(ctx, o, r, p, c); err != nil {
+func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body protocol.Stream, c authz.Caller) (any, authz.Grant, error) {
+	if err := d.admit(ctx, o, r, wire, c); err != nil {
 		return nil, authz.Grant{}, err
 	}
 	in := new(In)
-	if err := p.Decode(r, o.route, body, in); err != nil {
+	if err := wire.Decode(wire.op, r, body, in); err != nil {
 		return nil, authz.Grant{}, err
 	}
 	switch {
-	case p.Streams():
+	case wire.Streams(wire.op):
 		if r.Bound != nil {
 			r.Bound.EndBy(time.Time{})
 		}

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -21,7 +22,7 @@ type exchange struct {
 	request *protocol.Request
 	service *service
 	row     Row // nil where nothing matched
-	plan    *protocol.Plan
+	op      int // its index in the table
 	record  *audit.Record
 	grant   authz.Grant
 
@@ -40,12 +41,9 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if bound != nil {
 		bound.EndBy(at.Add(d.options.documentTime()))
 	}
-	r, err := protocol.Parse(hr, o, id, at)
-	if err != nil {
-		r = protocol.Unparsed(hr, id, at)
-	}
+	x, err := d.read(hr, o, id, at)
+	r := x.request
 	r.Bound = bound
-	x := &exchange{request: r}
 	defer x.end()
 	protocol.CommonHeaders(w, r)
 	var out any
@@ -55,6 +53,21 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	d.answer(w, x, out, err)
 }
 
+// read parses a request and finds its service. Where that fails, nothing of the
+// request is known but its connection.
+func (d *Dispatcher) read(hr *http.Request, o protocol.Options, id string, at time.Time) (*exchange, error) {
+	r, err := protocol.Parse(hr, o, id, at)
+	if err == nil {
+		var s *service
+		if s, err = d.services.find(r); err == nil {
+			return &exchange{request: r, service: s}, nil
+		}
+	}
+	x := &exchange{request: protocol.Unparsed(hr, id, at), service: d.services.all[0]}
+	x.service.take(x.request)
+	return x, err
+}
+
 // run is match → identify → decode → needs → Authorize → handler.
 func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	r := x.request
@@ -62,7 +75,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	x.record = d.log.Begin(r.ID, r.At)
 	describe(x)
 	x.record.Event.SourceIP = d.who.SourceIP(r)
-	if d.services[r.Service] == nil {
+	if x.service.rows == nil {
 		return nil, unmatched // nothing here could verify the signature
 	}
 	watched, seen := ctx, any(nil)
@@ -87,47 +100,38 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		// A caller who could not sign learns nothing of what exists here.
 		return nil, unmatched
 	}
-	out, g, err := x.row.serve(ctx, d, r, x.plan, meter{body, &x.record.Event}, c.WithRecord(x.record).WithSeen(seen))
+	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, meter{body, &x.record.Event}, c.WithRecord(x.record).WithSeen(seen))
 	x.grant = g
 	return out, err
 }
 
 // identify finds the caller where the operation says that the caller is.
 func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
-	switch {
-	case x.row == nil:
-	case x.row.Route().IsPreflight(), x.row.Route().IsUnsigned():
-		return d.who.Nobody(ctx, x.request)
-	case x.row.Route().IsForm():
-		return d.who.IdentifyForm(ctx, x.request)
+	if x.row != nil {
+		switch x.row.Route().Sender() {
+		case dialect.Preflight, dialect.Bearer:
+			return d.who.Nobody(ctx, x.request)
+		case dialect.SignedForm:
+			return d.who.IdentifyForm(ctx, x.request)
+		}
 	}
 	return d.who.Identify(ctx, x.request)
 }
 
-// match finds the row of the request.
+// match finds the row of the request. A document that names an operation of
+// another service than its signature goes to that service, which refuses the
+// signature in words its client knows.
 func (d *Dispatcher) match(x *exchange) error {
-	s := d.services[x.request.Service]
-	if s == nil {
-		return x.request.NoService()
-	}
-	i, err := s.router.Match(x.request)
+	i, err := x.service.Match(x.request)
 	if err != nil {
-		d.redirect(x.request)
+		if s := d.services.callee(x.request); s != nil && x.service.rows != nil {
+			x.service = s
+			s.take(x.request)
+		}
 		return err
 	}
-	x.service, x.row, x.plan, x.operation = s, s.rows[i], s.plans[i], s.operations[i]
+	x.row, x.op, x.operation = x.service.rows[i], i, x.service.operations[i]
 	return nil
-}
-
-// redirect gives a request whose form is of another service than its signature
-// to that service, which refuses the signature in words its client knows.
-func (d *Dispatcher) redirect(r *protocol.Request) {
-	for name, s := range d.services {
-		if name != r.Service && s.router.Calls(r, name) {
-			r.Service = name
-			return
-		}
-	}
 }
 
 // answer is conceal → encode → audit.
@@ -137,7 +141,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	var response []audit.Param
 	if err == nil {
 		response = x.row.answered(x.record, out)
-		sent, err = d.encoder.Encode(w, x.request, x.row.Route(), x.plan, out)
+		sent, err = x.service.Encode(x.op, w, x.request, out)
 		if err != nil && sent != 0 {
 			d.finish(x, max(sent, 0), fault.From(err), nil)
 			panic(http.ErrAbortHandler) // the only way to tell a client after the first byte
@@ -146,7 +150,7 @@ func (d *Dispatcher) answer(w http.ResponseWriter, x *exchange, out any, err err
 	var f *fault.Error
 	if err != nil {
 		f = concealFrom(err, x)
-		protocol.WriteError(w, x.request, f)
+		x.service.WriteError(w, x.request, f)
 	}
 	d.finish(x, sent, f, response)
 }
@@ -217,7 +221,7 @@ func describe(x *exchange) {
 	e.SourceIP, e.UserAgent = r.Peer, r.HTTP.UserAgent()
 	e.Operation = x.operation
 	if x.row == nil {
-		e.Operation = action.OperationOf(r.SigningName(), "Unknown")
+		e.Operation = action.OperationOf(r.Service.SigningName, "Unknown")
 	}
 	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0
 	e.Secure(r.HTTP.TLS)

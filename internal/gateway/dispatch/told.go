@@ -27,8 +27,8 @@ type told struct {
 	index []int
 }
 
-// tellerOf compiles the teller of a shape; query is the dialect of IAM and STS.
-func tellerOf(t reflect.Type, query bool) teller {
+// tellerOf compiles the teller of a shape.
+func tellerOf(t reflect.Type) teller {
 	var all teller
 	for _, f := range reflect.VisibleFields(t) {
 		if f.Anonymous || !f.IsExported() {
@@ -46,12 +46,8 @@ func tellerOf(t reflect.Type, query bool) teller {
 			}
 		case "body":
 			all = append(all, told{small(name), f.Index})
-		case "text":
+		case "text", "":
 			all = append(all, told{small(f.Name), f.Index})
-		case "":
-			if query {
-				all = append(all, told{small(f.Name), f.Index})
-			}
 		}
 	}
 	return all

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 
@@ -12,17 +13,12 @@ import (
 // Limits of a document.
 const (
 	maxDocument  = 4 << 20 // bytes: 1,000 keys of 1,024 bytes, escaped, fit, and 10,000 parts with checksums
-	maxStrangers = 1 << 20 // bytes, of a caller whom nobody knows: 1,000 keys fit
-	maxDepth     = 16
-	maxTokens    = 250_000 // 10,000 parts with a checksum each, indented, fit
+	maxStrangers = 1 << 20 // bytes, of a caller who is not known: 1,000 keys fit
 )
 
-// Streams reports that the operation takes its body as it comes.
-func (p *Plan) Streams() bool { return p.stream != nil }
-
-// readDocument reads a body that is decoded as a whole. What it holds counts as
-// held by the request.
-func (r *Request) readDocument(body io.Reader) ([]byte, error) {
+// ReadDocument reads a body that is decoded as a whole. What it holds counts as
+// held by the request. Error: MaxMessageLengthExceeded.
+func (r *Request) ReadDocument(body io.Reader) ([]byte, error) {
 	ctx := r.HTTP.Context()
 	held, size := limit.From(ctx), int64(maxDocument)
 	if held.Class() == limit.Stranger {
@@ -38,17 +34,33 @@ func (r *Request) readDocument(body io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// elementSize is about what an element or an attribute comes to while it is
-// decoded and in the shape, in bytes.
-const elementSize = 128
-
-// expand takes what decoding a document will hold, before it is decoded.
-func (r *Request) expand(b []byte) error {
-	tags := bytes.Count(b, []byte("<"))
-	attributes := (bytes.Count(b, []byte(`"`)) + bytes.Count(b, []byte("'"))) / 2
-	if tags > maxTokens || attributes > maxTokens {
-		return malformedXML(errXML)
-	}
+// ReadAhead reads the body before anything is verified, for dialects whose
+// documents name the operation, and takes what expand says that reading it
+// further will hold; both are in bytes. The body stays readable, for whoever
+// verifies its hash. Errors: RequestEntityTooLarge, IncompleteBody, SlowDown.
+func (r *Request) ReadAhead(size int64, expand func(b []byte) int64) error {
 	ctx := r.HTTP.Context()
-	return limit.From(ctx).Take(ctx, int64(tags+attributes)*elementSize)
+	held := limit.From(ctx)
+	b, err := held.Read(ctx, r.HTTP.Body, r.HTTP.ContentLength, size)
+	if err != nil {
+		return broken(err)
+	}
+	if int64(len(b)) > size {
+		return fault.Of(fault.RequestEntityTooLarge)
+	}
+	if err := held.Take(ctx, expand(b)); err != nil {
+		return err
+	}
+	r.Arrive() // the caller is judged by what is true now
+	r.Document = b
+	r.HTTP.Body = io.NopCloser(bytes.NewReader(b))
+	return nil
+}
+
+// broken is a body that ended before its time, or a connection that did.
+func broken(err error) error {
+	if errors.As(err, new(*fault.Error)) {
+		return err
+	}
+	return fault.Of(fault.IncompleteBody).Because(err)
 }

@@ -18,18 +18,18 @@ func readHeaders(hr *http.Request) error {
 	total := 0
 	for name, values := range hr.Header {
 		if len(values) > 1 && single(name) {
-			return repeatedHeader(name)
+			return RepeatedHeader(name)
 		}
 		for i, v := range values {
 			total += len(name) + len(v) + 4
-			if !printable(v) {
+			if !Printable(v) {
 				return fault.New(fault.InvalidArgument, "A header holds a control character.").With("ArgumentName", name)
 			}
 			if name == "Access-Control-Request-Headers" {
 				continue // of preflights, which nobody signs
 			}
 			c := sigv4.Canonical(v)
-			if c != v && name == copySource {
+			if c != v && name == "X-Amz-Copy-Source" {
 				// Blanks that nobody escaped may be part of the key that was meant.
 				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").With("ArgumentName", "x-amz-copy-source")
 			}
@@ -58,11 +58,13 @@ func single(name string) bool {
 	return strings.HasPrefix(name, "X-Amz-")
 }
 
-func repeatedHeader(name string) error {
+// RepeatedHeader is the refusal of a header that may stand once.
+func RepeatedHeader(name string) error {
 	return fault.New(fault.InvalidArgument, "A header is repeated.").With("ArgumentName", strings.ToLower(name))
 }
 
-func printable(s string) bool {
+// Printable reports whether a header may carry s.
+func Printable(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
@@ -71,62 +73,6 @@ func printable(s string) bool {
 	return true
 }
 
-// hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
-// Such a checksum is of the body that the SDK knew when it signed, which is
-// none; S3 ignores it, unless the URL binds whoever uses it to that header.
-func (r *Request) hoisted(name string) (string, bool) {
-	if !isHeader(name) || !r.presigned() {
-		return "", false
-	}
-	for _, p := range r.Query {
-		if strings.EqualFold(p.Name, name) {
-			return p.Value, !isSum(p.Name) || r.binds(p.Name)
-		}
-	}
-	return "", false
-}
-
-// isSum names the headers that say what a body is hashed to, and how.
-func isSum(name string) bool {
-	switch name = strings.ToLower(name); name {
-	case "x-amz-sdk-checksum-algorithm":
-		return true
-	case "x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode":
-		return false
-	}
-	return strings.HasPrefix(name, "x-amz-checksum-")
-}
-
-// binds reports that a presigned URL names a header among those that it signs.
-func (r *Request) binds(name string) bool {
-	list, _ := r.Param("X-Amz-SignedHeaders")
-	for signed := range strings.SplitSeq(list, ";") {
-		if strings.EqualFold(signed, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Request) presigned() bool {
-	_, ok := r.Param("X-Amz-Signature")
-	return ok && r.Fields == nil
-}
-
-// checkHoisted refuses a presigned URL that says one thing of a header whose
-// value is another.
-func (r *Request) checkHoisted() error {
-	if !r.presigned() {
-		return nil
-	}
-	for _, p := range r.Query {
-		if !isHeader(p.Name) {
-			continue
-		}
-		sent := r.HTTP.Header[http.CanonicalHeaderKey(p.Name)]
-		if len(sent) > 0 && !isSum(p.Name) && sent[0] != sigv4.Canonical(p.Value) {
-			return fault.New(fault.InvalidArgument, "A header and a query parameter of its name differ.").With("ArgumentName", strings.ToLower(p.Name))
-		}
-	}
-	return nil
-}
+// IsAmzHeader reports the name of a header of AWS's own, in any case: a query
+// parameter of that name may stand for the header.
+func IsAmzHeader(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:6], "x-amz-") }

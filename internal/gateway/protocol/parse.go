@@ -14,8 +14,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// Parse reads a request once. Its errors are answers; Unparsed makes the
-// request that such an answer is written for.
+// Parse reads a request once: its headers, its target and its query. The service
+// is not known yet; its dialect reads the rest. The errors of Parse are answers;
+// Unparsed makes the request that such an answer is written for.
 func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, error) {
 	r := Unparsed(hr, id, at)
 	r.Region, r.Now = o.Region, o.Now
@@ -24,63 +25,19 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 	}
 	var ok bool
 	if r.RawPath, r.RawQuery, ok = splitTarget(hr); !ok {
-		return nil, invalidURI()
+		return nil, InvalidURI()
 	}
 	var err error
 	if r.Query, err = parseQuery(r.RawQuery); err != nil {
 		return nil, err
 	}
-	r.Service = r.service()
-	name := r.foreign()
-	if _, ok := queryService(r.Service); ok {
-		return r, r.readForm()
-	}
-	if r.Service == "s3" && r.isControl() {
-		r.Service = Control
-	}
-	if r.Service == "s3" && r.isForm() {
-		r.Service = "sts" // the one service with operations for strangers
-		err := r.readForm()
-		switch s := queryVersion(r.formValue("Version")); {
-		case s != "":
-			r.Service = s
-		case name != "" && err == nil:
-			r.Service = name
-		}
-		return r, err
-	}
-	if r.Service == "s3" && name != "" {
-		r.Service = name
-	}
-	if r.Service != "s3" {
-		return r, nil
-	}
-	path := strings.TrimPrefix(r.RawPath, "/")
-	rest := path
-	if b, ok := virtualBucket(hr.Host, o.Domains); ok {
-		r.Bucket = b
-	} else {
-		var raw string
-		raw, rest, _ = strings.Cut(path, "/")
-		if r.Bucket, ok = unescape(raw); !ok {
-			return nil, invalidURI()
-		}
-	}
-	if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
-		return nil, fault.Of(fault.InvalidBucketName).With("BucketName", r.Bucket)
-	}
-	if r.Key, ok = unescape(rest); !ok {
-		return nil, invalidURI()
-	}
-	if r.Key != "" {
-		return r, CheckKey(r.Key)
-	}
+	r.Subdomain = subdomain(hr.Host, o.Domains)
 	return r, nil
 }
 
 // Unparsed is a request of which nothing but the connection is known.
 func Unparsed(hr *http.Request, id string, at time.Time) *Request {
-	r := &Request{HTTP: hr, ID: id, HostID: hostID(id), At: at, Service: "s3"}
+	r := &Request{HTTP: hr, ID: id, HostID: hostID(id), At: at}
 	if host, _, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
 		if a, err := netip.ParseAddr(host); err == nil {
 			r.Peer = a.Unmap()
@@ -106,7 +63,8 @@ func NewRequestID() string {
 // hostID is the opaque second id; it holds nothing.
 func hostID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + id)) }
 
-func invalidURI() *fault.Error {
+// InvalidURI is the refusal of a target that can't be decoded.
+func InvalidURI() *fault.Error {
 	return fault.Of(fault.InvalidURI)
 }
 
@@ -136,26 +94,27 @@ func splitTarget(hr *http.Request) (path, query string, ok bool) {
 	return path, query, true
 }
 
-// virtualBucket finds the bucket in a Host of the form bucket.domain[:port].
-func virtualBucket(host string, domains []string) (string, bool) {
+// subdomain returns what a Host of the form name.domain[:port] has before one of
+// the domains, or "".
+func subdomain(host string, domains []string) string {
 	if len(domains) == 0 {
-		return "", false
+		return ""
 	}
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, ".")) // the root of DNS may be written out
 	for _, d := range domains {
-		if b, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && b != "" {
-			return b, true
+		if name, ok := strings.CutSuffix(host, "."+strings.ToLower(d)); ok && name != "" {
+			return name
 		}
 	}
-	return "", false
+	return ""
 }
 
-// unescape decodes percent escapes and + as a blank, in paths as in queries: so
+// Unescape decodes percent escapes and + as a blank, in paths as in queries: so
 // S3 reads them, and so it signs them.
-func unescape(s string) (string, bool) {
+func Unescape(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, true
 	}
@@ -198,10 +157,12 @@ func parseQuery(raw string) ([]Param, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	return parseParams(raw, maxParams)
+	return ParseParams(raw, maxParams)
 }
 
-func parseParams(raw string, limit int) ([]Param, error) {
+// ParseParams decodes a query or a form of at most limit parameters. Errors:
+// InvalidArgument, InvalidURI.
+func ParseParams(raw string, limit int) ([]Param, error) {
 	n := strings.Count(raw, "&") + 1
 	if n > limit {
 		return nil, fault.New(fault.InvalidArgument, "Too many query parameters.")
@@ -214,10 +175,10 @@ func parseParams(raw string, limit int) ([]Param, error) {
 		name, value, _ := strings.Cut(part, "=")
 		var p Param
 		var ok, ok2 bool
-		p.Name, ok = unescape(name)
-		p.Value, ok2 = unescape(value)
+		p.Name, ok = Unescape(name)
+		p.Value, ok2 = Unescape(value)
 		if !ok || !ok2 || !utf8.ValidString(p.Name) || !utf8.ValidString(p.Value) {
-			return nil, invalidURI()
+			return nil, InvalidURI()
 		}
 		params = append(params, p)
 	}
@@ -234,26 +195,9 @@ func (r *Request) Param(name string) (string, bool) {
 	return "", false
 }
 
-// service is where a request goes: the credential scope says so, which authn
-// verifies. A request to the root that names a version of the Query dialect goes
-// there even if its scope says nothing useful, so that it is refused in the
-// words its client knows.
-func (r *Request) service() string {
-	switch s := r.scope(); {
-	case s == "iam", s == "sts", s == "s3":
-		return s
-	case r.RawPath == "/" && r.HTTP.Method != http.MethodPost:
-		_, action := r.Param("Action")
-		version, _ := r.Param("Version")
-		if s := queryVersion(version); s != "" && action {
-			return s
-		}
-	}
-	return "s3"
-}
-
-// scope is the service that the credential scope names, or "".
-func (r *Request) scope() string {
+// Scope is the service that the credential scope names, or "". Nothing has
+// verified it yet.
+func (r *Request) Scope() string {
 	credential, _ := r.Param("X-Amz-Credential")
 	if a := r.HTTP.Header.Get("Authorization"); a != "" {
 		_, rest, _ := strings.Cut(a, "Credential=")
@@ -267,15 +211,11 @@ func (r *Request) scope() string {
 	return credential[strings.LastIndexByte(credential, '/')+1:]
 }
 
-// controlPath begins the paths of S3 Control, and no bucket's: a bucket of that
-// name is never asked for with the header of an account.
-const controlPath = "/v20180820/"
-
-// isControl recognises S3 Control by its path and the header of the account it
-// is about; clients put the account into the host name, too, which names
-// nothing here.
-func (r *Request) isControl() bool {
-	return strings.HasPrefix(r.RawPath, controlPath) && len(r.HTTP.Header["X-Amz-Account-Id"]) > 0
+// HasSignature reports whether a request says who signed it; whether that is true
+// is not known yet.
+func (r *Request) HasSignature() bool {
+	_, query := r.Param("X-Amz-Signature")
+	return query || r.HTTP.Header.Get("Authorization") != ""
 }
 
 // CheckKey refuses keys that no path, header or body may name: too long, not
@@ -287,14 +227,14 @@ func CheckKey(key string) error {
 		return fault.Of(fault.KeyTooLongError).
 			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(maxKey))
 	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0:
-		return invalidURI()
+		return InvalidURI()
 	}
 	depth := 0
 	for segment := range strings.SplitSeq(key, "/") {
 		switch segment {
 		case "..":
 			if depth--; depth < 0 {
-				return invalidURI()
+				return InvalidURI()
 			}
 		case ".", "":
 		default:

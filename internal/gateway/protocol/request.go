@@ -1,13 +1,16 @@
-// Package protocol is the wire: routing, the dialects, bounded decoding and
-// error pages. It must never know what an operation does or who may do it.
+// Package protocol holds a request that was read once, the limits of what is read
+// of it, and what the answers of all dialects share. It exists so that routing,
+// authorization and storage see the same request. It must never know what an
+// operation does or who may do it.
 package protocol
 
 import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
+
+	"watertight/internal/gateway/sigv4"
 )
 
 // Stream is a request body as an operation sees it: decoded, and verified at
@@ -30,12 +33,14 @@ type Request struct {
 	Bound             Bound            // of the body; nil where there is none
 	Peer              netip.Addr
 	Loopback          bool // the listener and the peer are both loopback
-	Service           string
+	Service           *Service
 	Region            string // of this endpoint; "" where it is not known
+	HomeRegion        string // another region that it may be signed for, or ""
 	RawPath, RawQuery string // the request target, split once, as received
-	Bucket, Key       string // decoded once, never normalised; empty in requests to Control
+	Subdomain         string // what the Host has before a domain of this endpoint; "" for none
+	Bucket, Key       string // decoded once, never normalised; empty in requests to services without buckets
 	Query             []Param
-	Form              []Param // of a Query request (IAM, STS)
+	Form              []Param // of a request in the Query dialect
 	Document          []byte  // its body, where that was read already
 
 	// Claimed is what the request says of its sender, for the audit log alone:
@@ -59,42 +64,16 @@ func (r *Request) Arrive() {
 	}
 }
 
-// Control is the service of operations on accounts. Its requests are signed as
-// S3's.
-const Control = "s3control"
-
-// SigningName is the service in the credential scope, and in the audit log.
-func (r *Request) SigningName() string {
-	if r.Service == Control {
-		return "s3"
-	}
-	return r.Service
-}
-
-// IsMultiRegion reports a request about multi-Region access points, which
-// clients sign for the one region that manages them.
-func (r *Request) IsMultiRegion() bool {
-	return r.Service == Control && strings.HasPrefix(r.RawPath, controlPath+"mrap/")
-}
-
-// header is where the members of an operation stand that are named as headers.
-func (r *Request) header() http.Header {
-	if r.Fields != nil {
-		return r.Fields
-	}
-	return r.HTTP.Header
-}
-
-// bucketURL is the address of the bucket, as the client wrote it.
-func (r *Request) bucketURL() string {
-	scheme := "http://"
-	if r.HTTP.TLS != nil {
-		scheme = "https://"
-	}
-	if first, _, _ := strings.Cut(strings.TrimPrefix(r.RawPath, "/"), "/"); first != "" {
-		return scheme + r.HTTP.Host + "/" + first
-	}
-	return scheme + r.HTTP.Host
+// Service is what a table says of its service. It is shared and must not be
+// changed.
+type Service struct {
+	Name        string // of the table: "s3", "s3control"
+	SigningName string // in the credential scope, and in the audit log: "s3" of both
+	// HomeRegion is the region that requests to a global service are signed for,
+	// wherever its endpoint is (AWS General Reference, "Global endpoints"); "" for
+	// a regional service.
+	HomeRegion string
+	Rules      sigv4.Rules // of its signatures
 }
 
 // Param is one query parameter, decoded.
@@ -109,7 +88,7 @@ type Options struct {
 
 // Limits of a request.
 const (
-	maxKey     = 1024
-	maxHeaders = 8 << 10
+	maxKey     = 1024    // bytes
+	maxHeaders = 8 << 10 // bytes
 	maxParams  = 200
 )

@@ -35,9 +35,9 @@ func checkPayload(value string, all []string) error {
 
 // payload finds the hash that is signed. Only S3 has a header for it, and modes
 // beside it: elsewhere it is the hash of the document itself.
-func (c *Claim) payload(service string) error {
+func (c *Claim) payload() error {
 	all := c.request.Header["X-Amz-Content-Sha256"]
-	if service != s3 {
+	if c.rules != S3Rules {
 		sum := sha256.Sum256(c.document)
 		c.Payload = hex.EncodeToString(sum[:])
 		return nil

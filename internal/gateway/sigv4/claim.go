@@ -57,6 +57,7 @@ type Claim struct {
 	request                 *http.Request
 	path, query             string // raw
 	document                []byte // read already, for its hash
+	rules                   Rules
 	policy                  string // of a form, in base64 as it was sent
 	canonical, stringToSign []byte
 	lacks                   bool // a signed header is not there
@@ -65,24 +66,38 @@ type Claim struct {
 // Target is what a request is sent to.
 type Target struct {
 	Path, Query string // raw, as received
-	Service     string // "s3" or another; what the scope must name
+	Service     string // what the scope must name
+	Rules       Rules
 	Region      string
 	Elsewhere   string // another region that the scope may name, or ""
-	Document    []byte // the body of a request to another service than S3
+	Document    []byte // the body, where the rules want its hash
 }
 
-// takes reports a region the scope may name: global services are signed for
-// us-east-1, wherever they are (AWS General Reference, "Global endpoints").
+// Rules are which parts of a request a signature must cover, in which order that
+// is checked, and in which words it is refused.
+type Rules uint8
+
+// The rules. All services but S3 stand behind one front of AWS's own, which checks
+// in another order and with other words (IAM user guide, "Troubleshoot Signature
+// Version 4 signing for AWS API requests"), signs the hash of the document itself,
+// and takes a presigned URL for as long as any other signature.
+const (
+	S3Rules Rules = iota // x-amz-content-sha256 says what is signed of the body
+	APIRules
+	// FormRules are APIRules for services whose operations are forms. No header but
+	// those of the signature itself is ever read, so that none can be slipped in.
+	FormRules
+)
+
+// takes reports a region the scope may name.
 func (t *Target) takes(region string) bool {
-	return region == t.Region || region != "" && region == t.Elsewhere || t.Service != s3 && t.Service != "kms" && region == "us-east-1"
+	return region == t.Region || region != "" && region == t.Elsewhere
 }
-
-const s3 = "s3"
 
 // Parse reads the claim of a request. now is the request's instant. Its checks
 // come in the order in which S3 makes them.
 func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
-	c := &Claim{request: r, path: t.Path, query: t.Query, document: t.Document}
+	c := &Claim{request: r, path: t.Path, query: t.Query, document: t.Document, rules: t.Rules}
 	auth := r.Header["Authorization"]
 	params, trace, err := authParams(t.Query)
 	if err != nil {
@@ -95,18 +110,18 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	case len(auth) > 0 && trace || len(auth) > 1:
 		return nil, fault.New(fault.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
-	case len(auth) == 1 && t.Service != s3:
+	case len(auth) == 1 && t.Rules != S3Rules:
 		return c, c.serviceHeader(auth[0], &t, now)
 	case len(auth) == 1:
 		return c, c.parseHeader(auth[0], &t, now)
-	case trace && t.Service != s3:
+	case trace && t.Rules != S3Rules:
 		return c, c.serviceQuery(params, &t, now)
 	case trace:
 		return c, c.parseQuery(params, &t, now)
 	case len(r.Header["X-Amz-Security-Token"]) > 0:
 		return nil, fault.New(fault.AccessDenied, "A security token without a signature.")
 	}
-	if all := r.Header["X-Amz-Content-Sha256"]; t.Service == s3 && len(all) > 0 {
+	if all := r.Header["X-Amz-Content-Sha256"]; t.Rules == S3Rules && len(all) > 0 {
 		c.Payload = all[0]
 		return c, checkPayload(c.Payload, all)
 	}
@@ -143,7 +158,7 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	}
 	c.Mode = Header
 	h := c.request.Header
-	if err := c.payload(t.Service); err != nil {
+	if err := c.payload(); err != nil {
 		return err
 	}
 	var err error
@@ -278,7 +293,7 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	if c.Expires, err = lifetime(params["X-Amz-Expires"]); err != nil {
 		return err
 	}
-	if err := c.payload(t.Service); err != nil {
+	if err := c.payload(); err != nil {
 		return err
 	}
 	if err := c.parseScope(params["X-Amz-Credential"], t, credentialMalformed); err != nil {

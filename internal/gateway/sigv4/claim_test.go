@@ -395,7 +395,7 @@ func BenchmarkVerify(b *testing.B) {
 	key, now := testKey(), testNow()
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := Parse(r, Target{Path: "/test.txt", Service: s3, Region: testRegion}, now)
+		c, err := Parse(r, Target{Path: "/test.txt", Service: "s3", Region: testRegion}, now)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -412,7 +412,7 @@ func TestRegionElsewhere(t *testing.T) {
 		elsewhere, region string
 		want              bool
 	}{{"us-west-2", "us-west-2", true}, {"us-west-2", testRegion, true}, {"us-west-2", "eu-west-1", false}, {"", "us-west-2", false}, {"", "", false}} {
-		target := Target{Service: s3, Region: testRegion, Elsewhere: c.elsewhere}
+		target := Target{Service: "s3", Region: testRegion, Elsewhere: c.elsewhere}
 		if target.takes(c.region) != c.want {
 			t.Errorf("%+v", c)
 		}

@@ -7,10 +7,11 @@ import (
 )
 
 // ParseForm reads the claim of a POST form. field returns the value of a field
-// by its lower-case name, "" where there is none. A form without any trace of a
+// by its lower-case name, "" where there is none; of the target, the service and
+// the region count. A form without any trace of a
 // signature is anonymous (S3 API reference, "Authenticating requests in
 // browser-based uploads").
-func ParseForm(field func(name string) string, region string, now time.Time) (*Claim, error) {
+func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim, error) {
 	if field("awsaccesskeyid")+field("signature") != "" {
 		return nil, signatureV2()
 	}
@@ -37,7 +38,7 @@ func ParseForm(field func(name string) string, region string, now time.Time) (*C
 		return nil, badField("X-Amz-Date", "X-Amz-Date must be formated via ISO8601 Long format", date)
 	}
 	malformed := func(message string) *fault.Error { return badField("x-amz-credential", message, credential) }
-	if err := c.parseScope(credential, &Target{Service: s3, Region: region}, malformed); err != nil {
+	if err := c.parseScope(credential, &t, malformed); err != nil {
 		return nil, err
 	}
 	if now.Before(c.Time.Add(-MaxSkew)) {

@@ -18,8 +18,8 @@ func FuzzAuthorization(f *testing.F) {
 	f.Add("", "", "")
 	f.Fuzz(func(t *testing.T, auth, payload, date string) {
 		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{"Authorization": {auth}, "X-Amz-Content-Sha256": {payload}, "X-Amz-Date": {date}}}
-		for _, service := range []string{s3, "iam"} {
-			c, err := Parse(r, Target{Path: "/b/k", Query: "prefix=a+b", Service: service, Region: testRegion}, testNow())
+		for service, rules := range map[string]Rules{"s3": S3Rules, "iam": FormRules, "kms": APIRules} {
+			c, err := Parse(r, Target{Path: "/b/k", Query: "prefix=a+b", Service: service, Rules: rules, Region: testRegion}, testNow())
 			if err != nil {
 				continue
 			}
@@ -44,10 +44,10 @@ func FuzzQuery(f *testing.F) {
 	f.Add("a=%zz&%=&&=")
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{}}
-		if c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "iam", Region: testRegion}, testNow()); err == nil && c.Mode != None && c.Verify(testKey()) == nil {
+		if c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "iam", Rules: FormRules, Region: testRegion}, testNow()); err == nil && c.Mode != None && c.Verify(testKey()) == nil {
 			t.Fatalf("forged with %q", query)
 		}
-		c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: s3, Region: testRegion}, testNow())
+		c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "s3", Region: testRegion}, testNow())
 		if err != nil {
 			return
 		}

@@ -12,11 +12,6 @@ import (
 	"watertight/internal/fault"
 )
 
-// Services other than S3 stand behind one front of AWS's own: it checks a
-// signature in another order, says in other words what is wrong (IAM user
-// guide, "Troubleshoot Signature Version 4 signing for AWS API requests"), and
-// takes a presigned URL for as long as any other signature.
-
 func incompleteSignature(message string) *fault.Error {
 	return fault.New(fault.IncompleteSignature, message)
 }
@@ -126,7 +121,7 @@ func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time)
 // serviceRest is what headers and URLs have in common: the scope, the signed
 // headers and the time. A signature is good for life.
 func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life time.Duration) error {
-	if err := c.payload(t.Service); err != nil {
+	if err := c.payload(); err != nil {
 		return err
 	}
 	p := strings.Split(credential, "/")
@@ -148,18 +143,13 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
 		return wrongSignature(fault.KindDenied, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	if !headersMeanNothing(t.Service) {
+	if c.rules != FormRules {
 		if err := c.checkSigned(); err != nil {
 			return err
 		}
 	}
 	return c.serviceTime(now, life)
 }
-
-// headersMeanNothing reports a service whose operations are forms: no header
-// but those of the signature itself is ever read, so that none can be slipped
-// in.
-func headersMeanNothing(service string) bool { return service == "iam" || service == "sts" }
 
 func (c *Claim) serviceTime(now time.Time, life time.Duration) error {
 	span := func(d time.Duration) string {

@@ -110,7 +110,7 @@ func TestServices(t *testing.T) {
 		"presigned, another parameter": {presigned: true, change: param("Extra", "1"), kind: fault.KindDenied, want: wrong + "The request signature we calculated"},
 	} {
 		r, query := serviceRequest(t, c.presigned, c.change)
-		claim, err := Parse(r, Target{Path: "/", Query: query, Service: "iam", Region: "eu-north-1"}, testNow().Add(c.after))
+		claim, err := Parse(r, Target{Path: "/", Query: query, Service: "iam", Rules: FormRules, Region: "eu-north-1", Elsewhere: testRegion}, testNow().Add(c.after))
 		if err == nil {
 			err = claim.Verify(DeriveKey(testSecret, "20130524", testRegion, "iam"))
 		}
@@ -136,7 +136,7 @@ func TestHeadersOfServicesThatReadThem(t *testing.T) {
 	for _, service := range []string{"kms", "cloudfront"} {
 		r := request(t, "POST", "/", "Host: h", "X-Amz-Date: "+testTime, "X-Amz-Target: TrentService.Decrypt",
 			"Authorization: AWS4-HMAC-SHA256 Credential="+testID+"/20130524/us-east-1/"+service+"/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("a", 64))
-		_, err := Parse(r, Target{Path: "/", Service: service, Region: testRegion}, testNow())
+		_, err := Parse(r, Target{Path: "/", Service: service, Rules: APIRules, Region: testRegion}, testNow())
 		if code(err) != "AccessDenied" {
 			t.Errorf("%s takes an unsigned header: %v", service, err)
 		}

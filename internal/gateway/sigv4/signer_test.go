@@ -79,7 +79,7 @@ func request(t testing.TB, method, target string, headers ...string) *http.Reque
 
 func parse(r *http.Request, now time.Time) (*Claim, error) {
 	path, query, _ := strings.Cut(r.RequestURI, "?")
-	return Parse(r, Target{Path: path, Query: query, Service: s3, Region: testRegion}, now)
+	return Parse(r, Target{Path: path, Query: query, Service: "s3", Region: testRegion}, now)
 }
 
 func code(err error) string {

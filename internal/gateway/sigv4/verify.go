@@ -65,7 +65,7 @@ func (c *Claim) Verify(key Key) error {
 	switch {
 	case c.matches(key) && !c.lacks:
 		return nil
-	case c.Service != s3:
+	case c.rules != S3Rules:
 		return wrongSignature(fault.KindDenied, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	if bytes.Contains(c.canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C

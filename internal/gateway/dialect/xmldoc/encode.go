@@ -1,4 +1,4 @@
-package protocol
+package xmldoc
 
 import (
 	"fmt"
@@ -6,10 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"watertight/internal/gateway/dialect"
 )
 
-// element is a compiled part of an answer's document. encoding/xml takes over
+// element is a compiled part of a document. encoding/xml takes over
 // a millisecond for a listing of 1,000 entries; this takes a tenth of it.
 type element struct {
 	open, close string // "<Name>", "</Name>"
@@ -40,18 +41,28 @@ const (
 	eAttribute
 )
 
-const s3Namespace = `http://s3.amazonaws.com/doc/2006-03-01/`
+// Document is the compiled form of an answer's document.
+type Document struct{ root element }
 
-func compileDocument(root string, fields []reflect.StructField) (*element, error) {
-	e := &element{open: "<" + root + ` xmlns="` + s3Namespace + `">`, close: "</" + root + ">", kind: eStruct}
+// Compile makes the document of a shape's members. namespace may be "".
+func Compile(root, namespace string, fields []reflect.StructField) (*Document, error) {
+	d := &Document{element{open: "<" + root + ">", close: "</" + root + ">", kind: eStruct}}
+	if namespace != "" {
+		d.root.open = "<" + root + ` xmlns="` + namespace + `">`
+	}
 	for _, f := range fields {
 		m, err := compileElement(f)
 		if err != nil {
 			return nil, err
 		}
-		e.members = append(e.members, m)
+		d.root.members = append(d.root.members, m)
 	}
-	return e, nil
+	return d, nil
+}
+
+// Append writes the whole document of v, a shape.
+func (d *Document) Append(b []byte, v reflect.Value) []byte {
+	return d.root.appendOne(append(b, Declaration...), v)
 }
 
 func compileElement(f reflect.StructField) (element, error) {
@@ -122,7 +133,7 @@ func (e *element) compileMembers(t reflect.Type) error {
 	if t.Kind() != reflect.Struct {
 		return fmt.Errorf("type %v has no form in XML", t)
 	}
-	for _, f := range fieldsOf(t) {
+	for _, f := range dialect.Fields(t) {
 		if a := f.Tag.Get("attr"); f.Name == "_" {
 			e.attr = a
 			e.open = strings.TrimSuffix(e.open, ">") + " " + a + ">"
@@ -170,7 +181,7 @@ func (e *element) appendOne(b []byte, v reflect.Value) []byte {
 	}
 	switch e.kind {
 	case eString, eStringPtr, eListOfStrings:
-		b = appendText(b, v.String())
+		b = AppendText(b, v.String())
 	case eInt, eIntPtr:
 		b = strconv.AppendInt(b, v.Int(), 10)
 	case eBool, eBoolPtr:
@@ -192,7 +203,7 @@ func (e *element) appendAttributes(b []byte, v reflect.Value) []byte {
 	for i := range e.attrs {
 		if s := v.FieldByIndex(e.attrs[i].index).String(); s != "" {
 			b = append(b, e.attrs[i].open...)
-			b = append(appendText(b, s), e.attrs[i].close...)
+			b = append(AppendText(b, s), e.attrs[i].close...)
 		}
 	}
 	return append(b, '>')
@@ -207,56 +218,4 @@ func (e *element) appendList(b []byte, v reflect.Value) []byte {
 		b = e.appendOne(b, v.Index(i))
 	}
 	return append(b, e.wrapClose...)
-}
-
-// appendDocument writes the whole document.
-func (e *element) appendDocument(b []byte, v reflect.Value) []byte {
-	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"...)
-	return e.appendOne(b, v)
-}
-
-// appendText escapes s. Control characters, which XML 1.0 has no place for,
-// become numeric references, as AWS writes them; bytes that are no UTF-8 become
-// the replacement character.
-func appendText(b []byte, s string) []byte {
-	last := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r < 0xfffe && (r != utf8.RuneError || n > 1) || r > 0xffff {
-				i += n - 1
-				continue
-			}
-			b = append(b, s[last:i]...)
-			if r == utf8.RuneError {
-				b = append(b, "\uFFFD"...)
-			} else {
-				b = append(strconv.AppendInt(append(b, "&#x"...), int64(r), 16), ';')
-			}
-			i += n - 1
-			last = i + 1
-			continue
-		}
-		if c >= ' ' && c != '&' && c != '<' && c != '>' && c != '"' && c != 0x7f {
-			continue
-		}
-		b = append(b, s[last:i]...)
-		last = i + 1
-		switch c {
-		case '&':
-			b = append(b, "&amp;"...)
-		case '<':
-			b = append(b, "&lt;"...)
-		case '>':
-			b = append(b, "&gt;"...)
-		case '"':
-			b = append(b, "&quot;"...)
-		default:
-			b = append(b, "&#x"...)
-			b = strconv.AppendUint(b, uint64(c), 16)
-			b = append(b, ';')
-		}
-	}
-	return append(b, s[last:]...)
 }

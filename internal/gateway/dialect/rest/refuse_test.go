@@ -1,4 +1,4 @@
-package protocol
+package rest
 
 import (
 	"encoding/xml"
@@ -8,9 +8,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
 )
 
 // TestHoistedHeaders: a presigned URL may carry a header as a parameter; it
@@ -30,14 +31,14 @@ func TestHoistedHeaders(t *testing.T) {
 			t.Errorf("%s: %v, want %q", target, err, code)
 		}
 	}
-	in, err := decode(t, compile(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
+	in, err := decode(t, testService(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
 	if err != nil || in.Meta["colour"] != "blue" || in.Meta["size"] != "2" {
 		t.Errorf("hoisted metadata: %v, %v", in.Meta, err)
 	}
-	if _, err := decode(t, compile(t), "/b/k?X-Amz-Signature=0&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, ""); !fault.Is(err, "InvalidArgument") {
+	if _, err := decode(t, testService(t), "/b/k?X-Amz-Signature=0&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, ""); !fault.Is(err, "InvalidArgument") {
 		t.Errorf("a header and its parameter differ: %v", err)
 	}
-	in, err = decode(t, compile(t), "/b/k?delete&x-amz-meta-colour=blue", nil, "")
+	in, err = decode(t, testService(t), "/b/k?delete&x-amz-meta-colour=blue", nil, "")
 	if err != nil || len(in.Meta) != 0 {
 		t.Errorf("a parameter of a URL that is not presigned became metadata: %v, %v", in.Meta, err)
 	}
@@ -54,10 +55,7 @@ func TestLargestCompletion(t *testing.T) {
 			Parts []part `xml:"Part"`
 		} `loc:"body,CompleteMultipartUpload"`
 	}
-	p, err := Compile(reflect.TypeFor[input](), reflect.TypeFor[struct{}]())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := compiled[input, struct{}](t, At("POST /{Bucket}/{Key+}?uploadId"))
 	var b strings.Builder
 	b.WriteString("<CompleteMultipartUpload>\n")
 	for i := range 10_000 {
@@ -69,7 +67,7 @@ func TestLargestCompletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	var in input
-	if err := p.Decode(r, REST("POST /{Bucket}/{Key+}?uploadId"), body{strings.NewReader(b.String())}, &in); err != nil || len(in.Upload.Parts) != 10_000 {
+	if err := p.Decode(0, r, body{strings.NewReader(b.String())}, &in); err != nil || len(in.Upload.Parts) != 10_000 {
 		t.Fatalf("%d bytes: %v", b.Len(), err)
 	}
 }
@@ -78,7 +76,7 @@ func TestBucketsOfHosts(t *testing.T) {
 	for _, host := range []string{"..s3.example.com", "...s3.example.com", "a/b.s3.example.com"} {
 		hr := httptest.NewRequest("GET", "http://example.com/", nil)
 		hr.RequestURI, hr.Host = "/k", host
-		if r, err := Parse(hr, Options{Domains: []string{"s3.example.com"}}, "ID", time.Unix(0, 0)); !fault.Is(err, "InvalidBucketName") {
+		if r, err := read(hr); !fault.Is(err, "InvalidBucketName") {
 			t.Errorf("%s: %+v, %v", host, r, err)
 		}
 	}
@@ -89,7 +87,7 @@ func TestTextOutsideTheDocument(t *testing.T) {
 		"text<Delete/>": false, "<Delete/>text": false, "<Delete/>&amp;": false, `<?xml version="1.0"?><?xml version="1.0"?><Delete/>`: false,
 		"\n<Delete/>\n ": true, "\xef\xbb\xbf<?xml version=\"1.0\"?><Delete/>": true,
 	} {
-		_, err := decode(t, compile(t), "/b?delete", nil, text)
+		_, err := decode(t, testService(t), "/b?delete", nil, text)
 		if fine && err != nil || !fine && !fault.Is(err, "MalformedXML") {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -105,14 +103,15 @@ type trailers struct {
 func (t trailers) Trailer(name string) string { return t.values[name] }
 
 func TestChecksumsElsewhere(t *testing.T) {
-	p, route := compile(t), REST("POST /{Bucket}?delete").NeedChecksum()
+	route := At("POST /{Bucket}?delete").NeedChecksum()
+	p := compiled[testInput, testOutput](t, route)
 	r, err := parse(t, "POST", "/b?delete", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for value, code := range map[string]string{"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": ""} {
 		s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
-		if err := p.Decode(r, route, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
+		if err := p.Decode(0, r, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
 			t.Errorf("a trailer %q: %v, want %q", value, err, code)
 		}
 	}
@@ -120,20 +119,17 @@ func TestChecksumsElsewhere(t *testing.T) {
 		t.Errorf("a checksum that nothing verifies: %v", err)
 	}
 	type streamed struct {
-		Body Stream `loc:"stream"`
+		Body protocol.Stream `loc:"stream"`
 	}
-	p, err = Compile(reflect.TypeFor[streamed](), reflect.TypeFor[struct{}]())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Decode(r, route, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "MissingContentLength") {
+	p = compiled[streamed, struct{}](t, route)
+	if err := p.Decode(0, r, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "MissingContentLength") {
 		t.Errorf("a stream without a length: %v", err)
 	}
-	if err := p.Decode(r, route, sized{body{strings.NewReader("x")}}, new(streamed)); !fault.Is(err, "InvalidRequest") {
+	if err := p.Decode(0, r, sized{body{strings.NewReader("x")}}, new(streamed)); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("a stream without its checksum: %v", err)
 	}
 	r.HTTP.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
-	if err := p.Decode(r, route, sized{body{strings.NewReader("x")}}, new(streamed)); err != nil {
+	if err := p.Decode(0, r, sized{body{strings.NewReader("x")}}, new(streamed)); err != nil {
 		t.Errorf("a stream whose checksum is a trailer: %v", err)
 	}
 }
@@ -157,12 +153,9 @@ func TestAttribute(t *testing.T) {
 	type input struct {
 		R *struct{ G grantee } `loc:"body,R"`
 	}
-	p, err := Compile(reflect.TypeFor[input](), reflect.TypeFor[answer]())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := compiled[input, answer](t, At("POST /{Bucket}"))
 	w := httptest.NewRecorder()
-	if _, err := new(Encoder).Encode(w, testRequest(), REST("GET /"), p, &answer{G: grantee{`Gr"oup`, "1"}}); err != nil {
+	if _, err := p.Encode(0, w, testRequest(), &answer{G: grantee{`Gr"oup`, "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := parse(t, "POST", "/b", nil)
@@ -170,7 +163,7 @@ func TestAttribute(t *testing.T) {
 		t.Fatal(err)
 	}
 	var in input
-	if err := p.Decode(r, REST("POST /{Bucket}"), body{w.Body}, &in); err != nil || in.R.G != (grantee{`Gr"oup`, "1"}) {
+	if err := p.Decode(0, r, body{w.Body}, &in); err != nil || in.R.G != (grantee{`Gr"oup`, "1"}) {
 		t.Errorf("%+v, %v", in.R, err)
 	}
 }
@@ -185,7 +178,7 @@ func TestCompileRefusesForms(t *testing.T) {
 		A string   `xml:",any"`
 	}
 	for _, out := range []reflect.Type{reflect.TypeFor[attribute](), reflect.TypeFor[option]()} {
-		if _, err := Compile(reflect.TypeFor[struct{}](), out); err == nil {
+		if _, err := compile(&Route{}, reflect.TypeFor[struct{}](), out); err == nil {
 			t.Errorf("%v compiles", out)
 		}
 	}
@@ -201,7 +194,7 @@ func TestBytesThatAreNoText(t *testing.T) {
 			t.Errorf("%q is %q, %v", value, page.ArgumentValue, err)
 		}
 	}
-	if got := string(appendText(nil, "\ufffe\uffff")); got != "&#xfffe;&#xffff;" {
+	if got := string(xmldoc.AppendText(nil, "\ufffe\uffff")); got != "&#xfffe;&#xffff;" {
 		t.Errorf("non-characters are %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package protocol
+package rest
 
 import (
 	"cmp"
@@ -11,16 +11,19 @@ import (
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
 )
 
-// Plan is a compiled codec for the two shapes of an operation. Members are
+// plan is a compiled codec for the two shapes of an operation. Members are
 // placed by tags:
 //
 //	loc:"uri,Bucket"  loc:"uri,Key"  loc:"uri,BucketURL"  loc:"query,prefix"  loc:"header,x-amz-acl"
 //	loc:"prefix,x-amz-meta-"   map[string]string
 //	loc:"body,Delete"          XML payload with this root
 //	loc:"text"                 string: the whole payload as it is, on input
-//	loc:"stream"               Stream on input, io.ReadCloser on output
+//	loc:"stream"               protocol.Stream on input, io.ReadCloser on output
 //	loc:"status"               int, on output
 //
 // An x-amz-* header that is sent empty is InvalidArgument, or the code of the
@@ -31,12 +34,12 @@ import (
 // stands in the root tag of a blank member; its tag only:"201" keeps the document
 // to answers with that status, and ns:"none" takes its namespace away; any other
 // ns is the namespace.
-type Plan struct {
-	action  string // of the Query dialect, which has no places
+type plan struct {
+	route   *Route
 	in      []member
 	out     []member
 	root    string
-	doc     *element
+	doc     *xmldoc.Document
 	docOnly int   // the only status that has the document; 0 is any
 	body    int   // index of the input's XML payload, -1 for none
 	text    int   // index of the input's payload as it is, -1 for none
@@ -78,10 +81,10 @@ type member struct {
 	empty fault.Code // code of a header that is sent empty; "" takes it
 }
 
-// Compile makes the plan of an operation. It fails on shapes that it does not
+// compile makes the plan of an operation. It fails on shapes that it does not
 // know how to place.
-func Compile(in, out reflect.Type) (*Plan, error) {
-	p := &Plan{body: -1, text: -1, outBody: -1}
+func compile(r *Route, in, out reflect.Type) (*plan, error) {
+	p := &plan{route: r, body: -1, text: -1, outBody: -1}
 	if err := p.compileInput(in); err != nil {
 		return nil, fmt.Errorf("%v: %w", in, err)
 	}
@@ -91,20 +94,20 @@ func Compile(in, out reflect.Type) (*Plan, error) {
 	return p, nil
 }
 
-func (p *Plan) compileInput(t reflect.Type) error {
-	for _, f := range fieldsOf(t) {
+func (p *plan) compileInput(t reflect.Type) error {
+	for _, f := range dialect.Fields(t) {
 		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
 		switch at {
 		case "body":
 			p.body, p.root = f.Index[0], name
 		case "text":
 			if f.Type.Kind() != reflect.String {
-				return fmt.Errorf("%s is no string", f.Name)
+				return fmt.Errorf("%s is not a string", f.Name)
 			}
 			p.text = f.Index[0]
 		case "stream":
-			if f.Type != reflect.TypeFor[Stream]() {
-				return fmt.Errorf("%s is no Stream", f.Name)
+			if f.Type != reflect.TypeFor[protocol.Stream]() {
+				return fmt.Errorf("%s is not a protocol.Stream", f.Name)
 			}
 			p.stream = f.Index
 		case "":
@@ -122,10 +125,10 @@ func (p *Plan) compileInput(t reflect.Type) error {
 	return nil
 }
 
-func (p *Plan) compileOutput(t reflect.Type) error {
+func (p *plan) compileOutput(t reflect.Type) error {
 	var fields []reflect.StructField
 	root, namespace := "", ""
-	for _, f := range fieldsOf(t) {
+	for _, f := range dialect.Fields(t) {
 		at, name, _ := strings.Cut(f.Tag.Get("loc"), ",")
 		switch {
 		case f.Name == "_":
@@ -133,7 +136,7 @@ func (p *Plan) compileOutput(t reflect.Type) error {
 			p.docOnly, _ = strconv.Atoi(f.Tag.Get("only"))
 		case at == "stream":
 			if f.Type != reflect.TypeFor[io.ReadCloser]() {
-				return fmt.Errorf("%s is no io.ReadCloser", f.Name)
+				return fmt.Errorf("%s is not an io.ReadCloser", f.Name)
 			}
 			p.outBody = f.Index[0]
 		case at == "":
@@ -152,17 +155,19 @@ func (p *Plan) compileOutput(t reflect.Type) error {
 	if root == "" {
 		return nil
 	}
-	var err error
-	p.doc, err = compileDocument(root, fields)
-	switch {
-	case err != nil || namespace == "":
-	case namespace == "none":
-		p.doc.open = "<" + root + ">"
-	default:
-		p.doc.open = "<" + root + ` xmlns="` + namespace + `">`
+	switch namespace {
+	case "":
+		namespace = defaultNamespace
+	case "none":
+		namespace = ""
 	}
+	var err error
+	p.doc, err = xmldoc.Compile(root, namespace, fields)
 	return err
 }
+
+// defaultNamespace is the namespace of S3's documents.
+const defaultNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 func newMember(at, name string, f reflect.StructField) (member, error) {
 	places := map[string]location{"uri": inURI, "query": inQuery, "header": inHeader, "prefix": inPrefix, "status": inStatus}
@@ -184,7 +189,7 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, "|")
 	}
-	if l == inHeader && isHeader(name) && (k == isString || k == isTime) {
+	if l == inHeader && protocol.IsAmzHeader(name) && (k == isString || k == isTime) {
 		m.empty = cmp.Or(fault.Code(f.Tag.Get("empty")), fault.InvalidArgument)
 		if m.empty == "ok" {
 			m.empty = ""
@@ -214,15 +219,4 @@ func kindOf(t reflect.Type) (kind, error) {
 		k++
 	}
 	return k, nil
-}
-
-// fieldsOf are the members of a shape, those of embedded shapes included.
-func fieldsOf(t reflect.Type) []reflect.StructField {
-	var all []reflect.StructField
-	for _, f := range reflect.VisibleFields(t) {
-		if !f.Anonymous {
-			all = append(all, f)
-		}
-	}
-	return all
 }

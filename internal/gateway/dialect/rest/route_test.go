@@ -1,36 +1,57 @@
-package protocol
+package rest
 
 import (
 	"cmp"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/protocol"
 )
 
 // parse makes a request as the server would see it.
-func parse(t *testing.T, method, target string, header http.Header) (*Request, error) {
+func parse(t *testing.T, method, target string, header http.Header) (*protocol.Request, error) {
 	t.Helper()
 	hr := httptest.NewRequest(method, "http://example.com/", nil)
 	hr.RequestURI = target
 	for k, v := range header {
 		hr.Header[k] = v
 	}
-	return Parse(hr, Options{Domains: []string{"s3.example.com"}}, NewRequestID(), time.Unix(0, 0))
+	return read(hr)
 }
 
-func testRouter(t *testing.T) (*Router, []Route) {
+// read reads a request to S3.
+func read(hr *http.Request) (*protocol.Request, error) {
+	r, err := protocol.Parse(hr, protocol.Options{Domains: []string{"s3.example.com"}}, protocol.NewRequestID(), time.Unix(0, 0))
+	if err != nil {
+		return nil, err
+	}
+	return r, new(service).Read(r)
+}
+
+// routing is the dialect of operations without members.
+func routing(routes ...Route) (*service, error) {
+	var ops []dialect.Operation
+	for _, r := range routes {
+		ops = append(ops, dialect.Operation{Name: r.String(), Route: r, In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}]()})
+	}
+	return newService(ops, false)
+}
+
+func testRouter(t *testing.T) (*service, []Route) {
 	t.Helper()
 	routes := []Route{
-		REST("GET /"), REST("PUT /{Bucket}"), REST("GET /{Bucket}"), REST("GET /{Bucket}?list-type=2"), REST("GET /{Bucket}?location"),
-		REST("POST /{Bucket}?delete"), REST("PUT /{Bucket}/{Key+}"), REST("GET /{Bucket}/{Key+}"), REST("HEAD /{Bucket}/{Key+}"),
-		REST("DELETE /{Bucket}/{Key+}"), REST("PUT /{Bucket}/{Key+}?partNumber&uploadId"),
-		REST("PUT /{Bucket}/{Key+}?partNumber&uploadId").WithHeader("x-amz-copy-source"),
+		At("GET /"), At("PUT /{Bucket}"), At("GET /{Bucket}"), At("GET /{Bucket}?list-type=2"), At("GET /{Bucket}?location"),
+		At("POST /{Bucket}?delete"), At("PUT /{Bucket}/{Key+}"), At("GET /{Bucket}/{Key+}"), At("HEAD /{Bucket}/{Key+}"),
+		At("DELETE /{Bucket}/{Key+}"), At("PUT /{Bucket}/{Key+}?partNumber&uploadId"),
+		At("PUT /{Bucket}/{Key+}?partNumber&uploadId").WithHeader("x-amz-copy-source"),
 	}
-	r, err := NewRouter(routes)
+	r, err := routing(routes...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +144,11 @@ func TestTiesAreRefused(t *testing.T) {
 		{"GET /{Bucket}?list-type", "GET /{Bucket}?list-type=2"},
 		{"GET /{Bucket}?prefix", "GET /{Bucket}?marker"},
 	} {
-		if _, err := NewRouter([]Route{REST(pair[0]), REST(pair[1])}); err == nil {
+		if _, err := routing(At(pair[0]), At(pair[1])); err == nil {
 			t.Errorf("%q was accepted", pair)
 		}
 	}
-	if _, err := NewRouter([]Route{REST("GET /{Bucket}?acl"), REST("GET /{Bucket}?cors"), REST("PUT /{Bucket}?acl"), REST("GET /{Bucket}/{Key+}?acl")}); err != nil {
+	if _, err := routing(At("GET /{Bucket}?acl"), At("GET /{Bucket}?cors"), At("PUT /{Bucket}?acl"), At("GET /{Bucket}/{Key+}?acl")); err != nil {
 		t.Error(err)
 	}
 }

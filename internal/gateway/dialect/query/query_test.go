@@ -1,8 +1,8 @@
-package protocol
+package query
 
 import (
-	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"reflect"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/protocol"
 )
 
 type queryTag struct{ Key, Value string }
@@ -29,18 +31,51 @@ type queryInput struct {
 }
 
 // form parses a request as the network brings it.
-func form(t testing.TB, body string) (*Request, error) {
+func form(t testing.TB, body string) (*protocol.Request, error) {
 	hr := httptest.NewRequest("POST", "/", strings.NewReader(body))
 	hr.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	hr.RequestURI = "/"
-	return Parse(hr, Options{}, "0123456789ABCDEF", time.Unix(0, 0))
+	return read(hr)
 }
 
-func TestDecodeQuery(t *testing.T) {
-	p, err := CompileQuery("Do", reflect.TypeFor[queryInput](), reflect.TypeFor[struct{}]())
+func read(hr *http.Request) (*protocol.Request, error) {
+	r, err := protocol.Parse(hr, protocol.Options{}, "0123456789ABCDEF", time.Unix(0, 0))
+	if err != nil {
+		return nil, err
+	}
+	return r, new(service).Read(r)
+}
+
+// compiled is the dialect of operations of one pair of shapes.
+func compiled[In, Out any](t testing.TB, names ...string) *service {
+	t.Helper()
+	d, err := compile[In, Out](names...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d.(*service)
+}
+
+func compile[In, Out any](names ...string) (dialect.Dialect, error) {
+	var ops []dialect.Operation
+	for _, name := range names {
+		ops = append(ops, dialect.Operation{Name: name, Route: Action(name), In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()})
+	}
+	return API("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")(ops)
+}
+
+// body is a Stream over bytes.
+type body struct{ io.Reader }
+
+func (body) Size() int64           { return -1 }
+func (body) Trailer(string) string { return "" }
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func TestDecodeQuery(t *testing.T) {
+	p := compiled[queryInput, struct{}](t, "Do")
 	one, yes, path := 1, true, ""
 	for body, want := range map[string]any{
 		"Name=a+b%2Bc&Active=true": queryInput{Name: "a b+c", Active: true},
@@ -65,7 +100,7 @@ func TestDecodeQuery(t *testing.T) {
 		r, err := form(t, body)
 		var in queryInput
 		if err == nil {
-			err = p.Decode(r, Query("Do"), bodyOf(r), &in)
+			err = p.Decode(0, r, bodyOf(r), &in)
 		}
 		if code, refused := want.(string); refused {
 			if !fault.Is(err, fault.Code(code)) {
@@ -82,21 +117,18 @@ func TestDecodeQuery(t *testing.T) {
 	}
 }
 
-func bodyOf(r *Request) Stream { return body{r.HTTP.Body} }
+func bodyOf(r *protocol.Request) protocol.Stream { return body{r.HTTP.Body} }
 
 // TestQueryReadsItsBody: the hash of a body is verified at its end, so a
 // handler must not run before.
 func TestQueryReadsItsBody(t *testing.T) {
-	p, err := CompileQuery("Do", reflect.TypeFor[queryInput](), reflect.TypeFor[struct{}]())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := compiled[queryInput, struct{}](t, "Do")
 	r, err := form(t, "Name=a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	refusal := fault.New(fault.XAmzContentSHA256Mismatch, "m")
-	if err := p.Decode(r, Query("Do"), body{io.MultiReader(r.HTTP.Body, failing{refusal})}, new(queryInput)); !fault.Is(err, refusal.Code) {
+	if err := p.Decode(0, r, body{io.MultiReader(r.HTTP.Body, failing{refusal})}, new(queryInput)); !fault.Is(err, refusal.Code) {
 		t.Errorf("a body that does not verify: %v", err)
 	}
 }
@@ -104,19 +136,19 @@ func TestQueryReadsItsBody(t *testing.T) {
 // TestOneForm: a form is the body or the query, never a mixture, and one that
 // was cut is the client's fault.
 func TestOneForm(t *testing.T) {
-	send := func(target string, body io.Reader) (*Request, error) {
+	send := func(target string, body io.Reader) (*protocol.Request, error) {
 		hr := httptest.NewRequest("POST", "/", body)
 		hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		hr.RequestURI = target
-		return Parse(hr, Options{}, "0123456789ABCDEF", time.Unix(0, 0))
+		return read(hr)
 	}
 	if _, err := send("/?Action=B", strings.NewReader("Action=A")); !fault.Is(err, "MalformedInput") {
 		t.Errorf("parameters in both: %v", err)
 	}
-	if r, err := send("/?X-Amz-Date=x", strings.NewReader("Action=A")); err != nil || r.formValue("Action") != "A" {
+	if r, err := send("/?X-Amz-Date=x", strings.NewReader("Action=A")); err != nil || formValue(r, "Action") != "A" {
 		t.Errorf("a signature in the query: %v", err)
 	}
-	if r, err := send("/?Action=B", strings.NewReader("")); err != nil || r.formValue("Action") != "B" {
+	if r, err := send("/?Action=B", strings.NewReader("")); err != nil || formValue(r, "Action") != "B" {
 		t.Errorf("the query alone: %v", err)
 	}
 	for name, cause := range map[string]error{"cut": io.ErrUnexpectedEOF, "slow": os.ErrDeadlineExceeded} {
@@ -127,31 +159,25 @@ func TestOneForm(t *testing.T) {
 }
 
 func TestQueryRoutes(t *testing.T) {
-	rt, err := NewRouter([]Route{Query("GetCallerIdentity"), Query("AssumeRole")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rt := compiled[struct{}, struct{}](t, "GetCallerIdentity", "AssumeRole")
 	for body, want := range map[string]any{
-		"Action=GetCallerIdentity&Version=2011-06-15": 0,
-		"Version=2011-06-15&Action=AssumeRole":        1,
+		"Action=GetCallerIdentity&Version=2010-05-08": 0,
+		"Version=2010-05-08&Action=AssumeRole":        1,
 		"Action=AssumeRole":                           "InvalidAction",
-		"Action=assumerole&Version=2011-06-15":        "InvalidAction",
-		"Version=2011-06-15":                          "MissingAction",
+		"Action=assumerole&Version=2010-05-08":        "InvalidAction",
+		"Version=2010-05-08":                          "MissingAction",
 		"":                                            "MissingAction",
 	} {
 		r, err := form(t, body)
-		if err != nil || r.Service != "sts" {
+		if err != nil {
 			t.Fatalf("%q: %+v, %v", body, r, err)
-		}
-		if named, refused := want.(string); rt.Calls(r, "sts") == refused || rt.Calls(r, "iam") || rt.Calls(r, "s3") {
-			t.Errorf("%q calls another service; want %s", body, named)
 		}
 		i, err := rt.Match(r)
 		if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) || !refused && (err != nil || i != want) {
 			t.Errorf("%q: %d, %v; want %v", body, i, err, want)
 		}
 	}
-	if _, err := NewRouter([]Route{Query("A"), Query("A")}); err == nil {
+	if _, err := compile[struct{}, struct{}]("A", "A"); err == nil {
 		t.Error("two operations of one name")
 	}
 }
@@ -178,18 +204,14 @@ type queryUser struct {
 }
 
 func TestEncodeQuery(t *testing.T) {
-	p, err := CompileQuery("ListUsers", reflect.TypeFor[struct{}](), reflect.TypeFor[queryOutput]())
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := compiled[struct{}, queryOutput](t, "ListUsers")
 	r, err := form(t, "Action=ListUsers")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Service = "iam"
 	u := queryUser{UserName: `a<b>&"`, CreateDate: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Tags: []queryTag{{"k", "v"}}}
 	w := httptest.NewRecorder()
-	if _, err := new(Encoder).Encode(w, r, Query("ListUsers"), p, &queryOutput{User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr"), Map: map[string]int{"b": 2, "a": 0}}); err != nil {
+	if _, err := p.Encode(0, w, r, &queryOutput{User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr"), Map: map[string]int{"b": 2, "a": 0}}); err != nil {
 		t.Fatal(err)
 	}
 	user := `<UserName>a&lt;b&gt;&amp;&quot;</UserName><CreateDate>2026-01-02T03:04:05Z</CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`
@@ -200,53 +222,22 @@ func TestEncodeQuery(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", w.Body, want)
 	}
 	w = httptest.NewRecorder()
-	WriteError(w, r, fault.New(fault.InvalidAccessKeyId, "m").With("AWSAccessKeyId", "AKIA"))
+	p.WriteError(w, r, fault.New(fault.InvalidAccessKeyId, "m").With("AWSAccessKeyId", "AKIA"))
 	want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error><RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
 	if w.Code != 403 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	w = httptest.NewRecorder()
-	WriteError(w, r, fault.New(fault.InvalidAction, `'a' "b" <c>`))
+	p.WriteError(w, r, fault.New(fault.InvalidAction, `'a' "b" <c>`))
 	if want := `<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>&#39;a&#39; &#34;b&#34; &lt;c&gt;</Message>`; !strings.Contains(w.Body.String(), want) {
 		t.Error(w.Body)
-	}
-}
-
-// TestServiceOfARequest: what a signature is scoped to says where a request
-// goes; without a useful scope the version of the Query dialect does, and S3
-// keeps what is signed for S3.
-func TestServiceOfARequest(t *testing.T) {
-	const credential = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, Signature=0"
-	for _, c := range []struct{ method, target, authorization, body, want string }{
-		{"GET", "/", "", "", "s3"},
-		{"GET", "/?Action=ListUsers&Version=2010-05-08", "", "", "iam"},
-		{"GET", "/?Action=ListUsers&Version=2010-05-08", "nonsense", "", "iam"},
-		{"GET", "/?Action=GetCallerIdentity&Version=2011-06-15", fmt.Sprintf(credential, "ec2"), "", "sts"},
-		{"GET", "/?Action=ListUsers&Version=2010-05-08", fmt.Sprintf(credential, "s3"), "", "s3"},
-		{"GET", "/?Action=ListUsers&Version=2009-01-01", "", "", "s3"},
-		{"GET", "/?Version=2010-05-08", "", "", "s3"},
-		{"GET", "/b?Action=ListUsers&Version=2010-05-08", "", "", "s3"},
-		{"POST", "/", fmt.Sprintf(credential, "iam"), "Action=GetCallerIdentity&Version=2011-06-15", "iam"},
-		{"POST", "/", "nonsense", "Action=ListUsers&Version=2010-05-08", "iam"},
-		{"POST", "/", fmt.Sprintf(credential, "s3"), "Action=ListUsers&Version=2010-05-08", "s3"},
-		{"POST", "/b", "", "Action=ListUsers&Version=2010-05-08", "s3"},
-	} {
-		hr := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
-		hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if c.authorization != "" {
-			hr.Header.Set("Authorization", c.authorization)
-		}
-		r, err := Parse(hr, Options{}, "0123456789ABCDEF", time.Unix(0, 0))
-		if err != nil || r.Service != c.want {
-			t.Errorf("%s %s %.40q %q: %v %v, want %s", c.method, c.target, c.authorization, c.body, r, err, c.want)
-		}
 	}
 }
 
 func TestCompileQueryRefuses(t *testing.T) {
 	type embedded struct{ queryTag }
 	for _, bad := range []reflect.Type{reflect.TypeFor[struct{ M map[string]string }](), reflect.TypeFor[embedded](), reflect.TypeFor[struct{ hidden string }]()} {
-		if _, err := CompileQuery("Do", bad, reflect.TypeFor[struct{}]()); err == nil {
+		if _, err := API("v", "")([]dialect.Operation{{Name: "Do", Route: Action("Do"), In: bad, Out: reflect.TypeFor[struct{}]()}}); err == nil {
 			t.Errorf("%v compiles", bad)
 		}
 	}
@@ -256,16 +247,13 @@ func FuzzForm(f *testing.F) {
 	for _, s := range []string{"Action=A&Tags.member.1.Key=k", "Tags=", "a.b.c=1&a.b=2", "Ordered.member.1.Inner.member.2=x", "%=&&="} {
 		f.Add(s)
 	}
-	p, err := CompileQuery("Do", reflect.TypeFor[queryInput](), reflect.TypeFor[struct{}]())
-	if err != nil {
-		f.Fatal(err)
-	}
+	p := compiled[queryInput, struct{}](f, "Do")
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := form(t, text)
 		if err != nil {
 			return
 		}
-		if err := p.Decode(r, Query("Do"), bodyOf(r), new(queryInput)); err != nil && fault.From(err).Kind == fault.KindInternal {
+		if err := p.Decode(0, r, bodyOf(r), new(queryInput)); err != nil && fault.From(err).Kind == fault.KindInternal {
 			t.Errorf("%q: %v", text, err)
 		}
 	})

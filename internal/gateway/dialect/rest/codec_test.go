@@ -1,4 +1,4 @@
-package protocol
+package rest
 
 import (
 	"bytes"
@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -64,28 +67,34 @@ type testOutput struct {
 	Status   int               `loc:"status"`
 }
 
-func compile(t testing.TB) *Plan {
+// compiled is the dialect of one operation.
+func compiled[In, Out any](t testing.TB, r Route) *service {
 	t.Helper()
-	p, err := Compile(reflect.TypeFor[testInput](), reflect.TypeFor[testOutput]())
+	s, err := newService([]dialect.Operation{{Name: "Test", Route: r, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return s
 }
 
-func decode(t *testing.T, p *Plan, target string, h http.Header, text string) (testInput, error) {
+func testService(t testing.TB) *service {
+	t.Helper()
+	return compiled[testInput, testOutput](t, At("POST /{Bucket}?delete"))
+}
+
+func decode(t *testing.T, s *service, target string, h http.Header, text string) (testInput, error) {
 	t.Helper()
 	r, err := parse(t, "POST", target, h)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var in testInput
-	err = p.Decode(r, REST("POST /{Bucket}?delete"), body{strings.NewReader(text)}, &in)
+	err = s.Decode(0, r, body{strings.NewReader(text)}, &in)
 	return in, err
 }
 
 func TestDecode(t *testing.T) {
-	in, err := decode(t, compile(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE", http.Header{
+	in, err := decode(t, testService(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE", http.Header{
 		"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"}, "X-Amz-Object-Attributes": {"a, b", "c"},
 		"X-Amz-Meta-Colour": {"blue \t  green"}, "X-Amz-Meta-": {"nothing"},
 	}, `<?xml version="1.0"?><!-- c --><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId></VersionId></Object><Quiet>true</Quiet></Delete>`)
@@ -100,7 +109,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	p := compile(t)
+	p := testService(t)
 	sum := md5.Sum([]byte("<Delete/>"))
 	for name, c := range map[string]struct {
 		query  string
@@ -121,8 +130,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"an instruction":   {body: `<?php x?><Delete/>`, code: "MalformedXML"},
 		"another charset":  {body: `<?xml version="1.0" encoding="utf-16"?><Delete/>`, code: "MalformedXML"},
 		"too deep":         {body: "<Delete>" + strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20) + "</Delete>", code: "MalformedXML"},
-		"too many tokens":  {body: "<Delete>" + strings.Repeat("<a/>", maxTokens) + "</Delete>", code: "MalformedXML"},
-		"too long":         {body: strings.Repeat(" ", maxDocument+1), code: "MaxMessageLengthExceeded"},
+		"too many tokens":  {body: "<Delete>" + strings.Repeat("<a/>", 250_000) + "</Delete>", code: "MalformedXML"},
+		"too long":         {body: strings.Repeat(" ", 4<<20+1), code: "MaxMessageLengthExceeded"},
 		"a wrong checksum": {header: http.Header{"X-Amz-Checksum-Crc32": {"AAAAAA=="}}, body: "<Delete/>", code: "BadDigest"},
 		"half a checksum":  {header: http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}, body: "<Delete/>", code: "InvalidRequest"},
 		"a wrong MD5":      {header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, body: "<Delete></Delete>", code: "BadDigest"},
@@ -134,10 +143,10 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	bad := errors.New("bad signature")
 	r, _ := parse(t, "POST", "/b?delete", nil)
-	if err := p.Decode(r, REST("POST /{Bucket}?delete"), body{io.MultiReader(strings.NewReader("<Delete/>"), failing{bad})}, new(testInput)); !errors.Is(err, bad) {
+	if err := p.Decode(0, r, body{io.MultiReader(strings.NewReader("<Delete/>"), failing{bad})}, new(testInput)); !errors.Is(err, bad) {
 		t.Errorf("a body that does not verify: %v", err)
 	}
-	if err := p.Decode(r, REST("POST /{Bucket}?delete").NeedChecksum(), body{strings.NewReader("<Delete/>")}, new(testInput)); !fault.Is(err, "InvalidRequest") {
+	if err := compiled[testInput, testOutput](t, At("POST /{Bucket}?delete").NeedChecksum()).Decode(0, r, body{strings.NewReader("<Delete/>")}, new(testInput)); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("no checksum: %v", err)
 	}
 }
@@ -153,7 +162,7 @@ func FuzzDecodeXML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var in testInput
-		err := decodeXML(b, "Delete", reflect.ValueOf(&in).Elem().FieldByName("Delete"))
+		err := xmldoc.Decode(b, "Delete", &in.Delete)
 		if err != nil && fault.From(err).Kind != fault.KindInvalid {
 			t.Fatalf("%v", err)
 		}
@@ -180,8 +189,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func testRequest() *Request {
-	return Unparsed(httptest.NewRequest("GET", "/b/k", nil), "0123456789ABCDEF", time.Unix(0, 0))
+func testRequest() *protocol.Request {
+	return protocol.Unparsed(httptest.NewRequest("GET", "/b/k", nil), "0123456789ABCDEF", time.Unix(0, 0))
 }
 
 func dump(w *httptest.ResponseRecorder) []byte {
@@ -203,13 +212,13 @@ func TestEncode(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	r := testRequest()
-	CommonHeaders(w, r)
-	if _, err := new(Encoder).Encode(w, r, REST("GET /{Bucket}"), compile(t), out); err != nil {
+	protocol.CommonHeaders(w, r)
+	if _, err := testService(t).Encode(0, w, r, out); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "document.golden", dump(w))
 	out.Header = "a\r\nX-Evil: 1"
-	if _, err := new(Encoder).Encode(httptest.NewRecorder(), r, REST("GET /{Bucket}"), compile(t), out); err == nil {
+	if _, err := testService(t).Encode(0, httptest.NewRecorder(), r, out); err == nil {
 		t.Error("a line break went into a header")
 	}
 }
@@ -251,7 +260,7 @@ func TestCompileRefuses(t *testing.T) {
 		{reflect.TypeFor[noPlace](), reflect.TypeFor[fine]()}, {reflect.TypeFor[badPlace](), reflect.TypeFor[fine]()},
 		{reflect.TypeFor[badType](), reflect.TypeFor[fine]()}, {reflect.TypeFor[fine](), reflect.TypeFor[noRoot]()},
 	} {
-		if _, err := Compile(c[0], c[1]); err == nil {
+		if _, err := compile(&Route{}, c[0], c[1]); err == nil {
 			t.Errorf("%v, %v compile", c[0], c[1])
 		}
 	}
@@ -262,10 +271,10 @@ func BenchmarkEncodeListing(b *testing.B) {
 	for i := range out.Items {
 		out.Items[i].Key = fmt.Sprintf("some/usual/key/%08d", i)
 	}
-	p, e, r := compile(b), new(Encoder), testRequest()
+	s, r := testService(b), testRequest()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.Encode(httptest.NewRecorder(), r, REST("GET /{Bucket}"), p, out); err != nil {
+		if _, err := s.Encode(0, httptest.NewRecorder(), r, out); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package protocol
+package rest
 
 import (
 	"encoding/base64"
@@ -10,45 +10,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
 )
 
-// Encoder writes answers; its buffers are used again.
-type Encoder struct{ buffers sync.Pool }
-
-// keepBuffer is the largest buffer worth keeping, in bytes.
-const keepBuffer = 1 << 20
-
-func (e *Encoder) take() *[]byte {
-	if b, ok := e.buffers.Get().(*[]byte); ok {
-		return b
-	}
-	b := make([]byte, 0, 4<<10)
-	return &b
-}
-
-func (e *Encoder) give(b *[]byte) {
-	if cap(*b) <= keepBuffer {
-		*b = (*b)[:0]
-		e.buffers.Put(b)
-	}
-}
-
 // errHeader is for stored values that no header may carry.
-var errHeader = errors.New("protocol: a header value holds a control character")
+var errHeader = errors.New("rest: a header value holds a control character")
 
-// Encode writes out, a pointer to the plan's output shape; nil is no content.
-// It returns how many bytes of the body were sent; an error after the first
-// one can only be told by cutting the connection.
-func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan, out any) (int64, error) {
-	status := route.status
-	if p.action != "" {
-		return e.queryDocument(w, r, status, p.action, out)
-	}
+// Encode implements dialect.Dialect.
+func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
+	p := s.plans[op]
+	status := p.route.status
 	if out == nil {
 		w.WriteHeader(status)
 		return 0, nil
@@ -71,19 +47,19 @@ func (e *Encoder) Encode(w http.ResponseWriter, r *Request, route Route, p *Plan
 	case p.outBody >= 0:
 		return stream(w, r, status, v.Field(p.outBody))
 	case p.doc != nil && (p.docOnly == 0 || p.docOnly == status):
-		return e.document(w, r, status, p.doc, v)
+		return s.document(w, r, status, p.doc, v)
 	}
 	w.WriteHeader(status)
 	return 0, nil
 }
 
-func closeBody(p *Plan, v reflect.Value) {
+func closeBody(p *plan, v reflect.Value) {
 	if p.outBody >= 0 && !v.Field(p.outBody).IsNil() {
 		v.Field(p.outBody).Interface().(io.Closer).Close()
 	}
 }
 
-func stream(w http.ResponseWriter, r *Request, status int, v reflect.Value) (int64, error) {
+func stream(w http.ResponseWriter, r *protocol.Request, status int, v reflect.Value) (int64, error) {
 	if v.IsNil() || r.HTTP.Method == http.MethodHead {
 		w.WriteHeader(status)
 		return 0, nil
@@ -100,10 +76,10 @@ func stream(w http.ResponseWriter, r *Request, status int, v reflect.Value) (int
 	return n, err
 }
 
-func (e *Encoder) document(w http.ResponseWriter, r *Request, status int, doc *element, v reflect.Value) (int64, error) {
-	b := e.take()
-	defer e.give(b)
-	*b = doc.appendDocument(*b, v)
+func (s *service) document(w http.ResponseWriter, r *protocol.Request, status int, doc *xmldoc.Document, v reflect.Value) (int64, error) {
+	b := s.buffers.Take()
+	defer s.buffers.Give(b)
+	*b = doc.Append(*b, v)
 	h := w.Header()
 	h["Content-Type"] = []string{"application/xml"}
 	h["Content-Length"] = []string{strconv.Itoa(len(*b))}
@@ -116,7 +92,7 @@ func (e *Encoder) document(w http.ResponseWriter, r *Request, status int, doc *e
 }
 
 // encodedWord writes what is not ASCII as an encoded word (RFC 2047, 4.1; S3
-// user guide, "User-defined object metadata"): bytes that are no UTF-8 were
+// user guide, "User-defined object metadata"): bytes that are not UTF-8 were
 // Latin-1.
 func encodedWord(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
@@ -140,7 +116,7 @@ func (m *member) encode(h http.Header, v reflect.Value) error {
 	case isMap:
 		for _, name := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
 			value := v.MapIndex(reflect.ValueOf(name)).String()
-			if !printable(value) || !printable(name) {
+			if !protocol.Printable(value) || !protocol.Printable(name) {
 				return errHeader
 			}
 			h[strings.ToLower(m.name)+name] = []string{encodedWord(value)} // lower case on the wire, as AWS writes them
@@ -176,7 +152,7 @@ func (m *member) encode(h http.Header, v reflect.Value) error {
 	if s == "" {
 		return nil
 	}
-	if !printable(s) {
+	if !protocol.Printable(s) {
 		return errHeader
 	}
 	h[m.name] = []string{s}

@@ -1,0 +1,113 @@
+// Package foreign answers requests for services that are not here. Clients of a
+// whole cloud point everything they have at one endpoint. Such a request is
+// answered with the name of its service, in its client's dialect, whoever sent
+// it: verified as S3's it would be told that its signature or its headers are
+// wrong, which sends its user looking for the wrong fault.
+package foreign
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/query"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
+)
+
+// Named returns the service of a request whose credential scope names none of
+// those here, or "". A credential scope alone does not tell: a request that looks
+// like one for S3 stays one, whose scope is wrong.
+func Named(r *protocol.Request) string {
+	scope := r.Scope()
+	if !isServiceName(scope) {
+		return ""
+	}
+	h := r.HTTP.Header
+	_, action := r.Param("Action")
+	switch {
+	case len(h["X-Amz-Target"]) > 0, len(h["Smithy-Protocol"]) > 0, r.RawPath == "/" && action:
+		return scope
+	case query.IsForm(r):
+		return scope
+	case strings.HasPrefix(h.Get("Content-Type"), "application/x-amz-json-"):
+		return scope
+	case isREST(scope):
+		return scope
+	}
+	return ""
+}
+
+func isServiceName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 40
+}
+
+// isREST names services whose requests have paths of their own, by the name in
+// the credential scope.
+func isREST(service string) bool {
+	switch service {
+	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock", "cloudfront", "detective", "drs", "eks",
+		"elasticfilesystem", "es", "glacier", "grafana", "guardduty", "inspector2", "iot", "kafka", "lambda", "macie2", "mq", "ram", "resource-explorer-2",
+		"resource-groups", "rolesanywhere", "route53", "s3-outposts", "s3express", "s3files", "s3tables", "s3vectors", "scheduler", "schemas",
+		"securityhub", "securitylake", "ses", "signer", "vpc-lattice", "wellarchitected", "xray":
+		return true
+	}
+	return false
+}
+
+// Dialect is the dialect of every service that is not here. It has no operations.
+type Dialect struct{}
+
+// Recognizes implements dialect.Dialect: Named finds these services.
+func (Dialect) Recognizes(*protocol.Request) bool { return false }
+
+// Read implements dialect.Dialect.
+func (Dialect) Read(*protocol.Request) error { return nil }
+
+// Match implements dialect.Dialect: it always refuses.
+func (Dialect) Match(r *protocol.Request) (int, error) {
+	return 0, fault.New(fault.NotImplemented, "The service "+r.Service.Name+" is not implemented here.")
+}
+
+// Streams implements dialect.Dialect.
+func (Dialect) Streams(int) bool { return false }
+
+// Decode implements dialect.Dialect; nothing ever matched.
+func (Dialect) Decode(int, *protocol.Request, protocol.Stream, any) error { return errNoOperation }
+
+// Encode implements dialect.Dialect; nothing ever matched.
+func (Dialect) Encode(int, http.ResponseWriter, *protocol.Request, any) (int64, error) {
+	return 0, errNoOperation
+}
+
+var errNoOperation = errors.New("foreign: a service that is not here has no operations")
+
+// WriteError implements dialect.Dialect: JSON, or XML as EC2 or as everybody else
+// writes it.
+func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
+	_, action := r.Param("Action")
+	isForm := action || strings.HasPrefix(r.HTTP.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	status := f.Kind.Status()
+	h := w.Header()
+	h["x-amzn-RequestId"] = []string{r.ID}
+	switch name := r.Service.Name; {
+	case name == "ec2":
+		b := []byte(xmldoc.Declaration + "<Response><Errors><Error>")
+		b = xmldoc.AppendMember(xmldoc.AppendMember(b, "Code", string(f.Code)), "Message", f.Message)
+		b = append(xmldoc.AppendMember(append(b, "</Error></Errors>"...), "RequestID", r.ID), "</Response>"...)
+		protocol.WritePage(w, status, "text/xml", b)
+	case isForm, name == "cloudfront", name == "route53":
+		query.WriteError(w, r, "", f)
+	default:
+		b, _ := json.Marshal(map[string]string{"__type": string(f.Code), "message": f.Message}) // two texts always have a form
+		h["x-amzn-ErrorType"] = []string{string(f.Code)}
+		protocol.WritePage(w, status, "application/x-amz-json-1.1", b)
+	}
+}

@@ -1,0 +1,237 @@
+package rest
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/xmldoc"
+	"watertight/internal/gateway/protocol"
+)
+
+// Decode implements dialect.Dialect.
+func (s *service) Decode(op int, r *protocol.Request, body protocol.Stream, in any) error {
+	return s.plans[op].decode(r, body, in)
+}
+
+// Streams implements dialect.Dialect.
+func (s *service) Streams(op int) bool { return s.plans[op].stream != nil }
+
+func (p *plan) decode(r *protocol.Request, body protocol.Stream, in any) error {
+	if err := checkSums(headers(r)); err != nil {
+		return err
+	}
+	if err := checkHoisted(r); err != nil {
+		return err
+	}
+	v := reflect.ValueOf(in).Elem()
+	for i := range p.in {
+		if err := p.in[i].decode(r, v.FieldByIndex(p.in[i].index)); err != nil {
+			return err
+		}
+	}
+	if p.stream != nil {
+		if err := checkLength(r, body); err != nil {
+			return err
+		}
+		if p.route.needsChecksum && !declaresChecksum(r.HTTP.Header) {
+			return missingChecksum()
+		}
+		v.FieldByIndex(p.stream).Set(reflect.ValueOf(body))
+		return nil
+	}
+	if r.HTTP.Header.Get("X-Amz-Content-Sha256") == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
+		// A trailer alone must not vouch for a document.
+		return fault.New(fault.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
+	}
+	b, err := r.ReadDocument(body)
+	if err != nil {
+		return err
+	}
+	if err := checkIntegrity(r.HTTP.Header, body, b, p.route); err != nil {
+		return err
+	}
+	if p.text >= 0 {
+		v.Field(p.text).SetString(string(b))
+		return nil
+	}
+	if p.body < 0 || len(b) == 0 {
+		return nil
+	}
+	if err := xmldoc.Reserve(r.HTTP.Context(), b); err != nil {
+		return err
+	}
+	err = xmldoc.Decode(b, p.root, v.Field(p.body).Addr().Interface())
+	if f := fault.From(err); f != nil && p.route.malformed != "" && f.Code == fault.MalformedXML {
+		return fault.New(p.route.malformed, f.Message).Because(f.Err)
+	}
+	return err
+}
+
+func (m *member) decode(r *protocol.Request, v reflect.Value) error {
+	switch m.at {
+	case inURI:
+		switch m.name {
+		case "Bucket":
+			v.SetString(r.Bucket)
+		case "BucketURL":
+			v.SetString(bucketURL(r))
+		default:
+			v.SetString(r.Key)
+		}
+		return nil
+	case inPrefix:
+		return m.decodeMap(r, v)
+	case inQuery:
+		if s, ok := r.Param(m.name); ok {
+			return m.set(v, s)
+		}
+	case inHeader:
+		all := headers(r)[m.key]
+		switch {
+		case len(all) > 1 && m.kind == isStrings:
+			return m.set(v, strings.Join(all, ","))
+		case len(all) > 1:
+			return protocol.RepeatedHeader(m.name)
+		case len(all) == 1:
+			return m.setHeader(v, all[0])
+		}
+		if s, ok := hoisted(r, m.name); ok {
+			if strings.Contains(strings.ToLower(m.name), "encryption-customer-key") {
+				return keyInURL(m.name)
+			}
+			return m.setHeader(v, s)
+		}
+	}
+	return nil
+}
+
+// setHeader is set for a header that is there. One of S3's own that is empty
+// asks for something; taken for one that was not sent, it would go unanswered.
+// Members that tell the two apart judge it themselves.
+func (m *member) setHeader(v reflect.Value, s string) error {
+	if s == "" && m.empty != "" {
+		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
+	}
+	return m.set(v, s)
+}
+
+// checkLength refuses an upload whose length nobody says: nothing after its end
+// would tell it from one that was cut. Forms frame their file themselves.
+func checkLength(r *protocol.Request, body protocol.Stream) error {
+	switch {
+	case r.Fields != nil || body.Size() >= 0:
+		return nil
+	case len(r.HTTP.TransferEncoding) > 0:
+		return fault.Of(fault.NotImplemented).With("Header", "Transfer-Encoding")
+	}
+	return fault.Of(fault.MissingContentLength)
+}
+
+// keyInURL refuses a customer's key that stands where everybody on the way
+// writes it down. SDKs send it as a header (S3 user guide, "Presigned URLs
+// and SSE-C").
+func keyInURL(name string) error {
+	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
+}
+
+func (m *member) decodeMap(r *protocol.Request, v reflect.Value) error {
+	var out map[string]string
+	add := func(name, value string) {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[strings.ToLower(name[len(m.key):])] = value
+	}
+	if presigned(r) {
+		for _, p := range r.Query {
+			if len(p.Name) > len(m.key) && strings.EqualFold(p.Name[:len(m.key)], m.key) {
+				add(p.Name, p.Value)
+			}
+		}
+	}
+	for name, values := range headers(r) { // a header is what its parameter says, or was refused
+		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
+			add(name, values[0])
+		}
+	}
+	if out != nil {
+		v.Set(reflect.ValueOf(out))
+	}
+	return nil
+}
+
+func (m *member) set(v reflect.Value, s string) error {
+	if m.enum != nil && !slices.Contains(m.enum, s) {
+		return m.invalid(s)
+	}
+	switch m.kind {
+	case isString:
+		v.SetString(s)
+	case isStringPtr:
+		v.Set(reflect.ValueOf(&s))
+	case isInt, isIntPtr:
+		return m.setInt(v, s)
+	case isBool, isBoolPtr:
+		b, err := strconv.ParseBool(strings.ToLower(s))
+		if err != nil {
+			return m.invalid(s)
+		}
+		if m.kind == isBoolPtr {
+			v.Set(reflect.ValueOf(&b))
+		} else {
+			v.SetBool(b)
+		}
+	case isTime:
+		// A date that does not parse is as if it was not there (RFC 9110, 13.1.3).
+		if t, err := parseTime(s); err == nil {
+			v.Set(reflect.ValueOf(t))
+		}
+	case isStrings:
+		for part := range strings.SplitSeq(s, ",") {
+			v.Set(reflect.Append(v, reflect.ValueOf(strings.TrimSpace(part))))
+		}
+	}
+	return nil
+}
+
+// setInt takes 32 bits, or 64 where the shape says so (sizes in bytes).
+func (m *member) setInt(v reflect.Value, s string) error {
+	t, bits := v.Type(), 32
+	if m.kind == isIntPtr {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Int64 {
+		bits = 64
+	}
+	n, err := strconv.ParseInt(s, 10, bits)
+	if err != nil {
+		return fault.New(fault.InvalidArgument, "Provided "+m.name+" not an integer or within integer range").
+			With("ArgumentName", m.name).With("ArgumentValue", s)
+	}
+	if m.kind == isIntPtr {
+		v.Set(reflect.New(t))
+		v = v.Elem()
+	}
+	v.SetInt(n)
+	return nil
+}
+
+func (m *member) invalid(s string) error {
+	return fault.New(fault.InvalidArgument, "Provided "+m.name+" is not valid.").
+		With("ArgumentName", m.name).With("ArgumentValue", s)
+}
+
+func parseTime(s string) (time.Time, error) {
+	if t, err := http.ParseTime(s); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	return time.Parse("20060102T150405Z", s)
+}

@@ -1,0 +1,113 @@
+// Package rest is the dialect of S3 and S3 Control: an operation is a method, a
+// path, parameters and headers; documents are XML. It exists so that whatever
+// makes a request another operation is found before the operation is. It must
+// never know what an operation does or who may do it.
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/protocol"
+)
+
+// service is the dialect of one table.
+type service struct {
+	accounts bool // S3 Control: paths are operations, and there are no buckets
+	routes   *router
+	plans    []*plan
+	buffers  dialect.Buffers
+}
+
+// S3 compiles the dialect of operations on buckets and objects.
+func S3(ops []dialect.Operation) (dialect.Dialect, error) { return newService(ops, false) }
+
+// Control compiles the dialect of S3 Control, the operations on accounts.
+func Control(ops []dialect.Operation) (dialect.Dialect, error) { return newService(ops, true) }
+
+func newService(ops []dialect.Operation, accounts bool) (*service, error) {
+	s := &service{accounts: accounts}
+	var routes []Route
+	var culprits []error
+	for _, op := range ops {
+		r, ok := op.Route.(Route)
+		if !ok || (r.level == accountLevel) != accounts {
+			culprits = append(culprits, fmt.Errorf("%s: %v is a route of another dialect", op.Name, op.Route))
+			continue
+		}
+		p, err := compile(&r, op.In, op.Out)
+		if err != nil {
+			culprits = append(culprits, fmt.Errorf("%s: %w", op.Name, err))
+			continue
+		}
+		s.plans, routes = append(s.plans, p), append(routes, r)
+	}
+	var err error
+	s.routes, err = newRouter(routes)
+	return s, errors.Join(append(culprits, err)...)
+}
+
+// accountPath begins the paths of S3 Control, and no bucket's: a bucket of that
+// name is never asked for with the header of an account.
+const accountPath = "/v20180820/"
+
+// Recognizes implements dialect.Dialect. S3 Control is known by its path and the
+// header of the account it is about; clients put the account into the host name,
+// too, which names nothing here. S3 has no mark: it gets what no other service
+// recognizes.
+func (s *service) Recognizes(r *protocol.Request) bool {
+	return s.accounts && strings.HasPrefix(r.RawPath, accountPath) && len(r.HTTP.Header["X-Amz-Account-Id"]) > 0
+}
+
+// Read implements dialect.Dialect: it finds the bucket and the key.
+func (s *service) Read(r *protocol.Request) error {
+	if s.accounts {
+		if strings.HasPrefix(r.RawPath, accountPath+"mrap/") {
+			r.HomeRegion = "us-west-2" // of multi-Region access points (S3 user guide, "Managing Multi-Region Access Points")
+		}
+		return nil
+	}
+	rest := strings.TrimPrefix(r.RawPath, "/")
+	ok := true
+	if r.Bucket = r.Subdomain; r.Bucket == "" {
+		var raw string
+		raw, rest, _ = strings.Cut(rest, "/")
+		if r.Bucket, ok = protocol.Unescape(raw); !ok {
+			return protocol.InvalidURI()
+		}
+	}
+	if strings.Contains(r.Bucket, "/") || r.Bucket == "." || r.Bucket == ".." || r.Bucket == "" && rest != "" {
+		return fault.Of(fault.InvalidBucketName).With("BucketName", r.Bucket)
+	}
+	if r.Key, ok = protocol.Unescape(rest); !ok {
+		return protocol.InvalidURI()
+	}
+	if r.Key != "" {
+		return protocol.CheckKey(r.Key)
+	}
+	return nil
+}
+
+// headers is where the members of an operation stand that are named as headers.
+func headers(r *protocol.Request) http.Header {
+	if r.Fields != nil {
+		return r.Fields
+	}
+	return r.HTTP.Header
+}
+
+// bucketURL is the address of the bucket, as the client wrote it.
+func bucketURL(r *protocol.Request) string {
+	scheme := "http://"
+	if r.HTTP.TLS != nil {
+		scheme = "https://"
+	}
+	if first, _, _ := strings.Cut(strings.TrimPrefix(r.RawPath, "/"), "/"); first != "" {
+		return scheme + r.HTTP.Host + "/" + first
+	}
+	return scheme + r.HTTP.Host
+}

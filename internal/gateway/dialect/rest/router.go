@@ -1,0 +1,181 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/protocol"
+)
+
+// router finds the route of a request.
+type router struct {
+	byLevel map[string][]int // by method and level
+	all     []Route
+}
+
+// newRouter refuses routes that could match the same request equally well.
+func newRouter(routes []Route) (*router, error) {
+	rt := &router{byLevel: map[string][]int{}, all: routes}
+	for i, r := range routes {
+		at := bin(r.method, r.level)
+		for _, j := range rt.byLevel[at] {
+			if tie(r, routes[j]) {
+				return nil, fmt.Errorf("routes %q and %q tie", r, routes[j])
+			}
+		}
+		rt.byLevel[at] = append(rt.byLevel[at], i)
+	}
+	return rt, nil
+}
+
+func bin(method string, level int) string { return method + string(rune('0'+level)) }
+
+// tie reports that two routes with equally many constraints can both match.
+func tie(a, b Route) bool {
+	if a.constraints() != b.constraints() || a.path != b.path || a.excludes(b) || b.excludes(a) {
+		return false
+	}
+	for _, p := range a.params {
+		for _, q := range b.params {
+			if p.Name == q.Name && p.Value != q.Value && p.Value != "" && q.Value != "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Match implements dialect.Dialect: the most specific route. What S3 knows and no
+// route names is NotImplemented; it never falls through to a plain operation.
+func (s *service) Match(q *protocol.Request) (int, error) {
+	special, err := subresources(q)
+	if err != nil {
+		return 0, err
+	}
+	level := 0
+	switch {
+	case s.accounts:
+		level = accountLevel
+	case q.Key != "":
+		level = 2
+	case q.Bucket != "":
+		level = 1
+	}
+	copies := carries(q, copySource)
+	best := s.routes.best(q, level, special, copies)
+	switch {
+	case best >= 0:
+		return best, nil
+	case copies:
+		return 0, fault.New(fault.InvalidArgument, "You can only specify a copy source header for copy requests.").
+			With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", q.HTTP.Header.Get(copySource))
+	case level == accountLevel:
+		return 0, notThere()
+	case level == 2 && len(special) > 0:
+		return 0, notOfKeys(q, special)
+	case len(special) > 0 && knownMethod(q.HTTP.Method):
+		return 0, notThere()
+	}
+	resource := [...]string{"SERVICE", "BUCKET", "OBJECT"}[level]
+	return 0, notAllowed(q.HTTP.Method, resource)
+}
+
+// best returns the most specific route that accepts a request, or -1.
+func (rt *router) best(q *protocol.Request, level int, special []string, copies bool) int {
+	best := -1
+	for _, i := range rt.byLevel[bin(q.HTTP.Method, level)] {
+		r := &rt.all[i]
+		if r.accepts(q, special, copies && r.sender != dialect.Preflight) && (best < 0 || r.constraints() > rt.all[best].constraints()) {
+			best = i
+		}
+	}
+	return best
+}
+
+// notOfKeys tells what AWS tells of sub-resources that a key doesn't have.
+func notOfKeys(q *protocol.Request, special []string) error {
+	switch q.HTTP.Method + " " + special[0] {
+	case "GET uploads":
+		return fault.New(fault.InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
+	case "GET versions":
+		return fault.New(fault.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
+	case "PUT partNumber":
+		return fault.New(fault.InvalidArgument, "This operation does not accept partNumber without uploadId").
+			With("ArgumentName", "partNumber").With("ArgumentValue", "partNumber")
+	case "PUT uploadId":
+		return notAllowed(q.HTTP.Method, "UPLOAD")
+	}
+	if !knownMethod(q.HTTP.Method) {
+		return notAllowed(q.HTTP.Method, "OBJECT")
+	}
+	return notThere()
+}
+
+func notThere() error {
+	return fault.New(fault.NotImplemented, "A header or query you provided implies functionality that is not implemented.")
+}
+
+func notAllowed(method, resource string) error {
+	return fault.Of(fault.MethodNotAllowed).
+		With("Method", method).With("ResourceType", resource)
+}
+
+func knownMethod(m string) bool {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// subresources returns the parameters that make a request another operation.
+func subresources(q *protocol.Request) ([]string, error) {
+	var found []string
+	for i, p := range q.Query {
+		if !singular(p.Name) {
+			continue
+		}
+		for _, earlier := range q.Query[:i] {
+			if earlier.Name == p.Name || protocol.IsAmzHeader(p.Name) && strings.EqualFold(earlier.Name, p.Name) {
+				return nil, fault.New(fault.InvalidArgument, "A query parameter is repeated.").
+					With("ArgumentName", p.Name).With("ArgumentValue", p.Value)
+			}
+		}
+		if isSubresource(p.Name) {
+			found = append(found, p.Name)
+		}
+		if p.Name == "list-type" && p.Value != "2" {
+			return nil, fault.New(fault.InvalidArgument, "Invalid List Type specified in Request").
+				With("ArgumentName", "list-type").With("ArgumentValue", p.Value)
+		}
+	}
+	return found, nil
+}
+
+// singular names every parameter this endpoint gives a meaning to: repeated,
+// it could mean one thing to a check and another to a handler.
+func singular(name string) bool {
+	switch name {
+	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type",
+		"id", "maxResults", "nextToken", "key-marker", "version-id-marker", "upload-id-marker", "part-number-marker", "max-parts", "max-uploads", "max-buckets", "bucket-region":
+		return true
+	}
+	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") || protocol.IsAmzHeader(name)
+}
+
+// isSubresource reports a parameter that names a sub-resource or another
+// operation of S3 (S3 API reference, all operations).
+func isSubresource(name string) bool {
+	switch name {
+	case "abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors", "delete", "encryption",
+		"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration", "metadataTable",
+		"metadataInventoryTable", "metadataJournalTable", "metrics", "notification", "object-lock", "ownershipControls", "partNumber",
+		"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention", "select",
+		"select-type", "session", "tagging", "torrent", "uploadId", "uploads", "versioning", "versions", "website":
+		return true
+	}
+	return false
+}

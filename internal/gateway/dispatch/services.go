@@ -1,0 +1,183 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"watertight/internal/access/action"
+	"watertight/internal/gateway/dialect"
+	"watertight/internal/gateway/dialect/foreign"
+	"watertight/internal/gateway/dialect/query"
+	"watertight/internal/gateway/protocol"
+)
+
+// service is one table, ready to serve. One without rows is not here: nothing
+// could verify a signature for it.
+type service struct {
+	protocol.Service
+	dialect.Dialect
+	rows []Row
+	// operations are what the catalogue says of the rows.
+	operations []action.Operation
+}
+
+func newService(t Table) (*service, error) {
+	var ops []dialect.Operation
+	var operations []action.Operation
+	var culprits []string
+	known := action.Parse(t.Service.Name).Operations
+	for _, r := range t.Rows {
+		i := slices.IndexFunc(known, func(o action.Operation) bool { return o.Name == r.Name() && !o.Unbuilt })
+		switch {
+		case i < 0:
+			culprits = append(culprits, r.Name()+" is not in the catalogue of operations")
+		case r.unguarded():
+			culprits = append(culprits, r.Name()+" has no access or no handler")
+		case r.Route().Sender() == dialect.Preflight && r.because() == "":
+			culprits = append(culprits, r.Name()+" asks for a permission of a caller who is not identified")
+		default:
+			ops, operations = append(ops, r.operation()), append(operations, known[i])
+		}
+	}
+	d, err := t.Dialect(ops)
+	if err != nil {
+		culprits = append(culprits, err.Error())
+	}
+	if len(culprits) > 0 {
+		return nil, errors.New(strings.Join(culprits, "; "))
+	}
+	return &service{Service: t.Service, Dialect: d, rows: t.Rows, operations: operations}, nil
+}
+
+// services are the tables of the endpoint. The first one gets every request that
+// no other one recognizes.
+type services struct {
+	all []*service
+	// forms reads a form that names no service here in its signature: the service
+	// with operations for bearers of a token, who sign nothing.
+	forms *service
+}
+
+func newServices(tables []Table) (*services, error) {
+	s := &services{}
+	var culprits []string
+	for _, t := range tables {
+		one, err := newService(t)
+		if err != nil {
+			culprits = append(culprits, err.Error())
+			continue
+		}
+		if s.named(t.Service.Name) != nil {
+			culprits = append(culprits, "two tables for "+t.Service.Name)
+		}
+		s.all = append(s.all, one)
+		for _, r := range t.Rows {
+			if r.Route().Sender() == dialect.Bearer && s.forms == nil {
+				s.forms = one
+			}
+		}
+	}
+	if len(culprits) > 0 {
+		return nil, fmt.Errorf("dispatch: %s", strings.Join(culprits, "; "))
+	}
+	return s, nil
+}
+
+// named returns the service of a name, or nil.
+func (s *services) named(name string) *service {
+	for _, one := range s.all {
+		if one.Name == name {
+			return one
+		}
+	}
+	return nil
+}
+
+// find says which service a request is for, and has its dialect read the request.
+// The credential scope decides, which authn verifies. A request whose scope names
+// no service here goes where a dialect recognizes it, so that it is refused in
+// words that its client knows.
+func (s *services) find(r *protocol.Request) (*service, error) {
+	scope := r.Scope()
+	found := s.scoped(r, scope)
+	if found == nil {
+		found = s.recognized(r)
+	}
+	if found == nil && s.forms != nil && query.IsForm(r) {
+		if err := s.forms.Read(r); err != nil {
+			return nil, err
+		}
+		// The version of the form says whose it is.
+		if found = s.recognized(r); found == nil {
+			found = s.foreign(r, scope)
+		}
+		if found == nil {
+			found = s.forms
+		}
+		found.take(r)
+		return found, nil
+	}
+	if found == nil {
+		found = s.foreign(r, scope)
+	}
+	if found == nil {
+		found = s.all[0]
+	}
+	found.take(r)
+	return found, found.Read(r)
+}
+
+// take makes a request one for the service.
+func (s *service) take(r *protocol.Request) { r.Service, r.HomeRegion = &s.Service, s.HomeRegion }
+
+// scoped returns the service that the scope names. Of two that are signed in the
+// same way, it is the one that recognizes the request, or else the first.
+func (s *services) scoped(r *protocol.Request, scope string) *service {
+	var first *service
+	for _, one := range s.all {
+		if one.SigningName != scope {
+			continue
+		}
+		if one.Recognizes(r) {
+			return one
+		}
+		if first == nil {
+			first = one
+		}
+	}
+	return first
+}
+
+func (s *services) recognized(r *protocol.Request) *service {
+	for _, one := range s.all {
+		if one.Recognizes(r) {
+			return one
+		}
+	}
+	return nil
+}
+
+// foreign makes the service of a request for one that is not here.
+func (s *services) foreign(r *protocol.Request, scope string) *service {
+	name := foreign.Named(r)
+	if name == "" || s.named(scope) != nil {
+		return nil
+	}
+	return &service{Service: protocol.Service{Name: name, SigningName: name}, Dialect: foreign.Dialect{}}
+}
+
+// callee returns the service whose operation a request names, other than the one
+// its signature is scoped to. Such documents are posted to the root.
+func (s *services) callee(r *protocol.Request) *service {
+	for _, one := range s.all {
+		if r.RawPath != "/" || &one.Service == r.Service || !one.Recognizes(r) {
+			continue
+		}
+		if _, err := one.Match(r); err == nil {
+			return one
+		}
+	}
+	return nil
+}
