@@ -284,7 +284,7 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 
 // openGateway builds the way in.
 func (s *Server) openGateway(context.Context) error {
-	s.buckets = bucket.New(s.store, s.config.Region, s.identities)
+	s.buckets = bucket.New(s.store, s.config.Region, identity.Directory{})
 	s.buckets.ServeFrom(s.config.peers())
 	s.objects = object.New(s.store, s.payloads, s.buckets)
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}

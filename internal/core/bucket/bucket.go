@@ -9,6 +9,7 @@ import (
 	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/acl"
+	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -64,7 +65,7 @@ const MaxPerAccount = 10_000
 type Store struct {
 	store      kv.Store
 	region     string
-	principals Principals
+	principals principal.Directory
 	policies   policies
 	lists      *acl.Compiled
 	catalogue  action.Table // of S3
@@ -73,7 +74,7 @@ type Store struct {
 
 // New returns the buckets in store, made in region. Their policies may name
 // those whom p knows.
-func New(store kv.Store, region string, p Principals) *Store {
+func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), catalogue: action.Parse("s3")}
 }
 

@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/acl"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -60,7 +61,7 @@ func TestStoredForm(t *testing.T) {
 	add("encryption, customers' keys blocked", encodeEncryption(DefaultEncryption{BucketKey: true, Customer: CustomerKeysBlocked}))
 	add("encryption, customers' keys allowed", encodeEncryption(DefaultEncryption{Customer: CustomerKeysAllowed}))
 	add("tags", encodeTags(tag.Set{{Key: "k", Value: "v"}, {Key: "l"}}))
-	add("policy", (&storedPolicy{text: "{}", bound: map[string]string{"arn:aws:iam::111122223333:user/u": "AIDAEXAMPLE"}}).encode())
+	add("policy", (&storedPolicy{text: "{}", bound: principal.Bindings{{Name: "arn:aws:iam::111122223333:user/u", ID: "AIDAEXAMPLE"}}}).encode())
 	coretest.Golden(t, "testdata/records.golden", all)
 }
 

@@ -3,12 +3,14 @@ package bucket
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/principal"
 	"watertight/internal/fault"
 	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
@@ -17,22 +19,10 @@ import (
 // PolicyID names one writing of a bucket's policy; zero is no policy.
 type PolicyID [8]byte
 
-// Principals knows who exists, as r sees it; identity meets it.
-type Principals interface {
-	// Named returns the unique id of the user or role that an entry of a
-	// Principal element names, and the account of a canonical id; "" where it
-	// names something else. ok is false where there is no such account, user or
-	// role.
-	Named(r kv.Reader, p policy.PrincipalName) (id string, ok bool, err error)
-	// NameOf returns the ARN of the user or role with a unique id, "" where it is
-	// no more.
-	NameOf(r kv.Reader, id string) (string, error)
-}
-
 // storedPolicy is the policy's record.
 type storedPolicy struct {
 	text  string
-	bound map[string]string // unique ids of users and roles, by the ARN that the text has
+	bound principal.Bindings
 }
 
 const (
@@ -44,15 +34,15 @@ func policyKey(id ID) []byte { return append(id.settingsPrefix(), "policy"...) }
 
 func (p *storedPolicy) encode() []byte {
 	r := record.String(record.Start(nil), fieldText, p.text)
-	for name, id := range p.bound {
-		r = record.Pair(r, fieldBound, name, id)
+	for _, b := range p.bound {
+		r = record.Pair(r, fieldBound, b.Name, b.ID)
 	}
 	return r
 }
 
 // readPolicy reads a bucket's policy. Error: NoSuchBucketPolicy.
 func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
-	p := storedPolicy{bound: map[string]string{}}
+	var p storedPolicy
 	if b.Policy == (PolicyID{}) {
 		return p, fault.Of(fault.NoSuchBucketPolicy).With("BucketName", b.Name)
 	}
@@ -70,7 +60,7 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 			if !ok {
 				return p, malformed(b.Name)
 			}
-			p.bound[name] = id
+			p.bound = append(p.bound, principal.Binding{Name: name, ID: id})
 		default:
 			f.Keep(nil) // a policy is replaced as a whole
 		}
@@ -90,7 +80,7 @@ func (p *storedPolicy) compile() (*policy.Document, error) {
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
-	return d.Bind(p.bound), nil
+	return p.bound.Apply(d), nil
 }
 
 // maxPolicies bounds the cache of compiled policies, in bytes.
@@ -187,19 +177,16 @@ func (s *Store) checkPolicy(r kv.Reader, b *Bucket, text string) (p storedPolicy
 	if d, err = s.parsePolicy(b.Name, text); err != nil {
 		return p, nil, err
 	}
-	p = storedPolicy{text: text, bound: map[string]string{}}
-	for _, name := range d.Principals() {
-		id, ok, err := s.principals.Named(r, name)
-		switch {
-		case err != nil:
-			return p, nil, err
-		case !ok:
-			return p, nil, malformedPolicy("Invalid principal in policy").With("Detail", `"`+name.Type+`" : "`+name.Value+`"`)
-		case id != "":
-			p.bound[name.Value] = id
-		}
+	p = storedPolicy{text: text}
+	p.bound, err = principal.Bind(r, s.principals, d)
+	if unknown, ok := errors.AsType[*principal.Unknown](err); ok {
+		name := unknown.Entry
+		return p, nil, malformedPolicy("Invalid principal in policy").With("Detail", `"`+name.Type+`" : "`+name.Value+`"`)
 	}
-	return p, d.Bind(p.bound), nil
+	if err != nil {
+		return p, nil, err
+	}
+	return p, p.bound.Apply(d), nil
 }
 
 func publicRefused(g authz.Grant, name string) error {
@@ -236,7 +223,7 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text
 		if err := ownersAlone(g, b, "GET"); err != nil {
 			return err
 		}
-		text, err = s.show(r, p)
+		text, err = p.bound.Text(r, s.principals, policy.Resource, p.text)
 		return err
 	})
 	return text, err
@@ -258,34 +245,6 @@ func (s *Store) viewPolicy(ctx context.Context, g authz.Grant, action policy.Act
 		}
 		return do(r, &b, &p)
 	})
-}
-
-// accountSize is the digits of an account's id; unique ids are longer.
-const accountSize = 12
-
-// show is the text of a policy with the names of now.
-func (s *Store) show(r kv.Reader, p *storedPolicy) (string, error) {
-	names := map[string]string{}
-	for name, id := range p.bound {
-		now, err := s.principals.NameOf(r, id)
-		if err != nil {
-			return "", err
-		}
-		if now == "" {
-			now = id
-		}
-		if now != name && len(id) != accountSize { // a canonical id stays as it is
-			names[name] = now
-		}
-	}
-	if len(names) == 0 {
-		return p.text, nil
-	}
-	d, err := policy.Parse(policy.Resource, []byte(p.text))
-	if err != nil {
-		return "", fault.Internal(err)
-	}
-	return d.Rename(names).String(), nil
 }
 
 // PolicyStatus reports whether a bucket's policy is public, whatever Block

@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/principal"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
@@ -17,7 +18,7 @@ import (
 // census knows who exists: users by their ARN, accounts by their id.
 type census map[string]string
 
-func (c census) Named(_ kv.Reader, p policy.PrincipalName) (string, bool, error) {
+func (c census) ID(_ kv.Reader, p policy.PrincipalName) (string, bool, error) {
 	if p.Type != "AWS" || p.Value == "*" {
 		return "", true, nil
 	}
@@ -25,7 +26,7 @@ func (c census) Named(_ kv.Reader, p policy.PrincipalName) (string, bool, error)
 	return id, ok, nil
 }
 
-func (c census) NameOf(_ kv.Reader, id string) (string, error) {
+func (c census) Name(_ kv.Reader, id string) (string, error) {
 	for name, other := range c {
 		if id == other {
 			return name, nil
@@ -291,7 +292,7 @@ func TestPublicChangesAreAudited(t *testing.T) {
 // A record of any bytes is read, or refused; what is refused blocks.
 func FuzzPublicRecords(f *testing.F) {
 	f.Add((&AccountPublic{Access: blockAll(), From: time.Unix(1, 0), Until: time.Unix(2, 0), Reason: "r"}).encode())
-	f.Add((&storedPolicy{text: "{}", bound: map[string]string{alice: "AIDA"}}).encode())
+	f.Add((&storedPolicy{text: "{}", bound: principal.Bindings{{Name: alice, ID: "AIDA"}}}).encode())
 	f.Fuzz(func(t *testing.T, v []byte) {
 		s := openPolicies(t)
 		b := Bucket{Name: "box", ID: ID{1}, Owner: coretest.Account, Policy: PolicyID{1}}

@@ -55,7 +55,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 		if err := s.bound(tx, e, in.Boundary); err != nil {
 			return err
 		}
-		if err := s.bind(tx, e); err != nil {
+		if err := e.bindTrust(tx); err != nil {
 			return err
 		}
 		tx.Set(entityKey(e.ID), e.encode())
@@ -213,7 +213,7 @@ func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document s
 		if err := checkTrust(document); err != nil {
 			return err
 		}
-		return s.bind(tx, e)
+		return e.bindTrust(tx)
 	})
 }
 

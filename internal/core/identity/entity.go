@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
+	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -50,9 +51,9 @@ type Entity struct {
 	Keys       []string // a user's access key ids
 
 	// Of roles alone. Bound holds who the users and roles that Trust names were
-	// when it was written: ARN and unique id.
+	// when it was written.
 	Trust       string
-	Bound       []tag.Tag
+	Bound       principal.Bindings
 	Description string
 	MaxSession  time.Duration
 }

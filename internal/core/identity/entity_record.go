@@ -7,6 +7,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -87,7 +88,7 @@ func (e *Entity) encode() []byte {
 	r = record.String(r, fieldEntityTrust, e.Trust)
 	r = record.String(r, fieldEntityDescription, e.Description)
 	for _, b := range e.Bound {
-		r = record.Pair(r, fieldEntityBound, b.Key, b.Value)
+		r = record.Pair(r, fieldEntityBound, b.Name, b.ID)
 	}
 	return record.Uint(r, fieldEntityMaxSession, uint64(e.MaxSession/time.Second))
 }
@@ -132,7 +133,7 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 			case fieldEntityInline:
 				e.Inline = append(e.Inline, Inline{a, b})
 			case fieldEntityBound:
-				e.Bound = append(e.Bound, tag.Tag{Key: a, Value: b})
+				e.Bound = append(e.Bound, principal.Binding{Name: a, ID: b})
 			}
 		default:
 			// Something a later program knows of may limit the entity.

@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
 )
@@ -42,7 +43,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				d, err := h.Trust(r, e)
+				d, err := h.Trust(e)
 				if err != nil {
 					return nil // whoever cannot read it refuses
 				}
@@ -86,7 +87,7 @@ func TestRecordsComeBack(t *testing.T) {
 	at := time.Unix(7, 0).UTC()
 	e := &Entity{
 		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at, Tags: []tag.Tag{{Key: "k", Value: ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
-		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: []tag.Tag{{Key: "a", Value: "i"}}, Description: "d", MaxSession: time.Hour,
+		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: principal.Bindings{{Name: "a", ID: "i"}}, Description: "d", MaxSession: time.Hour,
 	}
 	if got, err := decodeEntity(e.ID, e.encode()); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("%+v, %v", got, err)

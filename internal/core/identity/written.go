@@ -6,9 +6,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
-	"watertight/internal/core/tag"
 	"watertight/internal/fault"
-	"watertight/internal/storage/kv"
 )
 
 // What IAM refuses in a document that is being written, beyond the grammar.
@@ -170,30 +168,4 @@ func invalidPrincipal(p policy.PrincipalName) error {
 		kind = "SERVICE"
 	}
 	return malformedDocument(`Invalid principal in policy: "` + kind + `":"` + p.Value + `"`)
-}
-
-// bind notes who the users and roles are that a role's trust policy names.
-// MalformedPolicyDocument where there is no such one, or no such account.
-func (s *Store) bind(r kv.Reader, e *Entity) error {
-	e.Bound = nil
-	if e.Kind != Role {
-		return nil
-	}
-	d, err := policy.Parse(policy.Trust, []byte(e.Trust))
-	if err != nil {
-		return MalformedPolicy(err)
-	}
-	for _, p := range d.Principals() {
-		id, there, err := s.Named(r, p)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return invalidPrincipal(p)
-		}
-		if _, err := arn.Parse(p.Value); err == nil && id != "" {
-			e.Bound = append(e.Bound, tag.Tag{Key: p.Value, Value: id})
-		}
-	}
-	return nil
 }

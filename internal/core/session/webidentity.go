@@ -90,7 +90,7 @@ func isSourceIdentity(s string) bool {
 
 // meant finds the provider of a token among those that its role trusts.
 func (s *Store) meant(r kv.Reader, p *presented) error {
-	trust, err := s.identities.Trust(r, p.role)
+	trust, err := s.identities.Trust(p.role)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,105 @@
+// Package principal binds the names in a policy's Principal elements to the unique
+// ids of those who had them when the policy was written, and finds the names that
+// they have now. A policy is about those: whoever takes such a name later is not
+// meant (IAM user guide, "IAM identifiers", "Unique identifiers"). Policies of
+// buckets and trust policies of roles share it. It must never know whose policy it
+// is, nor what the policy allows; who exists it asks a Directory.
+package principal
+
+import (
+	"cmp"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Directory knows who exists, as r sees it; core/identity has one.
+type Directory interface {
+	// ID returns the unique id of the user or role that an entry of a Principal
+	// element names, and the account of a canonical user id; "" where the entry
+	// names something else. ok is false where there is no such account, user or
+	// role.
+	ID(r kv.Reader, entry policy.PrincipalName) (id string, ok bool, err error)
+	// Name returns the ARN that the user or role with a unique id has now, "" where
+	// it was deleted.
+	Name(r kv.Reader, id string) (string, error)
+}
+
+// Binding is a name as the policy has it, and the id behind it.
+type Binding struct{ Name, ID string }
+
+// Bindings are those of one policy.
+type Bindings []Binding
+
+// Unknown is the error of Bind for an entry that names nobody.
+type Unknown struct{ Entry policy.PrincipalName }
+
+// Error implements error.
+func (u *Unknown) Error() string { return "principal: there is no " + u.Entry.Value }
+
+// Bind finds the ids behind the names in a policy that is about to be written.
+// Errors: *Unknown.
+func Bind(r kv.Reader, dir Directory, d *policy.Document) (Bindings, error) {
+	var all Bindings
+	for _, entry := range d.Principals() {
+		id, ok, err := dir.ID(r, entry)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			return nil, &Unknown{entry}
+		case id != "":
+			all = append(all, Binding{entry.Value, id})
+		}
+	}
+	return all, nil
+}
+
+// Apply returns the policy about those who are bound.
+func (b Bindings) Apply(d *policy.Document) *policy.Document {
+	ids := make(map[string]string, len(b))
+	for _, one := range b {
+		ids[one.Name] = one.ID
+	}
+	return d.Bind(ids)
+}
+
+// Renamed returns the current names of those who have others than in the policy, by
+// the policy's. Deleted users and roles are shown by their unique ids; a canonical
+// user id always stays as it is.
+func (b Bindings) Renamed(r kv.Reader, dir Directory) (map[string]string, error) {
+	var names map[string]string
+	for _, one := range b {
+		if arn.IsAccountID(one.ID) {
+			continue
+		}
+		now, err := dir.Name(r, one.ID)
+		if err != nil {
+			return nil, err
+		}
+		if now = cmp.Or(now, one.ID); now == one.Name {
+			continue
+		}
+		if names == nil {
+			names = map[string]string{}
+		}
+		names[one.Name] = now
+	}
+	return names, nil
+}
+
+// Text returns the text of a policy with the names of now: as it was written where
+// all of them are right.
+func (b Bindings) Text(r kv.Reader, dir Directory, kind policy.Kind, text string) (string, error) {
+	names, err := b.Renamed(r, dir)
+	if err != nil || len(names) == 0 {
+		return text, err
+	}
+	d, err := policy.Parse(kind, []byte(text))
+	if err != nil {
+		return "", fault.Internal(err)
+	}
+	return d.Rename(names).String(), nil
+}
