@@ -11,7 +11,7 @@ import (
 
 // account is the commands on accounts; they speak to the running server.
 type account struct {
-	Create    accountCreate    `cmd:"" help:"Make an account and print the access key of its root user, once, as JSON."`
+	Create    accountCreate    `cmd:"" help:"Create an account and print the access key of its root user, once, as JSON."`
 	List      accountList      `cmd:"" help:"List the accounts."`
 	ResetRoot accountResetRoot `cmd:"" name:"reset-root" help:"Give an account's root user a new access key, printed once as JSON, and remove the old ones."`
 }

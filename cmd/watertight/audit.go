@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"strings"
 
 	"watertight/internal/datadir"
@@ -12,9 +11,9 @@ import (
 // auditCommands read the files of the audit log themselves: they need the root
 // key, not a running server.
 type auditCommands struct {
-	Verify auditVerify `cmd:"" help:"Verify every file of the audit log: seals, chain, sizes. Prints how far it goes, as JSON."`
-	Export auditExport `cmd:"" help:"Verify the audit log and print its events, a line of JSON each."`
-	Accept auditAccept `cmd:"" name:"accept-loss" help:"Let a server start again whose audit log is cut, damaged or missing. What is missing stays missing, and that is recorded as the next event. For a server that does not run."`
+	Verify auditVerify `cmd:"" help:"Verify every file of the audit log: seals, chain, sizes. Prints a summary as JSON."`
+	Export auditExport `cmd:"" help:"Verify the audit log and print its events, one line of JSON each."`
+	Accept auditAccept `cmd:"" name:"accept-loss" help:"Let a server start again after its audit log was cut, damaged or lost. What is missing stays missing, which the next event records. The server must not be running."`
 }
 
 // sealedData names a data directory and its root key.
@@ -30,7 +29,7 @@ func (s *sealedData) options(p process) datadir.Options {
 // auditFiles says which files are read.
 type auditFiles struct {
 	sealedData
-	Log string `help:"Folder of the files, where they are not those of the data directory: an archive." placeholder:"DIR"`
+	Log string `help:"Folder of the files, if not that of the data directory: an archive." placeholder:"DIR"`
 }
 
 type auditVerify struct{ auditFiles }
@@ -61,13 +60,13 @@ func (c *auditExport) Run(p process) error {
 type auditAccept struct {
 	sealedData
 	Region string `help:"Region of all buckets." default:"us-east-1" env:"WATERTIGHT_REGION"`
-	Reason string `help:"Why the log is not whole; it is recorded." required:"" placeholder:"TEXT"`
+	Reason string `help:"Why the log is not whole; recorded in the log." required:"" placeholder:"TEXT"`
 }
 
 // Run accepts the loss.
 func (c *auditAccept) Run(p process) error {
 	if strings.TrimSpace(c.Reason) == "" {
-		return usageError{fmt.Errorf("say why: --reason TEXT")}
+		return usageError{errors.New("--reason must not be empty")}
 	}
 	options := c.options(p)
 	options.Region = c.Region

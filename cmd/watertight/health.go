@@ -19,7 +19,7 @@ func (c *health) Run(p process) error {
 	}
 	fmt.Fprintf(p.stdout, "reads: %v\nwrites: %v\n", yes(h.Reads), yes(h.Writes))
 	if !h.Reads {
-		return errors.New("the store takes no reads")
+		return errors.New("the store accepts no reads")
 	}
 	return nil
 }

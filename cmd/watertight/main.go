@@ -25,15 +25,15 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Serve   serve          `cmd:"" help:"Run the server. The first start makes the data directory, the root key and an account, and prints its key once."`
-	Account account        `cmd:"" help:"Make and list accounts of the running server."`
+	Serve   serve          `cmd:"" help:"Run the server. The first start creates the data directory, the root key and an account, and prints its access key once."`
+	Account account        `cmd:"" help:"Create and list accounts of the running server."`
 	Public  publicAccess   `cmd:"" name:"public-access" help:"Show, block and unblock public access."`
-	Why     whyPublic      `cmd:"" name:"why-public" help:"Tell why a bucket is public, with a request that gets in. Exits with 3 where it is open to strangers."`
-	Check   check          `cmd:"" help:"Tell what is damaged in a data directory, and what is lost. Changes nothing; no server may run on it. Exits with 4 where something is."`
-	Recover recoverData    `cmd:"" help:"Bring everything that authenticates out of a damaged data directory into a new one. The old one is not changed."`
-	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of a part of it."`
+	Why     whyPublic      `cmd:"" name:"why-public" help:"Explain why a bucket is public, with a request that gets in. Exits with 3 if it is open to strangers."`
+	Check   check          `cmd:"" help:"Report what is damaged or lost in a data directory. Changes nothing; no server may be running on it. Exits with 4 if something is."`
+	Recover recoverData    `cmd:"" help:"Copy everything that authenticates from a damaged data directory into a new one. The old one is not changed."`
+	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
-	Health  health         `cmd:"" help:"Tell whether the running server takes reads and writes. Exits with 1 where it takes no reads."`
+	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`
 	Version version        `cmd:"" help:"Print the version."`
 }
 
@@ -75,7 +75,7 @@ func run(p process, args []string) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(p.stderr, "watertight: %v\nRun \"watertight --help\" to see what there is.\n", err)
+		fmt.Fprintf(p.stderr, "watertight: %v\nRun \"watertight --help\" for usage.\n", err)
 		return exitUsage
 	}
 	if err := k.Run(p); err != nil {

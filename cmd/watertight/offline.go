@@ -11,7 +11,7 @@ import (
 // exitDamaged tells scripts that something is damaged or lost.
 const exitDamaged = 4
 
-var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR brings out everything that authenticates")
+var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR copies everything that authenticates")
 
 // check looks at a data directory that no server runs on.
 type check struct {
@@ -34,7 +34,7 @@ func (c *check) Run(p process) error {
 // recoverData brings out what can be read of a data directory.
 type recoverData struct {
 	sealedData
-	To string `help:"New data directory, which is made. The old one is not changed." required:"" placeholder:"DIR"`
+	To string `help:"New data directory, which is created." required:"" placeholder:"DIR"`
 }
 
 // Run prints what was lost, a line each.
@@ -46,7 +46,7 @@ func (c *recoverData) Run(p process) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "Everything else is in %s now; serve it with the same root key.\n", c.To)
+	_, err = fmt.Fprintf(p.stdout, "Everything else is now in %s; serve it with the same root key.\n", c.To)
 	return err
 }
 

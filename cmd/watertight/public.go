@@ -15,7 +15,7 @@ import (
 // publicAccess is the commands on Block Public Access; they speak to the
 // running server.
 type publicAccess struct {
-	Status  publicStatus  `cmd:"" help:"Show what is blocked, and whom a bucket lets in. Exits with 3 where a bucket is open to strangers."`
+	Status  publicStatus  `cmd:"" help:"Show what is blocked, and who can access a bucket. Exits with 3 if a bucket is open to strangers."`
 	Block   publicBlock   `cmd:"" help:"Block public access: all four settings, of an account or of a bucket."`
 	Unblock publicUnblock `cmd:"" help:"Unblock public access of an account or of a bucket. The stricter of both levels counts."`
 }
@@ -123,7 +123,7 @@ func exposed(b *operator.BucketPublic) string {
 	case b.Public:
 		out = "shut: its policy is public, and RestrictPublicBuckets keeps strangers and other accounts out"
 	default:
-		out = "shut: its policy names whom it lets in"
+		out = "shut: its policy names everyone it lets in"
 		if !b.HasPolicy {
 			out = "shut: it has no policy"
 		}
@@ -147,7 +147,7 @@ func (c *publicBlock) Run(p process) error {
 
 type publicUnblock struct {
 	level
-	Reason string        `help:"Why; it is kept, and written into the audit log. An account is not unblocked without." placeholder:"TEXT"`
+	Reason string        `help:"Reason, kept and written to the audit log. Required for an account." placeholder:"TEXT"`
 	For    time.Duration `help:"Block the account again after this time: 2h, 30m." placeholder:"TIME"`
 }
 
@@ -155,11 +155,11 @@ type publicUnblock struct {
 func (c *publicUnblock) Run(p process) error {
 	switch {
 	case c.Account != "" && strings.TrimSpace(c.Reason) == "":
-		return usageError{errors.New("to unblock an account, say why with --reason TEXT")}
+		return usageError{errors.New("unblocking an account needs --reason")}
 	case c.Account == "" && c.For != 0:
-		return usageError{errors.New("--for is for accounts: unblock the account for a while")}
+		return usageError{errors.New("--for works with --account only")}
 	case c.For < 0:
-		return usageError{errors.New("--for is a time to come")}
+		return usageError{errors.New("--for must not be negative")}
 	}
 	o := operator.Dial(c.Data)
 	return o.SetPublic(p.ctx, operator.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason})
@@ -191,13 +191,13 @@ func (c *whyPublic) Run(p process) error {
 
 func printWhy(w io.Writer, b *operator.BucketPublic) {
 	if b.Why == nil {
-		fmt.Fprintf(w, "bucket %s is not public: no statement of its policy is for everybody without a condition that says who or from where, "+
-			"and the addresses that all of them let in are few and tell callers apart\n", b.Bucket)
+		fmt.Fprintf(w, "bucket %s is not public: every statement of its policy names a principal or limits who calls or from where, "+
+			"and the addresses that they allow together are few and tell callers apart\n", b.Bucket)
 		return
 	}
 	why := b.Why
 	if why.Statement < 0 {
-		fmt.Fprintln(w, "its policy cannot be read, and counts as public")
+		fmt.Fprintln(w, "its policy can't be read, and counts as public")
 	} else {
 		fmt.Fprintf(w, "Statement[%d] %s allows principal %q", why.Statement, why.Sid, why.Principal)
 		for i, c := range why.Conditions {
@@ -213,7 +213,7 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 	}
 	switch r := why.Request; {
 	case r == nil:
-		fmt.Fprintln(w, "none of the requests that were tried gets in; the policy is public all the same, for its statements let in whom they do not name")
+		fmt.Fprintln(w, "none of the requests that were tried gets in; the policy is still public, since its statements allow callers that they do not name")
 	default:
 		fmt.Fprintf(w, "it lets in: %s, %s on %s from %s\n", r.Caller, r.Action, r.Resource, r.SourceIP)
 	}
@@ -222,7 +222,7 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 
 // policyCommands is the commands on bucket policies.
 type policyCommands struct {
-	Preview policyPreview `cmd:"" help:"Tell who would gain and who would lose what by a bucket policy, and put nothing."`
+	Preview policyPreview `cmd:"" help:"Show who would gain and who would lose access through a bucket policy, without putting it."`
 }
 
 type policyPreview struct {

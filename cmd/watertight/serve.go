@@ -28,26 +28,26 @@ type serve struct {
 
 	TLSCert       string   `name:"tls-cert" help:"Certificate file; read again when it changes." env:"WATERTIGHT_TLS_CERT" placeholder:"FILE"`
 	TLSKey        string   `name:"tls-key" help:"Key file of the certificate." env:"WATERTIGHT_TLS_KEY" placeholder:"FILE"`
-	TLSSelfSigned bool     `name:"tls-self-signed" help:"Make a local authority and a certificate, and print how to trust it." env:"WATERTIGHT_TLS_SELF_SIGNED"`
+	TLSSelfSigned bool     `name:"tls-self-signed" help:"Create a local certificate authority and a certificate, and print how to trust it." env:"WATERTIGHT_TLS_SELF_SIGNED"`
 	ACME          []string `name:"acme" help:"Get a certificate for this domain from an ACME authority." env:"WATERTIGHT_ACME" placeholder:"DOMAIN"`
 	ACMEEmail     string   `name:"acme-email" help:"Address for the authority's notices." env:"WATERTIGHT_ACME_EMAIL" placeholder:"ADDRESS"`
 	ACMEDirectory string   `name:"acme-directory" help:"Directory URL of the authority; the default is Let's Encrypt." env:"WATERTIGHT_ACME_DIRECTORY" placeholder:"URL"`
 
-	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback: everything can be read on the way. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
-	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed: they must write or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
+	AllowPlainHTTP bool     `name:"allow-plain-http" help:"Serve plain HTTP on addresses that are not loopback, readable by anyone on the network. For use behind a TLS proxy." env:"WATERTIGHT_ALLOW_PLAIN_HTTP"`
+	TrustedProxy   []string `help:"Network of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are trusted. They must set or remove each of these." env:"WATERTIGHT_TRUSTED_PROXY" placeholder:"CIDR"`
 
-	HealthListen string `help:"Address of a listener of its own that answers /health/live and /health/ready without a signature, in plain HTTP, and nothing else." env:"WATERTIGHT_HEALTH_LISTEN" placeholder:"ADDR"`
-	HealthOnMain bool   `help:"Answer unsigned requests for /health/live and /health/ready on the main addresses, too: the keys live and ready of a bucket health are signed requests' alone." env:"WATERTIGHT_HEALTH_ON_MAIN"`
+	HealthListen string `help:"Address of a separate plain HTTP listener that answers only /health/live and /health/ready, without a signature." env:"WATERTIGHT_HEALTH_LISTEN" placeholder:"ADDR"`
+	HealthOnMain bool   `help:"Answer unsigned requests for /health/live and /health/ready on the main addresses too. The objects live and ready of a bucket named health then need signed requests." env:"WATERTIGHT_HEALTH_ON_MAIN"`
 
-	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Network that is not public where OIDC identity providers may be reached all the same." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
+	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Private network in which OIDC identity providers may be reached." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
-	RootKey        string        `help:"Where the root key comes from: file:PATH (made at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
-	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Bytes of the audit log from which its oldest closed files are taken away; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
-	AuditRetention time.Duration `name:"audit-retention" help:"Time after which closed files of the audit log are taken away, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
-	AuditArchive   string        `name:"audit-archive" help:"Folder that files of the audit log are copied to, and verified in, before they are taken away." env:"WATERTIGHT_AUDIT_ARCHIVE" placeholder:"DIR"`
+	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Size in bytes above which the oldest closed files of the audit log are removed; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
+	AuditRetention time.Duration `name:"audit-retention" help:"Age at which closed files of the audit log are removed, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`
+	AuditArchive   string        `name:"audit-archive" help:"Folder to which files of the audit log are copied, and verified, before they are removed." env:"WATERTIGHT_AUDIT_ARCHIVE" placeholder:"DIR"`
 
 	MinFree           int64  `help:"Bytes of the disk that writes leave free." default:"268435456" env:"WATERTIGHT_MIN_FREE" placeholder:"BYTES"`
-	MaxDocumentMemory int64  `help:"Bytes that all requests together hold of what they send. Strangers get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
+	MaxDocumentMemory int64  `help:"Bytes of request documents held in memory by all requests together. Unauthenticated ones get an eighth." default:"201326592" env:"WATERTIGHT_MAX_DOCUMENT_MEMORY" placeholder:"BYTES"`
 	MaxConnections    int    `help:"Connections served at once." default:"4096" env:"WATERTIGHT_MAX_CONNECTIONS" placeholder:"N"`
 	MaxSessions       int    `help:"Sessions of one user, or of one bearer of an identity provider's tokens, that have not expired." default:"1000" env:"WATERTIGHT_MAX_SESSIONS" placeholder:"N"`
 	LogLevel          string `help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"WATERTIGHT_LOG_LEVEL"`
@@ -137,12 +137,12 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	}
 	switch {
 	case s.AuditMaxBytes < 0 || s.AuditRetention < 0:
-		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention are not below 0")}
+		return c, usageError{fmt.Errorf("--audit-max-bytes and --audit-retention must not be negative")}
 	case s.AuditArchive != "" && s.AuditMaxBytes == 0 && s.AuditRetention == 0:
-		return c, usageError{fmt.Errorf("--audit-archive goes with --audit-max-bytes or --audit-retention")}
+		return c, usageError{fmt.Errorf("--audit-archive needs --audit-max-bytes or --audit-retention")}
 	}
 	if s.Data == "" || s.RootKey == "" {
-		return c, usageError{fmt.Errorf("no home directory is known; say --data DIR and --root-key SOURCE")}
+		return c, usageError{fmt.Errorf("no home directory; set --data and --root-key")}
 	}
 	return c, nil
 }
@@ -155,7 +155,7 @@ func line(value string) string { return strings.TrimRight(value, "\r\n") }
 func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
 	if ca := srv.CAFile(); ca != "" {
-		fmt.Fprintf(w, "To trust this server, tell your client its authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
+		fmt.Fprintf(w, "To trust this server, give your client its certificate authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
 	}
 	if !f.Created {
 		return nil
@@ -164,14 +164,14 @@ func welcome(w io.Writer, srv *server.Server) error {
 	if f.Supplied {
 		fmt.Fprintf(&text, "Account %s was made, with the access key of its root user that was given:\n\n  export AWS_ACCESS_KEY_ID=%s\n", f.AccountID, f.AccessKeyID)
 	} else {
-		fmt.Fprintf(&text, "Account %s was made. This is the access key of its root user; it is shown this once:\n\n", f.AccountID)
+		fmt.Fprintf(&text, "Account %s was made. This is the access key of its root user; it is shown only once:\n\n", f.AccountID)
 		fmt.Fprintf(&text, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
 	}
 	// The aws CLI reads one name of the region, the other SDKs the other.
 	fmt.Fprintf(&text, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
 	fmt.Fprintf(&text, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey)
 	if _, err := io.WriteString(w, text.String()); err != nil {
-		return fmt.Errorf("nobody sees the root access key, so that no account was made: %w", err)
+		return fmt.Errorf("the root access key could not be shown, so no account was made: %w", err)
 	}
 	return nil
 }

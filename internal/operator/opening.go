@@ -34,11 +34,11 @@ func opening(w *policy.Witness, name string) *Opening {
 	o := &Opening{Statement: w.Statement, Sid: w.Sid, Principal: w.Principal.Value, Conditions: w.Conditions}
 	switch w.Because {
 	case policy.Alone:
-		o.Because = "it names nobody, and no few addresses"
+		o.Because = "it neither names a principal nor limits the addresses to a few"
 	case policy.Together:
-		o.Because = "the addresses that all statements let in are too many together"
+		o.Because = "the statements together allow too many addresses"
 	case policy.Behind:
-		o.Because = "anybody may stand behind these addresses: a proxy that --trusted-proxy does not name, or somebody on this machine or in a private network"
+		o.Because = "these addresses may hide anybody: a proxy that --trusted-proxy does not name, or a caller on this machine or in a private network"
 	}
 	if w.Range.IsValid() {
 		o.Range = w.Range.String()

@@ -32,8 +32,8 @@ func (c Config) checkListeners() error {
 			return fmt.Errorf("--listen %s: %w", addr, err)
 		}
 		if !isLoopback(host) {
-			return fmt.Errorf("--listen %s is not loopback, and plain HTTP would show everything to whoever listens on the network: "+
-				"use --tls-cert and --tls-key, --acme DOMAIN or --tls-self-signed, or say --allow-plain-http behind a TLS proxy", addr)
+			return fmt.Errorf("--listen %s is not loopback, and plain HTTP shows everything to anyone on the network: "+
+				"use --tls-cert and --tls-key, --acme DOMAIN or --tls-self-signed, or --allow-plain-http behind a TLS proxy", addr)
 		}
 	}
 	return nil

@@ -63,7 +63,7 @@ func (s *Server) judgeGiven(leaf *x509.Certificate) {
 		}
 	}
 	if len(missing) > 0 {
-		s.log.Warn("the TLS certificate does not name what clients may call this server by", "missing", missing)
+		s.log.Warn("the TLS certificate does not name the names that clients use for this server", "missing", missing)
 	}
 	if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
 		s.log.Warn("the TLS certificate names nothing: clients refuse it")

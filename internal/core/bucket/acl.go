@@ -45,7 +45,7 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 	if g.Caller().Principal().Account != b.Owner {
 		return fault.Of(fault.AccessDenied)
 	}
-	return prevented(g, action, on, "public ACLs", "BlockPublicAcls")
+	return preventedBy(g, action, on, "public ACLs", "BlockPublicAcls")
 }
 
 // PutACL replaces the ACL of a bucket. It needs s3:PutBucketAcl. Errors:

@@ -44,7 +44,7 @@ func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block)
 	case len(in.Reason) > 1024:
 		return invalid("The reason is longer than 1,024 bytes.")
 	case in.On && !in.Until.IsZero(), in.Bucket != "" && !in.Until.IsZero(), !in.Until.IsZero() && !in.Until.After(in.At):
-		return invalid("Only an account is unblocked for a while, and for more than no time.")
+		return invalid("Only an account can be unblocked for a time, which must be positive.")
 	}
 	return change.Operate(ctx, o.store.store, record, func(tx kv.Tx) error {
 		if in.Account != "" {

@@ -74,7 +74,7 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 	return p, nil
 }
 
-// compile is the policy as it binds.
+// compile returns the policy with its principals bound to their unique ids.
 func (p *storedPolicy) compile() (*policy.Document, error) {
 	d, err := policy.Parse(policy.Resource, []byte(p.text))
 	if err != nil {
@@ -112,8 +112,8 @@ func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
 	return d, nil
 }
 
-// documents are the policy that stands on a bucket, for its laws. One that
-// cannot be read denies, and leaves its mending to the owner's root user.
+// documents returns the policy of a bucket for its laws. One that can't be read
+// denies everything; the owner's root user can replace or delete it.
 func (s *Store) documents(r kv.Reader, b *Bucket) []*policy.Document {
 	if b.Policy == (PolicyID{}) {
 		return nil
@@ -125,9 +125,9 @@ func (s *Store) documents(r kv.Reader, b *Bucket) []*policy.Document {
 	return []*policy.Document{d}
 }
 
-// ownersAlone refuses callers of other accounts whom the policy lets do what is
-// the owner's alone (S3 API reference, PutBucketPolicy).
-func ownersAlone(g authz.Grant, b *Bucket, method string) error {
+// checkPolicyCaller refuses callers of other accounts, whatever the policy allows
+// them (S3 API reference, PutBucketPolicy).
+func checkPolicyCaller(g authz.Grant, b *Bucket, method string) error {
 	if g.Caller().Principal().Account == b.Owner {
 		return nil
 	}
@@ -137,15 +137,23 @@ func ownersAlone(g authz.Grant, b *Bucket, method string) error {
 
 // PutPolicy replaces a bucket's policy. It needs s3:PutBucketPolicy and a caller
 // of the owner's account. A policy that would keep the caller from putting
-// another one is refused unless lockOut says that this is meant; the root user
-// is never kept out. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
+// another one is refused unless lockOut confirms it; the root user is never kept
+// out. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
 // InvalidRequest, AccessDenied for a public policy where BlockPublicPolicy is on.
 func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string, lockOut bool) error {
+	if err := g.Demand("s3:PutBucketPolicy", arn.Bucket(name)); err != nil {
+		return err
+	}
+	// Parsing needs nothing that is stored, so the bucket's guard is not held for it.
+	parsed, parseErr := s.parsePolicy(name, text)
 	return s.configure(ctx, g, "s3:PutBucketPolicy", name, func(tx kv.Tx, b *Bucket) error {
-		if err := ownersAlone(g, b, "PUT"); err != nil {
+		if err := checkPolicyCaller(g, b, "PUT"); err != nil {
 			return err
 		}
-		p, d, err := s.checkPolicy(tx, b, text)
+		if parseErr != nil {
+			return parseErr
+		}
+		p, d, err := s.bindPolicy(tx, text, parsed)
 		if err != nil {
 			return err
 		}
@@ -160,7 +168,7 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 			return publicRefused(g, b.Name)
 		}
 		if !lockOut {
-			if err := s.mayMend(ctx, g, b, d, merged); err != nil {
+			if err := s.checkLockOut(ctx, g, b, d, merged); err != nil {
 				return err
 			}
 		}
@@ -171,12 +179,9 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 	})
 }
 
-// checkPolicy compiles a policy for a bucket, and binds it to those whom it
-// names.
-func (s *Store) checkPolicy(r kv.Reader, b *Bucket, text string) (p storedPolicy, d *policy.Document, err error) {
-	if d, err = s.parsePolicy(b.Name, text); err != nil {
-		return p, nil, err
-	}
+// bindPolicy binds a parsed policy to the principals that it names, as r sees them.
+// Error: MalformedPolicy where one does not exist.
+func (s *Store) bindPolicy(r kv.Reader, text string, d *policy.Document) (p storedPolicy, _ *policy.Document, err error) {
 	p = storedPolicy{text: text}
 	p.bound, err = principal.Bind(r, s.principals, d)
 	if unknown, ok := errors.AsType[*principal.Unknown](err); ok {
@@ -190,18 +195,19 @@ func (s *Store) checkPolicy(r kv.Reader, b *Bucket, text string) (p storedPolicy
 }
 
 func publicRefused(g authz.Grant, name string) error {
-	return prevented(g, "s3:PutBucketPolicy", arn.Bucket(name), "public policies", "BlockPublicPolicy")
+	return preventedBy(g, "s3:PutBucketPolicy", arn.Bucket(name), "public policies", "BlockPublicPolicy")
 }
 
-// prevented tells a caller of the bucket's account which setting refuses it.
-func prevented(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
+// preventedBy tells a caller of the bucket's account which setting refuses the
+// request.
+func preventedBy(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
 	who := g.Caller().Principal().ARN.String()
 	return fault.New(fault.AccessDenied, "User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
 		`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
 }
 
-// mayMend refuses a policy that would keep its writer from writing another.
-func (s *Store) mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
+// checkLockOut refuses a policy that would keep its writer from writing another.
+func (s *Store) checkLockOut(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
 	laws := authz.ResourceLaws{Owner: b.Owner, Documents: []*policy.Document{d}, Public: public, Peers: s.peers}
 	v, err := g.Under(ctx, laws, authz.Need{Action: "s3:PutBucketPolicy", Resource: arn.Bucket(b.Name)})
 	if err != nil {
@@ -220,7 +226,7 @@ func (s *Store) mayMend(ctx context.Context, g authz.Grant, b *Bucket, d *policy
 // Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
 func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text string, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicy", name, func(r kv.Reader, b *Bucket, p *storedPolicy) error {
-		if err := ownersAlone(g, b, "GET"); err != nil {
+		if err := checkPolicyCaller(g, b, "GET"); err != nil {
 			return err
 		}
 		text, err = p.bound.Text(r, s.principals, policy.Resource, p.text)
@@ -266,7 +272,7 @@ func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (p
 // Errors: NoSuchBucket, MethodNotAllowed.
 func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
 	return s.configure(ctx, g, "s3:DeleteBucketPolicy", name, func(tx kv.Tx, b *Bucket) error {
-		if err := ownersAlone(g, b, "DELETE"); err != nil {
+		if err := checkPolicyCaller(g, b, "DELETE"); err != nil {
 			return err
 		}
 		if b.Policy == (PolicyID{}) {

@@ -28,12 +28,16 @@ func (o *Operator) Preview(ctx context.Context, name, text string, at time.Time,
 	s := o.store
 	var c policy.Comparison
 	var names []policy.PrincipalName
+	parsed, parseErr := s.parsePolicy(name, text)
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := Read(r, name)
 		if err != nil {
 			return err
 		}
-		_, d, err := s.checkPolicy(r, &b, text)
+		if parseErr != nil {
+			return parseErr
+		}
+		_, d, err := s.bindPolicy(r, text, parsed)
 		if err != nil {
 			return err
 		}
