@@ -72,14 +72,15 @@ func TestVirtualHost(t *testing.T) {
 				t.Errorf("presigned: %d %s", a.status, a.body)
 			}
 			s.HTTP = old
+			if all := strings.Join(hosts, " "); !strings.Contains(all, bucket+"."+domain) {
+				t.Errorf("the SDK went to %s; this test needs the bucket in the name", all)
+			}
+			// The domain itself is the service.
+			all, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{Prefix: &bucket})
+			if err != nil || len(all.Buckets) != 1 {
+				t.Errorf("buckets of the domain: %+v, %v", all, err)
+			}
 		})
-	}
-	if all := strings.Join(hosts, " "); !strings.Contains(all, "virtual."+domain) || !strings.Contains(all, "with.some.dots."+domain) {
-		t.Errorf("the SDK went to %s; this test means to see the buckets in the names", all)
-	}
-	all, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{})
-	if err != nil || len(all.Buckets) != 2 {
-		t.Errorf("the domain itself is the service: %v", err)
 	}
 }
 

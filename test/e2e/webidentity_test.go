@@ -276,6 +276,7 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 	c := newCast(t)
 	const github = "token.actions.githubusercontent.com"
 	provider := `{"Federated":"arn:aws:iam::` + c.account + `:oidc-provider/` + github + `"}`
+	c.role(c.root, "r", trust(awsPrincipal(c.account), ""), "")
 	for i, test := range []struct{ condition, want string }{
 		{`{"StringLike":{"` + github + `:sub":"repo:us/*"}}`, ""},
 		{`{"StringEquals":{"TOKEN.actions.githubusercontent.com:SUB":"repo:us/a:ref:refs/heads/main"}}`, ""},
@@ -296,7 +297,7 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 			if code(err) != test.want {
 				t.Errorf("%s: %v, want %q", test.condition, err, test.want)
 			}
-			_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r0"), PolicyDocument: &document})
+			_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r"), PolicyDocument: &document})
 			if code(err) != test.want {
 				t.Errorf("updated to %s: %v, want %q", test.condition, err, test.want)
 			}
