@@ -24,16 +24,40 @@ var layers = map[string][]string{
 	"internal/storage/kv/embedded": {
 		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space", "internal/fault",
 	},
-	"internal/core":          {"internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
-	"internal/gateway":       {"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
-	"internal/gateway/sigv4": {"internal/fault"},
-	"internal/outbound":      {"internal/fault"},
-	"internal/api":           {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
-	"internal/operator":      {"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault"},
-	"internal/datadir":       {"internal/core", "internal/gateway/audit", "internal/storage"},
-	"internal/server":        {"internal"},
-	"cmd":                    {"internal/server", "internal/operator", "internal/datadir", "internal/storage/rootkey"},
-	"test":                   {"internal", "test"},
+	"internal/core/page":            {"internal/fault"},
+	"internal/core/tag":             {"internal/core/page", "internal/fault"},
+	"internal/core/oidc":            {"internal/strictjson", "internal/limit", "internal/fault"},
+	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
+	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
+	"internal/core/keys":            {"internal/access", "internal/storage/seal", "internal/fault"},
+	"internal/core/payload":         {"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault"},
+	"internal/core/acl":             core("change/record"),
+	"internal/core/principal":       core(),
+	"internal/core/bucket":          core("acl", "change", "page", "principal", "tag"),
+	"internal/core/object":          append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"), "internal/storage"),
+	"internal/core/identity":        core("change", "page", "principal", "tag"),
+	"internal/core/mfa":             core("change", "identity", "page", "tag"),
+	"internal/core/session":         core("change", "identity", "oidc", "tag"),
+	"internal/core/simulate":        core("identity", "page"),
+	"internal/gateway":              {"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
+	"internal/gateway/sigv4":        {"internal/fault"},
+	"internal/outbound":             {"internal/fault"},
+	"internal/api":                  {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
+	"internal/operator":             {"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault"},
+	"internal/datadir":              {"internal/core", "internal/gateway/audit", "internal/storage"},
+	"internal/server":               {"internal"},
+	"cmd":                           {"internal/server", "internal/operator", "internal/datadir", "internal/storage/rootkey"},
+	"test":                          {"internal", "test"},
+}
+
+// core is what a room of core may import: some rooms beside it, decisions, and
+// the store.
+func core(rooms ...string) []string {
+	all := []string{"internal/access", "internal/storage/kv", "internal/limit", "internal/fault"}
+	for _, room := range rooms {
+		all = append(all, "internal/core/"+room)
+	}
+	return all
 }
 
 // banned are packages that only some rooms may import.
@@ -75,8 +99,6 @@ var symbols = []struct {
 	}, "time comes from the request's one instant"},
 	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
-	{"bucket", "Operator", operators(), "what asks for no grant is the operator's"},
-	{"bucket", "NewOperator", operators(), "what asks for no grant is the operator's"},
 	{"http", "Client", callers(), "calls out go through outbound"},
 	{"http", "Transport", callers(), "calls out go through outbound"},
 	{"http", "DefaultClient", callers(), "calls out go through outbound"},
@@ -87,13 +109,18 @@ var symbols = []struct {
 	{"net", "Dial", callers(), "calls out go through outbound"},
 	{"tls", "Dial", callers(), "calls out go through outbound"},
 	{"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"}, "every change commits through core/change, with its audit event"},
+	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"session", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"simulate", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"", "NewOperator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
 	{"log", "Fatal", nil, "only main ends the process"},
 }
 
-// operators may do what core does without a grant: the server hands it to the
-// operator's commands.
+// operators may name the types of core that ask for no grant; the server hands
+// them to the operator's commands, and handlers of requests cannot.
 func operators() []string { return []string{"internal/operator", "internal/server", "test"} }
 
 // callers may open connections: the guarded client, the operator's commands to
