@@ -46,7 +46,7 @@ func opening(w *policy.Witness, name string) *Opening {
 	if r := w.Request; r != nil {
 		at := r.Resource
 		if at == arn.Bucket("bucket") || at == arn.Object("bucket", "key") {
-			at.Resource = name + at.Resource[len("bucket"):]
+			at.Resource = name
 		}
 		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: r.Keys}
 		o.Request.Caller = stranger(&r.Principal)

@@ -43,8 +43,8 @@ func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Res
 }
 
 func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map[string]string, error) {
-	name, key, _ := strings.Cut(at.Resource, "/")
-	tags, err := f.objects.Tags(ctx, object.VersionInput{Bucket: name, Key: key, VersionID: version})
+	name, _ := at.BucketOf()
+	tags, err := f.objects.Tags(ctx, object.VersionInput{Bucket: name, Key: at.Key, VersionID: version})
 	if err != nil || len(tags) == 0 {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func (f facts) ObjectTags(ctx context.Context, at arn.ARN, version *string) (map
 }
 
 func (f facts) Object(ctx context.Context, at arn.ARN, version *string) (authz.ObjectLaws, error) {
-	name, key, _ := strings.Cut(at.Resource, "/")
-	return f.objects.Laws(ctx, object.VersionInput{Bucket: name, Key: key, VersionID: version})
+	name, _ := at.BucketOf()
+	return f.objects.Laws(ctx, object.VersionInput{Bucket: name, Key: at.Key, VersionID: version})
 }
 
 // watch has the store remember what is read under a context.

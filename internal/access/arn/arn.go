@@ -7,9 +7,14 @@ import (
 	"strings"
 )
 
-// ARN is arn:partition:service:region:account:resource.
+// ARN is arn:partition:service:region:account:resource. Of an object in a bucket,
+// arn:aws:s3:::bucket/key, Resource is the bucket and Key is the key, so that nobody
+// need cut what somebody else joined; Section joins them.
 type ARN struct {
-	Partition, Service, Region, Account, Resource string
+	Partition, Service, Region, Account string
+
+	Resource string
+	Key      string // as decoded, never normalised; empty in all other ARNs
 }
 
 // Any is the resource of operations on no named resource, "*".
@@ -24,15 +29,23 @@ func Parse(s string) (ARN, error) {
 	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
 		return ARN{}, errors.New("arn: not an ARN")
 	}
-	return ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: p[5]}, nil
+	a := ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: p[5]}
+	if bucket, key, ok := strings.Cut(p[5], "/"); ok && key != "" && a.inS3() {
+		a.Resource, a.Key = bucket, key
+	}
+	return a, nil
 }
+
+// inS3 reports an ARN of a bucket or of what is in one: access points and the like
+// have a region and an account.
+func (a *ARN) inS3() bool { return a.Service == "s3" && a.Account == "" && a.Region == "" }
 
 // String returns the written form.
 func (a ARN) String() string {
 	if a == Any() {
 		return "*"
 	}
-	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource
+	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Section()
 }
 
 // IsAccountID reports whether an account can have this id: 12 digits.
@@ -49,7 +62,10 @@ func Bucket(name string) ARN { return ARN{Partition: "aws", Service: "s3", Resou
 
 // Object names an object: the key as decoded, never normalised.
 func Object(bucket, key string) ARN {
-	return ARN{Partition: "aws", Service: "s3", Resource: bucket + "/" + key}
+	if key == "" {
+		bucket += "/" // still not the bucket
+	}
+	return ARN{Partition: "aws", Service: "s3", Resource: bucket, Key: key}
 }
 
 // Root names an account's root user.
@@ -67,11 +83,37 @@ func STS(account, resource string) ARN {
 	return ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
 }
 
+// Section returns the last section as it is written: "bucket/key" of an object.
+func (a *ARN) Section() string {
+	if a.Key == "" {
+		return a.Resource
+	}
+	return a.Resource + "/" + a.Key
+}
+
+// Begins reports whether the last section begins with a text.
+func (a *ARN) Begins(prefix string) bool {
+	if a.Key == "" || len(prefix) <= len(a.Resource) {
+		return strings.HasPrefix(a.Resource, prefix)
+	}
+	key, ok := strings.CutPrefix(prefix, a.Resource)
+	return ok && key[0] == '/' && strings.HasPrefix(a.Key, key[1:])
+}
+
 // BucketOf returns the bucket an S3 ARN lies in, and false for other ARNs.
 func (a ARN) BucketOf() (string, bool) {
-	if a.Service != "s3" || a.Account != "" || a.Region != "" {
+	if !a.inS3() {
 		return "", false
+	}
+	if a.Key != "" {
+		return a.Resource, a.Resource != ""
 	}
 	name, _, _ := strings.Cut(a.Resource, "/")
 	return name, name != ""
+}
+
+// IsObject reports the ARN of an object in a bucket.
+func (a ARN) IsObject() bool {
+	_, ok := a.BucketOf()
+	return ok && (a.Key != "" || strings.Contains(a.Resource, "/"))
 }

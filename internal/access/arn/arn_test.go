@@ -18,7 +18,7 @@ func TestParse(t *testing.T) {
 		{in: "arn:aws:s3:::bucket/a:b/../c", want: Object("bucket", "a:b/../c")},
 		{in: "arn:aws:s3:::bucket/", want: Object("bucket", "")},
 		{in: "arn:aws:iam::111122223333:root", want: Root("111122223333")},
-		{in: "arn:aws-cn:kms:r:1:key/x", want: ARN{"aws-cn", "kms", "r", "1", "key/x"}},
+		{in: "arn:aws-cn:kms:r:1:key/x", want: ARN{Partition: "aws-cn", Service: "kms", Region: "r", Account: "1", Resource: "key/x"}},
 		{in: "", bad: true},
 		{in: "**", bad: true},
 		{in: "arn:aws:s3:::", bad: true},
@@ -44,8 +44,11 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		section := rapid.StringMatching(`[a-z0-9*?-]{0,8}`)
 		some := rapid.StringMatching(`[a-z0-9*-]{1,8}`)
-		a := ARN{some.Draw(t, "partition"), some.Draw(t, "service"), section.Draw(t, "region"), section.Draw(t, "account"),
-			rapid.StringN(1, -1, 64).Draw(t, "resource")}
+		a := ARN{Partition: some.Draw(t, "partition"), Service: some.Draw(t, "service"), Region: section.Draw(t, "region"),
+			Account: section.Draw(t, "account"), Resource: rapid.StringN(1, -1, 64).Draw(t, "resource")}
+		if rapid.Bool().Draw(t, "object") {
+			a = Object(some.Draw(t, "bucket"), rapid.StringN(0, -1, 64).Draw(t, "key"))
+		}
 		got, err := Parse(a.String())
 		if err != nil || got != a {
 			t.Fatalf("%+v came back as %+v, %v", a, got, err)
@@ -71,6 +74,29 @@ func TestBucketOf(t *testing.T) {
 	} {
 		if got, ok := c.in.BucketOf(); got != c.want || ok != c.ok {
 			t.Errorf("BucketOf(%v) = %q, %v; want %q, %v", c.in, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// TestObjectsAreNotBuckets: whatever its key, an object is never taken for a bucket,
+// and a prefix is found as in the text.
+func TestObjectsAreNotBuckets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bucket, key := rapid.StringMatching(`[a-c.]{1,4}`).Draw(t, "bucket"), rapid.StringMatching(`[a-c/]{0,4}`).Draw(t, "key")
+		o, prefix := Object(bucket, key), rapid.StringMatching(`[a-c./]{0,8}`).Draw(t, "prefix")
+		if o == Bucket(bucket) || !o.IsObject() || Bucket(bucket).IsObject() || o.Section() != bucket+"/"+key {
+			t.Fatalf("%+v", o)
+		}
+		if o.Begins(prefix) != strings.HasPrefix(o.Section(), prefix) {
+			t.Fatalf("%+v begins with %q: %v", o, prefix, o.Begins(prefix))
+		}
+	})
+}
+
+func TestIsAccountID(t *testing.T) {
+	for s, want := range map[string]bool{"111122223333": true, "000000000000": true, "": false, "11112222333": false, "1111222233334": false, "11112222333x": false, "١١١١٢٢": false} {
+		if IsAccountID(s) != want {
+			t.Errorf("%q: %v", s, !want)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 // judge decides one need; the laws of a bucket are asked for once a request.
 func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
-	if !n.New || isObject(n.Resource) {
+	if !n.New || n.Resource.IsObject() {
 		var err error
 		if res, err = on.resource(ctx, a.facts, n.Resource, c.situation.At); err != nil {
 			return judgement{}, err

@@ -45,9 +45,9 @@ func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaw
 
 func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {
 	w.asked++
-	of := object.Resource + " current "
+	of := object.Section() + " current "
 	if version != nil {
-		of = object.Resource + " " + *version + " "
+		of = object.Section() + " " + *version + " "
 	}
 	out := map[string]string{}
 	for k, v := range w.tags {

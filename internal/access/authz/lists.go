@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -15,12 +14,6 @@ type ObjectLaws struct {
 	Version string // names the version; empty where no object is there
 	Owner   string // account id
 	ACL     *policy.Document
-}
-
-// isObject tells an object's ARN from a bucket's.
-func isObject(r arn.ARN) bool {
-	_, ok := r.BucketOf()
-	return ok && strings.Contains(r.Resource, "/")
 }
 
 // standing is what stands on the resources of one request: each is asked for
@@ -105,7 +98,7 @@ func versionOf(n *Need) *string {
 // denies bind there.
 func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
 	switch {
-	case !isObject(n.Resource):
+	case !n.Resource.IsObject():
 		if res.ACL != nil {
 			l.Resource = with(l.Resource, res.ACL)
 		}

@@ -73,11 +73,11 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 			continue
 		}
 		if s.notResource {
-			bucket, _, _ := strings.Cut(at.Resource, "/")
-			at.Resource, text = bucket+"/another-key", "everything but "+text
+			bucket, _ := at.BucketOf()
+			at, text = arn.Object(bucket, "another-key"), "everything but "+text
 		}
 		for _, p := range c.Probes {
-			if !s.aboutAction(string(p.Action), nil) || p.OnObject != strings.Contains(at.Resource, "/") {
+			if !s.aboutAction(string(p.Action), nil) || p.OnObject != at.IsObject() {
 				continue
 			}
 			r := Request{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"watertight/internal/access/arn"
 )
 
 // Kind is where a document stands.
@@ -131,7 +133,7 @@ func (d *Document) Principals() []PrincipalName {
 // (IAM user guide, "IAM identifiers", "Unique identifiers").
 func (d *Document) Bind(ids map[string]string) *Document {
 	return d.withPrincipals(func(p *principal) {
-		if p.bound = ids[p.Value]; p.kind == ofCanonical && isAccount(p.bound) {
+		if p.bound = ids[p.Value]; p.kind == ofCanonical && arn.IsAccountID(p.bound) {
 			p.kind, p.account = ofAccount, p.bound
 		}
 	})

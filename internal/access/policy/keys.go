@@ -82,10 +82,20 @@ func derivedKey(name string) derived {
 type situation struct {
 	request *Request
 	owner   string // of the resource; of an object, its bucket's
+	joined  string // the last section of the resource, once it was asked for
 	known   [s3ResourceAccount + 1]string
 	// ignoreGroups: IgnorePublicAcls is on.
 	ignoreGroups bool
 	spent, most  int // steps; see Work
+}
+
+// section is the last section of the request's resource. That of an object is
+// joined once a decision, and only for patterns that need it.
+func (in *situation) section() string {
+	if in.joined == "" {
+		in.joined = in.request.Resource.Section()
+	}
+	return in.joined
 }
 
 // values are the values of one key; n is 0 where the key is absent.

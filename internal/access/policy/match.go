@@ -300,6 +300,7 @@ func compileARN(text string, variables bool) (arnPattern, error) {
 	}
 	if last := out.sections[5]; len(last) > 0 && last[0].kind == literal {
 		out.begins = last[0].text
+		out.prefix = len(last) == 2 && last[1].kind == anyRun
 	}
 	return out, nil
 }

@@ -180,7 +180,7 @@ func compilePrincipal(n PrincipalName) (principal, error) {
 		p.kind = ofProvider
 		a, err := arn.Parse(n.Value)
 		provider := strings.HasPrefix(a.Resource, "oidc-provider/") || strings.HasPrefix(a.Resource, "saml-provider/")
-		if !hostName(n.Value) && (err != nil || a.Service != "iam" || a.Region != "" || !isAccount(a.Account) || !provider) {
+		if !hostName(n.Value) && (err != nil || a.Service != "iam" || a.Region != "" || !arn.IsAccountID(a.Account) || !provider) {
 			return p, errors.New("an identity provider is named by its ARN or its DNS name")
 		}
 	case "CanonicalUser":
@@ -193,7 +193,7 @@ func compilePrincipal(n PrincipalName) (principal, error) {
 }
 
 func compileAWS(p principal) (principal, error) {
-	if isAccount(p.Value) {
+	if arn.IsAccountID(p.Value) {
 		p.kind, p.account = ofAccount, p.Value
 		return p, nil
 	}
@@ -202,7 +202,7 @@ func compileAWS(p principal) (principal, error) {
 		return p, nil
 	}
 	a, err := arn.Parse(p.Value)
-	if err != nil || a.Region != "" || !isAccount(a.Account) {
+	if err != nil || a.Region != "" || !arn.IsAccountID(a.Account) {
 		return p, errors.New("an AWS principal is an account id or the ARN of an account's root, user, role or session")
 	}
 	p.arn = a
@@ -230,8 +230,6 @@ func compileAWS(p principal) (principal, error) {
 	}
 	return p, nil
 }
-
-func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 func isID(s string) bool {
 	return len(s) >= 16 && len(s) <= 128 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""

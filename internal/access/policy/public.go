@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"watertight/internal/access/arn"
 )
 
 // Public reports whether a document is public in the sense of Block Public
@@ -149,18 +151,18 @@ func fixed(key, value string) bool {
 	case "aws:principalorgid", "aws:sourcevpc", "aws:sourcevpce":
 		return exact
 	case "aws:sourceaccount", "aws:sourceowner", "aws:principalaccount", "s3:dataaccesspointaccount":
-		return isAccount(value)
+		return arn.IsAccountID(value)
 	case "aws:userid":
 		return exact && !strings.EqualFold(value, "anonymous")
 	case "aws:sourcearn":
 		// A bucket's ARN has no account; its name is one's own.
 		bucket := len(section) == 6 && section[2] == "s3" && section[3] == "" && section[4] == "" && section[5] != ""
-		return exact && len(section) == 6 && section[0] == "arn" && (isAccount(section[4]) || bucket)
+		return exact && len(section) == 6 && section[0] == "arn" && (arn.IsAccountID(section[4]) || bucket)
 	case "aws:principalarn":
-		return exact && len(section) == 6 && isAccount(section[4])
+		return exact && len(section) == 6 && arn.IsAccountID(section[4])
 	case "s3:dataaccesspointarn":
 		// The access point's name may be a pattern as long as its account is fixed.
-		return len(section) == 6 && section[0] == "arn" && section[2] == "s3" && isAccount(section[4]) && strings.HasPrefix(section[5], "accesspoint/") && !strings.Contains(value, "${")
+		return len(section) == 6 && section[0] == "arn" && section[2] == "s3" && arn.IsAccountID(section[4]) && strings.HasPrefix(section[5], "accesspoint/") && !strings.Contains(value, "${")
 	}
 	return false
 }

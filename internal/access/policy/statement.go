@@ -2,8 +2,6 @@ package policy
 
 import (
 	"strings"
-
-	"watertight/internal/access/arn"
 )
 
 // statement is a compiled statement.
@@ -63,7 +61,7 @@ func (s *statement) aboutResource(in *situation) bool {
 		return true
 	}
 	for i := range s.resources {
-		if s.resources[i].matches(&in.request.Resource, in) {
+		if s.resources[i].matches(in) {
 			return !s.notResource
 		}
 	}
@@ -133,12 +131,24 @@ type arnPattern struct {
 	any      bool
 	none     bool   // matches nothing, whatever stands in it
 	begins   string // what the last section begins with, as far as it is plain
+	prefix   bool   // and anything may follow: the section need not be joined for this
 	sections [6]pattern
 }
 
-func (p *arnPattern) matches(a *arn.ARN, in *situation) bool {
-	return p.any || !p.none && strings.HasPrefix(a.Resource, p.begins) && p.sections[5].match(a.Resource, in, false) && p.sections[2].match(a.Service, in, false) &&
-		p.sections[4].match(a.Account, in, false) && p.sections[3].match(a.Region, in, false) && p.sections[1].match(a.Partition, in, false)
+func (p *arnPattern) matches(in *situation) bool {
+	a := &in.request.Resource
+	switch {
+	case p.any:
+		return true
+	case p.none || !a.Begins(p.begins):
+		return false
+	case p.prefix:
+		in.spend(2)
+	case !p.sections[5].match(in.section(), in, false):
+		return false
+	}
+	return p.sections[2].match(a.Service, in, false) && p.sections[4].match(a.Account, in, false) &&
+		p.sections[3].match(a.Region, in, false) && p.sections[1].match(a.Partition, in, false)
 }
 
 // matchesText is matches for an ARN in its written form.

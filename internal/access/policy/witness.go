@@ -135,7 +135,7 @@ func (s *statement) strangers() []Principal {
 			case userName:
 				all = append(all, user(text, "AIDASTRANGERSTRANGER"))
 			case userID:
-				if id, name, isSession := strings.Cut(text, ":"); isSession && !isAccount(id) {
+				if id, name, isSession := strings.Cut(text, ":"); isSession && !arn.IsAccountID(id) {
 					all = append(all, session("stranger", name))
 				}
 			case principalARN:

@@ -7,6 +7,7 @@ import (
 	"context"
 	"reflect"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
@@ -56,7 +57,7 @@ func expectOwner[In, Out any](a *API, do func(context.Context, authz.Grant, *In)
 // checkOwner compares a bucket's owner with the account a client expects (S3
 // user guide, "Verifying bucket ownership with bucket owner condition").
 func (a *API) checkOwner(ctx context.Context, name, want string) error {
-	if !isAccountID(want) {
+	if !arn.IsAccountID(want) {
 		return fault.Of(fault.InvalidBucketOwnerAWSAccountID)
 	}
 	owner, err := a.Buckets.OwnerOf(ctx, name)
@@ -67,18 +68,6 @@ func (a *API) checkOwner(ctx context.Context, name, want string) error {
 		return fault.Of(fault.AccessDenied)
 	}
 	return nil
-}
-
-func isAccountID(s string) bool {
-	if len(s) != 12 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
 }
 
 // canonicalID is the owner id S3 shows for an account.

@@ -35,7 +35,7 @@ func (l laws) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Reso
 }
 
 func (l laws) Object(ctx context.Context, r arn.ARN, version *string) (authz.ObjectLaws, error) {
-	name, key, _ := strings.Cut(r.Resource, "/")
+	name, key := r.Resource, r.Key
 	return l.objects.Laws(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 }
 

@@ -24,7 +24,7 @@ type tagged struct {
 
 func (l *tagged) ObjectTags(ctx context.Context, r arn.ARN, version *string) (map[string]string, error) {
 	l.asked++
-	name, key, _ := strings.Cut(r.Resource, "/")
+	name, key := r.Resource, r.Key
 	tags, err := l.objects.Tags(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 	out := map[string]string{}
 	for _, t := range tags {

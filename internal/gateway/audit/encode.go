@@ -189,7 +189,7 @@ func (w *object) arn(name string, a arn.ARN) {
 		w.b = appendText(w.b, s, textLimit)
 		w.b = append(w.b, ':')
 	}
-	w.b = appendText(w.b, a.Resource, 2*keyLimit)
+	w.b = appendText(w.b, a.Section(), 2*keyLimit)
 	w.b = append(w.b, '"')
 }
 

@@ -197,9 +197,8 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	}
 	if e.Operation.Copies {
 		for _, from := range g.Objects("s3:GetObject", "s3:GetObjectVersion") {
-			bucket, key, _ := strings.Cut(from.Resource, "/")
 			if owner := g.Owner(from); owner != e.Owner {
-				record.Source(bucket, key, owner)
+				record.Source(from.Resource, from.Key, owner)
 			}
 		}
 	}
