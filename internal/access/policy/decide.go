@@ -17,7 +17,7 @@ type opinion struct {
 // ask evaluates one layer. It stops at the first Deny, unless the denies of the
 // layer don't bind the caller under l; nil binds everybody.
 func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
-	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, in.request) }
+	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, &in.request) }
 	var o opinion
 	for _, d := range docs {
 		switch {
@@ -57,14 +57,14 @@ func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	in := situation{request: &r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most()}
+	in := situation{request: r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most()}
 	v := in.decide(&l)
 	r.Work.Spend(in.spent)
 	return v
 }
 
 func (in *situation) decide(l *Laws) Verdict {
-	r := in.request
+	r := &in.request
 	var said [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer

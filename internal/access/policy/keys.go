@@ -80,7 +80,7 @@ func derivedKey(name string) derived {
 
 // situation is a request while it is judged, with what was worked out so far.
 type situation struct {
-	request *Request
+	request Request
 	owner   string // of the resource; of an object, its bucket's
 	joined  string // the last section of the resource, once it was asked for
 	known   [s3ResourceAccount + 1]string

@@ -14,7 +14,7 @@ func Suppose(l Laws, r Request, given map[string][]string) Verdict {
 // resource.
 func Speaks(d *Document, owner string, r Request, given map[string][]string) Effect {
 	r.given = given
-	in := situation{request: &r, owner: owner, most: r.Work.most()}
+	in := situation{request: r, owner: owner, most: r.Work.most()}
 	layer := IdentityLayer
 	if d.kind != Identity && d.kind != Session {
 		layer = ResourceLayer
@@ -33,6 +33,6 @@ func Speaks(d *Document, owner string, r Request, given map[string][]string) Eff
 // Supplied reports whether a supposed request has a condition key.
 func Supplied(name, owner string, r Request, given map[string][]string) bool {
 	r.given = given
-	in := situation{request: &r, owner: owner}
+	in := situation{request: r, owner: owner}
 	return in.values(refTo(name)).n > 0
 }

@@ -221,7 +221,7 @@ func (s *statement) suit(r *Request, tries *int) {
 			if *tries--; *tries < 0 {
 				return false
 			}
-			in := situation{request: r, owner: nobodys, most: decisionSteps}
+			in := situation{request: *r, owner: nobodys, most: decisionSteps}
 			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
 		}
 		if holds() {

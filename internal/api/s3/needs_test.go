@@ -21,7 +21,7 @@ func spell(needs []authz.Need, err error) string {
 	}
 	var all []string
 	for _, n := range needs {
-		line := strings.TrimPrefix(string(n.Action), "s3:") + " " + n.Resource.Resource
+		line := strings.TrimPrefix(string(n.Action), "s3:") + " " + n.Resource.Section()
 		switch {
 		case n.Denial:
 			line += " (denial)"
