@@ -7,7 +7,7 @@ import (
 	"watertight/internal/access/policy"
 )
 
-const existingTag = "s3:ExistingObjectTag/"
+const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
 // mentionTags reports whether any law asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {

@@ -10,11 +10,15 @@ import (
 // they are stored.
 func KeyName(name string) string {
 	service, tag, ok := strings.Cut(name, "/")
-	service = strings.ToLower(service)
-	if ok && (service == "s3:existingobjecttag" || service == "s3:requestobjecttag") {
-		return service + "/" + tag
+	lower := strings.ToLower(service)
+	switch {
+	case !ok, lower != "s3:existingobjecttag" && lower != "s3:requestobjecttag":
+		return strings.ToLower(name)
+	case lower == service: // as it is asked for with every request
+		return name
+	default:
+		return lower + "/" + tag
 	}
-	return strings.ToLower(name)
 }
 
 // keyRef is a condition key as a document refers to it.

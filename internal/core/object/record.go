@@ -158,7 +158,8 @@ func decodeVersion(b []byte) (*version, error) {
 	return decodeFields(b, func(*record.Fields) bool { return false })
 }
 
-// decodeFields reads a version's fields and gives all others to more.
+// decodeFields reads a version's fields and gives all others to more. The version
+// keeps parts of b.
 func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	v := &version{storageClass: className(0)}
 	f := record.Read(b)
@@ -216,16 +217,24 @@ func (v *version) take(f *record.Fields) bool {
 	return true
 }
 
+// orNil is b, nil where it is empty.
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 // takeMore stores the fields that no current pointer has.
 func (v *version) takeMore(f *record.Fields) bool {
 	m := &v.metadata
 	switch f.Number {
 	case fieldSum:
-		v.checksum.Sum = append([]byte(nil), f.Bytes...)
+		v.checksum.Sum = orNil(f.Bytes)
 	case fieldSumParts:
 		v.checksum.Parts = uint32(f.Uint)
 	case fieldDataKey:
-		v.dataKey = append([]byte(nil), f.Bytes...)
+		v.dataKey = orNil(f.Bytes)
 	case fieldBlob:
 		v.blob = string(f.Bytes)
 	case fieldContentType:
@@ -260,7 +269,7 @@ func (v *version) takeMore(f *record.Fields) bool {
 	case fieldGrant:
 		return v.acl.Take(f)
 	case fieldSealedSum:
-		v.sealedSum = append([]byte(nil), f.Bytes...)
+		v.sealedSum = orNil(f.Bytes)
 	default: // of a later program: it could protect what this one would delete
 		return false
 	}

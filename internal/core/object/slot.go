@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -69,7 +70,7 @@ func (s slot) newest(r kv.Reader) (*version, error) {
 		if err != nil {
 			return nil, err
 		}
-		return decodeVersion(p.Value)
+		return decodeVersion(bytes.Clone(p.Value))
 	}
 	return nil, nil
 }

@@ -220,7 +220,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 			if err != nil {
 				return err
 			}
-			u, err := decodeUpload(p.Value)
+			u, err := decodeUpload(bytes.Clone(p.Value)) // it outlives the step
 			if err != nil {
 				return err
 			}

@@ -30,6 +30,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		return 0, nil
 	}
 	v := reflect.ValueOf(out).Elem()
+	values := make([]string, 0, len(p.out))
 	for i := range p.out {
 		m := &p.out[i]
 		if m.at == inStatus {
@@ -38,7 +39,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 			}
 			continue
 		}
-		if err := m.encode(w.Header(), v.FieldByIndex(m.index)); err != nil {
+		if err := m.encode(w.Header(), v.FieldByIndex(m.index), &values); err != nil {
 			closeBody(p, v)
 			return 0, fault.Internal(err)
 		}
@@ -108,7 +109,9 @@ func encodedWord(s string) string {
 	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
 }
 
-func (m *member) encode(h http.Header, v reflect.Value) error {
+// encode adds what a member says to the header. values holds the values of all of
+// an answer's headers, in one allocation.
+func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error {
 	var s string
 	switch m.kind {
 	case isString:
@@ -155,6 +158,8 @@ func (m *member) encode(h http.Header, v reflect.Value) error {
 	if !protocol.Printable(s) {
 		return errHeader
 	}
-	h[m.name] = []string{s}
+	*values = append(*values, s)
+	n := len(*values)
+	h[m.name] = (*values)[n-1 : n : n]
 	return nil
 }

@@ -18,6 +18,7 @@ type reader struct {
 	at      *state
 	idle    []*cursor
 	scratch []byte
+	room    [128]byte // for scratch, where keys are short
 	ended   bool
 	witness *kv.Witness // of what is read; nil in a transaction
 }
@@ -83,6 +84,9 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	dst := make([]byte, 0, max(1, len(sealed)-sealedExtra)) // an empty value is not nil
+	if r.scratch == nil {
+		r.scratch = r.room[:0]
+	}
 	plain, _, err := r.s.sealer.open(dst, key, sealed, st.commit, &r.scratch)
 	if err != nil {
 		return nil, broken(key, err)
