@@ -142,6 +142,9 @@ func noteDeleted(g authz.Grant, all []Deleted) {
 // lockKeys takes the guards of all keys in one order, so that two requests
 // can't wait for each other.
 func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
+	if len(items) == 1 {
+		return tx.Lock(slot{b, items[0].Key}.guard(), kv.Exclusive)
+	}
 	keys := make([]string, 0, len(items))
 	for i := range items {
 		keys = append(keys, items[i].Key)
