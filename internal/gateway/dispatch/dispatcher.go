@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/authn"
@@ -57,7 +58,7 @@ type Dispatcher struct {
 // others recognizes. It refuses, and names every culprit, when an operation has no
 // access or two operations claim one request.
 func New(who *authn.Identifier, az *authz.Authority, log *audit.Log, o Options, tables ...Table) (*Dispatcher, error) {
-	s, err := newServices(tables)
+	s, err := newServices(tables, func(service string) []action.Operation { return action.Parse(service).Operations })
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 var errAbandoned = errors.New("dispatch: the request was not brought to its end")
@@ -54,16 +55,22 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 }
 
 // read parses a request and finds its service. Where that fails, nothing of the
-// request is known but its connection.
+// request is known but its connection, and the first service answers; one that
+// reads documents, and not forms, answers itself for those.
 func (d *Dispatcher) read(hr *http.Request, o protocol.Options, id string, at time.Time) (*exchange, error) {
+	x := &exchange{service: d.services.all[0]}
 	r, err := protocol.Parse(hr, o, id, at)
 	if err == nil {
 		var s *service
 		if s, err = d.services.find(r); err == nil {
-			return &exchange{request: r, service: s}, nil
+			x.request, x.service = r, s
+			return x, nil
+		}
+		if s != nil && s.Rules == sigv4.APIRules {
+			x.service = s
 		}
 	}
-	x := &exchange{request: protocol.Unparsed(hr, id, at), service: d.services.all[0]}
+	x.request = protocol.Unparsed(hr, id, at)
 	x.service.take(x.request)
 	return x, err
 }

@@ -23,11 +23,10 @@ type service struct {
 	operations []action.Operation
 }
 
-func newService(t Table) (*service, error) {
+func newService(t Table, known []action.Operation) (*service, error) {
 	var ops []dialect.Operation
 	var operations []action.Operation
 	var culprits []string
-	known := action.Parse(t.Service.Name).Operations
 	for _, r := range t.Rows {
 		i := slices.IndexFunc(known, func(o action.Operation) bool { return o.Name == r.Name() && !o.Unbuilt })
 		switch {
@@ -60,11 +59,13 @@ type services struct {
 	forms *service
 }
 
-func newServices(tables []Table) (*services, error) {
+// newServices compiles the tables; catalogue says what is known of a service's
+// operations, and a row that is not known, or not built, is a culprit.
+func newServices(tables []Table, catalogue func(service string) []action.Operation) (*services, error) {
 	s := &services{}
 	var culprits []string
 	for _, t := range tables {
-		one, err := newService(t)
+		one, err := newService(t, catalogue(t.Service.Name))
 		if err != nil {
 			culprits = append(culprits, err.Error())
 			continue
@@ -95,7 +96,8 @@ func (s *services) named(name string) *service {
 	return nil
 }
 
-// find says which service a request is for, and has its dialect read the request.
+// find says which service a request is for, and has its dialect read the request;
+// the service may be known even where that fails.
 // The credential scope decides, which authn verifies. A request whose scope names
 // no service here goes where a dialect recognizes it, so that it is refused in
 // words that its client knows.

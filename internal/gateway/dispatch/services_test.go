@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
@@ -33,11 +34,20 @@ func testServices(t *testing.T) *services {
 		{Service: protocol.Service{Name: "s3control", SigningName: "s3"}, Dialect: rest.Control, Rows: row("GetPublicAccessBlock", rest.At("GET /v20180820/x"))},
 		{Service: protocol.Service{Name: "iam", SigningName: "iam"}, Dialect: query.API("2010-05-08", "i"), Rows: row("ListUsers", query.Action("ListUsers"))},
 		{Service: protocol.Service{Name: "sts", SigningName: "sts"}, Dialect: query.API("2011-06-15", "s"), Rows: row("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer())},
-	})
+	}, catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// catalogue is the real one, as if everything in it were built.
+func catalogue(service string) []action.Operation {
+	all := action.Parse(service).Operations
+	for i := range all {
+		all[i].Unbuilt = false
+	}
+	return all
 }
 
 // find reads a request as the network brings it.

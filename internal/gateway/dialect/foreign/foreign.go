@@ -6,12 +6,12 @@
 package foreign
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
 
 	"watertight/internal/fault"
+	"watertight/internal/gateway/dialect/json"
 	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/protocol"
@@ -95,8 +95,7 @@ func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.E
 	_, action := r.Param("Action")
 	isForm := action || strings.HasPrefix(r.HTTP.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	status := f.Kind.Status()
-	h := w.Header()
-	h["x-amzn-RequestId"] = []string{r.ID}
+	w.Header()["x-amzn-RequestId"] = []string{r.ID}
 	switch name := r.Service.Name; {
 	case name == "ec2":
 		b := []byte(xmldoc.Declaration + "<Response><Errors><Error>")
@@ -106,8 +105,7 @@ func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.E
 	case isForm, name == "cloudfront", name == "route53":
 		query.WriteError(w, r, "", f)
 	default:
-		b, _ := json.Marshal(map[string]string{"__type": string(f.Code), "message": f.Message}) // two texts always have a form
-		h["x-amzn-ErrorType"] = []string{string(f.Code)}
-		protocol.WritePage(w, status, "application/x-amz-json-1.1", b)
+		w.Header()["x-amzn-ErrorType"] = []string{string(f.Code)}
+		json.WriteError(w, r, f)
 	}
 }

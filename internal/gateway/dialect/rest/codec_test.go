@@ -19,7 +19,6 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
-	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/protocol"
 )
 
@@ -154,20 +153,6 @@ func TestDecodeRefuses(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-// FuzzDecodeXML: no document makes a panic or an internal error.
-func FuzzDecodeXML(f *testing.F) {
-	for _, s := range []string{"", "<Delete/>", "<Delete><Object><Key>k</Key></Object></Delete>", "<!DOCTYPE x>", "<Delete><Quiet>x</Quiet></Delete>", "<a:Delete xmlns:a='b'/>"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var in testInput
-		err := xmldoc.Decode(b, "Delete", &in.Delete)
-		if err != nil && fault.From(err).Kind != fault.KindInvalid {
-			t.Fatalf("%v", err)
-		}
-	})
-}
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
