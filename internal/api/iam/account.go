@@ -50,7 +50,7 @@ func (a *API) listAccountAliases(ctx context.Context, g authz.Grant, _ *shape.Pa
 const minPasswordLength = 6
 
 func (a *API) updateAccountPasswordPolicy(ctx context.Context, g authz.Grant, in *shape.UpdateAccountPasswordPolicyInput) (*shape.Empty, error) {
-	p := &identity.PasswordPolicy{
+	p := identity.PasswordPolicy{
 		MinimumLength: minPasswordLength, Symbols: in.RequireSymbols, Numbers: in.RequireNumbers, Uppercase: in.RequireUppercaseCharacters,
 		Lower: in.RequireLowercaseCharacters, UsersMayChange: in.AllowUsersToChangePassword, HardExpiry: in.HardExpiry,
 	}
@@ -62,11 +62,11 @@ func (a *API) updateAccountPasswordPolicy(ctx context.Context, g authz.Grant, in
 			*set.to = *set.from
 		}
 	}
-	return nil, a.Identities.SetPasswordPolicy(ctx, g, "iam:UpdateAccountPasswordPolicy", p)
+	return nil, a.Identities.UpdatePasswordPolicy(ctx, g, p)
 }
 
 func (a *API) deleteAccountPasswordPolicy(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.Empty, error) {
-	return nil, a.Identities.SetPasswordPolicy(ctx, g, "iam:DeleteAccountPasswordPolicy", nil)
+	return nil, a.Identities.DeletePasswordPolicy(ctx, g)
 }
 
 func (a *API) getAccountPasswordPolicy(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetAccountPasswordPolicyOutput, error) {

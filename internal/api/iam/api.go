@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"reflect"
 	"strings"
 	"time"
 
@@ -65,102 +64,89 @@ func onAny[In any](action policy.Action) needs[In] {
 	return on(action, func(string, *In) arn.ARN { return arn.Any() })
 }
 
-// kindName is the member that names an entity of a kind.
-func kindName(k identity.EntityKind) string { return k.String() + "Name" }
-
-// nameIn is the entity of a kind that an input names.
-func nameIn(in any, k identity.EntityKind) string {
-	return stringIn(in, kindName(k))
-}
-
-func stringIn(in any, member string) string {
-	f := reflect.ValueOf(in).Elem().FieldByName(member)
-	if f.Kind() == reflect.Pointer && !f.IsNil() {
-		f = f.Elem()
-	}
-	if f.Kind() == reflect.String {
-		return f.String()
-	}
-	return ""
-}
-
-// required says that a member is missing that other operations of the same
-// shape have no use for.
-func required(in any, member string) error {
-	if stringIn(in, member) != "" {
-		return nil
-	}
+// required says that a member is missing that other operations of the same shape
+// have no use for.
+func required(m shape.Member) error {
 	var c checker
-	f, _ := reflect.TypeOf(in).Elem().FieldByName(member)
-	c.absent(f, lowerFirst(member))
+	switch {
+	case m.Value != "":
+		return nil
+	case m.Parameter:
+		c.parameter = m.Name
+	default:
+		c.say(lowerFirst(m.Name), "Member must not be null")
+	}
 	return c.fault()
 }
 
+// Inputs that name what an operation is about, and say what conditions may ask
+// about them. An input that does not say so is refused by the compiler.
+type (
+	entityInput[In any] interface {
+		*In
+		shape.EntityTarget
+		shape.Conditioned
+	}
+	policyInput[In any] interface {
+		*In
+		shape.PolicyTarget
+		shape.Conditioned
+	}
+)
+
 // onEntity asks for one action on the user, group or role that the input names,
 // with the condition keys that follow from it and from the input.
-func onEntity[In any](a *API, action policy.Action, k identity.EntityKind) needs[In] {
+func onEntity[In any, P entityInput[In]](a *API, action policy.Action, k identity.EntityKind) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := required(in, kindName(k)); err != nil {
+		m := P(in).Entity(k.String())
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		s, err := a.Identities.Subject(ctx, c.Principal().Account, k, nameIn(in, k))
+		s, err := a.Identities.Subject(ctx, c.Principal().Account, k, m.Value)
 		if err != nil {
 			return nil, err
 		}
-		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, P(in).Conditions())}}, nil
 	}
 }
 
 // onPolicy asks for one action on the managed policy that the input names.
-func onPolicy[In any](a *API, action policy.Action) needs[In] {
+func onPolicy[In any, P policyInput[In]](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := required(in, "PolicyArn"); err != nil {
+		m := P(in).Policy()
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		s, err := a.Identities.PolicySubject(ctx, c.Principal().Account, stringIn(in, "PolicyArn"))
+		s, err := a.Identities.PolicySubject(ctx, c.Principal().Account, m.Value)
 		if err != nil {
 			return nil, err
 		}
-		keys := conditionKeys(s, in)
-		delete(keys, "iam:policyarn") // the resource itself
-		return []authz.Need{{Action: action, Resource: s.ARN, Keys: keys}}, nil
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, P(in).Conditions())}}, nil
 	}
 }
 
 // conditionKeys are those of IAM's actions (IAM service authorization
 // reference): what the target is, and what the request says of it.
-func conditionKeys(s identity.Subject, in any) map[string][]string {
+func conditionKeys(s identity.Subject, of shape.Conditions) map[string][]string {
 	m := s.ResourceKeys()
 	if s.Boundary != "" {
 		m["iam:permissionsboundary"] = []string{s.Boundary}
 	}
-	if b := stringIn(in, "PermissionsBoundary"); b != "" {
-		m["iam:permissionsboundary"] = []string{b}
+	if of.Boundary != "" {
+		m["iam:permissionsboundary"] = []string{of.Boundary}
 	}
-	if p := stringIn(in, "PolicyArn"); p != "" {
-		m["iam:policyarn"] = []string{p}
+	if of.PolicyARN != "" {
+		m["iam:policyarn"] = []string{of.PolicyARN}
 	}
-	v := reflect.ValueOf(in).Elem()
-	if tags, ok := field[[]shape.NewTag](v, "Tags"); ok {
-		for _, t := range tags {
-			name := policy.KeyName("aws:requesttag/" + *t.Key)
-			m[name] = append(m[name], *t.Value)
-			m["aws:tagkeys"] = append(m["aws:tagkeys"], *t.Key)
-		}
+	for _, t := range of.Tags {
+		name := policy.KeyName("aws:requesttag/" + *t.Key)
+		m[name] = append(m[name], *t.Value)
+		m["aws:tagkeys"] = append(m["aws:tagkeys"], *t.Key)
 	}
-	if keys, ok := field[[]string](v, "TagKeys"); ok && len(keys) > 0 {
-		m["aws:tagkeys"] = keys
+	if len(of.TagKeys) > 0 {
+		m["aws:tagkeys"] = of.TagKeys
 	}
 	return m
-}
-
-func field[T any](v reflect.Value, name string) (value T, ok bool) {
-	f := v.FieldByName(name)
-	if !f.IsValid() {
-		return value, false
-	}
-	value, ok = f.Interface().(T)
-	return value, ok
 }
 
 // pageOf is the part of a listing that an input asks for.

@@ -18,10 +18,10 @@ import (
 func (a *API) userRows() []dispatch.Row {
 	const k = identity.User
 	return []dispatch.Row{
-		define("CreateUser", mayCreate[shape.CreateUserInput](k), a.createUser),
+		define("CreateUser", mayCreate(k, func(in *shape.CreateUserInput) string { return in.Path }), a.createUser),
 		define("GetUser", onCaller[shape.GetUserInput](a, "iam:GetUser"), a.getUser),
 		define("ListUsers", mayList("iam:ListUsers", k), a.listUsers),
-		define("UpdateUser", mayRename[shape.UpdateUserInput](a, k), a.updateUser),
+		define("UpdateUser", mayRename(a, k, userRenaming), a.updateUser),
 		define("DeleteUser", onEntity[shape.EntityInput](a, "iam:DeleteUser", k), a.delete(k)),
 		define("TagUser", onEntity[shape.TagInput](a, "iam:TagUser", k), a.tag(k)),
 		define("UntagUser", onEntity[shape.UntagInput](a, "iam:UntagUser", k), a.untag(k)),
@@ -42,10 +42,10 @@ func (a *API) userRows() []dispatch.Row {
 func (a *API) groupRows() []dispatch.Row {
 	const k = identity.Group
 	return []dispatch.Row{
-		define("CreateGroup", mayCreate[shape.CreateGroupInput](k), a.createGroup),
+		define("CreateGroup", mayCreate(k, func(in *shape.CreateGroupInput) string { return in.Path }), a.createGroup),
 		define("GetGroup", onEntity[shape.EntityPageInput](a, "iam:GetGroup", k), a.getGroup),
 		define("ListGroups", mayList("iam:ListGroups", k), a.listGroups),
-		define("UpdateGroup", mayRename[shape.UpdateGroupInput](a, k), a.updateGroup),
+		define("UpdateGroup", mayRename(a, k, groupRenaming), a.updateGroup),
 		define("DeleteGroup", onEntity[shape.EntityInput](a, "iam:DeleteGroup", k), a.delete(k)),
 		define("AddUserToGroup", onEntity[shape.MembershipInput](a, "iam:AddUserToGroup", k), a.addUserToGroup),
 		define("RemoveUserFromGroup", onEntity[shape.MembershipInput](a, "iam:RemoveUserFromGroup", k), a.removeUserFromGroup),
@@ -62,7 +62,7 @@ func (a *API) groupRows() []dispatch.Row {
 func (a *API) roleRows() []dispatch.Row {
 	const k = identity.Role
 	return []dispatch.Row{
-		define("CreateRole", mayCreate[shape.CreateRoleInput](k), a.createRole),
+		define("CreateRole", mayCreate(k, func(in *shape.CreateRoleInput) string { return in.Path }), a.createRole),
 		define("GetRole", onEntity[shape.EntityInput](a, "iam:GetRole", k), a.getRole),
 		define("ListRoles", mayList("iam:ListRoles", k), a.listRoles),
 		define("UpdateRole", onEntity[shape.UpdateRoleInput](a, "iam:UpdateRole", k), a.updateRole),
@@ -84,16 +84,11 @@ func (a *API) roleRows() []dispatch.Row {
 	}
 }
 
-// entityARN is the ARN an entity is about to have.
-func entityARN(account string, k identity.EntityKind, path, name string) arn.ARN {
-	e := identity.Entity{Kind: k, Account: account, Path: orRoot(path), Name: name}
-	return e.ARN()
-}
-
-func mayCreate[In any](k identity.EntityKind) needs[In] {
+func mayCreate[In any, P entityInput[In]](k identity.EntityKind, path func(*In) string) needs[In] {
 	return func(_ context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		at := entityARN(c.Principal().Account, k, stringIn(in, "Path"), nameIn(in, k))
-		return []authz.Need{{Action: policy.Action("iam:Create" + k.String()), Resource: at, Keys: conditionKeys(identity.Subject{}, in), New: true}}, nil
+		at := identity.EntityARN(c.Principal().Account, k, orRoot(path(in)), P(in).Entity(k.String()).Value)
+		keys := conditionKeys(identity.Subject{}, P(in).Conditions())
+		return []authz.Need{{Action: policy.Action("iam:Create" + k.String()), Resource: at, Keys: keys, New: true}}, nil
 	}
 }
 
@@ -102,19 +97,26 @@ func mayList(action policy.Action, k identity.EntityKind) needs[shape.ListInput]
 }
 
 // mayRename asks for the old ARN and for the new one.
-func mayRename[In any](a *API, k identity.EntityKind) needs[In] {
+func mayRename[In any, P entityInput[In]](a *API, k identity.EntityKind, to func(*In) identity.Renaming) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		account := c.Principal().Account
-		e, err := a.Identities.Renamed(ctx, account, k, nameIn(in, k), stringIn(in, "New"+kindName(k)), stringIn(in, "NewPath"))
+		at, err := a.Identities.Renamed(ctx, c.Principal().Account, k, P(in).Entity(k.String()).Value, to(in))
 		if err != nil {
 			return nil, err
 		}
-		all, err := onEntity[In](a, policy.Action("iam:Update"+k.String()), k)(ctx, c, in)
-		if err == nil && e != all[0].Resource {
-			all = append(all, authz.Need{Action: all[0].Action, Resource: e, Keys: all[0].Keys})
+		all, err := onEntity[In, P](a, policy.Action("iam:Update"+k.String()), k)(ctx, c, in)
+		if err == nil && at != all[0].Resource {
+			all = append(all, authz.Need{Action: all[0].Action, Resource: at, Keys: all[0].Keys})
 		}
 		return all, err
 	}
+}
+
+func userRenaming(in *shape.UpdateUserInput) identity.Renaming {
+	return identity.Renaming{Name: in.NewUserName, Path: in.NewPath}
+}
+
+func groupRenaming(in *shape.UpdateGroupInput) identity.Renaming {
+	return identity.Renaming{Name: in.NewGroupName, Path: in.NewPath}
 }
 
 func (a *API) createUser(ctx context.Context, g authz.Grant, in *shape.CreateUserInput) (*shape.UserOutput, error) {
@@ -159,11 +161,11 @@ func (a *API) getRole(ctx context.Context, g authz.Grant, in *shape.EntityInput)
 }
 
 func (a *API) getGroup(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.GetGroupOutput, error) {
-	e, users, next, err := a.Identities.Members(ctx, g, in.GroupName, pageOf(in.Marker, in.MaxItems))
+	p, err := a.Identities.GetGroup(ctx, g, in.GroupName, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
-	return &shape.GetGroupOutput{Group: groupShape(e), Users: each(users, plainUser), IsTruncated: next != "", Marker: next}, nil
+	return &shape.GetGroupOutput{Group: groupShape(p.Group), Users: each(p.Users, plainUser), IsTruncated: p.Next != "", Marker: p.Next}, nil
 }
 
 // plainUser is a user as listings show it: without tags and boundary (API
@@ -214,11 +216,11 @@ func (a *API) listGroupsForUser(ctx context.Context, g authz.Grant, in *shape.En
 }
 
 func (a *API) updateUser(ctx context.Context, g authz.Grant, in *shape.UpdateUserInput) (*shape.Empty, error) {
-	return nil, a.Identities.Rename(ctx, g, identity.User, in.UserName, in.NewUserName, in.NewPath)
+	return nil, a.Identities.Rename(ctx, g, identity.User, in.UserName, userRenaming(in))
 }
 
 func (a *API) updateGroup(ctx context.Context, g authz.Grant, in *shape.UpdateGroupInput) (*shape.Empty, error) {
-	return nil, a.Identities.Rename(ctx, g, identity.Group, in.GroupName, in.NewGroupName, in.NewPath)
+	return nil, a.Identities.Rename(ctx, g, identity.Group, in.GroupName, groupRenaming(in))
 }
 
 func (a *API) updateRole(ctx context.Context, g authz.Grant, in *shape.UpdateRoleInput) (*shape.ResultOutput, error) {
@@ -227,12 +229,11 @@ func (a *API) updateRole(ctx context.Context, g authz.Grant, in *shape.UpdateRol
 		d := time.Duration(*in.MaxSessionDuration) * time.Second
 		longest = &d
 	}
-	_, err := a.Identities.UpdateRole(ctx, g, "iam:UpdateRole", in.RoleName, in.Description, longest)
-	return &shape.ResultOutput{}, err
+	return &shape.ResultOutput{}, a.Identities.UpdateRole(ctx, g, in.RoleName, in.Description, longest)
 }
 
 func (a *API) updateRoleDescription(ctx context.Context, g authz.Grant, in *shape.UpdateRoleDescriptionInput) (*shape.RoleOutput, error) {
-	e, err := a.Identities.UpdateRole(ctx, g, "iam:UpdateRoleDescription", in.RoleName, in.Description, nil)
+	e, err := a.Identities.UpdateRoleDescription(ctx, g, in.RoleName, *in.Description)
 	if err != nil {
 		return nil, err
 	}

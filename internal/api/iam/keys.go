@@ -18,11 +18,11 @@ func (a *API) keyRows() []dispatch.Row {
 		define("UpdateAccessKey", onCaller[shape.UpdateAccessKeyInput](a, "iam:UpdateAccessKey"), a.updateAccessKey),
 		define("DeleteAccessKey", onCaller[shape.AccessKeyInput](a, "iam:DeleteAccessKey"), a.deleteAccessKey),
 		define("GetAccessKeyLastUsed", a.mayGetAccessKeyLastUsed, a.getAccessKeyLastUsed),
-		define("GetLoginProfile", onCaller[shape.UserInput](a, "iam:GetLoginProfile"), a.noLoginProfile("iam:GetLoginProfile")),
-		define("DeleteLoginProfile", onCaller[shape.UserInput](a, "iam:DeleteLoginProfile"), a.noLoginProfile("iam:DeleteLoginProfile")),
-		define("ListServiceSpecificCredentials", onCaller[shape.UserPageInput](a, "iam:ListServiceSpecificCredentials"), a.listNothing("iam:ListServiceSpecificCredentials")),
-		define("ListSigningCertificates", onCaller[shape.UserPageInput](a, "iam:ListSigningCertificates"), a.listNothing("iam:ListSigningCertificates")),
-		define("ListSSHPublicKeys", onCaller[shape.UserPageInput](a, "iam:ListSSHPublicKeys"), a.listNothing("iam:ListSSHPublicKeys")),
+		define("GetLoginProfile", onCaller[shape.UserInput](a, "iam:GetLoginProfile"), a.getLoginProfile),
+		define("DeleteLoginProfile", onCaller[shape.UserInput](a, "iam:DeleteLoginProfile"), a.deleteLoginProfile),
+		define("ListServiceSpecificCredentials", onCaller[shape.UserPageInput](a, "iam:ListServiceSpecificCredentials"), a.listAbsentCredentials(identity.ServiceSpecificCredential)),
+		define("ListSigningCertificates", onCaller[shape.UserPageInput](a, "iam:ListSigningCertificates"), a.listAbsentCredentials(identity.SigningCertificate)),
+		define("ListSSHPublicKeys", onCaller[shape.UserPageInput](a, "iam:ListSSHPublicKeys"), a.listAbsentCredentials(identity.SSHPublicKey)),
 		define("ListInstanceProfilesForRole", onEntity[shape.EntityPageInput](a, "iam:ListInstanceProfilesForRole", identity.Role), a.listInstanceProfilesForRole),
 	}
 }
@@ -42,11 +42,17 @@ func subjectOf(c authz.Caller, named string) (string, error) {
 	return "", invalid("Must specify userName when calling with non-User credentials")
 }
 
+// callerInput is an input that names a user, or none where it is about the caller.
+type callerInput[In any] interface {
+	*In
+	shape.CallerTarget
+}
+
 // onCaller asks for one action on the user that the input names, or else on the
 // caller itself.
-func onCaller[In any](a *API, action policy.Action) needs[In] {
+func onCaller[In any, P callerInput[In]](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		user, err := subjectOf(c, stringIn(in, "UserName"))
+		user, err := subjectOf(c, P(in).NamedUser())
 		if err != nil {
 			return nil, err
 		}
@@ -62,11 +68,11 @@ func (a *API) onUser(ctx context.Context, c authz.Caller, action policy.Action, 
 		return authz.Need{Action: action, Resource: arn.Root(account)}, nil
 	}
 	s, err := a.Identities.Subject(ctx, account, identity.User, user)
-	return authz.Need{Action: action, Resource: s.ARN, Keys: conditionKeys(s, &shape.Empty{})}, err
+	return authz.Need{Action: action, Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{})}, err
 }
 
 func (a *API) getUser(ctx context.Context, g authz.Grant, in *shape.GetUserInput) (*shape.UserOutput, error) {
-	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +98,7 @@ func status(active bool) string {
 }
 
 func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.CreateAccessKeyOutput, error) {
-	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +112,7 @@ func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.User
 }
 
 func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListAccessKeysOutput, error) {
-	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +126,7 @@ func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserP
 }
 
 func (a *API) updateAccessKey(ctx context.Context, g authz.Grant, in *shape.UpdateAccessKeyInput) (*shape.Empty, error) {
-	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +134,7 @@ func (a *API) updateAccessKey(ctx context.Context, g authz.Grant, in *shape.Upda
 }
 
 func (a *API) deleteAccessKey(ctx context.Context, g authz.Grant, in *shape.AccessKeyInput) (*shape.Empty, error) {
-	user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -156,34 +162,39 @@ func (a *API) getAccessKeyLastUsed(ctx context.Context, g authz.Grant, in *shape
 	return out, nil
 }
 
-// noLoginProfile is the truth: nobody signs in with a password here.
-func (a *API) noLoginProfile(action policy.Action) handler[shape.UserInput, shape.Empty] {
-	return func(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.Empty, error) {
-		user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
-		if err != nil {
-			return nil, err
-		}
-		return nil, a.Identities.NoLoginProfile(ctx, g, action, user)
+func (a *API) getLoginProfile(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.Empty, error) {
+	user, err := subjectOf(g.Caller(), in.NamedUser())
+	if err != nil {
+		return nil, err
 	}
+	return nil, a.Identities.GetLoginProfile(ctx, g, user)
 }
 
-// listNothing lists what users don't have here.
-func (a *API) listNothing(action policy.Action) handler[shape.UserPageInput, shape.NothingOutput] {
+func (a *API) deleteLoginProfile(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.Empty, error) {
+	user, err := subjectOf(g.Caller(), in.NamedUser())
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Identities.DeleteLoginProfile(ctx, g, user)
+}
+
+// listAbsentCredentials lists what users don't have here.
+func (a *API) listAbsentCredentials(k identity.AbsentCredential) handler[shape.UserPageInput, shape.NothingOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.NothingOutput, error) {
-		user, err := subjectOf(g.Caller(), stringIn(in, "UserName"))
+		user, err := subjectOf(g.Caller(), in.NamedUser())
 		if err != nil {
 			return nil, err
 		}
-		if err := a.Identities.UserStands(ctx, g, action, user); err != nil {
+		if err := a.Identities.ListAbsentCredentials(ctx, g, k, user); err != nil {
 			return nil, err
 		}
 		out := &shape.NothingOutput{}
-		switch action {
-		case "iam:ListServiceSpecificCredentials":
+		switch k {
+		case identity.ServiceSpecificCredential:
 			out.ServiceSpecificCredentials = []shape.Empty{}
-		case "iam:ListSigningCertificates":
+		case identity.SigningCertificate:
 			out.Certificates = []shape.Empty{}
-		case "iam:ListSSHPublicKeys":
+		case identity.SSHPublicKey:
 			out.SSHPublicKeys = []shape.Empty{}
 		}
 		return out, nil
@@ -191,7 +202,7 @@ func (a *API) listNothing(action policy.Action) handler[shape.UserPageInput, sha
 }
 
 func (a *API) listInstanceProfilesForRole(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.NothingOutput, error) {
-	if err := a.Identities.RoleStands(ctx, g, "iam:ListInstanceProfilesForRole", in.RoleName); err != nil {
+	if err := a.Identities.ListInstanceProfilesForRole(ctx, g, in.RoleName); err != nil {
 		return nil, err
 	}
 	return &shape.NothingOutput{InstanceProfiles: []shape.Empty{}}, nil

@@ -22,14 +22,14 @@ func (a *API) mayGenerateLastAccessed(ctx context.Context, c authz.Caller, in *s
 	if err != nil {
 		return nil, err
 	}
-	return []authz.Need{{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+	return []authz.Need{{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{})}}, nil
 }
 
 func (a *API) mayGetLastAccessed(ctx context.Context, c authz.Caller, in *shape.GetLastAccessedInput) ([]authz.Need, error) {
 	all := []authz.Need{{Action: "iam:GetServiceLastAccessedDetails", Resource: arn.Any()}}
 	s, found, err := a.Identities.JobSubject(ctx, c.Principal().Account, in.JobId, c.At())
 	if found {
-		all = append(all, authz.Need{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, in)})
+		all = append(all, authz.Need{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{})})
 	}
 	return all, err
 }
@@ -43,13 +43,13 @@ func (a *API) generateLastAccessed(ctx context.Context, g authz.Grant, in *shape
 }
 
 func (a *API) getLastAccessed(ctx context.Context, g authz.Grant, in *shape.GetLastAccessedInput) (*shape.GetLastAccessedOutput, error) {
-	all, asked, next, err := a.Identities.LastAccessed(ctx, g, in.JobId, pageOf(in.Marker, in.MaxItems))
+	r, err := a.Identities.GetLastAccessed(ctx, g, in.JobId, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
 	return &shape.GetLastAccessedOutput{
-		JobStatus: "COMPLETED", JobType: "SERVICE_LEVEL", JobCreationDate: asked, JobCompletionDate: asked,
-		ServicesLastAccessed: each(all, serviceLastAccessed), IsTruncated: next != "", Marker: next,
+		JobStatus: "COMPLETED", JobType: "SERVICE_LEVEL", JobCreationDate: r.Asked, JobCompletionDate: r.Asked,
+		ServicesLastAccessed: each(r.Services, serviceLastAccessed), IsTruncated: r.Next != "", Marker: r.Next,
 	}, nil
 }
 

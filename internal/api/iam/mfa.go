@@ -32,7 +32,7 @@ func (a *API) mfaRows() []dispatch.Row {
 
 func mayCreateDevice(_ context.Context, c authz.Caller, in *shape.CreateVirtualMFADeviceInput) ([]authz.Need, error) {
 	at := mfa.ARN(c.Principal().Account, orRoot(in.Path), in.VirtualMFADeviceName)
-	return []authz.Need{{Action: "iam:CreateVirtualMFADevice", Resource: at, Keys: conditionKeys(identity.Subject{}, in), New: true}}, nil
+	return []authz.Need{{Action: "iam:CreateVirtualMFADevice", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true}}, nil
 }
 
 // holderFor is whose device an operation is about: the user it names, or else
@@ -45,9 +45,9 @@ func holderFor(c authz.Caller, named string) (mfa.Holder, error) {
 	return mfa.Holder{User: user}, err
 }
 
-func onHolder[In any](a *API, action policy.Action) needs[In] {
+func onHolder[In any, P callerInput[In]](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		h, err := holderFor(c, stringIn(in, "UserName"))
+		h, err := holderFor(c, P(in).NamedUser())
 		if err != nil {
 			return nil, err
 		}
@@ -56,16 +56,21 @@ func onHolder[In any](a *API, action policy.Action) needs[In] {
 	}
 }
 
-func onDevice[In any](a *API, action policy.Action) needs[In] {
+func onDevice[In any, P interface {
+	*In
+	shape.DeviceTarget
+	shape.Conditioned
+}](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := required(in, "SerialNumber"); err != nil {
+		m := P(in).Device()
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		s, err := a.Devices.Subject(ctx, c.Principal().Account, stringIn(in, "SerialNumber"))
+		s, err := a.Devices.Subject(ctx, c.Principal().Account, m.Value)
 		if err != nil {
 			return nil, err
 		}
-		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, P(in).Conditions())}}, nil
 	}
 }
 
@@ -80,7 +85,7 @@ func (a *API) createVirtualMFADevice(ctx context.Context, g authz.Grant, in *sha
 }
 
 func (a *API) enableMFADevice(ctx context.Context, g authz.Grant, in *shape.MFACodesInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
+	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func (a *API) enableMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 }
 
 func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFACodesInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
+	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +101,7 @@ func (a *API) resyncMFADevice(ctx context.Context, g authz.Grant, in *shape.MFAC
 }
 
 func (a *API) deactivateMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.Empty, error) {
-	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
+	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +120,7 @@ func holderName(h mfa.Holder) string {
 }
 
 func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListMFADevicesOutput, error) {
-	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
+	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +134,7 @@ func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserP
 }
 
 func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.GetMFADeviceOutput, error) {
-	h, err := holderFor(g.Caller(), stringIn(in, "UserName"))
+	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
 	}

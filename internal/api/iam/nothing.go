@@ -2,14 +2,12 @@ package iam
 
 import (
 	"context"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam/shape"
 	"watertight/internal/core/identity"
-	"watertight/internal/fault"
 	"watertight/internal/gateway/dispatch"
 )
 
@@ -18,33 +16,33 @@ import (
 func (a *API) nothingRows() []dispatch.Row {
 	const profile, certificate, saml = identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider
 	return []dispatch.Row{
-		define("ListInstanceProfiles", on("iam:ListInstanceProfiles", listed(profile)), a.listNone("iam:ListInstanceProfiles", profile)),
-		define("ListServerCertificates", on("iam:ListServerCertificates", listed(certificate)), a.listNone("iam:ListServerCertificates", certificate)),
-		define("ListSAMLProviders", on("iam:ListSAMLProviders", listed(saml)), a.listNone("iam:ListSAMLProviders", saml)),
-		define("GetInstanceProfile", onThing(profile, "iam:GetInstanceProfile"), a.noThing(profile, "iam:GetInstanceProfile")),
-		define("ListInstanceProfileTags", onThing(profile, "iam:ListInstanceProfileTags"), a.noThing(profile, "iam:ListInstanceProfileTags")),
-		define("GetServerCertificate", onThing(certificate, "iam:GetServerCertificate"), a.noThing(certificate, "iam:GetServerCertificate")),
-		define("ListServerCertificateTags", onThing(certificate, "iam:ListServerCertificateTags"), a.noThing(certificate, "iam:ListServerCertificateTags")),
-		define("GetSAMLProvider", onThing(saml, "iam:GetSAMLProvider"), a.noThing(saml, "iam:GetSAMLProvider")),
-		define("ListSAMLProviderTags", onThing(saml, "iam:ListSAMLProviderTags"), a.noThing(saml, "iam:ListSAMLProviderTags")),
+		define("ListInstanceProfiles", on("iam:ListInstanceProfiles", listed(profile)), a.listAbsent(profile)),
+		define("ListServerCertificates", on("iam:ListServerCertificates", listed(certificate)), a.listAbsent(certificate)),
+		define("ListSAMLProviders", on("iam:ListSAMLProviders", listed(saml)), a.listAbsent(saml)),
+		define("GetInstanceProfile", onAbsent("iam:GetInstanceProfile", profile), a.getAbsent(profile)),
+		define("ListInstanceProfileTags", onAbsent("iam:ListInstanceProfileTags", profile), a.listAbsentTags(profile)),
+		define("GetServerCertificate", onAbsent("iam:GetServerCertificate", certificate), a.getAbsent(certificate)),
+		define("ListServerCertificateTags", onAbsent("iam:ListServerCertificateTags", certificate), a.listAbsentTags(certificate)),
+		define("GetSAMLProvider", onAbsent("iam:GetSAMLProvider", saml), a.getAbsent(saml)),
+		define("ListSAMLProviderTags", onAbsent("iam:ListSAMLProviderTags", saml), a.listAbsentTags(saml)),
 		define("ListOrganizationsFeatures", onAny[shape.Empty]("iam:ListOrganizationsFeatures"), a.listOrganizationsFeatures),
 	}
 }
 
 // listed is what a listing of a kind is asked for on.
-func listed(kind string) func(account string, in *shape.ListNothingInput) arn.ARN {
+func listed(k identity.AbsentKind) func(account string, in *shape.ListNothingInput) arn.ARN {
 	return func(account string, in *shape.ListNothingInput) arn.ARN {
-		return identity.NothingARN(account, kind, strings.TrimSuffix(orRoot(in.PathPrefix), "/")+"/*")
+		return identity.AbsentListARN(account, k, orRoot(in.PathPrefix))
 	}
 }
 
-func (a *API) listNone(action policy.Action, kind string) handler[shape.ListNothingInput, shape.NothingOutput] {
+func (a *API) listAbsent(k identity.AbsentKind) handler[shape.ListNothingInput, shape.NothingOutput] {
 	return func(_ context.Context, g authz.Grant, in *shape.ListNothingInput) (*shape.NothingOutput, error) {
-		if err := a.Identities.Nothing(g, action, listed(kind)(g.Caller().Principal().Account, in)); err != nil {
+		if err := a.Identities.ListAbsent(g, k, orRoot(in.PathPrefix)); err != nil {
 			return nil, err
 		}
 		out := &shape.NothingOutput{}
-		switch kind {
+		switch k {
 		case identity.InstanceProfile:
 			out.InstanceProfiles = []shape.Empty{}
 		case identity.ServerCertificate:
@@ -56,44 +54,42 @@ func (a *API) listNone(action policy.Action, kind string) handler[shape.ListNoth
 	}
 }
 
-// named is what an input names of a kind, and its ARN.
-func named(account, kind string, in *shape.NothingInput) (name string, on arn.ARN, err error) {
-	member := map[string]string{
-		identity.InstanceProfile: "InstanceProfileName", identity.ServerCertificate: "ServerCertificateName", identity.SAMLProvider: "SAMLProviderArn",
-	}[kind]
-	if err := required(in, member); err != nil {
-		return "", arn.ARN{}, err
+// absent is what an input names of a kind.
+func absent(k identity.AbsentKind, in *shape.NothingInput) shape.Member {
+	switch k {
+	case identity.InstanceProfile:
+		return shape.Member{Name: "InstanceProfileName", Value: in.InstanceProfileName}
+	case identity.ServerCertificate:
+		return shape.Member{Name: "ServerCertificateName", Value: in.ServerCertificateName}
 	}
-	name = stringIn(in, member)
-	if kind != identity.SAMLProvider {
-		return name, identity.NothingARN(account, kind, "/"+name), nil
-	}
-	if on, err = arn.Parse(name); err != nil || on.Service != "iam" || on.Account != account || !strings.HasPrefix(on.Resource, kind+"/") {
-		return "", arn.ARN{}, fault.New(fault.InvalidInput, "Invalid ARN: "+name)
-	}
-	return name, on, nil
+	return shape.Member{Name: "SAMLProviderArn", Value: in.SAMLProviderArn}
 }
 
-func onThing(kind string, action policy.Action) needs[shape.NothingInput] {
+func onAbsent(action policy.Action, k identity.AbsentKind) needs[shape.NothingInput] {
 	return func(_ context.Context, c authz.Caller, in *shape.NothingInput) ([]authz.Need, error) {
-		_, on, err := named(c.Principal().Account, kind, in)
-		return []authz.Need{{Action: action, Resource: on}}, err
-	}
-}
-
-func (a *API) noThing(kind string, action policy.Action) handler[shape.NothingInput, shape.Empty] {
-	return func(_ context.Context, g authz.Grant, in *shape.NothingInput) (*shape.Empty, error) {
-		name, on, err := named(g.Caller().Principal().Account, kind, in)
-		if err != nil {
+		m := absent(k, in)
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		return nil, a.Identities.NoSuchThing(g, action, on, kind, name)
+		at, err := identity.AbsentARN(c.Principal().Account, k, m.Value)
+		return []authz.Need{{Action: action, Resource: at}}, err
 	}
 }
 
-// listOrganizationsFeatures: no account belongs to an organization.
+func (a *API) getAbsent(k identity.AbsentKind) handler[shape.NothingInput, shape.Empty] {
+	return func(_ context.Context, g authz.Grant, in *shape.NothingInput) (*shape.Empty, error) {
+		return nil, a.Identities.GetAbsent(g, k, absent(k, in).Value)
+	}
+}
+
+func (a *API) listAbsentTags(k identity.AbsentKind) handler[shape.NothingInput, shape.Empty] {
+	return func(_ context.Context, g authz.Grant, in *shape.NothingInput) (*shape.Empty, error) {
+		return nil, a.Identities.ListAbsentTags(g, k, absent(k, in).Value)
+	}
+}
+
 func (a *API) listOrganizationsFeatures(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.ListOrganizationsFeaturesOutput, error) {
-	if err := a.Identities.Nothing(g, "iam:ListOrganizationsFeatures", arn.Any()); err != nil {
+	if err := a.Identities.ListOrganizationsFeatures(g); err != nil {
 		return nil, err
 	}
 	return &shape.ListOrganizationsFeaturesOutput{EnabledFeatures: []string{}}, nil

@@ -29,7 +29,7 @@ func (a *API) policyRows() []dispatch.Row {
 
 func mayCreatePolicy(_ context.Context, c authz.Caller, in *shape.CreatePolicyInput) ([]authz.Need, error) {
 	at := identity.PolicyARN(c.Principal().Account, orRoot(in.Path), in.PolicyName)
-	return []authz.Need{{Action: "iam:CreatePolicy", Resource: at, Keys: conditionKeys(identity.Subject{}, in), New: true}}, nil
+	return []authz.Need{{Action: "iam:CreatePolicy", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true}}, nil
 }
 
 func policyShape(p *identity.ManagedPolicy) shape.Policy {
@@ -57,7 +57,7 @@ func (a *API) createPolicy(ctx context.Context, g authz.Grant, in *shape.CreateP
 }
 
 func (a *API) getPolicy(ctx context.Context, g authz.Grant, in *shape.PolicyInput) (*shape.PolicyOutput, error) {
-	p, err := a.Identities.GetPolicy(ctx, g, "iam:GetPolicy", in.PolicyArn)
+	p, err := a.Identities.GetPolicy(ctx, g, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +106,15 @@ func (a *API) getPolicyVersion(ctx context.Context, g authz.Grant, in *shape.Pol
 }
 
 func (a *API) listPolicyVersions(ctx context.Context, g authz.Grant, in *shape.ListPolicyVersionsInput) (*shape.ListPolicyVersionsOutput, error) {
-	p, all, next, err := a.Identities.PolicyVersions(ctx, g, in.PolicyArn, pageOf(in.Marker, in.MaxItems))
+	p, err := a.Identities.PolicyVersions(ctx, g, in.PolicyArn, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
 	}
 	return &shape.ListPolicyVersionsOutput{
-		Versions:    each(all, func(v identity.PolicyVersion) shape.PolicyVersion { return versionShape(&v, v.Number == p.Default) }),
-		IsTruncated: next != "", Marker: next,
+		Versions: each(p.Versions, func(v identity.PolicyVersion) shape.PolicyVersion {
+			return versionShape(&v, v.Number == p.Policy.Default)
+		}),
+		IsTruncated: p.Next != "", Marker: p.Next,
 	}, nil
 }
 

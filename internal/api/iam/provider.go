@@ -31,22 +31,27 @@ func (a *API) providerRows() []dispatch.Row {
 
 func mayCreateProvider(_ context.Context, c authz.Caller, in *shape.CreateOpenIDConnectProviderInput) ([]authz.Need, error) {
 	at := identity.ProviderARN(c.Principal().Account, in.Url)
-	return []authz.Need{{Action: "iam:CreateOpenIDConnectProvider", Resource: at, Keys: conditionKeys(identity.Subject{}, in), New: true}}, nil
+	return []authz.Need{{Action: "iam:CreateOpenIDConnectProvider", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true}}, nil
 }
 
-func onProvider[In any](a *API, action policy.Action) needs[In] {
+func onProvider[In any, P interface {
+	*In
+	shape.ProviderTarget
+	shape.Conditioned
+}](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := required(in, "OpenIDConnectProviderArn"); err != nil {
+		m := P(in).Provider()
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		s, err := a.Identities.ProviderSubject(ctx, c.Principal().Account, stringIn(in, "OpenIDConnectProviderArn"))
+		s, err := a.Identities.ProviderSubject(ctx, c.Principal().Account, m.Value)
 		if err != nil {
 			return nil, err
 		}
 		if s.ARN.Account != c.Principal().Account {
 			return nil, fault.New(fault.AccessDenied, "User: "+c.Principal().ARN.String()+" is not authorized to perform this action on resource: "+s.ARN.String())
 		}
-		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, P(in).Conditions())}}, nil
 	}
 }
 
@@ -59,7 +64,7 @@ func (a *API) createOpenIDConnectProvider(ctx context.Context, g authz.Grant, in
 }
 
 func (a *API) getOpenIDConnectProvider(ctx context.Context, g authz.Grant, in *shape.ProviderInput) (*shape.GetOpenIDConnectProviderOutput, error) {
-	p, err := a.Identities.GetProvider(ctx, g, "iam:GetOpenIDConnectProvider", in.OpenIDConnectProviderArn)
+	p, err := a.Identities.GetProvider(ctx, g, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -82,23 +87,23 @@ func (a *API) deleteOpenIDConnectProvider(ctx context.Context, g authz.Grant, in
 }
 
 func (a *API) addClientID(ctx context.Context, g authz.Grant, in *shape.ClientIDInput) (*shape.Empty, error) {
-	return nil, a.Identities.ChangeProvider(ctx, g, "iam:AddClientIDToOpenIDConnectProvider", in.OpenIDConnectProviderArn, identity.ProviderChange{AddClient: in.ClientID})
+	return nil, a.Identities.AddClientID(ctx, g, in.OpenIDConnectProviderArn, in.ClientID)
 }
 
 func (a *API) removeClientID(ctx context.Context, g authz.Grant, in *shape.ClientIDInput) (*shape.Empty, error) {
-	return nil, a.Identities.ChangeProvider(ctx, g, "iam:RemoveClientIDFromOpenIDConnectProvider", in.OpenIDConnectProviderArn, identity.ProviderChange{DropClient: in.ClientID})
+	return nil, a.Identities.RemoveClientID(ctx, g, in.OpenIDConnectProviderArn, in.ClientID)
 }
 
 func (a *API) updateThumbprint(ctx context.Context, g authz.Grant, in *shape.ThumbprintInput) (*shape.Empty, error) {
-	return nil, a.Identities.ChangeProvider(ctx, g, "iam:UpdateOpenIDConnectProviderThumbprint", in.OpenIDConnectProviderArn, identity.ProviderChange{Thumbprints: in.ThumbprintList})
+	return nil, a.Identities.UpdateThumbprints(ctx, g, in.OpenIDConnectProviderArn, in.ThumbprintList)
 }
 
 func (a *API) tagProvider(ctx context.Context, g authz.Grant, in *shape.TagInput) (*shape.Empty, error) {
-	return nil, a.Identities.ChangeProvider(ctx, g, "iam:TagOpenIDConnectProvider", in.OpenIDConnectProviderArn, identity.ProviderChange{AddTags: tagsOf(in.Tags)})
+	return nil, a.Identities.TagProvider(ctx, g, in.OpenIDConnectProviderArn, tagsOf(in.Tags))
 }
 
 func (a *API) untagProvider(ctx context.Context, g authz.Grant, in *shape.UntagInput) (*shape.Empty, error) {
-	return nil, a.Identities.ChangeProvider(ctx, g, "iam:UntagOpenIDConnectProvider", in.OpenIDConnectProviderArn, identity.ProviderChange{DropTags: in.TagKeys})
+	return nil, a.Identities.UntagProvider(ctx, g, in.OpenIDConnectProviderArn, in.TagKeys)
 }
 
 func (a *API) listProviderTags(ctx context.Context, g authz.Grant, in *shape.TagsInput) (*shape.TagsOutput, error) {

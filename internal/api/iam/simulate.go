@@ -20,16 +20,21 @@ func (a *API) simulateRows() []dispatch.Row {
 }
 
 // onSource asks for one action on the entity whose policies are asked about.
-func onSource[In any](a *API, action policy.Action) needs[In] {
+func onSource[In any, P interface {
+	*In
+	shape.SourceTarget
+	shape.Conditioned
+}](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := required(in, "PolicySourceArn"); err != nil {
+		m := P(in).Source()
+		if err := required(m); err != nil {
 			return nil, err
 		}
-		s, err := a.Simulator.Source(ctx, c.Principal().Account, stringIn(in, "PolicySourceArn"))
+		s, err := a.Simulator.Source(ctx, c.Principal().Account, m.Value)
 		if err != nil {
 			return nil, err
 		}
-		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, in)}}, nil
+		return []authz.Need{{Action: action, Resource: s.ARN, Keys: conditionKeys(s, P(in).Conditions())}}, nil
 	}
 }
 

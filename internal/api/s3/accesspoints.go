@@ -15,17 +15,17 @@ import (
 // Those of multi-Region ones are signed for us-west-2 wherever they are asked.
 func (a *API) accessPointRows() []dispatch.Row {
 	return []dispatch.Row{
-		emptyListing[shape.AccessPoints](a, "ListAccessPoints", "GET /v20180820/accesspoint"),
-		emptyListing[shape.MultiRegionAccessPoints](a, "ListMultiRegionAccessPoints", "GET /v20180820/mrap/instances"),
+		emptyListing[shape.AccessPoints]("ListAccessPoints", "GET /v20180820/accesspoint", a.Buckets.ListAccessPoints),
+		emptyListing[shape.MultiRegionAccessPoints]("ListMultiRegionAccessPoints", "GET /v20180820/mrap/instances", a.Buckets.ListMultiRegionAccessPoints),
 	}
 }
 
 // emptyListing is a listing of an account, which has nothing to list.
-func emptyListing[Out any](a *API, name, route string) dispatch.Row {
+func emptyListing[Out any](name, route string, list func(g authz.Grant, account string) error) dispatch.Row {
 	action := policy.Action("s3:" + name)
 	may := authz.Ask1(func(*shape.AccountInput) authz.Need { return authz.Need{Action: action, Resource: arn.Any()} })
 	return dispatch.Define(name, rest.At(route), may, func(_ context.Context, g authz.Grant, in *shape.AccountInput) (*Out, error) {
-		if err := a.Buckets.AccessPoints(g, action, in.AccountId); err != nil {
+		if err := list(g, in.AccountId); err != nil {
 			return nil, err
 		}
 		return new(Out), nil

@@ -3,14 +3,21 @@ package bucket
 import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 )
 
-// AccessPoints refuses whoever may not list the access points of an account,
-// of which there are none. It needs the action of the listing and a caller of
-// the account. Error: AccessDenied.
-func (s *Store) AccessPoints(g authz.Grant, action policy.Action, account string) error {
-	if err := g.Demand(action, arn.Any()); err != nil {
+// ListAccessPoints finds none: no account has access points. It needs
+// s3:ListAccessPoints and a caller of the account. Errors: AccessDenied.
+func (s *Store) ListAccessPoints(g authz.Grant, account string) error {
+	if err := g.Demand("s3:ListAccessPoints", arn.Any()); err != nil {
+		return err
+	}
+	return checkOwner(g, account)
+}
+
+// ListMultiRegionAccessPoints finds none. It needs s3:ListMultiRegionAccessPoints
+// and a caller of the account. Errors: AccessDenied.
+func (s *Store) ListMultiRegionAccessPoints(g authz.Grant, account string) error {
+	if err := g.Demand("s3:ListMultiRegionAccessPoints", arn.Any()); err != nil {
 		return err
 	}
 	return checkOwner(g, account)

@@ -259,26 +259,3 @@ func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err err
 	})
 	return a, err
 }
-
-// UserStands finds nothing wrong where the user is there and action may be done
-// to it, for what users don't have here. Errors: NoSuchEntity.
-func (s *Store) UserStands(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
-	return View(ctx, s.store, g, func(r kv.Reader, account string) error {
-		_, err := holderOf(r, g, account, action, user)
-		return err
-	})
-}
-
-// RoleStands is UserStands for roles.
-func (s *Store) RoleStands(ctx context.Context, g authz.Grant, action policy.Action, name string) error {
-	return s.inspect(ctx, g, action, Role, name, func(kv.Reader, *Entity) error { return nil })
-}
-
-// NoLoginProfile says that a user has no password, which is so for all.
-// Errors: NoSuchEntity, always.
-func (s *Store) NoLoginProfile(ctx context.Context, g authz.Grant, action policy.Action, user string) error {
-	if err := s.UserStands(ctx, g, action, user); err != nil {
-		return err
-	}
-	return noSuch("Login Profile for User %s cannot be found.", user)
-}

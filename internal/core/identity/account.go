@@ -171,15 +171,23 @@ func (s *Store) Alias(ctx context.Context, g authz.Grant) (alias string, err err
 	return alias, err
 }
 
-// SetPasswordPolicy replaces the account's password policy; nil removes it. It
-// needs action: iam:UpdateAccountPasswordPolicy or
+// UpdatePasswordPolicy replaces the account's password policy. It needs
+// iam:UpdateAccountPasswordPolicy.
+func (s *Store) UpdatePasswordPolicy(ctx context.Context, g authz.Grant, p PasswordPolicy) error {
+	return s.configure(ctx, g, "iam:UpdateAccountPasswordPolicy", func(_ kv.Tx, _ string, c *settings) error {
+		c.password = &p
+		return nil
+	})
+}
+
+// DeletePasswordPolicy removes the account's password policy. It needs
 // iam:DeleteAccountPasswordPolicy. Errors: NoSuchEntity.
-func (s *Store) SetPasswordPolicy(ctx context.Context, g authz.Grant, action policy.Action, p *PasswordPolicy) error {
-	return s.configure(ctx, g, action, func(_ kv.Tx, account string, c *settings) error {
-		if p == nil && c.password == nil {
+func (s *Store) DeletePasswordPolicy(ctx context.Context, g authz.Grant) error {
+	return s.configure(ctx, g, "iam:DeleteAccountPasswordPolicy", func(_ kv.Tx, account string, c *settings) error {
+		if c.password == nil {
 			return noPasswordPolicy(account)
 		}
-		c.password = p
+		c.password = nil
 		return nil
 	})
 }

@@ -175,7 +175,7 @@ type UsesInput struct {
 // kind and name. It needs iam:ListEntitiesForPolicy. Errors: NoSuchEntity.
 func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
-		p, err := s.demandedPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
+		p, err := s.demandPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
 		if fault.Is(err, fault.NoSuchEntity) {
 			if nobody, failed := s.unpublished(r, account, in.Policy); nobody || failed != nil {
 				return failed
@@ -288,4 +288,15 @@ func (s *Store) policies(r kv.Reader, account string, in PoliciesInput) ([]*Mana
 	}
 	slices.SortFunc(found, func(a, b *ManagedPolicy) int { return strings.Compare(policyOrder(a), policyOrder(b)) })
 	return found, nil
+}
+
+// unpublished reports whether a name is of AWS's managed policies and of none
+// that is here: nothing uses it.
+func (s *Store) unpublished(r kv.Reader, account, name string) (bool, error) {
+	p, err := s.FindPolicy(r, account, name)
+	if err != nil || p != nil {
+		return false, err
+	}
+	a, err := arn.Parse(name)
+	return err == nil && a.Partition == "aws" && a.Account == awsAccount, nil
 }

@@ -156,25 +156,28 @@ func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix st
 	return all, next, err
 }
 
-// Rename gives a user or group another name, path or both; empty strings leave
-// what is. It needs iam:UpdateUser or iam:UpdateGroup on the old name and the
+// Renaming is what a user or group is called from now on; an empty name or path
+// stays as it is.
+type Renaming struct{ Name, Path string }
+
+// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or iam:UpdateGroup on the old name and the
 // new one. Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
-func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name, newName, newPath string) error {
+func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name string, to Renaming) error {
 	action := policy.Action("iam:Update" + k.String())
 	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
 		old := e.Name
-		if newPath != "" {
-			path, err := CheckPath(newPath)
+		if to.Path != "" {
+			path, err := CheckPath(to.Path)
 			if err != nil {
 				return err
 			}
 			e.Path = path
 		}
-		if newName != "" {
-			if err := CheckName(newName); err != nil {
+		if to.Name != "" {
+			if err := CheckName(to.Name); err != nil {
 				return err
 			}
-			e.Name = newName
+			e.Name = to.Name
 		}
 		if err := g.Demand(action, e.ARN()); err != nil {
 			return err
@@ -188,11 +191,9 @@ func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name, n
 }
 
 // UpdateRole changes a role's description and longest session; nil leaves what
-// is. It needs action, iam:UpdateRole or iam:UpdateRoleDescription.
-// Errors: NoSuchEntity, ValidationError.
-func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, action policy.Action, name string, description *string, longest *time.Duration) (out *Entity, err error) {
-	err = s.modify(ctx, g, action, Role, name, func(_ kv.Tx, e *Entity) error {
-		out = e
+// is. It needs iam:UpdateRole. Errors: NoSuchEntity, ValidationError.
+func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, name string, description *string, longest *time.Duration) error {
+	return s.modify(ctx, g, "iam:UpdateRole", Role, name, func(_ kv.Tx, e *Entity) error {
 		if description != nil {
 			e.Description = *description
 		}
@@ -201,6 +202,16 @@ func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, action policy.Act
 		}
 		e.MaxSession = *longest
 		return checkMaxSession(e.MaxSession)
+	})
+}
+
+// UpdateRoleDescription changes a role's description and returns the role. It needs
+// iam:UpdateRoleDescription. Errors: NoSuchEntity.
+func (s *Store) UpdateRoleDescription(ctx context.Context, g authz.Grant, name, description string) (out *Entity, err error) {
+	err = s.modify(ctx, g, "iam:UpdateRoleDescription", Role, name, func(_ kv.Tx, e *Entity) error {
+		e.Description = description
+		out = e
+		return nil
 	})
 	return out, err
 }
@@ -318,23 +329,30 @@ func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Act
 	})
 }
 
-// Members returns a group and a page of its users, in order of their names. It
-// needs iam:GetGroup. Errors: NoSuchEntity.
-func (s *Store) Members(ctx context.Context, g authz.Grant, group string, p page.Request) (out *Entity, users []*Entity, next string, err error) {
+// GroupPage is a group and a page of its users, in order of their names.
+type GroupPage struct {
+	Group *Entity
+	Users []*Entity
+	Next  string // marker of the next page
+}
+
+// GetGroup returns a group and a page of its users. It needs iam:GetGroup.
+// Errors: NoSuchEntity.
+func (s *Store) GetGroup(ctx context.Context, g authz.Grant, group string, p page.Request) (out GroupPage, err error) {
 	err = s.inspect(ctx, g, "iam:GetGroup", Group, group, func(r kv.Reader, e *Entity) error {
-		out = e
+		out.Group = e
 		ids, err := record.Names(r, membersKey(e.ID))
 		if err != nil {
 			return err
 		}
-		users, err = EntitiesByName(r, ids)
+		users, err := EntitiesByName(r, ids)
 		if err != nil {
 			return err
 		}
-		users, next, err = page.Cut(users, nameOf, p, "members\x00"+e.ID)
+		out.Users, out.Next, err = page.Cut(users, nameOf, p, "members\x00"+e.ID)
 		return err
 	})
-	return out, users, next, err
+	return out, err
 }
 
 // GroupsOf returns a page of a user's groups, in order of their names. It needs

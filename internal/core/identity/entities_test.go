@@ -179,10 +179,10 @@ func TestRenameKeepsWhatHangsOnAUser(t *testing.T) {
 	to := EntityARN(coretest.Account, User, "/team/", "new")
 	rename := func(name, path string, target arn.ARN) error {
 		g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: u.ARN()}, authz.Need{Action: "iam:UpdateUser", Resource: target})
-		return h.Rename(t.Context(), g, User, "old", name, path)
+		return h.Rename(t.Context(), g, User, "old", Renaming{name, path})
 	}
 	h.fails(rename("OTHER", "", EntityARN(coretest.Account, User, "/", "OTHER")), "EntityAlreadyExists")
-	h.fails(h.Rename(t.Context(), h.may("iam:UpdateUser", u.ARN()), User, "old", "new", "/team/"), "AccessDenied")
+	h.fails(h.Rename(t.Context(), h.may("iam:UpdateUser", u.ARN()), User, "old", Renaming{"new", "/team/"}), "AccessDenied")
 	h.ok(rename("new", "/team/", to))
 	c, found, err := h.Lookup(t.Context(), k.AccessKeyID)
 	if err != nil || !found || c.Principal.Kind != policy.User || c.Principal.ARN != to || c.Principal.ID != u.ID || c.Principal.Name != "new" || c.Secret != k.Secret {
@@ -383,12 +383,12 @@ func TestUsesOfPolicies(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	p, err := h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), "iam:GetPolicy", own)
+	p, err := h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), own)
 	if err != nil || p.Attached != 1 || p.Bounding != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	h.ok(h.Delete(t.Context(), h.may("iam:DeleteRole", r.ARN()), Role, "r"))
-	p, err = h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), "iam:GetPolicy", own)
+	p, err = h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), own)
 	if err != nil || p.Attached != 1 || p.Bounding != 0 {
 		t.Errorf("a role that is gone still counts: %+v, %v", p, err)
 	}

@@ -183,12 +183,18 @@ func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name st
 	return id, err
 }
 
-// LastAccessed returns the report of an id, as of now, and the instant it was
-// asked for: the services that the policies of what it is about allow something
-// of. It needs iam:GetServiceLastAccessedDetails on "*", and, since anybody can
-// spell an id, iam:GenerateServiceLastAccessedDetails on what it is about.
-// Errors: NoSuchEntity.
-func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p page.Request) (all []LastAccessed, asked time.Time, next string, err error) {
+// AccessReport is a page of the report of an id.
+type AccessReport struct {
+	Services []LastAccessed
+	Asked    time.Time // when the report was asked for
+	Next     string    // marker of the next page
+}
+
+// GetLastAccessed returns the report of an id, as of now: the services that the
+// policies of what it is about allow something of. It needs
+// iam:GetServiceLastAccessedDetails on "*", and, since anybody can spell an id,
+// iam:GenerateServiceLastAccessedDetails on what it is about. Errors: NoSuchEntity.
+func (s *Store) GetLastAccessed(ctx context.Context, g authz.Grant, id string, p page.Request) (out AccessReport, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		if err := g.Demand("iam:GetServiceLastAccessedDetails", arn.Any()); err != nil {
 			return err
@@ -203,14 +209,15 @@ func (s *Store) LastAccessed(ctx context.Context, g authz.Grant, id string, p pa
 		if err := g.Demand(generateLastAccessed, t.ARN); err != nil {
 			return err
 		}
-		asked = j.at
-		if all, err = s.reportAccesses(r, account, t); err != nil {
+		all, err := s.reportAccesses(r, account, t)
+		if err != nil {
 			return err
 		}
-		all, next, err = page.Cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
+		out.Asked = j.at
+		out.Services, out.Next, err = page.Cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
 		return err
 	})
-	return all, asked, next, err
+	return out, err
 }
 
 func (s *Store) reportAccesses(r kv.Reader, account string, t *accessTarget) (all []LastAccessed, err error) {

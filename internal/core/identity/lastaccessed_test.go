@@ -27,12 +27,12 @@ func (h house) reports(name string) (id, said string) {
 	g := h.reporter(on)
 	id, err = h.GenerateLastAccessed(h.t.Context(), g, name)
 	h.ok(err)
-	all, asked, next, err := h.LastAccessed(h.t.Context(), g, id, page.Request{})
+	report, err := h.GetLastAccessed(h.t.Context(), g, id, page.Request{})
 	h.ok(err)
-	if len(id) != jobSize || !asked.Equal(Instant(g).Truncate(time.Millisecond)) || next != "" {
-		h.t.Errorf("%s %v %q", id, asked, next)
+	if len(id) != jobSize || !report.Asked.Equal(Instant(g).Truncate(time.Millisecond)) || report.Next != "" {
+		h.t.Errorf("%s %v %q", id, report.Asked, report.Next)
 	}
-	for _, l := range all {
+	for _, l := range report.Services {
 		at := int64(0)
 		if !l.At.IsZero() {
 			at = l.At.Unix()
@@ -102,7 +102,7 @@ func TestLastAccessed(t *testing.T) {
 	if _, said := h.reports(u.ARN().String()); said != "s3 0  0; sts 0  0; " {
 		t.Error("a new user of an old name:", said)
 	}
-	_, _, _, err := h.LastAccessed(ctx, h.reporter(u.ARN()), job, page.Request{})
+	_, err := h.GetLastAccessed(ctx, h.reporter(u.ARN()), job, page.Request{})
 	h.fails(err, "NoSuchEntity")
 }
 
@@ -116,7 +116,7 @@ func TestJobsThatAreNone(t *testing.T) {
 		"", strings.Repeat("x", jobSize), good[:jobSize-1], good + "0", strings.Replace(good, "-", "_", 1), good[:uniqueIDSize+1] + strings.Repeat("9", 14),
 		good[:uniqueIDSize+1] + "+1000000000000", job{u.ID, u.Created.Add(-time.Hour)}.String(), job{"AIDA/../\x00CDEFGHIJKLMNO", time.Unix(9, 0)}.String(),
 	} {
-		_, _, _, err := h.LastAccessed(t.Context(), h.reporter(u.ARN()), id, page.Request{})
+		_, err := h.GetLastAccessed(t.Context(), h.reporter(u.ARN()), id, page.Request{})
 		h.fails(err, "NoSuchEntity")
 	}
 	_, err := h.GenerateLastAccessed(t.Context(), h.reporter(arn.Root(coretest.Account)), arn.Root(coretest.Account).String())
@@ -127,6 +127,6 @@ func TestJobsThatAreNone(t *testing.T) {
 		h.fails(err, "NoSuchEntity")
 	}
 	// An id alone opens nothing.
-	_, _, _, err = h.LastAccessed(t.Context(), h.may("iam:GetServiceLastAccessedDetails", arn.Any()), good, page.Request{})
+	_, err = h.GetLastAccessed(t.Context(), h.may("iam:GetServiceLastAccessedDetails", arn.Any()), good, page.Request{})
 	h.fails(err, "AccessDenied")
 }

@@ -137,7 +137,8 @@ func policyTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-func (s *Store) demandedPolicy(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*ManagedPolicy, error) {
+// demandPolicy finds a managed policy for a caller who may do action to it.
+func (s *Store) demandPolicy(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*ManagedPolicy, error) {
 	a, err := policyTarget(name)
 	if err != nil {
 		return nil, err
@@ -155,7 +156,7 @@ func (s *Store) demandedPolicy(r kv.Reader, g authz.Grant, account string, actio
 // modifyPolicy changes one of the account's own policies.
 func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(tx kv.Tx, p *ManagedPolicy) error) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
-		p, err := s.demandedPolicy(tx, g, account, action, name)
+		p, err := s.demandPolicy(tx, g, account, action, name)
 		if err != nil {
 			return err
 		}
@@ -223,12 +224,16 @@ func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput,
 	})
 }
 
-// GetPolicy returns a managed policy. action is the one that is demanded:
-// iam:GetPolicy, iam:GetPolicyVersion, iam:ListPolicyVersions or
-// iam:ListPolicyTags. Errors: NoSuchEntity, InvalidInput.
-func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *ManagedPolicy, err error) {
+// GetPolicy returns a managed policy. It needs iam:GetPolicy.
+// Errors: NoSuchEntity, InvalidInput.
+func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (*ManagedPolicy, error) {
+	return s.inspectPolicy(ctx, g, "iam:GetPolicy", name)
+}
+
+// inspectPolicy reads a managed policy for a caller who may do action to it.
+func (s *Store) inspectPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *ManagedPolicy, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
-		if p, err = s.demandedPolicy(r, g, account, action, name); err != nil {
+		if p, err = s.demandPolicy(r, g, account, action, name); err != nil {
 			return err
 		}
 		return p.count(r, account)
@@ -239,7 +244,7 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, action policy.Acti
 // GetPolicyVersion returns a version of a managed policy and whether it is the
 // default. It needs iam:GetPolicyVersion. Errors: NoSuchEntity, InvalidInput.
 func (s *Store) GetPolicyVersion(ctx context.Context, g authz.Grant, name, version string) (v *PolicyVersion, inForce bool, err error) {
-	p, err := s.GetPolicy(ctx, g, "iam:GetPolicyVersion", name)
+	p, err := s.inspectPolicy(ctx, g, "iam:GetPolicyVersion", name)
 	if err != nil {
 		return nil, false, err
 	}
@@ -247,25 +252,33 @@ func (s *Store) GetPolicyVersion(ctx context.Context, g authz.Grant, name, versi
 	return v, err == nil && v.Number == p.Default, err
 }
 
-// PolicyVersions returns a page of a policy's versions, newest first, and the
-// policy. It needs iam:ListPolicyVersions. Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, in page.Request) (p *ManagedPolicy, versions []PolicyVersion, next string, err error) {
-	p, err = s.GetPolicy(ctx, g, "iam:ListPolicyVersions", name)
+// VersionPage is a page of a policy's versions.
+type VersionPage struct {
+	Policy   *ManagedPolicy
+	Versions []PolicyVersion // newest first
+	Next     string          // marker of the next page
+}
+
+// PolicyVersions returns a page of a policy's versions. It needs
+// iam:ListPolicyVersions. Errors: NoSuchEntity, InvalidInput.
+func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, in page.Request) (out VersionPage, err error) {
+	p, err := s.inspectPolicy(ctx, g, "iam:ListPolicyVersions", name)
 	if err != nil {
-		return nil, nil, "", err
+		return out, err
 	}
+	out.Policy = p
 	all := slices.Clone(p.Versions)
 	slices.Reverse(all)
-	versions, next, err = page.Cut(all, func(v *PolicyVersion) string {
+	out.Versions, out.Next, err = page.Cut(all, func(v *PolicyVersion) string {
 		return string(record.Big(nil, ^uint64(v.Number)))
 	}, in, "versions\x00"+p.ID)
-	return p, versions, next, err
+	return out, err
 }
 
 // PolicyTags returns a page of a policy's tags. It needs iam:ListPolicyTags.
 // Errors: NoSuchEntity, InvalidInput.
 func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
-	p, err := s.GetPolicy(ctx, g, "iam:ListPolicyTags", name)
+	p, err := s.inspectPolicy(ctx, g, "iam:ListPolicyTags", name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -327,7 +340,7 @@ func (s *Store) DeletePolicyVersion(ctx context.Context, g authz.Grant, name, ve
 // version alone. It needs iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
-		p, err := s.demandedPolicy(tx, g, account, "iam:DeletePolicy", name)
+		p, err := s.demandPolicy(tx, g, account, "iam:DeletePolicy", name)
 		if err != nil {
 			return err
 		}

@@ -222,7 +222,8 @@ func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	return decodeProvider(account, address, v)
 }
 
-func demandedProvider(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*Provider, error) {
+// demandProvider finds a provider for a caller who may do action to it.
+func demandProvider(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*Provider, error) {
 	a, err := providerTarget(name)
 	if err != nil {
 		return nil, err
@@ -246,24 +247,28 @@ func noSuchProvider(action policy.Action, name string) error {
 	return noSuch("OpenIDConnect Provider not found for arn %s", name)
 }
 
-// GetProvider returns a provider; action is iam:GetOpenIDConnectProvider or
-// iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
-func (s *Store) GetProvider(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *Provider, err error) {
-	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
-		p, err = demandedProvider(r, g, account, action, name)
-		return err
-	})
-	return p, err
+// GetProvider returns a provider. It needs iam:GetOpenIDConnectProvider.
+// Errors: NoSuchEntity, ValidationError.
+func (s *Store) GetProvider(ctx context.Context, g authz.Grant, name string) (*Provider, error) {
+	return s.inspectProvider(ctx, g, "iam:GetOpenIDConnectProvider", name)
 }
 
 // ProviderTags returns a page of a provider's tags. It needs
 // iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
 func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
-	p, err := s.GetProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
+	p, err := s.inspectProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
 	if err != nil {
 		return nil, "", err
 	}
 	return tag.Page(p.Tags, in, name)
+}
+
+func (s *Store) inspectProvider(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *Provider, err error) {
+	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
+		p, err = demandProvider(r, g, account, action, name)
+		return err
+	})
+	return p, err
 }
 
 // ProviderSubject describes a provider by its ARN. Errors: ValidationError.
@@ -305,7 +310,7 @@ func (s *Store) Providers(ctx context.Context, g authz.Grant) (all []string, err
 // Errors: NoSuchEntity, ValidationError.
 func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
-		p, err := demandedProvider(tx, g, account, "iam:DeleteOpenIDConnectProvider", name)
+		p, err := demandProvider(tx, g, account, "iam:DeleteOpenIDConnectProvider", name)
 		if err != nil {
 			return err
 		}
@@ -314,37 +319,67 @@ func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) 
 	})
 }
 
-// ProviderChange is what ChangeProvider does; empty fields leave what is.
-type ProviderChange struct {
-	AddClient, DropClient string
-	Thumbprints           []string
-	AddTags               []tag.Tag
-	DropTags              []string
+// AddClientID adds a client id to a provider; one that is there changes nothing (API
+// reference). It needs iam:AddClientIDToOpenIDConnectProvider.
+// Errors: NoSuchEntity, ValidationError, LimitExceeded.
+func (s *Store) AddClientID(ctx context.Context, g authz.Grant, name, id string) error {
+	return s.modifyProvider(ctx, g, "iam:AddClientIDToOpenIDConnectProvider", name, func(p *Provider) error {
+		if !slices.Contains(p.ClientIDs, id) {
+			p.ClientIDs = append(p.ClientIDs, id)
+		}
+		return nil
+	})
 }
 
-// ChangeProvider changes a provider; action is the operation's own. Adding what
-// is there and dropping what is not change nothing (API reference).
+// RemoveClientID removes a client id from a provider; one that is not there changes
+// nothing. It needs iam:RemoveClientIDFromOpenIDConnectProvider.
+// Errors: NoSuchEntity, ValidationError.
+func (s *Store) RemoveClientID(ctx context.Context, g authz.Grant, name, id string) error {
+	return s.modifyProvider(ctx, g, "iam:RemoveClientIDFromOpenIDConnectProvider", name, func(p *Provider) error {
+		p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(other string) bool { return other == id })
+		return nil
+	})
+}
+
+// UpdateThumbprints replaces a provider's thumbprints. It needs
+// iam:UpdateOpenIDConnectProviderThumbprint.
+// Errors: NoSuchEntity, ValidationError, InvalidInput.
+func (s *Store) UpdateThumbprints(ctx context.Context, g authz.Grant, name string, thumbprints []string) error {
+	return s.modifyProvider(ctx, g, "iam:UpdateOpenIDConnectProviderThumbprint", name, func(p *Provider) error {
+		if len(thumbprints) == 0 {
+			return invalidInput("Thumbprint list must contain at least one entry.")
+		}
+		p.Thumbprints = lowered(thumbprints)
+		return nil
+	})
+}
+
+// TagProvider adds tags to a provider. It needs iam:TagOpenIDConnectProvider.
 // Errors: NoSuchEntity, ValidationError, InvalidInput, LimitExceeded.
-func (s *Store) ChangeProvider(ctx context.Context, g authz.Grant, action policy.Action, name string, c ProviderChange) error {
+func (s *Store) TagProvider(ctx context.Context, g authz.Grant, name string, tags []tag.Tag) error {
+	return s.modifyProvider(ctx, g, "iam:TagOpenIDConnectProvider", name, func(p *Provider) (err error) {
+		p.Tags, err = providerTags().Add(p.Tags, tags)
+		return err
+	})
+}
+
+// UntagProvider removes tags from a provider. It needs
+// iam:UntagOpenIDConnectProvider. Errors: NoSuchEntity, ValidationError.
+func (s *Store) UntagProvider(ctx context.Context, g authz.Grant, name string, keys []string) error {
+	return s.modifyProvider(ctx, g, "iam:UntagOpenIDConnectProvider", name, func(p *Provider) error {
+		p.Tags = providerTags().Remove(p.Tags, keys)
+		return nil
+	})
+}
+
+// modifyProvider changes one provider.
+func (s *Store) modifyProvider(ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(*Provider) error) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
-		p, err := demandedProvider(tx, g, account, action, name)
+		p, err := demandProvider(tx, g, account, action, name)
 		if err != nil {
 			return err
 		}
-		if c.AddClient != "" && !slices.Contains(p.ClientIDs, c.AddClient) {
-			p.ClientIDs = append(p.ClientIDs, c.AddClient)
-		}
-		if c.DropClient != "" {
-			p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(id string) bool { return id == c.DropClient })
-		}
-		if c.Thumbprints != nil {
-			p.Thumbprints = lowered(c.Thumbprints)
-			if len(p.Thumbprints) == 0 {
-				return invalidInput("Thumbprint list must contain at least one entry.")
-			}
-		}
-		rules := providerTags()
-		if p.Tags, err = rules.Add(rules.Remove(p.Tags, c.DropTags), c.AddTags); err != nil {
+		if err := fn(p); err != nil {
 			return err
 		}
 		if err := checkProviderLists(p.ClientIDs, p.Thumbprints); err != nil {

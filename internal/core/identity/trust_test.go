@@ -60,7 +60,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 			to := EntityARN(coretest.Account, User, "/", "v")
 			rename := func(from, name string, a, b arn.ARN) {
 				g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
-				h.ok(h.Rename(ctx, g, User, from, name, ""))
+				h.ok(h.Rename(ctx, g, User, from, Renaming{name, ""}))
 			}
 			rename("u", "v", u.ARN(), to)
 			moved := *u
