@@ -83,8 +83,8 @@ func columns(line string) int { return utf8.RuneCountInString(line) + 3*strings.
 func literalLines(src []byte) map[int]bool {
 	lines := map[int]bool{}
 	text := strings.Split(string(src), "\n")
-	alone := regexp.MustCompile("^(\\w+ *:?= *|[\\w.]*[:(\\[{]? *)[+]? *[,)\\]}+:]*$")
-	tag := regexp.MustCompile("^\\w+ +[*\\[\\].\\w]+ *$")
+	alone := regexp.MustCompile(`^(\w+ *:?= *|[\w.]*[:({[]? *)[+]? *[,)}\]+:]*$`)
+	tag := regexp.MustCompile(`^\w+ +[*[\].\w]+ *$`)
 	var s scanner.Scanner
 	fset := token.NewFileSet()
 	file := fset.AddFile("", -1, len(src))
