@@ -110,6 +110,38 @@ func pathsOf(root string) (map[string]bool, error) {
 	return tree, err
 }
 
+// TestExamplesInPages: code that CONTRIBUTING shows is in one file of the tree,
+// but for how its lines are broken.
+func TestExamplesInPages(t *testing.T) {
+	root := filepath.Join("..", "..")
+	page, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	squeeze := strings.NewReplacer(" ", "", "\t", "", "\n", "").Replace
+	sources := map[string]string{}
+	err = eachFile(filepath.Join(root, "internal"), ".go", func(name string, src []byte) error {
+		sources[name] = squeeze(string(src))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	for _, m := range blocks {
+		found := false
+		for _, src := range sources {
+			found = found || strings.Contains(src, squeeze(m[1]))
+		}
+		if !found {
+			t.Errorf("CONTRIBUTING.md shows what is in no file:\n%s", m[1])
+		}
+	}
+	if len(blocks) == 0 {
+		t.Error("CONTRIBUTING.md shows no code")
+	}
+}
+
 // TestPictureOfTheHouse: each room that docs/house.svg shows exists.
 func TestPictureOfTheHouse(t *testing.T) {
 	root := filepath.Join("..", "..")
