@@ -11,11 +11,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/gateway/audit"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
@@ -62,12 +62,18 @@ func (p *Parts) marked() []string { return []string{payload.Folder(p.data), Audi
 const advice = "Nothing was changed. Look whether a volume is not mounted or a folder was restored by itself; " +
 	"\"watertight check\" tells what is damaged, \"watertight recover\" brings out what can be read"
 
-// Refused gives advice, unless it was given.
+// errAdvised refuses a start and says what to do.
+type errAdvised struct{ error }
+
+func (e errAdvised) Unwrap() error { return e.error }
+
+// Refused adds advice to what refuses a start, unless err has some: the audit log
+// gives its own.
 func Refused(err error) error {
-	if strings.Contains(err.Error(), "Nothing was changed") {
+	if errors.As(err, new(errAdvised)) || errors.Is(err, audit.ErrLost) || errors.Is(err, audit.ErrDamaged) {
 		return err
 	}
-	return fmt.Errorf("%w. %s", err, advice)
+	return errAdvised{fmt.Errorf("%w. %s", err, advice)}
 }
 
 // Survey looks at which parts are there.

@@ -1,0 +1,206 @@
+package format
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+var update = flag.Bool("update", false, "write the data directory in testdata anew")
+
+// golden is a data directory and its root key, as the first program of the
+// format's version left it.
+const golden = "testdata/version2.tar.gz"
+
+func serve(t *testing.T, dir string) *harness.Server {
+	t.Helper()
+	return harness.Start(t, func(c *server.Config) {
+		c.Data, c.RootKey = filepath.Join(dir, "data"), "file:"+filepath.Join(dir, "root.key")
+		c.Root.AccountID, c.TLS.SelfSigned = account, true
+	})
+}
+
+func check(t *testing.T, dir string, all []*kind) {
+	t.Helper()
+	d := readDirectory(t, filepath.Join(dir, "data"), filepath.Join(dir, "root.key"))
+	checkRecords(t, d, all)
+	for key, want := range map[string][]byte{"inline": inline(), "large": large()} {
+		if got := d.object(box, key); !bytes.Equal(got, want) {
+			t.Errorf("the bytes of %s are %d others", key, len(got))
+		}
+	}
+}
+
+// TestEveryByte: what a server leaves on the disk is what docs/FORMAT.md says: files,
+// keys, seals, records and their fields.
+func TestEveryByte(t *testing.T) {
+	dir, all := t.TempDir(), page(t)
+	s := serve(t, dir)
+	clients(t, s).all()
+	if *update {
+		time.Sleep(7 * time.Second) // last uses are written every five
+	}
+	s.Stop()
+	check(t, dir, all)
+	if *update {
+		pack(t, dir)
+	}
+}
+
+// TestGoldenDirectory: a directory that an earlier program wrote is as the page says,
+// this program serves everything in it, and leaves it as the page says. Every kind
+// of record that the page names is there.
+func TestGoldenDirectory(t *testing.T) {
+	dir, all := t.TempDir(), page(t)
+	unpack(t, dir)
+	check(t, dir, all)
+	rare := []string{"g/", "i/w/"} // deleted versions of many parts; a device that has an owner
+	for _, k := range all {
+		unseen := k.seen == 0
+		for _, prefix := range rare {
+			unseen = unseen && !strings.HasPrefix(k.text, prefix)
+		}
+		if unseen {
+			t.Errorf("no record is like %s: extend populate and write the directory anew", k.text)
+		}
+	}
+	s := serve(t, dir)
+	served(t, s)
+	s.Stop()
+	check(t, dir, all)
+}
+
+// served asks for what populate left.
+func served(t *testing.T, s *harness.Server) {
+	t.Helper()
+	ctx, c := t.Context(), s.S3
+	key, sum := customersKey()
+	for name, want := range map[string][]byte{"inline": inline(), "large": large(), "customer": inline(), "parts": large(), "null": []byte("a version over the null one")} {
+		in := &s3.GetObjectInput{Bucket: aws.String(box), Key: &name}
+		if name == "customer" {
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString([]byte(key))), &sum
+		}
+		out, err := c.GetObject(ctx, in)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := io.ReadAll(out.Body)
+		out.Body.Close()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		if name == "inline" && (aws.ToString(out.ContentType) != "text/plain" || out.Metadata["k"] != "v" || aws.ToInt32(out.TagCount) != 1) {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	versions := must[*s3.ListObjectVersionsOutput](t)(c.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: aws.String(box)}))
+	if len(versions.Versions) != 7 || len(versions.DeleteMarkers) != 1 {
+		t.Errorf("%d versions, %d delete markers", len(versions.Versions), len(versions.DeleteMarkers))
+	}
+	uploads := must[*s3.ListMultipartUploadsOutput](t)(c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: aws.String(box)}))
+	if len(uploads.Uploads) != 1 || *uploads.Uploads[0].Key != "pending" {
+		t.Errorf("uploads: %+v", uploads.Uploads)
+	}
+	must[*s3.GetBucketCorsOutput](t)(c.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: aws.String(box)}))
+	must[*s3.GetBucketTaggingOutput](t)(c.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: aws.String(box)}))
+	policy := must[*s3.GetBucketPolicyOutput](t)(c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String(box)}))
+	if !strings.Contains(*policy.Policy, "user/staff/ada") {
+		t.Errorf("the policy names %s", *policy.Policy)
+	}
+	details := must[*iam.GetAccountAuthorizationDetailsOutput](t)(clients(t, s).iam.GetAccountAuthorizationDetails(ctx, &iam.GetAccountAuthorizationDetailsInput{}))
+	if len(details.UserDetailList) != 1 || len(details.GroupDetailList) != 1 || len(details.RoleDetailList) != 1 || len(details.UserDetailList[0].GroupList) != 1 {
+		t.Errorf("identities: %+v", details)
+	}
+}
+
+// pack writes a data directory and its root key into testdata.
+func pack(t *testing.T, dir string) {
+	t.Helper()
+	var buf bytes.Buffer
+	z := gzip.NewWriter(&buf)
+	w := tar.NewWriter(z)
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		rel, rerr := filepath.Rel(dir, path)
+		if err = errors.Join(err, rerr); err != nil || e.Name() == "reserve" {
+			return err
+		}
+		if !e.IsDir() && !e.Type().IsRegular() || strings.HasPrefix(rel, "data/reserve") {
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		h := &tar.Header{Name: rel, Mode: int64(info.Mode().Perm()), Typeflag: tar.TypeDir}
+		var text []byte
+		if !e.IsDir() {
+			if text, err = os.ReadFile(path); err != nil {
+				return err
+			}
+			h.Typeflag, h.Size = tar.TypeReg, int64(len(text))
+		}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	})
+	if err = errors.Join(err, w.Close(), z.Close()); err == nil {
+		err = os.WriteFile(golden, buf.Bytes(), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unpack brings the directory in testdata out.
+func unpack(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.Open(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(h.Name))
+		if h.Typeflag == tar.TypeDir {
+			err = os.MkdirAll(path, 0o700)
+		} else if text, rerr := io.ReadAll(r); rerr != nil {
+			err = rerr
+		} else {
+			err = os.WriteFile(path, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
