@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,11 @@ func opening(w *policy.Witness, name string) *Opening {
 		if at == arn.Bucket("bucket") || at == arn.Object("bucket", "key") {
 			at.Resource = name
 		}
-		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: r.Keys}
+		keys := maps.Clone(r.Keys)
+		if r.Version != nil {
+			keys["s3:versionid"] = []string{*r.Version}
+		}
+		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: keys}
 		o.Request.Caller = stranger(&r.Principal)
 		if r.SourceIP.IsValid() {
 			o.Request.SourceIP = r.SourceIP.String()

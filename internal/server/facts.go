@@ -76,6 +76,7 @@ func (c credentials) Lookup(ctx context.Context, id string) (authn.Credential, b
 	k, ok, err := c.sessions.Lookup(ctx, id)
 	return authn.Credential{
 		AccessKeyID: k.AccessKeyID, Secret: k.Secret, Active: k.Active, Principal: k.Principal,
-		Token: k.Token, Issued: k.Issued, Expires: k.Expires, MFAAt: k.MFAAt, Session: k.Session, Keys: k.Keys,
+		Token: k.Token, Issued: k.Issued, Expires: k.Expires, MFAAt: k.MFAAt, SourceIdentity: k.SourceIdentity,
+		Session: k.Session, Keys: k.Keys,
 	}, ok, err
 }

@@ -28,6 +28,7 @@ type Record interface {
 type Need struct {
 	Action   policy.Action
 	Resource arn.ARN
+	Version  *string             // of the object, as the request names it; nil is the current one
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
 	// New: the resource is about to be made, or all of its kind: the caller's
@@ -210,7 +211,7 @@ func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaw
 		maps.Copy(keys, tags)
 	}
 	v := policy.Decide(l, policy.Request{
-		Principal: who, Action: n.Action, Resource: n.Resource,
+		Principal: who, Action: n.Action, Resource: n.Resource, Version: n.Version,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys, Work: on.work,
 	})
 	if v.Exhausted {

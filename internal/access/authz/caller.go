@@ -16,13 +16,17 @@ import (
 type Situation struct {
 	At            time.Time // when the caller was looked at
 	SourceIP      netip.Addr
-	SecureChannel bool                // TLS, or loopback listener and loopback peer
-	AccessKeyID   string              // that signed; empty for anonymous callers
-	Temporary     bool                // the key belongs to a session
-	Issued        time.Time           // when the session was made
-	Keys          map[string][]string // condition keys of the request, in lower case
-	Session       []*policy.Document  // compiled session policies; nil is no restriction
-	Record        Record              // the request's audit event
+	SecureChannel bool      // TLS, or loopback listener and loopback peer
+	AccessKeyID   string    // that signed; empty for anonymous callers
+	Temporary     bool      // the key belongs to a session
+	Issued        time.Time // when the session was made
+	MFAAt         time.Time // when an MFA code was given for the session; zero is never
+	// SourceIdentity is the session's (IAM user guide, "Monitor and control actions
+	// taken with assumed roles").
+	SourceIdentity string
+	Keys           map[string][]string // condition keys of the request, in lower case
+	Session        []*policy.Document  // compiled session policies; nil is no restriction
+	Record         Record              // the request's audit event
 
 	// Now is the clock; nil stands still at At.
 	Now func() time.Time
@@ -65,19 +69,11 @@ func (c Caller) Temporary() bool { return c.situation.Temporary }
 // Issued is when the caller's session was made; zero without one.
 func (c Caller) Issued() time.Time { return c.situation.Issued }
 
-// SourceIdentity is whose the caller's session is, where that was said.
-func (c Caller) SourceIdentity() string {
-	if v := c.situation.Keys["aws:sourceidentity"]; len(v) == 1 {
-		return v[0]
-	}
-	return ""
-}
+// SourceIdentity is that of the caller's session, or "".
+func (c Caller) SourceIdentity() string { return c.situation.SourceIdentity }
 
 // MFA reports whether the caller's session was made with an MFA code.
-func (c Caller) MFA() bool {
-	v := c.situation.Keys["aws:multifactorauthpresent"]
-	return c.situation.Temporary && len(v) == 1 && v[0] == "true"
-}
+func (c Caller) MFA() bool { return c.situation.Temporary && !c.situation.MFAAt.IsZero() }
 
 // Anonymous reports whether nobody signed.
 func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }

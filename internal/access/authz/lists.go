@@ -68,28 +68,20 @@ func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now ti
 
 // object returns the laws of the version a need is about.
 func (s *standing) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
-	version, id := versionOf(n), ""
-	if version != nil {
-		id = *version
+	id := ""
+	if n.Version != nil {
+		id = *n.Version
 	}
 	for i := range s.objects {
 		if j := &s.objects[i]; j.version == id && j.object == n.Resource {
 			return j.laws, nil
 		}
 	}
-	laws, err := facts.Object(ctx, n.Resource, version)
+	laws, err := facts.Object(ctx, n.Resource, n.Version)
 	if err == nil {
 		s.objects = append(s.objects, judged{n.Resource, id, laws})
 	}
 	return laws, err
-}
-
-// versionOf is the version a need names, nil where it is the current one.
-func versionOf(n *Need) *string {
-	if id := n.Keys["s3:versionid"]; len(id) == 1 {
-		return &id[0]
-	}
-	return nil
 }
 
 // lists adds to the laws of a need what ACLs say, and who owns the object, where

@@ -113,7 +113,7 @@ func TestObjectsOfOthers(t *testing.T) {
 func TestAnObjectIsAskedForOnce(t *testing.T) {
 	w := allowing(t, "*")
 	w.acl, w.object = policy.List(nil), ObjectLaws{Version: "one", Owner: account}
-	version := Need{Action: "s3:GetObjectVersion", Resource: arn.Object("b", "k"), Keys: map[string][]string{"s3:versionid": {"v"}}}
+	version := Need{Action: "s3:GetObjectVersion", Resource: arn.Object("b", "k"), Version: new("v")}
 	g, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"), object("s3:GetObjectAcl"), version)
 	if err != nil || w.objectsAsked != 2 || !g.RestsOnObjects() {
 		t.Errorf("two versions were asked for %d times: %v", w.objectsAsked, err)
@@ -137,7 +137,7 @@ func TestVersionsOfOneKey(t *testing.T) {
 	}
 	w := &world{identity: []*policy.Document{d}, owner: account}
 	need := func(id string) Need {
-		return Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object("b", "k"), Keys: map[string][]string{"s3:versionid": {id}}, Soft: true}
+		return Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object("b", "k"), Version: &id, Soft: true}
 	}
 	for _, ids := range [][]string{{"good", "bad"}, {"bad", "good"}} {
 		g, err := New(w).Authorize(t.Context(), user(), need(ids[0]), need(ids[1]))

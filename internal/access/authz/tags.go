@@ -23,7 +23,7 @@ func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *standing, n
 		return nil, nil
 	}
 	on.tagged = true
-	tags, err := a.facts.ObjectTags(ctx, n.Resource, versionOf(n))
+	tags, err := a.facts.ObjectTags(ctx, n.Resource, n.Version)
 	if err != nil {
 		return nil, err
 	}

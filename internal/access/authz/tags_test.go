@@ -45,7 +45,7 @@ func TestTagsDecide(t *testing.T) {
 	} {
 		n := Need{Action: c.action, Resource: arn.Object("b", c.key)}
 		if c.version != "" {
-			n.Keys = map[string][]string{"s3:versionid": {c.version}}
+			n.Version = &c.version
 		}
 		if _, err := a.Authorize(t.Context(), user(), n); (err == nil) != c.allowed {
 			t.Errorf("%+v: %v", c, err)

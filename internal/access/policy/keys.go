@@ -50,6 +50,7 @@ const (
 	serviceName
 	resourceAccount
 	s3ResourceAccount
+	versionID
 )
 
 func derivedKey(name string) derived {
@@ -78,6 +79,8 @@ func derivedKey(name string) derived {
 		return resourceAccount
 	case "s3:resourceaccount":
 		return s3ResourceAccount
+	case "s3:versionid":
+		return versionID
 	}
 	return notDerived
 }
@@ -85,9 +88,9 @@ func derivedKey(name string) derived {
 // situation is a request while it is judged, with what was worked out so far.
 type situation struct {
 	request Request
-	owner   string // of the resource; of an object, its bucket's
-	joined  string // the last section of the resource, once it was asked for
-	known   [s3ResourceAccount + 1]string
+	owner   string            // of the resource; of an object, its bucket's
+	joined  string            // the last section of the resource, once it was asked for
+	known   [versionID]string // of all but the version
 	// ignoreGroups: IgnorePublicAcls is on.
 	ignoreGroups bool
 	spent, most  int // steps; see Work
@@ -125,6 +128,12 @@ func (in *situation) values(k keyRef) values {
 		if many, ok := in.request.given[k.name]; ok {
 			return values{many: many, n: len(many)}
 		}
+	}
+	if k.derived == versionID {
+		if id := in.request.Version; id != nil {
+			return values{one: *id, n: 1}
+		}
+		return values{}
 	}
 	one := in.known[k.derived]
 	if one == "" {

@@ -99,6 +99,7 @@ type Request struct {
 	Principal Principal
 	Action    Action
 	Resource  arn.ARN
+	Version   *string // of the object, where the request names one: s3:VersionId
 	At        time.Time
 	SourceIP  netip.Addr
 	// Keys are the condition keys, under the names KeyName gives. The keys that

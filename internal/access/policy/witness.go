@@ -266,8 +266,16 @@ func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
 			}
 		}
 		return false
+	case c.ref.derived == versionID:
+		for _, v := range c.candidates(o) {
+			if r.Version = &v; holds() {
+				return true
+			}
+		}
+		r.Version = nil
+		return holds()
 	case c.ref.derived != notDerived:
-		return false // who the stranger is, nobody chooses
+		return false // a stranger cannot choose who it is
 	}
 	for _, v := range c.candidates(o) {
 		if r.Keys[c.ref.name] = []string{v}; holds() {

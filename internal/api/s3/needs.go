@@ -43,11 +43,7 @@ func versionAction(plain, versioned policy.Action, version *string) policy.Actio
 
 // versionNeed is another action where a version is named, "null" included.
 func versionNeed(plain, versioned policy.Action, bucket, key string, version *string) authz.Need {
-	n := authz.Need{Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key)}
-	if version != nil {
-		n.Keys = map[string][]string{"s3:versionid": {*version}}
-	}
-	return n
+	return authz.Need{Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key), Version: version}
 }
 
 func mayListBuckets(*shape.ListBucketsInput) authz.Need {

@@ -34,6 +34,9 @@ func spell(needs []authz.Need, err error) string {
 		for name, values := range n.Keys {
 			keys = append(keys, fmt.Sprintf("%s=%s", name, strings.Join(values, "|")))
 		}
+		if n.Version != nil {
+			keys = append(keys, "s3:versionid="+*n.Version)
+		}
 		slices.Sort(keys)
 		all = append(all, strings.TrimSpace(line+" "+strings.Join(keys, " ")))
 	}

@@ -37,7 +37,8 @@ type Credential struct {
 
 	// Of temporary credentials alone.
 	Token                  string
-	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
+	SourceIdentity         string
 	Session                []*policy.Document  // session policies; nil is no restriction
 	Keys                   map[string][]string // condition keys, in lower case
 }

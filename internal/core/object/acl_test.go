@@ -102,7 +102,7 @@ func (e *env) reads(account, key string, id *string) bool {
 	e.tb.Helper()
 	n := authz.Need{Action: readAction(id), Resource: arn.Object("bkt", key)}
 	if id != nil {
-		n.Keys = map[string][]string{"s3:versionid": {*id}}
+		n.Version = id
 	}
 	g, err := e.judge(account, n)
 	if fault.Is(err, "AccessDenied") {

@@ -123,14 +123,12 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 
 // conditionKeys are the session's (IAM user guide, "AWS global condition
 // context keys"); a tag of the session stands before one of the user or role
-// it acts for. What follows from MFAAt and Issued belongs to the request.
+// it acts for. What follows from MFAAt, Issued and SourceIdentity belongs to the
+// request, see authn.
 func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range slices.Concat(own, n.Tags) {
 		m["aws:principaltag/"+strings.ToLower(t.Key)] = []string{t.Value}
-	}
-	if n.SourceIdentity != "" {
-		m["aws:sourceidentity"] = []string{n.SourceIdentity}
 	}
 	if n.Provider != "" {
 		m["aws:federatedprovider"] = []string{n.Provider}
@@ -153,7 +151,8 @@ func (s *Store) temporary(r kv.Reader, accessKeyID string) (identity.Credential,
 	}
 	c := identity.Credential{
 		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
-		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, Principal: n.Principal, Keys: n.conditionKeys(tags),
+		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, SourceIdentity: n.SourceIdentity,
+		Principal: n.Principal, Keys: n.conditionKeys(tags),
 	}
 	c.Session, err = s.sessionPolicies(r, n)
 	return c, err == nil, err

@@ -28,7 +28,8 @@ type Credential struct {
 
 	// Of temporary credentials; Token is "" for long-lived ones.
 	Token                  string
-	Issued, Expires, MFAAt time.Time           // MFAAt is zero without MFA
+	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
+	SourceIdentity         string
 	Session                []*policy.Document  // session policies; nil is no restriction
 	Keys                   map[string][]string // condition keys, in lower case
 }
@@ -115,7 +116,8 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential, at time.Time) authz.Caller {
 	from := i.origin(r)
 	s := situation(r, from)
-	s.At, s.AccessKeyID, s.Session, s.Temporary, s.Issued, s.Until = at, c.AccessKeyID, c.Session, c.Token != "", c.Issued, c.Expires
+	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
+	s.Temporary, s.Issued, s.MFAAt, s.SourceIdentity = c.Token != "", c.Issued, c.MFAAt, c.SourceIdentity
 	s.Keys = conditionKeys(r, from, claim, claim.Region, c.Keys)
 	sessionKeys(s.Keys, &c, at)
 	s.Again = func(ctx context.Context, at time.Time) (authz.Caller, error) { return i.again(ctx, r, claim, &c, at) }

@@ -95,6 +95,9 @@ func sessionKeys(m map[string][]string, c *Credential, at time.Time) {
 	if c.Token == "" {
 		return
 	}
+	if c.SourceIdentity != "" {
+		m["aws:sourceidentity"] = []string{c.SourceIdentity}
+	}
 	m["aws:tokenissuetime"] = []string{c.Issued.UTC().Format(time.RFC3339)}
 	m["aws:multifactorauthpresent"] = []string{strconv.FormatBool(!c.MFAAt.IsZero())}
 	if !c.MFAAt.IsZero() {
