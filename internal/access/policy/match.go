@@ -100,47 +100,54 @@ func appendWild(p pattern, run string) pattern {
 	return p
 }
 
-// match needs no recursion and no memory. What stands before the first * is
-// compared with the beginning of s, what stands after the last one with its end,
-// and the segments between are searched for from left to right. A segment without
-// a ? inside is found in linear time; the steps of all others are counted. With
-// fold, the pattern is in lower case and ASCII letters of s match in either.
+// match reports whether the pattern stands for all of s. Without recursion and
+// without memory, it compares
+//
+//  1. what is before the first * with the beginning of s,
+//  2. each segment between two of them with the first place that has it, and
+//  3. what is after the last * with the end of s.
+//
+// Taking the first place is right: whatever a later one leaves for the segments
+// that follow, the first one leaves as well. A segment without a ? inside is found
+// in linear time; the steps of all others are counted (see Work).
+//
+// With fold, the pattern is in lower case and ASCII letters of s match in either.
 // Patterns without variables need no situation.
 func (p pattern) match(s string, in *situation, fold bool) bool {
 	in.spend(1)
 	if len(p) == 1 && p[0].kind == literal {
-		return len(s) == len(p[0].text) && (s == p[0].text || fold && hasPrefix(s, p[0].text, fold))
+		return sameText(s, p[0].text, fold)
 	}
 	if len(p) > 0 && p[0].kind == literal && !fold && !strings.HasPrefix(s, p[0].text) {
-		return false
+		return false // as most patterns of a policy do not match; no step is counted
 	}
-	star := p.star(0)
-	n, ok := p[:star].begins(s, in, fold)
-	if !ok || star == len(p) {
+	first, rest, more := p.cutStar()
+	n, ok := first.begins(s, in, fold)
+	if !ok || !more {
 		return ok && n == len(s)
 	}
 	s = s[n:]
 	for {
-		p = p[star+1:]
-		if star = p.star(0); star == len(p) {
-			return p.ends(s, in, fold)
+		segment, after, more := rest.cutStar()
+		if !more {
+			return segment.ends(s, in, fold)
 		}
-		n, ok := p[:star].find(s, in, fold)
+		end, ok := segment.find(s, in, fold)
 		if !ok {
 			return false
 		}
-		s = s[n:]
+		s, rest = s[end:], after
 	}
 }
 
-// star is the index of the first * from i on, or the length.
-func (p pattern) star(i int) int {
-	for ; i < len(p); i++ {
+// cutStar cuts a pattern around its first *; found is false where it has none.
+func (p pattern) cutStar() (before, after pattern, found bool) {
+	for i := range p {
 		if p[i].kind == anyRun {
-			return i
+			return p[:i], p[i+1:], true
 		}
 	}
-	return i
+	return p, nil, false
 }
 
 // begins reports whether s begins with a pattern that has no *, and how many
@@ -222,6 +229,11 @@ func (p *part) plain(in *situation) (string, bool) {
 		return in.resolve(p)
 	}
 	return p.text, true
+}
+
+// sameText compares s with a text that is in lower case where fold says so.
+func sameText(s, text string, fold bool) bool {
+	return len(s) == len(text) && (s == text || fold && hasPrefix(s, text, fold))
 }
 
 func index(s, lower string, fold bool) int {

@@ -30,19 +30,20 @@ func (a Action) Facts() action.Facts {
 	return f
 }
 
-// PrincipalKind says what sort of caller a principal is.
+// PrincipalKind is the kind of a principal. The numbers are stored, in records of
+// sessions.
 type PrincipalKind uint8
 
-// The kinds of principals. The zero value is nobody and matches nothing.
+// The kinds of principals. The zero value is no principal and matches nothing.
 const (
-	Nobody PrincipalKind = iota
-	Anonymous
-	AccountRoot
-	User
-	RoleSession
-	FederatedUser
-	Service
-	WebIdentity // who shows an identity provider's token and signs nothing
+	Nobody        PrincipalKind = 0
+	Anonymous     PrincipalKind = 1
+	AccountRoot   PrincipalKind = 2
+	User          PrincipalKind = 3
+	RoleSession   PrincipalKind = 4
+	FederatedUser PrincipalKind = 5
+	Service       PrincipalKind = 6
+	WebIdentity   PrincipalKind = 7 // shows an identity provider's token and signs nothing
 )
 
 // Principal is who makes a request.

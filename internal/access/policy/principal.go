@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"watertight/internal/access/arn"
@@ -133,28 +134,26 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 // is itself and its account; a session is itself, its role and its account
 // (IAM user guide, "NotPrincipal"). Whoever is named in part is not spared.
 func (s *statement) spares(c *Principal) bool {
-	var named [ofCanonical + 1]bool
-	for i := range s.principals {
-		if p := &s.principals[i]; p.grants(c) != noGrant {
-			named[p.kind] = true
-		}
+	named := func(kinds ...entryKind) bool {
+		return slices.ContainsFunc(s.principals, func(p principal) bool {
+			return slices.Contains(kinds, p.kind) && p.grants(c) != noGrant
+		})
 	}
-	account := named[ofAccount] || named[ofCanonical]
 	switch {
-	case named[everybody]:
+	case named(everybody):
 		return true
 	case c.Kind == AccountRoot:
-		return account
+		return named(ofAccount, ofCanonical)
 	case c.Kind == User:
-		return account && (named[ofUser] || named[ofID])
+		return named(ofAccount, ofCanonical) && named(ofUser, ofID)
 	case c.Kind == RoleSession:
-		return account && named[ofSession] && (named[ofRole] || named[ofID])
+		return named(ofAccount, ofCanonical) && named(ofSession) && named(ofRole, ofID)
 	case c.Kind == FederatedUser:
-		return account && named[ofSession]
+		return named(ofAccount, ofCanonical) && named(ofSession)
 	case c.Kind == Service:
-		return named[ofService]
+		return named(ofService)
 	case c.Kind == WebIdentity:
-		return named[ofProvider]
+		return named(ofProvider)
 	}
 	return false
 }
