@@ -3,7 +3,6 @@ package dispatch
 import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/sigv4"
@@ -14,10 +13,15 @@ import (
 // "Common errors").
 func concealFrom(err error, x *exchange) *fault.Error {
 	f := Conceal(err, x.grant, x.request.Bucket)
-	if f.Code == fault.AccessDenied && x.row != nil && x.service.Rules != sigv4.S3Rules && x.row.Route().Sender() != dialect.Bearer && x.record.Event.Identity.Principal.Kind == policy.Anonymous {
+	if f.Code == fault.AccessDenied && x.mustSign() && x.caller.Anonymous() {
 		return fault.Of(fault.MissingAuthenticationToken)
 	}
 	return f
+}
+
+// mustSign reports whether the operation is never for anonymous callers.
+func (x *exchange) mustSign() bool {
+	return x.row != nil && x.service.Rules != sigv4.S3Rules && x.row.Route().Sender() != dialect.Bearer
 }
 
 // Conceal answers 403 where an error would tell a caller who may not list the

@@ -25,6 +25,7 @@ type exchange struct {
 	row     Row // nil where nothing matched
 	op      int // its index in the table
 	record  *audit.Record
+	caller  authz.Caller // the zero caller until it is identified
 	grant   authz.Grant
 
 	operation action.Operation // of the row
@@ -99,7 +100,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // of a form it is known only now
-	x.record.Event.Identity = identityOf(c)
+	x.caller, x.record.Event.Identity = c, identityOf(c)
 	if err := hold(ctx, c); err != nil {
 		return nil, err
 	}
