@@ -26,7 +26,7 @@ import (
 
 // Options are what the commands work on.
 type Options struct {
-	Identities *identity.Store
+	Identities *identity.Operator
 	Simulator  *simulate.Operator
 	Buckets    *bucket.Operator
 	Trail      *audit.Log

@@ -196,7 +196,7 @@ func (s *Server) openCore(context.Context) error {
 		Quota:   s.config.MaxSessions,
 	})
 	s.simulator = simulate.New(s.store, s.identities)
-	s.uses = s.identities.NewUses()
+	s.uses = identity.NewOperator(s.identities).NewUses()
 	return nil
 }
 
@@ -238,7 +238,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		}
 		return s.show()
 	}
-	account, _, created, err := s.identities.Bootstrap(ctx, o)
+	account, _, created, err := identity.NewOperator(s.identities).Bootstrap(ctx, o)
 	s.first.SecretAccessKey = "" // seen, or of no use
 	switch {
 	case err != nil && shown:
@@ -323,7 +323,7 @@ func (s *Server) Operations(service string) []dispatch.Row { return s.dispatcher
 
 // CreateAccount makes a further account with a root user.
 func (s *Server) CreateAccount(ctx context.Context, name string) (identity.Account, identity.Key, error) {
-	return s.identities.CreateAccount(ctx, nil, name, time.Now())
+	return identity.NewOperator(s.identities).CreateAccount(ctx, nil, name, time.Now())
 }
 
 // Stats are counters for benchmarks.

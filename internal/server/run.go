@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/identity"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
@@ -53,7 +54,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	commands := &http.Server{
 		Handler: operator.Handler(operator.Options{
-			Identities: s.identities, Simulator: simulate.NewOperator(s.simulator), Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
+			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator), Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 		}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}

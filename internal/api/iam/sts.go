@@ -30,9 +30,9 @@ func (a *STS) Table() dispatch.Table {
 		Dialect: query.API("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
 		Rows: []dispatch.Row{
 			dispatch.Define("GetCallerIdentity", query.Action("GetCallerIdentity"),
-				authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the handler refuses strangers"), a.getCallerIdentity),
+				authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the core refuses callers who did not sign"), a.getCallerIdentity),
 			dispatch.Define("GetSessionToken", query.Action("GetSessionToken"),
-				authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses strangers and sessions"), a.getSessionToken),
+				authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses sessions and callers who did not sign"), a.getSessionToken),
 			define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
 			define("AssumeRole", a.mayAssumeRole, a.assumeRole),
 			define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
@@ -75,10 +75,10 @@ func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.Assu
 }
 
 func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCallerIdentityOutput, error) {
-	if g.Caller().Anonymous() {
-		return nil, fault.Of(fault.AccessDenied)
+	p, err := a.Sessions.Identity(g)
+	if err != nil {
+		return nil, err
 	}
-	p := g.Caller().Principal()
 	return &shape.GetCallerIdentityOutput{UserId: p.ID, Account: p.Account, Arn: p.ARN.String()}, nil
 }
 
@@ -94,8 +94,8 @@ func (a *STS) getAccessKeyInfo(ctx context.Context, g authz.Grant, in *shape.Get
 }
 
 func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetSessionTokenInput) (*shape.GetSessionTokenOutput, error) {
-	if g.Caller().Anonymous() {
-		return nil, fault.Of(fault.AccessDenied)
+	if _, err := a.Sessions.Identity(g); err != nil { // before anything is said of the input
+		return nil, err
 	}
 	if err := validate(in); err != nil {
 		return nil, err

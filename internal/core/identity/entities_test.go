@@ -33,7 +33,7 @@ type house struct {
 
 func newHouse(t testing.TB) house {
 	s, k := open(t)
-	if _, _, _, err := s.Bootstrap(t.Context(), BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)}); err != nil {
+	if _, _, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	return house{t, s, k}
@@ -407,7 +407,7 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	if c, found, err := h.Lookup(t.Context(), k.AccessKeyID); err != nil || !found || c.Active {
 		t.Errorf("%v %v %v", c.Active, found, err)
 	}
-	uses := h.NewUses()
+	uses := NewOperator(h.Store).NewUses()
 	for _, at := range []int64{100, 130, 159, 160} {
 		uses.NoteKey(k.AccessKeyID, Use{time.Unix(at, 0), "s3", "us-east-1"})
 		want := int64(100)

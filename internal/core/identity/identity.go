@@ -6,7 +6,6 @@ package identity
 import (
 	"time"
 
-	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
@@ -41,19 +40,6 @@ type Credential struct {
 	SourceIdentity         string
 	Session                []*policy.Document  // session policies; nil is no restriction
 	Keys                   map[string][]string // condition keys, in lower case
-}
-
-// BootstrapOptions say how the first account looks; empty fields are random,
-// an empty Name is "root".
-type BootstrapOptions struct {
-	AccountID, Name              string
-	AccessKeyID, SecretAccessKey string
-	At                           time.Time    // when the account is made
-	Record                       authz.Record // its audit event; may be nil
-	// Show, where it is set, shows the root user's key to whoever starts the
-	// server, before the account lasts: there is never an account whose key
-	// nobody was shown. An error of it ends the bootstrap, and nothing was made.
-	Show func(Account, Key) error
 }
 
 // Rooms is what identity asks of rooms that it doesn't know.

@@ -36,7 +36,7 @@ func open(t testing.TB) (*Store, kv.Store) {
 
 func TestBootstrapMakesOneAccount(t *testing.T) {
 	s, _ := open(t)
-	a, k, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	a, k, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
@@ -53,11 +53,11 @@ func TestBootstrapMakesOneAccount(t *testing.T) {
 			t.Error(what, a.ID, a.Name, a.CanonicalID, k.AccessKeyID)
 		}
 	}
-	b, again, created, err := s.Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
+	b, again, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
 	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {
 		t.Error("the second start:", b.ID, again.AccessKeyID, created, err)
 	}
-	if all, err := s.Accounts(t.Context()); err != nil || len(all) != 1 || all[0].CanonicalID != a.CanonicalID {
+	if all, err := NewOperator(s).Accounts(t.Context()); err != nil || len(all) != 1 || all[0].CanonicalID != a.CanonicalID {
 		t.Error(len(all), err)
 	}
 }
@@ -68,7 +68,7 @@ func TestBootstrapTwiceAtOnce(t *testing.T) {
 	made := make(chan string, 8)
 	for range cap(made) {
 		group.Go(func() {
-			if a, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
+			if a, _, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
 				t.Error(err)
 			} else if created {
 				made <- a.ID
@@ -101,7 +101,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := open(t)
-			a, k, created, err := s.Bootstrap(t.Context(), c.o)
+			a, k, created, err := NewOperator(s).Bootstrap(t.Context(), c.o)
 			if (err == nil) != c.ok || created != c.ok {
 				t.Fatal(created, err)
 			}
@@ -120,7 +120,7 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	s, _ := open(t)
-	a, k, err := s.CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
+	a, k, err := NewOperator(s).CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestLookup(t *testing.T) {
 
 func TestAccount(t *testing.T) {
 	s, _ := open(t)
-	a, _, err := s.CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
+	a, _, err := NewOperator(s).CreateAccount(t.Context(), nil, "second", time.Unix(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +151,14 @@ func TestAccount(t *testing.T) {
 	if _, found, err := s.Account(t.Context(), "000000000000"); found || err != nil {
 		t.Error(found, err)
 	}
-	if _, _, err := s.CreateAccount(t.Context(), nil, "", time.Unix(1, 0)); err == nil {
+	if _, _, err := NewOperator(s).CreateAccount(t.Context(), nil, "", time.Unix(1, 0)); err == nil {
 		t.Error("an account without a name")
 	}
 }
 
 func TestKeyIDIsTakenOnce(t *testing.T) {
 	s, store := open(t)
-	_, k, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	_, k, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkLookup(b *testing.B) {
 	s, _ := open(b)
-	_, k, _, err := s.Bootstrap(b.Context(), BootstrapOptions{})
+	_, k, _, err := NewOperator(s).Bootstrap(b.Context(), BootstrapOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -239,11 +239,11 @@ func BenchmarkLookup(b *testing.B) {
 
 func TestResetRootKeys(t *testing.T) {
 	s, _ := open(t)
-	a, old, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	a, old, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := s.ResetRootKeys(t.Context(), nil, a.ID, time.Unix(2, 0))
+	k, err := NewOperator(s).ResetRootKeys(t.Context(), nil, a.ID, time.Unix(2, 0))
 	if err != nil || k.AccessKeyID == old.AccessKeyID || k.Secret == old.Secret {
 		t.Fatal("the key is not new", err)
 	}
@@ -254,7 +254,7 @@ func TestResetRootKeys(t *testing.T) {
 	if err != nil || !found || c.Secret != k.Secret || c.Principal.Account != a.ID {
 		t.Errorf("the new key: %v, %v", found, err)
 	}
-	if _, err := s.ResetRootKeys(t.Context(), nil, "999999999999", time.Unix(2, 0)); err == nil {
+	if _, err := NewOperator(s).ResetRootKeys(t.Context(), nil, "999999999999", time.Unix(2, 0)); err == nil {
 		t.Error("an account that does not exist got a key")
 	}
 }
@@ -263,7 +263,7 @@ func TestResetRootKeys(t *testing.T) {
 // first account are no new store.
 func TestBootstrapOfAChangedStore(t *testing.T) {
 	s, _ := open(t)
-	if _, _, _, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
+	if _, _, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	err := change.Background(t.Context(), s.store, "somebody changes the store", func(tx kv.Tx) error {
@@ -277,7 +277,7 @@ func TestBootstrapOfAChangedStore(t *testing.T) {
 		t.Error("a key is shown")
 		return nil
 	}
-	if _, _, created, err := s.Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || created {
+	if _, _, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || created {
 		t.Errorf("another first account is made: %v", err)
 	}
 }

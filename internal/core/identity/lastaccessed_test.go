@@ -54,7 +54,7 @@ func TestLastAccessed(t *testing.T) {
 	h.ok(h.attach(Role, "r", own))
 	h.ok(h.attach(Group, "g", own))
 	h.ok(h.AddToGroup(ctx, h.may("iam:AddUserToGroup", g.ARN()), "g", "u"))
-	uses := h.NewUses()
+	uses := NewOperator(h.Store).NewUses()
 	for _, n := range []struct {
 		id, service string
 		at          int64

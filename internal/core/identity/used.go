@@ -117,11 +117,11 @@ type Uses struct {
 	accesses *lately[access, time.Time]
 }
 
-// NewUses returns the last uses of what is in s, which from then on tells also
-// of those that wait. It is called once, before s is asked for anything.
-func (s *Store) NewUses() *Uses {
-	s.uses = &Uses{store: s.store, keys: newLately[string, Use](), accesses: newLately[access, time.Time]()}
-	return s.uses
+// NewUses returns the last uses of the store's keys, users and roles; the store from
+// then on tells also of those that wait. It is called once, before the first request.
+func (o *Operator) NewUses() *Uses {
+	o.uses = &Uses{store: o.store, keys: newLately[string, Use](), accesses: newLately[access, time.Time]()}
+	return o.uses
 }
 
 // lastUse is the last use of a key that is there.

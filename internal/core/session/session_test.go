@@ -55,7 +55,7 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot || !c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
 		t.Errorf("%+v, %v, %v", c, found, err)
 	}
-	if _, err := h.Identities.ResetRootKeys(t.Context(), nil, coretest.Account, time.Unix(3000, 0)); err != nil {
+	if _, err := identity.NewOperator(h.Identities).ResetRootKeys(t.Context(), nil, coretest.Account, time.Unix(3000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if _, found, err := h.Lookup(t.Context(), n.AccessKeyID); err != nil || found {

@@ -20,6 +20,17 @@ const (
 	maxRootToken  = time.Hour
 )
 
+// Identity returns who the caller is. It needs no permission, and no policy can deny
+// it (STS API reference, GetCallerIdentity). Errors: AccessDenied for callers who did
+// not sign.
+func (s *Store) Identity(g authz.Grant) (policy.Principal, error) {
+	p := g.Caller().Principal()
+	if p.Kind == policy.Nobody || p.Kind == policy.Anonymous {
+		return policy.Principal{}, fault.Of(fault.AccessDenied)
+	}
+	return p, nil
+}
+
 // TokenInput says how a session of GetSessionToken looks. A zero Duration is
 // the longest a root user may have, or 12 hours for others; Serial and Code of
 // an MFA device go together.
@@ -32,8 +43,11 @@ type TokenInput struct {
 // with a long-lived key. It needs no permission (STS API reference,
 // GetSessionToken). Errors: AccessDenied, ValidationError.
 func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInput) (*Session, error) {
+	p, err := s.Identity(g)
+	if err != nil {
+		return nil, err
+	}
 	c := g.Caller()
-	p := c.Principal()
 	duration, err := tokenLength(c, in.Duration, "GetSessionToken")
 	if err != nil {
 		return nil, err

@@ -1,0 +1,174 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// BootstrapOptions say how the first account looks; empty fields are random,
+// an empty Name is "root".
+type BootstrapOptions struct {
+	AccountID, Name              string
+	AccessKeyID, SecretAccessKey string
+	At                           time.Time    // when the account is made
+	Record                       authz.Record // its audit event; may be nil
+	// Show, where it is set, shows the root user's key to whoever starts the
+	// server, before the account lasts: there is never an account whose key
+	// nobody was shown. An error of it ends the bootstrap, and nothing was made.
+	Show func(Account, Key) error
+}
+
+// Bootstrap makes the first account and its root user's key, once: later calls
+// return what the first made, created false, and a Key without its secret.
+func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (a Account, k Key, created bool, err error) {
+	var found bool
+	err = o.store.View(ctx, func(r kv.Reader) error {
+		a, k, found, err = firstOf(r)
+		return err
+	})
+	if err != nil || found {
+		return a, k, false, err
+	}
+	madeAccount, madeKey, err := first(in)
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	if in.Show != nil {
+		if err := in.Show(madeAccount, madeKey); err != nil {
+			return Account{}, Key{}, false, err
+		}
+	}
+	err = change.Operate(ctx, o.store, in.Record, func(tx kv.Tx) error {
+		if err := tx.Lock([]byte(firstAccount), kv.Exclusive); err != nil {
+			return err
+		}
+		if a, k, found, err = firstOf(tx); err != nil {
+			return err
+		}
+		if found {
+			return change.ErrUnchanged
+		}
+		a, k = madeAccount, madeKey
+		tx.Set([]byte(firstAccount), []byte(a.ID))
+		noteAccount(in.Record, &a, &k)
+		return add(tx, &a, &k)
+	})
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	return a, k, !found, nil
+}
+
+// firstOf reads the first account; found is false in a store without
+// identities. One that has some, and not the record that names the first
+// account, was changed behind the server's back: it is no new store.
+func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
+	id, err := r.Get([]byte(firstAccount))
+	if err != nil {
+		return Account{}, Key{}, false, err
+	}
+	if id == nil {
+		for _, err := range r.Scan([]byte(identities), []byte(identitiesEnd)) {
+			if err == nil {
+				err = errors.New("identity: the record of the first account is missing, and others are there: the store was changed; put back a copy of it")
+			}
+			return Account{}, Key{}, false, err
+		}
+		return Account{}, Key{}, false, nil
+	}
+	a, k, err = existing(r, string(id))
+	return a, k, true, err
+}
+
+// Check tells what Bootstrap would refuse, before anything is made.
+func (o BootstrapOptions) Check() error {
+	_, _, err := first(o)
+	return err
+}
+
+// first fills in and checks what the operator left out or asked for.
+func first(o BootstrapOptions) (Account, Key, error) {
+	if o.Name == "" {
+		o.Name = "root"
+	}
+	a, k, err := newAccount(o.Name, o.At)
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	if (o.AccessKeyID == "") != (o.SecretAccessKey == "") {
+		return Account{}, Key{}, fmt.Errorf("identity: an access key id and its secret are given together or not at all")
+	}
+	if o.AccessKeyID != "" {
+		k.AccessKeyID, k.Secret = o.AccessKeyID, o.SecretAccessKey
+		a.RootKeys = []string{k.AccessKeyID}
+	}
+	if o.AccountID != "" {
+		a.ID = o.AccountID
+	}
+	for _, err := range []error{checkAccountID(a.ID), checkLastingID(k.AccessKeyID), checkSecret(k.Secret)} {
+		if err != nil {
+			return Account{}, Key{}, fmt.Errorf("identity: %w", err)
+		}
+	}
+	return a, k, nil
+}
+
+func existing(r kv.Reader, id string) (Account, Key, error) {
+	a, found, err := readAccount(r, id)
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	if !found || len(a.RootKeys) == 0 {
+		return a, Key{}, nil
+	}
+	k, found, err := readKey(r, a.RootKeys[0])
+	if err != nil || !found {
+		return a, Key{}, err
+	}
+	k.Secret = ""
+	return a, k.Key, nil
+}
+
+func newAccount(name string, at time.Time) (Account, Key, error) {
+	if err := checkAccountName(name); err != nil {
+		return Account{}, Key{}, fmt.Errorf("identity: %w", err)
+	}
+	id, err := newAccountID()
+	if err != nil {
+		return Account{}, Key{}, err
+	}
+	at = at.UTC().Truncate(time.Microsecond)
+	k := Key{Active: true, Created: at}
+	k.AccessKeyID, k.Secret = NewKey()
+	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: at, RootKeys: []string{k.AccessKeyID}}, k, nil
+}
+
+// add writes a new account; none of its names may be taken.
+func add(tx kv.Tx, a *Account, k *Key) error {
+	stored := storedKey{Key: *k, account: a.ID, kind: ofRoot}
+	for _, w := range []struct{ key, value []byte }{
+		{accountKey(a.ID), a.encode()},
+		{canonicalKey(a.CanonicalID), []byte(a.ID)},
+		{keyKey(k.AccessKeyID), stored.encode()},
+	} {
+		if err := tx.Lock(w.key, kv.Exclusive); err != nil {
+			return err
+		}
+		taken, err := tx.Get(w.key)
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return fault.New(fault.EntityAlreadyExists, "An account or access key of this id exists already.")
+		}
+		tx.Set(w.key, w.value)
+	}
+	return nil
+}
