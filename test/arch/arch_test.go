@@ -39,7 +39,7 @@ func TestLeaningWalls(t *testing.T) {
 	all := strings.Join(found, "\n")
 	for _, want := range []string{
 		"imports internal/core/object", "imports net/http", "imports encoding/xml", "imports math/rand", "imports unsafe",
-		"imports example.com/library", "uses time.Now", "uses authz.NewCaller", "uses .Update", "has an init function",
+		"imports example.com/library", "imports watertight/internal/storage/kv/embedded", "uses time.Now", "uses authz.NewCaller", "uses .Update", "has an init function",
 		"uses time.Now by the name of clock", "imports fmt with a dot", "uses os.Exit by the name of sys",
 		"object/rooms.go: imports internal/core/identity", "imports internal/core/rooms; internal/core/object may import",
 		"api/s3/operator.go: uses .NewOperator", "api/s3/operator.go: uses bucket.Operator", "imports internal/operator",

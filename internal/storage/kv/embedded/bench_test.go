@@ -21,7 +21,7 @@ func benchStore(b *testing.B) *store {
 			b.Error(err)
 		}
 	})
-	return s.(*store)
+	return inner(s)
 }
 
 // BenchmarkCommit is transactions that read one key, share a guard and write
