@@ -15,7 +15,8 @@
 // lacks although all others have it. Of an operation it says what CloudTrail calls
 // it and whether it reads (see Operation). "*" and "*()" are what the table does not
 // name, "@" begins a group of condition keys, and "@every" are those of all actions.
-// "$global" is a service with one region, "$source" the service that its events name.
+// "$global" is a service with one region, "$source" the service that its events name,
+// and "$name" what AWS calls it.
 //
 // Lines are sorted by name without regard to case, so that a table is searched as it
 // lies in the program: there is nothing to build, to hand down or to keep.
@@ -77,6 +78,12 @@ func table(service string) string {
 	return ""
 }
 
+// ServiceName is what AWS calls a service: "Amazon S3".
+func ServiceName(service string) string {
+	name, _ := find(table(service), "$name")
+	return strings.TrimSpace(name)
+}
+
 // Level is an access level of the service authorization reference.
 type Level uint8
 
@@ -116,6 +123,8 @@ type Facts struct {
 	// BucketPolicy: the action is about a bucket's policy, which the root user of
 	// the bucket's account may always mend.
 	BucketPolicy bool
+	// Trust: the trust policy of a role may allow it.
+	Trust bool
 	// Always: no permission is needed, and no policy takes the action away.
 	Always bool
 	// Witness is the action's place among those that are tried first to show that a
@@ -249,6 +258,8 @@ func readFacts(line string) (f Facts) {
 			f.GivesAccess = true
 		case "policy":
 			f.BucketPolicy = true
+		case "trust":
+			f.Trust = true
 		case "always":
 			f.Always = true
 		}

@@ -48,7 +48,7 @@ func TestTablesAreRead(t *testing.T) {
 						t.Errorf("%s: %v", name, f)
 					}
 					for fact := range strings.SplitSeq(f[4], ",") {
-						known := []string{"-", "owner", "tags", "gives", "policy", "always"}
+						known := []string{"-", "owner", "tags", "gives", "policy", "trust", "always"}
 						if !slices.Contains(known, fact) && !strings.HasPrefix(fact, "witness=") {
 							t.Errorf("%s: %s", name, fact)
 						}

@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/api/iam/shape"
@@ -54,7 +55,7 @@ func (a *API) getLastAccessed(ctx context.Context, g authz.Grant, in *shape.GetL
 }
 
 func serviceLastAccessed(l identity.LastAccessed) shape.ServiceLastAccessed {
-	name := map[string]string{"iam": "AWS Identity and Access Management", "s3": "Amazon S3", "sts": "AWS Security Token Service"}[l.Service]
+	name := action.ServiceName(l.Service)
 	return shape.ServiceLastAccessed{
 		ServiceName: name, ServiceNamespace: l.Service,
 		LastAuthenticated: l.At, LastAuthenticatedEntity: l.Entity, TotalAuthenticatedEntities: l.Entities,

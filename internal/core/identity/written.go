@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
@@ -133,10 +134,8 @@ func checkTrustAction(entry string) error {
 	if err != nil {
 		return malformedDocument("AssumeRole policy may only specify STS AssumeRole actions.")
 	}
-	for _, a := range []policy.Action{
-		"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
-	} {
-		if matches(a) {
+	for _, a := range action.Parse("sts").Actions {
+		if a.Trust && matches(policy.Action(a.Name)) {
 			return nil
 		}
 	}
