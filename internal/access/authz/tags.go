@@ -12,7 +12,7 @@ const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 // mentionTags reports whether any law asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {
 	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard}, func(docs []*policy.Document) bool {
-		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d.Mentions(existingTag) })
+		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d != nil && d.Mentions(existingTag) })
 	})
 }
 

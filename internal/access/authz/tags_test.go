@@ -68,6 +68,23 @@ func TestTagsDeny(t *testing.T) {
 	}
 }
 
+// TestUnreadablePolicies: a policy of the bucket that could not be read denies, and
+// leaves mending it to the root user.
+func TestUnreadablePolicies(t *testing.T) {
+	w := allowing(t, "s3:*")
+	w.policies = []*policy.Document{nil}
+	for _, action := range []policy.Action{"s3:GetObject", "s3:PutObject"} {
+		_, err := New(w).Authorize(t.Context(), user(), Need{Action: action, Resource: arn.Object("b", "k")})
+		denied(t, string(action), err)
+	}
+	root := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)}, Situation{})
+	for action, allowed := range map[policy.Action]bool{"s3:PutBucketPolicy": true, "s3:ListBucket": false} {
+		if _, err := New(w).Authorize(t.Context(), root, Need{Action: action, Resource: arn.Bucket("b")}); (err == nil) != allowed {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}
+
 // TestTagsAreAskedForOnlyWhenNeeded: they cost a lookup.
 func TestTagsAreAskedForOnlyWhenNeeded(t *testing.T) {
 	w := allowing(t, "s3:*")
