@@ -83,7 +83,7 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 	}
 	made, from, err := a.Objects.Copy(ctx, g, c)
 	if err != nil {
-		return nil, src.conceal(g, err)
+		return nil, g.Conceal(err, src.Bucket)
 	}
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
@@ -94,10 +94,7 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 
 // replaced fills in what the directives replace.
 func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
-	c.Metadata = object.Metadata{
-		ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
-		ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires, User: in.Metadata,
-	}
+	c.Metadata = metadata(&in.Content, "")
 	var err error
 	if c.Replace, err = directive("metadata", in.MetadataDirective); err != nil {
 		return err

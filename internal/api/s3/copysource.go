@@ -5,9 +5,8 @@ import (
 	"strings"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/core/bucket"
-	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 // copySource is what x-amz-copy-source names. A nil VersionID is the current
@@ -39,7 +38,7 @@ func parseCopySource(header string) (copySource, error) {
 	if bucket.CheckName(name) != nil {
 		return copySource{}, badCopySource(header, "Invalid copy source bucket name")
 	}
-	if err := protocol.CheckKey(key); err != nil {
+	if err := objectkey.Check(key); err != nil {
 		return copySource{}, err
 	}
 	c := copySource{Bucket: name, Key: key}
@@ -69,14 +68,4 @@ func badCopySource(header, message string) error {
 // decides between 403 and 404.
 func (c *copySource) needs() []authz.Need {
 	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", c.Bucket, c.Key, c.VersionID), mayList(c.Bucket)}
-}
-
-// conceal answers 403 where 404 would tell a caller who may not list the
-// source's bucket whether a key exists there; of the target's bucket dispatch
-// does the same.
-func (c *copySource) conceal(g authz.Grant, err error) error {
-	if err == nil {
-		return nil
-	}
-	return dispatch.Conceal(err, g, c.Bucket)
 }

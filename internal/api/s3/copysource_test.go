@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/access/objectkey"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
 )
 
 func TestParseCopySource(t *testing.T) {
@@ -67,7 +67,7 @@ func FuzzCopySource(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if c.Bucket == "" || strings.Contains(c.Bucket, "/") || c.Bucket == ".." || protocol.CheckKey(c.Key) != nil {
+		if c.Bucket == "" || strings.Contains(c.Bucket, "/") || c.Bucket == ".." || objectkey.Check(c.Key) != nil {
 			t.Fatalf("%q is taken as %q %q", header, c.Bucket, c.Key)
 		}
 		again := url.QueryEscape(c.Bucket) + "/" + url.QueryEscape(c.Key)

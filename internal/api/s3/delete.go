@@ -4,11 +4,10 @@ import (
 	"context"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
 
 func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput) (*shape.DeleteObjectOutput, error) {
@@ -57,7 +56,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 	out := &shape.DeleteObjectsOutput{}
 	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
-		err := protocol.CheckKey(o.Key)
+		err := objectkey.Check(o.Key)
 		if o.LastModifiedTime != nil || o.Size != nil { // of directory buckets
 			err = notImplemented("LastModifiedTime")
 		}
@@ -74,7 +73,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 	for i, d := range done {
 		switch {
 		case d.Err != nil:
-			out.Errors = append(out.Errors, deleteError(d.Key, items[i].VersionID, dispatch.Conceal(d.Err, g, in.Bucket)))
+			out.Errors = append(out.Errors, deleteError(d.Key, items[i].VersionID, g.Conceal(d.Err, in.Bucket)))
 		case !in.Delete.Quiet:
 			out.Deleted = append(out.Deleted, shape.Deleted{
 				Key: d.Key, VersionId: d.VersionID, DeleteMarker: d.DeleteMarker, DeleteMarkerVersionId: d.MarkerID,

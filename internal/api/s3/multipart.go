@@ -153,11 +153,7 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	}
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: asked,
-		Metadata: object.Metadata{
-			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
-			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
-			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
-		},
+		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
 		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Encryption: in.ServerSideEncryption,
 	})
 	if err != nil {
@@ -204,7 +200,7 @@ func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.Uploa
 		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
-		return nil, src.conceal(g, err)
+		return nil, g.Conceal(err, src.Bucket)
 	}
 	return &shape.UploadPartCopyOutput{
 		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey),

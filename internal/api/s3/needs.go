@@ -107,6 +107,11 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 	if err != nil {
 		return nil, err
 	}
+	return putNeeds(in, tags), nil
+}
+
+// putNeeds are the needs of storing an object with tags.
+func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 	at := arn.Object(in.Bucket, in.Key)
 	put := authz.Need{Action: "s3:PutObject", Resource: at, Keys: withTags(putKeys(in), tags)}
 	needs := []authz.Need{put, mayList(in.Bucket)}
@@ -117,7 +122,7 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: at})
 	}
-	return needs, nil
+	return needs
 }
 
 // putKeys are the headers of a write that policies may speak of, as they were

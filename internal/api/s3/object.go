@@ -15,16 +15,22 @@ import (
 	"watertight/internal/fault"
 )
 
-// putObject is what a PUT and a POST form have in common.
 func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectInput) (*shape.PutObjectOutput, error) {
+	tags, err := tag.Header(in.Tagging)
+	if err != nil {
+		return nil, err
+	}
+	return a.storeObject(ctx, g, in, tags)
+}
+
+// storeObject is what a PUT and a POST form have in common.
+func (a *API) storeObject(
+	ctx context.Context, g authz.Grant, in *shape.PutObjectInput, tags tag.Set,
+) (*shape.PutObjectOutput, error) {
 	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
 	alg, expect, err := declared(&in.Integrity, in.Body)
-	if err != nil {
-		return nil, err
-	}
-	tags, err := tag.Header(in.Tagging)
 	if err != nil {
 		return nil, err
 	}
@@ -34,12 +40,8 @@ func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectI
 	}
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
-		Metadata: object.Metadata{
-			ContentType: in.ContentType, CacheControl: in.CacheControl, ContentDisposition: in.ContentDisposition,
-			ContentEncoding: withoutChunked(in.ContentEncoding), ContentLanguage: in.ContentLanguage, Expires: in.Expires,
-			WebsiteRedirect: in.WebsiteRedirect, User: in.Metadata,
-		},
-		Tags: tags, ACL: asked, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Metadata: metadata(&in.Content, in.WebsiteRedirect),
+		Tags:     tags, ACL: asked, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
@@ -79,6 +81,14 @@ func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 		}
 	}
 	return nil
+}
+
+func metadata(c *shape.Content, redirect string) object.Metadata {
+	return object.Metadata{
+		ContentType: c.ContentType, CacheControl: c.CacheControl, ContentDisposition: c.ContentDisposition,
+		ContentEncoding: withoutChunked(c.ContentEncoding), ContentLanguage: c.ContentLanguage, Expires: c.Expires,
+		WebsiteRedirect: redirect, User: c.Metadata,
+	}
 }
 
 // withoutChunked drops aws-chunked, which is framing and not content.

@@ -21,31 +21,44 @@ func (a *API) postRows() []dispatch.Row {
 	}
 }
 
+// formPut returns the PUT of the same object, and its tags: a form has fields of
+// its own for its ACL and its tags.
+func formPut(in *shape.PostObjectInput) (put shape.PutObjectInput, tags tag.Set, err error) {
+	put = in.PutObjectInput
+	put.ACL = cmp.Or(in.FormACL, in.ACL)
+	if in.FormTagging == "" {
+		tags, err = tag.Header(in.Tagging)
+		return put, tags, err
+	}
+	var doc shape.Tagging
+	if err := xmldoc.Decode([]byte(in.FormTagging), "Tagging", &doc); err != nil {
+		return put, nil, err
+	}
+	list, err := tagsOf(&doc)
+	if err != nil {
+		return put, nil, err
+	}
+	tags, err = tag.Object(list)
+	return put, tags, err
+}
+
 // mayPostObject asks for what a PUT of the same object asks for.
 func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
-	in.ACL = cmp.Or(in.FormACL, in.ACL)
-	if in.FormTagging != "" {
-		var doc shape.Tagging
-		if err := xmldoc.Decode([]byte(in.FormTagging), "Tagging", &doc); err != nil {
-			return nil, err
-		}
-		list, err := tagsOf(&doc)
-		if err != nil {
-			return nil, err
-		}
-		tags, err := tag.Object(list)
-		if err != nil {
-			return nil, err
-		}
-		in.Tagging = tags.Header()
+	put, tags, err := formPut(in)
+	if err != nil {
+		return nil, err
 	}
-	return mayPutObject(&in.PutObjectInput)
+	return putNeeds(&put, tags), nil
 }
 
 // postObject is a PUT whose answer a browser can follow (S3 API reference, POST
 // Object).
 func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjectInput) (*shape.PostObjectOutput, error) {
-	put, err := a.putObject(ctx, g, &in.PutObjectInput)
+	asked, tags, err := formPut(in)
+	if err != nil {
+		return nil, err
+	}
+	put, err := a.storeObject(ctx, g, &asked, tags)
 	if err != nil {
 		return nil, err
 	}

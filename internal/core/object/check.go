@@ -4,45 +4,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"watertight/internal/access/objectkey"
 	"watertight/internal/fault"
 )
 
-// checkKey refuses what can't be a key: more than MaxKey bytes, no UTF-8, a NUL,
-// or ".." segments that climb above the bucket (S3 user guide, "Object key
-// naming guidelines").
+// checkKey refuses what can't be the key of an object.
 func checkKey(key string) error {
-	switch {
-	case key == "":
+	if key == "" {
 		return fault.Of(fault.UserKeyMustBeSpecified)
-	case len(key) > MaxKey:
-		return fault.Of(fault.KeyTooLongError).
-			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(MaxKey))
-	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0, climbs(key):
-		return fault.Of(fault.InvalidURI)
-	default:
-		return nil
 	}
-}
-
-func climbs(key string) bool {
-	if !strings.Contains(key, "..") {
-		return false
-	}
-	depth := 0
-	for segment := range strings.SplitSeq(key, "/") {
-		switch segment {
-		case "", ".":
-		case "..":
-			if depth--; depth < 0 {
-				return true
-			}
-		default:
-			depth++
-		}
-	}
-	return false
+	return objectkey.Check(key)
 }
 
 // maxSystemMetadata bounds what is not the user's: S3 takes 8 KB of headers in

@@ -7,6 +7,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/page"
@@ -72,8 +73,8 @@ func (l *lister) start() string {
 	if common, ok := rolledUp(after, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
 		return string(record.After([]byte(common)))
 	}
-	if len(after) > MaxKey {
-		return after[:MaxKey+1] // no key has as many bytes, so none lies between
+	if len(after) > objectkey.Max {
+		return after[:objectkey.Max+1] // no key has as many bytes, so none lies between
 	}
 	return after + "\x00"
 }
@@ -95,7 +96,7 @@ func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
 	l.skip = len(pointers(b, ""))
 	l.after = record.After(pointers(b, l.Prefix))
 	start := l.start()
-	if start == "" && l.After != "" || len(l.Prefix) > MaxKey {
+	if start == "" && l.After != "" || len(l.Prefix) > objectkey.Max {
 		return nil // nothing can come after it
 	}
 	for from := pointers(b, start); from != nil; {

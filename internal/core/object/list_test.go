@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/fault"
@@ -121,7 +122,7 @@ func TestListPageBorders(t *testing.T) {
 
 func TestListFromALongMarker(t *testing.T) {
 	e := newEnv(t)
-	key := strings.Repeat("x", MaxKey)
+	key := strings.Repeat("x", objectkey.Max)
 	e.mustPut(key, "")
 	for after, n := range map[string]int{key[1:]: 1, key: 0, key + "x": 0, key + "\x00": 0, key[1:] + "yy": 0, key[1:] + "ww": 1} {
 		if l, err := e.list(ListInput{After: after}); err != nil || len(l.Entries) != n {

@@ -17,7 +17,6 @@ import (
 // Limits of S3 (S3 user guide, "Object key names" and "Working with object
 // metadata"; API reference, PutObject).
 const (
-	MaxKey      = 1024    // bytes of a key
 	MaxMetadata = 2 << 10 // bytes of the user metadata's names and values
 	MaxPut      = 5 << 30 // bytes of one PUT
 	MaxPage     = 1000    // entries of a listing, and of one DeleteObjects

@@ -147,34 +147,6 @@ func TestIfRange(t *testing.T) {
 	}
 }
 
-func TestCheckKey(t *testing.T) {
-	for _, key := range []string{
-		"a", "/", "//", "a//b", "./a", "a/./b", "a/../b", "..a", "a/b/../../c", "%2F", "+", " ", "é", "*", "~", "\n", "\x01", "\U0001F600",
-		strings.Repeat("x", 1024), strings.Repeat("é", 512),
-	} {
-		if err := checkKey(key); err != nil {
-			t.Errorf("%.20q: %v", key, err)
-		}
-	}
-	for key, code := range map[string]string{
-		"":                               "UserKeyMustBeSpecified",
-		strings.Repeat("x", 1025):        "KeyTooLongError",
-		strings.Repeat("é", 512) + "x":   "KeyTooLongError",
-		"a\x00b":                         "InvalidURI",
-		"\xff":                           "InvalidURI",
-		"..":                             "InvalidURI",
-		"../a":                           "InvalidURI",
-		"a/../../b":                      "InvalidURI",
-		"/../a":                          "InvalidURI",
-		"./../a":                         "InvalidURI",
-		strings.Repeat("../", 300) + "a": "InvalidURI",
-	} {
-		if err := checkKey(key); !fault.Is(err, fault.Code(code)) {
-			t.Errorf("%.20q: %v", key, err)
-		}
-	}
-}
-
 func TestMetadataCheck(t *testing.T) {
 	user := func(n int) map[string]string { return map[string]string{"n": strings.Repeat("v", n-1)} }
 	for name, c := range map[string]struct {

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
@@ -115,7 +116,7 @@ type versionLister struct {
 const seqSize = 1 + 8
 
 func (l *versionLister) run(r kv.Reader) error {
-	if strings.IndexByte(l.Prefix, 0) >= 0 || len(l.Prefix) > MaxKey {
+	if strings.IndexByte(l.Prefix, 0) >= 0 || len(l.Prefix) > objectkey.Max {
 		return nil // no key begins like that
 	}
 	versions := l.b.ID.Versions()
@@ -140,8 +141,8 @@ func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 	if common, ok := rolledUp(marker, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
 		return record.After(append(versions, common...)), nil
 	}
-	if len(marker) > MaxKey {
-		return append(versions, marker[:MaxKey+1]...), nil // no key has as many bytes, so none lies between
+	if len(marker) > objectkey.Max {
+		return append(versions, marker[:objectkey.Max+1]...), nil // no key has as many bytes, so none lies between
 	}
 	k := slot{l.b, marker}
 	if l.VersionIDMarker == nil || cut {

@@ -88,20 +88,6 @@ func Header(value string) (Set, error) {
 	return Object(tags)
 }
 
-// Header spells the set as an x-amz-tagging header.
-func (s Set) Header() string {
-	var b strings.Builder
-	for _, t := range s {
-		if b.Len() > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(url.QueryEscape(t.Key))
-		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(t.Value))
-	}
-	return b.String()
-}
-
 func badHeader(value string) error {
 	return fault.New(fault.InvalidArgument,
 		"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.").

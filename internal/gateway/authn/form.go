@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/objectkey"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/form"
 	"watertight/internal/gateway/protocol"
@@ -26,7 +27,7 @@ func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (aut
 	}
 	r.Arrive() // a form is as old as its fields
 	r.Key, r.Fields = f.Key, f.Header()
-	if err := protocol.CheckKey(r.Key); err != nil {
+	if err := objectkey.Check(r.Key); err != nil {
 		return authz.Caller{}, nil, err
 	}
 	claim, err := sigv4.ParseForm(f.Field, sigv4.Target{Service: r.Service.SigningName, Region: i.options.Region}, r.At)

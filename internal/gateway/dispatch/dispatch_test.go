@@ -145,12 +145,12 @@ func TestForgedGrant(t *testing.T) {
 // cause of an error reaches nobody.
 func TestConceal(t *testing.T) {
 	for _, code := range []fault.Code{fault.NoSuchKey, fault.NoSuchVersion} {
-		f := Conceal(fault.Of(code).With("Key", "secret"), authz.Grant{}, "b")
+		f := authz.Grant{}.Conceal(fault.Of(code).With("Key", "secret"), "b")
 		if f.Kind != fault.KindDenied || f.Code != "AccessDenied" || len(f.Members) != 0 {
 			t.Errorf("%s: %+v", code, f)
 		}
 	}
-	if f := Conceal(fault.New(fault.NoSuchBucket, ""), authz.Grant{}, "b"); f.Code != "NoSuchBucket" {
+	if f := (authz.Grant{}).Conceal(fault.New(fault.NoSuchBucket, ""), "b"); f.Code != "NoSuchBucket" {
 		t.Errorf("another code: %+v", f)
 	}
 	d, err := build(t, Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {

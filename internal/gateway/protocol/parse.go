@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -216,30 +215,4 @@ func (r *Request) Scope() string {
 func (r *Request) HasSignature() bool {
 	_, query := r.Param("X-Amz-Signature")
 	return query || r.HTTP.Header.Get("Authorization") != ""
-}
-
-// CheckKey refuses keys that no path, header or body may name: too long, not
-// UTF-8, with NUL, or climbing above the root when normalised (S3 user guide,
-// "Naming Amazon S3 objects"). It is the same for keys in bodies and headers.
-func CheckKey(key string) error {
-	switch {
-	case len(key) > maxKey:
-		return fault.Of(fault.KeyTooLongError).
-			With("Size", strconv.Itoa(len(key))).With("MaxSizeAllowed", strconv.Itoa(maxKey))
-	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0:
-		return InvalidURI()
-	}
-	depth := 0
-	for segment := range strings.SplitSeq(key, "/") {
-		switch segment {
-		case "..":
-			if depth--; depth < 0 {
-				return InvalidURI()
-			}
-		case ".", "":
-		default:
-			depth++
-		}
-	}
-	return nil
 }

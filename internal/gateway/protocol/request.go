@@ -88,7 +88,6 @@ type Options struct {
 
 // Limits of a request.
 const (
-	maxKey     = 1024    // bytes
 	maxHeaders = 8 << 10 // bytes
 	maxParams  = 200
 )

@@ -4,22 +4,16 @@ import "time"
 
 // CopyObjectInput is the input of CopyObject.
 type CopyObjectInput struct {
-	Bucket             string            `loc:"uri,Bucket"`
-	Key                string            `loc:"uri,Key"`
-	CopySource         string            `loc:"header,x-amz-copy-source" empty:"ok"`
-	CacheControl       string            `loc:"header,Cache-Control"`
-	ContentDisposition string            `loc:"header,Content-Disposition"`
-	ContentEncoding    string            `loc:"header,Content-Encoding"`
-	ContentLanguage    string            `loc:"header,Content-Language"`
-	ContentType        string            `loc:"header,Content-Type"`
-	Expires            string            `loc:"header,Expires"`
-	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
-	MetadataDirective  string            `loc:"header,x-amz-metadata-directive"`
-	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
-	TaggingDirective   string            `loc:"header,x-amz-tagging-directive"`
-	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
-	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
+	Bucket     string `loc:"uri,Bucket"`
+	Key        string `loc:"uri,Key"`
+	CopySource string `loc:"header,x-amz-copy-source" empty:"ok"`
+	Content
+	MetadataDirective string `loc:"header,x-amz-metadata-directive"`
+	Tagging           string `loc:"header,x-amz-tagging" empty:"ok"`
+	TaggingDirective  string `loc:"header,x-amz-tagging-directive"`
+	StorageClass      string `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	WebsiteRedirect   string `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
+	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
 	SourceConditions
 	SourceCustomerKey
 	Conditions

@@ -8,20 +8,14 @@ import (
 
 // CreateMultipartUploadInput is the input of CreateMultipartUpload.
 type CreateMultipartUploadInput struct {
-	Bucket             string            `loc:"uri,Bucket"`
-	Key                string            `loc:"uri,Key"`
-	CacheControl       string            `loc:"header,Cache-Control"`
-	ContentDisposition string            `loc:"header,Content-Disposition"`
-	ContentEncoding    string            `loc:"header,Content-Encoding"`
-	ContentLanguage    string            `loc:"header,Content-Language"`
-	ContentType        string            `loc:"header,Content-Type"`
-	Expires            string            `loc:"header,Expires"`
-	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
-	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
-	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
-	ChecksumAlgorithm  string            `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
-	ChecksumType       string            `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
+	Bucket string `loc:"uri,Bucket"`
+	Key    string `loc:"uri,Key"`
+	Content
+	StorageClass      string `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	Tagging           string `loc:"header,x-amz-tagging" empty:"ok"`
+	WebsiteRedirect   string `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
+	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
+	ChecksumType      string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 	ACLHeaders
 	CustomerKey
 	Unbuilt

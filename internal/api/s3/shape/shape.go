@@ -96,9 +96,23 @@ type GetBucketLocationOutput struct {
 
 // PutObjectInput is the input of PutObject.
 type PutObjectInput struct {
-	Bucket             string            `loc:"uri,Bucket"`
-	Key                string            `loc:"uri,Key"`
-	Body               protocol.Stream   `loc:"stream"`
+	Bucket string          `loc:"uri,Bucket"`
+	Key    string          `loc:"uri,Key"`
+	Body   protocol.Stream `loc:"stream"`
+	Content
+	StorageClass    string `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
+	Tagging         string `loc:"header,x-amz-tagging" empty:"ok"`
+	WebsiteRedirect string `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
+	Integrity
+	Conditions
+	ACLHeaders
+	CustomerKey
+	Unbuilt
+	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
+}
+
+// Content is what an object's headers say of it.
+type Content struct {
 	CacheControl       string            `loc:"header,Cache-Control"`
 	ContentDisposition string            `loc:"header,Content-Disposition"`
 	ContentEncoding    string            `loc:"header,Content-Encoding"`
@@ -106,15 +120,6 @@ type PutObjectInput struct {
 	ContentType        string            `loc:"header,Content-Type"`
 	Expires            string            `loc:"header,Expires"`
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
-	StorageClass       string            `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
-	Tagging            string            `loc:"header,x-amz-tagging" empty:"ok"`
-	WebsiteRedirect    string            `loc:"header,x-amz-website-redirect-location" empty:"InvalidRedirectLocation"`
-	Integrity
-	Conditions
-	ACLHeaders
-	CustomerKey
-	Unbuilt
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // Sums are checksums in headers, in base64; those that are not there are empty.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/access/objectkey"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
 )
 
 func TestRead(t *testing.T) {
@@ -84,7 +84,7 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
-		if strings.Contains(r.Bucket, "/") || r.Key != "" && protocol.CheckKey(r.Key) != nil {
+		if strings.Contains(r.Bucket, "/") || r.Key != "" && objectkey.Check(r.Key) != nil {
 			t.Fatalf("accepted %q, %q", r.Bucket, r.Key)
 		}
 		if strings.Contains(strings.ToLower(host), ".s3.example.com") || r.Bucket == "" {

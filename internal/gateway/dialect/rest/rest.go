@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"watertight/internal/access/objectkey"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
@@ -87,7 +88,7 @@ func (s *service) Read(r *protocol.Request) error {
 		return protocol.InvalidURI()
 	}
 	if r.Key != "" {
-		return protocol.CheckKey(r.Key)
+		return objectkey.Check(r.Key)
 	}
 	return nil
 }
