@@ -138,7 +138,7 @@ func (l *listed) ways(signed bool) map[string]func() bool {
 		},
 	}
 	if !signed {
-		delete(ways, "multipart upload") // nobody begins one without a signature
+		delete(ways, "multipart upload") // cannot begin without a signature
 		return ways
 	}
 	presigned := raw{method: "GET", target: at + "/open", presign: true}

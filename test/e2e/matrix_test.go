@@ -77,7 +77,7 @@ func TestAccessMatrix(t *testing.T) {
 		cell := func(change func(*raw)) string {
 			name := bucket
 			if callers++; row.Name() == "CreateBucket" {
-				name += fmt.Sprint("-", callers) // each makes one of its own
+				name += fmt.Sprint("-", callers) // each makes another one
 			}
 			r := request(row, name)
 			change(&r)
@@ -175,7 +175,7 @@ func TestGarbageSignature(t *testing.T) {
 	for _, row := range s.Operations("s3") {
 		switch at := row.Route(); {
 		case at.Sender() == dialect.Preflight:
-			continue // comes with the signature of the request it asks about, which nobody can check
+			continue // has the signature of the request it asks about, which cannot be checked
 		case at.Sender() == dialect.SignedForm:
 			continue // refuses these modes; TestPostRefused has its signature
 		}

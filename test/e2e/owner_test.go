@@ -23,7 +23,7 @@ func TestExpectedOwner(t *testing.T) {
 	for _, row := range s.Operations("s3") {
 		at := row.Route()
 		if !strings.Contains(at.String(), "{Bucket}") || row.Name() == "CreateBucket" || at.Sender() == dialect.Preflight {
-			continue // no bucket, none yet, or nobody who could expect anything
+			continue // no bucket, not yet a bucket, or no caller who could expect an owner
 		}
 		for owner, want := range map[string]string{"000000000000": "AccessDenied", "abc": "InvalidBucketOwnerAWSAccountID"} {
 			t.Run(owner, func(t *testing.T) {

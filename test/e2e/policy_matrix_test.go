@@ -233,7 +233,7 @@ func TestPolicyMatrix(t *testing.T) {
 	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy", "which is (refused with any of it denied or missing)")
 	for _, row := range s.Operations("s3") {
 		if row.Route().Sender() == dialect.Preflight {
-			continue // of nobody, by design; TestAccessMatrix has them
+			continue // anonymous by design; TestAccessMatrix covers them
 		}
 		m.row(&out, row.Name(), row, nil)
 		for _, name := range slices.Sorted(maps.Keys(variants[row.Name()])) {

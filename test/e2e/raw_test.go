@@ -27,7 +27,7 @@ type raw struct {
 	header         http.Header
 	body           string
 	hash           string // x-amz-content-sha256; empty is the body's own
-	unsigned       bool   // nobody signs
+	unsigned       bool   // not signed
 	key, secret    string // empty is the server's root
 	at             time.Time
 	breakSignature bool

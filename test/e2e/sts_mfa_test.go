@@ -101,7 +101,7 @@ func TestAssumeRoleWithMFA(t *testing.T) {
 		t.Errorf("a wrong code: %v", err)
 	}
 	_, err = u.sts.AssumeRole(ctx, assume(*free.Arn, "one", with(wrong(d.next))))
-	expect(t, err, "AccessDenied") // nobody asked for the code, and it is wrong
+	expect(t, err, "AccessDenied") // the code was not required, and it is wrong
 	out, err := u.sts.AssumeRole(ctx, assume(*r.Arn, "one", with(d.next)))
 	c.ok(err)
 	c.ok(list(c, c.session(out.Credentials)))

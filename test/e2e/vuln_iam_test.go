@@ -182,7 +182,7 @@ func TestExportsHoldNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, seed := enrol(t, root, "phone", "target")
-	tells := []string{"CreateAccessKey", "CreateVirtualMFADevice"} // once, to whoever made it
+	tells := []string{"CreateAccessKey", "CreateVirtualMFADevice"} // once, to its creator
 	reading := 0
 	for _, row := range s.Operations("iam") {
 		name := row.Name()

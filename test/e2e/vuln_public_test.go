@@ -57,7 +57,7 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 	opened := 0
 	for i, row := range s.Operations("s3") {
 		if at := row.Route().String(); !strings.Contains(at, "{Bucket}") || row.Name() == "CreateBucket" || row.Route().Sender() == dialect.Preflight || row.Name() == "DeleteBucket" {
-			continue // no bucket, none yet, nobody by design, or nothing left to ask of
+			continue // no bucket, not yet a bucket, anonymous by design, or nothing left
 		}
 		name := fmt.Sprint("gate-", i)
 		bucket := newBucket(t, s, name)
@@ -233,7 +233,7 @@ func TestVersionIsAnotherAction(t *testing.T) {
 						got = 200
 					}
 					if query == "?versionId=null" && allowed == 200 {
-						allowed = 404 // there is none; who may not list gets 403
+						allowed = 404 // there is none; a caller who may not list gets 403
 					}
 					if got != allowed && !(allowed == 404 && got == 403) {
 						t.Errorf("%s, %s %s: %d, want %d", action, c.what, query, got, allowed)

@@ -28,7 +28,7 @@ import (
 func TestEscapeOfTheChild(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	u, single := c.user("parent", may("sts:*", "*")), c.user("alone", may("sts:*", "*")) // who has what a session is passed, and nothing else
+	u, single := c.user("parent", may("sts:*", "*")), c.user("alone", may("sts:*", "*")) // has only the policy that is passed to a session
 	role := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
 	_, err := c.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("shared")})
 	c.ok(err)

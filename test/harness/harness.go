@@ -238,7 +238,7 @@ func (p *Process) Restart() {
 			addr, _, _ := strings.Cut(rest, " ")
 			p.Endpoint = "http://" + addr
 			p.S3 = Client(p.Endpoint, Credentials{AccessKeyID, SecretAccessKey})
-			go func() { // so that the server never waits for somebody to read
+			go func() { // so that the server never waits for a reader
 				for lines.Scan() {
 				}
 			}()

@@ -29,7 +29,7 @@ type writer struct {
 	mu     sync.Mutex
 	state  *state
 	maybe  func(*state) // what the request on its way changes, if it does
-	recent []string     // the last requests, for whoever looks for a fault
+	recent []string     // the last requests, for debugging
 	gone   []string     // ids of versions that were deleted
 
 	answers map[string]int // how many of which
