@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"watertight/internal/certs"
 	"watertight/internal/server"
 	"watertight/internal/storage/rootkey"
 )
@@ -115,7 +116,7 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 			AccessKeyID:     line(p.getenv("WATERTIGHT_ROOT_ACCESS_KEY_ID")),
 			SecretAccessKey: line(p.getenv("WATERTIGHT_ROOT_SECRET_ACCESS_KEY")),
 		},
-		TLS: server.TLSConfig{
+		TLS: certs.Source{
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},

@@ -11,13 +11,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/certmagic"
-
 	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam"
 	"watertight/internal/api/s3"
+	"watertight/internal/certs"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
@@ -67,8 +66,7 @@ type Server struct {
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
 	parts      *datadir.Parts
-	certs      *certmagic.Cache
-	pair       *pairFile // nil where certificates come from elsewhere
+	certs      *certs.Certificates // nil for plain HTTP
 }
 
 // FirstStart is what the first start makes, to be shown once. SecretAccessKey

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/certs"
 )
 
 // RootCredentials are the first account's, used at the first start alone.
@@ -28,7 +29,7 @@ type Config struct {
 	Domains []string // base domains of virtual-hosted buckets
 	RootKey string   // source of the root key, see rootkey.Open
 	Root    RootCredentials
-	TLS     TLSConfig
+	TLS     certs.Source
 
 	AllowPlainHTTP bool
 	HealthListen   string // address that answers probes alone, in plain HTTP; "" is none
@@ -84,40 +85,10 @@ func (c Config) peers() policy.Peers {
 	switch {
 	case len(c.TrustedProxies) > 0:
 		return policy.ToldApart(c.TrustedProxies...)
-	case local || c.TLS.on():
+	case local || c.TLS.On():
 		return policy.ToldApart(policy.Loopback()...)
 	}
 	return policy.Peers{}
-}
-
-// TLSConfig says where certificates come from. At most one way is used.
-type TLSConfig struct {
-	CertFile, KeyFile string
-	SelfSigned        bool
-	ACME              []string // domains
-	ACMEEmail         string
-	ACMEDirectory     string // URL of the authority; empty is Let's Encrypt
-}
-
-func (t TLSConfig) on() bool {
-	return t.CertFile != "" || t.KeyFile != "" || t.SelfSigned || len(t.ACME) > 0
-}
-
-// check refuses what contradicts itself.
-func (t TLSConfig) check() error {
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		return errors.New("--tls-cert and --tls-key go together")
-	}
-	ways := 0
-	for _, used := range []bool{t.CertFile != "", t.SelfSigned, len(t.ACME) > 0} {
-		if used {
-			ways++
-		}
-	}
-	if ways > 1 {
-		return errors.New("--tls-cert, --acme and --tls-self-signed exclude each other; use one of them")
-	}
-	return nil
 }
 
 // minDocumentMemory is what the requests of one client come to, in bytes.

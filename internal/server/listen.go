@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"watertight/internal/certs"
 	"watertight/internal/limit"
 )
 
@@ -20,10 +21,10 @@ func (c Config) checkListeners() error {
 	if len(c.Listen) == 0 {
 		return errors.New("no address to listen on; use --listen ADDR")
 	}
-	if err := c.TLS.check(); err != nil {
+	if err := c.TLS.Check(); err != nil {
 		return err
 	}
-	if c.TLS.on() || c.AllowPlainHTTP {
+	if c.TLS.On() || c.AllowPlainHTTP {
 		return nil
 	}
 	for _, addr := range c.Listen {
@@ -49,9 +50,14 @@ func isLoopback(host string) bool {
 
 // listen binds all listeners before any request is accepted.
 func (s *Server) listen(ctx context.Context) error {
-	config, err := s.tlsConfig(ctx)
-	if err != nil {
-		return err
+	if s.config.TLS.On() {
+		var err error
+		s.certs, err = certs.Open(ctx, certs.Options{
+			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Key, Listen: s.config.Listen, Domains: s.config.Domains, Logger: s.log,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	s.door = newDoor(s.config.MaxConnections)
 	for _, addr := range s.config.Listen {
@@ -61,17 +67,33 @@ func (s *Server) listen(ctx context.Context) error {
 			return fmt.Errorf("listening on %s: %w; is another server running there?", addr, err)
 		}
 		l = listener{l, s.door}
-		if config != nil {
-			l = tls.NewListener(l, config)
+		if s.certs != nil {
+			l = tls.NewListener(l, s.certs.TLS())
 		}
 		s.listeners = append(s.listeners, l)
 	}
 	return nil
 }
 
+// Reload reads the certificate's files again. Connections and requests go on.
+func (s *Server) Reload() {
+	if s.certs != nil {
+		s.certs.Reload()
+	}
+}
+
+// CAFile is where the local certificate authority of --tls-self-signed lies, "" where
+// there is none.
+func (s *Server) CAFile() string {
+	if s.certs == nil {
+		return ""
+	}
+	return s.certs.CAFile()
+}
+
 // Scheme is "http" or "https".
 func (s *Server) Scheme() string {
-	if s.config.TLS.on() {
+	if s.config.TLS.On() {
 		return "https"
 	}
 	return "http"

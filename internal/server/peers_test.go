@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/certs"
 )
 
 // TestPeers: what comes from this machine or from a private network is somebody's
@@ -18,7 +19,7 @@ func TestPeers(t *testing.T) {
 		}
 		return d.IsPublic(c.peers())
 	}
-	tls := TLSConfig{SelfSigned: true}
+	tls := certs.Source{SelfSigned: true}
 	proxy := []netip.Prefix{netip.MustParsePrefix("10.0.0.5/32")}
 	for name, c := range map[string]struct {
 		config                          Config

@@ -67,7 +67,9 @@ func (s *Server) Run(ctx context.Context) error {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepUses(background) })
-	sweeping.Go(func() { s.watchPair(background) })
+	if s.certs != nil {
+		sweeping.Go(func() { s.certs.Watch(background) })
+	}
 
 	var err error
 	select {
@@ -174,7 +176,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	s.listeners, s.operator, s.probes = nil, nil, nil
 	if s.certs != nil {
-		s.certs.Stop()
+		s.certs.Close()
 	}
 	if s.trail != nil {
 		errs = append(errs, s.trail.Close(ctx))

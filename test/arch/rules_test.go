@@ -44,10 +44,11 @@ var layers = map[string][]string{
 	"internal/gateway/sigv4":        {"internal/fault"},
 	"internal/outbound":             {"internal/fault"},
 	"internal/api":                  {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
+	"internal/certs":                {"internal/storage/folder", "internal/storage/seal"},
 	"internal/operator":             {"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault"},
 	"internal/datadir":              {"internal/core", "internal/gateway/audit", "internal/storage"},
 	"internal/server":               {"internal"},
-	"cmd":                           {"internal/server", "internal/operator", "internal/datadir", "internal/storage/rootkey"},
+	"cmd":                           {"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/storage/rootkey"},
 	"test":                          {"internal", "test"},
 }
 
@@ -93,7 +94,8 @@ var symbols = []struct {
 	{"time", "Now", []string{
 		"internal/gateway/dispatch/serve.go", // takes the request's one instant
 		"internal/gateway/audit",             // the writer's own clock
-		"internal/server",                    // listeners, deadlines, certificates
+		"internal/server",                    // listeners, deadlines
+		"internal/certs",                     // whether a certificate is good now
 		"internal/operator/operator.go",      // takes a command's one instant
 		"internal/core/change/coretest",      // tests
 		"test",

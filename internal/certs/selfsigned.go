@@ -1,4 +1,4 @@
-package server
+package certs
 
 import (
 	"bytes"
@@ -25,19 +25,20 @@ import (
 // authority, in this order.
 const selfSignedName = "tls/self-signed"
 
-// CAFile is where the local certificate authority of --tls-self-signed lies.
-func (s *Server) CAFile() string {
-	if !s.config.TLS.SelfSigned {
+// CAFile is where the local certificate authority of --tls-self-signed lies, "" of
+// another source.
+func (c *Certificates) CAFile() string {
+	if !c.SelfSigned {
 		return ""
 	}
-	return filepath.Join(s.config.Data, "tls", "ca.pem")
+	return filepath.Join(c.Data, "tls", "ca.pem")
 }
 
 // selfSigned returns the certificate of a local authority, made once, and
 // writes the authority's own out for clients. What is there in the plain is no
 // source of anything.
-func (s *Server) selfSigned() (*tls.Certificate, error) {
-	path := filepath.Join(s.config.Data, filepath.FromSlash(selfSignedName))
+func (c *Certificates) selfSigned() (*tls.Certificate, error) {
+	path := filepath.Join(c.Data, filepath.FromSlash(selfSignedName))
 	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -45,36 +46,36 @@ func (s *Server) selfSigned() (*tls.Certificate, error) {
 	sealed, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		if text, err = openFile(s.rootKey.Key, selfSignedName, sealed); err != nil {
+		if text, err = openFile(c.Root, selfSignedName, sealed); err != nil {
 			return nil, fmt.Errorf("%s is damaged, or of another root key; remove it, and a new certificate is made: %w", path, err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	default:
-		if err := s.discardOldPair(); err != nil {
+		if err := c.discardOldPair(); err != nil {
 			return nil, err
 		}
-		if text, err = makeSelfSigned(s.config.Listen, s.config.Domains, time.Now()); err != nil {
+		if text, err = makeSelfSigned(c.Listen, c.Domains, time.Now()); err != nil {
 			return nil, err
 		}
-		if err := folder.Replace(path, sealFile(s.rootKey.Key, selfSignedName, text), 0o600); err != nil {
+		if err := folder.Replace(path, sealFile(c.Root, selfSignedName, text), 0o600); err != nil {
 			return nil, err
 		}
 	}
-	c, ca, err := splitSelfSigned(text)
+	pair, ca, err := splitSelfSigned(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if there, err := os.ReadFile(s.CAFile()); err == nil && bytes.Equal(there, ca) {
-		return c, nil
+	if there, err := os.ReadFile(c.CAFile()); err == nil && bytes.Equal(there, ca) {
+		return pair, nil
 	}
-	return c, folder.Replace(s.CAFile(), ca, 0o644)
+	return pair, folder.Replace(c.CAFile(), ca, 0o644)
 }
 
 // discardOldPair removes the files of earlier versions, whose key lay in the
 // plain and in every backup.
-func (s *Server) discardOldPair() error {
-	dir := filepath.Join(s.config.Data, "tls")
+func (c *Certificates) discardOldPair() error {
+	dir := filepath.Join(c.Data, "tls")
 	found := false
 	for _, name := range []string{"server.key", "server.pem"} {
 		err := os.Remove(filepath.Join(dir, name))
@@ -84,7 +85,7 @@ func (s *Server) discardOldPair() error {
 		found = found || err == nil
 	}
 	if found {
-		s.log.Warn("the self-signed certificate's key lay in the plain: a new certificate is made; clients have to trust the new authority", "authority", s.CAFile())
+		c.Logger.Warn("the self-signed certificate's key lay in the plain: a new certificate is made; clients have to trust the new authority", "authority", c.CAFile())
 	}
 	return nil
 }
