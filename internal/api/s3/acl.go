@@ -8,21 +8,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/acl"
 	"watertight/internal/core/object"
-	"watertight/internal/fault"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 )
-
-// aclRows are the operations of this file.
-func (a *API) aclRows() []dispatch.Row {
-	malformed := func(r rest.Route) rest.Route { return r.Malformed(fault.MalformedACLError) }
-	return []dispatch.Row{
-		define(a, "GetBucketAcl", "GET /{Bucket}?acl", onBucket("s3:GetBucketAcl"), a.getBucketACL),
-		define(a, "PutBucketAcl", "PUT /{Bucket}?acl", authz.Ask1(mayPutBucketACL), a.putBucketACL, malformed),
-		define(a, "GetObjectAcl", "GET /{Bucket}/{Key+}?acl", onObject("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), a.getObjectACL),
-		define(a, "PutObjectAcl", "PUT /{Bucket}/{Key+}?acl", authz.Ask(mayPutObjectACL), a.putObjectACL, malformed),
-	}
-}
 
 // aclKeys are the headers of an ACL that policies may speak of, as they were
 // sent.

@@ -5,7 +5,6 @@ package s3
 
 import (
 	"context"
-	"reflect"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -24,34 +23,29 @@ type API struct {
 	Identities *identity.Store
 }
 
-// define is dispatch.Define for this service: a request that names the owner
-// it expects is refused before the handler when the bucket has another one.
-func define[In, Out any](a *API, name, route string, may authz.Access[In],
+// onOwned are the inputs of an operation on a bucket that a client may expect to
+// have a certain owner.
+type onOwned[In any] interface {
+	*In
+	BucketOwner() (bucket, want string)
+}
+
+// define is dispatch.Define for an operation on a bucket: a request that names
+// another owner than the bucket has is refused before the handler.
+func define[In, Out any, P onOwned[In]](a *API, name, route string, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(rest.Route) rest.Route) dispatch.Row {
 	at := rest.At(route)
 	for _, m := range more {
 		at = m(at)
 	}
-	return dispatch.Define(name, at, may, expectOwner(a, do))
-}
-
-// expectOwner wraps a handler of an operation on a bucket.
-func expectOwner[In, Out any](a *API, do func(context.Context, authz.Grant, *In) (*Out, error)) func(context.Context, authz.Grant, *In) (*Out, error) {
-	in := reflect.TypeFor[In]()
-	name, isBucket := in.FieldByName("Bucket")
-	owner, canExpect := in.FieldByName("ExpectedBucketOwner")
-	if !isBucket || !canExpect {
-		return do
-	}
-	return func(ctx context.Context, g authz.Grant, in *In) (*Out, error) {
-		v := reflect.ValueOf(in).Elem()
-		if want := v.FieldByIndex(owner.Index).String(); want != "" {
-			if err := a.checkOwner(ctx, v.FieldByIndex(name.Index).String(), want); err != nil {
+	return dispatch.Define(name, at, may, func(ctx context.Context, g authz.Grant, in *In) (*Out, error) {
+		if bucket, want := P(in).BucketOwner(); want != "" {
+			if err := a.checkOwner(ctx, bucket, want); err != nil {
 				return nil, err
 			}
 		}
 		return do(ctx, g, in)
-	}
+	})
 }
 
 // checkOwner compares a bucket's owner with the account a client expects (S3

@@ -9,15 +9,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 )
-
-// copyRows are the operations of this file.
-func (a *API) copyRows() []dispatch.Row {
-	fromSource := func(r rest.Route) rest.Route { return r.WithHeader("x-amz-copy-source") }
-	return []dispatch.Row{define(a, "CopyObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayCopyObject), a.copyObject, fromSource)}
-}
 
 // mayCopyObject asks for what reading the source and what a PUT of the target
 // ask for. The source's tags come along unasked: whether they may is judged in

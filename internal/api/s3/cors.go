@@ -8,23 +8,12 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 	"watertight/internal/gateway/protocol"
 )
 
-// preflightIsOpen is why nobody is asked for a permission.
-const preflightIsOpen = "a browser sends a preflight without credentials (Fetch standard, 3.3); it learns what the bucket's CORS rules say of an origin, and no more"
-
-// corsRows are the operations of this file.
-func (a *API) corsRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "GetBucketCors", "GET /{Bucket}?cors", onBucket("s3:GetBucketCORS"), a.getBucketCors),
-		define(a, "PutBucketCors", "PUT /{Bucket}?cors", authz.Ask1(mayPutBucketCors), a.putBucketCors, rest.Route.NeedChecksum),
-		define(a, "DeleteBucketCors", "DELETE /{Bucket}?cors", onBucket("s3:PutBucketCORS"), a.deleteBucketCors, noContent),
-		define(a, "PreflightBucket", "OPTIONS /{Bucket}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, rest.Route.Preflight),
-		define(a, "PreflightObject", "OPTIONS /{Bucket}/{Key+}", authz.Open[shape.PreflightInput](preflightIsOpen), a.preflight, rest.Route.Preflight),
-	}
+// mayPreflight asks for no permission.
+func mayPreflight() authz.Access[shape.PreflightInput] {
+	return authz.Open[shape.PreflightInput]("a browser sends a preflight without credentials (Fetch standard, 3.3); it learns what the bucket's CORS rules say of an origin, and no more")
 }
 
 func mayPutBucketCors(in *shape.PutBucketCorsInput) authz.Need {

@@ -8,18 +8,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/object"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 )
-
-// encryptionRows are the operations of this file.
-func (a *API) encryptionRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "PutBucketEncryption", "PUT /{Bucket}?encryption", authz.Ask1(mayPutBucketEncryption), a.putBucketEncryption, rest.Route.NeedChecksum),
-		define(a, "GetBucketEncryption", "GET /{Bucket}?encryption", onBucket("s3:GetEncryptionConfiguration"), a.getBucketEncryption),
-		define(a, "DeleteBucketEncryption", "DELETE /{Bucket}?encryption", onBucket("s3:PutEncryptionConfiguration"), a.deleteBucketEncryption, noContent),
-	}
-}
 
 func mayPutBucketEncryption(in *shape.PutBucketEncryptionInput) authz.Need {
 	return authz.Need{Action: "s3:PutEncryptionConfiguration", Resource: arn.Bucket(in.Bucket)}

@@ -14,29 +14,8 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 	"watertight/internal/storage/digest"
 )
-
-// multipartRows are the operations of multipart uploads.
-func (a *API) multipartRows() []dispatch.Row {
-	fromSource := func(r rest.Route) rest.Route { return r.WithHeader("x-amz-copy-source") }
-	return []dispatch.Row{
-		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads", authz.Ask(mayCreateUpload), a.createMultipartUpload),
-		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPart), a.uploadPart),
-		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, func(in *shape.UploadPartCopyInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayUploadPartCopy), a.uploadPartCopy, fromSource),
-		define(a, "CompleteMultipartUpload", "POST /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.CompleteMultipartUploadInput) (string, string, string) {
-			return in.Bucket, in.Key, in.UploadId
-		}, mayCompleteUpload), a.completeMultipartUpload, rest.Route.ObjectChecksums),
-		define(a, "AbortMultipartUpload", "DELETE /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.AbortMultipartUploadInput) (string, string, string) {
-			return in.Bucket, in.Key, in.UploadId
-		}, mayAbortUpload), a.abortMultipartUpload, noContent),
-		define(a, "ListParts", "GET /{Bucket}/{Key+}?uploadId", onUpload(a, func(in *shape.ListPartsInput) (string, string, string) { return in.Bucket, in.Key, in.UploadId }, mayListParts), a.listParts),
-		define(a, "ListMultipartUploads", "GET /{Bucket}?uploads", authz.Ask1(mayListUploads), a.listMultipartUploads),
-		define(a, "GetObjectAttributes", "GET /{Bucket}/{Key+}?attributes", authz.Ask(mayGetAttributes), a.getObjectAttributes),
-	}
-}
 
 func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error) {
 	tags, err := tag.Header(in.Tagging)
@@ -66,9 +45,12 @@ func partKeys(k *shape.CustomerKey) map[string][]string {
 }
 
 // onUpload asks for what a step of an upload needs, which depends on its beginning.
-func onUpload[In any](a *API, of func(*In) (bucket, key, id string), needs func(*In, policy.Principal, object.Begun) ([]authz.Need, error)) authz.Access[In] {
+func onUpload[In any, P interface {
+	*In
+	UploadPath() (bucket, key, id string)
+}](a *API, needs func(*In, policy.Principal, object.Begun) ([]authz.Need, error)) authz.Access[In] {
 	return authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		bucket, key, id := of(in)
+		bucket, key, id := P(in).UploadPath()
 		u, err := a.Objects.Begun(ctx, bucket, key, id)
 		if err != nil {
 			return nil, err

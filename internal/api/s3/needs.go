@@ -22,6 +22,11 @@ func onBucket(action policy.Action) authz.Access[shape.BucketInput] {
 	})
 }
 
+// onAccount asks for one action on the caller's account, which no ARN names.
+func onAccount[In any](action policy.Action) authz.Access[In] {
+	return authz.Ask1(func(*In) authz.Need { return authz.Need{Action: action, Resource: arn.Any()} })
+}
+
 // onObject asks for one action on the object. Whether the caller may list the
 // bucket decides between 403 and 404.
 func onObject(action, versioned policy.Action) authz.Access[shape.ObjectInput] {

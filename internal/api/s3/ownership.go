@@ -7,17 +7,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
-	"watertight/internal/gateway/dispatch"
 )
-
-// ownershipRows are the operations of this file.
-func (a *API) ownershipRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "GetBucketOwnershipControls", "GET /{Bucket}?ownershipControls", onBucket("s3:GetBucketOwnershipControls"), a.getOwnershipControls),
-		define(a, "PutBucketOwnershipControls", "PUT /{Bucket}?ownershipControls", authz.Ask1(mayPutOwnershipControls), a.putOwnershipControls),
-		define(a, "DeleteBucketOwnershipControls", "DELETE /{Bucket}?ownershipControls", onBucket("s3:PutBucketOwnershipControls"), a.deleteOwnershipControls, noContent),
-	}
-}
 
 func mayPutOwnershipControls(in *shape.PutOwnershipControlsInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketOwnershipControls", Resource: arn.Bucket(in.Bucket)}

@@ -7,7 +7,6 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dispatch"
 )
 
 // bucketOwner is the only payer: nobody is charged here, and a bucket that
@@ -15,18 +14,15 @@ import (
 // that charges.
 const bucketOwner = "BucketOwner"
 
-// paymentRows are the operations of this file.
-func (a *API) paymentRows() []dispatch.Row {
-	return []dispatch.Row{
-		constant(a, "GetBucketRequestPayment", "requestPayment", "s3:GetBucketRequestPayment", func() shape.RequestPaymentConfiguration {
-			return shape.RequestPaymentConfiguration{Payer: bucketOwner}
-		}),
-		define(a, "PutBucketRequestPayment", "PUT /{Bucket}?requestPayment", authz.Ask1(mayPutBucketRequestPayment), a.putBucketRequestPayment),
-	}
-}
-
 func mayPutBucketRequestPayment(in *shape.PutBucketRequestPaymentInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketRequestPayment", Resource: arn.Bucket(in.Bucket)}
+}
+
+func (a *API) getBucketRequestPayment(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.RequestPaymentConfiguration, error) {
+	if err := a.exists(ctx, g, in.Bucket); err != nil {
+		return nil, err
+	}
+	return &shape.RequestPaymentConfiguration{Payer: bucketOwner}, nil
 }
 
 // putBucketRequestPayment accepts what is so anyway.

@@ -9,17 +9,8 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/tag"
-	"watertight/internal/gateway/dialect/rest"
 	"watertight/internal/gateway/dialect/xmldoc"
-	"watertight/internal/gateway/dispatch"
 )
-
-// postRows are the operations of this file.
-func (a *API) postRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "PostObject", "POST /{Bucket}", authz.Ask(mayPostObject), a.postObject, rest.Route.Form, noContent),
-	}
-}
 
 // formPut returns the PUT of the same object, and its tags: a form has fields of
 // its own for its ACL and its tags.

@@ -10,40 +10,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
-	"watertight/internal/gateway/protocol"
 )
-
-// publicRows are the operations on who gets in: bucket policies and Block
-// Public Access.
-func (a *API) publicRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "PutBucketPolicy", "PUT /{Bucket}?policy", authz.Ask1(mayPutBucketPolicy), a.putBucketPolicy, noContent),
-		define(a, "GetBucketPolicy", "GET /{Bucket}?policy", onBucket("s3:GetBucketPolicy"), a.getBucketPolicy),
-		define(a, "DeleteBucketPolicy", "DELETE /{Bucket}?policy", onBucket("s3:DeleteBucketPolicy"), a.deleteBucketPolicy, noContent),
-		define(a, "GetBucketPolicyStatus", "GET /{Bucket}?policyStatus", onBucket("s3:GetBucketPolicyStatus"), a.getBucketPolicyStatus),
-		define(a, "PutPublicAccessBlock", "PUT /{Bucket}?publicAccessBlock", authz.Ask1(mayPutPublicAccessBlock), a.putPublicAccessBlock, rest.Route.NeedChecksum),
-		define(a, "GetPublicAccessBlock", "GET /{Bucket}?publicAccessBlock", onBucket("s3:GetBucketPublicAccessBlock"), a.getPublicAccessBlock),
-		define(a, "DeletePublicAccessBlock", "DELETE /{Bucket}?publicAccessBlock", onBucket("s3:PutBucketPublicAccessBlock"), a.deletePublicAccessBlock, noContent),
-	}
-}
-
-// ControlTable is the operations of S3 Control, which are on accounts.
-func (a *API) ControlTable() dispatch.Table {
-	const at = " /v20180820/configuration/publicAccessBlock"
-	onAccount := func(action policy.Action) authz.Access[shape.AccountInput] {
-		return authz.Ask1(func(*shape.AccountInput) authz.Need { return authz.Need{Action: action, Resource: arn.Any()} })
-	}
-	mayPut := authz.Ask1(func(*shape.PutAccountPublicAccessBlockInput) authz.Need {
-		return authz.Need{Action: "s3:PutAccountPublicAccessBlock", Resource: arn.Any()}
-	})
-	return dispatch.Table{Service: protocol.Service{Name: "s3control", SigningName: "s3"}, Dialect: rest.Control, Rows: append([]dispatch.Row{
-		dispatch.Define("PutPublicAccessBlock", rest.At("PUT"+at), mayPut, a.putAccountPublicAccessBlock),
-		dispatch.Define("GetPublicAccessBlock", rest.At("GET"+at), onAccount("s3:GetAccountPublicAccessBlock"), a.getAccountPublicAccessBlock),
-		dispatch.Define("DeletePublicAccessBlock", rest.At("DELETE"+at).Status(204), onAccount("s3:PutAccountPublicAccessBlock"), a.deleteAccountPublicAccessBlock),
-	}, a.accessPointRows()...)}
-}
 
 func mayPutBucketPolicy(in *shape.PutBucketPolicyInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketPolicy", Resource: arn.Bucket(in.Bucket)}

@@ -9,21 +9,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
-	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/dispatch"
 )
-
-// taggingRows are the rows of this file.
-func (a *API) taggingRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "PutBucketTagging", "PUT /{Bucket}?tagging", authz.Ask1(mayPutBucketTagging), a.putBucketTagging, rest.Route.NeedChecksum, noContent),
-		define(a, "GetBucketTagging", "GET /{Bucket}?tagging", onBucket("s3:GetBucketTagging"), a.getBucketTagging),
-		define(a, "DeleteBucketTagging", "DELETE /{Bucket}?tagging", onBucket("s3:PutBucketTagging"), a.deleteBucketTagging, noContent),
-		define(a, "PutObjectTagging", "PUT /{Bucket}/{Key+}?tagging", authz.Ask(mayPutObjectTagging), a.putObjectTagging, rest.Route.NeedChecksum),
-		define(a, "GetObjectTagging", "GET /{Bucket}/{Key+}?tagging", onObject("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), a.getObjectTagging),
-		define(a, "DeleteObjectTagging", "DELETE /{Bucket}/{Key+}?tagging", onObject("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), a.deleteObjectTagging, noContent),
-	}
-}
 
 func mayPutBucketTagging(in *shape.PutBucketTaggingInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketTagging", Resource: arn.Bucket(in.Bucket)}

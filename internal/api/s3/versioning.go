@@ -9,17 +9,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/dispatch"
 )
-
-// versioningRows are the rows of this file.
-func (a *API) versioningRows() []dispatch.Row {
-	return []dispatch.Row{
-		define(a, "PutBucketVersioning", "PUT /{Bucket}?versioning", authz.Ask1(mayPutBucketVersioning), a.putBucketVersioning),
-		define(a, "GetBucketVersioning", "GET /{Bucket}?versioning", onBucket("s3:GetBucketVersioning"), a.getBucketVersioning),
-		define(a, "ListObjectVersions", "GET /{Bucket}?versions", authz.Ask1(mayListObjectVersions), a.listObjectVersions),
-	}
-}
 
 func mayPutBucketVersioning(in *shape.PutBucketVersioningInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketVersioning", Resource: arn.Bucket(in.Bucket)}
