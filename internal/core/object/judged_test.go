@@ -196,32 +196,3 @@ func TestAnUploadsEndIsJudged(t *testing.T) {
 		}
 	}
 }
-
-// TestUnknownFieldsAreRefused: a record that is written again whole must not lose
-// what a later program said in it.
-func TestUnknownFieldsAreRefused(t *testing.T) {
-	later := func(b []byte) []byte { return append(b, 0xf8, 0x07, 1) } // field 127, a number
-	full := &version{seq: 1, unique: unique{1}, storageClass: "STANDARD"}
-	if _, err := decodeVersion(full.encode()); err != nil {
-		t.Fatal(err)
-	}
-	up := &upload{version: *full, bucket: "bkt"}
-	if _, err := decodeUpload(up.encode()); err != nil {
-		t.Fatal(err)
-	}
-	p := &part{number: 1, unique: unique{1}}
-	if _, err := decodePart(p.encode(nil)); err != nil {
-		t.Fatal(err)
-	}
-	for name, err := range map[string]error{
-		"version": second(decodeVersion(later(full.encode()))), "pointer": second(decodeVersion(later(full.pointer()))),
-		"upload": second(decodeUpload(later(up.encode()))), "part": second(decodePart(later(p.encode(nil)))),
-		"an upload's field in a version": second(decodeVersion(up.encode())),
-	} {
-		if err == nil {
-			t.Errorf("%s: taken", name)
-		}
-	}
-}
-
-func second[T any](_ T, err error) error { return err }

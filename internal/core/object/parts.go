@@ -26,9 +26,11 @@ type part struct {
 	blob     string
 
 	sealedSum []byte // the checksum, under a customer's key
+	kept      []byte // unknown fields of the record, see record.Fields.Keep
 }
 
-// Fields of a part's record.
+// Fields of a part's record. The numbers are stored, here and below: they may be
+// added to, never changed.
 const (
 	fieldPartNumber    = 1
 	fieldPartUnique    = 2
@@ -119,7 +121,7 @@ func (p *part) encode(r []byte) []byte {
 	}
 	r = record.Bytes(r, fieldPartSealedSum, p.sealedSum)
 	r = record.Bytes(r, fieldPartDataKey, p.dataKey)
-	return record.String(r, fieldPartBlob, p.blob)
+	return append(record.String(r, fieldPartBlob, p.blob), p.kept...)
 }
 
 func decodePart(b []byte) (*part, error) {
@@ -153,10 +155,13 @@ func decodePart(b []byte) (*part, error) {
 		case fieldPartSealedSum:
 			p.sealedSum = append([]byte(nil), f.Bytes...)
 		default:
-			f.Unknown()
+			p.kept = f.Keep(p.kept)
 		}
 	}
-	if f.Err() != nil || !ok || p.number == 0 || p.unique == (unique{}) || p.sealedSum != nil && p.checksum.Sum != nil {
+	if err := f.Err(); err != nil {
+		return nil, unreadable(err)
+	}
+	if !ok || p.number == 0 || p.unique == (unique{}) || p.sealedSum != nil && p.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return p, nil
@@ -239,7 +244,7 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 				return l, nil
 			}
 		default:
-			f.Unknown()
+			f.Keep(nil) // a list is never changed
 		}
 	}
 	if f.Err() != nil || n != l.count {

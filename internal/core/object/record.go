@@ -38,6 +38,7 @@ type version struct {
 	tags         tag.Set
 	acl          acl.List
 	sealedSum    []byte // the checksum, under a customer's key
+	kept         []byte // unknown fields of the record, see record.Fields.Keep
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
@@ -72,6 +73,8 @@ const (
 	fieldSealedSum    = 30
 )
 
+// Stored numbers: bits of fieldFlags, and values of fieldChecksumType and
+// fieldEncryption. They may be added to, never changed.
 const (
 	flagNull         = 1
 	flagDeleteMarker = 2
@@ -149,11 +152,12 @@ func (v *version) encode() []byte {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
 	r = record.Bytes(r, fieldSealedSum, v.sealedSum)
-	return v.acl.Append(r, fieldGrant)
+	return append(v.acl.Append(r, fieldGrant), v.kept...)
 }
 
-// decodeVersion reads a version's record, or a current pointer. One with a field
-// it does not know is refused: it would be lost when the record is written again.
+// decodeVersion reads a version's record, or a current pointer. Fields that it
+// does not know are kept or refuse the record, see record.Fields.Keep: one of a
+// later program could protect what this one would delete.
 func decodeVersion(b []byte) (*version, error) {
 	return decodeFields(b, func(*record.Fields) bool { return false })
 }
@@ -165,10 +169,13 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	f := record.Read(b)
 	for f.Next() {
 		if !v.take(&f) && !more(&f) {
-			return nil, malformed()
+			v.kept = f.Keep(v.kept) // refuses a bad value of a known field, too
 		}
 	}
-	if f.Err() != nil || v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
+	if err := f.Err(); err != nil {
+		return nil, unreadable(err)
+	}
+	if v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
 		return nil, malformed()
 	}
 	return v, nil
@@ -270,7 +277,7 @@ func (v *version) takeMore(f *record.Fields) bool {
 		return v.acl.Take(f)
 	case fieldSealedSum:
 		v.sealedSum = orNil(f.Bytes)
-	default: // of a later program: it could protect what this one would delete
+	default:
 		return false
 	}
 	return true
@@ -315,9 +322,9 @@ func pointerSeq(b []byte) (uint64, error) {
 	return f.Uint, nil
 }
 
-func malformed() error {
-	return fault.Internal(fmt.Errorf("object: %w", record.ErrMalformed))
-}
+func malformed() error { return unreadable(record.ErrMalformed) }
+
+func unreadable(why error) error { return fault.Internal(fmt.Errorf("object: %w", why)) }
 
 // public is what a caller is shown of v.
 func (v *version) public(b *bucket.Bucket, key string) Version {
@@ -355,7 +362,8 @@ func parseID(id string) (seq uint64, u unique, err error) {
 		With("ArgumentName", "versionId").With("ArgumentValue", id)
 }
 
-// className returns the name of a storage class, empty for an unknown number.
+// className returns the name of a storage class, empty for an unknown number. The
+// numbers are stored.
 func className(n uint64) string {
 	switch n {
 	case 0:
@@ -384,6 +392,8 @@ func classNumber(name string) uint64 {
 	return 0
 }
 
+// algorithmName returns the algorithm of a checksum, None for an unknown number.
+// The numbers are stored.
 func algorithmName(n uint64) digest.Algorithm {
 	switch n {
 	case 1:

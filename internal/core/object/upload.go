@@ -63,7 +63,7 @@ type upload struct {
 	before    unique // newest version of the key when the upload began, zero for none
 }
 
-// Fields of an upload's record beside those of a version.
+// Fields of an upload's record beside those of a version. The numbers are stored.
 const (
 	fieldInitiator = 40
 	fieldBucket    = 41

@@ -1,0 +1,179 @@
+package object
+
+import (
+	"bytes"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"testing"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/change/coretest"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// samplePart is a part whose record has every field.
+func samplePart() *part {
+	return &part{
+		number: 3, unique: unique{9, 8}, inline: true, size: 5, md5: md5.Sum([]byte("part")), modified: day(2),
+		checksum: Checksum{Algorithm: digest.CRC64NVME, Sum: []byte("sum")}, dataKey: []byte("key"), blob: "blob",
+	}
+}
+
+// TestStoredForm: every record of this package is written as docs/FORMAT.md says,
+// with each stored number.
+func TestStoredForm(t *testing.T) {
+	var all []coretest.Record
+	add := func(name string, b []byte) { all = append(all, coretest.Record{Name: name, Bytes: b}) }
+	versions := func(name string, change func(*version)) {
+		v := sample()
+		v.metadata.User = map[string]string{"one": "1"}
+		change(v)
+		add(name, v.encode())
+	}
+	versions("version", func(*version) {})
+	versions("version, null", func(v *version) { v.null = true })
+	versions("delete marker", func(v *version) { *v = *newMarker(day(1)); v.seq, v.unique = 7, unique{7} })
+	versions("version, SSE-C", func(v *version) {
+		v.encryption, v.sealedSum, v.checksum.Sum = customerKey, []byte("sealed"), nil
+	})
+	for n := uint64(0); className(n) != ""; n++ {
+		versions("version, class "+className(n), func(v *version) { v.storageClass = className(n) })
+	}
+	for n := uint64(1); algorithmName(n) != digest.None; n++ {
+		versions(fmt.Sprint("version, checksum ", algorithmName(n)), func(v *version) { v.checksum.Algorithm = algorithmName(n) })
+	}
+	versions("version, full object checksum", func(v *version) { v.checksum.Type = FullObject })
+	v := sample()
+	add("pointer", v.pointer())
+	v.metadata.User = nil
+	u := &upload{
+		version: *v, initiator: "arn:aws:iam::111122223333:user/u", bucket: "bkt", before: unique{5}, initID: "AIDAEXAMPLE",
+		asked: "AES256",
+	}
+	add("upload", u.encode())
+	p, sealed := samplePart(), samplePart()
+	sealed.checksum.Sum, sealed.sealedSum = nil, []byte("sealed")
+	add("part", p.encode(nil))
+	add("part, SSE-C", sealed.encode(nil))
+	add("list of parts", encodeParts([]*part{p, sealed}))
+	coretest.Golden(t, "testdata/records.golden", all)
+	if n := uint64(len(digest.All())); algorithmName(n) == digest.None || algorithmName(n+1) != digest.None {
+		t.Errorf("of %d checksum algorithms, not all have a stored number", n)
+	}
+}
+
+// later is a field that only a later program knows, by its number.
+func later(protects bool) []byte {
+	if protects {
+		return record.Uint(nil, record.Ancillary-1, 1)
+	}
+	return record.String(nil, record.Ancillary, "later")
+}
+
+// TestUnknownFields: what a later program wrote is kept when its number says that
+// it may be, and refuses the record otherwise, as it could protect it.
+func TestUnknownFields(t *testing.T) {
+	full := &version{seq: 1, unique: unique{1}, storageClass: "STANDARD"}
+	up := &upload{version: *full, bucket: "bkt"}
+	p := &part{number: 1, unique: unique{1}}
+	for name, c := range map[string]struct {
+		record []byte
+		again  func([]byte) ([]byte, error) // reads the record and writes it
+	}{
+		"version": {full.encode(), func(b []byte) ([]byte, error) {
+			v, err := decodeVersion(b)
+			if err != nil {
+				return nil, err
+			}
+			return v.encode(), nil
+		}},
+		"upload": {up.encode(), func(b []byte) ([]byte, error) {
+			u, err := decodeUpload(b)
+			if err != nil {
+				return nil, err
+			}
+			return u.encode(), nil
+		}},
+		"part": {p.encode(nil), func(b []byte) ([]byte, error) {
+			p, err := decodePart(b)
+			if err != nil {
+				return nil, err
+			}
+			return p.encode(nil), nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := append(bytes.Clone(c.record), later(false)...)
+			if got, err := c.again(b); err != nil || !bytes.Contains(got, later(false)) || len(got) != len(b) {
+				t.Errorf("%x becomes %x: %v", b, got, err)
+			}
+			if got, err := c.again(append(bytes.Clone(c.record), later(true)...)); err == nil {
+				t.Errorf("what protects is passed over: %x", got)
+			}
+		})
+	}
+	if _, err := decodeVersion(up.encode()); err == nil {
+		t.Error("a version with the field of an upload is read")
+	}
+	if _, err := decodeVersion(append(full.pointer(), later(true)...)); err == nil {
+		t.Error("a pointer with what protects is read")
+	}
+}
+
+// TestLaterFieldsOfVersions: a version that is tagged keeps what a later program
+// said of it; one that it protects is neither tagged nor deleted nor replaced.
+func TestLaterFieldsOfVersions(t *testing.T) {
+	e := newEnv(t)
+	e.mustPut("k", "text")
+	b, err := e.buckets.Head(t.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := slot{&b, "k"}
+	edit := func(change func([]byte) []byte) (now []byte) {
+		t.Helper()
+		err := e.store.Update(t.Context(), func(tx kv.Tx) error {
+			head, err := k.head(tx)
+			if err != nil {
+				return err
+			}
+			now, err = tx.Get(k.version(head.seq))
+			if err == nil && change != nil {
+				now = change(now)
+				tx.Set(k.version(head.seq), now)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	tagIt := func() error {
+		g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging")
+		_, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "a", Value: "b"}})
+		return err
+	}
+	edit(func(b []byte) []byte { return append(b, later(false)...) })
+	if err := tagIt(); err != nil || !bytes.HasSuffix(edit(nil), later(false)) {
+		t.Errorf("tagged: %x, %v", edit(nil), err)
+	}
+	locked := edit(func(b []byte) []byte { return append(b, later(true)...) })
+	for name, do := range map[string]func() error{
+		"tags":    tagIt,
+		"delete":  func() error { _, err := e.delete(DeleteInput{Key: "k"}); return err },
+		"replace": func() error { _, err := e.put(PutInput{Key: "k", Size: -1}); return err },
+	} {
+		if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal || !errors.Is(err, record.ErrUnknown) {
+			t.Errorf("%s of what a later program protects: %v", name, err)
+		}
+		if now := edit(nil); !bytes.Equal(now, locked) {
+			t.Errorf("%s: %x becomes %x", name, locked, now)
+		}
+	}
+}
