@@ -29,7 +29,10 @@ func TestHowTos(t *testing.T) {
 		if filepath.Base(page) == "web-identity.md" {
 			continue // TestNoLongLivedKeys runs it, with an issuer and a token
 		}
-		t.Run(filepath.Base(page), func(t *testing.T) { runPage(t, page, program) })
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			t.Parallel()
+			runPage(t, page, program)
+		})
 	}
 }
 
