@@ -39,9 +39,9 @@ func startLogs(out io.Writer, path, format string) (*logs, error) {
 	l := &logs{path: path, out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	l.line = func(n int) string {
 		if format == "json" {
-			return fmt.Sprintf("{\"level\":\"WARN\",\"msg\":\"lines of the log were dropped: nobody read it\",\"count\":%d}\n", n)
+			return fmt.Sprintf("{\"level\":\"WARN\",\"msg\":\"lines of the log were dropped: it was not read fast enough\",\"count\":%d}\n", n)
 		}
-		return fmt.Sprintf("level=WARN msg=\"lines of the log were dropped: nobody read it\" count=%d\n", n)
+		return fmt.Sprintf("level=WARN msg=\"lines of the log were dropped: it was not read fast enough\" count=%d\n", n)
 	}
 	if path != "" {
 		f, err := openLog(path)
@@ -97,7 +97,7 @@ func (l *logs) run() {
 			}
 			out, ended := l.out, l.ended
 			l.mu.Unlock()
-			out.Write(chunk) // a reader that has gone loses it; there is nobody to tell
+			out.Write(chunk) // a reader that is gone loses it
 			l.writing.Unlock()
 			switch {
 			case len(chunk) > 0:
@@ -119,7 +119,7 @@ func (l *logs) reopen() error {
 	if err != nil {
 		return err // the old one goes on
 	}
-	l.writing.Lock() // files let nobody wait for long
+	l.writing.Lock() // files do not block for long
 	defer l.writing.Unlock()
 	l.mu.Lock()
 	old := l.out

@@ -114,7 +114,7 @@ func saidOf(a *operator.AccountPublic) string {
 	return out
 }
 
-// exposed tells whom a bucket lets in.
+// exposed says who can access a bucket.
 func exposed(b *operator.BucketPublic) string {
 	var out string
 	switch {

@@ -116,7 +116,7 @@ const (
 	renewedByThatTime = 14 * 24 * time.Hour
 )
 
-// judgeGiven warns of what clients will not like about a certificate.
+// judgeGiven warns about what makes clients refuse a certificate.
 func (c *Certificates) judgeGiven(leaf *x509.Certificate) {
 	switch left := time.Until(leaf.NotAfter); {
 	case ended(leaf, time.Now()):
@@ -151,8 +151,8 @@ func (c *Certificates) listensOnOne() bool {
 	return true
 }
 
-// judgeSelfSigned warns where the certificate that was made once does not fit
-// any more.
+// judgeSelfSigned warns if the certificate, which is made once, does not fit any
+// more.
 func (c *Certificates) judgeSelfSigned(leaf *x509.Certificate) {
 	const remedy = "remove its directory, start again and let clients trust the new authority"
 	dir := filepath.Dir(c.CAFile())

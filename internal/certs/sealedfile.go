@@ -17,8 +17,7 @@ import (
 )
 
 // Private keys that the server makes for TLS lie sealed under the root key:
-// whoever takes a copy of the data directory must not stand between clients and
-// server. A file is sealedMark, a salt, and a stream under a key of this salt
+// a copy of the data directory must not let anyone impersonate the server. A file is sealedMark, a salt, and a stream under a key of this salt
 // and the file's name.
 const (
 	sealedMark = "WTSEAL1\n"

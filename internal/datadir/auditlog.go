@@ -19,8 +19,8 @@ type AuditLoss struct {
 	MovedTo               string `json:",omitempty"` // folder that what was there lies in now
 }
 
-// AcceptAuditLoss lets a data directory be served again whose audit log is cut,
-// damaged, missing or another, and records that as the log's next event. No
+// AcceptAuditLoss lets a data directory be served again whose audit log is cut off,
+// damaged, missing or another one, and records that as the log's next event. No
 // server may run on it.
 func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss, err error) {
 	lock, err := Lock(o.Data)

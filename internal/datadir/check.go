@@ -20,8 +20,7 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// Options name a data directory that no server runs on, and how its root key is
-// found.
+// Options name a data directory that no server runs on, and its root key.
 type Options struct {
 	Data    string
 	RootKey string // source, see rootkey.Open
@@ -30,7 +29,7 @@ type Options struct {
 	Getenv  func(string) string // for a passphrase
 }
 
-// Inspection is what looking at a data directory found.
+// Inspection is the result of checking a data directory.
 type Inspection struct {
 	Findings []string // what is damaged or lost, a line each; none is a sound store
 	Records  int      // that can be read
@@ -54,11 +53,11 @@ type offline struct {
 	mended object.Mended
 }
 
-// Check says what is damaged in a data directory and what is lost. It
-// changes nothing. No server may run on it. With readData, the bytes of all
+// Check reports what is damaged or lost in a data directory. It changes
+// nothing. No server may run on it. With readData, the bytes of all
 // objects are read.
 func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err error) {
-	o, err := look(ctx, in)
+	o, err := inspect(ctx, in)
 	if err != nil {
 		return Inspection{}, err
 	}
@@ -67,8 +66,8 @@ func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err er
 	return o.Inspection, o.blobs(ctx, readData)
 }
 
-// look opens what can be opened and reads every record that authenticates.
-func look(ctx context.Context, in Options) (_ *offline, err error) {
+// inspect opens what can be opened and reads every record that authenticates.
+func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 	o := &offline{data: in.Data, marks: map[string]embedded.Mark{}}
 	if o.lock, err = lockExisting(in.Data); err != nil {
 		return nil, err
@@ -133,7 +132,7 @@ func (o *offline) mend() {
 	o.mended, o.Records, o.Blobs = m, len(o.saved.Records), len(m.Blobs)
 }
 
-// checkStart asks what a start would.
+// checkStart checks what a start checks.
 func (o *offline) checkStart(ctx context.Context, in Options) {
 	parts, err := Survey(in.Data)
 	if err != nil {

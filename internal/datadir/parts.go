@@ -1,7 +1,7 @@
 // Package datadir knows what lies in a data directory: whether its parts belong
 // to one store, and the commands on a directory that no server runs on (check,
 // recover, read the audit log). It exists so that a start and these commands
-// judge alike. It must never know requests or listeners.
+// apply the same checks. It must never know requests or listeners.
 package datadir
 
 import (
@@ -23,10 +23,10 @@ import (
 
 // Parts are what lies in a data directory, looked at before anything in it is
 // changed: the metadata, the objects' bytes and the audit log must be parts of one
-// store. A folder that is empty because a volume isn't mounted, or that came back
-// from an older copy, is a refusal that changes no byte.
+// store. A folder that is empty because a volume isn't mounted, or that was
+// restored from an older copy, is refused without changing a byte.
 type Parts struct {
-	// Fresh: there is no store yet, and nothing that one could have left.
+	// Fresh is true if there is no store yet, nor anything that one left.
 	Fresh bool
 	// Agree asks the audit log about the store that was found; nil asks nothing.
 	Agree func(context.Context, kv.Store) error
@@ -58,9 +58,9 @@ func Lock(dir string) (*os.File, error) {
 // the blobs': the store itself remembers its log.
 func (p *Parts) marked() []string { return []string{payload.Folder(p.data), AuditDir(p.data)} }
 
-// advice ends what an operator is told of a data directory that is refused.
-const advice = "Nothing was changed. Look whether a volume is not mounted or a folder was restored by itself; " +
-	"\"watertight check\" tells what is damaged, \"watertight recover\" brings out what can be read"
+// advice ends the error for a data directory that is refused.
+const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the others; " +
+	"\"watertight check\" reports what is damaged, \"watertight recover\" copies what can be read"
 
 // errAdvised refuses a start and says what to do.
 type errAdvised struct{ error }
@@ -92,7 +92,7 @@ func Survey(data string) (*Parts, error) {
 		return nil, err
 	}
 	p.Fresh = len(meta) == 0
-	marked, err := p.strangeMarks()
+	marked, err := p.orphanMarker()
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +109,9 @@ func Survey(data string) (*Parts, error) {
 	return p, nil
 }
 
-// strangeMarks returns a marker that no first start left which did not end: it
-// tells of a store whose metadata is not there.
-func (p *Parts) strangeMarks() (string, error) {
+// orphanMarker returns a marker of a store whose metadata is missing, unless a first
+// start that did not finish left it.
+func (p *Parts) orphanMarker() (string, error) {
 	begun, err := embedded.Begun(metaDir(p.data))
 	if err != nil || begun || !p.Fresh {
 		return "", err
@@ -156,7 +156,7 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	return s, nil
 }
 
-// belongs refuses a store that the other parts are no parts of.
+// belongs refuses a store that the other parts do not belong to.
 func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	blobs := payload.Folder(p.data)
 	for dir, m := range p.marks {
@@ -177,9 +177,9 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	return nil
 }
 
-// verified is asked about the store that was found, before anything is changed.
-// Parts that carry no marker get one: of a new store, and of one that a program
-// made which knew none.
+// verified checks the store that was found, before anything is changed. Parts
+// without a marker get one: those of a new store, and of one that a program wrote
+// which had no markers.
 func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if err := p.belongs(ctx, f); err != nil {
 		return err
@@ -200,8 +200,8 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	return err
 }
 
-// unmark removes the markers of a store that was never finished, before its
-// metadata is removed: without that, a marker is a store's.
+// unmark removes the markers of a store that was never finished. Its metadata is
+// removed after them: a marker without metadata tells of a store that is missing.
 func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
 		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
@@ -225,8 +225,8 @@ func (p *Parts) mark(marker []byte) error {
 	return nil
 }
 
-// Mark brings the markers up to date with a store's. One that can't be written
-// stays an older one, which is as good.
+// Mark brings the markers up to date with a store's. A marker that can't be written
+// stays an older one, which is still valid.
 func (p *Parts) Mark(s kv.Store) error {
 	m, ok := s.(embedded.Marked)
 	if !ok {

@@ -21,10 +21,10 @@ import (
 // authenticates, whatever is damaged, under the same root key. It changes
 // nothing in the old one. The findings say what was lost.
 func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
-	if err := apart(in.Data, to); err != nil {
+	if err := checkTarget(in.Data, to); err != nil {
 		return Inspection{}, err
 	}
-	o, err := look(ctx, in)
+	o, err := inspect(ctx, in)
 	if err != nil {
 		return Inspection{}, err
 	}
@@ -41,8 +41,8 @@ func Recover(ctx context.Context, in Options, to string) (_ Inspection, err erro
 	return o.Inspection, o.writeStore(ctx, in, to)
 }
 
-// apart refuses a target that holds anything, or lies within the source.
-func apart(data, to string) error {
+// checkTarget refuses a target that is not empty, or lies within the source.
+func checkTarget(data, to string) error {
 	if to == "" {
 		return errors.New("no new data directory; use --to DIR")
 	}
@@ -67,8 +67,8 @@ func apart(data, to string) error {
 	return folder.Make(to, 0o700)
 }
 
-// copyBlobs copies the bytes that records refer to. Damaged ones come along:
-// every chunk that authenticates can be read.
+// copyBlobs copies the bytes that records refer to. Damaged ones are
+// copied too: every chunk that authenticates can be read.
 func (o *offline) copyBlobs(ctx context.Context, to string) error {
 	if err := payload.Prepare(to); err != nil {
 		return err

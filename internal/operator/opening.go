@@ -27,7 +27,7 @@ type Intruder struct {
 	Keys                                   map[string][]string
 }
 
-// opening is a witness for the operator's eyes.
+// opening describes a witness to the operator.
 func opening(w *policy.Witness, name string) *Opening {
 	if w == nil {
 		return nil
@@ -62,7 +62,7 @@ func opening(w *policy.Witness, name string) *Opening {
 	return o
 }
 
-// stranger describes who a witness is: nobody, or somebody of any other account.
+// stranger describes the caller of a witness: anonymous, or of any other account.
 func stranger(p *policy.Principal) string {
 	of := " of any other account"
 	switch p.Kind {

@@ -1,7 +1,7 @@
-// Package operator holds the commands of whoever owns the data directory: the
-// handlers that the running server answers them with, the client, and the shapes
-// that both share. They come over a Unix socket inside the data directory: who
-// may open it owns the data anyway. A command is one file here and its flags in
+// Package operator holds the commands of the operator, who owns the data directory:
+// the handlers that the running server answers them with, the client, and the shapes
+// that both share. They come over a Unix socket inside the data directory, which only
+// the owner of the data can open. A command is one file here and its flags in
 // cmd. It must never know how the server is wired, and nothing that the network
 // reaches may know it.
 package operator
@@ -56,14 +56,14 @@ func (c *call) param(name, value string) {
 	c.record.Event.Parameters = append(c.record.Event.Parameters, audit.Param{Name: name, Value: value})
 }
 
-// refusal is what the operator is told; it may hold a cause.
+// refusal is the answer to a failed command; it may hold a cause.
 type refusal struct{ Code, Message string }
 
 // maxBody bounds a command, in bytes.
 const maxBody = 1 << 20
 
-// handle is the way of every command: decode, do, audit, answer. operation is
-// the name of its event.
+// handle serves a command: decode, do, audit, answer. operation is the name of its
+// event.
 func handle[In, Out any](c commands, operation string, do func(context.Context, *call, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		now := time.Now()

@@ -19,7 +19,7 @@ func shown(p policy.PublicAccess) PublicAccess {
 	return PublicAccess{p.BlockPublicACLs, p.IgnorePublicACLs, p.BlockPublicPolicy, p.RestrictPublicBuckets}
 }
 
-// AccountPublic is what an account says of public access.
+// AccountPublic is an account's Block Public Access setting.
 type AccountPublic struct {
 	AccountID string       `json:"AccountId"`
 	Blocked   PublicAccess // now
@@ -28,7 +28,7 @@ type AccountPublic struct {
 	Reason    string       `json:",omitempty"`
 }
 
-// BucketPublic is whom a bucket lets in.
+// BucketPublic describes who can access a bucket.
 type BucketPublic struct {
 	Bucket, AccountID string
 	Own               PublicAccess // the bucket's setting
@@ -37,7 +37,7 @@ type BucketPublic struct {
 	Effective         PublicAccess // the stricter of both
 	HasPolicy         bool
 	Public            bool     // the policy is public
-	Open              bool     // and somebody whom nobody named gets in
+	Open              bool     // and lets in callers that it does not name
 	Why               *Opening `json:",omitempty"`
 	Accounts          []string // other accounts that get in by name
 	Services          []string
@@ -51,12 +51,12 @@ type PublicCommand struct {
 	Reason            string
 }
 
-// AccountPublic describes what an account says of public access.
+// AccountPublic reports an account's Block Public Access setting.
 func (c *Client) AccountPublic(ctx context.Context, account string) (out AccountPublic, err error) {
 	return out, c.do(ctx, http.MethodPost, "/public-access/account", PublicCommand{AccountID: account}, &out)
 }
 
-// BucketPublic describes whom a bucket lets in.
+// BucketPublic reports who can access a bucket.
 func (c *Client) BucketPublic(ctx context.Context, bucket string) (out BucketPublic, err error) {
 	return out, c.do(ctx, http.MethodPost, "/public-access/bucket", PublicCommand{Bucket: bucket}, &out)
 }

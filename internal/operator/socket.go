@@ -12,7 +12,7 @@ import (
 const maxSocketPath = 100
 
 // socket is where the operator's socket of a data directory lies: always inside
-// it, where nobody else can make one. path is good until Close.
+// it, where no other user can create one. path is good until Close.
 type socket struct {
 	path string
 	dir  *os.File // by which path goes where it is too long by itself; or nil
@@ -44,7 +44,7 @@ func (s socket) Close() error {
 	return s.dir.Close()
 }
 
-// Listen binds the socket of a data directory, for this user and root alone. The
+// Listen binds the socket of a data directory, for this user and root only. The
 // caller holds the directory's lock, so that a socket which is there was left
 // behind.
 func Listen(data string) (net.Listener, error) {

@@ -60,7 +60,7 @@ type Server struct {
 	door       *door
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
-	probes     net.Listener // for health alone, nil where there is none
+	probes     net.Listener // only for health; nil if there is none
 	leaving    atomic.Bool  // told to end
 	first      FirstStart
 	rootKey    rootkey.Root
@@ -69,8 +69,8 @@ type Server struct {
 	certs      *certs.Certificates // nil for plain HTTP
 }
 
-// FirstStart is what the first start makes, to be shown once. SecretAccessKey
-// is there within Config.Show alone, and never where it was Supplied.
+// FirstStart is what the first start creates, to be shown once. SecretAccessKey is
+// set only during Config.Show, and never if it was Supplied.
 type FirstStart struct {
 	Created, Supplied                       bool
 	AccountID, AccessKeyID, SecretAccessKey string
@@ -129,7 +129,7 @@ func (s *Server) openData(ctx context.Context) error {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := folder.SettledFolder(s.config.Data); err != nil {
-		return fmt.Errorf("the data directory is not this server's alone: %w", err)
+		return fmt.Errorf("the data directory can be changed by others: %w", err)
 	}
 	var err error
 	if s.lock, err = datadir.Lock(s.config.Data); err != nil {
@@ -219,8 +219,8 @@ func (s *Server) mark() {
 
 // bootstrap makes the first account at the first start, once everything else
 // that could refuse the start went well. Later starts ignore the credentials
-// they are given, and warn where they differ. Whether it is the first start is
-// the store's word alone: no other file has a say.
+// they are given, and warn where they differ. Only the store
+// decides whether it is the first start; no other file matters.
 func (s *Server) bootstrap(ctx context.Context) error {
 	o := s.firstStart()
 	r := s.trail.Begin(protocol.NewRequestID(), o.At)

@@ -15,13 +15,13 @@ import (
 	"watertight/internal/certs"
 )
 
-// RootCredentials are the first account's, used at the first start alone.
+// RootCredentials are those of the first account, used only at the first start.
 // Empty fields are random.
 type RootCredentials struct {
 	AccountID, AccessKeyID, SecretAccessKey string
 }
 
-// Config is what an operator says. cmd fills it from flags.
+// Config is the operator's configuration. cmd fills it from flags.
 type Config struct {
 	Data    string   // data directory
 	Listen  []string // addresses, "127.0.0.1:9000"
@@ -32,7 +32,7 @@ type Config struct {
 	TLS     certs.Source
 
 	AllowPlainHTTP bool
-	HealthListen   string // address that answers probes alone, in plain HTTP; "" is none
+	HealthListen   string // address that answers only probes, in plain HTTP; "" is none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
 	TrustedProxies []netip.Prefix
 	AuditMaxBytes  int64         // of the audit log, from which its oldest closed files go; 0 keeps all
@@ -51,14 +51,14 @@ type Config struct {
 	// error of it ends the start, and no account was made.
 	Show func(*Server) error
 
-	// IssuerNetworks are networks that are not public where the identity
-	// providers of web identities may be reached all the same.
+	// IssuerNetworks are private networks in which the identity providers of web
+	// identities may be reached.
 	IssuerNetworks []netip.Prefix
 	// IssuerHosts has the addresses of providers ("issuer.example:443") that DNS
 	// is not asked for. Tests have no port 443.
 	IssuerHosts map[string]string
 
-	// Stall is how long a client may stand still within a request; 0 is 30 s.
+	// Stall is how long a client may make no progress within a request; 0 is 30 s.
 	Stall time.Duration
 
 	// Document is how long a request may take to bring its document; 0 is a minute.
@@ -72,11 +72,11 @@ type Config struct {
 	Free func(dir string) (int64, error)
 }
 
-// peers is what is known of where requests come from. Behind a proxy that is
-// named, callers have the addresses it tells; its own are everybody's. Without
-// one, what comes from this machine may be anybody's, such as a tunnel's; and
-// plain HTTP that is not for this machine alone is there for a proxy, which may
-// stand in any private network.
+// peers is what is known about where requests come from. Behind a named proxy,
+// callers have the addresses that it reports; its own address may be anyone. Without
+// one, requests from this machine may be anyone's, such as those of a tunnel; and
+// plain HTTP on other addresses than loopback is meant for a proxy, which may be in
+// any private network.
 func (c Config) peers() policy.Peers {
 	local := !slices.ContainsFunc(c.Listen, func(addr string) bool {
 		host, _, err := net.SplitHostPort(addr)
@@ -94,7 +94,7 @@ func (c Config) peers() policy.Peers {
 // minDocumentMemory is what the requests of one client come to, in bytes.
 const minDocumentMemory = 1 << 20
 
-// checkLimits refuses limits that nobody could be served under.
+// checkLimits refuses limits under which nothing could be served.
 func (c *Config) checkLimits() error {
 	switch {
 	case c.MaxConnections < 0:

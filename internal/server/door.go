@@ -12,16 +12,16 @@ import (
 	"watertight/internal/limit"
 )
 
-// phase is where a connection stands. Those of lower phases are given up first;
-// within a phase the one that has stood there for longest.
+// phase is the state of a connection. Connections of lower phases are closed first;
+// within a phase, the one that has been in it for longest.
 type phase uint8
 
 const (
 	idleStranger   phase = iota // between requests, none of which was verified
-	longHeader                  // a header of a strange length is on its way, whoever sends it
-	newStranger                 // a handshake or the first header is on its way
-	bodyStranger                // a request of nobody who is known is being read
-	servedStranger              // what a stranger asked for is allowed, and is being done
+	longHeader                  // an unusually long header is being read, from anyone
+	newStranger                 // a handshake or the first header is being read
+	bodyStranger                // a request whose signature is not verified yet is being read
+	servedStranger              // a stranger's request was allowed and is being served
 	idleCaller                  // between requests, one of which was verified
 	comingCaller                // another request is being read, and is not verified yet
 	activeCaller                // never given up
@@ -29,11 +29,11 @@ const (
 	phases         = iota
 )
 
-// door lets connections in, from all listeners. It always lets a new one in, and
-// gives up another where there are too many: strangers before callers, idle ones
-// before busy ones. Where callers are busy on all places, some more are left for
-// those who are not known yet, so that strangers never push out callers and a
-// root user always gets in.
+// door limits the connections of all listeners. It always accepts a new one, and
+// closes another if there are too many: strangers before callers, idle ones before
+// busy ones. Beyond the places that busy callers may take, some are reserved for
+// connections that are not identified yet, so that strangers never displace callers
+// and a root user always gets in.
 type door struct {
 	maximum, spare int
 
@@ -61,8 +61,8 @@ type guest struct {
 }
 
 // maxUsualHeader is how many bytes a handshake and a header usually have at most.
-// A header that is longer may take twenty times its size while it is read, which
-// nothing but the number of such connections bounds.
+// A longer one may take twenty times its size in memory while it is read, which only
+// the number of such connections bounds.
 const maxUsualHeader = 6 << 10
 
 // Read implements net.Conn.
@@ -76,8 +76,7 @@ func (g *guest) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// long notes a header of a strange length, and gives up another where there are
-// too many.
+// long notes an unusually long header, and closes another one if there are too many.
 func (d *door) long(g *guest) {
 	d.mu.Lock()
 	d.move(g, longHeader)
@@ -124,7 +123,7 @@ func (d *door) enter(c net.Conn) *guest {
 	return g
 }
 
-// victim finds a connection to give up beside the one that is new, or nil.
+// victim finds a connection to close other than the new one, or nil.
 func (d *door) victim(beside *guest) *guest {
 	if d.total <= d.maximum {
 		return nil
@@ -144,7 +143,7 @@ func (d *door) victim(beside *guest) *guest {
 	return nil
 }
 
-// remove takes a connection out of the books.
+// remove forgets a connection.
 func (d *door) remove(g *guest) {
 	if g.gone {
 		return
@@ -190,14 +189,14 @@ func (g *guest) CloseWrite() error {
 	return nil
 }
 
-// rests tells that the connection waits for a request.
-func (g *guest) rests() {
+// becomeIdle notes that the connection waits for a request.
+func (g *guest) becomeIdle() {
 	g.header.Store(0)
 	g.change(idleStranger, idleCaller)
 }
 
-// begins tells that a request of nobody who is known yet is being read.
-func (g *guest) begins() {
+// beginRequest notes that a request is being read whose caller is not known yet.
+func (g *guest) beginRequest() {
 	g.header.Store(-1)
 	g.change(bodyStranger, comingCaller)
 }
@@ -212,10 +211,9 @@ func (g *guest) change(stranger, caller phase) {
 	g.door.move(g, stranger)
 }
 
-// learns tells whose request it is, or of a stranger's that it was allowed all
-// the same. Where callers take all places, or one key most of them, the request
-// is refused: SlowDown.
-func (g *guest) learns(c limit.Class, key string) error {
+// identify notes whose request it is, or that a stranger's was allowed. If callers
+// take all places, or one key most of them, the request is refused: SlowDown.
+func (g *guest) identify(c limit.Class, key string) error {
 	d := g.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -262,6 +260,6 @@ func guestOf(c net.Conn) *guest {
 // follow keeps up with what net/http does with a connection.
 func follow(c net.Conn, state http.ConnState) {
 	if g := guestOf(c); g != nil && state == http.StateIdle {
-		g.rests()
+		g.becomeIdle()
 	}
 }

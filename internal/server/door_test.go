@@ -60,15 +60,15 @@ func TestDoor(t *testing.T) {
 func do(g *guest, step, key int) {
 	switch step {
 	case 3:
-		g.rests()
+		g.becomeIdle()
 	case 4:
-		g.begins()
+		g.beginRequest()
 	case 5:
-		g.begins()
-		g.learns(limit.Caller, fmt.Sprint(key))
+		g.beginRequest()
+		g.identify(limit.Caller, fmt.Sprint(key))
 	case 6:
-		g.begins()
-		g.learns(limit.Class(key), fmt.Sprint(key))
+		g.beginRequest()
+		g.identify(limit.Class(key), fmt.Sprint(key))
 	case 7:
 		g.Read(make([]byte, 4<<10))
 	}

@@ -15,9 +15,8 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// Whoever balances load asks without a signature. The answers tell a stranger
-// nothing but this: that the process lives, and whether the store takes reads
-// and writes.
+// Load balancers probe without a signature. The answers tell only that the process
+// lives, and whether the store accepts reads and writes.
 const (
 	livePath  = "/health/live"
 	readyPath = "/health/ready"
@@ -29,7 +28,8 @@ const (
 	probeTimeout = 5 * time.Second
 )
 
-// health asks the store. A server that is about to end takes nothing new.
+// health asks the store. A server that is about to stop reports that it accepts
+// nothing.
 func (s *Server) health(ctx context.Context) operator.Health {
 	if s.leaving.Load() {
 		return operator.Health{}
@@ -53,7 +53,7 @@ func (s *Server) healthHandler() http.Handler {
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "GET and HEAD alone", http.StatusMethodNotAllowed)
+			http.Error(w, "only GET and HEAD are allowed", http.StatusMethodNotAllowed)
 			return
 		}
 		status, text := http.StatusOK, "live\n"
@@ -79,9 +79,8 @@ func yes(b bool) string {
 	return "no"
 }
 
-// probes lets unsigned probes through to health where the main listeners are
-// asked to answer them; every other request is next's, signed ones for the
-// bucket "health" among them.
+// probes hands unsigned probes on the main listeners to health, and every other
+// request to next, signed ones for a bucket named "health" among them.
 type probes struct {
 	next, health http.Handler
 	domains      []string

@@ -41,8 +41,8 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
 	tracked := &progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
 	tracked.extend() // over what the request before has left
-	// net/http looks at the body of its own request to end it as it should, so
-	// only a copy gets the patient one.
+	// net/http looks at the type of its own request's body to finish it, so only a
+	// copy gets the patient one.
 	held := g.enter(r.Context())
 	defer held.Close()
 	inner := r.WithContext(limit.With(r.Context(), held))
@@ -81,12 +81,11 @@ func (g guard) enter(ctx context.Context) *limit.Account {
 	if visitor == nil {
 		return g.memory.Open(nil)
 	}
-	visitor.begins()
-	return g.memory.Open(visitor.learns)
+	visitor.beginRequest()
+	return g.memory.Open(visitor.identify)
 }
 
-// maxLinger is how much of a body that nobody wants is taken in and dropped, in
-// bytes: a client that sends all of it before it reads would otherwise see its
+// maxLinger is how many bytes of a body that is not needed are read and dropped: a client that sends all of it before it reads would otherwise see its
 // connection reset instead of the answer.
 const maxLinger = 8 << 20
 
@@ -177,7 +176,7 @@ func (p *progress) extend() {
 
 func (p *progress) WriteHeader(code int) {
 	p.began = true
-	if p.body.failed { // nobody waits for the rest of such a body
+	if p.body.failed { // the rest of such a body is not read
 		p.Header().Set("Connection", "close")
 	}
 	p.body.settle()

@@ -146,7 +146,7 @@ func (s *Server) sweep(ctx context.Context) {
 const useFlush = 5 * time.Second
 
 // keepUses writes when access keys, users and roles were last used. What a full disk or the end
-// of the server keeps from being written is lost, and only tells less.
+// of the server keeps from being written is lost; the last use is then older than it was.
 func (s *Server) keepUses(ctx context.Context) {
 	tick := time.NewTicker(useFlush)
 	defer tick.Stop()

@@ -28,9 +28,9 @@ func (b *Bucket) setFirstACL(asked *acl.Request) (err error) {
 }
 
 // MayStore refuses a public ACL of the bucket, or of something in it, while
-// BlockPublicAcls is on. Whoever is of the bucket's account is told why. Nobody
-// without a signature gives a named account anything: that would outlast whatever
-// let the stranger in.
+// BlockPublicAcls is on. A caller of the bucket's account is told why. An anonymous
+// caller can't grant anything to a named account: the grant would outlast the policy
+// that allowed the request.
 func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.Action, on arn.ARN) error {
 	if g.Caller().Anonymous() && len(l.Private().Foreign(b.Owner)) > 0 {
 		return fault.Of(fault.AccessDenied)
@@ -74,7 +74,7 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *a
 }
 
 // GetACL returns a bucket's owner and the ACL in effect: while ACLs are disabled
-// the owner's alone, and without its public grants while IgnorePublicAcls is on.
+// only the owner's grant, and without its public grants while IgnorePublicAcls is on.
 // It needs s3:GetBucketAcl. Errors: NoSuchBucket.
 func (s *Store) GetACL(ctx context.Context, g authz.Grant, name string) (owner string, l acl.List, err error) {
 	if err := g.Demand("s3:GetBucketAcl", arn.Bucket(name)); err != nil {
@@ -92,8 +92,8 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, name string) (owner s
 	return owner, l, err
 }
 
-// Effective is what counts of the ACL of the bucket, or of something in it that
-// owner owns, as GetBucketAcl and GetObjectAcl show it.
+// Effective is the part of the ACL of the bucket, or of an object of owner in it,
+// that is in effect, as GetBucketAcl and GetObjectAcl show it.
 func (b *Bucket) Effective(r kv.Reader, g authz.Grant, l acl.List, owner string) (acl.List, error) {
 	if !b.Ownership.ACLs() {
 		return acl.List(nil).Shown(b.Owner), nil

@@ -1,5 +1,5 @@
 // Package bucket holds buckets and their settings. It exists so that every
-// rule about a bucket as a whole is said once: its name, its owner, what it
+// rule about a bucket as a whole is in one place: its name, its owner, what it
 // refuses. It must never know objects, HTTP or policy evaluation.
 package bucket
 
@@ -14,8 +14,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ID names a bucket for good: a bucket made again under the same name has
-// another one, and none of the old one's records.
+// ID identifies a bucket: a bucket that is created again under the same name has
+// another id, and none of the old one's records.
 type ID [8]byte
 
 // Versioning is a bucket's versioning state (S3 user guide, "Using versioning").
@@ -37,7 +37,7 @@ const AES256 Encryption = "AES256"
 // Settings are what a bucket's owner may change.
 type Settings struct {
 	Versioning Versioning
-	Public     policy.PublicAccess // of the bucket alone; see Public
+	Public     policy.PublicAccess // the bucket's own; see Public
 	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
 	Encryption Encryption
@@ -61,7 +61,7 @@ type Bucket struct {
 // "Bucket quotas").
 const MaxPerAccount = 10_000
 
-// Store is the buckets of one server.
+// Store manages the buckets of a server.
 type Store struct {
 	store      kv.Store
 	region     string
@@ -72,21 +72,21 @@ type Store struct {
 	peers      policy.Peers
 }
 
-// New returns the buckets in store, made in region. Their policies may name
-// those whom p knows.
+// New returns the buckets in store, which are created in region. Their policies may
+// name the principals that p knows.
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), catalogue: action.Parse("s3")}
 }
 
-// ServeFrom says what is known of where requests come from; without it nothing
-// is. It is called before the first request.
+// ServeFrom sets what is known about where requests come from; without it nothing is
+// known. It is called before the first request.
 func (s *Store) ServeFrom(p policy.Peers) { s.peers = p }
 
 // Region returns the region of every bucket.
 func (s *Store) Region() string { return s.region }
 
 // CreateInput asks for a bucket. Location is the LocationConstraint, empty
-// where none was given; Tags is a set that tag.NewBucket made. An empty Ownership
+// if none was given; Tags is a set that tag.NewBucket made. An empty Ownership
 // is BucketOwnerEnforced.
 type CreateInput struct {
 	Name, Location string

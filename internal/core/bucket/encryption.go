@@ -11,8 +11,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// CustomerKeys says whether new objects may be encrypted with keys that clients
-// keep (SSE-C).
+// CustomerKeys says whether new objects may be encrypted with customer-provided
+// keys (SSE-C).
 type CustomerKeys uint8
 
 // What a bucket says of customers' keys (S3 API reference, BlockedEncryptionTypes).
@@ -24,8 +24,8 @@ const (
 )
 
 // DefaultEncryption is a bucket's encryption configuration beside its
-// algorithm, which is AES256. BucketKey changes nothing under AES256; it is kept
-// for who asks, as AWS keeps it.
+// algorithm, which is AES256. BucketKey has no effect under AES256; it is stored
+// and returned as by AWS.
 type DefaultEncryption struct {
 	BucketKey bool
 	Customer  CustomerKeys
@@ -42,15 +42,15 @@ func encryption() setting[DefaultEncryption] {
 }
 
 // CustomerKeysIn returns what a bucket says of customers' keys as r sees it, for
-// those who work inside a transaction of their own.
+// callers with a transaction of their own.
 func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
 	e, _, err := encryption().in(r, b)
 	return e.Customer, err
 }
 
 // PutEncryption replaces a bucket's encryption configuration. One that does not
-// speak of customers' keys leaves them as they were: a block ends only where
-// somebody says so. It needs s3:PutEncryptionConfiguration.
+// mention customers' keys leaves them as they were: a block ends only by an explicit
+// request. It needs s3:PutEncryptionConfiguration.
 func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
 	return encryption().change(ctx, s, g, name, func(old DefaultEncryption) (DefaultEncryption, error) {
 		next := e

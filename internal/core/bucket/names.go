@@ -51,14 +51,13 @@ func validName(name string) bool {
 	return err != nil && !fourNumbers(name)
 }
 
-// fourNumbers finds what looks like an IPv4 address without being one.
+// fourNumbers reports what is formed like an IPv4 address, valid or not.
 func fourNumbers(name string) bool {
 	return strings.Count(name, ".") == 3 && strings.Trim(name, "0123456789.") == ""
 }
 
-// CheckLocation judges the LocationConstraint of a new bucket against the
-// server's region (API reference, CreateBucket): us-east-1 is named by no
-// constraint at all.
+// CheckLocation compares the LocationConstraint of a new bucket with the server's
+// region (API reference, CreateBucket). us-east-1 is requested by leaving it out.
 func CheckLocation(constraint, region string) error {
 	const standard = "us-east-1"
 	switch {

@@ -21,9 +21,8 @@ type Operator struct{ store *Store }
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
 // Block is the operator's change of Block Public Access: of a bucket, or of an
-// account. On puts all four on and ends every exception. Otherwise nothing is
-// blocked: until an instant where there is one (accounts alone), else until
-// somebody blocks again.
+// account. On sets all four and ends every exception. Otherwise nothing is blocked:
+// until an instant if there is one (only for accounts), else until the next change.
 type Block struct {
 	Account, Bucket string // one of them
 	On              bool
@@ -72,8 +71,8 @@ func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block)
 	})
 }
 
-// Report is what the operator sees of a bucket: the settings of both levels,
-// what they come to, and whom the bucket's documents let in.
+// Report describes a bucket to the operator: the settings of both levels, their
+// merged effect, and who has access by the bucket's policy and ACL.
 type Report struct {
 	Bucket, Account string
 	Own, Merged     policy.PublicAccess

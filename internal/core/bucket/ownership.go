@@ -31,9 +31,9 @@ func (o Ownership) Known() bool {
 // ACLs reports whether ACLs are active. Only the setting that disables them does.
 func (o Ownership) ACLs() bool { return o != BucketOwnerEnforced }
 
-// OwnerOfNew is the account that is going to own what account writes into the
-// bucket with an ACL. What nobody signed is the bucket owner's, so that no
-// stranger has a say about it.
+// OwnerOfNew is the account that will own what account writes into the bucket with
+// an ACL. Anonymous writes are owned by the bucket's owner, so that no stranger
+// controls them.
 func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 	if !b.Ownership.ACLs() || account == "" || b.Ownership == BucketOwnerPreferred && asked.HandsOver() {
 		return b.Owner

@@ -16,7 +16,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// PolicyID names one writing of a bucket's policy; zero is no policy.
+// PolicyID identifies one version of a bucket's policy; zero is no policy.
 type PolicyID [8]byte
 
 // storedPolicy is the policy's record.
@@ -86,8 +86,8 @@ func (p *storedPolicy) compile() (*policy.Document, error) {
 // maxPolicies bounds the cache of compiled policies, in bytes.
 const maxPolicies = 32 << 20
 
-// policies keeps compiled policies by the id of their writing, which the
-// bucket's record has: what was written binds the next request.
+// policies caches compiled policies by PolicyID, which the bucket's record has, so
+// that a new policy counts from the next request on.
 type policies struct {
 	cache *limit.Cache[PolicyID, *policy.Document]
 }
@@ -221,8 +221,7 @@ func (s *Store) checkLockOut(ctx context.Context, g authz.Grant, b *Bucket, d *p
 }
 
 // GetPolicy returns a bucket's policy as it was written, but with the names
-// that users and roles have now; those that are no more are shown by their
-// unique ids. It needs s3:GetBucketPolicy and a caller of the owner's account.
+// that users and roles have now; deleted ones are shown by their unique ids. It needs s3:GetBucketPolicy and a caller of the owner's account.
 // Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
 func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text string, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicy", name, func(r kv.Reader, b *Bucket, p *storedPolicy) error {
@@ -253,8 +252,8 @@ func (s *Store) viewPolicy(ctx context.Context, g authz.Grant, action policy.Act
 	})
 }
 
-// PolicyStatus reports whether a bucket's policy is public, whatever Block
-// Public Access makes of it. It needs s3:GetBucketPolicyStatus.
+// PolicyStatus reports whether a bucket's policy is public, whatever Block Public
+// Access does about it. It needs s3:GetBucketPolicyStatus.
 // Errors: NoSuchBucket, NoSuchBucketPolicy.
 func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (public bool, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicyStatus", name, func(_ kv.Reader, _ *Bucket, p *storedPolicy) error {

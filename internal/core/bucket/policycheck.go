@@ -11,7 +11,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// malformedPolicy is MalformedPolicy in AWS's words.
+// malformedPolicy returns MalformedPolicy with AWS's message.
 func malformedPolicy(message string) *fault.Error {
 	return fault.New(fault.MalformedPolicy, message)
 }
@@ -23,7 +23,7 @@ func malformedPolicy(message string) *fault.Error {
 func (s *Store) parsePolicy(name, text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Resource, []byte(text))
 	if err != nil {
-		return nil, malformedPolicy(inAWSWords(err)).Because(err)
+		return nil, malformedPolicy(awsMessage(err)).Because(err)
 	}
 	for _, st := range d.Statements() {
 		if message := s.checkStatement(name, &st); message != "" {
@@ -35,8 +35,8 @@ func (s *Store) parsePolicy(name, text string) (*policy.Document, error) {
 
 const invalidAddress = "Invalid IP address in Conditions"
 
-// inAWSWords says what is wrong with a document.
-func inAWSWords(err error) string {
+// awsMessage returns AWS's message for what is wrong with a document.
+func awsMessage(err error) string {
 	var e *policy.Error
 	if !errors.As(err, &e) {
 		return "Invalid policy syntax."

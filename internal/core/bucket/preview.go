@@ -9,7 +9,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// mostDecisions bounds a preview; it is a few seconds' work.
+// mostDecisions bounds a preview to a few seconds of work.
 const mostDecisions = 4_000_000
 
 // Preview is what a policy would change, before anything is put.
@@ -45,7 +45,7 @@ func (o *Operator) Preview(ctx context.Context, name, text string, at time.Time,
 		if err != nil {
 			return err
 		}
-		// One that cannot be read denies everything: all that the other allows is new.
+		// A policy that can't be read denies everything, so all that the other allows is new.
 		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
 		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
 		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}

@@ -11,7 +11,7 @@ import (
 )
 
 // AccountPublic is an account's Block Public Access setting. An account that
-// never said anything has all four.
+// never set it has all four.
 type AccountPublic struct {
 	Access policy.PublicAccess
 	// None: the account deleted its setting, so that the buckets' own decide.
@@ -23,8 +23,7 @@ type AccountPublic struct {
 	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
 
-// At is what the setting blocks at an instant. An instant that is not known is
-// in no exception.
+// At is what the setting blocks at an instant. The zero time is in no exception.
 func (a *AccountPublic) At(at time.Time) policy.PublicAccess {
 	if !at.IsZero() && !at.Before(a.From) && at.Before(a.Until) {
 		return policy.PublicAccess{}
@@ -48,7 +47,7 @@ func (a *AccountPublic) merge(b *Bucket, at time.Time) policy.PublicAccess {
 	return b.Public.Stricter(a.At(at))
 }
 
-// nextChange is when, after an instant, the setting changes by itself; zero is
+// nextChange is when the setting next changes by itself after an instant; zero is
 // never.
 func (a *AccountPublic) nextChange(at time.Time) time.Time {
 	for _, next := range [...]time.Time{a.From, a.Until} {
@@ -104,7 +103,7 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 	return a, nil
 }
 
-// The bits of a setting. Without publicSaid nothing was said, and everything is
+// The bits of a setting. Without publicSaid it was never set, and everything is
 // blocked. The numbers are stored.
 const (
 	blockPublicACLs       = 1
@@ -133,7 +132,7 @@ func publicOf(f *record.Fields) (p policy.PublicAccess, none bool) {
 	if bits >= publicNone<<1 {
 		f.Unknown()
 	}
-	// The first records have no bit that says they were written, and all four.
+	// The first records lack publicSaid, and block everything.
 	if bits&publicSaid == 0 {
 		return blockAll(), false
 	}

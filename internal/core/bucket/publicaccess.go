@@ -25,7 +25,7 @@ func checkOwner(g authz.Grant, account string) error {
 }
 
 // SetPublic replaces a bucket's own Block Public Access setting; nil removes
-// it, and then the account's alone counts. It needs
+// it, and then only the account's counts. It needs
 // s3:PutBucketPublicAccessBlock and a caller of the owner's account.
 // Errors: NoSuchBucket, AccessDenied.
 func (s *Store) SetPublic(ctx context.Context, g authz.Grant, name string, p *policy.PublicAccess) error {
@@ -65,7 +65,7 @@ func (s *Store) GetPublic(ctx context.Context, g authz.Grant, name string) (poli
 }
 
 // SetAccountPublic replaces the setting of the caller's account and ends an
-// exception the operator made; nil removes it, and then the buckets' own alone
+// exception the operator made; nil removes it, and then only the buckets' own
 // count. It needs s3:PutAccountPublicAccessBlock on "*". Error: AccessDenied
 // for another account than the caller's.
 func (s *Store) SetAccountPublic(ctx context.Context, g authz.Grant, account string, p *policy.PublicAccess) error {
@@ -96,7 +96,7 @@ func setAccountPublic(tx kv.Tx, account string, a AccountPublic) error {
 }
 
 // GetAccountPublic returns what the caller's account blocks at the instant of
-// the request: all four where it never said anything. It needs
+// the request: all four if it never set anything. It needs
 // s3:GetAccountPublicAccessBlock on "*". Errors: AccessDenied for another
 // account, NoSuchPublicAccessBlockConfiguration where the setting was removed.
 func (s *Store) GetAccountPublic(ctx context.Context, g authz.Grant, account string) (p policy.PublicAccess, err error) {

@@ -12,12 +12,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Keys of this room's records:
+// Keys of this package's records:
 //
 //	b/NAME          a bucket
 //	o/ACCOUNT/NAME  the buckets of an account, as a listing shows them
 //	n/ACCOUNT       how many buckets an account has
-//	h/ACCOUNT       what an account says of public access
+//	h/ACCOUNT       an account's Block Public Access setting
 //
 // NAME and ACCOUNT hold no slash.
 const (
@@ -45,12 +45,12 @@ func bucketKey(name string) []byte         { return record.Key(bucketPrefix, nam
 func ownerKey(account, name string) []byte { return record.Key(ownerPrefix, account, "/", name) }
 func countKey(account string) []byte       { return record.Key(countPrefix, account) }
 
-// Guard names the guard of a bucket: whoever writes into the bucket shares it,
-// whoever makes, changes or deletes the bucket excludes the others.
+// Guard names the guard of a bucket: writes into the bucket share it; creating,
+// changing and deleting the bucket hold it exclusively.
 func Guard(name string) []byte { return bucketKey(name) }
 
 // Versions is the prefix of the keys of all versions and delete markers in the
-// bucket; object writes there, and Delete asks whether anything is left.
+// bucket. Package object writes them; Delete checks that none is left.
 func (id ID) Versions() []byte { return record.Key("v/", string(id[:]), "/") }
 
 func (b *Bucket) encode() []byte {
@@ -104,7 +104,7 @@ func decode(name string, value []byte) (Bucket, error) {
 				return Bucket{}, malformed(name)
 			}
 		case fieldPolicy:
-			// A policy that is not found must not pass for none.
+			// A policy that is lost must not count as no policy.
 			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
 				return Bucket{}, malformed(name)
 			}
@@ -136,8 +136,8 @@ func unreadable(name string, err error) error {
 	return fault.Internal(fmt.Errorf("bucket %q: %w", name, err))
 }
 
-// Read returns a bucket as r sees it, for whoever works inside a transaction
-// of their own. NoSuchBucket where there is none.
+// Read returns a bucket as r sees it, for callers with a transaction of their own.
+// Error: NoSuchBucket.
 func Read(r kv.Reader, name string) (Bucket, error) {
 	b, found, err := find(r, name)
 	if err == nil && !found {

@@ -92,9 +92,9 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 	return made, err
 }
 
-// legacyRegion is where creating a bucket that is one's own succeeds (S3 API
-// reference, CreateBucket). AWS resets its ACL then; here a request that says
-// how the bucket should be is refused as anywhere else, and nothing changes.
+// legacyRegion is where creating a bucket that the caller owns already succeeds (S3
+// API reference, CreateBucket). AWS resets its ACL then; here a request with
+// settings is refused as in other regions, and nothing changes.
 const legacyRegion = "us-east-1"
 
 func create(tx kv.Tx, b *Bucket, tags tag.Set) error {

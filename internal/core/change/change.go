@@ -1,5 +1,5 @@
-// Package change is the one way to commit. It exists so that no change can
-// last without its audit event, nor an event without its change. It must never
+// Package change is the one way to commit. It exists so that no change becomes
+// durable without its audit event, nor an event without its change. It must never
 // know what is changed.
 package change
 
@@ -27,9 +27,9 @@ var ErrStale = errors.New("change: what the decision read has changed")
 // commits it together with the caller's audit event. Whether the caller may is
 // true of the state that is committed on, and of that instant: a key that was
 // deleted, a policy that was changed or an exception that ended in the meantime
-// refuses, and nothing is written. Errors of that are AccessDenied and those of
-// whoever identified the caller. Like the fn of
-// kv.Store.Update, fn may run more than once. When Commit returns nil, change
+// refuses, and nothing is written. The errors of a refusal are AccessDenied and those
+// of identifying the caller. Like the fn of kv.Store.Update, fn may run more than
+// once. When Commit returns nil, change
 // and event are durable, or fn returned ErrUnchanged.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
 	caller := g.Caller()
@@ -40,7 +40,7 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	defer g.Inside(false)
 	again := false
 	run := func(tx kv.Tx) error {
-		if err := stand(ctx, tx, g, again); err != nil {
+		if err := bindDecision(ctx, tx, g, again); err != nil {
 			return err
 		}
 		again = true
@@ -53,10 +53,10 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	return err
 }
 
-// stand makes the transaction one with the decision it is made on: what the
-// decision saw is unchanged when the transaction commits or, where that is not
-// enough, the decision is made anew of what the transaction reads.
-func stand(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) error {
+// bindDecision makes the transaction depend on its decision: what the decision read
+// is unchanged when the transaction commits or, where that is not enough, the
+// decision is made again from what the transaction reads.
+func bindDecision(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) error {
 	if seen, ok := g.Stands(); ok && !again {
 		if w, ok := seen.(*kv.Witness); ok {
 			return tx.Rely(w)
@@ -66,7 +66,8 @@ func stand(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) error {
 }
 
 // View runs fn on one state on behalf of the grant's caller. A decision that
-// looked at an object is made anew of that state: what is judged is what is read.
+// depended on an object is made again on that state: what is read is what was
+// authorized.
 func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader) error) error {
 	return store.View(ctx, func(r kv.Reader) error {
 		if g.RestsOnObjects() {
@@ -78,8 +79,8 @@ func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader)
 	})
 }
 
-// Operate is Commit for the operator, who has no grant: whoever may open the
-// data directory's socket owns everything in it. record may be nil.
+// Operate is Commit for the operator, who has no grant: the data directory's socket
+// can be opened only by its owner. record may be nil.
 func Operate(ctx context.Context, store kv.Store, record authz.Record, fn func(kv.Tx) error) error {
 	return commit(ctx, store, record, fn)
 }
@@ -108,8 +109,8 @@ func commit(ctx context.Context, store kv.Store, record authz.Record, fn func(kv
 	return nil
 }
 
-// Background commits work of the house that no request asked for, such as the
-// first start. It leaves no audit event: whoever calls it says why in reason.
+// Background commits the server's own work, which no request asked for, such as the
+// first start. It leaves no audit event; reason says why.
 func Background(ctx context.Context, store kv.Store, reason string, fn func(kv.Tx) error) error {
 	if reason == "" {
 		return fault.Internal(errors.New("change: background work without a reason"))

@@ -38,15 +38,15 @@ const (
 func (p Process) owned(path string, info fs.FileInfo) (user, group int, err error) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return 0, 0, fmt.Errorf("%s: nobody knows whose it is", path)
+		return 0, 0, fmt.Errorf("%s: its owner is unknown", path)
 	}
 	if user = int(st.Uid); user != p.User && user != userRoot {
-		return 0, 0, fmt.Errorf("%s belongs to user %d, and this is user %d: whoever owns it can change it; run as that user, or give it to this one with chown", path, user, p.User)
+		return 0, 0, fmt.Errorf("%s belongs to user %d, and this is user %d: its owner can change it; run as that user, or give it to this one with chown", path, user, p.User)
 	}
 	return user, int(st.Gid), nil
 }
 
-// Settled refuses a file or folder that somebody else may change: one of
+// Settled refuses a file or folder that another user may change: one of
 // another user, that everybody may write, or a group that this process is not
 // in. A group of its own is fine: Kubernetes gives volumes to one (fsGroup).
 func (p Process) Settled(path string, info fs.FileInfo) error {
@@ -64,7 +64,7 @@ func (p Process) Settled(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// Holds refuses a folder in which somebody else could replace a file: as
+// Holds refuses a folder in which another user could replace a file: as
 // Settled, but for a sticky one, where only owners replace.
 func (p Process) Holds(path string, info fs.FileInfo) error {
 	if info.Mode()&fs.ModeSticky != 0 {
@@ -74,7 +74,7 @@ func (p Process) Holds(path string, info fs.FileInfo) error {
 	return p.Settled(path, info)
 }
 
-// Secret refuses a file that somebody else may read or change. Where root owns
+// Secret refuses a file that another user may read or change. Where root owns
 // it, a group of this process may read it: a Kubernetes Secret is given to a
 // process that is not root in no other way.
 func (p Process) Secret(path string, info fs.FileInfo) error {
@@ -93,7 +93,7 @@ func (p Process) Secret(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
 }
 
-// Take makes an empty folder of this process its own alone, as Make would have
+// Take makes an empty folder of this process private, as Make would have
 // made it: a volume that was mounted a moment ago is often everybody's. What
 // holds something already, or is somebody else's, is left as it is.
 func Take(dir string) error {

@@ -46,7 +46,7 @@ func openFile(path string, o Options) (Root, error) {
 	return Root{Key: key, Created: true, Where: path}, nil
 }
 
-// readFile reads a key file that nobody else can read.
+// readFile reads a key file that other users can't read.
 func readFile(path string) (seal.Key, error) {
 	text, err := readPrivate(path, 4<<10)
 	if err != nil {
@@ -77,8 +77,8 @@ func decode(text string) (seal.Key, bool) {
 	return seal.Key(b[:seal.KeySize]), true
 }
 
-// readPrivate reads a small regular file that nobody else may read, from a
-// folder where nobody else could have put it.
+// readPrivate reads a small regular file that other users can't read, from a folder
+// in which they can't create files.
 func readPrivate(path string, limit int64) ([]byte, error) {
 	return readJudged(path, limit, folder.Self().Secret)
 }

@@ -77,7 +77,7 @@ func openPassphrase(rest string, o Options) (Root, error) {
 	return Root{Key: key, Created: true, Where: "a passphrase"}, nil
 }
 
-// judgeParameters lets nobody else read or change them: with them, guesses at
+// judgeParameters refuses ones that other users can read or change: with them, guesses at
 // the passphrase can be tried elsewhere. A group of this process may do both.
 func judgeParameters(path string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o007 != 0 {

@@ -52,7 +52,7 @@ func Open(source string, o Options) (Root, error) {
 	return Root{}, fmt.Errorf("the root key source %q: does not exist; there are file:PATH, passphrase: and passphrase:file:PATH", scheme)
 }
 
-// outside refuses a path under the data directory: whoever takes the disk must
+// outside refuses a path under the data directory: a thief of the disk must
 // not take the key with it.
 func outside(path, dataDir string) error {
 	p, err := resolve(path)

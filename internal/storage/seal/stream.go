@@ -17,7 +17,7 @@ const (
 // A stream is its plaintext in chunks of 64 KiB, each sealed with AES-256-GCM
 // under the stream's own key (the STREAM construction of Hoang, Reyhanitabar,
 // Rogaway and Vizár, 2015, as age uses it). The nonce is the chunk's number,
-// 11 bytes big-endian, and one byte that is 1 for the last chunk alone. The
+// 11 bytes big-endian, and one byte that is 1 only for the last chunk. The
 // last chunk may be short, and is empty only in the stream of no bytes. A key
 // seals one stream, so no nonce comes twice.
 

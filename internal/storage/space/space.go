@@ -22,7 +22,7 @@ type State uint8
 const (
 	Ample       State = iota // for everything
 	DeletesOnly              // for deletions, and for what they leave behind
-	Full                     // for deletions alone, while the reserve lasts
+	Full                     // only for deletions, while the reserve lasts
 )
 
 // Disk is the file system of a data directory, watched from Watch to Close. Bytes

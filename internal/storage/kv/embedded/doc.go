@@ -2,7 +2,7 @@
 // sealed values over an ordered engine (Pebble on disk, or a map in memory). It
 // exists so that no engine ever sees a plain value, and so that transactions are
 // written once for every engine. It must never know what the records mean, and
-// only whoever opens the store may know it: core sees kv.Store.
+// only the packages that open the store may know it: core sees kv.Store.
 //
 // # How a transaction runs
 //

@@ -136,7 +136,7 @@ func (s *store) create(root seal.Key, b engine.Batch) {
 	copy(b.Set(versionKey(), len(s.record)), s.record)
 }
 
-// identify checks that this is a store of ours, under this root key.
+// identify checks that this is a store of this program, under this root key.
 func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
 	v, done, err := snap.Get(versionKey())
 	if err != nil {

@@ -121,7 +121,7 @@ func (s *store) fail(err error) {
 		if s.readOnly {
 			return
 		}
-		s.log.Error("kv: the store takes no more commits", "err", err)
+		s.log.Error("kv: the store accepts no more commits", "err", err)
 	})
 }
 

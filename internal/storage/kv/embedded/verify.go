@@ -42,7 +42,7 @@ func verified(ctx context.Context, o Options) error {
 	return errors.Join(err, s.Close())
 }
 
-// openReadOnly opens what verified looks at, for Views alone.
+// openReadOnly opens what verified looks at, only for Views.
 func openReadOnly(ctx context.Context, o Options) (*store, error) {
 	eo := engineOptions(o)
 	s := newStore(o)
@@ -80,7 +80,7 @@ func (s *store) look(ctx context.Context, o Options, eo pebblekv.Options, snap e
 	return s.follows(ctx, eo, tables)
 }
 
-// tables is the chain as the tables alone have it.
+// tables is the chain as it is in the tables, without the log.
 func (s *store) tables(eo pebblekv.Options) (*chain, error) {
 	t := &store{}
 	t.sealer.epochs.Store(s.sealer.epochs.Load())
@@ -112,7 +112,7 @@ func (s *store) found() Found {
 }
 
 // errReadOnly is what a store answers that was opened without room to write.
-var errReadOnly = fmt.Errorf("kv: the store is open for reading alone: %w", syscall.ENOSPC)
+var errReadOnly = fmt.Errorf("kv: the store is open for reading only: %w", syscall.ENOSPC)
 
 var errGap = errors.New("kv: the log does not follow the tables: a file of the engine is missing, cut or an older one")
 

@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// disk stands between Pebble and its files. Pebble ends the process when its
+// disk is between Pebble and its files. Pebble ends the process when its
 // log or its manifest can't be written; a store should go on serving reads.
 // After the first such failure disk freezes: it changes no file any more, so
 // that whatever Pebble still does can't do damage, and the next start recovers

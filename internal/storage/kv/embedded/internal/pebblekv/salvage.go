@@ -261,7 +261,7 @@ func sound(b []byte) bool {
 }
 
 // correct puts right the one bit that is wrong in b, if its checksum shows which
-// one. What comes of it is authenticated by whoever gets it.
+// one. The caller authenticates the result.
 func correct(b []byte) bool {
 	if len(b) > usualBlock {
 		return false
