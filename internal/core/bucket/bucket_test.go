@@ -98,25 +98,6 @@ func listGrant(t testing.TB, account string) authz.Grant {
 	return coretest.Grant(t, coretest.Root(account, nil), arn.AllBuckets(), "s3:ListAllMyBuckets")
 }
 
-func TestEveryMethodDemandsItsAction(t *testing.T) {
-	s := open(t)
-	s.make(t, coretest.Account, "first")
-	wrong := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
-		authz.Need{Action: "s3:GetObject", Resource: arn.Bucket("first")},
-		authz.Need{Action: "s3:CreateBucket", Resource: arn.Bucket("another")},
-		authz.Need{Action: "s3:ListBucket", Resource: arn.Bucket("another")},
-		authz.Need{Action: "s3:DeleteBucket", Resource: arn.Bucket("another")})
-	for _, g := range []authz.Grant{{}, wrong} {
-		_, create := s.Create(t.Context(), g, CreateInput{Name: "second"})
-		_, head := s.Head(t.Context(), g, "first")
-		_, location := s.Location(t.Context(), g, "first")
-		_, list := s.List(t.Context(), g, ListInput{})
-		for _, err := range []error{create, head, location, list, s.Delete(t.Context(), g, "first")} {
-			wants(t, err, fault.KindDenied, "AccessDenied")
-		}
-	}
-}
-
 func TestDelete(t *testing.T) {
 	store := coretest.Store(t)
 	s := New(store, region, nil)

@@ -72,11 +72,11 @@ func sourceFault(err error, src *CopySource) error {
 	return err
 }
 
-// Copy makes an object of another one, its bytes sealed anew. It needs what Get
-// needs of the source and what Put needs of the target and, to copy tags, what
-// GetTags needs of the source. The source's version id
-// is returned with the new version. Errors: those of Get and of Put,
-// InvalidRequest.
+// Copy makes an object of another one, its bytes sealed anew. It needs s3:GetObject
+// of the source, or s3:GetObjectVersion with its VersionID, and s3:PutObject of the
+// target; to copy tags, what GetTags needs, too, and what Put needs with tags. The
+// source's version id is returned with the new version. Errors: those of Get and of
+// Put, InvalidRequest.
 func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, Version{}, err
@@ -171,9 +171,10 @@ type CopyPartInput struct {
 	Customer              CustomerKey // of the upload
 }
 
-// CopyPart stores a part whose bytes are another object's. It needs what Get
-// needs of the source and what PutPart needs of the target. Errors: theirs, and
-// InvalidArgument for a range that is not one.
+// CopyPart stores a part whose bytes are another object's. It needs s3:GetObject of
+// the source, or s3:GetObjectVersion with its VersionID, and s3:PutObject of the
+// target. Errors: those of Get and PutPart, and InvalidArgument for a range that is
+// not one.
 func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (Part, Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Part{}, Version{}, err

@@ -38,8 +38,9 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 }
 
 // DeleteMany deletes up to MaxPage items in one transaction, and answers each:
-// Err is AccessDenied where the grant doesn't cover the item. Each item needs
-// what Delete needs. The error is for the request as a whole.
+// Err is AccessDenied where the grant doesn't cover the item. It needs
+// s3:DeleteObject of each item, or s3:DeleteObjectVersion of one with VersionID. The
+// error is for the request as a whole.
 func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	// There is no need of the whole: each item is asked for below, and one that
 	// is not granted goes no further.

@@ -13,7 +13,6 @@ import (
 	"testing/iotest"
 
 	"watertight/internal/access/arn"
-	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/fault"
@@ -245,46 +244,5 @@ func TestBytesOfAnUnknownCommitStay(t *testing.T) {
 	}
 	if _, text, err := e.get(GetInput{Key: "k"}); err != nil || text != long() {
 		t.Error("a commit that lasted lost its bytes:", text, err)
-	}
-}
-
-func TestEveryMethodDemandsItsAction(t *testing.T) {
-	e := newEnv(t)
-	v := e.mustPut("k", "text")
-	ctx := t.Context()
-	elsewhere := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
-		authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "other")}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "other")},
-		authz.Need{Action: "s3:DeleteObject", Resource: arn.Object("bkt", "other")}, authz.Need{Action: "s3:ListBucket", Resource: arn.Object("bkt", "k")})
-	for _, g := range []authz.Grant{{}, elsewhere} {
-		_, put := e.objects.Put(ctx, g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader("")})
-		_, get := e.objects.Get(ctx, g, GetInput{Bucket: "bkt", Key: "k"})
-		_, head := e.objects.Head(ctx, g, GetInput{Bucket: "bkt", Key: "k"})
-		_, del := e.objects.Delete(ctx, g, "bkt", DeleteInput{Key: "k"})
-		_, list := e.objects.List(ctx, g, ListInput{Bucket: "bkt"})
-		many, err := e.objects.DeleteMany(ctx, g, "bkt", []DeleteInput{{Key: "k"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range []error{put, get, head, del, list, many[0].Err} {
-			wants(t, err, fault.KindDenied, "AccessDenied")
-		}
-	}
-	plain := e.grant(arn.Object("bkt", "k"), "s3:GetObject", "s3:DeleteObject", "s3:PutObject")
-	versioned := e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion", "s3:DeleteObjectVersion")
-	for _, c := range []struct {
-		g  authz.Grant
-		id *string
-	}{{plain, &v.ID}, {versioned, nil}} {
-		_, get := e.objects.Get(ctx, c.g, GetInput{Bucket: "bkt", Key: "k", VersionID: c.id})
-		_, head := e.objects.Head(ctx, c.g, GetInput{Bucket: "bkt", Key: "k", VersionID: c.id})
-		_, del := e.objects.Delete(ctx, c.g, "bkt", DeleteInput{Key: "k", VersionID: c.id})
-		for _, err := range []error{get, head, del} {
-			wants(t, err, fault.KindDenied, "AccessDenied")
-		}
-	}
-	_, err := e.objects.Put(ctx, e.grant(arn.Object("bkt", "k"), "s3:PutObject"), PutInput{Bucket: "bkt", Key: "k", IfMatch: ptr(`"x"`)})
-	wants(t, err, fault.KindDenied, "AccessDenied")
-	if _, text, err := e.get(GetInput{Key: "k"}); err != nil || text != "text" {
-		t.Error("changed all the same:", text, err)
 	}
 }

@@ -56,7 +56,8 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 	}
 }
 
-// Head is Get without a body.
+// Head is Get without a body. It needs s3:GetObject, or s3:GetObjectVersion with
+// VersionID.
 func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err

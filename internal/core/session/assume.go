@@ -193,7 +193,8 @@ type Assumed struct {
 	PackedSize int // per cent of the room for policies and tags; 0 where there are none
 }
 
-// AssumeRole makes a session of a role. It needs what AssumeNeeds returns.
+// AssumeRole makes a session of a role. It needs sts:AssumeRole and, where the session
+// gets them, sts:TagSession and sts:SetSourceIdentity, as AssumeNeeds says.
 // Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
 // PackedPolicyTooLarge.
 func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (out Assumed, err error) {

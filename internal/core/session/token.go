@@ -135,7 +135,8 @@ func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, e
 
 // GetFederationToken makes a federated user's session: it may do what both its
 // policies and the caller's allow, and without policies of its own nothing but
-// what resources allow it by name. It needs what FederateNeeds returns.
+// what resources allow it by name. It needs sts:GetFederationToken and, with tags,
+// sts:TagSession, as FederateNeeds says.
 // Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
 // PackedPolicyTooLarge.
 func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in FederateInput) (out Assumed, err error) {
@@ -172,7 +173,7 @@ func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in Federa
 }
 
 // AccountOfKey returns the account an access key id belongs to, "" where there
-// is none.
+// is none. It needs sts:GetAccessKeyInfo. Errors: AccessDenied.
 func (s *Store) AccountOfKey(ctx context.Context, g authz.Grant, accessKeyID string) (string, error) {
 	if err := g.Demand("sts:GetAccessKeyInfo", arn.Any()); err != nil {
 		return "", err

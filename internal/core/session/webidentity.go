@@ -184,7 +184,8 @@ func claimKeys(issuer string, t *oidc.Token) map[string][]string {
 }
 
 // AssumeRoleWithWebIdentity makes a session of a role for the bearer of a
-// token, which it verifies first. It needs what WebNeeds returns.
+// token, which it verifies first. It needs sts:AssumeRoleWithWebIdentity and, where the
+// token says so, sts:TagSession and sts:SetSourceIdentity, as WebNeeds says.
 // Errors: those of WebNeeds, ExpiredTokenException, IDPCommunicationError,
 // IDPRejectedClaim.
 func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in WebInput) (out WebAssumed, err error) {
