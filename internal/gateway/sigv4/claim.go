@@ -170,9 +170,15 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 			With("RequestTime", c.Time.UTC().Format(timeFormat)).With("ServerTime", now.UTC().Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10))
 	}
-	credential, err := c.components(rest)
-	if err != nil {
-		return err
+	if strings.Count(rest, ",") != 2 {
+		return headerMalformed("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+	}
+	credential, wrong, part := c.components(rest, false)
+	switch wrong {
+	case oddComponent:
+		return headerMalformed("the authorization component " + strconv.Quote(part) + " is malformed.")
+	case noComponent:
+		return headerMalformed("missing " + part + ".")
 	}
 	c.Token = h.Get("X-Amz-Security-Token")
 	if err := c.parseScope(credential, t, headerMalformed); err != nil {
@@ -184,29 +190,46 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	return c.checkSigned()
 }
 
-// components takes the three parts of the header apart and returns the
-// credential.
-func (c *Claim) components(list string) (credential string, err error) {
-	parts := strings.SplitN(list, ",", 4)
-	if len(parts) != 3 {
-		return "", headerMalformed("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
-	}
-	fields := map[string]*string{"Credential": &credential, "SignedHeaders": &c.signedList, "Signature": &c.Signature}
-	for _, part := range parts {
-		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok {
-			return "", headerMalformed("the authorization component " + strconv.Quote(strings.TrimSpace(part)) + " is malformed.")
+// flaw is what is wrong with a part of a signature. The rules say it in different
+// words, and some of it not at all.
+type flaw uint8
+
+const (
+	noFlaw flaw = iota
+
+	oddComponent // of the header: not a pair, or repeated
+	noComponent  // of the header: one of the three is missing or empty
+	oddScope
+	oddTerminator
+	oddService
+	oddRegion
+	oddDate
+)
+
+// components takes the Authorization header apart, sets the signed headers and the
+// signature, and returns the credential. once refuses a component that is repeated;
+// the last one counts otherwise. part is the component that is wrong, or the name
+// of the one that is missing.
+func (c *Claim) components(list string, once bool) (credential string, wrong flaw, part string) {
+	names := [...]string{"Credential", "SignedHeaders", "Signature"}
+	fields := [...]*string{&credential, &c.signedList, &c.Signature}
+	for _, part := range strings.SplitN(list, ",", 5) {
+		part = strings.TrimSpace(part)
+		name, value, ok := strings.Cut(part, "=")
+		i := slices.Index(names[:], name)
+		if !ok || once && i >= 0 && *fields[i] != "" {
+			return "", oddComponent, part
 		}
-		if field := fields[name]; field != nil {
-			*field = value
+		if i >= 0 {
+			*fields[i] = value
 		}
 	}
-	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
-		if *fields[name] == "" {
-			return "", headerMalformed("missing " + name + ".")
+	for i, name := range names {
+		if *fields[i] == "" {
+			return "", noComponent, name
 		}
 	}
-	return credential, nil
+	return credential, noFlaw, ""
 }
 
 func headerMalformed(message string) *fault.Error {
@@ -333,19 +356,38 @@ func lifetime(s string) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// parseScope reads akid/yyyymmdd/region/service/aws4_request.
-func (c *Claim) parseScope(credential string, t *Target, malformed func(string) *fault.Error) error {
-	p := strings.Split(credential, "/")
+// readScope splits akid/yyyymmdd/region/service/aws4_request. Where it is of five
+// parts, these are returned whatever else is wrong.
+func readScope(credential string, t *Target) (p []string, wrong flaw) {
+	p = strings.Split(credential, "/")
 	switch {
 	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
-		return malformed(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+		return nil, oddScope
 	case p[4] != terminator:
-		return malformed("incorrect terminal " + strconv.Quote(p[4]) + `. This endpoint uses "aws4_request".`)
+		return p, oddTerminator
 	case p[3] != t.Service:
-		return malformed("incorrect service " + strconv.Quote(p[3]) + `. This endpoint belongs to "` + t.Service + `".`)
+		return p, oddService
 	case !t.takes(p[2]):
-		return malformed("the region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
+		return p, oddRegion
 	case len(p[1]) != 8 || strings.Trim(p[1], "0123456789") != "":
+		return p, oddDate
+	}
+	return p, noFlaw
+}
+
+// parseScope reads the scope, in the words of S3.
+func (c *Claim) parseScope(credential string, t *Target, malformed func(string) *fault.Error) error {
+	p, wrong := readScope(credential, t)
+	switch wrong {
+	case oddScope:
+		return malformed(`the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
+	case oddTerminator:
+		return malformed("incorrect terminal " + strconv.Quote(p[4]) + `. This endpoint uses "aws4_request".`)
+	case oddService:
+		return malformed("incorrect service " + strconv.Quote(p[3]) + `. This endpoint belongs to "` + t.Service + `".`)
+	case oddRegion:
+		return malformed("the region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
+	case oddDate:
 		return malformed("incorrect date format " + strconv.Quote(p[1]) + `. This date in the credential must be in the format "yyyyMMdd".`)
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]

@@ -37,9 +37,12 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 	}
 	c.Mode = Header
 	h := c.request.Header
-	credential, err := c.serviceComponents(auth, rest)
-	if err != nil {
-		return err
+	credential, wrong, part := c.components(rest, true)
+	switch wrong {
+	case oddComponent:
+		return incompleteSignature("Authorization component " + strconv.Quote(part) + " is malformed.")
+	case noComponent:
+		return incompleteSignature("Authorization header requires '" + part + "' parameter." + hashed(auth))
 	}
 	date := h.Get("Date")
 	if all := h["X-Amz-Date"]; len(all) > 0 {
@@ -48,6 +51,7 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 	if date == "" {
 		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header." + hashed(auth))
 	}
+	var err error
 	if c.Time, err = requestTime(h); err != nil {
 		return notBasic(date)
 	}
@@ -63,29 +67,6 @@ func notBasic(date string) *fault.Error {
 func hashed(auth string) string {
 	sum := sha256.Sum256([]byte(auth))
 	return " (Hashed with SHA-256 and encoded with Base64) Authorization=" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// serviceComponents takes the parts of the header apart and returns the
-// credential.
-func (c *Claim) serviceComponents(auth, list string) (credential string, err error) {
-	fields := map[string]*string{"Credential": &credential, "SignedHeaders": &c.signedList, "Signature": &c.Signature}
-	for _, part := range strings.SplitN(list, ",", 5) {
-		part = strings.TrimSpace(part)
-		name, value, ok := strings.Cut(part, "=")
-		field := fields[name]
-		if !ok || field != nil && *field != "" {
-			return "", incompleteSignature("Authorization component " + strconv.Quote(part) + " is malformed.")
-		}
-		if field != nil {
-			*field = value
-		}
-	}
-	for _, name := range [...]string{"Credential", "SignedHeaders", "Signature"} {
-		if *fields[name] == "" {
-			return "", incompleteSignature("Authorization header requires '" + name + "' parameter." + hashed(auth))
-		}
-	}
-	return credential, nil
 }
 
 // serviceQuery reads a presigned URL of another service than S3. It may live
@@ -124,19 +105,19 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 	if err := c.payload(); err != nil {
 		return err
 	}
-	p := strings.Split(credential, "/")
-	switch {
-	case len(p) != 5 || p[0] == "" || len(p[0]) > 128:
+	p, wrong := readScope(credential, t)
+	switch wrong {
+	case oddScope:
 		return incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.256s'", credential))
-	case p[4] != terminator:
+	case oddTerminator:
 		return wrongSignature(fault.KindDenied, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
-	case p[3] != t.Service:
+	case oddService:
 		return wrongSignature(fault.KindInvalid, "Credential should be scoped to correct service: '"+t.Service+"'.")
-	case !t.takes(p[2]):
+	case oddRegion:
 		return wrongSignature(fault.KindDenied, "Credential should be scoped to a valid region. ")
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
-	if !c.sameDay() {
+	if !c.sameDay() { // of a date that is none, too
 		return wrongSignature(fault.KindInvalid, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	}
 	c.signed = strings.Split(c.signedList, ";")
