@@ -8,7 +8,7 @@ import (
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 	"watertight/internal/storage/digest"
 )
 
@@ -88,7 +88,7 @@ func invalidHeader(name string) error {
 
 // declared collects what the client says of the body: in headers, or in a
 // trailer that comes after it.
-func declared(in *shape.Integrity, body protocol.Stream) (digest.Algorithm, func() (object.Expected, error), error) {
+func declared(in *shape.Integrity, body sigv4.Body) (digest.Algorithm, func() (object.Expected, error), error) {
 	var e object.Expected
 	var err error
 	if in.ContentMD5 != "" {

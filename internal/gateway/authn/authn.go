@@ -72,7 +72,7 @@ func New(c Credentials, o Options) *Identifier {
 
 // Nobody is Identify for requests that come without credentials by design,
 // whatever they carry: the caller is anonymous, and the body is not verified.
-func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
 }
 
@@ -149,7 +149,7 @@ func situation(r *protocol.Request, from origin) authz.Situation {
 // Identify returns the caller and the body, which verifies itself as it is
 // read. A request without any trace of authentication is anonymous; every
 // other one is verified or refused.
-func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	claim, err := i.claim(r)
 	if err != nil {
 		return authz.Caller{}, nil, err

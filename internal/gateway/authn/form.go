@@ -17,7 +17,7 @@ import (
 // which is the body it returns, and sets the request's key and fields. The
 // signature and the policy of a signed form are judged here; a form without any
 // trace of a signature is anonymous.
-func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (authz.Caller, protocol.Stream, error) {
+func (i *Identifier) IdentifyForm(ctx context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	if err := i.checkBare(r); err != nil {
 		return authz.Caller{}, nil, err
 	}

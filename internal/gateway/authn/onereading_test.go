@@ -21,7 +21,7 @@ import (
 
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dialect/rest"
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // One request, one reading: whatever a sender signs and however it is put on
@@ -38,7 +38,7 @@ type wireInput struct {
 	IfMatch *string           `loc:"header,If-Match"`
 	List    []string          `loc:"header,x-amz-object-attributes"`
 	Meta    map[string]string `loc:"prefix,x-amz-meta-"`
-	Body    protocol.Stream   `loc:"stream"`
+	Body    sigv4.Body        `loc:"stream"`
 }
 
 // meant is what a sender means, before it is signed and sent. Header values

@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // Dialect reads the requests of one service and writes its answers. Operations
@@ -29,7 +30,7 @@ type Dialect interface {
 	// Decode fills in, a pointer to the input shape of an operation. A stream
 	// stays unread; every other body is read to its end, so that its signature is
 	// verified.
-	Decode(op int, r *protocol.Request, body protocol.Stream, in any) error
+	Decode(op int, r *protocol.Request, body sigv4.Body, in any) error
 	// Encode writes out, a pointer to the output shape of an operation; nil is no
 	// content. It returns how many bytes of the body were sent; an error after the
 	// first one can only be told by cutting the connection. n < 0 means that the

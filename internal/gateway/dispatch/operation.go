@@ -13,6 +13,7 @@ import (
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 	"watertight/internal/limit"
 )
 
@@ -48,7 +49,7 @@ type Row interface {
 	operation() dialect.Operation
 	// answered writes into the event of a read what the answer says of the version.
 	answered(record *audit.Record, out any) (response []audit.Param)
-	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body protocol.Stream, c authz.Caller) (any, authz.Grant, error)
+	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller) (any, authz.Grant, error)
 }
 
 // Table is the operations of one service, and what tells its requests from those
@@ -79,7 +80,7 @@ func (o Operation[In, Out]) operation() dialect.Operation {
 }
 
 // serve is the pipeline from decode to handler.
-func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body protocol.Stream, c authz.Caller) (any, authz.Grant, error) {
+func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller) (any, authz.Grant, error) {
 	if err := d.admit(ctx, o, r, wire, c); err != nil {
 		return nil, authz.Grant{}, err
 	}

@@ -114,7 +114,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 }
 
 // identify finds the caller where the operation says that the caller is.
-func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, protocol.Stream, error) {
+func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, sigv4.Body, error) {
 	if x.row != nil {
 		switch x.row.Route().Sender() {
 		case dialect.Preflight, dialect.Bearer:
@@ -244,12 +244,12 @@ func identityOf(c authz.Caller) audit.Identity {
 
 // meter counts what was read of a body.
 type meter struct {
-	protocol.Stream
+	sigv4.Body
 	event *audit.Event
 }
 
 func (m meter) Read(p []byte) (int, error) {
-	n, err := m.Stream.Read(p)
+	n, err := m.Body.Read(p)
 	m.event.BytesIn += int64(n)
 	return n, err
 }

@@ -5,23 +5,12 @@
 package protocol
 
 import (
-	"io"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"watertight/internal/gateway/sigv4"
 )
-
-// Stream is a request body as an operation sees it: decoded, and verified at
-// its end, so that Read returns the refusal instead of io.EOF.
-type Stream interface {
-	io.Reader
-	// Size is the decoded length in bytes, or -1 where it is unknown.
-	Size() int64
-	// Trailer returns a trailer's value once Read has returned io.EOF.
-	Trailer(name string) string
-}
 
 // Request is one HTTP request, parsed once: routing, authorization and storage
 // all see the same bucket and key.

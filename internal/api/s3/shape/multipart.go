@@ -3,7 +3,7 @@ package shape
 import (
 	"time"
 
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // CreateMultipartUploadInput is the input of CreateMultipartUpload.
@@ -35,11 +35,11 @@ type CreateMultipartUploadOutput struct {
 
 // UploadPartInput is the input of UploadPart.
 type UploadPartInput struct {
-	Bucket     string          `loc:"uri,Bucket"`
-	Key        string          `loc:"uri,Key"`
-	PartNumber int             `loc:"query,partNumber"`
-	UploadId   string          `loc:"query,uploadId"`
-	Body       protocol.Stream `loc:"stream"`
+	Bucket     string     `loc:"uri,Bucket"`
+	Key        string     `loc:"uri,Key"`
+	PartNumber int        `loc:"query,partNumber"`
+	UploadId   string     `loc:"query,uploadId"`
+	Body       sigv4.Body `loc:"stream"`
 	Integrity
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // BucketInput is the input of operations that need a bucket's name alone.
@@ -96,9 +96,9 @@ type GetBucketLocationOutput struct {
 
 // PutObjectInput is the input of PutObject.
 type PutObjectInput struct {
-	Bucket string          `loc:"uri,Bucket"`
-	Key    string          `loc:"uri,Key"`
-	Body   protocol.Stream `loc:"stream"`
+	Bucket string     `loc:"uri,Bucket"`
+	Key    string     `loc:"uri,Key"`
+	Body   sigv4.Body `loc:"stream"`
 	Content
 	StorageClass    string `loc:"header,x-amz-storage-class" empty:"InvalidStorageClass"`
 	Tagging         string `loc:"header,x-amz-tagging" empty:"ok"`

@@ -15,6 +15,7 @@ import (
 	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // Named returns the service of a request whose credential scope names none of
@@ -80,7 +81,7 @@ func (Dialect) Match(r *protocol.Request) (int, error) {
 func (Dialect) Streams(int) bool { return false }
 
 // Decode implements dialect.Dialect; nothing ever matched.
-func (Dialect) Decode(int, *protocol.Request, protocol.Stream, any) error { return errNoOperation }
+func (Dialect) Decode(int, *protocol.Request, sigv4.Body, any) error { return errNoOperation }
 
 // Encode implements dialect.Dialect; nothing ever matched.
 func (Dialect) Encode(int, http.ResponseWriter, *protocol.Request, any) (int64, error) {

@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 	"watertight/internal/strictjson"
 )
 
@@ -29,7 +30,7 @@ func serialization(cause error) error {
 
 // Decode implements dialect.Dialect. The body is read to its end first, which is
 // where its hash is verified. A document of no bytes has no members.
-func (s *service) Decode(_ int, r *protocol.Request, body protocol.Stream, in any) error {
+func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) error {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
 	}

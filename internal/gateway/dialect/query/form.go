@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // part is a part of a form, as Tags.member.1.Key is one of Tags.member.1. It
@@ -79,7 +80,7 @@ func malformedInput(cause string) *fault.Error {
 
 // Decode implements dialect.Dialect. The body is read to its end first, which is
 // where its hash is verified.
-func (s *service) Decode(_ int, r *protocol.Request, body protocol.Stream, in any) error {
+func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) error {
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 type queryTag struct{ Key, Value string }
@@ -64,7 +65,7 @@ func compile[In, Out any](names ...string) (dialect.Dialect, error) {
 	return API("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")(ops)
 }
 
-// body is a Stream over bytes.
+// body is a sigv4.Body over bytes.
 type body struct{ io.Reader }
 
 func (body) Size() int64           { return -1 }
@@ -117,7 +118,7 @@ func TestDecodeQuery(t *testing.T) {
 	}
 }
 
-func bodyOf(r *protocol.Request) protocol.Stream { return body{r.HTTP.Body} }
+func bodyOf(r *protocol.Request) sigv4.Body { return body{r.HTTP.Body} }
 
 // TestQueryReadsItsBody: the hash of a body is verified at its end, so a
 // handler must not run before.

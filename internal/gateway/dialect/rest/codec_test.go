@@ -24,7 +24,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// body is a Stream over bytes.
+// body is a sigv4.Body over bytes.
 type body struct{ io.Reader }
 
 func (body) Size() int64           { return -1 }

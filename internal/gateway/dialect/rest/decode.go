@@ -11,17 +11,18 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // Decode implements dialect.Dialect.
-func (s *service) Decode(op int, r *protocol.Request, body protocol.Stream, in any) error {
+func (s *service) Decode(op int, r *protocol.Request, body sigv4.Body, in any) error {
 	return s.plans[op].decode(r, body, in)
 }
 
 // Streams implements dialect.Dialect.
 func (s *service) Streams(op int) bool { return s.plans[op].stream != nil }
 
-func (p *plan) decode(r *protocol.Request, body protocol.Stream, in any) error {
+func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 	if err := checkSums(headers(r)); err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (m *member) setHeader(v reflect.Value, s string) error {
 
 // checkLength refuses an upload whose length nobody says: nothing after its end
 // would tell it from one that was cut. Forms frame their file themselves.
-func checkLength(r *protocol.Request, body protocol.Stream) error {
+func checkLength(r *protocol.Request, body sigv4.Body) error {
 	switch {
 	case r.Fields != nil || body.Size() >= 0:
 		return nil

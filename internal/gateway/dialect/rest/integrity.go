@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 	"watertight/internal/storage/digest"
 )
 
 // checkIntegrity compares a document with the checksums sent for it, as headers
 // or as trailers.
-func checkIntegrity(h http.Header, body protocol.Stream, b []byte, route *Route) error {
+func checkIntegrity(h http.Header, body sigv4.Body, b []byte, route *Route) error {
 	found := false
 	if s := h.Get("Content-Md5"); s != "" {
 		found = true

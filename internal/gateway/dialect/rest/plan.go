@@ -14,6 +14,7 @@ import (
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dialect/xmldoc"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // plan is a compiled codec for the two shapes of an operation. Members are
@@ -23,7 +24,7 @@ import (
 //	loc:"prefix,x-amz-meta-"   map[string]string
 //	loc:"body,Delete"          XML payload with this root
 //	loc:"text"                 string: the whole payload as it is, on input
-//	loc:"stream"               protocol.Stream on input, io.ReadCloser on output
+//	loc:"stream"               sigv4.Body on input, io.ReadCloser on output
 //	loc:"status"               int, on output
 //
 // An x-amz-* header that is sent empty is InvalidArgument, or the code of the
@@ -106,8 +107,8 @@ func (p *plan) compileInput(t reflect.Type) error {
 			}
 			p.text = f.Index[0]
 		case "stream":
-			if f.Type != reflect.TypeFor[protocol.Stream]() {
-				return fmt.Errorf("%s is not a protocol.Stream", f.Name)
+			if f.Type != reflect.TypeFor[sigv4.Body]() {
+				return fmt.Errorf("%s is not a sigv4.Body", f.Name)
 			}
 			p.stream = f.Index
 		case "":

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"watertight/internal/fault"
-	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // TestHoistedHeaders: a presigned URL may carry a header as a parameter; it
@@ -93,7 +93,7 @@ func TestTextOutsideTheDocument(t *testing.T) {
 	}
 }
 
-// trailers is a Stream with trailers.
+// trailers is a sigv4.Body with trailers.
 type trailers struct {
 	body
 	values map[string]string
@@ -118,7 +118,7 @@ func TestChecksumsElsewhere(t *testing.T) {
 		t.Errorf("a checksum that nothing verifies: %v", err)
 	}
 	type streamed struct {
-		Body protocol.Stream `loc:"stream"`
+		Body sigv4.Body `loc:"stream"`
 	}
 	p = compiled[streamed, struct{}](t, route)
 	if err := p.Decode(0, r, body{strings.NewReader("x")}, new(streamed)); !fault.Is(err, "MissingContentLength") {
