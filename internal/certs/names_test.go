@@ -53,13 +53,15 @@ func TestSelfSignedNamesThisMachine(t *testing.T) {
 		{"192.0.2.2:1", "", []string{"192.0.2.2"}}, {"other.example:1", "", []string{"other.example"}}, {"[2001:db8::1]:1", "", []string{"2001:db8::1"}},
 		{"127.0.0.1:1", "other.example", []string{"other.example", "*.other.example"}}, {"127.0.0.1:1", "example.com", []string{"example.com", "*.example.com"}},
 	} {
-		var domains []string
-		if test.domain != "" {
-			domains = []string{test.domain}
-		}
-		if got := unnamed(c.Leaf, listenNames([]string{test.listen}), domains); !slices.Equal(got, test.missing) {
-			t.Errorf("%s %s: missing %q", test.listen, test.domain, got)
-		}
+		t.Run(test.listen+" "+test.domain, func(t *testing.T) {
+			var domains []string
+			if test.domain != "" {
+				domains = []string{test.domain}
+			}
+			if got := unnamed(c.Leaf, listenNames([]string{test.listen}), domains); !slices.Equal(got, test.missing) {
+				t.Errorf("%s %s: missing %q", test.listen, test.domain, got)
+			}
+		})
 	}
 	if !slices.ContainsFunc(c.Leaf.IPAddresses, func(ip net.IP) bool { return ip.Equal(net.IPv4(192, 0, 2, 1)) }) {
 		t.Error(c.Leaf.IPAddresses)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,16 +133,18 @@ func TestRefusedFirstStartLeavesNoStore(t *testing.T) {
 		"half a pair":       {AccessKeyID: harness.AccessKeyID},
 		"a strange account": {AccountID: "12"},
 	} {
-		c := config(t.TempDir())
-		c.Root = root
-		if _, err := starts(t, c)(nil); err == nil || strings.Contains(err.Error(), "short\"") {
-			t.Errorf("%s: %v", name, err)
-		}
-		for _, path := range []string{filepath.Join(c.Data, "meta"), strings.TrimPrefix(c.RootKey, "file:")} {
-			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("%s: %s was made", name, path)
+		t.Run(name, func(t *testing.T) {
+			c := config(t.TempDir())
+			c.Root = root
+			if _, err := starts(t, c)(nil); err == nil || strings.Contains(err.Error(), "short\"") {
+				t.Errorf("%s: %v", name, err)
 			}
-		}
+			for _, path := range []string{filepath.Join(c.Data, "meta"), strings.TrimPrefix(c.RootKey, "file:")} {
+				if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("%s: %s was made", name, path)
+				}
+			}
+		})
 	}
 }
 
@@ -152,12 +155,14 @@ func TestSuppliedSecretStaysUnsaid(t *testing.T) {
 		true:  {AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey},
 		false: {AccountID: "111122223333"},
 	} {
-		c := config(t.TempDir())
-		c.Root = root
-		shown, err := starts(t, c)(nil)
-		if err != nil || shown.Supplied != supplied || (shown.SecretAccessKey == "") != supplied {
-			t.Errorf("supplied %v: supplied %v, %v", supplied, shown.Supplied, err)
-		}
+		t.Run(fmt.Sprintf("supplied %v", supplied), func(t *testing.T) {
+			c := config(t.TempDir())
+			c.Root = root
+			shown, err := starts(t, c)(nil)
+			if err != nil || shown.Supplied != supplied || (shown.SecretAccessKey == "") != supplied {
+				t.Errorf("supplied %v: supplied %v, %v", supplied, shown.Supplied, err)
+			}
+		})
 	}
 }
 

@@ -17,14 +17,16 @@ func TestReaderThatStandsStill(t *testing.T) {
 		"a body":   func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, large) },
 		"a header": func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Large", large) },
 	} {
-		_, addr, closed := guarded(t, 100*time.Millisecond, io.Discard, h)
-		c := connect(t, addr)
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-		select {
-		case <-closed:
-		case <-time.After(20 * time.Second):
-			t.Errorf("%s: the connection is held open for a client that reads nothing", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, addr, closed := guarded(t, 100*time.Millisecond, io.Discard, h)
+			c := connect(t, addr)
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+			select {
+			case <-closed:
+			case <-time.After(20 * time.Second):
+				t.Errorf("%s: the connection is held open for a client that reads nothing", name)
+			}
+		})
 	}
 }
 

@@ -33,11 +33,13 @@ func TestPeers(t *testing.T) {
 		"behind a proxy":                     {Config{Listen: []string{"0.0.0.0:0"}, AllowPlainHTTP: true, TrustedProxies: proxy}, false, false, true, false},
 		"behind a proxy on this machine":     {Config{Listen: []string{"127.0.0.1:0"}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, true, false, false, false},
 	} {
-		for at, want := range map[string]bool{"127.0.0.1": c.loopback, "192.168.1.0/24": c.private, "10.0.0.5": c.proxy, "203.0.113.0/24": c.other} {
-			if got := public(c.config, at); got != want {
-				t.Errorf("%s, %s: %v", name, at, got)
+		t.Run(name, func(t *testing.T) {
+			for at, want := range map[string]bool{"127.0.0.1": c.loopback, "192.168.1.0/24": c.private, "10.0.0.5": c.proxy, "203.0.113.0/24": c.other} {
+				if got := public(c.config, at); got != want {
+					t.Errorf("%s, %s: %v", name, at, got)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -47,8 +49,10 @@ func TestIsLoopback(t *testing.T) {
 		"": false, "0.0.0.0": false, "::": false, "::ffff:10.0.0.1": false, "10.0.0.1": false, "127.0.0.1.example.com": false,
 		"localhost.example.com": false, "0177.0.0.1": false, "128.0.0.1": false,
 	} {
-		if isLoopback(host) != want {
-			t.Errorf("isLoopback(%q) is %v", host, !want)
-		}
+		t.Run(host, func(t *testing.T) {
+			if isLoopback(host) != want {
+				t.Errorf("isLoopback(%q) is %v", host, !want)
+			}
+		})
 	}
 }

@@ -40,19 +40,21 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 		"PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n":                 http.StatusNotImplemented,
 		"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nhalf":                http.StatusForbidden,
 	} {
-		c := dial(t, s)
-		io.WriteString(c, head)
-		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Errorf("%q: %v", head, err)
-			continue
-		}
-		if res.StatusCode != want {
-			t.Errorf("%q: %s", head, res.Status)
-		}
-		if _, err := io.Copy(io.Discard, c); err != nil {
-			t.Errorf("%q: the connection stays open: %v", head, err)
-		}
+		t.Run(head, func(t *testing.T) {
+			c := dial(t, s)
+			io.WriteString(c, head)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Errorf("%q: %v", head, err)
+				return
+			}
+			if res.StatusCode != want {
+				t.Errorf("%q: %s", head, res.Status)
+			}
+			if _, err := io.Copy(io.Discard, c); err != nil {
+				t.Errorf("%q: the connection stays open: %v", head, err)
+			}
+		})
 	}
 }
 

@@ -34,17 +34,19 @@ func TestCORSMatch(t *testing.T) {
 		{"null", "DELETE", "", "wild"},
 		{"anything at all", "HEAD", "x-what-ever", "any"},
 	} {
-		var headers []string
-		if test.headers != "" {
-			headers = strings.Split(test.headers, ",")
-		}
-		got := ""
-		if r := c.Match(test.origin, test.method, headers); r != nil {
-			got = r.ID
-		}
-		if got != test.want {
-			t.Errorf("%+v: rule %q", test, got)
-		}
+		t.Run(test.origin+" "+test.method+" "+test.headers, func(t *testing.T) {
+			var headers []string
+			if test.headers != "" {
+				headers = strings.Split(test.headers, ",")
+			}
+			got := ""
+			if r := c.Match(test.origin, test.method, headers); r != nil {
+				got = r.ID
+			}
+			if got != test.want {
+				t.Errorf("%+v: rule %q", test, got)
+			}
+		})
 	}
 }
 

@@ -53,8 +53,10 @@ func TestCheckLocation(t *testing.T) {
 		{"foo", "us-east-1", "InvalidLocationConstraint"},
 		{"home", "us-east-1", "InvalidLocationConstraint"},
 	} {
-		if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, fault.Code(c.code)) || (err == nil) != (c.code == "") {
-			t.Errorf("%+v: %v", c, err)
-		}
+		t.Run(c.constraint+" at "+c.region, func(t *testing.T) {
+			if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, fault.Code(c.code)) || (err == nil) != (c.code == "") {
+				t.Errorf("%+v: %v", c, err)
+			}
+		})
 	}
 }

@@ -96,10 +96,12 @@ func TestPutPolicyRefuses(t *testing.T) {
 		{with(me, get, all, `"NumericEquals":{"s3:signatureAge":"old"}`), "Invalid policy syntax."},
 		{strings.Replace(with(me, get, all, none), "{", `{"Id":"`+strings.Repeat("x", 20<<10)+`",`, 1), "Policy exceeds the maximum allowed document size."},
 	} {
-		err := s.put(t, coretest.Account, c.text, false)
-		if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.KindInvalid || f.Message != c.want {
-			t.Errorf("%.200s: %v, want %q", c.text, err, c.want)
-		}
+		t.Run(c.want, func(t *testing.T) {
+			err := s.put(t, coretest.Account, c.text, false)
+			if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.KindInvalid || f.Message != c.want {
+				t.Errorf("%.200s: %v, want %q", c.text, err, c.want)
+			}
+		})
 	}
 	if laws, err := s.Laws(t.Context(), "box", time.Now()); err != nil || laws.Documents != nil {
 		t.Errorf("something was put: %+v %v", laws, err)
@@ -186,10 +188,12 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for action, want := range map[policy.Action]policy.Effect{"s3:ListBucket": policy.ExplicitDeny, "s3:PutBucketPolicy": policy.Allow, "s3:DeleteBucketPolicy": policy.Allow} {
-		v := policy.Decide(policy.Laws{Identity: []*policy.Document{everything}, Resource: laws.Documents, ResourceOwner: laws.Owner}, policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")})
-		if v.Effect != want {
-			t.Error(action, v)
-		}
+		t.Run(string(action), func(t *testing.T) {
+			v := policy.Decide(policy.Laws{Identity: []*policy.Document{everything}, Resource: laws.Documents, ResourceOwner: laws.Owner}, policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")})
+			if v.Effect != want {
+				t.Error(action, v)
+			}
+		})
 	}
 	if err := damaged.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"), "box"); err != nil {
 		t.Error(err)

@@ -19,15 +19,17 @@ func TestEveryNewNameIsSynced(t *testing.T) {
 		"b":           {"."},
 		"there/c/d/e": {"there", "there/c", "there/c/d"},
 	} {
-		var synced []string
-		m := maker{os.Mkdir, func(d string) error {
-			rel, err := filepath.Rel(dir, d)
-			synced = append(synced, rel)
-			return err
-		}}
-		if err := m.make(filepath.Join(dir, path), 0o700); err != nil || !slices.Equal(synced, want) {
-			t.Errorf("%s: synced %v, want %v; %v", path, synced, want, err)
-		}
+		t.Run(path, func(t *testing.T) {
+			var synced []string
+			m := maker{os.Mkdir, func(d string) error {
+				rel, err := filepath.Rel(dir, d)
+				synced = append(synced, rel)
+				return err
+			}}
+			if err := m.make(filepath.Join(dir, path), 0o700); err != nil || !slices.Equal(synced, want) {
+				t.Errorf("%s: synced %v, want %v; %v", path, synced, want, err)
+			}
+		})
 	}
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -107,22 +108,24 @@ func TestTake(t *testing.T) {
 		{os.ModeSticky | 0o777, 0o700, false}, {0o777, 0o700, false}, {0o702, 0o700, false},
 		{0o755, 0o755, false}, {0o770, 0o770, false}, {0o777, 0o777, true},
 	} {
-		dir := t.TempDir()
-		if test.used {
-			if err := os.WriteFile(filepath.Join(dir, "found"), nil, 0o600); err != nil {
+		t.Run(fmt.Sprint(test), func(t *testing.T) {
+			dir := t.TempDir()
+			if test.used {
+				if err := os.WriteFile(filepath.Join(dir, "found"), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(dir, test.mode); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if err := os.Chmod(dir, test.mode); err != nil {
-			t.Fatal(err)
-		}
-		err := Take(dir)
-		info, statErr := os.Stat(dir)
-		if err != nil || statErr != nil || info.Mode()&^os.ModeDir != test.want {
-			t.Errorf("%v, used %v: now %v, %v, %v", test.mode, test.used, info.Mode(), err, statErr)
-		}
-		if settled := SettledFolder(dir) == nil; settled == test.used {
-			t.Errorf("%v, used %v: settled %v", test.mode, test.used, settled)
-		}
+			err := Take(dir)
+			info, statErr := os.Stat(dir)
+			if err != nil || statErr != nil || info.Mode()&^os.ModeDir != test.want {
+				t.Errorf("%v, used %v: now %v, %v, %v", test.mode, test.used, info.Mode(), err, statErr)
+			}
+			if settled := SettledFolder(dir) == nil; settled == test.used {
+				t.Errorf("%v, used %v: settled %v", test.mode, test.used, settled)
+			}
+		})
 	}
 }

@@ -118,10 +118,12 @@ func TestPassphrase(t *testing.T) {
 		"short":               {"passphrase:", "eleven char", "shorter"},
 		"on the command line": {"passphrase:" + phrase, "", "command line"},
 	} {
-		_, err := Open(c.source, Options{DataDir: dir, Getenv: getenv(c.phrase)})
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), phrase) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(c.source, Options{DataDir: dir, Getenv: getenv(c.phrase)})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), phrase) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	if _, err := Open("passphrase:", Options{DataDir: t.TempDir(), Getenv: getenv(phrase)}); err == nil {
 		t.Error("parameters that are gone were made anew for existing data")

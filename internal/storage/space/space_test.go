@@ -2,6 +2,7 @@ package space
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -66,10 +67,12 @@ func TestFilesRunOut(t *testing.T) {
 		{1 << 20, 1 << 22, Ample}, {1023, 1 << 22, DeletesOnly}, {0, 1 << 22, DeletesOnly},
 		{100, 600, Ample}, {36, 600, DeletesOnly},
 	} {
-		s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
-		if s.measure(); s.Room(0) != c.want {
-			t.Errorf("%d of %d files: %v", c.files, c.all, s.Room(0))
-		}
+		t.Run(fmt.Sprintf("%d of %d", c.files, c.all), func(t *testing.T) {
+			s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
+			if s.measure(); s.Room(0) != c.want {
+				t.Errorf("%d of %d files: %v", c.files, c.all, s.Room(0))
+			}
+		})
 	}
 }
 

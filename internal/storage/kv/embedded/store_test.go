@@ -403,26 +403,28 @@ func TestRoom(t *testing.T) {
 		{"a deletion as a pretext", 1, 1, true, false, false},
 		{"nothing", 0, 0, false, true, true},
 	} {
-		for room, through := range map[space.State]bool{space.Ample: true, space.DeletesOnly: c.deletesOnly, space.Full: c.full} {
-			b := benches()["memory"]()
-			s := b.open(t, func(o *Options) { o.Room = func(int64) space.State { return room } })
-			err := s.Update(t.Context(), func(tx kv.Tx) error {
-				for i := range c.sets {
-					if c.large {
-						tx.Set(fmt.Append(nil, "set", i), []byte(large))
+		t.Run(c.name, func(t *testing.T) {
+			for room, through := range map[space.State]bool{space.Ample: true, space.DeletesOnly: c.deletesOnly, space.Full: c.full} {
+				b := benches()["memory"]()
+				s := b.open(t, func(o *Options) { o.Room = func(int64) space.State { return room } })
+				err := s.Update(t.Context(), func(tx kv.Tx) error {
+					for i := range c.sets {
+						if c.large {
+							tx.Set(fmt.Append(nil, "set", i), []byte(large))
+						}
+						tx.Set(fmt.Append(nil, "small", i), nil)
 					}
-					tx.Set(fmt.Append(nil, "small", i), nil)
+					for i := range c.deletes {
+						tx.Delete(fmt.Append(nil, "delete", i))
+					}
+					return nil
+				})
+				if through != (err == nil) || err != nil && fault.From(err).Kind != fault.KindFull {
+					t.Errorf("%s at space %d: %v", c.name, room, err)
 				}
-				for i := range c.deletes {
-					tx.Delete(fmt.Append(nil, "delete", i))
-				}
-				return nil
-			})
-			if through != (err == nil) || err != nil && fault.From(err).Kind != fault.KindFull {
-				t.Errorf("%s at space %d: %v", c.name, room, err)
+				closeStore(t, s)
 			}
-			closeStore(t, s)
-		}
+		})
 	}
 }
 
