@@ -168,6 +168,28 @@ func TestPictureOfTheHouse(t *testing.T) {
 	}
 }
 
+// TestRoomsAreDescribed: docs/ARCHITECTURE.md names each room.
+func TestRoomsAreDescribed(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "docs", "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := pathsOf(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file := range tree {
+		room := path.Dir(file)
+		if !strings.HasPrefix(file, "internal/") || path.Ext(file) != ".go" || strings.Count(room, "/") > 2 {
+			continue
+		}
+		if !regexp.MustCompile(`\b` + path.Base(room) + `\b`).Match(text) {
+			t.Errorf("docs/ARCHITECTURE.md does not say what %s is for", room)
+		}
+	}
+}
+
 // TestDecisionsAreListed: docs/decisions/README.md names each decision by its
 // title, in order.
 func TestDecisionsAreListed(t *testing.T) {
