@@ -22,9 +22,9 @@ type EntityKind uint8
 
 // The kinds of entities.
 const (
-	User EntityKind = iota + 1
-	Group
-	Role
+	User  EntityKind = 1
+	Group EntityKind = 2
+	Role  EntityKind = 3
 )
 
 // String is the kind as API names have it: "User" as in CreateUser.

@@ -115,7 +115,7 @@ func (s *Store) managed(r kv.Reader, n *Session, account string, names []string)
 		if p == nil {
 			return fault.New(fault.MalformedPolicyDocument, "Policy "+name+" does not exist or is not attachable.")
 		}
-		n.Managed = append(n.Managed, tag.Tag{Key: name, Value: p.ID})
+		n.Managed = append(n.Managed, PolicyRef{name, p.ID})
 	}
 	return nil
 }
@@ -135,11 +135,11 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 		all = append(all, d)
 	}
 	for _, m := range n.Managed {
-		p, err := s.identities.FindPolicy(r, n.Principal.Account, m.Key)
+		p, err := s.identities.FindPolicy(r, n.Principal.Account, m.ARN)
 		if err != nil {
 			return nil, err
 		}
-		if p == nil || p.ID != m.Value {
+		if p == nil || p.ID != m.ID {
 			all = append(all, nil)
 			continue
 		}
@@ -147,7 +147,7 @@ func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, er
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d.Named(identity.PolicyName(m.Key)))
+		all = append(all, d.Named(identity.PolicyName(m.ARN)))
 	}
 	return all, nil
 }

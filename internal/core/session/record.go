@@ -19,7 +19,7 @@ type Session struct {
 	// Policies are session policies; Restricted says that there are some, so
 	// that none left means nothing is allowed.
 	Policies       []string
-	Managed        []tag.Tag // ARNs of managed policies among them, and their ids
+	Managed        []PolicyRef // the managed ones among them
 	Restricted     bool
 	Tags           []tag.Tag
 	Transitive     []string // keys of Tags that role chaining passes on
@@ -32,15 +32,19 @@ type Session struct {
 	makers []string // of one that is being made; nil: they follow from Parent
 }
 
+// PolicyRef is a managed policy as a session names it, and the unique id that the
+// policy had then: one made again under the ARN is another one.
+type PolicyRef struct{ ARN, ID string }
+
 // Purpose is the call that made a session. The numbers are stored.
 type Purpose uint8
 
 // The purposes.
 const (
-	RoleAssumed Purpose = iota + 1
-	SessionToken
-	FederationToken
-	WebIdentity
+	RoleAssumed     Purpose = 1
+	SessionToken    Purpose = 2
+	FederationToken Purpose = 3
+	WebIdentity     Purpose = 4
 )
 
 const sessionPrefix = "i/s/"
@@ -92,7 +96,7 @@ func (s *Session) encode() []byte {
 		r = record.String(r, fieldSessionPolicy, text)
 	}
 	for _, m := range s.Managed {
-		r = record.Pair(r, fieldSessionManaged, m.Key, m.Value)
+		r = record.Pair(r, fieldSessionManaged, m.ARN, m.ID)
 	}
 	r = record.Bool(r, fieldSessionRestricted, s.Restricted)
 	for _, t := range s.Tags {
@@ -137,7 +141,7 @@ func (s *Session) take(f *record.Fields) (ok bool) {
 		s.Issued = f.Time()
 	case fieldSessionExpires:
 		s.Expires = f.Time()
-	case fieldSessionKind:
+	case fieldSessionKind: // policy.PrincipalKind, whose numbers are stored
 		p.Kind = policy.PrincipalKind(f.Uint)
 		return f.Uint <= uint64(policy.Service)
 	case fieldSessionARN:
@@ -148,13 +152,13 @@ func (s *Session) take(f *record.Fields) (ok bool) {
 		s.Policies = append(s.Policies, string(f.Bytes))
 	case fieldSessionRestricted:
 		s.Restricted = f.Uint != 0
-	case fieldSessionTag, fieldSessionManaged:
+	case fieldSessionTag:
 		key, value, ok := f.Pair()
-		to := &s.Tags
-		if f.Number == fieldSessionManaged {
-			to = &s.Managed
-		}
-		*to = append(*to, tag.Tag{Key: key, Value: value})
+		s.Tags = append(s.Tags, tag.Tag{Key: key, Value: value})
+		return ok
+	case fieldSessionManaged:
+		name, id, ok := f.Pair()
+		s.Managed = append(s.Managed, PolicyRef{name, id})
 		return ok
 	case fieldSessionTransitive:
 		s.Transitive = append(s.Transitive, string(f.Bytes))
