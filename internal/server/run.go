@@ -112,7 +112,7 @@ func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
-		w, err := s.payloads.Sweep(ctx, time.Now(), s.objects.Live)
+		w, err := s.payloads.Sweep(ctx, time.Now(), s.objects.Referenced)
 		s.swept(ctx, "orphans: bytes without a record are set aside", w.SetAside, nil)
 		s.swept(ctx, "orphans: bytes that have a record after all are back", w.PutBack, nil)
 		if s.swept(ctx, "orphans", w.Removed, err); ctx.Err() != nil {

@@ -103,14 +103,14 @@ func (a *API) putBucketACL(ctx context.Context, g authz.Grant, in *shape.PutBuck
 	if err != nil {
 		return nil, err
 	}
-	asked, err := a.aclRequest(ctx, &in.ACLHeaders, in.GrantWrite, in.Policy, false)
+	request, err := a.aclRequest(ctx, &in.ACLHeaders, in.GrantWrite, in.Policy, false)
 	if err != nil && !enabled {
 		err = acl.NotSupported()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.Buckets.PutACL(ctx, g, in.Bucket, &asked)
+	return nil, a.Buckets.PutACL(ctx, g, in.Bucket, &request)
 }
 
 func (a *API) getBucketACL(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.AccessControlPolicy, error) {
@@ -126,14 +126,14 @@ func (a *API) putObjectACL(ctx context.Context, g authz.Grant, in *shape.PutObje
 	if err != nil {
 		return nil, err
 	}
-	asked, err := a.aclRequest(ctx, &in.ACLHeaders, in.GrantWrite, in.Policy, true)
+	request, err := a.aclRequest(ctx, &in.ACLHeaders, in.GrantWrite, in.Policy, true)
 	if err != nil && !enabled {
 		err = acl.NotSupported()
 	}
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Objects.PutACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, &asked)
+	v, err := a.Objects.PutACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, &request)
 	if err != nil {
 		return nil, err
 	}

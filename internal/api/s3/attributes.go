@@ -20,7 +20,7 @@ func mayGetAttributes(in *shape.GetObjectAttributesInput) ([]authz.Need, error) 
 }
 
 func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.GetObjectAttributesInput) (*shape.GetObjectAttributesOutput, error) {
-	asked, err := attributeNames(in.Attributes)
+	wanted, err := attributeNames(in.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -29,19 +29,19 @@ func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.
 		return nil, err
 	}
 	out := &shape.GetObjectAttributesOutput{LastModified: at.Modified, VersionId: versionOf(&at.Version)}
-	if asked["ETag"] {
+	if wanted["ETag"] {
 		out.ETag = at.ETag.String()
 	}
-	if asked["StorageClass"] {
+	if wanted["StorageClass"] {
 		out.StorageClass = at.StorageClass
 	}
-	if asked["ObjectSize"] {
+	if wanted["ObjectSize"] {
 		out.ObjectSize = &at.Size
 	}
-	if asked["Checksum"] && known(at.Checksum) {
+	if wanted["Checksum"] && known(at.Checksum) {
 		out.Checksum = &shape.Checksum{SumElements: shape.SumElements(sums(at.Checksum)), ChecksumType: string(at.Checksum.Type)}
 	}
-	if asked["ObjectParts"] && at.ETag.Parts > 0 {
+	if wanted["ObjectParts"] && at.ETag.Parts > 0 {
 		out.ObjectParts = objectParts(&at, in)
 	}
 	return out, nil
@@ -49,20 +49,20 @@ func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.
 
 // attributeNames refuses names that S3 does not have.
 func attributeNames(names []string) (map[string]bool, error) {
-	asked := map[string]bool{}
+	wanted := map[string]bool{}
 	for _, name := range names {
 		switch name {
 		case "ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize":
-			asked[name] = true
+			wanted[name] = true
 		case "":
 		default:
 			return nil, invalidArgument("x-amz-object-attributes", "Invalid attribute name specified.").With("ArgumentValue", name)
 		}
 	}
-	if len(asked) == 0 {
+	if len(wanted) == 0 {
 		return nil, fault.New(fault.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
-	return asked, nil
+	return wanted, nil
 }
 
 func objectParts(at *object.Attributes, in *shape.GetObjectAttributesInput) *shape.ObjectParts {

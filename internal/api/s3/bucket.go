@@ -36,7 +36,7 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 	if in.ObjectLockEnabledForBucket != "" && !strings.EqualFold(in.ObjectLockEnabledForBucket, "false") {
 		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
 	}
-	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, in.GrantWrite, false)
+	request, err := a.aclHeaders(ctx, &in.ACLHeaders, in.GrantWrite, false)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 			return nil, err
 		}
 	}
-	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: asked})
+	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: request})
 	if err != nil {
 		return nil, err
 	}

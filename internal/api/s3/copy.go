@@ -12,8 +12,8 @@ import (
 )
 
 // mayCopyObject asks for what reading the source and what a PUT of the target
-// ask for. The source's tags come along unasked: whether they may is judged in
-// core, where it is known that there are some.
+// ask for. The source's tags are copied by default: whether they may be is decided
+// in core, where it is known that there are some.
 func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 			return nil, err
 		}
 	}
-	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	request, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
 			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
-		Bucket: in.Bucket, Key: in.Key, ACL: asked, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
+		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
 		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
 	}

@@ -83,7 +83,7 @@ func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.Delete
 	return out, nil
 }
 
-// deleteError is what one key's refusal tells.
+// deleteError is the entry of a key that was refused.
 func deleteError(key string, version *string, f *fault.Error) shape.DeleteError {
 	e := shape.DeleteError{Key: key, Code: string(f.Code), Message: f.Message}
 	if version != nil {

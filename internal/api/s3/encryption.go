@@ -82,7 +82,7 @@ func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *sha
 	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, bucket.DefaultEncryption{})
 }
 
-// customerKey is what the client sent of a key of its own; core judges it.
+// customerKey is what the client sent of its own key; core checks it.
 // beside is the x-amz-server-side-encryption of the same write.
 func customerKey(k *shape.CustomerKey, beside string) object.CustomerKey {
 	return object.CustomerKey{Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5, Beside: beside}
@@ -92,7 +92,7 @@ func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
 	return object.CustomerKey{Algorithm: k.SourceSSECustomerAlgorithm, Key: k.SourceSSECustomerKey, MD5: k.SourceSSECustomerKeyMD5}
 }
 
-// encrypted is how an answer tells of the encryption. Of a customer's key it
+// encrypted is how an answer describes the encryption. Of a customer's key it
 // repeats the MD5 that core found right.
 func encrypted(e bucket.Encryption, customer bool, k *shape.CustomerKey) shape.Encrypted {
 	if customer {

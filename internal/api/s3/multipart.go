@@ -59,7 +59,7 @@ func onUpload[In any, P interface {
 	})
 }
 
-// carry adds what a step is judged by as its beginning was: the encryption that it
+// carry adds the condition keys that a step inherits from its beginning: the encryption that it
 // named. The ACL, tags and storage class that it named are not.
 func carry(keys map[string][]string, u object.Begun) {
 	if u.Encryption != "" {
@@ -67,7 +67,7 @@ func carry(keys map[string][]string, u object.Begun) {
 	}
 }
 
-// initiated is a need that who began the upload is given by default (S3 user guide,
+// initiated is a need that is given to the initiator of the upload by default (S3 user guide,
 // "Multipart upload API and permissions").
 func initiated(action policy.Action, bucket, key string, who policy.Principal, u object.Begun) ([]authz.Need, error) {
 	given := u.InitiatorID != "" && u.InitiatorID == who.ID
@@ -129,12 +129,12 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	if err != nil {
 		return nil, err
 	}
-	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	request, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
 	if err != nil {
 		return nil, err
 	}
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: asked,
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: request,
 		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
 		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Encryption: in.ServerSideEncryption,
 	})

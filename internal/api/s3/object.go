@@ -34,14 +34,14 @@ func (a *API) storeObject(
 	if err != nil {
 		return nil, err
 	}
-	asked, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
+	request, err := a.aclHeaders(ctx, &in.ACLHeaders, "", true)
 	if err != nil {
 		return nil, err
 	}
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: metadata(&in.Content, in.WebsiteRedirect),
-		Tags:     tags, ACL: asked, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags:     tags, ACL: request, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err

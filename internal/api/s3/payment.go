@@ -9,7 +9,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// bucketOwner is the only payer: nobody is charged here, and a bucket that
+// bucketOwner is the only payer: no one is charged here, and a bucket that
 // refused requests for want of x-amz-request-payer would only look like one
 // that charges.
 const bucketOwner = "BucketOwner"

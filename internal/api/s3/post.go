@@ -45,11 +45,11 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 // postObject is a PUT whose answer a browser can follow (S3 API reference, POST
 // Object).
 func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjectInput) (*shape.PostObjectOutput, error) {
-	asked, tags, err := formPut(in)
+	asPut, tags, err := formPut(in)
 	if err != nil {
 		return nil, err
 	}
-	put, err := a.storeObject(ctx, g, &asked, tags)
+	put, err := a.storeObject(ctx, g, &asPut, tags)
 	if err != nil {
 		return nil, err
 	}

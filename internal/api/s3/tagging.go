@@ -44,7 +44,7 @@ func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
 	return keys
 }
 
-// tagsOf reads a document; what the tags may be is said by core/tag.
+// tagsOf reads a document; core/tag checks the tags.
 func tagsOf(t *shape.Tagging) ([]tag.Tag, error) {
 	switch {
 	case t == nil:

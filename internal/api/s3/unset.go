@@ -10,7 +10,7 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// Reading what nobody can configure yet answers AWS's own "none", or the truth
+// Reading what cannot be configured yet answers AWS's own "none", or the truth
 // about the default. Each still needs its permission and an existing bucket.
 
 // none is a read that answers a fault.
@@ -34,7 +34,7 @@ func empty[Out any](a *API, name, param string, action policy.Action) dispatch.R
 }
 
 // exists refuses a bucket that is not there. That it has an owner is all this
-// needs; that the caller may ask was judged before.
+// needs; the caller was authorized before.
 func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {

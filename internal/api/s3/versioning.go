@@ -25,7 +25,7 @@ func (a *API) putBucketVersioning(ctx context.Context, g authz.Grant, in *shape.
 	}
 	switch in.Configuration.MfaDelete {
 	case "", "Disabled":
-	case "Enabled": // nobody has a device yet
+	case "Enabled": // there are no devices yet
 		return nil, fault.New(fault.AccessDenied, "Mfa Authentication must be used for this request")
 	default:
 		return nil, malformedXML()

@@ -1,4 +1,4 @@
-// Package acl is the rules of access control lists: what a list may be, what a
+// Package acl implements the rules of access control lists: what a list may be, what a
 // canned one means, what a grant allows, and how a list is written down. It
 // exists so that buckets, objects, uploads and forms refuse the same lists for
 // the same reasons. It must never know what carries a list, nor who asks.
@@ -75,7 +75,7 @@ type Grant struct {
 func (g Grant) Public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
 
 // List is the grants of an ACL. The empty list is the default: its owner has
-// full control, and nobody else has anything.
+// full control, and no other account has a permission.
 type List []Grant
 
 // Public reports whether a list is public.
@@ -121,7 +121,7 @@ const (
 	logDeliveryWrite = "log-delivery-write"
 )
 
-// CheckCanned refuses what is no canned ACL, of a bucket or of an object (S3
+// CheckCanned refuses what is not a canned ACL, of a bucket or of an object (S3
 // user guide, "Canned ACL"). The error's message is empty, as AWS's is.
 func CheckCanned(name string, object bool) error {
 	switch name {
@@ -160,7 +160,7 @@ func (r *Request) Make(owner, bucketOwner string) (List, error) {
 }
 
 // canned is what a canned ACL means. aws-exec-read is for a service that does
-// not exist here, and gives nobody anything.
+// not exist here, and grants nothing.
 func canned(name, owner, bucketOwner string) List {
 	l := List{{Account: owner, Permission: FullControl}}
 	all := func(g Group, ps ...Permission) {

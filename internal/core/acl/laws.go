@@ -9,7 +9,7 @@ import (
 )
 
 // onBucket and onObject are what a permission allows (S3 user guide, "Mapping of
-// ACL permissions and access policy permissions"). Whoever may write creates
+// ACL permissions and access policy permissions"). A grantee who may write creates
 // objects; authz keeps them from the objects of others.
 func onBucket(p Permission) []policy.Action {
 	switch p {
@@ -88,7 +88,7 @@ func compile(l List, of func(Permission) []policy.Action) *policy.Document {
 			p.Name, p.Group = g.Group.URI(), policy.AllUsers
 		case AuthenticatedUsers:
 			p.Name, p.Group = g.Group.URI(), policy.AllAccounts
-		default: // nobody is a member
+		default: // it has no members
 			continue
 		}
 		if len(p.Actions) > 0 {

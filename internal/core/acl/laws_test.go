@@ -59,7 +59,7 @@ func callers() []caller {
 	}
 }
 
-// allowed is the naive answer for whoever does not own the resource.
+// allowed is the naive answer for a caller who does not own the resource.
 func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Action, ignore bool) bool {
 	for _, g := range l {
 		if !slices.Contains(of[g.Permission], a) || ignore && g.Public() {

@@ -36,7 +36,7 @@ import (
 // but the data key wrapped already, in the same way, under HKDF (RFC 5869, with
 // the salt) of the customer's key: neither the server's keys nor the customer's
 // open it alone. The inner tag is all that is kept to know the customer's key
-// by; it is salted, and whoever does not hold the server's keys never sees it.
+// by; it is salted, and is never seen without the server's keys.
 const (
 	schemeService  = 1 // SSE-S3; later schemes, such as a KMS key, have other numbers
 	schemeCustomer = 2 // SSE-C
@@ -150,8 +150,8 @@ func (r *Ring) Open(_ context.Context, g authz.Grant, choice Choice, wrapped, bi
 	return r.open(choice, wrapped, binding)
 }
 
-// Recover opens a data key for whoever holds the root key itself, with no
-// server between. One that needs a customer's key is no Own and does not open.
+// Recover opens a data key for a holder of the root key itself, with no
+// server between. One that needs a customer's key does not open.
 func Recover(root seal.Key, wrapped, binding []byte) (seal.Key, error) {
 	return New(root).open(Choice{}, wrapped, binding)
 }

@@ -15,7 +15,7 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 	if err := g.Demand("s3:AbortMultipartUpload", arn.Object(bucketName, key)); err != nil {
 		return err
 	}
-	var gone []remains
+	var gone []garbage
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) error {
 		k := slot{b, key}
 		u, err := lockUpload(tx, k, id, kv.Exclusive)
@@ -34,7 +34,7 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 
 // endUpload deletes an upload's records. The bytes of parts that keep does not
 // name are dropped with them.
-func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remains, err error) {
+func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []garbage, err error) {
 	err = eachUploadPart(tx, u.unique, 0, func(p *part) bool {
 		if keep[p.number] == nil {
 			gone = append(gone, dropPart(tx, p)...)
@@ -49,7 +49,7 @@ func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []remai
 	return gone, nil
 }
 
-// initiator is the ARN of who begins an upload, "" for a stranger.
+// initiator is the ARN of the caller who begins an upload, "" for an anonymous one.
 func initiator(g authz.Grant) string {
 	if who := g.Caller().Principal().ARN; !who.IsZero() {
 		return who.String()

@@ -22,37 +22,37 @@ func ownerIn(b *bucket.Bucket, stored string) string {
 	return stored
 }
 
-// demandACL: whoever sends an ACL along needs s3:PutObjectAcl, whatever it says
-// (S3 API reference, PutObject).
-func demandACL(g authz.Grant, asked *acl.Request, bucketName, key string) error {
-	if asked.IsZero() {
+// demandACL demands s3:PutObjectAcl where the request sends an ACL, whatever the
+// ACL says (S3 API reference, PutObject).
+func demandACL(g authz.Grant, request *acl.Request, bucketName, key string) error {
+	if request.IsZero() {
 		return nil
 	}
 	return g.Demand("s3:PutObjectAcl", arn.Object(bucketName, key))
 }
 
-// own gives a new version its owner and its ACL. Errors:
+// setOwner gives a new version its owner and its ACL. Errors:
 // AccessControlListNotSupported where ACLs are disabled, MalformedACLError,
 // AccessDenied for a public ACL under BlockPublicAcls.
-func (v *version) own(r kv.Reader, k slot, g authz.Grant, asked *acl.Request) error {
+func (v *version) setOwner(r kv.Reader, k slot, g authz.Grant, request *acl.Request) error {
 	v.owner, v.acl = "", nil
 	if !k.b.Ownership.ACLs() {
-		return asked.Enforced(k.b.Owner, true)
+		return request.Enforced(k.b.Owner, true)
 	}
-	owner := k.b.OwnerOfNew(g.Caller().Principal().Account, asked)
+	owner := k.b.OwnerOfNew(g.Caller().Principal().Account, request)
 	if owner != k.b.Owner {
 		v.owner = owner
 	}
 	var err error
-	if v.acl, err = asked.Make(owner, k.b.Owner); err != nil {
+	if v.acl, err = request.Make(owner, k.b.Owner); err != nil {
 		return err
 	}
 	return k.b.MayStore(r, g, v.acl, "s3:PutObject", arn.Object(k.b.Name, k.key))
 }
 
-// settle judges once more what own gave a version that is completed only now:
-// the bucket's setting may have changed meanwhile.
-func (v *version) settle(r kv.Reader, k slot, g authz.Grant) error {
+// recheckACL checks the owner and the ACL of an upload again when it is
+// completed: the bucket's settings may have changed since it began.
+func (v *version) recheckACL(r kv.Reader, k slot, g authz.Grant) error {
 	if !k.b.Ownership.ACLs() {
 		v.owner, v.acl = "", nil
 	}
@@ -82,7 +82,7 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in VersionInput) (out
 		if err != nil {
 			return err
 		}
-		v, err := slot{b, in.Key}.asked(r, in.VersionID, "GET")
+		v, err := slot{b, in.Key}.find(r, in.VersionID, "GET")
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in VersionInput) (out
 // PutACL replaces the ACL of a version; its bytes, ETag and date stay as they
 // are. It needs s3:PutObjectAcl, or s3:PutObjectVersionAcl with VersionID.
 // Errors: those of GetACL and of bucket.PutACL.
-func (s *Store) PutACL(ctx context.Context, g authz.Grant, in VersionInput, asked *acl.Request) (out Version, err error) {
+func (s *Store) PutACL(ctx context.Context, g authz.Grant, in VersionInput, request *acl.Request) (out Version, err error) {
 	action := in.action("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -106,20 +106,20 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, in VersionInput, aske
 	}
 	err = s.rewrite(ctx, g, &in, "PUT", func(tx kv.Tx, k slot, v *version) error {
 		out = v.public(k.b, in.Key)
-		return v.setACL(tx, k, g, asked, action)
+		return v.setACL(tx, k, g, request, action)
 	})
 	return out, err
 }
 
 // setACL gives a version another ACL.
-func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, action policy.Action) error {
+func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, request *acl.Request, action policy.Action) error {
 	if !k.b.Ownership.ACLs() {
-		if err := asked.Enforced(k.b.Owner, false); err != nil {
+		if err := request.Enforced(k.b.Owner, false); err != nil {
 			return err
 		}
 		return change.ErrUnchanged
 	}
-	l, err := asked.Make(ownerIn(k.b, v.owner), k.b.Owner)
+	l, err := request.Make(ownerIn(k.b, v.owner), k.b.Owner)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, asked *acl.Request, ac
 	return nil
 }
 
-// Laws are what stands on a version by itself where ACLs are active, for
+// Laws returns the owner and the ACL of a version where ACLs are active, for
 // authorization: the zero laws where no object is there.
 func (s *Store) Laws(ctx context.Context, in VersionInput) (laws authz.ObjectLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
@@ -141,7 +141,7 @@ func (s *Store) Laws(ctx context.Context, in VersionInput) (laws authz.ObjectLaw
 		if err := checkKey(in.Key); err != nil {
 			return err
 		}
-		v, err := slot{&b, in.Key}.asked(r, in.VersionID, "GET")
+		v, err := slot{&b, in.Key}.find(r, in.VersionID, "GET")
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func on(key string, actions ...policy.Action) (needs []authz.Need) {
 }
 
 // own sets the bucket's ownership and lets the guest write.
-func (e *env) own(o bucket.Ownership) {
+func (e *env) setOwnership(o bucket.Ownership) {
 	e.tb.Helper()
 	at := arn.Bucket("bkt")
 	if err := e.buckets.SetOwnership(e.tb.Context(), e.grant(at, "s3:PutBucketOwnershipControls"), "bkt", o); err != nil {
@@ -146,7 +146,7 @@ func TestOwnerOfObjects(t *testing.T) {
 		{bucket.BucketOwnerPreferred, acl.Request{}, guest}, {bucket.BucketOwnerPreferred, handOver, coretest.Account},
 	} {
 		e := newEnv(t)
-		e.own(c.ownership)
+		e.setOwnership(c.ownership)
 		v, err := e.storeAs(guest, "k", c.asked)
 		if err != nil || v.Owner != c.owner || e.owners("k") != c.owner {
 			t.Fatalf("%q %q: %q %q %v", c.ownership, c.asked.Canned, v.Owner, e.owners("k"), err)
@@ -157,11 +157,11 @@ func TestOwnerOfObjects(t *testing.T) {
 		}
 		// With ACLs disabled it is the bucket owner's, and with ACLs its owner's again.
 		e.closed()
-		e.own(bucket.BucketOwnerEnforced)
+		e.setOwnership(bucket.BucketOwnerEnforced)
 		if e.owners("k") != coretest.Account || !e.reads(coretest.Account, "k", nil) || e.reads(guest, "k", nil) {
 			t.Errorf("%q: with ACLs disabled the owner is %q", c.ownership, e.owners("k"))
 		}
-		e.own(bucket.ObjectWriter)
+		e.setOwnership(bucket.ObjectWriter)
 		if e.owners("k") != c.owner || e.reads(coretest.Account, "k", nil) != mine {
 			t.Errorf("%q: with ACLs again the owner is %q", c.ownership, e.owners("k"))
 		}
@@ -196,7 +196,7 @@ func TestEnforcedTakesNoACL(t *testing.T) {
 // A version keeps its ACL, and nothing that is made of it inherits it.
 func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	e := newEnv(t)
-	e.own(bucket.ObjectWriter)
+	e.setOwnership(bucket.ObjectWriter)
 	e.versioning(bucket.Enabled)
 	shared := acl.Request{Grants: acl.List{{Account: coretest.Account, Permission: acl.FullControl}, {Account: guest, Permission: acl.Read}}}
 	one, err := e.storeAs(coretest.Account, "k", shared)
@@ -244,7 +244,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 // meanwhile.
 func TestUploadEndsEnforced(t *testing.T) {
 	e := newEnv(t)
-	e.own(bucket.ObjectWriter)
+	e.setOwnership(bucket.ObjectWriter)
 	g, err := e.judge(guest, on("k", "s3:PutObject", "s3:PutObjectAcl")...)
 	if err != nil {
 		t.Fatal(err)
@@ -258,12 +258,12 @@ func TestUploadEndsEnforced(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.closed()
-	e.own(bucket.BucketOwnerEnforced)
+	e.setOwnership(bucket.BucketOwnerEnforced)
 	v, err := e.objects.CompleteUpload(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:PutObject"), CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Parts: []CompletePart{{Number: 1, ETag: p.ETag.String()}}})
 	if err != nil || v.Owner != coretest.Account {
 		t.Fatal(v.Owner, err)
 	}
-	e.own(bucket.ObjectWriter)
+	e.setOwnership(bucket.ObjectWriter)
 	if e.owners("k") != coretest.Account || e.reads(guest, "k", nil) {
 		t.Error("what was made with ACLs disabled has another owner")
 	}
@@ -272,7 +272,7 @@ func TestUploadEndsEnforced(t *testing.T) {
 // What was judged is what is read: between the two the object was replaced.
 func TestReadMeetsAnotherVersion(t *testing.T) {
 	e := newEnv(t)
-	e.own(bucket.ObjectWriter)
+	e.setOwnership(bucket.ObjectWriter)
 	shared := acl.Request{Grants: acl.List{{Account: guest, Permission: acl.FullControl}}}
 	if _, err := e.storeAs(coretest.Account, "k", shared); err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestReadMeetsAnotherVersion(t *testing.T) {
 // one is made.
 func TestWriteMeetsAnotherVersion(t *testing.T) {
 	e := newEnv(t)
-	e.own(bucket.ObjectWriter)
+	e.setOwnership(bucket.ObjectWriter)
 	once := true
 	e.payloads.written = func() {
 		if once {

@@ -34,7 +34,7 @@ type CompleteInput struct {
 	Sums                  map[digest.Algorithm]string // of the object, as headers carry them
 	Size                  *int64                      // as the client expects it
 	IfMatch, IfNoneMatch  *string
-	Customer              CustomerKey // the upload's; needed only where checksums are judged
+	Customer              CustomerKey // the upload's; needed only where checksums are compared
 	minPart               int64
 	choice                keys.Choice
 }
@@ -83,7 +83,7 @@ func (s *Store) completeUpload(ctx context.Context, g authz.Grant, in *CompleteI
 		return Version{}, err
 	}
 	var out Version
-	var gone []remains
+	var gone []garbage
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) (err error) {
 		var v *version
 		v, gone, err = in.complete(tx, k, g, &o)
@@ -110,7 +110,7 @@ type opened struct {
 }
 
 // openCompletion opens what the completion of an upload needs, or the answer to
-// a repeated one. Where neither is there, the transaction says so.
+// a repeated one. Where neither exists, the transaction refuses.
 func (s *Store) openCompletion(ctx context.Context, g authz.Grant, in *CompleteInput) (o opened, err error) {
 	if !in.choice.HidesDigests() {
 		return o, nil
@@ -236,7 +236,7 @@ func (in *CompleteInput) check() error {
 }
 
 // complete completes the upload inside a transaction.
-func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*version, []remains, error) {
+func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*version, []garbage, error) {
 	head, err := k.head(tx)
 	if err != nil {
 		return nil, nil, err
@@ -256,7 +256,7 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	parts, err := in.find(tx, u, o)
+	parts, err := in.listedParts(tx, u, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -264,10 +264,10 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 		return nil, nil, err
 	}
 	v := u.version
-	if err := v.settle(tx, k, g); err != nil {
+	if err := v.recheckACL(tx, k, g); err != nil {
 		return nil, nil, err
 	}
-	v.modified = instant(g)
+	v.modified = requestTime(g)
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err
 	}
@@ -314,11 +314,11 @@ func trimETag(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`))
 }
 
-// find returns the listed parts, each as it was uploaded, with its checksum.
-func (in *CompleteInput) find(tx kv.Tx, u *upload, o *opened) ([]*part, error) {
-	there := make(map[int]*part, len(in.Parts))
+// listedParts returns the listed parts, each as it was uploaded, with its checksum.
+func (in *CompleteInput) listedParts(tx kv.Tx, u *upload, o *opened) ([]*part, error) {
+	stored := make(map[int]*part, len(in.Parts))
 	err := eachUploadPart(tx, u.unique, 0, func(p *part) bool {
-		there[p.number] = p
+		stored[p.number] = p
 		return true
 	})
 	if err != nil {
@@ -326,7 +326,7 @@ func (in *CompleteInput) find(tx kv.Tx, u *upload, o *opened) ([]*part, error) {
 	}
 	parts := make([]*part, len(in.Parts))
 	for i, listed := range in.Parts {
-		p := there[listed.Number]
+		p := stored[listed.Number]
 		if p != nil {
 			if err := o.sum(p, in.choice); err != nil {
 				return nil, err
@@ -375,7 +375,7 @@ func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	return nil
 }
 
-// mayComplete judges the conditions. What changed the key since the upload
+// mayComplete checks the conditions. What changed the key since the upload
 // began makes a condition that would hold a conflict.
 func (in *CompleteInput) mayComplete(head *version, u *upload) error {
 	if in.IfMatch == nil && in.IfNoneMatch == nil {

@@ -12,7 +12,7 @@ import (
 // only match where weak is set (RFC 9110, section 8.8.3.2).
 func matches(list string, tag ETag, weak bool) bool {
 	var buf [64]byte
-	own := tag.Append(buf[:0])
+	text := tag.Append(buf[:0])
 	for one := range strings.SplitSeq(list, ",") {
 		one = strings.Trim(one, " \t")
 		if one == "*" {
@@ -27,7 +27,7 @@ func matches(list string, tag ETag, weak bool) bool {
 		if len(one) >= 2 && one[0] == '"' && one[len(one)-1] == '"' {
 			one = one[1 : len(one)-1]
 		}
-		if one == string(own) {
+		if one == string(text) {
 			return true
 		}
 	}
@@ -42,9 +42,9 @@ func preconditionFailed(condition string) *fault.Error {
 // httpTime is the form of dates in headers (RFC 9110, section 5.6.7).
 const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// conditions judges the conditions of a read against a version: nil,
+// conditions compares the conditions of a read with a version: nil,
 // PreconditionFailed or NotModified (RFC 9110, section 13.2.2). Dates count in
-// whole seconds, and a date after now is no date.
+// whole seconds, and a date in the future is ignored.
 func (in *GetInput) conditions(tag ETag, modified, now time.Time) error {
 	modified = modified.Truncate(time.Second)
 	if in.IfMatch != nil {
@@ -88,7 +88,7 @@ func checkWriteHeaders(ifMatch, ifNoneMatch *string) error {
 		With("Header", header).With("additionalMessage", why)
 }
 
-// mayWrite judges the conditions of a write against the newest version.
+// mayWrite compares the conditions of a write with the newest version.
 func (in *PutInput) mayWrite(head *version) error {
 	exists := head != nil && !head.deleteMarker
 	switch {
@@ -103,7 +103,7 @@ func (in *PutInput) mayWrite(head *version) error {
 	}
 }
 
-// mayDelete judges the condition of a deletion against what it would delete: a
+// mayDelete compares the condition of a deletion with what it would delete: a
 // star asks for any object, a tag for this one.
 func (in *DeleteInput) mayDelete(v *version) error {
 	exists := v != nil && !v.deleteMarker
@@ -113,7 +113,7 @@ func (in *DeleteInput) mayDelete(v *version) error {
 	case !exists && *in.IfMatch != "*":
 		return noSuchKey(in.Key)
 	case !exists || !matches(*in.IfMatch, v.etag, false):
-		return preconditionFailed("If-Match").Telling() // whoever deletes may perhaps not read
+		return preconditionFailed("If-Match").Telling() // a caller who may delete need not be allowed to read
 	default:
 		return nil
 	}

@@ -113,7 +113,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 		return Version{}, Version{}, err
 	}
 	if in.Tags == nil && len(put.Tags) > 0 {
-		if g, err = in.judgeTags(ctx, g, put.Tags); err != nil {
+		if g, err = in.authorizeTags(ctx, g, put.Tags); err != nil {
 			return Version{}, Version{}, err
 		}
 	}
@@ -124,8 +124,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	return made, r.Version, err
 }
 
-// tags are those of the copy. Whoever may not read the source's tags must not
-// find them in a copy.
+// tags are those of the copy. A caller who may not read the source's tags must
+// not find them in a copy.
 func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	if in.Tags != nil {
 		return *in.Tags, nil
@@ -137,9 +137,9 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
 }
 
-// judgeTags asks for the copy once more, of the tags that it is going to have:
-// nobody knew them before the source was read. The write is judged by them, too.
-func (in *CopyInput) judgeTags(ctx context.Context, g authz.Grant, tags tag.Set) (authz.Grant, error) {
+// authorizeTags authorizes the copy again with the tags that it is going to have,
+// which were unknown before the source was read.
+func (in *CopyInput) authorizeTags(ctx context.Context, g authz.Grant, tags tag.Set) (authz.Grant, error) {
 	keys := map[string][]string{}
 	for _, t := range tags {
 		keys[policy.KeyName("s3:RequestObjectTag/"+t.Key)] = []string{t.Value}
@@ -156,7 +156,7 @@ func (in *CopyInput) judgeTags(ctx context.Context, g authz.Grant, tags tag.Set)
 }
 
 // toItself reports a copy that would change nothing. Another encryption is a
-// change, and whoever sends a key asks for one.
+// change, and a request with a key asks for one.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
 	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()

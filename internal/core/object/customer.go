@@ -118,7 +118,7 @@ func encryptionOf(choice keys.Choice) bucket.Encryption {
 }
 
 // tagOf is the MD5 of an ETag: random where digests are hidden, since that of
-// the plaintext would tell what it is (S3 API reference, Object, ETag).
+// the plaintext would disclose what it is (S3 API reference, Object, ETag).
 func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 	if choice.HidesDigests() {
 		rand.Read(sum[:])
@@ -127,7 +127,7 @@ func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 }
 
 // shown is how a caller is told of the encryption.
-func (v *version) shown() (e bucket.Encryption, customer bool) {
+func (v *version) publicEncryption() (e bucket.Encryption, customer bool) {
 	if v.encryption == customerKey {
 		return "", true
 	}

@@ -74,7 +74,7 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 	}
 }
 
-// TestCustomerKeyInPlain: a key that others may have read is no key, neither to
+// TestCustomerKeyInPlain: a key that others may have read is refused, neither to
 // write nor to read with.
 func TestCustomerKeyInPlain(t *testing.T) {
 	e := newEnv(t)

@@ -23,7 +23,7 @@ func deleteAction(versionID *string) policy.Action {
 	return "s3:DeleteObject"
 }
 
-// Delete deletes a key, or one version for good. It needs s3:DeleteObject, or
+// Delete deletes a key, or one version permanently. It needs s3:DeleteObject, or
 // s3:DeleteObjectVersion with VersionID. What isn't there is deleted already.
 // Errors: NoSuchBucket, InvalidArgument, PreconditionFailed, NoSuchKey.
 func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in DeleteInput) (Deleted, error) {
@@ -42,8 +42,8 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 // s3:DeleteObject of each item, or s3:DeleteObjectVersion of one with VersionID. The
 // error is for the request as a whole.
 func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
-	// There is no need of the whole: each item is asked for below, and one that
-	// is not granted goes no further.
+	// No action is demanded for the batch as a whole: each item is demanded below,
+	// and one that is not granted is left out.
 	if len(items) > MaxPage {
 		return nil, fault.New(fault.MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema")
 	}
@@ -86,7 +86,7 @@ func refused(in *DeleteInput, err error) Deleted {
 // deleteAll deletes items in one transaction, each that is granted there.
 func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
-	var gone []remains
+	var gone []garbage
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
 		gone = gone[:0]
 		if err := lockKeys(tx, b, items); err != nil {
@@ -94,12 +94,12 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 		}
 		changed := false
 		for i := range items {
-			// Asked for here: of what is there now, less may be granted.
+			// Demanded again here: the renewed grant may cover less.
 			if err := g.Demand(deleteAction(items[i].VersionID), arn.Object(bucketName, items[i].Key)); err != nil {
 				out[i] = refused(&items[i], err)
 				continue
 			}
-			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], at: instant(g), g: g}
+			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], at: requestTime(g), g: g}
 			if out[i], err = d.run(tx); err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string,
 }
 
 // noteDeleted has the event name what is deleted: each key with the version, and
-// the delete marker that stands there now.
+// the delete marker that was made.
 func noteDeleted(g authz.Grant, all []Deleted) {
 	var deleted, markers []string
 	for _, d := range all {
@@ -165,7 +165,7 @@ type deletion struct {
 	in      *DeleteInput
 	at      time.Time
 	g       authz.Grant
-	gone    []remains // to remove after the commit
+	gone    []garbage // to remove after the commit
 	changed bool
 }
 
@@ -180,13 +180,13 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 		return Deleted{}, err
 	}
 	if d.in.VersionID != nil {
-		return d.forGood(tx, head)
+		return d.deleteVersion(tx, head)
 	}
 	if err := d.in.mayDelete(head); err != nil {
 		return refused(d.in, err), nil
 	}
-	// What is no version is gone for good, too (S3 API reference, DeleteObject,
-	// Permissions).
+	// Without versioning the object is deleted permanently, like a version (S3 API
+	// reference, DeleteObject, Permissions).
 	unversioned := d.b.Versioning == bucket.Off || d.b.Versioning == bucket.Suspended && head != nil && head.null
 	if unversioned && d.g.Denied("s3:DeleteObjectVersion", arn.Object(d.b.Name, d.key)) {
 		return refused(d.in, fault.Of(fault.AccessDenied)), nil
@@ -210,9 +210,9 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	return out, nil
 }
 
-// forGood deletes the named version.
-func (d *deletion) forGood(tx kv.Tx, head *version) (Deleted, error) {
-	v, err := d.named(tx, *d.in.VersionID)
+// deleteVersion deletes the named version.
+func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
+	v, err := d.byID(tx, *d.in.VersionID)
 	if fault.Is(err, fault.InvalidArgument) {
 		return refused(d.in, err), nil
 	}

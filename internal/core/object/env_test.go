@@ -101,7 +101,7 @@ func (s *spy) gone(at payload.Location, settled bool) {
 	}
 }
 
-// settled returns the blobs that stand, and refuses those in flight.
+// settled returns the blobs that are kept, and refuses those in flight.
 func (s *spy) settled(tb testing.TB) (names []string) {
 	tb.Helper()
 	s.mu.Lock()

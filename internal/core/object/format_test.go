@@ -53,7 +53,7 @@ func TestStoredForm(t *testing.T) {
 	v.metadata.User = nil
 	u := &upload{
 		version: *v, initiator: "arn:aws:iam::111122223333:user/u", bucket: "bkt", before: unique{5}, initID: "AIDAEXAMPLE",
-		asked: "AES256",
+		requestEncryption: "AES256",
 	}
 	add("upload", u.encode())
 	p, sealed := samplePart(), samplePart()

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// slowKeys stands for keys of another server: making or opening one while a view
+// slowKeys simulates keys of another server: making or opening one while a view
 // or a transaction is open fails the test.
 type slowKeys struct {
 	*keys.Ring
@@ -86,7 +86,7 @@ func newSlowEnv(t *testing.T) (*env, *slowKeys) {
 }
 
 // TestKeysAreOpenedOutsideTransactions: opening a key may take a request to
-// another server, which nobody's commit may wait for.
+// another server, and no commit may wait for that.
 func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 	for name, mine := range map[string]CustomerKey{"SSE-S3": {}, "SSE-C": ownKey(7)} {
 		t.Run(name, func(t *testing.T) {

@@ -108,7 +108,7 @@ func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
 	return nil
 }
 
-// scan adds what stands from a key on. It returns where to go on behind a
+// scan adds the objects from a key on. It returns where to go on behind a
 // common prefix, nil at the end of the page or of the keys.
 func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	delimiter := []byte(l.Delimiter)

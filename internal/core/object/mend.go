@@ -70,17 +70,17 @@ func Mend(records map[string][]byte) Mended {
 	keys := slices.Sorted(maps.Keys(records))
 	for _, k := range keys {
 		switch {
-		case strings.HasPrefix(k, "v/"):
+		case strings.HasPrefix(k, bucket.VersionPrefix):
 			m.version(k)
-		case strings.HasPrefix(k, "m/") && len(k) > uploadFixed:
+		case strings.HasPrefix(k, uploadPrefix) && len(k) > uploadFixed:
 			m.uploads[unique([]byte(k[len(k)-16:]))] = k
 		}
 	}
 	for _, k := range keys {
 		switch {
-		case strings.HasPrefix(k, "p/"):
+		case strings.HasPrefix(k, uploadPartPrefix):
 			m.part(k, k, records[k], nil)
-		case strings.HasPrefix(k, "q/"):
+		case strings.HasPrefix(k, partListPrefix):
 			m.parts(k)
 		}
 	}
@@ -131,10 +131,10 @@ func (m *mender) version(k string) {
 	if object := id + "/" + key; m.last != object {
 		m.last = object
 		if !v.deleteMarker {
-			m.pointers["c/"+object] = v.pointer()
+			m.pointers[pointerPrefix+object] = v.pointer()
 		}
 	} else if v.null {
-		m.nulls["u/"+object] = binary.BigEndian.AppendUint64(nil, v.seq)
+		m.nulls[nullPrefix+object] = binary.BigEndian.AppendUint64(nil, v.seq)
 	}
 	if v.inline && m.records[string(inlineKey(v.unique))] == nil {
 		m.Lost = append(m.Lost, of)
@@ -159,7 +159,7 @@ func (m *mender) refer(blob, at string, o Owned) {
 	}
 }
 
-// part takes in a part whose record stands in k. of gives its binding; nil is
+// part takes in a part whose record is at k. of gives its binding; nil is
 // that of an upload in progress.
 func (m *mender) part(k, at string, text []byte, of func(number int) []byte) {
 	p, err := decodePart(text)
@@ -185,7 +185,7 @@ func bindingOf(u unique, id, key string) func(int) []byte {
 }
 
 // parts takes in a record of a version's parts. One without its version is
-// being buried, and refers to what is removed with it.
+// deleted, and refers to what is removed with it.
 func (m *mender) parts(k string) {
 	if len(k) < 2+16 {
 		m.broken(k)
@@ -212,10 +212,10 @@ func (m *mender) parts(k string) {
 
 // point makes current pointers and the index of null versions those that follow
 // from the versions. A pointer to a version that is newer than all there are
-// tells that one is lost.
+// shows that one is lost.
 func (m *mender) point(keys []string) {
 	for _, k := range keys {
-		if !strings.HasPrefix(k, "c/") && !strings.HasPrefix(k, "u/") {
+		if !strings.HasPrefix(k, pointerPrefix) && !strings.HasPrefix(k, nullPrefix) {
 			continue
 		}
 		want, old := m.pointers[k], m.records[k]

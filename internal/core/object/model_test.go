@@ -282,7 +282,7 @@ func (m *model) check(t *rapid.T) {
 	if !slices.Equal(counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))}) {
 		t.Fatalf("records and blobs %v, want %v", counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))})
 	}
-	live, err := m.objects.Live(m.tb.Context(), append(names, "unknown"))
+	live, err := m.objects.Referenced(m.tb.Context(), append(names, "unknown"))
 	if err != nil || slices.Contains(live[:len(names)], false) || live[len(names)] {
 		t.Fatal(live, err)
 	}

@@ -304,13 +304,13 @@ func TestPartOrphan(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.payloads.Store.Settle(at) // what a crash does to the memory of blobs in flight
-	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Live); n.SetAside != 1 || err != nil {
+	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Referenced); n.SetAside != 1 || err != nil {
 		t.Errorf("%+v swept, %v", n, err)
 	}
 	if _, err := e.complete(u, CompleteInput{Parts: []CompletePart{{Number: 1, ETag: fmt.Sprintf("%x", md5.Sum([]byte(long())))}}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Live); n.SetAside != 0 || err != nil {
+	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Referenced); n.SetAside != 0 || err != nil {
 		t.Errorf("%+v swept, %v", n, err)
 	}
 }
@@ -356,7 +356,7 @@ func TestMultipartGrants(t *testing.T) {
 	}
 }
 
-// TestReadOver: whoever reads an object of parts reads it to its end, whatever
+// TestReadOver: a reader of an object of parts reads it to its end, whatever
 // becomes of it; then its parts go.
 func TestReadOver(t *testing.T) {
 	for _, name := range []string{"overwritten", "deleted", "crashed"} {

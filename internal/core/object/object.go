@@ -22,7 +22,7 @@ const (
 	MaxPage     = 1000    // entries of a listing, and of one DeleteObjects
 )
 
-// Store is the objects of one server.
+// Store manages the objects of a server.
 type Store struct {
 	store    kv.Store
 	lists    *acl.Compiled
@@ -32,7 +32,7 @@ type Store struct {
 	holds    *holds
 }
 
-// New returns the objects in store, whose bytes payloads keeps.
+// New returns the objects of store; payloads keeps their bytes.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
 	return &Store{store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
 }
@@ -72,7 +72,7 @@ const (
 type Checksum struct {
 	Algorithm digest.Algorithm
 	Type      ChecksumType
-	Sum       []byte // big-endian; nil where it takes a customer's key that nobody sent
+	Sum       []byte // big-endian; nil where it takes a customer's key and none was sent
 	Parts     uint32 // of a composite one
 }
 
@@ -134,7 +134,7 @@ type PutInput struct {
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None has CRC64NVME computed
 	Customer     CustomerKey
-	// Expect is asked once, after Body has returned io.EOF, since trailers come
+	// Expect is called once, after Body has returned io.EOF, since trailers come
 	// last; nil expects nothing.
 	Expect               func() (Expected, error)
 	IfMatch, IfNoneMatch *string // as the headers carry them

@@ -45,8 +45,8 @@ const (
 	fieldPartSealedSum = 11
 )
 
-// Fields of a record of a version's parts. What stands before the parts tells
-// whether to look at them.
+// Fields of a record of a version's parts. What precedes the parts says
+// whether to read them.
 const (
 	fieldListCount = 1
 	fieldListLast  = 2
@@ -65,14 +65,14 @@ type partList struct {
 const partsPerRecord = 256
 
 // uploadParts is the prefix of the keys of an upload's parts.
-func uploadParts(upload unique) []byte { return record.Key("p/", string(upload[:]), "/") }
+func uploadParts(upload unique) []byte { return record.Key(uploadPartPrefix, string(upload[:]), "/") }
 
 func partKey(upload unique, number int) []byte {
 	return binary.BigEndian.AppendUint16(uploadParts(upload), uint16(number))
 }
 
 // versionParts is the prefix of the keys of a version's lists of parts.
-func versionParts(version unique) []byte { return record.Key("q/", string(version[:]), "/") }
+func versionParts(version unique) []byte { return record.Key(partListPrefix, string(version[:]), "/") }
 
 // partsKey is the key of the list of a version's parts from its n-th on.
 func partsKey(version unique, n int) []byte {
@@ -254,7 +254,7 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 }
 
 // dropPart deletes what refers to the bytes of a part.
-func dropPart(tx kv.Tx, p *part) []remains {
+func dropPart(tx kv.Tx, p *part) []garbage {
 	if p.inline {
 		tx.Delete(inlineKey(p.unique))
 	}
@@ -262,7 +262,7 @@ func dropPart(tx kv.Tx, p *part) []remains {
 		return nil
 	}
 	tx.Delete(blobKey(p.blob))
-	return []remains{{Location: p.location()}}
+	return []garbage{{Location: p.location()}}
 }
 
 // sumOf is the checksum of an object made of parts: of the object's bytes

@@ -23,12 +23,12 @@ import (
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
 // it has tags, s3:PutObjectAcl where an ACL is asked for, and s3:GetObject where
 // IfMatch is set. The bytes are sealed and kept first, the record second, and
-// nothing is visible before both last. Conditions are judged before the body
+// nothing is visible before both last. Conditions are checked before the body
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
 // InvalidArgument and InvalidEncryptionAlgorithmError (the customer's key),
-// PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see own), and
+// PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see setOwner), and
 // what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -54,7 +54,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	if err != nil {
 		return Version{}, err
 	}
-	b, err := s.target(ctx, g, &in, choice)
+	b, err := s.precheck(ctx, g, &in, choice)
 	if err != nil {
 		return Version{}, err
 	}
@@ -74,15 +74,15 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	return v.public(b, in.Key), nil
 }
 
-// target reads the bucket and judges ACL and conditions for the first time, so
+// precheck reads the bucket and checks ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) target(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b *bucket.Bucket, err error) {
+func (s *Store) precheck(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b *bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{b, in.Key}
-		if err := new(version).own(r, k, g, &in.ACL); err != nil {
+		if err := new(version).setOwner(r, k, g, &in.ACL); err != nil {
 			return err
 		}
 		if err := k.mayUse(r, g, choice); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
@@ -181,7 +181,7 @@ func (v *version) stored(at payload.Location, found payload.Digests, choice keys
 // commit writes the record, and settles the bytes and removes those it
 // replaced once it lasts. It returns the bucket as the transaction saw it.
 func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, choice keys.Choice) (b *bucket.Bucket, err error) {
-	var gone []remains
+	var gone []garbage
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
 		if b = k.b; b.ID != id { // deleted and made again while the body came in
 			return noSuchBucket(in.Bucket)
@@ -196,10 +196,10 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 		if err := in.mayWrite(head); err != nil {
 			return err
 		}
-		if err := v.own(tx, k, g, &in.ACL); err != nil {
+		if err := v.setOwner(tx, k, g, &in.ACL); err != nil {
 			return err
 		}
-		v.modified = instant(g)
+		v.modified = requestTime(g)
 		gone, err = k.push(tx, head, v, at.Inline)
 		noteVersion(g, b, v)
 		return err
@@ -232,4 +232,4 @@ func noSuchBucket(name string) error {
 }
 
 // instant is the request's, as records keep it.
-func instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
+func requestTime(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }

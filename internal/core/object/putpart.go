@@ -119,9 +119,9 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		return Part{}, err
 	}
 	out := p.public()
-	out.Encryption, out.CustomerKey = u.shown()
+	out.Encryption, out.CustomerKey = u.publicEncryption()
 	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
-		out.Checksum = Checksum{} // nobody asked for the one that is kept
+		out.Checksum = Checksum{} // the client asked for none; one is kept all the same
 	}
 	return out, nil
 }
@@ -136,7 +136,7 @@ func (s *Store) storePart(
 	if err != nil {
 		return nil, payload.Location{}, err
 	}
-	p := &part{number: in.Number, modified: instant(g)}
+	p := &part{number: in.Number, modified: requestTime(g)}
 	rand.Read(p.unique[:])
 	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
 	src := put.source(choice, k.partBinding(u.unique, in.Number))
@@ -168,7 +168,7 @@ func (p *part) public() Part {
 
 // commitPart writes the part's record where the upload is still there.
 func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, choice keys.Choice) error {
-	var gone []remains
+	var gone []garbage
 	err := s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
 		if b.ID != id {
 			return noSuchBucket(in.Bucket)

@@ -18,7 +18,7 @@ type span struct {
 }
 
 // byteRange reads a Range header against an object's size. Several ranges, and
-// whatever is no range, are ignored; a range with no byte of the object is
+// whatever is not a range, are ignored; a range with no byte of the object is
 // InvalidRange (RFC 9110, section 14.2; S3 API reference, GetObject).
 func byteRange(header string, size int64) (span, error) {
 	whole := span{length: size}
@@ -114,7 +114,7 @@ func noSuchPart(count, number int) error {
 		With("ActualPartCount", strconv.Itoa(count)).With("PartNumberRequested", strconv.Itoa(number))
 }
 
-// rangeHolds judges If-Range: where it names another version than v, the range
+// rangeHolds evaluates If-Range: where it names another version than v, the range
 // is of no use to the client (RFC 9110, section 13.1.5).
 func (in *GetInput) rangeHolds(v *version) bool {
 	if in.IfRange == "" {

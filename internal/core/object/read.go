@@ -41,7 +41,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		f, err := s.find(ctx, g, &in, "GET", true)
+		f, err := s.plan(ctx, g, &in, "GET", true)
 		if err != nil {
 			return nil, err
 		}
@@ -62,15 +62,15 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
-	f, err := s.find(ctx, g, &in, "HEAD", false)
+	f, err := s.plan(ctx, g, &in, "HEAD", false)
 	if err != nil {
 		return nil, err
 	}
 	return f.reading(in.Key), nil
 }
 
-// found is a version and what of it is asked for.
-type found struct {
+// readPlan is a version and the bytes of it that are asked for.
+type readPlan struct {
 	b       *bucket.Bucket
 	v       *version
 	span    span
@@ -81,7 +81,7 @@ type found struct {
 	refusal error           // by the conditions or the range
 }
 
-func (f *found) reading(key string) *Reading {
+func (f *readPlan) reading(key string) *Reading {
 	r := &Reading{Version: f.v.public(f.b, key), Partial: f.span.partial, Start: f.span.start, Length: f.span.length}
 	if f.span.part != nil {
 		p := f.span.part.public()
@@ -90,10 +90,10 @@ func (f *found) reading(key string) *Reading {
 	return r
 }
 
-// find reads the version asked for in the view that it is authorized in, and
+// plan reads the version asked for in the view that it is authorized in, and
 // checks the conditions, the range and, once the view has ended, the customer's
 // key: what is wrong with the key is what the caller is told first.
-func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*found, error) {
+func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*readPlan, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
@@ -101,13 +101,13 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 	if err != nil {
 		return nil, err
 	}
-	f := &found{choice: choice}
+	f := &readPlan{choice: choice}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
 		k := slot{f.b, in.Key}
-		if f.v, err = k.asked(r, in.VersionID, method); err != nil {
+		if f.v, err = k.find(r, in.VersionID, method); err != nil {
 			return err
 		}
 		if f.refusal = in.conditions(f.v.etag, f.v.modified, g.Caller().At()); f.refusal != nil {
@@ -145,9 +145,9 @@ func (s *Store) find(ctx context.Context, g authz.Grant, in *GetInput, method st
 	return f, cmp.Or(f.refusal, err)
 }
 
-// asked returns the version that is asked for, whole: an object, never a
+// find returns the version that a request names, whole: an object, never a
 // delete marker.
-func (s slot) asked(r kv.Reader, versionID *string, method string) (*version, error) {
+func (s slot) find(r kv.Reader, versionID *string, method string) (*version, error) {
 	if versionID == nil {
 		v, marker, err := s.current(r)
 		switch {
@@ -161,7 +161,7 @@ func (s slot) asked(r kv.Reader, versionID *string, method string) (*version, er
 			return v, nil
 		}
 	}
-	v, err := s.named(r, *versionID)
+	v, err := s.byID(r, *versionID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -175,7 +175,7 @@ func (s slot) asked(r kv.Reader, versionID *string, method string) (*version, er
 }
 
 // open opens the bytes asked for.
-func (s *Store) open(ctx context.Context, g authz.Grant, f *found, key string) (io.ReadCloser, error) {
+func (s *Store) open(ctx context.Context, g authz.Grant, f *readPlan, key string) (io.ReadCloser, error) {
 	if f.span.length == 0 {
 		return &body{ReadCloser: io.NopCloser(bytes.NewReader(nil))}, nil
 	}

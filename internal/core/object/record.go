@@ -32,7 +32,7 @@ type version struct {
 	checksum     Checksum
 	owner        string // empty is the bucket's owner
 	encryption   bucket.Encryption
-	dataKey      []byte // of parts each has its own; this one only tells a customer's key
+	dataKey      []byte // each part has its own; this one only identifies a customer's key
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
@@ -181,7 +181,7 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	return v, nil
 }
 
-// take stores one field; false where it is no value of its field.
+// take stores one field; false where its value is invalid.
 func (v *version) take(f *record.Fields) bool {
 	switch f.Number {
 	case fieldSeq:
@@ -333,7 +333,7 @@ func (v *version) public(b *bucket.Bucket, key string) Version {
 		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: ownerIn(b, v.owner),
 		Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
-	out.Encryption, out.CustomerKey = v.shown()
+	out.Encryption, out.CustomerKey = v.publicEncryption()
 	return out
 }
 

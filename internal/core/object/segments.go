@@ -92,7 +92,7 @@ type joined struct {
 // join opens the first segment at once, so that a missing one is an error
 // before the answer begins. Until it is closed, the parts stay, whatever
 // becomes of the version.
-func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (io.ReadCloser, error) {
+func (s *Store) join(ctx context.Context, g authz.Grant, f *readPlan, key string) (io.ReadCloser, error) {
 	if !s.holds.take(f.v.unique) {
 		return nil, payload.ErrGone
 	}
@@ -105,7 +105,7 @@ func (s *Store) join(ctx context.Context, g authz.Grant, f *found, key string) (
 	}}
 	j.release = sync.OnceFunc(func() {
 		if s.holds.release(f.v.unique) {
-			s.removeAll(ctx, []remains{{buried: f.v.unique}})
+			s.removeAll(ctx, []garbage{{parts: f.v.unique}})
 		}
 	})
 	if err := j.next(); err != nil {

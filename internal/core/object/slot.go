@@ -12,17 +12,17 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// slot is one key of one bucket: where its versions stand.
+// slot is one key of one bucket: the place of its versions.
 type slot struct {
 	b   *bucket.Bucket
 	key string
 }
 
 func pointers(b *bucket.Bucket, key string) []byte {
-	return record.Key("c/", string(b.ID[:]), "/", key)
+	return record.Key(pointerPrefix, string(b.ID[:]), "/", key)
 }
 func (s slot) pointer() []byte   { return pointers(s.b, s.key) }
-func (s slot) nullIndex() []byte { return record.Key("u/", string(s.b.ID[:]), "/", s.key) }
+func (s slot) nullIndex() []byte { return record.Key(nullPrefix, string(s.b.ID[:]), "/", s.key) }
 func (s slot) guard() []byte     { return s.pointer() }
 
 // versions is the prefix of the keys of all versions.
@@ -35,8 +35,8 @@ func (s slot) versions() []byte {
 
 func (s slot) version(seq uint64) []byte { return record.Big(s.versions(), ^seq) }
 
-func inlineKey(u unique) []byte  { return record.Key("d/", string(u[:])) }
-func blobKey(name string) []byte { return record.Key("r/", name) }
+func inlineKey(u unique) []byte  { return record.Key(inlinePrefix, string(u[:])) }
+func blobKey(name string) []byte { return record.Key(blobPrefix, name) }
 
 // binding ties the data key of a version or an upload to its key and bucket.
 func binding(id bucket.ID, u unique, key string) []byte {
@@ -91,8 +91,8 @@ func (s slot) head(r kv.Reader) (*version, error) {
 	return s.newest(r)
 }
 
-// current returns the current object whole. marker is the delete marker that
-// stands in its place; both are nil where there is nothing.
+// current returns the current object whole. marker is the delete marker in
+// its place; both are nil where there is nothing.
 func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 	b, err := r.Get(s.pointer())
 	if err != nil {
@@ -142,8 +142,8 @@ func (s slot) null(r kv.Reader, head *version) (*version, error) {
 	return v, err
 }
 
-// named returns the version of an id, whole; nil where there is none.
-func (s slot) named(r kv.Reader, id string) (*version, error) {
+// byID returns the version of an id, whole; nil where there is none.
+func (s slot) byID(r kv.Reader, id string) (*version, error) {
 	if id == NullVersion {
 		head, err := s.head(r)
 		if err != nil {
@@ -172,7 +172,7 @@ func (s slot) named(r kv.Reader, id string) (*version, error) {
 // push makes v the newest version, on top of head. What it replaces by the
 // rules of the bucket's versioning state is erased (S3 user guide, "How S3
 // Versioning works"); the bytes to remove after the commit are returned.
-func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []remains, err error) {
+func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, err error) {
 	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
 		v.seq = max(v.seq, head.seq+1)
@@ -206,8 +206,9 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []remains, e
 }
 
 // erase deletes the records of a version and returns the blobs to remove after
-// the commit; the pointer to it is the caller's affair.
-func (s slot) erase(tx kv.Tx, seq uint64) ([]remains, error) {
+// the commit. The caller updates the current pointer. It is the one way in which a
+// version is removed.
+func (s slot) erase(tx kv.Tx, seq uint64) ([]garbage, error) {
 	v, err := s.at(tx, seq)
 	if err != nil {
 		return nil, err
@@ -226,12 +227,12 @@ func (s slot) erase(tx kv.Tx, seq uint64) ([]remains, error) {
 		tx.Delete(s.nullIndex())
 	}
 	if v.etag.Parts > 0 {
-		return bury(tx, v), nil
+		return trashParts(tx, v), nil
 	}
 	if v.blob == "" {
 		return nil, nil
 	}
-	return []remains{{Location: v.location()}}, nil
+	return []garbage{{Location: v.location()}}, nil
 }
 
 // promote points to the newest version that is left, if it is an object.

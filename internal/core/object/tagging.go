@@ -81,7 +81,7 @@ func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*ver
 	}
 	k := slot{b, in.Key}
 	if in.VersionID != nil {
-		return k.asked(r, in.VersionID, method)
+		return k.find(r, in.VersionID, method)
 	}
 	v, marker, err := k.current(r)
 	switch {
@@ -96,8 +96,7 @@ func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*ver
 	}
 }
 
-// notAllowed is the answer to whoever asks a delete marker for more than its
-// deletion.
+// notAllowed is the answer to any request for a delete marker but its deletion.
 func (v *version) notAllowed(method string) error {
 	return fault.Of(fault.MethodNotAllowed).
 		Telling().With("Method", method).With("ResourceType", "DeleteMarker").

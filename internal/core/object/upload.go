@@ -56,25 +56,25 @@ type UploadInput struct {
 // its number and unique bytes are the upload's id.
 type upload struct {
 	version
-	initiator string
-	initID    string // unique id of the initiator
-	asked     string // encryption that the request named
-	bucket    string // name
-	before    unique // newest version of the key when the upload began, zero for none
+	initiator         string
+	initID            string // unique id of the initiator
+	requestEncryption string // encryption that the request named
+	bucket            string // name
+	before            unique // newest version of the key when the upload began, zero for none
 }
 
 // Fields of an upload's record beside those of a version. The numbers are stored.
 const (
-	fieldInitiator = 40
-	fieldBucket    = 41
-	fieldBefore    = 42
-	fieldInitID    = 43
-	fieldAsked     = 44
+	fieldInitiator         = 40
+	fieldBucket            = 41
+	fieldBefore            = 42
+	fieldInitID            = 43
+	fieldRequestEncryption = 44
 )
 
-// uploads is where a bucket's uploads of a key stand, in order of initiation.
+// uploads is the prefix of the keys of a key's uploads, in order of initiation.
 func (s slot) uploads() []byte {
-	return append(record.Key("m/", string(s.b.ID[:]), "/", s.key), 0)
+	return append(record.Key(uploadPrefix, string(s.b.ID[:]), "/", s.key), 0)
 }
 
 func (s slot) uploadKey(u *upload) []byte {
@@ -89,7 +89,7 @@ func (u *upload) encode() []byte {
 		r = record.Bytes(r, fieldBefore, u.before[:])
 	}
 	r = record.String(r, fieldInitID, u.initID)
-	return record.String(r, fieldAsked, u.asked)
+	return record.String(r, fieldRequestEncryption, u.requestEncryption)
 }
 
 func decodeUpload(b []byte) (*upload, error) {
@@ -113,8 +113,8 @@ func (u *upload) take(f *record.Fields) bool {
 		return len(f.Bytes) == len(u.before) && copy(u.before[:], f.Bytes) == len(u.before)
 	case fieldInitID:
 		u.initID = string(f.Bytes)
-	case fieldAsked:
-		u.asked = string(f.Bytes)
+	case fieldRequestEncryption:
+		u.requestEncryption = string(f.Bytes)
 	default:
 		return false
 	}
@@ -126,14 +126,14 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: ownerIn(b, u.owner), StorageClass: u.storageClass,
 		Algorithm: u.checksum.Algorithm,
 	}
-	out.Encryption, out.CustomerKey = u.shown()
+	out.Encryption, out.CustomerKey = u.publicEncryption()
 	if out.Algorithm != digest.None {
 		out.ChecksumType = u.checksum.Type
 	}
 	return out
 }
 
-// find returns the upload of an id, NoSuchUpload where there is none of this
+// findUpload returns the upload of an id, NoSuchUpload where there is none of this
 // key.
 func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 	seq, unique, err := parseID(id)
@@ -168,7 +168,7 @@ func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begu
 		}
 		u, err := slot{&b, key}.findUpload(r, id)
 		if err == nil {
-			out = Begun{u.initID, u.asked}
+			out = Begun{u.initID, u.requestEncryption}
 		}
 		return err
 	})
@@ -184,7 +184,7 @@ func noSuchUpload(id string) error {
 }
 
 // CreateUpload begins a multipart upload, whose object is going to have the
-// owner and the ACL that are settled now. It needs s3:PutObject, and
+// owner and the ACL that are set now. It needs s3:PutObject, and
 // s3:PutObjectAcl where an ACL is asked for. Errors: NoSuchBucket,
 // InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
@@ -214,8 +214,8 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	at := instant(g)
-	u := &upload{version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID, asked: in.Encryption, bucket: in.Bucket}
+	at := requestTime(g)
+	u := &upload{version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID, requestEncryption: in.Encryption, bucket: in.Bucket}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	id, err := s.keyOfUpload(ctx, g, &in, u, choice)
@@ -233,7 +233,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 			err = k.mayUse(tx, g, choice)
 		}
 		if err == nil {
-			err = u.own(tx, k, g, &in.ACL)
+			err = u.setOwner(tx, k, g, &in.ACL)
 		}
 		if err != nil {
 			return err
@@ -253,7 +253,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 
 // keyOfUpload gives an upload the data key that the keys sent with its parts are
 // compared with, where they have to be. It returns the bucket that the key is
-// bound to; the zero ID where there is no key.
+// bound to, the zero ID without a key.
 func (s *Store) keyOfUpload(
 	ctx context.Context, g authz.Grant, in *UploadInput, u *upload, choice keys.Choice,
 ) (bucket.ID, error) {

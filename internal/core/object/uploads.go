@@ -73,9 +73,9 @@ type uploadLister struct {
 	out  Uploads
 }
 
-// uploadsOf is where the uploads of keys that begin with prefix stand.
+// uploadsOf is the prefix of the keys of uploads whose object keys begin with prefix.
 func uploadsOf(b *bucket.Bucket, prefix string) []byte {
-	return record.Key("m/", string(b.ID[:]), "/", prefix)
+	return record.Key(uploadPrefix, string(b.ID[:]), "/", prefix)
 }
 
 // start returns where the page begins.
@@ -102,7 +102,7 @@ func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 	return from, nil
 }
 
-// scan adds what stands from a key on, and returns where to go on behind a
+// scan adds the uploads from a key on, and returns where to go on behind a
 // common prefix.
 func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte, error) {
 	skip := len(uploadsOf(b, ""))
@@ -215,7 +215,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 	}
 	var all []lost
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		prefix := []byte("m/")
+		prefix := []byte(uploadPrefix)
 		for p, err := range r.Scan(prefix, record.After(prefix)) {
 			if err != nil {
 				return err
@@ -224,11 +224,11 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 			if err != nil {
 				return err
 			}
-			there, err := standsIn(r, p.Key, u)
+			exists, err := inItsBucket(r, p.Key, u)
 			if err != nil {
 				return err
 			}
-			if !there {
+			if !exists {
 				all = append(all, lost{bytes.Clone(p.Key), u})
 			}
 		}
@@ -238,7 +238,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 		return 0, err
 	}
 	for _, l := range all {
-		var gone []remains
+		var gone []garbage
 		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped", func(tx kv.Tx) (err error) {
 			gone, err = endUpload(tx, l.key, l.u, nil)
 			return err
@@ -252,8 +252,8 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 	return dropped, nil
 }
 
-// standsIn reports whether the bucket an upload goes into is still the one.
-func standsIn(r kv.Reader, key []byte, u *upload) (bool, error) {
+// inItsBucket reports whether the bucket of an upload still exists and is the same.
+func inItsBucket(r kv.Reader, key []byte, u *upload) (bool, error) {
 	b, err := bucket.Read(r, u.bucket)
 	if fault.Is(err, fault.NoSuchBucket) {
 		return false, nil
@@ -311,7 +311,7 @@ func (s *Store) attributes(
 		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		if v, err = k.asked(r, in.VersionID, "GET"); err != nil || v.etag.Parts == 0 || page == 0 {
+		if v, err = k.find(r, in.VersionID, "GET"); err != nil || v.etag.Parts == 0 || page == 0 {
 			return err
 		}
 		before := func(l partList) bool { return l.last <= after }

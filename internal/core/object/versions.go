@@ -133,7 +133,7 @@ func (l *versionLister) run(r kv.Reader) error {
 func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 	versions := l.b.ID.Versions()
 	// A key holds no NUL, so none lies between a marker with one and what
-	// stands before it.
+	// precedes it.
 	marker, _, cut := strings.Cut(l.KeyMarker, "\x00")
 	if l.KeyMarker == "" || l.KeyMarker < l.Prefix {
 		return append(versions, l.Prefix...), nil
@@ -180,7 +180,7 @@ func (l *versionLister) marker(r kv.Reader, k slot, newest *version) (seq uint64
 	return v.seq, true, nil
 }
 
-// scan adds what stands from a key on. It returns where to go on behind a
+// scan adds the versions from a key on. It returns where to go on behind a
 // common prefix, nil at the end of the page or of the versions.
 func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	delimiter := []byte(l.Delimiter)

@@ -14,7 +14,7 @@ import (
 )
 
 // TestCustomer: the bytes and the checksum take the customer's key, whatever
-// the size, and the checksum stands nowhere in plain.
+// the size, and the checksum is nowhere in plain.
 func TestCustomer(t *testing.T) {
 	s, _ := open(t)
 	mine, other, all := customers()

@@ -22,12 +22,12 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// InlineMax is the largest object, in bytes, whose sealed bytes stand in the
+// InlineMax is the largest object, in bytes, whose sealed bytes are kept in the
 // metadata store: there they cost no sync of their own (docs/decisions, 0003).
 const InlineMax = 16 << 10
 
 // ErrGone is for a blob that vanished between its record and its opening: the
-// object was replaced, and whoever reads it reads the record again.
+// object was replaced, and its reader starts again from the record.
 var ErrGone = errors.New("payload: the blob is gone")
 
 // Digests are what one pass over the plaintext found.
@@ -82,7 +82,7 @@ type Room interface {
 	Take(n int64) bool
 }
 
-// boundless is the room of a store that nobody bounds.
+// boundless is the room of a store without a limit.
 type boundless struct{}
 
 func (boundless) Fits(int64) bool { return true }
@@ -128,7 +128,7 @@ func Folder(dataDir string) string { return filepath.Join(dataDir, "blobs") }
 // Prepare makes the folders of blobs.
 func Prepare(dataDir string) error { return disk.Prepare(Folder(dataDir)) }
 
-// Look tells what is below a data directory and changes nothing: whether all
+// Look reports what is below a data directory and changes nothing: whether all
 // the folders of blobs are there, and whether any blob is.
 func Look(dataDir string) (whole, used bool, err error) { return disk.Look(Folder(dataDir)) }
 
@@ -138,7 +138,7 @@ func (s *Store) Close() error { return s.engine.Close() }
 // Syncs counts the syncs that large objects cost.
 func (s *Store) Syncs() uint64 { return s.engine.Syncs() }
 
-// Settle tells that the record of a location is durable.
+// Settle is called once the record of a location is durable.
 func (s *Store) Settle(at Location) {
 	if at.Blob != "" {
 		s.leave(at.Blob)
@@ -146,7 +146,7 @@ func (s *Store) Settle(at Location) {
 }
 
 // Drop removes bytes whose record was not committed. A blob that can't be
-// removed is the sweeper's.
+// removed is left to the sweeper.
 func (s *Store) Drop(_ context.Context, at Location) {
 	if at.Blob != "" {
 		s.engine.Remove(at.Blob)
@@ -155,7 +155,7 @@ func (s *Store) Drop(_ context.Context, at Location) {
 }
 
 // Remove removes bytes whose record is gone. A blob that can't be removed is
-// the sweeper's.
+// left to the sweeper.
 func (s *Store) Remove(_ context.Context, at Location) {
 	if at.Blob != "" {
 		s.engine.Remove(at.Blob)

@@ -32,7 +32,7 @@ func newLarge() *large {
 
 // pipe is the buffers of one write. It begins with one chunk, has more as bytes
 // come, and large pieces once some have come, where there is memory for them:
-// a body that stands still holds little. What it holds counts as held by the
+// a stalled body holds little. What it holds counts as held by the
 // request.
 type pipe struct {
 	store  *Store
@@ -47,7 +47,7 @@ func (s *Store) newPipe(ctx context.Context) *pipe {
 	return &pipe{store: s, ctx: ctx, held: limit.From(ctx)}
 }
 
-// piece is the buffer of the piece with a number, which nobody else uses.
+// piece is the buffer of the piece with a number, which nothing else uses.
 // Error: SlowDown.
 func (p *pipe) piece(n int) ([]byte, error) {
 	at := n % pieceCount

@@ -7,7 +7,7 @@ import (
 )
 
 // A blob that no record points at may be left over from a crash, or its record
-// may be missing, as after a restore of older metadata. Nobody can tell, so it
+// may be missing, as after a restore of older metadata. That is unknown, so it
 // is set aside first, whence it comes back as soon as a record points at it,
 // and is removed after Grace; more than a share of all blobs never is.
 const (
@@ -73,7 +73,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, e
 	return w, s.forget(ctx, old, live, &w)
 }
 
-// forget removes the names that are still nobody's.
+// forget removes the names that no record refers to yet.
 func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept) error {
 	all := func(yield func(string, error) bool) {
 		for _, n := range names {

@@ -61,7 +61,7 @@ func NewBucket(tags []Tag) (Set, error) {
 
 // Header returns the tags of an object from an x-amz-tagging header: URL query
 // parameters (API reference, PutObject). A header without tags is the empty set.
-// Errors: InvalidArgument where it is no such header or names a key twice, and
+// Errors: InvalidArgument where it is malformed or names a key twice, and
 // those of Object.
 func Header(value string) (Set, error) {
 	if value == "" {
@@ -94,7 +94,7 @@ func badHeader(value string) error {
 		With("ArgumentName", "x-amz-tagging").With("ArgumentValue", value)
 }
 
-// check judges tags one by one, in the order they came.
+// check checks tags one by one, in the order they came.
 func check(tags []Tag, reserved string, name bool) (Set, error) {
 	for i, t := range tags {
 		if err := t.check(reserved, name); err != nil {

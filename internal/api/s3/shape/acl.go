@@ -55,7 +55,7 @@ type Grant struct {
 	Permission string
 }
 
-// Grantee is a canonical user, a group, or whoever has an e-mail address.
+// Grantee is a canonical user, a group, or the owner of an e-mail address.
 type Grantee struct {
 	Type         string `xml:"http://www.w3.org/2001/XMLSchema-instance type,attr"`
 	ID           string

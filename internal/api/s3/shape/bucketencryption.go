@@ -21,7 +21,7 @@ type EncryptionRule struct {
 	Blocked          *BlockedEncryptionTypes `xml:"BlockedEncryptionTypes"`
 }
 
-// EncryptionByDefault is how objects are encrypted where nobody says how.
+// EncryptionByDefault is how objects are encrypted by default.
 type EncryptionByDefault struct {
 	SSEAlgorithm   string
 	KMSMasterKeyID string

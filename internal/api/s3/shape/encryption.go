@@ -14,7 +14,7 @@ type SourceCustomerKey struct {
 	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
 }
 
-// Encrypted tells how what was written or read is encrypted: SSE-S3, or SSE-C
+// Encrypted says how what was written or read is encrypted: SSE-S3, or SSE-C
 // with the MD5 of the key that was sent.
 type Encrypted struct {
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`

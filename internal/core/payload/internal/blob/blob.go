@@ -20,12 +20,12 @@ type Engine interface {
 	Create(name string, size int64) (Writer, error)
 	// Open opens a committed blob.
 	Open(name string) (Reader, error)
-	// Remove removes a blob; one that does not exist is no error.
+	// Remove removes a blob; one that does not exist is not an error.
 	Remove(name string) error
 	// List yields the names of all blobs, unfinished ones included.
 	List() iter.Seq2[string, error]
 	// SetAside keeps a blob apart, from this instant on, where Open doesn't find
-	// it; one that does not exist is no error. PutBack undoes it.
+	// it; one that does not exist is not an error. PutBack undoes it.
 	SetAside(name string, now time.Time) error
 	PutBack(name string) error
 	// Aside yields what was set aside, and when.

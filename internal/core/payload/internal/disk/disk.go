@@ -76,7 +76,7 @@ func Settle(dir string) error {
 	return nil
 }
 
-// Look tells what is in dir and changes nothing: whether every folder is there,
+// Look reports what is in dir and changes nothing: whether every folder is there,
 // and whether any blob is.
 func Look(dir string) (whole, used bool, err error) {
 	whole = true

@@ -105,7 +105,7 @@ func TestWhatIsJudgedIsWhatIsUsed(t *testing.T) {
 			"": func(*env) {},
 		} {
 			e := newEnv(t)
-			e.own(bucket.ObjectWriter)
+			e.setOwnership(bucket.ObjectWriter)
 			e.classify("open", "public")
 			var needs []authz.Need
 			for _, a := range c.needs {

@@ -13,44 +13,44 @@ import (
 
 // A version of parts is erased in two steps, for it may have 10,000 of them and
 // one request may delete 1,000 such versions: the transaction that deletes it
-// buries it, and its parts are dropped afterwards, some at a time. Whoever is
-// reading the parts reads on; the last reader drops them.
+// marks its parts as trash, and they are dropped afterwards, some at a time.
+// Readers of the parts go on; the last one drops them.
 
-// remains are bytes to remove once their deletion lasts: of one blob or, where
-// buried is set, of the parts of a buried version.
-type remains struct {
+// garbage is bytes to remove once their deletion is durable: of one blob or, where
+// parts is set, of the parts of a deleted version.
+type garbage struct {
 	payload.Location
-	buried unique
+	parts unique
 }
 
-func graveKey(u unique) []byte { return record.Key("g/", string(u[:])) }
+func trashKey(u unique) []byte { return record.Key(trashPrefix, string(u[:])) }
 
-func bury(tx kv.Tx, v *version) []remains {
-	tx.Set(graveKey(v.unique), record.Start(nil))
-	return []remains{{buried: v.unique}}
+func trashParts(tx kv.Tx, v *version) []garbage {
+	tx.Set(trashKey(v.unique), record.Start(nil))
+	return []garbage{{parts: v.unique}}
 }
 
-// removeAll removes bytes whose records are gone for good. What can't be
-// removed now is the sweeper's and PurgeParts'.
-func (s *Store) removeAll(ctx context.Context, gone []remains) {
+// removeAll removes bytes whose records are deleted durably. What can't be
+// removed now is left to the sweeper and to PurgeParts.
+func (s *Store) removeAll(ctx context.Context, gone []garbage) {
 	ctx = context.WithoutCancel(ctx)
 	for _, r := range gone {
-		if r.buried != (unique{}) {
-			_ = s.dropParts(ctx, r.buried)
+		if r.parts != (unique{}) {
+			_ = s.dropParts(ctx, r.parts)
 			continue
 		}
 		s.payloads.Remove(ctx, r.Location)
 	}
 }
 
-// dropParts drops the parts of a buried version, unless somebody reads them.
+// dropParts drops the parts of a deleted version, unless they are being read.
 func (s *Store) dropParts(ctx context.Context, u unique) error {
 	if !s.holds.clear(u) {
 		return nil
 	}
 	defer s.holds.cleared(u)
 	for more := true; more; {
-		var gone []remains
+		var gone []garbage
 		err := change.Background(ctx, s.store, "parts of deleted versions are dropped", func(tx kv.Tx) (err error) {
 			gone, more, err = dropSome(tx, u)
 			return err
@@ -63,12 +63,12 @@ func (s *Store) dropParts(ctx context.Context, u unique) error {
 	return nil
 }
 
-// dropSome deletes one record of parts, and the grave with the last one.
-func dropSome(tx kv.Tx, u unique) (gone []remains, more bool, err error) {
-	if err := tx.Lock(graveKey(u), kv.Exclusive); err != nil {
+// dropSome deletes one record of parts, and the mark with the last one.
+func dropSome(tx kv.Tx, u unique) (gone []garbage, more bool, err error) {
+	if err := tx.Lock(trashKey(u), kv.Exclusive); err != nil {
 		return nil, false, err
 	}
-	if grave, err := tx.Get(graveKey(u)); err != nil || grave == nil {
+	if mark, err := tx.Get(trashKey(u)); err != nil || mark == nil {
 		return nil, false, err
 	}
 	prefix := versionParts(u)
@@ -93,28 +93,28 @@ func dropSome(tx kv.Tx, u unique) (gone []remains, more bool, err error) {
 		tx.Delete(key)
 	}
 	if !more {
-		tx.Delete(graveKey(u))
+		tx.Delete(trashKey(u))
 	}
 	return gone, more, nil
 }
 
 // PurgeParts drops the parts of versions whose deletion was interrupted.
 func (s *Store) PurgeParts(ctx context.Context) (dropped int, err error) {
-	var graves []unique
+	var trashed []unique
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		for p, err := range r.Scan([]byte("g/"), record.After([]byte("g/"))) {
+		for p, err := range r.Scan([]byte(trashPrefix), record.After([]byte(trashPrefix))) {
 			if err != nil {
 				return err
 			}
 			var u unique
-			if copy(u[:], p.Key[len("g/"):]) != len(u) {
+			if copy(u[:], p.Key[len(trashPrefix):]) != len(u) {
 				return malformed()
 			}
-			graves = append(graves, u)
+			trashed = append(trashed, u)
 		}
 		return nil
 	})
-	for _, u := range graves {
+	for _, u := range trashed {
 		if err == nil {
 			err = s.dropParts(ctx, u)
 		}
