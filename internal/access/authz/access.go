@@ -23,9 +23,9 @@ func Ask[In any](needs func(*In) ([]Need, error)) Access[In] {
 	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return needs(in) }}
 }
 
-// AskFor is an access with needs that depend on who asks as well, or on what
-// the resource is now: an IAM user's ARN has the path the user was given. The
-// caller is only for working out the needs; whether it may is not said here.
+// AskFor is an access with needs that also depend on the caller, or on what the
+// resource is now: the ARN of an IAM user holds the path that the user was given. needs
+// only works the needs out; it does not decide anything.
 func AskFor[In any](needs func(context.Context, Caller, *In) ([]Need, error)) Access[In] {
 	return Access[In]{needs: needs}
 }
@@ -41,7 +41,7 @@ func Ask1[In any](need func(*In) Need) Access[In] {
 // Open is an access that asks for nothing, for a written reason.
 func Open[In any](because string) Access[In] { return Access[In]{because: because} }
 
-// IsZero reports that nothing was said.
+// IsZero reports the zero Access, which neither has needs nor is open.
 func (a Access[In]) IsZero() bool { return a.needs == nil && a.because == "" }
 
 // Because returns why the operation is open, or "".
@@ -55,8 +55,9 @@ func (a Access[In]) Needs(ctx context.Context, c Caller, in *In) ([]Need, error)
 	return a.needs(ctx, c, in)
 }
 
-// Judge is how the dispatcher comes to a grant: an open access gives a grant
-// that covers nothing, any other asks for its needs.
+// Judge returns the grant for a request, for the dispatcher: an open access gives a
+// grant that covers nothing, any other asks for its needs. Errors: AccessDenied, and
+// those of the needs.
 func Judge[In any](ctx context.Context, a *Authority, c Caller, may Access[In], in *In) (Grant, error) {
 	if c.principal.Kind == policy.Nobody {
 		return Grant{}, fault.Of(fault.AccessDenied)

@@ -11,16 +11,17 @@ import (
 	"watertight/internal/fault"
 )
 
-// Record is the audit event of a request as the core sees it: something to be
-// written into the transaction of the change.
+// Record is the audit event of a request as the core sees it: an entry that is
+// written in the transaction of the change. gateway/audit implements it.
 type Record interface {
-	// Entry returns the key and the sealed-to-be value of the event of a
-	// change that is about to commit.
+	// Entry returns the key and the value of the event of a change that is about
+	// to commit. The store seals the value. A transaction that is tried again asks
+	// again, and is given the same key.
 	Entry() (key, value []byte, err error)
-	// Note tells the event what the change makes or deletes: ids of versions, of
-	// a key, an account. They take the place of what had the same name.
+	// Note adds what the change makes or deletes to the event: ids of versions, of
+	// a key, of an account. Earlier values of the same name are replaced.
 	Note(name string, values ...string)
-	// Committed is called once the transaction that holds the entry is durable.
+	// Committed is called when the transaction that holds the entry is durable.
 	Committed()
 }
 
@@ -31,73 +32,76 @@ type Need struct {
 	Version  *string             // of the object, as the request names it; nil is the current one
 	Keys     map[string][]string // condition keys of this need alone, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	// New: the resource is about to be made, or all of its kind: the caller's
-	// account owns it. Of an object, its bucket's policy can still deny.
+	// New: the resource does not exist yet, or the need is about all of a kind; in
+	// both cases the caller's account owns it. A bucket's policy can still deny that
+	// an object is made in it.
 	New bool
-	// Given: the caller may by default, as who began an upload may end it. It stands
-	// in for an Allow; a Deny, a boundary and a session policy bind as ever.
+	// Given: the caller has the permission by default, as whoever began an upload may
+	// end it. It replaces an Allow; a Deny, a boundary and a session policy still bind.
 	Given bool
-	// Denial: it is only asked whether a policy of the resource denies the action
-	// outright. The grant never covers such a need; see Denied.
+	// Denial: the need only asks whether a policy of the resource explicitly denies
+	// the action. The grant never covers such a need; see Grant.Denied.
 	Denial bool
-	// As is who a token in the request says its bearer is: the need is judged
-	// for that principal, and nothing of the caller counts but the connection.
-	// Whoever demands the grant verifies the token before anything follows.
+	// As is the principal that a token in the request claims to be for. The need is
+	// decided for that principal; of the caller only the connection counts. The core
+	// method that demands the grant verifies the token before it does anything else.
 	As *policy.Principal
-	// Refusal words the refusal of a hard need; nil is AccessDenied.
+	// Refusal returns the error for a hard need that is refused; nil is AccessDenied.
 	Refusal func(policy.Verdict) error
 }
 
-// Facts are the laws, met by identity, bucket and keys, joined in server.
+// Facts look up the policies and settings that a decision needs. server implements
+// it with the stores of core.
 type Facts interface {
 	// Principal returns the laws of a principal.
 	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
-	// Resource returns the laws that stand on a resource at the instant of the
-	// request. A resource that does not exist has the zero laws.
+	// Resource returns the laws of a resource at the instant of the request; those of
+	// a bucket hold for its objects. A resource that does not exist has the zero laws.
 	Resource(ctx context.Context, r arn.ARN, at time.Time) (ResourceLaws, error)
-	// ObjectTags returns the tags of an object's version, nil being the current
-	// one; none where it is not there. It is asked only where a law that may
-	// bind the request speaks of s3:ExistingObjectTag.
+	// ObjectTags returns the tags of an object's version, none where it does not
+	// exist; nil is the current version. It is called only where a policy that may
+	// bind the request mentions s3:ExistingObjectTag.
 	ObjectTags(ctx context.Context, object arn.ARN, version *string) (map[string]string, error)
-	// Object returns what stands on an object's version by itself, nil being the
-	// current one; the zero laws where no object is there. It is asked only where
-	// the ACLs of its bucket are active.
+	// Object returns the owner and the ACL of an object's version, the zero laws where
+	// it does not exist; nil is the current version. It is called only where the ACLs
+	// of the bucket are active.
 	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
 }
 
-// PrincipalLaws bind a principal. Boundary nil is no boundary.
+// PrincipalLaws are the policies of a principal. A nil Boundary is no boundary.
 type PrincipalLaws struct{ Identity, Boundary []*policy.Document }
 
-// ResourceLaws stand on a resource. Owner is the owning account's id, empty
-// where the resource does not exist.
+// ResourceLaws are the policies and settings of a resource. Owner is the id of the
+// account that owns it, empty where the resource does not exist.
 type ResourceLaws struct {
 	Owner     string
 	Documents []*policy.Document
 	Public    policy.PublicAccess
 	Peers     policy.Peers
 	MustAllow bool
-	// Until is when Public is another one by the clock alone; zero is never.
+	// Until is when Public changes without a write, because a period ends; zero is
+	// never.
 	Until time.Time
-	// Service, where it is set, is whose actions alone Documents and MustAllow
-	// are about: a role's trust policy says nothing of iam:GetRole.
+	// Service, if set, limits Documents and MustAllow to the actions of one service:
+	// a role's trust policy says nothing about iam:GetRole.
 	Service string
-	// Record is what was read of the resource, for the core method that works on
-	// it: authz hands it on unread (see Grant.Record). nil is none.
+	// Record is what was read of the resource, for the core method that works on it:
+	// authz passes it on without looking into it (see Grant.Record). nil is none.
 	Record any
-	// ACL is a bucket's own, nil where ACLs are disabled. Where there is one, the
-	// bucket's objects have owners and ACLs of their own.
+	// ACL is that of a bucket, nil where ACLs are disabled. Where it is set, each
+	// object of the bucket has an owner and an ACL as well.
 	ACL *policy.Document
 }
 
 // Authority decides.
 type Authority struct{ facts Facts }
 
-// New returns the authority over these facts.
+// New returns an authority that decides by these facts.
 func New(facts Facts) *Authority { return &Authority{facts: facts} }
 
-// Authorize judges every need. It refuses the whole request when a hard need
-// is refused, when there are no needs, or when the caller is zero; soft needs
-// that are refused are left out of the grant.
+// Authorize decides every need. It refuses the whole request if a hard need is
+// refused, if there are no needs, or if the caller is the zero Caller. Soft needs that
+// are refused are left out of the grant. Errors: AccessDenied, and those of Facts.
 func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
 	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
@@ -105,7 +109,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	return a.ask(ctx, c, func(context.Context, Caller) ([]Need, error) { return needs, nil })
 }
 
-// ask judges the needs that asks returns, now and whenever the grant is renewed.
+// ask decides the needs that asks returns, now and whenever the grant is renewed.
 func (a *Authority) ask(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (Grant, error) {
 	g, err := a.decide(ctx, c, asks)
 	if err != nil {
@@ -115,7 +119,7 @@ func (a *Authority) ask(ctx context.Context, c Caller, asks func(context.Context
 	return Grant{g}, nil
 }
 
-// decide judges the needs that asks returns.
+// decide decides the needs that asks returns, once.
 func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (*grant, error) {
 	needs, err := asks(ctx, c)
 	if err != nil {
@@ -158,8 +162,8 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 	return g, nil
 }
 
-// judge decides one need; the laws of a bucket are asked for once a request.
-func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *standing, n *Need) (judgement, error) {
+// judge decides one need. The laws of a bucket are looked up once a request.
+func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *lookups, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || n.Resource.IsObject() {
 		var err error
@@ -173,8 +177,8 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	return a.decideUnder(ctx, c, laws, res, on, n)
 }
 
-// decideUnder is the decision on one need under the laws of its resource.
-func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *standing, n *Need) (judgement, error) {
+// decideUnder decides one need under the laws of its resource.
+func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
 		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
@@ -184,10 +188,10 @@ func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaw
 	if n.As != nil {
 		who, l.Identity, l.Boundary, l.Session = *n.As, nil, nil, nil
 	}
-	if n.Denial && !speakOf(l.Resource, n.Action) {
+	if n.Denial && !mentionAction(l.Resource, n.Action) {
 		return judgement{}, nil
 	}
-	if l.Excludes(&who) { // nothing is looked up for a stranger who gets nothing
+	if l.Excludes(&who) { // nothing is looked up for an anonymous caller who gets nothing
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
 	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)
@@ -195,7 +199,7 @@ func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaw
 		return judgement{}, err
 	}
 	if n.Given {
-		give(&l, &who, n.Action)
+		addGiven(&l, &who, n.Action)
 	}
 	tags, err := a.tagKeys(ctx, &l, on, n)
 	if err != nil {

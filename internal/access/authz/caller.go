@@ -1,6 +1,7 @@
-// Package authz is the only yes. A Caller asks with Needs and is given a
-// Grant; core methods demand the Grant. It must never know HTTP, storage or
-// how laws are kept: it asks Facts.
+// Package authz decides whether a caller may do what a request asks for, and is the
+// only package that does. A Caller asks with Needs and is given a Grant; core methods
+// demand the Grant. It must never know HTTP, storage or how policies are kept: it asks
+// Facts.
 package authz
 
 import (
@@ -12,12 +13,12 @@ import (
 	"watertight/internal/fault"
 )
 
-// Situation is what is true of one request besides who makes it.
+// Situation is what is known about one request besides its caller.
 type Situation struct {
-	At            time.Time // when the caller was looked at
+	At            time.Time // when the caller was looked up
 	SourceIP      netip.Addr
 	SecureChannel bool      // TLS, or loopback listener and loopback peer
-	AccessKeyID   string    // that signed; empty for anonymous callers
+	AccessKeyID   string    // of the key that signed; empty for anonymous callers
 	Temporary     bool      // the key belongs to a session
 	Issued        time.Time // when the session was made
 	MFAAt         time.Time // when an MFA code was given for the session; zero is never
@@ -28,19 +29,19 @@ type Situation struct {
 	Session        []*policy.Document  // compiled session policies; nil is no restriction
 	Record         Record              // the request's audit event
 
-	// Now is the clock; nil stands still at At.
+	// Now is the clock; nil is one that stays at At.
 	Now func() time.Time
-	// Again looks at the caller once more at an instant: whether its credential
-	// is still there, and what follows from it and from the time. nil: the caller
-	// is as it was.
+	// Again looks the caller up again at an instant: whether its credential still
+	// exists, and what follows from it and from the time. nil: the caller does not
+	// change.
 	Again func(ctx context.Context, at time.Time) (Caller, error)
-	Until time.Time // from then on the credential is none; zero is never
-	// Seen stands for what was read to find the caller and to decide, for whoever
-	// commits; nil is unknown. This package never looks into it.
+	Until time.Time // when the credential expires; zero is never
+	// Seen represents what was read to find the caller and to decide, for the
+	// transaction that commits; nil is unknown. This package never looks into it.
 	Seen any
 }
 
-// Caller is who asks. Its fields are hidden and the zero Caller is refused;
+// Caller is the principal of a request and its situation. The zero Caller is refused;
 // test/arch holds the list of packages that may call NewCaller.
 type Caller struct {
 	principal policy.Principal
@@ -54,7 +55,7 @@ func NewCaller(p policy.Principal, s Situation) Caller { return Caller{principal
 // Principal returns who the caller is.
 func (c Caller) Principal() policy.Principal { return c.principal }
 
-// At returns the instant at which the caller was last looked at.
+// At returns the instant at which the caller was last looked up.
 func (c Caller) At() time.Time { return c.situation.At }
 
 // SecureChannel reports TLS, or loopback at both ends.
@@ -75,14 +76,13 @@ func (c Caller) SourceIdentity() string { return c.situation.SourceIdentity }
 // MFA reports whether the caller's session was made with an MFA code.
 func (c Caller) MFA() bool { return c.situation.Temporary && !c.situation.MFAAt.IsZero() }
 
-// Anonymous reports whether nobody signed.
+// Anonymous reports whether the request was not signed.
 func (c Caller) Anonymous() bool { return c.principal.Kind == policy.Anonymous }
 
 // Record returns the request's audit event; it may be nil.
 func (c Caller) Record() Record { return c.situation.Record }
 
-// WithRecord returns the caller with another audit event, for calls made
-// inside the house.
+// WithRecord returns the caller with another audit event.
 func (c Caller) WithRecord(r Record) Caller { c.situation.Record = r; return c }
 
 // Now returns the time.
@@ -99,8 +99,8 @@ func (c Caller) Seen() any { return c.situation.Seen }
 // WithSeen returns the caller with another Seen.
 func (c Caller) WithSeen(seen any) Caller { c.situation.Seen = seen; return c }
 
-// Again looks at the caller once more, now. Errors are those of whoever
-// identified it: a key that is gone or was turned off, a session that ended.
+// Again looks the caller up again, now. Errors: those of Situation.Again, such as for
+// a key that was deleted or turned off, and AccessDenied.
 func (c Caller) Again(ctx context.Context) (Caller, error) {
 	at := c.Now()
 	fresh := c
@@ -111,7 +111,7 @@ func (c Caller) Again(ctx context.Context) (Caller, error) {
 		}
 	}
 	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account || fresh.principal.ID != c.principal.ID {
-		return Caller{}, fault.Of(fault.AccessDenied) // somebody else has its names now
+		return Caller{}, fault.Of(fault.AccessDenied) // its names belong to another principal now
 	}
 	fresh.situation.At, fresh.situation.Record, fresh.situation.Seen = at, c.situation.Record, nil
 	return fresh, nil

@@ -7,18 +7,18 @@ import (
 	"watertight/internal/fault"
 )
 
-// judgement is a verdict, and whether its reason may be told.
+// judgement is a verdict, and whether the caller may be told its reason.
 type judgement struct {
 	policy.Verdict
 	told bool
 }
 
-// mayTell reports whether the caller is told why it is refused: AWS tells
-// principals of the resource's own account (IAM user guide, "Troubleshoot access
-// denied error messages"). Strangers and other accounts learn nothing, nor does
-// anybody where the object's own tags, owner or ACL were looked at: the reason
-// would say whether it is there. Of a bucket that is nobody's it is not told either, as it
-// is not of somebody else's.
+// mayTell reports whether the caller is told why it is refused: AWS tells principals of
+// the resource's own account (IAM user guide, "Troubleshoot access denied error
+// messages"). Anonymous callers and other accounts are not told. No caller is told
+// where the object's tags, owner or ACL were looked up, since the reason would reveal
+// whether the object exists, nor about a bucket that does not exist, as about one of
+// another account.
 func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	account := c.principal.Account
 	if account == "" || sawObject {
@@ -28,13 +28,13 @@ func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	return res.Owner == account || res.Owner == "" && !bucket
 }
 
-// tooMuchWork is the refusal of a request whose decisions take more steps than
-// one request may take: nothing of it is done.
+// tooMuchWork refuses a request whose decisions take more steps than one request may
+// take. Nothing of the request is done.
 func tooMuchWork() error {
 	return fault.New(fault.AccessDenied, "Access Denied: the policies that bind this request take more work to judge than one request may.")
 }
 
-// denial is the refusal of a need.
+// denial returns the error for a need that is refused.
 func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	because := j.Because(n.Action)
 	if !j.told || because == "" {

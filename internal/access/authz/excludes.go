@@ -7,9 +7,9 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Excludes reports that nothing a caller may ask of a bucket, or of what is in
-// it, is allowed: whatever a request goes on to say need not be read. It never
-// reports so of somebody whom anything could be allowed.
+// Excludes reports that a caller is allowed nothing at all in a bucket, so that the
+// rest of its request need not be read. It reports false wherever something might be
+// allowed.
 func (a *Authority) Excludes(ctx context.Context, c Caller, bucket string) (bool, error) {
 	if !c.Anonymous() {
 		return false, nil

@@ -6,16 +6,16 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// give adds what allows a caller an action by default: an identity's policy and,
-// where somebody else owns the resource, one of the resource.
-func give(l *policy.Laws, who *policy.Principal, action policy.Action) {
-	l.Identity = with(l.Identity, policy.Given(action))
+// addGiven allows a caller an action by default: by a policy of the identity and,
+// where another account owns the resource, by one of the resource.
+func addGiven(l *policy.Laws, who *policy.Principal, action policy.Action) {
+	l.Identity = appendDocument(l.Identity, policy.Given(action))
 	if who.Account != "" {
-		l.Resource = with(l.Resource, policy.List([]policy.ListGrant{{Name: "initiator", Account: who.Account, Actions: []policy.Action{action}}}))
+		l.Resource = appendDocument(l.Resource, policy.List([]policy.ListGrant{{Name: "initiator", Account: who.Account, Actions: []policy.Action{action}}}))
 	}
 }
 
-// speakOf reports whether a document speaks of an action, or cannot be read.
-func speakOf(docs []*policy.Document, action policy.Action) bool {
+// mentionAction reports whether a document is about an action, or cannot be read.
+func mentionAction(docs []*policy.Document, action policy.Action) bool {
 	return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d == nil || d.MentionsAction(action) })
 }

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// Grant is a yes to named actions on named resources. The zero Grant covers
-// nothing. Core methods demand it on their first line.
+// Grant is the permission for named actions on named resources. The zero Grant covers
+// nothing. Core methods demand what they are about to do.
 type Grant struct{ g *grant }
 
 type permission struct {
@@ -30,11 +30,11 @@ type grant struct {
 
 	asks    func(context.Context, Caller) ([]Need, error) // nil: an open access
 	decided time.Time
-	seen    any           // what the decision rests on; nil is unknown
-	laws    PrincipalLaws // it rests on these, too, and on what stands on the resources
-	on      standing
-	relied  []permission // soft needs that somebody demanded, and was given
-	inside  bool         // a transaction demands for itself
+	seen    any           // what was read for the decision; nil is unknown
+	laws    PrincipalLaws // what the decision was made by, with on
+	on      lookups
+	relied  []permission // soft needs that were demanded and covered
+	inside  bool         // a transaction is running, and demands again when it is repeated
 }
 
 // indexFrom is the number of permissions from which a scan costs more than a map.
@@ -58,8 +58,8 @@ func (g *grant) hold(n Need) {
 	g.index[p] = struct{}{}
 }
 
-// refuse notes that a soft need was refused, and how. A permission that was held
-// for another version of the same object is taken back: what is demanded later
+// refuse notes that a soft need was refused, and with which error. It takes back the
+// permission that was given for another version of the same object, since a demand
 // names no version.
 func (g *grant) refuse(n Need, how *fault.Error) {
 	p := permission{n.Action, n.Resource}
@@ -105,8 +105,8 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 	return false
 }
 
-// Denied reports whether a policy of the resource denies the action outright, of
-// a need that asked it.
+// Denied reports whether a policy of the resource explicitly denies the action, of a
+// need that asked for this; see Need.Denial.
 func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
 	return g.g != nil && slices.Contains(g.g.denied, permission{a, r})
 }
@@ -114,8 +114,8 @@ func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
 // Holds reports whether the grant covers anything.
 func (g Grant) Holds() bool { return g.g != nil && len(g.g.held) > 0 }
 
-// Owner returns the account that owned a resource, or the bucket of an object,
-// when it was judged; "" where that was not asked, or it is not there.
+// Owner returns the account that owned a resource, or the bucket of an object, when
+// the needs were decided; "" where it was not looked up or does not exist.
 func (g Grant) Owner(r arn.ARN) string {
 	if g.g == nil {
 		return ""
@@ -127,7 +127,7 @@ func (g Grant) Owner(r arn.ARN) string {
 }
 
 // Record returns what was read of a resource, or of the bucket of an object, for
-// the decision; nil where it was not asked for. In a transaction of change.Commit
+// the decision; nil where it was not looked up. In a transaction of change.Commit
 // it is what the transaction depends on, like the decision itself.
 func (g Grant) Record(r arn.ARN) any {
 	if g.g == nil {
@@ -152,7 +152,7 @@ func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
 	return all
 }
 
-// Note tells the request's audit event, before the change commits, what it made.
+// Note adds what the change makes to the request's audit event, before it commits.
 func (g Grant) Note(name string, values ...string) {
 	if g.g == nil {
 		return
@@ -173,8 +173,8 @@ func (g Grant) Caller() Caller {
 	return g.g.caller
 }
 
-// Under decides a need of the same caller as if other laws stood on the
-// resource: what a policy would mean that is not in force.
+// Under decides a need of the same caller as if the resource had other laws: what a
+// policy would mean that is not in force.
 func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verdict, error) {
 	if g.g == nil {
 		return policy.Verdict{}, nil
@@ -183,6 +183,6 @@ func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verd
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	j, err := g.g.authority.decideUnder(ctx, g.g.caller, laws, res, &standing{}, &n)
+	j, err := g.g.authority.decideUnder(ctx, g.g.caller, laws, res, &lookups{}, &n)
 	return j.Verdict, err
 }

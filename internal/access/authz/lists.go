@@ -9,31 +9,30 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// ObjectLaws are what stands on one version of an object by itself.
+// ObjectLaws are the owner and the ACL of one version of an object.
 type ObjectLaws struct {
-	Version string // names the version; empty where no object is there
+	Version string // names the version; empty where there is no object
 	Owner   string // account id
 	ACL     *policy.Document
 }
 
-// standing is what stands on the resources of one request: each is asked for
-// once.
-type standing struct {
+// lookups are the laws of the resources of one request. Each is looked up once.
+type lookups struct {
 	laws    []lawsOf // few: needs are about one or two resources
 	room    [1]lawsOf
 	objects []judged
-	tagged  bool         // tags of objects were looked at
+	tagged  bool         // tags of objects were looked up
 	work    *policy.Work // of all decisions on the request
 }
 
-// lawsOf is the laws of a resource; a bucket's are those of its objects.
+// lawsOf are the laws of a resource; those of a bucket hold for its objects.
 type lawsOf struct {
 	at arn.ARN
 	ResourceLaws
 }
 
-// of returns the laws of a resource, nil where they were not asked for.
-func (s *standing) of(at arn.ARN) *ResourceLaws {
+// of returns the laws of a resource, nil where they were not looked up.
+func (s *lookups) of(at arn.ARN) *ResourceLaws {
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
 	}
@@ -45,14 +44,14 @@ func (s *standing) of(at arn.ARN) *ResourceLaws {
 	return nil
 }
 
-// judged is a version that a decision rested on.
+// judged is a version whose owner and ACL a decision used.
 type judged struct {
 	object  arn.ARN
 	version string // its id as the need names it; empty is the current one
 	laws    ObjectLaws
 }
 
-func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
+func (s *lookups) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
 	if res := s.of(at); res != nil {
 		return *res, nil
 	}
@@ -67,7 +66,7 @@ func (s *standing) resource(ctx context.Context, facts Facts, at arn.ARN, now ti
 }
 
 // object returns the laws of the version a need is about.
-func (s *standing) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
+func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
 	id := ""
 	if n.Version != nil {
 		id = *n.Version
@@ -84,20 +83,19 @@ func (s *standing) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws
 	return laws, err
 }
 
-// lists adds to the laws of a need what ACLs say, and who owns the object, where
-// ACLs are active; it reports whether the object itself was looked at. An object
-// that another account owns is that account's: of the bucket's policy only the
-// denies bind there.
-func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *standing, n *Need) (saw bool, err error) {
+// lists adds the owner of the object and the ACLs to the laws of a need, where ACLs
+// are active; it reports whether the object was looked up. Where another account than
+// the bucket's owns the object, only the denies of the bucket's policy bind.
+func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *lookups, n *Need) (saw bool, err error) {
 	switch {
 	case !n.Resource.IsObject():
 		if res.ACL != nil {
-			l.Resource = with(l.Resource, res.ACL)
+			l.Resource = appendDocument(l.Resource, res.ACL)
 		}
 		return false, nil
 	case n.New:
 		if own := who.Account; own != "" {
-			ownedBy(l, own, res.Owner)
+			setOwner(l, own, res.Owner)
 		}
 		return false, nil
 	case res.ACL == nil:
@@ -113,31 +111,31 @@ func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.
 	}
 	switch {
 	case !ownerDecides:
-		if o.lets(n.Action, who.Account) {
-			l.Resource = with(l.Resource, res.ACL)
+		if o.bucketACLCounts(n.Action, who.Account) {
+			l.Resource = appendDocument(l.Resource, res.ACL)
 		}
 	case o.Version != "":
-		ownedBy(l, o.Owner, res.Owner)
+		setOwner(l, o.Owner, res.Owner)
 		if o.ACL != nil {
-			l.Resource = with(l.Resource, o.ACL)
+			l.Resource = appendDocument(l.Resource, o.ACL)
 		}
 	}
 	return true, nil
 }
 
-// lets reports whether the bucket's ACL, which lets an account write, counts for
-// what stands under a key: others than the bucket's owner make objects, and
-// overwrite and delete their own, never those of somebody else (S3 user guide,
-// "Access control list overview", WRITE).
-func (o *ObjectLaws) lets(action policy.Action, account string) bool {
+// bucketACLCounts reports whether the bucket's ACL, which allows an account to write,
+// counts for the object that a key has now: other accounts than the bucket's owner
+// make objects, and overwrite and delete their own, but not those of others (S3 user
+// guide, "Access control list overview", WRITE).
+func (o *ObjectLaws) bucketACLCounts(action policy.Action, account string) bool {
 	if o.Version == "" {
 		return action == "s3:PutObject"
 	}
 	return o.Owner == account
 }
 
-// ownedBy makes another account than the bucket's the owner.
-func ownedBy(l *policy.Laws, owner, bucketOwner string) {
+// setOwner makes another account than the bucket's the owner.
+func setOwner(l *policy.Laws, owner, bucketOwner string) {
 	if owner == bucketOwner || bucketOwner == "" {
 		return
 	}
@@ -145,7 +143,7 @@ func ownedBy(l *policy.Laws, owner, bucketOwner string) {
 	l.ResourceOwner, l.BucketOwner = owner, bucketOwner
 }
 
-// with never writes into the laws of the bucket, which other needs share.
-func with(docs []*policy.Document, d *policy.Document) []*policy.Document {
+// appendDocument never writes into the laws of the bucket, which other needs share.
+func appendDocument(docs []*policy.Document, d *policy.Document) []*policy.Document {
 	return append(slices.Clip(docs), d)
 }

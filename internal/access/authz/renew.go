@@ -10,18 +10,19 @@ import (
 	"watertight/internal/fault"
 )
 
-// A grant says what was so when it was given. Whoever commits a change, or reads
-// an object whose own tags, owner or ACL were looked at, has it renewed from the
-// very state that is changed or read, so that a request whose body takes its time
-// is judged by what is true at its end.
+// A grant is about the instant at which it was given. Before a change commits, and
+// before an object is read whose own tags, owner or ACL were looked up, it is renewed
+// from the very state that is changed or read. A request whose body takes long is
+// therefore decided by what is true at its end.
 
-// standsFor is how long a decision may be old and stand on what it saw. It only
-// spares work: what was seen must still be as it was.
+// standsFor is how old a decision may be that is not renewed because nothing it was
+// made by has changed. The limit costs work and is not needed for correctness: what
+// was read is compared.
 const standsFor = time.Second
 
-// Stands returns what the grant's decision rests on, if it is enough that this is
-// unchanged: the decision is fresh, and neither a law nor the credential says
-// anything else by the clock alone since. Else the grant is to be renewed.
+// Stands returns what was read for the grant's decision, if the decision holds as
+// long as that is unchanged: it is fresh, and no policy and no credential depends on
+// the time since. Otherwise the grant has to be renewed.
 func (g Grant) Stands() (seen any, ok bool) {
 	if g.g == nil || g.g.seen == nil {
 		return nil, false
@@ -41,7 +42,7 @@ func (g Grant) Stands() (seen any, ok bool) {
 
 func passed(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
 
-// timed reports whether a law that the decision rests on asks for the time.
+// timed reports whether a policy that the decision was made by asks for the time.
 func (g *grant) timed() bool {
 	if anyTimed(g.laws.Identity) || anyTimed(g.laws.Boundary) || anyTimed(g.caller.situation.Session) {
 		return true
@@ -60,9 +61,9 @@ func anyTimed(docs []*policy.Document) bool {
 	})
 }
 
-// Renew looks at the caller again and decides all needs anew, now, and what they
-// are, of what ctx reads. It refuses where a hard need is refused, or a soft one
-// that was demanded before; nothing is to be done by such a grant.
+// Renew looks the caller up again, works out its needs again and decides them, all of
+// what ctx reads. It refuses if a hard need is refused, or a soft one that was demanded
+// before; such a grant must not be used. Errors: AccessDenied, and those of the caller.
 func (g Grant) Renew(ctx context.Context) error {
 	if g.g == nil {
 		return fault.Of(fault.AccessDenied)
@@ -93,22 +94,22 @@ func (g Grant) Renew(ctx context.Context) error {
 	return nil
 }
 
-// RestsOnObjects reports whether the decision looked at the tags, the owner or
-// the ACL of an object, which change with every version and within one: it counts
-// only for the state it was made of.
+// RestsOnObjects reports whether the tags, the owner or the ACL of an object were
+// looked up for the decision. They change with every version and within one, so the
+// decision holds only for the state that it was made of.
 func (g Grant) RestsOnObjects() bool {
 	return g.g != nil && (g.g.on.tagged || len(g.g.on.objects) > 0)
 }
 
-// Inside tells that what is demanded from now on is demanded again whenever the
-// grant is renewed, as in a transaction that may run more than once.
+// Inside begins or ends a part that demands again whenever the grant is renewed, such
+// as a transaction that may run more than once.
 func (g Grant) Inside(yes bool) {
 	if g.g != nil {
 		g.g.inside = yes
 	}
 }
 
-// rely remembers a soft need that somebody goes by.
+// rely remembers a soft need that was demanded, so that Renew decides it again.
 func (g *grant) rely(a policy.Action, r arn.ARN) {
 	if g.inside {
 		return
@@ -120,10 +121,10 @@ func (g *grant) rely(a policy.Action, r arn.ARN) {
 	}
 }
 
-// With asks for the same caller for the needs of an action on a
-// resource once more, with further condition keys, as hard needs; where the
-// operation has no such need it is refused. The grant is renewed as a whole. It is how an operation is judged by
-// what it learns only while it runs.
+// With decides the needs of an action on a resource once more, as hard needs and with
+// further condition keys, and returns a grant for all needs. An operation uses it for
+// what it learns only while it runs. Errors: AccessDenied, also where the operation
+// has no such need.
 func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
 	if g.g == nil || g.g.asks == nil {
 		return Grant{}, fault.Of(fault.AccessDenied)

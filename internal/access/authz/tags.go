@@ -9,16 +9,16 @@ import (
 
 const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
-// mentionTags reports whether any law asks for the tags of an object.
+// mentionTags reports whether any policy asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {
 	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard}, func(docs []*policy.Document) bool {
 		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d != nil && d.Mentions(existingTag) })
 	})
 }
 
-// tagKeys returns the keys that the object of a need is known by, nil only where no
-// law asks for them: they cost a lookup. The version is the one the need names.
-func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *standing, n *Need) (map[string][]string, error) {
+// tagKeys returns the condition keys for the tags of a need's object, which cost a
+// lookup. It returns nil only where no policy asks for them.
+func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *lookups, n *Need) (map[string][]string, error) {
 	if n.New || !mentionTags(l) || !n.Action.Facts().SeesTags {
 		return nil, nil
 	}
