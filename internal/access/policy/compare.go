@@ -93,7 +93,7 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 				continue
 			}
 			tries := mostTries
-			s.suit(&r, &tries)
+			s.satisfy(&r, &tries)
 			if n += 2; c.differs(who, r, &change) {
 				change.Conditional = true
 				seen[change] = true

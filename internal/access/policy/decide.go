@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// opinion is what one layer says.
+// opinion is the result of one layer.
 type opinion struct {
 	deny  *statement
 	allow *statement
-	grant grant // the furthest of a resource-based policy's allows
+	grant grant // the furthest reaching of a resource-based policy's allows
 	lost  bool  // a document is missing
 	spent bool  // the decision took too many steps
 }
@@ -46,13 +46,13 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 	return o
 }
 
-// Decide is the one decision, in AWS's order (IAM user guide, "Policy
-// evaluation logic"): an explicit deny in any layer wins; then the resource's
-// policy may be enough for a caller of its own account, according to whom it
-// names; then identity policies, boundary and session policy must each allow.
-// Between accounts both sides must allow. Without any allow the answer is the
-// implicit deny. RestrictPublicBuckets has the last word, and settings of a bucket
-// are its own account's alone. A decision that takes too many steps is a deny.
+// Decide decides a request in AWS's order (IAM user guide, "Policy evaluation logic"):
+// an explicit deny in any layer wins; then the resource's policy can be enough for a
+// caller of its own account, depending on how it names the caller; then identity
+// policies, boundary and session policy must each allow. Between accounts both sides
+// must allow. Without any allow the result is the implicit deny. Whatever policies
+// allow, RestrictPublicBuckets can deny, and only the bucket's own account changes its
+// settings. A decision that takes too many steps is a deny.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -65,7 +65,7 @@ func Decide(l Laws, r Request) Verdict {
 
 func (in *situation) decide(l *Laws) Verdict {
 	r := &in.request
-	var said [layers]opinion
+	var opinions [layers]opinion
 	for _, at := range [...]struct {
 		layer Layer
 		docs  []*Document
@@ -79,28 +79,28 @@ func (in *situation) decide(l *Laws) Verdict {
 		case o.deny != nil:
 			return Verdict{Effect: ExplicitDeny, Why: o.deny.why[at.layer], Layer: at.layer}
 		}
-		said[at.layer] = o // what Guard allows is passed over: Resource comes after it
+		opinions[at.layer] = o // the allows of Guard do not count: Resource comes after it
 	}
-	v := weigh(l, r, &said)
+	v := weigh(l, r, &opinions)
 	if v.Effect == Allow && restricted(l, &r.Principal) {
 		return Verdict{Effect: ExplicitDeny, Why: []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, Layer: PublicAccessLayer}
 	}
 	if v.Effect == Allow && in.ownersAlone(l) {
 		return Verdict{Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"}, Layer: ResourceLayer}
 	}
-	if v.Effect == Allow && in.givesAway(l) {
+	if v.Effect == Allow && in.givesAccessAway(l) {
 		return Verdict{Effect: ImplicitDeny, Why: []string{"what is open to everybody lets no other account change an object's ACL"}, Layer: ResourceLayer}
 	}
 	return v
 }
 
-// weigh comes to the verdict where nothing denies.
-func weigh(l *Laws, r *Request, said *[layers]opinion) Verdict {
-	resource := said[ResourceLayer]
+// weigh returns the verdict where nothing denies.
+func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
+	resource := opinions[ResourceLayer]
 	p := &r.Principal
 	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
 	if resource.allow == nil && (!own || l.ResourceMustAllow) {
-		return silent(ResourceLayer)
+		return implicitDeny(ResourceLayer)
 	}
 	needsIdentity, needsBoundary, needsSession := true, l.Boundary != nil, l.Session != nil || p.Kind == FederatedUser
 	if own {
@@ -108,43 +108,42 @@ func weigh(l *Laws, r *Request, said *[layers]opinion) Verdict {
 		needsBoundary = needsBoundary && resource.grant < toUser
 		needsSession = needsSession && resource.grant < unlimited
 	} else if p.Account == "" {
-		// Strangers, services and web identities have no policies of their own.
+		// Anonymous callers, services and web identities have no identity policies.
 		needsIdentity = false
 	}
 	switch {
-	case needsIdentity && said[IdentityLayer].allow == nil:
-		return silent(IdentityLayer)
-	case needsBoundary && said[BoundaryLayer].allow == nil:
-		return silent(BoundaryLayer)
-	case needsSession && said[SessionLayer].allow == nil:
-		return silent(SessionLayer)
+	case needsIdentity && opinions[IdentityLayer].allow == nil:
+		return implicitDeny(IdentityLayer)
+	case needsBoundary && opinions[BoundaryLayer].allow == nil:
+		return implicitDeny(BoundaryLayer)
+	case needsSession && opinions[SessionLayer].allow == nil:
+		return implicitDeny(SessionLayer)
 	case !needsIdentity:
 		return Verdict{Effect: Allow, Why: resource.allow.why[ResourceLayer], Layer: ResourceLayer}
 	}
-	return Verdict{Effect: Allow, Why: said[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
+	return Verdict{Effect: Allow, Why: opinions[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
 }
 
-// Excludes reports that the laws allow the principal nothing, whatever it asks:
-// nobody need look anything up for it.
+// Excludes reports that the laws allow the principal nothing, whatever it asks for, so
+// that nothing need be looked up for it.
 func (l *Laws) Excludes(p *Principal) bool {
 	if p.Kind != Anonymous {
 		return false
 	}
-	if l.ObjectLists && !l.Public.IgnorePublicACLs { // any object may be for everybody
+	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of any object may allow everybody
 		return restricted(l, p)
 	}
 	return restricted(l, p) || !slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.admitsAll })
 }
 
-// silent is the implicit deny: a layer that had to allow says nothing.
-func silent(layer Layer) Verdict {
+// implicitDeny is the verdict where a layer that had to allow does not.
+func implicitDeny(layer Layer) Verdict {
 	return Verdict{Effect: ImplicitDeny, Why: []string{"no " + layer.String() + " allows it"}, Layer: layer}
 }
 
-// ownerEscapes reports whether the root user mends a bucket policy that locks
-// everybody out: it may always read, write and delete the policy of its own
-// account's bucket, whatever that policy denies (S3 API reference,
-// PutBucketPolicy).
+// ownerEscapes reports whether the denies of a bucket's policy do not bind: the root
+// user of the bucket's account may always read, write and delete the policy, so that
+// it can repair one that locks everybody out (S3 API reference, PutBucketPolicy).
 func ownerEscapes(l *Laws, r *Request) bool {
 	if r.Principal.Kind != AccountRoot || l.ResourceOwner == "" || r.Principal.Account != l.ResourceOwner {
 		return false

@@ -9,7 +9,7 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Kind is where a document stands.
+// Kind is what a document is attached to.
 type Kind uint8
 
 // The kinds of documents.
@@ -30,7 +30,7 @@ type Document struct {
 	statements []statement
 	mentions   []string       // condition keys, sorted; see Mentions
 	public     bool           // wherever requests come from; see Public
-	lets       []netip.Prefix // where everybody is let in from, with what names nobody
+	openTo     []netip.Prefix // addresses from which statements allow everybody
 	admitsAll  bool           // some Allow is for everybody, if on conditions
 }
 
@@ -66,16 +66,15 @@ type Condition struct {
 	Values   []string
 }
 
-// Kind returns where the document stands.
+// Kind returns what the document is attached to.
 func (d *Document) Kind() Kind { return d.kind }
 
-// Statements returns what the document says, for rooms that have rules of
-// their own about it. What they do to the answer does not reach the document's
-// decisions.
+// Statements returns a copy of what the document says, for packages that have further
+// rules about documents.
 func (d *Document) Statements() []Statement {
 	out := make([]Statement, len(d.statements))
 	for i := range d.statements {
-		out[i] = d.statements[i].said()
+		out[i] = d.statements[i].asWritten()
 	}
 	return out
 }
@@ -89,7 +88,7 @@ func (d *Document) Mentions(prefix string) bool {
 	return i < len(d.mentions) && strings.HasPrefix(d.mentions[i], prefix)
 }
 
-// MentionsAction reports whether some statement speaks about the action.
+// MentionsAction reports whether some statement is about the action.
 func (d *Document) MentionsAction(a Action) bool {
 	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a), nil) })
 }

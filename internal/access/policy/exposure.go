@@ -2,15 +2,15 @@ package policy
 
 import "slices"
 
-// Exposure is whom a resource's documents let in beside its owner's account.
+// Exposure is who may use a resource besides its owner's account.
 type Exposure struct {
 	// Witness shows why a document is public; nil where none is.
 	Witness *Witness
-	// Open reports that somebody whom no document names gets in now: a document
-	// is public, and RestrictPublicBuckets does not stand in the way.
+	// Open reports that principals which no document names are allowed something now: a
+	// document is public, and RestrictPublicBuckets is off.
 	Open bool
 	// Accounts are the other accounts, by id or canonical id, that documents name
-	// in an Allow and whom the setting lets in; sorted.
+	// in an Allow and that the setting does not shut out; sorted.
 	Accounts []string
 	// Services are the AWS services that documents name, by DNS name; sorted.
 	Services []string
@@ -44,7 +44,7 @@ func Exposed(l Laws) Exposure {
 	return e
 }
 
-// name collects those whom a document names in an Allow.
+// name collects the accounts and services that a document names in an Allow.
 func (e *Exposure) name(d *Document, owner string) {
 	for i := range d.statements {
 		for j := range d.statements[i].principals {
@@ -62,7 +62,7 @@ func (e *Exposure) name(d *Document, owner string) {
 	}
 }
 
-// accountOf is the account of an entry that names one, or somebody in one.
+// accountOf returns the account of an entry that names one, or a principal in one.
 func (p *principal) accountOf() string {
 	if p.account != "" {
 		return p.account

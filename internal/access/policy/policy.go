@@ -1,9 +1,9 @@
-// Package policy is the policy language and the one decision. It is pure: the
-// standard library and arn, no context, no clock, no storage. It must never
-// know HTTP or who asks it.
+// Package policy implements the policy language and the decision on a request. It is
+// pure: the standard library, arn and the catalogue of actions, no context, no clock,
+// no storage. It must never know HTTP or its caller.
 //
-// A document is compiled once, by Parse; Decide then works on patterns, numbers,
-// dates and address ranges that were read before the first request came.
+// Parse compiles a document once. Decide then works on patterns, numbers, dates and
+// address ranges, and reads no text of a policy.
 package policy
 
 import (
@@ -46,13 +46,13 @@ const (
 	WebIdentity   PrincipalKind = 7 // shows an identity provider's token and signs nothing
 )
 
-// Principal is who makes a request.
+// Principal is the identity that makes a request.
 type Principal struct {
 	Kind      PrincipalKind
 	Account   string  // 12 digits; empty for anonymous callers, services and web identities
 	ARN       arn.ARN // of the user, of the session, or of the account's root
 	Role      arn.ARN // of the role, for role sessions
-	Issuer    arn.ARN // of the user who asked for it, for federated users' sessions
+	Issuer    arn.ARN // of the user who asked for the session, for federated users
 	IssuerID  string  // unique id of that user
 	ID        string  // unique id: account id, AIDA..., AROA...:session, account:name of a federated user
 	Name      string  // friendly name of a user; DNS name of a service
@@ -65,7 +65,7 @@ type PublicAccess struct {
 	BlockPublicACLs, IgnorePublicACLs, BlockPublicPolicy, RestrictPublicBuckets bool
 }
 
-// Stricter is what two settings block together.
+// Stricter returns what two settings block together.
 func (p PublicAccess) Stricter(q PublicAccess) PublicAccess {
 	return PublicAccess{
 		p.BlockPublicACLs || q.BlockPublicACLs, p.IgnorePublicACLs || q.IgnorePublicACLs,
@@ -73,29 +73,29 @@ func (p PublicAccess) Stricter(q PublicAccess) PublicAccess {
 	}
 }
 
-// Laws are all documents that bear on one request. A nil document among them
-// denies: what could not be read might have been a Deny.
+// Laws are all documents and settings that apply to one request. A nil document among
+// them denies: what could not be read might have been a Deny.
 type Laws struct {
 	// Identity are the policies of the principal and its groups. The root user
-	// has a built-in one, like everybody else: Decide knows no way round.
+	// has a built-in one: Decide makes no exception for it.
 	Identity []*Document
 	// Boundary and Session limit. Nil is no limit; a list without an allow
 	// allows nothing. A federated user without Session has no permissions but
 	// those a resource gives to the session by name.
 	Boundary, Session []*Document
 	Resource          []*Document
-	// Guard are policies of the resource that may deny and not allow: a bucket's,
-	// about an object that another account owns.
+	// Guard are policies of the resource that can deny and cannot allow: those of a
+	// bucket, for an object that another account owns.
 	Guard             []*Document
 	Public            PublicAccess
 	Peers             Peers  // where requests come from
-	ResourceOwner     string // account id; empty when nobody owns the resource
+	ResourceOwner     string // account id; empty where the resource has no owner
 	BucketOwner       string // account id, where it is not ResourceOwner
-	ObjectLists       bool   // ACLs are active: objects have documents that are not among these
-	ResourceMustAllow bool   // key and trust policies: identity alone is not enough
+	ObjectLists       bool   // ACLs are active: objects have ACLs that are not among these documents
+	ResourceMustAllow bool   // key and trust policies: an identity policy is not enough
 }
 
-// Request is what is asked.
+// Request is what Decide decides.
 type Request struct {
 	Principal Principal
 	Action    Action
@@ -106,13 +106,12 @@ type Request struct {
 	// Keys are the condition keys, under the names KeyName gives. The keys that
 	// follow from the fields above (see derivedKey) are never read from here.
 	Keys map[string][]string
-	// Work is what this decision takes its steps from; nil is what one decision
-	// may take.
+	// Work is the budget of steps; nil is the budget of one decision.
 	Work  *Work
 	given map[string][]string // see Suppose
 }
 
-// Effect is the outcome; the zero Effect is the implicit deny.
+// Effect is the outcome of a decision; the zero Effect is the implicit deny.
 type Effect uint8
 
 // The effects.
@@ -122,7 +121,7 @@ const (
 	Allow
 )
 
-// Layer is where a decision fell.
+// Layer is the kind of policy that was decisive.
 type Layer uint8
 
 // The layers.
@@ -136,20 +135,20 @@ const (
 	layers
 )
 
-// Verdict is a decision and its reasons, for the owner's eyes.
+// Verdict is a decision and its reasons, which only the owner may see.
 type Verdict struct {
 	Effect Effect
 	Why    []string // layer and statement; not to be changed
-	Layer  Layer    // that denied, or whose allow was decisive
-	// Exhausted: it denies because it took too many steps, whatever the laws say.
+	Layer  Layer    // that denied, or whose Allow was decisive
+	// Exhausted: denied because the decision took too many steps, whatever the policies say.
 	Exhausted bool
 }
 
 // Because is the end of AWS's AccessDenied message (IAM user guide,
 // "Troubleshoot access denied error messages"): "with an explicit deny in a
 // resource-based policy", "because no identity-based policy allows the
-// s3:GetObject action". It is empty for an Allow, and where no layer is to
-// blame. AWS tells it to callers of the resource's own account alone.
+// s3:GetObject action". It is empty for an Allow, and where no layer was decisive. AWS
+// tells it only to callers of the resource's own account.
 func (v Verdict) Because(a Action) string {
 	name := v.Layer.String()
 	switch {
@@ -171,7 +170,7 @@ func article(name string) string {
 	return "a " + name
 }
 
-// String is AWS's name of the layer.
+// String returns AWS's name of the layer.
 func (l Layer) String() string {
 	switch l {
 	case IdentityLayer:

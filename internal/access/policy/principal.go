@@ -104,8 +104,8 @@ func (p *principal) means(name arn.ARN, id string) bool {
 	return p.arn == name
 }
 
-// aboutPrincipal reports whether the statement is about the caller. A document
-// that stands in the wrong layer denies what it denies, and allows nothing.
+// aboutPrincipal reports whether the statement is about the caller. A document in the
+// wrong layer still denies, and allows nothing.
 func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 	if (layer == ResourceLayer) != (len(s.principals) > 0) {
 		return noGrant, !s.allow
@@ -114,13 +114,13 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 		return noGrant, true
 	}
 	if s.notPrincipal {
-		return noGrant, !s.allow && !s.spares(c)
+		return noGrant, !s.allow && !s.exempts(c)
 	}
 	best := noGrant
 	for i := range s.principals {
 		g := s.principals[i].grants(c)
 		if s.allow && c.Kind == WebIdentity && s.principals[i].kind == everybody {
-			continue // the bearer of a token is let in by who names its issuer
+			continue // a token is accepted only by a statement that names its issuer
 		}
 		if s.direct && s.principals[i].kind == everybody {
 			g = unlimited
@@ -130,10 +130,10 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 	return best, best != noGrant
 }
 
-// spares reports whether a NotPrincipal names all that the caller is: a user
-// is itself and its account; a session is itself, its role and its account
-// (IAM user guide, "NotPrincipal"). Whoever is named in part is not spared.
-func (s *statement) spares(c *Principal) bool {
+// exempts reports whether a NotPrincipal names the caller completely: a user and its
+// account; a session, its role and its account (IAM user guide, "NotPrincipal").
+// Naming a part is not enough.
+func (s *statement) exempts(c *Principal) bool {
 	named := func(kinds ...entryKind) bool {
 		return slices.ContainsFunc(s.principals, func(p principal) bool {
 			return slices.Contains(kinds, p.kind) && p.grants(c) != noGrant

@@ -11,10 +11,10 @@ import (
 
 // Public reports whether a document is public in the sense of Block Public
 // Access (S3 user guide, "The meaning of public"), and why. It starts from
-// "public": a document is not only if each Allow names its principals, demands a
-// fixed value of a key that tells who or from where, or lets everybody in from
-// some addresses alone, which all Allows together are few and hide nobody. Denies
-// do not count, actions do not matter. An identity provider is not a fixed
+// "public": a document is not public only if each Allow names its principals, demands a
+// fixed value of a key that identifies the caller or its network, or allows everybody
+// from some addresses only, which for all Allows together are few and hide nobody.
+// Denies do not count, actions do not matter. An identity provider is not a fixed
 // principal.
 func Public(d *Document, from Peers) (bool, *Witness) {
 	if d == nil {
@@ -30,10 +30,10 @@ func Public(d *Document, from Peers) (bool, *Witness) {
 // IsPublic is Public without the why, most of which was worked out when the
 // document was compiled. Of an ACL it is always false: see List.
 func (d *Document) IsPublic(from Peers) bool {
-	return d == nil || d.public || len(d.lets) > 0 && slices.ContainsFunc(d.lets, from.hide)
+	return d == nil || d.public || len(d.openTo) > 0 && slices.ContainsFunc(d.openTo, from.hide)
 }
 
-// reach is a statement that lets everybody in, and from where.
+// reach is a statement that allows everybody, and from where.
 type reach struct {
 	statement  int
 	principal  *principal
@@ -42,7 +42,7 @@ type reach struct {
 	because    Openness
 }
 
-// reaches are the statements that let in somebody whom they do not name.
+// reaches returns the statements that allow principals that they do not name.
 func (d *Document) reaches() (all []reach) {
 	for i := range d.statements {
 		s := &d.statements[i]
@@ -87,10 +87,10 @@ func (s *statement) addresses() (ranges []netip.Prefix, everywhere bool) {
 func (d *Document) classify() {
 	for _, r := range d.reaches() {
 		d.public = d.public || r.everywhere
-		d.lets = append(d.lets, r.ranges...)
+		d.openTo = append(d.openTo, r.ranges...)
 	}
-	d.lets = union(d.lets)
-	d.public = d.public || !few(d.lets)
+	d.openTo = union(d.openTo)
+	d.public = d.public || !few(d.openTo)
 }
 
 // opening is the statement that makes the document public: one that is open to

@@ -29,11 +29,11 @@ func (in *situation) ownersAlone(l *Laws) bool {
 	return !in.listed(l)
 }
 
-// givesAway reports whether another account would change the ACL of an object that
+// givesAccessAway reports whether another account would change the ACL of an object that
 // it does not own, and only what is open to everybody allows it: the access it gave
 // itself would outlast the opening. A policy that names the account, or limits the
 // caller by a condition, is enough, and so is an ACL that names it.
-func (in *situation) givesAway(l *Laws) bool {
+func (in *situation) givesAccessAway(l *Laws) bool {
 	p := &in.request.Principal
 	if p.Account == "" || l.ResourceOwner == "" || p.Account == l.ResourceOwner || p.Account == l.BucketOwner {
 		return false // core refuses requests without a signature
@@ -44,7 +44,7 @@ func (in *situation) givesAway(l *Laws) bool {
 	for _, d := range l.Resource {
 		for i := range d.statements {
 			s := &d.statements[i]
-			if _, ok := s.applies(ResourceLayer, in); ok && s.allow && s.means(p) {
+			if _, ok := s.applies(ResourceLayer, in); ok && s.allow && s.namesCaller(p) {
 				return false
 			}
 		}
@@ -52,8 +52,8 @@ func (in *situation) givesAway(l *Laws) bool {
 	return true
 }
 
-// means reports whether a statement that applies means the caller, not everybody.
-func (s *statement) means(c *Principal) bool {
+// namesCaller reports whether a statement that applies names the caller, not everybody.
+func (s *statement) namesCaller(c *Principal) bool {
 	if s.group || slices.ContainsFunc(s.conditions, condition.limits) {
 		return !s.group
 	}

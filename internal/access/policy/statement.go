@@ -21,8 +21,8 @@ type statement struct {
 	why    [layers][]string
 }
 
-// said is the statement in its written words.
-func (s *statement) said() Statement {
+// asWritten returns the statement as it was written.
+func (s *statement) asWritten() Statement {
 	out := Statement{Sid: s.sid, Effect: ExplicitDeny, NotPrincipal: s.notPrincipal, NotAction: s.notAction, NotResource: s.notResource}
 	if s.allow {
 		out.Effect = Allow
@@ -129,7 +129,7 @@ func (a *actionPattern) matches(action string, in *situation) bool {
 type arnPattern struct {
 	text     string
 	any      bool
-	none     bool   // matches nothing, whatever stands in it
+	none     bool   // matches nothing, whatever its sections are
 	begins   string // what the last section begins with, as far as it is plain
 	prefix   bool   // and anything may follow: the section need not be joined for this
 	sections [6]pattern

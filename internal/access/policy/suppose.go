@@ -1,17 +1,16 @@
 package policy
 
-// Suppose is Decide for a request that nobody makes: given holds, by KeyName,
-// what the keys that follow from the request's fields are supposed to be
-// instead; an empty list is a key that is not there. A request that is made has
-// no way to say so.
+// Suppose is Decide for a simulated request. given holds, by KeyName, values for the
+// keys that follow from the request's fields, which replace them; an empty list is an
+// absent key. Real requests cannot replace these keys: test/arch lets only the
+// simulator call Suppose.
 func Suppose(l Laws, r Request, given map[string][]string) Verdict {
 	r.given = given
 	return Decide(l, r)
 }
 
-// Speaks is what the statements of a document by themselves say of a supposed
-// request: an ImplicitDeny where none is about it. owner is the account of the
-// resource.
+// Speaks returns the effect that the statements of one document have on a simulated
+// request: ImplicitDeny where none applies. owner is the account of the resource.
 func Speaks(d *Document, owner string, r Request, given map[string][]string) Effect {
 	r.given = given
 	in := situation{request: r, owner: owner, most: r.Work.most()}
@@ -30,7 +29,7 @@ func Speaks(d *Document, owner string, r Request, given map[string][]string) Eff
 	return ImplicitDeny
 }
 
-// Supplied reports whether a supposed request has a condition key.
+// Supplied reports whether a simulated request has a condition key.
 func Supplied(name, owner string, r Request, given map[string][]string) bool {
 	r.given = given
 	in := situation{request: r, owner: owner}

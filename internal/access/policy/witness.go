@@ -16,9 +16,9 @@ type Openness uint8
 
 // What makes a statement public.
 const (
-	Alone    Openness = iota // it names nobody, and no few addresses
-	Together                 // all statements let in from too many addresses
-	Behind                   // anybody may stand behind the addresses of Range
+	Alone    Openness = iota // it allows everybody, from more than a few addresses
+	Together                 // all statements together allow too many addresses
+	Behind                   // the addresses of Range may hide anybody
 )
 
 // Witness is the statement that makes a document public.
@@ -32,15 +32,15 @@ type Witness struct {
 	// Range is the widest range of addresses that the statement is open to; not
 	// valid where it asks for no address.
 	Range netip.Prefix
-	// Request is one that the document lets in: nobody signed it, or somebody of
-	// another account did. Nil where none of those that were tried gets in, or the
+	// Request is one that the document allows: it is not signed, or signed by another
+	// account. Nil where none of those that were tried is allowed, or where the
 	// statement is for an identity provider.
 	Request *Request
 }
 
 func (d *Document) witness(r *reach) *Witness {
 	s := &d.statements[r.statement]
-	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Because: r.because, Conditions: s.said().Conditions, Range: widest(r.ranges)}
+	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Because: r.because, Conditions: s.asWritten().Conditions, Range: widest(r.ranges)}
 	if r.principal.kind != ofProvider {
 		w.Request = d.intruder(s, w.Range)
 	}
@@ -55,32 +55,31 @@ func width(p netip.Prefix) int {
 	return p.Addr().BitLen() - p.Bits()
 }
 
-// Stranger is an account that owns nothing here: what its root user may do,
-// everybody with an account somewhere may.
+// Stranger is an account that owns nothing here: what its root user may do, anybody
+// with an AWS account may do.
 const Stranger = "999999999999"
 
 const (
-	nobodys  = "000000000000" // the owner of what a stranger asks for
-	sometime = 1_893_456_000  // seconds: 2030-01-01, where no condition asks for another instant
+	absentOwner = "000000000000" // the owner of what a stranger asks for
+	sometime    = 1_893_456_000  // seconds: 2030-01-01, where no condition asks for another instant
 )
 
-// somewhere is an address of nobody in particular (RFC 5737).
+// somewhere is an address for documentation (RFC 5737).
 func somewhere() netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, 7}) }
 
-// intruder looks for a request that the statement lets in. What it returns was
-// decided by Decide.
+// intruder looks for a request that the statement allows, as Decide confirms.
 func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	all, err := Parse(Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {
 		return nil
 	}
-	laws := Laws{Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: nobodys}
+	laws := Laws{Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: absentOwner}
 	tries, actions := mostTries, s.someActions()
 	for _, who := range s.strangers() {
 		for _, a := range actions {
 			for _, r := range s.someResources(who.Name) {
 				in := Request{Principal: who, Action: a, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from), Keys: map[string][]string{"aws:securetransport": {"true"}}}
-				s.suit(&in, &tries)
+				s.satisfy(&in, &tries)
 				if Decide(laws, in).Effect == Allow {
 					return &in
 				}
@@ -93,7 +92,7 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	return nil
 }
 
-// within is an address of the range, of nobody in particular where it can be.
+// within returns an address of the range, if possible one for documentation.
 func within(from netip.Prefix) netip.Addr {
 	address := somewhere()
 	if !from.IsValid() || from.Contains(address) {
@@ -105,9 +104,9 @@ func within(from netip.Prefix) netip.Addr {
 	return from.Addr()
 }
 
-// strangers are those of whom none is named: nobody, and the root user, users and
-// sessions of an account that owns nothing here. Some have the names that the
-// statement's conditions spell, as far as a stranger may have them.
+// strangers returns principals that no statement names: the anonymous one, and the root
+// user, users and sessions of an account that owns nothing here. Some have the names
+// that the statement's conditions spell, as far as a stranger can have them.
 func (s *statement) strangers() []Principal {
 	sts := func(resource string) arn.ARN {
 		return arn.ARN{Partition: "aws", Service: "sts", Account: Stranger, Resource: resource}
@@ -171,12 +170,12 @@ func (s *statement) someActions() []Action {
 	return out[:min(len(out), 8)]
 }
 
-// plainly spells a pattern out: nothing for a *, x for a ?.
+// plainly replaces the wildcards of a pattern: a * by nothing, a ? by x.
 func plainly(pattern string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", ""), "?", "x")
 }
 
-// someResources are resources that the statement's patterns spell, to a stranger
+// someResources returns resources that the statement's patterns match for a stranger
 // of that name.
 func (s *statement) someResources(name string) []arn.ARN {
 	out := []arn.ARN{}
@@ -206,9 +205,9 @@ func (s *statement) someResources(name string) []arn.ARN {
 // request of a comparison: documents are their writers' choice.
 const mostTries = 2_000
 
-// suit changes a request so that the statement's conditions hold, one key
-// after another, as far as that can be done in so many tries.
-func (s *statement) suit(r *Request, tries *int) {
+// satisfy changes a request so that the statement's conditions hold, one key after
+// another, as far as this succeeds within the number of tries.
+func (s *statement) satisfy(r *Request, tries *int) {
 	for i := range s.conditions {
 		ref := s.conditions[i].ref
 		var about []*condition
@@ -221,7 +220,7 @@ func (s *statement) suit(r *Request, tries *int) {
 			if *tries--; *tries < 0 {
 				return false
 			}
-			in := situation{request: *r, owner: nobodys, most: decisionSteps}
+			in := situation{request: *r, owner: absentOwner, most: decisionSteps}
 			return !slices.ContainsFunc(about, func(c *condition) bool { return !c.holds(&in, true) })
 		}
 		if holds() {

@@ -33,7 +33,7 @@ func (w *Work) Spend(n int) {
 	}
 }
 
-// spend counts steps; without a situation nobody counts.
+// spend counts steps; without a situation they are not counted.
 func (in *situation) spend(n int) {
 	if in != nil {
 		in.spent += n
