@@ -28,7 +28,7 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 	var out strings.Builder
 	for _, service := range []string{"s3", "s3control", "iam", "sts"} {
 		for _, row := range s.Operations(service) {
-			names := row.Told()
+			names := row.Recorded()
 			path := ""
 			for _, part := range []string{"{Bucket}", "{Key+}"} {
 				if strings.Contains(row.Route().String(), part) {

@@ -1,7 +1,7 @@
-// Package audit is the event log: who asked for what, and what came of it. It
-// exists so that no change is made without its event and no event is changed
-// unnoticed. It must never know HTTP, what an operation does, or why a request
-// was refused; it is told, and it never holds a secret.
+// Package audit is the event log: who asked for what, and with which result. It exists
+// so that no change is made without its event and no event is changed unnoticed. It
+// must never know HTTP, what an operation does or why a request was refused: an event
+// carries what access/action says of its operation. It never holds a secret.
 //
 // # What is promised
 //

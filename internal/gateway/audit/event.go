@@ -58,7 +58,7 @@ type Identity struct {
 // same name are written as an array. Names that stand for secrets are left out.
 type Param struct {
 	Name, Value string
-	Harmless    bool // a number, a truth or an instant: no secret, whatever its name
+	Harmless    bool // a number, a boolean or an instant: no secret, whatever its name
 }
 
 // Resource is a resource beside the bucket and the object.
@@ -84,7 +84,7 @@ func (e *Event) Secure(s *tls.ConnectionState) {
 	}
 }
 
-// stranger reports that nobody vouches for the caller.
+// stranger reports that the caller is anonymous or could not be identified.
 func (e *Event) stranger() bool {
 	k := e.Identity.Principal.Kind
 	return k == policy.Nobody || k == policy.Anonymous

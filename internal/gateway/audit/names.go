@@ -2,10 +2,9 @@ package audit
 
 import "strings"
 
-// Relevant reports whether an S3 query parameter or header belongs into
-// requestParameters: sub-resources, what a listing was asked for, and the
-// headers that decide about access, encryption and retention. Nothing that
-// signs or decrypts is among them.
+// Relevant reports whether requestParameters has an S3 query parameter or header:
+// sub-resources, what a listing was asked for, and the headers that decide about
+// access, encryption and retention. Nothing that signs or decrypts is among them.
 func Relevant(name string) bool {
 	switch strings.ToLower(name) {
 	case "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "inventory",
@@ -34,8 +33,8 @@ func Relevant(name string) bool {
 // ones are left out.
 const secretNameSize = 128
 
-// Secret reports whether a parameter of this name may hold a secret: none of
-// them is written, whoever chose to record it. Numbers and truths are no secrets.
+// Secret reports whether a parameter of this name may hold a secret. None of them is
+// written, even if a shape asks for it; numbers and booleans are no secrets.
 func Secret(name string) bool {
 	if len(name) > secretNameSize {
 		return true

@@ -51,18 +51,17 @@ func (l *Log) Begin(requestID string, at time.Time) *Record {
 	return &Record{log: l, Event: Event{RequestID: requestID, Time: at}}
 }
 
-// Granted notes that the caller was allowed something of what was asked for: a
-// failure is an event of its own from here on, however many there are.
+// Granted notes that the caller was allowed something of what it asked for. From then
+// on a failure has its own event and is never only counted.
 func (r *Record) Granted() {
 	r.mu.Lock()
 	r.granted = true
 	r.mu.Unlock()
 }
 
-// Admit promises room for the event of a read that is about to be answered. It
-// waits for room, and refuses with ServiceUnavailable where there is none in
-// time. Whatever is no read is not held up: the event of a change commits with
-// the change. Finish must follow.
+// Admit reserves room for the event of a read that is about to be answered. It waits
+// for room. Changes are not held up: their events commit with the change. Finish must
+// follow. Error: ServiceUnavailable if there is no room in time.
 func (r *Record) Admit(ctx context.Context) error {
 	r.mu.Lock()
 	n, of := r.Event.size(), r.source
@@ -99,8 +98,8 @@ func (r *Record) Note(name string, values ...string) {
 // source is an object of another account that the request reads beside its own.
 type source struct{ bucket, key, owner string }
 
-// Source names an object of another account that is read to be copied: its owner
-// has an event of the reading.
+// Source names an object of another account that is read to be copied. The account
+// that owns it gets an event of the read.
 func (r *Record) Source(bucket, key, owner string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

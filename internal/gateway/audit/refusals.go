@@ -162,8 +162,9 @@ func (c *crowd) take(now time.Time, end bool) []byte {
 	return append(w.b, '}')
 }
 
-// refused reports that a request got nothing: a stranger's that failed, and a
-// key's that was not allowed. A question about CORS, or who one is, reads nothing.
+// refused reports that a request got nothing: one of an anonymous or unknown caller
+// that failed, or one of a key that was not allowed. Preflights and GetCallerIdentity
+// return nothing that is stored.
 func (e *Event) refused(granted bool) bool {
 	switch {
 	case e.ErrorCode == "" && e.Operation.ReadsNothing:

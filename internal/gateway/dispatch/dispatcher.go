@@ -36,7 +36,7 @@ func (d *Dispatcher) watch(ctx context.Context, seen any) (context.Context, any)
 	return d.options.Watch(ctx, seen)
 }
 
-// Sharing says what the pages of another origin may read. It is asked only for
+// Sharing decides what pages of another origin may read. It is asked only for
 // requests that name an origin; it can add headers to an answer, and never
 // changes what is allowed.
 type Sharing interface {

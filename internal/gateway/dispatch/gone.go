@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// clientGone reports that a request failed since nobody is there any more to
-// send its rest or take its answer, which is no fault of the server. What a
-// store says of a damaged file is never taken for it.
+// clientGone reports that a request failed because its client has gone, which is no
+// fault of the server. An error about a damaged file is never taken for this.
 func clientGone(ctx context.Context, cause error) bool {
 	if cause == nil {
 		return false
@@ -20,6 +19,6 @@ func clientGone(ctx context.Context, cause error) bool {
 	if ctx.Err() == nil {
 		return false
 	}
-	// net/http does not export what HTTP/2 says of a stream that was closed.
+	// net/http does not export the error of an HTTP/2 stream that was closed.
 	return errors.Is(cause, context.Canceled) || strings.HasPrefix(cause.Error(), "http2: ") || cause.Error() == "client disconnected"
 }

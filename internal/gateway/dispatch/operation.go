@@ -19,20 +19,20 @@ import (
 
 // Operation is a row of a table, typed by its input and output shapes.
 type Operation[In, Out any] struct {
-	name  string
-	route dialect.Route
-	may   authz.Access[In]
-	do    func(context.Context, authz.Grant, *In) (*Out, error)
-	tells teller
-	says  answers
+	name   string
+	route  dialect.Route
+	may    authz.Access[In]
+	do     func(context.Context, authz.Grant, *In) (*Out, error)
+	asked  members
+	answer answers
 }
 
 // Define makes an operation. An operation without an access does not compile;
 // one with the zero access makes New refuse to start.
 func Define[In, Out any](name string, at dialect.Route, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error)) Operation[In, Out] {
-	return Operation[In, Out]{name: name, route: at, may: may, do: do, tells: tellerOf(reflect.TypeFor[In]()),
-		says: answersOf(reflect.TypeFor[Out]())}
+	return Operation[In, Out]{name: name, route: at, may: may, do: do, asked: membersOf(reflect.TypeFor[In]()),
+		answer: answersOf(reflect.TypeFor[Out]())}
 }
 
 // Row is an operation of any shape, as a table holds it.
@@ -41,8 +41,8 @@ type Row interface {
 	Name() string
 	// Route is where the operation is found.
 	Route() dialect.Route
-	// Told names what an audit event says of the input, beside bucket and key.
-	Told() []string
+	// Recorded names what an audit event says of the input, besides bucket and key.
+	Recorded() []string
 
 	unguarded() bool
 	because() string
@@ -111,7 +111,7 @@ func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protoco
 
 // run is the pipeline from needs to handler.
 func (o Operation[In, Out]) run(ctx context.Context, d *Dispatcher, c authz.Caller, in *In) (*Out, authz.Grant, error) {
-	o.tell(c, in)
+	o.record(c, in)
 	judging := ctx
 	if seen := c.Seen(); seen != nil {
 		judging, _ = d.watch(ctx, seen)

@@ -96,7 +96,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	}
 	if err != nil {
 		x.record.Event.Key = r.Key
-		x.record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID // of nobody: the identity stays unknown
+		x.record.Event.Identity.AccessKeyID = r.Claimed.AccessKeyID // it may not exist: the identity stays unknown
 		return nil, err
 	}
 	x.record.Event.Key = r.Key // of a form it is known only now
@@ -113,7 +113,7 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 	return out, err
 }
 
-// identify finds the caller where the operation says that the caller is.
+// identify finds the caller in the way that the operation asks for.
 func (d *Dispatcher) identify(ctx context.Context, x *exchange) (authz.Caller, sigv4.Body, error) {
 	if x.row != nil {
 		switch x.row.Route().Sender() {
@@ -182,7 +182,7 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	}
 	ctx := r.HTTP.Context()
 	s, err := d.options.Sharing.Share(ctx, r.Bucket, origin, method, headers)
-	if err != nil { // without headers nobody reads anything
+	if err != nil { // without headers the page may read nothing
 		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID), slog.Any("cause", err))
 		return
 	}
@@ -191,7 +191,7 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	}
 }
 
-// finish ends the audit event and logs what a stranger was not told.
+// finish ends the audit event, and logs the causes that the client was not told.
 func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []audit.Param) {
 	if x.record != nil {
 		o := audit.Outcome{BytesIn: x.record.Event.BytesIn, BytesOut: sent, Response: response}
@@ -222,7 +222,7 @@ func (d *Dispatcher) finish(x *exchange, sent int64, f *fault.Error, response []
 	d.options.Logger.LogAttrs(ctx, level, "request", append(attrs, slog.String("code", code))...)
 }
 
-// describe writes down what is known before anybody is identified.
+// describe records what is known before the caller is identified.
 func describe(x *exchange) {
 	r, e := x.request, &x.record.Event
 	e.Bucket, e.Key, e.Host, e.HostID = r.Bucket, r.Key, r.HTTP.Host, r.HostID
@@ -235,7 +235,7 @@ func describe(x *exchange) {
 	e.Secure(r.HTTP.TLS)
 }
 
-// identityOf is who called, for the audit event.
+// identityOf returns the caller for the audit event.
 func identityOf(c authz.Caller) audit.Identity {
 	return audit.Identity{
 		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(), SourceIdentity: c.SourceIdentity(),

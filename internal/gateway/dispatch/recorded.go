@@ -15,21 +15,21 @@ import (
 	"watertight/internal/gateway/audit"
 )
 
-// teller finds the members of a shape that belong into an audit event, so that
-// the event says what was asked for and not only that something was. Members of
-// S3 are named as on the wire, where audit.Relevant says so; members of documents
-// and of Query requests are named as CloudTrail does, beginning with a small
-// letter, those within others behind a dot.
-type teller []told
+// members are the members of a shape that an audit event records, so that the event
+// says what was asked for. Those of S3's queries and headers are named as on the wire,
+// where audit.Relevant includes them; those of documents and of Query requests are
+// named as CloudTrail names them, with a small first letter and a dot before members
+// of members.
+type members []member
 
-type told struct {
+type member struct {
 	name  string
 	index []int
 }
 
-// tellerOf compiles the teller of a shape.
-func tellerOf(t reflect.Type) teller {
-	var all teller
+// membersOf finds the members of a shape.
+func membersOf(t reflect.Type) members {
+	var all members
 	for _, f := range reflect.VisibleFields(t) {
 		if f.Anonymous || !f.IsExported() {
 			continue
@@ -38,16 +38,16 @@ func tellerOf(t reflect.Type) teller {
 		switch place {
 		case "uri":
 			if name != "Bucket" && name != "Key" && name != "BucketURL" {
-				all = append(all, told{small(f.Name), f.Index})
+				all = append(all, member{small(f.Name), f.Index})
 			}
 		case "query", "header":
 			if audit.Relevant(name) {
-				all = append(all, told{name, f.Index})
+				all = append(all, member{name, f.Index})
 			}
 		case "body":
-			all = append(all, told{small(name), f.Index})
+			all = append(all, member{small(name), f.Index})
 		case "text", "":
-			all = append(all, told{small(f.Name), f.Index})
+			all = append(all, member{small(f.Name), f.Index})
 		}
 	}
 	return all
@@ -59,31 +59,31 @@ func small(name string) string {
 	return string(unicode.ToLower(r)) + name[n:]
 }
 
-// Bounds of what is looked at; how much of it is written is the log's matter.
+// Bounds of what is looked at. The log has bounds for what it writes.
 const (
-	toldDepth   = 6
-	toldValues  = 1000
-	toldItems   = 100
-	toldOfBatch = 10 // of keys and parts: what was deleted is named whole, by the change
+	maxDepth   = 6
+	maxValues  = 1000
+	maxItems   = 100
+	maxOfBatch = 10 // of keys and parts: the change names all that was deleted
 )
 
-// tell adds what in holds to the parameters.
-func (all teller) tell(in reflect.Value, to *[]audit.Param) {
+// record adds what in holds to the parameters.
+func (all members) record(in reflect.Value, to *[]audit.Param) {
 	for _, m := range all {
-		tellValue(in.FieldByIndex(m.index), m.name, toldDepth, to)
+		recordValue(in.FieldByIndex(m.index), m.name, maxDepth, to)
 	}
 }
 
-func tellValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
-	if depth == 0 || len(*to) >= toldValues {
+func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
+	if depth == 0 || len(*to) >= maxValues {
 		return
 	}
-	said := false // even of the zero value
+	given := false // then its zero value is recorded, too
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			return
 		}
-		v, said = v.Elem(), true
+		v, given = v.Elem(), true
 	}
 	switch v.Kind() {
 	case reflect.String:
@@ -91,23 +91,23 @@ func tellValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 			*to = append(*to, audit.Param{Name: name, Value: v.String()})
 		}
 	case reflect.Bool:
-		if v.Bool() || said {
+		if v.Bool() || given {
 			*to = append(*to, audit.Param{Name: name, Value: strconv.FormatBool(v.Bool()), Harmless: true})
 		}
 	case reflect.Int, reflect.Int32, reflect.Int64:
-		if v.Int() != 0 || said {
+		if v.Int() != 0 || given {
 			*to = append(*to, audit.Param{Name: name, Value: strconv.FormatInt(v.Int(), 10), Harmless: true})
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return
 		}
-		most := toldItems
+		most := maxItems
 		if strings.HasPrefix(name, "delete.") || strings.HasPrefix(name, "completeMultipartUpload.") {
-			most = toldOfBatch
+			most = maxOfBatch
 		}
 		for i := range min(v.Len(), most) {
-			tellValue(v.Index(i), name, depth, to)
+			recordValue(v.Index(i), name, depth, to)
 		}
 		if v.Len() > most {
 			*to = append(*to, audit.Param{Name: name + ".count", Value: strconv.Itoa(v.Len()), Harmless: true})
@@ -121,25 +121,25 @@ func tellValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 		}
 		for _, f := range reflect.VisibleFields(v.Type()) {
 			if !f.Anonymous && f.IsExported() {
-				tellValue(v.FieldByIndex(f.Index), name+"."+small(f.Name), depth-1, to)
+				recordValue(v.FieldByIndex(f.Index), name+"."+small(f.Name), depth-1, to)
 			}
 		}
 	}
 }
 
-// Told returns the names of what the event of an operation may say of its
+// Recorded returns the names of what the event of an operation may say of its
 // input, beside bucket and key, for tests and documentation.
-func (o Operation[In, Out]) Told() []string {
+func (o Operation[In, Out]) Recorded() []string {
 	var names []string
 	t := reflect.TypeFor[In]()
-	for _, m := range o.tells {
-		names = append(names, toldNames(t.FieldByIndex(m.index).Type, m.name, toldDepth)...)
+	for _, m := range o.asked {
+		names = append(names, recordedNames(t.FieldByIndex(m.index).Type, m.name, maxDepth)...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-func toldNames(t reflect.Type, name string, depth int) []string {
+func recordedNames(t reflect.Type, name string, depth int) []string {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
@@ -152,16 +152,16 @@ func toldNames(t reflect.Type, name string, depth int) []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(t) {
 		if !f.Anonymous && f.IsExported() {
-			names = append(names, toldNames(f.Type, name+"."+small(f.Name), depth-1)...)
+			names = append(names, recordedNames(f.Type, name+"."+small(f.Name), depth-1)...)
 		}
 	}
 	return names
 }
 
-// tell writes into the event what was asked for, before anybody judges it.
-func (o Operation[In, Out]) tell(c authz.Caller, in *In) {
+// record writes what was asked for into the event, before it is decided.
+func (o Operation[In, Out]) record(c authz.Caller, in *In) {
 	if record, ok := c.Record().(*audit.Record); ok {
-		o.tells.tell(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
+		o.asked.record(reflect.ValueOf(in).Elem(), &record.Event.Parameters)
 		if record.Event.Operation.Stores {
 			record.Event.SSEApplied = sseAsked(record.Event.Parameters)
 		}
@@ -181,8 +181,8 @@ func sseAsked(asked []audit.Param) string {
 	return "Default_SSE_S3"
 }
 
-// admit notes in the event what the decision found out, and has room for it
-// before there is an answer, where it will not commit with a change.
+// admit notes the result of the decision in the event, and reserves room for the event
+// of a read before it is answered.
 func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.Grant) error {
 	record, ok := c.Record().(*audit.Record)
 	if !ok {
@@ -205,8 +205,8 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	return record.Admit(ctx)
 }
 
-// answers are the members of an answer that say of the version what belongs into
-// the event of a read; nil where it has none.
+// answers are the members of an answer that describe the version of an object, for the
+// event of a read; nil where it has none.
 type answers struct{ customer, encryption, version []int }
 
 func answersOf(t reflect.Type) (a answers) {
@@ -236,12 +236,12 @@ func (o Operation[In, Out]) answered(record *audit.Record, out any) (response []
 		return v.FieldByIndex(index).String()
 	}
 	switch {
-	case text(o.says.customer) != "":
+	case text(o.answer.customer) != "":
 		record.Event.SSEApplied = "SSE_C"
-	case text(o.says.encryption) != "" && record.Event.SSEApplied == "":
+	case text(o.answer.encryption) != "" && record.Event.SSEApplied == "":
 		record.Event.SSEApplied = "SSE_S3"
 	}
-	if id := text(o.says.version); id != "" && record.Event.Operation.Service == "s3" {
+	if id := text(o.answer.version); id != "" && record.Event.Operation.Service == "s3" {
 		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})
 	}
 	return response
