@@ -17,16 +17,9 @@ func (c *health) Run(p process) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "reads: %v\nwrites: %v\n", yes(h.Reads), yes(h.Writes))
+	fmt.Fprint(p.stdout, h)
 	if !h.Reads {
 		return errors.New("the store accepts no reads")
 	}
 	return nil
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }

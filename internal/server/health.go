@@ -59,7 +59,7 @@ func (s *Server) healthHandler() http.Handler {
 		status, text := http.StatusOK, "live\n"
 		if r.URL.Path == readyPath {
 			h := s.health(r.Context())
-			text = fmt.Sprintf("reads: %s\nwrites: %s\n", yes(h.Reads), yes(h.Writes))
+			text = h.String()
 			if !h.Reads {
 				status = http.StatusServiceUnavailable
 			}
@@ -70,13 +70,6 @@ func (s *Server) healthHandler() http.Handler {
 		w.WriteHeader(status)
 		fmt.Fprint(w, text) // net/http leaves the body of HEAD out
 	})
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // probes hands unsigned probes on the main listeners to health, and every other
