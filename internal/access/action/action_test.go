@@ -134,9 +134,11 @@ func TestKeys(t *testing.T) {
 		{"s3:GetObject", "s3:authtype", true}, {"s3:InitiateReplication", "s3:x-amz-content-sha256", false}, {"s3:GetObject", "s3:x-amz-content-sha256", true},
 		{"s3:GetObject", "s3:buckettag/a", true}, {"s3:GetObject", "aws:sourceip", false},
 	} {
-		if got := has(c.action, c.key); got != c.want {
-			t.Errorf("%s %s: %v", c.action, c.key, got)
-		}
+		t.Run(c.action+" "+c.key, func(t *testing.T) {
+			if got := has(c.action, c.key); got != c.want {
+				t.Errorf("%s %s: %v", c.action, c.key, got)
+			}
+		})
 	}
 	for key, want := range map[string]bool{
 		"aws:sourceip": true, "aws:requesttag/a": true, "aws:requesttag/": true, "aws:requesttag": false, "aws:nothing": false, "s3:prefix": false, "#": false, "": false,

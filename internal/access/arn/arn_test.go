@@ -28,13 +28,15 @@ func TestParse(t *testing.T) {
 		{in: "ARN:aws:s3:::bucket", bad: true},
 		{in: " arn:aws:s3:::bucket", bad: true},
 	} {
-		got, err := Parse(c.in)
-		if (err != nil) != c.bad || got != c.want {
-			t.Errorf("Parse(%q) = %+v, %v; want %+v, an error %v", c.in, got, err, c.want, c.bad)
-		}
-		if err == nil && got.String() != c.in {
-			t.Errorf("Parse(%q).String() = %q", c.in, got)
-		}
+		t.Run(c.in, func(t *testing.T) {
+			got, err := Parse(c.in)
+			if (err != nil) != c.bad || got != c.want {
+				t.Errorf("Parse(%q) = %+v, %v; want %+v, an error %v", c.in, got, err, c.want, c.bad)
+			}
+			if err == nil && got.String() != c.in {
+				t.Errorf("Parse(%q).String() = %q", c.in, got)
+			}
+		})
 	}
 }
 
@@ -72,9 +74,11 @@ func TestBucketOf(t *testing.T) {
 		{ARN{Partition: "aws", Service: "s3", Region: "r", Resource: "x"}, "", false},
 		{Root("1"), "", false},
 	} {
-		if got, ok := c.in.BucketOf(); got != c.want || ok != c.ok {
-			t.Errorf("BucketOf(%v) = %q, %v; want %q, %v", c.in, got, ok, c.want, c.ok)
-		}
+		t.Run(c.in.String(), func(t *testing.T) {
+			if got, ok := c.in.BucketOf(); got != c.want || ok != c.ok {
+				t.Errorf("BucketOf(%v) = %q, %v; want %q, %v", c.in, got, ok, c.want, c.ok)
+			}
+		})
 	}
 }
 

@@ -55,13 +55,15 @@ func TestTheBearerIsJudged(t *testing.T) {
 		"a user who may do all":       {user(), need(nil, "s"), false},
 		"a user's policies for other": {user(), need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false},
 	} {
-		g, err := a.Authorize(t.Context(), c.caller, c.need)
-		if (err == nil) != c.open {
-			t.Errorf("%s: %v", name, err)
-		}
-		if c.open && g.Caller().Principal().Kind != policy.Anonymous {
-			t.Errorf("%s: the grant's caller is %+v", name, g.Caller().Principal())
-		}
+		t.Run(name, func(t *testing.T) {
+			g, err := a.Authorize(t.Context(), c.caller, c.need)
+			if (err == nil) != c.open {
+				t.Errorf("%s: %v", name, err)
+			}
+			if c.open && g.Caller().Principal().Kind != policy.Anonymous {
+				t.Errorf("%s: the grant's caller is %+v", name, g.Caller().Principal())
+			}
+		})
 	}
 	// A session policy of the caller limits the caller, not the bearer.
 	deny, err := policy.Parse(policy.Session, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`))

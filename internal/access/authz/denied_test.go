@@ -63,24 +63,26 @@ func TestRefusalsSayWhy(t *testing.T) {
 		"no resource":              {user(), Need{Action: "sts:GetAccessKeyInfo", Resource: arn.Any()}, ``, "", alice + `sts:GetAccessKeyInfo on resource: * because no identity-based policy allows the sts:GetAccessKeyInfo action`},
 		"the object's tags decide": {user(), get("k"), `{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/secret":"yes"}}}`, account, plain},
 	} {
-		w := &world{owner: c.owner, tags: map[string]string{"b/k current secret": "yes"}}
-		if c.identity != "" {
-			w.identity = document(t, c.identity)
-		}
-		_, err := New(w).Authorize(t.Context(), c.caller, c.need)
-		denied(t, name, err)
-		if got := fault.From(err).Message; got != c.want {
-			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
-		}
-		c.need.Soft = true
-		g, err := New(w).Authorize(t.Context(), c.caller, c.need, Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true, Soft: true})
-		if err == nil {
-			err = g.Demand(c.need.Action, c.need.Resource)
-		}
-		denied(t, name+", softly", err)
-		if got := fault.From(err).Message; got != c.want {
-			t.Errorf("%s, softly:\ngot  %s\nwant %s", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			w := &world{owner: c.owner, tags: map[string]string{"b/k current secret": "yes"}}
+			if c.identity != "" {
+				w.identity = document(t, c.identity)
+			}
+			_, err := New(w).Authorize(t.Context(), c.caller, c.need)
+			denied(t, name, err)
+			if got := fault.From(err).Message; got != c.want {
+				t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
+			}
+			c.need.Soft = true
+			g, err := New(w).Authorize(t.Context(), c.caller, c.need, Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true, Soft: true})
+			if err == nil {
+				err = g.Demand(c.need.Action, c.need.Resource)
+			}
+			denied(t, name+", softly", err)
+			if got := fault.From(err).Message; got != c.want {
+				t.Errorf("%s, softly:\ngot  %s\nwant %s", name, got, c.want)
+			}
+		})
 	}
 }
 

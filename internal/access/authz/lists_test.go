@@ -86,25 +86,27 @@ func TestObjectsOfOthers(t *testing.T) {
 		{"the ACL of what a writer makes is its own affair", lists, mine, nil, policy.PublicAccess{}, made, true, true, false},
 		{"but a policy denies", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{}, made, false, false, false},
 	} {
-		w := allowing(t, "*")
-		w.acl, w.object, w.policies, w.public = c.acl, c.object, c.policy, c.public
-		for name, who := range map[string]struct {
-			c    Caller
-			want bool
-		}{"bucket's account": {user(), c.owner}, "other account": {rootOf(foreign), c.other}, "stranger": {stranger(), c.stranger}} {
-			in := w
-			if name == "stranger" {
-				copied := *w
-				copied.identity, in = nil, &copied
+		t.Run(c.name, func(t *testing.T) {
+			w := allowing(t, "*")
+			w.acl, w.object, w.policies, w.public = c.acl, c.object, c.policy, c.public
+			for name, who := range map[string]struct {
+				c    Caller
+				want bool
+			}{"bucket's account": {user(), c.owner}, "other account": {rootOf(foreign), c.other}, "stranger": {stranger(), c.stranger}} {
+				in := w
+				if name == "stranger" {
+					copied := *w
+					copied.identity, in = nil, &copied
+				}
+				_, err := New(in).Authorize(t.Context(), who.c, c.need)
+				if (err == nil) != who.want || err != nil && !fault.Is(err, "AccessDenied") {
+					t.Errorf("%s, %s: %v", c.name, name, err)
+				}
 			}
-			_, err := New(in).Authorize(t.Context(), who.c, c.need)
-			if (err == nil) != who.want || err != nil && !fault.Is(err, "AccessDenied") {
-				t.Errorf("%s, %s: %v", c.name, name, err)
+			if c.acl == nil && w.objectsAsked > 0 {
+				t.Errorf("%s: the object is asked for", c.name)
 			}
-		}
-		if c.acl == nil && w.objectsAsked > 0 {
-			t.Errorf("%s: the object is asked for", c.name)
-		}
+		})
 	}
 }
 

@@ -68,19 +68,21 @@ func TestStands(t *testing.T) {
 		"an exception that ended":        {laws: allowAll, public: start.Add(time.Millisecond), after: time.Millisecond},
 		"an exception that is still one": {laws: allowAll, public: start.Add(time.Second), after: time.Millisecond, want: true},
 	} {
-		who := &watched{now: start, until: c.until, seen: "witness"}
-		if c.unseen {
-			who.seen = nil
-		}
-		w := &world{identity: parsed(t, c.laws), owner: account, until: c.public}
-		g, err := New(w).Authorize(t.Context(), who.caller(), get("k"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		who.now = start.Add(c.after)
-		if seen, ok := g.Stands(); ok != c.want || ok && seen != "witness" {
-			t.Errorf("%s: %v %v", name, seen, ok)
-		}
+		t.Run(name, func(t *testing.T) {
+			who := &watched{now: start, until: c.until, seen: "witness"}
+			if c.unseen {
+				who.seen = nil
+			}
+			w := &world{identity: parsed(t, c.laws), owner: account, until: c.public}
+			g, err := New(w).Authorize(t.Context(), who.caller(), get("k"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			who.now = start.Add(c.after)
+			if seen, ok := g.Stands(); ok != c.want || ok && seen != "witness" {
+				t.Errorf("%s: %v %v", name, seen, ok)
+			}
+		})
 	}
 	if _, ok := (Grant{}).Stands(); ok {
 		t.Error("the zero grant stands")
@@ -113,27 +115,29 @@ func TestRenew(t *testing.T) {
 		"the time, which the law asks for":      {func(_ *world, who *watched) { who.now = start.Add(time.Hour) }, false, false},
 		"the time, as far as the law allows it": {func(_ *world, who *watched) { who.now = start.Add(time.Minute) }, false, true},
 	} {
-		who := &watched{now: start, seen: "witness"}
-		w := &world{owner: account, identity: parsed(t, allowAll+`,{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"`+start.Add(30*time.Minute).UTC().Format(time.RFC3339)+`"}}}`)}
-		g, err := New(w).Authorize(t.Context(), who.caller(), get("k"), soft)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.rely {
-			if err := g.Demand("s3:GetObject", arn.Object("b", "soft")); err != nil {
+		t.Run(name, func(t *testing.T) {
+			who := &watched{now: start, seen: "witness"}
+			w := &world{owner: account, identity: parsed(t, allowAll+`,{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"`+start.Add(30*time.Minute).UTC().Format(time.RFC3339)+`"}}}`)}
+			g, err := New(w).Authorize(t.Context(), who.caller(), get("k"), soft)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		c.change(w, who)
-		if err := g.Renew(t.Context()); (err == nil) != c.want {
-			t.Errorf("%s: %v", name, err)
-		}
-		if _, ok := g.Stands(); ok && c.want {
-			t.Errorf("%s: a renewed grant stands on what the old one saw", name)
-		}
-		if c.want && !g.Caller().At().Equal(who.now) {
-			t.Errorf("%s: the instant is %v", name, g.Caller().At())
-		}
+			if c.rely {
+				if err := g.Demand("s3:GetObject", arn.Object("b", "soft")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.change(w, who)
+			if err := g.Renew(t.Context()); (err == nil) != c.want {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, ok := g.Stands(); ok && c.want {
+				t.Errorf("%s: a renewed grant stands on what the old one saw", name)
+			}
+			if c.want && !g.Caller().At().Equal(who.now) {
+				t.Errorf("%s: the instant is %v", name, g.Caller().At())
+			}
+		})
 	}
 	denied(t, "the zero grant", Grant{}.Renew(t.Context()))
 }

@@ -43,13 +43,15 @@ func TestTagsDecide(t *testing.T) {
 		{"s3:PutObject", "blue", "", false}, // the key is not one of this action's
 		{"s3:DeleteObject", "blue", "", false},
 	} {
-		n := Need{Action: c.action, Resource: arn.Object("b", c.key)}
-		if c.version != "" {
-			n.Version = &c.version
-		}
-		if _, err := a.Authorize(t.Context(), user(), n); (err == nil) != c.allowed {
-			t.Errorf("%+v: %v", c, err)
-		}
+		t.Run(string(c.action)+" "+c.key, func(t *testing.T) {
+			n := Need{Action: c.action, Resource: arn.Object("b", c.key)}
+			if c.version != "" {
+				n.Version = &c.version
+			}
+			if _, err := a.Authorize(t.Context(), user(), n); (err == nil) != c.allowed {
+				t.Errorf("%+v: %v", c, err)
+			}
+		})
 	}
 }
 

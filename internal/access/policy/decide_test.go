@@ -216,10 +216,12 @@ func TestBecause(t *testing.T) {
 		{Laws{Identity: []*Document{allow}, Session: []*Document{}}, "because no session policy allows the s3:GetObject action", "no session policy allows it"},
 		{Laws{Identity: []*Document{allow}}, "", "identity policy, Statement[0]"},
 	} {
-		v := Decide(c.laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")})
-		if v.Because("s3:GetObject") != c.because || v.Why[0] != c.why0 {
-			t.Errorf("%q, %q; want %q, %q", v.Because("s3:GetObject"), v.Why, c.because, c.why0)
-		}
+		t.Run(c.why0, func(t *testing.T) {
+			v := Decide(c.laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+			if v.Because("s3:GetObject") != c.because || v.Why[0] != c.why0 {
+				t.Errorf("%q, %q; want %q, %q", v.Because("s3:GetObject"), v.Why, c.because, c.why0)
+			}
+		})
 	}
 	if (Verdict{}).Because("s3:GetObject") != "" || (Verdict{}).Effect != ImplicitDeny {
 		t.Error("the zero verdict is the implicit deny, without a reason")

@@ -33,24 +33,26 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 		{"not another short ARN", `"NotResource":"arn:aws:fdsasf"`, true, true},
 		{"an ARN without its end", `"Resource":"arn:aws:s3:*"`, false, true},
 	} {
-		for _, kind := range []Kind{Identity, Session} {
-			for effect, about := range map[string]bool{"Allow": c.allow, "Deny": c.denies} {
-				d := mustParse(t, kind, statement(effect, c.rest))
-				laws := Laws{Identity: []*Document{d}, ResourceOwner: home}
-				got := Decide(laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}).Effect
-				want := ImplicitDeny
-				if about {
-					want = map[string]Effect{"Allow": Allow, "Deny": ExplicitDeny}[effect]
-				}
-				if got != want {
-					t.Errorf("%s, %s: %v, want %v", c.name, effect, got, want)
+		t.Run(c.name, func(t *testing.T) {
+			for _, kind := range []Kind{Identity, Session} {
+				for effect, about := range map[string]bool{"Allow": c.allow, "Deny": c.denies} {
+					d := mustParse(t, kind, statement(effect, c.rest))
+					laws := Laws{Identity: []*Document{d}, ResourceOwner: home}
+					got := Decide(laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}).Effect
+					want := ImplicitDeny
+					if about {
+						want = map[string]Effect{"Allow": Allow, "Deny": ExplicitDeny}[effect]
+					}
+					if got != want {
+						t.Errorf("%s, %s: %v, want %v", c.name, effect, got, want)
+					}
 				}
 			}
-		}
-		text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` + c.rest + `}]}`
-		if _, err := Parse(Resource, []byte(text)); (err == nil) != (c.name == "whole") {
-			t.Errorf("%s in a bucket policy: %v", c.name, err)
-		}
+			text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` + c.rest + `}]}`
+			if _, err := Parse(Resource, []byte(text)); (err == nil) != (c.name == "whole") {
+				t.Errorf("%s in a bucket policy: %v", c.name, err)
+			}
+		})
 	}
 	for _, action := range []string{"iam: a b ", "s3.s:ListBucket", "s3-s:ListBucket"} {
 		if _, err := Parse(Identity, []byte(`{"Statement":{"Effect":"Allow","Action":"`+action+`","Resource":"*"}}`)); err != nil {

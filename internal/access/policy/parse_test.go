@@ -98,15 +98,17 @@ func TestParseRefuses(t *testing.T) {
 		{"address with a zone", Identity, conditionOf(`{"IpAddress":{"aws:a":"fe80::1%eth0"}}`), BadAddress, "Statement[0].Condition.IpAddress.aws:a"},
 		{"not an ARN", Identity, conditionOf(`{"ArnLike":{"aws:a":"arn:aws:s3:*"}}`), BadCondition, "Statement[0].Condition.ArnLike.aws:a"},
 	} {
-		_, err := Parse(c.kind, []byte(c.text))
-		var e *Error
-		if !errors.As(err, &e) {
-			t.Errorf("%s: %v, want an *Error", c.name, err)
-			continue
-		}
-		if e.Problem != c.problem || e.Path != c.path || e.Text == "" {
-			t.Errorf("%s: problem %d at %q (%s), want %d at %q", c.name, e.Problem, e.Path, e.Text, c.problem, c.path)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse(c.kind, []byte(c.text))
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Errorf("%s: %v, want an *Error", c.name, err)
+				return
+			}
+			if e.Problem != c.problem || e.Path != c.path || e.Text == "" {
+				t.Errorf("%s: problem %d at %q (%s), want %d at %q", c.name, e.Problem, e.Path, e.Text, c.problem, c.path)
+			}
+		})
 	}
 }
 
@@ -192,15 +194,17 @@ func TestPrint(t *testing.T) {
 		{Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::\u65e5\ud83d\ude00\"\\\n\/"}}`,
 			`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::\u65e5\ud83d\ude00\"\\\n/"}]}`},
 	} {
-		d, err := Parse(c.kind, []byte(strings.TrimSpace(c.in)))
-		if err != nil {
-			t.Errorf("%s: %v", c.in, err)
-			continue
-		}
-		if d.String() != c.want {
-			t.Errorf("printed\n%s, want\n%s", d, c.want)
-		}
-		sameAgain(t, d)
+		t.Run(c.want, func(t *testing.T) {
+			d, err := Parse(c.kind, []byte(strings.TrimSpace(c.in)))
+			if err != nil {
+				t.Errorf("%s: %v", c.in, err)
+				return
+			}
+			if d.String() != c.want {
+				t.Errorf("printed\n%s, want\n%s", d, c.want)
+			}
+			sameAgain(t, d)
+		})
 	}
 }
 

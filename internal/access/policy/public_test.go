@@ -58,17 +58,19 @@ func TestPublic(t *testing.T) {
 		{`"*"`, `"StringEquals":{"aws:userid":"anonymous"}`, true},
 		{`"*"`, `"StringEquals":{"aws:PrincipalAccount":"anonymous"}`, true},
 	} {
-		d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
-			{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"},
-			{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"*","Resource":"*"},
-			{"Sid":"x","Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}]}`, c.principal, c.condition))
-		got, w := Public(d, ToldApart())
-		if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
-			t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
-		}
-		if c.want {
-			witnessGetsIn(t, c.principal, c.condition)
-		}
+		t.Run(c.principal+c.condition, func(t *testing.T) {
+			d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
+				{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"},
+				{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"*","Resource":"*"},
+				{"Sid":"x","Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}]}`, c.principal, c.condition))
+			got, w := Public(d, ToldApart())
+			if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
+				t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
+			}
+			if c.want {
+				witnessGetsIn(t, c.principal, c.condition)
+			}
+		})
 	}
 	if public, _ := Public(nil, ToldApart()); !public || !(*Document)(nil).IsPublic(ToldApart()) {
 		t.Error("a policy that cannot be read is taken for public")
@@ -139,14 +141,16 @@ func TestExposed(t *testing.T) {
 		{others + "," + wide, false, true, true, "[222233334444 444455556666]", "one public statement"},
 		{others + "," + wide, true, true, false, "[]", "one public statement spoils the others"},
 	} {
-		d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
-		e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart(), Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
-		if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
-			t.Errorf("%s: %+v", c.reason, e)
-		}
-		if c.public && (e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil || e.Witness.Request.SourceIP.String() != "64.0.0.1") {
-			t.Errorf("%s: %+v", c.reason, e.Witness)
-		}
+		t.Run(c.reason, func(t *testing.T) {
+			d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
+			e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart(), Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
+			if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
+				t.Errorf("%s: %+v", c.reason, e)
+			}
+			if c.public && (e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil || e.Witness.Request.SourceIP.String() != "64.0.0.1") {
+				t.Errorf("%s: %+v", c.reason, e.Witness)
+			}
+		})
 	}
 	if e := Exposed(Laws{Resource: []*Document{nil}, ResourceOwner: home}); !e.Open || e.Witness == nil {
 		t.Errorf("a document that cannot be read: %+v", e)

@@ -72,14 +72,16 @@ func TestUnionOfRanges(t *testing.T) {
 		"limited by another key":               {[]string{`"IpAddress":{"aws:SourceIp":` + quoted(every) + `},"StringEquals":{"aws:SourceVpce":"vpce-1"}`}, false},
 		"one of two limited by another":        {[]string{from("3.0.0.0/8"), from("4.0.0.0/8") + `,"StringEquals":{"aws:PrincipalOrgID":"o-1"}`}, false},
 	} {
-		d := forAddresses(t, c.conditions...)
-		got, w := Public(d, ToldApart())
-		if got != c.want || got != d.IsPublic(ToldApart()) || got != (w != nil) {
-			t.Errorf("%s: %v, %+v", name, got, w)
-		}
-		if got && w.Request == nil && !strings.Contains(name, "all but") {
-			t.Errorf("%s: nobody was found to get in", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			d := forAddresses(t, c.conditions...)
+			got, w := Public(d, ToldApart())
+			if got != c.want || got != d.IsPublic(ToldApart()) || got != (w != nil) {
+				t.Errorf("%s: %v, %+v", name, got, w)
+			}
+			if got && w.Request == nil && !strings.Contains(name, "all but") {
+				t.Errorf("%s: nobody was found to get in", name)
+			}
+		})
 	}
 	// Those whom a statement names do not count.
 	named := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","arn:aws:iam::111122223333:user/a"]},"Action":"s3:GetObject","Resource":"*","Condition":{`+from(every...)+`}},
@@ -101,24 +103,26 @@ func TestSharedAddresses(t *testing.T) {
 		{"10.0.0.0/8", true, false, true}, {"10.1.2.3", true, false, true}, {"10.1.3.3", true, false, false}, {"172.31.0.0/16", true, false, false},
 		{"192.168.7.0/24", true, false, false}, {"169.254.1.1", true, false, false}, {"100.64.0.0/10", true, false, false}, {"fd00:1::/32", true, false, false}, {"fe80::/32", true, false, false},
 	} {
-		d := forAddresses(t, from("198.51.100.0/24"), from(c.ranges))
-		for name, of := range map[string]struct {
-			peers Peers
-			want  bool
-		}{"nothing is known": {Peers{}, c.unknown}, "on this machine": {ToldApart(Loopback()...), c.loopback}, "a proxy that was named": {proxy, c.behindIt}} {
-			public, w := Public(d, of.peers)
-			if public != of.want || d.IsPublic(of.peers) != of.want {
-				t.Errorf("%s, %s: %v", c.ranges, name, public)
+		t.Run(c.ranges, func(t *testing.T) {
+			d := forAddresses(t, from("198.51.100.0/24"), from(c.ranges))
+			for name, of := range map[string]struct {
+				peers Peers
+				want  bool
+			}{"nothing is known": {Peers{}, c.unknown}, "on this machine": {ToldApart(Loopback()...), c.loopback}, "a proxy that was named": {proxy, c.behindIt}} {
+				public, w := Public(d, of.peers)
+				if public != of.want || d.IsPublic(of.peers) != of.want {
+					t.Errorf("%s, %s: %v", c.ranges, name, public)
+				}
+				if public && (w.Because != Behind || w.Statement != 1 || w.Request == nil || !w.Range.Contains(w.Request.SourceIP)) {
+					t.Errorf("%s, %s: %+v", c.ranges, name, w)
+				}
+				l := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: of.peers, Public: PublicAccess{RestrictPublicBuckets: true}}
+				r := Request{Principal: Principal{Kind: Anonymous}, Action: "s3:PutObject", Resource: arn.Object("b", "1"), SourceIP: parseRange(c.ranges).Addr()}
+				if got := Decide(l, r).Effect == Allow; got == of.want {
+					t.Errorf("%s, %s: restricted, and a stranger at the address gets in: %v", c.ranges, name, got)
+				}
 			}
-			if public && (w.Because != Behind || w.Statement != 1 || w.Request == nil || !w.Range.Contains(w.Request.SourceIP)) {
-				t.Errorf("%s, %s: %+v", c.ranges, name, w)
-			}
-			l := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: of.peers, Public: PublicAccess{RestrictPublicBuckets: true}}
-			r := Request{Principal: Principal{Kind: Anonymous}, Action: "s3:PutObject", Resource: arn.Object("b", "1"), SourceIP: parseRange(c.ranges).Addr()}
-			if got := Decide(l, r).Effect == Allow; got == of.want {
-				t.Errorf("%s, %s: restricted, and a stranger at the address gets in: %v", c.ranges, name, got)
-			}
-		}
+		})
 	}
 }
 
@@ -269,10 +273,12 @@ func TestWitnessIsAnybodyOfAnotherAccount(t *testing.T) {
 		{`"NotAction":["s3:GetObject*","s3:Put*","s3:Delete*","s3:List*","s3:GetBucket*","s3:Abort*"],"Resource":"*"`, Anonymous},
 		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalIsAWSService":"maybe"}}`, Nobody},
 	} {
-		d := mustParse(t, Resource, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",`+c.statement+`}}`)
-		public, w := Public(d, ToldApart())
-		if !public || (w.Request != nil) != (c.want != Nobody) || w.Request != nil && w.Request.Principal.Kind != c.want {
-			t.Errorf("%s: %+v", c.statement, w)
-		}
+		t.Run(c.statement, func(t *testing.T) {
+			d := mustParse(t, Resource, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",`+c.statement+`}}`)
+			public, w := Public(d, ToldApart())
+			if !public || (w.Request != nil) != (c.want != Nobody) || w.Request != nil && w.Request.Principal.Kind != c.want {
+				t.Errorf("%s: %+v", c.statement, w)
+			}
+		})
 	}
 }

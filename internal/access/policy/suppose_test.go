@@ -30,27 +30,29 @@ func TestSupposedKeys(t *testing.T) {
 		"aws:ResourceAccount":           {"StringEquals", home, other},
 		"s3:ResourceAccount":            {"StringEquals", home, other},
 	} {
-		document := func(value string) Laws {
-			return Laws{ResourceOwner: home, Identity: []*Document{mustParse(t, Identity, conditionOf(`{"`+c.operator+`":{"`+key+`":"`+value+`"}}`))}}
-		}
-		supposed := map[string][]string{KeyName(key): {c.supposed}}
-		ask := func(name string, v Verdict, want Effect) {
-			t.Helper()
-			if v.Effect != want {
-				t.Errorf("%s, %s: %v, want %v", key, name, v.Effect, want)
+		t.Run(key, func(t *testing.T) {
+			document := func(value string) Laws {
+				return Laws{ResourceOwner: home, Identity: []*Document{mustParse(t, Identity, conditionOf(`{"`+c.operator+`":{"`+key+`":"`+value+`"}}`))}}
 			}
-		}
-		ask("supposed", Suppose(document(c.supposed), r, supposed), Allow)
-		if c.own != "" {
-			ask("its own", Suppose(document(c.own), r, map[string][]string{}), Allow)
-			ask("its own, but supposed to be another", Suppose(document(c.own), r, supposed), ImplicitDeny)
-			ask("absent", Suppose(document(c.own), r, map[string][]string{KeyName(key): nil}), ImplicitDeny)
-		}
-		made := r
-		made.Keys = supposed
-		ask("made up by a request", Decide(document(c.supposed), made), ImplicitDeny)
-		if Supplied(key, home, r, nil) != (c.own != "") || !Supplied(key, home, r, supposed) || Supplied(key, home, r, map[string][]string{KeyName(key): nil}) {
-			t.Errorf("%s: supplied", key)
-		}
+			supposed := map[string][]string{KeyName(key): {c.supposed}}
+			ask := func(name string, v Verdict, want Effect) {
+				t.Helper()
+				if v.Effect != want {
+					t.Errorf("%s, %s: %v, want %v", key, name, v.Effect, want)
+				}
+			}
+			ask("supposed", Suppose(document(c.supposed), r, supposed), Allow)
+			if c.own != "" {
+				ask("its own", Suppose(document(c.own), r, map[string][]string{}), Allow)
+				ask("its own, but supposed to be another", Suppose(document(c.own), r, supposed), ImplicitDeny)
+				ask("absent", Suppose(document(c.own), r, map[string][]string{KeyName(key): nil}), ImplicitDeny)
+			}
+			made := r
+			made.Keys = supposed
+			ask("made up by a request", Decide(document(c.supposed), made), ImplicitDeny)
+			if Supplied(key, home, r, nil) != (c.own != "") || !Supplied(key, home, r, supposed) || Supplied(key, home, r, map[string][]string{KeyName(key): nil}) {
+				t.Errorf("%s: supplied", key)
+			}
+		})
 	}
 }

@@ -56,11 +56,13 @@ func TestIdentity(t *testing.T) {
 			Role: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/path/R"},
 		}, AccessKeyID: "ASIAX", Created: created}, `{"type":"AssumedRole","principalId":"AROAX:s","arn":"arn:aws:sts::111122223333:assumed-role/R/s","accountId":"111122223333","accessKeyId":"ASIAX","sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROAX","arn":"arn:aws:iam::111122223333:role/path/R","accountId":"111122223333","userName":"R"},"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"false"}}}`},
 	} {
-		w := object{b: []byte{'{'}, text: textLimit}
-		w.identity(&c.i)
-		if got, want := string(w.b), `{"userIdentity":`+c.want; got != want {
-			t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			w := object{b: []byte{'{'}, text: textLimit}
+			w.identity(&c.i)
+			if got, want := string(w.b), `{"userIdentity":`+c.want; got != want {
+				t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
+			}
+		})
 	}
 }
 
