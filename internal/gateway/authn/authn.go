@@ -1,7 +1,7 @@
-// Package authn says who is calling. It exists so that a request has one
-// sender, found from one parse, and so that whoever shows a trace of
-// authentication is never treated as anonymous. It must never know what is
-// asked for or what is allowed.
+// Package authn identifies the caller. It exists so that a request has one sender,
+// found by one parse, and so that a request with any trace of authentication is
+// never treated as anonymous. It must never know which operation is requested or
+// what is allowed.
 package authn
 
 import (
@@ -20,7 +20,7 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Credential is what a signature is checked against, and whom it proves.
+// Credential is what a signature is checked against, and the principal it proves.
 type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
@@ -39,12 +39,12 @@ type Credentials interface {
 	Lookup(ctx context.Context, accessKeyID string) (Credential, bool, error)
 }
 
-// Options say what is right here.
+// Options configure an Identifier.
 type Options struct {
 	Region         string
 	TrustedProxies []netip.Prefix // whose forwarding headers are believed; none by default
-	// Used, where it is set, is told of every use of credentials whose signature
-	// was right. It must be cheap and is called from many goroutines.
+	// Used, if set, is called for every use of credentials with a correct signature.
+	// It must be fast and is called from many goroutines.
 	Used func(Use)
 }
 
@@ -70,13 +70,13 @@ func New(c Credentials, o Options) *Identifier {
 	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
 }
 
-// Nobody is Identify for requests that come without credentials by design,
-// whatever they carry: the caller is anonymous, and the body is not verified.
+// Nobody is Identify for requests that carry no credentials by design; any that
+// are there are ignored. The caller is anonymous, and the body is not verified.
 func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
 }
 
-// claim parses what a request says of its sender.
+// claim parses the sender that a request claims.
 func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	t := sigv4.Target{
 		Path: r.RawPath, Query: r.RawQuery, Service: r.Service.SigningName, Rules: r.Service.Rules,
@@ -87,8 +87,7 @@ func (i *Identifier) claim(r *protocol.Request) (*sigv4.Claim, error) {
 	return c, err
 }
 
-// claimed notes, for the audit event, what the request says of its sender;
-// whether that is true is not known yet.
+// claimed notes the unverified sender of a request for the audit event.
 func claimed(r *protocol.Request, c *sigv4.Claim) {
 	if c == nil {
 		return
@@ -112,7 +111,7 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 	return authz.NewCaller(p, s)
 }
 
-// signer is who signed, as of an instant.
+// signer is the caller who signed, as of an instant.
 func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential, at time.Time) authz.Caller {
 	from := i.origin(r)
 	s := situation(r, from)
@@ -124,9 +123,9 @@ func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credentia
 	return authz.NewCaller(c.Principal, s)
 }
 
-// again is the sender of a request that was verified, at a later instant. The
-// signature was right and stays so, even where a presigned URL ran out since: it
-// was used in time, and its age is what it was then.
+// again looks up the sender of a verified request at a later instant. Its signature
+// stays valid even if a presigned URL has expired since: it was used in time, and
+// its age is that of the request.
 func (i *Identifier) again(ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *Credential, at time.Time) (authz.Caller, error) {
 	c, found, err := i.credentials.Lookup(ctx, was.AccessKeyID)
 	switch {
@@ -195,7 +194,8 @@ func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Tim
 	return c, key, nil
 }
 
-// actor is whose use it is: all sessions of a role are the role's.
+// actor returns the id that a use is recorded for: the sessions of a role count as
+// the role.
 func actor(p *policy.Principal) string {
 	switch p.Kind {
 	case policy.User, policy.AccountRoot:

@@ -8,10 +8,10 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// origin is where a request comes from, and how: of the connection, or, behind
-// proxies that the operator trusts, of what these say of their client.
+// origin is where a request comes from, and how: from the connection or,
+// behind proxies that the operator trusts, from what these say of their client.
 type origin struct {
-	ip        netip.Addr // invalid where nobody knows; conditions on the address fail then
+	ip        netip.Addr // invalid if unknown; conditions on the address fail then
 	tls       bool       // aws:SecureTransport: the request was sent with TLS
 	secure    bool       // tls, or loopback at both ends of the client's own connection
 	forwarded bool       // a trusted proxy spoke for its client
@@ -50,8 +50,8 @@ func (i *Identifier) origin(r *protocol.Request) origin {
 	return o
 }
 
-// SourceIP is the address a request comes from, or its peer's where a trusted
-// proxy says that nobody knows.
+// SourceIP is the address a request comes from, or its peer's if a trusted proxy
+// says that it is unknown.
 func (i *Identifier) SourceIP(r *protocol.Request) netip.Addr {
 	if ip := i.origin(r).ip; ip.IsValid() {
 		return ip
@@ -90,7 +90,7 @@ type told struct {
 }
 
 // elements follows Forwarded from its end while the hops are trusted. What
-// can't be read counts as said by nobody, and not by https.
+// can't be parsed counts as unknown, and as not https.
 func (i *Identifier) elements(ip netip.Addr, list string) told {
 	t := told{ip: ip, https: true}
 	for more := list != ""; more && i.trusted(t.ip); {
@@ -125,8 +125,8 @@ func lastElement(list string) (rest, element string, more bool) {
 // element is what one proxy says of its client.
 type element struct{ client, proto string }
 
-// parseElement reads the pairs of an element. Escapes in quotes, pairs that come
-// twice and whatever else no proxy writes are refused.
+// parseElement reads the pairs of an element. Escapes in quotes, repeated
+// pairs and other forms that no proxy writes are refused.
 func parseElement(s string) (e element, ok bool) {
 	seen := 0
 	for s = strings.TrimSpace(s); s != ""; {
@@ -176,7 +176,7 @@ func allHTTPS(list string) bool {
 }
 
 // address reads an address with or without port, of IPv6 with or without
-// brackets; whatever else it is (unknown, _hidden, a name) is no address.
+// brackets; anything else (unknown, _hidden, a name) is invalid.
 func address(s string) netip.Addr {
 	host, port, hasPort := s, "", false
 	if rest, ok := strings.CutPrefix(s, "["); ok {

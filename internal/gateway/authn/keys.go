@@ -46,8 +46,8 @@ func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
 
 // conditionKeys are the condition keys every request has (IAM user guide,
 // "AWS global condition context keys"; S3 service authorization reference).
-// No request header but the ones named here becomes a key. Who the caller is
-// follows from the principal, and policy works it out from there alone.
+// No request header but the ones named here becomes a key. Keys about
+// the caller are derived from the principal by policy.
 func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
@@ -59,7 +59,7 @@ func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region 
 	m["aws:requestedregion"] = one(region)
 	m["aws:viaawsservice"] = one("false")
 	m["aws:securetransport"] = one(strconv.FormatBool(from.tls))
-	if r.HTTP.TLS != nil && !from.forwarded { // of the client's own connection alone
+	if r.HTTP.TLS != nil && !from.forwarded { // of the client's own connection only
 		m["s3:tlsversion"] = one(tlsVersion(r.HTTP.TLS.Version))
 	}
 	if ua := header(r.HTTP.Header, "User-Agent"); ua != "" {

@@ -33,7 +33,7 @@ type Dialect interface {
 	Decode(op int, r *protocol.Request, body sigv4.Body, in any) error
 	// Encode writes out, a pointer to the output shape of an operation; nil is no
 	// content. It returns how many bytes of the body were sent; an error after the
-	// first one can only be told by cutting the connection. n < 0 means that the
+	// first one can only be reported by closing the connection. n < 0 means that the
 	// header was sent and nothing else.
 	Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (n int64, err error)
 	// WriteError writes an error page: code, message and members, never the
@@ -72,11 +72,11 @@ const (
 	Signed Sender = iota
 	// SignedForm: the caller signed the policy of a POST form.
 	SignedForm
-	// Bearer: the caller shows something in the input instead of signing. Nobody
-	// is identified, and a signature that is there counts for nothing.
+	// Bearer: the caller presents a token in the input instead of signing. The
+	// request stays unidentified, and a signature in it is ignored.
 	Bearer
-	// Preflight: a browser asks before it sends a request. It shows no
-	// credentials, so that the operation may not need a permission.
+	// Preflight: a browser asks before it sends a request. It sends no credentials,
+	// so that the operation must not need a permission.
 	Preflight
 )
 

@@ -1,7 +1,7 @@
 // Package form reads the HTML forms that browsers post to a bucket, and the
-// policy that allows one. It exists so that a form is bounded before anybody is
-// known, its file is a stream that verifies itself, and every condition of a
-// policy is judged in one place. It must never know who signed or what is
+// policy that allows one. It exists so that a form is bounded before its
+// sender is known, its file is a stream that verifies itself, and every condition of
+// a policy is checked in one place. It must never know who signed or what is
 // allowed.
 package form
 
@@ -83,8 +83,8 @@ func Read(r *http.Request) (*Form, error) {
 	}
 }
 
-// add takes a field. One that came twice could mean one thing to the policy and
-// another to whoever stores it.
+// add takes a field. The policy and the store could read different values of one
+// that is repeated.
 func (f *Form) add(name, value string) error {
 	_, twice := f.fields[name]
 	switch {
@@ -103,8 +103,8 @@ func (f *Form) add(name, value string) error {
 
 func ignored(name string) bool { return strings.HasPrefix(name, "x-ignore-") }
 
-// secret names the fields that hold a customer's key (SSE-C), or tell it apart:
-// no refusal repeats them, for refusals are logged.
+// secret reports a field that holds a customer's key (SSE-C) or its digest. No
+// refusal repeats it, since refusals are logged.
 func secret(name string) bool { return strings.Contains(name, "encryption-customer-key") }
 
 // isToken accepts what can be a header's name (RFC 9110, 5.6.2).
@@ -168,8 +168,8 @@ func oneFile(found int) error {
 		With("ArgumentName", "file").With("ArgumentValue", strconv.Itoa(found))
 }
 
-// source is the body, with a bound where there is one and a memory of why it
-// ended: the multipart reader takes every end for one of its own.
+// source is the body, with a bound where there is one and it keeps the error
+// that ended it: the multipart reader replaces errors by its own.
 type source struct {
 	r    io.Reader
 	left int64 // bytes; -1 is no bound

@@ -14,7 +14,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Policy is what a signer allows whoever holds it to post (S3 user guide,
+// Policy is what its signer allows its holder to post (S3 user guide,
 // "POST policy").
 type Policy struct {
 	expires    time.Time

@@ -35,9 +35,9 @@ func (r *Request) ReadDocument(body io.Reader) ([]byte, error) {
 }
 
 // ReadAhead reads the body before anything is verified, for dialects whose
-// documents name the operation, and takes what expand says that reading it
-// further will hold; both are in bytes. The body stays readable, for whoever
-// verifies its hash. Errors: RequestEntityTooLarge, IncompleteBody, SlowDown.
+// documents name the operation, and reserves the memory that expand
+// returns for decoding it; both are in bytes. The body stays readable, so that its
+// hash can be verified. Errors: RequestEntityTooLarge, IncompleteBody, SlowDown.
 func (r *Request) ReadAhead(size int64, expand func(b []byte) int64) error {
 	ctx := r.HTTP.Context()
 	held := limit.From(ctx)

@@ -12,8 +12,8 @@ import (
 // readHeaders bounds the header section (S3 user guide, "Common request
 // headers": 8 KB), keeps control characters out, and leaves every header as its
 // signature covers it: once, and in canonical form. A signature joins what is
-// repeated and takes runs of blanks for one, so that anything read as it came
-// could be another thing than what was signed.
+// repeated and collapses runs of blanks, so that a
+// value read as it was received could differ from what was signed.
 func readHeaders(hr *http.Request) error {
 	total := 0
 	for name, values := range hr.Header {
@@ -26,11 +26,11 @@ func readHeaders(hr *http.Request) error {
 				return fault.New(fault.InvalidArgument, "A header holds a control character.").With("ArgumentName", name)
 			}
 			if name == "Access-Control-Request-Headers" {
-				continue // of preflights, which nobody signs
+				continue // of preflights, which are not signed
 			}
 			c := sigv4.Canonical(v)
 			if c != v && name == "X-Amz-Copy-Source" {
-				// Blanks that nobody escaped may be part of the key that was meant.
+				// Unescaped blanks may be part of the intended key.
 				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").With("ArgumentName", "x-amz-copy-source")
 			}
 			values[i] = c
@@ -43,9 +43,9 @@ func readHeaders(hr *http.Request) error {
 	return nil
 }
 
-// single names, by canonical names, every header this endpoint gives a meaning
-// to, but for lists whose members SDKs send one by one, and Authorization, which
-// authn counts. Decode refuses whatever it finds repeated besides.
+// single reports a header, by its canonical name, that means something at this
+// endpoint and may be sent once. Excepted are lists whose members SDKs send one by one, and Authorization, which
+// authn counts. Decoding refuses any other header that is repeated.
 func single(name string) bool {
 	switch name {
 	case "X-Amz-Object-Attributes", "X-Amz-Optional-Object-Attributes":

@@ -34,7 +34,7 @@ func Parse(hr *http.Request, o Options, id string, at time.Time) (*Request, erro
 	return r, nil
 }
 
-// Unparsed is a request of which nothing but the connection is known.
+// Unparsed returns a request of which only the connection is known.
 func Unparsed(hr *http.Request, id string, at time.Time) *Request {
 	r := &Request{HTTP: hr, ID: id, HostID: hostID(id), At: at}
 	if host, _, err := net.SplitHostPort(hr.RemoteAddr); err == nil {
@@ -59,7 +59,7 @@ func NewRequestID() string {
 	return string(b[:])
 }
 
-// hostID is the opaque second id; it holds nothing.
+// hostID is the opaque second id of a request.
 func hostID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + id)) }
 
 // InvalidURI is the refusal of a target that can't be decoded.
@@ -68,8 +68,8 @@ func InvalidURI() *fault.Error {
 }
 
 // splitTarget takes the path and the query out of the request target, which
-// may be in absolute form (RFC 9112, 3.2.2): clients use this endpoint as the
-// proxy of its own names.
+// may be in absolute form (RFC 9112, 3.2.2): some clients use this endpoint as the
+// proxy for its own names.
 func splitTarget(hr *http.Request) (path, query string, ok bool) {
 	target := hr.RequestURI
 	if target == "" { // made inside the house
@@ -210,8 +210,8 @@ func (r *Request) Scope() string {
 	return credential[strings.LastIndexByte(credential, '/')+1:]
 }
 
-// HasSignature reports whether a request says who signed it; whether that is true
-// is not known yet.
+// HasSignature reports whether a request carries a signature, which has not been
+// verified yet.
 func (r *Request) HasSignature() bool {
 	_, query := r.Param("X-Amz-Signature")
 	return query || r.HTTP.Header.Get("Authorization") != ""

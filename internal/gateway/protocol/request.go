@@ -17,7 +17,7 @@ import (
 type Request struct {
 	HTTP              *http.Request
 	ID, HostID        string
-	At                time.Time        // when it was there: its headers or, where nobody is known before, its document
+	At                time.Time        // when its headers had arrived or, where the sender is found in the document, that
 	Now               func() time.Time // the clock
 	Bound             Bound            // of the body; nil where there is none
 	Peer              netip.Addr
@@ -32,12 +32,12 @@ type Request struct {
 	Form              []Param // of a request in the Query dialect
 	Document          []byte  // its body, where that was read already
 
-	// Claimed is what the request says of its sender, for the audit log alone:
-	// nobody may take it for true.
+	// Claimed is the sender that the request claims, unverified. Only the audit log
+	// may use it.
 	Claimed struct{ AccessKeyID, Method string }
 
-	// Fields of a POST form stand for the headers of the request, none of which
-	// mean anything then; nil where there is no form.
+	// Fields of a POST form replace the headers of the request, which are then
+	// ignored; nil where there is no form.
 	Fields http.Header
 }
 

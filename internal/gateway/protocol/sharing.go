@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Sharing is what a browser is told of an answer that another origin asked
-// for. It lets a page read what its user could fetch anyway; it allows nothing.
+// Sharing is what CORS headers tell a browser about an answer to a page of another
+// origin. It lets the page read what its user could fetch anyway; it grants no
+// access.
 type Sharing struct {
 	Any     bool // any origin may read it, without credentials
 	Methods []string

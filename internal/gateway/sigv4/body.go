@@ -101,8 +101,8 @@ func (c *Claim) Body(key Key) (Body, error) {
 	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload, sum: sha256.New()}, nil
 }
 
-// declaredLength is the declared length of a body, -1 where the client says none: to
-// net/http the body is empty then.
+// declaredLength is the declared length of a body, -1 for none, which net/http
+// reports as an empty body.
 func declaredLength(r *http.Request) int64 {
 	if r.ContentLength == 0 && len(r.Header["Content-Length"]) == 0 {
 		return -1
@@ -113,7 +113,7 @@ func declaredLength(r *http.Request) int64 {
 // Unverified is the body of a request that promises nothing of it.
 func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: declaredLength(r)} }
 
-// plain is a body without framing of its own.
+// plain is a body without chunks.
 type plain struct {
 	r    io.Reader
 	size int64

@@ -41,8 +41,8 @@ const (
 	dateFormat = "20060102"
 )
 
-// Claim is what a request says of its sender: a credential and a signature
-// that came from one place.
+// Claim is the sender that a request claims: a credential and a signature that
+// were read from one place.
 type Claim struct {
 	Mode                    Mode
 	AccessKeyID             string
@@ -128,15 +128,15 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	return c, nil
 }
 
-// emptyToken reports a session token that is there and says nothing: whoever sent
-// it meant a session.
+// emptyToken reports a session token that is sent empty: the sender meant to use a
+// session.
 func emptyToken(h http.Header, params map[string]string) bool {
 	sent := h["X-Amz-Security-Token"]
 	param, ok := params["X-Amz-Security-Token"]
 	return len(sent) > 0 && sent[0] == "" || ok && param == ""
 }
 
-// schemeOf keeps credentials out of the answer.
+// schemeOf returns the scheme alone: credentials must not be in the answer.
 func schemeOf(auth []string) string {
 	if len(auth) == 0 {
 		return ""
@@ -190,8 +190,8 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	return c.checkSigned()
 }
 
-// flaw is what is wrong with a part of a signature. The rules say it in different
-// words, and some of it not at all.
+// flaw is what is wrong with a part of a signature. Each set of rules has its own
+// words for it.
 type flaw uint8
 
 const (

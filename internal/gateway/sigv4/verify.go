@@ -238,9 +238,8 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 	return b
 }
 
-// asks names headers that ask for something, or promise it. One that was signed
-// and is not there would be read as if nobody had signed it: empty, it leaves
-// the canonical request as it was.
+// asks names headers that ask for something, or promise it. If one was signed
+// empty and then removed, the canonical request would stay the same.
 func asks(name string) bool {
 	return strings.HasPrefix(name, "x-amz-") || name == "content-md5" || strings.HasPrefix(name, "if-")
 }
@@ -263,8 +262,8 @@ func (c *Claim) hoisted(name string) (string, bool) {
 	return "", false
 }
 
-// Canonical is a header's value as it is signed: trimmed, runs of blanks made
-// one. Whoever reads headers reads them so.
+// Canonical returns a header's value as it is signed: trimmed, with runs of blanks
+// collapsed. Headers are read in this form.
 func Canonical(s string) string {
 	for i := range len(s) {
 		if c := s[i]; c == '\t' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {

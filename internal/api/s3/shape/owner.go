@@ -1,8 +1,8 @@
 package shape
 
-// A shape of an operation on a bucket says whose bucket the client expects it to
-// be. The table of S3 takes no other shape for such an operation, so that none can
-// leave the owner unchecked.
+// The input of an operation on a bucket returns the owner that the client expects.
+// The table of S3 accepts no other input for such an operation, so that the owner
+// can't be left unchecked.
 
 // BucketOwner returns the bucket and the account that must own it, "" for any.
 func (in *PutBucketAclInput) BucketOwner() (bucket, want string) {

@@ -10,13 +10,13 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// BucketInput is the input of operations that need a bucket's name alone.
+// BucketInput is the input of operations that need only a bucket's name.
 type BucketInput struct {
 	Bucket              string `loc:"uri,Bucket"`
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
-// ObjectInput is the input of operations that need a key alone.
+// ObjectInput is the input of operations that need only a key.
 type ObjectInput struct {
 	Bucket              string  `loc:"uri,Bucket"`
 	Key                 string  `loc:"uri,Key"`
@@ -111,7 +111,7 @@ type PutObjectInput struct {
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
-// Content is what an object's headers say of it.
+// Content is the headers that describe an object.
 type Content struct {
 	CacheControl       string            `loc:"header,Cache-Control"`
 	ContentDisposition string            `loc:"header,Content-Disposition"`

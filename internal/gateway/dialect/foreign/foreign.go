@@ -1,8 +1,8 @@
-// Package foreign answers requests for services that are not here. Clients of a
-// whole cloud point everything they have at one endpoint. Such a request is
-// answered with the name of its service, in its client's dialect, whoever sent
-// it: verified as S3's it would be told that its signature or its headers are
-// wrong, which sends its user looking for the wrong fault.
+// Package foreign answers requests for services that are not here. Clients are often
+// configured with one endpoint for all of AWS. Such a request is answered with the
+// name of its service, in its client's dialect, before its signature is verified:
+// S3 would refuse the signature or a header, and hide the real cause. It must never
+// know a service that has a table.
 package foreign
 
 import (
@@ -19,8 +19,8 @@ import (
 )
 
 // Named returns the service of a request whose credential scope names none of
-// those here, or "". A credential scope alone does not tell: a request that looks
-// like one for S3 stays one, whose scope is wrong.
+// those here, or "". The scope alone does not decide: a request that looks like one
+// for S3 is treated as one with a wrong scope.
 func Named(r *protocol.Request) string {
 	scope := r.Scope()
 	if !isServiceName(scope) {
@@ -50,8 +50,8 @@ func isServiceName(s string) bool {
 	return s != "" && len(s) <= 40
 }
 
-// isREST names services whose requests have paths of their own, by the name in
-// the credential scope.
+// isREST reports a service, by its name in credential scopes, whose operations are
+// found by path.
 func isREST(service string) bool {
 	switch service {
 	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock", "cloudfront", "detective", "drs", "eks",
@@ -90,8 +90,8 @@ func (Dialect) Encode(int, http.ResponseWriter, *protocol.Request, any) (int64, 
 
 var errNoOperation = errors.New("foreign: a service that is not here has no operations")
 
-// WriteError implements dialect.Dialect: JSON, or XML as EC2 or as everybody else
-// writes it.
+// WriteError implements dialect.Dialect: JSON, or XML in the form of EC2 or of
+// other services.
 func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	_, action := r.Param("Action")
 	isForm := action || strings.HasPrefix(r.HTTP.Header.Get("Content-Type"), "application/x-www-form-urlencoded")

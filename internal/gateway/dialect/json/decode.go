@@ -22,8 +22,8 @@ import (
 // []byte (base64), time.Time (seconds since 1970), structs, lists, maps by text,
 // and pointers to these, which tell a member that is not there from its zero value.
 
-// serialization is the refusal of a document. AWS's has no message that clients
-// could rely on; the log is told.
+// serialization is the refusal of a document. AWS sends no message that clients
+// could rely on; the cause goes to the log.
 func serialization(cause error) error {
 	return fault.New(fault.SerializationException, "").Because(cause)
 }
@@ -51,8 +51,8 @@ func decode(document []byte, in any) error {
 	return nil
 }
 
-// decodeStruct fills in the members that are there and not null; those that the
-// shape does not have are passed over, as AWS does.
+// decodeStruct fills in the members that are there and not null; unknown
+// members are ignored, as AWS ignores them.
 func decodeStruct(o strictjson.Object, v reflect.Value) error {
 	t := v.Type()
 	for i := range v.NumField() {

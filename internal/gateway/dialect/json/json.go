@@ -18,11 +18,11 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// contentType is what says that a document is of this dialect.
+// contentType marks the documents of this dialect.
 const contentType = "application/x-amz-json-1.1"
 
-// Limits of a document. One that is not signed is an answer to nothing and is
-// small.
+// Limits of a document. Unsigned requests can only be refused, so that theirs
+// are small.
 const (
 	maxDocument = 1 << 20  // bytes
 	maxUnsigned = 64 << 10 // bytes
@@ -145,13 +145,12 @@ func (s *service) Encode(_ int, w http.ResponseWriter, r *protocol.Request, out 
 	return int64(n), err
 }
 
-// WriteError implements dialect.Dialect. Whatever the client did wrong is status
-// 400 (KMS API reference, the errors of each operation).
+// WriteError implements dialect.Dialect. All client errors have status 400 (KMS API reference, the errors of each operation).
 func (s *service) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	WriteError(w, r, translate(f))
 }
 
-// WriteError writes an error page as it is, for whoever has no table.
+// WriteError writes an error page without translating its code.
 func WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	b := appendText([]byte(`{"__type":`), string(f.Code))
 	if f.Message != "" {
@@ -161,8 +160,8 @@ func WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
 	protocol.WritePage(w, f.Kind.Status(), contentType, append(b, '}'))
 }
 
-// translate puts what other rooms say of authentication into the words of services
-// that speak this dialect (KMS API reference, "Common errors").
+// translate maps the codes that other rooms use for authentication to those of
+// services that speak this dialect (KMS API reference, "Common errors").
 func translate(f *fault.Error) *fault.Error {
 	switch f.Code {
 	case fault.InvalidAccessKeyId, fault.InvalidToken:

@@ -149,14 +149,13 @@ func WriteError(w http.ResponseWriter, r *protocol.Request, namespace string, f 
 	protocol.WritePage(w, status, "text/xml", b)
 }
 
-// numbered writes a message's quotes as this dialect does.
+// numbered escapes a message, with quotes as numeric references, as IAM does.
 func numbered(message string) string {
 	s := strings.ReplaceAll(string(xmldoc.AppendText(nil, message)), "'", "&#39;")
 	return strings.ReplaceAll(s, "&quot;", "&#34;")
 }
 
-// translate puts what S3's rooms say of authentication into the words of IAM
-// and STS (IAM API reference, "Common errors").
+// translate maps S3's codes for authentication to those of IAM and STS (IAM API reference, "Common errors").
 func translate(f *fault.Error) *fault.Error {
 	switch f.Code {
 	case "InvalidAccessKeyId", "InvalidToken":

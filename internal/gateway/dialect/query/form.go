@@ -73,7 +73,7 @@ func (p *part) numbers() ([]int, error) {
 	return all, nil
 }
 
-// malformedInput has no message in AWS's answers; the log is told.
+// malformedInput has no message in AWS's answers; the cause goes to the log.
 func malformedInput(cause string) *fault.Error {
 	return fault.New(fault.MalformedInput, "").Because(errors.New(cause))
 }
@@ -142,7 +142,7 @@ func (p *part) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		return malformedInput("a value can't be converted to the type of its member") // the value itself may be somebody's secret
+		return malformedInput("a value can't be converted to the type of its member") // the value itself may be a secret
 	}
 	return nil
 }

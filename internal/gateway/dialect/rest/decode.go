@@ -46,7 +46,7 @@ func (p *plan) decode(r *protocol.Request, body sigv4.Body, in any) error {
 		return nil
 	}
 	if r.HTTP.Header.Get("X-Amz-Content-Sha256") == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
-		// A trailer alone must not vouch for a document.
+		// A document needs more than an unsigned trailer.
 		return fault.New(fault.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	}
 	b, err := r.ReadDocument(body)
@@ -112,8 +112,8 @@ func (m *member) decode(r *protocol.Request, v reflect.Value) error {
 }
 
 // setHeader is set for a header that is there. One of S3's own that is empty
-// asks for something; taken for one that was not sent, it would go unanswered.
-// Members that tell the two apart judge it themselves.
+// asks for something; treated as one that was not sent, the request would be ignored.
+// Members that distinguish the two check it themselves.
 func (m *member) setHeader(v reflect.Value, s string) error {
 	if s == "" && m.empty != "" {
 		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
@@ -121,8 +121,8 @@ func (m *member) setHeader(v reflect.Value, s string) error {
 	return m.set(v, s)
 }
 
-// checkLength refuses an upload whose length nobody says: nothing after its end
-// would tell it from one that was cut. Forms frame their file themselves.
+// checkLength refuses an upload of unknown length: it could not be told from one
+// that was cut short. Forms frame their file themselves.
 func checkLength(r *protocol.Request, body sigv4.Body) error {
 	switch {
 	case r.Fields != nil || body.Size() >= 0:
@@ -133,8 +133,7 @@ func checkLength(r *protocol.Request, body sigv4.Body) error {
 	return fault.Of(fault.MissingContentLength)
 }
 
-// keyInURL refuses a customer's key that stands where everybody on the way
-// writes it down. SDKs send it as a header (S3 user guide, "Presigned URLs
+// keyInURL refuses a customer's key in a URL, which proxies and logs record. SDKs send it as a header (S3 user guide, "Presigned URLs
 // and SSE-C").
 func keyInURL(name string) error {
 	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
@@ -155,7 +154,7 @@ func (m *member) decodeMap(r *protocol.Request, v reflect.Value) error {
 			}
 		}
 	}
-	for name, values := range headers(r) { // a header is what its parameter says, or was refused
+	for name, values := range headers(r) { // a header that differs from its parameter was refused
 		if strings.HasPrefix(name, m.key) && len(name) > len(m.key) {
 			add(name, values[0])
 		}

@@ -30,7 +30,7 @@ func writeError(w http.ResponseWriter, r *protocol.Request, f *fault.Error, acco
 	}
 	if r.Bucket != "" && r.Region != "" && f.Code != fault.NoSuchBucket {
 		// All that a failed HEAD can tell a client that signed for another region. Every
-		// bucket here is of one region, so that it tells nothing of which exist.
+		// bucket here is of one region, so that it does not reveal which exist.
 		h["x-amz-bucket-region"] = []string{r.Region}
 	}
 	status := f.Kind.Status()

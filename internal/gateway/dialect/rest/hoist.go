@@ -11,7 +11,7 @@ import (
 
 // hoisted finds an x-amz-* header that a presigned URL carries as a parameter.
 // Such a checksum is of the body that the SDK knew when it signed, which is
-// none; S3 ignores it, unless the URL binds whoever uses it to that header.
+// none; S3 ignores it, unless the URL names that header among the signed ones.
 func hoisted(r *protocol.Request, name string) (string, bool) {
 	if !protocol.IsAmzHeader(name) || !presigned(r) {
 		return "", false
@@ -24,7 +24,7 @@ func hoisted(r *protocol.Request, name string) (string, bool) {
 	return "", false
 }
 
-// isSum names the headers that say what a body is hashed to, and how.
+// isSum reports a header with a checksum of the body, or its algorithm.
 func isSum(name string) bool {
 	switch name = strings.ToLower(name); name {
 	case "x-amz-sdk-checksum-algorithm":
@@ -51,8 +51,8 @@ func presigned(r *protocol.Request) bool {
 	return ok && r.Fields == nil
 }
 
-// checkHoisted refuses a presigned URL that says one thing of a header whose
-// value is another.
+// checkHoisted refuses a presigned URL with a parameter that differs from the header
+// of the same name.
 func checkHoisted(r *protocol.Request) error {
 	if !presigned(r) {
 		return nil

@@ -61,7 +61,7 @@ func missingChecksum() error {
 	return fault.New(fault.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 }
 
-// checkSums refuses checksums that nobody can verify: of an unknown algorithm,
+// checkSums refuses checksums that can't be verified: of an unknown algorithm,
 // empty, or more than one.
 func checkSums(h http.Header) error {
 	const prefix = "X-Amz-Checksum-"

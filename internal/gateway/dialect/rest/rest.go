@@ -1,6 +1,6 @@
 // Package rest is the dialect of S3 and S3 Control: an operation is a method, a
-// path, parameters and headers; documents are XML. It exists so that whatever
-// makes a request another operation is found before the operation is. It must
+// path, parameters and headers; documents are XML. It exists so that every
+// parameter and header that selects another operation is seen before one is chosen. It must
 // never know what an operation does or who may do it.
 package rest
 

@@ -95,7 +95,7 @@ func (rt *router) best(q *protocol.Request, level int, special []string, copies 
 	return best
 }
 
-// notOfKeys tells what AWS tells of sub-resources that a key doesn't have.
+// notOfKeys returns AWS's refusals of sub-resources that keys don't have.
 func notOfKeys(q *protocol.Request, special []string) error {
 	switch q.HTTP.Method + " " + special[0] {
 	case "GET uploads":
