@@ -205,19 +205,23 @@ func (o Operation[In, Out]) admit(ctx context.Context, c authz.Caller, g authz.G
 	return record.Admit(ctx)
 }
 
-// answers are the members of an answer that describe the version of an object, for the
-// event of a read; nil where it has none.
+// answers are the headers of an answer that describe the version in the event of a
+// read; nil where it has none. Like those of a request, they are found by their
+// names on the wire.
 type answers struct{ customer, encryption, version []int }
 
 func answersOf(t reflect.Type) (a answers) {
-	if t.Kind() != reflect.Struct {
-		return a
-	}
-	for name, to := range map[string]*[]int{
-		"SSECustomerAlgorithm": &a.customer, "ServerSideEncryption": &a.encryption, "VersionId": &a.version,
-	} {
-		if f, ok := t.FieldByName(name); ok && f.Type.Kind() == reflect.String {
-			*to = f.Index
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Type.Kind() != reflect.String {
+			continue
+		}
+		switch f.Tag.Get("loc") {
+		case "header,x-amz-server-side-encryption-customer-algorithm":
+			a.customer = f.Index
+		case "header,x-amz-server-side-encryption":
+			a.encryption = f.Index
+		case "header,x-amz-version-id":
+			a.version = f.Index
 		}
 	}
 	return a
