@@ -290,7 +290,7 @@ func (s *Server) openGateway(context.Context) error {
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
 	var err error
 	s.dispatcher, err = dispatch.New(
-		authn.New(credentials{s.sessions}, authn.Options{
+		authn.New(s.sessions, authn.Options{
 			Region: s.config.Region, TrustedProxies: s.config.TrustedProxies,
 			Used: func(u authn.Use) {
 				if !u.Temporary {

@@ -11,8 +11,6 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/object"
-	"watertight/internal/core/session"
-	"watertight/internal/gateway/authn"
 	"watertight/internal/storage/kv"
 )
 
@@ -67,16 +65,4 @@ func watch(ctx context.Context, seen any) (context.Context, any) {
 		w = kv.Witnessed(ctx)
 	}
 	return w, w
-}
-
-// credentials is authn.Credentials over session.
-type credentials struct{ sessions *session.Store }
-
-func (c credentials) Lookup(ctx context.Context, id string) (authn.Credential, bool, error) {
-	k, ok, err := c.sessions.Lookup(ctx, id)
-	return authn.Credential{
-		AccessKeyID: k.AccessKeyID, Secret: k.Secret, Active: k.Active, Principal: k.Principal,
-		Token: k.Token, Issued: k.Issued, Expires: k.Expires, MFAAt: k.MFAAt, SourceIdentity: k.SourceIdentity,
-		Session: k.Session, Keys: k.Keys,
-	}, ok, err
 }

@@ -9,19 +9,20 @@ const module = "watertight/"
 // layer says what a room may import of the house. A prefix covers everything
 // below it. Every room belongs to the longest prefix that fits.
 var layers = map[string][]string{
-	"internal/fault":            {},
-	"internal/limit":            {"internal/fault"},
-	"internal/strictjson":       {},
-	"internal/access/arn":       {},
-	"internal/access/action":    {},
-	"internal/access/objectkey": {"internal/fault"},
-	"internal/access/policy":    {"internal/access/action", "internal/access/arn"},
-	"internal/access/authz":     {"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault"},
-	"internal/storage/seal":     {},
-	"internal/storage/digest":   {},
-	"internal/storage/space":    {"internal/storage/folder"},
-	"internal/storage/rootkey":  {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
-	"internal/storage/kv":       {"internal/storage/kv"}, // the contract, and what holds a store to it
+	"internal/fault":             {},
+	"internal/limit":             {"internal/fault"},
+	"internal/strictjson":        {},
+	"internal/access/arn":        {},
+	"internal/access/action":     {},
+	"internal/access/objectkey":  {"internal/fault"},
+	"internal/access/policy":     {"internal/access/action", "internal/access/arn"},
+	"internal/access/credential": {"internal/access/policy"},
+	"internal/access/authz":      {"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault"},
+	"internal/storage/seal":      {},
+	"internal/storage/digest":    {},
+	"internal/storage/space":     {"internal/storage/folder"},
+	"internal/storage/rootkey":   {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
+	"internal/storage/kv":        {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {
 		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space", "internal/fault",
 	},

@@ -6,6 +6,7 @@ package identity
 import (
 	"time"
 
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/kv"
@@ -27,19 +28,10 @@ type Key struct {
 	Created             time.Time
 }
 
-// Credential is what a signature is checked against, and whom it proves.
-type Credential struct {
-	AccessKeyID, Secret string
-	Active              bool
-	Principal           policy.Principal
-	Tags                []tag.Tag // of the user
-
-	// Of temporary credentials alone.
-	Token                  string
-	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
-	SourceIdentity         string
-	Session                []*policy.Document  // session policies; nil is no restriction
-	Keys                   map[string][]string // condition keys, in lower case
+// LongLived is the credential of an access key of a user or root user.
+type LongLived struct {
+	credential.Credential
+	Tags []tag.Tag // of the user
 }
 
 // Rooms is what identity asks of rooms that it doesn't know.

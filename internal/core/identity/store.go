@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
@@ -90,30 +91,33 @@ func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err erro
 // Lookup finds what a signature by a long-lived key is checked against; false
 // where there is no such key. An inactive key is found: the caller refuses it.
 // It asks for no grant, since it is asked before there is a caller.
-func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c Credential, found bool, err error) {
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		c, found, err = FindCredential(r, accessKeyID)
+		k, ok, err := FindCredential(r, accessKeyID)
+		c, found = k.Credential, ok
 		return err
 	})
 	return c, found, err
 }
 
 // FindCredential finds the credential of a long-lived key.
-func FindCredential(r kv.Reader, accessKeyID string) (Credential, bool, error) {
+func FindCredential(r kv.Reader, accessKeyID string) (LongLived, bool, error) {
 	k, found, err := readKey(r, accessKeyID)
 	if err != nil || !found {
-		return Credential{}, false, err
+		return LongLived{}, false, err
 	}
-	c := Credential{AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: RootPrincipal(k.account)}
+	c := LongLived{Credential: credential.Credential{
+		AccessKeyID: accessKeyID, Secret: k.Secret, Active: k.Active, Principal: RootPrincipal(k.account),
+	}}
 	if k.kind == ofRoot {
 		return c, true, nil
 	}
 	u, err := ReadEntity(r, k.owner)
 	if err != nil {
-		return Credential{}, false, err
+		return LongLived{}, false, err
 	}
 	if u == nil || u.Kind != User || u.Account != k.account {
-		return Credential{}, false, record.Malformed("access key " + accessKeyID)
+		return LongLived{}, false, record.Malformed("access key " + accessKeyID)
 	}
 	c.Principal, c.Keys, c.Tags = u.Principal(), principalTags(u.Tags), u.Tags
 	return c, true, nil

@@ -14,6 +14,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/core/identity"
@@ -71,7 +72,7 @@ func NewOperator(s *Store) *Operator { return &Operator{s.store} }
 // Lookup finds what a signature by any access key is checked against; false where
 // there is no such key. An inactive key is found: the caller refuses it. It asks
 // for no grant, since it is asked before there is a caller.
-func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c identity.Credential, found bool, err error) {
+func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)
 	}
@@ -137,19 +138,19 @@ func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 }
 
 // temporary finds the credential of a session whose origin still stands.
-func (s *Store) temporary(r kv.Reader, accessKeyID string) (identity.Credential, bool, error) {
+func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credential, bool, error) {
 	if identity.CheckKeyID(accessKeyID) != nil {
-		return identity.Credential{}, false, nil
+		return credential.Credential{}, false, nil
 	}
 	n, err := readSession(r, accessKeyID)
 	if err != nil || n == nil {
-		return identity.Credential{}, false, err
+		return credential.Credential{}, false, err
 	}
 	tags, ok, err := actor(r, n)
 	if err != nil || !ok {
-		return identity.Credential{}, false, err
+		return credential.Credential{}, false, err
 	}
-	c := identity.Credential{
+	c := credential.Credential{
 		AccessKeyID: n.AccessKeyID, Secret: n.Secret, Token: n.Token, Active: true,
 		Expires: n.Expires, Issued: n.Issued, MFAAt: n.MFAAt, SourceIdentity: n.SourceIdentity,
 		Principal: n.Principal, Keys: n.conditionKeys(tags),
@@ -199,18 +200,18 @@ func (n *Session) roleID() string {
 // origin is where a session, or the first one of its chain, came from: a
 // long-lived key that is still active, or an identity provider that is still
 // trusted. One that was deleted and made again is another one.
-func origin(r kv.Reader, n *Session) (identity.Credential, bool, error) {
+func origin(r kv.Reader, n *Session) (identity.LongLived, bool, error) {
 	if n.Parent != "" {
 		c, found, err := identity.FindCredential(r, n.Parent)
 		return c, found && c.Active, err
 	}
 	if n.Provider == "" {
-		return identity.Credential{}, false, nil
+		return identity.LongLived{}, false, nil
 	}
 	a, err := arn.Parse(n.Provider)
 	if err != nil {
-		return identity.Credential{}, false, nil
+		return identity.LongLived{}, false, nil
 	}
 	p, err := identity.FindProvider(r, a.Account, n.Provider)
-	return identity.Credential{}, p != nil && p.ID == n.ProviderID, err
+	return identity.LongLived{}, p != nil && p.ID == n.ProviderID, err
 }

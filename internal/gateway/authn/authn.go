@@ -14,29 +14,16 @@ import (
 	"time"
 
 	"watertight/internal/access/authz"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/gateway/sigv4"
 )
 
-// Credential is what a signature is checked against, and the principal it proves.
-type Credential struct {
-	AccessKeyID, Secret string
-	Active              bool
-	Principal           policy.Principal
-
-	// Of temporary credentials; Token is "" for long-lived ones.
-	Token                  string
-	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
-	SourceIdentity         string
-	Session                []*policy.Document  // session policies; nil is no restriction
-	Keys                   map[string][]string // condition keys, in lower case
-}
-
 // Credentials finds credentials by access key id; false where there is none.
 type Credentials interface {
-	Lookup(ctx context.Context, accessKeyID string) (Credential, bool, error)
+	Lookup(ctx context.Context, accessKeyID string) (credential.Credential, bool, error)
 }
 
 // Options configure an Identifier.
@@ -112,7 +99,7 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 }
 
 // signer is the caller who signed, as of an instant.
-func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credential, at time.Time) authz.Caller {
+func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time) authz.Caller {
 	from := i.origin(r)
 	s := situation(r, from)
 	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
@@ -126,7 +113,7 @@ func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c Credentia
 // again looks up the sender of a verified request at a later instant. Its signature
 // stays valid even if a presigned URL has expired since: it was used in time, and
 // its age is that of the request.
-func (i *Identifier) again(ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *Credential, at time.Time) (authz.Caller, error) {
+func (i *Identifier) again(ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time) (authz.Caller, error) {
 	c, found, err := i.credentials.Lookup(ctx, was.AccessKeyID)
 	switch {
 	case err != nil:
@@ -167,19 +154,19 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 
 // verify finds the credential and checks the signature. An unknown key costs
 // the same work as a wrong signature.
-func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Time) (Credential, sigv4.Key, error) {
+func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Time) (credential.Credential, sigv4.Key, error) {
 	c, found, err := i.credentials.Lookup(ctx, claim.AccessKeyID)
 	if err != nil {
-		return Credential{}, sigv4.Key{}, err
+		return credential.Credential{}, sigv4.Key{}, err
 	}
 	if !found || !c.Active || c.Principal.Kind == policy.Nobody {
 		if err := claim.Verify(i.decoy); fault.Is(err, fault.InvalidURI) {
-			return Credential{}, sigv4.Key{}, err
+			return credential.Credential{}, sigv4.Key{}, err
 		}
-		return Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
+		return credential.Credential{}, sigv4.Key{}, unknownKey(claim.AccessKeyID)
 	}
 	if err := checkToken(c, claim.Token, at); err != nil {
-		return Credential{}, sigv4.Key{}, err
+		return credential.Credential{}, sigv4.Key{}, err
 	}
 	key := i.keys.get(c, claim)
 	if err := claim.Verify(key); err != nil {
@@ -212,7 +199,7 @@ func unknownKey(id string) *fault.Error {
 }
 
 // checkToken matches a session token with the credential it must belong to.
-func checkToken(c Credential, token string, at time.Time) error {
+func checkToken(c credential.Credential, token string, at time.Time) error {
 	invalid := fault.Of(fault.InvalidToken)
 	switch {
 	case c.Token == "" && token != "":

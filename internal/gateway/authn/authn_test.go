@@ -20,6 +20,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect"
@@ -43,9 +44,9 @@ const (
 func now() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) }
 
 // book is credentials in a map.
-type book map[string]Credential
+type book map[string]credential.Credential
 
-func (b book) Lookup(_ context.Context, id string) (Credential, bool, error) {
+func (b book) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
 	c, ok := b[id]
 	return c, ok, nil
 }
@@ -363,8 +364,8 @@ func TestChangedSecret(t *testing.T) {
 
 type brokenBook struct{}
 
-func (brokenBook) Lookup(context.Context, string) (Credential, bool, error) {
-	return Credential{}, true, errors.New("no disk")
+func (brokenBook) Lookup(context.Context, string) (credential.Credential, bool, error) {
+	return credential.Credential{}, true, errors.New("no disk")
 }
 
 func TestLookupFailsClosed(t *testing.T) {
@@ -379,7 +380,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	b := people()
 	for n := range many {
 		id := fmt.Sprintf("AKIA%016d", n)
-		b[id] = Credential{AccessKeyID: id, Secret: secret, Active: true, Principal: user()}
+		b[id] = credential.Credential{AccessKeyID: id, Secret: secret, Active: true, Principal: user()}
 	}
 	i := identifier(b)
 	text := sdk{}.text(t)

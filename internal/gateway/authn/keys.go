@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"watertight/internal/access/credential"
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/gateway/sigv4"
 	"watertight/internal/limit"
@@ -33,7 +34,7 @@ func newKeyCache() *keyCache {
 	})}
 }
 
-func (k *keyCache) get(c Credential, claim *sigv4.Claim) sigv4.Key {
+func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
 	s := scope{c.AccessKeyID, claim.Date, claim.Region, claim.Service}
 	e, ok := k.entries.Get(s)
 	if ok && subtle.ConstantTimeCompare([]byte(e.secret), []byte(c.Secret)) == 1 {
@@ -91,7 +92,7 @@ func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region 
 
 // sessionKeys are the keys that only temporary credentials have: with a
 // long-lived key even aws:MultiFactorAuthPresent is absent (IAM user guide).
-func sessionKeys(m map[string][]string, c *Credential, at time.Time) {
+func sessionKeys(m map[string][]string, c *credential.Credential, at time.Time) {
 	if c.Token == "" {
 		return
 	}

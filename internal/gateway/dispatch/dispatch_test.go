@@ -12,6 +12,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
@@ -50,8 +51,8 @@ func (facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, e
 
 type nobody struct{}
 
-func (nobody) Lookup(context.Context, string) (authn.Credential, bool, error) {
-	return authn.Credential{}, false, nil
+func (nobody) Lookup(context.Context, string) (credential.Credential, bool, error) {
+	return credential.Credential{}, false, nil
 }
 
 func build(t *testing.T, rows ...Row) (*Dispatcher, error) {

@@ -20,6 +20,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/access/credential"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
@@ -43,10 +44,10 @@ const (
 // someone is a user whom no law allows anything.
 type someone struct{}
 
-func (someone) Lookup(_ context.Context, id string) (authn.Credential, bool, error) {
+func (someone) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
 	user := policy.Principal{Kind: policy.User, Account: "111122223333", ID: "AIDAEXAMPLE",
 		ARN: arn.ARN{Partition: "aws", Service: "iam", Account: "111122223333", Resource: "user/u"}}
-	return authn.Credential{AccessKeyID: jsonKey, Secret: jsonSecret, Active: true, Principal: user}, id == jsonKey, nil
+	return credential.Credential{AccessKeyID: jsonKey, Secret: jsonSecret, Active: true, Principal: user}, id == jsonKey, nil
 }
 
 type encryptInput struct {

@@ -1,0 +1,25 @@
+// Package credential is what a signature is checked against. It exists so that core,
+// which keeps credentials, and the gateway, which checks signatures, mean the same
+// without knowing each other. It must never know how either is done.
+package credential
+
+import (
+	"time"
+
+	"watertight/internal/access/policy"
+)
+
+// Credential is an access key, its secret, and the principal it proves. Secret and Token must
+// never be logged.
+type Credential struct {
+	AccessKeyID, Secret string
+	Active              bool
+	Principal           policy.Principal
+
+	// Of temporary credentials; Token is "" for long-lived ones.
+	Token                  string
+	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
+	SourceIdentity         string
+	Session                []*policy.Document  // session policies; nil is no restriction
+	Keys                   map[string][]string // condition keys, in lower case
+}
