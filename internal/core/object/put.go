@@ -59,13 +59,13 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		return Version{}, err
 	}
 	v := in.version(choice)
-	at, found, err := s.payloads.Write(ctx, g, in.source(choice, slot{b, in.Key}.binding(v.unique)))
+	at, digests, err := s.payloads.Write(ctx, g, in.source(choice, slot{b, in.Key}.binding(v.unique)))
 	if err != nil {
 		return Version{}, err
 	}
-	if err = in.verify(found); err == nil {
-		v.stored(at, found, choice)
-		b, err = s.commit(ctx, g, &in, b.ID, v, at, choice)
+	if err = in.verify(digests); err == nil {
+		v.stored(at, digests, choice)
+		b, err = s.commit(ctx, g, &in, v, written{b.ID, choice, at})
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -74,9 +74,28 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	return v.public(b, in.Key), nil
 }
 
+// written is bytes that were sealed and kept before the transaction that refers to
+// them.
+type written struct {
+	bucket bucket.ID // that the data key is bound to
+	choice keys.Choice
+	at     payload.Location
+}
+
+// check refuses to refer to the bytes in a bucket that was deleted and made again
+// while they came in, or that blocks the kind of their key by now.
+func (w *written) check(tx kv.Tx, k slot, g authz.Grant) error {
+	if k.b.ID != w.bucket {
+		return noSuchBucket(k.b.Name)
+	}
+	return k.mayUse(tx, g, w.choice)
+}
+
 // precheck reads the bucket and checks ACL and conditions for the first time, so
 // that a write that can't succeed is refused before its body is read.
-func (s *Store) precheck(ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice) (b *bucket.Bucket, err error) {
+func (s *Store) precheck(
+	ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice,
+) (b *bucket.Bucket, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		if b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
@@ -141,7 +160,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // verify compares what was read with what was declared; the length was checked
 // by payload.
-func (in *PutInput) verify(found payload.Digests) error {
+func (in *PutInput) verify(digests payload.Digests) error {
 	if in.Expect == nil {
 		return nil
 	}
@@ -150,14 +169,14 @@ func (in *PutInput) verify(found payload.Digests) error {
 		return err
 	}
 	if md5 := expected.MD5; md5 != nil {
-		if len(md5) != len(found.MD5) {
+		if len(md5) != len(digests.MD5) {
 			return fault.Of(fault.InvalidDigest).
 				With("Content-MD5", base64.StdEncoding.EncodeToString(md5))
 		}
-		if !bytes.Equal(md5, found.MD5[:]) {
+		if !bytes.Equal(md5, digests.MD5[:]) {
 			return fault.Of(fault.BadDigest).
 				With("ExpectedDigest", hex.EncodeToString(md5)).
-				With("CalculatedDigest", base64.StdEncoding.EncodeToString(found.MD5[:]))
+				With("CalculatedDigest", base64.StdEncoding.EncodeToString(digests.MD5[:]))
 		}
 	}
 	if expected.Sum == nil {
@@ -166,27 +185,27 @@ func (in *PutInput) verify(found payload.Digests) error {
 	if in.Algorithm == digest.None || len(expected.Sum) != in.Algorithm.Size() {
 		return fault.New(fault.InvalidRequest, "Value for "+in.algorithm().Header()+" header is invalid.")
 	}
-	if !bytes.Equal(expected.Sum, found.Sum) {
+	if !bytes.Equal(expected.Sum, digests.Sum) {
 		return fault.New(fault.BadDigest, "The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }
 
 // stored completes the record with what the pass over the body found.
-func (v *version) stored(at payload.Location, found payload.Digests, choice keys.Choice) {
-	v.size, v.etag.Sum, v.checksum.Sum = found.Size, tagOf(choice, found.MD5), found.Sum
+func (v *version) stored(at payload.Location, digests payload.Digests, choice keys.Choice) {
+	v.size, v.etag.Sum, v.checksum.Sum = digests.Size, tagOf(choice, digests.MD5), digests.Sum
 	v.dataKey, v.blob, v.inline, v.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 }
 
-// commit writes the record, and settles the bytes and removes those it
-// replaced once it lasts. It returns the bucket as the transaction saw it.
-func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id bucket.ID, v *version, at payload.Location, choice keys.Choice) (b *bucket.Bucket, err error) {
+// commit writes the record and, once it is durable, settles the bytes and removes
+// those that it replaced. It returns the bucket as the transaction saw it.
+func (s *Store) commit(
+	ctx context.Context, g authz.Grant, in *PutInput, v *version, w written,
+) (b *bucket.Bucket, err error) {
 	var gone []garbage
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
-		if b = k.b; b.ID != id { // deleted and made again while the body came in
-			return noSuchBucket(in.Bucket)
-		}
-		if err := k.mayUse(tx, g, choice); err != nil {
+		b = k.b
+		if err := w.check(tx, k, g); err != nil {
 			return err
 		}
 		head, err := k.head(tx)
@@ -200,14 +219,14 @@ func (s *Store) commit(ctx context.Context, g authz.Grant, in *PutInput, id buck
 			return err
 		}
 		v.modified = requestTime(g)
-		gone, err = k.push(tx, head, v, at.Inline)
+		gone, err = k.push(tx, head, v, w.at.Inline)
 		noteVersion(g, b, v)
 		return err
 	})
 	if err != nil {
 		return b, err
 	}
-	s.payloads.Settle(at)
+	s.payloads.Settle(w.at)
 	s.removeAll(ctx, gone)
 	return b, nil
 }

@@ -114,7 +114,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, k.b.ID, p, at, choice); err != nil {
+	if err := s.commitPart(ctx, g, &in, p, written{k.b.ID, choice, at}); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}
@@ -146,16 +146,17 @@ func (s *Store) storePart(
 		sent = in.Algorithm.New()
 		src.Body = io.TeeReader(src.Body, sent)
 	}
-	at, found, err := s.payloads.Write(ctx, g, src)
+	at, digests, err := s.payloads.Write(ctx, g, src)
 	if err != nil {
 		return nil, payload.Location{}, err
 	}
-	p.size, p.md5, p.checksum = found.Size, tagOf(choice, found.MD5), Checksum{Algorithm: alg, Type: FullObject, Sum: found.Sum}
+	p.size, p.md5 = digests.Size, tagOf(choice, digests.MD5)
+	p.checksum = Checksum{Algorithm: alg, Type: FullObject, Sum: digests.Sum}
 	p.dataKey, p.blob, p.inline, p.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 	if sent != nil {
-		found.Sum = sent.Sum(nil)
+		digests.Sum = sent.Sum(nil)
 	}
-	if err := put.verify(found); err != nil {
+	if err := put.verify(digests); err != nil {
 		s.drop(ctx, at, err)
 		return nil, payload.Location{}, err
 	}
@@ -166,15 +167,12 @@ func (p *part) public() Part {
 	return Part{Number: p.number, Size: p.size, Modified: p.modified, ETag: p.etag(), Checksum: p.checksum}
 }
 
-// commitPart writes the part's record where the upload is still there.
-func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id bucket.ID, p *part, at payload.Location, choice keys.Choice) error {
+// commitPart writes the part's record, unless the upload has ended.
+func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, p *part, w written) error {
 	var gone []garbage
 	err := s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
-		if b.ID != id {
-			return noSuchBucket(in.Bucket)
-		}
 		k := slot{b, in.Key}
-		if err := k.mayUse(tx, g, choice); err != nil {
+		if err := w.check(tx, k, g); err != nil {
 			return err
 		}
 		u, err := lockUpload(tx, k, in.UploadID, kv.Shared)
@@ -199,7 +197,7 @@ func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id
 		}
 		tx.Set(key, p.encode(nil))
 		if p.inline {
-			tx.Set(inlineKey(p.unique), at.Inline)
+			tx.Set(inlineKey(p.unique), w.at.Inline)
 		}
 		if p.blob != "" {
 			tx.Set(blobKey(p.blob), key)
@@ -209,7 +207,7 @@ func (s *Store) commitPart(ctx context.Context, g authz.Grant, in *PartInput, id
 	if err != nil {
 		return err
 	}
-	s.payloads.Settle(at)
+	s.payloads.Settle(w.at)
 	s.removeAll(ctx, gone)
 	return nil
 }

@@ -18,7 +18,11 @@ import (
 type unique [16]byte
 
 // version is a version's record. A current pointer holds the same fields up to
-// fieldEncryption.
+// fieldEncryption. A new one is completed in four steps: PutInput.version takes what
+// the request says, stored what the pass over the bytes found (of an upload:
+// assemble, what follows from its parts), setOwner its owner and ACL by the bucket's
+// settings, and slot.push its number and whether it is the null version. The last
+// two happen inside the transaction, and again whenever that runs again.
 type version struct {
 	seq          uint64
 	unique       unique
