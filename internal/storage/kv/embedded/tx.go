@@ -24,6 +24,29 @@ type tx struct {
 	size    int
 	err     error // of a Set or Delete
 	buf     []byte
+	room    txRoom
+}
+
+// txRoom is room for the reads and writes of a usual transaction, so that they
+// take no allocations of their own.
+type txRoom struct {
+	points [12][]byte
+	ops    [8]*op
+	made   [8]op
+	used   int // of made
+}
+
+// useRoom has the transaction begin with its own room.
+func (t *tx) useRoom() { t.Points, t.ops = t.room.points[:0], t.room.ops[:0] }
+
+func (t *tx) newOp(key []byte) *op {
+	if t.room.used == len(t.room.made) {
+		return &op{key: key}
+	}
+	o := &t.room.made[t.room.used]
+	t.room.used++
+	o.key = key
+	return o
 }
 
 // relied is what a witness saw.
@@ -38,13 +61,14 @@ type op struct{ key, value []byte }
 
 func (o *op) compare(key []byte) int { return bytes.Compare(o.key, key) }
 
-// keep copies b into memory of the transaction's.
-func (t *tx) keep(b []byte) []byte {
-	if len(b) > cap(t.buf)-len(t.buf) {
-		t.buf = make([]byte, 0, max(len(b), 1024))
+// keep copies b, and more after it, into memory of the transaction's.
+func (t *tx) keep(b []byte, more ...byte) []byte {
+	size := len(b) + len(more)
+	if size > cap(t.buf)-len(t.buf) {
+		t.buf = make([]byte, 0, max(size, 1024))
 	}
 	n := len(t.buf)
-	t.buf = append(t.buf, b...)
+	t.buf = append(append(t.buf, b...), more...)
 	return t.buf[n:len(t.buf):len(t.buf)]
 }
 
@@ -74,7 +98,7 @@ func (t *tx) write(key, value []byte, deletion bool) {
 	}
 	n, found := t.find(key)
 	if !found {
-		t.ops = slices.Insert(t.ops, n, &op{key: t.keep(key)})
+		t.ops = slices.Insert(t.ops, n, t.newOp(t.keep(key)))
 	} else {
 		t.count(t.ops[n], -1)
 	}
@@ -105,7 +129,7 @@ func (t *tx) Lock(guard []byte, mode kv.Mode) error {
 	if _, err := t.pin(); err != nil {
 		return err
 	}
-	name := t.keep(slices.Concat([]byte{reserved, 'g'}, guard))
+	name := t.keep([]byte{reserved, 'g'}, guard...)
 	t.Points = append(t.Points, name)
 	if mode == kv.Exclusive {
 		t.guards = append(t.guards, name)

@@ -58,6 +58,7 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) err
 		}
 	}
 	t := &tx{reader: reader{s: s, ctx: ctx, source: &s.applied}}
+	t.useRoom()
 	defer t.end()
 	err := fn(t)
 	if err == nil {
