@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/s3/shape"
@@ -32,6 +33,9 @@ func spell(needs []authz.Need, err error) string {
 		}
 		var keys []string
 		for name, values := range n.Keys {
+			if !hasKey(n.Action, name) {
+				name += " (which the catalogue does not give to the action)"
+			}
 			keys = append(keys, fmt.Sprintf("%s=%s", name, strings.Join(values, "|")))
 		}
 		if n.Version != nil {
@@ -41,6 +45,13 @@ func spell(needs []authz.Need, err error) string {
 		all = append(all, strings.TrimSpace(line+" "+strings.Join(keys, " ")))
 	}
 	return strings.Join(all, ", ")
+}
+
+// hasKey reports whether the catalogue says that an action has a condition key.
+func hasKey(name policy.Action, key string) bool {
+	return action.GlobalKey(key) || slices.ContainsFunc(action.Parse("s3").Actions, func(a action.Action) bool {
+		return a.Name == string(name) && a.Has(strings.ToLower(key))
+	})
 }
 
 func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
