@@ -1,6 +1,6 @@
-// Package action is the catalogue of what AWS's actions and operations are: one
-// table for each service, and nothing else in the house lists them. It is pure: the
-// standard library alone. It must never know a request, a policy or a caller.
+// Package action is the catalogue of AWS's actions and operations: one table for each
+// service. It exists so that no other package keeps a list of them. It is pure: only the
+// standard library. It must never know a request, a policy or a caller.
 //
 // An action is what a policy allows ("s3:GetObjectVersion"); an operation is what
 // a client calls and what an audit event names ("GetObject"). A table has lines for
@@ -9,17 +9,18 @@
 //	PutObjectAcl    permissions object object owner,tags @acl existingobjecttag/
 //	PutObjectAcl()  data write
 //
-// Of an action it says the access level, the resources, what it changes, further
-// facts (see Facts) and the condition keys that not all actions of the service have;
-// a key with another service's prefix has it, an ! is before a key that the action
-// lacks although all others have it. Of an operation it says what CloudTrail calls
-// it and whether it reads (see Operation). "*" and "*()" are what the table does not
-// name, "@" begins a group of condition keys, and "@every" are those of all actions.
+// The line of an action has its access level, its resources, what it changes, further
+// facts (see Facts) and the condition keys that not all actions of the service have.
+// Keys have the prefix of the service unless another is written; an ! marks a key that
+// the action lacks although all others have it. The line of an operation has the
+// category of its events, whether it reads, and further words (see Operation). "*" and
+// "*()" are for names that the table does not have, "@" begins a group of condition
+// keys, and "@every" is the group that all actions have.
 // "$global" is a service with one region, "$source" the service that its events name,
 // and "$name" what AWS calls it.
 //
-// Lines are sorted by name without regard to case, so that a table is searched as it
-// lies in the program: there is nothing to build, to hand down or to keep.
+// Lines are sorted by name without regard to case, and are searched as they are: there
+// is no index to build, to hand down or to keep.
 package action
 
 import (
@@ -52,8 +53,8 @@ var watertight string
 //go:embed global.txt
 var global string
 
-// Services are those that have a table, by the names that credential scopes and
-// actions have; "watertight" is the server's own.
+// Services returns the services that have a table, by the names that credential scopes
+// and actions use. "watertight" is for the server's own operations.
 func Services() []string {
 	return []string{"cloudfront", "iam", "kms", "s3", "s3control", "sts", "watertight"}
 }
@@ -112,20 +113,20 @@ type Facts struct {
 	Level          Level
 	Bucket, Object bool // it is about buckets, or about objects; it may be about neither
 	Changes        Changes
-	// OwnerDecides: on an object its owner decides and its ACL counts. Of all other
-	// actions on an object the bucket's owner decides (S3 user guide, "How Amazon S3
+	// OwnerDecides: the owner of the object decides, and the object's ACL counts. About
+	// all other actions the bucket's owner decides (S3 user guide, "How Amazon S3
 	// authorizes a request").
 	OwnerDecides bool
 	// SeesTags: the action is judged by the tags that its object has.
 	SeesTags bool
 	// GivesAccess: the action changes who may access an object.
 	GivesAccess bool
-	// BucketPolicy: the action is about a bucket's policy, which the root user of
-	// the bucket's account may always mend.
+	// BucketPolicy: the action is about a bucket's policy, which the root user of the
+	// bucket's account may always repair.
 	BucketPolicy bool
 	// Trust: the trust policy of a role may allow it.
 	Trust bool
-	// Always: no permission is needed, and no policy takes the action away.
+	// Always: the action needs no permission, and no policy can deny it.
 	Always bool
 	// Witness is the action's place among those that are tried first to show that a
 	// policy is public, from 1 on; 0 is none.
@@ -133,9 +134,9 @@ type Facts struct {
 }
 
 // Of returns the facts about an action such as "s3:GetObject", in any case of its
-// letters; ok is false where no table has it. Of an unknown action of S3 they are
-// that it changes a bucket: what comes new is its owner's until a table says
-// otherwise. It allocates nothing.
+// letters; ok is false where no table has it. An unknown action of S3 changes a bucket,
+// so that new actions are reserved for the bucket's account until a table says
+// otherwise. Of allocates nothing.
 func Of(action string) (f Facts, ok bool) {
 	service, name, _ := strings.Cut(action, ":")
 	t := tableFold(service)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Table is the catalogue of one service, for rooms that go through all of it.
+// Table is the catalogue of one service, for packages that go through all of it.
 type Table struct {
 	Actions    []Action
 	Operations []Operation
@@ -101,8 +101,8 @@ func withPrefix(service string, keys []string) []string {
 	return keys
 }
 
-// OperationOf returns what is known of a service's operation. One that no table has
-// is a management event that changes something, but of STS, where all are reads.
+// OperationOf returns the operation of a service. The events of one that no table has
+// are management events, and it counts as a change, except in STS, where all are reads.
 func OperationOf(service, name string) Operation {
 	o := Operation{Service: service, Name: name, Event: name}
 	t := table(service)
