@@ -28,14 +28,16 @@ func TestValidate(t *testing.T) {
 		"The specified value for policyDocument is invalid. It must contain only printable ASCII characters.":                                                                                 &shape.PutInlinePolicyInput{PolicyName: "p", PolicyDocument: "☺"},
 		"1 validation error detected: Value at 'policyName' failed to satisfy constraint: Member must have length less than or equal to 128":                                                  &shape.PutInlinePolicyInput{PolicyName: long, PolicyDocument: "☺"},
 	} {
-		err := validate(in)
-		got := ""
-		if err != nil {
-			got = fault.From(err).Message
-		}
-		if got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			err := validate(in)
+			got := ""
+			if err != nil {
+				got = fault.From(err).Message
+			}
+			if got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
 	}
 }
 
@@ -50,16 +52,18 @@ func TestPatterns(t *testing.T) {
 		"tagKey":     {[]string{"a b", "é:/=+-@"}, []string{"", "a#", "a\n"}},
 		"nothing":    {nil, []string{"", "a"}},
 	} {
-		for _, s := range c.yes {
-			if _, ok := matches(name, s); !ok {
-				t.Errorf("%s refuses %q", name, s)
+		t.Run(name, func(t *testing.T) {
+			for _, s := range c.yes {
+				if _, ok := matches(name, s); !ok {
+					t.Errorf("%s refuses %q", name, s)
+				}
 			}
-		}
-		for _, s := range c.no {
-			if _, ok := matches(name, s); ok {
-				t.Errorf("%s takes %q", name, s)
+			for _, s := range c.no {
+				if _, ok := matches(name, s); ok {
+					t.Errorf("%s takes %q", name, s)
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -28,14 +28,16 @@ func TestParseCopySource(t *testing.T) {
 		"bucket/key?versionId=a%3Fb":        {"bucket", "key", "a?b"},
 		"bucket/arn:aws:s3:::another/thing": {"bucket", "arn:aws:s3:::another/thing", ""},
 	} {
-		c, err := parseCopySource(header)
-		version := ""
-		if c.VersionID != nil {
-			version = *c.VersionID
-		}
-		if err != nil || c.Bucket != want.bucket || c.Key != want.key || version != want.version {
-			t.Errorf("%s: %q %q %q, %v", header, c.Bucket, c.Key, version, err)
-		}
+		t.Run(header, func(t *testing.T) {
+			c, err := parseCopySource(header)
+			version := ""
+			if c.VersionID != nil {
+				version = *c.VersionID
+			}
+			if err != nil || c.Bucket != want.bucket || c.Key != want.key || version != want.version {
+				t.Errorf("%s: %q %q %q, %v", header, c.Bucket, c.Key, version, err)
+			}
+		})
 	}
 	for header, code := range map[string]string{
 		"": "InvalidArgument", "/": "InvalidArgument", "bucket": "InvalidArgument", "bucket/": "InvalidArgument", "//bucket/key": "InvalidArgument",
@@ -50,9 +52,11 @@ func TestParseCopySource(t *testing.T) {
 		"arn%3Aaws%3As3%3Aus-east-1%3A1%3Aaccesspoint%2Fap%2Fobject%2Fk": "NotImplemented",
 		"/arn:aws:s3-outposts:us-east-1:111122223333:outpost/o/object/k": "NotImplemented",
 	} {
-		if c, err := parseCopySource(header); !fault.Is(err, fault.Code(code)) {
-			t.Errorf("%q: %+v, %v, want %s", header, c, err, code)
-		}
+		t.Run(header, func(t *testing.T) {
+			if c, err := parseCopySource(header); !fault.Is(err, fault.Code(code)) {
+				t.Errorf("%q: %+v, %v, want %s", header, c, err, code)
+			}
+		})
 	}
 }
 

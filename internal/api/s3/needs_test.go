@@ -113,8 +113,10 @@ func TestNeeds(t *testing.T) {
 			LocationConstraint: "eu-west-1", Tags: []shape.Tag{{Key: ptr("Team"), Value: ptr("Blue")}}}})),
 			"CreateBucket b aws:requesttag/team=Blue aws:tagkeys=Team s3:locationconstraint=eu-west-1 s3:x-amz-acl=private s3:x-amz-object-ownership=ObjectWriter, PutBucketOwnershipControls b, TagResource b aws:requesttag/team=Blue aws:tagkeys=Team"},
 	} {
-		if c.got != c.want {
-			t.Errorf("\n got %s\nwant %s", c.got, c.want)
-		}
+		t.Run(c.got+" "+c.want, func(t *testing.T) {
+			if c.got != c.want {
+				t.Errorf("\n got %s\nwant %s", c.got, c.want)
+			}
+		})
 	}
 }

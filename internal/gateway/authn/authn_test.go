@@ -209,14 +209,16 @@ func TestExpiredSession(t *testing.T) {
 		expires time.Time
 		want    string
 	}{{now().Add(time.Second), ""}, {now(), "ExpiredToken"}, {now().Add(-time.Hour), "ExpiredToken"}} {
-		b := people()
-		c := b[tempID]
-		c.Expires = test.expires
-		b[tempID] = c
-		_, _, err := identifier(b).Identify(t.Context(), parsed(t, sdk{key: tempID, secret: secret, token: token}.text(t)))
-		if code(err) != test.want {
-			t.Errorf("%v: %v", test.expires, err)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			b := people()
+			c := b[tempID]
+			c.Expires = test.expires
+			b[tempID] = c
+			_, _, err := identifier(b).Identify(t.Context(), parsed(t, sdk{key: tempID, secret: secret, token: token}.text(t)))
+			if code(err) != test.want {
+				t.Errorf("%v: %v", test.expires, err)
+			}
+		})
 	}
 }
 
@@ -315,13 +317,15 @@ func TestSignedStream(t *testing.T) {
 		body += fmt.Sprintf("%x;chunk-signature=%s\r\n%s\r\n", len(data), previous, data)
 	}
 	for _, test := range []struct{ body, want string }{{body, ""}, {strings.Replace(body, "hello", "hellp", 1), "SignatureDoesNotMatch"}, {body[:len(body)/2], "IncompleteBody"}} {
-		_, stream, err := identifier(people()).Identify(t.Context(), parsed(t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(test.body))+test.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(stream); code(err) != test.want || test.want == "" && string(got) != "hello" {
-			t.Errorf("%q %v, want %q", got, err, test.want)
-		}
+		t.Run(test.body+" "+test.want, func(t *testing.T) {
+			_, stream, err := identifier(people()).Identify(t.Context(), parsed(t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(test.body))+test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(stream); code(err) != test.want || test.want == "" && string(got) != "hello" {
+				t.Errorf("%q %v, want %q", got, err, test.want)
+			}
+		})
 	}
 }
 
@@ -421,9 +425,11 @@ func TestConditionKeys(t *testing.T) {
 		"s3:authtype": "REST-HEADER", "s3:signatureversion": "AWS4-HMAC-SHA256",
 		"s3:x-amz-content-sha256": emptySum, "aws:requestedregion": region,
 	} {
-		if !slices.Equal(got[name], []string{want}) {
-			t.Errorf("%s is %q, want %q", name, got[name], want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !slices.Equal(got[name], []string{want}) {
+				t.Errorf("%s is %q, want %q", name, got[name], want)
+			}
+		})
 	}
 	for _, name := range []string{"s3:signatureage", "aws:multifactorauthpresent", "aws:tokenissuetime", "aws:principalarn", "aws:username", "aws:userid"} {
 		if v, ok := got[name]; ok {
@@ -436,9 +442,11 @@ func TestConditionKeys(t *testing.T) {
 	for name, want := range map[string]string{
 		"aws:securetransport": "false", "s3:authtype": "REST-QUERY-STRING", "s3:signatureage": "1500", "aws:multifactorauthpresent": "true",
 	} {
-		if !slices.Equal(got[name], []string{want}) {
-			t.Errorf("%s is %q, want %q", name, got[name], want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !slices.Equal(got[name], []string{want}) {
+				t.Errorf("%s is %q, want %q", name, got[name], want)
+			}
+		})
 	}
 	for _, name := range []string{"aws:username", "s3:tlsversion", "s3:x-amz-content-sha256"} {
 		if v, ok := got[name]; ok {

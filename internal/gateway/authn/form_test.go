@@ -45,21 +45,23 @@ func TestIdentifyForm(t *testing.T) {
 		{"nobody's key", "AKIANOSUCHKEYEXAMPLE", secret, "", "InvalidAccessKeyId"},
 		{"an inactive key", "AKIAINACTIVEEXAMPLE0", secret, "", "InvalidAccessKeyId"},
 	} {
-		r := formRequest(t, test.key, test.secret, test.token)
-		c, body, err := identifier(people()).IdentifyForm(t.Context(), r)
-		if code(err) != test.want {
-			t.Errorf("%s: %v, want %s", test.name, err, test.want)
-		}
-		if err != nil {
-			if c.AccessKeyID() != "" || body != nil {
-				t.Errorf("%s: refused, and somebody", test.name)
+		t.Run(test.name, func(t *testing.T) {
+			r := formRequest(t, test.key, test.secret, test.token)
+			c, body, err := identifier(people()).IdentifyForm(t.Context(), r)
+			if code(err) != test.want {
+				t.Errorf("%s: %v, want %s", test.name, err, test.want)
 			}
-			continue
-		}
-		got, err := io.ReadAll(body)
-		if c.AccessKeyID() != test.key || c.Anonymous() || string(got) != "the file" || err != nil || r.Key != "k" {
-			t.Errorf("%s: %q for %s, %v", test.name, got, c.AccessKeyID(), err)
-		}
+			if err != nil {
+				if c.AccessKeyID() != "" || body != nil {
+					t.Errorf("%s: refused, and somebody", test.name)
+				}
+				return
+			}
+			got, err := io.ReadAll(body)
+			if c.AccessKeyID() != test.key || c.Anonymous() || string(got) != "the file" || err != nil || r.Key != "k" {
+				t.Errorf("%s: %q for %s, %v", test.name, got, c.AccessKeyID(), err)
+			}
+		})
 	}
 }
 
@@ -74,8 +76,10 @@ func TestFormConditionKeys(t *testing.T) {
 	}
 	got := conditionKeys(r, origin{}, claim, region, nil)
 	for name, want := range map[string]string{"s3:authtype": "POST", "s3:signatureage": "1500", "s3:signatureversion": "AWS4-HMAC-SHA256"} {
-		if !slices.Equal(got[name], []string{want}) {
-			t.Errorf("%s is %q, want %q", name, got[name], want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !slices.Equal(got[name], []string{want}) {
+				t.Errorf("%s is %q, want %q", name, got[name], want)
+			}
+		})
 	}
 }

@@ -105,15 +105,17 @@ func TestOrigin(t *testing.T) {
 		// No header of a proxy that is known here.
 		{"X-Real-Ip: 10.0.0.1\r\nTrue-Client-Ip: 10.0.0.1\r\nX-Forwarded-Ssl: on\r\nFront-End-Https: on\r\nX-Forwarded-Scheme: https", "192.0.2.1", false},
 	} {
-		i := New(people(), Options{Region: region, TrustedProxies: proxies})
-		if o := i.origin(from(t, test.headers)); o.ip.String() != test.ip || o.tls != test.tls || o.secure != test.tls {
-			t.Errorf("%q: %+v", test.headers, o)
-		}
-		for _, others := range [][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8")}} {
-			if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t, test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
-				t.Errorf("%q of a peer that nobody trusts: %+v", test.headers, o)
+		t.Run(test.headers, func(t *testing.T) {
+			i := New(people(), Options{Region: region, TrustedProxies: proxies})
+			if o := i.origin(from(t, test.headers)); o.ip.String() != test.ip || o.tls != test.tls || o.secure != test.tls {
+				t.Errorf("%q: %+v", test.headers, o)
 			}
-		}
+			for _, others := range [][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8")}} {
+				if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t, test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
+					t.Errorf("%q of a peer that nobody trusts: %+v", test.headers, o)
+				}
+			}
+		})
 	}
 }
 
@@ -138,23 +140,25 @@ func TestSecureChannel(t *testing.T) {
 		{trusted: true, tls: true, headers: silent, want: true},
 		{trusted: true, tls: true, headers: http},
 	} {
-		o := Options{Region: region}
-		if test.trusted {
-			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-		}
-		r := from(t, test.headers)
-		r.Loopback = test.loopback
-		if test.tls {
-			r.HTTP.TLS = &tls.ConnectionState{Version: tls.VersionTLS12}
-		}
-		c, _, err := New(people(), o).Identify(t.Context(), r)
-		if err != nil || c.SecureChannel() != test.want {
-			t.Errorf("%+v: %v %v", test, c.SecureChannel(), err)
-		}
-		version := keysOf(t, o, r)["s3:tlsversion"]
-		if told := test.trusted && test.headers != ""; (version != nil) != (test.tls && !told) {
-			t.Errorf("%+v: TLS version %q", test, version)
-		}
+		t.Run(test.headers, func(t *testing.T) {
+			o := Options{Region: region}
+			if test.trusted {
+				o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			}
+			r := from(t, test.headers)
+			r.Loopback = test.loopback
+			if test.tls {
+				r.HTTP.TLS = &tls.ConnectionState{Version: tls.VersionTLS12}
+			}
+			c, _, err := New(people(), o).Identify(t.Context(), r)
+			if err != nil || c.SecureChannel() != test.want {
+				t.Errorf("%+v: %v %v", test, c.SecureChannel(), err)
+			}
+			version := keysOf(t, o, r)["s3:tlsversion"]
+			if told := test.trusted && test.headers != ""; (version != nil) != (test.tls && !told) {
+				t.Errorf("%+v: TLS version %q", test, version)
+			}
+		})
 	}
 }
 

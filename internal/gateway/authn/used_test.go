@@ -26,10 +26,12 @@ func TestUsed(t *testing.T) {
 		"a wrong token":   {sdk{key: tempID, secret: secret, token: "another"}.text(t), ""},
 		"anonymous":       {"GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n", ""},
 	} {
-		got = nil
-		i.Identify(t.Context(), parsed(t, c.text))
-		if strings.Join(got, ", ") != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			got = nil
+			i.Identify(t.Context(), parsed(t, c.text))
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+		})
 	}
 }

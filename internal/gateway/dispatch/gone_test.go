@@ -30,8 +30,10 @@ func TestClientGone(t *testing.T) {
 		{"a damaged file", t.Context(), errors.New("the seal does not open"), false},
 		{"a stream that was closed", gone, errors.New("http2: stream closed"), true},
 	} {
-		if got := clientGone(c.ctx, c.cause); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if got := clientGone(c.ctx, c.cause); got != c.want {
+				t.Errorf("%s: %v", c.name, got)
+			}
+		})
 	}
 }

@@ -67,15 +67,17 @@ func TestServiceOfAScope(t *testing.T) {
 		"AWS4-HMAC-SHA256 SignedHeaders=host,Credential=AKIA/20130524/us-east-1/iam/aws4_request,Signature=0": "iam",
 		"AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/evil/aws4_request":                               "s3", "Credential=": "s3",
 	} {
-		hr := httptest.NewRequest("GET", "http://example.com/v20180820/x", nil)
-		hr.RequestURI = "/v20180820/x"
-		if header != "" {
-			hr.Header.Set("Authorization", header)
-		}
-		_, s, err := find(all, hr)
-		if err != nil || s.Name != want {
-			t.Errorf("%q is for %+v, %v; want %s", header, s, err, want)
-		}
+		t.Run(header, func(t *testing.T) {
+			hr := httptest.NewRequest("GET", "http://example.com/v20180820/x", nil)
+			hr.RequestURI = "/v20180820/x"
+			if header != "" {
+				hr.Header.Set("Authorization", header)
+			}
+			_, s, err := find(all, hr)
+			if err != nil || s.Name != want {
+				t.Errorf("%q is for %+v, %v; want %s", header, s, err, want)
+			}
+		})
 	}
 }
 
@@ -99,15 +101,17 @@ func TestServiceOfARequest(t *testing.T) {
 		{"POST", "/", fmt.Sprintf(credential, "s3"), "Action=ListUsers&Version=2010-05-08", "s3"},
 		{"POST", "/b", "", "Action=ListUsers&Version=2010-05-08", "s3"},
 	} {
-		hr := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
-		hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if c.authorization != "" {
-			hr.Header.Set("Authorization", c.authorization)
-		}
-		_, s, err := find(all, hr)
-		if err != nil || s.Name != c.want {
-			t.Errorf("%s %s %.40q %q: %+v %v, want %s", c.method, c.target, c.authorization, c.body, s, err, c.want)
-		}
+		t.Run(c.method+" "+c.target+" "+c.authorization, func(t *testing.T) {
+			hr := httptest.NewRequest(c.method, c.target, strings.NewReader(c.body))
+			hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if c.authorization != "" {
+				hr.Header.Set("Authorization", c.authorization)
+			}
+			_, s, err := find(all, hr)
+			if err != nil || s.Name != c.want {
+				t.Errorf("%s %s %.40q %q: %+v %v, want %s", c.method, c.target, c.authorization, c.body, s, err, c.want)
+			}
+		})
 	}
 }
 
@@ -133,40 +137,42 @@ func TestServicesThatAreNotHere(t *testing.T) {
 		{"PUT", "/bucket/key", "Not A Service", http.Header{"X-Amz-Target": {"x"}}, "", "s3", ""},
 		{"POST", "/", "iam", http.Header{"Content-Type": {form}, "X-Amz-Target": {"x"}}, "Action=ListUsers&Version=2010-05-08", "iam", ""},
 	} {
-		hr := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
-		hr.RequestURI = c.target
-		for k, v := range c.header {
-			hr.Header[k] = v
-		}
-		hr.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+"/aws4_request, SignedHeaders=host, Signature=0")
-		r, s, err := find(all, hr)
-		if err != nil || s.Name != c.want {
-			t.Errorf("%+v: service %+v, %v", c, s, err)
-			continue
-		}
-		if c.kind == "" {
-			continue
-		}
-		w := httptest.NewRecorder()
-		_, refusal := s.Match(r)
-		s.WriteError(w, r, fault.From(refusal))
-		said := w.Body.String()
-		if w.Code != 501 || !strings.Contains(said, "The service "+c.want+" is not implemented here.") {
-			t.Errorf("%s: %d %s", c.want, w.Code, said)
-		}
-		if c.kind == "json" {
-			var page struct {
-				Type string `json:"__type"`
+		t.Run(c.method+" "+c.target+" "+c.scope, func(t *testing.T) {
+			hr := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
+			hr.RequestURI = c.target
+			for k, v := range c.header {
+				hr.Header[k] = v
 			}
-			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || page.Type != "NotImplemented" {
+			hr.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+"/aws4_request, SignedHeaders=host, Signature=0")
+			r, s, err := find(all, hr)
+			if err != nil || s.Name != c.want {
+				t.Errorf("%+v: service %+v, %v", c, s, err)
+				return
+			}
+			if c.kind == "" {
+				return
+			}
+			w := httptest.NewRecorder()
+			_, refusal := s.Match(r)
+			s.WriteError(w, r, fault.From(refusal))
+			said := w.Body.String()
+			if w.Code != 501 || !strings.Contains(said, "The service "+c.want+" is not implemented here.") {
+				t.Errorf("%s: %d %s", c.want, w.Code, said)
+			}
+			if c.kind == "json" {
+				var page struct {
+					Type string `json:"__type"`
+				}
+				if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || page.Type != "NotImplemented" {
+					t.Errorf("%s: %v, %s", c.want, err, said)
+				}
+				return
+			}
+			var page struct{ XMLName xml.Name }
+			if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.XMLName.Local != c.kind {
 				t.Errorf("%s: %v, %s", c.want, err, said)
 			}
-			continue
-		}
-		var page struct{ XMLName xml.Name }
-		if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.XMLName.Local != c.kind {
-			t.Errorf("%s: %v, %s", c.want, err, said)
-		}
+		})
 	}
 }
 

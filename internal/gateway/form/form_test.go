@@ -84,15 +84,17 @@ func TestCauses(t *testing.T) {
 		end  error
 		code string
 	}{"the connection": {io.ErrUnexpectedEOF, "IncompleteBody"}, "a fault": {broken, "RequestTimeout"}} {
-		for _, n := range []int{10, 5000} {
-			f, err := readForm(io.MultiReader(strings.NewReader(whole[:n]), iotest.ErrReader(c.end)), len(whole))
-			if err == nil {
-				_, err = io.Copy(io.Discard, f.File)
+		t.Run(name, func(t *testing.T) {
+			for _, n := range []int{10, 5000} {
+				f, err := readForm(io.MultiReader(strings.NewReader(whole[:n]), iotest.ErrReader(c.end)), len(whole))
+				if err == nil {
+					_, err = io.Copy(io.Discard, f.File)
+				}
+				if !fault.Is(err, fault.Code(c.code)) {
+					t.Errorf("%s, after %d bytes: %v", name, n, err)
+				}
 			}
-			if !fault.Is(err, fault.Code(c.code)) {
-				t.Errorf("%s, after %d bytes: %v", name, n, err)
-			}
-		}
+		})
 	}
 }
 
@@ -102,15 +104,17 @@ func TestPolicyNumbers(t *testing.T) {
 		`["content-length-range",9,6]`: false, `["content-length-range",0.5,6]`: false,
 		`["content-length-range",0,99999999999999999999]`: false, `["content-length-range",null,6]`: false, `["content-length-range","0",6]`: false,
 	} {
-		p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[` + text + `]}`)))
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		f := &Form{fields: map[string]string{}, File: &File{max: -1}}
-		if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
-			t.Errorf("%s: %v", text, err)
-		}
+		t.Run(text, func(t *testing.T) {
+			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[` + text + `]}`)))
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				return
+			}
+			f := &Form{fields: map[string]string{}, File: &File{max: -1}}
+			if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
+				t.Errorf("%s: %v", text, err)
+			}
+		})
 	}
 }
 
@@ -118,14 +122,16 @@ func TestPolicyNumbers(t *testing.T) {
 // says the same or the form is refused.
 func TestBucketField(t *testing.T) {
 	for field, want := range map[string]bool{"b": true, "": false, "B": false, "other": false} {
-		p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}]}`)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := &Form{fields: map[string]string{"bucket": field}, File: &File{max: -1}}
-		if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
-			t.Errorf("%q: %v", field, err)
-		}
+		t.Run(field, func(t *testing.T) {
+			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}]}`)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := &Form{fields: map[string]string{"bucket": field}, File: &File{max: -1}}
+			if err := p.Check(f, "b", time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC)); (err == nil) != want {
+				t.Errorf("%q: %v", field, err)
+			}
+		})
 	}
 }
 
@@ -148,9 +154,11 @@ func TestStrictPolicy(t *testing.T) {
 		`{` + end + `,"conditions":[["content-length-range",-1,0]]}`: false,
 		`{` + end + `,"conditions":[["content-length-range",0,-1]]}`: false,
 	} {
-		if _, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(text))); (err == nil) != ok || err != nil && !fault.Is(err, "InvalidPolicyDocument") {
-			t.Errorf("%s: %v", text, err)
-		}
+		t.Run(text, func(t *testing.T) {
+			if _, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(text))); (err == nil) != ok || err != nil && !fault.Is(err, "InvalidPolicyDocument") {
+				t.Errorf("%s: %v", text, err)
+			}
+		})
 	}
 }
 

@@ -18,9 +18,11 @@ func TestParseQuery(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"prefix": "a b+c", "empty": "", "flag": "", "x": "é"} {
-		if got, ok := r.Param(name); !ok || got != want {
-			t.Errorf("%s is %q, %v", name, got, ok)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got, ok := r.Param(name); !ok || got != want {
+				t.Errorf("%s is %q, %v", name, got, ok)
+			}
+		})
 	}
 	hr.RequestURI = "/b?" + strings.Repeat("a=1&", maxParams+1)
 	if _, err := Parse(hr, Options{}, "ID", time.Unix(0, 0)); !fault.Is(err, "InvalidArgument") {

@@ -20,9 +20,11 @@ func TestCrossOrigin(t *testing.T) {
 		{"OPTIONS", http.Header{"Origin": {"null"}, "Access-Control-Request-Method": {"PUT"}, "Access-Control-Request-Headers": {"A, b,", " ,C"}}, "null", "PUT", []string{"A", "b", "C"}},
 		{"OPTIONS", http.Header{"Origin": {"https://a"}}, "https://a", "", nil},
 	} {
-		r := Unparsed(&http.Request{Method: c.method, Header: c.header}, "ID", time.Unix(0, 0))
-		if origin, method, headers := r.CrossOrigin(); origin != c.origin || method != c.asksOf || !reflect.DeepEqual(headers, c.headers) {
-			t.Errorf("%+v: %q %q %q", c, origin, method, headers)
-		}
+		t.Run(c.method, func(t *testing.T) {
+			r := Unparsed(&http.Request{Method: c.method, Header: c.header}, "ID", time.Unix(0, 0))
+			if origin, method, headers := r.CrossOrigin(); origin != c.origin || method != c.asksOf || !reflect.DeepEqual(headers, c.headers) {
+				t.Errorf("%+v: %q %q %q", c, origin, method, headers)
+			}
+		})
 	}
 }

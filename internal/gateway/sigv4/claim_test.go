@@ -358,15 +358,17 @@ func TestSkew(t *testing.T) {
 		off  time.Duration
 		want string
 	}{{14*time.Minute + 59*time.Second, ""}, {15 * time.Minute, ""}, {15*time.Minute + time.Second, "RequestTimeTooSkewed"}} {
-		for _, off := range []time.Duration{test.off, -test.off} {
-			_, err := parse(request(t, "GET", "/b", set("X", "")...), testNow().Add(off))
-			if code(err) != test.want {
-				t.Errorf("%v: %v", off, err)
+		t.Run(test.want, func(t *testing.T) {
+			for _, off := range []time.Duration{test.off, -test.off} {
+				_, err := parse(request(t, "GET", "/b", set("X", "")...), testNow().Add(off))
+				if code(err) != test.want {
+					t.Errorf("%v: %v", off, err)
+				}
+				if f := fault.From(err); f != nil && (f.Members["RequestTime"] == "" || f.Members["ServerTime"] == "" || f.Members["MaxAllowedSkewMilliseconds"] != "900000") {
+					t.Errorf("members %v", f.Members)
+				}
 			}
-			if f := fault.From(err); f != nil && (f.Members["RequestTime"] == "" || f.Members["ServerTime"] == "" || f.Members["MaxAllowedSkewMilliseconds"] != "900000") {
-				t.Errorf("members %v", f.Members)
-			}
-		}
+		})
 	}
 }
 
@@ -377,14 +379,16 @@ func TestPresignedLifetime(t *testing.T) {
 		off  time.Duration
 		want string
 	}{{0, ""}, {604800 * time.Second, ""}, {604801 * time.Second, "Request has expired"}, {-15 * time.Minute, ""}, {-15*time.Minute - time.Second, "Request is not yet valid"}} {
-		_, err := parse(request(t, "GET", target, "Host: h"), testNow().Add(test.off))
-		f := fault.From(err)
-		if test.want == "" && err != nil || test.want != "" && (f == nil || f.Code != "AccessDenied" || f.Message != test.want) {
-			t.Errorf("%v: %v", test.off, err)
-		}
-		if f != nil && f.Message == "Request has expired" && (f.Members["X-Amz-Expires"] != "604800" || f.Members["Expires"] == "" || f.Members["ServerTime"] == "") {
-			t.Errorf("members %v", f.Members)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			_, err := parse(request(t, "GET", target, "Host: h"), testNow().Add(test.off))
+			f := fault.From(err)
+			if test.want == "" && err != nil || test.want != "" && (f == nil || f.Code != "AccessDenied" || f.Message != test.want) {
+				t.Errorf("%v: %v", test.off, err)
+			}
+			if f != nil && f.Message == "Request has expired" && (f.Members["X-Amz-Expires"] != "604800" || f.Members["Expires"] == "" || f.Members["ServerTime"] == "") {
+				t.Errorf("members %v", f.Members)
+			}
+		})
 	}
 }
 
@@ -412,9 +416,11 @@ func TestRegionElsewhere(t *testing.T) {
 		elsewhere, region string
 		want              bool
 	}{{"us-west-2", "us-west-2", true}, {"us-west-2", testRegion, true}, {"us-west-2", "eu-west-1", false}, {"", "us-west-2", false}, {"", "", false}} {
-		target := Target{Service: "s3", Region: testRegion, Elsewhere: c.elsewhere}
-		if target.takes(c.region) != c.want {
-			t.Errorf("%+v", c)
-		}
+		t.Run(c.elsewhere+" "+c.region, func(t *testing.T) {
+			target := Target{Service: "s3", Region: testRegion, Elsewhere: c.elsewhere}
+			if target.takes(c.region) != c.want {
+				t.Errorf("%+v", c)
+			}
+		})
 	}
 }

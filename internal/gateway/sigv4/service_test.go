@@ -109,24 +109,26 @@ func TestServices(t *testing.T) {
 		"presigned for a week is not":  {presigned: true, change: param("X-Amz-Expires", "604800"), after: MaxSkew + time.Second, kind: fault.KindDenied, want: wrong + "Signature expired"},
 		"presigned, another parameter": {presigned: true, change: param("Extra", "1"), kind: fault.KindDenied, want: wrong + "The request signature we calculated"},
 	} {
-		r, query := serviceRequest(t, c.presigned, c.change)
-		claim, err := Parse(r, Target{Path: "/", Query: query, Service: "iam", Rules: FormRules, Region: "eu-north-1", Elsewhere: testRegion}, testNow().Add(c.after))
-		if err == nil {
-			err = claim.Verify(DeriveKey(testSecret, "20130524", testRegion, "iam"))
-		}
-		got := ""
-		if err != nil {
-			f := fault.From(err)
-			if got = string(f.Code) + ": " + f.Message; f.Kind != c.kind {
-				t.Errorf("%s: kind %d", name, f.Kind)
+		t.Run(name, func(t *testing.T) {
+			r, query := serviceRequest(t, c.presigned, c.change)
+			claim, err := Parse(r, Target{Path: "/", Query: query, Service: "iam", Rules: FormRules, Region: "eu-north-1", Elsewhere: testRegion}, testNow().Add(c.after))
+			if err == nil {
+				err = claim.Verify(DeriveKey(testSecret, "20130524", testRegion, "iam"))
 			}
-		}
-		if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
-			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
-		}
-		if strings.Contains(got, testSecret) || claim != nil && claim.Signature != "" && strings.Contains(got, claim.Signature) && name != "a component twice" {
-			t.Errorf("%s tells too much: %s", name, got)
-		}
+			got := ""
+			if err != nil {
+				f := fault.From(err)
+				if got = string(f.Code) + ": " + f.Message; f.Kind != c.kind {
+					t.Errorf("%s: kind %d", name, f.Kind)
+				}
+			}
+			if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+				t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
+			}
+			if strings.Contains(got, testSecret) || claim != nil && claim.Signature != "" && strings.Contains(got, claim.Signature) && name != "a component twice" {
+				t.Errorf("%s tells too much: %s", name, got)
+			}
+		})
 	}
 }
 

@@ -98,20 +98,22 @@ func TestDecodeQuery(t *testing.T) {
 		"Name=%zz":                   "InvalidURI",
 		strings.Repeat("a&", 10_001): "InvalidArgument",
 	} {
-		r, err := form(t, body)
-		var in queryInput
-		if err == nil {
-			err = p.Decode(0, r, bodyOf(r), &in)
-		}
-		if code, refused := want.(string); refused {
-			if !fault.Is(err, fault.Code(code)) {
-				t.Errorf("%.60q: %v, want %s", body, err, code)
+		t.Run(body, func(t *testing.T) {
+			r, err := form(t, body)
+			var in queryInput
+			if err == nil {
+				err = p.Decode(0, r, bodyOf(r), &in)
 			}
-			continue
-		}
-		if err != nil || !reflect.DeepEqual(in, want) {
-			t.Errorf("%.60q: %+v, %v; want %+v", body, in, err, want)
-		}
+			if code, refused := want.(string); refused {
+				if !fault.Is(err, fault.Code(code)) {
+					t.Errorf("%.60q: %v, want %s", body, err, code)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(in, want) {
+				t.Errorf("%.60q: %+v, %v; want %+v", body, in, err, want)
+			}
+		})
 	}
 	if _, err := form(t, "Name="+strings.Repeat("x", maxForm)); !fault.Is(err, "RequestEntityTooLarge") {
 		t.Errorf("a form without end: %v", err)
@@ -153,9 +155,11 @@ func TestOneForm(t *testing.T) {
 		t.Errorf("the query alone: %v", err)
 	}
 	for name, cause := range map[string]error{"cut": io.ErrUnexpectedEOF, "slow": os.ErrDeadlineExceeded} {
-		if _, err := send("/", io.MultiReader(strings.NewReader("Action="), failing{cause})); !fault.Is(err, "IncompleteBody") {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := send("/", io.MultiReader(strings.NewReader("Action="), failing{cause})); !fault.Is(err, "IncompleteBody") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }
 
@@ -169,14 +173,16 @@ func TestQueryRoutes(t *testing.T) {
 		"Version=2010-05-08":                          "MissingAction",
 		"":                                            "MissingAction",
 	} {
-		r, err := form(t, body)
-		if err != nil {
-			t.Fatalf("%q: %+v, %v", body, r, err)
-		}
-		i, err := rt.Match(r)
-		if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) || !refused && (err != nil || i != want) {
-			t.Errorf("%q: %d, %v; want %v", body, i, err, want)
-		}
+		t.Run(body, func(t *testing.T) {
+			r, err := form(t, body)
+			if err != nil {
+				t.Fatalf("%q: %+v, %v", body, r, err)
+			}
+			i, err := rt.Match(r)
+			if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) || !refused && (err != nil || i != want) {
+				t.Errorf("%q: %d, %v; want %v", body, i, err, want)
+			}
+		})
 	}
 	if _, err := compile[struct{}, struct{}]("A", "A"); err == nil {
 		t.Error("two operations of one name")

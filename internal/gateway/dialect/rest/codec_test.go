@@ -136,9 +136,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"a wrong MD5":      {header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, body: "<Delete></Delete>", code: "BadDigest"},
 		"a malformed MD5":  {header: http.Header{"Content-Md5": {"x"}}, body: "<Delete/>", code: "InvalidDigest"},
 	} {
-		if _, err := decode(t, p, "/b?delete"+c.query, c.header, c.body); !fault.Is(err, fault.Code(c.code)) {
-			t.Errorf("%s: %v, want %s", name, err, c.code)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := decode(t, p, "/b?delete"+c.query, c.header, c.body); !fault.Is(err, fault.Code(c.code)) {
+				t.Errorf("%s: %v, want %s", name, err, c.code)
+			}
+		})
 	}
 	bad := errors.New("bad signature")
 	r, _ := parse(t, "POST", "/b?delete", nil)
@@ -222,12 +224,14 @@ func TestWriteError(t *testing.T) {
 		method string
 		kind   fault.Kind
 	}{{"HEAD", fault.KindNotFound}, {"GET", fault.KindNotModified}} {
-		w, r := httptest.NewRecorder(), testRequest()
-		r.HTTP.Method = c.method
-		WriteError(w, r, fault.New("Code", "message").WithKind(c.kind))
-		if w.Body.Len() != 0 || w.Code != c.kind.Status() {
-			t.Errorf("%s: %d with a body of %d bytes", c.method, w.Code, w.Body.Len())
-		}
+		t.Run(c.method, func(t *testing.T) {
+			w, r := httptest.NewRecorder(), testRequest()
+			r.HTTP.Method = c.method
+			WriteError(w, r, fault.New("Code", "message").WithKind(c.kind))
+			if w.Body.Len() != 0 || w.Code != c.kind.Status() {
+				t.Errorf("%s: %d with a body of %d bytes", c.method, w.Code, w.Body.Len())
+			}
+		})
 	}
 }
 
@@ -245,9 +249,11 @@ func TestCompileRefuses(t *testing.T) {
 		{reflect.TypeFor[noPlace](), reflect.TypeFor[fine]()}, {reflect.TypeFor[badPlace](), reflect.TypeFor[fine]()},
 		{reflect.TypeFor[badType](), reflect.TypeFor[fine]()}, {reflect.TypeFor[fine](), reflect.TypeFor[noRoot]()},
 	} {
-		if _, err := compile(&Route{}, c[0], c[1]); err == nil {
-			t.Errorf("%v, %v compile", c[0], c[1])
-		}
+		t.Run(fmt.Sprint(c[0], c[1]), func(t *testing.T) {
+			if _, err := compile(&Route{}, c[0], c[1]); err == nil {
+				t.Errorf("%v, %v compile", c[0], c[1])
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -41,13 +42,15 @@ func TestDocumentOfOneStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status, want := range map[int]string{201: `<?xml version="1.0" encoding="UTF-8"?>` + "\n<Result><Name>n</Name></Result>", 200: "", 204: "", 303: ""} {
-		w := httptest.NewRecorder()
-		if _, err := p.Encode(0, w, r, &output{Status: status, Name: "n"}); err != nil {
-			t.Fatal(err)
-		}
-		if w.Code != status || w.Body.String() != want {
-			t.Errorf("%d: %d %q", status, w.Code, w.Body)
-		}
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			w := httptest.NewRecorder()
+			if _, err := p.Encode(0, w, r, &output{Status: status, Name: "n"}); err != nil {
+				t.Fatal(err)
+			}
+			if w.Code != status || w.Body.String() != want {
+				t.Errorf("%d: %d %q", status, w.Code, w.Body)
+			}
+		})
 	}
 }
 
@@ -58,14 +61,16 @@ func TestPreflightTakesAnySubresource(t *testing.T) {
 		t.Fatal(err)
 	}
 	for method, want := range map[string]bool{"OPTIONS": true, "PUT": false} {
-		for _, query := range []string{"acl", "partNumber=1&uploadId=x", "X-Amz-Signature=x&tagging"} {
-			r, err := parse(t, method, "/b/k?"+query, nil)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(method, func(t *testing.T) {
+			for _, query := range []string{"acl", "partNumber=1&uploadId=x", "X-Amz-Signature=x&tagging"} {
+				r, err := parse(t, method, "/b/k?"+query, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := router.Match(r); (err == nil) != want {
+					t.Errorf("%s ?%s: %v", method, query, err)
+				}
 			}
-			if _, err := router.Match(r); (err == nil) != want {
-				t.Errorf("%s ?%s: %v", method, query, err)
-			}
-		}
+		})
 	}
 }

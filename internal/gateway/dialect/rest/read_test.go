@@ -49,21 +49,23 @@ func TestRead(t *testing.T) {
 		{"/bucket/key", "s3.example.com", "bucket", "key", ""},
 		{"/bucket/key", "evils3.example.com", "bucket", "key", ""},
 	} {
-		hr := httptest.NewRequest("GET", "http://example.com/", nil)
-		hr.RequestURI = c.target
-		if c.host != "" {
-			hr.Host = c.host
-		}
-		r, err := read(hr)
-		if c.code != "" {
-			if !fault.Is(err, fault.Code(c.code)) {
-				t.Errorf("%.60s: %v, want %s", c.target, err, c.code)
+		t.Run(c.target+" "+c.host, func(t *testing.T) {
+			hr := httptest.NewRequest("GET", "http://example.com/", nil)
+			hr.RequestURI = c.target
+			if c.host != "" {
+				hr.Host = c.host
 			}
-			continue
-		}
-		if err != nil || r.Bucket != c.bucket || r.Key != c.key {
-			t.Errorf("%.60s on %s: %+v, %v; want %q, %q", c.target, c.host, r, err, c.bucket, c.key)
-		}
+			r, err := read(hr)
+			if c.code != "" {
+				if !fault.Is(err, fault.Code(c.code)) {
+					t.Errorf("%.60s: %v, want %s", c.target, err, c.code)
+				}
+				return
+			}
+			if err != nil || r.Bucket != c.bucket || r.Key != c.key {
+				t.Errorf("%.60s on %s: %+v, %v; want %q, %q", c.target, c.host, r, err, c.bucket, c.key)
+			}
+		})
 	}
 }
 

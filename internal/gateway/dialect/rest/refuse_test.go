@@ -22,13 +22,15 @@ func TestHoistedHeaders(t *testing.T) {
 		"/b/k?X-Amz-Signature=0&X-Amz-Copy-Source=%2Fb%2Fk": "InvalidArgument",
 		"/b/k?x-amz-copy-source=%2Fb%2Fk":                   "",
 	} {
-		r, err := parse(t, "PUT", target, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := router.Match(r); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
-			t.Errorf("%s: %v, want %q", target, err, code)
-		}
+		t.Run(target, func(t *testing.T) {
+			r, err := parse(t, "PUT", target, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := router.Match(r); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
+				t.Errorf("%s: %v, want %q", target, err, code)
+			}
+		})
 	}
 	in, err := decode(t, testService(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
 	if err != nil || in.Meta["colour"] != "blue" || in.Meta["size"] != "2" {
@@ -86,10 +88,12 @@ func TestTextOutsideTheDocument(t *testing.T) {
 		"text<Delete/>": false, "<Delete/>text": false, "<Delete/>&amp;": false, `<?xml version="1.0"?><?xml version="1.0"?><Delete/>`: false,
 		"\n<Delete/>\n ": true, "\xef\xbb\xbf<?xml version=\"1.0\"?><Delete/>": true,
 	} {
-		_, err := decode(t, testService(t), "/b?delete", nil, text)
-		if fine && err != nil || !fine && !fault.Is(err, "MalformedXML") {
-			t.Errorf("%q: %v", text, err)
-		}
+		t.Run(text, func(t *testing.T) {
+			_, err := decode(t, testService(t), "/b?delete", nil, text)
+			if fine && err != nil || !fine && !fault.Is(err, "MalformedXML") {
+				t.Errorf("%q: %v", text, err)
+			}
+		})
 	}
 }
 
@@ -109,10 +113,12 @@ func TestChecksumsElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for value, code := range map[string]string{"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": ""} {
-		s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
-		if err := p.Decode(0, r, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
-			t.Errorf("a trailer %q: %v, want %q", value, err, code)
-		}
+		t.Run(value, func(t *testing.T) {
+			s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
+			if err := p.Decode(0, r, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
+				t.Errorf("a trailer %q: %v, want %q", value, err, code)
+			}
+		})
 	}
 	if _, err := decode(t, p, "/b?delete", http.Header{"X-Amz-Checksum-Adler32": {"AAAA"}}, "<Delete/>"); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("a checksum that nothing verifies: %v", err)
@@ -186,11 +192,13 @@ func TestCompileRefusesForms(t *testing.T) {
 // TestBytesThatAreNoText: whatever a header held, the error page is UTF-8.
 func TestBytesThatAreNoText(t *testing.T) {
 	for value, want := range map[string]string{"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD"} {
-		w := httptest.NewRecorder()
-		WriteError(w, testRequest(), fault.New(fault.InvalidArgument, "m").With("ArgumentValue", value))
-		var page struct{ ArgumentValue string }
-		if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.ArgumentValue != want {
-			t.Errorf("%q is %q, %v", value, page.ArgumentValue, err)
-		}
+		t.Run(value, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			WriteError(w, testRequest(), fault.New(fault.InvalidArgument, "m").With("ArgumentValue", value))
+			var page struct{ ArgumentValue string }
+			if err := xml.Unmarshal(w.Body.Bytes(), &page); err != nil || page.ArgumentValue != want {
+				t.Errorf("%q is %q, %v", value, page.ArgumentValue, err)
+			}
+		})
 	}
 }

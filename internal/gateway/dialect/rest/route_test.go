@@ -92,21 +92,23 @@ func TestMatch(t *testing.T) {
 		{"GET", "/b?prefix=a&prefix=b", nil, "InvalidArgument"},
 		{"GET", "/b/k?versionId=a&versionId=b", nil, "InvalidArgument"},
 	} {
-		r, err := parse(t, c.method, c.target, c.header)
-		if err != nil {
-			t.Errorf("%s %s: %v", c.method, c.target, err)
-			continue
-		}
-		i, err := router.Match(r)
-		got := ""
-		if err != nil {
-			got = string(fault.From(err).Code)
-		} else {
-			got = routes[i].String()
-		}
-		if got != c.want {
-			t.Errorf("%s %s: %s, want %s", c.method, c.target, got, c.want)
-		}
+		t.Run(c.method+" "+c.target, func(t *testing.T) {
+			r, err := parse(t, c.method, c.target, c.header)
+			if err != nil {
+				t.Errorf("%s %s: %v", c.method, c.target, err)
+				return
+			}
+			i, err := router.Match(r)
+			got := ""
+			if err != nil {
+				got = string(fault.From(err).Code)
+			} else {
+				got = routes[i].String()
+			}
+			if got != c.want {
+				t.Errorf("%s %s: %s, want %s", c.method, c.target, got, c.want)
+			}
+		})
 	}
 }
 
@@ -144,9 +146,11 @@ func TestTiesAreRefused(t *testing.T) {
 		{"GET /{Bucket}?list-type", "GET /{Bucket}?list-type=2"},
 		{"GET /{Bucket}?prefix", "GET /{Bucket}?marker"},
 	} {
-		if _, err := routing(At(pair[0]), At(pair[1])); err == nil {
-			t.Errorf("%q was accepted", pair)
-		}
+		t.Run(pair[0]+" "+pair[1], func(t *testing.T) {
+			if _, err := routing(At(pair[0]), At(pair[1])); err == nil {
+				t.Errorf("%q was accepted", pair)
+			}
+		})
 	}
 	if _, err := routing(At("GET /{Bucket}?acl"), At("GET /{Bucket}?cors"), At("PUT /{Bucket}?acl"), At("GET /{Bucket}/{Key+}?acl")); err != nil {
 		t.Error(err)
