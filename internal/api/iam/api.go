@@ -47,7 +47,7 @@ func define[In, Out any](name string, may needs[In], do func(context.Context, au
 	}), do)
 }
 
-// missingToken is what a caller is told who did not sign.
+// missingToken refuses callers who did not sign.
 func missingToken() error {
 	return fault.Of(fault.MissingAuthenticationToken)
 }
@@ -222,7 +222,7 @@ func roleShape(e *identity.Entity) shape.Role {
 	return shape.Role{
 		Path: e.Path, RoleName: e.Name, RoleId: e.ID, Arn: e.ARN().String(), CreateDate: e.Created, Description: e.Description,
 		AssumeRolePolicyDocument: escape(e.Trust), MaxSessionDuration: &longest, PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
-		RoleLastUsed: &shape.RoleLastUsed{}, // there, and empty, where nobody has assumed it
+		RoleLastUsed: &shape.RoleLastUsed{}, // present and empty for a role that was never assumed
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *API) createPolicy(ctx context.Context, g authz.Grant, in *shape.CreateP
 		return nil, err
 	}
 	out := &shape.PolicyOutput{Policy: policyShape(p)}
-	out.Policy.Description = "" // GetPolicy alone shows it
+	out.Policy.Description = "" // only GetPolicy shows it
 	return out, nil
 }
 

@@ -76,7 +76,7 @@ func evaluation(s simulate.Decision) shape.EvaluationResult {
 	if !s.Named {
 		return out
 	}
-	// There for whoever names resources, with something in it where two accounts
+	// Present if the request names resources, and filled in if two accounts
 	// take part (IAM API reference, EvaluationResult).
 	out.EvalDecisionDetails = map[string]string{}
 	if s.Foreign {

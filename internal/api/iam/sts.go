@@ -47,7 +47,7 @@ func webInput(in *shape.AssumeRoleWithWebIdentityInput) session.WebInput {
 	}
 }
 
-// mayAssumeWithToken asks for the bearer of the token; nobody signs.
+// mayAssumeWithToken asks for the bearer of the token; the request is not signed.
 func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
 	if err := validate(in); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetS
 	return &shape.GetSessionTokenOutput{Credentials: credentials(s)}, nil
 }
 
-// noteRole tells the audit event which role is asked for, whatever comes of it.
+// noteRole adds the requested role to the audit event, even of a refused request.
 func noteRole(c authz.Caller, role string) {
 	r, ok := c.Record().(*audit.Record)
 	if !ok {
@@ -195,7 +195,7 @@ func seconds(n *int) time.Duration {
 	if n == nil {
 		return 0
 	}
-	return max(1, time.Duration(*n)) * time.Second // none given is another thing than none
+	return max(1, time.Duration(*n)) * time.Second // 0 means unset downstream, so a request for 0 s becomes 1 s and is refused there
 }
 
 func credentials(s *session.Session) shape.Credentials {

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Auditors and tools ask for what AWS has and accounts here never have. They are
-// told so, and not that the question is unknown.
+// Auditors and tools ask for things that exist in AWS and never here. They get an
+// empty answer, not that the operation is unknown.
 
 // AbsentKind is a kind of thing that no account has, as API names have it.
 type AbsentKind string

@@ -13,15 +13,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// holder is whoever has keys and devices: a user, or the account's root user,
-// whom the empty name stands for.
+// holder is the owner of access keys: a user, or the account's root user, which has
+// the empty name.
 type holder struct {
 	user *Entity
 	root *Account
 }
 
-// holderOf finds a holder for whoever may do action to it. The root user's own
-// credentials are its own alone.
+// holderOf finds a holder for a caller who may do action to it. Only the root user
+// reaches its own credentials.
 func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, user string) (holder, error) {
 	if user != "" {
 		e, err := DemandEntity(r, g, account, action, User, user)
@@ -74,7 +74,7 @@ func (h holder) write(tx kv.Tx) {
 func noSuchKey(id string) error { return noSuch("The Access Key with id %s cannot be found", id) }
 
 // CreateKey gives a user, or with an empty name the root user, a new access
-// key; only now its secret is told. It needs iam:CreateAccessKey.
+// key, whose secret is shown only once. It needs iam:CreateAccessKey.
 // Errors: NoSuchEntity, LimitExceeded.
 func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key, error) {
 	k := Key{Active: true, Created: Instant(g)}
@@ -217,7 +217,7 @@ func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user
 	return user, found, err
 }
 
-// KeyLastUsed tells when a key was last used; a zero time is never. It needs
+// KeyLastUsed returns when a key was last used, the zero time for never. It needs
 // iam:GetAccessKeyLastUsed on the user, or on the root user.
 // Errors: NoSuchEntity.
 func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID string) (user string, u Use, err error) {
@@ -248,7 +248,7 @@ func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID stri
 }
 
 // RootUser returns the account of the caller, its root user. It needs
-// iam:GetUser on the root user, who alone may ask.
+// iam:GetUser on the root user, which must be the caller.
 func (s *Store) RootUser(ctx context.Context, g authz.Grant) (a Account, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:GetUser", "")

@@ -11,8 +11,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// PasswordPolicy is what an account asks of passwords. Nobody signs in with a
-// password here; the policy is kept for tools that audit it.
+// PasswordPolicy is an account's rules for passwords. There are no passwords here; the
+// policy is kept for tools that audit it.
 type PasswordPolicy struct {
 	MinimumLength                      int
 	Symbols, Numbers, Uppercase, Lower bool

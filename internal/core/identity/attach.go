@@ -109,8 +109,8 @@ func accountOf(policyARN string) string {
 	return a.Account
 }
 
-// bound gives an entity a permissions boundary, or none.
-func (s *Store) bound(tx kv.Tx, e *Entity, policyARN string) error {
+// setBoundary gives an entity a permissions boundary, or none.
+func (s *Store) setBoundary(tx kv.Tx, e *Entity, policyARN string) error {
 	if e.Boundary == policyARN {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (s *Store) PutBoundary(ctx context.Context, g authz.Grant, k EntityKind, na
 		if _, err := policyTarget(policyARN); err != nil {
 			return err
 		}
-		return s.bound(tx, e, policyARN)
+		return s.setBoundary(tx, e, policyARN)
 	})
 }
 
@@ -156,7 +156,7 @@ func (s *Store) DeleteBoundary(ctx context.Context, g authz.Grant, k EntityKind,
 		if e.Boundary == "" {
 			return noSuch("%s %s does not have a permission boundary.", k, e.Name)
 		}
-		return s.bound(tx, e, "")
+		return s.setBoundary(tx, e, "")
 	})
 }
 
@@ -167,7 +167,7 @@ type UsesInput struct {
 	Kind       EntityKind // 0 for every kind
 	PathPrefix string
 	Attached   bool // not as a boundary
-	Bounding   bool // as a boundary alone
+	Bounding   bool // only as a boundary
 	Page       page.Request
 }
 

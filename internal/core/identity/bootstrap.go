@@ -19,9 +19,9 @@ type BootstrapOptions struct {
 	AccessKeyID, SecretAccessKey string
 	At                           time.Time    // when the account is made
 	Record                       authz.Record // its audit event; may be nil
-	// Show, where it is set, shows the root user's key to whoever starts the
-	// server, before the account lasts: there is never an account whose key
-	// nobody was shown. An error of it ends the bootstrap, and nothing was made.
+	// Show, if it is set, shows the root user's key before the account is committed:
+	// there is never an account whose key was not shown. Its error ends the
+	// bootstrap, and nothing is made.
 	Show func(Account, Key) error
 }
 
@@ -87,7 +87,7 @@ func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
 	return a, k, true, err
 }
 
-// Check tells what Bootstrap would refuse, before anything is made.
+// Check returns the error that Bootstrap would return for its options.
 func (o BootstrapOptions) Check() error {
 	_, _, err := first(o)
 	return err

@@ -87,7 +87,7 @@ func (s *Store) detailsOf(r kv.Reader, account string, in DetailsInput) ([]detai
 		}
 	}
 	if in.AWS {
-		// Those in use alone (API reference).
+		// Only those in use (API reference).
 		found, err := s.policies(r, account, PoliciesInput{AWS: true, OnlyAttached: true})
 		if err != nil {
 			return nil, err

@@ -52,7 +52,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 		if err := claimName(tx, e); err != nil {
 			return err
 		}
-		if err := s.bound(tx, e, in.Boundary); err != nil {
+		if err := s.setBoundary(tx, e, in.Boundary); err != nil {
 			return err
 		}
 		if err := e.bindTrust(tx); err != nil {
@@ -237,10 +237,10 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 		if err != nil {
 			return err
 		}
-		if err := s.bare(tx, e); err != nil {
+		if err := s.checkUnused(tx, e); err != nil {
 			return err
 		}
-		if err := s.bound(tx, e, ""); err != nil {
+		if err := s.setBoundary(tx, e, ""); err != nil {
 			return err
 		}
 		tx.Delete(entityKey(e.ID))
@@ -250,9 +250,9 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 	})
 }
 
-// bare refuses where something must be removed before the entity (API
+// checkUnused refuses where something must be removed before the entity (API
 // reference, DeleteUser, DeleteGroup, DeleteRole).
-func (s *Store) bare(r kv.Reader, e *Entity) error {
+func (s *Store) checkUnused(r kv.Reader, e *Entity) error {
 	members, err := record.Count(r, membersKey(e.ID))
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ type Entity struct {
 	Groups     []string // ids of a user's groups
 	Keys       []string // a user's access key ids
 
-	// Of roles alone. Bound holds who the users and roles that Trust names were
+	// Only for roles. Bound holds who the users and roles that Trust names were
 	// when it was written.
 	Trust       string
 	Bound       principal.Bindings
@@ -148,8 +148,8 @@ func noSuchEntity(k EntityKind, name string) error {
 	return noSuch("The %s with name %s cannot be found.", k.lower(), name)
 }
 
-// CheckName keeps out of keys and ARNs what does not belong there. The dialect
-// has told the caller before, in its own words.
+// CheckName refuses names that can't be part of keys and ARNs. The dialect has
+// checked them before, with AWS's message.
 func CheckName(name string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 	if name == "" || len(name) > MaxName || strings.Trim(name, word) != "" {
@@ -169,7 +169,7 @@ func CheckPath(path string) (string, error) {
 	return path, nil
 }
 
-// CallerAccount is the account of the grant's caller; nobody and strangers have none.
+// CallerAccount is the account of the grant's caller. Anonymous callers have none.
 // Federated users, and sessions of GetSessionToken that were made without MFA,
 // may not use IAM at all (IAM user guide, "Compare AWS STS credentials").
 func CallerAccount(g authz.Grant) (string, error) {

@@ -66,5 +66,5 @@ type Store struct {
 	documents *Documents
 	published map[string]*ManagedPolicy // AWS's own, by ARN
 	laws      *laws
-	uses      *Uses // nil where nobody notes them
+	uses      *Uses // nil if uses are not noted
 }

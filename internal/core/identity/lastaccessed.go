@@ -53,7 +53,7 @@ func parseJob(text string, now time.Time) (job, bool) {
 
 func noSuchJob(text string) error { return noSuch("The job with ID %s cannot be found.", text) }
 
-// accessTarget is whom a report is about: an entity, or a managed policy.
+// accessTarget is the subject of a report: an entity or a managed policy.
 type accessTarget struct {
 	Subject
 	entity *Entity

@@ -47,8 +47,8 @@ func (s *Store) RootLaws() []*policy.Document { return s.root }
 
 // Laws are the laws that bind a principal, for authz.Facts: the built-in policy
 // of root users; the inline and managed policies of users, their groups and the
-// roles that sessions act in, and their permissions boundaries. Whoever does
-// not exist any more has none.
+// roles that sessions act in, and their permissions boundaries. A principal
+// that was deleted has none.
 func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
 	id := p.ID
 	kind := User

@@ -336,8 +336,8 @@ func (s *Store) DeletePolicyVersion(ctx context.Context, g authz.Grant, name, ve
 	})
 }
 
-// DeletePolicy removes a policy that nothing uses and that has its default
-// version alone. It needs iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
+// DeletePolicy removes a policy that is not used and has no version but the default
+// one. It needs iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := s.demandPolicy(tx, g, account, "iam:DeletePolicy", name)

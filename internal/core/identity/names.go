@@ -47,7 +47,7 @@ func CheckKeyID(id string) error {
 // TemporaryPrefix begins the ids of temporary keys, and of no other.
 const TemporaryPrefix = "ASIA"
 
-// checkLastingID refuses ids that stand for temporary keys.
+// checkLastingID refuses ids of temporary keys.
 func checkLastingID(id string) error {
 	if strings.HasPrefix(id, TemporaryPrefix) {
 		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", TemporaryPrefix)

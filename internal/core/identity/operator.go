@@ -12,8 +12,8 @@ import (
 )
 
 // Operator is what the operator and the server itself may do to identities: it takes
-// no grant, since whoever may open the operator's socket owns all data. It is not for
-// handlers of the network API, and test/arch keeps them from naming it.
+// no grant, since access to the operator's socket means access to all data. It is not
+// for handlers of the network API, and test/arch keeps them from naming it.
 type Operator struct{ *Store }
 
 // NewOperator returns what the operator may do to the identities of s.

@@ -207,8 +207,7 @@ func providerTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// FindProvider returns a provider of an account, nil where there is none; r is
-// a transaction of whoever trusts it.
+// FindProvider returns a provider of an account, nil where there is none.
 func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	a, err := arn.Parse(name)
 	address, ok := strings.CutPrefix(a.Resource, "oidc-provider/")

@@ -5,8 +5,8 @@ import (
 	"watertight/internal/core/change/record"
 )
 
-// Keys of this room's records; those of entities, sessions and the rest stand
-// with their own.
+// Keys of the records of accounts and access keys. Those of other records are with
+// their types.
 //
 //	i/a/ACCOUNT    an account
 //	i/c/CANONICAL  the id of the account with a canonical id

@@ -22,7 +22,7 @@ type Report struct {
 	Content   []byte
 }
 
-// reportLife is how long a report stands before a new one is made.
+// reportLife is how long a report is valid.
 const reportLife = 4 * time.Hour
 
 // The report lies under:
@@ -56,8 +56,8 @@ func readReport(r kv.Reader, account string) (*Report, error) {
 	return out, nil
 }
 
-// GenerateReport makes a credential report where there is none of the last four
-// hours, and tells whether it did. It needs iam:GenerateCredentialReport.
+// GenerateReport makes a credential report, unless there is one of the last four
+// hours, and reports whether it did. It needs iam:GenerateCredentialReport.
 func (s *Store) GenerateReport(ctx context.Context, g authz.Grant) (made bool, err error) {
 	if err := g.Demand("iam:GenerateCredentialReport", arn.Any()); err != nil {
 		return false, err

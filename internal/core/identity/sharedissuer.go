@@ -13,10 +13,10 @@ import (
 // trust policy does not say of the token, everybody's has (IAM user guide,
 // "Identity-provider controls for shared OIDC providers").
 type sharedIssuer struct {
-	claim string // that tells whose a token is
+	claim string // which identifies the owner of a token
 	// owners are how the values of the claim begin. What follows is the name of an
 	// owner, up to the separator that ends the beginning of a value. Without owners
-	// a value is somebody's as a whole.
+	// the whole value identifies the owner.
 	owners []ownerPart
 }
 
@@ -94,10 +94,9 @@ func issuerOf(p policy.PrincipalName) string {
 	return p.Value
 }
 
-// checkShared refuses a trust policy that lets in whoever has a token of a
-// shared issuer. A statement for everybody lets no token's bearer in (see
-// policy.Decide); beside one that names the issuer it is held to the same, for
-// whoever wrote it means them.
+// checkShared refuses a trust policy that admits every token of a shared issuer. A
+// statement for everybody admits no bearer of a token (see policy.Decide); in a policy
+// that also names the issuer the same rule applies to it, since its author meant them.
 func checkShared(d *policy.Document) error {
 	for _, p := range d.Principals() {
 		issuer := issuerOf(p)

@@ -24,7 +24,7 @@ func (s Subject) ResourceKeys() map[string][]string {
 	for _, t := range s.Tags {
 		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
 			name := policy.KeyName(prefix + t.Key)
-			m[name] = append(m[name], t.Value) // a provider's keys may differ by case alone
+			m[name] = append(m[name], t.Value) // a provider's keys may differ only by case
 		}
 	}
 	return m

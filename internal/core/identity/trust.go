@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Trust is a role's compiled trust policy, for whoever decides who may assume
-// it. It is about those who had the names in it when it was written.
+// Trust is a role's compiled trust policy. It is about the principals that had the
+// names in it when it was written.
 func (s *Store) Trust(e *Entity) (*policy.Document, error) {
 	d, err := s.documents.Get(policy.Trust, e.Trust)
 	if err != nil {

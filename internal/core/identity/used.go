@@ -59,19 +59,19 @@ const (
 	maxUses     = 65536 // uses of a kind that wait or are remembered
 )
 
-// lately is what was used since the store was last told.
-type lately[K comparable, V any] struct {
+// recent holds uses that are not written yet.
+type recent[K comparable, V any] struct {
 	mu      sync.Mutex
 	waiting map[K]V
 	flushed map[K]V // is being written, or was
 	written map[K]time.Time
 }
 
-func newLately[K comparable, V any]() *lately[K, V] {
-	return &lately[K, V]{waiting: map[K]V{}, written: map[K]time.Time{}}
+func newRecent[K comparable, V any]() *recent[K, V] {
+	return &recent[K, V]{waiting: map[K]V{}, written: map[K]time.Time{}}
 }
 
-func (l *lately[K, V]) note(k K, v V, at time.Time) {
+func (l *recent[K, V]) note(k K, v V, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at.Sub(l.written[k]) < useInterval {
@@ -83,7 +83,7 @@ func (l *lately[K, V]) note(k K, v V, at time.Time) {
 }
 
 // known is a use that is not in the store yet.
-func (l *lately[K, V]) known(k K) (v V, ok bool) {
+func (l *recent[K, V]) known(k K) (v V, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if v, ok = l.waiting[k]; !ok {
@@ -93,7 +93,7 @@ func (l *lately[K, V]) known(k K) (v V, ok bool) {
 }
 
 // take returns what waits, which is to be written now.
-func (l *lately[K, V]) take(at func(V) time.Time) map[K]V {
+func (l *recent[K, V]) take(at func(V) time.Time) map[K]V {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	batch := l.waiting
@@ -109,18 +109,18 @@ func (l *lately[K, V]) take(at func(V) time.Time) map[K]V {
 }
 
 // Uses keeps when access keys, users and roles were last used. NoteKey and
-// NoteAccess are cheap; Flush writes, and is called every few seconds by whoever
-// owns it, and once at the end.
+// NoteAccess are cheap. Flush writes; its owner calls it every few seconds and once at
+// the end.
 type Uses struct {
 	store    kv.Store
-	keys     *lately[string, Use]
-	accesses *lately[access, time.Time]
+	keys     *recent[string, Use]
+	accesses *recent[access, time.Time]
 }
 
 // NewUses returns the last uses of the store's keys, users and roles; the store from
-// then on tells also of those that wait. It is called once, before the first request.
+// then on also returns those that are not written yet. It is called once, before the first request.
 func (o *Operator) NewUses() *Uses {
-	o.uses = &Uses{store: o.store, keys: newLately[string, Use](), accesses: newLately[access, time.Time]()}
+	o.uses = &Uses{store: o.store, keys: newRecent[string, Use](), accesses: newRecent[access, time.Time]()}
 	return o.uses
 }
 

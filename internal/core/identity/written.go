@@ -41,7 +41,7 @@ func checkManaged(text string) error {
 	return nil
 }
 
-// CheckResources refuses ARNs that are nothing's.
+// CheckResources refuses ARNs that no resource can have.
 func CheckResources(d *policy.Document) error {
 	for _, s := range d.Statements() {
 		for _, text := range s.Resources {

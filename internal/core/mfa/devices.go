@@ -168,7 +168,7 @@ func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, cod
 			return identity.LimitExceeded("MFADevicesPerUser", identity.MaxDevicesPerUser)
 		}
 		now := stepAt(identity.Instant(g))
-		// Codes that were used stay used, whoever had the device then.
+		// Used codes stay used, even if the device had another owner then.
 		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
 		if !ok {
 			return invalidCode()

@@ -59,7 +59,7 @@ func ARN(account, path, name string) arn.ARN { return arn.IAM(account, "mfa"+pat
 // Keys of devices:
 //
 //	i/d/ACCOUNT/PATHNAME        a device, in lower case
-//	i/w/ACCOUNT/OWNER/SERIAL    who has it
+//	i/w/ACCOUNT/OWNER/SERIAL    the owner of a device
 const (
 	devicePrefix      = "i/d/"
 	deviceOwnerPrefix = "i/w/"

@@ -11,7 +11,7 @@ import (
 )
 
 // Wrong codes in a row lock a device for a while, and ever longer, so that
-// whoever holds a stolen key can't go through all codes.
+// the holder of a stolen key can't try all codes.
 const (
 	lockAfter   = 10
 	firstLock   = 15 * time.Minute

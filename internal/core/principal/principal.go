@@ -1,7 +1,7 @@
 // Package principal binds the names in a policy's Principal elements to the unique
 // ids of those who had them when the policy was written, and finds the names that
-// they have now. A policy is about those: whoever takes such a name later is not
-// meant (IAM user guide, "IAM identifiers", "Unique identifiers"). Policies of
+// they have now. A policy is about those, and not about others who take such a name
+// later (IAM user guide, "IAM identifiers", "Unique identifiers"). Policies of
 // buckets and trust policies of roles share it. It must never know whose policy it
 // is, nor what the policy allows; who exists it asks a Directory.
 package principal
@@ -33,7 +33,7 @@ type Binding struct{ Name, ID string }
 // Bindings are those of one policy.
 type Bindings []Binding
 
-// Unknown is the error of Bind for an entry that names nobody.
+// Unknown is the error of Bind for an entry whose principal does not exist.
 type Unknown struct{ Entry policy.PrincipalName }
 
 // Error implements error.

@@ -130,7 +130,8 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 	}), nil
 }
 
-// tagged reports whether the new session gets tags from whoever asks for it.
+// tagged reports whether the new session gets tags from its request or from the
+// session that asks for it.
 func (in *AssumeInput) tagged(from chain) bool { return len(in.Tags)+len(from.tags) > 0 }
 
 // sourced reports whether the new session says whose it is.
@@ -178,7 +179,7 @@ func sessionNeeds(action policy.Action, on arn.ARN, keys map[string][]string, ta
 }
 
 // notAuthorized is the refusal in STS's words. What of the caller's own
-// policies refused is for callers of the resource's account alone.
+// policies refused is shown only to callers of the resource's account.
 func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Verdict) error {
 	message := "User: " + p.ARN.String() + " is not authorized to perform: " + string(a) + " on resource: " + on.String()
 	if why := v.Because(a); why != "" && v.Layer != policy.ResourceLayer && p.Account == on.Account {

@@ -120,8 +120,8 @@ func (s *Store) managed(r kv.Reader, n *Session, account string, names []string)
 	return nil
 }
 
-// sessionPolicies are the compiled policies of a session; one that is no more
-// is nil, which denies.
+// sessionPolicies are the compiled policies of a session; a deleted one is nil, which
+// denies.
 func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, error) {
 	if !n.Restricted {
 		return nil, nil
@@ -182,8 +182,8 @@ func sessionTagKeys(tags []tag.Tag, transitive []string) map[string][]string {
 	return m
 }
 
-// sessionTag is the place of a key among a session's tags, -1 where it is none:
-// they never differ by case alone.
+// sessionTag is the index of a key among a session's tags, or -1. They never differ
+// only by case.
 func sessionTag(tags []tag.Tag, key string) int {
 	return slices.IndexFunc(tags, func(t tag.Tag) bool { return strings.EqualFold(t.Key, key) })
 }

@@ -16,10 +16,10 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Some sessions need no permission, so there is room for so many only. A session
-// takes room of its makers: of the user or root user whose key stands at the
-// beginning of its chain; or, where that is the token of an identity provider, of
-// the bearer of the token in the role it was shown to, and of that role.
+// Some sessions need no permission, so their number is limited. A session counts for
+// its makers: the user or root user whose key is at the beginning of its chain; or, if
+// that is the token of an identity provider, the bearer of the token in the role that
+// was assumed with it, and that role.
 
 // DefaultQuota is how many sessions that have not ended one maker has at
 // most. All bearers of tokens together have bearersShare times as many in one
@@ -29,7 +29,7 @@ const (
 	bearersShare = 10
 )
 
-// Where it stands what room is taken:
+// Records of how many sessions a maker has:
 //
 //	i/q/MAKER              how many sessions there are
 //	i/h/MAKER 0 END KEYID  one of them, and the long-lived key of its chain

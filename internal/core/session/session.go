@@ -46,8 +46,8 @@ type Store struct {
 	quota      int
 }
 
-// maxDocuments bounds the cache of compiled session policies, in bytes. It is apart
-// from that of users' policies: whoever may make sessions pushes out none of them.
+// maxDocuments bounds the cache of compiled session policies, in bytes. It is
+// apart from that of users' policies, so that making sessions evicts none of them.
 const maxDocuments = 16 << 20
 
 // New returns the sessions in store.
@@ -83,9 +83,9 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 	return c, found, err
 }
 
-// begin completes a session with fresh credentials and writes it, on behalf of
-// the grant's caller, once check has found all that it rests on as it should
-// be. Whoever calls it has demanded what the session needs.
+// begin completes a session with fresh credentials and writes it, on behalf of the
+// grant's caller, if check finds everything it depends on still valid. Its callers have
+// demanded what the session needs.
 func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error) error {
 	at := g.Caller().At().UTC().Truncate(time.Second)
 	n.Issued, n.Expires = at, at.Add(duration)
@@ -123,8 +123,8 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 }
 
 // conditionKeys are the session's (IAM user guide, "AWS global condition
-// context keys"); a tag of the session stands before one of the user or role
-// it acts for. What follows from MFAAt, Issued and SourceIdentity belongs to the
+// context keys"); a tag of the session overrides one of the user or role it
+// acts for. What follows from MFAAt, Issued and SourceIdentity belongs to the
 // request, see authn.
 func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	m := map[string][]string{}
@@ -137,7 +137,7 @@ func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	return m
 }
 
-// temporary finds the credential of a session whose origin still stands.
+// temporary finds the credential of a session whose origin is still valid.
 func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credential, bool, error) {
 	if identity.CheckKeyID(accessKeyID) != nil {
 		return credential.Credential{}, false, nil
@@ -159,10 +159,10 @@ func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credentia
 	return c, err == nil, err
 }
 
-// actor brings a session's principal up to date with whom it acts for, and
-// returns that one's tags; false where there is no such one any more, or the
-// session's origin is gone. Names that were given anew revive nothing: users
-// are found by their key, roles by their id.
+// actor updates a session's principal from the user or role it acts for, and returns
+// the tags of that one; false if it was deleted, or the session's origin was. A new
+// user or role of the same name revives no session: users are found by their key, roles
+// by their id.
 func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 	parent, ok, err := origin(r, n)
 	if err != nil || !ok {

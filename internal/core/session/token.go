@@ -62,7 +62,7 @@ func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInpu
 		}
 		n.MFAAt = c.At().UTC().Truncate(time.Second)
 	}
-	return n, s.begin(ctx, g, n, duration, func(tx kv.Tx) error { return parentStands(tx, n) })
+	return n, s.begin(ctx, g, n, duration, func(tx kv.Tx) error { return checkOrigin(tx, n) })
 }
 
 // tokenLength is how long a session of a user or of the root user lasts; only
@@ -96,8 +96,8 @@ func sessionsMayNot(operation string) error {
 	return fault.New(fault.AccessDenied, "Cannot call "+operation+" with session credentials")
 }
 
-// parentStands refuses a session whose parent's key went away while it was made.
-func parentStands(r kv.Reader, n *Session) error {
+// checkOrigin refuses a session whose origin was removed while it was made.
+func checkOrigin(r kv.Reader, n *Session) error {
 	_, ok, err := origin(r, n)
 	if err == nil && !ok {
 		err = fault.Of(fault.AccessDenied)
@@ -105,7 +105,7 @@ func parentStands(r kv.Reader, n *Session) error {
 	return err
 }
 
-// FederateInput says whom a federated user's session is for and what it may do.
+// FederateInput describes a federated user's session.
 // A zero Duration is as in TokenInput.
 type FederateInput struct {
 	Name     string
@@ -165,7 +165,7 @@ func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in Federa
 	}
 	out.Session = n
 	return out, s.begin(ctx, g, n, duration, func(tx kv.Tx) error {
-		if err := parentStands(tx, n); err != nil {
+		if err := checkOrigin(tx, n); err != nil {
 			return err
 		}
 		return s.managed(tx, n, account, in.Pass.ARNs)

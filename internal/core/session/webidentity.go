@@ -21,12 +21,12 @@ type WebInput struct {
 	RoleARN, SessionName, Token string
 	Duration                    time.Duration
 	Pass                        Passed
-	// Verified, where it is set, is told who the bearer is once the token was
-	// verified, before the session is written.
+	// Verified, if it is set, is called with the bearer once the token is verified,
+	// before the session is written.
 	Verified func(policy.Principal)
 }
 
-// WebAssumed is a role's new session and whom its token spoke of.
+// WebAssumed is a role's new session and what its token says of the bearer.
 type WebAssumed struct {
 	Assumed
 	Subject, Audience, Issuer string
@@ -45,7 +45,7 @@ func unauthorizedWeb() error {
 	return fault.New(fault.AccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
 
-// present reads a token and finds the role and the provider it is meant for.
+// present reads a token and finds its role and its provider.
 // Nothing of the token is verified yet.
 // Errors: InvalidIdentityToken, AccessDenied, ValidationError,
 // MalformedPolicyDocument, PackedPolicyTooLarge.
@@ -79,7 +79,7 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		if in.Duration > p.role.MaxSession {
 			return tooLong()
 		}
-		return s.meant(r, p)
+		return s.findTrusted(r, p)
 	})
 	return p, err
 }
@@ -88,8 +88,8 @@ func isSourceIdentity(s string) bool {
 	return s == "" || len(s) >= 2 && len(s) <= 64 && identity.CheckName(s) == nil
 }
 
-// meant finds the provider of a token among those that its role trusts.
-func (s *Store) meant(r kv.Reader, p *presented) error {
+// findTrusted finds the provider of a token among those that its role trusts.
+func (s *Store) findTrusted(r kv.Reader, p *presented) error {
 	trust, err := s.identities.Trust(p.role)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s *Store) meant(r kv.Reader, p *presented) error {
 	return nil
 }
 
-// bearer is whom a token says that its bearer is.
+// bearer is the principal that a token claims for its bearer.
 func (p *presented) bearer() *policy.Principal {
 	return &policy.Principal{
 		Kind: policy.WebIdentity, Provider: p.provider.ARN().String(), Name: p.token.Subject,
@@ -222,7 +222,7 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 		in.Duration = defaultAssumed
 	}
 	err = s.begin(ctx, g, n, in.Duration, func(tx kv.Tx) error {
-		if err := parentStands(tx, n); err != nil {
+		if err := checkOrigin(tx, n); err != nil {
 			return err
 		}
 		if err := s.actAs(tx, n, role, AssumeInput{SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass}); err != nil {

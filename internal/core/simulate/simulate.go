@@ -36,7 +36,7 @@ func New(store kv.Store, identities *identity.Store) *Simulator {
 
 // Input is what is simulated.
 type Input struct {
-	Source         string   // ARN of an entity, whose policies come before Policies; of Principal alone
+	Source         string   // ARN of an entity, whose policies come before Policies; only for Principal
 	Policies       []string // documents
 	Boundaries     []string // documents; none is the boundary of Source
 	Actions        []string
@@ -53,7 +53,7 @@ type Decision struct {
 	Action, Resource string
 	Effect           policy.Effect
 	Matched          []Match
-	Missing          []string // context keys that policies ask for and nobody gave
+	Missing          []string // context keys that policies ask for and the input lacks
 	Boundary         *bool    // whether the boundary allows; nil where there is none
 	// Named says that resources were asked about by name; Identity and Resource
 	// are then what each side says where they are of two accounts.

@@ -21,7 +21,7 @@ type source struct {
 
 type part struct {
 	document *policy.Document
-	match    Match // where it stands
+	match    Match // where it is
 	bounds   bool  // of a boundary
 }
 

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator is what the operator may ask, who has no grant. The handlers of the
-// network API are not given one.
+// Operator is what the operator may ask without a grant. The handlers of the network
+// API are not given one.
 type Operator struct{ *Simulator }
 
 // NewOperator returns the operator's side of a simulator.
@@ -19,8 +19,8 @@ func NewOperator(s *Simulator) *Operator { return &Operator{s} }
 
 // Subjects returns those whose access to something of an account may be compared:
 // anonymous callers, other accounts, the account's root user, its users and its
-// roles, and whom else names name: services, the root users of other accounts and
-// the users, roles and sessions in them. No more than most are returned, and cut
+// roles, and what else names has: services, the root users of other accounts and their
+// users, roles and sessions. No more than most are returned, and cut
 // tells that there are more.
 func (o *Operator) Subjects(ctx context.Context, account string, names []policy.PrincipalName, most int) (all []policy.Subject, cut bool, err error) {
 	all = []policy.Subject{
@@ -124,7 +124,7 @@ func (o *Operator) addSession(r kv.Reader, all *[]policy.Subject, a arn.ARN) err
 	return nil
 }
 
-// anySession is the name of a role's session that stands for all of them.
+// anySession is the name of a session that represents all sessions of its role.
 const anySession = "any"
 
 // addEntity adds a user, or a role as any session of it.

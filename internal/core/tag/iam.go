@@ -15,8 +15,8 @@ import (
 const MaxIAM = 50
 
 // IAM are the rules for the tags of one kind of resource of IAM. The keys of
-// most differ by more than case; those of OIDC providers may differ by case
-// alone.
+// most differ by more than case; those of OIDC providers may differ only by
+// case.
 type IAM struct{ CaseSensitive bool }
 
 func tooMany() error {

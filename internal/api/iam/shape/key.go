@@ -7,7 +7,7 @@ type GetUserInput struct {
 	UserName string `valid:"1..128 name"`
 }
 
-// UserInput names a user, or nobody: then it is the caller. An empty name is
+// UserInput names a user; without a name it is about the caller. An empty name is
 // refused, so that a script whose variable is empty does not mean its root user.
 type UserInput struct {
 	UserName *string `valid:"1..128 name"`
@@ -66,7 +66,7 @@ type GetAccessKeyLastUsedOutput struct {
 	AccessKeyLastUsed AccessKeyLastUsed
 }
 
-// AccessKeyLastUsed is the last use; "N/A" stands for none.
+// AccessKeyLastUsed is the last use; "N/A" for none.
 type AccessKeyLastUsed struct {
 	LastUsedDate        time.Time
 	ServiceName, Region string
