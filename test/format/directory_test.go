@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	"golang.org/x/crypto/argon2"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -99,12 +100,10 @@ func (d *directory) file(name string) []byte {
 	return b
 }
 
-// readDirectory reads everything in a data directory, and fails the test where
-// anything is not as the page says.
-func readDirectory(t *testing.T, path, rootKey string) *directory {
+// keyFile reads a root key.
+func keyFile(t *testing.T, path string) []byte {
 	t.Helper()
-	d := &directory{t: t, path: path}
-	line, err := os.ReadFile(rootKey)
+	line, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +112,50 @@ func readDirectory(t *testing.T, path, rootKey string) *directory {
 	if sum := sha256.Sum256(raw[:min(32, len(raw))]); !ok || err != nil || len(raw) != 36 || !bytes.Equal(raw[32:], sum[:4]) {
 		t.Fatalf("the key file is %q", line)
 	}
-	d.root = raw[:32]
+	return raw[:32]
+}
+
+// passphraseKey makes the root key of a passphrase from rootkey.json.
+func passphraseKey(t *testing.T, path, phrase string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p struct {
+		Version, Time, Memory int
+		Threads               uint8
+		Salt, Check, Sum      []byte
+	}
+	for key, to := range map[string]any{
+		"version": &p.Version, "salt": &p.Salt, "argon2id_time": &p.Time, "argon2id_memory_kib": &p.Memory, "argon2id_threads": &p.Threads,
+		"check": &p.Check, "sum": &p.Sum,
+	} {
+		var all map[string]json.RawMessage
+		if err := json.Unmarshal(text, &all); err != nil || len(all) != 7 || json.Unmarshal(all[key], to) != nil {
+			t.Fatalf("%s of the parameters %s: %v", key, text, err)
+		}
+	}
+	key := argon2.IDKey([]byte(phrase), p.Salt, uint32(p.Time), uint32(p.Memory), p.Threads, 32)
+	check := sha256.Sum256((&directory{t: t}).derive(key, nil, "watertight root key check"))
+	without, _, _ := bytes.Cut(text, []byte(`,"sum"`))
+	sum := sha256.Sum256(append(without, '}'))
+	if !bytes.Equal(check[:16], p.Check) || !bytes.Equal(sum[:8], p.Sum) {
+		t.Errorf("the parameters are %s", text)
+	}
+	return key
+}
+
+// readDirectory reads everything in a data directory, and fails the test where
+// anything is not as the page says.
+func readDirectory(t *testing.T, path string, root []byte) *directory {
+	t.Helper()
+	d := &directory{t: t, path: path, root: root}
 	d.metadata()
 	for _, folder := range []string{"blobs", "audit"} {
 		d.marker(folder)
 	}
 	d.audit()
-	d.sealedFile("tls/self-signed")
 	return d
 }
 

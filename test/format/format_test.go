@@ -39,7 +39,8 @@ func serve(t *testing.T, dir string) *harness.Server {
 
 func check(t *testing.T, dir string, all []*kind) {
 	t.Helper()
-	d := readDirectory(t, filepath.Join(dir, "data"), filepath.Join(dir, "root.key"))
+	d := readDirectory(t, filepath.Join(dir, "data"), keyFile(t, filepath.Join(dir, "root.key")))
+	d.sealedFile("tls/self-signed")
 	checkRecords(t, d, all)
 	for key, want := range map[string][]byte{"inline": inline(), "large": large()} {
 		if got := d.object(box, key); !bytes.Equal(got, want) {
@@ -62,6 +63,17 @@ func TestEveryByte(t *testing.T) {
 	if *update {
 		pack(t, dir)
 	}
+}
+
+// TestPassphrase: the root key of a passphrase comes from it and rootkey.json alone.
+func TestPassphrase(t *testing.T) {
+	const phrase = "a passphrase that is long enough"
+	s := harness.Start(t, func(c *server.Config) {
+		c.RootKey, c.Getenv = "passphrase:", func(string) string { return phrase }
+	})
+	s.Stop()
+	d := readDirectory(t, s.Data, passphraseKey(t, filepath.Join(s.Data, "rootkey.json"), phrase))
+	checkRecords(t, d, page(t))
 }
 
 // TestGoldenDirectory: a directory that an earlier program wrote is as the page says,
