@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -61,7 +62,7 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := "--root-key=file:" + filepath.Join(dir, "root.key")
-	for _, c := range []struct {
+	for i, c := range []struct {
 		args []string
 		want int
 	}{
@@ -76,17 +77,19 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"serve", "--data=" + occupied, key}, exitFailure},
 		{[]string{"serve", "--listen=0.0.0.0:0", "--data=" + filepath.Join(dir, "data"), key}, exitFailure},
 	} {
-		var out, errs bytes.Buffer
-		p := process{ctx: t.Context(), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
-		if got := run(p, c.args); got != c.want {
-			t.Errorf("%q: exit code %d, want %d; it said %s", c.args, got, c.want, errs.String())
-		}
-		if silent := errs.Len() == 0; silent != (c.want == exitOK) {
-			t.Errorf("%q: standard error has %q", c.args, errs.String())
-		}
-		if c.want != exitOK && out.Len() > 0 {
-			t.Errorf("%q: a failure writes to standard output: %s", c.args, out.String())
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			var out, errs bytes.Buffer
+			p := process{ctx: t.Context(), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
+			if got := run(p, c.args); got != c.want {
+				t.Errorf("%q: exit code %d, want %d; it said %s", c.args, got, c.want, errs.String())
+			}
+			if silent := errs.Len() == 0; silent != (c.want == exitOK) {
+				t.Errorf("%q: standard error has %q", c.args, errs.String())
+			}
+			if c.want != exitOK && out.Len() > 0 {
+				t.Errorf("%q: a failure writes to standard output: %s", c.args, out.String())
+			}
+		})
 	}
 }
 
@@ -94,24 +97,26 @@ func TestExitCodes(t *testing.T) {
 // both formats, in groups too, and the others are not.
 func TestLoggerHidesSecrets(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
-		var b bytes.Buffer
-		l := newLogger(&b, "info", format)
-		for _, name := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "key"} {
-			l.Info("x", name, "TELLTALE")
-			l.Info("x", slog.Group("g", name, "TELLTALE"))
-			l.With(name, "TELLTALE").WithGroup("h").Info("x", "address", "shown")
-		}
-		if strings.Contains(b.String(), "TELLTALE") {
-			t.Errorf("%s: %s", format, b.String())
-		}
-		if !strings.Contains(b.String(), "shown") {
-			t.Errorf("%s: everything is hidden", format)
-		}
-		b.Reset()
-		newLogger(&b, "error", format).Info("quiet")
-		if b.Len() != 0 {
-			t.Errorf("%s: below the level: %s", format, b.String())
-		}
+		t.Run(format, func(t *testing.T) {
+			var b bytes.Buffer
+			l := newLogger(&b, "info", format)
+			for _, name := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "key"} {
+				l.Info("x", name, "TELLTALE")
+				l.Info("x", slog.Group("g", name, "TELLTALE"))
+				l.With(name, "TELLTALE").WithGroup("h").Info("x", "address", "shown")
+			}
+			if strings.Contains(b.String(), "TELLTALE") {
+				t.Errorf("%s: %s", format, b.String())
+			}
+			if !strings.Contains(b.String(), "shown") {
+				t.Errorf("%s: everything is hidden", format)
+			}
+			b.Reset()
+			newLogger(&b, "error", format).Info("quiet")
+			if b.Len() != 0 {
+				t.Errorf("%s: below the level: %s", format, b.String())
+			}
+		})
 	}
 }
 

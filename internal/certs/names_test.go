@@ -17,25 +17,27 @@ func TestSelfSignedNamesThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, listen := range []string{":9000", "0.0.0.0:9000", "[::]:9000"} {
-		text, err := makeSelfSigned([]string{listen}, nil, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, _, err := splitSelfSigned(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Contains(c.Leaf.DNSNames, host) {
-			t.Errorf("%q: the names are %q", listen, c.Leaf.DNSNames)
-		}
-		for _, ip := range c.Leaf.IPAddresses {
-			if ip.IsUnspecified() {
-				t.Errorf("%q: it names %s", listen, ip)
+		t.Run(listen, func(t *testing.T) {
+			text, err := makeSelfSigned([]string{listen}, nil, time.Now())
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if missing := unnamed(c.Leaf, listenNames([]string{listen}), nil); len(missing) > 0 {
-			t.Errorf("%q: it does not name %q", listen, missing)
-		}
+			c, _, err := splitSelfSigned(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(c.Leaf.DNSNames, host) {
+				t.Errorf("%q: the names are %q", listen, c.Leaf.DNSNames)
+			}
+			for _, ip := range c.Leaf.IPAddresses {
+				if ip.IsUnspecified() {
+					t.Errorf("%q: it names %s", listen, ip)
+				}
+			}
+			if missing := unnamed(c.Leaf, listenNames([]string{listen}), nil); len(missing) > 0 {
+				t.Errorf("%q: it does not name %q", listen, missing)
+			}
+		})
 	}
 	text, err := makeSelfSigned([]string{"192.0.2.1:9000", "s3.example.com:9000"}, []string{"buckets.example"}, time.Now())
 	if err != nil {

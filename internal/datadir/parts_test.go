@@ -138,33 +138,35 @@ func TestMarkersOfNoStore(t *testing.T) {
 	dir := t.TempDir()
 	key := filepath.Join(dir, "root.key")
 	for _, begun := range []bool{false, true} {
-		data := filepath.Join(dir, fmt.Sprint("data", begun))
-		keep(t, data, key, func(*harness.Server) {})
-		aside := filepath.Join(dir, fmt.Sprint("aside", begun))
-		replace(t, data, aside, "meta", "audit")
-		replace(t, "", data, "meta", "audit")
-		if begun {
-			empty(t, data, "meta.new")
-		}
-		before := everything(t, data)
-		s, err := harness.Try(t, func(sc *server.Config) { sc.Data, sc.RootKey = data, "file:"+key })
-		if err == nil {
-			s.Stop()
-		}
-		if begun {
-			if err != nil {
-				t.Errorf("after a first start that did not end: %v", err)
+		t.Run(fmt.Sprint(begun), func(t *testing.T) {
+			data := filepath.Join(dir, fmt.Sprint("data", begun))
+			keep(t, data, key, func(*harness.Server) {})
+			aside := filepath.Join(dir, fmt.Sprint("aside", begun))
+			replace(t, data, aside, "meta", "audit")
+			replace(t, "", data, "meta", "audit")
+			if begun {
+				empty(t, data, "meta.new")
 			}
-			continue
-		}
-		if err == nil || !strings.Contains(err.Error(), "Nothing was changed") {
-			t.Errorf("a store whose metadata and log are missing: %v", err)
-		}
-		if d := differences(before, everything(t, data)); len(d) > 0 {
-			t.Errorf("changed: %v", d)
-		}
-		replace(t, aside, data, "meta", "audit")
-		keep(t, data, key, func(*harness.Server) {})
+			before := everything(t, data)
+			s, err := harness.Try(t, func(sc *server.Config) { sc.Data, sc.RootKey = data, "file:"+key })
+			if err == nil {
+				s.Stop()
+			}
+			if begun {
+				if err != nil {
+					t.Errorf("after a first start that did not end: %v", err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "Nothing was changed") {
+				t.Errorf("a store whose metadata and log are missing: %v", err)
+			}
+			if d := differences(before, everything(t, data)); len(d) > 0 {
+				t.Errorf("changed: %v", d)
+			}
+			replace(t, aside, data, "meta", "audit")
+			keep(t, data, key, func(*harness.Server) {})
+		})
 	}
 }
 

@@ -106,8 +106,10 @@ func TestFootprint(t *testing.T) {
 		"what is shared":    {shared, 1500, 2000},
 		"a list of numbers": {make([]int64, 1000), 8000, 8100},
 	} {
-		if n := Footprint(c.v); n < c.low || n > c.high {
-			t.Errorf("%s: %d bytes, want %d to %d", name, n, c.low, c.high)
-		}
+		t.Run(name, func(t *testing.T) {
+			if n := Footprint(c.v); n < c.low || n > c.high {
+				t.Errorf("%s: %d bytes, want %d to %d", name, n, c.low, c.high)
+			}
+		})
 	}
 }

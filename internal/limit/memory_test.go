@@ -61,10 +61,12 @@ func TestShares(t *testing.T) {
 		t.Errorf("another key holds %d beside it", n)
 	}
 	for c, key := range map[Class]string{Stranger: "", Caller: "three"} {
-		a := m.Open(nil)
-		if err := errors.Join(a.Verified(impatient(t), c, key), a.Take(impatient(t), Allowance)); err != nil {
-			t.Errorf("class %d with a small document: %v", c, err)
-		}
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			a := m.Open(nil)
+			if err := errors.Join(a.Verified(impatient(t), c, key), a.Take(impatient(t), Allowance)); err != nil {
+				t.Errorf("class %d with a small document: %v", c, err)
+			}
+		})
 	}
 	if n, _, _ := fill(t, m, Root, "root"); n != total/8 {
 		t.Errorf("the root user gets %d beside all others", n)
@@ -148,20 +150,22 @@ func TestNothingIsLost(t *testing.T) {
 func TestReadTakesWhatItHolds(t *testing.T) {
 	m := NewMemory(total)
 	for _, sent := range []int{0, 1, firstRead, firstRead + 1, 100_000, 1 << 20} {
-		content := bytes.Repeat([]byte("x"), sent)
-		a := m.Open(nil)
-		if err := a.Verified(t.Context(), Root, "root"); err != nil {
-			t.Fatal(err)
-		}
-		check := iotest.ErrReader(io.EOF)
-		b, err := a.Read(t.Context(), io.MultiReader(iotest.HalfReader(bytes.NewReader(content)), check), -1, 1<<20)
-		if err != nil || !bytes.Equal(b, content) {
-			t.Errorf("%d bytes: %d, %v", sent, len(b), err)
-		}
-		if most := int64(max(2*sent, firstRead)); a.held > most || a.held < int64(sent) {
-			t.Errorf("%d bytes came, %d are taken", sent, a.held)
-		}
-		a.Close()
+		t.Run(fmt.Sprint(sent), func(t *testing.T) {
+			content := bytes.Repeat([]byte("x"), sent)
+			a := m.Open(nil)
+			if err := a.Verified(t.Context(), Root, "root"); err != nil {
+				t.Fatal(err)
+			}
+			check := iotest.ErrReader(io.EOF)
+			b, err := a.Read(t.Context(), io.MultiReader(iotest.HalfReader(bytes.NewReader(content)), check), -1, 1<<20)
+			if err != nil || !bytes.Equal(b, content) {
+				t.Errorf("%d bytes: %d, %v", sent, len(b), err)
+			}
+			if most := int64(max(2*sent, firstRead)); a.held > most || a.held < int64(sent) {
+				t.Errorf("%d bytes came, %d are taken", sent, a.held)
+			}
+			a.Close()
+		})
 	}
 	if b, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 5001)), 0, 5000); err != nil || len(b) != 5001 {
 		t.Errorf("one that is too long: %d bytes, %v", len(b), err)

@@ -40,9 +40,11 @@ func TestServerSideRequestForgery(t *testing.T) {
 	// A range that is allowed opens nothing else, in either spelling.
 	allowed := New(Options{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/16")}})
 	for a, want := range map[string]bool{"10.1.2.3": true, "::ffff:10.1.2.3": true, "fd00::1": true, "10.2.0.1": false, "127.0.0.1": false, "fd01::1": false, "169.254.169.254": false} {
-		if got := allowed.reachable(netip.MustParseAddr(a)); got != want {
-			t.Errorf("%s: %v, want %v", a, got, want)
-		}
+		t.Run(a, func(t *testing.T) {
+			if got := allowed.reachable(netip.MustParseAddr(a)); got != want {
+				t.Errorf("%s: %v, want %v", a, got, want)
+			}
+		})
 	}
 	// A server on this machine is not reached by any name of it.
 	reached := 0
@@ -128,12 +130,15 @@ func TestGet(t *testing.T) {
 	for path, want := range map[string]fault.Kind{
 		"/moved": fault.KindDenied, "/down": fault.KindDenied, "/large": fault.KindDenied, "/none": fault.KindDenied, "/busy": fault.KindUnavailable, "/headers": fault.KindUnavailable,
 	} {
-		if b, err := c.Get(t.Context(), "https://example.com"+path, pins(s)); kind(err) != want || b != nil {
-			t.Errorf("%s: %d bytes, %v", path, len(b), err)
-		}
-	}
-	if len(asked) != 6 {
-		t.Errorf("a redirect was followed: %q", asked)
+		t.Run(path, func(t *testing.T) {
+			before := len(asked)
+			if b, err := c.Get(t.Context(), "https://example.com"+path, pins(s)); kind(err) != want || b != nil {
+				t.Errorf("%s: %d bytes, %v", path, len(b), err)
+			}
+			if len(asked) != before+1 {
+				t.Errorf("a redirect was followed: %q", asked[before:])
+			}
+		})
 	}
 	if b, err := c.Get(t.Context(), "https://example.com/", pins(s)); err != nil || string(b) != "hello" {
 		t.Errorf("%q, %v", b, err)
@@ -153,9 +158,11 @@ func TestGet(t *testing.T) {
 		},
 		"another name": func() ([]byte, error) { return c.Get(t.Context(), "https://other.test/", pins(s)) },
 	} {
-		if b, err := try(); kind(err) != fault.KindDenied {
-			t.Errorf("%s: %q, %v", name, b, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if b, err := try(); kind(err) != fault.KindDenied {
+				t.Errorf("%s: %q, %v", name, b, err)
+			}
+		})
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

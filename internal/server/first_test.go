@@ -177,7 +177,7 @@ func TestDataOfOthers(t *testing.T) {
 	if _, err := start(nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
+	for i, test := range []struct {
 		path string
 		mode os.FileMode
 		fine bool
@@ -185,18 +185,20 @@ func TestDataOfOthers(t *testing.T) {
 		{"", 0o777, false}, {"", os.ModeSticky | 0o777, false}, {"", 0o702, false}, {"", 0o755, true}, {"", os.ModeSetgid | 0o770, true},
 		{"blobs", 0o777, false}, {"meta", 0o777, false}, {"audit", 0o707, false}, {"meta", 0o770, true}, {"lock", 0o666, false}, {"lock", 0o660, true},
 	} {
-		path := filepath.Join(c.Data, test.path)
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, test.mode); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := start(nil); (err == nil) != test.fine {
-			t.Errorf("%s of mode %v: %v", test.path, test.mode, err)
-		}
-		os.Chmod(path, info.Mode())
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			path := filepath.Join(c.Data, test.path)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, test.mode); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := start(nil); (err == nil) != test.fine {
+				t.Errorf("%s of mode %v: %v", test.path, test.mode, err)
+			}
+			os.Chmod(path, info.Mode())
+		})
 	}
 	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
 		t.Errorf("left in the shared folder: %v, %v", left, err)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -47,56 +48,58 @@ func probe(t *testing.T, method, url string, header ...string) (int, string) {
 func TestHealth(t *testing.T) {
 	const ready = "reads: yes\nwrites: yes\n"
 	for _, on := range []bool{false, true} {
-		s := harness.Start(t, func(c *server.Config) {
-			c.HealthListen, c.HealthOnMain, c.Domains = "127.0.0.1:0", on, []string{"s3.example"}
-		})
-		own := "http://" + s.HealthAddr()
-		main := map[bool]int{false: 403, true: 200}[on]
-		for _, test := range []struct {
-			method, url string
-			status      int
-			body        string
-			header      []string
-		}{
-			{"GET", own + "/health/live", 200, "live\n", nil},
-			{"GET", own + "/health/ready", 200, ready, nil},
-			{"HEAD", own + "/health/live", 200, "", nil},
-			{"HEAD", own + "/health/ready", 200, "", nil},
-			{"POST", own + "/health/live", 405, "-", nil},
-			{"GET", own + "/", 404, "-", nil},
-			{"GET", own + "/health/live/", 404, "-", nil},
-			{"GET", own + "/health", 404, "-", nil},
-			{"GET", own + "/bucket/key", 404, "-", []string{"Authorization", "AWS4-HMAC-SHA256 x"}},
-			{"GET", s.Endpoint + "/health/live", main, "-", nil},
-			{"GET", s.Endpoint + "/health/ready", main, "-", nil},
-			{"HEAD", s.Endpoint + "/health/ready", main, "", nil},
-			{"GET", s.Endpoint + "/health/ready?versionId=null", 403, "-", nil},
-			{"GET", s.Endpoint + "/health/ready?X-Amz-Signature=00", 403, "-", nil},
-			{"GET", s.Endpoint + "/health/other", 403, "-", nil},
-			{"PUT", s.Endpoint + "/health/ready", 403, "-", nil},
-			{"DELETE", s.Endpoint + "/health/live", 403, "-", nil},
-			{"GET", s.Endpoint + "/health/live", 403, "-", []string{"Host", "bucket.S3.example:9000"}},
-		} {
-			status, body := probe(t, test.method, test.url, test.header...)
-			refused := test.status == 403 && status/100 == 4
-			if status != test.status && !refused || test.body != "-" && body != test.body {
-				t.Errorf("on main %v: %s %s: %d %q", on, test.method, test.url, status, body)
+		t.Run(fmt.Sprint(on), func(t *testing.T) {
+			s := harness.Start(t, func(c *server.Config) {
+				c.HealthListen, c.HealthOnMain, c.Domains = "127.0.0.1:0", on, []string{"s3.example"}
+			})
+			own := "http://" + s.HealthAddr()
+			main := map[bool]int{false: 403, true: 200}[on]
+			for _, test := range []struct {
+				method, url string
+				status      int
+				body        string
+				header      []string
+			}{
+				{"GET", own + "/health/live", 200, "live\n", nil},
+				{"GET", own + "/health/ready", 200, ready, nil},
+				{"HEAD", own + "/health/live", 200, "", nil},
+				{"HEAD", own + "/health/ready", 200, "", nil},
+				{"POST", own + "/health/live", 405, "-", nil},
+				{"GET", own + "/", 404, "-", nil},
+				{"GET", own + "/health/live/", 404, "-", nil},
+				{"GET", own + "/health", 404, "-", nil},
+				{"GET", own + "/bucket/key", 404, "-", []string{"Authorization", "AWS4-HMAC-SHA256 x"}},
+				{"GET", s.Endpoint + "/health/live", main, "-", nil},
+				{"GET", s.Endpoint + "/health/ready", main, "-", nil},
+				{"HEAD", s.Endpoint + "/health/ready", main, "", nil},
+				{"GET", s.Endpoint + "/health/ready?versionId=null", 403, "-", nil},
+				{"GET", s.Endpoint + "/health/ready?X-Amz-Signature=00", 403, "-", nil},
+				{"GET", s.Endpoint + "/health/other", 403, "-", nil},
+				{"PUT", s.Endpoint + "/health/ready", 403, "-", nil},
+				{"DELETE", s.Endpoint + "/health/live", 403, "-", nil},
+				{"GET", s.Endpoint + "/health/live", 403, "-", []string{"Host", "bucket.S3.example:9000"}},
+			} {
+				status, body := probe(t, test.method, test.url, test.header...)
+				refused := test.status == 403 && status/100 == 4
+				if status != test.status && !refused || test.body != "-" && body != test.body {
+					t.Errorf("on main %v: %s %s: %d %q", on, test.method, test.url, status, body)
+				}
 			}
-		}
-		if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization", "AWS4-HMAC-SHA256 x"); status/100 != 4 {
-			t.Errorf("a signed request is taken for a probe: %d", status)
-		}
-		// The bucket of this name is there for who signs.
-		_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("health")})
-		_, perr := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("health"), Key: aws.String("live"), Body: strings.NewReader("object")})
-		out, gerr := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("health"), Key: aws.String("live")})
-		if err := errors.Join(err, perr, gerr); err != nil {
-			t.Fatal(err)
-		}
-		if b, err := io.ReadAll(out.Body); err != nil || string(b) != "object" {
-			t.Errorf("%q, %v", b, err)
-		}
-		s.Stop()
+			if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization", "AWS4-HMAC-SHA256 x"); status/100 != 4 {
+				t.Errorf("a signed request is taken for a probe: %d", status)
+			}
+			// The bucket of this name is there for who signs.
+			_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("health")})
+			_, perr := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("health"), Key: aws.String("live"), Body: strings.NewReader("object")})
+			out, gerr := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("health"), Key: aws.String("live")})
+			if err := errors.Join(err, perr, gerr); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(out.Body); err != nil || string(b) != "object" {
+				t.Errorf("%q, %v", b, err)
+			}
+			s.Stop()
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -44,16 +45,18 @@ func TestLongWork(t *testing.T) {
 	})
 	c := connect(t, addr)
 	r := bufio.NewReader(c)
-	for _, head := range []string{"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+	for i, head := range []string{"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
 		"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"} {
-		io.WriteString(c, head)
-		res, err := http.ReadResponse(r, nil)
-		if err != nil {
-			t.Fatalf("%.5s: %v", head, err)
-		}
-		io.Copy(io.Discard, res.Body)
-		if res.StatusCode != http.StatusOK {
-			t.Errorf("%.5s: the context ended while the handler worked", head)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			io.WriteString(c, head)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("%.5s: %v", head, err)
+			}
+			io.Copy(io.Discard, res.Body)
+			if res.StatusCode != http.StatusOK {
+				t.Errorf("%.5s: the context ended while the handler worked", head)
+			}
+		})
 	}
 }

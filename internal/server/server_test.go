@@ -27,16 +27,18 @@ import (
 
 func TestPlainHTTPStaysOnLoopback(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"} {
-		_, err := harness.Try(t, func(c *server.Config) { c.Listen = []string{"127.0.0.1:0", addr} })
-		if err == nil {
-			t.Errorf("%s serves plain HTTP", addr)
-			continue
-		}
-		for _, flag := range []string{"--tls-cert", "--acme", "--tls-self-signed", "--allow-plain-http"} {
-			if !strings.Contains(err.Error(), flag) {
-				t.Errorf("%s: the refusal does not name %s: %v", addr, flag, err)
+		t.Run(addr, func(t *testing.T) {
+			_, err := harness.Try(t, func(c *server.Config) { c.Listen = []string{"127.0.0.1:0", addr} })
+			if err == nil {
+				t.Errorf("%s serves plain HTTP", addr)
+				return
 			}
-		}
+			for _, flag := range []string{"--tls-cert", "--acme", "--tls-self-signed", "--allow-plain-http"} {
+				if !strings.Contains(err.Error(), flag) {
+					t.Errorf("%s: the refusal does not name %s: %v", addr, flag, err)
+				}
+			}
+		})
 	}
 	if s, err := harness.Try(t, func(c *server.Config) { c.Listen, c.AllowPlainHTTP = []string{"0.0.0.0:0"}, true }); err != nil {
 		t.Errorf("with the explicit flag: %v", err)
@@ -248,16 +250,18 @@ func TestProxyForm(t *testing.T) {
 		"GET http://" + strings.TrimPrefix(s.Endpoint, "http://") + "/ HTTP/1.1\r\nHost: x":     "403",
 		"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443":                             "400",
 	} {
-		c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(c, "%s\r\nConnection: close\r\n\r\n", line)
-		status, err := bufio.NewReader(c).ReadString('\n')
-		c.Close()
-		if err != nil || !strings.HasPrefix(status, "HTTP/1.1 "+want) {
-			t.Errorf("%.40s: %q, %v", line, status, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", line), func(t *testing.T) {
+			c, err := net.Dial("tcp", strings.TrimPrefix(s.Endpoint, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(c, "%s\r\nConnection: close\r\n\r\n", line)
+			status, err := bufio.NewReader(c).ReadString('\n')
+			c.Close()
+			if err != nil || !strings.HasPrefix(status, "HTTP/1.1 "+want) {
+				t.Errorf("%.40s: %q, %v", line, status, err)
+			}
+		})
 	}
 }
 

@@ -100,10 +100,10 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	warnings := func() int { return strings.Count(s.Logs.String(), "can't be used") }
 	_, otherKey := pair(t, 3)
 	ended, endedKey := pairOf(t, 4, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
-	for n, bad := range []struct{ cert, key []byte }{
+	for n, step := range []struct{ cert, key []byte }{
 		{cert, otherKey}, {[]byte("rubbish"), key}, {nil, nil}, {[]byte{}, []byte{}}, {ended, endedKey},
 	} {
-		install("bad"+strconv.Itoa(n), bad.cert, bad.key)
+		install("bad"+strconv.Itoa(n), step.cert, step.key)
 		s.Reload()
 		if got := served(t, s); got != 1 {
 			t.Errorf("bad pair %d: serial %d", n, got)
@@ -148,24 +148,26 @@ func TestCertificatesAreJudged(t *testing.T) {
 		"another address": {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.2:0", nil, []string{"does not name", "127.0.0.2"}},
 		"another domain":  {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.1:0", []string{"s3.example"}, []string{"does not name", "s3.example"}},
 	} {
-		dir := t.TempDir()
-		cert, key := pairOf(t, 1, test.from, test.to)
-		certFile, keyFile := filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls.key")
-		os.WriteFile(certFile, cert, 0o600)
-		os.WriteFile(keyFile, key, 0o600)
-		s := harness.Start(t, func(c *server.Config) {
-			c.TLS.CertFile, c.TLS.KeyFile, c.Listen, c.Domains = certFile, keyFile, []string{test.listen}, test.domains
-		})
-		logs := s.Logs.String()
-		for _, want := range test.want {
-			if !strings.Contains(logs, want) {
-				t.Errorf("%s: not told %q", name, want)
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			cert, key := pairOf(t, 1, test.from, test.to)
+			certFile, keyFile := filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls.key")
+			os.WriteFile(certFile, cert, 0o600)
+			os.WriteFile(keyFile, key, 0o600)
+			s := harness.Start(t, func(c *server.Config) {
+				c.TLS.CertFile, c.TLS.KeyFile, c.Listen, c.Domains = certFile, keyFile, []string{test.listen}, test.domains
+			})
+			logs := s.Logs.String()
+			for _, want := range test.want {
+				if !strings.Contains(logs, want) {
+					t.Errorf("%s: not told %q", name, want)
+				}
 			}
-		}
-		if warned := strings.Contains(logs, "level=WARN"); warned != (test.want != nil) {
-			t.Errorf("%s: warned %v", name, warned)
-		}
-		s.Stop()
+			if warned := strings.Contains(logs, "level=WARN"); warned != (test.want != nil) {
+				t.Errorf("%s: warned %v", name, warned)
+			}
+			s.Stop()
+		})
 	}
 }
 
@@ -248,10 +250,12 @@ func TestBadPairs(t *testing.T) {
 		"no certificate":     func(c *server.Config) { c.TLS.KeyFile = keyFile },
 		"two ways":           func(c *server.Config) { c.TLS.SelfSigned, c.TLS.ACME = true, []string{"example.com"} },
 	} {
-		if s, err := harness.Try(t, change); err == nil {
-			t.Errorf("%s: the server starts", name)
-			s.Stop()
-		}
+		t.Run(name, func(t *testing.T) {
+			if s, err := harness.Try(t, change); err == nil {
+				t.Errorf("%s: the server starts", name)
+				s.Stop()
+			}
+		})
 	}
 }
 

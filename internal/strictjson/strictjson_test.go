@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,9 +18,11 @@ func TestRead(t *testing.T) {
 		"{\"a\":\"\xff\"}": false, "{\"\xff\":1}": false, `{"a":"\ud800"}`: false, `{"\ud800":1}`: false, `{"a":[[[[1]]]]}`: false, `{"a":{"b":{"c":{"d":{}}}}}`: false,
 		`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: false,
 	} {
-		if o, err := Read([]byte(document), 4); ok != (err == nil) || !ok && o != nil {
-			t.Errorf("%.60s: %v, %v", document, o, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", document), func(t *testing.T) {
+			if o, err := Read([]byte(document), 4); ok != (err == nil) || !ok && o != nil {
+				t.Errorf("%.60s: %v, %v", document, o, err)
+			}
+		})
 	}
 	o, err := Read([]byte(`{"sub":"a","SUB":"b","list":["x",1],"deep":{"Sub":null}}`), 4)
 	if err != nil {

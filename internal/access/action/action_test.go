@@ -1,6 +1,7 @@
 package action
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -144,9 +145,11 @@ func TestKeys(t *testing.T) {
 		"aws:sourceip": true, "aws:requesttag/a": true, "aws:requesttag/": true, "aws:requesttag": false, "aws:nothing": false, "s3:prefix": false, "#": false, "": false,
 		"aws:currenttime\naws:ec2instancesourceprivateipv4\n": false, global[strings.Index(global, "aws:"):]: false,
 	} {
-		if got := GlobalKey(key); got != want {
-			t.Errorf("%q: %v", key, got)
-		}
+		t.Run(fmt.Sprintf("%.60s", key), func(t *testing.T) {
+			if got := GlobalKey(key); got != want {
+				t.Errorf("%q: %v", key, got)
+			}
+		})
 	}
 	if !s.Knows("s3:prefix") || !s.Knows("s3:authtype") || s.Knows("s3:nothing") || !s.Every("s3:tlsversion") || s.Every("s3:prefix") {
 		t.Error("keys of the service")

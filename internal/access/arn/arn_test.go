@@ -99,9 +99,11 @@ func TestObjectsAreNotBuckets(t *testing.T) {
 
 func TestIsAccountID(t *testing.T) {
 	for s, want := range map[string]bool{"111122223333": true, "000000000000": true, "": false, "11112222333": false, "1111222233334": false, "11112222333x": false, "١١١١٢٢": false} {
-		if IsAccountID(s) != want {
-			t.Errorf("%q: %v", s, !want)
-		}
+		t.Run(s, func(t *testing.T) {
+			if IsAccountID(s) != want {
+				t.Errorf("%q: %v", s, !want)
+			}
+		})
 	}
 }
 

@@ -95,15 +95,17 @@ type input struct{}
 
 func TestZeroAccessSaysNothing(t *testing.T) {
 	for name, a := range map[string]Access[input]{"zero": {}, "no need": Ask1[input](nil), "no needs": Ask[input](nil), "no reason": Open[input]("")} {
-		if !a.IsZero() {
-			t.Errorf("%s: not zero", name)
-		}
-		if _, err := a.Needs(t.Context(), Caller{}, &input{}); err == nil {
-			t.Errorf("%s: it has needs", name)
-		}
-		if g, err := Judge(t.Context(), New(allowing(t, "*")), user(), a, &input{}); err == nil {
-			t.Errorf("%s: judged, %+v", name, g)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !a.IsZero() {
+				t.Errorf("%s: not zero", name)
+			}
+			if _, err := a.Needs(t.Context(), Caller{}, &input{}); err == nil {
+				t.Errorf("%s: it has needs", name)
+			}
+			if g, err := Judge(t.Context(), New(allowing(t, "*")), user(), a, &input{}); err == nil {
+				t.Errorf("%s: judged, %+v", name, g)
+			}
+		})
 	}
 }
 
@@ -206,29 +208,31 @@ func TestSoftNeeds(t *testing.T) {
 func TestManyNeedsAreIndexed(t *testing.T) {
 	w := allowing(t, "s3:*")
 	for _, n := range []int{1, indexFrom - 1, indexFrom, indexFrom + 1, 1000} {
-		var needs []Need
-		for i := range n {
-			needs = append(needs, get(fmt.Sprint(i)))
-		}
-		w.resources = nil
-		g, err := New(w).Authorize(t.Context(), user(), needs...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if (g.g.index != nil) != (n >= indexFrom) {
-			t.Errorf("%d needs: index %v", n, g.g.index != nil)
-		}
-		for i := range n {
-			if !g.Allows("s3:GetObject", arn.Object("b", fmt.Sprint(i))) {
-				t.Fatalf("%d needs: %d is not covered", n, i)
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			var needs []Need
+			for i := range n {
+				needs = append(needs, get(fmt.Sprint(i)))
 			}
-		}
-		if g.Allows("s3:GetObject", arn.Object("b", fmt.Sprint(n))) {
-			t.Errorf("%d needs: one more is covered", n)
-		}
-		if len(w.resources) != 1 || w.resources["arn:aws:s3:::b"] != 1 {
-			t.Errorf("%d needs: the laws of one bucket were asked for as %v", n, w.resources)
-		}
+			w.resources = nil
+			g, err := New(w).Authorize(t.Context(), user(), needs...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (g.g.index != nil) != (n >= indexFrom) {
+				t.Errorf("%d needs: index %v", n, g.g.index != nil)
+			}
+			for i := range n {
+				if !g.Allows("s3:GetObject", arn.Object("b", fmt.Sprint(i))) {
+					t.Fatalf("%d needs: %d is not covered", n, i)
+				}
+			}
+			if g.Allows("s3:GetObject", arn.Object("b", fmt.Sprint(n))) {
+				t.Errorf("%d needs: one more is covered", n)
+			}
+			if len(w.resources) != 1 || w.resources["arn:aws:s3:::b"] != 1 {
+				t.Errorf("%d needs: the laws of one bucket were asked for as %v", n, w.resources)
+			}
+		})
 	}
 }
 

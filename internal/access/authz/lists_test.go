@@ -141,11 +141,13 @@ func TestVersionsOfOneKey(t *testing.T) {
 	need := func(id string) Need {
 		return Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object("b", "k"), Version: &id, Soft: true}
 	}
-	for _, ids := range [][]string{{"good", "bad"}, {"bad", "good"}} {
-		g, err := New(w).Authorize(t.Context(), user(), need(ids[0]), need(ids[1]))
-		if err != nil || g.Allows("s3:DeleteObjectVersion", arn.Object("b", "k")) || !g.Refused() {
-			t.Errorf("%v: %v", ids, err)
-		}
+	for i, ids := range [][]string{{"good", "bad"}, {"bad", "good"}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			g, err := New(w).Authorize(t.Context(), user(), need(ids[0]), need(ids[1]))
+			if err != nil || g.Allows("s3:DeleteObjectVersion", arn.Object("b", "k")) || !g.Refused() {
+				t.Errorf("%v: %v", ids, err)
+			}
+		})
 	}
 	g, err := New(w).Authorize(t.Context(), user(), need("good"), need("good"))
 	if err != nil || !g.Allows("s3:DeleteObjectVersion", arn.Object("b", "k")) {
@@ -156,16 +158,18 @@ func TestVersionsOfOneKey(t *testing.T) {
 // Where the object itself was looked at, the reason is not told: it would say
 // whether the object is there, and whose it is.
 func TestReasonsDoNotTellOfObjects(t *testing.T) {
-	for _, o := range []ObjectLaws{{}, {Version: "1", Owner: account}, {Version: "1", Owner: foreign}} {
-		w := &world{owner: account, object: o}
-		message := func() string {
-			_, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"))
-			return fault.From(err).Message
-		}
-		enriched := message()
-		w.acl = policy.List(nil)
-		if plain := message(); plain != "Access Denied" || enriched == plain {
-			t.Errorf("%+v: %q, and %q without ACLs", o, plain, enriched)
-		}
+	for i, o := range []ObjectLaws{{}, {Version: "1", Owner: account}, {Version: "1", Owner: foreign}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			w := &world{owner: account, object: o}
+			message := func() string {
+				_, err := New(w).Authorize(t.Context(), user(), object("s3:GetObject"))
+				return fault.From(err).Message
+			}
+			enriched := message()
+			w.acl = policy.List(nil)
+			if plain := message(); plain != "Access Denied" || enriched == plain {
+				t.Errorf("%+v: %q, and %q without ACLs", o, plain, enriched)
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"watertight/internal/access/arn"
@@ -81,9 +82,11 @@ func TestUnreadablePolicies(t *testing.T) {
 	}
 	root := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)}, Situation{})
 	for action, allowed := range map[policy.Action]bool{"s3:PutBucketPolicy": true, "s3:ListBucket": false} {
-		if _, err := New(w).Authorize(t.Context(), root, Need{Action: action, Resource: arn.Bucket("b")}); (err == nil) != allowed {
-			t.Errorf("%s: %v", action, err)
-		}
+		t.Run(fmt.Sprint(action), func(t *testing.T) {
+			if _, err := New(w).Authorize(t.Context(), root, Need{Action: action, Resource: arn.Bucket("b")}); (err == nil) != allowed {
+				t.Errorf("%s: %v", action, err)
+			}
+		})
 	}
 }
 

@@ -35,9 +35,11 @@ func TestOneBudgetForARequest(t *testing.T) {
 		t.Error("1,000 keys that take long:", err)
 	}
 	for name, needs := range map[string][]Need{"one such key": needs(1, strings.Repeat("a", 1000)), "1,000 usual keys": needs(1000, "/usual/key")} {
-		g, err := a.Authorize(t.Context(), c, needs...)
-		if err != nil || g.Refused() {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			g, err := a.Authorize(t.Context(), c, needs...)
+			if err != nil || g.Refused() {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package objectkey
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,8 +29,10 @@ func TestCheck(t *testing.T) {
 		"./../a":                         "InvalidURI",
 		strings.Repeat("../", 300) + "a": "InvalidURI",
 	} {
-		if err := Check(key); !fault.Is(err, fault.Code(code)) {
-			t.Errorf("%.20q: %v", key, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", key), func(t *testing.T) {
+			if err := Check(key); !fault.Is(err, fault.Code(code)) {
+				t.Errorf("%.20q: %v", key, err)
+			}
+		})
 	}
 }

@@ -41,14 +41,16 @@ func TestConditions(t *testing.T) {
 			r.Keys[KeyName(f[1])] = values
 		}
 		for j, effect := range []string{"Allow", "Deny"} {
-			d := mustParse(t, Identity, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":%q,"Action":"*","Resource":"*","Condition":{%q:{%q:%s}}}}`, effect, f[0], f[1], f[2]))
-			want, err := strconv.ParseBool(f[min(4+j, len(f)-1)])
-			if err != nil {
-				t.Fatalf("line %d: %v", i+1, err)
-			}
-			if got := Decide(Laws{Identity: []*Document{d}}, r).Effect != ImplicitDeny; got != want {
-				t.Errorf("line %d: %s in %s: %v", i+1, line, effect, got)
-			}
+			t.Run(effect, func(t *testing.T) {
+				d := mustParse(t, Identity, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":%q,"Action":"*","Resource":"*","Condition":{%q:{%q:%s}}}}`, effect, f[0], f[1], f[2]))
+				want, err := strconv.ParseBool(f[min(4+j, len(f)-1)])
+				if err != nil {
+					t.Fatalf("line %d: %v", i+1, err)
+				}
+				if got := Decide(Laws{Identity: []*Document{d}}, r).Effect != ImplicitDeny; got != want {
+					t.Errorf("line %d: %s in %s: %v", i+1, line, effect, got)
+				}
+			})
 		}
 	}
 	if n < 100 {
@@ -68,17 +70,19 @@ func TestDerivedKeys(t *testing.T) {
 		"anonymous":  {"aws:principalaccount": "anonymous", "aws:principaltype": "Anonymous", "aws:userid": "anonymous"},
 		"web":        {"aws:principaltype": "FederatedUser"},
 	} {
-		want["aws:currenttime"], want["aws:epochtime"], want["aws:sourceip"] = "2026-05-01T12:00:00Z", "1777636800", "2001:db8::1"
-		r := Request{Principal: caller(name), At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), SourceIP: netip.MustParseAddr("2001:db8::1"), Keys: map[string][]string{}}
-		in := situation{request: r}
-		for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype",
-			"aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist"} {
-			r.Keys[k] = []string{"lie"}
-			got := in.values(refTo(k))
-			if text, has := want[k]; has != (got.n == 1) || has && got.at(0) != text {
-				t.Errorf("%s of %s: %+v, want %q", k, name, got, text)
+		t.Run(name, func(t *testing.T) {
+			want["aws:currenttime"], want["aws:epochtime"], want["aws:sourceip"] = "2026-05-01T12:00:00Z", "1777636800", "2001:db8::1"
+			r := Request{Principal: caller(name), At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), SourceIP: netip.MustParseAddr("2001:db8::1"), Keys: map[string][]string{}}
+			in := situation{request: r}
+			for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype",
+				"aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist"} {
+				r.Keys[k] = []string{"lie"}
+				got := in.values(refTo(k))
+				if text, has := want[k]; has != (got.n == 1) || has && got.at(0) != text {
+					t.Errorf("%s of %s: %+v, want %q", k, name, got, text)
+				}
 			}
-		}
+		})
 	}
 	in := situation{request: Request{Principal: caller("alice")}}
 	for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip"} {
@@ -93,8 +97,10 @@ func TestKeyName(t *testing.T) {
 		"aws:SourceIp": "aws:sourceip", "S3:ExistingObjectTag/Team": "s3:existingobjecttag/Team", "s3:RequestObjectTag/A/B": "s3:requestobjecttag/A/B",
 		"aws:PrincipalTag/Team": "aws:principaltag/team", "s3:ExistingObjectTag": "s3:existingobjecttag",
 	} {
-		if got := KeyName(in); got != want {
-			t.Errorf("KeyName(%q) = %q", in, got)
-		}
+		t.Run(in, func(t *testing.T) {
+			if got := KeyName(in); got != want {
+				t.Errorf("KeyName(%q) = %q", in, got)
+			}
+		})
 	}
 }

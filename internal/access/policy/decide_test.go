@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -231,15 +232,17 @@ func TestBecause(t *testing.T) {
 // What could not be read might have been a Deny.
 func TestMissingDocumentDenies(t *testing.T) {
 	allow := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
-	for _, l := range []Laws{
+	for i, l := range []Laws{
 		{Identity: []*Document{allow, nil}},
 		{Identity: []*Document{allow}, Boundary: []*Document{nil}},
 		{Identity: []*Document{allow}, Session: []*Document{allow, nil}},
 		{Identity: []*Document{allow}, Resource: []*Document{nil}},
 	} {
-		if v := Decide(l, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}); v.Effect != ExplicitDeny {
-			t.Errorf("%+v", v)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if v := Decide(l, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}); v.Effect != ExplicitDeny {
+				t.Errorf("%+v", v)
+			}
+		})
 	}
 }
 
@@ -249,9 +252,11 @@ func TestMisplacedDocuments(t *testing.T) {
 	shut := mustParse(t, Resource, `{"Statement":[{"Effect":"Deny","Principal":{"AWS":"444455556666"},"Action":"*","Resource":"*"}]}`)
 	own := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	r := Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}
-	for _, l := range []Laws{{Identity: []*Document{open}}, {Resource: []*Document{own}}, {Identity: []*Document{own, shut}}, {Identity: []*Document{own}, Boundary: []*Document{open}}} {
-		if v := Decide(l, r); v.Effect == Allow {
-			t.Errorf("%+v", v)
-		}
+	for i, l := range []Laws{{Identity: []*Document{open}}, {Resource: []*Document{own}}, {Identity: []*Document{own, shut}}, {Identity: []*Document{own}, Boundary: []*Document{open}}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if v := Decide(l, r); v.Effect == Allow {
+				t.Errorf("%+v", v)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -136,17 +137,19 @@ func TestPrincipals(t *testing.T) {
 		`{"Federated":"*"}`: false, `{"Federated":"arn:aws:iam::111122223333:user/x"}`: false,
 		`{"CanonicalUser":"*"}`: false, `{"CanonicalUser":"abc"}`: false,
 	} {
-		_, err := Parse(Resource, []byte(bucketWith(value)))
-		var e *Error
-		if good != (err == nil) || err != nil && (!errors.As(err, &e) || e.Problem != BadPrincipal) {
-			t.Errorf("%s: %v", value, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", value), func(t *testing.T) {
+			_, err := Parse(Resource, []byte(bucketWith(value)))
+			var e *Error
+			if good != (err == nil) || err != nil && (!errors.As(err, &e) || e.Problem != BadPrincipal) {
+				t.Errorf("%s: %v", value, err)
+			}
+		})
 	}
 }
 
 // The limits are exact, and IAM does not count white space.
 func TestSizes(t *testing.T) {
-	for _, c := range []struct {
+	for i, c := range []struct {
 		kind   Kind
 		limit  int
 		blanks bool // white space is free
@@ -158,18 +161,20 @@ func TestSizes(t *testing.T) {
 		{Resource, 20_480, false, `{"Id":"~","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`},
 		{Key, 32_768, false, `{"Id":"~","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`},
 	} {
-		fill := func(n int) string { return strings.Replace(c.text, "~", strings.Repeat("a", n-len(c.text)+1), 1) }
-		if _, err := Parse(c.kind, []byte(fill(c.limit))); err != nil {
-			t.Errorf("kind %d at its limit: %v", c.kind, err)
-		}
-		_, err := Parse(c.kind, []byte(fill(c.limit+1)))
-		var e *Error
-		if !errors.As(err, &e) || e.Problem != TooLong {
-			t.Errorf("kind %d over its limit: %v", c.kind, err)
-		}
-		if _, err := Parse(c.kind, []byte(fill(c.limit)+" \r\n\t")); (err == nil) != c.blanks {
-			t.Errorf("kind %d with white space: %v", c.kind, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			fill := func(n int) string { return strings.Replace(c.text, "~", strings.Repeat("a", n-len(c.text)+1), 1) }
+			if _, err := Parse(c.kind, []byte(fill(c.limit))); err != nil {
+				t.Errorf("kind %d at its limit: %v", c.kind, err)
+			}
+			_, err := Parse(c.kind, []byte(fill(c.limit+1)))
+			var e *Error
+			if !errors.As(err, &e) || e.Problem != TooLong {
+				t.Errorf("kind %d over its limit: %v", c.kind, err)
+			}
+			if _, err := Parse(c.kind, []byte(fill(c.limit)+" \r\n\t")); (err == nil) != c.blanks {
+				t.Errorf("kind %d with white space: %v", c.kind, err)
+			}
+		})
 	}
 	if _, err := Parse(Identity, []byte(identityWith("")+strings.Repeat(" ", maxText))); err == nil {
 		t.Error("white space without end is read")
@@ -238,9 +243,11 @@ func TestMentions(t *testing.T) {
 		"s3:ExistingObjectTag": true, "s3:existingobjecttag/": true, "s3:ExistingObjectTag/Secret": true, "s3:ExistingObjectTag/secret": false,
 		"aws:PrincipalTag/team": true, "saml:": true, "aws:SourceArn": true, "aws:SourceIp": false, "aws:username": true, "zzz": false, "kms:": false,
 	} {
-		if d.Mentions(prefix) != want {
-			t.Errorf("Mentions(%q) is %v, of %q", prefix, !want, d.mentions)
-		}
+		t.Run(prefix, func(t *testing.T) {
+			if d.Mentions(prefix) != want {
+				t.Errorf("Mentions(%q) is %v, of %q", prefix, !want, d.mentions)
+			}
+		})
 	}
 	if !d.MentionsAction("s3:getobject") || d.MentionsAction("s3:PutObject") || !d.MentionsAction("kms:Decrypt") {
 		t.Error("MentionsAction")

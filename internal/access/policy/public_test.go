@@ -163,25 +163,27 @@ func TestBind(t *testing.T) {
 	alice, reader, fred := caller("alice"), caller("session"), caller("federated")
 	fred.IssuerID = alice.ID
 	for _, effect := range []string{"Allow", "Deny"} {
-		text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` + reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
-		d := mustParse(t, Resource, text).Bind(map[string]string{alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123"})
-		meant := func(p Principal) bool {
-			v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")})
-			return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer
-		}
-		again, renamed, newRole, newFred := alice, alice, reader, fred
-		again.ID, renamed.ARN.Resource, newRole.ID, newFred.IssuerID = "AIDASOMEBODYELSE1234", "user/alicia", "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
-		for name, c := range map[string]struct {
-			p    Principal
-			want bool
-		}{
-			"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false}, "session": {reader, true}, "role made again": {newRole, false},
-			"her federated session": {fred, true}, "a federated session of who has her name": {newFred, false},
-		} {
-			if meant(c.p) != c.want {
-				t.Errorf("%s, %s: %v", effect, name, !c.want)
+		t.Run(effect, func(t *testing.T) {
+			text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` + reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
+			d := mustParse(t, Resource, text).Bind(map[string]string{alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123"})
+			meant := func(p Principal) bool {
+				v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+				return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer
 			}
-		}
+			again, renamed, newRole, newFred := alice, alice, reader, fred
+			again.ID, renamed.ARN.Resource, newRole.ID, newFred.IssuerID = "AIDASOMEBODYELSE1234", "user/alicia", "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
+			for name, c := range map[string]struct {
+				p    Principal
+				want bool
+			}{
+				"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false}, "session": {reader, true}, "role made again": {newRole, false},
+				"her federated session": {fred, true}, "a federated session of who has her name": {newFred, false},
+			} {
+				if meant(c.p) != c.want {
+					t.Errorf("%s, %s: %v", effect, name, !c.want)
+				}
+			}
+		})
 	}
 	d := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+alice.ARN.String()+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"`+alice.ARN.String()+`"}}}]}`)
 	want := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.ID + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + alice.ARN.String() + `"}}}]}`

@@ -1,6 +1,9 @@
 package policy
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // TestAllowsSome: a service is allowed where some action of it is, whatever the
 // conditions, and not all of them are taken away everywhere.
@@ -19,9 +22,11 @@ func TestAllowsSome(t *testing.T) {
 		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::b"}`:                                         true,
 		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`: true,
 	} {
-		d := mustParse(t, Identity, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
-		if AllowsSome([]*Document{d}, "s3") != want {
-			t.Errorf("%s: %v", statements, !want)
-		}
+		t.Run(fmt.Sprintf("%.60s", statements), func(t *testing.T) {
+			d := mustParse(t, Identity, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
+			if AllowsSome([]*Document{d}, "s3") != want {
+				t.Errorf("%s: %v", statements, !want)
+			}
+		})
 	}
 }

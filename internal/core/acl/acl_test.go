@@ -48,22 +48,24 @@ func TestCanned(t *testing.T) {
 		"bucket-owner-full-control": {"", me + " " + bucketOwner + ":FULL_CONTROL"},
 		"log-delivery-write":        {me + " LogDelivery:WRITE LogDelivery:READ_ACP", me + " LogDelivery:WRITE LogDelivery:READ_ACP"},
 	} {
-		for i, of := range []string{owner, bucketOwner} {
-			r := Request{Canned: name}
-			l, err := r.Make(owner, of)
-			if err != nil || spell(l) != want[i] {
-				t.Errorf("%s: %q %v, want %q", name, spell(l), err, want[i])
+		t.Run(name, func(t *testing.T) {
+			for i, of := range []string{owner, bucketOwner} {
+				r := Request{Canned: name}
+				l, err := r.Make(owner, of)
+				if err != nil || spell(l) != want[i] {
+					t.Errorf("%s: %q %v, want %q", name, spell(l), err, want[i])
+				}
 			}
-		}
-		if err := CheckCanned(name, false); err != nil {
-			t.Error(name, err)
-		}
-		if err := CheckCanned(name, true); (err != nil) != (name == "log-delivery-write") {
-			t.Error(name, err)
-		}
-		if public := slices.Contains([]string{"public-read", "public-read-write", "authenticated-read"}, name); public != canned(name, owner, bucketOwner).Public() {
-			t.Errorf("%s: public is not %v", name, public)
-		}
+			if err := CheckCanned(name, false); err != nil {
+				t.Error(name, err)
+			}
+			if err := CheckCanned(name, true); (err != nil) != (name == "log-delivery-write") {
+				t.Error(name, err)
+			}
+			if public := slices.Contains([]string{"public-read", "public-read-write", "authenticated-read"}, name); public != canned(name, owner, bucketOwner).Public() {
+				t.Errorf("%s: public is not %v", name, public)
+			}
+		})
 	}
 	if f := fault.From(CheckCanned("Public-Read", false)); f == nil || f.Code != "InvalidArgument" || f.Message != "" || f.Members["ArgumentName"] != "x-amz-acl" {
 		t.Error(f)
@@ -96,13 +98,15 @@ func TestDocument(t *testing.T) {
 		{"too many", canonical(owner), slices.Repeat([]Written{user}, 101), "MalformedACLError"},
 		{"as many as may be", canonical(owner), slices.Repeat([]Written{group}, 100), strings.TrimSpace(strings.Repeat("AllUsers:WRITE ", 100))},
 	} {
-		r, err := Document(c.owner, c.grants, find)
-		if got := outcome(r.Grants, err); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
-		if err == nil && r.Owner != owner {
-			t.Errorf("%s: owner %q", c.name, r.Owner)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Document(c.owner, c.grants, find)
+			if got := outcome(r.Grants, err); got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+			if err == nil && r.Owner != owner {
+				t.Errorf("%s: owner %q", c.name, r.Owner)
+			}
+		})
 	}
 	r := Request{Owner: friend}
 	if _, err := r.Make(owner, owner); !fault.Is(err, "AccessDenied") {
@@ -134,10 +138,12 @@ func TestHeaders(t *testing.T) {
 		`emailAddress="a@example.com"`:                         "MethodNotAllowed",
 		strings.Repeat(`uri="`+AllUsers.URI()+`",`, 100) + "x": "MalformedACLError",
 	} {
-		l, err := Headers([]Header{{"x-amz-grant-read", value, Read}}, find)
-		if got := outcome(l, err); got != want {
-			t.Errorf("%q: %q, want %q", value, got, want)
-		}
+		t.Run(fmt.Sprintf("%.60s", value), func(t *testing.T) {
+			l, err := Headers([]Header{{"x-amz-grant-read", value, Read}}, find)
+			if got := outcome(l, err); got != want {
+				t.Errorf("%q: %q, want %q", value, got, want)
+			}
+		})
 	}
 	many := strings.TrimSuffix(strings.Repeat(`uri="`+AllUsers.URI()+`",`, 60), ",")
 	if _, err := Headers([]Header{{"x-amz-grant-read", many, Read}, {"x-amz-grant-write", many, Write}}, find); !fault.Is(err, "MalformedACLError") {
@@ -148,7 +154,7 @@ func TestHeaders(t *testing.T) {
 // What a bucket without ACLs takes says nothing new.
 func TestEnforced(t *testing.T) {
 	mine := List{{Account: owner, Permission: FullControl}}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		r    Request
 		want bool
 	}{
@@ -158,34 +164,40 @@ func TestEnforced(t *testing.T) {
 		{Request{Grants: List{}, Owner: owner}, false}, {Request{Grants: List{{Account: owner, Permission: Read}}}, false},
 		{Request{Grants: append(slices.Clone(mine), Grant{Account: friend, Permission: Read})}, false},
 	} {
-		for _, upload := range []bool{false, true} {
-			want := c.want && (upload || c.r.Canned != "private")
-			if err := c.r.Enforced(owner, upload); (err == nil) != want || err != nil && !fault.Is(err, "AccessControlListNotSupported") {
-				t.Errorf("%+v, upload %v: %v", c.r, upload, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			for _, upload := range []bool{false, true} {
+				want := c.want && (upload || c.r.Canned != "private")
+				if err := c.r.Enforced(owner, upload); (err == nil) != want || err != nil && !fault.Is(err, "AccessControlListNotSupported") {
+					t.Errorf("%+v, upload %v: %v", c.r, upload, err)
+				}
 			}
-		}
+		})
 	}
 }
 
 func TestRecord(t *testing.T) {
-	for _, l := range []List{nil, {{Account: owner, Permission: FullControl}}, {{Group: AllUsers, Permission: Read}, {Group: LogDelivery, Permission: WriteACP}, {Account: friend, Permission: ReadACP}}} {
-		var back List
-		f := record.Read(l.Append(record.Start(nil), 7))
-		for f.Next() {
-			if !back.Take(&f) {
-				t.Fatal("not read back", l)
+	for i, l := range []List{nil, {{Account: owner, Permission: FullControl}}, {{Group: AllUsers, Permission: Read}, {Group: LogDelivery, Permission: WriteACP}, {Account: friend, Permission: ReadACP}}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			var back List
+			f := record.Read(l.Append(record.Start(nil), 7))
+			for f.Next() {
+				if !back.Take(&f) {
+					t.Fatal("not read back", l)
+				}
 			}
-		}
-		if f.Err() != nil || !reflect.DeepEqual(back, l) {
-			t.Errorf("%v is read back as %v", l, back)
-		}
+			if f.Err() != nil || !reflect.DeepEqual(back, l) {
+				t.Errorf("%v is read back as %v", l, back)
+			}
+		})
 	}
-	for _, bad := range [][2]string{{"read", owner}, {"READ", ""}, {"", owner}} {
-		f := record.Read(record.Pair(record.Start(nil), 7, bad[0], bad[1]))
-		var l List
-		if f.Next(); l.Take(&f) {
-			t.Errorf("%q is a grant: %v", bad, l)
-		}
+	for i, bad := range [][2]string{{"read", owner}, {"READ", ""}, {"", owner}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			f := record.Read(record.Pair(record.Start(nil), 7, bad[0], bad[1]))
+			var l List
+			if f.Next(); l.Take(&f) {
+				t.Errorf("%q is a grant: %v", bad, l)
+			}
+		})
 	}
 }
 

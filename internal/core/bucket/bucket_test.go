@@ -211,7 +211,7 @@ func TestList(t *testing.T) {
 	}
 	s.make(t, other, "a-0")
 	g := listGrant(t, coretest.Account)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		in   ListInput
 		want []string
 	}{
@@ -223,30 +223,32 @@ func TestList(t *testing.T) {
 		{ListInput{Region: region}, all},
 		{ListInput{Region: "eu-west-1"}, nil},
 	} {
-		for page := 1; page <= len(all)+1; page++ {
-			var got []string
-			in := c.in
-			in.Max = &page
-			for turn := 0; ; turn++ {
-				l, err := s.List(t.Context(), g, in)
-				if err != nil || turn > len(all) || len(l.Buckets) > page || l.Owner != coretest.Account {
-					t.Fatal(turn, l, err)
-				}
-				for _, b := range l.Buckets {
-					got = append(got, b.Name)
-					if b.Region != region || b.Created.IsZero() {
-						t.Errorf("%+v", b)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			for page := 1; page <= len(all)+1; page++ {
+				var got []string
+				in := c.in
+				in.Max = &page
+				for turn := 0; ; turn++ {
+					l, err := s.List(t.Context(), g, in)
+					if err != nil || turn > len(all) || len(l.Buckets) > page || l.Owner != coretest.Account {
+						t.Fatal(turn, l, err)
 					}
+					for _, b := range l.Buckets {
+						got = append(got, b.Name)
+						if b.Region != region || b.Created.IsZero() {
+							t.Errorf("%+v", b)
+						}
+					}
+					if l.Token == "" {
+						break
+					}
+					in.Token = &l.Token
 				}
-				if l.Token == "" {
-					break
+				if !slices.Equal(got, c.want) {
+					t.Errorf("%+v, pages of %d: %q", c.in, page, got)
 				}
-				in.Token = &l.Token
 			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("%+v, pages of %d: %q", c.in, page, got)
-			}
-		}
+		})
 	}
 }
 

@@ -88,11 +88,13 @@ func TestCORSRefused(t *testing.T) {
 		"more than 64 KiB in sum":  {func(r *CORSRule) { r.Headers = []string{strings.Repeat("h", maxCORSBytes)} }, "InvalidRequest"},
 		"an origin with a newline": {func(r *CORSRule) { r.Origins = []string{"*\n"} }, "InvalidRequest"},
 	} {
-		r := good()
-		test.change(&r)
-		if err := (CORS{r}).check(); test.code == "" && err != nil || test.code != "" && !fault.Is(err, fault.Code(test.code)) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			r := good()
+			test.change(&r)
+			if err := (CORS{r}).check(); test.code == "" && err != nil || test.code != "" && !fault.Is(err, fault.Code(test.code)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	if err := many.check(); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("101 rules: %v", err)

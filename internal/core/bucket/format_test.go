@@ -42,13 +42,15 @@ func TestStoredForm(t *testing.T) {
 		"bucket, nothing optional":      func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
 	}
 	for name, change := range buckets {
-		b := sample()
-		change(&b)
-		add(name, b.encode())
-		got, err := decode(b.Name, b.encode())
-		if got.Created = got.Created.UTC(); err != nil || !reflect.DeepEqual(got, b) {
-			t.Errorf("%s is read as\n%+v, not\n%+v: %v", name, got, b, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			b := sample()
+			change(&b)
+			add(name, b.encode())
+			got, err := decode(b.Name, b.encode())
+			if got.Created = got.Created.UTC(); err != nil || !reflect.DeepEqual(got, b) {
+				t.Errorf("%s is read as\n%+v, not\n%+v: %v", name, got, b, err)
+			}
+		})
 	}
 	at := time.UnixMicro(1_700_000_000_000_000)
 	account := AccountPublic{Access: blockAll(), From: at, Until: at.Add(time.Hour), Reason: "maintenance"}

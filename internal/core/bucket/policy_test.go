@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -136,13 +137,15 @@ func TestPolicyBinds(t *testing.T) {
 		return v.Effect == policy.ExplicitDeny
 	}
 	for range 2 {
-		for _, action := range []policy.Action{"s3:GetObject", "s3:PutObject"} {
-			if err := s.put(t, coretest.Account, text(string(action)), false); err != nil {
-				t.Fatal(err)
-			}
-			if !denies(action) || denies("s3:DeleteObject") {
-				t.Error(action)
-			}
+		for i, action := range []policy.Action{"s3:GetObject", "s3:PutObject"} {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				if err := s.put(t, coretest.Account, text(string(action)), false); err != nil {
+					t.Fatal(err)
+				}
+				if !denies(action) || denies("s3:DeleteObject") {
+					t.Error(action)
+				}
+			})
 		}
 		if err := s.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"), "box"); err != nil || denies("s3:PutObject") {
 			t.Error("deleted", err)
@@ -218,11 +221,13 @@ func TestPolicyDemands(t *testing.T) {
 			return err
 		},
 	} {
-		for _, g := range []authz.Grant{{}, grant(t, coretest.Account, "box", "s3:ListBucket")} {
-			if err := call(g); !fault.Is(err, "AccessDenied") {
-				t.Errorf("%s: %v", name, err)
+		t.Run(name, func(t *testing.T) {
+			for _, g := range []authz.Grant{{}, grant(t, coretest.Account, "box", "s3:ListBucket")} {
+				if err := call(g); !fault.Is(err, "AccessDenied") {
+					t.Errorf("%s: %v", name, err)
+				}
 			}
-		}
+		})
 	}
 	for _, account := range []string{other, ""} {
 		wants(t, s.SetPublic(t.Context(), grant(t, other, "box", "s3:PutBucketPublicAccessBlock"), "box", &all), fault.KindDenied, "AccessDenied")
@@ -252,7 +257,7 @@ func TestPublicChangesAreAudited(t *testing.T) {
 	}
 	off, now := policy.PublicAccess{}, time.Now()
 	const public = `{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}}`
-	for _, c := range []struct {
+	for _, step := range []struct {
 		name    string
 		refused bool
 		do      func(authz.Grant, *entry) error
@@ -277,7 +282,7 @@ func TestPublicChangesAreAudited(t *testing.T) {
 	} {
 		e := &entry{}
 		g := coretest.Grant(t, coretest.Root(coretest.Account, e), arn.Bucket("box"), "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:PutBucketPublicAccessBlock")
-		err := c.do(g, e)
+		err := step.do(g, e)
 		var kept []byte
 		if verr := s.store.Update(t.Context(), func(tx kv.Tx) error {
 			kept, _ = tx.Get([]byte("a/event"))
@@ -287,8 +292,8 @@ func TestPublicChangesAreAudited(t *testing.T) {
 		}); verr != nil {
 			t.Fatal(verr)
 		}
-		if (err != nil) != c.refused || (kept != nil) == c.refused || (e.committed == 1) == c.refused {
-			t.Errorf("%s: %v, event %q, committed %d", c.name, err, kept, e.committed)
+		if (err != nil) != step.refused || (kept != nil) == step.refused || (e.committed == 1) == step.refused {
+			t.Errorf("%s: %v, event %q, committed %d", step.name, err, kept, e.committed)
 		}
 	}
 }

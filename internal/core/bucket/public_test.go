@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -52,9 +53,11 @@ func TestPublicIsMerged(t *testing.T) {
 	for at, want := range map[time.Time]policy.PublicAccess{
 		{}: blockAll(), now.Add(-time.Second): blockAll(), now: own, now.Add(time.Hour - time.Nanosecond): own, now.Add(time.Hour): blockAll(),
 	} {
-		if got := s.public(t, b, at); got != want {
-			t.Errorf("at %v: %v", at, got)
-		}
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			if got := s.public(t, b, at); got != want {
+				t.Errorf("at %v: %v", at, got)
+			}
+		})
 	}
 }
 
@@ -68,11 +71,13 @@ func TestPublicUnsaidBlocks(t *testing.T) {
 	if got, err := decode("b", record.Uint(value, fieldPublic, 15)); err != nil || got.Public != blockAll() {
 		t.Error("a record of the first kind", got, err)
 	}
-	for _, want := range []Settings{{}, {PublicNone: true}, {Public: policy.PublicAccess{BlockPublicACLs: true}}, {Public: blockAll()}} {
-		b.Settings = want
-		if got, err := decode("b", b.encode()); err != nil || got.Settings != want {
-			t.Errorf("%+v: %+v %v", want, got, err)
-		}
+	for i, want := range []Settings{{}, {PublicNone: true}, {Public: policy.PublicAccess{BlockPublicACLs: true}}, {Public: blockAll()}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			b.Settings = want
+			if got, err := decode("b", b.encode()); err != nil || got.Settings != want {
+				t.Errorf("%+v: %+v %v", want, got, err)
+			}
+		})
 	}
 }
 

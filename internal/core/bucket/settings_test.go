@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -39,25 +40,27 @@ func TestPeersDecideWhatIsPublic(t *testing.T) {
 	if err := s.put(t, coretest.Account, text, true); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		peers policy.Peers
 		want  bool
 	}{{policy.Peers{}, true}, {policy.ToldApart(), false}} {
-		s.ServeFrom(c.peers)
-		got, err := s.PolicyStatus(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicyStatus"), "box")
-		if err != nil || got != c.want {
-			t.Errorf("%+v: status %v %v", c.peers, got, err)
-		}
-		p, err := NewOperator(s).Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
-		if err != nil || p.Public != c.want || p.Refused != c.want {
-			t.Errorf("%+v: preview %+v %v", c.peers, p, err)
-		}
-		if r, err := NewOperator(s).Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
-			t.Errorf("%+v: report %+v %v", c.peers, r.Exposure, err)
-		}
-		laws, err := s.Laws(t.Context(), "box", time.Now())
-		if err != nil || laws.Documents[0].IsPublic(laws.Peers) != c.want {
-			t.Errorf("%+v: laws %+v %v", c.peers, laws, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			s.ServeFrom(c.peers)
+			got, err := s.PolicyStatus(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicyStatus"), "box")
+			if err != nil || got != c.want {
+				t.Errorf("%+v: status %v %v", c.peers, got, err)
+			}
+			p, err := NewOperator(s).Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
+			if err != nil || p.Public != c.want || p.Refused != c.want {
+				t.Errorf("%+v: preview %+v %v", c.peers, p, err)
+			}
+			if r, err := NewOperator(s).Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
+				t.Errorf("%+v: report %+v %v", c.peers, r.Exposure, err)
+			}
+			laws, err := s.Laws(t.Context(), "box", time.Now())
+			if err != nil || laws.Documents[0].IsPublic(laws.Peers) != c.want {
+				t.Errorf("%+v: laws %+v %v", c.peers, laws, err)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -17,13 +18,15 @@ func TestTags(t *testing.T) {
 	get := grant(t, coretest.Account, "first", "s3:GetBucketTagging")
 	_, err := s.GetTags(t.Context(), get, "first")
 	wants(t, err, fault.KindNotFound, "NoSuchTagSet", "BucketName", "first")
-	for _, want := range []tag.Set{{{Key: "a", Value: "1"}, {Key: "b", Value: ""}}, {{Key: "é", Value: "2"}}} {
-		if err := s.PutTags(t.Context(), put, "first", want); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := s.GetTags(t.Context(), get, "first"); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%v %v, want %v", got, err, want)
-		}
+	for i, want := range []tag.Set{{{Key: "a", Value: "1"}, {Key: "b", Value: ""}}, {{Key: "é", Value: "2"}}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if err := s.PutTags(t.Context(), put, "first", want); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.GetTags(t.Context(), get, "first"); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%v %v, want %v", got, err, want)
+			}
+		})
 	}
 	wants(t, s.PutTags(t.Context(), get, "first", nil), fault.KindDenied, "AccessDenied")
 	_, err = s.GetTags(t.Context(), put, "first")

@@ -105,43 +105,45 @@ func (h house) decides(p policy.Principal) policy.Effect {
 }
 
 func TestEntitiesComeAndGo(t *testing.T) {
-	for _, k := range []EntityKind{User, Group, Role} {
-		h := newHouse(t)
-		e := h.create(k, "Alice")
-		if !strings.HasPrefix(e.ID, k.IDPrefix()) || len(e.ID) != 21 || e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
-			t.Errorf("%+v", e)
-		}
-		again := CreateInput{Name: "aLICE", Trust: trusting}
-		_, err := h.Create(t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", "aLICE")), k, again)
-		h.fails(err, "EntityAlreadyExists")
+	for i, k := range []EntityKind{User, Group, Role} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := newHouse(t)
+			e := h.create(k, "Alice")
+			if !strings.HasPrefix(e.ID, k.IDPrefix()) || len(e.ID) != 21 || e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
+				t.Errorf("%+v", e)
+			}
+			again := CreateInput{Name: "aLICE", Trust: trusting}
+			_, err := h.Create(t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", "aLICE")), k, again)
+			h.fails(err, "EntityAlreadyExists")
 
-		got, err := h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), e.ARN()), k, "alice")
-		if err != nil || got.ID != e.ID || got.Name != "Alice" {
-			t.Errorf("%+v, %v", got, err)
-		}
-		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "bob")
-		if !fault.Is(err, "NoSuchEntity") || fault.From(err).Message != "The "+k.lower()+" with name bob cannot be found." {
-			t.Error(err)
-		}
-		_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "alice")
-		h.fails(err, "AccessDenied")
-		_, err = h.Get(t.Context(), authz.Grant{}, k, "alice")
-		h.fails(err, "AccessDenied")
+			got, err := h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), e.ARN()), k, "alice")
+			if err != nil || got.ID != e.ID || got.Name != "Alice" {
+				t.Errorf("%+v, %v", got, err)
+			}
+			_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "bob")
+			if !fault.Is(err, "NoSuchEntity") || fault.From(err).Message != "The "+k.lower()+" with name bob cannot be found." {
+				t.Error(err)
+			}
+			_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "alice")
+			h.fails(err, "AccessDenied")
+			_, err = h.Get(t.Context(), authz.Grant{}, k, "alice")
+			h.fails(err, "AccessDenied")
 
-		h.ok(h.attach(k, "alice", admin))
-		remove := func() error {
-			return h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), e.ARN()), k, "alice")
-		}
-		h.fails(remove(), "DeleteConflict")
-		h.ok(h.Detach(t.Context(), h.may(policy.Action("iam:Detach"+k.String()+"Policy"), e.ARN()), k, "alice", admin))
-		h.ok(h.put(k, "alice", "p", allowAll))
-		h.fails(remove(), "DeleteConflict")
-		h.ok(h.DeleteInline(t.Context(), h.may(policy.Action("iam:Delete"+k.String()+"Policy"), e.ARN()), k, "alice", "P"))
-		h.ok(remove())
-		h.fails(h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), h.on(k, "alice")), k, "alice"), "NoSuchEntity")
-		if again := h.create(k, "alice"); again.ID == e.ID {
-			t.Error("an id came back")
-		}
+			h.ok(h.attach(k, "alice", admin))
+			remove := func() error {
+				return h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), e.ARN()), k, "alice")
+			}
+			h.fails(remove(), "DeleteConflict")
+			h.ok(h.Detach(t.Context(), h.may(policy.Action("iam:Detach"+k.String()+"Policy"), e.ARN()), k, "alice", admin))
+			h.ok(h.put(k, "alice", "p", allowAll))
+			h.fails(remove(), "DeleteConflict")
+			h.ok(h.DeleteInline(t.Context(), h.may(policy.Action("iam:Delete"+k.String()+"Policy"), e.ARN()), k, "alice", "P"))
+			h.ok(remove())
+			h.fails(h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), h.on(k, "alice")), k, "alice"), "NoSuchEntity")
+			if again := h.create(k, "alice"); again.ID == e.ID {
+				t.Error("an id came back")
+			}
+		})
 	}
 }
 
@@ -373,15 +375,17 @@ func TestUsesOfPolicies(t *testing.T) {
 		"boundaries": {UsesInput{Bounding: true}, "r"},
 		"users":      {UsesInput{Kind: User}, "u"},
 	} {
-		c.in.Policy = own
-		all, _, err := h.Uses(t.Context(), h.may("iam:ListEntitiesForPolicy", mustARN(t, own)), c.in)
-		var names []string
-		for _, e := range all {
-			names = append(names, e.Name)
-		}
-		if got := strings.Join(names, " "); err != nil || got != c.want {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			c.in.Policy = own
+			all, _, err := h.Uses(t.Context(), h.may("iam:ListEntitiesForPolicy", mustARN(t, own)), c.in)
+			var names []string
+			for _, e := range all {
+				names = append(names, e.Name)
+			}
+			if got := strings.Join(names, " "); err != nil || got != c.want {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+		})
 	}
 	p, err := h.GetPolicy(t.Context(), h.may("iam:GetPolicy", mustARN(t, own)), own)
 	if err != nil || p.Attached != 1 || p.Bounding != 1 {

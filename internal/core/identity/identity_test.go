@@ -49,9 +49,11 @@ func TestBootstrapMakesOneAccount(t *testing.T) {
 		"name":         a.Name == "root",
 		"created":      !a.Created.IsZero() && k.Created.Equal(a.Created) && k.Active,
 	} {
-		if !ok {
-			t.Error(what, a.ID, a.Name, a.CanonicalID, k.AccessKeyID)
-		}
+		t.Run(what, func(t *testing.T) {
+			if !ok {
+				t.Error(what, a.ID, a.Name, a.CanonicalID, k.AccessKeyID)
+			}
+		})
 	}
 	b, again, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
 	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {

@@ -75,9 +75,11 @@ func TestLastAccessed(t *testing.T) {
 			own:              "s3 200 r 2; sts 0  0; ",
 			admin:            "iam 0  0; s3 0  0; sts 0  0; ",
 		} {
-			if _, said := h.reports(name); said != want {
-				t.Errorf("%s after %d flushes: %q, want %q", name, flushes, said, want)
-			}
+			t.Run(fmt.Sprintf("%.60s", name), func(t *testing.T) {
+				if _, said := h.reports(name); said != want {
+					t.Errorf("%s after %d flushes: %q, want %q", name, flushes, said, want)
+				}
+			})
 		}
 		h.ok(uses.Flush(ctx))
 	}

@@ -26,22 +26,24 @@ func TestPublishedPolicies(t *testing.T) {
 		"CloudFrontFullAccess":             {"cloudfront:CreateDistribution", "s3:GetObject"},
 		"CloudFrontReadOnlyAccess":         {"cloudfront:GetDistribution", "cloudfront:CreateDistribution"},
 	} {
-		p := s.published["arn:aws:iam::aws:policy/"+name]
-		if p == nil || !strings.HasPrefix(p.ID, "ANPA") || p.Created.IsZero() || p.Description == "" {
-			t.Errorf("%s: %+v", name, p)
-			continue
-		}
-		d, err := policy.Parse(policy.Identity, []byte(p.InForce().Document))
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := (&Entity{Kind: User, Account: "1", Path: "/", Name: "u", ID: "AIDA"}).Principal()
-		for action, want := range map[string]policy.Effect{c.allowed: policy.Allow, c.denied: policy.ImplicitDeny} {
-			r := policy.Request{Principal: u, Action: policy.Action(action), Resource: arn.Object("b", "k")}
-			if got := policy.Decide(policy.Laws{Identity: []*policy.Document{d}}, r).Effect; action != "" && got != want {
-				t.Errorf("%s: %s is %v", name, action, got)
+		t.Run(name, func(t *testing.T) {
+			p := s.published["arn:aws:iam::aws:policy/"+name]
+			if p == nil || !strings.HasPrefix(p.ID, "ANPA") || p.Created.IsZero() || p.Description == "" {
+				t.Errorf("%s: %+v", name, p)
+				return
 			}
-		}
+			d, err := policy.Parse(policy.Identity, []byte(p.InForce().Document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			u := (&Entity{Kind: User, Account: "1", Path: "/", Name: "u", ID: "AIDA"}).Principal()
+			for action, want := range map[string]policy.Effect{c.allowed: policy.Allow, c.denied: policy.ImplicitDeny} {
+				r := policy.Request{Principal: u, Action: policy.Action(action), Resource: arn.Object("b", "k")}
+				if got := policy.Decide(policy.Laws{Identity: []*policy.Document{d}}, r).Effect; action != "" && got != want {
+					t.Errorf("%s: %s is %v", name, action, got)
+				}
+			}
+		})
 	}
 	if len(s.published) != 12 {
 		t.Errorf("%d policies", len(s.published))

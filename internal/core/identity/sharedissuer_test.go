@@ -32,7 +32,7 @@ func providerOf(issuer string) string {
 // TestSharedIssuers: the condition on a token of a shared issuer names its owner,
 // in the form that the issuer's tokens have.
 func TestSharedIssuers(t *testing.T) {
-	for _, c := range []struct {
+	for i, c := range []struct {
 		issuer, operator, claim, values string
 		ok                              bool
 	}{
@@ -68,10 +68,12 @@ func TestSharedIssuers(t *testing.T) {
 		{"cognito-identity.amazonaws.com", "StringEquals", "aud", `"us-east-1:11111111-2222"`, true}, {"cognito-identity.amazonaws.com", "StringEquals", "sub", `"x"`, false},
 		{"issuer.example", "StringLike", "sub", `"*"`, true},
 	} {
-		_, err := bearers(t, providerOf(c.issuer), fmt.Sprintf(`%q:{"%s:%s":%s}`, c.operator, c.issuer, c.claim, c.values))
-		if c.ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
-			t.Errorf("%s %s %s %s: %v", c.issuer, c.operator, c.claim, c.values, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			_, err := bearers(t, providerOf(c.issuer), fmt.Sprintf(`%q:{"%s:%s":%s}`, c.operator, c.issuer, c.claim, c.values))
+			if c.ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
+				t.Errorf("%s %s %s %s: %v", c.issuer, c.operator, c.claim, c.values, err)
+			}
+		})
 	}
 	// A statement for everybody beside it is held to the same.
 	const good = `"StringLike":{"` + github + `:sub":"repo:us/*"}`
@@ -79,21 +81,23 @@ func TestSharedIssuers(t *testing.T) {
 		{providerOf(github), `"*"`}: false, {providerOf(github), `{"AWS":"*"}`}: false, {providerOf("TOKEN.actions.githubusercontent.com/"), `{"AWS":"111122223333"}`}: false,
 		{providerOf(github), `{"AWS":"111122223333"}`}: true, {providerOf("issuer.example"), `"*"`}: true,
 	} {
-		condition := good
-		if strings.Contains(principals[0], "TOKEN") {
-			condition = `"StringLike":{"` + github + `:sub":"*"}`
-		}
-		for _, action := range []string{"sts:AssumeRoleWithWebIdentity", "sts:*", "sts:assumerolewith*"} {
-			text := `{"Statement":[{"Effect":"Allow","Principal":` + principals[0] + `,"Action":"sts:AssumeRoleWithWebIdentity","Condition":{` + condition + `}},
+		t.Run(fmt.Sprint(principals), func(t *testing.T) {
+			condition := good
+			if strings.Contains(principals[0], "TOKEN") {
+				condition = `"StringLike":{"` + github + `:sub":"*"}`
+			}
+			for _, action := range []string{"sts:AssumeRoleWithWebIdentity", "sts:*", "sts:assumerolewith*"} {
+				text := `{"Statement":[{"Effect":"Allow","Principal":` + principals[0] + `,"Action":"sts:AssumeRoleWithWebIdentity","Condition":{` + condition + `}},
 				{"Effect":"Allow","Principal":` + principals[1] + `,"Action":"` + action + `"}]}`
-			d, err := policy.Parse(policy.Trust, []byte(text))
-			if err != nil {
-				t.Fatal(err)
+				d, err := policy.Parse(policy.Trust, []byte(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := checkShared(d); ok != (err == nil) {
+					t.Errorf("%s: %v", text, err)
+				}
 			}
-			if err := checkShared(d); ok != (err == nil) {
-				t.Errorf("%s: %v", text, err)
-			}
-		}
+		})
 	}
 }
 

@@ -22,64 +22,66 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 		"plain":   func(s string) string { return s },
 		"escaped": func(s string) string { return strings.Replace(s, "arn:aws", `\u0061rn:aws`, 1) },
 	} {
-		h := newHouse(t)
-		ctx := t.Context()
-		trust := func(a string) string {
-			return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"sts:AssumeRole"}]}`
-		}
-		at := EntityARN(coretest.Account, Role, "/", "r")
-		create := func() (*Entity, error) {
-			return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u"))})
-		}
-		_, err := create()
-		h.fails(err, "MalformedPolicyDocument") // there is no such user yet
-		u := h.create(User, "u")
-		_, err = create()
-		h.ok(err)
-		assumes := func(p policy.Principal) policy.Effect {
-			effect := policy.ImplicitDeny
-			h.ok(h.kv.View(ctx, func(r kv.Reader) error {
-				e, err := FindEntity(r, coretest.Account, Role, "r")
-				if err != nil {
-					return err
-				}
-				d, err := h.Trust(e)
-				if err != nil {
-					return nil // whoever cannot read it refuses
-				}
-				effect = policy.Decide(policy.Laws{Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true},
-					policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
-				return nil
-			}))
-			return effect
-		}
-		if assumes(u.Principal()) != policy.Allow {
-			t.Errorf("%s: the user who is named may not", name)
-		}
-		if name == "plain" {
-			to := EntityARN(coretest.Account, User, "/", "v")
-			rename := func(from, name string, a, b arn.ARN) {
-				g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
-				h.ok(h.Rename(ctx, g, User, from, Renaming{name, ""}))
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			ctx := t.Context()
+			trust := func(a string) string {
+				return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"sts:AssumeRole"}]}`
 			}
-			rename("u", "v", u.ARN(), to)
-			moved := *u
-			moved.Name = "v"
-			if assumes(moved.Principal()) != policy.Allow {
-				t.Error("the user lost the role with its name")
+			at := EntityARN(coretest.Account, Role, "/", "r")
+			create := func() (*Entity, error) {
+				return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u"))})
 			}
-			rename("v", "u", to, u.ARN())
-		}
-		h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
-		again := h.create(User, "u")
-		if assumes(again.Principal()) == policy.Allow {
-			t.Errorf("%s: another user of the same name may", name)
-		}
-		shown, err := h.Get(ctx, h.may("iam:GetRole", at), Role, "r")
-		h.ok(err)
-		if name == "plain" && shown.Trust != trust(u.ID) {
-			t.Errorf("shown: %s", shown.Trust)
-		}
+			_, err := create()
+			h.fails(err, "MalformedPolicyDocument") // there is no such user yet
+			u := h.create(User, "u")
+			_, err = create()
+			h.ok(err)
+			assumes := func(p policy.Principal) policy.Effect {
+				effect := policy.ImplicitDeny
+				h.ok(h.kv.View(ctx, func(r kv.Reader) error {
+					e, err := FindEntity(r, coretest.Account, Role, "r")
+					if err != nil {
+						return err
+					}
+					d, err := h.Trust(e)
+					if err != nil {
+						return nil // whoever cannot read it refuses
+					}
+					effect = policy.Decide(policy.Laws{Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true},
+						policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
+					return nil
+				}))
+				return effect
+			}
+			if assumes(u.Principal()) != policy.Allow {
+				t.Errorf("%s: the user who is named may not", name)
+			}
+			if name == "plain" {
+				to := EntityARN(coretest.Account, User, "/", "v")
+				rename := func(from, name string, a, b arn.ARN) {
+					g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
+					h.ok(h.Rename(ctx, g, User, from, Renaming{name, ""}))
+				}
+				rename("u", "v", u.ARN(), to)
+				moved := *u
+				moved.Name = "v"
+				if assumes(moved.Principal()) != policy.Allow {
+					t.Error("the user lost the role with its name")
+				}
+				rename("v", "u", to, u.ARN())
+			}
+			h.ok(h.Delete(ctx, h.may("iam:DeleteUser", u.ARN()), User, "u"))
+			again := h.create(User, "u")
+			if assumes(again.Principal()) == policy.Allow {
+				t.Errorf("%s: another user of the same name may", name)
+			}
+			shown, err := h.Get(ctx, h.may("iam:GetRole", at), Role, "r")
+			h.ok(err)
+			if name == "plain" && shown.Trust != trust(u.ID) {
+				t.Errorf("shown: %s", shown.Trust)
+			}
+		})
 	}
 }
 
@@ -108,9 +110,11 @@ func TestRecordsComeBack(t *testing.T) {
 		"no default version": second(decodePolicy("i", p.encode())),
 		"a provider's field": second(decodeProvider("a", "u", append(o.encode(), 0xf0, 0x01, 1))),
 	} {
-		if err == nil {
-			t.Errorf("%s is read", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err == nil {
+				t.Errorf("%s is read", name)
+			}
+		})
 	}
 }
 

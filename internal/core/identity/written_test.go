@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,18 +29,20 @@ func TestResourcesOfWrittenPolicies(t *testing.T) {
 		"arn:aws:iam::1:example":    paths,
 		"arn:aws:iam::1:userx/name": paths,
 	} {
-		ways := map[string]func(document string) error{
-			"inline":  func(d string) error { return h.put(User, "u", "p", d) },
-			"managed": func(d string) error { return checkManaged(d) },
-		}
-		for way, write := range ways {
-			for _, document := range []string{on(resource), strings.Replace(on(resource), "Resource", "NotResource", 1)} {
-				err := write(document)
-				if message == "" && err != nil || message != "" && (!fault.Is(err, "MalformedPolicyDocument") || fault.From(err).Message != message) {
-					t.Errorf("%s, %s: %v, want %q", way, resource, err, message)
+		t.Run(resource, func(t *testing.T) {
+			ways := map[string]func(document string) error{
+				"inline":  func(d string) error { return h.put(User, "u", "p", d) },
+				"managed": func(d string) error { return checkManaged(d) },
+			}
+			for way, write := range ways {
+				for _, document := range []string{on(resource), strings.Replace(on(resource), "Resource", "NotResource", 1)} {
+					err := write(document)
+					if message == "" && err != nil || message != "" && (!fault.Is(err, "MalformedPolicyDocument") || fault.From(err).Message != message) {
+						t.Errorf("%s, %s: %v, want %q", way, resource, err, message)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -48,12 +51,14 @@ func TestResourcesOfWrittenPolicies(t *testing.T) {
 func TestManagedPoliciesSayTheirVersion(t *testing.T) {
 	h := newHouse(t)
 	h.create(User, "u")
-	for _, head := range []string{"", `"Version":"2008-10-17",`} {
-		document := `{` + head + `"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
-		if err := checkManaged(document); !fault.Is(err, "MalformedPolicyDocument") || fault.From(err).Message != "Policy document must be version 2012-10-17 or greater." {
-			t.Errorf("%q: %v", head, err)
-		}
-		h.ok(h.put(User, "u", "p", document))
+	for i, head := range []string{"", `"Version":"2008-10-17",`} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			document := `{` + head + `"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
+			if err := checkManaged(document); !fault.Is(err, "MalformedPolicyDocument") || fault.From(err).Message != "Policy document must be version 2012-10-17 or greater." {
+				t.Errorf("%q: %v", head, err)
+			}
+			h.ok(h.put(User, "u", "p", document))
+		})
 	}
 }
 
@@ -77,9 +82,11 @@ func TestWhomTrustPoliciesMayName(t *testing.T) {
 		`{"AWS":"arn:aws:sts::444455556666:assumed-role/r/s"}`: false, `{"AWS":"arn:foo:iam::111122223333:root"}`: false, `{"AWS":"AIDAEXAMPLEEXAMPLE12"}`: false,
 		`{"Service":"nothing.example"}`: false, `{"Service":"amazonaws.com"}`: false,
 	} {
-		if err := write(principal, assume); ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
-			t.Errorf("%s: %v", principal, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", principal), func(t *testing.T) {
+			if err := write(principal, assume); ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
+				t.Errorf("%s: %v", principal, err)
+			}
+		})
 	}
 	if err := write(`{"AWS":"444455556666"}`, assume); fault.From(err).Message != `Invalid principal in policy: "AWS":"444455556666"` {
 		t.Error(err)
@@ -88,8 +95,10 @@ func TestWhomTrustPoliciesMayName(t *testing.T) {
 		assume: true, `["sts:TagSession","sts:SetSourceIdentity"]`: true, `"sts:AssumeRole*"`: true, `"sts:*"`: true, `"STS:assumerole"`: true,
 		`"sts:GetCallerIdentity"`: false, `["sts:AssumeRole","sts:GetSessionToken"]`: false, `"sts:Get*"`: false, `"s3:GetObject"`: false, `"*"`: false,
 	} {
-		if err := write(`{"AWS":"111122223333"}`, action); ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
-			t.Errorf("%s: %v", action, err)
-		}
+		t.Run(fmt.Sprintf("%.60s", action), func(t *testing.T) {
+			if err := write(`{"AWS":"111122223333"}`, action); ok != (err == nil) || err != nil && !fault.Is(err, "MalformedPolicyDocument") {
+				t.Errorf("%s: %v", action, err)
+			}
+		})
 	}
 }

@@ -47,10 +47,12 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 		"other server keys":          {New(elsewhere), mine, "one", "InternalError"},
 		"another binding":            {r, mine, "two", "InternalError"},
 	} {
-		got, err := c.ring.Open(t.Context(), g, c.choice, wrapped, []byte(c.binding))
-		if !fault.Is(err, fault.Code(c.code)) || got != [32]byte{} {
-			t.Errorf("%s: %v, want %s", name, err, c.code)
-		}
+		t.Run(name, func(t *testing.T) {
+			got, err := c.ring.Open(t.Context(), g, c.choice, wrapped, []byte(c.binding))
+			if !fault.Is(err, fault.Code(c.code)) || got != [32]byte{} {
+				t.Errorf("%s: %v, want %s", name, err, c.code)
+			}
+		})
 	}
 	for n := range wrapped {
 		for _, bad := range [][]byte{wrapped[:n], append(append(bytes.Clone(wrapped[:n]), wrapped[n]^1), wrapped[n+1:]...)} {

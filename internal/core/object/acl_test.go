@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -137,7 +138,7 @@ func (e *env) owners(key string) (of string) {
 
 func TestOwnerOfObjects(t *testing.T) {
 	handOver := acl.Request{Canned: "bucket-owner-full-control"}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		ownership bucket.Ownership
 		asked     acl.Request
 		owner     string
@@ -145,29 +146,31 @@ func TestOwnerOfObjects(t *testing.T) {
 		{bucket.ObjectWriter, acl.Request{}, guest}, {bucket.ObjectWriter, handOver, guest}, {"", handOver, guest},
 		{bucket.BucketOwnerPreferred, acl.Request{}, guest}, {bucket.BucketOwnerPreferred, handOver, coretest.Account},
 	} {
-		e := newEnv(t)
-		e.setOwnership(c.ownership)
-		v, err := e.storeAs(guest, "k", c.asked)
-		if err != nil || v.Owner != c.owner || e.owners("k") != c.owner {
-			t.Fatalf("%q %q: %q %q %v", c.ownership, c.asked.Canned, v.Owner, e.owners("k"), err)
-		}
-		mine := c.owner == coretest.Account || c.asked.Canned != ""
-		if e.reads(coretest.Account, "k", nil) != mine || e.reads(guest, "k", nil) != (c.owner == guest) || e.reads("999999999999", "k", nil) {
-			t.Errorf("%q %q: the wrong ones read", c.ownership, c.asked.Canned)
-		}
-		// With ACLs disabled it is the bucket owner's, and with ACLs its owner's again.
-		e.closed()
-		e.setOwnership(bucket.BucketOwnerEnforced)
-		if e.owners("k") != coretest.Account || !e.reads(coretest.Account, "k", nil) || e.reads(guest, "k", nil) {
-			t.Errorf("%q: with ACLs disabled the owner is %q", c.ownership, e.owners("k"))
-		}
-		e.setOwnership(bucket.ObjectWriter)
-		if e.owners("k") != c.owner || e.reads(coretest.Account, "k", nil) != mine {
-			t.Errorf("%q: with ACLs again the owner is %q", c.ownership, e.owners("k"))
-		}
-		if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
-			t.Errorf("the bucket's owner can't delete: %v", err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			e := newEnv(t)
+			e.setOwnership(c.ownership)
+			v, err := e.storeAs(guest, "k", c.asked)
+			if err != nil || v.Owner != c.owner || e.owners("k") != c.owner {
+				t.Fatalf("%q %q: %q %q %v", c.ownership, c.asked.Canned, v.Owner, e.owners("k"), err)
+			}
+			mine := c.owner == coretest.Account || c.asked.Canned != ""
+			if e.reads(coretest.Account, "k", nil) != mine || e.reads(guest, "k", nil) != (c.owner == guest) || e.reads("999999999999", "k", nil) {
+				t.Errorf("%q %q: the wrong ones read", c.ownership, c.asked.Canned)
+			}
+			// With ACLs disabled it is the bucket owner's, and with ACLs its owner's again.
+			e.closed()
+			e.setOwnership(bucket.BucketOwnerEnforced)
+			if e.owners("k") != coretest.Account || !e.reads(coretest.Account, "k", nil) || e.reads(guest, "k", nil) {
+				t.Errorf("%q: with ACLs disabled the owner is %q", c.ownership, e.owners("k"))
+			}
+			e.setOwnership(bucket.ObjectWriter)
+			if e.owners("k") != c.owner || e.reads(coretest.Account, "k", nil) != mine {
+				t.Errorf("%q: with ACLs again the owner is %q", c.ownership, e.owners("k"))
+			}
+			if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
+				t.Errorf("the bucket's owner can't delete: %v", err)
+			}
+		})
 	}
 }
 

@@ -29,48 +29,50 @@ func ownKey(seed byte) CustomerKey {
 func TestCustomerKeyIsNotKept(t *testing.T) {
 	e := newEnv(t)
 	mine := ownKey(7)
-	for _, text := range []string{"short", long()} {
-		v, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Algorithm: digest.SHA256, Customer: mine})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !v.CustomerKey || v.Encryption != "" || v.ETag.Sum == md5.Sum([]byte(text)) || v.Checksum.Sum == nil {
-			t.Errorf("%+v", v)
-		}
-		again, err := e.put(PutInput{Key: "again", Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine})
-		if err != nil || again.ETag == v.ETag {
-			t.Errorf("the same text has the same ETag, or %v", err)
-		}
-		raw, err := base64.StdEncoding.DecodeString(mine.Key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		plainMD5, keyMD5 := md5.Sum([]byte(text)), md5.Sum(raw)
-		kept := 0
-		err = e.store.View(t.Context(), func(r kv.Reader) error {
-			for p, err := range r.Scan([]byte("a"), []byte("z")) {
-				if err != nil {
-					return err
-				}
-				kept++
-				for what, secret := range map[string][]byte{"key": raw, "key's MD5": keyMD5[:], "text": []byte(text), "MD5": plainMD5[:], "checksum": v.Checksum.Sum} {
-					if bytes.Contains(p.Value, secret) {
-						t.Errorf("%q holds the %s", p.Key, what)
+	for i, text := range []string{"short", long()} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			v, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Algorithm: digest.SHA256, Customer: mine})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !v.CustomerKey || v.Encryption != "" || v.ETag.Sum == md5.Sum([]byte(text)) || v.Checksum.Sum == nil {
+				t.Errorf("%+v", v)
+			}
+			again, err := e.put(PutInput{Key: "again", Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine})
+			if err != nil || again.ETag == v.ETag {
+				t.Errorf("the same text has the same ETag, or %v", err)
+			}
+			raw, err := base64.StdEncoding.DecodeString(mine.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plainMD5, keyMD5 := md5.Sum([]byte(text)), md5.Sum(raw)
+			kept := 0
+			err = e.store.View(t.Context(), func(r kv.Reader) error {
+				for p, err := range r.Scan([]byte("a"), []byte("z")) {
+					if err != nil {
+						return err
+					}
+					kept++
+					for what, secret := range map[string][]byte{"key": raw, "key's MD5": keyMD5[:], "text": []byte(text), "MD5": plainMD5[:], "checksum": v.Checksum.Sum} {
+						if bytes.Contains(p.Value, secret) {
+							t.Errorf("%q holds the %s", p.Key, what)
+						}
 					}
 				}
+				return nil
+			})
+			if err != nil || kept == 0 {
+				t.Error(kept, err)
 			}
-			return nil
+			if r, got, err := e.get(GetInput{Key: "k", Customer: mine}); err != nil || got != text || !bytes.Equal(r.Checksum.Sum, v.Checksum.Sum) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			_, _, err = e.get(GetInput{Key: "k", Customer: ownKey(8)})
+			wants(t, err, fault.KindDenied, "AccessDenied")
+			_, _, err = e.get(GetInput{Key: "k"})
+			wants(t, err, fault.KindInvalid, "InvalidRequest")
 		})
-		if err != nil || kept == 0 {
-			t.Error(kept, err)
-		}
-		if r, got, err := e.get(GetInput{Key: "k", Customer: mine}); err != nil || got != text || !bytes.Equal(r.Checksum.Sum, v.Checksum.Sum) {
-			t.Errorf("%d bytes, %v", len(got), err)
-		}
-		_, _, err = e.get(GetInput{Key: "k", Customer: ownKey(8)})
-		wants(t, err, fault.KindDenied, "AccessDenied")
-		_, _, err = e.get(GetInput{Key: "k"})
-		wants(t, err, fault.KindInvalid, "InvalidRequest")
 	}
 }
 
@@ -127,9 +129,11 @@ func TestCustomerKeyInPlain(t *testing.T) {
 			return err
 		},
 	} {
-		if f := fault.From(do()); f == nil || f.Code != "InvalidRequest" || !strings.Contains(f.Message, "secure connection") {
-			t.Errorf("%s: %v", what, f)
-		}
+		t.Run(what, func(t *testing.T) {
+			if f := fault.From(do()); f == nil || f.Code != "InvalidRequest" || !strings.Contains(f.Message, "secure connection") {
+				t.Errorf("%s: %v", what, f)
+			}
+		})
 	}
 }
 

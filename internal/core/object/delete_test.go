@@ -94,13 +94,15 @@ func TestDeleteMany(t *testing.T) {
 	}
 	codes := []string{"", "AccessDenied", "", "", "PreconditionFailed", "AccessDenied", "", "KeyTooLongError", "InvalidArgument"}
 	for i, code := range codes {
-		got := ""
-		if f := fault.From(out[i].Err); f != nil {
-			got = string(f.Code)
-		}
-		if got != code {
-			t.Errorf("%d: %q, want %q", i, got, code)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			got := ""
+			if f := fault.From(out[i].Err); f != nil {
+				got = string(f.Code)
+			}
+			if got != code {
+				t.Errorf("%d: %q, want %q", i, got, code)
+			}
+		})
 	}
 	l, err := e.list(ListInput{})
 	if err != nil || len(l.Entries) != 2 || l.Entries[0].Key != "b" || l.Entries[1].Key != "c" || len(e.payloads.settled(t)) != 2 {

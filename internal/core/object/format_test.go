@@ -169,11 +169,13 @@ func TestLaterFieldsOfVersions(t *testing.T) {
 		"delete":  func() error { _, err := e.delete(DeleteInput{Key: "k"}); return err },
 		"replace": func() error { _, err := e.put(PutInput{Key: "k", Size: -1}); return err },
 	} {
-		if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal || !errors.Is(err, record.ErrUnknown) {
-			t.Errorf("%s of what a later program protects: %v", name, err)
-		}
-		if now := edit(nil); !bytes.Equal(now, locked) {
-			t.Errorf("%s: %x becomes %x", name, locked, now)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal || !errors.Is(err, record.ErrUnknown) {
+				t.Errorf("%s of what a later program protects: %v", name, err)
+			}
+			if now := edit(nil); !bytes.Equal(now, locked) {
+				t.Errorf("%s: %x becomes %x", name, locked, now)
+			}
+		})
 	}
 }

@@ -56,16 +56,20 @@ func TestMostParts(t *testing.T) {
 		t.Errorf("%d bytes of %d, %v", len(got), whole.Len(), err)
 	}
 	for _, number := range []int{1, 2, 4999, MaxParts - 1, MaxParts} {
-		r, got, err := e.get(GetInput{Key: "k", PartNumber: &number})
-		if err != nil || got != text(number) || r.Start != int64(number-1)*size || r.ETag.Parts != MaxParts {
-			t.Errorf("part %d: %q, %v", number, got, err)
-		}
+		t.Run(fmt.Sprint(number), func(t *testing.T) {
+			r, got, err := e.get(GetInput{Key: "k", PartNumber: &number})
+			if err != nil || got != text(number) || r.Start != int64(number-1)*size || r.ETag.Parts != MaxParts {
+				t.Errorf("part %d: %q, %v", number, got, err)
+			}
+		})
 	}
 	for _, rng := range []string{"bytes=0-0", "bytes=5-6", "bytes=29999-30011", "bytes=59990-", "bytes=-7"} {
-		r, got, err := e.get(GetInput{Key: "k", Range: rng})
-		if err != nil || got != whole.String()[r.Start:r.Start+r.Length] {
-			t.Errorf("%s: %q, %v", rng, got, err)
-		}
+		t.Run(rng, func(t *testing.T) {
+			r, got, err := e.get(GetInput{Key: "k", Range: rng})
+			if err != nil || got != whole.String()[r.Start:r.Start+r.Length] {
+				t.Errorf("%s: %q, %v", rng, got, err)
+			}
+		})
 	}
 	if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
 		t.Fatal(err)
@@ -106,22 +110,24 @@ func (e *env) recordParts(u Upload, n int, size int64) (parts []CompletePart) {
 func TestLargestObject(t *testing.T) {
 	e := newEnv(t)
 	const gib = int64(1) << 30
-	for _, c := range []struct {
+	for i, c := range []struct {
 		parts int
 		size  int64
 	}{{1025, 5 * gib}, {1024, 5*gib + 1}, {MaxParts, MaxObject/MaxParts + 1}, {MaxParts, MaxPartSize}} {
-		u := e.begin(UploadInput{Key: "larger"})
-		_, err := e.complete(u, CompleteInput{Parts: e.recordParts(u, c.parts, c.size)})
-		wants(t, err, fault.KindInvalid, "EntityTooLarge", "MaxSizeAllowed", "5497558138880")
-		if _, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "larger"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "larger"}); !fault.Is(err, "NoSuchKey") {
-			t.Errorf("%d parts of %d bytes: %v", c.parts, c.size, err)
-		}
-		if n := e.refs("p/"); n != c.parts {
-			t.Errorf("%d parts are left, want %d: a refusal ends nothing", n, c.parts)
-		}
-		if err := e.abort(u); err != nil {
-			t.Fatal(err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			u := e.begin(UploadInput{Key: "larger"})
+			_, err := e.complete(u, CompleteInput{Parts: e.recordParts(u, c.parts, c.size)})
+			wants(t, err, fault.KindInvalid, "EntityTooLarge", "MaxSizeAllowed", "5497558138880")
+			if _, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "larger"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "larger"}); !fault.Is(err, "NoSuchKey") {
+				t.Errorf("%d parts of %d bytes: %v", c.parts, c.size, err)
+			}
+			if n := e.refs("p/"); n != c.parts {
+				t.Errorf("%d parts are left, want %d: a refusal ends nothing", n, c.parts)
+			}
+			if err := e.abort(u); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	wants(t, (&PartInput{Key: "k", Number: 1, Size: MaxPartSize + 1}).check(), fault.KindInvalid, "EntityTooLarge")
 	if err := (&PartInput{Key: "k", Number: MaxParts, Size: MaxPartSize}).check(); err != nil {
@@ -145,7 +151,7 @@ func TestLargestObject(t *testing.T) {
 		}
 		return r
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		in            GetInput
 		start, length int64
 	}{
@@ -157,9 +163,11 @@ func TestLargestObject(t *testing.T) {
 		{GetInput{Range: fmt.Sprintf("bytes=%d-%d", 3*gib, 7*gib)}, 3 * gib, 4*gib + 1},
 		{GetInput{Range: "bytes=1-9223372036854775807"}, 1, MaxObject - 1},
 	} {
-		if r := head(c.in); r.Start != c.start || r.Length != c.length || r.Size != MaxObject {
-			t.Errorf("%+v: %d bytes from %d of %d", c.in, r.Length, r.Start, r.Size)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if r := head(c.in); r.Start != c.start || r.Length != c.length || r.Size != MaxObject {
+				t.Errorf("%+v: %d bytes from %d of %d", c.in, r.Length, r.Start, r.Size)
+			}
+		})
 	}
 	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "largest"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "largest", Range: "bytes=5497558138880-"})
 	wants(t, err, fault.KindRangeNotSatisfied, "InvalidRange")

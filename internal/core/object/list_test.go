@@ -60,18 +60,20 @@ func TestListPageSize(t *testing.T) {
 		max  *int
 		want int
 	}{{nil, 1000}, {ptr(0), 0}, {ptr(1), 1}, {ptr(100), 100}, {ptr(1000), 1000}, {ptr(1001), 1000}, {ptr(1 << 40), 1000}} {
-		l, err := e.list(ListInput{Max: c.max})
-		if err != nil || len(l.Entries) != c.want || l.Truncated != (c.want > 0) || (l.Token != "") != (c.want > 0) {
-			t.Errorf("%d: %d, %v %v", c.want, len(l.Entries), l.Truncated, err)
-		}
-		for i, entry := range l.Entries {
-			if entry.Key != numbered(i) {
-				t.Fatalf("%d: %q", i, entry.Key)
+		t.Run(fmt.Sprint(c.want), func(t *testing.T) {
+			l, err := e.list(ListInput{Max: c.max})
+			if err != nil || len(l.Entries) != c.want || l.Truncated != (c.want > 0) || (l.Token != "") != (c.want > 0) {
+				t.Errorf("%d: %d, %v %v", c.want, len(l.Entries), l.Truncated, err)
 			}
-		}
-		if c.want > 0 && l.Next != numbered(c.want-1) {
-			t.Error(l.Next)
-		}
+			for i, entry := range l.Entries {
+				if entry.Key != numbered(i) {
+					t.Fatalf("%d: %q", i, entry.Key)
+				}
+			}
+			if c.want > 0 && l.Next != numbered(c.want-1) {
+				t.Error(l.Next)
+			}
+		})
 	}
 	_, err := e.list(ListInput{Max: ptr(-1)})
 	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "max-keys")
@@ -109,14 +111,16 @@ func TestListPageBorders(t *testing.T) {
 		"marker that is no text":    {ListInput{After: "\xff\xff", Delimiter: "\xff"}, "", "", ""},
 		"long marker":               {ListInput{After: "c" + strings.Repeat("\xff", 5000)}, "d", "", ""},
 	} {
-		l, err := e.list(c.in)
-		var keys []string
-		for _, entry := range l.Entries {
-			keys = append(keys, entry.Key)
-		}
-		if err != nil || strings.Join(keys, " ") != c.keys || strings.Join(l.CommonPrefixes, " ") != c.prefixes || l.Next != c.next || l.Truncated != (c.next != "") {
-			t.Errorf("%s: %q %q %q %v", name, keys, l.CommonPrefixes, l.Next, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			l, err := e.list(c.in)
+			var keys []string
+			for _, entry := range l.Entries {
+				keys = append(keys, entry.Key)
+			}
+			if err != nil || strings.Join(keys, " ") != c.keys || strings.Join(l.CommonPrefixes, " ") != c.prefixes || l.Next != c.next || l.Truncated != (c.next != "") {
+				t.Errorf("%s: %q %q %q %v", name, keys, l.CommonPrefixes, l.Next, err)
+			}
+		})
 	}
 }
 
@@ -125,9 +129,11 @@ func TestListFromALongMarker(t *testing.T) {
 	key := strings.Repeat("x", objectkey.Max)
 	e.mustPut(key, "")
 	for after, n := range map[string]int{key[1:]: 1, key: 0, key + "x": 0, key + "\x00": 0, key[1:] + "yy": 0, key[1:] + "ww": 1} {
-		if l, err := e.list(ListInput{After: after}); err != nil || len(l.Entries) != n {
-			t.Errorf("after %d bytes ending in %q: %d %v", len(after), after[len(after)-2:], len(l.Entries), err)
-		}
+		t.Run(fmt.Sprintf("%.60s", after), func(t *testing.T) {
+			if l, err := e.list(ListInput{After: after}); err != nil || len(l.Entries) != n {
+				t.Errorf("after %d bytes ending in %q: %d %v", len(after), after[len(after)-2:], len(l.Entries), err)
+			}
+		})
 	}
 }
 

@@ -55,23 +55,27 @@ func TestMend(t *testing.T) {
 		t.Errorf("blobs: %v", blobs)
 	}
 	for _, kind := range []string{"c/", "r/", "u/"} {
-		some := maps.Clone(whole)
-		maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
-		if len(some) == len(whole) {
-			t.Fatal("no records of kind", kind)
-		}
-		m := Mend(some)
-		if !maps.EqualFunc(some, whole, bytes.Equal) || m.Pointers+m.References != countOf(whole, kind) {
-			t.Errorf("%s are not made again: %+v", kind, m)
-		}
+		t.Run(kind, func(t *testing.T) {
+			some := maps.Clone(whole)
+			maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
+			if len(some) == len(whole) {
+				t.Fatal("no records of kind", kind)
+			}
+			m := Mend(some)
+			if !maps.EqualFunc(some, whole, bytes.Equal) || m.Pointers+m.References != countOf(whole, kind) {
+				t.Errorf("%s are not made again: %+v", kind, m)
+			}
+		})
 	}
 	for _, kind := range []string{"v/", "d/"} {
-		some := maps.Clone(whole)
-		maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
-		m := Mend(some)
-		if !slices.Contains(m.Lost, "bkt/a") || !slices.Contains(m.Lost, "bkt/b") {
-			t.Errorf("without %s the lost ones are %q", kind, m.Lost)
-		}
+		t.Run(kind, func(t *testing.T) {
+			some := maps.Clone(whole)
+			maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
+			m := Mend(some)
+			if !slices.Contains(m.Lost, "bkt/a") || !slices.Contains(m.Lost, "bkt/b") {
+				t.Errorf("without %s the lost ones are %q", kind, m.Lost)
+			}
+		})
 	}
 	some := maps.Clone(whole)
 	for k := range some {

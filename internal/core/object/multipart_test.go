@@ -341,18 +341,20 @@ func TestMultipartGrants(t *testing.T) {
 	other := e.grant(arn.Object("bkt", "other"), "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject", "s3:GetObjectAttributes")
 	read := e.grant(arn.Object("bkt", "k"), "s3:GetObject")
 	for i, g := range []authz.Grant{none, other, read} {
-		_, create := e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k"})
-		_, put := e.objects.PutPart(ctx, g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("x"), Size: 1})
-		_, complete := e.objects.CompleteUpload(ctx, g, CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
-		_, list := e.objects.ListParts(ctx, g, ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
-		_, uploads := e.objects.ListUploads(ctx, g, ListUploadsInput{Bucket: "bkt"})
-		_, attributes := e.objects.Attributes(ctx, g, GetInput{Bucket: "bkt", Key: "k"}, 0, nil)
-		_, _, copied := e.objects.CopyPart(ctx, g, CopyPartInput{Bucket: "bkt", Key: "k", Source: CopySource{Bucket: "bkt", Key: "k"}})
-		for j, err := range []error{create, put, complete, list, uploads, attributes, copied, e.objects.AbortUpload(ctx, g, "bkt", "k", u.ID)} {
-			if !fault.Is(err, "AccessDenied") {
-				t.Errorf("grant %d, call %d: %v", i, j, err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			_, create := e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k"})
+			_, put := e.objects.PutPart(ctx, g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("x"), Size: 1})
+			_, complete := e.objects.CompleteUpload(ctx, g, CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
+			_, list := e.objects.ListParts(ctx, g, ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
+			_, uploads := e.objects.ListUploads(ctx, g, ListUploadsInput{Bucket: "bkt"})
+			_, attributes := e.objects.Attributes(ctx, g, GetInput{Bucket: "bkt", Key: "k"}, 0, nil)
+			_, _, copied := e.objects.CopyPart(ctx, g, CopyPartInput{Bucket: "bkt", Key: "k", Source: CopySource{Bucket: "bkt", Key: "k"}})
+			for j, err := range []error{create, put, complete, list, uploads, attributes, copied, e.objects.AbortUpload(ctx, g, "bkt", "k", u.ID)} {
+				if !fault.Is(err, "AccessDenied") {
+					t.Errorf("grant %d, call %d: %v", i, j, err)
+				}
 			}
-		}
+		})
 	}
 }
 

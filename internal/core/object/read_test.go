@@ -18,10 +18,12 @@ func TestGetRange(t *testing.T) {
 	const text = "0123456789"
 	e.mustPut("k", text)
 	for header, want := range map[string]string{"bytes=2-4": "234", "bytes=-3": "789", "bytes=8-20": "89", "bytes=1-0": text, "": text} {
-		r, got, err := e.get(GetInput{Key: "k", Range: header})
-		if err != nil || got != want || r.Partial != (want != text) || r.Length != int64(len(want)) || r.Size != 10 || r.Start != int64(strings.Index(text, want)) {
-			t.Errorf("%q: %q %+v %v", header, got, r, err)
-		}
+		t.Run(header, func(t *testing.T) {
+			r, got, err := e.get(GetInput{Key: "k", Range: header})
+			if err != nil || got != want || r.Partial != (want != text) || r.Length != int64(len(want)) || r.Size != 10 || r.Start != int64(strings.Index(text, want)) {
+				t.Errorf("%q: %q %+v %v", header, got, r, err)
+			}
+		})
 	}
 	_, _, err := e.get(GetInput{Key: "k", Range: "bytes=10-"})
 	wants(t, err, fault.KindRangeNotSatisfied, "InvalidRange", "ActualObjectSize", "10", "RangeRequested", "bytes=10-")

@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,44 +90,46 @@ func TestWhatIsJudgedIsWhatIsUsed(t *testing.T) {
 			return err
 		}},
 	} {
-		for how, change := range map[string]func(e *env){
-			"replaced": func(e *env) { e.classify("SECRET", "secret") },
-			"retagged": func(e *env) {
-				g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging")
-				if _, err := e.objects.PutTags(t.Context(), g, in, classed("secret")); err != nil {
+		t.Run(name, func(t *testing.T) {
+			for how, change := range map[string]func(e *env){
+				"replaced": func(e *env) { e.classify("SECRET", "secret") },
+				"retagged": func(e *env) {
+					g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging")
+					if _, err := e.objects.PutTags(t.Context(), g, in, classed("secret")); err != nil {
+						t.Fatal(err)
+					}
+				},
+				"deleted": func(e *env) {
+					if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
+						t.Fatal(err)
+					}
+				},
+				"": func(*env) {},
+			} {
+				e := newEnv(t)
+				e.setOwnership(bucket.ObjectWriter)
+				e.classify("open", "public")
+				var needs []authz.Need
+				for _, a := range c.needs {
+					needs = append(needs, authz.Need{Action: a, Resource: arn.Object("bkt", "k")})
+				}
+				needs = append(needs, authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "target")})
+				w := &tagged{laws: laws{e, d}}
+				g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil), needs...)
+				if err != nil {
 					t.Fatal(err)
 				}
-			},
-			"deleted": func(e *env) {
-				if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
-					t.Fatal(err)
+				change(e)
+				asked := w.asked
+				err = c.do(e, g)
+				if refused := fault.Is(err, "AccessDenied"); refused != (how != "") || how == "" && err != nil {
+					t.Errorf("%s, %s: %v", name, how, err)
 				}
-			},
-			"": func(*env) {},
-		} {
-			e := newEnv(t)
-			e.setOwnership(bucket.ObjectWriter)
-			e.classify("open", "public")
-			var needs []authz.Need
-			for _, a := range c.needs {
-				needs = append(needs, authz.Need{Action: a, Resource: arn.Object("bkt", "k")})
+				if w.asked == asked {
+					t.Errorf("%s, %s: the tags were not looked at again", name, how)
+				}
 			}
-			needs = append(needs, authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "target")})
-			w := &tagged{laws: laws{e, d}}
-			g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil), needs...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			change(e)
-			asked := w.asked
-			err = c.do(e, g)
-			if refused := fault.Is(err, "AccessDenied"); refused != (how != "") || how == "" && err != nil {
-				t.Errorf("%s, %s: %v", name, how, err)
-			}
-			if w.asked == asked {
-				t.Errorf("%s, %s: the tags were not looked at again", name, how)
-			}
-		}
+		})
 	}
 }
 
@@ -149,50 +152,52 @@ func TestAnUploadsEndIsJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"inline", long()} {
-		e := newEnv(t)
-		u := e.begin(UploadInput{Bucket: "bkt", Key: "k"})
-		e.mustPut("source", text)
-		w := &tagged{laws: laws{e, all}}
-		for name, do := range map[string]func(g authz.Grant) error{
-			"Put": func(g authz.Grant) error {
-				_, err := e.objects.Put(t.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: int64(len(text))})
-				return err
-			},
-			"PutPart": func(g authz.Grant) error {
-				_, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text))})
-				return err
-			},
-			"Copy": func(g authz.Grant) error {
-				_, _, err := e.objects.Copy(t.Context(), g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k"})
-				return err
-			},
-			"CopyPart": func(g authz.Grant) error {
-				_, _, err := e.objects.CopyPart(t.Context(), g, CopyPartInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1})
-				return err
-			},
-		} {
-			w.all = all
-			g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil),
-				authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "k")}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "source")})
-			if err != nil {
+	for i, text := range []string{"inline", long()} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			e := newEnv(t)
+			u := e.begin(UploadInput{Bucket: "bkt", Key: "k"})
+			e.mustPut("source", text)
+			w := &tagged{laws: laws{e, all}}
+			for name, do := range map[string]func(g authz.Grant) error{
+				"Put": func(g authz.Grant) error {
+					_, err := e.objects.Put(t.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: int64(len(text))})
+					return err
+				},
+				"PutPart": func(g authz.Grant) error {
+					_, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text))})
+					return err
+				},
+				"Copy": func(g authz.Grant) error {
+					_, _, err := e.objects.Copy(t.Context(), g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k"})
+					return err
+				},
+				"CopyPart": func(g authz.Grant) error {
+					_, _, err := e.objects.CopyPart(t.Context(), g, CopyPartInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1})
+					return err
+				},
+			} {
+				w.all = all
+				g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil),
+					authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "k")}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "source")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.payloads.written = func() { w.all = none }
+				err = do(g)
+				e.payloads.written = nil
+				wants(t, err, fault.KindDenied, "AccessDenied")
+				if _, _, err := e.get(GetInput{Key: "k"}); !fault.Is(err, "NoSuchKey") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if err := e.abort(u); err != nil {
 				t.Fatal(err)
 			}
-			e.payloads.written = func() { w.all = none }
-			err = do(g)
-			e.payloads.written = nil
-			wants(t, err, fault.KindDenied, "AccessDenied")
-			if _, _, err := e.get(GetInput{Key: "k"}); !fault.Is(err, "NoSuchKey") {
-				t.Errorf("%s: %v", name, err)
+			if text == "inline" {
+				e.tidy(1, 0)
+			} else {
+				e.tidy(0, 1)
 			}
-		}
-		if err := e.abort(u); err != nil {
-			t.Fatal(err)
-		}
-		if text == "inline" {
-			e.tidy(1, 0)
-		} else {
-			e.tidy(0, 1)
-		}
+		})
 	}
 }

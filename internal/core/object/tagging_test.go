@@ -38,20 +38,22 @@ func TestTaggingDemands(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		plain, versioned := policy.Action("s3:"+name+"ObjectTagging"), policy.Action("s3:"+name+"ObjectVersionTagging")
-		for _, c := range []struct {
-			action  policy.Action
-			version *string
-			allowed bool
-		}{{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false}, {"s3:GetObject", nil, false}} {
-			err := call(e.grant(at, c.action), VersionInput{Bucket: "bkt", Key: "k", VersionID: c.version})
-			if c.allowed != (err == nil) || err != nil && !fault.Is(err, "AccessDenied") {
-				t.Errorf("%s with %s, version %v: %v", name, c.action, c.version != nil, err)
+		t.Run(name, func(t *testing.T) {
+			plain, versioned := policy.Action("s3:"+name+"ObjectTagging"), policy.Action("s3:"+name+"ObjectVersionTagging")
+			for _, c := range []struct {
+				action  policy.Action
+				version *string
+				allowed bool
+			}{{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false}, {"s3:GetObject", nil, false}} {
+				err := call(e.grant(at, c.action), VersionInput{Bucket: "bkt", Key: "k", VersionID: c.version})
+				if c.allowed != (err == nil) || err != nil && !fault.Is(err, "AccessDenied") {
+					t.Errorf("%s with %s, version %v: %v", name, c.action, c.version != nil, err)
+				}
 			}
-		}
-		if err := call(authz.Grant{}, VersionInput{Bucket: "bkt", Key: "k"}); !fault.Is(err, "AccessDenied") {
-			t.Errorf("%s with a forged grant: %v", name, err)
-		}
+			if err := call(authz.Grant{}, VersionInput{Bucket: "bkt", Key: "k"}); !fault.Is(err, "AccessDenied") {
+				t.Errorf("%s with a forged grant: %v", name, err)
+			}
+		})
 	}
 	in := PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(""), Tags: tag.Set{{Key: "a", Value: "b"}}}
 	_, err := e.objects.Put(t.Context(), e.grant(at, "s3:PutObject"), in)
@@ -88,9 +90,11 @@ func TestTagsForAuthorization(t *testing.T) {
 		"marker":      {VersionInput{"bkt", "marked", &marker.MarkerID}, 0},
 		"without any": {VersionInput{"bkt", "marked", &marked}, 0},
 	} {
-		if got, err := e.objects.Tags(t.Context(), c.in); err != nil || len(got) != c.want {
-			t.Errorf("%s: %v %v", name, got, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got, err := e.objects.Tags(t.Context(), c.in); err != nil || len(got) != c.want {
+				t.Errorf("%s: %v %v", name, got, err)
+			}
+		})
 	}
 	e.objects.store = broken{e.store}
 	if _, err := e.objects.Tags(t.Context(), VersionInput{"bkt", "k", nil}); !fault.Is(err, "ServiceUnavailable") {
@@ -166,9 +170,11 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 		"replaced without the right":     {to(), &set, ""},
 		"replaced by none needs no more": {to(), &tag.Set{}, "text []"},
 	} {
-		_, _, err := e.objects.Copy(t.Context(), c.g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "copy", Tags: c.tags})
-		if c.want == "" && !fault.Is(err, "AccessDenied") || c.want != "" && (err != nil || read("copy") != c.want) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, _, err := e.objects.Copy(t.Context(), c.g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "copy", Tags: c.tags})
+			if c.want == "" && !fault.Is(err, "AccessDenied") || c.want != "" && (err != nil || read("copy") != c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }

@@ -71,7 +71,7 @@ func TestListVersionsMarkers(t *testing.T) {
 		ids[s], names[id] = id, text
 	}
 	names[NullVersion] = "null"
-	for _, c := range []struct {
+	for i, c := range []struct {
 		in   ListVersionsInput
 		want string
 	}{
@@ -101,9 +101,11 @@ func TestListVersionsMarkers(t *testing.T) {
 		{ListVersionsInput{KeyMarker: "a", VersionIDMarker: ptr("")}, "InvalidArgument"},
 		{ListVersionsInput{KeyMarker: "a", VersionIDMarker: ptr("nonsense")}, "InvalidArgument"},
 	} {
-		if got := e.shown(names, c.in); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.in, got, c.want)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if got := e.shown(names, c.in); got != c.want {
+				t.Errorf("%+v: %q, want %q", c.in, got, c.want)
+			}
+		})
 	}
 	// What stands before the marker may go between two pages.
 	for _, id := range []string{ids["a 2"], ids["c 2"]} {
@@ -142,9 +144,11 @@ func TestListVersionsReadsNoMoreThanAPage(t *testing.T) {
 
 func TestListVersionsOfADamagedRecord(t *testing.T) {
 	for name, b := range map[string][]byte{"torn": {1, 0x0a, 9}, "of another format": {9}, "empty": {}} {
-		if err := new(VersionEntry).decode(b); !fault.Is(err, "InternalError") {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := new(VersionEntry).decode(b); !fault.Is(err, "InternalError") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }
 

@@ -205,12 +205,14 @@ func TestKeysThatDontFit(t *testing.T) {
 		"another id":           {good, jose.JSONWebKey{Key: w.keys[0].Key, KeyID: "K"}, "InvalidIdentityToken"},
 		"no id, the token has": {good, jose.JSONWebKey{Key: w.keys[0].Key}, "InvalidIdentityToken"},
 	} {
-		x := &world{name: issuerURL, asked: map[string]int{}, keys: []jose.JSONWebKey{c.key}, extra: []any{
-			map[string]any{"kty": "unknown", "kid": "k"}, map[string]any{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA"}, map[string]any{}, 7, "k",
-		}}
-		if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			x := &world{name: issuerURL, asked: map[string]int{}, keys: []jose.JSONWebKey{c.key}, extra: []any{
+				map[string]any{"kty": "unknown", "kid": "k"}, map[string]any{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA"}, map[string]any{}, 7, "k",
+			}}
+			if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
+				t.Errorf("%s: %v, want %q", name, err, c.want)
+			}
+		})
 	}
 	is(t, New(nil).Verify(t.Context(), good.token(nil), nil, at(0)), "InvalidIdentityToken")
 	var none *Verifier
@@ -221,7 +223,7 @@ func TestKeysThatDontFit(t *testing.T) {
 // TestTimes has the edges of a token's life.
 func TestTimes(t *testing.T) {
 	w, s := newWorld(t, "k")
-	for _, c := range []struct {
+	for i, c := range []struct {
 		claims map[string]any
 		want   string
 	}{
@@ -236,9 +238,11 @@ func TestTimes(t *testing.T) {
 		{map[string]any{"nbf": at(time.Minute).Unix()}, ""},
 		{map[string]any{"nbf": at(time.Minute).Unix() + 1}, "IDPRejectedClaim"},
 	} {
-		if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
-			t.Errorf("%v: %v, want %q", c.claims, err, c.want)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
+				t.Errorf("%v: %v, want %q", c.claims, err, c.want)
+			}
+		})
 	}
 }
 
@@ -264,9 +268,11 @@ func TestParse(t *testing.T) {
 		"tags of two":     {"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"k": []string{"a", "b"}}}},
 		"tags as text":    {"https://aws.amazon.com/tags": "k"},
 	} {
-		if _, err := Parse(s[0].raw(claims)); !fault.Is(err, "InvalidIdentityToken") {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse(s[0].raw(claims)); !fault.Is(err, "InvalidIdentityToken") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 	good := s[0].raw(nil)
 	for _, raw := range []string{"", ".", "..", "...", "a.b.c", good + "=", good + " ", " " + good, "\n" + good, strings.Repeat("a", MaxToken+1), `{"payload":"","signatures":[]}`,

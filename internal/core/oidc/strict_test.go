@@ -48,15 +48,17 @@ func TestTokensHaveOneReading(t *testing.T) {
 		}
 		return x, New(w).Verify(t.Context(), x, nil, at(0))
 	}
-	for _, good := range []struct{ header, claims string }{
+	for i, good := range []struct{ header, claims string }{
 		{header, claims("")}, {header, claims(`,"SUB":"other","Iss":"other","AUD":["x","y"],"EXP":1`)}, {header, claims(`,"a":{"sub":"x"},"b":[{"sub":"x"},{"sub":"y"}]`)},
 		{`{"alg":"ES256","kid":"k","ALG":"none","Kid":"other","typ":"JWT"}`, claims("")},
 		{`{"alg":"ES256","kid":"k","x5c":["!"],"x5t":"?","jwk":{"kty":"none"},"jku":"https://other.example","x5u":1}`, claims("")},
 	} {
-		x, err := verify(good.header, good.claims)
-		if err != nil || x.Subject != "s" || x.Issuer != issuerURL || x.Audience != "a" {
-			t.Errorf("%s %s: %+v, %v", good.header, good.claims, x, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			x, err := verify(good.header, good.claims)
+			if err != nil || x.Subject != "s" || x.Issuer != issuerURL || x.Audience != "a" {
+				t.Errorf("%s %s: %+v, %v", good.header, good.claims, x, err)
+			}
+		})
 	}
 	for name, bad := range map[string]struct{ header, claims string }{
 		"sub twice":             {header, claims(`,"sub":"other"`)},
@@ -84,9 +86,11 @@ func TestTokensHaveOneReading(t *testing.T) {
 		"half a character":      {header, strings.Replace(claims(""), `"s"`, `"\ud800"`, 1)},
 		"deep":                  {header, claims(`,"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40))},
 	} {
-		if x, err := verify(bad.header, bad.claims); !fault.Is(err, "InvalidIdentityToken") {
-			t.Errorf("%s: %+v, %v", name, x, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if x, err := verify(bad.header, bad.claims); !fault.Is(err, "InvalidIdentityToken") {
+				t.Errorf("%s: %+v, %v", name, x, err)
+			}
+		})
 	}
 	// A last letter that says the same bytes is another text, and none was signed.
 	good := byHand(t, k, header, claims(""))
@@ -120,10 +124,12 @@ func TestKeySets(t *testing.T) {
 		`{"keys":[]}`:                  0,
 		`{"KEYS":[` + string(k) + `]}`: -1, `{"keys":{}}`: -1, `{"keys":[` + with(`"kid":"again"`) + `]}`: -1, `{"keys":[],"keys":[` + string(k) + `]}`: -1, `[]`: -1, ``: -1,
 	} {
-		keys, err := parseKeys([]byte(document))
-		if want < 0 && err == nil || want >= 0 && (err != nil || len(keys) != want) {
-			t.Errorf("%.100s: %d keys, %v; want %d", document, len(keys), err, want)
-		}
+		t.Run(fmt.Sprintf("%.60s", document), func(t *testing.T) {
+			keys, err := parseKeys([]byte(document))
+			if want < 0 && err == nil || want >= 0 && (err != nil || len(keys) != want) {
+				t.Errorf("%.100s: %d keys, %v; want %d", document, len(keys), err, want)
+			}
+		})
 	}
 	x := s[0].token(nil)
 	for _, about := range []string{
@@ -151,31 +157,33 @@ func TestAnotherReader(t *testing.T) {
 	}
 	algorithms := slices.Collect(maps.Keys(owners))
 	for alg, owner := range owners {
-		jwk := jose.JSONWebKey{Key: owner.Public(), KeyID: "k"}
-		text, err := json.Marshal(map[string]any{"keys": []any{jwk}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys, err := parseKeys(text)
-		if err != nil || len(keys) != 1 || !owner.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(keys[0].public) {
-			t.Fatalf("%s: %+v, %v", alg, keys, err)
-		}
-		raw := signer{t, alg, "k", owner}.raw(nil)
-		head, last := raw[:strings.LastIndexByte(raw, '.')+1], raw[strings.LastIndexByte(raw, '.')+1:]
-		for i := -1; i < len(last); i += 7 {
-			tried := []byte(last)
-			if i >= 0 {
-				tried[i] ^= 3
+		t.Run(fmt.Sprint(alg), func(t *testing.T) {
+			jwk := jose.JSONWebKey{Key: owner.Public(), KeyID: "k"}
+			text, err := json.Marshal(map[string]any{"keys": []any{jwk}})
+			if err != nil {
+				t.Fatal(err)
 			}
-			there, err := jose.ParseSignedCompact(head+string(tried), algorithms)
-			if err == nil {
-				_, err = there.Verify(jwk)
+			keys, err := parseKeys(text)
+			if err != nil || len(keys) != 1 || !owner.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(keys[0].public) {
+				t.Fatalf("%s: %+v, %v", alg, keys, err)
 			}
-			here, errHere := Parse(head + string(tried))
-			ok := errHere == nil && here.fits(&keys[0]) && here.signedBy(&keys[0])
-			if ok != (err == nil) || ok != (i < 0) {
-				t.Errorf("%s, letter %d: %v here, %v there", alg, i, ok, err)
+			raw := signer{t, alg, "k", owner}.raw(nil)
+			head, last := raw[:strings.LastIndexByte(raw, '.')+1], raw[strings.LastIndexByte(raw, '.')+1:]
+			for i := -1; i < len(last); i += 7 {
+				tried := []byte(last)
+				if i >= 0 {
+					tried[i] ^= 3
+				}
+				there, err := jose.ParseSignedCompact(head+string(tried), algorithms)
+				if err == nil {
+					_, err = there.Verify(jwk)
+				}
+				here, errHere := Parse(head + string(tried))
+				ok := errHere == nil && here.fits(&keys[0]) && here.signedBy(&keys[0])
+				if ok != (err == nil) || ok != (i < 0) {
+					t.Errorf("%s, letter %d: %v here, %v there", alg, i, ok, err)
+				}
 			}
-		}
+		})
 	}
 }

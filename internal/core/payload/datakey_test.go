@@ -39,21 +39,25 @@ func TestCustomer(t *testing.T) {
 			o.Close()
 		}
 		for name, k := range map[string]keys.Choice{"another key": other, "no key": {}} {
-			if _, err := s.get(at, k, at.Inline, "b"); err == nil {
-				t.Errorf("%d bytes open with %s", n, name)
-			}
-			if sum, err := s.sum(at, k, "b"); err == nil || sum != nil {
-				t.Errorf("the checksum of %d bytes opens with %s", n, name)
-			}
+			t.Run(name, func(t *testing.T) {
+				if _, err := s.get(at, k, at.Inline, "b"); err == nil {
+					t.Errorf("%d bytes open with %s", n, name)
+				}
+				if sum, err := s.sum(at, k, "b"); err == nil || sum != nil {
+					t.Errorf("the checksum of %d bytes opens with %s", n, name)
+				}
+			})
 		}
 		bad := at
 		bad.Sum = bytes.Clone(at.Sum)
 		bad.Sum[len(bad.Sum)-1] ^= 1
-		for _, sum := range [][]byte{bad.Sum, at.Sum[:5], {}} {
-			bad.Sum = sum
-			if got, err := s.sum(bad, mine, "b"); !errors.Is(err, seal.ErrCorrupt) || got != nil {
-				t.Errorf("a sealed checksum of %d bytes: %x, %v", len(sum), got, err)
-			}
+		for i, sum := range [][]byte{bad.Sum, at.Sum[:5], {}} {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				bad.Sum = sum
+				if got, err := s.sum(bad, mine, "b"); !errors.Is(err, seal.ErrCorrupt) || got != nil {
+					t.Errorf("a sealed checksum of %d bytes: %x, %v", len(sum), got, err)
+				}
+			})
 		}
 		s.Settle(at)
 	}
@@ -83,13 +87,15 @@ func TestNewKey(t *testing.T) {
 	if bytes.Equal(one.Sum, two.Sum) {
 		t.Error("a nonce came twice")
 	}
-	for _, l := range []Location{one, two} {
-		if sum, err := s.sum(l, mine, "b"); err != nil || string(sum) != "sum" {
-			t.Errorf("%q, %v", sum, err)
-		}
-		if sum, err := (DataKey{seal.NewKey()}).OpenSum(l); err == nil {
-			t.Errorf("another key opens %q", sum)
-		}
+	for i, l := range []Location{one, two} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if sum, err := s.sum(l, mine, "b"); err != nil || string(sum) != "sum" {
+				t.Errorf("%q, %v", sum, err)
+			}
+			if sum, err := (DataKey{seal.NewKey()}).OpenSum(l); err == nil {
+				t.Errorf("another key opens %q", sum)
+			}
+		})
 	}
 	if none := k.SealSum(one, nil); none.Sum != nil {
 		t.Errorf("no checksum is sealed as %x", none.Sum)

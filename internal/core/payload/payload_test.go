@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"io/fs"
@@ -118,41 +119,43 @@ func TestRoundTrip(t *testing.T) {
 	s, dir := open(t)
 	for _, n := range borders() {
 		for _, known := range []bool{true, false} {
-			body := random(n)
-			src := Source{Body: iotest.HalfReader(bytes.NewReader(body)), Size: -1, Checksum: digest.CRC64NVME, Binding: []byte("b")}
-			if known {
-				src.Size = int64(n)
-			}
-			at, d, err := s.Write(t.Context(), authz.Grant{}, src)
-			if err != nil {
-				t.Fatal(n, err)
-			}
-			crc := crc64.Checksum(body, crc64.MakeTable(0x9a6c9329ac4bc9b5))
-			var sum []byte
-			for i := 7; i >= 0; i-- {
-				sum = append(sum, byte(crc>>(8*i)))
-			}
-			if d.Size != int64(n) || d.MD5 != md5.Sum(body) || !bytes.Equal(d.Sum, sum) {
-				t.Errorf("%d bytes: digests %+v, CRC64NVME %x", n, d, sum)
-			}
-			if (at.Blob == "") != (n <= InlineMax) {
-				t.Errorf("%d bytes: blob %q", n, at.Blob)
-			}
-			for _, r := range [][2]int{{0, n}, {n / 2, n - n/2}, {n, 0}, {n / 3, min(10, n-n/3)}} {
-				got, err := readAll(t, s, at, int64(r[0]), int64(r[1]))
-				if err != nil || !bytes.Equal(got, body[r[0]:r[0]+r[1]]) {
-					t.Errorf("%d bytes, %v: %d bytes, %v", n, r, len(got), err)
+			t.Run(fmt.Sprint(known), func(t *testing.T) {
+				body := random(n)
+				src := Source{Body: iotest.HalfReader(bytes.NewReader(body)), Size: -1, Checksum: digest.CRC64NVME, Binding: []byte("b")}
+				if known {
+					src.Size = int64(n)
 				}
-			}
-			if n >= 64 {
-				for _, f := range files(t, dir) {
-					if b, _ := os.ReadFile(f); bytes.Contains(b, body[:32]) {
-						t.Errorf("plaintext in %s", f)
+				at, d, err := s.Write(t.Context(), authz.Grant{}, src)
+				if err != nil {
+					t.Fatal(n, err)
+				}
+				crc := crc64.Checksum(body, crc64.MakeTable(0x9a6c9329ac4bc9b5))
+				var sum []byte
+				for i := 7; i >= 0; i-- {
+					sum = append(sum, byte(crc>>(8*i)))
+				}
+				if d.Size != int64(n) || d.MD5 != md5.Sum(body) || !bytes.Equal(d.Sum, sum) {
+					t.Errorf("%d bytes: digests %+v, CRC64NVME %x", n, d, sum)
+				}
+				if (at.Blob == "") != (n <= InlineMax) {
+					t.Errorf("%d bytes: blob %q", n, at.Blob)
+				}
+				for _, r := range [][2]int{{0, n}, {n / 2, n - n/2}, {n, 0}, {n / 3, min(10, n-n/3)}} {
+					got, err := readAll(t, s, at, int64(r[0]), int64(r[1]))
+					if err != nil || !bytes.Equal(got, body[r[0]:r[0]+r[1]]) {
+						t.Errorf("%d bytes, %v: %d bytes, %v", n, r, len(got), err)
 					}
 				}
-			}
-			s.Settle(at)
-			s.Remove(t.Context(), at)
+				if n >= 64 {
+					for _, f := range files(t, dir) {
+						if b, _ := os.ReadFile(f); bytes.Contains(b, body[:32]) {
+							t.Errorf("plaintext in %s", f)
+						}
+					}
+				}
+				s.Settle(at)
+				s.Remove(t.Context(), at)
+			})
 		}
 	}
 	if left := files(t, dir); len(left) != 0 {
@@ -170,16 +173,18 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 			"too long":            {Body: bytes.NewReader(random(n + 1)), Size: int64(n)},
 			"cut off":             {Body: io.MultiReader(bytes.NewReader(random(n-5)), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: -1},
 		} {
-			_, _, err := s.Write(t.Context(), authz.Grant{}, src)
-			if err == nil {
-				t.Errorf("%s, %d bytes: stored", name, n)
-			}
-			if strings.HasPrefix(name, "too") && !fault.Is(err, fault.IncompleteBody) {
-				t.Errorf("%s, %d bytes: %v", name, n, err)
-			}
-			if name == "an error at the end" && !errors.Is(err, bad) {
-				t.Errorf("%s, %d bytes: %v", name, n, err)
-			}
+			t.Run(name, func(t *testing.T) {
+				_, _, err := s.Write(t.Context(), authz.Grant{}, src)
+				if err == nil {
+					t.Errorf("%s, %d bytes: stored", name, n)
+				}
+				if strings.HasPrefix(name, "too") && !fault.Is(err, fault.IncompleteBody) {
+					t.Errorf("%s, %d bytes: %v", name, n, err)
+				}
+				if name == "an error at the end" && !errors.Is(err, bad) {
+					t.Errorf("%s, %d bytes: %v", name, n, err)
+				}
+			})
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -222,11 +227,13 @@ func TestFlippedBytes(t *testing.T) {
 			t.Fatalf("byte %d flipped: %d bytes were served, %v", i, len(got), err)
 		}
 	}
-	for _, bad := range [][]byte{sealed[:len(sealed)-1], append(bytes.Clone(sealed), 0), nil} {
-		write(bad)
-		if _, err := readAll(t, s, at, 0, at.Size); !errors.Is(err, seal.ErrCorrupt) {
-			t.Errorf("%d bytes instead of %d: %v", len(bad), len(sealed), err)
-		}
+	for i, bad := range [][]byte{sealed[:len(sealed)-1], append(bytes.Clone(sealed), 0), nil} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			write(bad)
+			if _, err := readAll(t, s, at, 0, at.Size); !errors.Is(err, seal.ErrCorrupt) {
+				t.Errorf("%d bytes instead of %d: %v", len(bad), len(sealed), err)
+			}
+		})
 	}
 	write(sealed)
 	if got, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(got, body) {
@@ -316,19 +323,21 @@ func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	defer s.Close()
 	stalled := errors.New("stands still")
 	for _, sent := range []int{0, 1, InlineMax + 1, pieceSize + 1, 5 << 20} {
-		room.taken = 0
-		body := io.MultiReader(bytes.NewReader(random(sent)), readerFunc(func([]byte) (int, error) {
-			if most := int64(3*sent + 1<<20); room.taken > most || sent < pieceSize && room.taken > 0 {
-				t.Errorf("%d bytes came, %d are taken", sent, room.taken)
+		t.Run(fmt.Sprint(sent), func(t *testing.T) {
+			room.taken = 0
+			body := io.MultiReader(bytes.NewReader(random(sent)), readerFunc(func([]byte) (int, error) {
+				if most := int64(3*sent + 1<<20); room.taken > most || sent < pieceSize && room.taken > 0 {
+					t.Errorf("%d bytes came, %d are taken", sent, room.taken)
+				}
+				if n := blocks(t, dir); n > int64(3*sent+2<<20) {
+					t.Errorf("%d bytes came, the files take %d", sent, n)
+				}
+				return 0, stalled
+			}))
+			if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: body, Size: 2 << 30}); !errors.Is(err, stalled) {
+				t.Fatal(err)
 			}
-			if n := blocks(t, dir); n > int64(3*sent+2<<20) {
-				t.Errorf("%d bytes came, the files take %d", sent, n)
-			}
-			return 0, stalled
-		}))
-		if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: body, Size: 2 << 30}); !errors.Is(err, stalled) {
-			t.Fatal(err)
-		}
+		})
 	}
 	room.left = 1 << 20
 	unread := readerFunc(func([]byte) (int, error) { t.Error("the body is read"); return 0, io.EOF })
@@ -380,42 +389,46 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 		return err
 	}
 	for sent, most := range map[int]int64{0: 0, 1: 0, InlineMax + 1: 1, InlineMax + 100: 80 << 10, 100_000: 220 << 10, 2 << 20: 2 << 20} {
-		ctx, a := account("one")
-		if err := write(ctx, sent, func() {
-			if m.Held() > most+64<<10 {
-				t.Errorf("%d bytes came, %d are held", sent, m.Held())
+		t.Run(fmt.Sprint(sent), func(t *testing.T) {
+			ctx, a := account("one")
+			if err := write(ctx, sent, func() {
+				if m.Held() > most+64<<10 {
+					t.Errorf("%d bytes came, %d are held", sent, m.Held())
+				}
+			}); !errors.Is(err, stalled) {
+				t.Error(err)
 			}
-		}); !errors.Is(err, stalled) {
-			t.Error(err)
-		}
-		if a.Close(); m.Held() != 0 {
-			t.Errorf("%d bytes came, %d are held in the end", sent, m.Held())
-		}
+			if a.Close(); m.Held() != 0 {
+				t.Errorf("%d bytes came, %d are held in the end", sent, m.Held())
+			}
+		})
 	}
 	other := m.Open(nil)
 	ctx, _ := account("two")
 	whole := random(3 << 20)
 	for _, left := range []int64{400 << 10, 10 << 10} {
-		other.Close()
-		if err := errors.Join(other.Verified(t.Context(), limit.Caller, "two"), other.Take(t.Context(), limit.Allowance+3<<20-left)); err != nil {
-			t.Fatal(err)
-		}
-		short, cancel := context.WithCancel(ctx)
-		if left < 100<<10 {
-			cancel() // nobody waits
-		}
-		at, _, err := s.Write(short, authz.Grant{}, Source{Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b")})
-		cancel()
-		if (err == nil) != (left > 100<<10) {
-			t.Errorf("with %d bytes left: %v", left, err)
-		}
-		if err == nil {
-			if b, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(b, whole) {
-				t.Errorf("with %d bytes left: %d come back, %v", left, len(b), err)
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			other.Close()
+			if err := errors.Join(other.Verified(t.Context(), limit.Caller, "two"), other.Take(t.Context(), limit.Allowance+3<<20-left)); err != nil {
+				t.Fatal(err)
 			}
-			s.Settle(at)
-			s.Remove(t.Context(), at)
-		}
+			short, cancel := context.WithCancel(ctx)
+			if left < 100<<10 {
+				cancel() // nobody waits
+			}
+			at, _, err := s.Write(short, authz.Grant{}, Source{Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b")})
+			cancel()
+			if (err == nil) != (left > 100<<10) {
+				t.Errorf("with %d bytes left: %v", left, err)
+			}
+			if err == nil {
+				if b, err := readAll(t, s, at, 0, at.Size); err != nil || !bytes.Equal(b, whole) {
+					t.Errorf("with %d bytes left: %d come back, %v", left, len(b), err)
+				}
+				s.Settle(at)
+				s.Remove(t.Context(), at)
+			}
+		})
 	}
 	if left := files(t, dir); len(left) != 0 {
 		t.Errorf("left behind: %q", left)

@@ -1,6 +1,7 @@
 package tag
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -44,38 +45,42 @@ func TestRules(t *testing.T) {
 		"a key twice":               {[]Tag{{"k", "1"}, {"l", "1"}, {"k", "2"}}, "InvalidTag", "k"},
 		"a key twice, second is ok": {[]Tag{{"b", "1"}, {"a", "1"}}, "", ""},
 	} {
-		for kind, check := range map[string]func([]Tag) (Set, error){"object": Object, "bucket": Bucket, "new bucket": NewBucket} {
-			set, err := check(slices.Clone(c.tags))
-			if c.code == "" {
-				sorted := slices.IsSortedFunc(set, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
-				if err != nil || len(set) != len(c.tags) || !sorted {
-					t.Errorf("%s of %s: %v %v", name, kind, set, err)
+		t.Run(name, func(t *testing.T) {
+			for kind, check := range map[string]func([]Tag) (Set, error){"object": Object, "bucket": Bucket, "new bucket": NewBucket} {
+				set, err := check(slices.Clone(c.tags))
+				if c.code == "" {
+					sorted := slices.IsSortedFunc(set, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
+					if err != nil || len(set) != len(c.tags) || !sorted {
+						t.Errorf("%s of %s: %v %v", name, kind, set, err)
+					}
+					continue
 				}
-				continue
+				f := fault.From(err)
+				if f == nil || string(f.Code) != c.code || f.Kind != fault.KindInvalid || set != nil {
+					t.Errorf("%s of %s: %v, want %s", name, kind, err, c.code)
+					continue
+				}
+				if f.Members["TagKey"] != c.member && kind != "new bucket" {
+					t.Errorf("%s of %s: TagKey %q, want %q", name, kind, f.Members["TagKey"], c.member)
+				}
 			}
-			f := fault.From(err)
-			if f == nil || string(f.Code) != c.code || f.Kind != fault.KindInvalid || set != nil {
-				t.Errorf("%s of %s: %v, want %s", name, kind, err, c.code)
-				continue
-			}
-			if f.Members["TagKey"] != c.member && kind != "new bucket" {
-				t.Errorf("%s of %s: TagKey %q, want %q", name, kind, f.Members["TagKey"], c.member)
-			}
-		}
+		})
 	}
 }
 
 func TestCounts(t *testing.T) {
-	for _, c := range []struct {
+	for i, c := range []struct {
 		check func([]Tag) (Set, error)
 		most  int
 	}{{Object, MaxObject}, {Bucket, MaxBucket}, {NewBucket, MaxBucket}} {
-		if set, err := c.check(numbered(c.most)); err != nil || len(set) != c.most {
-			t.Errorf("%d tags: %v", c.most, err)
-		}
-		if _, err := c.check(numbered(c.most + 1)); !fault.Is(err, "BadRequest") {
-			t.Errorf("%d tags: %v", c.most+1, err)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if set, err := c.check(numbered(c.most)); err != nil || len(set) != c.most {
+				t.Errorf("%d tags: %v", c.most, err)
+			}
+			if _, err := c.check(numbered(c.most + 1)); !fault.Is(err, "BadRequest") {
+				t.Errorf("%d tags: %v", c.most+1, err)
+			}
+		})
 	}
 }
 
@@ -92,18 +97,22 @@ func TestHeader(t *testing.T) {
 		"%C3%A9=%2B&":          {{"é", "+"}},
 		"project%3Aname=x%2Fy": {{"project:name", "x/y"}},
 	} {
-		if got, err := Header(value); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v %v, want %v", value, got, err, want)
-		}
+		t.Run(value, func(t *testing.T) {
+			if got, err := Header(value); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%q: %v %v, want %v", value, got, err, want)
+			}
+		})
 	}
 	for value, code := range map[string]string{
 		"a=1&a=2": "InvalidArgument", "a=%": "InvalidArgument", "%zz=1": "InvalidArgument", "a=%ff": "InvalidArgument",
 		"=1": "InvalidArgument", "a=%3C": "InvalidTag", "aws:a=1": "InvalidTag", "a;b=1": "InvalidTag",
 		"a&b&c&d&e&f&g&h&i&j&k": "BadRequest",
 	} {
-		if _, err := Header(value); !fault.Is(err, fault.Code(code)) {
-			t.Errorf("%q: %v, want %s", value, err, code)
-		}
+		t.Run(value, func(t *testing.T) {
+			if _, err := Header(value); !fault.Is(err, fault.Code(code)) {
+				t.Errorf("%q: %v, want %s", value, err, code)
+			}
+		})
 	}
 }
 

@@ -314,68 +314,70 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 		"a preflight":         {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject", "PreflightObject"},
 		"who a key's user is": {typicalEvent().Identity, "KeysRefused", true, "GetCallerIdentity", "GetCallerIdentity"},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			dir := t.TempDir()
-			l := openLog(t, dir)
-			attach(t, l, newStore())
-			const seconds, each = 10, 2000
-			for range seconds {
-				for range each {
-					r := begin(l, cmp.Or(flood.asks, "GetObject"), "flood")
-					r.Event.Identity = flood.who
-					r.Event.Key, r.Event.UserAgent, r.Event.Host = strings.Repeat("\x01", 1024), strings.Repeat("\x80", 7000), strings.Repeat("\"", 500)
-					r.granted = flood.granted
-					if flood.asks != "" {
-						r.Finish(Outcome{})
-						continue
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				l := openLog(t, dir)
+				attach(t, l, newStore())
+				const seconds, each = 10, 2000
+				for range seconds {
+					for range each {
+						r := begin(l, cmp.Or(flood.asks, "GetObject"), "flood")
+						r.Event.Identity = flood.who
+						r.Event.Key, r.Event.UserAgent, r.Event.Host = strings.Repeat("\x01", 1024), strings.Repeat("\x80", 7000), strings.Repeat("\"", 500)
+						r.granted = flood.granted
+						if flood.asks != "" {
+							r.Finish(Outcome{})
+							continue
+						}
+						r.Finish(Outcome{Err: fault.New(fault.Code(flood.code), strings.Repeat("\x02", 1000))})
 					}
-					r.Finish(Outcome{Err: fault.New(fault.Code(flood.code), strings.Repeat("\x02", 1000))})
+					for range 100 {
+						r := begin(l, "GetObject", "known")
+						r.Event.Identity.AccessKeyID = "AKIAOTHER"
+						r.Granted()
+						r.Finish(Outcome{Err: fault.New(fault.NoSuchKey, "")})
+						read(l, "read")
+					}
+					time.Sleep(time.Second)
 				}
-				for range 100 {
-					r := begin(l, "GetObject", "known")
-					r.Event.Identity.AccessKeyID = "AKIAOTHER"
-					r.Granted()
-					r.Finish(Outcome{Err: fault.New(fault.NoSuchKey, "")})
-					read(l, "read")
+				closeLog(t, l)
+				var whole, counted, bytes int
+				if err := Read(dir, testRoot(), func(g Group) error {
+					for _, e := range g.Events {
+						if !strings.Contains(string(e.JSON), `"known"`) && !strings.Contains(string(e.JSON), `"read"`) {
+							bytes += len(e.JSON)
+						}
+					}
+					return nil
+				}); err != nil {
+					t.Fatal(err)
 				}
-				time.Sleep(time.Second)
-			}
-			closeLog(t, l)
-			var whole, counted, bytes int
-			if err := Read(dir, testRoot(), func(g Group) error {
-				for _, e := range g.Events {
-					if !strings.Contains(string(e.JSON), `"known"`) && !strings.Contains(string(e.JSON), `"read"`) {
-						bytes += len(e.JSON)
+				events, _ := readAll(t, dir)
+				for _, e := range events {
+					switch {
+					case e.EventName == flood.event:
+						counted += int(e.Details["count"].(float64))
+						if e.Details["errorCodes"].(map[string]any)[flood.code] != strconv.Itoa(int(e.Details["count"].(float64))) || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
+							t.Errorf("%s: details %v", kind, e.Details)
+						}
+					case e.RequestID == "flood":
+						whole++
 					}
 				}
-				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-			events, _ := readAll(t, dir)
-			for _, e := range events {
-				switch {
-				case e.EventName == flood.event:
-					counted += int(e.Details["count"].(float64))
-					if e.Details["errorCodes"].(map[string]any)[flood.code] != strconv.Itoa(int(e.Details["count"].(float64))) || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
-						t.Errorf("%s: details %v", kind, e.Details)
-					}
-				case e.RequestID == "flood":
-					whole++
+				if whole+counted != seconds*each || whole == 0 || whole > sourceBurst+sourceRate*(seconds+1) {
+					t.Errorf("%s: %d written, %d counted of %d", kind, whole, counted, seconds*each)
 				}
-			}
-			if whole+counted != seconds*each || whole == 0 || whole > sourceBurst+sourceRate*(seconds+1) {
-				t.Errorf("%s: %d written, %d counted of %d", kind, whole, counted, seconds*each)
-			}
-			if n := count(events, "known"); n != seconds*100 {
-				t.Errorf("%s: %d failures of another key are recorded", kind, n)
-			}
-			if n := count(events, "read"); n != seconds*100 {
-				t.Errorf("%s: %d reads are recorded", kind, n)
-			}
-			if most := whole*1700 + seconds*1500; bytes > most {
-				t.Errorf("%s: the flood costs %d bytes, more than %d", kind, bytes, most)
-			}
+				if n := count(events, "known"); n != seconds*100 {
+					t.Errorf("%s: %d failures of another key are recorded", kind, n)
+				}
+				if n := count(events, "read"); n != seconds*100 {
+					t.Errorf("%s: %d reads are recorded", kind, n)
+				}
+				if most := whole*1700 + seconds*1500; bytes > most {
+					t.Errorf("%s: the flood costs %d bytes, more than %d", kind, bytes, most)
+				}
+			})
 		})
 	}
 }
@@ -383,33 +385,35 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 // TestManySourcesCostNoMore floods from as many addresses and keys as there are.
 func TestManySourcesCostNoMore(t *testing.T) {
 	for _, stranger := range []bool{true, false} {
-		var r refusals
-		written := 0
-		for i := range 50_000 {
-			e := typicalEvent()
-			e.ErrorCode = fmt.Sprint("Code", i)
-			e.Identity.AccessKeyID = fmt.Sprint("AKIA", i)
+		t.Run(fmt.Sprint(stranger), func(t *testing.T) {
+			var r refusals
+			written := 0
+			for i := range 50_000 {
+				e := typicalEvent()
+				e.ErrorCode = fmt.Sprint("Code", i)
+				e.Identity.AccessKeyID = fmt.Sprint("AKIA", i)
+				if stranger {
+					e.Identity = Identity{}
+				}
+				e.SourceIP = netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+				if r.admit(testTime, &e) {
+					written++
+				}
+			}
+			if most := max(strangersBurst, keysBurst); written > most || len(r.strangers.each) > sourcesMost || len(r.keys.each) > sourcesMost {
+				t.Errorf("%d of 50,000 are written, %d and %d sources remembered", written, len(r.strangers.each), len(r.keys.each))
+			}
+			strangers, keys := r.take(testTime, true)
+			d := keys
 			if stranger {
-				e.Identity = Identity{}
+				d = strangers
 			}
-			e.SourceIP = netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-			if r.admit(testTime, &e) {
-				written++
+			if len(d) == 0 || len(d) > 3000 || !bytes.Contains(d, []byte(`"other":`)) {
+				t.Errorf("%s", d)
 			}
-		}
-		if most := max(strangersBurst, keysBurst); written > most || len(r.strangers.each) > sourcesMost || len(r.keys.each) > sourcesMost {
-			t.Errorf("%d of 50,000 are written, %d and %d sources remembered", written, len(r.strangers.each), len(r.keys.each))
-		}
-		strangers, keys := r.take(testTime, true)
-		d := keys
-		if stranger {
-			d = strangers
-		}
-		if len(d) == 0 || len(d) > 3000 || !bytes.Contains(d, []byte(`"other":`)) {
-			t.Errorf("%s", d)
-		}
-		if again, more := r.take(testTime, true); again != nil || more != nil {
-			t.Errorf("again %s %s", again, more)
-		}
+			if again, more := r.take(testTime, true); again != nil || more != nil {
+				t.Errorf("again %s %s", again, more)
+			}
+		})
 	}
 }

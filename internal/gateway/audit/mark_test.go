@@ -114,29 +114,31 @@ func TestLogThatIsNotWholeIsRefused(t *testing.T) {
 		harms[fmt.Sprint("cut to ", n)] = func(dir string) error { return os.Truncate(filepath.Join(dir, filepath.Base(newest)), n) }
 	}
 	for name, harm := range harms {
-		at, store := filepath.Join(t.TempDir(), "audit"), s.clone()
-		if err := os.Mkdir(at, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		copyFiles(t, dir, at)
-		if err := harm(at); err != nil {
-			t.Fatal(err)
-		}
-		before := tree(t, at)
-		if err := refused(at, store); !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if after := tree(t, at); len(after) != len(before) || store.commit != s.commit {
-			t.Errorf("%s: the refusal changed something", name)
-		} else {
-			for path, b := range before {
-				if after[path] != b {
-					t.Errorf("%s: the refusal changed %s", name, path)
+		t.Run(name, func(t *testing.T) {
+			at, store := filepath.Join(t.TempDir(), "audit"), s.clone()
+			if err := os.Mkdir(at, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			copyFiles(t, dir, at)
+			if err := harm(at); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, at)
+			if err := refused(at, store); !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: %v", name, err)
+				return
+			}
+			if after := tree(t, at); len(after) != len(before) || store.commit != s.commit {
+				t.Errorf("%s: the refusal changed something", name)
+			} else {
+				for path, b := range before {
+					if after[path] != b {
+						t.Errorf("%s: the refusal changed %s", name, path)
+					}
 				}
 			}
-		}
-		acceptAndGoOn(t, name, at, store)
+			acceptAndGoOn(t, name, at, store)
+		})
 	}
 }
 
@@ -209,26 +211,28 @@ func TestTornTailBehindTheMarkIsNoDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tail := range [][]byte{make([]byte, 5), make([]byte, 4096), bytes.Repeat([]byte{0xff}, 900)} {
-		if err := os.WriteFile(path, append(slices.Clone(whole), tail...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var said bytes.Buffer
-		l, err := Open(Options{Dir: dir, Root: testRoot(), Logger: slog.New(slog.NewTextHandler(&said, nil))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		attach(t, l, s)
-		closeLog(t, l)
-		if !bytes.Contains(said.Bytes(), []byte("not durable is cut off")) {
-			t.Errorf("a tail of %d bytes was cut in silence", len(tail))
-		}
-		if events, _ := readAll(t, dir); len(events) < 2 || events[0].RequestID != "kept put 0" {
-			t.Errorf("%v", ids(events))
-		}
-		if whole, err = os.ReadFile(path); err != nil {
-			t.Fatal(err)
-		}
+	for i, tail := range [][]byte{make([]byte, 5), make([]byte, 4096), bytes.Repeat([]byte{0xff}, 900)} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if err := os.WriteFile(path, append(slices.Clone(whole), tail...), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			l, err := Open(Options{Dir: dir, Root: testRoot(), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			attach(t, l, s)
+			closeLog(t, l)
+			if !bytes.Contains(said.Bytes(), []byte("not durable is cut off")) {
+				t.Errorf("a tail of %d bytes was cut in silence", len(tail))
+			}
+			if events, _ := readAll(t, dir); len(events) < 2 || events[0].RequestID != "kept put 0" {
+				t.Errorf("%v", ids(events))
+			}
+			if whole, err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -131,14 +131,16 @@ func TestDamagedFileIsNotTakenAway(t *testing.T) {
 			return os.WriteFile(archive, nil, 0o600)
 		},
 	} {
-		dir, archive, s := t.TempDir(), t.TempDir(), newStore()
-		bounded(t, dir, s, Limits{}, 20)
-		if err := harm(dir, archive); err != nil {
-			t.Fatal(err)
-		}
-		bounded(t, dir, s, Limits{MaxBytes: 4000, Archive: archive}, 3)
-		if _, err := os.Stat(filepath.Join(dir, fileName(1))); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			dir, archive, s := t.TempDir(), t.TempDir(), newStore()
+			bounded(t, dir, s, Limits{}, 20)
+			if err := harm(dir, archive); err != nil {
+				t.Fatal(err)
+			}
+			bounded(t, dir, s, Limits{MaxBytes: 4000, Archive: archive}, 3)
+			if _, err := os.Stat(filepath.Join(dir, fileName(1))); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }

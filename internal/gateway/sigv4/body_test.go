@@ -134,11 +134,13 @@ func TestHashedBody(t *testing.T) {
 }
 
 func TestBrokenConnection(t *testing.T) {
-	for _, mode := range []string{UnsignedPayload, sha("x")} {
-		b := &plain{r: iotest.ErrReader(io.ErrUnexpectedEOF), want: "", size: 5}
-		if _, err := io.ReadAll(b); code(err) != "IncompleteBody" {
-			t.Errorf("%s: %v", mode, err)
-		}
+	for i, mode := range []string{UnsignedPayload, sha("x")} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			b := &plain{r: iotest.ErrReader(io.ErrUnexpectedEOF), want: "", size: 5}
+			if _, err := io.ReadAll(b); code(err) != "IncompleteBody" {
+				t.Errorf("%s: %v", mode, err)
+			}
+		})
 	}
 }
 
@@ -213,11 +215,13 @@ func TestBrokenChunks(t *testing.T) {
 // SDKs write either (S3 user guide, "Signature calculations for trailing headers").
 func TestTrailerEnds(t *testing.T) {
 	const body, crc, value = "5\r\nhello\r\n0\r\n", "x-amz-checksum-crc32", "NhCmhg=="
-	for _, end := range []string{"\r\n\r\n", "\n\r\n\r\n", "\n\r\n", "\n\n"} {
-		got, b, err := readBody(t, streamUnsignedTrailer, body+crc+":"+value+end, announced(5, crc))
-		if err != nil || got != "hello" || b.Trailer(crc) != value {
-			t.Errorf("%q: %q, %v", end, got, err)
-		}
+	for i, end := range []string{"\r\n\r\n", "\n\r\n\r\n", "\n\r\n", "\n\n"} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			got, b, err := readBody(t, streamUnsignedTrailer, body+crc+":"+value+end, announced(5, crc))
+			if err != nil || got != "hello" || b.Trailer(crc) != value {
+				t.Errorf("%q: %q, %v", end, got, err)
+			}
+		})
 	}
 	for _, end := range []string{"\n\r\n\r\n\r\n", "\r\n\r\n\r\n", "\n\r\n\r\nx", "\n\r\nx"} {
 		if _, _, err := readBody(t, streamUnsignedTrailer, body+crc+":"+value+end, announced(5, crc)); err == nil {
@@ -278,15 +282,17 @@ func TestSignedTrailer(t *testing.T) {
 }
 
 func TestDecodedLengthIsRequired(t *testing.T) {
-	for _, mode := range []string{streamSigned, streamSignedTrailer, streamUnsignedTrailer} {
-		if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" || fault.From(err).Kind != fault.KindLengthRequired {
-			t.Errorf("%s: %v", mode, err)
-		}
-		for _, n := range []string{"abc", "12x", "-1", "+1", "99999999999999999999"} {
-			if _, err := bodyOf(t, mode, "", map[string]string{"X-Amz-Decoded-Content-Length": n}); err == nil {
-				t.Errorf("%s: %s is a length", mode, n)
+	for i, mode := range []string{streamSigned, streamSignedTrailer, streamUnsignedTrailer} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" || fault.From(err).Kind != fault.KindLengthRequired {
+				t.Errorf("%s: %v", mode, err)
 			}
-		}
+			for _, n := range []string{"abc", "12x", "-1", "+1", "99999999999999999999"} {
+				if _, err := bodyOf(t, mode, "", map[string]string{"X-Amz-Decoded-Content-Length": n}); err == nil {
+					t.Errorf("%s: %s is a length", mode, n)
+				}
+			}
+		})
 	}
 }
 

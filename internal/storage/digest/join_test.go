@@ -2,6 +2,7 @@ package digest
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -38,23 +39,25 @@ func TestJoin(t *testing.T) {
 // TestJoinLarge: sizes above 32 bits count: appending zeros in two steps is
 // appending them in one.
 func TestJoinLarge(t *testing.T) {
-	for _, a := range []Algorithm{CRC32, CRC32C, CRC64NVME} {
-		const half = 5<<30 + 3
-		one, two := a.NewJoiner(), a.NewJoiner()
-		for _, n := range []int64{half, half} {
-			two.crc = two.multiply(two.power(uint64(n)), max(two.crc, 1))
-		}
-		one.crc = one.multiply(one.power(2*half), 1)
-		if one.crc != two.crc || one.crc == 0 {
-			t.Errorf("%s: %x, %x", a, one.crc, two.crc)
-		}
-		mega := bytes.Repeat([]byte{7}, 1<<20)
-		j, sum := a.NewJoiner(), sumOf(a, mega)
-		for range 32 {
-			j.Add(sum, 1<<20)
-		}
-		if want := sumOf(a, bytes.Repeat(mega, 32)); !bytes.Equal(j.Sum(), want) {
-			t.Errorf("%s: 32 MiB: %x, want %x", a, j.Sum(), want)
-		}
+	for i, a := range []Algorithm{CRC32, CRC32C, CRC64NVME} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			const half = 5<<30 + 3
+			one, two := a.NewJoiner(), a.NewJoiner()
+			for _, n := range []int64{half, half} {
+				two.crc = two.multiply(two.power(uint64(n)), max(two.crc, 1))
+			}
+			one.crc = one.multiply(one.power(2*half), 1)
+			if one.crc != two.crc || one.crc == 0 {
+				t.Errorf("%s: %x, %x", a, one.crc, two.crc)
+			}
+			mega := bytes.Repeat([]byte{7}, 1<<20)
+			j, sum := a.NewJoiner(), sumOf(a, mega)
+			for range 32 {
+				j.Add(sum, 1<<20)
+			}
+			if want := sumOf(a, bytes.Repeat(mega, 32)); !bytes.Equal(j.Sum(), want) {
+				t.Errorf("%s: 32 MiB: %x, want %x", a, j.Sum(), want)
+			}
+		})
 	}
 }

@@ -42,12 +42,14 @@ func TestEveryNewNameIsSynced(t *testing.T) {
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, text := range []string{"one", "another"} {
-		if err := Replace(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if b, err := os.ReadFile(path); string(b) != text || err != nil {
-			t.Errorf("%q, %v", b, err)
-		}
+		t.Run(text, func(t *testing.T) {
+			if err := Replace(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := os.ReadFile(path); string(b) != text || err != nil {
+				t.Errorf("%q, %v", b, err)
+			}
+		})
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != fs.FileMode(0o600) {
 		t.Error(info, err)

@@ -27,7 +27,7 @@ func (e entry) Sys() any           { return &syscall.Stat_t{Uid: e.uid, Gid: e.g
 func TestWhoMayChange(t *testing.T) {
 	user, root := Process{User: 1000, Groups: []int{1000, 4242}}, Process{User: 0, Groups: []int{0, 4242}}
 	const dir, link = fs.ModeDir, fs.ModeSymlink
-	for _, test := range []struct {
+	for i, test := range []struct {
 		who                    Process
 		what                   entry
 		settled, holds, secret bool
@@ -62,10 +62,12 @@ func TestWhoMayChange(t *testing.T) {
 		{user, entry{link | 0o777, 1001, 1001}, false, false, false},
 		{user, entry{fs.ModeNamedPipe | 0o600, 1000, 1000}, true, true, false},
 	} {
-		settled, holds, secret := test.who.Settled("f", test.what), test.who.Holds("f", test.what), test.who.Secret("f", test.what)
-		if (settled == nil) != test.settled || (holds == nil) != test.holds || (secret == nil) != test.secret {
-			t.Errorf("user %d, %v of %d:%d: settled %v; holds %v; secret %v", test.who.User, test.what.mode, test.what.uid, test.what.gid, settled, holds, secret)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			settled, holds, secret := test.who.Settled("f", test.what), test.who.Holds("f", test.what), test.who.Secret("f", test.what)
+			if (settled == nil) != test.settled || (holds == nil) != test.holds || (secret == nil) != test.secret {
+				t.Errorf("user %d, %v of %d:%d: settled %v; holds %v; secret %v", test.who.User, test.what.mode, test.what.uid, test.what.gid, settled, holds, secret)
+			}
+		})
 	}
 }
 
@@ -86,12 +88,14 @@ func TestSettledFolder(t *testing.T) {
 	if err := SettledFolder(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{dir, inside, elsewhere} {
-		os.Chmod(path, 0o777)
-		if SettledFolder(dir) == nil {
-			t.Errorf("everybody may write %s", path)
-		}
-		os.Chmod(path, 0o700)
+	for i, path := range []string{dir, inside, elsewhere} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			os.Chmod(path, 0o777)
+			if SettledFolder(dir) == nil {
+				t.Errorf("everybody may write %s", path)
+			}
+			os.Chmod(path, 0o700)
+		})
 	}
 	if err := SettledFolder(dir); err != nil {
 		t.Error(err)

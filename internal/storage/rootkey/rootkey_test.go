@@ -3,6 +3,7 @@ package rootkey
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -208,25 +209,27 @@ func TestWhereTheKeyLies(t *testing.T) {
 		}
 	}
 	path := filepath.Join(dir, "secret", "root.key")
-	for _, test := range []struct {
+	for i, test := range []struct {
 		folder, file os.FileMode
 		fine         bool
 	}{
 		{0o700, 0o600, true}, {0o700, 0o400, true}, {0o755, 0o400, true}, {os.ModeSticky | 0o777, 0o400, true}, {0o770, 0o400, true},
 		{0o777, 0o400, false}, {0o702, 0o400, false}, {0o700, 0o444, false}, {0o700, 0o604, false}, {0o700, 0o602, false}, {0o700, 0o660, false},
 	} {
-		for _, d := range []string{version, filepath.Dir(path)} {
-			for _, change := range []error{os.Chmod(d, test.folder), os.Chmod(path, test.file)} {
-				if change != nil {
-					t.Fatal(change)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			for _, d := range []string{version, filepath.Dir(path)} {
+				for _, change := range []error{os.Chmod(d, test.folder), os.Chmod(path, test.file)} {
+					if change != nil {
+						t.Fatal(change)
+					}
 				}
+				got, err := Open("file:"+path, o)
+				if (err == nil) != test.fine || err == nil && got.Key != first.Key {
+					t.Errorf("%s %v, key %v: %v", filepath.Base(d), test.folder, test.file, err)
+				}
+				os.Chmod(d, 0o700)
 			}
-			got, err := Open("file:"+path, o)
-			if (err == nil) != test.fine || err == nil && got.Key != first.Key {
-				t.Errorf("%s %v, key %v: %v", filepath.Base(d), test.folder, test.file, err)
-			}
-			os.Chmod(d, 0o700)
-		}
+		})
 	}
 	if err := os.Chmod(filepath.Join(dir, "secret"), 0o777); err != nil {
 		t.Fatal(err)

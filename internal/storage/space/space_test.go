@@ -141,9 +141,11 @@ func TestReserve(t *testing.T) {
 	if (&Disk{minimum: 100, look: s.look}).CheckFirst() != nil {
 		t.Error("a first start has no room")
 	}
-	for _, small := range []room{{bytes: 1 << 20}, {bytes: 1 << 40, files: 100, allFiles: 200}} {
-		if (&Disk{minimum: 100, look: func() (room, error) { return small, nil }}).CheckFirst() == nil {
-			t.Errorf("a first start on %+v", small)
-		}
+	for i, small := range []room{{bytes: 1 << 20}, {bytes: 1 << 40, files: 100, allFiles: 200}} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if (&Disk{minimum: 100, look: func() (room, error) { return small, nil }}).CheckFirst() == nil {
+				t.Errorf("a first start on %+v", small)
+			}
+		})
 	}
 }

@@ -329,9 +329,11 @@ func TestUnsyncedIsHidden(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{"changed": "old", "deleted": "old"} {
-		if v, err := read(s, key); string(v) != want || err != nil {
-			t.Errorf("%s: %q, %v", key, v, err)
-		}
+		t.Run(key, func(t *testing.T) {
+			if v, err := read(s, key); string(v) != want || err != nil {
+				t.Errorf("%s: %q, %v", key, v, err)
+			}
+		})
 	}
 	// A transaction builds on the newest state, but doesn't tell before it lasts.
 	mine := errors.New("it is new")

@@ -546,7 +546,7 @@ func TestWindow(t *testing.T) {
 	}
 	write("a", "k") // 101
 	write("b")      // 102
-	for _, c := range []struct {
+	for i, c := range []struct {
 		at   uint64
 		r    *kv.Reads
 		want bool
@@ -563,9 +563,11 @@ func TestWindow(t *testing.T) {
 		{100, ranges("c", "", "d", "e"), true},
 		{100, ranges("l", "", "m", "n", "c", "d"), false},
 	} {
-		if got := w.conflicts(c.at, c.r); got != c.want {
-			t.Errorf("at %d, %q %q: %v", c.at, c.r.Points, c.r.Spans, got)
-		}
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			if got := w.conflicts(c.at, c.r); got != c.want {
+				t.Errorf("at %d, %q %q: %v", c.at, c.r.Points, c.r.Spans, got)
+			}
+		})
 	}
 	for i := range windowCommits + 10 {
 		write("a", fmt.Sprint(i))
