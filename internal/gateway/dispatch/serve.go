@@ -43,7 +43,8 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if bound != nil {
 		bound.EndBy(at.Add(d.options.documentTime()))
 	}
-	x, err := d.read(hr, o, id, at)
+	x := &exchange{service: d.services.all[0]}
+	err := d.read(x, hr, o, id, at)
 	r := x.request
 	r.Bound = bound
 	defer x.end()
@@ -58,14 +59,13 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 // read parses a request and finds its service. Where that fails, nothing of the
 // request is known but its connection, and the first service answers; one that
 // reads documents, and not forms, answers itself for those.
-func (d *Dispatcher) read(hr *http.Request, o protocol.Options, id string, at time.Time) (*exchange, error) {
-	x := &exchange{service: d.services.all[0]}
+func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id string, at time.Time) error {
 	r, err := protocol.Parse(hr, o, id, at)
 	if err == nil {
 		var s *service
 		if s, err = d.services.find(r); err == nil {
 			x.request, x.service = r, s
-			return x, nil
+			return nil
 		}
 		if s != nil && s.Rules == sigv4.APIRules {
 			x.service = s
@@ -73,7 +73,7 @@ func (d *Dispatcher) read(hr *http.Request, o protocol.Options, id string, at ti
 	}
 	x.request = protocol.Unparsed(hr, id, at)
 	x.service.take(x.request)
-	return x, err
+	return err
 }
 
 // run is match → identify → decode → needs → Authorize → handler.
