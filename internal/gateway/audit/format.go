@@ -186,7 +186,7 @@ func appendEvent(dst []byte, commit uint64, json []byte) []byte {
 	return append(dst, json...)
 }
 
-// appendGroupHeader appends what stands before the events.
+// appendGroupHeader appends the header that comes before the events.
 func appendGroupHeader(dst []byte, s *state, written time.Time, count int) []byte {
 	dst = append(dst, s.chain[:]...)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(written.UnixMicro()))

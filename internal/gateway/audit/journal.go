@@ -49,7 +49,7 @@ type journal struct {
 	// What opening found, until ready.
 	ready  bool // may write: the store has agreed that this is its log
 	tail   int64
-	damage error               // what stands behind the sound part, if not a frame cut short
+	damage error               // in what follows the sound part, unless that is a frame cut short
 	format byte                // of the newest file
 	chains [][sha256.Size]byte // of the newest file: before its first frame, and of each
 	broken error               // nothing could be opened; only where that is to be accepted
@@ -113,7 +113,7 @@ func openBroken(dir string, root seal.Key, cause error) (*journal, error) {
 	return &journal{dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile, broken: cause}, nil
 }
 
-// prepare lets the journal write: it makes the folder and the first file where
+// prepare opens the journal for writing: it makes the folder and the first file where
 // they are missing, has a torn tail cut before the next frame, and takes room.
 func (j *journal) prepare() error {
 	if j.ready {
@@ -148,7 +148,7 @@ func (j *journal) prepare() error {
 	return nil
 }
 
-// cut drops what stands past the sound part, durably.
+// cut drops what follows the sound part, durably.
 func (j *journal) cut() error {
 	if err := j.file.Truncate(j.size); err != nil {
 		return err
@@ -183,7 +183,7 @@ type entry struct {
 	json []byte
 }
 
-// frame is what goes into one frame.
+// frame is the content of one frame.
 type frame struct {
 	written time.Time
 	anchor  uint64
@@ -312,7 +312,7 @@ func (j *journal) rotate() (err error) {
 // newSuffix ends the name of a file whose header may not be durable.
 const newSuffix = ".new"
 
-// close lets go of the files; a frame that failed stays cut at the next open.
+// close closes the files; a frame that failed stays cut at the next open.
 func (j *journal) close() error {
 	var errs []error
 	if j.file != nil {

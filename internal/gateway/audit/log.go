@@ -129,7 +129,7 @@ func (l *Log) agreed(ctx context.Context, store kv.Store) (mark, bool, error) {
 	return m, found, nil
 }
 
-// advised tells the operator how a refused log goes on.
+// advised adds to an error what the operator can do about a log that was refused.
 func advised(err error) error {
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
 		return err
@@ -137,7 +137,7 @@ func advised(err error) error {
 	return fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
 }
 
-// begin lets the store and the log agree, and the journal write.
+// begin makes the store and the log agree, and opens the journal for writing.
 func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
 	j := l.journal
 	m, found, err := l.agreed(ctx, store)

@@ -121,7 +121,7 @@ func (q *queue) release(promised int) {
 	q.mu.Unlock()
 }
 
-// wait lets go of the lock until done says so; false where that took too long.
+// wait releases the lock until done reports true; false where that took too long.
 func (q *queue) wait(end <-chan struct{}, longest time.Duration, done func() bool) bool {
 	t := time.NewTimer(longest)
 	defer t.Stop()

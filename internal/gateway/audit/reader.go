@@ -73,7 +73,7 @@ func damaged(path string, at int64, what string) error {
 	return fmt.Errorf("audit: %w: %s at byte %d: %s", ErrDamaged, path, at, what)
 }
 
-// walker goes from file to file and verifies what each hands to the next.
+// walker reads file after file, and verifies that each continues the one before.
 type walker struct {
 	wrap    seal.Key
 	whole   bool // verify every file, not the newest alone
