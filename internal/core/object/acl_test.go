@@ -42,8 +42,8 @@ func (l laws) Object(ctx context.Context, r arn.ARN, version *string) (authz.Obj
 
 func (laws) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) { return nil, nil }
 
-// judge asks for needs as an account's root user, under the laws of the stores.
-func (e *env) judge(account string, needs ...authz.Need) (authz.Grant, error) {
+// authorize asks for needs as an account's root user, under the laws of the stores.
+func (e *env) authorize(account string, needs ...authz.Need) (authz.Grant, error) {
 	e.tb.Helper()
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {
@@ -91,7 +91,7 @@ func (e *env) storeAs(account, key string, asked acl.Request) (Version, error) {
 	if !asked.IsZero() {
 		needs = on(key, "s3:PutObject", "s3:PutObjectAcl")
 	}
-	g, err := e.judge(account, needs...)
+	g, err := e.authorize(account, needs...)
 	if err != nil {
 		return Version{}, err
 	}
@@ -105,7 +105,7 @@ func (e *env) reads(account, key string, id *string) bool {
 	if id != nil {
 		n.Version = id
 	}
-	g, err := e.judge(account, n)
+	g, err := e.authorize(account, n)
 	if fault.Is(err, "AccessDenied") {
 		return false
 	}
@@ -248,7 +248,7 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 func TestUploadEndsEnforced(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
-	g, err := e.judge(guest, on("k", "s3:PutObject", "s3:PutObjectAcl")...)
+	g, err := e.authorize(guest, on("k", "s3:PutObject", "s3:PutObjectAcl")...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,8 +272,8 @@ func TestUploadEndsEnforced(t *testing.T) {
 	}
 }
 
-// What was judged is what is read: between the two the object was replaced.
-func TestReadMeetsAnotherVersion(t *testing.T) {
+// The object is replaced between the decision and the read.
+func TestReadAfterReplacement(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
 	shared := acl.Request{Grants: acl.List{{Account: guest, Permission: acl.FullControl}}}
@@ -284,7 +284,7 @@ func TestReadMeetsAnotherVersion(t *testing.T) {
 		t.Fatal("the guest can't read")
 	}
 	needs := on("k", "s3:GetObject", "s3:GetObjectAcl")
-	g, err := e.judge(guest, needs...)
+	g, err := e.authorize(guest, needs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,9 +307,9 @@ func TestReadMeetsAnotherVersion(t *testing.T) {
 	}
 }
 
-// Whoever may make objects, and not overwrite those of others, does not while
+// A caller who may make objects, but not overwrite those of others, may not while
 // one is made.
-func TestWriteMeetsAnotherVersion(t *testing.T) {
+func TestWriteAfterReplacement(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
 	once := true
@@ -330,7 +330,7 @@ func TestWriteMeetsAnotherVersion(t *testing.T) {
 	if v, err := e.storeAs(guest, "free", acl.Request{}); err != nil || v.Owner != guest {
 		t.Error("a guest can't overwrite its own object", err)
 	}
-	g, err := e.judge(guest, on("free", "s3:DeleteObject")...)
+	g, err := e.authorize(guest, on("free", "s3:DeleteObject")...)
 	if err != nil {
 		t.Fatal(err)
 	}

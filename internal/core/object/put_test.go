@@ -171,7 +171,7 @@ func TestWriteConditions(t *testing.T) {
 
 // A condition that held before the body was read may not hold any more when it
 // has been.
-func TestConditionsAreJudgedAgain(t *testing.T) {
+func TestConditionsAreCheckedAgain(t *testing.T) {
 	e := newEnv(t)
 	meanwhile := func(do func()) {
 		e.payloads.written = func() { e.payloads.written = nil; do() }

@@ -41,10 +41,10 @@ const publicAlone = `{"Version":"2012-10-17","Statement":[
 
 func classed(class string) tag.Set { return tag.Set{{Key: "class", Value: class}} }
 
-// TestWhatIsJudgedIsWhatIsUsed: of whatever is done to an object by its tags, the
+// TestDecisionIsAboutWhatIsUsed: of whatever is done to an object by its tags, the
 // tags are those of the state that is read or changed, be it another version or
 // the same one with other tags.
-func TestWhatIsJudgedIsWhatIsUsed(t *testing.T) {
+func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 	d, err := policy.Parse(policy.Identity, []byte(publicAlone))
 	if err != nil {
 		t.Fatal(err)
@@ -141,9 +141,9 @@ func (e *env) classify(text, class string) {
 	}
 }
 
-// TestAnUploadsEndIsJudged: who may write no more when the bytes are there leaves
+// TestCompletionIsAuthorizedAgain: who may write no more when the bytes are there leaves
 // none of them.
-func TestAnUploadsEndIsJudged(t *testing.T) {
+func TestCompletionIsAuthorizedAgain(t *testing.T) {
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {
 		t.Fatal(err)
