@@ -236,22 +236,22 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		}
 		return s.show()
 	}
-	account, _, created, err := identity.NewOperator(s.identities).Bootstrap(ctx, o)
+	first, err := identity.NewOperator(s.identities).Bootstrap(ctx, o)
 	s.first.SecretAccessKey = "" // seen, or of no use
 	switch {
 	case err != nil && shown:
 		return fmt.Errorf("the account that was shown was not made, and its key opens nothing: %w", err)
 	case err != nil:
 		return err
-	case created:
+	case first.Created:
 		r.Finish(audit.Outcome{})
 		return nil
 	}
-	s.first = FirstStart{AccountID: account.ID, RootKey: s.rootKey.Where}
+	s.first = FirstStart{AccountID: first.Account.ID, RootKey: s.rootKey.Where}
 	if err := s.show(); err != nil {
 		return err
 	}
-	return s.warnOfDifferences(ctx, account.ID)
+	return s.warnOfDifferences(ctx, first.Account.ID)
 }
 
 // show lets the operator see what this start has to say.

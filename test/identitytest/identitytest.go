@@ -43,8 +43,9 @@ func New(t testing.TB, rooms identity.Rooms) Account {
 	var err error
 	a.Identities, err = identity.New(a.Store, rooms)
 	a.OK(err)
-	_, a.RootKey, _, err = identity.NewOperator(a.Identities).Bootstrap(t.Context(), identity.BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)})
+	first, err := identity.NewOperator(a.Identities).Bootstrap(t.Context(), identity.BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)})
 	a.OK(err)
+	a.RootKey = first.Key
 	return a
 }
 

@@ -25,45 +25,56 @@ type BootstrapOptions struct {
 	Show func(Account, Key) error
 }
 
-// Bootstrap makes the first account and its root user's key, once: later calls
-// return what the first made, created false, and a Key without its secret.
-func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (a Account, k Key, created bool, err error) {
+// First is the first account and its root user's key. Created says that this call
+// made them; otherwise the key comes without its secret.
+type First struct {
+	Account Account
+	Key     Key
+	Created bool
+}
+
+// Bootstrap makes the first account and its root user's key, once: later calls return
+// what the first made.
+func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (First, error) {
+	var there First
 	var found bool
-	err = o.store.View(ctx, func(r kv.Reader) error {
-		a, k, found, err = firstOf(r)
+	err := o.store.View(ctx, func(r kv.Reader) (err error) {
+		there.Account, there.Key, found, err = firstOf(r)
 		return err
 	})
 	if err != nil || found {
-		return a, k, false, err
+		return there, err
 	}
-	madeAccount, madeKey, err := first(in)
-	if err != nil {
-		return Account{}, Key{}, false, err
+	made := First{Created: true}
+	if made.Account, made.Key, err = first(in); err != nil {
+		return First{}, err
 	}
 	if in.Show != nil {
-		if err := in.Show(madeAccount, madeKey); err != nil {
-			return Account{}, Key{}, false, err
+		if err := in.Show(made.Account, made.Key); err != nil {
+			return First{}, err
 		}
 	}
-	err = change.Operate(ctx, o.store, in.Record, func(tx kv.Tx) error {
+	err = change.Operate(ctx, o.store, in.Record, func(tx kv.Tx) (err error) {
 		if err := tx.Lock([]byte(firstAccount), kv.Exclusive); err != nil {
 			return err
 		}
-		if a, k, found, err = firstOf(tx); err != nil {
+		if there.Account, there.Key, found, err = firstOf(tx); err != nil {
 			return err
 		}
 		if found {
 			return change.ErrUnchanged
 		}
-		a, k = madeAccount, madeKey
-		tx.Set([]byte(firstAccount), []byte(a.ID))
-		noteAccount(in.Record, &a, &k)
-		return add(tx, &a, &k)
+		tx.Set([]byte(firstAccount), []byte(made.Account.ID))
+		noteAccount(in.Record, &made.Account, &made.Key)
+		return add(tx, &made.Account, &made.Key)
 	})
-	if err != nil {
-		return Account{}, Key{}, false, err
+	switch {
+	case err != nil:
+		return First{}, err
+	case found:
+		return there, nil
 	}
-	return a, k, !found, nil
+	return made, nil
 }
 
 // firstOf reads the first account; found is false in a store without

@@ -33,7 +33,7 @@ type house struct {
 
 func newHouse(t testing.TB) house {
 	s, k := open(t)
-	if _, _, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)}); err != nil {
+	if _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	return house{t, s, k}

@@ -36,7 +36,8 @@ func open(t testing.TB) (*Store, kv.Store) {
 
 func TestBootstrapMakesOneAccount(t *testing.T) {
 	s, _ := open(t)
-	a, k, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	first, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	a, k, created := first.Account, first.Key, first.Created
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
@@ -55,7 +56,8 @@ func TestBootstrapMakesOneAccount(t *testing.T) {
 			}
 		})
 	}
-	b, again, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
+	first, err = NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
+	b, again, created := first.Account, first.Key, first.Created
 	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {
 		t.Error("the second start:", b.ID, again.AccessKeyID, created, err)
 	}
@@ -70,10 +72,10 @@ func TestBootstrapTwiceAtOnce(t *testing.T) {
 	made := make(chan string, 8)
 	for range cap(made) {
 		group.Go(func() {
-			if a, _, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
+			if first, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
 				t.Error(err)
-			} else if created {
-				made <- a.ID
+			} else if first.Created {
+				made <- first.Account.ID
 			}
 		})
 	}
@@ -103,7 +105,8 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := open(t)
-			a, k, created, err := NewOperator(s).Bootstrap(t.Context(), c.o)
+			first, err := NewOperator(s).Bootstrap(t.Context(), c.o)
+			a, k, created := first.Account, first.Key, first.Created
 			if (err == nil) != c.ok || created != c.ok {
 				t.Fatal(created, err)
 			}
@@ -160,7 +163,8 @@ func TestAccount(t *testing.T) {
 
 func TestKeyIDIsTakenOnce(t *testing.T) {
 	s, store := open(t)
-	_, k, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	first, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	k := first.Key
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +231,8 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkLookup(b *testing.B) {
 	s, _ := open(b)
-	_, k, _, err := NewOperator(s).Bootstrap(b.Context(), BootstrapOptions{})
+	first, err := NewOperator(s).Bootstrap(b.Context(), BootstrapOptions{})
+	k := first.Key
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -241,7 +246,8 @@ func BenchmarkLookup(b *testing.B) {
 
 func TestResetRootKeys(t *testing.T) {
 	s, _ := open(t)
-	a, old, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	first, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)})
+	a, old := first.Account, first.Key
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +271,7 @@ func TestResetRootKeys(t *testing.T) {
 // first account are no new store.
 func TestBootstrapOfAChangedStore(t *testing.T) {
 	s, _ := open(t)
-	if _, _, _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
+	if _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	err := change.Background(t.Context(), s.store, "somebody changes the store", func(tx kv.Tx) error {
@@ -279,7 +285,7 @@ func TestBootstrapOfAChangedStore(t *testing.T) {
 		t.Error("a key is shown")
 		return nil
 	}
-	if _, _, created, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || created {
+	if again, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || again.Created {
 		t.Errorf("another first account is made: %v", err)
 	}
 }
