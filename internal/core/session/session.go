@@ -179,7 +179,7 @@ func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 		if parent.Principal.Account != n.Principal.Account {
 			return nil, false, nil
 		}
-		n.Principal.Issuer = parent.Principal.ARN
+		n.Principal.Issuer, n.Principal.IssuerID = parent.Principal.ARN, parent.Principal.ID
 		return parent.Tags, true, nil
 	case RoleAssumed, WebIdentity:
 		e, err := identity.ReadEntity(r, n.roleID())
