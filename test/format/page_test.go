@@ -29,8 +29,8 @@ func page(t *testing.T) []*kind {
 	var all []*kind
 	for line := range strings.Lines(table) {
 		cells := strings.SplitN(strings.Trim(strings.TrimSpace(line), "|"), "|", 2)
-		key, ok := strings.CutPrefix(strings.TrimSpace(cells[0]), "`")
-		if key, ok = strings.CutSuffix(key, "`"); ok && len(cells) == 2 {
+		key := strings.TrimPrefix(strings.TrimSpace(cells[0]), "`")
+		if key, ok := strings.CutSuffix(key, "`"); ok && len(cells) == 2 {
 			all = append(all, &kind{text: key, key: pattern(key), fields: numbers(cells[1])})
 		}
 	}
