@@ -11,6 +11,7 @@ import (
 	"watertight/internal/gateway/dialect/foreign"
 	"watertight/internal/gateway/dialect/query"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/gateway/sigv4"
 )
 
 // service is one table, ready to serve. One without rows is not here: nothing
@@ -167,7 +168,7 @@ func (s *services) foreign(r *protocol.Request, scope string) *service {
 	if name == "" || s.named(scope) != nil {
 		return nil
 	}
-	return &service{Service: protocol.Service{Name: name, SigningName: name}, Dialect: foreign.Dialect{}}
+	return &service{Service: protocol.Service{Name: name, SigningName: name, Rules: sigv4.APIRules}, Dialect: foreign.Dialect{}}
 }
 
 // callee returns the service whose operation a request names, other than the one

@@ -3,6 +3,8 @@ package protocol
 import (
 	"net/http"
 	"strconv"
+
+	"watertight/internal/gateway/sigv4"
 )
 
 // CommonHeaders sets what every answer carries.
@@ -10,6 +12,9 @@ func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
 	h["x-amz-request-id"] = []string{r.ID}
 	h["x-amz-id-2"] = []string{r.HostID}
+	if r.Service != nil && r.Service.Rules != sigv4.S3Rules {
+		h["x-amzn-RequestId"] = []string{r.ID} // where SDKs of all services but S3 look for it
+	}
 	h["Server"] = []string{"Watertight"}
 }
 

@@ -96,7 +96,6 @@ func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.E
 	_, action := r.Param("Action")
 	isForm := action || strings.HasPrefix(r.HTTP.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	status := f.Kind.Status()
-	w.Header()["x-amzn-RequestId"] = []string{r.ID}
 	switch name := r.Service.Name; {
 	case name == "ec2":
 		b := []byte(xmldoc.Declaration + "<Response><Errors><Error>")
@@ -107,6 +106,6 @@ func (Dialect) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.E
 		query.WriteError(w, r, "", f)
 	default:
 		w.Header()["x-amzn-ErrorType"] = []string{string(f.Code)}
-		json.WriteError(w, r, f)
+		json.WriteError(w, f)
 	}
 }

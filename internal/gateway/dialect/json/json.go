@@ -128,7 +128,7 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 func (s *service) Streams(int) bool { return false }
 
 // Encode implements dialect.Dialect.
-func (s *service) Encode(_ int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
+func (s *service) Encode(_ int, w http.ResponseWriter, _ *protocol.Request, out any) (int64, error) {
 	p := s.buffers.Take()
 	defer s.buffers.Give(p)
 	b := *p
@@ -137,7 +137,6 @@ func (s *service) Encode(_ int, w http.ResponseWriter, r *protocol.Request, out 
 	}
 	*p = b
 	h := w.Header()
-	h["x-amzn-RequestId"] = []string{r.ID} // where SDKs look for it
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	w.WriteHeader(http.StatusOK)
@@ -146,17 +145,16 @@ func (s *service) Encode(_ int, w http.ResponseWriter, r *protocol.Request, out 
 }
 
 // WriteError implements dialect.Dialect. All client errors have status 400 (KMS API reference, the errors of each operation).
-func (s *service) WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
-	WriteError(w, r, translate(f))
+func (s *service) WriteError(w http.ResponseWriter, _ *protocol.Request, f *fault.Error) {
+	WriteError(w, translate(f))
 }
 
 // WriteError writes an error page without translating its code.
-func WriteError(w http.ResponseWriter, r *protocol.Request, f *fault.Error) {
+func WriteError(w http.ResponseWriter, f *fault.Error) {
 	b := appendText([]byte(`{"__type":`), string(f.Code))
 	if f.Message != "" {
 		b = appendText(append(b, `,"message":`...), f.Message)
 	}
-	w.Header()["x-amzn-RequestId"] = []string{r.ID}
 	protocol.WritePage(w, f.Kind.Status(), contentType, append(b, '}'))
 }
 

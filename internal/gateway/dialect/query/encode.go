@@ -32,7 +32,6 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 	b = append(b, "</ResponseMetadata></"+action+"Response>"...)
 	*p = b
 	h := w.Header()
-	h["x-amzn-RequestId"] = []string{r.ID} // where SDKs look for it
 	h["Content-Type"] = []string{"text/xml"}
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	w.WriteHeader(http.StatusOK)
@@ -145,7 +144,6 @@ func WriteError(w http.ResponseWriter, r *protocol.Request, namespace string, f 
 	b = append(b, "</Error>"...)
 	b = xmldoc.AppendMember(b, "RequestId", r.ID)
 	b = append(b, "</ErrorResponse>"...)
-	w.Header()["x-amzn-RequestId"] = []string{r.ID}
 	protocol.WritePage(w, status, "text/xml", b)
 }
 
