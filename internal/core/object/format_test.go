@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/core/acl"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
@@ -122,6 +123,32 @@ func TestUnknownFields(t *testing.T) {
 	}
 	if _, err := decodeVersion(append(full.pointer(), later(true)...)); err == nil {
 		t.Error("a pointer with what protects is read")
+	}
+}
+
+// TestUnknownFieldsInListings: reads that need a part of a record only refuse what a
+// later program protects, too, and pass over the rest.
+func TestUnknownFieldsInListings(t *testing.T) {
+	v := sample()
+	v.acl = acl.List{{Account: "111122223333", Permission: acl.Read}}
+	for name, read := range map[string]struct {
+		record []byte
+		read   func([]byte) error
+	}{
+		"listing":           {v.pointer(), func(b []byte) error { return decodeEntry(b, &Entry{}) }},
+		"version listing":   {v.encode(), func(b []byte) error { return new(VersionEntry).decode(b) }},
+		"number of pointer": {v.pointer(), func(b []byte) error { _, err := pointerSeq(b); return err }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for what, b := range map[string][]byte{"nothing": nil, "a note": later(false)} {
+				if err := read.read(append(bytes.Clone(read.record), b...)); err != nil {
+					t.Errorf("with %s: %v", what, err)
+				}
+			}
+			if err := read.read(append(bytes.Clone(read.record), later(true)...)); !errors.Is(err, record.ErrUnknown) {
+				t.Errorf("what protects is passed over: %v", err)
+			}
+		})
 	}
 }
 

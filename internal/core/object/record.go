@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
@@ -287,7 +289,9 @@ func (v *version) takeMore(f *record.Fields) bool {
 	return true
 }
 
-// decodeEntry reads what a listing shows from a current pointer.
+// decodeEntry reads what a listing shows from a current pointer or a version's record.
+// Fields that it does not know refuse the record or are passed over, see
+// record.Fields.Keep: one of a later program could hide what this one would show.
 func decodeEntry(b []byte, e *Entry) error {
 	f := record.Read(b)
 	e.StorageClass = className(0)
@@ -309,21 +313,44 @@ func decodeEntry(b []byte, e *Entry) error {
 			e.ChecksumType = typeName(f.Uint)
 		case fieldOwner:
 			e.Owner = string(f.Bytes)
+		default:
+			if !isVersionField(f.Number) {
+				f.Keep(nil)
+			}
 		}
 	}
-	if f.Err() != nil {
-		return malformed()
+	if err := f.Err(); err != nil {
+		return unreadable(err)
 	}
 	return nil
 }
 
-// pointerSeq reads the number of the version a current pointer points to.
+// isVersionField reports the fields that a version's record may have.
+func isVersionField(n protowire.Number) bool {
+	switch {
+	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser:
+		return true
+	}
+	return n == fieldTag || n == fieldGrant || n == fieldSealedSum
+}
+
+// pointerSeq reads the number of the version a current pointer points to. The whole
+// pointer is looked through for fields that must not be passed over.
 func pointerSeq(b []byte) (uint64, error) {
 	f := record.Read(b)
 	if !f.Next() || f.Number != fieldSeq {
 		return 0, malformed()
 	}
-	return f.Uint, nil
+	seq := f.Uint
+	for f.Next() {
+		if f.Number == 0 || f.Number > fieldEncryption {
+			f.Keep(nil)
+		}
+	}
+	if err := f.Err(); err != nil {
+		return 0, unreadable(err)
+	}
+	return seq, nil
 }
 
 func malformed() error { return unreadable(record.ErrMalformed) }
