@@ -93,6 +93,8 @@ func readSettings(r kv.Reader, account string) (c settings, err error) {
 			p.MaxAge = f.Int()
 		case fieldPasswordReuse:
 			p.ReusePrevention = f.Int()
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil {

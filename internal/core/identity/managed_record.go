@@ -101,6 +101,8 @@ func decodeVersion(b []byte) (PolicyVersion, bool) {
 			v.Created = f.Time()
 		case fieldVersionDocument:
 			v.Document = string(f.Bytes)
+		default:
+			f.Unknown()
 		}
 	}
 	return v, f.Err() == nil && v.Number > 0 && v.Document != ""

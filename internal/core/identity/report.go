@@ -48,6 +48,8 @@ func readReport(r kv.Reader, account string) (*Report, error) {
 			out.Generated = f.Time()
 		case fieldReportContent:
 			out.Content = append([]byte(nil), f.Bytes...)
+		default:
+			f.Unknown()
 		}
 	}
 	if f.Err() != nil {
