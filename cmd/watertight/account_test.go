@@ -28,39 +28,48 @@ func TestAccounts(t *testing.T) {
 			command := func(want int, args ...string) string {
 				t.Helper()
 				var out, errs bytes.Buffer
-				if code := run(process{t.Context(), &out, &errs, func(string) string { return "" }}, append(args, "--data", s.Data)); code != want {
+				if code := run(process{t.Context(), &out, &errs, func(string) string { return "" }},
+					append(args, "--data", s.Data)); code != want {
 					t.Fatalf("%q exits with %d: %s", args, code, &errs)
 				}
 				return out.String() + errs.String()
 			}
 			works := func(a operator.NewAccount) bool {
-				_, err := harness.Client(s.Endpoint, harness.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey}).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+				_, err := harness.Client(s.Endpoint, harness.Credentials{
+					AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey,
+				}).ListBuckets(t.Context(), &s3.ListBucketsInput{})
 				return err == nil
 			}
 			var made, reset operator.NewAccount
-			if err := json.Unmarshal([]byte(command(exitOK, "account", "create", "--name", "second")), &made); err != nil || made.Name != "second" || len(made.AccountID) != 12 {
+			if err := json.Unmarshal([]byte(command(exitOK, "account", "create", "--name", "second")),
+				&made); err != nil || made.Name != "second" || len(made.AccountID) != 12 {
 				t.Fatalf("%+v, %v", made, err)
 			}
 			if !works(made) {
 				t.Error("the new account's key does not work")
 			}
 			var all []operator.Account
-			if err := json.Unmarshal([]byte(command(exitOK, "account", "list", "--json")), &all); err != nil || len(all) != 2 {
+			if err := json.Unmarshal([]byte(command(exitOK, "account", "list", "--json")),
+				&all); err != nil || len(all) != 2 {
 				t.Errorf("%+v, %v", all, err)
 			}
-			if table := command(exitOK, "account", "list"); strings.Count(table, "\n") != 3 || !strings.Contains(table, made.AccountID) {
+			if table := command(exitOK, "account", "list"); strings.Count(table, "\n") != 3 ||
+				!strings.Contains(table, made.AccountID) {
 				t.Errorf("%s", table)
 			}
-			if err := json.Unmarshal([]byte(command(exitOK, "account", "reset-root", "--account", made.AccountID)), &reset); err != nil {
+			if err := json.Unmarshal([]byte(command(exitOK, "account", "reset-root", "--account", made.AccountID)),
+				&reset); err != nil {
 				t.Fatal(err)
 			}
 			if works(made) || !works(reset) {
 				t.Errorf("after the reset the old key works: %v, the new one: %v", works(made), works(reset))
 			}
-			if said := command(exitFailure, "account", "reset-root", "--account", "000000000000"); !strings.Contains(said, "no account 000000000000") {
+			if said := command(exitFailure, "account", "reset-root", "--account",
+				"000000000000"); !strings.Contains(said, "no account 000000000000") {
 				t.Errorf("%s", said)
 			}
-			if said := command(exitFailure, "account", "create", "--name", "a\x01b"); !strings.Contains(said, "printable") {
+			if said := command(exitFailure, "account", "create", "--name",
+				"a\x01b"); !strings.Contains(said, "printable") {
 				t.Errorf("%s", said)
 			}
 			s.Stop()

@@ -23,7 +23,9 @@ type sealedData struct {
 }
 
 func (s *sealedData) options(p process) datadir.Options {
-	return datadir.Options{Data: s.Data, RootKey: s.RootKey, Getenv: p.getenv, Logger: newLogger(p.stderr, "warn", "text")}
+	return datadir.Options{
+		Data: s.Data, RootKey: s.RootKey, Getenv: p.getenv, Logger: newLogger(p.stderr, "warn", "text"),
+	}
 }
 
 // auditFiles says which files are read.

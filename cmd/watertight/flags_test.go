@@ -25,7 +25,9 @@ func TestEachFlagIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var c commands
-	parser, err := kong.New(&c, kong.Vars{"passvar": "PASS", "data": "~/.local/share/watertight", "rootkey": "file:~/.config/watertight/root.key"})
+	parser, err := kong.New(&c, kong.Vars{
+		"passvar": "PASS", "data": "~/.local/share/watertight", "rootkey": "file:~/.config/watertight/root.key",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,9 @@ func TestLoggerHidesSecrets(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			var b bytes.Buffer
 			l := newLogger(&b, "info", format)
-			for _, name := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "key"} {
+			for _, name := range []string{
+				"secret", "password", "passphrase", "token", "signature", "authorization", "key",
+			} {
 				l.Info("x", name, "TELLTALE")
 				l.Info("x", slog.Group("g", name, "TELLTALE"))
 				l.With(name, "TELLTALE").WithGroup("h").Info("x", "address", "shown")
@@ -123,10 +127,15 @@ func TestLoggerHidesSecrets(t *testing.T) {
 // TestValuesOfTheEnvironment: an end of the line, as a file has it that a
 // variable was made from, is no part of a credential.
 func TestValuesOfTheEnvironment(t *testing.T) {
-	env := map[string]string{"WATERTIGHT_ACCOUNT_ID": "123412341234\n", "WATERTIGHT_ROOT_ACCESS_KEY_ID": "AKIAGIVEN\r\n", "WATERTIGHT_ROOT_SECRET_ACCESS_KEY": " a secret\n"}
+	env := map[string]string{
+		"WATERTIGHT_ACCOUNT_ID": "123412341234\n", "WATERTIGHT_ROOT_ACCESS_KEY_ID": "AKIAGIVEN\r\n",
+		"WATERTIGHT_ROOT_SECRET_ACCESS_KEY": " a secret\n",
+	}
 	s := serve{Data: "d", RootKey: "file:k"}
 	c, err := s.config(process{ctx: t.Context(), getenv: func(name string) string { return env[name] }}, io.Discard)
-	if want := (server.RootCredentials{AccountID: "123412341234", AccessKeyID: "AKIAGIVEN", SecretAccessKey: " a secret"}); err != nil || c.Root != want {
+	if want := (server.RootCredentials{
+		AccountID: "123412341234", AccessKeyID: "AKIAGIVEN", SecretAccessKey: " a secret",
+	}); err != nil || c.Root != want {
 		t.Errorf("%+v, %v", c.Root, err)
 	}
 }

@@ -39,9 +39,14 @@ func startLogs(out io.Writer, path, format string) (*logs, error) {
 	l := &logs{path: path, out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	l.line = func(n int) string {
 		if format == "json" {
-			return fmt.Sprintf("{\"level\":\"WARN\",\"msg\":\"lines of the log were dropped: it was not read fast enough\",\"count\":%d}\n", n)
+			return fmt.Sprintf(
+				"{\"level\":\"WARN\",\"msg\":\"lines of the log were dropped: it was not read fast "+
+					"enough\",\"count\":%d}\n",
+				n,
+			)
 		}
-		return fmt.Sprintf("level=WARN msg=\"lines of the log were dropped: it was not read fast enough\" count=%d\n", n)
+		return fmt.Sprintf("level=WARN msg=\"lines of the log were dropped: it was not read fast enough\" count=%d\n",
+			n)
 	}
 	if path != "" {
 		f, err := openLog(path)

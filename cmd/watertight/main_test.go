@@ -44,7 +44,9 @@ func TestScripts(t *testing.T) {
 func serveUntilReady(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("watertight", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "HOME", "WATERTIGHT_ROOT_ACCESS_KEY_ID", "WATERTIGHT_ROOT_SECRET_ACCESS_KEY", "WATERTIGHT_ACCOUNT_ID"} {
+	for _, name := range []string{
+		"PATH", "HOME", "WATERTIGHT_ROOT_ACCESS_KEY_ID", "WATERTIGHT_ROOT_SECRET_ACCESS_KEY", "WATERTIGHT_ACCOUNT_ID",
+	} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

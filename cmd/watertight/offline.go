@@ -11,7 +11,8 @@ import (
 // exitDamaged tells scripts that something is damaged or lost.
 const exitDamaged = 4
 
-var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR copies everything that authenticates")
+var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR copies everything that " +
+	"authenticates")
 
 // check looks at a data directory that no server runs on.
 type check struct {

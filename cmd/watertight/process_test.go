@@ -26,7 +26,14 @@ type started struct {
 // begin runs serve. said waits until it serves, and returns its line that says so.
 func begin(t *testing.T, dir string, out *os.File, said func() string, args ...string) started {
 	t.Helper()
-	cmd := exec.Command("watertight", append([]string{"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--root-key", "file:" + filepath.Join(dir, "root.key")}, args...)...)
+	cmd := exec.Command("watertight",
+		append(
+			[]string{
+				"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--root-key",
+				"file:" + filepath.Join(dir, "root.key"),
+			},
+			args...,
+		)...)
 	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

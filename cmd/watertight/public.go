@@ -69,7 +69,8 @@ func (c *publicStatus) bucket(p process, o *operator.Client) error {
 		if b.OwnNone {
 			own = "no setting"
 		}
-		fmt.Fprintf(p.stdout, "bucket %s: %s\naccount %s: %s\neffective: %s\n", b.Bucket, own, b.AccountID, saidOf(&b.OfAccount), blocked(b.Effective))
+		fmt.Fprintf(p.stdout, "bucket %s: %s\naccount %s: %s\neffective: %s\n", b.Bucket, own, b.AccountID,
+			saidOf(&b.OfAccount), blocked(b.Effective))
 		fmt.Fprintln(p.stdout, exposed(&b))
 	}
 	if err == nil && b.Open {
@@ -85,7 +86,8 @@ func blocked(s operator.PublicAccess) string {
 		name string
 		on   bool
 	}{
-		{"BlockPublicAcls", s.BlockPublicAcls}, {"IgnorePublicAcls", s.IgnorePublicAcls}, {"BlockPublicPolicy", s.BlockPublicPolicy}, {"RestrictPublicBuckets", s.RestrictPublicBuckets},
+		{"BlockPublicAcls", s.BlockPublicAcls}, {"IgnorePublicAcls", s.IgnorePublicAcls},
+		{"BlockPublicPolicy", s.BlockPublicPolicy}, {"RestrictPublicBuckets", s.RestrictPublicBuckets},
 	} {
 		if n.on {
 			on = append(on, n.name)
@@ -162,7 +164,9 @@ func (c *publicUnblock) Run(p process) error {
 		return usageError{errors.New("--for must not be negative")}
 	}
 	o := operator.Dial(c.Data)
-	return o.SetPublic(p.ctx, operator.PublicCommand{AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason})
+	return o.SetPublic(p.ctx, operator.PublicCommand{
+		AccountID: c.Account, Bucket: c.Bucket, For: c.For, Reason: c.Reason,
+	})
 }
 
 type whyPublic struct {
@@ -191,8 +195,10 @@ func (c *whyPublic) Run(p process) error {
 
 func printWhy(w io.Writer, b *operator.BucketPublic) {
 	if b.Why == nil {
-		fmt.Fprintf(w, "bucket %s is not public: every statement of its policy names a principal or limits who calls or from where, "+
-			"and the addresses that they allow together are few and tell callers apart\n", b.Bucket)
+		fmt.Fprintf(w,
+			"bucket %s is not public: every statement of its policy names a principal or limits who calls or from "+
+				"where, "+
+				"and the addresses that they allow together are few and tell callers apart\n", b.Bucket)
 		return
 	}
 	why := b.Why
@@ -201,7 +207,8 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 	} else {
 		fmt.Fprintf(w, "Statement[%d] %s allows principal %q", why.Statement, why.Sid, why.Principal)
 		for i, c := range why.Conditions {
-			fmt.Fprintf(w, "%s %s %s %s", map[bool]string{true: " where", false: " and"}[i == 0], c.Key, c.Operator, strings.Join(c.Values, " or "))
+			fmt.Fprintf(w, "%s %s %s %s", map[bool]string{true: " where", false: " and"}[i == 0], c.Key, c.Operator,
+				strings.Join(c.Values, " or "))
 		}
 		fmt.Fprintln(w)
 	}
@@ -213,7 +220,9 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 	}
 	switch r := why.Request; {
 	case r == nil:
-		fmt.Fprintln(w, "none of the requests that were tried gets in; the policy is still public, since its statements allow callers that they do not name")
+		fmt.Fprintln(w,
+			"none of the requests that were tried gets in; the policy is still public, since its statements allow "+
+				"callers that they do not name")
 	default:
 		fmt.Fprintf(w, "it lets in: %s, %s on %s from %s\n", r.Caller, r.Action, r.Resource, r.SourceIP)
 	}

@@ -24,7 +24,8 @@ type console struct {
 func (o console) run(want int, args ...string) string {
 	o.t.Helper()
 	var out, errs bytes.Buffer
-	if code := run(process{o.t.Context(), &out, &errs, func(string) string { return "" }}, append(args, "--data", o.s.Data)); code != want {
+	if code := run(process{o.t.Context(), &out, &errs, func(string) string { return "" }},
+		append(args, "--data", o.s.Data)); code != want {
 		o.t.Fatalf("%q exits with %d: %s%s", args, code, &out, &errs)
 	}
 	return out.String() + errs.String()
@@ -43,7 +44,9 @@ func (o console) says(want int, words string, args ...string) {
 // status is the answer to a stranger who asks for an object.
 func (o console) stranger(bucket string) int {
 	o.t.Helper()
-	_, err := harness.Client(o.s.Endpoint, harness.Credentials{}, func(c *s3.Options) { c.Credentials = aws.AnonymousCredentials{} }).
+	_, err := harness.Client(o.s.Endpoint, harness.Credentials{}, func(c *s3.Options) {
+		c.Credentials = aws.AnonymousCredentials{}
+	}).
 		GetObject(o.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("key")})
 	if err != nil {
 		return 403
@@ -68,12 +71,17 @@ func TestPublicAccess(t *testing.T) {
 	if _, err := o.s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("site")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("site"), Key: aws.String("key"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := o.s.S3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String("site"), Key: aws.String("key"), Body: strings.NewReader("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	const public = `{"Statement":[{"Sid":"All","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*","Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/1"}}}]}`
+	const public = `{"Statement":[{"Sid":"All","Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":"arn:aws:s3:::site/*","Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/1"}}}]}`
 	put := func() error {
-		_, err := o.s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String("site"), Policy: aws.String(public)})
+		_, err := o.s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+			Bucket: aws.String("site"), Policy: aws.String(public),
+		})
 		return err
 	}
 	o.says(exitOK, "account "+account+": all four are on", "public-access", "status", "--account", account)
@@ -85,8 +93,10 @@ func TestPublicAccess(t *testing.T) {
 		t.Error("a public policy is put while the account blocks it")
 	}
 	for _, wrong := range [][]string{
-		{"unblock", "--account", account}, {"unblock", "--account", account, "--reason", " "}, {"unblock", "--bucket", "site", "--for", "1h"},
-		{"unblock", "--account", account, "--reason", "x", "--for", "-1h"}, {"block"}, {"status", "--account", account, "--bucket", "site"},
+		{"unblock", "--account", account}, {"unblock", "--account", account, "--reason", " "},
+		{"unblock", "--bucket", "site", "--for", "1h"},
+		{"unblock", "--account", account, "--reason", "x", "--for", "-1h"}, {"block"},
+		{"status", "--account", account, "--bucket", "site"},
 	} {
 		o.run(exitUsage, append([]string{"public-access"}, wrong...)...)
 	}
@@ -102,9 +112,13 @@ func TestPublicAccess(t *testing.T) {
 		t.Error("the door is open, and a stranger gets", got)
 	}
 	o.says(exitOpen, "OPEN", "public-access", "status", "--bucket", "site")
-	o.says(exitOpen, `Statement[0] All allows principal "*" where aws:SourceIp IpAddress 0.0.0.0/1|widest range of addresses: 0.0.0.0/1|it lets in: anonymous, s3:GetObject on arn:aws:s3:::site/x from 0.0.0.1|OPEN`, "why-public", "site")
+	o.says(exitOpen,
+		`Statement[0] All allows principal "*" where aws:SourceIp IpAddress 0.0.0.0/1|widest range of addresses: `+
+			`0.0.0.0/1|it lets in: anonymous, s3:GetObject on arn:aws:s3:::site/x from `+
+			`0.0.0.1|OPEN`, "why-public", "site")
 	var b operator.BucketPublic
-	if err := json.Unmarshal([]byte(strings.Split(o.run(exitOpen, "why-public", "site", "--json"), "watertight:")[0]), &b); err != nil || !b.Open || b.Why.Request == nil || b.AccountID != account {
+	if err := json.Unmarshal([]byte(strings.Split(o.run(exitOpen, "why-public", "site", "--json"), "watertight:")[0]),
+		&b); err != nil || !b.Open || b.Why.Request == nil || b.AccountID != account {
 		t.Errorf("%+v, %v", b, err)
 	}
 
@@ -135,7 +149,8 @@ func TestPolicyPreview(t *testing.T) {
 	preview := func(want int, words, statements string) {
 		t.Helper()
 		file := filepath.Join(t.TempDir(), "policy.json")
-		if err := os.WriteFile(file, []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		out := strings.Join(strings.Fields(o.run(want, "policy", "preview", "site", file)), " ")
@@ -149,16 +164,25 @@ func TestPolicyPreview(t *testing.T) {
 	if err := json.Unmarshal([]byte(o.run(exitOK, "account", "create", "--name", "foreign")), &foreign); err != nil {
 		t.Fatal(err)
 	}
-	named := `{"Effect":"Allow","Principal":{"AWS":"` + foreign.AccountID + `"},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::site","arn:aws:s3:::site/shared/*"]}`
-	preview(exitOK, "arn:aws:iam::"+foreign.AccountID+":root gains s3:GetObject arn:aws:s3:::site/shared/*|arn:aws:iam::"+foreign.AccountID+":root gains s3:ListBucket arn:aws:s3:::site", named)
-	public := `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*","Condition":{"StringEquals":{"aws:Referer":"https://a/"}}}`
+	named := `{"Effect":"Allow","Principal":{"AWS":"` + foreign.AccountID +
+		`"},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::site","arn:aws:s3:::site/shared/*"]}`
+	preview(exitOK,
+		"arn:aws:iam::"+foreign.AccountID+":root gains s3:GetObject arn:aws:s3:::site/shared/*|arn:aws:iam::"+
+			foreign.AccountID+":root gains s3:ListBucket arn:aws:s3:::site", named)
+	public := `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*",` +
+		`"Condition":{"StringEquals":{"aws:Referer":"https://a/"}}}`
 	preview(exitOK, "nobody gains or loses anything|the policy is public|PutBucketPolicy would be refused", public)
 	o.run(exitOK, "public-access", "unblock", "--bucket", "site")
 	o.run(exitOK, "public-access", "unblock", "--account", account, "--reason", "a preview")
-	preview(exitOK, "anonymous gains s3:GetObject arn:aws:s3:::site/* (where the statement's conditions hold)|any other account gains|the policy is public", public)
-	preview(exitOK, "arn:aws:iam::"+account+":root loses s3:DeleteObject arn:aws:s3:::site/*", `{"Effect":"Deny","Principal":"*","Action":"s3:Delete*","Resource":"arn:aws:s3:::site/*"}`)
-	preview(exitOK, "nobody gains or loses anything", `{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*"}`)
-	preview(exitFailure, "MalformedPolicy: Policy has invalid resource", strings.ReplaceAll(named, ":::site", ":::other"))
+	preview(exitOK,
+		"anonymous gains s3:GetObject arn:aws:s3:::site/* (where the statement's conditions hold)|any other account "+
+			"gains|the policy is public", public)
+	preview(exitOK, "arn:aws:iam::"+account+":root loses s3:DeleteObject arn:aws:s3:::site/*",
+		`{"Effect":"Deny","Principal":"*","Action":"s3:Delete*","Resource":"arn:aws:s3:::site/*"}`)
+	preview(exitOK, "nobody gains or loses anything",
+		`{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::site/*"}`)
+	preview(exitFailure, "MalformedPolicy: Policy has invalid resource",
+		strings.ReplaceAll(named, ":::site", ":::other"))
 	if _, err := o.s.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String("site")}); err == nil {
 		t.Error("a preview put a policy")
 	}

@@ -120,14 +120,20 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 			CertFile: s.TLSCert, KeyFile: s.TLSKey, SelfSigned: s.TLSSelfSigned,
 			ACME: s.ACME, ACMEEmail: s.ACMEEmail, ACMEDirectory: s.ACMEDirectory,
 		},
-		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain, AuditMaxBytes: s.AuditMaxBytes, AuditRetention: s.AuditRetention, AuditArchive: s.AuditArchive, MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory, MaxSessions: s.MaxSessions,
-		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
+		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain,
+		AuditMaxBytes: s.AuditMaxBytes, AuditRetention: s.AuditRetention, AuditArchive: s.AuditArchive,
+		MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory,
+		MaxSessions: s.MaxSessions,
+		Logger:      newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}
 	for _, flag := range []struct {
 		name  string
 		texts []string
 		to    *[]netip.Prefix
-	}{{"--trusted-proxy", s.TrustedProxy, &c.TrustedProxies}, {"--oidc-allow-private-network", s.OIDCAllowPrivateNetwork, &c.IssuerNetworks}} {
+	}{
+		{"--trusted-proxy", s.TrustedProxy, &c.TrustedProxies},
+		{"--oidc-allow-private-network", s.OIDCAllowPrivateNetwork, &c.IssuerNetworks},
+	} {
 		for _, text := range flag.texts {
 			n, err := netip.ParsePrefix(text)
 			if err != nil {
@@ -156,21 +162,30 @@ func line(value string) string { return strings.TrimRight(value, "\r\n") }
 func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
 	if ca := srv.CAFile(); ca != "" {
-		fmt.Fprintf(w, "To trust this server, give your client its certificate authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
+		fmt.Fprintf(w,
+			"To trust this server, give your client its certificate authority:\n\n  export AWS_CA_BUNDLE=%s\n\n", ca)
 	}
 	if !f.Created {
 		return nil
 	}
 	var text strings.Builder
 	if f.Supplied {
-		fmt.Fprintf(&text, "Account %s was made, with the access key of its root user that was given:\n\n  export AWS_ACCESS_KEY_ID=%s\n", f.AccountID, f.AccessKeyID)
+		fmt.Fprintf(&text,
+			"Account %s was made, with the access key of its root user that was given:\n\n  export "+
+				"AWS_ACCESS_KEY_ID=%s\n", f.AccountID, f.AccessKeyID)
 	} else {
-		fmt.Fprintf(&text, "Account %s was made. This is the access key of its root user; it is shown only once:\n\n", f.AccountID)
-		fmt.Fprintf(&text, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID, f.SecretAccessKey)
+		fmt.Fprintf(&text, "Account %s was made. This is the access key of its root user; it is shown only once:\n\n",
+			f.AccountID)
+		fmt.Fprintf(&text, "  export AWS_ACCESS_KEY_ID=%s\n  export AWS_SECRET_ACCESS_KEY='%s'\n", f.AccessKeyID,
+			f.SecretAccessKey)
 	}
 	// The aws CLI reads one name of the region, the other SDKs the other.
-	fmt.Fprintf(&text, "  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
-	fmt.Fprintf(&text, "Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and never beside the data.\n\n", f.RootKey)
+	fmt.Fprintf(&text,
+		"  export AWS_REGION=%[1]s AWS_DEFAULT_REGION=%[1]s\n  export "+
+			"AWS_ENDPOINT_URL=%[2]s://%[3]s\n\n", srv.Region(), srv.Scheme(), reachable(srv.Addr()))
+	fmt.Fprintf(&text,
+		"Everything is encrypted under the root key: %s\nLosing it loses the data. Keep a copy somewhere else, and "+
+			"never beside the data.\n\n", f.RootKey)
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("the root access key could not be shown, so no account was made: %w", err)
 	}
@@ -198,7 +213,9 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 		if name == "key" || strings.HasSuffix(name, "_key") {
 			return slog.String(a.Key, "hidden")
 		}
-		for _, word := range []string{"secret", "password", "passphrase", "token", "signature", "authorization", "credential", "cookie"} {
+		for _, word := range []string{
+			"secret", "password", "passphrase", "token", "signature", "authorization", "credential", "cookie",
+		} {
 			if strings.Contains(name, word) {
 				return slog.String(a.Key, "hidden")
 			}

@@ -22,6 +22,7 @@ func (version) Run(p process) error {
 			revision = v
 		}
 	}
-	_, err := fmt.Fprintf(p.stdout, "watertight %s %s %s/%s\n", revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(p.stdout, "watertight %s %s %s/%s\n", revision, runtime.Version(), runtime.GOOS,
+		runtime.GOARCH)
 	return err
 }

@@ -120,7 +120,8 @@ const (
 func (c *Certificates) judgeGiven(leaf *x509.Certificate) {
 	switch left := time.Until(leaf.NotAfter); {
 	case ended(leaf, time.Now()):
-		c.Logger.Warn("the TLS certificate is not good now: clients refuse it", "begins", leaf.NotBefore, "ends", leaf.NotAfter)
+		c.Logger.Warn("the TLS certificate is not good now: clients refuse it", "begins", leaf.NotBefore, "ends",
+			leaf.NotAfter)
 	case left < renewedByThatTime:
 		c.Logger.Warn("the TLS certificate ends soon: renew it", "ends", leaf.NotAfter)
 	}
@@ -133,7 +134,8 @@ func (c *Certificates) judgeGiven(leaf *x509.Certificate) {
 		}
 	}
 	if len(missing) > 0 {
-		c.Logger.Warn("the TLS certificate does not name the names that clients use for this server", "missing", missing)
+		c.Logger.Warn("the TLS certificate does not name the names that clients use for this server", "missing",
+			missing)
 	}
 	if len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 {
 		c.Logger.Warn("the TLS certificate names nothing: clients refuse it")
@@ -160,7 +162,8 @@ func (c *Certificates) judgeSelfSigned(leaf *x509.Certificate) {
 		c.Logger.Warn("the self-signed certificate ends soon: "+remedy, "ends", leaf.NotAfter, "directory", dir)
 	}
 	if missing := unnamed(leaf, listenNames(c.Listen), c.Domains); len(missing) > 0 {
-		c.Logger.Warn("the self-signed certificate does not name all addresses it is served on: "+remedy, "missing", missing, "directory", dir)
+		c.Logger.Warn("the self-signed certificate does not name all addresses it is served on: "+remedy, "missing",
+			missing, "directory", dir)
 	}
 }
 

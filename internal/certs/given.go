@@ -103,7 +103,8 @@ func (p *pairFile) look(sure bool) error {
 	}
 	c, err := tls.X509KeyPair(cert, key)
 	if err == nil && old != nil && ended(c.Leaf, p.looked) && !ended(old.certificate.Leaf, p.looked) {
-		err = fmt.Errorf("it is not good now, but from %s to %s", c.Leaf.NotBefore.Format(time.RFC3339), c.Leaf.NotAfter.Format(time.RFC3339))
+		err = fmt.Errorf("it is not good now, but from %s to %s", c.Leaf.NotBefore.Format(time.RFC3339),
+			c.Leaf.NotAfter.Format(time.RFC3339))
 	}
 	if err != nil {
 		return p.keep(sum, err, sure)
@@ -133,7 +134,8 @@ func (p *pairFile) keep(sum [sha256.Size]byte, err error, sure bool) error {
 	}
 	if (again || sure) && !p.told {
 		p.told = true
-		p.log.Warn("the new TLS certificate can't be used, and the old one stays", "ends", old.certificate.Leaf.NotAfter, "certificate", p.cert, "keyfile", p.key, "err", err)
+		p.log.Warn("the new TLS certificate can't be used, and the old one stays", "ends",
+			old.certificate.Leaf.NotAfter, "certificate", p.cert, "keyfile", p.key, "err", err)
 	}
 	return err
 }

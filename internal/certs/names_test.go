@@ -39,7 +39,8 @@ func TestSelfSignedNamesThisMachine(t *testing.T) {
 			}
 		})
 	}
-	text, err := makeSelfSigned([]string{"192.0.2.1:9000", "s3.example.com:9000"}, []string{"buckets.example"}, time.Now())
+	text, err := makeSelfSigned([]string{"192.0.2.1:9000", "s3.example.com:9000"}, []string{"buckets.example"},
+		time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +52,12 @@ func TestSelfSignedNamesThisMachine(t *testing.T) {
 		listen, domain string
 		missing        []string
 	}{
-		{"192.0.2.1:1", "", nil}, {"s3.example.com:1", "buckets.example", nil}, {"127.0.0.1:1", "", nil}, {"[::1]:1", "", nil}, {"localhost:1", "", nil},
-		{"192.0.2.2:1", "", []string{"192.0.2.2"}}, {"other.example:1", "", []string{"other.example"}}, {"[2001:db8::1]:1", "", []string{"2001:db8::1"}},
-		{"127.0.0.1:1", "other.example", []string{"other.example", "*.other.example"}}, {"127.0.0.1:1", "example.com", []string{"example.com", "*.example.com"}},
+		{"192.0.2.1:1", "", nil}, {"s3.example.com:1", "buckets.example", nil}, {"127.0.0.1:1", "", nil},
+		{"[::1]:1", "", nil}, {"localhost:1", "", nil},
+		{"192.0.2.2:1", "", []string{"192.0.2.2"}}, {"other.example:1", "", []string{"other.example"}},
+		{"[2001:db8::1]:1", "", []string{"2001:db8::1"}},
+		{"127.0.0.1:1", "other.example", []string{"other.example", "*.other.example"}},
+		{"127.0.0.1:1", "example.com", []string{"example.com", "*.example.com"}},
 	} {
 		t.Run(test.listen+" "+test.domain, func(t *testing.T) {
 			var domains []string

@@ -17,8 +17,8 @@ import (
 )
 
 // Private keys that the server makes for TLS lie sealed under the root key:
-// a copy of the data directory must not let anyone impersonate the server. A file is sealedMark, a salt, and a stream under a key of this salt
-// and the file's name.
+// a copy of the data directory must not let anyone impersonate the server. A file is sealedMark, a salt, and a stream
+// under a key of this salt and the file's name.
 const (
 	sealedMark = "WTSEAL1\n"
 	saltSize   = 32
@@ -106,7 +106,8 @@ func discardPlain(dir string, log *slog.Logger) error {
 		return os.Remove(path)
 	})
 	if removed > 0 {
-		log.Warn("certificates and keys that lay in the plain were removed; new ones are made", "directory", dir, "files", removed)
+		log.Warn("certificates and keys that lay in the plain were removed; new ones are made", "directory", dir,
+			"files", removed)
 	}
 	return err
 }

@@ -47,7 +47,9 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	switch {
 	case err == nil:
 		if text, err = openFile(c.Root, selfSignedName, sealed); err != nil {
-			return nil, fmt.Errorf("%s is damaged, or of another root key; remove it, and a new certificate is made: %w", path, err)
+			return nil, fmt.Errorf(
+				"%s is damaged, or of another root key; remove it, and a new certificate is made: %w", path, err,
+			)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
@@ -85,7 +87,11 @@ func (c *Certificates) discardOldPair() error {
 		found = found || err == nil
 	}
 	if found {
-		c.Logger.Warn("the self-signed certificate's key lay in the plain: a new certificate is made; clients have to trust the new authority", "authority", c.CAFile())
+		c.Logger.Warn(
+			"the self-signed certificate's key lay in the plain: a new certificate is made; clients have to trust "+
+				"the new authority",
+			"authority", c.CAFile(),
+		)
 	}
 	return nil
 }
@@ -146,7 +152,10 @@ func makeSelfSigned(listen, domains []string, now time.Time) ([]byte, error) {
 		return nil, err
 	}
 	var text bytes.Buffer
-	for _, b := range []*pem.Block{{Type: "CERTIFICATE", Bytes: leafDER}, {Type: "PRIVATE KEY", Bytes: keyDER}, {Type: "CERTIFICATE", Bytes: caDER}} {
+	for _, b := range []*pem.Block{
+		{Type: "CERTIFICATE", Bytes: leafDER}, {Type: "PRIVATE KEY", Bytes: keyDER},
+		{Type: "CERTIFICATE", Bytes: caDER},
+	} {
 		if err := pem.Encode(&text, b); err != nil {
 			return nil, err
 		}

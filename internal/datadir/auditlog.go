@@ -32,7 +32,9 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	trail, err := audit.Open(audit.Options{Dir: AuditDir(o.Data), Root: key.Key, Region: o.Region, Logger: o.Logger, Salvage: true})
+	trail, err := audit.Open(audit.Options{
+		Dir: AuditDir(o.Data), Root: key.Key, Region: o.Region, Logger: o.Logger, Salvage: true,
+	})
 	if err != nil {
 		return AuditLoss{}, err
 	}
@@ -63,7 +65,8 @@ type AuditSummary struct {
 	Events                uint64
 	Written               time.Time // of the last frame
 	Anchor                uint64    // newest commit of the store that the log knows of
-	Chain                 string    // hash of the last frame, in hex: kept elsewhere, it proves that nothing was cut off
+	// hash of the last frame, in hex: kept elsewhere, it proves that nothing was cut off
+	Chain string
 }
 
 // ReadAudit verifies the audit log in dir, or that of the data directory where

@@ -90,7 +90,8 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 		}
 	}
 	o.readLog(in)
-	o.saved, err = embedded.Salvage(ctx, embedded.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger}, slices.Collect(maps.Values(o.marks)))
+	o.saved, err = embedded.Salvage(ctx, embedded.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger},
+		slices.Collect(maps.Values(o.marks)))
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,10 @@ func (o *offline) mend() {
 		o.find("the object %s is lost, or its newest version", of)
 	}
 	if m.Pointers+m.References > 0 {
-		o.find("%d pointers to current versions and %d references of blobs are missing or wrong; recover makes them anew", m.Pointers, m.References)
+		o.find(
+			"%d pointers to current versions and %d references of blobs are missing or wrong; recover makes them anew",
+			m.Pointers, m.References,
+		)
 	}
 	o.mended, o.Records, o.Blobs = m, len(o.saved.Records), len(m.Blobs)
 }
@@ -198,7 +202,8 @@ func lockExisting(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by a server; stop it first", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by a server; stop it first", dir),
+			f.Close())
 	}
 	return f, nil
 }

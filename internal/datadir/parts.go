@@ -59,7 +59,8 @@ func Lock(dir string) (*os.File, error) {
 func (p *Parts) marked() []string { return []string{payload.Folder(p.data), AuditDir(p.data)} }
 
 // advice ends the error for a data directory that is refused.
-const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the others; " +
+const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the " +
+	"others; " +
 	"\"watertight check\" reports what is damaged, \"watertight recover\" copies what can be read"
 
 // errAdvised refuses a start and says what to do.
@@ -98,11 +99,14 @@ func Survey(data string) (*Parts, error) {
 	}
 	switch {
 	case marked != "":
-		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s tells of a store", metaDir(data), marked))
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s tells of a store", metaDir(data),
+			marked))
 	case p.Fresh && blobs:
-		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data), payload.Folder(data)))
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds objects", metaDir(data),
+			payload.Folder(data)))
 	case p.Fresh && len(logs) > 0:
-		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds an audit log", metaDir(data), AuditDir(data)))
+		return nil, Refused(fmt.Errorf("the metadata %s is missing or empty, but %s holds an audit log", metaDir(data),
+			AuditDir(data)))
 	case !p.Fresh && !whole:
 		return nil, Refused(fmt.Errorf("%s or a folder in it is missing, but there is metadata", payload.Folder(data)))
 	}
@@ -169,7 +173,11 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	}
 	// Markers are written to the blobs first, so theirs is never behind.
 	if m, log := p.marks[blobs], p.marks[AuditDir(p.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
-		return fmt.Errorf("%s is older than the rest of the store: it was put back from a copy of commit %d, and the store went on to %d", blobs, m.Commit, log.Commit)
+		return fmt.Errorf(
+			"%s is older than the rest of the store: it was put back from a copy of commit %d, and the store went on "+
+				"to %d",
+			blobs, m.Commit, log.Commit,
+		)
 	}
 	if p.Agree != nil && !f.New {
 		return p.Agree(ctx, f.Store)

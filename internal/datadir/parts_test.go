@@ -40,7 +40,9 @@ func putObjects(t *testing.T, from, to int) func(*harness.Server) {
 			}
 		}
 		for i := from; i < to; i++ {
-			if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprint(i)), Body: bytes.NewReader(body(i))}); err != nil {
+			if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprint(i)), Body: bytes.NewReader(body(i)),
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -51,7 +53,9 @@ func getObjects(t *testing.T, n int) func(*harness.Server) {
 	return func(s *harness.Server) {
 		t.Helper()
 		for i := range n {
-			out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprint(i))})
+			out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprint(i)),
+			})
 			if err != nil {
 				t.Errorf("object %d: %v", i, err)
 				continue
@@ -125,7 +129,8 @@ func replace(t *testing.T, from, to string, names ...string) {
 func empty(t *testing.T, data string, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if err := errors.Join(os.RemoveAll(filepath.Join(data, n)), os.Mkdir(filepath.Join(data, n), 0o700)); err != nil {
+		if err := errors.Join(os.RemoveAll(filepath.Join(data, n)),
+			os.Mkdir(filepath.Join(data, n), 0o700)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +179,8 @@ func TestMarkersOfNoStore(t *testing.T) {
 // no byte is changed, and when the right parts are back everything is there.
 func TestStrangeDataIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	data, key, older, other := filepath.Join(dir, "data"), filepath.Join(dir, "root.key"), filepath.Join(dir, "older"), filepath.Join(dir, "other")
+	data, key, older, other := filepath.Join(dir, "data"), filepath.Join(dir,
+		"root.key"), filepath.Join(dir, "older"), filepath.Join(dir, "other")
 	parts := []string{"meta", "audit", "blobs"}
 	keep(t, data, key, putObjects(t, 0, 2))
 	replace(t, data, older, parts...)
@@ -202,30 +208,33 @@ func TestStrangeDataIsLeftAlone(t *testing.T) {
 		change func()
 		key    string
 	}{
-		"metadata missing":                       {func() { replace(t, "", data, "meta") }, key},
-		"metadata empty":                         {func() { empty(t, data, "meta") }, key},
-		"metadata and audit log missing":         {func() { replace(t, "", data, "meta", "audit") }, key},
-		"metadata and audit log empty":           {func() { empty(t, data, "meta", "audit") }, key},
-		"metadata and blobs empty":               {func() { empty(t, data, "meta", "blobs") }, key},
-		"audit log missing":                      {func() { replace(t, "", data, "audit") }, key},
-		"audit log empty":                        {func() { empty(t, data, "audit") }, key},
-		"blobs missing":                          {func() { replace(t, "", data, "blobs") }, key},
-		"blobs empty":                            {func() { empty(t, data, "blobs") }, key},
-		"a folder of blobs missing":              {rm("blobs/7f"), key},
-		"older metadata":                         {func() { replace(t, older, data, "meta") }, key},
-		"older metadata and audit log":           {func() { replace(t, older, data, "meta", "audit") }, key},
-		"metadata of another store":              {func() { replace(t, other, data, "meta") }, key},
-		"metadata and audit log of another":      {func() { replace(t, other, data, "meta", "audit") }, key},
-		"older blobs":                            {func() { replace(t, older, data, "blobs") }, key},
-		"blobs of another store":                 {func() { replace(t, other, data, "blobs") }, key},
-		"another root key":                       {func() {}, stranger},
-		"a root key that is not there":           {func() {}, filepath.Join(dir, "none.key")},
-		"the engine's marker missing":            {rm("meta/marker.manifest.*"), key},
-		"the engine's format missing":            {rm("meta/marker.format-version.*"), key},
-		"the engine's manifest missing":          {rm("meta/MANIFEST-*"), key},
-		"the engine's log missing":               {rm("meta/*.log"), key},
-		"the marker of the blobs missing":        {rm("blobs/store.id"), key},
-		"the marker of the blobs of other blobs": {func() { copyFile(t, filepath.Join(other, "blobs/store.id"), filepath.Join(data, "blobs/store.id")) }, key},
+		"metadata missing":                  {func() { replace(t, "", data, "meta") }, key},
+		"metadata empty":                    {func() { empty(t, data, "meta") }, key},
+		"metadata and audit log missing":    {func() { replace(t, "", data, "meta", "audit") }, key},
+		"metadata and audit log empty":      {func() { empty(t, data, "meta", "audit") }, key},
+		"metadata and blobs empty":          {func() { empty(t, data, "meta", "blobs") }, key},
+		"audit log missing":                 {func() { replace(t, "", data, "audit") }, key},
+		"audit log empty":                   {func() { empty(t, data, "audit") }, key},
+		"blobs missing":                     {func() { replace(t, "", data, "blobs") }, key},
+		"blobs empty":                       {func() { empty(t, data, "blobs") }, key},
+		"a folder of blobs missing":         {rm("blobs/7f"), key},
+		"older metadata":                    {func() { replace(t, older, data, "meta") }, key},
+		"older metadata and audit log":      {func() { replace(t, older, data, "meta", "audit") }, key},
+		"metadata of another store":         {func() { replace(t, other, data, "meta") }, key},
+		"metadata and audit log of another": {func() { replace(t, other, data, "meta", "audit") }, key},
+		"older blobs":                       {func() { replace(t, older, data, "blobs") }, key},
+		"blobs of another store":            {func() { replace(t, other, data, "blobs") }, key},
+		"another root key":                  {func() {}, stranger},
+		"a root key that is not there":      {func() {}, filepath.Join(dir, "none.key")},
+		"the engine's marker missing":       {rm("meta/marker.manifest.*"), key},
+		"the engine's format missing":       {rm("meta/marker.format-version.*"), key},
+		"the engine's manifest missing":     {rm("meta/MANIFEST-*"), key},
+		"the engine's log missing":          {rm("meta/*.log"), key},
+		"the marker of the blobs missing":   {rm("blobs/store.id"), key},
+		"the marker of the blobs of other blobs": {func() {
+			copyFile(t, filepath.Join(other, "blobs/store.id"),
+				filepath.Join(data, "blobs/store.id"))
+		}, key},
 	} {
 		t.Run(name, func(t *testing.T) {
 			replace(t, good, data, parts...)

@@ -26,15 +26,23 @@ func populate(t *testing.T) func(*harness.Server) {
 	return func(s *harness.Server) {
 		putObjects(t, 0, 3)(s)
 		for i := range smallObjects {
-			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprintf("small%03d", i)), Body: strings.NewReader(small(i))}); err != nil {
+			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprintf("small%03d", i)),
+				Body: strings.NewReader(small(i)),
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		u, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bkt"), Key: aws.String("parts")})
+		u, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+			Bucket: aws.String("bkt"), Key: aws.String("parts"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.S3.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: u.Bucket, Key: u.Key, UploadId: u.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(body(1))}); err != nil {
+		if _, err := s.S3.UploadPart(t.Context(), &s3.UploadPartInput{
+			Bucket: u.Bucket, Key: u.Key, UploadId: u.UploadId, PartNumber: aws.Int32(1),
+			Body: bytes.NewReader(body(1)),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +52,9 @@ func populate(t *testing.T) func(*harness.Server) {
 func readable(t *testing.T, s *harness.Server) (n int) {
 	t.Helper()
 	for i := range smallObjects {
-		out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprintf("small%03d", i))})
+		out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+			Bucket: aws.String("bkt"), Key: aws.String(fmt.Sprintf("small%03d", i)),
+		})
 		if err != nil {
 			continue
 		}
@@ -95,11 +105,19 @@ func TestCheckAndRecover(t *testing.T) {
 		most   int  // small objects that may be lost
 		silent bool // needs no finding: what is damaged is made anew at every start
 	}{
-		"a bit of a table":              {"meta/*.sst", middle, 0, false},
-		"a block of a table":            {"meta/*.sst", func(n int64) []int64 { return []int64{n / 2, n/2 + 1} }, 30, false},
-		"the first bit of a table":      {"meta/*.sst", func(int64) []int64 { return []int64{100} }, 0, false},
-		"the footer of a table":         {"meta/*.sst", func(n int64) []int64 { return []int64{n - 5} }, 0, false},
-		"the index of a table":          {"meta/*.sst", func(n int64) []int64 { return []int64{n - 400, n - 700} }, 0, false},
+		"a bit of a table": {"meta/*.sst", middle, 0, false},
+		"a block of a table": {"meta/*.sst", func(n int64) []int64 {
+			return []int64{
+				n / 2, n/2 + 1,
+			}
+		}, 30, false},
+		"the first bit of a table": {"meta/*.sst", func(int64) []int64 { return []int64{100} }, 0, false},
+		"the footer of a table":    {"meta/*.sst", func(n int64) []int64 { return []int64{n - 5} }, 0, false},
+		"the index of a table": {"meta/*.sst", func(n int64) []int64 {
+			return []int64{
+				n - 400, n - 700,
+			}
+		}, 0, false},
 		"the manifest":                  {"meta/MANIFEST-*", middle, 0, false},
 		"the options":                   {"meta/OPTIONS-*", middle, 0, true},
 		"the log":                       {"meta/*.log", func(int64) []int64 { return []int64{40} }, 0, false},
@@ -153,7 +171,8 @@ func TestCheckAndRecover(t *testing.T) {
 				t.Errorf("changed: %v", diff)
 			}
 			if strings.HasPrefix(d.file, "audit/") {
-				if _, err := datadir.AcceptAuditLoss(t.Context(), datadir.Options{Data: to, RootKey: c.RootKey, Region: "us-east-1"}, "test"); err != nil {
+				if _, err := datadir.AcceptAuditLoss(t.Context(),
+					datadir.Options{Data: to, RootKey: c.RootKey, Region: "us-east-1"}, "test"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -164,7 +183,9 @@ func TestCheckAndRecover(t *testing.T) {
 				if d.file != "blobs/??/*" && d.most == 0 {
 					getObjects(t, 3)(s)
 				}
-				if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bkt"), Key: aws.String("new"), Body: strings.NewReader("x")}); err != nil {
+				if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+					Bucket: aws.String("bkt"), Key: aws.String("new"), Body: strings.NewReader("x"),
+				}); err != nil {
 					t.Errorf("a new object: %v", err)
 				}
 			})

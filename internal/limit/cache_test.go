@@ -36,7 +36,8 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 					sum += v.Value.(*cached[string, string]).bytes
 				}
 			}
-			if c.Bytes() > maximum || c.Bytes() != sum || c.hand == nil != (c.Len() == 0) || c.hand != nil && c.hand.Len() != c.Len() {
+			if c.Bytes() > maximum || c.Bytes() != sum || c.hand == nil != (c.Len() == 0) ||
+				c.hand != nil && c.hand.Len() != c.Len() {
 				t.Fatalf("%d bytes of %d, %d counted, %d entries", c.Bytes(), maximum, sum, c.Len())
 			}
 		}

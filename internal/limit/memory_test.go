@@ -167,14 +167,17 @@ func TestReadTakesWhatItHolds(t *testing.T) {
 			a.Close()
 		})
 	}
-	if b, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 5001)), 0, 5000); err != nil || len(b) != 5001 {
+	if b, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 5001)), 0,
+		5000); err != nil || len(b) != 5001 {
 		t.Errorf("one that is too long: %d bytes, %v", len(b), err)
 	}
-	if _, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 4<<20)), 4<<20, 8<<20); !fault.Is(err, "SlowDown") {
+	if _, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 4<<20)), 4<<20,
+		8<<20); !fault.Is(err, "SlowDown") {
 		t.Errorf("one for which there is no room: %v", err)
 	}
 	var none *Account
-	if b, err := none.Read(t.Context(), bytes.NewReader(make([]byte, 100_000)), -1, 1<<20); err != nil || len(b) != 100_000 {
+	if b, err := none.Read(t.Context(), bytes.NewReader(make([]byte, 100_000)), -1,
+		1<<20); err != nil || len(b) != 100_000 {
 		t.Errorf("without an account: %d bytes, %v", len(b), err)
 	}
 }

@@ -39,7 +39,8 @@ func opening(w *policy.Witness, name string) *Opening {
 	case policy.Together:
 		o.Because = "the statements together allow too many addresses"
 	case policy.Behind:
-		o.Because = "these addresses may hide anybody: a proxy that --trusted-proxy does not name, or a caller on this machine or in a private network"
+		o.Because = "these addresses may hide anybody: a proxy that --trusted-proxy does not name, or a caller on " +
+			"this machine or in a private network"
 	}
 	if w.Range.IsValid() {
 		o.Range = w.Range.String()
@@ -53,7 +54,9 @@ func opening(w *policy.Witness, name string) *Opening {
 		if r.Version != nil {
 			keys["s3:versionid"] = []string{*r.Version}
 		}
-		o.Request = &Intruder{Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: keys}
+		o.Request = &Intruder{
+			Action: string(r.Action), Resource: at.String(), At: r.At.Format(time.RFC3339), Keys: keys,
+		}
 		o.Request.Caller = stranger(&r.Principal)
 		if r.SourceIP.IsValid() {
 			o.Request.SourceIP = r.SourceIP.String()

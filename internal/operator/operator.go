@@ -64,7 +64,9 @@ const maxBody = 1 << 20
 
 // handle serves a command: decode, do, audit, answer. operation is the name of its
 // event.
-func handle[In, Out any](c commands, operation string, do func(context.Context, *call, In) (Out, error)) http.HandlerFunc {
+func handle[In, Out any](
+	c commands, operation string, do func(context.Context, *call, In) (Out, error),
+) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		now := time.Now()
 		r := c.Trail.Begin(protocol.NewRequestID(), now)

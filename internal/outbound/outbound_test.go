@@ -21,25 +21,36 @@ import (
 // moment ago.
 func TestServerSideRequestForgery(t *testing.T) {
 	c := New(Options{})
-	for _, a := range []string{"8.8.8.8", "1.1.1.1", "140.82.112.3", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e", "::ffff:8.8.8.8"} {
+	for _, a := range []string{
+		"8.8.8.8", "1.1.1.1", "140.82.112.3", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e", "::ffff:8.8.8.8",
+	} {
 		if !c.reachable(netip.MustParseAddr(a)) {
 			t.Errorf("%s is not reached, and is public", a)
 		}
 	}
 	for _, a := range []string{
-		"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "169.254.170.2",
-		"100.64.0.1", "100.100.100.200", "192.0.0.192", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+		"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+		"169.254.169.254", "169.254.170.2",
+		"100.64.0.1", "100.100.100.200", "192.0.0.192", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1",
+		"224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
 		"168.63.129.16",
-		"::", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "100::1",
-		"fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "2606:4700::1%eth0", "fec0::1", "ff02::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1",
+		"::", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1",
+		"64:ff9b:1::1", "100::1",
+		"fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "2606:4700::1%eth0", "fec0::1", "ff02::1", "2001::1",
+		"2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1",
 	} {
 		if c.reachable(netip.MustParseAddr(a)) {
 			t.Errorf("%s is reached", a)
 		}
 	}
 	// A range that is allowed opens nothing else, in either spelling.
-	allowed := New(Options{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/16")}})
-	for a, want := range map[string]bool{"10.1.2.3": true, "::ffff:10.1.2.3": true, "fd00::1": true, "10.2.0.1": false, "127.0.0.1": false, "fd01::1": false, "169.254.169.254": false} {
+	allowed := New(Options{Allow: []netip.Prefix{
+		netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/16"),
+	}})
+	for a, want := range map[string]bool{
+		"10.1.2.3": true, "::ffff:10.1.2.3": true, "fd00::1": true, "10.2.0.1": false, "127.0.0.1": false,
+		"fd01::1": false, "169.254.169.254": false,
+	} {
 		t.Run(a, func(t *testing.T) {
 			if got := allowed.reachable(netip.MustParseAddr(a)); got != want {
 				t.Errorf("%s: %v, want %v", a, got, want)
@@ -54,7 +65,10 @@ func TestServerSideRequestForgery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1."} {
+	for _, host := range []string{
+		"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.1", "2130706433", "0x7f000001",
+		"0177.0.0.1", "127.0.0.1.",
+	} {
 		if b, err := c.Get(t.Context(), "https://"+host+":"+port+"/", pins(s)); err == nil {
 			t.Errorf("%s: %q", host, b)
 		}
@@ -62,15 +76,18 @@ func TestServerSideRequestForgery(t *testing.T) {
 	// A name that was public when somebody looked, and means this machine when it
 	// is dialled.
 	rebound := New(Options{Hosts: map[string]string{"public.example:443": "127.0.0.1:" + port}})
-	if _, err := rebound.Get(t.Context(), "https://public.example/", pins(s)); kind(err) != fault.KindDenied || !errors.As(err, &refusal{}) {
+	if _, err := rebound.Get(t.Context(), "https://public.example/",
+		pins(s)); kind(err) != fault.KindDenied || !errors.As(err, &refusal{}) {
 		t.Errorf("a name that means this machine: %v", err)
 	}
 	if reached != 0 {
 		t.Errorf("this machine was reached %d times", reached)
 	}
 	for _, address := range []string{
-		"http://issuer.example/", "HTTP://issuer.example/", "file:///etc/passwd", "ftp://issuer.example/", "gopher://issuer.example/", "//issuer.example/", "issuer.example", "",
-		"https://", "https:///keys", "https://user:pass@issuer.example/", "https://issuer.example/#x", "https://issuer.example:port/", "https://[::1", "https://a b/",
+		"http://issuer.example/", "HTTP://issuer.example/", "file:///etc/passwd", "ftp://issuer.example/",
+		"gopher://issuer.example/", "//issuer.example/", "issuer.example", "",
+		"https://", "https:///keys", "https://user:pass@issuer.example/", "https://issuer.example/#x",
+		"https://issuer.example:port/", "https://[::1", "https://a b/",
 	} {
 		if _, err := c.Get(t.Context(), address, nil); kind(err) != fault.KindDenied {
 			t.Errorf("%q: %v", address, err)
@@ -128,7 +145,8 @@ func TestGet(t *testing.T) {
 	defer s.Close()
 	c := local(s)
 	for path, want := range map[string]fault.Kind{
-		"/moved": fault.KindDenied, "/down": fault.KindDenied, "/large": fault.KindDenied, "/none": fault.KindDenied, "/busy": fault.KindUnavailable, "/headers": fault.KindUnavailable,
+		"/moved": fault.KindDenied, "/down": fault.KindDenied, "/large": fault.KindDenied, "/none": fault.KindDenied,
+		"/busy": fault.KindUnavailable, "/headers": fault.KindUnavailable,
 	} {
 		t.Run(path, func(t *testing.T) {
 			before := len(asked)
@@ -146,7 +164,9 @@ func TestGet(t *testing.T) {
 	if b, err := c.Get(t.Context(), "https://example.com/full", pins(s)); err != nil || len(b) != maxBody {
 		t.Errorf("%d, %v", len(b), err)
 	}
-	if b, err := c.Get(t.Context(), "https://example.com/", []string{strings.ToUpper(pins(s)[0])}); err != nil || string(b) != "hello" {
+	if b, err := c.Get(t.Context(), "https://example.com/", []string{
+		strings.ToUpper(pins(s)[0]),
+	}); err != nil || string(b) != "hello" {
 		t.Errorf("a thumbprint in capitals: %q, %v", b, err)
 	}
 	// No authority, another thumbprint, another name: no byte is sent.
@@ -186,9 +206,12 @@ func TestNoProxyIsAsked(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY"} {
 		t.Setenv(name, proxy.URL)
 	}
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("direct")) }))
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("direct"))
+	}))
 	defer s.Close()
-	if b, err := local(s).Get(t.Context(), "https://example.com/", pins(s)); err != nil || string(b) != "direct" || asked != 0 {
+	if b, err := local(s).Get(t.Context(), "https://example.com/",
+		pins(s)); err != nil || string(b) != "direct" || asked != 0 {
 		t.Errorf("%q, %v, the proxy was asked %d times", b, err, asked)
 	}
 }

@@ -29,7 +29,9 @@ func verify(chain []*x509.Certificate, host string, thumbprints []string) error 
 	if pinned(top, thumbprints) {
 		roots := x509.NewCertPool()
 		roots.AddCert(top)
-		if _, err = chain[0].Verify(x509.VerifyOptions{DNSName: host, Intermediates: between, Roots: roots}); err == nil {
+		if _, err = chain[0].Verify(x509.VerifyOptions{
+			DNSName: host, Intermediates: between, Roots: roots,
+		}); err == nil {
 			return nil
 		}
 	}

@@ -102,7 +102,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if n, err := places(c.MaxConnections, openFiles()); err != nil {
 		return nil, err
 	} else if n < c.MaxConnections {
-		c.Logger.Warn("the limit of open files (ulimit -n) allows fewer connections than --max-connections", "connections", n)
+		c.Logger.Warn("the limit of open files (ulimit -n) allows fewer connections than --max-connections",
+			"connections", n)
 		c.MaxConnections = n
 	}
 	s := &Server{config: c, log: c.Logger}
@@ -111,7 +112,9 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenOperator, s.bootstrap} {
+	for _, step := range []func(context.Context) error{
+		s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenOperator, s.bootstrap,
+	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -144,7 +147,9 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
-	s.disk = space.Watch(space.Options{Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log})
+	s.disk = space.Watch(space.Options{
+		Dir: s.config.Data, MinFree: s.config.MinFree, Free: s.config.Free, Logger: s.log,
+	})
 	if s.newData {
 		if err := s.disk.CheckFirst(); err != nil {
 			return err
@@ -158,7 +163,9 @@ func (s *Server) openData(ctx context.Context) error {
 	}
 	s.trail, err = audit.Open(audit.Options{
 		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
-		Limits: audit.Limits{MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive},
+		Limits: audit.Limits{
+			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
+		},
 	})
 	if err != nil {
 		return datadir.Refused(err)
@@ -201,7 +208,9 @@ func (s *Server) openCore(context.Context) error {
 // firstStart is how the first account is to look.
 func (s *Server) firstStart() identity.BootstrapOptions {
 	r := s.config.Root
-	return identity.BootstrapOptions{AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now()}
+	return identity.BootstrapOptions{
+		AccountID: r.AccountID, AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, At: time.Now(),
+	}
 }
 
 // listenOperator binds the operator's socket. The data directory is locked.
@@ -230,7 +239,10 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	shown := false
 	o.Show = func(a identity.Account, k identity.Key) error {
 		shown = true
-		s.first = FirstStart{Created: true, AccountID: a.ID, AccessKeyID: k.AccessKeyID, RootKey: s.rootKey.Where, RootKeyCreated: s.rootKey.Created}
+		s.first = FirstStart{
+			Created: true, AccountID: a.ID, AccessKeyID: k.AccessKeyID, RootKey: s.rootKey.Where,
+			RootKeyCreated: s.rootKey.Created,
+		}
 		if s.first.Supplied = s.config.Root.SecretAccessKey != ""; !s.first.Supplied {
 			s.first.SecretAccessKey = k.Secret
 		}
@@ -265,7 +277,8 @@ func (s *Server) show() error {
 func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 	r := s.config.Root
 	if r.AccountID != "" && r.AccountID != account {
-		s.log.Warn("WATERTIGHT_ACCOUNT_ID differs from the account made at the first start; it is ignored", "account", account)
+		s.log.Warn("WATERTIGHT_ACCOUNT_ID differs from the account made at the first start; it is ignored", "account",
+			account)
 	}
 	if r.AccessKeyID == "" {
 		return nil
@@ -275,7 +288,8 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 		return err
 	}
 	if !found || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(r.SecretAccessKey)) != 1 {
-		s.log.Warn("WATERTIGHT_ROOT_ACCESS_KEY_ID or WATERTIGHT_ROOT_SECRET_ACCESS_KEY differs from what the first start was given; both are ignored")
+		s.log.Warn("WATERTIGHT_ROOT_ACCESS_KEY_ID or WATERTIGHT_ROOT_SECRET_ACCESS_KEY differs from what the first " +
+			"start was given; both are ignored")
 	}
 	return nil
 }
@@ -302,7 +316,8 @@ func (s *Server) openGateway(context.Context) error {
 		authz.New(facts{s.identities, s.buckets, s.objects}),
 		s.trail,
 		dispatch.Options{
-			Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region, Now: s.config.Now}, Sharing: api, Logger: s.log,
+			Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region, Now: s.config.Now},
+			Sharing:  api, Logger: s.log,
 			Document: s.config.Document, Watch: watch,
 		},
 		api.Table(), api.ControlTable(), identities.Table(), sts.Table(),

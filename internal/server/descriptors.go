@@ -31,7 +31,10 @@ func openFiles() uint64 {
 func places(maximum int, files uint64) (int, error) {
 	least := ownFiles + filesEach*uint64(min(leastDoor, maximum))
 	if files < least {
-		return 0, fmt.Errorf("this process may have %d files open, and needs %d at least; raise the limit (ulimit -n, LimitNOFILE)", files, least)
+		return 0, fmt.Errorf(
+			"this process may have %d files open, and needs %d at least; raise the limit (ulimit -n, LimitNOFILE)",
+			files, least,
+		)
 	}
 	return int(min(uint64(maximum), (files-ownFiles)/filesEach)), nil
 }

@@ -69,7 +69,8 @@ const maxUsualHeader = 6 << 10
 func (g *guest) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
 	if before := g.header.Load(); before >= 0 && n > 0 {
-		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader && after > maxUsualHeader {
+		if after := before + int64(n); g.header.CompareAndSwap(before, after) && before <= maxUsualHeader &&
+			after > maxUsualHeader {
 			g.door.long(g)
 		}
 	}

@@ -90,8 +90,10 @@ func check(t *rapid.T, d *door, all []*guest) {
 		counted += d.in[p].Len()
 	}
 	roots := d.in[activeRoot].Len()
-	if open != d.total || open != counted || open > d.maximum+d.spare+1+roots || d.in[activeCaller].Len() > d.maximum || d.in[longHeader].Len() > d.spare {
-		t.Fatalf("%d are open, %d counted, %d in phases, %d of root; %d and %d places", open, d.total, counted, roots, d.maximum, d.spare)
+	if open != d.total || open != counted || open > d.maximum+d.spare+1+roots || d.in[activeCaller].Len() > d.maximum ||
+		d.in[longHeader].Len() > d.spare {
+		t.Fatalf("%d are open, %d counted, %d in phases, %d of root; %d and %d places", open, d.total, counted, roots,
+			d.maximum, d.spare)
 	}
 	for k, n := range d.keys {
 		if busy[k] != n {

@@ -35,7 +35,10 @@ func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, 
 }
 
 func config(dir string) server.Config {
-	return server.Config{Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1", RootKey: "file:" + filepath.Join(dir, "root.key")}
+	return server.Config{
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+	}
 }
 
 // TestKeyIsShownBeforeItLasts: however often a first start is cut off, the
@@ -89,9 +92,12 @@ func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 	}
 	works := func() {
 		t.Helper()
-		s := harness.Start(t, func(h *server.Config) { h.Data, h.RootKey, h.Root = c.Data, c.RootKey, server.RootCredentials{} })
+		s := harness.Start(t, func(h *server.Config) {
+			h.Data, h.RootKey, h.Root = c.Data, c.RootKey, server.RootCredentials{}
+		})
 		defer s.Stop()
-		_, err := s.Client(harness.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+		_, err := s.Client(harness.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey}).
+			ListBuckets(t.Context(), &s3.ListBucketsInput{})
 		if err != nil {
 			t.Errorf("the root user's key: %v", err)
 		}
@@ -182,8 +188,10 @@ func TestDataOfOthers(t *testing.T) {
 		mode os.FileMode
 		fine bool
 	}{
-		{"", 0o777, false}, {"", os.ModeSticky | 0o777, false}, {"", 0o702, false}, {"", 0o755, true}, {"", os.ModeSetgid | 0o770, true},
-		{"blobs", 0o777, false}, {"meta", 0o777, false}, {"audit", 0o707, false}, {"meta", 0o770, true}, {"lock", 0o666, false}, {"lock", 0o660, true},
+		{"", 0o777, false}, {"", os.ModeSticky | 0o777, false}, {"", 0o702, false}, {"", 0o755, true},
+		{"", os.ModeSetgid | 0o770, true},
+		{"blobs", 0o777, false}, {"meta", 0o777, false}, {"audit", 0o707, false}, {"meta", 0o770, true},
+		{"lock", 0o666, false}, {"lock", 0o660, true},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			path := filepath.Join(c.Data, test.path)

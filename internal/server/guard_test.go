@@ -14,7 +14,9 @@ import (
 )
 
 // guarded serves a handler as the server would, and tells of closed connections.
-func guarded(t *testing.T, stall time.Duration, log io.Writer, h http.HandlerFunc) (s *httptest.Server, addr string, closed chan struct{}) {
+func guarded(
+	t *testing.T, stall time.Duration, log io.Writer, h http.HandlerFunc,
+) (s *httptest.Server, addr string, closed chan struct{}) {
 	t.Helper()
 	closed = make(chan struct{}, 16)
 	s = httptest.NewUnstartedServer(guard{next: h, log: slog.New(slog.NewTextHandler(log, nil)), stall: stall})
@@ -57,7 +59,8 @@ func TestPanics(t *testing.T) {
 	c := connect(t, addr)
 	io.WriteString(c, "PUT /before HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody")
 	all, err := io.ReadAll(c) // until the server closes it
-	if err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 500 ") || !strings.Contains(string(all), "<Code>InternalError</Code>") {
+	if err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 500 ") ||
+		!strings.Contains(string(all), "<Code>InternalError</Code>") {
 		t.Errorf("%s, %v", all, err)
 	}
 	if strings.Contains(string(all), "secret") {
@@ -89,7 +92,9 @@ func TestPanics(t *testing.T) {
 // nor an idle time longer than a stall costs a client its connection.
 func TestConnectionIsUsedAgain(t *testing.T) {
 	const stall = 50 * time.Millisecond
-	_, addr, _ := guarded(t, stall, io.Discard, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	_, addr, _ := guarded(t, stall, io.Discard, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+	})
 	c := connect(t, addr)
 	r := bufio.NewReader(c)
 	for range 3 {

@@ -41,7 +41,9 @@ func (s *Server) health(ctx context.Context) operator.Health {
 		return err
 	})
 	w, ok := s.store.(kv.Writing)
-	return operator.Health{Reads: err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes())}
+	return operator.Health{
+		Reads: err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes()),
+	}
 }
 
 // healthHandler answers probes, and nothing else.
@@ -88,7 +90,8 @@ func (p probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p probes) is(r *http.Request) bool {
-	if r.URL.Path != livePath && r.URL.Path != readyPath || r.URL.RawQuery != "" || r.Method != http.MethodGet && r.Method != http.MethodHead ||
+	if r.URL.Path != livePath && r.URL.Path != readyPath || r.URL.RawQuery != "" ||
+		r.Method != http.MethodGet && r.Method != http.MethodHead ||
 		len(r.Header["Authorization"]) > 0 || r.URL.Host != "" {
 		return false
 	}
@@ -112,7 +115,8 @@ func (s *Server) listenHealth(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.config.HealthListen)
 	if err != nil {
-		return fmt.Errorf("listening on %s for probes: %w; is another server running there?", s.config.HealthListen, err)
+		return fmt.Errorf("listening on %s for probes: %w; is another server running there?", s.config.HealthListen,
+			err)
 	}
 	s.probes = l
 	return nil
@@ -129,7 +133,8 @@ func (s *Server) HealthAddr() string {
 // serveHealth answers probes until the server is shut down.
 func (s *Server) serveHealth() (*http.Server, func() error) {
 	h := &http.Server{
-		Handler: s.healthHandler(), ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout, IdleTimeout: probeTimeout,
+		Handler: s.healthHandler(), ReadHeaderTimeout: probeTimeout, ReadTimeout: probeTimeout,
+		WriteTimeout: 2 * probeTimeout, IdleTimeout: probeTimeout,
 		MaxHeaderBytes: 4 << 10, ErrorLog: s.httpLog(),
 	}
 	return h, func() error { return h.Serve(netutil.LimitListener(s.probes, maxProbes)) }

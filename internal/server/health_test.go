@@ -85,13 +85,18 @@ func TestHealth(t *testing.T) {
 					t.Errorf("on main %v: %s %s: %d %q", on, test.method, test.url, status, body)
 				}
 			}
-			if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization", "AWS4-HMAC-SHA256 x"); status/100 != 4 {
+			if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization",
+				"AWS4-HMAC-SHA256 x"); status/100 != 4 {
 				t.Errorf("a signed request is taken for a probe: %d", status)
 			}
 			// The bucket of this name is there for who signs.
 			_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("health")})
-			_, perr := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("health"), Key: aws.String("live"), Body: strings.NewReader("object")})
-			out, gerr := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("health"), Key: aws.String("live")})
+			_, perr := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String("health"), Key: aws.String("live"), Body: strings.NewReader("object"),
+			})
+			out, gerr := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: aws.String("health"), Key: aws.String("live"),
+			})
 			if err := errors.Join(err, perr, gerr); err != nil {
 				t.Fatal(err)
 			}
@@ -108,7 +113,9 @@ func TestHealthOfAFullDisk(t *testing.T) {
 	var free atomic.Int64
 	free.Store(1 << 40)
 	s := harness.Start(t, func(c *server.Config) {
-		c.HealthListen, c.MinFree, c.Free = "127.0.0.1:0", 1<<30, func(string) (int64, error) { return free.Load(), nil }
+		c.HealthListen, c.MinFree, c.Free = "127.0.0.1:0", 1<<30, func(string) (int64, error) {
+			return free.Load(), nil
+		}
 	})
 	url := "http://" + s.HealthAddr() + "/health/ready"
 	if status, body := probe(t, "GET", url); status != 200 || body != "reads: yes\nwrites: yes\n" {

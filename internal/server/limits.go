@@ -85,8 +85,8 @@ func (g guard) enter(ctx context.Context) *limit.Account {
 	return g.memory.Open(visitor.identify)
 }
 
-// maxLinger is how many bytes of a body that is not needed are read and dropped: a client that sends all of it before it reads would otherwise see its
-// connection reset instead of the answer.
+// maxLinger is how many bytes of a body that is not needed are read and dropped: a client that sends all of it before
+// it reads would otherwise see its connection reset instead of the answer.
 const maxLinger = 8 << 20
 
 // linger sends the answer and drops what is left of the body, as long as settle

@@ -34,7 +34,8 @@ func (c Config) checkListeners() error {
 		}
 		if !isLoopback(host) {
 			return fmt.Errorf("--listen %s is not loopback, and plain HTTP shows everything to anyone on the network: "+
-				"use --tls-cert and --tls-key, --acme DOMAIN or --tls-self-signed, or --allow-plain-http behind a TLS proxy", addr)
+				"use --tls-cert and --tls-key, --acme DOMAIN or --tls-self-signed, or --allow-plain-http behind a "+
+				"TLS proxy", addr)
 		}
 	}
 	return nil
@@ -53,7 +54,8 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.config.TLS.On() {
 		var err error
 		s.certs, err = certs.Open(ctx, certs.Options{
-			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Key, Listen: s.config.Listen, Domains: s.config.Domains, Logger: s.log,
+			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Key, Listen: s.config.Listen,
+			Domains: s.config.Domains, Logger: s.log,
 		})
 		if err != nil {
 			return err
@@ -118,7 +120,9 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 		next = probes{s.dispatcher, s.healthHandler(), s.config.Domains}
 	}
 	h := &http.Server{
-		Handler:           guard{next: next, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory)},
+		Handler: guard{
+			next: next, log: s.log, stall: s.config.Stall, memory: limit.NewMemory(s.config.MaxDocumentMemory),
+		},
 		ErrorLog:          s.httpLog(),
 		ConnContext:       withGuest,
 		ConnState:         follow,

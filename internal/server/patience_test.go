@@ -45,7 +45,8 @@ func TestLongWork(t *testing.T) {
 	})
 	c := connect(t, addr)
 	r := bufio.NewReader(c)
-	for i, head := range []string{"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+	for i, head := range []string{"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
 		"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			io.WriteString(c, head)

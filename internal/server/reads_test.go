@@ -126,7 +126,8 @@ func TestReadsPerRequest(t *testing.T) {
 // it was authorized goes by the bucket as it is when the transaction commits or,
 // where nothing is to be committed, as the transaction sees it.
 func TestBucketChangesBeforeTheTransaction(t *testing.T) {
-	const versioning = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>`
+	const versioning = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>` +
+		`Enabled</Status></VersioningConfiguration>`
 	for name, c := range map[string]struct {
 		method  string
 		body    string

@@ -54,12 +54,14 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	commands := &http.Server{
 		Handler: operator.Handler(operator.Options{
-			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator), Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
+			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
+			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 		}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}
 	serving.Go(func() {
-		if err := commands.Serve(netutil.LimitListener(s.operator, maxOperators)); !errors.Is(err, http.ErrServerClosed) {
+		if err := commands.Serve(netutil.LimitListener(s.operator,
+			maxOperators)); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	})
@@ -119,7 +121,8 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		}
 		if w.Kept > 0 {
-			s.log.Warn("many objects' bytes have no record; they stay, since the metadata may be an older one: if it is right, remove the folder yourself",
+			s.log.Warn("many objects' bytes have no record; they stay, since the metadata may be an older one: if it "+
+				"is right, remove the folder yourself",
 				"count", w.Kept, "folder", filepath.Join(payload.Folder(s.config.Data), "orphans"))
 		}
 		n, err := s.objects.PurgeUploads(ctx)

@@ -40,7 +40,9 @@ func TestPlainHTTPStaysOnLoopback(t *testing.T) {
 			}
 		})
 	}
-	if s, err := harness.Try(t, func(c *server.Config) { c.Listen, c.AllowPlainHTTP = []string{"0.0.0.0:0"}, true }); err != nil {
+	if s, err := harness.Try(t, func(c *server.Config) {
+		c.Listen, c.AllowPlainHTTP = []string{"0.0.0.0:0"}, true
+	}); err != nil {
 		t.Errorf("with the explicit flag: %v", err)
 	} else {
 		s.Stop()
@@ -80,16 +82,23 @@ func TestLaterStartsIgnoreCredentials(t *testing.T) {
 	s.Stop()
 	again := harness.Start(t, func(c *server.Config) {
 		c.Data, c.RootKey = s.Data, "file:"+filepath.Join(filepath.Dir(s.Data), "root.key")
-		c.Root = server.RootCredentials{AccountID: "999999999999", AccessKeyID: "AKIAOTHEROTHEROTHER1", SecretAccessKey: "another-secret-that-must-not-be-logged"}
+		c.Root = server.RootCredentials{
+			AccountID: "999999999999", AccessKeyID: "AKIAOTHEROTHEROTHER1",
+			SecretAccessKey: "another-secret-that-must-not-be-logged",
+		}
 	})
 	if logs := again.Logs.String(); !strings.Contains(logs, "differs") || strings.Contains(logs, "another-secret") {
 		t.Errorf("the log: %s", logs)
 	}
-	if _, err := harness.Client(again.Endpoint, harness.Credentials{AccessKeyID: "AKIAOTHEROTHEROTHER1", SecretAccessKey: "another-secret-that-must-not-be-logged"}).
+	if _, err := harness.Client(again.Endpoint, harness.Credentials{
+		AccessKeyID: "AKIAOTHEROTHEROTHER1", SecretAccessKey: "another-secret-that-must-not-be-logged",
+	}).
 		ListBuckets(t.Context(), &s3.ListBucketsInput{}); err == nil {
 		t.Error("the new credentials work")
 	}
-	if _, err := harness.Client(again.Endpoint, harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}).
+	if _, err := harness.Client(again.Endpoint, harness.Credentials{
+		AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey,
+	}).
 		ListBuckets(t.Context(), &s3.ListBucketsInput{}); err != nil {
 		t.Errorf("the first credentials: %v", err)
 	}
@@ -107,7 +116,9 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(key string) error {
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: strings.NewReader("content")})
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &key, Body: strings.NewReader("content"),
+		})
 		return err
 	}
 	const spare = 300 // keys to try deletions on
@@ -142,14 +153,18 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 	} else if b, err := io.ReadAll(out.Body); string(b) != "content" {
 		t.Errorf("a read: %q, %v", b, err)
 	}
-	if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("a")}); err != nil {
+	if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: bucket, Key: aws.String("a"),
+	}); err != nil {
 		t.Errorf("a deletion makes room: %v", err)
 	}
 	free.Store(1 << 20)
 	next := 0
 	until("deletions are refused", func() bool {
 		next++
-		_, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String(fmt.Sprint("b", next%spare))})
+		_, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+			Bucket: bucket, Key: aws.String(fmt.Sprint("b", next%spare)),
+		})
 		return refused(err)
 	})
 	if _, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: aws.String("b0")}); err != nil {
@@ -198,7 +213,9 @@ func TestStopFinishesRequests(t *testing.T) {
 	answer := make(chan error, 1)
 	go func() {
 		presign := s3.NewPresignClient(s.S3)
-		req, err := presign.PresignPutObject(context.Background(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), ContentLength: aws.Int64(int64(len(body)))})
+		req, err := presign.PresignPutObject(context.Background(), &s3.PutObjectInput{
+			Bucket: bucket, Key: aws.String("k"), ContentLength: aws.Int64(int64(len(body))),
+		})
 		if err != nil {
 			answer <- err
 			return
@@ -271,7 +288,9 @@ func TestNoSecretInLogs(t *testing.T) {
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("logs")}); err != nil {
 		t.Fatal(err)
 	}
-	req, err := s3.NewPresignClient(s.S3).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("logs"), Key: aws.String("k")})
+	req, err := s3.NewPresignClient(s.S3).PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: aws.String("logs"), Key: aws.String("k"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

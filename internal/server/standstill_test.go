@@ -64,14 +64,18 @@ func TestHalfABody(t *testing.T) {
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("half")}); err != nil {
 		t.Fatal(err)
 	}
-	req, err := s3.NewPresignClient(s.S3).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("half"), Key: aws.String("k"), ContentLength: aws.Int64(10)})
+	req, err := s3.NewPresignClient(s.S3).PresignPutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("half"), Key: aws.String("k"), ContentLength: aws.Int64(10),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := dial(t, s)
-	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n\r\nhalf", strings.TrimPrefix(req.URL, s.Endpoint), strings.TrimPrefix(s.Endpoint, "http://"))
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n\r\nhalf",
+		strings.TrimPrefix(req.URL, s.Endpoint), strings.TrimPrefix(s.Endpoint, "http://"))
 	b, err := io.ReadAll(c)
-	if err != nil || !bytes.Contains(b, []byte("400 Bad Request")) || !bytes.Contains(b, []byte("<Code>RequestTimeout</Code>")) {
+	if err != nil || !bytes.Contains(b, []byte("400 Bad Request")) ||
+		!bytes.Contains(b, []byte("<Code>RequestTimeout</Code>")) {
 		t.Errorf("%s, %v", b, err)
 	}
 }

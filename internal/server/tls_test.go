@@ -51,7 +51,9 @@ func pairOf(t *testing.T, serial int64, from, to time.Time) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+	return pem.EncodeToMemory(&pem.Block{
+		Type: "CERTIFICATE", Bytes: der,
+	}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
 
 // served is the serial of the certificate that a new connection gets.
@@ -81,7 +83,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 				}
 				os.Chtimes(file, time.Unix(1, 0), time.Unix(1, 0))
 			}
-			if err := errors.Join(os.Symlink(file, filepath.Join(dir, "next")), os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, name))); err != nil {
+			if err := errors.Join(os.Symlink(file, filepath.Join(dir, "next")),
+				os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, name))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -142,11 +145,16 @@ func TestCertificatesAreJudged(t *testing.T) {
 		domains  []string
 		want     []string
 	}{
-		"good":            {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.1:0", nil, nil},
-		"ends soon":       {now.Add(-time.Hour), now.Add(72 * time.Hour), "127.0.0.1:0", nil, []string{"ends soon"}},
-		"ended":           {now.Add(-2 * time.Hour), now.Add(-time.Hour), "127.0.0.1:0", nil, []string{"not good now"}},
-		"another address": {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.2:0", nil, []string{"does not name", "127.0.0.2"}},
-		"another domain":  {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.1:0", []string{"s3.example"}, []string{"does not name", "s3.example"}},
+		"good":      {now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.1:0", nil, nil},
+		"ends soon": {now.Add(-time.Hour), now.Add(72 * time.Hour), "127.0.0.1:0", nil, []string{"ends soon"}},
+		"ended":     {now.Add(-2 * time.Hour), now.Add(-time.Hour), "127.0.0.1:0", nil, []string{"not good now"}},
+		"another address": {
+			now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.2:0", nil, []string{"does not name", "127.0.0.2"},
+		},
+		"another domain": {
+			now.Add(-time.Hour), now.AddDate(0, 3, 0), "127.0.0.1:0", []string{"s3.example"},
+			[]string{"does not name", "s3.example"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -155,7 +163,9 @@ func TestCertificatesAreJudged(t *testing.T) {
 			os.WriteFile(certFile, cert, 0o600)
 			os.WriteFile(keyFile, key, 0o600)
 			s := harness.Start(t, func(c *server.Config) {
-				c.TLS.CertFile, c.TLS.KeyFile, c.Listen, c.Domains = certFile, keyFile, []string{test.listen}, test.domains
+				c.TLS.CertFile, c.TLS.KeyFile, c.Listen, c.Domains = certFile, keyFile, []string{
+					test.listen,
+				}, test.domains
 			})
 			logs := s.Logs.String()
 			for _, want := range test.want {
@@ -180,7 +190,8 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 	start := func(listen string) *harness.Server {
 		t.Helper()
 		return harness.Start(t, func(c *server.Config) {
-			c.Data, c.RootKey, c.TLS.SelfSigned, c.Listen = data, "file:"+filepath.Join(dir, "root.key"), true, []string{listen}
+			c.Data, c.RootKey, c.TLS.SelfSigned, c.Listen = data, "file:"+
+				filepath.Join(dir, "root.key"), true, []string{listen}
 		})
 	}
 	// As an earlier version left it.
@@ -213,7 +224,8 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(dir, "elsewhere")
-	if err := errors.Join(os.WriteFile(elsewhere, []byte("mine"), 0o600), os.Remove(filepath.Join(data, "tls", "ca.pem")),
+	if err := errors.Join(os.WriteFile(elsewhere, []byte("mine"), 0o600),
+		os.Remove(filepath.Join(data, "tls", "ca.pem")),
 		os.Symlink(elsewhere, filepath.Join(data, "tls", "ca.pem"))); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +275,9 @@ func TestBadPairs(t *testing.T) {
 func TestOldTLS(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
 	addr := strings.TrimPrefix(s.Endpoint, "https://")
-	if c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+	if c, err := tls.Dial("tcp", addr, &tls.Config{
+		InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11,
+	}); err == nil {
 		c.Close()
 		t.Error("TLS 1.1 is spoken")
 	}

@@ -10,12 +10,16 @@ import (
 
 func TestRead(t *testing.T) {
 	for document, ok := range map[string]bool{
-		`{}`: true, ` {"a":1,"A":2} `: true, `{"a":{"b":1},"c":{"b":1}}`: true, `{"a":[{"b":1},{"b":1},"a","a"]}`: true, `{"a":"a","b":"a"}`: true,
+		`{}`: true, ` {"a":1,"A":2} `: true, `{"a":{"b":1},"c":{"b":1}}`: true,
+		`{"a":[{"b":1},{"b":1},"a","a"]}`: true, `{"a":"a","b":"a"}`: true,
 		`{"a":[[[1]]]}`: true, `{"":1}`: true, `{"a":"\ud83d\ude00"}`: true,
 
-		``: false, `[]`: false, `1`: false, `null`: false, `"a"`: false, `{}{}`: false, `{} x`: false, `{"a":1,}`: false, `{'a':1}`: false, `{"a":01}`: false,
-		`{"a":1,"a":2}`: false, `{"a":1,"\u0061":2}`: false, `{"x":[{"a":1,"b":[],"a":2}]}`: false, `{"x":{"y":{"a":1,"a":1}}}`: false,
-		"{\"a\":\"\xff\"}": false, "{\"\xff\":1}": false, `{"a":"\ud800"}`: false, `{"\ud800":1}`: false, `{"a":[[[[1]]]]}`: false, `{"a":{"b":{"c":{"d":{}}}}}`: false,
+		``: false, `[]`: false, `1`: false, `null`: false, `"a"`: false, `{}{}`: false, `{} x`: false,
+		`{"a":1,}`: false, `{'a':1}`: false, `{"a":01}`: false,
+		`{"a":1,"a":2}`: false, `{"a":1,"\u0061":2}`: false, `{"x":[{"a":1,"b":[],"a":2}]}`: false,
+		`{"x":{"y":{"a":1,"a":1}}}`: false,
+		"{\"a\":\"\xff\"}":          false, "{\"\xff\":1}": false, `{"a":"\ud800"}`: false, `{"\ud800":1}`: false,
+		`{"a":[[[[1]]]]}`: false, `{"a":{"b":{"c":{"d":{}}}}}`: false,
 		`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: false,
 	} {
 		t.Run(fmt.Sprintf("%.60s", document), func(t *testing.T) {
@@ -56,7 +60,9 @@ func TestRead(t *testing.T) {
 // FuzzRead: what is read is what any other reader reads, whichever of two equal
 // names it would take.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{`{"a":1,"b":{"a":[{"x":1}]}}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"A":1,"a":[[[[]]]]}`, "{\"a\":\"\xff\"}"} {
+	for _, s := range []string{
+		`{"a":1,"b":{"a":[{"x":1}]}}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"A":1,"a":[[[[]]]]}`, "{\"a\":\"\xff\"}",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

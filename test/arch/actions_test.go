@@ -26,7 +26,8 @@ func TestActionsAreInTheCatalogue(t *testing.T) {
 	}
 	// IAM's handlers put some names together: a verb, a kind of entity, and the rest.
 	begins := func(name string) bool {
-		return strings.HasPrefix(name, "iam:") && slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, name) })
+		return strings.HasPrefix(name, "iam:") &&
+			slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, name) })
 	}
 	named := regexp.MustCompile(`^(iam|kms|s3|sts):[A-Z]\w+$`)
 	found := 0

@@ -38,11 +38,15 @@ func TestLeaningWalls(t *testing.T) {
 	}
 	all := strings.Join(found, "\n")
 	for _, want := range []string{
-		"imports internal/core/object", "imports net/http", "imports encoding/xml", "imports math/rand", "imports unsafe",
-		"imports example.com/library", "imports watertight/internal/storage/kv/embedded", "uses time.Now", "uses authz.NewCaller", "uses .Update", "has an init function",
+		"imports internal/core/object", "imports net/http", "imports encoding/xml", "imports math/rand",
+		"imports unsafe",
+		"imports example.com/library", "imports watertight/internal/storage/kv/embedded", "uses time.Now",
+		"uses authz.NewCaller", "uses .Update", "has an init function",
 		"uses time.Now by the name of clock", "imports fmt with a dot", "uses os.Exit by the name of sys",
-		"object/rooms.go: imports internal/core/identity", "imports internal/core/rooms; internal/core/object may import",
-		"api/s3/operator.go: uses .NewOperator", "api/s3/operator.go: uses bucket.Operator", "imports internal/operator",
+		"object/rooms.go: imports internal/core/identity",
+		"imports internal/core/rooms; internal/core/object may import",
+		"api/s3/operator.go: uses .NewOperator", "api/s3/operator.go: uses bucket.Operator",
+		"imports internal/operator",
 		"package variable cache", "spells the code of a fault", "compares a code with text",
 		"function long has 71 lines", "has no package comment", "has 501 lines",
 	} {
@@ -71,7 +75,8 @@ func inspect(root string) (found []string, files int, err error) {
 			return nil
 		}
 		name, isFixture := strings.CutSuffix(rel, ".fixture")
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || isFixture != strings.Contains(root, "testdata") {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") ||
+			isFixture != strings.Contains(root, "testdata") {
 			return nil
 		}
 		files++
@@ -226,7 +231,11 @@ func (c *checker) globals(d *ast.GenDecl) {
 
 // isEmbedded reports a variable that holds files of the tree, read-only.
 func isEmbedded(d *ast.GenDecl) bool {
-	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") }) &&
+	return d.Doc != nil &&
+		slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool {
+			return strings.HasPrefix(c.Text,
+				"//go:embed ")
+		}) &&
 		len(d.Specs) == 1
 }
 

@@ -45,7 +45,9 @@ func TestPagesNamePaths(t *testing.T) {
 
 // TestLeaningPages proves that the check finds what is missing.
 func TestLeaningPages(t *testing.T) {
-	tree := map[string]bool{"docs": true, "docs/a.md": true, "internal/core/object": true, "internal/core/object/put.go": true}
+	tree := map[string]bool{
+		"docs": true, "docs/a.md": true, "internal/core/object": true, "internal/core/object/put.go": true,
+	}
 	page := "[a](a.md) [b](b.md#x) core/object core/subject object/put.go `object/gone.go` new `core/later` " +
 		"internal/core/object/put.go test/arch, [out](https://example.com/core/none)"
 	got := missingPaths("docs/page.md", page, tree)
@@ -249,7 +251,8 @@ func TestChangelog(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !form.Match(text) || !strings.HasSuffix(file, ".md") {
-			t.Errorf(`%s: want "Added|Changed|Fixed|Removed|Security: title", an empty line and a text`, filepath.Base(file))
+			t.Errorf(`%s: want "Added|Changed|Fixed|Removed|Security: title", an empty line and a text`,
+				filepath.Base(file))
 		}
 	}
 }

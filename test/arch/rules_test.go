@@ -17,14 +17,17 @@ var layers = map[string][]string{
 	"internal/access/objectkey":  {"internal/fault"},
 	"internal/access/policy":     {"internal/access/action", "internal/access/arn"},
 	"internal/access/credential": {"internal/access/policy"},
-	"internal/access/authz":      {"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault"},
-	"internal/storage/seal":      {},
-	"internal/storage/digest":    {},
-	"internal/storage/space":     {"internal/storage/folder"},
-	"internal/storage/rootkey":   {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
-	"internal/storage/kv":        {"internal/storage/kv"}, // the contract, and what holds a store to it
+	"internal/access/authz": {
+		"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault",
+	},
+	"internal/storage/seal":    {},
+	"internal/storage/digest":  {},
+	"internal/storage/space":   {"internal/storage/folder"},
+	"internal/storage/rootkey": {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
+	"internal/storage/kv":      {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {
-		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space", "internal/fault",
+		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space",
+		"internal/fault",
 	},
 	"internal/core/page":            {"internal/fault"},
 	"internal/core/tag":             {"internal/core/page", "internal/fault"},
@@ -32,25 +35,38 @@ var layers = map[string][]string{
 	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
 	"internal/core/keys":            {"internal/access", "internal/storage/seal", "internal/fault"},
-	"internal/core/payload":         {"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault"},
-	"internal/core/acl":             core("change/record"),
-	"internal/core/principal":       core(),
-	"internal/core/bucket":          core("acl", "change", "page", "principal", "tag"),
-	"internal/core/object":          append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"), "internal/storage"),
-	"internal/core/identity":        core("change", "page", "principal", "tag"),
-	"internal/core/mfa":             core("change", "identity", "page", "tag"),
-	"internal/core/session":         core("change", "identity", "oidc", "tag"),
-	"internal/core/simulate":        core("identity", "page"),
-	"internal/gateway":              {"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
-	"internal/gateway/sigv4":        {"internal/fault"},
-	"internal/outbound":             {"internal/fault"},
-	"internal/api":                  {"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage", "internal/strictjson", "internal/limit", "internal/fault"},
-	"internal/certs":                {"internal/storage/folder", "internal/storage/seal"},
-	"internal/operator":             {"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault"},
-	"internal/datadir":              {"internal/core", "internal/gateway/audit", "internal/storage"},
-	"internal/server":               {"internal"},
-	"cmd":                           {"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/storage/rootkey"},
-	"test":                          {"internal", "test"},
+	"internal/core/payload": {
+		"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault",
+	},
+	"internal/core/acl":       core("change/record"),
+	"internal/core/principal": core(),
+	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
+	"internal/core/object": append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"),
+		"internal/storage"),
+	"internal/core/identity": core("change", "page", "principal", "tag"),
+	"internal/core/mfa":      core("change", "identity", "page", "tag"),
+	"internal/core/session":  core("change", "identity", "oidc", "tag"),
+	"internal/core/simulate": core("identity", "page"),
+	"internal/gateway": {
+		"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit",
+		"internal/fault",
+	},
+	"internal/gateway/sigv4": {"internal/fault"},
+	"internal/outbound":      {"internal/fault"},
+	"internal/api": {
+		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
+		"internal/strictjson", "internal/limit", "internal/fault",
+	},
+	"internal/certs": {"internal/storage/folder", "internal/storage/seal"},
+	"internal/operator": {
+		"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault",
+	},
+	"internal/datadir": {"internal/core", "internal/gateway/audit", "internal/storage"},
+	"internal/server":  {"internal"},
+	"cmd": {
+		"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/storage/rootkey",
+	},
+	"test": {"internal", "test"},
 }
 
 // core is what a room of core may import: some rooms beside it, decisions, and
@@ -69,22 +85,41 @@ var banned = []struct {
 	allowed []string
 	reason  string
 }{
-	{"net/http", []string{"internal/gateway", "internal/api/s3/table.go", "internal/server", "internal/operator", "internal/outbound", "test", "cmd"}, "server-side HTTP types stay in the gateway, the operator's socket and the server"},
+	{
+		"net/http",
+		[]string{
+			"internal/gateway", "internal/api/s3/table.go", "internal/server", "internal/operator", "internal/outbound",
+			"test", "cmd",
+		},
+		"server-side HTTP types stay in the gateway, the operator's socket and the server",
+	},
 	{"encoding/xml", []string{"internal/gateway/dialect/xmldoc", "test"}, "XML is the wire's"},
 	{"math/rand", nil, "randomness is crypto/rand"},
-	{"github.com/cockroachdb/pebble", []string{"internal/storage/kv/embedded"}, "engines see sealed values only, through kv"},
-	{module + "internal/storage/kv/embedded/internal", []string{"internal/storage/kv/embedded"}, "engines see sealed values only, through kv"},
+	{
+		"github.com/cockroachdb/pebble", []string{"internal/storage/kv/embedded"},
+		"engines see sealed values only, through kv",
+	},
+	{
+		module + "internal/storage/kv/embedded/internal", []string{"internal/storage/kv/embedded"},
+		"engines see sealed values only, through kv",
+	},
 	{module + "internal/storage/kv/embedded", []string{
 		"internal/storage/kv/embedded", "internal/datadir", "internal/server", "internal/core/change/coretest", "test",
 	}, "the store is kv.Store to all but those who open it"},
-	{module + "internal/core/payload/internal", []string{"internal/core/payload"}, "blob engines see ciphertext only, through payload"},
+	{
+		module + "internal/core/payload/internal", []string{"internal/core/payload"},
+		"blob engines see ciphertext only, through payload",
+	},
 	{"os/exec", []string{"test"}, "the server starts no programs"},
 	{"unsafe", nil, "memory safety"},
 	{"C", nil, "no cgo"},
 }
 
 // pure rooms import the standard library and what layers says, nothing else.
-var pure = []string{"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson", "internal/fault"}
+var pure = []string{
+	"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson",
+	"internal/fault",
+}
 
 // symbols are functions that only some places may use.
 var symbols = []struct {
@@ -101,7 +136,10 @@ var symbols = []struct {
 		"internal/core/change/coretest",      // tests
 		"test",
 	}, "time comes from the request's one instant"},
-	{"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"}, "only who identified a caller makes one"},
+	{
+		"authz", "NewCaller", []string{"internal/gateway/authn", "internal/core/change/coretest"},
+		"only who identified a caller makes one",
+	},
 	{"policy", "Suppose", []string{"internal/core/simulate"}, "a request that is made has the context it has"},
 	{"http", "Client", callers(), "calls out go through outbound"},
 	{"http", "Transport", callers(), "calls out go through outbound"},
@@ -112,7 +150,10 @@ var symbols = []struct {
 	{"net", "Dialer", callers(), "calls out go through outbound"},
 	{"net", "Dial", callers(), "calls out go through outbound"},
 	{"tls", "Dial", callers(), "calls out go through outbound"},
-	{"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"}, "every change commits through core/change, with its audit event"},
+	{
+		"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"},
+		"every change commits through core/change, with its audit event",
+	},
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"session", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},

@@ -40,14 +40,23 @@ func TestLeaningTables(t *testing.T) {
 		body string
 		want bool
 	}{
-		"structs":          {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Error(c.a) }`, true},
-		"a map":            {`for k, v := range map[string]int{"a": 1, "b": 2} { if f(k) != v { t.Errorf("x") } }`, true},
-		"a variable":       {`cases := []struct{ a string }{{"x"}, {"y"}}; for _, c := range cases { t.Error(c.a) }`, true},
-		"t.Run":            {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Run(c.a, g) }`, false},
-		"inside of t.Run":  {`t.Run("a", func(t *testing.T) { for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Error(c.a) } })`, false},
-		"strings":          {`for _, want := range []string{"x", "y"} { if !has(want) { t.Error(want) } }`, false},
-		"steps":            {`for _, step := range []struct{ a string }{{"x"}, {"y"}} { t.Error(step.a) }`, false},
-		"left early":       {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { if c.a == "x" { break }; t.Error(c.a) }`, false},
+		"structs": {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Error(c.a) }`, true},
+		"a map": {
+			`for k, v := range map[string]int{"a": 1, "b": 2} { if f(k) != v { t.Errorf("x") } }`, true,
+		},
+		"a variable": {
+			`cases := []struct{ a string }{{"x"}, {"y"}}; for _, c := range cases { t.Error(c.a) }`, true,
+		},
+		"t.Run": {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Run(c.a, g) }`, false},
+		"inside of t.Run": {
+			`t.Run("a", func(t *testing.T) { for _, c := range []struct{ a string }{{"x"}, {"y"}} { t.Error(c.a) } })`,
+			false,
+		},
+		"strings": {`for _, want := range []string{"x", "y"} { if !has(want) { t.Error(want) } }`, false},
+		"steps":   {`for _, step := range []struct{ a string }{{"x"}, {"y"}} { t.Error(step.a) }`, false},
+		"left early": {
+			`for _, c := range []struct{ a string }{{"x"}, {"y"}} { if c.a == "x" { break }; t.Error(c.a) }`, false,
+		},
 		"nothing reported": {`for _, c := range []struct{ a string }{{"x"}, {"y"}} { f(c.a) }`, false},
 		"pairs of values":  {`for _, c := range [][2]string{{"x", "y"}, {"y", "z"}} { t.Error(c) }`, false},
 		"one case":         {`for _, c := range []struct{ a string }{{"x"}} { t.Error(c.a) }`, false},
@@ -88,8 +97,9 @@ func bareTables(name string, src []byte) ([]string, error) {
 			}
 			if reports, runs := callsOfT(loop.Body); reports && !runs && !leavesEarly(loop.Body) {
 				line := strconv.Itoa(fset.Position(loop.Pos()).Line)
-				found = append(found, name+":"+line+": "+fn.Name.Name+" has a table without t.Run; if its rows build on "+
-					"each other, name the variable step")
+				found = append(found,
+					name+":"+line+": "+fn.Name.Name+" has a table without t.Run; if its rows build on "+
+						"each other, name the variable step")
 			}
 			return false
 		})

@@ -48,7 +48,8 @@ func newClient(endpoint string, conns int) *client {
 	return &client{
 		endpoint: endpoint,
 		http: &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: conns, MaxIdleConns: conns, DisableCompression: true, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
+			MaxIdleConnsPerHost: conns, MaxIdleConns: conns, DisableCompression: true, WriteBufferSize: 64 << 10,
+			ReadBufferSize: 64 << 10,
 		}},
 		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 		empty:  newPayload(0),

@@ -63,7 +63,10 @@ func lines() []line {
 			op: func(b *bench, _ int) error {
 				return b.client.do("GET", "/bench", []string{"list-type=2", "prefix=list%2F"}, nil, nil)
 			}},
-		line{name: "DELETE", most: 40000, prepare: func(b *bench) error { return fill(b, "/bench/delete", 40000, newPayload(64)) },
+		line{name: "DELETE", most: 40000, prepare: func(b *bench) error {
+			return fill(b, "/bench/delete", 40000,
+				newPayload(64))
+		},
 			op: func(b *bench, n int) error {
 				return b.client.do("DELETE", fmt.Sprintf("/bench/delete/%d", n), nil, nil, nil)
 			}},

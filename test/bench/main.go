@@ -49,7 +49,8 @@ func run(clients int, each time.Duration, only, profile string) error {
 		return err
 	}
 	defer srv.stop()
-	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients, runtime.NumCPU())
+	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients,
+		runtime.NumCPU())
 	sync, err := syncTime(dir)
 	if err != nil {
 		return err
@@ -57,7 +58,10 @@ func run(clients int, each time.Duration, only, profile string) error {
 	fmt.Printf("fdatasync of a 4 KiB append: %.2f ms\n\n", sync.Seconds()*1e3)
 	fmt.Println("| line | ops/s | p50 ms | p99 ms | server CPU µs/op | fsyncs/op |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|")
-	b := &bench{client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv, clients: clients, each: each}
+	b := &bench{
+		client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv,
+		clients: clients, each: each,
+	}
 	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
 		return err
 	}

@@ -49,7 +49,9 @@ func serveChild(dir, profile string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer bare.Close()
-	if err := json.NewEncoder(out).Encode([]string{"http://" + srv.Addr(), "http://" + bare.Addr().String()}); err != nil {
+	if err := json.NewEncoder(out).Encode([]string{
+		"http://" + srv.Addr(), "http://" + bare.Addr().String(),
+	}); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -57,7 +59,9 @@ func serveChild(dir, profile string, in io.Reader, out io.Writer) error {
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 			return err
 		}
-		s := Stats{CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), Syncs: srv.Stats().Syncs, PeakRSS: u.Maxrss << 10}
+		s := Stats{
+			CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), Syncs: srv.Stats().Syncs, PeakRSS: u.Maxrss << 10,
+		}
 		if err := json.NewEncoder(out).Encode(s); err != nil {
 			return err
 		}

@@ -62,7 +62,8 @@ func (c client) refused(words, name string, args ...string) {
 	defer cancel()
 	cmd := c.commandContext(ctx, name, args...)
 	out, err := cmd.CombinedOutput()
-	if failed := (*exec.ExitError)(nil); !errors.As(err, &failed) || ctx.Err() != nil || !strings.Contains(string(out), words) {
+	if failed := (*exec.ExitError)(nil); !errors.As(err, &failed) || ctx.Err() != nil ||
+		!strings.Contains(string(out), words) {
 		c.t.Errorf("%s %q with a wrong secret: %v, does not say %q:\n%s", name, args, err, words, out)
 	}
 }
@@ -74,7 +75,8 @@ func (c client) command(name string, args ...string) *exec.Cmd {
 func (c client) commandContext(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	// The last one of a name counts.
-	cmd.Dir, cmd.Env = c.home, append(append(c.s.Environment(c.home), "AWS_SECRET_ACCESS_KEY="+c.secret), c.extra(c.secret)...)
+	cmd.Dir, cmd.Env = c.home, append(append(c.s.Environment(c.home), "AWS_SECRET_ACCESS_KEY="+c.secret),
+		c.extra(c.secret)...)
 	return cmd
 }
 
@@ -116,7 +118,8 @@ func (c client) stored(bucket, key string, size int, inParts bool) *s3.HeadObjec
 		c.t.Fatalf("%s: %v", key, err)
 	}
 	if *out.ContentLength != int64(size) || strings.Contains(*out.ETag, "-") != inParts {
-		c.t.Errorf("%s: %d bytes with ETag %s, want %d, in parts: %v", key, *out.ContentLength, *out.ETag, size, inParts)
+		c.t.Errorf("%s: %d bytes with ETag %s, want %d, in parts: %v", key, *out.ContentLength, *out.ETag, size,
+			inParts)
 	}
 	return out
 }

@@ -29,7 +29,8 @@ func TestKopia(t *testing.T) {
 	c.run("kopia", repository("create")...)
 	// Ranges, listings and times, and writers and readers at once.
 	examined := c.run("kopia", "repository", "validate-provider", "--num-storage-connections", "2",
-		"--concurrency-test-duration", "2s", "--put-blob-workers", "1", "--get-blob-workers", "1", "--get-metadata-workers", "1")
+		"--concurrency-test-duration", "2s", "--put-blob-workers", "1", "--get-blob-workers", "1",
+		"--get-metadata-workers", "1")
 	if !strings.Contains(examined, "All good.") {
 		t.Errorf("the provider is not good: %s", examined)
 	}

@@ -12,7 +12,10 @@ func TestMC(t *testing.T) {
 	c := start(t, "mc")
 	c.extra = func(secret string) []string {
 		scheme, host, _ := strings.Cut(c.s.Endpoint, "://")
-		return []string{"MC_HOST_wt=" + scheme + "://" + c.s.AccessKeyID + ":" + secret + "@" + host, "MC_CONFIG_DIR=" + c.home + "/mc"}
+		return []string{
+			"MC_HOST_wt=" + scheme + "://" + c.s.AccessKeyID + ":" + secret + "@" + host,
+			"MC_CONFIG_DIR=" + c.home + "/mc",
+		}
 	}
 	big, small := c.file("tree/dir/big", large), c.file("tree/"+odd, 100)
 	c.run("mc", "mb", "wt/mc-client")

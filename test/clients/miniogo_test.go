@@ -48,7 +48,8 @@ func minIOGo(t *testing.T, s *harness.Server, options *minio.Options) {
 	}
 	big := random(large)
 	puts := map[string]minio.PutObjectOptions{
-		odd: {UserMetadata: map[string]string{"colour": "blue"}, UserTags: map[string]string{"a": "b c"}}, "parts": {PartSize: 5 << 20}, "md5": {SendContentMd5: true, PartSize: 5 << 20},
+		odd:     {UserMetadata: map[string]string{"colour": "blue"}, UserTags: map[string]string{"a": "b c"}},
+		"parts": {PartSize: 5 << 20}, "md5": {SendContentMd5: true, PartSize: 5 << 20},
 	}
 	if options.TrailingHeaders {
 		puts["crc32c"] = minio.PutObjectOptions{Checksum: minio.ChecksumCRC32C, PartSize: 5 << 20}
@@ -73,14 +74,18 @@ func minIOGo(t *testing.T, s *harness.Server, options *minio.Options) {
 			}
 		}
 	}
-	if info, err := c.StatObject(ctx, bucket, odd+"/small/known", minio.StatObjectOptions{}); err != nil || info.UserMetadata["Colour"] != "blue" || info.UserTagCount != 1 {
+	if info, err := c.StatObject(ctx, bucket, odd+"/small/known", minio.StatObjectOptions{}); err != nil ||
+		info.UserMetadata["Colour"] != "blue" || info.UserTagCount != 1 {
 		t.Errorf("%+v, %v", info, err)
 	}
 	if _, err := c.ComposeObject(ctx, minio.CopyDestOptions{Bucket: bucket, Object: "composed"},
-		minio.CopySrcOptions{Bucket: bucket, Object: odd + "/large/known"}, minio.CopySrcOptions{Bucket: bucket, Object: odd + "/small/known"}); err != nil {
+		minio.CopySrcOptions{
+			Bucket: bucket, Object: odd + "/large/known",
+		}, minio.CopySrcOptions{Bucket: bucket, Object: odd + "/small/known"}); err != nil {
 		t.Errorf("compose: %v", err)
 	}
-	if _, err := client(s.SecretAccessKey+"x").StatObject(ctx, bucket, "composed", minio.StatObjectOptions{}); minio.ToErrorResponse(err).StatusCode != http.StatusForbidden {
+	if _, err := client(s.SecretAccessKey+"x").StatObject(ctx, bucket, "composed",
+		minio.StatObjectOptions{}); minio.ToErrorResponse(err).StatusCode != http.StatusForbidden {
 		t.Errorf("with a wrong secret: %v", err)
 	}
 	listed := 0

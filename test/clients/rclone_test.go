@@ -8,9 +8,12 @@ func TestRclone(t *testing.T) {
 	c := start(t, "rclone")
 	c.extra = func(secret string) []string {
 		return []string{
-			"RCLONE_CONFIG=" + c.home + "/rclone.conf", "RCLONE_CONFIG_WT_TYPE=s3", "RCLONE_CONFIG_WT_PROVIDER=Other", "RCLONE_CONFIG_WT_ENDPOINT=" + c.s.Endpoint,
-			"RCLONE_CONFIG_WT_REGION=" + c.s.Region, "RCLONE_CONFIG_WT_ACCESS_KEY_ID=" + c.s.AccessKeyID, "RCLONE_CONFIG_WT_SECRET_ACCESS_KEY=" + secret,
-			"RCLONE_CONFIG_WT_UPLOAD_CUTOFF=8M", "RCLONE_CONFIG_WT_CHUNK_SIZE=5M", "RCLONE_CONFIG_WT_COPY_CUTOFF=8M", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
+			"RCLONE_CONFIG=" + c.home + "/rclone.conf", "RCLONE_CONFIG_WT_TYPE=s3", "RCLONE_CONFIG_WT_PROVIDER=Other",
+			"RCLONE_CONFIG_WT_ENDPOINT=" + c.s.Endpoint,
+			"RCLONE_CONFIG_WT_REGION=" + c.s.Region, "RCLONE_CONFIG_WT_ACCESS_KEY_ID=" + c.s.AccessKeyID,
+			"RCLONE_CONFIG_WT_SECRET_ACCESS_KEY=" + secret,
+			"RCLONE_CONFIG_WT_UPLOAD_CUTOFF=8M", "RCLONE_CONFIG_WT_CHUNK_SIZE=5M", "RCLONE_CONFIG_WT_COPY_CUTOFF=8M",
+			"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
 		}
 	}
 	c.text("rclone.conf", "") // it says so where there is none
@@ -32,7 +35,8 @@ func TestRclone(t *testing.T) {
 	c.same("back/copy", big)
 	c.same("back/tree/dir/big", big)
 	c.same("back/moved", small)
-	if out := c.run("rclone", "cat", "--offset", "1000000", "--count", "100", "wt:rclone/copy"); out != string(big[1000000:1000100]) {
+	if out := c.run("rclone", "cat", "--offset", "1000000", "--count", "100",
+		"wt:rclone/copy"); out != string(big[1000000:1000100]) {
 		t.Errorf("a range of %d bytes is not the same", len(out))
 	}
 

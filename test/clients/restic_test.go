@@ -13,7 +13,10 @@ import (
 func TestRestic(t *testing.T) {
 	c := start(t, "restic")
 	c.extra = func(string) []string {
-		return []string{"RESTIC_REPOSITORY=s3:" + c.s.Endpoint + "/restic/backups", "RESTIC_PASSWORD=a password", "RESTIC_CACHE_DIR=" + c.home + "/cache"}
+		return []string{
+			"RESTIC_REPOSITORY=s3:" + c.s.Endpoint + "/restic/backups", "RESTIC_PASSWORD=a password",
+			"RESTIC_CACHE_DIR=" + c.home + "/cache",
+		}
 	}
 	big, small := c.file("tree/dir/big", large), c.file("tree/"+odd, 100)
 	for i := range 100 {

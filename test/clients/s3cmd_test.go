@@ -13,7 +13,9 @@ func TestS3cmd(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := endpoint.Host
-	c.text(".s3cfg", "[default]\nhost_base = "+host+"\nhost_bucket = "+host+"\nuse_https = False\nbucket_location = us-east-1\nmultipart_chunk_size_mb = 6\n")
+	c.text(".s3cfg",
+		"[default]\nhost_base = "+host+"\nhost_bucket = "+host+
+			"\nuse_https = False\nbucket_location = us-east-1\nmultipart_chunk_size_mb = 6\n")
 	big, small := c.file("big", large), c.file("small", 100)
 	c.run("s3cmd", "mb", "s3://s3cmd")
 	c.run("s3cmd", "put", "big", "s3://s3cmd/dir/big")

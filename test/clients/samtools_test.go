@@ -15,7 +15,10 @@ func TestSamtools(t *testing.T) {
 	c := start(t, "samtools")
 	_, host, _ := strings.Cut(c.s.Endpoint, "://")
 	c.extra = func(secret string) []string {
-		return []string{"HTS_S3_HOST=" + host, "HTS_S3_ADDRESS_STYLE=path", "AWS_ACCESS_KEY_ID=" + c.s.AccessKeyID, "AWS_DEFAULT_REGION=us-east-1"}
+		return []string{
+			"HTS_S3_HOST=" + host, "HTS_S3_ADDRESS_STYLE=path", "AWS_ACCESS_KEY_ID=" + c.s.AccessKeyID,
+			"AWS_DEFAULT_REGION=us-east-1",
+		}
 	}
 	if _, err := c.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("samtools")}); err != nil {
 		t.Fatal(err)

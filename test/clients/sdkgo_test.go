@@ -45,25 +45,33 @@ func TestSDKForGo(t *testing.T) {
 
 	// A stream of unknown length.
 	tm := transfermanager.New(s.S3)
-	up, err := tm.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: bucket, Key: aws.String("large"), Body: io.MultiReader(bytes.NewReader(big))})
+	up, err := tm.UploadObject(ctx, &transfermanager.UploadObjectInput{
+		Bucket: bucket, Key: aws.String("large"), Body: io.MultiReader(bytes.NewReader(big)),
+	})
 	must(err)
 	if !bytes.HasSuffix([]byte(aws.ToString(up.ETag)), []byte(`-3"`)) {
 		t.Errorf("the ETag is %s", aws.ToString(up.ETag))
 	}
 	down := make([]byte, large)
-	_, err = tm.DownloadObject(ctx, &transfermanager.DownloadObjectInput{Bucket: bucket, Key: aws.String("large"), WriterAt: into(down)})
+	_, err = tm.DownloadObject(ctx, &transfermanager.DownloadObjectInput{
+		Bucket: bucket, Key: aws.String("large"), WriterAt: into(down),
+	})
 	must(err)
 	if !bytes.Equal(down, big) {
 		t.Error("the transfer manager reads other bytes")
 	}
 
-	_, err = s.S3.CopyObject(ctx, &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String("go-client/large")})
+	_, err = s.S3.CopyObject(ctx, &s3.CopyObjectInput{
+		Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String("go-client/large"),
+	})
 	must(err)
 	if !bytes.Equal(read("copy"), big) {
 		t.Error("the copy is not the same")
 	}
 	var keys []string
-	for pages := s3.NewListObjectsV2Paginator(s.S3, &s3.ListObjectsV2Input{Bucket: bucket, MaxKeys: aws.Int32(2)}); pages.HasMorePages(); {
+	for pages := s3.NewListObjectsV2Paginator(s.S3, &s3.ListObjectsV2Input{
+		Bucket: bucket, MaxKeys: aws.Int32(2),
+	}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		must(err)
 		for _, o := range page.Contents {

@@ -23,7 +23,8 @@ func (c client) terraform(args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
-	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT=regional")
+	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1",
+		"AWS_S3_US_EAST_1_REGIONAL_ENDPOINT=regional")
 	return cmd
 }
 
@@ -31,7 +32,9 @@ func (c client) terraform(args ...string) *exec.Cmd {
 // there is one: in its own folders, or in one of /opt.
 func mirrored(t *testing.T, home string) []string {
 	t.Helper()
-	for _, place := range []string{home + "/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins", "/opt/*"} {
+	for _, place := range []string{
+		home + "/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins", "/opt/*",
+	} {
 		found, err := filepath.Glob(place + "/*/hashicorp/aws")
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +96,8 @@ func TestTerraform(t *testing.T) {
 	asApp := harness.Credentials{AccessKeyID: key[0], SecretAccessKey: key[1]}
 	c.as(asApp, true, "s3api", "put-object", "--bucket", "terraform-uploads", "--key", "by-app")
 	c.as(asApp, false, "s3api", "get-object", "--bucket", "terraform-uploads", "--key", "by-app", "stolen")
-	c.as(asApp, true, "sts", "assume-role", "--role-arn", role, "--role-session-name", "one", "--duration-seconds", "7200")
+	c.as(asApp, true, "sts", "assume-role", "--role-arn", role, "--role-session-name", "one", "--duration-seconds",
+		"7200")
 	c.as(asApp, false, "iam", "list-users")
 
 	if out := run("destroy", "-auto-approve"); !strings.Contains(out, "Destroy complete!") {

@@ -64,7 +64,8 @@ func TestDocs(t *testing.T) {
 func exceptionsSection(t *testing.T) string {
 	columns := []string{"words", "aws", "safer", "later", "racy", "admin"}
 	var counts, tables strings.Builder
-	fmt.Fprintf(&counts, "| tests of | all | pass | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)+2))
+	fmt.Fprintf(&counts, "| tests of | all | pass | %s |\n|---|%s\n", strings.Join(columns, " | "),
+		strings.Repeat("---|", len(columns)+2))
 	for _, s := range suites {
 		names, exceptions := readNames(t, s.list), readExceptions(t, s.list)
 		by := map[string]int{}

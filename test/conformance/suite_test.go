@@ -137,7 +137,8 @@ func one(t *testing.T, name string, s *harness.Server) string {
 func suite(t *testing.T, patience time.Duration, name string, s *harness.Server) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "versitygw", "test", "-a", s.AccessKeyID, "-s", s.SecretAccessKey, "-e", s.Endpoint, name, "-vs")
+	cmd := exec.CommandContext(ctx, "versitygw", "test", "-a", s.AccessKeyID, "-s", s.SecretAccessKey, "-e", s.Endpoint,
+		name, "-vs")
 	home := t.TempDir()
 	cmd.Dir, cmd.Env = home, s.Environment(home)
 	out, err := cmd.CombinedOutput()

@@ -58,7 +58,10 @@ var phrases = []phrase{
 	{`(X-Amz-Algorithm only supports "AWS4-HMAC-SHA256)"`, `$1 and AWS4-ECDSA-P256-SHA256"`},
 	{`(Checksum Type mismatch occurred, expected checksum Type: )(\w+)(, actual checksum Type: )(\w+)`, "$1^$2$3^$4"},
 	{`The (\w+)( you specified did not match the calculated checksum\.)`, "The ^$1$2"},
-	{`(User: \S+ is not authorized to perform: )(iam:\w+) with an explicit deny in an identity-based policy`, "$1$2 because no identity-based policy allows the $2 action"},
+	{
+		`(User: \S+ is not authorized to perform: )(iam:\w+) with an explicit deny in an identity-based policy`,
+		"$1$2 because no identity-based policy allows the $2 action",
+	},
 	{`(Syntax errors in policy\.) Statement: .*`, "$1"},
 	{`(Policy document should not specify a principal\.) Statement\[0\]\.Principal: .*`, "$1"},
 }
@@ -128,14 +131,17 @@ func translator(t *testing.T, endpoint string) string {
 
 func TestTranslate(t *testing.T) {
 	for said, want := range map[string]string{
-		"The specified bucket does not exist":                                                        "The specified bucket does not exist.",
-		"The specified bucket does not exist.":                                                       "The specified bucket does not exist.",
-		"Argument max-keys must be an integer between 0 and 2147483647":                              "Argument -5 must be an integer between 0 and 2147483647",
-		"Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: null": "Checksum Type mismatch occurred, expected checksum Type: CRC32, actual checksum Type: null",
+		"The specified bucket does not exist":  "The specified bucket does not exist.",
+		"The specified bucket does not exist.": "The specified bucket does not exist.",
+		"Argument max-keys must be an integer between 0 and " +
+			"2147483647": "Argument -5 must be an integer between 0 and 2147483647",
+		"Checksum Type mismatch occurred, expected checksum Type: crc32, actual checksum Type: " +
+			"null": "Checksum Type mismatch occurred, expected checksum Type: CRC32, actual checksum Type: null",
 		"something else": "something else",
 	} {
 		t.Run(fmt.Sprintf("%.60s", said), func(t *testing.T) {
-			got := translate([]byte("<Error><Code>C</Code><Message>"+said+"</Message><A>b</A></Error>"), url.Values{"max-keys": {"-5"}})
+			got := translate([]byte("<Error><Code>C</Code><Message>"+said+"</Message><A>b</A></Error>"),
+				url.Values{"max-keys": {"-5"}})
 			if string(got) != "<Error><Code>C</Code><Message>"+want+"</Message><A>b</A></Error>" {
 				t.Errorf("%s", got)
 			}

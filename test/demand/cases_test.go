@@ -40,7 +40,11 @@ func cases(f *fixture, m *method) []arguments {
 	switch m.room + "." + m.name {
 	case "core/bucket.Create":
 		args["Name"] = "new-bucket"
-		return []arguments{args, args.with(arguments{"Ownership": bucket.ObjectWriter}), args.with(arguments{"ACL": acl.Request{Canned: "public-read"}}), args.with(arguments{"Tags": tag.Set(tags)})}
+		return []arguments{
+			args, args.with(arguments{"Ownership": bucket.ObjectWriter}),
+			args.with(arguments{"ACL": acl.Request{Canned: "public-read"}}),
+			args.with(arguments{"Tags": tag.Set(tags)}),
+		}
 	case "core/session.AssumeRole":
 		return []arguments{args, args.with(arguments{"Tags": tags}), args.with(arguments{"SourceIdentity": "somebody"})}
 	case "core/session.GetFederationToken":
@@ -49,14 +53,19 @@ func cases(f *fixture, m *method) []arguments {
 		return each(args, "k", identity.ServiceSpecificCredential, identity.SigningCertificate, identity.SSHPublicKey)
 	case "core/identity.ListAbsent", "core/identity.GetAbsent", "core/identity.ListAbsentTags":
 		args["name"] = "x"
-		return append(each(args, "k", identity.InstanceProfile, identity.ServerCertificate), args.with(arguments{"k": identity.SAMLProvider, "name": saml}))
+		return append(each(args, "k", identity.InstanceProfile, identity.ServerCertificate),
+			args.with(arguments{"k": identity.SAMLProvider, "name": saml}))
 	case "core/identity.RootUser":
 		return []arguments{args}
 	}
 	switch {
 	case m.room == "core/object":
-		all := []arguments{args, args.with(arguments{"VersionID": &f.version}), args.with(arguments{"IfMatch": &match, "IfNoneMatch": &match})}
-		return append(all, args.with(arguments{"Tags": tag.Set(tags)}), args.with(arguments{"ACL": acl.Request{Canned: "private"}}))
+		all := []arguments{
+			args, args.with(arguments{"VersionID": &f.version}),
+			args.with(arguments{"IfMatch": &match, "IfNoneMatch": &match}),
+		}
+		return append(all, args.with(arguments{"Tags": tag.Set(tags)}),
+			args.with(arguments{"ACL": acl.Request{Canned: "private"}}))
 	case m.room == "core/identity" && slices.Contains(m.params, "k"):
 		return kinds(args, m)
 	case m.room == "core/identity":
@@ -82,7 +91,9 @@ func kinds(args arguments, m *method) (all []arguments) {
 			all = append(all, args.with(arguments{"k": k, "name": name}))
 		}
 	}
-	slices.SortFunc(all, func(a, b arguments) int { return int(a["k"].(identity.EntityKind)) - int(b["k"].(identity.EntityKind)) })
+	slices.SortFunc(all, func(a, b arguments) int {
+		return int(a["k"].(identity.EntityKind)) - int(b["k"].(identity.EntityKind))
+	})
 	return all
 }
 
@@ -101,7 +112,9 @@ func named(f *fixture, m *method) string {
 }
 
 func inBuckets(*fixture) arguments {
-	return arguments{"name": "bkt", "text": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::bkt"}}`, "account": coretest.Account,
+	return arguments{"name": "bkt",
+		"text": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket",` +
+			`"Resource":"arn:aws:s3:::bkt"}}`, "account": coretest.Account,
 		"state": bucket.Enabled, "c": bucket.CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}}
 }
 
@@ -114,9 +127,12 @@ func inObjects(f *fixture) arguments {
 
 func inIdentities(f *fixture) arguments {
 	return arguments{
-		"Name": "new", "user": "u", "group": "g", "role": "r", "accessKeyID": f.key, "alias": "alias", "policyName": "inline", "policyARN": f.policy,
-		"Policy": f.policy, "version": "v1", "document": document, "Document": document, "address": "https://new.example", "id": f.job,
-		"Trust": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account + `"},"Action":"sts:AssumeRole"}}`,
+		"Name": "new", "user": "u", "group": "g", "role": "r", "accessKeyID": f.key, "alias": "alias",
+		"policyName": "inline", "policyARN": f.policy,
+		"Policy": f.policy, "version": "v1", "document": document, "Document": document,
+		"address": "https://new.example", "id": f.job,
+		"Trust": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account +
+			`"},"Action":"sts:AssumeRole"}}`,
 	}
 }
 
@@ -125,9 +141,14 @@ func inDevices(f *fixture) arguments {
 }
 
 func inSessions(f *fixture) arguments {
-	return arguments{"RoleARN": f.role.ARN().String(), "SessionName": "session", "Token": f.token, "Name": "fed", "accessKeyID": f.key}
+	return arguments{
+		"RoleARN": f.role.ARN().String(), "SessionName": "session", "Token": f.token, "Name": "fed",
+		"accessKeyID": f.key,
+	}
 }
 
 func inSimulations(f *fixture) arguments {
-	return arguments{"Source": f.user.ARN().String(), "entity": f.user.ARN().String(), "Actions": []string{"s3:GetObject"}}
+	return arguments{
+		"Source": f.user.ARN().String(), "entity": f.user.ARN().String(), "Actions": []string{"s3:GetObject"},
+	}
 }

@@ -47,7 +47,8 @@ func newFixture(t *testing.T) *fixture {
 	f.OK(err)
 	objects := object.New(f.Store, payloads, buckets)
 	f.stores = map[string]any{
-		"core/bucket.Store": buckets, "core/object.Store": objects, "core/identity.Store": f.Identities, "core/mfa.Store": devices,
+		"core/bucket.Store": buckets, "core/object.Store": objects, "core/identity.Store": f.Identities,
+		"core/mfa.Store":          devices,
 		"core/session.Store":      session.New(f.Store, f.Identities, devices, session.Options{}),
 		"core/simulate.Simulator": simulate.New(f.Store, f.Identities),
 	}
@@ -57,16 +58,22 @@ func newFixture(t *testing.T) *fixture {
 		At: time.Now(), SecureChannel: true, AccessKeyID: f.RootKey.AccessKeyID,
 	})
 	f.everything = []arn.ARN{
-		arn.Any(), arn.AllBuckets(), arn.Bucket("bkt"), arn.Bucket("new-bucket"), arn.Object("bkt", "key"), arn.Root(coretest.Account),
+		arn.Any(), arn.AllBuckets(), arn.Bucket("bkt"), arn.Bucket("new-bucket"), arn.Object("bkt", "key"),
+		arn.Root(coretest.Account),
 		arn.IAM(coretest.Account, "user/u"), arn.IAM(coretest.Account, "group/g"), arn.IAM(coretest.Account, "role/r"),
-		arn.IAM(coretest.Account, "user/new"), arn.IAM(coretest.Account, "group/new"), arn.IAM(coretest.Account, "role/new"),
+		arn.IAM(coretest.Account, "user/new"), arn.IAM(coretest.Account, "group/new"),
+		arn.IAM(coretest.Account, "role/new"),
 		arn.IAM(coretest.Account, "user/"), arn.IAM(coretest.Account, "group/"), arn.IAM(coretest.Account, "role/"),
-		arn.IAM(coretest.Account, "policy/p"), arn.IAM(coretest.Account, "policy/new"), arn.IAM(coretest.Account, "mfa/phone"),
+		arn.IAM(coretest.Account, "policy/p"), arn.IAM(coretest.Account, "policy/new"),
+		arn.IAM(coretest.Account, "mfa/phone"),
 		arn.IAM(coretest.Account, "mfa/new"), arn.IAM(coretest.Account, "mfa/"),
-		arn.IAM(coretest.Account, "oidc-provider/issuer.example"), arn.IAM(coretest.Account, "oidc-provider/new.example"), arn.IAM(coretest.Account, "oidc-provider/*"),
+		arn.IAM(coretest.Account, "oidc-provider/issuer.example"),
+		arn.IAM(coretest.Account, "oidc-provider/new.example"), arn.IAM(coretest.Account, "oidc-provider/*"),
 		arn.STS(coretest.Account, "federated-user/fed"),
 	}
-	for _, k := range []identity.AbsentKind{identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider} {
+	for _, k := range []identity.AbsentKind{
+		identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider,
+	} {
 		name := "x"
 		if k == identity.SAMLProvider {
 			name = saml
@@ -91,22 +98,29 @@ func (f *fixture) fillIdentities(devices *mfa.Store) {
 	f.OK(err)
 	f.policy = at.String()
 	at = arn.IAM(coretest.Account, "oidc-provider/issuer.example")
-	_, err = s.CreateProvider(ctx, f.Grant("iam:CreateOpenIDConnectProvider", at), "https://issuer.example", []string{"app"}, nil, nil)
+	_, err = s.CreateProvider(ctx, f.Grant("iam:CreateOpenIDConnectProvider", at), "https://issuer.example",
+		[]string{"app"}, nil, nil)
 	f.OK(err)
 	f.provider = at.String()
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account + `"},"Action":"sts:AssumeRole"},` +
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account +
+		`"},"Action":"sts:AssumeRole"},` +
 		`{"Effect":"Allow","Principal":{"Federated":"` + f.provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`
 	at = arn.IAM(coretest.Account, "role/r")
-	f.role, err = s.Create(ctx, f.Grant("iam:CreateRole", at), identity.Role, identity.CreateInput{Name: "r", Trust: trust})
+	f.role, err = s.Create(ctx, f.Grant("iam:CreateRole", at), identity.Role, identity.CreateInput{
+		Name: "r", Trust: trust,
+	})
 	f.OK(err)
 	at = mfa.ARN(coretest.Account, "/", "phone")
 	_, _, err = devices.Create(ctx, f.Grant("iam:CreateVirtualMFADevice", at), "/", "phone", nil)
 	f.OK(err)
 	f.serial = at.String()
-	f.job, err = s.GenerateLastAccessed(ctx, f.Grant("iam:GenerateServiceLastAccessedDetails", f.user.ARN()), f.user.ARN().String())
+	f.job, err = s.GenerateLastAccessed(ctx, f.Grant("iam:GenerateServiceLastAccessedDetails", f.user.ARN()),
+		f.user.ARN().String())
 	f.OK(err)
-	f.token = bearerToken(`{"alg":"RS256","kid":"k"}`, `{"iss":"https://issuer.example","sub":"s","aud":"app","exp":99999999999,"iat":1,`+
-		`"https://aws.amazon.com/source_identity":"somebody","https://aws.amazon.com/tags":{"principal_tags":{"k":["v"]}}}`, "signature")
+	f.token = bearerToken(`{"alg":"RS256","kid":"k"}`,
+		`{"iss":"https://issuer.example","sub":"s","aud":"app","exp":99999999999,"iat":1,`+
+			`"https://aws.amazon.com/source_identity":"somebody",`+
+			`"https://aws.amazon.com/tags":{"principal_tags":{"k":["v"]}}}`, "signature")
 }
 
 func bearerToken(parts ...string) string {
@@ -149,7 +163,10 @@ func (f *fixture) dump() map[string]string {
 // elsewhere are resources that no case is about.
 func (f *fixture) elsewhere() (all []arn.ARN) {
 	all = []arn.ARN{arn.Bucket("elsewhere"), arn.Object("elsewhere", "key"), arn.Object("bkt", "elsewhere")}
-	for _, kind := range []string{"user", "group", "role", "policy", "mfa", "oidc-provider", "saml-provider", "instance-profile", "server-certificate"} {
+	for _, kind := range []string{
+		"user", "group", "role", "policy", "mfa", "oidc-provider", "saml-provider", "instance-profile",
+		"server-certificate",
+	} {
 		all = append(all, arn.IAM(coretest.Account, kind+"/elsewhere"))
 	}
 	return all

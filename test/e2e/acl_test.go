@@ -61,7 +61,10 @@ func (l *listed) block(level string, settings ...string) {
 		body += fmt.Sprintf("<%s>%v</%s>", name, slices.Contains(settings, name), name)
 	}
 	body += "</PublicAccessBlockConfiguration>"
-	r := raw{method: "PUT", target: "/" + *l.bucket + "?publicAccessBlock", body: body, header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}}}
+	r := raw{
+		method: "PUT", target: "/" + *l.bucket + "?publicAccessBlock", body: body,
+		header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}},
+	}
 	if level == "account" {
 		r.target = "/v20180820/configuration/publicAccessBlock"
 		r.header.Set("X-Amz-Account-Id", aclAccount)
@@ -96,7 +99,9 @@ func (l *listed) must(err error) {
 
 func (l *listed) put(key string, acl types.ObjectCannedACL) {
 	l.t.Helper()
-	_, err := l.s.S3.PutObject(l.t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: &key, Body: strings.NewReader("text of " + key), ACL: acl})
+	_, err := l.s.S3.PutObject(l.t.Context(), &s3.PutObjectInput{
+		Bucket: l.bucket, Key: &key, Body: strings.NewReader("text of " + key), ACL: acl,
+	})
 	l.must(err)
 }
 
@@ -121,7 +126,9 @@ func (l *listed) ways(signed bool) map[string]func() bool {
 	at := "/" + *l.bucket
 	ways := map[string]func() bool{
 		"GET": ok(raw{method: "GET", target: at + "/open"}), "HEAD": ok(raw{method: "HEAD", target: at + "/open"}),
-		"GET of a range":     ok(raw{method: "GET", target: at + "/open", header: http.Header{"Range": {"bytes=0-0"}, "If-Range": {`"x"`}}}),
+		"GET of a range": ok(raw{
+			method: "GET", target: at + "/open", header: http.Header{"Range": {"bytes=0-0"}, "If-Range": {`"x"`}},
+		}),
 		"GET of a version":   ok(raw{method: "GET", target: at + "/open?versionId=null"}),
 		"HEAD of the bucket": ok(raw{method: "HEAD", target: at}),
 		"list":               ok(raw{method: "GET", target: at}),
@@ -131,9 +138,17 @@ func (l *listed) ways(signed bool) map[string]func() bool {
 		"ACL of the bucket":  ok(raw{method: "GET", target: at + "?acl"}),
 		"ACL of an object":   ok(raw{method: "GET", target: at + "/open?acl"}),
 		"PUT":                func() bool { return ok(raw{method: "PUT", target: at + "/" + l.name(), body: "x"})() },
-		"multipart upload":   func() bool { return ok(raw{method: "POST", target: at + "/" + l.name() + "?uploads"})() },
+		"multipart upload": func() bool {
+			return ok(raw{
+				method: "POST", target: at + "/" + l.name() + "?uploads",
+			})()
+		},
 		"POST form": func() bool {
-			a := send(l.t, l.s, post{bucket: *l.bucket, file: "x", key: l.guest, unsigned: !signed, fields: map[string]string{"key": l.name()}}.build(l.t, l.s))
+			a := send(l.t,
+				l.s, post{
+					bucket: *l.bucket, file: "x", key: l.guest, unsigned: !signed,
+					fields: map[string]string{"key": l.name()},
+				}.build(l.t, l.s))
 			return a.status == 204
 		},
 	}
@@ -145,17 +160,29 @@ func (l *listed) ways(signed bool) map[string]func() bool {
 	ways["presigned"] = ok(presigned)
 	own := newBucketOf(l.t, l.guestS3, "guests")
 	source := http.Header{"X-Amz-Copy-Source": {*l.bucket + "/open"}}
-	ways["copy source"] = func() bool { return ok(raw{method: "PUT", target: "/guests/copy", header: source.Clone()})() }
-	u, err := l.guestS3.CreateMultipartUpload(l.t.Context(), &s3.CreateMultipartUploadInput{Bucket: own, Key: aws.String("parts")})
+	ways["copy source"] = func() bool {
+		return ok(raw{method: "PUT", target: "/guests/copy", header: source.Clone()})()
+	}
+	u, err := l.guestS3.CreateMultipartUpload(l.t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: own, Key: aws.String("parts"),
+	})
 	l.must(err)
-	ways["part copy"] = ok(raw{method: "PUT", target: "/guests/parts?partNumber=1&uploadId=" + *u.UploadId, header: source})
-	_, err = l.guestS3.PutObject(l.t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("guests-own"), Body: strings.NewReader("x")})
+	ways["part copy"] = ok(raw{
+		method: "PUT", target: "/guests/parts?partNumber=1&uploadId=" + *u.UploadId, header: source,
+	})
+	_, err = l.guestS3.PutObject(l.t.Context(), &s3.PutObjectInput{
+		Bucket: l.bucket, Key: aws.String("guests-own"), Body: strings.NewReader("x"),
+	})
 	l.must(err)
 	ways["batch delete"] = func() bool {
-		if _, err := l.guestS3.PutObject(l.t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("guests-own"), Body: strings.NewReader("x")}); err != nil {
+		if _, err := l.guestS3.PutObject(l.t.Context(), &s3.PutObjectInput{
+			Bucket: l.bucket, Key: aws.String("guests-own"), Body: strings.NewReader("x"),
+		}); err != nil {
 			wantCode(l.t, err, 403, "AccessDenied")
 		}
-		out, err := l.guestS3.DeleteObjects(l.t.Context(), &s3.DeleteObjectsInput{Bucket: l.bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("guests-own")}}}})
+		out, err := l.guestS3.DeleteObjects(l.t.Context(), &s3.DeleteObjectsInput{
+			Bucket: l.bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("guests-own")}}},
+		})
 		l.must(err)
 		if len(out.Errors) > 0 && *out.Errors[0].Code != "AccessDenied" {
 			l.t.Error(*out.Errors[0].Code)
@@ -182,15 +209,22 @@ func TestIgnorePublicAcls(t *testing.T) {
 			l := newListed(t, types.ObjectOwnershipObjectWriter)
 			by := aws.String(`uri="` + group + `"`)
 			mine := aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)
-			l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine, GrantRead: by, GrantWrite: by, GrantReadACP: by}))
-			_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("open"), Body: strings.NewReader("x"), GrantFullControl: mine, GrantRead: by, GrantReadACP: by})
+			l.must(l.bucketACL(s3.PutBucketAclInput{
+				GrantFullControl: mine, GrantRead: by, GrantWrite: by, GrantReadACP: by,
+			}))
+			_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: l.bucket, Key: aws.String("open"), Body: strings.NewReader("x"), GrantFullControl: mine,
+				GrantRead: by, GrantReadACP: by,
+			})
 			l.must(err)
 			l.put("private", "")
 			ways := l.ways(signed)
 			shown := func() int {
 				out, err := l.s.S3.GetBucketAcl(t.Context(), &s3.GetBucketAclInput{Bucket: l.bucket})
 				l.must(err)
-				obj, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: aws.String("open")})
+				obj, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{
+					Bucket: l.bucket, Key: aws.String("open"),
+				})
 				l.must(err)
 				return len(out.Grants)*10 + len(obj.Grants)
 			}
@@ -219,12 +253,21 @@ func TestIgnorePublicAcls(t *testing.T) {
 					t.Errorf("switching the setting off does not bring %s back", name)
 				}
 			}
-			for _, target := range []string{"/listed/private", "/listed/private?acl", "/listed?policyStatus", "/listed?publicAccessBlock", "/listed?tagging", "/listed/open?tagging", "/listed/open?attributes"} {
-				if a := send(t, l.s, raw{method: "GET", target: target, unsigned: true, header: http.Header{"X-Amz-Object-Attributes": {"ETag"}}}); a.status != 403 {
+			for _, target := range []string{
+				"/listed/private", "/listed/private?acl", "/listed?policyStatus", "/listed?publicAccessBlock",
+				"/listed?tagging", "/listed/open?tagging", "/listed/open?attributes",
+			} {
+				if a := send(t, l.s, raw{
+					method: "GET", target: target, unsigned: true,
+					header: http.Header{"X-Amz-Object-Attributes": {"ETag"}},
+				}); a.status != 403 {
 					t.Errorf("%s is open: %d", target, a.status)
 				}
 			}
-			other := raw{method: "GET", target: "/listed/open", unsigned: signed, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}
+			other := raw{
+				method: "GET", target: "/listed/open", unsigned: signed, key: l.guest.AccessKeyID,
+				secret: l.guest.SecretAccessKey,
+			}
 			if a := send(t, l.s, other); (a.status == 200) == signed {
 				t.Errorf("who signs (%v) gets %d of what is for the other group", !signed, a.status)
 			}
@@ -248,9 +291,13 @@ func publicACLs() map[string]http.Header {
 func TestBlockPublicAcls(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("open", types.ObjectCannedACLPublicRead)
-	doc := `<AccessControlPolicy><Owner><ID>` + *canonicalOf(t, l.s.S3) + `</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"><URI>` +
+	doc := `<AccessControlPolicy><Owner><ID>` + *canonicalOf(t, l.s.S3) +
+		`</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ` +
+		`xsi:type="Group"><URI>` +
 		allUsers + `</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>`
-	begun := begin(t, l.s, s3.CreateMultipartUploadInput{Bucket: l.bucket, Key: aws.String("begun"), ACL: types.ObjectCannedACLPublicRead})
+	begun := begin(t, l.s, s3.CreateMultipartUploadInput{
+		Bucket: l.bucket, Key: aws.String("begun"), ACL: types.ObjectCannedACLPublicRead,
+	})
 	part := putPart(t, l.s, l.bucket, aws.String("begun"), begun, 1, []byte("part"), "")
 	with := func(r raw, h http.Header) func() raw {
 		return func() raw {
@@ -266,10 +313,18 @@ func TestBlockPublicAcls(t *testing.T) {
 		"PutObjectAcl, document": with(raw{method: "PUT", target: "/listed/open?acl", body: doc}, nil),
 		"PutObjectAcl, version":  with(raw{method: "PUT", target: "/listed/open?acl&versionId=null", body: doc}, nil),
 		"POST form": func() raw {
-			return post{bucket: "listed", file: "x", fields: map[string]string{"key": "form", "acl": "public-read", "success_action_status": "200"}}.build(t, l.s)
+			return post{
+				bucket: "listed", file: "x",
+				fields: map[string]string{"key": "form", "acl": "public-read", "success_action_status": "200"},
+			}.build(t, l.s)
 		},
 		"POST form, header": func() raw {
-			return post{bucket: "listed", file: "x", fields: map[string]string{"key": "form", "x-amz-grant-read": `uri="` + allUsers + `"`, "success_action_status": "200"}}.build(t, l.s)
+			return post{
+				bucket: "listed", file: "x",
+				fields: map[string]string{
+					"key": "form", "x-amz-grant-read": `uri="` + allUsers + `"`, "success_action_status": "200",
+				},
+			}.build(t, l.s)
 		},
 	}
 	for name, h := range publicACLs() {
@@ -277,7 +332,9 @@ func TestBlockPublicAcls(t *testing.T) {
 		ways["PutObjectAcl, "+name] = with(raw{method: "PUT", target: "/listed/open?acl"}, h)
 		ways["PutObject, "+name] = with(raw{method: "PUT", target: "/listed/put", body: "x"}, h)
 		ways["presigned, "+name] = with(raw{method: "PUT", target: "/listed/put", body: "x", presign: true}, h)
-		ways["CopyObject, "+name] = with(raw{method: "PUT", target: "/listed/copy", header: http.Header{"X-Amz-Copy-Source": {"listed/open"}}}, h)
+		ways["CopyObject, "+name] = with(
+			raw{method: "PUT", target: "/listed/copy", header: http.Header{"X-Amz-Copy-Source": {"listed/open"}}}, h,
+		)
 		ways["CreateMultipartUpload, "+name] = with(raw{method: "POST", target: "/listed/parts?uploads"}, h)
 	}
 	for name, r := range ways {
@@ -293,13 +350,18 @@ func TestBlockPublicAcls(t *testing.T) {
 			l.block(level, "BlockPublicAcls")
 			for name, r := range ways {
 				a := send(t, l.s, r())
-				if a.status != 403 || a.code != "AccessDenied" || !strings.Contains(a.body, "because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.") {
+				if a.status != 403 || a.code != "AccessDenied" ||
+					!strings.Contains(a.body,
+						"because public ACLs are prevented by the BlockPublicAcls setting in S3 Block Public Access.") {
 					t.Errorf("%s, %s: %d %s", level, name, a.status, a.body)
 				}
 			}
 			_, err := complete(t, l.s, l.bucket, aws.String("begun"), begun, part)
 			wantCode(t, err, 403, "AccessDenied")
-			for _, acl := range []types.ObjectCannedACL{"", types.ObjectCannedACLPrivate, types.ObjectCannedACLBucketOwnerRead, types.ObjectCannedACLBucketOwnerFullControl} {
+			for _, acl := range []types.ObjectCannedACL{
+				"", types.ObjectCannedACLPrivate, types.ObjectCannedACLBucketOwnerRead,
+				types.ObjectCannedACLBucketOwnerFullControl,
+			} {
 				l.put("private", acl)
 			}
 			if a := send(t, l.s, raw{method: "GET", target: "/listed/open", unsigned: true}); a.status != 200 {
@@ -313,7 +375,10 @@ func TestBlockPublicAcls(t *testing.T) {
 	}
 	// The reason is hidden from callers of other accounts.
 	l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPublicReadWrite}))
-	theirs := raw{method: "PUT", target: "/listed/theirs", body: "x", header: http.Header{"X-Amz-Acl": {"public-read"}}, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}
+	theirs := raw{
+		method: "PUT", target: "/listed/theirs", body: "x", header: http.Header{"X-Amz-Acl": {"public-read"}},
+		key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey,
+	}
 	if a := send(t, l.s, theirs); a.status != 200 {
 		t.Errorf("another account's writing: %d %s", a.status, a.body)
 	}
@@ -332,17 +397,23 @@ func TestRestrictPublicBucketsAndACLs(t *testing.T) {
 	l.must(l.bucketACL(s3.PutBucketAclInput{ACL: types.BucketCannedACLPublicRead}))
 	l.put("open", types.ObjectCannedACLPublicRead)
 	guest := aws.String(`id="` + *canonicalOf(t, l.guestS3) + `"`)
-	_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: aws.String("shared"), Body: strings.NewReader("x"), GrantRead: guest})
+	_, err := l.s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: l.bucket, Key: aws.String("shared"), Body: strings.NewReader("x"), GrantRead: guest,
+	})
 	l.must(err)
 	reads := func(want int, why string) {
 		t.Helper()
-		for _, target := range []string{"/listed/open", "/listed", "/listed?list-type=2", "/listed/open?versionId=null"} {
+		for _, target := range []string{
+			"/listed/open", "/listed", "/listed?list-type=2", "/listed/open?versionId=null",
+		} {
 			if a := send(t, l.s, raw{method: "GET", target: target, unsigned: true}); a.status != want {
 				t.Errorf("%s: a stranger's %s: %d, want %d", why, target, a.status, want)
 			}
 		}
 		for _, target := range []string{"/listed/open", "/listed/shared", "/listed"} {
-			if a := send(t, l.s, raw{method: "GET", target: target, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}); a.status != want {
+			if a := send(t, l.s, raw{
+				method: "GET", target: target, key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey,
+			}); a.status != want {
 				t.Errorf("%s: another account's %s: %d, want %d", why, target, a.status, want)
 			}
 		}
@@ -355,7 +426,8 @@ func TestRestrictPublicBucketsAndACLs(t *testing.T) {
 		l.block(level, "RestrictPublicBuckets")
 		reads(200, level+", no policy")
 		l.block(level)
-		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetBucketLocation","Resource":"arn:aws:s3:::listed"}]}`
+		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*",` +
+			`"Action":"s3:GetBucketLocation","Resource":"arn:aws:s3:::listed"}]}`
 		_, err := l.s.S3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: l.bucket, Policy: &policy})
 		l.must(err)
 		reads(200, level+", a public policy")
@@ -366,7 +438,9 @@ func TestRestrictPublicBucketsAndACLs(t *testing.T) {
 		l.must(err)
 	}
 	l.block("bucket", "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-	if a := send(t, l.s, raw{method: "GET", target: "/listed/shared", key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey}); a.status != 200 {
+	if a := send(t, l.s, raw{
+		method: "GET", target: "/listed/shared", key: l.guest.AccessKeyID, secret: l.guest.SecretAccessKey,
+	}); a.status != 200 {
 		t.Errorf("an account that an ACL names: %d", a.status)
 	}
 	if a := send(t, l.s, raw{method: "GET", target: "/listed/open", unsigned: true}); a.status != 403 {

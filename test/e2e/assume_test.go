@@ -29,7 +29,8 @@ type cast struct {
 func newCast(t testing.TB) cast {
 	s := harness.Start(t)
 	c := cast{TB: t, Server: s, root: rootIAM(s)}
-	who, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	who, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
+		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	c.ok(err)
 	c.account = *who.Account
 	return c
@@ -63,7 +64,8 @@ func (c cast) someone(key harness.Credentials, token string) someone {
 }
 
 func (c cast) session(k *ststypes.Credentials) someone {
-	return c.someone(harness.Credentials{AccessKeyID: *k.AccessKeyId, SecretAccessKey: *k.SecretAccessKey}, *k.SessionToken)
+	return c.someone(harness.Credentials{AccessKeyID: *k.AccessKeyId, SecretAccessKey: *k.SecretAccessKey},
+		*k.SessionToken)
 }
 
 // user makes a user with a key and one inline policy, none where it is "".
@@ -73,10 +75,14 @@ func (c cast) user(name, document string) someone {
 	c.ok(err)
 	k, err := c.root.CreateAccessKey(c.Context(), &iam.CreateAccessKeyInput{UserName: &name})
 	c.ok(err)
-	out := c.someone(harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}, "")
+	out := c.someone(
+		harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}, "",
+	)
 	out.arn, out.id = *u.User.Arn, *u.User.UserId
 	if document != "" {
-		_, err = c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: &document})
+		_, err = c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{
+			UserName: &name, PolicyName: aws.String("p"), PolicyDocument: &document,
+		})
 		c.ok(err)
 	}
 	return out
@@ -88,7 +94,9 @@ func (c cast) role(root *iam.Client, name, trust, document string) *types.Role {
 	r, err := root.CreateRole(c.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust})
 	c.ok(err)
 	if document != "" {
-		_, err = root.PutRolePolicy(c.Context(), &iam.PutRolePolicyInput{RoleName: &name, PolicyName: aws.String("p"), PolicyDocument: &document})
+		_, err = root.PutRolePolicy(c.Context(), &iam.PutRolePolicyInput{
+			RoleName: &name, PolicyName: aws.String("p"), PolicyDocument: &document,
+		})
 		c.ok(err)
 	}
 	return r.Role
@@ -102,14 +110,16 @@ func trust(principal, condition string, actions ...string) string {
 	if len(actions) == 0 {
 		actions = []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
 	}
-	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":["%s"]%s}]}`, principal, strings.Join(actions, `","`), condition)
+	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":["%s"]%s}]}`,
+		principal, strings.Join(actions, `","`), condition)
 }
 
 func awsPrincipal(arn string) string { return `{"AWS":"` + arn + `"}` }
 
 // may is an identity policy of one statement.
 func may(action, resource string) string {
-	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":%q,"Resource":%q}]}`, action, resource)
+	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":%q,"Resource":%q}]}`, action,
+		resource)
 }
 
 func assume(role, session string, change ...func(*sts.AssumeRoleInput)) *sts.AssumeRoleInput {
@@ -147,11 +157,13 @@ func TestWhoMayAssume(t *testing.T) {
 	c := newCast(t)
 	other := c.CreateAccount(t, "other")
 	otherIAM := iamClient(c.Server, other.AccessKeyID, other.SecretAccessKey, "")
-	otherWho, err := stsClient(c.Server, other.AccessKeyID, other.SecretAccessKey, "").GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	otherWho, err := stsClient(c.Server, other.AccessKeyID, other.SecretAccessKey, "").
+		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	c.ok(err)
 	account, elsewhere := c.account, *otherWho.Account
 	none, able, denied := c.user("none", ""), c.user("able", may("sts:*", "*")),
-		c.user("denied", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
+		c.user("denied",
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
 	for i, test := range []struct {
 		trust               string
 		abroad              bool // the role is the other account's
@@ -201,13 +213,17 @@ func TestWhoMayAssume(t *testing.T) {
 		})
 	}
 	for role, want := range map[string]string{
-		"arn:aws:iam::" + account + ":role/nobody": "AccessDenied", "arn:aws:iam::" + account + ":role/some/path/r0": "AccessDenied",
-		"arn:aws:iam::" + account + ":user/able": "ValidationError", "a-name-that-is-no-arn-at-all": "ValidationError", "arn:aws:iam::123:role/r0": "ValidationError",
+		"arn:aws:iam::" + account + ":role/nobody":       "AccessDenied",
+		"arn:aws:iam::" + account + ":role/some/path/r0": "AccessDenied",
+		"arn:aws:iam::" + account + ":user/able":         "ValidationError",
+		"a-name-that-is-no-arn-at-all":                   "ValidationError",
+		"arn:aws:iam::123:role/r0":                       "ValidationError",
 	} {
 		_, err := able.sts.AssumeRole(t.Context(), assume(role, "work"))
 		expect(t, err, want)
 	}
-	_, err = stsClient(c.Server, c.AccessKeyID, c.SecretAccessKey, "").AssumeRole(t.Context(), assume("arn:aws:iam::"+account+":role/r4", "work"))
+	_, err = stsClient(c.Server, c.AccessKeyID, c.SecretAccessKey, "").
+		AssumeRole(t.Context(), assume("arn:aws:iam::"+account+":role/r4", "work"))
 	expect(t, err, "AccessDenied")
 	if err == nil || !strings.Contains(err.Error(), "Roles may not be assumed by root accounts.") {
 		t.Errorf("root: %v", err)
@@ -219,12 +235,14 @@ func TestAssumedRoleUser(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:AssumeRole", "*"))
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
-	out, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "s-1", func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(900) }))
+	out, err := u.sts.AssumeRole(t.Context(),
+		assume(*r.Arn, "s-1", func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(900) }))
 	c.ok(err)
 	if want := *r.RoleId + ":s-1"; *out.AssumedRoleUser.AssumedRoleId != want {
 		t.Errorf("%s, want %s", *out.AssumedRoleUser.AssumedRoleId, want)
 	}
-	if want := "arn:aws:sts::" + c.account + ":assumed-role/r/s-1"; *out.AssumedRoleUser.Arn != want || packed(out) != nil {
+	if want := "arn:aws:sts::" + c.account + ":assumed-role/r/s-1"; *out.AssumedRoleUser.Arn != want ||
+		packed(out) != nil {
 		t.Errorf("%s, want %s; packed %v", *out.AssumedRoleUser.Arn, want, packed(out))
 	}
 	if left := time.Until(*out.Credentials.Expiration); left > 15*time.Minute || left < 10*time.Minute {
@@ -232,7 +250,8 @@ func TestAssumedRoleUser(t *testing.T) {
 	}
 	s := c.session(out.Credentials)
 	who, err := s.sts.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	if err != nil || *who.Arn != *out.AssumedRoleUser.Arn || *who.UserId != *out.AssumedRoleUser.AssumedRoleId || *who.Account != c.account {
+	if err != nil || *who.Arn != *out.AssumedRoleUser.Arn || *who.UserId != *out.AssumedRoleUser.AssumedRoleId ||
+		*who.Account != c.account {
 		t.Errorf("%+v, %v", who, err)
 	}
 	_, err = s.sts.GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
@@ -274,11 +293,23 @@ func TestTrustConditions(t *testing.T) {
 		{`{"StringEquals":{"sts:ExternalId":"e-1"}}`, external("e-1"), []change{external("e-2"), nothing}},
 		{`{"StringEquals":{"sts:RoleSessionName":"${aws:username}"}}`, named("anna"), []change{named("otto"), nothing}},
 		{`{"StringLike":{"sts:SourceIdentity":"ann*"}}`, source("anna"), []change{source("otto"), nothing}},
-		{`{"StringEquals":{"aws:RequestTag/Team":"blue"}}`, tags(nil, "Team", "blue"), []change{tags(nil, "Team", "red"), tags(nil, "team2", "blue"), nothing}},
-		{`{"ForAnyValue:StringEquals":{"sts:TransitiveTagKeys":"Team"}}`, tags([]string{"Team"}, "Team", "x"), []change{tags(nil, "Team", "x"), tags([]string{"A"}, "A", "x"), nothing}},
-		{`{"Null":{"aws:TagKeys":"false"},"ForAllValues:StringEquals":{"aws:TagKeys":["Team","Cost"]}}`, tags(nil, "Cost", "1", "Team", "x"), []change{tags(nil, "Team", "x", "Admin", "1"), nothing}},
+		{
+			`{"StringEquals":{"aws:RequestTag/Team":"blue"}}`, tags(nil, "Team", "blue"),
+			[]change{tags(nil, "Team", "red"), tags(nil, "team2", "blue"), nothing},
+		},
+		{
+			`{"ForAnyValue:StringEquals":{"sts:TransitiveTagKeys":"Team"}}`, tags([]string{"Team"}, "Team", "x"),
+			[]change{tags(nil, "Team", "x"), tags([]string{"A"}, "A", "x"), nothing},
+		},
+		{
+			`{"Null":{"aws:TagKeys":"false"},"ForAllValues:StringEquals":{"aws:TagKeys":["Team","Cost"]}}`,
+			tags(nil, "Cost", "1", "Team", "x"), []change{tags(nil, "Team", "x", "Admin", "1"), nothing},
+		},
 		{`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`, nil, []change{nothing}},
-		{`{"StringEquals":{"aws:PrincipalAccount":"` + c.account + `"},"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`, nothing, nil},
+		{
+			`{"StringEquals":{"aws:PrincipalAccount":"` + c.account + `"},"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`,
+			nothing, nil,
+		},
 		{`{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`, nil, []change{nothing}},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -289,7 +320,8 @@ func TestTrustConditions(t *testing.T) {
 				}
 			}
 			for _, not := range test.not {
-				if _, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", not)); code(err) != "AccessDenied" {
+				if _, err := u.sts.AssumeRole(t.Context(),
+					assume(*r.Arn, "session", not)); code(err) != "AccessDenied" {
 					t.Errorf("%s: %v, want AccessDenied", test.condition, err)
 				}
 			}
@@ -300,7 +332,11 @@ func TestTrustConditions(t *testing.T) {
 	for name, test := range map[string]struct {
 		change
 		want string
-	}{"nothing": {nothing, ""}, "sts:TagSession": {tags(nil, "a", "b"), "AccessDenied"}, "sts:SetSourceIdentity": {source("anna"), "AccessDenied"}} {
+	}{"nothing": {
+		nothing, "",
+	}, "sts:TagSession": {
+		tags(nil, "a", "b"), "AccessDenied",
+	}, "sts:SetSourceIdentity": {source("anna"), "AccessDenied"}} {
 		t.Run(name, func(t *testing.T) {
 			_, err := u.sts.AssumeRole(t.Context(), assume(*r.Arn, "session", test.change))
 			if code(err) != test.want || err != nil && !strings.Contains(err.Error(), "perform: "+name+" on") {
@@ -320,32 +356,66 @@ func TestAssumeRoleInput(t *testing.T) {
 		change func(*sts.AssumeRoleInput)
 		want   string
 	}{
-		"fine":            {func(*sts.AssumeRoleInput) {}, ""},
-		"session name":    {func(in *sts.AssumeRoleInput) { in.RoleSessionName = aws.String("a b") }, "ValidationError"},
+		"fine": {func(*sts.AssumeRoleInput) {}, ""},
+		"session name": {func(in *sts.AssumeRoleInput) {
+			in.RoleSessionName = aws.String(
+				"a b")
+		}, "ValidationError"},
 		"short name":      {func(in *sts.AssumeRoleInput) { in.RoleSessionName = aws.String("a") }, "ValidationError"},
 		"too short":       {func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(899) }, "ValidationError"},
 		"too long":        {func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(43201) }, "ValidationError"},
 		"over the role's": {func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3601) }, "ValidationError"},
 		"the role's":      {func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3600) }, ""},
-		"twice":           {func(in *sts.AssumeRoleInput) { in.Tags = []ststypes.Tag{tag("a", "1"), tag("A", "2")} }, "InvalidParameterValue"},
-		"not passed":      {func(in *sts.AssumeRoleInput) { in.TransitiveTagKeys = []string{"a"} }, "InvalidParameterValue"},
-		"reserved":        {func(in *sts.AssumeRoleInput) { in.Tags = []ststypes.Tag{tag("aws:a", "1")} }, "InvalidParameterValue"},
-		"half of an MFA":  {func(in *sts.AssumeRoleInput) { in.TokenCode = aws.String("123456") }, "AccessDenied"},
+		"twice": {func(in *sts.AssumeRoleInput) {
+			in.Tags = []ststypes.Tag{
+				tag("a", "1"), tag("A", "2"),
+			}
+		}, "InvalidParameterValue"},
+		"not passed": {func(in *sts.AssumeRoleInput) {
+			in.TransitiveTagKeys = []string{
+				"a",
+			}
+		}, "InvalidParameterValue"},
+		"reserved": {func(in *sts.AssumeRoleInput) {
+			in.Tags = []ststypes.Tag{
+				tag("aws:a", "1"),
+			}
+		}, "InvalidParameterValue"},
+		"half of an MFA": {func(in *sts.AssumeRoleInput) { in.TokenCode = aws.String("123456") }, "AccessDenied"},
 		"another's device": {func(in *sts.AssumeRoleInput) {
 			in.TokenCode, in.SerialNumber = aws.String("123456"), aws.String("arn:aws:iam::"+c.account+":mfa/x")
 		}, "AccessDenied"},
-		"no policy":        {func(in *sts.AssumeRoleInput) { in.Policy = aws.String("{}") }, "MalformedPolicyDocument"},
-		"with a principal": {func(in *sts.AssumeRoleInput) { in.Policy = aws.String(trust(`"*"`, "")) }, "MalformedPolicyDocument"},
-		"no such policy": {func(in *sts.AssumeRoleInput) {
-			in.PolicyArns = []ststypes.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::" + c.account + ":policy/none")}}
+		"no policy": {func(in *sts.AssumeRoleInput) { in.Policy = aws.String("{}") }, "MalformedPolicyDocument"},
+		"with a principal": {func(in *sts.AssumeRoleInput) {
+			in.Policy = aws.String(trust(`"*"`,
+				""))
 		}, "MalformedPolicyDocument"},
-		"a policy too long": {func(in *sts.AssumeRoleInput) { in.Policy = aws.String(may("s3:*", "*") + strings.Repeat(" ", 2048)) }, "PackedPolicyTooLarge"},
+		"no such policy": {func(in *sts.AssumeRoleInput) {
+			in.PolicyArns = []ststypes.PolicyDescriptorType{{
+				Arn: aws.String("arn:aws:iam::" + c.account + ":policy/none"),
+			}}
+		}, "MalformedPolicyDocument"},
+		"a policy too long": {func(in *sts.AssumeRoleInput) {
+			in.Policy = aws.String(may("s3:*", "*") +
+				strings.Repeat(" ", 2048))
+		}, "PackedPolicyTooLarge"},
 		"an assertion": {func(in *sts.AssumeRoleInput) {
-			in.ProvidedContexts = []ststypes.ProvidedContext{{ProviderArn: aws.String("arn:aws:iam::aws:contextProvider/IdentityCenter"), ContextAssertion: aws.String("assertion")}}
+			in.ProvidedContexts = []ststypes.ProvidedContext{{
+				ProviderArn:      aws.String("arn:aws:iam::aws:contextProvider/IdentityCenter"),
+				ContextAssertion: aws.String("assertion"),
+			}}
 		}, "NotImplemented"},
 		"tags too large": {func(in *sts.AssumeRoleInput) {
 			for i := range 50 {
-				in.Tags = append(in.Tags, tag(fmt.Sprint("k", i), strings.Join([]string{rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text()}, "")))
+				in.Tags = append(in.Tags,
+					tag(fmt.Sprint("k", i),
+						strings.Join(
+							[]string{
+								rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text(),
+								rand.Text(), rand.Text(),
+							},
+							"",
+						)))
 			}
 		}, "PackedPolicyTooLarge"},
 	} {

@@ -36,11 +36,17 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 				}
 			}
 			fmt.Fprintf(&out, "%s %s:%s %s\n", service, row.Name(), path, strings.Join(names, " "))
-			if path == "" && len(names) == 0 && !without[row.Name()] && !strings.HasPrefix(row.Name(), "Get") && !strings.HasPrefix(row.Name(), "List") && !strings.HasPrefix(row.Name(), "Generate") && !strings.HasPrefix(row.Name(), "DeleteAccount") {
+			if path == "" && len(names) == 0 && !without[row.Name()] && !strings.HasPrefix(row.Name(), "Get") &&
+				!strings.HasPrefix(row.Name(),
+					"List") && !strings.HasPrefix(row.Name(),
+				"Generate") && !strings.HasPrefix(row.Name(), "DeleteAccount") {
 				t.Errorf("%s %s: the event names nothing", service, row.Name())
 			}
 			for _, name := range names {
-				if lower := strings.ToLower(name); strings.Contains(lower, "customer-key") || strings.Contains(lower, "signature") || strings.HasPrefix(lower, "x-amz-mfa") || strings.Contains(lower, "code") || strings.HasSuffix(lower, "token") {
+				if lower := strings.ToLower(name); strings.Contains(lower, "customer-key") ||
+					strings.Contains(lower,
+						"signature") || strings.HasPrefix(lower,
+					"x-amz-mfa") || strings.Contains(lower, "code") || strings.HasSuffix(lower, "token") {
 					t.Errorf("%s %s: the event may hold %s", service, row.Name(), name)
 				}
 			}
@@ -82,33 +88,54 @@ func TestEventsSayWhat(t *testing.T) {
 	}
 	_, err := root.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("told")})
 	must(err)
-	_, err = root.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: aws.String("told"), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	_, err = root.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket:                  aws.String("told"),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
 	must(err)
-	const policyText = `{"Version":"2012-10-17","Statement":[{"Sid":"told","Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::told/never"}]}`
-	_, err = root.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String("told"), Policy: aws.String(policyText)})
+	const policyText = `{"Version":"2012-10-17","Statement":[{"Sid":"told","Effect":"Deny","Principal":"*",` +
+		`"Action":"s3:GetObject","Resource":"arn:aws:s3:::told/never"}]}`
+	_, err = root.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+		Bucket: aws.String("told"), Policy: aws.String(policyText),
+	})
 	must(err)
-	put, err := root.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("told"), Key: aws.String("a"), Body: strings.NewReader("x")})
+	put, err := root.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String("told"), Key: aws.String("a"), Body: strings.NewReader("x"),
+	})
 	must(err)
-	got, err := root.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("told"), Key: aws.String("a"), VersionId: put.VersionId})
+	got, err := root.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: aws.String("told"), Key: aws.String("a"), VersionId: put.VersionId,
+	})
 	must(err)
 	got.Body.Close()
-	_, err = root.CopyObject(ctx, &s3.CopyObjectInput{Bucket: aws.String("told"), Key: aws.String("b"), CopySource: aws.String("told/a?versionId=" + *put.VersionId)})
+	_, err = root.CopyObject(ctx, &s3.CopyObjectInput{
+		Bucket: aws.String("told"), Key: aws.String("b"), CopySource: aws.String("told/a?versionId=" + *put.VersionId),
+	})
 	must(err)
 	var batch []types.ObjectIdentifier
 	for i := range 120 {
 		batch = append(batch, types.ObjectIdentifier{Key: aws.String(fmt.Sprint("batch", i))})
 	}
-	_, err = root.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: aws.String("told"), Delete: &types.Delete{Objects: batch}})
+	_, err = root.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		Bucket: aws.String("told"), Delete: &types.Delete{Objects: batch},
+	})
 	must(err)
 	_, err = ids.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("dora")})
 	must(err)
-	_, err = ids.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("dora"), PolicyName: aws.String("pp"), PolicyDocument: aws.String(may("s3:GetObject", "arn:aws:s3:::told/*"))})
+	_, err = ids.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+		UserName: aws.String("dora"), PolicyName: aws.String("pp"),
+		PolicyDocument: aws.String(may("s3:GetObject", "arn:aws:s3:::told/*")),
+	})
 	must(err)
-	_, err = ids.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: aws.String("dora"), PolicyArn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess")})
+	_, err = ids.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{
+		UserName: aws.String("dora"), PolicyArn: aws.String("arn:aws:iam::aws:policy/ReadOnlyAccess"),
+	})
 	must(err)
 	k, err := ids.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("dora")})
 	must(err)
-	_, err = ids.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: aws.String("dora"), AccessKeyId: k.AccessKey.AccessKeyId, Status: "Inactive"})
+	_, err = ids.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{
+		UserName: aws.String("dora"), AccessKeyId: k.AccessKey.AccessKeyId, Status: "Inactive",
+	})
 	must(err)
 	bad := s.Client(harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId + "X", SecretAccessKey: "wrong"})
 	if _, err := bad.ListBuckets(ctx, &s3.ListBucketsInput{}); err == nil {
@@ -129,9 +156,12 @@ func TestEventsSayWhat(t *testing.T) {
 	_, err = other.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("elsewhere")})
 	must(err)
 	_, err = root.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String("told"), Policy: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + made.AccountID + `"},"Action":["s3:GetObject","s3:GetObjectVersion"],"Resource":"arn:aws:s3:::told/*"}]}`)})
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + made.AccountID +
+			`"},"Action":["s3:GetObject","s3:GetObjectVersion"],"Resource":"arn:aws:s3:::told/*"}]}`)})
 	must(err)
-	_, err = other.CopyObject(ctx, &s3.CopyObjectInput{Bucket: aws.String("elsewhere"), Key: aws.String("taken"), CopySource: aws.String("told/a")})
+	_, err = other.CopyObject(ctx, &s3.CopyObjectInput{
+		Bucket: aws.String("elsewhere"), Key: aws.String("taken"), CopySource: aws.String("told/a"),
+	})
 	must(err)
 
 	all, text := c.told()
@@ -164,22 +194,30 @@ func TestEventsSayWhat(t *testing.T) {
 		return len(deleted) == 120 && deleted[119] == "batch119"
 	})
 	find("version and encryption", "PutObject", func(e *told) bool {
-		return e.ResponseElements["x-amz-version-id"] == *put.VersionId && strings.HasSuffix(e.AdditionalEventData.SSEApplied, "SSE_S3") && e.RecipientAccountId != "" && e.Resources[1].AccountId == e.RecipientAccountId
+		return e.ResponseElements["x-amz-version-id"] == *put.VersionId &&
+			strings.HasSuffix(e.AdditionalEventData.SSEApplied,
+				"SSE_S3") && e.RecipientAccountId != "" && e.Resources[1].AccountId == e.RecipientAccountId
 	})
 	find("encryption", "GetObject", func(e *told) bool { return e.AdditionalEventData.SSEApplied == "SSE_S3" })
 	find("the new key", "CreateAccessKey", func(e *told) bool {
 		return e.ResponseElements["accessKey.accessKeyId"] == *k.AccessKey.AccessKeyId
 	})
-	find("the new account", "CreateAccount", func(e *told) bool { return e.ResponseElements["accountId"] == made.AccountID })
+	find("the new account", "CreateAccount", func(e *told) bool {
+		return e.ResponseElements["accountId"] == made.AccountID
+	})
 	for _, claimed := range []string{*k.AccessKey.AccessKeyId + "X", s.AccessKeyID} {
 		find("the claimed key", "ListBuckets", func(e *told) bool {
-			return e.ErrorCode != "" && e.UserIdentity.Type == "Unknown" && e.UserIdentity.AccessKeyId == claimed && e.AdditionalEventData.AuthenticationMethod == "AuthHeader"
+			return e.ErrorCode != "" && e.UserIdentity.Type == "Unknown" && e.UserIdentity.AccessKeyId == claimed &&
+				e.AdditionalEventData.AuthenticationMethod == "AuthHeader"
 		})
 	}
 	find("the source's owner", "GetObject", func(e *told) bool {
-		return e.RequestParameters["copiedTo"] == "elsewhere/taken" && e.RequestParameters["bucketName"] == "told" && e.RequestParameters["key"] == "a" && e.RecipientAccountId != made.AccountID && e.RecipientAccountId != ""
+		return e.RequestParameters["copiedTo"] == "elsewhere/taken" && e.RequestParameters["bucketName"] == "told" &&
+			e.RequestParameters["key"] == "a" && e.RecipientAccountId != made.AccountID && e.RecipientAccountId != ""
 	})
-	for _, secret := range []string{*k.AccessKey.SecretAccessKey, made.SecretAccessKey, reset.SecretAccessKey, harness.SecretAccessKey} {
+	for _, secret := range []string{
+		*k.AccessKey.SecretAccessKey, made.SecretAccessKey, reset.SecretAccessKey, harness.SecretAccessKey,
+	} {
 		if strings.Contains(text, secret) {
 			t.Error("a secret is in the log")
 		}

@@ -34,7 +34,9 @@ func blocked(t *testing.T, s *harness.Server, bucket *string) string {
 
 func putEncryption(t *testing.T, s *harness.Server, bucket *string, rules ...types.ServerSideEncryptionRule) error {
 	t.Helper()
-	_, err := s.S3.PutBucketEncryption(t.Context(), &s3.PutBucketEncryptionInput{Bucket: bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: rules}})
+	_, err := s.S3.PutBucketEncryption(t.Context(), &s3.PutBucketEncryptionInput{
+		Bucket: bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: rules},
+	})
 	return err
 }
 
@@ -54,9 +56,18 @@ func TestBlockedCustomerKeys(t *testing.T) {
 	mine := newOwnKey("mine")
 	write := func() map[string]error {
 		errs := map[string]error{}
-		_, errs["put"] = s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("new"), Body: strings.NewReader("x"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5})
-		_, errs["copy"] = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("new"), CopySource: aws.String("blocks/plain"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5})
-		_, errs["create"] = s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String("new"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5})
+		_, errs["put"] = s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: aws.String("new"), Body: strings.NewReader("x"), SSECustomerAlgorithm: mine.algorithm,
+			SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5,
+		})
+		_, errs["copy"] = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{
+			Bucket: bucket, Key: aws.String("new"), CopySource: aws.String("blocks/plain"),
+			SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5,
+		})
+		_, errs["create"] = s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+			Bucket: bucket, Key: aws.String("new"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key,
+			SSECustomerKeyMD5: mine.md5,
+		})
 		return errs
 	}
 	putOwn(t, s, bucket, "old", []byte("old"), mine)
@@ -70,13 +81,17 @@ func TestBlockedCustomerKeys(t *testing.T) {
 			t.Errorf("%s before: %v", what, err)
 		}
 	}
-	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{BlockedEncryptionTypes: blocking("SSE-C")}); err != nil {
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		BlockedEncryptionTypes: blocking("SSE-C"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for i, change := range []func() error{
 		func() error { return nil },
 		func() error {
-			return putEncryption(t, s, bucket, types.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: byDefault("AES256", nil), BucketKeyEnabled: aws.Bool(true)})
+			return putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+				ApplyServerSideEncryptionByDefault: byDefault("AES256", nil), BucketKeyEnabled: aws.Bool(true),
+			})
 		},
 		func() error {
 			_, err := s.S3.DeleteBucketEncryption(t.Context(), &s3.DeleteBucketEncryptionInput{Bucket: bucket})
@@ -101,17 +116,24 @@ func TestBlockedCustomerKeys(t *testing.T) {
 			_, err = u.copied(1, "plain", ownKey{}, mine)
 			wantCode(t, err, 403, "AccessDenied")
 			// Reading goes on, and so does whatever has no key.
-			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("old")}, mine); err != nil || string(got) != "old" {
+			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("old")},
+				mine); err != nil || string(got) != "old" {
 				t.Errorf("read: %q, %v", got, err)
 			}
 			putOwn(t, s, bucket, "plain", []byte("plain"), ownKey{})
-			_, err = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("out"), CopySource: aws.String("blocks/old"), CopySourceSSECustomerAlgorithm: mine.algorithm, CopySourceSSECustomerKey: mine.key, CopySourceSSECustomerKeyMD5: mine.md5})
+			_, err = s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String("out"), CopySource: aws.String("blocks/old"),
+				CopySourceSSECustomerAlgorithm: mine.algorithm, CopySourceSSECustomerKey: mine.key,
+				CopySourceSSECustomerKeyMD5: mine.md5,
+			})
 			if err != nil {
 				t.Errorf("copied out: %v", err)
 			}
 		})
 	}
-	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{BlockedEncryptionTypes: blocking("NONE")}); err != nil {
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		BlockedEncryptionTypes: blocking("NONE"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := blocked(t, s, bucket); got != "AES256, NONE" {
@@ -136,7 +158,9 @@ func TestBlockedCustomerKeysForm(t *testing.T) {
 	if a := send(t, s, form.build(t, s)); a.status != 204 {
 		t.Fatalf("before: %d %s", a.status, a.body)
 	}
-	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{BlockedEncryptionTypes: blocking("SSE-C")}); err != nil {
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		BlockedEncryptionTypes: blocking("SSE-C"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if a := send(t, s, form.build(t, s)); a.status != 403 || a.code != "AccessDenied" {
@@ -155,13 +179,28 @@ func TestBucketEncryption(t *testing.T) {
 		status int
 		code   string
 	}{
-		"no rule":       {[]types.ServerSideEncryptionRule{}, 400, "MalformedXML"},
-		"two rules":     {[]types.ServerSideEncryptionRule{aes, aes}, 400, "MalformedXML"},
-		"no algorithm":  {[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("ROT13", nil)}}, 400, "MalformedXML"},
-		"a KMS key":     {[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("AES256", aws.String("k"))}}, 400, "InvalidArgument"},
-		"KMS":           {[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("aws:kms", nil)}}, 501, "NotImplemented"},
-		"a wrong block": {[]types.ServerSideEncryptionRule{{BlockedEncryptionTypes: blocking("SSE-S3")}}, 400, "MalformedXML"},
-		"both blocks":   {[]types.ServerSideEncryptionRule{{BlockedEncryptionTypes: blocking("NONE", "SSE-C")}}, 400, "MalformedXML"},
+		"no rule":   {[]types.ServerSideEncryptionRule{}, 400, "MalformedXML"},
+		"two rules": {[]types.ServerSideEncryptionRule{aes, aes}, 400, "MalformedXML"},
+		"no algorithm": {
+			[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("ROT13", nil)}}, 400,
+			"MalformedXML",
+		},
+		"a KMS key": {
+			[]types.ServerSideEncryptionRule{{
+				ApplyServerSideEncryptionByDefault: byDefault("AES256", aws.String("k")),
+			}},
+			400, "InvalidArgument",
+		},
+		"KMS": {
+			[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("aws:kms", nil)}}, 501,
+			"NotImplemented",
+		},
+		"a wrong block": {
+			[]types.ServerSideEncryptionRule{{BlockedEncryptionTypes: blocking("SSE-S3")}}, 400, "MalformedXML",
+		},
+		"both blocks": {
+			[]types.ServerSideEncryptionRule{{BlockedEncryptionTypes: blocking("NONE", "SSE-C")}}, 400, "MalformedXML",
+		},
 	} {
 		t.Log(name)
 		wantCode(t, putEncryption(t, s, bucket, c.rules...), c.status, c.code)
@@ -169,14 +208,18 @@ func TestBucketEncryption(t *testing.T) {
 	if got := blocked(t, s, bucket); got != "AES256" {
 		t.Errorf("after refusals: %s", got)
 	}
-	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{ApplyServerSideEncryptionByDefault: byDefault("AES256", nil), BucketKeyEnabled: aws.Bool(true)}); err != nil {
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		ApplyServerSideEncryptionByDefault: byDefault("AES256", nil), BucketKeyEnabled: aws.Bool(true),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := blocked(t, s, bucket); got != "AES256, bucket key" {
 		t.Errorf("bucket key: %s", got)
 	}
 	for range 2 {
-		if _, err := s.S3.DeleteBucketEncryption(t.Context(), &s3.DeleteBucketEncryptionInput{Bucket: bucket}); err != nil {
+		if _, err := s.S3.DeleteBucketEncryption(t.Context(), &s3.DeleteBucketEncryptionInput{
+			Bucket: bucket,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

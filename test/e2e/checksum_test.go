@@ -18,15 +18,23 @@ import (
 
 // sumWays are the ways a checksum comes with a body: in a header, or in a
 // trailer of either kind.
-func sumWays(t *testing.T, s *harness.Server, alg digest.Algorithm, body string) map[string]func(target, sum string) answer {
+func sumWays(
+	t *testing.T, s *harness.Server, alg digest.Algorithm, body string,
+) map[string]func(target, sum string) answer {
 	framedSum := func(mode string) func(target, sum string) answer {
 		return func(target, sum string) answer {
-			return sendFramed(t, s, target, framed{mode: mode, data: []string{body[:50_000], body[50_000:]}, trailer: alg.Header(), line: alg.Header() + ":" + sum})
+			return sendFramed(t, s, target, framed{
+				mode: mode, data: []string{body[:50_000], body[50_000:]}, trailer: alg.Header(),
+				line: alg.Header() + ":" + sum,
+			})
 		}
 	}
 	return map[string]func(target, sum string) answer{
 		"header": func(target, sum string) answer {
-			return send(t, s, raw{method: "PUT", target: target, body: body, header: http.Header{http.CanonicalHeaderKey(alg.Header()): {sum}}})
+			return send(t, s, raw{
+				method: "PUT", target: target, body: body,
+				header: http.Header{http.CanonicalHeaderKey(alg.Header()): {sum}},
+			})
 		},
 		"signed trailer":   framedSum(signedTrailer),
 		"unsigned trailer": framedSum(unsignedChunks),
@@ -49,14 +57,19 @@ func TestChecksums(t *testing.T) {
 			if a := send(t, s, raw{method: "PUT", target: "/sums/" + key, body: "the one before"}); a.status != 200 {
 				t.Fatal(a.status)
 			}
-			id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithm(alg)})
+			id := begin(t, s, s3.CreateMultipartUploadInput{
+				Bucket: bucket, Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithm(alg),
+			})
 			targets := []string{"/sums/" + key, fmt.Sprintf("/sums/%s?partNumber=1&uploadId=%s", key, *id)}
 			ways := sumWays(t, s, alg, body)
 			for way, put := range ways {
 				for _, target := range targets {
-					for sum, want := range map[string]string{encode(wrong): "BadDigest", encode(right[1:]): "InvalidRequest", "?": "InvalidRequest"} {
+					for sum, want := range map[string]string{
+						encode(wrong): "BadDigest", encode(right[1:]): "InvalidRequest", "?": "InvalidRequest",
+					} {
 						if a := put(target, sum); a.status != 400 || a.code != want {
-							t.Errorf("%s %s: %s is answered with %d %s, want 400 %s", way, target, sum, a.status, a.code, want)
+							t.Errorf("%s %s: %s is answered with %d %s, want 400 %s", way, target, sum, a.status,
+								a.code, want)
 						}
 					}
 				}
@@ -71,7 +84,8 @@ func TestChecksums(t *testing.T) {
 			for way, put := range ways {
 				for _, target := range targets {
 					if a := put(target, encode(right)); a.status != 200 || a.header.Get(alg.Header()) != encode(right) {
-						t.Errorf("%s %s: a right checksum is answered with %d %s and %q", way, target, a.status, a.code, a.header.Get(alg.Header()))
+						t.Errorf("%s %s: a right checksum is answered with %d %s and %q", way, target, a.status, a.code,
+							a.header.Get(alg.Header()))
 					}
 				}
 			}
@@ -81,13 +95,17 @@ func TestChecksums(t *testing.T) {
 				want = encode(sumOf(alg, right)) + "-1"
 			}
 			complete := func(sum []byte) answer {
-				return send(t, s, raw{method: "POST", target: fmt.Sprintf("/sums/%s?uploadId=%s", key, *id), body: fmt.Sprintf(
-					"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%x</ETag><Checksum%[2]s>%s</Checksum%[2]s></Part></CompleteMultipartUpload>", md5Of(body), alg, encode(sum))})
+				return send(t, s, raw{method: "POST", target: fmt.Sprintf("/sums/%s?uploadId=%s", key, *id),
+					body: fmt.Sprintf(
+						"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>%x</ETag>"+
+							"<Checksum%[2]s>%s</Checksum%[2]s></Part></CompleteMultipartUpload>",
+						md5Of(body), alg, encode(sum))})
 			}
 			if a := complete(wrong); a.status != 400 || a.code != "InvalidPart" {
 				t.Errorf("a wrong checksum of a listed part: %d %s", a.status, a.code)
 			}
-			if a := complete(right); a.status != 200 || !strings.Contains(a.body, "<Checksum"+string(alg)+">"+want+"<") {
+			if a := complete(right); a.status != 200 ||
+				!strings.Contains(a.body, "<Checksum"+string(alg)+">"+want+"<") {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 			checkSum(t, s, key, alg, want)
@@ -116,15 +134,21 @@ func TestBatchOfOddKeys(t *testing.T) {
 	bucket := newBucket(t, s, "batch")
 	stay := []string{"b", "a/b", "x/y", "x y"}
 	for _, k := range append([]string{"a/../b", "a//b", "x%2Fy", "x+y", "a/./b"}, stay...) {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &k, Body: strings.NewReader(k)}); err != nil {
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &k, Body: strings.NewReader(k),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var all []types.ObjectIdentifier
-	for _, k := range []string{"a/../b", "a//b", "x%2Fy", "x+y", "a/./b", "../b", "a/../../b", "%2e%2e/b", strings.Repeat("k", 1025)} {
+	for _, k := range []string{
+		"a/../b", "a//b", "x%2Fy", "x+y", "a/./b", "../b", "a/../../b", "%2e%2e/b", strings.Repeat("k", 1025),
+	} {
 		all = append(all, types.ObjectIdentifier{Key: aws.String(k)})
 	}
-	out, err := s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: bucket, Delete: &types.Delete{Objects: all}})
+	out, err := s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{
+		Bucket: bucket, Delete: &types.Delete{Objects: all},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

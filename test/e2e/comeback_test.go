@@ -13,12 +13,15 @@ import (
 // TestNamesThatComeBack: a policy, a group or a key with the name of a deleted
 // one gives nothing to those who relied on the deleted one.
 func TestNamesThatComeBack(t *testing.T) {
-	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],"Resource":"*"}]}`
+	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],` +
+		`"Resource":"*"}]}`
 	c := newCast(t)
 	ctx := t.Context()
 	forget := func(name string) {
 		t.Helper()
-		_, err := c.root.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: aws.String("arn:aws:iam::" + c.account + ":policy/" + name)})
+		_, err := c.root.DeletePolicy(ctx, &iam.DeletePolicyInput{
+			PolicyArn: aws.String("arn:aws:iam::" + c.account + ":policy/" + name),
+		})
 		c.ok(err)
 	}
 
@@ -29,7 +32,9 @@ func TestNamesThatComeBack(t *testing.T) {
 	role := c.assumed(u, assume("arn:aws:iam::"+c.account+":role/r", "one", func(in *sts.AssumeRoleInput) {
 		in.PolicyArns = []ststypes.PolicyDescriptorType{{Arn: &passed}}
 	}))
-	out, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("fed"), PolicyArns: []ststypes.PolicyDescriptorType{{Arn: &passed}}})
+	out, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+		Name: aws.String("fed"), PolicyArns: []ststypes.PolicyDescriptorType{{Arn: &passed}},
+	})
 	c.ok(err)
 	federated := c.session(out.Credentials)
 	for _, who := range []someone{role, federated} {
@@ -69,18 +74,24 @@ func TestNamesThatComeBack(t *testing.T) {
 		t.Helper()
 		_, err := c.root.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: aws.String("g")})
 		c.ok(err)
-		_, err = c.root.PutGroupPolicy(ctx, &iam.PutGroupPolicyInput{GroupName: aws.String("g"), PolicyName: aws.String("p"), PolicyDocument: aws.String(s3List)})
+		_, err = c.root.PutGroupPolicy(ctx, &iam.PutGroupPolicyInput{
+			GroupName: aws.String("g"), PolicyName: aws.String("p"), PolicyDocument: aws.String(s3List),
+		})
 		c.ok(err)
 	}
 	group()
 	_, err = c.root.AddUserToGroup(ctx, &iam.AddUserToGroupInput{GroupName: aws.String("g"), UserName: aws.String("v")})
 	c.ok(err)
 	c.ok(list(c, v))
-	_, err = c.root.DeleteGroupPolicy(ctx, &iam.DeleteGroupPolicyInput{GroupName: aws.String("g"), PolicyName: aws.String("p")})
+	_, err = c.root.DeleteGroupPolicy(ctx, &iam.DeleteGroupPolicyInput{
+		GroupName: aws.String("g"), PolicyName: aws.String("p"),
+	})
 	c.ok(err)
 	_, err = c.root.DeleteGroup(ctx, &iam.DeleteGroupInput{GroupName: aws.String("g")})
 	expect(t, err, "DeleteConflict")
-	_, err = c.root.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{GroupName: aws.String("g"), UserName: aws.String("v")})
+	_, err = c.root.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{
+		GroupName: aws.String("g"), UserName: aws.String("v"),
+	})
 	c.ok(err)
 	_, err = c.root.DeleteGroup(ctx, &iam.DeleteGroupInput{GroupName: aws.String("g")})
 	c.ok(err)
@@ -92,7 +103,9 @@ func TestNamesThatComeBack(t *testing.T) {
 	c.ok(err)
 	session := c.session(token.Credentials)
 	c.ok(list(c, session))
-	_, err = c.root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("u"), AccessKeyId: &u.key.AccessKeyID})
+	_, err = c.root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{
+		UserName: aws.String("u"), AccessKeyId: &u.key.AccessKeyID,
+	})
 	c.ok(err)
 	for range 2 {
 		_, err = c.root.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("u")})
@@ -104,7 +117,9 @@ func TestNamesThatComeBack(t *testing.T) {
 
 	// A boundary: while it is one it can't be deleted.
 	boundary := c.policy("boundary", readAll)
-	_, err = c.root.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{UserName: aws.String("v"), PermissionsBoundary: &boundary})
+	_, err = c.root.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{
+		UserName: aws.String("v"), PermissionsBoundary: &boundary,
+	})
 	c.ok(err)
 	_, err = c.root.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: &boundary})
 	expect(t, err, "DeleteConflict")

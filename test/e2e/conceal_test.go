@@ -36,21 +36,27 @@ func said(a answer, key string) string {
 func TestWhoMayNotListLearnsNothing(t *testing.T) {
 	c := newChanging(t)
 	name := c.user()
-	c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:List*","Resource":"*"}]}`)}))
+	c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"),
+		PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny",` +
+				`"Action":"s3:List*","Resource":"*"}]}`)}))
 	const there, deleted, never = "object-1", "object-2", "object-3"
 	row := 0
 	newRoom := func() (bucket, marker string) {
 		row++
 		bucket = fmt.Sprintf("nothing-%d", row)
 		newBucket(t, c.s, bucket)
-		send(t, c.s, raw{method: "PUT", target: "/" + bucket + "?versioning", body: `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`})
+		send(t, c.s, raw{
+			method: "PUT", target: "/" + bucket + "?versioning",
+			body: `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
+		})
 		for _, key := range []string{there, deleted, "object"} {
 			if a := send(t, c.s, raw{method: "PUT", target: "/" + bucket + "/" + key, body: "x"}); a.status != 200 {
 				t.Fatal(a.body)
 			}
 		}
-		return bucket, send(t, c.s, raw{method: "DELETE", target: "/" + bucket + "/" + deleted}).header.Get("X-Amz-Version-Id")
+		return bucket, send(t, c.s, raw{method: "DELETE", target: "/" + bucket + "/" + deleted}).header.Get(
+			"X-Amz-Version-Id")
 	}
 	ask := func(r raw, key string) string {
 		r.header = r.header.Clone()
@@ -69,7 +75,8 @@ func TestWhoMayNotListLearnsNothing(t *testing.T) {
 	}
 	walked := 0
 	for _, row := range c.s.Operations("s3") {
-		if !strings.Contains(row.Route().String(), "{Key+}") && row.Name() != "DeleteObjects" || row.Route().Sender() == dialect.Preflight {
+		if !strings.Contains(row.Route().String(), "{Key+}") && row.Name() != "DeleteObjects" ||
+			row.Route().Sender() == dialect.Preflight {
 			continue
 		}
 		for what, v := range unknowing(row) {
@@ -126,7 +133,8 @@ func unknowing(row dispatch.Row) map[string]probe {
 		all[name] = probe{change: func(r *raw, _ string) { change(r) }}
 	}
 	switch row.Name() { // deleting it is another thing: it says what it deleted
-	case "GetObject", "HeadObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl", "GetObjectAttributes":
+	case "GetObject", "HeadObject", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectAcl",
+		"GetObjectAttributes":
 		all["the marker"] = probe{change: func(r *raw, marker string) {
 			joint := "?"
 			if strings.Contains(r.target, "?") {
@@ -154,22 +162,32 @@ func TestCopiedTagsAreJudged(t *testing.T) {
 		}
 	}
 	for what, deny := range map[string]string{
-		"the value":   `"Action":"s3:PutObject","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}`,
-		"the tagging": `"Action":"s3:PutObjectTagging","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}`,
-		"the key":     `"Action":"s3:PutObject","Condition":{"ForAnyValue:StringEquals":{"s3:RequestObjectTagKeys":"class"}}`,
+		"the value": `"Action":"s3:PutObject","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}`,
+		"the tagging": `"Action":"s3:PutObjectTagging",` +
+			`"Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}`,
+		"the key": `"Action":"s3:PutObject",` +
+			`"Condition":{"ForAnyValue:StringEquals":{"s3:RequestObjectTagKeys":"class"}}`,
 	} {
 		t.Run(what, func(t *testing.T) {
-			c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny",` + deny + `,"Resource":"*"}]}`)}))
+			c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name,
+				PolicyName: aws.String("p"), PolicyDocument: aws.String(
+					`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},` +
+						`{"Effect":"Deny",` + deny + `,"Resource":"*"}]}`)}))
 			for key, want := range map[string]int{"secret": 403, "public": 200, "plain": 200} {
 				if what == "the key" && key == "public" {
 					want = 403
 				}
-				r := raw{method: "PUT", target: "/tagged/copy-of-" + key, header: http.Header{"X-Amz-Copy-Source": {"tagged/" + key}}, key: c.key.AccessKeyID, secret: c.key.SecretAccessKey}
+				r := raw{
+					method: "PUT", target: "/tagged/copy-of-" + key,
+					header: http.Header{"X-Amz-Copy-Source": {"tagged/" + key}}, key: c.key.AccessKeyID,
+					secret: c.key.SecretAccessKey,
+				}
 				if a := send(t, c.s, r); a.status != want {
 					t.Errorf("%s, %s: %d %s", what, key, a.status, a.body)
 				}
-				if a := send(t, c.s, raw{method: "GET", target: "/tagged/copy-of-" + key}); (a.status == 200) != (want == 200) {
+				if a := send(t, c.s, raw{
+					method: "GET", target: "/tagged/copy-of-" + key,
+				}); (a.status == 200) != (want == 200) {
 					t.Errorf("%s, %s: the copy is answered with %d", what, key, a.status)
 				}
 				send(t, c.s, raw{method: "DELETE", target: "/tagged/copy-of-" + key})

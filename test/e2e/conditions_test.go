@@ -32,7 +32,9 @@ func TestConditionKeys(t *testing.T) {
 	bucket := aws.String("keyed")
 	id := v.put("object", "text")
 	old := time.Now().Add(-200 * time.Second)
-	if a := send(t, s, raw{method: "PUT", target: "/keyed/tagged", body: "x", header: has("X-Amz-Tagging", "Level=secret")}); a.status != 200 {
+	if a := send(t, s, raw{
+		method: "PUT", target: "/keyed/tagged", body: "x", header: has("X-Amz-Tagging", "Level=secret"),
+	}); a.status != 200 {
 		t.Fatal(a.body)
 	}
 	if a := send(t, s, raw{method: "PUT", target: "/keyed/plain", body: "x"}); a.status != 200 {
@@ -43,7 +45,8 @@ func TestConditionKeys(t *testing.T) {
 	with := func(r raw, name, value string) raw { r.header = has(name, value); return r }
 	at := func(r raw, target string) raw { r.target = target; return r }
 	presigned := func(at time.Time) raw { return raw{method: "GET", target: "/keyed/object", presign: true, at: at} }
-	tokens, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
+	tokens, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
+		GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,26 +64,73 @@ func TestConditionKeys(t *testing.T) {
 		{"s3:authType", "StringEquals", "REST-HEADER", "GetObject", objects, get, presigned(time.Now())},
 		{"s3:authType", "StringEquals", "POST", "PutObject", objects, post{bucket: "keyed"}.build(t, s), put},
 		{"s3:signatureversion", "StringEquals", "AWS4-HMAC-SHA256", "GetObject", objects, get, list},
-		{"s3:signatureAge", "NumericGreaterThan", "100000", "GetObject", objects, presigned(old), presigned(time.Now())},
-		{"s3:x-amz-content-sha256", "StringEquals", "UNSIGNED-PAYLOAD", "PutObject", objects, raw{method: "PUT", target: "/keyed/put", body: "x", hash: "UNSIGNED-PAYLOAD"}, put},
+		{
+			"s3:signatureAge", "NumericGreaterThan", "100000", "GetObject", objects, presigned(old),
+			presigned(time.Now()),
+		},
+		{
+			"s3:x-amz-content-sha256", "StringEquals", "UNSIGNED-PAYLOAD", "PutObject", objects,
+			raw{method: "PUT", target: "/keyed/put", body: "x", hash: "UNSIGNED-PAYLOAD"}, put,
+		},
 		{"s3:prefix", "StringNotLike", "a/*", "ListBucket", itself, list, at(list, "/keyed?list-type=2&prefix=a/b")},
-		{"s3:prefix", "StringEquals", "a", "ListBucketVersions", itself, at(list, "/keyed?versions&prefix=a"), at(list, "/keyed?versions")},
+		{
+			"s3:prefix", "StringEquals", "a", "ListBucketVersions", itself, at(list, "/keyed?versions&prefix=a"),
+			at(list, "/keyed?versions"),
+		},
 		{"s3:delimiter", "StringEquals", "/", "ListBucket", itself, at(list, "/keyed?delimiter=/"), at(list, "/keyed")},
-		{"s3:max-keys", "NumericGreaterThan", "10", "ListBucket", itself, at(list, "/keyed?max-keys=11"), at(list, "/keyed?max-keys=10")},
+		{
+			"s3:max-keys", "NumericGreaterThan", "10", "ListBucket", itself, at(list, "/keyed?max-keys=11"),
+			at(list, "/keyed?max-keys=10"),
+		},
 		{"s3:versionid", "StringEquals", id, "GetObjectVersion", objects, at(get, "/keyed/object?versionId="+id), get},
-		{"s3:ExistingObjectTag/Level", "StringEquals", "secret", "GetObject", objects, at(get, "/keyed/tagged"), at(get, "/keyed/plain")},
-		{"s3:RequestObjectTag/Level", "StringEquals", "secret", "PutObject", objects, with(put, "X-Amz-Tagging", "Level=secret"), with(put, "X-Amz-Tagging", "Level=none")},
-		{"s3:RequestObjectTagKeys", "ForAnyValue:StringEquals", "Level", "PutObject", objects, with(put, "X-Amz-Tagging", "A=1&Level=2"), with(put, "X-Amz-Tagging", "A=1")},
-		{"s3:x-amz-acl", "StringEquals", "bucket-owner-full-control", "PutObject", objects, with(put, "X-Amz-Acl", "bucket-owner-full-control"), put},
-		{"s3:x-amz-storage-class", "StringEquals", "STANDARD_IA", "PutObject", objects, with(put, "X-Amz-Storage-Class", "STANDARD_IA"), put},
-		{"s3:x-amz-server-side-encryption", "Null", "true", "PutObject", objects, put, with(put, "X-Amz-Server-Side-Encryption", "AES256")},
-		{"s3:x-amz-website-redirect-location", "StringLike", "*", "PutObject", objects, with(put, "X-Amz-Website-Redirect-Location", "/a"), put},
-		{"s3:x-amz-copy-source", "StringEquals", "keyed/plain", "PutObject", objects, with(raw{method: "PUT", target: "/keyed/c"}, "X-Amz-Copy-Source", "/keyed/plain"), with(raw{method: "PUT", target: "/keyed/c"}, "X-Amz-Copy-Source", "/keyed/object")},
-		{"s3:if-none-match", "Null", "true", "PutObject", objects, put, with(at(put, "/keyed/once"), "If-None-Match", "*")},
-		{"s3:if-match", "StringEquals", `\"x\"`, "DeleteObject", objects, raw{method: "DELETE", target: "/keyed/gone", header: has("If-Match", `"x"`)}, raw{method: "DELETE", target: "/keyed/gone"}},
+		{
+			"s3:ExistingObjectTag/Level", "StringEquals", "secret", "GetObject", objects, at(get, "/keyed/tagged"),
+			at(get, "/keyed/plain"),
+		},
+		{
+			"s3:RequestObjectTag/Level", "StringEquals", "secret", "PutObject", objects,
+			with(put, "X-Amz-Tagging", "Level=secret"), with(put, "X-Amz-Tagging", "Level=none"),
+		},
+		{
+			"s3:RequestObjectTagKeys", "ForAnyValue:StringEquals", "Level", "PutObject", objects,
+			with(put, "X-Amz-Tagging", "A=1&Level=2"), with(put, "X-Amz-Tagging", "A=1"),
+		},
+		{
+			"s3:x-amz-acl", "StringEquals", "bucket-owner-full-control", "PutObject", objects,
+			with(put, "X-Amz-Acl", "bucket-owner-full-control"), put,
+		},
+		{
+			"s3:x-amz-storage-class", "StringEquals", "STANDARD_IA", "PutObject", objects,
+			with(put, "X-Amz-Storage-Class", "STANDARD_IA"), put,
+		},
+		{
+			"s3:x-amz-server-side-encryption", "Null", "true", "PutObject", objects, put,
+			with(put, "X-Amz-Server-Side-Encryption", "AES256"),
+		},
+		{
+			"s3:x-amz-website-redirect-location", "StringLike", "*", "PutObject", objects,
+			with(put, "X-Amz-Website-Redirect-Location", "/a"), put,
+		},
+		{
+			"s3:x-amz-copy-source", "StringEquals", "keyed/plain", "PutObject", objects,
+			with(raw{method: "PUT", target: "/keyed/c"}, "X-Amz-Copy-Source", "/keyed/plain"),
+			with(raw{method: "PUT", target: "/keyed/c"}, "X-Amz-Copy-Source", "/keyed/object"),
+		},
+		{
+			"s3:if-none-match", "Null", "true", "PutObject", objects, put,
+			with(at(put, "/keyed/once"), "If-None-Match", "*"),
+		},
+		{
+			"s3:if-match", "StringEquals", `\"x\"`, "DeleteObject", objects,
+			raw{method: "DELETE", target: "/keyed/gone", header: has("If-Match", `"x"`)},
+			raw{method: "DELETE", target: "/keyed/gone"},
+		},
 		{"aws:SecureTransport", "Bool", "false", "GetObject", objects, get, list},
 		{"aws:SourceIp", "IpAddress", "127.0.0.0/8", "GetObject", objects, get, list},
-		{"aws:SourceIp", "NotIpAddress", "203.0.113.0/24", "GetObject", objects, with(get, "X-Forwarded-For", "203.0.113.7"), list},
+		{
+			"aws:SourceIp", "NotIpAddress", "203.0.113.0/24", "GetObject", objects,
+			with(get, "X-Forwarded-For", "203.0.113.7"), list,
+		},
 		{"aws:PrincipalArn", "ArnEquals", "arn:aws:iam::" + root + ":root", "GetObject", objects, get, list},
 		{"aws:PrincipalAccount", "StringEquals", root, "GetObject", objects, get, list},
 		{"aws:PrincipalType", "StringEquals", "Account", "GetObject", objects, get, list},
@@ -97,7 +147,9 @@ func TestConditionKeys(t *testing.T) {
 		{"aws:MultiFactorAuthPresent", "BoolIfExists", "false", "GetObject", objects, get, list},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:%s","Resource":"arn:aws:s3:::keyed%s","Condition":{"%s":{"%s":"%s"}}}`,
+			if err := putPolicy(t, s.S3, bucket,
+				`{"Effect":"Deny","Principal":"*","Action":"s3:%s","Resource":"arn:aws:s3:::keyed%s",`+
+					`"Condition":{"%s":{"%s":"%s"}}}`,
 				c.action, c.resource, c.operator, c.key, c.value); err != nil {
 				t.Errorf("%s: %v", c.key, err)
 				return
@@ -106,7 +158,8 @@ func TestConditionKeys(t *testing.T) {
 				t.Errorf("%s %s %s: who is meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
 			}
 			if a := send(t, s, c.not); a.status/100 != 2 {
-				t.Errorf("%s %s %s: who is not meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
+				t.Errorf("%s %s %s: who is not meant is answered with %d %s", c.key, c.operator, c.value, a.status,
+					a.body)
 			}
 		})
 	}
@@ -122,7 +175,9 @@ func TestConditionsOfTLS(t *testing.T) {
 		`"NumericLessThan":{"s3:TlsVersion":"1.3"}`: 200, `"NumericGreaterThanEquals":{"s3:TlsVersion":"1.3"}`: 403,
 	} {
 		t.Run(condition, func(t *testing.T) {
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::secure","Condition":{%s}}`, condition); err != nil {
+			if err := putPolicy(t, s.S3,
+				bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::secure",`+
+					`"Condition":{%s}}`, condition); err != nil {
 				t.Fatal(err)
 			}
 			if a := send(t, s, list); a.status != want {
@@ -137,7 +192,10 @@ func TestConditionsOfTLS(t *testing.T) {
 func TestSourceAddress(t *testing.T) {
 	for trusted, want := range map[bool]map[string]int{
 		false: {"": 403, "203.0.113.7": 403, "203.0.113.7, 127.0.0.1": 403},
-		true:  {"": 403, "203.0.113.7": 200, "203.0.113.7, 127.0.0.1": 200, "203.0.113.7, 198.51.100.1": 403, "rubbish": 403},
+		true: {
+			"": 403, "203.0.113.7": 200, "203.0.113.7, 127.0.0.1": 200, "203.0.113.7, 198.51.100.1": 403,
+			"rubbish": 403,
+		},
 	} {
 		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
 			s := harness.Start(t, func(c *server.Config) {
@@ -146,7 +204,9 @@ func TestSourceAddress(t *testing.T) {
 				}
 			})
 			bucket := newBucket(t, s, "placed")
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::placed","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`); err != nil {
+			if err := putPolicy(t, s.S3,
+				bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::placed",`+
+					`"Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}`); err != nil {
 				t.Fatal(err)
 			}
 			for sent, status := range want {
@@ -177,11 +237,15 @@ func TestSecureTransportBehindAProxy(t *testing.T) {
 				}
 			})
 			bucket := newBucket(t, s, "proxied")
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::proxied","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`); err != nil {
+			if err := putPolicy(t, s.S3,
+				bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::proxied",`+
+					`"Condition":{"Bool":{"aws:SecureTransport":"false"}}}`); err != nil {
 				t.Fatal(err)
 			}
 			for sent, status := range want {
-				for name, value := range map[string]string{"X-Forwarded-Proto": sent, "Forwarded": "for=203.0.113.7;proto=" + sent} {
+				for name, value := range map[string]string{
+					"X-Forwarded-Proto": sent, "Forwarded": "for=203.0.113.7;proto=" + sent,
+				} {
 					r := raw{method: "GET", target: "/proxied", header: http.Header{}}
 					if sent != "" {
 						r.header.Set(name, value)
@@ -205,9 +269,15 @@ func TestPolicyPrincipals(t *testing.T) {
 	bucket, root, ctx := newBucket(t, s, "named"), rootIAM(s), t.Context()
 	_, alice, name := newUser(t, s, "alice")
 	statement := func(principal string) string {
-		return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::named"}`, principal)
+		return fmt.Sprintf(
+			`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::named"}`,
+			principal,
+		)
 	}
-	for _, nobody := range []string{name + "x", "arn:aws:iam::" + accountOf(t, s, rootOf(s)) + ":role/none", "000000000000", "arn:aws:iam::000000000000:root", "AIDANOBODYNOBODYNOBOD"} {
+	for _, nobody := range []string{
+		name + "x", "arn:aws:iam::" + accountOf(t, s, rootOf(s)) + ":role/none", "000000000000",
+		"arn:aws:iam::000000000000:root", "AIDANOBODYNOBODYNOBOD",
+	} {
 		wantCode(t, putPolicy(t, s.S3, bucket, "%s", statement(nobody)), 400, "MalformedPolicy")
 	}
 	if err := putPolicy(t, s.S3, bucket, "%s", statement(name)); err != nil {
@@ -217,13 +287,16 @@ func TestPolicyPrincipals(t *testing.T) {
 	if !can() {
 		t.Error("the named user is kept out")
 	}
-	if _, err := root.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("alice"), NewUserName: aws.String("alicia")}); err != nil {
+	if _, err := root.UpdateUser(ctx, &iam.UpdateUserInput{
+		UserName: aws.String("alice"), NewUserName: aws.String("alicia"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if !can() {
 		t.Error("renamed, she is kept out")
 	}
-	if text := policyOf(t, s, bucket); text != `{"Version":"2012-10-17","Statement":[`+statement("arn:aws:iam::"+accountOf(t, s, rootOf(s))+":user/team/alicia")+`]}` {
+	if text := policyOf(t, s, bucket); text != `{"Version":"2012-10-17","Statement":[`+
+		statement("arn:aws:iam::"+accountOf(t, s, rootOf(s))+":user/team/alicia")+`]}` {
 		t.Error(text)
 	}
 	u, err := root.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("alicia")})
@@ -234,7 +307,9 @@ func TestPolicyPrincipals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("alicia"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId}); err != nil {
+	if _, err := root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{
+		UserName: aws.String("alicia"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := root.DeleteUser(ctx, &iam.DeleteUserInput{UserName: aws.String("alicia")}); err != nil {

@@ -20,8 +20,10 @@ func TestCopy(t *testing.T) {
 	newBucket(t, s, "target")
 	large := bytes.Repeat([]byte("thirty bytes of a large object"), 10_000)
 	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String("from"), Key: aws.String("a b/é+c"), Body: bytes.NewReader(large), ContentType: aws.String("text/x"), Metadata: map[string]string{"colour": "blue"},
-		Tagging: aws.String("a=b"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256, StorageClass: types.StorageClassStandardIa,
+		Bucket: aws.String("from"), Key: aws.String("a b/é+c"), Body: bytes.NewReader(large),
+		ContentType: aws.String("text/x"), Metadata: map[string]string{"colour": "blue"},
+		Tagging: aws.String("a=b"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		StorageClass: types.StorageClassStandardIa,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -34,10 +36,17 @@ func TestCopy(t *testing.T) {
 	}{
 		"as it is": {func(*s3.CopyObjectInput) {}, "text/x", "blue", "", "sha256", 1},
 		"new metadata": {func(in *s3.CopyObjectInput) {
-			in.MetadataDirective, in.ContentType, in.Metadata = "REPLACE", aws.String("text/y"), map[string]string{"colour": "red"}
+			in.MetadataDirective, in.ContentType, in.Metadata = "REPLACE", aws.String("text/y"), map[string]string{
+				"colour": "red",
+			}
 		}, "text/y", "red", "", "sha256", 1},
-		"new tags": {func(in *s3.CopyObjectInput) { in.TaggingDirective, in.Tagging = "REPLACE", aws.String("x=1&y=2") }, "text/x", "blue", "", "sha256", 2},
-		"no tags":  {func(in *s3.CopyObjectInput) { in.TaggingDirective = "REPLACE" }, "text/x", "blue", "", "sha256", 0},
+		"new tags": {func(in *s3.CopyObjectInput) {
+			in.TaggingDirective, in.Tagging = "REPLACE", aws.String(
+				"x=1&y=2")
+		}, "text/x", "blue", "", "sha256", 2},
+		"no tags": {
+			func(in *s3.CopyObjectInput) { in.TaggingDirective = "REPLACE" }, "text/x", "blue", "", "sha256", 0,
+		},
 		"another class and checksum": {func(in *s3.CopyObjectInput) {
 			in.StorageClass, in.ChecksumAlgorithm = types.StorageClassOnezoneIa, types.ChecksumAlgorithmCrc32
 		}, "text/x", "blue", "ONEZONE_IA", "crc32", 1},
@@ -49,11 +58,15 @@ func TestCopy(t *testing.T) {
 			if err != nil || *out.CopyObjectResult.ETag != *put.ETag {
 				t.Fatalf("%+v, %v", out, err)
 			}
-			if got, err := readObject(t.Context(), s.S3, aws.String("target"), name); err != nil || !bytes.Equal(got, large) {
+			if got, err := readObject(t.Context(), s.S3, aws.String("target"),
+				name); err != nil || !bytes.Equal(got, large) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
-			h, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("target"), Key: aws.String(name), ChecksumMode: types.ChecksumModeEnabled})
-			if err != nil || *h.ContentType != c.kind || h.Metadata["colour"] != c.colour || string(h.StorageClass) != c.class || aws.ToInt32(h.TagCount) != c.tags ||
+			h, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{
+				Bucket: aws.String("target"), Key: aws.String(name), ChecksumMode: types.ChecksumModeEnabled,
+			})
+			if err != nil || *h.ContentType != c.kind || h.Metadata["colour"] != c.colour ||
+				string(h.StorageClass) != c.class || aws.ToInt32(h.TagCount) != c.tags ||
 				(h.ChecksumSHA256 != nil) != (c.sum == "sha256") || (h.ChecksumCRC32 != nil) != (c.sum == "crc32") {
 				t.Errorf("%+v, %v", h, err)
 			}
@@ -65,7 +78,9 @@ func TestCopy(t *testing.T) {
 func TestCopyConditions(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "cond")
-	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("cond"), Key: aws.String("k"), Body: strings.NewReader("x")})
+	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("cond"), Key: aws.String("k"), Body: strings.NewReader("x"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,23 +89,43 @@ func TestCopyConditions(t *testing.T) {
 		change func(*s3.CopyObjectInput)
 		want   string
 	}{
-		"match":                 {func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = put.ETag }, ""},
-		"no match":              {func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String("x") }, "PreconditionFailed"},
-		"none match":            {func(in *s3.CopyObjectInput) { in.CopySourceIfNoneMatch = put.ETag }, "PreconditionFailed"},
-		"not modified":          {func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = past }, "PreconditionFailed"},
-		"unmodified":            {func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = future }, ""},
-		"modified":              {func(in *s3.CopyObjectInput) { in.CopySourceIfModifiedSince = past }, ""},
-		"target must not exist": {func(in *s3.CopyObjectInput) { in.IfNoneMatch = aws.String("*") }, "PreconditionFailed"},
-		"target must match":     {func(in *s3.CopyObjectInput) { in.IfMatch = aws.String("x") }, "PreconditionFailed"},
-		"gone source":           {func(in *s3.CopyObjectInput) { in.CopySource = aws.String("cond/none") }, "NoSuchKey"},
-		"gone bucket":           {func(in *s3.CopyObjectInput) { in.CopySource = aws.String("no-such-bucket/none") }, "NoSuchBucket"},
-		"foreign owner":         {func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = aws.String("000000000000") }, "AccessDenied"},
+		"match": {func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = put.ETag }, ""},
+		"no match": {func(in *s3.CopyObjectInput) {
+			in.CopySourceIfMatch = aws.String(
+				"x")
+		}, "PreconditionFailed"},
+		"none match": {
+			func(in *s3.CopyObjectInput) { in.CopySourceIfNoneMatch = put.ETag }, "PreconditionFailed",
+		},
+		"not modified": {
+			func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = past }, "PreconditionFailed",
+		},
+		"unmodified": {func(in *s3.CopyObjectInput) { in.CopySourceIfUnmodifiedSince = future }, ""},
+		"modified":   {func(in *s3.CopyObjectInput) { in.CopySourceIfModifiedSince = past }, ""},
+		"target must not exist": {func(in *s3.CopyObjectInput) {
+			in.IfNoneMatch = aws.String(
+				"*")
+		}, "PreconditionFailed"},
+		"target must match": {func(in *s3.CopyObjectInput) { in.IfMatch = aws.String("x") }, "PreconditionFailed"},
+		"gone source":       {func(in *s3.CopyObjectInput) { in.CopySource = aws.String("cond/none") }, "NoSuchKey"},
+		"gone bucket": {func(in *s3.CopyObjectInput) {
+			in.CopySource = aws.String(
+				"no-such-bucket/none")
+		}, "NoSuchBucket"},
+		"foreign owner": {func(in *s3.CopyObjectInput) {
+			in.ExpectedSourceBucketOwner = aws.String(
+				"000000000000")
+		}, "AccessDenied"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), Body: strings.NewReader("y")}); err != nil {
+			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String("cond"), Key: aws.String("target"), Body: strings.NewReader("y"),
+			}); err != nil {
 				t.Fatal(err)
 			}
-			in := &s3.CopyObjectInput{Bucket: aws.String("cond"), Key: aws.String("target"), CopySource: aws.String("cond/k")}
+			in := &s3.CopyObjectInput{
+				Bucket: aws.String("cond"), Key: aws.String("target"), CopySource: aws.String("cond/k"),
+			}
 			c.change(in)
 			if _, err := s.S3.CopyObject(t.Context(), in); code(err) != c.want {
 				t.Errorf("%s: %v, want %q", name, err, c.want)
@@ -104,12 +139,16 @@ func TestCopyConditions(t *testing.T) {
 func TestCopyVersions(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "ver")
-	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: aws.String("ver"), VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"}}); err != nil {
+	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: aws.String("ver"), VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	put := func(text string) *string {
 		t.Helper()
-		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("ver"), Key: aws.String("k"), Body: strings.NewReader(text)})
+		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("ver"), Key: aws.String("k"), Body: strings.NewReader(text),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,19 +156,25 @@ func TestCopyVersions(t *testing.T) {
 	}
 	first := put("first")
 	put("second")
-	marker, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("ver"), Key: aws.String("k")})
+	marker, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: aws.String("ver"), Key: aws.String("k"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Copying an old version over the key is how a bucket is rolled back.
-	out, err := s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("ver"), Key: aws.String("k"), CopySource: aws.String("ver/k?versionId=" + *first)})
+	out, err := s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{
+		Bucket: aws.String("ver"), Key: aws.String("k"), CopySource: aws.String("ver/k?versionId=" + *first),
+	})
 	if err != nil || *out.CopySourceVersionId != *first || out.VersionId == nil || *out.VersionId == *first {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	if got, err := readObject(t.Context(), s.S3, aws.String("ver"), "k"); err != nil || string(got) != "first" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("ver"), Key: aws.String("x"), CopySource: aws.String("ver/k?versionId=" + *marker.VersionId)}); code(err) != "InvalidRequest" {
+	if _, err := s.S3.CopyObject(t.Context(), &s3.CopyObjectInput{
+		Bucket: aws.String("ver"), Key: aws.String("x"), CopySource: aws.String("ver/k?versionId=" + *marker.VersionId),
+	}); code(err) != "InvalidRequest" {
 		t.Errorf("a marker: %v", err)
 	}
 }
@@ -139,23 +184,32 @@ func TestCopyVersions(t *testing.T) {
 func TestCopyNeedsTheSource(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "secret")
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("secret"), Key: aws.String("k"), Body: strings.NewReader("x")}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String("secret"), Key: aws.String("k"), Body: strings.NewReader("x"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	foreign := harness.Client(s.Endpoint, s.CreateAccount(t, "foreign"))
 	if _, err := foreign.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("foreign")}); err != nil {
 		t.Fatal(err)
 	}
-	u, err := foreign.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("foreign"), Key: aws.String("k")})
+	u, err := foreign.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: aws.String("foreign"), Key: aws.String("k"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, source := range []string{"secret/k", "secret/none"} {
 		t.Run(source, func(t *testing.T) {
-			if _, err := foreign.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String("foreign"), Key: aws.String("k"), CopySource: &source}); code(err) != "AccessDenied" {
+			if _, err := foreign.CopyObject(t.Context(), &s3.CopyObjectInput{
+				Bucket: aws.String("foreign"), Key: aws.String("k"), CopySource: &source,
+			}); code(err) != "AccessDenied" {
 				t.Errorf("copy of %s: %v", source, err)
 			}
-			if _, err := foreign.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{Bucket: aws.String("foreign"), Key: aws.String("k"), UploadId: u.UploadId, PartNumber: aws.Int32(1), CopySource: &source}); code(err) != "AccessDenied" {
+			if _, err := foreign.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{
+				Bucket: aws.String("foreign"), Key: aws.String("k"), UploadId: u.UploadId, PartNumber: aws.Int32(1),
+				CopySource: &source,
+			}); code(err) != "AccessDenied" {
 				t.Errorf("part copy of %s: %v", source, err)
 			}
 		})

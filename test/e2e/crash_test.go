@@ -35,7 +35,8 @@ func TestKill9(t *testing.T) {
 				for n := 0; ctx.Err() == nil; n++ {
 					key := fmt.Sprintf("r%d/w%d/%d", round, w, n)
 					body := randomBody([]int{100, 3000, 40_000, 300_000}[n%4])
-					_, err := p.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)},
+					_, err := p.S3.PutObject(ctx,
+						&s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)},
 						func(o *s3.Options) { o.RetryMaxAttempts = 1 })
 					if err != nil {
 						return

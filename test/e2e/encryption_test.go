@@ -22,7 +22,9 @@ type encrypts struct{ sse, algorithm, md5, key string }
 
 func encryption(h http.Header) encrypts {
 	const own = "x-amz-server-side-encryption-customer-"
-	return encrypts{h.Get("x-amz-server-side-encryption"), h.Get(own + "algorithm"), h.Get(own + "key-MD5"), h.Get(own + "key")}
+	return encrypts{
+		h.Get("x-amz-server-side-encryption"), h.Get(own + "algorithm"), h.Get(own + "key-MD5"), h.Get(own + "key"),
+	}
 }
 
 // TestEncryptionHeaders: every answer that reports encryption at AWS reports it
@@ -76,18 +78,25 @@ func TestEncryptionHeaders(t *testing.T) {
 					t.Fatal(err, a.body)
 				}
 			}
-			decode(check("CreateMultipartUpload", send(t, s, raw{method: "POST", target: at + "/up?uploads", header: begins}), want))
+			decode(check("CreateMultipartUpload",
+				send(t, s, raw{method: "POST", target: at + "/up?uploads", header: begins}), want))
 			part := at + "/up?uploadId=" + u.UploadId + "&partNumber="
 			check("UploadPart", send(t, s, raw{method: "PUT", target: part + "1", body: "text", header: plain}), want)
 			copies.Del("x-amz-server-side-encryption")
 			decode(check("UploadPartCopy", send(t, s, raw{method: "PUT", target: part + "2", header: copies}), want))
-			document := "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>" + u.ETag + "</ETag></Part></CompleteMultipartUpload>"
+			document := "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>" + u.ETag +
+				"</ETag></Part></CompleteMultipartUpload>"
 			// The answer has no member for a customer's key (S3 API reference, CompleteMultipartUpload).
-			check("CompleteMultipartUpload", send(t, s, raw{method: "POST", target: at + "/up?uploadId=" + u.UploadId, body: document, header: plain}), encrypts{sse: want.sse})
-			check("GetObject, part", send(t, s, raw{method: "GET", target: at + "/up?partNumber=2", header: plain}), want)
+			check("CompleteMultipartUpload",
+				send(t, s, raw{
+					method: "POST", target: at + "/up?uploadId=" + u.UploadId, body: document, header: plain,
+				}), encrypts{sse: want.sse})
+			check("GetObject, part", send(t, s, raw{method: "GET", target: at + "/up?partNumber=2", header: plain}),
+				want)
 			asked := plain.Clone()
 			asked.Set("x-amz-object-attributes", "ETag,Checksum,ObjectSize")
-			check("GetObjectAttributes", send(t, s, raw{method: "GET", target: at + "?attributes", header: asked}), encrypts{})
+			check("GetObjectAttributes", send(t, s, raw{method: "GET", target: at + "?attributes", header: asked}),
+				encrypts{})
 		})
 	}
 }
@@ -105,12 +114,20 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 		{method: "GET", target: "/no-trace/own-inline", header: wrong},
 		{method: "GET", target: "/no-trace/none", header: wrong},
 		{method: "GET", target: "/no-trace/own-inline", header: mine.header("x-amz-"), breakSignature: true},
-		{method: "PUT", target: "/no-trace/k?x-amz-server-side-encryption-customer-key=" + strings.TrimRight(*mine.key, "="), body: "x", presign: true},
-		{method: "PUT", target: "/no-trace/k", body: "x", header: ownKey{mine.algorithm, mine.key, other.md5}.header("x-amz-")},
+		{
+			method: "PUT",
+			target: "/no-trace/k?x-amz-server-side-encryption-customer-key=" + strings.TrimRight(*mine.key, "="),
+			body:   "x", presign: true,
+		},
+		{
+			method: "PUT", target: "/no-trace/k", body: "x",
+			header: ownKey{mine.algorithm, mine.key, other.md5}.header("x-amz-"),
+		},
 		{method: "DELETE", target: "/no-trace/k?lifecycle", header: mine.header("x-amz-")},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if a := send(t, s, r); a.status < 400 || strings.Contains(a.body, strings.TrimRight(*mine.key, "=")) || strings.Contains(a.body, *other.key) {
+			if a := send(t, s, r); a.status < 400 || strings.Contains(a.body, strings.TrimRight(*mine.key, "=")) ||
+				strings.Contains(a.body, *other.key) {
 				t.Errorf("%s %s: %d %s", r.method, r.target, a.status, a.body)
 			}
 		})
@@ -120,7 +137,9 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 		fields[strings.ToLower(name)] = v[0]
 	}
 	conditions := []any{map[string]string{"x-amz-server-side-encryption-customer-key": *other.key}}
-	if a := send(t, s, post{bucket: "no-trace", fields: fields, conditions: conditions, file: "x"}.build(t, s)); a.status != 403 || strings.Contains(a.body, *other.key) {
+	if a := send(t, s,
+		post{bucket: "no-trace", fields: fields, conditions: conditions, file: "x"}.build(t,
+			s)); a.status != 403 || strings.Contains(a.body, *other.key) {
 		t.Errorf("a form for another key: %d %s", a.status, a.body)
 	}
 	secrets := map[string]string{}

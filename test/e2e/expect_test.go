@@ -45,7 +45,8 @@ func (e expecting) begin(t *testing.T, s *harness.Server) (net.Conn, *bufio.Read
 		}
 		req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 		signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-		if err := signer.SignHTTP(context.Background(), cred, req, "UNSIGNED-PAYLOAD", "s3", s.Region, time.Now()); err != nil {
+		if err := signer.SignHTTP(context.Background(), cred, req, "UNSIGNED-PAYLOAD", "s3", s.Region,
+			time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,16 +88,35 @@ func TestExpectContinue(t *testing.T) {
 	}{
 		{"nobody signed", expecting{unsigned: true}, 403, "AccessDenied"},
 		{"a wrong signature", expecting{broken: true}, 403, "SignatureDoesNotMatch"},
-		{"an unknown key", expecting{key: harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "x"}}, 403, "InvalidAccessKeyId"},
+		{
+			"an unknown key",
+			expecting{key: harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "x"}}, 403,
+			"InvalidAccessKeyId",
+		},
 		{"another account", expecting{key: foreign}, 403, "AccessDenied"},
 		{"no such bucket", expecting{target: "/absent/k"}, 404, "NoSuchBucket"},
 		{"more than 5 GiB", expecting{size: 5<<30 + 1}, 400, "EntityTooLarge"},
-		{"a key that must not be there", expecting{header: http.Header{"If-None-Match": {"*"}}}, 412, "PreconditionFailed"},
-		{"another object than expected", expecting{header: http.Header{"If-Match": {`"other"`}}}, 412, "PreconditionFailed"},
+		{
+			"a key that must not be there", expecting{header: http.Header{"If-None-Match": {"*"}}}, 412,
+			"PreconditionFailed",
+		},
+		{
+			"another object than expected", expecting{header: http.Header{"If-Match": {`"other"`}}}, 412,
+			"PreconditionFailed",
+		},
 		{"a malformed checksum", expecting{header: http.Header{"X-Amz-Checksum-Crc32": {"x"}}}, 400, "InvalidRequest"},
-		{"a class that is not there", expecting{header: http.Header{"X-Amz-Storage-Class": {"OUTPOSTS"}}}, 400, "InvalidStorageClass"},
-		{"another owner", expecting{header: http.Header{"X-Amz-Expected-Bucket-Owner": {"000000000000"}}}, 403, "AccessDenied"},
-		{"too much metadata", expecting{header: http.Header{"X-Amz-Meta-A": {strings.Repeat("v", 2049)}}}, 400, "MetadataTooLarge"},
+		{
+			"a class that is not there", expecting{header: http.Header{"X-Amz-Storage-Class": {"OUTPOSTS"}}}, 400,
+			"InvalidStorageClass",
+		},
+		{
+			"another owner", expecting{header: http.Header{"X-Amz-Expected-Bucket-Owner": {"000000000000"}}}, 403,
+			"AccessDenied",
+		},
+		{
+			"too much metadata", expecting{header: http.Header{"X-Amz-Meta-A": {strings.Repeat("v", 2049)}}}, 400,
+			"MetadataTooLarge",
+		},
 		{"no such upload", expecting{target: "/expect/k?partNumber=1&uploadId=none"}, 404, "NoSuchUpload"},
 		{"part 10,001", expecting{target: "/expect/k?partNumber=10001&uploadId=none"}, 400, "InvalidArgument"},
 	} {

@@ -32,7 +32,9 @@ func TestFlippedDisk(t *testing.T) {
 	bucket := newBucket(t, s, "flipped")
 	stored := map[string][]byte{"small": randomBody(500), "large": randomBody(40_000)}
 	for key, body := range stored {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &key, Body: bytes.NewReader(body),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,7 +122,9 @@ func TestSmallObjectsFiles(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "file-flips")
 	body := randomBody(17_000)
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: bytes.NewReader(body)}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("k"), Body: bytes.NewReader(body),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	found, err := filepath.Glob(filepath.Join(s.Data, "blobs", "*", "*"))

@@ -66,7 +66,10 @@ func hexSum(s string) string {
 func newChain(s *harness.Server, signed *http.Request) *chain {
 	date := signed.Header.Get("X-Amz-Date")
 	_, seed, _ := strings.Cut(signed.Header.Get("Authorization"), "Signature=")
-	c := &chain{key: "AWS4" + s.SecretAccessKey, date: date, previous: seed, scope: date[:8] + "/" + s.Region + "/s3/aws4_request"}
+	c := &chain{
+		key: "AWS4" + s.SecretAccessKey, date: date, previous: seed,
+		scope: date[:8] + "/" + s.Region + "/s3/aws4_request",
+	}
 	for part := range strings.SplitSeq(c.scope, "/") {
 		c.key = hmacOf(c.key, part)
 	}
@@ -74,7 +77,8 @@ func newChain(s *harness.Server, signed *http.Request) *chain {
 }
 
 func (c *chain) sign(kind, rest string) string {
-	c.previous = hex.EncodeToString([]byte(hmacOf(c.key, strings.Join([]string{kind, c.date, c.scope, c.previous, rest}, "\n"))))
+	c.previous = hex.EncodeToString([]byte(hmacOf(c.key,
+		strings.Join([]string{kind, c.date, c.scope, c.previous, rest}, "\n"))))
 	return c.previous
 }
 
@@ -172,7 +176,9 @@ func TestBrokenFraming(t *testing.T) {
 
 func brokenFraming(t *testing.T, s *harness.Server) {
 	bucket := newBucket(t, s, "framing")
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("the one before")}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("the one before"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	big := strings.Repeat("0123456789abcdef", 2<<10) // above what lies inline
@@ -189,12 +195,29 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 		code string
 	}
 	all := []broken{
-		{"cut inside the data", framed{data: data, change: func(b string) string { return b[:len(big)/2] }}, 400, "IncompleteBody"},
-		{"cut before the last chunk", framed{data: data, change: func(b string) string { return b[:strings.LastIndex(b, "tail")+6] }}, 400, "IncompleteBody"},
-		{"cut inside a chunk's header", framed{data: data, change: func(b string) string { return b[:2] }}, 400, "IncompleteBody"},
+		{
+			"cut inside the data", framed{data: data, change: func(b string) string { return b[:len(big)/2] }}, 400,
+			"IncompleteBody",
+		},
+		{
+			"cut before the last chunk",
+			framed{data: data, change: func(b string) string { return b[:strings.LastIndex(b, "tail")+6] }}, 400,
+			"IncompleteBody",
+		},
+		{
+			"cut inside a chunk's header", framed{data: data, change: func(b string) string { return b[:2] }}, 400,
+			"IncompleteBody",
+		},
 		{"no body at all", framed{data: data, change: func(string) string { return "" }}, 400, "IncompleteBody"},
-		{"the connection ends in the data", framed{data: data, change: func(b string) string { return b[:len(big)+200] }, cut: 500}, 400, "IncompleteBody"},
-		{"the connection ends before the last line", framed{data: data, change: keep(-2), cut: 2}, 400, "IncompleteBody"},
+		{
+			"the connection ends in the data",
+			framed{data: data, change: func(b string) string { return b[:len(big)+200] }, cut: 500}, 400,
+			"IncompleteBody",
+		},
+		{
+			"the connection ends before the last line", framed{data: data, change: keep(-2), cut: 2}, 400,
+			"IncompleteBody",
+		},
 		{"decoded length one too small", framed{data: data, declared: -1}, 400, "IncompleteBody"},
 		{"decoded length one too large", framed{data: data, declared: 1}, 400, "IncompleteBody"},
 		{"decoded length zero", framed{data: data, length: "0"}, 400, "IncompleteBody"},
@@ -205,10 +228,22 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 		{"bytes after the end", framed{data: data, change: add("x")}, 400, "IncompleteBody"},
 		{"a second body", framed{data: data, change: func(b string) string { return b + b }}, 400, "IncompleteBody"},
 		{"a small chunk in the middle", framed{data: []string{"small", big}}, 403, "InvalidChunkSizeError"},
-		{"a chunk size that is no number", framed{data: data, change: func(b string) string { return "z" + b }}, 400, "IncompleteBody"},
-		{"a chunk larger than the rest", framed{data: data, change: func(b string) string { return "f" + b }}, 400, "IncompleteBody"},
-		{"no line end after the data", framed{data: data, change: replace("tail\r\n", "tailXX")}, 400, "IncompleteBody"},
-		{"bare line feeds", framed{data: data, change: func(b string) string { return strings.ReplaceAll(b, "\r\n", "\n") }}, 400, "IncompleteBody"},
+		{"a chunk size that is no number", framed{data: data, change: func(b string) string {
+			return "z" +
+				b
+		}}, 400, "IncompleteBody"},
+		{"a chunk larger than the rest", framed{data: data, change: func(b string) string {
+			return "f" +
+				b
+		}}, 400, "IncompleteBody"},
+		{
+			"no line end after the data", framed{data: data, change: replace("tail\r\n", "tailXX")}, 400,
+			"IncompleteBody",
+		},
+		{"bare line feeds", framed{data: data, change: func(b string) string {
+			return strings.ReplaceAll(b, "\r\n",
+				"\n")
+		}}, 400, "IncompleteBody"},
 	}
 	for _, mode := range []string{signedChunks, signedTrailer, unsignedChunks} {
 		cases := all
@@ -216,17 +251,43 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 			cases = append(cases[:len(cases):len(cases)], []broken{
 				{"wrong checksum", framed{data: data, crc: "AAAAAA=="}, 400, "BadDigest"},
 				{"checksum of another length", framed{data: data, crc: "AAAA"}, 400, "InvalidRequest"},
-				{"two checksums announced", framed{data: data, trailer: "x-amz-checksum-crc32,x-amz-checksum-sha1"}, 400, "InvalidRequest"},
-				{"trailer announced and not sent", framed{data: data, change: func(b string) string { return b[:strings.Index(b, "x-amz-checksum-crc32:")] + "\r\n" }}, 400, "MalformedTrailerError"},
-				{"another trailer announced", framed{data: data, trailer: "x-amz-checksum-sha1"}, 400, "MalformedTrailerError"},
-				{"trailer without a colon", framed{data: data, change: replace("crc32:", "crc32")}, 400, "MalformedTrailerError"},
+				{
+					"two checksums announced", framed{data: data, trailer: "x-amz-checksum-crc32,x-amz-checksum-sha1"},
+					400, "InvalidRequest",
+				},
+				{
+					"trailer announced and not sent",
+					framed{
+						data:   data,
+						change: func(b string) string { return b[:strings.Index(b, "x-amz-checksum-crc32:")] + "\r\n" },
+					},
+					400, "MalformedTrailerError",
+				},
+				{
+					"another trailer announced", framed{data: data, trailer: "x-amz-checksum-sha1"}, 400,
+					"MalformedTrailerError",
+				},
+				{
+					"trailer without a colon", framed{data: data, change: replace("crc32:", "crc32")}, 400,
+					"MalformedTrailerError",
+				},
 				{"trailer twice", framed{data: data, change: func(b string) string {
 					i := strings.Index(b, "x-amz-checksum-crc32:")
 					line, _, _ := strings.Cut(b[i:], "\n")
 					return b[:i] + line + "\n" + b[i:]
 				}}, 400, "MalformedTrailerError"},
-				{"a trailer nobody announced", framed{data: data, change: replace("x-amz-checksum-crc32:", "x-amz-meta-a:b\r\nx-amz-checksum-crc32:")}, 400, "MalformedTrailerError"},
-				{"cut inside the trailer", framed{data: data, change: func(b string) string { return b[:strings.Index(b, "crc32:")+8] }}, 400, "IncompleteBody"},
+				{
+					"a trailer nobody announced",
+					framed{
+						data: data, change: replace("x-amz-checksum-crc32:", "x-amz-meta-a:b\r\nx-amz-checksum-crc32:"),
+					},
+					400, "MalformedTrailerError",
+				},
+				{
+					"cut inside the trailer",
+					framed{data: data, change: func(b string) string { return b[:strings.Index(b, "crc32:")+8] }}, 400,
+					"IncompleteBody",
+				},
 			}...)
 		}
 		if mode != unsignedChunks {
@@ -236,15 +297,23 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 					frame := len(big) + len("8000;chunk-signature=") + 64 + 4
 					return b[:frame] + b[2*frame:]
 				}}, 403, "SignatureDoesNotMatch"},
-				{"unsigned chunks", framed{data: data, change: func(b string) string { return strings.Replace(b, ";chunk-signature=", ";ignored=", 1) }}, 400, "IncompleteBody"},
+				{"unsigned chunks", framed{data: data, change: func(b string) string {
+					return strings.Replace(b,
+						";chunk-signature=", ";ignored=", 1)
+				}}, 400, "IncompleteBody"},
 			}...)
 		} else {
-			cases = append(cases[:len(cases):len(cases)], broken{"signed chunks", framed{data: data, change: replace("\r\n", ";chunk-signature="+strings.Repeat("0", 64)+"\r\n")}, 400, "IncompleteBody"})
+			cases = append(cases[:len(cases):len(cases)], broken{
+				"signed chunks",
+				framed{data: data, change: replace("\r\n", ";chunk-signature="+strings.Repeat("0", 64)+"\r\n")}, 400,
+				"IncompleteBody",
+			})
 		}
 		if mode == signedTrailer {
-			cases = append(cases[:len(cases):len(cases)], broken{"altered trailer signature", framed{data: data, change: func(b string) string {
-				return b[:len(b)-68] + strings.Repeat("0", 64) + "\r\n\r\n"
-			}}, 403, "SignatureDoesNotMatch"})
+			cases = append(cases[:len(cases):len(cases)], broken{"altered trailer signature",
+				framed{data: data, change: func(b string) string {
+					return b[:len(b)-68] + strings.Repeat("0", 64) + "\r\n\r\n"
+				}}, 403, "SignatureDoesNotMatch"})
 		}
 		for _, c := range cases {
 			c.f.mode = mode
@@ -265,7 +334,9 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 		if err != nil || string(got) != strings.Join(data, "") {
 			t.Fatalf("%s: read back %d bytes, %v", mode, len(got), err)
 		}
-		if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("good")}); err != nil {
+		if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+			Bucket: bucket, Key: aws.String("good"),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -288,10 +359,15 @@ func TestUploadOverTLS(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			key, body := fmt.Sprint(size), randomBody(size)
 			var sent string
-			_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
-				o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported // what a client made by config.LoadDefaultConfig does
-				o.HTTPClient = spy{harness.SDK(s.HTTP).Transport, func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") }}
-			})
+			_, err := s.S3.PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
+					// what a client made by config.LoadDefaultConfig does
+					o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
+					o.HTTPClient = spy{
+						harness.SDK(s.HTTP).Transport,
+						func(r *http.Request) { sent = r.Header.Get("X-Amz-Content-Sha256") },
+					}
+				})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,11 +41,16 @@ func resident(t *testing.T, pid int) int {
 // only put objects.
 func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 	t.Helper()
-	s := &harness.Server{Endpoint: p.Endpoint, AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey, Region: harness.Region}
+	s := &harness.Server{
+		Endpoint: p.Endpoint, AccessKeyID: harness.AccessKeyID, SecretAccessKey: harness.SecretAccessKey,
+		Region: harness.Region,
+	}
 	newUser(t, s, "avatars")
 	root := rootIAM(s)
-	if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("avatars"), PolicyName: aws.String("put"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::avatars/*"}}`)}); err != nil {
+	if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("avatars"),
+		PolicyName: aws.String("put"), PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject",` +
+				`"Resource":"arn:aws:s3:::avatars/*"}}`)}); err != nil {
 		t.Fatal(err)
 	}
 	k, err := root.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("avatars")})
@@ -56,10 +61,15 @@ func thief(t *testing.T, p *harness.Process, texts map[string]string) {
 		t.Fatal(err)
 	}
 	for name, r := range map[string]raw{
-		"half an object of a thief":  {method: "PUT", target: "/avatars/k", body: strings.Repeat("x", 100_000)},
-		"half a document of a thief": {method: "POST", target: "/avatars?delete", body: "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 20_000)},
-		"half a part of a thief":     {method: "PUT", target: "/avatars/k?partNumber=1&uploadId=x", body: strings.Repeat("x", 1000)},
-		"half a policy of a thief":   {method: "PUT", target: "/avatars?policy", body: strings.Repeat(" ", 500_000)},
+		"half an object of a thief": {method: "PUT", target: "/avatars/k", body: strings.Repeat("x", 100_000)},
+		"half a document of a thief": {
+			method: "POST", target: "/avatars?delete",
+			body: "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 20_000),
+		},
+		"half a part of a thief": {
+			method: "PUT", target: "/avatars/k?partNumber=1&uploadId=x", body: strings.Repeat("x", 1000),
+		},
+		"half a policy of a thief": {method: "PUT", target: "/avatars?policy", body: strings.Repeat(" ", 500_000)},
 	} {
 		r.key, r.secret, r.hash = *k.AccessKey.AccessKeyId, *k.AccessKey.SecretAccessKey, "UNSIGNED-PAYLOAD"
 		body := r.body
@@ -83,9 +93,12 @@ func TestThousandsOfStrangers(t *testing.T) {
 	}
 	const many = 4096
 	texts := hostile()
-	form := "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000000\r\n"
-	texts["60 KB of a form"] = form + "\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&a=" + strings.Repeat("x", 60_000)
-	texts["1 MB of a form in the root user's name"] = form + claim(harness.AccessKeyID, "iam") + "\r\nAction=ListUsers&Version=2010-05-08&a=" + strings.Repeat("x", 990_000)
+	form := "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " +
+		"1000000\r\n"
+	texts["60 KB of a form"] = form + "\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&a=" +
+		strings.Repeat("x", 60_000)
+	texts["1 MB of a form in the root user's name"] = form + claim(harness.AccessKeyID, "iam") +
+		"\r\nAction=ListUsers&Version=2010-05-08&a=" + strings.Repeat("x", 990_000)
 	p := harness.StartProcess(t)
 	thief(t, p, texts)
 	kinds := slices.Sorted(maps.Keys(texts))

@@ -175,7 +175,8 @@ func TestNoLongLivedKeys(t *testing.T) {
 	pipeline := func(branch, before string) string {
 		t.Helper()
 		home := t.TempDir()
-		text := i.Token("RS256", i.Claims(map[string]any{"aud": "sts.amazonaws.com", "sub": "repo:company/shop:ref:refs/heads/" + branch}))
+		text := i.Token("RS256",
+			i.Claims(map[string]any{"aud": "sts.amazonaws.com", "sub": "repo:company/shop:ref:refs/heads/" + branch}))
 		if err := os.WriteFile(filepath.Join(home, "token"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -185,12 +186,16 @@ func TestNoLongLivedKeys(t *testing.T) {
 		return runScript(t, before+block(t, "web-identity.md", "pipeline"), home, append(bare, "account="+account))
 	}
 	out = pipeline("main", "")
-	for _, want := range []string{"arn:aws:sts::" + account + ":assumed-role/release/", "upload: ./release.txt to s3://releases/v1", "no reading\n"} {
+	for _, want := range []string{
+		"arn:aws:sts::" + account + ":assumed-role/release/", "upload: ./release.txt to s3://releases/v1",
+		"no reading\n",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the pipeline did not print %q; it printed:\n%s", want, out)
 		}
 	}
-	if out := pipeline("somebody-elses", "set +e\n"); !strings.Contains(out, "InvalidIdentityToken") || strings.Contains(out, "upload: ./release.txt to") {
+	if out := pipeline("somebody-elses", "set +e\n"); !strings.Contains(out, "InvalidIdentityToken") ||
+		strings.Contains(out, "upload: ./release.txt to") {
 		t.Errorf("another branch: %s", out)
 	}
 }

@@ -45,7 +45,9 @@ func enrol(t testing.TB, c *iam.Client, device, user string) (serial, seed strin
 	}
 	now := time.Now()
 	_, err = c.EnableMFADevice(t.Context(), &iam.EnableMFADeviceInput{
-		UserName: &user, SerialNumber: &serial, AuthenticationCode1: aws.String(totp(t, seed, now.Add(-30*time.Second))), AuthenticationCode2: aws.String(totp(t, seed, now)),
+		UserName: &user, SerialNumber: &serial,
+		AuthenticationCode1: aws.String(totp(t, seed, now.Add(-30*time.Second))),
+		AuthenticationCode2: aws.String(totp(t, seed, now)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +68,8 @@ func TestMFADevices(t *testing.T) {
 	for user, want := range map[string]string{"alice": serial, "root": rootSerial} {
 		t.Run(user, func(t *testing.T) {
 			l, err := c.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: &user})
-			if err != nil || len(l.MFADevices) != 1 || *l.MFADevices[0].SerialNumber != want || *l.MFADevices[0].UserName != user {
+			if err != nil || len(l.MFADevices) != 1 || *l.MFADevices[0].SerialNumber != want ||
+				*l.MFADevices[0].UserName != user {
 				t.Errorf("%s: %+v, %v", user, l, err)
 			}
 		})
@@ -77,10 +80,14 @@ func TestMFADevices(t *testing.T) {
 	// A user named by the word "root" is a user where no root credentials sign.
 	_, err := own.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: aws.String("root")})
 	expect(t, err, "NoSuchEntity")
-	_, err = own.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: aws.String("alice"), SerialNumber: &rootSerial})
+	_, err = own.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{
+		UserName: aws.String("alice"), SerialNumber: &rootSerial,
+	})
 	expect(t, err, "NoSuchEntity")
 
-	virtual, err := c.ListVirtualMFADevices(ctx, &iam.ListVirtualMFADevicesInput{AssignmentStatus: types.AssignmentStatusTypeAssigned})
+	virtual, err := c.ListVirtualMFADevices(ctx, &iam.ListVirtualMFADevicesInput{
+		AssignmentStatus: types.AssignmentStatusTypeAssigned,
+	})
 	if err != nil || len(virtual.VirtualMFADevices) != 2 {
 		t.Fatalf("%+v, %v", virtual, err)
 	}
@@ -91,11 +98,19 @@ func TestMFADevices(t *testing.T) {
 	}
 	_, err = c.DeleteVirtualMFADevice(ctx, &iam.DeleteVirtualMFADeviceInput{SerialNumber: &serial})
 	expect(t, err, "DeleteConflict")
-	_, err = c.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{UserName: aws.String("alice"), SerialNumber: &serial, AuthenticationCode1: aws.String("000000"), AuthenticationCode2: aws.String("000000")})
+	_, err = c.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{
+		UserName: aws.String("alice"), SerialNumber: &serial, AuthenticationCode1: aws.String("000000"),
+		AuthenticationCode2: aws.String("000000"),
+	})
 	expect(t, err, "EntityAlreadyExists")
-	_, err = c.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: aws.String("alice"), SerialNumber: &serial})
+	_, err = c.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{
+		UserName: aws.String("alice"), SerialNumber: &serial,
+	})
 	expect(t, err, "")
-	_, err = c.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{UserName: aws.String("alice"), SerialNumber: &serial, AuthenticationCode1: aws.String("000000"), AuthenticationCode2: aws.String("000000")})
+	_, err = c.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{
+		UserName: aws.String("alice"), SerialNumber: &serial, AuthenticationCode1: aws.String("000000"),
+		AuthenticationCode2: aws.String("000000"),
+	})
 	expect(t, err, "InvalidAuthenticationCode")
 	_, err = c.DeleteVirtualMFADevice(ctx, &iam.DeleteVirtualMFADeviceInput{SerialNumber: &serial})
 	expect(t, err, "")
@@ -124,18 +139,22 @@ func TestAccountReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(strings.NewReader(string(report.Content))).ReadAll()
-	if err != nil || len(rows) != 3 || len(rows[0]) != 22 || rows[1][0] != "<root_account>" || rows[1][8] != "true" || rows[2][0] != "alice" || rows[2][7] != "true" || rows[2][8] != "true" || rows[2][13] != "false" {
+	if err != nil || len(rows) != 3 || len(rows[0]) != 22 || rows[1][0] != "<root_account>" || rows[1][8] != "true" ||
+		rows[2][0] != "alice" || rows[2][7] != "true" || rows[2][8] != "true" || rows[2][13] != "false" {
 		t.Errorf("%q, %v", rows, err)
 	}
 	if strings.Contains(string(report.Content), s.SecretAccessKey) {
 		t.Error("the report holds a secret")
 	}
 	sum, err := c.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
-	if err != nil || sum.SummaryMap["Users"] != 1 || sum.SummaryMap["MFADevicesInUse"] != 1 || sum.SummaryMap["AccountMFAEnabled"] != 0 || sum.SummaryMap["AccountAccessKeysPresent"] != 1 {
+	if err != nil || sum.SummaryMap["Users"] != 1 || sum.SummaryMap["MFADevicesInUse"] != 1 ||
+		sum.SummaryMap["AccountMFAEnabled"] != 0 || sum.SummaryMap["AccountAccessKeysPresent"] != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	var users, policies int
-	pages := iam.NewGetAccountAuthorizationDetailsPaginator(c, &iam.GetAccountAuthorizationDetailsInput{MaxItems: aws.Int32(1)})
+	pages := iam.NewGetAccountAuthorizationDetailsPaginator(c, &iam.GetAccountAuthorizationDetailsInput{
+		MaxItems: aws.Int32(1),
+	})
 	for pages.HasMorePages() {
 		p, err := pages.NextPage(ctx)
 		if err != nil {
@@ -159,17 +178,25 @@ func TestAccountSettings(t *testing.T) {
 	ctx, c := t.Context(), rootIAM(s)
 	_, err := c.GetAccountPasswordPolicy(ctx, &iam.GetAccountPasswordPolicyInput{})
 	expect(t, err, "NoSuchEntity")
-	_, err = c.UpdateAccountPasswordPolicy(ctx, &iam.UpdateAccountPasswordPolicyInput{MinimumPasswordLength: aws.Int32(14), RequireSymbols: true, MaxPasswordAge: aws.Int32(90)})
+	_, err = c.UpdateAccountPasswordPolicy(ctx, &iam.UpdateAccountPasswordPolicyInput{
+		MinimumPasswordLength: aws.Int32(14), RequireSymbols: true, MaxPasswordAge: aws.Int32(90),
+	})
 	expect(t, err, "")
 	p, err := c.GetAccountPasswordPolicy(ctx, &iam.GetAccountPasswordPolicyInput{})
-	if err != nil || *p.PasswordPolicy.MinimumPasswordLength != 14 || !p.PasswordPolicy.RequireSymbols || p.PasswordPolicy.RequireNumbers || !p.PasswordPolicy.ExpirePasswords || *p.PasswordPolicy.MaxPasswordAge != 90 || p.PasswordPolicy.PasswordReusePrevention != nil {
+	if err != nil || *p.PasswordPolicy.MinimumPasswordLength != 14 || !p.PasswordPolicy.RequireSymbols ||
+		p.PasswordPolicy.RequireNumbers ||
+		!p.PasswordPolicy.ExpirePasswords ||
+		*p.PasswordPolicy.MaxPasswordAge != 90 || p.PasswordPolicy.PasswordReusePrevention != nil {
 		t.Errorf("%+v, %v", p, err)
 	}
 	_, err = c.DeleteAccountPasswordPolicy(ctx, &iam.DeleteAccountPasswordPolicyInput{})
 	expect(t, err, "")
 	_, err = c.DeleteAccountPasswordPolicy(ctx, &iam.DeleteAccountPasswordPolicyInput{})
 	expect(t, err, "NoSuchEntity")
-	for alias, code := range map[string]string{"ab": "ValidationError", "a--b": "ValidationError", "-ab": "ValidationError", "Abc": "ValidationError", "my-house": ""} {
+	for alias, code := range map[string]string{
+		"ab": "ValidationError", "a--b": "ValidationError", "-ab": "ValidationError", "Abc": "ValidationError",
+		"my-house": "",
+	} {
 		_, err := c.CreateAccountAlias(ctx, &iam.CreateAccountAliasInput{AccountAlias: &alias})
 		expect(t, err, code)
 	}
@@ -185,10 +212,13 @@ func TestOIDCProviders(t *testing.T) {
 	s := harness.Start(t)
 	ctx, c := t.Context(), rootIAM(s)
 	for address, code := range map[string]string{
-		"a.example": "ValidationError", "http://a.example": "InvalidInput", "https://a.example?x=1": "InvalidInput", "https://a.example:8443": "InvalidInput",
+		"a.example": "ValidationError", "http://a.example": "InvalidInput", "https://a.example?x=1": "InvalidInput",
+		"https://a.example:8443": "InvalidInput",
 		"https://user@a.example": "InvalidInput", "https://a_b.example": "InvalidInput", "https://a.example/path": "",
 	} {
-		_, err := c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: &address, ClientIDList: []string{"one"}})
+		_, err := c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
+			Url: &address, ClientIDList: []string{"one"},
+		})
 		expect(t, err, code)
 	}
 	l, err := c.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
@@ -196,16 +226,25 @@ func TestOIDCProviders(t *testing.T) {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	arn := l.OpenIDConnectProviderList[0].Arn
-	_, err = c.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("two")})
+	_, err = c.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{
+		OpenIDConnectProviderArn: arn, ClientID: aws.String("two"),
+	})
 	expect(t, err, "")
-	_, err = c.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("one")})
+	_, err = c.RemoveClientIDFromOpenIDConnectProvider(ctx, &iam.RemoveClientIDFromOpenIDConnectProviderInput{
+		OpenIDConnectProviderArn: arn, ClientID: aws.String("one"),
+	})
 	expect(t, err, "")
-	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{OpenIDConnectProviderArn: arn, ThumbprintList: []string{"short"}})
+	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{
+		OpenIDConnectProviderArn: arn, ThumbprintList: []string{"short"},
+	})
 	expect(t, err, "InvalidInput")
-	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{OpenIDConnectProviderArn: arn, ThumbprintList: []string{strings.Repeat("ab", 20)}})
+	_, err = c.UpdateOpenIDConnectProviderThumbprint(ctx, &iam.UpdateOpenIDConnectProviderThumbprintInput{
+		OpenIDConnectProviderArn: arn, ThumbprintList: []string{strings.Repeat("ab", 20)},
+	})
 	expect(t, err, "")
 	p, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})
-	if err != nil || *p.Url != "a.example/path" || len(p.ClientIDList) != 1 || p.ClientIDList[0] != "two" || len(p.ThumbprintList) != 1 {
+	if err != nil || *p.Url != "a.example/path" || len(p.ClientIDList) != 1 || p.ClientIDList[0] != "two" ||
+		len(p.ThumbprintList) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	_, err = c.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})

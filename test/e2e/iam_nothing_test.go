@@ -14,7 +14,9 @@ func TestWhatIsNotHere(t *testing.T) {
 	ctx := t.Context()
 	u := c.user("u", "")
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), readAll)
-	profiles := iam.NewListInstanceProfilesPaginator(c.root, &iam.ListInstanceProfilesInput{PathPrefix: aws.String("/p/")})
+	profiles := iam.NewListInstanceProfilesPaginator(c.root, &iam.ListInstanceProfilesInput{
+		PathPrefix: aws.String("/p/"),
+	})
 	certificates := iam.NewListServerCertificatesPaginator(c.root, &iam.ListServerCertificatesInput{})
 	for name, count := range map[string]func() (int, error){
 		"instance profiles": func() (int, error) {
@@ -25,7 +27,9 @@ func TestWhatIsNotHere(t *testing.T) {
 			return len(out.InstanceProfiles), err
 		},
 		"instance profiles of a role": func() (int, error) {
-			out, err := c.root.ListInstanceProfilesForRole(ctx, &iam.ListInstanceProfilesForRoleInput{RoleName: r.RoleName})
+			out, err := c.root.ListInstanceProfilesForRole(ctx, &iam.ListInstanceProfilesForRoleInput{
+				RoleName: r.RoleName,
+			})
 			return len(out.InstanceProfiles), err
 		},
 		"server certificates": func() (int, error) {
@@ -44,7 +48,9 @@ func TestWhatIsNotHere(t *testing.T) {
 			return len(out.EnabledFeatures), err
 		},
 		"signing certificates": func() (int, error) {
-			out, err := c.root.ListSigningCertificates(ctx, &iam.ListSigningCertificatesInput{UserName: aws.String("u")})
+			out, err := c.root.ListSigningCertificates(ctx, &iam.ListSigningCertificatesInput{
+				UserName: aws.String("u"),
+			})
 			return len(out.Certificates), err
 		},
 		"SSH keys": func() (int, error) {
@@ -52,11 +58,15 @@ func TestWhatIsNotHere(t *testing.T) {
 			return len(out.SSHPublicKeys), err
 		},
 		"service-specific credentials": func() (int, error) {
-			out, err := c.root.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{UserName: aws.String("u")})
+			out, err := c.root.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{
+				UserName: aws.String("u"),
+			})
 			return len(out.ServiceSpecificCredentials), err
 		},
 		"entities of AWS's policies that are not here": func() (int, error) {
-			out, err := c.root.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess")})
+			out, err := c.root.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{
+				PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess"),
+			})
 			return len(out.PolicyUsers) + len(out.PolicyRoles) + len(out.PolicyGroups), err
 		},
 	} {
@@ -72,19 +82,27 @@ func TestWhatIsNotHere(t *testing.T) {
 			return err
 		},
 		"a server certificate": func() error {
-			_, err := c.root.GetServerCertificate(ctx, &iam.GetServerCertificateInput{ServerCertificateName: aws.String("c")})
+			_, err := c.root.GetServerCertificate(ctx, &iam.GetServerCertificateInput{
+				ServerCertificateName: aws.String("c"),
+			})
 			return err
 		},
 		"a SAML provider": func() error {
-			_, err := c.root.GetSAMLProvider(ctx, &iam.GetSAMLProviderInput{SAMLProviderArn: aws.String("arn:aws:iam::" + c.account + ":saml-provider/s")})
+			_, err := c.root.GetSAMLProvider(ctx, &iam.GetSAMLProviderInput{
+				SAMLProviderArn: aws.String("arn:aws:iam::" + c.account + ":saml-provider/s"),
+			})
 			return err
 		},
 		"a policy of this account": func() error {
-			_, err := c.root.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{PolicyArn: aws.String("arn:aws:iam::" + c.account + ":policy/none")})
+			_, err := c.root.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{
+				PolicyArn: aws.String("arn:aws:iam::" + c.account + ":policy/none"),
+			})
 			return err
 		},
 		"a policy of AWS, its text": func() error {
-			_, err := c.root.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess")})
+			_, err := c.root.GetPolicy(ctx, &iam.GetPolicyInput{
+				PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess"),
+			})
 			return err
 		},
 	} {
@@ -94,10 +112,14 @@ func TestWhatIsNotHere(t *testing.T) {
 			}
 		})
 	}
-	_, err := c.root.GetSAMLProvider(ctx, &iam.GetSAMLProviderInput{SAMLProviderArn: aws.String("arn:aws:iam::999988887777:saml-provider/s")})
+	_, err := c.root.GetSAMLProvider(ctx, &iam.GetSAMLProviderInput{
+		SAMLProviderArn: aws.String("arn:aws:iam::999988887777:saml-provider/s"),
+	})
 	expect(t, err, "InvalidInput")
 	_, err = u.iam.ListSAMLProviders(ctx, &iam.ListSAMLProvidersInput{})
 	expect(t, err, "AccessDenied")
-	_, err = c.root.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: aws.String("u"), PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess")})
+	_, err = c.root.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{
+		UserName: aws.String("u"), PolicyArn: aws.String("arn:aws:iam::aws:policy/AWSSupportAccess"),
+	})
 	expect(t, err, "NoSuchEntity")
 }

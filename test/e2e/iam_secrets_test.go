@@ -26,9 +26,13 @@ func TestIAMSecretsAreSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: &document})
+	_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+		UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: &document,
+	})
 	expect(t, err, "")
-	_, err = c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("managed"), PolicyDocument: &document, Description: aws.String(marker), Tags: tag})
+	_, err = c.CreatePolicy(ctx, &iam.CreatePolicyInput{
+		PolicyName: aws.String("managed"), PolicyDocument: &document, Description: aws.String(marker), Tags: tag,
+	})
 	expect(t, err, "")
 	_, seed := enrol(t, c, "phone", "alice")
 	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)

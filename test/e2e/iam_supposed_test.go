@@ -16,28 +16,42 @@ import (
 func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 	c := newCast(t)
 	for key, value := range map[string]string{
-		"aws:PrincipalAccount": "999988887777", "aws:PrincipalArn": "arn:aws:iam::999988887777:role/x", "aws:PrincipalType": "AssumedRole", "aws:EpochTime": "12345",
-		"aws:ResourceAccount": "999988887777", "s3:ResourceAccount": "999988887777", "aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": "cloudfront.amazonaws.com",
-		"aws:username": "carol", "aws:userid": "AROAX:y", "aws:SourceIp": "198.51.100.7", "aws:CurrentTime": "2031-01-01T00:00:00Z", "s3:prefix": "home/",
+		"aws:PrincipalAccount": "999988887777", "aws:PrincipalArn": "arn:aws:iam::999988887777:role/x",
+		"aws:PrincipalType": "AssumedRole", "aws:EpochTime": "12345",
+		"aws:ResourceAccount": "999988887777", "s3:ResourceAccount": "999988887777",
+		"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": "cloudfront.amazonaws.com",
+		"aws:username": "carol", "aws:userid": "AROAX:y", "aws:SourceIp": "198.51.100.7",
+		"aws:CurrentTime": "2031-01-01T00:00:00Z", "s3:prefix": "home/",
 	} {
 		t.Run(key, func(t *testing.T) {
-			operator := map[string]string{"aws:SourceIp": "IpAddress", "aws:CurrentTime": "DateEquals", "aws:EpochTime": "NumericEquals"}[key]
+			operator := map[string]string{
+				"aws:SourceIp": "IpAddress", "aws:CurrentTime": "DateEquals", "aws:EpochTime": "NumericEquals",
+			}[key]
 			if operator == "" {
 				operator = "StringEquals"
 			}
-			document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"` + operator + `":{"` + key + `":"` + value + `"}}}]}`
-			in := &iam.SimulateCustomPolicyInput{PolicyInputList: []string{document}, ActionNames: []string{"s3:GetObject"}, ResourceArns: []string{"arn:aws:s3:::b/k"}}
+			document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*",` +
+				`"Condition":{"` + operator + `":{"` + key + `":"` + value + `"}}}]}`
+			in := &iam.SimulateCustomPolicyInput{
+				PolicyInputList: []string{document}, ActionNames: []string{"s3:GetObject"},
+				ResourceArns: []string{"arn:aws:s3:::b/k"},
+			}
 			for _, given := range []bool{false, true} {
 				want := types.PolicyEvaluationDecisionTypeImplicitDeny
 				if given {
 					want = types.PolicyEvaluationDecisionTypeAllowed
-					in.ContextEntries = []types.ContextEntry{{ContextKeyName: &key, ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{value}}}
+					in.ContextEntries = []types.ContextEntry{{
+						ContextKeyName: &key, ContextKeyType: types.ContextKeyTypeEnumString,
+						ContextKeyValues: []string{value},
+					}}
 				}
 				out, err := c.root.SimulateCustomPolicy(t.Context(), in)
 				c.ok(err)
 				r := out.EvaluationResults[0]
-				if r.EvalDecision != want || (len(r.MatchedStatements) == 1) != given || given && len(r.MissingContextValues) > 0 {
-					t.Errorf("%s given %v: %s, %d statements, missing %v", key, given, r.EvalDecision, len(r.MatchedStatements), r.MissingContextValues)
+				if r.EvalDecision != want || (len(r.MatchedStatements) == 1) != given ||
+					given && len(r.MissingContextValues) > 0 {
+					t.Errorf("%s given %v: %s, %d statements, missing %v", key, given, r.EvalDecision,
+						len(r.MatchedStatements), r.MissingContextValues)
 				}
 			}
 		})
@@ -52,9 +66,13 @@ func TestShapeOfSimulations(t *testing.T) {
 		{"Sid":"no","Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"aws:ResourceAccount":"999988887777"}}},
 		{"Sid":"deny","Effect":"Deny","Action":"s3:DeleteObject","Resource":"*"}]}`)
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), readAll)
-	resource := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]}`
+	resource := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":"arn:aws:s3:::b/*"}]}`
 	in := func(change func(*iam.SimulatePrincipalPolicyInput)) *iam.SimulatePrincipalPolicyInput {
-		in := &iam.SimulatePrincipalPolicyInput{PolicySourceArn: &u.arn, ActionNames: []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "sts:GetCallerIdentity"}}
+		in := &iam.SimulatePrincipalPolicyInput{
+			PolicySourceArn: &u.arn,
+			ActionNames:     []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "sts:GetCallerIdentity"},
+		}
 		change(in)
 		return in
 	}
@@ -83,18 +101,25 @@ func TestShapeOfSimulations(t *testing.T) {
 		change func(*iam.SimulatePrincipalPolicyInput)
 		want   string
 	}{
-		"everything": {func(*iam.SimulatePrincipalPolicyInput) {}, "allowed 1 []; allowed 1 []; explicitDeny 1 []; allowed 0 []"},
+		"everything": {
+			func(*iam.SimulatePrincipalPolicyInput) {}, "allowed 1 []; allowed 1 []; explicitDeny 1 []; allowed 0 []",
+		},
 		"a resource": {func(in *iam.SimulatePrincipalPolicyInput) {
 			in.ResourceArns = []string{"arn:aws:s3:::b/k"}
 			in.ActionNames = in.ActionNames[1:3]
 		},
 			"allowed 1 [] arn:aws:s3:::b/k allowed 1; explicitDeny 1 [] arn:aws:s3:::b/k explicitDeny 1"},
 		"a resource policy": {func(in *iam.SimulatePrincipalPolicyInput) {
-			in.ResourceArns, in.ActionNames, in.ResourcePolicy = []string{"arn:aws:s3:::b/k"}, in.ActionNames[:1], &resource
+			in.ResourceArns, in.ActionNames, in.ResourcePolicy = []string{
+				"arn:aws:s3:::b/k",
+			}, in.ActionNames[:1], &resource
 		}, "explicitDeny 1 [] arn:aws:s3:::b/k explicitDeny 1"},
 		"another account's": {func(in *iam.SimulatePrincipalPolicyInput) {
-			in.ResourceArns, in.ActionNames, in.ResourceOwner = []string{"arn:aws:s3:::b/k"}, in.ActionNames[:2], aws.String("arn:aws:iam::999988887777:root")
-		}, "implicitDeny 1 [IAM Policy=allowed Resource Policy=implicitDeny] arn:aws:s3:::b/k implicitDeny 1; explicitDeny 1 [IAM Policy=explicitDeny Resource Policy=implicitDeny] arn:aws:s3:::b/k explicitDeny 1"},
+			in.ResourceArns, in.ActionNames, in.ResourceOwner = []string{
+				"arn:aws:s3:::b/k",
+			}, in.ActionNames[:2], aws.String("arn:aws:iam::999988887777:root")
+		}, "implicitDeny 1 [IAM Policy=allowed Resource Policy=implicitDeny] arn:aws:s3:::b/k implicitDeny 1; " +
+			"explicitDeny 1 [IAM Policy=explicitDeny Resource Policy=implicitDeny] arn:aws:s3:::b/k explicitDeny 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := said(in(test.change)); got != test.want {
@@ -102,17 +127,22 @@ func TestShapeOfSimulations(t *testing.T) {
 			}
 		})
 	}
-	_, err := c.root.SimulatePrincipalPolicy(t.Context(), in(func(in *iam.SimulatePrincipalPolicyInput) { in.PolicySourceArn, in.ResourcePolicy = r.Arn, &resource }))
+	_, err := c.root.SimulatePrincipalPolicy(t.Context(),
+		in(func(in *iam.SimulatePrincipalPolicyInput) { in.PolicySourceArn, in.ResourcePolicy = r.Arn, &resource }))
 	expect(t, err, "InvalidInput")
 	_, err = c.root.SimulatePrincipalPolicy(t.Context(), in(func(in *iam.SimulatePrincipalPolicyInput) {
 		in.PolicySourceArn, in.ResourcePolicy, in.CallerArn = r.Arn, &resource, &u.arn
 	}))
 	expect(t, err, "InvalidInput")
-	_, err = c.root.SimulatePrincipalPolicy(t.Context(), in(func(in *iam.SimulatePrincipalPolicyInput) { in.ResourceHandlingOption = aws.String("anything") }))
+	_, err = c.root.SimulatePrincipalPolicy(t.Context(),
+		in(func(in *iam.SimulatePrincipalPolicyInput) { in.ResourceHandlingOption = aws.String("anything") }))
 	expect(t, err, "ValidationError")
-	_, err = c.root.SimulatePrincipalPolicy(t.Context(), in(func(in *iam.SimulatePrincipalPolicyInput) { in.ResourceHandlingOption = aws.String("EC2-VPC-EBS") }))
+	_, err = c.root.SimulatePrincipalPolicy(t.Context(),
+		in(func(in *iam.SimulatePrincipalPolicyInput) { in.ResourceHandlingOption = aws.String("EC2-VPC-EBS") }))
 	expect(t, err, "")
-	_, err = c.root.SimulateCustomPolicy(t.Context(), &iam.SimulateCustomPolicyInput{PolicyInputList: []string{readAll}, ActionNames: []string{"s3:GetObject"}, ResourcePolicy: &resource})
+	_, err = c.root.SimulateCustomPolicy(t.Context(), &iam.SimulateCustomPolicyInput{
+		PolicyInputList: []string{readAll}, ActionNames: []string{"s3:GetObject"}, ResourcePolicy: &resource,
+	})
 	expect(t, err, "InvalidInput")
 }
 

@@ -37,7 +37,8 @@ func expect(t testing.TB, err error, code string) {
 	}
 }
 
-const readAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}`
+const readAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets",` +
+	`"Resource":"*"}]}`
 
 // newUser makes a user with a key and returns a client of it.
 func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Client, string) {
@@ -53,7 +54,8 @@ func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Cli
 	}
 	id, secret := *k.AccessKey.AccessKeyId, *k.AccessKey.SecretAccessKey
 	objects := s3.New(s3.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+		Region: s.Region, BaseEndpoint: &s.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1,
+		HTTPClient:  harness.SDK(s.HTTP),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
 	return iamClient(s, id, secret, ""), objects, *u.User.Arn
@@ -68,23 +70,31 @@ func TestUserIsAllowedWhatItsPoliciesSay(t *testing.T) {
 	list := func() error { _, err := objects.ListBuckets(ctx, &s3.ListBucketsInput{}); return err }
 	expect(t, list(), "AccessDenied")
 
-	_, err := root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("read"), PolicyDocument: aws.String(readAll)})
+	_, err := root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+		UserName: aws.String("alice"), PolicyName: aws.String("read"), PolicyDocument: aws.String(readAll),
+	})
 	expect(t, err, "")
 	expect(t, list(), "")
-	got, err := root.GetUserPolicy(ctx, &iam.GetUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("read")})
+	got, err := root.GetUserPolicy(ctx, &iam.GetUserPolicyInput{
+		UserName: aws.String("alice"), PolicyName: aws.String("read"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text, err := url.PathUnescape(*got.PolicyDocument); err != nil || text != readAll {
 		t.Errorf("%q, %v", text, err)
 	}
-	_, err = root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("read")})
+	_, err = root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{
+		UserName: aws.String("alice"), PolicyName: aws.String("read"),
+	})
 	expect(t, err, "")
 	expect(t, list(), "AccessDenied")
 
 	_, err = own.GetUser(ctx, &iam.GetUserInput{})
 	expect(t, err, "AccessDenied")
-	_, err = root.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: aws.String("alice"), PolicyArn: aws.String("arn:aws:iam::aws:policy/IAMReadOnlyAccess")})
+	_, err = root.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{
+		UserName: aws.String("alice"), PolicyArn: aws.String("arn:aws:iam::aws:policy/IAMReadOnlyAccess"),
+	})
 	expect(t, err, "")
 	u, err := own.GetUser(ctx, &iam.GetUserInput{})
 	if err != nil || *u.User.UserName != "alice" || *u.User.Path != "/team/" {
@@ -96,7 +106,10 @@ func TestUserIsAllowedWhatItsPoliciesSay(t *testing.T) {
 	if err != nil || len(keys.AccessKeyMetadata) != 1 {
 		t.Fatalf("%+v, %v", keys, err)
 	}
-	_, err = root.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: aws.String("alice"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId, Status: types.StatusTypeInactive})
+	_, err = root.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{
+		UserName: aws.String("alice"), AccessKeyId: keys.AccessKeyMetadata[0].AccessKeyId,
+		Status: types.StatusTypeInactive,
+	})
 	expect(t, err, "")
 	_, err = own.GetUser(ctx, &iam.GetUserInput{})
 	expect(t, err, "InvalidClientTokenId")
@@ -110,8 +123,10 @@ func TestNeedsAreOnThePathOfTheUser(t *testing.T) {
 	_, err := root.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("bob"), Path: aws.String("/other/")})
 	expect(t, err, "")
 	account := strings.Split(arn, ":")[4]
-	_, err = root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("team"), PolicyDocument: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:List*","iam:Create*","iam:AttachUserPolicy","iam:TagUser"],"Resource":"arn:aws:iam::` + account + `:user/team/*"},
+	_, err = root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alice"),
+		PolicyName: aws.String("team"), PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:List*","iam:Create*",` +
+				`"iam:AttachUserPolicy","iam:TagUser"],"Resource":"arn:aws:iam::` + account + `:user/team/*"},
 		{"Effect":"Deny","Action":"iam:AttachUserPolicy","Resource":"*","Condition":{"ArnNotEquals":{"iam:PolicyARN":"arn:aws:iam::aws:policy/IAMReadOnlyAccess"}}},
 		{"Effect":"Deny","Action":"iam:TagUser","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"aws:TagKeys":"admin"}}}]}`)})
 	expect(t, err, "")
@@ -120,9 +135,24 @@ func TestNeedsAreOnThePathOfTheUser(t *testing.T) {
 		do   func() error
 		code string
 	}{
-		{"get in the team", func() error { _, err := own.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("alice")}); return err }, ""},
-		{"get outside", func() error { _, err := own.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("bob")}); return err }, "AccessDenied"},
-		{"get nobody", func() error { _, err := own.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("carol")}); return err }, "AccessDenied"},
+		{"get in the team", func() error {
+			_, err := own.GetUser(ctx, &iam.GetUserInput{
+				UserName: aws.String("alice"),
+			})
+			return err
+		}, ""},
+		{"get outside", func() error {
+			_, err := own.GetUser(ctx, &iam.GetUserInput{
+				UserName: aws.String("bob"),
+			})
+			return err
+		}, "AccessDenied"},
+		{"get nobody", func() error {
+			_, err := own.GetUser(ctx, &iam.GetUserInput{
+				UserName: aws.String("carol"),
+			})
+			return err
+		}, "AccessDenied"},
 		{"list all", func() error { _, err := own.ListUsers(ctx, &iam.ListUsersInput{}); return err }, "AccessDenied"},
 		{"list the team", func() error {
 			_, err := own.ListUsers(ctx, &iam.ListUsersInput{PathPrefix: aws.String("/team/")})
@@ -146,12 +176,16 @@ func TestNeedsAreOnThePathOfTheUser(t *testing.T) {
 }
 
 func attachTo(t testing.TB, c *iam.Client, user, policy string) error {
-	_, err := c.AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{UserName: &user, PolicyArn: aws.String("arn:aws:iam::aws:policy/" + policy)})
+	_, err := c.AttachUserPolicy(t.Context(), &iam.AttachUserPolicyInput{
+		UserName: &user, PolicyArn: aws.String("arn:aws:iam::aws:policy/" + policy),
+	})
 	return err
 }
 
 func tagUser(t testing.TB, c *iam.Client, user, key string) error {
-	_, err := c.TagUser(t.Context(), &iam.TagUserInput{UserName: &user, Tags: []types.Tag{{Key: &key, Value: aws.String("v")}}})
+	_, err := c.TagUser(t.Context(), &iam.TagUserInput{
+		UserName: &user, Tags: []types.Tag{{Key: &key, Value: aws.String("v")}},
+	})
 	return err
 }
 
@@ -162,25 +196,36 @@ func TestGroupsRolesAndPolicies(t *testing.T) {
 	list := func() error { _, err := objects.ListBuckets(ctx, &s3.ListBucketsInput{}); return err }
 	account := strings.Split(arn, ":")[4]
 
-	p, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("read"), PolicyDocument: aws.String(readAll), Description: aws.String("d"), Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("")}}})
+	p, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{
+		PolicyName: aws.String("read"), PolicyDocument: aws.String(readAll), Description: aws.String("d"),
+		Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("")}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *p.Policy.Arn != "arn:aws:iam::"+account+":policy/read" || *p.Policy.DefaultVersionId != "v1" || *p.Policy.AttachmentCount != 0 || !p.Policy.IsAttachable {
+	if *p.Policy.Arn != "arn:aws:iam::"+account+":policy/read" || *p.Policy.DefaultVersionId != "v1" ||
+		*p.Policy.AttachmentCount != 0 || !p.Policy.IsAttachable {
 		t.Errorf("%+v", p.Policy)
 	}
 	_, err = c.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: aws.String("readers")})
 	expect(t, err, "")
-	_, err = c.AttachGroupPolicy(ctx, &iam.AttachGroupPolicyInput{GroupName: aws.String("readers"), PolicyArn: p.Policy.Arn})
+	_, err = c.AttachGroupPolicy(ctx, &iam.AttachGroupPolicyInput{
+		GroupName: aws.String("readers"), PolicyArn: p.Policy.Arn,
+	})
 	expect(t, err, "")
-	_, err = c.AddUserToGroup(ctx, &iam.AddUserToGroupInput{GroupName: aws.String("readers"), UserName: aws.String("alice")})
+	_, err = c.AddUserToGroup(ctx, &iam.AddUserToGroupInput{
+		GroupName: aws.String("readers"), UserName: aws.String("alice"),
+	})
 	expect(t, err, "")
 	expect(t, list(), "")
 	g, err := c.GetGroup(ctx, &iam.GetGroupInput{GroupName: aws.String("readers")})
 	if err != nil || len(g.Users) != 1 || *g.Users[0].UserName != "alice" {
 		t.Errorf("%+v, %v", g, err)
 	}
-	v, err := c.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{PolicyArn: p.Policy.Arn, PolicyDocument: aws.String(strings.Replace(readAll, "Allow", "Deny", 1)), SetAsDefault: true})
+	v, err := c.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{
+		PolicyArn: p.Policy.Arn, PolicyDocument: aws.String(strings.Replace(readAll, "Allow", "Deny", 1)),
+		SetAsDefault: true,
+	})
 	if err != nil || *v.PolicyVersion.VersionId != "v2" || !v.PolicyVersion.IsDefaultVersion {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -196,15 +241,21 @@ func TestGroupsRolesAndPolicies(t *testing.T) {
 	_, err = c.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: p.Policy.Arn})
 	expect(t, err, "DeleteConflict")
 
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}]}`
-	r, err := c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: &trust, PermissionsBoundary: p.Policy.Arn})
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account +
+		`"},"Action":"sts:AssumeRole"}]}`
+	r, err := c.CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName: aws.String("r"), AssumeRolePolicyDocument: &trust, PermissionsBoundary: p.Policy.Arn,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := url.PathUnescape(*r.Role.AssumeRolePolicyDocument); text != trust || *r.Role.MaxSessionDuration != 3600 || *r.Role.PermissionsBoundary.PermissionsBoundaryArn != *p.Policy.Arn {
+	if text, _ := url.PathUnescape(*r.Role.AssumeRolePolicyDocument); text != trust ||
+		*r.Role.MaxSessionDuration != 3600 || *r.Role.PermissionsBoundary.PermissionsBoundaryArn != *p.Policy.Arn {
 		t.Errorf("%+v", r.Role)
 	}
-	_, err = c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("s"), AssumeRolePolicyDocument: aws.String("{")})
+	_, err = c.CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName: aws.String("s"), AssumeRolePolicyDocument: aws.String("{"),
+	})
 	expect(t, err, "MalformedPolicyDocument")
 	_, err = c.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("r"), MaxSessionDuration: aws.Int32(7200)})
 	expect(t, err, "")
@@ -212,7 +263,9 @@ func TestGroupsRolesAndPolicies(t *testing.T) {
 	if err != nil || *got.Role.MaxSessionDuration != 7200 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	profiles, err := c.ListInstanceProfilesForRole(ctx, &iam.ListInstanceProfilesForRoleInput{RoleName: aws.String("r")})
+	profiles, err := c.ListInstanceProfilesForRole(ctx, &iam.ListInstanceProfilesForRoleInput{
+		RoleName: aws.String("r"),
+	})
 	if err != nil || len(profiles.InstanceProfiles) != 0 {
 		t.Errorf("%+v, %v", profiles, err)
 	}
@@ -233,11 +286,13 @@ func TestIAMErrors(t *testing.T) {
 			_, err := c.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("nobody")})
 			return err
 		},
-		"ValidationError: The specified value for userName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-": func() error {
+		"ValidationError: The specified value for userName is invalid. It must contain only alphanumeric characters " +
+			"and/or the following: +=,.@_-": func() error {
 			_, err := c.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("a b")})
 			return err
 		},
-		"ValidationError: 1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must not be null": func() error {
+		"ValidationError: 1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must " +
+			"not be null": func() error {
 			_, err := c.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("")})
 			return err
 		},
@@ -262,18 +317,26 @@ func TestIAMErrors(t *testing.T) {
 			_, err := c.GetLoginProfile(ctx, &iam.GetLoginProfileInput{UserName: aws.String("v")})
 			return err
 		},
-		"MalformedPolicyDocument: This policy contains invalid Json: the document is not valid JSON at line 2, column 14": func() error {
-			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String("{\n\"Statement\": ?")})
+		"MalformedPolicyDocument: This policy contains invalid Json: the document is not valid JSON at line 2, " +
+			"column 14": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{
+				PolicyName: aws.String("p"), PolicyDocument: aws.String("{\n\"Statement\": ?"),
+			})
 			return err
 		},
-		"MalformedPolicyDocument: Policy statement must contain actions. Statement[1].Action: Missing required field Action": func() error {
-			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String(
-				`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Allow","Resource":"*"}]}`)})
+		"MalformedPolicyDocument: Policy statement must contain actions. Statement[1].Action: Missing required field " +
+			"Action": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"),
+				PolicyDocument: aws.String(
+					`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Allow",` +
+						`"Resource":"*"}]}`)})
 			return err
 		},
-		"MalformedPolicyDocument: Policy document should not specify a principal. Statement[0].Principal: the element is not known here": func() error {
-			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"), PolicyDocument: aws.String(
-				`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)})
+		"MalformedPolicyDocument: Policy document should not specify a principal. Statement[0].Principal: the " +
+			"element is not known here": func() error {
+			_, err := c.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("p"),
+				PolicyDocument: aws.String(
+					`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)})
 			return err
 		},
 	} {
@@ -289,7 +352,8 @@ func TestIAMErrors(t *testing.T) {
 // policy would take back.
 func TestSessionsWithoutMFAHaveNoIAM(t *testing.T) {
 	s := harness.Start(t)
-	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
+	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
+		GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
 	if err != nil {
 		t.Fatal(err)
 	}

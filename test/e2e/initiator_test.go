@@ -17,7 +17,8 @@ import (
 // allowUser gives a user one inline policy.
 func allowUser(t *testing.T, s *harness.Server, name, statements string) {
 	t.Helper()
-	_, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("own"),
+	_, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name,
+		PolicyName:     aws.String("own"),
 		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[` + statements + `]}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +66,8 @@ func TestInitiatorMayEndItsUpload(t *testing.T) {
 	t.Run("another user", func(t *testing.T) { ends(t, bob, id, 403, 403) })
 	t.Run("an upload that does not exist", func(t *testing.T) { ends(t, alice, aws.String("none"), 403, 403) })
 	t.Run("denied by a policy of the initiator", func(t *testing.T) {
-		const deny = `{"Effect":"Deny","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"*"}`
+		const deny = `{"Effect":"Deny","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],` +
+			`"Resource":"*"}`
 		allowUser(t, s, "alice", put+","+deny)
 		ends(t, alice, id, 403, 403)
 		allowUser(t, s, "alice", put)
@@ -124,7 +126,11 @@ func removeUser(t *testing.T, s *harness.Server, name string) {
 func TestDenyUnencryptedUploads(t *testing.T) {
 	s, bucket := openServer(t, "sealed")
 	deny := func(sid, condition string) string {
-		return fmt.Sprintf(`{"Sid":%q,"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::sealed/*","Condition":{%s}}`, sid, condition)
+		return fmt.Sprintf(
+			`{"Sid":%q,"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::sealed/*",`+
+				`"Condition":{%s}}`,
+			sid, condition,
+		)
 	}
 	ctx := t.Context()
 	begin := func(key string, in s3.CreateMultipartUploadInput) (*string, error) {
@@ -144,7 +150,10 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(t, s, bucket, "source")
-	if err := putPolicy(t, s.S3, bucket, "%s,%s", deny("Wrong", `"StringNotEquals":{"s3:x-amz-server-side-encryption":"AES256"}`), deny("None", `"Null":{"s3:x-amz-server-side-encryption":"true"}`)); err != nil {
+	if err := putPolicy(t, s.S3, bucket, "%s,%s",
+		deny("Wrong",
+			`"StringNotEquals":{"s3:x-amz-server-side-encryption":"AES256"}`), deny("None",
+			`"Null":{"s3:x-amz-server-side-encryption":"true"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := begin("none", s3.CreateMultipartUploadInput{}); statusOf(err) != 403 {
@@ -159,11 +168,16 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 		want int
 	}{"early": {early, 200}, "late": {late, 200}, "plain": {plain, 403}} {
 		t.Run(key, func(t *testing.T) {
-			p, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(1), Body: strings.NewReader("x")})
+			p, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{
+				Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
+			})
 			if statusOf(err) != c.want {
 				t.Errorf("%s: UploadPart %v", key, err)
 			}
-			_, err = s.S3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(2), CopySource: aws.String("sealed/source")})
+			_, err = s.S3.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+				Bucket: bucket, Key: &key, UploadId: c.id, PartNumber: aws.Int32(2),
+				CopySource: aws.String("sealed/source"),
+			})
 			if statusOf(err) != c.want {
 				t.Errorf("%s: UploadPartCopy %v", key, err)
 			}
@@ -171,21 +185,27 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 			if p != nil {
 				parts[0].ETag = p.ETag
 			}
-			_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: c.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+			_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+				Bucket: bucket, Key: &key, UploadId: c.id,
+				MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+			})
 			if statusOf(err) != c.want {
 				t.Errorf("%s: CompleteMultipartUpload %v", key, err)
 			}
 		})
 	}
 	// The storage class is not carried over.
-	if err := putPolicy(t, s.S3, bucket, "%s", deny("Class", `"StringNotEquals":{"s3:x-amz-storage-class":"STANDARD_IA"}`)); err != nil {
+	if err := putPolicy(t, s.S3, bucket, "%s",
+		deny("Class", `"StringNotEquals":{"s3:x-amz-storage-class":"STANDARD_IA"}`)); err != nil {
 		t.Fatal(err)
 	}
 	cold, err := begin("cold", s3.CreateMultipartUploadInput{StorageClass: types.StorageClassStandardIa})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: aws.String("cold"), UploadId: cold, PartNumber: aws.Int32(1), Body: strings.NewReader("x")}); statusOf(err) != 403 {
+	if _, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: bucket, Key: aws.String("cold"), UploadId: cold, PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
+	}); statusOf(err) != 403 {
 		t.Error("the storage class of the beginning is carried over:", err)
 	}
 }
@@ -195,7 +215,9 @@ func TestDenyUnencryptedUploads(t *testing.T) {
 func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 	s, bucket := openServer(t, "kept")
 	store(t, s, bucket, "a", "b", "free")
-	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObjectVersion","NotResource":"arn:aws:s3:::kept/free"}`); err != nil {
+	if err := putPolicy(t, s.S3, bucket,
+		`{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObjectVersion",`+
+			`"NotResource":"arn:aws:s3:::kept/free"}`); err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
@@ -209,7 +231,10 @@ func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 	if got := remove("free"); got != 200 && got != 204 {
 		t.Error("DeleteObject of what is not denied", got)
 	}
-	out, err := s.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("a")}, {Key: aws.String("b")}}}})
+	out, err := s.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		Bucket: bucket,
+		Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("a")}, {Key: aws.String("b")}}},
+	})
 	if err != nil || len(out.Errors) != 2 || *out.Errors[0].Code != "AccessDenied" {
 		t.Errorf("DeleteObjects %+v %v", out, err)
 	}
@@ -217,7 +242,9 @@ func TestDenyOfVersionsKeepsUnversioned(t *testing.T) {
 		t.Error("what is left:", got)
 	}
 	versioning := func(state types.BucketVersioningStatus) {
-		if _, err := s.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: state}}); err != nil {
+		if _, err := s.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: state},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,14 +54,18 @@ func (c *changing) user() string {
 	c.n++
 	name := fmt.Sprintf("user-%d", c.n)
 	newUser(c, c.s, name)
-	if _, err := c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(anything)}); err != nil {
+	if _, err := c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{
+		UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(anything),
+	}); err != nil {
 		c.Fatal(err)
 	}
 	k, err := c.root.CreateAccessKey(c.Context(), &iam.CreateAccessKeyInput{UserName: &name})
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.key, c.token = harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}, ""
+	c.key, c.token = harness.Credentials{
+		AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey,
+	}, ""
 	return name
 }
 
@@ -73,7 +77,9 @@ func (c *changing) session() {
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.key, c.token = harness.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey}, *out.Credentials.SessionToken
+	c.key, c.token = harness.Credentials{
+		AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey,
+	}, *out.Credentials.SessionToken
 }
 
 func (c *changing) must(_ any, err error) {
@@ -91,25 +97,34 @@ func (c *changing) revocations() map[string]func(bucket string) (take, after fun
 		"the key is deleted": func(string) (func(), func()) {
 			name := c.user()
 			return func() {
-				c.must(c.root.DeleteAccessKey(c.Context(), &iam.DeleteAccessKeyInput{UserName: &name, AccessKeyId: &c.key.AccessKeyID}))
+				c.must(c.root.DeleteAccessKey(c.Context(), &iam.DeleteAccessKeyInput{
+					UserName: &name, AccessKeyId: &c.key.AccessKeyID,
+				}))
 			}, nothing
 		},
 		"the key is turned off": func(string) (func(), func()) {
 			name := c.user()
 			return func() {
-				c.must(c.root.UpdateAccessKey(c.Context(), &iam.UpdateAccessKeyInput{UserName: &name, AccessKeyId: &c.key.AccessKeyID, Status: iamtypes.StatusTypeInactive}))
+				c.must(c.root.UpdateAccessKey(c.Context(), &iam.UpdateAccessKeyInput{
+					UserName: &name, AccessKeyId: &c.key.AccessKeyID, Status: iamtypes.StatusTypeInactive,
+				}))
 			}, nothing
 		},
 		"the policy is removed": func(string) (func(), func()) {
 			name := c.user()
 			return func() {
-				c.must(c.root.DeleteUserPolicy(c.Context(), &iam.DeleteUserPolicyInput{UserName: &name, PolicyName: aws.String("p")}))
+				c.must(c.root.DeleteUserPolicy(c.Context(), &iam.DeleteUserPolicyInput{
+					UserName: &name, PolicyName: aws.String("p"),
+				}))
 			}, nothing
 		},
 		"the bucket denies": func(bucket string) (func(), func()) {
 			c.user()
 			return func() {
-				if err := putPolicy(c, c.s.S3, &bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s","arn:aws:s3:::%[1]s/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"},"StringLike":{"aws:userid":"AIDA*"}}}`, bucket); err != nil {
+				if err := putPolicy(c, c.s.S3,
+					&bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s",`+
+						`"arn:aws:s3:::%[1]s/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"},`+
+						`"StringLike":{"aws:userid":"AIDA*"}}}`, bucket); err != nil {
 					c.Error(err)
 				}
 			}, func() { c.must(c.s.S3.DeleteBucketPolicy(c.Context(), &s3.DeleteBucketPolicyInput{Bucket: &bucket})) }
@@ -122,8 +137,10 @@ func (c *changing) revocations() map[string]func(bucket string) (take, after fun
 		"the policy ends by the clock": func(string) (func(), func()) {
 			name := c.user()
 			until := time.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339)
-			c.must(c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: aws.String(
-				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"` + until + `"}}}]}`)}))
+			c.must(c.root.PutUserPolicy(c.Context(), &iam.PutUserPolicyInput{UserName: &name,
+				PolicyName: aws.String("p"), PolicyDocument: aws.String(
+					`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*",` +
+						`"Condition":{"DateLessThan":{"aws:CurrentTime":"` + until + `"}}}]}`)}))
 			return func() { c.clock.ahead.Store(int64(time.Hour)) }, func() { c.clock.ahead.Store(0) }
 		},
 	}
@@ -133,7 +150,8 @@ func (c *changing) revocations() map[string]func(bucket string) (take, after fun
 func (c *changing) fingerprint(bucket string) string {
 	c.Helper()
 	var b strings.Builder
-	for _, target := range []string{"?versioning", "?tagging", "?cors", "?encryption", "?ownershipControls", "?publicAccessBlock", "?acl", "?requestPayment", "?policy",
+	for _, target := range []string{"?versioning", "?tagging", "?cors", "?encryption", "?ownershipControls",
+		"?publicAccessBlock", "?acl", "?requestPayment", "?policy",
 		"?versions", "?uploads", "/object", "/object?tagging", "/object?acl", "/object?uploadId=" + c.upload} {
 		a := send(c.T, c.s, raw{method: "GET", target: "/" + bucket + target})
 		if a.status >= 300 {
@@ -151,20 +169,29 @@ func (c *changing) request(row dispatch.Row, bucket string) (raw, bool) {
 	switch name := row.Name(); {
 	case row.Route().Sender() == dialect.SignedForm:
 		if c.token != "" {
-			return post{bucket: bucket, key: c.key, file: "new", fields: map[string]string{"key": "object", "x-amz-security-token": c.token}}.build(c.T, c.s), true
+			return post{
+				bucket: bucket, key: c.key, file: "new",
+				fields: map[string]string{"key": "object", "x-amz-security-token": c.token},
+			}.build(c.T, c.s), true
 		}
-		return post{bucket: bucket, key: c.key, file: "new", fields: map[string]string{"key": "object"}}.build(c.T, c.s), true
+		return post{bucket: bucket, key: c.key, file: "new", fields: map[string]string{"key": "object"}}.build(c.T,
+			c.s), true
 	case name == "PutObject", name == "UploadPart":
 		r.body = "new"
 	case name == "PutObjectAcl", name == "PutBucketAcl", name == "CreateBucket", r.body == "":
 		return raw{}, false
 	}
 	if strings.Contains(r.target, "uploadId") {
-		up, err := c.s.S3.CreateMultipartUpload(c.Context(), &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("object")})
+		up, err := c.s.S3.CreateMultipartUpload(c.Context(), &s3.CreateMultipartUploadInput{
+			Bucket: &bucket, Key: aws.String("object"),
+		})
 		if err != nil {
 			c.Fatal(err)
 		}
-		part, err := c.s.S3.UploadPart(c.Context(), &s3.UploadPartInput{Bucket: &bucket, Key: aws.String("object"), UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("part")})
+		part, err := c.s.S3.UploadPart(c.Context(), &s3.UploadPartInput{
+			Bucket: &bucket, Key: aws.String("object"), UploadId: up.UploadId, PartNumber: aws.Int32(1),
+			Body: strings.NewReader("part"),
+		})
 		if err != nil {
 			c.Fatal(err)
 		}
@@ -192,7 +219,8 @@ func TestAtTheEndOfARequest(t *testing.T) {
 		walked := 0
 		for i, row := range c.s.Operations("s3") {
 			bucket := fmt.Sprintf("end-%d-%d", n, i)
-			if r := request(row, bucket); r.body == "" && row.Route().Sender() != dialect.SignedForm && row.Name() != "PutObject" && row.Name() != "UploadPart" {
+			if r := request(row, bucket); r.body == "" && row.Route().Sender() != dialect.SignedForm &&
+				row.Name() != "PutObject" && row.Name() != "UploadPart" {
 				continue
 			}
 			newBucket(t, c.s, bucket)
@@ -234,7 +262,8 @@ func TestAtTheEndOfAForm(t *testing.T) {
 		take, after := prepare("")
 		c.n++
 		name := fmt.Sprintf("made-%d", c.n)
-		r := raw{method: "POST", target: "/", body: "Action=CreateUser&Version=2010-05-08&UserName=" + name, service: "iam", key: c.key.AccessKeyID, secret: c.key.SecretAccessKey,
+		r := raw{method: "POST", target: "/", body: "Action=CreateUser&Version=2010-05-08&UserName=" + name,
+			service: "iam", key: c.key.AccessKeyID, secret: c.key.SecretAccessKey,
 			header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
 		if c.token != "" {
 			r.header.Set("X-Amz-Security-Token", c.token)
@@ -269,25 +298,35 @@ func TestAtTheEndOfAnException(t *testing.T) {
 			n++
 			for i, row := range c.s.Operations("s3") {
 				name := row.Name()
-				if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" && row.Route().Sender() != dialect.SignedForm {
+				if name != "DeleteObjects" && name != "PutObject" && name != "PutObjectTagging" &&
+					row.Route().Sender() != dialect.SignedForm {
 					continue
 				}
 				c.clock.ahead.Store(0)
 				bucket := fmt.Sprintf("exception-%d-%d", n, i)
 				newBucket(t, c.s, bucket)
-				if a := send(t, c.s, raw{method: "PUT", target: "/" + bucket + "/object", body: "old"}); a.status != 200 {
+				if a := send(t, c.s, raw{
+					method: "PUT", target: "/" + bucket + "/object", body: "old",
+				}); a.status != 200 {
 					t.Fatal(a.body)
 				}
-				c.must(nil, commands.SetPublic(t.Context(), operator.PublicCommand{AccountID: account, For: time.Hour, Reason: "a test"}))
+				c.must(nil,
+					commands.SetPublic(t.Context(), operator.PublicCommand{
+						AccountID: account, For: time.Hour, Reason: "a test",
+					}))
 				blockBucket(t, c.s, &bucket, blocks{})
-				if err := putPolicy(t, c.s.S3, &bucket, `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject","s3:PutObjectTagging"],"Resource":"arn:aws:s3:::%s/*"}`, bucket); err != nil {
+				if err := putPolicy(t, c.s.S3,
+					&bucket, `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject",`+
+						`"s3:PutObjectTagging"],"Resource":"arn:aws:s3:::%s/*"}`, bucket); err != nil {
 					t.Fatal(err)
 				}
 				c.key, c.token = harness.Credentials{}, ""
 				r, _ := c.request(row, bucket)
 				r.unsigned = true
 				if row.Route().Sender() == dialect.SignedForm {
-					r = post{bucket: bucket, unsigned: true, file: "new", fields: map[string]string{"key": "object"}}.build(t, c.s)
+					r = post{
+						bucket: bucket, unsigned: true, file: "new", fields: map[string]string{"key": "object"},
+					}.build(t, c.s)
 				}
 				before := c.fingerprint(bucket)
 				a := slow(t, c.s, r, take)
@@ -309,7 +348,11 @@ func TestUploadsEndInPeace(t *testing.T) {
 	c := newChanging(t)
 	newBucket(t, c.s, "peace")
 	c.user()
-	a := slow(t, c.s, raw{method: "PUT", target: "/peace/k", body: "late", key: c.key.AccessKeyID, secret: c.key.SecretAccessKey, hash: "UNSIGNED-PAYLOAD"}, func() { c.clock.ahead.Store(int64(time.Hour)) })
+	a := slow(t,
+		c.s, raw{
+			method: "PUT", target: "/peace/k", body: "late", key: c.key.AccessKeyID, secret: c.key.SecretAccessKey,
+			hash: "UNSIGNED-PAYLOAD",
+		}, func() { c.clock.ahead.Store(int64(time.Hour)) })
 	if a.status != 200 {
 		t.Errorf("a late end: %d %s", a.status, a.body)
 	}
@@ -317,15 +360,22 @@ func TestUploadsEndInPeace(t *testing.T) {
 	for _, key := range []string{"a", "b"} {
 		send(t, c.s, raw{method: "PUT", target: "/peace/" + key, body: key})
 	}
-	r := raw{method: "POST", target: "/peace?delete", body: `<Delete><Object><Key>a</Key></Object><Object><Key>b</Key></Object></Delete>`, key: c.key.AccessKeyID, secret: c.key.SecretAccessKey, header: http.Header{}}
+	r := raw{
+		method: "POST", target: "/peace?delete",
+		body: `<Delete><Object><Key>a</Key></Object><Object><Key>b</Key></Object></Delete>`, key: c.key.AccessKeyID,
+		secret: c.key.SecretAccessKey, header: http.Header{},
+	}
 	r.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(md5Of(r.body)))
 	bucket := "peace"
 	a = slow(t, c.s, r, func() {
-		if err := putPolicy(t, c.s.S3, &bucket, `{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::peace/a"}`); err != nil {
+		if err := putPolicy(t, c.s.S3, &bucket,
+			`{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObject",`+
+				`"Resource":"arn:aws:s3:::peace/a"}`); err != nil {
 			t.Error(err)
 		}
 	})
-	if a.status != 200 || !strings.Contains(a.body, "<Deleted><Key>b</Key>") || !strings.Contains(a.body, "<Error><Key>a</Key><Code>AccessDenied") {
+	if a.status != 200 || !strings.Contains(a.body, "<Deleted><Key>b</Key>") ||
+		!strings.Contains(a.body, "<Error><Key>a</Key><Code>AccessDenied") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	if a := send(t, c.s, raw{method: "GET", target: "/peace/a"}); a.body != "a" {
@@ -343,14 +393,27 @@ func TestADocumentHasATime(t *testing.T) {
 		r    raw
 		want int
 	}{
-		"a document":  {raw{method: "PUT", target: "/timely?versioning", body: document}, 400},
-		"a form":      {raw{method: "POST", target: "/", body: "Action=ListUsers&Version=2010-05-08", service: "iam", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}, 400},
-		"a stranger":  {raw{method: "POST", target: "/", body: "Action=ListUsers&Version=2010-05-08", unsigned: true, header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}, 400},
+		"a document": {raw{method: "PUT", target: "/timely?versioning", body: document}, 400},
+		"a form": {
+			raw{
+				method: "POST", target: "/", body: "Action=ListUsers&Version=2010-05-08", service: "iam",
+				header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+			},
+			400,
+		},
+		"a stranger": {
+			raw{
+				method: "POST", target: "/", body: "Action=ListUsers&Version=2010-05-08", unsigned: true,
+				header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+			},
+			400,
+		},
 		"a POST form": {post{bucket: "timely", file: "new"}.build(t, s), 400},
 		"a stream":    {raw{method: "PUT", target: "/timely/k", body: "slow"}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if a := slow(t, s, c.r, wait); a.status != c.want || c.want == 400 && !strings.Contains(a.body, "RequestTimeout") {
+			if a := slow(t, s, c.r, wait); a.status != c.want ||
+				c.want == 400 && !strings.Contains(a.body, "RequestTimeout") {
 				t.Errorf("%s: %d %s", name, a.status, a.body)
 			}
 		})

@@ -13,11 +13,17 @@ import (
 // lastAccessed is the report on an ARN, by service, and its id.
 func (c cast) lastAccessed(who *iam.Client, name string) (map[string]types.ServiceLastAccessed, string) {
 	c.Helper()
-	job, err := who.GenerateServiceLastAccessedDetails(c.Context(), &iam.GenerateServiceLastAccessedDetailsInput{Arn: &name, Granularity: types.AccessAdvisorUsageGranularityTypeActionLevel})
+	job, err := who.GenerateServiceLastAccessedDetails(c.Context(),
+		&iam.GenerateServiceLastAccessedDetailsInput{
+			Arn: &name, Granularity: types.AccessAdvisorUsageGranularityTypeActionLevel,
+		})
 	c.ok(err)
-	out, err := who.GetServiceLastAccessedDetails(c.Context(), &iam.GetServiceLastAccessedDetailsInput{JobId: job.JobId})
+	out, err := who.GetServiceLastAccessedDetails(c.Context(), &iam.GetServiceLastAccessedDetailsInput{
+		JobId: job.JobId,
+	})
 	c.ok(err)
-	if out.JobStatus != types.JobStatusTypeCompleted || out.JobCreationDate == nil || out.JobCompletionDate == nil || out.IsTruncated || out.JobType != types.AccessAdvisorUsageGranularityTypeServiceLevel {
+	if out.JobStatus != types.JobStatusTypeCompleted || out.JobCreationDate == nil || out.JobCompletionDate == nil ||
+		out.IsTruncated || out.JobType != types.AccessAdvisorUsageGranularityTypeServiceLevel {
 		c.Errorf("%+v", out)
 	}
 	all := map[string]types.ServiceLastAccessed{}
@@ -32,14 +38,17 @@ func (c cast) lastAccessed(who *iam.Client, name string) (map[string]types.Servi
 func TestLastAccessed(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","iam:Get*","sts:AssumeRole"],"Resource":"*"}]}`
+	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","iam:Get*",` +
+		`"sts:AssumeRole"],` +
+		`"Resource":"*"}]}`
 	u, r := c.user("u", document), c.role(c.root, "r", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
 	says := func(name, service, by string, used bool) string {
 		t.Helper()
 		all, job := c.lastAccessed(c.root, name)
 		s, there := all[service]
 		switch {
-		case !there, *s.TotalAuthenticatedEntities != 0 != used, (s.LastAuthenticated != nil) != used, aws.ToString(s.LastAuthenticatedEntity) != by:
+		case !there, *s.TotalAuthenticatedEntities != 0 != used, (s.LastAuthenticated != nil) != used,
+			aws.ToString(s.LastAuthenticatedEntity) != by:
 			t.Errorf("%s, %s: %v %+v", name, service, there, s)
 		}
 		return job
@@ -81,11 +90,15 @@ func TestLastAccessed(t *testing.T) {
 
 	for _, err := range []error{
 		func() error {
-			_, err := c.root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("u"), AccessKeyId: &u.key.AccessKeyID})
+			_, err := c.root.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{
+				UserName: aws.String("u"), AccessKeyId: &u.key.AccessKeyID,
+			})
 			return err
 		}(),
 		func() error {
-			_, err := c.root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: aws.String("u"), PolicyName: aws.String("p")})
+			_, err := c.root.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{
+				UserName: aws.String("u"), PolicyName: aws.String("p"),
+			})
 			return err
 		}(),
 		func() error {

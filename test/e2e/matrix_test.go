@@ -20,23 +20,34 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // bodies are what an operation needs to be understood at all.
 var bodies = map[string]string{
-	"CompleteMultipartUpload":    `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part></CompleteMultipartUpload>`,
-	"DeleteObjects":              `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key></Object></Delete>`,
-	"PutBucketVersioning":        `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
-	"PutBucketTagging":           `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
-	"PutObjectTagging":           `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
-	"PutBucketCors":              `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>`,
-	"PutBucketPolicy":            `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`,
-	"PutPublicAccessBlock":       `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>`,
-	"PutBucketOwnershipControls": `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>`,
-	"PutBucketRequestPayment":    `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
-	"PutBucketEncryption":        `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`,
+	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part>` +
+		`</CompleteMultipartUpload>`,
+	"DeleteObjects": `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>object</Key>` +
+		`</Object></Delete>`,
+	"PutBucketVersioning": `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
+	"PutBucketTagging":    `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutObjectTagging":    `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
+	"PutBucketCors": `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>` +
+		`*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketPolicy": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`,
+	"PutPublicAccessBlock": `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>` +
+		`</PublicAccessBlockConfiguration>`,
+	"PutBucketOwnershipControls": `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>` +
+		`</OwnershipControls>`,
+	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
+	"PutBucketEncryption": `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>` +
+		`<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>` +
+		`</ServerSideEncryptionConfiguration>`,
 }
 
 // request builds a request that matches a row.
 func request(row dispatch.Row, bucket string) raw {
 	method, path, _ := strings.Cut(row.Route().String(), " ")
-	r := raw{method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path), header: http.Header{}, body: strings.ReplaceAll(bodies[row.Name()], "BUCKET", bucket)}
+	r := raw{
+		method: method, target: strings.NewReplacer("{Bucket}", bucket, "{Key+}", "object").Replace(path),
+		header: http.Header{}, body: strings.ReplaceAll(bodies[row.Name()], "BUCKET", bucket),
+	}
 	switch row.Name() {
 	case "UploadPartCopy", "CopyObject":
 		r.header.Set("X-Amz-Copy-Source", bucket+"/object")
@@ -61,7 +72,8 @@ func TestAccessMatrix(t *testing.T) {
 	s := harness.Start(t)
 	foreign := s.CreateAccount(t, "foreign")
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", "operation", "anonymous", "unknown key", "another account's root", "owner's root")
+	fmt.Fprintf(&out, "%-36s %-20s %-26s %-32s %s\n", "operation", "anonymous", "unknown key", "another account's root",
+		"owner's root")
 	for i, row := range s.Operations("s3") {
 		bucket := fmt.Sprintf("matrix-%d", i)
 		if row.Name() != "CreateBucket" {
@@ -82,7 +94,10 @@ func TestAccessMatrix(t *testing.T) {
 			r := request(row, name)
 			change(&r)
 			if row.Route().Sender() == dialect.SignedForm {
-				r = post{bucket: name, key: harness.Credentials{AccessKeyID: r.key, SecretAccessKey: r.secret}, unsigned: r.unsigned}.build(t, s)
+				r = post{
+					bucket: name, key: harness.Credentials{AccessKeyID: r.key, SecretAccessKey: r.secret},
+					unsigned: r.unsigned,
+				}.build(t, s)
 			}
 			a := send(t, s, r)
 			_, inner, within := strings.Cut(a.body, "<Error><Key>object</Key><Code>")
@@ -132,7 +147,8 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; if the change is meant, run the test with -update and read the difference.\ngot:\n%s", path, got)
+		t.Errorf("%s differs; if the change is meant, run the test with -update and read the difference.\ngot:\n%s",
+			path, got)
 	}
 }
 
@@ -208,13 +224,36 @@ func TestAuthenticationTraces(t *testing.T) {
 		status int
 		code   string
 	}{
-		"SigV2 header":              {raw{method: "GET", target: "/traces", unsigned: true, header: http.Header{"Authorization": {"AWS AKIAEXAMPLE:c2lnbmF0dXJl"}}}, 400, "InvalidRequest"},
-		"SigV2 query":               {raw{method: "GET", target: "/traces?AWSAccessKeyId=AKIA&Signature=x&Expires=99999999999", unsigned: true}, 400, "InvalidRequest"},
-		"Basic":                     {raw{method: "GET", target: "/traces", unsigned: true, header: http.Header{"Authorization": {"Basic dTpw"}}}, 400, "InvalidArgument"},
-		"header and query":          {raw{method: "GET", target: "/traces?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"}, 400, "InvalidArgument"},
-		"half a presigned query":    {raw{method: "GET", target: "/traces?X-Amz-Credential=a", unsigned: true}, 400, "AuthorizationQueryParametersError"},
-		"presigned, other method":   {raw{method: "GET", target: "/traces", presign: true, breakSignature: true}, 403, "SignatureDoesNotMatch"},
-		"token of a long-lived key": {raw{method: "GET", target: "/traces", header: http.Header{"X-Amz-Security-Token": {"x"}}}, 400, "InvalidToken"},
+		"SigV2 header": {
+			raw{
+				method: "GET", target: "/traces", unsigned: true,
+				header: http.Header{"Authorization": {"AWS AKIAEXAMPLE:c2lnbmF0dXJl"}},
+			},
+			400, "InvalidRequest",
+		},
+		"SigV2 query": {
+			raw{method: "GET", target: "/traces?AWSAccessKeyId=AKIA&Signature=x&Expires=99999999999", unsigned: true},
+			400, "InvalidRequest",
+		},
+		"Basic": {
+			raw{method: "GET", target: "/traces", unsigned: true, header: http.Header{"Authorization": {"Basic dTpw"}}},
+			400, "InvalidArgument",
+		},
+		"header and query": {
+			raw{method: "GET", target: "/traces?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"}, 400,
+			"InvalidArgument",
+		},
+		"half a presigned query": {
+			raw{method: "GET", target: "/traces?X-Amz-Credential=a", unsigned: true}, 400,
+			"AuthorizationQueryParametersError",
+		},
+		"presigned, other method": {
+			raw{method: "GET", target: "/traces", presign: true, breakSignature: true}, 403, "SignatureDoesNotMatch",
+		},
+		"token of a long-lived key": {
+			raw{method: "GET", target: "/traces", header: http.Header{"X-Amz-Security-Token": {"x"}}}, 400,
+			"InvalidToken",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if a := send(t, s, c.r); a.status != c.status || a.code != c.code {

@@ -19,7 +19,9 @@ import (
 // put makes an object, and fails the test if it can't.
 func put(t *testing.T, s *harness.Server, bucket, key, body string) {
 	t.Helper()
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(body)}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &bucket, Key: &key, Body: strings.NewReader(body),
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -29,7 +31,9 @@ func put(t *testing.T, s *harness.Server, bucket, key, body string) {
 func TestOneReading(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
-	for key, body := range map[string]string{"report,final": "meant", "report": "NOT MEANT", "to do": "meant", "to  do": "NOT MEANT"} {
+	for key, body := range map[string]string{
+		"report,final": "meant", "report": "NOT MEANT", "to do": "meant", "to  do": "NOT MEANT",
+	} {
 		put(t, s, "bkt", key, body)
 	}
 	for what, c := range map[string]struct {
@@ -43,7 +47,11 @@ func TestOneReading(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			for _, presign := range []bool{false, true} {
-				a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/out", header: http.Header{"X-Amz-Copy-Source": {c.signed}}, presign: presign},
+				a := sendChanged(t, s,
+					raw{
+						method: "PUT", target: "/bkt/out", header: http.Header{"X-Amz-Copy-Source": {c.signed}},
+						presign: presign,
+					},
 					func(r *http.Request) { r.Header["X-Amz-Copy-Source"] = c.sent })
 				if a.status == 200 && contents(t, s, "bkt", "out") != "meant" || a.status != 200 && a.status != 400 {
 					t.Errorf("%s, presigned %v: %d, copied %q", what, presign, a.status, contents(t, s, "bkt", "out"))
@@ -51,19 +59,32 @@ func TestOneReading(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"X-Amz-Meta-A", "X-Amz-Acl", "X-Amz-Tagging", "X-Amz-Storage-Class", "Content-Type", "Cache-Control", "If-Match", "Range", "Content-Md5", "Date"} {
+	for _, name := range []string{
+		"X-Amz-Meta-A", "X-Amz-Acl", "X-Amz-Tagging", "X-Amz-Storage-Class", "Content-Type", "Cache-Control",
+		"If-Match", "Range", "Content-Md5", "Date",
+	} {
 		t.Run(name, func(t *testing.T) {
-			a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/twice", header: http.Header{name: {"a,b"}}, body: "x"}, func(r *http.Request) { r.Header[name] = []string{"a", "b"} })
+			a := sendChanged(t, s,
+				raw{
+					method: "PUT", target: "/bkt/twice", header: http.Header{name: {"a,b"}}, body: "x",
+				}, func(r *http.Request) { r.Header[name] = []string{"a", "b"} })
 			if a.status != 400 || a.code != "InvalidArgument" {
 				t.Errorf("%s twice: %d %s", name, a.status, a.code)
 			}
 		})
 	}
-	a := sendChanged(t, s, raw{method: "PUT", target: "/bkt/meta", header: http.Header{"X-Amz-Meta-A": {"a b"}}, body: "x"}, func(r *http.Request) { r.Header["X-Amz-Meta-A"] = []string{"a  \t b"} })
-	if head := send(t, s, raw{method: "HEAD", target: "/bkt/meta"}); a.status != 200 || head.header.Get("X-Amz-Meta-A") != "a b" {
+	a := sendChanged(t, s,
+		raw{
+			method: "PUT", target: "/bkt/meta", header: http.Header{"X-Amz-Meta-A": {"a b"}}, body: "x",
+		}, func(r *http.Request) { r.Header["X-Amz-Meta-A"] = []string{"a  \t b"} })
+	if head := send(t, s, raw{method: "HEAD", target: "/bkt/meta"}); a.status != 200 ||
+		head.header.Get("X-Amz-Meta-A") != "a b" {
 		t.Errorf("blanks in metadata: %d, %q", a.status, head.header.Get("X-Amz-Meta-A"))
 	}
-	for _, target := range []string{"/bkt/report?versionId=null&versionId=x", "/bkt?prefix=a&prefix=b", "/bkt?list-type=2&list-type=2", "/bkt?acl&acl"} {
+	for _, target := range []string{
+		"/bkt/report?versionId=null&versionId=x", "/bkt?prefix=a&prefix=b", "/bkt?list-type=2&list-type=2",
+		"/bkt?acl&acl",
+	} {
 		if a := send(t, s, raw{method: "GET", target: target}); a.status != 400 || a.code != "InvalidArgument" {
 			t.Errorf("%s: %d %s", target, a.status, a.code)
 		}
@@ -76,7 +97,9 @@ func TestEmptyHeaders(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
 	put(t, s, "bkt", "victim", "precious")
-	up, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bkt"), Key: aws.String("victim")})
+	up, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: aws.String("bkt"), Key: aws.String("victim"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +156,9 @@ func TestEmptyHeaders(t *testing.T) {
 			if strings.Contains(at, "?") {
 				join = "&"
 			}
-			a = send(t, s, raw{method: c.method, target: at + join + strings.ToLower(c.name) + "=", header: c.header, presign: true})
+			a = send(t, s, raw{
+				method: c.method, target: at + join + strings.ToLower(c.name) + "=", header: c.header, presign: true,
+			})
 			if sum := strings.Contains(c.name, "Checksum"); (a.status == 200) != sum {
 				t.Errorf("%s %s with an empty %s in the query: %d %s", c.method, c.target, c.name, a.status, a.code)
 			}
@@ -143,16 +168,25 @@ func TestEmptyHeaders(t *testing.T) {
 			put(t, s, "bkt", "victim", "precious")
 		})
 	}
-	if a := send(t, s, raw{method: "PUT", target: "/bkt/plain", header: http.Header{"X-Amz-Tagging": {""}, "X-Amz-Meta-Empty": {""}}, body: "x"}); a.status != 200 {
+	if a := send(t, s, raw{
+		method: "PUT", target: "/bkt/plain", header: http.Header{"X-Amz-Tagging": {""}, "X-Amz-Meta-Empty": {""}},
+		body: "x",
+	}); a.status != 200 {
 		t.Errorf("no tags, and empty metadata: %d %s", a.status, a.code)
 	}
-	if a := send(t, s, raw{method: "GET", target: "/bkt/plain", unsigned: true, header: http.Header{"X-Amz-Security-Token": {""}}}); a.status != 403 {
+	if a := send(t, s, raw{
+		method: "GET", target: "/bkt/plain", unsigned: true, header: http.Header{"X-Amz-Security-Token": {""}},
+	}); a.status != 403 {
 		t.Errorf("an empty token: %d", a.status)
 	}
-	if a := send(t, s, raw{method: "GET", target: "/bkt/plain", header: http.Header{"X-Amz-Security-Token": {""}}}); a.status != 400 || a.code != "InvalidToken" {
+	if a := send(t, s, raw{
+		method: "GET", target: "/bkt/plain", header: http.Header{"X-Amz-Security-Token": {""}},
+	}); a.status != 400 || a.code != "InvalidToken" {
 		t.Errorf("an empty token that is signed: %d %s", a.status, a.code)
 	}
-	if a := send(t, s, raw{method: "GET", target: "/bkt/plain?X-Amz-Security-Token=", presign: true}); a.status != 400 || a.code != "InvalidToken" {
+	if a := send(t, s, raw{
+		method: "GET", target: "/bkt/plain?X-Amz-Security-Token=", presign: true,
+	}); a.status != 400 || a.code != "InvalidToken" {
 		t.Errorf("an empty token in a presigned URL: %d %s", a.status, a.code)
 	}
 }
@@ -184,7 +218,9 @@ func TestNamesOnTheWire(t *testing.T) {
 func TestUploadWithoutLength(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
-	up, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String("bkt"), Key: aws.String("m")})
+	up, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: aws.String("bkt"), Key: aws.String("m"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +229,12 @@ func TestUploadWithoutLength(t *testing.T) {
 		for _, presign := range []bool{false, true} {
 			t.Run(fmt.Sprint(presign), func(t *testing.T) {
 				r := raw{method: "PUT", target: target, presign: presign}
-				if head := exchange(t, s, onWire(t, s, r, "Content-Length")); !strings.HasPrefix(head, "HTTP/1.1 411 ") {
+				if head := exchange(t, s,
+					onWire(t, s, r, "Content-Length")); !strings.HasPrefix(head, "HTTP/1.1 411 ") {
 					t.Errorf("%s, presigned %v, without a length: %s", target, presign, head)
 				}
-				text := strings.Replace(onWire(t, s, r, "Content-Length"), "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1)
+				text := strings.Replace(onWire(t, s, r, "Content-Length"), "\r\n\r\n",
+					"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1)
 				if head := exchange(t, s, text); !strings.HasPrefix(head, "HTTP/1.1 501 ") {
 					t.Errorf("%s, presigned %v, chunked: %s", target, presign, head)
 				}
@@ -220,10 +258,13 @@ func TestPlusInPath(t *testing.T) {
 		status       int
 		body         string
 	}{
-		{"/bkt/g%20x", "/bkt/g+x", 200, "blank"}, {"/bkt/g%2Bx", "/bkt/g%2Bx", 200, "plus"}, {"/bkt/g%2Bx", "/bkt/g+x", 403, ""},
+		{"/bkt/g%20x", "/bkt/g+x", 200, "blank"}, {"/bkt/g%2Bx", "/bkt/g%2Bx", 200, "plus"},
+		{"/bkt/g%2Bx", "/bkt/g+x", 403, ""},
 	} {
 		t.Run(c.signed+" "+c.sent, func(t *testing.T) {
-			a := sendChanged(t, s, raw{method: "GET", target: c.signed}, func(r *http.Request) { r.URL.Opaque = "//" + r.Host + c.sent })
+			a := sendChanged(t, s, raw{method: "GET", target: c.signed}, func(r *http.Request) {
+				r.URL.Opaque = "//" + r.Host + c.sent
+			})
 			if a.status != c.status || c.body != "" && a.body != c.body {
 				t.Errorf("%s signed as %s: %d %q", c.sent, c.signed, a.status, a.body)
 			}
@@ -235,13 +276,18 @@ func TestPlusInPath(t *testing.T) {
 func TestMetadataBeyondASCII(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
-	for value, want := range map[string]string{"öha, 漢字": "öha, 漢字", "plain": "plain", "=?UTF-8?B?w7ZoYQ==?=": "öha", "\xf6ha": "öha"} {
+	for value, want := range map[string]string{
+		"öha, 漢字": "öha, 漢字", "plain": "plain", "=?UTF-8?B?w7ZoYQ==?=": "öha", "\xf6ha": "öha",
+	} {
 		t.Run(value, func(t *testing.T) {
-			if a := send(t, s, raw{method: "PUT", target: "/bkt/k", header: http.Header{"X-Amz-Meta-N": {value}}, body: "x"}); a.status != 200 {
+			if a := send(t, s, raw{
+				method: "PUT", target: "/bkt/k", header: http.Header{"X-Amz-Meta-N": {value}}, body: "x",
+			}); a.status != 200 {
 				t.Errorf("%q: %d %s", value, a.status, a.code)
 			}
 			got := send(t, s, raw{method: "HEAD", target: "/bkt/k"}).header.Get("X-Amz-Meta-N")
-			if text, err := new(mime.WordDecoder).DecodeHeader(got); err != nil || text != want || strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+			if text, err := new(mime.WordDecoder).DecodeHeader(got); err != nil || text != want ||
+				strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
 				t.Errorf("%q came back as %q (%q, %v)", value, got, text, err)
 			}
 		})
@@ -255,7 +301,8 @@ func TestBucketRegionOfFailures(t *testing.T) {
 	newBucket(t, s, "bkt")
 	for i, r := range []raw{
 		{method: "HEAD", target: "/bkt", unsigned: true}, {method: "HEAD", target: "/missing", unsigned: true},
-		{method: "HEAD", target: "/bkt", breakSignature: true}, {method: "HEAD", target: "/missing", breakSignature: true},
+		{method: "HEAD", target: "/bkt", breakSignature: true},
+		{method: "HEAD", target: "/missing", breakSignature: true},
 		{method: "HEAD", target: "/bkt/none", unsigned: true}, {method: "GET", target: "/bkt?versions", unsigned: true},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -264,7 +311,8 @@ func TestBucketRegionOfFailures(t *testing.T) {
 			}
 		})
 	}
-	if a := send(t, s, raw{method: "HEAD", target: "/missing"}); a.status != 404 || a.header.Get("X-Amz-Bucket-Region") != "" {
+	if a := send(t, s, raw{method: "HEAD", target: "/missing"}); a.status != 404 ||
+		a.header.Get("X-Amz-Bucket-Region") != "" {
 		t.Errorf("a bucket that is not there: %d, region %q", a.status, a.header.Get("X-Amz-Bucket-Region"))
 	}
 }
@@ -278,7 +326,8 @@ func TestClientThatHangsUp(t *testing.T) {
 	for i := range 8 {
 		text := onWire(t, s, raw{method: "GET", target: "/bkt/large"})
 		if i%2 == 1 {
-			text = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nAction=A"
+			text = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " +
+				"100\r\n\r\nAction=A"
 		}
 		c := connect(t, s.Endpoint, text)
 		if i%2 == 0 {
@@ -304,7 +353,11 @@ func TestClientThatHangsUp(t *testing.T) {
 // signature.
 func TestServiceThatIsNotHere(t *testing.T) {
 	s := harness.Start(t)
-	a := send(t, s, raw{method: "POST", target: "/", service: "kms", header: http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}}, body: "{}"})
+	a := send(t, s, raw{
+		method: "POST", target: "/", service: "kms",
+		header: http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}},
+		body:   "{}",
+	})
 	if a.status != 501 || !strings.Contains(a.body, "The service kms is not implemented here.") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

@@ -22,15 +22,19 @@ func TestExpectedOwner(t *testing.T) {
 	}
 	for _, row := range s.Operations("s3") {
 		at := row.Route()
-		if !strings.Contains(at.String(), "{Bucket}") || row.Name() == "CreateBucket" || at.Sender() == dialect.Preflight {
+		if !strings.Contains(at.String(), "{Bucket}") || row.Name() == "CreateBucket" ||
+			at.Sender() == dialect.Preflight {
 			continue // no bucket, not yet a bucket, or no caller who could expect an owner
 		}
-		for owner, want := range map[string]string{"000000000000": "AccessDenied", "abc": "InvalidBucketOwnerAWSAccountID"} {
+		for owner, want := range map[string]string{
+			"000000000000": "AccessDenied", "abc": "InvalidBucketOwnerAWSAccountID",
+		} {
 			t.Run(owner, func(t *testing.T) {
 				r := request(row, "owned")
 				r.header.Set("X-Amz-Expected-Bucket-Owner", owner)
 				if at.Sender() == dialect.SignedForm {
-					r = post{bucket: "owned", fields: map[string]string{"x-amz-expected-bucket-owner": owner}}.build(t, s)
+					r = post{bucket: "owned", fields: map[string]string{"x-amz-expected-bucket-owner": owner}}.build(t,
+						s)
 				}
 				a := send(t, s, r)
 				// An operation that wants more parameters than this may say so first.
@@ -49,7 +53,9 @@ func TestRequestPayment(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "payment")
 	put := func(bucket *string, payer types.Payer) error {
-		_, err := s.S3.PutBucketRequestPayment(t.Context(), &s3.PutBucketRequestPaymentInput{Bucket: bucket, RequestPaymentConfiguration: &types.RequestPaymentConfiguration{Payer: payer}})
+		_, err := s.S3.PutBucketRequestPayment(t.Context(), &s3.PutBucketRequestPaymentInput{
+			Bucket: bucket, RequestPaymentConfiguration: &types.RequestPaymentConfiguration{Payer: payer},
+		})
 		return err
 	}
 	if err := put(bucket, types.PayerBucketOwner); err != nil {
@@ -62,7 +68,9 @@ func TestRequestPayment(t *testing.T) {
 	if err != nil || out.Payer != types.PayerBucketOwner {
 		t.Errorf("%+v, %v", out, err)
 	}
-	list, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, RequestPayer: types.RequestPayerRequester})
+	list, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{
+		Bucket: bucket, RequestPayer: types.RequestPayerRequester,
+	})
 	if err != nil || list.RequestCharged != "" {
 		t.Errorf("a client that would pay: %+v, %v", list, err)
 	}

@@ -30,13 +30,18 @@ func TestOwnershipControls(t *testing.T) {
 		for _, o := range rules {
 			c.Rules = append(c.Rules, types.OwnershipControlsRule{ObjectOwnership: o})
 		}
-		_, err := s.S3.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{Bucket: bucket, OwnershipControls: c})
+		_, err := s.S3.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{
+			Bucket: bucket, OwnershipControls: c,
+		})
 		return err
 	}
 	if o := get(); o != types.ObjectOwnershipBucketOwnerEnforced {
 		t.Error(o)
 	}
-	for _, o := range []types.ObjectOwnership{types.ObjectOwnershipObjectWriter, types.ObjectOwnershipBucketOwnerPreferred, types.ObjectOwnershipBucketOwnerEnforced} {
+	for _, o := range []types.ObjectOwnership{
+		types.ObjectOwnershipObjectWriter, types.ObjectOwnershipBucketOwnerPreferred,
+		types.ObjectOwnershipBucketOwnerEnforced,
+	} {
 		if err := put(o); err != nil || get() != o {
 			t.Errorf("%s: %v", o, err)
 		}
@@ -45,19 +50,25 @@ func TestOwnershipControls(t *testing.T) {
 	wantCode(t, put(types.ObjectOwnershipObjectWriter, types.ObjectOwnershipObjectWriter), 400, "MalformedXML")
 	wantCode(t, put("objectwriter"), 400, "MalformedXML")
 	for range 2 {
-		if _, err := s.S3.DeleteBucketOwnershipControls(t.Context(), &s3.DeleteBucketOwnershipControlsInput{Bucket: bucket}); err != nil {
+		if _, err := s.S3.DeleteBucketOwnershipControls(t.Context(), &s3.DeleteBucketOwnershipControlsInput{
+			Bucket: bucket,
+		}); err != nil {
 			t.Error(err)
 		}
 	}
 	_, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: bucket})
 	wantCode(t, err, 404, "OwnershipControlsNotFoundError")
 	// Without the setting ACLs count.
-	if _, err := s.S3.PutBucketAcl(t.Context(), &s3.PutBucketAclInput{Bucket: bucket, ACL: types.BucketCannedACLPrivate}); err != nil {
+	if _, err := s.S3.PutBucketAcl(t.Context(), &s3.PutBucketAclInput{
+		Bucket: bucket, ACL: types.BucketCannedACLPrivate,
+	}); err != nil {
 		t.Error(err)
 	}
 	bucket = aws.String("absent")
 	wantCode(t, put(types.ObjectOwnershipObjectWriter), 404, "NoSuchBucket")
-	if a := send(t, s, raw{method: "PUT", target: "/owned?ownershipControls"}); a.status != 400 || a.code != "MissingRequestBodyError" {
+	if a := send(t, s, raw{
+		method: "PUT", target: "/owned?ownershipControls",
+	}); a.status != 400 || a.code != "MissingRequestBodyError" {
 		t.Errorf("without a document: %d %s", a.status, a.code)
 	}
 }
@@ -81,7 +92,8 @@ func TestOwnershipAtCreation(t *testing.T) {
 		{acl("BucketOwnerEnforced", "authenticated-read"), "InvalidBucketAclWithObjectOwnership"},
 		{acl("ObjectWriter", "public-read"), "InvalidBucketAclWithBlockPublicAccessError"},
 		{acl("ObjectWriter", "publicread"), "InvalidArgument"},
-		{http.Header{"X-Amz-Object-Ownership": {""}}, "InvalidArgument"}, {http.Header{"X-Amz-Object-Ownership": {"bucketownerenforced"}}, "InvalidArgument"},
+		{http.Header{"X-Amz-Object-Ownership": {""}}, "InvalidArgument"},
+		{http.Header{"X-Amz-Object-Ownership": {"bucketownerenforced"}}, "InvalidArgument"},
 		{http.Header{"X-Amz-Acl": {"private"}, "X-Amz-Grant-Write": {`uri="` + allUsers + `"`}}, "InvalidRequest"},
 		{http.Header{"X-Amz-Grant-Write": {`id="no"`}}, "InvalidArgument"},
 	} {
@@ -95,7 +107,9 @@ func TestOwnershipAtCreation(t *testing.T) {
 				t.Errorf("%v: the bucket is there: %d", c.header, head.status)
 			}
 			if own := c.header.Get("X-Amz-Object-Ownership"); a.status == 200 && own != "" {
-				out, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: &name})
+				out, err := s.S3.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{
+					Bucket: &name,
+				})
 				if err != nil || string(out.OwnershipControls.Rules[0].ObjectOwnership) != own {
 					t.Errorf("%v: %v", c.header, err)
 				}
@@ -108,7 +122,9 @@ func TestOwnershipAtCreation(t *testing.T) {
 	allow := func(actions string) {
 		t.Helper()
 		doc := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`
-		if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("creator"), PolicyName: aws.String("p"), PolicyDocument: &doc}); err != nil {
+		if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
+			UserName: aws.String("creator"), PolicyName: aws.String("p"), PolicyDocument: &doc,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,14 +163,18 @@ func TestSwitchingOwnership(t *testing.T) {
 	mine := aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)
 	enforce := func() error {
 		_, err := l.s.S3.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{Bucket: l.bucket,
-			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}}}})
+			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{
+				ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced,
+			}}}})
 		return err
 	}
 	l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: mine, GrantWrite: guest}))
 	wantCode(t, enforce(), 400, "InvalidBucketAclWithObjectOwnership")
 	write := func(key string, acl types.ObjectCannedACL) {
 		t.Helper()
-		_, err := l.guestS3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: l.bucket, Key: &key, Body: strings.NewReader("x"), ACL: acl})
+		_, err := l.guestS3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: l.bucket, Key: &key, Body: strings.NewReader("x"), ACL: acl,
+		})
 		l.must(err)
 	}
 	write("theirs", "")
@@ -197,7 +217,10 @@ func TestSwitchingOwnership(t *testing.T) {
 			{"the owner reads what was handed over", status(raw{method: "GET", target: "/listed/handed-over"}), true},
 			{"the guest reads its own", status(as("theirs")), active},
 			{"the guest reads what it handed over", status(as("handed-over")), false},
-			{"a stranger reads what is open", status(raw{method: "GET", target: "/listed/open", unsigned: true}), active},
+			{
+				"a stranger reads what is open", status(raw{method: "GET", target: "/listed/open", unsigned: true}),
+				active,
+			},
 		} {
 			if want := map[bool]int{true: 200, false: 403}[c.open]; c.got != want {
 				t.Errorf("ACLs %v: %s: %d, want %d", active, c.what, c.got, want)
@@ -211,7 +234,8 @@ func TestSwitchingOwnership(t *testing.T) {
 	for _, key := range []string{"theirs", "open"} {
 		t.Run(key, func(t *testing.T) {
 			out, err := l.s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: l.bucket, Key: &key})
-			if err != nil || len(out.Grants) != 1 || *out.Owner.ID != *canonicalOf(t, l.s.S3) || out.Grants[0].Permission != types.PermissionFullControl || *out.Grants[0].Grantee.ID != *out.Owner.ID {
+			if err != nil || len(out.Grants) != 1 || *out.Owner.ID != *canonicalOf(t, l.s.S3) ||
+				out.Grants[0].Permission != types.PermissionFullControl || *out.Grants[0].Grantee.ID != *out.Owner.ID {
 				t.Errorf("the ACL shown while ACLs are disabled: %+v %v", out, err)
 			}
 		})
@@ -219,7 +243,9 @@ func TestSwitchingOwnership(t *testing.T) {
 	l.own(types.ObjectOwnershipObjectWriter)
 	check(true)
 	// The bucket's owner may delete, whichever account owns the object.
-	if _, err := l.s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: l.bucket, Key: aws.String("theirs")}); err != nil {
+	if _, err := l.s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: l.bucket, Key: aws.String("theirs"),
+	}); err != nil {
 		t.Error(err)
 	}
 }

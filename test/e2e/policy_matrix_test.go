@@ -142,7 +142,8 @@ func refused(a answer) bool {
 	return a.status == http.StatusForbidden || strings.Contains(a.body, "<Code>AccessDenied</Code>")
 }
 
-var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (s3:\w+) on resource: "([^"]+)" because no identity-based policy allows the (s3:\w+) action`)
+var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (s3:\w+) on ` +
+	`resource: "([^"]+)" because no identity-based policy allows the (s3:\w+) action`)
 
 // learn finds the permissions of a request by what its refusals say is missing.
 func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), bucket string) (needs []permission) {
@@ -210,9 +211,11 @@ func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, cha
 	if len(needs) > 0 {
 		all, _ := json.Marshal(map[string]any{"Effect": "Allow", "NotAction": actions, "Resource": "*"})
 		shut("with every other action", m.bucket(row), string(all))
-		shut("on other resources alone", m.bucket(row), `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::elsewhere/*"}`)
+		shut("on other resources alone", m.bucket(row),
+			`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::elsewhere/*"}`)
 	}
-	fmt.Fprintf(out, "%-36s %-34s %s\n", name, strings.TrimSpace(fmt.Sprint(a.status, " ", a.code)), strings.Join(said, ", "))
+	fmt.Fprintf(out, "%-36s %-34s %s\n", name, strings.TrimSpace(fmt.Sprint(a.status, " ", a.code)),
+		strings.Join(said, ", "))
 }
 
 // TestPolicyMatrix walks every operation of S3 as a user: without a policy, with
@@ -230,7 +233,8 @@ func TestPolicyMatrix(t *testing.T) {
 	}
 	m.key = harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy", "which is (refused with any of it denied or missing)")
+	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy",
+		"which is (refused with any of it denied or missing)")
 	for _, row := range s.Operations("s3") {
 		if row.Route().Sender() == dialect.Preflight {
 			continue // anonymous by design; TestAccessMatrix covers them

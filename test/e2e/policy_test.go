@@ -35,11 +35,14 @@ func TestPolicyComesBack(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchBucketPolicy")
 	for text, public := range map[string]bool{
 		"{\n \"Statement\" : [" + everybody(bucket) + "]\n}": true,
-		`{"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::stored/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`: false,
+		`{"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*",` +
+			`"Resource":"arn:aws:s3:::stored/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`: false,
 	} {
 		t.Run(fmt.Sprintf("%.60s", text), func(t *testing.T) {
 			blockBucket(t, s, bucket, blocks{})
-			if _, err := s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &text}); err != nil {
+			if _, err := s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+				Bucket: bucket, Policy: &text,
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := get(); err != nil || got != text {
@@ -69,13 +72,18 @@ func TestLockOut(t *testing.T) {
 	store(t, s, bucket, "key")
 	ctx := t.Context()
 	_, admin, _ := newUser(t, s, "admin")
-	if _, err := rootIAM(s).PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("admin"), PolicyName: aws.String("all"),
-		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)}); err != nil {
+	if _, err := rootIAM(s).PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("admin"),
+		PolicyName: aws.String("all"),
+		PolicyDocument: aws.String(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)}); err != nil {
 		t.Fatal(err)
 	}
-	deny := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::locked","arn:aws:s3:::locked/*"]}}`
+	deny := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*",` +
+		`"Resource":["arn:aws:s3:::locked","arn:aws:s3:::locked/*"]}}`
 	put := func(c *s3.Client, confirmed bool) error {
-		_, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &deny, ConfirmRemoveSelfBucketAccess: &confirmed})
+		_, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
+			Bucket: bucket, Policy: &deny, ConfirmRemoveSelfBucketAccess: &confirmed,
+		})
 		return err
 	}
 	wantCode(t, put(admin, false), 400, "InvalidRequest")
@@ -85,7 +93,9 @@ func TestLockOut(t *testing.T) {
 	wantCode(t, put(admin, true), 403, "AccessDenied")
 	for who, c := range map[string]*s3.Client{"the user": admin, "root": s.S3} {
 		t.Run(who, func(t *testing.T) {
-			if _, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String("key")}); statusOf(err) != 403 {
+			if _, err := c.GetObject(ctx, &s3.GetObjectInput{
+				Bucket: bucket, Key: aws.String("key"),
+			}); statusOf(err) != 403 {
 				t.Errorf("%s reads what the policy denies: %v", who, err)
 			}
 		})
@@ -119,12 +129,19 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := raw{method: "GET", target: "/shared/key", key: *k.AccessKey.AccessKeyId, secret: *k.AccessKey.SecretAccessKey}
+	get := raw{
+		method: "GET", target: "/shared/key", key: *k.AccessKey.AccessKeyId, secret: *k.AccessKey.SecretAccessKey,
+	}
 	status := func() int { t.Helper(); return send(t, s, get).status }
 	allow := func(allowed string) {
 		t.Helper()
-		if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("bob"), PolicyName: aws.String("p"),
-			PolicyDocument: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}}`, allowed))}); err != nil {
+		if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("bob"),
+			PolicyName: aws.String("p"),
+			PolicyDocument: aws.String(fmt.Sprintf(
+				`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject",`+
+					`"Resource":"arn:aws:s3:::%s/*"}}`,
+				allowed,
+			))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,7 +155,9 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 			if got := status(); got != 403 {
 				t.Error("the caller's side alone", got)
 			}
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}`, principal); err != nil {
+			if err := putPolicy(t, s.S3, bucket,
+				`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject",`+
+					`"Resource":"arn:aws:s3:::shared/*"}`, principal); err != nil {
 				t.Fatal(err)
 			}
 			if got := status(); got != 200 {
@@ -148,7 +167,8 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 			if got := status(); got != 403 {
 				t.Error("the owner's side alone", principal, got)
 			}
-			if text := policyOf(t, s, bucket); strings.Contains(principal, ":user/bob") && !strings.Contains(text, ":user/bob") {
+			if text := policyOf(t, s, bucket); strings.Contains(principal, ":user/bob") &&
+				!strings.Contains(text, ":user/bob") {
 				t.Errorf("the policy does not name the user: %s", text)
 			}
 		})
@@ -169,10 +189,14 @@ func TestStrangersUpload(t *testing.T) {
 	if !strings.Contains(err.Error(), "Anonymous users cannot initiate multipart uploads") {
 		t.Error(err)
 	}
-	if l, err := s.S3.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: bucket}); err != nil || len(l.Uploads) != 0 {
+	if l, err := s.S3.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
+		Bucket: bucket,
+	}); err != nil || len(l.Uploads) != 0 {
 		t.Errorf("%+v, %v", l, err)
 	}
-	if _, err := anonymous(s).PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("of key")}); err != nil {
+	if _, err := anonymous(s).PutObject(ctx, &s3.PutObjectInput{
+		Bucket: bucket, Key: key, Body: strings.NewReader("of key"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	blockBucket(t, s, bucket, blocks{restrict: true})

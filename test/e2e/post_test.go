@@ -61,7 +61,8 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 	scope := date[:8] + "/" + s.Region + "/s3/aws4_request"
 	fields := map[string]string{"key": "key"}
 	if !p.unsigned {
-		fields["x-amz-algorithm"], fields["x-amz-credential"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", key.AccessKeyID+"/"+scope, date
+		fields["x-amz-algorithm"], fields["x-amz-date"] = "AWS4-HMAC-SHA256", date
+		fields["x-amz-credential"] = key.AccessKeyID + "/" + scope
 	}
 	maps.Copy(fields, p.fields)
 	if !p.unsigned {
@@ -76,7 +77,9 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 				conditions = append(conditions, []string{"eq", "$" + name, fields[name]})
 			}
 		}
-		doc, err := json.Marshal(map[string]any{"expiration": p.expires.UTC().Format("2006-01-02T15:04:05.000Z"), "conditions": conditions})
+		doc, err := json.Marshal(map[string]any{
+			"expiration": p.expires.UTC().Format("2006-01-02T15:04:05.000Z"), "conditions": conditions,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +91,9 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 		for part := range strings.SplitSeq(scope, "/") {
 			signing = hmacOf(signing, part)
 		}
-		for name, value := range map[string]string{"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(signing, encoded)))} {
+		for name, value := range map[string]string{
+			"policy": encoded, "x-amz-signature": hex.EncodeToString([]byte(hmacOf(signing, encoded))),
+		} {
 			if _, set := p.fields[name]; !set {
 				fields[name] = value
 			}
@@ -108,7 +113,10 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 	if p.fileField == "" {
 		p.fileField = "file"
 	}
-	h := textproto.MIMEHeader{"Content-Disposition": {`form-data; name="` + p.fileField + `"; filename="` + p.filename + `"`}, "Content-Type": {"application/x-of-the-part"}}
+	h := textproto.MIMEHeader{
+		"Content-Disposition": {`form-data; name="` + p.fileField + `"; filename="` + p.filename + `"`},
+		"Content-Type":        {"application/x-of-the-part"},
+	}
 	part, err := w.CreatePart(h)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +130,10 @@ func (p post) build(t *testing.T, s *harness.Server) raw {
 	if p.change != nil {
 		body = p.change(body)
 	}
-	r := raw{method: "POST", target: "/" + p.bucket, unsigned: true, body: body, header: http.Header{"Content-Type": {"multipart/form-data; boundary=" + boundary}}}
+	r := raw{
+		method: "POST", target: "/" + p.bucket, unsigned: true, body: body,
+		header: http.Header{"Content-Type": {"multipart/form-data; boundary=" + boundary}},
+	}
 	maps.Copy(r.header, p.header)
 	if p.target != "" {
 		r.target = p.target
@@ -147,17 +158,58 @@ func TestPostObject(t *testing.T) {
 		{"plain", post{file: "hello"}, 204, "key"},
 		{"empty", post{}, 204, "key"},
 		{"large", post{file: big, fields: map[string]string{"x-amz-checksum-crc32": crc}}, 204, "key"},
-		{"the file's name", post{file: "x", filename: `C:\temp\photo.jpg`, fields: map[string]string{"key": "user/${filename}"}, conditions: []any{[]string{"starts-with", "$key", "user/"}}}, 204, "user/photo.jpg"},
-		{"names in any case", post{file: "x", fields: map[string]string{"key": "-", "X-AMZ-Meta-Colour": "blue"}, more: [][2]string{{"KEY", "Upper"}}, conditions: []any{map[string]string{"Key": "Upper"}, []string{"STARTS-WITH", "$x-amz-META-colour", ""}}}, 204, "Upper"},
+		{
+			"the file's name",
+			post{
+				file: "x", filename: `C:\temp\photo.jpg`, fields: map[string]string{"key": "user/${filename}"},
+				conditions: []any{[]string{"starts-with", "$key", "user/"}},
+			},
+			204, "user/photo.jpg",
+		},
+		{
+			"names in any case",
+			post{
+				file: "x", fields: map[string]string{"key": "-", "X-AMZ-Meta-Colour": "blue"},
+				more:       [][2]string{{"KEY", "Upper"}},
+				conditions: []any{map[string]string{"Key": "Upper"}, []string{"STARTS-WITH", "$x-amz-META-colour", ""}},
+			},
+			204, "Upper",
+		},
 		{"status 200", post{file: "x", fields: map[string]string{"success_action_status": "200"}}, 200, "key"},
-		{"status 201", post{file: "x", fields: map[string]string{"success_action_status": "201", "key": "a b/é"}}, 201, "a b/é"},
+		{
+			"status 201", post{file: "x", fields: map[string]string{"success_action_status": "201", "key": "a b/é"}},
+			201, "a b/é",
+		},
 		{"another status", post{file: "x", fields: map[string]string{"success_action_status": "404"}}, 204, "key"},
-		{"a redirect", post{file: "x", fields: map[string]string{"success_action_redirect": "https://a.example/done?x=1"}}, 303, "key"},
-		{"a redirect nobody can follow", post{file: "x", fields: map[string]string{"success_action_redirect": "javascript:alert(1)"}}, 204, "key"},
+		{
+			"a redirect",
+			post{file: "x", fields: map[string]string{"success_action_redirect": "https://a.example/done?x=1"}}, 303,
+			"key",
+		},
+		{
+			"a redirect nobody can follow",
+			post{file: "x", fields: map[string]string{"success_action_redirect": "javascript:alert(1)"}}, 204, "key",
+		},
 		{"ignored fields", post{file: "x", more: [][2]string{{"x-ignore-a", "1"}, {"X-Ignore-b", "2"}}}, 204, "key"},
-		{"fields after the file", post{file: "x", after: [][2]string{{"submit", "Upload"}, {"acl", "public-read"}}}, 204, "key"},
-		{"a size in the range", post{file: "12345", conditions: []any{map[string]string{"key": "key"}, []any{"content-length-range", 5, 5}}}, 204, "key"},
-		{"types in a list", post{file: "x", fields: map[string]string{"Content-Type": "image/png,image/gif"}, conditions: []any{map[string]string{"key": "key"}, []string{"starts-with", "$Content-Type", "image/"}}}, 204, "key"},
+		{
+			"fields after the file", post{file: "x", after: [][2]string{{"submit", "Upload"}, {"acl", "public-read"}}},
+			204, "key",
+		},
+		{
+			"a size in the range",
+			post{
+				file: "12345", conditions: []any{map[string]string{"key": "key"}, []any{"content-length-range", 5, 5}},
+			},
+			204, "key",
+		},
+		{
+			"types in a list",
+			post{
+				file: "x", fields: map[string]string{"Content-Type": "image/png,image/gif"},
+				conditions: []any{map[string]string{"key": "key"}, []string{"starts-with", "$Content-Type", "image/"}},
+			},
+			204, "key",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.p.bucket = *bucket
@@ -173,11 +225,15 @@ func TestPostObject(t *testing.T) {
 			switch location := a.header.Get("Location"); c.want {
 			case 201:
 				at := s.Endpoint + "/post/a%20b/%C3%A9"
-				if want := `<PostResponse><Location>` + at + `</Location><Bucket>post</Bucket><Key>a b/é</Key><ETag>&quot;` + strings.Trim(etag, `"`) + `&quot;</ETag></PostResponse>`; !strings.HasSuffix(a.body, want) || location != at {
+				if want := `<PostResponse><Location>` + at +
+					`</Location><Bucket>post</Bucket><Key>a b/é</Key><ETag>` +
+					`&quot;` + strings.Trim(etag,
+					`"`) + `&quot;</ETag></PostResponse>`; !strings.HasSuffix(a.body, want) || location != at {
 					t.Errorf("%s\n%s", location, a.body)
 				}
 			case 303:
-				if want := "https://a.example/done?x=1&bucket=post&key=key&etag=%22" + strings.Trim(etag, `"`) + "%22"; location != want || a.body != "" {
+				if want := "https://a.example/done?x=1&bucket=post&key=key&etag=%22" + strings.Trim(etag, `"`) +
+					"%22"; location != want || a.body != "" {
 					t.Errorf("went to %s", location)
 				}
 			default:
@@ -187,12 +243,18 @@ func TestPostObject(t *testing.T) {
 			}
 		})
 	}
-	fields := map[string]string{"Content-Type": "text/x-test", "Cache-Control": "no-store", "Content-Disposition": "attachment", "x-amz-meta-colour": "blue", "x-amz-storage-class": "STANDARD_IA", "x-amz-server-side-encryption": "AES256", "acl": "private"}
+	fields := map[string]string{
+		"Content-Type": "text/x-test", "Cache-Control": "no-store", "Content-Disposition": "attachment",
+		"x-amz-meta-colour": "blue", "x-amz-storage-class": "STANDARD_IA", "x-amz-server-side-encryption": "AES256",
+		"acl": "private",
+	}
 	if a := send(t, s, post{bucket: *bucket, file: "x", fields: fields}.build(t, s)); a.status != 204 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: aws.String("key")})
-	if err != nil || *head.ContentType != "text/x-test" || *head.CacheControl != "no-store" || *head.ContentDisposition != "attachment" || head.Metadata["colour"] != "blue" || head.StorageClass != "STANDARD_IA" {
+	if err != nil || *head.ContentType != "text/x-test" || *head.CacheControl != "no-store" ||
+		*head.ContentDisposition != "attachment" ||
+		head.Metadata["colour"] != "blue" || head.StorageClass != "STANDARD_IA" {
 		t.Errorf("%+v, %v", head, err)
 	}
 }
@@ -201,10 +263,11 @@ func TestPostObject(t *testing.T) {
 func TestSDKPost(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "sdk-post")
-	p, err := s3.NewPresignClient(s.S3).PresignPostObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("dir/${filename}")}, func(o *s3.PresignPostOptions) {
-		o.Expires = time.Minute
-		o.Conditions = []any{[]any{"content-length-range", 1, 10}, []any{"starts-with", "$key", "dir/"}}
-	})
+	p, err := s3.NewPresignClient(s.S3).PresignPostObject(t.Context(),
+		&s3.PutObjectInput{Bucket: bucket, Key: aws.String("dir/${filename}")}, func(o *s3.PresignPostOptions) {
+			o.Expires = time.Minute
+			o.Conditions = []any{[]any{"content-length-range", 1, 10}, []any{"starts-with", "$key", "dir/"}}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,82 +326,244 @@ func TestPostRefused(t *testing.T) {
 		text string
 	}{
 		{"nobody signed", post{unsigned: true, file: "x"}, 403, "AccessDenied", ""},
-		{"an unknown key", post{key: harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "no-such-secret"}}, 403, "InvalidAccessKeyId", ""},
-		{"a wrong secret", post{key: harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: "no-such-secret"}}, 403, "SignatureDoesNotMatch", "<StringToSign>"},
-		{"another policy", post{fields: f("policy", base64.StdEncoding.EncodeToString([]byte(future+`"conditions":[]}`)))}, 403, "SignatureDoesNotMatch", ""},
+		{
+			"an unknown key",
+			post{key: harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "no-such-secret"}}, 403,
+			"InvalidAccessKeyId", "",
+		},
+		{
+			"a wrong secret",
+			post{key: harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: "no-such-secret"}}, 403,
+			"SignatureDoesNotMatch", "<StringToSign>",
+		},
+		{
+			"another policy",
+			post{fields: f("policy", base64.StdEncoding.EncodeToString([]byte(future+`"conditions":[]}`)))}, 403,
+			"SignatureDoesNotMatch", "",
+		},
 		{"a signature cut short", post{fields: f("x-amz-signature", "00")}, 403, "SignatureDoesNotMatch", ""},
-		{"SigV2", post{unsigned: true, fields: f("AWSAccessKeyId", s.AccessKeyID, "signature", "x", "policy", "e30=")}, 400, "InvalidRequest", ""},
-		{"no signature", post{fields: f("x-amz-signature", "-")}, 400, "InvalidArgument", "<ArgumentName>x-amz-signature</ArgumentName>"},
-		{"no credential", post{fields: f("x-amz-credential", "-")}, 400, "InvalidArgument", "<ArgumentName>x-amz-credential</ArgumentName>"},
-		{"no algorithm", post{fields: f("x-amz-algorithm", "-")}, 400, "InvalidArgument", "<ArgumentName>x-amz-algorithm</ArgumentName>"},
-		{"no date", post{fields: f("x-amz-date", "-")}, 400, "InvalidArgument", "<ArgumentName>x-amz-date</ArgumentName>"},
+		{
+			"SigV2",
+			post{unsigned: true, fields: f("AWSAccessKeyId", s.AccessKeyID, "signature", "x", "policy", "e30=")}, 400,
+			"InvalidRequest", "",
+		},
+		{
+			"no signature", post{fields: f("x-amz-signature", "-")}, 400, "InvalidArgument",
+			"<ArgumentName>x-amz-signature</ArgumentName>",
+		},
+		{
+			"no credential", post{fields: f("x-amz-credential", "-")}, 400, "InvalidArgument",
+			"<ArgumentName>x-amz-credential</ArgumentName>",
+		},
+		{
+			"no algorithm", post{fields: f("x-amz-algorithm", "-")}, 400, "InvalidArgument",
+			"<ArgumentName>x-amz-algorithm</ArgumentName>",
+		},
+		{
+			"no date", post{fields: f("x-amz-date", "-")}, 400, "InvalidArgument",
+			"<ArgumentName>x-amz-date</ArgumentName>",
+		},
 		{"no policy", post{fields: f("policy", "-")}, 400, "InvalidArgument", "<ArgumentName>policy</ArgumentName>"},
 		{"another algorithm", post{fields: f("x-amz-algorithm", "AWS4-HMAC-MD5")}, 400, "InvalidArgument", ""},
-		{"another region", post{fields: f("x-amz-credential", s.AccessKeyID+"/20300101/mars-1/s3/aws4_request")}, 400, "InvalidArgument", "mars-1"},
-		{"another service", post{fields: f("x-amz-credential", s.AccessKeyID+"/20300101/us-east-1/sts/aws4_request")}, 400, "InvalidArgument", ""},
+		{
+			"another region", post{fields: f("x-amz-credential", s.AccessKeyID+"/20300101/mars-1/s3/aws4_request")},
+			400, "InvalidArgument", "mars-1",
+		},
+		{
+			"another service",
+			post{fields: f("x-amz-credential", s.AccessKeyID+"/20300101/us-east-1/sts/aws4_request")}, 400,
+			"InvalidArgument", "",
+		},
 		{"a date in the future", post{at: time.Now().Add(time.Hour)}, 403, "AccessDenied", "not yet valid"},
-		{"another day than the scope's", post{fields: f("x-amz-date", "20200101T000000Z")}, 403, "SignatureDoesNotMatch", ""},
+		{
+			"another day than the scope's", post{fields: f("x-amz-date", "20200101T000000Z")}, 403,
+			"SignatureDoesNotMatch", "",
+		},
 		{"a token of a long-lived key", post{fields: f("x-amz-security-token", "x")}, 400, "InvalidToken", ""},
 		{"only a token", post{unsigned: true, fields: f("x-amz-security-token", "x")}, 400, "InvalidArgument", ""},
-		{"a signed request, too", post{header: http.Header{"Authorization": {"AWS4-HMAC-SHA256 Credential=a/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=" + strings.Repeat("0", 64)}, "X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"}}}, 403, "AccessDenied", ""},
-		{"a presigned URL, too", post{target: "/refused?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"}, 400, "AuthorizationQueryParametersError", ""},
-		{"a header that means something", post{header: http.Header{"X-Amz-Acl": {"public-read"}}}, 403, "AccessDenied", "<HeadersNotSigned>x-amz-acl</HeadersNotSigned>"},
+		{
+			"a signed request, too",
+			post{header: http.Header{
+				"Authorization": {
+					"AWS4-HMAC-SHA256 Credential=a/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=" +
+						strings.Repeat("0", 64),
+				},
+				"X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"},
+			}},
+			403, "AccessDenied", "",
+		},
+		{
+			"a presigned URL, too", post{target: "/refused?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"}, 400,
+			"AuthorizationQueryParametersError", "",
+		},
+		{
+			"a header that means something", post{header: http.Header{"X-Amz-Acl": {"public-read"}}}, 403,
+			"AccessDenied", "<HeadersNotSigned>x-amz-acl</HeadersNotSigned>",
+		},
 
 		{"expired", post{expires: time.Now().Add(-time.Second)}, 403, "AccessDenied", "Policy expired."},
-		{"another bucket", post{conditions: on(map[string]string{"bucket": "other"})}, 403, "AccessDenied", `Policy Condition failed: [&quot;eq&quot;, &quot;$bucket&quot;, &quot;other&quot;]`},
-		{"a bucket field does not count", post{fields: f("bucket", "other"), conditions: on(map[string]string{"bucket": "other"})}, 403, "AccessDenied", "Policy Condition failed"},
-		{"another key", post{conditions: []any{map[string]string{"key": "yek"}}}, 403, "AccessDenied", "Policy Condition failed"},
-		{"another prefix", post{conditions: []any{[]string{"starts-with", "$key", "user/"}}}, 403, "AccessDenied", "Policy Condition failed"},
-		{"a prefix in another case", post{conditions: []any{[]string{"starts-with", "$key", "K"}}}, 403, "AccessDenied", "Policy Condition failed"},
-		{"a field that is missing", post{conditions: on(map[string]string{"acl": "private"})}, 403, "AccessDenied", "Policy Condition failed"},
-		{"a field without its dollar", post{conditions: []any{[]string{"eq", "key", "key"}}}, 403, "AccessDenied", "Policy Condition failed"},
-		{"one type of a list", post{fields: f("Content-Type", "image/png,text/html"), conditions: on([]string{"starts-with", "$Content-Type", "image/"})}, 403, "AccessDenied", "Policy Condition failed"},
-		{"a field nobody covers", post{more: [][2]string{{"x-amz-meta-a", "1"}}}, 403, "AccessDenied", "Extra input fields: x-amz-meta-a"},
-		{"an ACL nobody covers", post{more: [][2]string{{"acl", "public-read"}}}, 403, "AccessDenied", "Extra input fields: acl"},
-		{"a file that is too large", post{file: big, conditions: on([]any{"content-length-range", 0, 99_999})}, 400, "EntityTooLarge", "<MaxSizeAllowed>99999</MaxSizeAllowed>"},
-		{"a file that is too small", post{file: "1234", conditions: on([]any{"content-length-range", 5, 10})}, 400, "EntityTooSmall", "<MinSizeAllowed>5</MinSizeAllowed><ProposedSize>4</ProposedSize>"},
-		{"two ranges", post{file: "12345", conditions: on([]any{"content-length-range", 0, 4}, []any{"content-length-range", 0, 9})}, 400, "EntityTooLarge", ""},
-		{"a range in text", post{conditions: on([]any{"content-length-range", "0", "9"})}, 403, "AccessDenied", "Policy Condition failed"},
+		{
+			"another bucket", post{conditions: on(map[string]string{"bucket": "other"})}, 403, "AccessDenied",
+			`Policy Condition failed: [&quot;eq&quot;, &quot;$bucket&quot;, &quot;other&quot;]`,
+		},
+		{
+			"a bucket field does not count",
+			post{fields: f("bucket", "other"), conditions: on(map[string]string{"bucket": "other"})}, 403,
+			"AccessDenied", "Policy Condition failed",
+		},
+		{
+			"another key", post{conditions: []any{map[string]string{"key": "yek"}}}, 403, "AccessDenied",
+			"Policy Condition failed",
+		},
+		{
+			"another prefix", post{conditions: []any{[]string{"starts-with", "$key", "user/"}}}, 403, "AccessDenied",
+			"Policy Condition failed",
+		},
+		{
+			"a prefix in another case", post{conditions: []any{[]string{"starts-with", "$key", "K"}}}, 403,
+			"AccessDenied", "Policy Condition failed",
+		},
+		{
+			"a field that is missing", post{conditions: on(map[string]string{"acl": "private"})}, 403, "AccessDenied",
+			"Policy Condition failed",
+		},
+		{
+			"a field without its dollar", post{conditions: []any{[]string{"eq", "key", "key"}}}, 403, "AccessDenied",
+			"Policy Condition failed",
+		},
+		{
+			"one type of a list",
+			post{
+				fields:     f("Content-Type", "image/png,text/html"),
+				conditions: on([]string{"starts-with", "$Content-Type", "image/"}),
+			},
+			403, "AccessDenied", "Policy Condition failed",
+		},
+		{
+			"a field nobody covers", post{more: [][2]string{{"x-amz-meta-a", "1"}}}, 403, "AccessDenied",
+			"Extra input fields: x-amz-meta-a",
+		},
+		{
+			"an ACL nobody covers", post{more: [][2]string{{"acl", "public-read"}}}, 403, "AccessDenied",
+			"Extra input fields: acl",
+		},
+		{
+			"a file that is too large", post{file: big, conditions: on([]any{"content-length-range", 0, 99_999})}, 400,
+			"EntityTooLarge", "<MaxSizeAllowed>99999</MaxSizeAllowed>",
+		},
+		{
+			"a file that is too small", post{file: "1234", conditions: on([]any{"content-length-range", 5, 10})}, 400,
+			"EntityTooSmall", "<MinSizeAllowed>5</MinSizeAllowed><ProposedSize>4</ProposedSize>",
+		},
+		{
+			"two ranges",
+			post{
+				file: "12345", conditions: on([]any{"content-length-range", 0, 4}, []any{"content-length-range", 0, 9}),
+			},
+			400, "EntityTooLarge", "",
+		},
+		{
+			"a range in text", post{conditions: on([]any{"content-length-range", "0", "9"})}, 403, "AccessDenied",
+			"Policy Condition failed",
+		},
 
 		{"a policy that is no JSON", post{policy: "{"}, 400, "InvalidPolicyDocument", "Invalid JSON"},
 		{"a policy and more", post{policy: future + `"conditions":[]} {}`}, 400, "InvalidPolicyDocument", ""},
 		{"a policy without end", post{policy: `{"conditions":[]}`}, 400, "InvalidPolicyDocument", "missing expiration"},
-		{"a policy without conditions", post{policy: `{"expiration":"2099-01-01T00:00:00Z"}`}, 400, "InvalidPolicyDocument", "missing conditions"},
-		{"an expiration that is none", post{policy: `{"expiration":"tomorrow","conditions":[]}`}, 400, "InvalidPolicyDocument", ""},
-		{"two properties", post{policy: future + `"conditions":[{"key":"key","acl":"private"}]}`}, 400, "InvalidPolicyDocument", "Simple-Conditions must have exactly one property"},
+		{
+			"a policy without conditions", post{policy: `{"expiration":"2099-01-01T00:00:00Z"}`}, 400,
+			"InvalidPolicyDocument", "missing conditions",
+		},
+		{
+			"an expiration that is none", post{policy: `{"expiration":"tomorrow","conditions":[]}`}, 400,
+			"InvalidPolicyDocument", "",
+		},
+		{
+			"two properties", post{policy: future + `"conditions":[{"key":"key","acl":"private"}]}`}, 400,
+			"InvalidPolicyDocument", "Simple-Conditions must have exactly one property",
+		},
 		{"no property", post{policy: future + `"conditions":[{}]}`}, 400, "InvalidPolicyDocument", ""},
-		{"an unknown condition", post{policy: future + `"conditions":[["ends-with","$key","y"]]}`}, 400, "InvalidPolicyDocument", ""},
-		{"a condition of two", post{policy: future + `"conditions":[["eq","$key"]]}`}, 400, "InvalidPolicyDocument", ""},
+		{
+			"an unknown condition", post{policy: future + `"conditions":[["ends-with","$key","y"]]}`}, 400,
+			"InvalidPolicyDocument", "",
+		},
+		{
+			"a condition of two", post{policy: future + `"conditions":[["eq","$key"]]}`}, 400, "InvalidPolicyDocument",
+			"",
+		},
 
 		{"no key", post{fields: f("key", "-")}, 400, "InvalidArgument", "<ArgumentName>key</ArgumentName>"},
 		{"a key that climbs", post{fields: f("key", "../x")}, 400, "InvalidURI", ""},
 		{"a key of 1,025 bytes", post{fields: f("key", strings.Repeat("k", 1025))}, 400, "KeyTooLongError", ""},
-		{"two keys", post{more: [][2]string{{"Key", "other"}}}, 400, "InvalidArgument", "<ArgumentName>key</ArgumentName>"},
+		{
+			"two keys", post{more: [][2]string{{"Key", "other"}}}, 400, "InvalidArgument",
+			"<ArgumentName>key</ArgumentName>",
+		},
 		{"a public ACL", post{fields: f("acl", "public-read")}, 400, "AccessControlListNotSupported", ""},
 		{"an unknown storage class", post{fields: f("x-amz-storage-class", "CHEAP")}, 400, "InvalidStorageClass", ""},
-		{"an unknown encryption", post{fields: f("x-amz-server-side-encryption", "ROT13")}, 400, "InvalidEncryptionAlgorithmError", ""},
+		{
+			"an unknown encryption", post{fields: f("x-amz-server-side-encryption", "ROT13")}, 400,
+			"InvalidEncryptionAlgorithmError", "",
+		},
 		{"a wrong checksum", post{file: "x", fields: f("x-amz-checksum-crc32", "AAAAAA==")}, 400, "BadDigest", ""},
-		{"a wrong Content-MD5", post{file: "x", fields: f("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")}, 400, "BadDigest", ""},
+		{
+			"a wrong Content-MD5", post{file: "x", fields: f("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")}, 400,
+			"BadDigest", "",
+		},
 		{"tags that are no XML", post{file: "x", fields: f("tagging", "a=b")}, 400, "MalformedXML", ""},
-		{"a line break in metadata", post{fields: f("x-amz-meta-a", "b\r\nSet-Cookie: c=d")}, 400, "InvalidArgument", ""},
-		{"the owner is another", post{fields: f("x-amz-expected-bucket-owner", "000000000000")}, 403, "AccessDenied", ""},
+		{
+			"a line break in metadata", post{fields: f("x-amz-meta-a", "b\r\nSet-Cookie: c=d")}, 400, "InvalidArgument",
+			"",
+		},
+		{
+			"the owner is another", post{fields: f("x-amz-expected-bucket-owner", "000000000000")}, 403, "AccessDenied",
+			"",
+		},
 
 		{"a checksum nobody knows", post{fields: f("x-amz-checksum-crc16", "AAA=")}, 400, "InvalidRequest", ""},
 
-		{"no file", post{fileField: "attachment", conditions: on([]string{"starts-with", "$attachment", ""})}, 400, "IncorrectNumberOfFilesInPostRequest", ""},
+		{
+			"no file", post{fileField: "attachment", conditions: on([]string{"starts-with", "$attachment", ""})}, 400,
+			"IncorrectNumberOfFilesInPostRequest", "",
+		},
 		{"two files", post{after: [][2]string{{"file", "another"}}}, 400, "IncorrectNumberOfFilesInPostRequest", ""},
-		{"more than 20 KB before the file", post{more: [][2]string{{"x-ignore-a", strings.Repeat("x", 21<<10)}}}, 400, "MaxPostPreDataLengthExceededError", ""},
-		{"endless fields", post{change: func(string) string { return strings.Repeat("--"+boundary+"\r\n\r\n\r\n", 10_000) }}, 400, "MalformedPOSTRequest", ""},
+		{
+			"more than 20 KB before the file", post{more: [][2]string{{"x-ignore-a", strings.Repeat("x", 21<<10)}}},
+			400, "MaxPostPreDataLengthExceededError", "",
+		},
+		{"endless fields", post{change: func(string) string {
+			return strings.Repeat("--"+boundary+"\r\n\r\n\r\n",
+				10_000)
+		}}, 400, "MalformedPOSTRequest", ""},
 		{"an endless part head", post{change: func(string) string {
 			return "--" + boundary + "\r\nX: " + strings.Repeat("x", 1<<20)
 		}}, 400, "MaxPostPreDataLengthExceededError", ""},
-		{"not multipart", post{header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}, 412, "PreconditionFailed", "<Condition>Bucket POST must be of the enclosure-type multipart/form-data</Condition>"},
-		{"no boundary", post{header: http.Header{"Content-Type": {"multipart/form-data"}}}, 400, "MalformedPOSTRequest", ""},
-		{"another boundary", post{header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}}, 400, "MalformedPOSTRequest", ""},
-		{"cut inside the file", post{file: big, change: func(b string) string { return b[:len(b)-1000] }}, 400, "MalformedPOSTRequest", ""},
-		{"the last line is cut", post{file: big, change: func(b string) string { return b[:len(b)-4] }}, 400, "MalformedPOSTRequest", ""},
+		{
+			"not multipart", post{header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}, 412,
+			"PreconditionFailed",
+			"<Condition>Bucket POST must be of the enclosure-type multipart/form-data</Condition>",
+		},
+		{
+			"no boundary", post{header: http.Header{"Content-Type": {"multipart/form-data"}}}, 400,
+			"MalformedPOSTRequest", "",
+		},
+		{
+			"another boundary", post{header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}}, 400,
+			"MalformedPOSTRequest", "",
+		},
+		{
+			"cut inside the file", post{file: big, change: func(b string) string { return b[:len(b)-1000] }}, 400,
+			"MalformedPOSTRequest", "",
+		},
+		{
+			"the last line is cut", post{file: big, change: func(b string) string { return b[:len(b)-4] }}, 400,
+			"MalformedPOSTRequest", "",
+		},
 		{"an empty body", post{change: func(string) string { return "" }}, 400, "MalformedPOSTRequest", ""},
-		{"endless fields after the file", post{file: "x", after: [][2]string{{"a", strings.Repeat("x", 1<<20)}}}, 400, "MalformedPOSTRequest", ""},
+		{
+			"endless fields after the file", post{file: "x", after: [][2]string{{"a", strings.Repeat("x", 1<<20)}}},
+			400, "MalformedPOSTRequest", "",
+		},
 		{"no such bucket", post{target: "/absent"}, 403, "AccessDenied", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -377,7 +602,8 @@ func TestPostIsJudged(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "judged")
 	foreign := s.CreateAccount(t, "foreign")
-	if a := send(t, s, post{bucket: "judged", file: "x", key: foreign}.build(t, s)); a.status != 403 || a.code != "AccessDenied" {
+	if a := send(t, s,
+		post{bucket: "judged", file: "x", key: foreign}.build(t, s)); a.status != 403 || a.code != "AccessDenied" {
 		t.Errorf("another account posts: %d %s", a.status, a.code)
 	}
 	if !strings.Contains(s.Logs.String(), "operation=PostObject") {

@@ -17,7 +17,9 @@ import (
 )
 
 // follow sends what the SDK presigned, as a browser or curl would.
-func follow(t *testing.T, s *harness.Server, p *v4.PresignedHTTPRequest, body string, change ...func(*http.Request)) answer {
+func follow(
+	t *testing.T, s *harness.Server, p *v4.PresignedHTTPRequest, body string, change ...func(*http.Request),
+) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), p.Method, p.URL, strings.NewReader(body))
 	if err != nil {
@@ -56,23 +58,31 @@ func TestPresigned(t *testing.T) {
 		}
 		return r
 	}
-	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, ContentType: aws.String("text/x-test"), Metadata: map[string]string{"colour": "blue"}}))
+	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: key, ContentType: aws.String("text/x-test"), Metadata: map[string]string{"colour": "blue"},
+	}))
 	if a := follow(t, s, put, "hello"); a.status != 200 {
 		t.Fatalf("put: %d %s", a.status, a.body)
 	}
 	get := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key}))
-	if a := follow(t, s, get, ""); a.status != 200 || a.body != "hello" || a.header.Get("Content-Type") != "text/x-test" || a.header.Get("X-Amz-Meta-Colour") != "blue" {
+	if a := follow(t, s, get, ""); a.status != 200 || a.body != "hello" ||
+		a.header.Get("Content-Type") != "text/x-test" || a.header.Get("X-Amz-Meta-Colour") != "blue" {
 		t.Errorf("get: %d %q %v", a.status, a.body, a.header)
 	}
 	head := must(p.PresignHeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key}))
 	if a := follow(t, s, head, ""); a.status != 200 || a.header.Get("Content-Length") != "5" {
 		t.Errorf("head: %d %v", a.status, a.header)
 	}
-	override := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, ResponseContentType: aws.String("text/plain"), ResponseContentDisposition: aws.String("attachment")}))
-	if a := follow(t, s, override, ""); a.status != 200 || a.header.Get("Content-Type") != "text/plain" || a.header.Get("Content-Disposition") != "attachment" {
+	override := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: bucket, Key: key, ResponseContentType: aws.String("text/plain"),
+		ResponseContentDisposition: aws.String("attachment"),
+	}))
+	if a := follow(t, s, override, ""); a.status != 200 || a.header.Get("Content-Type") != "text/plain" ||
+		a.header.Get("Content-Disposition") != "attachment" {
 		t.Errorf("overrides: %d %v", a.status, a.header)
 	}
-	longest := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key}, s3.WithPresignExpires(604800*time.Second)))
+	longest := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key},
+		s3.WithPresignExpires(604800*time.Second)))
 	if a := follow(t, s, longest, ""); a.status != 200 {
 		t.Errorf("a week: %d %s", a.status, a.body)
 	}
@@ -97,7 +107,10 @@ func TestPresigned(t *testing.T) {
 		{"a GET sent as HEAD", get, method("HEAD"), 403, ""},
 		{"a HEAD sent as GET", head, method("GET"), 403, mismatch},
 		{"another key", get, func(r *http.Request) { r.URL.Path += "x" }, 403, mismatch},
-		{"another bucket", get, func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "presigned", "other", 1) }, 403, mismatch},
+		{"another bucket", get, func(r *http.Request) {
+			r.URL.Path = strings.Replace(r.URL.Path, "presigned", "other",
+				1)
+		}, 403, mismatch},
 		{"a version", get, query("versionId", "null"), 403, mismatch},
 		{"a sub-resource", get, query("acl", "x"), 403, mismatch},
 		{"an override nobody signed", get, query("response-content-type", "text/html"), 403, mismatch},
@@ -105,8 +118,16 @@ func TestPresigned(t *testing.T) {
 		{"an override left out", override, query("response-content-disposition", ""), 403, mismatch},
 		{"a longer life", get, query("X-Amz-Expires", "604800"), 403, mismatch},
 		{"a hoisted header", put, query("x-amz-acl", "public-read"), 403, mismatch},
-		{"another key id", get, query("X-Amz-Credential", "AKIAUNKNOWNUNKNOWN12/"+time.Now().UTC().Format("20060102")+"/us-east-1/s3/aws4_request"), 403, "InvalidAccessKeyId"},
-		{"another region", get, query("X-Amz-Credential", harness.AccessKeyID+"/20300101/mars-1/s3/aws4_request"), 400, "AuthorizationQueryParametersError"},
+		{
+			"another key id", get,
+			query("X-Amz-Credential",
+				"AKIAUNKNOWNUNKNOWN12/"+time.Now().UTC().Format("20060102")+"/us-east-1/s3/aws4_request"),
+			403, "InvalidAccessKeyId",
+		},
+		{
+			"another region", get, query("X-Amz-Credential", harness.AccessKeyID+"/20300101/mars-1/s3/aws4_request"),
+			400, "AuthorizationQueryParametersError",
+		},
 		{"a token nobody gave out", get, query("X-Amz-Security-Token", "x"), 400, "InvalidToken"},
 		{"host not signed", get, query("X-Amz-SignedHeaders", "x"), 403, unsigned},
 		{"an ACL beside it", put, header("X-Amz-Acl", "public-read"), 403, unsigned},
@@ -114,7 +135,10 @@ func TestPresigned(t *testing.T) {
 		{"tags beside it", put, header("X-Amz-Tagging", "a=b"), 403, unsigned},
 		{"other metadata", put, header("X-Amz-Meta-Colour", "red"), 403, mismatch},
 		{"more metadata", put, header("X-Amz-Meta-Size", "1"), 403, unsigned},
-		{"signed in a header, too", get, header("Authorization", "AWS4-HMAC-SHA256 Credential=x"), 400, "InvalidArgument"},
+		{
+			"signed in a header, too", get, header("Authorization", "AWS4-HMAC-SHA256 Credential=x"), 400,
+			"InvalidArgument",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := follow(t, s, c.p, "hello", c.change)
@@ -142,17 +166,31 @@ func TestPresignedLife(t *testing.T) {
 	}{
 		{"a second", raw{expires: "1", at: time.Now().Add(time.Minute)}, 200, "", ""},
 		{"a week", raw{expires: "604800"}, 200, "", ""},
-		{"a second more", raw{expires: "604801"}, 400, malformed, "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"},
-		{"more than any number", raw{expires: "99999999999999999999"}, 400, malformed, "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"},
+		{
+			"a second more", raw{expires: "604801"}, 400, malformed,
+			"X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than " +
+				"604800 seconds",
+		},
+		{
+			"more than any number", raw{expires: "99999999999999999999"}, 400, malformed,
+			"X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than " +
+				"604800 seconds",
+		},
 		{"none", raw{expires: "0"}, 400, malformed, "X-Amz-Expires must be at least 1 second"},
 		{"negative", raw{expires: "-1"}, 400, malformed, "X-Amz-Expires must be non-negative"},
 		{"no number", raw{expires: "ten"}, 400, malformed, "X-Amz-Expires should be a number"},
 		{"a fraction", raw{expires: "1.5"}, 400, malformed, "X-Amz-Expires should be a number"},
 		{"over", raw{expires: "60", at: time.Now().Add(-61 * time.Second)}, 403, "AccessDenied", "Request has expired"},
-		{"a week over", raw{expires: "604800", at: time.Now().Add(-604801 * time.Second)}, 403, "AccessDenied", "Request has expired"},
+		{
+			"a week over", raw{expires: "604800", at: time.Now().Add(-604801 * time.Second)}, 403, "AccessDenied",
+			"Request has expired",
+		},
 		{"nearly a week old", raw{expires: "604800", at: time.Now().Add(-604700 * time.Second)}, 200, "", ""},
 		{"14 minutes ahead", raw{at: time.Now().Add(14 * time.Minute)}, 200, "", ""},
-		{"16 minutes ahead", raw{at: time.Now().Add(16 * time.Minute)}, 403, "AccessDenied", "Request is not yet valid"},
+		{
+			"16 minutes ahead", raw{at: time.Now().Add(16 * time.Minute)}, 403, "AccessDenied",
+			"Request is not yet valid",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.r.method, c.r.target, c.r.presign = "GET", "/life", true
@@ -160,13 +198,17 @@ func TestPresignedLife(t *testing.T) {
 			if a.status != c.want || a.code != c.code || !strings.Contains(a.body, c.message) {
 				t.Errorf("%s: %d %s, want %d %s %s\n%s", c.name, a.status, a.code, c.want, c.code, c.message, a.body)
 			}
-			if c.message == "Request has expired" && !(strings.Contains(a.body, "<Expires>") && strings.Contains(a.body, "<ServerTime>") && strings.Contains(a.body, "<X-Amz-Expires>"+c.r.expires+"</X-Amz-Expires>")) {
+			if c.message == "Request has expired" &&
+				!(strings.Contains(a.body, "<Expires>") && strings.Contains(a.body, "<ServerTime>") &&
+					strings.Contains(a.body, "<X-Amz-Expires>"+c.r.expires+"</X-Amz-Expires>")) {
 				t.Errorf("%s: members are missing: %s", c.name, a.body)
 			}
 		})
 	}
 	good := raw{method: "GET", target: "/life", presign: true}
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
+	for _, name := range []string{
+		"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
+	} {
 		t.Run(name, func(t *testing.T) {
 			req, err := http.NewRequestWithContext(t.Context(), "GET", s.Endpoint+"/life", nil)
 			if err != nil {
@@ -180,7 +222,9 @@ func TestPresignedLife(t *testing.T) {
 			} {
 				q := req.URL.Query()
 				change(q)
-				if a := send(t, s, raw{method: "GET", target: "/life?" + q.Encode(), unsigned: true}); a.status != 400 || a.code != malformed {
+				if a := send(t, s, raw{
+					method: "GET", target: "/life?" + q.Encode(), unsigned: true,
+				}); a.status != 400 || a.code != malformed {
 					t.Errorf("%s %s: %d %s", name, what, a.status, a.code)
 				}
 			}
@@ -193,7 +237,8 @@ func TestPresignedLife(t *testing.T) {
 func TestPresignedBySession(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "session")
-	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(900)})
+	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
+		GetSessionToken(t.Context(), &sts.GetSessionTokenInput{DurationSeconds: aws.Int32(900)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +246,9 @@ func TestPresignedBySession(t *testing.T) {
 	client := s.Client(harness.Credentials{}, func(o *s3.Options) {
 		o.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 	})
-	put, err := s3.NewPresignClient(client).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k")})
+	put, err := s3.NewPresignClient(client).PresignPutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("k"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +259,8 @@ func TestPresignedBySession(t *testing.T) {
 		token, code string
 	}{"no token": {"", "InvalidAccessKeyId"}, "another token": {"x", "InvalidToken"}} {
 		t.Run(what, func(t *testing.T) {
-			if a := follow(t, s, put, "x", query("X-Amz-Security-Token", change.token)); a.status/100 != 4 || a.code != change.code {
+			if a := follow(t, s, put, "x",
+				query("X-Amz-Security-Token", change.token)); a.status/100 != 4 || a.code != change.code {
 				t.Errorf("%s: %d %s", what, a.status, a.code)
 			}
 		})
@@ -224,13 +272,21 @@ func TestPresignedBySession(t *testing.T) {
 		want   int
 		code   string
 	}{
-		"good":                                   {map[string]string{"x-amz-security-token": *c.SessionToken}, nil, 204, ""},
-		"no token":                               {nil, nil, 403, "InvalidAccessKeyId"},
-		"another token":                          {map[string]string{"x-amz-security-token": "x"}, nil, 400, "InvalidToken"},
-		"a token that the policy does not cover": {nil, [][2]string{{"x-amz-security-token", *c.SessionToken}}, 403, "AccessDenied"},
+		"good": {
+			map[string]string{"x-amz-security-token": *c.SessionToken}, nil, 204, "",
+		},
+		"no token": {nil, nil, 403, "InvalidAccessKeyId"},
+		"another token": {
+			map[string]string{"x-amz-security-token": "x"}, nil, 400, "InvalidToken",
+		},
+		"a token that the policy does not cover": {
+			nil, [][2]string{{"x-amz-security-token", *c.SessionToken}}, 403, "AccessDenied",
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			if a := send(t, s, post{bucket: *bucket, key: key, fields: test.fields, more: test.more, file: "x"}.build(t, s)); a.status != test.want || a.code != test.code {
+			if a := send(t, s,
+				post{bucket: *bucket, key: key, fields: test.fields, more: test.more, file: "x"}.build(t,
+					s)); a.status != test.want || a.code != test.code {
 				t.Errorf("a form, %s: %d %s, want %d %s", what, a.status, a.code, test.want, test.code)
 			}
 		})

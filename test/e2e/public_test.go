@@ -25,7 +25,8 @@ import (
 // accountOf is the account that a key belongs to.
 func accountOf(t testing.TB, s *harness.Server, c harness.Credentials) string {
 	t.Helper()
-	me, err := stsClient(s, c.AccessKeyID, c.SecretAccessKey, "").GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	me, err := stsClient(s, c.AccessKeyID, c.SecretAccessKey, "").
+		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,17 +58,25 @@ func controlClient(t testing.TB, s *harness.Server, c harness.Credentials) *s3co
 type blocks struct{ acls, ignore, policy, restrict bool }
 
 func (b blocks) ofBucket() *types.PublicAccessBlockConfiguration {
-	return &types.PublicAccessBlockConfiguration{BlockPublicAcls: &b.acls, IgnorePublicAcls: &b.ignore, BlockPublicPolicy: &b.policy, RestrictPublicBuckets: &b.restrict}
+	return &types.PublicAccessBlockConfiguration{
+		BlockPublicAcls: &b.acls, IgnorePublicAcls: &b.ignore, BlockPublicPolicy: &b.policy,
+		RestrictPublicBuckets: &b.restrict,
+	}
 }
 
 func (b blocks) ofAccount() *controltypes.PublicAccessBlockConfiguration {
-	return &controltypes.PublicAccessBlockConfiguration{BlockPublicAcls: &b.acls, IgnorePublicAcls: &b.ignore, BlockPublicPolicy: &b.policy, RestrictPublicBuckets: &b.restrict}
+	return &controltypes.PublicAccessBlockConfiguration{
+		BlockPublicAcls: &b.acls, IgnorePublicAcls: &b.ignore, BlockPublicPolicy: &b.policy,
+		RestrictPublicBuckets: &b.restrict,
+	}
 }
 
 // blockBucket and blockAccount set both levels of the server's first account.
 func blockBucket(t testing.TB, s *harness.Server, bucket *string, b blocks) {
 	t.Helper()
-	if _, err := s.S3.PutPublicAccessBlock(t.Context(), &s3.PutPublicAccessBlockInput{Bucket: bucket, PublicAccessBlockConfiguration: b.ofBucket()}); err != nil {
+	if _, err := s.S3.PutPublicAccessBlock(t.Context(), &s3.PutPublicAccessBlockInput{
+		Bucket: bucket, PublicAccessBlockConfiguration: b.ofBucket(),
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +84,10 @@ func blockBucket(t testing.TB, s *harness.Server, bucket *string, b blocks) {
 func blockAccount(t testing.TB, s *harness.Server, b blocks) {
 	t.Helper()
 	id := accountOf(t, s, rootOf(s))
-	if _, err := controlClient(t, s, rootOf(s)).PutPublicAccessBlock(t.Context(), &s3control.PutPublicAccessBlockInput{AccountId: &id, PublicAccessBlockConfiguration: b.ofAccount()}); err != nil {
+	if _, err := controlClient(t, s, rootOf(s)).PutPublicAccessBlock(t.Context(),
+		&s3control.PutPublicAccessBlockInput{
+			AccountId: &id, PublicAccessBlockConfiguration: b.ofAccount(),
+		}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -89,7 +101,11 @@ func putPolicy(t testing.TB, c *s3.Client, bucket *string, format string, args .
 
 // everybody allows every action on a bucket to everyone.
 func everybody(bucket *string) string {
-	return fmt.Sprintf(`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s","arn:aws:s3:::%s/*"]}`, *bucket, *bucket)
+	return fmt.Sprintf(
+		`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s",`+
+			`"arn:aws:s3:::%s/*"]}`,
+		*bucket, *bucket,
+	)
 }
 
 // anonymous is a client that signs nothing.
@@ -122,7 +138,9 @@ func newRoom(t *testing.T, s *harness.Server, name string) *room {
 	v := newVersioned(t, s, name)
 	v.turn(types.BucketVersioningStatusEnabled)
 	r := &room{t: t, s: s, bucket: &name}
-	out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: r.bucket, Key: aws.String("object"), Body: strings.NewReader("secret"), Tagging: aws.String("a=b")})
+	out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: r.bucket, Key: aws.String("object"), Body: strings.NewReader("secret"), Tagging: aws.String("a=b"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +182,9 @@ func (r *room) ways() []way {
 			return err
 		}},
 		{"GetObjectAttributes", func(c *s3.Client) error {
-			_, err := c.GetObjectAttributes(ctx, &s3.GetObjectAttributesInput{Bucket: bucket, Key: key, ObjectAttributes: []types.ObjectAttributes{"ETag"}})
+			_, err := c.GetObjectAttributes(ctx, &s3.GetObjectAttributesInput{
+				Bucket: bucket, Key: key, ObjectAttributes: []types.ObjectAttributes{"ETag"},
+			})
 			return err
 		}},
 		{"GetObjectTagging", func(c *s3.Client) error {
@@ -179,7 +199,12 @@ func (r *room) ways() []way {
 			_, err := c.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{Bucket: bucket, Key: key})
 			return err
 		}},
-		{"HeadBucket", func(c *s3.Client) error { _, err := c.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: bucket}); return err }},
+		{"HeadBucket", func(c *s3.Client) error {
+			_, err := c.HeadBucket(ctx, &s3.HeadBucketInput{
+				Bucket: bucket,
+			})
+			return err
+		}},
 		{"GetBucketLocation", func(c *s3.Client) error {
 			_, err := c.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: bucket})
 			return err
@@ -205,7 +230,9 @@ func (r *room) ways() []way {
 			return err
 		}},
 		{"ListParts", func(c *s3.Client) error {
-			_, err := c.ListParts(ctx, &s3.ListPartsInput{Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload})
+			_, err := c.ListParts(ctx, &s3.ListPartsInput{
+				Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload,
+			})
 			return err
 		}},
 		{"PutObject", func(c *s3.Client) error {
@@ -213,25 +240,37 @@ func (r *room) ways() []way {
 			return err
 		}},
 		{"CopyObject", func(c *s3.Client) error {
-			_, err := c.CopyObject(ctx, &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("copy"), CopySource: source})
+			_, err := c.CopyObject(ctx, &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String("copy"), CopySource: source,
+			})
 			return err
 		}},
 		{"CreateMultipartUpload", func(c *s3.Client) error {
-			_, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String("another")})
+			_, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+				Bucket: bucket, Key: aws.String("another"),
+			})
 			return err
 		}},
 		{"UploadPart", func(c *s3.Client) error {
-			_, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload, PartNumber: aws.Int32(2), Body: body()})
+			_, err := c.UploadPart(ctx, &s3.UploadPartInput{
+				Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload, PartNumber: aws.Int32(2), Body: body(),
+			})
 			return err
 		}},
 		{"UploadPartCopy", func(c *s3.Client) error {
-			_, err := c.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload, PartNumber: aws.Int32(3), CopySource: source})
+			_, err := c.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+				Bucket: bucket, Key: aws.String("upload"), UploadId: r.upload, PartNumber: aws.Int32(3),
+				CopySource: source,
+			})
 			return err
 		}},
 		{"DeleteObjects", func(c *s3.Client) error {
 			out, err := c.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: bucket, Delete: one})
 			if err == nil && len(out.Errors) > 0 {
-				return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 403}}, Err: &smithy.GenericAPIError{Code: *out.Errors[0].Code}}
+				return &smithyhttp.ResponseError{
+					Response: &smithyhttp.Response{Response: &http.Response{StatusCode: 403}},
+					Err:      &smithy.GenericAPIError{Code: *out.Errors[0].Code},
+				}
 			}
 			return err
 		}},
@@ -260,8 +299,14 @@ func (r *room) check(who string, c *s3.Client, want int, state string) {
 func (r *room) others(foreign harness.Credentials, own *string, want int, state string) {
 	r.t.Helper()
 	t, s := r.t, r.s
-	get := raw{method: "GET", target: "/" + *r.bucket + "/object", key: foreign.AccessKeyID, secret: foreign.SecretAccessKey, presign: true}
-	put := raw{method: "PUT", target: "/" + *r.bucket + "/presigned", body: "x", key: foreign.AccessKeyID, secret: foreign.SecretAccessKey, presign: true}
+	get := raw{
+		method: "GET", target: "/" + *r.bucket + "/object", key: foreign.AccessKeyID, secret: foreign.SecretAccessKey,
+		presign: true,
+	}
+	put := raw{
+		method: "PUT", target: "/" + *r.bucket + "/presigned", body: "x", key: foreign.AccessKeyID,
+		secret: foreign.SecretAccessKey, presign: true,
+	}
 	for name, a := range map[string]answer{
 		"a presigned GET":                 send(t, s, get),
 		"a presigned PUT":                 send(t, s, put),
@@ -273,7 +318,9 @@ func (r *room) others(foreign harness.Credentials, own *string, want int, state 
 		}
 	}
 	client := s.Client(foreign)
-	_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: own, Key: aws.String("stolen"), CopySource: aws.String(*r.bucket + "/object")})
+	_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{
+		Bucket: own, Key: aws.String("stolen"), CopySource: aws.String(*r.bucket + "/object"),
+	})
 	if got := statusOf(err); got != want {
 		t.Errorf("%s: a copy into the other account's bucket is answered with %d, want %d", state, got, want)
 	}
@@ -311,12 +358,15 @@ func TestRestrictPublicBuckets(t *testing.T) {
 	all(200, "the bucket blocks everything else")
 	blockAccount(t, s, blocks{restrict: true})
 	all(403, "the account restricts")
-	if _, err := s.S3.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: r.bucket}); err != nil {
+	if _, err := s.S3.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{
+		Bucket: r.bucket,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	all(403, "the bucket's setting is removed")
 	id := accountOf(t, s, rootOf(s))
-	if _, err := controlClient(t, s, rootOf(s)).DeletePublicAccessBlock(t.Context(), &s3control.DeletePublicAccessBlockInput{AccountId: &id}); err != nil {
+	if _, err := controlClient(t, s, rootOf(s)).DeletePublicAccessBlock(t.Context(),
+		&s3control.DeletePublicAccessBlockInput{AccountId: &id}); err != nil {
 		t.Fatal(err)
 	}
 	all(200, "the account's setting is removed, too")
@@ -329,7 +379,10 @@ func TestRestrictedNames(t *testing.T) {
 	foreign := s.CreateAccount(t, "foreign")
 	id := accountOf(t, s, foreign)
 	r := newRoom(t, s, "named-room")
-	named := fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}`, id, *r.bucket)
+	named := fmt.Sprintf(
+		`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}`, id,
+		*r.bucket,
+	)
 	get := func(c *s3.Client) int {
 		_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: r.bucket, Key: aws.String("object")})
 		return statusOf(err)
@@ -362,7 +415,11 @@ func TestRestrictedNames(t *testing.T) {
 func TestBlockPublicPolicy(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "blocked")
-	wide := fmt.Sprintf(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*","Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/1"}}}`, *bucket)
+	wide := fmt.Sprintf(
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*",`+
+			`"Condition":{"IpAddress":{"aws:SourceIp":"0.0.0.0/1"}}}`,
+		*bucket,
+	)
 	narrow := strings.Replace(wide, "0.0.0.0/1", "203.0.113.0/24", 1)
 	for i, c := range []struct {
 		account, bucket blocks
@@ -386,7 +443,8 @@ func TestBlockPublicPolicy(t *testing.T) {
 				}
 				wantCode(t, err, 403, "AccessDenied")
 				var e smithy.APIError
-				const because = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+				const because = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block " +
+					"Public Access."
 				if errors.As(err, &e) && !strings.HasSuffix(e.ErrorMessage(), because) {
 					t.Errorf("%q", e.ErrorMessage())
 				}
@@ -408,11 +466,14 @@ func TestAccountPublicAccessBlock(t *testing.T) {
 	for i, c := range []harness.Credentials{rootOf(s), foreign} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			id := accountOf(t, s, c)
-			out, err := controlClient(t, s, c).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &id})
+			out, err := controlClient(t, s, c).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{
+				AccountId: &id,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p := out.PublicAccessBlockConfiguration; !*p.BlockPublicAcls || !*p.IgnorePublicAcls || !*p.BlockPublicPolicy || !*p.RestrictPublicBuckets {
+			if p := out.PublicAccessBlockConfiguration; !*p.BlockPublicAcls || !*p.IgnorePublicAcls ||
+				!*p.BlockPublicPolicy || !*p.RestrictPublicBuckets {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -421,17 +482,22 @@ func TestAccountPublicAccessBlock(t *testing.T) {
 	other := controlClient(t, s, foreign)
 	_, err := other.GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &id})
 	expect(t, err, "AccessDenied")
-	_, err = other.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{AccountId: &id, PublicAccessBlockConfiguration: blocks{}.ofAccount()})
+	_, err = other.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
+		AccountId: &id, PublicAccessBlockConfiguration: blocks{}.ofAccount(),
+	})
 	expect(t, err, "AccessDenied")
 	_, err = other.DeletePublicAccessBlock(ctx, &s3control.DeletePublicAccessBlockInput{AccountId: &id})
 	expect(t, err, "AccessDenied")
 
 	own := controlClient(t, s, rootOf(s))
-	_, err = own.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{AccountId: &id, PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{}})
+	_, err = own.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
+		AccountId: &id, PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{},
+	})
 	expect(t, err, "InvalidRequest")
 	blockAccount(t, s, blocks{policy: true})
 	out, err := own.GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: &id})
-	if err != nil || *out.PublicAccessBlockConfiguration.BlockPublicAcls || !*out.PublicAccessBlockConfiguration.BlockPublicPolicy {
+	if err != nil || *out.PublicAccessBlockConfiguration.BlockPublicAcls ||
+		!*out.PublicAccessBlockConfiguration.BlockPublicPolicy {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if _, err := own.DeletePublicAccessBlock(ctx, &s3control.DeletePublicAccessBlockInput{AccountId: &id}); err != nil {
@@ -447,13 +513,22 @@ func TestAccountPublicAccessBlock(t *testing.T) {
 		want int
 	}{
 		"without the account in the host name": {raw{method: "GET", target: path, header: header}, 404},
-		"with it":                              {raw{method: "GET", target: path, header: header, host: id + ".s3-control.us-east-1.amazonaws.com"}, 404},
-		"unsigned":                             {raw{method: "GET", target: path, header: header, unsigned: true}, 403},
-		"unsigned PUT":                         {raw{method: "PUT", target: path, header: header, unsigned: true, body: `<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls></PublicAccessBlockConfiguration>`}, 403},
-		"a wrong signature":                    {raw{method: "DELETE", target: path, header: header, breakSignature: true}, 403},
-		"what is not there":                    {raw{method: "GET", target: "/v20180820/jobs", header: header}, 501},
-		"a bucket of that name":                {raw{method: "GET", target: path}, 404},
-		"of no account":                        {raw{method: "GET", target: path, header: http.Header{"X-Amz-Account-Id": {""}}}, 400},
+		"with it": {
+			raw{method: "GET", target: path, header: header, host: id + ".s3-control.us-east-1.amazonaws.com"}, 404,
+		},
+		"unsigned": {raw{method: "GET", target: path, header: header, unsigned: true}, 403},
+		"unsigned PUT": {
+			raw{
+				method: "PUT", target: path, header: header, unsigned: true,
+				body: `<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls>` +
+					`</PublicAccessBlockConfiguration>`,
+			},
+			403,
+		},
+		"a wrong signature":     {raw{method: "DELETE", target: path, header: header, breakSignature: true}, 403},
+		"what is not there":     {raw{method: "GET", target: "/v20180820/jobs", header: header}, 501},
+		"a bucket of that name": {raw{method: "GET", target: path}, 404},
+		"of no account":         {raw{method: "GET", target: path, header: http.Header{"X-Amz-Account-Id": {""}}}, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if a := send(t, s, c.r); a.status != c.want {
@@ -480,7 +555,8 @@ func TestBucketPublicAccessBlock(t *testing.T) {
 		t.Errorf("a new bucket: %+v, %v", p, err)
 	}
 	blockBucket(t, s, bucket, blocks{ignore: true})
-	if p, err := get(s.S3); err != nil || *p.BlockPublicAcls || !*p.IgnorePublicAcls || *p.BlockPublicPolicy || *p.RestrictPublicBuckets {
+	if p, err := get(s.S3); err != nil || *p.BlockPublicAcls || !*p.IgnorePublicAcls || *p.BlockPublicPolicy ||
+		*p.RestrictPublicBuckets {
 		t.Errorf("the bucket's own, not the merged one: %+v, %v", p, err)
 	}
 	for range 2 {
@@ -491,7 +567,9 @@ func TestBucketPublicAccessBlock(t *testing.T) {
 	_, err := get(s.S3)
 	wantCode(t, err, 404, "NoSuchPublicAccessBlockConfiguration")
 	put := func(c *s3.Client, p *types.PublicAccessBlockConfiguration) error {
-		_, err := c.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{Bucket: bucket, PublicAccessBlockConfiguration: p})
+		_, err := c.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+			Bucket: bucket, PublicAccessBlockConfiguration: p,
+		})
 		return err
 	}
 	wantCode(t, put(s.S3, &types.PublicAccessBlockConfiguration{}), 400, "InvalidRequest")
@@ -500,7 +578,9 @@ func TestBucketPublicAccessBlock(t *testing.T) {
 	if err := putPolicy(t, s.S3, bucket, "%s", everybody(bucket)); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]*s3.Client{"a stranger": anonymous(s), "another account": s.Client(s.CreateAccount(t, "foreign"))} {
+	for name, c := range map[string]*s3.Client{
+		"a stranger": anonymous(s), "another account": s.Client(s.CreateAccount(t, "foreign")),
+	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket}); err != nil {
 				t.Errorf("%s may not even list: %v", name, err)
@@ -510,7 +590,12 @@ func TestBucketPublicAccessBlock(t *testing.T) {
 			}
 			for what, err := range map[string]error{
 				"PutBucketPolicy": putPolicy(t, c, bucket, "%s", everybody(bucket)),
-				"GetBucketPolicy": func() error { _, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: bucket}); return err }(),
+				"GetBucketPolicy": func() error {
+					_, err := c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{
+						Bucket: bucket,
+					})
+					return err
+				}(),
 				"DeleteBucketPolicy": func() error {
 					_, err := c.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
 					return err

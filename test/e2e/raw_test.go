@@ -152,7 +152,8 @@ func sign(t *testing.T, s *harness.Server, req *http.Request, r raw) {
 		}
 	} else {
 		req.Header.Set("X-Amz-Content-Sha256", hash)
-		if err := signer.SignHTTP(context.Background(), cred, req, hash, cmp.Or(r.service, "s3"), s.Region, at); err != nil {
+		if err := signer.SignHTTP(context.Background(), cred, req, hash, cmp.Or(r.service, "s3"), s.Region,
+			at); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,14 +29,21 @@ func TestRawDisk(t *testing.T) {
 	writeMarked(t, s, bucket, "own-", newOwnKey("mine"))
 	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
 	for _, key := range []string{"inline", "own-inline"} {
-		if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: &key, Tagging: tagging}); err != nil {
+		if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+			Bucket: bucket, Key: &key, Tagging: tagging,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{Bucket: bucket, Tagging: tagging}); err != nil {
+	if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{
+		Bucket: bucket, Tagging: tagging,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := putCORS(t, s, bucket, types.CORSRule{ID: aws.String(marker), AllowedOrigins: []string{"https://" + marker}, AllowedMethods: []string{"GET"}, AllowedHeaders: []string{marker}}); err != nil {
+	if err := putCORS(t, s, bucket, types.CORSRule{
+		ID: aws.String(marker), AllowedOrigins: []string{"https://" + marker}, AllowedMethods: []string{"GET"},
+		AllowedHeaders: []string{marker},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if files := filesWith(t, s.Data, marker); len(files) > 0 {
@@ -47,7 +54,8 @@ func TestRawDisk(t *testing.T) {
 		t.Errorf("the marker stands in plain in %q", files)
 	}
 	if files := filesWith(t, s.Data, "raw-disk"); len(files) == 0 {
-		t.Error("the scan does not even find the bucket's name, which is plain in the index: it looks in the wrong place")
+		t.Error("the scan does not even find the bucket's name, which is plain in the index: it looks in the wrong " +
+			"place")
 	}
 }
 
@@ -60,7 +68,8 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 	for name, size := range map[string]int{"inline": 200, "blob": 300_000} {
 		key, body := prefix+name, []byte(strings.Repeat(marker+" ", size/len(marker)))
 		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: bucket, Key: &key, Body: bytes.NewReader(body), Tagging: aws.String(marker + "=" + marker), Metadata: metadata,
+			Bucket: bucket, Key: &key, Body: bytes.NewReader(body), Tagging: aws.String(marker + "=" + marker),
+			Metadata:    metadata,
 			ContentType: aws.String("application/" + marker), ContentDisposition: aws.String(marker),
 			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 		})
@@ -70,29 +79,36 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 		for what, change := range map[string]func(*s3.CopyObjectInput){
 			"copied": func(*s3.CopyObjectInput) {},
 			"changed": func(in *s3.CopyObjectInput) {
-				in.MetadataDirective, in.Metadata, in.ContentType = types.MetadataDirectiveReplace, metadata, aws.String("text/"+marker)
+				in.MetadataDirective, in.Metadata = types.MetadataDirectiveReplace, metadata
+				in.ContentType = aws.String("text/" + marker)
 				in.TaggingDirective, in.Tagging = types.TaggingDirectiveReplace, aws.String("x="+marker)
 			},
 		} {
 			in := &s3.CopyObjectInput{
 				Bucket: bucket, Key: aws.String(key + "-" + what), CopySource: aws.String(*bucket + "/" + key),
-				CopySourceSSECustomerAlgorithm: k.algorithm, CopySourceSSECustomerKey: k.key, CopySourceSSECustomerKeyMD5: k.md5,
-				SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+				CopySourceSSECustomerAlgorithm: k.algorithm, CopySourceSSECustomerKey: k.key,
+				CopySourceSSECustomerKeyMD5: k.md5,
+				SSECustomerAlgorithm:        k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 			}
 			change(in)
 			if _, err := s.S3.CopyObject(t.Context(), in); err != nil {
 				t.Fatal(err)
 			}
 		}
-		fields := map[string]string{"key": key + "-posted", "x-amz-meta-secret": marker, "Content-Type": "application/" + marker, "success_action_redirect": "http://" + marker}
+		fields := map[string]string{
+			"key": key + "-posted", "x-amz-meta-secret": marker, "Content-Type": "application/" + marker,
+			"success_action_redirect": "http://" + marker,
+		}
 		for name, v := range k.header("x-amz-") {
 			fields[strings.ToLower(name)] = v[0]
 		}
-		if a := send(t, s, post{bucket: *bucket, file: string(body), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
+		if a := send(t, s,
+			post{bucket: *bucket, file: string(body), filename: marker, fields: fields}.build(t, s)); a.status != 303 {
 			t.Fatalf("%s: %d %s", key, a.status, a.body)
 		}
 		for _, written := range []string{key, key + "-copied", key + "-changed", key + "-posted"} {
-			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &written}, k); err != nil || !bytes.Equal(got, body) {
+			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &written},
+				k); err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("%s: read back %d bytes, %v", written, len(got), err)
 			}
 		}
@@ -136,7 +152,8 @@ func uploadMarked(t *testing.T, s *harness.Server, bucket *string, prefix string
 	for _, name := range []string{"uploading", "uploaded"} {
 		key := prefix + name
 		u := &ownUpload{t, s, bucket, &key, begin(t, s, s3.CreateMultipartUploadInput{
-			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker), Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
+			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker),
+			Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
 			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 		})}
 		one, err := u.part(1, []byte(strings.Repeat(marker+" ", 5*mib/len(marker))), k, "")

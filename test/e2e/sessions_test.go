@@ -15,7 +15,8 @@ import (
 	"watertight/test/harness"
 )
 
-const nothingMuch = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetBucketLocation","Resource":"*"}]}`
+const nothingMuch = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetBucketLocation",` +
+	`"Resource":"*"}]}`
 
 func (c cast) policy(name, document string) string {
 	c.Helper()
@@ -44,10 +45,12 @@ func TestSessionPolicies(t *testing.T) {
 		change func(*sts.AssumeRoleInput)
 		want   string
 	}{
-		"none":                {pass(""), ""},
-		"all":                 {pass(may("*", "*")), ""},
-		"another action":      {pass(nothingMuch), "AccessDenied"},
-		"a deny":              {pass(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`), "AccessDenied"},
+		"none":           {pass(""), ""},
+		"all":            {pass(may("*", "*")), ""},
+		"another action": {pass(nothingMuch), "AccessDenied"},
+		"a deny": {
+			pass(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`), "AccessDenied",
+		},
 		"managed":             {pass("", lists), ""},
 		"managed, another":    {pass("", other), "AccessDenied"},
 		"either":              {pass(nothingMuch, lists), ""},
@@ -85,9 +88,11 @@ func TestChaining(t *testing.T) {
 	c := newCast(t)
 	tag := func(k, v string) ststypes.Tag { return ststypes.Tag{Key: &k, Value: &v} }
 	u := c.user("u", may("sts:*", "*"))
-	first := c.role(c.root, "first", trust(awsPrincipal(u.arn), ""), `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:*","Resource":"*"},
+	first := c.role(c.root, "first", trust(awsPrincipal(u.arn), ""),
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:*","Resource":"*"},
 		{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/Team":"blue"}}}]}`)
-	second := c.role(c.root, "second", trust(awsPrincipal("arn:aws:iam::"+c.account+":role/first"), ""), `{"Version":"2012-10-17","Statement":[
+	second := c.role(c.root, "second", trust(awsPrincipal("arn:aws:iam::"+c.account+":role/first"), ""),
+		`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/Team":"blue","aws:SourceIdentity":"anna"}}},
 		{"Effect":"Deny","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"Null":{"aws:PrincipalTag/Once":"false"}}}]}`)
 	bare := c.role(c.root, "bare", trust(awsPrincipal(c.account), "", "sts:AssumeRole"), "")
@@ -103,16 +108,38 @@ func TestChaining(t *testing.T) {
 		change func(*sts.AssumeRoleInput)
 		want   string
 	}{
-		"an hour":                   {*second.Arn, func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3600) }, ""},
-		"more than an hour":         {*second.Arn, func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3601) }, "ValidationError"},
-		"another transitive tag":    {*second.Arn, func(in *sts.AssumeRoleInput) { in.Tags = []ststypes.Tag{tag("TEAM", "red")} }, "InvalidParameterValue"},
-		"a tag that is not handed":  {*second.Arn, func(in *sts.AssumeRoleInput) { in.Tags = []ststypes.Tag{tag("Once", "y")} }, ""},
-		"the same source identity":  {*second.Arn, func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("anna") }, ""},
-		"another source identity":   {*second.Arn, func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("otto") }, "AccessDenied"},
+		"an hour": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.DurationSeconds = aws.Int32(
+				3600)
+		}, ""},
+		"more than an hour": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.DurationSeconds = aws.Int32(
+				3601)
+		}, "ValidationError"},
+		"another transitive tag": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.Tags = []ststypes.Tag{
+				tag("TEAM", "red"),
+			}
+		}, "InvalidParameterValue"},
+		"a tag that is not handed": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.Tags = []ststypes.Tag{
+				tag("Once", "y"),
+			}
+		}, ""},
+		"the same source identity": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.SourceIdentity = aws.String(
+				"anna")
+		}, ""},
+		"another source identity": {*second.Arn, func(in *sts.AssumeRoleInput) {
+			in.SourceIdentity = aws.String(
+				"otto")
+		}, "AccessDenied"},
 		"a role that takes no tags": {*bare.Arn, func(*sts.AssumeRoleInput) {}, "AccessDenied"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("second"), MaxSessionDuration: aws.Int32(43200)})
+			_, err := c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{
+				RoleName: aws.String("second"), MaxSessionDuration: aws.Int32(43200),
+			})
 			c.ok(err)
 			if _, err := a.sts.AssumeRole(t.Context(), assume(test.role, "two", test.change)); code(err) != test.want {
 				t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -122,9 +149,12 @@ func TestChaining(t *testing.T) {
 	// A user may be given twelve hours where the role allows them.
 	_, err := u.sts.AssumeRole(t.Context(), assume(*second.Arn, "two"))
 	expect(t, err, "AccessDenied")
-	_, err = c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{RoleName: aws.String("bare"), MaxSessionDuration: aws.Int32(43200)})
+	_, err = c.root.UpdateRole(t.Context(), &iam.UpdateRoleInput{
+		RoleName: aws.String("bare"), MaxSessionDuration: aws.Int32(43200),
+	})
 	c.ok(err)
-	_, err = u.sts.AssumeRole(t.Context(), assume(*bare.Arn, "long", func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(43200) }))
+	_, err = u.sts.AssumeRole(t.Context(),
+		assume(*bare.Arn, "long", func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(43200) }))
 	expect(t, err, "")
 }
 
@@ -132,7 +162,8 @@ func TestChaining(t *testing.T) {
 // that a session came from, its role or its user is gone, and nothing of the
 // same name revives it.
 func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
-	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],"Resource":"*"}]}`
+	const s3List = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:*"],` +
+		`"Resource":"*"}]}`
 	c := newCast(t)
 	ctx := t.Context()
 	refused := func(what string, who someone) {
@@ -147,10 +178,13 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 		arn := "arn:aws:iam::" + c.account + ":role/" + name + "-r"
 		st, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 		c.ok(err)
-		ft, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("fed"), Policy: aws.String(s3List)})
+		ft, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+			Name: aws.String("fed"), Policy: aws.String(s3List),
+		})
 		c.ok(err)
 		role = c.assumed(u, assume(arn, "one"))
-		token, federated, chained = c.session(st.Credentials), c.session(ft.Credentials), c.assumed(role, assume(arn, "two"))
+		token, federated, chained = c.session(st.Credentials), c.session(ft.Credentials), c.assumed(role,
+			assume(arn, "two"))
 		for i, who := range []someone{u, token, federated, role, chained} {
 			if err := list(c, who); err != nil {
 				t.Fatalf("%s, %d: the door is shut where it should be open: %v", name, i, err)
@@ -225,20 +259,29 @@ func TestSessionsEndWithWhatTheyComeFrom(t *testing.T) {
 func TestSessionFollowsItsUser(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	u := c.user("before", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","sts:GetFederationToken"],"Resource":"*","Condition":{"StringEqualsIfExists":{"aws:PrincipalTag/team":"blue"}}}]}`)
+	u := c.user("before",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets",`+
+			`"sts:GetFederationToken"],"Resource":"*",`+
+			`"Condition":{"StringEqualsIfExists":{"aws:PrincipalTag/team":"blue"}}}]}`)
 	token, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	c.ok(err)
-	ft, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*"))})
+	ft, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+		Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*")),
+	})
 	c.ok(err)
 	session, federated := c.session(token.Credentials), c.session(ft.Credentials)
-	_, err = c.root.UpdateUser(ctx, &iam.UpdateUserInput{UserName: aws.String("before"), NewUserName: aws.String("after"), NewPath: aws.String("/team/")})
+	_, err = c.root.UpdateUser(ctx, &iam.UpdateUserInput{
+		UserName: aws.String("before"), NewUserName: aws.String("after"), NewPath: aws.String("/team/"),
+	})
 	c.ok(err)
 	who, err := session.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil || *who.Arn != "arn:aws:iam::"+c.account+":user/team/after" || *who.UserId != u.id {
 		t.Errorf("%+v, %v", who, err)
 	}
 	for team, want := range map[string]string{"blue": "", "red": "AccessDenied"} {
-		_, err = c.root.TagUser(ctx, &iam.TagUserInput{UserName: aws.String("after"), Tags: []types.Tag{{Key: aws.String("team"), Value: &team}}})
+		_, err = c.root.TagUser(ctx, &iam.TagUserInput{
+			UserName: aws.String("after"), Tags: []types.Tag{{Key: aws.String("team"), Value: &team}},
+		})
 		c.ok(err)
 		for _, s := range []someone{u, session, federated} {
 			expect(t, list(c, s), want)
@@ -254,13 +297,17 @@ func TestRevocation(t *testing.T) {
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
 	s := c.assumed(u, assume(*r.Arn, "one"))
 	c.ok(list(c, s))
-	_, err := c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r"), PolicyDocument: aws.String(trust(`{"Service":"s3.amazonaws.com"}`, ""))})
+	_, err := c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{
+		RoleName: aws.String("r"), PolicyDocument: aws.String(trust(`{"Service":"s3.amazonaws.com"}`, "")),
+	})
 	c.ok(err)
 	_, err = u.sts.AssumeRole(t.Context(), assume(*r.Arn, "one"))
 	expect(t, err, "AccessDenied")
 	for at, want := range map[string]string{"2020-01-01T00:00:00Z": "", "2100-01-01T00:00:00Z": "AccessDenied"} {
-		_, err = c.root.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String("r"), PolicyName: aws.String("AWSRevokeOlderSessions"), PolicyDocument: aws.String(
-			`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateLessThan":{"aws:TokenIssueTime":"` + at + `"}}}]}`)})
+		_, err = c.root.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String("r"),
+			PolicyName: aws.String("AWSRevokeOlderSessions"), PolicyDocument: aws.String(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*",` +
+					`"Condition":{"DateLessThan":{"aws:TokenIssueTime":"` + at + `"}}}]}`)})
 		c.ok(err)
 		expect(t, list(c, s), want)
 	}
@@ -271,8 +318,10 @@ func TestRevocation(t *testing.T) {
 func TestFederationTokens(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	user := c.user("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","iam:*"],"Resource":"*"},
-		{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"arn:aws:sts::`+c.account+`:federated-user/bob"}]}`)
+	user := c.user("u",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","iam:*"],"Resource":"*"},
+		{"Effect":"Allow","Action":"sts:GetFederationToken","Resource":"arn:aws:sts::`+
+			c.account+`:federated-user/bob"}]}`)
 	root := c.someone(harness.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}, "")
 	for _, test := range []struct {
 		by                 someone
@@ -296,7 +345,9 @@ func TestFederationTokens(t *testing.T) {
 				t.Errorf("%s with %q: %v, want %q", test.name, test.policy, err, test.want)
 			}
 			who, err := s.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-			if want := "arn:aws:sts::" + c.account + ":federated-user/" + test.name; err != nil || *who.Arn != want || *out.FederatedUser.Arn != want || *who.UserId != c.account+":"+test.name || *out.FederatedUser.FederatedUserId != *who.UserId {
+			if want := "arn:aws:sts::" + c.account + ":federated-user/" + test.name; err != nil || *who.Arn != want ||
+				*out.FederatedUser.Arn != want || *who.UserId != c.account+":"+
+				test.name || *out.FederatedUser.FederatedUserId != *who.UserId {
 				t.Errorf("%+v, %v, want %s", who, err, want)
 			}
 			_, err = s.iam.ListUsers(ctx, &iam.ListUsersInput{})
@@ -312,15 +363,24 @@ func TestFederationTokens(t *testing.T) {
 		})
 	}
 	_, err := user.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("carl")})
-	if code(err) != "AccessDenied" || !strings.Contains(err.Error(), "is not authorized to perform: sts:GetFederationToken on resource: arn:aws:sts::"+c.account+":federated-user/carl") {
+	if code(err) != "AccessDenied" ||
+		!strings.Contains(err.Error(),
+			"is not authorized to perform: sts:GetFederationToken on resource: arn:aws:sts::"+c.account+
+				":federated-user/carl") {
 		t.Errorf("a name that no policy allows: %v", err)
 	}
 	// Tags need a separate action, and the session has them.
-	tagged := &sts.GetFederationTokenInput{Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*")), Tags: []ststypes.Tag{{Key: aws.String("Team"), Value: aws.String("blue")}}}
+	tagged := &sts.GetFederationTokenInput{
+		Name: aws.String("bob"), Policy: aws.String(may("s3:*", "*")),
+		Tags: []ststypes.Tag{{Key: aws.String("Team"), Value: aws.String("blue")}},
+	}
 	_, err = user.sts.GetFederationToken(ctx, tagged)
 	expect(t, err, "AccessDenied")
-	_, err = c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("u"), PolicyName: aws.String("p"), PolicyDocument: aws.String(fmt.Sprintf(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:*","Resource":"*"},{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/Team":%q}}}]}`, "blue"))})
+	_, err = c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("u"), PolicyName: aws.String("p"),
+		PolicyDocument: aws.String(fmt.Sprintf(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:*","Resource":"*"},`+
+				`{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*",`+
+				`"Condition":{"StringEquals":{"aws:PrincipalTag/Team":%q}}}]}`, "blue"))})
 	c.ok(err)
 	out, err := user.sts.GetFederationToken(ctx, tagged)
 	c.ok(err)

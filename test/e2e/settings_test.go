@@ -20,13 +20,15 @@ import (
 // row that changes something changes the bucket itself, and only the bucket's
 // account may use it.
 var onObjects = []string{
-	"PutObject", "DeleteObject", "DeleteObjects", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload",
+	"PutObject", "DeleteObject", "DeleteObjects", "CopyObject", "CreateMultipartUpload", "UploadPart",
+	"UploadPartCopy", "CompleteMultipartUpload",
 	"AbortMultipartUpload", "PutObjectTagging", "DeleteObjectTagging", "PutObjectAcl", "PostObject",
 }
 
 func changesBucket(row dispatch.Row) bool {
 	method := row.Route().Method()
-	return method != "GET" && method != "HEAD" && row.Route().Sender() != dialect.Preflight && !slices.Contains(onObjects, row.Name())
+	return method != "GET" && method != "HEAD" && row.Route().Sender() != dialect.Preflight &&
+		!slices.Contains(onObjects, row.Name())
 }
 
 // openTo are the ways a bucket is opened as wide as its owner can.
@@ -34,7 +36,9 @@ func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[st
 	account, id := accountOf(t, s, foreign), canonicalOf(t, s.Client(foreign))
 	allow := func(principal string) func(*string) {
 		return func(b *string) {
-			err := putPolicy(t, s.S3, b, `{"Effect":"Allow","Principal":%s,"Action":"s3:*","Resource":["arn:aws:s3:::%s","arn:aws:s3:::%s/*"]}`, principal, *b, *b)
+			err := putPolicy(t, s.S3, b,
+				`{"Effect":"Allow","Principal":%s,"Action":"s3:*","Resource":["arn:aws:s3:::%s",`+
+					`"arn:aws:s3:::%s/*"]}`, principal, *b, *b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +47,9 @@ func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[st
 	list := func(grant s3.PutBucketAclInput) func(*string) {
 		return func(b *string) {
 			_, err := s.S3.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{Bucket: b,
-				OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: types.ObjectOwnershipObjectWriter}}}})
+				OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{
+					ObjectOwnership: types.ObjectOwnershipObjectWriter,
+				}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +75,9 @@ func TestSettingsAreTheirOwners(t *testing.T) {
 	blockAccount(t, s, blocks{})
 	foreign := s.CreateAccount(t, "foreign")
 	opened := openTo(t, s, foreign)
-	ways := []string{"policy, everybody", "policy, the account", "ACL, the account", "ACL, AuthenticatedUsers", "ACL, AllUsers"}
+	ways := []string{
+		"policy, everybody", "policy, the account", "ACL, the account", "ACL, AuthenticatedUsers", "ACL, AllUsers",
+	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%-32s %-26s %-24s %s\n", "operation", "opened by", "anonymous", "the other account's root")
 	n, let := 0, []string{}
@@ -121,9 +129,18 @@ func TestNothingIsPlanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []raw{
-		{method: "PUT", target: "/open?acl", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
-		{method: "PUT", target: "/open/salaries?acl", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
-		{method: "PUT", target: "/open/planted", header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}}},
+		{
+			method: "PUT", target: "/open?acl",
+			header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}},
+		},
+		{
+			method: "PUT", target: "/open/salaries?acl",
+			header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}},
+		},
+		{
+			method: "PUT", target: "/open/planted",
+			header: map[string][]string{"X-Amz-Grant-Full-Control": {`id="` + *id + `"`}},
+		},
 	} {
 		t.Run(r.target, func(t *testing.T) {
 			r.unsigned = true
@@ -132,11 +149,16 @@ func TestNothingIsPlanted(t *testing.T) {
 			}
 		})
 	}
-	full := &s3.PutObjectAclInput{Bucket: b, Key: aws.String("salaries"), GrantFullControl: aws.String(`id="` + *id + `"`)}
+	full := &s3.PutObjectAclInput{
+		Bucket: b, Key: aws.String("salaries"), GrantFullControl: aws.String(`id="` + *id + `"`),
+	}
 	if _, err := guest.PutObjectAcl(t.Context(), full); statusOf(err) != 403 {
 		t.Error("another account gives itself an object:", err)
 	}
-	if a := send(t, s, raw{method: "PUT", target: "/open/given", unsigned: true, header: map[string][]string{"X-Amz-Acl": {"bucket-owner-full-control"}}}); a.status != 200 {
+	if a := send(t, s, raw{
+		method: "PUT", target: "/open/given", unsigned: true,
+		header: map[string][]string{"X-Amz-Acl": {"bucket-owner-full-control"}},
+	}); a.status != 200 {
 		t.Error("what a stranger leaves to the owner:", a.status, a.code)
 	}
 	if a := ask(t, s, "GET", "/open/salaries"); a.status != 200 {
@@ -149,7 +171,9 @@ func TestNothingIsPlanted(t *testing.T) {
 	if _, err := guest.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: b}); statusOf(err) != 403 {
 		t.Error("the other account lists:", err)
 	}
-	if _, err := guest.GetObject(t.Context(), &s3.GetObjectInput{Bucket: b, Key: aws.String("salaries")}); statusOf(err) != 403 {
+	if _, err := guest.GetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: b, Key: aws.String("salaries"),
+	}); statusOf(err) != 403 {
 		t.Error("the other account reads:", err)
 	}
 }

@@ -21,7 +21,9 @@ import (
 // TestOwnKeyVersions: each version has the key it was written with.
 func TestOwnKeyVersions(t *testing.T) {
 	s, bucket := secured(t, "own-versions")
-	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"}}); err != nil {
+	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	keys := []ownKey{newOwnKey("one"), newOwnKey("two"), {}}
@@ -62,11 +64,14 @@ func TestOwnKeyCopy(t *testing.T) {
 	s, bucket := secured(t, "own-copy")
 	keys := map[string]ownKey{"one": newOwnKey("one"), "two": newOwnKey("two"), "none": {}}
 	body := randomBody(100_000)
-	copyTo := func(from, to string, source, target ownKey, change ...func(*s3.CopyObjectInput)) (*s3.CopyObjectOutput, error) {
+	copyTo := func(
+		from, to string, source, target ownKey, change ...func(*s3.CopyObjectInput),
+	) (*s3.CopyObjectOutput, error) {
 		in := &s3.CopyObjectInput{
 			Bucket: bucket, Key: &to, CopySource: aws.String(*bucket + "/" + from),
-			CopySourceSSECustomerAlgorithm: source.algorithm, CopySourceSSECustomerKey: source.key, CopySourceSSECustomerKeyMD5: source.md5,
-			SSECustomerAlgorithm: target.algorithm, SSECustomerKey: target.key, SSECustomerKeyMD5: target.md5,
+			CopySourceSSECustomerAlgorithm: source.algorithm, CopySourceSSECustomerKey: source.key,
+			CopySourceSSECustomerKeyMD5: source.md5,
+			SSECustomerAlgorithm:        target.algorithm, SSECustomerKey: target.key, SSECustomerKeyMD5: target.md5,
 		}
 		for _, f := range change {
 			f(in)
@@ -89,7 +94,8 @@ func TestOwnKeyCopy(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%s to %s under %s: %v", from, name, to, err)
 					}
-					if (out.ServerSideEncryption == "AES256") != (to == "none") || aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(target.md5) {
+					if (out.ServerSideEncryption == "AES256") != (to == "none") ||
+						aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(target.md5) {
 						t.Errorf("%s to %s: %+v", from, to, out)
 					}
 					md5OfBody := fmt.Sprintf(`"%x"`, md5Of(string(body)))
@@ -114,7 +120,9 @@ func TestOwnKeyCopy(t *testing.T) {
 	wantCode(t, err, 403, "AccessDenied")
 	_, err = copyTo("none", "x", keys["two"], ownKey{})
 	wantCode(t, err, 400, "InvalidRequest")
-	_, err = copyTo("one", "x", keys["one"], keys["two"], func(in *s3.CopyObjectInput) { in.ServerSideEncryption = "AES256" })
+	_, err = copyTo("one", "x", keys["one"], keys["two"], func(in *s3.CopyObjectInput) {
+		in.ServerSideEncryption = "AES256"
+	})
 	wantCode(t, err, 400, "InvalidArgument")
 	_, err = headOwn(t, s, bucket, "x", ownKey{})
 	wantCode(t, err, 404, "")
@@ -133,14 +141,21 @@ func TestOwnKeyPresigned(t *testing.T) {
 		}
 		return r
 	}
-	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5}))
-	get := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: aws.String("k"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5}))
+	put := must(p.PresignPutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("k"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key,
+		SSECustomerKeyMD5: mine.md5,
+	}))
+	get := must(p.PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: bucket, Key: aws.String("k"), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key,
+		SSECustomerKeyMD5: mine.md5,
+	}))
 	for _, u := range []string{put.URL, get.URL} {
 		if strings.Contains(strings.ToLower(u), "customer-key=") {
 			t.Fatalf("the SDK puts the key into the URL: %s", u)
 		}
 	}
-	if a := follow(t, s, put, "secret"); a.status != 200 || a.header.Get("x-amz-server-side-encryption-customer-algorithm") != "AES256" {
+	if a := follow(t, s, put, "secret"); a.status != 200 ||
+		a.header.Get("x-amz-server-side-encryption-customer-algorithm") != "AES256" {
 		t.Errorf("put: %d %s", a.status, a.body)
 	}
 	if a := follow(t, s, get, ""); a.status != 200 || a.body != "secret" {
@@ -163,7 +178,8 @@ func TestOwnKeyPresigned(t *testing.T) {
 	for _, name := range []string{"key", "key-MD5"} {
 		t.Run(name, func(t *testing.T) {
 			target := "/" + *bucket + "/k?x-amz-server-side-encryption-customer-" + name + "=AAAA"
-			if a := send(t, s, raw{method: "PUT", target: target, body: "x", presign: true}); a.status != 400 || a.code != "InvalidArgument" || strings.Contains(a.body, "AAAA") {
+			if a := send(t, s, raw{method: "PUT", target: target, body: "x", presign: true}); a.status != 400 ||
+				a.code != "InvalidArgument" || strings.Contains(a.body, "AAAA") {
 				t.Errorf("%s in the URL: %d %s", name, a.status, a.body)
 			}
 		})
@@ -183,13 +199,16 @@ func TestOwnKeyForm(t *testing.T) {
 		fields[strings.ToLower(name)] = v[0]
 	}
 	a := send(t, s, post{bucket: *bucket, fields: fields, file: "secret"}.build(t, s))
-	if a.status != 204 || a.header.Get("x-amz-server-side-encryption-customer-key-MD5") != *mine.md5 || a.header.Get("x-amz-server-side-encryption") != "" {
+	if a.status != 204 || a.header.Get("x-amz-server-side-encryption-customer-key-MD5") != *mine.md5 ||
+		a.header.Get("x-amz-server-side-encryption") != "" {
 		t.Fatalf("%d %s %v", a.status, a.body, a.header)
 	}
 	if a := send(t, s, raw{method: "GET", target: "/own-form/posted"}); a.status != 400 {
 		t.Errorf("read without the key: %d %s", a.status, a.body)
 	}
-	if a := send(t, s, raw{method: "GET", target: "/own-form/posted", header: mine.header("x-amz-")}); a.body != "secret" {
+	if a := send(t, s, raw{
+		method: "GET", target: "/own-form/posted", header: mine.header("x-amz-"),
+	}); a.body != "secret" {
 		t.Errorf("read with the key: %d %s", a.status, a.body)
 	}
 	// A policy for another key, and a key twice: neither answer repeats one.
@@ -197,14 +216,20 @@ func TestOwnKeyForm(t *testing.T) {
 	for name := range fields {
 		conditions = append(conditions, []string{"starts-with", "$" + name, ""})
 	}
-	wrong := append(conditions[:len(conditions):len(conditions)], []string{"eq", "$x-amz-server-side-encryption-customer-key", *newOwnKey("else").key})
+	wrong := append(conditions[:len(conditions):len(conditions)], []string{
+		"eq", "$x-amz-server-side-encryption-customer-key", *newOwnKey("else").key,
+	})
 	for what, p := range map[string]post{
 		"another key": {bucket: *bucket, fields: fields, conditions: wrong, file: "x"},
-		"twice":       {bucket: *bucket, fields: fields, more: [][2]string{{"x-amz-server-side-encryption-customer-key", *mine.key}}, file: "x"},
+		"twice": {
+			bucket: *bucket, fields: fields,
+			more: [][2]string{{"x-amz-server-side-encryption-customer-key", *mine.key}}, file: "x",
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := send(t, s, p.build(t, s))
-			if a.status/100 != 4 || strings.Contains(a.body, *mine.key) || strings.Contains(a.body, *newOwnKey("else").key) {
+			if a.status/100 != 4 || strings.Contains(a.body, *mine.key) ||
+				strings.Contains(a.body, *newOwnKey("else").key) {
 				t.Errorf("%s: %d %s", what, a.status, a.body)
 			}
 		})
@@ -221,8 +246,11 @@ func TestOwnKeyPolicy(t *testing.T) {
 	for name, null := range map[string]string{"demands": "true", "forbids": "false"} {
 		_, c, _ := newUser(t, s, name)
 		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
-			{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"Null":{"` + key + `":"` + null + `"}}}]}`
-		if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"), PolicyDocument: &policy}); err != nil {
+			{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"Null":{"` +
+			key + `":"` + null + `"}}}]}`
+		if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
+			UserName: &name, PolicyName: aws.String("p"), PolicyDocument: &policy,
+		}); err != nil {
 			t.Fatal(err)
 		}
 		for with, k := range map[bool]ownKey{true: mine, false: {}} {
@@ -230,15 +258,25 @@ func TestOwnKeyPolicy(t *testing.T) {
 			if with != (name == "demands") {
 				want = "AccessDenied"
 			}
-			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("x"), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5})
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("x"), SSECustomerAlgorithm: k.algorithm,
+				SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+			})
 			expect(t, err, want)
-			u, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String("u"), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5})
+			u, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+				Bucket: bucket, Key: aws.String("u"), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key,
+				SSECustomerKeyMD5: k.md5,
+			})
 			expect(t, err, want)
 			id := aws.String("AAAA")
 			if err == nil {
 				id = u.UploadId
 			}
-			_, err = c.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: bucket, Key: aws.String("u"), UploadId: id, PartNumber: aws.Int32(1), Body: strings.NewReader("x"), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5})
+			_, err = c.UploadPart(t.Context(), &s3.UploadPartInput{
+				Bucket: bucket, Key: aws.String("u"), UploadId: id, PartNumber: aws.Int32(1),
+				Body: strings.NewReader("x"), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key,
+				SSECustomerKeyMD5: k.md5,
+			})
 			expect(t, err, want)
 		}
 	}
@@ -248,7 +286,9 @@ func TestOwnKeyPolicy(t *testing.T) {
 // about it.
 func TestOwnKeyInsecure(t *testing.T) {
 	address := ownAddress(t)
-	s := harness.Start(t, func(c *server.Config) { c.Listen, c.AllowPlainHTTP = []string{net.JoinHostPort(address, "0")}, true })
+	s := harness.Start(t, func(c *server.Config) {
+		c.Listen, c.AllowPlainHTTP = []string{net.JoinHostPort(address, "0")}, true
+	})
 	newBucket(t, s, "insecure")
 	mine := newOwnKey("mine")
 	if a := send(t, s, raw{method: "PUT", target: "/insecure/k", body: "x"}); a.status != 200 {
@@ -264,7 +304,8 @@ func TestOwnKeyInsecure(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := send(t, s, r)
-			if a.status != 400 || a.code != "InvalidRequest" || !strings.Contains(a.body, "must be made over a secure connection.") {
+			if a.status != 400 || a.code != "InvalidRequest" ||
+				!strings.Contains(a.body, "must be made over a secure connection.") {
 				t.Errorf("%s: %d %s", what, a.status, a.body)
 			}
 		})

@@ -52,7 +52,8 @@ func secured(t *testing.T, name string) (*harness.Server, *string) {
 func putOwn(t *testing.T, s *harness.Server, bucket *string, key string, body []byte, k ownKey) *s3.PutObjectOutput {
 	t.Helper()
 	out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: bucket, Key: &key, Body: bytes.NewReader(body), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		Bucket: bucket, Key: &key, Body: bytes.NewReader(body), SSECustomerAlgorithm: k.algorithm,
+		SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,8 @@ func getOwn(t *testing.T, s *harness.Server, in s3.GetObjectInput, k ownKey) ([]
 func headOwn(t *testing.T, s *harness.Server, bucket *string, key string, k ownKey) (*s3.HeadObjectOutput, error) {
 	t.Helper()
 	return s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{
-		Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled, SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled, SSECustomerAlgorithm: k.algorithm,
+		SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 	})
 }
 
@@ -91,25 +93,34 @@ func TestOwnKey(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			key, body := fmt.Sprint(size), randomBody(size)
 			put := putOwn(t, s, bucket, key, body, mine)
-			if put.ServerSideEncryption != "" || aws.ToString(put.SSECustomerAlgorithm) != "AES256" || aws.ToString(put.SSECustomerKeyMD5) != *mine.md5 || put.ChecksumCRC64NVME == nil {
+			if put.ServerSideEncryption != "" || aws.ToString(put.SSECustomerAlgorithm) != "AES256" ||
+				aws.ToString(put.SSECustomerKeyMD5) != *mine.md5 || put.ChecksumCRC64NVME == nil {
 				t.Errorf("%d: put answers %+v", size, put)
 			}
 			if *put.ETag == fmt.Sprintf(`"%x"`, md5.Sum(body)) {
 				t.Errorf("%d: the ETag is the MD5 of the plaintext", size)
 			}
-			got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, mine)
+			got, out, err := getOwn(t, s,
+				s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, mine)
 			if err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("%d: %d bytes, %v", size, len(got), err)
 			}
-			if *out.ETag != *put.ETag || out.ServerSideEncryption != "" || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 || aws.ToString(out.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
+			if *out.ETag != *put.ETag || out.ServerSideEncryption != "" ||
+				aws.ToString(
+					out.SSECustomerKeyMD5,
+				) != *mine.md5 || aws.ToString(out.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
 				t.Errorf("%d: get answers %+v", size, out)
 			}
 			head, err := headOwn(t, s, bucket, key, mine)
-			if err != nil || *head.ETag != *put.ETag || head.ServerSideEncryption != "" || aws.ToString(head.SSECustomerAlgorithm) != "AES256" || aws.ToString(head.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
+			if err != nil || *head.ETag != *put.ETag || head.ServerSideEncryption != "" ||
+				aws.ToString(
+					head.SSECustomerAlgorithm,
+				) != "AES256" || aws.ToString(head.ChecksumCRC64NVME) != *put.ChecksumCRC64NVME {
 				t.Errorf("%d: head answers %+v, %v", size, head, err)
 			}
 			if size > 10 {
-				got, out, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, Range: aws.String("bytes=3-9")}, mine)
+				got, out, err = getOwn(t, s,
+					s3.GetObjectInput{Bucket: bucket, Key: &key, Range: aws.String("bytes=3-9")}, mine)
 				if err != nil || !bytes.Equal(got, body[3:10]) || aws.ToString(out.SSECustomerKeyMD5) != *mine.md5 {
 					t.Errorf("%d: range: %x, %v", size, got, err)
 				}
@@ -132,16 +143,22 @@ func TestOwnKey(t *testing.T) {
 	if listed := keysOf(t, s, *bucket); !slices.Contains(listed, "1000") {
 		t.Fatalf("listed are %q", listed)
 	}
-	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: aws.String("1000"), Tagging: &types.Tagging{TagSet: tags("a", "b")}}); err != nil {
+	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+		Bucket: bucket, Key: aws.String("1000"), Tagging: &types.Tagging{TagSet: tags("a", "b")},
+	}); err != nil {
 		t.Error(err)
 	}
 	if h, err := headOwn(t, s, bucket, "1000", mine); err != nil || h.ChecksumCRC64NVME == nil {
 		t.Errorf("tagged: %+v, %v", h, err)
 	}
-	if _, err := s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: bucket, Key: aws.String("1000")}); err != nil {
+	if _, err := s.S3.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{
+		Bucket: bucket, Key: aws.String("1000"),
+	}); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("1000")}); err != nil {
+	if _, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: bucket, Key: aws.String("1000"),
+	}); err != nil {
 		t.Error(err)
 	}
 }
@@ -162,33 +179,70 @@ func TestOwnKeyHeaders(t *testing.T) {
 		return aws.String(base64.StdEncoding.EncodeToString(m[:]))
 	}
 	stored := raw{method: "PUT", target: "/headers/own", body: "secret", header: mine.header("x-amz-")}
-	if a := send(t, s, stored); a.status != 200 || a.header.Get("x-amz-server-side-encryption-customer-key-MD5") != *mine.md5 || a.header.Get("x-amz-server-side-encryption-customer-key") != "" {
+	if a := send(t, s, stored); a.status != 200 ||
+		a.header.Get(
+			"x-amz-server-side-encryption-customer-key-MD5",
+		) != *mine.md5 || a.header.Get("x-amz-server-side-encryption-customer-key") != "" {
 		t.Fatalf("%+v", a)
 	}
 	if a := send(t, s, raw{method: "PUT", target: "/headers/plain", body: "open"}); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}
-	const noAlgorithm, noKey, badKey = "provide a valid encryption algorithm.", "provide an appropriate secret key.", "The secret key was invalid for the specified algorithm."
-	const badMD5, badAlgorithm, wrongKey = "The calculated MD5 hash of the key did not match", "Supported value: AES256.", "must provide the correct secret key."
+	const noAlgorithm, noKey = "provide a valid encryption algorithm.", "provide an appropriate secret key."
+	const badKey = "The secret key was invalid for the specified algorithm."
+	const badMD5, badAlgorithm, wrongKey = "The calculated MD5 hash of the key did not " +
+		"match", "Supported value: AES256.", "must provide the correct secret key."
 	for name, c := range map[string]struct {
 		key                     ownKey
 		code, message           string
 		readCode, readMessage   string
 		writeStatus, readStatus int
 	}{
-		"no algorithm":     {ownKey{nil, mine.key, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400},
-		"MD5 alone":        {ownKey{nil, nil, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400},
-		"no key":           {ownKey{mine.algorithm, nil, mine.md5}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400},
-		"algorithm alone":  {ownKey{mine.algorithm, nil, nil}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400},
-		"no MD5":           {ownKey{mine.algorithm, mine.key, nil}, "InvalidArgument", "client calculated MD5", "AccessDenied", wrongKey, 400, 403},
-		"another algo":     {ownKey{aws.String("AES128"), mine.key, mine.md5}, "InvalidEncryptionAlgorithmError", badAlgorithm, "InvalidEncryptionAlgorithmError", badAlgorithm, 400, 400},
-		"lower case":       {ownKey{aws.String("aes256"), mine.key, mine.md5}, "InvalidEncryptionAlgorithmError", badAlgorithm, "InvalidEncryptionAlgorithmError", badAlgorithm, 400, 400},
-		"short key":        {ownKey{mine.algorithm, &short, sum(short)}, "InvalidArgument", badKey, "AccessDenied", wrongKey, 400, 403},
-		"long key":         {ownKey{mine.algorithm, &long, sum(long)}, "InvalidArgument", badKey, "AccessDenied", wrongKey, 400, 403},
-		"short, wrong MD5": {ownKey{mine.algorithm, &short, mine.md5}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400},
-		"key not base64":   {ownKey{mine.algorithm, aws.String("%%%"), mine.md5}, "InvalidArgument", badKey, "AccessDenied", wrongKey, 400, 403},
-		"wrong MD5":        {ownKey{mine.algorithm, mine.key, sum(short)}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400},
-		"MD5 not base64":   {ownKey{mine.algorithm, mine.key, aws.String("%%%")}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400},
+		"no algorithm": {
+			ownKey{nil, mine.key, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400,
+		},
+		"MD5 alone": {
+			ownKey{nil, nil, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400,
+		},
+		"no key": {
+			ownKey{mine.algorithm, nil, mine.md5}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400,
+		},
+		"algorithm alone": {
+			ownKey{mine.algorithm, nil, nil}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400,
+		},
+		"no MD5": {
+			ownKey{mine.algorithm, mine.key, nil}, "InvalidArgument", "client calculated MD5", "AccessDenied", wrongKey,
+			400, 403,
+		},
+		"another algo": {
+			ownKey{aws.String("AES128"), mine.key, mine.md5}, "InvalidEncryptionAlgorithmError", badAlgorithm,
+			"InvalidEncryptionAlgorithmError", badAlgorithm, 400, 400,
+		},
+		"lower case": {
+			ownKey{aws.String("aes256"), mine.key, mine.md5}, "InvalidEncryptionAlgorithmError", badAlgorithm,
+			"InvalidEncryptionAlgorithmError", badAlgorithm, 400, 400,
+		},
+		"short key": {
+			ownKey{mine.algorithm, &short, sum(short)}, "InvalidArgument", badKey, "AccessDenied", wrongKey, 400, 403,
+		},
+		"long key": {
+			ownKey{mine.algorithm, &long, sum(long)}, "InvalidArgument", badKey, "AccessDenied", wrongKey, 400, 403,
+		},
+		"short, wrong MD5": {
+			ownKey{mine.algorithm, &short, mine.md5}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400, 400,
+		},
+		"key not base64": {
+			ownKey{mine.algorithm, aws.String("%%%"), mine.md5}, "InvalidArgument", badKey, "AccessDenied", wrongKey,
+			400, 403,
+		},
+		"wrong MD5": {
+			ownKey{mine.algorithm, mine.key, sum(short)}, "InvalidArgument", badMD5, "InvalidArgument", badMD5, 400,
+			400,
+		},
+		"MD5 not base64": {
+			ownKey{mine.algorithm, mine.key, aws.String("%%%")}, "InvalidArgument", badMD5, "InvalidArgument", badMD5,
+			400, 400,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check := func(what string, a answer, status int, code, message string) {
@@ -201,19 +255,25 @@ func TestOwnKeyHeaders(t *testing.T) {
 				}
 			}
 			own, source := c.key.header("x-amz-"), c.key.header("x-amz-copy-source-")
-			check("put", send(t, s, raw{method: "PUT", target: "/headers/new", body: "x", header: own}), c.writeStatus, c.code, c.message)
-			check("create", send(t, s, raw{method: "POST", target: "/headers/new?uploads", header: own}), c.writeStatus, c.code, c.message)
-			check("get", send(t, s, raw{method: "GET", target: "/headers/own", header: own}), c.readStatus, c.readCode, c.readMessage)
+			check("put", send(t, s, raw{method: "PUT", target: "/headers/new", body: "x", header: own}), c.writeStatus,
+				c.code, c.message)
+			check("create", send(t, s, raw{method: "POST", target: "/headers/new?uploads", header: own}), c.writeStatus,
+				c.code, c.message)
+			check("get", send(t, s, raw{method: "GET", target: "/headers/own", header: own}), c.readStatus, c.readCode,
+				c.readMessage)
 			own.Set("x-amz-object-attributes", "ETag")
-			check("attributes", send(t, s, raw{method: "GET", target: "/headers/own?attributes", header: own}), c.readStatus, c.readCode, c.readMessage)
+			check("attributes", send(t, s, raw{method: "GET", target: "/headers/own?attributes", header: own}),
+				c.readStatus, c.readCode, c.readMessage)
 			own.Del("x-amz-object-attributes")
 			if a := send(t, s, raw{method: "HEAD", target: "/headers/own", header: own}); a.status != c.readStatus {
 				t.Errorf("%s, head: %d, want %d", name, a.status, c.readStatus)
 			}
 			own.Set("x-amz-copy-source", "headers/plain")
-			check("copy to", send(t, s, raw{method: "PUT", target: "/headers/new", header: own}), c.writeStatus, c.code, c.message)
+			check("copy to", send(t, s, raw{method: "PUT", target: "/headers/new", header: own}), c.writeStatus, c.code,
+				c.message)
 			source.Set("x-amz-copy-source", "headers/own")
-			check("copy from", send(t, s, raw{method: "PUT", target: "/headers/new", header: source}), c.readStatus, c.readCode, c.readMessage)
+			check("copy from", send(t, s, raw{method: "PUT", target: "/headers/new", header: source}), c.readStatus,
+				c.readCode, c.readMessage)
 		})
 	}
 	if a := send(t, s, raw{method: "GET", target: "/headers/new"}); a.status != 404 {
@@ -223,19 +283,29 @@ func TestOwnKeyHeaders(t *testing.T) {
 		t.Run(other, func(t *testing.T) {
 			both := mine.header("x-amz-")
 			both.Set("x-amz-server-side-encryption", other)
-			for _, r := range []raw{{method: "PUT", target: "/headers/new", body: "x", header: both}, {method: "POST", target: "/headers/new?uploads", header: both}} {
-				if a := send(t, s, r); a.status != 400 || a.code != "InvalidArgument" || !strings.Contains(a.body, "incompatible with the encryption method specified") || !strings.Contains(a.body, "<ArgumentValue>"+other+"<") {
+			for _, r := range []raw{
+				{method: "PUT", target: "/headers/new", body: "x", header: both},
+				{method: "POST", target: "/headers/new?uploads", header: both},
+			} {
+				if a := send(t, s, r); a.status != 400 || a.code != "InvalidArgument" ||
+					!strings.Contains(a.body,
+						"incompatible with the encryption method "+
+							"specified") || !strings.Contains(a.body, "<ArgumentValue>"+other+"<") {
 					t.Errorf("%s %s with both: %d %s", r.method, other, a.status, a.body)
 				}
 			}
 		})
 	}
 	a := send(t, s, raw{method: "GET", target: "/headers/plain", header: mine.header("x-amz-")})
-	if a.status != 400 || a.code != "InvalidRequest" || !strings.Contains(a.body, "The encryption parameters are not applicable to this object.") {
+	if a.status != 400 || a.code != "InvalidRequest" ||
+		!strings.Contains(a.body, "The encryption parameters are not applicable to this object.") {
 		t.Errorf("a key for an object without one: %d %s", a.status, a.body)
 	}
 	a = send(t, s, raw{method: "GET", target: "/headers/own"})
-	if a.status != 400 || !strings.Contains(a.body, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.") {
+	if a.status != 400 ||
+		!strings.Contains(a.body,
+			"The object was stored using a form of Server Side Encryption. The correct parameters must be provided "+
+				"to retrieve the object.") {
 		t.Errorf("no key: %d %s", a.status, a.body)
 	}
 	broken := stored

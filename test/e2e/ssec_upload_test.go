@@ -23,15 +23,19 @@ type ownUpload struct {
 	id          *string
 }
 
-func beginOwn(t *testing.T, s *harness.Server, bucket *string, key string, k ownKey, alg types.ChecksumAlgorithm) *ownUpload {
+func beginOwn(
+	t *testing.T, s *harness.Server, bucket *string, key string, k ownKey, alg types.ChecksumAlgorithm,
+) *ownUpload {
 	t.Helper()
 	out, err := s.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
-		Bucket: bucket, Key: &key, ChecksumAlgorithm: alg, SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		Bucket: bucket, Key: &key, ChecksumAlgorithm: alg, SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key,
+		SSECustomerKeyMD5: k.md5,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) || (out.ServerSideEncryption == "AES256") != (k.key == nil) {
+	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) ||
+		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
 		t.Errorf("creating answers %q and %q", aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
 	return &ownUpload{t, s, bucket, &key, out.UploadId}
@@ -40,35 +44,44 @@ func beginOwn(t *testing.T, s *harness.Server, bucket *string, key string, k own
 func (u *ownUpload) part(n int32, body []byte, k ownKey, alg types.ChecksumAlgorithm) (types.CompletedPart, error) {
 	u.t.Helper()
 	out, err := u.s.S3.UploadPart(u.t.Context(), &s3.UploadPartInput{
-		Bucket: u.bucket, Key: u.key, UploadId: u.id, PartNumber: &n, Body: bytes.NewReader(body), ChecksumAlgorithm: alg,
+		Bucket: u.bucket, Key: u.key, UploadId: u.id, PartNumber: &n, Body: bytes.NewReader(body),
+		ChecksumAlgorithm:    alg,
 		SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 	})
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
-	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) || (out.ServerSideEncryption == "AES256") != (k.key == nil) {
+	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) ||
+		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
 		u.t.Errorf("part %d answers %q and %q", n, aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
 	if k.key != nil && *out.ETag == fmt.Sprintf(`"%x"`, md5.Sum(body)) {
 		u.t.Errorf("part %d: the ETag is the MD5 of the plaintext", n)
 	}
-	return types.CompletedPart{PartNumber: &n, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32, ChecksumSHA256: out.ChecksumSHA256}, nil
+	return types.CompletedPart{
+		PartNumber: &n, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32, ChecksumSHA256: out.ChecksumSHA256,
+	}, nil
 }
 
 func (u *ownUpload) copied(n int32, source string, from, k ownKey) (types.CompletedPart, error) {
 	u.t.Helper()
 	out, err := u.s.S3.UploadPartCopy(u.t.Context(), &s3.UploadPartCopyInput{
 		Bucket: u.bucket, Key: u.key, UploadId: u.id, PartNumber: &n, CopySource: aws.String(*u.bucket + "/" + source),
-		CopySourceSSECustomerAlgorithm: from.algorithm, CopySourceSSECustomerKey: from.key, CopySourceSSECustomerKeyMD5: from.md5,
-		SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+		CopySourceSSECustomerAlgorithm: from.algorithm, CopySourceSSECustomerKey: from.key,
+		CopySourceSSECustomerKeyMD5: from.md5,
+		SSECustomerAlgorithm:        k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 	})
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
-	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) || (out.ServerSideEncryption == "AES256") != (k.key == nil) {
+	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) ||
+		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
 		u.t.Errorf("part %d answers %q and %q", n, aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
-	return types.CompletedPart{PartNumber: &n, ETag: out.CopyPartResult.ETag, ChecksumCRC32: out.CopyPartResult.ChecksumCRC32, ChecksumSHA256: out.CopyPartResult.ChecksumSHA256}, nil
+	return types.CompletedPart{
+		PartNumber: &n, ETag: out.CopyPartResult.ETag, ChecksumCRC32: out.CopyPartResult.ChecksumCRC32,
+		ChecksumSHA256: out.CopyPartResult.ChecksumSHA256,
+	}, nil
 }
 
 func (u *ownUpload) complete(k ownKey, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
@@ -82,7 +95,10 @@ func (u *ownUpload) complete(k ownKey, parts ...types.CompletedPart) (*s3.Comple
 // sums counts the parts that a listing shows with a checksum.
 func (u *ownUpload) sums(k ownKey) (n int) {
 	u.t.Helper()
-	l, err := u.s.S3.ListParts(u.t.Context(), &s3.ListPartsInput{Bucket: u.bucket, Key: u.key, UploadId: u.id, SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5})
+	l, err := u.s.S3.ListParts(u.t.Context(), &s3.ListPartsInput{
+		Bucket: u.bucket, Key: u.key, UploadId: u.id, SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key,
+		SSECustomerKeyMD5: k.md5,
+	})
 	if err != nil {
 		u.t.Fatal(err)
 	}
@@ -101,7 +117,9 @@ func TestOwnKeyUpload(t *testing.T) {
 	mine, other := newOwnKey("mine"), newOwnKey("other")
 	first, second := randomBody(5*mib), randomBody(5*mib+1)
 	putOwn(t, s, bucket, "source", second, other)
-	for name, alg := range map[string]types.ChecksumAlgorithm{"none": "", "crc": types.ChecksumAlgorithmCrc32, "sha": types.ChecksumAlgorithmSha256} {
+	for name, alg := range map[string]types.ChecksumAlgorithm{
+		"none": "", "crc": types.ChecksumAlgorithmCrc32, "sha": types.ChecksumAlgorithmSha256,
+	} {
 		t.Run(name, func(t *testing.T) {
 			u := beginOwn(t, s, bucket, name, mine, alg)
 			one, err := u.part(1, first, mine, alg)
@@ -143,10 +161,17 @@ func TestOwnKeyUpload(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			again, err := u.complete(k, one, two, three)
-			if err != nil || *again.ETag != *done.ETag || aws.ToString(again.ChecksumCRC32) != aws.ToString(done.ChecksumCRC32) || aws.ToString(again.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
+			if err != nil || *again.ETag != *done.ETag ||
+				aws.ToString(
+					again.ChecksumCRC32,
+				) != aws.ToString(
+					done.ChecksumCRC32,
+				) || aws.ToString(again.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
 				t.Errorf("%s, completed once more: %v", name, err)
 			}
-			if !strings.HasSuffix(*done.ETag, `-3"`) || done.ServerSideEncryption != "" || (alg == "") != (done.ChecksumCRC32 == nil && done.ChecksumSHA256 == nil && done.ChecksumCRC64NVME == nil) {
+			if !strings.HasSuffix(*done.ETag, `-3"`) || done.ServerSideEncryption != "" ||
+				(alg == "") != (done.ChecksumCRC32 == nil && done.ChecksumSHA256 == nil &&
+					done.ChecksumCRC64NVME == nil) {
 				t.Errorf("%s: completing answers %s, %q", name, *done.ETag, done.ServerSideEncryption)
 			}
 			readUpload(t, s, bucket, name, done, [][]byte{first, second, []byte("x")}, mine, other)
@@ -156,21 +181,34 @@ func TestOwnKeyUpload(t *testing.T) {
 
 // readUpload reads what was uploaded in parts: whole, by part, across parts,
 // and by its attributes.
-func readUpload(t *testing.T, s *harness.Server, bucket *string, key string, done *s3.CompleteMultipartUploadOutput, bodies [][]byte, mine, other ownKey) {
+func readUpload(
+	t *testing.T, s *harness.Server, bucket *string, key string, done *s3.CompleteMultipartUploadOutput,
+	bodies [][]byte, mine, other ownKey,
+) {
 	t.Helper()
 	whole := bytes.Join(bodies, nil)
-	got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}, mine)
-	if err != nil || !bytes.Equal(got, whole) || *out.ETag != *done.ETag || aws.ToString(out.ChecksumCRC32) != aws.ToString(done.ChecksumCRC32) || aws.ToString(out.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
+	got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled},
+		mine)
+	if err != nil || !bytes.Equal(got, whole) || *out.ETag != *done.ETag ||
+		aws.ToString(out.ChecksumCRC32) != aws.ToString(
+			done.ChecksumCRC32,
+		) || aws.ToString(out.ChecksumSHA256) != aws.ToString(done.ChecksumSHA256) {
 		t.Errorf("%s: %d bytes, %v", key, len(got), err)
 	}
 	at := len(bodies[0]) - 5
-	if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", at, at+9))}, mine); err != nil || !bytes.Equal(got, whole[at:at+10]) {
+	if got, _, err := getOwn(t, s,
+		s3.GetObjectInput{
+			Bucket: bucket, Key: &key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", at, at+9)),
+		}, mine); err != nil || !bytes.Equal(got, whole[at:at+10]) {
 		t.Errorf("%s: across parts: %x, %v", key, got, err)
 	}
 	for n, body := range bodies {
-		in := s3.GetObjectInput{Bucket: bucket, Key: &key, PartNumber: aws.Int32(int32(n + 1)), ChecksumMode: types.ChecksumModeEnabled}
+		in := s3.GetObjectInput{
+			Bucket: bucket, Key: &key, PartNumber: aws.Int32(int32(n + 1)), ChecksumMode: types.ChecksumModeEnabled,
+		}
 		got, out, err := getOwn(t, s, in, mine)
-		if err != nil || !bytes.Equal(got, body) || aws.ToInt32(out.PartsCount) != 3 || out.ChecksumCRC32 == nil && out.ChecksumSHA256 == nil && out.ChecksumCRC64NVME == nil {
+		if err != nil || !bytes.Equal(got, body) || aws.ToInt32(out.PartsCount) != 3 ||
+			out.ChecksumCRC32 == nil && out.ChecksumSHA256 == nil && out.ChecksumCRC64NVME == nil {
 			t.Errorf("%s: part %d: %d bytes, %v", key, n+1, len(got), err)
 		}
 		_, _, err = getOwn(t, s, in, other)
@@ -182,7 +220,8 @@ func readUpload(t *testing.T, s *harness.Server, bucket *string, key string, don
 	wantCode(t, err, 403, "")
 	ask := func(k ownKey) (*s3.GetObjectAttributesOutput, error) {
 		return s.S3.GetObjectAttributes(t.Context(), &s3.GetObjectAttributesInput{
-			Bucket: bucket, Key: &key, ObjectAttributes: types.ObjectAttributes("").Values(), SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+			Bucket: bucket, Key: &key, ObjectAttributes: types.ObjectAttributes("").Values(),
+			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
 		})
 	}
 	a, err := ask(mine)
@@ -219,12 +258,14 @@ func TestOwnKeyForOtherUploads(t *testing.T) {
 	}
 	body := randomBody(20 * mib)
 	_, err = transfermanager.New(s.S3).UploadObject(t.Context(), &transfermanager.UploadObjectInput{
-		Bucket: bucket, Key: aws.String("managed"), Body: bytes.NewReader(body), SSECustomerAlgorithm: mine.algorithm, SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5,
+		Bucket: bucket, Key: aws.String("managed"), Body: bytes.NewReader(body), SSECustomerAlgorithm: mine.algorithm,
+		SSECustomerKey: mine.key, SSECustomerKeyMD5: mine.md5,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("managed")}, mine); err != nil || !bytes.Equal(got, body) {
+	if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("managed")},
+		mine); err != nil || !bytes.Equal(got, body) {
 		t.Errorf("managed: %d bytes, %v", len(got), err)
 	}
 }

@@ -21,7 +21,8 @@ import (
 // claim is an authorization header with a made-up signature, for a key.
 func claim(key, service string) string {
 	day := time.Now().UTC().Format("20060102")
-	return "X-Amz-Date: " + day + "T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/" + day + "/us-east-1/" + service +
+	return "X-Amz-Date: " + day + "T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/" + day +
+		"/us-east-1/" + service +
 		"/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64) + "\r\n"
 }
 
@@ -36,20 +37,26 @@ func hostile() map[string]string {
 		fmt.Fprintf(&odd, "x%03x:\r\n", i)
 	}
 	return map[string]string{
-		"a header of thousands of names":      "GET / HTTP/1.1\r\nHost: h\r\n" + odd.String(),
-		"says nothing":                        "",
-		"a refused request, then nothing":     "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-		"a header without an end":             "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
-		"many headers":                        "GET / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X-Many: y\r\n", 500),
-		"half a form":                         "POST / HTTP/1.1\r\n" + form + "\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&" + many,
-		"half a form of a key that is none":   "POST / HTTP/1.1\r\n" + form + claim("AKIAXXXXXXXXXXXXXXXX", "iam") + "\r\nAction=ListUsers&" + many,
-		"half a form in the root user's name": "POST / HTTP/1.1\r\n" + form + claim(harness.AccessKeyID, "iam") + "\r\nAction=ListUsers&" + many,
-		"half a document":                     "POST /b?delete HTTP/1.1\r\n" + document + "\r\n" + deep,
-		"half a document of a key":            "POST /b?delete HTTP/1.1\r\n" + document + claim(harness.AccessKeyID, "s3") + "\r\n" + deep,
-		"half an object":                      "PUT /b/k HTTP/1.1\r\n" + document + "\r\nxxxxxxxx",
-		"a giant chunk": "PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n" +
+		"a header of thousands of names":  "GET / HTTP/1.1\r\nHost: h\r\n" + odd.String(),
+		"says nothing":                    "",
+		"a refused request, then nothing": "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a header without an end":         "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ",
+		"many headers":                    "GET / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("X-Many: y\r\n", 500),
+		"half a form": "POST / HTTP/1.1\r\n" + form +
+			"\r\nAction=AssumeRoleWithWebIdentity&Version=2011-06-15&" + many,
+		"half a form of a key that is none": "POST / HTTP/1.1\r\n" + form + claim("AKIAXXXXXXXXXXXXXXXX", "iam") +
+			"\r\nAction=ListUsers&" + many,
+		"half a form in the root user's name": "POST / HTTP/1.1\r\n" + form + claim(harness.AccessKeyID, "iam") +
+			"\r\nAction=ListUsers&" + many,
+		"half a document": "POST /b?delete HTTP/1.1\r\n" + document + "\r\n" + deep,
+		"half a document of a key": "POST /b?delete HTTP/1.1\r\n" + document + claim(harness.AccessKeyID, "s3") +
+			"\r\n" + deep,
+		"half an object": "PUT /b/k HTTP/1.1\r\n" + document + "\r\nxxxxxxxx",
+		"a giant chunk": "PUT /b/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Amz-Content-Sha256: " +
+			"STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n" +
 			"X-Amz-Decoded-Content-Length: 4000000000\r\n\r\n20\r\nffffffff\r\n" + strings.Repeat("x", 18),
-		"half a POST form": "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\nContent-Type: multipart/form-data; boundary=bb\r\n\r\n" +
+		"half a POST form": "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\nContent-Type: " +
+			"multipart/form-data; boundary=bb\r\n\r\n" +
 			"--bb\r\nContent-Disposition: form-data; name=\"policy\"\r\n\r\n" + strings.Repeat("x", 8000),
 		"a flood of requests": strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200),
 	}
@@ -133,8 +140,10 @@ func TestOneKeyShutsNobodyOut(t *testing.T) {
 	keys := map[string][2]string{}
 	for _, name := range []string{"one", "two"} {
 		newUser(t, s, name)
-		if _, err := root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("put"), PolicyDocument: aws.String(
-			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::avatars/*"}}`)}); err != nil {
+		if _, err := root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("put"),
+			PolicyDocument: aws.String(
+				`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:PutObject",` +
+					`"Resource":"arn:aws:s3:::avatars/*"}}`)}); err != nil {
 			t.Fatal(err)
 		}
 		k, err := root.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &name})
@@ -165,7 +174,9 @@ func TestOneKeyShutsNobodyOut(t *testing.T) {
 		connect(t, s.Endpoint, text)
 		connect(t, s.Endpoint, text)
 	}
-	if res := write(t, s, connect(t, s.Endpoint, ""), raw{method: "GET", target: "/"}); res.StatusCode != http.StatusOK {
+	if res := write(t, s, connect(t, s.Endpoint, ""), raw{
+		method: "GET", target: "/",
+	}); res.StatusCode != http.StatusOK {
 		t.Errorf("the root user: %s", res.Status)
 	}
 	for n, c := range stalled {
@@ -185,13 +196,17 @@ func TestStrangersFillTheirShareAlone(t *testing.T) {
 	if err := attachTo(t, rootIAM(s), "caller", "AmazonS3FullAccess"); err != nil {
 		t.Fatal(err)
 	}
-	const header = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n"
+	const header = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " +
+		"60000\r\n"
 	half := "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=" + strings.Repeat("x", 50_000)
 	for range 8 {
 		connect(t, s.Endpoint, header+"\r\n"+half)
 		connect(t, s.Endpoint, header+claim(harness.AccessKeyID, "sts")+"\r\n"+half)
 	}
-	whole := raw{method: "POST", target: "/", unsigned: true, body: half, header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+	whole := raw{
+		method: "POST", target: "/", unsigned: true, body: half,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	}
 	deadline := time.Now().Add(30 * time.Second)
 	for { // until the halves have come
 		a := send(t, s, whole)
@@ -210,8 +225,11 @@ func TestStrangersFillTheirShareAlone(t *testing.T) {
 	if _, err := user.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
 		t.Error(err)
 	}
-	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":["arn:aws:s3:::caller/` + strings.Repeat("x", 15_000) + `"]}}`
-	if _, err := user.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: bucket, Policy: &document}); err != nil {
+	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":["arn:aws:s3:::caller/` + strings.Repeat("x", 15_000) + `"]}}`
+	if _, err := user.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: bucket, Policy: &document,
+	}); err != nil {
 		t.Error(err)
 	}
 	if _, err := rootIAM(s).CreateGroup(t.Context(), &iam.CreateGroupInput{GroupName: aws.String("g")}); err != nil {
@@ -235,11 +253,35 @@ func TestFormsAndDocumentsAreBounded(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"a form of 65 KiB":                    {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + strings.Repeat("&a=b", 16_400)}, 400, "RequestEntityTooLarge"},
-		"a form of many parameters":           {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + strings.Repeat("&a=b", 300)}, 400, ""},
-		"a form that is a deep tree":          {raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + "&a.a.a.a.a.a.a.a.a.a.a=b"}, 400, ""},
-		"a document for a bucket that's shut": {raw{method: "POST", target: "/shut?delete", unsigned: true, body: "<Delete", header: http.Header{"Content-Md5": {"x"}}}, 403, "AccessDenied"},
-		"a large document for an open bucket": {raw{method: "POST", target: "/open?delete", unsigned: true, body: wide + strings.Repeat(" ", 200_000+1<<20), header: http.Header{}}, 400, "MaxMessageLengthExceeded"},
+		"a form of 65 KiB": {
+			raw{
+				method: "POST", target: "/", unsigned: true, header: form,
+				body: assume + strings.Repeat("&a=b", 16_400),
+			},
+			400, "RequestEntityTooLarge",
+		},
+		"a form of many parameters": {
+			raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + strings.Repeat("&a=b", 300)},
+			400, "",
+		},
+		"a form that is a deep tree": {
+			raw{method: "POST", target: "/", unsigned: true, header: form, body: assume + "&a.a.a.a.a.a.a.a.a.a.a=b"},
+			400, "",
+		},
+		"a document for a bucket that's shut": {
+			raw{
+				method: "POST", target: "/shut?delete", unsigned: true, body: "<Delete",
+				header: http.Header{"Content-Md5": {"x"}},
+			},
+			403, "AccessDenied",
+		},
+		"a large document for an open bucket": {
+			raw{
+				method: "POST", target: "/open?delete", unsigned: true, body: wide + strings.Repeat(" ", 200_000+1<<20),
+				header: http.Header{},
+			},
+			400, "MaxMessageLengthExceeded",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := send(t, s, c.request)

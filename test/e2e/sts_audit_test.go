@@ -62,7 +62,8 @@ func TestSessionsInTheAuditLog(t *testing.T) {
 	expect(t, err, "InvalidIdentityToken")
 	u := f.user("u", may("sts:*", "*"))
 	role := f.role(f.root, "r", trust(awsPrincipal(f.account), ""), may("s3:*", "*"))
-	s := f.assumed(u, assume(*role.Arn, "one", func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("anna") }))
+	s := f.assumed(u,
+		assume(*role.Arn, "one", func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("anna") }))
 	f.ok(list(f.cast, s))
 	_, err = u.sts.AssumeRole(t.Context(), assume("arn:aws:iam::444455556666:role/elsewhere", "two"))
 	expect(t, err, "AccessDenied")
@@ -81,24 +82,30 @@ func TestSessionsInTheAuditLog(t *testing.T) {
 	}
 	find("AssumeRoleWithWebIdentity", "", func(r *record) bool {
 		i := r.UserIdentity
-		return i.Type == "WebIdentityUser" && i.UserName == "somebody" && i.IdentityProvider == f.provider && r.RequestParameters.RoleArn == web && r.Resources[0].ARN == web
+		return i.Type == "WebIdentityUser" && i.UserName == "somebody" && i.IdentityProvider == f.provider &&
+			r.RequestParameters.RoleArn == web && r.Resources[0].ARN == web
 	})
-	find("AssumeRoleWithWebIdentity", "InvalidIdentityToken", func(r *record) bool { // what was not verified is not said
+	// what was not verified is not said
+	find("AssumeRoleWithWebIdentity", "InvalidIdentityToken", func(r *record) bool {
 		return r.UserIdentity.Type == "AWSAccount" && r.RequestParameters.RoleArn == web
 	})
 	find("AssumeRole", "", func(r *record) bool {
-		return r.UserIdentity.UserName == "u" && r.RequestParameters.RoleArn == *role.Arn && r.RequestParameters.RoleSessionName == "one"
+		return r.UserIdentity.UserName == "u" && r.RequestParameters.RoleArn == *role.Arn &&
+			r.RequestParameters.RoleSessionName == "one"
 	})
 	find("AssumeRole", "AccessDenied", func(r *record) bool {
-		return r.UserIdentity.UserName == "u" && r.RequestParameters.RoleArn == "arn:aws:iam::444455556666:role/elsewhere"
+		return r.UserIdentity.UserName == "u" &&
+			r.RequestParameters.RoleArn == "arn:aws:iam::444455556666:role/elsewhere"
 	})
 	find("GetFederationToken", "", func(r *record) bool { return r.RequestParameters.Name == "bob" })
 	find("ListBuckets", "", func(r *record) bool {
 		c := r.UserIdentity.SessionContext
-		return r.UserIdentity.Arn == s.arn && c.SourceIdentity == "anna" && c.Attributes.CreationDate != "" && c.Attributes.MfaAuthenticated == "false" && strings.HasSuffix(c.SessionIssuer.Arn, ":role/r")
+		return r.UserIdentity.Arn == s.arn && c.SourceIdentity == "anna" && c.Attributes.CreationDate != "" &&
+			c.Attributes.MfaAuthenticated == "false" && strings.HasSuffix(c.SessionIssuer.Arn, ":role/r")
 	})
 	for name, secret := range map[string]string{
-		"a token": token, "a token that was refused": stranger, "a session's secret": s.key.SecretAccessKey, "a session's token": s.token, "a user's secret": u.key.SecretAccessKey,
+		"a token": token, "a token that was refused": stranger, "a session's secret": s.key.SecretAccessKey,
+		"a session's token": s.token, "a user's secret": u.key.SecretAccessKey,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if strings.Contains(text, secret) || strings.Contains(f.Logs.String(), secret) {

@@ -28,16 +28,22 @@ func TestSTSMatrix(t *testing.T) {
 	d := c.device("phone", "caller")
 	mfa, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{SerialNumber: &d.serial, TokenCode: &d.next})
 	c.ok(err)
-	federated, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("bob"), Policy: aws.String(may("*", "*"))})
+	federated, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+		Name: aws.String("bob"), Policy: aws.String(may("*", "*")),
+	})
 	c.ok(err)
 	role := c.assumed(u, assume(*r.Arn, "one"))
 	root := c.someone(harness.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}, "")
 	ask := func(name string, who *someone) string {
 		v := url.Values{
-			"Action": {name}, "Version": {"2011-06-15"}, "RoleArn": {*r.Arn}, "RoleSessionName": {"matrix"}, "Name": {"bob"}, "AccessKeyId": {c.AccessKeyID},
+			"Action": {name}, "Version": {"2011-06-15"}, "RoleArn": {*r.Arn}, "RoleSessionName": {"matrix"},
+			"Name": {"bob"}, "AccessKeyId": {c.AccessKeyID},
 			"WebIdentityToken": {"a.b.c"},
 		}
-		req := raw{method: "POST", target: "/", body: v.Encode(), service: "sts", unsigned: who == nil, header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+		req := raw{
+			method: "POST", target: "/", body: v.Encode(), service: "sts", unsigned: who == nil,
+			header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		}
 		if who != nil {
 			req.key, req.secret = who.key.AccessKeyID, who.key.SecretAccessKey
 			if who.token != "" {
@@ -53,7 +59,10 @@ func TestSTSMatrix(t *testing.T) {
 		return strings.TrimSpace(fmt.Sprint(a.status, " ", code))
 	}
 	var out bytes.Buffer
-	columns := []string{"anonymous", "no policy", "its action", "and a Deny", "other actions", "root", "session", "with MFA", "role session", "federated user"}
+	columns := []string{
+		"anonymous", "no policy", "its action", "and a Deny", "other actions", "root", "session", "with MFA",
+		"role session", "federated user",
+	}
 	line := func(name string, cells []string) {
 		text := fmt.Sprintf("%-26s", name)
 		for _, cell := range cells {
@@ -66,17 +75,22 @@ func TestSTSMatrix(t *testing.T) {
 		name := row.Name()
 		as := func(statements ...string) string {
 			document := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("caller"), PolicyName: aws.String("p"), PolicyDocument: &document})
+			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+				UserName: aws.String("caller"), PolicyName: aws.String("p"), PolicyDocument: &document,
+			})
 			c.ok(err)
 			return ask(name, &u)
 		}
 		one := `{"Effect":"Allow","Action":"sts:` + name + `","Resource":"*"}`
 		cells := []string{
-			ask(name, nil), as(`{"Effect":"Allow","Action":"s3:Nothing","Resource":"*"}`), as(one), as(one, `{"Effect":"Deny","Action":"sts:`+name+`","Resource":"*"}`),
+			ask(name, nil), as(`{"Effect":"Allow","Action":"s3:Nothing","Resource":"*"}`), as(one),
+			as(one, `{"Effect":"Deny","Action":"sts:`+name+`","Resource":"*"}`),
 			as(`{"Effect":"Allow","NotAction":"sts:` + name + `","Resource":"*"}`), ask(name, &root),
 		}
 		as(`{"Effect":"Allow","Action":"*","Resource":"*"}`) // what the sessions act with
-		for _, who := range []someone{c.session(token.Credentials), c.session(mfa.Credentials), role, c.session(federated.Credentials)} {
+		for _, who := range []someone{
+			c.session(token.Credentials), c.session(mfa.Credentials), role, c.session(federated.Credentials),
+		} {
 			cells = append(cells, ask(name, &who))
 		}
 		line(name, cells)

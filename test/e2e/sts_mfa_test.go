@@ -34,7 +34,8 @@ func wrong(code string) string {
 func TestSessionTokenWithMFA(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	user := c.user("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"},
+	user := c.user("u",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*"},
 		{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThan":{"aws:MultiFactorAuthAge":"3600"}}}]}`)
 	root := c.someone(harness.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}, "")
 	for name, who := range map[string]someone{"u": user, "root": root} {
@@ -88,7 +89,8 @@ func TestAssumeRoleWithMFA(t *testing.T) {
 	u := c.user("u", may("sts:AssumeRole", "*"))
 	mfa := `{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThanEquals":{"aws:MultiFactorAuthAge":"900"}}`
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), mfa),
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]}`)
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*",`+
+			`"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]}`)
 	free := c.role(c.root, "free", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
 	d, e := c.device("phone", "u"), c.device("tablet", "u")
 	with := func(code string) func(*sts.AssumeRoleInput) {

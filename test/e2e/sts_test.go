@@ -48,13 +48,16 @@ func TestSessionTokens(t *testing.T) {
 	}
 	c := out.Credentials
 	session := stsClient(s, *c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
-	if again, err := session.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err != nil || *again.Arn != *who.Arn {
+	if again, err := session.GetCallerIdentity(t.Context(),
+		&sts.GetCallerIdentityInput{}); err != nil || *again.Arn != *who.Arn {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if _, err := session.GetSessionToken(t.Context(), &sts.GetSessionTokenInput{}); code(err) != "AccessDenied" {
 		t.Errorf("a session makes a session: %v", err)
 	}
-	if info, err := root.GetAccessKeyInfo(t.Context(), &sts.GetAccessKeyInfoInput{AccessKeyId: c.AccessKeyId}); err != nil || *info.Account != *who.Account {
+	if info, err := root.GetAccessKeyInfo(t.Context(), &sts.GetAccessKeyInfoInput{
+		AccessKeyId: c.AccessKeyId,
+	}); err != nil || *info.Account != *who.Account {
 		t.Errorf("%+v, %v", info, err)
 	}
 	for name, test := range map[string]struct{ secret, token, want string }{
@@ -65,7 +68,8 @@ func TestSessionTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := s3.New(s3.Options{
-				BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+				BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1,
+				HTTPClient:  harness.SDK(s.HTTP),
 				Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, test.secret, test.token),
 			})
 			if _, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{}); code(err) != test.want {

@@ -34,7 +34,9 @@ func spell(set []types.Tag) string {
 
 func (v *versioned) tags(key string, id *string) string {
 	v.t.Helper()
-	out, err := v.s.S3.GetObjectTagging(v.t.Context(), &s3.GetObjectTaggingInput{Bucket: v.bucket, Key: &key, VersionId: id})
+	out, err := v.s.S3.GetObjectTagging(v.t.Context(), &s3.GetObjectTaggingInput{
+		Bucket: v.bucket, Key: &key, VersionId: id,
+	})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -45,7 +47,9 @@ func TestObjectTags(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "object-tags")
 	key := aws.String("k")
-	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: v.bucket, Key: key, Body: strings.NewReader("text"), Tagging: aws.String("b=2&a+1=x%2Fy&c")})
+	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: v.bucket, Key: key, Body: strings.NewReader("text"), Tagging: aws.String("b=2&a+1=x%2Fy&c"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,26 +65,35 @@ func TestObjectTags(t *testing.T) {
 		get.Body.Close()
 		head := send(t, s, raw{method: "HEAD", target: "/object-tags/k"})
 		shown := head.header.Get("X-Amz-Tagging-Count")
-		if aws.ToInt32(get.TagCount) != want || (want == 0) != (shown == "") || want > 0 && shown != fmt.Sprint(want) || *get.ETag != *put.ETag {
+		if aws.ToInt32(get.TagCount) != want || (want == 0) != (shown == "") || want > 0 && shown != fmt.Sprint(want) ||
+			*get.ETag != *put.ETag {
 			t.Errorf("count %d and %q, want %d", aws.ToInt32(get.TagCount), shown, want)
 		}
 	}
 	count(3)
-	out, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: v.bucket, Key: key, Tagging: &types.Tagging{TagSet: tags("new", "1")}})
+	out, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+		Bucket: v.bucket, Key: key, Tagging: &types.Tagging{TagSet: tags("new", "1")},
+	})
 	if err != nil || out.VersionId != nil || v.tags("k", nil) != "new=1" {
 		t.Errorf("%+v %v %q", out, err, v.tags("k", nil))
 	}
 	count(1)
-	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: v.bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}}}); err != nil || v.tags("k", nil) != "" {
+	if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+		Bucket: v.bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{}},
+	}); err != nil || v.tags("k", nil) != "" {
 		t.Errorf("%v %q", err, v.tags("k", nil))
 	}
 	count(0)
 	for range 2 {
-		if _, err := s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{Bucket: v.bucket, Key: key}); err != nil {
+		if _, err := s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{
+			Bucket: v.bucket, Key: key,
+		}); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: v.bucket, Key: key, Body: strings.NewReader("text"), Tagging: aws.String("x=1")}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: v.bucket, Key: key, Body: strings.NewReader("text"), Tagging: aws.String("x=1"),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	v.put("k", "text")
@@ -101,7 +114,9 @@ func TestTagsOfVersions(t *testing.T) {
 	v2 := v.put("k", "two")
 	put := func(id *string, want string, set ...string) {
 		t.Helper()
-		out, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: id, Tagging: &types.Tagging{TagSet: tags(set...)}})
+		out, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+			Bucket: v.bucket, Key: key, VersionId: id, Tagging: &types.Tagging{TagSet: tags(set...)},
+		})
 		if err != nil || aws.ToString(out.VersionId) != want {
 			t.Errorf("%+v %v, want %q", out, err, want)
 		}
@@ -109,23 +124,34 @@ func TestTagsOfVersions(t *testing.T) {
 	put(&v1, v1, "of", "one")
 	put(nil, v2, "of", "two")
 	put(aws.String("null"), "null", "of", "null")
-	if a, b, c := v.tags("k", &v1), v.tags("k", nil), v.tags("k", aws.String("null")); a != "of=one" || b != "of=two" || c != "of=null" {
+	if a, b, c := v.tags("k", &v1), v.tags("k", nil), v.tags("k", aws.String("null")); a != "of=one" || b != "of=two" ||
+		c != "of=null" {
 		t.Errorf("%q %q %q", a, b, c)
 	}
-	d, err := s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: &v1})
+	d, err := s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{
+		Bucket: v.bucket, Key: key, VersionId: &v1,
+	})
 	if err != nil || *d.VersionId != v1 || v.tags("k", &v1) != "" || v.tags("k", &v2) != "of=two" {
 		t.Errorf("%+v %v", d, err)
 	}
 	marker := v.delete("k", nil).VersionId
 	for _, id := range []*string{nil, marker} {
-		_, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: id, Tagging: &types.Tagging{TagSet: tags("a", "b")}})
+		_, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+			Bucket: v.bucket, Key: key, VersionId: id, Tagging: &types.Tagging{TagSet: tags("a", "b")},
+		})
 		wantCode(t, err, 405, "MethodNotAllowed")
-		_, err = s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: id})
+		_, err = s.S3.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{
+			Bucket: v.bucket, Key: key, VersionId: id,
+		})
 		wantCode(t, err, 405, "MethodNotAllowed")
-		_, err = s.S3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: id})
+		_, err = s.S3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{
+			Bucket: v.bucket, Key: key, VersionId: id,
+		})
 		wantCode(t, err, 405, "MethodNotAllowed")
 	}
-	_, err = s.S3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: aws.String("nonsense")})
+	_, err = s.S3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{
+		Bucket: v.bucket, Key: key, VersionId: aws.String("nonsense"),
+	})
 	wantCode(t, err, 400, "InvalidArgument")
 	v.delete("k", &v1)
 	_, err = s.S3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: v.bucket, Key: key, VersionId: &v1})
@@ -158,25 +184,31 @@ func TestTagRefusals(t *testing.T) {
 		return send(t, s, r)
 	}
 	for name, c := range map[string]struct{ body, object, bucket string }{
-		"ten":              {doc(many(10)...), "200 ", "204 "},
-		"eleven":           {doc(many(11)...), "400 BadRequest", "204 "},
-		"fifty":            {doc(many(50)...), "400 BadRequest", "204 "},
-		"fifty-one":        {doc(many(51)...), "400 BadRequest", "400 BadRequest"},
-		"twice":            {doc("k", "1", "k", "2"), "400 InvalidTag", "400 InvalidTag"},
-		"aws:":             {doc("aws:k", "1"), "400 InvalidTag", "400 InvalidTag"},
-		"no key":           {doc("", "1"), "400 InvalidTag", "400 InvalidTag"},
-		"long key":         {doc(strings.Repeat("k", 129), "1"), "400 InvalidTag", "400 InvalidTag"},
-		"long value":       {doc("k", strings.Repeat("v", 257)), "400 InvalidTag", "400 InvalidTag"},
-		"character":        {doc("k", "a&lt;b"), "400 InvalidTag", "400 InvalidTag"},
-		"without a value":  {"<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>", "400 MalformedXML", "400 MalformedXML"},
-		"without a key":    {"<Tagging><TagSet><Tag><Value>k</Value></Tag></TagSet></Tagging>", "400 MalformedXML", "400 MalformedXML"},
+		"ten":        {doc(many(10)...), "200 ", "204 "},
+		"eleven":     {doc(many(11)...), "400 BadRequest", "204 "},
+		"fifty":      {doc(many(50)...), "400 BadRequest", "204 "},
+		"fifty-one":  {doc(many(51)...), "400 BadRequest", "400 BadRequest"},
+		"twice":      {doc("k", "1", "k", "2"), "400 InvalidTag", "400 InvalidTag"},
+		"aws:":       {doc("aws:k", "1"), "400 InvalidTag", "400 InvalidTag"},
+		"no key":     {doc("", "1"), "400 InvalidTag", "400 InvalidTag"},
+		"long key":   {doc(strings.Repeat("k", 129), "1"), "400 InvalidTag", "400 InvalidTag"},
+		"long value": {doc("k", strings.Repeat("v", 257)), "400 InvalidTag", "400 InvalidTag"},
+		"character":  {doc("k", "a&lt;b"), "400 InvalidTag", "400 InvalidTag"},
+		"without a value": {
+			"<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>", "400 MalformedXML", "400 MalformedXML",
+		},
+		"without a key": {
+			"<Tagging><TagSet><Tag><Value>k</Value></Tag></TagSet></Tagging>", "400 MalformedXML", "400 MalformedXML",
+		},
 		"without a TagSet": {"<Tagging></Tagging>", "400 MalformedXML", "400 MalformedXML"},
 		"another root":     {"<TagSet></TagSet>", "400 MalformedXML", "400 MalformedXML"},
 		"no XML":           {"k=v", "400 MalformedXML", "400 MalformedXML"},
 		"nothing":          {"", "400 MissingRequestBodyError", "400 MissingRequestBodyError"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for target, want := range map[string]string{"/tag-refusals/k?tagging": c.object, "/tag-refusals?tagging": c.bucket} {
+			for target, want := range map[string]string{
+				"/tag-refusals/k?tagging": c.object, "/tag-refusals?tagging": c.bucket,
+			} {
 				if a := put(target, c.body); fmt.Sprint(a.status, " ", a.code) != want {
 					t.Errorf("%s, %s: %d %s, want %s", target, name, a.status, a.code, want)
 				}
@@ -187,16 +219,21 @@ func TestTagRefusals(t *testing.T) {
 		t.Error(a.body)
 	}
 	for _, target := range []string{"/tag-refusals/k?tagging", "/tag-refusals?tagging"} {
-		if a := send(t, s, raw{method: "PUT", target: target, body: doc("k", "v")}); a.status != 400 || a.code != "InvalidRequest" {
+		if a := send(t, s, raw{
+			method: "PUT", target: target, body: doc("k", "v"),
+		}); a.status != 400 || a.code != "InvalidRequest" {
 			t.Errorf("%s without a checksum: %d %s", target, a.status, a.code)
 		}
 	}
 	for header, want := range map[string]string{
-		"a=1&a=2": "400 InvalidArgument", "a=%zz": "400 InvalidArgument", "aws:a=1": "400 InvalidTag", "a=%3C": "400 InvalidTag",
+		"a=1&a=2": "400 InvalidArgument", "a=%zz": "400 InvalidArgument", "aws:a=1": "400 InvalidTag",
+		"a=%3C":                 "400 InvalidTag",
 		"a&b&c&d&e&f&g&h&i&j&k": "400 BadRequest", "": "200 ", "&": "200 ", url.QueryEscape("key é") + "=1": "200 ",
 	} {
 		t.Run(header, func(t *testing.T) {
-			a := send(t, s, raw{method: "PUT", target: "/tag-refusals/other", body: "x", header: http.Header{"X-Amz-Tagging": {header}}})
+			a := send(t, s, raw{
+				method: "PUT", target: "/tag-refusals/other", body: "x", header: http.Header{"X-Amz-Tagging": {header}},
+			})
 			if got := fmt.Sprint(a.status, " ", a.code); got != want {
 				t.Errorf("header %q: %s, want %s", header, got, want)
 			}
@@ -218,7 +255,9 @@ func TestBucketTags(t *testing.T) {
 		return spell(out.TagSet)
 	}
 	for _, set := range [][]types.Tag{tags("team", "blue", "cost centre", "7"), tags("é", "")} {
-		if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{Bucket: bucket, Tagging: &types.Tagging{TagSet: set}}); err != nil || read() != spell(set) {
+		if _, err := s.S3.PutBucketTagging(t.Context(), &s3.PutBucketTaggingInput{
+			Bucket: bucket, Tagging: &types.Tagging{TagSet: set},
+		}); err != nil || read() != spell(set) {
 			t.Errorf("%v %q", err, read())
 		}
 	}
@@ -232,7 +271,9 @@ func TestBucketTags(t *testing.T) {
 
 	bucket = aws.String("made-with-tags")
 	create := func(set []types.Tag) error {
-		_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &types.CreateBucketConfiguration{Tags: set}})
+		_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{
+			Bucket: bucket, CreateBucketConfiguration: &types.CreateBucketConfiguration{Tags: set},
+		})
 		return err
 	}
 	wantCode(t, create(tags("aws:team", "blue")), 400, "InvalidTag")
@@ -249,14 +290,20 @@ func TestTagsOfForms(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "form-tags")
 	for tagging, want := range map[string]string{
-		"<Tagging><TagSet><Tag><Key>a b</Key><Value>x&amp;=</Value></Tag></TagSet></Tagging>":                                "400 InvalidTag",
-		"<Tagging><TagSet><Tag><Key>a b</Key><Value>x+=/</Value></Tag></TagSet></Tagging>":                                   "204 ",
-		"<Tagging><TagSet><Tag><Key>k</Key><Value>1</Value></Tag><Tag><Key>k</Key><Value>2</Value></Tag></TagSet></Tagging>": "400 InvalidTag",
+		"<Tagging><TagSet><Tag><Key>a " +
+			"b</Key><Value>x&amp;=</Value></Tag></TagSet></Tagging>": "400 InvalidTag",
+		"<Tagging><TagSet><Tag><Key>a " +
+			"b</Key><Value>x+=/</Value></Tag></TagSet></Tagging>": "204 ",
+		"<Tagging><TagSet><Tag><Key>k</Key><Value>1</Value></Tag>" +
+			"<Tag><Key>k</Key><Value>2</Value></Tag></TagSet></Tagging>": "400 InvalidTag",
 		"<Tagging><TagSet/></Tagging>": "204 ",
 		"k=v":                          "400 MalformedXML",
 	} {
 		t.Run(fmt.Sprintf("%.60s", tagging), func(t *testing.T) {
-			a := send(t, s, post{bucket: *v.bucket, file: "text", fields: map[string]string{"key": "k", "tagging": tagging}}.build(t, s))
+			a := send(t,
+				s, post{
+					bucket: *v.bucket, file: "text", fields: map[string]string{"key": "k", "tagging": tagging},
+				}.build(t, s))
 			if got := fmt.Sprint(a.status, " ", a.code); got != want {
 				t.Errorf("%s: %s, want %s", tagging, got, want)
 			}
@@ -274,7 +321,9 @@ func TestStorageClasses(t *testing.T) {
 	bucket := newBucket(t, s, "classes")
 	for _, c := range types.StorageClass("").Values() {
 		key := string(c)
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: strings.NewReader("x"), StorageClass: c})
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &key, Body: strings.NewReader("x"), StorageClass: c,
+		})
 		switch c {
 		case "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR":
 		default:
@@ -288,12 +337,16 @@ func TestStorageClasses(t *testing.T) {
 		if err != nil || head.StorageClass != c && !(c == "STANDARD" && head.StorageClass == "") {
 			t.Errorf("%s: %q %v", c, head.StorageClass, err)
 		}
-		list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+		list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{
+			Bucket: bucket, Prefix: &key, MaxKeys: aws.Int32(1),
+		})
 		if err != nil || len(list.Versions) != 1 || string(list.Versions[0].StorageClass) != key {
 			t.Errorf("%s: %+v %v", c, list.Versions, err)
 		}
 	}
-	a := send(t, s, raw{method: "PUT", target: "/classes/k", body: "x", header: http.Header{"X-Amz-Storage-Class": {"standard"}}})
+	a := send(t, s, raw{
+		method: "PUT", target: "/classes/k", body: "x", header: http.Header{"X-Amz-Storage-Class": {"standard"}},
+	})
 	if a.status != 400 || a.code != "InvalidStorageClass" {
 		t.Errorf("%d %s", a.status, a.code)
 	}

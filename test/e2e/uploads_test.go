@@ -34,7 +34,9 @@ func begin(t *testing.T, s *harness.Server, in s3.CreateMultipartUploadInput) *s
 }
 
 // putPart uploads a part and returns what completing lists.
-func putPart(t *testing.T, s *harness.Server, bucket, key, id *string, n int32, body []byte, alg types.ChecksumAlgorithm) types.CompletedPart {
+func putPart(
+	t *testing.T, s *harness.Server, bucket, key, id *string, n int32, body []byte, alg types.ChecksumAlgorithm,
+) types.CompletedPart {
 	t.Helper()
 	out, err := s.S3.UploadPart(t.Context(), &s3.UploadPartInput{
 		Bucket: bucket, Key: key, UploadId: id, PartNumber: &n, Body: bytes.NewReader(body), ChecksumAlgorithm: alg,
@@ -51,7 +53,9 @@ func putPart(t *testing.T, s *harness.Server, bucket, key, id *string, n int32, 
 	}
 }
 
-func complete(t *testing.T, s *harness.Server, bucket, key, id *string, parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
+func complete(
+	t *testing.T, s *harness.Server, bucket, key, id *string, parts ...types.CompletedPart,
+) (*s3.CompleteMultipartUploadOutput, error) {
 	t.Helper()
 	return s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
 		Bucket: bucket, Key: key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
@@ -60,7 +64,9 @@ func complete(t *testing.T, s *harness.Server, bucket, key, id *string, parts ..
 
 // sumIn is the checksum of an algorithm in an answer.
 func sumIn(a digest.Algorithm, crc32, crc32c, crc64, sha1, sha256 *string) string {
-	all := map[digest.Algorithm]*string{digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64, digest.SHA1: sha1, digest.SHA256: sha256}
+	all := map[digest.Algorithm]*string{
+		digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64, digest.SHA1: sha1, digest.SHA256: sha256,
+	}
 	for other, s := range all {
 		if other != a && s != nil {
 			return "a checksum of " + string(other)
@@ -85,12 +91,18 @@ func TestCompositeChecksumOfAll(t *testing.T) {
 	sum := sumOf(digest.CRC32C, sumOf(digest.CRC32C, []byte("part")))
 	plain := base64.StdEncoding.EncodeToString(sum)
 	sum[0] ^= 1
-	for value, ok := range map[string]bool{plain: true, plain + "-1": true, plain + "-2": false, base64.StdEncoding.EncodeToString(sum): false} {
+	for value, ok := range map[string]bool{
+		plain: true, plain + "-1": true, plain + "-2": false, base64.StdEncoding.EncodeToString(sum): false,
+	} {
 		t.Run(value, func(t *testing.T) {
-			id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c})
+			id := begin(t, s, s3.CreateMultipartUploadInput{
+				Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c,
+			})
 			part := putPart(t, s, bucket, key, id, 1, []byte("part"), types.ChecksumAlgorithmCrc32c)
 			_, err := s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
-				Bucket: bucket, Key: key, UploadId: id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}, ChecksumCRC32C: &value,
+				Bucket: bucket, Key: key, UploadId: id,
+				MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}},
+				ChecksumCRC32C:  &value,
 			})
 			if (err == nil) != ok || err != nil && code(err) != "BadDigest" {
 				t.Errorf("%s: %v", value, err)
@@ -108,8 +120,9 @@ func TestUploader(t *testing.T) {
 		key := aws.String(string(alg))
 		up := transfermanager.New(s.S3, func(o *transfermanager.Options) { o.PartSizeBytes = 6 * mib })
 		out, err := up.UploadObject(t.Context(), &transfermanager.UploadObjectInput{
-			Bucket: bucket, Key: key, Body: bytes.NewReader(body), ChecksumAlgorithm: tmtypes.ChecksumAlgorithm(alg), ContentType: aws.String("x/y"),
-			Metadata: map[string]string{"colour": "blue"}, Tagging: aws.String("a=b"),
+			Bucket: bucket, Key: key, Body: bytes.NewReader(body), ChecksumAlgorithm: tmtypes.ChecksumAlgorithm(alg),
+			ContentType: aws.String("x/y"),
+			Metadata:    map[string]string{"colour": "blue"}, Tagging: aws.String("a=b"),
 		})
 		if err != nil {
 			t.Fatalf("%s: %v", alg, err)
@@ -117,12 +130,15 @@ func TestUploader(t *testing.T) {
 		if !strings.HasSuffix(*out.ETag, `-4"`) {
 			t.Errorf("%s: ETag %s", alg, *out.ETag)
 		}
-		got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, ChecksumMode: types.ChecksumModeEnabled})
+		got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+			Bucket: bucket, Key: key, ChecksumMode: types.ChecksumModeEnabled,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		read, err := io.ReadAll(got.Body) // the SDK compares whole checksums
-		if err != nil || !bytes.Equal(read, body) || *got.ContentType != "x/y" || got.Metadata["colour"] != "blue" || aws.ToInt32(got.TagCount) != 1 {
+		if err != nil || !bytes.Equal(read, body) || *got.ContentType != "x/y" || got.Metadata["colour"] != "blue" ||
+			aws.ToInt32(got.TagCount) != 1 {
 			t.Errorf("%s: %d bytes, %v, %+v", alg, len(read), err, got)
 		}
 		want := base64.StdEncoding.EncodeToString(sumOf(alg, body))
@@ -134,7 +150,8 @@ func TestUploader(t *testing.T) {
 			}
 			want = base64.StdEncoding.EncodeToString(sumOf(alg, sums...)) + "-4"
 		}
-		if sum := sumIn(alg, got.ChecksumCRC32, got.ChecksumCRC32C, got.ChecksumCRC64NVME, got.ChecksumSHA1, got.ChecksumSHA256); sum != want {
+		if sum := sumIn(alg, got.ChecksumCRC32, got.ChecksumCRC32C, got.ChecksumCRC64NVME, got.ChecksumSHA1,
+			got.ChecksumSHA256); sum != want {
 			t.Errorf("%s: checksum %s, want %s", alg, sum, want)
 		}
 	}
@@ -145,7 +162,8 @@ func TestMultipartReads(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key := newBucket(t, s, "reads"), aws.String("dir/k")
 	id := begin(t, s, s3.CreateMultipartUploadInput{
-		Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, ChecksumType: types.ChecksumTypeFullObject, StorageClass: types.StorageClassStandardIa,
+		Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+		ChecksumType: types.ChecksumTypeFullObject, StorageClass: types.StorageClassStandardIa,
 	})
 	bodies := [][]byte{randomBody(5*mib + 3), randomBody(5 * mib), randomBody(100)}
 	numbers := []int32{2, 7, 9999}
@@ -165,31 +183,44 @@ func TestMultipartReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *done.ChecksumCRC32 != sum || done.ChecksumType != types.ChecksumTypeFullObject || *done.Key != *key || *done.Location != s.Endpoint+"/reads/dir/k" {
+	if *done.ChecksumCRC32 != sum || done.ChecksumType != types.ChecksumTypeFullObject || *done.Key != *key ||
+		*done.Location != s.Endpoint+"/reads/dir/k" {
 		t.Errorf("%+v", done)
 	}
 	for i, n := range numbers {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			at := len(slices.Concat(bodies[:i]...))
-			got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n), ChecksumMode: types.ChecksumModeEnabled})
+			got, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: bucket, Key: key, PartNumber: aws.Int32(n), ChecksumMode: types.ChecksumModeEnabled,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			read, err := io.ReadAll(got.Body)
 			want := fmt.Sprintf("bytes %d-%d/%d", at, at+len(bodies[i])-1, size)
-			if err != nil || !bytes.Equal(read, bodies[i]) || *got.PartsCount != 3 || *got.ContentRange != want || aws.ToString(got.ChecksumCRC32) != *parts[i].ChecksumCRC32 {
-				t.Errorf("part %d: %d bytes, %v, %d parts, %s, checksum %v", n, len(read), err, *got.PartsCount, *got.ContentRange, aws.ToString(got.ChecksumCRC32))
+			if err != nil || !bytes.Equal(read, bodies[i]) || *got.PartsCount != 3 || *got.ContentRange != want ||
+				aws.ToString(got.ChecksumCRC32) != *parts[i].ChecksumCRC32 {
+				t.Errorf("part %d: %d bytes, %v, %d parts, %s, checksum %v", n, len(read), err, *got.PartsCount,
+					*got.ContentRange, aws.ToString(got.ChecksumCRC32))
 			}
-			head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key, PartNumber: aws.Int32(n)})
+			head, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{
+				Bucket: bucket, Key: key, PartNumber: aws.Int32(n),
+			})
 			if err != nil || *head.ContentLength != int64(len(bodies[i])) || *head.PartsCount != 3 {
 				t.Errorf("head of part %d: %+v, %v", n, head, err)
 			}
 		})
 	}
 	first, second := len(bodies[0]), len(bodies[1])
-	for i, r := range [][2]int{{0, 1}, {first - 1, first + 1}, {first, first + second}, {first + second - 70_000, first + second + 50}, {first - 5, len(whole)}, {len(whole) - 1, len(whole)}} {
+	for i, r := range [][2]int{
+		{0, 1}, {first - 1, first + 1}, {first, first + second}, {first + second - 70_000, first + second + 50},
+		{first - 5, len(whole)}, {len(whole) - 1, len(whole)},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			a := send(t, s, raw{method: "GET", target: "/reads/dir/k", header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)}}})
+			a := send(t, s, raw{
+				method: "GET", target: "/reads/dir/k",
+				header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r[0], r[1]-1)}},
+			})
 			if a.status != 206 || a.body != string(whole[r[0]:r[1]]) {
 				t.Errorf("range %v: %d, %d bytes", r, a.status, len(a.body))
 			}
@@ -200,20 +231,29 @@ func TestMultipartReads(t *testing.T) {
 	attributes(t, s, bucket, key, done, numbers, bodies)
 }
 
-func attributes(t *testing.T, s *harness.Server, bucket, key *string, done *s3.CompleteMultipartUploadOutput, numbers []int32, bodies [][]byte) {
-	in := s3.GetObjectAttributesInput{Bucket: bucket, Key: key, MaxParts: aws.Int32(2), ObjectAttributes: types.ObjectAttributesObjectParts.Values()}
+func attributes(
+	t *testing.T, s *harness.Server, bucket, key *string, done *s3.CompleteMultipartUploadOutput, numbers []int32,
+	bodies [][]byte,
+) {
+	in := s3.GetObjectAttributesInput{
+		Bucket: bucket, Key: key, MaxParts: aws.Int32(2), ObjectAttributes: types.ObjectAttributesObjectParts.Values(),
+	}
 	var seen []int32
 	for {
 		out, err := s.S3.GetObjectAttributes(t.Context(), &in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *out.ETag != strings.Trim(*done.ETag, `"`) || *out.Checksum.ChecksumCRC32 != *done.ChecksumCRC32 || out.StorageClass != types.StorageClassStandardIa ||
-			*out.ObjectSize != int64(len(slices.Concat(bodies...))) || *out.ObjectParts.TotalPartsCount != 3 || out.LastModified == nil {
+		if *out.ETag != strings.Trim(*done.ETag, `"`) || *out.Checksum.ChecksumCRC32 != *done.ChecksumCRC32 ||
+			out.StorageClass != types.StorageClassStandardIa ||
+			*out.ObjectSize != int64(len(slices.Concat(
+				bodies...,
+			))) || *out.ObjectParts.TotalPartsCount != 3 || out.LastModified == nil {
 			t.Errorf("%+v", out)
 		}
 		for _, p := range out.ObjectParts.Parts {
-			if want := base64.StdEncoding.EncodeToString(sumOf(digest.CRC32, bodies[len(seen)])); *p.ChecksumCRC32 != want || *p.Size != int64(len(bodies[len(seen)])) {
+			if want := base64.StdEncoding.EncodeToString(sumOf(digest.CRC32,
+				bodies[len(seen)])); *p.ChecksumCRC32 != want || *p.Size != int64(len(bodies[len(seen)])) {
 				t.Errorf("part %d: %+v", *p.PartNumber, p)
 			}
 			seen = append(seen, *p.PartNumber)
@@ -229,7 +269,9 @@ func attributes(t *testing.T, s *harness.Server, bucket, key *string, done *s3.C
 	in.ObjectAttributes = []types.ObjectAttributes{"Colour"}
 	_, err := s.S3.GetObjectAttributes(t.Context(), &in)
 	wantCode(t, err, 400, "InvalidArgument")
-	if a := send(t, s, raw{method: "GET", target: "/reads/dir/k?attributes"}); a.status != 400 || a.code != "InvalidRequest" {
+	if a := send(t, s, raw{
+		method: "GET", target: "/reads/dir/k?attributes",
+	}); a.status != 400 || a.code != "InvalidRequest" {
 		t.Errorf("no attributes: %d %s", a.status, a.code)
 	}
 }
@@ -238,7 +280,9 @@ func attributes(t *testing.T, s *harness.Server, bucket, key *string, done *s3.C
 func TestMultipartErrors(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key := newBucket(t, s, "errors"), aws.String("k")
-	id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
+	id := begin(t, s, s3.CreateMultipartUploadInput{
+		Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	})
 	small := putPart(t, s, bucket, key, id, 1, []byte("small"), types.ChecksumAlgorithmSha256)
 	next := putPart(t, s, bucket, key, id, 2, []byte("next"), types.ChecksumAlgorithmSha256)
 	wrong, unsummed, missing := small, small, small
@@ -277,23 +321,102 @@ func TestMultipartErrors(t *testing.T) {
 		{"part 10001", raw{method: "PUT", target: target + "&partNumber=10001", body: "x"}, 400, "InvalidArgument"},
 		{"part -1", raw{method: "PUT", target: target + "&partNumber=-1", body: "x"}, 400, "InvalidArgument"},
 		{"part x", raw{method: "PUT", target: target + "&partNumber=x", body: "x"}, 400, "InvalidArgument"},
-		{"another algorithm", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Checksum-Crc32": {"jNxJug=="}}}, 400, "InvalidRequest"},
-		{"wrong checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"X-Amz-Checksum-Sha256": {strings.Repeat("A", 43) + "="}}}, 400, "BadDigest"},
-		{"wrong MD5", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: http.Header{"Content-Md5": {"1B2M2Y8AsgTpgAmY7PhCfg=="}, "X-Amz-Checksum-Sha256": {"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="}}}, 400, "BadDigest"},
+		{
+			"another algorithm",
+			raw{
+				method: "PUT", target: target + "&partNumber=1", body: "x",
+				header: http.Header{"X-Amz-Checksum-Crc32": {"jNxJug=="}},
+			},
+			400, "InvalidRequest",
+		},
+		{
+			"wrong checksum",
+			raw{
+				method: "PUT", target: target + "&partNumber=1", body: "x",
+				header: http.Header{"X-Amz-Checksum-Sha256": {strings.Repeat("A", 43) + "="}},
+			},
+			400, "BadDigest",
+		},
+		{
+			"wrong MD5",
+			raw{
+				method: "PUT", target: target + "&partNumber=1", body: "x",
+				header: http.Header{
+					"Content-Md5":           {"1B2M2Y8AsgTpgAmY7PhCfg=="},
+					"X-Amz-Checksum-Sha256": {"LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="},
+				},
+			},
+			400, "BadDigest",
+		},
 		{"no checksum", raw{method: "PUT", target: target + "&partNumber=1", body: "x"}, 400, "InvalidRequest"},
-		{"customer key", raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: newOwnKey("mine").header("x-amz-")}, 400, "InvalidRequest"},
-		{"no such upload", raw{method: "PUT", target: "/errors/k?partNumber=1&uploadId=none", body: "x"}, 404, "NoSuchUpload"},
-		{"upload of another key", raw{method: "PUT", target: "/errors/other?partNumber=1&uploadId=" + *id, body: "x"}, 404, "NoSuchUpload"},
+		{
+			"customer key",
+			raw{method: "PUT", target: target + "&partNumber=1", body: "x", header: newOwnKey("mine").header("x-amz-")},
+			400, "InvalidRequest",
+		},
+		{
+			"no such upload", raw{method: "PUT", target: "/errors/k?partNumber=1&uploadId=none", body: "x"}, 404,
+			"NoSuchUpload",
+		},
+		{
+			"upload of another key",
+			raw{method: "PUT", target: "/errors/other?partNumber=1&uploadId=" + *id, body: "x"}, 404, "NoSuchUpload",
+		},
 		{"no XML", raw{method: "POST", target: target, body: "<Complete"}, 400, "MalformedXML"},
-		{"a part without a number", raw{method: "POST", target: target, body: "<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>"}, 400, "MalformedXML"},
-		{"10,001 parts", raw{method: "POST", target: target, body: "<CompleteMultipartUpload>" + strings.Repeat("<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>", 10_001) + "</CompleteMultipartUpload>"}, 400, "MalformedXML"},
-		{"wrong type", raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Checksum-Algorithm": {"SHA1"}, "X-Amz-Checksum-Type": {"FULL_OBJECT"}}}, 400, "InvalidRequest"},
-		{"type alone", raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Checksum-Type": {"COMPOSITE"}}}, 400, "InvalidRequest"},
-		{"KMS", raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Server-Side-Encryption": {"aws:kms"}}}, 501, "NotImplemented"},
-		{"storage class", raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Storage-Class": {"OUTPOSTS"}}}, 400, "InvalidStorageClass"},
+		{
+			"a part without a number",
+			raw{
+				method: "POST", target: target,
+				body: "<CompleteMultipartUpload><Part><ETag>x</ETag></Part></CompleteMultipartUpload>",
+			},
+			400, "MalformedXML",
+		},
+		{
+			"10,001 parts",
+			raw{
+				method: "POST", target: target,
+				body: "<CompleteMultipartUpload>" +
+					strings.Repeat("<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>",
+						10_001) + "</CompleteMultipartUpload>",
+			},
+			400, "MalformedXML",
+		},
+		{
+			"wrong type",
+			raw{
+				method: "POST", target: "/errors/k?uploads",
+				header: http.Header{"X-Amz-Checksum-Algorithm": {"SHA1"}, "X-Amz-Checksum-Type": {"FULL_OBJECT"}},
+			},
+			400, "InvalidRequest",
+		},
+		{
+			"type alone",
+			raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Checksum-Type": {"COMPOSITE"}}},
+			400, "InvalidRequest",
+		},
+		{
+			"KMS",
+			raw{
+				method: "POST", target: "/errors/k?uploads",
+				header: http.Header{"X-Amz-Server-Side-Encryption": {"aws:kms"}},
+			},
+			501, "NotImplemented",
+		},
+		{
+			"storage class",
+			raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Storage-Class": {"OUTPOSTS"}}},
+			400, "InvalidStorageClass",
+		},
 		{"max-parts", raw{method: "GET", target: target + "&max-parts=-1"}, 400, "InvalidArgument"},
-		{"uploads marker", raw{method: "GET", target: "/errors?uploads&key-marker=k&upload-id-marker=x"}, 400, "InvalidArgument"},
-		{"range and part", raw{method: "GET", target: "/errors/k?partNumber=1", header: http.Header{"Range": {"bytes=0-1"}}}, 400, "InvalidRequest"},
+		{
+			"uploads marker", raw{method: "GET", target: "/errors?uploads&key-marker=k&upload-id-marker=x"}, 400,
+			"InvalidArgument",
+		},
+		{
+			"range and part",
+			raw{method: "GET", target: "/errors/k?partNumber=1", header: http.Header{"Range": {"bytes=0-1"}}}, 400,
+			"InvalidRequest",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if a := send(t, s, c.r); a.status != c.want || a.code != c.code {
@@ -313,7 +436,9 @@ func TestMultipartErrors(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchUpload")
 	_, err = s.S3.ListParts(t.Context(), &s3.ListPartsInput{Bucket: bucket, Key: key, UploadId: id})
 	wantCode(t, err, 404, "NoSuchUpload")
-	_, err = s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: bucket, Key: key, UploadId: id})
+	_, err = s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{
+		Bucket: bucket, Key: key, UploadId: id,
+	})
 	wantCode(t, err, 404, "NoSuchUpload")
 }
 
@@ -322,7 +447,9 @@ func TestUploadPartCopy(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key, from := newBucket(t, s, "part-copy"), aws.String("k"), newBucket(t, s, "part-source")
 	body := randomBody(6 * mib)
-	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: from, Key: aws.String("a b+ä?"), Body: bytes.NewReader(body)})
+	put, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: from, Key: aws.String("a b+ä?"), Body: bytes.NewReader(body),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +457,10 @@ func TestUploadPartCopy(t *testing.T) {
 	id := begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
 	var parts []types.CompletedPart
 	for i, rng := range []string{"bytes=1-5242880", "bytes=5242881-6291455", ""} {
-		in := &s3.UploadPartCopyInput{Bucket: bucket, Key: key, UploadId: id, PartNumber: aws.Int32(int32(i + 1)), CopySource: aws.String(source), CopySourceIfMatch: put.ETag}
+		in := &s3.UploadPartCopyInput{
+			Bucket: bucket, Key: key, UploadId: id, PartNumber: aws.Int32(int32(i + 1)), CopySource: aws.String(source),
+			CopySourceIfMatch: put.ETag,
+		}
 		if rng != "" {
 			in.CopySourceRange = &rng
 		}
@@ -344,7 +474,8 @@ func TestUploadPartCopy(t *testing.T) {
 	if _, err := complete(t, s, bucket, key, id, parts...); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readObject(t.Context(), s.S3, bucket, "k"); err != nil || !bytes.Equal(got, slices.Concat(body[1:5*mib+1], body)) {
+	if got, err := readObject(t.Context(), s.S3, bucket, "k"); err != nil ||
+		!bytes.Equal(got, slices.Concat(body[1:5*mib+1], body)) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	id = begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: key})
@@ -362,12 +493,18 @@ func TestUploadPartCopy(t *testing.T) {
 		{[]string{"X-Amz-Copy-Source", "part-source/none"}, 404, "NoSuchKey"},
 		{[]string{"X-Amz-Copy-Source", "part-source"}, 400, "InvalidArgument"},
 		{[]string{"X-Amz-Copy-Source", "part-source/../x"}, 400, "InvalidURI"},
-		{[]string{"X-Amz-Copy-Source", "arn:aws:s3:us-east-1:111122223333:accesspoint/x/object/y"}, 501, "NotImplemented"},
+		{
+			[]string{"X-Amz-Copy-Source", "arn:aws:s3:us-east-1:111122223333:accesspoint/x/object/y"}, 501,
+			"NotImplemented",
+		},
 		{[]string{"X-Amz-Copy-Source", source + "?versionId=x"}, 400, "InvalidArgument"},
 		{[]string{"X-Amz-Source-Expected-Bucket-Owner", "999999999999"}, 403, "AccessDenied"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			r := raw{method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id, header: http.Header{"X-Amz-Copy-Source": {source}}}
+			r := raw{
+				method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id,
+				header: http.Header{"X-Amz-Copy-Source": {source}},
+			}
 			r.header.Set(c.header[0], c.header[1])
 			if a := send(t, s, r); a.status != c.want || a.code != c.code {
 				t.Errorf("%v: %d %s, want %d %s", c.header, a.status, a.code, c.want, c.code)
@@ -375,7 +512,10 @@ func TestUploadPartCopy(t *testing.T) {
 		})
 	}
 	other := s.CreateAccount(t, "foreign")
-	r := raw{method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id, header: http.Header{"X-Amz-Copy-Source": {source}}, key: other.AccessKeyID, secret: other.SecretAccessKey}
+	r := raw{
+		method: "PUT", target: "/part-copy/k?partNumber=1&uploadId=" + *id,
+		header: http.Header{"X-Amz-Copy-Source": {source}}, key: other.AccessKeyID, secret: other.SecretAccessKey,
+	}
 	if a := send(t, s, r); a.status != 403 {
 		t.Errorf("a stranger copies: %d", a.status)
 	}
@@ -390,7 +530,9 @@ func TestUploadListings(t *testing.T) {
 		ids = append(ids, *begin(t, s, s3.CreateMultipartUploadInput{Bucket: bucket, Key: &key}))
 	}
 	var seen []string
-	p := s3.ListMultipartUploadsInput{Bucket: bucket, MaxUploads: aws.Int32(1), Delimiter: aws.String("/"), EncodingType: types.EncodingTypeUrl}
+	p := s3.ListMultipartUploadsInput{
+		Bucket: bucket, MaxUploads: aws.Int32(1), Delimiter: aws.String("/"), EncodingType: types.EncodingTypeUrl,
+	}
 	for {
 		out, err := s.S3.ListMultipartUploads(t.Context(), &p)
 		if err != nil {
@@ -398,7 +540,8 @@ func TestUploadListings(t *testing.T) {
 		}
 		for _, u := range out.Uploads {
 			seen = append(seen, *u.Key+" "+*u.UploadId)
-			if u.Owner == nil || *u.Initiator.ID != *u.Owner.ID || u.Initiated == nil || u.StorageClass != types.StorageClassStandard {
+			if u.Owner == nil || *u.Initiator.ID != *u.Owner.ID || u.Initiated == nil ||
+				u.StorageClass != types.StorageClassStandard {
 				t.Errorf("%+v", u)
 			}
 		}
@@ -416,7 +559,9 @@ func TestUploadListings(t *testing.T) {
 	for n := int32(1); n <= 3; n++ {
 		putPart(t, s, bucket, aws.String("a"), &ids[0], n*10, []byte("x"), "")
 	}
-	pager := s3.NewListPartsPaginator(s.S3, &s3.ListPartsInput{Bucket: bucket, Key: aws.String("a"), UploadId: &ids[0], MaxParts: aws.Int32(2)})
+	pager := s3.NewListPartsPaginator(s.S3, &s3.ListPartsInput{
+		Bucket: bucket, Key: aws.String("a"), UploadId: &ids[0], MaxParts: aws.Int32(2),
+	})
 	var numbers []int32
 	for pager.HasMorePages() {
 		out, err := pager.NextPage(t.Context())
@@ -434,7 +579,9 @@ func TestUploadListings(t *testing.T) {
 		t.Errorf("parts %v", numbers)
 	}
 	for i, key := range []string{"a", "a", "d/x", "d/y", "z z"}[:4] {
-		if _, err := s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: bucket, Key: &key, UploadId: &ids[i]}); err != nil {
+		if _, err := s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{
+			Bucket: bucket, Key: &key, UploadId: &ids[i],
+		}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -455,12 +602,16 @@ func TestConditionalComplete(t *testing.T) {
 func conditionalComplete(t *testing.T, s *harness.Server, status types.BucketVersioningStatus) {
 	bucket, key := newBucket(t, s, "conditional"+strings.ToLower(string(status))), aws.String("k")
 	if status != "" {
-		if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}}); err != nil {
+		if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+			Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put := func() *string {
-		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("x")})
+		out, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: key, Body: strings.NewReader("x"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -504,7 +655,9 @@ func conditionalComplete(t *testing.T, s *harness.Server, status types.BucketVer
 			}
 			_, err := s.S3.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
 				Bucket: bucket, Key: key, UploadId: id, IfMatch: c.match, IfNoneMatch: c.none,
-				MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: p.PartNumber, ETag: p.ETag}}},
+				MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{
+					PartNumber: p.PartNumber, ETag: p.ETag,
+				}}},
 			})
 			if c.status == 0 {
 				if err != nil {
@@ -513,7 +666,9 @@ func conditionalComplete(t *testing.T, s *harness.Server, status types.BucketVer
 				return
 			}
 			wantCode(t, err, c.status, c.code)
-			if _, err := s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: bucket, Key: key, UploadId: id}); err != nil {
+			if _, err := s.S3.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{
+				Bucket: bucket, Key: key, UploadId: id,
+			}); err != nil {
 				t.Errorf("the upload is no longer open: %v", err)
 			}
 		})

@@ -28,7 +28,9 @@ func newVersioned(t *testing.T, s *harness.Server, name string) *versioned {
 
 func (v *versioned) turn(state types.BucketVersioningStatus) {
 	v.t.Helper()
-	_, err := v.s.S3.PutBucketVersioning(v.t.Context(), &s3.PutBucketVersioningInput{Bucket: v.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: state}})
+	_, err := v.s.S3.PutBucketVersioning(v.t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: v.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: state},
+	})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -41,7 +43,9 @@ func (v *versioned) turn(state types.BucketVersioningStatus) {
 // put stores text and returns the version id of the answer, "" for none.
 func (v *versioned) put(key, text string) string {
 	v.t.Helper()
-	out, err := v.s.S3.PutObject(v.t.Context(), &s3.PutObjectInput{Bucket: v.bucket, Key: &key, Body: strings.NewReader(text)})
+	out, err := v.s.S3.PutObject(v.t.Context(), &s3.PutObjectInput{
+		Bucket: v.bucket, Key: &key, Body: strings.NewReader(text),
+	})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -182,14 +186,19 @@ func TestVersioningRefusals(t *testing.T) {
 	newBucket(t, s, "refusals")
 	for body, want := range map[string]string{
 		`<VersioningConfiguration/>`: "400 IllegalVersioningConfigurationException",
-		`<VersioningConfiguration><MfaDelete>Disabled</MfaDelete></VersioningConfiguration>`:                        "400 IllegalVersioningConfigurationException",
-		`<VersioningConfiguration><Status>Off</Status></VersioningConfiguration>`:                                   "400 MalformedXML",
-		`<VersioningConfiguration><Status>enabled</Status></VersioningConfiguration>`:                               "400 MalformedXML",
-		`<VersioningConfiguration><Status>Enabled</Status><MfaDelete>On</MfaDelete></VersioningConfiguration>`:      "400 MalformedXML",
-		`<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>`: "403 AccessDenied",
-		`<Versioning><Status>Enabled</Status></Versioning>`:                                                         "400 MalformedXML",
-		`<VersioningConfiguration>`: "400 MalformedXML",
-		``:                          "400 MissingRequestBodyError",
+		`<VersioningConfiguration><MfaDelete>Disabled</MfaDelete>` +
+			`</VersioningConfiguration>`: "400 IllegalVersioningConfigurationException",
+		`<VersioningConfiguration><Status>Off</Status>` +
+			`</VersioningConfiguration>`: "400 MalformedXML",
+		`<VersioningConfiguration><Status>enabled</Status>` +
+			`</VersioningConfiguration>`: "400 MalformedXML",
+		`<VersioningConfiguration><Status>Enabled</Status><MfaDelete>On</MfaDelete>` +
+			`</VersioningConfiguration>`: "400 MalformedXML",
+		`<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>` +
+			`</VersioningConfiguration>`: "403 AccessDenied",
+		`<Versioning><Status>Enabled</Status></Versioning>`: "400 MalformedXML",
+		`<VersioningConfiguration>`:                         "400 MalformedXML",
+		``:                                                  "400 MissingRequestBodyError",
 	} {
 		t.Run(fmt.Sprintf("%.60s", body), func(t *testing.T) {
 			a := send(t, s, raw{method: "PUT", target: "/refusals?versioning", body: body})
@@ -198,13 +207,19 @@ func TestVersioningRefusals(t *testing.T) {
 			}
 		})
 	}
-	if a := send(t, s, raw{method: "GET", target: "/refusals?versioning"}); a.status != 200 || strings.Contains(a.body, "Status") {
+	if a := send(t, s, raw{
+		method: "GET", target: "/refusals?versioning",
+	}); a.status != 200 || strings.Contains(a.body, "Status") {
 		t.Errorf("a refused request changed the state: %s", a.body)
 	}
-	if a := send(t, s, raw{method: "PUT", target: "/absent?versioning", body: `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`}); a.status != 404 || a.code != "NoSuchBucket" {
+	if a := send(t, s, raw{
+		method: "PUT", target: "/absent?versioning",
+		body: `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`,
+	}); a.status != 404 || a.code != "NoSuchBucket" {
 		t.Errorf("%d %s", a.status, a.code)
 	}
-	body := `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><MfaDelete>Disabled</MfaDelete><Status>Enabled</Status></VersioningConfiguration>`
+	body := `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><MfaDelete>Disabled</MfaDelete>` +
+		`<Status>Enabled</Status></VersioningConfiguration>`
 	if a := send(t, s, raw{method: "PUT", target: "/refusals?versioning", body: body}); a.status != 200 {
 		t.Errorf("MfaDelete Disabled: %d %s", a.status, a.body)
 	}
@@ -242,14 +257,18 @@ func TestVersionHeaders(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			a := send(t, s, raw{method: c.method, target: "/headers/" + c.target})
-			got := []string{fmt.Sprint(a.status, " ", a.code), a.header.Get("X-Amz-Version-Id"), a.header.Get("X-Amz-Delete-Marker"), a.header.Get("Allow")}
+			got := []string{
+				fmt.Sprint(a.status, " ", a.code), a.header.Get("X-Amz-Version-Id"),
+				a.header.Get("X-Amz-Delete-Marker"), a.header.Get("Allow"),
+			}
 			if want := []string{c.want, c.version, c.isMarker, c.allow}; fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("%s %s: %q, want %q", c.method, c.target, got, want)
 			}
 			if c.allow != "" && a.header.Get("Last-Modified") == "" {
 				t.Errorf("%s %s: no Last-Modified", c.method, c.target)
 			}
-			if c.want == "405 MethodNotAllowed" && !strings.Contains(a.body, "<ResourceType>DeleteMarker</ResourceType>") {
+			if c.want == "405 MethodNotAllowed" &&
+				!strings.Contains(a.body, "<ResourceType>DeleteMarker</ResourceType>") {
 				t.Errorf("%s", a.body)
 			}
 		})
@@ -262,9 +281,11 @@ func TestDeleteObjectsOfVersions(t *testing.T) {
 	v.put("k", "null")
 	v.turn("Enabled")
 	v1, v2 := v.put("k", "one"), v.put("k", "two")
-	out, err := s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: v.bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{
-		{Key: aws.String("k"), VersionId: &v2}, {Key: aws.String("k")}, {Key: aws.String("new")}, {Key: aws.String("k"), VersionId: aws.String("nonsense")},
-	}}})
+	out, err := s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: v.bucket,
+		Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+			{Key: aws.String("k"), VersionId: &v2}, {Key: aws.String("k")}, {Key: aws.String("new")},
+			{Key: aws.String("k"), VersionId: aws.String("nonsense")},
+		}}})
 	if err != nil || len(out.Deleted) != 3 || len(out.Errors) != 1 {
 		t.Fatalf("%+v %v", out, err)
 	}
@@ -282,9 +303,11 @@ func TestDeleteObjectsOfVersions(t *testing.T) {
 	if all := v.all("k"); all != "DM* one null=null" {
 		t.Errorf("%q", all)
 	}
-	out, err = s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: v.bucket, Delete: &types.Delete{Objects: []types.ObjectIdentifier{
-		{Key: aws.String("k"), VersionId: out.Deleted[1].DeleteMarkerVersionId}, {Key: aws.String("k"), VersionId: &v1},
-	}}})
+	out, err = s.S3.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: v.bucket,
+		Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+			{Key: aws.String("k"), VersionId: out.Deleted[1].DeleteMarkerVersionId},
+			{Key: aws.String("k"), VersionId: &v1},
+		}}})
 	if err != nil || len(out.Deleted) != 2 {
 		t.Fatalf("%+v %v", out, err)
 	}
@@ -311,12 +334,16 @@ func TestListObjectVersions(t *testing.T) {
 		}
 	}
 	full, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: v.bucket})
-	if err != nil || len(full.Versions)+len(full.DeleteMarkers) != want || aws.ToBool(full.IsTruncated) || *full.MaxKeys != 1000 {
+	if err != nil || len(full.Versions)+len(full.DeleteMarkers) != want || aws.ToBool(full.IsTruncated) ||
+		*full.MaxKeys != 1000 {
 		t.Fatalf("%+v %v", full, err)
 	}
 	o := full.Versions[0]
-	if *o.Key != "a" || !*o.IsLatest || *o.Size != 2 || o.StorageClass != "STANDARD" || o.Owner == nil || o.ETag == nil || o.LastModified == nil ||
-		o.ChecksumType != "FULL_OBJECT" || len(o.ChecksumAlgorithm) != 1 || o.RestoreStatus != nil || v.get("a", o.VersionId) != "a3" {
+	if *o.Key != "a" || !*o.IsLatest || *o.Size != 2 || o.StorageClass != "STANDARD" || o.Owner == nil ||
+		o.ETag == nil || o.LastModified == nil ||
+		o.ChecksumType != "FULL_OBJECT" || len(
+		o.ChecksumAlgorithm,
+	) != 1 || o.RestoreStatus != nil || v.get("a", o.VersionId) != "a3" {
 		t.Errorf("%+v", o)
 	}
 	if m := full.DeleteMarkers[0]; *m.Key != "c d" || *m.IsLatest || m.Owner == nil || m.LastModified == nil {
@@ -326,7 +353,9 @@ func TestListObjectVersions(t *testing.T) {
 		for i, delimiter := range []string{"", "/"} {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				n, prefixes := 0, 0
-				pages := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{Bucket: v.bucket, MaxKeys: &max, Delimiter: &delimiter})
+				pages := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{
+					Bucket: v.bucket, MaxKeys: &max, Delimiter: &delimiter,
+				})
 				for pages.HasMorePages() {
 					page, err := pages.NextPage(t.Context())
 					if err != nil {
@@ -338,14 +367,18 @@ func TestListObjectVersions(t *testing.T) {
 					n += len(page.Versions) + len(page.DeleteMarkers)
 					prefixes += len(page.CommonPrefixes)
 				}
-				if delimiter == "" && (n != want || prefixes != 0) || delimiter == "/" && (n != want-8 || prefixes != 1) {
+				if delimiter == "" && (n != want || prefixes != 0) ||
+					delimiter == "/" && (n != want-8 || prefixes != 1) {
 					t.Errorf("max-keys %d, delimiter %q: %d versions, %d prefixes", max, delimiter, n, prefixes)
 				}
 			})
 		}
 	}
-	enc, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: v.bucket, EncodingType: "url", Prefix: aws.String("c d"), MaxKeys: aws.Int32(1)})
-	if err != nil || *enc.Versions[0].Key != "c+d" || *enc.Prefix != "c+d" || *enc.NextKeyMarker != "c+d" || *enc.NextVersionIdMarker != *enc.Versions[0].VersionId {
+	enc, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{
+		Bucket: v.bucket, EncodingType: "url", Prefix: aws.String("c d"), MaxKeys: aws.Int32(1),
+	})
+	if err != nil || *enc.Versions[0].Key != "c+d" || *enc.Prefix != "c+d" || *enc.NextKeyMarker != "c+d" ||
+		*enc.NextVersionIdMarker != *enc.Versions[0].VersionId {
 		t.Errorf("%+v %v", enc, err)
 	}
 	for query, want := range map[string]string{
@@ -385,8 +418,10 @@ func TestVersionsAreOneSequence(t *testing.T) {
 	v.delete("k", nil)
 	v.put("k", "2")
 	a := send(t, s, raw{method: "GET", target: "/sequence?versions"})
-	first, marker, last := strings.Index(a.body, "<Version>"), strings.Index(a.body, "<DeleteMarker>"), strings.LastIndex(a.body, "<Version>")
-	if a.status != 200 || first < 0 || marker < first || last < marker || !strings.Contains(a.body, "<ListVersionsResult xmlns=") || strings.Contains(a.body, "<Entries>") {
+	first, marker, last := strings.Index(a.body, "<Version>"), strings.Index(a.body,
+		"<DeleteMarker>"), strings.LastIndex(a.body, "<Version>")
+	if a.status != 200 || first < 0 || marker < first || last < marker ||
+		!strings.Contains(a.body, "<ListVersionsResult xmlns=") || strings.Contains(a.body, "<Entries>") {
 		t.Errorf("%s", a.body)
 	}
 }
@@ -432,7 +467,9 @@ func TestVersionsOfLargeObjects(t *testing.T) {
 	ids := []string{v.put("k", string(bodies[0])), v.put("k", string(bodies[1]))}
 	for i, id := range ids {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: v.bucket, Key: aws.String("k"), VersionId: &id, Range: aws.String("bytes=100-199999")})
+			out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: v.bucket, Key: aws.String("k"), VersionId: &id, Range: aws.String("bytes=100-199999"),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

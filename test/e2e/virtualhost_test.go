@@ -38,22 +38,26 @@ func TestVirtualHost(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(s.Endpoint, "http://"))
 	}
 	t.Cleanup(tr.CloseIdleConnections)
-	c := harness.Client("http://"+domain+":"+port, harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}, func(o *s3.Options) {
-		o.UsePathStyle, o.HTTPClient = false, harness.SDK(tr)
-	})
+	c := harness.Client("http://"+domain+":"+port,
+		harness.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey}, func(o *s3.Options) {
+			o.UsePathStyle, o.HTTPClient = false, harness.SDK(tr)
+		})
 	for _, bucket := range []string{"virtual", "with.some.dots"} {
 		t.Run(bucket, func(t *testing.T) {
 			if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 				t.Fatal(err)
 			}
 			for _, key := range []string{"key", bucket + "/key", "/leading//slashes", "a b/ü+%", "trailing/"} {
-				if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(bucket + key)}); err != nil {
+				if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+					Bucket: &bucket, Key: &key, Body: strings.NewReader(bucket + key),
+				}); err != nil {
 					t.Errorf("put %s %s: %v", bucket, key, err)
 					continue
 				}
 				// Both styles name the same object.
 				for style, client := range map[string]*s3.Client{"virtual": c, "path": s.S3} {
-					if got, err := readObject(t.Context(), client, &bucket, key); err != nil || string(got) != bucket+key {
+					if got, err := readObject(t.Context(), client, &bucket,
+						key); err != nil || string(got) != bucket+key {
 						t.Errorf("%s, %s %s: %q, %v", style, bucket, key, got, err)
 					}
 				}
@@ -62,7 +66,9 @@ func TestVirtualHost(t *testing.T) {
 			if err != nil || len(list.Contents) != 5 {
 				t.Errorf("list %s: %v", bucket, err)
 			}
-			p, err := s3.NewPresignClient(c).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("key")})
+			p, err := s3.NewPresignClient(c).PresignGetObject(t.Context(), &s3.GetObjectInput{
+				Bucket: &bucket, Key: aws.String("key"),
+			})
 			if err != nil || !strings.HasPrefix(p.URL, "http://"+bucket+"."+domain+":"+port+"/key?") {
 				t.Fatalf("presigned %v, %v", p, err)
 			}
@@ -89,13 +95,19 @@ func TestHostNames(t *testing.T) {
 	s, port := startVirtual(t)
 	bucket := newBucket(t, s, "virtual")
 	newBucket(t, s, "other.test") // a bucket named like a domain
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("virtual/k"), Body: strings.NewReader("inner")}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("virtual/k"), Body: strings.NewReader("inner"),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("outer")}); err != nil {
+	if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("outer"),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := putCORS(t, s, bucket, types.CORSRule{AllowedOrigins: []string{"*"}, AllowedMethods: []string{"POST", "GET"}}); err != nil {
+	if err := putCORS(t, s, bucket, types.CORSRule{
+		AllowedOrigins: []string{"*"}, AllowedMethods: []string{"POST", "GET"},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range []struct {
@@ -140,13 +152,22 @@ func TestHostNames(t *testing.T) {
 	if a := roundTrip(t, s, req); a.status != 403 || a.code != "SignatureDoesNotMatch" {
 		t.Errorf("under another host: %d %s", a.status, a.code)
 	}
-	form := post{bucket: "virtual", file: "posted", fields: map[string]string{"key": "virtual/posted", "success_action_status": "201"}, target: "/"}.build(t, s)
+	form := post{
+		bucket: "virtual", file: "posted",
+		fields: map[string]string{"key": "virtual/posted", "success_action_status": "201"}, target: "/",
+	}.build(t, s)
 	form.host = "virtual.s3.test:" + port
 	form.header.Set("Origin", "https://a.example")
-	if a := send(t, s, form); a.status != 201 || !strings.Contains(a.body, "<Location>http://virtual.s3.test:"+port+"/virtual/posted</Location>") || a.header.Get("Access-Control-Allow-Origin") != "*" {
+	if a := send(t, s, form); a.status != 201 ||
+		!strings.Contains(a.body,
+			"<Location>http://virtual.s3.test:"+port+
+				"/virtual/posted</Location>") || a.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("a form: %d %s", a.status, a.body)
 	}
-	preflight := raw{method: "OPTIONS", target: "/k", host: "virtual.s3.test", unsigned: true, header: http.Header{"Origin": {"https://a.example"}, "Access-Control-Request-Method": {"GET"}}}
+	preflight := raw{
+		method: "OPTIONS", target: "/k", host: "virtual.s3.test", unsigned: true,
+		header: http.Header{"Origin": {"https://a.example"}, "Access-Control-Request-Method": {"GET"}},
+	}
 	if a := send(t, s, preflight); a.status != 200 || a.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("a preflight: %d %s", a.status, a.body)
 	}

@@ -26,8 +26,13 @@ func TestUnsignedACLHeaders(t *testing.T) {
 					t.Errorf("%s, signed (presigned %v): %d %s", name, presign, a.status, a.code)
 				}
 				for _, r := range []raw{
-					{method: "PUT", target: "/listed/smuggled", body: "x"}, {method: "PUT", target: "/listed?acl", header: http.Header{"X-Amz-Grant-Write-Acp": {`id="x"`}}},
-					{method: "POST", target: "/listed/smuggled?uploads"}, {method: "PUT", target: "/listed/smuggled", header: http.Header{"X-Amz-Copy-Source": {"listed/signed"}}},
+					{method: "PUT", target: "/listed/smuggled", body: "x"},
+					{method: "PUT", target: "/listed?acl", header: http.Header{"X-Amz-Grant-Write-Acp": {`id="x"`}}},
+					{method: "POST", target: "/listed/smuggled?uploads"},
+					{
+						method: "PUT", target: "/listed/smuggled",
+						header: http.Header{"X-Amz-Copy-Source": {"listed/signed"}},
+					},
 				} {
 					r.presign, r.header = presign, r.header.Clone()
 					req := signedRequest(t, l.s, r)
@@ -35,7 +40,8 @@ func TestUnsignedACLHeaders(t *testing.T) {
 						req.Header[k] = v
 					}
 					if a := roundTrip(t, l.s, req); a.status != 403 {
-						t.Errorf("%s, smuggled into %s %s (presigned %v): %d %s", name, r.method, r.target, presign, a.status, a.code)
+						t.Errorf("%s, smuggled into %s %s (presigned %v): %d %s", name, r.method, r.target, presign,
+							a.status, a.code)
 					}
 				}
 			})
@@ -59,7 +65,9 @@ func TestVersionsBehindAnOpenOne(t *testing.T) {
 	private := v.put("k", "private")
 	l.put("k", types.ObjectCannedACLPublicRead)
 	own := newBucketOf(t, l.guestS3, "guests")
-	u, err := l.guestS3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: own, Key: aws.String("parts")})
+	u, err := l.guestS3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: own, Key: aws.String("parts"),
+	})
 	l.must(err)
 	reads := func(version string) map[string]raw {
 		query, source := "", "listed/k"
@@ -72,12 +80,21 @@ func TestVersionsBehindAnOpenOne(t *testing.T) {
 			return r
 		}
 		return map[string]raw{
-			"GET": {method: "GET", target: "/listed/k" + query, unsigned: true}, "HEAD": {method: "HEAD", target: "/listed/k" + query, unsigned: true},
-			"range":       {method: "GET", target: "/listed/k" + query, unsigned: true, header: http.Header{"Range": {"bytes=0-99"}}},
-			"conditional": {method: "GET", target: "/listed/k" + query, unsigned: true, header: http.Header{"If-None-Match": {`"x"`}}},
+			"GET":  {method: "GET", target: "/listed/k" + query, unsigned: true},
+			"HEAD": {method: "HEAD", target: "/listed/k" + query, unsigned: true},
+			"range": {
+				method: "GET", target: "/listed/k" + query, unsigned: true,
+				header: http.Header{"Range": {"bytes=0-99"}},
+			},
+			"conditional": {
+				method: "GET", target: "/listed/k" + query, unsigned: true,
+				header: http.Header{"If-None-Match": {`"x"`}},
+			},
 			"presigned":   guest(raw{method: "GET", target: "/listed/k" + query, presign: true}),
 			"copy source": guest(raw{method: "PUT", target: "/guests/copy", header: copied}),
-			"part copy":   guest(raw{method: "PUT", target: "/guests/parts?partNumber=1&uploadId=" + *u.UploadId, header: copied}),
+			"part copy": guest(raw{
+				method: "PUT", target: "/guests/parts?partNumber=1&uploadId=" + *u.UploadId, header: copied,
+			}),
 		}
 	}
 	for name, r := range reads("") {
@@ -122,7 +139,10 @@ func TestOpenObjectAmongOthers(t *testing.T) {
 				t.Errorf("%s: %d", key, got)
 			}
 		}
-		for _, target := range []string{"/listed", "/listed?list-type=2&prefix=a/open", "/listed?versions&prefix=a/open", "/listed?prefix=a/open&delimiter=/"} {
+		for _, target := range []string{
+			"/listed", "/listed?list-type=2&prefix=a/open", "/listed?versions&prefix=a/open",
+			"/listed?prefix=a/open&delimiter=/",
+		} {
 			if got := anonymous(target); got != listing {
 				t.Errorf("%s: %d, want %d", target, got, listing)
 			}
@@ -145,8 +165,10 @@ func TestOneParseOfAnOpenKey(t *testing.T) {
 	}
 	for target, want := range map[string]int{
 		"/listed/a/b": 200, "/listed/a%2Fb": 200, "/listed/%61%2f%62": 200,
-		"/listed/a%252Fb": 403, "/listed/a%252fb": 403, "/listed/a//b": 403, "/listed/a/./b": 403, "/listed/a/c/../b": 403, "/listed/a%20b": 403,
-		"/listed/a+b": 403, "/listed/a/b%20": 403, "/listed//a/b": 403, "/listed/%2Fa/b": 403, "/listed/a%5Cb": 403, "/listed/a/b/": 403,
+		"/listed/a%252Fb": 403, "/listed/a%252fb": 403, "/listed/a//b": 403, "/listed/a/./b": 403,
+		"/listed/a/c/../b": 403, "/listed/a%20b": 403,
+		"/listed/a+b": 403, "/listed/a/b%20": 403, "/listed//a/b": 403, "/listed/%2Fa/b": 403, "/listed/a%5Cb": 403,
+		"/listed/a/b/": 403,
 	} {
 		t.Run(target, func(t *testing.T) {
 			a := send(t, l.s, raw{method: "GET", target: target, unsigned: true})
@@ -155,7 +177,10 @@ func TestOneParseOfAnOpenKey(t *testing.T) {
 			}
 		})
 	}
-	if a := send(t, l.s, raw{method: "GET", target: "/listed/a/b", unsigned: true, header: http.Header{"X-Original-Url": {"/listed/a%2520b"}, "X-Rewrite-Url": {"/listed/a//b"}}}); a.body != "text of a/b" {
+	if a := send(t, l.s, raw{
+		method: "GET", target: "/listed/a/b", unsigned: true,
+		header: http.Header{"X-Original-Url": {"/listed/a%2520b"}, "X-Rewrite-Url": {"/listed/a//b"}},
+	}); a.body != "text of a/b" {
 		t.Errorf("%d %q", a.status, a.body)
 	}
 }

@@ -25,15 +25,22 @@ import (
 
 // queryOf is a request of the Query dialect.
 func queryOf(service, form string) raw {
-	return raw{method: "POST", target: "/", body: form, service: service, header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+	return raw{
+		method: "POST", target: "/", body: form, service: service,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	}
 }
 
 // adminPaths are where other servers keep what strangers must not read.
 var adminPaths = []string{
-	"/minio/bootstrap/v1/verify", "/minio/bootstrap/v1/health", "/minio/admin/v3/info", "/minio/admin/v3/list-users", "/minio/admin/v3/export-iam",
-	"/minio/health/cluster?verify", "/minio/v2/metrics/cluster", "/minio/prometheus/metrics", "/rustfs/admin/v3/export-iam", "/rustfs/rpc/read_file_stream?path=/etc/passwd",
-	"/admin/user", "/admin/config", "/dir/status", "/cluster/status", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/vars", "/metrics", "/status", "/stats",
-	"/env", "/.env", "/actuator/env", "/config", "/api/v1/config", "/accounts", "/root-keys", "/operator.sock", "/v1/sys/seal-status", "/.well-known/openid-configuration",
+	"/minio/bootstrap/v1/verify", "/minio/bootstrap/v1/health", "/minio/admin/v3/info", "/minio/admin/v3/list-users",
+	"/minio/admin/v3/export-iam",
+	"/minio/health/cluster?verify", "/minio/v2/metrics/cluster", "/minio/prometheus/metrics",
+	"/rustfs/admin/v3/export-iam", "/rustfs/rpc/read_file_stream?path=/etc/passwd",
+	"/admin/user", "/admin/config", "/dir/status", "/cluster/status", "/debug/pprof/", "/debug/pprof/cmdline",
+	"/debug/vars", "/metrics", "/status", "/stats",
+	"/env", "/.env", "/actuator/env", "/config", "/api/v1/config", "/accounts", "/root-keys", "/operator.sock",
+	"/v1/sys/seal-status", "/.well-known/openid-configuration",
 }
 
 // TestBootstrapTellsStrangersNothing (MinIO CVE-2023-28432): no path and no
@@ -50,7 +57,9 @@ func TestBootstrapTellsStrangersNothing(t *testing.T) {
 	look := func(what string, a answer) {
 		t.Helper()
 		text := a.body + fmt.Sprint(a.header)
-		for _, secret := range []string{canary, s.SecretAccessKey, "WATERTIGHT_CANARY", "MINIO_ROOT", s.Data, "root.key", "goroutine ", ".go:"} {
+		for _, secret := range []string{
+			canary, s.SecretAccessKey, "WATERTIGHT_CANARY", "MINIO_ROOT", s.Data, "root.key", "goroutine ", ".go:",
+		} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s tells a stranger %q", what, secret)
 			}
@@ -89,10 +98,16 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 	root := rootIAM(s)
 	key := keyOf(t, root, "alice")
 	get := func(header http.Header) int {
-		return send(t, s, raw{method: "GET", target: "/keys/k", header: header, key: key.AccessKeyID, secret: key.SecretAccessKey}).status
+		return send(t, s, raw{
+			method: "GET", target: "/keys/k", header: header, key: key.AccessKeyID, secret: key.SecretAccessKey,
+		}).status
 	}
 	forged := http.Header{}
-	for _, name := range []string{"userid", "username", "user", "groups", "principalarn", "principaltype", "principalaccount", "jwt", "sub", "sourceip", "securetransport", "multifactorauthpresent", "sourcearn", "sourceaccount", "ViaAWSService", "PrincipalIsAWSService", "PrincipalTag/team"} {
+	for _, name := range []string{
+		"userid", "username", "user", "groups", "principalarn", "principaltype", "principalaccount", "jwt", "sub",
+		"sourceip", "securetransport", "multifactorauthpresent", "sourcearn", "sourceaccount", "ViaAWSService",
+		"PrincipalIsAWSService", "PrincipalTag/team",
+	} {
 		for _, prefix := range []string{"", "aws:", "aws-", "X-Amz-Meta-Aws-", "jwt:", "ldap:", "X-Forwarded-", "s3:"} {
 			forged[http.CanonicalHeaderKey(prefix+name)] = []string{"root"}
 		}
@@ -117,7 +132,9 @@ func TestHeadersAreNoConditionKeys(t *testing.T) {
 		t.Run(condition, func(t *testing.T) {
 			allow := func(value string) {
 				t.Helper()
-				putUserPolicy(t, root, "alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+fmt.Sprintf(condition, value)+`}}`)
+				putUserPolicy(t, root,
+					"alice", `{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{`+
+						fmt.Sprintf(condition, value)+`}}`)
 			}
 			allow(own)
 			if got := get(forged); got != 200 {
@@ -154,9 +171,13 @@ func TestSetOperators(t *testing.T) {
 		"ForAllValues:StringLike":      {true, true, false, false},
 		"ForAnyValue:StringNotLike":    {false, false, true, true},
 	} {
-		putUserPolicy(t, root, "maker", `{"Effect":"Allow","Action":"iam:CreateUser","Resource":"*","Condition":{"`+operator+`":{"aws:TagKeys":["a","b"]}}}`)
+		putUserPolicy(t, root,
+			"maker", `{"Effect":"Allow","Action":"iam:CreateUser","Resource":"*","Condition":{"`+operator+
+				`":{"aws:TagKeys":["a","b"]}}}`)
 		for i, keys := range sets {
-			in := &iam.CreateUserInput{UserName: aws.String(fmt.Sprintf("%s-%d", strings.ReplaceAll(operator, ":", "-"), i))}
+			in := &iam.CreateUserInput{
+				UserName: aws.String(fmt.Sprintf("%s-%d", strings.ReplaceAll(operator, ":", "-"), i)),
+			}
 			for _, k := range keys {
 				in.Tags = append(in.Tags, types.Tag{Key: aws.String(k), Value: aws.String("v")})
 			}
@@ -186,14 +207,20 @@ func TestExportsHoldNoSecret(t *testing.T) {
 	reading := 0
 	for _, row := range s.Operations("iam") {
 		name := row.Name()
-		if slices.Contains(tells, name) || !strings.HasPrefix(name, "Get") && !strings.HasPrefix(name, "List") && !strings.HasPrefix(name, "Generate") {
+		if slices.Contains(tells, name) ||
+			!strings.HasPrefix(name, "Get") && !strings.HasPrefix(name, "List") &&
+				!strings.HasPrefix(name, "Generate") {
 			continue
 		}
-		a := send(t, s, queryOf("iam", strings.Replace(iamParams(name, account), "AKIAUNKNOWNUNKNOWN12", *k.AccessKey.AccessKeyId, 1)))
+		a := send(t,
+			s, queryOf("iam",
+				strings.Replace(iamParams(name, account), "AKIAUNKNOWNUNKNOWN12", *k.AccessKey.AccessKeyId, 1)))
 		if a.status == 200 {
 			reading++
 		}
-		for _, secret := range []string{*k.AccessKey.SecretAccessKey, seed, s.SecretAccessKey, url.QueryEscape(*k.AccessKey.SecretAccessKey)} {
+		for _, secret := range []string{
+			*k.AccessKey.SecretAccessKey, seed, s.SecretAccessKey, url.QueryEscape(*k.AccessKey.SecretAccessKey),
+		} {
 			if strings.Contains(a.body, secret) {
 				t.Errorf("%s tells a secret", name)
 			}
@@ -242,7 +269,9 @@ func TestNamesAreNotGuessed(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
 	for _, name := range []string{"there", "inactive"} {
-		if _, err := root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String(name), Path: aws.String("/hidden/")}); err != nil {
+		if _, err := root.CreateUser(t.Context(), &iam.CreateUserInput{
+			UserName: aws.String(name), Path: aws.String("/hidden/"),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -257,8 +286,12 @@ func TestNamesAreNotGuessed(t *testing.T) {
 		a := send(t, s, r)
 		return fmt.Sprint(a.status, requestID.ReplaceAllString(a.body, ""))
 	}
-	for _, name := range []string{"GetUser", "ListAccessKeys", "CreateAccessKey", "TagUser", "DeleteUser", "PutUserPolicy", "ListMFADevices", "CreateUser"} {
-		if there, missing := said(name, "there"), said(name, "nobody"); there != missing || !strings.HasPrefix(there, "403") {
+	for _, name := range []string{
+		"GetUser", "ListAccessKeys", "CreateAccessKey", "TagUser", "DeleteUser", "PutUserPolicy", "ListMFADevices",
+		"CreateUser",
+	} {
+		if there, missing := said(name, "there"), said(name, "nobody"); there != missing ||
+			!strings.HasPrefix(there, "403") {
 			t.Errorf("%s:\nof a user who is there %s\nof one who is not      %s", name, there, missing)
 		}
 	}
@@ -276,14 +309,20 @@ func TestNamesAreNotGuessed(t *testing.T) {
 	if got := who(off); !strings.HasPrefix(got, "200") {
 		t.Fatalf("the key does not work: %s", got)
 	}
-	if _, err := root.UpdateAccessKey(t.Context(), &iam.UpdateAccessKeyInput{UserName: aws.String("inactive"), AccessKeyId: &off.AccessKeyID, Status: types.StatusTypeInactive}); err != nil {
+	if _, err := root.UpdateAccessKey(t.Context(), &iam.UpdateAccessKeyInput{
+		UserName: aws.String("inactive"), AccessKeyId: &off.AccessKeyID, Status: types.StatusTypeInactive,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	unknown := who(harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "no-such-secret-no-such-secret"})
+	unknown := who(harness.Credentials{
+		AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "no-such-secret-no-such-secret",
+	})
 	for name, c := range map[string]harness.Credentials{
 		"inactive":                 off,
 		"inactive, a wrong secret": {AccessKeyID: off.AccessKeyID, SecretAccessKey: "wrong-secret-wrong-secret-wrong"},
-		"a session that never was": {AccessKeyID: "ASIAUNKNOWNUNKNOWN12", SecretAccessKey: "wrong-secret-wrong-secret-wrong"},
+		"a session that never was": {
+			AccessKeyID: "ASIAUNKNOWNUNKNOWN12", SecretAccessKey: "wrong-secret-wrong-secret-wrong",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := who(c); got != unknown {
@@ -291,7 +330,9 @@ func TestNamesAreNotGuessed(t *testing.T) {
 			}
 		})
 	}
-	if wrong := who(harness.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: "wrong-secret-wrong-secret-wrong"}); !strings.HasPrefix(wrong, "403") || !strings.HasPrefix(unknown, "403") {
+	if wrong := who(harness.Credentials{
+		AccessKeyID: key.AccessKeyID, SecretAccessKey: "wrong-secret-wrong-secret-wrong",
+	}); !strings.HasPrefix(wrong, "403") || !strings.HasPrefix(unknown, "403") {
 		t.Errorf("a wrong secret: %s\nunknown: %s", wrong, unknown)
 	}
 }
@@ -308,7 +349,8 @@ func TestNothingSecretInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, seed := enrol(t, root, "root-account-mfa-device", "root")
-	session, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
+	session, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
+		GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +361,9 @@ func TestNothingSecretInTheLog(t *testing.T) {
 		"a session's secret": *session.Credentials.SecretAccessKey, "a session token": token, "a wrong secret": wrong,
 		"an escaped token": url.QueryEscape(token),
 	}
-	presigned, err := s3.NewPresignClient(s.S3).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("logged"), Key: aws.String("k")})
+	presigned, err := s3.NewPresignClient(s.S3).PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: aws.String("logged"), Key: aws.String("k"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,17 +372,26 @@ func TestNothingSecretInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets["a presigned URL's signature"] = u.Query().Get("X-Amz-Signature")
-	for _, target := range []string{u.RequestURI(), u.RequestURI() + "0", "/logged?X-Amz-Security-Token=" + url.QueryEscape(token), "/logged/%zz?" + u.RawQuery} {
+	for _, target := range []string{
+		u.RequestURI(), u.RequestURI() + "0", "/logged?X-Amz-Security-Token=" + url.QueryEscape(token),
+		"/logged/%zz?" + u.RawQuery,
+	} {
 		send(t, s, raw{method: "GET", target: target, unsigned: true})
 	}
 	send(t, s, raw{method: "GET", target: "/logged", header: http.Header{"X-Amz-Security-Token": {token}}})
-	send(t, s, raw{method: "GET", target: "/logged", unsigned: true, header: http.Header{"Authorization": {"Basic " + wrong}}})
+	send(t, s, raw{
+		method: "GET", target: "/logged", unsigned: true, header: http.Header{"Authorization": {"Basic " + wrong}},
+	})
 	send(t, s, raw{method: "GET", target: "/logged", secret: wrong, key: s.AccessKeyID})
-	send(t, s, queryOf("iam", "Action=CreateUser&Version=2010-05-08&UserName="+url.QueryEscape(wrong+" ☺")+"&MaxItems="+wrong))
+	send(t, s,
+		queryOf("iam", "Action=CreateUser&Version=2010-05-08&UserName="+url.QueryEscape(wrong+" ☺")+"&MaxItems="+wrong))
 	send(t, s, queryOf("iam", "Action=ListUsers&Version=2010-05-08&MaxItems="+wrong))
 	send(t, s, post{bucket: "logged"}.build(t, s))
 	code := totp(t, seed, time.Now().Add(-time.Hour))
-	_, err = root.ResyncMFADevice(t.Context(), &iam.ResyncMFADeviceInput{UserName: aws.String("root"), SerialNumber: aws.String("arn:aws:iam::111122223333:mfa/none"), AuthenticationCode1: &code, AuthenticationCode2: &code})
+	_, err = root.ResyncMFADevice(t.Context(), &iam.ResyncMFADeviceInput{
+		UserName: aws.String("root"), SerialNumber: aws.String("arn:aws:iam::111122223333:mfa/none"),
+		AuthenticationCode1: &code, AuthenticationCode2: &code,
+	})
 	expect(t, err, "NoSuchEntity")
 	s.Stop()
 	log := s.Logs.String()
@@ -368,15 +421,26 @@ func TestIAMTakesAnything(t *testing.T) {
 				v.Set(name, value)
 			}
 		}
-		for _, name := range []string{"MaxItems", "Marker", "PathPrefix", "Path", "NewUserName", "NewPath", "MaxSessionDuration", "Filter.member.1", "ContextEntries.member.1.ContextKeyName", "ResourceArns.member.1", "DurationSeconds", "TokenCode", "Name", "Policy", "RoleArn", "WebIdentityToken"} {
+		for _, name := range []string{
+			"MaxItems", "Marker", "PathPrefix", "Path", "NewUserName", "NewPath", "MaxSessionDuration",
+			"Filter.member.1", "ContextEntries.member.1.ContextKeyName", "ResourceArns.member.1", "DurationSeconds",
+			"TokenCode", "Name", "Policy", "RoleArn", "WebIdentityToken",
+		} {
 			v.Set(name, value)
 		}
 		v.Del("Action")
 		v.Del("Version")
 		return v.Encode()
 	}
-	bodies := []string{"", "Tags.member.99999999999999999999.Key=a", "Tags.member=1&Tags=2&Tags.member.1=3", strings.Repeat("a.", 400) + "=1", "UserName=a&UserName=b", "%=%&=&&", "TagKeys.member.-1=x"}
-	for _, value := range []string{"", " ", "\x00", "-1", "99999999999999999999", "%", "☺", "../../etc/passwd", "arn:aws:iam::aws:policy/", "arn:aws:iam::::", "arn::::::::", strings.Repeat("a", 3000), `{"Statement":[[[[[[[[[[]]]]]]]]]]}`, "\xff\xfe", "<a>&\"'"} {
+	bodies := []string{
+		"", "Tags.member.99999999999999999999.Key=a", "Tags.member=1&Tags=2&Tags.member.1=3",
+		strings.Repeat("a.", 400) + "=1", "UserName=a&UserName=b", "%=%&=&&", "TagKeys.member.-1=x",
+	}
+	for _, value := range []string{
+		"", " ", "\x00", "-1", "99999999999999999999", "%", "☺", "../../etc/passwd", "arn:aws:iam::aws:policy/",
+		"arn:aws:iam::::", "arn::::::::", strings.Repeat("a", 3000), `{"Statement":[[[[[[[[[[]]]]]]]]]]}`, "\xff\xfe",
+		"<a>&\"'",
+	} {
 		bodies = append(bodies, names(value))
 	}
 	for service, version := range map[string]string{"iam": "2010-05-08", "sts": "2011-06-15"} {

@@ -32,7 +32,9 @@ func openServer(t *testing.T, name string) (*harness.Server, *string) {
 func store(t *testing.T, s *harness.Server, bucket *string, keys ...string) {
 	t.Helper()
 	for _, k := range keys {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &k, Body: strings.NewReader("of " + k)}); err != nil {
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &k, Body: strings.NewReader("of " + k),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +58,8 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 	blockAccount(t, s, blocks{})
 	opened := 0
 	for i, row := range s.Operations("s3") {
-		if at := row.Route().String(); !strings.Contains(at, "{Bucket}") || row.Name() == "CreateBucket" || row.Route().Sender() == dialect.Preflight || row.Name() == "DeleteBucket" {
+		if at := row.Route().String(); !strings.Contains(at, "{Bucket}") || row.Name() == "CreateBucket" ||
+			row.Route().Sender() == dialect.Preflight || row.Name() == "DeleteBucket" {
 			continue // no bucket, not yet a bucket, anonymous by design, or nothing left
 		}
 		name := fmt.Sprint("gate-", i)
@@ -97,7 +100,9 @@ func TestForwardedAddress(t *testing.T) {
 	store(t, s, bucket, "object")
 	put := func(cidr string) {
 		t.Helper()
-		if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::forwarded/*","Condition":{"IpAddress":{"aws:SourceIp":"%s"}}}`, cidr); err != nil {
+		if err := putPolicy(t, s.S3,
+			bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::forwarded/*",`+
+				`"Condition":{"IpAddress":{"aws:SourceIp":"%s"}}}`, cidr); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +111,10 @@ func TestForwardedAddress(t *testing.T) {
 		t.Error("the address that is allowed", a.status)
 	}
 	put("203.0.113.7/32")
-	for _, h := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip", "X-Amz-Source-Ip", "Aws-Sourceip"} {
+	for _, h := range []string{
+		"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip",
+		"X-Amz-Source-Ip", "Aws-Sourceip",
+	} {
 		if a := ask(t, s, "GET", "/forwarded/object", h, "203.0.113.7"); a.status != 403 {
 			t.Errorf("%s moves the sender: %d", h, a.status)
 		}
@@ -121,15 +129,20 @@ func TestForwardedAddress(t *testing.T) {
 // Deny is not wider than written.
 func TestPublicPrefix(t *testing.T) {
 	s, bucket := openServer(t, "prefix")
-	store(t, s, bucket, "public/a", "public/b/c", "public/hidden/d", "public", "publicity", "private/e", "Public/f", "a")
-	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::prefix/public/*"},
+	store(t, s, bucket, "public/a", "public/b/c", "public/hidden/d", "public", "publicity", "private/e", "Public/f",
+		"a")
+	if err := putPolicy(t, s.S3, bucket,
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::prefix/public/*"},
 		{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::prefix/public/hidden/*"}`); err != nil {
 		t.Fatal(err)
 	}
 	for target, want := range map[string]int{
-		"/prefix/public/a": 200, "/prefix/public/b/c": 200, "/prefix/public%2Fa": 200, "/prefix/public/hidden/d": 403, "/prefix/public": 403, "/prefix/publicity": 403,
-		"/prefix/private/e": 403, "/prefix/Public/f": 403, "/prefix/a": 403, "/prefix/public/missing": 403, "/prefix": 403, "/prefix/": 403, "/prefix?list-type=2": 403,
-		"/prefix?list-type=2&prefix=public/": 403, "/prefix?versions": 403, "/prefix?uploads": 403, "/prefix?policy": 403, "/prefix/public/a?tagging": 403, "/prefix/public/a?acl": 403,
+		"/prefix/public/a": 200, "/prefix/public/b/c": 200, "/prefix/public%2Fa": 200, "/prefix/public/hidden/d": 403,
+		"/prefix/public": 403, "/prefix/publicity": 403,
+		"/prefix/private/e": 403, "/prefix/Public/f": 403, "/prefix/a": 403, "/prefix/public/missing": 403,
+		"/prefix": 403, "/prefix/": 403, "/prefix?list-type=2": 403,
+		"/prefix?list-type=2&prefix=public/": 403, "/prefix?versions": 403, "/prefix?uploads": 403,
+		"/prefix?policy": 403, "/prefix/public/a?tagging": 403, "/prefix/public/a?acl": 403,
 	} {
 		t.Run(target, func(t *testing.T) {
 			if a := ask(t, s, "GET", target); a.status != want {
@@ -143,12 +156,16 @@ func TestPublicPrefix(t *testing.T) {
 		}
 	}
 	// Listing may be opened for a prefix, too, and for no other.
-	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::prefix","Condition":{"StringLike":{"s3:prefix":"public/*"}}}`); err != nil {
+	if err := putPolicy(t, s.S3,
+		bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::prefix",`+
+			`"Condition":{"StringLike":{"s3:prefix":"public/*"}}}`); err != nil {
 		t.Fatal(err)
 	}
 	for target, want := range map[string]int{
-		"/prefix?list-type=2&prefix=public/": 200, "/prefix?prefix=public/b": 200, "/prefix?list-type=2": 403, "/prefix": 403, "/prefix?prefix=": 403, "/prefix?prefix=publi": 403,
-		"/prefix?prefix=private/": 403, "/prefix?prefix=public/&prefix=private/": 400, "/prefix?versions&prefix=public/": 403, "/prefix/public/a": 403,
+		"/prefix?list-type=2&prefix=public/": 200, "/prefix?prefix=public/b": 200, "/prefix?list-type=2": 403,
+		"/prefix": 403, "/prefix?prefix=": 403, "/prefix?prefix=publi": 403,
+		"/prefix?prefix=private/": 403, "/prefix?prefix=public/&prefix=private/": 400,
+		"/prefix?versions&prefix=public/": 403, "/prefix/public/a": 403,
 	} {
 		t.Run(target, func(t *testing.T) {
 			if a := ask(t, s, "GET", target); a.status != want {
@@ -176,8 +193,10 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 		t.Fatal("the box takes no form", a.status)
 	}
 	for _, way := range []string{
-		"/drop-box/../private/secret", "/drop-box/..%2fprivate/secret", "/drop-box/%2e%2e/private/secret", "/drop-box%2f..%2fprivate/secret", "/drop-box/..%5cprivate/secret",
-		"//private/secret", "/./private/secret", "/private/secret", "/Private/secret", "/private%00/secret", "/drop-box/%252e%252e/private/secret", "/drop-box/..;/private/secret",
+		"/drop-box/../private/secret", "/drop-box/..%2fprivate/secret", "/drop-box/%2e%2e/private/secret",
+		"/drop-box%2f..%2fprivate/secret", "/drop-box/..%5cprivate/secret",
+		"//private/secret", "/./private/secret", "/private/secret", "/Private/secret", "/private%00/secret",
+		"/drop-box/%252e%252e/private/secret", "/drop-box/..;/private/secret",
 		"/.minio.sys/x", "/audit/x", "/meta/x", "/..%2faudit/x", "/drop-box/../../audit/x",
 	} {
 		t.Run(way, func(t *testing.T) {
@@ -187,10 +206,13 @@ func TestWritesStayInTheirBucket(t *testing.T) {
 				t.Errorf("%s reads another bucket", way)
 			}
 			source := strings.TrimPrefix(way, "/")
-			if a := ask(t, s, "PUT", "/drop-box/copy", "X-Amz-Copy-Source", source); a.status == 200 && !strings.Contains(way, "252e") {
+			if a := ask(t, s, "PUT", "/drop-box/copy", "X-Amz-Copy-Source",
+				source); a.status == 200 && !strings.Contains(way, "252e") {
 				t.Errorf("a copy from %q: %d", source, a.status)
 			}
-			r := post{bucket: "drop-box", unsigned: true, fields: map[string]string{"key": source, "bucket": "private"}}.build(t, s)
+			r := post{
+				bucket: "drop-box", unsigned: true, fields: map[string]string{"key": source, "bucket": "private"},
+			}.build(t, s)
 			send(t, s, r)
 		})
 	}
@@ -214,18 +236,25 @@ func TestVersionIsAnotherAction(t *testing.T) {
 	blockBucket(t, s, bucket, blocks{})
 	old := v.put("key", "old")
 	v.put("key", "new")
-	for action, want := range map[string]map[bool]int{"s3:GetObject": {false: 200, true: 403}, "s3:GetObjectVersion": {false: 403, true: 200}} {
+	for action, want := range map[string]map[bool]int{
+		"s3:GetObject": {false: 200, true: 403}, "s3:GetObjectVersion": {false: 403, true: 200},
+	} {
 		t.Run(action, func(t *testing.T) {
-			if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":["%s","s3:PutObject"],"Resource":"arn:aws:s3:::versions/*"}`, action); err != nil {
+			if err := putPolicy(t, s.S3, bucket,
+				`{"Effect":"Allow","Principal":"*","Action":["%s","s3:PutObject"],`+
+					`"Resource":"arn:aws:s3:::versions/*"}`, action); err != nil {
 				t.Fatal(err)
 			}
-			for query, versioned := range map[string]bool{"": false, "?versionId=" + old: true, "?versionId=null": true} {
+			for query, versioned := range map[string]bool{
+				"": false, "?versionId=" + old: true, "?versionId=null": true,
+			} {
 				target := "/versions/key" + query
 				for _, c := range []struct {
 					what string
 					a    answer
 				}{
-					{"GET", ask(t, s, "GET", target)}, {"HEAD", ask(t, s, "HEAD", target)}, {"a range", ask(t, s, "GET", target, "Range", "bytes=0-1")},
+					{"GET", ask(t, s, "GET", target)}, {"HEAD", ask(t, s, "HEAD", target)},
+					{"a range", ask(t, s, "GET", target, "Range", "bytes=0-1")},
 					{"a copy", ask(t, s, "PUT", "/versions/copied", "X-Amz-Copy-Source", target)},
 				} {
 					got, allowed := c.a.status, want[versioned]
@@ -255,12 +284,16 @@ func TestCopySourceIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	blockBucket(t, s, source, blocks{})
-	if err := putPolicy(t, s.S3, source, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::source/shared"}`); err != nil {
+	if err := putPolicy(t, s.S3, source,
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",`+
+			`"Resource":"arn:aws:s3:::source/shared"}`); err != nil {
 		t.Fatal(err)
 	}
 	newUser(t, s, "writer")
-	if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("writer"), PolicyName: aws.String("w"),
-		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::target/*"}}`)}); err != nil {
+	if _, err := rootIAM(s).PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("writer"),
+		PolicyName: aws.String("w"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*",` +
+			`"Resource":"arn:aws:s3:::target/*"}}`)}); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := rootIAM(s).CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("writer")})
@@ -272,12 +305,16 @@ func TestCopySourceIsAsked(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			for who, change := range map[string]func(*raw){
 				"a stranger": func(r *raw) { r.unsigned = true },
-				"a user":     func(r *raw) { r.key, r.secret = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey },
+				"a user": func(r *raw) {
+					r.key, r.secret = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey
+				},
 				"a user's presigned URL": func(r *raw) {
 					r.key, r.secret, r.presign = *keys.AccessKey.AccessKeyId, *keys.AccessKey.SecretAccessKey, true
 				},
 			} {
-				for what, at := range map[string]string{"a copy": "/target/copy", "a part": "/target/parts?partNumber=1&uploadId=" + *upload} {
+				for what, at := range map[string]string{
+					"a copy": "/target/copy", "a part": "/target/parts?partNumber=1&uploadId=" + *upload,
+				} {
 					r := raw{method: "PUT", target: at, header: has("X-Amz-Copy-Source", "/source/"+key)}
 					change(&r)
 					if a := send(t, s, r); a.status != want {
@@ -295,7 +332,9 @@ func TestCopySourceIsAsked(t *testing.T) {
 func TestConditionsBeforeAuthorization(t *testing.T) {
 	s, bucket := openServer(t, "conditional")
 	store(t, s, bucket, "present")
-	if err := putPolicy(t, s.S3, bucket, `{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::conditional/*"}`); err != nil {
+	if err := putPolicy(t, s.S3, bucket,
+		`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",`+
+			`"Resource":"arn:aws:s3:::conditional/*"}`); err != nil {
 		t.Fatal(err)
 	}
 	open := ask(t, s, "GET", "/conditional/present")
@@ -307,22 +346,29 @@ func TestConditionsBeforeAuthorization(t *testing.T) {
 		t.Error("the door is open, and the condition is not judged", a.status)
 	}
 	// response-* is for those who sign (S3 API reference, GetObject).
-	if a := ask(t, s, "GET", "/conditional/present?response-content-type=text/html"); a.status != 400 || a.code != "InvalidRequest" {
+	if a := ask(t, s, "GET",
+		"/conditional/present?response-content-type=text/html"); a.status != 400 || a.code != "InvalidRequest" {
 		t.Error("a stranger chooses the type of the answer", a.status, a.code)
 	}
 	blockBucket(t, s, bucket, blocks{restrict: true})
 	for _, header := range [][]string{
-		nil, {"If-None-Match", etag}, {"If-Match", etag}, {"If-Match", `"x"`}, {"If-None-Match", "*"}, {"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
-		{"If-Modified-Since", "Mon, 02 Jan 2096 15:04:05 GMT"}, {"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, {"Range", "bytes=100-"}, {"If-Range", etag},
+		nil, {"If-None-Match", etag}, {"If-Match", etag}, {"If-Match", `"x"`}, {"If-None-Match", "*"},
+		{"If-Modified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"},
+		{"If-Modified-Since", "Mon, 02 Jan 2096 15:04:05 GMT"},
+		{"If-Unmodified-Since", "Mon, 02 Jan 2006 15:04:05 GMT"}, {"Range", "bytes=100-"}, {"If-Range", etag},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			t.Run(method, func(t *testing.T) {
-				present, absent := ask(t, s, method, "/conditional/present", header...), ask(t, s, method, "/conditional/absent", header...)
+				present, absent := ask(t, s, method, "/conditional/present",
+					header...), ask(t, s, method, "/conditional/absent", header...)
 				for what, a := range map[string]answer{"present": present, "absent": absent} {
 					if a.status != 403 {
 						t.Errorf("%s %v, %s: %d", method, header, what, a.status)
 					}
-					for _, h := range []string{"Etag", "Last-Modified", "Content-Range", "Accept-Ranges", "X-Amz-Version-Id", "X-Amz-Server-Side-Encryption"} {
+					for _, h := range []string{
+						"Etag", "Last-Modified", "Content-Range", "Accept-Ranges", "X-Amz-Version-Id",
+						"X-Amz-Server-Side-Encryption",
+					} {
 						if a.header.Get(h) != "" {
 							t.Errorf("%s %v, %s tells its %s", method, header, what, h)
 						}

@@ -20,12 +20,16 @@ func internalHeaders() []string {
 		"X-Amz-Meta-X-Amz-Server-Side-Encryption", "X-Amz-Meta-X-Amz-Server-Side-Encryption-Customer-Algorithm",
 		"X-Amz-Meta-X-Minio-Internal-Server-Side-Encryption-Sealed-Key",
 		"X-Minio-Internal-Server-Side-Encryption-Sealed-Key", "X-Minio-Internal-Server-Side-Encryption-Iv",
-		"X-Minio-Internal-Server-Side-Encryption-Seal-Algorithm", "X-Minio-Internal-Actual-Size", "X-Minio-Internal-Encrypted-Multipart",
+		"X-Minio-Internal-Server-Side-Encryption-Seal-Algorithm", "X-Minio-Internal-Actual-Size",
+		"X-Minio-Internal-Encrypted-Multipart",
 		"X-Minio-Replication-Server-Side-Encryption-Sealed-Key", "X-Minio-Replication-Server-Side-Encryption-Iv",
 		"X-Minio-Replication-Encrypted-Multipart", "X-Minio-Source-Replication-Request", "X-Minio-Source-Etag",
-		"X-Rustfs-Internal-Server-Side-Encryption-Iv", "X-Rustfs-Encryption-Key", "X-Seaweedfs-Server-Side-Encryption-Iv",
-		"X-Amz-Server-Side-Encryption-Sealed-Key", "X-Amz-Server-Side-Encryption-Iv", "X-Amz-Server-Side-Encryption-Customer-Iv",
-		"X-Amz-Server-Side-Encryption-Customer-Key-Sha256", "X-Amz-Replication-Status", "X-Amz-Object-Size", "X-Amz-Version-Id",
+		"X-Rustfs-Internal-Server-Side-Encryption-Iv", "X-Rustfs-Encryption-Key",
+		"X-Seaweedfs-Server-Side-Encryption-Iv",
+		"X-Amz-Server-Side-Encryption-Sealed-Key", "X-Amz-Server-Side-Encryption-Iv",
+		"X-Amz-Server-Side-Encryption-Customer-Iv",
+		"X-Amz-Server-Side-Encryption-Customer-Key-Sha256", "X-Amz-Replication-Status", "X-Amz-Object-Size",
+		"X-Amz-Version-Id",
 		"X-Watertight-Data-Key", "X-Watertight-Blob",
 	}
 }
@@ -56,7 +60,8 @@ func (o stored) check(a answer) {
 	h.Set(o.name, "injected")
 	got := send(o.t, o.s, raw{method: "GET", target: "/inner/" + o.key, header: h})
 	if got.status != 200 || got.body != o.text || encryption(got.header) != want {
-		o.t.Errorf("%s into %s: reading answers %d, %d bytes, %+v", o.name, o.key, got.status, len(got.body), encryption(got.header))
+		o.t.Errorf("%s into %s: reading answers %d, %d bytes, %+v", o.name, o.key, got.status, len(got.body),
+			encryption(got.header))
 	}
 	for name, v := range got.header {
 		if slices.Contains(v, "injected") != (name == o.name && strings.HasPrefix(name, "X-Amz-Meta-")) {
@@ -121,7 +126,8 @@ func uploadRaw(t *testing.T, s *harness.Server, at, text string, begins, rest ht
 	if a.status != 200 {
 		return a
 	}
-	document := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + a.header.Get("ETag") + "</ETag></Part></CompleteMultipartUpload>"
+	document := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + a.header.Get("ETag") +
+		"</ETag></Part></CompleteMultipartUpload>"
 	return send(t, s, raw{method: "POST", target: at + "?uploadId=" + id, body: document, header: rest})
 }
 
@@ -149,7 +155,8 @@ func TestSaysEncryptedAndIs(t *testing.T) {
 				if a.status != 200 || encryption(a.header) != (encrypts{sse: "AES256"}) {
 					t.Errorf("%s: %d %+v %s", at, a.status, encryption(a.header), a.body)
 				}
-				if got := send(t, s, raw{method: "GET", target: at}); got.body != text || encryption(got.header) != (encrypts{sse: "AES256"}) {
+				if got := send(t, s, raw{method: "GET", target: at}); got.body != text ||
+					encryption(got.header) != (encrypts{sse: "AES256"}) {
 					t.Errorf("%s: read back %d bytes, %+v", at, len(got.body), encryption(got.header))
 				}
 			}
@@ -157,7 +164,10 @@ func TestSaysEncryptedAndIs(t *testing.T) {
 	}
 	for _, value := range []string{"none", "NONE", "aes256", "AES128", "false", "plaintext"} {
 		t.Run(value, func(t *testing.T) {
-			a := send(t, s, raw{method: "PUT", target: "/says/refused", body: marker, header: http.Header{"X-Amz-Server-Side-Encryption": {value}}})
+			a := send(t, s, raw{
+				method: "PUT", target: "/says/refused", body: marker,
+				header: http.Header{"X-Amz-Server-Side-Encryption": {value}},
+			})
 			if a.status != 400 || a.code != "InvalidEncryptionAlgorithmError" {
 				t.Errorf("%q: %d %s", value, a.status, a.body)
 			}

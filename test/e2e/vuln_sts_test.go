@@ -28,7 +28,8 @@ import (
 func TestEscapeOfTheChild(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
-	u, single := c.user("parent", may("sts:*", "*")), c.user("alone", may("sts:*", "*")) // has only the policy that is passed to a session
+	// has only the policy that is passed to a session
+	u, single := c.user("parent", may("sts:*", "*")), c.user("alone", may("sts:*", "*"))
 	role := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), may("s3:*", "*"))
 	_, err := c.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("shared")})
 	c.ok(err)
@@ -55,20 +56,27 @@ func TestEscapeOfTheChild(t *testing.T) {
 	}
 	var documents []string
 	for _, s := range []string{
-		`{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`, `{"Effect":"Allow","NotAction":"s3:List*","Resource":"*"}`,
-		`{"Effect":"Deny","Action":"*","Resource":"*"}`, `{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}`, `{"Effect":"Deny","NotAction":["s3:PutObject","sts:*"],"Resource":"*"}`,
+		`{"Effect":"Allow","Action":"*","Resource":"*"}`, `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`,
+		`{"Effect":"Allow","NotAction":"s3:List*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":"*","Resource":"*"}`, `{"Effect":"Deny","Action":"s3:PutObject","Resource":"*"}`,
+		`{"Effect":"Deny","NotAction":["s3:PutObject","sts:*"],"Resource":"*"}`,
 		`{"Effect":"Allow","Action":"iam:*","Resource":"*"},{"Effect":"Deny","Action":"iam:ListUsers","Resource":"*"}`,
-		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:ListAllMyBuckets","Resource":"*"}`,
+		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:ListAllMyBuckets",` +
+			`"Resource":"*"}`,
 	} {
 		documents = append(documents, `{"Version":"2012-10-17","Statement":[`+s+`]}`)
 	}
 	opened := 0
 	for _, parent := range documents {
 		for name, put := range map[string]string{"p": parent, "ask": may("sts:*", "*")} {
-			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("parent"), PolicyName: &name, PolicyDocument: &put})
+			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+				UserName: aws.String("parent"), PolicyName: &name, PolicyDocument: &put,
+			})
 			c.ok(err)
 		}
-		_, err = c.root.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String("r"), PolicyName: aws.String("p"), PolicyDocument: &parent})
+		_, err = c.root.PutRolePolicy(ctx, &iam.PutRolePolicyInput{
+			RoleName: aws.String("r"), PolicyName: aws.String("p"), PolicyDocument: &parent,
+		})
 		c.ok(err)
 		own := try(u)
 		for _, passed := range documents {
@@ -82,10 +90,14 @@ func TestEscapeOfTheChild(t *testing.T) {
 					}
 				}
 			}
-			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: aws.String("alone"), PolicyName: aws.String("p"), PolicyDocument: &passed})
+			_, err := c.root.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+				UserName: aws.String("alone"), PolicyName: aws.String("p"), PolicyDocument: &passed,
+			})
 			c.ok(err)
 			alone := try(single)
-			if out, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("child"), Policy: &passed}); err == nil {
+			if out, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+				Name: aws.String("child"), Policy: &passed,
+			}); err == nil {
 				child := try(c.session(out.Credentials))
 				within("a federated user", child, own)
 				within("a federated user", child, alone)
@@ -94,7 +106,8 @@ func TestEscapeOfTheChild(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			out, err := u.sts.AssumeRole(ctx, assume(*role.Arn, "child", func(in *sts.AssumeRoleInput) { in.Policy = &passed }))
+			out, err := u.sts.AssumeRole(ctx,
+				assume(*role.Arn, "child", func(in *sts.AssumeRoleInput) { in.Policy = &passed }))
 			c.ok(err)
 			child := try(c.session(out.Credentials))
 			within("a restricted session", child, try(c.session(plain.Credentials)))
@@ -116,12 +129,19 @@ func TestRestrictedSessionMintsNothing(t *testing.T) {
 	widen := func(who someone, n string) map[string]error {
 		all := map[string]error{}
 		_, all["CreateUser"] = who.iam.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("new-" + n)})
-		_, all["PutRolePolicy"] = who.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String("admin-r"), PolicyName: aws.String(n), PolicyDocument: aws.String(may("*", "*"))})
-		_, all["UpdateAssumeRolePolicy"] = who.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("admin-r"), PolicyDocument: aws.String(trust(awsPrincipal(c.account), ""))})
+		_, all["PutRolePolicy"] = who.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{
+			RoleName: aws.String("admin-r"), PolicyName: aws.String(n), PolicyDocument: aws.String(may("*", "*")),
+		})
+		_, all["UpdateAssumeRolePolicy"] = who.iam.UpdateAssumeRolePolicy(ctx,
+			&iam.UpdateAssumeRolePolicyInput{
+				RoleName: aws.String("admin-r"), PolicyDocument: aws.String(trust(awsPrincipal(c.account), "")),
+			})
 		_, all["AssumeRole"] = who.sts.AssumeRole(ctx, assume(*r.Arn, "again"))
 		if k, err := who.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("admin")}); true {
 			if all["CreateAccessKey"] = err; err == nil {
-				_, err = who.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: aws.String("admin"), AccessKeyId: k.AccessKey.AccessKeyId})
+				_, err = who.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{
+					UserName: aws.String("admin"), AccessKeyId: k.AccessKey.AccessKeyId,
+				})
 				c.ok(err)
 			}
 		}
@@ -133,20 +153,26 @@ func TestRestrictedSessionMintsNothing(t *testing.T) {
 		}
 	}
 	narrow := may("s3:ListAllMyBuckets", "*")
-	token, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("narrow"), Policy: &narrow})
+	token, err := u.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+		Name: aws.String("narrow"), Policy: &narrow,
+	})
 	c.ok(err)
 	for what, who := range map[string]someone{
 		"federated": c.session(token.Credentials),
 		"role":      c.assumed(u, assume(*r.Arn, "narrow", func(in *sts.AssumeRoleInput) { in.Policy = &narrow })),
 		"by ARN": c.assumed(u, assume(*r.Arn, "narrow", func(in *sts.AssumeRoleInput) {
-			in.PolicyArns = []ststypes.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")}}
+			in.PolicyArns = []ststypes.PolicyDescriptorType{{
+				Arn: aws.String("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"),
+			}}
 		})),
 	} {
 		t.Run(what, func(t *testing.T) {
 			c.ok(list(c, who))
 			all := widen(who, "narrow")
 			_, all["GetSessionToken"] = who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
-			_, all["GetFederationToken"] = who.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{Name: aws.String("wide"), Policy: aws.String(may("*", "*"))})
+			_, all["GetFederationToken"] = who.sts.GetFederationToken(ctx, &sts.GetFederationTokenInput{
+				Name: aws.String("wide"), Policy: aws.String(may("*", "*")),
+			})
 			for name, err := range all {
 				if code(err) != "AccessDenied" {
 					t.Errorf("%s: %s: %v", what, name, err)
@@ -165,9 +191,12 @@ func TestAlgorithmConfusion(t *testing.T) {
 	f.ok(err)
 	public, err := json.Marshal(harness.RSAKey("rsa", &f.RSA.PublicKey))
 	f.ok(err)
-	for _, alg := range []string{"none", "None", "NONE", "", "HS256", "HS384", "HS512", "RS1", "PS256", "EdDSA", "ES256K", "dir"} {
+	for _, alg := range []string{
+		"none", "None", "NONE", "", "HS256", "HS384", "HS512", "RS1", "PS256", "EdDSA", "ES256K", "dir",
+	} {
 		for name, key := range map[string]any{
-			"nothing": nil, "an empty secret": []byte{}, "the client id": []byte("watertight"), "the public key": public, "its modulus": f.RSA.N.Bytes(), "the root secret": []byte(f.SecretAccessKey),
+			"nothing": nil, "an empty secret": []byte{}, "the client id": []byte("watertight"),
+			"the public key": public, "its modulus": f.RSA.N.Bytes(), "the root secret": []byte(f.SecretAccessKey),
 		} {
 			t.Run(name, func(t *testing.T) {
 				for _, kid := range []string{"rsa", "ec", ""} {
@@ -175,7 +204,8 @@ func TestAlgorithmConfusion(t *testing.T) {
 					if kid == "" {
 						delete(header, "kid")
 					}
-					if _, err := f.assume(role, f.Sign(header, f.Claims(nil), key)); code(err) != "InvalidIdentityToken" {
+					if _, err := f.assume(role,
+						f.Sign(header, f.Claims(nil), key)); code(err) != "InvalidIdentityToken" {
 						t.Errorf("%q with %s and kid %q: %v", alg, name, kid, err)
 					}
 				}
@@ -186,9 +216,14 @@ func TestAlgorithmConfusion(t *testing.T) {
 	for i, c := range []struct {
 		alg, kid string
 		key      any
-	}{{"RS256", "ec", f.EC}, {"ES256", "rsa", f.RSA}, {"ES256", "rsa", f.EC}, {"RS256", "ec", f.RSA}, {"ES384", "ec", f.EC}, {"ES512", "ec", f.EC}} {
+	}{
+		{"RS256", "ec", f.EC}, {"ES256", "rsa", f.RSA}, {"ES256", "rsa", f.EC}, {"RS256", "ec", f.RSA},
+		{"ES384", "ec", f.EC}, {"ES512", "ec", f.EC},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if _, err := f.assume(role, f.Sign(map[string]any{"alg": c.alg, "kid": c.kid}, f.Claims(nil), c.key)); code(err) != "InvalidIdentityToken" {
+			if _, err := f.assume(role,
+				f.Sign(map[string]any{"alg": c.alg, "kid": c.kid}, f.Claims(nil),
+					c.key)); code(err) != "InvalidIdentityToken" {
 				t.Errorf("%s under %s: %v", c.alg, c.kid, err)
 			}
 		})
@@ -208,7 +243,10 @@ func TestForgedSessionTokens(t *testing.T) {
 	jwt := func(secret string, claims map[string]any) string {
 		return harness.SignToken(t, map[string]any{"alg": "HS512", "typ": "JWT"}, claims, []byte(secret))
 	}
-	forever := map[string]any{"accessKey": s.key.AccessKeyID, "sub": "arn:aws:iam::" + c.account + ":root", "parent": c.AccessKeyID, "exp": time.Now().Add(time.Hour).Unix()}
+	forever := map[string]any{
+		"accessKey": s.key.AccessKeyID, "sub": "arn:aws:iam::" + c.account + ":root", "parent": c.AccessKeyID,
+		"exp": time.Now().Add(time.Hour).Unix(),
+	}
 	noEnd := map[string]any{"accessKey": s.key.AccessKeyID, "parent": c.AccessKeyID}
 	for name, token := range map[string]string{
 		"with the root secret":      jwt(c.SecretAccessKey, forever),
@@ -229,7 +267,8 @@ func TestForgedSessionTokens(t *testing.T) {
 				"the user's key":    u.key,
 				"the root key":      {AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey},
 			} {
-				if err := list(c, c.someone(key, token)); code(err) != "InvalidToken" && code(err) != "InvalidAccessKeyId" {
+				if err := list(c, c.someone(key, token)); code(err) != "InvalidToken" &&
+					code(err) != "InvalidAccessKeyId" {
 					t.Errorf("%s, %s: %v", what, name, err)
 				}
 			}
@@ -257,7 +296,9 @@ func TestForgedSessionTokens(t *testing.T) {
 			}
 		})
 	}
-	_, err := c.someone(harness.Credentials{AccessKeyID: "AKIAAAAAAAAAAAAAAAAA", SecretAccessKey: "no-secret-that-anybody-has"}, "").sts.AssumeRole(ctx, assume(*r.Arn, "one"))
+	_, err := c.someone(
+		harness.Credentials{AccessKeyID: "AKIAAAAAAAAAAAAAAAAA", SecretAccessKey: "no-secret-that-anybody-has"}, "",
+	).sts.AssumeRole(ctx, assume(*r.Arn, "one"))
 	expect(t, err, "InvalidClientTokenId")
 }
 
@@ -295,10 +336,12 @@ func TestGuessingCodes(t *testing.T) {
 	for range 10 {
 		expect(t, ask(u, e.serial, wrong(e.next)), "AccessDenied")
 	}
-	if err := ask(u, e.serial, e.next); code(err) != "AccessDenied" || !strings.Contains(err.Error(), "too many wrong codes") {
+	if err := ask(u, e.serial, e.next); code(err) != "AccessDenied" ||
+		!strings.Contains(err.Error(), "too many wrong codes") {
 		t.Errorf("the right code after ten wrong ones: %v", err)
 	}
 	r := c.role(c.root, "r", trust(awsPrincipal(c.account), ""), "")
-	_, err := u.sts.AssumeRole(ctx, assume(*r.Arn, "one", func(in *sts.AssumeRoleInput) { in.SerialNumber, in.TokenCode = &e.serial, &e.next }))
+	_, err := u.sts.AssumeRole(ctx,
+		assume(*r.Arn, "one", func(in *sts.AssumeRoleInput) { in.SerialNumber, in.TokenCode = &e.serial, &e.next }))
 	expect(t, err, "AccessDenied") // the same lock, by the other way in
 }

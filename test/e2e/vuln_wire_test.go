@@ -45,14 +45,19 @@ func TestUncheckedSignature(t *testing.T) {
 	newBucket(t, s, "modes")
 	framed := "1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwWgw==\r\n\r\n" // as without signatures
 	for i, hash := range []string{
-		"", "UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD", "streaming-unsigned-payload-trailer",
+		"", "UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+		"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
+		"STREAMING-UNSIGNED-PAYLOAD", "streaming-unsigned-payload-trailer",
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			r := raw{method: "PUT", target: fmt.Sprint("/modes/", i), body: "x", hash: hash, header: http.Header{}}
 			if strings.HasPrefix(strings.ToUpper(hash), "STREAMING") {
 				r.body = framed
-				r.header = http.Header{"X-Amz-Decoded-Content-Length": {"1"}, "X-Amz-Trailer": {"x-amz-checksum-crc32"}, "Content-Encoding": {"aws-chunked"}}
+				r.header = http.Header{
+					"X-Amz-Decoded-Content-Length": {"1"}, "X-Amz-Trailer": {"x-amz-checksum-crc32"},
+					"Content-Encoding": {"aws-chunked"},
+				}
 			}
 			open := send(t, s, r)
 			if want := i < 3; (open.status == 200) != want {
@@ -81,14 +86,29 @@ func TestUncheckedSignature(t *testing.T) {
 func TestCredentialsOfTwoPlaces(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "mixed")
-	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + s.AccessKeyID + "%2F20300101%2Fus-east-1%2Fs3%2Faws4_request"
-	forged := "AWS4-HMAC-SHA256 Credential=" + s.AccessKeyID + "/20300101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=" + strings.Repeat("0", 64)
+	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + s.AccessKeyID +
+		"%2F20300101%2Fus-east-1%2Fs3%2Faws4_request"
+	forged := "AWS4-HMAC-SHA256 Credential=" + s.AccessKeyID +
+		"/20300101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=" + strings.Repeat("0", 64)
 	for name, r := range map[string]raw{
-		"a credential in the query, no signature":    {target: "/mixed/k?" + query, unsigned: true},
-		"the same with unsigned chunks":              {target: "/mixed/k?" + query, unsigned: true, header: http.Header{"X-Amz-Content-Sha256": {"STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, "X-Amz-Decoded-Content-Length": {"1"}}},
+		"a credential in the query, no signature": {target: "/mixed/k?" + query, unsigned: true},
+		"the same with unsigned chunks": {
+			target: "/mixed/k?" + query, unsigned: true,
+			header: http.Header{
+				"X-Amz-Content-Sha256": {"STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, "X-Amz-Decoded-Content-Length": {"1"},
+			},
+		},
 		"a signed header, a credential in the query": {target: "/mixed/k?" + query},
-		"a presigned URL and a forged header":        {target: "/mixed/k", presign: true, header: http.Header{"Authorization": {forged}}},
-		"a forged header alone":                      {target: "/mixed/k", unsigned: true, header: http.Header{"Authorization": {forged}, "X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"}, "X-Amz-Date": {"20300101T000000Z"}}},
+		"a presigned URL and a forged header": {
+			target: "/mixed/k", presign: true, header: http.Header{"Authorization": {forged}},
+		},
+		"a forged header alone": {
+			target: "/mixed/k", unsigned: true,
+			header: http.Header{
+				"Authorization": {forged}, "X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"},
+				"X-Amz-Date": {"20300101T000000Z"},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.method, r.body = "PUT", "x"
@@ -110,8 +130,11 @@ func TestFormOfAReader(t *testing.T) {
 	root := rootIAM(s)
 	allow := func(action string) {
 		t.Helper()
-		doc := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"arn:aws:s3:::forms/*"}]}`
-		if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: aws.String("reader"), PolicyName: aws.String("p"), PolicyDocument: &doc}); err != nil {
+		doc := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action +
+			`","Resource":"arn:aws:s3:::forms/*"}]}`
+		if _, err := root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{
+			UserName: aws.String("reader"), PolicyName: aws.String("p"), PolicyDocument: &doc,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +157,10 @@ func TestFormOfAReader(t *testing.T) {
 }
 
 // climbing are names that lead out of a bucket wherever a program joins paths.
-var climbing = []string{"../outside/secret", "a/../../outside/secret", "..%2foutside%2fsecret", "%2e%2e/outside/secret", `..\outside\secret`, "/../outside/secret", "..%252foutside", "../../../../../../../etc/passwd"}
+var climbing = []string{
+	"../outside/secret", "a/../../outside/secret", "..%2foutside%2fsecret", "%2e%2e/outside/secret",
+	`..\outside\secret`, "/../outside/secret", "..%252foutside", "../../../../../../../etc/passwd",
+}
 
 // TestClimbingNames (SeaweedFS CVE-2026-55874, RustFS GHSA-f4vq, GHSA-8r6f;
 // MinIO CVE-2026-42600): a key in a copy source, a batch or a form names an
@@ -150,12 +176,18 @@ func TestClimbingNames(t *testing.T) {
 	for _, name := range climbing {
 		// The same spelling in a path, in a copy source, in a batch and in a form.
 		send(t, s, raw{method: "PUT", target: "/inside/" + name, body: "overwritten"})
-		a := send(t, s, raw{method: "PUT", target: "/inside/copied", header: http.Header{"X-Amz-Copy-Source": {"inside/" + name}}})
+		a := send(t, s, raw{
+			method: "PUT", target: "/inside/copied", header: http.Header{"X-Amz-Copy-Source": {"inside/" + name}},
+		})
 		if a.status == 200 && strings.Contains(contents(t, s, "inside", "copied"), "secret") {
 			t.Errorf("copied from %q what another bucket holds", name)
 		}
-		body := `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>` + name + `</Key></Object></Delete>`
-		if a := send(t, s, raw{method: "POST", target: "/inside?delete", body: body, header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}}}); a.status >= 500 {
+		body := `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>` + name +
+			`</Key></Object></Delete>`
+		if a := send(t, s, raw{
+			method: "POST", target: "/inside?delete", body: body,
+			header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}},
+		}); a.status >= 500 {
 			t.Errorf("a batch with %q: %d", name, a.status)
 		}
 		send(t, s, post{bucket: "inside", file: "overwritten", fields: map[string]string{"key": name}}.build(t, s))
@@ -264,8 +296,12 @@ func TestHeaderInjection(t *testing.T) {
 	for _, bad := range []string{"http://a\r\nSet-Cookie: a=b", "http://a\nb"} {
 		for where, rule := range map[string]types.CORSRule{
 			"AllowedOrigin": {AllowedMethods: []string{"GET"}, AllowedOrigins: []string{bad}},
-			"ExposeHeader":  {AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}, ExposeHeaders: []string{bad}},
-			"AllowedHeader": {AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}, AllowedHeaders: []string{bad}},
+			"ExposeHeader": {
+				AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}, ExposeHeaders: []string{bad},
+			},
+			"AllowedHeader": {
+				AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}, AllowedHeaders: []string{bad},
+			},
 		} {
 			t.Run(where+" "+bad, func(t *testing.T) {
 				if err := putCORS(t, s, bucket, rule); err == nil {
@@ -277,10 +313,14 @@ func TestHeaderInjection(t *testing.T) {
 	if a := send(t, s, raw{method: "PUT", target: "/injected/k", body: "x"}); a.status != 200 {
 		t.Fatal(a.body)
 	}
-	for _, name := range []string{"response-content-type", "response-content-disposition", "response-cache-control", "response-expires", "response-content-language", "response-content-encoding"} {
+	for _, name := range []string{
+		"response-content-type", "response-content-disposition", "response-cache-control", "response-expires",
+		"response-content-language", "response-content-encoding",
+	} {
 		t.Run(name, func(t *testing.T) {
 			a := send(t, s, raw{method: "GET", target: "/injected/k?" + name + "=a%0D%0ASet-Cookie:%20b=c"})
-			if a.header.Get("Set-Cookie") != "" || a.status == 200 && strings.ContainsAny(a.header.Get(strings.TrimPrefix(name, "response-")), "\r\n") {
+			if a.header.Get("Set-Cookie") != "" ||
+				a.status == 200 && strings.ContainsAny(a.header.Get(strings.TrimPrefix(name, "response-")), "\r\n") {
 				t.Errorf("%s: %d %v", name, a.status, a.header)
 			}
 		})
@@ -293,7 +333,10 @@ func TestHeaderInjection(t *testing.T) {
 func TestReflectedText(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "reflected")
-	a := send(t, s, raw{method: "GET", target: "/reflected/%3Cscript%3Ealert%281%29%3C/script%3E", header: http.Header{"Origin": {"https://evil.example"}}})
+	a := send(t, s, raw{
+		method: "GET", target: "/reflected/%3Cscript%3Ealert%281%29%3C/script%3E",
+		header: http.Header{"Origin": {"https://evil.example"}},
+	})
 	if a.status != 404 || a.header.Get("Content-Type") != "application/xml" || strings.Contains(a.body, "<script") {
 		t.Errorf("%d %s %s", a.status, a.header.Get("Content-Type"), a.body)
 	}
@@ -325,12 +368,14 @@ func TestOddRequestsEndNothing(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := connect(t, s.Endpoint, text)
-			if !strings.Contains(text, "\r\n\r\n") { // cut in the middle; after a whole request it would cancel the request
+			// cut in the middle; after a whole request it would cancel the request
+			if !strings.Contains(text, "\r\n\r\n") {
 				c.CloseWrite()
 			}
 			line, _ := bufio.NewReader(c).ReadString('\n')
 			c.Close()
-			if status := strings.Fields(line); line != "" && (len(status) < 2 || status[1] < "400" || status[1] >= "500" && status[1] != "501") {
+			if status := strings.Fields(line); line != "" &&
+				(len(status) < 2 || status[1] < "400" || status[1] >= "500" && status[1] != "501") {
 				t.Errorf("%q: %q", text, line)
 			}
 		})
@@ -351,15 +396,22 @@ func TestOddRequestsEndNothing(t *testing.T) {
 func TestQuotesInNames(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "quotes")
-	names := []string{`'; DROP TABLE objects; --`, `" OR ""="`, `%`, `_`, `a' UNION SELECT 1`, `$(id)`, "`id`", `{{.}}`, `\'`, `*`, `?`, `[a-z]`}
+	names := []string{
+		`'; DROP TABLE objects; --`, `" OR ""="`, `%`, `_`, `a' UNION SELECT 1`, `$(id)`, "`id`", `{{.}}`, `\'`, `*`,
+		`?`, `[a-z]`,
+	}
 	for _, name := range names {
-		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &name, Body: strings.NewReader(name)}); err != nil {
+		if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket, Key: &name, Body: strings.NewReader(name),
+		}); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, Prefix: &name, Delimiter: aws.String(`'"`)})
+			out, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{
+				Bucket: bucket, Prefix: &name, Delimiter: aws.String(`'"`),
+			})
 			if err != nil || len(out.Contents) != 1 || *out.Contents[0].Key != name || len(out.CommonPrefixes) != 0 {
 				t.Errorf("prefix %q: %+v, %v", name, out, err)
 			}

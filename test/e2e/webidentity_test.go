@@ -28,17 +28,24 @@ type federation struct {
 	anybody  *sts.Client // who signs nothing
 }
 
-func newFederation(t testing.TB, host string, change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)) federation {
+func newFederation(
+	t testing.TB, host string, change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput),
+) federation {
 	t.Helper()
 	i := harness.StartIssuer(t, host)
 	return federate(t, i, harness.Start(t, i.Trusted), change...)
 }
 
 // federate makes a server's first account trust an identity provider.
-func federate(t testing.TB, i *harness.Issuer, s *harness.Server, change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput)) federation {
+func federate(
+	t testing.TB, i *harness.Issuer, s *harness.Server,
+	change ...func(*harness.Issuer) func(*iam.CreateOpenIDConnectProviderInput),
+) federation {
 	t.Helper()
 	f := federation{cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i}
-	in := &iam.CreateOpenIDConnectProviderInput{Url: &i.URL, ClientIDList: []string{"watertight", "other"}, ThumbprintList: []string{i.Thumbprint}}
+	in := &iam.CreateOpenIDConnectProviderInput{
+		Url: &i.URL, ClientIDList: []string{"watertight", "other"}, ThumbprintList: []string{i.Thumbprint},
+	}
 	for _, c := range change {
 		c(i)(in)
 	}
@@ -46,20 +53,28 @@ func federate(t testing.TB, i *harness.Issuer, s *harness.Server, change ...func
 	f.ok(err)
 	f.provider = *p.OpenIDConnectProviderArn
 	f.account = strings.Split(f.provider, ":")[4]
-	f.anybody = sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP)})
+	f.anybody = sts.New(sts.Options{
+		BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+	})
 	return f
 }
 
 // trusting makes a role that trusts the provider under a condition.
 func (f federation) trusting(name, condition string) string {
 	f.Helper()
-	r := f.role(f.root, name, trust(`{"Federated":"`+f.provider+`"}`, condition, "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"),
+	r := f.role(f.root, name,
+		trust(`{"Federated":"`+f.provider+`"}`, condition, "sts:AssumeRoleWithWebIdentity", "sts:TagSession",
+			"sts:SetSourceIdentity"),
 		may("s3:ListAllMyBuckets", "*"))
 	return *r.Arn
 }
 
-func (f federation) assume(role, token string, change ...func(*sts.AssumeRoleWithWebIdentityInput)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
-	in := &sts.AssumeRoleWithWebIdentityInput{RoleArn: &role, RoleSessionName: aws.String("pipeline"), WebIdentityToken: &token}
+func (f federation) assume(
+	role, token string, change ...func(*sts.AssumeRoleWithWebIdentityInput),
+) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	in := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &role, RoleSessionName: aws.String("pipeline"), WebIdentityToken: &token,
+	}
 	for _, c := range change {
 		c(in)
 	}
@@ -77,7 +92,8 @@ func TestWebIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: the door is shut where it should be open: %v\n%s", algorithm, err, f.Logs)
 			}
-			if *out.SubjectFromWebIdentityToken != "somebody" || *out.Audience != "watertight" || *out.Provider != f.URL ||
+			if *out.SubjectFromWebIdentityToken != "somebody" || *out.Audience != "watertight" ||
+				*out.Provider != f.URL ||
 				*out.AssumedRoleUser.Arn != "arn:aws:sts::"+f.account+":assumed-role/r/pipeline" {
 				t.Errorf("%+v", out)
 			}
@@ -98,35 +114,55 @@ func TestWebIdentity(t *testing.T) {
 	now := f.Claims(nil)["iat"].(int64)
 	const invalid, expired, rejected = "InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim"
 	for name, c := range map[string]struct{ token, want string }{
-		"somebody else's key":       {f.Sign(header(), f.Claims(nil), mine), invalid},
-		"a kid nobody has":          {f.Sign(header("kid", "none"), f.Claims(nil), f.RSA), invalid},
-		"no kid":                    {f.Sign(map[string]any{"alg": "RS256"}, f.Claims(nil), f.RSA), invalid},
-		"the other key's kid":       {f.Sign(header("kid", "ec"), f.Claims(nil), f.RSA), invalid},
-		"a key it brings along":     {f.Sign(header("kid", "mine", "jwk", harness.RSAKey("mine", &mine.PublicKey)), f.Claims(nil), mine), invalid},
-		"a key's address":           {f.Sign(header("kid", "mine", "jku", "https://evil.example/keys"), f.Claims(nil), mine), invalid},
-		"an extension":              {f.Sign(header("crit", []string{"exp"}, "exp", 1), f.Claims(nil), f.RSA), invalid},
-		"another algorithm's name":  {f.Sign(header("alg", "PS256"), f.Claims(nil), f.RSA), invalid},
-		"a signature of another":    {parts[0] + "." + parts[1] + "." + strings.Split(f.Token("RS256", f.Claims(map[string]any{"sub": "x"})), ".")[2], invalid},
-		"another payload":           {parts[0] + "." + strings.Split(f.Token("RS256", f.Claims(map[string]any{"sub": "root"})), ".")[1] + "." + parts[2], invalid},
-		"cut":                       {good[:len(good)-4], invalid},
-		"four parts":                {good + ".x", invalid},
-		"no token":                  {"no-token-at-all", invalid},
-		"expired":                   {f.Token("RS256", f.Claims(map[string]any{"exp": now - 1})), expired},
-		"no exp":                    {f.Token("RS256", f.Claims(map[string]any{"exp": nil})), invalid},
-		"no iat":                    {f.Token("RS256", f.Claims(map[string]any{"iat": nil})), invalid},
-		"exp as text":               {f.Token("RS256", f.Claims(map[string]any{"exp": fmt.Sprint(now + 600)})), invalid},
-		"not yet":                   {f.Token("RS256", f.Claims(map[string]any{"nbf": now + 600})), rejected},
-		"made in the future":        {f.Token("RS256", f.Claims(map[string]any{"iat": now + 600})), rejected},
-		"another audience":          {f.Token("RS256", f.Claims(map[string]any{"aud": "somewhere-else"})), invalid},
-		"two audiences":             {f.Token("RS256", f.Claims(map[string]any{"aud": []string{"watertight", "other"}})), invalid},
-		"another authorized party":  {f.Token("RS256", f.Claims(map[string]any{"azp": "somewhere-else"})), invalid},
-		"no audience":               {f.Token("RS256", f.Claims(map[string]any{"aud": nil})), invalid},
-		"another issuer":            {f.Token("RS256", f.Claims(map[string]any{"iss": "https://other.example"})), invalid},
+		"somebody else's key": {f.Sign(header(), f.Claims(nil), mine), invalid},
+		"a kid nobody has":    {f.Sign(header("kid", "none"), f.Claims(nil), f.RSA), invalid},
+		"no kid":              {f.Sign(map[string]any{"alg": "RS256"}, f.Claims(nil), f.RSA), invalid},
+		"the other key's kid": {f.Sign(header("kid", "ec"), f.Claims(nil), f.RSA), invalid},
+		"a key it brings along": {
+			f.Sign(header("kid", "mine", "jwk", harness.RSAKey("mine", &mine.PublicKey)), f.Claims(nil), mine), invalid,
+		},
+		"a key's address": {
+			f.Sign(header("kid", "mine", "jku", "https://evil.example/keys"), f.Claims(nil), mine), invalid,
+		},
+		"an extension":             {f.Sign(header("crit", []string{"exp"}, "exp", 1), f.Claims(nil), f.RSA), invalid},
+		"another algorithm's name": {f.Sign(header("alg", "PS256"), f.Claims(nil), f.RSA), invalid},
+		"a signature of another": {
+			parts[0] + "." + parts[1] + "." +
+				strings.Split(f.Token("RS256", f.Claims(map[string]any{"sub": "x"})), ".")[2],
+			invalid,
+		},
+		"another payload": {
+			parts[0] + "." + strings.Split(f.Token("RS256", f.Claims(map[string]any{"sub": "root"})), ".")[1] + "." +
+				parts[2],
+			invalid,
+		},
+		"cut":        {good[:len(good)-4], invalid},
+		"four parts": {good + ".x", invalid},
+		"no token":   {"no-token-at-all", invalid},
+		"expired":    {f.Token("RS256", f.Claims(map[string]any{"exp": now - 1})), expired},
+		"no exp":     {f.Token("RS256", f.Claims(map[string]any{"exp": nil})), invalid},
+		"no iat":     {f.Token("RS256", f.Claims(map[string]any{"iat": nil})), invalid},
+		"exp as text": {
+			f.Token("RS256", f.Claims(map[string]any{"exp": fmt.Sprint(now + 600)})), invalid,
+		},
+		"not yet":            {f.Token("RS256", f.Claims(map[string]any{"nbf": now + 600})), rejected},
+		"made in the future": {f.Token("RS256", f.Claims(map[string]any{"iat": now + 600})), rejected},
+		"another audience":   {f.Token("RS256", f.Claims(map[string]any{"aud": "somewhere-else"})), invalid},
+		"two audiences": {
+			f.Token("RS256", f.Claims(map[string]any{"aud": []string{"watertight", "other"}})), invalid,
+		},
+		"another authorized party": {f.Token("RS256", f.Claims(map[string]any{"azp": "somewhere-else"})), invalid},
+		"no audience":              {f.Token("RS256", f.Claims(map[string]any{"aud": nil})), invalid},
+		"another issuer": {
+			f.Token("RS256", f.Claims(map[string]any{"iss": "https://other.example"})), invalid,
+		},
 		"the issuer with a slash":   {f.Token("RS256", f.Claims(map[string]any{"iss": f.URL + "/"})), invalid},
 		"the issuer by http":        {f.Token("RS256", f.Claims(map[string]any{"iss": "http://" + f.Host})), invalid},
 		"no subject":                {f.Token("RS256", f.Claims(map[string]any{"sub": nil})), invalid},
 		"a subject that is no text": {f.Token("RS256", f.Claims(map[string]any{"sub": 7})), invalid},
-		"too large":                 {f.Token("RS256", f.Claims(map[string]any{"x": strings.Repeat("x", 20_000)})), "ValidationError"},
+		"too large": {
+			f.Token("RS256", f.Claims(map[string]any{"x": strings.Repeat("x", 20_000)})), "ValidationError",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := f.assume(role, c.token); code(err) != c.want {
@@ -157,17 +193,46 @@ func TestWebIdentityConditions(t *testing.T) {
 		in, not   map[string]any
 	}{
 		{`{"StringEquals":{"issuer.example:sub":"somebody"}}`, nil, map[string]any{"sub": "somebody-else"}},
-		{`{"StringLike":{"issuer.example:sub":"repo:us/*"}}`, map[string]any{"sub": "repo:us/a:ref:main"}, map[string]any{"sub": "repo:them/a:ref:main"}},
+		{
+			`{"StringLike":{"issuer.example:sub":"repo:us/*"}}`, map[string]any{"sub": "repo:us/a:ref:main"},
+			map[string]any{"sub": "repo:them/a:ref:main"},
+		},
 		{`{"StringEquals":{"issuer.example:aud":"other"}}`, map[string]any{"aud": "other"}, nil},
-		{`{"StringEquals":{"issuer.example:aud":"other","issuer.example:oaud":"somewhere"}}`, map[string]any{"azp": "other", "aud": "somewhere"}, map[string]any{"azp": "other", "aud": "elsewhere"}},
-		{`{"ForAnyValue:StringEquals":{"issuer.example:amr":"mfa"}}`, map[string]any{"amr": []string{"pwd", "mfa"}}, map[string]any{"amr": []string{"pwd"}}},
-		{`{"StringEquals":{"aws:FederatedProvider":"` + f.provider + `","sts:RoleSessionName":"pipeline"}}`, nil, map[string]any{"aud": "none"}},
-		{`{"Bool":{"issuer.example:verified":"true"}}`, map[string]any{"verified": true}, map[string]any{"verified": false}},
-		{`{"StringEquals":{"aws:RequestTag/team":"blue"}}`, map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []string{"blue"}}}},
-			map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []string{"red"}}}}},
-		{`{"StringEquals":{"sts:SourceIdentity":"anna"}}`, map[string]any{"https://aws.amazon.com/source_identity": "anna"}, map[string]any{"https://aws.amazon.com/source_identity": "otto"}},
+		{
+			`{"StringEquals":{"issuer.example:aud":"other","issuer.example:oaud":"somewhere"}}`,
+			map[string]any{"azp": "other", "aud": "somewhere"}, map[string]any{"azp": "other", "aud": "elsewhere"},
+		},
+		{
+			`{"ForAnyValue:StringEquals":{"issuer.example:amr":"mfa"}}`, map[string]any{"amr": []string{"pwd", "mfa"}},
+			map[string]any{"amr": []string{"pwd"}},
+		},
+		{
+			`{"StringEquals":{"aws:FederatedProvider":"` + f.provider + `","sts:RoleSessionName":"pipeline"}}`, nil,
+			map[string]any{"aud": "none"},
+		},
+		{
+			`{"Bool":{"issuer.example:verified":"true"}}`, map[string]any{"verified": true},
+			map[string]any{"verified": false},
+		},
+		{`{"StringEquals":{"aws:RequestTag/team":"blue"}}`,
+			map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{
+				"team": []string{"blue"},
+			}}},
+			map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{
+				"team": []string{"red"},
+			}}}},
+		{
+			`{"StringEquals":{"sts:SourceIdentity":"anna"}}`,
+			map[string]any{"https://aws.amazon.com/source_identity": "anna"},
+			map[string]any{"https://aws.amazon.com/source_identity": "otto"},
+		},
 		// Claims of a token are not facts about the request.
-		{`{"Bool":{"aws:SecureTransport":"false"},"Null":{"aws:MultiFactorAuthPresent":"true","aws:PrincipalTag/x":"true"}}`, map[string]any{"aws:MultiFactorAuthPresent": true, "aws:PrincipalTag/x": "1"}, map[string]any{"aud": "none"}},
+		{
+			`{"Bool":{"aws:SecureTransport":"false"},"Null":{"aws:MultiFactorAuthPresent":"true",` +
+				`"aws:PrincipalTag/x":"true"}}`,
+			map[string]any{"aws:MultiFactorAuthPresent": true, "aws:PrincipalTag/x": "1"},
+			map[string]any{"aud": "none"},
+		},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			role := f.trusting(fmt.Sprintf("r%d", i), c.condition)
@@ -179,7 +244,9 @@ func TestWebIdentityConditions(t *testing.T) {
 			}
 		})
 	}
-	denied := f.role(f.root, "denied", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+f.provider+`"},"Action":"sts:AssumeRoleWithWebIdentity"},
+	denied := f.role(f.root, "denied",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+f.provider+
+			`"},"Action":"sts:AssumeRoleWithWebIdentity"},
 		{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example:sub":"mallory"}}}]}`, "")
 	_, err := f.assume(*denied.Arn, f.Token("ES256", f.Claims(nil)))
 	expect(t, err, "")
@@ -202,8 +269,12 @@ func TestWebIdentitySession(t *testing.T) {
 	with(func(in *sts.AssumeRoleWithWebIdentityInput) { in.DurationSeconds = aws.Int32(900) }, "")
 	with(func(in *sts.AssumeRoleWithWebIdentityInput) { in.DurationSeconds = aws.Int32(3601) }, "ValidationError")
 	with(func(in *sts.AssumeRoleWithWebIdentityInput) { in.Policy = aws.String("{}") }, "MalformedPolicyDocument")
-	with(func(in *sts.AssumeRoleWithWebIdentityInput) { in.ProviderId = aws.String("www.amazon.com") }, "InvalidParameterValue")
-	for arn, want := range map[string]string{"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess": "", "arn:aws:iam::aws:policy/IAMReadOnlyAccess": "AccessDenied"} {
+	with(func(in *sts.AssumeRoleWithWebIdentityInput) { in.ProviderId = aws.String("www.amazon.com") },
+		"InvalidParameterValue")
+	for arn, want := range map[string]string{
+		"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess": "",
+		"arn:aws:iam::aws:policy/IAMReadOnlyAccess":      "AccessDenied",
+	} {
 		out, err := f.assume(role, token, func(in *sts.AssumeRoleWithWebIdentityInput) {
 			in.PolicyArns = []ststypes.PolicyDescriptorType{{Arn: &arn}}
 		})
@@ -214,7 +285,9 @@ func TestWebIdentitySession(t *testing.T) {
 	f.ok(err)
 	s := f.session(out.Credentials)
 	f.ok(list(f.cast, s))
-	_, err = f.root.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &f.provider})
+	_, err = f.root.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{
+		OpenIDConnectProviderArn: &f.provider,
+	})
 	f.ok(err)
 	expect(t, list(f.cast, s), "InvalidAccessKeyId")
 	_, err = f.assume(role, token)
@@ -247,7 +320,8 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFederation(t, "issuer.example")
 			f.Change(nil, about, false)
-			if _, err := f.assume(f.trusting("r", ""), f.Token("RS256", f.Claims(nil))); code(err) != "InvalidIdentityToken" {
+			if _, err := f.assume(f.trusting("r", ""),
+				f.Token("RS256", f.Claims(nil))); code(err) != "InvalidIdentityToken" {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -259,8 +333,15 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 	// Without a word of the operator nothing on this machine is reached.
 	i := harness.StartIssuer(t, "issuer.example")
 	s := harness.Start(t, i.Named)
-	g := federation{cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i, anybody: sts.New(sts.Options{BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP)})}
-	p, err := g.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: &i.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{i.Thumbprint}})
+	g := federation{
+		cast: cast{TB: t, Server: s, root: rootIAM(s)}, Issuer: i,
+		anybody: sts.New(sts.Options{
+			BaseEndpoint: &s.Endpoint, Region: s.Region, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+		}),
+	}
+	p, err := g.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+		Url: &i.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{i.Thumbprint},
+	})
 	g.ok(err)
 	g.provider = *p.OpenIDConnectProviderArn
 	_, err = g.assume(g.trusting("r", ""), i.Token("RS256", i.Claims(nil)))
@@ -293,11 +374,15 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			document := trust(provider, test.condition, "sts:AssumeRoleWithWebIdentity")
-			_, err := c.root.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String(fmt.Sprint("r", i)), AssumeRolePolicyDocument: &document})
+			_, err := c.root.CreateRole(t.Context(), &iam.CreateRoleInput{
+				RoleName: aws.String(fmt.Sprint("r", i)), AssumeRolePolicyDocument: &document,
+			})
 			if code(err) != test.want {
 				t.Errorf("%s: %v, want %q", test.condition, err, test.want)
 			}
-			_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("r"), PolicyDocument: &document})
+			_, err = c.root.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{
+				RoleName: aws.String("r"), PolicyDocument: &document,
+			})
 			if code(err) != test.want {
 				t.Errorf("updated to %s: %v, want %q", test.condition, err, test.want)
 			}
@@ -309,9 +394,11 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 // own provider reads a token from a file or from wherever the pipeline has it.
 func TestWorkloadsWithoutKeys(t *testing.T) {
 	for name, c := range map[string]struct{ host, condition, subject, stranger string }{
-		"a pod's service account": {"kubernetes.default.svc.cluster.local", `{"StringEquals":{"%s:sub":"system:serviceaccount:shop:uploader","%[1]s:aud":"watertight"}}`,
+		"a pod's service account": {"kubernetes.default.svc.cluster.local",
+			`{"StringEquals":{"%s:sub":"system:serviceaccount:shop:uploader","%[1]s:aud":"watertight"}}`,
 			"system:serviceaccount:shop:uploader", "system:serviceaccount:shop:other"},
-		"a pipeline": {"token.actions.githubusercontent.com", `{"StringLike":{"%s:sub":"repo:us/shop:ref:refs/heads/*"},"StringEquals":{"%[1]s:aud":"watertight"}}`,
+		"a pipeline": {"token.actions.githubusercontent.com",
+			`{"StringLike":{"%s:sub":"repo:us/shop:ref:refs/heads/*"},"StringEquals":{"%[1]s:aud":"watertight"}}`,
 			"repo:us/shop:ref:refs/heads/main", "repo:us/shop:pull_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -319,7 +406,8 @@ func TestWorkloadsWithoutKeys(t *testing.T) {
 			role := f.trusting("uploader", fmt.Sprintf(c.condition, c.host))
 			file := filepath.Join(t.TempDir(), "token")
 			objects := f.Client(harness.Credentials{}, func(o *s3.Options) {
-				o.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(f.anybody, role, stscreds.IdentityTokenFile(file)))
+				o.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(f.anybody, role,
+					stscreds.IdentityTokenFile(file)))
 			})
 			use := func(subject string) error {
 				f.ok(os.WriteFile(file, []byte(f.Token("RS256", f.Claims(map[string]any{"sub": subject}))), 0o600))
@@ -332,7 +420,9 @@ func TestWorkloadsWithoutKeys(t *testing.T) {
 			if err := use(c.subject); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if _, err := objects.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("not-allowed")}); code(err) != "AccessDenied" {
+			if _, err := objects.CreateBucket(t.Context(), &s3.CreateBucketInput{
+				Bucket: aws.String("not-allowed"),
+			}); code(err) != "AccessDenied" {
 				t.Errorf("%s: more than the role: %v", name, err)
 			}
 		})
@@ -348,16 +438,21 @@ func TestAProviderMadeAgainIsAnother(t *testing.T) {
 	f.ok(err)
 	c := begun.Credentials
 	list := func() error {
-		client := s3.New(s3.Options{Region: f.Region, BaseEndpoint: &f.Endpoint, UsePathStyle: true, RetryMaxAttempts: 1, HTTPClient: harness.SDK(f.HTTP),
+		client := s3.New(s3.Options{Region: f.Region, BaseEndpoint: &f.Endpoint, UsePathStyle: true,
+			RetryMaxAttempts: 1, HTTPClient: harness.SDK(f.HTTP),
 			Credentials: credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)})
 		_, err := client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
 		return err
 	}
 	expect(t, list(), "")
-	_, err = f.root.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &f.provider})
+	_, err = f.root.DeleteOpenIDConnectProvider(t.Context(), &iam.DeleteOpenIDConnectProviderInput{
+		OpenIDConnectProviderArn: &f.provider,
+	})
 	f.ok(err)
 	expect(t, list(), "InvalidAccessKeyId")
-	_, err = f.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{Url: &f.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{f.Thumbprint}})
+	_, err = f.root.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+		Url: &f.URL, ClientIDList: []string{"watertight"}, ThumbprintList: []string{f.Thumbprint},
+	})
 	f.ok(err)
 	expect(t, list(), "InvalidAccessKeyId")
 	begun, err = f.assume(role, f.Token("RS256", f.Claims(nil)))

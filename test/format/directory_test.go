@@ -109,7 +109,8 @@ func keyFile(t *testing.T, path string) []byte {
 	}
 	text, ok := strings.CutPrefix(strings.TrimRight(string(line), "\n"), "watertight-root-key-v1:")
 	raw, err := base64.StdEncoding.DecodeString(text)
-	if sum := sha256.Sum256(raw[:min(32, len(raw))]); !ok || err != nil || len(raw) != 36 || !bytes.Equal(raw[32:], sum[:4]) {
+	if sum := sha256.Sum256(raw[:min(32, len(raw))]); !ok || err != nil || len(raw) != 36 ||
+		!bytes.Equal(raw[32:], sum[:4]) {
 		t.Fatalf("the key file is %q", line)
 	}
 	return raw[:32]
@@ -128,8 +129,9 @@ func passphraseKey(t *testing.T, path, phrase string) []byte {
 		Salt, Check, Sum      []byte
 	}
 	for key, to := range map[string]any{
-		"version": &p.Version, "salt": &p.Salt, "argon2id_time": &p.Time, "argon2id_memory_kib": &p.Memory, "argon2id_threads": &p.Threads,
-		"check": &p.Check, "sum": &p.Sum,
+		"version": &p.Version, "salt": &p.Salt, "argon2id_time": &p.Time, "argon2id_memory_kib": &p.Memory,
+		"argon2id_threads": &p.Threads,
+		"check":            &p.Check, "sum": &p.Sum,
 	} {
 		var all map[string]json.RawMessage
 		if err := json.Unmarshal(text, &all); err != nil || len(all) != 7 || json.Unmarshal(all[key], to) != nil {
@@ -196,7 +198,8 @@ func (d *directory) metadata() {
 			d.t.Fatalf("the value of %q is %x", key, sealed)
 		}
 		epoch := epochs[binary.BigEndian.Uint32(sealed[9:])]
-		plain := d.open(fmt.Sprintf("the value of %q", key), epoch, sealed[9:21], sealed[21:], append(slices.Clone(sealed[:21]), key...))
+		plain := d.open(fmt.Sprintf("the value of %q", key), epoch, sealed[9:21], sealed[21:],
+			append(slices.Clone(sealed[:21]), key...))
 		return plain, binary.BigEndian.Uint64(sealed[1:])
 	}
 	chain, newest := value("\x00c", raw["\x00c"])
@@ -261,7 +264,8 @@ func (d *directory) audit() {
 			d.t.Fatal(err)
 		}
 		h := b[:156]
-		if filepath.Base(path) != fmt.Sprintf("%06d.wtl", i+1) || string(h[:7]) != "WTAUDIT" || h[7] != 2 || binary.BigEndian.Uint64(h[8:]) != uint64(i+1) ||
+		if filepath.Base(path) != fmt.Sprintf("%06d.wtl", i+1) || string(h[:7]) != "WTAUDIT" || h[7] != 2 ||
+			binary.BigEndian.Uint64(h[8:]) != uint64(i+1) ||
 			binary.BigEndian.Uint64(h[16:]) != sequence || !bytes.Equal(h[64:96], chain) {
 			d.t.Fatalf("the header of %s is %x", path, h)
 		}
@@ -298,7 +302,8 @@ func (d *directory) audit() {
 		d.t.Error("the log has no event")
 	}
 	mark := d.records["al"]
-	if len(mark) != 97 || mark[0] != 1 || binary.BigEndian.Uint64(mark[25:]) != sequence-1 || !bytes.Equal(mark[33:65], chain) {
+	if len(mark) != 97 || mark[0] != 1 || binary.BigEndian.Uint64(mark[25:]) != sequence-1 ||
+		!bytes.Equal(mark[33:65], chain) {
 		d.t.Errorf("the mark is %x; the log ends at frame %d", mark, sequence-1)
 	}
 }
@@ -309,7 +314,8 @@ func (d *directory) sealedFile(name string) {
 	if !ok || len(rest) < 32 {
 		d.t.Fatalf("%s is not sealed", name)
 	}
-	if plain := d.stream(name, d.derive(d.root, rest[:32], "watertight file "+name), rest[32:]); !bytes.HasPrefix(plain, []byte("-----BEGIN CERTIFICATE-----")) {
+	if plain := d.stream(name, d.derive(d.root, rest[:32], "watertight file "+name), rest[32:]); !bytes.HasPrefix(plain,
+		[]byte("-----BEGIN CERTIFICATE-----")) {
 		d.t.Errorf("%s is %.40q", name, plain)
 	}
 }

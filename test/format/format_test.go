@@ -104,10 +104,15 @@ func served(t *testing.T, s *harness.Server) {
 	t.Helper()
 	ctx, c := t.Context(), s.S3
 	key, sum := customersKey()
-	for name, want := range map[string][]byte{"inline": inline(), "large": large(), "customer": inline(), "parts": large(), "null": []byte("a version over the null one")} {
+	for name, want := range map[string][]byte{
+		"inline": inline(), "large": large(), "customer": inline(), "parts": large(),
+		"null": []byte("a version over the null one"),
+	} {
 		in := &s3.GetObjectInput{Bucket: aws.String(box), Key: &name}
 		if name == "customer" {
-			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString([]byte(key))), &sum
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), aws.String(
+				base64.StdEncoding.EncodeToString([]byte(key)),
+			), &sum
 		}
 		out, err := c.GetObject(ctx, in)
 		if err != nil {
@@ -119,26 +124,35 @@ func served(t *testing.T, s *harness.Server) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
-		if name == "inline" && (aws.ToString(out.ContentType) != "text/plain" || out.Metadata["k"] != "v" || aws.ToInt32(out.TagCount) != 1) {
+		if name == "inline" &&
+			(aws.ToString(out.ContentType) != "text/plain" || out.Metadata["k"] != "v" ||
+				aws.ToInt32(out.TagCount) != 1) {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}
-	versions := must[*s3.ListObjectVersionsOutput](t)(c.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: aws.String(box)}))
+	versions := must[*s3.ListObjectVersionsOutput](t)(c.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
+		Bucket: aws.String(box),
+	}))
 	if len(versions.Versions) != 7 || len(versions.DeleteMarkers) != 1 {
 		t.Errorf("%d versions, %d delete markers", len(versions.Versions), len(versions.DeleteMarkers))
 	}
-	uploads := must[*s3.ListMultipartUploadsOutput](t)(c.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: aws.String(box)}))
+	uploads := must[*s3.ListMultipartUploadsOutput](t)(c.ListMultipartUploads(ctx,
+		&s3.ListMultipartUploadsInput{Bucket: aws.String(box)}))
 	if len(uploads.Uploads) != 1 || *uploads.Uploads[0].Key != "pending" {
 		t.Errorf("uploads: %+v", uploads.Uploads)
 	}
 	must[*s3.GetBucketCorsOutput](t)(c.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: aws.String(box)}))
 	must[*s3.GetBucketTaggingOutput](t)(c.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: aws.String(box)}))
-	policy := must[*s3.GetBucketPolicyOutput](t)(c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String(box)}))
+	policy := must[*s3.GetBucketPolicyOutput](t)(c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{
+		Bucket: aws.String(box),
+	}))
 	if !strings.Contains(*policy.Policy, "user/staff/ada") {
 		t.Errorf("the policy names %s", *policy.Policy)
 	}
-	details := must[*iam.GetAccountAuthorizationDetailsOutput](t)(clients(t, s).iam.GetAccountAuthorizationDetails(ctx, &iam.GetAccountAuthorizationDetailsInput{}))
-	if len(details.UserDetailList) != 1 || len(details.GroupDetailList) != 1 || len(details.RoleDetailList) != 1 || len(details.UserDetailList[0].GroupList) != 1 {
+	details := must[*iam.GetAccountAuthorizationDetailsOutput](t)(clients(t, s).iam.GetAccountAuthorizationDetails(ctx,
+		&iam.GetAccountAuthorizationDetailsInput{}))
+	if len(details.UserDetailList) != 1 || len(details.GroupDetailList) != 1 || len(details.RoleDetailList) != 1 ||
+		len(details.UserDetailList[0].GroupList) != 1 {
 		t.Errorf("identities: %+v", details)
 	}
 }

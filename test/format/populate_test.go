@@ -56,11 +56,13 @@ func clients(t *testing.T, s *harness.Server) *populator {
 		return credentials.NewStaticCredentialsProvider(key, secret, "")
 	}
 	p.iam = iam.New(iam.Options{
-		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP), Credentials: given(s.AccessKeyID, s.SecretAccessKey),
+		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+		Credentials: given(s.AccessKeyID, s.SecretAccessKey),
 	})
 	p.sts = func(key, secret string) *sts.Client {
 		return sts.New(sts.Options{
-			Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP), Credentials: given(key, secret),
+			Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+			Credentials: given(key, secret),
 		})
 	}
 	return p
@@ -86,59 +88,94 @@ func (p *populator) all() {
 func (p *populator) identities() {
 	t, ctx, c := p.t, p.t.Context(), p.iam
 	user := must[*iam.CreateUserOutput](t)(c.CreateUser(ctx, &iam.CreateUserInput{
-		UserName: aws.String("ada"), Path: aws.String("/staff/"), Tags: []iamtypes.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
+		UserName: aws.String("ada"), Path: aws.String("/staff/"),
+		Tags: []iamtypes.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
 	})).User
-	key := must[*iam.CreateAccessKeyOutput](t)(c.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: user.UserName})).AccessKey
+	key := must[*iam.CreateAccessKeyOutput](t)(c.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{
+		UserName: user.UserName,
+	})).AccessKey
 	p.keys = harness.Credentials{AccessKeyID: *key.AccessKeyId, SecretAccessKey: *key.SecretAccessKey}
 	const allow = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	managed := must[*iam.CreatePolicyOutput](t)(c.CreatePolicy(ctx, &iam.CreatePolicyInput{
-		PolicyName: aws.String("everything"), Path: aws.String("/p/"), Description: aws.String("d"), PolicyDocument: aws.String(allow),
-		Tags: []iamtypes.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
+		PolicyName: aws.String("everything"), Path: aws.String("/p/"), Description: aws.String("d"),
+		PolicyDocument: aws.String(allow),
+		Tags:           []iamtypes.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
 	})).Policy
-	must[*iam.AttachUserPolicyOutput](t)(c.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: user.UserName, PolicyArn: managed.Arn}))
-	must[*iam.PutUserPermissionsBoundaryOutput](t)(c.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{
-		UserName: user.UserName, PermissionsBoundary: managed.Arn,
+	must[*iam.AttachUserPolicyOutput](t)(c.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{
+		UserName: user.UserName, PolicyArn: managed.Arn,
 	}))
+	must[*iam.PutUserPermissionsBoundaryOutput](t)(c.PutUserPermissionsBoundary(ctx,
+		&iam.PutUserPermissionsBoundaryInput{
+			UserName: user.UserName, PermissionsBoundary: managed.Arn,
+		}))
 	must[*iam.PutUserPolicyOutput](t)(c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
 		UserName: user.UserName, PolicyName: aws.String("inline"), PolicyDocument: aws.String(allow),
 	}))
 	must[*iam.CreateGroupOutput](t)(c.CreateGroup(ctx, &iam.CreateGroupInput{GroupName: aws.String("readers")}))
-	must[*iam.AddUserToGroupOutput](t)(c.AddUserToGroup(ctx, &iam.AddUserToGroupInput{GroupName: aws.String("readers"), UserName: user.UserName}))
-	trust := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":%q},"Action":["sts:AssumeRole","sts:TagSession"]}]}`, *user.Arn)
+	must[*iam.AddUserToGroupOutput](t)(c.AddUserToGroup(ctx, &iam.AddUserToGroupInput{
+		GroupName: aws.String("readers"), UserName: user.UserName,
+	}))
+	trust := fmt.Sprintf(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":%q},"Action":["sts:AssumeRole",`+
+			`"sts:TagSession"]}]}`,
+		*user.Arn,
+	)
 	role := must[*iam.CreateRoleOutput](t)(c.CreateRole(ctx, &iam.CreateRoleInput{
-		RoleName: aws.String("worker"), AssumeRolePolicyDocument: &trust, Description: aws.String("d"), MaxSessionDuration: aws.Int32(7200),
+		RoleName: aws.String("worker"), AssumeRolePolicyDocument: &trust, Description: aws.String("d"),
+		MaxSessionDuration: aws.Int32(7200),
 	})).Role
-	must[*iam.CreateOpenIDConnectProviderOutput](t)(c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
-		Url: aws.String("https://issuer.example"), ClientIDList: []string{"client"}, ThumbprintList: []string{strings.Repeat("0", 40)},
+	must[*iam.CreateOpenIDConnectProviderOutput](t)(c.CreateOpenIDConnectProvider(ctx,
+		&iam.CreateOpenIDConnectProviderInput{
+			Url: aws.String("https://issuer.example"), ClientIDList: []string{"client"},
+			ThumbprintList: []string{strings.Repeat("0", 40)},
+		}))
+	must[*iam.CreateVirtualMFADeviceOutput](t)(c.CreateVirtualMFADevice(ctx, &iam.CreateVirtualMFADeviceInput{
+		VirtualMFADeviceName: aws.String("phone"),
 	}))
-	must[*iam.CreateVirtualMFADeviceOutput](t)(c.CreateVirtualMFADevice(ctx, &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: aws.String("phone")}))
-	must[*iam.CreateAccountAliasOutput](t)(c.CreateAccountAlias(ctx, &iam.CreateAccountAliasInput{AccountAlias: aws.String("formats-alias")}))
-	must[*iam.UpdateAccountPasswordPolicyOutput](t)(c.UpdateAccountPasswordPolicy(ctx, &iam.UpdateAccountPasswordPolicyInput{
-		MinimumPasswordLength: aws.Int32(10), RequireNumbers: true, MaxPasswordAge: aws.Int32(90), PasswordReusePrevention: aws.Int32(3),
+	must[*iam.CreateAccountAliasOutput](t)(c.CreateAccountAlias(ctx, &iam.CreateAccountAliasInput{
+		AccountAlias: aws.String("formats-alias"),
 	}))
+	must[*iam.UpdateAccountPasswordPolicyOutput](t)(c.UpdateAccountPasswordPolicy(ctx,
+		&iam.UpdateAccountPasswordPolicyInput{
+			MinimumPasswordLength: aws.Int32(10), RequireNumbers: true, MaxPasswordAge: aws.Int32(90),
+			PasswordReusePrevention: aws.Int32(3),
+		}))
 	must[*iam.GenerateCredentialReportOutput](t)(c.GenerateCredentialReport(ctx, &iam.GenerateCredentialReportInput{}))
 	st := p.sts(p.keys.AccessKeyID, p.keys.SecretAccessKey)
-	must[*sts.AssumeRoleOutput](t)(st.AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: role.Arn, RoleSessionName: aws.String("session"), Policy: aws.String(allow)}))
+	must[*sts.AssumeRoleOutput](t)(st.AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn: role.Arn, RoleSessionName: aws.String("session"), Policy: aws.String(allow),
+	}))
 	must[*sts.GetSessionTokenOutput](t)(st.GetSessionToken(ctx, &sts.GetSessionTokenInput{}))
 }
 
 func (p *populator) bucket() {
 	t, ctx, c := p.t, p.t.Context(), p.s3
 	name := aws.String(box)
-	must[*s3.CreateBucketOutput](t)(c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: name, ObjectOwnership: types.ObjectOwnershipObjectWriter}))
-	must[*s3.PutBucketCorsOutput](t)(c.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: name, CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
-		ID: aws.String("one"), AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"}, AllowedHeaders: []string{"*"}, ExposeHeaders: []string{"etag"},
-		MaxAgeSeconds: aws.Int32(60),
-	}}}}))
+	must[*s3.CreateBucketOutput](t)(c.CreateBucket(ctx, &s3.CreateBucketInput{
+		Bucket: name, ObjectOwnership: types.ObjectOwnershipObjectWriter,
+	}))
+	must[*s3.PutBucketCorsOutput](t)(c.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: name,
+		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
+			ID: aws.String("one"), AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"},
+			AllowedHeaders: []string{"*"}, ExposeHeaders: []string{"etag"},
+			MaxAgeSeconds: aws.Int32(60),
+		}}}}))
 	must[*s3.PutBucketTaggingOutput](t)(c.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{
 		Bucket: name, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}},
 	}))
 	must[*s3.PutBucketEncryptionOutput](t)(c.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
-		Bucket: name, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
-			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}, BucketKeyEnabled: aws.Bool(true),
-		}}},
+		Bucket: name,
+		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
+			Rules: []types.ServerSideEncryptionRule{{
+				ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{
+					SSEAlgorithm: types.ServerSideEncryptionAes256,
+				},
+				BucketKeyEnabled: aws.Bool(true),
+			}},
+		},
 	}))
-	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:user/staff/ada"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::formats/*"}]}`
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account +
+		`:user/staff/ada"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::formats/*"}]}`
 	must[*s3.PutBucketPolicyOutput](t)(c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: name, Policy: &policy}))
 	endpoint := "https://localhost"
 	tr := p.s.HTTP.Clone() // the SDK puts the account before the host
@@ -150,9 +187,13 @@ func (p *populator) bucket() {
 		Region: p.s.Region, BaseEndpoint: &endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(tr),
 		Credentials: credentials.NewStaticCredentialsProvider(p.s.AccessKeyID, p.s.SecretAccessKey, ""),
 	})
-	must[*s3control.PutPublicAccessBlockOutput](t)(control.PutPublicAccessBlock(ctx, &s3control.PutPublicAccessBlockInput{
-		AccountId: aws.String(account), PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{BlockPublicPolicy: aws.Bool(true)},
-	}))
+	must[*s3control.PutPublicAccessBlockOutput](t)(control.PutPublicAccessBlock(ctx,
+		&s3control.PutPublicAccessBlockInput{
+			AccountId: aws.String(account),
+			PublicAccessBlockConfiguration: &controltypes.PublicAccessBlockConfiguration{
+				BlockPublicPolicy: aws.Bool(true),
+			},
+		}))
 }
 
 func (p *populator) put(key string, body []byte, change func(*s3.PutObjectInput)) {
@@ -168,39 +209,49 @@ func (p *populator) objects() {
 	t, ctx, c := p.t, p.t.Context(), p.s3
 	p.put("null", inline(), nil)
 	must[*s3.PutBucketVersioningOutput](t)(c.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
-		Bucket: aws.String(box), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		Bucket:                  aws.String(box),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	}))
 	p.put("null", []byte("a version over the null one"), nil)
 	p.put("inline", inline(), func(in *s3.PutObjectInput) {
-		in.ContentType, in.CacheControl, in.ContentDisposition = aws.String("text/plain"), aws.String("no-store"), aws.String("inline")
+		in.ContentType, in.CacheControl, in.ContentDisposition = aws.String(
+			"text/plain"), aws.String("no-store"), aws.String("inline")
 		in.ContentLanguage, in.WebsiteRedirectLocation = aws.String("en"), aws.String("/other")
-		in.Expires, in.Metadata, in.Tagging = aws.Time(time.Unix(1_900_000_000, 0)), map[string]string{"k": "v"}, aws.String("k=v")
+		in.Expires, in.Metadata, in.Tagging = aws.Time(time.Unix(1_900_000_000,
+			0)), map[string]string{"k": "v"}, aws.String("k=v")
 		in.StorageClass, in.ChecksumAlgorithm = types.StorageClassStandardIa, types.ChecksumAlgorithmSha256
 		in.GrantRead = aws.String(`uri="http://acs.amazonaws.com/groups/s3/LogDelivery"`)
 	})
 	p.put("large", large(), nil)
 	key, sum := customersKey()
 	p.put("customer", inline(), func(in *s3.PutObjectInput) {
-		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString([]byte(key))), &sum
+		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = aws.String("AES256"), aws.String(
+			base64.StdEncoding.EncodeToString([]byte(key)),
+		), &sum
 	})
 	p.put("marked", inline(), nil)
-	must[*s3.DeleteObjectOutput](t)(c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(box), Key: aws.String("marked")}))
+	must[*s3.DeleteObjectOutput](t)(c.DeleteObject(ctx, &s3.DeleteObjectInput{
+		Bucket: aws.String(box), Key: aws.String("marked"),
+	}))
 }
 
 func (p *populator) uploads() {
 	t, ctx, c := p.t, p.t.Context(), p.s3
 	for _, key := range []string{"parts", "pending"} {
 		u := must[*s3.CreateMultipartUploadOutput](t)(c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-			Bucket: aws.String(box), Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32, ContentType: aws.String("text/plain"),
+			Bucket: aws.String(box), Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+			ContentType: aws.String("text/plain"),
 		}))
 		part := must[*s3.UploadPartOutput](t)(c.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: aws.String(box), Key: &key, UploadId: u.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(large()), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+			Bucket: aws.String(box), Key: &key, UploadId: u.UploadId, PartNumber: aws.Int32(1),
+			Body: bytes.NewReader(large()), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
 		}))
 		if key == "pending" {
 			continue
 		}
 		must[*s3.CompleteMultipartUploadOutput](t)(c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-			Bucket: aws.String(box), Key: &key, UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{
+			Bucket: aws.String(box), Key: &key, UploadId: u.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{
 				PartNumber: aws.Int32(1), ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32,
 			}}},
 		}))

@@ -64,9 +64,10 @@ func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
 	dir := t.TempDir()
 	logs := &Lines{}
 	c := server.Config{
-		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: Region, RootKey: "file:" + filepath.Join(dir, "root.key"),
-		Root:   server.RootCredentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
-		Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: Region,
+		RootKey: "file:" + filepath.Join(dir, "root.key"),
+		Root:    server.RootCredentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
+		Logger:  slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
 		f(&c)
@@ -79,8 +80,9 @@ func Try(t testing.TB, change ...func(*server.Config)) (*Server, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(ctx) }()
 	s := &Server{
-		Endpoint: srv.Scheme() + "://" + srv.Addr(), AccessKeyID: c.Root.AccessKeyID, SecretAccessKey: c.Root.SecretAccessKey,
-		Region: c.Region, Data: c.Data, Logs: logs, server: srv,
+		Endpoint: srv.Scheme() + "://" + srv.Addr(), AccessKeyID: c.Root.AccessKeyID,
+		SecretAccessKey: c.Root.SecretAccessKey,
+		Region:          c.Region, Data: c.Data, Logs: logs, server: srv,
 	}
 	s.HTTP = transport(t, c)
 	s.S3 = s.Client(Credentials{s.AccessKeyID, s.SecretAccessKey})
@@ -153,7 +155,8 @@ func (s *Server) Environment(home string) []string { return environment(home, s.
 func environment(home, endpoint string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ACCESS_KEY_ID=" + AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + SecretAccessKey, "AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+		"AWS_ACCESS_KEY_ID=" + AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + SecretAccessKey, "AWS_REGION=" + Region,
+		"AWS_DEFAULT_REGION=" + Region,
 		"AWS_ENDPOINT_URL=" + endpoint,
 	}
 }
@@ -164,7 +167,8 @@ func Client(endpoint string, c Credentials, change ...func(*s3.Options)) *s3.Cli
 		BaseEndpoint: &endpoint, Region: Region, UsePathStyle: true, RetryMaxAttempts: 1,
 		HTTPClient:  SDK(awshttp.NewBuildableClient().GetTransport()),
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, ""),
-	}, append([]func(*s3.Options){func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }}, change...)...)
+	}, append([]func(*s3.Options){func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }},
+		change...)...)
 }
 
 // NeedTool skips the test where a program is missing; make test, which installs
@@ -221,8 +225,10 @@ func StartProcess(t testing.TB) *Process {
 // Restart starts the program on its data directory.
 func (p *Process) Restart() {
 	p.t.Helper()
-	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--root-key", "file:"+filepath.Join(p.dir, "root.key"))
-	p.cmd.Env = append(environment(p.dir, ""), "WATERTIGHT_ROOT_ACCESS_KEY_ID="+AccessKeyID, "WATERTIGHT_ROOT_SECRET_ACCESS_KEY="+SecretAccessKey)
+	p.cmd = exec.Command(p.bin, "serve", "--data", p.Data, "--listen", p.addr, "--root-key",
+		"file:"+filepath.Join(p.dir, "root.key"))
+	p.cmd.Env = append(environment(p.dir, ""), "WATERTIGHT_ROOT_ACCESS_KEY_ID="+AccessKeyID,
+		"WATERTIGHT_ROOT_SECRET_ACCESS_KEY="+SecretAccessKey)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		p.t.Fatal(err)

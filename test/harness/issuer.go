@@ -130,7 +130,8 @@ func (i *Issuer) certificate() tls.Certificate {
 	}
 	now := time.Now()
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + i.Host}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of " + i.Host},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	top, err := x509.CreateCertificate(rand.Reader, ca, ca, &key.PublicKey, key)
@@ -140,7 +141,8 @@ func (i *Issuer) certificate() tls.Certificate {
 	sum := sha1.Sum(top)
 	i.Thumbprint = hex.EncodeToString(sum[:])
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: i.Host}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: i.Host}, NotBefore: ca.NotBefore,
+		NotAfter:    ca.NotAfter,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: []string{i.Host},
 	}
 	if ip := net.ParseIP(i.Host); ip != nil {
@@ -157,7 +159,9 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // RSAKey is a public key as key sets have it (RFC 7517).
 func RSAKey(id string, k *rsa.PublicKey) map[string]any {
-	return map[string]any{"kty": "RSA", "kid": id, "use": "sig", "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes())}
+	return map[string]any{
+		"kty": "RSA", "kid": id, "use": "sig", "n": b64(k.N.Bytes()), "e": b64(big.NewInt(int64(k.E)).Bytes()),
+	}
 }
 
 func (i *Issuer) ecKey(id string, k *ecdsa.PublicKey) map[string]any {
@@ -166,7 +170,9 @@ func (i *Issuer) ecKey(id string, k *ecdsa.PublicKey) map[string]any {
 		i.t.Fatal(err)
 	}
 	half := len(b) / 2
-	return map[string]any{"kty": "EC", "crv": k.Curve.Params().Name, "kid": id, "x": b64(b[1 : 1+half]), "y": b64(b[1+half:])}
+	return map[string]any{
+		"kty": "EC", "crv": k.Curve.Params().Name, "kid": id, "x": b64(b[1 : 1+half]), "y": b64(b[1+half:]),
+	}
 }
 
 // Claims are those of a good token, changed; nil drops one.

@@ -43,7 +43,8 @@ func New(t testing.TB, rooms identity.Rooms) Account {
 	var err error
 	a.Identities, err = identity.New(a.Store, rooms)
 	a.OK(err)
-	first, err := identity.NewOperator(a.Identities).Bootstrap(t.Context(), identity.BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)})
+	first, err := identity.NewOperator(a.Identities).
+		Bootstrap(t.Context(), identity.BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)})
 	a.OK(err)
 	a.RootKey = first.Key
 	return a
@@ -82,7 +83,8 @@ func (a Account) Create(k identity.EntityKind, name string) *identity.Entity {
 	a.T.Helper()
 	in := identity.CreateInput{Name: name}
 	if k == identity.Role {
-		in.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account + `"},"Action":"sts:AssumeRole"}]}`
+		in.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account +
+			`"},"Action":"sts:AssumeRole"}]}`
 	}
 	at := identity.EntityARN(coretest.Account, k, "/", name)
 	e, err := a.Identities.Create(a.T.Context(), a.Grant(policy.Action("iam:Create"+k.String()), at), k, in)

@@ -195,7 +195,9 @@ func (c call) send(ctx context.Context, client *s3.Client, bucket, body string) 
 	}
 	switch c.kind {
 	case "put":
-		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &c.key, Body: strings.NewReader(body), IfMatch: match, IfNoneMatch: none})
+		_, err = client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &bucket, Key: &c.key, Body: strings.NewReader(body), IfMatch: match, IfNoneMatch: none,
+		})
 	case "delete":
 		_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &c.key, IfMatch: match})
 	default:
@@ -222,7 +224,9 @@ func newHistorian(t *testing.T, client *s3.Client, bucket string, status types.B
 	t.Helper()
 	_, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
 	if err == nil && status != "" {
-		_, err = client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status}})
+		_, err = client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+			Bucket: &bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+		})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +278,9 @@ func (h *historian) judge(t *testing.T) {
 }
 
 func TestLinearizable(t *testing.T) {
-	for name, status := range map[string]types.BucketVersioningStatus{"off": "", "enabled": types.BucketVersioningStatusEnabled, "suspended": types.BucketVersioningStatusSuspended} {
+	for name, status := range map[string]types.BucketVersioningStatus{
+		"off": "", "enabled": types.BucketVersioningStatusEnabled, "suspended": types.BucketVersioningStatusSuspended,
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := harness.Start(t)
 			h := newHistorian(t, s.S3, "linear-"+name, status)
@@ -325,24 +331,49 @@ func TestBrokenHistories(t *testing.T) {
 	}{
 		{"in order", []op{{put("a"), ok, 1, 2}, {get, read("a"), 3, 4}, {gone, ok, 5, 6}, {get, none, 7, 8}}, true},
 		{"two are the first", []op{{first("a"), ok, 1, 4}, {first("b"), ok, 2, 3}}, false},
-		{"two are the first, one deleted", []op{{first("a"), ok, 1, 6}, {first("b"), ok, 2, 5}, {gone, ok, 3, 4}}, true},
-		{"two replace the same", []op{{put("a"), ok, 1, 2}, {over("b", "a"), ok, 3, 6}, {over("c", "a"), ok, 4, 5}}, false},
-		{"two delete the same", []op{{put("a"), ok, 1, 2}, {call{kind: "delete", key: "k", match: "a"}, ok, 3, 6}, {call{kind: "delete", key: "k", match: "a"}, ok, 4, 5}}, false},
+		{
+			"two are the first, one deleted", []op{{first("a"), ok, 1, 6}, {first("b"), ok, 2, 5}, {gone, ok, 3, 4}},
+			true,
+		},
+		{
+			"two replace the same", []op{{put("a"), ok, 1, 2}, {over("b", "a"), ok, 3, 6}, {over("c", "a"), ok, 4, 5}},
+			false,
+		},
+		{
+			"two delete the same",
+			[]op{
+				{put("a"), ok, 1, 2}, {call{kind: "delete", key: "k", match: "a"}, ok, 3, 6},
+				{call{kind: "delete", key: "k", match: "a"}, ok, 4, 5},
+			},
+			false,
+		},
 		{"an old read", []op{{put("a"), ok, 1, 2}, {put("b"), ok, 3, 4}, {get, read("a"), 5, 6}}, false},
-		{"an old read at the same time", []op{{put("a"), ok, 1, 2}, {put("b"), ok, 3, 6}, {get, read("a"), 4, 5}}, true},
-		{"reads that go back", []op{{put("a"), ok, 1, 2}, {put("b"), ok, 3, 10}, {get, read("b"), 4, 5}, {get, read("a"), 6, 7}}, false},
+		{
+			"an old read at the same time", []op{{put("a"), ok, 1, 2}, {put("b"), ok, 3, 6}, {get, read("a"), 4, 5}},
+			true,
+		},
+		{
+			"reads that go back",
+			[]op{{put("a"), ok, 1, 2}, {put("b"), ok, 3, 10}, {get, read("b"), 4, 5}, {get, read("a"), 6, 7}}, false,
+		},
 		{"acknowledged and gone", []op{{put("a"), ok, 1, 2}, {get, none, 3, 4}}, false},
 		{"deleted and back", []op{{put("a"), ok, 1, 2}, {gone, ok, 3, 4}, {get, read("a"), 5, 6}}, false},
 		{"lost and there", []op{{put("a"), lost, 1, never}, {get, read("a"), 3, 4}}, true},
 		{"lost and not there", []op{{put("a"), lost, 1, never}, {get, none, 3, 4}}, true},
 		{"lost and read before", []op{{get, read("a"), 1, 2}, {put("a"), lost, 3, never}}, false},
 		{"lost, there and gone", []op{{put("a"), lost, 1, never}, {get, read("a"), 3, 4}, {get, none, 5, 6}}, false},
-		{"refused and done", []op{{put("a"), ok, 1, 2}, {first("b"), result{code: "PreconditionFailed"}, 3, 4}, {get, read("b"), 5, 6}}, false},
+		{
+			"refused and done",
+			[]op{{put("a"), ok, 1, 2}, {first("b"), result{code: "PreconditionFailed"}, 3, 4}, {get, read("b"), 5, 6}},
+			false,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var history []porcupine.Operation
 			for i, o := range c.ops {
-				history = append(history, porcupine.Operation{ClientId: i, Input: o.in, Call: o.call, Output: o.out, Return: o.back})
+				history = append(history, porcupine.Operation{
+					ClientId: i, Input: o.in, Call: o.call, Output: o.out, Return: o.back,
+				})
 			}
 			if linearizable(t, history) != c.fine {
 				t.Errorf("%s: linearizable: %v", c.name, !c.fine)

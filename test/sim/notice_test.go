@@ -25,7 +25,10 @@ func TestNotices(t *testing.T) {
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: name}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{Bucket: name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	_, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket:                  name,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,9 @@ func TestNotices(t *testing.T) {
 func rich(s *state) bool {
 	_, u := withPart(s)
 	return u != nil && find(s, func(v s3model.Version) bool { return v.Tags != "" }) != nil &&
-		find(s, func(v s3model.Version) bool { return v.Marker }) != nil && find(s, func(v s3model.Version) bool { return v.Size > 0 }) != nil &&
+		find(s, func(v s3model.Version) bool {
+			return v.Marker
+		}) != nil && find(s, func(v s3model.Version) bool { return v.Size > 0 }) != nil &&
 		two(s) != ""
 }
 
@@ -115,8 +120,12 @@ func withPart(s *state) (string, *upload) {
 func changes() map[string]func(*state) {
 	object := func(v s3model.Version) bool { return v.Size > 0 }
 	return map[string]func(*state){
-		"versioning is off":        func(s *state) { s.State = bucket.Off },
-		"a version more":           func(s *state) { s.Keys[two(s)] = append(s.Keys[two(s)], s3model.Version{ID: "more"}) },
+		"versioning is off": func(s *state) { s.State = bucket.Off },
+		"a version more": func(s *state) {
+			s.Keys[two(s)] = append(s.Keys[two(s)], s3model.Version{
+				ID: "more",
+			})
+		},
 		"a version less":           func(s *state) { key := two(s); s.DeleteVersion(key, s.Keys[key][1].ID) },
 		"versions in another turn": func(s *state) { v := s.Keys[two(s)]; v[0], v[1] = v[1], v[0] },
 		"a key more":               func(s *state) { s.Put("w never", s3model.Version{ID: "more"}) },
@@ -125,11 +134,24 @@ func changes() map[string]func(*state) {
 		"another ETag":             func(s *state) { find(s, object).ETag = "other" },
 		"another id":               func(s *state) { find(s, object).ID = "other" },
 		"another size":             func(s *state) { find(s, object).Size++ },
-		"tags lost":                func(s *state) { find(s, func(v s3model.Version) bool { return v.Tags != "" }).Tags = "" },
-		"a marker is an object":    func(s *state) { find(s, func(v s3model.Version) bool { return v.Marker }).Marker = false },
-		"an upload lost":           func(s *state) { id, _ := withPart(s); delete(s.uploads, id) },
-		"an upload more":           func(s *state) { s.uploads["more"] = &upload{"w", nil} },
-		"a part lost":              func(s *state) { _, u := withPart(s); delete(u.parts, u.numbers()[0]) },
-		"a part of other bytes":    func(s *state) { _, u := withPart(s); u.parts[u.numbers()[0]] = &content{md5: "other"} },
+		"tags lost": func(s *state) {
+			find(s, func(v s3model.Version) bool {
+				return v.Tags != ""
+			}).Tags = ""
+		},
+		"a marker is an object": func(s *state) {
+			find(s, func(v s3model.Version) bool {
+				return v.Marker
+			}).Marker = false
+		},
+		"an upload lost": func(s *state) { id, _ := withPart(s); delete(s.uploads, id) },
+		"an upload more": func(s *state) { s.uploads["more"] = &upload{"w", nil} },
+		"a part lost":    func(s *state) { _, u := withPart(s); delete(u.parts, u.numbers()[0]) },
+		"a part of other bytes": func(s *state) {
+			_, u := withPart(
+				s,
+			)
+			u.parts[u.numbers()[0]] = &content{md5: "other"}
+		},
 	}
 }

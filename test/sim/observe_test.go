@@ -26,15 +26,20 @@ type observed struct {
 // observe lists and reads everything.
 func observe(ctx context.Context, client *s3.Client, bucketName, prefix string) (*observed, error) {
 	o := &observed{
-		versions: map[string][]s3model.Version{}, markers: map[string][]string{}, latest: map[string]string{}, uploads: map[string]string{},
-		client: client, bucket: bucketName,
+		versions: map[string][]s3model.Version{}, markers: map[string][]string{}, latest: map[string]string{},
+		uploads: map[string]string{},
+		client:  client, bucket: bucketName,
 	}
 	out, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucketName})
 	if err != nil {
 		return nil, err
 	}
-	o.state = map[string]bucket.Versioning{"": bucket.Off, "Enabled": bucket.Enabled, "Suspended": bucket.Suspended}[string(out.Status)]
-	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: &bucketName, Prefix: &prefix, MaxKeys: aws.Int32(50)})
+	o.state = map[string]bucket.Versioning{
+		"": bucket.Off, "Enabled": bucket.Enabled, "Suspended": bucket.Suspended,
+	}[string(out.Status)]
+	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{
+		Bucket: &bucketName, Prefix: &prefix, MaxKeys: aws.Int32(50),
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -50,14 +55,17 @@ func observe(ctx context.Context, client *s3.Client, bucketName, prefix string) 
 				return nil, fmt.Errorf("%q version %s is listed and can't be read: %w", *l.Key, *l.VersionId, err)
 			}
 			if v.ETag != trim(l.ETag) || v.Size != *l.Size {
-				return nil, wrong("%q version %s: listed with %s and %d bytes, read with %s and %d", *l.Key, *l.VersionId, trim(l.ETag), *l.Size, v.ETag, v.Size)
+				return nil, wrong("%q version %s: listed with %s and %d bytes, read with %s and %d", *l.Key,
+					*l.VersionId, trim(l.ETag), *l.Size, v.ETag, v.Size)
 			}
 			v.ID = *l.VersionId
 			o.versions[*l.Key] = append(o.versions[*l.Key], v)
 			o.isLatest(*l.Key, v.ID, *l.IsLatest)
 		}
 	}
-	ups := s3.NewListMultipartUploadsPaginator(client, &s3.ListMultipartUploadsInput{Bucket: &bucketName, Prefix: &prefix, MaxUploads: aws.Int32(3)})
+	ups := s3.NewListMultipartUploadsPaginator(client, &s3.ListMultipartUploadsInput{
+		Bucket: &bucketName, Prefix: &prefix, MaxUploads: aws.Int32(3),
+	})
 	for ups.HasMorePages() {
 		page, err := ups.NextPage(ctx)
 		if err != nil {

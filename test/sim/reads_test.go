@@ -75,7 +75,9 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 	if aws.ToInt32(out.TagCount) == 0 {
 		return v, nil
 	}
-	tagged, err := client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: in.Bucket, Key: in.Key, VersionId: in.VersionId})
+	tagged, err := client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket: in.Bucket, Key: in.Key, VersionId: in.VersionId,
+	})
 	if err != nil {
 		return v, err
 	}
@@ -89,7 +91,9 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 
 // listing draws what to list of the writer's own keys.
 func (w *writer) listing() (l s3model.List, page int) {
-	l = s3model.List{Prefix: w.name + draw(w.rng, "", "", "a", "/", "é"), Delimiter: draw(w.rng, "", "/", "a", "é", "/a")}
+	l = s3model.List{
+		Prefix: w.name + draw(w.rng, "", "", "a", "/", "é"), Delimiter: draw(w.rng, "", "/", "a", "é", "/a"),
+	}
 	if w.in(2) {
 		l.After = w.existing()
 		if w.in(4) {
@@ -105,7 +109,10 @@ func (w *writer) listObjects(ctx context.Context) error {
 	return w.run(ctx, request{
 		what: fmt.Sprintf("list %+v by %d", l, page),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			in := s3.ListObjectsV2Input{Bucket: &w.bucket, Prefix: &l.Prefix, Delimiter: optional(l.Delimiter), StartAfter: optional(l.After), MaxKeys: aws.Int32(int32(page))}
+			in := s3.ListObjectsV2Input{
+				Bucket: &w.bucket, Prefix: &l.Prefix, Delimiter: optional(l.Delimiter), StartAfter: optional(l.After),
+				MaxKeys: aws.Int32(int32(page)),
+			}
 			for i := range want {
 				out, err := client.ListObjectsV2(ctx, &in)
 				if err != nil {
@@ -145,7 +152,8 @@ func (w *writer) listVersions(ctx context.Context) error {
 		what: fmt.Sprintf("list versions %+v after version %s by %d", l, show(l.VersionID), page),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			in := s3.ListObjectVersionsInput{
-				Bucket: &w.bucket, Prefix: &l.Prefix, Delimiter: optional(l.Delimiter), KeyMarker: optional(l.After), VersionIdMarker: l.VersionID, MaxKeys: aws.Int32(int32(page)),
+				Bucket: &w.bucket, Prefix: &l.Prefix, Delimiter: optional(l.Delimiter), KeyMarker: optional(l.After),
+				VersionIdMarker: l.VersionID, MaxKeys: aws.Int32(int32(page)),
 			}
 			for i := range want {
 				out, err := client.ListObjectVersions(ctx, &in)
@@ -154,7 +162,8 @@ func (w *writer) listVersions(ctx context.Context) error {
 				}
 				var got, due []string
 				for _, o := range out.Versions {
-					got = append(got, fmt.Sprint(*o.Key, " ", *o.VersionId, " ", trim(o.ETag), " ", *o.Size, " ", *o.IsLatest))
+					got = append(got,
+						fmt.Sprint(*o.Key, " ", *o.VersionId, " ", trim(o.ETag), " ", *o.Size, " ", *o.IsLatest))
 				}
 				for _, o := range out.DeleteMarkers {
 					got = append(got, fmt.Sprint(*o.Key, " ", *o.VersionId, " marker ", *o.IsLatest))

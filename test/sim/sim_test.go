@@ -39,11 +39,15 @@ type sim struct {
 }
 
 func newSim(t *testing.T, seed uint64) *sim {
-	s := &sim{t: t, p: harness.StartProcess(t), rng: mathrand.New(mathrand.NewPCG(seed, 0)), buckets: map[string]bucket.Versioning{}}
+	s := &sim{
+		t: t, p: harness.StartProcess(t), rng: mathrand.New(mathrand.NewPCG(seed, 0)),
+		buckets: map[string]bucket.Versioning{},
+	}
 	lib := newLibrary(seed)
 	// The first bucket is never versioned; in the second, several write at once.
 	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more"} {
-		s.writers = append(s.writers, newWriter(fmt.Sprint("w", i), name, lib, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
+		s.writers = append(s.writers,
+			newWriter(fmt.Sprint("w", i), name, lib, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
 		if _, ok := s.buckets[name]; ok {
 			continue
 		}
@@ -66,7 +70,9 @@ func (s *sim) turn() {
 		if s.rng.IntN(3) == 0 {
 			to, status = bucket.Suspended, types.BucketVersioningStatusSuspended
 		}
-		_, err := s.p.S3.PutBucketVersioning(s.t.Context(), &s3.PutBucketVersioningInput{Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: status}})
+		_, err := s.p.S3.PutBucketVersioning(s.t.Context(), &s3.PutBucketVersioningInput{
+			Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+		})
 		if err != nil {
 			s.t.Fatal(err)
 		}

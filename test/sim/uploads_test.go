@@ -57,7 +57,10 @@ func (w *writer) part(ctx context.Context) error {
 	return w.run(ctx, request{
 		what: fmt.Sprintf("part %d of %q, %d bytes", n, u.key, size),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &w.bucket, Key: &u.key, UploadId: &id, PartNumber: aws.Int32(int32(n)), Body: strings.NewReader(c.text())})
+			out, err := client.UploadPart(ctx, &s3.UploadPartInput{
+				Bucket: &w.bucket, Key: &u.key, UploadId: &id, PartNumber: aws.Int32(int32(n)),
+				Body: strings.NewReader(c.text()),
+			})
 			if err == nil && trim(out.ETag) != c.md5 {
 				err = wrong("ETag %s, want %s", trim(out.ETag), c.md5)
 			}
@@ -93,7 +96,8 @@ func (w *writer) copyPart(ctx context.Context) error {
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
-				Bucket: &w.bucket, Key: &u.key, UploadId: &id, PartNumber: aws.Int32(int32(n)), CopySource: w.source(from, version), CopySourceRange: rng,
+				Bucket: &w.bucket, Key: &u.key, UploadId: &id, PartNumber: aws.Int32(int32(n)),
+				CopySource: w.source(from, version), CopySourceRange: rng,
 			})
 			if err == nil && trim(out.CopyPartResult.ETag) != c.md5 {
 				err = wrong("ETag %s, want %s", trim(out.CopyPartResult.ETag), c.md5)
@@ -127,7 +131,8 @@ func (w *writer) complete(ctx context.Context) error {
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-				Bucket: &w.bucket, Key: &u.key, UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: listed},
+				Bucket: &w.bucket, Key: &u.key, UploadId: &id,
+				MultipartUpload: &types.CompletedMultipartUpload{Parts: listed},
 			})
 			if err != nil {
 				return nil, err
@@ -151,7 +156,9 @@ func (w *writer) abort(ctx context.Context) error {
 	return w.run(ctx, request{
 		what: fmt.Sprintf("abort an upload of %q", u.key),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			_, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &w.bucket, Key: &u.key, UploadId: &id})
+			_, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+				Bucket: &w.bucket, Key: &u.key, UploadId: &id,
+			})
 			return nil, err
 		},
 		then: func(s *state, _ answer) { delete(s.uploads, id) },
@@ -174,7 +181,9 @@ func (w *writer) listParts(ctx context.Context) error {
 // holds compares the parts of an upload with what is listed of it.
 func (u *upload) holds(ctx context.Context, client *s3.Client, bucket, id string) error {
 	var got, want []string
-	pages := s3.NewListPartsPaginator(client, &s3.ListPartsInput{Bucket: &bucket, Key: &u.key, UploadId: &id, MaxParts: aws.Int32(2)})
+	pages := s3.NewListPartsPaginator(client, &s3.ListPartsInput{
+		Bucket: &bucket, Key: &u.key, UploadId: &id, MaxParts: aws.Int32(2),
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

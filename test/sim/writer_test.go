@@ -38,7 +38,10 @@ type writer struct {
 }
 
 func newWriter(name, bucket string, lib *library, rng *rand.Rand) *writer {
-	return &writer{name: name, bucket: bucket, lib: lib, rng: rng, state: &state{s3model.New(), map[string]*upload{}}, answers: map[string]int{}}
+	return &writer{
+		name: name, bucket: bucket, lib: lib, rng: rng, state: &state{s3model.New(), map[string]*upload{}},
+		answers: map[string]int{},
+	}
 }
 
 // answer gives the id of what a request made of a key.

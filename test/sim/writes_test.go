@@ -32,7 +32,8 @@ func (w *writer) put(ctx context.Context) error {
 		code: w.state.Refusal(key, ifMatch, ifNoneMatch),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.PutObject(ctx, &s3.PutObjectInput{
-				Bucket: &w.bucket, Key: &key, Body: strings.NewReader(c.text()), Tagging: header(tags), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
+				Bucket: &w.bucket, Key: &key, Body: strings.NewReader(c.text()), Tagging: header(tags),
+				IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
 			})
 			if err != nil {
 				return nil, err
@@ -75,7 +76,9 @@ func (w *writer) copy(ctx context.Context) error {
 		what: fmt.Sprintf("copy %q version %s to %q", from, show(id), to),
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &w.bucket, Key: &to, CopySource: w.source(from, id), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch})
+			out, err := client.CopyObject(ctx, &s3.CopyObjectInput{
+				Bucket: &w.bucket, Key: &to, CopySource: w.source(from, id), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -104,8 +107,10 @@ func (w *writer) delete(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			if aws.ToBool(out.DeleteMarker) != (versioning != bucket.Off) || (out.VersionId == nil) != (versioning == bucket.Off) {
-				return nil, wrong("delete marker %v %s in state %d", aws.ToBool(out.DeleteMarker), show(out.VersionId), versioning)
+			if aws.ToBool(out.DeleteMarker) != (versioning != bucket.Off) ||
+				(out.VersionId == nil) != (versioning == bucket.Off) {
+				return nil, wrong("delete marker %v %s in state %d", aws.ToBool(out.DeleteMarker), show(out.VersionId),
+					versioning)
 			}
 			return one(out.VersionId), nil
 		},
@@ -174,7 +179,9 @@ func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error 
 	return w.run(ctx, request{
 		what: fmt.Sprintf("delete %d at once", len(all)),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &w.bucket, Delete: &types.Delete{Objects: all}})
+			out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+				Bucket: &w.bucket, Delete: &types.Delete{Objects: all},
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -212,7 +219,9 @@ func (w *writer) tag(ctx context.Context) error {
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			if tags == "" {
-				_, err := client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{Bucket: &w.bucket, Key: &key, VersionId: id})
+				_, err := client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
+					Bucket: &w.bucket, Key: &key, VersionId: id,
+				})
 				return nil, err
 			}
 			set := &types.Tagging{}
@@ -220,7 +229,9 @@ func (w *writer) tag(ctx context.Context) error {
 				k, v, _ := strings.Cut(pair, "=")
 				set.TagSet = append(set.TagSet, types.Tag{Key: &k, Value: &v})
 			}
-			_, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: &w.bucket, Key: &key, VersionId: id, Tagging: set})
+			_, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+				Bucket: &w.bucket, Key: &key, VersionId: id, Tagging: set,
+			})
 			return nil, err
 		},
 		then: func(s *state, _ answer) { s.Version(key, id).Tags = tags },

@@ -39,7 +39,9 @@ func TestTablesAreRead(t *testing.T) {
 				switch name := f[0]; {
 				case strings.HasSuffix(name, "()"):
 					for _, word := range f[1:] {
-						known := []string{"data", "management", "read", "write", "reads-nothing", "stores", "copies", "unbuilt"}
+						known := []string{
+							"data", "management", "read", "write", "reads-nothing", "stores", "copies", "unbuilt",
+						}
 						if !slices.Contains(known, word) && !strings.HasPrefix(word, "event=") {
 							t.Errorf("%s: %s", name, word)
 						}
@@ -84,8 +86,10 @@ func TestUnknown(t *testing.T) {
 		action string
 		want   Changes
 	}{
-		{"s3:PutSomethingNew", ChangesBucket}, {"s3:Frobnicate", ChangesBucket}, {"S3:frobnicate", ChangesBucket}, {"s3:", ChangesBucket},
-		{"s3:*", ChangesBucket}, {"s3:@acl", ChangesBucket}, {"s3:#", ChangesBucket}, {"s3:GetObject()", ChangesBucket}, {"s3:GetObject\n", ChangesBucket},
+		{"s3:PutSomethingNew", ChangesBucket}, {"s3:Frobnicate", ChangesBucket}, {"S3:frobnicate", ChangesBucket},
+		{"s3:", ChangesBucket},
+		{"s3:*", ChangesBucket}, {"s3:@acl", ChangesBucket}, {"s3:#", ChangesBucket},
+		{"s3:GetObject()", ChangesBucket}, {"s3:GetObject\n", ChangesBucket},
 		{"iam:Frobnicate", ChangesNothing}, {"sqs:SendMessage", ChangesNothing}, {"", ChangesNothing},
 	} {
 		t.Run(c.action, func(t *testing.T) {
@@ -108,7 +112,8 @@ func TestReadsChangeNothing(t *testing.T) {
 		t.Run(a.Name, func(t *testing.T) {
 			want := ChangesBucket
 			switch {
-			case (a.Level == List || a.Level == Read) && a.Name != "s3:AllowVendedLogDeliveryForResource": // it changes who may write
+			// it changes who may write
+			case (a.Level == List || a.Level == Read) && a.Name != "s3:AllowVendedLogDeliveryForResource":
 				want = ChangesNothing
 			case a.Object:
 				want = ChangesObject
@@ -130,9 +135,12 @@ func TestKeys(t *testing.T) {
 		action, key string
 		want        bool
 	}{
-		{"s3:GetObject", "s3:existingobjecttag/a", true}, {"s3:GetObject", "s3:existingobjecttag/", true}, {"s3:GetObject", "s3:existingobjecttag", false},
-		{"s3:ListBucket", "s3:prefix", true}, {"s3:GetObject", "s3:prefix", false}, {"s3:PutObject", "s3:x-amz-acl", true},
-		{"s3:GetObject", "s3:authtype", true}, {"s3:InitiateReplication", "s3:x-amz-content-sha256", false}, {"s3:GetObject", "s3:x-amz-content-sha256", true},
+		{"s3:GetObject", "s3:existingobjecttag/a", true}, {"s3:GetObject", "s3:existingobjecttag/", true},
+		{"s3:GetObject", "s3:existingobjecttag", false},
+		{"s3:ListBucket", "s3:prefix", true}, {"s3:GetObject", "s3:prefix", false},
+		{"s3:PutObject", "s3:x-amz-acl", true},
+		{"s3:GetObject", "s3:authtype", true}, {"s3:InitiateReplication", "s3:x-amz-content-sha256", false},
+		{"s3:GetObject", "s3:x-amz-content-sha256", true},
 		{"s3:GetObject", "s3:buckettag/a", true}, {"s3:GetObject", "aws:sourceip", false},
 	} {
 		t.Run(c.action+" "+c.key, func(t *testing.T) {
@@ -142,7 +150,8 @@ func TestKeys(t *testing.T) {
 		})
 	}
 	for key, want := range map[string]bool{
-		"aws:sourceip": true, "aws:requesttag/a": true, "aws:requesttag/": true, "aws:requesttag": false, "aws:nothing": false, "s3:prefix": false, "#": false, "": false,
+		"aws:sourceip": true, "aws:requesttag/a": true, "aws:requesttag/": true, "aws:requesttag": false,
+		"aws:nothing": false, "s3:prefix": false, "#": false, "": false,
 		"aws:currenttime\naws:ec2instancesourceprivateipv4\n": false, global[strings.Index(global, "aws:"):]: false,
 	} {
 		t.Run(fmt.Sprintf("%.60s", key), func(t *testing.T) {
@@ -151,7 +160,8 @@ func TestKeys(t *testing.T) {
 			}
 		})
 	}
-	if !s.Knows("s3:prefix") || !s.Knows("s3:authtype") || s.Knows("s3:nothing") || !s.Every("s3:tlsversion") || s.Every("s3:prefix") {
+	if !s.Knows("s3:prefix") || !s.Knows("s3:authtype") || s.Knows("s3:nothing") || !s.Every("s3:tlsversion") ||
+		s.Every("s3:prefix") {
 		t.Error("keys of the service")
 	}
 }

@@ -18,7 +18,10 @@ func TestParse(t *testing.T) {
 		{in: "arn:aws:s3:::bucket/a:b/../c", want: Object("bucket", "a:b/../c")},
 		{in: "arn:aws:s3:::bucket/", want: Object("bucket", "")},
 		{in: "arn:aws:iam::111122223333:root", want: Root("111122223333")},
-		{in: "arn:aws-cn:kms:r:1:key/x", want: ARN{Partition: "aws-cn", Service: "kms", Region: "r", Account: "1", Resource: "key/x"}},
+		{
+			in:   "arn:aws-cn:kms:r:1:key/x",
+			want: ARN{Partition: "aws-cn", Service: "kms", Region: "r", Account: "1", Resource: "key/x"},
+		},
 		{in: "", bad: true},
 		{in: "**", bad: true},
 		{in: "arn:aws:s3:::", bad: true},
@@ -46,7 +49,8 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		section := rapid.StringMatching(`[a-z0-9*?-]{0,8}`)
 		some := rapid.StringMatching(`[a-z0-9*-]{1,8}`)
-		a := ARN{Partition: some.Draw(t, "partition"), Service: some.Draw(t, "service"), Region: section.Draw(t, "region"),
+		a := ARN{Partition: some.Draw(t, "partition"), Service: some.Draw(t, "service"),
+			Region:  section.Draw(t, "region"),
 			Account: section.Draw(t, "account"), Resource: rapid.StringN(1, -1, 64).Draw(t, "resource")}
 		if rapid.Bool().Draw(t, "object") {
 			a = Object(some.Draw(t, "bucket"), rapid.StringN(0, -1, 64).Draw(t, "key"))
@@ -86,7 +90,8 @@ func TestBucketOf(t *testing.T) {
 // and a prefix is found as in the text.
 func TestObjectsAreNotBuckets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		bucket, key := rapid.StringMatching(`[a-c.]{1,4}`).Draw(t, "bucket"), rapid.StringMatching(`[a-c/]{0,4}`).Draw(t, "key")
+		bucket, key := rapid.StringMatching(`[a-c.]{1,4}`).Draw(t,
+			"bucket"), rapid.StringMatching(`[a-c/]{0,4}`).Draw(t, "key")
 		o, prefix := Object(bucket, key), rapid.StringMatching(`[a-c./]{0,8}`).Draw(t, "prefix")
 		if o == Bucket(bucket) || !o.IsObject() || Bucket(bucket).IsObject() || o.Section() != bucket+"/"+key {
 			t.Fatalf("%+v", o)
@@ -98,7 +103,10 @@ func TestObjectsAreNotBuckets(t *testing.T) {
 }
 
 func TestIsAccountID(t *testing.T) {
-	for s, want := range map[string]bool{"111122223333": true, "000000000000": true, "": false, "11112222333": false, "1111222233334": false, "11112222333x": false, "١١١١٢٢": false} {
+	for s, want := range map[string]bool{
+		"111122223333": true, "000000000000": true, "": false, "11112222333": false, "1111222233334": false,
+		"11112222333x": false, "١١١١٢٢": false,
+	} {
 		t.Run(s, func(t *testing.T) {
 			if IsAccountID(s) != want {
 				t.Errorf("%q: %v", s, !want)

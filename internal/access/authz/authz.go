@@ -110,7 +110,9 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 }
 
 // ask decides the needs that asks returns, now and whenever the grant is renewed.
-func (a *Authority) ask(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (Grant, error) {
+func (a *Authority) ask(
+	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
+) (Grant, error) {
 	g, err := a.decide(ctx, c, asks)
 	if err != nil {
 		return Grant{}, err
@@ -120,7 +122,9 @@ func (a *Authority) ask(ctx context.Context, c Caller, asks func(context.Context
 }
 
 // decide decides the needs that asks returns, once.
-func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error)) (*grant, error) {
+func (a *Authority) decide(
+	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
+) (*grant, error) {
 	needs, err := asks(ctx, c)
 	if err != nil {
 		return nil, err
@@ -132,7 +136,10 @@ func (a *Authority) decide(ctx context.Context, c Caller, asks func(context.Cont
 	if err != nil {
 		return nil, err
 	}
-	g := &grant{authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws, held: make([]permission, 0, len(needs))}
+	g := &grant{
+		authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws,
+		held: make([]permission, 0, len(needs)),
+	}
 	g.on.laws, g.on.work = g.on.room[:0], policy.NewWork()
 	hard := false
 	for _, n := range needs {
@@ -178,11 +185,14 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 }
 
 // decideUnder decides one need under the laws of its resource.
-func (a *Authority) decideUnder(ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need) (judgement, error) {
+func (a *Authority) decideUnder(
+	ctx context.Context, c Caller, laws PrincipalLaws, res ResourceLaws, on *lookups, n *Need,
+) (judgement, error) {
 	l := policy.Laws{
 		Identity: laws.Identity, Boundary: laws.Boundary, Session: c.situation.Session,
-		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner, ResourceMustAllow: res.MustAllow,
-		ObjectLists: res.ACL != nil,
+		Resource: res.Documents, Public: res.Public, Peers: res.Peers, ResourceOwner: res.Owner,
+		ResourceMustAllow: res.MustAllow,
+		ObjectLists:       res.ACL != nil,
 	}
 	who := c.principal
 	if n.As != nil {

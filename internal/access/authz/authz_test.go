@@ -94,7 +94,9 @@ func denied(t *testing.T, what string, err error) {
 type input struct{}
 
 func TestZeroAccessSaysNothing(t *testing.T) {
-	for name, a := range map[string]Access[input]{"zero": {}, "no need": Ask1[input](nil), "no needs": Ask[input](nil), "no reason": Open[input]("")} {
+	for name, a := range map[string]Access[input]{
+		"zero": {}, "no need": Ask1[input](nil), "no needs": Ask[input](nil), "no reason": Open[input](""),
+	} {
 		t.Run(name, func(t *testing.T) {
 			if !a.IsZero() {
 				t.Errorf("%s: not zero", name)
@@ -130,7 +132,8 @@ func TestNobodyAndNothingAreRefused(t *testing.T) {
 	_, err = Judge(t.Context(), all, user(), Ask(func(*input) ([]Need, error) { return nil, nil }), &input{})
 	denied(t, "an access without needs", err)
 	broken := errors.New("broken")
-	if _, err = Judge(t.Context(), all, user(), Ask(func(*input) ([]Need, error) { return []Need{get("k")}, broken }), &input{}); !errors.Is(err, broken) {
+	if _, err = Judge(t.Context(), all, user(), Ask(func(*input) ([]Need, error) { return []Need{get("k")}, broken }),
+		&input{}); !errors.Is(err, broken) {
 		t.Errorf("needs that cannot be worked out: %v", err)
 	}
 }
@@ -180,7 +183,9 @@ func TestGrantCoversItsNeedsAlone(t *testing.T) {
 }
 
 func TestOneHardRefusalRefusesAll(t *testing.T) {
-	_, err := New(allowing(t, "s3:GetObject")).Authorize(t.Context(), user(), get("k"), Need{Action: "s3:PutObject", Resource: arn.Object("b", "k")})
+	_, err := New(allowing(t, "s3:GetObject")).Authorize(t.Context(), user(), get("k"), Need{
+		Action: "s3:PutObject", Resource: arn.Object("b", "k"),
+	})
 	denied(t, "put", err)
 }
 
@@ -194,7 +199,8 @@ func TestSoftNeeds(t *testing.T) {
 	if g.Allows(list.Action, list.Resource) || !g.Refused() || !g.Allows("s3:GetObject", arn.Object("b", "k")) {
 		t.Errorf("%+v", g.g)
 	}
-	if g, err = New(allowing(t, "s3:*")).Authorize(t.Context(), user(), get("k"), list); err != nil || !g.Allows(list.Action, list.Resource) || g.Refused() {
+	if g, err = New(allowing(t, "s3:*")).Authorize(t.Context(), user(), get("k"), list); err != nil ||
+		!g.Allows(list.Action, list.Resource) || g.Refused() {
 		t.Errorf("%+v, %v", g.g, err)
 	}
 	// With soft needs alone a signed caller is answered per need, a stranger not at all.

@@ -23,7 +23,10 @@ func (f role) Resource(context.Context, arn.ARN, time.Time) (ResourceLaws, error
 
 func trusted(t *testing.T, action, principal string) role {
 	t.Helper()
-	d, err := policy.Parse(policy.Trust, fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":"sts:*","Condition":{"StringEquals":{"a.example:sub":"s"}}}]}`, principal))
+	d, err := policy.Parse(policy.Trust,
+		fmt.Appendf(nil,
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":%s,"Action":"sts:*",`+
+				`"Condition":{"StringEquals":{"a.example:sub":"s"}}}]}`, principal))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +40,10 @@ func TestTheBearerIsJudged(t *testing.T) {
 	at := arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/r"}
 	bearer := &policy.Principal{Kind: policy.WebIdentity, Provider: provider}
 	need := func(as *policy.Principal, sub string) Need {
-		return Need{Action: "sts:AssumeRoleWithWebIdentity", Resource: at, As: as, Keys: map[string][]string{"a.example:sub": {sub}}}
+		return Need{
+			Action: "sts:AssumeRoleWithWebIdentity", Resource: at, As: as,
+			Keys: map[string][]string{"a.example:sub": {sub}},
+		}
 	}
 	nobody := NewCaller(policy.Principal{Kind: policy.Anonymous}, Situation{At: time.Unix(1, 0)})
 	f := trusted(t, "*", `{"Federated":"`+provider+`"}`)
@@ -47,13 +53,17 @@ func TestTheBearerIsJudged(t *testing.T) {
 		need   Need
 		open   bool
 	}{
-		"the bearer":                  {nobody, need(bearer, "s"), true},
-		"another subject":             {nobody, need(bearer, "x"), false},
-		"another provider's":          {nobody, need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false},
-		"nobody":                      {nobody, need(nil, "s"), false},
-		"nobody by a zero claim":      {nobody, need(&policy.Principal{}, "s"), false},
-		"a user who may do all":       {user(), need(nil, "s"), false},
-		"a user's policies for other": {user(), need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false},
+		"the bearer":      {nobody, need(bearer, "s"), true},
+		"another subject": {nobody, need(bearer, "x"), false},
+		"another provider's": {
+			nobody, need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false,
+		},
+		"nobody":                 {nobody, need(nil, "s"), false},
+		"nobody by a zero claim": {nobody, need(&policy.Principal{}, "s"), false},
+		"a user who may do all":  {user(), need(nil, "s"), false},
+		"a user's policies for other": {
+			user(), need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, err := a.Authorize(t.Context(), c.caller, c.need)
@@ -66,7 +76,8 @@ func TestTheBearerIsJudged(t *testing.T) {
 		})
 	}
 	// A session policy of the caller limits the caller, not the bearer.
-	deny, err := policy.Parse(policy.Session, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`))
+	deny, err := policy.Parse(policy.Session,
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +90,9 @@ func TestTheBearerIsJudged(t *testing.T) {
 	if _, err := a.Authorize(t.Context(), user(), Need{Action: "iam:GetRole", Resource: at}); err != nil {
 		t.Error(err)
 	}
-	if _, err := New(trusted(t, "s3:*", `"*"`)).Authorize(t.Context(), user(), Need{Action: "iam:GetRole", Resource: at, Keys: map[string][]string{"a.example:sub": {"s"}}}); err == nil {
+	if _, err := New(trusted(t, "s3:*", `"*"`)).Authorize(t.Context(), user(), Need{
+		Action: "iam:GetRole", Resource: at, Keys: map[string][]string{"a.example:sub": {"s"}},
+	}); err == nil {
 		t.Error("a trust policy allows iam:GetRole")
 	}
 	said := errors.New("in the words of the service")

@@ -110,7 +110,8 @@ func (c Caller) Again(ctx context.Context) (Caller, error) {
 			return Caller{}, err
 		}
 	}
-	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account || fresh.principal.ID != c.principal.ID {
+	if fresh.principal.Kind != c.principal.Kind || fresh.principal.Account != c.principal.Account ||
+		fresh.principal.ID != c.principal.ID {
 		return Caller{}, fault.Of(fault.AccessDenied) // its names belong to another principal now
 	}
 	fresh.situation.At, fresh.situation.Record, fresh.situation.Seen = at, c.situation.Record, nil

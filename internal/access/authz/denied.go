@@ -31,7 +31,8 @@ func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 // tooMuchWork refuses a request whose decisions take more steps than one request may
 // take. Nothing of the request is done.
 func tooMuchWork() error {
-	return fault.New(fault.AccessDenied, "Access Denied: the policies that bind this request take more work to judge than one request may.")
+	return fault.New(fault.AccessDenied,
+		"Access Denied: the policies that bind this request take more work to judge than one request may.")
 }
 
 // denial returns the error for a need that is refused.
@@ -48,5 +49,6 @@ func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	default:
 		on = " on resource: " + n.Resource.String()
 	}
-	return fault.New(fault.AccessDenied, "User: "+c.principal.ARN.String()+" is not authorized to perform: "+string(n.Action)+on+" "+because)
+	return fault.New(fault.AccessDenied,
+		"User: "+c.principal.ARN.String()+" is not authorized to perform: "+string(n.Action)+on+" "+because)
 }

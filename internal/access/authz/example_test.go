@@ -45,7 +45,9 @@ func ExampleAuthority_Authorize() {
 	}
 	authority := authz.New(account{id, reads})
 	// Only who verified a signature makes a caller; see gateway/authn.
-	anna := authz.NewCaller(policy.Principal{Kind: policy.User, Account: id, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(id, "user/anna")},
+	anna := authz.NewCaller(policy.Principal{
+		Kind: policy.User, Account: id, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(id, "user/anna"),
+	},
 		authz.Situation{At: time.Unix(1, 0)})
 
 	object, bucket := arn.Object("photos", "cat.jpg"), arn.Bucket("photos")
@@ -64,5 +66,6 @@ func ExampleAuthority_Authorize() {
 	// may read: true
 	// may list: false
 	// may write: false
-	// AccessDenied: User: arn:aws:iam::111122223333:user/anna is not authorized to perform: s3:DeleteObject on resource: "arn:aws:s3:::photos/cat.jpg" because no identity-based policy allows the s3:DeleteObject action
+	// AccessDenied: User: arn:aws:iam::111122223333:user/anna is not authorized to perform: s3:DeleteObject on
+	// resource: "arn:aws:s3:::photos/cat.jpg" because no identity-based policy allows the s3:DeleteObject action
 }

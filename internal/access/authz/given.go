@@ -11,7 +11,10 @@ import (
 func addGiven(l *policy.Laws, who *policy.Principal, action policy.Action) {
 	l.Identity = appendDocument(l.Identity, policy.Given(action))
 	if who.Account != "" {
-		l.Resource = appendDocument(l.Resource, policy.List([]policy.ListGrant{{Name: "initiator", Account: who.Account, Actions: []policy.Action{action}}}))
+		l.Resource = appendDocument(l.Resource,
+			policy.List([]policy.ListGrant{{
+				Name: "initiator", Account: who.Account, Actions: []policy.Action{action},
+			}}))
 	}
 }
 

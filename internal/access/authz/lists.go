@@ -86,7 +86,9 @@ func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws,
 // lists adds the owner of the object and the ACLs to the laws of a need, where ACLs
 // are active; it reports whether the object was looked up. Where another account than
 // the bucket's owns the object, only the denies of the bucket's policy bind.
-func (a *Authority) lists(ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *lookups, n *Need) (saw bool, err error) {
+func (a *Authority) lists(
+	ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *lookups, n *Need,
+) (saw bool, err error) {
 	switch {
 	case !n.Resource.IsObject():
 		if res.ACL != nil {

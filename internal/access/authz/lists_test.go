@@ -18,7 +18,8 @@ func stranger() Caller {
 }
 
 func rootOf(account string) Caller {
-	return NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, Situation{At: time.Unix(1, 0)})
+	return NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account},
+		Situation{At: time.Unix(1, 0)})
 }
 
 func everybodyMay(actions ...policy.Action) *policy.Document {
@@ -27,7 +28,10 @@ func everybodyMay(actions ...policy.Action) *policy.Document {
 
 func bucketPolicy(t *testing.T, effect, action string) []*policy.Document {
 	t.Helper()
-	d, err := policy.Parse(policy.Resource, fmt.Appendf(nil, `{"Statement":[{"Effect":%q,"Principal":"*","Action":%q,"Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]}]}`, effect, action))
+	d, err := policy.Parse(policy.Resource,
+		fmt.Appendf(nil,
+			`{"Statement":[{"Effect":%q,"Principal":"*","Action":%q,"Resource":["arn:aws:s3:::b",`+
+				`"arn:aws:s3:::b/*"]}]}`, effect, action))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,9 @@ func object(action policy.Action) Need { return Need{Action: action, Resource: a
 // Whose object it is decides which laws bind. Every caller's own policies allow
 // everything.
 func TestObjectsOfOthers(t *testing.T) {
-	mine, theirs, nobodys := ObjectLaws{Version: "1", Owner: account}, ObjectLaws{Version: "1", Owner: foreign}, ObjectLaws{}
+	mine, theirs, nobodys := ObjectLaws{
+		Version: "1", Owner: account,
+	}, ObjectLaws{Version: "1", Owner: foreign}, ObjectLaws{}
 	open := theirs
 	open.ACL = everybodyMay("s3:GetObject")
 	lists := policy.List(nil)
@@ -58,33 +64,93 @@ func TestObjectsOfOthers(t *testing.T) {
 		// who gets in: the bucket's account, the other account, a stranger
 		owner, other, stranger bool
 	}{
-		{"ACLs disabled, the record's owner does not count", nil, theirs, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
+		{
+			"ACLs disabled, the record's owner does not count", nil, theirs, nil, policy.PublicAccess{},
+			object("s3:GetObject"), true, false, false,
+		},
 		{"own object", lists, mine, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
 		{"no object", lists, nobodys, nil, policy.PublicAccess{}, object("s3:GetObject"), true, false, false},
 		{"another's object", lists, theirs, nil, policy.PublicAccess{}, object("s3:GetObject"), false, true, false},
 		{"another's ACL", lists, theirs, nil, policy.PublicAccess{}, object("s3:PutObjectAcl"), false, true, false},
 		{"another's open object", lists, open, nil, policy.PublicAccess{}, object("s3:GetObject"), true, true, true},
-		{"open, but for reading", lists, open, nil, policy.PublicAccess{}, object("s3:PutObjectAcl"), false, true, false},
-		{"open and ignored", lists, open, nil, policy.PublicAccess{IgnorePublicACLs: true}, object("s3:GetObject"), false, true, false},
-		{"RestrictPublicBuckets is about policies", lists, open, nil, restrict, object("s3:GetObject"), true, true, true},
-		{"a public policy shuts out whom the ACL lets in", lists, open, bucketPolicy(t, "Allow", "s3:ListBucket"), restrict, object("s3:GetObject"), true, false, false},
-		{"a policy opens own objects", lists, mine, bucketPolicy(t, "Allow", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), true, true, true},
-		{"a policy does not open another's", lists, theirs, bucketPolicy(t, "Allow", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), false, true, false},
-		{"a policy denies another's, to its owner too", lists, open, bucketPolicy(t, "Deny", "s3:GetObject"), policy.PublicAccess{}, object("s3:GetObject"), false, false, false},
-		{"deletions are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, false, false},
-		{"deletions for good, too", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObjectVersion"), true, false, false},
-		{"tags are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:GetObjectTagging"), true, false, false},
-		{"whoever may write makes objects", writable, nobodys, nil, policy.PublicAccess{}, object("s3:PutObject"), true, true, true},
-		{"and overwrites its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:PutObject"), true, true, false},
-		{"and deletes its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, true, false},
-		{"never those of others", writable, mine, nil, policy.PublicAccess{}, object("s3:PutObject"), true, false, false},
-		{"nor deletes what is not there", writable, nobodys, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, false, false},
-		{"unless ignored", writable, nobodys, nil, policy.PublicAccess{IgnorePublicACLs: true}, object("s3:PutObject"), true, false, false},
+		{
+			"open, but for reading", lists, open, nil, policy.PublicAccess{}, object("s3:PutObjectAcl"), false, true,
+			false,
+		},
+		{
+			"open and ignored", lists, open, nil, policy.PublicAccess{IgnorePublicACLs: true}, object("s3:GetObject"),
+			false, true, false,
+		},
+		{
+			"RestrictPublicBuckets is about policies", lists, open, nil, restrict, object("s3:GetObject"), true, true,
+			true,
+		},
+		{
+			"a public policy shuts out whom the ACL lets in", lists, open, bucketPolicy(t, "Allow", "s3:ListBucket"),
+			restrict, object("s3:GetObject"), true, false, false,
+		},
+		{
+			"a policy opens own objects", lists, mine, bucketPolicy(t, "Allow", "s3:GetObject"), policy.PublicAccess{},
+			object("s3:GetObject"), true, true, true,
+		},
+		{
+			"a policy does not open another's", lists, theirs, bucketPolicy(t, "Allow", "s3:GetObject"),
+			policy.PublicAccess{}, object("s3:GetObject"), false, true, false,
+		},
+		{
+			"a policy denies another's, to its owner too", lists, open, bucketPolicy(t, "Deny", "s3:GetObject"),
+			policy.PublicAccess{}, object("s3:GetObject"), false, false, false,
+		},
+		{
+			"deletions are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"),
+			true, false, false,
+		},
+		{
+			"deletions for good, too", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObjectVersion"),
+			true, false, false,
+		},
+		{
+			"tags are the bucket owner's", lists, theirs, nil, policy.PublicAccess{}, object("s3:GetObjectTagging"),
+			true, false, false,
+		},
+		{
+			"whoever may write makes objects", writable, nobodys, nil, policy.PublicAccess{}, object("s3:PutObject"),
+			true, true, true,
+		},
+		{
+			"and overwrites its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:PutObject"), true, true,
+			false,
+		},
+		{
+			"and deletes its own", writable, theirs, nil, policy.PublicAccess{}, object("s3:DeleteObject"), true, true,
+			false,
+		},
+		{
+			"never those of others", writable, mine, nil, policy.PublicAccess{}, object("s3:PutObject"), true, false,
+			false,
+		},
+		{
+			"nor deletes what is not there", writable, nobodys, nil, policy.PublicAccess{}, object("s3:DeleteObject"),
+			true, false, false,
+		},
+		{
+			"unless ignored", writable, nobodys, nil, policy.PublicAccess{IgnorePublicACLs: true},
+			object("s3:PutObject"), true, false, false,
+		},
 		{"the bucket's ACL lists", writable, nobodys, nil, policy.PublicAccess{}, list, true, true, true},
 		{"no bucket ACL, no listing", nil, nobodys, nil, policy.PublicAccess{}, list, true, false, false},
-		{"a policy's overwriting", writable, mine, bucketPolicy(t, "Allow", "s3:PutObject"), policy.PublicAccess{}, object("s3:PutObject"), true, true, true},
-		{"the ACL of what a writer makes is its own affair", lists, mine, nil, policy.PublicAccess{}, made, true, true, false},
-		{"but a policy denies", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{}, made, false, false, false},
+		{
+			"a policy's overwriting", writable, mine, bucketPolicy(t, "Allow", "s3:PutObject"), policy.PublicAccess{},
+			object("s3:PutObject"), true, true, true,
+		},
+		{
+			"the ACL of what a writer makes is its own affair", lists, mine, nil, policy.PublicAccess{}, made, true,
+			true, false,
+		},
+		{
+			"but a policy denies", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{}, made,
+			false, false, false,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := allowing(t, "*")
@@ -92,7 +158,9 @@ func TestObjectsOfOthers(t *testing.T) {
 			for name, who := range map[string]struct {
 				c    Caller
 				want bool
-			}{"bucket's account": {user(), c.owner}, "other account": {rootOf(foreign), c.other}, "stranger": {stranger(), c.stranger}} {
+			}{"bucket's account": {
+				user(), c.owner,
+			}, "other account": {rootOf(foreign), c.other}, "stranger": {stranger(), c.stranger}} {
 				in := w
 				if name == "stranger" {
 					copied := *w
@@ -133,7 +201,9 @@ func TestAnObjectIsAskedForOnce(t *testing.T) {
 // A permission that was refused for one version of an object is not held for
 // another: what is demanded names no version.
 func TestVersionsOfOneKey(t *testing.T) {
-	d, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"s3:VersionId":"good"}}}]}`))
+	d, err := policy.Parse(policy.Identity,
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*",`+
+			`"Condition":{"StringEquals":{"s3:VersionId":"good"}}}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,18 +55,34 @@ func TestStands(t *testing.T) {
 		unseen bool
 		want   bool
 	}{
-		"at once":                        {laws: allowAll, want: true},
-		"fresh":                          {laws: allowAll, after: time.Second, want: true},
-		"not fresh":                      {laws: allowAll, after: time.Second + 1},
-		"from the future":                {laws: allowAll, after: -1},
-		"nobody watched":                 {laws: allowAll, unseen: true},
-		"a law of the time":              {laws: allowAll + `,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"2099-01-01T00:00:00Z"}}}`},
-		"a law of the epoch":             {laws: allowAll + `,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*","Condition":{"NumericGreaterThan":{"aws:EpochTime":"1"}}}`},
-		"a law of the age of MFA":        {laws: allowAll + `,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*","Condition":{"NumericGreaterThan":{"aws:MultiFactorAuthAge":"1"}}}`},
-		"a credential that ended":        {laws: allowAll, until: start.Add(time.Millisecond), after: time.Millisecond},
-		"a credential that will end":     {laws: allowAll, until: start.Add(time.Millisecond), want: true},
-		"an exception that ended":        {laws: allowAll, public: start.Add(time.Millisecond), after: time.Millisecond},
-		"an exception that is still one": {laws: allowAll, public: start.Add(time.Second), after: time.Millisecond, want: true},
+		"at once":         {laws: allowAll, want: true},
+		"fresh":           {laws: allowAll, after: time.Second, want: true},
+		"not fresh":       {laws: allowAll, after: time.Second + 1},
+		"from the future": {laws: allowAll, after: -1},
+		"nobody watched":  {laws: allowAll, unseen: true},
+		"a law of the time": {
+			laws: allowAll +
+				`,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*",` +
+				`"Condition":{"DateGreaterThan":{"aws:CurrentTime":"2099-01-01T00:00:00Z"}}}`,
+		},
+		"a law of the epoch": {
+			laws: allowAll +
+				`,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*",` +
+				`"Condition":{"NumericGreaterThan":{"aws:EpochTime":"1"}}}`,
+		},
+		"a law of the age of MFA": {
+			laws: allowAll +
+				`,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*",` +
+				`"Condition":{"NumericGreaterThan":{"aws:MultiFactorAuthAge":"1"}}}`,
+		},
+		"a credential that ended":    {laws: allowAll, until: start.Add(time.Millisecond), after: time.Millisecond},
+		"a credential that will end": {laws: allowAll, until: start.Add(time.Millisecond), want: true},
+		"an exception that ended": {
+			laws: allowAll, public: start.Add(time.Millisecond), after: time.Millisecond,
+		},
+		"an exception that is still one": {
+			laws: allowAll, public: start.Add(time.Second), after: time.Millisecond, want: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			who := &watched{now: start, until: c.until, seen: "witness"}
@@ -102,7 +118,11 @@ func TestRenew(t *testing.T) {
 	}{
 		"nothing changed": {func(*world, *watched) {}, true, true},
 		"the policy":      {func(w *world, _ *watched) { w.identity = nil }, false, false},
-		"the key":         {func(_ *world, who *watched) { who.again = func(time.Time) (Caller, error) { return Caller{}, gone } }, false, false},
+		"the key": {func(_ *world, who *watched) {
+			who.again = func(time.Time) (Caller, error) {
+				return Caller{}, gone
+			}
+		}, false, false},
 		"another one has the name": {func(_ *world, who *watched) {
 			who.again = func(time.Time) (Caller, error) { c := user(); c.principal.ID = "AIDAOTHER"; return c, nil }
 		}, false, false},
@@ -112,12 +132,28 @@ func TestRenew(t *testing.T) {
 		"a soft need that was gone by": {func(w *world, _ *watched) {
 			w.identity = parsed(t, `{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::b/soft"}`)
 		}, true, false},
-		"the time, which the law asks for":      {func(_ *world, who *watched) { who.now = start.Add(time.Hour) }, false, false},
-		"the time, as far as the law allows it": {func(_ *world, who *watched) { who.now = start.Add(time.Minute) }, false, true},
+		"the time, which the law asks for": {func(_ *world, who *watched) {
+			who.now = start.Add(
+				time.Hour,
+			)
+		}, false, false},
+		"the time, as far as the law allows it": {func(_ *world, who *watched) {
+			who.now = start.Add(
+				time.Minute,
+			)
+		}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			who := &watched{now: start, seen: "witness"}
-			w := &world{owner: account, identity: parsed(t, allowAll+`,{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"`+start.Add(30*time.Minute).UTC().Format(time.RFC3339)+`"}}}`)}
+			w := &world{
+				owner: account,
+				identity: parsed(t,
+					allowAll+
+						`,{"Effect":"Deny","Action":"*","Resource":"*",`+
+						`"Condition":{"DateGreaterThan":{"aws:CurrentTime":"`+start.Add(30*time.Minute).UTC().Format(
+						time.RFC3339,
+					)+`"}}}`),
+			}
 			g, err := New(w).Authorize(t.Context(), who.caller(), get("k"), soft)
 			if err != nil {
 				t.Fatal(err)
@@ -165,8 +201,17 @@ func TestInside(t *testing.T) {
 
 // TestWith: a need is judged once more by what is known only later, and stays so.
 func TestWith(t *testing.T) {
-	put := Need{Action: "s3:PutObject", Resource: arn.Object("b", "k"), Keys: map[string][]string{"s3:x-amz-storage-class": {"STANDARD"}}}
-	w := &world{owner: account, identity: parsed(t, allowAll+`,{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}}`)}
+	put := Need{
+		Action: "s3:PutObject", Resource: arn.Object("b", "k"),
+		Keys: map[string][]string{"s3:x-amz-storage-class": {"STANDARD"}},
+	}
+	w := &world{
+		owner: account,
+		identity: parsed(t,
+			allowAll+
+				`,{"Effect":"Deny","Action":"s3:PutObject","Resource":"*",`+
+				`"Condition":{"StringEquals":{"s3:RequestObjectTag/class":"secret"}}}`),
+	}
 	g, err := New(w).Authorize(t.Context(), user(), put)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +229,10 @@ func TestWith(t *testing.T) {
 	if err != nil || !wider.Allows("s3:PutObject", put.Resource) {
 		t.Fatal(err)
 	}
-	w.identity = parsed(t, allowAll+`,{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"s3:RequestObjectTag/class":"public"}}}`)
+	w.identity = parsed(t,
+		allowAll+
+			`,{"Effect":"Deny","Action":"s3:PutObject","Resource":"*",`+
+			`"Condition":{"StringEquals":{"s3:RequestObjectTag/class":"public"}}}`)
 	if err := g.Renew(t.Context()); err != nil {
 		t.Error("the need without tags", err)
 	}

@@ -11,9 +11,12 @@ const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
 // mentionTags reports whether any policy asks for the tags of an object.
 func mentionTags(l *policy.Laws) bool {
-	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard}, func(docs []*policy.Document) bool {
-		return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d != nil && d.Mentions(existingTag) })
-	})
+	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard},
+		func(docs []*policy.Document) bool {
+			return slices.ContainsFunc(docs, func(d *policy.Document) bool {
+				return d != nil && d.Mentions(existingTag)
+			})
+		})
 }
 
 // tagKeys returns the condition keys for the tags of a need's object, which cost a

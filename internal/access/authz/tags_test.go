@@ -11,8 +11,9 @@ import (
 
 func blue(t *testing.T, effect, action string) *policy.Document {
 	t.Helper()
-	d, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"`+effect+`","Action":"`+action+`","Resource":"*",`+
-		`"Condition":{"StringEquals":{"s3:ExistingObjectTag/Colour":"blue"}}}]}`))
+	d, err := policy.Parse(policy.Identity,
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"`+effect+`","Action":"`+action+`","Resource":"*",`+
+			`"Condition":{"StringEquals":{"s3:ExistingObjectTag/Colour":"blue"}}}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,8 @@ func blue(t *testing.T, effect, action string) *policy.Document {
 
 func TestTagsDecide(t *testing.T) {
 	w := &world{owner: account, identity: []*policy.Document{blue(t, "Allow", "s3:*")}, tags: map[string]string{
-		"b/blue current Colour": "blue", "b/red current Colour": "red", "b/red v1 Colour": "blue", "b/case current colour": "blue",
+		"b/blue current Colour": "blue", "b/red current Colour": "red", "b/red v1 Colour": "blue",
+		"b/case current colour": "blue",
 	}}
 	a := New(w)
 	for _, c := range []struct {
@@ -80,10 +82,13 @@ func TestUnreadablePolicies(t *testing.T) {
 		_, err := New(w).Authorize(t.Context(), user(), Need{Action: action, Resource: arn.Object("b", "k")})
 		denied(t, string(action), err)
 	}
-	root := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)}, Situation{})
+	root := NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)},
+		Situation{})
 	for action, allowed := range map[policy.Action]bool{"s3:PutBucketPolicy": true, "s3:ListBucket": false} {
 		t.Run(fmt.Sprint(action), func(t *testing.T) {
-			if _, err := New(w).Authorize(t.Context(), root, Need{Action: action, Resource: arn.Bucket("b")}); (err == nil) != allowed {
+			if _, err := New(w).Authorize(t.Context(), root, Need{
+				Action: action, Resource: arn.Bucket("b"),
+			}); (err == nil) != allowed {
 				t.Errorf("%s: %v", action, err)
 			}
 		})

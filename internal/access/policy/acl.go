@@ -52,11 +52,15 @@ func List(grants []ListGrant) *Document {
 		case AllAccounts:
 			p.kind = everyAccount
 		default:
-			p = principal{PrincipalName: PrincipalName{Type: "AWS", Value: g.Account}, kind: ofAccount, account: g.Account}
+			p = principal{
+				PrincipalName: PrincipalName{Type: "AWS", Value: g.Account}, kind: ofAccount, account: g.Account,
+			}
 		}
 		s.principals = []principal{p}
 		for _, a := range g.Actions {
-			s.actions = append(s.actions, actionPattern{text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}}})
+			s.actions = append(s.actions, actionPattern{
+				text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}},
+			})
 		}
 		s.why[ResourceLayer] = []string{"ACL, grant " + strconv.Itoa(i) + " to " + g.Name}
 	}

@@ -81,8 +81,9 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 				continue
 			}
 			r := Request{
-				Principal: who.Principal, Action: p.Action, Resource: at, At: time.Unix(sometime, 0).UTC(), SourceIP: somewhere(),
-				Keys: map[string][]string{"aws:securetransport": {"true"}},
+				Principal: who.Principal, Action: p.Action, Resource: at, At: time.Unix(sometime, 0).UTC(),
+				SourceIP: somewhere(),
+				Keys:     map[string][]string{"aws:securetransport": {"true"}},
 			}
 			change := Change{Subject: who.Name, Action: p.Action, Resource: text}
 			if n += 2; c.differs(who, r, &change) {
@@ -126,7 +127,8 @@ func sorted(seen map[Change]bool) []Change {
 			}
 			return 1
 		}
-		return cmp.Or(strings.Compare(a.Subject, b.Subject), cmp.Compare(gains(a), gains(b)), strings.Compare(a.Resource, b.Resource), strings.Compare(string(a.Action), string(b.Action)))
+		return cmp.Or(strings.Compare(a.Subject, b.Subject), cmp.Compare(gains(a), gains(b)),
+			strings.Compare(a.Resource, b.Resource), strings.Compare(string(a.Action), string(b.Action)))
 	})
 	return out
 }

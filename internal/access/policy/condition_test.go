@@ -42,7 +42,12 @@ func TestConditions(t *testing.T) {
 		}
 		for j, effect := range []string{"Allow", "Deny"} {
 			t.Run(effect, func(t *testing.T) {
-				d := mustParse(t, Identity, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":%q,"Action":"*","Resource":"*","Condition":{%q:{%q:%s}}}}`, effect, f[0], f[1], f[2]))
+				d := mustParse(t,
+					Identity, fmt.Sprintf(
+						`{"Version":"2012-10-17","Statement":{"Effect":%q,"Action":"*","Resource":"*",`+
+							`"Condition":{%q:{%q:%s}}}}`,
+						effect, f[0], f[1], f[2],
+					))
 				want, err := strconv.ParseBool(f[min(4+j, len(f)-1)])
 				if err != nil {
 					t.Fatalf("line %d: %v", i+1, err)
@@ -62,20 +67,44 @@ func TestConditions(t *testing.T) {
 // map full of lies changes nothing.
 func TestDerivedKeys(t *testing.T) {
 	for name, want := range map[string]map[string]string{
-		"alice":      {"aws:principalarn": "arn:aws:iam::111122223333:user/alice", "aws:principalaccount": home, "aws:principaltype": "User", "aws:userid": "AIDAALICEALICEALICE", "aws:username": "alice", "aws:principalisawsservice": "false"},
-		"root":       {"aws:principalarn": "arn:aws:iam::111122223333:root", "aws:principalaccount": home, "aws:principaltype": "Account", "aws:userid": home, "aws:principalisawsservice": "false"},
-		"session":    {"aws:principalarn": "arn:aws:iam::111122223333:role/path/reader", "aws:principalaccount": home, "aws:principaltype": "AssumedRole", "aws:userid": "AROAREADERREADER123:s1", "aws:principalisawsservice": "false"},
-		"federated":  {"aws:principalarn": "arn:aws:sts::111122223333:federated-user/fred", "aws:principalaccount": home, "aws:principaltype": "FederatedUser", "aws:userid": home + ":fred", "aws:principalisawsservice": "false"},
-		"cloudfront": {"aws:principaltype": "Service", "aws:principalisawsservice": "true", "aws:principalservicename": "cloudfront.amazonaws.com", "aws:principalservicenameslist": "cloudfront.amazonaws.com"},
-		"anonymous":  {"aws:principalaccount": "anonymous", "aws:principaltype": "Anonymous", "aws:userid": "anonymous"},
-		"web":        {"aws:principaltype": "FederatedUser"},
+		"alice": {
+			"aws:principalarn": "arn:aws:iam::111122223333:user/alice", "aws:principalaccount": home,
+			"aws:principaltype": "User", "aws:userid": "AIDAALICEALICEALICE", "aws:username": "alice",
+			"aws:principalisawsservice": "false",
+		},
+		"root": {
+			"aws:principalarn": "arn:aws:iam::111122223333:root", "aws:principalaccount": home,
+			"aws:principaltype": "Account", "aws:userid": home, "aws:principalisawsservice": "false",
+		},
+		"session": {
+			"aws:principalarn": "arn:aws:iam::111122223333:role/path/reader", "aws:principalaccount": home,
+			"aws:principaltype": "AssumedRole", "aws:userid": "AROAREADERREADER123:s1",
+			"aws:principalisawsservice": "false",
+		},
+		"federated": {
+			"aws:principalarn": "arn:aws:sts::111122223333:federated-user/fred", "aws:principalaccount": home,
+			"aws:principaltype": "FederatedUser", "aws:userid": home + ":fred", "aws:principalisawsservice": "false",
+		},
+		"cloudfront": {
+			"aws:principaltype": "Service", "aws:principalisawsservice": "true",
+			"aws:principalservicename":      "cloudfront.amazonaws.com",
+			"aws:principalservicenameslist": "cloudfront.amazonaws.com",
+		},
+		"anonymous": {"aws:principalaccount": "anonymous", "aws:principaltype": "Anonymous", "aws:userid": "anonymous"},
+		"web":       {"aws:principaltype": "FederatedUser"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want["aws:currenttime"], want["aws:epochtime"], want["aws:sourceip"] = "2026-05-01T12:00:00Z", "1777636800", "2001:db8::1"
-			r := Request{Principal: caller(name), At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), SourceIP: netip.MustParseAddr("2001:db8::1"), Keys: map[string][]string{}}
+			want["aws:currenttime"], want["aws:epochtime"] = "2026-05-01T12:00:00Z", "1777636800"
+			want["aws:sourceip"] = "2001:db8::1"
+			r := Request{
+				Principal: caller(name), At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+				SourceIP: netip.MustParseAddr("2001:db8::1"), Keys: map[string][]string{},
+			}
 			in := situation{request: r}
-			for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype",
-				"aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist"} {
+			for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn",
+				"aws:principalaccount", "aws:principaltype",
+				"aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename",
+				"aws:principalservicenameslist"} {
 				r.Keys[k] = []string{"lie"}
 				got := in.values(refTo(k))
 				if text, has := want[k]; has != (got.n == 1) || has && got.at(0) != text {
@@ -94,8 +123,9 @@ func TestDerivedKeys(t *testing.T) {
 
 func TestKeyName(t *testing.T) {
 	for in, want := range map[string]string{
-		"aws:SourceIp": "aws:sourceip", "S3:ExistingObjectTag/Team": "s3:existingobjecttag/Team", "s3:RequestObjectTag/A/B": "s3:requestobjecttag/A/B",
-		"aws:PrincipalTag/Team": "aws:principaltag/team", "s3:ExistingObjectTag": "s3:existingobjecttag",
+		"aws:SourceIp": "aws:sourceip", "S3:ExistingObjectTag/Team": "s3:existingobjecttag/Team",
+		"s3:RequestObjectTag/A/B": "s3:requestobjecttag/A/B",
+		"aws:PrincipalTag/Team":   "aws:principaltag/team", "s3:ExistingObjectTag": "s3:existingobjecttag",
 	} {
 		t.Run(in, func(t *testing.T) {
 			if got := KeyName(in); got != want {

@@ -57,7 +57,10 @@ func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
 	}
-	in := situation{request: r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs, most: r.Work.most()}
+	in := situation{
+		request: r, owner: cmp.Or(l.BucketOwner, l.ResourceOwner), ignoreGroups: l.Public.IgnorePublicACLs,
+		most: r.Work.most(),
+	}
 	v := in.decide(&l)
 	r.Work.Spend(in.spent)
 	return v
@@ -69,11 +72,16 @@ func (in *situation) decide(l *Laws) Verdict {
 	for _, at := range [...]struct {
 		layer Layer
 		docs  []*Document
-	}{{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity}, {BoundaryLayer, l.Boundary}, {SessionLayer, l.Session}} {
+	}{
+		{ResourceLayer, l.Guard}, {ResourceLayer, l.Resource}, {IdentityLayer, l.Identity},
+		{BoundaryLayer, l.Boundary}, {SessionLayer, l.Session},
+	} {
 		o := in.ask(at.layer, at.docs, l)
 		switch {
 		case o.spent:
-			return Verdict{Effect: ExplicitDeny, Why: []string{"the decision takes more work than one may"}, Exhausted: true}
+			return Verdict{
+				Effect: ExplicitDeny, Why: []string{"the decision takes more work than one may"}, Exhausted: true,
+			}
 		case o.lost:
 			return Verdict{Effect: ExplicitDeny, Why: []string{"a policy could not be read"}, Layer: at.layer}
 		case o.deny != nil:
@@ -83,13 +91,23 @@ func (in *situation) decide(l *Laws) Verdict {
 	}
 	v := weigh(l, r, &opinions)
 	if v.Effect == Allow && restricted(l, &r.Principal) {
-		return Verdict{Effect: ExplicitDeny, Why: []string{"the bucket's policy is public, and RestrictPublicBuckets is on"}, Layer: PublicAccessLayer}
+		return Verdict{
+			Effect: ExplicitDeny, Why: []string{"the bucket's policy is public, and RestrictPublicBuckets is on"},
+			Layer: PublicAccessLayer,
+		}
 	}
 	if v.Effect == Allow && in.ownersAlone(l) {
-		return Verdict{Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"}, Layer: ResourceLayer}
+		return Verdict{
+			Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"},
+			Layer: ResourceLayer,
+		}
 	}
 	if v.Effect == Allow && in.givesAccessAway(l) {
-		return Verdict{Effect: ImplicitDeny, Why: []string{"what is open to everybody lets no other account change an object's ACL"}, Layer: ResourceLayer}
+		return Verdict{
+			Effect: ImplicitDeny,
+			Why:    []string{"what is open to everybody lets no other account change an object's ACL"},
+			Layer:  ResourceLayer,
+		}
 	}
 	return v
 }
@@ -133,7 +151,8 @@ func (l *Laws) Excludes(p *Principal) bool {
 	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of any object may allow everybody
 		return restricted(l, p)
 	}
-	return restricted(l, p) || !slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.admitsAll })
+	return restricted(l, p) ||
+		!slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.admitsAll })
 }
 
 // implicitDeny is the verdict where a layer that had to allow does not.

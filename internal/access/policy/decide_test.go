@@ -29,21 +29,38 @@ func caller(name string) Principal {
 	}
 	switch name {
 	case "alice":
-		return Principal{Kind: User, Account: home, ARN: iam(home, "user/alice"), ID: "AIDAALICEALICEALICE", Name: "alice", Canonical: canonicalHome}
+		return Principal{
+			Kind: User, Account: home, ARN: iam(home, "user/alice"), ID: "AIDAALICEALICEALICE", Name: "alice",
+			Canonical: canonicalHome,
+		}
 	case "bob":
-		return Principal{Kind: User, Account: home, ARN: iam(home, "user/team/bob"), ID: "AIDABOBBOBBOBBOBBOB", Name: "bob", Canonical: canonicalHome}
+		return Principal{
+			Kind: User, Account: home, ARN: iam(home, "user/team/bob"), ID: "AIDABOBBOBBOBBOBBOB", Name: "bob",
+			Canonical: canonicalHome,
+		}
 	case "root":
 		return Principal{Kind: AccountRoot, Account: home, ARN: arn.Root(home), ID: home, Canonical: canonicalHome}
 	case "session":
-		return Principal{Kind: RoleSession, Account: home, ARN: sts(home, "assumed-role/reader/s1"), Role: iam(home, "role/path/reader"), ID: "AROAREADERREADER123:s1", Canonical: canonicalHome}
+		return Principal{
+			Kind: RoleSession, Account: home, ARN: sts(home, "assumed-role/reader/s1"),
+			Role: iam(home, "role/path/reader"), ID: "AROAREADERREADER123:s1", Canonical: canonicalHome,
+		}
 	case "federated":
-		return Principal{Kind: FederatedUser, Account: home, ARN: sts(home, "federated-user/fred"), Issuer: iam(home, "user/alice"), ID: home + ":fred", Canonical: canonicalHome}
+		return Principal{
+			Kind: FederatedUser, Account: home, ARN: sts(home, "federated-user/fred"), Issuer: iam(home, "user/alice"),
+			ID: home + ":fred", Canonical: canonicalHome,
+		}
 	case "stranger":
-		return Principal{Kind: User, Account: other, ARN: iam(other, "user/mallory"), ID: "AIDAMALLORYMALLORY1", Name: "mallory"}
+		return Principal{
+			Kind: User, Account: other, ARN: iam(other, "user/mallory"), ID: "AIDAMALLORYMALLORY1", Name: "mallory",
+		}
 	case "otherroot":
 		return Principal{Kind: AccountRoot, Account: other, ARN: arn.Root(other), ID: other}
 	case "otherrole":
-		return Principal{Kind: RoleSession, Account: other, ARN: sts(other, "assumed-role/writer/w"), Role: iam(other, "role/writer"), ID: "AROAWRITERWRITER123:w"}
+		return Principal{
+			Kind: RoleSession, Account: other, ARN: sts(other, "assumed-role/writer/w"),
+			Role: iam(other, "role/writer"), ID: "AROAWRITERWRITER123:w",
+		}
 	case "cloudfront":
 		return Principal{Kind: Service, Name: "cloudfront.amazonaws.com"}
 	case "web":
@@ -110,7 +127,9 @@ func (s *script) run(lines []string) {
 }
 
 func (s *script) policy(name, kind, text string) {
-	k, ok := map[string]Kind{"identity": Identity, "resource": Resource, "trust": Trust, "key": Key, "session": Session}[kind]
+	k, ok := map[string]Kind{
+		"identity": Identity, "resource": Resource, "trust": Trust, "key": Key, "session": Session,
+	}[kind]
 	if !ok {
 		s.t.Fatalf("line %d: kind %s", s.line, kind)
 	}
@@ -171,7 +190,10 @@ func (s *script) ask(words []string) {
 			resource = arn.Object(b, k)
 		}
 	}
-	r := Request{Principal: caller(words[0]), Action: Action(words[1]), Resource: resource, At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), Keys: map[string][]string{}}
+	r := Request{
+		Principal: caller(words[0]), Action: Action(words[1]), Resource: resource,
+		At: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), Keys: map[string][]string{},
+	}
 	rest := words[3:]
 	for len(rest) > 0 && rest[0] != "->" {
 		name, value, _ := strings.Cut(rest[0], "=")
@@ -190,7 +212,11 @@ func (s *script) ask(words []string) {
 	}
 	v := Decide(s.laws, r)
 	got := map[Effect]string{Allow: "allow", ExplicitDeny: "deny", ImplicitDeny: "silent"}[v.Effect]
-	got += " " + map[Layer]string{NoLayer: "nobody", IdentityLayer: "identity", BoundaryLayer: "boundary", SessionLayer: "session", ResourceLayer: "resource", PublicAccessLayer: "public"}[v.Layer]
+	got += " " +
+		map[Layer]string{
+			NoLayer: "nobody", IdentityLayer: "identity", BoundaryLayer: "boundary", SessionLayer: "session",
+			ResourceLayer: "resource", PublicAccessLayer: "public",
+		}[v.Layer]
 	if want := strings.Join(rest[1:], " "); got != want {
 		s.t.Errorf("line %d: %s: %s %v, want %s", s.line, strings.Join(words, " "), got, v.Why, want)
 	}
@@ -202,23 +228,50 @@ func (s *script) ask(words []string) {
 func TestBecause(t *testing.T) {
 	deny := mustParse(t, Identity, `{"Statement":[{"Sid":"No","Effect":"Deny","Action":"*","Resource":"*"}]}`)
 	allow := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
-	shut := mustParse(t, Resource, `{"Statement":[{"Sid":"Not this","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`).Named("b")
+	shut := mustParse(t, Resource,
+		`{"Statement":[{"Sid":"Not this","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`).Named("b")
 	for _, c := range []struct {
 		laws          Laws
 		because, why0 string
 	}{
-		{Laws{Resource: []*Document{shut}}, "with an explicit deny in a resource-based policy", "resource policy b, Not this"},
-		{Laws{Identity: []*Document{allow, deny}}, "with an explicit deny in an identity-based policy", "identity policy, No"},
-		{Laws{Identity: []*Document{allow}, Boundary: []*Document{deny}}, "with an explicit deny in a permissions boundary", "boundary policy, No"},
-		{Laws{Identity: []*Document{allow}, Session: []*Document{deny}}, "with an explicit deny in a session policy", "session policy, No"},
-		{Laws{}, "because no identity-based policy allows the s3:GetObject action", "no identity-based policy allows it"},
-		{Laws{Identity: []*Document{allow}, ResourceOwner: other}, "because no resource-based policy allows the s3:GetObject action", "no resource-based policy allows it"},
-		{Laws{Identity: []*Document{allow}, Boundary: []*Document{}}, "because no permissions boundary allows the s3:GetObject action", "no permissions boundary allows it"},
-		{Laws{Identity: []*Document{allow}, Session: []*Document{}}, "because no session policy allows the s3:GetObject action", "no session policy allows it"},
+		{
+			Laws{Resource: []*Document{shut}}, "with an explicit deny in a resource-based policy",
+			"resource policy b, Not this",
+		},
+		{
+			Laws{Identity: []*Document{allow, deny}}, "with an explicit deny in an identity-based policy",
+			"identity policy, No",
+		},
+		{
+			Laws{Identity: []*Document{allow}, Boundary: []*Document{deny}},
+			"with an explicit deny in a permissions boundary", "boundary policy, No",
+		},
+		{
+			Laws{Identity: []*Document{allow}, Session: []*Document{deny}}, "with an explicit deny in a session policy",
+			"session policy, No",
+		},
+		{
+			Laws{}, "because no identity-based policy allows the s3:GetObject action",
+			"no identity-based policy allows it",
+		},
+		{
+			Laws{Identity: []*Document{allow}, ResourceOwner: other},
+			"because no resource-based policy allows the s3:GetObject action", "no resource-based policy allows it",
+		},
+		{
+			Laws{Identity: []*Document{allow}, Boundary: []*Document{}},
+			"because no permissions boundary allows the s3:GetObject action", "no permissions boundary allows it",
+		},
+		{
+			Laws{Identity: []*Document{allow}, Session: []*Document{}},
+			"because no session policy allows the s3:GetObject action", "no session policy allows it",
+		},
 		{Laws{Identity: []*Document{allow}}, "", "identity policy, Statement[0]"},
 	} {
 		t.Run(c.why0, func(t *testing.T) {
-			v := Decide(c.laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+			v := Decide(c.laws, Request{
+				Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
+			})
 			if v.Because("s3:GetObject") != c.because || v.Why[0] != c.why0 {
 				t.Errorf("%q, %q; want %q, %q", v.Because("s3:GetObject"), v.Why, c.because, c.why0)
 			}
@@ -239,7 +292,9 @@ func TestMissingDocumentDenies(t *testing.T) {
 		{Identity: []*Document{allow}, Resource: []*Document{nil}},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if v := Decide(l, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}); v.Effect != ExplicitDeny {
+			if v := Decide(l, Request{
+				Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
+			}); v.Effect != ExplicitDeny {
 				t.Errorf("%+v", v)
 			}
 		})
@@ -249,10 +304,14 @@ func TestMissingDocumentDenies(t *testing.T) {
 // A document in the wrong place allows nothing and denies what it denies.
 func TestMisplacedDocuments(t *testing.T) {
 	open := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)
-	shut := mustParse(t, Resource, `{"Statement":[{"Effect":"Deny","Principal":{"AWS":"444455556666"},"Action":"*","Resource":"*"}]}`)
+	shut := mustParse(t, Resource,
+		`{"Statement":[{"Effect":"Deny","Principal":{"AWS":"444455556666"},"Action":"*","Resource":"*"}]}`)
 	own := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	r := Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}
-	for i, l := range []Laws{{Identity: []*Document{open}}, {Resource: []*Document{own}}, {Identity: []*Document{own, shut}}, {Identity: []*Document{own}, Boundary: []*Document{open}}} {
+	for i, l := range []Laws{
+		{Identity: []*Document{open}}, {Resource: []*Document{own}}, {Identity: []*Document{own, shut}},
+		{Identity: []*Document{own}, Boundary: []*Document{open}},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			if v := Decide(l, r); v.Effect == Allow {
 				t.Errorf("%+v", v)

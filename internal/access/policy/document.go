@@ -180,7 +180,9 @@ func (d *Document) giveReasons(name string) {
 		if statement == "" {
 			statement = "Statement[" + strconv.Itoa(i) + "]"
 		}
-		for l, layer := range [layers]string{IdentityLayer: "identity", BoundaryLayer: "boundary", SessionLayer: "session", ResourceLayer: "resource"} {
+		for l, layer := range [layers]string{
+			IdentityLayer: "identity", BoundaryLayer: "boundary", SessionLayer: "session", ResourceLayer: "resource",
+		} {
 			if layer != "" {
 				s.why[l] = []string{layer + " policy" + name + ", " + statement}
 			}

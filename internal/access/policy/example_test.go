@@ -25,11 +25,14 @@ func ExampleDecide() {
 		fmt.Println(err)
 		return
 	}
-	laws := policy.Laws{Identity: []*policy.Document{user}, Resource: []*policy.Document{bucket}, ResourceOwner: account}
+	laws := policy.Laws{
+		Identity: []*policy.Document{user}, Resource: []*policy.Document{bucket}, ResourceOwner: account,
+	}
 	ask := func(key, from string) {
 		v := policy.Decide(laws, policy.Request{
 			Principal: policy.Principal{
-				Kind: policy.User, Account: account, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(account, "user/anna"),
+				Kind: policy.User, Account: account, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE",
+				ARN: arn.IAM(account, "user/anna"),
 			},
 			Action: "s3:GetObject", Resource: arn.Object("photos", key), SourceIP: netip.MustParseAddr(from),
 		})

@@ -29,7 +29,8 @@ func (p *parser) conditionKey(name string) error {
 func (p *parser) resourceARN(text string, s *statement) (arnPattern, error) {
 	const sections = 6
 	short := sections - 1 - strings.Count(text, ":")
-	if !p.loose() || short <= 0 || short > sections-3 || !strings.HasPrefix(text, "arn:") || strings.Contains(text, "::") || strings.HasSuffix(text, ":") {
+	if !p.loose() || short <= 0 || short > sections-3 || !strings.HasPrefix(text, "arn:") ||
+		strings.Contains(text, "::") || strings.HasSuffix(text, ":") {
 		return compileARN(text, p.variables())
 	}
 	a, err := compileARN(text+strings.Repeat(":*", short), p.variables())

@@ -10,7 +10,8 @@ import (
 // it allows no more for that, and denies no less. Bucket policies are refused.
 func TestIAMDocumentsThatSayLess(t *testing.T) {
 	statement := func(effect, rest string) string {
-		return `{"Version":"2012-10-17","Id":"an id","Statement":[{"Effect":"` + effect + `","Action":"s3:GetObject",` + rest + `}]}`
+		return `{"Version":"2012-10-17","Id":"an id","Statement":[{"Effect":"` + effect + `","Action":"s3:GetObject",` +
+			rest + `}]}`
 	}
 	condition := func(c string) string { return `"Resource":"*","Condition":` + c }
 	for _, c := range []struct {
@@ -38,7 +39,9 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 				for effect, about := range map[string]bool{"Allow": c.allow, "Deny": c.denies} {
 					d := mustParse(t, kind, statement(effect, c.rest))
 					laws := Laws{Identity: []*Document{d}, ResourceOwner: home}
-					got := Decide(laws, Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k")}).Effect
+					got := Decide(laws, Request{
+						Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),
+					}).Effect
 					want := ImplicitDeny
 					if about {
 						want = map[string]Effect{"Allow": Allow, "Deny": ExplicitDeny}[effect]
@@ -48,19 +51,23 @@ func TestIAMDocumentsThatSayLess(t *testing.T) {
 					}
 				}
 			}
-			text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` + c.rest + `}]}`
+			text := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
+				c.rest + `}]}`
 			if _, err := Parse(Resource, []byte(text)); (err == nil) != (c.name == "whole") {
 				t.Errorf("%s in a bucket policy: %v", c.name, err)
 			}
 		})
 	}
 	for _, action := range []string{"iam: a b ", "s3.s:ListBucket", "s3-s:ListBucket"} {
-		if _, err := Parse(Identity, []byte(`{"Statement":{"Effect":"Allow","Action":"`+action+`","Resource":"*"}}`)); err != nil {
+		if _, err := Parse(Identity,
+			[]byte(`{"Statement":{"Effect":"Allow","Action":"`+action+`","Resource":"*"}}`)); err != nil {
 			t.Errorf("%q: %v", action, err)
 		}
 	}
-	for _, rest := range []string{`"Resource":"arn:aws"`, `"Resource":"arn:aws::x"`, `"Resource":"arn:aws:s3::b"`, `"Resource":"aws:s3:::b"`,
-		condition(`{"StringEquals":{"":"b"}}`), condition(`{"x":{"a":"1"}}`), condition(`{"x":[]}`), condition(`{"DateGreaterThan":{"a":{}}}`),
+	for _, rest := range []string{`"Resource":"arn:aws"`, `"Resource":"arn:aws::x"`, `"Resource":"arn:aws:s3::b"`,
+		`"Resource":"aws:s3:::b"`,
+		condition(`{"StringEquals":{"":"b"}}`), condition(`{"x":{"a":"1"}}`), condition(`{"x":[]}`),
+		condition(`{"DateGreaterThan":{"a":{}}}`),
 		condition(`{"StringEquals":{"a*":"b"}}`)} {
 		if _, err := Parse(Identity, []byte(statement("Allow", rest))); err == nil {
 			t.Errorf("%s was taken", rest)

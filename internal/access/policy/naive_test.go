@@ -55,7 +55,11 @@ func naiveContext(r Request, owner string) map[string][]string {
 	for k, v := range r.Keys {
 		c[k] = v
 	}
-	for _, k := range []string{"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename", "aws:principalservicenameslist", "aws:resourceaccount", "s3:resourceaccount"} {
+	for _, k := range []string{
+		"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount",
+		"aws:principaltype", "aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename",
+		"aws:principalservicenameslist", "aws:resourceaccount", "s3:resourceaccount",
+	} {
 		delete(c, k)
 	}
 	set := func(k, v string) {
@@ -295,7 +299,8 @@ func naivePrincipal(kind, entry string, p Principal) string {
 			return "direct"
 		}
 		return "account"
-	case kind == "Service" && p.Kind == Service && entry == p.Name, kind == "Federated" && p.Kind == WebIdentity && entry == p.Provider:
+	case kind == "Service" && p.Kind == Service && entry == p.Name,
+		kind == "Federated" && p.Kind == WebIdentity && entry == p.Provider:
 		return "direct"
 	case kind != "AWS":
 		return ""
@@ -372,7 +377,8 @@ func naiveApplies(s object, isResource, variables bool, r Request, c map[string]
 			if !naiveCondition(op, key, naiveList(want), s["Effect"] == "Allow", variables, c) {
 				return nil
 			}
-			if naiveKey(key) == "aws:principalarn" && !strings.Contains(op, "Not") && !strings.HasSuffix(op, "IfExists") && op != "Null" && !strings.HasPrefix(op, "ForAll") {
+			if naiveKey(key) == "aws:principalarn" && !strings.Contains(op, "Not") &&
+				!strings.HasSuffix(op, "IfExists") && op != "Null" && !strings.HasPrefix(op, "ForAll") {
 				byARN = true
 			}
 		}
@@ -384,8 +390,9 @@ func naiveApplies(s object, isResource, variables bool, r Request, c map[string]
 		named := naiveNames(v, r.Principal)
 		spared := named["everybody"] || map[PrincipalKind]bool{
 			AccountRoot: named["direct"], User: named["account"] && named["user"],
-			RoleSession: named["account"] && named["role"] && named["direct"], FederatedUser: named["account"] && named["direct"],
-			Service: named["direct"], WebIdentity: named["direct"],
+			RoleSession:   named["account"] && named["role"] && named["direct"],
+			FederatedUser: named["account"] && named["direct"],
+			Service:       named["direct"], WebIdentity: named["direct"],
 		}[r.Principal.Kind]
 		if spared {
 			return nil

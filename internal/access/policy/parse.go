@@ -187,14 +187,17 @@ func (p *parser) statement(n node, path string) error {
 		return err
 	}
 	var s statement
-	for _, step := range [...]func(node, string, *statement) error{p.sid, p.effect, p.principal, p.action, p.resource, p.conditions} {
+	for _, step := range [...]func(node, string, *statement) error{
+		p.sid, p.effect, p.principal, p.action, p.resource, p.conditions,
+	} {
 		if err := step(n, path, &s); err != nil {
 			return err
 		}
 	}
 	for i := range s.conditions {
 		c := &s.conditions[i]
-		s.direct = s.direct || c.ref.derived == principalARN && !c.negated && !c.ifExists && c.set != forAll && c.family != nullFamily
+		s.direct = s.direct ||
+			c.ref.derived == principalARN && !c.negated && !c.ifExists && c.set != forAll && c.family != nullFamily
 	}
 	p.doc.statements = append(p.doc.statements, s)
 	return nil
@@ -299,8 +302,10 @@ func compileAction(text string, loose bool) (actionPattern, error) {
 	}
 	lower := strings.ToLower(text)
 	service, name, ok := strings.Cut(lower, ":")
-	if !ok || service == "" || name == "" || strings.Trim(service, letters+strings.TrimSpace(more)) != "" || strings.Trim(name, letters+more+"_.*?") != "" {
-		return actionPattern{}, errors.New(`an action is "*" or is written service:name, with wildcards in the name alone`)
+	if !ok || service == "" || name == "" || strings.Trim(service, letters+strings.TrimSpace(more)) != "" ||
+		strings.Trim(name, letters+more+"_.*?") != "" {
+		return actionPattern{}, errors.New(
+			`an action is "*" or is written service:name, with wildcards in the name alone`)
 	}
 	p, err := compile(lower, true, false)
 	return actionPattern{text: text, p: p}, err

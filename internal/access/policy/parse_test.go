@@ -10,11 +10,13 @@ import (
 )
 
 func identityWith(rest string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"` + rest + `}]}`
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"` + rest +
+		`}]}`
 }
 
 func bucketWith(principal string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":"s3:GetObject","Resource":"*"}]}`
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal +
+		`,"Action":"s3:GetObject","Resource":"*"}]}`
 }
 
 // bucketOf is a bucket policy with a condition.
@@ -42,9 +44,15 @@ func TestParseRefuses(t *testing.T) {
 		{"control character", Identity, identityWith(`,"Sid":"a\u0000"`), BadSyntax, "Statement[0].Sid"},
 		{"half a surrogate", Identity, identityWith(`,"Sid":"\ud800"`), BadSyntax, "Statement[0].Sid"},
 		{"above U+00FF", Identity, identityWith(`,"Sid":"日"`), BadSyntax, ""},
-		{"deep", Identity, identityWith(`,"Condition":` + strings.Repeat("[", 20) + strings.Repeat("]", 20)), BadSyntax, "Statement[0].Condition[0][0][0][0][0][0]"},
+		{
+			"deep", Identity, identityWith(`,"Condition":` + strings.Repeat("[", 20) + strings.Repeat("]", 20)),
+			BadSyntax, "Statement[0].Condition[0][0][0][0][0][0]",
+		},
 		{"name twice", Identity, identityWith(`,"Effect":"Deny"`), BadSyntax, "Statement[0].Effect"},
-		{"key twice", Identity, conditionOf(`{"Bool":{"aws:a":true,"aws:a":true}}`), BadSyntax, "Statement[0].Condition.Bool.aws:a"},
+		{
+			"key twice", Identity, conditionOf(`{"Bool":{"aws:a":true,"aws:a":true}}`), BadSyntax,
+			"Statement[0].Condition.Bool.aws:a",
+		},
 		{"null", Identity, identityWith(`,"Condition":null`), BadCondition, "Statement[0].Condition"},
 		{"unknown element", Identity, identityWith(`,"Comment":"x"`), UnknownElement, "Statement[0].Comment"},
 		{"unknown element above", Identity, `{"Version":"2012-10-17","Rule":[]}`, UnknownElement, "Rule"},
@@ -55,49 +63,166 @@ func TestParseRefuses(t *testing.T) {
 		{"no statements", Identity, `{"Statement":[]}`, MissingElement, "Statement"},
 		{"statement is text", Identity, `{"Statement":["x"]}`, BadSyntax, "Statement[0]"},
 		{"no effect", Identity, `{"Statement":{"Action":"*","Resource":"*"}}`, MissingElement, "Statement.Effect"},
-		{"case of the effect", Identity, `{"Statement":{"Effect":"allow","Action":"*","Resource":"*"}}`, BadEffect, "Statement.Effect"},
+		{
+			"case of the effect", Identity, `{"Statement":{"Effect":"allow","Action":"*","Resource":"*"}}`, BadEffect,
+			"Statement.Effect",
+		},
 		{"no action", Identity, `{"Statement":{"Effect":"Allow","Resource":"*"}}`, MissingElement, "Statement.Action"},
 		{"two actions", Identity, identityWith(`,"NotAction":"*"`), BadSyntax, "Statement[0]"},
-		{"empty action", Identity, `{"Statement":{"Effect":"Allow","Action":[],"Resource":"*"}}`, BadAction, "Statement.Action"},
-		{"action of another type", Identity, `{"Statement":{"Effect":"Allow","Action":[1],"Resource":"*"}}`, BadAction, "Statement.Action[0]"},
-		{"wildcard service", Identity, `{"Statement":{"Effect":"Allow","Action":"s*:Get","Resource":"*"}}`, BadAction, "Statement.Action"},
-		{"action without service", Identity, `{"Statement":{"Effect":"Allow","Action":"GetObject","Resource":"*"}}`, BadAction, "Statement.Action"},
-		{"variable in an action", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:${aws:username}","Resource":"*"}}`, BadAction, "Statement.Action"},
-		{"no resource", Identity, `{"Statement":{"Effect":"Allow","Action":"*"}}`, MissingElement, "Statement.Resource"},
-		{"resource is no ARN", Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"bucket"}}`, BadResource, "Statement.Resource"},
-		{"short ARN", Resource, `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:s3:*"}}`, BadResource, "Statement.Resource"},
-		{"variable in the account", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3::${aws:PrincipalAccount}:b"}}`, BadResource, "Statement.Resource"},
-		{"open variable", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username"}}`, BadResource, "Statement.Resource"},
-		{"default without a space", Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username,'x'}"}}`, BadResource, "Statement.Resource"},
+		{
+			"empty action", Identity, `{"Statement":{"Effect":"Allow","Action":[],"Resource":"*"}}`, BadAction,
+			"Statement.Action",
+		},
+		{
+			"action of another type", Identity, `{"Statement":{"Effect":"Allow","Action":[1],"Resource":"*"}}`,
+			BadAction, "Statement.Action[0]",
+		},
+		{
+			"wildcard service", Identity, `{"Statement":{"Effect":"Allow","Action":"s*:Get","Resource":"*"}}`,
+			BadAction, "Statement.Action",
+		},
+		{
+			"action without service", Identity, `{"Statement":{"Effect":"Allow","Action":"GetObject","Resource":"*"}}`,
+			BadAction, "Statement.Action",
+		},
+		{
+			"variable in an action", Identity,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:${aws:username}","Resource":"*"}}`,
+			BadAction, "Statement.Action",
+		},
+		{
+			"no resource", Identity, `{"Statement":{"Effect":"Allow","Action":"*"}}`, MissingElement,
+			"Statement.Resource",
+		},
+		{
+			"resource is no ARN", Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"bucket"}}`,
+			BadResource, "Statement.Resource",
+		},
+		{
+			"short ARN", Resource,
+			`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"arn:aws:s3:*"}}`, BadResource,
+			"Statement.Resource",
+		},
+		{
+			"variable in the account", Identity,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",` +
+				`"Resource":"arn:aws:s3::${aws:PrincipalAccount}:b"}}`,
+			BadResource, "Statement.Resource",
+		},
+		{
+			"open variable", Identity,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",` +
+				`"Resource":"arn:aws:s3:::${aws:username"}}`,
+			BadResource, "Statement.Resource",
+		},
+		{
+			"default without a space", Identity,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",` +
+				`"Resource":"arn:aws:s3:::${aws:username,'x'}"}}`,
+			BadResource, "Statement.Resource",
+		},
 		{"sid", Identity, identityWith(`,"Sid":"a b"`), BadSid, "Statement[0].Sid"},
-		{"sid twice", Identity, `{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`, BadSid, "Statement[1].Sid"},
-		{"principal in an identity policy", Identity, identityWith(`,"Principal":"*"`), UnknownElement, "Statement[0].Principal"},
-		{"principal in a session policy", Session, identityWith(`,"Principal":"*"`), UnknownElement, "Statement[0].Principal"},
+		{
+			"sid twice", Identity,
+			`{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow",` +
+				`"Action":"*","Resource":"*"}]}`,
+			BadSid, "Statement[1].Sid",
+		},
+		{
+			"principal in an identity policy", Identity, identityWith(`,"Principal":"*"`), UnknownElement,
+			"Statement[0].Principal",
+		},
+		{
+			"principal in a session policy", Session, identityWith(`,"Principal":"*"`), UnknownElement,
+			"Statement[0].Principal",
+		},
 		{"id that is no text", Identity, `{"Id":{},"Statement":[]}`, BadSyntax, "Id"},
 		{"no principal", Resource, identityWith(""), MissingElement, "Statement[0].Principal"},
 		{"no principal in a key policy", Key, identityWith(""), MissingElement, "Statement[0].Principal"},
-		{"NotPrincipal allows", Resource, `{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"*","Resource":"*"}}`, BadPrincipal, "Statement.NotPrincipal"},
+		{
+			"NotPrincipal allows", Resource,
+			`{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"*","Resource":"*"}}`,
+			BadPrincipal, "Statement.NotPrincipal",
+		},
 		{"resource in a trust policy", Trust, bucketWith(`"*"`), UnknownElement, "Statement[0].Resource"},
-		{"NotPrincipal in a trust policy", Trust, `{"Statement":{"Effect":"Deny","NotPrincipal":"*","Action":"sts:AssumeRole"}}`, UnknownElement, "Statement.NotPrincipal"},
-		{"other actions in a trust policy", Trust, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject"}}`, BadAction, "Statement.Action"},
-		{"operator", Identity, conditionOf(`{"StringMatches":{"aws:a":"b"}}`), BadCondition, "Statement[0].Condition.StringMatches"},
-		{"case of an operator", Identity, conditionOf(`{"stringEquals":{"aws:a":"b"}}`), BadCondition, "Statement[0].Condition.stringEquals"},
-		{"NullIfExists", Identity, conditionOf(`{"NullIfExists":{"aws:a":true}}`), BadCondition, "Statement[0].Condition.NullIfExists"},
-		{"ForAllValues:Null", Identity, conditionOf(`{"ForAllValues:Null":{"aws:a":true}}`), BadCondition, "Statement[0].Condition.ForAllValues:Null"},
-		{"StringLessThan", Identity, conditionOf(`{"StringLessThan":{"aws:a":"1"}}`), BadCondition, "Statement[0].Condition.StringLessThan"},
+		{
+			"NotPrincipal in a trust policy", Trust,
+			`{"Statement":{"Effect":"Deny","NotPrincipal":"*","Action":"sts:AssumeRole"}}`, UnknownElement,
+			"Statement.NotPrincipal",
+		},
+		{
+			"other actions in a trust policy", Trust,
+			`{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject"}}`, BadAction, "Statement.Action",
+		},
+		{
+			"operator", Identity, conditionOf(`{"StringMatches":{"aws:a":"b"}}`), BadCondition,
+			"Statement[0].Condition.StringMatches",
+		},
+		{
+			"case of an operator", Identity, conditionOf(`{"stringEquals":{"aws:a":"b"}}`), BadCondition,
+			"Statement[0].Condition.stringEquals",
+		},
+		{
+			"NullIfExists", Identity, conditionOf(`{"NullIfExists":{"aws:a":true}}`), BadCondition,
+			"Statement[0].Condition.NullIfExists",
+		},
+		{
+			"ForAllValues:Null", Identity, conditionOf(`{"ForAllValues:Null":{"aws:a":true}}`), BadCondition,
+			"Statement[0].Condition.ForAllValues:Null",
+		},
+		{
+			"StringLessThan", Identity, conditionOf(`{"StringLessThan":{"aws:a":"1"}}`), BadCondition,
+			"Statement[0].Condition.StringLessThan",
+		},
 		{"no key", Resource, bucketOf(`{"StringEquals":{}}`), BadCondition, "Statement[0].Condition.StringEquals"},
-		{"no value", Resource, bucketOf(`{"StringEquals":{"aws:a":[]}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:a"},
-		{"null value", Identity, conditionOf(`{"StringEquals":{"aws:a":null}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:a"},
-		{"key without service", Resource, bucketOf(`{"StringEquals":{"a":"b"}}`), BadCondition, "Statement[0].Condition.StringEquals.a"},
-		{"key with a variable", Identity, conditionOf(`{"StringEquals":{"aws:${a}":"b"}}`), BadCondition, "Statement[0].Condition.StringEquals.aws:${a}"},
-		{"number", Identity, conditionOf(`{"NumericEquals":{"aws:a":"ten"}}`), BadCondition, "Statement[0].Condition.NumericEquals.aws:a"},
-		{"date", Identity, conditionOf(`{"DateEquals":{"aws:a":"tomorrow"}}`), BadCondition, "Statement[0].Condition.DateEquals.aws:a"},
-		{"variable as a date", Identity, conditionOf(`{"DateEquals":{"aws:a":"${aws:CurrentTime}"}}`), BadCondition, "Statement[0].Condition.DateEquals.aws:a"},
-		{"boolean", Identity, conditionOf(`{"Bool":{"aws:a":"yes"}}`), BadCondition, "Statement[0].Condition.Bool.aws:a"},
-		{"base64", Identity, conditionOf(`{"BinaryEquals":{"aws:a":"?"}}`), BadCondition, "Statement[0].Condition.BinaryEquals.aws:a"},
-		{"address", Identity, conditionOf(`{"IpAddress":{"aws:a":"10.0.0.0/33"}}`), BadAddress, "Statement[0].Condition.IpAddress.aws:a"},
-		{"address with a zone", Identity, conditionOf(`{"IpAddress":{"aws:a":"fe80::1%eth0"}}`), BadAddress, "Statement[0].Condition.IpAddress.aws:a"},
-		{"not an ARN", Identity, conditionOf(`{"ArnLike":{"aws:a":"arn:aws:s3:*"}}`), BadCondition, "Statement[0].Condition.ArnLike.aws:a"},
+		{
+			"no value", Resource, bucketOf(`{"StringEquals":{"aws:a":[]}}`), BadCondition,
+			"Statement[0].Condition.StringEquals.aws:a",
+		},
+		{
+			"null value", Identity, conditionOf(`{"StringEquals":{"aws:a":null}}`), BadCondition,
+			"Statement[0].Condition.StringEquals.aws:a",
+		},
+		{
+			"key without service", Resource, bucketOf(`{"StringEquals":{"a":"b"}}`), BadCondition,
+			"Statement[0].Condition.StringEquals.a",
+		},
+		{
+			"key with a variable", Identity, conditionOf(`{"StringEquals":{"aws:${a}":"b"}}`), BadCondition,
+			"Statement[0].Condition.StringEquals.aws:${a}",
+		},
+		{
+			"number", Identity, conditionOf(`{"NumericEquals":{"aws:a":"ten"}}`), BadCondition,
+			"Statement[0].Condition.NumericEquals.aws:a",
+		},
+		{
+			"date", Identity, conditionOf(`{"DateEquals":{"aws:a":"tomorrow"}}`), BadCondition,
+			"Statement[0].Condition.DateEquals.aws:a",
+		},
+		{
+			"variable as a date", Identity, conditionOf(`{"DateEquals":{"aws:a":"${aws:CurrentTime}"}}`), BadCondition,
+			"Statement[0].Condition.DateEquals.aws:a",
+		},
+		{
+			"boolean", Identity, conditionOf(`{"Bool":{"aws:a":"yes"}}`), BadCondition,
+			"Statement[0].Condition.Bool.aws:a",
+		},
+		{
+			"base64", Identity, conditionOf(`{"BinaryEquals":{"aws:a":"?"}}`), BadCondition,
+			"Statement[0].Condition.BinaryEquals.aws:a",
+		},
+		{
+			"address", Identity, conditionOf(`{"IpAddress":{"aws:a":"10.0.0.0/33"}}`), BadAddress,
+			"Statement[0].Condition.IpAddress.aws:a",
+		},
+		{
+			"address with a zone", Identity, conditionOf(`{"IpAddress":{"aws:a":"fe80::1%eth0"}}`), BadAddress,
+			"Statement[0].Condition.IpAddress.aws:a",
+		},
+		{
+			"not an ARN", Identity, conditionOf(`{"ArnLike":{"aws:a":"arn:aws:s3:*"}}`), BadCondition,
+			"Statement[0].Condition.ArnLike.aws:a",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse(c.kind, []byte(c.text))
@@ -107,7 +232,8 @@ func TestParseRefuses(t *testing.T) {
 				return
 			}
 			if e.Problem != c.problem || e.Path != c.path || e.Text == "" {
-				t.Errorf("%s: problem %d at %q (%s), want %d at %q", c.name, e.Problem, e.Path, e.Text, c.problem, c.path)
+				t.Errorf("%s: problem %d at %q (%s), want %d at %q", c.name, e.Problem, e.Path, e.Text, c.problem,
+					c.path)
 			}
 		})
 	}
@@ -118,23 +244,33 @@ func TestPrincipals(t *testing.T) {
 		`"*"`: true, `{"AWS":"*"}`: true, `{"AWS":["*","111122223333"]}`: true,
 		`{"AWS":"111122223333"}`: true, `{"AWS":"arn:aws:iam::111122223333:root"}`: true,
 		`{"AWS":"arn:aws:iam::111122223333:user/a/b/c"}`: true, `{"AWS":"arn:aws:iam::111122223333:role/r"}`: true,
-		`{"AWS":"arn:aws:sts::111122223333:assumed-role/r/s"}`: true, `{"AWS":"arn:aws:sts::111122223333:federated-user/f"}`: true,
-		`{"AWS":"AIDAEXAMPLEEXAMPLE12"}`: true, `{"AWS":"AROAEXAMPLEEXAMPLE12"}`: true,
+		`{"AWS":"arn:aws:sts::111122223333:assumed-role/r/s"}`: true,
+		`{"AWS":"arn:aws:sts::111122223333:federated-user/f"}`: true,
+		`{"AWS":"AIDAEXAMPLEEXAMPLE12"}`:                       true, `{"AWS":"AROAEXAMPLEEXAMPLE12"}`: true,
 		`{"Service":"cloudfront.amazonaws.com"}`: true, `{"Service":["a.b","c.d"],"AWS":"111122223333"}`: true,
-		`{"Federated":"accounts.google.com"}`: true, `{"Federated":"arn:aws:iam::111122223333:oidc-provider/x.y/z"}`: true,
-		`{"Federated":"arn:aws:iam::111122223333:saml-provider/x"}`: true,
-		`{"CanonicalUser":"` + strings.Repeat("0f", 32) + `"}`:      true,
+		`{"Federated":"accounts.google.com"}`:                           true,
+		`{"Federated":"arn:aws:iam::111122223333:oidc-provider/x.y/z"}`: true,
+		`{"Federated":"arn:aws:iam::111122223333:saml-provider/x"}`:     true,
+		`{"CanonicalUser":"` + strings.Repeat("0f", 32) + `"}`:          true,
 
-		`""`: false, `"111122223333"`: false, `{}`: false, `[]`: false, `{"AWS":[]}`: false, `{"aws":"*"}`: false, `{"User":"*"}`: false,
+		`""`: false, `"111122223333"`: false, `{}`: false, `[]`: false, `{"AWS":[]}`: false, `{"aws":"*"}`: false,
+		`{"User":"*"}`:                          false,
 		`{"AWS":"arn:aws:iam::111122223333:*"}`: false, `{"AWS":"arn:aws:iam::*:root"}`: false, `{"AWS":"**"}`: false,
-		`{"AWS":"arn:aws:iam::111122223333:user/*"}`: false, `{"AWS":"arn:aws:iam::111122223333:user/${aws:username}"}`: false,
-		`{"AWS":"arn:aws:iam::111122223333:group/g"}`: false, `{"AWS":"arn:aws:iam::111122223333:root/x"}`: false,
-		`{"AWS":"arn:aws:iam::111122223333:user/"}`: false, `{"AWS":"arn:aws:iam::111122223333:user"}`: false,
-		`{"AWS":"arn:aws:iam::cloudfront:user/x"}`: false, `{"AWS":"arn:aws:s3:::b"}`: false, `{"AWS":"11112222333"}`: false,
-		`{"AWS":"arn:aws:sts::111122223333:assumed-role/r"}`: false, `{"AWS":"arn:aws:sts::111122223333:assumed-role/r/*"}`: false,
-		`{"AWS":"arn:aws:iam:us-east-1:111122223333:root"}`: false, `{"AWS":"AGPAEXAMPLEEXAMPLE12"}`: false, `{"AWS":true}`: false,
-		`{"Service":"*"}`: false, `{"Service":"*.amazonaws.com"}`: false, `{"Service":"cloudfront"}`: false, `{"Service":"Cloudfront.amazonaws.com"}`: false,
-		`{"Federated":"*"}`: false, `{"Federated":"arn:aws:iam::111122223333:user/x"}`: false,
+		`{"AWS":"arn:aws:iam::111122223333:user/*"}`:               false,
+		`{"AWS":"arn:aws:iam::111122223333:user/${aws:username}"}`: false,
+		`{"AWS":"arn:aws:iam::111122223333:group/g"}`:              false,
+		`{"AWS":"arn:aws:iam::111122223333:root/x"}`:               false,
+		`{"AWS":"arn:aws:iam::111122223333:user/"}`:                false,
+		`{"AWS":"arn:aws:iam::111122223333:user"}`:                 false,
+		`{"AWS":"arn:aws:iam::cloudfront:user/x"}`:                 false, `{"AWS":"arn:aws:s3:::b"}`: false,
+		`{"AWS":"11112222333"}`:                                false,
+		`{"AWS":"arn:aws:sts::111122223333:assumed-role/r"}`:   false,
+		`{"AWS":"arn:aws:sts::111122223333:assumed-role/r/*"}`: false,
+		`{"AWS":"arn:aws:iam:us-east-1:111122223333:root"}`:    false, `{"AWS":"AGPAEXAMPLEEXAMPLE12"}`: false,
+		`{"AWS":true}`:    false,
+		`{"Service":"*"}`: false, `{"Service":"*.amazonaws.com"}`: false, `{"Service":"cloudfront"}`: false,
+		`{"Service":"Cloudfront.amazonaws.com"}`: false,
+		`{"Federated":"*"}`:                      false, `{"Federated":"arn:aws:iam::111122223333:user/x"}`: false,
 		`{"CanonicalUser":"*"}`: false, `{"CanonicalUser":"abc"}`: false,
 	} {
 		t.Run(fmt.Sprintf("%.60s", value), func(t *testing.T) {
@@ -155,10 +291,19 @@ func TestSizes(t *testing.T) {
 		blanks bool // white space is free
 		text   string
 	}{
-		{Identity, 10_240, true, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::~"}}`},
-		{Session, 2_048, false, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::~"}}`},
+		{
+			Identity, 10_240, true,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::~"}}`,
+		},
+		{
+			Session, 2_048, false,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::~"}}`,
+		},
 		{Trust, 4_096, true, `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:~"}}`},
-		{Resource, 20_480, false, `{"Id":"~","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`},
+		{
+			Resource, 20_480, false,
+			`{"Id":"~","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`,
+		},
 		{Key, 32_768, false, `{"Id":"~","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -190,12 +335,23 @@ func TestPrint(t *testing.T) {
 	}{
 		{Identity, `{"Statement":{"Resource":["*"],"Action":["s3:Get*"],"Effect":"Allow","Sid":""}}`,
 			`{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`},
-		{Resource, ` {"Id":"x","Version":"2008-10-17","Statement":[{"Sid":"a b","Effect":"Deny","NotPrincipal":{"Service":"a.b","AWS":["*"]},"NotAction":["s3:a","s3:b"],"NotResource":"arn:aws:s3:::日<&"}]}`,
-			`{"Version":"2008-10-17","Id":"x","Statement":[{"Sid":"a b","Effect":"Deny","NotPrincipal":{"Service":"a.b","AWS":"*"},"NotAction":["s3:a","s3:b"],"NotResource":"arn:aws:s3:::日<&"}]}`},
-		{Resource, `{"Statement":{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":"*","Resource":"*","Condition":{}}}`,
+		{Resource,
+			` {"Id":"x","Version":"2008-10-17","Statement":[{"Sid":"a b","Effect":"Deny",` +
+				`"NotPrincipal":{"Service":"a.b","AWS":["*"]},"NotAction":["s3:a","s3:b"],` +
+				`"NotResource":"arn:aws:s3:::日<&"}]}`,
+			`{"Version":"2008-10-17","Id":"x","Statement":[{"Sid":"a b","Effect":"Deny",` +
+				`"NotPrincipal":{"Service":"a.b","AWS":"*"},"NotAction":["s3:a","s3:b"],` +
+				`"NotResource":"arn:aws:s3:::日<&"}]}`},
+		{Resource,
+			`{"Statement":{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":"*","Resource":"*","Condition":{}}}`,
 			`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`},
-		{Trust, `{"Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":true},"NumericLessThan":{"aws:MultiFactorAuthAge":[1.50,"2"]}}}}`,
-			`{"Statement":[{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":true},"NumericLessThan":{"aws:MultiFactorAuthAge":[1.50,"2"]}}}]}`},
+		{Trust,
+			`{"Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},` +
+				`"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":true},` +
+				`"NumericLessThan":{"aws:MultiFactorAuthAge":[1.50,"2"]}}}}`,
+			`{"Statement":[{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},` +
+				`"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":true},` +
+				`"NumericLessThan":{"aws:MultiFactorAuthAge":[1.50,"2"]}}}]}`},
 		{Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::\u65e5\ud83d\ude00\"\\\n\/"}}`,
 			`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::\u65e5\ud83d\ude00\"\\\n/"}]}`},
 	} {
@@ -240,8 +396,10 @@ func TestMentions(t *testing.T) {
 		 "Condition":{"StringEquals":{"S3:ExistingObjectTag/Secret":"${saml:sub}"},"ArnLike":{"aws:SourceArn":"arn:aws:s3:::${aws:username}"}}},
 		{"Effect":"Deny","Principal":{"AWS":"111122223333"},"NotAction":"s3:*","Resource":"*"}]}`)
 	for prefix, want := range map[string]bool{
-		"s3:ExistingObjectTag": true, "s3:existingobjecttag/": true, "s3:ExistingObjectTag/Secret": true, "s3:ExistingObjectTag/secret": false,
-		"aws:PrincipalTag/team": true, "saml:": true, "aws:SourceArn": true, "aws:SourceIp": false, "aws:username": true, "zzz": false, "kms:": false,
+		"s3:ExistingObjectTag": true, "s3:existingobjecttag/": true, "s3:ExistingObjectTag/Secret": true,
+		"s3:ExistingObjectTag/secret": false,
+		"aws:PrincipalTag/team":       true, "saml:": true, "aws:SourceArn": true, "aws:SourceIp": false,
+		"aws:username": true, "zzz": false, "kms:": false,
 	} {
 		t.Run(prefix, func(t *testing.T) {
 			if d.Mentions(prefix) != want {
@@ -256,10 +414,12 @@ func TestMentions(t *testing.T) {
 		t.Errorf("Principals: %v", got)
 	}
 	said := d.Statements()
-	if len(said) != 2 || said[0].Effect != Allow || said[1].Effect != ExplicitDeny || !said[1].NotAction || said[0].Conditions[0].Key != "S3:ExistingObjectTag/Secret" {
+	if len(said) != 2 || said[0].Effect != Allow || said[1].Effect != ExplicitDeny || !said[1].NotAction ||
+		said[0].Conditions[0].Key != "S3:ExistingObjectTag/Secret" {
 		t.Errorf("%+v", said)
 	}
-	old := mustParse(t, Identity, `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}"}}`)
+	old := mustParse(t, Identity,
+		`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}"}}`)
 	if old.Mentions("aws:") {
 		t.Error("the older version has no variables")
 	}
@@ -277,7 +437,9 @@ func mustParse(t testing.TB, k Kind, text string) *Document {
 func FuzzParse(f *testing.F) {
 	f.Add(uint8(Identity), []byte(identityWith("")))
 	f.Add(uint8(Resource), []byte(bucketWith(`{"AWS":["*","111122223333"]}`)))
-	f.Add(uint8(Session), []byte(conditionOf(`{"ForAnyValue:StringLikeIfExists":{"aws:TagKeys":["a*","${aws:username, 'x'}"]},"IpAddress":{"aws:SourceIp":"::1/7"},"DateLessThan":{"aws:CurrentTime":1}}`)))
+	f.Add(uint8(Session),
+		[]byte(conditionOf(`{"ForAnyValue:StringLikeIfExists":{"aws:TagKeys":["a*","${aws:username, 'x'}"]},`+
+			`"IpAddress":{"aws:SourceIp":"::1/7"},"DateLessThan":{"aws:CurrentTime":1}}`)))
 	f.Add(uint8(Trust), []byte(`{"Statement":{"Effect":"Allow","Principal":{"Federated":"a.b"},"Action":"sts:*"}}`))
 	f.Fuzz(func(t *testing.T, kind uint8, text []byte) {
 		d, err := Parse(Kind(kind%uint8(Session+1)), text)
@@ -289,6 +451,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		sameAgain(t, d)
-		Decide(Laws{Identity: []*Document{d}, Resource: []*Document{d}}, Request{Principal: Principal{Kind: User, Account: "111122223333", Name: "a"}, Action: "s3:GetObject"})
+		Decide(Laws{Identity: []*Document{d}, Resource: []*Document{d}}, Request{
+			Principal: Principal{Kind: User, Account: "111122223333", Name: "a"}, Action: "s3:GetObject",
+		})
 	})
 }

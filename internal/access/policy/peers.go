@@ -38,7 +38,8 @@ func Loopback() []netip.Prefix { return prefixes("127.0.0.0/8", "::1/128") }
 // Private is the addresses that many networks use at once (RFC 1918, 3927, 6598,
 // 4193, 4291, 8215).
 func Private() []netip.Prefix {
-	return prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10", "64:ff9b:1::/48")
+	return prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7",
+		"fe80::/10", "64:ff9b:1::/48")
 }
 
 func prefixes(texts ...string) (all []netip.Prefix) {

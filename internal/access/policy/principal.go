@@ -16,9 +16,10 @@ type grant uint8
 const (
 	noGrant   grant = iota
 	delegated       // to the account: the identity's policies decide
-	limited         // to the role, to the user of a federated session, to everybody: boundary and session policy limit it
-	toUser          // to the user: the boundary does not limit it
-	unlimited       // to the session, the root user or the service itself
+	// to the role, to the user of a federated session, to everybody: boundary and session policy limit it
+	limited
+	toUser    // to the user: the boundary does not limit it
+	unlimited // to the session, the root user or the service itself
 )
 
 type entryKind uint8
@@ -54,7 +55,8 @@ func (p *principal) grants(c *Principal) grant {
 		return limited
 	case ofAccount, ofCanonical, everyAccount:
 		switch {
-		case !member || p.kind == ofAccount && p.account != c.Account || p.kind == ofCanonical && p.Value != c.Canonical:
+		case !member || p.kind == ofAccount && p.account != c.Account ||
+			p.kind == ofCanonical && p.Value != c.Canonical:
 			return noGrant
 		case c.Kind == AccountRoot:
 			return unlimited
@@ -179,7 +181,8 @@ func compilePrincipal(n PrincipalName) (principal, error) {
 		p.kind = ofProvider
 		a, err := arn.Parse(n.Value)
 		provider := strings.HasPrefix(a.Resource, "oidc-provider/") || strings.HasPrefix(a.Resource, "saml-provider/")
-		if !hostName(n.Value) && (err != nil || a.Service != "iam" || a.Region != "" || !arn.IsAccountID(a.Account) || !provider) {
+		if !hostName(n.Value) &&
+			(err != nil || a.Service != "iam" || a.Region != "" || !arn.IsAccountID(a.Account) || !provider) {
 			return p, errors.New("an identity provider is named by its ARN or its DNS name")
 		}
 	case "CanonicalUser":

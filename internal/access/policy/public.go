@@ -162,7 +162,8 @@ func fixed(key, value string) bool {
 		return exact && len(section) == 6 && arn.IsAccountID(section[4])
 	case "s3:dataaccesspointarn":
 		// The access point's name may be a pattern as long as its account is fixed.
-		return len(section) == 6 && section[0] == "arn" && section[2] == "s3" && arn.IsAccountID(section[4]) && strings.HasPrefix(section[5], "accesspoint/") && !strings.Contains(value, "${")
+		return len(section) == 6 && section[0] == "arn" && section[2] == "s3" && arn.IsAccountID(section[4]) &&
+			strings.HasPrefix(section[5], "accesspoint/") && !strings.Contains(value, "${")
 	}
 	return false
 }

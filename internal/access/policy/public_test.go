@@ -18,7 +18,10 @@ func TestPublic(t *testing.T) {
 		{`{"AWS":"111122223333"}`, ``, false},
 		{`{"AWS":"arn:aws:iam::111122223333:root"}`, ``, false},
 		{`{"Service":"cloudfront.amazonaws.com"}`, ``, false},
-		{`{"Service":"cloudfront.amazonaws.com"}`, `"StringEquals":{"aws:SourceArn":"arn:aws:cloudfront::111122223333:distribution/E"}`, false},
+		{
+			`{"Service":"cloudfront.amazonaws.com"}`,
+			`"StringEquals":{"aws:SourceArn":"arn:aws:cloudfront::111122223333:distribution/E"}`, false,
+		},
 		{`{"Federated":"graph.facebook.com"}`, ``, true},
 		{`"*"`, `"StringEquals":{"aws:SourceVpc":"vpc-1"}`, false},
 		{`"*"`, `"StringLike":{"aws:SourceVpc":"vpc-*"}`, true},
@@ -49,7 +52,11 @@ func TestPublic(t *testing.T) {
 		{`"*"`, `"StringLike":{"s3:DataAccessPointArn":"arn:aws:s3:*:111122223333:accesspoint/*"}`, false},
 		{`"*"`, `"StringLike":{"s3:DataAccessPointArn":"arn:aws:s3:*:*:accesspoint/*"}`, true},
 		{`"*"`, `"StringEquals":{"s3:DataAccessPointAccount":"111122223333"}`, false},
-		{`"*"`, `"StringEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"arn:aws:kms:us-east-1:111122223333:key/k"}`, true},
+		{
+			`"*"`,
+			`"StringEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"arn:aws:kms:us-east-1:111122223333:key/k"}`,
+			true,
+		},
 		{`"*"`, `"ArnLike":{"aws:SourceArn":"arn:aws:sns:*:111122223333:*"}`, true},
 		{`"*"`, `"ArnLike":{"aws:SourceArn":"*"}`, true},
 		{`"*"`, `"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/r"}`, false},
@@ -62,9 +69,11 @@ func TestPublic(t *testing.T) {
 			d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
 				{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"},
 				{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"*","Resource":"*"},
-				{"Sid":"x","Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}]}`, c.principal, c.condition))
+				{"Sid":"x","Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}]}`,
+				c.principal, c.condition))
 			got, w := Public(d, ToldApart())
-			if got != c.want || got != (w != nil) || got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
+			if got != c.want || got != (w != nil) ||
+				got && (w.Statement != 2 || w.Sid != "x" || w.Principal.Value == "111122223333") {
 				t.Errorf("%s, %s: %v, %+v", c.principal, c.condition, got, w)
 			}
 			if c.want {
@@ -81,9 +90,15 @@ func TestPublic(t *testing.T) {
 // be an AWS service, a role here, or come with a provider's token; variables are not tried.
 func witnessGetsIn(t *testing.T, principal, condition string) {
 	t.Helper()
-	d := mustParse(t, Resource, fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}}`, principal, condition))
+	d := mustParse(t,
+		Resource, fmt.Sprintf(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject",`+
+				`"Resource":"*","Condition":{%s}}}`,
+			principal, condition,
+		))
 	_, w := Public(d, ToldApart())
-	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") || strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
+	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") ||
+		strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
 		if w.Request != nil {
 			t.Errorf("%s, %s: %+v gets in", principal, condition, w.Request)
 		}
@@ -96,7 +111,8 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 	laws := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart()}
 	open := Decide(laws, *w.Request)
 	laws.Public.RestrictPublicBuckets = true
-	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous && (open.Effect != Allow || shut.Effect != ExplicitDeny) {
+	if shut := Decide(laws, *w.Request); w.Request.Principal.Kind == Anonymous &&
+		(open.Effect != Allow || shut.Effect != ExplicitDeny) {
 		t.Errorf("%s, %s: %v, restricted %v", principal, condition, open, shut)
 	}
 }
@@ -107,7 +123,12 @@ func TestWitnessIsBounded(t *testing.T) {
 	for i := range 1400 {
 		values = append(values, fmt.Sprintf(`"%d*x*y"`, i))
 	}
-	d := mustParse(t, Resource, fmt.Sprintf(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringLike":{"aws:Referer":[%s]},"StringEquals":{"aws:Referer":"none"}}}}`, strings.Join(values, ",")))
+	d := mustParse(t,
+		Resource, fmt.Sprintf(
+			`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*",`+
+				`"Condition":{"StringLike":{"aws:Referer":[%s]},"StringEquals":{"aws:Referer":"none"}}}}`,
+			strings.Join(values, ","),
+		))
 	if public, w := Public(d, ToldApart()); !public || w.Request != nil {
 		t.Errorf("%v, %+v", public, w)
 	}
@@ -126,9 +147,14 @@ func TestStricter(t *testing.T) {
 
 func TestExposed(t *testing.T) {
 	statement := func(principal, more string) string {
-		return fmt.Sprintf(`{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"%s}`, principal, more)
+		return fmt.Sprintf(`{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"%s}`,
+			principal, more)
 	}
-	others := statement(`{"AWS":["`+home+`","`+other+`","arn:aws:iam::`+other+`:user/mallory","arn:aws:iam::222233334444:role/r"],"Service":"cloudfront.amazonaws.com"}`, "")
+	others := statement(
+		`{"AWS":["`+home+`","`+other+`","arn:aws:iam::`+other+
+			`:user/mallory","arn:aws:iam::222233334444:role/r"],"Service":"cloudfront.amazonaws.com"}`,
+		"",
+	)
 	wide := statement(`"*"`, `,"Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","64.0.0.0/2"]}}`)
 	for _, c := range []struct {
 		statements       string
@@ -143,11 +169,17 @@ func TestExposed(t *testing.T) {
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			d := mustParse(t, Resource, `{"Statement":[`+c.statements+`]}`)
-			e := Exposed(Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart(), Public: PublicAccess{RestrictPublicBuckets: c.restrict}})
-			if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts || fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
+			e := Exposed(Laws{
+				Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart(),
+				Public: PublicAccess{RestrictPublicBuckets: c.restrict},
+			})
+			if (e.Witness != nil) != c.public || e.Open != c.open || fmt.Sprint(e.Accounts) != c.accounts ||
+				fmt.Sprint(e.Services) != "[cloudfront.amazonaws.com]" {
 				t.Errorf("%s: %+v", c.reason, e)
 			}
-			if c.public && (e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil || e.Witness.Request.SourceIP.String() != "64.0.0.1") {
+			if c.public &&
+				(e.Witness.Range.String() != "64.0.0.0/2" || e.Witness.Request == nil ||
+					e.Witness.Request.SourceIP.String() != "64.0.0.1") {
 				t.Errorf("%s: %+v", c.reason, e.Witness)
 			}
 		})
@@ -164,19 +196,26 @@ func TestBind(t *testing.T) {
 	fred.IssuerID = alice.ID
 	for _, effect := range []string{"Allow", "Deny"} {
 		t.Run(effect, func(t *testing.T) {
-			text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` + reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
-			d := mustParse(t, Resource, text).Bind(map[string]string{alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123"})
+			text := `{"Statement":[{"Effect":"` + effect + `","Principal":{"AWS":["` + alice.ARN.String() + `","` +
+				reader.Role.String() + `"]},"Action":"*","Resource":"*"}]}`
+			d := mustParse(t, Resource, text).Bind(map[string]string{
+				alice.ARN.String(): alice.ID, reader.Role.String(): "AROAREADERREADER123",
+			})
 			meant := func(p Principal) bool {
-				v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k")})
+				v := Decide(Laws{Resource: []*Document{d}, ResourceOwner: home}, Request{
+					Principal: p, Action: "s3:GetObject", Resource: arn.Object("b", "k"),
+				})
 				return v.Layer == ResourceLayer && v.Effect != ImplicitDeny || v.Layer == SessionLayer
 			}
 			again, renamed, newRole, newFred := alice, alice, reader, fred
-			again.ID, renamed.ARN.Resource, newRole.ID, newFred.IssuerID = "AIDASOMEBODYELSE1234", "user/alicia", "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
+			again.ID, renamed.ARN.Resource = "AIDASOMEBODYELSE1234", "user/alicia"
+			newRole.ID, newFred.IssuerID = "AROASOMEBODYELSE1234:s1", "AIDASOMEBODYELSE1234"
 			for name, c := range map[string]struct {
 				p    Principal
 				want bool
 			}{
-				"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false}, "session": {reader, true}, "role made again": {newRole, false},
+				"alice": {alice, true}, "renamed": {renamed, true}, "made again": {again, false},
+				"session": {reader, true}, "role made again": {newRole, false},
 				"her federated session": {fred, true}, "a federated session of who has her name": {newFred, false},
 			} {
 				if meant(c.p) != c.want {
@@ -185,8 +224,13 @@ func TestBind(t *testing.T) {
 			}
 		})
 	}
-	d := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+alice.ARN.String()+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"`+alice.ARN.String()+`"}}}]}`)
-	want := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.ID + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + alice.ARN.String() + `"}}}]}`
+	d := mustParse(t,
+		Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"`+alice.ARN.String()+
+			`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*",`+
+			`"Condition":{"ArnEquals":{"aws:PrincipalArn":"`+alice.ARN.String()+`"}}}]}`)
+	want := `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.ID +
+		`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*",` +
+		`"Condition":{"ArnEquals":{"aws:PrincipalArn":"` + alice.ARN.String() + `"}}}]}`
 	if got := d.Rename(map[string]string{alice.ARN.String(): alice.ID}).String(); got != want {
 		t.Error(got)
 	}

@@ -26,7 +26,11 @@ func forAddresses(t testing.TB, conditions ...string) *Document {
 	var all []string
 	for i, c := range conditions {
 		principal := []string{`"*"`, `{"AWS":"*"}`, `{"AWS":["444455556666","*"]}`}[i%3]
-		all = append(all, fmt.Sprintf(`{"Effect":"Allow","Principal":%s,"Action":%q,"Resource":"arn:aws:s3:::b/%d*","Condition":{%s}}`, principal, []string{"s3:GetObject", "s3:PutObject"}[i%2], i, c))
+		all = append(all,
+			fmt.Sprintf(
+				`{"Effect":"Allow","Principal":%s,"Action":%q,"Resource":"arn:aws:s3:::b/%d*","Condition":{%s}}`,
+				principal, []string{"s3:GetObject", "s3:PutObject"}[i%2], i, c,
+			))
 	}
 	return mustParse(t, Resource, `{"Version":"2012-10-17","Statement":[`+strings.Join(all, ",")+`]}`)
 }
@@ -41,36 +45,62 @@ func TestUnionOfRanges(t *testing.T) {
 		conditions []string
 		want       bool
 	}{
-		"each /8":                              {[]string{from(every...)}, true},
-		"each /8 in four statements":           {[]string{from(slash8(0, 4)...), from(slash8(1, 4)...), from(slash8(2, 4)...), from(slash8(3, 4)...)}, true},
-		"two /8":                               {[]string{from("3.0.0.0/8", "4.0.0.0/8")}, true},
-		"two /8 in two statements":             {[]string{from("3.0.0.0/8"), from("4.0.0.0/8")}, true},
-		"one /8 and some offices":              {[]string{from("3.0.0.0/8", "4.0.0.1", "203.0.113.0/24")}, false},
-		"four halves of a /8":                  {[]string{from("3.0.0.0/9", "5.0.0.0/9"), from("7.0.0.0/9"), from("9.0.0.0/9")}, true},
-		"one /8":                               {[]string{from("3.0.0.0/8")}, false},
-		"one /8 said twice, and a part of it":  {[]string{from("3.0.0.0/8", "3.1.0.0/16"), from("3.0.0.0/8")}, false},
-		"halves of a /8":                       {[]string{from("3.0.0.0/9"), from("3.128.0.0/9")}, false},
-		"IPv4 in IPv6":                         {[]string{from("::ffff:3.0.0.0/104", "::ffff:4.0.0.0/104")}, true},
-		"IPv4 and IPv4 in IPv6":                {[]string{from("3.0.0.0/8"), from("::ffff:4.0.0.0/104")}, true},
-		"the same in both spellings":           {[]string{from("3.0.0.0/8"), from("::ffff:3.0.0.0/104")}, false},
-		"IPv4 behind a translator":             {[]string{from("64:ff9b::/96")}, true},
-		"wider than the translator":            {[]string{from("64:ff9b::/40")}, true},
-		"some IPv4 behind a translator":        {[]string{from("64:ff9b::cb00:7100/120")}, false},
-		"two /32 of IPv6":                      {[]string{from("2001:db8::/32", "2001:db9::/32")}, true},
-		"one /32 of IPv6 and an address":       {[]string{from("2001:db8::/32"), from("2001:db9::1")}, false},
-		"both families, each at its bound":     {[]string{from("3.0.0.0/8", "2001:db8::/32")}, false},
-		"many offices":                         {[]string{from("203.0.113.0/24", "198.51.100.0/24", "192.0.2.7", "2001:db8:1::/48", "54.240.0.0/12")}, false},
-		"private networks, and an office":      {[]string{from("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "203.0.113.0/24", "fd00:1234::/32")}, false},
+		"each /8": {[]string{from(every...)}, true},
+		"each /8 in four statements": {
+			[]string{from(slash8(0, 4)...), from(slash8(1, 4)...), from(slash8(2, 4)...), from(slash8(3, 4)...)}, true,
+		},
+		"two /8":                   {[]string{from("3.0.0.0/8", "4.0.0.0/8")}, true},
+		"two /8 in two statements": {[]string{from("3.0.0.0/8"), from("4.0.0.0/8")}, true},
+		"one /8 and some offices":  {[]string{from("3.0.0.0/8", "4.0.0.1", "203.0.113.0/24")}, false},
+		"four halves of a /8": {
+			[]string{from("3.0.0.0/9", "5.0.0.0/9"), from("7.0.0.0/9"), from("9.0.0.0/9")}, true,
+		},
+		"one /8":                              {[]string{from("3.0.0.0/8")}, false},
+		"one /8 said twice, and a part of it": {[]string{from("3.0.0.0/8", "3.1.0.0/16"), from("3.0.0.0/8")}, false},
+		"halves of a /8":                      {[]string{from("3.0.0.0/9"), from("3.128.0.0/9")}, false},
+		"IPv4 in IPv6":                        {[]string{from("::ffff:3.0.0.0/104", "::ffff:4.0.0.0/104")}, true},
+		"IPv4 and IPv4 in IPv6":               {[]string{from("3.0.0.0/8"), from("::ffff:4.0.0.0/104")}, true},
+		"the same in both spellings":          {[]string{from("3.0.0.0/8"), from("::ffff:3.0.0.0/104")}, false},
+		"IPv4 behind a translator":            {[]string{from("64:ff9b::/96")}, true},
+		"wider than the translator":           {[]string{from("64:ff9b::/40")}, true},
+		"some IPv4 behind a translator":       {[]string{from("64:ff9b::cb00:7100/120")}, false},
+		"two /32 of IPv6":                     {[]string{from("2001:db8::/32", "2001:db9::/32")}, true},
+		"one /32 of IPv6 and an address":      {[]string{from("2001:db8::/32"), from("2001:db9::1")}, false},
+		"both families, each at its bound":    {[]string{from("3.0.0.0/8", "2001:db8::/32")}, false},
+		"many offices": {
+			[]string{from("203.0.113.0/24", "198.51.100.0/24", "192.0.2.7", "2001:db8:1::/48", "54.240.0.0/12")}, false,
+		},
+		"private networks, and an office": {
+			[]string{from("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "203.0.113.0/24", "fd00:1234::/32")}, false,
+		},
 		"a private network of IPv6 as a whole": {[]string{from("fc00::/7")}, true},
 		"only what is not excluded":            {[]string{`"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}`}, true},
-		"all but a part is excluded":           {[]string{`"NotIpAddress":{"aws:SourceIp":["0.0.0.0/1","128.0.0.0/2","::/0"]}`}, true},
-		"both conditions must hold":            {[]string{`"IpAddress":{"aws:SourceIp":` + quoted(every) + `},"ForAnyValue:IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`}, false},
-		"an exclusion takes nothing away":      {[]string{`"IpAddress":{"aws:SourceIp":["3.0.0.0/8","4.0.0.0/8"]},"NotIpAddress":{"aws:SourceIp":"4.0.0.0/8"}`}, true},
-		"IfExists":                             {[]string{`"IpAddressIfExists":{"aws:SourceIp":"203.0.113.0/24"}`}, true},
-		"ForAllValues":                         {[]string{`"ForAllValues:IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`}, true},
-		"another key's addresses":              {[]string{`"IpAddress":{"aws:VpcSourceIp":"203.0.113.0/24"}`}, true},
-		"limited by another key":               {[]string{`"IpAddress":{"aws:SourceIp":` + quoted(every) + `},"StringEquals":{"aws:SourceVpce":"vpce-1"}`}, false},
-		"one of two limited by another":        {[]string{from("3.0.0.0/8"), from("4.0.0.0/8") + `,"StringEquals":{"aws:PrincipalOrgID":"o-1"}`}, false},
+		"all but a part is excluded": {
+			[]string{`"NotIpAddress":{"aws:SourceIp":["0.0.0.0/1","128.0.0.0/2","::/0"]}`}, true,
+		},
+		"both conditions must hold": {
+			[]string{
+				`"IpAddress":{"aws:SourceIp":` + quoted(every) +
+					`},"ForAnyValue:IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`,
+			},
+			false,
+		},
+		"an exclusion takes nothing away": {
+			[]string{
+				`"IpAddress":{"aws:SourceIp":["3.0.0.0/8","4.0.0.0/8"]},"NotIpAddress":{"aws:SourceIp":"4.0.0.0/8"}`,
+			},
+			true,
+		},
+		"IfExists":                {[]string{`"IpAddressIfExists":{"aws:SourceIp":"203.0.113.0/24"}`}, true},
+		"ForAllValues":            {[]string{`"ForAllValues:IpAddress":{"aws:SourceIp":"203.0.113.0/24"}`}, true},
+		"another key's addresses": {[]string{`"IpAddress":{"aws:VpcSourceIp":"203.0.113.0/24"}`}, true},
+		"limited by another key": {
+			[]string{`"IpAddress":{"aws:SourceIp":` + quoted(every) + `},"StringEquals":{"aws:SourceVpce":"vpce-1"}`},
+			false,
+		},
+		"one of two limited by another": {
+			[]string{from("3.0.0.0/8"), from("4.0.0.0/8") + `,"StringEquals":{"aws:PrincipalOrgID":"o-1"}`}, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := forAddresses(t, c.conditions...)
@@ -84,7 +114,9 @@ func TestUnionOfRanges(t *testing.T) {
 		})
 	}
 	// Those whom a statement names do not count.
-	named := mustParse(t, Resource, `{"Statement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","arn:aws:iam::111122223333:user/a"]},"Action":"s3:GetObject","Resource":"*","Condition":{`+from(every...)+`}},
+	named := mustParse(t, Resource,
+		`{"Statement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","arn:aws:iam::111122223333:user/a"]},`+
+			`"Action":"s3:GetObject","Resource":"*","Condition":{`+from(every...)+`}},
 		{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"*","Condition":{`+from(every...)+`}}]}`)
 	if public, _ := Public(named, ToldApart()); public {
 		t.Error("a statement for named accounts, and a Deny, make it public")
@@ -98,26 +130,42 @@ func TestSharedAddresses(t *testing.T) {
 		ranges                      string
 		unknown, loopback, behindIt bool
 	}{
-		{"127.0.0.0/8", true, true, false}, {"127.0.0.1", true, true, false}, {"::1", true, true, false}, {"::ffff:127.0.0.1", true, true, false},
-		{"126.0.0.0/8", false, false, false}, {"203.0.113.0/24", false, false, false}, {"2001:db8::/32", false, false, false},
-		{"10.0.0.0/8", true, false, true}, {"10.1.2.3", true, false, true}, {"10.1.3.3", true, false, false}, {"172.31.0.0/16", true, false, false},
-		{"192.168.7.0/24", true, false, false}, {"169.254.1.1", true, false, false}, {"100.64.0.0/10", true, false, false}, {"fd00:1::/32", true, false, false}, {"fe80::/32", true, false, false},
+		{"127.0.0.0/8", true, true, false}, {"127.0.0.1", true, true, false}, {"::1", true, true, false},
+		{"::ffff:127.0.0.1", true, true, false},
+		{"126.0.0.0/8", false, false, false}, {"203.0.113.0/24", false, false, false},
+		{"2001:db8::/32", false, false, false},
+		{"10.0.0.0/8", true, false, true}, {"10.1.2.3", true, false, true}, {"10.1.3.3", true, false, false},
+		{"172.31.0.0/16", true, false, false},
+		{"192.168.7.0/24", true, false, false}, {"169.254.1.1", true, false, false},
+		{"100.64.0.0/10", true, false, false}, {"fd00:1::/32", true, false, false}, {"fe80::/32", true, false, false},
 	} {
 		t.Run(c.ranges, func(t *testing.T) {
 			d := forAddresses(t, from("198.51.100.0/24"), from(c.ranges))
 			for name, of := range map[string]struct {
 				peers Peers
 				want  bool
-			}{"nothing is known": {Peers{}, c.unknown}, "on this machine": {ToldApart(Loopback()...), c.loopback}, "a proxy that was named": {proxy, c.behindIt}} {
+			}{"nothing is known": {
+				Peers{}, c.unknown,
+			}, "on this machine": {
+				ToldApart(Loopback()...), c.loopback,
+			}, "a proxy that was named": {proxy, c.behindIt}} {
 				public, w := Public(d, of.peers)
 				if public != of.want || d.IsPublic(of.peers) != of.want {
 					t.Errorf("%s, %s: %v", c.ranges, name, public)
 				}
-				if public && (w.Because != Behind || w.Statement != 1 || w.Request == nil || !w.Range.Contains(w.Request.SourceIP)) {
+				if public &&
+					(w.Because != Behind || w.Statement != 1 || w.Request == nil ||
+						!w.Range.Contains(w.Request.SourceIP)) {
 					t.Errorf("%s, %s: %+v", c.ranges, name, w)
 				}
-				l := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: of.peers, Public: PublicAccess{RestrictPublicBuckets: true}}
-				r := Request{Principal: Principal{Kind: Anonymous}, Action: "s3:PutObject", Resource: arn.Object("b", "1"), SourceIP: parseRange(c.ranges).Addr()}
+				l := Laws{
+					Resource: []*Document{d}, ResourceOwner: home, Peers: of.peers,
+					Public: PublicAccess{RestrictPublicBuckets: true},
+				}
+				r := Request{
+					Principal: Principal{Kind: Anonymous}, Action: "s3:PutObject", Resource: arn.Object("b", "1"),
+					SourceIP: parseRange(c.ranges).Addr(),
+				}
 				if got := Decide(l, r).Effect == Allow; got == of.want {
 					t.Errorf("%s, %s: restricted, and a stranger at the address gets in: %v", c.ranges, name, got)
 				}
@@ -186,7 +234,8 @@ func (d *dice) addressed() string {
 			for range 1 + d.roll(5) {
 				ranges = append(ranges, d.address())
 			}
-			op := d.pick("IpAddress", "IpAddress", "IpAddress", "IpAddress", "IpAddress", "ForAnyValue:IpAddress", "ForAnyValue:IpAddress", "NotIpAddress", "IpAddressIfExists", "ForAllValues:IpAddress")
+			op := d.pick("IpAddress", "IpAddress", "IpAddress", "IpAddress", "IpAddress", "ForAnyValue:IpAddress",
+				"ForAnyValue:IpAddress", "NotIpAddress", "IpAddressIfExists", "ForAllValues:IpAddress")
 			conditions[op] = fmt.Sprintf(`%q:{"aws:SourceIp":%s}`, op, quoted(ranges))
 		}
 		var texts []string
@@ -194,8 +243,11 @@ func (d *dice) addressed() string {
 			texts = append(texts, c)
 		}
 		slices.Sort(texts)
-		all = append(all, fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}`,
-			d.pick("Allow", "Allow", "Allow", "Allow", "Deny"), d.pick(`"*"`, `{"AWS":"*"}`, `{"AWS":["*","444455556666"]}`, `{"AWS":"444455556666"}`), strings.Join(texts, ",")))
+		all = append(all,
+			fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":"s3:GetObject","Resource":"*","Condition":{%s}}`,
+				d.pick("Allow", "Allow", "Allow", "Allow",
+					"Deny"), d.pick(`"*"`, `{"AWS":"*"}`, `{"AWS":["*","444455556666"]}`,
+					`{"AWS":"444455556666"}`), strings.Join(texts, ",")))
 	}
 	return `{"Statement":[` + strings.Join(all, ",") + `]}`
 }
@@ -205,7 +257,9 @@ func (d *dice) addressed() string {
 // is not known gets in.
 func TestRandomUnion(t *testing.T) {
 	seed := someSeed(t)
-	bound := map[int]*big.Int{32: big.NewInt(2<<24 - 1), 128: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(2), 96), big.NewInt(1))}
+	bound := map[int]*big.Int{
+		32: big.NewInt(2<<24 - 1), 128: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(2), 96), big.NewInt(1)),
+	}
 	local := append(Loopback(), Private()...)
 	all := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	public := 0
@@ -217,10 +271,16 @@ func TestRandomUnion(t *testing.T) {
 		laws := Laws{Identity: []*Document{all}, Resource: []*Document{doc}, ResourceOwner: home}
 		who := Principal{Kind: Anonymous}
 		if d.roll(2) == 0 {
-			who = Principal{Kind: User, Account: Stranger, ARN: arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: "user/x"}, ID: "AIDASTRANGERSTRANGER", Name: "x"}
+			who = Principal{
+				Kind: User, Account: Stranger,
+				ARN: arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: "user/x"},
+				ID:  "AIDASTRANGERSTRANGER", Name: "x",
+			}
 		}
 		let := func(a netip.Addr) bool {
-			return Decide(laws, Request{Principal: who, Action: "s3:GetObject", Resource: arn.Object("b", "k"), SourceIP: a}).Effect == Allow
+			return Decide(laws, Request{
+				Principal: who, Action: "s3:GetObject", Resource: arn.Object("b", "k"), SourceIP: a,
+			}).Effect == Allow
 		}
 		if doc.IsPublic(ToldApart()) {
 			public++
@@ -246,7 +306,8 @@ func TestRandomUnion(t *testing.T) {
 				}
 			}
 			if sum.Cmp(most) > 0 {
-				t.Fatalf("-seed %d: not public, and open to %v addresses of %d bits\n%s", seed+uint64(i), sum, bits, text)
+				t.Fatalf("-seed %d: not public, and open to %v addresses of %d bits\n%s", seed+uint64(i), sum, bits,
+					text)
 			}
 		}
 	}
@@ -266,17 +327,37 @@ func TestWitnessIsAnybodyOfAnotherAccount(t *testing.T) {
 		{`"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/${aws:username}/*"`, User},
 		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringLike":{"aws:userid":"*:sess"}}`, RoleSession},
 		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"User"}}`, User},
-		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"FederatedUser"}}`, FederatedUser},
-		{`"Action":"s3:GetObject","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/app"}}`, RoleSession},
-		{`"Action":"s3:GetObject","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/team/*"}}`, User},
+		{
+			`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"FederatedUser"}}`,
+			FederatedUser,
+		},
+		{
+			`"Action":"s3:GetObject","Resource":"*",` +
+				`"Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/app"}}`,
+			RoleSession,
+		},
+		{
+			`"Action":"s3:GetObject","Resource":"*",` +
+				`"Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/team/*"}}`,
+			User,
+		},
 		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:username":"deploy"}}`, User},
-		{`"NotAction":["s3:GetObject*","s3:Put*","s3:Delete*","s3:List*","s3:GetBucket*","s3:Abort*"],"Resource":"*"`, Anonymous},
-		{`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalIsAWSService":"maybe"}}`, Nobody},
+		{
+			`"NotAction":["s3:GetObject*","s3:Put*","s3:Delete*","s3:List*","s3:GetBucket*","s3:Abort*"],` +
+				`"Resource":"*"`,
+			Anonymous,
+		},
+		{
+			`"Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalIsAWSService":"maybe"}}`,
+			Nobody,
+		},
 	} {
 		t.Run(c.statement, func(t *testing.T) {
-			d := mustParse(t, Resource, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",`+c.statement+`}}`)
+			d := mustParse(t, Resource,
+				`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",`+c.statement+`}}`)
 			public, w := Public(d, ToldApart())
-			if !public || (w.Request != nil) != (c.want != Nobody) || w.Request != nil && w.Request.Principal.Kind != c.want {
+			if !public || (w.Request != nil) != (c.want != Nobody) ||
+				w.Request != nil && w.Request.Principal.Kind != c.want {
 				t.Errorf("%s: %+v", c.statement, w)
 			}
 		})

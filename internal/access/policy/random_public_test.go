@@ -29,11 +29,16 @@ func someSeed(t *testing.T) uint64 {
 // few; loose are conditions that do not.
 func (d *dice) limit() (op, key, value string) {
 	of := [...][3]string{
-		{"StringEquals", "aws:SourceVpce", `"vpce-1"`}, {"StringLike", "aws:SourceVpc", `["vpc-1","vpc-2"]`}, {"StringEquals", "aws:PrincipalOrgID", `"o-abc"`},
-		{"IpAddress", "aws:SourceIp", `["203.0.113.0/24","2001:db8:1::/48"]`}, {"IpAddress", "aws:SourceIp", `"10.0.0.0/8"`},
-		{"ArnEquals", "aws:SourceArn", `"arn:aws:sns:us-east-1:111122223333:t"`}, {"StringEquals", "aws:SourceAccount", `"111122223333"`},
-		{"StringEquals", "aws:PrincipalAccount", `"111122223333"`}, {"ArnLike", "aws:PrincipalArn", `"arn:aws:iam::111122223333:user/alice"`},
-		{"StringEquals", "aws:userid", `"AIDAALICEALICEALICE"`}, {"StringEquals", "s3:DataAccessPointAccount", `"111122223333"`},
+		{"StringEquals", "aws:SourceVpce", `"vpce-1"`}, {"StringLike", "aws:SourceVpc", `["vpc-1","vpc-2"]`},
+		{"StringEquals", "aws:PrincipalOrgID", `"o-abc"`},
+		{"IpAddress", "aws:SourceIp", `["203.0.113.0/24","2001:db8:1::/48"]`},
+		{"IpAddress", "aws:SourceIp", `"10.0.0.0/8"`},
+		{"ArnEquals", "aws:SourceArn", `"arn:aws:sns:us-east-1:111122223333:t"`},
+		{"StringEquals", "aws:SourceAccount", `"111122223333"`},
+		{"StringEquals", "aws:PrincipalAccount", `"111122223333"`},
+		{"ArnLike", "aws:PrincipalArn", `"arn:aws:iam::111122223333:user/alice"`},
+		{"StringEquals", "aws:userid", `"AIDAALICEALICEALICE"`},
+		{"StringEquals", "s3:DataAccessPointAccount", `"111122223333"`},
 		{"ForAnyValue:StringEquals", "aws:SourceVpce", `"vpce-1"`},
 	}
 	c := of[d.roll(len(of))]
@@ -42,13 +47,20 @@ func (d *dice) limit() (op, key, value string) {
 
 func (d *dice) loose() (op, key, value string) {
 	of := [...][3]string{
-		{"Bool", "aws:SecureTransport", `"true"`}, {"StringEquals", "aws:Referer", `"https://example.com/"`}, {"StringLike", "aws:UserAgent", `["a*","?b"]`},
-		{"StringNotEquals", "aws:SourceVpce", `"vpce-1"`}, {"StringEqualsIfExists", "aws:SourceVpc", `"vpc-1"`}, {"IpAddress", "aws:SourceIp", `["203.0.113.0/24","0.0.0.0/0"]`},
-		{"IpAddress", "aws:SourceIp", `"64.0.0.0/2"`}, {"NotIpAddress", "aws:SourceIp", `"203.0.113.0/24"`}, {"IpAddress", "aws:SourceIp", `"2001::/16"`},
-		{"DateLessThan", "aws:CurrentTime", `"2027-01-01T00:00:00Z"`}, {"NumericLessThan", "s3:max-keys", `10`}, {"StringLike", "s3:prefix", `"a/*"`},
-		{"ForAllValues:StringEquals", "aws:SourceVpce", `"vpce-1"`}, {"Null", "aws:SourceVpce", `"true"`}, {"StringLike", "aws:PrincipalOrgID", `"o-*"`},
-		{"ArnLike", "aws:SourceArn", `"arn:aws:sns:*:*:*"`}, {"StringEquals", "s3:x-amz-acl", `"public-read"`}, {"DateGreaterThan", "aws:EpochTime", `1700000000`},
-		{"StringEquals", "s3:ExistingObjectTag/Public", `"yes"`}, {"BoolIfExists", "aws:MultiFactorAuthPresent", `"true"`},
+		{"Bool", "aws:SecureTransport", `"true"`}, {"StringEquals", "aws:Referer", `"https://example.com/"`},
+		{"StringLike", "aws:UserAgent", `["a*","?b"]`},
+		{"StringNotEquals", "aws:SourceVpce", `"vpce-1"`}, {"StringEqualsIfExists", "aws:SourceVpc", `"vpc-1"`},
+		{"IpAddress", "aws:SourceIp", `["203.0.113.0/24","0.0.0.0/0"]`},
+		{"IpAddress", "aws:SourceIp", `"64.0.0.0/2"`}, {"NotIpAddress", "aws:SourceIp", `"203.0.113.0/24"`},
+		{"IpAddress", "aws:SourceIp", `"2001::/16"`},
+		{"DateLessThan", "aws:CurrentTime", `"2027-01-01T00:00:00Z"`}, {"NumericLessThan", "s3:max-keys", `10`},
+		{"StringLike", "s3:prefix", `"a/*"`},
+		{"ForAllValues:StringEquals", "aws:SourceVpce", `"vpce-1"`}, {"Null", "aws:SourceVpce", `"true"`},
+		{"StringLike", "aws:PrincipalOrgID", `"o-*"`},
+		{"ArnLike", "aws:SourceArn", `"arn:aws:sns:*:*:*"`}, {"StringEquals", "s3:x-amz-acl", `"public-read"`},
+		{"DateGreaterThan", "aws:EpochTime", `1700000000`},
+		{"StringEquals", "s3:ExistingObjectTag/Public", `"yes"`},
+		{"BoolIfExists", "aws:MultiFactorAuthPresent", `"true"`},
 	}
 	c := of[d.roll(len(of))]
 	return c[0], c[1], c[2]
@@ -64,8 +76,11 @@ func (d *dice) bucketPolicy() string {
 			principal = `"Principal":` + d.pick(`"*"`, `{"AWS":"*"}`, `{"AWS":["444455556666","*"]}`)
 		}
 		s := fmt.Sprintf(`"Effect":%q,%s,"%sAction":%s,"%sResource":%s`, effect, principal,
-			d.pick("", "", "", "", "Not"), d.some(2, `"s3:*"`, `"s3:GetObject"`, `"s3:Get*"`, `"s3:ListBucket"`, `"s3:PutObject"`),
-			d.pick("", "", "", "", "Not"), d.some(2, `"arn:aws:s3:::b/*"`, `"arn:aws:s3:::b"`, `"arn:aws:s3:::b/public/*"`, `"*"`, `"arn:aws:s3:::b/${aws:PrincipalTag/t, 'x'}/*"`))
+			d.pick("", "", "", "",
+				"Not"), d.some(2, `"s3:*"`, `"s3:GetObject"`, `"s3:Get*"`, `"s3:ListBucket"`, `"s3:PutObject"`),
+			d.pick("", "", "", "",
+				"Not"), d.some(2, `"arn:aws:s3:::b/*"`, `"arn:aws:s3:::b"`, `"arn:aws:s3:::b/public/*"`, `"*"`,
+				`"arn:aws:s3:::b/${aws:PrincipalTag/t, 'x'}/*"`))
 		conditions := map[string]string{}
 		for range d.roll(3) {
 			op, key, value := d.loose()
@@ -90,18 +105,30 @@ func (d *dice) bucketPolicy() string {
 // passerby asks without being one of those that limit names: from no such
 // place, for no such source, of no account that any document names.
 func (d *dice) passerby() Request {
-	r := Request{Principal: Principal{Kind: Anonymous}, Action: Action(d.pick("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:GetBucketPolicy")), At: d.request().At, Keys: map[string][]string{}}
-	if d.roll(2) == 0 {
-		r.Principal = Principal{Kind: User, Account: Stranger, ARN: arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: "user/alice"}, ID: "AIDASTRANGERSTRANGER", Name: "alice"}
+	r := Request{
+		Principal: Principal{Kind: Anonymous},
+		Action:    Action(d.pick("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:GetBucketPolicy")),
+		At:        d.request().At, Keys: map[string][]string{},
 	}
-	r.Resource, _ = arn.Parse(d.pick("arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::b/public/k", "arn:aws:s3:::b/x/k"))
+	if d.roll(2) == 0 {
+		r.Principal = Principal{
+			Kind: User, Account: Stranger,
+			ARN: arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: "user/alice"},
+			ID:  "AIDASTRANGERSTRANGER", Name: "alice",
+		}
+	}
+	r.Resource, _ = arn.Parse(d.pick("arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::b/public/k",
+		"arn:aws:s3:::b/x/k"))
 	if d.roll(4) > 0 {
 		r.SourceIP = netip.MustParseAddr(d.pick("198.51.100.7", "100.64.0.1", "2001:db8:2::1", "2001:0:1::1"))
 	}
 	for k, of := range map[string][]string{
-		"aws:securetransport": {"true", "false"}, "aws:referer": {"https://example.com/", "x"}, "aws:useragent": {"abc", "xb"}, "s3:prefix": {"a/b", ""},
-		"s3:max-keys": {"5", "50"}, "s3:x-amz-acl": {"public-read"}, "s3:existingobjecttag/Public": {"yes", "no"}, "aws:principaltag/t": {"x", "y"},
-		"aws:sourcevpce": {"vpce-9"}, "aws:sourcevpc": {"vpc-9"}, "aws:sourceaccount": {Stranger}, "aws:principalorgid": {"o-other"}, "aws:sourcearn": {"arn:aws:sns:us-east-1:" + Stranger + ":t"},
+		"aws:securetransport": {"true", "false"}, "aws:referer": {"https://example.com/", "x"},
+		"aws:useragent": {"abc", "xb"}, "s3:prefix": {"a/b", ""},
+		"s3:max-keys": {"5", "50"}, "s3:x-amz-acl": {"public-read"}, "s3:existingobjecttag/Public": {"yes", "no"},
+		"aws:principaltag/t": {"x", "y"},
+		"aws:sourcevpce":     {"vpce-9"}, "aws:sourcevpc": {"vpc-9"}, "aws:sourceaccount": {Stranger},
+		"aws:principalorgid": {"o-other"}, "aws:sourcearn": {"arn:aws:sns:us-east-1:" + Stranger + ":t"},
 	} {
 		if d.roll(3) == 0 {
 			r.Keys[k] = []string{of[d.roll(len(of))]}
@@ -129,7 +156,9 @@ func TestRandomPublic(t *testing.T) {
 				c.document(each)
 			}
 			t.Logf("%+v", c.seen)
-			if n := *cases / shards / each; n >= 100 && (c.seen.public < n/4 || c.seen.public > n*19/20 || c.seen.gotIn < c.seen.public/2 || c.seen.passed == 0) {
+			if n := *cases / shards / each; n >= 100 &&
+				(c.seen.public < n/4 || c.seen.public > n*19/20 || c.seen.gotIn < c.seen.public/2 ||
+					c.seen.passed == 0) {
 				t.Errorf("the documents are lopsided: %+v of %d", c.seen, n)
 			}
 		})
@@ -198,6 +227,7 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 		c.t.Fatalf("-seed %d: the witness is kept out: %v %+v\n%s", c.seed, v.Why, w.Request, text)
 	}
 	if v := Decide(on, *w.Request); v.Effect != ExplicitDeny || v.Layer != PublicAccessLayer {
-		c.t.Fatalf("-seed %d: the witness gets in although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request, text)
+		c.t.Fatalf("-seed %d: the witness gets in although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request,
+			text)
 	}
 }

@@ -46,26 +46,34 @@ func (d *dice) some(most int, of ...string) string {
 
 func (d *dice) condition() string {
 	text := func() string {
-		return d.some(3, `"x"`, `"X"`, `"x*"`, `"*"`, `"?"`, `"${aws:username}"`, `"${aws:PrincipalTag/t, 'x'}"`, `"${aws:PrincipalTag/t}*"`, `"${*}"`, `"alice"`, `"a*e"`, `"111122223333"`)
+		return d.some(3, `"x"`, `"X"`, `"x*"`, `"*"`, `"?"`, `"${aws:username}"`, `"${aws:PrincipalTag/t, 'x'}"`,
+			`"${aws:PrincipalTag/t}*"`, `"${*}"`, `"alice"`, `"a*e"`, `"111122223333"`)
 	}
-	key := d.pick("aws:a", "AWS:A", "aws:TagKeys", "aws:username", "aws:PrincipalTag/t", "s3:ExistingObjectTag/T", "s3:ExistingObjectTag/t", "aws:userid", "aws:PrincipalAccount", "aws:ResourceAccount", "s3:ResourceAccount")
+	key := d.pick("aws:a", "AWS:A", "aws:TagKeys", "aws:username", "aws:PrincipalTag/t", "s3:ExistingObjectTag/T",
+		"s3:ExistingObjectTag/t", "aws:userid", "aws:PrincipalAccount", "aws:ResourceAccount", "s3:ResourceAccount")
 	op, value := "", ""
 	switch d.roll(8) {
 	case 0, 1, 2:
-		op, value = d.pick("StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"), text()
+		op, value = d.pick("StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase",
+			"StringNotEqualsIgnoreCase"), text()
 	case 3:
 		op = "Numeric" + d.pick("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
 		key, value = d.pick("aws:n", "aws:a", "aws:EpochTime"), d.some(2, `5`, `"5.0"`, `"-1"`, `1777636800`)
 	case 4:
 		op = "Date" + d.pick("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
-		key, value = d.pick("aws:CurrentTime", "aws:EpochTime", "aws:d"), d.some(2, `"2026-05-01T12:00:00Z"`, `"2026-05-01T14:00+02:00"`, `"2027"`, `1777636800`, `"2026-01"`)
+		key, value = d.pick("aws:CurrentTime", "aws:EpochTime", "aws:d"), d.some(2, `"2026-05-01T12:00:00Z"`,
+			`"2026-05-01T14:00+02:00"`, `"2027"`, `1777636800`, `"2026-01"`)
 	case 5:
-		op, key, value = d.pick("IpAddress", "NotIpAddress"), d.pick("aws:SourceIp", "aws:VpcSourceIp"), d.some(2, `"10.0.0.0/8"`, `"10.1.2.3"`, `"2001:db8::/32"`, `"::/0"`, `"0.0.0.0/0"`)
+		op, key, value = d.pick("IpAddress", "NotIpAddress"), d.pick("aws:SourceIp", "aws:VpcSourceIp"), d.some(2,
+			`"10.0.0.0/8"`, `"10.1.2.3"`, `"2001:db8::/32"`, `"::/0"`, `"0.0.0.0/0"`)
 	case 6:
-		op, key = d.pick("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"), d.pick("aws:PrincipalArn", "aws:SourceArn")
-		value = d.some(2, `"*"`, `"arn:aws:iam::111122223333:*"`, `"arn:aws:iam::*:user/a*"`, `"arn:aws:iam::111122223333:user/${aws:username}"`, `"arn:*:*:*:*:role/path/reader"`)
+		op, key = d.pick("ArnEquals", "ArnLike", "ArnNotEquals",
+			"ArnNotLike"), d.pick("aws:PrincipalArn", "aws:SourceArn")
+		value = d.some(2, `"*"`, `"arn:aws:iam::111122223333:*"`, `"arn:aws:iam::*:user/a*"`,
+			`"arn:aws:iam::111122223333:user/${aws:username}"`, `"arn:*:*:*:*:role/path/reader"`)
 	default:
-		op, key, value = "Bool", d.pick("aws:b", "aws:PrincipalIsAWSService"), d.pick("true", `"False"`, `[true,"false"]`)
+		op, key, value = "Bool", d.pick("aws:b",
+			"aws:PrincipalIsAWSService"), d.pick("true", `"False"`, `[true,"false"]`)
 	}
 	if d.roll(12) == 0 {
 		return fmt.Sprintf(`{"Null":{%q:%s}}`, key, d.pick("true", `"false"`))
@@ -76,14 +84,17 @@ func (d *dice) condition() string {
 
 func (d *dice) principal(effect string) string {
 	entry := func() string {
-		return d.some(3, `"*"`, `"111122223333"`, `"444455556666"`, `"arn:aws:iam::111122223333:root"`, `"arn:aws:iam::444455556666:root"`,
-			`"arn:aws:iam::111122223333:user/alice"`, `"arn:aws:iam::111122223333:user/team/bob"`, `"arn:aws:iam::111122223333:role/path/reader"`,
+		return d.some(3, `"*"`, `"111122223333"`, `"444455556666"`, `"arn:aws:iam::111122223333:root"`,
+			`"arn:aws:iam::444455556666:root"`,
+			`"arn:aws:iam::111122223333:user/alice"`, `"arn:aws:iam::111122223333:user/team/bob"`,
+			`"arn:aws:iam::111122223333:role/path/reader"`,
 			`"arn:aws:sts::111122223333:assumed-role/reader/s1"`, `"arn:aws:sts::111122223333:federated-user/fred"`,
 			`"AIDAALICEALICEALICE"`, `"AROAREADERREADER123"`, `"arn:aws:iam::444455556666:user/mallory"`)
 	}
 	if effect == "Deny" && d.roll(3) == 0 {
 		// All a caller is, or most of it.
-		return `"NotPrincipal":{"AWS":["111122223333","arn:aws:iam::111122223333:user/alice","arn:aws:iam::111122223333:role/path/reader",` +
+		return `"NotPrincipal":{"AWS":["111122223333","arn:aws:iam::111122223333:user/alice",` +
+			`"arn:aws:iam::111122223333:role/path/reader",` +
 			strings.Trim(entry(), "[]") + `],"Service":"cloudfront.amazonaws.com"}`
 	}
 	switch d.roll(8) {
@@ -105,9 +116,12 @@ func (d *dice) statement(kind Kind, effect string) string {
 	}
 	not := func() string { return d.pick("", "", "", "", "", "Not") }
 	parts = append(parts,
-		fmt.Sprintf(`"%sAction":%s`, not(), d.some(3, `"*"`, `"s3:*"`, `"S3:Get*"`, `"s3:GetObject"`, `"s3:Put?bject"`, `"s3:*Policy"`, `"kms:*"`)),
-		fmt.Sprintf(`"%sResource":%s`, not(), d.some(3, `"*"`, `"arn:aws:s3:::*"`, `"arn:aws:s3:::b/*"`, `"arn:aws:s3:::b"`, `"arn:aws:s3:::b/${aws:username}/*"`,
-			`"arn:aws:s3:::b/${aws:PrincipalTag/t, 'x'}"`, `"arn:aws:s3:::b/?"`, `"arn:*:s3:*::b/*x*"`)))
+		fmt.Sprintf(`"%sAction":%s`, not(),
+			d.some(3, `"*"`, `"s3:*"`, `"S3:Get*"`, `"s3:GetObject"`, `"s3:Put?bject"`, `"s3:*Policy"`, `"kms:*"`)),
+		fmt.Sprintf(`"%sResource":%s`, not(),
+			d.some(3, `"*"`, `"arn:aws:s3:::*"`, `"arn:aws:s3:::b/*"`, `"arn:aws:s3:::b"`,
+				`"arn:aws:s3:::b/${aws:username}/*"`,
+				`"arn:aws:s3:::b/${aws:PrincipalTag/t, 'x'}"`, `"arn:aws:s3:::b/?"`, `"arn:*:s3:*::b/*x*"`)))
 	// Conditions of one operator would be a name written twice: one at most of each.
 	if d.roll(2) == 0 {
 		parts = append(parts, `"Condition":`+d.condition())
@@ -120,23 +134,31 @@ func (d *dice) document(kind Kind) string {
 	for range 1 + d.roll(3) {
 		all = append(all, d.statement(kind, d.pick("Allow", "Allow", "Allow", "Allow", "Allow", "Deny")))
 	}
-	return `{"Version":"` + d.pick(version2012, version2012, version2012, version2008) + `","Statement":[` + strings.Join(all, ",") + `]}`
+	return `{"Version":"` + d.pick(version2012, version2012, version2012, version2008) + `","Statement":[` +
+		strings.Join(all, ",") + `]}`
 }
 
 func (d *dice) request() Request {
 	r := Request{
-		Principal: caller(d.pick("alice", "alice", "bob", "root", "session", "session", "federated", "stranger", "otherroot", "otherrole", "cloudfront", "web", "anonymous", "nobody")),
-		Action:    Action(d.pick("s3:GetObject", "s3:GetObject", "s3:PutObject", "s3:PutBucketPolicy", "kms:Decrypt")),
-		At:        time.Date(2026, 5, 1, 12, 0, d.roll(2), 0, time.UTC),
-		Keys:      map[string][]string{},
+		Principal: caller(d.pick("alice", "alice", "bob", "root", "session", "session", "federated", "stranger",
+			"otherroot", "otherrole", "cloudfront", "web", "anonymous", "nobody")),
+		Action: Action(d.pick("s3:GetObject", "s3:GetObject", "s3:PutObject", "s3:PutBucketPolicy", "kms:Decrypt")),
+		At:     time.Date(2026, 5, 1, 12, 0, d.roll(2), 0, time.UTC),
+		Keys:   map[string][]string{},
 	}
-	r.Resource, _ = arn.Parse(d.pick("arn:aws:s3:::b/x", "arn:aws:s3:::b/alice/k", "arn:aws:s3:::b/日", "arn:aws:s3:::b/*", "arn:aws:s3:::b", "arn:aws:s3:::c/x:y", "*"))
+	r.Resource, _ = arn.Parse(d.pick("arn:aws:s3:::b/x", "arn:aws:s3:::b/alice/k", "arn:aws:s3:::b/日",
+		"arn:aws:s3:::b/*", "arn:aws:s3:::b", "arn:aws:s3:::c/x:y", "*"))
 	if d.roll(3) > 0 {
 		r.SourceIP = netip.MustParseAddr(d.pick("10.1.2.3", "192.0.2.1", "2001:db8::1"))
 	}
-	for _, k := range []string{"aws:a", "aws:n", "aws:b", "aws:d", "aws:tagkeys", "aws:principaltag/t", "s3:existingobjecttag/T", "aws:sourcearn", "aws:vpcsourceip", "aws:username"} {
+	for _, k := range []string{
+		"aws:a", "aws:n", "aws:b", "aws:d", "aws:tagkeys", "aws:principaltag/t", "s3:existingobjecttag/T",
+		"aws:sourcearn", "aws:vpcsourceip", "aws:username",
+	} {
 		for range d.roll(3) {
-			r.Keys[k] = append(r.Keys[k], d.pick("x", "X", "xy", "*", "?", "alice", "5", "-1.0", "true", "FALSE", "2026-05-01T12:00:00Z", "10.1.2.3", "arn:aws:iam::111122223333:user/alice", ""))
+			r.Keys[k] = append(r.Keys[k],
+				d.pick("x", "X", "xy", "*", "?", "alice", "5", "-1.0", "true", "FALSE", "2026-05-01T12:00:00Z",
+					"10.1.2.3", "arn:aws:iam::111122223333:user/alice", ""))
 		}
 	}
 	return r
@@ -206,7 +228,8 @@ func TestRandomDecisions(t *testing.T) {
 				}
 			}
 			// The door is open often enough for the shut one to mean something.
-			if total := seen[0] + seen[1] + seen[2]; total >= 1000 && (seen[Allow] < total/40 || seen[ExplicitDeny] < total/40 || seen[ImplicitDeny] < total/40) {
+			if total := seen[0] + seen[1] + seen[2]; total >= 1000 &&
+				(seen[Allow] < total/40 || seen[ExplicitDeny] < total/40 || seen[ImplicitDeny] < total/40) {
 				t.Errorf("the questions are lopsided: %v", seen)
 			}
 		})
@@ -254,7 +277,10 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
 	r.Principal = caller("anonymous")
 	l.Peers = ToldApart()
-	open := slices.ContainsFunc(l.Resource, func(d *Document) bool { public, _ := Public(d, ToldApart()); return public })
+	open := slices.ContainsFunc(l.Resource, func(d *Document) bool {
+		public, _ := Public(d, ToldApart())
+		return public
+	})
 	if open {
 		l.Public.RestrictPublicBuckets = true
 	} else {

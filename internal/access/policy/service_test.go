@@ -9,18 +9,30 @@ import (
 // conditions, and not all of them are taken away everywhere.
 func TestAllowsSome(t *testing.T) {
 	for statements, want := range map[string]bool{
-		`{"Effect":"Allow","Action":"*","Resource":"*"}`:                                                                                                       true,
-		`{"Effect":"Allow","Action":"S3:Get*","Resource":"arn:aws:s3:::b/*"}`:                                                                                  true,
-		`{"Effect":"Allow","Action":["iam:*","s3-object-lambda:*"],"Resource":"*"}`:                                                                            false,
-		`{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}`:                                                                                                true,
-		`{"Effect":"Allow","NotAction":"s3:Get*","Resource":"*"}`:                                                                                              true,
-		`{"Effect":"Allow","NotAction":["s3:*","iam:*"],"Resource":"*"}`:                                                                                       false,
-		`{"Effect":"Deny","Action":"iam:*","Resource":"*"}`:                                                                                                    false,
-		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}`:                                                      false,
-		`{"Effect":"Deny","NotAction":"iam:*","Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"*"}`:                                                  false,
-		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:G*","Resource":"*"}`:                                                     true,
-		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::b"}`:                                         true,
-		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`: true,
+		`{"Effect":"Allow","Action":"*",` +
+			`"Resource":"*"}`: true,
+		`{"Effect":"Allow","Action":"S3:Get*",` +
+			`"Resource":"arn:aws:s3:::b/*"}`: true,
+		`{"Effect":"Allow","Action":["iam:*","s3-object-lambda:*"],` +
+			`"Resource":"*"}`: false,
+		`{"Effect":"Allow","NotAction":"iam:*",` +
+			`"Resource":"*"}`: true,
+		`{"Effect":"Allow","NotAction":"s3:Get*",` +
+			`"Resource":"*"}`: true,
+		`{"Effect":"Allow","NotAction":["s3:*","iam:*"],` +
+			`"Resource":"*"}`: false,
+		`{"Effect":"Deny","Action":"iam:*",` +
+			`"Resource":"*"}`: false,
+		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*",` +
+			`"Resource":"*"}`: false,
+		`{"Effect":"Deny","NotAction":"iam:*","Resource":"*"},{"Effect":"Allow","Action":"*",` +
+			`"Resource":"*"}`: false,
+		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:G*",` +
+			`"Resource":"*"}`: true,
+		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*",` +
+			`"Resource":"arn:aws:s3:::b"}`: true,
+		`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*",` +
+			`"Condition":{"Bool":{"aws:SecureTransport":"false"}}}`: true,
 	} {
 		t.Run(fmt.Sprintf("%.60s", statements), func(t *testing.T) {
 			d := mustParse(t, Identity, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)

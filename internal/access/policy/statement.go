@@ -23,7 +23,10 @@ type statement struct {
 
 // asWritten returns the statement as it was written.
 func (s *statement) asWritten() Statement {
-	out := Statement{Sid: s.sid, Effect: ExplicitDeny, NotPrincipal: s.notPrincipal, NotAction: s.notAction, NotResource: s.notResource}
+	out := Statement{
+		Sid: s.sid, Effect: ExplicitDeny, NotPrincipal: s.notPrincipal, NotAction: s.notAction,
+		NotResource: s.notResource,
+	}
 	if s.allow {
 		out.Effect = Allow
 	}

@@ -16,10 +16,12 @@ func TestSupposedKeys(t *testing.T) {
 		At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), SourceIP: netip.MustParseAddr("192.0.2.1"),
 	}
 	for key, c := range map[string]struct{ operator, own, supposed string }{
-		"aws:CurrentTime":               {"DateEquals", "2026-01-01T00:00:00Z", "2030-02-03T04:05:06Z"},
-		"aws:EpochTime":                 {"NumericEquals", "1767225600", "5"},
-		"aws:SourceIp":                  {"IpAddress", "192.0.2.1", "198.51.100.7"},
-		"aws:PrincipalArn":              {"ArnEquals", "arn:aws:iam::" + home + ":user/alice", "arn:aws:iam::" + other + ":role/r"},
+		"aws:CurrentTime": {"DateEquals", "2026-01-01T00:00:00Z", "2030-02-03T04:05:06Z"},
+		"aws:EpochTime":   {"NumericEquals", "1767225600", "5"},
+		"aws:SourceIp":    {"IpAddress", "192.0.2.1", "198.51.100.7"},
+		"aws:PrincipalArn": {
+			"ArnEquals", "arn:aws:iam::" + home + ":user/alice", "arn:aws:iam::" + other + ":role/r",
+		},
 		"aws:PrincipalAccount":          {"StringEquals", home, other},
 		"aws:PrincipalType":             {"StringEquals", "User", "AssumedRole"},
 		"aws:userid":                    {"StringEquals", "AIDAALICEALICEALICE", "AROAX:s"},
@@ -32,7 +34,12 @@ func TestSupposedKeys(t *testing.T) {
 	} {
 		t.Run(key, func(t *testing.T) {
 			document := func(value string) Laws {
-				return Laws{ResourceOwner: home, Identity: []*Document{mustParse(t, Identity, conditionOf(`{"`+c.operator+`":{"`+key+`":"`+value+`"}}`))}}
+				return Laws{
+					ResourceOwner: home,
+					Identity: []*Document{
+						mustParse(t, Identity, conditionOf(`{"`+c.operator+`":{"`+key+`":"`+value+`"}}`)),
+					},
+				}
 			}
 			supposed := map[string][]string{KeyName(key): {c.supposed}}
 			ask := func(name string, v Verdict, want Effect) {
@@ -50,7 +57,8 @@ func TestSupposedKeys(t *testing.T) {
 			made := r
 			made.Keys = supposed
 			ask("made up by a request", Decide(document(c.supposed), made), ImplicitDeny)
-			if Supplied(key, home, r, nil) != (c.own != "") || !Supplied(key, home, r, supposed) || Supplied(key, home, r, map[string][]string{KeyName(key): nil}) {
+			if Supplied(key, home, r, nil) != (c.own != "") || !Supplied(key, home, r, supposed) ||
+				Supplied(key, home, r, map[string][]string{KeyName(key): nil}) {
 				t.Errorf("%s: supplied", key)
 			}
 		})

@@ -20,7 +20,8 @@ func parseDecimal(s string) (decimal, bool) {
 	var d decimal
 	s, d.negative = strings.CutPrefix(s, "-")
 	whole, fraction, point := strings.Cut(s, ".")
-	if whole == "" || point && fraction == "" || strings.Trim(whole, "0123456789") != "" || strings.Trim(fraction, "0123456789") != "" {
+	if whole == "" || point && fraction == "" || strings.Trim(whole, "0123456789") != "" ||
+		strings.Trim(fraction, "0123456789") != "" {
 		return decimal{}, false
 	}
 	d.whole, d.fraction = strings.TrimLeft(whole, "0"), strings.TrimRight(fraction, "0")
@@ -37,7 +38,8 @@ func (d decimal) compare(e decimal) int {
 		}
 		return 1
 	}
-	order := cmp.Or(cmp.Compare(len(d.whole), len(e.whole)), strings.Compare(d.whole, e.whole), strings.Compare(d.fraction, e.fraction))
+	order := cmp.Or(cmp.Compare(len(d.whole), len(e.whole)), strings.Compare(d.whole, e.whole),
+		strings.Compare(d.fraction, e.fraction))
 	if d.negative {
 		return -order
 	}
@@ -56,7 +58,9 @@ func parseDate(s string) (time.Time, bool) {
 		}
 		return time.Unix(n, 0).UTC(), true
 	}
-	for _, layout := range [...]string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"} {
+	for _, layout := range [...]string{
+		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006",
+	} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), true
 		}

@@ -39,7 +39,8 @@ func compileVariable(text string) (part, int, error) {
 // wildcard and no variable in it.
 func checkKey(key string) error {
 	service, name, ok := strings.Cut(key, ":")
-	if !ok || service == "" || name == "" || len(key) > 512 || strings.TrimSpace(key) != key || strings.ContainsAny(key, "*?${}'\",\t\r\n") {
+	if !ok || service == "" || name == "" || len(key) > 512 || strings.TrimSpace(key) != key ||
+		strings.ContainsAny(key, "*?${}'\",\t\r\n") {
 		return errors.New("a condition key is written service:name")
 	}
 	return nil

@@ -40,7 +40,10 @@ type Witness struct {
 
 func (d *Document) witness(r *reach) *Witness {
 	s := &d.statements[r.statement]
-	w := &Witness{Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Because: r.because, Conditions: s.asWritten().Conditions, Range: widest(r.ranges)}
+	w := &Witness{
+		Statement: r.statement, Sid: s.sid, Principal: r.principal.PrincipalName, Because: r.because,
+		Conditions: s.asWritten().Conditions, Range: widest(r.ranges),
+	}
 	if r.principal.kind != ofProvider {
 		w.Request = d.intruder(s, w.Range)
 	}
@@ -73,12 +76,17 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	if err != nil {
 		return nil
 	}
-	laws := Laws{Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: absentOwner}
+	laws := Laws{
+		Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: absentOwner,
+	}
 	tries, actions := mostTries, s.someActions()
 	for _, who := range s.strangers() {
 		for _, a := range actions {
 			for _, r := range s.someResources(who.Name) {
-				in := Request{Principal: who, Action: a, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from), Keys: map[string][]string{"aws:securetransport": {"true"}}}
+				in := Request{
+					Principal: who, Action: a, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from),
+					Keys: map[string][]string{"aws:securetransport": {"true"}},
+				}
 				s.satisfy(&in, &tries)
 				if Decide(laws, in).Effect == Allow {
 					return &in
@@ -115,16 +123,25 @@ func (s *statement) strangers() []Principal {
 		return arn.ARN{Partition: "aws", Service: "iam", Account: Stranger, Resource: resource}
 	}
 	user := func(path, id string) Principal {
-		return Principal{Kind: User, Account: Stranger, ARN: iam("user/" + path), ID: id, Name: path[strings.LastIndexByte(path, '/')+1:]}
+		return Principal{
+			Kind: User, Account: Stranger, ARN: iam("user/" + path), ID: id,
+			Name: path[strings.LastIndexByte(path, '/')+1:],
+		}
 	}
 	session := func(path, name string) Principal {
 		role := path[strings.LastIndexByte(path, '/')+1:]
-		return Principal{Kind: RoleSession, Account: Stranger, ARN: sts("assumed-role/" + role + "/" + name), Role: iam("role/" + path), ID: "AROASTRANGERSTRANGER:" + name}
+		return Principal{
+			Kind: RoleSession, Account: Stranger, ARN: sts("assumed-role/" + role + "/" + name),
+			Role: iam("role/" + path), ID: "AROASTRANGERSTRANGER:" + name,
+		}
 	}
 	all := []Principal{
 		{Kind: Anonymous}, {Kind: AccountRoot, Account: Stranger, ARN: arn.Root(Stranger), ID: Stranger},
 		user("stranger", "AIDASTRANGERSTRANGER"), session("stranger", "session"),
-		{Kind: FederatedUser, Account: Stranger, ARN: sts("federated-user/stranger"), Issuer: iam("user/stranger"), ID: Stranger + ":stranger"},
+		{
+			Kind: FederatedUser, Account: Stranger, ARN: sts("federated-user/stranger"), Issuer: iam("user/stranger"),
+			ID: Stranger + ":stranger",
+		},
 	}
 	for i := range s.conditions {
 		c := &s.conditions[i]
@@ -244,7 +261,9 @@ func (s *statement) satisfy(r *Request, tries *int) {
 func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
 	switch {
 	case c.ref.derived == sourceIP:
-		for _, a := range [...]netip.Addr{o.prefix.Addr(), o.prefix.Addr().Next(), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: 7}), {}} {
+		for _, a := range [...]netip.Addr{
+			o.prefix.Addr(), o.prefix.Addr().Next(), netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: 7}), {},
+		} {
 			if r.SourceIP = a; holds() {
 				return true
 			}

@@ -84,7 +84,8 @@ func TestMatchIsTheNaiveOne(t *testing.T) {
 func TestMatchIsLinear(t *testing.T) {
 	s := strings.Repeat("a", 1024)
 	for i, text := range []string{
-		"*" + strings.Repeat("?", 440) + "b", "*" + strings.Repeat("?", 440) + "b*", strings.Repeat("*a", 200) + "*b", strings.Repeat("?*", 200) + "b*",
+		"*" + strings.Repeat("?", 440) + "b", "*" + strings.Repeat("?", 440) + "b*", strings.Repeat("*a", 200) + "*b",
+		strings.Repeat("?*", 200) + "b*",
 		"*" + strings.Repeat("a", 500) + "b*", strings.Repeat("a*", 300) + "c", "*" + strings.Repeat("a?", 1) + "*b*",
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -113,15 +114,21 @@ func hungry(t testing.TB, kind Kind, n int) *Document {
 	if kind == Resource {
 		principal = `"Principal":"*",`
 	}
-	return mustParse(t, kind, `{"Statement":[{"Effect":"Deny",`+principal+`"Action":"s3:*","Resource":`+quoted(all)+`}]}`)
+	return mustParse(t, kind,
+		`{"Statement":[{"Effect":"Deny",`+principal+`"Action":"s3:*","Resource":`+quoted(all)+`}]}`)
 }
 
 // TestWorkIsBounded: whatever documents and requests are made of, a decision and
 // all decisions on a request end, and what was not judged is denied.
 func TestWorkIsBounded(t *testing.T) {
 	all := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
-	l := Laws{Identity: []*Document{all, hungry(t, Identity, 14)}, Resource: []*Document{hungry(t, Resource, 28)}, ResourceOwner: home}
-	r := Request{Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", strings.Repeat("a", 1024))}
+	l := Laws{
+		Identity: []*Document{all, hungry(t, Identity, 14)}, Resource: []*Document{hungry(t, Resource, 28)},
+		ResourceOwner: home,
+	}
+	r := Request{
+		Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", strings.Repeat("a", 1024)),
+	}
 	if v := Decide(l, r); v.Effect != ExplicitDeny || !v.Exhausted {
 		t.Errorf("%+v", v)
 	}

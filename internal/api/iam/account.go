@@ -15,13 +15,20 @@ func (a *API) accountRows() []dispatch.Row {
 		define("CreateAccountAlias", onAny[shape.AliasInput]("iam:CreateAccountAlias"), a.createAccountAlias),
 		define("DeleteAccountAlias", onAny[shape.AliasInput]("iam:DeleteAccountAlias"), a.deleteAccountAlias),
 		define("ListAccountAliases", onAny[shape.PageInput]("iam:ListAccountAliases"), a.listAccountAliases),
-		define("UpdateAccountPasswordPolicy", onAny[shape.UpdateAccountPasswordPolicyInput]("iam:UpdateAccountPasswordPolicy"), a.updateAccountPasswordPolicy),
-		define("DeleteAccountPasswordPolicy", onAny[shape.Empty]("iam:DeleteAccountPasswordPolicy"), a.deleteAccountPasswordPolicy),
-		define("GetAccountPasswordPolicy", onAny[shape.Empty]("iam:GetAccountPasswordPolicy"), a.getAccountPasswordPolicy),
+		define("UpdateAccountPasswordPolicy",
+			onAny[shape.UpdateAccountPasswordPolicyInput](
+				"iam:UpdateAccountPasswordPolicy"), a.updateAccountPasswordPolicy),
+		define("DeleteAccountPasswordPolicy", onAny[shape.Empty]("iam:DeleteAccountPasswordPolicy"),
+			a.deleteAccountPasswordPolicy),
+		define("GetAccountPasswordPolicy", onAny[shape.Empty]("iam:GetAccountPasswordPolicy"),
+			a.getAccountPasswordPolicy),
 		define("GetAccountSummary", onAny[shape.Empty]("iam:GetAccountSummary"), a.getAccountSummary),
-		define("GenerateCredentialReport", onAny[shape.Empty]("iam:GenerateCredentialReport"), a.generateCredentialReport),
+		define("GenerateCredentialReport", onAny[shape.Empty]("iam:GenerateCredentialReport"),
+			a.generateCredentialReport),
 		define("GetCredentialReport", onAny[shape.Empty]("iam:GetCredentialReport"), a.getCredentialReport),
-		define("GetAccountAuthorizationDetails", onAny[shape.GetAccountAuthorizationDetailsInput]("iam:GetAccountAuthorizationDetails"), a.getAccountAuthorizationDetails),
+		define("GetAccountAuthorizationDetails",
+			onAny[shape.GetAccountAuthorizationDetailsInput](
+				"iam:GetAccountAuthorizationDetails"), a.getAccountAuthorizationDetails),
 	}
 }
 
@@ -34,7 +41,9 @@ func (a *API) deleteAccountAlias(ctx context.Context, g authz.Grant, in *shape.A
 }
 
 // listAccountAliases needs no pages: there is one alias at most.
-func (a *API) listAccountAliases(ctx context.Context, g authz.Grant, _ *shape.PageInput) (*shape.ListAccountAliasesOutput, error) {
+func (a *API) listAccountAliases(
+	ctx context.Context, g authz.Grant, _ *shape.PageInput,
+) (*shape.ListAccountAliasesOutput, error) {
 	alias, err := a.Identities.Alias(ctx, g)
 	if err != nil {
 		return nil, err
@@ -49,15 +58,22 @@ func (a *API) listAccountAliases(ctx context.Context, g authz.Grant, _ *shape.Pa
 // minPasswordLength is what AWS takes where none is given.
 const minPasswordLength = 6
 
-func (a *API) updateAccountPasswordPolicy(ctx context.Context, g authz.Grant, in *shape.UpdateAccountPasswordPolicyInput) (*shape.Empty, error) {
+func (a *API) updateAccountPasswordPolicy(
+	ctx context.Context, g authz.Grant, in *shape.UpdateAccountPasswordPolicyInput,
+) (*shape.Empty, error) {
 	p := identity.PasswordPolicy{
-		MinimumLength: minPasswordLength, Symbols: in.RequireSymbols, Numbers: in.RequireNumbers, Uppercase: in.RequireUppercaseCharacters,
-		Lower: in.RequireLowercaseCharacters, UsersMayChange: in.AllowUsersToChangePassword, HardExpiry: in.HardExpiry,
+		MinimumLength: minPasswordLength, Symbols: in.RequireSymbols, Numbers: in.RequireNumbers,
+		Uppercase: in.RequireUppercaseCharacters,
+		Lower:     in.RequireLowercaseCharacters, UsersMayChange: in.AllowUsersToChangePassword,
+		HardExpiry: in.HardExpiry,
 	}
 	for _, set := range []struct {
 		to   *int
 		from *int
-	}{{&p.MinimumLength, in.MinimumPasswordLength}, {&p.MaxAge, in.MaxPasswordAge}, {&p.ReusePrevention, in.PasswordReusePrevention}} {
+	}{
+		{&p.MinimumLength, in.MinimumPasswordLength}, {&p.MaxAge, in.MaxPasswordAge},
+		{&p.ReusePrevention, in.PasswordReusePrevention},
+	} {
 		if set.from != nil {
 			*set.to = *set.from
 		}
@@ -69,14 +85,18 @@ func (a *API) deleteAccountPasswordPolicy(ctx context.Context, g authz.Grant, _ 
 	return nil, a.Identities.DeletePasswordPolicy(ctx, g)
 }
 
-func (a *API) getAccountPasswordPolicy(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetAccountPasswordPolicyOutput, error) {
+func (a *API) getAccountPasswordPolicy(
+	ctx context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.GetAccountPasswordPolicyOutput, error) {
 	p, err := a.Identities.GetPasswordPolicy(ctx, g)
 	if err != nil {
 		return nil, err
 	}
 	out := shape.PasswordPolicy{
-		MinimumPasswordLength: p.MinimumLength, RequireSymbols: p.Symbols, RequireNumbers: p.Numbers, RequireUppercaseCharacters: p.Uppercase,
-		RequireLowercaseCharacters: p.Lower, AllowUsersToChangePassword: p.UsersMayChange, ExpirePasswords: p.MaxAge > 0, HardExpiry: p.HardExpiry,
+		MinimumPasswordLength: p.MinimumLength, RequireSymbols: p.Symbols, RequireNumbers: p.Numbers,
+		RequireUppercaseCharacters: p.Uppercase,
+		RequireLowercaseCharacters: p.Lower, AllowUsersToChangePassword: p.UsersMayChange,
+		ExpirePasswords: p.MaxAge > 0, HardExpiry: p.HardExpiry,
 	}
 	if p.MaxAge > 0 {
 		out.MaxPasswordAge = &p.MaxAge
@@ -87,7 +107,9 @@ func (a *API) getAccountPasswordPolicy(ctx context.Context, g authz.Grant, _ *sh
 	return &shape.GetAccountPasswordPolicyOutput{PasswordPolicy: out}, nil
 }
 
-func (a *API) getAccountSummary(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetAccountSummaryOutput, error) {
+func (a *API) getAccountSummary(
+	ctx context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.GetAccountSummaryOutput, error) {
 	m, err := a.Identities.Summary(ctx, g)
 	if err != nil {
 		return nil, err
@@ -95,26 +117,36 @@ func (a *API) getAccountSummary(ctx context.Context, g authz.Grant, _ *shape.Emp
 	return &shape.GetAccountSummaryOutput{SummaryMap: m}, nil
 }
 
-func (a *API) generateCredentialReport(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.GenerateCredentialReportOutput, error) {
+func (a *API) generateCredentialReport(
+	ctx context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.GenerateCredentialReportOutput, error) {
 	made, err := a.Identities.GenerateReport(ctx, g)
 	if err != nil {
 		return nil, err
 	}
 	if made {
-		return &shape.GenerateCredentialReportOutput{State: "STARTED", Description: "No report exists. Starting a new report generation task"}, nil
+		return &shape.GenerateCredentialReportOutput{
+			State: "STARTED", Description: "No report exists. Starting a new report generation task",
+		}, nil
 	}
 	return &shape.GenerateCredentialReportOutput{State: "COMPLETE"}, nil
 }
 
-func (a *API) getCredentialReport(ctx context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCredentialReportOutput, error) {
+func (a *API) getCredentialReport(
+	ctx context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.GetCredentialReportOutput, error) {
 	r, err := a.Identities.GetReport(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.GetCredentialReportOutput{Content: r.Content, ReportFormat: "text/csv", GeneratedTime: r.Generated}, nil
+	return &shape.GetCredentialReportOutput{
+		Content: r.Content, ReportFormat: "text/csv", GeneratedTime: r.Generated,
+	}, nil
 }
 
-func (a *API) getAccountAuthorizationDetails(ctx context.Context, g authz.Grant, in *shape.GetAccountAuthorizationDetailsInput) (*shape.GetAccountAuthorizationDetailsOutput, error) {
+func (a *API) getAccountAuthorizationDetails(
+	ctx context.Context, g authz.Grant, in *shape.GetAccountAuthorizationDetailsInput,
+) (*shape.GetAccountAuthorizationDetailsOutput, error) {
 	q := identity.DetailsInput{Page: pageOf(in.Marker, in.MaxItems)}
 	for _, f := range in.Filter {
 		switch f {
@@ -129,7 +161,9 @@ func (a *API) getAccountAuthorizationDetails(ctx context.Context, g authz.Grant,
 		case "AWSManagedPolicy":
 			q.AWS = true
 		default:
-			return nil, invalid("1 validation error detected: Value '" + f + "' at 'filter' failed to satisfy constraint: Member must satisfy enum value set: [User, Role, Group, LocalManagedPolicy, AWSManagedPolicy]")
+			return nil, invalid("1 validation error detected: Value '" + f +
+				"' at 'filter' failed to satisfy constraint: Member must satisfy enum value set: [User, Role, Group, " +
+				"LocalManagedPolicy, AWSManagedPolicy]")
 		}
 	}
 	d, err := a.Identities.Details(ctx, g, q)
@@ -137,8 +171,9 @@ func (a *API) getAccountAuthorizationDetails(ctx context.Context, g authz.Grant,
 		return nil, err
 	}
 	out := &shape.GetAccountAuthorizationDetailsOutput{
-		UserDetailList: []shape.UserDetail{}, GroupDetailList: []shape.GroupDetail{}, RoleDetailList: []shape.RoleDetail{},
-		Policies: each(d.Policies, policyDetail), IsTruncated: d.Next != "", Marker: d.Next,
+		UserDetailList: []shape.UserDetail{}, GroupDetailList: []shape.GroupDetail{},
+		RoleDetailList: []shape.RoleDetail{},
+		Policies:       each(d.Policies, policyDetail), IsTruncated: d.Next != "", Marker: d.Next,
 	}
 	for i := range d.Entities {
 		addDetail(out, &d.Entities[i])
@@ -161,12 +196,14 @@ func addDetail(out *shape.GetAccountAuthorizationDetailsOutput, e *identity.Deta
 		})
 	case identity.Group:
 		out.GroupDetailList = append(out.GroupDetailList, shape.GroupDetail{
-			Path: e.Path, GroupName: name, GroupId: id, Arn: arn, CreateDate: e.Created, GroupPolicyList: inline, AttachedManagedPolicies: attached,
+			Path: e.Path, GroupName: name, GroupId: id, Arn: arn, CreateDate: e.Created, GroupPolicyList: inline,
+			AttachedManagedPolicies: attached,
 		})
 	case identity.Role:
 		out.RoleDetailList = append(out.RoleDetailList, shape.RoleDetail{
-			Path: e.Path, RoleName: name, RoleId: id, Arn: arn, CreateDate: e.Created, AssumeRolePolicyDocument: escape(e.Trust),
-			InstanceProfileList: []shape.Empty{}, RolePolicyList: inline, AttachedManagedPolicies: attached,
+			Path: e.Path, RoleName: name, RoleId: id, Arn: arn, CreateDate: e.Created,
+			AssumeRolePolicyDocument: escape(e.Trust),
+			InstanceProfileList:      []shape.Empty{}, RolePolicyList: inline, AttachedManagedPolicies: attached,
 			PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
 		})
 	}
@@ -181,7 +218,8 @@ func policyDetail(p *identity.ManagedPolicy) shape.ManagedPolicyDetail {
 	slices.Reverse(versions) // newest first
 	return shape.ManagedPolicyDetail{
 		PolicyName: p.Name, PolicyId: p.ID, Arn: p.ARN().String(), Path: p.Path, DefaultVersionId: p.InForce().Name(),
-		AttachmentCount: p.Attached, PermissionsBoundaryUsageCount: p.Bounding, IsAttachable: true, Description: p.Description,
-		CreateDate: p.Created, UpdateDate: p.Updated, PolicyVersionList: versions,
+		AttachmentCount: p.Attached, PermissionsBoundaryUsageCount: p.Bounding, IsAttachable: true,
+		Description: p.Description,
+		CreateDate:  p.Created, UpdateDate: p.Updated, PolicyVersionList: versions,
 	}
 }

@@ -32,19 +32,22 @@ type needs[In any] func(ctx context.Context, c authz.Caller, in *In) ([]authz.Ne
 
 // define is dispatch.Define for this service: an input that breaks its shape's
 // constraints is refused before anything is asked for.
-func define[In, Out any](name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error)) dispatch.Row {
+func define[In, Out any](
+	name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error),
+) dispatch.Row {
 	if may == nil {
 		return dispatch.Define(name, query.Action(name), authz.Access[In]{}, do)
 	}
-	return dispatch.Define(name, query.Action(name), authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		if err := validate(in); err != nil {
-			return nil, err
-		}
-		if c.Anonymous() {
-			return nil, missingToken()
-		}
-		return may(ctx, c, in)
-	}), do)
+	return dispatch.Define(name, query.Action(name),
+		authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+			if err := validate(in); err != nil {
+				return nil, err
+			}
+			if c.Anonymous() {
+				return nil, missingToken()
+			}
+			return may(ctx, c, in)
+		}), do)
 }
 
 // missingToken refuses callers who did not sign.
@@ -203,7 +206,9 @@ func boundaryShape(policyARN string) *shape.PermissionsBoundary {
 	if policyARN == "" {
 		return nil
 	}
-	return &shape.PermissionsBoundary{PermissionsBoundaryType: "PermissionsBoundaryPolicy", PermissionsBoundaryArn: policyARN}
+	return &shape.PermissionsBoundary{
+		PermissionsBoundaryType: "PermissionsBoundaryPolicy", PermissionsBoundaryArn: policyARN,
+	}
 }
 
 func userShape(e *identity.Entity) shape.User {
@@ -220,8 +225,10 @@ func groupShape(e *identity.Entity) shape.Group {
 func roleShape(e *identity.Entity) shape.Role {
 	longest := int(e.MaxSession / time.Second)
 	return shape.Role{
-		Path: e.Path, RoleName: e.Name, RoleId: e.ID, Arn: e.ARN().String(), CreateDate: e.Created, Description: e.Description,
-		AssumeRolePolicyDocument: escape(e.Trust), MaxSessionDuration: &longest, PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
+		Path: e.Path, RoleName: e.Name, RoleId: e.ID, Arn: e.ARN().String(), CreateDate: e.Created,
+		Description:              e.Description,
+		AssumeRolePolicyDocument: escape(e.Trust), MaxSessionDuration: &longest,
+		PermissionsBoundary: boundaryShape(e.Boundary), Tags: tagShapes(e.Tags),
 		RoleLastUsed: &shape.RoleLastUsed{}, // present and empty for a role that was never assumed
 	}
 }

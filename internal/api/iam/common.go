@@ -40,12 +40,16 @@ func tagsOutput(tags []tag.Tag, next string, err error) (*shape.TagsOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	return &shape.TagsOutput{Tags: each(tags, func(t tag.Tag) shape.Tag { return shape.Tag(t) }), IsTruncated: next != "", Marker: next}, nil
+	return &shape.TagsOutput{
+		Tags: each(tags, func(t tag.Tag) shape.Tag { return shape.Tag(t) }), IsTruncated: next != "", Marker: next,
+	}, nil
 }
 
 func (a *API) putPolicy(k identity.EntityKind) handler[shape.PutInlinePolicyInput, shape.Empty] {
 	return func(ctx context.Context, g authz.Grant, in *shape.PutInlinePolicyInput) (*shape.Empty, error) {
-		return nil, a.Identities.PutInline(ctx, g, k, in.Entity(k.String()).Value, identity.Inline{Name: in.PolicyName, Document: in.PolicyDocument})
+		return nil, a.Identities.PutInline(ctx, g, k, in.Entity(k.String()).Value, identity.Inline{
+			Name: in.PolicyName, Document: in.PolicyDocument,
+		})
 	}
 }
 
@@ -76,11 +80,14 @@ func (a *API) deleteInline(k identity.EntityKind) handler[shape.InlinePolicyInpu
 
 func (a *API) listInline(k identity.EntityKind) handler[shape.EntityPageInput, shape.PolicyNamesOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.PolicyNamesOutput, error) {
-		names, next, err := a.Identities.ListInline(ctx, g, k, in.Entity(k.String()).Value, pageOf(in.Marker, in.MaxItems))
+		names, next, err := a.Identities.ListInline(ctx, g, k, in.Entity(k.String()).Value,
+			pageOf(in.Marker, in.MaxItems))
 		if err != nil {
 			return nil, err
 		}
-		return &shape.PolicyNamesOutput{PolicyNames: each(names, func(s string) string { return s }), IsTruncated: next != "", Marker: next}, nil
+		return &shape.PolicyNamesOutput{
+			PolicyNames: each(names, func(s string) string { return s }), IsTruncated: next != "", Marker: next,
+		}, nil
 	}
 }
 
@@ -102,11 +109,14 @@ func attachedShape(policyARN string) shape.AttachedPolicy {
 
 func (a *API) listAttached(k identity.EntityKind) handler[shape.EntityPageInput, shape.AttachedPoliciesOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.AttachedPoliciesOutput, error) {
-		names, next, err := a.Identities.ListAttached(ctx, g, k, in.Entity(k.String()).Value, in.PathPrefix, pageOf(in.Marker, in.MaxItems))
+		names, next, err := a.Identities.ListAttached(ctx, g, k, in.Entity(k.String()).Value, in.PathPrefix,
+			pageOf(in.Marker, in.MaxItems))
 		if err != nil {
 			return nil, err
 		}
-		return &shape.AttachedPoliciesOutput{AttachedPolicies: each(names, attachedShape), IsTruncated: next != "", Marker: next}, nil
+		return &shape.AttachedPoliciesOutput{
+			AttachedPolicies: each(names, attachedShape), IsTruncated: next != "", Marker: next,
+		}, nil
 	}
 }
 

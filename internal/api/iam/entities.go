@@ -32,10 +32,14 @@ func (a *API) userRows() []dispatch.Row {
 		define("ListUserPolicies", onEntity[shape.EntityPageInput](a, "iam:ListUserPolicies", k), a.listInline(k)),
 		define("AttachUserPolicy", onEntity[shape.AttachInput](a, "iam:AttachUserPolicy", k), a.attach(k)),
 		define("DetachUserPolicy", onEntity[shape.AttachInput](a, "iam:DetachUserPolicy", k), a.detach(k)),
-		define("ListAttachedUserPolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedUserPolicies", k), a.listAttached(k)),
-		define("PutUserPermissionsBoundary", onEntity[shape.BoundaryInput](a, "iam:PutUserPermissionsBoundary", k), a.putBoundary(k)),
-		define("DeleteUserPermissionsBoundary", onEntity[shape.EntityInput](a, "iam:DeleteUserPermissionsBoundary", k), a.deleteBoundary(k)),
-		define("ListGroupsForUser", onEntity[shape.EntityPageInput](a, "iam:ListGroupsForUser", k), a.listGroupsForUser),
+		define("ListAttachedUserPolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedUserPolicies", k),
+			a.listAttached(k)),
+		define("PutUserPermissionsBoundary", onEntity[shape.BoundaryInput](a, "iam:PutUserPermissionsBoundary", k),
+			a.putBoundary(k)),
+		define("DeleteUserPermissionsBoundary", onEntity[shape.EntityInput](a, "iam:DeleteUserPermissionsBoundary", k),
+			a.deleteBoundary(k)),
+		define("ListGroupsForUser", onEntity[shape.EntityPageInput](a, "iam:ListGroupsForUser", k),
+			a.listGroupsForUser),
 	}
 }
 
@@ -48,14 +52,17 @@ func (a *API) groupRows() []dispatch.Row {
 		define("UpdateGroup", mayRename(a, k, groupRenaming), a.updateGroup),
 		define("DeleteGroup", onEntity[shape.EntityInput](a, "iam:DeleteGroup", k), a.delete(k)),
 		define("AddUserToGroup", onEntity[shape.MembershipInput](a, "iam:AddUserToGroup", k), a.addUserToGroup),
-		define("RemoveUserFromGroup", onEntity[shape.MembershipInput](a, "iam:RemoveUserFromGroup", k), a.removeUserFromGroup),
+		define("RemoveUserFromGroup", onEntity[shape.MembershipInput](a, "iam:RemoveUserFromGroup", k),
+			a.removeUserFromGroup),
 		define("PutGroupPolicy", onEntity[shape.PutInlinePolicyInput](a, "iam:PutGroupPolicy", k), a.putPolicy(k)),
 		define("GetGroupPolicy", onEntity[shape.InlinePolicyInput](a, "iam:GetGroupPolicy", k), a.getInline(k)),
-		define("DeleteGroupPolicy", onEntity[shape.InlinePolicyInput](a, "iam:DeleteGroupPolicy", k), a.deleteInline(k)),
+		define("DeleteGroupPolicy", onEntity[shape.InlinePolicyInput](a, "iam:DeleteGroupPolicy", k),
+			a.deleteInline(k)),
 		define("ListGroupPolicies", onEntity[shape.EntityPageInput](a, "iam:ListGroupPolicies", k), a.listInline(k)),
 		define("AttachGroupPolicy", onEntity[shape.AttachInput](a, "iam:AttachGroupPolicy", k), a.attach(k)),
 		define("DetachGroupPolicy", onEntity[shape.AttachInput](a, "iam:DetachGroupPolicy", k), a.detach(k)),
-		define("ListAttachedGroupPolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedGroupPolicies", k), a.listAttached(k)),
+		define("ListAttachedGroupPolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedGroupPolicies", k),
+			a.listAttached(k)),
 	}
 }
 
@@ -66,8 +73,10 @@ func (a *API) roleRows() []dispatch.Row {
 		define("GetRole", onEntity[shape.EntityInput](a, "iam:GetRole", k), a.getRole),
 		define("ListRoles", mayList("iam:ListRoles", k), a.listRoles),
 		define("UpdateRole", onEntity[shape.UpdateRoleInput](a, "iam:UpdateRole", k), a.updateRole),
-		define("UpdateRoleDescription", onEntity[shape.UpdateRoleDescriptionInput](a, "iam:UpdateRoleDescription", k), a.updateRoleDescription),
-		define("UpdateAssumeRolePolicy", onEntity[shape.UpdateAssumeRolePolicyInput](a, "iam:UpdateAssumeRolePolicy", k), a.updateAssumeRolePolicy),
+		define("UpdateRoleDescription", onEntity[shape.UpdateRoleDescriptionInput](a, "iam:UpdateRoleDescription", k),
+			a.updateRoleDescription),
+		define("UpdateAssumeRolePolicy",
+			onEntity[shape.UpdateAssumeRolePolicyInput](a, "iam:UpdateAssumeRolePolicy", k), a.updateAssumeRolePolicy),
 		define("DeleteRole", onEntity[shape.EntityInput](a, "iam:DeleteRole", k), a.delete(k)),
 		define("TagRole", onEntity[shape.TagInput](a, "iam:TagRole", k), a.tag(k)),
 		define("UntagRole", onEntity[shape.UntagInput](a, "iam:UntagRole", k), a.untag(k)),
@@ -78,9 +87,12 @@ func (a *API) roleRows() []dispatch.Row {
 		define("ListRolePolicies", onEntity[shape.EntityPageInput](a, "iam:ListRolePolicies", k), a.listInline(k)),
 		define("AttachRolePolicy", onEntity[shape.AttachInput](a, "iam:AttachRolePolicy", k), a.attach(k)),
 		define("DetachRolePolicy", onEntity[shape.AttachInput](a, "iam:DetachRolePolicy", k), a.detach(k)),
-		define("ListAttachedRolePolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedRolePolicies", k), a.listAttached(k)),
-		define("PutRolePermissionsBoundary", onEntity[shape.BoundaryInput](a, "iam:PutRolePermissionsBoundary", k), a.putBoundary(k)),
-		define("DeleteRolePermissionsBoundary", onEntity[shape.EntityInput](a, "iam:DeleteRolePermissionsBoundary", k), a.deleteBoundary(k)),
+		define("ListAttachedRolePolicies", onEntity[shape.EntityPageInput](a, "iam:ListAttachedRolePolicies", k),
+			a.listAttached(k)),
+		define("PutRolePermissionsBoundary", onEntity[shape.BoundaryInput](a, "iam:PutRolePermissionsBoundary", k),
+			a.putBoundary(k)),
+		define("DeleteRolePermissionsBoundary", onEntity[shape.EntityInput](a, "iam:DeleteRolePermissionsBoundary", k),
+			a.deleteBoundary(k)),
 	}
 }
 
@@ -88,12 +100,16 @@ func mayCreate[In any, P entityInput[In]](k identity.EntityKind, path func(*In) 
 	return func(_ context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		at := identity.EntityARN(c.Principal().Account, k, orRoot(path(in)), P(in).Entity(k.String()).Value)
 		keys := conditionKeys(identity.Subject{}, P(in).Conditions())
-		return []authz.Need{{Action: policy.Action("iam:Create" + k.String()), Resource: at, Keys: keys, New: true}}, nil
+		return []authz.Need{{
+			Action: policy.Action("iam:Create" + k.String()), Resource: at, Keys: keys, New: true,
+		}}, nil
 	}
 }
 
 func mayList(action policy.Action, k identity.EntityKind) needs[shape.ListInput] {
-	return on(action, func(account string, in *shape.ListInput) arn.ARN { return identity.ListARN(account, k, in.PathPrefix) })
+	return on(action, func(account string, in *shape.ListInput) arn.ARN {
+		return identity.ListARN(account, k, in.PathPrefix)
+	})
 }
 
 // mayRename asks for the old ARN and for the new one.
@@ -165,7 +181,9 @@ func (a *API) getGroup(ctx context.Context, g authz.Grant, in *shape.EntityPageI
 	if err != nil {
 		return nil, err
 	}
-	return &shape.GetGroupOutput{Group: groupShape(p.Group), Users: each(p.Users, plainUser), IsTruncated: p.Next != "", Marker: p.Next}, nil
+	return &shape.GetGroupOutput{
+		Group: groupShape(p.Group), Users: each(p.Users, plainUser), IsTruncated: p.Next != "", Marker: p.Next,
+	}, nil
 }
 
 // plainUser is a user as listings show it: without tags and boundary (API
@@ -207,7 +225,9 @@ func (a *API) listRoles(ctx context.Context, g authz.Grant, in *shape.ListInput)
 	return &shape.ListRolesOutput{Roles: each(all, plainRole), IsTruncated: next != "", Marker: next}, nil
 }
 
-func (a *API) listGroupsForUser(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.ListGroupsOutput, error) {
+func (a *API) listGroupsForUser(
+	ctx context.Context, g authz.Grant, in *shape.EntityPageInput,
+) (*shape.ListGroupsOutput, error) {
 	all, next, err := a.Identities.GroupsOf(ctx, g, in.UserName, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
@@ -232,7 +252,9 @@ func (a *API) updateRole(ctx context.Context, g authz.Grant, in *shape.UpdateRol
 	return &shape.ResultOutput{}, a.Identities.UpdateRole(ctx, g, in.RoleName, in.Description, longest)
 }
 
-func (a *API) updateRoleDescription(ctx context.Context, g authz.Grant, in *shape.UpdateRoleDescriptionInput) (*shape.RoleOutput, error) {
+func (a *API) updateRoleDescription(
+	ctx context.Context, g authz.Grant, in *shape.UpdateRoleDescriptionInput,
+) (*shape.RoleOutput, error) {
 	e, err := a.Identities.UpdateRoleDescription(ctx, g, in.RoleName, *in.Description)
 	if err != nil {
 		return nil, err
@@ -240,7 +262,9 @@ func (a *API) updateRoleDescription(ctx context.Context, g authz.Grant, in *shap
 	return &shape.RoleOutput{Role: roleShape(e)}, nil
 }
 
-func (a *API) updateAssumeRolePolicy(ctx context.Context, g authz.Grant, in *shape.UpdateAssumeRolePolicyInput) (*shape.Empty, error) {
+func (a *API) updateAssumeRolePolicy(
+	ctx context.Context, g authz.Grant, in *shape.UpdateAssumeRolePolicyInput,
+) (*shape.Empty, error) {
 	return nil, a.Identities.UpdateTrust(ctx, g, in.RoleName, in.PolicyDocument)
 }
 

@@ -20,10 +20,15 @@ func (a *API) keyRows() []dispatch.Row {
 		define("GetAccessKeyLastUsed", a.mayGetAccessKeyLastUsed, a.getAccessKeyLastUsed),
 		define("GetLoginProfile", onCaller[shape.UserInput](a, "iam:GetLoginProfile"), a.getLoginProfile),
 		define("DeleteLoginProfile", onCaller[shape.UserInput](a, "iam:DeleteLoginProfile"), a.deleteLoginProfile),
-		define("ListServiceSpecificCredentials", onCaller[shape.UserPageInput](a, "iam:ListServiceSpecificCredentials"), a.listAbsentCredentials(identity.ServiceSpecificCredential)),
-		define("ListSigningCertificates", onCaller[shape.UserPageInput](a, "iam:ListSigningCertificates"), a.listAbsentCredentials(identity.SigningCertificate)),
-		define("ListSSHPublicKeys", onCaller[shape.UserPageInput](a, "iam:ListSSHPublicKeys"), a.listAbsentCredentials(identity.SSHPublicKey)),
-		define("ListInstanceProfilesForRole", onEntity[shape.EntityPageInput](a, "iam:ListInstanceProfilesForRole", identity.Role), a.listInstanceProfilesForRole),
+		define("ListServiceSpecificCredentials", onCaller[shape.UserPageInput](a, "iam:ListServiceSpecificCredentials"),
+			a.listAbsentCredentials(identity.ServiceSpecificCredential)),
+		define("ListSigningCertificates", onCaller[shape.UserPageInput](a, "iam:ListSigningCertificates"),
+			a.listAbsentCredentials(identity.SigningCertificate)),
+		define("ListSSHPublicKeys", onCaller[shape.UserPageInput](a, "iam:ListSSHPublicKeys"),
+			a.listAbsentCredentials(identity.SSHPublicKey)),
+		define("ListInstanceProfilesForRole",
+			onEntity[shape.EntityPageInput](a, "iam:ListInstanceProfilesForRole",
+				identity.Role), a.listInstanceProfilesForRole),
 	}
 }
 
@@ -81,7 +86,9 @@ func (a *API) getUser(ctx context.Context, g authz.Grant, in *shape.GetUserInput
 		if err != nil {
 			return nil, err
 		}
-		return &shape.UserOutput{User: shape.User{UserId: root.ID, Arn: arn.Root(root.ID).String(), CreateDate: root.Created}}, nil
+		return &shape.UserOutput{User: shape.User{
+			UserId: root.ID, Arn: arn.Root(root.ID).String(), CreateDate: root.Created,
+		}}, nil
 	}
 	e, err := a.Identities.Get(ctx, g, identity.User, user)
 	if err != nil {
@@ -97,7 +104,9 @@ func status(active bool) string {
 	return "Inactive"
 }
 
-func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.UserInput) (*shape.CreateAccessKeyOutput, error) {
+func (a *API) createAccessKey(
+	ctx context.Context, g authz.Grant, in *shape.UserInput,
+) (*shape.CreateAccessKeyOutput, error) {
 	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
@@ -107,11 +116,14 @@ func (a *API) createAccessKey(ctx context.Context, g authz.Grant, in *shape.User
 		return nil, err
 	}
 	return &shape.CreateAccessKeyOutput{AccessKey: shape.AccessKey{
-		UserName: user, AccessKeyId: k.AccessKeyID, Status: status(k.Active), SecretAccessKey: k.Secret, CreateDate: k.Created,
+		UserName: user, AccessKeyId: k.AccessKeyID, Status: status(k.Active), SecretAccessKey: k.Secret,
+		CreateDate: k.Created,
 	}}, nil
 }
 
-func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListAccessKeysOutput, error) {
+func (a *API) listAccessKeys(
+	ctx context.Context, g authz.Grant, in *shape.UserPageInput,
+) (*shape.ListAccessKeysOutput, error) {
 	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
@@ -121,11 +133,15 @@ func (a *API) listAccessKeys(ctx context.Context, g authz.Grant, in *shape.UserP
 		return nil, err
 	}
 	return &shape.ListAccessKeysOutput{AccessKeyMetadata: each(all, func(k identity.Key) shape.AccessKeyMetadata {
-		return shape.AccessKeyMetadata{UserName: user, AccessKeyId: k.AccessKeyID, Status: status(k.Active), CreateDate: k.Created}
+		return shape.AccessKeyMetadata{
+			UserName: user, AccessKeyId: k.AccessKeyID, Status: status(k.Active), CreateDate: k.Created,
+		}
 	}), IsTruncated: next != "", Marker: next}, nil
 }
 
-func (a *API) updateAccessKey(ctx context.Context, g authz.Grant, in *shape.UpdateAccessKeyInput) (*shape.Empty, error) {
+func (a *API) updateAccessKey(
+	ctx context.Context, g authz.Grant, in *shape.UpdateAccessKeyInput,
+) (*shape.Empty, error) {
 	user, err := subjectOf(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
@@ -141,7 +157,9 @@ func (a *API) deleteAccessKey(ctx context.Context, g authz.Grant, in *shape.Acce
 	return nil, a.Identities.DeleteKey(ctx, g, user, in.AccessKeyId)
 }
 
-func (a *API) mayGetAccessKeyLastUsed(ctx context.Context, c authz.Caller, in *shape.GetAccessKeyLastUsedInput) ([]authz.Need, error) {
+func (a *API) mayGetAccessKeyLastUsed(
+	ctx context.Context, c authz.Caller, in *shape.GetAccessKeyLastUsedInput,
+) ([]authz.Need, error) {
 	user, _, err := a.Identities.KeyOwner(ctx, c.Principal().Account, in.AccessKeyId)
 	if err != nil {
 		return nil, err
@@ -150,14 +168,20 @@ func (a *API) mayGetAccessKeyLastUsed(ctx context.Context, c authz.Caller, in *s
 	return []authz.Need{n}, err
 }
 
-func (a *API) getAccessKeyLastUsed(ctx context.Context, g authz.Grant, in *shape.GetAccessKeyLastUsedInput) (*shape.GetAccessKeyLastUsedOutput, error) {
+func (a *API) getAccessKeyLastUsed(
+	ctx context.Context, g authz.Grant, in *shape.GetAccessKeyLastUsedInput,
+) (*shape.GetAccessKeyLastUsedOutput, error) {
 	user, use, err := a.Identities.KeyLastUsed(ctx, g, in.AccessKeyId)
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.GetAccessKeyLastUsedOutput{UserName: user, AccessKeyLastUsed: shape.AccessKeyLastUsed{ServiceName: "N/A", Region: "N/A"}}
+	out := &shape.GetAccessKeyLastUsedOutput{
+		UserName: user, AccessKeyLastUsed: shape.AccessKeyLastUsed{ServiceName: "N/A", Region: "N/A"},
+	}
 	if !use.At.IsZero() {
-		out.AccessKeyLastUsed = shape.AccessKeyLastUsed{LastUsedDate: use.At, ServiceName: use.Service, Region: use.Region}
+		out.AccessKeyLastUsed = shape.AccessKeyLastUsed{
+			LastUsedDate: use.At, ServiceName: use.Service, Region: use.Region,
+		}
 	}
 	return out, nil
 }
@@ -201,7 +225,9 @@ func (a *API) listAbsentCredentials(k identity.AbsentCredential) handler[shape.U
 	}
 }
 
-func (a *API) listInstanceProfilesForRole(ctx context.Context, g authz.Grant, in *shape.EntityPageInput) (*shape.NothingOutput, error) {
+func (a *API) listInstanceProfilesForRole(
+	ctx context.Context, g authz.Grant, in *shape.EntityPageInput,
+) (*shape.NothingOutput, error) {
 	if err := a.Identities.ListInstanceProfilesForRole(ctx, g, in.RoleName); err != nil {
 		return nil, err
 	}

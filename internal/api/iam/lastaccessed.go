@@ -18,24 +18,35 @@ func (a *API) lastAccessedRows() []dispatch.Row {
 	}
 }
 
-func (a *API) mayGenerateLastAccessed(ctx context.Context, c authz.Caller, in *shape.GenerateLastAccessedInput) ([]authz.Need, error) {
+func (a *API) mayGenerateLastAccessed(
+	ctx context.Context, c authz.Caller, in *shape.GenerateLastAccessedInput,
+) ([]authz.Need, error) {
 	s, err := a.Identities.LastAccessedSubject(ctx, c.Principal().Account, in.Arn)
 	if err != nil {
 		return nil, err
 	}
-	return []authz.Need{{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{})}}, nil
+	return []authz.Need{{
+		Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{}),
+	}}, nil
 }
 
-func (a *API) mayGetLastAccessed(ctx context.Context, c authz.Caller, in *shape.GetLastAccessedInput) ([]authz.Need, error) {
+func (a *API) mayGetLastAccessed(
+	ctx context.Context, c authz.Caller, in *shape.GetLastAccessedInput,
+) ([]authz.Need, error) {
 	all := []authz.Need{{Action: "iam:GetServiceLastAccessedDetails", Resource: arn.Any()}}
 	s, found, err := a.Identities.JobSubject(ctx, c.Principal().Account, in.JobId, c.At())
 	if found {
-		all = append(all, authz.Need{Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN, Keys: conditionKeys(s, shape.Conditions{})})
+		all = append(all, authz.Need{
+			Action: "iam:GenerateServiceLastAccessedDetails", Resource: s.ARN,
+			Keys: conditionKeys(s, shape.Conditions{}),
+		})
 	}
 	return all, err
 }
 
-func (a *API) generateLastAccessed(ctx context.Context, g authz.Grant, in *shape.GenerateLastAccessedInput) (*shape.GenerateLastAccessedOutput, error) {
+func (a *API) generateLastAccessed(
+	ctx context.Context, g authz.Grant, in *shape.GenerateLastAccessedInput,
+) (*shape.GenerateLastAccessedOutput, error) {
 	id, err := a.Identities.GenerateLastAccessed(ctx, g, in.Arn)
 	if err != nil {
 		return nil, err
@@ -43,7 +54,9 @@ func (a *API) generateLastAccessed(ctx context.Context, g authz.Grant, in *shape
 	return &shape.GenerateLastAccessedOutput{JobId: id}, nil
 }
 
-func (a *API) getLastAccessed(ctx context.Context, g authz.Grant, in *shape.GetLastAccessedInput) (*shape.GetLastAccessedOutput, error) {
+func (a *API) getLastAccessed(
+	ctx context.Context, g authz.Grant, in *shape.GetLastAccessedInput,
+) (*shape.GetLastAccessedOutput, error) {
 	r, err := a.Identities.GetLastAccessed(ctx, g, in.JobId, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err

@@ -17,13 +17,16 @@ func (a *API) mfaRows() []dispatch.Row {
 		define("CreateVirtualMFADevice", mayCreateDevice, a.createVirtualMFADevice),
 		define("EnableMFADevice", onHolder[shape.MFACodesInput](a, "iam:EnableMFADevice"), a.enableMFADevice),
 		define("ResyncMFADevice", onHolder[shape.MFACodesInput](a, "iam:ResyncMFADevice"), a.resyncMFADevice),
-		define("DeactivateMFADevice", onHolder[shape.MFADeviceInput](a, "iam:DeactivateMFADevice"), a.deactivateMFADevice),
-		define("DeleteVirtualMFADevice", onDevice[shape.SerialInput](a, "iam:DeleteVirtualMFADevice"), a.deleteVirtualMFADevice),
+		define("DeactivateMFADevice", onHolder[shape.MFADeviceInput](a, "iam:DeactivateMFADevice"),
+			a.deactivateMFADevice),
+		define("DeleteVirtualMFADevice", onDevice[shape.SerialInput](a, "iam:DeleteVirtualMFADevice"),
+			a.deleteVirtualMFADevice),
 		define("ListMFADevices", onHolder[shape.UserPageInput](a, "iam:ListMFADevices"), a.listMFADevices),
 		define("GetMFADevice", onHolder[shape.MFADeviceInput](a, "iam:GetMFADevice"), a.getMFADevice),
-		define("ListVirtualMFADevices", on("iam:ListVirtualMFADevices", func(account string, _ *shape.ListVirtualMFADevicesInput) arn.ARN {
-			return mfa.ListARN(account)
-		}), a.listVirtualMFADevices),
+		define("ListVirtualMFADevices",
+			on("iam:ListVirtualMFADevices", func(account string, _ *shape.ListVirtualMFADevicesInput) arn.ARN {
+				return mfa.ListARN(account)
+			}), a.listVirtualMFADevices),
 		define("TagMFADevice", onDevice[shape.TagInput](a, "iam:TagMFADevice"), a.tagMFADevice),
 		define("UntagMFADevice", onDevice[shape.UntagInput](a, "iam:UntagMFADevice"), a.untagMFADevice),
 		define("ListMFADeviceTags", onDevice[shape.TagsInput](a, "iam:ListMFADeviceTags"), a.listMFADeviceTags),
@@ -32,7 +35,10 @@ func (a *API) mfaRows() []dispatch.Row {
 
 func mayCreateDevice(_ context.Context, c authz.Caller, in *shape.CreateVirtualMFADeviceInput) ([]authz.Need, error) {
 	at := mfa.ARN(c.Principal().Account, orRoot(in.Path), in.VirtualMFADeviceName)
-	return []authz.Need{{Action: "iam:CreateVirtualMFADevice", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true}}, nil
+	return []authz.Need{{
+		Action: "iam:CreateVirtualMFADevice", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()),
+		New: true,
+	}}, nil
 }
 
 // holderFor is whose device an operation is about: the user it names, or else
@@ -74,7 +80,9 @@ func onDevice[In any, P interface {
 	}
 }
 
-func (a *API) createVirtualMFADevice(ctx context.Context, g authz.Grant, in *shape.CreateVirtualMFADeviceInput) (*shape.CreateVirtualMFADeviceOutput, error) {
+func (a *API) createVirtualMFADevice(
+	ctx context.Context, g authz.Grant, in *shape.CreateVirtualMFADeviceInput,
+) (*shape.CreateVirtualMFADeviceOutput, error) {
 	d, b, err := a.Devices.Create(ctx, g, in.Path, in.VirtualMFADeviceName, tagsOf(in.Tags))
 	if err != nil {
 		return nil, err
@@ -119,7 +127,9 @@ func holderName(h mfa.Holder) string {
 	return h.User
 }
 
-func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.ListMFADevicesOutput, error) {
+func (a *API) listMFADevices(
+	ctx context.Context, g authz.Grant, in *shape.UserPageInput,
+) (*shape.ListMFADevicesOutput, error) {
 	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
@@ -133,7 +143,9 @@ func (a *API) listMFADevices(ctx context.Context, g authz.Grant, in *shape.UserP
 	}), IsTruncated: next != "", Marker: next}, nil
 }
 
-func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADeviceInput) (*shape.GetMFADeviceOutput, error) {
+func (a *API) getMFADevice(
+	ctx context.Context, g authz.Grant, in *shape.MFADeviceInput,
+) (*shape.GetMFADeviceOutput, error) {
 	h, err := holderFor(g.Caller(), in.NamedUser())
 	if err != nil {
 		return nil, err
@@ -145,7 +157,9 @@ func (a *API) getMFADevice(ctx context.Context, g authz.Grant, in *shape.MFADevi
 	return &shape.GetMFADeviceOutput{UserName: holderName(h), SerialNumber: in.SerialNumber, EnableDate: d.Enabled}, nil
 }
 
-func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shape.ListVirtualMFADevicesInput) (*shape.ListVirtualMFADevicesOutput, error) {
+func (a *API) listVirtualMFADevices(
+	ctx context.Context, g authz.Grant, in *shape.ListVirtualMFADevicesInput,
+) (*shape.ListVirtualMFADevicesOutput, error) {
 	var assigned *bool
 	if in.AssignmentStatus == "Assigned" || in.AssignmentStatus == "Unassigned" {
 		yes := in.AssignmentStatus == "Assigned"
@@ -155,7 +169,9 @@ func (a *API) listVirtualMFADevices(ctx context.Context, g authz.Grant, in *shap
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListVirtualMFADevicesOutput{VirtualMFADevices: each(all, virtualDevice), IsTruncated: next != "", Marker: next}, nil
+	return &shape.ListVirtualMFADevicesOutput{
+		VirtualMFADevices: each(all, virtualDevice), IsTruncated: next != "", Marker: next,
+	}, nil
 }
 
 func virtualDevice(d mfa.Owned) shape.VirtualMFADevice {

@@ -17,15 +17,18 @@ func (a *API) nothingRows() []dispatch.Row {
 	const profile, certificate, saml = identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider
 	return []dispatch.Row{
 		define("ListInstanceProfiles", on("iam:ListInstanceProfiles", listed(profile)), a.listAbsent(profile)),
-		define("ListServerCertificates", on("iam:ListServerCertificates", listed(certificate)), a.listAbsent(certificate)),
+		define("ListServerCertificates", on("iam:ListServerCertificates", listed(certificate)),
+			a.listAbsent(certificate)),
 		define("ListSAMLProviders", on("iam:ListSAMLProviders", listed(saml)), a.listAbsent(saml)),
 		define("GetInstanceProfile", onAbsent("iam:GetInstanceProfile", profile), a.getAbsent(profile)),
 		define("ListInstanceProfileTags", onAbsent("iam:ListInstanceProfileTags", profile), a.listAbsentTags(profile)),
 		define("GetServerCertificate", onAbsent("iam:GetServerCertificate", certificate), a.getAbsent(certificate)),
-		define("ListServerCertificateTags", onAbsent("iam:ListServerCertificateTags", certificate), a.listAbsentTags(certificate)),
+		define("ListServerCertificateTags", onAbsent("iam:ListServerCertificateTags", certificate),
+			a.listAbsentTags(certificate)),
 		define("GetSAMLProvider", onAbsent("iam:GetSAMLProvider", saml), a.getAbsent(saml)),
 		define("ListSAMLProviderTags", onAbsent("iam:ListSAMLProviderTags", saml), a.listAbsentTags(saml)),
-		define("ListOrganizationsFeatures", onAny[shape.Empty]("iam:ListOrganizationsFeatures"), a.listOrganizationsFeatures),
+		define("ListOrganizationsFeatures", onAny[shape.Empty]("iam:ListOrganizationsFeatures"),
+			a.listOrganizationsFeatures),
 	}
 }
 
@@ -88,7 +91,9 @@ func (a *API) listAbsentTags(k identity.AbsentKind) handler[shape.NothingInput, 
 	}
 }
 
-func (a *API) listOrganizationsFeatures(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.ListOrganizationsFeaturesOutput, error) {
+func (a *API) listOrganizationsFeatures(
+	_ context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.ListOrganizationsFeaturesOutput, error) {
 	if err := a.Identities.ListOrganizationsFeatures(g); err != nil {
 		return nil, err
 	}

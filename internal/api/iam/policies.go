@@ -15,12 +15,17 @@ func (a *API) policyRows() []dispatch.Row {
 		define("GetPolicy", onPolicy[shape.PolicyInput](a, "iam:GetPolicy"), a.getPolicy),
 		define("ListPolicies", onAny[shape.ListPoliciesInput]("iam:ListPolicies"), a.listPolicies),
 		define("DeletePolicy", onPolicy[shape.PolicyInput](a, "iam:DeletePolicy"), a.deletePolicy),
-		define("CreatePolicyVersion", onPolicy[shape.CreatePolicyVersionInput](a, "iam:CreatePolicyVersion"), a.createPolicyVersion),
+		define("CreatePolicyVersion", onPolicy[shape.CreatePolicyVersionInput](a, "iam:CreatePolicyVersion"),
+			a.createPolicyVersion),
 		define("GetPolicyVersion", onPolicy[shape.PolicyVersionInput](a, "iam:GetPolicyVersion"), a.getPolicyVersion),
-		define("ListPolicyVersions", onPolicy[shape.ListPolicyVersionsInput](a, "iam:ListPolicyVersions"), a.listPolicyVersions),
-		define("DeletePolicyVersion", onPolicy[shape.PolicyVersionInput](a, "iam:DeletePolicyVersion"), a.deletePolicyVersion),
-		define("SetDefaultPolicyVersion", onPolicy[shape.PolicyVersionInput](a, "iam:SetDefaultPolicyVersion"), a.setDefaultPolicyVersion),
-		define("ListEntitiesForPolicy", onPolicy[shape.ListEntitiesForPolicyInput](a, "iam:ListEntitiesForPolicy"), a.listEntitiesForPolicy),
+		define("ListPolicyVersions", onPolicy[shape.ListPolicyVersionsInput](a, "iam:ListPolicyVersions"),
+			a.listPolicyVersions),
+		define("DeletePolicyVersion", onPolicy[shape.PolicyVersionInput](a, "iam:DeletePolicyVersion"),
+			a.deletePolicyVersion),
+		define("SetDefaultPolicyVersion", onPolicy[shape.PolicyVersionInput](a, "iam:SetDefaultPolicyVersion"),
+			a.setDefaultPolicyVersion),
+		define("ListEntitiesForPolicy", onPolicy[shape.ListEntitiesForPolicyInput](a, "iam:ListEntitiesForPolicy"),
+			a.listEntitiesForPolicy),
 		define("TagPolicy", onPolicy[shape.TagInput](a, "iam:TagPolicy"), a.tagPolicy),
 		define("UntagPolicy", onPolicy[shape.UntagInput](a, "iam:UntagPolicy"), a.untagPolicy),
 		define("ListPolicyTags", onPolicy[shape.TagsInput](a, "iam:ListPolicyTags"), a.listPolicyTags),
@@ -29,7 +34,9 @@ func (a *API) policyRows() []dispatch.Row {
 
 func mayCreatePolicy(_ context.Context, c authz.Caller, in *shape.CreatePolicyInput) ([]authz.Need, error) {
 	at := identity.PolicyARN(c.Principal().Account, orRoot(in.Path), in.PolicyName)
-	return []authz.Need{{Action: "iam:CreatePolicy", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true}}, nil
+	return []authz.Need{{
+		Action: "iam:CreatePolicy", Resource: at, Keys: conditionKeys(identity.Subject{}, in.Conditions()), New: true,
+	}}, nil
 }
 
 func policyShape(p *identity.ManagedPolicy) shape.Policy {
@@ -45,7 +52,9 @@ func versionShape(v *identity.PolicyVersion, inForce bool) shape.PolicyVersion {
 	return shape.PolicyVersion{VersionId: v.Name(), IsDefaultVersion: inForce, CreateDate: v.Created}
 }
 
-func (a *API) createPolicy(ctx context.Context, g authz.Grant, in *shape.CreatePolicyInput) (*shape.PolicyOutput, error) {
+func (a *API) createPolicy(
+	ctx context.Context, g authz.Grant, in *shape.CreatePolicyInput,
+) (*shape.PolicyOutput, error) {
 	c := identity.CreateInput{Name: in.PolicyName, Path: in.Path, Description: in.Description, Tags: tagsOf(in.Tags)}
 	p, err := a.Identities.CreatePolicy(ctx, g, c, in.PolicyDocument)
 	if err != nil {
@@ -64,7 +73,9 @@ func (a *API) getPolicy(ctx context.Context, g authz.Grant, in *shape.PolicyInpu
 	return &shape.PolicyOutput{Policy: policyShape(p)}, nil
 }
 
-func (a *API) listPolicies(ctx context.Context, g authz.Grant, in *shape.ListPoliciesInput) (*shape.ListPoliciesOutput, error) {
+func (a *API) listPolicies(
+	ctx context.Context, g authz.Grant, in *shape.ListPoliciesInput,
+) (*shape.ListPoliciesOutput, error) {
 	all, next, err := a.Identities.Policies(ctx, g, identity.PoliciesInput{
 		AWS: in.Scope != "Local", Local: in.Scope != "AWS", OnlyAttached: in.OnlyAttached, PathPrefix: in.PathPrefix,
 		Attached: in.PolicyUsageFilter == "PermissionsPolicy", Bounding: in.PolicyUsageFilter == "PermissionsBoundary",
@@ -87,7 +98,9 @@ func (a *API) deletePolicy(ctx context.Context, g authz.Grant, in *shape.PolicyI
 	return nil, a.Identities.DeletePolicy(ctx, g, in.PolicyArn)
 }
 
-func (a *API) createPolicyVersion(ctx context.Context, g authz.Grant, in *shape.CreatePolicyVersionInput) (*shape.PolicyVersionOutput, error) {
+func (a *API) createPolicyVersion(
+	ctx context.Context, g authz.Grant, in *shape.CreatePolicyVersionInput,
+) (*shape.PolicyVersionOutput, error) {
 	v, err := a.Identities.CreatePolicyVersion(ctx, g, in.PolicyArn, in.PolicyDocument, in.SetAsDefault)
 	if err != nil {
 		return nil, err
@@ -95,7 +108,9 @@ func (a *API) createPolicyVersion(ctx context.Context, g authz.Grant, in *shape.
 	return &shape.PolicyVersionOutput{PolicyVersion: versionShape(v, in.SetAsDefault)}, nil
 }
 
-func (a *API) getPolicyVersion(ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput) (*shape.PolicyVersionOutput, error) {
+func (a *API) getPolicyVersion(
+	ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput,
+) (*shape.PolicyVersionOutput, error) {
 	v, inForce, err := a.Identities.GetPolicyVersion(ctx, g, in.PolicyArn, in.VersionId)
 	if err != nil {
 		return nil, err
@@ -105,7 +120,9 @@ func (a *API) getPolicyVersion(ctx context.Context, g authz.Grant, in *shape.Pol
 	return out, nil
 }
 
-func (a *API) listPolicyVersions(ctx context.Context, g authz.Grant, in *shape.ListPolicyVersionsInput) (*shape.ListPolicyVersionsOutput, error) {
+func (a *API) listPolicyVersions(
+	ctx context.Context, g authz.Grant, in *shape.ListPolicyVersionsInput,
+) (*shape.ListPolicyVersionsOutput, error) {
 	p, err := a.Identities.PolicyVersions(ctx, g, in.PolicyArn, pageOf(in.Marker, in.MaxItems))
 	if err != nil {
 		return nil, err
@@ -118,15 +135,21 @@ func (a *API) listPolicyVersions(ctx context.Context, g authz.Grant, in *shape.L
 	}, nil
 }
 
-func (a *API) deletePolicyVersion(ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput) (*shape.Empty, error) {
+func (a *API) deletePolicyVersion(
+	ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput,
+) (*shape.Empty, error) {
 	return nil, a.Identities.DeletePolicyVersion(ctx, g, in.PolicyArn, in.VersionId)
 }
 
-func (a *API) setDefaultPolicyVersion(ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput) (*shape.Empty, error) {
+func (a *API) setDefaultPolicyVersion(
+	ctx context.Context, g authz.Grant, in *shape.PolicyVersionInput,
+) (*shape.Empty, error) {
 	return nil, a.Identities.SetDefaultVersion(ctx, g, in.PolicyArn, in.VersionId)
 }
 
-func (a *API) listEntitiesForPolicy(ctx context.Context, g authz.Grant, in *shape.ListEntitiesForPolicyInput) (*shape.ListEntitiesForPolicyOutput, error) {
+func (a *API) listEntitiesForPolicy(
+	ctx context.Context, g authz.Grant, in *shape.ListEntitiesForPolicyInput,
+) (*shape.ListEntitiesForPolicyOutput, error) {
 	q := identity.UsesInput{
 		Policy: in.PolicyArn, PathPrefix: in.PathPrefix, Page: pageOf(in.Marker, in.MaxItems),
 		Attached: in.PolicyUsageFilter == "PermissionsPolicy", Bounding: in.PolicyUsageFilter == "PermissionsBoundary",
@@ -136,7 +159,9 @@ func (a *API) listEntitiesForPolicy(ctx context.Context, g authz.Grant, in *shap
 			q.Kind = k
 		}
 	}
-	out := &shape.ListEntitiesForPolicyOutput{PolicyGroups: []shape.PolicyGroup{}, PolicyUsers: []shape.PolicyUser{}, PolicyRoles: []shape.PolicyRole{}}
+	out := &shape.ListEntitiesForPolicyOutput{
+		PolicyGroups: []shape.PolicyGroup{}, PolicyUsers: []shape.PolicyUser{}, PolicyRoles: []shape.PolicyRole{},
+	}
 	all, next, err := a.Identities.Uses(ctx, g, q)
 	if err != nil {
 		return nil, err

@@ -12,10 +12,15 @@ import (
 
 func (a *API) simulateRows() []dispatch.Row {
 	return []dispatch.Row{
-		define("SimulateCustomPolicy", onAny[shape.SimulatePolicyInput]("iam:SimulateCustomPolicy"), a.simulateCustomPolicy),
-		define("SimulatePrincipalPolicy", onSource[shape.SimulatePolicyInput](a, "iam:SimulatePrincipalPolicy"), a.simulatePrincipalPolicy),
-		define("GetContextKeysForCustomPolicy", onAny[shape.ContextKeysInput]("iam:GetContextKeysForCustomPolicy"), a.getContextKeysForCustomPolicy),
-		define("GetContextKeysForPrincipalPolicy", onSource[shape.ContextKeysInput](a, "iam:GetContextKeysForPrincipalPolicy"), a.getContextKeysForPrincipalPolicy),
+		define("SimulateCustomPolicy", onAny[shape.SimulatePolicyInput]("iam:SimulateCustomPolicy"),
+			a.simulateCustomPolicy),
+		define("SimulatePrincipalPolicy", onSource[shape.SimulatePolicyInput](a, "iam:SimulatePrincipalPolicy"),
+			a.simulatePrincipalPolicy),
+		define("GetContextKeysForCustomPolicy", onAny[shape.ContextKeysInput]("iam:GetContextKeysForCustomPolicy"),
+			a.getContextKeysForCustomPolicy),
+		define("GetContextKeysForPrincipalPolicy",
+			onSource[shape.ContextKeysInput](a,
+				"iam:GetContextKeysForPrincipalPolicy"), a.getContextKeysForPrincipalPolicy),
 	}
 }
 
@@ -38,11 +43,15 @@ func onSource[In any, P interface {
 	}
 }
 
-func (a *API) simulateCustomPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+func (a *API) simulateCustomPolicy(
+	ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput,
+) (*shape.SimulatePolicyOutput, error) {
 	return simulation(a.Simulator.Custom(ctx, g, simulateInput(in)))
 }
 
-func (a *API) simulatePrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput) (*shape.SimulatePolicyOutput, error) {
+func (a *API) simulatePrincipalPolicy(
+	ctx context.Context, g authz.Grant, in *shape.SimulatePolicyInput,
+) (*shape.SimulatePolicyOutput, error) {
 	return simulation(a.Simulator.Principal(ctx, g, simulateInput(in)))
 }
 
@@ -53,8 +62,9 @@ func simulateInput(in *shape.SimulatePolicyInput) simulate.Input {
 	}
 	return simulate.Input{
 		Source: in.PolicySourceArn, Policies: in.PolicyInputList, Boundaries: in.PermissionsBoundaryPolicyInputList,
-		Actions: in.ActionNames, Resources: in.ResourceArns, ResourcePolicy: in.ResourcePolicy, ResourceOwner: in.ResourceOwner,
-		Caller: in.CallerArn, Keys: keys, Page: pageOf(in.Marker, in.MaxItems),
+		Actions: in.ActionNames, Resources: in.ResourceArns, ResourcePolicy: in.ResourcePolicy,
+		ResourceOwner: in.ResourceOwner,
+		Caller:        in.CallerArn, Keys: keys, Page: pageOf(in.Marker, in.MaxItems),
 	}
 }
 
@@ -62,13 +72,16 @@ func simulation(all []simulate.Decision, next string, err error) (*shape.Simulat
 	if err != nil {
 		return nil, err
 	}
-	return &shape.SimulatePolicyOutput{EvaluationResults: each(all, evaluation), IsTruncated: next != "", Marker: next}, nil
+	return &shape.SimulatePolicyOutput{
+		EvaluationResults: each(all, evaluation), IsTruncated: next != "", Marker: next,
+	}, nil
 }
 
 func evaluation(s simulate.Decision) shape.EvaluationResult {
 	out := shape.EvaluationResult{
 		EvalActionName: s.Action, EvalResourceName: s.Resource, EvalDecision: decision(s.Effect),
-		MatchedStatements: each(s.Matched, matchedStatement), MissingContextValues: each(s.Missing, func(k string) string { return k }),
+		MatchedStatements:    each(s.Matched, matchedStatement),
+		MissingContextValues: each(s.Missing, func(k string) string { return k }),
 	}
 	if s.Boundary != nil {
 		out.PermissionsBoundaryDecisionDetail = &shape.BoundaryDecision{AllowedByPermissionsBoundary: *s.Boundary}
@@ -80,11 +93,15 @@ func evaluation(s simulate.Decision) shape.EvaluationResult {
 	// take part (IAM API reference, EvaluationResult).
 	out.EvalDecisionDetails = map[string]string{}
 	if s.Foreign {
-		out.EvalDecisionDetails = map[string]string{"IAM Policy": decision(s.IdentitySays), "Resource Policy": decision(s.OwnersSays)}
+		out.EvalDecisionDetails = map[string]string{
+			"IAM Policy": decision(s.IdentitySays), "Resource Policy": decision(s.OwnersSays),
+		}
 	}
 	out.ResourceSpecificResults = []shape.ResourceSpecificResult{{
-		EvalResourceName: out.EvalResourceName, EvalResourceDecision: out.EvalDecision, MatchedStatements: out.MatchedStatements, MissingContextValues: out.MissingContextValues,
-		PermissionsBoundaryDecisionDetail: out.PermissionsBoundaryDecisionDetail, EvalDecisionDetails: out.EvalDecisionDetails,
+		EvalResourceName: out.EvalResourceName, EvalResourceDecision: out.EvalDecision,
+		MatchedStatements: out.MatchedStatements, MissingContextValues: out.MissingContextValues,
+		PermissionsBoundaryDecisionDetail: out.PermissionsBoundaryDecisionDetail,
+		EvalDecisionDetails:               out.EvalDecisionDetails,
 	}}
 	return out
 }
@@ -106,15 +123,20 @@ func matchedStatement(m simulate.Match) shape.MatchedStatement {
 	}
 	return shape.MatchedStatement{
 		SourcePolicyId: m.Policy, SourcePolicyType: kind,
-		StartPosition: shape.Position{Line: m.StartLine, Column: m.StartColumn}, EndPosition: shape.Position{Line: m.EndLine, Column: m.EndColumn},
+		StartPosition: shape.Position{Line: m.StartLine, Column: m.StartColumn},
+		EndPosition:   shape.Position{Line: m.EndLine, Column: m.EndColumn},
 	}
 }
 
-func (a *API) getContextKeysForCustomPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
+func (a *API) getContextKeysForCustomPolicy(
+	ctx context.Context, g authz.Grant, in *shape.ContextKeysInput,
+) (*shape.ContextKeysOutput, error) {
 	return contextKeys(a.Simulator.CustomContextKeys(ctx, g, in.PolicyInputList))
 }
 
-func (a *API) getContextKeysForPrincipalPolicy(ctx context.Context, g authz.Grant, in *shape.ContextKeysInput) (*shape.ContextKeysOutput, error) {
+func (a *API) getContextKeysForPrincipalPolicy(
+	ctx context.Context, g authz.Grant, in *shape.ContextKeysInput,
+) (*shape.ContextKeysOutput, error) {
 	return contextKeys(a.Simulator.PrincipalContextKeys(ctx, g, in.PolicySourceArn, in.PolicyInputList))
 }
 

@@ -30,36 +30,45 @@ func (a *STS) Table() dispatch.Table {
 		Dialect: query.API("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
 		Rows: []dispatch.Row{
 			dispatch.Define("GetCallerIdentity", query.Action("GetCallerIdentity"),
-				authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the core refuses callers who did not sign"), a.getCallerIdentity),
+				authz.Open[shape.Empty]("it tells callers who they are, and no policy can deny it; the core refuses "+
+					"callers who did not sign"), a.getCallerIdentity),
 			dispatch.Define("GetSessionToken", query.Action("GetSessionToken"),
-				authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core refuses sessions and callers who did not sign"), a.getSessionToken),
+				authz.Open[shape.GetSessionTokenInput]("users need no permission to act as themselves; the core "+
+					"refuses sessions and callers who did not sign"), a.getSessionToken),
 			define("GetAccessKeyInfo", onAny[shape.GetAccessKeyInfoInput]("sts:GetAccessKeyInfo"), a.getAccessKeyInfo),
 			define("AssumeRole", a.mayAssumeRole, a.assumeRole),
 			define("GetFederationToken", a.mayGetFederationToken, a.getFederationToken),
-			dispatch.Define("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer(), authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
+			dispatch.Define("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer(),
+				authz.AskFor(a.mayAssumeWithToken), a.assumeWithToken),
 		},
 	}
 }
 
 func webInput(in *shape.AssumeRoleWithWebIdentityInput) session.WebInput {
 	return session.WebInput{
-		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Token: in.WebIdentityToken, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
+		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Token: in.WebIdentityToken,
+		Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
 	}
 }
 
 // mayAssumeWithToken asks for the bearer of the token; the request is not signed.
-func (a *STS) mayAssumeWithToken(ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput) ([]authz.Need, error) {
+func (a *STS) mayAssumeWithToken(
+	ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput,
+) ([]authz.Need, error) {
 	if err := validate(in); err != nil {
 		return nil, err
 	}
 	if in.ProviderId != "" {
-		return nil, fault.New(fault.InvalidParameterValue, "ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
+		return nil, fault.New(fault.InvalidParameterValue,
+			"ProviderId is for OAuth 2.0 access tokens, of which none are accepted.")
 	}
 	noteRole(c, in.RoleArn)
 	return a.Sessions.WebNeeds(ctx, webInput(in))
 }
 
-func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput) (*shape.AssumeRoleWithWebIdentityOutput, error) {
+func (a *STS) assumeWithToken(
+	ctx context.Context, g authz.Grant, in *shape.AssumeRoleWithWebIdentityInput,
+) (*shape.AssumeRoleWithWebIdentityOutput, error) {
 	what := webInput(in)
 	if r, ok := g.Caller().Record().(*audit.Record); ok {
 		what.Verified = func(p policy.Principal) { r.Event.Identity.Principal = p }
@@ -69,12 +78,16 @@ func (a *STS) assumeWithToken(ctx context.Context, g authz.Grant, in *shape.Assu
 		return nil, err
 	}
 	return &shape.AssumeRoleWithWebIdentityOutput{
-		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s.Assumed), PackedPolicySize: percent(s.Assumed),
-		SubjectFromWebIdentityToken: s.Subject, Provider: s.Issuer, Audience: s.Audience, SourceIdentity: s.SourceIdentity,
+		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s.Assumed),
+		PackedPolicySize:            percent(s.Assumed),
+		SubjectFromWebIdentityToken: s.Subject, Provider: s.Issuer, Audience: s.Audience,
+		SourceIdentity: s.SourceIdentity,
 	}, nil
 }
 
-func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty) (*shape.GetCallerIdentityOutput, error) {
+func (a *STS) getCallerIdentity(
+	_ context.Context, g authz.Grant, _ *shape.Empty,
+) (*shape.GetCallerIdentityOutput, error) {
 	p, err := a.Sessions.Identity(g)
 	if err != nil {
 		return nil, err
@@ -82,7 +95,9 @@ func (a *STS) getCallerIdentity(_ context.Context, g authz.Grant, _ *shape.Empty
 	return &shape.GetCallerIdentityOutput{UserId: p.ID, Account: p.Account, Arn: p.ARN.String()}, nil
 }
 
-func (a *STS) getAccessKeyInfo(ctx context.Context, g authz.Grant, in *shape.GetAccessKeyInfoInput) (*shape.GetAccessKeyInfoOutput, error) {
+func (a *STS) getAccessKeyInfo(
+	ctx context.Context, g authz.Grant, in *shape.GetAccessKeyInfoInput,
+) (*shape.GetAccessKeyInfoOutput, error) {
 	account, err := a.Sessions.AccountOfKey(ctx, g, in.AccessKeyId)
 	if err != nil {
 		return nil, err
@@ -93,14 +108,18 @@ func (a *STS) getAccessKeyInfo(ctx context.Context, g authz.Grant, in *shape.Get
 	return &shape.GetAccessKeyInfoOutput{Account: account}, nil
 }
 
-func (a *STS) getSessionToken(ctx context.Context, g authz.Grant, in *shape.GetSessionTokenInput) (*shape.GetSessionTokenOutput, error) {
+func (a *STS) getSessionToken(
+	ctx context.Context, g authz.Grant, in *shape.GetSessionTokenInput,
+) (*shape.GetSessionTokenOutput, error) {
 	if _, err := a.Sessions.Identity(g); err != nil { // before anything is said of the input
 		return nil, err
 	}
 	if err := validate(in); err != nil {
 		return nil, err
 	}
-	s, err := a.Sessions.GetSessionToken(ctx, g, session.TokenInput{Duration: seconds(in.DurationSeconds), Serial: in.SerialNumber, Code: in.TokenCode})
+	s, err := a.Sessions.GetSessionToken(ctx, g, session.TokenInput{
+		Duration: seconds(in.DurationSeconds), Serial: in.SerialNumber, Code: in.TokenCode,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,9 +139,11 @@ func noteRole(c authz.Caller, role string) {
 
 func assumeInput(in *shape.AssumeRoleInput) session.AssumeInput {
 	return session.AssumeInput{
-		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
-		Tags: sessionTags(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId, SourceIdentity: in.SourceIdentity,
-		Serial: in.SerialNumber, Code: in.TokenCode,
+		RoleARN: in.RoleArn, SessionName: in.RoleSessionName, Duration: seconds(in.DurationSeconds),
+		Pass: passed(in.Policy, in.PolicyArns),
+		Tags: sessionTags(in.Tags), Transitive: in.TransitiveTagKeys, ExternalID: in.ExternalId,
+		SourceIdentity: in.SourceIdentity,
+		Serial:         in.SerialNumber, Code: in.TokenCode,
 	}
 }
 
@@ -134,32 +155,43 @@ func (a *STS) mayAssumeRole(ctx context.Context, c authz.Caller, in *shape.Assum
 	return a.Sessions.AssumeNeeds(ctx, c, assumeInput(in))
 }
 
-func (a *STS) assumeRole(ctx context.Context, g authz.Grant, in *shape.AssumeRoleInput) (*shape.AssumeRoleOutput, error) {
+func (a *STS) assumeRole(
+	ctx context.Context, g authz.Grant, in *shape.AssumeRoleInput,
+) (*shape.AssumeRoleOutput, error) {
 	s, err := a.Sessions.AssumeRole(ctx, g, assumeInput(in))
 	if err != nil {
 		return nil, err
 	}
 	return &shape.AssumeRoleOutput{
-		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s), PackedPolicySize: percent(s), SourceIdentity: s.SourceIdentity,
+		Credentials: credentials(s.Session), AssumedRoleUser: assumedUser(s), PackedPolicySize: percent(s),
+		SourceIdentity: s.SourceIdentity,
 	}, nil
 }
 
 func federateInput(in *shape.GetFederationTokenInput) session.FederateInput {
-	return session.FederateInput{Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns), Tags: sessionTags(in.Tags)}
+	return session.FederateInput{
+		Name: in.Name, Duration: seconds(in.DurationSeconds), Pass: passed(in.Policy, in.PolicyArns),
+		Tags: sessionTags(in.Tags),
+	}
 }
 
-func (a *STS) mayGetFederationToken(_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput) ([]authz.Need, error) {
+func (a *STS) mayGetFederationToken(
+	_ context.Context, c authz.Caller, in *shape.GetFederationTokenInput,
+) ([]authz.Need, error) {
 	return a.Sessions.FederateNeeds(c, federateInput(in))
 }
 
-func (a *STS) getFederationToken(ctx context.Context, g authz.Grant, in *shape.GetFederationTokenInput) (*shape.GetFederationTokenOutput, error) {
+func (a *STS) getFederationToken(
+	ctx context.Context, g authz.Grant, in *shape.GetFederationTokenInput,
+) (*shape.GetFederationTokenOutput, error) {
 	s, err := a.Sessions.GetFederationToken(ctx, g, federateInput(in))
 	if err != nil {
 		return nil, err
 	}
 	return &shape.GetFederationTokenOutput{
-		Credentials:   credentials(s.Session),
-		FederatedUser: shape.FederatedUser{FederatedUserId: s.Principal.ID, Arn: s.Principal.ARN.String()}, PackedPolicySize: percent(s),
+		Credentials:      credentials(s.Session),
+		FederatedUser:    shape.FederatedUser{FederatedUserId: s.Principal.ID, Arn: s.Principal.ARN.String()},
+		PackedPolicySize: percent(s),
 	}, nil
 }
 
@@ -195,9 +227,12 @@ func seconds(n *int) time.Duration {
 	if n == nil {
 		return 0
 	}
-	return max(1, time.Duration(*n)) * time.Second // 0 means unset downstream, so a request for 0 s becomes 1 s and is refused there
+	// 0 means unset downstream, so a request for 0 s becomes 1 s and is refused there
+	return max(1, time.Duration(*n)) * time.Second
 }
 
 func credentials(s *session.Session) shape.Credentials {
-	return shape.Credentials{AccessKeyId: s.AccessKeyID, SecretAccessKey: s.Secret, SessionToken: s.Token, Expiration: s.Expires}
+	return shape.Credentials{
+		AccessKeyId: s.AccessKeyID, SecretAccessKey: s.Secret, SessionToken: s.Token, Expiration: s.Expires,
+	}
 }

@@ -93,7 +93,8 @@ func (c *checker) member(v reflect.Value, f reflect.StructField, path string) {
 		rules = rules[1:]
 	}
 	switch {
-	case v.Kind() == reflect.Pointer && v.IsNil(), v.Kind() == reflect.Slice && v.IsNil(), v.Kind() == reflect.String && v.Len() == 0:
+	case v.Kind() == reflect.Pointer && v.IsNil(), v.Kind() == reflect.Slice && v.IsNil(),
+		v.Kind() == reflect.String && v.Len() == 0:
 		if required {
 			c.absent(f, path)
 		}
@@ -161,8 +162,10 @@ func (c *checker) tagKeys(v reflect.Value, path string) bool {
 	for i := range v.Len() {
 		key := v.Index(i).String()
 		if pattern, ok := matches("tagKey", key); !ok || utf8.RuneCountInString(key) > 128 {
-			c.say(path, "Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, "+
-				"Member must satisfy regular expression pattern: "+pattern+", Member must not be null]")
+			c.say(path,
+				"Member must satisfy constraint: [Member must have length less than or equal to 128, Member must "+
+					"have length greater than or equal to 1, "+
+					"Member must satisfy regular expression pattern: "+pattern+", Member must not be null]")
 			return false
 		}
 	}
@@ -204,15 +207,22 @@ func matches(name, s string) (pattern string, ok bool) {
 	case "serial":
 		return `[\w+=/:,.@-]+`, all(func(r rune) bool { return isName(r) || r == '/' || r == ':' })
 	case "path":
-		return "It must begin and end with / and contain only alphanumeric characters and/or / characters.", s == "/" || len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' && all(isVisible)
+		return "It must begin and end with / and contain only alphanumeric characters and/or / " +
+			"characters.", s == "/" || len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' && all(isVisible)
 	case "policyPath":
 		return `((/[A-Za-z0-9\.,\+@=_-]+)*)/`, isPolicyPath(s)
 	case "pathPrefix":
-		return "It must begin with the / character and contain only alphanumeric characters and/or / characters.", strings.HasPrefix(s, "/") && len(s) <= 512 && all(func(r rune) bool { return isVisible(r) || r == 0x7f })
+		return "It must begin with the / character and contain only alphanumeric characters and/or / " +
+				"characters.", strings.HasPrefix(s, "/") && len(s) <= 512 && all(func(r rune) bool {
+				return isVisible(r) ||
+					r == 0x7f
+			})
 	case "document":
 		return "It must contain only printable ASCII characters.", all(isLatin)
 	case "description":
-		return `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`, all(func(r rune) bool { return isLatin(r) && (r < 0x7f || r > 0xa0) })
+		return `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`, all(func(r rune) bool {
+			return isLatin(r) && (r < 0x7f || r > 0xa0)
+		})
 	case "marker":
 		return `[\u0020-\u00FF]+`, all(func(r rune) bool { return r >= ' ' && r <= 0xff })
 	case "tagKey":

@@ -13,20 +13,38 @@ func TestValidate(t *testing.T) {
 	long := strings.Repeat("a", 129)
 	for want, in := range map[string]any{
 		"": &shape.CreateUserInput{UserName: "a", Path: "/x/", Tags: []shape.NewTag{{Key: &k, Value: &empty}}},
-		"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must not be null":                                                                              &shape.CreateUserInput{},
-		"The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.":                                                 &shape.CreateUserInput{UserName: "a", Path: "/x"},
-		"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64":                                                     &shape.CreateUserInput{UserName: long},
-		"1 validation error detected: Value at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to 3600":                                       &shape.UpdateRoleInput{RoleName: "r", MaxSessionDuration: &two},
-		"1 validation error detected: Value at 'tags.1.member.key' failed to satisfy constraint: Member must not be null":                                                                     &shape.CreateUserInput{UserName: "a", Tags: []shape.NewTag{{Value: &k}}},
-		"1 validation error detected: Value at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1":                                          &shape.CreateUserInput{UserName: "a", Tags: []shape.NewTag{{Key: &empty, Value: &k}}},
-		"1 validation error detected: Value at 'tags.1.member.value' failed to satisfy constraint: Member must not be null":                                                                   &shape.CreateUserInput{UserName: "a", Tags: []shape.NewTag{{Key: &k}}},
-		"1 validation error detected: Value 'On' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive]":                                            &shape.UpdateAccessKeyInput{AccessKeyId: "AKIAUNKNOWNUNKNOWN12", Status: "On"},
-		"2 validation errors detected: Value at 'groupName' failed to satisfy constraint: Member must not be null; Value at 'userName' failed to satisfy constraint: Member must not be null": &shape.MembershipInput{},
-		"The request must contain the parameter AccessKeyId.":                                                                                                                                 &shape.UpdateAccessKeyInput{},
-		"The specified value for accessKeyId is invalid. It must contain only alphanumeric characters.":                                                                                       &shape.GetAccessKeyLastUsedInput{AccessKeyId: "AKIA-UNKNOWN-UNKNOWN"},
-		"The specified value for userName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-":                                                             &shape.UserInput{UserName: &empty},
-		"The specified value for policyDocument is invalid. It must contain only printable ASCII characters.":                                                                                 &shape.PutInlinePolicyInput{PolicyName: "p", PolicyDocument: "☺"},
-		"1 validation error detected: Value at 'policyName' failed to satisfy constraint: Member must have length less than or equal to 128":                                                  &shape.PutInlinePolicyInput{PolicyName: long, PolicyDocument: "☺"},
+		"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must not be " +
+			"null": &shape.CreateUserInput{},
+		"The specified value for path is invalid. It must begin and end with / and contain only alphanumeric " +
+			"characters and/or / characters.": &shape.CreateUserInput{UserName: "a", Path: "/x"},
+		"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must have length less " +
+			"than or equal to 64": &shape.CreateUserInput{UserName: long},
+		"1 validation error detected: Value at 'maxSessionDuration' failed to satisfy constraint: Member must have " +
+			"value greater than or equal to 3600": &shape.UpdateRoleInput{RoleName: "r", MaxSessionDuration: &two},
+		"1 validation error detected: Value at 'tags.1.member.key' failed to satisfy constraint: Member must not be " +
+			"null": &shape.CreateUserInput{UserName: "a", Tags: []shape.NewTag{{Value: &k}}},
+		"1 validation error detected: Value at 'tags.1.member.key' failed to satisfy constraint: Member must have " +
+			"length greater than or equal to 1": &shape.CreateUserInput{
+			UserName: "a", Tags: []shape.NewTag{{Key: &empty, Value: &k}},
+		},
+		"1 validation error detected: Value at 'tags.1.member.value' failed to satisfy constraint: Member must not " +
+			"be null": &shape.CreateUserInput{UserName: "a", Tags: []shape.NewTag{{Key: &k}}},
+		"1 validation error detected: Value 'On' at 'status' failed to satisfy constraint: Member must satisfy enum " +
+			"value set: [Active, Inactive]": &shape.UpdateAccessKeyInput{
+			AccessKeyId: "AKIAUNKNOWNUNKNOWN12", Status: "On",
+		},
+		"2 validation errors detected: Value at 'groupName' failed to satisfy constraint: Member must not be null; " +
+			"Value at 'userName' failed to satisfy constraint: Member must not be null": &shape.MembershipInput{},
+		"The request must contain the parameter " +
+			"AccessKeyId.": &shape.UpdateAccessKeyInput{},
+		"The specified value for accessKeyId is invalid. It must contain only alphanumeric " +
+			"characters.": &shape.GetAccessKeyLastUsedInput{AccessKeyId: "AKIA-UNKNOWN-UNKNOWN"},
+		"The specified value for userName is invalid. It must contain only alphanumeric characters and/or the " +
+			"following: +=,.@_-": &shape.UserInput{UserName: &empty},
+		"The specified value for policyDocument is invalid. It must contain only printable ASCII " +
+			"characters.": &shape.PutInlinePolicyInput{PolicyName: "p", PolicyDocument: "☺"},
+		"1 validation error detected: Value at 'policyName' failed to satisfy constraint: Member must have length " +
+			"less than or equal to 128": &shape.PutInlinePolicyInput{PolicyName: long, PolicyDocument: "☺"},
 	} {
 		t.Run(want, func(t *testing.T) {
 			err := validate(in)

@@ -14,10 +14,11 @@ import (
 // multi-Region access points is signed for us-west-2 wherever it is asked.
 func emptyListing[Out any](name, route string, list func(g authz.Grant, account string) error) dispatch.Row {
 	may := onAccount[shape.AccountInput](policy.Action("s3:" + name))
-	return dispatch.Define(name, rest.At(route), may, func(_ context.Context, g authz.Grant, in *shape.AccountInput) (*Out, error) {
-		if err := list(g, in.AccountId); err != nil {
-			return nil, err
-		}
-		return new(Out), nil
-	})
+	return dispatch.Define(name, rest.At(route), may,
+		func(_ context.Context, g authz.Grant, in *shape.AccountInput) (*Out, error) {
+			if err := list(g, in.AccountId); err != nil {
+				return nil, err
+			}
+			return new(Out), nil
+		})
 }

@@ -16,7 +16,8 @@ func aclKeys(h *shape.ACLHeaders, write string) map[string][]string {
 	keys := map[string][]string{}
 	for name, value := range map[string]string{
 		"s3:x-amz-acl": h.ACL, "s3:x-amz-grant-full-control": h.GrantFullControl, "s3:x-amz-grant-read": h.GrantRead,
-		"s3:x-amz-grant-read-acp": h.GrantReadACP, "s3:x-amz-grant-write": write, "s3:x-amz-grant-write-acp": h.GrantWriteACP,
+		"s3:x-amz-grant-read-acp": h.GrantReadACP, "s3:x-amz-grant-write": write,
+		"s3:x-amz-grant-write-acp": h.GrantWriteACP,
 	} {
 		if value != "" {
 			keys[name] = []string{value}
@@ -35,7 +36,9 @@ func withACL(needs []authz.Need, at arn.ARN, h *shape.ACLHeaders) []authz.Need {
 }
 
 func mayPutBucketACL(in *shape.PutBucketAclInput) authz.Need {
-	return authz.Need{Action: "s3:PutBucketAcl", Resource: arn.Bucket(in.Bucket), Keys: aclKeys(&in.ACLHeaders, in.GrantWrite)}
+	return authz.Need{
+		Action: "s3:PutBucketAcl", Resource: arn.Bucket(in.Bucket), Keys: aclKeys(&in.ACLHeaders, in.GrantWrite),
+	}
 }
 
 func mayPutObjectACL(in *shape.PutObjectAclInput) ([]authz.Need, error) {
@@ -71,7 +74,9 @@ func (a *API) accounts(ctx context.Context) acl.Accounts {
 }
 
 // aclRequest reads the ACL of a request to set one.
-func (a *API) aclRequest(ctx context.Context, h *shape.ACLHeaders, write string, doc *shape.AccessControlPolicyInput, ofObject bool) (acl.Request, error) {
+func (a *API) aclRequest(
+	ctx context.Context, h *shape.ACLHeaders, write string, doc *shape.AccessControlPolicyInput, ofObject bool,
+) (acl.Request, error) {
 	inHeaders := *h != shape.ACLHeaders{} || write != ""
 	switch {
 	case doc != nil && inHeaders:
@@ -91,7 +96,10 @@ func (a *API) aclRequest(ctx context.Context, h *shape.ACLHeaders, write string,
 	var grants []acl.Written
 	if owner != "" {
 		for _, g := range doc.AccessControlList.Grants {
-			grants = append(grants, acl.Written{Type: g.Grantee.Type, ID: g.Grantee.ID, URI: g.Grantee.URI, Email: g.Grantee.EmailAddress, Permission: g.Permission})
+			grants = append(grants, acl.Written{
+				Type: g.Grantee.Type, ID: g.Grantee.ID, URI: g.Grantee.URI, Email: g.Grantee.EmailAddress,
+				Permission: g.Permission,
+			})
 		}
 	}
 	return acl.Document(owner, grants, a.accounts(ctx))
@@ -113,7 +121,9 @@ func (a *API) putBucketACL(ctx context.Context, g authz.Grant, in *shape.PutBuck
 	return nil, a.Buckets.PutACL(ctx, g, in.Bucket, &request)
 }
 
-func (a *API) getBucketACL(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.AccessControlPolicy, error) {
+func (a *API) getBucketACL(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.AccessControlPolicy, error) {
 	owner, l, err := a.Buckets.GetACL(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
@@ -121,7 +131,9 @@ func (a *API) getBucketACL(ctx context.Context, g authz.Grant, in *shape.BucketI
 	return a.accessControlPolicy(ctx, owner, l)
 }
 
-func (a *API) putObjectACL(ctx context.Context, g authz.Grant, in *shape.PutObjectAclInput) (*shape.PutObjectAclOutput, error) {
+func (a *API) putObjectACL(
+	ctx context.Context, g authz.Grant, in *shape.PutObjectAclInput,
+) (*shape.PutObjectAclOutput, error) {
 	enabled, err := a.Buckets.ACLsEnabled(ctx, in.Bucket)
 	if err != nil {
 		return nil, err
@@ -133,14 +145,17 @@ func (a *API) putObjectACL(ctx context.Context, g authz.Grant, in *shape.PutObje
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Objects.PutACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, &request)
+	v, err := a.Objects.PutACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId},
+		&request)
 	if err != nil {
 		return nil, err
 	}
 	return &shape.PutObjectAclOutput{VersionId: versionOf(&v)}, nil
 }
 
-func (a *API) getObjectACL(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.AccessControlPolicy, error) {
+func (a *API) getObjectACL(
+	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
+) (*shape.AccessControlPolicy, error) {
 	v, l, err := a.Objects.GetACL(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err
@@ -158,14 +173,18 @@ func (a *API) accessControlPolicy(ctx context.Context, owner string, l acl.List)
 	out := &shape.AccessControlPolicy{Owner: *o}
 	for _, g := range l {
 		if g.Group != "" {
-			out.Grants = append(out.Grants, shape.Grant{Grantee: shape.Grantee{Type: acl.TypeGroup, URI: g.Group.URI()}, Permission: string(g.Permission)})
+			out.Grants = append(out.Grants, shape.Grant{
+				Grantee: shape.Grantee{Type: acl.TypeGroup, URI: g.Group.URI()}, Permission: string(g.Permission),
+			})
 			continue
 		}
 		who, err := owners.find(ctx, g.Account)
 		if err != nil {
 			return nil, err
 		}
-		out.Grants = append(out.Grants, shape.Grant{Grantee: shape.Grantee{Type: acl.TypeUser, ID: who.ID}, Permission: string(g.Permission)})
+		out.Grants = append(out.Grants, shape.Grant{
+			Grantee: shape.Grantee{Type: acl.TypeUser, ID: who.ID}, Permission: string(g.Permission),
+		})
 	}
 	return out, nil
 }

@@ -19,12 +19,17 @@ func mayGetAttributes(in *shape.GetObjectAttributesInput) ([]authz.Need, error) 
 	}, nil
 }
 
-func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.GetObjectAttributesInput) (*shape.GetObjectAttributesOutput, error) {
+func (a *API) getObjectAttributes(
+	ctx context.Context, g authz.Grant, in *shape.GetObjectAttributesInput,
+) (*shape.GetObjectAttributesOutput, error) {
 	wanted, err := attributeNames(in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	at, err := a.Objects.Attributes(ctx, g, object.GetInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey, "")}, in.PartNumberMarker, in.MaxParts)
+	at, err := a.Objects.Attributes(ctx,
+		g, object.GetInput{
+			Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey, ""),
+		}, in.PartNumberMarker, in.MaxParts)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +44,9 @@ func (a *API) getObjectAttributes(ctx context.Context, g authz.Grant, in *shape.
 		out.ObjectSize = &at.Size
 	}
 	if wanted["Checksum"] && known(at.Checksum) {
-		out.Checksum = &shape.Checksum{SumElements: shape.SumElements(sums(at.Checksum)), ChecksumType: string(at.Checksum.Type)}
+		out.Checksum = &shape.Checksum{
+			SumElements: shape.SumElements(sums(at.Checksum)), ChecksumType: string(at.Checksum.Type),
+		}
 	}
 	if wanted["ObjectParts"] && at.ETag.Parts > 0 {
 		out.ObjectParts = objectParts(&at, in)
@@ -56,11 +63,13 @@ func attributeNames(names []string) (map[string]bool, error) {
 			wanted[name] = true
 		case "":
 		default:
-			return nil, invalidArgument("x-amz-object-attributes", "Invalid attribute name specified.").With("ArgumentValue", name)
+			return nil, invalidArgument("x-amz-object-attributes", "Invalid attribute name specified.").
+				With("ArgumentValue", name)
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, fault.New(fault.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return nil, fault.New(fault.InvalidRequest,
+			"The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	return wanted, nil
 }
@@ -71,7 +80,9 @@ func objectParts(at *object.Attributes, in *shape.GetObjectAttributesInput) *sha
 		MaxParts: pageSize(in.MaxParts), IsTruncated: at.Truncated, Parts: make([]shape.ObjectPart, len(at.Parts)),
 	}
 	for i, p := range at.Parts {
-		out.Parts[i] = shape.ObjectPart{PartNumber: p.Number, Size: p.Size, SumElements: shape.SumElements(sums(p.Checksum))}
+		out.Parts[i] = shape.ObjectPart{
+			PartNumber: p.Number, Size: p.Size, SumElements: shape.SumElements(sums(p.Checksum)),
+		}
 	}
 	return out
 }

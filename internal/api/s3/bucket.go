@@ -11,8 +11,12 @@ import (
 	"watertight/internal/fault"
 )
 
-func (a *API) listBuckets(ctx context.Context, g authz.Grant, in *shape.ListBucketsInput) (*shape.ListBucketsOutput, error) {
-	list := bucket.ListInput{Prefix: in.Prefix, Region: in.BucketRegion, Token: in.ContinuationToken, Max: in.MaxBuckets}
+func (a *API) listBuckets(
+	ctx context.Context, g authz.Grant, in *shape.ListBucketsInput,
+) (*shape.ListBucketsOutput, error) {
+	list := bucket.ListInput{
+		Prefix: in.Prefix, Region: in.BucketRegion, Token: in.ContinuationToken, Max: in.MaxBuckets,
+	}
 	l, err := a.Buckets.List(ctx, g, list)
 	if err != nil {
 		return nil, err
@@ -23,12 +27,16 @@ func (a *API) listBuckets(ctx context.Context, g authz.Grant, in *shape.ListBuck
 	}
 	out := &shape.ListBucketsOutput{Owner: shape.Owner{ID: owner}, Prefix: in.Prefix, ContinuationToken: l.Token}
 	for _, b := range l.Buckets {
-		out.Buckets = append(out.Buckets, shape.Bucket{Name: b.Name, CreationDate: b.Created, BucketRegion: b.Region, BucketArn: "arn:aws:s3:::" + b.Name})
+		out.Buckets = append(out.Buckets, shape.Bucket{
+			Name: b.Name, CreationDate: b.Created, BucketRegion: b.Region, BucketArn: "arn:aws:s3:::" + b.Name,
+		})
 	}
 	return out, nil
 }
 
-func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateBucketInput) (*shape.CreateBucketOutput, error) {
+func (a *API) createBucket(
+	ctx context.Context, g authz.Grant, in *shape.CreateBucketInput,
+) (*shape.CreateBucketOutput, error) {
 	ownership, err := ownershipHeader(in.ObjectOwnership)
 	if err != nil {
 		return nil, err
@@ -55,7 +63,9 @@ func (a *API) createBucket(ctx context.Context, g authz.Grant, in *shape.CreateB
 			return nil, err
 		}
 	}
-	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: request})
+	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{
+		Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: request,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +77,18 @@ func (a *API) headBucket(ctx context.Context, g authz.Grant, in *shape.BucketInp
 	if err != nil {
 		return nil, err
 	}
-	return &shape.HeadBucketOutput{BucketRegion: b.Region, BucketArn: "arn:aws:s3:::" + b.Name, AccessPointAlias: "false"}, nil
+	return &shape.HeadBucketOutput{
+		BucketRegion: b.Region, BucketArn: "arn:aws:s3:::" + b.Name, AccessPointAlias: "false",
+	}, nil
 }
 
 func (a *API) deleteBucket(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
 	return nil, a.Buckets.Delete(ctx, g, in.Bucket)
 }
 
-func (a *API) getBucketLocation(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.GetBucketLocationOutput, error) {
+func (a *API) getBucketLocation(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.GetBucketLocationOutput, error) {
 	region, err := a.Buckets.Location(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,8 @@ func algorithm(name string) (digest.Algorithm, error) {
 	}
 	a, ok := digest.Parse(name)
 	if !ok {
-		return "", invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
+		return "", invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the " +
+			"valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
 	}
 	return a, nil
 }
@@ -102,10 +103,13 @@ func declared(in *shape.Integrity, body sigv4.Body) (digest.Algorithm, func() (o
 	}
 	found := sent(&in.Sums)
 	trailer := strings.Split(strings.ToLower(strings.ReplaceAll(in.Trailer, " ", "")), ",")
-	announced := slices.DeleteFunc(digest.All(), func(a digest.Algorithm) bool { return !slices.Contains(trailer, a.Header()) })
+	announced := slices.DeleteFunc(digest.All(), func(a digest.Algorithm) bool {
+		return !slices.Contains(trailer, a.Header())
+	})
 	switch {
 	case len(found)+len(announced) > 1:
-		return "", nil, invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		return "", nil, invalidRequest(
+			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	case len(found)+len(announced) == 1:
 		alg := append(found, announced...)[0]
 		if named != digest.None && named != alg {
@@ -120,7 +124,8 @@ func declared(in *shape.Integrity, body sigv4.Body) (digest.Algorithm, func() (o
 			return e, err
 		}, nil
 	case named != digest.None && in.ContentMD5 == "":
-		return "", nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+		return "", nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding " +
+			"x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
 	return named, func() (object.Expected, error) { return e, nil }, nil
 }

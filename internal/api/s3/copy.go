@@ -20,7 +20,8 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 		return nil, err
 	}
 	put := shape.PutObjectInput{
-		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
+		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
+		Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
 	}
 	if in.TaggingDirective == "REPLACE" {
 		put.Tagging = in.Tagging
@@ -43,7 +44,9 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 	return append(needs, src.needs()...), nil
 }
 
-func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjectInput) (*shape.CopyObjectOutput, error) {
+func (a *API) copyObject(
+	ctx context.Context, g authz.Grant, in *shape.CopyObjectInput,
+) (*shape.CopyObjectOutput, error) {
 	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
@@ -62,12 +65,14 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 	}
 	c := object.CopyInput{
 		Source: object.CopySource{
-			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
+			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch,
+			IfNoneMatch:     in.SourceIfNoneMatch,
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
 			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
-		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
-		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
+		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass,
+		WebsiteRedirect: in.WebsiteRedirect,
+		IfMatch:         in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
 		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
 	}
 	if err := replaced(in, &c); err != nil {
@@ -79,8 +84,10 @@ func (a *API) copyObject(ctx context.Context, g authz.Grant, in *shape.CopyObjec
 	}
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
-		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made), Encrypted: encrypted(made.Encryption, made.CustomerKey, &in.CustomerKey),
-		ETag: quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums), ChecksumType: s.ChecksumType,
+		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made),
+		Encrypted: encrypted(made.Encryption, made.CustomerKey, &in.CustomerKey),
+		ETag:      quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums),
+		ChecksumType: s.ChecksumType,
 	}, nil
 }
 

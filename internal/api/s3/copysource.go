@@ -33,7 +33,8 @@ func parseCopySource(header string) (copySource, error) {
 	}
 	name, key, _ := strings.Cut(at, "/")
 	if name == "" || key == "" {
-		return copySource{}, badCopySource(header, "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+		return copySource{}, badCopySource(header,
+			"Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
 	}
 	if bucket.CheckName(name) != nil {
 		return copySource{}, badCopySource(header, "Invalid copy source bucket name")
@@ -67,5 +68,7 @@ func badCopySource(header, message string) error {
 // needs are those of reading the source. Whether the caller may list its bucket
 // decides between 403 and 404.
 func (c *copySource) needs() []authz.Need {
-	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", c.Bucket, c.Key, c.VersionID), mayList(c.Bucket)}
+	return []authz.Need{
+		versionNeed("s3:GetObject", "s3:GetObjectVersion", c.Bucket, c.Key, c.VersionID), mayList(c.Bucket),
+	}
 }

@@ -40,13 +40,18 @@ func TestParseCopySource(t *testing.T) {
 		})
 	}
 	for header, code := range map[string]string{
-		"": "InvalidArgument", "/": "InvalidArgument", "bucket": "InvalidArgument", "bucket/": "InvalidArgument", "//bucket/key": "InvalidArgument",
-		"192.168.1.1/key": "InvalidArgument", "Bucket/key": "InvalidArgument", "my-buc@k/key": "InvalidArgument", "./key": "InvalidArgument", "../key": "InvalidArgument", "%2e%2e/key": "InvalidArgument",
-		"bucket/%zz": "InvalidArgument", "bucket/key%2": "InvalidArgument", "bucket/key?versionId=%2": "InvalidArgument",
-		"bucket/key?versionId=": "InvalidArgument", "bucket/key?": "InvalidArgument", "bucket/key?x=y": "InvalidArgument",
+		"": "InvalidArgument", "/": "InvalidArgument", "bucket": "InvalidArgument", "bucket/": "InvalidArgument",
+		"//bucket/key":    "InvalidArgument",
+		"192.168.1.1/key": "InvalidArgument", "Bucket/key": "InvalidArgument", "my-buc@k/key": "InvalidArgument",
+		"./key": "InvalidArgument", "../key": "InvalidArgument", "%2e%2e/key": "InvalidArgument",
+		"bucket/%zz": "InvalidArgument", "bucket/key%2": "InvalidArgument",
+		"bucket/key?versionId=%2": "InvalidArgument",
+		"bucket/key?versionId=":   "InvalidArgument", "bucket/key?": "InvalidArgument",
+		"bucket/key?x=y":                     "InvalidArgument",
 		"bucket/key?versionId=a&versionId=b": "InvalidArgument", "bucket/a?b?versionId=c": "InvalidArgument",
-		"bucket/../key": "InvalidURI", "bucket/a/../../b": "InvalidURI", "bucket/%2e%2e/b": "InvalidURI", "bucket/%2e%2e%2fb": "InvalidURI",
-		"bucket/a%00b": "InvalidURI", "bucket/%ff": "InvalidURI",
+		"bucket/../key": "InvalidURI", "bucket/a/../../b": "InvalidURI", "bucket/%2e%2e/b": "InvalidURI",
+		"bucket/%2e%2e%2fb": "InvalidURI",
+		"bucket/a%00b":      "InvalidURI", "bucket/%ff": "InvalidURI",
 		"bucket/" + strings.Repeat("k", 1025):                            "KeyTooLongError",
 		"arn:aws:s3:us-east-1:111122223333:accesspoint/ap/object/key":    "NotImplemented",
 		"arn%3Aaws%3As3%3Aus-east-1%3A1%3Aaccesspoint%2Fap%2Fobject%2Fk": "NotImplemented",
@@ -63,7 +68,9 @@ func TestParseCopySource(t *testing.T) {
 // FuzzCopySource: whatever is taken is a bucket and a key that a request could
 // name, and encoding it again names the same.
 func FuzzCopySource(f *testing.F) {
-	for _, s := range []string{"bucket/key", "/b/%2e%2e/k?versionId=null", "b%2Fk+%2B", "arn:aws:s3:::x", "b/%25%32%66"} {
+	for _, s := range []string{
+		"bucket/key", "/b/%2e%2e/k?versionId=null", "b%2Fk+%2B", "arn:aws:s3:::x", "b/%25%32%66",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
@@ -79,7 +86,8 @@ func FuzzCopySource(f *testing.F) {
 			again += "?versionId=" + url.QueryEscape(*c.VersionID)
 		}
 		d, err := parseCopySource(again)
-		if err != nil || d.Bucket != c.Bucket || d.Key != c.Key || (d.VersionID == nil) != (c.VersionID == nil) || c.VersionID != nil && *d.VersionID != *c.VersionID {
+		if err != nil || d.Bucket != c.Bucket || d.Key != c.Key || (d.VersionID == nil) != (c.VersionID == nil) ||
+			c.VersionID != nil && *d.VersionID != *c.VersionID {
 			t.Fatalf("%q: %+v, then %+v, %v", header, c, d, err)
 		}
 	})

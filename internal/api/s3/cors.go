@@ -13,14 +13,17 @@ import (
 
 // mayPreflight asks for no permission.
 func mayPreflight() authz.Access[shape.PreflightInput] {
-	return authz.Open[shape.PreflightInput]("a browser sends a preflight without credentials (Fetch standard, 3.3); it learns what the bucket's CORS rules say of an origin, and no more")
+	return authz.Open[shape.PreflightInput]("a browser sends a preflight without credentials (Fetch standard, 3.3); " +
+		"it learns what the bucket's CORS rules say of an origin, and no more")
 }
 
 func mayPutBucketCors(in *shape.PutBucketCorsInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketCORS", Resource: arn.Bucket(in.Bucket)}
 }
 
-func (a *API) getBucketCors(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.CORSConfiguration, error) {
+func (a *API) getBucketCors(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.CORSConfiguration, error) {
 	rules, err := a.Buckets.GetCORS(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
@@ -28,7 +31,8 @@ func (a *API) getBucketCors(ctx context.Context, g authz.Grant, in *shape.Bucket
 	out := &shape.CORSConfiguration{}
 	for _, r := range rules {
 		out.Rules = append(out.Rules, shape.CORSRule{
-			ID: r.ID, AllowedHeaders: r.Headers, AllowedMethods: r.Methods, AllowedOrigins: r.Origins, ExposeHeaders: r.Expose, MaxAgeSeconds: r.MaxAge,
+			ID: r.ID, AllowedHeaders: r.Headers, AllowedMethods: r.Methods, AllowedOrigins: r.Origins,
+			ExposeHeaders: r.Expose, MaxAgeSeconds: r.MaxAge,
 		})
 	}
 	return out, nil
@@ -38,7 +42,8 @@ func (a *API) putBucketCors(ctx context.Context, g authz.Grant, in *shape.PutBuc
 	rules := make(bucket.CORS, 0, len(in.Configuration.Rules))
 	for _, r := range in.Configuration.Rules {
 		rules = append(rules, bucket.CORSRule{
-			ID: r.ID, Headers: r.AllowedHeaders, Methods: r.AllowedMethods, Origins: r.AllowedOrigins, Expose: r.ExposeHeaders, MaxAge: r.MaxAgeSeconds,
+			ID: r.ID, Headers: r.AllowedHeaders, Methods: r.AllowedMethods, Origins: r.AllowedOrigins,
+			Expose: r.ExposeHeaders, MaxAge: r.MaxAgeSeconds,
 		})
 	}
 	return nil, a.Buckets.PutCORS(ctx, g, in.Bucket, rules)

@@ -10,8 +10,12 @@ import (
 	"watertight/internal/fault"
 )
 
-func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput) (*shape.DeleteObjectOutput, error) {
-	for name, value := range map[string]string{"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize} {
+func (a *API) deleteObject(
+	ctx context.Context, g authz.Grant, in *shape.DeleteObjectInput,
+) (*shape.DeleteObjectOutput, error) {
+	for name, value := range map[string]string{
+		"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize,
+	} {
 		if value != "" { // of directory buckets
 			return nil, notImplemented(name)
 		}
@@ -20,7 +24,9 @@ func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteO
 	if in.Bypass != "" && in.VersionId == nil {
 		return nil, bypassNeedsLock()
 	}
-	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch})
+	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{
+		Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +38,8 @@ func (a *API) deleteObject(ctx context.Context, g authz.Grant, in *shape.DeleteO
 }
 
 func bypassNeedsLock() error {
-	return invalidArgument("x-amz-bypass-governance-retention", "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
+	return invalidArgument("x-amz-bypass-governance-retention",
+		"x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
 }
 
 // checkDelete refuses documents of the wrong form (S3 API reference,
@@ -49,7 +56,9 @@ func checkDelete(d *shape.Delete) error {
 	return nil
 }
 
-func (a *API) deleteObjects(ctx context.Context, g authz.Grant, in *shape.DeleteObjectsInput) (*shape.DeleteObjectsOutput, error) {
+func (a *API) deleteObjects(
+	ctx context.Context, g authz.Grant, in *shape.DeleteObjectsInput,
+) (*shape.DeleteObjectsOutput, error) {
 	if in.Bypass != "" {
 		return nil, bypassNeedsLock()
 	}

@@ -14,7 +14,9 @@ func mayPutBucketEncryption(in *shape.PutBucketEncryptionInput) authz.Need {
 	return authz.Need{Action: "s3:PutEncryptionConfiguration", Resource: arn.Bucket(in.Bucket)}
 }
 
-func (a *API) putBucketEncryption(ctx context.Context, g authz.Grant, in *shape.PutBucketEncryptionInput) (*shape.Empty, error) {
+func (a *API) putBucketEncryption(
+	ctx context.Context, g authz.Grant, in *shape.PutBucketEncryptionInput,
+) (*shape.Empty, error) {
 	if in.Configuration == nil {
 		return nil, missingBody()
 	}
@@ -56,17 +58,22 @@ func checkDefault(d *shape.EncryptionByDefault) error {
 		return malformedXML()
 	}
 	if d.KMSMasterKeyID != "" {
-		return invalidArgument("ApplyServerSideEncryptionByDefault", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
+		return invalidArgument("ApplyServerSideEncryptionByDefault",
+			"a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
 	}
 	return nil
 }
 
-func (a *API) getBucketEncryption(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.ServerSideEncryptionConfiguration, error) {
+func (a *API) getBucketEncryption(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.ServerSideEncryptionConfiguration, error) {
 	e, err := a.Buckets.GetEncryption(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	rule := shape.EncryptionRule{Default: &shape.EncryptionByDefault{SSEAlgorithm: string(bucket.AES256)}, BucketKeyEnabled: e.BucketKey}
+	rule := shape.EncryptionRule{
+		Default: &shape.EncryptionByDefault{SSEAlgorithm: string(bucket.AES256)}, BucketKeyEnabled: e.BucketKey,
+	}
 	switch e.Customer {
 	case bucket.CustomerKeysBlocked:
 		rule.Blocked = &shape.BlockedEncryptionTypes{Types: []string{"SSE-C"}}
@@ -85,11 +92,15 @@ func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *sha
 // customerKey is what the client sent of its own key; core checks it.
 // beside is the x-amz-server-side-encryption of the same write.
 func customerKey(k *shape.CustomerKey, beside string) object.CustomerKey {
-	return object.CustomerKey{Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5, Beside: beside}
+	return object.CustomerKey{
+		Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5, Beside: beside,
+	}
 }
 
 func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
-	return object.CustomerKey{Algorithm: k.SourceSSECustomerAlgorithm, Key: k.SourceSSECustomerKey, MD5: k.SourceSSECustomerKeyMD5}
+	return object.CustomerKey{
+		Algorithm: k.SourceSSECustomerAlgorithm, Key: k.SourceSSECustomerKey, MD5: k.SourceSSECustomerKeyMD5,
+	}
 }
 
 // encrypted is how an answer describes the encryption. Of a customer's key it

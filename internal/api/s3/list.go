@@ -26,8 +26,12 @@ func text(p *string) string {
 	return *p
 }
 
-func (a *API) listObjects(ctx context.Context, g authz.Grant, in *shape.ListObjectsInput) (*shape.ListObjectsOutput, error) {
-	l, err := a.Objects.List(ctx, g, object.ListInput{Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.Marker, Max: in.MaxKeys})
+func (a *API) listObjects(
+	ctx context.Context, g authz.Grant, in *shape.ListObjectsInput,
+) (*shape.ListObjectsOutput, error) {
+	l, err := a.Objects.List(ctx, g, object.ListInput{
+		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.Marker, Max: in.MaxKeys,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +48,12 @@ func (a *API) listObjects(ctx context.Context, g authz.Grant, in *shape.ListObje
 	return out, err
 }
 
-func (a *API) listObjectsV2(ctx context.Context, g authz.Grant, in *shape.ListObjectsV2Input) (*shape.ListObjectsV2Output, error) {
+func (a *API) listObjectsV2(
+	ctx context.Context, g authz.Grant, in *shape.ListObjectsV2Input,
+) (*shape.ListObjectsV2Output, error) {
 	list := object.ListInput{
-		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.StartAfter, Token: in.ContinuationToken, Max: in.MaxKeys,
+		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), After: in.StartAfter,
+		Token: in.ContinuationToken, Max: in.MaxKeys,
 	}
 	l, err := a.Objects.List(ctx, g, list)
 	if err != nil {
@@ -54,9 +61,11 @@ func (a *API) listObjectsV2(ctx context.Context, g authz.Grant, in *shape.ListOb
 	}
 	show := encoding(in.EncodingType)
 	out := &shape.ListObjectsV2Output{
-		Name: in.Bucket, Prefix: show(text(in.Prefix)), Delimiter: show(text(in.Delimiter)), StartAfter: show(in.StartAfter),
-		ContinuationToken: in.ContinuationToken, NextContinuationToken: l.Token, MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType,
-		KeyCount: len(l.Entries) + len(l.CommonPrefixes), IsTruncated: l.Truncated,
+		Name: in.Bucket, Prefix: show(text(in.Prefix)), Delimiter: show(text(in.Delimiter)),
+		StartAfter:        show(in.StartAfter),
+		ContinuationToken: in.ContinuationToken, NextContinuationToken: l.Token, MaxKeys: pageSize(in.MaxKeys),
+		EncodingType: in.EncodingType,
+		KeyCount:     len(l.Entries) + len(l.CommonPrefixes), IsTruncated: l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	out.Contents, err = a.contents(ctx, l.Entries, show, in.FetchOwner)
@@ -79,7 +88,9 @@ func prefixes(all []string, show func(string) string) []shape.CommonPrefix {
 	return out
 }
 
-func (a *API) contents(ctx context.Context, entries []object.Entry, show func(string) string, withOwner bool) ([]shape.Object, error) {
+func (a *API) contents(
+	ctx context.Context, entries []object.Entry, show func(string) string, withOwner bool,
+) ([]shape.Object, error) {
 	out := make([]shape.Object, len(entries))
 	owners := owners{api: a}
 	for i := range entries {

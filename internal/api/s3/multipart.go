@@ -22,7 +22,10 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	if err != nil {
 		return nil, err
 	}
-	keys := putKeys(&shape.PutObjectInput{StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt})
+	keys := putKeys(&shape.PutObjectInput{
+		StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders,
+		CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
+	})
 	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
 	needs := []authz.Need{{Action: "s3:PutObject", Resource: at, Keys: withTags(keys, tags)}}
@@ -88,13 +91,18 @@ func mayUploadPartCopy(in *shape.UploadPartCopyInput, _ policy.Principal, u obje
 	keys := partKeys(&in.CustomerKey)
 	carry(keys, u)
 	keys["s3:x-amz-copy-source"] = []string{src.Bucket + "/" + src.Key}
-	return append(src.needs(), authz.Need{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)), nil
+	return append(src.needs(), authz.Need{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys},
+		mayList(in.Bucket)), nil
 }
 
-func mayCompleteUpload(in *shape.CompleteMultipartUploadInput, _ policy.Principal, u object.Begun) ([]authz.Need, error) {
+func mayCompleteUpload(
+	in *shape.CompleteMultipartUploadInput, _ policy.Principal, u object.Begun,
+) ([]authz.Need, error) {
 	keys := putKeys(&shape.PutObjectInput{Conditions: in.Conditions, CustomerKey: in.CustomerKey})
 	carry(keys, u)
-	needs := []authz.Need{{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket)}
+	needs := []authz.Need{
+		{Action: "s3:PutObject", Resource: arn.Object(in.Bucket, in.Key), Keys: keys}, mayList(in.Bucket),
+	}
 	if in.IfMatch != nil {
 		needs = append(needs, authz.Need{Action: "s3:GetObject", Resource: arn.Object(in.Bucket, in.Key)})
 	}
@@ -113,7 +121,9 @@ func mayListUploads(in *shape.ListMultipartUploadsInput) authz.Need {
 	return authz.Need{Action: "s3:ListBucketMultipartUploads", Resource: arn.Bucket(in.Bucket)}
 }
 
-func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CreateMultipartUploadInput) (*shape.CreateMultipartUploadOutput, error) {
+func (a *API) createMultipartUpload(
+	ctx context.Context, g authz.Grant, in *shape.CreateMultipartUploadInput,
+) (*shape.CreateMultipartUploadOutput, error) {
 	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
@@ -136,34 +146,45 @@ func (a *API) createMultipartUpload(ctx context.Context, g authz.Grant, in *shap
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: request,
 		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
-		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Encryption: in.ServerSideEncryption,
+		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
+		Encryption: in.ServerSideEncryption,
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.CreateMultipartUploadOutput{Encrypted: encrypted(u.Encryption, u.CustomerKey, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key, UploadId: u.ID}
+	out := &shape.CreateMultipartUploadOutput{
+		Encrypted: encrypted(u.Encryption, u.CustomerKey, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key,
+		UploadId: u.ID,
+	}
 	if alg != digest.None {
 		out.ChecksumAlgorithm, out.ChecksumType = string(alg), string(u.ChecksumType)
 	}
 	return out, nil
 }
 
-func (a *API) uploadPart(ctx context.Context, g authz.Grant, in *shape.UploadPartInput) (*shape.UploadPartOutput, error) {
+func (a *API) uploadPart(
+	ctx context.Context, g authz.Grant, in *shape.UploadPartInput,
+) (*shape.UploadPartOutput, error) {
 	alg, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err
 	}
 	p, err := a.Objects.PutPart(ctx, g, object.PartInput{
-		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Body: in.Body, Size: in.Body.Size(), Algorithm: alg, Expect: expect,
+		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Body: in.Body,
+		Size: in.Body.Size(), Algorithm: alg, Expect: expect,
 		Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &shape.UploadPartOutput{ETag: quote(p.ETag), Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey), Sums: sums(p.Checksum)}, nil
+	return &shape.UploadPartOutput{
+		ETag: quote(p.ETag), Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey), Sums: sums(p.Checksum),
+	}, nil
 }
 
-func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput) (*shape.UploadPartCopyOutput, error) {
+func (a *API) uploadPartCopy(
+	ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput,
+) (*shape.UploadPartCopyOutput, error) {
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err
@@ -175,22 +196,27 @@ func (a *API) uploadPartCopy(ctx context.Context, g authz.Grant, in *shape.Uploa
 	}
 	p, from, err := a.Objects.CopyPart(ctx, g, object.CopyPartInput{
 		Source: object.CopySource{
-			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch, IfNoneMatch: in.SourceIfNoneMatch,
+			Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: in.SourceIfMatch,
+			IfNoneMatch:     in.SourceIfNoneMatch,
 			IfModifiedSince: in.SourceIfModifiedSince, IfUnmodifiedSince: in.SourceIfUnmodifiedSince,
 			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
-		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Customer: customerKey(&in.CustomerKey, ""),
+		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber,
+		Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, g.Conceal(err, src.Bucket)
 	}
 	return &shape.UploadPartCopyOutput{
-		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified, Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey),
+		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified,
+		Encrypted:   encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey),
 		SumElements: shape.SumElements(sums(p.Checksum)),
 	}, nil
 }
 
-func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *shape.CompleteMultipartUploadInput) (*shape.CompleteMultipartUploadOutput, error) {
+func (a *API) completeMultipartUpload(
+	ctx context.Context, g authz.Grant, in *shape.CompleteMultipartUploadInput,
+) (*shape.CompleteMultipartUploadOutput, error) {
 	if in.Upload == nil {
 		return nil, fault.New(fault.InvalidRequest, "You must specify at least one part")
 	}
@@ -219,7 +245,9 @@ func (a *API) completeMultipartUpload(ctx context.Context, g authz.Grant, in *sh
 	}
 	c := checksums(v.Checksum)
 	out := &shape.CompleteMultipartUploadOutput{
-		ServerSideEncryption: string(v.Encryption), Location: in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"), Bucket: in.Bucket, Key: in.Key, ETag: quote(v.ETag),
+		ServerSideEncryption: string(v.Encryption),
+		Location:             in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"),
+		Bucket:               in.Bucket, Key: in.Key, ETag: quote(v.ETag),
 		SumElements: shape.SumElements(c.Sums), ChecksumType: c.ChecksumType,
 	}
 	if v.Versioned && v.ID != object.NullVersion {
@@ -242,7 +270,8 @@ func checksumType(s string) (object.ChecksumType, error) {
 func finalSum(s *shape.Sums) (map[digest.Algorithm]string, error) {
 	all := sent(s)
 	if len(all) > 1 {
-		return nil, invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		return nil, invalidRequest(
+			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	}
 	if len(all) == 0 {
 		return nil, nil
@@ -302,14 +331,17 @@ func partSum(p *object.CompletePart, s *shape.Sums) error {
 	for _, alg := range all {
 		sum, err := decodeSum(alg, *sumField(s, alg), "")
 		if err != nil || len(all) > 1 {
-			return invalidArgument("Checksum", "Invalid Base64 or multiple checksums present in request").With("ArgumentValue", said)
+			return invalidArgument("Checksum", "Invalid Base64 or multiple checksums present in request").
+				With("ArgumentValue", said)
 		}
 		p.Algorithm, p.Sum = alg, sum
 	}
 	return nil
 }
 
-func (a *API) abortMultipartUpload(ctx context.Context, g authz.Grant, in *shape.AbortMultipartUploadInput) (*shape.Empty, error) {
+func (a *API) abortMultipartUpload(
+	ctx context.Context, g authz.Grant, in *shape.AbortMultipartUploadInput,
+) (*shape.Empty, error) {
 	if in.IfMatchInitiated != "" { // of directory buckets
 		return nil, notImplemented("x-amz-if-match-initiated-time")
 	}
@@ -332,15 +364,17 @@ func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, er
 
 func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsInput) (*shape.ListPartsOutput, error) {
 	l, err := a.Objects.ListParts(ctx, g, object.ListPartsInput{
-		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, After: in.PartNumberMarker, Max: in.MaxParts, Customer: customerKey(&in.CustomerKey, ""),
+		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, After: in.PartNumberMarker, Max: in.MaxParts,
+		Customer: customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
 	}
 	known := owners{api: a}
 	out := &shape.ListPartsOutput{
-		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, PartNumberMarker: in.PartNumberMarker, NextPartNumberMarker: l.Next,
-		MaxParts: pageSize(in.MaxParts), IsTruncated: l.Truncated, StorageClass: l.Upload.StorageClass,
+		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, PartNumberMarker: in.PartNumberMarker,
+		NextPartNumberMarker: l.Next,
+		MaxParts:             pageSize(in.MaxParts), IsTruncated: l.Truncated, StorageClass: l.Upload.StorageClass,
 		ChecksumAlgorithm: string(l.Upload.Algorithm), ChecksumType: string(l.Upload.ChecksumType),
 	}
 	if out.Owner, err = known.find(ctx, l.Upload.Owner); err != nil {
@@ -352,15 +386,19 @@ func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsI
 	out.Parts = make([]shape.Part, len(l.Parts))
 	for i, p := range l.Parts {
 		out.Parts[i] = shape.Part{
-			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size, SumElements: shape.SumElements(sums(p.Checksum)),
+			PartNumber: p.Number, LastModified: p.Modified, ETag: quote(p.ETag), Size: p.Size,
+			SumElements: shape.SumElements(sums(p.Checksum)),
 		}
 	}
 	return out, nil
 }
 
-func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape.ListMultipartUploadsInput) (*shape.ListMultipartUploadsOutput, error) {
+func (a *API) listMultipartUploads(
+	ctx context.Context, g authz.Grant, in *shape.ListMultipartUploadsInput,
+) (*shape.ListMultipartUploadsOutput, error) {
 	l, err := a.Objects.ListUploads(ctx, g, object.ListUploadsInput{
-		Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, KeyMarker: in.KeyMarker, UploadMarker: in.UploadIdMarker, Max: in.MaxUploads,
+		Bucket: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, KeyMarker: in.KeyMarker,
+		UploadMarker: in.UploadIdMarker, Max: in.MaxUploads,
 	})
 	if err != nil {
 		return nil, err
@@ -370,8 +408,10 @@ func (a *API) listMultipartUploads(ctx context.Context, g authz.Grant, in *shape
 		in.UploadIdMarker = "" // it counted for nothing
 	}
 	out := &shape.ListMultipartUploadsOutput{
-		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix), Delimiter: show(in.Delimiter),
-		MaxUploads: pageSize(in.MaxUploads), EncodingType: in.EncodingType, IsTruncated: l.Truncated, CommonPrefixes: prefixes(l.CommonPrefixes, show),
+		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix),
+		Delimiter:  show(in.Delimiter),
+		MaxUploads: pageSize(in.MaxUploads), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
+		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	if l.Truncated {
 		out.NextKeyMarker, out.NextUploadIdMarker = show(l.NextKey), l.NextUpload

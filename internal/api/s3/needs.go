@@ -48,11 +48,14 @@ func versionAction(plain, versioned policy.Action, version *string) policy.Actio
 
 // versionNeed is another action where a version is named, "null" included.
 func versionNeed(plain, versioned policy.Action, bucket, key string, version *string) authz.Need {
-	return authz.Need{Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key), Version: version}
+	return authz.Need{
+		Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key), Version: version,
+	}
 }
 
 func mayListBuckets(*shape.ListBucketsInput) authz.Need {
-	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true} // the caller's account owns them
+	// the caller's account owns them
+	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true}
 }
 
 func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
@@ -64,7 +67,9 @@ func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
 		needs = append(needs, authz.Need{Action: "s3:PutBucketOwnershipControls", Resource: at, New: true})
 	}
 	if in.ACL != "" && in.ACL != "private" || in.GrantWrite != "" || in.ACLHeaders != (shape.ACLHeaders{ACL: in.ACL}) {
-		needs = append(needs, authz.Need{Action: "s3:PutBucketAcl", Resource: at, New: true, Keys: aclKeys(&in.ACLHeaders, in.GrantWrite)})
+		needs = append(needs, authz.Need{
+			Action: "s3:PutBucketAcl", Resource: at, New: true, Keys: aclKeys(&in.ACLHeaders, in.GrantWrite),
+		})
 	}
 	if c := in.Configuration; c != nil {
 		if c.LocationConstraint != "" {
@@ -142,7 +147,8 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},
-		{"s3:object-lock-mode", u.LockMode}, {"s3:object-lock-retain-until-date", u.LockUntil}, {"s3:object-lock-legal-hold", u.LegalHold},
+		{"s3:object-lock-mode", u.LockMode}, {"s3:object-lock-retain-until-date", u.LockUntil},
+		{"s3:object-lock-legal-hold", u.LegalHold},
 	} {
 		if h.value != "" {
 			keys[h.name] = []string{h.value}
@@ -154,7 +160,9 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 func mayGetObject(in *shape.GetObjectInput) ([]authz.Need, error) {
 	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, in.VersionId)
 	count.Soft = true // x-amz-tagging-count is shown or not
-	return []authz.Need{versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket), count}, nil
+	return []authz.Need{
+		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket), count,
+	}, nil
 }
 
 func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {

@@ -41,12 +41,17 @@ func (a *API) storeObject(
 	v, err := a.Objects.Put(ctx, g, object.PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: metadata(&in.Content, in.WebsiteRedirect),
-		Tags:     tags, ACL: request, StorageClass: in.StorageClass, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Tags:     tags, ACL: request, StorageClass: in.StorageClass,
+		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect,
+		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.PutObjectOutput{ETag: quote(v.ETag), Encrypted: encrypted(v.Encryption, v.CustomerKey, &in.CustomerKey), Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum)}
+	out := &shape.PutObjectOutput{
+		ETag: quote(v.ETag), Encrypted: encrypted(v.Encryption, v.CustomerKey, &in.CustomerKey),
+		Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum),
+	}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
 	}
@@ -65,7 +70,8 @@ func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
 	case "aws:kms", "aws:kms:dsse", "aws:fsx":
 		return notImplemented("x-amz-server-side-encryption")
 	default:
-		return fault.New(fault.InvalidEncryptionAlgorithmError, "The encryption request you specified is not valid. The valid value is AES256.").
+		return fault.New(fault.InvalidEncryptionAlgorithmError,
+			"The encryption request you specified is not valid. The valid value is AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", encryption)
 	}
 	for name, value := range map[string]string{
@@ -118,29 +124,38 @@ func (a *API) headObject(ctx context.Context, g authz.Grant, in *shape.GetObject
 	return read(ctx, g, in, a.Objects.Head)
 }
 
-func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(context.Context, authz.Grant, object.GetInput) (*object.Reading, error)) (*shape.GetObjectOutput, error) {
+func read(
+	ctx context.Context, g authz.Grant, in *shape.GetObjectInput,
+	do func(context.Context, authz.Grant, object.GetInput) (*object.Reading, error),
+) (*shape.GetObjectOutput, error) {
 	if in.ServerSideEncryption != "" {
-		return nil, invalidArgument("x-amz-server-side-encryption", "x-amz-server-side-encryption header is not supported for this operation.")
+		return nil, invalidArgument("x-amz-server-side-encryption",
+			"x-amz-server-side-encryption header is not supported for this operation.")
 	}
 	if in.Overrides != (shape.Overrides{}) && g.Caller().Anonymous() {
-		return nil, fault.New(fault.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
+		return nil, fault.New(fault.InvalidRequest,
+			"Request specific response headers cannot be used for anonymous GET requests.")
 	}
 	if err := checkOverrides(&in.Overrides); err != nil {
 		return nil, err
 	}
 	r, err := do(ctx, g, object.GetInput{
-		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
-		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange, PartNumber: in.PartNumber,
-		Customer: customerKey(&in.CustomerKey, ""),
+		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch,
+		IfNoneMatch:     in.IfNoneMatch,
+		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
+		PartNumber: in.PartNumber,
+		Customer:   customerKey(&in.CustomerKey, ""),
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.GetObjectOutput{
 		Body: r.Body, AcceptRanges: "bytes", ContentLength: &r.Length, ETag: quote(r.ETag), LastModified: r.Modified,
-		CacheControl: r.Metadata.CacheControl, ContentDisposition: r.Metadata.ContentDisposition, ContentEncoding: r.Metadata.ContentEncoding,
+		CacheControl: r.Metadata.CacheControl, ContentDisposition: r.Metadata.ContentDisposition,
+		ContentEncoding: r.Metadata.ContentEncoding,
 		ContentLanguage: r.Metadata.ContentLanguage, ContentType: r.Metadata.ContentType, Expires: r.Metadata.Expires,
-		WebsiteRedirect: r.Metadata.WebsiteRedirect, Metadata: r.Metadata.User, Encrypted: encrypted(r.Encryption, r.CustomerKey, &in.CustomerKey),
+		WebsiteRedirect: r.Metadata.WebsiteRedirect, Metadata: r.Metadata.User,
+		Encrypted: encrypted(r.Encryption, r.CustomerKey, &in.CustomerKey),
 	}
 	if out.ContentType == "" {
 		out.ContentType = "binary/octet-stream"
@@ -149,7 +164,8 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 		out.StorageClass = r.StorageClass
 	}
 	out.VersionId = versionOf(&r.Version)
-	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId), arn.Object(in.Bucket, in.Key)) {
+	if g.Allows(versionAction("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.VersionId),
+		arn.Object(in.Bucket, in.Key)) {
 		out.TaggingCount = len(r.Tags)
 	}
 	if r.Partial {
@@ -168,8 +184,10 @@ func read(ctx context.Context, g authz.Grant, in *shape.GetObjectInput, do func(
 
 func overridesOf(o *shape.Overrides) map[string]*string {
 	return map[string]*string{
-		"response-cache-control": o.CacheControl, "response-content-disposition": o.ContentDisposition, "response-content-encoding": o.ContentEncoding,
-		"response-content-language": o.ContentLanguage, "response-content-type": o.ContentType, "response-expires": o.Expires,
+		"response-cache-control": o.CacheControl, "response-content-disposition": o.ContentDisposition,
+		"response-content-encoding": o.ContentEncoding,
+		"response-content-language": o.ContentLanguage, "response-content-type": o.ContentType,
+		"response-expires": o.Expires,
 	}
 }
 
@@ -191,7 +209,8 @@ func override(out *shape.GetObjectOutput, o *shape.Overrides) {
 		to   *string
 		from *string
 	}{
-		{&out.CacheControl, o.CacheControl}, {&out.ContentDisposition, o.ContentDisposition}, {&out.ContentEncoding, o.ContentEncoding},
+		{&out.CacheControl, o.CacheControl}, {&out.ContentDisposition, o.ContentDisposition},
+		{&out.ContentEncoding, o.ContentEncoding},
 		{&out.ContentLanguage, o.ContentLanguage}, {&out.ContentType, o.ContentType}, {&out.Expires, o.Expires},
 	} {
 		if p.from != nil {

@@ -25,7 +25,9 @@ func ownershipHeader(value *string) (bucket.Ownership, error) {
 	return o, nil
 }
 
-func (a *API) getOwnershipControls(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.OwnershipControls, error) {
+func (a *API) getOwnershipControls(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.OwnershipControls, error) {
 	o, err := a.Buckets.GetOwnership(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
@@ -33,7 +35,9 @@ func (a *API) getOwnershipControls(ctx context.Context, g authz.Grant, in *shape
 	return &shape.OwnershipControls{Rules: []shape.OwnershipRule{{ObjectOwnership: string(o)}}}, nil
 }
 
-func (a *API) putOwnershipControls(ctx context.Context, g authz.Grant, in *shape.PutOwnershipControlsInput) (*shape.Empty, error) {
+func (a *API) putOwnershipControls(
+	ctx context.Context, g authz.Grant, in *shape.PutOwnershipControlsInput,
+) (*shape.Empty, error) {
 	if in.Controls == nil {
 		return nil, missingBody()
 	}

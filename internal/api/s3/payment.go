@@ -18,7 +18,9 @@ func mayPutBucketRequestPayment(in *shape.PutBucketRequestPaymentInput) authz.Ne
 	return authz.Need{Action: "s3:PutBucketRequestPayment", Resource: arn.Bucket(in.Bucket)}
 }
 
-func (a *API) getBucketRequestPayment(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.RequestPaymentConfiguration, error) {
+func (a *API) getBucketRequestPayment(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.RequestPaymentConfiguration, error) {
 	if err := a.exists(ctx, g, in.Bucket); err != nil {
 		return nil, err
 	}
@@ -26,7 +28,9 @@ func (a *API) getBucketRequestPayment(ctx context.Context, g authz.Grant, in *sh
 }
 
 // putBucketRequestPayment accepts what is so anyway.
-func (a *API) putBucketRequestPayment(ctx context.Context, g authz.Grant, in *shape.PutBucketRequestPaymentInput) (*shape.Empty, error) {
+func (a *API) putBucketRequestPayment(
+	ctx context.Context, g authz.Grant, in *shape.PutBucketRequestPaymentInput,
+) (*shape.Empty, error) {
 	if err := a.exists(ctx, g, in.Bucket); err != nil {
 		return nil, err
 	}
@@ -34,7 +38,8 @@ func (a *API) putBucketRequestPayment(ctx context.Context, g authz.Grant, in *sh
 	case bucketOwner:
 		return nil, nil
 	case "Requester":
-		return nil, fault.New(fault.NotImplemented, "Requester Pays is not implemented: nobody is charged for requests.")
+		return nil, fault.New(fault.NotImplemented,
+			"Requester Pays is not implemented: nobody is charged for requests.")
 	}
 	return nil, fault.Of(fault.MalformedXML)
 }

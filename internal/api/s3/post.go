@@ -44,7 +44,9 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 
 // postObject is a PUT whose answer a browser can follow (S3 API reference, POST
 // Object).
-func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjectInput) (*shape.PostObjectOutput, error) {
+func (a *API) postObject(
+	ctx context.Context, g authz.Grant, in *shape.PostObjectInput,
+) (*shape.PostObjectOutput, error) {
 	asPut, tags, err := formPut(in)
 	if err != nil {
 		return nil, err
@@ -54,7 +56,10 @@ func (a *API) postObject(ctx context.Context, g authz.Grant, in *shape.PostObjec
 		return nil, err
 	}
 	at := in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/")
-	out := &shape.PostObjectOutput{Status: postStatus(in.ActionStatus), Location: at, PostLocation: at, Bucket: in.Bucket, Key: in.Key, PostETag: put.ETag, PutObjectOutput: *put}
+	out := &shape.PostObjectOutput{
+		Status: postStatus(in.ActionStatus), Location: at, PostLocation: at, Bucket: in.Bucket, Key: in.Key,
+		PostETag: put.ETag, PutObjectOutput: *put,
+	}
 	if to := redirect(cmp.Or(in.Redirect, in.LegacyRedirect), in, put.ETag); to != "" {
 		out.Status, out.Location = 303, to
 	}

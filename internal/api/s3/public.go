@@ -20,28 +20,38 @@ func mayPutPublicAccessBlock(in *shape.PutPublicAccessBlockInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketPublicAccessBlock", Resource: arn.Bucket(in.Bucket)}
 }
 
-func (a *API) putBucketPolicy(ctx context.Context, g authz.Grant, in *shape.PutBucketPolicyInput) (*shape.Empty, error) {
+func (a *API) putBucketPolicy(
+	ctx context.Context, g authz.Grant, in *shape.PutBucketPolicyInput,
+) (*shape.Empty, error) {
 	return nil, a.Buckets.PutPolicy(ctx, g, in.Bucket, in.Policy, in.ConfirmRemove)
 }
 
-func (a *API) getBucketPolicy(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.GetBucketPolicyOutput, error) {
+func (a *API) getBucketPolicy(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.GetBucketPolicyOutput, error) {
 	text, err := a.Buckets.GetPolicy(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.GetBucketPolicyOutput{ContentType: "application/json", ContentLength: len(text), Policy: io.NopCloser(strings.NewReader(text))}, nil
+	return &shape.GetBucketPolicyOutput{
+		ContentType: "application/json", ContentLength: len(text), Policy: io.NopCloser(strings.NewReader(text)),
+	}, nil
 }
 
 func (a *API) deleteBucketPolicy(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
 	return nil, a.Buckets.DeletePolicy(ctx, g, in.Bucket)
 }
 
-func (a *API) getBucketPolicyStatus(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.PolicyStatus, error) {
+func (a *API) getBucketPolicyStatus(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.PolicyStatus, error) {
 	public, err := a.Buckets.PolicyStatus(ctx, g, in.Bucket)
 	return &shape.PolicyStatus{IsPublic: public}, err
 }
 
-func (a *API) putPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.PutPublicAccessBlockInput) (*shape.Empty, error) {
+func (a *API) putPublicAccessBlock(
+	ctx context.Context, g authz.Grant, in *shape.PutPublicAccessBlockInput,
+) (*shape.Empty, error) {
 	p, err := publicAccess(in.Configuration)
 	if err != nil {
 		return nil, err
@@ -49,10 +59,13 @@ func (a *API) putPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape
 	return nil, a.Buckets.SetPublic(ctx, g, in.Bucket, &p)
 }
 
-func (a *API) getPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.PublicAccessBlockOutput, error) {
+func (a *API) getPublicAccessBlock(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.PublicAccessBlockOutput, error) {
 	p, err := a.Buckets.GetPublic(ctx, g, in.Bucket)
 	return &shape.PublicAccessBlockOutput{
-		BlockPublicAcls: p.BlockPublicACLs, IgnorePublicAcls: p.IgnorePublicACLs, BlockPublicPolicy: p.BlockPublicPolicy, RestrictPublicBuckets: p.RestrictPublicBuckets,
+		BlockPublicAcls: p.BlockPublicACLs, IgnorePublicAcls: p.IgnorePublicACLs,
+		BlockPublicPolicy: p.BlockPublicPolicy, RestrictPublicBuckets: p.RestrictPublicBuckets,
 	}, err
 }
 
@@ -60,7 +73,9 @@ func (a *API) deletePublicAccessBlock(ctx context.Context, g authz.Grant, in *sh
 	return nil, a.Buckets.SetPublic(ctx, g, in.Bucket, nil)
 }
 
-func (a *API) putAccountPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.PutAccountPublicAccessBlockInput) (*shape.Empty, error) {
+func (a *API) putAccountPublicAccessBlock(
+	ctx context.Context, g authz.Grant, in *shape.PutAccountPublicAccessBlockInput,
+) (*shape.Empty, error) {
 	p, err := publicAccess(in.Configuration)
 	if err != nil {
 		return nil, err
@@ -68,14 +83,19 @@ func (a *API) putAccountPublicAccessBlock(ctx context.Context, g authz.Grant, in
 	return nil, a.Buckets.SetAccountPublic(ctx, g, in.AccountId, &p)
 }
 
-func (a *API) getAccountPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.AccountInput) (*shape.AccountPublicAccessBlockOutput, error) {
+func (a *API) getAccountPublicAccessBlock(
+	ctx context.Context, g authz.Grant, in *shape.AccountInput,
+) (*shape.AccountPublicAccessBlockOutput, error) {
 	p, err := a.Buckets.GetAccountPublic(ctx, g, in.AccountId)
 	return &shape.AccountPublicAccessBlockOutput{
-		BlockPublicAcls: p.BlockPublicACLs, IgnorePublicAcls: p.IgnorePublicACLs, BlockPublicPolicy: p.BlockPublicPolicy, RestrictPublicBuckets: p.RestrictPublicBuckets,
+		BlockPublicAcls: p.BlockPublicACLs, IgnorePublicAcls: p.IgnorePublicACLs,
+		BlockPublicPolicy: p.BlockPublicPolicy, RestrictPublicBuckets: p.RestrictPublicBuckets,
 	}, err
 }
 
-func (a *API) deleteAccountPublicAccessBlock(ctx context.Context, g authz.Grant, in *shape.AccountInput) (*shape.Empty, error) {
+func (a *API) deleteAccountPublicAccessBlock(
+	ctx context.Context, g authz.Grant, in *shape.AccountInput,
+) (*shape.Empty, error) {
 	return nil, a.Buckets.SetAccountPublic(ctx, g, in.AccountId, nil)
 }
 

@@ -74,7 +74,9 @@ func tagSet(tags tag.Set) *shape.TagSet {
 	return out
 }
 
-func (a *API) putBucketTagging(ctx context.Context, g authz.Grant, in *shape.PutBucketTaggingInput) (*shape.Empty, error) {
+func (a *API) putBucketTagging(
+	ctx context.Context, g authz.Grant, in *shape.PutBucketTaggingInput,
+) (*shape.Empty, error) {
 	list, err := tagsOf(in.Tagging)
 	if err != nil {
 		return nil, err
@@ -98,7 +100,9 @@ func (a *API) deleteBucketTagging(ctx context.Context, g authz.Grant, in *shape.
 	return nil, a.Buckets.PutTags(ctx, g, in.Bucket, nil)
 }
 
-func (a *API) putObjectTagging(ctx context.Context, g authz.Grant, in *shape.PutObjectTaggingInput) (*shape.ObjectTaggingOutput, error) {
+func (a *API) putObjectTagging(
+	ctx context.Context, g authz.Grant, in *shape.PutObjectTaggingInput,
+) (*shape.ObjectTaggingOutput, error) {
 	list, err := tagsOf(in.Tagging)
 	if err != nil {
 		return nil, err
@@ -107,14 +111,17 @@ func (a *API) putObjectTagging(ctx context.Context, g authz.Grant, in *shape.Put
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Objects.PutTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId}, tags)
+	v, err := a.Objects.PutTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId},
+		tags)
 	if err != nil {
 		return nil, err
 	}
 	return &shape.ObjectTaggingOutput{VersionId: versionOf(&v)}, nil
 }
 
-func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTagging, error) {
+func (a *API) getObjectTagging(
+	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
+) (*shape.ObjectTagging, error) {
 	v, err := a.Objects.GetTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err
@@ -122,7 +129,9 @@ func (a *API) getObjectTagging(ctx context.Context, g authz.Grant, in *shape.Obj
 	return &shape.ObjectTagging{VersionId: versionOf(&v), Tags: tagSet(v.Tags)}, nil
 }
 
-func (a *API) deleteObjectTagging(ctx context.Context, g authz.Grant, in *shape.ObjectInput) (*shape.ObjectTaggingOutput, error) {
+func (a *API) deleteObjectTagging(
+	ctx context.Context, g authz.Grant, in *shape.ObjectInput,
+) (*shape.ObjectTaggingOutput, error) {
 	v, err := a.Objects.DeleteTags(ctx, g, object.VersionInput{Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId})
 	if err != nil {
 		return nil, err

@@ -15,22 +15,24 @@ import (
 
 // none is a read that answers a fault.
 func none(a *API, name, param string, action policy.Action, code fault.Code) dispatch.Row {
-	return define(a, name, "GET /{Bucket}?"+param, onBucket(action), func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
-		if err := a.exists(ctx, g, in.Bucket); err != nil {
-			return nil, err
-		}
-		return nil, fault.Of(code).With("BucketName", in.Bucket)
-	})
+	return define(a, name, "GET /{Bucket}?"+param, onBucket(action),
+		func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
+			if err := a.exists(ctx, g, in.Bucket); err != nil {
+				return nil, err
+			}
+			return nil, fault.Of(code).With("BucketName", in.Bucket)
+		})
 }
 
 // empty is a read whose answer says nothing, for every bucket.
 func empty[Out any](a *API, name, param string, action policy.Action) dispatch.Row {
-	return define(a, name, "GET /{Bucket}?"+param, onBucket(action), func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*Out, error) {
-		if err := a.exists(ctx, g, in.Bucket); err != nil {
-			return nil, err
-		}
-		return new(Out), nil
-	})
+	return define(a, name, "GET /{Bucket}?"+param, onBucket(action),
+		func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*Out, error) {
+			if err := a.exists(ctx, g, in.Bucket); err != nil {
+				return nil, err
+			}
+			return new(Out), nil
+		})
 }
 
 // exists refuses a bucket that is not there. That it has an owner is all this

@@ -19,7 +19,9 @@ func mayListObjectVersions(in *shape.ListObjectVersionsInput) authz.Need {
 	return listNeed("s3:ListBucketVersions", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
 }
 
-func (a *API) putBucketVersioning(ctx context.Context, g authz.Grant, in *shape.PutBucketVersioningInput) (*shape.Empty, error) {
+func (a *API) putBucketVersioning(
+	ctx context.Context, g authz.Grant, in *shape.PutBucketVersioningInput,
+) (*shape.Empty, error) {
 	if in.Configuration == nil {
 		return nil, missingBody()
 	}
@@ -43,7 +45,9 @@ func (a *API) putBucketVersioning(ctx context.Context, g authz.Grant, in *shape.
 	return nil, a.Buckets.SetVersioning(ctx, g, in.Bucket, state)
 }
 
-func (a *API) getBucketVersioning(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.VersioningConfiguration, error) {
+func (a *API) getBucketVersioning(
+	ctx context.Context, g authz.Grant, in *shape.BucketInput,
+) (*shape.VersioningConfiguration, error) {
 	state, err := a.Buckets.GetVersioning(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
@@ -58,9 +62,12 @@ func (a *API) getBucketVersioning(ctx context.Context, g authz.Grant, in *shape.
 	return out, nil
 }
 
-func (a *API) listObjectVersions(ctx context.Context, g authz.Grant, in *shape.ListObjectVersionsInput) (*shape.ListObjectVersionsOutput, error) {
+func (a *API) listObjectVersions(
+	ctx context.Context, g authz.Grant, in *shape.ListObjectVersionsInput,
+) (*shape.ListObjectVersionsOutput, error) {
 	list := object.ListVersionsInput{
-		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), KeyMarker: in.KeyMarker, VersionIDMarker: in.VersionIdMarker, Max: in.MaxKeys,
+		Bucket: in.Bucket, Prefix: text(in.Prefix), Delimiter: text(in.Delimiter), KeyMarker: in.KeyMarker,
+		VersionIDMarker: in.VersionIdMarker, Max: in.MaxKeys,
 	}
 	l, err := a.Objects.ListVersions(ctx, g, list)
 	if err != nil {
@@ -68,16 +75,20 @@ func (a *API) listObjectVersions(ctx context.Context, g authz.Grant, in *shape.L
 	}
 	show := encoding(in.EncodingType)
 	out := &shape.ListObjectVersionsOutput{
-		Name: in.Bucket, Prefix: show(text(in.Prefix)), KeyMarker: show(in.KeyMarker), Delimiter: show(text(in.Delimiter)),
+		Name: in.Bucket, Prefix: show(text(in.Prefix)), KeyMarker: show(in.KeyMarker),
+		Delimiter:     show(text(in.Delimiter)),
 		NextKeyMarker: show(l.NextKey), NextVersionIdMarker: l.NextVersionID,
-		VersionIdMarker: text(in.VersionIdMarker), MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
+		VersionIdMarker: text(in.VersionIdMarker), MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType,
+		IsTruncated:    l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
 	out.Entries, err = a.versionEntries(ctx, l.Entries, show)
 	return out, err
 }
 
-func (a *API) versionEntries(ctx context.Context, entries []object.VersionEntry, show func(string) string) ([]shape.VersionEntry, error) {
+func (a *API) versionEntries(
+	ctx context.Context, entries []object.VersionEntry, show func(string) string,
+) ([]shape.VersionEntry, error) {
 	out := make([]shape.VersionEntry, len(entries))
 	owners := owners{api: a}
 	for i := range entries {
@@ -87,12 +98,16 @@ func (a *API) versionEntries(ctx context.Context, entries []object.VersionEntry,
 			return nil, err
 		}
 		if e.DeleteMarker {
-			out[i].DeleteMarker = &shape.DeleteMarker{Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, Owner: owner}
+			out[i].DeleteMarker = &shape.DeleteMarker{
+				Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, Owner: owner,
+			}
 			continue
 		}
 		out[i].Version = &shape.ObjectVersion{
-			Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, ETag: quote(e.ETag), Size: e.Size,
-			StorageClass: e.StorageClass, ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType), Owner: owner,
+			Key: show(e.Key), VersionId: e.ID, IsLatest: e.Latest, LastModified: e.Modified, ETag: quote(e.ETag),
+			Size:         e.Size,
+			StorageClass: e.StorageClass, ChecksumAlgorithm: string(e.Algorithm), ChecksumType: string(e.ChecksumType),
+			Owner: owner,
 		}
 	}
 	return out, nil

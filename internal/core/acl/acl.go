@@ -125,7 +125,8 @@ const (
 // user guide, "Canned ACL"). The error's message is empty, as AWS's is.
 func CheckCanned(name string, object bool) error {
 	switch name {
-	case "", private, "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read", bucketOwnerFull:
+	case "", private, "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read",
+		bucketOwnerFull:
 		return nil
 	case logDeliveryWrite:
 		if !object {
@@ -196,7 +197,8 @@ func canned(name, owner, bucketOwner string) List {
 func (r *Request) Enforced(bucketOwner string, upload bool) error {
 	l, err := r.Make(bucketOwner, bucketOwner)
 	empty := r.Grants != nil && len(r.Grants) == 0 // which is less than the owner has
-	if err != nil || len(l) > 0 || empty || r.Canned != "" && r.Canned != bucketOwnerFull && !(upload && r.Canned == private) {
+	if err != nil || len(l) > 0 || empty ||
+		r.Canned != "" && r.Canned != bucketOwnerFull && !(upload && r.Canned == private) {
 		return NotSupported()
 	}
 	return nil

@@ -46,7 +46,9 @@ func TestCanned(t *testing.T) {
 		"aws-exec-read":             {"", ""},
 		"bucket-owner-read":         {"", me + " " + bucketOwner + ":READ"},
 		"bucket-owner-full-control": {"", me + " " + bucketOwner + ":FULL_CONTROL"},
-		"log-delivery-write":        {me + " LogDelivery:WRITE LogDelivery:READ_ACP", me + " LogDelivery:WRITE LogDelivery:READ_ACP"},
+		"log-delivery-write": {
+			me + " LogDelivery:WRITE LogDelivery:READ_ACP", me + " LogDelivery:WRITE LogDelivery:READ_ACP",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, of := range []string{owner, bucketOwner} {
@@ -62,12 +64,14 @@ func TestCanned(t *testing.T) {
 			if err := CheckCanned(name, true); (err != nil) != (name == "log-delivery-write") {
 				t.Error(name, err)
 			}
-			if public := slices.Contains([]string{"public-read", "public-read-write", "authenticated-read"}, name); public != canned(name, owner, bucketOwner).Public() {
+			if public := slices.Contains([]string{"public-read", "public-read-write", "authenticated-read"},
+				name); public != canned(name, owner, bucketOwner).Public() {
 				t.Errorf("%s: public is not %v", name, public)
 			}
 		})
 	}
-	if f := fault.From(CheckCanned("Public-Read", false)); f == nil || f.Code != "InvalidArgument" || f.Message != "" || f.Members["ArgumentName"] != "x-amz-acl" {
+	if f := fault.From(CheckCanned("Public-Read", false)); f == nil || f.Code != "InvalidArgument" || f.Message != "" ||
+		f.Members["ArgumentName"] != "x-amz-acl" {
 		t.Error(f)
 	}
 }
@@ -87,16 +91,38 @@ func TestDocument(t *testing.T) {
 		{"no owner", "", []Written{user}, "MalformedACLError"},
 		{"unknown owner", canonical(other), []Written{user}, "InvalidArgument"},
 		{"owner by account id", owner, []Written{user}, "InvalidArgument"},
-		{"unknown user", canonical(owner), []Written{{Type: "CanonicalUser", ID: canonical(other), Permission: "READ"}}, "InvalidArgument"},
-		{"malformed before unknown", canonical(other), []Written{{Type: "CanonicalUser", Permission: "READ"}}, "MalformedACLError"},
-		{"unknown group", canonical(owner), []Written{{Type: "Group", URI: uri + "s", Permission: "READ"}}, "InvalidArgument"},
-		{"unknown permission", canonical(owner), []Written{{Type: "Group", URI: uri, Permission: "read"}}, "MalformedACLError"},
+		{
+			"unknown user", canonical(owner),
+			[]Written{{Type: "CanonicalUser", ID: canonical(other), Permission: "READ"}}, "InvalidArgument",
+		},
+		{
+			"malformed before unknown", canonical(other), []Written{{Type: "CanonicalUser", Permission: "READ"}},
+			"MalformedACLError",
+		},
+		{
+			"unknown group", canonical(owner), []Written{{Type: "Group", URI: uri + "s", Permission: "READ"}},
+			"InvalidArgument",
+		},
+		{
+			"unknown permission", canonical(owner), []Written{{Type: "Group", URI: uri, Permission: "read"}},
+			"MalformedACLError",
+		},
 		{"no permission", canonical(owner), []Written{{Type: "Group", URI: uri}}, "MalformedACLError"},
 		{"no type", canonical(owner), []Written{{URI: uri, Permission: "READ"}}, "MalformedACLError"},
-		{"user and group in one", canonical(owner), []Written{{Type: "CanonicalUser", ID: canonical(friend), URI: uri, Permission: "READ"}}, "MalformedACLError"},
-		{"e-mail", canonical(owner), []Written{{Type: "AmazonCustomerByEmail", Email: "a@example.com", Permission: "READ"}}, "MethodNotAllowed"},
+		{
+			"user and group in one", canonical(owner),
+			[]Written{{Type: "CanonicalUser", ID: canonical(friend), URI: uri, Permission: "READ"}},
+			"MalformedACLError",
+		},
+		{
+			"e-mail", canonical(owner),
+			[]Written{{Type: "AmazonCustomerByEmail", Email: "a@example.com", Permission: "READ"}}, "MethodNotAllowed",
+		},
 		{"too many", canonical(owner), slices.Repeat([]Written{user}, 101), "MalformedACLError"},
-		{"as many as may be", canonical(owner), slices.Repeat([]Written{group}, 100), strings.TrimSpace(strings.Repeat("AllUsers:WRITE ", 100))},
+		{
+			"as many as may be", canonical(owner), slices.Repeat([]Written{group}, 100),
+			strings.TrimSpace(strings.Repeat("AllUsers:WRITE ", 100)),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := Document(c.owner, c.grants, find)
@@ -146,7 +172,8 @@ func TestHeaders(t *testing.T) {
 		})
 	}
 	many := strings.TrimSuffix(strings.Repeat(`uri="`+AllUsers.URI()+`",`, 60), ",")
-	if _, err := Headers([]Header{{"x-amz-grant-read", many, Read}, {"x-amz-grant-write", many, Write}}, find); !fault.Is(err, "MalformedACLError") {
+	if _, err := Headers([]Header{{"x-amz-grant-read", many, Read}, {"x-amz-grant-write", many, Write}},
+		find); !fault.Is(err, "MalformedACLError") {
 		t.Errorf("more than 100 in two headers: %v", err)
 	}
 }
@@ -159,15 +186,19 @@ func TestEnforced(t *testing.T) {
 		want bool
 	}{
 		{Request{}, true}, {Request{Canned: "private"}, true}, {Request{Canned: "bucket-owner-full-control"}, true},
-		{Request{Canned: "public-read"}, false}, {Request{Canned: "bucket-owner-read"}, false}, {Request{Canned: "aws-exec-read"}, false},
-		{Request{Grants: mine}, true}, {Request{Grants: mine, Owner: owner}, true}, {Request{Grants: mine, Owner: friend}, false},
-		{Request{Grants: List{}, Owner: owner}, false}, {Request{Grants: List{{Account: owner, Permission: Read}}}, false},
+		{Request{Canned: "public-read"}, false}, {Request{Canned: "bucket-owner-read"}, false},
+		{Request{Canned: "aws-exec-read"}, false},
+		{Request{Grants: mine}, true}, {Request{Grants: mine, Owner: owner}, true},
+		{Request{Grants: mine, Owner: friend}, false},
+		{Request{Grants: List{}, Owner: owner}, false},
+		{Request{Grants: List{{Account: owner, Permission: Read}}}, false},
 		{Request{Grants: append(slices.Clone(mine), Grant{Account: friend, Permission: Read})}, false},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			for _, upload := range []bool{false, true} {
 				want := c.want && (upload || c.r.Canned != "private")
-				if err := c.r.Enforced(owner, upload); (err == nil) != want || err != nil && !fault.Is(err, "AccessControlListNotSupported") {
+				if err := c.r.Enforced(owner, upload); (err == nil) != want ||
+					err != nil && !fault.Is(err, "AccessControlListNotSupported") {
 					t.Errorf("%+v, upload %v: %v", c.r, upload, err)
 				}
 			}
@@ -176,7 +207,13 @@ func TestEnforced(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	for i, l := range []List{nil, {{Account: owner, Permission: FullControl}}, {{Group: AllUsers, Permission: Read}, {Group: LogDelivery, Permission: WriteACP}, {Account: friend, Permission: ReadACP}}} {
+	for i, l := range []List{
+		nil, {{Account: owner, Permission: FullControl}},
+		{
+			{Group: AllUsers, Permission: Read}, {Group: LogDelivery, Permission: WriteACP},
+			{Account: friend, Permission: ReadACP},
+		},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			var back List
 			f := record.Read(l.Append(record.Start(nil), 7))
@@ -205,7 +242,10 @@ func TestShown(t *testing.T) {
 	if got := fmt.Sprint(List(nil).Shown(owner)); got != fmt.Sprint(List{{Account: owner, Permission: FullControl}}) {
 		t.Error(got)
 	}
-	l := List{{Account: owner, Permission: FullControl}, {Group: AllUsers, Permission: Read}, {Group: LogDelivery, Permission: Write}, {Account: friend, Permission: Read}}
+	l := List{
+		{Account: owner, Permission: FullControl}, {Group: AllUsers, Permission: Read},
+		{Group: LogDelivery, Permission: Write}, {Account: friend, Permission: Read},
+	}
 	if got := spell(l.Private()); got != owner+":FULL_CONTROL LogDelivery:WRITE "+friend+":READ" {
 		t.Error(got)
 	}

@@ -58,7 +58,12 @@ type Compiled struct {
 
 // NewCompiled returns an empty cache.
 func NewCompiled() *Compiled {
-	return &Compiled{limit.NewCache(maxCompiled, func(key string, d *policy.Document) int64 { return int64(len(key)) + limit.Footprint(d) })}
+	return &Compiled{
+		limit.NewCache(maxCompiled, func(key string, d *policy.Document) int64 {
+			return int64(len(key)) +
+				limit.Footprint(d)
+		}),
+	}
 }
 
 // Bucket returns the document of a bucket's list, which allows nothing where the

@@ -16,7 +16,8 @@ import (
 // permissions", written down once more.
 func tables() (bucket, object map[Permission][]policy.Action) {
 	bucket = map[Permission][]policy.Action{
-		Read: {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}, Write: {"s3:PutObject", "s3:DeleteObject"},
+		Read:    {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"},
+		Write:   {"s3:PutObject", "s3:DeleteObject"},
 		ReadACP: {"s3:GetBucketAcl"}, WriteACP: {"s3:PutBucketAcl"},
 	}
 	object = map[Permission][]policy.Action{
@@ -34,8 +35,10 @@ func tables() (bucket, object map[Permission][]policy.Action) {
 // others are actions that no ACL gives to anybody.
 func others() []policy.Action {
 	return []policy.Action{
-		"s3:DeleteObjectVersion", "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:GetObjectTagging", "s3:GetObjectAttributes",
-		"s3:DeleteBucket", "s3:PutObjectTagging", "s3:GetBucketLocation", "s3:AbortMultipartUpload", "s3:BypassGovernanceRetention", "s3:PutBucketOwnershipControls",
+		"s3:DeleteObjectVersion", "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock",
+		"s3:GetObjectTagging", "s3:GetObjectAttributes",
+		"s3:DeleteBucket", "s3:PutObjectTagging", "s3:GetBucketLocation", "s3:AbortMultipartUpload",
+		"s3:BypassGovernanceRetention", "s3:PutBucketOwnershipControls",
 	}
 }
 
@@ -53,7 +56,8 @@ func callers() []caller {
 			ARN: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "user/u"}}
 	}
 	return []caller{
-		{who: policy.Principal{Kind: policy.Anonymous}}, {who: policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}},
+		{who: policy.Principal{Kind: policy.Anonymous}},
+		{who: policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}},
 		{root(owner), true}, {user(owner), true}, {user(owner), false},
 		{root(friend), true}, {user(friend), true}, {user(friend), false}, {root(other), true}, {user(other), false},
 	}
@@ -65,10 +69,13 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 		if !slices.Contains(of[g.Permission], a) || ignore && g.Public() {
 			continue
 		}
-		if g.Group != "" && c.who.Account != owner && a.Facts().Changes == action.ChangesBucket { // a setting is nobody's whom nobody names
+		// a setting is nobody's whom nobody names
+		if g.Group != "" && c.who.Account != owner && a.Facts().Changes == action.ChangesBucket {
 			continue
 		}
-		if g.Group != "" && c.who.Account != "" && c.who.Account != owner && (a == "s3:PutObjectAcl" || a == "s3:PutObjectVersionAcl") { // nor is it whose an object is
+		// nor is it whose an object is
+		if g.Group != "" && c.who.Account != "" && c.who.Account != owner &&
+			(a == "s3:PutObjectAcl" || a == "s3:PutObjectVersionAcl") {
 			continue
 		}
 		switch {
@@ -93,7 +100,10 @@ func TestRandomLists(t *testing.T) {
 		state = state*6364136223846793005 + 1442695040888963407
 		return int(state>>33) % n
 	}
-	grantees := []Grant{{Account: owner}, {Account: friend}, {Account: bucketOwner}, {Group: AllUsers}, {Group: AuthenticatedUsers}, {Group: LogDelivery}}
+	grantees := []Grant{
+		{Account: owner}, {Account: friend}, {Account: bucketOwner}, {Group: AllUsers}, {Group: AuthenticatedUsers},
+		{Group: LogDelivery},
+	}
 	permissions := []Permission{FullControl, Read, Write, ReadACP, WriteACP}
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {
@@ -113,9 +123,13 @@ func TestRandomLists(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, l List, d *policy.Document, of map[Permission][]policy.Action, on arn.ARN, all *policy.Document) {
+func check(
+	t *testing.T, l List, d *policy.Document, of map[Permission][]policy.Action, on arn.ARN, all *policy.Document,
+) {
 	t.Helper()
-	if public, _ := policy.Public(d, policy.Peers{}); public != slices.ContainsFunc(l, func(g Grant) bool { return g.Public() && len(of[g.Permission]) > 0 }) {
+	if public, _ := policy.Public(d, policy.Peers{}); public != slices.ContainsFunc(l, func(g Grant) bool {
+		return g.Public() && len(of[g.Permission]) > 0
+	}) {
 		t.Fatalf("%s: public is %v", spell(l), public)
 	}
 	for _, c := range callers() {
@@ -130,14 +144,22 @@ func check(t *testing.T, l List, d *policy.Document, of map[Permission][]policy.
 				got := policy.Decide(laws, r).Effect == policy.Allow
 				want := allowed(&c, l, of, a, ignore)
 				if c.who.Account == owner { // the ACL can add to its own account what a group gives
-					want = c.identity || allowed(&caller{who: c.who, identity: true}, slices.DeleteFunc(slices.Clone(l), func(g Grant) bool { return g.Group != AllUsers }), of, a, ignore)
+					want = c.identity ||
+						allowed(&caller{who: c.who, identity: true},
+							slices.DeleteFunc(slices.Clone(l), func(g Grant) bool {
+								return g.Group != AllUsers
+							}), of, a, ignore)
 				}
 				if got != want {
-					t.Fatalf("%s: %v (own policies: %v) %s, ignoring public ACLs %v: %v", spell(l), c.who.Kind, c.identity, a, ignore, got)
+					t.Fatalf("%s: %v (own policies: %v) %s, ignoring public ACLs %v: %v", spell(l), c.who.Kind,
+						c.identity, a, ignore, got)
 				}
 			}
-			laws.Public = policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}
-			named := c.who.Account == owner || slices.ContainsFunc(l, func(g Grant) bool { return g.Group == "" && g.Account == c.who.Account })
+			laws.Public = policy.PublicAccess{
+				BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true,
+			}
+			named := c.who.Account == owner ||
+				slices.ContainsFunc(l, func(g Grant) bool { return g.Group == "" && g.Account == c.who.Account })
 			if !named && policy.Decide(laws, r).Effect == policy.Allow {
 				t.Fatalf("%s: with all four settings on, %v %s gets in", spell(l), c.who.Kind, a)
 			}

@@ -154,7 +154,8 @@ func invalid(message, argument, value string) error {
 // byEmail refuses what S3 does not take any more (S3 API reference, PutBucketAcl:
 // since October 2025).
 func byEmail() error {
-	return fault.New(fault.MethodNotAllowed, "Grantees can't be named by their e-mail address.").With("ResourceType", "ACL")
+	return fault.New(fault.MethodNotAllowed, "Grantees can't be named by their e-mail address.").
+		With("ResourceType", "ACL")
 }
 
 // BothGiven refuses a canned ACL beside grants.

@@ -75,7 +75,10 @@ type Store struct {
 // New returns the buckets in store, which are created in region. Their policies may
 // name the principals that p knows.
 func New(store kv.Store, region string, p principal.Directory) *Store {
-	return &Store{store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(), catalogue: action.Parse("s3")}
+	return &Store{
+		store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(),
+		catalogue: action.Parse("s3"),
+	}
 }
 
 // ServeFrom sets what is known about where requests come from; without it nothing is

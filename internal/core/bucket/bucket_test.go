@@ -60,11 +60,17 @@ func TestNewBucketHasTheDefaults(t *testing.T) {
 	if b.Owner != coretest.Account || b.Region != region || b.ID == (ID{}) || time.Since(b.Created) > time.Minute {
 		t.Errorf("%+v", b)
 	}
-	want := Settings{Public: policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}, Ownership: BucketOwnerEnforced, Encryption: AES256}
+	want := Settings{
+		Public: policy.PublicAccess{
+			BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true,
+		},
+		Ownership: BucketOwnerEnforced, Encryption: AES256,
+	}
 	if b.Settings != want {
 		t.Errorf("%+v", b.Settings)
 	}
-	if where, err := s.Location(t.Context(), grant(t, coretest.Account, "first", "s3:GetBucketLocation"), "first"); err != nil || where != region {
+	if where, err := s.Location(t.Context(), grant(t, coretest.Account, "first", "s3:GetBucketLocation"),
+		"first"); err != nil || where != region {
 		t.Error(where, err)
 	}
 }
@@ -73,17 +79,22 @@ func TestCreateRefuses(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "taken")
 	create := func(account, name, location string) error {
-		_, err := s.Create(t.Context(), grant(t, account, name, "s3:CreateBucket"), CreateInput{Name: name, Location: location})
+		_, err := s.Create(t.Context(), grant(t, account, name, "s3:CreateBucket"), CreateInput{
+			Name: name, Location: location,
+		})
 		return err
 	}
 	if err := create(coretest.Account, "taken", ""); err != nil {
 		t.Errorf("once more in us-east-1: %v", err)
 	}
-	_, err := s.Create(t.Context(), grant(t, coretest.Account, "taken", "s3:CreateBucket", "s3:PutBucketOwnershipControls"), CreateInput{Name: "taken", Ownership: ObjectWriter})
+	_, err := s.Create(t.Context(),
+		grant(t, coretest.Account, "taken", "s3:CreateBucket",
+			"s3:PutBucketOwnershipControls"), CreateInput{Name: "taken", Ownership: ObjectWriter})
 	wants(t, err, fault.KindConflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")
 	elsewhere := New(coretest.Store(t), "eu-west-1", nil)
 	for range 2 {
-		_, err = elsewhere.Create(t.Context(), grant(t, coretest.Account, "taken", "s3:CreateBucket"), CreateInput{Name: "taken", Location: "eu-west-1"})
+		_, err = elsewhere.Create(t.Context(), grant(t, coretest.Account, "taken", "s3:CreateBucket"),
+			CreateInput{Name: "taken", Location: "eu-west-1"})
 	}
 	wants(t, err, fault.KindConflict, "BucketAlreadyOwnedByYou", "BucketName", "taken")
 	wants(t, create(other, "taken", ""), fault.KindConflict, "BucketAlreadyExists", "BucketName", "taken")
@@ -192,11 +203,13 @@ func TestLaws(t *testing.T) {
 	s := open(t)
 	s.make(t, coretest.Account, "first")
 	laws, err := s.Laws(t.Context(), "first", time.Now())
-	if err != nil || laws.Owner != coretest.Account || laws.Public != blockAll() || laws.MustAllow || laws.Documents != nil {
+	if err != nil || laws.Owner != coretest.Account || laws.Public != blockAll() || laws.MustAllow ||
+		laws.Documents != nil {
 		t.Error(laws, err)
 	}
 	for _, name := range []string{"missing", "", "first/x", strings.Repeat("x", 5000), "\x00"} {
-		if laws, err := s.Laws(t.Context(), name, time.Now()); err != nil || laws.Owner != "" || laws.Public != (policy.PublicAccess{}) {
+		if laws, err := s.Laws(t.Context(), name, time.Now()); err != nil || laws.Owner != "" ||
+			laws.Public != (policy.PublicAccess{}) {
 			t.Errorf("%.20q: %+v %v", name, laws, err)
 		}
 	}
@@ -275,7 +288,12 @@ func TestListRefuses(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	b := Bucket{ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0), Settings: Settings{Versioning: Suspended, Public: blockAll(), Ownership: BucketOwnerEnforced, Encryption: AES256}}
+	b := Bucket{
+		ID: ID{1}, Owner: coretest.Account, Region: region, Created: time.Unix(1, 0),
+		Settings: Settings{
+			Versioning: Suspended, Public: blockAll(), Ownership: BucketOwnerEnforced, Encryption: AES256,
+		},
+	}
 	f.Add(b.encode())
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, v []byte) {

@@ -37,12 +37,17 @@ type CORS []CORSRule
 func (c CORS) Match(origin, method string, headers []string) *CORSRule {
 	for i := range c {
 		r := &c[i]
-		if !slices.Contains(r.Methods, method) || !slices.ContainsFunc(r.Origins, func(o string) bool { return matches(o, origin) }) {
+		if !slices.Contains(r.Methods, method) ||
+			!slices.ContainsFunc(r.Origins, func(o string) bool { return matches(o, origin) }) {
 			continue
 		}
 		refused := slices.ContainsFunc(headers, func(h string) bool {
 			h = strings.ToLower(h)
-			return h != "" && !slices.ContainsFunc(r.Headers, func(allowed string) bool { return matches(strings.ToLower(allowed), h) })
+			return h != "" &&
+				!slices.ContainsFunc(r.Headers, func(allowed string) bool {
+					return matches(strings.ToLower(allowed),
+						h)
+				})
 		})
 		if !refused {
 			return r
@@ -113,7 +118,8 @@ func (r *CORSRule) check() (size int, err error) {
 	}
 	for _, h := range r.Expose {
 		if strings.Contains(h, "*") {
-			return 0, badCORS(`ExposeHeader "` + h + `" contains wildcard. We currently do not support wildcard for ExposeHeader.`)
+			return 0, badCORS(`ExposeHeader "` + h +
+				`" contains wildcard. We currently do not support wildcard for ExposeHeader.`)
 		}
 	}
 	for _, h := range slices.Concat(r.Headers, r.Expose) {

@@ -12,7 +12,10 @@ import (
 
 func TestCORSMatch(t *testing.T) {
 	c := CORS{
-		{ID: "exact", Origins: []string{"https://a.example"}, Methods: []string{"GET", "PUT"}, Headers: []string{"X-One", "x-amz-*"}},
+		{
+			ID: "exact", Origins: []string{"https://a.example"}, Methods: []string{"GET", "PUT"},
+			Headers: []string{"X-One", "x-amz-*"},
+		},
 		{ID: "wild", Origins: []string{"http://*.example", "null"}, Methods: []string{"DELETE"}},
 		{ID: "any", Origins: []string{"*"}, Methods: []string{"HEAD"}, Headers: []string{"*"}},
 	}
@@ -69,29 +72,38 @@ func TestCORSRefused(t *testing.T) {
 		change func(*CORSRule)
 		code   string
 	}{
-		"good":                     {func(*CORSRule) {}, ""},
-		"no origin":                {func(r *CORSRule) { r.Origins = nil }, "MalformedXML"},
-		"no method":                {func(r *CORSRule) { r.Methods = nil }, "MalformedXML"},
-		"empty origin":             {func(r *CORSRule) { r.Origins = []string{""} }, "MalformedXML"},
-		"negative age":             {func(r *CORSRule) { r.MaxAge = &negative }, ""},
-		"a blank in a header":      {func(r *CORSRule) { r.Headers = []string{"x y"} }, "InvalidRequest"},
-		"an exposed colon":         {func(r *CORSRule) { r.Expose = []string{"x:y"} }, "InvalidRequest"},
-		"PATCH":                    {func(r *CORSRule) { r.Methods = []string{"PATCH"} }, "InvalidRequest"},
-		"lower case":               {func(r *CORSRule) { r.Methods = []string{"get"} }, "InvalidRequest"},
-		"two * in an origin":       {func(r *CORSRule) { r.Origins = []string{"http://*.*"} }, "InvalidRequest"},
-		"two * in a header":        {func(r *CORSRule) { r.Headers = []string{"x-*-*"} }, "InvalidRequest"},
-		"* exposed":                {func(r *CORSRule) { r.Expose = []string{"x-*"} }, "InvalidRequest"},
-		"a line break exposed":     {func(r *CORSRule) { r.Expose = []string{"x\r\nSet-Cookie: a=b"} }, "InvalidRequest"},
-		"a line break in an ID":    {func(r *CORSRule) { r.ID = "a\nb" }, "InvalidRequest"},
-		"a NUL in an origin":       {func(r *CORSRule) { r.Origins = []string{"http://a\x00"} }, "InvalidRequest"},
-		"256 characters of ID":     {func(r *CORSRule) { r.ID = strings.Repeat("i", 256) }, "InvalidRequest"},
-		"more than 64 KiB in sum":  {func(r *CORSRule) { r.Headers = []string{strings.Repeat("h", maxCORSBytes)} }, "InvalidRequest"},
+		"good":                {func(*CORSRule) {}, ""},
+		"no origin":           {func(r *CORSRule) { r.Origins = nil }, "MalformedXML"},
+		"no method":           {func(r *CORSRule) { r.Methods = nil }, "MalformedXML"},
+		"empty origin":        {func(r *CORSRule) { r.Origins = []string{""} }, "MalformedXML"},
+		"negative age":        {func(r *CORSRule) { r.MaxAge = &negative }, ""},
+		"a blank in a header": {func(r *CORSRule) { r.Headers = []string{"x y"} }, "InvalidRequest"},
+		"an exposed colon":    {func(r *CORSRule) { r.Expose = []string{"x:y"} }, "InvalidRequest"},
+		"PATCH":               {func(r *CORSRule) { r.Methods = []string{"PATCH"} }, "InvalidRequest"},
+		"lower case":          {func(r *CORSRule) { r.Methods = []string{"get"} }, "InvalidRequest"},
+		"two * in an origin":  {func(r *CORSRule) { r.Origins = []string{"http://*.*"} }, "InvalidRequest"},
+		"two * in a header":   {func(r *CORSRule) { r.Headers = []string{"x-*-*"} }, "InvalidRequest"},
+		"* exposed":           {func(r *CORSRule) { r.Expose = []string{"x-*"} }, "InvalidRequest"},
+		"a line break exposed": {func(r *CORSRule) {
+			r.Expose = []string{
+				"x\r\nSet-Cookie: a=b",
+			}
+		}, "InvalidRequest"},
+		"a line break in an ID": {func(r *CORSRule) { r.ID = "a\nb" }, "InvalidRequest"},
+		"a NUL in an origin":    {func(r *CORSRule) { r.Origins = []string{"http://a\x00"} }, "InvalidRequest"},
+		"256 characters of ID":  {func(r *CORSRule) { r.ID = strings.Repeat("i", 256) }, "InvalidRequest"},
+		"more than 64 KiB in sum": {func(r *CORSRule) {
+			r.Headers = []string{
+				strings.Repeat("h", maxCORSBytes),
+			}
+		}, "InvalidRequest"},
 		"an origin with a newline": {func(r *CORSRule) { r.Origins = []string{"*\n"} }, "InvalidRequest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := good()
 			test.change(&r)
-			if err := (CORS{r}).check(); test.code == "" && err != nil || test.code != "" && !fault.Is(err, fault.Code(test.code)) {
+			if err := (CORS{r}).check(); test.code == "" && err != nil ||
+				test.code != "" && !fault.Is(err, fault.Code(test.code)) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -118,7 +130,10 @@ func TestCORSRecord(t *testing.T) {
 		}
 		c := CORS{}
 		for range rapid.IntRange(1, 5).Draw(t, "rules") {
-			r := CORSRule{ID: rapid.String().Draw(t, "id"), Origins: texts("origins", 1), Methods: texts("methods", 1), Headers: texts("headers", 0), Expose: texts("expose", 0)}
+			r := CORSRule{
+				ID: rapid.String().Draw(t, "id"), Origins: texts("origins", 1), Methods: texts("methods", 1),
+				Headers: texts("headers", 0), Expose: texts("expose", 0),
+			}
 			if rapid.Bool().Draw(t, "aged") {
 				age := rapid.Int32().Draw(t, "age")
 				r.MaxAge = &age

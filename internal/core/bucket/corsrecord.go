@@ -70,7 +70,10 @@ func encodeCORS(c CORS) []byte {
 	for i := range c {
 		r := &c[i]
 		one = record.String(record.Start(one[:0]), fieldRuleID, r.ID)
-		for field, all := range [][]string{fieldRuleOrigin: r.Origins, fieldRuleMethod: r.Methods, fieldRuleHeader: r.Headers, fieldRuleExpose: r.Expose} {
+		for field, all := range [][]string{
+			fieldRuleOrigin: r.Origins, fieldRuleMethod: r.Methods, fieldRuleHeader: r.Headers,
+			fieldRuleExpose: r.Expose,
+		} {
 			for _, s := range all {
 				one = record.String(one, protowire.Number(field), s)
 			}

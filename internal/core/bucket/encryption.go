@@ -74,8 +74,10 @@ func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (
 // BlocksCustomerKeys is the refusal of a write with a customer's key, in AWS's
 // words; who is the caller's ARN.
 func BlocksCustomerKeys(who string, object arn.ARN) error {
-	return fault.New(fault.AccessDenied, "User: "+who+` is not authorized to perform: s3:PutObject on resource: "`+object.String()+
-		`" because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type`)
+	return fault.New(fault.AccessDenied,
+		"User: "+who+` is not authorized to perform: s3:PutObject on resource: "`+object.String()+
+			`" because this bucket has blocked upload requests that specify Server Side Encryption with Customer `+
+			`provided keys (SSE-C). Please specify a different server-side encryption type`)
 }
 
 // Fields of the record s/ID/encryption.

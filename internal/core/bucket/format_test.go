@@ -19,10 +19,14 @@ import (
 
 func sample() Bucket {
 	return Bucket{
-		Name: "sample", ID: ID{1, 2, 3, 4, 5, 6, 7, 8}, Owner: coretest.Account, Region: region, Created: time.UnixMicro(1_700_000_000_000_001).UTC(),
-		Settings: Settings{Versioning: Suspended, Public: policy.PublicAccess{IgnorePublicACLs: true}, Ownership: ObjectWriter, Encryption: AES256},
-		Policy:   PolicyID{8, 7, 6, 5, 4, 3, 2, 1},
-		ACL:      acl.List{{Account: other, Permission: acl.Read}},
+		Name: "sample", ID: ID{1, 2, 3, 4, 5, 6, 7, 8}, Owner: coretest.Account, Region: region,
+		Created: time.UnixMicro(1_700_000_000_000_001).UTC(),
+		Settings: Settings{
+			Versioning: Suspended, Public: policy.PublicAccess{IgnorePublicACLs: true}, Ownership: ObjectWriter,
+			Encryption: AES256,
+		},
+		Policy: PolicyID{8, 7, 6, 5, 4, 3, 2, 1},
+		ACL:    acl.List{{Account: other, Permission: acl.Read}},
 	}
 }
 
@@ -32,14 +36,18 @@ func TestStoredForm(t *testing.T) {
 	var all []coretest.Record
 	add := func(name string, b []byte) { all = append(all, coretest.Record{Name: name, Bytes: b}) }
 	buckets := map[string]func(*Bucket){
-		"bucket":                        func(*Bucket) {},
-		"bucket, versioning off":        func(b *Bucket) { b.Versioning = Off },
-		"bucket, versioning enabled":    func(b *Bucket) { b.Versioning = Enabled },
-		"bucket, BlockPublicAcls":       func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicACLs: true} },
-		"bucket, BlockPublicPolicy":     func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicPolicy: true} },
-		"bucket, RestrictPublicBuckets": func(b *Bucket) { b.Public = policy.PublicAccess{RestrictPublicBuckets: true} },
-		"bucket, no public access":      func(b *Bucket) { b.Public, b.PublicNone = policy.PublicAccess{}, true },
-		"bucket, nothing optional":      func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
+		"bucket":                     func(*Bucket) {},
+		"bucket, versioning off":     func(b *Bucket) { b.Versioning = Off },
+		"bucket, versioning enabled": func(b *Bucket) { b.Versioning = Enabled },
+		"bucket, BlockPublicAcls":    func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicACLs: true} },
+		"bucket, BlockPublicPolicy":  func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicPolicy: true} },
+		"bucket, RestrictPublicBuckets": func(b *Bucket) {
+			b.Public = policy.PublicAccess{
+				RestrictPublicBuckets: true,
+			}
+		},
+		"bucket, no public access": func(b *Bucket) { b.Public, b.PublicNone = policy.PublicAccess{}, true },
+		"bucket, nothing optional": func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
 	}
 	for name, change := range buckets {
 		t.Run(name, func(t *testing.T) {
@@ -57,13 +65,20 @@ func TestStoredForm(t *testing.T) {
 	add("account's public access", account.encode())
 	age, negative := int32(0), int32(-5)
 	add("CORS", encodeCORS(CORS{
-		{ID: "one", Origins: []string{"https://a", "*"}, Methods: []string{"GET"}, Headers: []string{"x-*"}, Expose: []string{"etag"}, MaxAge: &age},
+		{
+			ID: "one", Origins: []string{"https://a", "*"}, Methods: []string{"GET"}, Headers: []string{"x-*"},
+			Expose: []string{"etag"}, MaxAge: &age,
+		},
 		{Origins: []string{"*"}, Methods: []string{"PUT"}, MaxAge: &negative},
 	}))
-	add("encryption, customers' keys blocked", encodeEncryption(DefaultEncryption{BucketKey: true, Customer: CustomerKeysBlocked}))
+	add("encryption, customers' keys blocked",
+		encodeEncryption(DefaultEncryption{BucketKey: true, Customer: CustomerKeysBlocked}))
 	add("encryption, customers' keys allowed", encodeEncryption(DefaultEncryption{Customer: CustomerKeysAllowed}))
 	add("tags", encodeTags(tag.Set{{Key: "k", Value: "v"}, {Key: "l"}}))
-	add("policy", (&storedPolicy{text: "{}", bound: principal.Bindings{{Name: "arn:aws:iam::111122223333:user/u", ID: "AIDAEXAMPLE"}}}).encode())
+	add("policy",
+		(&storedPolicy{
+			text: "{}", bound: principal.Bindings{{Name: "arn:aws:iam::111122223333:user/u", ID: "AIDAEXAMPLE"}},
+		}).encode())
 	coretest.Golden(t, "testdata/records.golden", all)
 }
 
@@ -111,14 +126,17 @@ func TestLaterFields(t *testing.T) {
 			return s.SetVersioning(ctx, grant(t, coretest.Account, name, "s3:PutBucketVersioning"), name, Enabled)
 		}, false},
 		{"encryption", encryption().key(b.ID), record.Start(nil), func() error {
-			return s.PutEncryption(ctx, grant(t, coretest.Account, name, "s3:PutEncryptionConfiguration"), name, DefaultEncryption{BucketKey: true})
+			return s.PutEncryption(ctx, grant(t, coretest.Account, name, "s3:PutEncryptionConfiguration"), name,
+				DefaultEncryption{BucketKey: true})
 		}, false},
 		{"CORS", corsRules().key(b.ID), record.Start(nil), func() error {
 			c := CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}
 			return s.PutCORS(ctx, grant(t, coretest.Account, name, "s3:PutBucketCORS"), name, c)
 		}, true},
 		{"tags", tagging().key(b.ID), record.Start(nil), func() error {
-			return s.PutTags(ctx, grant(t, coretest.Account, name, "s3:PutBucketTagging"), name, tag.Set{{Key: "k", Value: "v"}})
+			return s.PutTags(ctx, grant(t, coretest.Account, name, "s3:PutBucketTagging"), name, tag.Set{{
+				Key: "k", Value: "v",
+			}})
 		}, true},
 		{"the account", publicKey(coretest.Account), record.Start(nil), func() error {
 			return NewOperator(s).SetPublic(ctx, nil, Block{Account: coretest.Account, On: true, At: time.Now()})

@@ -79,7 +79,8 @@ func CheckLocation(constraint, region string) error {
 
 func illegalLocation(constraint string) error {
 	return fault.New(fault.IllegalLocationConstraintException,
-		"The "+constraint+" location constraint is incompatible for the region specific endpoint this request was sent to.")
+		"The "+constraint+
+			" location constraint is incompatible for the region specific endpoint this request was sent to.")
 }
 
 // looksLikeRegion accepts the form of AWS's region names: "eu-central-1",

@@ -17,11 +17,13 @@ func TestCheckName(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"", "ab", strings.Repeat("a", 64), "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "a.-b", "a-.b", "a b", "a/b", "ab\x00", "äbc",
+		"", "ab", strings.Repeat("a", 64), "Abc", "a_b", "-ab", "ab-", ".ab", "ab.", "a..b", "a.-b", "a-.b", "a b",
+		"a/b", "ab\x00", "äbc",
 		"192.168.5.4", "1.2.3.4", "999.999.999.999", "xn--a", "sthree-a", "sthree-configurator", "amzn-s3-demo-a",
 		"a-s3alias", "a--ol-s3", "a.mrap", "a--x-s3", "a--table-s3",
 	} {
-		if err := CheckName(name); !fault.Is(err, "InvalidBucketName") || fault.From(err).Members["BucketName"] != name {
+		if err := CheckName(name); !fault.Is(err, "InvalidBucketName") ||
+			fault.From(err).Members["BucketName"] != name {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -31,7 +33,9 @@ func FuzzCheckName(f *testing.F) {
 	f.Add("my-bucket.1")
 	f.Add("..")
 	f.Fuzz(func(t *testing.T, name string) {
-		if CheckName(name) == nil && (len(name) < 3 || len(name) > 63 || strings.ContainsAny(name, "/\x00 ABC_") || strings.Contains(name, "..")) {
+		if CheckName(name) == nil &&
+			(len(name) < 3 || len(name) > 63 || strings.ContainsAny(name, "/\x00 ABC_") ||
+				strings.Contains(name, "..")) {
 			t.Fatalf("%q passes", name)
 		}
 	})
@@ -54,7 +58,8 @@ func TestCheckLocation(t *testing.T) {
 		{"home", "us-east-1", "InvalidLocationConstraint"},
 	} {
 		t.Run(c.constraint+" at "+c.region, func(t *testing.T) {
-			if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, fault.Code(c.code)) || (err == nil) != (c.code == "") {
+			if err := CheckLocation(c.constraint, c.region); err != nil && !fault.Is(err, fault.Code(c.code)) ||
+				(err == nil) != (c.code == "") {
 				t.Errorf("%+v: %v", c, err)
 			}
 		})

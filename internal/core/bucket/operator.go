@@ -42,7 +42,8 @@ func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block)
 		return invalid("Unblocking an account needs --reason.")
 	case len(in.Reason) > 1024:
 		return invalid("The reason is longer than 1,024 bytes.")
-	case in.On && !in.Until.IsZero(), in.Bucket != "" && !in.Until.IsZero(), !in.Until.IsZero() && !in.Until.After(in.At):
+	case in.On && !in.Until.IsZero(), in.Bucket != "" && !in.Until.IsZero(),
+		!in.Until.IsZero() && !in.Until.After(in.At):
 		return invalid("Only an account can be unblocked for a time, which must be positive.")
 	}
 	return change.Operate(ctx, o.store.store, record, func(tx kv.Tx) error {
@@ -102,12 +103,17 @@ func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out R
 		if err != nil {
 			return err
 		}
-		out = Report{Bucket: name, Account: b.Owner, Own: b.Public, OwnNone: b.PublicNone, Merged: laws.Public, HasPolicy: b.Policy != PolicyID{}}
+		out = Report{
+			Bucket: name, Account: b.Owner, Own: b.Public, OwnNone: b.PublicNone, Merged: laws.Public,
+			HasPolicy: b.Policy != PolicyID{},
+		}
 		documents := slices.Clip(laws.Documents)
 		if laws.ACL != nil {
 			documents = append(documents, laws.ACL)
 		}
-		out.Exposure = policy.Exposed(policy.Laws{Resource: documents, Public: laws.Public, Peers: laws.Peers, ResourceOwner: laws.Owner})
+		out.Exposure = policy.Exposed(policy.Laws{
+			Resource: documents, Public: laws.Public, Peers: laws.Peers, ResourceOwner: laws.Owner,
+		})
 		out.OfAccount, err = readAccountPublic(r, b.Owner)
 		return err
 	})

@@ -93,7 +93,9 @@ type policies struct {
 }
 
 func newPolicies() policies {
-	return policies{limit.NewCache(maxPolicies, func(_ PolicyID, d *policy.Document) int64 { return limit.Footprint(d) })}
+	return policies{
+		limit.NewCache(maxPolicies, func(_ PolicyID, d *policy.Document) int64 { return limit.Footprint(d) }),
+	}
 }
 
 func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
@@ -181,12 +183,15 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 
 // bindPolicy binds a parsed policy to the principals that it names, as r sees them.
 // Error: MalformedPolicy where one does not exist.
-func (s *Store) bindPolicy(r kv.Reader, text string, d *policy.Document) (p storedPolicy, _ *policy.Document, err error) {
+func (s *Store) bindPolicy(
+	r kv.Reader, text string, d *policy.Document,
+) (p storedPolicy, _ *policy.Document, err error) {
 	p = storedPolicy{text: text}
 	p.bound, err = principal.Bind(r, s.principals, d)
 	if unknown, ok := errors.AsType[*principal.Unknown](err); ok {
 		name := unknown.Entry
-		return p, nil, malformedPolicy("Invalid principal in policy").With("Detail", `"`+name.Type+`" : "`+name.Value+`"`)
+		return p, nil, malformedPolicy("Invalid principal in policy").
+			With("Detail", `"`+name.Type+`" : "`+name.Value+`"`)
 	}
 	if err != nil {
 		return p, nil, err
@@ -202,12 +207,15 @@ func publicRefused(g authz.Grant, name string) error {
 // request.
 func preventedBy(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
 	who := g.Caller().Principal().ARN.String()
-	return fault.New(fault.AccessDenied, "User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
-		`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
+	return fault.New(fault.AccessDenied,
+		"User: "+who+" is not authorized to perform: "+string(action)+` on resource: "`+on.String()+
+			`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
 }
 
 // checkLockOut refuses a policy that would keep its writer from writing another.
-func (s *Store) checkLockOut(ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess) error {
+func (s *Store) checkLockOut(
+	ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess,
+) error {
 	laws := authz.ResourceLaws{Owner: b.Owner, Documents: []*policy.Document{d}, Public: public, Peers: s.peers}
 	v, err := g.Under(ctx, laws, authz.Need{Action: "s3:PutBucketPolicy", Resource: arn.Bucket(b.Name)})
 	if err != nil {
@@ -215,14 +223,15 @@ func (s *Store) checkLockOut(ctx context.Context, g authz.Grant, b *Bucket, d *p
 	}
 	if v.Effect != policy.Allow {
 		return fault.New(fault.InvalidRequest,
-			"The policy would keep you from changing it afterwards. Confirm that with the header x-amz-confirm-remove-self-bucket-access: true.")
+			"The policy would keep you from changing it afterwards. Confirm that with the header "+
+				"x-amz-confirm-remove-self-bucket-access: true.")
 	}
 	return nil
 }
 
 // GetPolicy returns a bucket's policy as it was written, but with the names
-// that users and roles have now; deleted ones are shown by their unique ids. It needs s3:GetBucketPolicy and a caller of the owner's account.
-// Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
+// that users and roles have now; deleted ones are shown by their unique ids. It needs s3:GetBucketPolicy and a caller
+// of the owner's account. Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
 func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text string, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicy", name, func(r kv.Reader, b *Bucket, p *storedPolicy) error {
 		if err := checkPolicyCaller(g, b, "GET"); err != nil {
@@ -235,7 +244,10 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text
 }
 
 // viewPolicy reads a bucket and its policy for a caller who needs action.
-func (s *Store) viewPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string, do func(kv.Reader, *Bucket, *storedPolicy) error) error {
+func (s *Store) viewPolicy(
+	ctx context.Context, g authz.Grant, action policy.Action, name string,
+	do func(kv.Reader, *Bucket, *storedPolicy) error,
+) error {
 	if err := g.Demand(action, arn.Bucket(name)); err != nil {
 		return err
 	}

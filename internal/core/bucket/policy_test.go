@@ -53,7 +53,8 @@ func TestPutPolicyRefuses(t *testing.T) {
 	s := openPolicies(t)
 	statement := func(parts string) string { return `{"Version":"2012-10-17","Statement":[{` + parts + `}]}` }
 	with := func(principal, action, resource, condition string) string {
-		return statement(`"Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Resource":` + resource + `,"Condition":{` + condition + `}`)
+		return statement(`"Effect":"Allow","Principal":` + principal + `,"Action":` + action + `,"Resource":` +
+			resource + `,"Condition":{` + condition + `}`)
 	}
 	const me, get, all, none = `{"AWS":"111122223333"}`, `"s3:GetObject"`, `"arn:aws:s3:::box/*"`, ``
 	for _, c := range []struct{ text, want string }{
@@ -70,7 +71,10 @@ func TestPutPolicyRefuses(t *testing.T) {
 		{statement(`"Effect":"Allow","Principal":"*","Resource":` + all), "Missing required field Action"},
 		{statement(`"Effect":"Allow","Principal":"*","Action":` + get), "Missing required field Resource"},
 		{statement(`"Effect":"allow","Principal":"*","Action":` + get + `,"Resource":` + all), "Invalid effect: allow"},
-		{statement(`"Effect":"Allow","NotPrincipal":` + me + `,"Action":` + get + `,"Resource":` + all), "Invalid principal in policy"},
+		{
+			statement(`"Effect":"Allow","NotPrincipal":` + me + `,"Action":` + get + `,"Resource":` + all),
+			"Invalid principal in policy",
+		},
 		{with(`{"AWS":"arn:aws:iam::111122223333:user/nobody"}`, get, all, none), "Invalid principal in policy"},
 		{with(`{"AWS":"arn:aws:iam::111122223333:user/al*"}`, get, all, none), "Invalid principal in policy"},
 		{with(`{"AWS":"999900001111"}`, get, all, none), "Invalid principal in policy"},
@@ -85,21 +89,34 @@ func TestPutPolicyRefuses(t *testing.T) {
 		{with(me, get, `["arn:aws:s3:::box/*","arn:aws:s3:::c/*"]`, none), "Policy has invalid resource"},
 		{with(me, get, `"arn:aws:s3:::box"`, none), "Action does not apply to any resource(s) in statement"},
 		{with(me, `"s3:ListBucket"`, all, none), "Action does not apply to any resource(s) in statement"},
-		{with(me, `["s3:GetObject","s3:ListBucket"]`, all, none), "Action does not apply to any resource(s) in statement"},
+		{
+			with(me, `["s3:GetObject","s3:ListBucket"]`, all, none),
+			"Action does not apply to any resource(s) in statement",
+		},
 		{with(me, `"s3:ListAllMyBuckets"`, all, none), "Action does not apply to any resource(s) in statement"},
 		{with(me, get, all, `"StringMatches":{"aws:Referer":"x"}`), "Invalid Condition type : StringMatches"},
 		{with(me, get, all, `"StringEquals":{"aws:Nonsense":"x"}`), "Policy has an invalid condition key"},
 		{with(me, get, all, `"StringEquals":{"kms:ViaService":"x"}`), "Policy has an invalid condition key"},
-		{with(me, get, all, `"StringEquals":{"s3:prefix":"x"}`), "Conditions do not apply to combination of actions and resources in statement"},
-		{with(me, `["s3:GetObject","s3:PutObject"]`, all, `"StringEquals":{"s3:x-amz-acl":"private"}`), "Conditions do not apply to combination of actions and resources in statement"},
+		{
+			with(me, get, all, `"StringEquals":{"s3:prefix":"x"}`),
+			"Conditions do not apply to combination of actions and resources in statement",
+		},
+		{
+			with(me, `["s3:GetObject","s3:PutObject"]`, all, `"StringEquals":{"s3:x-amz-acl":"private"}`),
+			"Conditions do not apply to combination of actions and resources in statement",
+		},
 		{with(me, get, all, `"IpAddress":{"aws:SourceIp":"300.0.0.1"}`), "Invalid IP address in Conditions"},
 		{with(me, get, all, `"StringLike":{"aws:SourceIp":"10.*"}`), "Invalid IP address in Conditions"},
 		{with(me, get, all, `"NumericEquals":{"s3:signatureAge":"old"}`), "Invalid policy syntax."},
-		{strings.Replace(with(me, get, all, none), "{", `{"Id":"`+strings.Repeat("x", 20<<10)+`",`, 1), "Policy exceeds the maximum allowed document size."},
+		{
+			strings.Replace(with(me, get, all, none), "{", `{"Id":"`+strings.Repeat("x", 20<<10)+`",`, 1),
+			"Policy exceeds the maximum allowed document size.",
+		},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			err := s.put(t, coretest.Account, c.text, false)
-			if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.KindInvalid || f.Message != c.want {
+			if f := fault.From(err); f == nil || f.Code != "MalformedPolicy" || f.Kind != fault.KindInvalid ||
+				f.Message != c.want {
 				t.Errorf("%.200s: %v, want %q", c.text, err, c.want)
 			}
 		})
@@ -108,9 +125,15 @@ func TestPutPolicyRefuses(t *testing.T) {
 		t.Errorf("something was put: %+v %v", laws, err)
 	}
 	for _, text := range []string{
-		with(me, get, all, none), with(me, `"s3:*"`, all, none), with(me, `"*"`, `"arn:aws:s3:::box"`, none), with(me, `["s3:GetObject","s3:ListBucket"]`, `["arn:aws:s3:::box","arn:aws:s3:::box/*"]`, none),
-		with(me, `"s3:*"`, `"arn:aws:s3:::box*"`, none), with(`{"AWS":"`+alice+`"}`, get, `"arn:aws:s3:::box/${aws:username}/*"`, none), with(me, `"s3:List*"`, `"arn:aws:s3:::box"`, `"StringLike":{"s3:prefix":"a/*"}`),
-		with(me, get, all, `"StringEquals":{"s3:ExistingObjectTag/a":"box","s3:DataAccessPointAccount":"111122223333"}`), with(`{"Service":"cloudfront.amazonaws.com"}`, get, all, `"StringEquals":{"AWS:SourceArn":"arn:aws:cloudfront::111122223333:distribution/E"}`),
+		with(me, get, all, none), with(me, `"s3:*"`, all, none), with(me, `"*"`, `"arn:aws:s3:::box"`, none),
+		with(me, `["s3:GetObject","s3:ListBucket"]`, `["arn:aws:s3:::box","arn:aws:s3:::box/*"]`, none),
+		with(me, `"s3:*"`, `"arn:aws:s3:::box*"`, none),
+		with(`{"AWS":"`+alice+`"}`, get, `"arn:aws:s3:::box/${aws:username}/*"`, none),
+		with(me, `"s3:List*"`, `"arn:aws:s3:::box"`, `"StringLike":{"s3:prefix":"a/*"}`),
+		with(me, get, all,
+			`"StringEquals":{"s3:ExistingObjectTag/a":"box",`+
+				`"s3:DataAccessPointAccount":"111122223333"}`), with(`{"Service":"cloudfront.amazonaws.com"}`, get, all,
+			`"StringEquals":{"AWS:SourceArn":"arn:aws:cloudfront::111122223333:distribution/E"}`),
 	} {
 		if err := s.put(t, coretest.Account, text, false); err != nil {
 			t.Errorf("%s: %v", text, err)
@@ -123,7 +146,8 @@ func TestPutPolicyRefuses(t *testing.T) {
 func TestPolicyBinds(t *testing.T) {
 	s := openPolicies(t)
 	text := func(action string) string {
-		return `{"Statement":{"Effect":"Deny","Principal":"*","Action":"` + action + `","Resource":"arn:aws:s3:::box/*"}}`
+		return `{"Statement":{"Effect":"Deny","Principal":"*","Action":"` + action +
+			`","Resource":"arn:aws:s3:::box/*"}}`
 	}
 	denies := func(action policy.Action) bool {
 		t.Helper()
@@ -147,7 +171,8 @@ func TestPolicyBinds(t *testing.T) {
 				}
 			})
 		}
-		if err := s.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"), "box"); err != nil || denies("s3:PutObject") {
+		if err := s.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"),
+			"box"); err != nil || denies("s3:PutObject") {
 			t.Error("deleted", err)
 		}
 	}
@@ -169,7 +194,9 @@ func TestPolicyBinds(t *testing.T) {
 // who deletes it.
 func TestPolicyThatCannotBeRead(t *testing.T) {
 	s := openPolicies(t)
-	if err := s.put(t, coretest.Account, `{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+alice+`"},"Action":"s3:*","Resource":"arn:aws:s3:::box"}}`, false); err != nil {
+	if err := s.put(t, coretest.Account,
+		`{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+alice+
+			`"},"Action":"s3:*","Resource":"arn:aws:s3:::box"}}`, false); err != nil {
 		t.Fatal(err)
 	}
 	damaged := New(s.store, region, s.principals) // with nothing compiled
@@ -186,19 +213,28 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 		t.Fatalf("%+v, %v", laws, err)
 	}
 	root := coretest.Root(coretest.Account, nil).Principal()
-	everything, err := policy.Parse(policy.Identity, []byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
+	everything, err := policy.Parse(policy.Identity,
+		[]byte(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for action, want := range map[policy.Action]policy.Effect{"s3:ListBucket": policy.ExplicitDeny, "s3:PutBucketPolicy": policy.Allow, "s3:DeleteBucketPolicy": policy.Allow} {
+	for action, want := range map[policy.Action]policy.Effect{
+		"s3:ListBucket": policy.ExplicitDeny, "s3:PutBucketPolicy": policy.Allow, "s3:DeleteBucketPolicy": policy.Allow,
+	} {
 		t.Run(string(action), func(t *testing.T) {
-			v := policy.Decide(policy.Laws{Identity: []*policy.Document{everything}, Resource: laws.Documents, ResourceOwner: laws.Owner}, policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")})
+			v := policy.Decide(
+				policy.Laws{
+					Identity: []*policy.Document{everything}, Resource: laws.Documents, ResourceOwner: laws.Owner,
+				},
+				policy.Request{Principal: root, Action: action, Resource: arn.Bucket("box")},
+			)
 			if v.Effect != want {
 				t.Error(action, v)
 			}
 		})
 	}
-	if err := damaged.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"), "box"); err != nil {
+	if err := damaged.DeletePolicy(t.Context(), grant(t, coretest.Account, "box", "s3:DeleteBucketPolicy"),
+		"box"); err != nil {
 		t.Error(err)
 	}
 }
@@ -209,13 +245,16 @@ func TestPolicyDemands(t *testing.T) {
 	s := openPolicies(t)
 	all := policy.PublicAccess{}
 	for name, call := range map[string]func(g authz.Grant) error{
-		"PutPolicy":        func(g authz.Grant) error { return s.PutPolicy(t.Context(), g, "box", `{}`, false) },
-		"GetPolicy":        func(g authz.Grant) error { _, err := s.GetPolicy(t.Context(), g, "box"); return err },
-		"DeletePolicy":     func(g authz.Grant) error { return s.DeletePolicy(t.Context(), g, "box") },
-		"PolicyStatus":     func(g authz.Grant) error { _, err := s.PolicyStatus(t.Context(), g, "box"); return err },
-		"SetPublic":        func(g authz.Grant) error { return s.SetPublic(t.Context(), g, "box", &all) },
-		"GetPublic":        func(g authz.Grant) error { _, err := s.GetPublic(t.Context(), g, "box"); return err },
-		"SetAccountPublic": func(g authz.Grant) error { return s.SetAccountPublic(t.Context(), g, coretest.Account, &all) },
+		"PutPolicy":    func(g authz.Grant) error { return s.PutPolicy(t.Context(), g, "box", `{}`, false) },
+		"GetPolicy":    func(g authz.Grant) error { _, err := s.GetPolicy(t.Context(), g, "box"); return err },
+		"DeletePolicy": func(g authz.Grant) error { return s.DeletePolicy(t.Context(), g, "box") },
+		"PolicyStatus": func(g authz.Grant) error { _, err := s.PolicyStatus(t.Context(), g, "box"); return err },
+		"SetPublic":    func(g authz.Grant) error { return s.SetPublic(t.Context(), g, "box", &all) },
+		"GetPublic":    func(g authz.Grant) error { _, err := s.GetPublic(t.Context(), g, "box"); return err },
+		"SetAccountPublic": func(g authz.Grant) error {
+			return s.SetAccountPublic(t.Context(), g, coretest.Account,
+				&all)
+		},
 		"GetAccountPublic": func(g authz.Grant) error {
 			_, err := s.GetAccountPublic(t.Context(), g, coretest.Account)
 			return err
@@ -230,7 +269,8 @@ func TestPolicyDemands(t *testing.T) {
 		})
 	}
 	for _, account := range []string{other, ""} {
-		wants(t, s.SetPublic(t.Context(), grant(t, other, "box", "s3:PutBucketPublicAccessBlock"), "box", &all), fault.KindDenied, "AccessDenied")
+		wants(t, s.SetPublic(t.Context(), grant(t, other, "box", "s3:PutBucketPublicAccessBlock"), "box", &all),
+			fault.KindDenied, "AccessDenied")
 		g := coretest.Grant(t, coretest.Root(coretest.Account, nil), arn.Any(), "s3:PutAccountPublicAccessBlock")
 		wants(t, s.SetAccountPublic(t.Context(), g, account, &all), fault.KindDenied, "AccessDenied")
 	}
@@ -256,22 +296,38 @@ func TestPublicChangesAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	off, now := policy.PublicAccess{}, time.Now()
-	const public = `{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}}`
+	const public = `{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":"arn:aws:s3:::box/*"}}`
 	for _, step := range []struct {
 		name    string
 		refused bool
 		do      func(authz.Grant, *entry) error
 	}{
-		{"a public policy", true, func(g authz.Grant, _ *entry) error { return s.PutPolicy(t.Context(), g, "box", public, false) }},
-		{"the bucket's setting", false, func(g authz.Grant, _ *entry) error { return s.SetPublic(t.Context(), g, "box", &off) }},
-		{"a policy", false, func(g authz.Grant, _ *entry) error { return s.PutPolicy(t.Context(), g, "box", public, false) }},
+		{"a public policy", true, func(g authz.Grant, _ *entry) error {
+			return s.PutPolicy(t.Context(), g, "box",
+				public, false)
+		}},
+		{"the bucket's setting", false, func(g authz.Grant, _ *entry) error {
+			return s.SetPublic(t.Context(), g, "box",
+				&off)
+		}},
+		{"a policy", false, func(g authz.Grant, _ *entry) error {
+			return s.PutPolicy(t.Context(), g, "box", public,
+				false)
+		}},
 		{"its deletion", false, func(g authz.Grant, _ *entry) error { return s.DeletePolicy(t.Context(), g, "box") }},
-		{"the removal of the bucket's setting", false, func(g authz.Grant, _ *entry) error { return s.SetPublic(t.Context(), g, "box", nil) }},
+		{"the removal of the bucket's setting", false, func(g authz.Grant, _ *entry) error {
+			return s.SetPublic(
+				t.Context(), g, "box", nil,
+			)
+		}},
 		{"the operator's block", false, func(_ authz.Grant, e *entry) error {
 			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, On: true, At: now})
 		}},
 		{"the operator's exception", false, func(_ authz.Grant, e *entry) error {
-			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, At: now, Until: now.Add(time.Hour), Reason: "r"})
+			return NewOperator(s).SetPublic(t.Context(), e, Block{
+				Account: coretest.Account, At: now, Until: now.Add(time.Hour), Reason: "r",
+			})
 		}},
 		{"the operator's exception without a reason", true, func(_ authz.Grant, e *entry) error {
 			return NewOperator(s).SetPublic(t.Context(), e, Block{Account: coretest.Account, At: now})
@@ -281,7 +337,8 @@ func TestPublicChangesAreAudited(t *testing.T) {
 		}},
 	} {
 		e := &entry{}
-		g := coretest.Grant(t, coretest.Root(coretest.Account, e), arn.Bucket("box"), "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:PutBucketPublicAccessBlock")
+		g := coretest.Grant(t, coretest.Root(coretest.Account, e), arn.Bucket("box"), "s3:PutBucketPolicy",
+			"s3:DeleteBucketPolicy", "s3:PutBucketPublicAccessBlock")
 		err := step.do(g, e)
 		var kept []byte
 		if verr := s.store.Update(t.Context(), func(tx kv.Tx) error {

@@ -38,7 +38,12 @@ func (s *Store) Preflight(ctx context.Context, name, key, origin, method string,
 	case method == "":
 		return badMethod("null")
 	case c.Match(origin, method, headers) == nil:
-		return forbidden("CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.", method, kind)
+		return forbidden(
+			"CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, "+
+				"request method / Access-Control-Request-Method or Access-Control-Request-Headers are not "+
+				"whitelisted by the resource's CORS spec.",
+			method, kind,
+		)
 	}
 	return nil
 }
@@ -48,5 +53,6 @@ func badMethod(method string) error {
 }
 
 func forbidden(message, method, kind string) error {
-	return fault.New(fault.AccessForbidden, message).With("Method", cmp.Or(method, "OPTIONS")).With("ResourceType", kind)
+	return fault.New(fault.AccessForbidden, message).With("Method", cmp.Or(method, "OPTIONS")).
+		With("ResourceType", kind)
 }

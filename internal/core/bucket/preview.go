@@ -24,7 +24,10 @@ type Preview struct {
 // the subjects that find returns for the owner and for the names in both. See
 // policy.Comparison for what is compared.
 // Errors: NoSuchBucket, MalformedPolicy.
-func (o *Operator) Preview(ctx context.Context, name, text string, at time.Time, find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error)) (out Preview, err error) {
+func (o *Operator) Preview(
+	ctx context.Context, name, text string, at time.Time,
+	find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error),
+) (out Preview, err error) {
 	s := o.store
 	var c policy.Comparison
 	var names []policy.PrincipalName
@@ -48,7 +51,9 @@ func (o *Operator) Preview(ctx context.Context, name, text string, at time.Time,
 		// A policy that can't be read denies everything, so all that the other allows is new.
 		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
 		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
-		c.After = policy.Laws{Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
+		c.After = policy.Laws{
+			Resource: []*policy.Document{d}, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner,
+		}
 		out.Public = d.IsPublic(s.peers)
 		out.Refused = out.Public && laws.Public.BlockPublicPolicy
 		for _, d := range slices.Concat(c.Before.Resource, c.After.Resource) {

@@ -98,7 +98,8 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 		}
 	}
 	if err := f.Err(); err != nil {
-		return AccountPublic{Access: blockAll()}, fault.Internal(fmt.Errorf("public access of account %s: %w", account, err))
+		return AccountPublic{Access: blockAll()}, fault.Internal(fmt.Errorf("public access of account %s: %w", account,
+			err))
 	}
 	return a, nil
 }
@@ -117,7 +118,8 @@ const (
 func publicBits(p policy.PublicAccess, none bool) uint64 {
 	bits := uint64(publicSaid)
 	for bit, on := range map[uint64]bool{
-		blockPublicACLs: p.BlockPublicACLs, ignorePublicACLs: p.IgnorePublicACLs, blockPublicPolicy: p.BlockPublicPolicy,
+		blockPublicACLs: p.BlockPublicACLs, ignorePublicACLs: p.IgnorePublicACLs,
+		blockPublicPolicy:     p.BlockPublicPolicy,
 		restrictPublicBuckets: p.RestrictPublicBuckets, publicNone: none,
 	} {
 		if on {

@@ -13,7 +13,10 @@ import (
 
 func (s *Store) say(t testing.TB, account string, a AccountPublic) {
 	t.Helper()
-	if err := s.store.Update(t.Context(), func(tx kv.Tx) error { tx.Set(publicKey(account), a.encode()); return nil }); err != nil {
+	if err := s.store.Update(t.Context(), func(tx kv.Tx) error {
+		tx.Set(publicKey(account), a.encode())
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,9 +52,12 @@ func TestPublicIsMerged(t *testing.T) {
 	if got := s.public(t, b, now); got != own {
 		t.Error("the account deleted its setting", got)
 	}
-	s.say(t, coretest.Account, AccountPublic{Access: blockAll(), From: now, Until: now.Add(time.Hour), Reason: "a test"})
+	s.say(t, coretest.Account, AccountPublic{
+		Access: blockAll(), From: now, Until: now.Add(time.Hour), Reason: "a test",
+	})
 	for at, want := range map[time.Time]policy.PublicAccess{
-		{}: blockAll(), now.Add(-time.Second): blockAll(), now: own, now.Add(time.Hour - time.Nanosecond): own, now.Add(time.Hour): blockAll(),
+		{}: blockAll(), now.Add(-time.Second): blockAll(), now: own, now.Add(time.Hour - time.Nanosecond): own,
+		now.Add(time.Hour): blockAll(),
 	} {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			if got := s.public(t, b, at); got != want {
@@ -71,7 +77,9 @@ func TestPublicUnsaidBlocks(t *testing.T) {
 	if got, err := decode("b", record.Uint(value, fieldPublic, 15)); err != nil || got.Public != blockAll() {
 		t.Error("a record of the first kind", got, err)
 	}
-	for i, want := range []Settings{{}, {PublicNone: true}, {Public: policy.PublicAccess{BlockPublicACLs: true}}, {Public: blockAll()}} {
+	for i, want := range []Settings{
+		{}, {PublicNone: true}, {Public: policy.PublicAccess{BlockPublicACLs: true}}, {Public: blockAll()},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			b.Settings = want
 			if got, err := decode("b", b.encode()); err != nil || got.Settings != want {
@@ -85,7 +93,10 @@ func TestPublicUnsaidBlocks(t *testing.T) {
 func TestPublicMalformed(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "first")
-	if err := s.store.Update(t.Context(), func(tx kv.Tx) error { tx.Set(publicKey(coretest.Account), []byte{9}); return nil }); err != nil {
+	if err := s.store.Update(t.Context(), func(tx kv.Tx) error {
+		tx.Set(publicKey(coretest.Account), []byte{9})
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if laws, err := s.Laws(t.Context(), b.Name, time.Now()); err == nil {

@@ -99,7 +99,9 @@ func setAccountPublic(tx kv.Tx, account string, a AccountPublic) error {
 // the request: all four if it never set anything. It needs
 // s3:GetAccountPublicAccessBlock on "*". Errors: AccessDenied for another
 // account, NoSuchPublicAccessBlockConfiguration where the setting was removed.
-func (s *Store) GetAccountPublic(ctx context.Context, g authz.Grant, account string) (p policy.PublicAccess, err error) {
+func (s *Store) GetAccountPublic(
+	ctx context.Context, g authz.Grant, account string,
+) (p policy.PublicAccess, err error) {
 	if err := g.Demand("s3:GetAccountPublicAccessBlock", arn.Any()); err != nil {
 		return p, err
 	}

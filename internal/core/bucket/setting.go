@@ -83,7 +83,9 @@ func (c setting[T]) set(tx kv.Tx, id ID, v T) {
 // change puts what next makes of the old setting, the zero T where there is none.
 // next may return change.ErrUnchanged. A record that this program can't read is
 // never replaced: a later program may have written what it protects.
-func (c setting[T]) change(ctx context.Context, s *Store, g authz.Grant, name string, next func(old T) (T, error)) error {
+func (c setting[T]) change(
+	ctx context.Context, s *Store, g authz.Grant, name string, next func(old T) (T, error),
+) error {
 	return s.configure(ctx, g, c.put, name, func(tx kv.Tx, b *Bucket) error {
 		old, _, err := c.in(tx, b)
 		if err != nil {

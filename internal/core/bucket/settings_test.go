@@ -16,10 +16,13 @@ import (
 // whatever is blocked, and the operator is told.
 func TestReportNamesAccountsOfTheACL(t *testing.T) {
 	s := openPolicies(t)
-	if err := s.SetOwnership(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketOwnershipControls"), "box", ObjectWriter); err != nil {
+	if err := s.SetOwnership(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketOwnershipControls"), "box",
+		ObjectWriter); err != nil {
 		t.Fatal(err)
 	}
-	l := acl.Request{Grants: acl.List{{Account: coretest.Account, Permission: acl.FullControl}, {Account: other, Permission: acl.Read}}}
+	l := acl.Request{Grants: acl.List{
+		{Account: coretest.Account, Permission: acl.FullControl}, {Account: other, Permission: acl.Read},
+	}}
 	if err := s.PutACL(t.Context(), grant(t, coretest.Account, "box", "s3:PutBucketAcl"), "box", &l); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +35,8 @@ func TestReportNamesAccountsOfTheACL(t *testing.T) {
 // TestPeersDecideWhatIsPublic: the same policy is public or not by what is known of
 // where requests come from, when it is put, shown and previewed.
 func TestPeersDecideWhatIsPublic(t *testing.T) {
-	const text = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*","Condition":{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}}]}`
+	const text = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
+		`"Resource":"arn:aws:s3:::box/*","Condition":{"IpAddress":{"aws:SourceIp":"10.1.0.0/16"}}}]}`
 	s := openPolicies(t)
 	err := s.put(t, coretest.Account, text, true)
 	wants(t, err, fault.KindDenied, "AccessDenied")
@@ -46,15 +50,18 @@ func TestPeersDecideWhatIsPublic(t *testing.T) {
 	}{{policy.Peers{}, true}, {policy.ToldApart(), false}} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s.ServeFrom(c.peers)
-			got, err := s.PolicyStatus(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicyStatus"), "box")
+			got, err := s.PolicyStatus(t.Context(), grant(t, coretest.Account, "box", "s3:GetBucketPolicyStatus"),
+				"box")
 			if err != nil || got != c.want {
 				t.Errorf("%+v: status %v %v", c.peers, got, err)
 			}
-			p, err := NewOperator(s).Preview(t.Context(), "box", text, time.Now(), func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
+			p, err := NewOperator(s).Preview(t.Context(), "box", text, time.Now(),
+				func(string, []policy.PrincipalName) ([]policy.Subject, bool, error) { return nil, false, nil })
 			if err != nil || p.Public != c.want || p.Refused != c.want {
 				t.Errorf("%+v: preview %+v %v", c.peers, p, err)
 			}
-			if r, err := NewOperator(s).Report(t.Context(), "box", time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
+			if r, err := NewOperator(s).Report(t.Context(), "box",
+				time.Now()); err != nil || (r.Exposure.Witness != nil) != c.want {
 				t.Errorf("%+v: report %+v %v", c.peers, r.Exposure, err)
 			}
 			laws, err := s.Laws(t.Context(), "box", time.Now())

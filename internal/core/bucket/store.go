@@ -20,7 +20,9 @@ import (
 
 // blockAll is all four Block Public Access settings.
 func blockAll() policy.PublicAccess {
-	return policy.PublicAccess{BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true}
+	return policy.PublicAccess{
+		BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true,
+	}
 }
 
 func noSuchBucket(name string) error {
@@ -278,7 +280,8 @@ func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing,
 	size := maxList
 	if in.Max != nil {
 		if size = *in.Max; size < 1 || size > maxList {
-			return Listing{}, fault.New(fault.InvalidArgument, "Argument max-buckets must be an integer between 1 and 10000.").
+			return Listing{}, fault.New(fault.InvalidArgument,
+				"Argument max-buckets must be an integer between 1 and 10000.").
 				With("ArgumentName", "max-buckets")
 		}
 	}

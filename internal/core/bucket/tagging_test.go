@@ -42,7 +42,8 @@ func TestTags(t *testing.T) {
 	wants(t, s.PutTags(t.Context(), absent, "absent", nil), fault.KindNotFound, "NoSuchBucket")
 	_, err = s.GetTags(t.Context(), absent, "absent")
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
-	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"), "first"); err != nil || !reflect.DeepEqual(b, made) {
+	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"),
+		"first"); err != nil || !reflect.DeepEqual(b, made) {
 		t.Errorf("tags changed the bucket's record: %+v %v", b, err)
 	}
 }
@@ -50,9 +51,12 @@ func TestTags(t *testing.T) {
 func TestTagsOfANewBucket(t *testing.T) {
 	s := open(t)
 	want := tag.Set{{Key: "a", Value: "1"}}
-	_, err := s.Create(t.Context(), grant(t, coretest.Account, "first", "s3:CreateBucket"), CreateInput{Name: "first", Tags: want})
+	_, err := s.Create(t.Context(), grant(t, coretest.Account, "first", "s3:CreateBucket"), CreateInput{
+		Name: "first", Tags: want,
+	})
 	wants(t, err, fault.KindDenied, "AccessDenied")
-	g := grant(t, coretest.Account, "first", "s3:CreateBucket", "s3:TagResource", "s3:GetBucketTagging", "s3:DeleteBucket")
+	g := grant(t, coretest.Account, "first", "s3:CreateBucket", "s3:TagResource", "s3:GetBucketTagging",
+		"s3:DeleteBucket")
 	if _, err := s.Create(t.Context(), g, CreateInput{Name: "first", Tags: want}); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ func TestVersioning(t *testing.T) {
 		}
 	}
 	for _, to := range []Versioning{Off, 3} {
-		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.KindInvalid, "IllegalVersioningConfigurationException")
+		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.KindInvalid,
+			"IllegalVersioningConfigurationException")
 	}
 	if state() != Enabled {
 		t.Error("there is a way back to Off")
@@ -42,7 +43,8 @@ func TestVersioning(t *testing.T) {
 	_, err := s.GetVersioning(t.Context(), put, "first")
 	wants(t, err, fault.KindDenied, "AccessDenied")
 	absent := grant(t, coretest.Account, "absent", "s3:PutBucketVersioning", "s3:GetBucketVersioning")
-	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.KindNotFound, "NoSuchBucket", "BucketName", "absent")
+	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.KindNotFound, "NoSuchBucket", "BucketName",
+		"absent")
 	_, err = s.GetVersioning(t.Context(), absent, "absent")
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
@@ -51,11 +53,13 @@ func TestVersioning(t *testing.T) {
 func TestVersioningKeepsTheOtherSettings(t *testing.T) {
 	s := open(t)
 	want := s.make(t, coretest.Account, "first")
-	if err := s.SetVersioning(t.Context(), grant(t, coretest.Account, "first", "s3:PutBucketVersioning"), "first", Enabled); err != nil {
+	if err := s.SetVersioning(t.Context(), grant(t, coretest.Account, "first", "s3:PutBucketVersioning"), "first",
+		Enabled); err != nil {
 		t.Fatal(err)
 	}
 	want.Versioning = Enabled
-	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"), "first"); err != nil || !reflect.DeepEqual(b, want) {
+	if b, err := s.Head(t.Context(), grant(t, coretest.Account, "first", "s3:ListBucket"),
+		"first"); err != nil || !reflect.DeepEqual(b, want) {
 		t.Errorf("%+v %v, want %+v", b, err, want)
 	}
 }

@@ -156,5 +156,7 @@ func (s *Store) demandUser(ctx context.Context, g authz.Grant, action policy.Act
 // ListInstanceProfilesForRole finds none of a role. It needs
 // iam:ListInstanceProfilesForRole. Errors: NoSuchEntity.
 func (s *Store) ListInstanceProfilesForRole(ctx context.Context, g authz.Grant, role string) error {
-	return s.inspect(ctx, g, "iam:ListInstanceProfilesForRole", Role, role, func(kv.Reader, *Entity) error { return nil })
+	return s.inspect(ctx, g, "iam:ListInstanceProfilesForRole", Role, role, func(kv.Reader, *Entity) error {
+		return nil
+	})
 }

@@ -107,13 +107,16 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 // Keys returns a page of the access keys of a user, or with an empty name of
 // the root user, without their secrets. It needs iam:ListAccessKeys.
 // Errors: NoSuchEntity.
-func (s *Store) Keys(ctx context.Context, g authz.Grant, user string, p page.Request) (all []Key, next string, err error) {
+func (s *Store) Keys(
+	ctx context.Context, g authz.Grant, user string, p page.Request,
+) (all []Key, next string, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		h, err := holderOf(r, g, account, "iam:ListAccessKeys", user)
 		if err != nil {
 			return err
 		}
-		ids, after, err := page.Cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p, "keys\x00"+account+user)
+		ids, after, err := page.Cut(slices.Sorted(slices.Values(*h.keys())), func(id *string) string { return *id }, p,
+			"keys\x00"+account+user)
 		if err != nil {
 			return err
 		}
@@ -164,7 +167,10 @@ func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID 
 	})
 }
 
-func (s *Store) changeKey(ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string, fn func(tx kv.Tx, h holder, k *storedKey) error) error {
+func (s *Store) changeKey(
+	ctx context.Context, g authz.Grant, action policy.Action, user, accessKeyID string,
+	fn func(tx kv.Tx, h holder, k *storedKey) error,
+) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		h, err := holderOf(tx, g, account, action, user)
 		if err != nil {

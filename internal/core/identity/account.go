@@ -104,7 +104,9 @@ func readSettings(r kv.Reader, account string) (c settings, err error) {
 }
 
 // configure changes the account's settings; action is demanded on "*".
-func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Action, fn func(tx kv.Tx, account string, c *settings) error) error {
+func (s *Store) configure(
+	ctx context.Context, g authz.Grant, action policy.Action, fn func(tx kv.Tx, account string, c *settings) error,
+) error {
 	if err := g.Demand(action, arn.Any()); err != nil {
 		return err
 	}
@@ -224,7 +226,8 @@ func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, err
 	m := quotas()
 	err := View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		for name, prefix := range map[string][]byte{
-			"Users": namesKey(account, User.letter()), "Groups": namesKey(account, Group.letter()), "Roles": namesKey(account, Role.letter()),
+			"Users": namesKey(account, User.letter()), "Groups": namesKey(account, Group.letter()),
+			"Roles":    namesKey(account, Role.letter()),
 			"Policies": namesKey(account, policyLetter), "Providers": providersOf(account),
 		} {
 			n, err := record.Count(r, prefix)
@@ -268,12 +271,17 @@ func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, err
 func quotas() map[string]int {
 	return map[string]int{
 		"UsersQuota": maxUsers, "GroupsQuota": maxGroups, "RolesQuota": maxRoles, "PoliciesQuota": maxPolicies,
-		"UserPolicySizeQuota": maxUserInline, "GroupPolicySizeQuota": maxGroupInline, "RolePolicySizeQuota": maxRoleInline,
-		"PolicySizeQuota": maxManagedDocument, "VersionsPerPolicyQuota": maxVersions, "AccessKeysPerUserQuota": maxKeysPerUser,
-		"GroupsPerUserQuota": maxUserGroups, "AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerGroupQuota": maxAttached,
-		"AttachedPoliciesPerRoleQuota": maxAttached, "AssumeRolePolicySizeQuota": 4096, "MFADevicesPerUserQuota": MaxDevicesPerUser,
+		"UserPolicySizeQuota": maxUserInline, "GroupPolicySizeQuota": maxGroupInline,
+		"RolePolicySizeQuota": maxRoleInline,
+		"PolicySizeQuota":     maxManagedDocument, "VersionsPerPolicyQuota": maxVersions,
+		"AccessKeysPerUserQuota": maxKeysPerUser,
+		"GroupsPerUserQuota":     maxUserGroups, "AttachedPoliciesPerUserQuota": maxAttached,
+		"AttachedPoliciesPerGroupQuota": maxAttached,
+		"AttachedPoliciesPerRoleQuota":  maxAttached, "AssumeRolePolicySizeQuota": 4096,
+		"MFADevicesPerUserQuota":     MaxDevicesPerUser,
 		"GlobalEndpointTokenVersion": 1, "AccountSigningCertificatesPresent": 0, "AccountPasswordPresent": 0,
-		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0, "InstanceProfiles": 0, "InstanceProfilesQuota": 0,
+		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0,
+		"InstanceProfiles": 0, "InstanceProfilesQuota": 0,
 		"PolicyVersionsInUse": 0, "PolicyVersionsInUseQuota": maxPolicies * maxVersions,
 	}
 }

@@ -77,18 +77,21 @@ func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 // path begins with prefix, in order of their names. It needs
 // iam:ListAttachedUserPolicies, ...GroupPolicies or ...RolePolicies.
 // Errors: NoSuchEntity.
-func (s *Store) ListAttached(ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p page.Request) (names []string, next string, err error) {
-	err = s.inspect(ctx, g, policy.Action("iam:ListAttached"+k.String()+"Policies"), k, name, func(_ kv.Reader, e *Entity) error {
-		for _, a := range e.Attached {
-			if strings.HasPrefix(policyPath(a), prefix) {
-				names = append(names, a)
+func (s *Store) ListAttached(
+	ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p page.Request,
+) (names []string, next string, err error) {
+	err = s.inspect(ctx, g, policy.Action("iam:ListAttached"+k.String()+"Policies"), k, name,
+		func(_ kv.Reader, e *Entity) error {
+			for _, a := range e.Attached {
+				if strings.HasPrefix(policyPath(a), prefix) {
+					names = append(names, a)
+				}
 			}
-		}
-		key := func(a *string) string { return strings.ToLower(PolicyName(*a)) + "\x00" + accountOf(*a) }
-		slices.SortFunc(names, func(a, b string) int { return strings.Compare(key(&a), key(&b)) })
-		names, next, err = page.Cut(names, key, p, "attached\x00"+e.ID)
-		return err
-	})
+			key := func(a *string) string { return strings.ToLower(PolicyName(*a)) + "\x00" + accountOf(*a) }
+			slices.SortFunc(names, func(a, b string) int { return strings.Compare(key(&a), key(&b)) })
+			names, next, err = page.Cut(names, key, p, "attached\x00"+e.ID)
+			return err
+		})
 	return names, next, err
 }
 
@@ -140,24 +143,26 @@ func (s *Store) setBoundary(tx kv.Tx, e *Entity, policyARN string) error {
 // iam:PutUserPermissionsBoundary or iam:PutRolePermissionsBoundary.
 // Errors: NoSuchEntity, InvalidInput.
 func (s *Store) PutBoundary(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
-	return s.modify(ctx, g, policy.Action("iam:Put"+k.String()+"PermissionsBoundary"), k, name, func(tx kv.Tx, e *Entity) error {
-		if _, err := policyTarget(policyARN); err != nil {
-			return err
-		}
-		return s.setBoundary(tx, e, policyARN)
-	})
+	return s.modify(ctx, g, policy.Action("iam:Put"+k.String()+"PermissionsBoundary"), k, name,
+		func(tx kv.Tx, e *Entity) error {
+			if _, err := policyTarget(policyARN); err != nil {
+				return err
+			}
+			return s.setBoundary(tx, e, policyARN)
+		})
 }
 
 // DeleteBoundary removes the permissions boundary of a user or role. It needs
 // iam:DeleteUserPermissionsBoundary or iam:DeleteRolePermissionsBoundary.
 // Errors: NoSuchEntity.
 func (s *Store) DeleteBoundary(ctx context.Context, g authz.Grant, k EntityKind, name string) error {
-	return s.modify(ctx, g, policy.Action("iam:Delete"+k.String()+"PermissionsBoundary"), k, name, func(tx kv.Tx, e *Entity) error {
-		if e.Boundary == "" {
-			return noSuch("%s %s does not have a permission boundary.", k, e.Name)
-		}
-		return s.setBoundary(tx, e, "")
-	})
+	return s.modify(ctx, g, policy.Action("iam:Delete"+k.String()+"PermissionsBoundary"), k, name,
+		func(tx kv.Tx, e *Entity) error {
+			if e.Boundary == "" {
+				return noSuch("%s %s does not have a permission boundary.", k, e.Name)
+			}
+			return s.setBoundary(tx, e, "")
+		})
 }
 
 // UsesInput says which uses of a managed policy are asked for; empty fields
@@ -222,7 +227,9 @@ type PoliciesInput struct {
 
 // Policies returns a page of managed policies, AWS's first, in order of their
 // names. It needs iam:ListPolicies on "*".
-func (s *Store) Policies(ctx context.Context, g authz.Grant, in PoliciesInput) (all []*ManagedPolicy, next string, err error) {
+func (s *Store) Policies(
+	ctx context.Context, g authz.Grant, in PoliciesInput,
+) (all []*ManagedPolicy, next string, err error) {
 	if err := g.Demand("iam:ListPolicies", arn.Any()); err != nil {
 		return nil, "", err
 	}
@@ -231,7 +238,8 @@ func (s *Store) Policies(ctx context.Context, g authz.Grant, in PoliciesInput) (
 		if err != nil {
 			return err
 		}
-		all, next, err = page.Cut(found, func(p **ManagedPolicy) string { return policyOrder(*p) }, in.Page, "policies\x00"+account)
+		all, next, err = page.Cut(found, func(p **ManagedPolicy) string { return policyOrder(*p) }, in.Page,
+			"policies\x00"+account)
 		return err
 	})
 	return all, next, err

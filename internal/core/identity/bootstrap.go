@@ -88,7 +88,8 @@ func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
 	if id == nil {
 		for _, err := range r.Scan([]byte(identities), []byte(identitiesEnd)) {
 			if err == nil {
-				err = errors.New("identity: the record of the first account is missing, and others are there: the store was changed; put back a copy of it")
+				err = errors.New("identity: the record of the first account is missing, and others are there: the " +
+					"store was changed; put back a copy of it")
 			}
 			return Account{}, Key{}, false, err
 		}
@@ -114,7 +115,8 @@ func first(o BootstrapOptions) (Account, Key, error) {
 		return Account{}, Key{}, err
 	}
 	if (o.AccessKeyID == "") != (o.SecretAccessKey == "") {
-		return Account{}, Key{}, fmt.Errorf("identity: an access key id and its secret are given together or not at all")
+		return Account{}, Key{}, fmt.Errorf(
+			"identity: an access key id and its secret are given together or not at all")
 	}
 	if o.AccessKeyID != "" {
 		k.AccessKeyID, k.Secret = o.AccessKeyID, o.SecretAccessKey
@@ -158,7 +160,9 @@ func newAccount(name string, at time.Time) (Account, Key, error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	k := Key{Active: true, Created: at}
 	k.AccessKeyID, k.Secret = NewKey()
-	return Account{ID: id, Name: name, CanonicalID: newCanonicalID(), Created: at, RootKeys: []string{k.AccessKeyID}}, k, nil
+	return Account{
+		ID: id, Name: name, CanonicalID: newCanonicalID(), Created: at, RootKeys: []string{k.AccessKeyID},
+	}, k, nil
 }
 
 // add writes a new account; none of its names may be taken.

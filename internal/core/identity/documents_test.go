@@ -14,7 +14,11 @@ func TestCachedPoliciesAreCounted(t *testing.T) {
 	const most = 16 << 20
 	d := NewDocuments(most)
 	for i := range 500 {
-		text := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::%d%s"}}`, i, strings.Repeat("?", 1900))
+		text := fmt.Sprintf(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject",`+
+				`"Resource":"arn:aws:s3:::%d%s"}}`,
+			i, strings.Repeat("?", 1900),
+		)
 		if _, err := d.Get(policy.Session, text); err != nil {
 			t.Fatal(err)
 		}

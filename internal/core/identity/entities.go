@@ -134,7 +134,9 @@ func ListARN(account string, k EntityKind, path string) arn.ARN {
 // List returns a page of the users, groups or roles whose path begins with
 // prefix, in order of their names, and the next marker. It needs iam:ListUsers,
 // iam:ListGroups or iam:ListRoles on ListARN.
-func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix string, p page.Request) (all []*Entity, next string, err error) {
+func (s *Store) List(
+	ctx context.Context, g authz.Grant, k EntityKind, prefix string, p page.Request,
+) (all []*Entity, next string, err error) {
 	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, "", err
@@ -160,8 +162,8 @@ func (s *Store) List(ctx context.Context, g authz.Grant, k EntityKind, prefix st
 // stays as it is.
 type Renaming struct{ Name, Path string }
 
-// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or iam:UpdateGroup on the old name and the
-// new one. Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
+// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or iam:UpdateGroup on the old name
+// and the new one. Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
 func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name string, to Renaming) error {
 	action := policy.Action("iam:Update" + k.String())
 	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
@@ -192,7 +194,9 @@ func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name st
 
 // UpdateRole changes a role's description and longest session; nil leaves what
 // is. It needs iam:UpdateRole. Errors: NoSuchEntity, ValidationError.
-func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, name string, description *string, longest *time.Duration) error {
+func (s *Store) UpdateRole(
+	ctx context.Context, g authz.Grant, name string, description *string, longest *time.Duration,
+) error {
 	return s.modify(ctx, g, "iam:UpdateRole", Role, name, func(_ kv.Tx, e *Entity) error {
 		if description != nil {
 			e.Description = *description
@@ -207,7 +211,9 @@ func (s *Store) UpdateRole(ctx context.Context, g authz.Grant, name string, desc
 
 // UpdateRoleDescription changes a role's description and returns the role. It needs
 // iam:UpdateRoleDescription. Errors: NoSuchEntity.
-func (s *Store) UpdateRoleDescription(ctx context.Context, g authz.Grant, name, description string) (out *Entity, err error) {
+func (s *Store) UpdateRoleDescription(
+	ctx context.Context, g authz.Grant, name, description string,
+) (out *Entity, err error) {
 	err = s.modify(ctx, g, "iam:UpdateRoleDescription", Role, name, func(_ kv.Tx, e *Entity) error {
 		e.Description = description
 		out = e
@@ -308,7 +314,10 @@ func (s *Store) RemoveFromGroup(ctx context.Context, g authz.Grant, group, user 
 	})
 }
 
-func (s *Store) membership(ctx context.Context, g authz.Grant, action policy.Action, group, user string, fn func(tx kv.Tx, group, user *Entity) error) error {
+func (s *Store) membership(
+	ctx context.Context, g authz.Grant, action policy.Action, group, user string,
+	fn func(tx kv.Tx, group, user *Entity) error,
+) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		to, err := DemandEntity(tx, g, account, action, Group, group)
 		if err != nil {
@@ -357,7 +366,9 @@ func (s *Store) GetGroup(ctx context.Context, g authz.Grant, group string, p pag
 
 // GroupsOf returns a page of a user's groups, in order of their names. It needs
 // iam:ListGroupsForUser. Errors: NoSuchEntity.
-func (s *Store) GroupsOf(ctx context.Context, g authz.Grant, user string, p page.Request) (groups []*Entity, next string, err error) {
+func (s *Store) GroupsOf(
+	ctx context.Context, g authz.Grant, user string, p page.Request,
+) (groups []*Entity, next string, err error) {
 	err = s.inspect(ctx, g, "iam:ListGroupsForUser", User, user, func(r kv.Reader, e *Entity) error {
 		all, err := EntitiesByName(r, e.Groups)
 		if err != nil {

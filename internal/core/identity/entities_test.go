@@ -20,8 +20,9 @@ import (
 const (
 	allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	denyAll  = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
-	trusting = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}`
-	admin    = "arn:aws:iam::aws:policy/AdministratorAccess"
+	trusting = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},` +
+		`"Action":"sts:AssumeRole"}]}`
+	admin = "arn:aws:iam::aws:policy/AdministratorAccess"
 )
 
 // house is a store with an account and its root user.
@@ -33,7 +34,9 @@ type house struct {
 
 func newHouse(t testing.TB) house {
 	s, k := open(t)
-	if _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: coretest.Account, At: time.Unix(1, 0)}); err != nil {
+	if _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{
+		AccountID: coretest.Account, At: time.Unix(1, 0),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return house{t, s, k}
@@ -75,24 +78,28 @@ func (h house) create(k EntityKind, name string) *Entity {
 	if k == Role {
 		in.Trust = trusting
 	}
-	e, err := h.Create(h.t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", name)), k, in)
+	e, err := h.Create(h.t.Context(),
+		h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", name)), k, in)
 	h.ok(err)
 	return e
 }
 
 func (h house) newPolicy(name, document string) string {
 	h.t.Helper()
-	p, err := h.CreatePolicy(h.t.Context(), h.may("iam:CreatePolicy", PolicyARN(coretest.Account, "/", name)), CreateInput{Name: name}, document)
+	p, err := h.CreatePolicy(h.t.Context(), h.may("iam:CreatePolicy", PolicyARN(coretest.Account, "/", name)),
+		CreateInput{Name: name}, document)
 	h.ok(err)
 	return p.ARN().String()
 }
 
 func (h house) attach(k EntityKind, name, policyARN string) error {
-	return h.Attach(h.t.Context(), h.may(policy.Action("iam:Attach"+k.String()+"Policy"), h.on(k, name)), k, name, policyARN)
+	return h.Attach(h.t.Context(), h.may(policy.Action("iam:Attach"+k.String()+"Policy"), h.on(k, name)), k, name,
+		policyARN)
 }
 
 func (h house) put(k EntityKind, name, policyName, document string) error {
-	return h.PutInline(h.t.Context(), h.may(policy.Action("iam:Put"+k.String()+"Policy"), h.on(k, name)), k, name, Inline{policyName, document})
+	return h.PutInline(h.t.Context(), h.may(policy.Action("iam:Put"+k.String()+"Policy"), h.on(k, name)), k, name,
+		Inline{policyName, document})
 }
 
 // decides says what the laws of a principal make of an S3 read.
@@ -109,22 +116,27 @@ func TestEntitiesComeAndGo(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			h := newHouse(t)
 			e := h.create(k, "Alice")
-			if !strings.HasPrefix(e.ID, k.IDPrefix()) || len(e.ID) != 21 || e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
+			if !strings.HasPrefix(e.ID, k.IDPrefix()) || len(e.ID) != 21 ||
+				e.ARN().String() != "arn:aws:iam::111122223333:"+k.lower()+"/Alice" {
 				t.Errorf("%+v", e)
 			}
 			again := CreateInput{Name: "aLICE", Trust: trusting}
-			_, err := h.Create(t.Context(), h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", "aLICE")), k, again)
+			_, err := h.Create(t.Context(),
+				h.may(policy.Action("iam:Create"+k.String()), EntityARN(coretest.Account, k, "/", "aLICE")), k, again)
 			h.fails(err, "EntityAlreadyExists")
 
 			got, err := h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), e.ARN()), k, "alice")
 			if err != nil || got.ID != e.ID || got.Name != "Alice" {
 				t.Errorf("%+v, %v", got, err)
 			}
-			_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "bob")
-			if !fault.Is(err, "NoSuchEntity") || fault.From(err).Message != "The "+k.lower()+" with name bob cannot be found." {
+			_, err = h.Get(t.Context(),
+				h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "bob")
+			if !fault.Is(err, "NoSuchEntity") ||
+				fault.From(err).Message != "The "+k.lower()+" with name bob cannot be found." {
 				t.Error(err)
 			}
-			_, err = h.Get(t.Context(), h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "alice")
+			_, err = h.Get(t.Context(),
+				h.may(policy.Action("iam:Get"+k.String()), EntityARN(coretest.Account, k, "/", "bob")), k, "alice")
 			h.fails(err, "AccessDenied")
 			_, err = h.Get(t.Context(), authz.Grant{}, k, "alice")
 			h.fails(err, "AccessDenied")
@@ -134,12 +146,15 @@ func TestEntitiesComeAndGo(t *testing.T) {
 				return h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), e.ARN()), k, "alice")
 			}
 			h.fails(remove(), "DeleteConflict")
-			h.ok(h.Detach(t.Context(), h.may(policy.Action("iam:Detach"+k.String()+"Policy"), e.ARN()), k, "alice", admin))
+			h.ok(h.Detach(t.Context(), h.may(policy.Action("iam:Detach"+k.String()+"Policy"), e.ARN()), k, "alice",
+				admin))
 			h.ok(h.put(k, "alice", "p", allowAll))
 			h.fails(remove(), "DeleteConflict")
-			h.ok(h.DeleteInline(t.Context(), h.may(policy.Action("iam:Delete"+k.String()+"Policy"), e.ARN()), k, "alice", "P"))
+			h.ok(h.DeleteInline(t.Context(), h.may(policy.Action("iam:Delete"+k.String()+"Policy"), e.ARN()), k,
+				"alice", "P"))
 			h.ok(remove())
-			h.fails(h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), h.on(k, "alice")), k, "alice"), "NoSuchEntity")
+			h.fails(h.Delete(t.Context(), h.may(policy.Action("iam:Delete"+k.String()), h.on(k, "alice")), k, "alice"),
+				"NoSuchEntity")
 			if again := h.create(k, "alice"); again.ID == e.ID {
 				t.Error("an id came back")
 			}
@@ -151,22 +166,27 @@ func TestNamesAndPathsAreChecked(t *testing.T) {
 	h := newHouse(t)
 	for _, in := range []CreateInput{
 		{Name: ""}, {Name: "a/b"}, {Name: "a b"}, {Name: "é"}, {Name: strings.Repeat("a", 129)},
-		{Name: "a", Path: "/x"}, {Name: "a", Path: "x/"}, {Name: "a", Path: "/ /"}, {Name: "a", Path: "/" + strings.Repeat("x", 512) + "/"},
-		{Name: "a", Tags: []tag.Tag{{Key: "", Value: "v"}}}, {Name: "a", Tags: []tag.Tag{{Key: "k", Value: strings.Repeat("v", 257)}}},
+		{Name: "a", Path: "/x"}, {Name: "a", Path: "x/"}, {Name: "a", Path: "/ /"},
+		{Name: "a", Path: "/" + strings.Repeat("x", 512) + "/"},
+		{Name: "a", Tags: []tag.Tag{{Key: "", Value: "v"}}},
+		{Name: "a", Tags: []tag.Tag{{Key: "k", Value: strings.Repeat("v", 257)}}},
 	} {
 		path := in.Path
 		if path == "" {
 			path = "/"
 		}
-		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, path, in.Name)), User, in)
+		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, path, in.Name)), User,
+			in)
 		h.fails(err, "ValidationError")
 	}
 	for _, tags := range [][]tag.Tag{{{Key: "a", Value: ""}, {Key: "A", Value: ""}}, {{Key: "aws:x", Value: ""}}} {
-		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, "/", "a")), User, CreateInput{Name: "a", Tags: tags})
+		_, err := h.Create(t.Context(), h.may("iam:CreateUser", EntityARN(coretest.Account, User, "/", "a")), User,
+			CreateInput{Name: "a", Tags: tags})
 		h.fails(err, "InvalidInput")
 	}
 	for _, trust := range []string{"", "{", allowAll} {
-		_, err := h.Create(t.Context(), h.may("iam:CreateRole", EntityARN(coretest.Account, Role, "/", "r")), Role, CreateInput{Name: "r", Trust: trust})
+		_, err := h.Create(t.Context(), h.may("iam:CreateRole", EntityARN(coretest.Account, Role, "/", "r")), Role,
+			CreateInput{Name: "r", Trust: trust})
 		h.fails(err, "MalformedPolicyDocument")
 	}
 }
@@ -180,14 +200,19 @@ func TestRenameKeepsWhatHangsOnAUser(t *testing.T) {
 	h.ok(err)
 	to := EntityARN(coretest.Account, User, "/team/", "new")
 	rename := func(name, path string, target arn.ARN) error {
-		g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: u.ARN()}, authz.Need{Action: "iam:UpdateUser", Resource: target})
+		g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
+			authz.Need{
+				Action: "iam:UpdateUser", Resource: u.ARN(),
+			}, authz.Need{Action: "iam:UpdateUser", Resource: target})
 		return h.Rename(t.Context(), g, User, "old", Renaming{name, path})
 	}
 	h.fails(rename("OTHER", "", EntityARN(coretest.Account, User, "/", "OTHER")), "EntityAlreadyExists")
-	h.fails(h.Rename(t.Context(), h.may("iam:UpdateUser", u.ARN()), User, "old", Renaming{"new", "/team/"}), "AccessDenied")
+	h.fails(h.Rename(t.Context(), h.may("iam:UpdateUser", u.ARN()), User, "old", Renaming{"new", "/team/"}),
+		"AccessDenied")
 	h.ok(rename("new", "/team/", to))
 	c, found, err := h.Lookup(t.Context(), k.AccessKeyID)
-	if err != nil || !found || c.Principal.Kind != policy.User || c.Principal.ARN != to || c.Principal.ID != u.ID || c.Principal.Name != "new" || c.Secret != k.Secret {
+	if err != nil || !found || c.Principal.Kind != policy.User || c.Principal.ARN != to || c.Principal.ID != u.ID ||
+		c.Principal.Name != "new" || c.Secret != k.Secret {
 		t.Errorf("%+v, %v, %v", c.Principal, found, err)
 	}
 	if h.decides(c.Principal) != policy.Allow {
@@ -247,7 +272,8 @@ func TestLawsChangeWithTheNextRequest(t *testing.T) {
 	h.ok(h.SetDefaultVersion(ctx, h.may("iam:SetDefaultPolicyVersion", mustARN(t, own)), own, "v2"))
 	expect("version 2", policy.ExplicitDeny)
 	h.ok(h.SetDefaultVersion(ctx, h.may("iam:SetDefaultPolicyVersion", mustARN(t, own)), own, "v1"))
-	h.ok(h.PutBoundary(ctx, h.may("iam:PutUserPermissionsBoundary", u.ARN()), User, "u", "arn:aws:iam::aws:policy/IAMFullAccess"))
+	h.ok(h.PutBoundary(ctx, h.may("iam:PutUserPermissionsBoundary", u.ARN()), User, "u",
+		"arn:aws:iam::aws:policy/IAMFullAccess"))
 	expect("a boundary without S3", policy.ImplicitDeny)
 	h.ok(h.DeleteBoundary(ctx, h.may("iam:DeleteUserPermissionsBoundary", u.ARN()), User, "u"))
 	expect("no boundary", policy.Allow)
@@ -285,7 +311,9 @@ func TestRoleSessionsHaveTheirRolesLaws(t *testing.T) {
 	if h.decides(p) != policy.ImplicitDeny {
 		t.Error("a role session has a user's laws")
 	}
-	f := policy.Principal{Kind: policy.FederatedUser, Account: coretest.Account, Issuer: u.ARN(), ID: coretest.Account + ":f"}
+	f := policy.Principal{
+		Kind: policy.FederatedUser, Account: coretest.Account, Issuer: u.ARN(), ID: coretest.Account + ":f",
+	}
 	l, err := h.Laws(t.Context(), f)
 	if err != nil || len(l.Identity) != 1 {
 		t.Errorf("a federated user has the laws of whoever asked for it: %+v, %v", l, err)
@@ -317,7 +345,8 @@ func TestQuotas(t *testing.T) {
 	}
 	own := PolicyARN(coretest.Account, "/", "p0")
 	for i := range maxVersions {
-		_, err := h.CreatePolicyVersion(t.Context(), h.may("iam:CreatePolicyVersion", own), own.String(), allowAll, false)
+		_, err := h.CreatePolicyVersion(t.Context(), h.may("iam:CreatePolicyVersion", own), own.String(), allowAll,
+			false)
 		if i < maxVersions-1 {
 			h.ok(err)
 		} else {
@@ -325,9 +354,12 @@ func TestQuotas(t *testing.T) {
 		}
 	}
 	h.fails(h.DeletePolicy(t.Context(), h.may("iam:DeletePolicy", own), own.String()), "DeleteConflict")
-	h.fails(h.DeletePolicyVersion(t.Context(), h.may("iam:DeletePolicyVersion", own), own.String(), "v1"), "DeleteConflict")
-	h.fails(h.DeletePolicyVersion(t.Context(), h.may("iam:DeletePolicyVersion", own), own.String(), "v9"), "NoSuchEntity")
-	big := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"` + strings.Repeat("a", 2048) + `"}]}`
+	h.fails(h.DeletePolicyVersion(t.Context(), h.may("iam:DeletePolicyVersion", own), own.String(), "v1"),
+		"DeleteConflict")
+	h.fails(h.DeletePolicyVersion(t.Context(), h.may("iam:DeletePolicyVersion", own), own.String(), "v9"),
+		"NoSuchEntity")
+	big := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"` +
+		strings.Repeat("a", 2048) + `"}]}`
 	h.fails(h.put(User, "u", "big", strings.Replace(big, `"aaa`, `"arn:aws:s3:::aaa`, 1)), "LimitExceeded")
 }
 
@@ -435,7 +467,9 @@ func TestKeysBelongToTheirHolder(t *testing.T) {
 	all, err := policy.Parse(policy.Identity, []byte(allowAll))
 	h.ok(err)
 	caller := authz.NewCaller(u.Principal(), authz.Situation{At: time.Unix(5, 0)})
-	g, err := authz.New(generous{all}).Authorize(t.Context(), caller, authz.Need{Action: "iam:CreateAccessKey", Resource: arn.Root(coretest.Account)})
+	g, err := authz.New(generous{all}).Authorize(t.Context(), caller, authz.Need{
+		Action: "iam:CreateAccessKey", Resource: arn.Root(coretest.Account),
+	})
 	h.ok(err)
 	_, err = h.CreateKey(t.Context(), g, "")
 	h.fails(err, "AccessDenied")

@@ -153,7 +153,8 @@ func noSuchEntity(k EntityKind, name string) error {
 func CheckName(name string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 	if name == "" || len(name) > MaxName || strings.Trim(name, word) != "" {
-		return validation("The specified value for a name is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
+		return validation("The specified value for a name is invalid. It must contain only alphanumeric characters " +
+			"and/or the following: +=,.@_-")
 	}
 	return nil
 }
@@ -163,8 +164,10 @@ func CheckPath(path string) (string, error) {
 	if path == "" || path == "/" {
 		return "/", nil
 	}
-	if len(path) > MaxPath || len(path) < 3 || path[0] != '/' || path[len(path)-1] != '/' || strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' }) {
-		return "", validation("The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	if len(path) > MaxPath || len(path) < 3 || path[0] != '/' || path[len(path)-1] != '/' ||
+		strings.ContainsFunc(path, func(r rune) bool { return r < '!' || r > '~' }) {
+		return "", validation("The specified value for path is invalid. It must begin and end with / and contain " +
+			"only alphanumeric characters and/or / characters.")
 	}
 	return path, nil
 }
@@ -220,7 +223,9 @@ func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(r kv.Reade
 
 // DemandEntity finds an entity for a caller who may do action to it. The action is
 // demanded on the ARN the entity has now, path included.
-func DemandEntity(r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string) (*Entity, error) {
+func DemandEntity(
+	r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string,
+) (*Entity, error) {
 	e, err := FindEntity(r, account, k, name)
 	if err != nil {
 		return nil, err
@@ -239,7 +244,10 @@ func DemandEntity(r kv.Reader, g authz.Grant, account string, action policy.Acti
 }
 
 // modify changes one entity.
-func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(tx kv.Tx, e *Entity) error) error {
+func (s *Store) modify(
+	ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string,
+	fn func(tx kv.Tx, e *Entity) error,
+) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		e, err := DemandEntity(tx, g, account, action, k, name)
 		if err != nil {
@@ -254,7 +262,10 @@ func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action,
 }
 
 // inspect reads one entity.
-func (s *Store) inspect(ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string, fn func(r kv.Reader, e *Entity) error) error {
+func (s *Store) inspect(
+	ctx context.Context, g authz.Grant, action policy.Action, k EntityKind, name string,
+	fn func(r kv.Reader, e *Entity) error,
+) error {
 	return View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		e, err := DemandEntity(r, g, account, action, k, name)
 		if err != nil {

@@ -140,7 +140,8 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 			return nil, record.Malformed("entity " + id)
 		}
 	}
-	if f.Err() != nil || e.Kind < User || e.Kind > Role || e.Account == "" || e.Name == "" || e.Path == "" || e.Kind == Role && e.Trust == "" {
+	if f.Err() != nil || e.Kind < User || e.Kind > Role || e.Account == "" || e.Name == "" || e.Path == "" ||
+		e.Kind == Role && e.Trust == "" {
 		return nil, record.Malformed("entity " + id)
 	}
 	return e, nil

@@ -56,12 +56,15 @@ func TestBootstrapMakesOneAccount(t *testing.T) {
 			}
 		})
 	}
-	first, err = NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{AccountID: "nothing that checks", AccessKeyID: "half a pair"})
+	first, err = NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{
+		AccountID: "nothing that checks", AccessKeyID: "half a pair",
+	})
 	b, again, created := first.Account, first.Key, first.Created
 	if err != nil || created || b.ID != a.ID || again.AccessKeyID != k.AccessKeyID || again.Secret != "" {
 		t.Error("the second start:", b.ID, again.AccessKeyID, created, err)
 	}
-	if all, err := NewOperator(s).Accounts(t.Context()); err != nil || len(all) != 1 || all[0].CanonicalID != a.CanonicalID {
+	if all, err := NewOperator(s).Accounts(t.Context()); err != nil || len(all) != 1 ||
+		all[0].CanonicalID != a.CanonicalID {
 		t.Error(len(all), err)
 	}
 }
@@ -91,13 +94,17 @@ func TestBootstrapWithGivenCredentials(t *testing.T) {
 		o  BootstrapOptions
 		ok bool
 	}{
-		"all given":            {BootstrapOptions{AccountID: "111122223333", Name: "me", AccessKeyID: id, SecretAccessKey: secret}, true},
-		"eleven digits":        {BootstrapOptions{AccountID: "11112222333"}, false},
-		"letters":              {BootstrapOptions{AccountID: "11112222333a"}, false},
-		"key without secret":   {BootstrapOptions{AccessKeyID: id}, false},
-		"secret without key":   {BootstrapOptions{SecretAccessKey: secret}, false},
-		"short key id":         {BootstrapOptions{AccessKeyID: id[1:], SecretAccessKey: secret}, false},
-		"long key id":          {BootstrapOptions{AccessKeyID: strings.Repeat("A", 129), SecretAccessKey: secret}, false},
+		"all given": {
+			BootstrapOptions{AccountID: "111122223333", Name: "me", AccessKeyID: id, SecretAccessKey: secret}, true,
+		},
+		"eleven digits":      {BootstrapOptions{AccountID: "11112222333"}, false},
+		"letters":            {BootstrapOptions{AccountID: "11112222333a"}, false},
+		"key without secret": {BootstrapOptions{AccessKeyID: id}, false},
+		"secret without key": {BootstrapOptions{SecretAccessKey: secret}, false},
+		"short key id":       {BootstrapOptions{AccessKeyID: id[1:], SecretAccessKey: secret}, false},
+		"long key id": {
+			BootstrapOptions{AccessKeyID: strings.Repeat("A", 129), SecretAccessKey: secret}, false,
+		},
 		"slash in key id":      {BootstrapOptions{AccessKeyID: id + "/", SecretAccessKey: secret}, false},
 		"short secret":         {BootstrapOptions{AccessKeyID: id, SecretAccessKey: secret[1:]}, false},
 		"blank in secret":      {BootstrapOptions{AccessKeyID: id, SecretAccessKey: secret + " x"}, false},
@@ -134,7 +141,8 @@ func TestLookup(t *testing.T) {
 		t.Fatal(found, err)
 	}
 	p := c.Principal
-	if p.Kind != policy.AccountRoot || p.Account != a.ID || p.ARN.String() != "arn:aws:iam::"+a.ID+":root" || p.ID != a.ID {
+	if p.Kind != policy.AccountRoot || p.Account != a.ID || p.ARN.String() != "arn:aws:iam::"+a.ID+":root" ||
+		p.ID != a.ID {
 		t.Errorf("%+v", p)
 	}
 	for _, id := range []string{"", "AKIAAAAAAAAAAAAAAAAA", "x/../../i/a/" + a.ID, strings.Repeat("A", 5000), "\x00"} {
@@ -150,7 +158,8 @@ func TestAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, found, err := s.Account(t.Context(), a.ID); err != nil || !found || got.CanonicalID != a.CanonicalID || got.Name != "second" {
+	if got, found, err := s.Account(t.Context(), a.ID); err != nil || !found || got.CanonicalID != a.CanonicalID ||
+		got.Name != "second" {
 		t.Error(got, found, err)
 	}
 	if _, found, err := s.Account(t.Context(), "000000000000"); found || err != nil {
@@ -192,8 +201,12 @@ func TestOnlyRootHasLaws(t *testing.T) {
 	if v.Effect != policy.Allow {
 		t.Error("the root user may not", v)
 	}
-	for _, k := range []policy.PrincipalKind{policy.Nobody, policy.Anonymous, policy.User, policy.RoleSession, policy.FederatedUser, policy.Service} {
-		if laws, err := s.Laws(t.Context(), policy.Principal{Kind: k, Account: "111122223333"}); err != nil || len(laws.Identity)+len(laws.Boundary) != 0 {
+	for _, k := range []policy.PrincipalKind{
+		policy.Nobody, policy.Anonymous, policy.User, policy.RoleSession, policy.FederatedUser, policy.Service,
+	} {
+		if laws, err := s.Laws(t.Context(), policy.Principal{
+			Kind: k, Account: "111122223333",
+		}); err != nil || len(laws.Identity)+len(laws.Boundary) != 0 {
 			t.Error(k, laws, err)
 		}
 	}
@@ -285,7 +298,9 @@ func TestBootstrapOfAChangedStore(t *testing.T) {
 		t.Error("a key is shown")
 		return nil
 	}
-	if again, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(2, 0), Show: show}); err == nil || again.Created {
+	if again, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{
+		At: time.Unix(2, 0), Show: show,
+	}); err == nil || again.Created {
 		t.Errorf("another first account is made: %v", err)
 	}
 }

@@ -46,7 +46,8 @@ func sentence(e *policy.Error) string {
 }
 
 func tooMuchInline(e *Entity, most int) error {
-	return fault.New(fault.LimitExceeded, fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
+	return fault.New(fault.LimitExceeded,
+		fmt.Sprintf("Maximum policy size of %d bytes exceeded for %s %s", most, e.Kind.lower(), e.Name))
 }
 
 func noSuchInline(k EntityKind, name string) error {
@@ -104,7 +105,9 @@ func (s *Store) DeleteInline(ctx context.Context, g authz.Grant, k EntityKind, n
 // GetInline returns a policy of its entity and the entity. It needs
 // iam:GetUserPolicy, iam:GetGroupPolicy or iam:GetRolePolicy.
 // Errors: NoSuchEntity.
-func (s *Store) GetInline(ctx context.Context, g authz.Grant, k EntityKind, name, policyName string) (out Inline, of *Entity, err error) {
+func (s *Store) GetInline(
+	ctx context.Context, g authz.Grant, k EntityKind, name, policyName string,
+) (out Inline, of *Entity, err error) {
 	err = s.inspect(ctx, g, policy.Action("iam:Get"+k.String()+"Policy"), k, name, func(_ kv.Reader, e *Entity) error {
 		i := e.inline(policyName)
 		if i < 0 {
@@ -119,14 +122,20 @@ func (s *Store) GetInline(ctx context.Context, g authz.Grant, k EntityKind, name
 // ListInline returns a page of the names of an entity's policies. It needs
 // iam:ListUserPolicies, iam:ListGroupPolicies or iam:ListRolePolicies.
 // Errors: NoSuchEntity.
-func (s *Store) ListInline(ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request) (names []string, next string, err error) {
-	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Policies"), k, name, func(_ kv.Reader, e *Entity) error {
-		for _, q := range e.Inline {
-			names = append(names, q.Name)
-		}
-		slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-		names, next, err = page.Cut(names, func(n *string) string { return strings.ToLower(*n) }, p, "inline\x00"+e.ID)
-		return err
-	})
+func (s *Store) ListInline(
+	ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request,
+) (names []string, next string, err error) {
+	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Policies"), k, name,
+		func(_ kv.Reader, e *Entity) error {
+			for _, q := range e.Inline {
+				names = append(names, q.Name)
+			}
+			slices.SortFunc(names, func(a, b string) int {
+				return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+			})
+			names, next, err = page.Cut(names, func(n *string) string { return strings.ToLower(*n) }, p,
+				"inline\x00"+e.ID)
+			return err
+		})
 	return names, next, err
 }

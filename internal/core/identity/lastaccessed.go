@@ -145,7 +145,9 @@ func (s *Store) LastAccessedSubject(ctx context.Context, account, name string) (
 }
 
 // JobSubject describes what a report is about; false where there is none.
-func (s *Store) JobSubject(ctx context.Context, account, text string, now time.Time) (out Subject, found bool, err error) {
+func (s *Store) JobSubject(
+	ctx context.Context, account, text string, now time.Time,
+) (out Subject, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		t, _, err := s.targetOf(r, account, text, now)
 		if found = t != nil; found {
@@ -194,7 +196,9 @@ type AccessReport struct {
 // policies of what it is about allow something of. It needs
 // iam:GetServiceLastAccessedDetails on "*", and, since anybody can spell an id,
 // iam:GenerateServiceLastAccessedDetails on what it is about. Errors: NoSuchEntity.
-func (s *Store) GetLastAccessed(ctx context.Context, g authz.Grant, id string, p page.Request) (out AccessReport, err error) {
+func (s *Store) GetLastAccessed(
+	ctx context.Context, g authz.Grant, id string, p page.Request,
+) (out AccessReport, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		if err := g.Demand("iam:GetServiceLastAccessedDetails", arn.Any()); err != nil {
 			return err
@@ -214,7 +218,8 @@ func (s *Store) GetLastAccessed(ctx context.Context, g authz.Grant, id string, p
 			return err
 		}
 		out.Asked = j.at
-		out.Services, out.Next, err = page.Cut(all, func(l *LastAccessed) string { return l.Service }, p, "accessed\x00"+t.id())
+		out.Services, out.Next, err = page.Cut(all, func(l *LastAccessed) string { return l.Service }, p,
+			"accessed\x00"+t.id())
 		return err
 	})
 	return out, err
@@ -253,7 +258,9 @@ func (s *Store) reportAccesses(r kv.Reader, account string, t *accessTarget) (al
 
 // accessesOf are the policies a report asks, and the users and roles they are
 // policies of.
-func (s *Store) accessesOf(r kv.Reader, account string, t *accessTarget) (laws []*policy.Document, actors []*Entity, err error) {
+func (s *Store) accessesOf(
+	r kv.Reader, account string, t *accessTarget,
+) (laws []*policy.Document, actors []*Entity, err error) {
 	sources := []*Entity{t.entity}
 	if t.policy != nil {
 		d, err := s.Document(t.policy.InForce().Document)

@@ -15,7 +15,8 @@ import (
 
 func (h house) reporter(on arn.ARN) authz.Grant {
 	h.t.Helper()
-	return coretest.GrantAll(h.t, coretest.Root(coretest.Account, nil), authz.Need{Action: generateLastAccessed, Resource: on},
+	return coretest.GrantAll(h.t, coretest.Root(coretest.Account, nil),
+		authz.Need{Action: generateLastAccessed, Resource: on},
 		authz.Need{Action: "iam:GetServiceLastAccessedDetails", Resource: arn.Any()})
 }
 
@@ -48,7 +49,8 @@ func (h house) reports(name string) (id, said string) {
 func TestLastAccessed(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
-	own := h.newPolicy("own", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["S3:Get*","sts:*"],"Resource":"*"}]}`)
+	own := h.newPolicy("own",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["S3:Get*","sts:*"],"Resource":"*"}]}`)
 	u, r, g := h.create(User, "u"), h.create(Role, "r"), h.create(Group, "g")
 	h.ok(h.attach(User, "u", own))
 	h.ok(h.attach(Role, "r", own))
@@ -115,13 +117,16 @@ func TestJobsThatAreNone(t *testing.T) {
 	u := h.create(User, "u")
 	good, _ := h.reports(u.ARN().String())
 	for _, id := range []string{
-		"", strings.Repeat("x", jobSize), good[:jobSize-1], good + "0", strings.Replace(good, "-", "_", 1), good[:uniqueIDSize+1] + strings.Repeat("9", 14),
-		good[:uniqueIDSize+1] + "+1000000000000", job{u.ID, u.Created.Add(-time.Hour)}.String(), job{"AIDA/../\x00CDEFGHIJKLMNO", time.Unix(9, 0)}.String(),
+		"", strings.Repeat("x", jobSize), good[:jobSize-1], good + "0", strings.Replace(good, "-", "_", 1),
+		good[:uniqueIDSize+1] + strings.Repeat("9", 14),
+		good[:uniqueIDSize+1] + "+1000000000000", job{u.ID, u.Created.Add(-time.Hour)}.String(),
+		job{"AIDA/../\x00CDEFGHIJKLMNO", time.Unix(9, 0)}.String(),
 	} {
 		_, err := h.GetLastAccessed(t.Context(), h.reporter(u.ARN()), id, page.Request{})
 		h.fails(err, "NoSuchEntity")
 	}
-	_, err := h.GenerateLastAccessed(t.Context(), h.reporter(arn.Root(coretest.Account)), arn.Root(coretest.Account).String())
+	_, err := h.GenerateLastAccessed(t.Context(), h.reporter(arn.Root(coretest.Account)),
+		arn.Root(coretest.Account).String())
 	h.fails(err, "InvalidInput")
 	for _, name := range []string{"user/path/u", "user/v", "group/u", "role/u", "policy/u"} {
 		on := arn.IAM(coretest.Account, name)

@@ -26,7 +26,9 @@ type lawsOf struct {
 }
 
 func newLaws() *laws {
-	return &laws{limit.NewCache(maxLaws, func(id string, l lawsOf) int64 { return int64(len(id)) + limit.Footprint(l) })}
+	return &laws{
+		limit.NewCache(maxLaws, func(id string, l lawsOf) int64 { return int64(len(id)) + limit.Footprint(l) }),
+	}
 }
 
 func (l *laws) get(id string, generation []byte) (authz.PrincipalLaws, bool) {

@@ -20,8 +20,13 @@ func crowd(b *testing.B, h house, users, policies int) (keys []string) {
 		account := fmt.Sprintf("%012d", i+1)
 		var names []string
 		write(h, policies/accounts, batch, func(tx kv.Tx, j int) {
-			p := ManagedPolicy{Account: account, ID: newUniqueID("ANPA"), Name: fmt.Sprint("p", j), Path: "/", Default: 1, Newest: 1, Versions: []PolicyVersion{{Number: 1,
-				Document: fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b%d/*"}]}`, j)}}}
+			p := ManagedPolicy{Account: account, ID: newUniqueID("ANPA"), Name: fmt.Sprint("p", j), Path: "/",
+				Default: 1, Newest: 1, Versions: []PolicyVersion{{Number: 1,
+					Document: fmt.Sprintf(
+						`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*",`+
+							`"Resource":"arn:aws:s3:::b%d/*"}]}`,
+						j,
+					)}}}
 			tx.Set(policyKey(p.ID), p.encode())
 			tx.Set(nameKey(account, policyLetter, p.Name), []byte(p.ID))
 			names = append(names, p.ARN().String())
@@ -36,7 +41,10 @@ func crowd(b *testing.B, h house, users, policies int) (keys []string) {
 	}
 	write(h, len(e), batch, func(tx kv.Tx, i int) {
 		id, secret := NewKey()
-		k := storedKey{Key: Key{AccessKeyID: id, Secret: secret, Active: true}, account: e[i].Account, kind: ofUser, owner: e[i].ID}
+		k := storedKey{
+			Key: Key{AccessKeyID: id, Secret: secret, Active: true}, account: e[i].Account, kind: ofUser,
+			owner: e[i].ID,
+		}
 		e[i].Keys = []string{id}
 		tx.Set(entityKey(e[i].ID), e[i].encode())
 		tx.Set(nameKey(e[i].Account, User.letter(), e[i].Name), []byte(e[i].ID))

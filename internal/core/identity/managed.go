@@ -138,7 +138,9 @@ func policyTarget(name string) (arn.ARN, error) {
 }
 
 // demandPolicy finds a managed policy for a caller who may do action to it.
-func (s *Store) demandPolicy(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*ManagedPolicy, error) {
+func (s *Store) demandPolicy(
+	r kv.Reader, g authz.Grant, account string, action policy.Action, name string,
+) (*ManagedPolicy, error) {
 	a, err := policyTarget(name)
 	if err != nil {
 		return nil, err
@@ -154,7 +156,9 @@ func (s *Store) demandPolicy(r kv.Reader, g authz.Grant, account string, action 
 }
 
 // modifyPolicy changes one of the account's own policies.
-func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(tx kv.Tx, p *ManagedPolicy) error) error {
+func (s *Store) modifyPolicy(
+	ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(tx kv.Tx, p *ManagedPolicy) error,
+) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := s.demandPolicy(tx, g, account, action, name)
 		if err != nil {
@@ -175,7 +179,9 @@ func (s *Store) modifyPolicy(ctx context.Context, g authz.Grant, action policy.A
 // CreatePolicy makes a managed policy with a first version. It needs
 // iam:CreatePolicy.
 // Errors: EntityAlreadyExists, LimitExceeded, MalformedPolicyDocument.
-func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput, document string) (*ManagedPolicy, error) {
+func (s *Store) CreatePolicy(
+	ctx context.Context, g authz.Grant, in CreateInput, document string,
+) (*ManagedPolicy, error) {
 	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
@@ -199,7 +205,8 @@ func (s *Store) CreatePolicy(ctx context.Context, g authz.Grant, in CreateInput,
 	}
 	at := Instant(g)
 	p := &ManagedPolicy{
-		Account: account, ID: newUniqueID("ANPA"), Name: in.Name, Path: path, Description: in.Description, Created: at, Updated: at,
+		Account: account, ID: newUniqueID("ANPA"), Name: in.Name, Path: path, Description: in.Description, Created: at,
+		Updated: at,
 		Default: 1, Newest: 1, Versions: []PolicyVersion{{1, at, document}}, Tags: in.Tags,
 	}
 	return p, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
@@ -231,7 +238,9 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (*Man
 }
 
 // inspectPolicy reads a managed policy for a caller who may do action to it.
-func (s *Store) inspectPolicy(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *ManagedPolicy, err error) {
+func (s *Store) inspectPolicy(
+	ctx context.Context, g authz.Grant, action policy.Action, name string,
+) (p *ManagedPolicy, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		if p, err = s.demandPolicy(r, g, account, action, name); err != nil {
 			return err
@@ -243,7 +252,9 @@ func (s *Store) inspectPolicy(ctx context.Context, g authz.Grant, action policy.
 
 // GetPolicyVersion returns a version of a managed policy and whether it is the
 // default. It needs iam:GetPolicyVersion. Errors: NoSuchEntity, InvalidInput.
-func (s *Store) GetPolicyVersion(ctx context.Context, g authz.Grant, name, version string) (v *PolicyVersion, inForce bool, err error) {
+func (s *Store) GetPolicyVersion(
+	ctx context.Context, g authz.Grant, name, version string,
+) (v *PolicyVersion, inForce bool, err error) {
 	p, err := s.inspectPolicy(ctx, g, "iam:GetPolicyVersion", name)
 	if err != nil {
 		return nil, false, err
@@ -261,7 +272,9 @@ type VersionPage struct {
 
 // PolicyVersions returns a page of a policy's versions. It needs
 // iam:ListPolicyVersions. Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, in page.Request) (out VersionPage, err error) {
+func (s *Store) PolicyVersions(
+	ctx context.Context, g authz.Grant, name string, in page.Request,
+) (out VersionPage, err error) {
 	p, err := s.inspectPolicy(ctx, g, "iam:ListPolicyVersions", name)
 	if err != nil {
 		return out, err
@@ -277,7 +290,9 @@ func (s *Store) PolicyVersions(ctx context.Context, g authz.Grant, name string, 
 
 // PolicyTags returns a page of a policy's tags. It needs iam:ListPolicyTags.
 // Errors: NoSuchEntity, InvalidInput.
-func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
+func (s *Store) PolicyTags(
+	ctx context.Context, g authz.Grant, name string, in page.Request,
+) ([]tag.Tag, string, error) {
 	p, err := s.inspectPolicy(ctx, g, "iam:ListPolicyTags", name)
 	if err != nil {
 		return nil, "", err
@@ -288,13 +303,17 @@ func (s *Store) PolicyTags(ctx context.Context, g authz.Grant, name string, in p
 // CreatePolicyVersion adds a version, which may become the default at once. It
 // needs iam:CreatePolicyVersion.
 // Errors: NoSuchEntity, MalformedPolicyDocument, LimitExceeded.
-func (s *Store) CreatePolicyVersion(ctx context.Context, g authz.Grant, name, document string, inForce bool) (v *PolicyVersion, err error) {
+func (s *Store) CreatePolicyVersion(
+	ctx context.Context, g authz.Grant, name, document string, inForce bool,
+) (v *PolicyVersion, err error) {
 	err = s.modifyPolicy(ctx, g, "iam:CreatePolicyVersion", name, func(_ kv.Tx, p *ManagedPolicy) error {
 		if err := checkManaged(document); err != nil {
 			return err
 		}
 		if len(p.Versions) >= maxVersions {
-			return fault.New(fault.LimitExceeded, "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.")
+			return fault.New(fault.LimitExceeded,
+				"A managed policy can have up to 5 versions. Before you create a new version, you must delete an "+
+					"existing version.")
 		}
 		p.Newest++
 		v = &PolicyVersion{p.Newest, Instant(g), document}
@@ -354,7 +373,8 @@ func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) er
 			return deleteConflict("Cannot delete a policy attached to entities.")
 		}
 		if len(p.Versions) > 1 {
-			return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+			return deleteConflict("This policy has more than one version. Before you delete a policy, you must " +
+				"delete the policy's versions. The default version is deleted with the policy.")
 		}
 		tx.Delete(policyKey(p.ID))
 		tx.Delete(nameKey(account, policyLetter, p.Name))

@@ -29,7 +29,8 @@ func checkAccountID(id string) error {
 }
 
 func checkAccountName(name string) error {
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) ||
+		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return fmt.Errorf("an account's name has 1 to %d bytes of printable text", maxName)
 	}
 	return nil
@@ -57,8 +58,10 @@ func checkLastingID(id string) error {
 
 // checkSecret must not print what it judges.
 func checkSecret(secret string) error {
-	if len(secret) < minSecret || len(secret) > maxSecret || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("a secret access key has %d to %d printable ASCII characters without blanks", minSecret, maxSecret)
+	if len(secret) < minSecret || len(secret) > maxSecret ||
+		strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("a secret access key has %d to %d printable ASCII characters without blanks", minSecret,
+			maxSecret)
 	}
 	return nil
 }

@@ -20,7 +20,9 @@ type Operator struct{ *Store }
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
 // CreateAccount makes an account with a root user's key; event is its audit event.
-func (o *Operator) CreateAccount(ctx context.Context, event authz.Record, name string, at time.Time) (Account, Key, error) {
+func (o *Operator) CreateAccount(
+	ctx context.Context, event authz.Record, name string, at time.Time,
+) (Account, Key, error) {
 	a, k, err := newAccount(name, at)
 	if err != nil {
 		return Account{}, Key{}, err

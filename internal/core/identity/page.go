@@ -8,7 +8,9 @@ import (
 
 // walk visits the ids under the names of a kind, in order, from the page's
 // start on; keep says whether one counts, and the page ends when it is full.
-func walk(r kv.Reader, account, letter string, p page.Request, keep func(id string) (bool, error)) (next string, err error) {
+func walk(
+	r kv.Reader, account, letter string, p page.Request, keep func(id string) (bool, error),
+) (next string, err error) {
 	scope := "iam\x00" + account + "\x00" + letter
 	last, err := p.After(scope)
 	if err != nil {

@@ -115,7 +115,8 @@ func checkProviderURL(address string) (string, error) {
 		return "", validation("Invalid Open ID Connect Provider URL")
 	case u.Scheme != "https":
 		return "", invalidInput("Invalid Open ID Connect Provider URL. The URL must begin with https://.")
-	case u.Port() != "", strings.HasSuffix(u.Host, ":"), u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Trim(u.Host, hostChars) != "",
+	case u.Port() != "", strings.HasSuffix(u.Host, ":"), u.User != nil, u.RawQuery != "", u.ForceQuery,
+		u.Fragment != "", strings.Trim(u.Host, hostChars) != "",
 		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "", invalidInput("Invalid Open ID Connect Provider URL.")
 	}
@@ -128,7 +129,8 @@ func checkProviderLists(clients, thumbprints []string) error {
 	}
 	for _, c := range clients {
 		if c == "" || len(c) > 255 {
-			return validation("1 validation error detected: Value at 'clientID' failed to satisfy constraint: Member must have length less than or equal to 255")
+			return validation("1 validation error detected: Value at 'clientID' failed to satisfy constraint: Member " +
+				"must have length less than or equal to 255")
 		}
 	}
 	if len(thumbprints) > maxThumbprints {
@@ -156,7 +158,9 @@ func lowered(thumbprints []string) []string {
 // CreateProvider makes an OIDC provider. It needs iam:CreateOpenIDConnectProvider
 // on ProviderARN.
 // Errors: EntityAlreadyExists, ValidationError, InvalidInput, LimitExceeded.
-func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address string, clients, thumbprints []string, tags []tag.Tag) (*Provider, error) {
+func (s *Store) CreateProvider(
+	ctx context.Context, g authz.Grant, address string, clients, thumbprints []string, tags []tag.Tag,
+) (*Provider, error) {
 	account, err := CallerAccount(g)
 	if err != nil {
 		return nil, err
@@ -174,7 +178,10 @@ func (s *Store) CreateProvider(ctx context.Context, g authz.Grant, address strin
 	if err := checkProviderLists(clients, thumbprints); err != nil {
 		return nil, err
 	}
-	p := &Provider{Account: account, ID: rand.Text(), URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints), Created: Instant(g), Tags: tags}
+	p := &Provider{
+		Account: account, ID: rand.Text(), URL: host, ClientIDs: clients, Thumbprints: lowered(thumbprints),
+		Created: Instant(g), Tags: tags,
+	}
 	return p, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		taken, err := tx.Get(providerKey(account, host))
 		if err != nil {
@@ -240,7 +247,8 @@ func demandProvider(r kv.Reader, g authz.Grant, account string, action policy.Ac
 // noSuchProvider has two wordings.
 func noSuchProvider(action policy.Action, name string) error {
 	switch action {
-	case "iam:DeleteOpenIDConnectProvider", "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider", "iam:ListOpenIDConnectProviderTags":
+	case "iam:DeleteOpenIDConnectProvider", "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider",
+		"iam:ListOpenIDConnectProviderTags":
 		return noSuch("OpenId connect Provider %s cannot be found.", name)
 	}
 	return noSuch("OpenIDConnect Provider not found for arn %s", name)
@@ -254,7 +262,9 @@ func (s *Store) GetProvider(ctx context.Context, g authz.Grant, name string) (*P
 
 // ProviderTags returns a page of a provider's tags. It needs
 // iam:ListOpenIDConnectProviderTags. Errors: NoSuchEntity, ValidationError.
-func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in page.Request) ([]tag.Tag, string, error) {
+func (s *Store) ProviderTags(
+	ctx context.Context, g authz.Grant, name string, in page.Request,
+) ([]tag.Tag, string, error) {
 	p, err := s.inspectProvider(ctx, g, "iam:ListOpenIDConnectProviderTags", name)
 	if err != nil {
 		return nil, "", err
@@ -262,7 +272,9 @@ func (s *Store) ProviderTags(ctx context.Context, g authz.Grant, name string, in
 	return tag.Page(p.Tags, in, name)
 }
 
-func (s *Store) inspectProvider(ctx context.Context, g authz.Grant, action policy.Action, name string) (p *Provider, err error) {
+func (s *Store) inspectProvider(
+	ctx context.Context, g authz.Grant, action policy.Action, name string,
+) (p *Provider, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		p, err = demandProvider(r, g, account, action, name)
 		return err
@@ -372,7 +384,9 @@ func (s *Store) UntagProvider(ctx context.Context, g authz.Grant, name string, k
 }
 
 // modifyProvider changes one provider.
-func (s *Store) modifyProvider(ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(*Provider) error) error {
+func (s *Store) modifyProvider(
+	ctx context.Context, g authz.Grant, action policy.Action, name string, fn func(*Provider) error,
+) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := demandProvider(tx, g, account, action, name)
 		if err != nil {

@@ -123,7 +123,8 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 		}
 	}
 	// A key whose owner this program doesn't know proves nobody.
-	if f.Err() != nil || k.Secret == "" || !arn.IsAccountID(k.account) || k.kind != ofRoot && k.kind != ofUser || (k.kind == ofUser) != (k.owner != "") {
+	if f.Err() != nil || k.Secret == "" || !arn.IsAccountID(k.account) || k.kind != ofRoot && k.kind != ofUser ||
+		(k.kind == ofUser) != (k.owner != "") {
 		return storedKey{}, record.Malformed("access key " + accessKeyID)
 	}
 	return k, nil

@@ -113,10 +113,14 @@ func (s *Store) GetReport(ctx context.Context, g authz.Grant) (out *Report, err 
 func (s *Store) writeReport(r kv.Reader, account string) ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	header := []string{"user", "arn", "user_creation_time", "password_enabled", "password_last_used", "password_last_changed", "password_next_rotation", "mfa_active"}
+	header := []string{
+		"user", "arn", "user_creation_time", "password_enabled", "password_last_used", "password_last_changed",
+		"password_next_rotation", "mfa_active",
+	}
 	for _, n := range []string{"1", "2"} {
 		k := "access_key_" + n
-		header = append(header, k+"_active", k+"_last_rotated", k+"_last_used_date", k+"_last_used_region", k+"_last_used_service")
+		header = append(header, k+"_active", k+"_last_rotated", k+"_last_used_date", k+"_last_used_region",
+			k+"_last_used_service")
 	}
 	w.Write(append(header, "cert_1_active", "cert_1_last_rotated", "cert_2_active", "cert_2_last_rotated"))
 	a, found, err := readAccount(r, account)
@@ -126,7 +130,10 @@ func (s *Store) writeReport(r kv.Reader, account string) ([]byte, error) {
 	if !found {
 		return nil, record.Malformed("account " + account)
 	}
-	root := []string{"<root_account>", arn.Root(account).String(), stamp(a.Created), "not_supported", "no_information", "not_supported", "not_supported"}
+	root := []string{
+		"<root_account>", arn.Root(account).String(), stamp(a.Created), "not_supported", "no_information",
+		"not_supported", "not_supported",
+	}
 	if err := s.writeRow(w, r, account, "", root, a.RootKeys); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,8 @@ func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 	sub := func(owners ...ownerPart) (sharedIssuer, bool) { return sharedIssuer{"sub", owners}, true }
 	switch strings.TrimSuffix(strings.ToLower(issuer), "/") {
 	case "token.actions.githubusercontent.com", "vstoken.actions.githubusercontent.com":
-		return sub(ownerPart{"repo:", "/"}, ownerPart{"repository:", "/"}, ownerPart{"repository_owner:", ":"}, ownerPart{"repository_owner_id:", ":"}, ownerPart{"repository_id:", ":"})
+		return sub(ownerPart{"repo:", "/"}, ownerPart{"repository:", "/"}, ownerPart{"repository_owner:", ":"},
+			ownerPart{"repository_owner_id:", ":"}, ownerPart{"repository_id:", ":"})
 	case "oidc-configuration.audit-log.githubusercontent.com":
 		return sub(ownerPart{"https://github.com/", ":"}) // an enterprise, and nothing after it
 	case "gitlab.com":
@@ -64,7 +65,8 @@ func (i *sharedIssuer) fixes(value string) bool {
 			continue
 		}
 		owner, after, ended := strings.Cut(rest, o.end)
-		return owner != "" && !strings.ContainsAny(owner, wild) && !strings.Contains(after, "$") && (ended || o.end == ":")
+		return owner != "" && !strings.ContainsAny(owner, wild) && !strings.Contains(after, "$") &&
+			(ended || o.end == ":")
 	}
 	return false
 }
@@ -105,12 +107,15 @@ func checkShared(d *policy.Document) error {
 			continue
 		}
 		for _, s := range d.Statements() {
-			lets := s.Effect == policy.Allow && speaksOfTokens(&s) && slices.ContainsFunc(s.Principals, func(q policy.PrincipalName) bool {
-				return q == p || q == policy.PrincipalName{Type: "AWS", Value: "*"}
-			})
-			if lets && !slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return shared.limits(c, issuer) }) {
+			lets := s.Effect == policy.Allow && speaksOfTokens(&s) &&
+				slices.ContainsFunc(s.Principals, func(q policy.PrincipalName) bool {
+					return q == p || q == policy.PrincipalName{Type: "AWS", Value: "*"}
+				})
+			if lets &&
+				!slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool { return shared.limits(c, issuer) }) {
 				return fault.New(fault.MalformedPolicyDocument, "The trust policy must limit "+issuer+":"+shared.claim+
-					" to values of an owner that it names, with no wildcard in the name: everybody has tokens of this issuer.")
+					" to values of an owner that it names, with no wildcard in the name: everybody has tokens of "+
+					"this issuer.")
 			}
 		}
 	}

@@ -27,7 +27,10 @@ func New(store kv.Store, rooms Rooms) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: AWS's managed policies: %w", err)
 	}
-	return &Store{store: store, devices: rooms.Devices, sessions: rooms.Sessions, root: root, documents: NewDocuments(maxDocuments), published: published, laws: newLaws()}, nil
+	return &Store{
+		store: store, devices: rooms.Devices, sessions: rooms.Sessions, root: root,
+		documents: NewDocuments(maxDocuments), published: published, laws: newLaws(),
+	}, nil
 }
 
 // Account finds an account; false where there is none.

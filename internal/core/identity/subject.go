@@ -61,7 +61,9 @@ func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Su
 }
 
 // Renamed is the ARN that Rename would give a user or group.
-func (s *Store) Renamed(ctx context.Context, account string, k EntityKind, name string, to Renaming) (a arn.ARN, err error) {
+func (s *Store) Renamed(
+	ctx context.Context, account string, k EntityKind, name string, to Renaming,
+) (a arn.ARN, err error) {
 	e := &Entity{Kind: k, Account: account, Name: name, Path: "/"}
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		found, err := FindEntity(r, account, k, name)

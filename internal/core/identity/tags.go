@@ -33,7 +33,9 @@ func (s *Store) Untag(ctx context.Context, g authz.Grant, k EntityKind, name str
 
 // Tags returns a page of the tags of a user or role. It needs iam:ListUserTags
 // or iam:ListRoleTags. Errors: NoSuchEntity.
-func (s *Store) Tags(ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request) (tags []tag.Tag, next string, err error) {
+func (s *Store) Tags(
+	ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request,
+) (tags []tag.Tag, next string, err error) {
 	err = s.inspect(ctx, g, policy.Action("iam:List"+k.String()+"Tags"), k, name, func(_ kv.Reader, e *Entity) error {
 		tags, next, err = tag.Page(e.Tags, p, e.ID)
 		return err

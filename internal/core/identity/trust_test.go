@@ -26,11 +26,14 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 			h := newHouse(t)
 			ctx := t.Context()
 			trust := func(a string) string {
-				return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"sts:AssumeRole"}]}`
+				return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + a +
+					`"},"Action":"sts:AssumeRole"}]}`
 			}
 			at := EntityARN(coretest.Account, Role, "/", "r")
 			create := func() (*Entity, error) {
-				return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u"))})
+				return h.Create(ctx, h.may("iam:CreateRole", at), Role, CreateInput{
+					Name: "r", Trust: trust(written("arn:aws:iam::111122223333:user/u")),
+				})
 			}
 			_, err := create()
 			h.fails(err, "MalformedPolicyDocument") // there is no such user yet
@@ -48,7 +51,9 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 					if err != nil {
 						return nil // whoever cannot read it refuses
 					}
-					effect = policy.Decide(policy.Laws{Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true},
+					effect = policy.Decide(policy.Laws{
+						Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true,
+					},
 						policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: at}).Effect
 					return nil
 				}))
@@ -60,7 +65,10 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 			if name == "plain" {
 				to := EntityARN(coretest.Account, User, "/", "v")
 				rename := func(from, name string, a, b arn.ARN) {
-					g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "iam:UpdateUser", Resource: a}, authz.Need{Action: "iam:UpdateUser", Resource: b})
+					g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
+						authz.Need{
+							Action: "iam:UpdateUser", Resource: a,
+						}, authz.Need{Action: "iam:UpdateUser", Resource: b})
 					h.ok(h.Rename(ctx, g, User, from, Renaming{name, ""}))
 				}
 				rename("u", "v", u.ARN(), to)
@@ -88,17 +96,25 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 func TestRecordsComeBack(t *testing.T) {
 	at := time.Unix(7, 0).UTC()
 	e := &Entity{
-		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at, Tags: []tag.Tag{{Key: "k", Value: ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
-		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t", Bound: principal.Bindings{{Name: "a", ID: "i"}}, Description: "d", MaxSession: time.Hour,
+		Kind: Role, Account: coretest.Account, ID: "AROAX", Name: "n", Path: "/p/", Created: at,
+		Tags: []tag.Tag{{Key: "k", Value: ""}}, Boundary: "b", Inline: []Inline{{"i", "d"}},
+		Attached: []string{"a", "b"}, Groups: []string{"g"}, Keys: []string{"k"}, Trust: "t",
+		Bound: principal.Bindings{{Name: "a", ID: "i"}}, Description: "d", MaxSession: time.Hour,
 	}
 	if got, err := decodeEntity(e.ID, e.encode()); err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	p := &ManagedPolicy{Account: "a", ID: "ANPAX", Name: "n", Path: "/", Description: "d", Created: at, Updated: at, Default: 2, Newest: 3, Versions: []PolicyVersion{{1, at, "x"}, {2, at, "y"}}, Tags: []tag.Tag{{Key: "k", Value: "v"}}}
+	p := &ManagedPolicy{
+		Account: "a", ID: "ANPAX", Name: "n", Path: "/", Description: "d", Created: at, Updated: at, Default: 2,
+		Newest: 3, Versions: []PolicyVersion{{1, at, "x"}, {2, at, "y"}}, Tags: []tag.Tag{{Key: "k", Value: "v"}},
+	}
 	if got, err := decodePolicy(p.ID, p.encode()); err != nil || !reflect.DeepEqual(got, p) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	o := &Provider{Account: "a", URL: "u", ClientIDs: []string{"c"}, Thumbprints: []string{"t"}, Created: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}}
+	o := &Provider{
+		Account: "a", URL: "u", ClientIDs: []string{"c"}, Thumbprints: []string{"t"}, Created: at,
+		Tags: []tag.Tag{{Key: "k", Value: "v"}},
+	}
 	if got, err := decodeProvider("a", "u", o.encode()); err != nil || !reflect.DeepEqual(got, o) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -63,7 +63,8 @@ func checkResource(text string) error {
 		if len(sections) == 6 {
 			shown = sections
 		}
-		return malformedDocument(`Partition "` + sections[1] + `" is not valid for resource "` + strings.Join(shown, ":") + `".`)
+		return malformedDocument(`Partition "` + sections[1] + `" is not valid for resource "` +
+			strings.Join(shown, ":") + `".`)
 	}
 	if len(sections) < 6 {
 		return nil
@@ -75,7 +76,8 @@ func checkResource(text string) error {
 	case service == "iam" && region != "":
 		return malformedDocument("IAM resource " + text + " cannot contain region information.")
 	case service == "iam" && resource != "*" && !begins(resource, iamPaths()):
-		return malformedDocument(`IAM resource path must either be "*" or start with ` + strings.Join(iamPaths(), ", ") + ".")
+		return malformedDocument(`IAM resource path must either be "*" or start with ` +
+			strings.Join(iamPaths(), ", ") + ".")
 	}
 	return nil
 }
@@ -93,13 +95,16 @@ func isPartition(s string) bool {
 // regionalS3 are the resources of S3 that have a region (S3 service
 // authorization reference).
 func regionalS3() []string {
-	return []string{"*", "accesspoint/", "job/", "storage-lens/", "storage-lens-group/", "access-grants/", "async-request/"}
+	return []string{
+		"*", "accesspoint/", "job/", "storage-lens/", "storage-lens-group/", "access-grants/", "async-request/",
+	}
 }
 
 // iamPaths are how the resources of IAM begin.
 func iamPaths() []string {
 	return []string{
-		"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/", "sms-mfa/", "saml-provider/",
+		"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/",
+		"sms-mfa/", "saml-provider/",
 		"oidc-provider/", "report/", "access-report/",
 	}
 }

@@ -55,7 +55,9 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 		})
 	}
 	for n := range wrapped {
-		for _, bad := range [][]byte{wrapped[:n], append(append(bytes.Clone(wrapped[:n]), wrapped[n]^1), wrapped[n+1:]...)} {
+		for _, bad := range [][]byte{
+			wrapped[:n], append(append(bytes.Clone(wrapped[:n]), wrapped[n]^1), wrapped[n+1:]...),
+		} {
 			if got, err := r.Open(t.Context(), g, mine, bad, []byte("one")); err == nil || got != [32]byte{} {
 				t.Errorf("cut or changed at %d: %v", n, err)
 			}
@@ -76,7 +78,8 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	if _, _, err := r.Generate(context.Background(), authz.Grant{}, mine, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate with a zero grant:", err)
 	}
-	if _, err := r.Open(context.Background(), authz.Grant{}, mine, wrapped, []byte("one")); !fault.Is(err, fault.AccessDenied) {
+	if _, err := r.Open(context.Background(), authz.Grant{}, mine, wrapped,
+		[]byte("one")); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Open with a zero grant:", err)
 	}
 }
@@ -89,7 +92,8 @@ func TestServerKeysSeeNoDataKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	salt := wrapped[5:headerSize]
-	inner, err := once{r.service[generation].key(customerPurpose, salt).AEAD()}.open(nil, wrapped[headerSize:], bound(wrapped[:headerSize], []byte("one")))
+	inner, err := once{r.service[generation].key(customerPurpose, salt).AEAD()}.open(nil, wrapped[headerSize:],
+		bound(wrapped[:headerSize], []byte("one")))
 	if err != nil || len(inner) != innerSize || bytes.Contains(inner, plain[:8]) {
 		t.Errorf("%x holds the data key, %v", inner, err)
 	}

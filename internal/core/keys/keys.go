@@ -143,7 +143,9 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 // refused. It may take as long as a request to another server, so it is never
 // called inside a transaction or a view. Errors: AccessDenied for another
 // customer's key, or for none where there was one.
-func (r *Ring) Open(_ context.Context, g authz.Grant, choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {
+func (r *Ring) Open(
+	_ context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
+) (plain [32]byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, fault.Of(fault.AccessDenied)
 	}
@@ -194,7 +196,8 @@ func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err
 }
 
 func wrongCustomerKey() error {
-	return fault.New(fault.AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
+	return fault.New(fault.AccessDenied,
+		"Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 }
 
 func bound(header, binding []byte) []byte {

@@ -19,7 +19,10 @@ import (
 
 func grant(t testing.TB) authz.Grant {
 	t.Helper()
-	c := authz.NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: "111122223333", ARN: arn.Root("111122223333")}, authz.Situation{})
+	c := authz.NewCaller(
+		policy.Principal{Kind: policy.AccountRoot, Account: "111122223333", ARN: arn.Root("111122223333")},
+		authz.Situation{},
+	)
 	g, err := authz.Judge(t.Context(), authz.New(nil), c, authz.Open[struct{}]("a test"), &struct{}{})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +85,8 @@ func TestZeroGrantIsRefused(t *testing.T) {
 		t.Error("Generate:", err)
 	}
 	_, wrapped, _ := r.Generate(t.Context(), grant(t), Choice{}, nil)
-	if _, err := r.Open(context.Background(), authz.Grant{}, Choice{}, wrapped, nil); !fault.Is(err, fault.AccessDenied) {
+	if _, err := r.Open(context.Background(), authz.Grant{}, Choice{}, wrapped,
+		nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Open:", err)
 	}
 }

@@ -44,7 +44,9 @@ const maxDevices = 5000
 // Create makes a virtual MFA device without an owner. It needs
 // iam:CreateVirtualMFADevice.
 // Errors: EntityAlreadyExists, identity.LimitExceeded, ValidationError, InvalidInput.
-func (s *Store) Create(ctx context.Context, g authz.Grant, path, name string, tags []tag.Tag) (*Device, Enrolment, error) {
+func (s *Store) Create(
+	ctx context.Context, g authz.Grant, path, name string, tags []tag.Tag,
+) (*Device, Enrolment, error) {
 	account, err := identity.CallerAccount(g)
 	if err != nil {
 		return nil, Enrolment{}, err
@@ -55,7 +57,10 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, path, name string, ta
 	if err := g.Demand("iam:CreateVirtualMFADevice", ARN(account, path, name)); err != nil {
 		return nil, Enrolment{}, err
 	}
-	d := &Device{Account: account, Path: path, Name: name, Created: identity.Instant(g), Tags: tags, seed: make([]byte, seedSize)}
+	d := &Device{
+		Account: account, Path: path, Name: name, Created: identity.Instant(g), Tags: tags,
+		seed: make([]byte, seedSize),
+	}
 	for _, check := range []func() error{
 		func() error { return identity.CheckName(name) },
 		func() error { _, err := identity.CheckPath(path); return err },
@@ -120,7 +125,9 @@ func HolderFor(p policy.Principal, user string) Holder {
 
 // demandHolder finds a holder for a caller who may do action to it, and returns
 // the id that its devices have as their owner.
-func demandHolder(r kv.Reader, g authz.Grant, account string, action policy.Action, h Holder) (owner string, err error) {
+func demandHolder(
+	r kv.Reader, g authz.Grant, account string, action policy.Action, h Holder,
+) (owner string, err error) {
 	if h.Root {
 		_, err := identity.DemandRoot(r, g, account, action)
 		return rootOwner, err
@@ -214,7 +221,10 @@ func (s *Store) Deactivate(ctx context.Context, g authz.Grant, h Holder, serial 
 	})
 }
 
-func (s *Store) withDevice(ctx context.Context, g authz.Grant, action policy.Action, h Holder, serial string, fn func(tx kv.Tx, owner string, d *Device) error) error {
+func (s *Store) withDevice(
+	ctx context.Context, g authz.Grant, action policy.Action, h Holder, serial string,
+	fn func(tx kv.Tx, owner string, d *Device) error,
+) error {
 	return identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		id, err := demandHolder(tx, g, account, action, h)
 		if err != nil {
@@ -280,7 +290,8 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, serial string) error 
 			return err
 		}
 		if d.Owner != "" {
-			return fault.New(fault.DeleteConflict, "Cannot delete MFADevice with serial number "+serial+", it must be deactivated first.")
+			return fault.New(fault.DeleteConflict,
+				"Cannot delete MFADevice with serial number "+serial+", it must be deactivated first.")
 		}
 		tx.Delete(deviceKey(account, d.Path, d.Name))
 		return nil
@@ -305,7 +316,9 @@ func (s *Store) Untag(ctx context.Context, g authz.Grant, serial string, keys []
 	})
 }
 
-func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, serial string, fn func(*Device) error) error {
+func (s *Store) modify(
+	ctx context.Context, g authz.Grant, action policy.Action, serial string, fn func(*Device) error,
+) error {
 	return identity.Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		d, err := demandDevice(tx, g, account, action, serial)
 		if err != nil {
@@ -321,7 +334,9 @@ func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action,
 
 // Tags returns a page of a device's tags. It needs iam:ListMFADeviceTags.
 // Errors: NoSuchEntity.
-func (s *Store) Tags(ctx context.Context, g authz.Grant, serial string, p page.Request) (tags []tag.Tag, next string, err error) {
+func (s *Store) Tags(
+	ctx context.Context, g authz.Grant, serial string, p page.Request,
+) (tags []tag.Tag, next string, err error) {
 	err = identity.View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		d, err := demandDevice(r, g, account, "iam:ListMFADeviceTags", serial)
 		if err != nil {
@@ -354,7 +369,9 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, h Holder, serial string)
 	return nil, noSuch("MFA Device with serial number %s doesn't exist.", serial)
 }
 
-func (s *Store) list(ctx context.Context, g authz.Grant, action policy.Action, h Holder, p page.Request) (all []*Device, next string, err error) {
+func (s *Store) list(
+	ctx context.Context, g authz.Grant, action policy.Action, h Holder, p page.Request,
+) (all []*Device, next string, err error) {
 	err = identity.View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		id, err := demandHolder(r, g, account, action, h)
 		if err != nil {
@@ -364,7 +381,8 @@ func (s *Store) list(ctx context.Context, g authz.Grant, action policy.Action, h
 		if err != nil {
 			return err
 		}
-		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial().String() }, p, "devices\x00"+account+id)
+		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial().String() }, p,
+			"devices\x00"+account+id)
 		return err
 	})
 	return all, next, err
@@ -379,7 +397,9 @@ type Owned struct {
 
 // ListAll returns a page of the account's devices; assigned nil asks for
 // all. It needs iam:ListVirtualMFADevices on ListARN.
-func (s *Store) ListAll(ctx context.Context, g authz.Grant, assigned *bool, p page.Request) (all []Owned, next string, err error) {
+func (s *Store) ListAll(
+	ctx context.Context, g authz.Grant, assigned *bool, p page.Request,
+) (all []Owned, next string, err error) {
 	account, err := identity.CallerAccount(g)
 	if err != nil {
 		return nil, "", err

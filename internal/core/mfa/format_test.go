@@ -12,7 +12,8 @@ import (
 func TestStoredForm(t *testing.T) {
 	at := time.UnixMicro(1_700_000_000_000_001).UTC()
 	d := &Device{
-		Account: coretest.Account, Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}, Owner: rootOwner,
+		Account: coretest.Account, Path: "/", Name: "n", Created: at, Enabled: at,
+		Tags: []tag.Tag{{Key: "k", Value: "v"}}, Owner: rootOwner,
 		seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at,
 	}
 	behind := d.encode()

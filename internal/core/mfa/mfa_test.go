@@ -20,7 +20,10 @@ import (
 
 // TestCodes has the vectors of RFC 6238, appendix B, cut to six digits.
 func TestCodes(t *testing.T) {
-	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
+	for at, want := range map[int64]string{
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037",
+		20000000000: "353130",
+	} {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			if got := codeAt([]byte("12345678901234567890"), stepAt(time.Unix(at, 0))); got != want {
 				t.Errorf("at %d: %s, want %s", at, got, want)
@@ -44,7 +47,8 @@ func newHouse(t testing.TB) house {
 func (h house) enrol(name string, to Holder, on arn.ARN, when time.Time) (serial string, seed []byte) {
 	h.T.Helper()
 	ctx := h.T.Context()
-	d, b, err := h.Store.Create(ctx, h.Grant("iam:CreateVirtualMFADevice", ARN(coretest.Account, "/", name)), "/", name, nil)
+	d, b, err := h.Store.Create(ctx, h.Grant("iam:CreateVirtualMFADevice", ARN(coretest.Account, "/", name)), "/", name,
+		nil)
 	h.OK(err)
 	seed, err = base32.StdEncoding.DecodeString(b.Seed)
 	h.OK(err)
@@ -53,8 +57,12 @@ func (h house) enrol(name string, to Holder, on arn.ARN, when time.Time) (serial
 	}
 	serial = d.Serial().String()
 	now := stepAt(when)
-	for _, codes := range [][2]string{{"000000", "000000"}, {codeAt(seed, now), codeAt(seed, now)}, {codeAt(seed, now-1), codeAt(seed, now+1)}, {codeAt(seed, now-9), codeAt(seed, now-8)}} {
-		h.Fails(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codes[0], codes[1]), "InvalidAuthenticationCode")
+	for _, codes := range [][2]string{
+		{"000000", "000000"}, {codeAt(seed, now), codeAt(seed, now)}, {codeAt(seed, now-1), codeAt(seed, now+1)},
+		{codeAt(seed, now-9), codeAt(seed, now-8)},
+	} {
+		h.Fails(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codes[0], codes[1]),
+			"InvalidAuthenticationCode")
 	}
 	h.OK(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codeAt(seed, now-1), codeAt(seed, now)))
 	return serial, seed
@@ -88,7 +96,8 @@ func TestEachStepOnce(t *testing.T) {
 	late := later.Add(time.Hour)
 	n := stepAt(late)
 	verify(late, n+10, false)
-	h.OK(h.Resync(t.Context(), h.GrantAt(late, "iam:ResyncMFADevice", u.ARN()), Holder{User: "u"}, serial, codeAt(seed, n+10), codeAt(seed, n+11)))
+	h.OK(h.Resync(t.Context(), h.GrantAt(late, "iam:ResyncMFADevice", u.ARN()), Holder{User: "u"}, serial,
+		codeAt(seed, n+10), codeAt(seed, n+11)))
 	verify(late.Add(stepSeconds*time.Second), n+12, true)
 	verify(late.Add(2*stepSeconds*time.Second), n+2, false)
 }
@@ -101,7 +110,9 @@ func TestLockoutCountsTheOwnersTriesAlone(t *testing.T) {
 	at := start.Add(time.Hour)
 	role := policy.Principal{Kind: policy.RoleSession, Account: coretest.Account, ID: u.ID}
 	for range 3 * lockAfter {
-		for _, other := range []policy.Principal{v.Principal(), identity.RootPrincipal(coretest.Account), identity.RootPrincipal("444455556666"), role} {
+		for _, other := range []policy.Principal{
+			v.Principal(), identity.RootPrincipal(coretest.Account), identity.RootPrincipal("444455556666"), role,
+		} {
 			h.Fails(h.Verify(t.Context(), other, serial, "000000", at), "AccessDenied")
 			h.Fails(h.Verify(t.Context(), other, serial, codeAt(seed, stepAt(at)), at), "AccessDenied")
 		}
@@ -142,9 +153,11 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	h.Fails(remove(own), "DeleteConflict")
 	h.Fails(h.Identities.Delete(ctx, h.Grant("iam:DeleteUser", u.ARN()), identity.User, "u"), "DeleteConflict")
 	h.Fails(h.Deactivate(ctx, h.Grant("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, serial), "NoSuchEntity")
-	h.Fails(h.Enable(ctx, h.Grant("iam:EnableMFADevice", u.ARN()), Holder{User: "u"}, serial, "0", "0"), "EntityAlreadyExists")
+	h.Fails(h.Enable(ctx, h.Grant("iam:EnableMFADevice", u.ARN()), Holder{User: "u"}, serial, "0", "0"),
+		"EntityAlreadyExists")
 	list := func(assigned *bool) int {
-		all, _, err := h.ListAll(ctx, h.Grant("iam:ListVirtualMFADevices", ListARN(coretest.Account)), assigned, page.Request{})
+		all, _, err := h.ListAll(ctx, h.Grant("iam:ListVirtualMFADevices", ListARN(coretest.Account)), assigned,
+			page.Request{})
 		h.OK(err)
 		return len(all)
 	}
@@ -176,9 +189,11 @@ func TestUsedCodesStayUsed(t *testing.T) {
 	h.OK(h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, now+1), start))
 	from := u
 	for _, to := range []*identity.Entity{u, other} {
-		h.OK(h.Deactivate(t.Context(), h.GrantAt(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name}, serial))
+		h.OK(h.Deactivate(t.Context(), h.GrantAt(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name},
+			serial))
 		enable := func(at time.Time, first int64) error {
-			return h.Enable(t.Context(), h.GrantAt(at, "iam:EnableMFADevice", to.ARN()), Holder{User: to.Name}, serial, codeAt(seed, first), codeAt(seed, first+1))
+			return h.Enable(t.Context(), h.GrantAt(at, "iam:EnableMFADevice", to.ARN()), Holder{User: to.Name}, serial,
+				codeAt(seed, first), codeAt(seed, first+1))
 		}
 		for _, first := range []int64{now - 1, now, now + 1} {
 			h.Fails(enable(start.Add(stepSeconds*time.Second), first), "InvalidAuthenticationCode")
@@ -194,8 +209,9 @@ func TestUsedCodesStayUsed(t *testing.T) {
 func TestRecordsComeBack(t *testing.T) {
 	at := time.Unix(7, 0).UTC()
 	d := &Device{
-		Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}}, Owner: rootOwner,
-		seed: []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at,
+		Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}},
+		Owner: rootOwner,
+		seed:  []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at,
 	}
 	if got, err := decodeDevice("a", d.encode()); err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("%+v, %v", got, err)

@@ -155,7 +155,8 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 func findDevice(r kv.Reader, account, serial string) (*Device, error) {
 	a, err := arn.Parse(serial)
 	path, ok := strings.CutPrefix(a.Resource, "mfa/")
-	if err != nil || a.Service != "iam" || a.Account != account || !ok || len(path) > identity.MaxPath+identity.MaxName {
+	if err != nil || a.Service != "iam" || a.Account != account || !ok ||
+		len(path) > identity.MaxPath+identity.MaxName {
 		return nil, nil
 	}
 	v, err := r.Get(record.Key(devicePrefix, account, "/", strings.ToLower(path)))

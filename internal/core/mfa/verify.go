@@ -74,7 +74,8 @@ func deviceOf(tx kv.Tx, p policy.Principal, serial string) (*Device, error) {
 		return nil, err
 	}
 	if d == nil || owner == "" || d.Owner != owner {
-		return nil, failed(", unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+		return nil, failed(", unable to validate MFA code.  Please verify your MFA serial number is valid and " +
+			"associated with this user.")
 	}
 	return d, tx.Lock(deviceKey(d.Account, d.Path, d.Name), kv.Exclusive)
 }

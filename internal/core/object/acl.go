@@ -71,7 +71,8 @@ func (v *version) name() string {
 // needs s3:GetObjectAcl, or s3:GetObjectVersionAcl with VersionID. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker.
 func (s *Store) GetACL(ctx context.Context, g authz.Grant, in VersionInput) (out Version, l acl.List, err error) {
-	if err := g.Demand(in.action("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), arn.Object(in.Bucket, in.Key)); err != nil {
+	if err := g.Demand(in.action("s3:GetObjectAcl", "s3:GetObjectVersionAcl"),
+		arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, nil, err
 	}
 	if err := checkKey(in.Key); err != nil {
@@ -96,7 +97,9 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, in VersionInput) (out
 // PutACL replaces the ACL of a version; its bytes, ETag and date stay as they
 // are. It needs s3:PutObjectAcl, or s3:PutObjectVersionAcl with VersionID.
 // Errors: those of GetACL and of bucket.PutACL.
-func (s *Store) PutACL(ctx context.Context, g authz.Grant, in VersionInput, request *acl.Request) (out Version, err error) {
+func (s *Store) PutACL(
+	ctx context.Context, g authz.Grant, in VersionInput, request *acl.Request,
+) (out Version, err error) {
 	action := in.action("s3:PutObjectAcl", "s3:PutObjectVersionAcl")
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err

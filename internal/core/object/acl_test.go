@@ -64,13 +64,16 @@ func on(key string, actions ...policy.Action) (needs []authz.Need) {
 func (e *env) setOwnership(o bucket.Ownership) {
 	e.tb.Helper()
 	at := arn.Bucket("bkt")
-	if err := e.buckets.SetOwnership(e.tb.Context(), e.grant(at, "s3:PutBucketOwnershipControls"), "bkt", o); err != nil {
+	if err := e.buckets.SetOwnership(e.tb.Context(), e.grant(at, "s3:PutBucketOwnershipControls"), "bkt",
+		o); err != nil {
 		e.tb.Fatal(err)
 	}
 	if !o.ACLs() {
 		return
 	}
-	list := acl.Request{Grants: acl.List{{Account: coretest.Account, Permission: acl.FullControl}, {Account: guest, Permission: acl.Write}}}
+	list := acl.Request{Grants: acl.List{
+		{Account: coretest.Account, Permission: acl.FullControl}, {Account: guest, Permission: acl.Write},
+	}}
 	if err := e.buckets.PutACL(e.tb.Context(), e.grant(at, "s3:PutBucketAcl"), "bkt", &list); err != nil {
 		e.tb.Fatal(err)
 	}
@@ -79,7 +82,8 @@ func (e *env) setOwnership(o bucket.Ownership) {
 // closed takes the guest's grant away, so that ACLs can be disabled.
 func (e *env) closed() {
 	e.tb.Helper()
-	if err := e.buckets.PutACL(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketAcl"), "bkt", &acl.Request{Canned: "private"}); err != nil {
+	if err := e.buckets.PutACL(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketAcl"), "bkt",
+		&acl.Request{Canned: "private"}); err != nil {
 		e.tb.Fatal(err)
 	}
 }
@@ -95,7 +99,9 @@ func (e *env) storeAs(account, key string, asked acl.Request) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	return e.objects.Put(e.tb.Context(), g, PutInput{Bucket: "bkt", Key: key, Body: strings.NewReader("text"), Size: 4, ACL: asked})
+	return e.objects.Put(e.tb.Context(), g, PutInput{
+		Bucket: "bkt", Key: key, Body: strings.NewReader("text"), Size: 4, ACL: asked,
+	})
 }
 
 // reads reports whether an account may read, through everything.
@@ -154,7 +160,8 @@ func TestOwnerOfObjects(t *testing.T) {
 				t.Fatalf("%q %q: %q %q %v", c.ownership, c.asked.Canned, v.Owner, e.owners("k"), err)
 			}
 			mine := c.owner == coretest.Account || c.asked.Canned != ""
-			if e.reads(coretest.Account, "k", nil) != mine || e.reads(guest, "k", nil) != (c.owner == guest) || e.reads("999999999999", "k", nil) {
+			if e.reads(coretest.Account, "k", nil) != mine || e.reads(guest, "k", nil) != (c.owner == guest) ||
+				e.reads("999999999999", "k", nil) {
 				t.Errorf("%q %q: the wrong ones read", c.ownership, c.asked.Canned)
 			}
 			// With ACLs disabled it is the bucket owner's, and with ACLs its owner's again.
@@ -176,7 +183,9 @@ func TestOwnerOfObjects(t *testing.T) {
 
 func TestEnforcedTakesNoACL(t *testing.T) {
 	e := newEnv(t)
-	for _, asked := range []acl.Request{{Canned: "public-read"}, {Grants: acl.List{{Account: guest, Permission: acl.Read}}}} {
+	for _, asked := range []acl.Request{
+		{Canned: "public-read"}, {Grants: acl.List{{Account: guest, Permission: acl.Read}}},
+	} {
 		_, err := e.storeAs(coretest.Account, "k", asked)
 		wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
 		g := e.grant(arn.Object("bkt", "k"), "s3:PutObject", "s3:PutObjectAcl")
@@ -187,9 +196,13 @@ func TestEnforcedTakesNoACL(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectAcl")
-	_, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "public-read"})
+	_, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{
+		Canned: "public-read",
+	})
 	wants(t, err, fault.KindInvalid, "AccessControlListNotSupported")
-	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{Canned: "bucket-owner-full-control"}); err != nil {
+	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, &acl.Request{
+		Canned: "bucket-owner-full-control",
+	}); err != nil {
 		t.Error(err)
 	}
 	_, err = e.put(PutInput{Key: "k", ACL: acl.Request{Canned: "private"}})
@@ -201,7 +214,9 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	e := newEnv(t)
 	e.setOwnership(bucket.ObjectWriter)
 	e.versioning(bucket.Enabled)
-	shared := acl.Request{Grants: acl.List{{Account: coretest.Account, Permission: acl.FullControl}, {Account: guest, Permission: acl.Read}}}
+	shared := acl.Request{Grants: acl.List{
+		{Account: coretest.Account, Permission: acl.FullControl}, {Account: guest, Permission: acl.Read},
+	}}
 	one, err := e.storeAs(coretest.Account, "k", shared)
 	if err != nil {
 		t.Fatal(err)
@@ -214,19 +229,28 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 		t.Error("versions do not have ACLs of their own")
 	}
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectVersionAcl", "s3:PutObjectVersionTagging", "s3:GetObjectVersion")
-	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, nil); err != nil || !e.reads(guest, "k", &one.ID) {
+	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID},
+		nil); err != nil || !e.reads(guest, "k", &one.ID) {
 		t.Error("tagging loses the ACL", err)
 	}
-	copyGrant := coretest.GrantAll(t, coretest.Root(coretest.Account, nil), authz.Need{Action: "s3:GetObjectVersion", Resource: arn.Object("bkt", "k")},
-		authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "copy")}, authz.Need{Action: "s3:PutObjectAcl", Resource: arn.Object("bkt", "copy")})
+	copyGrant := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
+		authz.Need{Action: "s3:GetObjectVersion", Resource: arn.Object("bkt", "k")},
+		authz.Need{
+			Action: "s3:PutObject", Resource: arn.Object("bkt", "copy"),
+		}, authz.Need{Action: "s3:PutObjectAcl", Resource: arn.Object("bkt", "copy")})
 	from := CopySource{Bucket: "bkt", Key: "k", VersionID: &one.ID}
-	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{Source: from, Bucket: "bkt", Key: "copy"}); err != nil || e.reads(guest, "copy", nil) {
+	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{
+		Source: from, Bucket: "bkt", Key: "copy",
+	}); err != nil || e.reads(guest, "copy", nil) {
 		t.Error("a copy has its source's ACL", err)
 	}
-	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{Source: from, Bucket: "bkt", Key: "copy", ACL: shared}); err != nil || !e.reads(guest, "copy", nil) {
+	if _, _, err := e.objects.Copy(t.Context(), copyGrant, CopyInput{
+		Source: from, Bucket: "bkt", Key: "copy", ACL: shared,
+	}); err != nil || !e.reads(guest, "copy", nil) {
 		t.Error("a copy has not the ACL it was asked to have", err)
 	}
-	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID}, &acl.Request{Canned: "private"}); err != nil || e.reads(guest, "k", &one.ID) {
+	if _, err := e.objects.PutACL(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k", VersionID: &one.ID},
+		&acl.Request{Canned: "private"}); err != nil || e.reads(guest, "k", &one.ID) {
 		t.Error("an ACL is not replaced", err)
 	}
 	up := e.grant(arn.Object("bkt", "parts"), "s3:PutObject", "s3:PutObjectAcl")
@@ -234,11 +258,15 @@ func TestACLOfVersionsCopiesAndUploads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := e.objects.PutPart(t.Context(), up, PartInput{Bucket: "bkt", Key: "parts", UploadID: u.ID, Number: 1, Body: strings.NewReader("part"), Size: 4})
+	p, err := e.objects.PutPart(t.Context(), up, PartInput{
+		Bucket: "bkt", Key: "parts", UploadID: u.ID, Number: 1, Body: strings.NewReader("part"), Size: 4,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.objects.CompleteUpload(t.Context(), up, CompleteInput{Bucket: "bkt", Key: "parts", UploadID: u.ID, Parts: []CompletePart{{Number: 1, ETag: p.ETag.String()}}}); err != nil || !e.reads(guest, "parts", nil) {
+	if _, err := e.objects.CompleteUpload(t.Context(), up, CompleteInput{
+		Bucket: "bkt", Key: "parts", UploadID: u.ID, Parts: []CompletePart{{Number: 1, ETag: p.ETag.String()}},
+	}); err != nil || !e.reads(guest, "parts", nil) {
 		t.Error("an upload loses its ACL", err)
 	}
 }
@@ -252,17 +280,25 @@ func TestUploadEndsEnforced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := e.objects.CreateUpload(t.Context(), g, UploadInput{Bucket: "bkt", Key: "k", ACL: acl.Request{Grants: acl.List{{Account: guest, Permission: acl.FullControl}}}})
+	u, err := e.objects.CreateUpload(t.Context(), g, UploadInput{
+		Bucket: "bkt", Key: "k", ACL: acl.Request{Grants: acl.List{{Account: guest, Permission: acl.FullControl}}},
+	})
 	if err != nil || u.Owner != guest {
 		t.Fatal(u.Owner, err)
 	}
-	p, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("part"), Size: 4})
+	p, err := e.objects.PutPart(t.Context(), g, PartInput{
+		Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("part"), Size: 4,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.closed()
 	e.setOwnership(bucket.BucketOwnerEnforced)
-	v, err := e.objects.CompleteUpload(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:PutObject"), CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Parts: []CompletePart{{Number: 1, ETag: p.ETag.String()}}})
+	v, err := e.objects.CompleteUpload(t.Context(),
+		e.grant(arn.Object("bkt", "k"),
+			"s3:PutObject"), CompleteInput{
+			Bucket: "bkt", Key: "k", UploadID: u.ID, Parts: []CompletePart{{Number: 1, ETag: p.ETag.String()}},
+		})
 	if err != nil || v.Owner != coretest.Account {
 		t.Fatal(v.Owner, err)
 	}

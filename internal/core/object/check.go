@@ -24,7 +24,10 @@ const maxSystemMetadata = 8 << 10
 // check refuses metadata that is too large or could not be a header.
 func (m *Metadata) check() error {
 	system := 0
-	for _, v := range []string{m.ContentType, m.CacheControl, m.ContentDisposition, m.ContentEncoding, m.ContentLanguage, m.Expires, m.WebsiteRedirect} {
+	for _, v := range []string{
+		m.ContentType, m.CacheControl, m.ContentDisposition, m.ContentEncoding, m.ContentLanguage, m.Expires,
+		m.WebsiteRedirect,
+	} {
 		if !isHeaderValue(v) {
 			return badMetadata()
 		}
@@ -43,7 +46,8 @@ func (m *Metadata) check() error {
 	if system > maxSystemMetadata {
 		return metadataTooLarge(system, maxSystemMetadata)
 	}
-	if r := m.WebsiteRedirect; r != "" && !strings.HasPrefix(r, "/") && !strings.HasPrefix(r, "http://") && !strings.HasPrefix(r, "https://") {
+	if r := m.WebsiteRedirect; r != "" && !strings.HasPrefix(r, "/") && !strings.HasPrefix(r, "http://") &&
+		!strings.HasPrefix(r, "https://") {
 		return fault.Of(fault.InvalidRedirectLocation)
 	}
 	return nil

@@ -332,12 +332,17 @@ func (in *CompleteInput) listedParts(tx kv.Tx, u *upload, o *opened) ([]*part, e
 				return nil, err
 			}
 		}
-		if chosen := u.checksum.Algorithm; chosen != digest.None && listed.Algorithm != digest.None && listed.Algorithm != chosen {
-			return nil, fault.New(fault.BadDigest, "The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+" did not match what we received.")
+		if chosen := u.checksum.Algorithm; chosen != digest.None && listed.Algorithm != digest.None &&
+			listed.Algorithm != chosen {
+			return nil, fault.New(fault.BadDigest,
+				"The "+strings.ToLower(string(listed.Algorithm))+" you specified for part "+strconv.Itoa(listed.Number)+
+					" did not match what we received.")
 		}
 		if p == nil || trimETag(listed.ETag) != p.etag().String() || !listed.agrees(p) {
 			return nil, fault.Of(fault.InvalidPart).
-				With("ETag", trimETag(listed.ETag)).With("PartNumber", strconv.Itoa(listed.Number)).With("UploadId", in.UploadID)
+				With("ETag", trimETag(
+					listed.ETag,
+				)).With("PartNumber", strconv.Itoa(listed.Number)).With("UploadId", in.UploadID)
 		}
 		if err := in.checkComposite(u, i); err != nil {
 			return nil, err
@@ -367,10 +372,14 @@ func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	listed := in.Parts[i]
 	name := strings.ToLower(string(alg))
 	if listed.Algorithm == digest.None {
-		return fault.New(fault.InvalidRequest, "The upload was created using a "+name+" checksum. The complete request must include the checksum for each part. It was missing for part "+strconv.Itoa(listed.Number)+" in the request.")
+		return fault.New(fault.InvalidRequest,
+			"The upload was created using a "+name+
+				" checksum. The complete request must include the checksum for each part. It was missing for "+
+				"part "+strconv.Itoa(listed.Number)+" in the request.")
 	}
 	if listed.Number != i+1 {
-		return fault.New(fault.InvalidRequest, "The part numbers of an upload with a composite checksum must be consecutive and begin with 1.")
+		return fault.New(fault.InvalidRequest,
+			"The part numbers of an upload with a composite checksum must be consecutive and begin with 1.")
 	}
 	return nil
 }
@@ -415,7 +424,8 @@ func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 		h.Write(p.md5[:])
 		if v.size += p.size; v.size > MaxObject {
 			return fault.New(fault.EntityTooLarge, "Your proposed upload exceeds the maximum allowed object size").
-				With("ProposedSize", strconv.FormatInt(v.size, 10)).With("MaxSizeAllowed", strconv.FormatInt(MaxObject, 10))
+				With("ProposedSize", strconv.FormatInt(v.size,
+					10)).With("MaxSizeAllowed", strconv.FormatInt(MaxObject, 10))
 		}
 	}
 	h.Sum(v.etag.Sum[:0])
@@ -426,14 +436,19 @@ func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 	}
 	v.checksum = sumOf(alg, u.checksum.Type, parts)
 	if in.Size != nil && *in.Size != v.size {
-		return fault.New(fault.InvalidRequest, "The provided 'x-amz-mp-object-size' header value "+strconv.FormatInt(*in.Size, 10)+" does not match what was computed: "+strconv.FormatInt(v.size, 10))
+		return fault.New(fault.InvalidRequest,
+			"The provided 'x-amz-mp-object-size' header value "+strconv.FormatInt(*in.Size, 10)+
+				" does not match what was computed: "+strconv.FormatInt(v.size, 10))
 	}
 	if in.ChecksumType != "" && in.ChecksumType != u.checksum.Type {
-		return fault.New(fault.InvalidRequest, "The upload was created using the "+string(u.checksum.Type)+" checksum mode. The complete request must use the same checksum mode.")
+		return fault.New(fault.InvalidRequest,
+			"The upload was created using the "+string(u.checksum.Type)+
+				" checksum mode. The complete request must use the same checksum mode.")
 	}
 	for alg, sum := range in.Sums {
 		if alg != v.checksum.Algorithm || !v.checksum.is(sum) {
-			return fault.New(fault.BadDigest, "The "+strings.ToLower(string(alg))+" you specified did not match the calculated checksum.")
+			return fault.New(fault.BadDigest,
+				"The "+strings.ToLower(string(alg))+" you specified did not match the calculated checksum.")
 		}
 	}
 	return nil

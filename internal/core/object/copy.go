@@ -44,7 +44,8 @@ type CopyInput struct {
 func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng string) (*Reading, error) {
 	in := GetInput{
 		Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: src.IfMatch, IfNoneMatch: src.IfNoneMatch,
-		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng, Customer: src.Customer,
+		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng,
+		Customer: src.Customer,
 	}
 	r, err := s.Get(ctx, g, in)
 	return r, sourceFault(err, src)
@@ -67,7 +68,8 @@ func sourceFault(err error, src *CopySource) error {
 		}
 		return preconditionFailed("x-amz-copy-source-" + condition)
 	case fault.Is(err, fault.MethodNotAllowed):
-		return fault.New(fault.InvalidRequest, "The source of a copy request may not specifically refer to a delete marker by version id.").Telling()
+		return fault.New(fault.InvalidRequest,
+			"The source of a copy request may not specifically refer to a delete marker by version id.").Telling()
 	}
 	return err
 }
@@ -91,7 +93,9 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 		return Version{}, Version{}, err
 	}
 	if in.toItself() {
-		return Version{}, Version{}, fault.New(fault.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+		return Version{}, Version{}, fault.New(fault.InvalidRequest,
+			"This copy request is illegal because it is trying to copy an object to itself without changing the "+
+				"object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	r, err := s.source(ctx, g, &in.Source, "")
 	if err != nil {
@@ -99,7 +103,9 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	defer r.Body.Close()
 	if r.Size > MaxPut {
-		return Version{}, Version{}, fault.New(fault.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPut))
+		return Version{}, Version{}, fault.New(fault.InvalidRequest,
+			"The specified copy source is larger than the maximum allowable size for a copy source: "+
+				strconv.Itoa(MaxPut))
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
@@ -134,7 +140,8 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 		return nil, nil
 	}
 	from := VersionInput{Bucket: in.Source.Bucket, Key: in.Source.Key, VersionID: in.Source.VersionID}
-	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(from.Bucket, from.Key))
+	return source, g.Demand(from.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+		arn.Object(from.Bucket, from.Key))
 }
 
 // authorizeTags authorizes the copy again with the tags that it is going to have,
@@ -159,7 +166,9 @@ func (in *CopyInput) authorizeTags(ctx context.Context, g authz.Grant, tags tag.
 // change, and a request with a key asks for one.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
-	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace && in.StorageClass == "" && in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()
+	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace &&
+		in.StorageClass == "" &&
+		in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.
@@ -182,7 +191,9 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Part{}, Version{}, err
 	}
-	part := PartInput{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Customer: in.Customer, copied: true}
+	part := PartInput{
+		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID, Number: in.Number, Customer: in.Customer, copied: true,
+	}
 	if err := part.check(); err != nil {
 		return Part{}, Version{}, err
 	}
@@ -192,17 +203,21 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	}
 	r, err := s.source(ctx, g, &in.Source, in.Range)
 	if f := fault.From(err); f != nil && f.Code == fault.InvalidRange {
-		err = badCopyRange(in.Range, "Range specified is not valid for source object of size: "+f.Members["ActualObjectSize"])
+		err = badCopyRange(in.Range,
+			"Range specified is not valid for source object of size: "+f.Members["ActualObjectSize"])
 	}
 	if err != nil {
 		return Part{}, Version{}, err
 	}
 	defer r.Body.Close()
 	if last >= r.Size {
-		return Part{}, Version{}, badCopyRange(in.Range, "Range specified is not valid for source object of size: "+strconv.FormatInt(r.Size, 10))
+		return Part{}, Version{}, badCopyRange(in.Range,
+			"Range specified is not valid for source object of size: "+strconv.FormatInt(r.Size, 10))
 	}
 	if r.Length > MaxPartSize {
-		return Part{}, Version{}, fault.New(fault.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: "+strconv.Itoa(MaxPartSize))
+		return Part{}, Version{}, fault.New(fault.InvalidRequest,
+			"The specified copy source is larger than the maximum allowable size for a copy source: "+
+				strconv.Itoa(MaxPartSize))
 	}
 	part.Body, part.Size = r.Body, r.Length
 	p, err := s.PutPart(ctx, g, part)
@@ -220,11 +235,14 @@ func checkCopyRange(header string) (last int64, err error) {
 	first, firstOK := parseOffset(from)
 	last, lastOK := parseOffset(to)
 	if !ok || !ok2 || !firstOK || !lastOK || last < first {
-		return 0, badCopyRange(header, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+		return 0, badCopyRange(header,
+			"The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "+
+				"zero-based offsets of the first and last bytes to copy")
 	}
 	return last, nil
 }
 
 func badCopyRange(header, message string) error {
-	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", header)
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-copy-source-range").
+		With("ArgumentValue", header)
 }

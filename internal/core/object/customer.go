@@ -47,7 +47,8 @@ func (k CustomerKey) forWriting(g authz.Grant) (keys.Choice, error) {
 		return keys.Choice{}, nil
 	}
 	return k.open(g, badCustomerKey("The secret key was invalid for the specified algorithm."),
-		badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."))
+		badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide the "+
+			"client calculated MD5 of the secret key."))
 }
 
 // forReading returns the choice of the key to read with. One that can't be a key
@@ -57,24 +58,31 @@ func (k CustomerKey) forReading(g authz.Grant) (keys.Choice, error) {
 	if !k.Given() {
 		return keys.Choice{}, nil
 	}
-	wrong := fault.New(fault.AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
+	wrong := fault.New(fault.AccessDenied,
+		"Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.")
 	return k.open(g, wrong, wrong)
 }
 
 // open checks what was sent, in the order of AWS. No refusal repeats the key.
 func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choice, err error) {
 	if !g.Caller().SecureChannel() {
-		return none, fault.New(fault.InvalidRequest, "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
+		return none, fault.New(fault.InvalidRequest,
+			"Requests specifying Server Side Encryption with Customer provided keys must be made over a secure "+
+				"connection.")
 	}
 	switch {
 	case k.Beside != "":
-		return none, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with the encryption method specified").With("ArgumentValue", k.Beside)
+		return none, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with the "+
+			"encryption method specified").With("ArgumentValue", k.Beside)
 	case k.Algorithm == "":
-		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.")
+		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must " +
+			"provide a valid encryption algorithm.")
 	case k.Key == "":
-		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.")
+		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must " +
+			"provide an appropriate secret key.")
 	case k.Algorithm != "AES256":
-		return none, fault.New(fault.InvalidEncryptionAlgorithmError, "The Encryption request you specified is not valid. Supported value: AES256.").
+		return none, fault.New(fault.InvalidEncryptionAlgorithmError,
+			"The Encryption request you specified is not valid. Supported value: AES256.").
 			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", k.Algorithm)
 	case k.MD5 == "":
 		return none, noMD5
@@ -84,7 +92,8 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choi
 		return none, badLength
 	}
 	sum := md5.Sum(raw)
-	if sent, err := base64.StdEncoding.DecodeString(k.MD5); err != nil || subtle.ConstantTimeCompare(sent, sum[:]) != 1 {
+	if sent, err := base64.StdEncoding.DecodeString(k.MD5); err != nil ||
+		subtle.ConstantTimeCompare(sent, sum[:]) != 1 {
 		return none, badCustomerKey("The calculated MD5 hash of the key did not match the hash that was provided.")
 	}
 	if len(raw) != seal.KeySize {
@@ -94,7 +103,8 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choi
 }
 
 func badCustomerKey(message string) *fault.Error {
-	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", "null")
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-amz-server-side-encryption").
+		With("ArgumentValue", "null")
 }
 
 // mayUse refuses a customer's key in a bucket that blocks them.
@@ -141,7 +151,9 @@ func (v *version) checkChoice(choice keys.Choice) error {
 	case needed == choice.IsCustomer():
 		return nil
 	case needed:
-		return fault.New(fault.InvalidRequest, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
+		return fault.New(fault.InvalidRequest,
+			"The object was stored using a form of Server Side Encryption. The correct parameters must be provided "+
+				"to retrieve the object.")
 	default:
 		return fault.New(fault.InvalidRequest, "The encryption parameters are not applicable to this object.")
 	}
@@ -204,11 +216,14 @@ func (s *Store) openUpload(
 	}
 	key, err := s.openVersion(ctx, g, k, &u.version, choice)
 	if fault.Is(err, fault.AccessDenied) {
-		err = fault.New(fault.InvalidRequest, "The provided encryption parameters did not match the ones used originally.")
+		err = fault.New(fault.InvalidRequest,
+			"The provided encryption parameters did not match the ones used originally.")
 	}
 	return key, err
 }
 
 func customerKeyMissing() error {
-	return fault.New(fault.InvalidRequest, "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.")
+	return fault.New(fault.InvalidRequest,
+		"The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "+
+			"encryption parameters.")
 }

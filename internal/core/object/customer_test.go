@@ -21,7 +21,10 @@ import (
 func ownKey(seed byte) CustomerKey {
 	raw := bytes.Repeat([]byte{seed}, 32)
 	sum := md5.Sum(raw)
-	return CustomerKey{Algorithm: "AES256", Key: base64.StdEncoding.EncodeToString(raw), MD5: base64.StdEncoding.EncodeToString(sum[:])}
+	return CustomerKey{
+		Algorithm: "AES256", Key: base64.StdEncoding.EncodeToString(raw),
+		MD5: base64.StdEncoding.EncodeToString(sum[:]),
+	}
 }
 
 // TestCustomerKeyIsNotKept looks at what is stored before it is sealed: no key,
@@ -31,14 +34,19 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 	mine := ownKey(7)
 	for i, text := range []string{"short", long()} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			v, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Algorithm: digest.SHA256, Customer: mine})
+			v, err := e.put(PutInput{
+				Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Algorithm: digest.SHA256,
+				Customer: mine,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !v.CustomerKey || v.Encryption != "" || v.ETag.Sum == md5.Sum([]byte(text)) || v.Checksum.Sum == nil {
 				t.Errorf("%+v", v)
 			}
-			again, err := e.put(PutInput{Key: "again", Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine})
+			again, err := e.put(PutInput{
+				Key: "again", Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine,
+			})
 			if err != nil || again.ETag == v.ETag {
 				t.Errorf("the same text has the same ETag, or %v", err)
 			}
@@ -54,7 +62,10 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 						return err
 					}
 					kept++
-					for what, secret := range map[string][]byte{"key": raw, "key's MD5": keyMD5[:], "text": []byte(text), "MD5": plainMD5[:], "checksum": v.Checksum.Sum} {
+					for what, secret := range map[string][]byte{
+						"key": raw, "key's MD5": keyMD5[:], "text": []byte(text), "MD5": plainMD5[:],
+						"checksum": v.Checksum.Sum,
+					} {
 						if bytes.Contains(p.Value, secret) {
 							t.Errorf("%q holds the %s", p.Key, what)
 						}
@@ -65,7 +76,8 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 			if err != nil || kept == 0 {
 				t.Error(kept, err)
 			}
-			if r, got, err := e.get(GetInput{Key: "k", Customer: mine}); err != nil || got != text || !bytes.Equal(r.Checksum.Sum, v.Checksum.Sum) {
+			if r, got, err := e.get(GetInput{Key: "k", Customer: mine}); err != nil || got != text ||
+				!bytes.Equal(r.Checksum.Sum, v.Checksum.Sum) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 			_, _, err = e.get(GetInput{Key: "k", Customer: ownKey(8)})
@@ -82,9 +94,12 @@ func TestCustomerKeyInPlain(t *testing.T) {
 	e := newEnv(t)
 	mine := ownKey(7)
 	at := arn.Object("bkt", "k")
-	g := coretest.Grant(t, coretest.RootInPlain(coretest.Account), at, "s3:PutObject", "s3:GetObject", "s3:GetObjectAttributes", "s3:ListMultipartUploadParts")
+	g := coretest.Grant(t, coretest.RootInPlain(coretest.Account), at, "s3:PutObject", "s3:GetObject",
+		"s3:GetObjectAttributes", "s3:ListMultipartUploadParts")
 	ctx := t.Context()
-	if _, err := e.objects.Put(ctx, g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader("x"), Size: 1}); err != nil {
+	if _, err := e.objects.Put(ctx, g, PutInput{
+		Bucket: "bkt", Key: "k", Body: strings.NewReader("x"), Size: 1,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for what, do := range map[string]func() error{
@@ -117,20 +132,27 @@ func TestCustomerKeyInPlain(t *testing.T) {
 			return err
 		},
 		"CompleteUpload": func() error {
-			_, err := e.objects.CompleteUpload(ctx, g, CompleteInput{Bucket: "bkt", Key: "k", Parts: []CompletePart{{Number: 1}}, Customer: mine})
+			_, err := e.objects.CompleteUpload(ctx, g, CompleteInput{
+				Bucket: "bkt", Key: "k", Parts: []CompletePart{{Number: 1}}, Customer: mine,
+			})
 			return err
 		},
 		"Copy": func() error {
-			_, _, err := e.objects.Copy(ctx, g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "k", Customer: mine})
+			_, _, err := e.objects.Copy(ctx, g, CopyInput{
+				Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "k", Customer: mine,
+			})
 			return err
 		},
 		"Copy from": func() error {
-			_, _, err := e.objects.Copy(ctx, g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k"})
+			_, _, err := e.objects.Copy(ctx, g, CopyInput{
+				Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k",
+			})
 			return err
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			if f := fault.From(do()); f == nil || f.Code != "InvalidRequest" || !strings.Contains(f.Message, "secure connection") {
+			if f := fault.From(do()); f == nil || f.Code != "InvalidRequest" ||
+				!strings.Contains(f.Message, "secure connection") {
 				t.Errorf("%s: %v", what, f)
 			}
 		})
@@ -145,7 +167,9 @@ func TestCustomerKeysAreNotPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s", k, k, k, k), fmt.Sprintf("%v %+v %#v", in, in, in), string(text)} {
+	for _, s := range []string{
+		fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s", k, k, k, k), fmt.Sprintf("%v %+v %#v", in, in, in), string(text),
+	} {
 		if strings.Contains(s, k.Key) || strings.Contains(s, k.MD5) {
 			t.Errorf("a key is printed: %s", s)
 		}
@@ -161,8 +185,12 @@ func TestCustomerRecord(t *testing.T) {
 	if err != nil || got.encryption != customerKey || string(got.sealedSum) != "sealed" || got.checksum.Sum != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	p := &part{number: 1, unique: v.unique, checksum: Checksum{Algorithm: digest.CRC32, Sum: []byte("abcd")}, sealedSum: []byte("sealed")}
-	if got, err := decodePart(p.encode(nil)); err != nil || string(got.sealedSum) != "sealed" || got.checksum.Sum != nil {
+	p := &part{
+		number: 1, unique: v.unique, checksum: Checksum{Algorithm: digest.CRC32, Sum: []byte("abcd")},
+		sealedSum: []byte("sealed"),
+	}
+	if got, err := decodePart(p.encode(nil)); err != nil || string(got.sealedSum) != "sealed" ||
+		got.checksum.Sum != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 	old := record.Start(nil) // fields 1, 2, 12 and 16 alone
@@ -170,7 +198,8 @@ func TestCustomerRecord(t *testing.T) {
 	old = record.Bytes(old, fieldUnique, v.unique[:])
 	old = record.Uint(old, fieldEncryption, 1)
 	old = record.Bytes(old, fieldSum, []byte("sum"))
-	if got, err := decodeVersion(old); err != nil || got.encryption != bucket.AES256 || string(got.checksum.Sum) != "sum" || got.sealedSum != nil {
+	if got, err := decodeVersion(old); err != nil || got.encryption != bucket.AES256 ||
+		string(got.checksum.Sum) != "sum" || got.sealedSum != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := decodeVersion(record.Uint(old, fieldEncryption, 3)); err == nil {

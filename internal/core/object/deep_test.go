@@ -37,7 +37,9 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 	for name, open := range map[string]func() kv.Store{
 		"memory": func() kv.Store { return coretest.Store(b) },
 		"pebble": func() kv.Store {
-			s, err := embedded.OpenPebble(b.Context(), embedded.Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
+			s, err := embedded.OpenPebble(b.Context(), embedded.Options{
+				Dir: b.TempDir(), Root: seal.NewKey(), Create: true,
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -92,7 +94,8 @@ func benchList(in ListInput, entries, common int) func(*testing.B, *env) {
 		g := e.grant(arn.Bucket("bkt"), "s3:ListBucket")
 		in.Bucket = "bkt"
 		for b.Loop() {
-			if l, err := e.objects.List(b.Context(), g, in); err != nil || len(l.Entries) != entries || len(l.CommonPrefixes) != common {
+			if l, err := e.objects.List(b.Context(), g, in); err != nil || len(l.Entries) != entries ||
+				len(l.CommonPrefixes) != common {
 				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
 			}
 		}
@@ -104,7 +107,8 @@ func benchVersions(in ListVersionsInput, entries, common int) func(*testing.B, *
 		g := e.grant(arn.Bucket("bkt"), "s3:ListBucketVersions")
 		in.Bucket = "bkt"
 		for b.Loop() {
-			if l, err := e.objects.ListVersions(b.Context(), g, in); err != nil || len(l.Entries) != entries || len(l.CommonPrefixes) != common {
+			if l, err := e.objects.ListVersions(b.Context(), g, in); err != nil || len(l.Entries) != entries ||
+				len(l.CommonPrefixes) != common {
 				b.Fatal(len(l.Entries), len(l.CommonPrefixes), err)
 			}
 		}
@@ -123,10 +127,11 @@ func BenchmarkDeepPrefix(b *testing.B) {
 
 // BenchmarkDeepPrefixes: a thousand common prefixes, a thousand keys each.
 func BenchmarkDeepPrefixes(b *testing.B) {
-	each(b, objects(million, func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }), func(b *testing.B, e *env) {
-		b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1000)(b, e) })
-		b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1000)(b, e) })
-	})
+	each(b, objects(million, func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }),
+		func(b *testing.B, e *env) {
+			b.Run("objects", func(b *testing.B) { benchList(ListInput{Delimiter: "/"}, 0, 1000)(b, e) })
+			b.Run("versions", func(b *testing.B) { benchVersions(ListVersionsInput{Delimiter: "/"}, 0, 1000)(b, e) })
+		})
 }
 
 // BenchmarkDeleteMarkers: a bucket of a million delete markers and nothing else.

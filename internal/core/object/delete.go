@@ -41,11 +41,14 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 // Err is AccessDenied where the grant doesn't cover the item. It needs
 // s3:DeleteObject of each item, or s3:DeleteObjectVersion of one with VersionID. The
 // error is for the request as a whole.
-func (s *Store) DeleteMany(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
+func (s *Store) DeleteMany(
+	ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput,
+) ([]Deleted, error) {
 	// No action is demanded for the batch as a whole: each item is demanded below,
 	// and one that is not granted is left out.
 	if len(items) > MaxPage {
-		return nil, fault.New(fault.MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema")
+		return nil, fault.New(fault.MalformedXML,
+			"The XML you provided was not well-formed or did not validate against our published schema")
 	}
 	granted := make([]DeleteInput, 0, len(items))
 	where := make([]int, 0, len(items))
@@ -84,7 +87,9 @@ func refused(in *DeleteInput, err error) Deleted {
 }
 
 // deleteAll deletes items in one transaction, each that is granted there.
-func (s *Store) deleteAll(ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput) ([]Deleted, error) {
+func (s *Store) deleteAll(
+	ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput,
+) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []garbage
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {

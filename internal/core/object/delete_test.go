@@ -31,15 +31,19 @@ func TestDelete(t *testing.T) {
 		t.Error("blobs are left")
 	}
 	e.mustPut("k", "again")
-	if d, err := e.delete(DeleteInput{Key: "k", VersionID: ptr(NullVersion)}); err != nil || d != (Deleted{Key: "k", VersionID: NullVersion}) {
+	if d, err := e.delete(DeleteInput{Key: "k", VersionID: ptr(NullVersion)}); err != nil ||
+		d != (Deleted{Key: "k", VersionID: NullVersion}) {
 		t.Error(d, err)
 	}
-	if d, err := e.delete(DeleteInput{Key: "k", VersionID: ptr(sample().id())}); err != nil || d.VersionID != sample().id() {
+	if d, err := e.delete(DeleteInput{
+		Key: "k", VersionID: ptr(sample().id()),
+	}); err != nil || d.VersionID != sample().id() {
 		t.Error("what isn't there is deleted already:", d, err)
 	}
 	_, err := e.delete(DeleteInput{Key: "k", VersionID: ptr("x")})
 	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "versionId")
-	_, err = e.objects.Delete(t.Context(), e.grant(arn.Object("nowhere", "k"), "s3:DeleteObject"), "nowhere", DeleteInput{Key: "k"})
+	_, err = e.objects.Delete(t.Context(), e.grant(arn.Object("nowhere", "k"), "s3:DeleteObject"), "nowhere",
+		DeleteInput{Key: "k"})
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
@@ -76,7 +80,9 @@ func TestDeleteMany(t *testing.T) {
 	}
 	tooLong := strings.Repeat("x", 1025)
 	g := coretest.GrantAll(t, coretest.Root(coretest.Account, nil),
-		may("d", "s3:DeleteObject"), may("a", "s3:DeleteObject"), may("b", "s3:DeleteObject"), may("missing", "s3:DeleteObject"),
+		may("d",
+			"s3:DeleteObject"), may("a",
+			"s3:DeleteObject"), may("b", "s3:DeleteObject"), may("missing", "s3:DeleteObject"),
 		may(tooLong, "s3:DeleteObject"), may("a", "s3:DeleteObjectVersion"))
 	out, err := e.objects.DeleteMany(t.Context(), g, "bkt", []DeleteInput{
 		{Key: "d"},
@@ -92,7 +98,9 @@ func TestDeleteMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes := []string{"", "AccessDenied", "", "", "PreconditionFailed", "AccessDenied", "", "KeyTooLongError", "InvalidArgument"}
+	codes := []string{
+		"", "AccessDenied", "", "", "PreconditionFailed", "AccessDenied", "", "KeyTooLongError", "InvalidArgument",
+	}
 	for i, code := range codes {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			got := ""
@@ -105,7 +113,8 @@ func TestDeleteMany(t *testing.T) {
 		})
 	}
 	l, err := e.list(ListInput{})
-	if err != nil || len(l.Entries) != 2 || l.Entries[0].Key != "b" || l.Entries[1].Key != "c" || len(e.payloads.settled(t)) != 2 {
+	if err != nil || len(l.Entries) != 2 || l.Entries[0].Key != "b" || l.Entries[1].Key != "c" ||
+		len(e.payloads.settled(t)) != 2 {
 		t.Errorf("%+v %v", l.Entries, err)
 	}
 	_, err = e.objects.DeleteMany(t.Context(), g, "bkt", make([]DeleteInput, 1001))
@@ -125,7 +134,8 @@ func TestDeleteManyIsOneTransaction(t *testing.T) {
 		items = append(items, DeleteInput{Key: key})
 	}
 	before := e.store.Durable()
-	out, err := e.objects.DeleteMany(t.Context(), coretest.GrantAll(t, coretest.Root(coretest.Account, nil), needs...), "bkt", items)
+	out, err := e.objects.DeleteMany(t.Context(), coretest.GrantAll(t, coretest.Root(coretest.Account, nil), needs...),
+		"bkt", items)
 	if err != nil || len(out) != 1000 || len(e.payloads.settled(t)) != 0 {
 		t.Fatal(len(out), err)
 	}

@@ -148,7 +148,8 @@ func newEnv(tb testing.TB) *env {
 
 func (e *env) makeBucket(name string) bucket.Bucket {
 	e.tb.Helper()
-	b, err := e.buckets.Create(e.tb.Context(), e.grant(arn.Bucket(name), "s3:CreateBucket"), bucket.CreateInput{Name: name})
+	b, err := e.buckets.Create(e.tb.Context(), e.grant(arn.Bucket(name), "s3:CreateBucket"),
+		bucket.CreateInput{Name: name})
 	if err != nil {
 		e.tb.Fatal(err)
 	}
@@ -162,7 +163,8 @@ func (e *env) grant(r arn.ARN, actions ...policy.Action) authz.Grant {
 
 func (e *env) versioning(state bucket.Versioning) {
 	e.tb.Helper()
-	if err := e.buckets.SetVersioning(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketVersioning"), "bkt", state); err != nil {
+	if err := e.buckets.SetVersioning(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketVersioning"), "bkt",
+		state); err != nil {
 		e.tb.Fatal(err)
 	}
 }
@@ -172,7 +174,8 @@ func (e *env) put(in PutInput) (Version, error) {
 	if in.Bucket == "" {
 		in.Bucket = "bkt"
 	}
-	return e.objects.Put(e.tb.Context(), e.grant(arn.Object(in.Bucket, in.Key), "s3:PutObject", "s3:PutObjectTagging", "s3:GetObject"), in)
+	return e.objects.Put(e.tb.Context(),
+		e.grant(arn.Object(in.Bucket, in.Key), "s3:PutObject", "s3:PutObjectTagging", "s3:GetObject"), in)
 }
 
 // mustPut stores text under a key.

@@ -46,14 +46,17 @@ func TestStoredForm(t *testing.T) {
 		versions("version, class "+className(n), func(v *version) { v.storageClass = className(n) })
 	}
 	for n := uint64(1); algorithmName(n) != digest.None; n++ {
-		versions(fmt.Sprint("version, checksum ", algorithmName(n)), func(v *version) { v.checksum.Algorithm = algorithmName(n) })
+		versions(fmt.Sprint("version, checksum ", algorithmName(n)), func(v *version) {
+			v.checksum.Algorithm = algorithmName(n)
+		})
 	}
 	versions("version, full object checksum", func(v *version) { v.checksum.Type = FullObject })
 	v := sample()
 	add("pointer", v.pointer())
 	v.metadata.User = nil
 	u := &upload{
-		version: *v, initiator: "arn:aws:iam::111122223333:user/u", bucket: "bkt", before: unique{5}, initID: "AIDAEXAMPLE",
+		version: *v, initiator: "arn:aws:iam::111122223333:user/u", bucket: "bkt", before: unique{5},
+		initID:            "AIDAEXAMPLE",
 		requestEncryption: "AES256",
 	}
 	add("upload", u.encode())
@@ -183,7 +186,9 @@ func TestLaterFieldsOfVersions(t *testing.T) {
 	}
 	tagIt := func() error {
 		g := e.grant(arn.Object("bkt", "k"), "s3:PutObjectTagging")
-		_, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "a", Value: "b"}})
+		_, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{
+			Key: "a", Value: "b",
+		}})
 		return err
 	}
 	edit(func(b []byte) []byte { return append(b, later(false)...) })
@@ -197,7 +202,8 @@ func TestLaterFieldsOfVersions(t *testing.T) {
 		"replace": func() error { _, err := e.put(PutInput{Key: "k", Size: -1}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal || !errors.Is(err, record.ErrUnknown) {
+			if err := do(); err == nil || fault.From(err).Kind != fault.KindInternal ||
+				!errors.Is(err, record.ErrUnknown) {
 				t.Errorf("%s of what a later program protects: %v", name, err)
 			}
 			if now := edit(nil); !bytes.Equal(now, locked) {

@@ -35,7 +35,9 @@ func (s *slowKeys) call() {
 	}
 }
 
-func (s *slowKeys) Generate(ctx context.Context, g authz.Grant, c keys.Choice, binding []byte) ([32]byte, []byte, error) {
+func (s *slowKeys) Generate(
+	ctx context.Context, g authz.Grant, c keys.Choice, binding []byte,
+) ([32]byte, []byte, error) {
 	s.call()
 	return s.Ring.Generate(ctx, g, c, binding)
 }
@@ -92,9 +94,13 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, k := newSlowEnv(t)
 			ctx, at := t.Context(), arn.Object("bkt", "k")
-			g := e.grant(at, "s3:PutObject", "s3:GetObject", "s3:GetObjectAttributes", "s3:ListMultipartUploadParts", "s3:DeleteObject")
+			g := e.grant(at, "s3:PutObject", "s3:GetObject", "s3:GetObjectAttributes", "s3:ListMultipartUploadParts",
+				"s3:DeleteObject")
 			put := func() (err error) {
-				_, err = e.objects.Put(ctx, g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader("text"), Size: 4, Algorithm: digest.SHA256, Customer: mine})
+				_, err = e.objects.Put(ctx, g, PutInput{
+					Bucket: "bkt", Key: "k", Body: strings.NewReader("text"), Size: 4, Algorithm: digest.SHA256,
+					Customer: mine,
+				})
 				return err
 			}
 			get := GetInput{Bucket: "bkt", Key: "k", Customer: mine}
@@ -109,8 +115,13 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 			var done CompleteInput
 			part := func(n int) func() error {
 				return func() error {
-					p, err := e.objects.PutPart(ctx, g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: n, Body: strings.NewReader(long()), Size: -1, Algorithm: digest.SHA256, Customer: mine})
-					done.Parts = append(done.Parts, CompletePart{Number: n, ETag: p.ETag.String(), Algorithm: digest.SHA256, Sum: p.Checksum.Sum})
+					p, err := e.objects.PutPart(ctx, g, PartInput{
+						Bucket: "bkt", Key: "k", UploadID: u.ID, Number: n, Body: strings.NewReader(long()), Size: -1,
+						Algorithm: digest.SHA256, Customer: mine,
+					})
+					done.Parts = append(done.Parts, CompletePart{
+						Number: n, ETag: p.ETag.String(), Algorithm: digest.SHA256, Sum: p.Checksum.Sum,
+					})
 					return err
 				}
 			}
@@ -132,25 +143,41 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 				{"head", func() error { _, err := e.objects.Head(ctx, g, get); return err }},
 				{"attributes", func() error { _, err := e.objects.Attributes(ctx, g, get, 0, nil); return err }},
 				{"copy", func() error {
-					_, _, err := e.objects.Copy(ctx, g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k", Customer: mine, Changes: true})
+					_, _, err := e.objects.Copy(ctx, g, CopyInput{
+						Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k",
+						Customer: mine, Changes: true,
+					})
 					return err
 				}},
 				{"create", func() (err error) {
-					u, err = e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Customer: mine})
+					u, err = e.objects.CreateUpload(ctx, g, UploadInput{
+						Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Customer: mine,
+					})
 					return err
 				}},
 				{"part 1", part(1)},
 				{"part 2", part(2)},
 				{"list parts", func() error {
-					_, err := e.objects.ListParts(ctx, g, ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Customer: mine})
+					_, err := e.objects.ListParts(ctx, g, ListPartsInput{
+						Bucket: "bkt", Key: "k", UploadID: u.ID, Customer: mine,
+					})
 					return err
 				}},
 				{"complete", complete},
 				{"complete again", complete},
-				{"attributes of parts", func() error { _, err := e.objects.Attributes(ctx, g, get, 0, nil); return err }},
+				{"attributes of parts", func() error {
+					_, err := e.objects.Attributes(ctx, g, get, 0,
+						nil)
+					return err
+				}},
 				{"get a part", func() error { in := get; in.PartNumber = ptr(2); return read(in) }},
 				{"get all", func() error { return read(get) }},
-				{"delete", func() error { _, err := e.objects.Delete(ctx, g, "bkt", DeleteInput{Key: "k"}); return err }},
+				{"delete", func() error {
+					_, err := e.objects.Delete(ctx, g, "bkt", DeleteInput{
+						Key: "k",
+					})
+					return err
+				}},
 			} {
 				if err := step.do(); err != nil {
 					t.Fatalf("%s: %v", step.what, err)
@@ -171,7 +198,8 @@ func TestPartReplacedWhileKeysAreOpened(t *testing.T) {
 	u := e.begin(UploadInput{Key: "k", Customer: mine})
 	put := func(text string) CompletePart {
 		p, err := e.objects.PutPart(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:PutObject"), PartInput{
-			Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine,
+			Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text)),
+			Customer: mine,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -32,12 +32,15 @@ func TestMostParts(t *testing.T) {
 	}
 	_, err := e.putPart(u, MaxParts+1, "more")
 	wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "partNumber")
-	_, err = e.complete(u, CompleteInput{Parts: append(parts[:MaxParts:MaxParts], CompletePart{Number: MaxParts + 1, ETag: parts[0].ETag})})
+	_, err = e.complete(u, CompleteInput{
+		Parts: append(parts[:MaxParts:MaxParts], CompletePart{Number: MaxParts + 1, ETag: parts[0].ETag}),
+	})
 	wants(t, err, fault.KindInvalid, "MalformedXML")
 
 	listed, next := 0, 0
 	for more := true; more; {
-		l, err := e.objects.ListParts(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:ListMultipartUploadParts"), ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID, After: next})
+		l, err := e.objects.ListParts(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:ListMultipartUploadParts"),
+			ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID, After: next})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +97,10 @@ func (e *env) recordParts(u Upload, n int, size int64) (parts []CompletePart) {
 		}
 		parts = nil
 		for number := 1; number <= n; number++ {
-			p := part{number: number, unique: unique{1}, size: size, md5: md5.Sum([]byte{1}), modified: day(1), checksum: Checksum{Algorithm: digest.CRC64NVME, Type: FullObject, Sum: make([]byte, 8)}}
+			p := part{
+				number: number, unique: unique{1}, size: size, md5: md5.Sum([]byte{1}), modified: day(1),
+				checksum: Checksum{Algorithm: digest.CRC64NVME, Type: FullObject, Sum: make([]byte, 8)},
+			}
 			tx.Set(partKey(up.unique, number), p.encode(nil))
 			parts = append(parts, CompletePart{Number: number, ETag: p.etag().String()})
 		}
@@ -118,7 +124,8 @@ func TestLargestObject(t *testing.T) {
 			u := e.begin(UploadInput{Key: "larger"})
 			_, err := e.complete(u, CompleteInput{Parts: e.recordParts(u, c.parts, c.size)})
 			wants(t, err, fault.KindInvalid, "EntityTooLarge", "MaxSizeAllowed", "5497558138880")
-			if _, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "larger"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "larger"}); !fault.Is(err, "NoSuchKey") {
+			if _, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "larger"), "s3:GetObject"),
+				GetInput{Bucket: "bkt", Key: "larger"}); !fault.Is(err, "NoSuchKey") {
 				t.Errorf("%d parts of %d bytes: %v", c.parts, c.size, err)
 			}
 			if n := e.refs("p/"); n != c.parts {
@@ -134,7 +141,9 @@ func TestLargestObject(t *testing.T) {
 		t.Error(err)
 	}
 	u := e.begin(UploadInput{Key: "of many"})
-	if v, err := e.complete(u, CompleteInput{Parts: e.recordParts(u, MaxParts, MaxObject/MaxParts)}); err != nil || v.Size != MaxObject/MaxParts*MaxParts {
+	if v, err := e.complete(u, CompleteInput{
+		Parts: e.recordParts(u, MaxParts, MaxObject/MaxParts),
+	}); err != nil || v.Size != MaxObject/MaxParts*MaxParts {
 		t.Errorf("%+v, %v", v, err)
 	}
 	u = e.begin(UploadInput{Key: "largest"})
@@ -169,7 +178,9 @@ func TestLargestObject(t *testing.T) {
 			}
 		})
 	}
-	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "largest"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "largest", Range: "bytes=5497558138880-"})
+	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "largest"), "s3:GetObject"), GetInput{
+		Bucket: "bkt", Key: "largest", Range: "bytes=5497558138880-",
+	})
 	wants(t, err, fault.KindRangeNotSatisfied, "InvalidRange")
 	if l, err := e.list(ListInput{Prefix: "l"}); err != nil || len(l.Entries) != 1 || l.Entries[0].Size != MaxObject {
 		t.Errorf("%+v, %v", l, err)

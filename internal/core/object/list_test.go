@@ -42,13 +42,16 @@ func numbered(i int) string { return fmt.Sprintf("folder/sub/object-%06d", i) }
 
 func TestListShowsEveryField(t *testing.T) {
 	e := newEnv(t)
-	v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("text"), Size: 4, StorageClass: "ONEZONE_IA", Algorithm: digest.SHA1})
+	v, err := e.put(PutInput{
+		Key: "k", Body: strings.NewReader("text"), Size: 4, StorageClass: "ONEZONE_IA", Algorithm: digest.SHA1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l, err := e.list(ListInput{})
 	want := Entry{"k", 4, v.Modified, v.ETag, "ONEZONE_IA", coretest.Account, digest.SHA1, FullObject}
-	if err != nil || len(l.Entries) != 1 || l.Entries[0] != want || l.Truncated || l.Next != "" || l.Token != "" || l.CommonPrefixes != nil {
+	if err != nil || len(l.Entries) != 1 || l.Entries[0] != want || l.Truncated || l.Next != "" || l.Token != "" ||
+		l.CommonPrefixes != nil {
 		t.Errorf("%+v %v", l, err)
 	}
 }
@@ -59,10 +62,14 @@ func TestListPageSize(t *testing.T) {
 	for _, c := range []struct {
 		max  *int
 		want int
-	}{{nil, 1000}, {ptr(0), 0}, {ptr(1), 1}, {ptr(100), 100}, {ptr(1000), 1000}, {ptr(1001), 1000}, {ptr(1 << 40), 1000}} {
+	}{
+		{nil, 1000}, {ptr(0), 0}, {ptr(1), 1}, {ptr(100), 100}, {ptr(1000), 1000}, {ptr(1001), 1000},
+		{ptr(1 << 40), 1000},
+	} {
 		t.Run(fmt.Sprint(c.want), func(t *testing.T) {
 			l, err := e.list(ListInput{Max: c.max})
-			if err != nil || len(l.Entries) != c.want || l.Truncated != (c.want > 0) || (l.Token != "") != (c.want > 0) {
+			if err != nil || len(l.Entries) != c.want || l.Truncated != (c.want > 0) ||
+				(l.Token != "") != (c.want > 0) {
 				t.Errorf("%d: %d, %v %v", c.want, len(l.Entries), l.Truncated, err)
 			}
 			for i, entry := range l.Entries {
@@ -104,12 +111,14 @@ func TestListPageBorders(t *testing.T) {
 		"marker before the prefix":  {ListInput{Prefix: "c", After: "a"}, "c/1 c/2", "", ""},
 		"marker behind the prefix":  {ListInput{Prefix: "c", After: "d"}, "", "", ""},
 		"long delimiter":            {ListInput{Delimiter: "/2"}, "a b/1 b0 c/1 d", "b/2 c/2", ""},
-		"delimiter that never is":   {ListInput{Delimiter: strings.Repeat("x", 2000)}, "a b/1 b/2 b0 c/1 c/2 d", "", ""},
-		"no such prefix":            {ListInput{Prefix: "x"}, "", "", ""},
-		"prefix longer than a key":  {ListInput{Prefix: strings.Repeat("a", 5000)}, "", "", ""},
-		"prefix that is no text":    {ListInput{Prefix: "\xff\xff"}, "", "", ""},
-		"marker that is no text":    {ListInput{After: "\xff\xff", Delimiter: "\xff"}, "", "", ""},
-		"long marker":               {ListInput{After: "c" + strings.Repeat("\xff", 5000)}, "d", "", ""},
+		"delimiter that never is": {
+			ListInput{Delimiter: strings.Repeat("x", 2000)}, "a b/1 b/2 b0 c/1 c/2 d", "", "",
+		},
+		"no such prefix":           {ListInput{Prefix: "x"}, "", "", ""},
+		"prefix longer than a key": {ListInput{Prefix: strings.Repeat("a", 5000)}, "", "", ""},
+		"prefix that is no text":   {ListInput{Prefix: "\xff\xff"}, "", "", ""},
+		"marker that is no text":   {ListInput{After: "\xff\xff", Delimiter: "\xff"}, "", "", ""},
+		"long marker":              {ListInput{After: "c" + strings.Repeat("\xff", 5000)}, "d", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := e.list(c.in)
@@ -117,7 +126,8 @@ func TestListPageBorders(t *testing.T) {
 			for _, entry := range l.Entries {
 				keys = append(keys, entry.Key)
 			}
-			if err != nil || strings.Join(keys, " ") != c.keys || strings.Join(l.CommonPrefixes, " ") != c.prefixes || l.Next != c.next || l.Truncated != (c.next != "") {
+			if err != nil || strings.Join(keys, " ") != c.keys || strings.Join(l.CommonPrefixes, " ") != c.prefixes ||
+				l.Next != c.next || l.Truncated != (c.next != "") {
 				t.Errorf("%s: %q %q %q %v", name, keys, l.CommonPrefixes, l.Next, err)
 			}
 		})
@@ -128,7 +138,9 @@ func TestListFromALongMarker(t *testing.T) {
 	e := newEnv(t)
 	key := strings.Repeat("x", objectkey.Max)
 	e.mustPut(key, "")
-	for after, n := range map[string]int{key[1:]: 1, key: 0, key + "x": 0, key + "\x00": 0, key[1:] + "yy": 0, key[1:] + "ww": 1} {
+	for after, n := range map[string]int{
+		key[1:]: 1, key: 0, key + "x": 0, key + "\x00": 0, key[1:] + "yy": 0, key[1:] + "ww": 1,
+	} {
 		t.Run(fmt.Sprintf("%.60s", after), func(t *testing.T) {
 			if l, err := e.list(ListInput{After: after}); err != nil || len(l.Entries) != n {
 				t.Errorf("after %d bytes ending in %q: %d %v", len(after), after[len(after)-2:], len(l.Entries), err)
@@ -150,7 +162,8 @@ func TestListTokens(t *testing.T) {
 		t.Errorf("%+v %v", next, err)
 	}
 	for _, c := range []ListInput{
-		{Token: ptr("")}, {Token: ptr("garbage")}, {Token: ptr(l.Token[1:])}, {Token: ptr(l.Token + "A")}, {Bucket: "other", Token: &l.Token},
+		{Token: ptr("")}, {Token: ptr("garbage")}, {Token: ptr(l.Token[1:])}, {Token: ptr(l.Token + "A")},
+		{Bucket: "other", Token: &l.Token},
 	} {
 		_, err := e.list(c)
 		wants(t, err, fault.KindInvalid, "InvalidArgument", "ArgumentName", "continuation-token")
@@ -251,7 +264,9 @@ func BenchmarkPut(b *testing.B) {
 	text := strings.Repeat("x", 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.objects.Put(b.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: 1024}); err != nil {
+		if _, err := e.objects.Put(b.Context(), g, PutInput{
+			Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: 1024,
+		}); err != nil {
 			b.Fatal(err)
 		}
 	}

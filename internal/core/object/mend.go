@@ -64,7 +64,10 @@ func (o *Owned) Verify(f *os.File, root seal.Key, read bool) error {
 // and parts are what counts, and what follows from them, pointers and
 // references, is made from them. Records that can't be read are taken away.
 func Mend(records map[string][]byte) Mended {
-	m := mender{records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{}, pointers: map[string][]byte{}, nulls: map[string][]byte{}}
+	m := mender{
+		records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{},
+		pointers: map[string][]byte{}, nulls: map[string][]byte{},
+	}
 	m.Blobs = map[string]Owned{}
 	m.buckets()
 	keys := slices.Sorted(maps.Keys(records))

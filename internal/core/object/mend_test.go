@@ -48,7 +48,8 @@ func TestMend(t *testing.T) {
 	e.mustPart(u, 1, long())
 	whole := stored(t, e.store)
 	mended := maps.Clone(whole)
-	if m := Mend(mended); m.Pointers+m.References+len(m.Broken)+len(m.Lost) != 0 || !maps.EqualFunc(mended, whole, bytes.Equal) {
+	if m := Mend(mended); m.Pointers+m.References+len(m.Broken)+len(m.Lost) != 0 ||
+		!maps.EqualFunc(mended, whole, bytes.Equal) {
 		t.Errorf("a whole store is mended: %+v", m)
 	}
 	if blobs := Mend(maps.Clone(whole)).Blobs; len(blobs) != 2 {

@@ -66,7 +66,9 @@ func (m *model) put(t *rapid.T) {
 
 func drawTags(t *rapid.T) (tags tag.Set) {
 	for i := range rapid.IntRange(0, 2).Draw(t, "tags") {
-		tags = append(tags, tag.Tag{Key: fmt.Sprint("k", i), Value: rapid.SampledFrom([]string{"", "v"}).Draw(t, "value")})
+		tags = append(tags, tag.Tag{
+			Key: fmt.Sprint("k", i), Value: rapid.SampledFrom([]string{"", "v"}).Draw(t, "value"),
+		})
 	}
 	return tags
 }
@@ -92,7 +94,8 @@ func (m *model) tag(t *rapid.T) {
 		in.VersionID = &m.Keys[key][i].ID
 	}
 	tags := drawTags(t)
-	g := m.grant(arn.Object("bkt", key), "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")
+	g := m.grant(arn.Object("bkt", key), "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:DeleteObjectTagging",
+		"s3:DeleteObjectVersionTagging")
 	var v Version
 	var err error
 	if len(tags) > 0 {
@@ -142,7 +145,9 @@ func (m *model) versionListing(t *rapid.T) {
 	if key, i := m.any(t); i >= 0 {
 		in.KeyMarker, in.VersionIDMarker = key, &m.Keys[key][i].ID
 	}
-	want := lines(m.Versions(s3model.List{Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.KeyMarker, VersionID: in.VersionIDMarker}))
+	want := lines(m.Versions(s3model.List{
+		Prefix: in.Prefix, Delimiter: in.Delimiter, After: in.KeyMarker, VersionID: in.VersionIDMarker,
+	}))
 	var got []string
 	for {
 		l, err := m.listVersions(in)
@@ -154,7 +159,8 @@ func (m *model) versionListing(t *rapid.T) {
 		for len(entries)+len(common) > 0 { // merged by the bytes of the keys, versions of one key as they came
 			if len(common) == 0 || len(entries) > 0 && entries[0].Key < common[0] {
 				e := entries[0]
-				page, entries = append(page, fmt.Sprint(e.Key, " ", e.ID, " ", e.DeleteMarker, " ", e.Latest)), entries[1:]
+				page, entries = append(page,
+					fmt.Sprint(e.Key, " ", e.ID, " ", e.DeleteMarker, " ", e.Latest)), entries[1:]
 			} else {
 				page, common = append(page, common[0]), common[1:]
 			}
@@ -222,7 +228,8 @@ func (m *model) listing(t *rapid.T) {
 	var got []string
 	for {
 		l, err := m.list(in)
-		if err != nil || l.Truncated != (l.Next != "") || l.Truncated != (l.Token != "") || len(l.Entries)+len(l.CommonPrefixes) > *in.Max {
+		if err != nil || l.Truncated != (l.Next != "") || l.Truncated != (l.Token != "") ||
+			len(l.Entries)+len(l.CommonPrefixes) > *in.Max {
 			t.Fatalf("%+v %v", l, err)
 		}
 		var page []string
@@ -267,7 +274,8 @@ func (m *model) check(t *rapid.T) {
 			if v.deleteMarker {
 				continue
 			}
-			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].Text || r.ID != want[i].ID || fmt.Sprint(r.Tags) != want[i].Tags {
+			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].Text ||
+				r.ID != want[i].ID || fmt.Sprint(r.Tags) != want[i].Tags {
 				t.Fatalf("%q version %s: %q %v", key, v.id(), text, err)
 			}
 			if len(want[i].Text) > payload.InlineMax {
@@ -280,7 +288,9 @@ func (m *model) check(t *rapid.T) {
 	names := m.payloads.settled(m.tb)
 	counts := []int{m.refs("v/"), m.refs("d/"), m.refs("r/"), len(names), m.refs("c/")}
 	if !slices.Equal(counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))}) {
-		t.Fatalf("records and blobs %v, want %v", counts, []int{total, inline, blobs, blobs, len(m.Objects(s3model.List{}))})
+		t.Fatalf("records and blobs %v, want %v", counts, []int{
+			total, inline, blobs, blobs, len(m.Objects(s3model.List{})),
+		})
 	}
 	live, err := m.objects.Referenced(m.tb.Context(), append(names, "unknown"))
 	if err != nil || slices.Contains(live[:len(names)], false) || live[len(names)] {
@@ -291,7 +301,10 @@ func (m *model) check(t *rapid.T) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := &model{newEnv(t), s3model.New()}
-		actions := map[string]func(*rapid.T){"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing, "list versions": m.versionListing, "tag": m.tag, "": m.check}
+		actions := map[string]func(*rapid.T){
+			"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing,
+			"list versions": m.versionListing, "tag": m.tag, "": m.check,
+		}
 		if rapid.Bool().Draw(r, "versions") {
 			actions["turn"] = m.turn
 		}

@@ -39,7 +39,8 @@ func (e *env) begin(in UploadInput) Upload {
 func (e *env) putPart(u Upload, number int, body string) (Part, error) {
 	e.tb.Helper()
 	return e.objects.PutPart(e.tb.Context(), e.grant(arn.Object("bkt", u.Key), "s3:PutObject"), PartInput{
-		Bucket: "bkt", Key: u.Key, UploadID: u.ID, Number: number, Body: strings.NewReader(body), Size: int64(len(body)),
+		Bucket: "bkt", Key: u.Key, UploadID: u.ID, Number: number, Body: strings.NewReader(body),
+		Size: int64(len(body)),
 	})
 }
 
@@ -55,12 +56,14 @@ func (e *env) mustPart(u Upload, number int, body string) CompletePart {
 func (e *env) complete(u Upload, in CompleteInput) (Version, error) {
 	e.tb.Helper()
 	in.Bucket, in.Key, in.UploadID = "bkt", u.Key, u.ID
-	return e.objects.CompleteUpload(e.tb.Context(), e.grant(arn.Object("bkt", u.Key), "s3:PutObject", "s3:GetObject"), in)
+	return e.objects.CompleteUpload(e.tb.Context(), e.grant(arn.Object("bkt", u.Key), "s3:PutObject", "s3:GetObject"),
+		in)
 }
 
 func (e *env) abort(u Upload) error {
 	e.tb.Helper()
-	return e.objects.AbortUpload(e.tb.Context(), e.grant(arn.Object("bkt", u.Key), "s3:AbortMultipartUpload"), "bkt", u.Key, u.ID)
+	return e.objects.AbortUpload(e.tb.Context(), e.grant(arn.Object("bkt", u.Key), "s3:AbortMultipartUpload"), "bkt",
+		u.Key, u.ID)
 }
 
 // tidy refuses what should not be left: every blob has its reference and every
@@ -87,7 +90,9 @@ func TestMultipartModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		e := newEnv(t)
 		e.objects.minPart = 0
-		u := e.begin(UploadInput{Key: "k", Algorithm: rapid.SampledFrom([]digest.Algorithm{digest.None, digest.CRC32}).Draw(rt, "algorithm")})
+		u := e.begin(UploadInput{
+			Key: "k", Algorithm: rapid.SampledFrom([]digest.Algorithm{digest.None, digest.CRC32}).Draw(rt, "algorithm"),
+		})
 		if u.ChecksumType == Composite {
 			if e.abort(u) != nil {
 				rt.Fatal("abort")
@@ -120,7 +125,8 @@ func TestMultipartModel(t *testing.T) {
 		}
 		sum := v.Checksum.Algorithm.New()
 		sum.Write([]byte(whole))
-		if v.Size != int64(len(whole)) || v.ETag.String() != fmt.Sprintf("%x-%d", h.Sum(nil), len(parts)) || !bytes.Equal(v.Checksum.Sum, sum.Sum(nil)) || v.Checksum.Type != FullObject {
+		if v.Size != int64(len(whole)) || v.ETag.String() != fmt.Sprintf("%x-%d", h.Sum(nil), len(parts)) ||
+			!bytes.Equal(v.Checksum.Sum, sum.Sum(nil)) || v.Checksum.Type != FullObject {
 			rt.Fatalf("%+v", v)
 		}
 		inline, blobs := 0, 0
@@ -133,7 +139,8 @@ func TestMultipartModel(t *testing.T) {
 		}
 		e.tidy(inline, blobs)
 		e.readsAs(rt, parts, listed, whole)
-		if l, err := e.list(ListInput{}); err != nil || len(l.Entries) != 1 || l.Entries[0].ETag != v.ETag || l.Entries[0].Size != v.Size {
+		if l, err := e.list(ListInput{}); err != nil || len(l.Entries) != 1 || l.Entries[0].ETag != v.ETag ||
+			l.Entries[0].Size != v.Size {
 			rt.Fatalf("%+v, %v", l, err)
 		}
 		if _, err := e.delete(DeleteInput{Key: "k"}); err != nil {
@@ -231,12 +238,17 @@ func TestUploadRaces(t *testing.T) {
 		var wg sync.WaitGroup
 		var completed, aborted error
 		wg.Go(func() {
-			_, completed = e.objects.CompleteUpload(t.Context(), complete, CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Parts: []CompletePart{one}})
+			_, completed = e.objects.CompleteUpload(t.Context(), complete, CompleteInput{
+				Bucket: "bkt", Key: "k", UploadID: u.ID, Parts: []CompletePart{one},
+			})
 		})
 		wg.Go(func() { aborted = e.objects.AbortUpload(t.Context(), abort, "bkt", "k", u.ID) })
 		for n := 2; n < 6; n++ {
 			wg.Go(func() {
-				_, err := e.objects.PutPart(t.Context(), complete, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: n, Body: strings.NewReader(long()), Size: int64(len(long()))})
+				_, err := e.objects.PutPart(t.Context(), complete, PartInput{
+					Bucket: "bkt", Key: "k", UploadID: u.ID, Number: n, Body: strings.NewReader(long()),
+					Size: int64(len(long())),
+				})
 				if err != nil && !fault.Is(err, "NoSuchUpload") {
 					t.Error(err)
 				}
@@ -299,7 +311,9 @@ func TestPartOrphan(t *testing.T) {
 	u := e.begin(UploadInput{Key: "k"})
 	e.mustPart(u, 1, long())
 	g := e.grant(arn.Object("bkt", "k"), "s3:PutObject")
-	at, _, err := e.payloads.Store.Write(t.Context(), g, payload.Source{Body: strings.NewReader(long()), Size: -1, Binding: []byte("x")})
+	at, _, err := e.payloads.Store.Write(t.Context(), g, payload.Source{
+		Body: strings.NewReader(long()), Size: -1, Binding: []byte("x"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +321,9 @@ func TestPartOrphan(t *testing.T) {
 	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Referenced); n.SetAside != 1 || err != nil {
 		t.Errorf("%+v swept, %v", n, err)
 	}
-	if _, err := e.complete(u, CompleteInput{Parts: []CompletePart{{Number: 1, ETag: fmt.Sprintf("%x", md5.Sum([]byte(long())))}}}); err != nil {
+	if _, err := e.complete(u, CompleteInput{Parts: []CompletePart{{
+		Number: 1, ETag: fmt.Sprintf("%x", md5.Sum([]byte(long()))),
+	}}}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := e.payloads.Sweep(t.Context(), time.Now(), e.objects.Referenced); n.SetAside != 0 || err != nil {
@@ -338,18 +354,26 @@ func TestMultipartGrants(t *testing.T) {
 	e := newEnv(t)
 	u := e.begin(UploadInput{Key: "k"})
 	ctx, none := context.Background(), authz.Grant{}
-	other := e.grant(arn.Object("bkt", "other"), "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject", "s3:GetObjectAttributes")
+	other := e.grant(arn.Object("bkt", "other"), "s3:PutObject", "s3:AbortMultipartUpload",
+		"s3:ListMultipartUploadParts", "s3:GetObject", "s3:GetObjectAttributes")
 	read := e.grant(arn.Object("bkt", "k"), "s3:GetObject")
 	for i, g := range []authz.Grant{none, other, read} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			_, create := e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k"})
-			_, put := e.objects.PutPart(ctx, g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("x"), Size: 1})
+			_, put := e.objects.PutPart(ctx, g, PartInput{
+				Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader("x"), Size: 1,
+			})
 			_, complete := e.objects.CompleteUpload(ctx, g, CompleteInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
 			_, list := e.objects.ListParts(ctx, g, ListPartsInput{Bucket: "bkt", Key: "k", UploadID: u.ID})
 			_, uploads := e.objects.ListUploads(ctx, g, ListUploadsInput{Bucket: "bkt"})
 			_, attributes := e.objects.Attributes(ctx, g, GetInput{Bucket: "bkt", Key: "k"}, 0, nil)
-			_, _, copied := e.objects.CopyPart(ctx, g, CopyPartInput{Bucket: "bkt", Key: "k", Source: CopySource{Bucket: "bkt", Key: "k"}})
-			for j, err := range []error{create, put, complete, list, uploads, attributes, copied, e.objects.AbortUpload(ctx, g, "bkt", "k", u.ID)} {
+			_, _, copied := e.objects.CopyPart(ctx, g, CopyPartInput{
+				Bucket: "bkt", Key: "k", Source: CopySource{Bucket: "bkt", Key: "k"},
+			})
+			for j, err := range []error{
+				create, put, complete, list, uploads, attributes, copied,
+				e.objects.AbortUpload(ctx, g, "bkt", "k", u.ID),
+			} {
 				if !fault.Is(err, "AccessDenied") {
 					t.Errorf("grant %d, call %d: %v", i, j, err)
 				}
@@ -370,7 +394,9 @@ func TestReadOver(t *testing.T) {
 			if _, err := e.complete(u, CompleteInput{Parts: parts}); err != nil {
 				t.Fatal(err)
 			}
-			r, err := e.objects.Get(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "k"})
+			r, err := e.objects.Get(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{
+				Bucket: "bkt", Key: "k",
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -392,7 +418,8 @@ func TestReadOver(t *testing.T) {
 				}
 			} else {
 				got, err := io.ReadAll(r.Body)
-				if err := errors.Join(err, r.Body.Close(), r.Body.Close()); err != nil || string(got) != long()+long()+"end" {
+				if err := errors.Join(err, r.Body.Close(),
+					r.Body.Close()); err != nil || string(got) != long()+long()+"end" {
 					t.Errorf("%d bytes, %v", len(got), err)
 				}
 			}
@@ -422,13 +449,16 @@ func TestManyParts(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, number := range []int{1, partsPerRecord, partsPerRecord + 1, n} {
-		if r, got, err := e.get(GetInput{Key: "k", PartNumber: &number}); err != nil || got != fmt.Sprintf("%04d", number-1) || r.Start != int64(4*(number-1)) {
+		if r, got, err := e.get(GetInput{Key: "k", PartNumber: &number}); err != nil ||
+			got != fmt.Sprintf("%04d", number-1) || r.Start != int64(4*(number-1)) {
 			t.Errorf("part %d: %q, %v", number, got, err)
 		}
 	}
 	_, _, err := e.get(GetInput{Key: "k", PartNumber: ptr(n + 1)})
 	wants(t, err, fault.KindRangeNotSatisfied, "InvalidPartNumber", "ActualPartCount", fmt.Sprint(n))
-	a, err := e.objects.Attributes(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject", "s3:GetObjectAttributes"), GetInput{Bucket: "bkt", Key: "k"}, 300, ptr(2))
+	a, err := e.objects.Attributes(t.Context(),
+		e.grant(arn.Object("bkt", "k"), "s3:GetObject",
+			"s3:GetObjectAttributes"), GetInput{Bucket: "bkt", Key: "k"}, 300, ptr(2))
 	if err != nil || len(a.Parts) != 2 || a.Parts[0].Number != 301 || a.Next != 302 || !a.Truncated {
 		t.Errorf("%+v, %v", a, err)
 	}

@@ -34,7 +34,10 @@ type Store struct {
 
 // New returns the objects of store; payloads keeps their bytes.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
-	return &Store{store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, minPart: MinPart, holds: newHolds()}
+	return &Store{
+		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, minPart: MinPart,
+		holds: newHolds(),
+	}
 }
 
 // NullVersion is the id of a version written while versioning was not enabled.

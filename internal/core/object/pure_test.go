@@ -98,37 +98,42 @@ func TestReadConditions(t *testing.T) {
 		in   GetInput
 		code string // of the fault, then its Condition
 	}{
-		"none":                                   {GetInput{}, ""},
-		"match":                                  {GetInput{IfMatch: own}, ""},
-		"match, no quotes":                       {GetInput{IfMatch: ptr(tag.String())}, ""},
-		"match, in a list":                       {GetInput{IfMatch: ptr(`"a", ` + *own + `,"b"`)}, ""},
-		"match, star":                            {GetInput{IfMatch: ptr("*")}, ""},
-		"match, weak":                            {GetInput{IfMatch: ptr("W/" + *own)}, "PreconditionFailed If-Match"},
-		"match, empty":                           {GetInput{IfMatch: ptr("")}, "PreconditionFailed If-Match"},
-		"no match":                               {GetInput{IfMatch: foreign}, "PreconditionFailed If-Match"},
-		"none-match":                             {GetInput{IfNoneMatch: foreign}, ""},
-		"none-match fails":                       {GetInput{IfNoneMatch: own}, "NotModified "},
-		"none-match fails, weak":                 {GetInput{IfNoneMatch: ptr("W/" + *own)}, "NotModified "},
-		"none-match fails, star":                 {GetInput{IfNoneMatch: ptr("*")}, "NotModified "},
-		"modified since":                         {GetInput{IfModifiedSince: day(9)}, ""},
-		"not modified since":                     {GetInput{IfModifiedSince: day(11)}, "NotModified "},
-		"not modified since, same second":        {GetInput{IfModifiedSince: day(10)}, "NotModified "},
-		"modified since a date to come":          {GetInput{IfModifiedSince: day(21)}, ""},
-		"unmodified since":                       {GetInput{IfUnmodifiedSince: day(11)}, ""},
-		"unmodified since, same second":          {GetInput{IfUnmodifiedSince: day(10)}, ""},
-		"modified after":                         {GetInput{IfUnmodifiedSince: day(9)}, "PreconditionFailed If-Unmodified-Since"},
+		"none":                            {GetInput{}, ""},
+		"match":                           {GetInput{IfMatch: own}, ""},
+		"match, no quotes":                {GetInput{IfMatch: ptr(tag.String())}, ""},
+		"match, in a list":                {GetInput{IfMatch: ptr(`"a", ` + *own + `,"b"`)}, ""},
+		"match, star":                     {GetInput{IfMatch: ptr("*")}, ""},
+		"match, weak":                     {GetInput{IfMatch: ptr("W/" + *own)}, "PreconditionFailed If-Match"},
+		"match, empty":                    {GetInput{IfMatch: ptr("")}, "PreconditionFailed If-Match"},
+		"no match":                        {GetInput{IfMatch: foreign}, "PreconditionFailed If-Match"},
+		"none-match":                      {GetInput{IfNoneMatch: foreign}, ""},
+		"none-match fails":                {GetInput{IfNoneMatch: own}, "NotModified "},
+		"none-match fails, weak":          {GetInput{IfNoneMatch: ptr("W/" + *own)}, "NotModified "},
+		"none-match fails, star":          {GetInput{IfNoneMatch: ptr("*")}, "NotModified "},
+		"modified since":                  {GetInput{IfModifiedSince: day(9)}, ""},
+		"not modified since":              {GetInput{IfModifiedSince: day(11)}, "NotModified "},
+		"not modified since, same second": {GetInput{IfModifiedSince: day(10)}, "NotModified "},
+		"modified since a date to come":   {GetInput{IfModifiedSince: day(21)}, ""},
+		"unmodified since":                {GetInput{IfUnmodifiedSince: day(11)}, ""},
+		"unmodified since, same second":   {GetInput{IfUnmodifiedSince: day(10)}, ""},
+		"modified after": {
+			GetInput{IfUnmodifiedSince: day(9)}, "PreconditionFailed If-Unmodified-Since",
+		},
 		"match wins over unmodified":             {GetInput{IfMatch: own, IfUnmodifiedSince: day(9)}, ""},
 		"none-match wins over modified, changed": {GetInput{IfNoneMatch: foreign, IfModifiedSince: day(11)}, ""},
 		"none-match wins over modified, same":    {GetInput{IfNoneMatch: own, IfModifiedSince: day(9)}, "NotModified "},
 		"match and none-match":                   {GetInput{IfMatch: own, IfNoneMatch: own}, "NotModified "},
-		"412 before 304":                         {GetInput{IfMatch: foreign, IfNoneMatch: own}, "PreconditionFailed If-Match"},
+		"412 before 304": {
+			GetInput{IfMatch: foreign, IfNoneMatch: own}, "PreconditionFailed If-Match",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.in.conditions(tag, modified, now)
 			got := ""
 			if f := fault.From(err); f != nil {
 				got = string(f.Code) + " " + f.Members["Condition"]
-				if f.Kind == fault.KindNotModified && (f.Headers["ETag"] != *own || f.Headers["Last-Modified"] != "Tue, 10 Nov 2026 12:00:00 GMT") {
+				if f.Kind == fault.KindNotModified &&
+					(f.Headers["ETag"] != *own || f.Headers["Last-Modified"] != "Tue, 10 Nov 2026 12:00:00 GMT") {
 					t.Error(name, f.Headers)
 				}
 			}
@@ -185,8 +190,10 @@ func TestMetadataCheck(t *testing.T) {
 
 func sample() *version {
 	return &version{
-		seq: 1 << 50, unique: unique{1, 2}, inline: true, size: 3, modified: day(1), etag: ETag{md5.Sum([]byte("abc")), 7},
-		storageClass: "STANDARD_IA", checksum: Checksum{digest.SHA256, Composite, []byte("sum"), 7}, owner: "444455556666",
+		seq: 1 << 50, unique: unique{1, 2}, inline: true, size: 3, modified: day(1),
+		etag:         ETag{md5.Sum([]byte("abc")), 7},
+		storageClass: "STANDARD_IA", checksum: Checksum{digest.SHA256, Composite, []byte("sum"), 7},
+		owner:      "444455556666",
 		encryption: bucket.AES256, dataKey: []byte("key"), blob: "blob",
 		metadata: Metadata{"a", "b", "c", "d", "e", "f", "g", map[string]string{"one": "1", "two": ""}},
 		tags:     tag.Set{{Key: "colour", Value: "blue"}, {Key: "empty", Value: ""}},
@@ -204,22 +211,29 @@ func same(a, b *version) bool {
 func TestRecords(t *testing.T) {
 	v := sample()
 	got, err := decodeVersion(v.encode())
-	if err != nil || !same(got, v) || got.metadata.Expires != "f" || !slices.Equal(got.tags, v.tags) || got.modified != v.modified || got.checksum.Algorithm != digest.SHA256 {
+	if err != nil || !same(got, v) || got.metadata.Expires != "f" || !slices.Equal(got.tags, v.tags) ||
+		got.modified != v.modified || got.checksum.Algorithm != digest.SHA256 {
 		t.Fatalf("%v\n%+v\n%+v", err, got, v)
 	}
 	p, err := decodeVersion(v.pointer())
-	if err != nil || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag || p.metadata.ContentType != "" || p.tags != nil || p.dataKey != nil {
+	if err != nil || p.seq != v.seq || p.unique != v.unique || p.etag != v.etag || p.metadata.ContentType != "" ||
+		p.tags != nil || p.dataKey != nil {
 		t.Errorf("%v %+v", err, p)
 	}
 	if seq, err := pointerSeq(v.pointer()); err != nil || seq != v.seq {
 		t.Error(seq, err)
 	}
 	var e Entry
-	want := Entry{Size: 3, Modified: v.modified, ETag: v.etag, StorageClass: "STANDARD_IA", Owner: v.owner, Algorithm: digest.SHA256, ChecksumType: Composite}
+	want := Entry{
+		Size: 3, Modified: v.modified, ETag: v.etag, StorageClass: "STANDARD_IA", Owner: v.owner,
+		Algorithm: digest.SHA256, ChecksumType: Composite,
+	}
 	if err := decodeEntry(v.pointer(), &e); err != nil || e != want {
 		t.Errorf("%v %+v", err, e)
 	}
-	for _, c := range []string{"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"} {
+	for _, c := range []string{
+		"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+	} {
 		if className(classNumber(c)) != c {
 			t.Error(c)
 		}
@@ -258,8 +272,11 @@ func TestVersionID(t *testing.T) {
 	if v.null = true; v.id() != NullVersion {
 		t.Error(v.id())
 	}
-	for _, id := range []string{"", "x", "Null", strings.Repeat("!", 32), strings.Repeat("A", 31), strings.Repeat("A", 33), "\x00"} {
-		if _, _, err := parseID(id); !fault.Is(err, "InvalidArgument") || fault.From(err).Members["ArgumentName"] != "versionId" {
+	for _, id := range []string{
+		"", "x", "Null", strings.Repeat("!", 32), strings.Repeat("A", 31), strings.Repeat("A", 33), "\x00",
+	} {
+		if _, _, err := parseID(id); !fault.Is(err, "InvalidArgument") ||
+			fault.From(err).Members["ArgumentName"] != "versionId" {
 			t.Errorf("%q: %v", id, err)
 		}
 	}

@@ -186,7 +186,8 @@ func (in *PutInput) verify(digests payload.Digests) error {
 		return fault.New(fault.InvalidRequest, "Value for "+in.algorithm().Header()+" header is invalid.")
 	}
 	if !bytes.Equal(expected.Sum, digests.Sum) {
-		return fault.New(fault.BadDigest, "The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
+		return fault.New(fault.BadDigest,
+			"The "+string(in.Algorithm)+" you specified did not match the calculated checksum.")
 	}
 	return nil
 }

@@ -24,7 +24,9 @@ func TestPutAndGet(t *testing.T) {
 	e := newEnv(t)
 	m := Metadata{"text/plain", "no-cache", "inline", "gzip", "de", "0", "/there", map[string]string{"a": "1", "b": ""}}
 	for _, text := range []string{"", "tiny", long()} {
-		v, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Metadata: m, StorageClass: "STANDARD_IA"})
+		v, err := e.put(PutInput{
+			Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Metadata: m, StorageClass: "STANDARD_IA",
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,19 +37,25 @@ func TestPutAndGet(t *testing.T) {
 		h := digest.CRC64NVME.New()
 		io.WriteString(h, text)
 		for _, v := range []Version{v, r.Version} {
-			if v.Key != "k" || v.ID != NullVersion || v.Versioned || v.DeleteMarker || v.Size != int64(len(text)) || v.ETag.Sum != md5.Sum([]byte(text)) ||
+			if v.Key != "k" || v.ID != NullVersion || v.Versioned || v.DeleteMarker || v.Size != int64(len(text)) ||
+				v.ETag.Sum != md5.Sum([]byte(text)) ||
 				v.StorageClass != "STANDARD_IA" || v.Owner != coretest.Account || v.Encryption != bucket.AES256 ||
-				v.Checksum.Algorithm != digest.CRC64NVME || v.Checksum.Type != FullObject || string(v.Checksum.Sum) != string(h.Sum(nil)) {
+				v.Checksum.Algorithm != digest.CRC64NVME || v.Checksum.Type != FullObject || string(
+				v.Checksum.Sum,
+			) != string(h.Sum(nil)) {
 				t.Errorf("%+v", v)
 			}
-			if !maps.Equal(v.Metadata.User, m.User) || v.Metadata.ContentType != m.ContentType || v.Metadata.WebsiteRedirect != m.WebsiteRedirect {
+			if !maps.Equal(v.Metadata.User, m.User) || v.Metadata.ContentType != m.ContentType ||
+				v.Metadata.WebsiteRedirect != m.WebsiteRedirect {
 				t.Errorf("%+v", v.Metadata)
 			}
 		}
 		if r.Partial || r.Start != 0 || r.Length != int64(len(text)) || !r.Modified.Equal(v.Modified) {
 			t.Errorf("%+v", r)
 		}
-		head, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "k"})
+		head, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{
+			Bucket: "bkt", Key: "k",
+		})
 		if err != nil || head.Body != nil || head.ETag != v.ETag || head.Length != v.Size {
 			t.Errorf("%v %+v", err, head)
 		}
@@ -71,25 +79,59 @@ func TestPutRefuses(t *testing.T) {
 		code    string
 		members []string
 	}{
-		"no bucket":         {PutInput{Bucket: "missing", Key: "k"}, "NoSuchBucket", []string{"BucketName", "missing"}},
-		"long key":          {PutInput{Key: strings.Repeat("k", 1025)}, "KeyTooLongError", []string{"Size", "1025", "MaxSizeAllowed", "1024"}},
-		"too large":         {PutInput{Key: "k", Size: MaxPut + 1}, "EntityTooLarge", []string{"ProposedSize", "5368709121", "MaxSizeAllowed", "5368709120"}},
-		"metadata":          {PutInput{Key: "k", Metadata: Metadata{User: map[string]string{"a": strings.Repeat("b", 2048)}}}, "MetadataTooLarge", []string{"Size", "2049", "MaxSizeAllowed", "2048"}},
-		"storage class":     {PutInput{Key: "k", StorageClass: "OUTPOSTS"}, "InvalidStorageClass", []string{"StorageClassRequested", "OUTPOSTS"}},
-		"archive":           {PutInput{Key: "k", StorageClass: "GLACIER"}, "InvalidStorageClass", nil},
-		"short body":        {PutInput{Key: "k", Size: 20}, "IncompleteBody", nil},
-		"long body":         {PutInput{Key: "k", Size: 5}, "IncompleteBody", nil},
-		"expectation fails": {PutInput{Key: "k", Expect: expect(Expected{}, fault.New(fault.MalformedTrailerError, ""))}, "MalformedTrailerError", nil},
-		"wrong MD5":         {PutInput{Key: "k", Expect: expect(Expected{MD5: make([]byte, 16)}, nil)}, "BadDigest", []string{"ExpectedDigest", strings.Repeat("0", 32), "CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:])}},
-		"short MD5":         {PutInput{Key: "k", Expect: expect(Expected{MD5: sum[:15]}, nil)}, "InvalidDigest", nil},
-		"empty MD5":         {PutInput{Key: "k", Expect: expect(Expected{MD5: []byte{}}, nil)}, "InvalidDigest", nil},
-		"wrong checksum":    {PutInput{Key: "k", Algorithm: digest.CRC32, Expect: expect(Expected{Sum: []byte("abcd")}, nil)}, "BadDigest", nil},
-		"short checksum":    {PutInput{Key: "k", Algorithm: digest.CRC32, Expect: expect(Expected{Sum: crc.Sum(nil)[:3]}, nil)}, "InvalidRequest", nil},
-		"nameless checksum": {PutInput{Key: "k", Expect: expect(Expected{Sum: crc.Sum(nil)}, nil)}, "InvalidRequest", nil},
-		"broken body":       {PutInput{Key: "k", Body: iotest.ErrReader(fault.Internal(boom))}, "InternalError", nil},
-		"both conditions":   {PutInput{Key: "k", IfMatch: ptr(`"a"`), IfNoneMatch: ptr("*")}, "NotImplemented", []string{"Header", "If-Match,If-None-Match"}},
-		"if-match star":     {PutInput{Key: "k", IfMatch: ptr("*")}, "NotImplemented", []string{"Header", "If-Match"}},
-		"if-none-match tag": {PutInput{Key: "k", IfNoneMatch: ptr(`"a"`)}, "NotImplemented", []string{"Header", "If-None-Match"}},
+		"no bucket": {PutInput{Bucket: "missing", Key: "k"}, "NoSuchBucket", []string{"BucketName", "missing"}},
+		"long key": {
+			PutInput{Key: strings.Repeat("k", 1025)}, "KeyTooLongError",
+			[]string{"Size", "1025", "MaxSizeAllowed", "1024"},
+		},
+		"too large": {
+			PutInput{Key: "k", Size: MaxPut + 1}, "EntityTooLarge",
+			[]string{"ProposedSize", "5368709121", "MaxSizeAllowed", "5368709120"},
+		},
+		"metadata": {
+			PutInput{Key: "k", Metadata: Metadata{User: map[string]string{"a": strings.Repeat("b", 2048)}}},
+			"MetadataTooLarge", []string{"Size", "2049", "MaxSizeAllowed", "2048"},
+		},
+		"storage class": {
+			PutInput{Key: "k", StorageClass: "OUTPOSTS"}, "InvalidStorageClass",
+			[]string{"StorageClassRequested", "OUTPOSTS"},
+		},
+		"archive":    {PutInput{Key: "k", StorageClass: "GLACIER"}, "InvalidStorageClass", nil},
+		"short body": {PutInput{Key: "k", Size: 20}, "IncompleteBody", nil},
+		"long body":  {PutInput{Key: "k", Size: 5}, "IncompleteBody", nil},
+		"expectation fails": {
+			PutInput{Key: "k", Expect: expect(Expected{}, fault.New(fault.MalformedTrailerError, ""))},
+			"MalformedTrailerError", nil,
+		},
+		"wrong MD5": {
+			PutInput{Key: "k", Expect: expect(Expected{MD5: make([]byte, 16)}, nil)}, "BadDigest",
+			[]string{
+				"ExpectedDigest", strings.Repeat("0", 32), "CalculatedDigest",
+				base64.StdEncoding.EncodeToString(sum[:]),
+			},
+		},
+		"short MD5": {PutInput{Key: "k", Expect: expect(Expected{MD5: sum[:15]}, nil)}, "InvalidDigest", nil},
+		"empty MD5": {PutInput{Key: "k", Expect: expect(Expected{MD5: []byte{}}, nil)}, "InvalidDigest", nil},
+		"wrong checksum": {
+			PutInput{Key: "k", Algorithm: digest.CRC32, Expect: expect(Expected{Sum: []byte("abcd")}, nil)},
+			"BadDigest", nil,
+		},
+		"short checksum": {
+			PutInput{Key: "k", Algorithm: digest.CRC32, Expect: expect(Expected{Sum: crc.Sum(nil)[:3]}, nil)},
+			"InvalidRequest", nil,
+		},
+		"nameless checksum": {
+			PutInput{Key: "k", Expect: expect(Expected{Sum: crc.Sum(nil)}, nil)}, "InvalidRequest", nil,
+		},
+		"broken body": {PutInput{Key: "k", Body: iotest.ErrReader(fault.Internal(boom))}, "InternalError", nil},
+		"both conditions": {
+			PutInput{Key: "k", IfMatch: ptr(`"a"`), IfNoneMatch: ptr("*")}, "NotImplemented",
+			[]string{"Header", "If-Match,If-None-Match"},
+		},
+		"if-match star": {PutInput{Key: "k", IfMatch: ptr("*")}, "NotImplemented", []string{"Header", "If-Match"}},
+		"if-none-match tag": {
+			PutInput{Key: "k", IfNoneMatch: ptr(`"a"`)}, "NotImplemented", []string{"Header", "If-None-Match"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t)
@@ -123,10 +165,11 @@ func TestRightDigestsPass(t *testing.T) {
 		h := a.New()
 		io.WriteString(h, "body")
 		asked := 0
-		v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("body"), Size: -1, Algorithm: a, Expect: func() (Expected, error) {
-			asked++
-			return Expected{MD5: sum[:], Sum: h.Sum(nil)}, nil
-		}})
+		v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("body"), Size: -1, Algorithm: a,
+			Expect: func() (Expected, error) {
+				asked++
+				return Expected{MD5: sum[:], Sum: h.Sum(nil)}, nil
+			}})
 		if err != nil || asked != 1 || v.Checksum.Algorithm != a || string(v.Checksum.Sum) != string(h.Sum(nil)) {
 			t.Error(a, asked, err)
 		}
@@ -153,8 +196,10 @@ func TestWriteConditions(t *testing.T) {
 	if err := try(PutInput{IfNoneMatch: ptr("*")}); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, try(PutInput{IfNoneMatch: ptr("*")}), fault.KindPreconditionFailed, "PreconditionFailed", "Condition", "If-None-Match")
-	wants(t, try(PutInput{IfMatch: ptr(`"stale"`)}), fault.KindPreconditionFailed, "PreconditionFailed", "Condition", "If-Match")
+	wants(t, try(PutInput{IfNoneMatch: ptr("*")}), fault.KindPreconditionFailed, "PreconditionFailed", "Condition",
+		"If-None-Match")
+	wants(t, try(PutInput{IfMatch: ptr(`"stale"`)}), fault.KindPreconditionFailed, "PreconditionFailed", "Condition",
+		"If-Match")
 	tag := e.mustPut("k", "new").ETag
 	if err := try(PutInput{IfMatch: ptr(`"` + tag.String() + `"`)}); err != nil {
 		t.Error(err)
@@ -209,7 +254,9 @@ func TestOneConditionalWriterWins(t *testing.T) {
 	won := make(chan string, 8)
 	for range cap(won) {
 		group.Go(func() {
-			_, err := e.objects.Put(t.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(long()), Size: -1, IfNoneMatch: ptr("*")})
+			_, err := e.objects.Put(t.Context(), g, PutInput{
+				Bucket: "bkt", Key: "k", Body: strings.NewReader(long()), Size: -1, IfNoneMatch: ptr("*"),
+			})
 			if err == nil {
 				won <- "one"
 			} else if !fault.Is(err, "PreconditionFailed") {

@@ -75,7 +75,9 @@ func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
 }
 
 func typeMismatch(want, got digest.Algorithm) error {
-	return fault.New(fault.InvalidRequest, "Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+", actual checksum Type: "+strings.ToLower(string(got)))
+	return fault.New(fault.InvalidRequest,
+		"Checksum Type mismatch occurred, expected checksum Type: "+strings.ToLower(string(want))+
+			", actual checksum Type: "+strings.ToLower(string(got)))
 }
 
 // PutPart stores a part, in place of an earlier one of its number. It needs
@@ -138,7 +140,9 @@ func (s *Store) storePart(
 	}
 	p := &part{number: in.Number, modified: requestTime(g)}
 	rand.Read(p.unique[:])
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect}
+	put := PutInput{
+		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect,
+	}
 	src := put.source(choice, k.partBinding(u.unique, in.Number))
 	src.Checksum = alg
 	var sent hash.Hash // the client's checksum, where it is not the kept one

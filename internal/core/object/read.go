@@ -154,7 +154,8 @@ func (s slot) find(r kv.Reader, versionID *string, method string) (*version, err
 		case err != nil:
 			return nil, err
 		case marker != nil:
-			return nil, noSuchKey(s.key).WithHeader("x-amz-delete-marker", "true").WithHeader("x-amz-version-id", marker.id())
+			return nil, noSuchKey(s.key).WithHeader("x-amz-delete-marker", "true").
+				WithHeader("x-amz-version-id", marker.id())
 		case v == nil:
 			return nil, noSuchKey(s.key)
 		default:

@@ -17,10 +17,13 @@ func TestGetRange(t *testing.T) {
 	e := newEnv(t)
 	const text = "0123456789"
 	e.mustPut("k", text)
-	for header, want := range map[string]string{"bytes=2-4": "234", "bytes=-3": "789", "bytes=8-20": "89", "bytes=1-0": text, "": text} {
+	for header, want := range map[string]string{
+		"bytes=2-4": "234", "bytes=-3": "789", "bytes=8-20": "89", "bytes=1-0": text, "": text,
+	} {
 		t.Run(header, func(t *testing.T) {
 			r, got, err := e.get(GetInput{Key: "k", Range: header})
-			if err != nil || got != want || r.Partial != (want != text) || r.Length != int64(len(want)) || r.Size != 10 || r.Start != int64(strings.Index(text, want)) {
+			if err != nil || got != want || r.Partial != (want != text) || r.Length != int64(len(want)) ||
+				r.Size != 10 || r.Start != int64(strings.Index(text, want)) {
 				t.Errorf("%q: %q %+v %v", header, got, r, err)
 			}
 		})
@@ -94,7 +97,9 @@ func TestReadStartsAgainWhenTheBlobIsGone(t *testing.T) {
 func TestBodyWritesItself(t *testing.T) {
 	e := newEnv(t)
 	e.mustPut("k", "0123456789")
-	r, err := e.objects.Get(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "k", Range: "bytes=1-3"})
+	r, err := e.objects.Get(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{
+		Bucket: "bkt", Key: "k", Range: "bytes=1-3",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +114,9 @@ func TestBodyWritesItself(t *testing.T) {
 func TestDataKeyIsBoundToItsVersion(t *testing.T) {
 	id, u := bucket.ID{1}, unique{1}
 	own := binding(id, u, "key")
-	for _, other := range [][]byte{binding(bucket.ID{2}, u, "key"), binding(id, unique{2}, "key"), binding(id, u, "kex"), binding(id, u, "")} {
+	for _, other := range [][]byte{
+		binding(bucket.ID{2}, u, "key"), binding(id, unique{2}, "key"), binding(id, u, "kex"), binding(id, u, ""),
+	} {
 		if bytes.Equal(own, other) {
 			t.Errorf("%q", other)
 		}
@@ -129,9 +136,12 @@ func TestDeleteMarkerReads(t *testing.T) {
 	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["x-amz-version-id"] != d.MarkerID {
 		t.Error(h)
 	}
-	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion"), GetInput{Bucket: "bkt", Key: "k", VersionID: &d.MarkerID})
+	_, err = e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion"), GetInput{
+		Bucket: "bkt", Key: "k", VersionID: &d.MarkerID,
+	})
 	wants(t, err, fault.KindNotAllowed, "MethodNotAllowed", "Method", "HEAD", "ResourceType", "DeleteMarker")
-	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["Allow"] != "DELETE" || h["Last-Modified"] == "" {
+	if h := fault.From(err).Headers; h["x-amz-delete-marker"] != "true" || h["Allow"] != "DELETE" ||
+		h["Last-Modified"] == "" {
 		t.Error(h)
 	}
 }

@@ -63,30 +63,48 @@ func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 			}
 			return err
 		}},
-		"Head": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error { _, err := e.objects.Head(e.tb.Context(), g, read); return err }},
+		"Head": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
+			_, err := e.objects.Head(
+				e.tb.Context(), g, read,
+			)
+			return err
+		}},
 		"Attributes": {[]policy.Action{"s3:GetObject", "s3:GetObjectAttributes"}, func(e *env, g authz.Grant) error {
 			_, err := e.objects.Attributes(e.tb.Context(), g, read, 0, nil)
 			return err
 		}},
-		"GetTags": {[]policy.Action{"s3:GetObjectTagging"}, func(e *env, g authz.Grant) error { _, err := e.objects.GetTags(e.tb.Context(), g, in); return err }},
+		"GetTags": {
+			[]policy.Action{"s3:GetObjectTagging"},
+			func(e *env, g authz.Grant) error { _, err := e.objects.GetTags(e.tb.Context(), g, in); return err },
+		},
 		"PutTags": {[]policy.Action{"s3:PutObjectTagging"}, func(e *env, g authz.Grant) error {
 			_, err := e.objects.PutTags(e.tb.Context(), g, in, classed("public"))
 			return err
 		}},
-		"DeleteTags": {[]policy.Action{"s3:DeleteObjectTagging"}, func(e *env, g authz.Grant) error { _, err := e.objects.DeleteTags(e.tb.Context(), g, in); return err }},
-		"GetACL":     {[]policy.Action{"s3:GetObjectAcl"}, func(e *env, g authz.Grant) error { _, _, err := e.objects.GetACL(e.tb.Context(), g, in); return err }},
+		"DeleteTags": {
+			[]policy.Action{"s3:DeleteObjectTagging"},
+			func(e *env, g authz.Grant) error { _, err := e.objects.DeleteTags(e.tb.Context(), g, in); return err },
+		},
+		"GetACL": {
+			[]policy.Action{"s3:GetObjectAcl"},
+			func(e *env, g authz.Grant) error { _, _, err := e.objects.GetACL(e.tb.Context(), g, in); return err },
+		},
 		"PutACL": {[]policy.Action{"s3:PutObjectAcl"}, func(e *env, g authz.Grant) error {
 			_, err := e.objects.PutACL(e.tb.Context(), g, in, &acl.Request{Canned: "private"})
 			return err
 		}},
 		"Copy": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
 			none := tag.Set{}
-			_, _, err := e.objects.Copy(e.tb.Context(), g, CopyInput{Source: from, Bucket: "bkt", Key: "target", Tags: &none})
+			_, _, err := e.objects.Copy(e.tb.Context(), g, CopyInput{
+				Source: from, Bucket: "bkt", Key: "target", Tags: &none,
+			})
 			return err
 		}},
 		"CopyPart": {[]policy.Action{"s3:GetObject"}, func(e *env, g authz.Grant) error {
 			u := e.begin(UploadInput{Bucket: "bkt", Key: "target"})
-			_, _, err := e.objects.CopyPart(e.tb.Context(), g, CopyPartInput{Source: from, Bucket: "bkt", Key: "target", UploadID: u.ID, Number: 1})
+			_, _, err := e.objects.CopyPart(e.tb.Context(), g, CopyPartInput{
+				Source: from, Bucket: "bkt", Key: "target", UploadID: u.ID, Number: 1,
+			})
 			return err
 		}},
 	} {
@@ -136,7 +154,9 @@ func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 // classify stores a text under k with a class.
 func (e *env) classify(text, class string) {
 	e.tb.Helper()
-	if _, err := e.put(PutInput{Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Tags: classed(class)}); err != nil {
+	if _, err := e.put(PutInput{
+		Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Tags: classed(class),
+	}); err != nil {
 		e.tb.Fatal(err)
 	}
 }
@@ -160,25 +180,37 @@ func TestCompletionIsAuthorizedAgain(t *testing.T) {
 			w := &tagged{laws: laws{e, all}}
 			for name, do := range map[string]func(g authz.Grant) error{
 				"Put": func(g authz.Grant) error {
-					_, err := e.objects.Put(t.Context(), g, PutInput{Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: int64(len(text))})
+					_, err := e.objects.Put(t.Context(), g, PutInput{
+						Bucket: "bkt", Key: "k", Body: strings.NewReader(text), Size: int64(len(text)),
+					})
 					return err
 				},
 				"PutPart": func(g authz.Grant) error {
-					_, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text))})
+					_, err := e.objects.PutPart(t.Context(), g, PartInput{
+						Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text),
+						Size: int64(len(text)),
+					})
 					return err
 				},
 				"Copy": func(g authz.Grant) error {
-					_, _, err := e.objects.Copy(t.Context(), g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k"})
+					_, _, err := e.objects.Copy(t.Context(), g, CopyInput{
+						Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k",
+					})
 					return err
 				},
 				"CopyPart": func(g authz.Grant) error {
-					_, _, err := e.objects.CopyPart(t.Context(), g, CopyPartInput{Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1})
+					_, _, err := e.objects.CopyPart(t.Context(), g, CopyPartInput{
+						Source: CopySource{Bucket: "bkt", Key: "source"}, Bucket: "bkt", Key: "k", UploadID: u.ID,
+						Number: 1,
+					})
 					return err
 				},
 			} {
 				w.all = all
 				g, err := authz.New(w).Authorize(t.Context(), coretest.Root(coretest.Account, nil),
-					authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "k")}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "source")})
+					authz.Need{
+						Action: "s3:PutObject", Resource: arn.Object("bkt", "k"),
+					}, authz.Need{Action: "s3:GetObject", Resource: arn.Object("bkt", "source")})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -96,13 +96,15 @@ func (s *Store) join(ctx context.Context, g authz.Grant, f *readPlan, key string
 	if !s.holds.take(f.v.unique) {
 		return nil, payload.ErrGone
 	}
-	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)), open: func(at segment) (io.ReadCloser, error) {
-		k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice, slot{f.b, key}.partBinding(f.v.unique, at.number))
-		if err != nil {
-			return nil, err
-		}
-		return s.openRange(at.location(), k, at.bytes, at.start, at.length)
-	}}
+	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)),
+		open: func(at segment) (io.ReadCloser, error) {
+			k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice,
+				slot{f.b, key}.partBinding(f.v.unique, at.number))
+			if err != nil {
+				return nil, err
+			}
+			return s.openRange(at.location(), k, at.bytes, at.start, at.length)
+		}}
 	j.release = sync.OnceFunc(func() {
 		if s.holds.release(f.v.unique) {
 			s.removeAll(ctx, []garbage{{parts: f.v.unique}})

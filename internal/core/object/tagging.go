@@ -30,7 +30,8 @@ func (in *VersionInput) action(plain, versioned policy.Action) policy.Action {
 // s3:GetObjectVersionTagging with VersionID. Errors: NoSuchBucket, NoSuchKey,
 // NoSuchVersion, MethodNotAllowed for a delete marker, InvalidArgument.
 func (s *Store) GetTags(ctx context.Context, g authz.Grant, in VersionInput) (out Version, err error) {
-	if err := g.Demand(in.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), arn.Object(in.Bucket, in.Key)); err != nil {
+	if err := g.Demand(in.action("s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+		arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
@@ -61,7 +62,9 @@ func (s *Store) DeleteTags(ctx context.Context, g authz.Grant, in VersionInput) 
 	return s.setTags(ctx, g, in, in.action("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), "DELETE", nil)
 }
 
-func (s *Store) setTags(ctx context.Context, g authz.Grant, in VersionInput, action policy.Action, method string, tags tag.Set) (out Version, err error) {
+func (s *Store) setTags(
+	ctx context.Context, g authz.Grant, in VersionInput, action policy.Action, method string, tags tag.Set,
+) (out Version, err error) {
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}

@@ -39,12 +39,16 @@ func TestTaggingDemands(t *testing.T) {
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
-			plain, versioned := policy.Action("s3:"+name+"ObjectTagging"), policy.Action("s3:"+name+"ObjectVersionTagging")
+			plain, versioned := policy.Action("s3:"+name+"ObjectTagging"), policy.Action("s3:"+name+
+				"ObjectVersionTagging")
 			for _, c := range []struct {
 				action  policy.Action
 				version *string
 				allowed bool
-			}{{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false}, {"s3:GetObject", nil, false}} {
+			}{
+				{plain, nil, true}, {versioned, &id, true}, {plain, &id, false}, {versioned, nil, false},
+				{"s3:GetObject", nil, false},
+			} {
 				err := call(e.grant(at, c.action), VersionInput{Bucket: "bkt", Key: "k", VersionID: c.version})
 				if c.allowed != (err == nil) || err != nil && !fault.Is(err, "AccessDenied") {
 					t.Errorf("%s with %s, version %v: %v", name, c.action, c.version != nil, err)
@@ -116,18 +120,24 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 	e.makeBucket("other")
 	set := tag.Set{{Key: "a", Value: "b"}}
 	at := arn.Object("bkt", "k")
-	_, err := e.objects.CreateUpload(t.Context(), e.grant(at, "s3:PutObject"), UploadInput{Bucket: "bkt", Key: "k", Tags: set})
+	_, err := e.objects.CreateUpload(t.Context(), e.grant(at, "s3:PutObject"), UploadInput{
+		Bucket: "bkt", Key: "k", Tags: set,
+	})
 	wants(t, err, fault.KindDenied, "AccessDenied")
 	g := e.grant(at, "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging", "s3:GetObject")
 	up, err := e.objects.CreateUpload(t.Context(), g, UploadInput{Bucket: "bkt", Key: "k", Tags: set})
 	if err != nil {
 		t.Fatal(err)
 	}
-	part, err := e.objects.PutPart(t.Context(), g, PartInput{Bucket: "bkt", Key: "k", UploadID: up.ID, Number: 1, Body: strings.NewReader("text"), Size: 4})
+	part, err := e.objects.PutPart(t.Context(), g, PartInput{
+		Bucket: "bkt", Key: "k", UploadID: up.ID, Number: 1, Body: strings.NewReader("text"), Size: 4,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := CompleteInput{Bucket: "bkt", Key: "k", UploadID: up.ID, Parts: []CompletePart{{Number: 1, ETag: part.ETag.String()}}}
+	in := CompleteInput{
+		Bucket: "bkt", Key: "k", UploadID: up.ID, Parts: []CompletePart{{Number: 1, ETag: part.ETag.String()}},
+	}
 	if _, err := e.objects.CompleteUpload(t.Context(), g, in); err != nil {
 		t.Fatal(err)
 	}
@@ -142,11 +152,15 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 	if got := read("k"); got != "text [{a b}]" {
 		t.Error(got)
 	}
-	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{Key: "c", Value: "d"}}); err != nil || read("k") != "text [{c d}]" {
+	if _, err := e.objects.PutTags(t.Context(), g, VersionInput{Bucket: "bkt", Key: "k"}, tag.Set{{
+		Key: "c", Value: "d",
+	}}); err != nil || read("k") != "text [{c d}]" {
 		t.Error(read("k"), err)
 	}
 	needs := func(actions ...policy.Action) []authz.Need {
-		needs := []authz.Need{{Action: "s3:GetObject", Resource: at}, {Action: "s3:PutObject", Resource: arn.Object("bkt", "copy")}}
+		needs := []authz.Need{
+			{Action: "s3:GetObject", Resource: at}, {Action: "s3:PutObject", Resource: arn.Object("bkt", "copy")},
+		}
 		for _, a := range actions {
 			n := authz.Need{Action: a, Resource: at}
 			if a == "s3:PutObjectTagging" {
@@ -163,16 +177,21 @@ func TestTagsOfUploadsAndCopies(t *testing.T) {
 		tags *tag.Set
 		want string // empty: refused
 	}{
-		"copied":                         {to("s3:GetObjectTagging", "s3:PutObjectTagging"), nil, "text [{c d}]"},
-		"without the right to read":      {to("s3:PutObjectTagging"), nil, ""},
-		"without the right to write":     {coretest.GrantWithout(t, root, "s3:PutObjectTagging", needs("s3:GetObjectTagging")...), nil, ""},
+		"copied":                    {to("s3:GetObjectTagging", "s3:PutObjectTagging"), nil, "text [{c d}]"},
+		"without the right to read": {to("s3:PutObjectTagging"), nil, ""},
+		"without the right to write": {
+			coretest.GrantWithout(t, root, "s3:PutObjectTagging", needs("s3:GetObjectTagging")...), nil, "",
+		},
 		"replaced":                       {to("s3:PutObjectTagging"), &set, "text [{a b}]"},
 		"replaced without the right":     {to(), &set, ""},
 		"replaced by none needs no more": {to(), &tag.Set{}, "text []"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := e.objects.Copy(t.Context(), c.g, CopyInput{Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "copy", Tags: c.tags})
-			if c.want == "" && !fault.Is(err, "AccessDenied") || c.want != "" && (err != nil || read("copy") != c.want) {
+			_, _, err := e.objects.Copy(t.Context(), c.g, CopyInput{
+				Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "copy", Tags: c.tags,
+			})
+			if c.want == "" && !fault.Is(err, "AccessDenied") ||
+				c.want != "" && (err != nil || read("copy") != c.want) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})

@@ -123,8 +123,9 @@ func (u *upload) take(f *record.Fields) bool {
 
 func (u *upload) public(b *bucket.Bucket, key string) Upload {
 	out := Upload{
-		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: ownerIn(b, u.owner), StorageClass: u.storageClass,
-		Algorithm: u.checksum.Algorithm,
+		Key: key, ID: u.id(), Initiated: u.modified, Initiator: u.initiator, Owner: ownerIn(b, u.owner),
+		StorageClass: u.storageClass,
+		Algorithm:    u.checksum.Algorithm,
 	}
 	out.Encryption, out.CustomerKey = u.publicEncryption()
 	if out.Algorithm != digest.None {
@@ -192,7 +193,8 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	if g.Caller().Anonymous() { // AWS was seen to answer so
-		return Upload{}, fault.New(fault.AccessDenied, "Anonymous users cannot initiate multipart uploads.  Please authenticate.")
+		return Upload{}, fault.New(fault.AccessDenied,
+			"Anonymous users cannot initiate multipart uploads.  Please authenticate.")
 	}
 	if len(in.Tags) > 0 {
 		if err := g.Demand("s3:PutObjectTagging", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -202,7 +204,10 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err := demandACL(g, &in.ACL, in.Bucket, in.Key); err != nil {
 		return Upload{}, err
 	}
-	put := PutInput{Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, ACL: in.ACL, StorageClass: in.StorageClass, Algorithm: in.Algorithm}
+	put := PutInput{
+		Bucket: in.Bucket, Key: in.Key, Metadata: in.Metadata, Tags: in.Tags, ACL: in.ACL,
+		StorageClass: in.StorageClass, Algorithm: in.Algorithm,
+	}
 	if err := put.check(); err != nil {
 		return Upload{}, err
 	}
@@ -215,7 +220,10 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 		return Upload{}, err
 	}
 	at := requestTime(g)
-	u := &upload{version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID, requestEncryption: in.Encryption, bucket: in.Bucket}
+	u := &upload{
+		version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID,
+		requestEncryption: in.Encryption, bucket: in.Bucket,
+	}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
 	id, err := s.keyOfUpload(ctx, g, &in, u, choice)
@@ -283,7 +291,8 @@ func checksumType(alg digest.Algorithm, kind ChecksumType) (ChecksumType, error)
 	case alg == digest.None, alg == digest.CRC64NVME && kind != Composite:
 		return FullObject, nil
 	case alg == digest.CRC64NVME, !alg.Joins() && kind == FullObject:
-		return "", invalid("The " + string(kind) + " checksum type cannot be used with the " + alg.Header()[len("x-amz-checksum-"):] + " checksum algorithm.")
+		return "", invalid("The " + string(kind) + " checksum type cannot be used with the " +
+			alg.Header()[len("x-amz-checksum-"):] + " checksum algorithm.")
 	case kind == "":
 		return Composite, nil
 	default:

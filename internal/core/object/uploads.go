@@ -62,7 +62,8 @@ func pageOf(max *int, name string) (int, error) {
 	case max == nil:
 		return MaxPage, nil
 	case *max < 0:
-		return 0, fault.New(fault.InvalidArgument, "Argument "+name+" must be an integer between 0 and 2147483647").With("ArgumentName", name)
+		return 0, fault.New(fault.InvalidArgument, "Argument "+name+" must be an integer between 0 and 2147483647").
+			With("ArgumentName", name)
 	}
 	return min(MaxPage, *max), nil
 }
@@ -170,7 +171,9 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 		return PartList{}, err
 	}
 	if in.After < 0 {
-		return PartList{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+		return PartList{}, fault.New(fault.InvalidArgument,
+			"Argument part-number-marker must be an integer between 0 and "+
+				"2147483647").With("ArgumentName", "part-number-marker")
 	}
 	var out PartList
 	k := slot{key: in.Key}
@@ -239,10 +242,11 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 	}
 	for _, l := range all {
 		var gone []garbage
-		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped", func(tx kv.Tx) (err error) {
-			gone, err = endUpload(tx, l.key, l.u, nil)
-			return err
-		})
+		err := change.Background(ctx, s.store, "uploads into buckets that are gone are dropped",
+			func(tx kv.Tx) (err error) {
+				gone, err = endUpload(tx, l.key, l.u, nil)
+				return err
+			})
 		if err != nil {
 			return dropped, err
 		}
@@ -273,7 +277,9 @@ type Attributes struct {
 // max is nil or from 0, and at most MaxPage. It needs what Get needs and
 // s3:GetObjectAttributes, or s3:GetObjectVersionAttributes with VersionID.
 // Errors: those of Head, InvalidArgument.
-func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, after int, max *int) (out Attributes, err error) {
+func (s *Store) Attributes(
+	ctx context.Context, g authz.Grant, in GetInput, after int, max *int,
+) (out Attributes, err error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return Attributes{}, err
 	}
@@ -289,7 +295,9 @@ func (s *Store) Attributes(ctx context.Context, g authz.Grant, in GetInput, afte
 		return Attributes{}, err
 	}
 	if after < 0 {
-		return Attributes{}, fault.New(fault.InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647").With("ArgumentName", "part-number-marker")
+		return Attributes{}, fault.New(fault.InvalidArgument,
+			"Argument part-number-marker must be an integer between 0 and "+
+				"2147483647").With("ArgumentName", "part-number-marker")
 	}
 	if err := in.check(); err != nil {
 		return Attributes{}, err

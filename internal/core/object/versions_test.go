@@ -36,7 +36,9 @@ func (e *env) shown(names map[string]string, in ListVersionsInput) string {
 func TestListVersionsShowsEveryField(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)
-	v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("text"), Size: 4, StorageClass: "ONEZONE_IA", Algorithm: digest.SHA1})
+	v, err := e.put(PutInput{
+		Key: "k", Body: strings.NewReader("text"), Size: 4, StorageClass: "ONEZONE_IA", Algorithm: digest.SHA1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,15 +47,21 @@ func TestListVersionsShowsEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, err := e.listVersions(ListVersionsInput{})
-	if err != nil || len(l.Entries) != 2 || l.Truncated || l.NextKey != "" || l.NextVersionID != "" || l.CommonPrefixes != nil {
+	if err != nil || len(l.Entries) != 2 || l.Truncated || l.NextKey != "" || l.NextVersionID != "" ||
+		l.CommonPrefixes != nil {
 		t.Fatalf("%+v %v", l, err)
 	}
 	marker := l.Entries[0]
-	want := VersionEntry{Entry: Entry{Key: "k", Modified: marker.Modified, StorageClass: "STANDARD", Owner: coretest.Account}, ID: d.MarkerID, Latest: true, DeleteMarker: true}
+	want := VersionEntry{
+		Entry: Entry{Key: "k", Modified: marker.Modified, StorageClass: "STANDARD", Owner: coretest.Account},
+		ID:    d.MarkerID, Latest: true, DeleteMarker: true,
+	}
 	if marker != want || marker.Modified.IsZero() {
 		t.Errorf("%+v", marker)
 	}
-	want = VersionEntry{Entry: Entry{"k", 4, v.Modified, v.ETag, "ONEZONE_IA", coretest.Account, digest.SHA1, FullObject}, ID: v.ID}
+	want = VersionEntry{
+		Entry: Entry{"k", 4, v.Modified, v.ETag, "ONEZONE_IA", coretest.Account, digest.SHA1, FullObject}, ID: v.ID,
+	}
 	if l.Entries[1] != want {
 		t.Errorf("%+v", l.Entries[1])
 	}
@@ -81,7 +89,8 @@ func TestListVersionsMarkers(t *testing.T) {
 		{ListVersionsInput{KeyMarker: "a", VersionIDMarker: ptr(NullVersion)}, "b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(NullVersion)}, "c=2* c=1"}, // there is none
 		{ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(ids["c 1"])}, ""},
-		{ListVersionsInput{KeyMarker: "b", VersionIDMarker: ptr(ids["a 1"])}, "b/1=1* b/2=1* c=2* c=1"}, // another key's
+		// another key's
+		{ListVersionsInput{KeyMarker: "b", VersionIDMarker: ptr(ids["a 1"])}, "b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "a\x00z"}, "b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "a\x00z", VersionIDMarker: ptr(ids["a 2"])}, "b/1=1* b/2=1* c=2* c=1"},
 		{ListVersionsInput{KeyMarker: "\x00"}, "a=2* a=1 a=null b/1=1* b/2=1* c=2* c=1"},
@@ -109,14 +118,18 @@ func TestListVersionsMarkers(t *testing.T) {
 	}
 	// What stands before the marker may go between two pages.
 	for _, id := range []string{ids["a 2"], ids["c 2"]} {
-		if _, err := e.delete(DeleteInput{Key: map[string]string{ids["a 2"]: "a", ids["c 2"]: "c"}[id], VersionID: &id}); err != nil {
+		if _, err := e.delete(DeleteInput{
+			Key: map[string]string{ids["a 2"]: "a", ids["c 2"]: "c"}[id], VersionID: &id,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := e.shown(names, ListVersionsInput{KeyMarker: "c", VersionIDMarker: ptr(ids["c 2"])}); got != "c=1*" {
 		t.Error(got)
 	}
-	for _, g := range []authz.Grant{{}, e.grant(arn.Bucket("bkt"), "s3:ListBucket"), e.grant(arn.Bucket("other"), "s3:ListBucketVersions")} {
+	for _, g := range []authz.Grant{
+		{}, e.grant(arn.Bucket("bkt"), "s3:ListBucket"), e.grant(arn.Bucket("other"), "s3:ListBucketVersions"),
+	} {
 		_, err := e.objects.ListVersions(t.Context(), g, ListVersionsInput{Bucket: "bkt"})
 		wants(t, err, fault.KindDenied, "AccessDenied")
 	}

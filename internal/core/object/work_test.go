@@ -148,13 +148,16 @@ func TestListingWork(t *testing.T) {
 					}
 					return err
 				})
-				w.most(t, "versions", bucketRecord+p.versions[1]+1, bucketRecord+p.versions[0]+p.versions[1]+1, func() error {
-					l, err := e.listVersions(ListVersionsInput{Prefix: p.in.Prefix, Delimiter: p.in.Delimiter, KeyMarker: p.in.After, Max: p.in.Max})
-					if got := [2]int{len(l.Entries), len(l.CommonPrefixes)}; got != p.versions {
-						t.Errorf("versions and common prefixes: %d, want %d", got, p.versions)
-					}
-					return err
-				})
+				w.most(t, "versions", bucketRecord+p.versions[1]+1, bucketRecord+p.versions[0]+p.versions[1]+1,
+					func() error {
+						l, err := e.listVersions(ListVersionsInput{
+							Prefix: p.in.Prefix, Delimiter: p.in.Delimiter, KeyMarker: p.in.After, Max: p.in.Max,
+						})
+						if got := [2]int{len(l.Entries), len(l.CommonPrefixes)}; got != p.versions {
+							t.Errorf("versions and common prefixes: %d, want %d", got, p.versions)
+						}
+						return err
+					})
 			})
 		}
 	}
@@ -184,15 +187,20 @@ func TestKeyWork(t *testing.T) {
 		do   func() error
 	}{
 		{"head", func() error {
-			_, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{Bucket: "bkt", Key: "k"})
+			_, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObject"), GetInput{
+				Bucket: "bkt", Key: "k",
+			})
 			return err
 		}},
 		{"head of a version", func() error {
-			_, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion"), GetInput{Bucket: "bkt", Key: "k", VersionID: &middle})
+			_, err := e.objects.Head(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:GetObjectVersion"),
+				GetInput{Bucket: "bkt", Key: "k", VersionID: &middle})
 			return err
 		}},
 		{"put", func() error {
-			_, err := e.put(PutInput{Key: "k", Body: strings.NewReader("x"), Size: 1, IfMatch: ptr(sample().plainETag())})
+			_, err := e.put(PutInput{
+				Key: "k", Body: strings.NewReader("x"), Size: 1, IfMatch: ptr(sample().plainETag()),
+			})
 			return err
 		}},
 		{"a delete marker", func() error { _, err := e.delete(DeleteInput{Key: "k"}); return err }},
@@ -200,7 +208,12 @@ func TestKeyWork(t *testing.T) {
 			_, err := e.put(PutInput{Key: "k", Body: strings.NewReader("x"), Size: 1, IfNoneMatch: ptr("*")})
 			return err
 		}},
-		{"deletion of a version", func() error { _, err := e.delete(DeleteInput{Key: "k", VersionID: &middle}); return err }},
+		{"deletion of a version", func() error {
+			_, err := e.delete(DeleteInput{
+				Key: "k", VersionID: &middle,
+			})
+			return err
+		}},
 		{"deletion of the newest", func() error {
 			l, err := e.listVersions(ListVersionsInput{Max: ptr(1)})
 			if err != nil {
@@ -210,7 +223,10 @@ func TestKeyWork(t *testing.T) {
 			return err
 		}},
 		{"a page that begins behind a version", func() error {
-			_, err := e.listVersions(ListVersionsInput{KeyMarker: "k", VersionIDMarker: ptr((&version{seq: uint64(*deep / 3), unique: sample().unique}).id()), Max: ptr(1)})
+			_, err := e.listVersions(ListVersionsInput{
+				KeyMarker: "k", VersionIDMarker: ptr((&version{seq: uint64(*deep / 3), unique: sample().unique}).id()),
+				Max: ptr(1),
+			})
 			return err
 		}},
 	} {

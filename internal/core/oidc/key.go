@@ -79,7 +79,8 @@ func (t *Token) signedBy(k *key) bool {
 		if len(t.signature) != 2*size {
 			return false
 		}
-		return ecdsa.Verify(public, digest, new(big.Int).SetBytes(t.signature[:size]), new(big.Int).SetBytes(t.signature[size:]))
+		return ecdsa.Verify(public, digest, new(big.Int).SetBytes(t.signature[:size]),
+			new(big.Int).SetBytes(t.signature[size:]))
 	}
 	return false
 }
@@ -185,7 +186,8 @@ func ecKey(o strictjson.Object) (*ecdsa.PublicKey, error) {
 		if size := (curve.Params().BitSize + 7) / 8; len(x) != size || len(y) != size {
 			return nil, errors.New("oidc: a point of another size than its curve")
 		}
-		return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y)) // a point on the curve, or an error
+		// a point on the curve, or an error
+		return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
 	}
 	return nil, fmt.Errorf("oidc: a key on %.32q", name)
 }

@@ -40,7 +40,8 @@ func (w *world) Get(_ context.Context, address string, pins []string) ([]byte, e
 		if w.about != "" {
 			return []byte(w.about), nil
 		}
-		return fmt.Appendf(nil, `{"issuer":%q,"jwks_uri":"https://keys.example/all","other":[1,{"a":null}]}`, w.name), nil
+		return fmt.Appendf(nil, `{"issuer":%q,"jwks_uri":"https://keys.example/all","other":[1,{"a":null}]}`,
+			w.name), nil
 	}
 	all := append([]any{}, w.extra...)
 	for _, k := range w.keys {
@@ -72,7 +73,9 @@ func (s signer) raw(claims map[string]any) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	all := map[string]any{"iss": issuerURL, "aud": "a", "sub": "s", "exp": at(100 * time.Hour).Unix(), "iat": at(0).Unix()}
+	all := map[string]any{
+		"iss": issuerURL, "aud": "a", "sub": "s", "exp": at(100 * time.Hour).Unix(), "iat": at(0).Unix(),
+	}
 	for k, v := range claims {
 		if all[k] = v; v == nil {
 			delete(all, k)
@@ -191,25 +194,45 @@ func TestKeysThatDontFit(t *testing.T) {
 		key  jose.JSONWebKey
 		want string
 	}{
-		"P-256":                {good, w.keys[0], ""},
-		"P-384":                {signer{t, jose.ES384, "k", p384}, jose.JSONWebKey{Key: &p384.PublicKey, KeyID: "k"}, ""},
-		"RSA":                  {signer{t, jose.RS512, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k"}, ""},
-		"its algorithm":        {signer{t, jose.RS512, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Algorithm: "RS512", Use: "sig"}, ""},
-		"another algorithm":    {signer{t, jose.RS512, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Algorithm: "RS256"}, "InvalidIdentityToken"},
-		"for encryption":       {signer{t, jose.RS256, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Use: "enc"}, "InvalidIdentityToken"},
-		"RSA, too small":       {signer{t, jose.RS256, "k", small}, jose.JSONWebKey{Key: &small.PublicKey, KeyID: "k"}, "InvalidIdentityToken"},
-		"another curve's":      {good, jose.JSONWebKey{Key: &p384.PublicKey, KeyID: "k"}, "InvalidIdentityToken"},
-		"another kind's":       {good, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k"}, "InvalidIdentityToken"},
-		"a shared secret":      {good, jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: "k"}, "InvalidIdentityToken"},
+		"P-256": {good, w.keys[0], ""},
+		"P-384": {
+			signer{t, jose.ES384, "k", p384}, jose.JSONWebKey{Key: &p384.PublicKey, KeyID: "k"}, "",
+		},
+		"RSA": {
+			signer{t, jose.RS512, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k"}, "",
+		},
+		"its algorithm": {
+			signer{t, jose.RS512, "k", large},
+			jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Algorithm: "RS512", Use: "sig"}, "",
+		},
+		"another algorithm": {
+			signer{t, jose.RS512, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Algorithm: "RS256"},
+			"InvalidIdentityToken",
+		},
+		"for encryption": {
+			signer{t, jose.RS256, "k", large}, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k", Use: "enc"},
+			"InvalidIdentityToken",
+		},
+		"RSA, too small": {
+			signer{t, jose.RS256, "k", small}, jose.JSONWebKey{Key: &small.PublicKey, KeyID: "k"},
+			"InvalidIdentityToken",
+		},
+		"another curve's": {good, jose.JSONWebKey{Key: &p384.PublicKey, KeyID: "k"}, "InvalidIdentityToken"},
+		"another kind's":  {good, jose.JSONWebKey{Key: &large.PublicKey, KeyID: "k"}, "InvalidIdentityToken"},
+		"a shared secret": {
+			good, jose.JSONWebKey{Key: []byte("0123456789abcdef0123456789abcdef"), KeyID: "k"}, "InvalidIdentityToken",
+		},
 		"a private key":        {good, jose.JSONWebKey{Key: good.key, KeyID: "k"}, "InvalidIdentityToken"},
 		"another id":           {good, jose.JSONWebKey{Key: w.keys[0].Key, KeyID: "K"}, "InvalidIdentityToken"},
 		"no id, the token has": {good, jose.JSONWebKey{Key: w.keys[0].Key}, "InvalidIdentityToken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := &world{name: issuerURL, asked: map[string]int{}, keys: []jose.JSONWebKey{c.key}, extra: []any{
-				map[string]any{"kty": "unknown", "kid": "k"}, map[string]any{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA"}, map[string]any{}, 7, "k",
+				map[string]any{"kty": "unknown", "kid": "k"},
+				map[string]any{"kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA"}, map[string]any{}, 7, "k",
 			}}
-			if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
+			if err := New(x).Verify(t.Context(), c.by.token(nil), nil, at(0)); c.want == "" && err != nil ||
+				c.want != "" && !fault.Is(err, fault.Code(c.want)) {
 				t.Errorf("%s: %v, want %q", name, err, c.want)
 			}
 		})
@@ -217,7 +240,9 @@ func TestKeysThatDontFit(t *testing.T) {
 	is(t, New(nil).Verify(t.Context(), good.token(nil), nil, at(0)), "InvalidIdentityToken")
 	var none *Verifier
 	is(t, none.Verify(t.Context(), good.token(nil), nil, at(0)), "InvalidIdentityToken")
-	is(t, New(&world{name: issuerURL, asked: map[string]int{}, err: errors.New("x")}).Verify(t.Context(), good.token(nil), nil, at(0)), "InvalidIdentityToken")
+	is(t,
+		New(&world{name: issuerURL, asked: map[string]int{}, err: errors.New("x")}).Verify(t.Context(), good.token(nil),
+			nil, at(0)), "InvalidIdentityToken")
 }
 
 // TestTimes has the edges of a token's life.
@@ -239,7 +264,8 @@ func TestTimes(t *testing.T) {
 		{map[string]any{"nbf": at(time.Minute).Unix() + 1}, "IDPRejectedClaim"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil || c.want != "" && !fault.Is(err, fault.Code(c.want)) {
+			if err := New(w).Verify(t.Context(), s[0].token(c.claims), nil, at(0)); c.want == "" && err != nil ||
+				c.want != "" && !fault.Is(err, fault.Code(c.want)) {
 				t.Errorf("%v: %v, want %q", c.claims, err, c.want)
 			}
 		})
@@ -249,11 +275,15 @@ func TestTimes(t *testing.T) {
 // TestParse: what is a token, and what is none.
 func TestParse(t *testing.T) {
 	_, s := newWorld(t, "k")
-	x := s[0].token(map[string]any{"aud": []string{"a", "b"}, "azp": "p", "n": 1.5, "yes": true, "list": []any{"x", 2}, "deep": map[string]any{"a": 1}, "mixed": []any{[]any{}}, "nothing": nil})
+	x := s[0].token(map[string]any{
+		"aud": []string{"a", "b"}, "azp": "p", "n": 1.5, "yes": true, "list": []any{"x", 2},
+		"deep": map[string]any{"a": 1}, "mixed": []any{[]any{}}, "nothing": nil,
+	})
 	if x.Audience != "p" || x.Original != "a" || x.Subject != "s" || x.Issuer != issuerURL {
 		t.Errorf("%+v", x)
 	}
-	if c := x.Claims; c["n"][0] != "1.5" || c["yes"][0] != "true" || strings.Join(c["list"], " ") != "x 2" || c["deep"] != nil || c["mixed"] != nil {
+	if c := x.Claims; c["n"][0] != "1.5" || c["yes"][0] != "true" || strings.Join(c["list"], " ") != "x 2" ||
+		c["deep"] != nil || c["mixed"] != nil {
 		t.Errorf("%v", c)
 	}
 	for name, claims := range map[string]map[string]any{
@@ -265,8 +295,10 @@ func TestParse(t *testing.T) {
 		"many issuers":    {"iss": []string{"a", "b"}},
 		"no audience":     {"aud": []string{}},
 		"two audiences":   {"aud": []string{"a", "b"}},
-		"tags of two":     {"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"k": []string{"a", "b"}}}},
-		"tags as text":    {"https://aws.amazon.com/tags": "k"},
+		"tags of two": {"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{
+			"k": []string{"a", "b"},
+		}}},
+		"tags as text": {"https://aws.amazon.com/tags": "k"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Parse(s[0].raw(claims)); !fault.Is(err, "InvalidIdentityToken") {
@@ -275,9 +307,12 @@ func TestParse(t *testing.T) {
 		})
 	}
 	good := s[0].raw(nil)
-	for _, raw := range []string{"", ".", "..", "...", "a.b.c", good + "=", good + " ", " " + good, "\n" + good, strings.Repeat("a", MaxToken+1), `{"payload":"","signatures":[]}`,
-		enc(`{"alg":"ES256"}`) + "." + enc(`[]`) + ".AA", enc(`{"alg":"ES256"}`) + "." + enc(`null`) + ".AA", enc(`{"alg":"ES256"}`) + "." + enc(`{"iss":"a","iss":"b","sub":"s","aud":"a"}`) + ".AA",
-		enc(`{"alg":"none"}`) + "." + enc(`{"iss":"a","sub":"s","aud":"a"}`) + ".", enc(`{"alg":"HS256"}`) + "." + enc(`{"iss":"a","sub":"s","aud":"a"}`) + ".AA",
+	for _, raw := range []string{"", ".", "..", "...", "a.b.c", good + "=", good + " ", " " + good, "\n" + good,
+		strings.Repeat("a", MaxToken+1), `{"payload":"","signatures":[]}`,
+		enc(`{"alg":"ES256"}`) + "." + enc(`[]`) + ".AA", enc(`{"alg":"ES256"}`) + "." + enc(`null`) + ".AA",
+		enc(`{"alg":"ES256"}`) + "." + enc(`{"iss":"a","iss":"b","sub":"s","aud":"a"}`) + ".AA",
+		enc(`{"alg":"none"}`) + "." + enc(`{"iss":"a","sub":"s","aud":"a"}`) + ".",
+		enc(`{"alg":"HS256"}`) + "." + enc(`{"iss":"a","sub":"s","aud":"a"}`) + ".AA",
 		enc(`{"alg":"ES256","ALG":"none"}`) + "." + enc(`{"ISS":"a","sub":"s","aud":"a"}`) + ".AA",
 	} {
 		if x, err := Parse(raw); !fault.Is(err, "InvalidIdentityToken") {
@@ -290,7 +325,12 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	_, s := newWorld(f, "k")
 	f.Add(s[0].raw(nil))
-	f.Add(s[0].raw(map[string]any{"aud": []string{"a", "b"}, "azp": "p", "https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"k": []string{"v"}}, "transitive_tag_keys": []string{"k"}}}))
+	f.Add(s[0].raw(map[string]any{
+		"aud": []string{"a", "b"}, "azp": "p",
+		"https://aws.amazon.com/tags": map[string]any{
+			"principal_tags": map[string]any{"k": []string{"v"}}, "transitive_tag_keys": []string{"k"},
+		},
+	}))
 	f.Add(enc(`{"alg":"RS256","kid":"k"}`) + "." + enc(`{"iss":"a","sub":"s","aud":"a","exp":1e3}`) + ".AA")
 	f.Fuzz(func(t *testing.T, raw string) {
 		x, err := Parse(raw)
@@ -300,7 +340,8 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if x.Issuer == "" || x.Subject == "" || x.Audience == "" || x.algorithm == "none" || strings.HasPrefix(x.algorithm, "HS") {
+		if x.Issuer == "" || x.Subject == "" || x.Audience == "" || x.algorithm == "none" ||
+			strings.HasPrefix(x.algorithm, "HS") {
 			t.Fatalf("%+v", x)
 		}
 	})

@@ -39,7 +39,8 @@ func TestTokensHaveOneReading(t *testing.T) {
 	k := s[0].key.(*ecdsa.PrivateKey)
 	const header = `{"alg":"ES256","kid":"k"}`
 	claims := func(rest string) string {
-		return fmt.Sprintf(`{"iss":%q,"aud":"a","sub":"s","iat":%d,"exp":%d%s}`, issuerURL, at(0).Unix(), at(time.Hour).Unix(), rest)
+		return fmt.Sprintf(`{"iss":%q,"aud":"a","sub":"s","iat":%d,"exp":%d%s}`, issuerURL, at(0).Unix(),
+			at(time.Hour).Unix(), rest)
 	}
 	verify := func(header, claims string) (*Token, error) {
 		x, err := Parse(byHand(t, k, header, claims))
@@ -49,9 +50,14 @@ func TestTokensHaveOneReading(t *testing.T) {
 		return x, New(w).Verify(t.Context(), x, nil, at(0))
 	}
 	for i, good := range []struct{ header, claims string }{
-		{header, claims("")}, {header, claims(`,"SUB":"other","Iss":"other","AUD":["x","y"],"EXP":1`)}, {header, claims(`,"a":{"sub":"x"},"b":[{"sub":"x"},{"sub":"y"}]`)},
+		{header, claims("")}, {header, claims(`,"SUB":"other","Iss":"other","AUD":["x","y"],"EXP":1`)},
+		{header, claims(`,"a":{"sub":"x"},"b":[{"sub":"x"},{"sub":"y"}]`)},
 		{`{"alg":"ES256","kid":"k","ALG":"none","Kid":"other","typ":"JWT"}`, claims("")},
-		{`{"alg":"ES256","kid":"k","x5c":["!"],"x5t":"?","jwk":{"kty":"none"},"jku":"https://other.example","x5u":1}`, claims("")},
+		{
+			`{"alg":"ES256","kid":"k","x5c":["!"],"x5t":"?","jwk":{"kty":"none"},"jku":"https://other.example",` +
+				`"x5u":1}`,
+			claims(""),
+		},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			x, err := verify(good.header, good.claims)
@@ -61,12 +67,14 @@ func TestTokensHaveOneReading(t *testing.T) {
 		})
 	}
 	for name, bad := range map[string]struct{ header, claims string }{
-		"sub twice":             {header, claims(`,"sub":"other"`)},
-		"sub twice, escaped":    {header, claims(`,"s\u0075b":"other"`)},
-		"iss twice":             {header, claims(`,"iss":"` + issuerURL + `"`)},
-		"aud twice":             {header, claims(`,"aud":"a"`)},
-		"a name twice below":    {header, claims(`,"x":[{"a":1,"a":2}]`)},
-		"a tag twice":           {header, claims(`,"https://aws.amazon.com/tags":{"principal_tags":{"t":["a"],"t":["b"]}}`)},
+		"sub twice":          {header, claims(`,"sub":"other"`)},
+		"sub twice, escaped": {header, claims(`,"s\u0075b":"other"`)},
+		"iss twice":          {header, claims(`,"iss":"` + issuerURL + `"`)},
+		"aud twice":          {header, claims(`,"aud":"a"`)},
+		"a name twice below": {header, claims(`,"x":[{"a":1,"a":2}]`)},
+		"a tag twice": {
+			header, claims(`,"https://aws.amazon.com/tags":{"principal_tags":{"t":["a"],"t":["b"]}}`),
+		},
 		"SUB alone":             {header, strings.Replace(claims(""), `"sub"`, `"SUB"`, 1)},
 		"ISS alone":             {header, strings.Replace(claims(""), `"iss"`, `"ISS"`, 1)},
 		"exp of another case":   {header, strings.Replace(claims(""), `"exp"`, `"Exp"`, 1)},
@@ -111,18 +119,25 @@ func TestKeySets(t *testing.T) {
 	}
 	with := func(more string) string { return strings.TrimSuffix(string(k), "}") + "," + more + "}" }
 	for document, want := range map[string]int{
-		`{"keys":[` + string(k) + `]}`:                                                                                                                1,
-		`{"keys":[` + with(`"x5c":["AAAA"]`) + `]}`:                                                                                                   1,
-		`{"keys":[` + with(`"x5c":"no list","x5t":1,"x5t#S256":null,"x5u":"::"`) + `]}`:                                                               1,
-		`{"keys":[` + with(`"use":"sig","key_ops":["verify"],"alg":"ES256"`) + `]}`:                                                                   1,
-		`{"keys":[1,null,[],{},{"kty":"new"},{"kty":"OKP","crv":"Ed25519","x":"AA"},` + string(k) + `]}`:                                              1,
-		`{"keys":[{"kty":"RSA","n":"AQ","e":"AQAB"},{"kty":"oct","k":"AA"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"},` + string(k) + `],"more":1}`: 1,
-		`{"keys":[` + with(`"use":"enc"`) + `]}`:                                                                                                      0,
-		`{"keys":[` + with(`"key_ops":["encrypt"]`) + `]}`:                                                                                            0,
-		`{"keys":[` + with(`"d":"AA"`) + `]}`:                                                                                                         0,
-		`{"keys":[` + with(`"kid2":{"d":1}`) + `]}`:                                                                                                   1,
+		`{"keys":[` + string(k) +
+			`]}`: 1,
+		`{"keys":[` + with(`"x5c":["AAAA"]`) +
+			`]}`: 1,
+		`{"keys":[` + with(`"x5c":"no list","x5t":1,"x5t#S256":null,"x5u":"::"`) +
+			`]}`: 1,
+		`{"keys":[` + with(`"use":"sig","key_ops":["verify"],"alg":"ES256"`) +
+			`]}`: 1,
+		`{"keys":[1,null,[],{},{"kty":"new"},{"kty":"OKP","crv":"Ed25519","x":"AA"},` + string(k) +
+			`]}`: 1,
+		`{"keys":[{"kty":"RSA","n":"AQ","e":"AQAB"},{"kty":"oct","k":"AA"},{"kty":"EC","crv":"P-256","x":"AA",` +
+			`"y":"AA"},` + string(k) + `],"more":1}`: 1,
+		`{"keys":[` + with(`"use":"enc"`) + `]}`:           0,
+		`{"keys":[` + with(`"key_ops":["encrypt"]`) + `]}`: 0,
+		`{"keys":[` + with(`"d":"AA"`) + `]}`:              0,
+		`{"keys":[` + with(`"kid2":{"d":1}`) + `]}`:        1,
 		`{"keys":[]}`:                  0,
-		`{"KEYS":[` + string(k) + `]}`: -1, `{"keys":{}}`: -1, `{"keys":[` + with(`"kid":"again"`) + `]}`: -1, `{"keys":[],"keys":[` + string(k) + `]}`: -1, `[]`: -1, ``: -1,
+		`{"KEYS":[` + string(k) + `]}`: -1, `{"keys":{}}`: -1, `{"keys":[` + with(`"kid":"again"`) + `]}`: -1,
+		`{"keys":[],"keys":[` + string(k) + `]}`: -1, `[]`: -1, ``: -1,
 	} {
 		t.Run(fmt.Sprintf("%.60s", document), func(t *testing.T) {
 			keys, err := parseKeys([]byte(document))
@@ -134,7 +149,8 @@ func TestKeySets(t *testing.T) {
 	x := s[0].token(nil)
 	for _, about := range []string{
 		`{"issuer":"https://issuer.example","issuer":"https://issuer.example","jwks_uri":"https://keys.example/all"}`,
-		`{"ISSUER":"https://issuer.example","jwks_uri":"https://keys.example/all"}`, `{"issuer":"https://issuer.example","JWKS_URI":"https://keys.example/all"}`,
+		`{"ISSUER":"https://issuer.example","jwks_uri":"https://keys.example/all"}`,
+		`{"issuer":"https://issuer.example","JWKS_URI":"https://keys.example/all"}`,
 		`{"issuer":["https://issuer.example"],"jwks_uri":"https://keys.example/all"}`,
 	} {
 		w.about = about
@@ -150,7 +166,9 @@ func TestAnotherReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	owners := map[jose.SignatureAlgorithm]crypto.Signer{jose.RS256: small, jose.RS384: small, jose.RS512: small}
-	for alg, c := range map[jose.SignatureAlgorithm]elliptic.Curve{jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521()} {
+	for alg, c := range map[jose.SignatureAlgorithm]elliptic.Curve{
+		jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521(),
+	} {
 		if owners[alg], err = ecdsa.GenerateKey(c, rand.Reader); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +182,8 @@ func TestAnotherReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			keys, err := parseKeys(text)
-			if err != nil || len(keys) != 1 || !owner.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(keys[0].public) {
+			if err != nil || len(keys) != 1 ||
+				!owner.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(keys[0].public) {
 				t.Fatalf("%s: %+v, %v", alg, keys, err)
 			}
 			raw := signer{t, alg, "k", owner}.raw(nil)

@@ -53,12 +53,15 @@ type Token struct {
 }
 
 func malformed(err error) error {
-	return fault.New(fault.InvalidIdentityToken, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
+	return fault.New(fault.InvalidIdentityToken,
+		"The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
 }
 
 // Rejected is the refusal of a token that does not fit; it does not say in what.
 func Rejected() *fault.Error {
-	return fault.New(fault.InvalidIdentityToken, "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.")
+	return fault.New(fault.InvalidIdentityToken,
+		"The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for "+
+			"requirements.")
 }
 
 // Parse reads a token, once, and verifies nothing. Errors: InvalidIdentityToken.
@@ -69,7 +72,9 @@ func Parse(raw string) (*Token, error) {
 	var parts [3][]byte
 	for i, text := range strings.Split(raw, ".") {
 		var err error
-		if parts[i], err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil || strings.ContainsAny(text, "\r\n") {
+		if parts[i], err = base64.RawURLEncoding.Strict().DecodeString(
+			text,
+		); err != nil || strings.ContainsAny(text, "\r\n") {
 			return nil, malformed(err)
 		}
 	}
@@ -123,7 +128,10 @@ func (t *Token) read(claims strictjson.Object) error {
 			}
 		}
 	}
-	for name, to := range map[string]*string{"iss": &t.Issuer, "sub": &t.Subject, "azp": &t.Audience, "https://aws.amazon.com/source_identity": &t.SourceIdentity} {
+	for name, to := range map[string]*string{
+		"iss": &t.Issuer, "sub": &t.Subject, "azp": &t.Audience,
+		"https://aws.amazon.com/source_identity": &t.SourceIdentity,
+	} {
 		var err error
 		if *to, err = claims.Text(name); err != nil {
 			return malformed(err)
@@ -139,7 +147,8 @@ func (t *Token) read(claims strictjson.Object) error {
 	case t.Audience != "":
 		t.Original = aud[0]
 	case len(aud) > 1:
-		return fault.New(fault.InvalidIdentityToken, "Token audience contains more than one audience while authorized party is not present")
+		return fault.New(fault.InvalidIdentityToken,
+			"Token audience contains more than one audience while authorized party is not present")
 	default:
 		t.Audience = aud[0]
 	}
@@ -250,7 +259,8 @@ func (t *Token) checkTimes(at time.Time) error {
 	}
 	if !at.Before(t.expires) {
 		return fault.New(fault.ExpiredTokenException,
-			fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", at.Unix(), t.expires.Unix()))
+			fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", at.Unix(),
+				t.expires.Unix()))
 	}
 	if latest := at.Add(skew); t.issued.After(latest) || t.notBefore.After(latest) {
 		return fault.Of(fault.IDPRejectedClaim)
@@ -261,5 +271,6 @@ func (t *Token) checkTimes(at time.Time) error {
 // fits reports whether a key can have made the token's signature: its kind and
 // size belong to the algorithm (RFC 7518, 3.3 and 3.4).
 func (t *Token) fits(k *key) bool {
-	return k.id == t.keyID && (k.algorithm == "" || k.algorithm == t.algorithm) && slices.Contains(algorithmsOf(k.public), t.algorithm)
+	return k.id == t.keyID && (k.algorithm == "" || k.algorithm == t.algorithm) &&
+		slices.Contains(algorithmsOf(k.public), t.algorithm)
 }

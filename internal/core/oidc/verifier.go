@@ -176,5 +176,6 @@ func unreachable(err error) error {
 		return fault.Of(fault.IDPCommunicationError).Because(err)
 	}
 	return fault.New(fault.InvalidIdentityToken,
-		"Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements").Because(err)
+		"Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity "+
+			"documentation for requirements").Because(err)
 }

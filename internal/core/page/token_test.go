@@ -17,7 +17,10 @@ func TestTokenRoundTrip(t *testing.T) {
 
 func TestChangedTokensAreRefused(t *testing.T) {
 	token := Token("scope", "position")
-	bad := []string{"", "x", token[:len(token)-1], token + "A", token + "=", " " + token, "garbage", token[:4] + "\n" + token[4:], token + "\r\n", strings.Repeat("A", 5000)}
+	bad := []string{
+		"", "x", token[:len(token)-1], token + "A", token + "=", " " + token, "garbage", token[:4] + "\n" + token[4:],
+		token + "\r\n", strings.Repeat("A", 5000),
+	}
 	for i := range token {
 		for _, c := range "Aa0_-=" {
 			if changed := token[:i] + string(c) + token[i+1:]; changed != token {
@@ -26,7 +29,8 @@ func TestChangedTokensAreRefused(t *testing.T) {
 		}
 	}
 	for _, b := range bad {
-		if _, err := Open("scope", b); !fault.Is(err, "InvalidArgument") || fault.From(err).Members["ArgumentName"] != "continuation-token" {
+		if _, err := Open("scope", b); !fault.Is(err, "InvalidArgument") ||
+			fault.From(err).Members["ArgumentName"] != "continuation-token" {
 			t.Errorf("%.40q: %v", b, err)
 		}
 	}

@@ -190,5 +190,6 @@ func refused(err error) error {
 }
 
 func noRoom() *fault.Error {
-	return fault.New(fault.InsufficientStorage, "There is not enough space on the server to store this object. Reads and deletions go on.")
+	return fault.New(fault.InsufficientStorage,
+		"There is not enough space on the server to store this object. Reads and deletions go on.")
 }

@@ -36,7 +36,9 @@ func (k testKeys) Generate(
 	return d, k[choice].Wrap(d, binding), nil
 }
 
-func (k testKeys) Open(_ context.Context, _ authz.Grant, choice keys.Choice, wrapped, binding []byte) ([32]byte, error) {
+func (k testKeys) Open(
+	_ context.Context, _ authz.Grant, choice keys.Choice, wrapped, binding []byte,
+) ([32]byte, error) {
 	return k[choice].Unwrap(wrapped, binding)
 }
 
@@ -83,7 +85,10 @@ func random(n int) []byte {
 
 // borders are sizes around everything that changes with size.
 func borders() []int {
-	return []int{0, 1, InlineMax - 1, InlineMax, InlineMax + 1, seal.ChunkSize, pieceSize - 1, pieceSize, pieceSize + 1, 2 * pieceSize, 5*pieceSize + 3}
+	return []int{
+		0, 1, InlineMax - 1, InlineMax, InlineMax + 1, seal.ChunkSize, pieceSize - 1, pieceSize, pieceSize + 1,
+		2 * pieceSize, 5*pieceSize + 3,
+	}
 }
 
 func files(t testing.TB, dir string) (all []string) {
@@ -121,7 +126,10 @@ func TestRoundTrip(t *testing.T) {
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprint(known), func(t *testing.T) {
 				body := random(n)
-				src := Source{Body: iotest.HalfReader(bytes.NewReader(body)), Size: -1, Checksum: digest.CRC64NVME, Binding: []byte("b")}
+				src := Source{
+					Body: iotest.HalfReader(bytes.NewReader(body)), Size: -1, Checksum: digest.CRC64NVME,
+					Binding: []byte("b"),
+				}
 				if known {
 					src.Size = int64(n)
 				}
@@ -168,10 +176,14 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 	bad := errors.New("bad signature")
 	for _, n := range []int{10, InlineMax + 10, 3*pieceSize + 10} {
 		for name, src := range map[string]Source{
-			"an error at the end": {Body: io.MultiReader(bytes.NewReader(random(n)), iotest.ErrReader(bad)), Size: int64(n)},
-			"too short":           {Body: bytes.NewReader(random(n - 1)), Size: int64(n)},
-			"too long":            {Body: bytes.NewReader(random(n + 1)), Size: int64(n)},
-			"cut off":             {Body: io.MultiReader(bytes.NewReader(random(n-5)), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: -1},
+			"an error at the end": {
+				Body: io.MultiReader(bytes.NewReader(random(n)), iotest.ErrReader(bad)), Size: int64(n),
+			},
+			"too short": {Body: bytes.NewReader(random(n - 1)), Size: int64(n)},
+			"too long":  {Body: bytes.NewReader(random(n + 1)), Size: int64(n)},
+			"cut off": {
+				Body: io.MultiReader(bytes.NewReader(random(n-5)), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: -1,
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				_, _, err := s.Write(t.Context(), authz.Grant{}, src)
@@ -189,7 +201,9 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := s.Write(ctx, authz.Grant{}, Source{Body: bytes.NewReader(random(pieceSize)), Size: pieceSize}); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Write(ctx, authz.Grant{}, Source{
+		Body: bytes.NewReader(random(pieceSize)), Size: pieceSize,
+	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if left := files(t, dir); len(left) != 0 {
@@ -205,7 +219,9 @@ func TestRefusedBodiesLeaveNothing(t *testing.T) {
 func TestFlippedBytes(t *testing.T) {
 	s, dir := open(t)
 	body := random(InlineMax + 100)
-	at, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: int64(len(body)), Binding: []byte("b")})
+	at, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+		Body: bytes.NewReader(body), Size: int64(len(body)), Binding: []byte("b"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +286,9 @@ func TestSmallWritesAllocateLittle(t *testing.T) {
 	s, _ := open(t)
 	body := random(1 << 10)
 	n := testing.AllocsPerRun(200, func() {
-		if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: 1 << 10, Checksum: digest.CRC64NVME}); err != nil {
+		if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+			Body: bytes.NewReader(body), Size: 1 << 10, Checksum: digest.CRC64NVME,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -287,7 +305,9 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				at, _, err := s.Write(b.Context(), authz.Grant{}, Source{Body: bytes.NewReader(body), Size: int64(size), Checksum: digest.CRC64NVME})
+				at, _, err := s.Write(b.Context(), authz.Grant{}, Source{
+					Body: bytes.NewReader(body), Size: int64(size), Checksum: digest.CRC64NVME,
+				})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -334,17 +354,23 @@ func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 				}
 				return 0, stalled
 			}))
-			if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: body, Size: 2 << 30}); !errors.Is(err, stalled) {
+			if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+				Body: body, Size: 2 << 30,
+			}); !errors.Is(err, stalled) {
 				t.Fatal(err)
 			}
 		})
 	}
 	room.left = 1 << 20
 	unread := readerFunc(func([]byte) (int, error) { t.Error("the body is read"); return 0, io.EOF })
-	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: unread, Size: 2 << 20}); fault.From(err).Kind != fault.KindFull {
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+		Body: unread, Size: 2 << 20,
+	}); fault.From(err).Kind != fault.KindFull {
 		t.Errorf("what can't fit: %v", err)
 	}
-	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(2 << 20)), Size: -1}); fault.From(err).Kind != fault.KindFull {
+	if _, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+		Body: bytes.NewReader(random(2 << 20)), Size: -1,
+	}); fault.From(err).Kind != fault.KindFull {
 		t.Errorf("what comes to the end of the room: %v", err)
 	}
 	if left := files(t, dir); len(left) != 0 {
@@ -384,11 +410,14 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 	}
 	stalled := errors.New("stands still")
 	write := func(ctx context.Context, sent int, then func()) error {
-		body := io.MultiReader(bytes.NewReader(random(sent)), readerFunc(func([]byte) (int, error) { then(); return 0, stalled }))
+		body := io.MultiReader(bytes.NewReader(random(sent)),
+			readerFunc(func([]byte) (int, error) { then(); return 0, stalled }))
 		_, _, err := s.Write(ctx, authz.Grant{}, Source{Body: body, Size: 1 << 30})
 		return err
 	}
-	for sent, most := range map[int]int64{0: 0, 1: 0, InlineMax + 1: 1, InlineMax + 100: 80 << 10, 100_000: 220 << 10, 2 << 20: 2 << 20} {
+	for sent, most := range map[int]int64{
+		0: 0, 1: 0, InlineMax + 1: 1, InlineMax + 100: 80 << 10, 100_000: 220 << 10, 2 << 20: 2 << 20,
+	} {
 		t.Run(fmt.Sprint(sent), func(t *testing.T) {
 			ctx, a := account("one")
 			if err := write(ctx, sent, func() {
@@ -409,14 +438,17 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 	for _, left := range []int64{400 << 10, 10 << 10} {
 		t.Run(fmt.Sprint(left), func(t *testing.T) {
 			other.Close()
-			if err := errors.Join(other.Verified(t.Context(), limit.Caller, "two"), other.Take(t.Context(), limit.Allowance+3<<20-left)); err != nil {
+			if err := errors.Join(other.Verified(t.Context(), limit.Caller, "two"),
+				other.Take(t.Context(), limit.Allowance+3<<20-left)); err != nil {
 				t.Fatal(err)
 			}
 			short, cancel := context.WithCancel(ctx)
 			if left < 100<<10 {
 				cancel() // nobody waits
 			}
-			at, _, err := s.Write(short, authz.Grant{}, Source{Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b")})
+			at, _, err := s.Write(short, authz.Grant{}, Source{
+				Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b"),
+			})
 			cancel()
 			if (err == nil) != (left > 100<<10) {
 				t.Errorf("with %d bytes left: %v", left, err)

@@ -16,7 +16,9 @@ import (
 func blobs(t *testing.T, s *Store, n int) (names []string, all []Location) {
 	t.Helper()
 	for range n {
-		at, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1, Binding: []byte("b")})
+		at, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+			Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1, Binding: []byte("b"),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +43,9 @@ func TestSweep(t *testing.T) {
 	s, dir := open(t)
 	now := time.Now()
 	names, all := blobs(t, s, 2)
-	flying, _, err := s.Write(t.Context(), authz.Grant{}, Source{Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1, Binding: []byte("b")})
+	flying, _, err := s.Write(t.Context(), authz.Grant{}, Source{
+		Body: bytes.NewReader(random(InlineMax + 1)), Size: InlineMax + 1, Binding: []byte("b"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +105,8 @@ func TestSweepOfAStrangeStore(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if w, err := s.Sweep(t.Context(), now.Add(9*Grace), pointedAt(names...)); err != nil || w.Removed != 0 || w.PutBack != len(all)-len(all)/2 {
+	if w, err := s.Sweep(t.Context(), now.Add(9*Grace), pointedAt(names...)); err != nil || w.Removed != 0 ||
+		w.PutBack != len(all)-len(all)/2 {
 		t.Errorf("%+v, %v", w, err)
 	}
 }

@@ -92,7 +92,9 @@ func readFull(r io.Reader, buf []byte) (n int, end bool, err error) {
 }
 
 // writeBlob seals a body into a new blob.
-func (s *Store) writeBlob(ctx context.Context, src Source, head []byte, key seal.Key) (name string, d Digests, err error) {
+func (s *Store) writeBlob(
+	ctx context.Context, src Source, head []byte, key seal.Key,
+) (name string, d Digests, err error) {
 	var id [16]byte
 	rand.Read(id[:])
 	name = hex.EncodeToString(id[:])
@@ -179,7 +181,10 @@ type hasher struct {
 const lag = pieceCount - 2
 
 func newHasher(src Source) *hasher {
-	h := &hasher{md5: md5.New(), sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag), done: make(chan struct{})}
+	h := &hasher{
+		md5: md5.New(), sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag),
+		done: make(chan struct{}),
+	}
 	for range lag {
 		h.free <- struct{}{}
 	}

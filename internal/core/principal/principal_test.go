@@ -40,7 +40,8 @@ const (
 
 func document(t *testing.T, principal string) (string, *policy.Document) {
 	t.Helper()
-	text := `{ "Statement": {"Effect": "Allow", "Principal": ` + principal + `, "Action": "s3:*", "Resource": "` + alice + `"} }`
+	text := `{ "Statement": {"Effect": "Allow", "Principal": ` + principal + `, "Action": "s3:*", "Resource": "` +
+		alice + `"} }`
 	d, err := policy.Parse(policy.Resource, []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -58,13 +59,17 @@ func TestBindings(t *testing.T) {
 		shown     string // in place of the name; "" is the text as it was written
 		named     string // who has the name in the policy now
 	}{
-		"nothing changed":   {`{"AWS":"` + alice + `"}`, then, "", aliceID},
-		"renamed":           {`{"AWS":"` + alice + `"}`, directory{alicia: aliceID}, alicia, ""},
-		"deleted":           {`{"AWS":"` + alice + `"}`, directory{}, aliceID, ""},
-		"made again":        {`{"AWS":"` + alice + `"}`, directory{alice: "AIDASOMEBODYELSE00001"}, aliceID, "AIDASOMEBODYELSE00001"},
-		"spelt differently": {`{"AWS":"` + strings.Replace(alice, "a", `\u0061`, 1) + `"}`, directory{alicia: aliceID}, alicia, ""},
-		"a canonical id":    {`{"CanonicalUser":"` + canonical + `"}`, then, "", ""},
-		"everybody":         {`"*"`, then, "", ""},
+		"nothing changed": {`{"AWS":"` + alice + `"}`, then, "", aliceID},
+		"renamed":         {`{"AWS":"` + alice + `"}`, directory{alicia: aliceID}, alicia, ""},
+		"deleted":         {`{"AWS":"` + alice + `"}`, directory{}, aliceID, ""},
+		"made again": {
+			`{"AWS":"` + alice + `"}`, directory{alice: "AIDASOMEBODYELSE00001"}, aliceID, "AIDASOMEBODYELSE00001",
+		},
+		"spelt differently": {
+			`{"AWS":"` + strings.Replace(alice, "a", `\u0061`, 1) + `"}`, directory{alicia: aliceID}, alicia, "",
+		},
+		"a canonical id": {`{"CanonicalUser":"` + canonical + `"}`, then, "", ""},
+		"everybody":      {`"*"`, then, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, d := document(t, c.principal)
@@ -78,7 +83,8 @@ func TestBindings(t *testing.T) {
 			}
 			want := text
 			if c.shown != "" {
-				want = `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + c.shown + `"},"Action":"s3:*","Resource":"` + alice + `"}]}`
+				want = `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"` + c.shown +
+					`"},"Action":"s3:*","Resource":"` + alice + `"}]}`
 			}
 			if shown != want {
 				t.Errorf("shown %s, want %s", shown, want)
@@ -93,7 +99,9 @@ func TestBindings(t *testing.T) {
 				}
 				p := policy.Principal{Kind: policy.User, Account: account, ARN: a, ID: id}
 				laws := policy.Laws{Resource: []*policy.Document{b.Apply(d)}, ResourceOwner: account}
-				got := policy.Decide(laws, policy.Request{Principal: p, Action: "s3:GetObject", Resource: a}).Effect == policy.Allow
+				got := policy.Decide(laws, policy.Request{
+					Principal: p, Action: "s3:GetObject", Resource: a,
+				}).Effect == policy.Allow
 				if id != "" && got != want {
 					t.Errorf("%s: allowed %v", id, got)
 				}
@@ -105,7 +113,8 @@ func TestBindings(t *testing.T) {
 func TestBindRefusesUnknownNames(t *testing.T) {
 	_, d := document(t, `{"AWS":["`+account+`","`+alice+`"]}`)
 	_, err := Bind(nil, directory{account: ""}, d)
-	if unknown, ok := errors.AsType[*Unknown](err); !ok || unknown.Entry != (policy.PrincipalName{Type: "AWS", Value: alice}) {
+	if unknown, ok := errors.AsType[*Unknown](err); !ok ||
+		unknown.Entry != (policy.PrincipalName{Type: "AWS", Value: alice}) {
 		t.Error(err)
 	}
 }

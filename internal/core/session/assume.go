@@ -125,9 +125,10 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 	for k, v := range target.ResourceKeys() {
 		keys[k] = v
 	}
-	return sessionNeeds("sts:AssumeRole", role, keys, in.tagged(from), in.sourced(from), func(a policy.Action) func(policy.Verdict) error {
-		return func(v policy.Verdict) error { return notAuthorized(p, a, role, v) }
-	}), nil
+	return sessionNeeds("sts:AssumeRole", role, keys, in.tagged(from), in.sourced(from),
+		func(a policy.Action) func(policy.Verdict) error {
+			return func(v policy.Verdict) error { return notAuthorized(p, a, role, v) }
+		}), nil
 }
 
 // tagged reports whether the new session gets tags from its request or from the
@@ -163,7 +164,10 @@ func orElse(s, other string) string {
 
 // sessionNeeds are the needs of making a session on a resource: of the call
 // itself, of tagging the session, and of saying whose it is.
-func sessionNeeds(action policy.Action, on arn.ARN, keys map[string][]string, tagged, sourced bool, refusal func(policy.Action) func(policy.Verdict) error) []authz.Need {
+func sessionNeeds(
+	action policy.Action, on arn.ARN, keys map[string][]string, tagged, sourced bool,
+	refusal func(policy.Action) func(policy.Verdict) error,
+) []authz.Need {
 	actions := []policy.Action{action}
 	if tagged {
 		actions = append(actions, "sts:TagSession")
@@ -181,7 +185,8 @@ func sessionNeeds(action policy.Action, on arn.ARN, keys map[string][]string, ta
 // notAuthorized is the refusal in STS's words. What of the caller's own
 // policies refused is shown only to callers of the resource's account.
 func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Verdict) error {
-	message := "User: " + p.ARN.String() + " is not authorized to perform: " + string(a) + " on resource: " + on.String()
+	message := "User: " + p.ARN.String() + " is not authorized to perform: " + string(a) + " on resource: " +
+		on.String()
 	if why := v.Because(a); why != "" && v.Layer != policy.ResourceLayer && p.Account == on.Account {
 		message += " " + why
 	}
@@ -221,7 +226,10 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 			return out, err
 		}
 	}
-	n := &Session{Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider, ProviderID: from.providerID, makers: from.makers}
+	n := &Session{
+		Purpose: RoleAssumed, Parent: from.parent, Provider: from.provider, ProviderID: from.providerID,
+		makers: from.makers,
+	}
 	if err := in.inherit(n, from); err != nil {
 		return out, err
 	}
@@ -235,7 +243,8 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 		in.Duration = defaultAssumed
 	}
 	if from.session && in.Duration > longestChained {
-		return out, validation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		return out, validation(
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
 	act := func(tx kv.Reader) error { return s.actAs(tx, n, role, in) }
 	if err := s.store.View(ctx, act); err != nil { // before a code is used up
@@ -257,7 +266,8 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 func (in *AssumeInput) inherit(n *Session, from chain) error {
 	for _, t := range in.Tags {
 		if sessionTag(from.tags, t.Key) >= 0 {
-			return invalidParameter("One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+			return invalidParameter("One of the specified transitive tag keys can't be set because it conflicts with " +
+				"a transitive tag key from the calling session.")
 		}
 	}
 	n.Tags = append(from.tags, in.Tags...)
@@ -279,7 +289,11 @@ func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) err
 		return fault.Of(fault.AccessDenied)
 	}
 	if in.Duration < minDuration {
-		return validation("1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900", int(in.Duration/time.Second))
+		return validation(
+			"1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must "+
+				"have value greater than or equal to 900",
+			int(in.Duration/time.Second),
+		)
 	}
 	if in.Duration > e.MaxSession {
 		return tooLong()
@@ -293,7 +307,8 @@ func tooLong() error {
 }
 
 func incompleteMFA() error {
-	return fault.New(fault.AccessDenied, "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+	return fault.New(fault.AccessDenied,
+		"MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
 }
 
 func validation(format string, args ...any) error {

@@ -16,8 +16,15 @@ import (
 func TestRefusedPoliciesFillNoCache(t *testing.T) {
 	h := newHouse(t, 0)
 	for i := range 20 {
-		text := fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::%d%s"}}`, i, strings.Repeat("?", 1800))
-		in := WebInput{RoleARN: "arn:aws:iam::" + coretest.Account + ":role/none", SessionName: "xx", Token: "not.a.token", Pass: Passed{Policy: text}}
+		text := fmt.Sprintf(
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject",`+
+				`"Resource":"arn:aws:s3:::%d%s"}}`,
+			i, strings.Repeat("?", 1800),
+		)
+		in := WebInput{
+			RoleARN: "arn:aws:iam::" + coretest.Account + ":role/none", SessionName: "xx", Token: "not.a.token",
+			Pass: Passed{Policy: text},
+		}
 		if _, err := h.WebNeeds(t.Context(), in); err == nil {
 			t.Fatal("a made-up token has needs")
 		}
@@ -31,7 +38,10 @@ func TestRefusedPoliciesFillNoCache(t *testing.T) {
 	if n := h.documents.Len(); n != 0 {
 		t.Errorf("%d policies were kept", n)
 	}
-	n := &Session{Restricted: true, Policies: []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`}}
+	n := &Session{
+		Restricted: true,
+		Policies:   []string{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`},
+	}
 	err := h.store.View(t.Context(), func(r kv.Reader) error {
 		_, err := h.sessionPolicies(r, n)
 		return err
@@ -50,8 +60,11 @@ func TestPassedResources(t *testing.T) {
 		`"NotResource":"arn:aws:s3:us-1::b"`: "Resource arn:aws:s3:us-1::b can not contain region information.",
 	} {
 		t.Run(element, func(t *testing.T) {
-			err := checkPassed(Passed{Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",` + element + `}}`})
-			if message == "" && err != nil || message != "" && (!fault.Is(err, fault.MalformedPolicyDocument) || fault.From(err).Message != message) {
+			err := checkPassed(Passed{
+				Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",` + element + `}}`,
+			})
+			if message == "" && err != nil ||
+				message != "" && (!fault.Is(err, fault.MalformedPolicyDocument) || fault.From(err).Message != message) {
 				t.Errorf("%v, want %q", err, message)
 			}
 		})

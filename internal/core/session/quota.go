@@ -175,7 +175,11 @@ func (s *Store) take(tx kv.Tx, n *Session) error {
 		}
 		if count >= s.limit(maker) {
 			return fault.New(fault.LimitExceeded,
-				fmt.Sprintf("Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with the access key that they came from.", s.limit(maker))).WithKind(fault.KindInvalid)
+				fmt.Sprintf(
+					"Cannot exceed quota for sessions that have not expired: %d. They end by themselves, and with "+
+						"the access key that they came from.",
+					s.limit(maker),
+				)).WithKind(fault.KindInvalid)
 		}
 		setTaken(tx, maker, count+1)
 		tx.Set(heldKey(maker, n.Expires, n.AccessKeyID), record.String(record.Start(nil), fieldHeldParent, n.Parent))

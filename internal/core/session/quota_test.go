@@ -54,7 +54,10 @@ func (h house) grant(c caller, needs ...authz.Need) authz.Grant {
 	if len(needs) == 0 {
 		needs = []authz.Need{{Action: "s3:ListAllMyBuckets", Resource: arn.Any()}}
 	}
-	return coretest.GrantAll(h.T, authz.NewCaller(c.principal, authz.Situation{At: time.Unix(c.at, 0), AccessKeyID: c.key, SecureChannel: true}), needs...)
+	return coretest.GrantAll(h.T,
+		authz.NewCaller(c.principal, authz.Situation{
+			At: time.Unix(c.at, 0), AccessKeyID: c.key, SecureChannel: true,
+		}), needs...)
 }
 
 func (h house) tokenOf(c caller, at int64) (*Session, error) {
@@ -72,7 +75,10 @@ func (h house) session(n *Session, err error) *Session {
 func (h house) rows() (n [4]int) {
 	h.T.Helper()
 	for i, prefix := range []string{sessionPrefix, endsPrefix, heldPrefix, roomPrefix} {
-		h.OK(h.store.View(h.T.Context(), func(r kv.Reader) (err error) { n[i], err = record.Count(r, []byte(prefix)); return err }))
+		h.OK(h.store.View(h.T.Context(), func(r kv.Reader) (err error) {
+			n[i], err = record.Count(r, []byte(prefix))
+			return err
+		}))
 	}
 	return n
 }
@@ -96,7 +102,8 @@ func TestSessionsHaveRoom(t *testing.T) {
 		},
 		func(c caller) error {
 			c.at = 100
-			_, err := h.AssumeRole(t.Context(), h.grant(c, authz.Need{Action: "sts:AssumeRole", Resource: role}), AssumeInput{RoleARN: role.String(), SessionName: "s"})
+			_, err := h.AssumeRole(t.Context(), h.grant(c, authz.Need{Action: "sts:AssumeRole", Resource: role}),
+				AssumeInput{RoleARN: role.String(), SessionName: "s"})
 			return err
 		},
 	}
@@ -169,8 +176,12 @@ func TestSessionRoomAtOnce(t *testing.T) {
 // bearerSession is a session for the bearer of a token, as begin writes it.
 func (h house) bearerSession(subject string, i int) error {
 	n := &Session{
-		AccessKeyID: fmt.Sprintf("ASIA%016d", i), Secret: "s", Token: "t", Issued: time.Unix(100, 0), Expires: time.Unix(1000, 0).UTC(), Purpose: WebIdentity,
-		Principal: policy.Principal{Kind: policy.RoleSession, ID: "AROAEXAMPLE:s", Account: coretest.Account, ARN: arn.STS(coretest.Account, "assumed-role/r/s")}, makers: bearerMakers("AROAEXAMPLE", "p", subject),
+		AccessKeyID: fmt.Sprintf("ASIA%016d", i), Secret: "s", Token: "t", Issued: time.Unix(100, 0),
+		Expires: time.Unix(1000, 0).UTC(), Purpose: WebIdentity,
+		Principal: policy.Principal{
+			Kind: policy.RoleSession, ID: "AROAEXAMPLE:s", Account: coretest.Account,
+			ARN: arn.STS(coretest.Account, "assumed-role/r/s"),
+		}, makers: bearerMakers("AROAEXAMPLE", "p", subject),
 	}
 	return change.Background(h.T.Context(), h.store, "a test", func(tx kv.Tx) error {
 		tx.Set(sessionKey(n.AccessKeyID), n.encode())
@@ -206,7 +217,8 @@ func TestBearersHaveRoom(t *testing.T) {
 			return errors.Join(err, errors.New("no session"))
 		}
 		makers, err := makersOf(r, n)
-		if err != nil || len(makers) != 2 || makers[1] != "AROAEXAMPLE" || makers[0] != bearerMakers("AROAEXAMPLE", "p", "subject1")[0] {
+		if err != nil || len(makers) != 2 || makers[1] != "AROAEXAMPLE" ||
+			makers[0] != bearerMakers("AROAEXAMPLE", "p", "subject1")[0] {
 			t.Errorf("%q, %v", makers, err)
 		}
 		return err
@@ -227,7 +239,8 @@ func TestPurgeInBatches(t *testing.T) {
 		return nil
 	}))
 	h.session(h.tokenOf(h.rootKey(), 5000))
-	if n, err := h.purger().Purge(t.Context(), time.Unix(1001, 0)); err != nil || n != 2*purgeBatch+7 || h.rows() != [4]int{2, 1, 1, 1} {
+	if n, err := h.purger().Purge(t.Context(), time.Unix(1001, 0)); err != nil || n != 2*purgeBatch+7 ||
+		h.rows() != [4]int{2, 1, 1, 1} {
 		t.Errorf("%d purged, rows %v, %v", n, h.rows(), err)
 	}
 }

@@ -123,7 +123,8 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 		}
 	}
 	// A session that this program doesn't know whole proves nobody.
-	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody || s.Purpose == 0 {
+	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody ||
+		s.Purpose == 0 {
 		return nil, record.Malformed("session " + accessKeyID)
 	}
 	return s, nil

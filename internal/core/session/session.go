@@ -52,7 +52,10 @@ const maxDocuments = 16 << 20
 
 // New returns the sessions in store.
 func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store {
-	s := &Store{store: store, identities: identities, mfa: mfa, documents: identity.NewDocuments(maxDocuments), quota: DefaultQuota}
+	s := &Store{
+		store: store, identities: identities, mfa: mfa, documents: identity.NewDocuments(maxDocuments),
+		quota: DefaultQuota,
+	}
 	if o.Quota > 0 {
 		s.quota = o.Quota
 	}
@@ -86,13 +89,17 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 // begin completes a session with fresh credentials and writes it, on behalf of the
 // grant's caller, if check finds everything it depends on still valid. Its callers have
 // demanded what the session needs.
-func (s *Store) begin(ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error) error {
+func (s *Store) begin(
+	ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error,
+) error {
 	at := g.Caller().At().UTC().Truncate(time.Second)
 	n.Issued, n.Expires = at, at.Add(duration)
 	id, secret := identity.NewKey()
 	var token [96]byte
 	rand.Read(token[:])
-	n.AccessKeyID, n.Secret, n.Token = identity.TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(token[:])
+	n.AccessKeyID, n.Secret, n.Token = identity.TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(
+		token[:],
+	)
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if err := check(tx); err != nil {
 			return err

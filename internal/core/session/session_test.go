@@ -16,9 +16,14 @@ import (
 
 func TestSessionRecord(t *testing.T) {
 	full := &Session{
-		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", Secret: "secret", Token: "token", Issued: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC(),
-		Principal: policy.Principal{Kind: policy.RoleSession, Account: "111122223333", ID: "AROA:s", Name: "n", ARN: arn.Root("111122223333"), Role: arn.Root("444455556666")},
-		Parent:    "AKIA", Policies: []string{"a", "b"}, Restricted: true, Tags: []tag.Tag{{Key: "k", Value: "v"}, {Key: "e", Value: ""}}, Transitive: []string{"k"},
+		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", Secret: "secret", Token: "token", Issued: time.Unix(1, 0).UTC(),
+		Expires: time.Unix(2, 0).UTC(),
+		Principal: policy.Principal{
+			Kind: policy.RoleSession, Account: "111122223333", ID: "AROA:s", Name: "n", ARN: arn.Root("111122223333"),
+			Role: arn.Root("444455556666"),
+		},
+		Parent: "AKIA", Policies: []string{"a", "b"}, Restricted: true,
+		Tags: []tag.Tag{{Key: "k", Value: "v"}, {Key: "e", Value: ""}}, Transitive: []string{"k"},
 		MFAAt: time.Unix(3, 0).UTC(), SourceIdentity: "i", Provider: "p", ProviderID: "q", Purpose: WebIdentity,
 	}
 	got, err := decodeSession(full.AccessKeyID, full.encode())
@@ -27,10 +32,12 @@ func TestSessionRecord(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"a field of a later program": record.Bool(full.encode(), fieldSessionProviderID+1, true),
-		"no token":                   (&Session{Secret: "s", Expires: time.Unix(1, 0), Principal: full.Principal, Purpose: 1}).encode(),
-		"nobody":                     (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Purpose: 1}).encode(),
-		"no purpose":                 (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Principal: full.Principal}).encode(),
-		"cut":                        full.encode()[:40],
+		"no token": (&Session{
+			Secret: "s", Expires: time.Unix(1, 0), Principal: full.Principal, Purpose: 1,
+		}).encode(),
+		"nobody":     (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Purpose: 1}).encode(),
+		"no purpose": (&Session{Secret: "s", Token: "t", Expires: time.Unix(1, 0), Principal: full.Principal}).encode(),
+		"cut":        full.encode()[:40],
 	} {
 		t.Run(name, func(t *testing.T) {
 			if s, err := decodeSession("ASIA", b); err == nil {
@@ -44,7 +51,9 @@ func TestSessionRecord(t *testing.T) {
 // with the parent's key, and its record once it ended.
 func TestSessionsEndWithTheirParent(t *testing.T) {
 	h := newHouse(t, 0)
-	caller := authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{At: time.Unix(2000, 0), AccessKeyID: h.RootKey.AccessKeyID})
+	caller := authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
+		At: time.Unix(2000, 0), AccessKeyID: h.RootKey.AccessKeyID,
+	})
 	g, err := authz.Judge(t.Context(), authz.New(nil), caller, authz.Open[struct{}]("a test"), &struct{}{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,10 +63,12 @@ func TestSessionsEndWithTheirParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, found, err := h.Lookup(t.Context(), n.AccessKeyID)
-	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot || !c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
+	if err != nil || !found || c.Token != n.Token || c.Principal.Kind != policy.AccountRoot ||
+		!c.Expires.Equal(time.Unix(5600, 0)) || c.Session != nil {
 		t.Errorf("%+v, %v, %v", c, found, err)
 	}
-	if _, err := identity.NewOperator(h.Identities).ResetRootKeys(t.Context(), nil, coretest.Account, time.Unix(3000, 0)); err != nil {
+	if _, err := identity.NewOperator(h.Identities).ResetRootKeys(t.Context(), nil, coretest.Account,
+		time.Unix(3000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if _, found, err := h.Lookup(t.Context(), n.AccessKeyID); err != nil || found {

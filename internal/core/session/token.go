@@ -87,7 +87,8 @@ func tokenLength(c authz.Caller, duration time.Duration, operation string) (time
 		duration = min(duration, longest)
 	}
 	if duration < minDuration || duration > longest {
-		return 0, validation("1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 129600")
+		return 0, validation("1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: " +
+			"Member must have value between 900 and 129600")
 	}
 	return duration, nil
 }
@@ -128,9 +129,10 @@ func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, e
 		return nil, err
 	}
 	at := FederatedARN(p.Account, in.Name)
-	return sessionNeeds("sts:GetFederationToken", at, sessionTagKeys(in.Tags, nil), len(in.Tags) > 0, false, func(a policy.Action) func(policy.Verdict) error {
-		return func(v policy.Verdict) error { return notAuthorized(p, a, at, v) }
-	}), nil
+	return sessionNeeds("sts:GetFederationToken", at, sessionTagKeys(in.Tags, nil), len(in.Tags) > 0, false,
+		func(a policy.Action) func(policy.Verdict) error {
+			return func(v policy.Verdict) error { return notAuthorized(p, a, at, v) }
+		}), nil
 }
 
 // GetFederationToken makes a federated user's session: it may do what both its

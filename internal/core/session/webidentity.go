@@ -146,14 +146,15 @@ func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error)
 	if t.SourceIdentity != "" {
 		keys["sts:sourceidentity"] = []string{t.SourceIdentity}
 	}
-	needs := sessionNeeds("sts:AssumeRoleWithWebIdentity", p.role.ARN(), keys, len(p.session.Tags) > 0, t.SourceIdentity != "", func(policy.Action) func(policy.Verdict) error {
-		return func(v policy.Verdict) error {
-			if v.Effect == policy.ExplicitDeny {
-				return unauthorizedWeb()
+	needs := sessionNeeds("sts:AssumeRoleWithWebIdentity", p.role.ARN(), keys, len(p.session.Tags) > 0,
+		t.SourceIdentity != "", func(policy.Action) func(policy.Verdict) error {
+			return func(v policy.Verdict) error {
+				if v.Effect == policy.ExplicitDeny {
+					return unauthorizedWeb()
+				}
+				return oidc.Rejected()
 			}
-			return oidc.Rejected()
-		}
-	})
+		})
 	for i := range needs {
 		needs[i].As = bearer
 	}
@@ -197,7 +198,9 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 	if err := g.Demand("sts:AssumeRoleWithWebIdentity", role); err != nil {
 		return out, err
 	}
-	for action, asked := range map[policy.Action]bool{"sts:TagSession": len(n.Tags) > 0, "sts:SetSourceIdentity": t.SourceIdentity != ""} {
+	for action, asked := range map[policy.Action]bool{
+		"sts:TagSession": len(n.Tags) > 0, "sts:SetSourceIdentity": t.SourceIdentity != "",
+	} {
 		if asked {
 			if err := g.Demand(action, role); err != nil {
 				return out, err
@@ -225,7 +228,9 @@ func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in
 		if err := checkOrigin(tx, n); err != nil {
 			return err
 		}
-		if err := s.actAs(tx, n, role, AssumeInput{SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass}); err != nil {
+		if err := s.actAs(tx, n, role, AssumeInput{
+			SessionName: in.SessionName, Duration: in.Duration, Pass: in.Pass,
+		}); err != nil {
 			return err
 		}
 		n.makers = bearerMakers(n.roleID(), n.Provider, t.Subject)

@@ -144,7 +144,9 @@ func (s *Simulator) CustomContextKeys(ctx context.Context, g authz.Grant, polici
 // PrincipalContextKeys is CustomContextKeys with the policies of an entity, which
 // an ARN names. It needs iam:GetContextKeysForPrincipalPolicy on the entity.
 // Errors: NoSuchEntity, InvalidInput.
-func (s *Simulator) PrincipalContextKeys(ctx context.Context, g authz.Grant, entity string, policies []string) ([]string, error) {
+func (s *Simulator) PrincipalContextKeys(
+	ctx context.Context, g authz.Grant, entity string, policies []string,
+) ([]string, error) {
 	of, err := s.policiesOf(ctx, g, "iam:GetContextKeysForPrincipalPolicy", entity)
 	if err != nil {
 		return nil, err
@@ -168,7 +170,9 @@ type entityPolicies struct {
 }
 
 // policiesOf reads the policies of an entity for a caller who may do action to it.
-func (s *Simulator) policiesOf(ctx context.Context, g authz.Grant, action policy.Action, source string) (*entityPolicies, error) {
+func (s *Simulator) policiesOf(
+	ctx context.Context, g authz.Grant, action policy.Action, source string,
+) (*entityPolicies, error) {
 	of := &entityPolicies{}
 	err := identity.View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		k, name, err := parseSource(account, source)
@@ -194,7 +198,9 @@ func (of *entityPolicies) compile(in Input) (identities, boundary []source, err 
 		boundaries = nil
 	}
 	for i, text := range in.Boundaries {
-		boundaries = append(boundaries, identity.Inline{Name: "PermissionsBoundaryPolicyInputList." + strconv.Itoa(i+1), Document: text})
+		boundaries = append(boundaries, identity.Inline{
+			Name: "PermissionsBoundaryPolicyInputList." + strconv.Itoa(i+1), Document: text,
+		})
 	}
 	if identities, err = splitAll(texts); err != nil {
 		return nil, nil, err
@@ -236,7 +242,8 @@ func run(ctx context.Context, g authz.Grant, of *entityPolicies, in Input) (all 
 		case !m.request.Work.Exhausted():
 			all = append(all, one)
 		case n == 0:
-			return nil, "", invalidInput("The simulation takes more work than one request may: ask for fewer or smaller policies.")
+			return nil, "", invalidInput(
+				"The simulation takes more work than one request may: ask for fewer or smaller policies.")
 		default: // the next page goes on with this one
 			in.Page.Max = n
 			_, next, err = page.Cut(numbers, at, in.Page, "simulation")
@@ -258,7 +265,10 @@ func newSimulation(g authz.Grant, of *entityPolicies, in Input) (*simulation, er
 	m := &simulation{identity: identities, boundary: boundary, keys: in.Keys, owner: account}
 	m.request = policy.Request{
 		At: g.Caller().At(), Keys: in.Keys, Work: policy.NewWork(),
-		Principal: policy.Principal{Kind: policy.User, Account: account, ARN: identity.EntityARN(account, identity.User, "/", "simulated"), Name: "simulated", ID: "simulated"},
+		Principal: policy.Principal{
+			Kind: policy.User, Account: account, ARN: identity.EntityARN(account, identity.User, "/", "simulated"),
+			Name: "simulated", ID: "simulated",
+		},
 	}
 	e := of.entity
 	switch {
@@ -331,7 +341,8 @@ func wholes(all []source) []*policy.Document {
 }
 
 func (m *simulation) decide(action, resource string) (Decision, error) {
-	if service, name, ok := strings.Cut(action, ":"); !ok || service == "" || name == "" || strings.ContainsAny(action, "*? ") {
+	if service, name, ok := strings.Cut(action, ":"); !ok || service == "" || name == "" ||
+		strings.ContainsAny(action, "*? ") {
 		return Decision{}, invalidInput("Invalid Action: %s is not the name of an action.", action)
 	}
 	r := m.request
@@ -350,7 +361,10 @@ func (m *simulation) decide(action, resource string) (Decision, error) {
 		out.Effect = policy.Allow
 		return out, nil
 	}
-	laws := policy.Laws{Identity: wholes(m.identity), Boundary: wholes(m.boundary), Resource: wholes(m.resource), ResourceOwner: m.owner}
+	laws := policy.Laws{
+		Identity: wholes(m.identity), Boundary: wholes(m.boundary), Resource: wholes(m.resource),
+		ResourceOwner: m.owner,
+	}
 	out.Effect = policy.Suppose(laws, r, m.keys).Effect
 	if len(m.boundary) > 0 {
 		allowed := m.says(m.boundary, r) == policy.Allow
@@ -360,7 +374,8 @@ func (m *simulation) decide(action, resource string) (Decision, error) {
 	// A deny that decides is all that matched (IAM API reference, EvaluationResult).
 	for _, p := range m.parts {
 		said := policy.Speaks(p.document, m.owner, r, m.keys)
-		if said == out.Effect && said == policy.ExplicitDeny || said == policy.Allow && out.Effect != policy.ExplicitDeny && !p.bounds {
+		if said == out.Effect && said == policy.ExplicitDeny ||
+			said == policy.Allow && out.Effect != policy.ExplicitDeny && !p.bounds {
 			r.Work.Spend(stepsOfMatch)
 			out.Matched = append(out.Matched, p.match)
 		}

@@ -14,7 +14,10 @@ const (
 
 // FuzzSplit: every statement of a document is found, where it stands.
 func FuzzSplit(f *testing.F) {
-	for _, s := range []string{allowAll, denyAll, `{"Statement" : [ ` + denyAll[39:len(denyAll)-1] + ` ] , "Version":"2012-10-17"}`, `{"Id":"x","Statement":{}}`, "[", ""} {
+	for _, s := range []string{
+		allowAll, denyAll, `{"Statement" : [ ` + denyAll[39:len(denyAll)-1] + ` ] , "Version":"2012-10-17"}`,
+		`{"Id":"x","Statement":{}}`, "[", "",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -27,7 +30,8 @@ func FuzzSplit(f *testing.F) {
 		}
 		for _, p := range s.parts {
 			m := p.match
-			if from, to := offset(text, m.StartLine, m.StartColumn), offset(text, m.EndLine, m.EndColumn); text[from] != '{' || text[to-1] != '}' {
+			if from, to := offset(text, m.StartLine,
+				m.StartColumn), offset(text, m.EndLine, m.EndColumn); text[from] != '{' || text[to-1] != '}' {
 				t.Errorf("%q", text[from:to])
 			}
 		}

@@ -22,7 +22,9 @@ func NewOperator(s *Simulator) *Operator { return &Operator{s} }
 // roles, and what else names has: services, the root users of other accounts and their
 // users, roles and sessions. No more than most are returned, and cut
 // tells that there are more.
-func (o *Operator) Subjects(ctx context.Context, account string, names []policy.PrincipalName, most int) (all []policy.Subject, cut bool, err error) {
+func (o *Operator) Subjects(
+	ctx context.Context, account string, names []policy.PrincipalName, most int,
+) (all []policy.Subject, cut bool, err error) {
 	all = []policy.Subject{
 		{Name: "anonymous", Principal: policy.Principal{Kind: policy.Anonymous}},
 		o.rootSubject("any other account", policy.Stranger), o.rootSubject(arn.Root(account).String(), account),
@@ -67,7 +69,9 @@ func (o *Operator) rootSubject(name, account string) policy.Subject {
 func (o *Operator) addNamed(r kv.Reader, all *[]policy.Subject, account string, p policy.PrincipalName) error {
 	switch p.Type {
 	case "Service":
-		*all = append(*all, policy.Subject{Name: p.Value, Principal: policy.Principal{Kind: policy.Service, Name: p.Value}})
+		*all = append(*all, policy.Subject{
+			Name: p.Value, Principal: policy.Principal{Kind: policy.Service, Name: p.Value},
+		})
 		return nil
 	case "CanonicalUser":
 		id, found, err := identity.AccountByCanonicalID(r, p.Value)
@@ -141,7 +145,9 @@ func (o *Operator) subject(r kv.Reader, e *identity.Entity) (policy.Subject, err
 	if err != nil {
 		return policy.Subject{}, err
 	}
-	out := policy.Subject{Name: e.ARN().String(), Principal: e.Principal(), Identity: laws.Identity, Boundary: laws.Boundary}
+	out := policy.Subject{
+		Name: e.ARN().String(), Principal: e.Principal(), Identity: laws.Identity, Boundary: laws.Boundary,
+	}
 	if e.Kind == identity.Role {
 		out.Principal = e.RoleSession(anySession)
 	}

@@ -35,7 +35,8 @@ func (r IAM) Check(tags []Tag) error {
 	}
 	for i, t := range tags {
 		if t.Key == "" || utf8.RuneCountInString(t.Key) > MaxKey || utf8.RuneCountInString(t.Value) > MaxValue {
-			return fault.New(fault.ValidationError, fmt.Sprintf("A tag's key has 1 to %d characters and its value at most %d.", MaxKey, MaxValue))
+			return fault.New(fault.ValidationError,
+				fmt.Sprintf("A tag's key has 1 to %d characters and its value at most %d.", MaxKey, MaxValue))
 		}
 		if strings.HasPrefix(strings.ToLower(t.Key), "aws:") {
 			return invalidInput("Tag keys beginning with 'aws:' are reserved.")

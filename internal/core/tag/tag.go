@@ -56,7 +56,9 @@ func NewBucket(tags []Tag) (Set, error) {
 	if len(tags) > MaxBucket {
 		return Bucket(tags)
 	}
-	return check(tags, `User-defined tag keys can't start with "aws:". This prefix is reserved for system tags. Remove "aws:" from your tag keys and try again.`, false)
+	return check(tags,
+		`User-defined tag keys can't start with "aws:". This prefix is reserved for system tags. Remove "aws:" from `+
+			`your tag keys and try again.`, false)
 }
 
 // Header returns the tags of an object from an x-amz-tagging header: URL query
@@ -90,7 +92,8 @@ func Header(value string) (Set, error) {
 
 func badHeader(value string) error {
 	return fault.New(fault.InvalidArgument,
-		"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.").
+		"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name "+
+			"duplicates.").
 		With("ArgumentName", "x-amz-tagging").With("ArgumentValue", value)
 }
 

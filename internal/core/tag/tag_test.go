@@ -46,7 +46,9 @@ func TestRules(t *testing.T) {
 		"a key twice, second is ok": {[]Tag{{"b", "1"}, {"a", "1"}}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for kind, check := range map[string]func([]Tag) (Set, error){"object": Object, "bucket": Bucket, "new bucket": NewBucket} {
+			for kind, check := range map[string]func([]Tag) (Set, error){
+				"object": Object, "bucket": Bucket, "new bucket": NewBucket,
+			} {
 				set, err := check(slices.Clone(c.tags))
 				if c.code == "" {
 					sorted := slices.IsSortedFunc(set, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })

@@ -56,7 +56,9 @@ func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (L
 	}
 	w := l.newWriter(store)
 	w.service("AuditLossAccepted", loss.details(who, reason))
-	if err := j.append(frame{written: time.Now(), anchor: store.Durable(), direct: w.batch, count: w.count}); err != nil {
+	if err := j.append(frame{
+		written: time.Now(), anchor: store.Durable(), direct: w.batch, count: w.count,
+	}); err != nil {
 		return Loss{}, err
 	}
 	return loss, store.Update(ctx, func(tx kv.Tx) error {

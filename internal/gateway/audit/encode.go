@@ -89,7 +89,8 @@ func (e *Event) appendJSON(dst []byte, id [16]byte, region string) []byte {
 
 // size is about as many bytes as the event takes, seldom fewer.
 func (e *Event) size() int {
-	n := eventHeader + 1536 + 2*len(e.Identity.Principal.ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) + 2*escaped(e.Bucket) + 2*escaped(e.Host)
+	n := eventHeader + 1536 + 2*len(e.Identity.Principal.ARN.Resource) + escaped(e.UserAgent) + 2*escaped(e.Key) +
+		2*escaped(e.Bucket) + 2*escaped(e.Host)
 	for _, p := range e.Parameters {
 		n += len(p.Name) + escaped(p.Value) + 6
 	}

@@ -20,18 +20,28 @@ import (
 func TestEventShape(t *testing.T) {
 	e := typicalEvent()
 	e.Parameters = []Param{{Name: "versionId", Value: "v1"}, {Name: "x-amz-acl", Value: "private"}}
-	got := e.appendJSON(nil, [16]byte{0xcd, 0xc4, 0xb7, 0xed, 0xe1, 0x71, 0x4c, 0xef, 0x97, 0x5a, 0xad, 0x82, 0x9d, 0x41, 0x23, 0xe8}, "eu-central-1")
+	got := e.appendJSON(nil,
+		[16]byte{
+			0xcd, 0xc4, 0xb7, 0xed, 0xe1, 0x71, 0x4c, 0xef, 0x97, 0x5a, 0xad, 0x82, 0x9d, 0x41, 0x23, 0xe8,
+		}, "eu-central-1")
 	const want = `{"eventVersion":"1.11",` +
-		`"userIdentity":{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/alice","accountId":"111122223333","accessKeyId":"AKIAEXAMPLE","userName":"alice"},` +
-		`"eventTime":"2026-01-02T03:04:05Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"192.0.2.1",` +
+		`"userIdentity":{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/alice",` +
+		`"accountId":"111122223333","accessKeyId":"AKIAEXAMPLE","userName":"alice"},` +
+		`"eventTime":"2026-01-02T03:04:05Z","eventSource":"s3.amazonaws.com","eventName":"GetObject",` +
+		`"awsRegion":"eu-central-1","sourceIPAddress":"192.0.2.1",` +
 		`"userAgent":"[aws-cli/2.17.0 md/awscrt#0.20.11 ua/2.0 os/linux]",` +
-		`"requestParameters":{"bucketName":"bucket","key":"photos/2026/07.jpg","Host":"bucket.s3.us-east-1.amazonaws.com","versionId":"v1","x-amz-acl":"private"},` +
+		`"requestParameters":{"bucketName":"bucket","key":"photos/2026/07.jpg",` +
+		`"Host":"bucket.s3.us-east-1.amazonaws.com","versionId":"v1","x-amz-acl":"private"},` +
 		`"responseElements":null,` +
-		`"additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"SSEApplied":"SSE_KMS","AuthenticationMethod":"AuthHeader","x-amz-id-2":"hostid","bytesTransferredOut":10},` +
+		`"additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256",` +
+		`"bytesTransferredIn":0,"SSEApplied":"SSE_KMS","AuthenticationMethod":"AuthHeader","x-amz-id-2":"hostid",` +
+		`"bytesTransferredOut":10},` +
 		`"requestID":"47B8E8D397DCE7A6","eventID":"cdc4b7ed-e171-4cef-975a-ad829d4123e8","readOnly":true,` +
-		`"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::bucket/photos/2026/07.jpg"},{"accountId":"111122223333","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::bucket"}],` +
+		`"resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::bucket/photos/2026/07.jpg"},` +
+		`{"accountId":"111122223333","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::bucket"}],` +
 		`"eventType":"AwsApiCall","managementEvent":false,"eventCategory":"Data","recipientAccountId":"111122223333",` +
-		`"tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"bucket.s3.us-east-1.amazonaws.com"}}`
+		`"tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256",` +
+		`"clientProvidedHostHeader":"bucket.s3.us-east-1.amazonaws.com"}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -44,17 +54,46 @@ func TestIdentity(t *testing.T) {
 		i    Identity
 		want string
 	}{
-		"unknown":        {Identity{}, `{"type":"Unknown"}`},
-		"claimed key":    {Identity{AccessKeyID: "AKIAX"}, `{"type":"Unknown","accessKeyId":"AKIAX"}`},
-		"anonymous":      {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, `{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}`},
-		"service":        {Identity{Principal: policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}}, `{"type":"AWSService","invokedBy":"cloudfront.amazonaws.com"}`},
-		"root":           {Identity{Principal: policy.Principal{Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account)}, AccessKeyID: "AKIAX"}, `{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":"AKIAX"}`},
-		"user's session": {Identity{Principal: policy.Principal{Kind: policy.User, Account: account, ID: "AIDAX", Name: "a", ARN: arn.Root(account)}, AccessKeyID: "ASIAX", Created: created, MFA: true}, `{"type":"IAMUser","principalId":"AIDAX","arn":"arn:aws:iam::111122223333:root","accountId":"111122223333","accessKeyId":"ASIAX","userName":"a","sessionContext":{"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"true"}}}`},
+		"unknown":     {Identity{}, `{"type":"Unknown"}`},
+		"claimed key": {Identity{AccessKeyID: "AKIAX"}, `{"type":"Unknown","accessKeyId":"AKIAX"}`},
+		"anonymous": {
+			Identity{Principal: policy.Principal{Kind: policy.Anonymous}},
+			`{"type":"AWSAccount","principalId":"","accountId":"ANONYMOUS_PRINCIPAL"}`,
+		},
+		"service": {
+			Identity{Principal: policy.Principal{Kind: policy.Service, Name: "cloudfront.amazonaws.com"}},
+			`{"type":"AWSService","invokedBy":"cloudfront.amazonaws.com"}`,
+		},
+		"root": {
+			Identity{
+				Principal: policy.Principal{
+					Kind: policy.AccountRoot, Account: account, ID: account, ARN: arn.Root(account),
+				},
+				AccessKeyID: "AKIAX",
+			},
+			`{"type":"Root","principalId":"111122223333","arn":"arn:aws:iam::111122223333:root",` +
+				`"accountId":"111122223333","accessKeyId":"AKIAX"}`,
+		},
+		"user's session": {
+			Identity{
+				Principal: policy.Principal{
+					Kind: policy.User, Account: account, ID: "AIDAX", Name: "a", ARN: arn.Root(account),
+				},
+				AccessKeyID: "ASIAX", Created: created, MFA: true,
+			},
+			`{"type":"IAMUser","principalId":"AIDAX","arn":"arn:aws:iam::111122223333:root",` +
+				`"accountId":"111122223333","accessKeyId":"ASIAX","userName":"a",` +
+				`"sessionContext":{"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"true"}}}`,
+		},
 		"role": {Identity{Principal: policy.Principal{
 			Kind: policy.RoleSession, Account: account, ID: "AROAX:s",
 			ARN:  arn.ARN{Partition: "aws", Service: "sts", Account: account, Resource: "assumed-role/R/s"},
 			Role: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/path/R"},
-		}, AccessKeyID: "ASIAX", Created: created}, `{"type":"AssumedRole","principalId":"AROAX:s","arn":"arn:aws:sts::111122223333:assumed-role/R/s","accountId":"111122223333","accessKeyId":"ASIAX","sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROAX","arn":"arn:aws:iam::111122223333:role/path/R","accountId":"111122223333","userName":"R"},"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"false"}}}`},
+		}, AccessKeyID: "ASIAX", Created: created}, `{"type":"AssumedRole","principalId":"AROAX:s",` +
+			`"arn":"arn:aws:sts::111122223333:assumed-role/R/s","accountId":"111122223333","accessKeyId":"ASIAX",` +
+			`"sessionContext":{"sessionIssuer":{"type":"Role","principalId":"AROAX",` +
+			`"arn":"arn:aws:iam::111122223333:role/path/R","accountId":"111122223333","userName":"R"},` +
+			`"attributes":{"creationDate":"2026-01-02T03:00:00Z","mfaAuthenticated":"false"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := object{b: []byte{'{'}, text: textLimit}
@@ -116,7 +155,8 @@ func asJSON(s string) string {
 }
 
 func TestTextAgreesWithEncodingJSON(t *testing.T) {
-	hostile := rapid.StringOf(rapid.OneOf(rapid.Rune(), rapid.SampledFrom([]rune{'"', '\\', '\n', 0, 0x1b, 0x7f, 0x80, 0x9b, '\u2028', utf8.RuneError, '\U0001f600'})))
+	hostile := rapid.StringOf(rapid.OneOf(rapid.Rune(),
+		rapid.SampledFrom([]rune{'"', '\\', '\n', 0, 0x1b, 0x7f, 0x80, 0x9b, '\u2028', utf8.RuneError, '\U0001f600'})))
 	rapid.Check(t, func(t *rapid.T) {
 		s := hostile.Draw(t, "text") + string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
 		b := append(appendText([]byte{'"'}, s, len(s)), '"')
@@ -136,7 +176,10 @@ func TestTextAgreesWithEncodingJSON(t *testing.T) {
 }
 
 func TestTextIsCut(t *testing.T) {
-	for _, s := range []string{strings.Repeat("a", 300), strings.Repeat("é", 300), strings.Repeat("\U0001f600", 100), strings.Repeat("\x80", 300)} {
+	for _, s := range []string{
+		strings.Repeat("a", 300), strings.Repeat("é", 300), strings.Repeat("\U0001f600", 100),
+		strings.Repeat("\x80", 300),
+	} {
 		for limit := range 60 {
 			var got string
 			if err := json.Unmarshal(append(appendText([]byte{'"'}, s, limit), '"'), &got); err != nil {
@@ -156,20 +199,27 @@ func TestTextIsCut(t *testing.T) {
 func TestParametersAreBoundedAndUnique(t *testing.T) {
 	e := typicalEvent()
 	for range 3 {
-		e.Parameters = append(e.Parameters, Param{Name: "x-amz-grant-read", Value: "id=1"}, Param{Name: "key", Value: "forged"}, Param{Name: "bucketName", Value: "forged"}, Param{Name: "\xff", Value: "no text"})
+		e.Parameters = append(e.Parameters, Param{Name: "x-amz-grant-read", Value: "id=1"},
+			Param{
+				Name: "key", Value: "forged",
+			}, Param{Name: "bucketName", Value: "forged"}, Param{Name: "\xff", Value: "no text"})
 	}
 	var got struct{ RequestParameters map[string]any }
 	if err := json.Unmarshal(e.appendJSON(nil, [16]byte{}, "r"), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"bucketName": e.Bucket, "key": e.Key, "Host": e.Host, "x-amz-grant-read": []any{"id=1", "id=1", "id=1"}}
+	want := map[string]any{
+		"bucketName": e.Bucket, "key": e.Key, "Host": e.Host, "x-amz-grant-read": []any{"id=1", "id=1", "id=1"},
+	}
 	if !reflect.DeepEqual(got.RequestParameters, want) {
 		t.Errorf("got %v, want %v", got.RequestParameters, want)
 	}
 
 	e.Parameters = nil
 	for i := range 200 {
-		e.Parameters = append(e.Parameters, Param{Name: "p" + string(rune('A'+i)), Value: strings.Repeat("\x00", 10_000)})
+		e.Parameters = append(e.Parameters, Param{
+			Name: "p" + string(rune('A'+i)), Value: strings.Repeat("\x00", 10_000),
+		})
 	}
 	b := e.appendJSON(nil, [16]byte{}, "r")
 	if !json.Valid(b) || len(b) > membersLimit+4096 || !bytes.Contains(b, []byte("omittedParameters")) {
@@ -177,7 +227,8 @@ func TestParametersAreBoundedAndUnique(t *testing.T) {
 	}
 	e.Identity, e.ErrorCode, e.brief = Identity{}, "AccessDenied", true
 	e.Key, e.Bucket = strings.Repeat("\x01", 1024), strings.Repeat("é\"", 500)
-	e.UserAgent, e.ErrorMessage, e.Host = strings.Repeat("\x00", 10_000), strings.Repeat("\x00", 10_000), strings.Repeat("h", 10_000)
+	e.UserAgent, e.ErrorMessage, e.Host = strings.Repeat("\x00",
+		10_000), strings.Repeat("\x00", 10_000), strings.Repeat("h", 10_000)
 	if b := e.appendJSON(nil, [16]byte{}, "r"); !json.Valid(b) || len(b) > 2500 {
 		t.Errorf("a refused request's event has %d bytes: %s", len(b), b)
 	}
@@ -187,7 +238,8 @@ func TestParametersAreBoundedAndUnique(t *testing.T) {
 // string, and within the limit.
 func TestCutBetweenCharacters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
+		s := rapid.OneOf(rapid.String(),
+			rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")
 		limit := rapid.IntRange(len(truncated), 200).Draw(t, "limit")
 		b := cutEscaped(appendText([]byte(`"`), s, limit), 1, limit)
 		if len(b)-1 > limit || !json.Valid(append(b, '"')) {
@@ -202,10 +254,12 @@ func TestCutBetweenCharacters(t *testing.T) {
 func TestSecretsAreLeftOut(t *testing.T) {
 	const canary = "CANARY-c0ffee"
 	secrets := []string{
-		"Authorization", "authorization", "X-Amz-Signature", "x-amz-signature", "Signature", "X-Amz-Security-Token", "x-amz-security-token",
+		"Authorization", "authorization", "X-Amz-Signature", "x-amz-signature", "Signature", "X-Amz-Security-Token",
+		"x-amz-security-token",
 		"x-amz-server-side-encryption-customer-key", "X-Amz-Server-Side-Encryption-Customer-Key-MD5",
 		"x-amz-copy-source-server-side-encryption-customer-key", "x-amz-mfa", "X-Amz-MFA",
-		"SecretAccessKey", "SessionToken", "NewPassword", "OldPassword", "Password", "TokenCode", "AuthenticationCode1", "AuthenticationCode2",
+		"SecretAccessKey", "SessionToken", "NewPassword", "OldPassword", "Password", "TokenCode",
+		"AuthenticationCode1", "AuthenticationCode2",
 		"WebIdentityToken", "SAMLAssertion", "Plaintext", "Base32StringSeed", "PrivateKeyPlaintext", "Cookie",
 		strings.Repeat("x", 200),
 	}
@@ -223,13 +277,17 @@ func TestSecretsAreLeftOut(t *testing.T) {
 	if bytes.Contains(b, []byte(canary)) {
 		t.Errorf("a secret is in %s", b)
 	}
-	if !bytes.Contains(b, []byte(`"x-amz-mfa":"present"`)) || !bytes.Contains(b, []byte(`"x-amz-server-side-encryption":"aws:kms"`)) {
+	if !bytes.Contains(b, []byte(`"x-amz-mfa":"present"`)) ||
+		!bytes.Contains(b, []byte(`"x-amz-server-side-encryption":"aws:kms"`)) {
 		t.Errorf("left out too much: %s", b)
 	}
 }
 
 func TestRelevantAreNoSecrets(t *testing.T) {
-	for _, name := range []string{"versionId", "uploadId", "partNumber", "acl", "policy", "X-Amz-Expires", "x-amz-copy-source", "x-amz-bypass-governance-retention"} {
+	for _, name := range []string{
+		"versionId", "uploadId", "partNumber", "acl", "policy", "X-Amz-Expires", "x-amz-copy-source",
+		"x-amz-bypass-governance-retention",
+	} {
 		if !Relevant(name) || Secret(name) {
 			t.Errorf("%s: relevant %v, secret %v", name, Relevant(name), Secret(name))
 		}
@@ -243,7 +301,10 @@ func FuzzEvent(f *testing.F) {
 		e := typicalEvent()
 		e.Key, e.UserAgent, e.ErrorCode, e.ErrorMessage, e.Host = key, agent, code, value, host
 		e.SourceIP = netip.MustParseAddr("fe80::1%eth0")
-		e.Parameters = []Param{{Name: name, Value: value}, {Name: "b", Value: value}, {Name: name, Value: value}, {Name: "b", Value: agent}}
+		e.Parameters = []Param{
+			{Name: name, Value: value}, {Name: "b", Value: value}, {Name: name, Value: value},
+			{Name: "b", Value: agent},
+		}
 		b := e.appendJSON(nil, [16]byte{1}, "eu-central-1")
 		if !utf8.Valid(b) {
 			t.Fatalf("no UTF-8: %q", b)

@@ -83,7 +83,8 @@ func (h *header) encode(wrap seal.Key) []byte {
 }
 
 func decodeHeader(b []byte, wrap seal.Key) (header, error) {
-	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat || b[len(magic)] > headerFormat {
+	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat ||
+		b[len(magic)] > headerFormat {
 		return header{}, errors.New("is no audit file of this version")
 	}
 	key, err := wrap.Unwrap(b[headerPlain:], b[:headerPlain])

@@ -135,7 +135,8 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("events were lost: %v", e.Details)
 			}
 		}
-		if r, c := count(events, "read"), count(events, "change"); r != answered+1+refusedReads(events) || c != changes || s.events() != 0 {
+		if r, c := count(events, "read"), count(events, "change"); r != answered+1+refusedReads(events) ||
+			c != changes || s.events() != 0 {
 			t.Errorf("%d of %d reads, %d of %d changes are recorded", r, answered+1, c, changes)
 		}
 		if strings.Contains(said.String(), "audit writer failed") {
@@ -308,10 +309,15 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 		code    string
 		asks    string // an operation that is answered to anybody
 	}{
-		"strangers":           {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
-		"anonymous":           {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", ""},
-		"a key":               {typicalEvent().Identity, "KeysRefused", false, "AccessDenied", ""},
-		"a preflight":         {Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject", "PreflightObject"},
+		"strangers": {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
+		"anonymous": {
+			Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "NoSuchKey", "",
+		},
+		"a key": {typicalEvent().Identity, "KeysRefused", false, "AccessDenied", ""},
+		"a preflight": {
+			Identity{Principal: policy.Principal{Kind: policy.Anonymous}}, "StrangersRefused", true, "PreflightObject",
+			"PreflightObject",
+		},
 		"who a key's user is": {typicalEvent().Identity, "KeysRefused", true, "GetCallerIdentity", "GetCallerIdentity"},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -324,7 +330,8 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 					for range each {
 						r := begin(l, cmp.Or(flood.asks, "GetObject"), "flood")
 						r.Event.Identity = flood.who
-						r.Event.Key, r.Event.UserAgent, r.Event.Host = strings.Repeat("\x01", 1024), strings.Repeat("\x80", 7000), strings.Repeat("\"", 500)
+						r.Event.Key, r.Event.UserAgent, r.Event.Host = strings.Repeat("\x01",
+							1024), strings.Repeat("\x80", 7000), strings.Repeat("\"", 500)
 						r.granted = flood.granted
 						if flood.asks != "" {
 							r.Finish(Outcome{})
@@ -358,7 +365,9 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 					switch {
 					case e.EventName == flood.event:
 						counted += int(e.Details["count"].(float64))
-						if e.Details["errorCodes"].(map[string]any)[flood.code] != strconv.Itoa(int(e.Details["count"].(float64))) || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
+						if e.Details["errorCodes"].(map[string]any)[flood.code] != strconv.Itoa(int(
+							e.Details["count"].(float64),
+						)) || e.Details["sourceIPAddresses"].(map[string]any)["192.0.2.1"] == nil {
 							t.Errorf("%s: details %v", kind, e.Details)
 						}
 					case e.RequestID == "flood":
@@ -400,8 +409,10 @@ func TestManySourcesCostNoMore(t *testing.T) {
 					written++
 				}
 			}
-			if most := max(strangersBurst, keysBurst); written > most || len(r.strangers.each) > sourcesMost || len(r.keys.each) > sourcesMost {
-				t.Errorf("%d of 50,000 are written, %d and %d sources remembered", written, len(r.strangers.each), len(r.keys.each))
+			if most := max(strangersBurst, keysBurst); written > most || len(r.strangers.each) > sourcesMost ||
+				len(r.keys.each) > sourcesMost {
+				t.Errorf("%d of 50,000 are written, %d and %d sources remembered", written, len(r.strangers.each),
+					len(r.keys.each))
 			}
 			strangers, keys := r.take(testTime, true)
 			d := keys

@@ -110,7 +110,9 @@ func openBroken(dir string, root seal.Key, cause error) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %s: %w", dir, err)
 	}
-	return &journal{dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile, broken: cause}, nil
+	return &journal{
+		dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile, broken: cause,
+	}, nil
 }
 
 // prepare opens the journal for writing: it makes the folder and the first file where

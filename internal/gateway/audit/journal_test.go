@@ -29,7 +29,9 @@ func appendTo(t testing.TB, j *journal, n int) {
 	t.Helper()
 	for range n {
 		next := j.state.sequence + 1
-		f := frame{written: testTime, anchor: 10 * next, count: 1, direct: appendEvent(nil, 0, []byte{'{', byte(next), '}'})}
+		f := frame{
+			written: testTime, anchor: 10 * next, count: 1, direct: appendEvent(nil, 0, []byte{'{', byte(next), '}'}),
+		}
 		f.moved = []entry{{position{commit: next}, []byte("{}")}}
 		if err := j.append(f); err != nil {
 			t.Fatal(err)
@@ -40,7 +42,8 @@ func appendTo(t testing.TB, j *journal, n int) {
 // sequences reads the log and returns the frames' numbers.
 func sequences(dir string) (all []uint64, err error) {
 	err = Read(dir, testRoot(), func(g Group) error {
-		if g.Anchor != 10*g.Sequence || len(g.Events) != 2 || g.Events[0].Commit != g.Sequence || g.Events[1].JSON[1] != byte(g.Sequence) || !g.Written.Equal(testTime) {
+		if g.Anchor != 10*g.Sequence || len(g.Events) != 2 || g.Events[0].Commit != g.Sequence ||
+			g.Events[1].JSON[1] != byte(g.Sequence) || !g.Written.Equal(testTime) {
 			return errors.New("not what was written")
 		}
 		all = append(all, g.Sequence)
@@ -103,7 +106,9 @@ func TestNothingIsPlainOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.close()
-	if err := j.append(frame{written: testTime, count: 1, direct: appendEvent(nil, 0, []byte(`{"key":"CANARY"}`))}); err != nil {
+	if err := j.append(frame{
+		written: testTime, count: 1, direct: appendEvent(nil, 0, []byte(`{"key":"CANARY"}`)),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, fileName(1)))
@@ -208,7 +213,10 @@ func TestMissingAndSwappedFilesAreNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.limit, j.reserve = headerSize+200, 64<<10
-	if err := j.append(frame{written: testTime, anchor: 10, count: 2, direct: appendEvent(appendEvent(nil, 0, []byte("{}")), 0, []byte("{X}"))}); err != nil {
+	if err := j.append(frame{
+		written: testTime, anchor: 10, count: 2,
+		direct: appendEvent(appendEvent(nil, 0, []byte("{}")), 0, []byte("{X}")),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, j, 5)
@@ -269,7 +277,9 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, order := range map[string][]int{"dropped": {0, 2}, "swapped": {0, 2, 1}, "repeated": {0, 0, 1, 2}, "first dropped": {1, 2}} {
+	for name, order := range map[string][]int{
+		"dropped": {0, 2}, "swapped": {0, 2, 1}, "repeated": {0, 0, 1, 2}, "first dropped": {1, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := slices.Clone(b[:headerSize])
 			for _, i := range order {

@@ -94,7 +94,8 @@ func (l *Log) Attach(store kv.Store) error {
 		return errors.New("audit: the log is attached or closed")
 	}
 	if d := store.Durable(); d < l.anchor {
-		return fmt.Errorf("audit: the store ends at commit %d, the log knows of %d: the store has lost its tail", d, l.anchor)
+		return fmt.Errorf("audit: the store ends at commit %d, the log knows of %d: the store has lost its tail", d,
+			l.anchor)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w, err := l.begin(ctx, store)
@@ -134,7 +135,11 @@ func advised(err error) error {
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return fmt.Errorf("%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss --reason TEXT", err)
+	return fmt.Errorf(
+		"%w. Nothing was changed. Put back what is missing, or go on without it: watertight audit accept-loss "+
+			"--reason TEXT",
+		err,
+	)
 }
 
 // begin makes the store and the log agree, and opens the journal for writing.
@@ -146,13 +151,16 @@ func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
 	}
 	w := l.newWriter(store)
 	if j.tail > 0 {
-		l.logger.Warn("audit log: the end of a frame that was not durable is cut off", "file", fileName(j.number), "at", j.size, "bytes", j.tail)
+		l.logger.Warn("audit log: the end of a frame that was not durable is cut off", "file", fileName(j.number), "at",
+			j.size, "bytes", j.tail)
 	}
 	if j.damage != nil {
-		w.service("AuditTailCut", append((&object{b: []byte{'{'}, text: textLimit}).with("cause", j.damage.Error()).b, '}'))
+		w.service("AuditTailCut",
+			append((&object{b: []byte{'{'}, text: textLimit}).with("cause", j.damage.Error()).b, '}'))
 	}
 	if m.number > 0 && j.first > m.first {
-		l.logger.Warn("audit log: its oldest files are not there any more", "from", fileName(m.first), "to", fileName(j.first-1))
+		l.logger.Warn("audit log: its oldest files are not there any more", "from", fileName(m.first), "to",
+			fileName(j.first-1))
 		w.service("AuditFilesMissing", missing(m, j))
 	}
 	if err := j.prepare(); err != nil {
@@ -161,7 +169,8 @@ func (l *Log) begin(ctx context.Context, store kv.Store) (*writer, error) {
 	w.remembered(m)
 	if !found {
 		if j.state.sequence > 0 {
-			l.logger.Warn("audit log: the store did not remember this log yet; it does from here on", "frame", j.state.sequence)
+			l.logger.Warn("audit log: the store did not remember this log yet; it does from here on", "frame",
+				j.state.sequence)
 		}
 		err = w.remember(ctx)
 	}

@@ -100,7 +100,8 @@ func TestEntryKeepsItsKeyUntilCommitted(t *testing.T) {
 	attach(t, l, s)
 	closeLog(t, l)
 	events, _ := readAll(t, dir)
-	if len(events) != 3 || events[0].ErrorCode != "" || events[1].ErrorCode != "" || events[2].ErrorCode != "AccessDenied" {
+	if len(events) != 3 || events[0].ErrorCode != "" || events[1].ErrorCode != "" ||
+		events[2].ErrorCode != "AccessDenied" {
 		t.Fatalf("%+v", events)
 	}
 	seen := map[string]bool{}
@@ -116,7 +117,9 @@ func TestCauseAndSecretsStayOut(t *testing.T) {
 	const canary = "CANARY-c0ffee"
 	dir := t.TempDir()
 	l := openLog(t, dir)
-	for _, err := range []error{errors.New(canary), fault.Of(fault.AccessDenied).Because(errors.New(canary)).With("StringToSign", canary)} {
+	for _, err := range []error{
+		errors.New(canary), fault.Of(fault.AccessDenied).Because(errors.New(canary)).With("StringToSign", canary),
+	} {
 		r := begin(l, "PutObject", "r")
 		r.Event.Parameters = []Param{{Name: "X-Amz-Signature", Value: canary}}
 		_, v, _ := r.Entry()
@@ -281,7 +284,9 @@ func TestBacklogIsMovedInRounds(t *testing.T) {
 		r.Event.Time = testTime.Add(time.Duration(-i) * time.Hour)
 		r.Event.Response = []Param{{Name: "a", Value: strings.Repeat("a", valueLimit)}}
 		for j := range 12 {
-			r.Event.Response = append(r.Event.Response, Param{Name: fmt.Sprint(j), Value: strings.Repeat("b", valueLimit-1)})
+			r.Event.Response = append(r.Event.Response, Param{
+				Name: fmt.Sprint(j), Value: strings.Repeat("b", valueLimit-1),
+			})
 		}
 		change(t, s, r)
 	}
@@ -301,7 +306,10 @@ func TestBacklogIsMovedInRounds(t *testing.T) {
 func TestEarliestIsAnUnbrokenBeginning(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
-			return entry{position{rapid.Uint64Range(1, 20).Draw(t, "commit"), [16]byte{rapid.Byte().Draw(t, "id")}}, make([]byte, rapid.IntRange(0, 50).Draw(t, "size"))}
+			return entry{
+				position{rapid.Uint64Range(1, 20).Draw(t, "commit"), [16]byte{rapid.Byte().Draw(t, "id")}},
+				make([]byte, rapid.IntRange(0, 50).Draw(t, "size")),
+			}
 		}), 1, 60).Draw(t, "events")
 		f := earliest{limit: rapid.IntRange(1, 1000).Draw(t, "limit")}
 		for _, e := range all {

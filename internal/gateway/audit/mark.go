@@ -82,13 +82,16 @@ func (j *journal) agree(m mark, found bool, durable uint64) error {
 	case m.number == 0: // remembered before its first frame
 		return nil
 	case j.number == 0:
-		return j.lost("there is no log in %s; the store remembers its frame %d in %s", j.dir, m.state.sequence, fileName(m.number))
+		return j.lost("there is no log in %s; the store remembers its frame %d in %s", j.dir, m.state.sequence,
+			fileName(m.number))
 	case j.first > m.number:
-		return j.lost("the log in %s begins with %s; the store remembers %s as the newest", j.dir, fileName(j.first), fileName(m.number))
+		return j.lost("the log in %s begins with %s; the store remembers %s as the newest", j.dir, fileName(j.first),
+			fileName(m.number))
 	case j.state.sequence < m.state.sequence && j.damage != nil:
 		return j.damage
 	case j.state.sequence < m.state.sequence:
-		return j.lost("the log in %s ends with frame %d in %s; the store remembers frame %d in %s: its end was cut off, or an older log was put back",
+		return j.lost("the log in %s ends with frame %d in %s; the store remembers frame %d in %s: its end was cut "+
+			"off, or an older log was put back",
 			j.dir, j.state.sequence, fileName(j.number), m.state.sequence, fileName(m.number))
 	}
 	chain, err := j.chainAt(m.state.sequence, m.number)
@@ -96,7 +99,10 @@ func (j *journal) agree(m mark, found bool, durable uint64) error {
 		return err
 	}
 	if chain != m.state.chain {
-		return j.lost("frame %d of the log in %s is not the one that the store remembers: another log was put in its place", m.state.sequence, j.dir)
+		return j.lost(
+			"frame %d of the log in %s is not the one that the store remembers: another log was put in its place",
+			m.state.sequence, j.dir,
+		)
 	}
 	return nil
 }

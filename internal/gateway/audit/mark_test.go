@@ -110,8 +110,13 @@ func TestLogThatIsNotWholeIsRefused(t *testing.T) {
 			return errors.Join(err, os.WriteFile(path, b, 0o600))
 		},
 	}
-	for _, n := range []int64{0, headerSize - 1, headerSize, headerSize + 1, headerSize + frameHeader, info.Size() / 2, info.Size() - frameTag, info.Size() - 1} {
-		harms[fmt.Sprint("cut to ", n)] = func(dir string) error { return os.Truncate(filepath.Join(dir, filepath.Base(newest)), n) }
+	for _, n := range []int64{
+		0, headerSize - 1, headerSize, headerSize + 1, headerSize + frameHeader, info.Size() / 2,
+		info.Size() - frameTag, info.Size() - 1,
+	} {
+		harms[fmt.Sprint("cut to ", n)] = func(dir string) error {
+			return os.Truncate(filepath.Join(dir, filepath.Base(newest)), n)
+		}
 	}
 	for name, harm := range harms {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +162,8 @@ func acceptAndGoOn(t *testing.T, name, dir string, s *fakeStore) {
 	serveSome(t, dir, s, 1, "later")
 	events, _ := readAll(t, dir)
 	at := slices.IndexFunc(events, func(e logged) bool { return e.EventName == "AuditLossAccepted" })
-	if at < 0 || events[at].Details["reason"] != "the disk died" || events[at].Details["acceptedBy"] != "uid 7" || events[at].Details["lastFrame"] == nil {
+	if at < 0 || events[at].Details["reason"] != "the disk died" || events[at].Details["acceptedBy"] != "uid 7" ||
+		events[at].Details["lastFrame"] == nil {
 		t.Errorf("%s: the loss is not recorded", name)
 		return
 	}
@@ -262,7 +268,8 @@ func TestMissingOldFilesAreRecorded(t *testing.T) {
 			told = append(told, e)
 		}
 	}
-	if len(told) != 1 || told[0].Details["firstFile"] != fileName(1) || told[0].Details["lastFile"] != fileName(2) || told[0].Details["firstFrame"] != 1.0 {
+	if len(told) != 1 || told[0].Details["firstFile"] != fileName(1) || told[0].Details["lastFile"] != fileName(2) ||
+		told[0].Details["firstFrame"] != 1.0 {
 		t.Errorf("recorded %+v", told)
 	}
 	if err := os.Remove(filepath.Join(dir, fileName(files[3]))); err != nil {
@@ -310,8 +317,14 @@ func TestMarkIsNeverAheadOfTheLog(t *testing.T) {
 
 func TestMarkIsReadAsItWasWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := mark{first: rapid.Uint64().Draw(t, "first"), from: rapid.Uint64().Draw(t, "from"), number: rapid.Uint64().Draw(t, "number")}
-		m.state = state{sequence: rapid.Uint64().Draw(t, "sequence"), anchor: rapid.Uint64().Draw(t, "anchor"), chain: [32]byte{rapid.Byte().Draw(t, "chain")}}
+		m := mark{
+			first: rapid.Uint64().Draw(t, "first"), from: rapid.Uint64().Draw(t, "from"),
+			number: rapid.Uint64().Draw(t, "number"),
+		}
+		m.state = state{
+			sequence: rapid.Uint64().Draw(t, "sequence"), anchor: rapid.Uint64().Draw(t, "anchor"),
+			chain: [32]byte{rapid.Byte().Draw(t, "chain")},
+		}
 		m.state.moved = position{rapid.Uint64().Draw(t, "commit"), [16]byte{15: rapid.Byte().Draw(t, "id")}}
 		if got, err := decodeMark(m.encode()); err != nil || got != m {
 			t.Fatalf("%+v, %v", got, err)

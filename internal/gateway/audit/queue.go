@@ -68,7 +68,8 @@ func (q *queue) admit(ctx context.Context, n int) error {
 	defer q.mu.Unlock()
 	free := func() bool { return q.used()+n <= q.capacity && !q.stuck(time.Now()) }
 	if !free() && !q.wait(ctx.Done(), admitTime, free) {
-		return fault.New(fault.ServiceUnavailable, "The audit log has no room for what you ask for. Please try again later.")
+		return fault.New(fault.ServiceUnavailable,
+			"The audit log has no room for what you ask for. Please try again later.")
 	}
 	q.promised += n
 	return nil
@@ -82,7 +83,11 @@ func (q *queue) push(json []byte, promised int) (wake bool) {
 	defer q.mu.Unlock()
 	n := eventHeader + len(json)
 	free := func() bool { return q.used()+n <= q.capacity }
-	if q.closed || promised == 0 && !free() && (q.sick || !q.wait(nil, patience, func() bool { return free() || q.sick }) || !free()) {
+	if q.closed ||
+		promised == 0 && !free() && (q.sick || !q.wait(nil, patience, func() bool {
+			return free() ||
+				q.sick
+		}) || !free()) {
 		q.lost.add(time.Now())
 		return false
 	}

@@ -57,7 +57,8 @@ func list(dir string) ([]uint64, error) {
 	slices.Sort(files)
 	for i := 1; i < len(files); i++ {
 		if missing := files[i-1] + 1; files[i] != missing {
-			return nil, damaged(filepath.Join(dir, fileName(missing)), -1, "is missing, while older and newer ones are there")
+			return nil, damaged(filepath.Join(dir, fileName(missing)), -1,
+				"is missing, while older and newer ones are there")
 		}
 	}
 	return files, nil

@@ -75,7 +75,11 @@ func (w *writer) warn(total int64, now time.Time) {
 	}
 	if disk := int64(min(st.Blocks*uint64(st.Bsize), math.MaxInt64)); total > disk/warnShare {
 		w.warned = now
-		w.log.logger.Warn("the audit log takes more than a tenth of the disk, and nothing bounds it; see --audit-max-bytes, --audit-retention and --audit-archive", "bytes", total)
+		w.log.logger.Warn(
+			"the audit log takes more than a tenth of the disk, and nothing bounds it; see --audit-max-bytes, "+
+				"--audit-retention and --audit-archive",
+			"bytes", total,
+		)
 	}
 }
 
@@ -107,7 +111,9 @@ func (w *writer) remove(ctx context.Context, n uint64) error {
 	d.number("lastFrame", int64(end.state.sequence))
 	d.with("chain", fmt.Sprintf("%x", end.state.chain)).optional("archive", to)
 	w.service(name, append(d.b, '}'))
-	if err := j.append(frame{written: time.Now(), anchor: j.state.anchor, direct: w.batch, count: w.count}); err != nil {
+	if err := j.append(frame{
+		written: time.Now(), anchor: j.state.anchor, direct: w.batch, count: w.count,
+	}); err != nil {
 		return err // it is written with the next frame
 	}
 	w.count, w.batch = 0, nil

@@ -54,7 +54,9 @@ type Identifier struct {
 
 // New returns an identifier.
 func New(c Credentials, o Options) *Identifier {
-	return &Identifier{credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3")}
+	return &Identifier{
+		credentials: c, options: o, keys: newKeyCache(), decoy: sigv4.DeriveKey("decoy", "20130524", o.Region, "s3"),
+	}
 }
 
 // Nobody is Identify for requests that carry no credentials by design; any that
@@ -99,7 +101,9 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 }
 
 // signer is the caller who signed, as of an instant.
-func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time) authz.Caller {
+func (i *Identifier) signer(
+	r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time,
+) authz.Caller {
 	from := i.origin(r)
 	s := situation(r, from)
 	s.At, s.AccessKeyID, s.Session, s.Until = at, c.AccessKeyID, c.Session, c.Expires
@@ -113,7 +117,9 @@ func (i *Identifier) signer(r *protocol.Request, claim *sigv4.Claim, c credentia
 // again looks up the sender of a verified request at a later instant. Its signature
 // stays valid even if a presigned URL has expired since: it was used in time, and
 // its age is that of the request.
-func (i *Identifier) again(ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time) (authz.Caller, error) {
+func (i *Identifier) again(
+	ctx context.Context, r *protocol.Request, claim *sigv4.Claim, was *credential.Credential, at time.Time,
+) (authz.Caller, error) {
 	c, found, err := i.credentials.Lookup(ctx, was.AccessKeyID)
 	switch {
 	case err != nil:
@@ -154,7 +160,9 @@ func (i *Identifier) Identify(ctx context.Context, r *protocol.Request) (authz.C
 
 // verify finds the credential and checks the signature. An unknown key costs
 // the same work as a wrong signature.
-func (i *Identifier) verify(ctx context.Context, claim *sigv4.Claim, at time.Time) (credential.Credential, sigv4.Key, error) {
+func (i *Identifier) verify(
+	ctx context.Context, claim *sigv4.Claim, at time.Time,
+) (credential.Credential, sigv4.Key, error) {
 	c, found, err := i.credentials.Lookup(ctx, claim.AccessKeyID)
 	if err != nil {
 		return credential.Credential{}, sigv4.Key{}, err

@@ -61,8 +61,11 @@ func people() book {
 		ARN:  arn.ARN{Partition: "aws", Service: "sts", Account: account, Resource: "assumed-role/r/s"},
 		Role: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/path/r"}}
 	return book{
-		id:                     {AccessKeyID: id, Secret: secret, Active: true, Principal: user()},
-		tempID:                 {AccessKeyID: tempID, Secret: secret, Active: true, Principal: session, Token: token, Expires: now().Add(time.Hour), Keys: map[string][]string{"aws:multifactorauthpresent": {"true"}}},
+		id: {AccessKeyID: id, Secret: secret, Active: true, Principal: user()},
+		tempID: {
+			AccessKeyID: tempID, Secret: secret, Active: true, Principal: session, Token: token,
+			Expires: now().Add(time.Hour), Keys: map[string][]string{"aws:multifactorauthpresent": {"true"}},
+		},
 		"AKIAINACTIVEEXAMPLE0": {AccessKeyID: "AKIAINACTIVEEXAMPLE0", Secret: secret, Principal: user()},
 		"AKIANOBODYEXAMPLE000": {AccessKeyID: "AKIANOBODYEXAMPLE000", Secret: secret, Active: true},
 	}
@@ -174,7 +177,10 @@ func TestIdentify(t *testing.T) {
 		{"session", sdk{key: tempID, secret: secret, token: token}, ""},
 		{"presigned session", sdk{key: tempID, secret: secret, token: token, presigned: true}, ""},
 		{"unknown key", sdk{key: "AKIAUNKNOWNEXAMPLE00", secret: secret}, "InvalidAccessKeyId"},
-		{"unknown key, presigned", sdk{key: "AKIAUNKNOWNEXAMPLE00", secret: secret, presigned: true}, "InvalidAccessKeyId"},
+		{
+			"unknown key, presigned", sdk{key: "AKIAUNKNOWNEXAMPLE00", secret: secret, presigned: true},
+			"InvalidAccessKeyId",
+		},
 		{"inactive key", sdk{key: "AKIAINACTIVEEXAMPLE0", secret: secret}, "InvalidAccessKeyId"},
 		{"key of nobody", sdk{key: "AKIANOBODYEXAMPLE000", secret: secret}, "InvalidAccessKeyId"},
 		{"wrong secret", sdk{key: id, secret: secret + "x"}, "SignatureDoesNotMatch"},
@@ -214,7 +220,8 @@ func TestExpiredSession(t *testing.T) {
 			c := b[tempID]
 			c.Expires = test.expires
 			b[tempID] = c
-			_, _, err := identifier(b).Identify(t.Context(), parsed(t, sdk{key: tempID, secret: secret, token: token}.text(t)))
+			_, _, err := identifier(b).Identify(t.Context(),
+				parsed(t, sdk{key: tempID, secret: secret, token: token}.text(t)))
 			if code(err) != test.want {
 				t.Errorf("%v: %v", test.expires, err)
 			}
@@ -231,26 +238,33 @@ func TestGarbageSignatureInEveryMode(t *testing.T) {
 	garbage := strings.Repeat("0", 64)
 	credential := id + "/" + scopeOfTheDay
 	for _, payload := range payloads {
-		framing := "X-Amz-Content-Sha256: " + payload + "\r\nX-Amz-Decoded-Content-Length: 5\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nContent-Encoding: aws-chunked\r\nContent-Length: 5\r\n"
+		framing := "X-Amz-Content-Sha256: " + payload +
+			"\r\nX-Amz-Decoded-Content-Length: 5\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nContent-Encoding: " +
+			"aws-chunked\r\nContent-Length: 5\r\n"
 		const signed = "host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-trailer"
-		query := "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + credential + "&X-Amz-Date=" + basic + "&X-Amz-Expires=60&X-Amz-SignedHeaders=" + signed + "&X-Amz-Signature=" + garbage
-		header := "Authorization: AWS4-HMAC-SHA256 Credential=" + credential + ", SignedHeaders=" + signed + ", Signature=" + garbage + "\r\nX-Amz-Date: " + basic + "\r\n"
+		query := "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + credential + "&X-Amz-Date=" + basic +
+			"&X-Amz-Expires=60&X-Amz-SignedHeaders=" + signed + "&X-Amz-Signature=" + garbage
+		header := "Authorization: AWS4-HMAC-SHA256 Credential=" + credential + ", SignedHeaders=" + signed +
+			", Signature=" + garbage + "\r\nX-Amz-Date: " + basic + "\r\n"
 		for name, text := range map[string]string{
 			"header":           "PUT /b/k HTTP/1.1\r\nHost: h\r\n" + header + framing,
 			"query":            "PUT /b/k" + query + " HTTP/1.1\r\nHost: h\r\nX-Amz-Date: " + basic + "\r\n" + framing,
 			"header and query": "PUT /b/k" + query + " HTTP/1.1\r\nHost: h\r\n" + header + framing,
 			"version 2":        "PUT /b/k HTTP/1.1\r\nHost: h\r\nAuthorization: AWS " + id + ":x\r\n" + framing,
-			"version 2 query":  "PUT /b/k?AWSAccessKeyId=" + id + "&Signature=x&Expires=9 HTTP/1.1\r\nHost: h\r\n" + framing,
-			"bearer":           "PUT /b/k HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n" + framing,
-			"empty header":     "PUT /b/k HTTP/1.1\r\nHost: h\r\nAuthorization:\r\n" + framing,
-			"ecdsa":            "PUT /b/k HTTP/1.1\r\nHost: h\r\n" + strings.Replace(header, "HMAC", "ECDSA-P256", 1) + framing,
-			"half a query":     "PUT /b/k?X-Amz-Signature=" + garbage + " HTTP/1.1\r\nHost: h\r\n" + framing,
-			"token alone":      "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Security-Token: t\r\n" + framing,
+			"version 2 query": "PUT /b/k?AWSAccessKeyId=" + id + "&Signature=x&Expires=9 HTTP/1.1\r\nHost: h\r\n" +
+				framing,
+			"bearer":       "PUT /b/k HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n" + framing,
+			"empty header": "PUT /b/k HTTP/1.1\r\nHost: h\r\nAuthorization:\r\n" + framing,
+			"ecdsa": "PUT /b/k HTTP/1.1\r\nHost: h\r\n" + strings.Replace(header, "HMAC", "ECDSA-P256", 1) +
+				framing,
+			"half a query": "PUT /b/k?X-Amz-Signature=" + garbage + " HTTP/1.1\r\nHost: h\r\n" + framing,
+			"token alone":  "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Security-Token: t\r\n" + framing,
 		} {
 			t.Run(payload+" "+name, func(t *testing.T) {
 				c, body, err := identifier(people()).Identify(t.Context(), parsed(t, text+"\r\nhello"))
 				f := fault.From(err)
-				if f == nil || f.Kind != fault.KindDenied && f.Kind != fault.KindInvalid || body != nil || c.Principal().Kind != policy.Nobody {
+				if f == nil || f.Kind != fault.KindDenied && f.Kind != fault.KindInvalid || body != nil ||
+					c.Principal().Kind != policy.Nobody {
 					t.Fatalf("%v, caller %v", f, c.Principal())
 				}
 			})
@@ -260,8 +274,10 @@ func TestGarbageSignatureInEveryMode(t *testing.T) {
 
 // Row 5: nothing that means something may be added to a signed request.
 func TestAddedHeader(t *testing.T) {
-	for _, header := range []string{"X-Amz-Copy-Source: a/b", "X-Amz-Acl: public-read", "X-Amz-Tagging: a=b", "x-amz-meta-a: b",
-		"X-AMZ-GRANT-READ: id=x", "X-Amz-Mfa: x", "Content-MD5: x", "X-Amz-Security-Token: x", "X-Amz-Server-Side-Encryption: AES256"} {
+	for _, header := range []string{"X-Amz-Copy-Source: a/b", "X-Amz-Acl: public-read", "X-Amz-Tagging: a=b",
+		"x-amz-meta-a: b",
+		"X-AMZ-GRANT-READ: id=x", "X-Amz-Mfa: x", "Content-MD5: x", "X-Amz-Security-Token: x",
+		"X-Amz-Server-Side-Encryption: AES256"} {
 		for _, presigned := range []bool{false, true} {
 			text := strings.Replace(sdk{method: "PUT", presigned: presigned}.text(t), "\r\n", "\r\n"+header+"\r\n", 1)
 			if _, _, err := identifier(people()).Identify(t.Context(), parsed(t, text)); code(err) != "AccessDenied" {
@@ -277,18 +293,24 @@ func TestAnonymous(t *testing.T) {
 		t.Fatalf("%v %v", c, err)
 	}
 	for _, mode := range []string{streamSigned, streamSignedMore} {
-		text := "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Decoded-Content-Length: 0\r\nX-Amz-Content-Sha256: " + mode + "\r\n\r\n"
+		text := "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Decoded-Content-Length: 0\r\nX-Amz-Content-Sha256: " + mode +
+			"\r\n\r\n"
 		if _, _, err := identifier(people()).Identify(t.Context(), parsed(t, text)); err == nil {
 			t.Errorf("anonymous %s", mode)
 		}
 	}
 	const framed = "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
-	text := fmt.Sprintf("PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Decoded-Content-Length: 5\r\nX-Amz-Trailer: x-amz-checksum-crc32\r\nX-Amz-Content-Sha256: %s\r\nContent-Length: %d\r\n\r\n%s", streamUnsigned, len(framed), framed)
+	text := fmt.Sprintf(
+		"PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Decoded-Content-Length: 5\r\nX-Amz-Trailer: "+
+			"x-amz-checksum-crc32\r\nX-Amz-Content-Sha256: %s\r\nContent-Length: %d\r\n\r\n%s",
+		streamUnsigned, len(framed), framed,
+	)
 	_, body, err = identifier(people()).Identify(t.Context(), parsed(t, text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" || body.Size() != 5 || body.Trailer("x-amz-checksum-crc32") != "NhCmhg==" {
+	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" || body.Size() != 5 ||
+		body.Trailer("x-amz-checksum-crc32") != "NhCmhg==" {
 		t.Fatalf("%q %v", got, err)
 	}
 }
@@ -307,18 +329,27 @@ func signText(secret, text string) string {
 // A signed streaming upload, chunk signatures following the seed.
 func TestSignedStream(t *testing.T) {
 	derive := func(text string) string { return signText(secret, text) }
-	s := sdk{method: "PUT", payload: streamSigned, headers: map[string]string{"X-Amz-Decoded-Content-Length": "5", "Content-Encoding": "aws-chunked"}}
+	s := sdk{
+		method: "PUT", payload: streamSigned,
+		headers: map[string]string{"X-Amz-Decoded-Content-Length": "5", "Content-Encoding": "aws-chunked"},
+	}
 	head := strings.TrimSuffix(s.text(t), "\r\n")
 	_, rest, _ := strings.Cut(head, "Signature=")
 	previous := rest[:64]
 	body := ""
 	for _, data := range []string{"hello", ""} {
-		previous = derive("AWS4-HMAC-SHA256-PAYLOAD\n" + basic + "\n" + scopeOfTheDay + "\n" + previous + "\n" + emptySum + "\n" + fmt.Sprintf("%x", sha256.Sum256([]byte(data))))
+		previous = derive("AWS4-HMAC-SHA256-PAYLOAD\n" + basic + "\n" + scopeOfTheDay + "\n" + previous + "\n" +
+			emptySum + "\n" + fmt.Sprintf("%x", sha256.Sum256([]byte(data))))
 		body += fmt.Sprintf("%x;chunk-signature=%s\r\n%s\r\n", len(data), previous, data)
 	}
-	for _, test := range []struct{ body, want string }{{body, ""}, {strings.Replace(body, "hello", "hellp", 1), "SignatureDoesNotMatch"}, {body[:len(body)/2], "IncompleteBody"}} {
+	for _, test := range []struct{ body, want string }{
+		{body, ""}, {strings.Replace(body, "hello", "hellp", 1), "SignatureDoesNotMatch"},
+		{body[:len(body)/2], "IncompleteBody"},
+	} {
 		t.Run(test.body+" "+test.want, func(t *testing.T) {
-			_, stream, err := identifier(people()).Identify(t.Context(), parsed(t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(test.body))+test.body))
+			_, stream, err := identifier(people()).
+				Identify(t.Context(), parsed(t,
+					head+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(test.body))+test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -391,7 +422,8 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	for n := range many {
 		// The access key id is no part of what is signed, so one signature does
 		// for every key with this secret.
-		if _, _, err := i.Identify(t.Context(), parsed(t, strings.Replace(text, id, fmt.Sprintf("AKIA%016d", n), 1))); err != nil {
+		if _, _, err := i.Identify(t.Context(),
+			parsed(t, strings.Replace(text, id, fmt.Sprintf("AKIA%016d", n), 1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -431,7 +463,10 @@ func TestConditionKeys(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"s3:signatureage", "aws:multifactorauthpresent", "aws:tokenissuetime", "aws:principalarn", "aws:username", "aws:userid"} {
+	for _, name := range []string{
+		"s3:signatureage", "aws:multifactorauthpresent", "aws:tokenissuetime", "aws:principalarn", "aws:username",
+		"aws:userid",
+	} {
 		if v, ok := got[name]; ok {
 			t.Errorf("%s is %q", name, v)
 		}
@@ -440,7 +475,8 @@ func TestConditionKeys(t *testing.T) {
 	r.At = now().Add(1500 * time.Millisecond)
 	got = keysOf(t, Options{Region: region}, r)
 	for name, want := range map[string]string{
-		"aws:securetransport": "false", "s3:authtype": "REST-QUERY-STRING", "s3:signatureage": "1500", "aws:multifactorauthpresent": "true",
+		"aws:securetransport": "false", "s3:authtype": "REST-QUERY-STRING", "s3:signatureage": "1500",
+		"aws:multifactorauthpresent": "true",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !slices.Equal(got[name], []string{want}) {
@@ -458,8 +494,10 @@ func TestConditionKeys(t *testing.T) {
 // Row 14: no header becomes a trusted condition key.
 func TestHeadersAreNoConditionKeys(t *testing.T) {
 	base := keysOf(t, Options{Region: region}, parsed(t, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"))
-	forged := "userid: root\r\nusername: root\r\ngroups: admin\r\njwt-sub: x\r\naws-username: root\r\nprincipalarn: x\r\nprincipaltype: Account\r\n" +
-		"sourceip: 10.0.0.1\r\nsecuretransport: true\r\nX-Forwarded-Proto: https\r\nmultifactorauthpresent: true\r\nX-Amz-Mfa: x\r\nX-Amz-Acl: private\r\n"
+	forged := "userid: root\r\nusername: root\r\ngroups: admin\r\njwt-sub: x\r\naws-username: root\r\nprincipalarn: " +
+		"x\r\nprincipaltype: Account\r\n" +
+		"sourceip: 10.0.0.1\r\nsecuretransport: true\r\nX-Forwarded-Proto: https\r\nmultifactorauthpresent: " +
+		"true\r\nX-Amz-Mfa: x\r\nX-Amz-Acl: private\r\n"
 	got := keysOf(t, Options{Region: region}, parsed(t, "GET /b HTTP/1.1\r\nHost: h\r\n"+forged+"\r\n"))
 	if len(got) != len(base) {
 		t.Fatalf("%v\nbut without the headers\n%v", got, base)

@@ -60,12 +60,14 @@ func (i *Identifier) checkBare(r *protocol.Request) error {
 		return err
 	}
 	if claim.Mode != sigv4.None {
-		return fault.New(fault.InvalidArgument, "Only one auth mechanism allowed; a POST form is authenticated by its fields alone").
+		return fault.New(fault.InvalidArgument,
+			"Only one auth mechanism allowed; a POST form is authenticated by its fields alone").
 			With("ArgumentName", "Authorization").With("ArgumentValue", "")
 	}
 	var unsigned []string
 	for name := range r.HTTP.Header {
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && (lower != "x-amz-content-sha256" || claim.Payload != sigv4.UnsignedPayload) {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") &&
+			(lower != "x-amz-content-sha256" || claim.Payload != sigv4.UnsignedPayload) {
 			unsigned = append(unsigned, lower)
 		}
 	}

@@ -16,7 +16,10 @@ import (
 // formRequest is a POST form signed by a key, with more fields.
 func formRequest(t testing.TB, key, secret, token string) *protocol.Request {
 	t.Helper()
-	fields := [][2]string{{"key", "k"}, {"x-amz-algorithm", "AWS4-HMAC-SHA256"}, {"x-amz-credential", key + "/" + scopeOfTheDay}, {"x-amz-date", basic}}
+	fields := [][2]string{
+		{"key", "k"}, {"x-amz-algorithm", "AWS4-HMAC-SHA256"}, {"x-amz-credential", key + "/" + scopeOfTheDay},
+		{"x-amz-date", basic},
+	}
 	if token != "" {
 		fields = append(fields, [2]string{"x-amz-security-token", token})
 	}
@@ -24,14 +27,20 @@ func formRequest(t testing.TB, key, secret, token string) *protocol.Request {
 	for _, f := range fields {
 		conditions = append(conditions, fmt.Sprintf(`{%q:%q}`, f[0], f[1]))
 	}
-	policy := base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2013-05-25T00:00:00Z","conditions":[` + strings.Join(conditions, ",") + `]}`))
+	policy := base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2013-05-25T00:00:00Z","conditions":[` +
+		strings.Join(conditions, ",") + `]}`))
 	fields = append(fields, [2]string{"policy", policy}, [2]string{"x-amz-signature", signText(secret, policy)})
 	var b strings.Builder
 	for _, f := range fields {
 		b.WriteString("--X\r\nContent-Disposition: form-data; name=\"" + f[0] + "\"\r\n\r\n" + f[1] + "\r\n")
 	}
 	b.WriteString("--X\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nthe file\r\n--X--\r\n")
-	return parsed(t, fmt.Sprintf("POST /b HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: %d\r\n\r\n%s", b.Len(), b.String()))
+	return parsed(t,
+		fmt.Sprintf(
+			"POST /b HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: "+
+				"%d\r\n\r\n%s",
+			b.Len(), b.String(),
+		))
 }
 
 func TestIdentifyForm(t *testing.T) {
@@ -69,13 +78,18 @@ func TestFormConditionKeys(t *testing.T) {
 	r := formRequest(t, id, secret, "")
 	r.At = now().Add(1500 * time.Millisecond)
 	claim, err := sigv4.ParseForm(func(name string) string {
-		return map[string]string{"policy": "e30=", "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": id + "/" + scopeOfTheDay, "x-amz-date": basic, "x-amz-signature": "x"}[name]
+		return map[string]string{
+			"policy": "e30=", "x-amz-algorithm": "AWS4-HMAC-SHA256", "x-amz-credential": id + "/" + scopeOfTheDay,
+			"x-amz-date": basic, "x-amz-signature": "x",
+		}[name]
 	}, sigv4.Target{Service: "s3", Region: region}, r.At)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := conditionKeys(r, origin{}, claim, region, nil)
-	for name, want := range map[string]string{"s3:authtype": "POST", "s3:signatureage": "1500", "s3:signatureversion": "AWS4-HMAC-SHA256"} {
+	for name, want := range map[string]string{
+		"s3:authtype": "POST", "s3:signatureage": "1500", "s3:signatureversion": "AWS4-HMAC-SHA256",
+	} {
 		t.Run(name, func(t *testing.T) {
 			if !slices.Equal(got[name], []string{want}) {
 				t.Errorf("%s is %q, want %q", name, got[name], want)

@@ -103,15 +103,21 @@ func TestOrigin(t *testing.T) {
 		{f + "203.0.113.9\r\n" + p + "http\r\n" + fwd + "for=10.0.0.1;proto=https", "203.0.113.9", false},
 		{f + "203.0.113.9\r\n" + p + "https\r\n" + fwd + "for=10.0.0.1", "203.0.113.9", true},
 		// No header of a proxy that is known here.
-		{"X-Real-Ip: 10.0.0.1\r\nTrue-Client-Ip: 10.0.0.1\r\nX-Forwarded-Ssl: on\r\nFront-End-Https: on\r\nX-Forwarded-Scheme: https", "192.0.2.1", false},
+		{
+			"X-Real-Ip: 10.0.0.1\r\nTrue-Client-Ip: 10.0.0.1\r\nX-Forwarded-Ssl: on\r\nFront-End-Https: " +
+				"on\r\nX-Forwarded-Scheme: https",
+			"192.0.2.1", false,
+		},
 	} {
 		t.Run(test.headers, func(t *testing.T) {
 			i := New(people(), Options{Region: region, TrustedProxies: proxies})
-			if o := i.origin(from(t, test.headers)); o.ip.String() != test.ip || o.tls != test.tls || o.secure != test.tls {
+			if o := i.origin(from(t, test.headers)); o.ip.String() != test.ip || o.tls != test.tls ||
+				o.secure != test.tls {
 				t.Errorf("%q: %+v", test.headers, o)
 			}
 			for _, others := range [][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8")}} {
-				if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t, test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
+				if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t,
+					test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
 					t.Errorf("%q of a peer that nobody trusts: %+v", test.headers, o)
 				}
 			}
@@ -122,7 +128,8 @@ func TestOrigin(t *testing.T) {
 // TestSecureChannel: TLS, or loopback at both ends; behind a trusted proxy, the
 // client's end.
 func TestSecureChannel(t *testing.T) {
-	const https, http, silent = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http", "X-Forwarded-For: 203.0.113.9"
+	const https, http, silent = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: " +
+		"https", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: http", "X-Forwarded-For: 203.0.113.9"
 	for _, test := range []struct {
 		trusted, tls, loopback bool
 		headers                string
@@ -166,14 +173,21 @@ func TestSecureChannel(t *testing.T) {
 // changes nothing.
 func TestStrangersAreNoProxies(t *testing.T) {
 	plain := New(people(), Options{Region: region}).origin(from(t, ""))
-	name := rapid.SampledFrom([]string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip", "X-Forwarded-Host", "Via"})
-	value := rapid.SampledFrom([]string{"https", "http", "10.0.0.1", "192.0.2.1", "for=10.0.0.1;proto=https", "192.0.2.1, 10.0.0.1", `for="[::1]"`, ""})
+	name := rapid.SampledFrom([]string{
+		"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip", "X-Forwarded-Host", "Via",
+	})
+	value := rapid.SampledFrom([]string{
+		"https", "http", "10.0.0.1", "192.0.2.1", "for=10.0.0.1;proto=https", "192.0.2.1, 10.0.0.1", `for="[::1]"`, "",
+	})
 	rapid.Check(t, func(rt *rapid.T) {
 		var lines []string
 		for range rapid.IntRange(1, 6).Draw(rt, "headers") {
 			lines = append(lines, name.Draw(rt, "name")+": "+value.Draw(rt, "value"))
 		}
-		i := New(people(), Options{Region: region, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8")}})
+		i := New(people(), Options{
+			Region:         region,
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.0/8")},
+		})
 		if o := i.origin(from(t, strings.Join(lines, "\r\n"))); !reflect.DeepEqual(o, plain) {
 			rt.Fatalf("%q: %+v", lines, o)
 		}
@@ -185,7 +199,9 @@ func TestStrangersAreNoProxies(t *testing.T) {
 // address, nor makes plain HTTP TLS.
 func TestClientsCantLieBehindAProxy(t *testing.T) {
 	values := rapid.StringOfN(rapid.SampledFrom([]rune(`10.2:a[]fort=ph;s,"\ `)), 0, 40, -1)
-	known := rapid.SampledFrom([]string{"https", "10.0.0.1", "for=10.0.0.1;proto=https", `for="10.0.0.1`, `proto=https;x="`, "192.0.2.7"})
+	known := rapid.SampledFrom([]string{
+		"https", "10.0.0.1", "for=10.0.0.1;proto=https", `for="10.0.0.1`, `proto=https;x="`, "192.0.2.7",
+	})
 	one := rapid.OneOf(values, known)
 	i := New(people(), Options{Region: region, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	rapid.Check(t, func(rt *rapid.T) {
@@ -193,7 +209,9 @@ func TestClientsCantLieBehindAProxy(t *testing.T) {
 		for _, h := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 			sent[h] = strings.TrimSpace(one.Draw(rt, h))
 		}
-		o := i.origin(from(t, "X-Forwarded-For: "+sent["X-Forwarded-For"]+", 203.0.113.9\r\nX-Forwarded-Proto: "+sent["X-Forwarded-Proto"]+", http\r\nForwarded: "+sent["Forwarded"]))
+		o := i.origin(from(t,
+			"X-Forwarded-For: "+sent["X-Forwarded-For"]+", 203.0.113.9\r\nX-Forwarded-Proto: "+
+				sent["X-Forwarded-Proto"]+", http\r\nForwarded: "+sent["Forwarded"]))
 		if o.ip.String() != "203.0.113.9" || o.tls || o.secure {
 			rt.Fatalf("%q: %+v", sent, o)
 		}
@@ -206,7 +224,10 @@ func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"", "for=1.2.3.4", `for="[::1]:1";proto=https,x`, `"`, "=;,", `a="\""`} {
 		f.Add(s, s)
 	}
-	i := New(people(), Options{Region: region, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}})
+	i := New(people(), Options{
+		Region:         region,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	})
 	f.Fuzz(func(t *testing.T, hops, elements string) {
 		peer := netip.MustParseAddr("192.0.2.1")
 		if e := i.elements(peer, elements); e.ip.Zone() != "" || e.ip.Is4In6() {

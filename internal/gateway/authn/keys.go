@@ -49,7 +49,9 @@ func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
 // "AWS global condition context keys"; S3 service authorization reference).
 // No request header but the ones named here becomes a key. Keys about
 // the caller are derived from the principal by policy.
-func conditionKeys(r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string) map[string][]string {
+func conditionKeys(
+	r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string,
+) map[string][]string {
 	m := make(map[string][]string, 16)
 	maps.Copy(m, session)
 	values := make([]string, 0, 16) // of all keys: one allocation

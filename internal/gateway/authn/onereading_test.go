@@ -55,14 +55,19 @@ type meant struct {
 func drawMeant(t *rapid.T) meant {
 	value := rapid.StringMatching(`[a-z,/=é]{0,6}( [a-z,/=é]{1,4}){0,2}`)
 	m := meant{
-		bucket: "bkt", key: rapid.StringMatching(`[a-z+ /%é~*]{1,8}z`).Draw(t, "key"), body: rapid.StringMatching(`[a-z]{0,20}`).Draw(t, "body"),
-		headers: map[string]string{}, hoist: map[string]bool{}, presigned: rapid.Bool().Draw(t, "presigned"), chunked: rapid.Bool().Draw(t, "chunked"),
+		bucket: "bkt", key: rapid.StringMatching(`[a-z+ /%é~*]{1,8}z`).Draw(t, "key"),
+		body:    rapid.StringMatching(`[a-z]{0,20}`).Draw(t, "body"),
+		headers: map[string]string{}, hoist: map[string]bool{}, presigned: rapid.Bool().Draw(t, "presigned"),
+		chunked: rapid.Bool().Draw(t, "chunked"),
 	}
 	if rapid.Bool().Draw(t, "versioned") {
 		v := rapid.StringMatching(`[a-z+ &=]{0,5}`).Draw(t, "version")
 		m.version = &v
 	}
-	for _, name := range []string{"x-amz-acl", "x-amz-copy-source", "x-amz-storage-class", "if-match", "x-amz-object-attributes", "x-amz-meta-a", "x-amz-meta-b"} {
+	for _, name := range []string{
+		"x-amz-acl", "x-amz-copy-source", "x-amz-storage-class", "if-match", "x-amz-object-attributes", "x-amz-meta-a",
+		"x-amz-meta-b",
+	} {
 		if !rapid.Bool().Draw(t, name) {
 			continue
 		}
@@ -138,8 +143,9 @@ func sign(m meant, v2 bool) signedRequest {
 	}
 	names := slices.Sorted(maps.Keys(headers))
 	if m.presigned {
-		maps.Copy(query, map[string]string{"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": id + "/" + scopeOfTheDay,
-			"X-Amz-Date": basic, "X-Amz-Expires": "60", "X-Amz-SignedHeaders": strings.Join(names, ";")})
+		maps.Copy(query, map[string]string{"X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+			"X-Amz-Credential": id + "/" + scopeOfTheDay,
+			"X-Amz-Date":       basic, "X-Amz-Expires": "60", "X-Amz-SignedHeaders": strings.Join(names, ";")})
 	}
 	var pairs, lines []string
 	for name, value := range query {
@@ -153,13 +159,21 @@ func sign(m meant, v2 bool) signedRequest {
 		}
 	}
 	path := "/" + m.bucket + "/" + strict(m.key, true)
-	canonical := strings.Join([]string{"PUT", path, strings.Join(pairs, "&"), strings.Join(lines, ""), strings.Join(names, ";"), payload}, "\n")
+	canonical := strings.Join(
+		[]string{"PUT", path, strings.Join(pairs, "&"), strings.Join(lines, ""), strings.Join(names, ";"), payload},
+		"\n",
+	)
 	key := signingKey()
-	signature := hexMAC(key, fmt.Sprintf("AWS4-HMAC-SHA256\n%s\n%s\n%x", basic, scopeOfTheDay, sha256.Sum256([]byte(canonical))))
+	signature := hexMAC(key,
+		fmt.Sprintf("AWS4-HMAC-SHA256\n%s\n%s\n%x", basic, scopeOfTheDay, sha256.Sum256([]byte(canonical))))
 	if m.presigned {
 		pairs = append(pairs, "X-Amz-Signature="+signature)
 	} else {
-		sent = append(sent, [2]string{"authorization", "AWS4-HMAC-SHA256 Credential=" + id + "/" + scopeOfTheDay + ", SignedHeaders=" + strings.Join(names, ";") + ", Signature=" + signature})
+		sent = append(sent, [2]string{
+			"authorization",
+			"AWS4-HMAC-SHA256 Credential=" + id + "/" + scopeOfTheDay + ", SignedHeaders=" + strings.Join(names, ";") +
+				", Signature=" + signature,
+		})
 	}
 	body := m.body
 	if m.chunked && !m.presigned {
@@ -170,7 +184,9 @@ func sign(m meant, v2 bool) signedRequest {
 			pieces = pieces[1:]
 		}
 		for _, piece := range pieces {
-			previous = hexMAC(key, fmt.Sprintf("AWS4-HMAC-SHA256-PAYLOAD\n%s\n%s\n%s\n%s\n%x", basic, scopeOfTheDay, previous, emptySum, sha256.Sum256([]byte(piece))))
+			previous = hexMAC(key,
+				fmt.Sprintf("AWS4-HMAC-SHA256-PAYLOAD\n%s\n%s\n%s\n%s\n%x", basic, scopeOfTheDay, previous, emptySum,
+					sha256.Sum256([]byte(piece))))
 			body += fmt.Sprintf("%x;chunk-signature=%s\r\n%s\r\n", len(piece), previous, piece)
 		}
 	}
@@ -231,9 +247,11 @@ func disturb(t *rapid.T, s signedRequest) string {
 	case 3:
 		target += "&versionId=other"
 	case 4:
-		target += rapid.SampledFrom([]string{"&", "&x-amz-acl=x", "&%76ersionId=y", "&X-Amz-Meta-A=x"}).Draw(t, "parameter")
+		target += rapid.SampledFrom([]string{"&", "&x-amz-acl=x", "&%76ersionId=y", "&X-Amz-Meta-A=x"}).
+			Draw(t, "parameter")
 	}
-	return fmt.Sprintf("PUT %s HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", target, strings.Join(lines, "\r\n"), len(s.body), s.body)
+	return fmt.Sprintf("PUT %s HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", target, strings.Join(lines, "\r\n"),
+		len(s.body), s.body)
 }
 
 // decoded runs a request through the real parsers. ok is false where it is
@@ -289,9 +307,11 @@ func (m meant) differs(in wireInput, body string) string {
 		}
 	}
 	for name, pair := range map[string][2]string{
-		"bucket": {m.bucket, in.Bucket}, "key": {m.key, in.Key}, "version": {text(m.version), text(in.Version)}, "acl": {value("x-amz-acl"), in.ACL},
-		"source": {value("x-amz-copy-source"), in.Source}, "class": {value("x-amz-storage-class"), in.Class}, "if-match": {text(header("if-match")), text(in.IfMatch)},
-		"list": {strings.Join(list, "|"), strings.Join(in.List, "|")}, "body": {m.body, body},
+		"bucket": {m.bucket, in.Bucket}, "key": {m.key, in.Key}, "version": {text(m.version), text(in.Version)},
+		"acl":    {value("x-amz-acl"), in.ACL},
+		"source": {value("x-amz-copy-source"), in.Source}, "class": {value("x-amz-storage-class"), in.Class},
+		"if-match": {text(header("if-match")), text(in.IfMatch)},
+		"list":     {strings.Join(list, "|"), strings.Join(in.List, "|")}, "body": {m.body, body},
 	} {
 		if pair[0] != pair[1] {
 			return fmt.Sprintf("%s: %q was signed, %q is read", name, pair[0], pair[1])
@@ -306,7 +326,10 @@ func (m meant) differs(in wireInput, body string) string {
 // wire is S3 with two operations that have the members of wireInput.
 func wire(t testing.TB) dialect.Dialect {
 	t.Helper()
-	put := dialect.Operation{Name: "Put", Route: rest.At("PUT /{Bucket}/{Key+}"), In: reflect.TypeFor[wireInput](), Out: reflect.TypeFor[struct{}]()}
+	put := dialect.Operation{
+		Name: "Put", Route: rest.At("PUT /{Bucket}/{Key+}"), In: reflect.TypeFor[wireInput](),
+		Out: reflect.TypeFor[struct{}](),
+	}
 	copies := put
 	copies.Route = rest.At("PUT /{Bucket}/{Key+}").WithHeader("x-amz-copy-source")
 	s3, err := rest.S3([]dialect.Operation{put, copies})
@@ -339,7 +362,8 @@ func TestWhatIsSignedIsDecoded(t *testing.T) {
 		for _, h := range s.headers {
 			lines = append(lines, h[0]+": "+h[1])
 		}
-		text := fmt.Sprintf("PUT %s HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", s.target, strings.Join(lines, "\r\n"), len(s.body), s.body)
+		text := fmt.Sprintf("PUT %s HTTP/1.1\r\n%s\r\nContent-Length: %d\r\n\r\n%s", s.target,
+			strings.Join(lines, "\r\n"), len(s.body), s.body)
 		in, body, ok := decoded(s3, text)
 		if !ok {
 			t.Fatalf("refused: %s", text)
@@ -360,7 +384,10 @@ func FuzzOneReading(f *testing.F) {
 	s3 := wire(f)
 	version := "v 1"
 	m := meant{bucket: "bkt", key: "a b+c", body: "hello", version: &version,
-		headers: map[string]string{"x-amz-acl": "a,b", "x-amz-copy-source": "b/to do", "if-match": "", "x-amz-meta-a": "x y", "x-amz-meta-b": ""}}
+		headers: map[string]string{
+			"x-amz-acl": "a,b", "x-amz-copy-source": "b/to do", "if-match": "", "x-amz-meta-a": "x y",
+			"x-amz-meta-b": "",
+		}}
 	wire := func(m meant) string {
 		s := sign(m, true)
 		var b bytes.Buffer

@@ -22,9 +22,11 @@ func TestUsed(t *testing.T) {
 		"wrong signature": {sdk{key: id, secret: "another"}.text(t), ""},
 		"unknown":         {sdk{key: "AKIAUNKNOWNUNKNOWN12", secret: secret}.text(t), ""},
 		"inactive":        {sdk{key: "AKIAINACTIVEEXAMPLE0", secret: secret}.text(t), ""},
-		"a session":       {sdk{key: tempID, secret: secret, token: token}.text(t), tempID + " s3 " + region + " true AROAEXAMPLE"},
-		"a wrong token":   {sdk{key: tempID, secret: secret, token: "another"}.text(t), ""},
-		"anonymous":       {"GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n", ""},
+		"a session": {
+			sdk{key: tempID, secret: secret, token: token}.text(t), tempID + " s3 " + region + " true AROAEXAMPLE",
+		},
+		"a wrong token": {sdk{key: tempID, secret: secret, token: "another"}.text(t), ""},
+		"anonymous":     {"GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got = nil

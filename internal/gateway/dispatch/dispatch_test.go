@@ -63,7 +63,9 @@ func build(t *testing.T, rows ...Row) (*Dispatcher, error) {
 	}
 	t.Cleanup(func() { log.Close(context.Background()) })
 	return New(authn.New(nobody{}, authn.Options{Region: "us-east-1"}), authz.New(facts{}), log,
-		Options{Logger: slog.New(slog.DiscardHandler)}, Table{Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3, Rows: rows})
+		Options{
+			Logger: slog.New(slog.DiscardHandler),
+		}, Table{Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3, Rows: rows})
 }
 
 func say(context.Context, authz.Grant, *in) (*out, error) { return &out{"done"}, nil }
@@ -91,7 +93,9 @@ func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	if err == nil {
 		t.Fatal("started")
 	}
-	for _, name := range []string{"ListObjects ", "DeleteObjects", "DeleteBucket", "HeadBucket", "ListBuckets", "Frobnicate", "RestoreObject"} {
+	for _, name := range []string{
+		"ListObjects ", "DeleteObjects", "DeleteBucket", "HeadBucket", "ListBuckets", "Frobnicate", "RestoreObject",
+	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}
@@ -99,7 +103,8 @@ func TestUnguardedOperationsDoNotStart(t *testing.T) {
 	if strings.Contains(err.Error(), "CreateBucket") {
 		t.Errorf("CreateBucket is named: %v", err)
 	}
-	if _, err := build(t, Define("ListObjects", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say), Define("GetBucketAcl", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say)); err == nil {
+	if _, err := build(t, Define("ListObjects", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say),
+		Define("GetBucketAcl", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say)); err == nil {
 		t.Error("two operations for one request start")
 	}
 }
@@ -109,7 +114,8 @@ func TestNoNeedsIsDenied(t *testing.T) {
 	called := false
 	do := func(ctx context.Context, g authz.Grant, i *in) (*out, error) { called = true; return say(ctx, g, i) }
 	d, err := build(t,
-		Define("ListObjects", rest.At("GET /{Bucket}"), authz.Ask(func(*in) ([]authz.Need, error) { return nil, nil }), do),
+		Define("ListObjects", rest.At("GET /{Bucket}"), authz.Ask(func(*in) ([]authz.Need, error) { return nil, nil }),
+			do),
 		Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), say),
 		Define("GetBucketAcl", rest.At("GET /{Bucket}?acl"), authz.Ask1(func(i *in) authz.Need {
 			return authz.Need{Action: "s3:GetBucketAcl", Resource: arn.Bucket(i.Bucket)}
@@ -137,7 +143,9 @@ func TestForgedGrant(t *testing.T) {
 	if g.Demand("s3:GetObject", arn.Object("b", "k")) == nil || g.Allows("s3:GetObject", arn.Object("b", "k")) {
 		t.Error("the zero grant covers something")
 	}
-	if _, err := authz.New(facts{}).Authorize(t.Context(), authz.Caller{}, authz.Need{Action: "a:B", Resource: arn.Any()}); err == nil {
+	if _, err := authz.New(facts{}).Authorize(t.Context(), authz.Caller{}, authz.Need{
+		Action: "a:B", Resource: arn.Any(),
+	}); err == nil {
 		t.Error("the zero caller is somebody")
 	}
 }
@@ -154,13 +162,16 @@ func TestConceal(t *testing.T) {
 	if f := (authz.Grant{}).Conceal(fault.New(fault.NoSuchBucket, ""), "b"); f.Code != "NoSuchBucket" {
 		t.Errorf("another code: %+v", f)
 	}
-	d, err := build(t, Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), func(context.Context, authz.Grant, *in) (*out, error) {
-		return nil, errors.New("SECRET CAUSE")
-	}))
+	d, err := build(t,
+		Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"),
+			func(context.Context, authz.Grant, *in) (*out, error) {
+				return nil, errors.New("SECRET CAUSE")
+			}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := get(t, d, "/"); w.Code != 500 || strings.Contains(w.Body.String(), "SECRET") || !strings.Contains(w.Body.String(), "<Code>InternalError</Code>") {
+	if w := get(t, d, "/"); w.Code != 500 || strings.Contains(w.Body.String(), "SECRET") ||
+		!strings.Contains(w.Body.String(), "<Code>InternalError</Code>") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
@@ -189,12 +200,14 @@ func TestSharing(t *testing.T) {
 	r.Header.Set("Origin", "https://a.example")
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, r)
-	if a.times != 1 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+	if a.times != 1 || w.Header().Get("Access-Control-Allow-Origin") != "*" ||
+		w.Header().Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("asked %d times; %v", a.times, w.Header())
 	}
-	_, err = build(t, Define("PreflightBucket", rest.At("OPTIONS /{Bucket}").Preflight(), authz.Ask1(func(i *in) authz.Need {
-		return authz.Need{Action: "s3:GetObject", Resource: arn.Bucket(i.Bucket)}
-	}), say))
+	_, err = build(t,
+		Define("PreflightBucket", rest.At("OPTIONS /{Bucket}").Preflight(), authz.Ask1(func(i *in) authz.Need {
+			return authz.Need{Action: "s3:GetObject", Resource: arn.Bucket(i.Bucket)}
+		}), say))
 	if err == nil || !strings.Contains(err.Error(), "PreflightBucket") {
 		t.Errorf("a preflight that asks for a permission starts: %v", err)
 	}

@@ -20,5 +20,6 @@ func clientGone(ctx context.Context, cause error) bool {
 		return false
 	}
 	// net/http does not export the error of an HTTP/2 stream that was closed.
-	return errors.Is(cause, context.Canceled) || strings.HasPrefix(cause.Error(), "http2: ") || cause.Error() == "client disconnected"
+	return errors.Is(cause, context.Canceled) || strings.HasPrefix(cause.Error(), "http2: ") ||
+		cause.Error() == "client disconnected"
 }

@@ -26,7 +26,10 @@ func TestClientGone(t *testing.T) {
 		{"a call that could not be made", t.Context(), op("dial"), false},
 		{"called off, and gone", gone, fmt.Errorf("view: %w", context.Canceled), true},
 		{"called off, and still there", t.Context(), context.Canceled, false},
-		{"a damaged file, and gone", gone, &os.PathError{Op: "read", Path: "x", Err: errors.New("input/output error")}, false},
+		{
+			"a damaged file, and gone", gone,
+			&os.PathError{Op: "read", Path: "x", Err: errors.New("input/output error")}, false,
+		},
 		{"a damaged file", t.Context(), errors.New("the seal does not open"), false},
 		{"a stream that was closed", gone, errors.New("http2: stream closed"), true},
 	} {

@@ -47,7 +47,9 @@ type someone struct{}
 func (someone) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
 	user := policy.Principal{Kind: policy.User, Account: "111122223333", ID: "AIDAEXAMPLE",
 		ARN: arn.ARN{Partition: "aws", Service: "iam", Account: "111122223333", Resource: "user/u"}}
-	return credential.Credential{AccessKeyID: jsonKey, Secret: jsonSecret, Active: true, Principal: user}, id == jsonKey, nil
+	return credential.Credential{
+		AccessKeyID: jsonKey, Secret: jsonSecret, Active: true, Principal: user,
+	}, id == jsonKey, nil
 }
 
 type encryptInput struct {
@@ -108,13 +110,15 @@ func jsonServer(t *testing.T) *httptest.Server {
 	s, err := newServices([]Table{
 		{Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,
 			Rows: []Row{Define("ListBuckets", rest.At("GET /"), authz.Open[in]("a test"), say)}},
-		{Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules}, Dialect: json.API("TrentService"), Rows: []Row{
-			Define("Encrypt", json.Target("Encrypt"), authz.Open[encryptInput]("a test"), echo),
-			Define("DescribeKey", json.Target("DescribeKey"), authz.Open[struct{ KeyId string }]("a test"), echoKey),
-			Define("DisableKey", json.Target("DisableKey"), authz.Ask1(func(*struct{ KeyId string }) authz.Need {
-				return authz.Need{Action: "kms:DisableKey", Resource: arn.Any()}
-			}), func(context.Context, authz.Grant, *struct{ KeyId string }) (*struct{}, error) { return nil, nil }),
-		}},
+		{Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules},
+			Dialect: json.API("TrentService"), Rows: []Row{
+				Define("Encrypt", json.Target("Encrypt"), authz.Open[encryptInput]("a test"), echo),
+				Define("DescribeKey", json.Target("DescribeKey"), authz.Open[struct{ KeyId string }]("a test"),
+					echoKey),
+				Define("DisableKey", json.Target("DisableKey"), authz.Ask1(func(*struct{ KeyId string }) authz.Need {
+					return authz.Need{Action: "kms:DisableKey", Resource: arn.Any()}
+				}), func(context.Context, authz.Grant, *struct{ KeyId string }) (*struct{}, error) { return nil, nil }),
+			}},
 	}, catalogue)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +142,8 @@ func kmsClient(url, region, secret string) *kms.Client {
 func TestClientOfKMS(t *testing.T) {
 	client := kmsClient(jsonServer(t).URL, "us-east-1", jsonSecret)
 	out, err := client.Encrypt(t.Context(), &kms.EncryptInput{
-		KeyId: aws.String("k"), Plaintext: []byte("a\x00\xffb"), EncryptionContext: map[string]string{`q"é`: "v\n"}, DryRun: aws.Bool(false),
+		KeyId: aws.String("k"), Plaintext: []byte("a\x00\xffb"), EncryptionContext: map[string]string{`q"é`: "v\n"},
+		DryRun:      aws.Bool(false),
 		GrantTokens: []string{"a member that the shape does not have"},
 	})
 	if err != nil {
@@ -152,7 +157,8 @@ func TestClientOfKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := d.KeyMetadata
-	if *m.Arn != `a"b\é😀` || !m.Enabled || *m.MultiRegion || *m.PendingDeletionWindowInDays != 7 || m.DeletionDate != nil || m.Description != nil ||
+	if *m.Arn != `a"b\é😀` || !m.Enabled || *m.MultiRegion || *m.PendingDeletionWindowInDays != 7 ||
+		m.DeletionDate != nil || m.Description != nil ||
 		m.CreationDate.UnixMilli() != 1_700_000_000_123 || len(m.EncryptionAlgorithms) != 1 {
 		t.Errorf("%+v", m)
 	}
@@ -182,7 +188,11 @@ func TestErrorsOfKMS(t *testing.T) {
 			_, err := good.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: aws.String("k")})
 			return err
 		}, "AccessDeniedException", 400},
-		"an unknown operation": {func() error { _, err := good.ListKeys(t.Context(), &kms.ListKeysInput{}); return err }, "UnknownOperationException", 400},
+		"an unknown operation": {func() error {
+			_, err := good.ListKeys(t.Context(),
+				&kms.ListKeysInput{})
+			return err
+		}, "UnknownOperationException", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.call()
@@ -191,10 +201,12 @@ func TestErrorsOfKMS(t *testing.T) {
 			if !errors.As(err, &api) || api.ErrorCode() != c.code || strings.Contains(err.Error(), "SECRET") {
 				t.Fatal(err)
 			}
-			if !errors.As(err, &answer) || answer.HTTPStatusCode() != c.status || !strings.Contains(err.Error(), answer.HTTPResponse().Header.Get("x-amzn-RequestId")) {
+			if !errors.As(err, &answer) || answer.HTTPStatusCode() != c.status ||
+				!strings.Contains(err.Error(), answer.HTTPResponse().Header.Get("x-amzn-RequestId")) {
 				t.Errorf("%+v", answer)
 			}
-			if missing := new(types.NotFoundException); c.code == "NotFoundException" && (!errors.As(err, &missing) || missing.ErrorMessage() != "Key 'missing' does not exist") {
+			if missing := new(types.NotFoundException); c.code == "NotFoundException" &&
+				(!errors.As(err, &missing) || missing.ErrorMessage() != "Key 'missing' does not exist") {
 				t.Error(err)
 			}
 		})
@@ -214,18 +226,42 @@ func TestRawRequestsOfKMS(t *testing.T) {
 	}{
 		"an empty document": {"POST", "/", "TrentService.Encrypt", kind, "{}", 200, `{}`},
 		"no document":       {"POST", "/", "TrentService.Encrypt", kind, "", 200, `{}`},
-		"a charset":         {"POST", "/", "TrentService.Encrypt", kind + "; charset=utf-8", `{"KeyId":"k"}`, 200, `{"KeyId":"k"}`},
-		"not JSON":          {"POST", "/", "TrentService.Encrypt", kind, `{`, 400, `{"__type":"SerializationException"}`},
-		"a member twice":    {"POST", "/", "TrentService.Encrypt", kind, `{"KeyId":"a","KeyId":"b"}`, 400, `{"__type":"SerializationException"}`},
-		"another type":      {"POST", "/", "TrentService.Encrypt", kind, `{"Plaintext":{}}`, 400, `{"__type":"SerializationException"}`},
-		"an unknown name":   {"POST", "/", "TrentService.Frobnicate", kind, `{}`, 400, `{"__type":"UnknownOperationException"}`},
-		"no content type":   {"POST", "/", "TrentService.Encrypt", "", `{}`, 400, `{"__type":"UnknownOperationException"}`},
-		"another one":       {"POST", "/", "TrentService.Encrypt", "application/json", `{}`, 400, `{"__type":"UnknownOperationException"}`},
-		"another method":    {"PUT", "/", "TrentService.Encrypt", kind, `{}`, 400, `{"__type":"UnknownOperationException"}`},
-		"too large":         {"POST", "/", "TrentService.Encrypt", kind, strings.Repeat(" ", 64<<10) + "{}", 400, `{"__type":"RequestEntityTooLarge"`},
-		"nobody asks":       {"POST", "/", "TrentService.DisableKey", kind, `{}`, 400, `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`},
-		"for another path":  {"POST", "/key", "TrentService.Encrypt", kind, `{}`, 405, `<?xml`},
-		"for S3":            {"GET", "/", "", "", "", 200, ``},
+		"a charset": {
+			"POST", "/", "TrentService.Encrypt", kind + "; charset=utf-8", `{"KeyId":"k"}`, 200, `{"KeyId":"k"}`,
+		},
+		"not JSON": {
+			"POST", "/", "TrentService.Encrypt", kind, `{`, 400, `{"__type":"SerializationException"}`,
+		},
+		"a member twice": {
+			"POST", "/", "TrentService.Encrypt", kind, `{"KeyId":"a","KeyId":"b"}`, 400,
+			`{"__type":"SerializationException"}`,
+		},
+		"another type": {
+			"POST", "/", "TrentService.Encrypt", kind, `{"Plaintext":{}}`, 400, `{"__type":"SerializationException"}`,
+		},
+		"an unknown name": {
+			"POST", "/", "TrentService.Frobnicate", kind, `{}`, 400, `{"__type":"UnknownOperationException"}`,
+		},
+		"no content type": {
+			"POST", "/", "TrentService.Encrypt", "", `{}`, 400, `{"__type":"UnknownOperationException"}`,
+		},
+		"another one": {
+			"POST", "/", "TrentService.Encrypt", "application/json", `{}`, 400,
+			`{"__type":"UnknownOperationException"}`,
+		},
+		"another method": {
+			"PUT", "/", "TrentService.Encrypt", kind, `{}`, 400, `{"__type":"UnknownOperationException"}`,
+		},
+		"too large": {
+			"POST", "/", "TrentService.Encrypt", kind, strings.Repeat(" ", 64<<10) + "{}", 400,
+			`{"__type":"RequestEntityTooLarge"`,
+		},
+		"nobody asks": {
+			"POST", "/", "TrentService.DisableKey", kind, `{}`, 400,
+			`{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`,
+		},
+		"for another path": {"POST", "/key", "TrentService.Encrypt", kind, `{}`, 405, `<?xml`},
+		"for S3":           {"GET", "/", "", "", "", 200, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := http.NewRequestWithContext(t.Context(), c.method, url+c.path, strings.NewReader(c.body))
@@ -246,7 +282,8 @@ func TestRawRequestsOfKMS(t *testing.T) {
 			if err != nil || a.StatusCode != c.status || !strings.HasPrefix(string(page), c.page) {
 				t.Errorf("%d %s, %v", a.StatusCode, page, err)
 			}
-			if strings.HasPrefix(c.page, "{") && (a.Header.Get("Content-Type") != kind || a.Header.Get("X-Amzn-Requestid") == "") {
+			if strings.HasPrefix(c.page, "{") &&
+				(a.Header.Get("Content-Type") != kind || a.Header.Get("X-Amzn-Requestid") == "") {
 				t.Errorf("%v", a.Header)
 			}
 		})

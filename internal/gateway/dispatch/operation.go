@@ -49,7 +49,9 @@ type Row interface {
 	operation() dialect.Operation
 	// answered writes into the event of a read what the answer says of the version.
 	answered(record *audit.Record, out any) (response []audit.Param)
-	serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller) (any, authz.Grant, error)
+	serve(
+		ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller,
+	) (any, authz.Grant, error)
 }
 
 // Table is the operations of one service, and what tells its requests from those
@@ -80,7 +82,9 @@ func (o Operation[In, Out]) operation() dialect.Operation {
 }
 
 // serve is the pipeline from decode to handler.
-func (o Operation[In, Out]) serve(ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller) (any, authz.Grant, error) {
+func (o Operation[In, Out]) serve(
+	ctx context.Context, d *Dispatcher, r *protocol.Request, wire codec, body sigv4.Body, c authz.Caller,
+) (any, authz.Grant, error) {
 	if err := d.admit(ctx, o, r, wire, c); err != nil {
 		return nil, authz.Grant{}, err
 	}

@@ -108,7 +108,8 @@ func (d *Dispatcher) run(ctx context.Context, x *exchange) (any, error) {
 		// A caller who could not sign learns nothing of what exists here.
 		return nil, unmatched
 	}
-	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, meter{body, &x.record.Event}, c.WithRecord(x.record).WithSeen(seen))
+	out, g, err := x.row.serve(ctx, d, r, codec{x.service, x.op}, meter{body, &x.record.Event},
+		c.WithRecord(x.record).WithSeen(seen))
 	x.grant = g
 	return out, err
 }
@@ -183,7 +184,8 @@ func (d *Dispatcher) share(w http.ResponseWriter, r *protocol.Request) {
 	ctx := r.HTTP.Context()
 	s, err := d.options.Sharing.Share(ctx, r.Bucket, origin, method, headers)
 	if err != nil { // without headers the page may read nothing
-		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID), slog.Any("cause", err))
+		d.options.Logger.LogAttrs(ctx, slog.LevelError, "reading CORS rules", slog.String("request", r.ID),
+			slog.Any("cause", err))
 		return
 	}
 	if s != nil {
@@ -238,7 +240,8 @@ func describe(x *exchange) {
 // identityOf returns the caller for the audit event.
 func identityOf(c authz.Caller) audit.Identity {
 	return audit.Identity{
-		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(), SourceIdentity: c.SourceIdentity(),
+		Principal: c.Principal(), AccessKeyID: c.AccessKeyID(), Created: c.Issued(), MFA: c.MFA(),
+		SourceIdentity: c.SourceIdentity(),
 	}
 }
 

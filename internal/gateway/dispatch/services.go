@@ -168,7 +168,9 @@ func (s *services) foreign(r *protocol.Request, scope string) *service {
 	if name == "" || s.named(scope) != nil {
 		return nil
 	}
-	return &service{Service: protocol.Service{Name: name, SigningName: name, Rules: sigv4.APIRules}, Dialect: foreign.Dialect{}}
+	return &service{
+		Service: protocol.Service{Name: name, SigningName: name, Rules: sigv4.APIRules}, Dialect: foreign.Dialect{},
+	}
 }
 
 // callee returns the service whose operation a request names, other than the one

@@ -30,10 +30,22 @@ func testServices(t *testing.T) *services {
 		return []Row{Define(name, at, authz.Open[empty]("a test"), done)}
 	}
 	s, err := newServices([]Table{
-		{Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3, Rows: row("GetObject", rest.At("GET /{Bucket}/{Key+}"))},
-		{Service: protocol.Service{Name: "s3control", SigningName: "s3"}, Dialect: rest.Control, Rows: row("GetPublicAccessBlock", rest.At("GET /v20180820/x"))},
-		{Service: protocol.Service{Name: "iam", SigningName: "iam"}, Dialect: query.API("2010-05-08", "i"), Rows: row("ListUsers", query.Action("ListUsers"))},
-		{Service: protocol.Service{Name: "sts", SigningName: "sts"}, Dialect: query.API("2011-06-15", "s"), Rows: row("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer())},
+		{
+			Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,
+			Rows: row("GetObject", rest.At("GET /{Bucket}/{Key+}")),
+		},
+		{
+			Service: protocol.Service{Name: "s3control", SigningName: "s3"}, Dialect: rest.Control,
+			Rows: row("GetPublicAccessBlock", rest.At("GET /v20180820/x")),
+		},
+		{
+			Service: protocol.Service{Name: "iam", SigningName: "iam"}, Dialect: query.API("2010-05-08", "i"),
+			Rows: row("ListUsers", query.Action("ListUsers")),
+		},
+		{
+			Service: protocol.Service{Name: "sts", SigningName: "sts"}, Dialect: query.API("2011-06-15", "s"),
+			Rows: row("AssumeRoleWithWebIdentity", query.Action("AssumeRoleWithWebIdentity").Bearer()),
+		},
 	}, catalogue)
 	if err != nil {
 		t.Fatal(err)
@@ -63,9 +75,11 @@ func find(all *services, hr *http.Request) (*protocol.Request, *service, error) 
 func TestServiceOfAScope(t *testing.T) {
 	all := testServices(t)
 	for header, want := range map[string]string{
-		"": "s3", "AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0": "s3",
-		"AWS4-HMAC-SHA256 SignedHeaders=host,Credential=AKIA/20130524/us-east-1/iam/aws4_request,Signature=0": "iam",
-		"AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/evil/aws4_request":                               "s3", "Credential=": "s3",
+		"": "s3",
+		"AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0": "s3",
+		"AWS4-HMAC-SHA256 SignedHeaders=host,Credential=AKIA/20130524/us-east-1/iam/aws4_request,Signature=0":  "iam",
+		"AWS4-HMAC-SHA256 Credential=AKIA/20130524/us-east-1/evil/aws4_request":                                "s3",
+		"Credential=": "s3",
 	} {
 		t.Run(header, func(t *testing.T) {
 			hr := httptest.NewRequest("GET", "http://example.com/v20180820/x", nil)
@@ -85,7 +99,8 @@ func TestServiceOfAScope(t *testing.T) {
 // goes; without a useful scope the version of the Query dialect does, and S3
 // keeps what is signed for S3.
 func TestServiceOfARequest(t *testing.T) {
-	const credential = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, Signature=0"
+	const credential = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, " +
+		"Signature=0"
 	all := testServices(t)
 	for _, c := range []struct{ method, target, authorization, body, want string }{
 		{"GET", "/", "", "", "s3"},
@@ -125,17 +140,36 @@ func TestServicesThatAreNotHere(t *testing.T) {
 		header                http.Header
 		body, want, kind      string
 	}{
-		{"POST", "/", "kms", http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}}, "{}", "kms", "json"},
-		{"POST", "/", "cloudtrail", http.Header{"X-Amz-Target": {"CloudTrail_20131101.DescribeTrails"}, "Content-Type": {"application/x-amz-json-1.1"}}, "{}", "cloudtrail", "json"},
-		{"POST", "/", "ec2", http.Header{"Content-Type": {form}}, "Action=DescribeRegions&Version=2016-11-15", "ec2", "Response"},
-		{"POST", "/", "sns", http.Header{"Content-Type": {form}}, "Action=ListTopics&Version=2010-03-31", "sns", "ErrorResponse"},
+		{
+			"POST", "/", "kms",
+			http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}},
+			"{}", "kms", "json",
+		},
+		{
+			"POST", "/", "cloudtrail",
+			http.Header{
+				"X-Amz-Target": {"CloudTrail_20131101.DescribeTrails"}, "Content-Type": {"application/x-amz-json-1.1"},
+			},
+			"{}", "cloudtrail", "json",
+		},
+		{
+			"POST", "/", "ec2", http.Header{"Content-Type": {form}}, "Action=DescribeRegions&Version=2016-11-15", "ec2",
+			"Response",
+		},
+		{
+			"POST", "/", "sns", http.Header{"Content-Type": {form}}, "Action=ListTopics&Version=2010-03-31", "sns",
+			"ErrorResponse",
+		},
 		{"GET", "/?Action=ListTopics&Version=2010-03-31", "sns", nil, "", "sns", "ErrorResponse"},
 		{"GET", "/2020-05-31/distribution", "cloudfront", nil, "", "cloudfront", "ErrorResponse"},
 		{"GET", "/2015-03-31/functions/", "lambda", nil, "", "lambda", "json"},
 		{"POST", "/", "ec2", http.Header{"Content-Type": {form}}, "Action=ListUsers&Version=2010-05-08", "iam", ""},
 		{"GET", "/bucket/key", "ec2", nil, "", "s3", ""},
 		{"PUT", "/bucket/key", "Not A Service", http.Header{"X-Amz-Target": {"x"}}, "", "s3", ""},
-		{"POST", "/", "iam", http.Header{"Content-Type": {form}, "X-Amz-Target": {"x"}}, "Action=ListUsers&Version=2010-05-08", "iam", ""},
+		{
+			"POST", "/", "iam", http.Header{"Content-Type": {form}, "X-Amz-Target": {"x"}},
+			"Action=ListUsers&Version=2010-05-08", "iam", "",
+		},
 	} {
 		t.Run(c.method+" "+c.target+" "+c.scope, func(t *testing.T) {
 			hr := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
@@ -143,7 +177,9 @@ func TestServicesThatAreNotHere(t *testing.T) {
 			for k, v := range c.header {
 				hr.Header[k] = v
 			}
-			hr.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+"/aws4_request, SignedHeaders=host, Signature=0")
+			hr.Header.Set("Authorization",
+				"AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+
+					"/aws4_request, SignedHeaders=host, Signature=0")
 			r, s, err := find(all, hr)
 			if err != nil || s.Name != c.want {
 				t.Errorf("%+v: service %+v, %v", c, s, err)
@@ -192,7 +228,9 @@ func TestCallee(t *testing.T) {
 		t.Run(c.scope+" "+c.target+" "+c.body, func(t *testing.T) {
 			hr := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
 			hr.RequestURI = c.target
-			hr.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+"/aws4_request, SignedHeaders=host, Signature=0")
+			hr.Header.Set("Authorization",
+				"AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/"+c.scope+
+					"/aws4_request, SignedHeaders=host, Signature=0")
 			hr.Header.Set("X-Amz-Account-Id", "111122223333")
 			r, s, err := find(all, hr)
 			if err != nil || s.Name != c.scope {

@@ -147,7 +147,9 @@ func (f *Form) Header() http.Header {
 
 // Missing is the refusal of a form without a field.
 func Missing(name string) *fault.Error {
-	return invalidField(name, "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields.", "")
+	return invalidField(name,
+		"Bucket POST must contain a field named '"+name+
+			"'.  If it is specified, please check the order of the fields.", "")
 }
 
 func invalidField(name, message, value string) *fault.Error {

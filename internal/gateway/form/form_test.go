@@ -21,14 +21,19 @@ const delimiter = "--XX"
 func text(file string, fields ...string) string {
 	var b strings.Builder
 	for i := 0; i < len(fields); i += 2 {
-		b.WriteString(delimiter + "\r\nContent-Disposition: form-data; name=\"" + fields[i] + "\"\r\n\r\n" + fields[i+1] + "\r\n")
+		b.WriteString(delimiter + "\r\nContent-Disposition: form-data; name=\"" + fields[i] + "\"\r\n\r\n" +
+			fields[i+1] + "\r\n")
 	}
-	b.WriteString(delimiter + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n" + file + "\r\n" + delimiter + "--\r\n")
+	b.WriteString(delimiter + "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n" + file +
+		"\r\n" + delimiter + "--\r\n")
 	return b.String()
 }
 
 func readForm(body io.Reader, length int) (*Form, error) {
-	r := &http.Request{Header: http.Header{"Content-Type": {"multipart/form-data; boundary=XX"}}, Body: io.NopCloser(body), ContentLength: int64(length)}
+	r := &http.Request{
+		Header: http.Header{"Content-Type": {"multipart/form-data; boundary=XX"}}, Body: io.NopCloser(body),
+		ContentLength: int64(length),
+	}
 	return Read(r)
 }
 
@@ -56,7 +61,8 @@ func TestAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		file := rapid.OneOf(rapid.StringOf(rapid.SampledFrom([]rune("-X\r\nab"))), rapid.String()).Draw(t, "file")
 		value := rapid.StringOf(rapid.SampledFrom([]rune("-X\r\n éb"))).Draw(t, "value")
-		if strings.Contains(file, "\r\n"+delimiter) || strings.HasPrefix(file, delimiter) || strings.Contains(value, "\r\n"+delimiter) || strings.HasPrefix(value, delimiter) {
+		if strings.Contains(file, "\r\n"+delimiter) || strings.HasPrefix(file, delimiter) ||
+			strings.Contains(value, "\r\n"+delimiter) || strings.HasPrefix(value, delimiter) {
 			t.Skip("holds the boundary itself")
 		}
 		body := text(file, "KEY", "a/${filename}", "x-amz-meta-a", value)
@@ -69,7 +75,8 @@ func TestAnyForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(f.File)
-		if err != nil || string(got) != file || f.Key != "a/a.txt" || f.Field("key") != f.Key || f.Field("x-amz-meta-a") != value || f.Header().Get("X-Amz-Meta-A") != value {
+		if err != nil || string(got) != file || f.Key != "a/a.txt" || f.Field("key") != f.Key ||
+			f.Field("x-amz-meta-a") != value || f.Header().Get("X-Amz-Meta-A") != value {
 			t.Fatalf("%q %q %q, %v", got, f.Key, f.fields, err)
 		}
 	})
@@ -100,12 +107,15 @@ func TestCauses(t *testing.T) {
 
 func TestPolicyNumbers(t *testing.T) {
 	for text, want := range map[string]bool{
-		`["content-length-range",0,5]`: true, `["content-length-range",5,5]`: true, `["content-length-range",6,9]`: true,
+		`["content-length-range",0,5]`: true, `["content-length-range",5,5]`: true,
+		`["content-length-range",6,9]`: true,
 		`["content-length-range",9,6]`: false, `["content-length-range",0.5,6]`: false,
-		`["content-length-range",0,99999999999999999999]`: false, `["content-length-range",null,6]`: false, `["content-length-range","0",6]`: false,
+		`["content-length-range",0,99999999999999999999]`: false, `["content-length-range",null,6]`: false,
+		`["content-length-range","0",6]`: false,
 	} {
 		t.Run(text, func(t *testing.T) {
-			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[` + text + `]}`)))
+			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z",` +
+				`"conditions":[` + text + `]}`)))
 			if err != nil {
 				t.Errorf("%s: %v", text, err)
 				return
@@ -123,7 +133,8 @@ func TestPolicyNumbers(t *testing.T) {
 func TestBucketField(t *testing.T) {
 	for field, want := range map[string]bool{"b": true, "": false, "B": false, "other": false} {
 		t.Run(field, func(t *testing.T) {
-			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}]}`)))
+			p, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(
+				`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"bucket":"b"}]}`)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,13 +160,15 @@ func TestStrictPolicy(t *testing.T) {
 		`{` + end + `,"conditions":[["eq","$key","a"]],` + none + `}`:    false,
 		`{` + end + `,` + none + `,"other":1}`:                           false,
 		`{` + end + `,` + none + `}{}`:                                   false,
-		`[]`:                                                             false, `null`: false, `{}`: false, "{" + end + ",\"conditions\":[{\"key\":\"\xff\"}]}": false,
+		`[]`:                                                             false, `null`: false, `{}`: false,
+		"{" + end + ",\"conditions\":[{\"key\":\"\xff\"}]}":          false,
 		`{` + end + `,"conditions":[{"key":"a","key":"b"}]}`:         false,
 		`{` + end + `,"conditions":[["content-length-range",-1,0]]}`: false,
 		`{` + end + `,"conditions":[["content-length-range",0,-1]]}`: false,
 	} {
 		t.Run(text, func(t *testing.T) {
-			if _, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(text))); (err == nil) != ok || err != nil && !fault.Is(err, "InvalidPolicyDocument") {
+			if _, err := ParsePolicy(base64.StdEncoding.EncodeToString([]byte(text))); (err == nil) != ok ||
+				err != nil && !fault.Is(err, "InvalidPolicyDocument") {
 				t.Errorf("%s: %v", text, err)
 			}
 		})
@@ -166,7 +179,10 @@ func TestStrictPolicy(t *testing.T) {
 // that ends well was followed by the end of the form.
 func FuzzForm(f *testing.F) {
 	whole := text("file", "key", "k", "policy", "e30=")
-	for _, s := range []string{whole, whole[:40], strings.ReplaceAll(whole, "\r\n", "\n"), delimiter + "--", "", delimiter + "\r\n\r\n", text("", "key", "")} {
+	for _, s := range []string{
+		whole, whole[:40], strings.ReplaceAll(whole, "\r\n", "\n"), delimiter + "--", "", delimiter + "\r\n\r\n",
+		text("", "key", ""),
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -197,8 +213,10 @@ func FuzzForm(f *testing.F) {
 // FuzzPolicy: a policy never lets through a field that it does not name.
 func FuzzPolicy(f *testing.F) {
 	for _, s := range []string{
-		`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"key":"k"},["eq","$acl","private"],["starts-with","$x-amz-meta-a",""],["content-length-range",0,1]]}`,
-		`{"expiration":"2030-01-01T00:00:00Z","conditions":[["starts-with","$key",""]]}`, `{}`, `[]`, `null`, `{"expiration":1}`,
+		`{"expiration":"2030-01-01T00:00:00Z","conditions":[{"key":"k"},["eq","$acl","private"],["starts-with",` +
+			`"$x-amz-meta-a",""],["content-length-range",0,1]]}`,
+		`{"expiration":"2030-01-01T00:00:00Z","conditions":[["starts-with","$key",""]]}`, `{}`, `[]`, `null`,
+		`{"expiration":1}`,
 	} {
 		f.Add(s)
 	}

@@ -48,7 +48,8 @@ func ParsePolicy(encoded string) (*Policy, error) {
 		return nil, badPolicy("Policy missing conditions.")
 	}
 	p := &Policy{}
-	if p.expires, err = time.Parse(time.RFC3339, *doc.expiration); err != nil || !strings.HasSuffix(*doc.expiration, "Z") {
+	if p.expires, err = time.Parse(time.RFC3339, *doc.expiration); err != nil ||
+		!strings.HasSuffix(*doc.expiration, "Z") {
 		return nil, badPolicy("Invalid 'expiration' value: '" + *doc.expiration + "'")
 	}
 	for _, raw := range doc.conditions {

@@ -23,7 +23,8 @@ func readHeaders(hr *http.Request) error {
 		for i, v := range values {
 			total += len(name) + len(v) + 4
 			if !Printable(v) {
-				return fault.New(fault.InvalidArgument, "A header holds a control character.").With("ArgumentName", name)
+				return fault.New(fault.InvalidArgument, "A header holds a control character.").
+					With("ArgumentName", name)
 			}
 			if name == "Access-Control-Request-Headers" {
 				continue // of preflights, which are not signed
@@ -31,7 +32,8 @@ func readHeaders(hr *http.Request) error {
 			c := sigv4.Canonical(v)
 			if c != v && name == "X-Amz-Copy-Source" {
 				// Unescaped blanks may be part of the intended key.
-				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").With("ArgumentName", "x-amz-copy-source")
+				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").
+					With("ArgumentName", "x-amz-copy-source")
 			}
 			values[i] = c
 		}
@@ -50,8 +52,10 @@ func single(name string) bool {
 	switch name {
 	case "X-Amz-Object-Attributes", "X-Amz-Optional-Object-Attributes":
 		return false
-	case "Content-Md5", "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires",
-		"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date", "Host", "Expect",
+	case "Content-Md5", "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition",
+		"Content-Language", "Cache-Control", "Expires",
+		"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Date", "Host",
+		"Expect",
 		"Access-Control-Request-Method", "Referer", "User-Agent":
 		return true
 	}

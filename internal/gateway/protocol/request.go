@@ -15,9 +15,10 @@ import (
 // Request is one HTTP request, parsed once: routing, authorization and storage
 // all see the same bucket and key.
 type Request struct {
-	HTTP              *http.Request
-	ID, HostID        string
-	At                time.Time        // when its headers had arrived or, where the sender is found in the document, that
+	HTTP       *http.Request
+	ID, HostID string
+	// when its headers had arrived or, where the sender is found in the document, that
+	At                time.Time
 	Now               func() time.Time // the clock
 	Bound             Bound            // of the body; nil where there is none
 	Peer              netip.Addr

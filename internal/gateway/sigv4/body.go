@@ -26,10 +26,15 @@ func checkPayload(value string, all []string) error {
 	switch {
 	case value == "" || len(all) > 1:
 		return fault.New(fault.InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
-	case value == UnsignedPayload, value == streamSigned, value == streamSignedTrailer, value == streamUnsignedTrailer, isHash(value):
+	case value == UnsignedPayload, value == streamSigned, value == streamSignedTrailer, value == streamUnsignedTrailer,
+		isHash(value):
 		return nil
 	}
-	return fault.New(fault.InvalidArgument, "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
+	return fault.New(fault.InvalidArgument,
+		"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "+
+			"STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "+
+			"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid "+
+			"sha256 value.").
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", value)
 }
 

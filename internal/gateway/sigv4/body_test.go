@@ -88,7 +88,8 @@ func announced(n int, names string) map[string]string {
 func TestPublishedChunks(t *testing.T) {
 	v := vectors(t)
 	a, b := strings.Repeat("a", 64<<10), strings.Repeat("a", 1<<10)
-	got, body, err := readBody(t, streamSigned, frame(true, []piece{{a, v["chunked-1"]}, {b, v["chunked-2"]}, {"", v["chunked-3"]}}, "\r\n"), length(66560))
+	got, body, err := readBody(t, streamSigned,
+		frame(true, []piece{{a, v["chunked-1"]}, {b, v["chunked-2"]}, {"", v["chunked-3"]}}, "\r\n"), length(66560))
 	if err != nil || got != a+b || body.Size() != 66560 {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
@@ -99,15 +100,17 @@ func TestPublishedTrailer(t *testing.T) {
 	a, b := strings.Repeat("a", 64<<10), strings.Repeat("a", 1<<10)
 	pieces := []piece{{a, v["trailer-1"]}, {b, v["trailer-2"]}, {"", v["trailer-3"]}}
 	for _, end := range []string{"\r\n", "\n\r\n"} {
-		framed := frame(true, pieces, "x-amz-checksum-crc32c:sOO8/Q=="+end+"x-amz-trailer-signature:"+v["trailer-signature"]+"\r\n\r\n")
+		framed := frame(true, pieces,
+			"x-amz-checksum-crc32c:sOO8/Q=="+end+"x-amz-trailer-signature:"+v["trailer-signature"]+"\r\n\r\n")
 		r, err := http.NewRequest("PUT", "http://h/b/k", strings.NewReader(framed))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32c")
 		r.Header.Set("X-Amz-Decoded-Content-Length", "66560")
-		c := &Claim{Mode: Header, Date: "20130524", Region: testRegion, Service: "s3", Time: testNow(), Signature: v["trailer-seed"],
-			Payload: streamSignedTrailer, request: r}
+		c := &Claim{Mode: Header, Date: "20130524", Region: testRegion, Service: "s3", Time: testNow(),
+			Signature: v["trailer-seed"],
+			Payload:   streamSignedTrailer, request: r}
 		body, err := c.Body(testKey())
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +130,8 @@ func TestHashedBody(t *testing.T) {
 	for _, hash := range []string{emptySum, sha("Welcome to Amazon S3")} {
 		_, _, err := readBody(t, hash, text, nil)
 		f := fault.From(err)
-		if f == nil || f.Code != "XAmzContentSHA256Mismatch" || f.Members["ClientComputedContentSHA256"] != hash || f.Members["S3ComputedContentSHA256"] != sha(text) {
+		if f == nil || f.Code != "XAmzContentSHA256Mismatch" || f.Members["ClientComputedContentSHA256"] != hash ||
+			f.Members["S3ComputedContentSHA256"] != sha(text) {
 			t.Fatalf("%v", f)
 		}
 	}
@@ -146,15 +150,19 @@ func TestBrokenConnection(t *testing.T) {
 
 func TestUnsignedTrailer(t *testing.T) {
 	big := strings.Repeat("x", 8<<10)
-	got, body, err := readBody(t, streamUnsignedTrailer, "2000\r\n"+big+"\r\n2\r\nde\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", announced(8<<10+2, "x-amz-checksum-crc32"))
+	got, body, err := readBody(t, streamUnsignedTrailer,
+		"2000\r\n"+big+
+			"\r\n2\r\nde\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", announced(8<<10+2, "x-amz-checksum-crc32"))
 	if err != nil || got != big+"de" || body.Trailer("x-amz-checksum-crc32") != "AAAAAA==" {
 		t.Fatalf("%q %v", got, err)
 	}
-	if got, _, err = readBody(t, streamUnsignedTrailer, "b\r\nhello world\r\n0\r\n\r\n", length(11)); err != nil || got != "hello world" {
+	if got, _, err = readBody(t, streamUnsignedTrailer, "b\r\nhello world\r\n0\r\n\r\n",
+		length(11)); err != nil || got != "hello world" {
 		t.Fatalf("without trailer: %q %v", got, err)
 	}
 	_, _, err = readBody(t, streamUnsignedTrailer, "1fff\r\n"+big[1:]+"\r\n1\r\ny\r\n0\r\n\r\n", length(8<<10))
-	if f := fault.From(err); f == nil || f.Code != "InvalidChunkSizeError" || f.Members["Chunk"] != "1" || f.Members["BadChunkSize"] != "8191" {
+	if f := fault.From(err); f == nil || f.Code != "InvalidChunkSizeError" || f.Members["Chunk"] != "1" ||
+		f.Members["BadChunkSize"] != "8191" {
 		t.Fatalf("a small chunk that is not the last: %v", err)
 	}
 }
@@ -175,12 +183,32 @@ func TestBrokenChunks(t *testing.T) {
 		size         int
 		want         string
 	}{
-		{"replay", change(func(p []piece) []piece { return []piece{p[0], p[0], p[2], p[3]} }), 2*len(big) + 3, "SignatureDoesNotMatch"},
-		{"reorder", change(func(p []piece) []piece { p[0], p[1] = p[1], p[0]; return p }), total, "SignatureDoesNotMatch"},
-		{"altered data", change(func(p []piece) []piece { p[1].data = big + "z"; return p }), total, "SignatureDoesNotMatch"},
-		{"altered last chunk", change(func(p []piece) []piece { p[2].data = "eND"; return p }), total, "SignatureDoesNotMatch"},
-		{"final signature", change(func(p []piece) []piece { p[3].signature = p[0].signature; return p }), total, "SignatureDoesNotMatch"},
-		{"chunk left out", change(func(p []piece) []piece { return append(p[:1], p[2:]...) }), len(big) + 3, "SignatureDoesNotMatch"},
+		{"replay", change(func(p []piece) []piece {
+			return []piece{
+				p[0], p[0], p[2], p[3],
+			}
+		}), 2*len(big) + 3, "SignatureDoesNotMatch"},
+		{
+			"reorder", change(func(p []piece) []piece { p[0], p[1] = p[1], p[0]; return p }), total,
+			"SignatureDoesNotMatch",
+		},
+		{"altered data", change(func(p []piece) []piece {
+			p[1].data = big +
+				"z"
+			return p
+		}), total, "SignatureDoesNotMatch"},
+		{
+			"altered last chunk", change(func(p []piece) []piece { p[2].data = "eND"; return p }), total,
+			"SignatureDoesNotMatch",
+		},
+		{
+			"final signature", change(func(p []piece) []piece { p[3].signature = p[0].signature; return p }), total,
+			"SignatureDoesNotMatch",
+		},
+		{"chunk left out", change(func(p []piece) []piece {
+			return append(p[:1],
+				p[2:]...)
+		}), len(big) + 3, "SignatureDoesNotMatch"},
 		{"no final chunk", frame(true, good[:3], ""), total, "IncompleteBody"},
 		{"no final blank line", frame(true, good, ""), total, "IncompleteBody"},
 		{"cut in the data", whole[:len(big)], total, "IncompleteBody"},
@@ -192,7 +220,10 @@ func TestBrokenChunks(t *testing.T) {
 		{"length one more", whole, total + 1, "IncompleteBody"},
 		{"small chunk in the middle", frame(true, small, "\r\n"), len(big) + 9, "InvalidChunkSizeError"},
 		{"unsigned chunk", frame(false, good, "\r\n"), total, "IncompleteBody"},
-		{"short signature", strings.Replace(whole, good[0].signature, good[0].signature[:63], 1), total, "IncompleteBody"},
+		{
+			"short signature", strings.Replace(whole, good[0].signature, good[0].signature[:63], 1), total,
+			"IncompleteBody",
+		},
 		{"size is not hex", "j" + whole, total, "IncompleteBody"},
 		{"negative size", "-" + whole, total, "IncompleteBody"},
 		{"size with a sign", "+" + whole, total, "IncompleteBody"},
@@ -204,7 +235,8 @@ func TestBrokenChunks(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, _, err := readBody(t, streamSigned, test.framed, length(test.size)); err == nil || !strings.Contains(test.want, code(err)) {
+			if _, _, err := readBody(t, streamSigned, test.framed,
+				length(test.size)); err == nil || !strings.Contains(test.want, code(err)) {
 				t.Fatalf("got %v, want %s", err, test.want)
 			}
 		})
@@ -240,14 +272,18 @@ func TestBrokenTrailers(t *testing.T) {
 		{"twice", crc, crc + ":" + value + "\r\n" + crc + ":" + value + "\r\n\r\n", "MalformedTrailerError"},
 		{"no name", crc, ":" + value + "\r\n\r\n", "MalformedTrailerError"},
 		{"no colon", crc, crc + "\r\n\r\n", "MalformedTrailerError"},
-		{"a signature nobody made", crc, crc + ":" + value + "\r\nx-amz-trailer-signature:" + testSeed + "\r\n\r\n", "MalformedTrailerError"},
+		{
+			"a signature nobody made", crc, crc + ":" + value + "\r\nx-amz-trailer-signature:" + testSeed + "\r\n\r\n",
+			"MalformedTrailerError",
+		},
 		{"cut", crc, crc + ":" + value + "\r\n", "IncompleteBody"},
 		{"extra bytes", crc, crc + ":" + value + "\r\n\r\nx", "IncompleteBody"},
 		{"endless", crc, crc + ":" + strings.Repeat("x", 1<<20), "IncompleteBody"},
 		{"too many", "a,b,c,d,e,f,g,h,i", "\r\n", "MalformedTrailerError"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, _, err := readBody(t, streamUnsignedTrailer, body+test.trailer, announced(5, test.announced)); code(err) != test.want {
+			if _, _, err := readBody(t, streamUnsignedTrailer, body+test.trailer,
+				announced(5, test.announced)); code(err) != test.want {
 				t.Fatalf("got %v, want %s", err, test.want)
 			}
 		})
@@ -267,14 +303,29 @@ func TestSignedTrailer(t *testing.T) {
 		{"another signature", line(value, testSeed), "SignatureDoesNotMatch"},
 		{"no signature", name + ":" + value + "\r\n\r\n", "IncompleteBody SignatureDoesNotMatch MalformedTrailerError"},
 		{"no trailer", "\r\n", "MalformedTrailerError"},
-		{"signature cut short", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig[1:] + "\r\n\r\n", "IncompleteBody"},
-		{"another line in the signature's place", name + ":" + value + "\r\nx-amz-trailer-signer:" + sig + "\r\n\r\n", "IncompleteBody"},
-		{"signature first", "x-amz-trailer-signature:" + sig + "\r\n" + name + ":" + value + "\r\n\r\n", "MalformedTrailerError"},
-		{"two signatures", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig + "\r\nx-amz-trailer-signature:" + sig + "\r\n\r\n", "MalformedTrailerError"},
+		{
+			"signature cut short", name + ":" + value + "\r\nx-amz-trailer-signature:" + sig[1:] + "\r\n\r\n",
+			"IncompleteBody",
+		},
+		{
+			"another line in the signature's place",
+			name + ":" + value + "\r\nx-amz-trailer-signer:" + sig + "\r\n\r\n", "IncompleteBody",
+		},
+		{
+			"signature first", "x-amz-trailer-signature:" + sig + "\r\n" + name + ":" + value + "\r\n\r\n",
+			"MalformedTrailerError",
+		},
+		{
+			"two signatures",
+			name + ":" + value + "\r\nx-amz-trailer-signature:" + sig + "\r\nx-amz-trailer-signature:" + sig +
+				"\r\n\r\n",
+			"MalformedTrailerError",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, _, err := readBody(t, streamSignedTrailer, frame(true, p, test.trailer), announced(5, name))
-			if !strings.Contains(test.want, code(err)) || (test.want == "") != (err == nil) || err == nil && got != "hello" {
+			if !strings.Contains(test.want, code(err)) || (test.want == "") != (err == nil) ||
+				err == nil && got != "hello" {
 				t.Fatalf("%q, %v, want %s", got, err, test.want)
 			}
 		})
@@ -284,7 +335,8 @@ func TestSignedTrailer(t *testing.T) {
 func TestDecodedLengthIsRequired(t *testing.T) {
 	for i, mode := range []string{streamSigned, streamSignedTrailer, streamUnsignedTrailer} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" || fault.From(err).Kind != fault.KindLengthRequired {
+			if _, err := bodyOf(t, mode, "", nil); code(err) != "MissingContentLength" ||
+				fault.From(err).Kind != fault.KindLengthRequired {
 				t.Errorf("%s: %v", mode, err)
 			}
 			for _, n := range []string{"abc", "12x", "-1", "+1", "99999999999999999999"} {
@@ -302,25 +354,31 @@ func TestChunksProperty(t *testing.T) {
 		var data []string
 		whole := ""
 		for range rapid.IntRange(0, 3).Draw(t, "chunks") {
-			data = append(data, strings.Repeat(string(rune('a'+len(data))), rapid.IntRange(8<<10, 9<<10).Draw(t, "size")))
+			data = append(data,
+				strings.Repeat(string(rune('a'+len(data))), rapid.IntRange(8<<10, 9<<10).Draw(t, "size")))
 			whole += data[len(data)-1]
 		}
 		if n := rapid.IntRange(0, 100).Draw(t, "last"); n > 0 {
 			data = append(data, strings.Repeat("z", n))
 			whole += data[len(data)-1]
 		}
-		r, err := http.NewRequest("PUT", "http://h/", iotest.HalfReader(strings.NewReader(frame(true, signPieces(testSeed, data...), "\r\n"))))
+		r, err := http.NewRequest("PUT", "http://h/",
+			iotest.HalfReader(strings.NewReader(frame(true, signPieces(testSeed, data...), "\r\n"))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Amz-Decoded-Content-Length", strconv.Itoa(len(whole)))
-		c := &Claim{Mode: Header, Date: "20130524", Region: testRegion, Service: "s3", Time: testNow(), Signature: testSeed, Payload: streamSigned, request: r}
+		c := &Claim{
+			Mode: Header, Date: "20130524", Region: testRegion, Service: "s3", Time: testNow(), Signature: testSeed,
+			Payload: streamSigned, request: r,
+		}
 		b, err := c.Body(testKey())
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got strings.Builder
-		if _, err := io.CopyBuffer(&got, onlyReader{b}, make([]byte, rapid.IntRange(1, 20000).Draw(t, "buffer"))); err != nil || got.String() != whole {
+		if _, err := io.CopyBuffer(&got, onlyReader{b},
+			make([]byte, rapid.IntRange(1, 20000).Draw(t, "buffer"))); err != nil || got.String() != whole {
 			t.Fatalf("%d of %d bytes, %v", got.Len(), len(whole), err)
 		}
 	})

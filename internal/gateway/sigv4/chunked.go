@@ -320,7 +320,8 @@ func (c *chain) compare(signature string) error {
 	var sum [sha256.Size]byte
 	hex.Encode(got[:], c.mac.Sum(sum[:0]))
 	if subtle.ConstantTimeCompare(got[:], []byte(signature)) != 1 {
-		return fault.New(fault.SignatureDoesNotMatch, "The signature of a chunk does not match. Check your key and signing method.").
+		return fault.New(fault.SignatureDoesNotMatch,
+			"The signature of a chunk does not match. Check your key and signing method.").
 			With("AWSAccessKeyId", c.claim.AccessKeyID).With("SignatureProvided", signature)
 	}
 	c.previous = string(got[:])

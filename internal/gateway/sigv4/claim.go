@@ -108,7 +108,9 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	}
 	switch {
 	case len(auth) > 0 && trace || len(auth) > 1:
-		return nil, fault.New(fault.InvalidArgument, "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified").
+		return nil, fault.New(fault.InvalidArgument,
+			"Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "+
+				"parameter or the Authorization header should be specified").
 			With("ArgumentName", "Authorization").With("ArgumentValue", schemeOf(auth))
 	case len(auth) == 1 && t.Rules != S3Rules:
 		return c, c.serviceHeader(auth[0], &t, now)
@@ -149,12 +151,14 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 	scheme, rest, ok := strings.Cut(auth, " ")
 	switch {
 	case !ok:
-		return fault.New(fault.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required").
+		return fault.New(fault.InvalidArgument,
+			"Authorization header is invalid -- one and only one ' ' (space) required").
 			With("ArgumentName", "Authorization").With("ArgumentValue", auth)
 	case scheme == "AWS":
 		return signatureV2()
 	case scheme != algorithm:
-		return fault.New(fault.InvalidArgument, "Unsupported Authorization Type").With("ArgumentName", "Authorization").With("ArgumentValue", scheme)
+		return fault.New(fault.InvalidArgument, "Unsupported Authorization Type").With("ArgumentName", "Authorization").
+			With("ArgumentValue", scheme)
 	}
 	c.Mode = Header
 	h := c.request.Header
@@ -171,7 +175,8 @@ func (c *Claim) parseHeader(auth string, t *Target, now time.Time) error {
 			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(MaxSkew.Milliseconds(), 10))
 	}
 	if strings.Count(rest, ",") != 2 {
-		return headerMalformed("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+		return headerMalformed(
+			"the authorization header requires three components: Credential, SignedHeaders, and Signature.")
 	}
 	credential, wrong, part := c.components(rest, false)
 	switch wrong {
@@ -245,7 +250,8 @@ func queryMalformed(message string) *fault.Error {
 }
 
 func signatureV2() *fault.Error {
-	return fault.New(fault.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+	return fault.New(fault.InvalidRequest,
+		"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 }
 
 // requestTime is x-amz-date, or else Date, whose zone may be a number (RFC 5322,
@@ -280,7 +286,8 @@ func authParams(query string) (map[string]string, bool, error) {
 			return nil, false, invalidURI()
 		}
 		switch lower := strings.ToLower(name); lower {
-		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature", "x-amz-security-token":
+		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders",
+			"x-amz-signature", "x-amz-security-token":
 		case "awsaccesskeyid", "signature":
 			return nil, false, signatureV2()
 		default:
@@ -300,15 +307,19 @@ func authParams(query string) (map[string]string, bool, error) {
 }
 
 func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) error {
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires"} {
+	for _, name := range []string{
+		"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires",
+	} {
 		if params[name] == "" {
-			return queryMalformed("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+			return queryMalformed("Query-string authentication version 4 requires the X-Amz-Algorithm, " +
+				"X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
 		}
 	}
 	if params["X-Amz-Algorithm"] != algorithm {
 		return queryMalformed(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
 	}
-	c.Mode, c.signedList, c.Signature, c.Token = Query, params["X-Amz-SignedHeaders"], params["X-Amz-Signature"], params["X-Amz-Security-Token"]
+	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
+	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
 	var err error
 	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
 		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
@@ -323,7 +334,8 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 		return err
 	}
 	if !c.sameDay() {
-		return queryMalformed(fmt.Sprintf("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", c.Date, c.Time.UTC().Format(dateFormat)))
+		return queryMalformed(fmt.Sprintf("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.",
+			c.Date, c.Time.UTC().Format(dateFormat)))
 	}
 	if err := c.checkSigned(); err != nil {
 		return err
@@ -351,7 +363,8 @@ func lifetime(s string) (time.Duration, error) {
 	case seconds == 0:
 		return 0, queryMalformed("X-Amz-Expires must be at least 1 second")
 	case seconds > int64(MaxExpires/time.Second):
-		return 0, queryMalformed("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+		return 0, queryMalformed("X-Amz-Expires must be less than a week (in seconds); that is, the given " +
+			"X-Amz-Expires must be less than 604800 seconds")
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
@@ -388,7 +401,8 @@ func (c *Claim) parseScope(credential string, t *Target, malformed func(string) 
 	case oddRegion:
 		return malformed("the region '"+p[2]+"' is wrong; expecting '"+t.Region+"'").With("Region", t.Region)
 	case oddDate:
-		return malformed("incorrect date format " + strconv.Quote(p[1]) + `. This date in the credential must be in the format "yyyyMMdd".`)
+		return malformed("incorrect date format " + strconv.Quote(p[1]) +
+			`. This date in the credential must be in the format "yyyyMMdd".`)
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
 	return nil
@@ -404,7 +418,8 @@ func (c *Claim) sameDay() bool {
 func (c *Claim) checkSigned() error {
 	c.signed = strings.Split(c.signedList, ";")
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
-		return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").With("HeadersNotSigned", "host")
+		return fault.New(fault.AccessDenied, "There were headers present in the request which were not signed").
+			With("HeadersNotSigned", "host")
 	}
 	var missing []string
 	for name := range c.request.Header {

@@ -29,15 +29,27 @@ func TestPublishedVectors(t *testing.T) {
 		r         *http.Request
 		canonical string
 	}{
-		{"get", request(t, "GET", "/test.txt", host, "Range: bytes=0-9", "x-amz-content-sha256: "+emptySum, "x-amz-date: "+testTime,
-			"Authorization: "+authorization("host;range;x-amz-content-sha256;x-amz-date", v["get-signature"])), v["get-canonical"]},
+		{"get",
+			request(t, "GET", "/test.txt", host, "Range: bytes=0-9", "x-amz-content-sha256: "+emptySum,
+				"x-amz-date: "+testTime,
+				"Authorization: "+
+					authorization("host;range;x-amz-content-sha256;x-amz-date",
+						v["get-signature"])), v["get-canonical"]},
 		{"presigned", request(t, "GET", "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="+testID+
-			"%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="+testTime+"&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature="+
+			"%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="+
+			testTime+"&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature="+
 			v["presigned-signature"], host), v["presigned-canonical"]},
-		{"trailer", request(t, "PUT", "/examplebucket/chunkObject.txt", "Host: s3.amazonaws.com", "Content-Encoding: aws-chunked",
-			"x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "x-amz-date: "+testTime, "x-amz-decoded-content-length: 66560",
-			"x-amz-storage-class: REDUCED_REDUNDANCY", "x-amz-trailer: x-amz-checksum-crc32c", "Authorization: "+
-				authorization("content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer", v["trailer-seed"])),
+		{"trailer",
+			request(t, "PUT", "/examplebucket/chunkObject.txt", "Host: s3.amazonaws.com",
+				"Content-Encoding: aws-chunked",
+				"x-amz-content-sha256: "+
+					"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "x-amz-date: "+
+					testTime, "x-amz-decoded-content-length: 66560",
+				"x-amz-storage-class: REDUCED_REDUNDANCY", "x-amz-trailer: x-amz-checksum-crc32c", "Authorization: "+
+					authorization(
+						"content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer",
+						v["trailer-seed"],
+					)),
 			v["trailer-canonical"]},
 	}
 	for _, test := range tests {
@@ -54,7 +66,10 @@ func TestPublishedVectors(t *testing.T) {
 			if f.Code != "SignatureDoesNotMatch" || sha(f.Members["CanonicalRequest"]) != test.canonical {
 				t.Fatalf("%s: canonical request\n%s", f.Code, f.Members["CanonicalRequest"])
 			}
-			want := []string{"AWSAccessKeyId", "CanonicalRequest", "CanonicalRequestBytes", "SignatureProvided", "StringToSign", "StringToSignBytes"}
+			want := []string{
+				"AWSAccessKeyId", "CanonicalRequest", "CanonicalRequestBytes", "SignatureProvided", "StringToSign",
+				"StringToSignBytes",
+			}
 			if got := slices.Sorted(maps.Keys(f.Members)); !slices.Equal(got, want) {
 				t.Fatalf("members %v", got)
 			}
@@ -94,9 +109,11 @@ func TestCanonicalTarget(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.target, func(t *testing.T) {
 			const signed = "host;x-amz-content-sha256;x-amz-date"
-			canonical := "GET\n" + test.uri + "\n" + test.query + "\nhost:h:9000\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:" +
+			canonical := "GET\n" + test.uri + "\n" + test.query +
+				"\nhost:h:9000\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:" +
 				testTime + "\n\n" + signed + "\nUNSIGNED-PAYLOAD"
-			r := request(t, "GET", test.target, "Host: h:9000", "X-Amz-Date: "+testTime, "X-Amz-Content-Sha256: UNSIGNED-PAYLOAD",
+			r := request(t, "GET", test.target, "Host: h:9000", "X-Amz-Date: "+testTime,
+				"X-Amz-Content-Sha256: UNSIGNED-PAYLOAD",
 				"Authorization: "+authorization(signed, signCanonical(canonical)))
 			c, err := parse(r, testNow())
 			if err != nil {
@@ -127,12 +144,16 @@ func TestCanonicalHeaders(t *testing.T) {
 			signed := strings.Join(names, ";")
 			canonical := "PUT\n/b/k\n\n"
 			for _, n := range names {
-				value := map[string]string{"host": "h", "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": testTime, test.name: test.canonical}[n]
+				value := map[string]string{
+					"host": "h", "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": testTime,
+					test.name: test.canonical,
+				}[n]
 				canonical += n + ":" + value + "\n"
 			}
 			canonical += "\n" + signed + "\nUNSIGNED-PAYLOAD"
-			r := request(t, "PUT", "/b/k", append(test.headers, "Host: h", "X-Amz-Date: "+testTime, "X-Amz-Content-Sha256: UNSIGNED-PAYLOAD",
-				"Authorization: "+authorization(signed, signCanonical(canonical)))...)
+			r := request(t, "PUT", "/b/k",
+				append(test.headers, "Host: h", "X-Amz-Date: "+testTime, "X-Amz-Content-Sha256: UNSIGNED-PAYLOAD",
+					"Authorization: "+authorization(signed, signCanonical(canonical)))...)
 			c, err := parse(r, testNow())
 			if err != nil {
 				t.Fatal(err)
@@ -146,7 +167,9 @@ func TestCanonicalHeaders(t *testing.T) {
 
 // What the AWS SDK signs is verified, and not after any one change.
 func TestSDKSigner(t *testing.T) {
-	for _, target := range []string{"/b/k", "/b/a%20b%2Bc/%C3%A9?prefix=x%2Fy&acl=&versionId=1", "/b//k/?list-type=2&max-keys=3"} {
+	for _, target := range []string{
+		"/b/k", "/b/a%20b%2Bc/%C3%A9?prefix=x%2Fy&acl=&versionId=1", "/b//k/?list-type=2&max-keys=3",
+	} {
 		for _, presigned := range []bool{false, true} {
 			t.Run(fmt.Sprint(target, presigned), func(t *testing.T) {
 				r := request(t, "GET", sdkTarget(t, target, presigned), sdkHeaders(t, target, presigned)...)
@@ -181,7 +204,8 @@ func sdkSigned(t *testing.T, target string, presigned bool) (*http.Request, stri
 		q := r.URL.Query()
 		q.Set("X-Amz-Expires", "60")
 		r.URL.RawQuery = q.Encode()
-		u, _, err := v4.NewSigner().PresignHTTP(t.Context(), cred, r, "UNSIGNED-PAYLOAD", "s3", testRegion, testNow(), s3)
+		u, _, err := v4.NewSigner().PresignHTTP(t.Context(), cred, r, "UNSIGNED-PAYLOAD", "s3", testRegion, testNow(),
+			s3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,21 +264,29 @@ func set(name, value string) []string {
 func without(name string) []string { return headerAuth(func(h map[string]string) { delete(h, name) }) }
 
 func replaced(old, with string) []string {
-	return headerAuth(func(h map[string]string) { h["Authorization"] = strings.Replace(h["Authorization"], old, with, 1) })
+	return headerAuth(func(h map[string]string) {
+		h["Authorization"] = strings.Replace(h["Authorization"], old, with, 1)
+	})
 }
 
 func headerRefusals() []refusal {
 	const malformed = "AuthorizationHeaderMalformed"
 	return []refusal{
 		{"two mechanisms", "/b?X-Amz-Signature=1", set("X", ""), "InvalidArgument", fault.KindInvalid},
-		{"two headers", "/b", append(set("X", ""), "Authorization: AWS4-HMAC-SHA256 x"), "InvalidArgument", fault.KindInvalid},
+		{
+			"two headers", "/b", append(set("X", ""), "Authorization: AWS4-HMAC-SHA256 x"), "InvalidArgument",
+			fault.KindInvalid,
+		},
 		{"empty", "/b", set("Authorization", ""), "InvalidArgument", fault.KindInvalid},
 		{"no blank", "/b", set("Authorization", "AWS4-HMAC-SHA256"), "InvalidArgument", fault.KindInvalid},
 		{"scheme", "/b", set("Authorization", "Bearer x"), "InvalidArgument", fault.KindInvalid},
 		{"version 2", "/b", set("Authorization", "AWS a:b"), "InvalidRequest", fault.KindInvalid},
 		{"no payload line", "/b", without("X-Amz-Content-Sha256"), "InvalidRequest", fault.KindInvalid},
 		{"odd payload line", "/b", set("X-Amz-Content-Sha256", "x"), "InvalidArgument", fault.KindInvalid},
-		{"ecdsa payload", "/b", set("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), "InvalidArgument", fault.KindInvalid},
+		{
+			"ecdsa payload", "/b", set("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"),
+			"InvalidArgument", fault.KindInvalid,
+		},
 		{"no date", "/b", without("X-Amz-Date"), "AccessDenied", fault.KindDenied},
 		{"odd date", "/b", set("X-Amz-Date", "03032006"), "AccessDenied", fault.KindDenied},
 		{"no credential", "/b", replaced("Credential=", "x="), malformed, fault.KindInvalid},
@@ -273,7 +305,10 @@ func headerRefusals() []refusal {
 		{"unsigned host", "/b", replaced("host;", ""), "AccessDenied", fault.KindDenied},
 		{"unsigned date", "/b", replaced(";x-amz-date", ""), "AccessDenied", fault.KindDenied},
 		{"token alone", "/b", []string{"Host: h", "X-Amz-Security-Token: t"}, "AccessDenied", fault.KindDenied},
-		{"day of another scope", "/b", replaced("/20130524", "/20130523"), "AuthorizationHeaderMalformed", fault.KindInvalid},
+		{
+			"day of another scope", "/b", replaced("/20130524", "/20130523"), "AuthorizationHeaderMalformed",
+			fault.KindInvalid,
+		},
 		{"garbage signature", "/b", set("X", ""), "SignatureDoesNotMatch", fault.KindDenied},
 		{"short signature", "/b", replaced(strings.Repeat("a", 64), "a"), "SignatureDoesNotMatch", fault.KindDenied},
 		{"bad escape in the path", "/b/%zz", set("X", ""), "InvalidURI", fault.KindInvalid},
@@ -282,7 +317,8 @@ func headerRefusals() []refusal {
 
 func queryRefusals() []refusal {
 	const malformed = "AuthorizationQueryParametersError"
-	full := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + testID + "/" + testScope + "&X-Amz-Date=" + testTime +
+	full := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + testID + "/" + testScope + "&X-Amz-Date=" +
+		testTime +
 		"&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=" + strings.Repeat("a", 64)
 	host := []string{"Host: h"}
 	list := []refusal{
@@ -298,11 +334,17 @@ func queryRefusals() []refusal {
 		{"bad escape in a name", "/b?%zz&" + full, host, "InvalidURI", fault.KindInvalid},
 	}
 	for _, name := range []string{"Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"} {
-		list = append(list, refusal{"no " + name, "/b?" + strings.Replace(full, "X-Amz-"+name+"=", "x=", 1), host, malformed, fault.KindInvalid})
+		list = append(list, refusal{
+			"no " + name, "/b?" + strings.Replace(full, "X-Amz-"+name+"=", "x=", 1), host, malformed, fault.KindInvalid,
+		})
 	}
-	for _, change := range [][2]string{{"AWS4-HMAC-SHA256", "AWS4-SHA256"}, {"=60", "=x"}, {"=60", "=-1"}, {"=60", "=0"}, {"=60", "=%2B60"}, {"=60", "=604801"},
-		{"=60", "=99999999999999999999"}, {testTime, "20130524"}, {"us-east-1", "eu-west-1"}, {"/s3/", "/ec2/"}, {"aws4_request", "x"}} {
-		list = append(list, refusal{change[1], "/b?" + strings.Replace(full, change[0], change[1], 1), host, malformed, fault.KindInvalid})
+	for _, change := range [][2]string{{"AWS4-HMAC-SHA256", "AWS4-SHA256"}, {"=60", "=x"}, {"=60", "=-1"},
+		{"=60", "=0"}, {"=60", "=%2B60"}, {"=60", "=604801"},
+		{"=60", "=99999999999999999999"}, {testTime, "20130524"}, {"us-east-1", "eu-west-1"}, {"/s3/", "/ec2/"},
+		{"aws4_request", "x"}} {
+		list = append(list, refusal{
+			change[1], "/b?" + strings.Replace(full, change[0], change[1], 1), host, malformed, fault.KindInvalid,
+		})
 	}
 	return list
 }
@@ -335,7 +377,8 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestHeadersNotSignedAreNamed(t *testing.T) {
-	r := request(t, "PUT", "/b/k", headerAuth(func(h map[string]string) { h["X-Amz-Tagging"], h["X-Amz-Copy-Source"] = "a=b", "a/b" })...)
+	r := request(t, "PUT", "/b/k",
+		headerAuth(func(h map[string]string) { h["X-Amz-Tagging"], h["X-Amz-Copy-Source"] = "a=b", "a/b" })...)
 	_, err := parse(r, testNow())
 	if f := fault.From(err); f == nil || f.Members["HeadersNotSigned"] != "x-amz-copy-source, x-amz-tagging" {
 		t.Fatalf("%v", f)
@@ -357,14 +400,19 @@ func TestSkew(t *testing.T) {
 	for _, test := range []struct {
 		off  time.Duration
 		want string
-	}{{14*time.Minute + 59*time.Second, ""}, {15 * time.Minute, ""}, {15*time.Minute + time.Second, "RequestTimeTooSkewed"}} {
+	}{
+		{14*time.Minute + 59*time.Second, ""}, {15 * time.Minute, ""},
+		{15*time.Minute + time.Second, "RequestTimeTooSkewed"},
+	} {
 		t.Run(test.want, func(t *testing.T) {
 			for _, off := range []time.Duration{test.off, -test.off} {
 				_, err := parse(request(t, "GET", "/b", set("X", "")...), testNow().Add(off))
 				if code(err) != test.want {
 					t.Errorf("%v: %v", off, err)
 				}
-				if f := fault.From(err); f != nil && (f.Members["RequestTime"] == "" || f.Members["ServerTime"] == "" || f.Members["MaxAllowedSkewMilliseconds"] != "900000") {
+				if f := fault.From(err); f != nil &&
+					(f.Members["RequestTime"] == "" || f.Members["ServerTime"] == "" ||
+						f.Members["MaxAllowedSkewMilliseconds"] != "900000") {
 					t.Errorf("members %v", f.Members)
 				}
 			}
@@ -373,19 +421,26 @@ func TestSkew(t *testing.T) {
 }
 
 func TestPresignedLifetime(t *testing.T) {
-	target := "/b?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + testID + "/" + testScope + "&X-Amz-Date=" + testTime +
+	target := "/b?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + testID + "/" + testScope + "&X-Amz-Date=" +
+		testTime +
 		"&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature=a"
 	for _, test := range []struct {
 		off  time.Duration
 		want string
-	}{{0, ""}, {604800 * time.Second, ""}, {604801 * time.Second, "Request has expired"}, {-15 * time.Minute, ""}, {-15*time.Minute - time.Second, "Request is not yet valid"}} {
+	}{
+		{0, ""}, {604800 * time.Second, ""}, {604801 * time.Second, "Request has expired"}, {-15 * time.Minute, ""},
+		{-15*time.Minute - time.Second, "Request is not yet valid"},
+	} {
 		t.Run(test.want, func(t *testing.T) {
 			_, err := parse(request(t, "GET", target, "Host: h"), testNow().Add(test.off))
 			f := fault.From(err)
-			if test.want == "" && err != nil || test.want != "" && (f == nil || f.Code != "AccessDenied" || f.Message != test.want) {
+			if test.want == "" && err != nil ||
+				test.want != "" && (f == nil || f.Code != "AccessDenied" || f.Message != test.want) {
 				t.Errorf("%v: %v", test.off, err)
 			}
-			if f != nil && f.Message == "Request has expired" && (f.Members["X-Amz-Expires"] != "604800" || f.Members["Expires"] == "" || f.Members["ServerTime"] == "") {
+			if f != nil && f.Message == "Request has expired" &&
+				(f.Members["X-Amz-Expires"] != "604800" || f.Members["Expires"] == "" ||
+					f.Members["ServerTime"] == "") {
 				t.Errorf("members %v", f.Members)
 			}
 		})
@@ -394,8 +449,11 @@ func TestPresignedLifetime(t *testing.T) {
 
 func BenchmarkVerify(b *testing.B) {
 	v := vectors(b)
-	r := request(b, "GET", "/test.txt", "Host: examplebucket.s3.amazonaws.com", "Range: bytes=0-9", "x-amz-content-sha256: "+emptySum,
-		"x-amz-date: "+testTime, "User-Agent: bench", "Authorization: "+authorization("host;range;x-amz-content-sha256;x-amz-date", v["get-signature"]))
+	r := request(b, "GET", "/test.txt", "Host: examplebucket.s3.amazonaws.com", "Range: bytes=0-9",
+		"x-amz-content-sha256: "+emptySum,
+		"x-amz-date: "+
+			testTime, "User-Agent: bench", "Authorization: "+
+			authorization("host;range;x-amz-content-sha256;x-amz-date", v["get-signature"]))
 	key, now := testKey(), testNow()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -415,7 +473,10 @@ func TestRegionElsewhere(t *testing.T) {
 	for _, c := range []struct {
 		elsewhere, region string
 		want              bool
-	}{{"us-west-2", "us-west-2", true}, {"us-west-2", testRegion, true}, {"us-west-2", "eu-west-1", false}, {"", "us-west-2", false}, {"", "", false}} {
+	}{
+		{"us-west-2", "us-west-2", true}, {"us-west-2", testRegion, true}, {"us-west-2", "eu-west-1", false},
+		{"", "us-west-2", false}, {"", "", false},
+	} {
 		t.Run(c.elsewhere+" "+c.region, func(t *testing.T) {
 			target := Target{Service: "s3", Region: testRegion, Elsewhere: c.elsewhere}
 			if target.takes(c.region) != c.want {

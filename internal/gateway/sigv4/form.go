@@ -25,13 +25,17 @@ func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim,
 	}
 	for _, name := range required {
 		if field(name) == "" {
-			return nil, badField(name, "Bucket POST must contain a field named '"+name+"'.  If it is specified, please check the order of the fields.", "")
+			return nil, badField(name,
+				"Bucket POST must contain a field named '"+name+
+					"'.  If it is specified, please check the order of the fields.", "")
 		}
 	}
 	if v := field("x-amz-algorithm"); v != algorithm {
 		return nil, badField("X-Amz-Algorithm", "Only AWS4-HMAC-SHA256 is supported", v)
 	}
-	c := &Claim{Mode: Form, Signature: field("x-amz-signature"), Token: field("x-amz-security-token"), policy: field("policy")}
+	c := &Claim{
+		Mode: Form, Signature: field("x-amz-signature"), Token: field("x-amz-security-token"), policy: field("policy"),
+	}
 	date, credential := field("x-amz-date"), field("x-amz-credential")
 	var err error
 	if c.Time, err = time.Parse(timeFormat, date); err != nil {
@@ -42,7 +46,8 @@ func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim,
 		return nil, err
 	}
 	if now.Before(c.Time.Add(-MaxSkew)) {
-		return nil, fault.New(fault.AccessDenied, "Request is not yet valid").With("ServerTime", now.UTC().Format(time.RFC3339))
+		return nil, fault.New(fault.AccessDenied, "Request is not yet valid").
+			With("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return c, nil
 }

@@ -17,9 +17,15 @@ func FuzzAuthorization(f *testing.F) {
 	f.Add("AWS4-HMAC-SHA256 Credential=//// ,SignedHeaders=;,Signature==", "x", "")
 	f.Add("", "", "")
 	f.Fuzz(func(t *testing.T, auth, payload, date string) {
-		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{"Authorization": {auth}, "X-Amz-Content-Sha256": {payload}, "X-Amz-Date": {date}}}
+		r := &http.Request{
+			Method: "GET", Host: "h",
+			Header: http.Header{"Authorization": {auth}, "X-Amz-Content-Sha256": {payload}, "X-Amz-Date": {date}},
+		}
 		for service, rules := range map[string]Rules{"s3": S3Rules, "iam": FormRules, "kms": APIRules} {
-			c, err := Parse(r, Target{Path: "/b/k", Query: "prefix=a+b", Service: service, Rules: rules, Region: testRegion}, testNow())
+			c, err := Parse(r,
+				Target{
+					Path: "/b/k", Query: "prefix=a+b", Service: service, Rules: rules, Region: testRegion,
+				}, testNow())
 			if err != nil {
 				continue
 			}
@@ -44,14 +50,17 @@ func FuzzQuery(f *testing.F) {
 	f.Add("a=%zz&%=&&=")
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &http.Request{Method: "GET", Host: "h", Header: http.Header{}}
-		if c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "iam", Rules: FormRules, Region: testRegion}, testNow()); err == nil && c.Mode != None && c.Verify(testKey()) == nil {
+		if c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "iam", Rules: FormRules, Region: testRegion},
+			testNow()); err == nil && c.Mode != None && c.Verify(testKey()) == nil {
 			t.Fatalf("forged with %q", query)
 		}
 		c, err := Parse(r, Target{Path: "/b/k", Query: query, Service: "s3", Region: testRegion}, testNow())
 		if err != nil {
 			return
 		}
-		if c.Mode == None && (strings.Contains(query, "X-Amz-Signature=") && (strings.HasPrefix(query, "X-Amz-Signature=") || strings.Contains(query, "&X-Amz-Signature="))) {
+		if c.Mode == None &&
+			(strings.Contains(query, "X-Amz-Signature=") &&
+				(strings.HasPrefix(query, "X-Amz-Signature=") || strings.Contains(query, "&X-Amz-Signature="))) {
 			t.Fatalf("anonymous: %q", query)
 		}
 		if c.Mode != None && c.Verify(testKey()) == nil {
@@ -94,7 +103,9 @@ func FuzzSignedChunks(f *testing.F) {
 	f.Add(frame(true, signPieces(testSeed), "\r\n"), 0)
 	f.Add("5\r\nhello\r\n0\r\n\r\n", 5)
 	f.Fuzz(func(t *testing.T, framed string, size int) {
-		got, _, err := readBody(t, streamSigned, framed, map[string]string{"X-Amz-Decoded-Content-Length": strconv.Itoa(size)})
+		got, _, err := readBody(t, streamSigned, framed, map[string]string{
+			"X-Amz-Decoded-Content-Length": strconv.Itoa(size),
+		})
 		if err != nil {
 			return
 		}
@@ -129,7 +140,9 @@ func FuzzUnsignedChunks(f *testing.F) {
 	f.Add("0\r\n\r\n", "", 0)
 	f.Add("5\nhello\n0\na:b\n\r\n\r\n", "a", 5)
 	f.Fuzz(func(t *testing.T, framed, names string, size int) {
-		b, err := bodyOf(t, streamUnsignedTrailer, framed, map[string]string{"X-Amz-Decoded-Content-Length": strconv.Itoa(size), "X-Amz-Trailer": names})
+		b, err := bodyOf(t, streamUnsignedTrailer, framed, map[string]string{
+			"X-Amz-Decoded-Content-Length": strconv.Itoa(size), "X-Amz-Trailer": names,
+		})
 		if err != nil {
 			return
 		}

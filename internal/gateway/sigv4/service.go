@@ -49,7 +49,8 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 		date = all[0]
 	}
 	if date == "" {
-		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header." + hashed(auth))
+		return incompleteSignature("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' " +
+			"header." + hashed(auth))
 	}
 	var err error
 	if c.Time, err = requestTime(h); err != nil {
@@ -60,7 +61,9 @@ func (c *Claim) serviceHeader(auth string, t *Target, now time.Time) error {
 }
 
 func notBasic(date string) *fault.Error {
-	return incompleteSignature(fmt.Sprintf("Date must be in ISO-8601 'basic format'. Got '%.64s'. See http://en.wikipedia.org/wiki/ISO_8601", date))
+	return incompleteSignature(fmt.Sprintf(
+		"Date must be in ISO-8601 'basic format'. Got '%.64s'. See http://en.wikipedia.org/wiki/ISO_8601", date,
+	))
 }
 
 // hashed is how a message names a header that must not stand in it.
@@ -81,10 +84,12 @@ func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time)
 	}
 	for _, name := range []string{"X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date"} {
 		if params[name] == "" {
-			return incompleteSignature("AWS query-string parameters must include '" + name + "'. Re-examine the query-string parameters.")
+			return incompleteSignature("AWS query-string parameters must include '" + name +
+				"'. Re-examine the query-string parameters.")
 		}
 	}
-	c.Mode, c.signedList, c.Signature, c.Token = Query, params["X-Amz-SignedHeaders"], params["X-Amz-Signature"], params["X-Amz-Security-Token"]
+	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
+	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
 	var err error
 	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
 		return notBasic(params["X-Amz-Date"])
@@ -108,9 +113,14 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 	p, wrong := readScope(credential, t)
 	switch wrong {
 	case oddScope:
-		return incompleteSignature(fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%.256s'", credential))
+		return incompleteSignature(fmt.Sprintf(
+			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got "+
+				"'%.256s'",
+			credential,
+		))
 	case oddTerminator:
-		return wrongSignature(fault.KindDenied, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
+		return wrongSignature(fault.KindDenied,
+			"Credential should be scoped with a valid terminator: '"+terminator+"'.")
 	case oddService:
 		return wrongSignature(fault.KindInvalid, "Credential should be scoped to correct service: '"+t.Service+"'.")
 	case oddRegion:
@@ -118,11 +128,13 @@ func (c *Claim) serviceRest(credential string, t *Target, now time.Time, life ti
 	}
 	c.AccessKeyID, c.Date, c.Region, c.Service = p[0], p[1], p[2], p[3]
 	if !c.sameDay() { // of a date that is none, too
-		return wrongSignature(fault.KindInvalid, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
+		return wrongSignature(fault.KindInvalid,
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	}
 	c.signed = strings.Split(c.signedList, ";")
 	if len(c.signed) > 100 || !slices.Contains(c.signed, "host") {
-		return wrongSignature(fault.KindDenied, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return wrongSignature(fault.KindDenied,
+			"'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	if c.rules != FormRules {
 		if err := c.checkSigned(); err != nil {
@@ -142,9 +154,13 @@ func (c *Claim) serviceTime(now time.Time, life time.Duration) error {
 	text := func(t time.Time) string { return t.UTC().Format(timeFormat) }
 	switch {
 	case c.Time.After(now.Add(MaxSkew)):
-		return wrongSignature(fault.KindDenied, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)", text(c.Time), text(now.Add(MaxSkew)), text(now), span(MaxSkew)))
+		return wrongSignature(fault.KindDenied,
+			fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + %s)", text(c.Time),
+				text(now.Add(MaxSkew)), text(now), span(MaxSkew)))
 	case c.Time.Before(now.Add(-life)):
-		return wrongSignature(fault.KindDenied, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)", text(c.Time), text(now.Add(-life)), text(now), span(life)))
+		return wrongSignature(fault.KindDenied,
+			fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - %s)", text(c.Time), text(now.Add(-life)),
+				text(now), span(life)))
 	}
 	return nil
 }

@@ -11,7 +11,9 @@ import (
 
 // serviceRequest is a request to IAM that is signed rightly, by hand, in its
 // header or in its query; change alters it afterwards.
-func serviceRequest(t *testing.T, presigned bool, change func(h http.Header, q map[string]string)) (*http.Request, string) {
+func serviceRequest(
+	t *testing.T, presigned bool, change func(h http.Header, q map[string]string),
+) (*http.Request, string) {
 	t.Helper()
 	const scope = "20130524/us-east-1/iam/aws4_request"
 	sign := func(canonical string) string {
@@ -23,13 +25,15 @@ func serviceRequest(t *testing.T, presigned bool, change func(h http.Header, q m
 	if presigned {
 		q = map[string]string{
 			"Action": "ListUsers", "Version": "2010-05-08", "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-			"X-Amz-Credential": testID + "%2F" + strings.ReplaceAll(scope, "/", "%2F"), "X-Amz-Date": testTime, "X-Amz-SignedHeaders": "host",
+			"X-Amz-Credential": testID + "%2F" + strings.ReplaceAll(scope, "/", "%2F"), "X-Amz-Date": testTime,
+			"X-Amz-SignedHeaders": "host",
 		}
 		q["X-Amz-Signature"] = sign("GET\n/\n" + queryText(q) + "\nhost:h\n\nhost\n" + emptySum)
 	} else {
 		r.Header.Set("X-Amz-Date", testTime)
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+testID+"/"+scope+", SignedHeaders=host;x-amz-date, Signature="+
-			sign("GET\n/\n"+queryText(q)+"\nhost:h\nx-amz-date:"+testTime+"\n\nhost;x-amz-date\n"+emptySum))
+		r.Header.Set("Authorization",
+			"AWS4-HMAC-SHA256 Credential="+testID+"/"+scope+", SignedHeaders=host;x-amz-date, Signature="+
+				sign("GET\n/\n"+queryText(q)+"\nhost:h\nx-amz-date:"+testTime+"\n\nhost;x-amz-date\n"+emptySum))
 	}
 	if change != nil {
 		change(r.Header, q)
@@ -40,7 +44,10 @@ func serviceRequest(t *testing.T, presigned bool, change func(h http.Header, q m
 // queryText is a query in the order of its names.
 func queryText(q map[string]string) string {
 	var parts []string
-	for _, name := range []string{"Action", "Extra", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-SignedHeaders"} {
+	for _, name := range []string{
+		"Action", "Extra", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
+		"X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-SignedHeaders",
+	} {
 		if v, ok := q[name]; ok {
 			parts = append(parts, name+"="+v)
 		}
@@ -79,39 +86,128 @@ func TestServices(t *testing.T) {
 		"almost old":                {after: MaxSkew},
 		"almost early":              {after: -MaxSkew},
 		"presigned":                 {presigned: true},
-		"presigned, an expiry":      {presigned: true, change: param("X-Amz-Expires", "60"), after: time.Second, kind: fault.KindDenied, want: wrong + "The request"}, // it was not signed
+		// it was not signed
+		"presigned, an expiry": {
+			presigned: true, change: param("X-Amz-Expires", "60"), after: time.Second, kind: fault.KindDenied,
+			want: wrong + "The request",
+		},
 
-		"no scheme":          {change: auth("AWS4-HMAC-SHA256 ", ""), kind: fault.KindDenied, want: "MissingAuthenticationToken: Request is missing"},
-		"another scheme":     {change: auth("AWS4-HMAC-SHA256", "Bearer"), kind: fault.KindDenied, want: "MissingAuthenticationToken: Request is missing"},
-		"version 2":          {change: auth("AWS4-HMAC-SHA256", "AWS"), kind: fault.KindInvalid, want: half + "AWS Signature Version 2 is not supported."},
-		"malformed":          {change: auth("SignedHeaders=", "SignedHeaders-"), kind: fault.KindInvalid, want: half + `Authorization component "SignedHeaders-host;x-amz-date" is malformed.`},
-		"a component twice":  {change: auth(", SignedHeaders=", ", Signature=a, SignedHeaders="), kind: fault.KindInvalid, want: half + "Authorization component \"Signature="},
-		"no credential":      {change: auth("Credential=", "X="), kind: fault.KindInvalid, want: half + "Authorization header requires 'Credential' parameter. (Hashed with SHA-256 and encoded with Base64) Authorization="},
-		"no date":            {change: header("X-Amz-Date", ""), kind: fault.KindInvalid, want: half + "Authorization header requires existence of either"},
-		"odd date":           {change: header("X-Amz-Date", "03032006"), kind: fault.KindInvalid, want: half + "Date must be in ISO-8601 'basic format'. Got '03032006'."},
-		"six parts":          {change: auth("/iam/", "/iam/x/"), kind: fault.KindInvalid, want: half + "Credential must have exactly 5 slash-delimited elements"},
-		"terminator":         {change: auth("aws4_request", "aws_request"), kind: fault.KindDenied, want: wrong + "Credential should be scoped with a valid terminator"},
-		"service":            {change: auth("/iam/", "/s3/"), kind: fault.KindInvalid, want: wrong + "Credential should be scoped to correct service: 'iam'."},
-		"region":             {change: auth("us-east-1", "eu-west-1"), kind: fault.KindDenied, want: wrong + "Credential should be scoped to a valid region."},
-		"another day":        {change: auth("/20130524/", "/20130523/"), kind: fault.KindInvalid, want: wrong + "Date in Credential scope"},
-		"unsigned host":      {change: auth("host;", ""), kind: fault.KindDenied, want: wrong + "'Host' or ':authority'"},
-		"old":                {after: MaxSkew + time.Second, kind: fault.KindDenied, want: wrong + "Signature expired: 20130524T000000Z is now earlier than 20130524T000001Z (20130524T001501Z - 15 min.)"},
-		"early":              {after: -MaxSkew - time.Second, kind: fault.KindDenied, want: wrong + "Signature not yet current: 20130524T000000Z is still later than 20130523T235959Z (20130523T234459Z + 15 min.)"},
-		"garbage":            {change: auth("Signature=", "Signature=0"), kind: fault.KindDenied, want: wrong + "The request signature we calculated"},
-		"an added parameter": {change: param("Extra", "1"), kind: fault.KindDenied, want: wrong + "The request signature we calculated"},
+		"no scheme": {
+			change: auth("AWS4-HMAC-SHA256 ", ""), kind: fault.KindDenied,
+			want: "MissingAuthenticationToken: Request is missing",
+		},
+		"another scheme": {
+			change: auth("AWS4-HMAC-SHA256", "Bearer"), kind: fault.KindDenied,
+			want: "MissingAuthenticationToken: Request is missing",
+		},
+		"version 2": {
+			change: auth("AWS4-HMAC-SHA256", "AWS"), kind: fault.KindInvalid,
+			want: half + "AWS Signature Version 2 is not supported.",
+		},
+		"malformed": {
+			change: auth("SignedHeaders=", "SignedHeaders-"), kind: fault.KindInvalid,
+			want: half + `Authorization component "SignedHeaders-host;x-amz-date" is malformed.`,
+		},
+		"a component twice": {
+			change: auth(", SignedHeaders=", ", Signature=a, SignedHeaders="), kind: fault.KindInvalid,
+			want: half + "Authorization component \"Signature=",
+		},
+		"no credential": {
+			change: auth("Credential=", "X="), kind: fault.KindInvalid,
+			want: half +
+				"Authorization header requires 'Credential' parameter. (Hashed with SHA-256 and encoded with Base64) " +
+				"Authorization=",
+		},
+		"no date": {
+			change: header("X-Amz-Date", ""), kind: fault.KindInvalid,
+			want: half + "Authorization header requires existence of either",
+		},
+		"odd date": {
+			change: header("X-Amz-Date", "03032006"), kind: fault.KindInvalid,
+			want: half + "Date must be in ISO-8601 'basic format'. Got '03032006'.",
+		},
+		"six parts": {
+			change: auth("/iam/", "/iam/x/"), kind: fault.KindInvalid,
+			want: half + "Credential must have exactly 5 slash-delimited elements",
+		},
+		"terminator": {
+			change: auth("aws4_request", "aws_request"), kind: fault.KindDenied,
+			want: wrong + "Credential should be scoped with a valid terminator",
+		},
+		"service": {
+			change: auth("/iam/", "/s3/"), kind: fault.KindInvalid,
+			want: wrong + "Credential should be scoped to correct service: 'iam'.",
+		},
+		"region": {
+			change: auth("us-east-1", "eu-west-1"), kind: fault.KindDenied,
+			want: wrong + "Credential should be scoped to a valid region.",
+		},
+		"another day": {
+			change: auth("/20130524/", "/20130523/"), kind: fault.KindInvalid, want: wrong + "Date in Credential scope",
+		},
+		"unsigned host": {
+			change: auth("host;", ""), kind: fault.KindDenied, want: wrong + "'Host' or ':authority'",
+		},
+		"old": {
+			after: MaxSkew + time.Second, kind: fault.KindDenied,
+			want: wrong +
+				"Signature expired: 20130524T000000Z is now earlier than 20130524T000001Z (20130524T001501Z - 15 min.)",
+		},
+		"early": {
+			after: -MaxSkew - time.Second, kind: fault.KindDenied,
+			want: wrong +
+				"Signature not yet current: 20130524T000000Z is still later than 20130523T235959Z (20130523T234459Z " +
+				"+ 15 min.)",
+		},
+		"garbage": {
+			change: auth("Signature=", "Signature=0"), kind: fault.KindDenied,
+			want: wrong + "The request signature we calculated",
+		},
+		"an added parameter": {
+			change: param("Extra", "1"), kind: fault.KindDenied, want: wrong + "The request signature we calculated",
+		},
 
-		"presigned, no algorithm":      {presigned: true, change: param("X-Amz-Algorithm", ""), kind: fault.KindDenied, want: "MissingAuthenticationToken: Request is missing"},
-		"presigned, another":           {presigned: true, change: param("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256"), kind: fault.KindDenied, want: "MissingAuthenticationToken: Missing Authentication Token"},
-		"presigned, no signature":      {presigned: true, change: param("X-Amz-Signature", ""), kind: fault.KindInvalid, want: half + "AWS query-string parameters must include 'X-Amz-Signature'."},
-		"presigned, odd date":          {presigned: true, change: param("X-Amz-Date", "03032006"), kind: fault.KindInvalid, want: half + "Date must be in ISO-8601"},
-		"presigned, odd expiry":        {presigned: true, change: param("X-Amz-Expires", "x"), kind: fault.KindInvalid, want: "AuthorizationQueryParametersError: "},
-		"presigned, short":             {presigned: true, change: param("X-Amz-Expires", "5"), after: 6 * time.Second, kind: fault.KindDenied, want: wrong + "Signature expired: 20130524T000000Z is now earlier than 20130524T000001Z (20130524T000006Z - 5 sec.)"},
-		"presigned for a week is not":  {presigned: true, change: param("X-Amz-Expires", "604800"), after: MaxSkew + time.Second, kind: fault.KindDenied, want: wrong + "Signature expired"},
-		"presigned, another parameter": {presigned: true, change: param("Extra", "1"), kind: fault.KindDenied, want: wrong + "The request signature we calculated"},
+		"presigned, no algorithm": {
+			presigned: true, change: param("X-Amz-Algorithm", ""), kind: fault.KindDenied,
+			want: "MissingAuthenticationToken: Request is missing",
+		},
+		"presigned, another": {
+			presigned: true, change: param("X-Amz-Algorithm", "AWS4-ECDSA-P256-SHA256"), kind: fault.KindDenied,
+			want: "MissingAuthenticationToken: Missing Authentication Token",
+		},
+		"presigned, no signature": {
+			presigned: true, change: param("X-Amz-Signature", ""), kind: fault.KindInvalid,
+			want: half + "AWS query-string parameters must include 'X-Amz-Signature'.",
+		},
+		"presigned, odd date": {
+			presigned: true, change: param("X-Amz-Date", "03032006"), kind: fault.KindInvalid,
+			want: half + "Date must be in ISO-8601",
+		},
+		"presigned, odd expiry": {
+			presigned: true, change: param("X-Amz-Expires", "x"), kind: fault.KindInvalid,
+			want: "AuthorizationQueryParametersError: ",
+		},
+		"presigned, short": {
+			presigned: true, change: param("X-Amz-Expires", "5"), after: 6 * time.Second, kind: fault.KindDenied,
+			want: wrong +
+				"Signature expired: 20130524T000000Z is now earlier than 20130524T000001Z (20130524T000006Z - 5 sec.)",
+		},
+		"presigned for a week is not": {
+			presigned: true, change: param("X-Amz-Expires", "604800"), after: MaxSkew + time.Second,
+			kind: fault.KindDenied, want: wrong + "Signature expired",
+		},
+		"presigned, another parameter": {
+			presigned: true, change: param("Extra", "1"), kind: fault.KindDenied,
+			want: wrong + "The request signature we calculated",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, query := serviceRequest(t, c.presigned, c.change)
-			claim, err := Parse(r, Target{Path: "/", Query: query, Service: "iam", Rules: FormRules, Region: "eu-north-1", Elsewhere: testRegion}, testNow().Add(c.after))
+			claim, err := Parse(r,
+				Target{
+					Path: "/", Query: query, Service: "iam", Rules: FormRules, Region: "eu-north-1",
+					Elsewhere: testRegion,
+				}, testNow().Add(c.after))
 			if err == nil {
 				err = claim.Verify(DeriveKey(testSecret, "20130524", testRegion, "iam"))
 			}
@@ -125,7 +221,9 @@ func TestServices(t *testing.T) {
 			if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 				t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
 			}
-			if strings.Contains(got, testSecret) || claim != nil && claim.Signature != "" && strings.Contains(got, claim.Signature) && name != "a component twice" {
+			if strings.Contains(got, testSecret) ||
+				claim != nil && claim.Signature != "" && strings.Contains(got, claim.Signature) &&
+					name != "a component twice" {
 				t.Errorf("%s tells too much: %s", name, got)
 			}
 		})
@@ -138,7 +236,8 @@ func TestHeadersOfServicesThatReadThem(t *testing.T) {
 	for _, service := range []string{"kms", "cloudfront"} {
 		t.Run(service, func(t *testing.T) {
 			r := request(t, "POST", "/", "Host: h", "X-Amz-Date: "+testTime, "X-Amz-Target: TrentService.Decrypt",
-				"Authorization: AWS4-HMAC-SHA256 Credential="+testID+"/20130524/us-east-1/"+service+"/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("a", 64))
+				"Authorization: AWS4-HMAC-SHA256 Credential="+testID+"/20130524/us-east-1/"+service+
+					"/aws4_request, SignedHeaders=host;x-amz-date, Signature="+strings.Repeat("a", 64))
 			_, err := Parse(r, Target{Path: "/", Service: service, Rules: APIRules, Region: testRegion}, testNow())
 			if code(err) != "AccessDenied" {
 				t.Errorf("%s takes an unsigned header: %v", service, err)

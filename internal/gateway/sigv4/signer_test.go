@@ -55,11 +55,13 @@ func signCanonical(canonical string) string {
 }
 
 func authorization(signed, signature string) string {
-	return "AWS4-HMAC-SHA256 Credential=" + testID + "/" + testScope + ", SignedHeaders=" + signed + ", Signature=" + signature
+	return "AWS4-HMAC-SHA256 Credential=" + testID + "/" + testScope + ", SignedHeaders=" + signed + ", Signature=" +
+		signature
 }
 
 func chunkSignature(previous, data string) string {
-	return signText("AWS4-HMAC-SHA256-PAYLOAD\n" + testTime + "\n" + testScope + "\n" + previous + "\n" + emptySum + "\n" + sha(data))
+	return signText("AWS4-HMAC-SHA256-PAYLOAD\n" + testTime + "\n" + testScope + "\n" + previous + "\n" + emptySum +
+		"\n" + sha(data))
 }
 
 func trailerSignatureOf(previous, text string) string {

@@ -66,7 +66,9 @@ func (c *Claim) Verify(key Key) error {
 	case c.matches(key) && !c.lacks:
 		return nil
 	case c.rules != S3Rules:
-		return wrongSignature(fault.KindDenied, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return wrongSignature(fault.KindDenied,
+			"The request signature we calculated does not match the signature you provided. Check your AWS Secret "+
+				"Access Key and signing method. Consult the service documentation for details.")
 	}
 	if bytes.Contains(c.canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C
 		return c.mismatch()
@@ -85,7 +87,8 @@ func (c *Claim) matches(key Key) bool {
 
 func (c *Claim) mismatch() *fault.Error {
 	return &fault.Error{Kind: fault.KindDenied, Code: "SignatureDoesNotMatch",
-		Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+		Message: "The request signature we calculated does not match the signature you provided. Check your key and " +
+			"signing method.",
 		Members: map[string]string{
 			"AWSAccessKeyId":    c.AccessKeyID,
 			"StringToSign":      string(c.stringToSign),

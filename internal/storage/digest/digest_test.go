@@ -9,7 +9,8 @@ import (
 // TestHeaders: the names that are spelled out are those of the algorithms.
 func TestHeaders(t *testing.T) {
 	for _, a := range All() {
-		if want := "x-amz-checksum-" + strings.ToLower(string(a)); a.Header() != want || a.CanonicalHeader() != http.CanonicalHeaderKey(want) {
+		if want := "x-amz-checksum-" + strings.ToLower(string(a)); a.Header() != want ||
+			a.CanonicalHeader() != http.CanonicalHeaderKey(want) {
 			t.Errorf("%s: %q, %q", a, a.Header(), a.CanonicalHeader())
 		}
 	}

@@ -41,7 +41,11 @@ func (p Process) owned(path string, info fs.FileInfo) (user, group int, err erro
 		return 0, 0, fmt.Errorf("%s: its owner is unknown", path)
 	}
 	if user = int(st.Uid); user != p.User && user != userRoot {
-		return 0, 0, fmt.Errorf("%s belongs to user %d, and this is user %d: its owner can change it; run as that user, or give it to this one with chown", path, user, p.User)
+		return 0, 0, fmt.Errorf(
+			"%s belongs to user %d, and this is user %d: its owner can change it; run as that user, or give it to "+
+				"this one with chown",
+			path, user, p.User,
+		)
 	}
 	return user, int(st.Gid), nil
 }
@@ -59,7 +63,8 @@ func (p Process) Settled(path string, info fs.FileInfo) error {
 	case mode&othersWrite != 0:
 		return fmt.Errorf("everybody may write %s (mode %04o); run: chmod o-w %s", path, mode.Perm(), path)
 	case mode&groupWrite != 0 && !slices.Contains(p.Groups, group):
-		return fmt.Errorf("group %d may write %s (mode %04o), and this process is not in it; run: chmod g-w %s", group, path, mode.Perm(), path)
+		return fmt.Errorf("group %d may write %s (mode %04o), and this process is not in it; run: chmod g-w %s", group,
+			path, mode.Perm(), path)
 	}
 	return nil
 }

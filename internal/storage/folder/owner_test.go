@@ -63,9 +63,11 @@ func TestWhoMayChange(t *testing.T) {
 		{user, entry{fs.ModeNamedPipe | 0o600, 1000, 1000}, true, true, false},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			settled, holds, secret := test.who.Settled("f", test.what), test.who.Holds("f", test.what), test.who.Secret("f", test.what)
+			settled, holds, secret := test.who.Settled("f",
+				test.what), test.who.Holds("f", test.what), test.who.Secret("f", test.what)
 			if (settled == nil) != test.settled || (holds == nil) != test.holds || (secret == nil) != test.secret {
-				t.Errorf("user %d, %v of %d:%d: settled %v; holds %v; secret %v", test.who.User, test.what.mode, test.what.uid, test.what.gid, settled, holds, secret)
+				t.Errorf("user %d, %v of %d:%d: settled %v; holds %v; secret %v", test.who.User, test.what.mode,
+					test.what.uid, test.what.gid, settled, holds, secret)
 			}
 		})
 	}

@@ -105,7 +105,8 @@ func openParameters(text []byte, phrase string) (seal.Key, error) {
 	case subtle.ConstantTimeCompare(check(key), p.Check) == 1:
 		return key, nil
 	case p.Sum == nil: // of an earlier version
-		return seal.Key{}, errors.New("the passphrase is not the one this data directory was made with, or the file was damaged")
+		return seal.Key{}, errors.New(
+			"the passphrase is not the one this data directory was made with, or the file was damaged")
 	}
 	return seal.Key{}, errors.New("the passphrase is not the one this data directory was made with")
 }
@@ -137,12 +138,16 @@ func readPassphrase(rest string, o Options) (string, error) {
 	case rest == "":
 		phrase = o.Getenv(PassphraseVariable)
 	default:
-		return "", errors.New("a passphrase does not belong on the command line, where others can see it; use passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
+		return "", errors.New("a passphrase does not belong on the command line, where others can see it; use " +
+			"passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
 	}
 	// A file ends its line, and so may what a variable was made from.
 	phrase = strings.TrimRight(phrase, "\r\n")
 	if len(phrase) < minimum {
-		return "", fmt.Errorf("the passphrase is missing or shorter than %d characters; set %s or use passphrase:file:PATH", minimum, PassphraseVariable)
+		return "", fmt.Errorf(
+			"the passphrase is missing or shorter than %d characters; set %s or use passphrase:file:PATH", minimum,
+			PassphraseVariable,
+		)
 	}
 	return phrase, nil
 }

@@ -41,7 +41,8 @@ const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
 func Open(source string, o Options) (Root, error) {
 	scheme, rest, ok := strings.Cut(source, ":")
 	if !ok {
-		return Root{}, fmt.Errorf("the root key source %q has not the form file:PATH or passphrase: that is needed", source)
+		return Root{}, fmt.Errorf("the root key source %q has not the form file:PATH or passphrase: that is needed",
+			source)
 	}
 	switch scheme {
 	case "file":
@@ -49,7 +50,9 @@ func Open(source string, o Options) (Root, error) {
 	case "passphrase":
 		return openPassphrase(rest, o)
 	}
-	return Root{}, fmt.Errorf("the root key source %q: does not exist; there are file:PATH, passphrase: and passphrase:file:PATH", scheme)
+	return Root{}, fmt.Errorf(
+		"the root key source %q: does not exist; there are file:PATH, passphrase: and passphrase:file:PATH", scheme,
+	)
 }
 
 // outside refuses a path under the data directory: a thief of the disk must
@@ -65,7 +68,11 @@ func outside(path, dataDir string) error {
 	}
 	rel, err := filepath.Rel(d, p)
 	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return fmt.Errorf("the root key %s would lie in the data directory %s; it must lie elsewhere, or a copy of the data is a copy of the key", path, dataDir)
+		return fmt.Errorf(
+			"the root key %s would lie in the data directory %s; it must lie elsewhere, or a copy of the data is a "+
+				"copy of the key",
+			path, dataDir,
+		)
 	}
 	return nil
 }
@@ -91,4 +98,5 @@ func resolve(path string) (string, error) {
 	}
 }
 
-var errMissing = errors.New("the root key is missing; without it the data cannot be read, and no new key can replace it")
+var errMissing = errors.New("the root key is missing; without it the data cannot be read, and no new key can replace " +
+	"it")

@@ -56,7 +56,9 @@ func TestFile(t *testing.T) {
 		if err == nil && root.Key != first.Key {
 			t.Errorf("character %d changed: another key opened", i)
 		}
-		if err != nil && (strings.Contains(err.Error(), string(text[30:50])) || strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(first.Key[:16]))) {
+		if err != nil &&
+			(strings.Contains(err.Error(), string(text[30:50])) ||
+				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(first.Key[:16]))) {
 			t.Error("the error tells the key")
 		}
 	}
@@ -77,7 +79,8 @@ func TestNeverBesideTheData(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{
-		filepath.Join(data, "root.key"), filepath.Join(data, "a", "b"), filepath.Join(data, "..", "data", "k"), filepath.Join(dir, "link", "k"), data,
+		filepath.Join(data, "root.key"), filepath.Join(data, "a", "b"), filepath.Join(data, "..", "data", "k"),
+		filepath.Join(dir, "link", "k"), data,
 	} {
 		if _, err := Open("file:"+path, Options{DataDir: data, MayCreate: true}); err == nil {
 			t.Errorf("%s was accepted", path)
@@ -107,10 +110,14 @@ func TestPassphrase(t *testing.T) {
 	if err := os.WriteFile(file, []byte(phrase+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Open("passphrase:file:"+file, Options{DataDir: dir, Getenv: getenv("")}); err != nil || got.Key != first.Key {
+	if got, err := Open("passphrase:file:"+file, Options{
+		DataDir: dir, Getenv: getenv(""),
+	}); err != nil || got.Key != first.Key {
 		t.Errorf("from a file: %v", err)
 	}
-	if got, err := Open("passphrase:", Options{DataDir: dir, Getenv: getenv(phrase + "\n")}); err != nil || got.Key != first.Key {
+	if got, err := Open("passphrase:", Options{
+		DataDir: dir, Getenv: getenv(phrase + "\n"),
+	}); err != nil || got.Key != first.Key {
 		t.Errorf("from a variable with an end of the line: %v", err)
 	}
 	for name, c := range map[string]struct{ source, phrase, want string }{
@@ -213,8 +220,10 @@ func TestWhereTheKeyLies(t *testing.T) {
 		folder, file os.FileMode
 		fine         bool
 	}{
-		{0o700, 0o600, true}, {0o700, 0o400, true}, {0o755, 0o400, true}, {os.ModeSticky | 0o777, 0o400, true}, {0o770, 0o400, true},
-		{0o777, 0o400, false}, {0o702, 0o400, false}, {0o700, 0o444, false}, {0o700, 0o604, false}, {0o700, 0o602, false}, {0o700, 0o660, false},
+		{0o700, 0o600, true}, {0o700, 0o400, true}, {0o755, 0o400, true}, {os.ModeSticky | 0o777, 0o400, true},
+		{0o770, 0o400, true},
+		{0o777, 0o400, false}, {0o702, 0o400, false}, {0o700, 0o444, false}, {0o700, 0o604, false},
+		{0o700, 0o602, false}, {0o700, 0o660, false},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			for _, d := range []string{version, filepath.Dir(path)} {

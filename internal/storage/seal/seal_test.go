@@ -45,7 +45,10 @@ func testKey() Key {
 
 // sizes are around every border of the format.
 func sizes() []int {
-	return []int{0, 1, 15, 16, 17, 1000, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2*ChunkSize - 1, 2 * ChunkSize, 2*ChunkSize + 1, 3*ChunkSize + 77}
+	return []int{
+		0, 1, 15, 16, 17, 1000, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2*ChunkSize - 1, 2 * ChunkSize,
+		2*ChunkSize + 1, 3*ChunkSize + 77,
+	}
 }
 
 func TestVectors(t *testing.T) {
@@ -55,7 +58,10 @@ func TestVectors(t *testing.T) {
 		sealed := Seal(testKey(), nil, pattern(n))
 		sum := sha256.Sum256(sealed)
 		k := testKey()
-		v := vector{Key: hex.EncodeToString(k[:]), PlainSize: n, SealedSize: SealedSize(int64(n)), SealedSHA256: hex.EncodeToString(sum[:])}
+		v := vector{
+			Key: hex.EncodeToString(k[:]), PlainSize: n, SealedSize: SealedSize(int64(n)),
+			SealedSHA256: hex.EncodeToString(sum[:]),
+		}
 		if n <= 17 {
 			v.Sealed = hex.EncodeToString(sealed)
 		}
@@ -177,7 +183,8 @@ func TestMalleability(t *testing.T) {
 			t.Errorf("cut at %d: opens", i)
 		}
 		// A shorter plaintext must not be readable as a valid object either.
-		if _, err := NewReader(bytes.NewReader(sealed), key, int64(i)).WriteRange(&bytes.Buffer{}, 0, int64(min(i, len(small)-1)), nil); err == nil && i < len(small) {
+		if _, err := NewReader(bytes.NewReader(sealed), key, int64(i)).WriteRange(&bytes.Buffer{}, 0,
+			int64(min(i, len(small)-1)), nil); err == nil && i < len(small) {
 			t.Errorf("reads as %d bytes", i)
 		}
 	}
@@ -221,7 +228,8 @@ func TestWrap(t *testing.T) {
 func TestKeysAreNotPrinted(t *testing.T) {
 	k := testKey()
 	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %s", k, k, k, k)} {
-		if bytes.Contains([]byte(s), []byte("1, 2, 3")) || bytes.Contains([]byte(s), []byte("0x1, 0x2")) || bytes.Contains([]byte(s), []byte("1 2 3")) {
+		if bytes.Contains([]byte(s), []byte("1, 2, 3")) || bytes.Contains([]byte(s), []byte("0x1, 0x2")) ||
+			bytes.Contains([]byte(s), []byte("1 2 3")) {
 			t.Errorf("a key is printed: %s", s)
 		}
 	}

@@ -134,7 +134,8 @@ func (d *Disk) measure() {
 		if state == Ample {
 			d.log.Info("the disk has room again; writes are taken")
 		} else {
-			d.log.Warn("the disk is nearly full; writes are refused, reads and deletions go on", "freeBytes", r.bytes, "freeFiles", r.files)
+			d.log.Warn("the disk is nearly full; writes are refused, reads and deletions go on", "freeBytes", r.bytes,
+				"freeFiles", r.files)
 		}
 	}
 }
@@ -157,7 +158,8 @@ func (d *Disk) hold(r *room) {
 		if err = d.reserve.lend(); err == nil {
 			*r, err = d.look()
 		}
-	case r.bytes >= d.minimum+2*d.reserve.size && (r.allFiles == 0 || r.files >= 2*min(fewFiles, r.allFiles/16)+reserveNames):
+	case r.bytes >= d.minimum+2*d.reserve.size &&
+		(r.allFiles == 0 || r.files >= 2*min(fewFiles, r.allFiles/16)+reserveNames):
 		err = d.reserve.take()
 	}
 	if err != nil && d.log != nil {
@@ -189,10 +191,14 @@ func (d *Disk) CheckFirst() error {
 		return fmt.Errorf("the disk of %s: %w", d.dir, err)
 	}
 	if need := d.minimum + firstBytes; r.bytes < need {
-		return fmt.Errorf("the disk of %s has %d bytes free; a first start needs %d, of which %d are what --min-free leaves free", d.dir, r.bytes, need, d.minimum)
+		return fmt.Errorf(
+			"the disk of %s has %d bytes free; a first start needs %d, of which %d are what --min-free leaves free",
+			d.dir, r.bytes, need, d.minimum,
+		)
 	}
 	if r.allFiles > 0 && r.files < firstFiles {
-		return fmt.Errorf("the file system of %s has room for %d more files (inodes); a first start needs %d", d.dir, r.files, firstFiles)
+		return fmt.Errorf("the file system of %s has room for %d more files (inodes); a first start needs %d", d.dir,
+			r.files, firstFiles)
 	}
 	return nil
 }

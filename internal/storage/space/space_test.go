@@ -68,7 +68,10 @@ func TestFilesRunOut(t *testing.T) {
 		{100, 600, Ample}, {36, 600, DeletesOnly},
 	} {
 		t.Run(fmt.Sprintf("%d of %d", c.files, c.all), func(t *testing.T) {
-			s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil }}
+			s := &Disk{
+				minimum: 100,
+				look:    func() (room, error) { return room{bytes: 1 << 40, files: c.files, allFiles: c.all}, nil },
+			}
 			if s.measure(); s.Room(0) != c.want {
 				t.Errorf("%d of %d files: %v", c.files, c.all, s.Room(0))
 			}
@@ -99,7 +102,9 @@ func TestCommitsCount(t *testing.T) {
 func TestReserve(t *testing.T) {
 	dir := t.TempDir()
 	disk := room{bytes: 1 << 40, files: 1 << 20, allBytes: 1 << 41, allFiles: 1 << 21}
-	s := &Disk{minimum: 4 << 20, look: func() (room, error) { return disk, nil }, reserve: newReserve(dir, 4<<20, 1<<41)}
+	s := &Disk{
+		minimum: 4 << 20, look: func() (room, error) { return disk, nil }, reserve: newReserve(dir, 4<<20, 1<<41),
+	}
 	names := func() int {
 		all, err := filepath.Glob(filepath.Join(dir, "reserve", "*"))
 		if err != nil {

@@ -49,7 +49,9 @@ func RootInPlain(account string) authz.Caller {
 }
 
 func root(account string, s authz.Situation) authz.Caller {
-	return authz.NewCaller(policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, s)
+	return authz.NewCaller(
+		policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}, s,
+	)
 }
 
 // facts say that the caller owns everything and may do everything.

@@ -30,7 +30,8 @@ func Golden(t *testing.T, file string, records []Record) {
 	}
 	for _, r := range records {
 		if got := fmt.Sprintf("%x", r.Bytes); got != want[r.Name] {
-			t.Errorf("the stored form is another one; %s has\n%s\t%s\nand now it is\n%s\t%s", file, r.Name, want[r.Name], r.Name, got)
+			t.Errorf("the stored form is another one; %s has\n%s\t%s\nand now it is\n%s\t%s", file, r.Name,
+				want[r.Name], r.Name, got)
 		}
 	}
 }

@@ -64,7 +64,10 @@ func TestZeroIsLeftOut(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	for i, b := range [][]byte{nil, {}, {2}, {Format, 0}, {Format, 0x0a}, {Format, 0x0a, 5, 1}, {Format, 0x08}, {Format, 0x08, 0x80}, {Format, 0x0b}} {
+	for i, b := range [][]byte{
+		nil, {}, {2}, {Format, 0}, {Format, 0x0a}, {Format, 0x0a, 5, 1}, {Format, 0x08}, {Format, 0x08, 0x80},
+		{Format, 0x0b},
+	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			f := Read(b)
 			for f.Next() {

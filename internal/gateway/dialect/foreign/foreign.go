@@ -54,9 +54,12 @@ func isServiceName(s string) bool {
 // found by path.
 func isREST(service string) bool {
 	switch service {
-	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock", "cloudfront", "detective", "drs", "eks",
-		"elasticfilesystem", "es", "glacier", "grafana", "guardduty", "inspector2", "iot", "kafka", "lambda", "macie2", "mq", "ram", "resource-explorer-2",
-		"resource-groups", "rolesanywhere", "route53", "s3-outposts", "s3express", "s3files", "s3tables", "s3vectors", "scheduler", "schemas",
+	case "access-analyzer", "account", "apigateway", "appconfig", "aoss", "backup", "batch", "bedrock", "cloudfront",
+		"detective", "drs", "eks",
+		"elasticfilesystem", "es", "glacier", "grafana", "guardduty", "inspector2", "iot", "kafka", "lambda", "macie2",
+		"mq", "ram", "resource-explorer-2",
+		"resource-groups", "rolesanywhere", "route53", "s3-outposts", "s3express", "s3files", "s3tables", "s3vectors",
+		"scheduler", "schemas",
 		"securityhub", "securitylake", "ses", "signer", "vpc-lattice", "wellarchitected", "xray":
 		return true
 	}

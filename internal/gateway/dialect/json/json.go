@@ -118,7 +118,8 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 	kind, _, _ := strings.Cut(r.HTTP.Header.Get("Content-Type"), ";")
 	name, ok := s.target(r)
 	op, known := s.names[name]
-	if !ok || !known || r.RawPath != "/" || r.HTTP.Method != http.MethodPost || !strings.EqualFold(strings.TrimSpace(kind), contentType) {
+	if !ok || !known || r.RawPath != "/" || r.HTTP.Method != http.MethodPost ||
+		!strings.EqualFold(strings.TrimSpace(kind), contentType) {
 		return 0, fault.New(fault.UnknownOperationException, "")
 	}
 	return op, nil
@@ -144,7 +145,8 @@ func (s *service) Encode(_ int, w http.ResponseWriter, _ *protocol.Request, out 
 	return int64(n), err
 }
 
-// WriteError implements dialect.Dialect. All client errors have status 400 (KMS API reference, the errors of each operation).
+// WriteError implements dialect.Dialect. All client errors have status 400 (KMS API reference, the errors of each
+// operation).
 func (s *service) WriteError(w http.ResponseWriter, _ *protocol.Request, f *fault.Error) {
 	WriteError(w, translate(f))
 }

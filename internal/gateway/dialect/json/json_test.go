@@ -62,7 +62,8 @@ func TestConformance(t *testing.T) {
 			var in kitchenSink
 			err := decode([]byte(document), &in)
 			if want == "refused" {
-				if f := fault.From(err); f == nil || f.Code != fault.SerializationException || f.Kind != fault.KindInvalid || f.Message != "" || f.Err == nil {
+				if f := fault.From(err); f == nil || f.Code != fault.SerializationException ||
+					f.Kind != fault.KindInvalid || f.Message != "" || f.Err == nil {
 					t.Errorf("%s: %+v", document, f)
 				}
 				return
@@ -104,7 +105,9 @@ func compiled(t testing.TB, names ...string) *service {
 	t.Helper()
 	var ops []dialect.Operation
 	for _, name := range names {
-		ops = append(ops, dialect.Operation{Name: name, Route: Target(name), In: reflect.TypeFor[kitchenSink](), Out: reflect.TypeFor[kitchenSink]()})
+		ops = append(ops, dialect.Operation{
+			Name: name, Route: Target(name), In: reflect.TypeFor[kitchenSink](), Out: reflect.TypeFor[kitchenSink](),
+		})
 	}
 	d, err := API("TrentService")(ops)
 	if err != nil {
@@ -129,20 +132,28 @@ func TestMatch(t *testing.T) {
 		op             int // -1 is none
 		recognized     bool
 	}{
-		"an operation":          {"POST", "/", good, 1, true},
-		"a charset":             {"POST", "/", with("Content-Type", "Application/X-Amz-JSON-1.1; charset=utf-8"), 1, true},
-		"another operation":     {"POST", "/", with("X-Amz-Target", "TrentService.Encrypt"), 0, true},
-		"an unknown one":        {"POST", "/", with("X-Amz-Target", "TrentService.Frobnicate"), -1, true},
-		"another case":          {"POST", "/", with("X-Amz-Target", "TrentService.decrypt"), -1, true},
-		"another service":       {"POST", "/", with("X-Amz-Target", "DynamoDB_20120810.Decrypt"), -1, false},
-		"no prefix":             {"POST", "/", with("X-Amz-Target", "Decrypt"), -1, false},
-		"no target":             {"POST", "/", with("X-Amz-Target"), -1, false},
-		"two targets":           {"POST", "/", with("X-Amz-Target", "TrentService.Encrypt", "TrentService.Decrypt"), -1, false},
-		"a namespace":           {"POST", "/", with("X-Amz-Target", "com.amazonaws.kms.TrentService.Decrypt"), -1, false},
-		"no content type":       {"POST", "/", with("Content-Type"), -1, true},
-		"JSON of another kind":  {"POST", "/", with("Content-Type", "application/json"), -1, true},
-		"JSON 1.0":              {"POST", "/", with("Content-Type", "application/x-amz-json-1.0"), -1, true},
-		"a form":                {"POST", "/?Action=Decrypt", with("Content-Type", "application/x-www-form-urlencoded"), -1, true},
+		"an operation": {"POST", "/", good, 1, true},
+		"a charset": {
+			"POST", "/", with("Content-Type", "Application/X-Amz-JSON-1.1; charset=utf-8"), 1, true,
+		},
+		"another operation": {"POST", "/", with("X-Amz-Target", "TrentService.Encrypt"), 0, true},
+		"an unknown one":    {"POST", "/", with("X-Amz-Target", "TrentService.Frobnicate"), -1, true},
+		"another case":      {"POST", "/", with("X-Amz-Target", "TrentService.decrypt"), -1, true},
+		"another service":   {"POST", "/", with("X-Amz-Target", "DynamoDB_20120810.Decrypt"), -1, false},
+		"no prefix":         {"POST", "/", with("X-Amz-Target", "Decrypt"), -1, false},
+		"no target":         {"POST", "/", with("X-Amz-Target"), -1, false},
+		"two targets": {
+			"POST", "/", with("X-Amz-Target", "TrentService.Encrypt", "TrentService.Decrypt"), -1, false,
+		},
+		"a namespace": {
+			"POST", "/", with("X-Amz-Target", "com.amazonaws.kms.TrentService.Decrypt"), -1, false,
+		},
+		"no content type":      {"POST", "/", with("Content-Type"), -1, true},
+		"JSON of another kind": {"POST", "/", with("Content-Type", "application/json"), -1, true},
+		"JSON 1.0":             {"POST", "/", with("Content-Type", "application/x-amz-json-1.0"), -1, true},
+		"a form": {
+			"POST", "/?Action=Decrypt", with("Content-Type", "application/x-www-form-urlencoded"), -1, true,
+		},
 		"another method":        {"PUT", "/", good, -1, true},
 		"another path":          {"POST", "/key", good, -1, false},
 		"a parameter is nought": {"POST", "/?Action=Encrypt", good, 1, true},
@@ -171,15 +182,32 @@ func TestErrors(t *testing.T) {
 		code int
 		page string
 	}{
-		{fault.New("NotFoundException", `Key "x" <does> not exist`).WithKind(fault.KindNotFound), 400, `{"__type":"NotFoundException","message":"Key \"x\" <does> not exist"}`},
+		{
+			fault.New("NotFoundException", `Key "x" <does> not exist`).WithKind(fault.KindNotFound), 400,
+			`{"__type":"NotFoundException","message":"Key \"x\" <does> not exist"}`,
+		},
 		{fault.New(fault.UnknownOperationException, ""), 400, `{"__type":"UnknownOperationException"}`},
 		{fault.Of(fault.AccessDenied), 400, `{"__type":"AccessDeniedException","message":"Access Denied"}`},
-		{fault.Of(fault.InvalidAccessKeyId).With("AWSAccessKeyId", "AKIA"), 400, `{"__type":"UnrecognizedClientException","message":"The security token included in the request is invalid."}`},
-		{fault.Of(fault.ExpiredToken), 400, `{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}`},
+		{
+			fault.Of(fault.InvalidAccessKeyId).With("AWSAccessKeyId", "AKIA"), 400,
+			`{"__type":"UnrecognizedClientException","message":"The security token included in the request is ` +
+				`invalid."}`,
+		},
+		{
+			fault.Of(fault.ExpiredToken), 400,
+			`{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}`,
+		},
 		{fault.New(fault.SignatureDoesNotMatch, "m"), 400, `{"__type":"InvalidSignatureException","message":"m"}`},
 		{fault.New(fault.IncompleteSignature, "m"), 400, `{"__type":"IncompleteSignatureException","message":"m"}`},
-		{fault.Of(fault.MissingAuthenticationToken), 400, `{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`},
-		{fault.Internal(os.ErrClosed), 500, `{"__type":"InternalFailure","message":"The request processing has failed because of an unknown error, exception, or failure."}`},
+		{
+			fault.Of(fault.MissingAuthenticationToken), 400,
+			`{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`,
+		},
+		{
+			fault.Internal(os.ErrClosed), 500,
+			`{"__type":"InternalFailure","message":"The request processing has failed because of an unknown error, ` +
+				`exception, or failure."}`,
+		},
 		{fault.Of(fault.SlowDown), 503, `{"__type":"SlowDown","message":"` + fault.Of(fault.SlowDown).Message + `"}`},
 	} {
 		t.Run(string(c.f.Code), func(t *testing.T) {
@@ -200,16 +228,23 @@ func TestShapesThatHaveNoPlace(t *testing.T) {
 	}
 	for _, bad := range []reflect.Type{
 		reflect.TypeFor[struct{ M map[int]string }](), reflect.TypeFor[embedded](), reflect.TypeFor[twice](),
-		reflect.TypeFor[struct{ hidden string }](), reflect.TypeFor[struct{ C chan int }](), reflect.TypeFor[struct{ N []uint16 }](),
+		reflect.TypeFor[struct{ hidden string }](), reflect.TypeFor[struct{ C chan int }](),
+		reflect.TypeFor[struct{ N []uint16 }](),
 	} {
 		t.Run(bad.String(), func(t *testing.T) {
-			if _, err := API("S")([]dialect.Operation{{Name: "A", Route: Target("A"), In: bad, Out: reflect.TypeFor[struct{}]()}}); err == nil {
+			if _, err := API("S")([]dialect.Operation{{
+				Name: "A", Route: Target("A"), In: bad, Out: reflect.TypeFor[struct{}](),
+			}}); err == nil {
 				t.Error("it compiles")
 			}
 		})
 	}
-	if _, err := API("S")([]dialect.Operation{{Name: "A", Route: Target("A"), In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}]()},
-		{Name: "B", Route: Target("A"), In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}]()}}); err == nil {
+	if _, err := API("S")([]dialect.Operation{{
+		Name: "A", Route: Target("A"), In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}](),
+	},
+		{
+			Name: "B", Route: Target("A"), In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}](),
+		}}); err == nil {
 		t.Error("two operations of one name compile")
 	}
 }
@@ -218,8 +253,10 @@ func TestShapesThatHaveNoPlace(t *testing.T) {
 // written as JSON that is read as the same.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
-		`{"String":"a","Integer":1,"Blob":"YQ==","Timestamp":1.5}`, `{"RecursiveList":[{"MapOfStrings":{"a":"b"}}]}`, `{"Double":"NaN"}`,
-		`{"Double":1e308,"Timestamp":-62135596800}`, `{"ListOfStrings":[null]}`, `{"A":1,"A":2}`, ``, `[]`, `{"String":"\ud800"}`,
+		`{"String":"a","Integer":1,"Blob":"YQ==","Timestamp":1.5}`, `{"RecursiveList":[{"MapOfStrings":{"a":"b"}}]}`,
+		`{"Double":"NaN"}`,
+		`{"Double":1e308,"Timestamp":-62135596800}`, `{"ListOfStrings":[null]}`, `{"A":1,"A":2}`, ``, `[]`,
+		`{"String":"\ud800"}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -157,9 +157,11 @@ func numbered(message string) string {
 func translate(f *fault.Error) *fault.Error {
 	switch f.Code {
 	case "InvalidAccessKeyId", "InvalidToken":
-		return fault.New(fault.InvalidClientTokenId, "The security token included in the request is invalid.").Because(f.Err)
+		return fault.New(fault.InvalidClientTokenId, "The security token included in the request is invalid.").
+			Because(f.Err)
 	case "ExpiredToken":
-		return fault.New(fault.ExpiredToken, "The security token included in the request is expired").WithKind(fault.KindDenied)
+		return fault.New(fault.ExpiredToken, "The security token included in the request is expired").
+			WithKind(fault.KindDenied)
 	case "AuthorizationQueryParametersError":
 		return fault.New(fault.IncompleteSignature, f.Message)
 	case "InternalError":

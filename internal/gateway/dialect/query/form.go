@@ -142,7 +142,8 @@ func (p *part) intoScalar(v reflect.Value) error {
 		v.SetInt(i)
 	}
 	if err != nil {
-		return malformedInput("a value can't be converted to the type of its member") // the value itself may be a secret
+		// the value itself may be a secret
+		return malformedInput("a value can't be converted to the type of its member")
 	}
 	return nil
 }

@@ -172,7 +172,8 @@ func (s *service) Match(r *protocol.Request) (int, error) {
 	if i, ok := s.actions[action]; ok && version == s.version && r.RawPath == "/" {
 		return i, nil
 	}
-	return 0, fault.New(fault.InvalidAction, fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
+	return 0, fault.New(fault.InvalidAction,
+		fmt.Sprintf("Could not find operation %.128s for version %.32s", action, version))
 }
 
 // Streams implements dialect.Dialect: no operation does.

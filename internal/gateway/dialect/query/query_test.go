@@ -60,7 +60,9 @@ func compiled[In, Out any](t testing.TB, names ...string) *service {
 func compile[In, Out any](names ...string) (dialect.Dialect, error) {
 	var ops []dialect.Operation
 	for _, name := range names {
-		ops = append(ops, dialect.Operation{Name: name, Route: Action(name), In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()})
+		ops = append(ops, dialect.Operation{
+			Name: name, Route: Action(name), In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out](),
+		})
 	}
 	return API("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")(ops)
 }
@@ -81,8 +83,10 @@ func TestDecodeQuery(t *testing.T) {
 	for body, want := range map[string]any{
 		"Name=a+b%2Bc&Active=true": queryInput{Name: "a b+c", Active: true},
 		"Path=&Max=1&Force=true":   queryInput{Path: &path, Max: &one, Force: &yes},
-		"Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=x&Tags.member.10.Key=c": queryInput{Tags: []queryTag{{"a", "x"}, {Key: "b"}, {Key: "c"}}},
-		"PolicyArns.member.1=p&Unknown=1&Unknown.member.9=2":                                 queryInput{ARNs: []string{"p"}},
+		"Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=x&Tags.member.10.Key=c": queryInput{
+			Tags: []queryTag{{"a", "x"}, {Key: "b"}, {Key: "c"}},
+		},
+		"PolicyArns.member.1=p&Unknown=1&Unknown.member.9=2": queryInput{ARNs: []string{"p"}},
 		"Tags=":                      queryInput{Tags: []queryTag{}},
 		"Blob=AAE%3D&Nested.B=b":     queryInput{Blob: []byte{0, 1}, Nested: struct{ A, B string }{B: "b"}},
 		"Max=many":                   "MalformedInput",
@@ -131,7 +135,8 @@ func TestQueryReadsItsBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusal := fault.New(fault.XAmzContentSHA256Mismatch, "m")
-	if err := p.Decode(0, r, body{io.MultiReader(r.HTTP.Body, failing{refusal})}, new(queryInput)); !fault.Is(err, refusal.Code) {
+	if err := p.Decode(0, r, body{io.MultiReader(r.HTTP.Body, failing{refusal})},
+		new(queryInput)); !fault.Is(err, refusal.Code) {
 		t.Errorf("a body that does not verify: %v", err)
 	}
 }
@@ -156,7 +161,8 @@ func TestOneForm(t *testing.T) {
 	}
 	for name, cause := range map[string]error{"cut": io.ErrUnexpectedEOF, "slow": os.ErrDeadlineExceeded} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := send("/", io.MultiReader(strings.NewReader("Action="), failing{cause})); !fault.Is(err, "IncompleteBody") {
+			if _, err := send("/",
+				io.MultiReader(strings.NewReader("Action="), failing{cause})); !fault.Is(err, "IncompleteBody") {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -179,7 +185,8 @@ func TestQueryRoutes(t *testing.T) {
 				t.Fatalf("%q: %+v, %v", body, r, err)
 			}
 			i, err := rt.Match(r)
-			if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) || !refused && (err != nil || i != want) {
+			if code, refused := want.(string); refused && !fault.Is(err, fault.Code(code)) ||
+				!refused && (err != nil || i != want) {
 				t.Errorf("%q: %d, %v; want %v", body, i, err, want)
 			}
 		})
@@ -216,42 +223,63 @@ func TestEncodeQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := queryUser{UserName: `a<b>&"`, CreateDate: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Tags: []queryTag{{"k", "v"}}}
+	u := queryUser{
+		UserName: `a<b>&"`, CreateDate: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Tags: []queryTag{{"k", "v"}},
+	}
 	w := httptest.NewRecorder()
-	if _, err := p.Encode(0, w, r, &queryOutput{User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr"), Map: map[string]int{"b": 2, "a": 0}}); err != nil {
+	if _, err := p.Encode(0, w, r, &queryOutput{
+		User: &u, Users: []queryUser{u}, Names: []string{"x", ""}, Empty: []string{}, Blob: []byte("qr"),
+		Map: map[string]int{"b": 2, "a": 0},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	user := `<UserName>a&lt;b&gt;&amp;&quot;</UserName><CreateDate>2026-01-02T03:04:05Z</CreateDate><Tags><member><Key>k</Key><Value>v</Value></member></Tags>`
-	want := `<ListUsersResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ListUsersResult><User>` + user + `</User><Users><member>` + user +
-		`</member></Users><Names><member>x</member><member></member></Names><Empty></Empty><IsTruncated>false</IsTruncated><Count>0</Count><Blob>cXI=</Blob><Map><entry><key>a</key><value>0</value></entry><entry><key>b</key><value>2</value></entry></Map></ListUsersResult>` +
+	user := `<UserName>a&lt;b&gt;&amp;&quot;</UserName><CreateDate>2026-01-02T03:04:05Z</CreateDate><Tags><member>` +
+		`<Key>k</Key><Value>v</Value></member></Tags>`
+	want := `<ListUsersResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ListUsersResult><User>` + user +
+		`</User><Users><member>` + user +
+		`</member></Users><Names><member>x</member><member></member></Names><Empty></Empty><IsTruncated>` +
+		`false</IsTruncated><Count>0</Count><Blob>cXI=</Blob><Map><entry><key>a</key><value>0</value></entry><entry>` +
+		`<key>b</key><value>2</value></entry></Map></ListUsersResult>` +
 		`<ResponseMetadata><RequestId>0123456789ABCDEF</RequestId></ResponseMetadata></ListUsersResponse>`
 	if w.Body.String() != want {
 		t.Errorf("got  %s\nwant %s", w.Body, want)
 	}
 	w = httptest.NewRecorder()
 	p.WriteError(w, r, fault.New(fault.InvalidAccessKeyId, "m").With("AWSAccessKeyId", "AKIA"))
-	want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error><RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
+	want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
+		`<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>` +
+		`InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error>` +
+		`<RequestId>0123456789ABCDEF</RequestId></ErrorResponse>`
 	if w.Code != 403 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	w = httptest.NewRecorder()
 	p.WriteError(w, r, fault.New(fault.InvalidAction, `'a' "b" <c>`))
-	if want := `<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>&#39;a&#39; &#34;b&#34; &lt;c&gt;</Message>`; !strings.Contains(w.Body.String(), want) {
+	if want := `<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type>` +
+		`<Code>InvalidAction</Code><Message>&#39;a&#39; &#34;b&#34; ` +
+		`&lt;c&gt;</Message>`; !strings.Contains(w.Body.String(), want) {
 		t.Error(w.Body)
 	}
 }
 
 func TestCompileQueryRefuses(t *testing.T) {
 	type embedded struct{ queryTag }
-	for _, bad := range []reflect.Type{reflect.TypeFor[struct{ M map[string]string }](), reflect.TypeFor[embedded](), reflect.TypeFor[struct{ hidden string }]()} {
-		if _, err := API("v", "")([]dialect.Operation{{Name: "Do", Route: Action("Do"), In: bad, Out: reflect.TypeFor[struct{}]()}}); err == nil {
+	for _, bad := range []reflect.Type{
+		reflect.TypeFor[struct{ M map[string]string }](), reflect.TypeFor[embedded](),
+		reflect.TypeFor[struct{ hidden string }](),
+	} {
+		if _, err := API("v", "")([]dialect.Operation{{
+			Name: "Do", Route: Action("Do"), In: bad, Out: reflect.TypeFor[struct{}](),
+		}}); err == nil {
 			t.Errorf("%v compiles", bad)
 		}
 	}
 }
 
 func FuzzForm(f *testing.F) {
-	for _, s := range []string{"Action=A&Tags.member.1.Key=k", "Tags=", "a.b.c=1&a.b=2", "Ordered.member.1.Inner.member.2=x", "%=&&="} {
+	for _, s := range []string{
+		"Action=A&Tags.member.1.Key=k", "Tags=", "a.b.c=1&a.b=2", "Ordered.member.1.Inner.member.2=x", "%=&&=",
+	} {
 		f.Add(s)
 	}
 	p := compiled[queryInput, struct{}](f, "Do")

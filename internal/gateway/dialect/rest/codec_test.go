@@ -69,7 +69,9 @@ type testOutput struct {
 // compiled is the dialect of one operation.
 func compiled[In, Out any](t testing.TB, r Route) *service {
 	t.Helper()
-	s, err := newService([]dialect.Operation{{Name: "Test", Route: r, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()}}, false)
+	s, err := newService(
+		[]dialect.Operation{{Name: "Test", Route: r, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()}}, false,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,16 +95,21 @@ func decode(t *testing.T, s *service, target string, h http.Header, text string)
 }
 
 func TestDecode(t *testing.T) {
-	in, err := decode(t, testService(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE", http.Header{
-		"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"}, "X-Amz-Object-Attributes": {"a, b", "c"},
-		"X-Amz-Meta-Colour": {"blue \t  green"}, "X-Amz-Meta-": {"nothing"},
-	}, `<?xml version="1.0"?><!-- c --><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId></VersionId></Object><Quiet>true</Quiet></Delete>`)
+	in, err := decode(t, testService(t), "/bucket/key?delete&max-keys=7&encoding-type=url&fetch-owner=TRUE",
+		http.Header{
+			"X-Amz-Acl": {"private"}, "If-Modified-Since": {"Mon, 02 Jan 2006 15:04:05 GMT"},
+			"X-Amz-Object-Attributes": {"a, b", "c"},
+			"X-Amz-Meta-Colour":       {"blue \t  green"}, "X-Amz-Meta-": {"nothing"},
+		}, `<?xml version="1.0"?><!-- c --><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>`+
+			`a&amp;b</Key></Object><Object><Key>c</Key><VersionId></VersionId></Object><Quiet>true</Quiet></Delete>`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintf("%s %s %d %s %v %s %s %q %v %q %v %v %q", in.Bucket, in.Key, *in.Max, in.Kind, in.Flag, in.ACL, in.Since.Format(time.RFC3339), in.List, in.Meta,
+	got := fmt.Sprintf("%s %s %d %s %v %s %s %q %v %q %v %v %q", in.Bucket, in.Key, *in.Max, in.Kind, in.Flag, in.ACL,
+		in.Since.Format(time.RFC3339), in.List, in.Meta,
 		in.Delete.Objects[0].Key, in.Delete.Objects[0].Version == nil, in.Delete.Quiet, *in.Delete.Objects[1].Version)
-	if want := `bucket key 7 url true private 2006-01-02T15:04:05Z ["a" "b" "c"] map[colour:blue green] "a&b" true true ""`; got != want {
+	if want := `bucket key 7 url true private 2006-01-02T15:04:05Z ["a" "b" "c"] map[colour:blue green] "a&b" true ` +
+		`true ""`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -116,25 +123,35 @@ func TestDecodeRefuses(t *testing.T) {
 		body   string
 		code   string
 	}{
-		"a number":         {query: "&max-keys=x", code: "InvalidArgument"},
-		"a large number":   {query: "&max-keys=99999999999999999999", code: "InvalidArgument"},
-		"an enum":          {query: "&encoding-type=URL", code: "InvalidArgument"},
-		"a boolean":        {query: "&fetch-owner=maybe", code: "InvalidArgument"},
-		"another root":     {body: "<Other/>", code: "MalformedXML"},
-		"no end":           {body: "<Delete>", code: "MalformedXML"},
-		"no beginning":     {body: "text", code: "MalformedXML"},
-		"two documents":    {body: "<Delete/><Delete/>", code: "MalformedXML"},
-		"a document type":  {body: `<!DOCTYPE a [<!ENTITY b "c">]><Delete/>`, code: "MalformedXML"},
-		"an entity":        {body: `<Delete><Object><Key>&b;</Key></Object></Delete>`, code: "MalformedXML"},
-		"an instruction":   {body: `<?php x?><Delete/>`, code: "MalformedXML"},
-		"another charset":  {body: `<?xml version="1.0" encoding="utf-16"?><Delete/>`, code: "MalformedXML"},
-		"too deep":         {body: "<Delete>" + strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20) + "</Delete>", code: "MalformedXML"},
-		"too many tokens":  {body: "<Delete>" + strings.Repeat("<a/>", 250_000) + "</Delete>", code: "MalformedXML"},
-		"too long":         {body: strings.Repeat(" ", 4<<20+1), code: "MaxMessageLengthExceeded"},
-		"a wrong checksum": {header: http.Header{"X-Amz-Checksum-Crc32": {"AAAAAA=="}}, body: "<Delete/>", code: "BadDigest"},
-		"half a checksum":  {header: http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}, body: "<Delete/>", code: "InvalidRequest"},
-		"a wrong MD5":      {header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, body: "<Delete></Delete>", code: "BadDigest"},
-		"a malformed MD5":  {header: http.Header{"Content-Md5": {"x"}}, body: "<Delete/>", code: "InvalidDigest"},
+		"a number":        {query: "&max-keys=x", code: "InvalidArgument"},
+		"a large number":  {query: "&max-keys=99999999999999999999", code: "InvalidArgument"},
+		"an enum":         {query: "&encoding-type=URL", code: "InvalidArgument"},
+		"a boolean":       {query: "&fetch-owner=maybe", code: "InvalidArgument"},
+		"another root":    {body: "<Other/>", code: "MalformedXML"},
+		"no end":          {body: "<Delete>", code: "MalformedXML"},
+		"no beginning":    {body: "text", code: "MalformedXML"},
+		"two documents":   {body: "<Delete/><Delete/>", code: "MalformedXML"},
+		"a document type": {body: `<!DOCTYPE a [<!ENTITY b "c">]><Delete/>`, code: "MalformedXML"},
+		"an entity":       {body: `<Delete><Object><Key>&b;</Key></Object></Delete>`, code: "MalformedXML"},
+		"an instruction":  {body: `<?php x?><Delete/>`, code: "MalformedXML"},
+		"another charset": {body: `<?xml version="1.0" encoding="utf-16"?><Delete/>`, code: "MalformedXML"},
+		"too deep": {
+			body: "<Delete>" + strings.Repeat("<a>", 20) + strings.Repeat("</a>", 20) + "</Delete>",
+			code: "MalformedXML",
+		},
+		"too many tokens": {body: "<Delete>" + strings.Repeat("<a/>", 250_000) + "</Delete>", code: "MalformedXML"},
+		"too long":        {body: strings.Repeat(" ", 4<<20+1), code: "MaxMessageLengthExceeded"},
+		"a wrong checksum": {
+			header: http.Header{"X-Amz-Checksum-Crc32": {"AAAAAA=="}}, body: "<Delete/>", code: "BadDigest",
+		},
+		"half a checksum": {
+			header: http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}, body: "<Delete/>", code: "InvalidRequest",
+		},
+		"a wrong MD5": {
+			header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}}, body: "<Delete></Delete>",
+			code: "BadDigest",
+		},
+		"a malformed MD5": {header: http.Header{"Content-Md5": {"x"}}, body: "<Delete/>", code: "InvalidDigest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := decode(t, p, "/b?delete"+c.query, c.header, c.body); !fault.Is(err, fault.Code(c.code)) {
@@ -144,10 +161,12 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	bad := errors.New("bad signature")
 	r, _ := parse(t, "POST", "/b?delete", nil)
-	if err := p.Decode(0, r, body{io.MultiReader(strings.NewReader("<Delete/>"), failing{bad})}, new(testInput)); !errors.Is(err, bad) {
+	if err := p.Decode(0, r, body{io.MultiReader(strings.NewReader("<Delete/>"), failing{bad})},
+		new(testInput)); !errors.Is(err, bad) {
 		t.Errorf("a body that does not verify: %v", err)
 	}
-	if err := compiled[testInput, testOutput](t, At("POST /{Bucket}?delete").NeedChecksum()).Decode(0, r, body{strings.NewReader("<Delete/>")}, new(testInput)); !fault.Is(err, "InvalidRequest") {
+	if err := compiled[testInput, testOutput](t, At("POST /{Bucket}?delete").NeedChecksum()).Decode(0, r,
+		body{strings.NewReader("<Delete/>")}, new(testInput)); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("no checksum: %v", err)
 	}
 }
@@ -194,7 +213,8 @@ func dump(w *httptest.ResponseRecorder) []byte {
 func TestEncode(t *testing.T) {
 	version := "v<1>"
 	out := &testOutput{
-		Name: "a\x01<b>&\"é", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 6789000, time.UTC), Items: []inner{{Key: "k1"}, {Key: "k2", Version: &version}},
+		Name: "a\x01<b>&\"é", Count: 3, When: time.Date(2026, 1, 2, 3, 4, 5, 6789000, time.UTC),
+		Items:  []inner{{Key: "k1"}, {Key: "k2", Version: &version}},
 		Header: "value", Meta: map[string]string{"colour": "blue"}, Status: 206,
 	}
 	w := httptest.NewRecorder()

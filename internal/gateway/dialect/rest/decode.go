@@ -116,7 +116,8 @@ func (m *member) decode(r *protocol.Request, v reflect.Value) error {
 // Members that distinguish the two check it themselves.
 func (m *member) setHeader(v reflect.Value, s string) error {
 	if s == "" && m.empty != "" {
-		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).With("ArgumentValue", "")
+		return fault.New(m.empty, "The value of "+m.name+" is empty.").With("ArgumentName", m.name).
+			With("ArgumentValue", "")
 	}
 	return m.set(v, s)
 }
@@ -133,10 +134,11 @@ func checkLength(r *protocol.Request, body sigv4.Body) error {
 	return fault.Of(fault.MissingContentLength)
 }
 
-// keyInURL refuses a customer's key in a URL, which proxies and logs record. SDKs send it as a header (S3 user guide, "Presigned URLs
-// and SSE-C").
+// keyInURL refuses a customer's key in a URL, which proxies and logs record. SDKs send it as a header (S3 user guide,
+// "Presigned URLs and SSE-C").
 func keyInURL(name string) error {
-	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").With("ArgumentName", name)
+	return fault.New(fault.InvalidArgument, "A customer provided key must be sent as a header, and never in a URL.").
+		With("ArgumentName", name)
 }
 
 func (m *member) decodeMap(r *protocol.Request, v reflect.Value) error {

@@ -77,7 +77,9 @@ func stream(w http.ResponseWriter, r *protocol.Request, status int, v reflect.Va
 	return n, err
 }
 
-func (s *service) document(w http.ResponseWriter, r *protocol.Request, status int, doc *xmldoc.Document, v reflect.Value) (int64, error) {
+func (s *service) document(
+	w http.ResponseWriter, r *protocol.Request, status int, doc *xmldoc.Document, v reflect.Value,
+) (int64, error) {
 	b := s.buffers.Take()
 	defer s.buffers.Give(b)
 	*b = doc.Append(*b, v)

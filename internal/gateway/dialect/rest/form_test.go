@@ -41,7 +41,9 @@ func TestDocumentOfOneStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for status, want := range map[int]string{201: `<?xml version="1.0" encoding="UTF-8"?>` + "\n<Result><Name>n</Name></Result>", 200: "", 204: "", 303: ""} {
+	for status, want := range map[int]string{
+		201: `<?xml version="1.0" encoding="UTF-8"?>` + "\n<Result><Name>n</Name></Result>", 200: "", 204: "", 303: "",
+	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			w := httptest.NewRecorder()
 			if _, err := p.Encode(0, w, r, &output{Status: status, Name: "n"}); err != nil {

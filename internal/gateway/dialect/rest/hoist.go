@@ -63,7 +63,8 @@ func checkHoisted(r *protocol.Request) error {
 		}
 		sent := r.HTTP.Header[http.CanonicalHeaderKey(p.Name)]
 		if len(sent) > 0 && !isSum(p.Name) && sent[0] != sigv4.Canonical(p.Value) {
-			return fault.New(fault.InvalidArgument, "A header and a query parameter of its name differ.").With("ArgumentName", strings.ToLower(p.Name))
+			return fault.New(fault.InvalidArgument, "A header and a query parameter of its name differ.").
+				With("ArgumentName", strings.ToLower(p.Name))
 		}
 	}
 	return nil

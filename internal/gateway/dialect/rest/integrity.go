@@ -26,7 +26,9 @@ func checkIntegrity(h http.Header, body sigv4.Body, b []byte, route *Route) erro
 		}
 		if sum := md5.Sum(b); subtle.ConstantTimeCompare(sum[:], want) != 1 {
 			return fault.Of(fault.BadDigest).
-				With("ExpectedDigest", hex.EncodeToString(want)).With("CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:]))
+				With("ExpectedDigest", hex.EncodeToString(
+					want,
+				)).With("CalculatedDigest", base64.StdEncoding.EncodeToString(sum[:]))
 		}
 	}
 	if route.ofObject {
@@ -79,7 +81,8 @@ func checkSums(h http.Header) error {
 			continue
 		}
 		if _, known := digest.Parse(alg); !known {
-			return fault.New(fault.InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
+			return fault.New(fault.InvalidRequest,
+				"The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		found += len(values)
 		if slices.Contains(values, "") {
@@ -88,7 +91,8 @@ func checkSums(h http.Header) error {
 	}
 	switch {
 	case found > 1:
-		return fault.New(fault.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		return fault.New(fault.InvalidRequest,
+			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	case empty != "":
 		return invalidSum(empty)
 	}

@@ -171,7 +171,9 @@ func (p *plan) compileOutput(t reflect.Type) error {
 const defaultNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 func newMember(at, name string, f reflect.StructField) (member, error) {
-	places := map[string]location{"uri": inURI, "query": inQuery, "header": inHeader, "prefix": inPrefix, "status": inStatus}
+	places := map[string]location{
+		"uri": inURI, "query": inQuery, "header": inHeader, "prefix": inPrefix, "status": inStatus,
+	}
 	l, ok := places[at]
 	if !ok {
 		return member{}, fmt.Errorf("%s: unknown place %q", f.Name, at)
@@ -212,7 +214,9 @@ func kindOf(t reflect.Type) (kind, error) {
 	if ptr {
 		t = t.Elem()
 	}
-	k, ok := map[reflect.Kind]kind{reflect.String: isString, reflect.Int: isInt, reflect.Int32: isInt, reflect.Int64: isInt, reflect.Bool: isBool}[t.Kind()]
+	k, ok := map[reflect.Kind]kind{
+		reflect.String: isString, reflect.Int: isInt, reflect.Int32: isInt, reflect.Int64: isInt, reflect.Bool: isBool,
+	}[t.Kind()]
 	if !ok {
 		return 0, fmt.Errorf("type %v has no place on the wire", t)
 	}

@@ -72,7 +72,9 @@ func TestRead(t *testing.T) {
 // FuzzRead: no target makes a panic, a key that climbs, or a bucket with a
 // slash; and what was parsed, written canonically, parses to the same.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{"/", "/b/k", "/b/%2e%2e/x", "/b/a/../b?acl&x=%20", "http://h/b/k", "/%2F", "/b//", "*", "/b/\xff"} {
+	for _, s := range []string{
+		"/", "/b/k", "/b/%2e%2e/x", "/b/a/../b?acl&x=%20", "http://h/b/k", "/%2F", "/b//", "*", "/b/\xff",
+	} {
 		f.Add(s, "example.com", "Credential=A/1/r/s3/aws4_request")
 	}
 	f.Fuzz(func(t *testing.T, target, host, auth string) {

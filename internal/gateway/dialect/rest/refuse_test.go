@@ -32,11 +32,13 @@ func TestHoistedHeaders(t *testing.T) {
 			}
 		})
 	}
-	in, err := decode(t, testService(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2", http.Header{"X-Amz-Meta-Size": {"2"}}, "")
+	in, err := decode(t, testService(t), "/b/k?delete&X-Amz-Signature=0&x-amz-meta-colour=blue&x-amz-meta-size=2",
+		http.Header{"X-Amz-Meta-Size": {"2"}}, "")
 	if err != nil || in.Meta["colour"] != "blue" || in.Meta["size"] != "2" {
 		t.Errorf("hoisted metadata: %v, %v", in.Meta, err)
 	}
-	if _, err := decode(t, testService(t), "/b/k?X-Amz-Signature=0&x-amz-meta-size=1", http.Header{"X-Amz-Meta-Size": {"2"}}, ""); !fault.Is(err, "InvalidArgument") {
+	if _, err := decode(t, testService(t), "/b/k?X-Amz-Signature=0&x-amz-meta-size=1",
+		http.Header{"X-Amz-Meta-Size": {"2"}}, ""); !fault.Is(err, "InvalidArgument") {
 		t.Errorf("a header and its parameter differ: %v", err)
 	}
 	in, err = decode(t, testService(t), "/b/k?delete&x-amz-meta-colour=blue", nil, "")
@@ -60,7 +62,9 @@ func TestLargestCompletion(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("<CompleteMultipartUpload>\n")
 	for i := range 10_000 {
-		fmt.Fprintf(&b, "<Part>\n<ETag>\"d41d8cd98f00b204e9800998ecf8427e\"</ETag>\n<PartNumber>%d</PartNumber>\n<ChecksumCRC32>AAAAAA==</ChecksumCRC32>\n</Part>\n", i+1)
+		fmt.Fprintf(&b,
+			"<Part>\n<ETag>\"d41d8cd98f00b204e9800998ecf8427e\"</ETag>\n<PartNumber>%d</PartNumber>\n"+
+				"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>\n</Part>\n", i+1)
 	}
 	b.WriteString("</CompleteMultipartUpload>")
 	r, err := parse(t, "POST", "/b/k?uploadId=x", nil)
@@ -87,7 +91,8 @@ func TestBucketsOfHosts(t *testing.T) {
 
 func TestTextOutsideTheDocument(t *testing.T) {
 	for text, fine := range map[string]bool{
-		"text<Delete/>": false, "<Delete/>text": false, "<Delete/>&amp;": false, `<?xml version="1.0"?><?xml version="1.0"?><Delete/>`: false,
+		"text<Delete/>": false, "<Delete/>text": false, "<Delete/>&amp;": false,
+		`<?xml version="1.0"?><?xml version="1.0"?><Delete/>`: false,
 		"\n<Delete/>\n ": true, "\xef\xbb\xbf<?xml version=\"1.0\"?><Delete/>": true,
 	} {
 		t.Run(text, func(t *testing.T) {
@@ -114,15 +119,19 @@ func TestChecksumsElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for value, code := range map[string]string{"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": ""} {
+	for value, code := range map[string]string{
+		"AAAAAA==": "BadDigest", "AAA=": "InvalidRequest", "": "InvalidRequest", "DY2k5w==": "",
+	} {
 		t.Run(value, func(t *testing.T) {
 			s := trailers{body{strings.NewReader("<Delete/>")}, map[string]string{"x-amz-checksum-crc32": value}}
-			if err := p.Decode(0, r, s, new(testInput)); code == "" && err != nil || code != "" && !fault.Is(err, fault.Code(code)) {
+			if err := p.Decode(0, r, s, new(testInput)); code == "" && err != nil ||
+				code != "" && !fault.Is(err, fault.Code(code)) {
 				t.Errorf("a trailer %q: %v, want %q", value, err, code)
 			}
 		})
 	}
-	if _, err := decode(t, p, "/b?delete", http.Header{"X-Amz-Checksum-Adler32": {"AAAA"}}, "<Delete/>"); !fault.Is(err, "InvalidRequest") {
+	if _, err := decode(t, p, "/b?delete", http.Header{"X-Amz-Checksum-Adler32": {"AAAA"}},
+		"<Delete/>"); !fault.Is(err, "InvalidRequest") {
 		t.Errorf("a checksum that nothing verifies: %v", err)
 	}
 	type streamed struct {
@@ -193,7 +202,9 @@ func TestCompileRefusesForms(t *testing.T) {
 
 // TestBytesThatAreNoText: whatever a header held, the error page is UTF-8.
 func TestBytesThatAreNoText(t *testing.T) {
-	for value, want := range map[string]string{"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD"} {
+	for value, want := range map[string]string{
+		"a\xffb": "a\uFFFDb", "\xed\xa0\x80": "\uFFFD\uFFFD\uFFFD", "é\U0001F600\uFFFD": "é\U0001F600\uFFFD",
+	} {
 		t.Run(value, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			WriteError(w, testRequest(), fault.New(fault.InvalidArgument, "m").With("ArgumentValue", value))

@@ -68,7 +68,8 @@ func (s *service) Recognizes(r *protocol.Request) bool {
 func (s *service) Read(r *protocol.Request) error {
 	if s.accounts {
 		if strings.HasPrefix(r.RawPath, accountPath+"mrap/") {
-			r.HomeRegion = "us-west-2" // of multi-Region access points (S3 user guide, "Managing Multi-Region Access Points")
+			// of multi-Region access points (S3 user guide, "Managing Multi-Region Access Points")
+			r.HomeRegion = "us-west-2"
 		}
 		return nil
 	}

@@ -27,7 +27,8 @@ func parse(t *testing.T, method, target string, header http.Header) (*protocol.R
 
 // read reads a request to S3.
 func read(hr *http.Request) (*protocol.Request, error) {
-	r, err := protocol.Parse(hr, protocol.Options{Domains: []string{"s3.example.com"}}, protocol.NewRequestID(), time.Unix(0, 0))
+	r, err := protocol.Parse(hr, protocol.Options{Domains: []string{"s3.example.com"}}, protocol.NewRequestID(),
+		time.Unix(0, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,9 @@ func read(hr *http.Request) (*protocol.Request, error) {
 func routing(routes ...Route) (*service, error) {
 	var ops []dialect.Operation
 	for _, r := range routes {
-		ops = append(ops, dialect.Operation{Name: r.String(), Route: r, In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}]()})
+		ops = append(ops, dialect.Operation{
+			Name: r.String(), Route: r, In: reflect.TypeFor[struct{}](), Out: reflect.TypeFor[struct{}](),
+		})
 	}
 	return newService(ops, false)
 }
@@ -46,8 +49,10 @@ func routing(routes ...Route) (*service, error) {
 func testRouter(t *testing.T) (*service, []Route) {
 	t.Helper()
 	routes := []Route{
-		At("GET /"), At("PUT /{Bucket}"), At("GET /{Bucket}"), At("GET /{Bucket}?list-type=2"), At("GET /{Bucket}?location"),
-		At("POST /{Bucket}?delete"), At("PUT /{Bucket}/{Key+}"), At("GET /{Bucket}/{Key+}"), At("HEAD /{Bucket}/{Key+}"),
+		At("GET /"), At("PUT /{Bucket}"), At("GET /{Bucket}"), At("GET /{Bucket}?list-type=2"),
+		At("GET /{Bucket}?location"),
+		At("POST /{Bucket}?delete"), At("PUT /{Bucket}/{Key+}"), At("GET /{Bucket}/{Key+}"),
+		At("HEAD /{Bucket}/{Key+}"),
 		At("DELETE /{Bucket}/{Key+}"), At("PUT /{Bucket}/{Key+}?partNumber&uploadId"),
 		At("PUT /{Bucket}/{Key+}?partNumber&uploadId").WithHeader("x-amz-copy-source"),
 	}
@@ -154,7 +159,8 @@ func TestTiesAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, err := routing(At("GET /{Bucket}?acl"), At("GET /{Bucket}?cors"), At("PUT /{Bucket}?acl"), At("GET /{Bucket}/{Key+}?acl")); err != nil {
+	if _, err := routing(At("GET /{Bucket}?acl"), At("GET /{Bucket}?cors"), At("PUT /{Bucket}?acl"),
+		At("GET /{Bucket}/{Key+}?acl")); err != nil {
 		t.Error(err)
 	}
 }

@@ -88,7 +88,8 @@ func (rt *router) best(q *protocol.Request, level int, special []string, copies 
 	best := -1
 	for _, i := range rt.byLevel[bin(q.HTTP.Method, level)] {
 		r := &rt.all[i]
-		if r.accepts(q, special, copies && r.sender != dialect.Preflight) && (best < 0 || r.constraints() > rt.all[best].constraints()) {
+		if r.accepts(q, special, copies && r.sender != dialect.Preflight) &&
+			(best < 0 || r.constraints() > rt.all[best].constraints()) {
 			best = i
 		}
 	}
@@ -115,7 +116,8 @@ func notOfKeys(q *protocol.Request, special []string) error {
 }
 
 func notThere() error {
-	return fault.New(fault.NotImplemented, "A header or query you provided implies functionality that is not implemented.")
+	return fault.New(fault.NotImplemented,
+		"A header or query you provided implies functionality that is not implemented.")
 }
 
 func notAllowed(method, resource string) error {
@@ -159,21 +161,28 @@ func subresources(q *protocol.Request) ([]string, error) {
 // it could mean one thing to a check and another to a handler.
 func singular(name string) bool {
 	switch name {
-	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner", "encoding-type",
-		"id", "maxResults", "nextToken", "key-marker", "version-id-marker", "upload-id-marker", "part-number-marker", "max-parts", "max-uploads", "max-buckets", "bucket-region":
+	case "list-type", "prefix", "delimiter", "marker", "max-keys", "continuation-token", "start-after", "fetch-owner",
+		"encoding-type",
+		"id", "maxResults", "nextToken", "key-marker", "version-id-marker", "upload-id-marker", "part-number-marker",
+		"max-parts", "max-uploads", "max-buckets", "bucket-region":
 		return true
 	}
-	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") || protocol.IsAmzHeader(name)
+	return isSubresource(name) || name == "versionId" || strings.HasPrefix(name, "response-") ||
+		protocol.IsAmzHeader(name)
 }
 
 // isSubresource reports a parameter that names a sub-resource or another
 // operation of S3 (S3 API reference, all operations).
 func isSubresource(name string) bool {
 	switch name {
-	case "abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors", "delete", "encryption",
-		"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration", "metadataTable",
-		"metadataInventoryTable", "metadataJournalTable", "metrics", "notification", "object-lock", "ownershipControls", "partNumber",
-		"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention", "select",
+	case "abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors",
+		"delete", "encryption",
+		"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration",
+		"metadataTable",
+		"metadataInventoryTable", "metadataJournalTable", "metrics", "notification", "object-lock",
+		"ownershipControls", "partNumber",
+		"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore",
+		"retention", "select",
 		"select-type", "session", "tagging", "torrent", "uploadId", "uploads", "versioning", "versions", "website":
 		return true
 	}

@@ -22,7 +22,9 @@ func TestMemory(t *testing.T) {
 
 func TestPebble(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		s, err := embedded.OpenPebble(t.Context(), embedded.Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true})
+		s, err := embedded.OpenPebble(t.Context(), embedded.Options{
+			Dir: t.TempDir(), Root: seal.NewKey(), Create: true,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -212,7 +212,10 @@ func TestDiskFaults(t *testing.T) {
 		{"log creation, disk full", errorfs.And(logs, creates), syscall.ENOSPC, true},
 		{"manifest write", errorfs.And(manifests, writes), syscall.EIO, false},
 		{"manifest sync", errorfs.And(manifests, syncs), syscall.EIO, false},
-		{"everything", kinds(errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpCreate), syscall.EIO, false},
+		{
+			"everything", kinds(errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpCreate),
+			syscall.EIO, false,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -238,7 +241,8 @@ func TestDiskFaults(t *testing.T) {
 			if c.full {
 				kind = fault.KindFull
 			}
-			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.KindFull || errors.Is(err, kv.ErrUnknown) {
+			if fault.From(err).Kind != kind || !errors.Is(err, c.cause) && kind == fault.KindFull ||
+				errors.Is(err, kv.ErrUnknown) {
 				t.Errorf("after the failure: %v", err)
 			}
 			for w := range crew.acked {

@@ -149,7 +149,10 @@ func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
 	case len(v) == 0:
 		return errors.New("kv: the directory holds records, but not this program's version record")
 	case v[0] < oldest || v[0] > version:
-		return fmt.Errorf("kv: the store has format %d, this program knows formats %d to %d; a newer program made it, use that one", v[0], oldest, version)
+		return fmt.Errorf(
+			"kv: the store has format %d, this program knows formats %d to %d; a newer program made it, use that one",
+			v[0], oldest, version,
+		)
 	}
 	id, err := root.Derive("watertight kv store").Unwrap(v[1:], versionKey())
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 func fullDisk(cause error, only string) (vfs.FS, *errorfs.Toggle) {
 	toggle := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
-		case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpFileWrite, errorfs.OpFilePreallocate, errorfs.OpLink, errorfs.OpMkdirAll:
+		case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpFileWrite, errorfs.OpFilePreallocate, errorfs.OpLink,
+			errorfs.OpMkdirAll:
 			if strings.HasSuffix(op.Path, only) {
 				return cause
 			}
@@ -167,7 +168,9 @@ func TestDeletionsTakeTheLastRoom(t *testing.T) {
 	var state space.State
 	var last bool
 	asked := 0
-	o := Options{Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) space.State { return state }}
+	o := Options{
+		Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) space.State { return state },
+	}
 	o.Enough = func(n int64) bool {
 		if n >= startRoom { // the engine's own
 			return true

@@ -90,7 +90,8 @@ func salvager(root seal.Key, own map[string][]byte, marks []Mark) (*sealer, erro
 		}
 	}
 	if !found {
-		return nil, errors.New("kv: the store's id can't be read: the root key is another store's, or every copy of the id is damaged")
+		return nil, errors.New(
+			"kv: the store's id can't be read: the root key is another store's, or every copy of the id is damaged")
 	}
 	wrapped := map[uint32][][]byte{}
 	for k, v := range own {

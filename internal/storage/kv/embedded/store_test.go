@@ -45,7 +45,9 @@ func benches() map[string]func() *bench {
 // onDisk is a bench whose engine is Pebble on fs.
 func onDisk(fs vfs.FS) *bench {
 	return &bench{seal.NewKey(), func(s *store) (engine.Engine, error) {
-		e, err := pebblekv.Open(pebblekv.Options{Dir: "db", FS: fs, Logger: slog.New(slog.DiscardHandler), Failed: s.fail})
+		e, err := pebblekv.Open(pebblekv.Options{
+			Dir: "db", FS: fs, Logger: slog.New(slog.DiscardHandler), Failed: s.fail,
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -164,11 +166,13 @@ func TestEveryByteCounts(t *testing.T) {
 		// keeps the key.
 		s = b.open(t)
 		for i, v := range bad {
-			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) || fault.From(err).Kind != fault.KindInternal {
+			if _, err := read(s, fmt.Sprintf("bad%04d", i)); !errors.Is(err, seal.ErrCorrupt) ||
+				fault.From(err).Kind != fault.KindInternal {
 				t.Errorf("read %d: %v", i, err)
 			}
 			var scratch []byte
-			if _, _, err := s.sealer.open(nil, []byte("key"), v, s.Durable(), &scratch); !errors.Is(err, seal.ErrCorrupt) {
+			if _, _, err := s.sealer.open(nil, []byte("key"), v, s.Durable(),
+				&scratch); !errors.Is(err, seal.ErrCorrupt) {
 				t.Errorf("open %d: %v", i, err)
 			}
 		}
@@ -275,7 +279,10 @@ func TestOpenRefuses(t *testing.T) {
 		change func(*testing.T, *bench, *Options)
 		says   string
 	}{
-		{"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.NewKey() }, "root key is not this store's"},
+		{
+			"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.NewKey() },
+			"root key is not this store's",
+		},
 		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
 		{"no version", damage(versionKey(), remove), "version record"},
 		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 3"},
@@ -344,7 +351,9 @@ func TestChainGoesOn(t *testing.T) {
 func TestNothingPlainOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	marker := "marker-of-a-secret"
-	s, err := OpenPebble(t.Context(), Options{Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8))), Create: true})
+	s, err := OpenPebble(t.Context(), Options{
+		Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8))), Create: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +413,9 @@ func TestRoom(t *testing.T) {
 		{"nothing", 0, 0, false, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for room, through := range map[space.State]bool{space.Ample: true, space.DeletesOnly: c.deletesOnly, space.Full: c.full} {
+			for room, through := range map[space.State]bool{
+				space.Ample: true, space.DeletesOnly: c.deletesOnly, space.Full: c.full,
+			} {
 				b := benches()["memory"]()
 				s := b.open(t, func(o *Options) { o.Room = func(int64) space.State { return room } })
 				err := s.Update(t.Context(), func(tx kv.Tx) error {

@@ -29,7 +29,10 @@ func used(t testing.TB) (Options, map[string]string) {
 		}
 		for i := range 40 {
 			k, v := fmt.Sprintf("key%d.%d", round%3, i), strings.Repeat(fmt.Sprint(round), 500)
-			if err := s.Update(context.Background(), func(tx kv.Tx) error { tx.Set([]byte(k), []byte(v)); return nil }); err != nil {
+			if err := s.Update(context.Background(), func(tx kv.Tx) error {
+				tx.Set([]byte(k), []byte(v))
+				return nil
+			}); err != nil {
 				t.Fatal(err)
 			}
 			want[k] = v
@@ -183,16 +186,26 @@ func TestStrangeOpenings(t *testing.T) {
 		files  func(t *testing.T, dir string) error
 		want   string
 	}{
-		"another root key":    {func(o *Options) { o.Root = seal.NewKey() }, nil, "root key"},
-		"an older store":      {func(o *Options) { o.AtLeast++ }, nil, "newest commits"},
-		"refused by Verified": {func(o *Options) { o.Verified = func(Found) error { return refused } }, nil, refused.Error()},
-		"an older marker":     {nil, olderMarker, ""},
+		"another root key": {func(o *Options) { o.Root = seal.NewKey() }, nil, "root key"},
+		"an older store":   {func(o *Options) { o.AtLeast++ }, nil, "newest commits"},
+		"refused by Verified": {func(o *Options) {
+			o.Verified = func(Found) error {
+				return refused
+			}
+		}, nil, refused.Error()},
+		"an older marker": {nil, olderMarker, ""},
 		"a manifest cut after its first record": {nil, func(_ *testing.T, dir string) error {
 			return each(dir, "MANIFEST-*", func(path string) error { return os.Truncate(path, 39) })
 		}, ""},
-		"no manifest marker": {nil, func(_ *testing.T, dir string) error { return each(dir, "marker.manifest*", os.Remove) }, ""},
-		"no tables":          {nil, func(_ *testing.T, dir string) error { return each(dir, "*.sst", os.Remove) }, ""},
-		"no log":             {nil, func(_ *testing.T, dir string) error { return each(dir, "*.log", os.Remove) }, "newest commits"},
+		"no manifest marker": {nil, func(_ *testing.T, dir string) error {
+			return each(dir, "marker.manifest*",
+				os.Remove)
+		}, ""},
+		"no tables": {nil, func(_ *testing.T, dir string) error { return each(dir, "*.sst", os.Remove) }, ""},
+		"no log": {nil, func(_ *testing.T, dir string) error {
+			return each(dir, "*.log",
+				os.Remove)
+		}, "newest commits"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good
@@ -257,7 +270,10 @@ func TestFoundAndMarker(t *testing.T) {
 	o.Verified = func(found Found) error {
 		f = found
 		err := f.Store.View(t.Context(), func(r kv.Reader) error { _, err := r.Get([]byte("key0.1")); return err })
-		if uerr := f.Store.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte("x"), nil); return nil }); uerr == nil {
+		if uerr := f.Store.Update(t.Context(), func(tx kv.Tx) error {
+			tx.Set([]byte("x"), nil)
+			return nil
+		}); uerr == nil {
 			t.Error("a store that is only looked at takes an update")
 		}
 		return err

@@ -54,7 +54,10 @@ func rely(t *testing.T, open Open) {
 		"scanned, then written":   {scans, "m", 2},
 		"beside what was scanned": {scans, "n", 1},
 		"nothing was seen":        {func(*testing.T, kv.Store, context.Context) {}, "k", 1},
-		"seen under another ctx":  {func(t *testing.T, s kv.Store, _ context.Context) { look(t, s, t.Context(), "k") }, "k", 1},
+		"seen under another ctx": {func(t *testing.T, s kv.Store, _ context.Context) {
+			look(t, s, t.Context(),
+				"k")
+		}, "k", 1},
 	} {
 		for when, during := range map[string]bool{"before": false, "during": true} {
 			t.Run(name+", "+when, func(t *testing.T) {

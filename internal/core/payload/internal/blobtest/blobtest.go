@@ -20,7 +20,8 @@ func name(n int) string { return fmt.Sprintf("%032x", n) }
 // Run checks an engine that open makes empty.
 func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
 	for what, check := range map[string]func(*testing.T, blob.Engine){
-		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together, "aside": aside,
+		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
+		"aside": aside,
 	} {
 		t.Run(what, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -83,7 +84,10 @@ func roundTrip(t *testing.T, e blob.Engine) {
 }
 
 func names(t *testing.T, e blob.Engine) {
-	for _, bad := range []string{"", "x", "../../../../../../../../../etc/pw", name(1)[:31], name(1) + "0", "ABCDEF" + name(1)[6:], "/" + name(1)[1:], "..%2f" + name(1)[5:], name(1)[:31] + "\x00"} {
+	for _, bad := range []string{
+		"", "x", "../../../../../../../../../etc/pw", name(1)[:31], name(1) + "0", "ABCDEF" + name(1)[6:],
+		"/" + name(1)[1:], "..%2f" + name(1)[5:], name(1)[:31] + "\x00",
+	} {
 		if _, err := e.Create(bad, 1); err == nil {
 			t.Errorf("%q was made", bad)
 		}

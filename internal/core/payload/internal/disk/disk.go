@@ -184,7 +184,8 @@ func (w *writer) reserve(end int64) error {
 		return unix.ENOSPC
 	}
 	if w.size >= 0 {
-		if err := unix.Fallocate(int(w.file.Fd()), 0, w.reserved, to-w.reserved); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		if err := unix.Fallocate(int(w.file.Fd()), 0, w.reserved,
+			to-w.reserved); errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			return err
 		}
 	}

@@ -26,7 +26,8 @@ func BenchmarkBare(b *testing.B) {
 			for range writers {
 				wg.Go(func() {
 					for i := n.Add(1); i <= uint64(b.N); i = n.Add(1) {
-						if err := e.db.Set(fmt.Appendf(nil, "bucket/%x", i*0x9E3779B97F4A7C15), value, pebble.Sync); err != nil {
+						if err := e.db.Set(fmt.Appendf(nil, "bucket/%x", i*0x9E3779B97F4A7C15), value,
+							pebble.Sync); err != nil {
 							b.Error(err)
 						}
 					}

@@ -114,7 +114,10 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: d.background(log),
 			// The reader that met it gets the error; the default ends the process.
-			DataCorruption: func(i pebble.DataCorruptionInfo) { log.Error("engine: a file is corrupt", "what", i.String()) },
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				log.Error("engine: a file is corrupt", "what",
+					i.String())
+			},
 		},
 	}
 	o.TargetFileSizes[0] = 4 << 20

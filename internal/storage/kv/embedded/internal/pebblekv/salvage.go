@@ -213,7 +213,8 @@ func (s *salvage) table(name string, data []byte) error {
 					s.damaged(name, at, fmt.Sprintf("%d bytes of the table", end-at))
 					continue
 				}
-				s.damaged(name, at, fmt.Sprintf("a bit in %d bytes of the table, which its checksum puts right", end-at))
+				s.damaged(name, at,
+					fmt.Sprintf("a bit in %d bytes of the table, which its checksum puts right", end-at))
 			}
 			if err := s.block(name, at, data[at:end]); err != nil {
 				return err
