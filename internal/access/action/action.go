@@ -19,8 +19,8 @@
 // "$global" is a service with one region, "$source" the service that its events name,
 // and "$name" what AWS calls it.
 //
-// Lines are sorted by name without regard to case, and are searched as they are: there
-// is no index to build, to hand down or to keep.
+// Lines are sorted by name without regard to case, and are searched in place: there
+// is no index to build, pass on or keep.
 package action
 
 import (

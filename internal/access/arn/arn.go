@@ -1,5 +1,5 @@
-// Package arn holds Amazon Resource Names. It is pure: the standard library
-// alone, no policy, no request.
+// Package arn holds Amazon Resource Names. It is pure: it uses only the standard
+// library, and knows no policy and no request.
 package arn
 
 import (
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// ARN is arn:partition:service:region:account:resource. Of an object in a bucket,
-// arn:aws:s3:::bucket/key, Resource is the bucket and Key is the key, so that nobody
-// need cut what somebody else joined; Section joins them.
+// ARN is arn:partition:service:region:account:resource. For an object in a bucket,
+// arn:aws:s3:::bucket/key, Resource is the bucket and Key is the key, so that no
+// caller has to split them; Section joins them.
 type ARN struct {
 	Partition, Service, Region, Account string
 

@@ -117,7 +117,7 @@ func TestIsAccountID(t *testing.T) {
 
 func TestIsZero(t *testing.T) {
 	if !(ARN{}).IsZero() || Any().IsZero() || Bucket("").IsZero() {
-		t.Error("only the ARN that nobody set is zero")
+		t.Error("an ARN that was set is zero, or the unset one is not")
 	}
 }
 

@@ -30,20 +30,21 @@ type Need struct {
 	Action   policy.Action
 	Resource arn.ARN
 	Version  *string             // of the object, as the request names it; nil is the current one
-	Keys     map[string][]string // condition keys of this need alone, in lower case
+	Keys     map[string][]string // condition keys of this need only, in lower case
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
 	// New: the resource does not exist yet, or the need is about all of a kind; in
 	// both cases the caller's account owns it. A bucket's policy can still deny that
-	// an object is made in it.
+	// an object is created in it.
 	New bool
-	// Given: the caller has the permission by default, as whoever began an upload may
-	// end it. It replaces an Allow; a Deny, a boundary and a session policy still bind.
+	// Given: the caller has the permission by default; for example, the initiator of an
+	// upload may end it. It replaces an Allow; a Deny, a boundary and a session policy
+	// still bind.
 	Given bool
 	// Denial: the need only asks whether a policy of the resource explicitly denies
 	// the action. The grant never covers such a need; see Grant.Denied.
 	Denial bool
 	// As is the principal that a token in the request claims to be for. The need is
-	// decided for that principal; of the caller only the connection counts. The core
+	// decided for that principal; of the caller, only its connection counts. The core
 	// method that demands the grant verifies the token before it does anything else.
 	As *policy.Principal
 	// Refusal returns the error for a hard need that is refused; nil is AccessDenied.
@@ -68,7 +69,7 @@ type Facts interface {
 	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
 }
 
-// PrincipalLaws are the policies of a principal. A nil Boundary is no boundary.
+// PrincipalLaws are the policies of a principal. A nil Boundary means no boundary.
 type PrincipalLaws struct{ Identity, Boundary []*policy.Document }
 
 // ResourceLaws are the policies and settings of a resource. Owner is the id of the

@@ -111,7 +111,7 @@ func TestZeroAccessSaysNothing(t *testing.T) {
 	}
 }
 
-func TestNobodyAndNothingAreRefused(t *testing.T) {
+func TestZeroCallerAndNoNeedsAreRefused(t *testing.T) {
 	all := New(allowing(t, "*"))
 	if _, err := all.Authorize(t.Context(), user(), get("k")); err != nil {
 		t.Fatalf("the door is not open where it should be: %v", err)
@@ -154,7 +154,7 @@ func TestZeroGrantCoversNothing(t *testing.T) {
 		t.Error("the zero grant says something")
 	}
 	if _, err := New(allowing(t, "*")).Authorize(t.Context(), g.Caller(), get("k")); err == nil {
-		t.Error("the caller of a zero grant is somebody")
+		t.Error("the caller of a zero grant is authorized")
 	}
 }
 
@@ -169,7 +169,7 @@ func TestOpenGrantCoversNothing(t *testing.T) {
 	}
 }
 
-func TestGrantCoversItsNeedsAlone(t *testing.T) {
+func TestGrantCoversOnlyItsNeeds(t *testing.T) {
 	g, err := New(allowing(t, "s3:*")).Authorize(t.Context(), user(), get("k"))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestSoftNeeds(t *testing.T) {
 		!g.Allows(list.Action, list.Resource) || g.Refused() {
 		t.Errorf("%+v, %v", g.g, err)
 	}
-	// With soft needs alone a signed caller is answered per need, a stranger not at all.
+	// If all needs are soft, a signed caller is answered per need, and a stranger is refused.
 	if g, err = a.Authorize(t.Context(), user(), list); err != nil || g.Allows(list.Action, list.Resource) {
 		t.Errorf("%+v, %v", g.g, err)
 	}

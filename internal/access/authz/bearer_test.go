@@ -33,9 +33,9 @@ func trusted(t *testing.T, action, principal string) role {
 	return role{allowing(t, action), d}
 }
 
-// TestTheBearerIsJudged: a need for somebody else is decided by who that is, and
-// nothing of the caller counts.
-func TestTheBearerIsJudged(t *testing.T) {
+// TestNeedIsDecidedForTheBearer: a need with As is decided for that principal; the
+// caller's own permissions do not count.
+func TestNeedIsDecidedForTheBearer(t *testing.T) {
 	const provider = "arn:aws:iam::" + account + ":oidc-provider/a.example"
 	at := arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "role/r"}
 	bearer := &policy.Principal{Kind: policy.WebIdentity, Provider: provider}
@@ -58,9 +58,9 @@ func TestTheBearerIsJudged(t *testing.T) {
 		"another provider's": {
 			nobody, need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false,
 		},
-		"nobody":                 {nobody, need(nil, "s"), false},
-		"nobody by a zero claim": {nobody, need(&policy.Principal{}, "s"), false},
-		"a user who may do all":  {user(), need(nil, "s"), false},
+		"no bearer":             {nobody, need(nil, "s"), false},
+		"a zero bearer":         {nobody, need(&policy.Principal{}, "s"), false},
+		"a user who may do all": {user(), need(nil, "s"), false},
 		"a user's policies for other": {
 			user(), need(&policy.Principal{Kind: policy.WebIdentity, Provider: provider + "x"}, "s"), false,
 		},

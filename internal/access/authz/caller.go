@@ -26,10 +26,10 @@ type Situation struct {
 	// taken with assumed roles").
 	SourceIdentity string
 	Keys           map[string][]string // condition keys of the request, in lower case
-	Session        []*policy.Document  // compiled session policies; nil is no restriction
+	Session        []*policy.Document  // compiled session policies; nil means no restriction
 	Record         Record              // the request's audit event
 
-	// Now is the clock; nil is one that stays at At.
+	// Now is the clock; nil means one that always shows At.
 	Now func() time.Time
 	// Again looks the caller up again at an instant: whether its credential still
 	// exists, and what follows from it and from the time. nil: the caller does not
@@ -93,7 +93,7 @@ func (c Caller) Now() time.Time {
 	return c.situation.Now()
 }
 
-// Seen returns what Situation.Seen is.
+// Seen returns Situation.Seen.
 func (c Caller) Seen() any { return c.situation.Seen }
 
 // WithSeen returns the caller with another Seen.

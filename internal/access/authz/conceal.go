@@ -5,10 +5,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// Conceal answers 403 where an error would tell a caller who may not list the
+// Conceal returns 403 where an error would tell a caller that may not list the
 // bucket whether something is there (S3 API reference, GetObject, Permissions).
-// It is the one rule for the request as a whole, a key in a batch, the source of
-// a copy, and whoever else answers for an object. nil stays nil.
+// The same rule holds for a request as a whole, a key in a batch, the source of
+// a copy, and any other answer about an object. nil stays nil.
 func (g Grant) Conceal(err error, bucket string) *fault.Error {
 	f := fault.From(err)
 	tells := f != nil && (f.Tells || f.Code == fault.NoSuchKey || f.Code == fault.NoSuchVersion)

@@ -18,8 +18,8 @@ func document(t *testing.T, statement string) []*policy.Document {
 	return []*policy.Document{d}
 }
 
-// TestRefusalsSayWhy: to principals of the resource's own account, and to nobody
-// else.
+// TestRefusalsSayWhy: a refusal tells its reason to principals of the resource's own
+// account, and to no one else.
 func TestRefusalsSayWhy(t *testing.T) {
 	const (
 		plain   = "Access Denied"
@@ -65,10 +65,10 @@ func TestRefusalsSayWhy(t *testing.T) {
 			alice +
 				`s3:GetObject on resource: "arn:aws:s3:::b/k" because no session policy allows the s3:GetObject action`,
 		},
-		"another account":   {other, get("k"), ``, account, plain},
-		"a stranger":        {stranger, get("k"), ``, account, plain},
-		"nobody's bucket":   {user(), get("k"), ``, "", plain},
-		"somebody's bucket": {user(), get("k"), ``, "444455556666", plain},
+		"another account":          {other, get("k"), ``, account, plain},
+		"a stranger":               {stranger, get("k"), ``, account, plain},
+		"a missing bucket":         {user(), get("k"), ``, "", plain},
+		"another account's bucket": {user(), get("k"), ``, "444455556666", plain},
 		"a new bucket": {
 			user(), make, ``, "444455556666",
 			alice +

@@ -61,7 +61,7 @@ func TestObjectsOfOthers(t *testing.T) {
 		policy []*policy.Document
 		public policy.PublicAccess
 		need   Need
-		// who gets in: the bucket's account, the other account, a stranger
+		// whether these are allowed: the bucket's account, the other account, a stranger
 		owner, other, stranger bool
 	}{
 		{
@@ -86,7 +86,7 @@ func TestObjectsOfOthers(t *testing.T) {
 			true,
 		},
 		{
-			"a public policy shuts out whom the ACL lets in", lists, open, bucketPolicy(t, "Allow", "s3:ListBucket"),
+			"a public policy shuts out those the ACL allows", lists, open, bucketPolicy(t, "Allow", "s3:ListBucket"),
 			restrict, object("s3:GetObject"), true, false, false,
 		},
 		{
@@ -114,7 +114,7 @@ func TestObjectsOfOthers(t *testing.T) {
 			true, false, false,
 		},
 		{
-			"whoever may write makes objects", writable, nobodys, nil, policy.PublicAccess{}, object("s3:PutObject"),
+			"a writer may create objects", writable, nobodys, nil, policy.PublicAccess{}, object("s3:PutObject"),
 			true, true, true,
 		},
 		{
@@ -126,11 +126,11 @@ func TestObjectsOfOthers(t *testing.T) {
 			false,
 		},
 		{
-			"never those of others", writable, mine, nil, policy.PublicAccess{}, object("s3:PutObject"), true, false,
+			"but not those of others", writable, mine, nil, policy.PublicAccess{}, object("s3:PutObject"), true, false,
 			false,
 		},
 		{
-			"nor deletes what is not there", writable, nobodys, nil, policy.PublicAccess{}, object("s3:DeleteObject"),
+			"nor deletes a missing object", writable, nobodys, nil, policy.PublicAccess{}, object("s3:DeleteObject"),
 			true, false, false,
 		},
 		{
@@ -144,11 +144,12 @@ func TestObjectsOfOthers(t *testing.T) {
 			object("s3:PutObject"), true, true, true,
 		},
 		{
-			"the ACL of what a writer makes is its own affair", lists, mine, nil, policy.PublicAccess{}, made, true,
+			"a writer may set the ACL of what it creates", lists, mine, nil, policy.PublicAccess{}, made, true,
 			true, false,
 		},
 		{
-			"but a policy denies", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{}, made,
+			"unless a policy denies it", lists, mine, bucketPolicy(t, "Deny", "s3:PutObjectAcl"), policy.PublicAccess{},
+			made,
 			false, false, false,
 		},
 	} {

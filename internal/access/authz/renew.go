@@ -20,9 +20,9 @@ import (
 // was read is compared.
 const standsFor = time.Second
 
-// Stands returns what was read for the grant's decision, if the decision holds as
-// long as that is unchanged: it is fresh, and no policy and no credential depends on
-// the time since. Otherwise the grant has to be renewed.
+// Stands returns what was read for the grant's decision, if the decision holds while
+// that is unchanged: the decision is fresh, and no policy and no credential depends on
+// the time. Otherwise the grant has to be renewed.
 func (g Grant) Stands() (seen any, ok bool) {
 	if g.g == nil || g.g.seen == nil {
 		return nil, false

@@ -43,8 +43,8 @@ func (w *watched) caller() Caller {
 	return c
 }
 
-// TestStands: a decision is enough while it is fresh and nothing that it rests on
-// changes by the clock alone.
+// TestStands: a decision stands while it is fresh and nothing that it depends on
+// changes just because time passes.
 func TestStands(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	for name, c := range map[string]struct {
@@ -59,7 +59,7 @@ func TestStands(t *testing.T) {
 		"fresh":           {laws: allowAll, after: time.Second, want: true},
 		"not fresh":       {laws: allowAll, after: time.Second + 1},
 		"from the future": {laws: allowAll, after: -1},
-		"nobody watched":  {laws: allowAll, unseen: true},
+		"not watched":     {laws: allowAll, unseen: true},
 		"a law of the time": {
 			laws: allowAll +
 				`,{"Effect":"Deny","Action":"s3:Nothing","Resource":"*",` +
@@ -126,10 +126,10 @@ func TestRenew(t *testing.T) {
 		"another one has the name": {func(_ *world, who *watched) {
 			who.again = func(time.Time) (Caller, error) { c := user(); c.principal.ID = "AIDAOTHER"; return c, nil }
 		}, false, false},
-		"a soft need that nobody went by": {func(w *world, _ *watched) {
+		"a soft need that was not used": {func(w *world, _ *watched) {
 			w.identity = parsed(t, `{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::b/soft"}`)
 		}, false, true},
-		"a soft need that was gone by": {func(w *world, _ *watched) {
+		"a soft need that was used": {func(w *world, _ *watched) {
 			w.identity = parsed(t, `{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::b/soft"}`)
 		}, true, false},
 		"the time, which the law asks for": {func(_ *world, who *watched) {

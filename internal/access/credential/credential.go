@@ -1,6 +1,6 @@
-// Package credential is what a signature is checked against. It exists so that core,
-// which keeps credentials, and the gateway, which checks signatures, mean the same
-// without knowing each other. It must never know how either is done.
+// Package credential holds what a signature is checked against. It exists so that core,
+// which keeps credentials, and the gateway, which checks signatures, share one type
+// without knowing each other. It must never know how either does its work.
 package credential
 
 import (
@@ -20,6 +20,6 @@ type Credential struct {
 	Token                  string
 	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
 	SourceIdentity         string
-	Session                []*policy.Document  // session policies; nil is no restriction
+	Session                []*policy.Document  // session policies; nil means no restriction
 	Keys                   map[string][]string // condition keys, in lower case
 }

@@ -1,7 +1,7 @@
 // Package objectkey says what the key of an object may be. It exists so that
-// routing, authorization and storage agree on it, wherever a key stands: in a
-// path, a header, a form or a document. It must never know which bucket a key is
-// of, nor what lies under it.
+// routing, authorization and storage agree on it, wherever a key occurs: in a
+// path, a header, a form or a document. It must never know which bucket a key
+// belongs to, nor what is stored under it.
 package objectkey
 
 import (

@@ -9,10 +9,10 @@ import (
 // overview").
 type Group uint8
 
-// The groups that somebody belongs to.
+// The groups. NoGroup is for a grant to an account.
 const (
 	NoGroup     Group = iota
-	AllUsers          // everybody, who signs nothing included
+	AllUsers          // everyone, including anonymous callers
 	AllAccounts       // every account: AuthenticatedUsers
 )
 
@@ -24,8 +24,8 @@ type ListGrant struct {
 	Actions []Action
 }
 
-// Given is the document of what an identity may by default, without a policy of
-// its own that says so.
+// Given returns the document of what an identity may do by default, without a policy
+// that allows it.
 func Given(a Action) *Document {
 	s := statement{allow: true, resources: []arnPattern{{text: "*", any: true}}}
 	s.actions = []actionPattern{{text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}}}}
@@ -33,12 +33,12 @@ func Given(a Action) *Document {
 	return &Document{kind: Identity, statements: []statement{s}}
 }
 
-// List makes the document of an ACL. It only allows, it stands on one resource
-// and names none, and Decide passes over its grants to groups while
-// IgnorePublicAcls is on. A grant to an account, or to every account, leaves it
-// to that account's own policies who of it may; nobody there is reached directly
-// but its root user. An ACL is public or not by Public; RestrictPublicBuckets,
-// which is about policies, does not count it.
+// List makes the document of an ACL. It only allows, it belongs to one resource
+// and names none, and Decide ignores its grants to groups while
+// IgnorePublicAcls is on. A grant to an account, or to every account, reaches only
+// the account's root user directly; the account's own policies decide which of its
+// other principals may use it. Public says whether an ACL is public;
+// RestrictPublicBuckets, which is about policies, does not count it.
 func List(grants []ListGrant) *Document {
 	d := &Document{kind: AccessList, statements: make([]statement, len(grants))}
 	for i, g := range grants {

@@ -39,13 +39,13 @@ type Comparison struct {
 	Most          int // decisions to make at most
 }
 
-// Compare tells who gains and who loses what. Every answer is Decide's. What is
-// asked: for each statement of either side, each subject, each probe that the
-// statement is about, and each of its resource patterns, one request of that
-// pattern's kind, an x for a wildcard; once as anybody would send it, over TLS
-// from an address of nobody in particular, and where the statement has
-// conditions once more so that they hold, as far as the sender can make them.
-// Policy variables other than aws:username are not tried. cut tells that Most
+// Compare returns which subject gains or loses what. Every answer is Decide's. It
+// tries one request for each statement of either side, each subject, each probe that
+// the statement is about, and each of its resource patterns. The resource has the
+// pattern's kind, with an x for a wildcard. The request is tried once in plain form,
+// over TLS from an arbitrary address. If the statement has conditions, it is tried
+// again with values that meet them, as far as the sender can choose those.
+// Policy variables other than aws:username are not tried. cut reports that Most
 // was reached.
 func (c *Comparison) Compare() (changes []Change, cut bool) {
 	seen := map[Change]bool{}

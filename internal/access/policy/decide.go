@@ -15,7 +15,7 @@ type opinion struct {
 }
 
 // ask evaluates one layer. It stops at the first Deny, unless the denies of the
-// layer don't bind the caller under l; nil binds everybody.
+// layer don't bind the caller under l; if l is nil, they bind every caller.
 func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, &in.request) }
 	var o opinion
@@ -48,11 +48,11 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 
 // Decide decides a request in AWS's order (IAM user guide, "Policy evaluation logic"):
 // an explicit deny in any layer wins; then the resource's policy can be enough for a
-// caller of its own account, depending on how it names the caller; then identity
+// caller of the resource's account, depending on how it names the caller; then identity
 // policies, boundary and session policy must each allow. Between accounts both sides
 // must allow. Without any allow the result is the implicit deny. Whatever policies
-// allow, RestrictPublicBuckets can deny, and only the bucket's own account changes its
-// settings. A decision that takes too many steps is a deny.
+// allow, RestrictPublicBuckets can deny, and only the bucket's own account may change
+// its settings. A decision that takes too many steps is a deny.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -142,8 +142,8 @@ func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
 	return Verdict{Effect: Allow, Why: opinions[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
 }
 
-// Excludes reports that the laws allow the principal nothing, whatever it asks for, so
-// that nothing need be looked up for it.
+// Excludes reports that the laws allow the principal nothing, whatever it asks for; the
+// caller then need not look anything up for it.
 func (l *Laws) Excludes(p *Principal) bool {
 	if p.Kind != Anonymous {
 		return false
@@ -162,7 +162,7 @@ func implicitDeny(layer Layer) Verdict {
 
 // ownerEscapes reports whether the denies of a bucket's policy do not bind: the root
 // user of the bucket's account may always read, write and delete the policy, so that
-// it can repair one that locks everybody out (S3 API reference, PutBucketPolicy).
+// it can repair one that locks everyone out (S3 API reference, PutBucketPolicy).
 func ownerEscapes(l *Laws, r *Request) bool {
 	if r.Principal.Kind != AccountRoot || l.ResourceOwner == "" || r.Principal.Account != l.ResourceOwner {
 		return false

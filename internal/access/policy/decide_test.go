@@ -133,7 +133,7 @@ func (s *script) policy(name, kind, text string) {
 	if !ok {
 		s.t.Fatalf("line %d: kind %s", s.line, kind)
 	}
-	// A statement alone is the shorthand of a document of the newer version.
+	// A single statement is shorthand for a document of the newer version.
 	if !strings.Contains(text, `"Statement"`) {
 		text = `{"Version":"2012-10-17","Statement":[` + text + `]}`
 	}
@@ -282,7 +282,7 @@ func TestBecause(t *testing.T) {
 	}
 }
 
-// What could not be read might have been a Deny.
+// A document that could not be read might have held a Deny.
 func TestMissingDocumentDenies(t *testing.T) {
 	allow := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	for i, l := range []Laws{

@@ -80,8 +80,8 @@ func (d *Document) Statements() []Statement {
 }
 
 // Mentions reports whether a condition or a policy variable of the document
-// asks for a condition key that begins with prefix: "s3:ExistingObjectTag/",
-// "aws:SourceIp". Facts that cost a lookup are fetched only then.
+// uses a condition key that begins with prefix: "s3:ExistingObjectTag/",
+// "aws:SourceIp". Facts that cost a lookup are fetched only if it does.
 func (d *Document) Mentions(prefix string) bool {
 	prefix = KeyName(prefix)
 	i, _ := slices.BinarySearch(d.mentions, prefix)
@@ -94,8 +94,8 @@ func (d *Document) MentionsAction(a Action) bool {
 }
 
 // AllowsSome reports whether documents together allow some action of a service,
-// such as "s3", on some resource and under some condition: an Allow is about one,
-// and no Deny without conditions takes all of them on everything away.
+// such as "s3", on some resource and under some condition: an Allow names one,
+// and no Deny without conditions covers all of them on every resource.
 func AllowsSome(all []*Document, service string) bool {
 	allowed := false
 	for _, d := range all {
@@ -126,10 +126,10 @@ func (d *Document) Principals() []PrincipalName {
 	return out
 }
 
-// Bind returns the document about those who had their names when it was
-// written: ids are the unique ids of users and roles, by the ARN that a Principal
-// element names them by, and of accounts by their canonical ids. Whoever takes such a name later is not meant
-// (IAM user guide, "IAM identifiers", "Unique identifiers").
+// Bind returns the document with its principals bound to those that had the names when
+// it was written: ids are the unique ids of users and roles, by the ARN in a Principal
+// element, and of accounts, by their canonical ids. A user or role that takes such a
+// name later does not match (IAM user guide, "IAM identifiers", "Unique identifiers").
 func (d *Document) Bind(ids map[string]string) *Document {
 	return d.withPrincipals(func(p *principal) {
 		if p.bound = ids[p.Value]; p.kind == ofCanonical && arn.IsAccountID(p.bound) {

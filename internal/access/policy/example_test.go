@@ -8,8 +8,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// A user has a policy of its own, and the bucket, which belongs to the same account,
-// has one that denies requests from elsewhere.
+// A user has a policy, and the bucket, which belongs to the same account, has one that
+// denies requests from other addresses.
 func ExampleDecide() {
 	const account = "111122223333"
 	user, err := policy.Parse(policy.Identity, []byte(`{"Version":"2012-10-17","Statement":{
@@ -51,8 +51,8 @@ func ExampleDecide() {
 	// anna/cat.jpg from 198.51.100.7: denied with an explicit deny in a resource-based policy
 }
 
-// A bucket policy that names everybody is public, and the witness shows a request
-// that it lets in.
+// A bucket policy that names everyone is public, and the witness shows a request
+// that it allows.
 func ExamplePublic() {
 	d, err := policy.Parse(policy.Resource, []byte(`{"Statement":{"Sid":"Website",
 		"Effect":"Allow","Principal":"*","Action":"s3:Get*","Resource":"arn:aws:s3:::site/*"}}`))

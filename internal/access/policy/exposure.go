@@ -6,7 +6,7 @@ import "slices"
 type Exposure struct {
 	// Witness shows why a document is public; nil where none is.
 	Witness *Witness
-	// Open reports that principals which no document names are allowed something now: a
+	// Open reports that principals that no document names are allowed something now: a
 	// document is public, and RestrictPublicBuckets is off.
 	Open bool
 	// Accounts are the other accounts, by id or canonical id, that documents name

@@ -6,8 +6,8 @@ import (
 )
 
 // KeyName returns the name under which Request.Keys holds a condition key. Names
-// do not depend on case, but for an object's tags, which differ by case where
-// they are stored.
+// do not depend on case, except those of an object's tags, which are stored
+// with their case.
 func KeyName(name string) string {
 	service, tag, ok := strings.Cut(name, "/")
 	lower := strings.ToLower(service)

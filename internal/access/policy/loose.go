@@ -23,9 +23,9 @@ func (p *parser) conditionKey(name string) error {
 	return checkKey(name)
 }
 
-// resourceARN reads an entry of Resource or NotResource. Where it has fewer
-// sections than an ARN, AWS does not say what is meant: the statement allows as
-// if it were nothing, and denies as if it were everything that begins so.
+// resourceARN reads an entry of Resource or NotResource. AWS does not say what an
+// entry with fewer sections than an ARN means. Here, in an Allow it matches nothing,
+// and in a Deny it matches everything that begins with it.
 func (p *parser) resourceARN(text string, s *statement) (arnPattern, error) {
 	const sections = 6
 	short := sections - 1 - strings.Count(text, ":")

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// pattern is compiled text with wildcards and policy variables. What a
-// variable stands for is compared as it is: no wildcard in it acts.
+// pattern is compiled text with wildcards and policy variables. The value of a
+// variable is compared literally: wildcards in it have no effect.
 type pattern []part
 
 type partKind uint8
@@ -290,8 +290,8 @@ func (p pattern) expand(in *situation) (string, bool) {
 	return b.String(), true
 }
 
-// compileARN reads an ARN pattern. Variables may stand in the last section
-// alone (IAM user guide, "Policy elements: Variables and tags").
+// compileARN reads an ARN pattern. Variables are allowed only in the last section
+// (IAM user guide, "Policy elements: Variables and tags").
 func compileARN(text string, variables bool) (arnPattern, error) {
 	if text == "*" {
 		return arnPattern{text: text, any: true}, nil

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A second evaluator, written from the rules alone: it walks the documents'
-// JSON on every question, knows no compiled form and shares no code with the
+// A second evaluator, written only from the rules: it walks the documents'
+// JSON for every decision, knows no compiled form and shares no code with the
 // first. It is slow and simple on purpose.
 
 type naiveLaws struct {

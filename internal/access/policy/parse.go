@@ -34,8 +34,8 @@ func Size(text []byte) int {
 	return n
 }
 
-// Parse reads and compiles a document. What it does not know is an error: a
-// condition that is not understood must not pass for one that holds. Its errors
+// Parse reads and compiles a document. Anything it does not know is an error: a
+// condition that it does not understand must not count as one that holds. Its errors
 // are *Error.
 func Parse(kind Kind, text []byte) (*Document, error) {
 	if err := checkText(kind, text); err != nil {

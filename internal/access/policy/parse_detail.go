@@ -11,7 +11,7 @@ func (p *parser) principal(n node, path string, s *statement) error {
 		return err
 	}
 	if not && s.allow {
-		// Everybody but a few is everybody, strangers included; S3 refuses it too.
+		// An Allow for everyone but a few would include strangers; S3 refuses it too.
 		return &Error{BadPrincipal, path, "NotPrincipal is for Deny statements alone"}
 	}
 	s.notPrincipal = not

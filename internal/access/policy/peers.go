@@ -6,16 +6,16 @@ import (
 )
 
 // Peers is what a server knows of the addresses that requests come from: which
-// of them do not tell one caller from another. The zero value knows nothing, so
-// that whoever seems to be on this machine or in a private network may be
-// anybody: behind a proxy that nobody told of, everybody is.
+// of them several callers share. The zero value knows nothing, so a caller with an
+// address of this machine or of a private network may be anyone: behind a proxy
+// that the server was not told of, all callers have such an address.
 type Peers struct {
 	told   bool
 	shared []netip.Prefix
 }
 
-// ToldApart says that each caller has an address of its own, but for those in
-// shared: behind them anybody may stand.
+// ToldApart returns peers of which each caller has its own address, except those in
+// shared: an address in shared may belong to anyone.
 func ToldApart(shared ...netip.Prefix) Peers {
 	p := Peers{told: true}
 	for _, n := range shared {
@@ -49,7 +49,7 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
-// hide reports whether anybody may stand behind some address of the range.
+// hide reports whether some address of the range may belong to anyone.
 func (p *Peers) hide(r netip.Prefix) bool {
 	shared := p.shared
 	if !p.told {
@@ -59,8 +59,8 @@ func (p *Peers) hide(r netip.Prefix) bool {
 }
 
 // AWS's bound for a single range is a /8 of IPv4 and a /32 of IPv6 (S3 user
-// guide, "The meaning of public"). A document that lets everybody in from as much
-// as two such ranges, in however many pieces, is for everybody.
+// guide, "The meaning of public"). A document that allows everyone from addresses that
+// add up to two such ranges, in however many pieces, is public.
 const (
 	narrow4  = 8
 	narrow6  = 32
@@ -68,7 +68,7 @@ const (
 	tooMany6 = 2 << (48 - narrow6) // networks of /48
 )
 
-// narrow ranges are within the bound each by itself.
+// narrow reports whether a range is within the bound for a single range.
 func narrow(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		return p.Bits() >= narrow4
@@ -111,9 +111,10 @@ func common(a, b []netip.Prefix) (out []netip.Prefix) {
 	return union(out)
 }
 
-// few reports whether ranges are for few: each of them narrow, and all together
-// less than two of them. Private networks are as many as there are, but each caller is
-// in one of them at most; whether they hide somebody is said by Peers.
+// few reports whether ranges are for few callers: each of them is narrow, and together
+// they hold fewer addresses than two of the widest narrow ranges. Private networks do
+// not count, since each caller is in at most one of them; Peers says whether callers
+// share them.
 func few(all []netip.Prefix) bool {
 	var four, six uint64
 	var counted []netip.Prefix

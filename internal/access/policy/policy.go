@@ -1,6 +1,6 @@
 // Package policy implements the policy language and the decision on a request. It is
-// pure: the standard library, arn and the catalogue of actions, no context, no clock,
-// no storage. It must never know HTTP or its caller.
+// pure: it uses the standard library, arn and the catalogue of actions, but no context,
+// clock or storage. It must never know HTTP or its caller.
 //
 // Parse compiles a document once. Decide then works on patterns, numbers, dates and
 // address ranges, and reads no text of a policy.
@@ -34,7 +34,7 @@ func (a Action) Facts() action.Facts {
 // sessions.
 type PrincipalKind uint8
 
-// The kinds of principals. The zero value is no principal and matches nothing.
+// The kinds of principals. The zero value means no principal and matches nothing.
 const (
 	Nobody        PrincipalKind = 0
 	Anonymous     PrincipalKind = 1
@@ -79,9 +79,9 @@ type Laws struct {
 	// Identity are the policies of the principal and its groups. The root user
 	// has a built-in one: Decide makes no exception for it.
 	Identity []*Document
-	// Boundary and Session limit. Nil is no limit; a list without an allow
-	// allows nothing. A federated user without Session has no permissions but
-	// those a resource gives to the session by name.
+	// Boundary and Session limit. Nil means no limit; a list without an allow
+	// allows nothing. A federated user without Session has only the permissions
+	// that a resource gives to the session by name.
 	Boundary, Session []*Document
 	Resource          []*Document
 	// Guard are policies of the resource that can deny and cannot allow: those of a

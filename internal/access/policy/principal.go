@@ -16,7 +16,7 @@ type grant uint8
 const (
 	noGrant   grant = iota
 	delegated       // to the account: the identity's policies decide
-	// to the role, to the user of a federated session, to everybody: boundary and session policy limit it
+	// to the role, to the user of a federated session, to everyone: boundary and session policy limit it
 	limited
 	toUser    // to the user: the boundary does not limit it
 	unlimited // to the session, the root user or the service itself
@@ -43,7 +43,7 @@ type principal struct {
 	kind    entryKind
 	account string
 	arn     arn.ARN
-	bound   string // unique id of the user or role that is meant; empty: whoever has the name
+	bound   string // unique id of the user or role that is named; empty: any that has the name
 }
 
 // grants is what an Allow that names the entry gives to the caller; noGrant

@@ -7,7 +7,7 @@ import (
 	"unicode/utf16"
 )
 
-// String prints the document as JSON. Read again it is the same document, and
+// String returns the document as JSON. Parse reads the same document from it, and
 // it is no longer than the text it was parsed from.
 func (d *Document) String() string {
 	w := printer{latin: d.kind != Resource}

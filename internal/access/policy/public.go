@@ -12,8 +12,9 @@ import (
 // Public reports whether a document is public in the sense of Block Public
 // Access (S3 user guide, "The meaning of public"), and why. It starts from
 // "public": a document is not public only if each Allow names its principals, demands a
-// fixed value of a key that identifies the caller or its network, or allows everybody
-// from some addresses only, which for all Allows together are few and hide nobody.
+// fixed value of a key that identifies the caller or its network, or allows everyone
+// from certain addresses only. Those of all Allows together must be few, and none of
+// them may be shared by several callers.
 // Denies do not count, actions do not matter. An identity provider is not a fixed
 // principal.
 func Public(d *Document, from Peers) (bool, *Witness) {
@@ -27,13 +28,13 @@ func Public(d *Document, from Peers) (bool, *Witness) {
 	return true, d.witness(r)
 }
 
-// IsPublic is Public without the why, most of which was worked out when the
-// document was compiled. Of an ACL it is always false: see List.
+// IsPublic is Public without the reason; most of it was worked out when the
+// document was compiled. It is always false for an ACL: see List.
 func (d *Document) IsPublic(from Peers) bool {
 	return d == nil || d.public || len(d.openTo) > 0 && slices.ContainsFunc(d.openTo, from.hide)
 }
 
-// reach is a statement that allows everybody, and from where.
+// reach is a statement that allows everyone, and from where.
 type reach struct {
 	statement  int
 	principal  *principal
@@ -94,9 +95,9 @@ func (d *Document) classify() {
 }
 
 // opening is the statement that makes the document public: one that is open to
-// everybody or to a wide range; else, where all of them together are open to
+// everyone or to a wide range; else, where all of them together are open to
 // too many, the one that is open to most; else one that is open to addresses
-// behind which anybody may be. It is nil where the document is not public.
+// that may belong to anyone. It is nil if the document is not public.
 func (d *Document) opening(from Peers) *reach {
 	all := d.reaches()
 	for i := range all {
@@ -144,7 +145,7 @@ func (c condition) limits() bool {
 
 // fixed reports whether a value of a key means one account, network or source.
 func fixed(key, value string) bool {
-	// In the older version ${ is no variable; it is doubted all the same.
+	// In the older version ${ does not begin a variable, but the value is not trusted either.
 	exact := value != "" && !strings.ContainsAny(value, "*?") && !strings.Contains(value, "${")
 	section := strings.SplitN(value, ":", 6)
 	switch key {

@@ -86,8 +86,8 @@ func TestPublic(t *testing.T) {
 	}
 }
 
-// witnessGetsIn checks the witness of a statement that stands alone: nobody can
-// be an AWS service, a role here, or come with a provider's token; variables are not tried.
+// witnessGetsIn checks the witness of a document with one statement. The witness cannot be
+// an AWS service, a role here, or the bearer of a provider's token; variables are not tried.
 func witnessGetsIn(t *testing.T, principal, condition string) {
 	t.Helper()
 	d := mustParse(t,
@@ -105,7 +105,7 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 		return
 	}
 	if w.Request == nil {
-		t.Errorf("%s, %s: nobody was found to get in", principal, condition)
+		t.Errorf("%s, %s: no request was found that is allowed", principal, condition)
 		return
 	}
 	laws := Laws{Resource: []*Document{d}, ResourceOwner: home, Peers: ToldApart()}
@@ -189,8 +189,8 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// Names are bound to those who had them: neither a user made again under the
-// name, nor a session of such a user, is meant. A renamed user still is.
+// Names are bound to those that had them: neither a new user of the same name, nor a
+// session of such a user, matches. A renamed user still does.
 func TestBind(t *testing.T) {
 	alice, reader, fred := caller("alice"), caller("session"), caller("federated")
 	fred.IssuerID = alice.ID

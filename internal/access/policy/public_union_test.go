@@ -21,7 +21,7 @@ func slash8(first, step int) (all []string) {
 	return all
 }
 
-// forAddresses is a document of a statement for everybody for each condition.
+// forAddresses is a document with a statement for everyone for each condition.
 func forAddresses(t testing.TB, conditions ...string) *Document {
 	var all []string
 	for i, c := range conditions {
@@ -109,11 +109,11 @@ func TestUnionOfRanges(t *testing.T) {
 				t.Errorf("%s: %v, %+v", name, got, w)
 			}
 			if got && w.Request == nil && !strings.Contains(name, "all but") {
-				t.Errorf("%s: nobody was found to get in", name)
+				t.Errorf("%s: no request was found that is allowed", name)
 			}
 		})
 	}
-	// Those whom a statement names do not count.
+	// Statements that name their principals do not count.
 	named := mustParse(t, Resource,
 		`{"Statement":[{"Effect":"Allow","Principal":{"AWS":["444455556666","arn:aws:iam::111122223333:user/a"]},`+
 			`"Action":"s3:GetObject","Resource":"*","Condition":{`+from(every...)+`}},
@@ -123,7 +123,7 @@ func TestUnionOfRanges(t *testing.T) {
 	}
 }
 
-// TestSharedAddresses: an address that is not one caller's own is everybody's.
+// TestSharedAddresses: an address that callers share counts as open to everyone.
 func TestSharedAddresses(t *testing.T) {
 	proxy := ToldApart(netip.MustParsePrefix("::ffff:10.1.2.0/120"))
 	for _, c := range []struct {
@@ -224,7 +224,7 @@ func (d *dice) address() string {
 	return fmt.Sprintf("203.0.%d.%d", d.roll(256), d.roll(256))
 }
 
-// addressed is a document for everybody whose conditions are about addresses.
+// addressed is a document for everyone whose conditions are about addresses.
 func (d *dice) addressed() string {
 	var all []string
 	for range 1 + d.roll(4) {
@@ -252,9 +252,9 @@ func (d *dice) addressed() string {
 	return `{"Statement":[` + strings.Join(all, ",") + `]}`
 }
 
-// TestRandomUnion holds Public to the sum: while it says no, the addresses that
-// Decide lets a stranger in from are within the bound, and nobody whose address
-// is not known gets in.
+// TestRandomUnion checks Public for several ranges together: while it says no, the
+// addresses that Decide allows a stranger from are within the bound, and a caller whose
+// address is not known is refused.
 func TestRandomUnion(t *testing.T) {
 	seed := someSeed(t)
 	bound := map[int]*big.Int{
@@ -287,7 +287,7 @@ func TestRandomUnion(t *testing.T) {
 			continue
 		}
 		if let(netip.Addr{}) {
-			t.Fatalf("-seed %d: not public, and open to whom nobody knows the address of\n%s", seed+uint64(i), text)
+			t.Fatalf("-seed %d: not public, and open to a caller without a known address\n%s", seed+uint64(i), text)
 		}
 		var ranges []netip.Prefix
 		for _, s := range doc.statements {
@@ -316,10 +316,10 @@ func TestRandomUnion(t *testing.T) {
 	}
 }
 
-// TestWitnessIsAnybodyOfAnotherAccount: where neither nobody nor a root user gets
-// in, somebody whom the statement's patterns spell does; where nobody is found,
-// none is made up.
-func TestWitnessIsAnybodyOfAnotherAccount(t *testing.T) {
+// TestWitnessFitsThePatterns: if neither an anonymous caller nor a root user is
+// allowed, the witness is a principal of another account whose name fits the
+// statement's patterns; if none is found, the witness has no request.
+func TestWitnessFitsThePatterns(t *testing.T) {
 	for _, c := range []struct {
 		statement string
 		want      PrincipalKind

@@ -25,7 +25,7 @@ func someSeed(t *testing.T) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// limits are conditions of which each makes a statement for everybody one for
+// limits are conditions of which each makes a statement for everyone one for
 // few; loose are conditions that do not.
 func (d *dice) limit() (op, key, value string) {
 	of := [...][3]string{
@@ -66,7 +66,7 @@ func (d *dice) loose() (op, key, value string) {
 	return c[0], c[1], c[2]
 }
 
-// bucketPolicy is a document for everybody more often than not.
+// bucketPolicy is a document for everyone more often than not.
 func (d *dice) bucketPolicy() string {
 	var all []string
 	for range 1 + d.roll(3) {
@@ -137,12 +137,12 @@ func (d *dice) passerby() Request {
 	return r
 }
 
-// TestRandomPublic holds Public to what Block Public Access promises:
-//   - while no document is public, nobody but those that documents name, or who
-//     come from a place or a source that they name, is let in;
-//   - the witness of a public document gets in, and no longer does once
+// TestRandomPublic checks that Public keeps what Block Public Access promises:
+//   - while no document is public, only those are allowed that documents name, or that
+//     come from a place or a source that documents name;
+//   - the witness of a public document is allowed, and no longer once
 //     RestrictPublicBuckets is on;
-//   - that setting keeps every stranger out, and takes nothing from the
+//   - that setting refuses every stranger, and takes nothing from the
 //     owner's own principals.
 func TestRandomPublic(t *testing.T) {
 	seed := someSeed(t)
@@ -220,7 +220,7 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 	}
 	c.seen.gotIn++
 	if p := w.Request.Principal; p.Kind != Anonymous && p.Account != Stranger {
-		c.t.Fatalf("-seed %d: the witness is no stranger: %+v", c.seed, p)
+		c.t.Fatalf("-seed %d: the witness is not a stranger: %+v", c.seed, p)
 	}
 	off.Session, on.Session = off.Identity, on.Identity // a federated user's own
 	if v := Decide(off, *w.Request); v.Effect != Allow {

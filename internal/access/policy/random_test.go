@@ -272,8 +272,8 @@ func neverWider(t *testing.T, d *dice, seed uint64, l Laws, r Request, before Ve
 }
 
 // neverPublic checks what Block Public Access promises: while no document is
-// public, a stranger of whom nothing is known is not let in; while one is,
-// RestrictPublicBuckets lets no stranger in at all.
+// public, a stranger without keys and address is refused; while one is,
+// RestrictPublicBuckets refuses every stranger.
 func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
 	r.Principal = caller("anonymous")
 	l.Peers = ToldApart()

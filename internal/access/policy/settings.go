@@ -30,9 +30,9 @@ func (in *situation) ownersAlone(l *Laws) bool {
 }
 
 // givesAccessAway reports whether another account would change the ACL of an object that
-// it does not own, and only what is open to everybody allows it: the access it gave
-// itself would outlast the opening. A policy that names the account, or limits the
-// caller by a condition, is enough, and so is an ACL that names it.
+// it does not own, and only a statement or a grant for everyone allows it: the access it
+// gave itself would outlast that. A policy that names the account, or limits the caller
+// by a condition, is enough to allow it, and so is an ACL that names the account.
 func (in *situation) givesAccessAway(l *Laws) bool {
 	p := &in.request.Principal
 	if p.Account == "" || l.ResourceOwner == "" || p.Account == l.ResourceOwner || p.Account == l.BucketOwner {
@@ -52,7 +52,7 @@ func (in *situation) givesAccessAway(l *Laws) bool {
 	return true
 }
 
-// namesCaller reports whether a statement that applies names the caller, not everybody.
+// namesCaller reports whether a statement that applies names the caller, not everyone.
 func (s *statement) namesCaller(c *Principal) bool {
 	if s.group || slices.ContainsFunc(s.conditions, condition.limits) {
 		return !s.group

@@ -15,7 +15,7 @@ type statement struct {
 	resources    []arnPattern // none in trust policies
 	notResource  bool
 	conditions   []condition
-	// direct: everybody is named, and a condition says by ARN who is meant.
+	// direct: the statement names everyone, and a condition limits it to a caller by ARN.
 	direct bool
 	group  bool // of an ACL, to a group: public in the sense of Block Public Access
 	why    [layers][]string

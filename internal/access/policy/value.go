@@ -73,7 +73,7 @@ func parseBool(s string) (value, ok bool) {
 	return value, value || strings.EqualFold(s, "false")
 }
 
-// parsePrefix reads an address range. An address alone is a range of one, and
+// parsePrefix reads an address range. A single address is a range of one, and
 // bits beyond the prefix do not count.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if !strings.Contains(s, "/") {

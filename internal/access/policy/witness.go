@@ -58,12 +58,12 @@ func width(p netip.Prefix) int {
 	return p.Addr().BitLen() - p.Bits()
 }
 
-// Stranger is an account that owns nothing here: what its root user may do, anybody
+// Stranger is an account that owns nothing here: what its root user may do, anyone
 // with an AWS account may do.
 const Stranger = "999999999999"
 
 const (
-	absentOwner = "000000000000" // the owner of what a stranger asks for
+	absentOwner = "000000000000" // the owner of the resource that a stranger asks for
 	sometime    = 1_893_456_000  // seconds: 2030-01-01, where no condition asks for another instant
 )
 

@@ -1,8 +1,8 @@
 package policy
 
-// Work is how many steps decisions may still take: what a document's writer and a
-// request's sender can make the server do together. It counts comparisons, never
-// time, so that the same laws and requests always get the same answer.
+// Work is how many steps decisions may still take. It bounds the work that a document's
+// writer and a request's sender together can cause. It counts comparisons, not time,
+// so that the same laws and requests always get the same answer.
 type Work struct{ left int }
 
 // The most steps of one decision, and of all decisions on one request. A decision
@@ -12,7 +12,7 @@ const (
 	requestSteps  = 1 << 26
 )
 
-// NewWork is what one request may take.
+// NewWork returns the budget of one request.
 func NewWork() *Work { return &Work{left: requestSteps} }
 
 // most is what the next decision may take.
@@ -26,7 +26,7 @@ func (w *Work) most() int {
 // Exhausted reports that nothing is left: the decisions since then were denies.
 func (w *Work) Exhausted() bool { return w != nil && w.left <= 0 }
 
-// Spend takes steps for what is done beside decisions.
+// Spend takes steps for work other than decisions.
 func (w *Work) Spend(n int) {
 	if w != nil {
 		w.left = max(0, w.left-n)

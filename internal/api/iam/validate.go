@@ -12,10 +12,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// validate checks an input against the constraints its shape states, and says
-// what AWS says: all violations in one message; names, paths and documents of
-// wrong characters in a sentence of its own; some missing members as missing
-// parameters.
+// validate checks an input against the constraints of its shape, and uses AWS's
+// messages: one for all violations; a separate sentence for names, paths and documents
+// with wrong characters; some missing members count as missing parameters.
 func validate(in any) error {
 	var c checker
 	c.members(reflect.ValueOf(in).Elem(), "")
@@ -24,7 +23,7 @@ func validate(in any) error {
 
 type checker struct {
 	found     []string
-	sentence  string // the first that is said by itself
+	sentence  string // the first that has a separate sentence
 	parameter string // the first that is missing as a parameter
 	shown     string // the value at hand, where messages may hold it
 }

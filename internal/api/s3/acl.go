@@ -26,7 +26,7 @@ func aclKeys(h *shape.ACLHeaders, write string) map[string][]string {
 	return keys
 }
 
-// withACL adds what storing an object with an ACL needs besides: the ACL is of
+// withACL adds what storing an object with an ACL also needs: the ACL is of
 // an object that is about to be made.
 func withACL(needs []authz.Need, at arn.ARN, h *shape.ACLHeaders) []authz.Need {
 	if *h == (shape.ACLHeaders{}) {

@@ -1,6 +1,6 @@
 // Package s3 is the S3 dialect: one operation table and thin handlers that
-// translate between shapes and core. No rule lives here: what is allowed is
-// said by the needs of a row, what is true by core.
+// translate between shapes and core. No rule lives here: the needs of a row decide
+// what is allowed, and core holds all other rules.
 package s3
 
 import (

@@ -93,7 +93,7 @@ func (a *API) getBucketLocation(
 	if err != nil {
 		return nil, err
 	}
-	if region == "us-east-1" { // the only region without a name of its own here
+	if region == "us-east-1" { // the only region that has an empty name here
 		region = ""
 	}
 	return &shape.GetBucketLocationOutput{Value: region}, nil

@@ -89,7 +89,7 @@ func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *sha
 	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, bucket.DefaultEncryption{})
 }
 
-// customerKey is what the client sent of its own key; core checks it.
+// customerKey returns the headers of a customer-provided key; core checks them.
 // beside is the x-amz-server-side-encryption of the same write.
 func customerKey(k *shape.CustomerKey, beside string) object.CustomerKey {
 	return object.CustomerKey{

@@ -35,9 +35,9 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	return withACL(needs, at, &in.ACLHeaders), nil
 }
 
-// partKeys tell the steps of an upload from what makes an object, so that a
-// policy can ask conditions of the latter alone (S3 user guide, "Enforce
-// conditional writes"). A policy may ask for a customer's key of each of them
+// partKeys distinguish the steps of an upload from the requests that create an object,
+// so that a policy can demand conditional writes only of the latter (S3 user guide,
+// "Enforce conditional writes"). A policy may demand a customer's key of each of them
 // (S3 user guide, "Requiring and restricting SSE-C").
 func partKeys(k *shape.CustomerKey) map[string][]string {
 	keys := map[string][]string{"s3:objectcreationoperation": {"false"}}
@@ -348,7 +348,7 @@ func (a *API) abortMultipartUpload(
 	return nil, a.Objects.AbortUpload(ctx, g, in.Bucket, in.Key, in.UploadId)
 }
 
-// initiator is who began an upload: an account's root by its canonical id,
+// initiator is the principal that began an upload: an account's root by its canonical id,
 // others by their ARN (S3 API reference, Initiator).
 func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, error) {
 	at, err := arn.Parse(who)

@@ -180,8 +180,8 @@ func mayDestroy(bucket, key string) authz.Need {
 	return authz.Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object(bucket, key), Soft: true, Denial: true}
 }
 
-// mayDeleteObjects asks for each key by itself: what is refused comes back as
-// an error of that key.
+// mayDeleteObjects asks for each key separately: a refusal is returned as an error of
+// that key.
 func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 	if err := checkDelete(&in.Delete); err != nil {
 		return nil, err

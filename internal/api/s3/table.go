@@ -12,7 +12,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Table is the operations of S3. Whatever else S3 has is NotImplemented.
+// Table is the operations of S3. All other operations of S3 are NotImplemented.
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,

@@ -25,7 +25,7 @@ func mayPutObjectTagging(in *shape.PutObjectTaggingInput) ([]authz.Need, error) 
 	return []authz.Need{n, mayList(in.Bucket)}, nil
 }
 
-// mayTag is what storing an object with tags needs besides.
+// mayTag is what storing an object with tags also needs.
 func mayTag(at arn.ARN, tags []tag.Tag) authz.Need {
 	return authz.Need{Action: "s3:PutObjectTagging", Resource: at, Keys: withTags(nil, tags)}
 }

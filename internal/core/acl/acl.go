@@ -70,7 +70,7 @@ type Grant struct {
 	Permission Permission
 }
 
-// Public reports a grant to everybody or to every account, whatever it gives
+// Public reports a grant to everyone or to every account, whatever it gives
 // (S3 user guide, "The meaning of public").
 func (g Grant) Public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
 
@@ -121,7 +121,7 @@ const (
 	logDeliveryWrite = "log-delivery-write"
 )
 
-// CheckCanned refuses what is not a canned ACL, of a bucket or of an object (S3
+// CheckCanned refuses a name that is not a canned ACL of a bucket, or of an object (S3
 // user guide, "Canned ACL"). The error's message is empty, as AWS's is.
 func CheckCanned(name string, object bool) error {
 	switch name {

@@ -32,7 +32,7 @@ func tables() (bucket, object map[Permission][]policy.Action) {
 	return bucket, object
 }
 
-// others are actions that no ACL gives to anybody.
+// others are actions that no ACL allows.
 func others() []policy.Action {
 	return []policy.Action{
 		"s3:DeleteObjectVersion", "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock",
@@ -63,17 +63,17 @@ func callers() []caller {
 	}
 }
 
-// allowed is the naive answer for a caller who does not own the resource.
+// allowed is the naive answer for a caller that does not own the resource.
 func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Action, ignore bool) bool {
 	for _, g := range l {
 		if !slices.Contains(of[g.Permission], a) || ignore && g.Public() {
 			continue
 		}
-		// a setting is nobody's whom nobody names
+		// a grant to a group does not allow other accounts to change settings
 		if g.Group != "" && c.who.Account != owner && a.Facts().Changes == action.ChangesBucket {
 			continue
 		}
-		// nor is it whose an object is
+		// nor does it allow them to change an object's ACL
 		if g.Group != "" && c.who.Account != "" && c.who.Account != owner &&
 			(a == "s3:PutObjectAcl" || a == "s3:PutObjectVersionAcl") {
 			continue
@@ -89,8 +89,8 @@ func allowed(c *caller, l List, of map[Permission][]policy.Action, a policy.Acti
 }
 
 // TestRandomLists: a document allows exactly what the tables say, to exactly
-// whom the list names; and with all four settings on, nobody gets anything whom
-// only a group names.
+// those that the list names; and with all four settings on, a grant to a group
+// allows nothing.
 func TestRandomLists(t *testing.T) {
 	var seed [8]byte
 	rand.Read(seed[:])

@@ -21,7 +21,7 @@ type ID [8]byte
 // Versioning is a bucket's versioning state (S3 user guide, "Using versioning").
 type Versioning uint8
 
-// The versioning states. There is no way back to Off. The numbers are stored.
+// The versioning states. A bucket never returns to Off. The numbers are stored.
 const (
 	Off       Versioning = 0
 	Enabled   Versioning = 1

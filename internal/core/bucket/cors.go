@@ -17,7 +17,7 @@ const (
 
 // CORSRule says which origins a browser may let read the bucket's answers. An
 // origin and an allowed header may hold one *, which stands for any text.
-// MaxAge is in seconds; nil is not said.
+// MaxAge is in seconds; nil means that none is set.
 type CORSRule struct {
 	ID      string
 	Origins []string
@@ -27,7 +27,7 @@ type CORSRule struct {
 	MaxAge  *int32
 }
 
-// CORS is a bucket's configuration; the first rule that matches counts. Nil is
+// CORS is a bucket's configuration; the first rule that matches counts. Nil means
 // none.
 type CORS []CORSRule
 
@@ -56,7 +56,7 @@ func (c CORS) Match(origin, method string, headers []string) *CORSRule {
 	return nil
 }
 
-// AnyOrigin reports that the rule matches the origin because it lets any in.
+// AnyOrigin reports that the rule matches the origin because it allows any.
 func (r *CORSRule) AnyOrigin(origin string) bool {
 	i := slices.IndexFunc(r.Origins, func(o string) bool { return matches(o, origin) })
 	return i >= 0 && r.Origins[i] == "*"

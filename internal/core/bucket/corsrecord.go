@@ -11,10 +11,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// corsRules is the record s/ID/cors. Nil is no configuration.
+// corsRules is the record s/ID/cors. Nil means no configuration.
 func corsRules() setting[CORS] {
 	return setting[CORS]{
-		// AWS has no action of its own for deleting it.
+		// AWS has no separate action for deleting it.
 		name: "cors", put: "s3:PutBucketCORS", get: "s3:GetBucketCORS",
 		missing: fault.NoSuchCORSConfiguration,
 		encode:  encodeCORS, decode: decodeCORS,
@@ -43,15 +43,15 @@ func (s *Store) GetCORS(ctx context.Context, g authz.Grant, name string) (CORS, 
 	return corsRules().read(ctx, s, g, name)
 }
 
-// CORS returns a bucket's CORS configuration, nil where it has none, for what
-// browsers are told. It asks for no grant: a preflight has no sender, and what the
-// rules say adds headers to an answer, never a permission.
+// CORS returns a bucket's CORS configuration, nil if it has none, for the headers
+// that browsers are sent. It asks for no grant: a preflight has no sender, and the
+// rules add headers to an answer, never a permission.
 func (s *Store) CORS(ctx context.Context, name string) (CORS, error) {
 	c, _, err := corsRules().find(ctx, s, name)
 	return c, err
 }
 
-// Fields of a CORS configuration's record: the rules, each with fields of its own.
+// Fields of a CORS configuration's record: the rules, which have their own fields.
 const (
 	fieldRule = 1
 

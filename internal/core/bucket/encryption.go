@@ -15,7 +15,7 @@ import (
 // keys (SSE-C).
 type CustomerKeys uint8
 
-// What a bucket says of customers' keys (S3 API reference, BlockedEncryptionTypes).
+// A bucket's settings for customers' keys (S3 API reference, BlockedEncryptionTypes).
 // The numbers are stored.
 const (
 	CustomerKeysUnset   CustomerKeys = 0 // allowed
@@ -41,16 +41,16 @@ func encryption() setting[DefaultEncryption] {
 	}
 }
 
-// CustomerKeysIn returns what a bucket says of customers' keys as r sees it, for
-// callers with a transaction of their own.
+// CustomerKeysIn returns a bucket's setting for customers' keys as r sees it, for
+// callers that already have a transaction.
 func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
 	e, _, err := encryption().in(r, b)
 	return e.Customer, err
 }
 
 // PutEncryption replaces a bucket's encryption configuration. One that does not
-// mention customers' keys leaves them as they were: a block ends only by an explicit
-// request. It needs s3:PutEncryptionConfiguration.
+// mention customers' keys leaves their setting unchanged: only an explicit request
+// ends a block. It needs s3:PutEncryptionConfiguration.
 func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
 	return encryption().change(ctx, s, g, name, func(old DefaultEncryption) (DefaultEncryption, error) {
 		next := e

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator is what the operator may do to buckets: it takes no grant, since who
+// Operator is what the operator may do to buckets: it takes no grant, since a user that
 // may open the operator's socket owns all data. It is not for handlers of the
 // network API, and test/arch keeps them from naming it.
 type Operator struct{ store *Store }
@@ -83,7 +83,7 @@ type Report struct {
 	Exposure        policy.Exposure
 }
 
-// ReportAccount is what an account says of public access.
+// ReportAccount returns an account's setting for public access.
 func (o *Operator) ReportAccount(ctx context.Context, account string) (a AccountPublic, err error) {
 	err = o.store.store.View(ctx, func(r kv.Reader) error {
 		a, err = readAccountPublic(r, account)

@@ -32,8 +32,8 @@ func (o Ownership) Known() bool {
 func (o Ownership) ACLs() bool { return o != BucketOwnerEnforced }
 
 // OwnerOfNew is the account that will own what account writes into the bucket with
-// an ACL. Anonymous writes are owned by the bucket's owner, so that no stranger
-// controls them.
+// an ACL. The bucket's owner owns what anonymous callers write, so that no stranger
+// controls it.
 func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 	if !b.Ownership.ACLs() || account == "" || b.Ownership == BucketOwnerPreferred && asked.HandsOver() {
 		return b.Owner
@@ -44,7 +44,7 @@ func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 // SetOwnership changes who owns new objects, and whether ACLs count. It needs
 // s3:PutBucketOwnershipControls. Errors: NoSuchBucket, and
 // InvalidBucketAclWithObjectOwnership where ACLs are to be disabled and the
-// bucket's own gives something to others.
+// bucket's ACL has grants to others.
 func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o Ownership) error {
 	return s.modify(ctx, g, "s3:PutBucketOwnershipControls", name, func(_ kv.Tx, b *Bucket) error {
 		if !o.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0 {

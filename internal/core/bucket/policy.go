@@ -16,7 +16,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// PolicyID identifies one version of a bucket's policy; zero is no policy.
+// PolicyID identifies one version of a bucket's policy; zero means no policy.
 type PolicyID [8]byte
 
 // storedPolicy is the policy's record.
@@ -139,8 +139,8 @@ func checkPolicyCaller(g authz.Grant, b *Bucket, method string) error {
 
 // PutPolicy replaces a bucket's policy. It needs s3:PutBucketPolicy and a caller
 // of the owner's account. A policy that would keep the caller from putting
-// another one is refused unless lockOut confirms it; the root user is never kept
-// out. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
+// another one is refused unless lockOut confirms it; no policy locks out the root
+// user. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
 // InvalidRequest, AccessDenied for a public policy where BlockPublicPolicy is on.
 func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string, lockOut bool) error {
 	if err := g.Demand("s3:PutBucketPolicy", arn.Bucket(name)); err != nil {
@@ -229,9 +229,10 @@ func (s *Store) checkLockOut(
 	return nil
 }
 
-// GetPolicy returns a bucket's policy as it was written, but with the names
-// that users and roles have now; deleted ones are shown by their unique ids. It needs s3:GetBucketPolicy and a caller
-// of the owner's account. Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
+// GetPolicy returns a bucket's policy as it was written, but with the current names
+// of users and roles; deleted ones are shown by their unique ids. It needs
+// s3:GetBucketPolicy and a caller of the owner's account.
+// Errors: NoSuchBucket, NoSuchBucketPolicy, MethodNotAllowed.
 func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (text string, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicy", name, func(r kv.Reader, b *Bucket, p *storedPolicy) error {
 		if err := checkPolicyCaller(g, b, "GET"); err != nil {

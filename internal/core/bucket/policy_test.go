@@ -190,7 +190,7 @@ func TestPolicyBinds(t *testing.T) {
 	wants(t, err, fault.KindNotFound, "NoSuchBucketPolicy", "BucketName", "box")
 }
 
-// TestPolicyThatCannotBeRead denies everybody everything, but for the root user
+// TestPolicyThatCannotBeRead denies everyone everything, except the root user
 // who deletes it.
 func TestPolicyThatCannotBeRead(t *testing.T) {
 	s := openPolicies(t)
@@ -374,7 +374,7 @@ func FuzzPublicRecords(f *testing.F) {
 				t.Errorf("%x opens: %+v", v, a)
 			}
 			if d := s.documents(r, &b); len(d) != 1 {
-				t.Errorf("%x is no policy at all", v)
+				t.Errorf("%x: the bucket has no policy document", v)
 			}
 			return nil
 		})

@@ -18,7 +18,7 @@ type AccountPublic struct {
 	None bool
 	// Between From and Until nothing is blocked at this level, for Reason.
 	From, Until time.Time
-	Reason      string // why the operator unblocked the account; empty where nobody did
+	Reason      string // why the operator unblocked the account; empty if it is not unblocked
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
@@ -47,8 +47,8 @@ func (a *AccountPublic) merge(b *Bucket, at time.Time) policy.PublicAccess {
 	return b.Public.Stricter(a.At(at))
 }
 
-// nextChange is when the setting next changes by itself after an instant; zero is
-// never.
+// nextChange is when the setting next changes without a write after an instant; zero
+// means never.
 func (a *AccountPublic) nextChange(at time.Time) time.Time {
 	for _, next := range [...]time.Time{a.From, a.Until} {
 		if at.Before(next) {
@@ -112,7 +112,7 @@ const (
 	blockPublicPolicy     = 4
 	restrictPublicBuckets = 8
 	publicSaid            = 16
-	publicNone            = 32 // there is no setting
+	publicNone            = 32 // the setting was removed
 )
 
 func publicBits(p policy.PublicAccess, none bool) uint64 {

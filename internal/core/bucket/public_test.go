@@ -33,8 +33,8 @@ func (s *Store) public(t testing.TB, b Bucket, at time.Time) (p policy.PublicAcc
 	return p
 }
 
-// The stricter setting wins; who never said anything has all four, and an
-// exception holds between its two instants alone.
+// The stricter setting wins; an account that never set anything has all four, and an
+// exception holds only between its two instants.
 func TestPublicIsMerged(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "first")
@@ -67,8 +67,8 @@ func TestPublicIsMerged(t *testing.T) {
 	}
 }
 
-// Whatever a record leaves out blocks.
-func TestPublicUnsaidBlocks(t *testing.T) {
+// A setting that the record does not hold blocks.
+func TestPublicUnsetBlocks(t *testing.T) {
 	b := Bucket{ID: ID{1}, Owner: coretest.Account}
 	value := record.String(record.Bytes(record.Start(nil), fieldID, b.ID[:]), fieldOwner, b.Owner)
 	if got, err := decode("b", value); err != nil || got.Public != blockAll() || got.PublicNone {
@@ -89,7 +89,7 @@ func TestPublicUnsaidBlocks(t *testing.T) {
 	}
 }
 
-// A setting that cannot be read lets nobody in.
+// A setting that cannot be read blocks all public access.
 func TestPublicMalformed(t *testing.T) {
 	s := open(t)
 	b := s.make(t, coretest.Account, "first")

@@ -25,7 +25,7 @@ func checkOwner(g authz.Grant, account string) error {
 }
 
 // SetPublic replaces a bucket's own Block Public Access setting; nil removes
-// it, and then only the account's counts. It needs
+// it, and then only the account's setting counts. It needs
 // s3:PutBucketPublicAccessBlock and a caller of the owner's account.
 // Errors: NoSuchBucket, AccessDenied.
 func (s *Store) SetPublic(ctx context.Context, g authz.Grant, name string, p *policy.PublicAccess) error {

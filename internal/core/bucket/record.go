@@ -139,7 +139,7 @@ func unreadable(name string, err error) error {
 	return fault.Internal(fmt.Errorf("bucket %q: %w", name, err))
 }
 
-// Read returns a bucket as r sees it, for callers with a transaction of their own.
+// Read returns a bucket as r sees it, for callers that already have a transaction.
 // Error: NoSuchBucket.
 func Read(r kv.Reader, name string) (Bucket, error) {
 	b, found, err := find(r, name)
@@ -149,10 +149,10 @@ func Read(r kv.Reader, name string) (Bucket, error) {
 	return b, err
 }
 
-// For returns the bucket that a grant was decided on, and reads it only where the
-// grant does not know it. Inside a transaction of change.Commit the commit is
-// refused where the bucket has changed since; what commits nothing asks Current.
-// The bucket must not be changed.
+// For returns the bucket that a grant was decided on, and reads it only if the
+// grant does not hold it. Inside a transaction of change.Commit the commit is
+// refused if the bucket has changed since; operations that commit nothing ask
+// Current. The bucket must not be changed.
 func For(r kv.Reader, g authz.Grant, name string) (*Bucket, error) {
 	if b, ok := g.Record(arn.Bucket(name)).(*Bucket); ok {
 		return b, nil
@@ -164,7 +164,7 @@ func For(r kv.Reader, g authz.Grant, name string) (*Bucket, error) {
 	return &b, nil
 }
 
-// Current reports whether r sees the bucket as b is.
+// Current reports whether the bucket is unchanged: whether r sees it as b.
 func (b *Bucket) Current(r kv.Reader) (bool, error) {
 	now, found, err := find(r, b.Name)
 	return found && reflect.DeepEqual(&now, b), err

@@ -12,11 +12,11 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// setting is a part of a bucket's configuration that has a record of its own,
+// setting is a part of a bucket's configuration that has its own record,
 // s/ID/NAME, so that requests which do not ask for it do not read it. A new one is
 // one file: its type, its check, its record, a function that returns the setting,
 // and the exported methods that put, get and delete it. Nothing else names it:
-// Delete removes whatever lies under s/ID/.
+// Delete removes every record under s/ID/.
 //
 // What authorization needs for every request, and what must change together with
 // something else, is a field of the bucket's record instead (see modify).
@@ -104,7 +104,7 @@ func (c setting[T]) replace(ctx context.Context, s *Store, g authz.Grant, name s
 	return c.change(ctx, s, g, name, func(T) (T, error) { return v, nil })
 }
 
-// configure changes the configuration of a bucket while nobody writes into the
+// configure changes the configuration of a bucket while no request writes into the
 // bucket. It needs action on the bucket; do may return change.ErrUnchanged.
 func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Action, name string,
 	do func(kv.Tx, *Bucket) error,

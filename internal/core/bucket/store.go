@@ -32,7 +32,7 @@ func noSuchBucket(name string) error {
 // Create makes a bucket of the caller's account with AWS's defaults: Block
 // Public Access on, ACLs disabled, SSE-S3 (S3 user guide, "Default settings for
 // new buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
-// the default, s3:PutBucketOwnershipControls where the ownership is said, and
+// the default, s3:PutBucketOwnershipControls where the ownership is given, and
 // s3:TagResource where there are tags.
 // Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
 // BucketAlreadyExists, TooManyBuckets, InvalidBucketAclWithObjectOwnership,
@@ -228,9 +228,9 @@ func notEmpty(b *Bucket) error {
 	return fault.New(fault.BucketNotEmpty, message).With("BucketName", b.Name)
 }
 
-// Laws are the laws of a bucket and everything in it at an instant, the zero laws
-// where there is no bucket. They are facts that authorization needs, so it asks for
-// no grant (see authz.Facts).
+// Laws returns the laws of a bucket and everything in it at an instant, the zero laws
+// if the bucket does not exist. Authorization needs them, so it asks for no grant
+// (see authz.Facts).
 func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
@@ -256,9 +256,8 @@ func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceL
 	return laws, nil
 }
 
-// OwnerOf returns the account that owns a bucket, "" where there is none. It is a
-// fact that comes before authorization (x-amz-expected-bucket-owner), so it asks for
-// no grant.
+// OwnerOf returns the account that owns a bucket, "" if the bucket does not exist. It
+// is needed before authorization (x-amz-expected-bucket-owner), so it asks for no grant.
 func (s *Store) OwnerOf(ctx context.Context, name string) (owner string, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, _, err := find(r, name)

@@ -13,7 +13,7 @@ import (
 // SetVersioning enables or suspends versioning; a write that is under way is
 // stored by the state it finds when it commits. It needs s3:PutBucketVersioning.
 // Errors: NoSuchBucket, IllegalVersioningConfigurationException for Off, to
-// which there is no way back (S3 user guide, "Using versioning in S3 buckets").
+// which a bucket cannot return (S3 user guide, "Using versioning in S3 buckets").
 func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, state Versioning) error {
 	if state != Enabled && state != Suspended {
 		return fault.Of(fault.IllegalVersioningConfigurationException)

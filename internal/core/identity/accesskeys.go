@@ -20,7 +20,7 @@ type holder struct {
 	root *Account
 }
 
-// holderOf finds a holder for a caller who may do action to it. Only the root user
+// holderOf finds a holder for a caller that may do action to it. Only the root user
 // reaches its own credentials.
 func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, user string) (holder, error) {
 	if user != "" {
@@ -31,7 +31,7 @@ func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 	return holder{root: &a}, err
 }
 
-// DemandRoot returns an account for its root user who may do action to itself. The
+// DemandRoot returns an account to its root user, if that may do action to itself. The
 // root user's own credentials are shown to no other caller.
 func DemandRoot(r kv.Reader, g authz.Grant, account string, action policy.Action) (Account, error) {
 	if err := g.Demand(action, arn.Root(account)); err != nil {
@@ -197,9 +197,9 @@ const usedPrefix = "i/z/"
 
 func usedKey(accessKeyID string) []byte { return record.Key(usedPrefix, accessKeyID) }
 
-// KeyOwner is the user of the caller's account an access key belongs to, "" for
-// the root user's; false where there is no such key. It is what the needs of
-// GetAccessKeyLastUsed are made of.
+// KeyOwner returns the user of the caller's account that an access key belongs to, ""
+// for the root user; found is false if the account has no such key. The needs of
+// GetAccessKeyLastUsed depend on it.
 func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user string, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, ok, err := readKey(r, accessKeyID)

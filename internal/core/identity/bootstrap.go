@@ -78,8 +78,8 @@ func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (First, e
 }
 
 // firstOf reads the first account; found is false in a store without
-// identities. One that has some, and not the record that names the first
-// account, was changed behind the server's back: it is no new store.
+// identities. A store that has some but lacks the record that names the first
+// account was changed by another program: it does not count as new.
 func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
 	id, err := r.Get([]byte(firstAccount))
 	if err != nil {

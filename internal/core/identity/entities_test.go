@@ -316,7 +316,7 @@ func TestRoleSessionsHaveTheirRolesLaws(t *testing.T) {
 	}
 	l, err := h.Laws(t.Context(), f)
 	if err != nil || len(l.Identity) != 1 {
-		t.Errorf("a federated user has the laws of whoever asked for it: %+v, %v", l, err)
+		t.Errorf("want the laws of the user that asked for the federated session: %+v, %v", l, err)
 	}
 }
 

@@ -221,8 +221,8 @@ func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(r kv.Reade
 	return store.View(ctx, func(r kv.Reader) error { return fn(r, account) })
 }
 
-// DemandEntity finds an entity for a caller who may do action to it. The action is
-// demanded on the ARN the entity has now, path included.
+// DemandEntity finds an entity for a caller that may do action to it. The action is
+// demanded on the entity's current ARN, path included.
 func DemandEntity(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string,
 ) (*Entity, error) {

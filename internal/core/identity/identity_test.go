@@ -212,7 +212,7 @@ func TestOnlyRootHasLaws(t *testing.T) {
 	}
 }
 
-func TestKeyOfAnUnknownKindProvesNobody(t *testing.T) {
+func TestKeyOfAnUnknownKindIsRefused(t *testing.T) {
 	k := storedKey{Key: Key{Secret: "0123456789abcdef", Active: true}, account: "111122223333", kind: 2}
 	if _, err := decodeKey("AKIAAAAAAAAAAAAAAAAA", k.encode()); err == nil {
 		t.Error("it was taken for a root key")

@@ -192,9 +192,9 @@ type AccessReport struct {
 	Next     string    // marker of the next page
 }
 
-// GetLastAccessed returns the report of an id, as of now: the services that the
-// policies of what it is about allow something of. It needs
-// iam:GetServiceLastAccessedDetails on "*", and, since anybody can spell an id,
+// GetLastAccessed returns the report of an id, as of now: the services of which the
+// policies of its subject allow something. It needs
+// iam:GetServiceLastAccessedDetails on "*", and, since anyone can make up an id,
 // iam:GenerateServiceLastAccessedDetails on what it is about. Errors: NoSuchEntity.
 func (s *Store) GetLastAccessed(
 	ctx context.Context, g authz.Grant, id string, p page.Request,

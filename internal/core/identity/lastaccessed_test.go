@@ -110,9 +110,9 @@ func TestLastAccessed(t *testing.T) {
 	h.fails(err, "NoSuchEntity")
 }
 
-// TestJobsThatAreNone: ids are made by anybody; what they can't have come from is
-// not found.
-func TestJobsThatAreNone(t *testing.T) {
+// TestMadeUpJobs: anyone can make up an id; one that the server can't have given out
+// is not found.
+func TestMadeUpJobs(t *testing.T) {
 	h := newHouse(t)
 	u := h.create(User, "u")
 	good, _ := h.reports(u.ARN().String())
@@ -133,7 +133,7 @@ func TestJobsThatAreNone(t *testing.T) {
 		_, err := h.GenerateLastAccessed(t.Context(), h.reporter(on), on.String())
 		h.fails(err, "NoSuchEntity")
 	}
-	// An id alone opens nothing.
+	// An id is not enough to get the report.
 	_, err = h.GetLastAccessed(t.Context(), h.may("iam:GetServiceLastAccessedDetails", arn.Any()), good, page.Request{})
 	h.fails(err, "AccessDenied")
 }

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ManagedPolicy is a policy that lives by itself.
+// ManagedPolicy is a policy that exists apart from the entities that use it.
 type ManagedPolicy struct {
 	Account          string // "aws" for AWS's own
 	ID               string // ANPA...
@@ -99,8 +99,8 @@ func readPolicy(r kv.Reader, id string) (*ManagedPolicy, error) {
 	return decodePolicy(id, v)
 }
 
-// FindPolicy returns the policy an ARN names for an account: one of its own or
-// one of AWS's. Nil where there is none.
+// FindPolicy returns the policy an ARN names for an account: one of the account's or
+// one of AWS's. It returns nil if there is none.
 func (s *Store) FindPolicy(r kv.Reader, account, name string) (*ManagedPolicy, error) {
 	if p := s.published[name]; p != nil {
 		c := *p
@@ -137,7 +137,7 @@ func policyTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// demandPolicy finds a managed policy for a caller who may do action to it.
+// demandPolicy finds a managed policy for a caller that may do action to it.
 func (s *Store) demandPolicy(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, name string,
 ) (*ManagedPolicy, error) {
@@ -237,7 +237,7 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (*Man
 	return s.inspectPolicy(ctx, g, "iam:GetPolicy", name)
 }
 
-// inspectPolicy reads a managed policy for a caller who may do action to it.
+// inspectPolicy reads a managed policy for a caller that may do action to it.
 func (s *Store) inspectPolicy(
 	ctx context.Context, g authz.Grant, action policy.Action, name string,
 ) (p *ManagedPolicy, err error) {

@@ -40,7 +40,7 @@ func ProviderARN(account, address string) arn.ARN {
 // ProvidersARN is what a listing of providers needs to be allowed on.
 func ProvidersARN(account string) arn.ARN { return arn.IAM(account, "oidc-provider/*") }
 
-// A provider lies under:
+// A provider is stored under:
 //
 //	i/o/ACCOUNT/URL
 const providerPrefix = "i/o/"
@@ -228,7 +228,7 @@ func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	return decodeProvider(account, address, v)
 }
 
-// demandProvider finds a provider for a caller who may do action to it.
+// demandProvider finds a provider for a caller that may do action to it.
 func demandProvider(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*Provider, error) {
 	a, err := providerTarget(name)
 	if err != nil {

@@ -122,7 +122,7 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 			f.Unknown()
 		}
 	}
-	// A key whose owner this program doesn't know proves nobody.
+	// A key with a kind of owner that this program doesn't know identifies no caller.
 	if f.Err() != nil || k.Secret == "" || !arn.IsAccountID(k.account) || k.kind != ofRoot && k.kind != ofUser ||
 		(k.kind == ofUser) != (k.owner != "") {
 		return storedKey{}, record.Malformed("access key " + accessKeyID)

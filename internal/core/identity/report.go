@@ -25,7 +25,7 @@ type Report struct {
 // reportLife is how long a report is valid.
 const reportLife = 4 * time.Hour
 
-// The report lies under:
+// The report is stored under:
 //
 //	i/x/ACCOUNT
 func reportKey(account string) []byte { return record.Key("i/x/", account) }

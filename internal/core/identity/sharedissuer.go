@@ -9,7 +9,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// sharedIssuer is an identity provider that everybody has tokens of: whatever a
+// sharedIssuer is an identity provider that anyone can get tokens from: whatever a
 // trust policy does not say of the token, everybody's has (IAM user guide,
 // "Identity-provider controls for shared OIDC providers").
 type sharedIssuer struct {
@@ -25,8 +25,8 @@ type sharedIssuer struct {
 type ownerPart struct{ before, end string }
 
 // sharedIssuerOf returns what is known of an issuer; false where it is not shared.
-// The forms are those of the issuers' own pages. A claim that others can make
-// tokens with, such as the reusable workflow of a job, is no owner.
+// The forms are those of the issuers' own pages. A claim does not identify an owner if
+// others can get tokens with the same value, such as the reusable workflow of a job.
 func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 	sub := func(owners ...ownerPart) (sharedIssuer, bool) { return sharedIssuer{"sub", owners}, true }
 	switch strings.TrimSuffix(strings.ToLower(issuer), "/") {
@@ -51,9 +51,9 @@ func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 	return sharedIssuer{}, false
 }
 
-// fixes reports whether all that a value of a condition fits is one owner's. A
-// wildcard counts as one even where the operator has none: what it was meant to
-// fit is not one owner's.
+// fixes reports whether everything that a value of a condition matches is one owner's.
+// A wildcard counts as one even under an operator without wildcards: its author meant
+// to match more than one owner.
 func (i *sharedIssuer) fixes(value string) bool {
 	const wild = "*?$" // $ begins a policy variable
 	if i.owners == nil {
@@ -97,8 +97,9 @@ func issuerOf(p policy.PrincipalName) string {
 }
 
 // checkShared refuses a trust policy that admits every token of a shared issuer. A
-// statement for everybody admits no bearer of a token (see policy.Decide); in a policy
-// that also names the issuer the same rule applies to it, since its author meant them.
+// statement for everyone admits no bearer of a token (see policy.Decide); in a policy
+// that also names the issuer the same rule applies to it, since its author intended
+// it for bearers, too.
 func checkShared(d *policy.Document) error {
 	for _, p := range d.Principals() {
 		issuer := issuerOf(p)

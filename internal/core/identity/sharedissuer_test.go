@@ -103,7 +103,7 @@ func TestSharedIssuers(t *testing.T) {
 			}
 		})
 	}
-	// A statement for everybody beside it is held to the same.
+	// The same rule applies to a statement for everyone beside it.
 	const good = `"StringLike":{"` + github + `:sub":"repo:us/*"}`
 	for principals, ok := range map[[2]string]bool{
 		{providerOf(github), `"*"`}: false, {providerOf(github), `{"AWS":"*"}`}: false,
@@ -173,7 +173,7 @@ func TestSharedIssuerLetsInOneOwner(t *testing.T) {
 					Keys: map[string][]string{github + ":sub": {sub}},
 				})
 			if v.Effect == policy.Allow {
-				rt.Fatalf("%s %q lets in %s", operator, value, sub)
+				rt.Fatalf("%s %q allows %s", operator, value, sub)
 			}
 		}
 	})

@@ -81,8 +81,8 @@ func readKey(r kv.Reader, accessKeyID string) (storedKey, bool, error) {
 	return k, err == nil, err
 }
 
-// KeyHolder is whose a long-lived key is: the unique id of a user, or the account of
-// a root user.
+// KeyHolder returns the holder of a long-lived key: the unique id of a user, or the
+// account of a root user.
 func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err error) {
 	k, found, err := readKey(r, accessKeyID)
 	if k.kind == ofRoot {
@@ -91,9 +91,9 @@ func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err erro
 	return k.owner, found, err
 }
 
-// Lookup finds what a signature by a long-lived key is checked against; false
-// where there is no such key. An inactive key is found: the caller refuses it.
-// It asks for no grant, since it is asked before there is a caller.
+// Lookup finds what a signature by a long-lived key is checked against; found is
+// false if the key does not exist. An inactive key is found, and the caller refuses it.
+// It asks for no grant, since it runs before a caller is identified.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, ok, err := FindCredential(r, accessKeyID)

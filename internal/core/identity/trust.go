@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Trust is a role's compiled trust policy. It is about the principals that had the
-// names in it when it was written.
+// Trust returns a role's compiled trust policy. It is bound to the principals that had
+// the names in it when it was written.
 func (s *Store) Trust(e *Entity) (*policy.Document, error) {
 	d, err := s.documents.Get(policy.Trust, e.Trust)
 	if err != nil {
@@ -55,9 +55,9 @@ func (e *Entity) showTrust(r kv.Reader) error {
 	return err
 }
 
-// TrustOf is the compiled trust policy of the role an ARN names, for
-// authz.Facts: none where there is no such role, and a nil document where it
-// can't be relied on, which denies.
+// TrustOf returns the compiled trust policy of the role an ARN names, for
+// authz.Facts: none if the role does not exist, and a nil document, which denies,
+// if the policy can't be relied on.
 func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		e, err := FindRole(r, a)

@@ -15,9 +15,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// TestTrustIsAboutWhoWasMeant: a user who takes the name of one who is gone is
-// not trusted in its place; one who was renamed is.
-func TestTrustIsAboutWhoWasMeant(t *testing.T) {
+// TestTrustFollowsTheUser: a new user with the name of a deleted one is not trusted;
+// a renamed user still is.
+func TestTrustFollowsTheUser(t *testing.T) {
 	for name, written := range map[string]func(string) string{
 		"plain":   func(s string) string { return s },
 		"escaped": func(s string) string { return strings.Replace(s, "arn:aws", `\u0061rn:aws`, 1) },
@@ -36,7 +36,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 				})
 			}
 			_, err := create()
-			h.fails(err, "MalformedPolicyDocument") // there is no such user yet
+			h.fails(err, "MalformedPolicyDocument") // the user does not exist yet
 			u := h.create(User, "u")
 			_, err = create()
 			h.ok(err)
@@ -49,7 +49,7 @@ func TestTrustIsAboutWhoWasMeant(t *testing.T) {
 					}
 					d, err := h.Trust(e)
 					if err != nil {
-						return nil // whoever cannot read it refuses
+						return nil // a caller that cannot read it refuses
 					}
 					effect = policy.Decide(policy.Laws{
 						Resource: []*policy.Document{d}, ResourceOwner: coretest.Account, ResourceMustAllow: true,
@@ -118,7 +118,7 @@ func TestRecordsComeBack(t *testing.T) {
 	if got, err := decodeProvider("a", "u", o.encode()); err != nil || !reflect.DeepEqual(got, o) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// What a later program wrote, or half a record, is not read as if it said less.
+	// A record of a later program, or half a record, is refused, not read in part.
 	p.Default = 7
 	for name, err := range map[string]error{
 		"an entity's field":  second(decodeEntity("i", append(e.encode(), 0xf0, 0x01, 1))),

@@ -10,7 +10,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// What IAM refuses in a document that is being written, beyond the grammar.
+// What IAM refuses in a new document, beyond the grammar.
 // Documents that were written before such a rule stay in force.
 
 func malformedDocument(message string) error {

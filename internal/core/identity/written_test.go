@@ -71,9 +71,9 @@ func TestManagedPoliciesSayTheirVersion(t *testing.T) {
 	}
 }
 
-// TestWhomTrustPoliciesMayName: a trust policy names whom there is, and speaks
-// of assuming the role alone.
-func TestWhomTrustPoliciesMayName(t *testing.T) {
+// TestTrustPolicyContents: a trust policy names principals that exist, and holds only
+// actions that assume the role.
+func TestTrustPolicyContents(t *testing.T) {
 	h := newHouse(t)
 	u := h.create(User, "u")
 	h.create(Role, "r")

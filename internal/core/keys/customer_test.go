@@ -63,8 +63,8 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 			}
 		}
 	}
-	// A data key of the server alone is not opened with a customer's key, nor
-	// does a scheme stand for the other one.
+	// A data key that only the server wrapped is not opened with a customer's key, nor
+	// is one scheme accepted for the other.
 	_, service, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func FuzzOpenCustomer(f *testing.F) {
 	f.Add([]byte{schemeCustomer}, []byte{})
 	f.Fuzz(func(t *testing.T, wrapped, binding []byte) {
 		if _, err := r.Open(t.Context(), g, mine, wrapped, binding); err == nil {
-			t.Fatal("opened a key nobody wrapped for this binding")
+			t.Fatal("opened a key that was not wrapped for this binding")
 		}
 	})
 }

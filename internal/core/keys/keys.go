@@ -1,5 +1,5 @@
-// Package keys gives and opens data keys. It exists so that no other room holds
-// a key that outlives one object. It must never know what a data key seals.
+// Package keys generates and opens data keys. It exists so that no other package
+// holds a key that outlives one object. It must never know what a data key seals.
 package keys
 
 import (
@@ -26,7 +26,7 @@ import (
 // binding.
 //
 // The key that wraps is made for this one data key: HKDF-Expand (RFC 5869,
-// section 3.3 allows it alone, since the service key is uniform) of the service
+// section 3.3 allows it without Extract, since the service key is uniform) of the service
 // key over the scheme's purpose and the salt. As each wrapping key seals one
 // message, the nonce is zero, nothing has to be counted, and the number of data
 // keys under a service key has no bound short of two equal salts: 2^48 of them
@@ -34,9 +34,9 @@ import (
 //
 // With a customer's key (SSE-C) what the service key wraps is not the data key
 // but the data key wrapped already, in the same way, under HKDF (RFC 5869, with
-// the salt) of the customer's key: neither the server's keys nor the customer's
-// open it alone. The inner tag is all that is kept to know the customer's key
-// by; it is salted, and is never seen without the server's keys.
+// the salt) of the customer's key: only the server's keys and the customer's together
+// open it. Only the inner tag is kept to recognize the customer's key; it is salted,
+// and is never seen without the server's keys.
 const (
 	schemeService  = 1 // SSE-S3; later schemes, such as a KMS key, have other numbers
 	schemeCustomer = 2 // SSE-C
@@ -104,8 +104,8 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 }
 
 // Generate makes a data key and wraps it, bound to binding; the same choice opens
-// it again. Neither SSE-S3 nor SSE-C asks a permission
-// of its own (S3 user guide, "Using server-side encryption with Amazon S3
+// it again. Neither SSE-S3 nor SSE-C needs a separate
+// permission (S3 user guide, "Using server-side encryption with Amazon S3
 // managed keys", "... with customer-provided keys"); a zero grant is refused all
 // the same.
 func (r *Ring) Generate(
@@ -139,7 +139,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 }
 
 // Open opens a data key that Generate wrapped with the same choice and binding.
-// A caller who may read an object may open its data key; a zero grant is
+// A caller that may read an object may open its data key; a zero grant is
 // refused. It may take as long as a request to another server, so it is never
 // called inside a transaction or a view. Errors: AccessDenied for another
 // customer's key, or for none where there was one.

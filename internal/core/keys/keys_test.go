@@ -134,7 +134,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{schemeService}, []byte{})
 	f.Fuzz(func(t *testing.T, wrapped, binding []byte) {
 		if _, err := r.Open(t.Context(), g, Choice{}, wrapped, binding); err == nil {
-			t.Fatal("opened a key nobody wrapped for this binding")
+			t.Fatal("opened a key that was not wrapped for this binding")
 		}
 	})
 }

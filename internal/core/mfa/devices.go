@@ -1,6 +1,6 @@
-// Package mfa keeps virtual MFA devices, and says whether a code is right. Rooms
-// that ask for a code do so through an interface of their own with the method
-// Store.Verify. It must never know what a code is asked for.
+// Package mfa keeps virtual MFA devices, and says whether a code is right. Packages
+// that ask for a code declare their own interface with the method Store.Verify. It
+// must never know what a code is asked for.
 package mfa
 
 import (
@@ -123,7 +123,7 @@ func HolderFor(p policy.Principal, user string) Holder {
 	return Holder{User: user}
 }
 
-// demandHolder finds a holder for a caller who may do action to it, and returns
+// demandHolder finds a holder for a caller that may do action to it, and returns
 // the id that its devices have as their owner.
 func demandHolder(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, h Holder,
@@ -158,8 +158,8 @@ const (
 	resyncWindow = 20
 )
 
-// Enable gives a device to a user or to the root user, who proves with
-// two consecutive codes to have its seed. It needs iam:EnableMFADevice.
+// Enable gives a device to a user or to the root user. Two consecutive codes prove
+// that the user has its seed. It needs iam:EnableMFADevice.
 // Errors: NoSuchEntity, EntityAlreadyExists, InvalidAuthenticationCode,
 // LimitExceeded.
 func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
@@ -187,7 +187,7 @@ func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, cod
 	})
 }
 
-// Resync follows the clock of a device, which two consecutive codes tell.
+// Resync adjusts to the clock of a device, which two consecutive codes show.
 // It needs iam:ResyncMFADevice.
 // Errors: NoSuchEntity, InvalidAuthenticationCode.
 func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
@@ -265,7 +265,7 @@ func (s *Store) Subject(ctx context.Context, account, serial string) (out identi
 	return out, err
 }
 
-// demandDevice finds a device for a caller who may do action to it.
+// demandDevice finds a device for a caller that may do action to it.
 func demandDevice(r kv.Reader, g authz.Grant, account string, action policy.Action, serial string) (*Device, error) {
 	a, err := deviceTarget(serial)
 	if err != nil {

@@ -102,7 +102,7 @@ func TestEachStepOnce(t *testing.T) {
 	verify(late.Add(2*stepSeconds*time.Second), n+2, false)
 }
 
-func TestLockoutCountsTheOwnersTriesAlone(t *testing.T) {
+func TestLockoutCountsOnlyTheOwnersTries(t *testing.T) {
 	h := newHouse(t)
 	u, v := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "v")
 	start := time.Unix(1_700_000_010, 0)

@@ -97,8 +97,8 @@ func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error
 }
 
 // Verify uses a code of a device that p has, or counts it as wrong, in one
-// transaction: tries made at once are not more than tries made in turn. p must
-// have been identified by a signature of its own key. Errors: AccessDenied.
+// transaction: concurrent tries gain nothing over tries one after another. p must
+// have been identified by a signature with its own key. Errors: AccessDenied.
 func (s *Store) Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error {
 	var refusal error
 	err := change.Background(ctx, s.store, "an MFA code is used", func(tx kv.Tx) error {

@@ -17,8 +17,8 @@ func checkKey(key string) error {
 	return objectkey.Check(key)
 }
 
-// maxSystemMetadata bounds what is not the user's: S3 takes 8 KB of headers in
-// all (S3 user guide, "Working with object metadata").
+// maxSystemMetadata bounds the metadata besides the user's: S3 takes 8 KB of headers
+// in all (S3 user guide, "Working with object metadata").
 const maxSystemMetadata = 8 << 10
 
 // check refuses metadata that is too large or could not be a header.

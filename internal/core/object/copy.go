@@ -130,7 +130,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	return made, r.Version, err
 }
 
-// tags are those of the copy. A caller who may not read the source's tags must
+// tags are those of the copy. A caller that may not read the source's tags must
 // not find them in a copy.
 func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	if in.Tags != nil {
@@ -224,7 +224,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	return p, r.Version, err
 }
 
-// checkCopyRange takes bytes=first-last alone, both of them numbers (S3 API
+// checkCopyRange accepts only bytes=first-last, both of them numbers (S3 API
 // reference, UploadPartCopy). It returns last, -1 without a range.
 func checkCopyRange(header string) (last int64, err error) {
 	if header == "" {

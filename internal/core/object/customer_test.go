@@ -193,7 +193,7 @@ func TestCustomerRecord(t *testing.T) {
 		got.checksum.Sum != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	old := record.Start(nil) // fields 1, 2, 12 and 16 alone
+	old := record.Start(nil) // only fields 1, 2, 12 and 16
 	old = record.Uint(old, fieldSeq, 5)
 	old = record.Bytes(old, fieldUnique, v.unique[:])
 	old = record.Uint(old, fieldEncryption, 1)

@@ -35,8 +35,8 @@
 // Put makes the version's UNIQUE, seals the bytes under a data key that is bound
 // to it, and only then commits the record (writeKey, slot.push): bytes first,
 // record second, so that a crash leaves an orphan, never a record without bytes.
-// payload knows a blob as in flight until the commit has ended; what no record
-// refers to afterwards is the sweeper's. slot.push moves the current pointer,
+// payload treats a blob as in flight until the commit has ended; the sweeper removes
+// blobs that no record refers to afterwards. slot.push moves the current pointer,
 // keeps the index of the null version, and erases what the new version replaces
 // by the bucket's versioning state. slot.erase is the only function that removes
 // a version's records; the bytes it returns are removed after the commit.
@@ -52,9 +52,9 @@
 //
 // # Authorization
 //
-// Every method demands its action of the grant. What is written commits with
-// change.Commit, which renews the grant inside the transaction; what is read of a
-// version that was authorized by its own tags or ACL is read with change.View.
+// Every method demands its action of the grant. Writes commit with change.Commit,
+// which renews the grant inside the transaction. A version whose own tags or ACL
+// decided the authorization is read with change.View.
 // Laws, Tags and Begun answer questions of the decision itself and take no grant.
 package object
 

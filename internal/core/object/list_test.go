@@ -18,7 +18,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// fill writes current pointers alone: a listing reads nothing else.
+// fill writes only current pointers: a listing reads nothing else.
 func (e *env) fill(n int, key func(int) string) {
 	e.tb.Helper()
 	b, err := e.buckets.Head(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")

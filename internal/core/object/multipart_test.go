@@ -269,7 +269,7 @@ func TestUploadRaces(t *testing.T) {
 	}
 }
 
-// TestPartsStayInPlace: a part's data key opens that part of that upload alone.
+// TestPartsStayInPlace: a part's data key opens only that part of that upload.
 func TestPartsStayInPlace(t *testing.T) {
 	e := newEnv(t)
 	e.objects.minPart = 0

@@ -21,7 +21,7 @@ type part struct {
 	size     int64
 	md5      [16]byte
 	modified time.Time
-	checksum Checksum // of the part alone
+	checksum Checksum // of the part only
 	dataKey  []byte
 	blob     string
 

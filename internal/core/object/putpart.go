@@ -128,9 +128,8 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	return out, nil
 }
 
-// storePart seals the body under a data key of its own and verifies what was
-// declared of it. Nothing refers to the bytes yet; after an error there are
-// none.
+// storePart seals the body under a new data key and verifies what was declared
+// of it. No record refers to the bytes yet; after an error there are none.
 func (s *Store) storePart(
 	ctx context.Context, g authz.Grant, in *PartInput, k slot, u *upload, choice keys.Choice,
 ) (*part, payload.Location, error) {

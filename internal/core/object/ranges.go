@@ -53,7 +53,7 @@ func byteRange(header string, size int64) (span, error) {
 	return span{partial: true, start: first, length: last - first + 1}, nil
 }
 
-// parseOffset reads digits alone; more than an int64 holds is the largest one.
+// parseOffset reads only digits; a number too large for an int64 becomes the largest one.
 func parseOffset(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false

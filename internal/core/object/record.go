@@ -75,7 +75,7 @@ const (
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
-	fieldGrant        = 34 // repeated, see acl.List; none is the owner's alone
+	fieldGrant        = 34 // repeated, see acl.List; none means only the owner's
 	fieldSealedSum    = 30
 )
 

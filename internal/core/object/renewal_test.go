@@ -161,8 +161,8 @@ func (e *env) classify(text, class string) {
 	}
 }
 
-// TestCompletionIsAuthorizedAgain: who may write no more when the bytes are there leaves
-// none of them.
+// TestCompletionIsAuthorizedAgain: a caller that may no longer write when its bytes have
+// come leaves none of them.
 func TestCompletionIsAuthorizedAgain(t *testing.T) {
 	all, err := policy.Parse(policy.Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {

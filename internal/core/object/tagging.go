@@ -76,8 +76,8 @@ func (s *Store) setTags(
 	return out, err
 }
 
-// find returns the version, whole. Where the current version is a delete
-// marker, the key is there and can't be tagged: that is no NoSuchKey.
+// find returns the whole version. If the current version is a delete marker, the key
+// exists and can't be tagged: the error is not NoSuchKey.
 func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*version, error) {
 	if err := checkKey(in.Key); err != nil {
 		return nil, err

@@ -64,8 +64,8 @@ func TestTaggingDemands(t *testing.T) {
 	wants(t, err, fault.KindDenied, "AccessDenied")
 }
 
-// TestTagsForAuthorization: what is not there has none, and a broken store is
-// no answer.
+// TestTagsForAuthorization: a missing object has no tags, and a broken store is
+// an error.
 func TestTagsForAuthorization(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Enabled)

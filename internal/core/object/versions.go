@@ -38,7 +38,7 @@ type VersionEntry struct {
 
 // VersionListing is a page: entries by the bytes of their keys, the newest
 // version of a key first. NextKey and NextVersionID are the markers of the next
-// page, empty on the last; after a common prefix there is no NextVersionID.
+// page, empty on the last; after a common prefix NextVersionID is empty.
 type VersionListing struct {
 	Entries                []VersionEntry
 	CommonPrefixes         []string

@@ -12,8 +12,8 @@ import (
 // Every write of this room commits through writeIn. It goes by the bucket's
 // record that the decision on the request was made on, and does not read it
 // again: where the record has changed since, the commit is refused and fn runs
-// again on a decision made anew (see change.Commit). What commits nothing is not
-// refused by anybody, so that case is compared here.
+// again on a decision made anew (see change.Commit). A transaction that commits nothing
+// is never refused there, so that case is compared here.
 
 // writeIn runs fn in a transaction that writes into a bucket, shares the bucket's
 // guard with other writers, and commits it with the request's audit event.

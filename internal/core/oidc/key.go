@@ -23,9 +23,9 @@ type key struct {
 	public        any    // *rsa.PublicKey or *ecdsa.PublicKey
 }
 
-// hashOf is the hash that an algorithm signs (RFC 7518, 3.1): 0 where tokens are
-// not signed by it here. Public keys alone sign: a secret that both sides know,
-// or no signature, proves nothing.
+// hashOf is the hash that an algorithm signs (RFC 7518, 3.1): 0 where the algorithm is
+// not accepted here. Only algorithms with public keys are: a secret that both sides
+// know, or no signature, proves nothing.
 func hashOf(algorithm string) crypto.Hash {
 	switch algorithm {
 	case "RS256", "ES256":
@@ -40,8 +40,8 @@ func hashOf(algorithm string) crypto.Hash {
 
 func known(algorithm string) bool { return hashOf(algorithm) != 0 }
 
-// algorithmsOf are the algorithms a key can verify; none where it is no public
-// key, or too weak a one.
+// algorithmsOf are the algorithms a key can verify; none if it is not a public
+// key, or too weak.
 func algorithmsOf(public any) []string {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
@@ -133,7 +133,7 @@ func parseKey(v strictjson.Value) (key, error) {
 			return key{}, errors.New("oidc: a key that verifies nothing")
 		}
 	}
-	// A private key that its owner shows to everybody proves nothing.
+	// A private key that its owner has published proves nothing.
 	for _, name := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if _, private := o[name]; private {
 			return key{}, errors.New("oidc: a private key")

@@ -137,7 +137,7 @@ func TestKeysAreKept(t *testing.T) {
 	}
 	verify(s[0], 0, "", 1)
 	verify(s[0], time.Second, "", 1)
-	verify(s[1], 2*time.Second, "InvalidIdentityToken", 1) // a stranger's key asks for nothing
+	verify(s[1], 2*time.Second, "InvalidIdentityToken", 1) // an unknown key causes no fetch
 	w.keys = both
 	verify(s[1], 59*time.Second, "InvalidIdentityToken", 1)
 	verify(s[1], 60*time.Second, "", 2)
@@ -152,7 +152,7 @@ func TestKeysAreKept(t *testing.T) {
 	w.err = nil
 	verify(s[1], 122*time.Minute+retry-1, "IDPCommunicationError", 3)
 	verify(s[1], 122*time.Minute+retry, "", 4)
-	// Who trusts another authority reaches the issuer anew.
+	// A caller that trusts another authority fetches the keys again.
 	is(t, v.Verify(t.Context(), s[1].token(nil), []string{"bb", "AA"}, at(123*time.Minute)), "")
 	is(t, v.Verify(t.Context(), s[1].token(nil), []string{"aa", "bb"}, at(123*time.Minute)), "")
 	if w.asked["https://keys.example/allbbAA"] != 1 || len(w.asked) != 4 {

@@ -29,12 +29,12 @@ const (
 	skew = time.Minute
 )
 
-// Token is a token as it was presented: until Verify has said yes, all of it is
-// only what somebody claims.
+// Token is a token as it was presented: until Verify has accepted it, its contents
+// are only claims.
 type Token struct {
 	Issuer, Subject string
-	// Audience is whom the token is for: the authorized party where there is
-	// one, and then Original is the audience it names besides.
+	// Audience is the party that the token is for: the authorized party if there is
+	// one; Original is then the audience it names besides.
 	Audience, Original string
 	// Claims are the top-level claims that are text, numbers, booleans or lists
 	// of them, by name, as text.
@@ -57,7 +57,7 @@ func malformed(err error) error {
 		"The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
 }
 
-// Rejected is the refusal of a token that does not fit; it does not say in what.
+// Rejected is the refusal of a token that does not fit; it does not say why.
 func Rejected() *fault.Error {
 	return fault.New(fault.InvalidIdentityToken,
 		"The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for "+
@@ -89,9 +89,9 @@ func Parse(raw string) (*Token, error) {
 	return t, t.read(claims)
 }
 
-// readHeader reads how a token is signed. Keys and certificates that it brings
-// along are not looked at: the issuer's keys count alone. What must be
-// understood is not (RFC 7515, 4.1.11).
+// readHeader reads how a token is signed. It ignores keys and certificates in the
+// token: only the issuer's keys count. It supports no critical header parameters,
+// and refuses tokens with any (RFC 7515, 4.1.11).
 func (t *Token) readHeader(raw []byte) error {
 	h, err := strictjson.Read(raw, maxDepth)
 	if err != nil {
@@ -208,8 +208,8 @@ func missing(claim string) error {
 	return fault.New(fault.InvalidIdentityToken, "Missing a required claim: "+claim+".")
 }
 
-// values are a claim's values as text; false where it is no text, number,
-// boolean or list of such.
+// values returns a claim's values as text; ok is false unless it is a text, number,
+// boolean or list of these.
 func values(raw strictjson.Value) ([]string, bool) {
 	if !bytes.HasPrefix(raw, []byte("[")) {
 		v, ok := value(raw)

@@ -13,9 +13,8 @@ import (
 	"watertight/internal/strictjson"
 )
 
-// Fetcher fetches https addresses. Its errors of kind fault.Unavailable may go
-// away by themselves. thumbprints are those of authorities to trust besides the
-// system's.
+// Fetcher fetches https addresses. Its errors of kind fault.Unavailable may be
+// temporary. thumbprints are those of authorities to trust besides the system's.
 type Fetcher interface {
 	Get(ctx context.Context, address string, thumbprints []string) ([]byte, error)
 }
@@ -53,7 +52,7 @@ type issuer struct {
 func New(f Fetcher) *Verifier { return &Verifier{fetch: f, issuers: map[string]*issuer{}} }
 
 // Verify verifies a token's signature with its issuer's keys, and that it holds
-// at an instant. Whoever calls it has found that the issuer is trusted.
+// at an instant. The caller has checked that the issuer is trusted.
 // Errors: InvalidIdentityToken, ExpiredTokenException, IDPCommunicationError,
 // IDPRejectedClaim.
 func (v *Verifier) Verify(ctx context.Context, t *Token, thumbprints []string, at time.Time) error {

@@ -11,9 +11,8 @@ import (
 )
 
 // DataKey is an opened data key. Opening one may take a request to another
-// server; everything else that is done with it is work of this process alone. So
-// a key is opened before a transaction or a view, or after it, and only used
-// inside. It is never printed.
+// server; all other work with it stays in this process. So a key is opened before a
+// transaction or a view, or after it, and is only used inside. It is never printed.
 type DataKey struct{ key seal.Key }
 
 // String keeps the key out of logs.
@@ -23,7 +22,7 @@ func (DataKey) String() string { return "payload.DataKey(hidden)" }
 func (k DataKey) GoString() string { return k.String() }
 
 // NewKey makes a data key that seals no bytes, and returns it as a location: for
-// an upload, which has no bytes of its own but whose key is checked.
+// an upload, which has no bytes itself but whose key is checked.
 func (s *Store) NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (Location, error) {
 	_, wrapped, err := s.keys.Generate(ctx, g, choice, binding)
 	return Location{Key: wrapped}, err

@@ -102,7 +102,7 @@ func TestNewKey(t *testing.T) {
 	}
 }
 
-// TestDataKeysAreNotPrinted: neither by themselves nor by their Go form.
+// TestDataKeysAreNotPrinted: no format of fmt shows the key's bytes.
 func TestDataKeysAreNotPrinted(t *testing.T) {
 	k := DataKey{seal.Key{1, 2, 3}}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x"} {

@@ -1,5 +1,5 @@
-// Package payload is the room where plaintext meets ciphertext. Bytes go in and
-// out through it alone; blob engines see ciphertext under random names. It must
+// Package payload encrypts and decrypts objects' bytes. Bytes are written and read
+// only through it; blob engines see ciphertext under random names. It must
 // never know HTTP, buckets or policy.
 package payload
 

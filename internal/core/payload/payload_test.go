@@ -330,9 +330,9 @@ func (c *counted) Take(n int64) bool {
 	return true
 }
 
-// TestAnnouncedBytesTakeNoRoom: while a body stands still, what was announced
-// of it takes no room; one that can't fit is refused before it is read; one
-// that comes to where there is no more is refused and leaves nothing.
+// TestAnnouncedBytesTakeNoRoom: while a body is stalled, its announced length
+// takes no room; a body that can't fit is refused before it is read; a body
+// that runs out of room is refused and leaves nothing.
 func TestAnnouncedBytesTakeNoRoom(t *testing.T) {
 	room := &counted{left: 3 << 30}
 	dir := t.TempDir()
@@ -395,9 +395,9 @@ func blocks(t *testing.T, dir string) (n int64) {
 	return n
 }
 
-// TestStalledBodiesHoldLittle: what a write holds grows with what came, counts
-// as held by its request, and is given back; where there is no memory for large
-// buffers it goes on with small ones, and where there is none it is refused.
+// TestStalledBodiesHoldLittle: what a write holds grows with the bytes that came,
+// counts as held by its request, and is given back; without memory for large
+// buffers it goes on with small ones, and without any it is refused.
 func TestStalledBodiesHoldLittle(t *testing.T) {
 	s, dir := open(t)
 	m := limit.NewMemory(8 << 20)
@@ -444,7 +444,7 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 			}
 			short, cancel := context.WithCancel(ctx)
 			if left < 100<<10 {
-				cancel() // nobody waits
+				cancel() // no one waits
 			}
 			at, _, err := s.Write(short, authz.Grant{}, Source{
 				Body: bytes.NewReader(whole), Size: int64(len(whole)), Binding: []byte("b"),

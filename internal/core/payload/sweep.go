@@ -8,7 +8,7 @@ import (
 
 // A blob that no record points at may be left over from a crash, or its record
 // may be missing, as after a restore of older metadata. That is unknown, so it
-// is set aside first, whence it comes back as soon as a record points at it,
+// is set aside first, and put back as soon as a record points at it,
 // and is removed after Grace; more than a share of all blobs never is.
 const (
 	// Grace is how long an orphan is kept.

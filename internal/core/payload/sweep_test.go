@@ -62,7 +62,7 @@ func TestSweep(t *testing.T) {
 		t.Error("something was removed at once")
 	}
 	sweep(now.Add(Grace-time.Minute), Swept{})
-	// The record is there again: by itself with a sweep, or when it is asked for.
+	// The record is there again: a sweep puts the blob back, or a read does.
 	live = pointedAt(names...)
 	sweep(now.Add(2*Grace), Swept{PutBack: 1})
 	live = pointedAt(names[0])

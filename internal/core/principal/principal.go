@@ -1,9 +1,9 @@
 // Package principal binds the names in a policy's Principal elements to the unique
-// ids of those who had them when the policy was written, and finds the names that
-// they have now. A policy is about those, and not about others who take such a name
+// ids that had them when the policy was written, and finds their current names. A
+// policy applies to those principals, and not to others that take such a name
 // later (IAM user guide, "IAM identifiers", "Unique identifiers"). Policies of
 // buckets and trust policies of roles share it. It must never know whose policy it
-// is, nor what the policy allows; who exists it asks a Directory.
+// is, nor what the policy allows; it asks a Directory which principals exist.
 package principal
 
 import (
@@ -15,12 +15,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Directory knows who exists, as r sees it; core/identity has one.
+// Directory knows which principals exist, as r sees it; core/identity has one.
 type Directory interface {
 	// ID returns the unique id of the user or role that an entry of a Principal
 	// element names, and the account of a canonical user id; "" where the entry
-	// names something else. ok is false where there is no such account, user or
-	// role.
+	// names something else. ok is false if the account, user or role does not
+	// exist.
 	ID(r kv.Reader, entry policy.PrincipalName) (id string, ok bool, err error)
 	// Name returns the ARN that the user or role with a unique id has now, "" where
 	// it was deleted.
@@ -57,7 +57,7 @@ func Bind(r kv.Reader, dir Directory, d *policy.Document) (Bindings, error) {
 	return all, nil
 }
 
-// Apply returns the policy about those who are bound.
+// Apply returns the policy bound to the ids.
 func (b Bindings) Apply(d *policy.Document) *policy.Document {
 	ids := make(map[string]string, len(b))
 	for _, one := range b {
@@ -66,9 +66,9 @@ func (b Bindings) Apply(d *policy.Document) *policy.Document {
 	return d.Bind(ids)
 }
 
-// Renamed returns the current names of those who have others than in the policy, by
-// the policy's. Deleted users and roles are shown by their unique ids; a canonical
-// user id always stays as it is.
+// Renamed maps each name in the policy that has changed to the current one. Deleted
+// users and roles are shown by their unique ids; a canonical user id always stays as
+// it is.
 func (b Bindings) Renamed(r kv.Reader, dir Directory) (map[string]string, error) {
 	var names map[string]string
 	for _, one := range b {
@@ -90,8 +90,8 @@ func (b Bindings) Renamed(r kv.Reader, dir Directory) (map[string]string, error)
 	return names, nil
 }
 
-// Text returns the text of a policy with the names of now: as it was written where
-// all of them are right.
+// Text returns the text of a policy with the current names: as it was written if
+// none has changed.
 func (b Bindings) Text(r kv.Reader, dir Directory, kind policy.Kind, text string) (string, error) {
 	names, err := b.Renamed(r, dir)
 	if err != nil || len(names) == 0 {

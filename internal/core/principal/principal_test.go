@@ -49,8 +49,8 @@ func document(t *testing.T, principal string) (string, *policy.Document) {
 	return text, d
 }
 
-// TestBindings: a policy is about who had the names in it when it was written, and
-// is shown with the names of now, in its Principal elements alone.
+// TestBindings: a policy applies to those that had the names in it when it was written,
+// and is shown with their current names, which only its Principal elements hold.
 func TestBindings(t *testing.T) {
 	then := directory{alice: aliceID, canonical: account}
 	for name, c := range map[string]struct {

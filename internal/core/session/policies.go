@@ -23,7 +23,7 @@ type Passed struct {
 }
 
 // Limits of what a session may be passed (STS API reference, AssumeRole). AWS
-// packs policies and tags into a format of its own and does not tell its limit.
+// packs policies and tags into an internal format and does not document its limit.
 const (
 	maxSessionText = 2048 // characters
 	maxPassed      = 10
@@ -56,7 +56,7 @@ func (n *Session) restrict(in Passed) (percent int, err error) {
 	return 0, packedTooLarge("session tags", percent)
 }
 
-// checkPassed checks what a request passes, by itself. Nothing of it is kept.
+// checkPassed checks only what the request itself passes. It keeps nothing.
 // Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
 func checkPassed(in Passed) error {
 	if len(in.ARNs) > maxPassed {

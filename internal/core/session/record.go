@@ -122,7 +122,7 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 			return nil, record.Malformed("session " + accessKeyID)
 		}
 	}
-	// A session that this program doesn't know whole proves nobody.
+	// A session that this program can't read in full identifies no caller.
 	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody ||
 		s.Purpose == 0 {
 		return nil, record.Malformed("session " + accessKeyID)
@@ -130,7 +130,7 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 	return s, nil
 }
 
-// take stores one field; false where it is no value of its field.
+// take stores one field; ok is false if the value is not valid for the field.
 func (s *Session) take(f *record.Fields) (ok bool) {
 	if to := s.text(int(f.Number)); to != nil {
 		*to = string(f.Bytes)

@@ -1,5 +1,5 @@
-// Package session makes temporary credentials: sessions of roles, of users and of
-// the bearers of tokens, which STS hands out, and finds them when they sign. It must
+// Package session makes the temporary credentials that STS hands out: sessions of
+// roles, of users and of the bearers of tokens. It finds them when they sign. It must
 // never know how a request is signed, nor how STS spells its requests.
 package session
 
@@ -65,16 +65,16 @@ func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store 
 	return s
 }
 
-// Operator is what the server does of its own accord, without a grant. The handlers
-// of the network API are not given one.
+// Operator is what the server does without a request, and so without a grant. The
+// handlers of the network API are not given one.
 type Operator struct{ store kv.Store }
 
 // NewOperator returns the operator's side of sessions.
 func NewOperator(s *Store) *Operator { return &Operator{s.store} }
 
-// Lookup finds what a signature by any access key is checked against; false where
-// there is no such key. An inactive key is found: the caller refuses it. It asks
-// for no grant, since it is asked before there is a caller.
+// Lookup finds what a signature by any access key is checked against; found is false if
+// the key does not exist. An inactive key is found, and the caller refuses it. It asks
+// for no grant, since it runs before a caller is identified.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)

@@ -21,7 +21,7 @@ const (
 )
 
 // Identity returns who the caller is. It needs no permission, and no policy can deny
-// it (STS API reference, GetCallerIdentity). Errors: AccessDenied for callers who did
+// it (STS API reference, GetCallerIdentity). Errors: AccessDenied for callers that did
 // not sign.
 func (s *Store) Identity(g authz.Grant) (policy.Principal, error) {
 	p := g.Caller().Principal()
@@ -136,7 +136,7 @@ func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, e
 }
 
 // GetFederationToken makes a federated user's session: it may do what both its
-// policies and the caller's allow, and without policies of its own nothing but
+// policies and the caller's allow, and without session policies only
 // what resources allow it by name. It needs sts:GetFederationToken and, with tags,
 // sts:TagSession, as FederateNeeds says.
 // Errors: AccessDenied, ValidationError, MalformedPolicyDocument,

@@ -126,7 +126,7 @@ func (p *presented) bearer() *policy.Principal {
 }
 
 // WebNeeds are the permissions AssumeRoleWithWebIdentity asks of the role's
-// trust policy, for whom the token says its bearer is. AssumeRoleWithWebIdentity
+// trust policy, for the bearer that the token claims. AssumeRoleWithWebIdentity
 // verifies the token before a session is made. Errors are those of present.
 func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error) {
 	p, err := s.present(ctx, in)

@@ -1,6 +1,6 @@
-// Package simulate is IAM's policy simulator: what policies would decide about a
-// request that nobody made. It exists apart so that the decision on a real request
-// can't reach a supposition. It must never change anything, nor know how requests
+// Package simulate is IAM's policy simulator: it finds what policies would decide about
+// a hypothetical request. It is a separate package so that a supposed value can't reach
+// the decision on a real request. It must never change anything, nor know how requests
 // are authorized.
 package simulate
 
@@ -22,8 +22,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Simulator decides requests that are only supposed, on the policies of a
-// server's identities and on those that a caller brings along.
+// Simulator decides hypothetical requests by the policies of a server's
+// identities and by those that a caller passes.
 type Simulator struct {
 	store      kv.Store
 	identities *identity.Store
@@ -112,7 +112,7 @@ type simulation struct {
 }
 
 // Custom decides every action on every resource by the policies that the caller
-// brings along, and returns a page of decisions and the marker of the next. It
+// passes, and returns a page of decisions and the marker of the next. It
 // needs iam:SimulateCustomPolicy on "*". Errors: InvalidInput, ValidationError.
 func (s *Simulator) Custom(ctx context.Context, g authz.Grant, in Input) (all []Decision, next string, err error) {
 	if err := g.Demand("iam:SimulateCustomPolicy", arn.Any()); err != nil {
@@ -169,7 +169,7 @@ type entityPolicies struct {
 	identity, boundary []identity.Inline
 }
 
-// policiesOf reads the policies of an entity for a caller who may do action to it.
+// policiesOf reads the policies of an entity for a caller that may do action to it.
 func (s *Simulator) policiesOf(
 	ctx context.Context, g authz.Grant, action policy.Action, source string,
 ) (*entityPolicies, error) {

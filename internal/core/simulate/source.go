@@ -25,7 +25,7 @@ type part struct {
 	bounds   bool  // of a boundary
 }
 
-// split compiles a policy and, each by itself, its statements.
+// split compiles a policy and, separately, each of its statements.
 func split(name string, kind policy.Kind, text string) (source, error) {
 	whole, err := policy.Parse(kind, []byte(text))
 	if err != nil {

@@ -17,11 +17,11 @@ type Operator struct{ *Simulator }
 // NewOperator returns the operator's side of a simulator.
 func NewOperator(s *Simulator) *Operator { return &Operator{s} }
 
-// Subjects returns those whose access to something of an account may be compared:
-// anonymous callers, other accounts, the account's root user, its users and its
-// roles, and what else names has: services, the root users of other accounts and their
-// users, roles and sessions. No more than most are returned, and cut
-// tells that there are more.
+// Subjects returns the principals whose access to a resource of an account may be
+// compared: anonymous callers, other accounts, the account's root user, its users and
+// its roles, and the others in names: services, the root users of other accounts and
+// their users, roles and sessions. It returns no more than most, and cut
+// reports that there are more.
 func (o *Operator) Subjects(
 	ctx context.Context, account string, names []policy.PrincipalName, most int,
 ) (all []policy.Subject, cut bool, err error) {

@@ -23,7 +23,7 @@ func tooMany() error {
 	return fault.New(fault.LimitExceeded, "The number of tags has reached the maximum limit.")
 }
 
-// CheckIAM checks the tags of one request for what is not an OIDC provider.
+// CheckIAM checks the tags of one request for anything but an OIDC provider.
 // Errors: LimitExceeded, ValidationError, InvalidInput.
 func CheckIAM(tags []Tag) error { return IAM{}.Check(tags) }
 

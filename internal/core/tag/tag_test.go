@@ -157,7 +157,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		again, err := Object(slices.Clone(set))
 		if err != nil || !slices.Equal(again, set) {
-			t.Fatalf("%q: %v is no set: %v", value, set, err)
+			t.Fatalf("%q: %v is not a valid set: %v", value, set, err)
 		}
 	})
 }

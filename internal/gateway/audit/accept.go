@@ -19,11 +19,11 @@ type Loss struct {
 	Aside       string // folder that what was there was moved to, or ""
 }
 
-// Accept makes a log that Attach refuses go on, and records that as its first
-// event: who accepted it, why, and which frames are missing. A log whose end is
-// missing goes on behind what is left. One that is damaged, or another, is moved
-// aside whole, and a new file goes on from what the store remembers. A log that
-// is whole is an error and stays as it is.
+// Accept lets a log that Attach refuses go on, and records that as its first
+// event: who accepted it, why, and which frames are missing. If the end of the log
+// is missing, it goes on after the frames that are left. If the log is damaged, or
+// belongs to another store, all of it is moved aside, and a new file goes on from
+// what the store remembers. A whole log is an error and stays unchanged.
 func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (Loss, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *Loss) details(who, reason string) []byte {
 	return append(w.b, '}')
 }
 
-// setAside moves every file of the log into a folder of its own and lets the
+// setAside moves every file of the log into a new folder and lets the
 // journal go on from the mark.
 func (j *journal) setAside(m mark, now time.Time) (string, error) {
 	if j.file != nil {

@@ -1,21 +1,21 @@
 // Package audit is the event log: who asked for what, and with which result. It exists
 // so that no change is made without its event and no event is changed unnoticed. It
 // must never know HTTP, what an operation does or why a request was refused: an event
-// carries what access/action says of its operation. It never holds a secret.
+// carries what access/action says about its operation. It never holds a secret.
 //
 // # What is promised
 //
 // The event of a change commits in the transaction of the change: no commit,
 // no effect; no effect, no commit. A read is answered only once there is room
-// for its event, in memory and on the disk, where the log holds room of its own;
+// for its event, in memory and on the disk, where the log reserves room;
 // the event is durable within about a second, and a crash may lose those of that
-// last second. On a full disk, behind a failing or a stuck one, reads wait and
-// are then refused. Requests that were refused, those of strangers and of keys
-// that were not allowed what they asked for, are written one by one up to a
-// rate, cut short, and counted in one StrangersRefused or KeysRefused event a
-// second beyond it; they have a share of the queue and no more. What changed
-// nothing and was no read, such as a change that failed, waits a moment for
-// room, and is counted in an EventsLost event where there is none.
+// last second. If the disk is full, failing or stuck, reads wait and are then
+// refused. The events of refused requests, those of strangers and of keys
+// that were not allowed what they asked for, are cut short. Up to a rate they are
+// written one by one; beyond it they are counted in one StrangersRefused or
+// KeysRefused event a second. They never take more than a share of the queue. Any
+// other event that is not of a change or a read, such as that of a failed change,
+// waits a moment for room, and is counted in an EventsLost event if there is none.
 //
 // # From the store to the files
 //
@@ -34,13 +34,13 @@
 // at 64 MiB. Each is a header and frames. The header wraps the file's own
 // random key and carries the chain on from the file before; a frame is sealed
 // as a whole, and its content begins with the hash of the frame before. The
-// length of a frame has a tag of its own, so that only a crash, never a
+// length of a frame has a separate tag, so that only a crash, never a
 // changed length, looks like a torn tail.
 //
 // # How far the log was
 //
 // The store remembers the newest durable frame (the mark), and the log the
-// newest durable commit (the anchor): neither can be cut or put back without
-// the other. What cannot be noticed here is both being put back together: that
-// takes a hash kept elsewhere.
+// newest durable commit (the anchor): if only one of the two is cut or put back, that
+// is noticed. If both are put back together, it is not: to notice that takes a hash
+// kept elsewhere.
 package audit

@@ -91,7 +91,7 @@ func TestFullDisk(t *testing.T) {
 		attach(t, l, s)
 		synctest.Wait()
 		mu.Lock()
-		free = 0 // somebody else took the rest
+		free = 0 // something else took the rest
 		mu.Unlock()
 		answered, refused, changes := 0, 0, 0
 		for i := range 4000 {

@@ -232,9 +232,9 @@ func (j *journal) append(f frame) error {
 	return nil
 }
 
-// write puts the sealed frame at the end of the sound part. What an earlier
-// failure left there is cut first: after a failed sync nobody knows what of it
-// is on the disk.
+// write puts the sealed frame at the end of the sound part. It first cuts the bytes
+// that an earlier failure left there: after a failed sync it is unknown which of them
+// are on the disk.
 func (j *journal) write() error {
 	if j.torn {
 		if err := j.cut(); err != nil {
@@ -302,7 +302,7 @@ func (j *journal) rotate() (err error) {
 	if j.file == nil {
 		j.first, j.from = h.number, h.before.sequence+1
 	} else {
-		j.file.Truncate(j.size) // gives the room back; a failure costs that alone
+		j.file.Truncate(j.size) // gives the room back; a failure costs only that
 		j.file.Close()
 	}
 	j.file, j.keys, j.number, j.size, j.torn = f, newKeys(h.key), h.number, headerSize, false

@@ -22,12 +22,12 @@ const wakeChanges = 1000
 
 // Options say where and how to log.
 type Options struct {
-	Dir    string   // of the log alone; made where it is missing
+	Dir    string   // holds only the log; made if it is missing
 	Root   seal.Key // the root key
 	Region string   // awsRegion of events that name none
 	Logger *slog.Logger
 	Limits Limits // of what is kept
-	// Salvage opens a log that is too damaged to be opened, for Accept alone.
+	// Salvage opens a log that is too damaged to be opened, only for Accept.
 	Salvage bool
 }
 
@@ -83,10 +83,10 @@ func (l *Log) Anchor() uint64 { return l.anchor }
 
 // Attach starts the writer, which moves events out of the store until Close.
 // It refuses a store that ends before the log's anchor: its next commits would
-// pass for events that were moved long ago. It refuses a log that is not, or
-// not to its end, the one that the store remembers, with ErrLost or ErrDamaged.
-// A refusal changes nothing. Files that are missing at the log's beginning were
-// taken away by somebody who may: that is logged and recorded.
+// pass for events that were moved long ago. It refuses, with ErrLost or ErrDamaged, a
+// log that the store does not remember, or whose end is missing.
+// A refusal changes nothing. It does not refuse a log whose oldest files are missing,
+// since an operator may remove those: it logs and records that.
 func (l *Log) Attach(store kv.Store) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,7 +61,7 @@ func refused(dir string, s kv.Store) error {
 
 // TestLogThatIsNotWholeIsRefused harms a log in every way that leaves valid
 // files: none starts, none is changed by the refusal, and each can go on once
-// somebody says why.
+// an operator accepts the loss.
 func TestLogThatIsNotWholeIsRefused(t *testing.T) {
 	old := t.TempDir()
 	dir, s := filepath.Join(t.TempDir(), "audit"), newStore()

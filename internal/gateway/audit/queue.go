@@ -33,7 +33,7 @@ type queue struct {
 	capacity int       // bytes that the log has room for
 	lost     span
 	room     chan struct{} // closed when there may be room
-	low      bool          // that is for reads alone
+	low      bool          // the room that is left is only for reads
 	sick     bool          // the writer's last write failed: do not wait for it
 	closed   bool
 }
@@ -76,8 +76,8 @@ func (q *queue) admit(ctx context.Context, n int) error {
 }
 
 // push appends an event and reports whether the writer should be woken. The
-// event of an admitted read has its room. Any other waits a moment for a
-// healthy writer where there is no room, and is counted as lost after it.
+// event of an admitted read has its room. If there is no room for another event, push
+// waits a moment for a healthy writer, and then counts the event as lost.
 func (q *queue) push(json []byte, promised int) (wake bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

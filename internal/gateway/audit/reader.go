@@ -77,7 +77,7 @@ func damaged(path string, at int64, what string) error {
 // walker reads file after file, and verifies that each continues the one before.
 type walker struct {
 	wrap    seal.Key
-	whole   bool // verify every file, not the newest alone
+	whole   bool // verify every file, not only the newest
 	opening bool // keep what the store is asked about: chains, and damage in the newest file
 	fn      func(Group) error
 

@@ -27,7 +27,7 @@ const (
 // the entry of each change. A request that makes no change has one event. One
 // that makes several, one after another, has an event for each, with the same
 // requestID. One whose change was made and that fails nevertheless has a
-// second event that tells of the failure.
+// second event that reports the failure.
 type Record struct {
 	Event Event
 
@@ -61,7 +61,7 @@ func (r *Record) Granted() {
 
 // Admit reserves room for the event of a read that is about to be answered. It waits
 // for room. Changes are not held up: their events commit with the change. Finish must
-// follow. Error: ServiceUnavailable if there is no room in time.
+// follow. Error: ServiceUnavailable if room does not come in time.
 func (r *Record) Admit(ctx context.Context) error {
 	r.mu.Lock()
 	n, of := r.Event.size(), r.source

@@ -10,8 +10,8 @@ import (
 )
 
 // Rates at which the events of refused requests are written one by one; past
-// them they are counted. Each source has a bucket of its own, so that one that
-// floods does not take the others' place.
+// them they are counted. Each source has its own bucket, so that one that
+// floods does not take the others' share.
 const (
 	sourceBurst, sourceRate     = 20, 1 // of an address, or of an access key
 	strangersBurst, strangeRate = 50, 5 // of all strangers, a second
@@ -46,7 +46,7 @@ type refusals struct {
 	strangers, keys crowd
 }
 
-// crowd is everybody of one kind.
+// crowd is all refused callers of one kind.
 type crowd struct {
 	all     bucket
 	each    map[string]*bucket

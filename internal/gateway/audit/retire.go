@@ -18,7 +18,7 @@ import (
 
 // Limits bound the log. The zero Limits keep everything.
 type Limits struct {
-	MaxBytes int64         // of all files; beyond, the oldest closed ones go. 0 is no limit
+	MaxBytes int64         // of all files; beyond, the oldest closed ones go. 0 means no limit
 	Keep     time.Duration // closed files that were last written before it go; 0 keeps them
 	Archive  string        // folder that files are copied to before they go; "" is none
 }

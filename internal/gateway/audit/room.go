@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The log keeps room of its own on the disk, so that what was answered can be
-// recorded when everybody else has filled it: reserveMost bytes, and of a small
-// disk a share.
+// The log reserves room on the disk, so that it can record requests that were answered
+// even when other data has filled the disk: reserveMost bytes, or a share of a small
+// disk.
 const (
 	reserveMost  = 16 << 20
 	reserveLeast = 1 << 20
@@ -30,9 +30,9 @@ func reserveOf(dir string) int64 {
 // room is how many bytes of frames the disk is known to have room for.
 func (j *journal) room() int64 { return max(0, j.reserved-j.size) }
 
-// low reports that the disk has no more room than is held, and that this is for
-// the events of reads alone: changes are safe in the store, and refusals can be
-// counted.
+// low reports that the disk has no more room than the log holds, and that the rest of
+// that is only for the events of reads: changes are safe in the store, and refusals can
+// be counted.
 func (j *journal) low() bool { return j.ready && j.room() < j.reserve/2 }
 
 // hold takes room for the next frames where less than three quarters of it are

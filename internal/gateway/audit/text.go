@@ -90,8 +90,8 @@ func escaped(s string) int {
 	return len(s)
 }
 
-// plain reports that none of 8 bytes needs a look of its own: all at once, as
-// this is most of the time an event takes.
+// plain reports that none of 8 bytes needs a separate look. It checks all at once, as
+// most of the time for an event is spent here.
 func plain(s string) bool {
 	_ = s[7]
 	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |

@@ -59,8 +59,8 @@ func New(c Credentials, o Options) *Identifier {
 	}
 }
 
-// Nobody is Identify for requests that carry no credentials by design; any that
-// are there are ignored. The caller is anonymous, and the body is not verified.
+// Nobody is Identify for requests that carry no credentials by design; it ignores any
+// that are there. The caller is anonymous, and the body is not verified.
 func (i *Identifier) Nobody(_ context.Context, r *protocol.Request) (authz.Caller, sigv4.Body, error) {
 	return i.anonymous(r, &sigv4.Claim{}), sigv4.Unverified(r.HTTP), nil
 }
@@ -100,7 +100,7 @@ func (i *Identifier) anonymous(r *protocol.Request, claim *sigv4.Claim) authz.Ca
 	return authz.NewCaller(p, s)
 }
 
-// signer is the caller who signed, as of an instant.
+// signer is the caller that signed, as of an instant.
 func (i *Identifier) signer(
 	r *protocol.Request, claim *sigv4.Claim, c credential.Credential, at time.Time,
 ) authz.Caller {

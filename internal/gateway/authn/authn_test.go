@@ -182,7 +182,7 @@ func TestIdentify(t *testing.T) {
 			"InvalidAccessKeyId",
 		},
 		{"inactive key", sdk{key: "AKIAINACTIVEEXAMPLE0", secret: secret}, "InvalidAccessKeyId"},
-		{"key of nobody", sdk{key: "AKIANOBODYEXAMPLE000", secret: secret}, "InvalidAccessKeyId"},
+		{"unknown key", sdk{key: "AKIANOBODYEXAMPLE000", secret: secret}, "InvalidAccessKeyId"},
 		{"wrong secret", sdk{key: id, secret: secret + "x"}, "SignatureDoesNotMatch"},
 		{"wrong secret, presigned", sdk{key: id, secret: secret + "x", presigned: true}, "SignatureDoesNotMatch"},
 		{"token of a long-lived key", sdk{key: id, secret: secret, token: token}, "InvalidToken"},
@@ -258,7 +258,7 @@ func TestGarbageSignatureInEveryMode(t *testing.T) {
 			"ecdsa": "PUT /b/k HTTP/1.1\r\nHost: h\r\n" + strings.Replace(header, "HMAC", "ECDSA-P256", 1) +
 				framing,
 			"half a query": "PUT /b/k?X-Amz-Signature=" + garbage + " HTTP/1.1\r\nHost: h\r\n" + framing,
-			"token alone":  "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Security-Token: t\r\n" + framing,
+			"only a token": "PUT /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Security-Token: t\r\n" + framing,
 		} {
 			t.Run(payload+" "+name, func(t *testing.T) {
 				c, body, err := identifier(people()).Identify(t.Context(), parsed(t, text+"\r\nhello"))
@@ -420,8 +420,8 @@ func TestKeyCacheIsBounded(t *testing.T) {
 	i := identifier(b)
 	text := sdk{}.text(t)
 	for n := range many {
-		// The access key id is no part of what is signed, so one signature does
-		// for every key with this secret.
+		// The access key id is not signed, so one signature is valid for every key
+		// with this secret.
 		if _, _, err := i.Identify(t.Context(),
 			parsed(t, strings.Replace(text, id, fmt.Sprintf("AKIA%016d", n), 1))); err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func TestIdentifyForm(t *testing.T) {
 		{"another token", tempID, secret, token + "x", "InvalidToken"},
 		{"token of a long-lived key", id, secret, token, "InvalidToken"},
 		{"another secret", id, "x", "", "SignatureDoesNotMatch"},
-		{"nobody's key", "AKIANOSUCHKEYEXAMPLE", secret, "", "InvalidAccessKeyId"},
+		{"unknown key", "AKIANOSUCHKEYEXAMPLE", secret, "", "InvalidAccessKeyId"},
 		{"an inactive key", "AKIAINACTIVEEXAMPLE0", secret, "", "InvalidAccessKeyId"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestIdentifyForm(t *testing.T) {
 			}
 			if err != nil {
 				if c.AccessKeyID() != "" || body != nil {
-					t.Errorf("%s: refused, and somebody", test.name)
+					t.Errorf("%s: refused, but there is a caller or a body", test.name)
 				}
 				return
 			}

@@ -17,7 +17,7 @@ type origin struct {
 	forwarded bool       // a trusted proxy spoke for its client
 }
 
-// origin believes headers of trusted proxies alone, and of these only what they
+// origin trusts only headers of trusted proxies, and of these only what they
 // wrote themselves: lists are read from their end, as far as the hops are
 // trusted. X-Forwarded-For (one address a hop) goes before Forwarded (RFC 7239),
 // which a proxy that writes the former hands on as its client sent it. TLS is

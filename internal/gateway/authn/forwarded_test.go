@@ -46,7 +46,7 @@ func TestOrigin(t *testing.T) {
 		{f + "[::ffff:203.0.113.9]:1", "203.0.113.9", false},
 		{f + "2001:db8::1, [2001:db8:ffff::7]:443", "2001:db8::1", false},
 		{f + "fe80::1%eth0", "fe80::1", false},
-		// What is no address is nobody's.
+		// An entry that is not an address gives no source address.
 		{f + "203.0.113.9, unknown", "invalid IP", false},
 		{f + "203.0.113.9:x", "invalid IP", false},
 		{f + "203.0.113.9:", "invalid IP", false},
@@ -118,7 +118,7 @@ func TestOrigin(t *testing.T) {
 			for _, others := range [][]netip.Prefix{nil, {netip.MustParsePrefix("10.0.0.0/8")}} {
 				if o := New(people(), Options{Region: region, TrustedProxies: others}).origin(from(t,
 					test.headers)); o.ip.String() != "192.0.2.1" || o.tls || o.secure || o.forwarded {
-					t.Errorf("%q of a peer that nobody trusts: %+v", test.headers, o)
+					t.Errorf("%q of a peer that is not trusted: %+v", test.headers, o)
 				}
 			}
 		})

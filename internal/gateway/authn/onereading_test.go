@@ -41,7 +41,7 @@ type wireInput struct {
 	Body    sigv4.Body        `loc:"stream"`
 }
 
-// meant is what a sender means, before it is signed and sent. Header values
+// meant is what a sender intends to send, before it is signed and sent. Header values
 // are in canonical form.
 type meant struct {
 	bucket, key, body string
@@ -80,7 +80,7 @@ func drawMeant(t *rapid.T) meant {
 }
 
 // signedRequest is a request as an honest client sends it: hoisted headers are named as
-// the JavaScript SDK v2 names them, or stand in the query alone, as with v3.
+// the JavaScript SDK v2 names them, or are only in the query, as with v3.
 type signedRequest struct {
 	m       meant
 	target  string
@@ -279,7 +279,7 @@ func decoded(s3 dialect.Dialect, text string) (in wireInput, body string, ok boo
 	return in, string(b), err == nil
 }
 
-// differs says where what was decoded is not what was meant.
+// differs says where the decoded request differs from the intended one.
 func (m meant) differs(in wireInput, body string) string {
 	text := func(s *string) string {
 		if s == nil {

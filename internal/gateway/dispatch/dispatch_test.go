@@ -146,12 +146,12 @@ func TestForgedGrant(t *testing.T) {
 	if _, err := authz.New(facts{}).Authorize(t.Context(), authz.Caller{}, authz.Need{
 		Action: "a:B", Resource: arn.Any(),
 	}); err == nil {
-		t.Error("the zero caller is somebody")
+		t.Error("the zero caller is authorized")
 	}
 }
 
-// TestConceal: 404 becomes 403 for whoever may not list the bucket, and the
-// cause of an error reaches nobody.
+// TestConceal: 404 becomes 403 for a caller that may not list the bucket, and the
+// cause of an error reaches no client.
 func TestConceal(t *testing.T) {
 	for _, code := range []fault.Code{fault.NoSuchKey, fault.NoSuchVersion} {
 		f := authz.Grant{}.Conceal(fault.Of(code).With("Key", "secret"), "b")
@@ -176,7 +176,7 @@ func TestConceal(t *testing.T) {
 	}
 }
 
-// asked counts how often somebody asks what is shared.
+// asked counts how often it is asked what is shared.
 type asked struct{ times int }
 
 func (a *asked) Share(context.Context, string, string, string, []string) (*protocol.Sharing, error) {
@@ -184,8 +184,8 @@ func (a *asked) Share(context.Context, string, string, string, []string) (*proto
 	return &protocol.Sharing{Any: true, Methods: []string{"GET"}}, nil
 }
 
-// TestSharing: nobody reads CORS rules for a request that names no origin, and
-// a preflight that would need an identified caller refuses the start.
+// TestSharing: CORS rules are not read for a request that names no origin, and
+// New refuses a preflight that needs an identified caller.
 func TestSharing(t *testing.T) {
 	d, err := build(t, Define("GetBucketAcl", rest.At("GET /{Bucket}"), authz.Open[in]("a test"), say))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Options are what the dispatcher needs besides the rooms.
+// Options are what the dispatcher needs besides the packages it calls.
 type Options struct {
 	Protocol protocol.Options
 	Sharing  Sharing // nil shares nothing
@@ -21,9 +21,9 @@ type Options struct {
 	// Document is how long a request may take to bring its document, from its
 	// headers on; 0 is a minute. Streams have no time as a whole.
 	Document time.Duration
-	// Watch returns a context that remembers what is read under it, and what
-	// stands for that, for whoever commits (see authz.Situation.Seen); what it is
-	// given goes on: it came from the same request. nil remembers nothing.
+	// Watch returns a context that remembers what is read under it, and a value that
+	// represents it for the transaction that commits (see authz.Situation.Seen). If it
+	// is given such a value of the same request, it continues that. nil remembers nothing.
 	Watch func(ctx context.Context, seen any) (context.Context, any)
 }
 

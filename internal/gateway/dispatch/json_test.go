@@ -41,7 +41,7 @@ const (
 	jsonSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
-// someone is a user whom no law allows anything.
+// someone is a user without any permission.
 type someone struct{}
 
 func (someone) Lookup(_ context.Context, id string) (credential.Credential, bool, error) {
@@ -99,7 +99,7 @@ func echoKey(_ context.Context, _ authz.Grant, in *struct{ KeyId string }) (*des
 	return out, nil
 }
 
-// jsonServer has S3, for whatever is for nobody else, and KMS.
+// jsonServer has KMS, and S3 for all other requests.
 func jsonServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.NewKey()})
@@ -256,7 +256,7 @@ func TestRawRequestsOfKMS(t *testing.T) {
 			"POST", "/", "TrentService.Encrypt", kind, strings.Repeat(" ", 64<<10) + "{}", 400,
 			`{"__type":"RequestEntityTooLarge"`,
 		},
-		"nobody asks": {
+		"anonymous caller": {
 			"POST", "/", "TrentService.DisableKey", kind, `{}`, 400,
 			`{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}`,
 		},

@@ -1,6 +1,6 @@
-// Package dispatch is the one way in: the operation tables and the one
-// pipeline. It exists so that no operation can run without having been
-// matched, identified, judged and audited. It must never know what an
+// Package dispatch is the only way in: the operation tables and the one
+// pipeline. It exists so that no operation can run unless its request has been
+// matched, identified, authorized and audited. It must never know what an
 // operation means.
 package dispatch
 
@@ -41,7 +41,7 @@ type Row interface {
 	Name() string
 	// Route is where the operation is found.
 	Route() dialect.Route
-	// Recorded names what an audit event says of the input, besides bucket and key.
+	// Recorded names the input's fields in the audit event, besides bucket and key.
 	Recorded() []string
 
 	unguarded() bool

@@ -136,7 +136,7 @@ func (f *Form) begin(s *source, parts *multipart.Reader, part *multipart.Part) e
 // none.
 func (f *Form) Field(name string) string { return f.fields[name] }
 
-// Header returns the fields by canonical names, as headers would stand.
+// Header returns the fields as headers, with canonical names.
 func (f *Form) Header() http.Header {
 	h := make(http.Header, len(f.fields))
 	for name, value := range f.fields {
@@ -174,7 +174,7 @@ func oneFile(found int) error {
 // that ended it: the multipart reader replaces errors by its own.
 type source struct {
 	r    io.Reader
-	left int64 // bytes; -1 is no bound
+	left int64 // bytes; -1 means no bound
 	err  error
 }
 
@@ -220,7 +220,7 @@ type File struct {
 	parts    *multipart.Reader
 	part     *multipart.Part
 	seen     int64
-	min, max int64 // bytes; max -1 is no bound
+	min, max int64 // bytes; max -1 means no bound
 	err      error
 }
 

@@ -146,8 +146,8 @@ func TestBucketField(t *testing.T) {
 	}
 }
 
-// TestStrictPolicy: a member is known by its exact name and comes once, so that
-// nobody reads another policy than was signed.
+// TestStrictPolicy: a member has its exact name and occurs once, so that every
+// reader finds the policy that was signed.
 func TestStrictPolicy(t *testing.T) {
 	const end, none = `"expiration":"2030-01-01T00:00:00Z"`, `"conditions":[]`
 	for text, ok := range map[string]bool{

@@ -202,9 +202,9 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
-// Check judges a form posted to a bucket: the policy's expiration, each of its
+// Check checks a form posted to a bucket: the policy's expiration, each of its
 // conditions, and that every field is covered by one. The size of the file is
-// judged as it is read. Error: AccessDenied.
+// checked as it is read. Error: AccessDenied.
 func (p *Policy) Check(f *Form, bucket string, now time.Time) error {
 	if !now.Before(p.expires) {
 		return denied("Policy expired.")

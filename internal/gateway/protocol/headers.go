@@ -62,7 +62,7 @@ func single(name string) bool {
 	return strings.HasPrefix(name, "X-Amz-")
 }
 
-// RepeatedHeader is the refusal of a header that may stand once.
+// RepeatedHeader is the refusal of a header that may occur only once.
 func RepeatedHeader(name string) error {
 	return fault.New(fault.InvalidArgument, "A header is repeated.").With("ArgumentName", strings.ToLower(name))
 }
@@ -77,6 +77,6 @@ func Printable(s string) bool {
 	return true
 }
 
-// IsAmzHeader reports the name of a header of AWS's own, in any case: a query
+// IsAmzHeader reports the name of one of AWS's own headers, in any case: a query
 // parameter of that name may stand for the header.
 func IsAmzHeader(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:6], "x-amz-") }

@@ -111,8 +111,8 @@ func subdomain(host string, domains []string) string {
 	return ""
 }
 
-// Unescape decodes percent escapes and + as a blank, in paths as in queries: so
-// S3 reads them, and so it signs them.
+// Unescape decodes percent escapes, and + as a blank, in paths as in queries: S3 reads
+// and signs them in this way.
 func Unescape(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s, true

@@ -38,13 +38,13 @@ type Request struct {
 	Claimed struct{ AccessKeyID, Method string }
 
 	// Fields of a POST form replace the headers of the request, which are then
-	// ignored; nil where there is no form.
+	// ignored; nil without a form.
 	Fields http.Header
 }
 
 // Bound ends the reading of a request's body at an instant; the zero time ends
-// nothing. Bodies of the server have it: a document has a time as a whole, so
-// that nobody keeps a decision waiting for its end.
+// nothing. The server's bodies implement it: a document must come within a time as a
+// whole, so that no client keeps a decision waiting for its end.
 type Bound interface{ EndBy(time.Time) }
 
 // Arrive sets the request's instant to now.

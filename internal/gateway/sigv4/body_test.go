@@ -273,7 +273,7 @@ func TestBrokenTrailers(t *testing.T) {
 		{"no name", crc, ":" + value + "\r\n\r\n", "MalformedTrailerError"},
 		{"no colon", crc, crc + "\r\n\r\n", "MalformedTrailerError"},
 		{
-			"a signature nobody made", crc, crc + ":" + value + "\r\nx-amz-trailer-signature:" + testSeed + "\r\n\r\n",
+			"an invalid signature", crc, crc + ":" + value + "\r\nx-amz-trailer-signature:" + testSeed + "\r\n\r\n",
 			"MalformedTrailerError",
 		},
 		{"cut", crc, crc + ":" + value + "\r\n", "IncompleteBody"},

@@ -254,8 +254,8 @@ func (c *chunks) readTrailers() error {
 	return c.verify.trailer(signed, signature)
 }
 
-// line reads a line of at most limit bytes and cuts CRLF off; mayBare allows LF
-// alone, as after a trailer, and bare tells that it was.
+// line reads a line of at most limit bytes and cuts CRLF off; mayBare allows a bare LF,
+// as after a trailer, and bare reports that there was one.
 func (c *chunks) line(limit int, mayBare bool) (text string, bare bool, err error) {
 	b, err := c.r.ReadSlice('\n')
 	switch {

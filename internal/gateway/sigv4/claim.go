@@ -20,7 +20,7 @@ import (
 // Mode is the carrier of a signature.
 type Mode uint8
 
-// The modes. None means that there is no trace of authentication at all.
+// The modes. None means that the request has no trace of authentication at all.
 const (
 	None Mode = iota
 	Header
@@ -130,7 +130,7 @@ func Parse(r *http.Request, t Target, now time.Time) (*Claim, error) {
 	return c, nil
 }
 
-// emptyToken reports a session token that is sent empty: the sender meant to use a
+// emptyToken reports a session token that is sent empty: the sender intended to use a
 // session.
 func emptyToken(h http.Header, params map[string]string) bool {
 	sent := h["X-Amz-Security-Token"]
@@ -138,7 +138,7 @@ func emptyToken(h http.Header, params map[string]string) bool {
 	return len(sent) > 0 && sent[0] == "" || ok && param == ""
 }
 
-// schemeOf returns the scheme alone: credentials must not be in the answer.
+// schemeOf returns only the scheme: credentials must not be in the answer.
 func schemeOf(auth []string) string {
 	if len(auth) == 0 {
 		return ""

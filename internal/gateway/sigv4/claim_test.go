@@ -165,7 +165,7 @@ func TestCanonicalHeaders(t *testing.T) {
 	}
 }
 
-// What the AWS SDK signs is verified, and not after any one change.
+// A request that the AWS SDK signed is verified, and refused after any one change.
 func TestSDKSigner(t *testing.T) {
 	for _, target := range []string{
 		"/b/k", "/b/a%20b%2Bc/%C3%A9?prefix=x%2Fy&acl=&versionId=1", "/b//k/?list-type=2&max-keys=3",

@@ -10,8 +10,8 @@ import (
 )
 
 // A presigned URL of the S3 user guide ("Authenticating requests: using query
-// parameters") is verified: first what it says of its sender, then, with the key of
-// whoever that is, whether it is true.
+// parameters") is verified: first its claim, which names a sender, is parsed, then the
+// signature is verified with that sender's key.
 func Example() {
 	const url = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256" +
 		"&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z" +

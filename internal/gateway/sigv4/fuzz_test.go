@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Whatever an Authorization header or a query holds: no panic, and no claim
+// For any Authorization header or query: no panic, and no claim
 // that is anonymous in spite of it or verified without the key.
 
 func FuzzAuthorization(f *testing.F) {

@@ -1,5 +1,5 @@
-// Package shape is the inputs and outputs of IAM and STS, member by member as
-// the API references name them. It must never know what an operation does.
+// Package shape holds the inputs and outputs of IAM and STS, with the members that
+// the API references name. It must never know what an operation does.
 package shape
 
 import "time"

@@ -1,8 +1,8 @@
 package shape
 
-// What an operation is about, and what conditions may ask about its request: each
-// input says it here by itself, so that one that does not is no input of an
-// operation that asks.
+// The target of each operation, and the condition keys of its request. Each input has
+// its own methods here, so that an input without them does not compile for an operation
+// that asks for them.
 
 // Member is a member of an input that names what the operation is about.
 type Member struct {

@@ -173,7 +173,7 @@ type Part struct {
 	SumElements
 }
 
-// Initiator is who began an upload: an account's canonical id, or the ARN of a
+// Initiator is the principal that began an upload: an account's canonical id, or the ARN of a
 // user or session.
 type Initiator struct {
 	ID          string

@@ -12,8 +12,7 @@ type PostObjectInput struct {
 	BucketURL      string `loc:"uri,BucketURL"`
 }
 
-// PostObjectOutput is the output of a POST form; its document comes with 201
-// alone.
+// PostObjectOutput is the output of a POST form; only a 201 has its document.
 type PostObjectOutput struct {
 	_            struct{} `root:"PostResponse" only:"201" ns:"none"`
 	Status       int      `loc:"status"`

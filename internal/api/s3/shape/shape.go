@@ -1,6 +1,6 @@
-// Package shape holds the shapes of S3 alone: what a request and an answer
+// Package shape holds only the shapes of S3: what a request and an answer
 // look like, by the names of the S3 API reference. No rule lives here, and
-// nothing here knows who asks.
+// nothing here knows the caller.
 package shape
 
 import (

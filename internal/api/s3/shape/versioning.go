@@ -43,7 +43,7 @@ type ListObjectVersionsOutput struct {
 	Delimiter           string
 	EncodingType        string
 	IsTruncated         bool           `emit:"always"`
-	Entries             []VersionEntry `xml:",chardata"` // no element of its own
+	Entries             []VersionEntry `xml:",chardata"` // without an enclosing element
 	CommonPrefixes      []CommonPrefix `xml:"CommonPrefixes"`
 }
 

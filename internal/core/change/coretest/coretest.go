@@ -1,5 +1,5 @@
-// Package coretest gives the tests of core what they all need: a store in
-// memory and grants that were really asked for. Only tests may import it.
+// Package coretest holds what all tests of core need: a store in memory, and
+// grants that authz really decided. Only tests may import it.
 package coretest
 
 import (
@@ -43,7 +43,7 @@ func RootAt(account string, at time.Time) authz.Caller {
 	return root(account, authz.Situation{At: at, SecureChannel: true})
 }
 
-// RootInPlain is Root where everybody on the way listens.
+// RootInPlain is Root without a secure channel.
 func RootInPlain(account string) authz.Caller {
 	return root(account, authz.Situation{At: time.Now()})
 }
@@ -92,7 +92,7 @@ func GrantAll(t testing.TB, c authz.Caller, needs ...authz.Need) authz.Grant {
 	return grant(t, c, `{"Effect":"Allow","Action":"*","Resource":"*"}`, needs)
 }
 
-// GrantWithout is GrantAll for a caller who may do everything but one action.
+// GrantWithout is GrantAll for a caller that may do everything but one action.
 func GrantWithout(t testing.TB, c authz.Caller, action policy.Action, needs ...authz.Need) authz.Grant {
 	t.Helper()
 	return grant(t, c, `{"Effect":"Allow","NotAction":"`+string(action)+`","Resource":"*"}`, needs)

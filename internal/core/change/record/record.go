@@ -1,9 +1,9 @@
-// Package record is the written form of the core's records: a format byte, then
+// Package record is the stored form of the core's records: a format byte, then
 // fields in the Protocol Buffers wire format, so that a record can gain fields.
 // Fields of value zero are left out. It must never know what a record means.
 //
-// What a reader does with a field it does not know depends on the field's number
-// alone, so that a later program decides what an older one may do (decision
+// What a reader does with a field it does not know depends only on the field's
+// number, so that a later program decides what an older one may do (decision
 // 0041): below Ancillary it refuses the record, from Ancillary on it keeps the
 // field and writes it again.
 package record

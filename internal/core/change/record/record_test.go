@@ -79,8 +79,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestUnknownFields: what a later program wrote is kept byte for byte, or refuses
-// the record, by its number alone.
+// TestUnknownFields: a field that a later program wrote is kept byte for byte, or the
+// record is refused; only the field's number decides.
 func TestUnknownFields(t *testing.T) {
 	const known = 1
 	read := func(b []byte) (kept []byte, err error) {

@@ -19,7 +19,7 @@ import (
 )
 
 // Named returns the service of a request whose credential scope names none of
-// those here, or "". The scope alone does not decide: a request that looks like one
+// those here, or "". It does not go only by the scope: a request that looks like one
 // for S3 is treated as one with a wrong scope.
 func Named(r *protocol.Request) string {
 	scope := r.Scope()

@@ -116,8 +116,8 @@ func compiled(t testing.TB, names ...string) *service {
 	return d.(*service)
 }
 
-// TestMatch: the header names the operation, exactly; whatever else a request
-// carries, there is no other way to one.
+// TestMatch: the header names the operation, exactly; nothing else in a request
+// selects one.
 func TestMatch(t *testing.T) {
 	s := compiled(t, "Encrypt", "Decrypt")
 	good := http.Header{"X-Amz-Target": {"TrentService.Decrypt"}, "Content-Type": {contentType}}
@@ -220,7 +220,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestShapesThatHaveNoPlace(t *testing.T) {
+func TestUnsupportedShapes(t *testing.T) {
 	type embedded struct{ simpleStruct }
 	type twice struct {
 		A string

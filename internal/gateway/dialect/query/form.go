@@ -91,7 +91,7 @@ func (s *service) Decode(_ int, r *protocol.Request, body sigv4.Body, in any) er
 	return root.into(reflect.ValueOf(in).Elem())
 }
 
-// into decodes a part into a value; what is not in the form stays zero.
+// into decodes a part into a value; members that the form does not have stay zero.
 func (p *part) into(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -125,7 +125,7 @@ func (s *service) Read(r *protocol.Request) error {
 	return oneForm(r)
 }
 
-// paramSize is what a parameter takes besides its text, in bytes.
+// paramSize is what a parameter takes in addition to its text, in bytes.
 const paramSize = 32
 
 // oneForm takes the query for the form where the body has none, and refuses

@@ -157,7 +157,7 @@ func TestOneForm(t *testing.T) {
 		t.Errorf("a signature in the query: %v", err)
 	}
 	if r, err := send("/?Action=B", strings.NewReader("")); err != nil || formValue(r, "Action") != "B" {
-		t.Errorf("the query alone: %v", err)
+		t.Errorf("only a query: %v", err)
 	}
 	for name, cause := range map[string]error{"cut": io.ErrUnexpectedEOF, "slow": os.ErrDeadlineExceeded} {
 		t.Run(name, func(t *testing.T) {

@@ -94,8 +94,8 @@ func (s *service) document(
 	return int64(n), err
 }
 
-// encodedWord writes what is not ASCII as an encoded word (RFC 2047, 4.1; S3
-// user guide, "User-defined object metadata"): bytes that are not UTF-8 were
+// encodedWord writes a value that is not ASCII as an encoded word (RFC 2047, 4.1; S3
+// user guide, "User-defined object metadata"): bytes that are not UTF-8 count as
 // Latin-1.
 func encodedWord(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {

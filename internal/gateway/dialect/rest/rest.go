@@ -56,10 +56,10 @@ func newService(ops []dialect.Operation, accounts bool) (*service, error) {
 // name is never asked for with the header of an account.
 const accountPath = "/v20180820/"
 
-// Recognizes implements dialect.Dialect. S3 Control is known by its path and the
-// header of the account it is about; clients put the account into the host name,
-// too, which names nothing here. S3 has no mark: it gets what no other service
-// recognizes.
+// Recognizes implements dialect.Dialect. A request for S3 Control is recognized by its
+// path and by the header that names the account; clients also put the account into the
+// host name, which is ignored here. S3 has no mark: it gets the requests that no other
+// service recognizes.
 func (s *service) Recognizes(r *protocol.Request) bool {
 	return s.accounts && strings.HasPrefix(r.RawPath, accountPath) && len(r.HTTP.Header["X-Amz-Account-Id"]) > 0
 }

@@ -73,8 +73,8 @@ func (r Route) NeedChecksum() Route { r.needsChecksum = true; return r }
 func (r Route) Malformed(code fault.Code) Route { r.malformed = code; return r }
 
 // Preflight marks an operation that answers what a browser asks before it
-// sends a request: it comes without credentials, but with the sub-resources and
-// even the signature of the request it asks about, so that it takes any
+// sends a request. A preflight comes without credentials, but with the sub-resources
+// and even the signature of the request it asks about, so the operation takes any
 // sub-resource.
 func (r Route) Preflight() Route { r.sender = dialect.Preflight; return r }
 
@@ -84,7 +84,7 @@ func (r Route) Form() Route { r.sender = dialect.SignedForm; return r }
 // Sender implements dialect.Route.
 func (r Route) Sender() dialect.Sender { return r.sender }
 
-// May takes requests with a sub-resource, too.
+// May also takes requests with a sub-resource.
 func (r Route) May(param string) Route {
 	r.may = append(r.may[:len(r.may):len(r.may)], param)
 	return r

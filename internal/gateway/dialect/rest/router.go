@@ -48,8 +48,9 @@ func tie(a, b Route) bool {
 	return true
 }
 
-// Match implements dialect.Dialect: the most specific route. What S3 knows and no
-// route names is NotImplemented; it never falls through to a plain operation.
+// Match implements dialect.Dialect: it finds the most specific route. A sub-resource or
+// header that S3 knows and no route names is NotImplemented; the request never falls
+// through to a plain operation.
 func (s *service) Match(q *protocol.Request) (int, error) {
 	special, err := subresources(q)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package blob is what an engine for sealed bytes must do. An engine sees
+// Package blob defines what an engine for sealed bytes must do. An engine sees
 // ciphertext under random names; it must never know a key or an object.
 package blob
 
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ErrNotExist is what Open wraps where there is no blob of that name.
+// ErrNotExist is the error that Open wraps if no blob has the name.
 var ErrNotExist = errors.New("blob: does not exist")
 
 // Engine keeps blobs. It is safe for concurrent use.

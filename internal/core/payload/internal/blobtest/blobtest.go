@@ -1,5 +1,5 @@
-// Package blobtest is the one conformance suite of blob engines: whatever
-// keeps blobs must pass it. It knows no engine.
+// Package blobtest is the conformance suite of blob engines: every engine must
+// pass it. It knows no engine.
 package blobtest
 
 import (
@@ -127,7 +127,7 @@ func remove(t *testing.T, e blob.Engine) {
 	}
 	b := make([]byte, 7)
 	if _, err := r.ReadAt(b, 0); (err != nil && err != io.EOF) || string(b) != "content" {
-		t.Errorf("whoever read it before reads on: %q, %v", b, err)
+		t.Errorf("an open reader does not read on: %q, %v", b, err)
 	}
 }
 

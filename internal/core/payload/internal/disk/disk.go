@@ -1,7 +1,7 @@
-// Package disk keeps blobs as files: one file a blob, under its random name,
+// Package disk keeps blobs as files: each blob is a file under its random name,
 // in one of 256 folders. There are no temporary files: nothing points at a file
-// until its record commits. A file that no record points at is moved to one
-// folder more, whence it can come back, before it is removed.
+// until its record commits. A file that no record points at is first moved to a
+// separate folder, from where it can be put back, before it is removed.
 package disk
 
 import (
@@ -173,8 +173,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// reserve takes room up to end and some more. What is reserved fails before it
-// is written, and lies together; a file system that can't is no reason to refuse.
+// reserve takes room up to end and some more. A full disk then fails before the bytes
+// are written, and the bytes are contiguous. A file system that can't reserve is not
+// an error.
 func (w *writer) reserve(end int64) error {
 	to := max(end, w.n+min(max(2*w.n, minAhead), maxAhead))
 	if w.size >= 0 && to > w.size-minAhead/4 {
