@@ -9,7 +9,7 @@ import (
 	"watertight/internal/operator"
 )
 
-// account is the commands on accounts; they speak to the running server.
+// account holds the commands on accounts; they talk to the running server.
 type account struct {
 	Create    accountCreate    `cmd:"" help:"Create an account and print the access key of its root user, once, as JSON."`
 	List      accountList      `cmd:"" help:"List the accounts."`

@@ -80,7 +80,7 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// TestSocketIsPrivate: nobody else may speak to the operator's door.
+// TestSocketIsPrivate: only the owner may connect to the operator's socket.
 func TestSocketIsPrivate(t *testing.T) {
 	s := harness.Start(t)
 	info, err := os.Stat(filepath.Join(s.Data, "operator.sock"))

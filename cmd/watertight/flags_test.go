@@ -124,8 +124,8 @@ func TestLoggerHidesSecrets(t *testing.T) {
 	}
 }
 
-// TestValuesOfTheEnvironment: an end of the line, as a file has it that a
-// variable was made from, is no part of a credential.
+// TestValuesOfTheEnvironment: if a variable was filled from a file, the trailing
+// newline is not part of the credential.
 func TestValuesOfTheEnvironment(t *testing.T) {
 	env := map[string]string{
 		"WATERTIGHT_ACCOUNT_ID": "123412341234\n", "WATERTIGHT_ROOT_ACCESS_KEY_ID": "AKIAGIVEN\r\n",

@@ -10,7 +10,7 @@ import (
 // health asks the running server how it is, for containers' probes.
 type health struct{ running }
 
-// Run fails where the store takes no reads.
+// Run fails if the store takes no reads.
 func (c *health) Run(p process) error {
 	o := operator.Dial(c.Data)
 	h, err := o.Health(p.ctx)

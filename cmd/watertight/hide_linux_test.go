@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestNoCoreDumps asks the kernel whether this process still leaves its memory
-// to anybody.
+// TestNoCoreDumps asks the kernel whether another process can still get at the
+// memory of this one.
 func TestNoCoreDumps(t *testing.T) {
 	if err := noCoreDumps(); err != nil {
 		t.Fatal(err)

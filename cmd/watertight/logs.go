@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// logs writes the log in the background, so that a reader who is slow, stands
-// still or has gone keeps no request waiting. What does not fit is dropped, and
-// counted where the log goes on.
+// logs writes the log in the background, so that no request waits for a reader
+// that is slow, stopped or gone. Lines that do not fit are dropped, and their
+// number is logged once writing continues.
 type logs struct {
-	path string // "" is not a file of ours
+	path string // "" if the log does not go to a file that we opened
 	line func(dropped int) string
 
 	mu      sync.Mutex
@@ -28,13 +28,13 @@ type logs struct {
 }
 
 const (
-	// maxWaiting bounds what waits for the reader, in bytes.
+	// maxWaiting bounds the bytes that wait for the reader.
 	maxWaiting = 1 << 20
-	// lastWrites is how long the end waits for the reader.
+	// lastWrites is how long end waits for the reader.
 	lastWrites = time.Second
 )
 
-// startLogs writes to path, or to out where path is "".
+// startLogs writes to path, or to out if path is "".
 func startLogs(out io.Writer, path, format string) (*logs, error) {
 	l := &logs{path: path, out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	l.line = func(n int) string {
@@ -83,7 +83,7 @@ func (l *logs) Write(p []byte) (int, error) {
 func (l *logs) signal() {
 	select {
 	case l.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // the writer is already notified
 	}
 }
 
@@ -102,7 +102,7 @@ func (l *logs) run() {
 			}
 			out, ended := l.out, l.ended
 			l.mu.Unlock()
-			out.Write(chunk) // a reader that is gone loses it
+			out.Write(chunk) // if the reader is gone, the chunk is lost
 			l.writing.Unlock()
 			switch {
 			case len(chunk) > 0:
@@ -122,7 +122,7 @@ func (l *logs) reopen() error {
 	}
 	f, err := openLog(l.path)
 	if err != nil {
-		return err // the old one goes on
+		return err // the old file stays in use
 	}
 	l.writing.Lock() // files do not block for long
 	defer l.writing.Unlock()
@@ -136,7 +136,7 @@ func (l *logs) reopen() error {
 	return nil
 }
 
-// end writes what waits, unless the reader stands still.
+// end writes the lines that still wait, unless the reader has stopped.
 func (l *logs) end() {
 	l.mu.Lock()
 	l.ended = true

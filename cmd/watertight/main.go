@@ -37,7 +37,7 @@ type commands struct {
 	Version version        `cmd:"" help:"Print the version."`
 }
 
-// process is what a command may touch of its process.
+// process is the part of the process that a command may use.
 type process struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
@@ -93,5 +93,5 @@ func run(p process, args []string) int {
 	return exitOK
 }
 
-// usageError is a wrong use that only a command can find.
+// usageError is a usage error that only the command itself can detect.
 type usageError struct{ error }

@@ -14,13 +14,13 @@ const exitDamaged = 4
 var errDamaged = errors.New("something is damaged or lost; watertight recover --to DIR copies everything that " +
 	"authenticates")
 
-// check looks at a data directory that no server runs on.
+// check inspects a data directory that no server runs on.
 type check struct {
 	sealedData
 	ReadData bool `help:"Read the bytes of all objects as well, and verify them."`
 }
 
-// Run prints what is damaged, a line each.
+// Run prints one line for each damaged item.
 func (c *check) Run(p process) error {
 	found, err := datadir.Check(p.ctx, c.options(p), c.ReadData)
 	if perr := printInspection(p.stdout, found); err == nil {
@@ -32,13 +32,13 @@ func (c *check) Run(p process) error {
 	return err
 }
 
-// recoverData brings out what can be read of a data directory.
+// recoverData recovers what can be read from a data directory.
 type recoverData struct {
 	sealedData
 	To string `help:"New data directory, which is created." required:"" placeholder:"DIR"`
 }
 
-// Run prints what was lost, a line each.
+// Run prints one line for each lost item.
 func (c *recoverData) Run(p process) error {
 	found, err := datadir.Recover(p.ctx, c.options(p), c.To)
 	if perr := printInspection(p.stdout, found); err == nil {

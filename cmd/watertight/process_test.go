@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// started is a server in a process of its own, whose log is a file.
+// started is a server in a separate process that logs to a file.
 type started struct {
 	*exec.Cmd
 	addr string
 }
 
-// begin runs serve. said waits until it serves, and returns its line that says so.
+// begin runs serve. said waits until it serves, and returns the line that reports it.
 func begin(t *testing.T, dir string, out *os.File, said func() string, args ...string) started {
 	t.Helper()
 	cmd := exec.Command("watertight",
@@ -50,7 +50,7 @@ func begin(t *testing.T, dir string, out *os.File, said func() string, args ...s
 	return started{cmd, found[1]}
 }
 
-// await reads a file until a text stands in it.
+// await reads a file until it contains a text.
 func await(t *testing.T, path, text string) string {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -95,7 +95,7 @@ func (s started) end(t *testing.T) {
 	}
 }
 
-// TestHangup: SIGHUP opens the log again and cuts nothing.
+// TestHangup: SIGHUP opens the log again and interrupts no request.
 func TestHangup(t *testing.T) {
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
@@ -113,9 +113,9 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// TestNobodyReadsTheLog: neither a reader that has gone nor one that stands
-// still ends the server, or keeps a request waiting.
-func TestNobodyReadsTheLog(t *testing.T) {
+// TestLogWithoutReader: whether the log's reader is gone or has stopped reading,
+// the server goes on and no request waits.
+func TestLogWithoutReader(t *testing.T) {
 	for name, gone := range map[string]bool{"gone": true, "stands still": false} {
 		t.Run(name, func(t *testing.T) {
 			r, w, err := os.Pipe()
@@ -134,7 +134,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 			if gone {
 				r.Close()
 			}
-			// More than the pipe and what waits for it hold.
+			// More than the pipe and the queue hold.
 			fill := strings.Repeat("x", 4000)
 			c := s.dial(t)
 			for range 500 {
@@ -145,7 +145,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 	}
 }
 
-// TestLogsAreBounded: what does not fit is dropped, counted and told.
+// TestLogsAreBounded: lines that do not fit are dropped and counted, and the count is logged.
 func TestLogsAreBounded(t *testing.T) {
 	r, w := io.Pipe()
 	l, err := startLogs(w, "", "text")

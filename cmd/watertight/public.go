@@ -12,7 +12,7 @@ import (
 	"watertight/internal/operator"
 )
 
-// publicAccess is the commands on Block Public Access; they speak to the
+// publicAccess holds the commands on Block Public Access; they talk to the
 // running server.
 type publicAccess struct {
 	Status  publicStatus  `cmd:"" help:"Show what is blocked, and who can access a bucket. Exits with 3 if a bucket is open to strangers."`
@@ -20,7 +20,7 @@ type publicAccess struct {
 	Unblock publicUnblock `cmd:"" help:"Unblock public access of an account or of a bucket. The stricter of both levels counts."`
 }
 
-// exitOpen says that a bucket is open to strangers, so that a script can tell.
+// exitOpen tells scripts that a bucket is open to strangers.
 const exitOpen = 3
 
 // openError ends a command whose answer is that a bucket is open.
@@ -175,7 +175,7 @@ type whyPublic struct {
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
 
-// Run prints why a bucket is public, and whether strangers get in.
+// Run prints why a bucket is public, and whether strangers can access it.
 func (c *whyPublic) Run(p process) error {
 	o := operator.Dial(c.Data)
 	b, err := o.BucketPublic(p.ctx, c.Bucket)
@@ -229,7 +229,7 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 	fmt.Fprintln(w, exposed(b))
 }
 
-// policyCommands is the commands on bucket policies.
+// policyCommands holds the commands on bucket policies.
 type policyCommands struct {
 	Preview policyPreview `cmd:"" help:"Show who would gain and who would lose access through a bucket policy, without putting it."`
 }
@@ -241,7 +241,7 @@ type policyPreview struct {
 	JSON   bool   `help:"Print JSON." name:"json"`
 }
 
-// maxPolicyFile is more than any bucket policy may have, in bytes.
+// maxPolicyFile is larger than the largest bucket policy, in bytes.
 const maxPolicyFile = 64 << 10
 
 // Run previews a policy.

@@ -41,7 +41,7 @@ func (o console) says(want int, words string, args ...string) {
 	}
 }
 
-// status is the answer to a stranger who asks for an object.
+// stranger returns the status that an anonymous caller gets for an object.
 func (o console) stranger(bucket string) int {
 	o.t.Helper()
 	_, err := harness.Client(o.s.Endpoint, harness.Credentials{}, func(c *s3.Options) {
@@ -63,7 +63,7 @@ func (o console) account() string {
 	return all[0].AccountID
 }
 
-// TestPublicAccess opens a bucket step by step, and sees it shut again: by the
+// TestPublicAccess opens a bucket step by step. The bucket is closed again by the
 // operator, and by an exception that ends.
 func TestPublicAccess(t *testing.T) {
 	o := console{t, harness.Start(t)}
@@ -90,7 +90,7 @@ func TestPublicAccess(t *testing.T) {
 	o.run(exitOK, "public-access", "unblock", "--bucket", "site")
 	o.says(exitOK, "bucket site: nothing is blocked|effective: all four", "public-access", "status", "--bucket", "site")
 	if put() == nil {
-		t.Error("a public policy is put while the account blocks it")
+		t.Error("a public policy was stored while the account blocks it")
 	}
 	for _, wrong := range [][]string{
 		{"unblock", "--account", account}, {"unblock", "--account", account, "--reason", " "},
@@ -109,7 +109,7 @@ func TestPublicAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := o.stranger("site"); got != 200 {
-		t.Error("the door is open, and a stranger gets", got)
+		t.Error("the bucket is open, but a stranger gets", got)
 	}
 	o.says(exitOpen, "OPEN", "public-access", "status", "--bucket", "site")
 	o.says(exitOpen,
@@ -125,21 +125,21 @@ func TestPublicAccess(t *testing.T) {
 	// An exception ends by the clock of the requests: no timer has to fire.
 	o.run(exitOK, "public-access", "unblock", "--account", account, "--reason", "a moment", "--for", "1ns")
 	if got := o.stranger("site"); got != 403 {
-		t.Error("the exception is over, and a stranger gets", got)
+		t.Error("the exception is over, but a stranger gets", got)
 	}
 	o.says(exitOK, "all four are on", "public-access", "status", "--account", account)
 	o.says(exitOK, "RestrictPublicBuckets keeps strangers", "why-public", "site")
 	o.run(exitOK, "public-access", "unblock", "--account", account, "--reason", "for good")
 	if got := o.stranger("site"); got != 200 {
-		t.Error("unblocked for good, and a stranger gets", got)
+		t.Error("public access is unblocked without an end, but a stranger gets", got)
 	}
 	o.run(exitOK, "public-access", "block", "--account", account)
 	if got := o.stranger("site"); got != 403 {
-		t.Error("blocked, and a stranger gets", got)
+		t.Error("public access is blocked, but a stranger gets", got)
 	}
 }
 
-// TestPolicyPreview names who gains and who loses what, and puts nothing.
+// TestPolicyPreview: a preview names who would gain and lose what, and changes nothing.
 func TestPolicyPreview(t *testing.T) {
 	o := console{t, harness.Start(t)}
 	ctx, account := t.Context(), o.account()
@@ -184,6 +184,6 @@ func TestPolicyPreview(t *testing.T) {
 	preview(exitFailure, "MalformedPolicy: Policy has invalid resource",
 		strings.ReplaceAll(named, ":::site", ":::other"))
 	if _, err := o.s.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String("site")}); err == nil {
-		t.Error("a preview put a policy")
+		t.Error("a preview stored a policy")
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"watertight/internal/storage/rootkey"
 )
 
-// serve is the server's flags; each has an environment variable.
+// serve holds the server's flags; each has an environment variable.
 type serve struct {
 	Data   string   `help:"Data directory." default:"${data}" env:"WATERTIGHT_DATA" placeholder:"DIR"`
 	Listen []string `help:"Addresses to listen on." default:"127.0.0.1:9000" env:"WATERTIGHT_LISTEN" placeholder:"ADDR"`
@@ -58,7 +58,7 @@ type serve struct {
 
 // Run builds the server and serves until it is told to stop.
 func (s *serve) Run(p process) error {
-	// A reader of the output that has gone is an error of that write, no end.
+	// If the reader of the output is gone, that write fails; the process goes on.
 	signal.Ignore(syscall.SIGPIPE)
 	out, err := startLogs(p.stderr, s.LogFile, s.LogFormat)
 	if err != nil {
@@ -106,11 +106,12 @@ func (s *serve) Run(p process) error {
 	return err
 }
 
-// besideDocuments is about what caches, connections and the engine take, in
-// bytes: above it and what documents may take, memory is collected more often.
+// besideDocuments is about how many bytes caches, connections and the engine
+// take. Above this plus the limit for documents, the garbage collector runs more
+// often.
 const besideDocuments = 256 << 20
 
-// config turns flags into what the server is built from.
+// config turns the flags into the server's configuration.
 func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	c := server.Config{
 		Data: s.Data, Listen: s.Listen, Region: s.Region, Domains: s.Domain, RootKey: s.RootKey,
@@ -157,11 +158,11 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 	return c, nil
 }
 
-// line is a value without the end of the line that a file of it has.
+// line returns a value without the newline that it has if it was read from a file.
 func line(value string) string { return strings.TrimRight(value, "\r\n") }
 
-// welcome prints what only the first start knows. A secret that the operator
-// gave is not printed: the output of a service is its log.
+// welcome prints what is known only at the first start. A secret that the
+// operator supplied is not printed: the output of a service is its log.
 func welcome(w io.Writer, srv *server.Server) error {
 	f := srv.First()
 	if ca := srv.CAFile(); ca != "" {
@@ -195,8 +196,8 @@ func welcome(w io.Writer, srv *server.Server) error {
 	return nil
 }
 
-// reachable is an address a client on this machine can use, and that the
-// self-signed certificate names.
+// reachable returns an address that a client on this machine can use and that
+// the self-signed certificate names.
 func reachable(addr string) string {
 	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", a.Port())
@@ -204,8 +205,8 @@ func reachable(addr string) string {
 	return addr
 }
 
-// newLogger writes to stderr. Attributes that could hold a secret are blanked,
-// should one ever be named so by mistake.
+// newLogger returns a logger that writes to stderr. It blanks attributes whose
+// names are those of secrets, in case one is logged by mistake.
 func newLogger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -231,7 +232,7 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// defaultData is a folder of the user's own.
+// defaultData returns a folder in the user's home.
 func defaultData(getenv func(string) string) string {
 	if dir := getenv("XDG_DATA_HOME"); dir != "" {
 		return filepath.Join(dir, "watertight")

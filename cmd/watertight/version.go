@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// version prints what was built from what.
+// version prints what the program was built from.
 type version struct{}
 
 // Run prints one line.

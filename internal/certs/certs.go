@@ -1,7 +1,7 @@
-// Package certs is where the certificates of TLS come from: files that are read
-// again when they change, an ACME authority, or an authority made here. It exists so
-// that private keys which the server makes lie nowhere unsealed. It must never know
-// what is served under them.
+// Package certs provides the certificates for TLS: from files that are read again
+// when they change, from an ACME authority, or from a local authority. It exists so
+// that private keys that the server makes are only stored sealed. It must never know
+// what is served with them.
 package certs
 
 import (
@@ -30,12 +30,12 @@ type Source struct {
 	ACMEDirectory     string // URL of the authority; empty is Let's Encrypt
 }
 
-// On reports whether there are certificates.
+// On reports whether the source provides certificates.
 func (s Source) On() bool {
 	return s.CertFile != "" || s.KeyFile != "" || s.SelfSigned || len(s.ACME) > 0
 }
 
-// Check refuses what contradicts itself.
+// Check refuses a source that contradicts itself.
 func (s Source) Check() error {
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		return errors.New("--tls-cert and --tls-key go together")
@@ -55,8 +55,8 @@ func (s Source) Check() error {
 // Options say which certificates are served.
 type Options struct {
 	Source
-	Data    string   // data directory, in which keys that are made here lie sealed
-	Root    seal.Key // under which they are sealed
+	Data    string   // data directory, which holds the sealed keys that are made here
+	Root    seal.Key // the key that seals them
 	Listen  []string // addresses of the listeners
 	Domains []string // base domains of virtual-hosted buckets
 	Logger  *slog.Logger
@@ -66,12 +66,12 @@ type Options struct {
 type Certificates struct {
 	Options
 	tls   *tls.Config
-	cache *certmagic.Cache // of ACME; or nil
-	pair  *pairFile        // that was given; or nil
+	cache *certmagic.Cache // for ACME; or nil
+	pair  *pairFile        // the files of the operator; or nil
 }
 
-// Open finds the certificates, or makes them where the source says so. Source is
-// On. After an error nothing is left open.
+// Open finds the certificates, or makes them if the source says so. The source
+// must be On. After an error nothing is left open.
 func Open(ctx context.Context, o Options) (*Certificates, error) {
 	c := &Certificates{Options: o, tls: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}}
 	switch {
@@ -98,19 +98,19 @@ func Open(ctx context.Context, o Options) (*Certificates, error) {
 	return c, nil
 }
 
-// TLS is the configuration of the listeners.
+// TLS returns the configuration for the listeners.
 func (c *Certificates) TLS() *tls.Config { return c.tls }
 
-// Close ends what keeps certificates fresh.
+// Close stops the renewal of certificates.
 func (c *Certificates) Close() {
 	if c.cache != nil {
 		c.cache.Stop()
 	}
 }
 
-// renewBefore is how long before its end a certificate is warned of: renewal
-// of one that was given is due by then, and a self-signed one has to be made
-// anew by hand.
+// renewBefore is how long before a certificate ends there is a warning: by then
+// the operator should have renewed a given one, and a self-signed one has to be
+// made anew by hand.
 const (
 	renewBefore       = 30 * 24 * time.Hour
 	renewedByThatTime = 14 * 24 * time.Hour
@@ -125,8 +125,8 @@ func (c *Certificates) judgeGiven(leaf *x509.Certificate) {
 	case left < renewedByThatTime:
 		c.Logger.Warn("the TLS certificate ends soon: renew it", "ends", leaf.NotAfter)
 	}
-	// Clients reach it by names that only the operator knows; but one that names
-	// neither its domains nor, where there are none, any address is a mistake.
+	// Only the operator knows the names by which clients reach the server. But it is a
+	// mistake if the certificate names neither its domains nor, without domains, any address.
 	missing := unnamed(leaf, nil, c.Domains)
 	if names := listenNames(c.Listen); len(c.Domains) == 0 && c.listensOnOne() {
 		if missing = unnamed(leaf, names, nil); len(missing) < len(names) {
@@ -142,7 +142,7 @@ func (c *Certificates) judgeGiven(leaf *x509.Certificate) {
 	}
 }
 
-// listensOnOne reports whether each listener has an address of its own.
+// listensOnOne reports whether each listener listens on one specific address.
 func (c *Certificates) listensOnOne() bool {
 	for _, addr := range c.Listen {
 		host, _, _ := net.SplitHostPort(addr)
@@ -153,8 +153,7 @@ func (c *Certificates) listensOnOne() bool {
 	return true
 }
 
-// judgeSelfSigned warns if the certificate, which is made once, does not fit any
-// more.
+// judgeSelfSigned warns if the certificate, which is made once, no longer fits.
 func (c *Certificates) judgeSelfSigned(leaf *x509.Certificate) {
 	const remedy = "remove its directory, start again and let clients trust the new authority"
 	dir := filepath.Dir(c.CAFile())
@@ -198,7 +197,7 @@ func (c *Certificates) Reload() {
 	}
 }
 
-// Watch looks at the certificate's files without a handshake, too, until ctx ends.
+// Watch checks the certificate's files even without handshakes, until ctx ends.
 func (c *Certificates) Watch(ctx context.Context) {
 	if c.pair == nil {
 		return

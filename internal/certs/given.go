@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// pairFile is a certificate whose files are read again. What they hold decides,
-// never their times: a renewed pair may have those of the old one.
+// pairFile is a certificate whose files are read again. Their content decides
+// whether they changed, never their times: a renewed pair may have the old times.
 type pairFile struct {
 	cert, key string
 	log       *slog.Logger
 	judge     func(*x509.Certificate) // logs what is wrong with one that is taken
 
 	loaded atomic.Pointer[pair]
-	mu     sync.Mutex // who looks
+	mu     sync.Mutex // held while the files are checked
 	looked time.Time
 	judged time.Time
-	bad    [sha256.Size]byte // of what could not be used
-	told   bool              // that it can't be used
+	bad    [sha256.Size]byte // hash of the content that could not be used
+	told   bool              // that was logged
 }
 
 type pair struct {
@@ -35,8 +35,8 @@ type pair struct {
 }
 
 const (
-	// lookAgain is how often handshakes look at the files; Run looks, too,
-	// every watchAgain, when there are none.
+	// lookAgain is how often handshakes check the files; without handshakes,
+	// Certificates.Watch checks them every watchAgain.
 	lookAgain  = time.Second
 	watchAgain = 30 * time.Second
 	judgeAgain = 24 * time.Hour
@@ -44,12 +44,12 @@ const (
 	maxPEM = 1 << 20
 )
 
-// get is the certificate for a handshake. One handshake at most looks at the
-// files; the others go on with what there is.
+// get returns the certificate for a handshake. At most one handshake at a time
+// checks the files; the others use the current pair.
 func (p *pairFile) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if p.mu.TryLock() {
 		if time.Since(p.looked) >= lookAgain {
-			p.look(false) // what it finds wrong is logged, and the old pair stays
+			p.look(false) // problems are logged, and the old pair stays
 		}
 		p.mu.Unlock()
 	}
@@ -63,7 +63,7 @@ func (p *pairFile) open() error {
 	return p.look(true)
 }
 
-// reload looks at the files at once, and says what came of it.
+// reload checks the files at once, and returns the result.
 func (p *pairFile) reload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,7 @@ func (p *pairFile) reload() {
 	}
 }
 
-// watch looks at the files without a handshake, and judges the pair once a day.
+// watch checks the files without handshakes, and judges the pair once a day.
 func (p *pairFile) watch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,9 +84,9 @@ func (p *pairFile) watch() {
 	}
 }
 
-// look reads the files, and takes what they hold where it is another pair and
-// can be used. sure says that they are not just being replaced; else what can't
-// be used is told when it is still there at the next look.
+// look reads the files, and takes the pair in them if it is a new one that can be
+// used. sure says that the files are not just being replaced; otherwise, a pair
+// that can't be used is logged only if it is still there at the next look.
 func (p *pairFile) look(sure bool) error {
 	p.looked = time.Now()
 	old := p.loaded.Load()
@@ -122,7 +122,7 @@ func ended(leaf *x509.Certificate, now time.Time) bool {
 	return now.After(leaf.NotAfter) || now.Before(leaf.NotBefore)
 }
 
-// keep stays with the pair there is. It says so once for each content.
+// keep keeps the current pair. It logs that once for each content of the files.
 func (p *pairFile) keep(sum [sha256.Size]byte, err error, sure bool) error {
 	old := p.loaded.Load()
 	if old == nil {

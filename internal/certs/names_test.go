@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestSelfSignedNamesThisMachine: a certificate for all addresses names them,
-// so that clients elsewhere can verify it, and what it does not name is found.
+// TestSelfSignedNamesThisMachine: a certificate for all addresses names them, so
+// that clients on other machines can verify it; unnamed addresses are found.
 func TestSelfSignedNamesThisMachine(t *testing.T) {
 	host, err := os.Hostname()
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Private keys that the server makes for TLS lie sealed under the root key:
-// a copy of the data directory must not let anyone impersonate the server. A file is sealedMark, a salt, and a stream
-// under a key of this salt and the file's name.
+// Private keys that the server makes for TLS are sealed under the root key, so
+// that no one can impersonate the server with a copy of the data directory. A file
+// is sealedMark, a salt, and a stream under a key of this salt and the file's name.
 const (
 	sealedMark = "WTSEAL1\n"
 	saltSize   = 32
@@ -46,7 +46,7 @@ func fileKey(root seal.Key, name string, salt []byte) seal.Key {
 	return root.DeriveSalted(salt, "watertight file "+name)
 }
 
-// sealedStorage keeps what certmagic keeps, sealed.
+// sealedStorage seals the files that certmagic stores.
 type sealedStorage struct {
 	*certmagic.FileStorage
 	root seal.Key
@@ -59,7 +59,7 @@ func (s sealedStorage) Store(ctx context.Context, key string, value []byte) erro
 	return s.FileStorage.Store(ctx, key, sealFile(s.root, s.name(key), value))
 }
 
-// Load opens what Store sealed. What was not sealed here is not there.
+// Load opens what Store sealed. A file that Store did not seal counts as missing.
 func (s sealedStorage) Load(ctx context.Context, key string) ([]byte, error) {
 	b, err := s.FileStorage.Load(ctx, key)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s sealedStorage) Load(ctx context.Context, key string) ([]byte, error) {
 	return plain, err
 }
 
-// Stat tells the size of what Load returns.
+// Stat returns the size of what Load returns.
 func (s sealedStorage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
 	info, err := s.FileStorage.Stat(ctx, key)
 	if err != nil || !info.IsTerminal {
@@ -83,8 +83,8 @@ func (s sealedStorage) Stat(ctx context.Context, key string) (certmagic.KeyInfo,
 	return info, err
 }
 
-// discardPlain removes what lies unsealed under dir, private keys of earlier
-// versions among it. Locks hold no secret.
+// discardPlain removes unsealed files under dir, such as private keys of earlier
+// versions. Locks stay, as they hold no secret.
 func discardPlain(dir string, log *slog.Logger) error {
 	removed := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

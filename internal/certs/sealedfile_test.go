@@ -15,7 +15,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// TestSealedFile: a file opens under its own key and name alone, and unchanged.
+// TestSealedFile: a file opens only under its own key and name, and only unchanged.
 func TestSealedFile(t *testing.T) {
 	root, plain := seal.NewKey(), bytes.Repeat([]byte("key "), 50_000)
 	sealed := sealFile(root, "tls/a", plain)
@@ -23,7 +23,7 @@ func TestSealedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed, []byte("key key")) || bytes.Equal(sealed, sealFile(root, "tls/a", plain)) {
-		t.Error("it is not sealed, or twice alike")
+		t.Error("it is not sealed, or sealed twice to the same bytes")
 	}
 	if _, err := openFile(root, "tls/b", sealed); err == nil {
 		t.Error("it opens under another name")
@@ -44,8 +44,8 @@ func TestSealedFile(t *testing.T) {
 	}
 }
 
-// TestCertificateStorageIsSealed: what certmagic keeps lies sealed, and what
-// lay there in the plain is not taken.
+// TestCertificateStorageIsSealed: the files of certmagic are sealed, and plain
+// files that were there before are not used.
 func TestCertificateStorageIsSealed(t *testing.T) {
 	dir, ctx, root := t.TempDir(), t.Context(), seal.NewKey()
 	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root}

@@ -25,8 +25,8 @@ import (
 // authority, in this order.
 const selfSignedName = "tls/self-signed"
 
-// CAFile is where the local certificate authority of --tls-self-signed lies, "" of
-// another source.
+// CAFile is the path of the local certificate authority of --tls-self-signed, or ""
+// for another source.
 func (c *Certificates) CAFile() string {
 	if !c.SelfSigned {
 		return ""
@@ -34,9 +34,9 @@ func (c *Certificates) CAFile() string {
 	return filepath.Join(c.Data, "tls", "ca.pem")
 }
 
-// selfSigned returns the certificate of a local authority, made once, and
-// writes the authority's own out for clients. What is there in the plain is no
-// source of anything.
+// selfSigned returns the certificate of a local authority, which is made once, and
+// writes the authority's own certificate to a file for clients. It never reads
+// unsealed files.
 func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	path := filepath.Join(c.Data, filepath.FromSlash(selfSignedName))
 	if err := folder.Make(filepath.Dir(path), 0o700); err != nil {
@@ -74,8 +74,8 @@ func (c *Certificates) selfSigned() (*tls.Certificate, error) {
 	return pair, folder.Replace(c.CAFile(), ca, 0o644)
 }
 
-// discardOldPair removes the files of earlier versions, whose key lay in the
-// plain and in every backup.
+// discardOldPair removes the files of earlier versions, whose key was stored in
+// plain text and is in every backup.
 func (c *Certificates) discardOldPair() error {
 	dir := filepath.Join(c.Data, "tls")
 	found := false
@@ -163,14 +163,14 @@ func makeSelfSigned(listen, domains []string, now time.Time) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// listenNames are the names and addresses by which clients reach listeners: all
-// of this machine's where one listens on all addresses.
+// listenNames returns the names and addresses by which clients reach the listeners:
+// all of this machine's if a listener is on all addresses.
 func listenNames(listen []string) []string {
 	var names []string
 	for _, addr := range listen {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
-			continue // the listener says so itself
+			continue // binding the listener reports the error
 		}
 		if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
 			names = append(names, host)
@@ -192,8 +192,8 @@ func listenNames(listen []string) []string {
 	return names
 }
 
-// unnamed are those of the names that a certificate does not name. A domain
-// stands for the buckets below it, too.
+// unnamed returns the names that a certificate does not name. A domain stands for
+// the buckets below it, too.
 func unnamed(leaf *x509.Certificate, names, domains []string) (missing []string) {
 	for _, n := range names {
 		if leaf.VerifyHostname(n) != nil {

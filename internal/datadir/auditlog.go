@@ -16,12 +16,12 @@ import (
 type AuditLoss struct {
 	Cause                 string
 	FirstFrame, LastFrame uint64 `json:",omitempty"`
-	MovedTo               string `json:",omitempty"` // folder that what was there lies in now
+	MovedTo               string `json:",omitempty"` // folder to which the old files were moved
 }
 
-// AcceptAuditLoss lets a data directory be served again whose audit log is cut off,
-// damaged, missing or another one, and records that as the log's next event. No
-// server may run on it.
+// AcceptAuditLoss allows a data directory to be served again although its audit
+// log is cut off, damaged, missing or another one, and records that as the log's
+// next event. No server may run on the directory.
 func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss, err error) {
 	lock, err := Lock(o.Data)
 	if err != nil {
@@ -59,7 +59,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	return out, err
 }
 
-// AuditSummary is what reading an audit log found.
+// AuditSummary is the result of reading an audit log.
 type AuditSummary struct {
 	FirstFrame, LastFrame uint64
 	Events                uint64
@@ -69,9 +69,9 @@ type AuditSummary struct {
 	Chain string
 }
 
-// ReadAudit verifies the audit log in dir, or that of the data directory where
-// dir is empty, and gives every event to fn as one line of JSON. A server may
-// run beside it.
+// ReadAudit verifies the audit log in dir, or the data directory's if dir is
+// empty, and passes every event to fn as one line of JSON. A server may be
+// running on the data directory.
 func ReadAudit(ctx context.Context, o Options, dir string, fn func(json []byte) error) (AuditSummary, error) {
 	key, err := rootkey.Open(o.RootKey, rootkey.Options{DataDir: o.Data, Getenv: o.Getenv})
 	if err != nil {

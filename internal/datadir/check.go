@@ -31,9 +31,9 @@ type Options struct {
 
 // Inspection is the result of checking a data directory.
 type Inspection struct {
-	Findings []string // what is damaged or lost, a line each; none is a sound store
-	Records  int      // that can be read
-	Blobs    int      // that objects and parts refer to
+	Findings []string // one line for each damaged or lost item; empty for a sound store
+	Records  int      // readable records
+	Blobs    int      // blobs that objects and parts refer to
 }
 
 func (i *Inspection) find(format string, args ...any) {
@@ -66,7 +66,7 @@ func Check(ctx context.Context, in Options, readData bool) (_ Inspection, err er
 	return o.Inspection, o.blobs(ctx, readData)
 }
 
-// inspect opens what can be opened and reads every record that authenticates.
+// inspect opens the parts that can be opened and reads every record that authenticates.
 func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 	o := &offline{data: in.Data, marks: map[string]embedded.Mark{}}
 	if o.lock, err = lockExisting(in.Data); err != nil {
@@ -136,7 +136,7 @@ func (o *offline) mend() {
 	o.mended, o.Records, o.Blobs = m, len(o.saved.Records), len(m.Blobs)
 }
 
-// checkStart checks what a start checks.
+// checkStart makes the same checks as a start.
 func (o *offline) checkStart(ctx context.Context, in Options) {
 	parts, err := Survey(in.Data)
 	if err != nil {
@@ -156,7 +156,7 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 	}
 }
 
-// blobs compares the objects' bytes with their records.
+// blobs compares the files of objects with the records.
 func (o *offline) blobs(ctx context.Context, read bool) error {
 	for _, name := range slices.Sorted(maps.Keys(o.mended.Blobs)) {
 		if err := ctx.Err(); err != nil {

@@ -1,7 +1,7 @@
-// Package datadir knows what lies in a data directory: whether its parts belong
-// to one store, and the commands on a directory that no server runs on (check,
-// recover, read the audit log). It exists so that a start and these commands
-// apply the same checks. It must never know requests or listeners.
+// Package datadir knows the contents of a data directory: whether its parts
+// belong to one store, and the commands on a directory that no server runs on
+// (check, recover, read the audit log). It exists so that a start and these
+// commands apply the same checks. It must never know requests or listeners.
 package datadir
 
 import (
@@ -26,9 +26,9 @@ import (
 // store. A folder that is empty because a volume isn't mounted, or that was
 // restored from an older copy, is refused without changing a byte.
 type Parts struct {
-	// Fresh is true if there is no store yet, nor anything that one left.
+	// Fresh is true if there is no store yet, and no remains of one.
 	Fresh bool
-	// Agree asks the audit log about the store that was found; nil asks nothing.
+	// Agree asks the audit log about the store that was found; nil skips this check.
 	Agree func(context.Context, kv.Store) error
 
 	data  string
@@ -53,23 +53,23 @@ func Lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// marked are the folders that carry the store's marker, in the order in which
-// they are marked. That of the audit log is a copy only, which tells the age of
-// the blobs': the store itself remembers its log.
+// marked returns the folders that carry the store's marker, in the order in which
+// they are marked. The marker in the audit log's folder is only a copy, which
+// shows the age of the one beside the blobs: the store itself remembers its log.
 func (p *Parts) marked() []string { return []string{payload.Folder(p.data), AuditDir(p.data)} }
 
-// advice ends the error for a data directory that is refused.
+// advice is the end of the error for a data directory that is refused.
 const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the " +
 	"others; " +
 	"\"watertight check\" reports what is damaged, \"watertight recover\" copies what can be read"
 
-// errAdvised refuses a start and says what to do.
+// errAdvised is the refusal of a start, with advice on what to do.
 type errAdvised struct{ error }
 
 func (e errAdvised) Unwrap() error { return e.error }
 
-// Refused adds advice to what refuses a start, unless err has some: the audit log
-// gives its own.
+// Refused adds advice to an error that refuses a start, unless err already has
+// some: the errors of the audit log do.
 func Refused(err error) error {
 	if errors.As(err, new(errAdvised)) || errors.Is(err, audit.ErrLost) || errors.Is(err, audit.ErrDamaged) {
 		return err
@@ -77,7 +77,7 @@ func Refused(err error) error {
 	return errAdvised{fmt.Errorf("%w. %s", err, advice)}
 }
 
-// Survey looks at which parts are there.
+// Survey finds out which parts exist.
 func Survey(data string) (*Parts, error) {
 	p := &Parts{data: data, marks: map[string]embedded.Mark{}}
 	meta, err := os.ReadDir(metaDir(data))
@@ -113,8 +113,8 @@ func Survey(data string) (*Parts, error) {
 	return p, nil
 }
 
-// orphanMarker returns a marker of a store whose metadata is missing, unless a first
-// start that did not finish left it.
+// orphanMarker returns the marker of a store whose metadata is missing. Markers
+// that an unfinished first start left do not count.
 func (p *Parts) orphanMarker() (string, error) {
 	begun, err := embedded.Begun(metaDir(p.data))
 	if err != nil || begun || !p.Fresh {
@@ -131,8 +131,8 @@ func (p *Parts) orphanMarker() (string, error) {
 	return "", nil
 }
 
-// Open opens the store, once it is known to be whole and the one that the other
-// parts belong to.
+// Open opens the store after it has verified that the store is whole and that the
+// other parts belong to it.
 func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) {
 	if !p.Fresh {
 		for _, dir := range p.marked() {
@@ -171,7 +171,7 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 	if _, ok := p.marks[blobs]; !ok && !f.New && !f.OldFormat() {
 		return fmt.Errorf("%s does not belong to this store: %s is missing in it", blobs, embedded.MarkerFile)
 	}
-	// Markers are written to the blobs first, so theirs is never behind.
+	// The marker beside the blobs is written first, so it is never behind.
 	if m, log := p.marks[blobs], p.marks[AuditDir(p.data)]; m.Commit < log.Commit && !f.New && !f.OldFormat() {
 		return fmt.Errorf(
 			"%s is older than the rest of the store: it was put back from a copy of commit %d, and the store went on "+
@@ -186,8 +186,8 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 }
 
 // verified checks the store that was found, before anything is changed. Parts
-// without a marker get one: those of a new store, and of one that a program wrote
-// which had no markers.
+// without a marker get one: those of a new store, and those of a store that an
+// older program without markers wrote.
 func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if err := p.belongs(ctx, f); err != nil {
 		return err
@@ -209,7 +209,7 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 }
 
 // unmark removes the markers of a store that was never finished. Its metadata is
-// removed after them: a marker without metadata tells of a store that is missing.
+// removed after them, because a marker without metadata means that a store is missing.
 func (p *Parts) unmark() error {
 	for _, dir := range p.marked() {
 		err := os.Remove(filepath.Join(dir, embedded.MarkerFile))
@@ -223,7 +223,7 @@ func (p *Parts) unmark() error {
 	return nil
 }
 
-// mark writes the marker into every part that is there.
+// mark writes the marker into every part that exists.
 func (p *Parts) mark(marker []byte) error {
 	for _, dir := range p.marked() {
 		if err := embedded.WriteMarker(dir, marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -233,8 +233,8 @@ func (p *Parts) mark(marker []byte) error {
 	return nil
 }
 
-// Mark brings the markers up to date with a store's. A marker that can't be written
-// stays an older one, which is still valid.
+// Mark brings the markers up to date with the store. If a marker can't be
+// written, the older one stays, which is still valid.
 func (p *Parts) Mark(s kv.Store) error {
 	m, ok := s.(embedded.Marked)
 	if !ok {

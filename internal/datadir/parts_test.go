@@ -69,7 +69,7 @@ func getObjects(t *testing.T, n int) func(*harness.Server) {
 	}
 }
 
-// everything describes all files below dir: names, modes, times, content.
+// everything describes all files below dir: names, modes, times and content.
 func everything(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -136,9 +136,9 @@ func empty(t *testing.T, data string, names ...string) {
 	}
 }
 
-// TestMarkersOfNoStore: a marker beside missing metadata tells of a store, even
-// where nothing but small objects was kept in it; one that a first start left
-// which did not end is no obstacle to the next.
+// TestMarkersOfNoStore: a marker beside missing metadata means that a store is
+// missing, even if it held only small objects. A marker that an unfinished first
+// start left does not stop the next start.
 func TestMarkersOfNoStore(t *testing.T) {
 	dir := t.TempDir()
 	key := filepath.Join(dir, "root.key")
@@ -175,8 +175,8 @@ func TestMarkersOfNoStore(t *testing.T) {
 	}
 }
 
-// Whatever is missing, empty, older or another store's: the start is refused,
-// no byte is changed, and when the right parts are back everything is there.
+// If a part is missing, empty, older or another store's, the start is refused and
+// no byte is changed. When the right parts are back, everything is there.
 func TestStrangeDataIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	data, key, older, other := filepath.Join(dir, "data"), filepath.Join(dir,

@@ -17,9 +17,9 @@ import (
 	"watertight/internal/storage/kv/embedded"
 )
 
-// Recover makes a new data directory of everything in an old one that
-// authenticates, whatever is damaged, under the same root key. It changes
-// nothing in the old one. The findings say what was lost.
+// Recover copies everything in a data directory that authenticates to a new one,
+// under the same root key, however damaged the rest is. It changes nothing in the
+// old one. The findings say what was lost.
 func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
 	if err := checkTarget(in.Data, to); err != nil {
 		return Inspection{}, err
@@ -67,8 +67,8 @@ func checkTarget(data, to string) error {
 	return folder.Make(to, 0o700)
 }
 
-// copyBlobs copies the bytes that records refer to. Damaged ones are
-// copied too: every chunk that authenticates can be read.
+// copyBlobs copies the blobs that records refer to. Damaged ones are
+// copied, too: every chunk of them that authenticates can be read.
 func (o *offline) copyBlobs(ctx context.Context, to string) error {
 	if err := payload.Prepare(to); err != nil {
 		return err
@@ -118,8 +118,8 @@ const (
 	recoverBytes   = 8 << 20
 )
 
-// writeStore makes the new metadata. It goes on behind the old one's newest
-// commit, so that the audit log follows.
+// writeStore makes the new metadata. Its commits continue after the newest one of
+// the old store, so that the audit log fits.
 func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
 	parts := &Parts{data: to, Fresh: true, marks: map[string]embedded.Mark{}}
 	s, err := parts.Open(ctx, embedded.Options{

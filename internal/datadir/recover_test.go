@@ -83,9 +83,9 @@ func flipAt(path string, at int64) error {
 	return errors.Join(err, werr, f.Close())
 }
 
-// TestCheckAndRecover: one damage of any file: a start is refused or right, check
-// finds it, recover brings out what does not stand in the damaged block, and
-// neither changes a byte.
+// TestCheckAndRecover damages one file: a start is refused or serves the right
+// data, check finds the damage, recover saves what is outside of the damaged
+// block, and neither changes a byte.
 func TestCheckAndRecover(t *testing.T) {
 	dir := t.TempDir()
 	data, key := filepath.Join(dir, "data"), filepath.Join(dir, "root.key")

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Code is AWS's code of an error (S3 API reference, "Error responses"; IAM, STS
+// Code is AWS's code for an error (S3 API reference, "Error responses"; IAM, STS
 // and KMS API references, "Common errors" and the errors of each operation).
 type Code string
 
-// The codes. What each means on the wire stands in codes.txt, in the same order.
+// The codes. codes.txt has their statuses and sentences, in the same order.
 const (
 	AccessControlListNotSupported              Code = "AccessControlListNotSupported"
 	AccessDenied                               Code = "AccessDenied"
@@ -129,8 +129,8 @@ const (
 	XAmzContentSHA256Mismatch                  Code = "XAmzContentSHA256Mismatch"
 )
 
-// codes has a line for each code: its HTTP status and its sentence; "-" where
-// every use of the code has a sentence of its own.
+// codes has a line for each code: its HTTP status and its sentence, or "-" if
+// every use of the code has its own sentence.
 //
 //go:embed codes.txt
 var codes string
@@ -155,7 +155,7 @@ func (c Code) entry() (Kind, string) {
 	}
 }
 
-// kindOf is the kind with a status.
+// kindOf returns the kind with a status.
 func kindOf(status string) Kind {
 	n, err := strconv.Atoi(status)
 	for k := KindInternal; err == nil && k <= KindGone; k++ {

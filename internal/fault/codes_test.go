@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestCodes holds constants and table together: the same codes in the same
-// order, each with a known status.
+// TestCodes: the constants and the table have the same codes in the same order,
+// each with a known status.
 func TestCodes(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "codes.go", nil, 0)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestOf: whoever relies on the table's sentence finds one there.
+// TestOf: every code that is used with the table's sentence has one there.
 func TestOf(t *testing.T) {
 	use := regexp.MustCompile(`fault\.Of\(fault\.(\w+)\)`)
 	uses := 0
@@ -81,6 +81,6 @@ func TestUnknownCode(t *testing.T) {
 		}
 	}
 	if Kind(200).Status() != 500 {
-		t.Error("a kind that is not known has a status of its own")
+		t.Error("an unknown kind has another status than 500")
 	}
 }

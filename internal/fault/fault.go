@@ -1,5 +1,5 @@
-// Package fault is the one error type of the house. It exists so that every
-// room can say what AWS would say, without knowing how it is written on the
+// Package fault is the one error type of the program. It exists so that every
+// package can say what AWS would say, without knowing how it is written on the
 // wire. It must never know HTTP, XML or any dialect.
 package fault
 
@@ -11,7 +11,7 @@ import (
 // Kind is the class of a fault.
 type Kind uint8
 
-// The kinds. KindInternal is the zero value and tells a stranger nothing.
+// The kinds. KindInternal is the zero value; its errors reveal nothing to callers.
 const (
 	KindInternal Kind = iota
 	KindInvalid
@@ -30,8 +30,8 @@ const (
 	KindGone
 )
 
-// Status is the status that AWS's APIs answer a kind with, 500 for one that is
-// not known.
+// Status returns the HTTP status that AWS's APIs answer a kind with, or 500 for an
+// unknown kind.
 func (k Kind) Status() int {
 	statuses := [...]int{500, 400, 403, 404, 405, 409, 411, 412, 416, 304, 501, 503, 507, 301, 410}
 	if int(k) >= len(statuses) {
@@ -50,8 +50,8 @@ type Error struct {
 	Members  map[string]string // further elements of the error document
 	Headers  map[string]string // further headers of the answer
 	Err      error
-	// Tells: the fault says whether something is there. Who may not list its place
-	// is given AccessDenied instead.
+	// Tells says that the fault reveals whether something exists. A caller that may
+	// not list the place gets AccessDenied instead.
 	Tells bool
 }
 
@@ -61,7 +61,7 @@ func Of(code Code) *Error {
 	return &Error{Kind: kind, Code: code, Message: sentence}
 }
 
-// New returns a fault with a sentence of its own.
+// New returns a fault with its own sentence.
 func New(code Code, message string) *Error {
 	kind, _ := code.entry()
 	return &Error{Kind: kind, Code: code, Message: message}
@@ -116,7 +116,7 @@ func (e *Error) Because(err error) *Error {
 	return &c
 }
 
-// Telling returns a copy of e that tells whether something is there.
+// Telling returns a copy of e that is marked as revealing whether something exists.
 func (e *Error) Telling() *Error {
 	c := *e
 	c.Tells = true
@@ -124,7 +124,7 @@ func (e *Error) Telling() *Error {
 }
 
 // From finds the fault in err. Any other error becomes an internal one that
-// tells nothing and keeps err as its cause; nil stays nil.
+// reveals nothing and keeps err as its cause; nil stays nil.
 func From(err error) *Error {
 	if err == nil {
 		return nil
@@ -135,7 +135,7 @@ func From(err error) *Error {
 	return Internal(err)
 }
 
-// Internal wraps a cause that no stranger may read.
+// Internal wraps a cause that no caller may read.
 func Internal(err error) *Error { return Of(InternalError).Because(err) }
 
 // Is reports whether err is a fault with this code.

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// Cache keeps values up to a number of bytes. What is to go is found by a clock
-// hand with a second chance for what was asked for since it came by: whoever
-// fills the cache pushes out what nobody uses, and never everything. Only what
-// is stored belongs into one, never what a request brings along.
+// Cache keeps values up to a number of bytes. It evicts with the clock algorithm:
+// an entry that was used since the hand last passed it gets a second chance. So a
+// caller that fills the cache evicts unused entries, and never all of them. A cache
+// is for values that are stored, never for values that a request brings.
 // It is safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	maximum int64
@@ -17,7 +17,7 @@ type Cache[K comparable, V any] struct {
 
 	mu      sync.RWMutex
 	entries map[K]*ring.Ring // of *cached[K, V]
-	hand    *ring.Ring       // the next to be looked at
+	hand    *ring.Ring       // the next entry to be checked
 	bytes   int64
 }
 
@@ -25,14 +25,14 @@ type cached[K comparable, V any] struct {
 	key   K
 	value V
 	bytes int64
-	used  atomic.Bool // since the hand came by
+	used  atomic.Bool // since the hand last passed
 }
 
 // entryOverhead is about what an entry costs besides its key and value.
 const entryOverhead = 160
 
-// NewCache returns a cache of at most that many bytes. size is about what an
-// entry holds, in bytes.
+// NewCache returns a cache of at most that many bytes. size returns about how many
+// bytes an entry holds.
 func NewCache[K comparable, V any](maximum int64, size func(K, V) int64) *Cache[K, V] {
 	return &Cache[K, V]{maximum: maximum, size: size, entries: map[K]*ring.Ring{}}
 }
@@ -52,8 +52,8 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	return e.value, true
 }
 
-// Put keeps a value in the place of what the key had. One that would take more
-// than an eighth of the cache is not kept.
+// Put stores a value, and replaces the key's old one. A value that would take more
+// than an eighth of the cache is not stored.
 func (c *Cache[K, V]) Put(key K, value V) {
 	e := &cached[K, V]{key: key, value: value, bytes: c.size(key, value) + entryOverhead}
 	c.mu.Lock()
@@ -72,13 +72,13 @@ func (c *Cache[K, V]) Put(key K, value V) {
 	if c.hand == nil {
 		c.hand = at
 	} else {
-		c.hand.Prev().Link(at) // the hand comes by here last
+		c.hand.Prev().Link(at) // the hand passes here last
 	}
 	c.entries[key] = at
 	c.bytes += e.bytes
 }
 
-// evict drops the first entry that was not used since the hand came by.
+// evict drops the first entry that was not used since the hand last passed it.
 func (c *Cache[K, V]) evict() {
 	for {
 		e := c.hand.Value.(*cached[K, V])
@@ -105,14 +105,14 @@ func (c *Cache[K, V]) drop(at *ring.Ring) {
 	}
 }
 
-// Bytes is about what the cache holds.
+// Bytes returns about how many bytes the cache holds.
 func (c *Cache[K, V]) Bytes() int64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.bytes
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (c *Cache[K, V]) Len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

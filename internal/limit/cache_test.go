@@ -14,7 +14,7 @@ func texts(maximum int64) *Cache[string, string] {
 }
 
 // TestCacheIsBoundedByBytes: whatever is put, in whatever order, the cache never
-// holds more than it may, knows what it holds, and never gives a wrong value.
+// exceeds its limit, counts its bytes correctly, and never returns a wrong value.
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		maximum := rapid.Int64Range(500, 20_000).Draw(t, "maximum")
@@ -44,8 +44,8 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 	})
 }
 
-// TestCacheKeepsWhatIsUsed: a flood of entries that nobody asks for again does
-// not push out those that are in use.
+// TestCacheKeepsWhatIsUsed: a flood of entries that are never used again does not
+// evict those that are in use.
 func TestCacheKeepsWhatIsUsed(t *testing.T) {
 	c := texts(100 * (entryOverhead + 104))
 	for i := range 50 {
@@ -65,7 +65,7 @@ func TestCacheKeepsWhatIsUsed(t *testing.T) {
 		t.Errorf("%d entries are left after a giant", c.Len())
 	}
 	if _, ok := c.Get("giant"); ok {
-		t.Error("one entry takes more than its part")
+		t.Error("one entry takes more than an eighth of the cache")
 	}
 }
 

@@ -2,9 +2,9 @@ package limit
 
 import "reflect"
 
-// Footprint is about how many bytes a value keeps in memory: itself and all that
-// it points at, each thing once. It walks the whole value, so it is for what is
-// made rarely and kept long.
+// Footprint returns about how many bytes a value keeps in memory: itself and
+// everything that it points at, counted once. It walks the whole value, so it is
+// for values that are made rarely and kept long.
 func Footprint(v any) int64 {
 	w := walker{seen: map[place]bool{}}
 	r := reflect.ValueOf(v)
@@ -24,8 +24,8 @@ type walker struct{ seen map[place]bool }
 // mapEntry is about what an entry of a map costs besides its key and value.
 const mapEntry = 16
 
-// beyond is what a value points at; the value itself is counted by whoever
-// holds it.
+// beyond returns the bytes that a value points at; the value itself is counted
+// with the value that holds it.
 func (w *walker) beyond(v reflect.Value) (n int64) {
 	switch v.Kind() {
 	case reflect.String:

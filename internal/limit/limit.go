@@ -1,5 +1,5 @@
-// Package limit bounds what one process holds in memory: what is kept between
-// requests, by Cache, and what requests hold while their documents are read, by
-// Memory. It exists so that neither grows with what somebody sends. It must
-// never know what it counts.
+// Package limit bounds what one process holds in memory: Cache bounds what is kept
+// between requests, and Memory what requests hold while their documents are read.
+// It exists so that neither grows with what clients send. It must never know what
+// it counts.
 package limit

@@ -10,26 +10,26 @@ import (
 )
 
 // Memory is one budget, in bytes, for what all requests together hold while
-// their documents are read and decoded. An eighth of it is all that strangers
-// get, an eighth is the root users' alone, and one access key gets at most half
-// of what is left. It is safe for concurrent use.
+// their documents are read and decoded. Strangers get at most an eighth of it, an
+// eighth is reserved for root users, and one access key gets at most half of the
+// rest. It is safe for concurrent use.
 type Memory struct {
 	strangers, callers, key, total int64
 
 	mu    sync.Mutex
 	held  [classes]int64
 	keys  map[string]int64 // what each access key of a caller holds
-	freed chan struct{}    // closed when something was given back, nil while nobody waits
+	freed chan struct{}    // closed when something was given back, nil while no request waits
 }
 
-// Class is what is known of whoever sent a request.
+// Class is what is known about the sender of a request.
 type Class uint8
 
 const (
-	// Stranger is everybody who did not sign, and everybody else until the
+	// Stranger is every sender without a signature, and every other one until the
 	// signature was verified.
 	Stranger Class = iota
-	// Caller is whose signature was verified.
+	// Caller is a sender whose signature was verified.
 	Caller
 	// Root is a root user.
 	Root
@@ -37,11 +37,11 @@ const (
 )
 
 const (
-	// Allowance is what each request may hold beside the budget, in bytes:
-	// nobody who sends a small document waits for others. The number of
-	// connections bounds the number of allowances.
+	// Allowance is what each request may hold besides the budget, in bytes, so
+	// that small documents never wait for others. The number of connections bounds
+	// the number of allowances.
 	Allowance = 16 << 10
-	// patience is how long a caller waits for others to give back.
+	// patience is how long a caller waits until others give memory back.
 	patience = 5 * time.Second
 )
 
@@ -51,16 +51,16 @@ func NewMemory(total int64) *Memory {
 	return &Memory{strangers: total / 8, callers: callers, key: callers / 2, total: total, keys: map[string]int64{}}
 }
 
-// Held is what requests hold beside their allowances, in bytes.
+// Held returns what requests hold besides their allowances, in bytes.
 func (m *Memory) Held() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.held[Stranger] + m.held[Caller] + m.held[Root]
 }
 
-// Open begins the account of one request, of a stranger so far. told, where it
-// is not nil, is told once more is known, and may refuse: of a stranger, that
-// what it asks for was allowed.
+// Open opens the account of one request, whose sender counts as a stranger at
+// first. told, if it is not nil, is called when more is known, and may refuse: when
+// the signature was verified, or when a stranger's request was allowed.
 func (m *Memory) Open(told func(Class, string) error) *Account {
 	if m == nil {
 		return nil
@@ -92,7 +92,7 @@ func (m *Memory) add(c Class, key string, n int64) {
 	}
 }
 
-// try takes n bytes, or returns what to wait for.
+// try takes n bytes, or returns a channel to wait on.
 func (m *Memory) try(c Class, key string, n int64) (freed <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -141,8 +141,8 @@ func slowDown() error {
 	return fault.Of(fault.SlowDown)
 }
 
-// Account is what one request holds. One goroutine uses it. A nil account is
-// not bounded: nothing but tests runs without one.
+// Account counts what one request holds. It is for one goroutine. A nil account
+// has no bound: only tests run without one.
 type Account struct {
 	memory *Memory
 	told   func(Class, string) error
@@ -153,19 +153,19 @@ type Account struct {
 
 type inContext struct{}
 
-// With hands an account down with a request's context.
+// With returns a request's context with an account.
 func With(ctx context.Context, a *Account) context.Context {
 	return context.WithValue(ctx, inContext{}, a)
 }
 
-// From returns the account of a request, or nil.
+// From returns the account of a request's context, or nil.
 func From(ctx context.Context) *Account {
 	a, _ := ctx.Value(inContext{}).(*Account)
 	return a
 }
 
-// Take takes n bytes. A stranger is refused at once where there are none, a
-// caller waits a little. Error: SlowDown.
+// Take takes n bytes. If there are too few, a stranger is refused at once, and a
+// caller waits a little first. Error: SlowDown.
 func (a *Account) Take(ctx context.Context, n int64) error {
 	if a == nil {
 		return nil
@@ -179,7 +179,7 @@ func (a *Account) Take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Try takes n bytes where they are to be had at once.
+// Try takes n bytes if they are available at once.
 func (a *Account) Try(n int64) bool {
 	if a == nil {
 		return true
@@ -203,11 +203,11 @@ func (a *Account) Give(n int64) {
 	a.held -= n
 }
 
-// beyond is what of n bytes is counted.
+// beyond returns how many of n bytes are counted.
 func beyond(n int64) int64 { return max(n-Allowance, 0) }
 
-// Verified tells whose request it is: what it holds counts as theirs from now on.
-// Error: SlowDown.
+// Verified says who sent the request: what it holds counts for that caller from
+// now on. Error: SlowDown.
 func (a *Account) Verified(ctx context.Context, c Class, key string) error {
 	if a == nil {
 		return nil
@@ -223,8 +223,8 @@ func (a *Account) Verified(ctx context.Context, c Class, key string) error {
 	return a.Take(ctx, held)
 }
 
-// Allowed tells that what the request asks for was allowed, though nobody signed
-// it. Error: SlowDown.
+// Allowed says that the request was allowed although it has no signature.
+// Error: SlowDown.
 func (a *Account) Allowed() error {
 	if a == nil || a.told == nil || a.class != Stranger {
 		return nil
@@ -232,7 +232,7 @@ func (a *Account) Allowed() error {
 	return a.told(Stranger, "")
 }
 
-// Class is whose request it is, as far as is known.
+// Class returns what is known about the sender so far.
 func (a *Account) Class() Class {
 	if a == nil {
 		return Root
@@ -247,16 +247,16 @@ func (a *Account) Close() {
 	}
 }
 
-// firstRead is what a document is given to begin with, in bytes, and leastRead
-// one that says it is shorter: most requests have none.
+// firstRead is the size of the first buffer for a document, in bytes, and leastRead
+// that for one with a shorter declared length: most requests have no document.
 const (
 	firstRead = 4 << 10
 	leastRead = 64
 )
 
-// Read reads a document to its end, and takes what it really holds, as it comes.
-// Of one that is longer than maximum it returns maximum+1 bytes. said is how long
-// its sender says that it is, or -1.
+// Read reads a document to its end, and takes memory for the bytes as they arrive.
+// If it is longer than maximum, Read returns maximum+1 bytes. said is the length
+// that the sender declared, or -1.
 func (a *Account) Read(ctx context.Context, r io.Reader, said, maximum int64) ([]byte, error) {
 	first := int64(firstRead)
 	if said >= 0 {

@@ -17,7 +17,7 @@ import (
 
 const total = 8 << 20
 
-// impatient is a context of a caller who does not wait.
+// impatient returns a context of a caller that does not wait.
 func impatient(t testing.TB) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -40,13 +40,13 @@ func fill(t *testing.T, m *Memory, c Class, key string) (held int64, all []*Acco
 		held += 64 << 10
 		all = append(all, a)
 	}
-	t.Fatal("there is no end")
+	t.Fatal("no account was ever refused")
 	return 0, nil, nil
 }
 
-// TestShares: strangers end at an eighth and are told so; a key ends at its part
-// and leaves the other keys theirs; a root user is served beside them all; and
-// whoever sends a small document is, always.
+// TestShares: strangers get an eighth and are then refused; a key gets its share
+// and leaves the other keys theirs; a root user is served besides them all; and a
+// small document is always served.
 func TestShares(t *testing.T) {
 	m := NewMemory(total)
 	strangers, all, err := fill(t, m, Stranger, "")
@@ -76,11 +76,11 @@ func TestShares(t *testing.T) {
 	}
 	all[0].Close()
 	if err := m.Open(nil).Take(t.Context(), Allowance+1); err != nil {
-		t.Errorf("a stranger after another: %v", err)
+		t.Errorf("a stranger after another one gave back: %v", err)
 	}
 }
 
-// TestCallersWait: a caller is served once another gives back.
+// TestCallersWait: a waiting caller is served when another gives memory back.
 func TestCallersWait(t *testing.T) {
 	m := NewMemory(total)
 	_, all, _ := fill(t, m, Caller, "one")
@@ -107,8 +107,8 @@ func TestCallersWait(t *testing.T) {
 	}
 }
 
-// TestNothingIsLost: whatever is taken, given and verified, in whatever order,
-// closing every account leaves an empty budget.
+// TestNothingIsLost: whatever is taken, given back and verified, in whatever order,
+// the budget is empty after all accounts are closed.
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := NewMemory(1 << 20)
@@ -145,8 +145,8 @@ func TestNothingIsLost(t *testing.T) {
 	})
 }
 
-// TestReadTakesWhatItHolds: of a body that stands still no more is taken than
-// twice what came; a long one ends, and one for which there is nothing.
+// TestReadTakesWhatItHolds: for a body that stops, no more is taken than twice what
+// arrived. A body that is too long ends, and so does one for which there is no memory.
 func TestReadTakesWhatItHolds(t *testing.T) {
 	m := NewMemory(total)
 	for _, sent := range []int{0, 1, firstRead, firstRead + 1, 100_000, 1 << 20} {
@@ -173,7 +173,7 @@ func TestReadTakesWhatItHolds(t *testing.T) {
 	}
 	if _, err := m.Open(nil).Read(t.Context(), bytes.NewReader(make([]byte, 4<<20)), 4<<20,
 		8<<20); !fault.Is(err, "SlowDown") {
-		t.Errorf("one for which there is no room: %v", err)
+		t.Errorf("a document for which there is no room: %v", err)
 	}
 	var none *Account
 	if b, err := none.Read(t.Context(), bytes.NewReader(make([]byte, 100_000)), -1,

@@ -44,7 +44,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return errors.Unwrap(err) // the address in front says nothing
+		return errors.Unwrap(err) // without the address, which says nothing useful
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusOK {

@@ -6,16 +6,16 @@ import (
 	"net/http"
 )
 
-// Health says what the store accepts.
+// Health says whether the store accepts reads and writes.
 type Health struct{ Reads, Writes bool }
 
-// String is a line each for reads and writes, as probes and the command print them.
+// String has one line for reads and one for writes, as probes and the command print them.
 func (h Health) String() string {
 	word := map[bool]string{true: "yes", false: "no"}
 	return "reads: " + word[h.Reads] + "\nwrites: " + word[h.Writes] + "\n"
 }
 
-// Health asks what the store accepts.
+// Health asks whether the store accepts reads and writes.
 func (c *Client) Health(ctx context.Context) (out Health, err error) {
 	return out, c.do(ctx, http.MethodGet, "/health", nil, &out)
 }

@@ -10,9 +10,9 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Opening is why a policy is public, and a request that it lets in.
+// Opening is the reason why a policy is public, and a request that it allows.
 type Opening struct {
-	Statement  int    // its index; -1 where the policy cannot be read
+	Statement  int    // its index; -1 if the policy cannot be read
 	Sid        string `json:",omitempty"`
 	Principal  string
 	Because    string
@@ -21,7 +21,7 @@ type Opening struct {
 	Request    *Intruder          `json:",omitempty"`
 }
 
-// Intruder is a request that a public policy lets in.
+// Intruder is a request that a public policy allows.
 type Intruder struct {
 	Caller, Action, Resource, SourceIP, At string
 	Keys                                   map[string][]string

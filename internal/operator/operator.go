@@ -2,8 +2,8 @@
 // the handlers that the running server answers them with, the client, and the shapes
 // that both share. They come over a Unix socket inside the data directory, which only
 // the owner of the data can open. A command is one file here and its flags in
-// cmd. It must never know how the server is wired, and nothing that the network
-// reaches may know it.
+// cmd. It must never know how the server is wired, and no package that serves
+// network requests may know it.
 package operator
 
 import (
@@ -48,7 +48,7 @@ func Handler(o Options) http.Handler {
 // call is one command under way.
 type call struct {
 	record *audit.Record // its audit event, which core commits with a change
-	at     time.Time     // its one instant
+	at     time.Time     // the one instant that the command is judged by
 }
 
 // param adds a parameter to the event.

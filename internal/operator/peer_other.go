@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// checkPeer trusts the modes of the socket, since the system does not tell the peer.
+// checkPeer trusts the modes of the socket, since the system does not tell who the peer is.
 func checkPeer(net.Conn) error { return nil }
 
 // pathBy has no way to shorten a path here.

@@ -19,7 +19,7 @@ type Preview struct {
 // maxSubjects is how many users and roles a preview compares at most.
 const maxSubjects = 2_000
 
-// PreviewPolicy tells who would gain and who would lose what by a policy.
+// PreviewPolicy reports who would gain and who would lose what if a policy were put.
 func (c *Client) PreviewPolicy(ctx context.Context, bucket, policy string) (out Preview, err error) {
 	return out, c.do(ctx, http.MethodPost, "/policy-preview", PreviewCommand{bucket, policy}, &out)
 }

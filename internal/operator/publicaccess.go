@@ -37,7 +37,7 @@ type BucketPublic struct {
 	Effective         PublicAccess // the stricter of both
 	HasPolicy         bool
 	Public            bool     // the policy is public
-	Open              bool     // and lets in callers that it does not name
+	Open              bool     // the policy allows callers that it does not name
 	Why               *Opening `json:",omitempty"`
 	Accounts          []string // other accounts that get in by name
 	Services          []string

@@ -15,7 +15,7 @@ const maxSocketPath = 100
 // it, where no other user can create one. path is good until Close.
 type socket struct {
 	path string
-	dir  *os.File // by which path goes where it is too long by itself; or nil
+	dir  *os.File // the directory that path goes through if the full path is too long; or nil
 }
 
 func socketOf(data string) (socket, error) {
@@ -45,8 +45,8 @@ func (s socket) Close() error {
 }
 
 // Listen binds the socket of a data directory, for this user and root only. The
-// caller holds the directory's lock, so that a socket which is there was left
-// behind.
+// caller holds the directory's lock, so an existing socket was left behind by an
+// earlier process.
 func Listen(data string) (net.Listener, error) {
 	at, err := socketOf(data)
 	if err != nil {
@@ -65,8 +65,8 @@ func Listen(data string) (net.Listener, error) {
 	return trustedPeers{l, at}, nil
 }
 
-// trustedPeers drops connections of other users, whatever the modes of the
-// socket and its directory became.
+// trustedPeers drops connections of other users, even if the modes of the socket
+// and its directory were changed.
 type trustedPeers struct {
 	net.Listener
 	at socket

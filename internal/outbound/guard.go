@@ -14,7 +14,7 @@ func (r refusal) Error() string {
 }
 
 // guard judges the address that is about to be dialled, after its name was
-// resolved: a name that means another address a moment later is judged again.
+// resolved. So a name that resolves to another address later is judged again.
 func (c *Client) guard(_ context.Context, network, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || network != "tcp4" && network != "tcp6" || !c.reachable(a.Addr()) {
@@ -64,7 +64,7 @@ func special4() []string {
 		"192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",
 		"198.51.100.0/24",
 		"203.0.113.0/24", "224.0.0.0/3",
-		"168.63.129.16/32", // a cloud's own host, seen from within it
+		"168.63.129.16/32", // Azure's host, as its virtual machines see it
 	}
 }
 

@@ -1,7 +1,7 @@
-// Package outbound is every HTTP call that the server itself makes. It exists
-// because the addresses come from whoever may configure something: without a
-// guard they would reach, with the server's hands, what only the server can
-// reach. It must never know what is fetched, or why.
+// Package outbound makes every HTTP call of the server itself. It exists because
+// the addresses come from callers that may configure something: without a guard,
+// such a caller could make the server reach what only the server can reach. It must
+// never know what is fetched, or why.
 package outbound
 
 import (
@@ -31,8 +31,8 @@ const (
 type Options struct {
 	// Allow are networks that may be reached although they are not public.
 	Allow []netip.Prefix
-	// Hosts has the addresses of hosts ("keys.example:443") that are not asked
-	// of DNS; the guard judges them like any other. For tests.
+	// Hosts has addresses of hosts ("keys.example:443"), which are used instead of
+	// asking DNS; the guard judges them like any other. It is for tests.
 	Hosts map[string]string
 }
 
@@ -87,7 +87,7 @@ func (c *Client) Get(ctx context.Context, address string, thumbprints []string) 
 	return b, nil
 }
 
-// transport is good for one call: another one may pin another chain.
+// transport is for one call: another call may pin another chain.
 func (c *Client) transport(host string, thumbprints []string) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil,
@@ -97,7 +97,7 @@ func (c *Client) transport(host string, thumbprints []string) *http.Transport {
 		MaxResponseHeaderBytes: maxHeaders,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, ServerName: host,
-			InsecureSkipVerify: true, // VerifyConnection does it, and always
+			InsecureSkipVerify: true, // VerifyConnection verifies every connection instead
 			VerifyConnection: func(s tls.ConnectionState) error {
 				return verify(s.PeerCertificates, host, thumbprints)
 			},
@@ -113,7 +113,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return d.DialContext(ctx, network, address)
 }
 
-// classify tells what will not get better from what may.
+// classify distinguishes failures that a retry cannot change from those that it may.
 func classify(err error) error {
 	if _, ok := errors.AsType[refusal](err); ok {
 		return denied(err)

@@ -16,16 +16,16 @@ import (
 )
 
 // TestServerSideRequestForgery (SeaweedFS GHSA-87fv; MinIO CVE-2021-21287; RustFS
-// GHSA-m479) is the class of servers that fetch what a stranger names: no
-// spelling of an address that is not public is dialled, whatever a name meant a
-// moment ago.
+// GHSA-m479) is an attack on servers that fetch what a stranger names: no address
+// that is not public is dialled, however it is spelled, and even if its name
+// resolved to a public one a moment ago.
 func TestServerSideRequestForgery(t *testing.T) {
 	c := New(Options{})
 	for _, a := range []string{
 		"8.8.8.8", "1.1.1.1", "140.82.112.3", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e", "::ffff:8.8.8.8",
 	} {
 		if !c.reachable(netip.MustParseAddr(a)) {
-			t.Errorf("%s is not reached, and is public", a)
+			t.Errorf("%s is public, but is not reachable", a)
 		}
 	}
 	for _, a := range []string{
@@ -40,10 +40,10 @@ func TestServerSideRequestForgery(t *testing.T) {
 		"2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1",
 	} {
 		if c.reachable(netip.MustParseAddr(a)) {
-			t.Errorf("%s is reached", a)
+			t.Errorf("%s is reachable", a)
 		}
 	}
-	// A range that is allowed opens nothing else, in either spelling.
+	// An allowed range allows nothing else, in either spelling.
 	allowed := New(Options{Allow: []netip.Prefix{
 		netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/16"),
 	}})
@@ -57,7 +57,7 @@ func TestServerSideRequestForgery(t *testing.T) {
 			}
 		})
 	}
-	// A server on this machine is not reached by any name of it.
+	// A server on this machine is not reached by any of its names.
 	reached := 0
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
 	defer s.Close()
@@ -73,8 +73,8 @@ func TestServerSideRequestForgery(t *testing.T) {
 			t.Errorf("%s: %q", host, b)
 		}
 	}
-	// A name that was public when somebody looked, and means this machine when it
-	// is dialled.
+	// A name that was public when it was looked up, but is this machine's when it is
+	// dialled.
 	rebound := New(Options{Hosts: map[string]string{"public.example:443": "127.0.0.1:" + port}})
 	if _, err := rebound.Get(t.Context(), "https://public.example/",
 		pins(s)); kind(err) != fault.KindDenied || !errors.As(err, &refusal{}) {
@@ -118,7 +118,7 @@ func local(s *httptest.Server) *Client {
 	})
 }
 
-// TestGet: one answer of a server that proves its name, and nothing it leads to.
+// TestGet: Get returns one answer of a server that proves its name, and follows nothing.
 func TestGet(t *testing.T) {
 	var asked []string
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -169,7 +169,7 @@ func TestGet(t *testing.T) {
 	}); err != nil || string(b) != "hello" {
 		t.Errorf("a thumbprint in capitals: %q, %v", b, err)
 	}
-	// No authority, another thumbprint, another name: no byte is sent.
+	// With an unknown authority, another thumbprint or another name, no byte is sent.
 	n := len(asked)
 	for name, try := range map[string]func() ([]byte, error){
 		"no thumbprint": func() ([]byte, error) { return c.Get(t.Context(), "https://example.com/", nil) },
@@ -198,7 +198,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// TestNoProxyIsAsked: what the environment says of proxies counts for nothing.
+// TestNoProxyIsAsked: proxies in the environment are ignored.
 func TestNoProxyIsAsked(t *testing.T) {
 	asked := 0
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))

@@ -1,7 +1,7 @@
 package outbound
 
 import (
-	"crypto/sha1" // what AWS's thumbprints are
+	"crypto/sha1" // AWS's thumbprints are SHA-1
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// verify checks the chain a server shows, for a name. An authority that the
-// system does not know counts where one of the thumbprints is that of the last
-// certificate shown: what it vouches for is then verified as usual, names and
-// dates included.
+// verify checks the chain that a server shows for a name. An authority that the
+// system does not know is accepted if a thumbprint matches the last certificate of
+// the chain. The chain is then verified as usual, names and dates included.
 func verify(chain []*x509.Certificate, host string, thumbprints []string) error {
 	if len(chain) == 0 {
 		return &tls.CertificateVerificationError{Err: errors.New("outbound: no certificate")}

@@ -61,7 +61,7 @@ type Server struct {
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
 	probes     net.Listener // only for health; nil if there is none
-	leaving    atomic.Bool  // told to end
+	leaving    atomic.Bool  // Run was told to stop
 	first      FirstStart
 	rootKey    rootkey.Root
 	newData    bool // this start makes the store
@@ -74,7 +74,7 @@ type Server struct {
 type FirstStart struct {
 	Created, Supplied                       bool
 	AccountID, AccessKeyID, SecretAccessKey string
-	RootKey                                 string // where it lies
+	RootKey                                 string // where the root key lies
 	RootKeyCreated                          bool
 }
 
@@ -182,7 +182,7 @@ func (s *Server) openData(ctx context.Context) error {
 	return s.trail.Attach(s.store)
 }
 
-// openCore builds what exists.
+// openCore builds the rooms of core.
 func (s *Server) openCore(context.Context) error {
 	var err error
 	s.payloads, err = payload.Open(payload.Options{
@@ -205,7 +205,7 @@ func (s *Server) openCore(context.Context) error {
 	return nil
 }
 
-// firstStart is how the first account is to look.
+// firstStart describes the first account that is to be made.
 func (s *Server) firstStart() identity.BootstrapOptions {
 	r := s.config.Root
 	return identity.BootstrapOptions{
@@ -226,10 +226,10 @@ func (s *Server) mark() {
 	}
 }
 
-// bootstrap makes the first account at the first start, once everything else
-// that could refuse the start went well. Later starts ignore the credentials
-// they are given, and warn where they differ. Only the store
-// decides whether it is the first start; no other file matters.
+// bootstrap makes the first account at the first start, after everything else
+// that could refuse the start has succeeded. Later starts ignore the credentials
+// they are given, and warn if they differ. Only the store decides whether it is
+// the first start; no other file matters.
 func (s *Server) bootstrap(ctx context.Context) error {
 	o := s.firstStart()
 	r := s.trail.Begin(protocol.NewRequestID(), o.At)
@@ -249,7 +249,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return s.show()
 	}
 	first, err := identity.NewOperator(s.identities).Bootstrap(ctx, o)
-	s.first.SecretAccessKey = "" // seen, or of no use
+	s.first.SecretAccessKey = "" // it was shown, or the start failed
 	switch {
 	case err != nil && shown:
 		return fmt.Errorf("the account that was shown was not made, and its key opens nothing: %w", err)
@@ -266,7 +266,7 @@ func (s *Server) bootstrap(ctx context.Context) error {
 	return s.warnOfDifferences(ctx, first.Account.ID)
 }
 
-// show lets the operator see what this start has to say.
+// show calls Config.Show, so that the operator sees the result of this start.
 func (s *Server) show() error {
 	if s.config.Show == nil {
 		return nil
@@ -294,7 +294,7 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 	return nil
 }
 
-// openGateway builds the way in.
+// openGateway builds the gateway.
 func (s *Server) openGateway(context.Context) error {
 	s.buckets = bucket.New(s.store, s.config.Region, identity.Directory{})
 	s.buckets.ServeFrom(s.config.peers())
@@ -325,7 +325,7 @@ func (s *Server) openGateway(context.Context) error {
 	return err
 }
 
-// First returns what the first start makes; Created is false at every other.
+// First returns what the first start creates; Created is false at every other start.
 func (s *Server) First() FirstStart { return s.first }
 
 // Addr is the address of the first listener.

@@ -1,6 +1,6 @@
 // Package server is the only wiring room: it builds everything from the ground
-// up, opens the listeners and ends everything in order. It exists so that no
-// other room knows how the rooms fit together. No rule lives here.
+// up, opens the listeners and shuts everything down in order. It exists so that
+// no other room knows how the rooms fit together. It holds no access rules.
 package server
 
 import (
@@ -35,48 +35,48 @@ type Config struct {
 	HealthListen   string // address that answers only probes, in plain HTTP; "" is none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
 	TrustedProxies []netip.Prefix
-	AuditMaxBytes  int64         // of the audit log, from which its oldest closed files go; 0 keeps all
-	AuditRetention time.Duration // after which closed files of it go; 0 keeps all
-	AuditArchive   string        // folder they are copied to before they go; "" is none
+	AuditMaxBytes  int64         // size of the audit log above which its oldest closed files are deleted; 0 keeps all
+	AuditRetention time.Duration // age at which closed files of the audit log are deleted; 0 keeps all
+	AuditArchive   string        // folder to which they are copied before they are deleted; "" is none
 	MinFree        int64         // bytes of the disk that writes leave free; 0 is none
 	MaxConnections int           // 0 is DefaultMaxConnections
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64
-	MaxSessions       int // of one user, that have not expired; 0 is session.DefaultQuota
+	MaxSessions       int // unexpired sessions of one user; 0 is session.DefaultQuota
 	Logger            *slog.Logger
-	Getenv            func(string) string // for the passphrase; nil is none
-	// Show, where it is set, is called at every start, once all else is ready and
-	// before the first account lasts: First and the addresses are known then. An
-	// error of it ends the start, and no account was made.
+	Getenv            func(string) string // for the passphrase; nil if there is no environment
+	// Show, if it is set, is called at every start, when everything else is ready
+	// and before the first account is durable: First and the addresses are known
+	// then. If it returns an error, the start fails, and no account is made.
 	Show func(*Server) error
 
 	// IssuerNetworks are private networks in which the identity providers of web
 	// identities may be reached.
 	IssuerNetworks []netip.Prefix
-	// IssuerHosts has the addresses of providers ("issuer.example:443") that DNS
-	// is not asked for. Tests have no port 443.
+	// IssuerHosts has addresses of providers ("issuer.example:443"), which are used
+	// instead of asking DNS. It is for tests, which have no port 443.
 	IssuerHosts map[string]string
 
 	// Stall is how long a client may make no progress within a request; 0 is 30 s.
 	Stall time.Duration
 
-	// Document is how long a request may take to bring its document; 0 is a minute.
+	// Document is how long a request may take to send its document; 0 is a minute.
 	Document time.Duration
 	// Now is the clock that requests are judged by; nil is the system's. Tests
-	// move it.
+	// set it.
 	Now func() time.Time
 
 	// Free measures the free bytes of the data directory's file system; nil
-	// asks the operating system. Tests fill disks with it.
+	// asks the operating system. Tests use it to simulate a full disk.
 	Free func(dir string) (int64, error)
 }
 
-// peers is what is known about where requests come from. Behind a named proxy,
-// callers have the addresses that it reports; its own address may be anyone. Without
-// one, requests from this machine may be anyone's, such as those of a tunnel; and
-// plain HTTP on other addresses than loopback is meant for a proxy, which may be in
-// any private network.
+// peers returns what is known about where requests come from. Behind a named
+// proxy, callers have the addresses that it reports, and the proxy's own address
+// may stand for any caller. Without a named proxy, requests from this machine may
+// come from any caller, for example through a tunnel. Plain HTTP on addresses other
+// than loopback is for use behind a proxy, which may be in any private network.
 func (c Config) peers() policy.Peers {
 	local := !slices.ContainsFunc(c.Listen, func(addr string) bool {
 		host, _, err := net.SplitHostPort(addr)
@@ -91,10 +91,10 @@ func (c Config) peers() policy.Peers {
 	return policy.Peers{}
 }
 
-// minDocumentMemory is what the requests of one client come to, in bytes.
+// minDocumentMemory is what the requests of one client need, in bytes.
 const minDocumentMemory = 1 << 20
 
-// checkLimits refuses limits under which nothing could be served.
+// checkLimits refuses limits that are too low to serve anything.
 func (c *Config) checkLimits() error {
 	switch {
 	case c.MaxConnections < 0:

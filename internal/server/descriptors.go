@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// ownFiles is how many files a server holds open beside its connections: the
-	// folders of blobs, the engine's files, the log, listeners.
+	// ownFiles is how many files a server holds open besides its connections:
+	// folders of blobs, the engine's files, the log and listeners.
 	ownFiles = 288
-	// filesEach is what a connection takes: itself and the blob it reads or writes.
+	// filesEach is how many files a connection needs: itself and the blob it reads or writes.
 	filesEach = 2
-	leastDoor = 4 // connections, with which a server is of some use
+	leastDoor = 4 // the fewest connections with which a server is useful
 )
 
 // openFiles is how many files this process may have open.
@@ -25,9 +25,10 @@ func openFiles() uint64 {
 	return l.Cur
 }
 
-// places returns how many connections are let in: as many as the operator says,
-// but no more than there are descriptors for. A process that has none left can't
-// accept the connection that the door would make room for.
+// places returns the number of connections that are let in: as many as the
+// operator says, but no more than there are descriptors for. Without a free
+// descriptor the process can't accept the connection that the door would make
+// room for.
 func places(maximum int, files uint64) (int, error) {
 	least := ownFiles + filesEach*uint64(min(leastDoor, maximum))
 	if files < least {

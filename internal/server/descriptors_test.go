@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPlaces: there is a descriptor for each connection that is let in and for
-// the blob it reads, and one for the next connection.
+// TestPlaces: each connection that is let in has a descriptor for itself and one
+// for the blob it reads, and there is one for the next connection.
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct {
 		maximum int
@@ -25,6 +25,6 @@ func TestPlaces(t *testing.T) {
 		})
 	}
 	if openFiles() == 0 {
-		t.Error("this process may open no file")
+		t.Error("this process may not open any files")
 	}
 }

@@ -18,7 +18,7 @@ type phase uint8
 
 const (
 	idleStranger   phase = iota // between requests, none of which was verified
-	longHeader                  // an unusually long header is being read, from anyone
+	longHeader                  // an unusually long header is being read, from any caller
 	newStranger                 // a handshake or the first header is being read
 	bodyStranger                // a request whose signature is not verified yet is being read
 	servedStranger              // a stranger's request was allowed and is being served
@@ -38,7 +38,7 @@ type door struct {
 	maximum, spare int
 
 	mu    sync.Mutex
-	in    [phases]list.List // of *guest, the one that came first in front
+	in    [phases]list.List // of *guest; the one that has been there longest is first
 	keys  map[string]int    // active connections of each access key
 	total int
 }
@@ -57,7 +57,7 @@ type guest struct {
 	place *list.Element
 	key   string // of an active caller
 
-	header atomic.Int64 // bytes of the header that is on its way; less than 0 while a request is served
+	header atomic.Int64 // bytes of the header that were read so far; less than 0 while a request is served
 }
 
 // maxUsualHeader is how many bytes a handshake and a header usually have at most.
@@ -92,7 +92,7 @@ func (d *door) long(g *guest) {
 	}
 }
 
-// listener lets what a listener accepts in through the door.
+// listener passes the connections that a listener accepts through the door.
 type listener struct {
 	net.Listener
 	door *door
@@ -182,7 +182,8 @@ func (g *guest) Close() error {
 	return g.Conn.Close()
 }
 
-// CloseWrite ends what is sent, so that an answer arrives before the end does.
+// CloseWrite closes the sending side, so that the client gets the answer before
+// the connection is closed.
 func (g *guest) CloseWrite() error {
 	if c, ok := g.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
@@ -196,7 +197,7 @@ func (g *guest) becomeIdle() {
 	g.change(idleStranger, idleCaller)
 }
 
-// beginRequest notes that a request is being read whose caller is not known yet.
+// beginRequest notes that a request is being read. Its caller is not known yet.
 func (g *guest) beginRequest() {
 	g.header.Store(-1)
 	g.change(bodyStranger, comingCaller)
@@ -212,8 +213,8 @@ func (g *guest) change(stranger, caller phase) {
 	g.door.move(g, stranger)
 }
 
-// identify notes whose request it is, or that a stranger's was allowed. If callers
-// take all places, or one key most of them, the request is refused: SlowDown.
+// identify notes who sent the request, or that a stranger's request was allowed. If
+// callers take all places, or one key most of them, the request is refused: SlowDown.
 func (g *guest) identify(c limit.Class, key string) error {
 	d := g.door
 	d.mu.Lock()
@@ -249,7 +250,7 @@ func withGuest(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, guestKey{}, guestOf(c))
 }
 
-// guestOf finds the connection under TLS.
+// guestOf returns the guest of a connection, which may be under TLS.
 func guestOf(c net.Conn) *guest {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn()
@@ -258,7 +259,7 @@ func guestOf(c net.Conn) *guest {
 	return g
 }
 
-// follow keeps up with what net/http does with a connection.
+// follow tracks what net/http does with a connection.
 func follow(c net.Conn, state http.ConnState) {
 	if g := guestOf(c); g != nil && state == http.StateIdle {
 		g.becomeIdle()

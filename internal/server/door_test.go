@@ -19,10 +19,10 @@ type visitor struct {
 func (v *visitor) Close() error               { v.closed = true; return nil }
 func (v *visitor) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestDoor: whatever connections do, in whatever order, what is counted is what
-// is open; there are never more than the places, the spare ones and root's; busy
-// callers and root users are never cut; a newcomer is always in; and an idle
-// caller is never given up while an idle stranger is there.
+// TestDoor lets connections act in random order. The count always equals the
+// connections that are open; there are never more than the places, the spare ones
+// and root's; busy callers and root users are never cut; a newcomer always gets
+// in; and an idle caller is never given up while an idle stranger is there.
 func TestDoor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 40).Draw(t, "maximum")
@@ -39,14 +39,14 @@ func TestDoor(t *testing.T) {
 				callers := d.in[idleCaller].Len()
 				n := d.enter(&visitor{})
 				if n.gone {
-					t.Fatal("a newcomer is turned away")
+					t.Fatal("a newcomer was turned away")
 				}
 				if idle && d.in[idleCaller].Len() < callers && d.in[idleStranger].Len() > 0 {
-					t.Fatal("an idle caller is given up before an idle stranger")
+					t.Fatal("an idle caller was given up before an idle stranger")
 				}
 				all = append(all, n)
 			} else if g.Conn.(*visitor).closed != g.gone {
-				t.Fatal("one is closed and counted, or neither")
+				t.Fatal("a connection is closed but still counted, or open and not counted")
 			} else if step == 2 && !g.gone {
 				g.Close()
 			} else if !g.gone {

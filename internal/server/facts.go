@@ -14,7 +14,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// facts joins what identity, bucket and object know into authz.Facts.
+// facts implements authz.Facts with identity, bucket and object.
 type facts struct {
 	identities *identity.Store
 	buckets    *bucket.Store
@@ -34,7 +34,7 @@ func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Res
 		return authz.ResourceLaws{Owner: r.Account, Documents: trust, MustAllow: true, Service: "sts"}, err
 	}
 	owner := r.Account
-	if owner == "aws" { // what AWS itself publishes, such as its managed policies
+	if owner == "aws" { // AWS's own, such as its managed policies
 		owner = ""
 	}
 	return authz.ResourceLaws{Owner: owner}, nil
@@ -58,7 +58,7 @@ func (f facts) Object(ctx context.Context, at arn.ARN, version *string) (authz.O
 	return f.objects.Laws(ctx, object.VersionInput{Bucket: name, Key: at.Key, VersionID: version})
 }
 
-// watch has the store remember what is read under a context.
+// watch makes the store remember what is read under a context.
 func watch(ctx context.Context, seen any) (context.Context, any) {
 	w, ok := seen.(*kv.Witness)
 	if !ok {

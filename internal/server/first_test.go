@@ -14,8 +14,8 @@ import (
 	"watertight/test/harness"
 )
 
-// starts begins servers on one data directory, which end at once. It returns
-// what each showed.
+// starts starts servers on one data directory, each of which ends at once. It
+// returns what each showed.
 func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, error) {
 	return func(fail error) (shown server.FirstStart, err error) {
 		t.Helper()
@@ -28,7 +28,7 @@ func starts(t *testing.T, c server.Config) func(fail error) (server.FirstStart, 
 			return shown, err
 		}
 		if s.First().SecretAccessKey != "" {
-			t.Error("the secret is kept after it was shown")
+			t.Error("the secret is still in memory after it was shown")
 		}
 		return shown, s.Close(t.Context())
 	}
@@ -41,9 +41,9 @@ func config(dir string) server.Config {
 	}
 }
 
-// TestKeyIsShownBeforeItLasts: however often a first start is cut off, the
-// account that lasts in the end is one whose key was shown, and it is shown
-// once.
+// TestKeyIsShownBeforeItLasts: however often a first start is interrupted, the
+// account that is durable in the end is one whose key was shown, and the key is
+// shown once.
 func TestKeyIsShownBeforeItLasts(t *testing.T) {
 	c := config(t.TempDir())
 	start := starts(t, c)
@@ -64,7 +64,7 @@ func TestKeyIsShownBeforeItLasts(t *testing.T) {
 	}
 	nobody := errors.New("nobody reads it")
 	if _, err := start(nobody); !errors.Is(err, nobody) {
-		t.Fatalf("nobody saw the key, and the start ends with %v", err)
+		t.Fatalf("the key was not shown, and the start ends with %v", err)
 	}
 	made, err := start(nil)
 	if err != nil || !made.Created || made.SecretAccessKey == "" {
@@ -79,9 +79,9 @@ func TestKeyIsShownBeforeItLasts(t *testing.T) {
 	}
 }
 
-// TestFilesOfNoStoreChangeNoKey: no file beside the store, however it is called
-// and whatever it holds, makes a start give the root user another key, or
-// print one; nor does what a start leaves that was refused.
+// TestFilesOfNoStoreChangeNoKey: no file beside the store, whatever its name and
+// content, makes a start give the root user another key or print one. Neither do
+// the files that a refused start leaves.
 func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 	dir := t.TempDir()
 	c := config(dir)
@@ -112,7 +112,7 @@ func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 		t.Errorf("with strange files the start shows %+v, %v", shown, err)
 	}
 	works()
-	// Each folder missing at one start, and put back.
+	// Each folder is missing at one start, and is then put back.
 	for _, name := range []string{"meta", "audit", "blobs"} {
 		aside := filepath.Join(dir, name)
 		if err := os.Rename(filepath.Join(c.Data, name), aside); err != nil {
@@ -131,7 +131,7 @@ func TestFilesOfNoStoreChangeNoKey(t *testing.T) {
 	}
 }
 
-// TestRefusedFirstStartLeavesNoStore: what the operator got wrong is said
+// TestRefusedFirstStartLeavesNoStore: mistakes of the operator are reported
 // before anything is made.
 func TestRefusedFirstStartLeavesNoStore(t *testing.T) {
 	for name, root := range map[string]server.RootCredentials{
@@ -172,8 +172,8 @@ func TestSuppliedSecretStaysUnsaid(t *testing.T) {
 	}
 }
 
-// TestDataOfOthers: a data directory that others may change is refused, one
-// that a group of ours may change is not; and no socket lies elsewhere,
+// TestDataOfOthers: a data directory that others may change is refused; one that
+// a group of this process may change is not. The socket never lies elsewhere,
 // however long the path is.
 func TestDataOfOthers(t *testing.T) {
 	scratch := t.TempDir()

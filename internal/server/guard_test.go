@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// guarded serves a handler as the server would, and tells of closed connections.
+// guarded serves a handler as the server would, and reports closed connections.
 func guarded(
 	t *testing.T, stall time.Duration, log io.Writer, h http.HandlerFunc,
 ) (s *httptest.Server, addr string, closed chan struct{}) {
@@ -41,9 +41,9 @@ func connect(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// TestPanics: a panic before the answer is an InternalError that tells nothing,
-// one within it cuts the connection, and both leave the server standing and a
-// stack in the log.
+// TestPanics: a panic before the answer becomes an InternalError that reveals
+// nothing; a panic within the answer cuts the connection. After both, the server
+// goes on, and the stack is in the log.
 func TestPanics(t *testing.T) {
 	var log strings.Builder
 	s, addr, _ := guarded(t, time.Minute, &log, func(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +68,7 @@ func TestPanics(t *testing.T) {
 	}
 	if res, err := http.Get("http://" + addr + "/within"); err == nil {
 		if _, err := io.ReadAll(res.Body); err == nil {
-			t.Error("half an answer looked whole")
+			t.Error("the client took half an answer for a whole one")
 		}
 		res.Body.Close()
 	}
@@ -105,7 +105,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 		}
 		io.Copy(io.Discard, res.Body)
 		if res.Close {
-			t.Error("the connection ends after a small refusal")
+			t.Error("the connection was closed after a refusal with a small body")
 		}
 		time.Sleep(2 * stall)
 	}

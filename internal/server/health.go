@@ -23,7 +23,7 @@ const (
 )
 
 const (
-	// maxProbes is how many connections of probes are served at once.
+	// maxProbes is how many probe connections are served at once.
 	maxProbes    = 64
 	probeTimeout = 5 * time.Second
 )
@@ -46,7 +46,7 @@ func (s *Server) health(ctx context.Context) operator.Health {
 	}
 }
 
-// healthHandler answers probes, and nothing else.
+// healthHandler answers probes and nothing else.
 func (s *Server) healthHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != livePath && r.URL.Path != readyPath {
@@ -74,8 +74,8 @@ func (s *Server) healthHandler() http.Handler {
 	})
 }
 
-// probes hands unsigned probes on the main listeners to health, and every other
-// request to next, signed ones for a bucket named "health" among them.
+// probes passes unsigned probes on the main listeners to health, and every other
+// request to next, including signed ones for a bucket named "health".
 type probes struct {
 	next, health http.Handler
 	domains      []string
@@ -99,7 +99,7 @@ func (p probes) is(r *http.Request) bool {
 	if err != nil {
 		host = r.Host
 	}
-	for _, d := range p.domains { // a bucket's own name
+	for _, d := range p.domains { // the host may be a bucket's own name
 		if strings.HasSuffix(strings.ToLower(host), "."+strings.ToLower(d)) {
 			return false
 		}
@@ -107,7 +107,7 @@ func (p probes) is(r *http.Request) bool {
 	return true
 }
 
-// listenHealth binds the listener for probes, where there is one.
+// listenHealth binds the listener for probes, if one is configured.
 func (s *Server) listenHealth(ctx context.Context) error {
 	if s.config.HealthListen == "" {
 		return nil

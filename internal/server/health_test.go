@@ -43,8 +43,8 @@ func probe(t *testing.T, method, url string, header ...string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
-// TestHealth: probes are answered without a signature where they were asked
-// for, and nowhere else; they tell nothing else, and open nothing else.
+// TestHealth: unsigned probes are answered only on the listeners that the operator
+// chose. They reveal nothing else, and give access to nothing else.
 func TestHealth(t *testing.T) {
 	const ready = "reads: yes\nwrites: yes\n"
 	for _, on := range []bool{false, true} {
@@ -87,9 +87,9 @@ func TestHealth(t *testing.T) {
 			}
 			if status, _ := probe(t, "GET", s.Endpoint+"/health/live", "Authorization",
 				"AWS4-HMAC-SHA256 x"); status/100 != 4 {
-				t.Errorf("a signed request is taken for a probe: %d", status)
+				t.Errorf("a signed request was taken for a probe: %d", status)
 			}
-			// The bucket of this name is there for who signs.
+			// Signed requests reach the bucket of this name.
 			_, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("health")})
 			_, perr := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: aws.String("health"), Key: aws.String("live"), Body: strings.NewReader("object"),
@@ -131,7 +131,7 @@ func TestHealthOfAFullDisk(t *testing.T) {
 			break
 		}
 		if n == 100_000 {
-			t.Fatal("the full disk is never told")
+			t.Fatal("the full disk was never reported")
 		}
 	}
 	if h, err := operator.Dial(filepath.Clean(s.Data)).Health(t.Context()); err != nil || !h.Reads || h.Writes {

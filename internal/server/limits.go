@@ -21,14 +21,14 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10 // protocol answers from 8 KiB on, beside the URL; this is where net/http ends it
-	// defaultStall is how long a client may take over one read or write before
-	// the request ends: slow is fine, standing still is not.
+	maxHeaderBytes = 16 << 10 // protocol refuses more than 8 KiB besides the URL; net/http stops reading here
+	// defaultStall is how long one read or write of a client may take before the
+	// request ends: a client may be slow, but may not stop.
 	defaultStall = 30 * time.Second
 )
 
-// guard stands around every request: it ends those that stand still, and turns
-// a panic into an answer.
+// guard wraps every request: it ends requests that make no progress, and turns a
+// panic into an answer.
 type guard struct {
 	next   http.Handler
 	log    *slog.Logger
@@ -40,7 +40,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	body := &patientBody{ReadCloser: r.Body, rc: rc, stall: g.stall, ended: r.Body == http.NoBody}
 	tracked := &progress{ResponseWriter: w, rc: rc, stall: g.stall, body: body}
-	tracked.extend() // over what the request before has left
+	tracked.extend() // replaces the deadline of the request before
 	// net/http looks at the type of its own request's body to finish it, so only a
 	// copy gets the patient one.
 	held := g.enter(r.Context())
@@ -74,8 +74,8 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// enter opens the account of a request, and tells its connection that one has
-// begun.
+// enter opens the memory account of a request, and tells its connection that a
+// request has begun.
 func (g guard) enter(ctx context.Context) *limit.Account {
 	visitor, _ := ctx.Value(guestKey{}).(*guest)
 	if visitor == nil {
@@ -89,14 +89,14 @@ func (g guard) enter(ctx context.Context) *limit.Account {
 // it reads would otherwise see its connection reset instead of the answer.
 const maxLinger = 8 << 20
 
-// linger sends the answer and drops what is left of the body, as long as settle
-// allows.
+// linger sends the answer, and then reads and drops the rest of the body for as
+// long as settle allows.
 func (b *patientBody) linger(rc *http.ResponseController) {
 	if b.ended || b.failed || rc.Flush() != nil {
 		return
 	}
 	_, err := io.CopyN(io.Discard, b.ReadCloser, maxLinger)
-	b.failed = err != nil && err != io.EOF // whatever it was, nothing follows
+	b.failed = err != nil && err != io.EOF // after any error, nothing more can be read
 }
 
 // patientBody gives each read its own deadline. There is none once the body
@@ -118,7 +118,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		}
 		b.rc.SetReadDeadline(deadline)
 		b.next = now.Add(b.stall / 10)
-		if !deadline.After(now) { // even of bytes that are here already
+		if !deadline.After(now) { // applies even to bytes that have already arrived
 			b.failed = true
 			return 0, tooSlow(os.ErrDeadlineExceeded)
 		}
@@ -146,7 +146,8 @@ func tooSlow(err error) error {
 // EndBy implements protocol.Bound.
 func (b *patientBody) EndBy(at time.Time) { b.end, b.next = at, time.Time{} }
 
-// settle bounds how long net/http may wait for what the handler left unread.
+// settle bounds how long net/http may wait for the part of the body that the
+// handler did not read.
 func (b *patientBody) settle() {
 	if !b.ended {
 		b.rc.SetReadDeadline(time.Now().Add(b.stall))
@@ -163,7 +164,7 @@ type progress struct {
 	began bool
 }
 
-// extend moves the deadline of writes. Before the first one net/http may wait
+// extend moves the deadline of writes. Before the first write, net/http may wait
 // for the rest of the body.
 func (p *progress) extend() {
 	now, wait := time.Now(), p.stall

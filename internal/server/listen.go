@@ -84,8 +84,8 @@ func (s *Server) Reload() {
 	}
 }
 
-// CAFile is where the local certificate authority of --tls-self-signed lies, "" where
-// there is none.
+// CAFile is the path of the local certificate authority of --tls-self-signed, or ""
+// if there is none.
 func (s *Server) CAFile() string {
 	if s.certs == nil {
 		return ""
@@ -101,7 +101,7 @@ func (s *Server) Scheme() string {
 	return "http"
 }
 
-// errorLog hands what net/http has to say to the structured log.
+// errorLog passes the messages of net/http to the structured log.
 type errorLog struct{ s *Server }
 
 func (e errorLog) Write(p []byte) (int, error) {
@@ -109,8 +109,8 @@ func (e errorLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// httpLog is what net/http logs to: clients that hang up and handshakes that
-// fail are no errors of the server.
+// httpLog is what net/http logs to. Clients that hang up and handshakes that
+// fail are not errors of the server.
 func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
 
 // newHTTP makes the HTTP server around the dispatcher.

@@ -43,8 +43,8 @@ func ask(t *testing.T, c net.Conn, r *bufio.Reader) {
 	}
 }
 
-// TestConnectionsAreLimited: one above the limit takes the place of a stranger
-// who asks for nothing any more.
+// TestConnectionsAreLimited: a connection above the limit takes the place of an
+// idle stranger.
 func TestConnectionsAreLimited(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = 1 })
 	first, r := open(t, s)
@@ -57,8 +57,8 @@ func TestConnectionsAreLimited(t *testing.T) {
 	ask(t, second, r2)
 }
 
-// TestAllListenersOrNone: a busy address refuses the start and names the
-// address, the directory is free again, and no other address stays bound.
+// TestAllListenersOrNone: if an address is in use, the start is refused with an
+// error that names it, the directory is released, and no other address stays bound.
 func TestAllListenersOrNone(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -88,8 +88,8 @@ func TestAllListenersOrNone(t *testing.T) {
 	ask(t, c, r)
 }
 
-// TestHeadersAreBounded: whoever sends headers without end gets an error, not
-// the memory.
+// TestHeadersAreBounded: a client that sends endless headers gets an error and
+// does not fill the memory.
 func TestHeadersAreBounded(t *testing.T) {
 	s := harness.Start(t)
 	c, r := open(t, s)

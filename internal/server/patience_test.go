@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestReaderThatStandsStill: whoever never reads the answer is cut off, within
-// the handler's writes and after them.
+// TestReaderThatStandsStill: a client that never reads the answer is cut off,
+// during the handler's writes and after them.
 func TestReaderThatStandsStill(t *testing.T) {
 	large := strings.Repeat("x", 32<<20)
 	for name, h := range map[string]http.HandlerFunc{
@@ -31,8 +31,8 @@ func TestReaderThatStandsStill(t *testing.T) {
 	}
 }
 
-// TestLongWork: a handler that works on after the body has ended is not told
-// that its client went away, however long it takes.
+// TestLongWork: if a handler goes on working after the body has ended, its context
+// does not end as if the client had gone away, however long the work takes.
 func TestLongWork(t *testing.T) {
 	const stall = 50 * time.Millisecond
 	_, addr, _ := guarded(t, stall, io.Discard, func(w http.ResponseWriter, r *http.Request) {

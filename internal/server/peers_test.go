@@ -8,8 +8,8 @@ import (
 	"watertight/internal/certs"
 )
 
-// TestPeers: what comes from this machine or from a private network is somebody's
-// own only where nothing may stand in between.
+// TestPeers: an address of this machine or of a private network identifies a
+// caller only if no proxy can be in between.
 func TestPeers(t *testing.T) {
 	const everybody = `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*",` +
 		`"Condition":{"IpAddress":{"aws:SourceIp":"`

@@ -80,7 +80,7 @@ func newCounted(t *testing.T) (*inHouse, *readCounter) {
 }
 
 // TestReadsPerRequest: authorization, core and the transaction's check share one
-// reading of the bucket's record (b), and of what its account says of public
+// read of the bucket's record (b) and one of its account's setting for public
 // access (h).
 func TestReadsPerRequest(t *testing.T) {
 	s, c := newCounted(t)
@@ -122,9 +122,9 @@ func TestReadsPerRequest(t *testing.T) {
 	}
 }
 
-// TestBucketChangesBeforeTheTransaction: a request whose bucket is changed after
-// it was authorized goes by the bucket as it is when the transaction commits or,
-// where nothing is to be committed, as the transaction sees it.
+// TestBucketChangesBeforeTheTransaction: if a bucket is changed after a request was
+// authorized, the request uses the bucket as it is when the transaction commits or,
+// if there is nothing to commit, as the transaction sees it.
 func TestBucketChangesBeforeTheTransaction(t *testing.T) {
 	const versioning = `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>` +
 		`Enabled</Status></VersioningConfiguration>`

@@ -60,8 +60,8 @@ func (s *inHouse) send(method, target string, body []byte) func() int {
 	}
 }
 
-// BenchmarkRequest is what requests for small objects cost in the server alone:
-// no connection, no client. ns/op has the disk in it; allocs/op has not.
+// BenchmarkRequest measures what requests for small objects cost in the server
+// only: no connection, no client. ns/op includes the disk; allocs/op does not.
 func BenchmarkRequest(b *testing.B) {
 	s := newInHouse(b)
 	content := bytes.Repeat([]byte("x"), 1024)
@@ -69,7 +69,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(code)
 	}
 	put, remove := s.send(http.MethodPut, "/bench/k", content), s.send(http.MethodDelete, "/bench/k", nil)
-	if code := put(); code != 200 { // so that each line can run alone
+	if code := put(); code != 200 { // so that each line can run on its own
 		b.Fatal(code)
 	}
 	for _, c := range []struct {

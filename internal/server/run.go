@@ -19,16 +19,16 @@ import (
 	"watertight/internal/operator"
 )
 
-// maxOperators is how many commands of the operator are served at once.
+// maxOperators is how many of the operator's commands are served at once.
 const maxOperators = 16
 
 // drain is how long requests under way may take once the server stops.
 const drain = 20 * time.Second
 
-// sweepInterval is how often blobs that no record points at are looked for.
+// sweepInterval is how often the server looks for blobs that no record points at.
 const sweepInterval = time.Hour
 
-// Run serves until ctx ends, finishes the requests under way and closes
+// Run serves until ctx ends. Then it finishes the requests under way and closes
 // everything.
 func (s *Server) Run(ctx context.Context) error {
 	// Requests outlive ctx: they are drained, not cut.
@@ -108,7 +108,7 @@ func (s *Server) swept(ctx context.Context, what string, n int, err error) {
 	}
 }
 
-// sweep removes orphans of earlier crashes, and sessions that ended, at start
+// sweep removes orphans of earlier crashes and sessions that ended: at the start,
 // and then hourly.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
@@ -145,11 +145,11 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// useFlush is how often last uses are written.
+// useFlush is how often times of last use are written.
 const useFlush = 5 * time.Second
 
-// keepUses writes when access keys, users and roles were last used. What a full disk or the end
-// of the server keeps from being written is lost; the last use is then older than it was.
+// keepUses writes when access keys, users and roles were last used. Uses that are not written
+// because of a full disk or the end of the server are lost; the recorded last use is then too old.
 func (s *Server) keepUses(ctx context.Context) {
 	tick := time.NewTicker(useFlush)
 	defer tick.Stop()
@@ -165,7 +165,7 @@ func (s *Server) keepUses(ctx context.Context) {
 	}
 }
 
-// Close ends what Build opened, in the opposite order. Run calls it.
+// Close closes what Build opened, in the opposite order. Run calls it.
 func (s *Server) Close(ctx context.Context) error {
 	var errs []error
 	for _, l := range s.listeners {

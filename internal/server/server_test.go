@@ -130,7 +130,7 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 	if err := put("a"); err != nil {
 		t.Fatal(err)
 	}
-	// until asks again while the server measures its disk.
+	// until repeats a check while the server measures its disk.
 	until := func(what string, ok func() bool) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
@@ -200,8 +200,8 @@ func TestSelfSigned(t *testing.T) {
 	}
 }
 
-// TestStopFinishesRequests: a request under way when the server is told to
-// stop is finished, and no new one begins.
+// TestStopFinishesRequests: when the server is told to stop, a request under way
+// is finished, and no new one begins.
 func TestStopFinishesRequests(t *testing.T) {
 	s := harness.Start(t)
 	bucket, body := aws.String("drain"), strings.Repeat("x", 200_000)
@@ -282,7 +282,7 @@ func TestProxyForm(t *testing.T) {
 	}
 }
 
-// TestNoSecretInLogs: with everything logged, no secret is.
+// TestNoSecretInLogs: even if everything is logged, the log holds no secret.
 func TestNoSecretInLogs(t *testing.T) {
 	s := harness.Start(t)
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("logs")}); err != nil {

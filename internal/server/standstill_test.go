@@ -30,8 +30,8 @@ func dial(t *testing.T, s *harness.Server) net.Conn {
 	return c
 }
 
-// TestRefusalsDoNotWaitForTheBody: whoever is refused, and sends nothing of the
-// body that was promised, gets the answer and is let go.
+// TestRefusalsDoNotWaitForTheBody: a client that is refused and does not send the
+// body it announced gets the answer, and its connection is closed.
 func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
 	for head, want := range map[string]int{
@@ -58,7 +58,8 @@ func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-// TestHalfABody: whoever stops in the middle of a body is told so and let go.
+// TestHalfABody: a client that stops in the middle of a body gets an error, and its
+// connection is closed.
 func TestHalfABody(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.Stall = 200 * time.Millisecond })
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("half")}); err != nil {

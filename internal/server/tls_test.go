@@ -68,8 +68,8 @@ func served(t *testing.T, s *harness.Server) int64 {
 }
 
 // TestCertificateIsReadAgain: a new pair is served without a restart, whatever
-// the files' times; half of one, rubbish, one that ended, or none at all leaves
-// the old pair in place, and is told once.
+// the files' times. If there is only half of a pair, rubbish, an expired one or
+// none, the old pair stays in place, and the problem is logged once.
 func TestCertificateIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "tls.pem"), filepath.Join(dir, "tls.key")
@@ -119,15 +119,15 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	install("2", cert, key)
 	for end := time.Now().Add(time.Minute); served(t, s) != 2; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the new pair is never served")
+			t.Fatal("the new pair was never served")
 		}
 	}
-	// A half pair that stays is told without being asked.
+	// If only half of a pair was replaced, that is logged without a handshake.
 	before := warnings()
 	install("half", cert, otherKey)
 	for end := time.Now().Add(time.Minute); warnings() == before; time.Sleep(50 * time.Millisecond) {
 		if got := served(t, s); got != 2 || time.Now().After(end) {
-			t.Fatalf("serial %d, and nothing is told", got)
+			t.Fatalf("serial %d, and nothing was logged", got)
 		}
 	}
 	io.WriteString(cut, anonymous)
@@ -136,7 +136,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestCertificatesAreJudged: what clients will not like is told at the start.
+// TestCertificatesAreJudged: problems that clients will have with a certificate are
+// logged at the start.
 func TestCertificatesAreJudged(t *testing.T) {
 	now := time.Now()
 	for name, test := range map[string]struct {
@@ -170,7 +171,7 @@ func TestCertificatesAreJudged(t *testing.T) {
 			logs := s.Logs.String()
 			for _, want := range test.want {
 				if !strings.Contains(logs, want) {
-					t.Errorf("%s: not told %q", name, want)
+					t.Errorf("%s: %q was not logged", name, want)
 				}
 			}
 			if warned := strings.Contains(logs, "level=WARN"); warned != (test.want != nil) {
@@ -181,9 +182,9 @@ func TestCertificatesAreJudged(t *testing.T) {
 	}
 }
 
-// TestKeysOfTLSAreSealed: no private key that the server makes lies in the
-// plain, what clients are told to trust is what is served, whatever was put in
-// its place, and a certificate that does not fit any more is warned of.
+// TestKeysOfTLSAreSealed: no private key that the server makes lies in plain text.
+// The authority that clients are told to trust is the one that is served, even if
+// its file was replaced. There is a warning for a certificate that no longer fits.
 func TestKeysOfTLSAreSealed(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
@@ -194,7 +195,7 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 				filepath.Join(dir, "root.key"), true, []string{listen}
 		})
 	}
-	// As an earlier version left it.
+	// The files of an earlier version.
 	old, oldKey := pair(t, 77)
 	if err := os.MkdirAll(filepath.Join(data, "tls"), 0o700); err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 		os.Symlink(elsewhere, filepath.Join(data, "tls", "ca.pem"))); err != nil {
 		t.Fatal(err)
 	}
-	s = start("127.0.0.1:0") // its transport trusts ca.pem alone
+	s = start("127.0.0.1:0") // its transport trusts only ca.pem
 	if _, err := s.S3.ListBuckets(t.Context(), &s3.ListBucketsInput{}); err != nil {
 		t.Errorf("by the authority's file: %v", err)
 	}
@@ -242,7 +243,7 @@ func TestKeysOfTLSAreSealed(t *testing.T) {
 	}
 	s = start("127.0.0.2:0")
 	if !strings.Contains(s.Logs.String(), "does not name") {
-		t.Error("another address is not warned of")
+		t.Error("there is no warning for another address")
 	}
 	s.Stop()
 }

@@ -1,7 +1,7 @@
 // Package strictjson reads JSON that strangers wrote and whose members decide
-// who gets in. It exists because encoding/json takes what two readers read in
-// two ways: a name written twice, a name in another case, bytes that are no
-// text. It must never know what a document is about.
+// about access. It exists because encoding/json accepts documents that two readers
+// may understand differently: a name that occurs twice, a name in another case,
+// bytes that are not valid text. It must never know what a document is about.
 package strictjson
 
 import (
@@ -14,17 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// Value is a value as it is written; a part of a document that was read.
+// Value is a value of a document that was read, as it is written there.
 type Value = json.RawMessage
 
-// Object is the members of an object by their names, which are as they are
-// written, case included.
+// Object holds the members of an object by their exact names, case included.
 type Object map[string]Value
 
-// Read reads a document that is an object, whole. It refuses invalid JSON,
-// anything after it, a name that stands twice in any object of it, bytes and
-// escapes that are no text, and nesting deeper than depth (the document itself
-// is 1). The caller bounds the size.
+// Read reads a whole document, which must be an object. It refuses invalid JSON,
+// anything after the document, a name that occurs twice in any object of it, bytes
+// and escapes that are not valid text, and nesting deeper than depth (the document
+// itself has depth 1). The caller bounds the size.
 func Read(document []byte, depth int) (Object, error) {
 	if err := check(document, depth); err != nil {
 		return nil, err
@@ -32,7 +31,7 @@ func Read(document []byte, depth int) (Object, error) {
 	return Members(document)
 }
 
-// Members are those of a value of a document that was read.
+// Members returns the members of a value that is an object.
 func Members(v Value) (Object, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(v, " \t\r\n"), []byte("{")) {
 		return nil, errors.New("strictjson: an object is expected")
@@ -42,7 +41,7 @@ func Members(v Value) (Object, error) {
 	return o, err
 }
 
-// Items are those of a list of a document that was read.
+// Items returns the items of a value that is a list.
 func Items(v Value) ([]Value, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(v, " \t\r\n"), []byte("[")) {
 		return nil, errors.New("strictjson: a list is expected")
@@ -52,7 +51,7 @@ func Items(v Value) ([]Value, error) {
 	return items, err
 }
 
-// Text is a value that is a string.
+// Text returns the text of a value that is a string.
 func Text(v Value) (string, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(v, " \t\r\n"), []byte(`"`)) {
 		return "", errors.New("strictjson: a string is expected")
@@ -62,7 +61,7 @@ func Text(v Value) (string, error) {
 	return s, err
 }
 
-// Text is the string that a member is, "" where there is none.
+// Text returns the text of a member that is a string, or "" if there is no such member.
 func (o Object) Text(name string) (string, error) {
 	v, ok := o[name]
 	if !ok {
@@ -78,7 +77,7 @@ func (o Object) Text(name string) (string, error) {
 // frame is an object or a list that is being read.
 type frame struct {
 	names map[string]struct{} // of an object; nil for a list
-	value bool                // the next token of an object is no name
+	value bool                // the next token of an object is a value, not a name
 }
 
 func check(document []byte, depth int) error {

@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 		t.Error("case does not count:", s, err)
 	}
 	if _, err := o.Text("list"); err == nil {
-		t.Error("a list is no text")
+		t.Error("a list was accepted as text")
 	}
 	if items, err := Items(o["list"]); err != nil || len(items) != 2 {
 		t.Error(items, err)
@@ -49,16 +49,16 @@ func TestRead(t *testing.T) {
 	}
 	for _, v := range []Value{o["sub"], o["deep"]} {
 		if _, err := Items(v); err == nil {
-			t.Errorf("%s is no list", v)
+			t.Errorf("%s was accepted as a list", v)
 		}
 	}
 	if _, err := Members(Value("null")); err == nil {
-		t.Error("null is no object")
+		t.Error("null was accepted as an object")
 	}
 }
 
-// FuzzRead: what is read is what any other reader reads, whichever of two equal
-// names it would take.
+// FuzzRead: Read returns what any other reader does, whichever of two equal names
+// that reader takes.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{
 		`{"a":1,"b":{"a":[{"x":1}]}}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, `{"A":1,"a":[[[[]]]]}`, "{\"a\":\"\xff\"}",

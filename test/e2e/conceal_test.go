@@ -29,11 +29,11 @@ func said(a answer, key string) string {
 	return fmt.Sprint(a.status, " ", strings.ReplaceAll(unique.ReplaceAllString(a.body, ""), key, "KEY"), " ", names)
 }
 
-// TestWhoMayNotListLearnsNothing walks every operation on a key as a user with
+// TestWithoutListingExistenceIsHidden walks every operation on a key as a user with
 // every permission except listing. A key that was deleted and one that never
 // existed get the same answer, and so does one that exists, if the request
 // cannot succeed.
-func TestWhoMayNotListLearnsNothing(t *testing.T) {
+func TestWithoutListingExistenceIsHidden(t *testing.T) {
 	c := newChanging(t)
 	name := c.user()
 	c.must(c.root.PutUserPolicy(t.Context(), &iam.PutUserPolicyInput{UserName: &name, PolicyName: aws.String("p"),

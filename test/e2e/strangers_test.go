@@ -77,10 +77,10 @@ func write(t *testing.T, s *harness.Server, c net.Conn, r raw) *http.Response {
 	return res
 }
 
-// TestStrangersShutNobodyOut: however many unauthenticated connections there
+// TestStrangersShutNoOneOut: however many unauthenticated connections there
 // are, and whatever they send or do not send, new callers get in, those who are
 // connected stay, and the unauthenticated connections are dropped.
-func TestStrangersShutNobodyOut(t *testing.T) {
+func TestStrangersShutNoOneOut(t *testing.T) {
 	const most, many = 8, 20
 	for name, text := range hostile() {
 		t.Run(name, func(t *testing.T) {
@@ -126,10 +126,10 @@ func upload(t *testing.T, s *harness.Server, id, secret, path string) (net.Conn,
 	return c, res
 }
 
-// TestOneKeyShutsNobodyOut: if stalled uploads of one key hold most
+// TestOneKeyShutsNoOneOut: if stalled uploads of one key hold most
 // connections, that key is told to slow down. Other keys and the root user get
 // in, unauthenticated connections make no difference, and the uploads go on.
-func TestOneKeyShutsNobodyOut(t *testing.T) {
+func TestOneKeyShutsNoOneOut(t *testing.T) {
 	const most = 16
 	s := harness.Start(t, func(c *server.Config) { c.MaxConnections = most })
 	ctx := t.Context()
@@ -187,10 +187,10 @@ func TestOneKeyShutsNobodyOut(t *testing.T) {
 	}
 }
 
-// TestStrangersFillTheirShareAlone: unauthenticated clients that send large
+// TestStrangersFillOnlyTheirShare: unauthenticated clients that send large
 // forms and stop before the end are told to slow down, whether they claim a key
 // or not. Callers and the root user are not affected.
-func TestStrangersFillTheirShareAlone(t *testing.T) {
+func TestStrangersFillOnlyTheirShare(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.MaxDocumentMemory = 1 << 20 })
 	_, user, _ := newUser(t, s, "caller")
 	if err := attachTo(t, rootIAM(s), "caller", "AmazonS3FullAccess"); err != nil {

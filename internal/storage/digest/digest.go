@@ -1,4 +1,4 @@
-// Package digest names the checksums S3 knows and makes their hashes. It is
+// Package digest names the checksum algorithms of S3 and makes their hashes. It is
 // pure; it must never know where a checksum came from.
 package digest
 
@@ -19,7 +19,7 @@ import (
 // Algorithm is a checksum algorithm by its AWS name.
 type Algorithm string
 
-// The algorithms; None is no checksum.
+// The algorithms; None means that there is no checksum.
 const (
 	None      Algorithm = ""
 	CRC32     Algorithm = "CRC32"
@@ -45,8 +45,9 @@ func Parse(name string) (Algorithm, bool) {
 	return a, a.Size() > 0
 }
 
-// Header is the header or trailer that carries a checksum of a, "" for none.
-// It is spelled out, as CanonicalHeader is: every request asks for all of them.
+// Header returns the header or trailer that carries a checksum of a, or "" for None.
+// Like CanonicalHeader it spells the names out, because every request asks for all
+// of them.
 func (a Algorithm) Header() string {
 	switch a {
 	case CRC32:
@@ -73,7 +74,7 @@ func (a Algorithm) Header() string {
 	return ""
 }
 
-// CanonicalHeader is Header as net/http spells it.
+// CanonicalHeader returns Header as net/http spells it.
 func (a Algorithm) CanonicalHeader() string {
 	switch a {
 	case CRC32:
@@ -100,7 +101,7 @@ func (a Algorithm) CanonicalHeader() string {
 	return ""
 }
 
-// Size is the length of a digest in bytes; 0 for an unknown algorithm.
+// Size returns the length of a digest in bytes, or 0 for an unknown algorithm.
 func (a Algorithm) Size() int {
 	switch a {
 	case CRC32, CRC32C:

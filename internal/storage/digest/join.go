@@ -9,15 +9,15 @@ type Joiner struct {
 	poly  uint64 // reflected
 	width uint   // bits
 	crc   uint64
-	size  int64  // of the part whose shift is kept
+	size  int64  // size of the part that shift is for
 	shift uint64 // x^(8 * size)
 }
 
 // Joins reports whether a has a Joiner.
 func (a Algorithm) Joins() bool { return a == CRC32 || a == CRC32C || a == CRC64NVME }
 
-// NewJoiner returns the joiner of a, at the checksum of no bytes; nil where a
-// can't be joined.
+// NewJoiner returns a joiner for a that starts at the checksum of no bytes, or nil
+// if checksums of a can't be joined.
 func (a Algorithm) NewJoiner() *Joiner {
 	switch a {
 	case CRC32:
@@ -35,13 +35,13 @@ func (a Algorithm) NewJoiner() *Joiner {
 func (j *Joiner) Add(sum []byte, size int64) {
 	var b [8]byte
 	copy(b[8-j.width/8:], sum)
-	if size != j.size || j.shift == 0 { // parts mostly have one size
+	if size != j.size || j.shift == 0 { // most parts have the same size
 		j.size, j.shift = size, j.power(uint64(size))
 	}
 	j.crc = j.multiply(j.shift, j.crc) ^ binary.BigEndian.Uint64(b[:])
 }
 
-// Sum is the checksum so far, big-endian.
+// Sum returns the checksum so far, big-endian.
 func (j *Joiner) Sum() []byte {
 	b := binary.BigEndian.AppendUint64(nil, j.crc)
 	return b[8-j.width/8:]

@@ -14,11 +14,11 @@ func sumOf(a Algorithm, b []byte) []byte {
 	return h.Sum(nil)
 }
 
-// TestJoin: the joined checksum is that of the whole, whatever the cuts.
+// TestJoin: the joined checksum is that of the whole, wherever it is cut.
 func TestJoin(t *testing.T) {
 	for _, a := range All() {
 		if j := a.NewJoiner(); (j != nil) != a.Joins() {
-			t.Errorf("%s: a joiner where there should be none, or none", a)
+			t.Errorf("%s: there is a joiner where there should be none, or none where there should be one", a)
 		}
 		if !a.Joins() {
 			continue
@@ -36,7 +36,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestJoinLarge: sizes above 32 bits count: appending zeros in two steps is
+// TestJoinLarge: sizes above 32 bits work: appending zeros in two steps equals
 // appending them in one.
 func TestJoinLarge(t *testing.T) {
 	for i, a := range []Algorithm{CRC32, CRC32C, CRC64NVME} {

@@ -1,6 +1,6 @@
-// Package folder makes folders and small files that last through a power cut:
-// a name lasts only once the folder that holds it was synced. It must never
-// know what the files are for.
+// Package folder makes folders and small files that survive a power cut: a name
+// survives only after the folder that holds it was synced. It must never know what
+// the files are for.
 package folder
 
 import (
@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 )
 
-// Make makes path and every folder above it that is missing, and syncs each
-// one that got a new name in it. A path that is there already is no error.
+// Make makes path and every missing folder above it, and syncs each folder that
+// got a new name. A path that exists already is not an error.
 func Make(path string, mode fs.FileMode) error {
 	return maker{os.Mkdir, Sync}.make(filepath.Clean(path), mode)
 }
 
-// maker is what Make asks of the file system.
+// maker holds the file system calls that Make needs.
 type maker struct {
 	mkdir func(path string, mode fs.FileMode) error
 	sync  func(dir string) error
@@ -44,7 +44,7 @@ func (m maker) make(path string, mode fs.FileMode) error {
 	return m.sync(parent)
 }
 
-// Sync makes the names in dir last.
+// Sync makes the names in dir durable.
 func Sync(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -53,8 +53,8 @@ func Sync(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Replace makes the file at path hold text: after a crash it is the old one or
-// the new one, never a part.
+// Replace replaces the content of the file at path with text: after a crash it is
+// the old or the new content, never a part.
 func Replace(path string, text []byte, mode fs.FileMode) (err error) {
 	next := path + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)

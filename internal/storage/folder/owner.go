@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// Process is who looks at a file: its effective user, and all its groups.
+// Process is the process that judges a file: its effective user, and all its groups.
 type Process struct {
 	User   int
 	Groups []int
 }
 
-// Self is this process.
+// Self returns this process.
 func Self() Process {
 	p := Process{User: os.Geteuid(), Groups: []int{os.Getegid()}}
 	if more, err := os.Getgroups(); err == nil {
@@ -29,12 +29,12 @@ const (
 	othersWrite = fs.FileMode(0o002)
 	groupAny    = fs.FileMode(0o070)
 	groupWrite  = fs.FileMode(0o020)
-	groupMore   = fs.FileMode(0o030) // than reading
+	groupMore   = fs.FileMode(0o030) // the group may do more than read
 	userRoot    = 0
 )
 
-// owned refuses what another user owns, whatever its mode: an owner can change
-// the mode. Root may do anything anyway.
+// owned refuses a file that another user owns, whatever its mode, because an owner
+// can change the mode. Files of root are fine: root may do anything anyway.
 func (p Process) owned(path string, info fs.FileInfo) (user, group int, err error) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -50,9 +50,9 @@ func (p Process) owned(path string, info fs.FileInfo) (user, group int, err erro
 	return user, int(st.Gid), nil
 }
 
-// Settled refuses a file or folder that another user may change: one of
-// another user, that everybody may write, or a group that this process is not
-// in. A group of its own is fine: Kubernetes gives volumes to one (fsGroup).
+// Settled refuses a file or folder that another user may change: one that another
+// user owns, or that everybody or a group without this process may write. A group
+// of this process may write it: Kubernetes gives volumes to such a group (fsGroup).
 func (p Process) Settled(path string, info fs.FileInfo) error {
 	_, group, err := p.owned(path, info)
 	switch mode := info.Mode(); {
@@ -69,8 +69,8 @@ func (p Process) Settled(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// Holds refuses a folder in which another user could replace a file: as
-// Settled, but for a sticky one, where only owners replace.
+// Holds refuses a folder in which another user could replace a file. It is like
+// Settled, but accepts a sticky folder, where only owners can replace files.
 func (p Process) Holds(path string, info fs.FileInfo) error {
 	if info.Mode()&fs.ModeSticky != 0 {
 		_, _, err := p.owned(path, info)
@@ -79,9 +79,9 @@ func (p Process) Holds(path string, info fs.FileInfo) error {
 	return p.Settled(path, info)
 }
 
-// Secret refuses a file that another user may read or change. Where root owns
-// it, a group of this process may read it: a Kubernetes Secret is given to a
-// process that is not root in no other way.
+// Secret refuses a file that another user may read or change. If root owns it, a
+// group of this process may read it: that is the only way in which Kubernetes gives
+// a Secret to a process that is not root.
 func (p Process) Secret(path string, info fs.FileInfo) error {
 	user, group, err := p.owned(path, info)
 	mode := info.Mode().Perm()
@@ -98,9 +98,9 @@ func (p Process) Secret(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
 }
 
-// Take makes an empty folder of this process private, as Make would have
-// made it: a volume that was mounted a moment ago is often everybody's. What
-// holds something already, or is somebody else's, is left as it is.
+// Take makes an empty folder of this process private, as Make would have made it: a
+// new volume is often writable for everybody. A folder that holds something already
+// or that another user owns is left as it is.
 func Take(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&othersWrite == 0 {
@@ -116,8 +116,8 @@ func Take(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// SettledFolder is Settled for a folder and for each entry of it: an entry that
-// is a link has to be ours, and what it leads to is judged as well.
+// SettledFolder is Settled for a folder and for each of its entries. If an entry is
+// a link, the link itself has to be ours, and its target is judged as well.
 func SettledFolder(dir string) error {
 	p := Self()
 	info, err := os.Stat(dir)
@@ -143,7 +143,7 @@ func SettledFolder(dir string) error {
 		if e.Type() != fs.ModeSymlink {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil { // one that leads nowhere is found missing later
+		if info, err := os.Stat(path); err == nil { // a dangling link is found missing later
 			if err := p.Settled(path, info); err != nil {
 				return err
 			}

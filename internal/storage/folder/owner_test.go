@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// entry is a file as a system tells of it.
+// entry is a file as the operating system describes it.
 type entry struct {
 	mode     fs.FileMode
 	uid, gid uint32
@@ -23,7 +23,7 @@ func (e entry) ModTime() time.Time { return time.Time{} }
 func (e entry) IsDir() bool        { return e.mode.IsDir() }
 func (e entry) Sys() any           { return &syscall.Stat_t{Uid: e.uid, Gid: e.gid} }
 
-// TestWhoMayChange: three questions, each entry, for a user and for root.
+// TestWhoMayChange asks Settled, Holds and Secret about each entry, for a user and for root.
 func TestWhoMayChange(t *testing.T) {
 	user, root := Process{User: 1000, Groups: []int{1000, 4242}}, Process{User: 0, Groups: []int{0, 4242}}
 	const dir, link = fs.ModeDir, fs.ModeSymlink
@@ -73,8 +73,7 @@ func TestWhoMayChange(t *testing.T) {
 	}
 }
 
-// TestSettledFolder: what everybody may write in it, or where its links lead, is
-// found.
+// TestSettledFolder: an entry or a link's target that everybody may write is found.
 func TestSettledFolder(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	inside := filepath.Join(dir, "blobs")
@@ -104,8 +103,8 @@ func TestSettledFolder(t *testing.T) {
 	}
 }
 
-// TestTake: an empty folder of ours becomes ours alone; one that holds something
-// is not touched, whoever put it there.
+// TestTake: an empty folder of ours becomes private; one that holds something is
+// not touched, whoever put it there.
 func TestTake(t *testing.T) {
 	for _, test := range []struct {
 		mode, want os.FileMode

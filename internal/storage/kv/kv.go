@@ -4,8 +4,8 @@
 // servers share. It must never know what the records mean, nor how a store keeps
 // its promises. Package kvtest holds a store to all of them.
 //
-// What is above this contract may assume no more than it says. A store seals or
-// otherwise protects its values by itself: core hands it plain ones.
+// Code that uses a store may assume no more than this contract says. The store
+// itself seals or otherwise protects its values: core passes plain ones to it.
 package kv
 
 import (
@@ -30,15 +30,15 @@ const (
 	Exclusive
 )
 
-// Reader reads one consistent state, durable before anything read is given to
-// a stranger (see View and Update).
+// Reader reads one consistent state, which is durable before anything that was read
+// leaves the server (see View and Update).
 type Reader interface {
-	// Get returns the value of key, or nil where there is none. The slice
-	// belongs to the caller.
+	// Get returns the value of key, or nil if there is none. The slice belongs to
+	// the caller.
 	Get(key []byte) ([]byte, error)
 	// Scan yields the records with from <= key < to in ascending order of
-	// bytes; to nil is the end. A scan that follows another in one Reader is
-	// cheap: what the first one opened is used again.
+	// bytes; if to is nil, up to the end. Further scans of a Reader are cheap: they
+	// use what the first one opened.
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 
@@ -55,10 +55,10 @@ type Tx interface {
 	// settings exclude them. A store may find out at the commit that a guard was
 	// taken by another transaction, and run fn again.
 	Lock(guard []byte, mode Mode) error
-	// Rely makes the transaction depend on what a witness's Views read before:
-	// where any of it was, or may have been, written since, fn runs again, as
-	// after any conflict. A transaction relies on one witness of its own store,
-	// which remembers nothing more from then on.
+	// Rely makes the transaction depend on what the Views under a witness read
+	// before: if any of it was, or may have been, written since, fn runs again, as
+	// after any conflict. A transaction can rely on one witness, of the same store,
+	// and the witness records nothing more from then on.
 	Rely(w *Witness) error
 }
 
@@ -67,8 +67,8 @@ type Tx interface {
 type Store interface {
 	// View runs fn, once, on one consistent state: the newest durable one at its
 	// first read. So whatever fn sees is durable, and nothing waits for a sync.
-	// It is told to the context's Witness, if any. Under a context of Through, fn
-	// reads what that reader reads instead.
+	// What it reads is recorded in the context's Witness, if any. Under a context of
+	// Through, fn uses that reader instead.
 	View(ctx context.Context, fn func(Reader) error) error
 	// Update runs fn in a serializable transaction and commits it. fn may run
 	// more than once. When Update returns nil the commit is durable, and every
@@ -77,18 +77,18 @@ type Store interface {
 	// fn must not wait for another Update: after losing a few times it may run
 	// with all other commits held back. ctx counts until the commit begins, so that
 	// an error means that nothing was written, unless it is ErrUnknown.
-	// A store without room refuses with a fault of kind Full; deletions go on for
-	// a while.
+	// A store without room refuses with a fault of kind Full; deletions are still
+	// accepted for a while.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Durable returns the newest commit number known to be durable. No commit with
 	// this number or a smaller one becomes visible later: a View that begins now
-	// sees all there will ever be of them. The audit log moves events by it.
+	// sees all of them that there will ever be. The audit log moves events up to it.
 	Durable() uint64
 	// Close waits for open transactions.
 	Close() error
 }
 
-// Writing is met by stores that can cease to take commits and go on reading.
+// Writing is implemented by stores that can stop taking commits and still serve reads.
 type Writing interface{ Writes() bool }
 
 // ErrUnknown is in the error of an Update whose outcome isn't known: the store

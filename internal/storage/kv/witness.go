@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// Span is the keys with From <= key < To; To nil is the end.
+// Span is the keys with From <= key < To; if To is nil, up to the end.
 type Span struct{ From, To []byte }
 
-// Reads is what was read of one state: records by their keys, there or not, and
-// ranges.
+// Reads is what was read of one state: the keys of records, whether or not they
+// exist, and ranges.
 type Reads struct {
 	Points [][]byte
 	Spans  []Span
@@ -55,7 +55,7 @@ type Witness struct {
 	mu     sync.Mutex
 	store  any
 	at     uint64 // the oldest state that was read
-	closed bool   // a transaction relies on it
+	closed bool   // a transaction relies on the witness
 	reads  Reads
 	buf    []byte
 	first  [6][]byte // room for the usual number of points and their keys
@@ -71,7 +71,7 @@ func Witnessed(ctx context.Context) *Witness {
 	return w
 }
 
-// WitnessOf returns the witness of a context, or nil.
+// WitnessOf returns the witness of a context, or nil if it has none.
 func WitnessOf(ctx context.Context) *Witness {
 	w, _ := ctx.Value(witnessKey{}).(*Witness)
 	return w
@@ -85,8 +85,8 @@ func (w *Witness) Value(key any) any {
 	return w.Context.Value(key)
 }
 
-// Begin names the state that a store reads from now on, by a number that grows from
-// state to state. store is compared with ==.
+// Begin records the state that a store reads from now on, by a number that grows
+// from state to state. Stores are compared with ==.
 func (w *Witness) Begin(store any, at uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,9 +131,9 @@ func (w *Witness) keep(b []byte) []byte {
 	return w.buf[n:len(w.buf):len(w.buf)]
 }
 
-// Close ends the remembering and returns what was read, settled: of which store,
-// nil where nothing was read, and the oldest of the states. From then on nothing
-// changes, so the store may look at it while other goroutines hold the context.
+// Close ends the recording. It returns the store, nil if nothing was read, the
+// oldest of the states, and what was read, settled. Nothing changes from then on,
+// so the store may use the result while other goroutines hold the context.
 func (w *Witness) Close() (store any, at uint64, reads *Reads) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,8 +146,8 @@ func (w *Witness) Close() (store any, at uint64, reads *Reads) {
 
 type readerKey struct{}
 
-// Through returns a context whose Views read what r reads: what a transaction
-// must depend on is read through it. It is for as long as r is.
+// Through returns a context whose Views read with r, so that a transaction depends
+// on what they read. It is valid for as long as r is.
 func Through(ctx context.Context, r Reader) context.Context {
 	return context.WithValue(ctx, readerKey{}, r)
 }

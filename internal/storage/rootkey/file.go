@@ -46,7 +46,7 @@ func openFile(path string, o Options) (Root, error) {
 	return Root{Key: key, Created: true, Where: path}, nil
 }
 
-// readFile reads a key file that other users can't read.
+// readFile reads a key file, and refuses one that other users can read.
 func readFile(path string) (seal.Key, error) {
 	text, err := readPrivate(path, 4<<10)
 	if err != nil {
@@ -77,15 +77,15 @@ func decode(text string) (seal.Key, bool) {
 	return seal.Key(b[:seal.KeySize]), true
 }
 
-// readPrivate reads a small regular file that other users can't read, from a folder
-// in which they can't create files.
+// readPrivate reads a small regular file. It refuses one that other users can read,
+// or one in a folder in which they can create files.
 func readPrivate(path string, limit int64) ([]byte, error) {
 	return readJudged(path, limit, folder.Self().Secret)
 }
 
-// readJudged opens a file once, and judges what it opened.
+// readJudged opens a file once, and judges the opened file.
 func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is refused, not waited for
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that opening a pipe does not wait
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error)
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// checkFolders judges the folder a path names, and the one its links lead to.
+// checkFolders judges the folder that a path names, and the one that its links lead to.
 func checkFolders(path string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func checkFolders(path string) error {
 	return nil
 }
 
-// createFile makes a file that is whole and durable, or not there.
+// createFile makes a file: afterwards it is whole and durable, or does not exist.
 func createFile(path, text string) (err error) {
 	dir := filepath.Dir(path)
 	if err := folder.Make(dir, 0o700); err != nil {

@@ -18,19 +18,19 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// parameters stand in the data directory, so that a passphrase gives the same
-// key again. They are no secret.
+// parameters are stored in the data directory, so that a passphrase gives the same
+// key again. They are not secret.
 type parameters struct {
 	Version int    `json:"version"`
 	Salt    []byte `json:"salt"`
 	Time    uint32 `json:"argon2id_time"`
 	Memory  uint32 `json:"argon2id_memory_kib"`
 	Threads uint8  `json:"argon2id_threads"`
-	Check   []byte `json:"check"`         // tells a wrong passphrase apart; derived from the key
-	Sum     []byte `json:"sum,omitempty"` // tells damage apart; of the fields before
+	Check   []byte `json:"check"`         // detects a wrong passphrase; derived from the key
+	Sum     []byte `json:"sum,omitempty"` // detects damage; a sum of the fields above
 }
 
-// Cost of a guess: RFC 9106, second recommended option (64 MiB, 3 passes).
+// The cost of a guess: RFC 9106, second recommended option (64 MiB, 3 passes).
 const (
 	argonTime    = 3
 	argonMemory  = 64 << 10
@@ -77,8 +77,8 @@ func openPassphrase(rest string, o Options) (Root, error) {
 	return Root{Key: key, Created: true, Where: "a passphrase"}, nil
 }
 
-// judgeParameters refuses ones that other users can read or change: with them, guesses at
-// the passphrase can be tried elsewhere. A group of this process may do both.
+// judgeParameters refuses parameters that other users can read or change: with them, guesses
+// at the passphrase can be tried elsewhere. A group of this process may do both.
 func judgeParameters(path string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o007 != 0 {
 		return fmt.Errorf("%s can be read by others (mode %04o); run: chmod o= %s", path, info.Mode().Perm(), path)
@@ -86,7 +86,7 @@ func judgeParameters(path string, info fs.FileInfo) error {
 	return folder.Self().Settled(path, info)
 }
 
-// openParameters returns the key that phrase gives with what was written down.
+// openParameters returns the key that phrase gives with the stored parameters.
 func openParameters(text []byte, phrase string) (seal.Key, error) {
 	const damaged = "the parameters of the passphrase are damaged; put back a copy of this file"
 	var p parameters
@@ -104,14 +104,14 @@ func openParameters(text []byte, phrase string) (seal.Key, error) {
 		return seal.Key{}, err
 	case subtle.ConstantTimeCompare(check(key), p.Check) == 1:
 		return key, nil
-	case p.Sum == nil: // of an earlier version
+	case p.Sum == nil: // written by an earlier version
 		return seal.Key{}, errors.New(
 			"the passphrase is not the one this data directory was made with, or the file was damaged")
 	}
 	return seal.Key{}, errors.New("the passphrase is not the one this data directory was made with")
 }
 
-// sum is of every field but itself. It tells damage, and proves nothing.
+// sum returns a sum over every field but itself. It detects damage, but not tampering.
 func (p parameters) sum() []byte {
 	p.Sum = nil
 	b, err := json.Marshal(p)
@@ -141,7 +141,7 @@ func readPassphrase(rest string, o Options) (string, error) {
 		return "", errors.New("a passphrase does not belong on the command line, where others can see it; use " +
 			"passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
 	}
-	// A file ends its line, and so may what a variable was made from.
+	// A file ends with a newline, and so may a variable that was filled from a file.
 	phrase = strings.TrimRight(phrase, "\r\n")
 	if len(phrase) < minimum {
 		return "", fmt.Errorf(
@@ -152,7 +152,7 @@ func readPassphrase(rest string, o Options) (string, error) {
 	return phrase, nil
 }
 
-// derive bounds what it was told: a changed file must not exhaust the memory.
+// derive bounds the parameters: a changed file must not exhaust the memory.
 func (p parameters) derive(phrase string) (seal.Key, error) {
 	if p.Version != 1 || len(p.Salt) < 16 || len(p.Salt) > 64 || p.Time < 1 || p.Time > 16 ||
 		p.Memory < 8<<10 || p.Memory > 1<<20 || p.Threads < 1 || p.Threads > 16 {

@@ -1,7 +1,7 @@
-// Package rootkey finds the root key, under which everything is sealed. It
-// exists so that the key lies anywhere but beside the data, and so that there
-// is no way to start without it: no fallback, no default. It must never know
-// what the key seals.
+// Package rootkey finds the root key, under which everything is sealed. It exists
+// so that the key is never stored beside the data, and so that nothing starts
+// without it: there is no fallback and no default key. It must never know what the
+// key seals.
 package rootkey
 
 import (
@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Options say where the data lies and what may be made.
+// Options say where the data is and whether a key may be made.
 type Options struct {
 	DataDir   string
 	MayCreate bool                // only at the very first start of a data directory
@@ -27,8 +27,8 @@ type Root struct {
 	Where   string // for the operator: a path, or "a passphrase"
 }
 
-// Default is the source used when none is named: a file under the user's
-// configuration folder, never under the data directory.
+// Default returns the source that is used if none is named: a file under the
+// user's configuration folder, never under the data directory.
 func Default(userConfigDir string) string {
 	return "file:" + filepath.Join(userConfigDir, "watertight", "root.key")
 }
@@ -55,8 +55,8 @@ func Open(source string, o Options) (Root, error) {
 	)
 }
 
-// outside refuses a path under the data directory: a thief of the disk must
-// not take the key with it.
+// outside refuses a path under the data directory: a thief of the data must not get
+// the key as well.
 func outside(path, dataDir string) error {
 	p, err := resolve(path)
 	if err != nil {

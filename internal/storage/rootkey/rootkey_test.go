@@ -179,7 +179,7 @@ func TestPassphrase(t *testing.T) {
 	os.Chmod(path, 0o600)
 	hostile := strings.Replace(string(text), `"argon2id_memory_kib":65536`, `"argon2id_memory_kib":4294967295`, 1)
 	if hostile == string(text) {
-		t.Fatal("the parameters look otherwise")
+		t.Fatal("the parameters have an unexpected form")
 	}
 	if err := os.WriteFile(path, []byte(hostile), 0o600); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-// TestNoFallback: whatever is not understood refuses.
+// TestNoFallback: a source that is not understood is refused.
 func TestNoFallback(t *testing.T) {
 	for _, source := range []string{"", "file", "file:", "vault:x", "plain:key", "none:", "passphrase"} {
 		if root, err := Open(source, Options{DataDir: t.TempDir(), MayCreate: true, Getenv: getenv("")}); err == nil {
@@ -198,9 +198,8 @@ func TestNoFallback(t *testing.T) {
 	}
 }
 
-// TestWhereTheKeyLies: through links as Kubernetes makes them a key is found;
-// in a folder where everybody may replace it, or of a mode that lets everybody
-// read it, it is refused.
+// TestWhereTheKeyLies: a key is found through links as Kubernetes makes them. It is
+// refused in a folder where everybody may replace it, or if everybody may read it.
 func TestWhereTheKeyLies(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{DataDir: filepath.Join(dir, "data"), MayCreate: true, Getenv: getenv("")}
@@ -245,11 +244,11 @@ func TestWhereTheKeyLies(t *testing.T) {
 	}
 	o.MayCreate = true
 	if _, err := Open("file:"+filepath.Join(dir, "secret", "new.key"), o); err == nil {
-		t.Error("a key was made where everybody may replace it")
+		t.Error("a key was made in a folder where everybody may replace it")
 	}
 }
 
-// TestPipe: what never ends is refused, and nobody waits for it.
+// TestPipe: a pipe is refused, and opening it does not wait.
 func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "root.key")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -1,6 +1,6 @@
 // Package seal turns plaintext into ciphertext that cannot be cut, swapped,
-// extended or changed unnoticed. It is pure: the standard library alone. It
-// must never know what it seals, where it lies or who asked.
+// extended or changed unnoticed. It is pure: it uses only the standard library. It
+// must never know what it seals, where that is stored or who asked.
 package seal
 
 import (
@@ -18,7 +18,7 @@ const KeySize = 32
 // Key is an AES-256 key. It is never printed.
 type Key [KeySize]byte
 
-// ErrCorrupt is what every failed opening returns, whatever the reason.
+// ErrCorrupt is returned whenever opening fails, whatever the reason.
 var ErrCorrupt = errors.New("seal: data is corrupt or not what it claims to be")
 
 // NewKey returns a random key.
@@ -42,12 +42,12 @@ func (k Key) Derive(purpose string) Key {
 	return k.DeriveSalted(nil, purpose)
 }
 
-// DeriveSalted is Derive with a salt. It is for keys that others made, which
-// need not be uniform.
+// DeriveSalted is Derive with a salt. It is for keys that others made, which may
+// not be uniform.
 func (k Key) DeriveSalted(salt []byte, purpose string) Key {
 	b, err := hkdf.Key(sha256.New, k[:], salt, purpose, KeySize)
 	if err != nil {
-		panic(err) // only for lengths over 255 hashes
+		panic(err) // happens only for lengths over 255 hashes
 	}
 	return Key(b)
 }
@@ -56,7 +56,7 @@ func (k Key) DeriveSalted(salt []byte, purpose string) Key {
 func (k Key) AEAD() cipher.AEAD {
 	b, err := aes.NewCipher(k[:])
 	if err != nil {
-		panic(err) // only for wrong key lengths
+		panic(err) // happens only for wrong key lengths
 	}
 	a, err := cipher.NewGCM(b)
 	if err != nil {

@@ -43,7 +43,7 @@ func testKey() Key {
 	return k
 }
 
-// sizes are around every border of the format.
+// sizes are lengths around every boundary of the format.
 func sizes() []int {
 	return []int{
 		0, 1, 15, 16, 17, 1000, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2*ChunkSize - 1, 2 * ChunkSize,
@@ -92,7 +92,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestRandomAccess: any range is that range of the whole.
+// TestRandomAccess: reading a range gives that range of the whole.
 func TestRandomAccess(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.SampledFrom(sizes()).Draw(t, "size")
@@ -109,7 +109,7 @@ func TestRandomAccess(t *testing.T) {
 	})
 }
 
-// TestPieces: sealing piece by piece is sealing at once.
+// TestPieces: sealing piece by piece gives the same stream as sealing at once.
 func TestPieces(t *testing.T) {
 	for _, n := range sizes() {
 		plain, key := pattern(n), NewKey()
@@ -122,13 +122,13 @@ func TestPieces(t *testing.T) {
 		}
 		sealed = s.Append(sealed, rest, true)
 		if !bytes.Equal(sealed, Seal(key, nil, plain)) {
-			t.Errorf("%d bytes in pieces are another stream", n)
+			t.Errorf("%d bytes sealed in pieces give another stream", n)
 		}
 	}
 }
 
-// opens reports whether a stream opens as n bytes, whole or by ranges, and
-// fails when what opened is not the plaintext.
+// opens reports whether a stream opens as n bytes, as a whole or by ranges, and
+// fails the test if the result is not the plaintext.
 func opens(t *testing.T, key Key, sealed, plain []byte) bool {
 	t.Helper()
 	whole, err := Open(key, nil, sealed)

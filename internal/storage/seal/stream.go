@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// ChunkSize is how much plaintext one chunk seals, in bytes, and Overhead what
-// a chunk adds.
+// ChunkSize is how many bytes of plaintext one chunk seals, and Overhead how many
+// bytes a chunk adds.
 const (
 	ChunkSize  = 64 << 10
 	Overhead   = 16
@@ -21,13 +21,13 @@ const (
 // last chunk may be short, and is empty only in the stream of no bytes. A key
 // seals one stream, so no nonce comes twice.
 
-// SealedSize is the length of the stream of plain bytes.
+// SealedSize returns the length of the stream that seals plain bytes of plaintext.
 func SealedSize(plain int64) int64 {
 	chunks := (plain + ChunkSize - 1) / ChunkSize
 	return plain + max(1, chunks)*Overhead
 }
 
-// nonce sets n to that of a chunk.
+// nonce sets n to the nonce of a chunk.
 func nonce(n *[12]byte, chunk uint64, last bool) []byte {
 	*n = [12]byte{}
 	binary.BigEndian.PutUint64(n[3:11], chunk)
@@ -67,7 +67,7 @@ func (s *Sealer) Append(dst, plain []byte, last bool) []byte {
 	}
 }
 
-// Reader opens a stream of known length at any place.
+// Reader opens a stream of known length at any position.
 type Reader struct {
 	src  io.ReaderAt
 	aead cipher.AEAD
@@ -85,7 +85,7 @@ func NewReader(src io.ReaderAt, key Key, size int64) *Reader {
 	return &Reader{src: src, aead: key.AEAD(), size: size, last: last}
 }
 
-// Size is the plaintext's length in bytes.
+// Size returns the plaintext's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
 // Chunk opens chunk n into buf, which has room for ChunkSize+Overhead bytes.
@@ -106,7 +106,7 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	if n == r.last {
-		// What stands behind the last chunk was not written by a Writer.
+		// A Sealer never writes anything behind the last chunk.
 		var more [1]byte
 		if m, _ := r.src.ReadAt(more[:], SealedSize(r.size)); m != 0 {
 			return nil, ErrCorrupt
@@ -120,9 +120,9 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// WriteRange writes length plaintext bytes from off to w. No byte leaves
-// before its chunk is authenticated. buf has room for a sealed chunk; nil
-// makes one. It returns how many bytes were written.
+// WriteRange writes length plaintext bytes, beginning at off, to w. No byte is
+// written before its chunk is authenticated. buf has room for a sealed chunk; if it
+// is nil, WriteRange makes one. It returns how many bytes were written.
 func (r *Reader) WriteRange(w io.Writer, off, length int64, buf []byte) (int64, error) {
 	if off < 0 || length < 0 || off > r.size || length > r.size-off {
 		return 0, io.ErrUnexpectedEOF

@@ -13,10 +13,10 @@ import (
 )
 
 // reserve is room on the disk, bytes and names, that is held while there is
-// plenty: deletions, their audit events and the engine's own work need room to
-// make room. The first half is given up as soon as the disk is nearly full. The
-// last half waits for who needs it, since whatever else fills the disk takes
-// what is given up.
+// plenty: deletions, their audit events and the engine's own work need room before
+// they can free any. The first half is released as soon as the disk is nearly full.
+// The second half is kept until it is needed, because any other process that fills
+// the disk can take released room.
 type reserve struct {
 	dir  string
 	size int64
@@ -24,11 +24,11 @@ type reserve struct {
 }
 
 const (
-	// reserveNames is how many names the reserve holds, beside its bytes.
+	// reserveNames is how many names the reserve holds besides its bytes.
 	reserveNames = 32
 	// reserveLeast and reserveMost bound the reserve, which is a quarter of
-	// --min-free. The least is what opening an engine asks for, and its logs. A
-	// small disk has a sixteenth of it at most.
+	// --min-free. The least is what opening an engine and its logs need. On a small
+	// disk, the reserve is at most a sixteenth of the disk.
 	reserveLeast = 16 << 20
 	reserveMost  = 64 << 20
 )
@@ -43,12 +43,13 @@ func newReserve(data string, minimum, disk int64) *reserve {
 
 func (r *reserve) name(i int) string { return filepath.Join(r.dir, fmt.Sprintf("%02d", i)) }
 
-// take holds the reserve. A file system that can't set bytes aside holds names.
+// take takes the reserve. On a file system that can't reserve bytes, it reserves
+// only names.
 func (r *reserve) take() error {
 	if r.held == 2 {
 		return nil
 	}
-	r.held = 2 // what is there of it is given up as a whole
+	r.held = 2 // whatever was reserved is released as a whole
 	if err := folder.Make(r.dir, 0o700); err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (r *reserve) take() error {
 	return nil
 }
 
-// lend gives the first half up.
+// lend releases the first half.
 func (r *reserve) lend() error {
 	if r.held < 2 {
 		return nil
@@ -84,7 +85,7 @@ func (r *reserve) lend() error {
 	return nil
 }
 
-// release gives all of the room up.
+// release releases the whole reserve.
 func (r *reserve) release() error {
 	if r.held == 0 {
 		return nil

@@ -20,9 +20,9 @@ type State uint8
 
 // The states, from the best to the worst.
 const (
-	Ample       State = iota // for everything
-	DeletesOnly              // for deletions, and for what they leave behind
-	Full                     // only for deletions, while the reserve lasts
+	Ample       State = iota // room for everything
+	DeletesOnly              // room for deletions and for the records that they leave
+	Full                     // room only for deletions, while the reserve lasts
 )
 
 // Disk is the file system of a data directory, watched from Watch to Close. Bytes
@@ -34,8 +34,8 @@ type Disk struct {
 	log     *slog.Logger
 	now     atomic.Uint32 // a State
 	left    atomic.Int64  // free bytes at the last look, less what was taken since
-	mu      sync.Mutex    // over looks
-	reserve *reserve      // nil where none is held
+	mu      sync.Mutex    // held during a look
+	reserve *reserve      // nil if there is none
 	armed   atomic.Bool   // the data directory is known to be the store's: the reserve may change
 	stop    chan struct{}
 	done    chan struct{}
@@ -48,16 +48,16 @@ type room struct {
 }
 
 const (
-	// spaceInterval is how often the disk is asked; what is written in between
-	// is counted.
+	// spaceInterval is how often the free room is measured; what is written in
+	// between is counted.
 	spaceInterval = 500 * time.Millisecond
-	// lastBytes are left free even by deletions.
+	// lastBytes is what even deletions leave free.
 	lastBytes = 2 << 20
-	// fewFiles is below which writes are refused, of a large file system;
-	// lastFiles is below which the reserve is given up.
+	// With fewer free files than fewFiles, a large file system refuses writes; with
+	// fewer than lastFiles, the reserve is released.
 	fewFiles  = 1024
 	lastFiles = 16
-	// firstBytes and firstFiles are what a first start needs beside --min-free.
+	// firstBytes and firstFiles are what a first start needs besides --min-free.
 	firstBytes = 16 << 20
 	firstFiles = 330
 )
@@ -72,7 +72,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Watch begins to watch a disk. Close ends it.
+// Watch begins to watch a disk. Close ends that.
 func Watch(o Options) *Disk {
 	d := &Disk{dir: o.Dir, minimum: o.MinFree, log: o.Logger, stop: make(chan struct{}), done: make(chan struct{})}
 	d.look = func() (room, error) { return freeRoom(o.Dir) }
@@ -103,7 +103,8 @@ func (d *Disk) run() {
 	}
 }
 
-// Arm lets the reserve change: the data directory is known to be the store'd.
+// Arm allows the reserve to change. It is called when the data directory is known to
+// be the store's.
 func (d *Disk) Arm() { d.armed.Store(true) }
 
 // Close ends the watch. The reserve stays.
@@ -112,8 +113,8 @@ func (d *Disk) Close() {
 	<-d.done
 }
 
-// measure decides from what is free. A disk that can't be asked is taken to be
-// as it was.
+// measure sets the state from the free room. If that can't be measured, the state
+// stays.
 func (d *Disk) measure() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -140,11 +141,11 @@ func (d *Disk) measure() {
 	}
 }
 
-// few tells that files are running out.
+// few reports whether files are running out.
 func (r room) few() bool { return r.allFiles > 0 && r.files < min(fewFiles, r.allFiles/16) }
 
-// hold takes the reserve while there is plenty, and gives a half of it up when
-// the disk is nearly full.
+// hold takes the reserve while there is plenty of room, and releases half of it
+// when the disk is nearly full.
 func (d *Disk) hold(r *room) {
 	if d.reserve == nil || !d.armed.Load() {
 		return
@@ -167,8 +168,8 @@ func (d *Disk) hold(r *room) {
 	}
 }
 
-// Enough tells whether the engine may write so many bytes, and the files it
-// needs, for being opened or for a deletion. The reserve is there for that.
+// Enough reports whether the engine may write so many bytes, and the files it
+// needs, to be opened or for a deletion. It may use the reserve for that.
 func (d *Disk) Enough(n int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -203,7 +204,7 @@ func (d *Disk) CheckFirst() error {
 	return nil
 }
 
-// Room counts n bytes that a commit writes, and tells what is left.
+// Room counts n bytes that a commit writes, and returns the state.
 func (d *Disk) Room(n int64) State {
 	state := State(d.now.Load())
 	if d.left.Add(-n) < d.minimum && state == Ample {
@@ -217,8 +218,8 @@ func (d *Disk) Fits(n int64) bool {
 	return State(d.now.Load()) == Ample && d.left.Load()-n >= d.minimum
 }
 
-// Take implements payload.Room. What is taken counts against the minimum until
-// the next look at the disk finds it gone, or given back.
+// Take implements payload.Room. What is taken counts against the minimum until the
+// next measurement includes it.
 func (d *Disk) Take(n int64) bool {
 	if d.left.Add(-n) >= d.minimum {
 		return true

@@ -30,12 +30,12 @@ func TestSpace(t *testing.T) {
 		t.Errorf("the disk: %+v, %v", r, err)
 	}
 	if _, err := freeRoom("/no/such/place"); err == nil {
-		t.Error("a place that is not there has room")
+		t.Error("a folder that does not exist has room")
 	}
 }
 
-// TestSpaceCountsWhatIsTaken: between two looks at the disk no number of
-// uploads takes what is to stay free.
+// TestSpaceCountsWhatIsTaken: between two measurements, no number of uploads takes
+// the room that is to stay free.
 func TestSpaceCountsWhatIsTaken(t *testing.T) {
 	free := int64(1000)
 	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: free}, nil }}
@@ -79,7 +79,7 @@ func TestFilesRunOut(t *testing.T) {
 	}
 }
 
-// TestCommitsCount: what is committed between two looks counts against the
+// TestCommitsCount: what is committed between two measurements counts against the
 // minimum.
 func TestCommitsCount(t *testing.T) {
 	s := &Disk{minimum: 100, look: func() (room, error) { return room{bytes: 1000}, nil }}
@@ -96,9 +96,9 @@ func TestCommitsCount(t *testing.T) {
 	}
 }
 
-// TestReserve: it is taken while there is plenty, half of it is given up when
-// the disk is nearly full and the rest when the engine or a deletion needs it,
-// and it is never touched before the data directory is known.
+// TestReserve: the reserve is taken while there is plenty of room. Half of it is
+// released when the disk is nearly full, and the rest when the engine or a deletion
+// needs it. It does not change before the data directory is known to be the store's.
 func TestReserve(t *testing.T) {
 	dir := t.TempDir()
 	disk := room{bytes: 1 << 40, files: 1 << 20, allBytes: 1 << 41, allFiles: 1 << 21}
@@ -129,19 +129,19 @@ func TestReserve(t *testing.T) {
 	}
 	step("short", 3<<20, 1<<20, reserveNames)
 	step("nearly full", 1<<19, 1<<20, reserveNames/2)
-	step("full: whoever fills it takes no more than that", 0, 1<<20, reserveNames/2)
+	step("full: only half of the reserve is released", 0, 1<<20, reserveNames/2)
 	step("short again", 5<<20, 1<<20, reserveNames/2)
 	step("plenty again", 1<<40, 1<<20, reserveNames)
 	step("no files", 1<<40, 3, reserveNames/2)
 	step("files", 1<<40, 1<<20, reserveNames)
 	if !s.Enough(1<<20) || names() != reserveNames {
-		t.Error("there is room, and it was given up")
+		t.Error("there was room, but the reserve was released")
 	}
 	if s.Enough(1 << 41); names() != 0 {
-		t.Error("the engine got nothing of it")
+		t.Error("the engine got nothing of the reserve")
 	}
 	if again := newReserve(dir, 4<<20, 100<<20); again.held != 0 || again.size != 100<<20/16 {
-		t.Errorf("of a small disk: %+v", again)
+		t.Errorf("the reserve of a small disk: %+v", again)
 	}
 	if (&Disk{minimum: 100, look: s.look}).CheckFirst() != nil {
 		t.Error("a first start has no room")

@@ -85,8 +85,8 @@ func (s *store) grant(c *claim) *commit {
 	}
 }
 
-// commitGroup commits first and what queues up behind it. It returns the claim
-// it met, if any.
+// commitGroup commits first and the commits that queue up behind it. If it finds a
+// claim in the queue, it returns it.
 func (s *store) commitGroup(first *commit) *claim {
 	g := &group{batch: s.engine.Batch()}
 	s.chain.begin()
@@ -99,7 +99,7 @@ func (s *store) commitGroup(first *commit) *claim {
 	} else if !s.apply(g) {
 		return nil
 	}
-	// Only now would another run of them see what they conflicted with.
+	// Only from now on does another run of them see what they conflicted with.
 	for _, c := range g.rejected {
 		c.done <- errConflict
 	}

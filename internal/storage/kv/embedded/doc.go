@@ -12,31 +12,31 @@
 // that owns the order of commits. For each transaction in the queue, the committer
 //
 //  1. asks the window whether anything that was read has been written since; if so,
-//     the transaction runs again (after six times, alone: it claims the committer, so
-//     that nothing commits between its reads and its own commit);
+//     the transaction runs again (after six times it claims the committer, so that
+//     nothing else commits between its reads and its own commit);
 //  2. gives it the next commit number, seals its values, and puts them into the
 //     engine's batch of the group.
 //
-// What queues up while the group before is being synced goes into one batch: one
-// sync for all of them (group commit). apply makes the batch visible to later
-// transactions; syncLoop waits until it is durable, moves the durable state, and
-// wakes the transactions. So two states are kept (state.go): the newest applied,
-// which transactions build on, and the newest durable, which views read. A view
-// never sees what a crash could take back, and waits for nothing.
+// Transactions that queue up while the previous group is being synced go into one
+// batch, with one sync for all of them (group commit). apply makes the batch visible
+// to later transactions; syncLoop waits until it is durable, moves the durable
+// state, and wakes the transactions. So two states are kept (state.go): the newest
+// applied, which transactions build on, and the newest durable, which views read. A
+// view never sees what a crash could undo, and never waits.
 //
 // A guard (Tx.Lock) is a name that is read, and written when it is held Exclusive;
-// it conflicts like any key and is stored nowhere.
+// it conflicts like any key, but is never stored.
 //
 // # The window
 //
 // The window (window.go) knows which keys the newest commits wrote: at most 16,384
 // commits or 16 MiB of keys. A transaction that read an older state than its oldest
-// commit runs again, since nothing tells any more what was written in between.
+// commit runs again, because it is no longer known what was written in between.
 //
 // # The witness
 //
-// A request is authorized before its change runs. What the decision read is kept by
-// a kv.Witness: the oldest state it read of, keys and ranges. A transaction that
+// A request is authorized before its change runs. A kv.Witness keeps what the
+// decision read: the oldest state, keys and ranges. A transaction that
 // relies on it (Tx.Rely) is checked against the window from that state on as well, so
 // that a policy which changed in between makes it run again, and the decision with it.
 //
@@ -50,16 +50,17 @@
 //
 // Commits are numbered and chained (head.go): with each group a record is written that
 // holds the newest number and a hash over every change since the store was made. The
-// audit log, which lies in files of its own, remembers the newest number, and a store
-// that ends before it is refused (Options.AtLeast).
+// audit log, which has separate files, remembers the newest number, and a store that
+// ends before it is refused (Options.AtLeast).
 //
 // # The marker
 //
-// A marker (marker.go) is a file in the folders that belong to a store, beside blobs
-// and audit log. It holds the store's public id, a commit that the store has reached,
-// and a second copy of the wrapped keys. It tells parts of different stores, or of
-// different ages, apart before anything is changed (verify.go), and lets records be
-// opened whose store lost its own copy of the keys (salvage.go).
+// A marker (marker.go) is a file in the folders that belong to a store: those of the
+// blobs and of the audit log. It holds the store's public id, a commit that the store
+// has reached, and a second copy of the wrapped keys. With it, parts of different
+// stores, or of different ages, are told apart before anything is changed (verify.go),
+// and records can be opened even if the store lost its own copy of the keys
+// (salvage.go).
 //
 // # Failure
 //

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// reserved begins the keys of the store's own records and of guards.
+// reserved is the first byte of the keys of the store's own records and of guards.
 const reserved = 0x00
 
 // version is the format of the store as a whole. The record that holds it is
@@ -44,8 +44,8 @@ func (c *chain) begin() {
 	c.hash.Write(c.sum[:])
 }
 
-// add takes a change in: its key and, for a value, the header and tag that
-// stand for it.
+// add adds a change to the hash: its key and, for a value, the header and tag that
+// represent it.
 func (c *chain) add(key, sealed []byte) {
 	c.buf = binary.BigEndian.AppendUint32(c.buf[:0], uint32(len(key)))
 	c.buf = append(c.buf, key...)
@@ -106,7 +106,7 @@ func (s *store) restore(ctx context.Context, o Options) error {
 	return nil
 }
 
-// recall reads what the store says of itself.
+// recall reads the records that the store keeps about itself.
 func (s *store) recall(o Options, snap engine.Snapshot, i engine.Iterator) error {
 	if err := s.identify(o.Root, snap); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s *store) recall(o Options, snap engine.Snapshot, i engine.Iterator) error
 	return s.resume(snap)
 }
 
-// reached refuses a store that ends before a commit it is known to have had.
+// reached refuses a store that ends before a commit that it is known to have had.
 func (s *store) reached(commit uint64) error {
 	if s.chain.commit < commit {
 		return fmt.Errorf("kv: the store has lost its newest commits: found %d, anchor says %d", s.chain.commit, commit)
@@ -125,8 +125,8 @@ func (s *store) reached(commit uint64) error {
 	return nil
 }
 
-// create writes the version record: of a new store, or of one that an older
-// program made, which keeps its id.
+// create writes the version record of a new store, or of one that an older program
+// made, which keeps its id.
 func (s *store) create(root seal.Key, b engine.Batch) {
 	if s.format == 0 {
 		s.sealer.id = seal.NewKey()

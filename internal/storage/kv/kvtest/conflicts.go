@@ -83,7 +83,7 @@ func conflicts(t *testing.T, s kv.Store) {
 	}
 }
 
-// writeSkew is two transactions that each read what the other writes.
+// writeSkew runs two transactions that each read what the other writes.
 func writeSkew(t *testing.T, s kv.Store) {
 	put(t, s, "alice", "on call", "bob", "on call")
 	leave := func(who, other string, between func()) func(kv.Tx) error {

@@ -1,5 +1,6 @@
-// Package kvtest is what every kv.Store must do. It exists so that a new store is
-// held to the same promises by one call. It must never know how a store is made.
+// Package kvtest tests what every kv.Store must do. It exists so that one call
+// checks a new store against the same promises. It must never know how a store is
+// made.
 package kvtest
 
 import (
@@ -17,7 +18,7 @@ import (
 // Open returns a new, empty store that is closed when the test ends.
 type Open func(t *testing.T) kv.Store
 
-// Run holds the stores that open makes to the contract of kv.Store.
+// Run tests the stores that open makes against the contract of kv.Store.
 func Run(t *testing.T, open Open) {
 	for _, c := range []struct {
 		name string
@@ -85,7 +86,7 @@ func get(t *testing.T, s kv.Store, key string) string {
 	return string(v)
 }
 
-// list is the keys and values of a range; "" is no bound.
+// list returns the keys and values of a range; "" means that there is no bound.
 func list(r kv.Reader, from, to string) (string, error) {
 	var f, u []byte
 	if from != "" {
@@ -185,7 +186,7 @@ func ownWrites(t *testing.T, s kv.Store) {
 	update(t, s, func(tx kv.Tx) error {
 		key := []byte("a")
 		tx.Set(key, []byte("new"))
-		key[0] = 'c' // the caller's buffers are its own again
+		key[0] = 'c' // the caller may use its buffers again
 		tx.Set(key, []byte("new"))
 		tx.Set([]byte("d"), []byte("new"))
 		tx.Delete([]byte("f"))
@@ -270,18 +271,18 @@ func nestedScans(t *testing.T, s kv.Store) {
 func reservedKeys(t *testing.T, s kv.Store) {
 	for _, key := range []string{"", "\x00", "\x00c", "\x00v"} {
 		if err := s.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte(key), nil); return nil }); err == nil {
-			t.Errorf("Set(%q) was let through", key)
+			t.Errorf("Set(%q) was accepted", key)
 		}
 		if err := s.Update(t.Context(), func(tx kv.Tx) error { tx.Delete([]byte(key)); return nil }); err == nil {
-			t.Errorf("Delete(%q) was let through", key)
+			t.Errorf("Delete(%q) was accepted", key)
 		}
 		err := s.View(t.Context(), func(r kv.Reader) error { _, err := r.Get([]byte(key)); return err })
 		if err == nil {
-			t.Errorf("Get(%q) was let through", key)
+			t.Errorf("Get(%q) was accepted", key)
 		}
 	}
 	if err := s.View(t.Context(), func(r kv.Reader) error { _, err := list(r, "\x00", ""); return err }); err == nil {
-		t.Error("a scan of the reserved keys was let through")
+		t.Error("a scan of the reserved keys was accepted")
 	}
 	want(t, all(t, s), "")
 }

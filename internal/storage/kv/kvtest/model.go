@@ -36,7 +36,7 @@ func steps(t *rapid.T, label string) []step {
 	return rapid.SliceOfN(one, 1, 8).Draw(t, label)
 }
 
-// run does the steps in tx and tells what it saw.
+// run does the steps in tx and returns what it saw.
 func run(tx kv.Tx, todo []step) ([]string, error) {
 	var saw []string
 	for _, st := range todo {
@@ -76,7 +76,7 @@ func run(tx kv.Tx, todo []step) ([]string, error) {
 	return saw, nil
 }
 
-// expect does the steps in a map.
+// expect does the steps on a map.
 func expect(m map[string]string, todo []step) []string {
 	var saw []string
 	for _, st := range todo {
@@ -231,5 +231,5 @@ func serializable(t *testing.T, s kv.Store) {
 	})
 }
 
-// marker is the key that tells a transaction's commit number.
+// marker returns the key whose record shows a transaction's commit number.
 func marker(i int) []byte { return fmt.Appendf(nil, "~%04d", i) }

@@ -7,7 +7,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// look reads a key in a View of its own.
+// look reads a key in a separate View.
 func look(t *testing.T, s kv.Store, ctx context.Context, key string) (value string) {
 	t.Helper()
 	err := s.View(ctx, func(r kv.Reader) error {
@@ -21,7 +21,7 @@ func look(t *testing.T, s kv.Store, ctx context.Context, key string) (value stri
 	return value
 }
 
-// saw is what a witness sees in a test.
+// saw describes what a witness sees in a test.
 type saw func(*testing.T, kv.Store, context.Context)
 
 func sees(key string) saw {
@@ -40,8 +40,8 @@ func scans(t *testing.T, s kv.Store, ctx context.Context) {
 	}
 }
 
-// rely: a transaction runs again where what its witness saw was written since,
-// before it began or while it ran, and only there.
+// rely: a transaction runs again exactly if something that its witness saw was
+// written since, before the transaction began or while it ran.
 func rely(t *testing.T, open Open) {
 	for name, c := range map[string]struct {
 		saw     saw
@@ -89,7 +89,7 @@ func rely(t *testing.T, open Open) {
 	}
 }
 
-// relyOnTheOldest: of several states that were seen, the oldest counts.
+// relyOnTheOldest: if a witness saw several states, the oldest counts.
 func relyOnTheOldest(t *testing.T, s kv.Store) {
 	w := kv.Witnessed(t.Context())
 	look(t, s, w, "a")
@@ -110,7 +110,7 @@ func relyOnTheOldest(t *testing.T, s kv.Store) {
 	}
 }
 
-// relyOnOneStore, and on one witness of it.
+// relyOnOneStore: a transaction can only rely on one witness, of its own store.
 func relyOnOneStore(t *testing.T, open Open) {
 	s, other := open(t), open(t)
 	foreign, first, second := kv.Witnessed(t.Context()), kv.Witnessed(t.Context()), kv.Witnessed(t.Context())
@@ -132,8 +132,8 @@ func relyOnOneStore(t *testing.T, open Open) {
 	}
 }
 
-// through: Views under a transaction's context read what it reads, its own writes
-// included, and it depends on that.
+// through: Views under a transaction's context read what the transaction reads,
+// including its own writes, and it depends on what they read.
 func through(t *testing.T, open Open) {
 	s, other := open(t), open(t)
 	put(t, s, "k", "other")
@@ -156,8 +156,8 @@ func through(t *testing.T, open Open) {
 	}
 }
 
-// durable: what a View sees has a number up to Durable, what was committed is seen
-// by every later View, and no commit comes after a larger one was durable.
+// durable: what a View sees has a number up to Durable, every later View sees what
+// was committed, and no commit appears after one with a larger number was durable.
 func durable(t *testing.T, s kv.Store) {
 	done := make(chan error)
 	const each = 50
@@ -173,7 +173,7 @@ func durable(t *testing.T, s kv.Store) {
 			done <- err
 		}()
 	}
-	seen := map[string]uint64{} // number of each commit
+	seen := map[string]uint64{} // the number of each commit
 	for left := 4; left > 0; {
 		select {
 		case err := <-done:

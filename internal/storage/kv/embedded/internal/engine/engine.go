@@ -1,5 +1,5 @@
-// Package engine is what an ordered key-value engine must do for the
-// transaction layer of kv. It exists so that transactions are written once. An
+// Package engine defines what an ordered key-value engine must do for the
+// transaction layer of kv. It exists so that transactions are implemented once. An
 // engine only ever sees sealed values; it must never know a key to open them.
 package engine
 
@@ -18,7 +18,7 @@ type Engine interface {
 	Close() error
 }
 
-// Batch is a set of changes that become visible, and last, together.
+// Batch is a set of changes that become visible and durable together.
 type Batch interface {
 	// Set puts key and returns the n bytes of its value for the caller to fill
 	// before the next call.
@@ -36,7 +36,7 @@ type Batch interface {
 
 // Snapshot reads one state. Its methods are safe for concurrent use.
 type Snapshot interface {
-	// Get returns the value of key, nil where there is none. The value is valid
+	// Get returns the value of key, or nil if there is none. The value is valid
 	// until done is closed; done may be nil.
 	Get(key []byte) (value []byte, done io.Closer, err error)
 	// Iterator returns an iterator over the snapshot.
@@ -57,4 +57,4 @@ type Iterator interface {
 }
 
 // Change is one change of a batch that was read back from a log.
-type Change struct{ Key, Value []byte } // of a deletion, Value is nil
+type Change struct{ Key, Value []byte } // a deletion has a nil Value

@@ -1,6 +1,6 @@
-// Package memkv is an engine in memory: for tests, and for stores that need
-// not outlive the process. It exists beside pebblekv so that nothing in the
-// transaction layer can lean on one engine. It must never know what it holds.
+// Package memkv is an engine in memory: for tests, and for stores that need not
+// outlive the process. It exists beside pebblekv so that the transaction layer does
+// not depend on one engine. It must never know what it holds.
 package memkv
 
 import (
@@ -33,7 +33,7 @@ func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.root.Load()} }
 // Syncs implements engine.Engine: a batch counts as one sync.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
-// Close implements engine.Engine; a store opened on e again finds its state.
+// Close implements engine.Engine; a store that is opened on e again finds its state.
 func (e *Engine) Close() error { return nil }
 
 type change struct{ key, value []byte } // value nil: a deletion
@@ -142,7 +142,7 @@ func (s snapshot) Close() error { return nil }
 type iterator struct {
 	root *node
 	to   []byte
-	path []*node // the current node last, below it those still to come
+	path []*node // the current node is last; before it are nodes that are still to come
 }
 
 func (i *iterator) Seek(from, to []byte) bool {

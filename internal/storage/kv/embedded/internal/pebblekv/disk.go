@@ -14,14 +14,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// disk is between Pebble and its files. Pebble ends the process when its
-// log or its manifest can't be written; a store should go on serving reads.
-// After the first such failure disk freezes: it changes no file any more, so
-// that whatever Pebble still does can't do damage, and the next start recovers
-// as it would after a power loss.
+// disk is a layer between Pebble and its files. Pebble ends the process if it can't
+// write its log or its manifest, but a store should go on serving reads. So after
+// the first such failure disk freezes: it no longer changes any file, so that Pebble
+// can't do damage, and the next start recovers as it would after a power loss.
 //
-// Errors of the log are kept from Pebble, which panics on them with its locks
-// in disorder. That is no lie about durability: Batch.Wait asks disk as well.
+// Errors of the log are hidden from Pebble, which would panic on them and leave its
+// locks in disorder. Durability is still reported correctly, because Batch.Wait also
+// asks disk.
 type disk struct {
 	vfs.FS
 	syncs atomic.Uint64
@@ -52,16 +52,16 @@ func newDisk(fs vfs.FS, failed func(error)) *disk {
 	return &disk{FS: fs, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
 }
 
-// Lock locks nothing: the engine holds the folder's lock itself.
+// Lock does nothing: the engine itself holds the folder's lock.
 func (d *disk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// complaintEvery is how many failures of background work pass between two that
-// are told of: about a minute of them.
+// complaintEvery is how many failures of background work pass between two that are
+// logged: about a minute's worth.
 const complaintEvery = uint64(time.Minute / retryPause)
 
-// background hears of work that failed and is tried again. An engine that is
-// being opened would wait for it for ever: it fails instead, and the goroutine
-// ends, which lets go of Pebble's locks.
+// background is told about background work that failed and is tried again. An
+// engine that is being opened would wait for it forever. So the opening fails
+// instead, and the goroutine ends, which releases Pebble's locks.
 func (d *disk) background(log *slog.Logger) func(error) {
 	return func(err error) {
 		if !d.started.Load() {
@@ -86,7 +86,7 @@ func (d *disk) err() error {
 	return nil
 }
 
-// change runs f, a change of anything but the log.
+// change runs f, which changes any file but the log.
 func (d *disk) change(f func() error) error {
 	if d.err() != nil || d.slow.Swap(false) {
 		select {
@@ -106,7 +106,7 @@ func (d *disk) change(f func() error) error {
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
-// open makes a file with f; a log always opens, its error comes with Wait.
+// open makes a file with f. A log always opens; Wait returns its error.
 func (d *disk) open(name string, f func() (vfs.File, error)) (vfs.File, error) {
 	if !isLog(name) {
 		var file vfs.File
@@ -173,8 +173,8 @@ func (d *disk) MkdirAll(name string, perm os.FileMode) error {
 	return d.change(func() error { return d.FS.MkdirAll(name, perm) })
 }
 
-// Remove isn't slowed down or reported as a failure: a file that stays only
-// costs room.
+// Remove isn't slowed down or reported as a failure: a file that is not removed
+// only costs room.
 func (d *disk) Remove(name string) error {
 	if d.err() != nil {
 		return errFrozen
@@ -189,14 +189,14 @@ func (d *disk) RemoveAll(name string) error {
 	return d.FS.RemoveAll(name)
 }
 
-// logFile is a log: its errors freeze the disk and are kept from Pebble.
+// logFile is a log file: its errors freeze the disk and are hidden from Pebble.
 type logFile struct {
 	vfs.File
 	d   *disk
 	dir string
 }
 
-// preallocatedShare is what part of the free room a log takes beforehand, at most.
+// preallocatedShare is the largest part of the free room that a log preallocates.
 const preallocatedShare = 16
 
 func (f *logFile) do(op func() error) error {
@@ -216,8 +216,8 @@ func (f *logFile) Preallocate(at, n int64) error {
 	if f.d.err() != nil {
 		return nil
 	}
-	// It only saves time. A disk that is short, or small, keeps what would be
-	// taken beforehand: even a call that fails leaves blocks behind.
+	// Preallocation only saves time. It is left out on a disk that is small or nearly
+	// full, because even a call that fails leaves blocks behind.
 	if u, err := f.d.FS.GetDiskUsage(f.dir); err == nil && u.AvailBytes/preallocatedShare < uint64(n) {
 		return nil
 	}
@@ -264,7 +264,7 @@ func (f *logFile) Close() error {
 	return nil
 }
 
-// folder is a directory: the log's own creation is lost if it can't be synced.
+// folder is a directory: if it can't be synced, a new log may not survive a crash.
 type folder struct {
 	vfs.File
 	d *disk

@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// shortFS is a file system with so much room.
+// shortFS is a file system with limited room.
 type shortFS struct {
 	vfs.FS
 	free uint64
@@ -24,8 +24,8 @@ type countedFile struct {
 
 func (f countedFile) Preallocate(int64, int64) error { *f.n++; return nil }
 
-// TestLogTakesNoScarceRoom: a log takes room beforehand only where there is
-// plenty, since what it takes is missing to deletions and to the first account.
+// TestLogTakesNoScarceRoom: a log preallocates room only if there is plenty, because
+// deletions and the first account need what is left.
 func TestLogTakesNoScarceRoom(t *testing.T) {
 	const chunk = 1 << 20
 	for free, want := range map[uint64]int{0: 0, chunk: 0, 15 * chunk: 0, 16 * chunk: 1, 1 << 40: 1} {

@@ -17,13 +17,13 @@ import (
 	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
-// Options says where the engine lives.
+// Options says where the engine's files are.
 type Options struct {
 	Dir    string
-	FS     vfs.FS // nil is the machine's own
+	FS     vfs.FS // nil is the machine's file system
 	Logger *slog.Logger
-	// Failed is called once, from any goroutine, when the engine can't write any
-	// more. Reads go on. Files are left alone until the next start.
+	// Failed is called once, from any goroutine, when the engine can no longer
+	// write. Reads go on. Files are not changed until the next start.
 	Failed func(error)
 }
 
@@ -38,7 +38,7 @@ func (o Options) fs() vfs.FS {
 type Engine struct {
 	db   *pebble.DB
 	disk *disk
-	lock io.Closer // of the folder; Pebble's own locks nothing
+	lock io.Closer // the lock on the folder; Pebble's own does nothing
 }
 
 // Open opens or creates the engine in o.Dir.
@@ -59,11 +59,11 @@ func Open(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// settling is how long an opening that failed may take to end by itself.
+// settling is how long a failed opening may take to end.
 const settling = time.Second
 
-// start opens Pebble. A fatal error ends the goroutine that meets it, and one
-// that waits for it is left behind: it changes no file any more.
+// start opens Pebble. A fatal error ends the goroutine in which it occurs. A
+// goroutine that waits for that one is left behind: it no longer changes any file.
 func (e *Engine) start(dir string, options *pebble.Options) error {
 	type result struct {
 		db  *pebble.DB
@@ -113,7 +113,7 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, min(4, runtime.GOMAXPROCS(0)/2)) },
 		EventListener: &pebble.EventListener{
 			BackgroundError: d.background(log),
-			// The reader that met it gets the error; the default ends the process.
+			// The reader gets the error; Pebble's default would end the process.
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				log.Error("engine: a file is corrupt", "what",
 					i.String())
@@ -140,8 +140,8 @@ func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()
 // Syncs implements engine.Engine.
 func (e *Engine) Syncs() uint64 { return e.disk.syncs.Load() }
 
-// Unlock lets another engine open the folder, although this one, which failed,
-// is still read.
+// Unlock allows another engine to open the folder while this one, which has failed,
+// still serves reads.
 func (e *Engine) Unlock() error {
 	if e.lock == nil {
 		return nil
@@ -151,8 +151,8 @@ func (e *Engine) Unlock() error {
 	return lock.Close()
 }
 
-// Close implements engine.Engine. After a failure Pebble can't be closed in
-// order: its goroutines may wait for ever, but they change no file any more.
+// Close implements engine.Engine. After a failure Pebble can't be closed cleanly:
+// its goroutines may wait forever, but they no longer change any file.
 func (e *Engine) Close() error {
 	var err error
 	if cause := e.disk.err(); cause != nil {
@@ -172,7 +172,7 @@ type batch struct {
 func (b *batch) Set(key []byte, n int) []byte {
 	op := b.b.SetDeferred(len(key), n)
 	copy(op.Key, key)
-	op.Finish() // only indexed batches would look at the value here
+	op.Finish() // only indexed batches would read the value here
 	return op.Value
 }
 
@@ -233,9 +233,9 @@ func (i iterator) Value() ([]byte, error) { return i.i.ValueAndErr() }
 func (i iterator) Err() error             { return i.i.Error() }
 func (i iterator) Close() error           { return i.i.Close() }
 
-// logger hands Pebble's messages on. A fatal one must not return, since Pebble
-// would go on with a state it knows to be wrong: it freezes the files and ends
-// the goroutine, whose deferred calls release Pebble's locks.
+// logger passes Pebble's messages on. Fatalf must not return, because Pebble would
+// go on with a state that it knows to be wrong. So it freezes the files and ends the
+// goroutine, whose deferred calls release Pebble's locks.
 type logger struct {
 	log *slog.Logger
 	d   *disk

@@ -23,14 +23,14 @@ var errReadOnly = errors.New("pebblekv: the files are read only")
 type View uint8
 
 const (
-	// Whole is everything, the log replayed in memory.
+	// Whole shows everything, with the log replayed in memory.
 	Whole View = iota
-	// TablesOnly is what was there before the first batch of the log.
+	// TablesOnly shows the state before the first batch of the log.
 	TablesOnly
 )
 
 // OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
-// no recovery, nothing removed. Nobody else may be writing to it.
+// no recovery, nothing removed. Nothing else may be writing to it.
 func OpenReadOnly(o Options, v View) (*Engine, error) {
 	e := &Engine{disk: newDisk(looking{o.fs(), v}, func(error) {}), lock: io.NopCloser(nil)}
 	options := tune(o.Logger, e.disk)
@@ -41,7 +41,7 @@ func OpenReadOnly(o Options, v View) (*Engine, error) {
 	return e, nil
 }
 
-// LogBytes is how much the logs hold, which an opening writes once more.
+// LogBytes returns the size of the logs, which opening the engine writes once more.
 func LogBytes(o Options) (n int64, err error) {
 	names, err := o.fs().List(o.Dir)
 	for _, name := range names {
@@ -57,7 +57,7 @@ func LogBytes(o Options) (n int64, err error) {
 	return n, err
 }
 
-// looking is a file system on which nothing can be changed.
+// looking is a read-only file system.
 type looking struct {
 	vfs.FS
 	view View
@@ -87,8 +87,8 @@ func (l looking) ReuseForWrite(string, string, vfs.DiskWriteCategory) (vfs.File,
 }
 func (l looking) MkdirAll(string, os.FileMode) error { return errReadOnly }
 
-// Log yields the batches of the logs, oldest first. Logs that the tables hold
-// already may be among them, and their ends may be missing.
+// Log yields the batches of the logs, oldest first. Some of the logs may already be
+// in the tables, and the ends of logs may be missing.
 func Log(o Options, yield func(engine.Change) error) error {
 	logs, err := wal.Scan(wal.Dir{FS: o.fs(), Dirname: o.Dir})
 	if err != nil {
@@ -102,8 +102,8 @@ func Log(o Options, yield func(engine.Change) error) error {
 	return nil
 }
 
-// readLog ends where the log does not go on: whether that is its end is for
-// Pebble to say, which has replayed it.
+// readLog stops where the log can't be read any further. Whether that is its real
+// end is decided by Pebble, which has replayed it.
 func readLog(l wal.LogicalLog, yield func(engine.Change) error) (err error) {
 	r := l.OpenForRead()
 	defer func() { err = errors.Join(err, r.Close()) }()
@@ -143,7 +143,7 @@ func eachChange(batch []byte, yield func(engine.Change) error) error {
 	}
 }
 
-// Exists tells whether o.Dir holds anything at all.
+// Exists reports whether o.Dir holds anything at all.
 func Exists(o Options) (bool, error) {
 	names, err := o.fs().List(o.Dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -152,11 +152,11 @@ func Exists(o Options) (bool, error) {
 	return len(names) > 0, err
 }
 
-// Discard removes o.Dir and all that is in it.
+// Discard removes o.Dir and everything in it.
 func Discard(o Options) error { return o.fs().RemoveAll(o.Dir) }
 
-// Move gives o.Dir the name to, where nothing or an empty folder may be, and
-// makes the name last.
+// Move renames o.Dir to to, which must not exist or be an empty folder, and makes
+// the new name durable.
 func Move(o Options, to string) error {
 	fs := o.fs()
 	if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -176,7 +176,7 @@ func Move(o Options, to string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// hidden are the engine's notes of the options it ran with. They are made anew
-// at every start and say nothing that this program does not know, so that
-// damage to them must not keep a store from opening.
+// hidden reports the engine's OPTIONS files. They are written anew at every start
+// and say nothing that this program does not know, so damage to them must not keep
+// a store from opening.
 func hidden(name string) bool { return strings.HasPrefix(name, "OPTIONS-") }
