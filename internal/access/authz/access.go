@@ -23,9 +23,9 @@ func Ask[In any](needs func(*In) ([]Need, error)) Access[In] {
 	return Access[In]{needs: func(_ context.Context, _ Caller, in *In) ([]Need, error) { return needs(in) }}
 }
 
-// AskFor is an access with needs that also depend on the caller, or on what the
-// resource is now: the ARN of an IAM user holds the path that the user was given. needs
-// only works the needs out; it does not decide anything.
+// AskFor is an access with needs that also depend on the caller, or on the resource's
+// current state: the ARN of an IAM user holds the user's path. needs only works out
+// the needs; it does not decide anything.
 func AskFor[In any](needs func(context.Context, Caller, *In) ([]Need, error)) Access[In] {
 	return Access[In]{needs: needs}
 }

@@ -114,7 +114,7 @@ func TestZeroAccessSaysNothing(t *testing.T) {
 func TestZeroCallerAndNoNeedsAreRefused(t *testing.T) {
 	all := New(allowing(t, "*"))
 	if _, err := all.Authorize(t.Context(), user(), get("k")); err != nil {
-		t.Fatalf("the door is not open where it should be: %v", err)
+		t.Fatalf("an allowed need is refused: %v", err)
 	}
 	_, err := all.Authorize(t.Context(), user())
 	denied(t, "no needs", err)

@@ -165,7 +165,7 @@ func (g Grant) Note(name string, values ...string) {
 // Refused reports whether a soft need was refused.
 func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 
-// Caller returns who holds the grant.
+// Caller returns the caller that holds the grant.
 func (g Grant) Caller() Caller {
 	if g.g == nil {
 		return Caller{}
@@ -173,8 +173,8 @@ func (g Grant) Caller() Caller {
 	return g.g.caller
 }
 
-// Under decides a need of the same caller as if the resource had other laws: what a
-// policy would mean that is not in force.
+// Under decides a need of the same caller as if the resource had other laws: it shows
+// what a policy that is not in force would allow.
 func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verdict, error) {
 	if g.g == nil {
 		return policy.Verdict{}, nil

@@ -62,9 +62,10 @@ func anyTimed(docs []*policy.Document) bool {
 	})
 }
 
-// Renew looks the caller up again, works out its needs again and decides them, all of
-// what ctx reads. It refuses if a hard need is refused, or a soft one that was demanded
-// before; such a grant must not be used. Errors: AccessDenied, and those of the caller.
+// Renew looks the caller up again, works out its needs again and decides them, all on
+// the state that ctx reads. It refuses if a hard need is refused, or a soft one that was
+// demanded before; such a grant must not be used. Errors: AccessDenied, and those of
+// looking the caller up.
 func (g Grant) Renew(ctx context.Context) error {
 	if g.g == nil {
 		return fault.Of(fault.AccessDenied)
@@ -97,7 +98,7 @@ func (g Grant) Renew(ctx context.Context) error {
 
 // RestsOnObjects reports whether the tags, the owner or the ACL of an object were
 // looked up for the decision. They change with every version and within one, so the
-// decision holds only for the state that it was made of.
+// decision holds only for the state that it was made on.
 func (g Grant) RestsOnObjects() bool {
 	return g.g != nil && (g.g.on.tagged || len(g.g.on.objects) > 0)
 }

@@ -148,7 +148,7 @@ func (l *Laws) Excludes(p *Principal) bool {
 	if p.Kind != Anonymous {
 		return false
 	}
-	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of any object may allow everybody
+	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of any object may allow everyone
 		return restricted(l, p)
 	}
 	return restricted(l, p) ||

@@ -30,8 +30,8 @@ type Document struct {
 	statements []statement
 	mentions   []string       // condition keys, sorted; see Mentions
 	public     bool           // wherever requests come from; see Public
-	openTo     []netip.Prefix // addresses from which statements allow everybody
-	admitsAll  bool           // some Allow is for everybody, if on conditions
+	openTo     []netip.Prefix // addresses from which statements allow everyone
+	admitsAll  bool           // some Allow is for everyone, perhaps on conditions
 }
 
 // The versions of the language. A document without one is of the older, in
@@ -46,7 +46,7 @@ type Statement struct {
 	Sid          string
 	Effect       Effect // Allow or ExplicitDeny
 	Principals   []PrincipalName
-	NotPrincipal bool // the statement is about everybody but Principals
+	NotPrincipal bool // the statement is about everyone except Principals
 	Actions      []string
 	NotAction    bool
 	Resources    []string // empty in trust policies

@@ -100,7 +100,7 @@ func witnessGetsIn(t *testing.T, principal, condition string) {
 	if strings.Contains(principal, "Federated") || strings.Contains(condition, "IsAWSService") ||
 		strings.Contains(condition, "AROAEXAMPLE") || strings.Contains(condition, "${") {
 		if w.Request != nil {
-			t.Errorf("%s, %s: %+v gets in", principal, condition, w.Request)
+			t.Errorf("%s, %s: %+v is allowed", principal, condition, w.Request)
 		}
 		return
 	}

@@ -167,7 +167,7 @@ func TestSharedAddresses(t *testing.T) {
 					SourceIP: parseRange(c.ranges).Addr(),
 				}
 				if got := Decide(l, r).Effect == Allow; got == of.want {
-					t.Errorf("%s, %s: restricted, and a stranger at the address gets in: %v", c.ranges, name, got)
+					t.Errorf("%s, %s: restricted, and a stranger at the address is allowed: %v", c.ranges, name, got)
 				}
 			}
 		})

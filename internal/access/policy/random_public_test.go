@@ -227,7 +227,7 @@ func (c *publicCheck) witness(w *Witness, off, on Laws, text string) {
 		c.t.Fatalf("-seed %d: the witness is kept out: %v %+v\n%s", c.seed, v.Why, w.Request, text)
 	}
 	if v := Decide(on, *w.Request); v.Effect != ExplicitDeny || v.Layer != PublicAccessLayer {
-		c.t.Fatalf("-seed %d: the witness gets in although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request,
+		c.t.Fatalf("-seed %d: the witness is allowed although RestrictPublicBuckets is on: %+v\n%s", c.seed, w.Request,
 			text)
 	}
 }

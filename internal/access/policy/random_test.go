@@ -287,6 +287,6 @@ func neverPublic(t *testing.T, seed uint64, l Laws, r Request) {
 		r.Keys, r.SourceIP = nil, netip.Addr{}
 	}
 	if v := Decide(l, r); v.Effect == Allow {
-		t.Fatalf("-seed %d: a stranger gets in (public: %v): %v", seed, open, v.Why)
+		t.Fatalf("-seed %d: a stranger is allowed (public: %v): %v", seed, open, v.Why)
 	}
 }

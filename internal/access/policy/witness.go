@@ -16,9 +16,9 @@ type Openness uint8
 
 // What makes a statement public.
 const (
-	Alone    Openness = iota // it allows everybody, from more than a few addresses
+	Alone    Openness = iota // it allows everyone, from more than a few addresses
 	Together                 // all statements together allow too many addresses
-	Behind                   // the addresses of Range may hide anybody
+	Behind                   // the addresses of Range may belong to anyone
 )
 
 // Witness is the statement that makes a document public.

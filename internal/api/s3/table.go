@@ -116,7 +116,7 @@ func (a *API) writes() []dispatch.Row {
 	}
 }
 
-// access is who pays, who owns and who gets in.
+// access is who pays, who owns objects and who may access them.
 func (a *API) access() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "GetBucketRequestPayment", "GET /{Bucket}?requestPayment",

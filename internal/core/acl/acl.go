@@ -1,7 +1,7 @@
 // Package acl implements the rules of access control lists: what a list may be, what a
 // canned one means, what a grant allows, and how a list is written down. It
 // exists so that buckets, objects, uploads and forms refuse the same lists for
-// the same reasons. It must never know what carries a list, nor who asks.
+// the same reasons. It must never know what carries a list, nor the caller.
 package acl
 
 import (
@@ -87,7 +87,7 @@ func (l List) Private() List {
 	return slices.DeleteFunc(slices.Clone(l), Grant.Public)
 }
 
-// Foreign returns the grants to others than the owner, groups included.
+// Foreign returns the grants to anyone but the owner, groups included.
 func (l List) Foreign(owner string) List {
 	return slices.DeleteFunc(slices.Clone(l), func(g Grant) bool { return g.Account == owner && g.Group == "" })
 }
@@ -111,7 +111,7 @@ type Request struct {
 // IsZero reports that the request asks for nothing.
 func (r *Request) IsZero() bool { return r.Canned == "" && r.Grants == nil && r.Owner == "" }
 
-// IsDefault reports a request for what there would be without it.
+// IsDefault reports a request for the ACL that would be set without it.
 func (r *Request) IsDefault() bool { return r.IsZero() || r.Canned == private }
 
 // The canned ACLs that the rules of ownership speak of.
@@ -140,9 +140,9 @@ func CheckCanned(name string, object bool) error {
 // bucket's owner.
 func (r *Request) HandsOver() bool { return r.Canned == bucketOwnerFull }
 
-// Make returns the list that a request asks for, of what owner owns in a bucket
-// of bucketOwner's. AccessDenied where the request names another owner: an ACL
-// does not change it.
+// Make returns the list that a request asks for, for a resource of owner in a bucket
+// of bucketOwner. Error: AccessDenied if the request names another owner, since an ACL
+// cannot change the owner.
 func (r *Request) Make(owner, bucketOwner string) (List, error) {
 	if r.Owner != "" && r.Owner != owner {
 		return nil, fault.Of(fault.AccessDenied)
@@ -190,10 +190,10 @@ func canned(name, owner, bucketOwner string) List {
 	return l
 }
 
-// Enforced refuses what a bucket without ACLs does not take: any ACL but those
-// that say what is so already (S3 user guide, "Controlling ownership of
-// objects"). With an upload private says the same, and clients send it unasked;
-// a request to set an ACL is refused for it.
+// Enforced refuses what a bucket without ACLs does not take: any ACL that would
+// change something (S3 user guide, "Controlling ownership of objects"). With an
+// upload, private changes nothing, and clients send it by default; a request to set
+// an ACL is refused for it.
 func (r *Request) Enforced(bucketOwner string, upload bool) error {
 	l, err := r.Make(bucketOwner, bucketOwner)
 	empty := r.Grants != nil && len(r.Grants) == 0 // which is less than the owner has

@@ -50,8 +50,8 @@ func full(of func(Permission) []policy.Action) (all []policy.Action) {
 // maxCompiled bounds a cache of compiled lists, in bytes.
 const maxCompiled = 8 << 20
 
-// Compiled keeps the documents of lists by what they say: a changed list is
-// another entry.
+// Compiled caches the documents of lists by content: a changed list is another
+// entry.
 type Compiled struct {
 	cache *limit.Cache[string, *policy.Document]
 }
@@ -116,7 +116,7 @@ func (l List) Append(r []byte, field protowire.Number) []byte {
 	return r
 }
 
-// Take reads one field that Append wrote; false where it is none.
+// Take reads one field that Append wrote; it returns false if the field is not valid.
 func (l *List) Take(f *record.Fields) bool {
 	p, who, ok := f.Pair()
 	g := Grant{Permission: Permission(p)}

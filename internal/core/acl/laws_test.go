@@ -161,7 +161,7 @@ func check(
 			named := c.who.Account == owner ||
 				slices.ContainsFunc(l, func(g Grant) bool { return g.Group == "" && g.Account == c.who.Account })
 			if !named && policy.Decide(laws, r).Effect == policy.Allow {
-				t.Fatalf("%s: with all four settings on, %v %s gets in", spell(l), c.who.Kind, a)
+				t.Fatalf("%s: with all four settings on, %v %s is allowed", spell(l), c.who.Kind, a)
 			}
 		}
 	}

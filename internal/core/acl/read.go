@@ -163,7 +163,7 @@ func BothGiven() error {
 	return fault.New(fault.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
 }
 
-// NothingGiven refuses a request to set an ACL that carries none.
+// NothingGiven refuses a request that should set an ACL and carries none.
 func NothingGiven() error {
 	return fault.Of(fault.MissingSecurityHeader).With("MissingHeaderName", "x-amz-acl")
 }

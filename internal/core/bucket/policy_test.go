@@ -285,7 +285,7 @@ func (e *entry) Entry() (key, value []byte, err error) {
 func (e *entry) Note(string, ...string) {}
 func (e *entry) Committed()             { e.committed++ }
 
-// TestPublicChangesAreAudited: each change of who gets in commits with its
+// TestPublicChangesAreAudited: each change of public access commits with its
 // event, and a refused one with none.
 func TestPublicChangesAreAudited(t *testing.T) {
 	s := openPolicies(t)

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestReportNamesAccountsOfTheACL: an account that a bucket's ACL names gets in
+// TestReportNamesAccountsOfTheACL: an account that a bucket's ACL names has access
 // whatever is blocked, and the operator is told.
 func TestReportNamesAccountsOfTheACL(t *testing.T) {
 	s := openPolicies(t)

@@ -24,13 +24,13 @@ var ErrUnchanged = errors.New("change: nothing to change")
 var ErrStale = errors.New("change: what the decision read has changed")
 
 // Commit runs fn in a transaction of store on behalf of the grant's caller and
-// commits it together with the caller's audit event. Whether the caller may is
-// true of the state that is committed on, and of that instant: a key that was
-// deleted, a policy that was changed or an exception that ended in the meantime
-// refuses, and nothing is written. The errors of a refusal are AccessDenied and those
+// commits it together with the caller's audit event. The caller must have the
+// permission at that instant and in the state that the transaction commits on: if a
+// key was deleted, a policy was changed or an exception ended in the meantime, Commit
+// refuses and writes nothing. The errors of a refusal are AccessDenied and those
 // of identifying the caller. Like the fn of kv.Store.Update, fn may run more than
-// once. When Commit returns nil, change
-// and event are durable, or fn returned ErrUnchanged.
+// once. When Commit returns nil, change and event are durable, or fn returned
+// ErrUnchanged.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
 	caller := g.Caller()
 	if caller.Principal().Kind == policy.Nobody {
@@ -66,7 +66,7 @@ func bindDecision(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) erro
 }
 
 // View runs fn on one state on behalf of the grant's caller. A decision that
-// depended on an object is made again on that state: what is read is what was
+// depended on an object is made again on that state, so that fn reads what was
 // authorized.
 func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader) error) error {
 	return store.View(ctx, func(r kv.Reader) error {
@@ -79,8 +79,8 @@ func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader)
 	})
 }
 
-// Operate is Commit for the operator, who has no grant: the data directory's socket
-// can be opened only by its owner. record may be nil.
+// Operate is Commit for the operator, who has no grant: only the owner of the data
+// directory can open the socket in it. record may be nil.
 func Operate(ctx context.Context, store kv.Store, record authz.Record, fn func(kv.Tx) error) error {
 	return commit(ctx, store, record, fn)
 }

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// DetailsInput says what of an account is described; nothing named is all.
+// DetailsInput says which parts of an account are described; if none is named, all are.
 type DetailsInput struct {
 	Kinds      []EntityKind
 	Local, AWS bool // managed policies

@@ -8,8 +8,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Directory meets principal.Directory: it knows which accounts, users and roles
-// there are.
+// Directory implements principal.Directory: it knows which accounts, users and roles
+// exist.
 type Directory struct{}
 
 // ID returns the unique id of the user or role that an entry of a Principal

@@ -8,9 +8,9 @@ import (
 // maxDocuments bounds the cache of compiled policies, in bytes.
 const maxDocuments = 32 << 20
 
-// Documents keeps compiled policies by their text: a changed text is another
-// entry, so a change takes effect with the next request. Only what is stored
-// is kept; what a request brings along is parsed and dropped.
+// Documents caches compiled policies by their text: a changed text is another
+// entry, so a change takes effect with the next request. Only stored policies are
+// cached; a policy in a request is parsed and dropped.
 type Documents struct {
 	cache *limit.Cache[document, *policy.Document]
 }

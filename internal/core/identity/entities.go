@@ -158,12 +158,13 @@ func (s *Store) List(
 	return all, next, err
 }
 
-// Renaming is what a user or group is called from now on; an empty name or path
-// stays as it is.
+// Renaming is the new name and path of a user or group; an empty one stays
+// unchanged.
 type Renaming struct{ Name, Path string }
 
-// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or iam:UpdateGroup on the old name
-// and the new one. Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
+// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or
+// iam:UpdateGroup on the old name and the new one.
+// Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
 func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name string, to Renaming) error {
 	action := policy.Action("iam:Update" + k.String())
 	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
@@ -192,8 +193,8 @@ func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name st
 	})
 }
 
-// UpdateRole changes a role's description and longest session; nil leaves what
-// is. It needs iam:UpdateRole. Errors: NoSuchEntity, ValidationError.
+// UpdateRole changes a role's description and longest session; nil leaves one
+// unchanged. It needs iam:UpdateRole. Errors: NoSuchEntity, ValidationError.
 func (s *Store) UpdateRole(
 	ctx context.Context, g authz.Grant, name string, description *string, longest *time.Duration,
 ) error {
@@ -383,7 +384,7 @@ func (s *Store) GroupsOf(
 // nameOf is what listings of entities are in the order of.
 func nameOf(e **Entity) string { return strings.ToLower((*e).Name) }
 
-// EntitiesByName reads entities, all of which there are.
+// EntitiesByName reads entities, all of which must exist.
 func EntitiesByName(r kv.Reader, ids []string) ([]*Entity, error) {
 	all := make([]*Entity, 0, len(ids))
 	for _, id := range ids {

@@ -1,4 +1,4 @@
-// Package identity holds who exists: accounts, their root users, users, groups and
+// Package identity holds the identities: accounts, their root users, users, groups and
 // roles, their policies and their access keys. It must never know how a request is
 // signed, what is allowed, or which sessions and MFA devices there are.
 package identity
@@ -34,20 +34,20 @@ type LongLived struct {
 	Tags []tag.Tag // of the user
 }
 
-// Rooms is what identity asks of rooms that it doesn't know.
+// Rooms is what identity asks of packages that it doesn't know.
 type Rooms struct {
 	Devices  Devices
 	Sessions Sessions
 }
 
-// Sessions ends what came from an access key; core/session meets it.
+// Sessions ends the sessions that came from an access key; core/session implements it.
 type Sessions interface {
 	// End removes the sessions of a holder, a user's unique id or an account, whose
 	// chains begin with an access key.
 	End(tx kv.Tx, holder, accessKeyID string) error
 }
 
-// Devices counts MFA devices; core/mfa meets it.
+// Devices counts MFA devices; core/mfa implements it.
 type Devices interface {
 	// Owned returns how many devices a user has, by its unique id; "" is the root
 	// user.

@@ -16,8 +16,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// LastAccessed is when entities that may use a service last did: an attempt
-// counts, whatever became of it.
+// LastAccessed is when entities that may use a service last did: an attempt counts
+// even if it failed.
 type LastAccessed struct {
 	Service  string    // "s3"
 	At       time.Time // zero is never
@@ -119,7 +119,7 @@ func (s *Store) targetOf(r kv.Reader, account, text string, now time.Time) (*acc
 	return nil, job{}, nil
 }
 
-// LastAccessedARN is what a report is asked for on. Errors: InvalidInput.
+// LastAccessedARN parses the ARN of a report's subject. Errors: InvalidInput.
 func LastAccessedARN(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
 	kind, _, ok := strings.Cut(a.Resource, "/")
@@ -144,7 +144,7 @@ func (s *Store) LastAccessedSubject(ctx context.Context, account, name string) (
 	return out, err
 }
 
-// JobSubject describes what a report is about; false where there is none.
+// JobSubject describes a report's subject; it returns false if there is none.
 func (s *Store) JobSubject(
 	ctx context.Context, account, text string, now time.Time,
 ) (out Subject, found bool, err error) {

@@ -76,8 +76,8 @@ func newAccountID() (string, error) {
 	return n.Add(n, big.NewInt(100_000_000_000)).String(), nil
 }
 
-// NewKey returns a key id of AWS's form for long-lived keys, 80 bits of chance
-// behind AKIA, and a secret of 240 bits in 40 characters.
+// NewKey returns a key id of AWS's form for long-lived keys, AKIA and 80 random bits,
+// and a secret of 240 bits in 40 characters.
 func NewKey() (id, secret string) {
 	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var b [46]byte

@@ -9,9 +9,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Subject is what the needs of an operation are made of: the ARN its target has
-// now, and what conditions may ask about it. A target that does not exist has
-// the ARN it would have under the path "/".
+// Subject is what the needs of an operation depend on: its target's current ARN, and
+// the target's condition keys. A target that does not exist has the ARN it would have
+// under the path "/".
 type Subject struct {
 	ARN      arn.ARN
 	Tags     []tag.Tag
@@ -30,8 +30,8 @@ func (s Subject) ResourceKeys() map[string][]string {
 	return m
 }
 
-// Subject describes a user, group or role. It asks for no grant: nothing of it
-// reaches a caller but through a decision.
+// Subject describes a user, group or role. It asks for no grant: its result reaches
+// a caller only through a decision.
 func (s *Store) Subject(ctx context.Context, account string, k EntityKind, name string) (out Subject, err error) {
 	out.ARN = EntityARN(account, k, "/", name)
 	err = s.store.View(ctx, func(r kv.Reader) error {

@@ -5,9 +5,9 @@ import "watertight/internal/storage/seal"
 // Choice says which key opens a data key besides the server's own. The zero
 // Choice is S3's (SSE-S3): the server's keys are enough. It is a value that the
 // caller makes once from the request, or from what the record of an object says,
-// and that is handed down unread: a scheme that needs more, such as a KMS key's
-// id, its encryption context and whether a bucket key is used, adds fields here
-// and changes no signature.
+// and that other code passes on without reading it: a scheme that needs more, such as
+// a KMS key's id, its encryption context and whether a bucket key is used, adds fields
+// here and changes no signature.
 type Choice struct {
 	customer *seal.Key // SSE-C
 }

@@ -142,7 +142,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 // A caller that may read an object may open its data key; a zero grant is
 // refused. It may take as long as a request to another server, so it is never
 // called inside a transaction or a view. Errors: AccessDenied for another
-// customer's key, or for none where there was one.
+// customer's key, or if one is needed and none is given.
 func (r *Ring) Open(
 	_ context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
 ) (plain [32]byte, err error) {
@@ -152,8 +152,8 @@ func (r *Ring) Open(
 	return r.open(choice, wrapped, binding)
 }
 
-// Recover opens a data key for a holder of the root key itself, with no
-// server between. One that needs a customer's key does not open.
+// Recover opens a data key for a holder of the root key, without a server. It does not
+// open one that needs a customer's key.
 func Recover(root seal.Key, wrapped, binding []byte) (seal.Key, error) {
 	return New(root).open(Choice{}, wrapped, binding)
 }

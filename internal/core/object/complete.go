@@ -41,9 +41,9 @@ type CompleteInput struct {
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
 // s3:PutObject, and s3:GetObject too where IfMatch is set. Parts that are not
-// listed are dropped. Completing once more with the same list, as a client does
-// that lost the answer, answers the same as long as the object is the newest of
-// its key. Errors: NoSuchBucket, NoSuchUpload, InvalidPart, InvalidPartOrder,
+// listed are dropped. A client that lost the answer may complete again with the same
+// list: the answer is the same while the object is the newest of its key.
+// Errors: NoSuchBucket, NoSuchUpload, InvalidPart, InvalidPartOrder,
 // EntityTooSmall, EntityTooLarge, InvalidRequest, BadDigest, PreconditionFailed,
 // ConditionalRequestConflict, NoSuchKey, NotImplemented.
 func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteInput) (Version, error) {

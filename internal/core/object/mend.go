@@ -60,9 +60,9 @@ func (o *Owned) Verify(f *os.File, root seal.Key, read bool) error {
 	return nil
 }
 
-// Mend brings records that were saved from a damaged store in order: versions
-// and parts are what counts, and what follows from them, pointers and
-// references, is made from them. Records that can't be read are taken away.
+// Mend repairs records that were saved from a damaged store: it trusts versions and
+// parts, and makes pointers and references again from them. It drops records that
+// can't be read.
 func Mend(records map[string][]byte) Mended {
 	m := mender{
 		records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{},

@@ -120,7 +120,7 @@ type Version struct {
 	Tags         tag.Set
 }
 
-// Expected is what a client declared about a body; nil is nothing declared.
+// Expected is what a client declared about a body; nil means that nothing is declared.
 type Expected struct {
 	MD5 []byte // Content-MD5, decoded
 	Sum []byte // checksum of PutInput.Algorithm, decoded

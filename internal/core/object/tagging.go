@@ -108,7 +108,7 @@ func (v *version) notAllowed(method string) error {
 }
 
 // Tags returns the tags of a version for authorization, which asks before
-// anything is granted: none where the version is not there.
+// anything is granted: none if the version does not exist.
 func (s *Store) Tags(ctx context.Context, in VersionInput) (tags tag.Set, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)

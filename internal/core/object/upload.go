@@ -152,14 +152,14 @@ func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 	return decodeUpload(b)
 }
 
-// Begun is what decisions on the steps of an upload rest on.
+// Begun is what decisions on the steps of an upload depend on.
 type Begun struct {
 	InitiatorID string // unique id of who began it
 	Encryption  string // that the request to begin it named; empty where it named none
 }
 
-// Begun returns what is known of an upload's beginning, the zero value where there
-// is none. It asks for no grant: nothing of it reaches a caller but through a
+// Begun returns what is known of an upload's beginning, the zero value if there is no
+// such upload. It asks for no grant: its result reaches a caller only through a
 // decision.
 func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begun, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
@@ -184,8 +184,8 @@ func noSuchUpload(id string) error {
 		With("UploadId", id)
 }
 
-// CreateUpload begins a multipart upload, whose object is going to have the
-// owner and the ACL that are set now. It needs s3:PutObject, and
+// CreateUpload begins a multipart upload. Its object will have the owner and the ACL
+// that are set now. It needs s3:PutObject, and
 // s3:PutObjectAcl where an ACL is asked for. Errors: NoSuchBucket,
 // InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {

@@ -265,7 +265,7 @@ func inItsBucket(r kv.Reader, key []byte, u *upload) (bool, error) {
 	return err == nil && bytes.HasPrefix(key, uploadsOf(&b, "")), err
 }
 
-// Attributes is what is known of a version beside its bytes.
+// Attributes is what is known of a version besides its bytes.
 type Attributes struct {
 	Version
 	Parts     []Part // a page of them; none where it was put in one piece

@@ -37,7 +37,7 @@ type Digests struct {
 	Sum  []byte // checksum of the algorithm asked for, big-endian; nil if none
 }
 
-// Location says where sealed bytes lie: Inline or Blob. It is stored in a
+// Location says where sealed bytes are stored: Inline or Blob. It is part of a
 // version's record.
 type Location struct {
 	Inline []byte // the sealed bytes; the caller stores them in a value of their own
@@ -65,7 +65,7 @@ type Source struct {
 	Binding  []byte
 }
 
-// Options say where blobs lie and what guards them.
+// Options say where blobs are stored and what guards them.
 type Options struct {
 	Dir  string // empty keeps blobs in memory
 	Keys Keys

@@ -15,9 +15,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Write seals a body in one pass. Up to InlineMax bytes come back inline; more
-// go into a blob that is durable when Write returns, and that Settle, Drop or
-// the sweeper ends. An error of the body is returned as it is, and nothing of
+// Write seals a body in one pass. Up to InlineMax bytes are returned inline; more
+// go into a blob that is durable when Write returns. Settle keeps the blob; Drop or
+// the sweeper removes it. An error of the body is returned unchanged, and nothing of
 // the body is kept.
 func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location, Digests, error) {
 	if !s.room.Fits(max(src.Size, 0)) {

@@ -9,7 +9,7 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// Session is a set of temporary credentials and all that is true of it. Secret
+// Session is a set of temporary credentials and everything known about it. Secret
 // and Token must never be logged.
 type Session struct {
 	AccessKeyID, Secret, Token string
@@ -33,7 +33,7 @@ type Session struct {
 }
 
 // PolicyRef is a managed policy as a session names it, and the unique id that the
-// policy had then: one made again under the ARN is another one.
+// policy had then: a later policy with the same ARN is another one.
 type PolicyRef struct{ ARN, ID string }
 
 // Purpose is the call that made a session. The numbers are stored.

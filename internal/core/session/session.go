@@ -24,13 +24,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// MFA says whether a code is right; core/mfa meets it.
+// MFA says whether a code is right; core/mfa implements it.
 type MFA interface {
 	// Verify uses up a code of a device that p has. Errors: AccessDenied.
 	Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error
 }
 
-// Options are what the server decides of sessions.
+// Options are the server's settings for sessions.
 type Options struct {
 	Issuers oidc.Fetcher // how the keys of identity providers are reached; nil: no token is right
 	Quota   int          // sessions of one maker that have not ended; 0 is DefaultQuota

@@ -26,7 +26,7 @@ type WebInput struct {
 	Verified func(policy.Principal)
 }
 
-// WebAssumed is a role's new session and what its token says of the bearer.
+// WebAssumed is a role's new session and what the token says about its bearer.
 type WebAssumed struct {
 	Assumed
 	Subject, Audience, Issuer string

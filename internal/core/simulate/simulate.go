@@ -61,7 +61,7 @@ type Decision struct {
 	IdentitySays, OwnersSays policy.Effect
 }
 
-// Match is a statement that spoke about the request.
+// Match is a statement that applied to the request.
 type Match struct {
 	Policy                                     string
 	Resource                                   bool // a resource-based policy
@@ -77,7 +77,7 @@ const (
 )
 
 // Source describes the entity an ARN names, for the needs of a simulation. It
-// asks for no grant: nothing of it reaches a caller but through a decision.
+// asks for no grant: its result reaches a caller only through a decision.
 // Errors: InvalidInput.
 func (s *Simulator) Source(ctx context.Context, account, name string) (identity.Subject, error) {
 	k, entity, err := parseSource(account, name)

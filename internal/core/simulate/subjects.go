@@ -88,7 +88,7 @@ func (o *Operator) addNamed(r kv.Reader, all *[]policy.Subject, account string, 
 	}
 	a, err := arn.Parse(p.Value)
 	switch {
-	case err != nil || p.Value == "*": // an id, or everybody
+	case err != nil || p.Value == "*": // an id, or everyone
 		return nil
 	case a.Service == "sts":
 		return o.addSession(r, all, a)

@@ -2,7 +2,7 @@
 // it is kept, and how a header spells it; S3's and, in iam.go, those of IAM and
 // STS. It exists so that objects, buckets, uploads and forms refuse the same tags
 // for the same reasons, and so do users, roles, devices and sessions. It must
-// never know what carries the tags, nor who asks.
+// never know what carries the tags, nor the caller.
 package tag
 
 import (
@@ -50,8 +50,8 @@ func Bucket(tags []Tag) (Set, error) {
 	return check(tags, "System tags cannot be added/updated by requester", true)
 }
 
-// NewBucket is Bucket for the tags that CreateBucket carries, whose prefix aws:
-// is refused in other words.
+// NewBucket is Bucket for the tags of CreateBucket, which refuses the prefix aws: with
+// a different message.
 func NewBucket(tags []Tag) (Set, error) {
 	if len(tags) > MaxBucket {
 		return Bucket(tags)

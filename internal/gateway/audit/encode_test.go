@@ -283,7 +283,7 @@ func TestSecretsAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestRelevantAreNoSecrets(t *testing.T) {
+func TestRelevantNamesAreNotSecret(t *testing.T) {
 	for _, name := range []string{
 		"versionId", "uploadId", "partNumber", "acl", "policy", "X-Amz-Expires", "x-amz-copy-source",
 		"x-amz-bypass-governance-retention",

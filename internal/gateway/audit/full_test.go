@@ -307,7 +307,7 @@ func TestRefusedRequestsAreCountedPastARate(t *testing.T) {
 		event   string
 		granted bool
 		code    string
-		asks    string // an operation that is answered to anybody
+		asks    string // an operation that any caller may use
 	}{
 		"strangers": {Identity{}, "StrangersRefused", false, "SignatureDoesNotMatch", ""},
 		"anonymous": {

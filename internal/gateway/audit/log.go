@@ -191,7 +191,7 @@ func missing(m mark, j *journal) []byte {
 }
 
 // Close writes everything that is left and ends the writer. No record may
-// be finished after it; those that are, are lost. It must come before the
+// be finished after it; one that is, is lost. It must come before the
 // store's Close. When ctx ends first, events that changed nothing may be lost;
 // those of changes stay in the store and are moved at the next start.
 func (l *Log) Close(ctx context.Context) error {

@@ -3,8 +3,8 @@ package audit
 import "strings"
 
 // Relevant reports whether requestParameters has an S3 query parameter or header:
-// sub-resources, what a listing was asked for, and the headers that decide about
-// access, encryption and retention. Nothing that signs or decrypts is among them.
+// sub-resources, the parameters of a listing, and the headers that decide about
+// access, encryption and retention. None of them can sign or decrypt anything.
 func Relevant(name string) bool {
 	switch strings.ToLower(name) {
 	case "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "inventory",
@@ -34,8 +34,8 @@ func Relevant(name string) bool {
 // ones are left out.
 const secretNameSize = 128
 
-// Secret reports whether a parameter of this name may hold a secret. None of them is
-// written, even if a shape asks for it; numbers and booleans are no secrets.
+// Secret reports whether a parameter of this name may hold a secret. Secrets are never
+// written, even if a shape asks for it; numbers and booleans are not secrets.
 func Secret(name string) bool {
 	if len(name) > secretNameSize {
 		return true

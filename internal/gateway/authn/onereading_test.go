@@ -417,7 +417,7 @@ func FuzzOneReading(f *testing.F) {
 			}
 			return
 		}
-		if d := m.differs(in, m.body); d != "" { // the body of a presigned request is anybody's
+		if d := m.differs(in, m.body); d != "" { // the body of a presigned request is not signed
 			t.Fatalf("%s\n%s", d, text)
 		}
 	})

@@ -73,10 +73,10 @@ func isHash(s string) bool {
 	return true
 }
 
-// Body is a request body that verifies itself: Read returns io.EOF only when
-// everything that was promised of it is true, and the refusal otherwise.
-// Bytes are handed on before the end is known; nothing may be kept of a body
-// that did not end with io.EOF.
+// Body is a request body that verifies itself: Read returns io.EOF only if
+// everything that was declared about it is true, and the refusal otherwise.
+// Read returns bytes before the end is known, so a reader must keep nothing of a
+// body that did not end with io.EOF.
 type Body interface {
 	io.Reader
 	// Size is the decoded length in bytes, or -1 where it is unknown.
@@ -115,7 +115,7 @@ func declaredLength(r *http.Request) int64 {
 	return r.ContentLength
 }
 
-// Unverified is the body of a request that promises nothing of it.
+// Unverified is the body of a request that declares nothing about it.
 func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: declaredLength(r)} }
 
 // plain is a body without chunks.

@@ -73,8 +73,8 @@ type Target struct {
 	Document    []byte // the body, where the rules want its hash
 }
 
-// Rules are which parts of a request a signature must cover, in which order that
-// is checked, and in which words it is refused.
+// Rules say which parts of a request a signature must cover, in which order that
+// is checked, and which messages refuse it.
 type Rules uint8
 
 // The rules. All services but S3 stand behind one front of AWS's own, which checks

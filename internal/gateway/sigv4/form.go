@@ -7,10 +7,9 @@ import (
 )
 
 // ParseForm reads the claim of a POST form. field returns the value of a field
-// by its lower-case name, "" where there is none; of the target, the service and
-// the region count. A form without any trace of a
-// signature is anonymous (S3 API reference, "Authenticating requests in
-// browser-based uploads").
+// by its lower-case name, "" where there is none; of the target, only the service and
+// the region count. A form without any trace of a signature is anonymous (S3 API
+// reference, "Authenticating requests in browser-based uploads").
 func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim, error) {
 	if field("awsaccesskeyid")+field("signature") != "" {
 		return nil, signatureV2()

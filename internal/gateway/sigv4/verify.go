@@ -15,8 +15,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Key is a signing key, good for one day, region and service. It never prints
-// itself.
+// Key is a signing key, valid for one day, region and service. It is never printed.
 type Key [sha256.Size]byte
 
 // Format keeps the key out of logs.

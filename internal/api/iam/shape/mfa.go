@@ -9,8 +9,8 @@ type CreateVirtualMFADeviceInput struct {
 	Tags                 []NewTag `valid:"0..50"`
 }
 
-// VirtualMFADevice is a virtual MFA device. What it is set up with is told
-// once, when it is made.
+// VirtualMFADevice is a virtual MFA device. Its seed is shown only once, when the
+// device is created.
 type VirtualMFADevice struct {
 	SerialNumber     string
 	Base32StringSeed []byte

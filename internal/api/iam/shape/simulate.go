@@ -54,7 +54,7 @@ type ResourceSpecificResult struct {
 // BoundaryDecision is what the boundary says.
 type BoundaryDecision struct{ AllowedByPermissionsBoundary bool }
 
-// MatchedStatement is a statement that spoke about the request.
+// MatchedStatement is a statement that applied to the request.
 type MatchedStatement struct {
 	SourcePolicyId, SourcePolicyType string
 	StartPosition, EndPosition       Position

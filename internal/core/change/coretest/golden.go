@@ -14,8 +14,8 @@ type Record struct {
 }
 
 // Golden compares sample records with a golden file, one line of name and
-// hexadecimal bytes each: the stored form never changes by accident. Records of
-// the file that are not given are older forms, which nothing writes any more.
+// hexadecimal bytes each, so that the stored form never changes by accident. Records
+// of the file that are not given are older forms, which are no longer written.
 func Golden(t *testing.T, file string, records []Record) {
 	t.Helper()
 	text, err := os.ReadFile(file)

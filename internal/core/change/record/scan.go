@@ -7,7 +7,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Malformed is the error of a stored record that can't be read; what names it in
+// Malformed is the error for a stored record that can't be read; what is its name in
 // the log.
 func Malformed(what string) error {
 	return fault.Internal(fmt.Errorf("%s: %w", what, ErrMalformed))

@@ -119,7 +119,7 @@ func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
 func (e *Engine) path(name string) (string, error) { return Path(e.dir, name) }
 
-// Path is where a blob lies below dir.
+// Path returns the path of a blob below dir.
 func Path(dir, name string) (string, error) {
 	if err := blob.CheckName(name); err != nil {
 		return "", err
