@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTablesAreSorted: a table is searched as it lies there.
+// TestTablesAreSorted: tables must be sorted, since they are searched in place.
 func TestTablesAreSorted(t *testing.T) {
 	for _, service := range append(Services(), "global") {
 		text := table(service)
@@ -80,7 +80,8 @@ func TestTablesAreRead(t *testing.T) {
 	}
 }
 
-// TestUnknown: what no table has changes a bucket, where it is S3's, and is a write.
+// TestUnknown: an action that no table has counts as a write, and as a change of a
+// bucket if it is S3's.
 func TestUnknown(t *testing.T) {
 	for _, c := range []struct {
 		action string
@@ -106,7 +107,7 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestReadsChangeNothing: the access level and what is changed agree.
+// TestReadsChangeNothing: an action's access level agrees with what it changes.
 func TestReadsChangeNothing(t *testing.T) {
 	for _, a := range Parse("s3").Actions {
 		t.Run(a.Name, func(t *testing.T) {

@@ -119,8 +119,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
-// TestRefusalsDoNotTellWhatIsThere: where a policy looks at the tags of an
-// object, the refusal of a tagged object and of one that is not there are alike.
+// TestRefusalsDoNotTellWhatIsThere: if a policy depends on the tags of an
+// object, the refusals for a tagged and for a missing object are the same.
 func TestRefusalsDoNotTellWhatIsThere(t *testing.T) {
 	said := map[string]bool{}
 	for _, key := range []string{"tagged", "plain", "absent"} {

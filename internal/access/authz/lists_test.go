@@ -179,8 +179,8 @@ func TestObjectsOfOthers(t *testing.T) {
 	}
 }
 
-// TestAnObjectIsAskedForOnce: needs of one version share what stands on it, and
-// without ACLs nothing of it is looked at.
+// TestAnObjectIsAskedForOnce: needs on one version share one lookup of its facts, and
+// without ACLs its owner and ACL are not looked up.
 func TestAnObjectIsAskedForOnce(t *testing.T) {
 	w := allowing(t, "*")
 	w.acl, w.object = policy.List(nil), ObjectLaws{Version: "one", Owner: account}

@@ -105,7 +105,7 @@ func TestStands(t *testing.T) {
 	}
 }
 
-// TestRenew: the caller, the needs and the laws are those of now.
+// TestRenew: the caller, the needs and the laws are looked up again.
 func TestRenew(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	gone := errors.New("the key is gone")
@@ -178,8 +178,7 @@ func TestRenew(t *testing.T) {
 	denied(t, "the zero grant", Grant{}.Renew(t.Context()))
 }
 
-// TestInside: what a transaction demands for itself is not held against the next
-// run of it.
+// TestInside: what one run of a transaction demands does not count in the next run.
 func TestInside(t *testing.T) {
 	soft := get("soft")
 	soft.Soft = true
@@ -199,7 +198,8 @@ func TestInside(t *testing.T) {
 	denied(t, "demanded again", g.Demand("s3:GetObject", arn.Object("b", "soft")))
 }
 
-// TestWith: a need is judged once more by what is known only later, and stays so.
+// TestWith: a need is decided again with keys that are known only later, and the
+// decision stays.
 func TestWith(t *testing.T) {
 	put := Need{
 		Action: "s3:PutObject", Resource: arn.Object("b", "k"),

@@ -73,8 +73,8 @@ func TestTagsDeny(t *testing.T) {
 	}
 }
 
-// TestUnreadablePolicies: a policy of the bucket that could not be read denies, and
-// leaves mending it to the root user.
+// TestUnreadablePolicies: a policy of the bucket that could not be read denies; only
+// the root user can repair it.
 func TestUnreadablePolicies(t *testing.T) {
 	w := allowing(t, "s3:*")
 	w.policies = []*policy.Document{nil}

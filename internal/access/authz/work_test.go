@@ -10,8 +10,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// TestOneBudgetForARequest: the needs of one request share what it may take; where
-// that is not enough, nothing of the request is granted.
+// TestOneBudgetForARequest: the needs of one request share one budget of steps; if it
+// is not enough, nothing of the request is granted.
 func TestOneBudgetForARequest(t *testing.T) {
 	w := allowing(t, "s3:*")
 	w.owner = account

@@ -64,7 +64,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// TestDecideAllocates: a decision needs no memory.
+// TestDecideAllocates: a decision allocates no memory.
 func TestDecideAllocates(t *testing.T) {
 	l, r := many(t), question()
 	if n := testing.AllocsPerRun(100, func() { Decide(l, r) }); n > 0 {

@@ -6,8 +6,8 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// TestIAMDocumentsThatSayLess: what IAM takes although something is missing in
-// it allows no more for that, and denies no less. Bucket policies are refused.
+// TestIAMDocumentsThatSayLess: a document that IAM takes although something is missing
+// in it allows no more for that, and denies no less. A bucket policy is refused.
 func TestIAMDocumentsThatSayLess(t *testing.T) {
 	statement := func(effect, rest string) string {
 		return `{"Version":"2012-10-17","Id":"an id","Statement":[{"Effect":"` + effect + `","Action":"s3:GetObject",` +

@@ -37,7 +37,7 @@ func forAddresses(t testing.TB, conditions ...string) *Document {
 
 func from(ranges ...string) string { return `"IpAddress":{"aws:SourceIp":` + quoted(ranges) + `}` }
 
-// TestUnionOfRanges: ranges that each are narrow are judged together, over values,
+// TestUnionOfRanges: ranges that are narrow each are added up, over values,
 // keys, conditions and statements.
 func TestUnionOfRanges(t *testing.T) {
 	every := slash8(0, 1)

@@ -195,9 +195,9 @@ func (d *dice) laws(t *testing.T) (naiveLaws, Laws) {
 	return n, l
 }
 
-// TestRandomDecisions asks both evaluators the same random questions, and
-// checks of each answer that adding a Deny never opens and that a session
-// policy or a boundary never widens. Every document is printed and read again.
+// TestRandomDecisions compares both evaluators on random requests, and checks for each
+// that adding a Deny, a session policy or a boundary never allows more. Every
+// document is printed and read again.
 func TestRandomDecisions(t *testing.T) {
 	seed := someSeed(t)
 	const shards, each = 4, 20 // each: questions per set of laws

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAllowsSome: a service is allowed where some action of it is, whatever the
-// conditions, and not all of them are taken away everywhere.
+// TestAllowsSome: a service is allowed if some action of it is, whatever the
+// conditions, unless a Deny takes all of its actions away everywhere.
 func TestAllowsSome(t *testing.T) {
 	for statements, want := range map[string]bool{
 		`{"Effect":"Allow","Action":"*",` +

@@ -8,8 +8,7 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// TestSupposedKeys: a simulation says what every key is supposed to be; a
-// request has no way to.
+// TestSupposedKeys: a simulation can set every key; a request cannot.
 func TestSupposedKeys(t *testing.T) {
 	r := Request{
 		Principal: caller("alice"), Action: "s3:GetObject", Resource: arn.Object("b", "k"),

@@ -28,8 +28,8 @@ func wildly(pattern, s string) bool {
 	return fits[len(t)]
 }
 
-// TestMatchIsTheNaiveOne: all short patterns against all short texts, and random
-// longer ones.
+// TestMatchIsTheNaiveOne compares with a naive matcher: all short patterns against all
+// short texts, and random longer ones.
 func TestMatchIsTheNaiveOne(t *testing.T) {
 	check := func(text, s string) {
 		p, err := compile(text, true, false)
@@ -118,8 +118,8 @@ func hungry(t testing.TB, kind Kind, n int) *Document {
 		`{"Statement":[{"Effect":"Deny",`+principal+`"Action":"s3:*","Resource":`+quoted(all)+`}]}`)
 }
 
-// TestWorkIsBounded: whatever documents and requests are made of, a decision and
-// all decisions on a request end, and what was not judged is denied.
+// TestWorkIsBounded: for any documents and requests, a decision and all decisions on a
+// request end, and what was not decided by then is denied.
 func TestWorkIsBounded(t *testing.T) {
 	all := mustParse(t, Identity, `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
 	l := Laws{

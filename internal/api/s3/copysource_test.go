@@ -65,7 +65,7 @@ func TestParseCopySource(t *testing.T) {
 	}
 }
 
-// FuzzCopySource: whatever is taken is a bucket and a key that a request could
+// FuzzCopySource: a source that is accepted is a bucket and a key that a request could
 // name, and encoding it again names the same.
 func FuzzCopySource(f *testing.F) {
 	for _, s := range []string{

@@ -56,8 +56,8 @@ func hasKey(name policy.Action, key string) bool {
 
 func one(n authz.Need) string { return spell([]authz.Need{n}, nil) }
 
-// TestNeeds: what each request asks for, with the condition keys that it has as
-// it was sent (S3 service authorization reference).
+// TestNeeds: the needs of each request as it was sent, with their condition keys (S3
+// service authorization reference).
 func TestNeeds(t *testing.T) {
 	me := policy.Principal{Kind: policy.User, ID: "AIDAME"}
 	for _, c := range []struct{ got, want string }{

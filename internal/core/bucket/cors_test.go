@@ -53,8 +53,8 @@ func TestCORSMatch(t *testing.T) {
 	}
 }
 
-// TestCORSWildcardOverlap: what stands before and after the * may not share
-// characters of the origin.
+// TestCORSWildcardOverlap: the parts before and after the * do not share characters of
+// the origin.
 func TestCORSWildcardOverlap(t *testing.T) {
 	if matches("http://a*a.example", "http://a.example") {
 		t.Error("one character counts twice")

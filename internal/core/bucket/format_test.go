@@ -90,8 +90,8 @@ func later(protects bool) []byte {
 	return record.String(nil, record.Ancillary, "later")
 }
 
-// TestLaterFields: a setting that is changed keeps what a later program added and
-// said may be kept; what it said protects is never passed over.
+// TestLaterFields: changing a setting keeps the fields of a later program that may be
+// kept; a field that protects the setting is never ignored.
 func TestLaterFields(t *testing.T) {
 	s := open(t)
 	ctx, name := t.Context(), "box"
@@ -192,8 +192,8 @@ func TestALaterProgramsBucketIsNotDeleted(t *testing.T) {
 	}
 }
 
-// TestDeletionLeavesNoSetting: no record of a bucket outlives it, of whatever
-// setting, and no other bucket's goes with it.
+// TestDeletionLeavesNoSetting: deleting a bucket deletes the records of all its settings,
+// and none of another bucket.
 func TestDeletionLeavesNoSetting(t *testing.T) {
 	s := open(t)
 	gone, stays := s.make(t, coretest.Account, "gone"), s.make(t, coretest.Account, "stays")

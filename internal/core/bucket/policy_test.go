@@ -141,8 +141,8 @@ func TestPutPolicyRefuses(t *testing.T) {
 	}
 }
 
-// TestPolicyBinds: what was put binds the next request, and nothing after it is
-// deleted; a bucket made again has none.
+// TestPolicyBinds: a policy binds the next request until it is deleted; a bucket that is
+// created again has none.
 func TestPolicyBinds(t *testing.T) {
 	s := openPolicies(t)
 	text := func(action string) string {
@@ -239,8 +239,8 @@ func TestPolicyThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestPolicyDemands: no method does anything for a grant of something else, nor
-// for another account.
+// TestPolicyDemands: every method refuses a grant for something else, and another
+// account.
 func TestPolicyDemands(t *testing.T) {
 	s := openPolicies(t)
 	all := policy.PublicAccess{}

@@ -49,7 +49,7 @@ func TestVersioning(t *testing.T) {
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
-// TestVersioningKeepsTheOtherSettings: the record is written anew as a whole.
+// TestVersioningKeepsTheOtherSettings although the whole record is written again.
 func TestVersioningKeepsTheOtherSettings(t *testing.T) {
 	s := open(t)
 	want := s.make(t, coretest.Account, "first")

@@ -8,8 +8,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// TestCachedPoliciesAreCounted: what the worst policy of its size costs is known
-// to the cache, so that no number of them is more than its part.
+// TestCachedPoliciesAreCounted: the cache counts what the worst policy of a size costs,
+// so that any number of them stays within its share of memory.
 func TestCachedPoliciesAreCounted(t *testing.T) {
 	const most = 16 << 20
 	d := NewDocuments(most)

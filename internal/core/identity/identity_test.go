@@ -280,8 +280,8 @@ func TestResetRootKeys(t *testing.T) {
 	}
 }
 
-// TestBootstrapOfAChangedStore: identities without the record that names the
-// first account are no new store.
+// TestBootstrapOfAChangedStore: a store with identities but without the record that
+// names the first account does not count as new.
 func TestBootstrapOfAChangedStore(t *testing.T) {
 	s, _ := open(t)
 	if _, err := NewOperator(s).Bootstrap(t.Context(), BootstrapOptions{At: time.Unix(1, 0)}); err != nil {

@@ -8,8 +8,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// TestPublishedPolicies: what AWS publishes is there under AWS's names, and does
-// what its names say.
+// TestPublishedPolicies: AWS's managed policies exist under AWS's names, and allow
+// what the names say.
 func TestPublishedPolicies(t *testing.T) {
 	s, _ := open(t)
 	for name, c := range map[string]struct{ allowed, denied string }{

@@ -132,8 +132,8 @@ func TestSharedIssuers(t *testing.T) {
 	}
 }
 
-// TestSharedIssuerLetsInOneOwner: whatever the condition that is accepted, tokens
-// of owners that it does not spell do not fit.
+// TestSharedIssuerLetsInOneOwner: for any condition that is accepted, tokens of owners
+// that it does not name do not match.
 func TestSharedIssuerLetsInOneOwner(t *testing.T) {
 	accepted := 0
 	rapid.Check(t, func(rt *rapid.T) {

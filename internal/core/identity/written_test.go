@@ -12,8 +12,8 @@ func on(resource string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"` + resource + `"}}`
 }
 
-// TestResourcesOfWrittenPolicies: ARNs that are nothing's are refused in IAM's
-// words, wherever a policy is written.
+// TestResourcesOfWrittenPolicies: ARNs that no resource can have are refused with IAM's
+// message, wherever a policy is written.
 func TestResourcesOfWrittenPolicies(t *testing.T) {
 	h := newHouse(t)
 	h.create(User, "u")

@@ -23,8 +23,8 @@ func customer(first byte) Choice {
 	return Customer(k)
 }
 
-// TestNeitherKeyAloneOpens: it takes the server's keys, the customer's key and
-// the binding, each of them.
+// TestNeitherKeyAloneOpens: opening takes all of the server's keys, the customer's key
+// and the binding.
 func TestNeitherKeyAloneOpens(t *testing.T) {
 	r, g, mine := New(root()), grant(t), customer(0x80)
 	plain, wrapped, err := r.Generate(t.Context(), g, mine, []byte("one"))

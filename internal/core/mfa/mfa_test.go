@@ -178,8 +178,8 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	h.OK(h.Identities.Delete(ctx, h.Grant("iam:DeleteUser", u.ARN()), identity.User, "u"))
 }
 
-// TestUsedCodesStayUsed when a device is taken from its owner and given again,
-// to whomever: only codes of later steps enable it.
+// TestUsedCodesStayUsed when a device is taken from its owner and given again, to the
+// same user or another: only codes of later steps enable it.
 func TestUsedCodesStayUsed(t *testing.T) {
 	h := newHouse(t)
 	u, other := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "other")

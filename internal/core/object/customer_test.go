@@ -88,8 +88,8 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 	}
 }
 
-// TestCustomerKeyInPlain: a key that others may have read is refused, neither to
-// write nor to read with.
+// TestCustomerKeyInPlain: a key that others may have read is refused for writes and
+// for reads.
 func TestCustomerKeyInPlain(t *testing.T) {
 	e := newEnv(t)
 	mine := ownKey(7)
@@ -159,7 +159,7 @@ func TestCustomerKeyInPlain(t *testing.T) {
 	}
 }
 
-// TestCustomerKeysAreNotPrinted: neither by themselves nor inside an input.
+// TestCustomerKeysAreNotPrinted, whether printed directly or inside an input.
 func TestCustomerKeysAreNotPrinted(t *testing.T) {
 	k := ownKey(7)
 	in := PutInput{Bucket: "bkt", Customer: k}
@@ -176,8 +176,8 @@ func TestCustomerKeysAreNotPrinted(t *testing.T) {
 	}
 }
 
-// TestCustomerRecord: what has a customer's key keeps its checksum sealed only,
-// and records from before there were such keys are read as they were.
+// TestCustomerRecord: a version with a customer's key keeps its checksum only sealed,
+// and records from before such keys existed can still be read.
 func TestCustomerRecord(t *testing.T) {
 	v := sample()
 	v.encryption, v.sealedSum = customerKey, []byte("sealed")

@@ -79,8 +79,8 @@ func later(protects bool) []byte {
 	return record.String(nil, record.Ancillary, "later")
 }
 
-// TestUnknownFields: what a later program wrote is kept when its number says that
-// it may be, and refuses the record otherwise, as it could protect it.
+// TestUnknownFields: a field of a later program is kept if its number says that it may
+// be; otherwise the record is refused, since the field could protect it.
 func TestUnknownFields(t *testing.T) {
 	full := &version{seq: 1, unique: unique{1}, storageClass: "STANDARD"}
 	up := &upload{version: *full, bucket: "bkt"}
@@ -155,8 +155,8 @@ func TestUnknownFieldsInListings(t *testing.T) {
 	}
 }
 
-// TestLaterFieldsOfVersions: a version that is tagged keeps what a later program
-// said of it; one that it protects is neither tagged nor deleted nor replaced.
+// TestLaterFieldsOfVersions: tagging a version keeps a later program's fields; a version
+// that such a field protects is not tagged, deleted or replaced.
 func TestLaterFieldsOfVersions(t *testing.T) {
 	e := newEnv(t)
 	e.mustPut("k", "text")

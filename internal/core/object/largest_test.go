@@ -14,7 +14,7 @@ import (
 )
 
 // TestMostParts: an object of 10,000 parts is completed, read by number and by
-// range, listed and deleted. Its parts are tiny, which no client's may be.
+// range, listed and deleted. Its parts are smaller than a client's may be.
 func TestMostParts(t *testing.T) {
 	e := newEnv(t)
 	e.objects.minPart = 0

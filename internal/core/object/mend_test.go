@@ -30,8 +30,8 @@ func stored(t *testing.T, s kv.Store) map[string][]byte {
 	return out
 }
 
-// TestMend: what follows from versions and parts is made from them as the store
-// itself makes it, whatever of it is missing; what is whole stays as it is.
+// TestMend: Mend makes missing pointers and references from versions and parts as the
+// store does; whole records stay unchanged.
 func TestMend(t *testing.T) {
 	e := newEnv(t)
 	e.versioning(bucket.Suspended)

@@ -225,8 +225,8 @@ func TestCompletedTwice(t *testing.T) {
 	e.tidy(1, 0)
 }
 
-// TestUploadRaces: whatever wins, an upload ends once, and no byte is left that
-// nothing refers to.
+// TestUploadRaces: whichever request wins, an upload ends once, and no bytes are left
+// without a record.
 func TestUploadRaces(t *testing.T) {
 	for range 20 {
 		e := newEnv(t)
@@ -304,8 +304,8 @@ func TestPartsStayInPlace(t *testing.T) {
 	}
 }
 
-// TestPartOrphan: bytes of a part whose record was never written are the
-// sweeper's, those of uploads and objects are not.
+// TestPartOrphan: the sweeper removes the bytes of a part whose record was never
+// written, but not those of uploads and objects.
 func TestPartOrphan(t *testing.T) {
 	e := newEnv(t)
 	u := e.begin(UploadInput{Key: "k"})
@@ -331,7 +331,7 @@ func TestPartOrphan(t *testing.T) {
 	}
 }
 
-// TestPurgeUploads: uploads go with their bucket.
+// TestPurgeUploads: uploads are removed after their bucket is deleted.
 func TestPurgeUploads(t *testing.T) {
 	e := newEnv(t)
 	u := e.begin(UploadInput{Key: "k"})
@@ -349,7 +349,7 @@ func TestPurgeUploads(t *testing.T) {
 	e.tidy(0, 0)
 }
 
-// TestMultipartGrants: nothing is done on a grant for something else.
+// TestMultipartGrants: every method refuses a grant for something else.
 func TestMultipartGrants(t *testing.T) {
 	e := newEnv(t)
 	u := e.begin(UploadInput{Key: "k"})
@@ -382,8 +382,8 @@ func TestMultipartGrants(t *testing.T) {
 	}
 }
 
-// TestReadOver: a reader of an object of parts reads it to its end, whatever
-// becomes of it; then its parts go.
+// TestReadOver: a reader of an object of parts reads it to its end even if the object is
+// deleted or replaced; then the parts are removed.
 func TestReadOver(t *testing.T) {
 	for _, name := range []string{"overwritten", "deleted", "crashed"} {
 		t.Run(name, func(t *testing.T) {
@@ -431,7 +431,8 @@ func TestReadOver(t *testing.T) {
 	}
 }
 
-// TestManyParts: more than one record of them, deleted in more than one step.
+// TestManyParts: an object with more than one record of parts is deleted in more than
+// one step.
 func TestManyParts(t *testing.T) {
 	e := newEnv(t)
 	e.objects.minPart = 0

@@ -41,9 +41,9 @@ const publicAlone = `{"Version":"2012-10-17","Statement":[
 
 func classed(class string) tag.Set { return tag.Set{{Key: "class", Value: class}} }
 
-// TestDecisionIsAboutWhatIsUsed: of whatever is done to an object by its tags, the
-// tags are those of the state that is read or changed, be it another version or
-// the same one with other tags.
+// TestDecisionIsAboutWhatIsUsed: a decision by an object's tags uses the tags of the
+// state that is read or changed, even if that is now another version, or the same one
+// with other tags.
 func TestDecisionIsAboutWhatIsUsed(t *testing.T) {
 	d, err := policy.Parse(policy.Identity, []byte(publicAlone))
 	if err != nil {

@@ -113,8 +113,8 @@ func (broken) View(context.Context, func(kv.Reader) error) error {
 	return fault.New(fault.ServiceUnavailable, "Service is unable to handle request.")
 }
 
-// TestTagsOfUploadsAndCopies: tags need their permission wherever they come in,
-// and come out whole.
+// TestTagsOfUploadsAndCopies: every request that sets tags needs the permission, and
+// all of the tags are stored.
 func TestTagsOfUploadsAndCopies(t *testing.T) {
 	e := newEnv(t)
 	e.makeBucket("other")

@@ -165,8 +165,8 @@ func TestListVersionsOfADamagedRecord(t *testing.T) {
 	}
 }
 
-// TestStateTurnsUnderWrites: each write is stored by the state it commits in,
-// and the promises between versions hold.
+// TestStateTurnsUnderWrites: each write is stored by the versioning state it commits
+// in, and the invariants of versions hold.
 func TestStateTurnsUnderWrites(t *testing.T) {
 	e := newEnv(t)
 	var group sync.WaitGroup

@@ -105,9 +105,8 @@ type pageWork struct {
 	seeks    int // of the page of objects
 }
 
-// TestListingWork: however many keys, versions and delete markers there are, a
-// page costs as many records as it has lines, and one; and as many places to go
-// to as it has common prefixes, and one.
+// TestListingWork: for any number of keys, versions and delete markers, a page reads
+// one record more than it has lines, and seeks once more than it has common prefixes.
 func TestListingWork(t *testing.T) {
 	spread := func(i int) string { return fmt.Sprintf("%03d/%06d", i%1000, i) }
 	middle := numbered(*deep / 2)
@@ -176,8 +175,8 @@ func versions(n int) func(*env, *bucket.Bucket) {
 	}
 }
 
-// TestKeyWork: what is done with one key does not get dearer with the number
-// of its versions.
+// TestKeyWork: the cost of an operation on one key does not grow with the number of
+// its versions.
 func TestKeyWork(t *testing.T) {
 	e, w := counted(t, versions(*deep))
 	const few = 12

@@ -173,7 +173,7 @@ func TestIssuersAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeysThatDontFit: a key verifies what its kind and size are for.
+// TestKeysThatDontFit: a key verifies only algorithms of its kind and size.
 func TestKeysThatDontFit(t *testing.T) {
 	w, s := newWorld(t, "k")
 	good := s[0]
@@ -245,7 +245,7 @@ func TestKeysThatDontFit(t *testing.T) {
 			nil, at(0)), "InvalidIdentityToken")
 }
 
-// TestTimes has the edges of a token's life.
+// TestTimes has the bounds of a token's validity.
 func TestTimes(t *testing.T) {
 	w, s := newWorld(t, "k")
 	for i, c := range []struct {
@@ -272,7 +272,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestParse: what is a token, and what is none.
+// TestParse: which texts are tokens, and which are not.
 func TestParse(t *testing.T) {
 	_, s := newWorld(t, "k")
 	x := s[0].token(map[string]any{

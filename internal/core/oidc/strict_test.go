@@ -110,7 +110,7 @@ func TestTokensHaveOneReading(t *testing.T) {
 	}
 }
 
-// TestKeySets: what is wrong with one key, or beside it, takes no other away.
+// TestKeySets: an error in one key, or beside it, does not affect the other keys.
 func TestKeySets(t *testing.T) {
 	w, s := newWorld(t, "k")
 	k, err := json.Marshal(w.keys[0])

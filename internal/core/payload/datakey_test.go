@@ -63,8 +63,8 @@ func TestCustomer(t *testing.T) {
 	}
 }
 
-// TestNewKey: a location without bytes tells keys apart, and takes a checksum
-// later, each time sealed anew.
+// TestNewKey: a location without bytes recognizes its key, and takes a checksum later,
+// sealed differently each time.
 func TestNewKey(t *testing.T) {
 	s, _ := open(t)
 	mine, other, all := customers()

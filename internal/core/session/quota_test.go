@@ -83,8 +83,8 @@ func (h house) rows() (n [4]int) {
 	return n
 }
 
-// TestSessionsHaveRoom: whatever makes them, the sessions of one user are
-// bounded, together; those of others have their own room.
+// TestSessionsHaveRoom: all sessions of one user share one bound, whichever call makes
+// them; those of others have their own.
 func TestSessionsHaveRoom(t *testing.T) {
 	h := newHouse(t, 6)
 	u := h.Create(identity.User, "u")
@@ -189,8 +189,8 @@ func (h house) bearerSession(subject string, i int) error {
 	})
 }
 
-// TestBearersHaveRoom: one bearer of tokens can't use up a role, and all of
-// them together have an end, too; the chain of a session counts as its bearer's.
+// TestBearersHaveRoom: one bearer of tokens can't use up a role's sessions, and all
+// bearers together are bounded, too; the chain of a session counts as its bearer's.
 func TestBearersHaveRoom(t *testing.T) {
 	h := newHouse(t, 3)
 	made := 0

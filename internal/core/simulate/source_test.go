@@ -12,7 +12,7 @@ const (
 	denyAll  = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 )
 
-// FuzzSplit: every statement of a document is found, where it stands.
+// FuzzSplit: every statement of a document is found, with its position.
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{
 		allowAll, denyAll, `{"Statement" : [ ` + denyAll[39:len(denyAll)-1] + ` ] , "Version":"2012-10-17"}`,

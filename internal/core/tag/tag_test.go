@@ -118,7 +118,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestHeaderRoundTrip: whatever passes the rules comes back from a header.
+// TestHeaderRoundTrip: every set that passes the rules is read back from a header.
 func TestHeaderRoundTrip(t *testing.T) {
 	text := func(least, most int) *rapid.Generator[string] {
 		return rapid.StringOfN(rapid.SampledFrom([]rune("abZ9 _.:/=+-@é漢")), least, most, -1)

@@ -242,8 +242,8 @@ func TestTornTailBehindTheMarkIsNoDamage(t *testing.T) {
 	}
 }
 
-// TestMissingOldFilesAreRecorded takes the oldest files away, as who archives
-// does.
+// TestMissingOldFilesAreRecorded removes the oldest files, as an operator that archives
+// them does.
 func TestMissingOldFilesAreRecorded(t *testing.T) {
 	dir, s := t.TempDir(), newStore()
 	for n := range 4 {

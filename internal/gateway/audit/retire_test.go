@@ -104,8 +104,7 @@ func TestLimitsAreKept(t *testing.T) {
 	}
 }
 
-// TestDamagedFileIsNotTakenAway: what cannot be verified stays, and so does what
-// cannot be archived.
+// TestDamagedFileIsNotTakenAway: a file that cannot be verified or archived stays.
 func TestDamagedFileIsNotTakenAway(t *testing.T) {
 	for name, harm := range map[string]func(dir, archive string) error{
 		"damaged": func(dir, _ string) error {

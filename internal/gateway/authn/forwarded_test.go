@@ -21,8 +21,8 @@ func from(t testing.TB, headers string) *protocol.Request {
 	return parsed(t, "GET /b HTTP/1.1\r\nHost: h\r\n"+headers+"\r\n")
 }
 
-// TestOrigin: where a request comes from and how is the connection's matter,
-// unless a trusted proxy says more; and of what it says, only what it wrote.
+// TestOrigin: the connection decides where a request comes from and how, unless a
+// trusted proxy says more; only what that proxy itself wrote counts.
 func TestOrigin(t *testing.T) {
 	const f, p, fwd = "X-Forwarded-For: ", "X-Forwarded-Proto: ", "Forwarded: "
 	proxies := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8:ffff::/48")}
@@ -169,8 +169,7 @@ func TestSecureChannel(t *testing.T) {
 	}
 }
 
-// TestStrangersAreNoProxies: whatever a peer sends that is not trusted, it
-// changes nothing.
+// TestStrangersAreNoProxies: headers of a peer that is not trusted change nothing.
 func TestStrangersAreNoProxies(t *testing.T) {
 	plain := New(people(), Options{Region: region}).origin(from(t, ""))
 	name := rapid.SampledFrom([]string{
@@ -218,8 +217,8 @@ func TestClientsCantLieBehindAProxy(t *testing.T) {
 	})
 }
 
-// FuzzForwarded: nothing a proxy sends ends the process, and what is read is an
-// address or none.
+// FuzzForwarded: nothing a proxy sends makes a panic, and the result is an address or
+// none.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"", "for=1.2.3.4", `for="[::1]:1";proto=https,x`, `"`, "=;,", `a="\""`} {
 		f.Add(s, s)

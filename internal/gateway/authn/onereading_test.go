@@ -378,8 +378,8 @@ func TestWhatIsSignedIsDecoded(t *testing.T) {
 	}
 }
 
-// FuzzOneReading changes the bytes of one signed request: what is still taken
-// is what was signed.
+// FuzzOneReading changes the bytes of one signed request: a request that is still
+// accepted is decoded as it was signed.
 func FuzzOneReading(f *testing.F) {
 	s3 := wire(f)
 	version := "v 1"

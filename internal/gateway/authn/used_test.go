@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUsed: a use counts when the credentials' own signature proved it; sessions
-// tell whose they are.
+// TestUsed: a use counts when the credentials' own signature proved it; the use of a
+// session names its principal.
 func TestUsed(t *testing.T) {
 	var got []string
 	i := New(people(), Options{Region: region, Used: func(u Use) {

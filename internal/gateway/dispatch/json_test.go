@@ -213,7 +213,7 @@ func TestErrorsOfKMS(t *testing.T) {
 	}
 }
 
-// TestRawRequestsOfKMS: what no SDK sends.
+// TestRawRequestsOfKMS has requests that no SDK sends.
 func TestRawRequestsOfKMS(t *testing.T) {
 	url := jsonServer(t).URL
 	const kind = "application/x-amz-json-1.1"

@@ -95,9 +95,9 @@ func TestServiceOfAScope(t *testing.T) {
 	}
 }
 
-// TestServiceOfARequest: what a signature is scoped to says where a request
-// goes; without a useful scope the version of the Query dialect does, and S3
-// keeps what is signed for S3.
+// TestServiceOfARequest: the scope of the signature decides which service gets a
+// request; without a useful scope, the version of the Query dialect does. S3 gets
+// all requests that are signed for S3.
 func TestServiceOfARequest(t *testing.T) {
 	const credential = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, " +
 		"Signature=0"
@@ -130,8 +130,8 @@ func TestServiceOfARequest(t *testing.T) {
 	}
 }
 
-// TestServicesThatAreNotHere: a request for one is told its name, in a document
-// that its client can read; one for S3 with another scope stays one for S3.
+// TestServicesThatAreNotHere: the answer to a request for one has the service's name, in
+// a document that the client can read; a request for S3 with another scope stays S3's.
 func TestServicesThatAreNotHere(t *testing.T) {
 	const form = "application/x-www-form-urlencoded; charset=utf-8"
 	all := testServices(t)
@@ -212,8 +212,8 @@ func TestServicesThatAreNotHere(t *testing.T) {
 	}
 }
 
-// TestCallee: a form that names an operation of another service than its
-// signature is that service's.
+// TestCallee: a form that names an operation of another service than its signature
+// goes to that other service.
 func TestCallee(t *testing.T) {
 	all := testServices(t)
 	for _, c := range []struct{ scope, method, target, body, want string }{

@@ -55,8 +55,8 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// TestAnyForm: whatever is in the fields and the file, and however the body
-// comes in, it comes out again.
+// TestAnyForm: any fields and any file are read as they were sent, however the body
+// is cut into reads.
 func TestAnyForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		file := rapid.OneOf(rapid.StringOf(rapid.SampledFrom([]rune("-X\r\nab"))), rapid.String()).Draw(t, "file")
@@ -82,8 +82,7 @@ func TestAnyForm(t *testing.T) {
 	})
 }
 
-// TestCauses: what ended the body is told, not what the multipart reader makes
-// of it.
+// TestCauses: the error is the one that ended the body, not the multipart reader's.
 func TestCauses(t *testing.T) {
 	whole := text(strings.Repeat("x", 10_000), "key", "k")
 	broken := fault.New(fault.RequestTimeout, "")
@@ -128,8 +127,8 @@ func TestPolicyNumbers(t *testing.T) {
 	}
 }
 
-// TestBucketField: a policy's bucket is the request's, and a field of that name
-// says the same or the form is refused.
+// TestBucketField: a policy's bucket is compared with the request's; a form whose field
+// bucket differs from that is refused.
 func TestBucketField(t *testing.T) {
 	for field, want := range map[string]bool{"b": true, "": false, "B": false, "other": false} {
 		t.Run(field, func(t *testing.T) {

@@ -55,8 +55,8 @@ func queryText(q map[string]string) string {
 	return strings.Join(parts, "&")
 }
 
-// TestServices: the front of the services other than S3 takes what is right, and
-// says of everything else what AWS says.
+// TestServices: signatures for services other than S3 are accepted if they are right,
+// and refused with AWS's messages otherwise.
 func TestServices(t *testing.T) {
 	auth := func(old, with string) func(http.Header, map[string]string) {
 		return func(h http.Header, _ map[string]string) {
@@ -230,7 +230,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestHeadersOfServicesThatReadThem: where a header says what to do, it must be
+// TestHeadersOfServicesThatReadThem: a header that selects the operation must be
 // signed.
 func TestHeadersOfServicesThatReadThem(t *testing.T) {
 	for _, service := range []string{"kms", "cloudfront"} {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFieldsStandForHeaders: of a POST form, no header of the request and no
-// parameter means anything.
+// TestFieldsStandForHeaders: for a POST form, headers and query parameters of the
+// request have no effect.
 func TestFieldsStandForHeaders(t *testing.T) {
 	p := compiled[testInput, testOutput](t, At("POST /{Bucket}"))
 	r, err := parse(t, "POST", "/b?X-Amz-Signature=x&x-amz-meta-c=query&x-amz-optional=query", http.Header{

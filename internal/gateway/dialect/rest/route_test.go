@@ -117,8 +117,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestSubresourcesNeverFallThrough: whatever makes another operation is refused
-// where no route names it, with every method and at every level.
+// TestSubresourcesNeverFallThrough: a parameter or header that selects another operation
+// is refused if no route names it, with every method and at every level.
 func TestSubresourcesNeverFallThrough(t *testing.T) {
 	router, _ := testRouter(t)
 	told := map[string]string{

@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestAppendText: whatever a value holds, it is XML that says the same.
+// TestAppendText: every value becomes XML with the same text.
 func TestAppendText(t *testing.T) {
 	for value, want := range map[string]string{
 		"": "", `a<b>&"c"`: "a&lt;b&gt;&amp;&quot;c&quot;", "\x01\n\x7f": "&#x1;&#xa;&#x7f;",

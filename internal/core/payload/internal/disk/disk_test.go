@@ -41,8 +41,8 @@ func (r *room) Take(n int64) bool {
 	return true
 }
 
-// TestRoomIsTakenInPieces: with what comes, never much ahead of it, seldom, and
-// no more in the end than the blob is long.
+// TestRoomIsTakenInPieces: room is taken as bytes come, never much ahead of them, in
+// few pieces, and in the end no more than the blob is long.
 func TestRoomIsTakenInPieces(t *testing.T) {
 	const all, piece = int64(64 << 20), 256 << 10
 	r := &room{left: 1 << 40}
