@@ -3,6 +3,7 @@ package authz_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -47,8 +48,7 @@ func ExampleAuthority_Authorize() {
 	// Only who verified a signature makes a caller; see gateway/authn.
 	anna := authz.NewCaller(policy.Principal{
 		Kind: policy.User, Account: id, Name: "anna", ID: "AIDAEXAMPLEEXAMPLE", ARN: arn.IAM(id, "user/anna"),
-	},
-		authz.Situation{At: time.Unix(1, 0)})
+	}, authz.Situation{At: time.Unix(1, 0)})
 
 	object, bucket := arn.Object("photos", "cat.jpg"), arn.Bucket("photos")
 	grant, err := authority.Authorize(context.Background(), anna,
@@ -60,12 +60,12 @@ func ExampleAuthority_Authorize() {
 	fmt.Println("may write:", grant.Demand("s3:PutObject", object) == nil)
 
 	_, err = authority.Authorize(context.Background(), anna, authz.Need{Action: "s3:DeleteObject", Resource: object})
-	fmt.Println(err)
+	fmt.Println(strings.Replace(err.Error(), " on resource", "\non resource", 1))
 	// Output:
 	// granted: true
 	// may read: true
 	// may list: false
 	// may write: false
-	// AccessDenied: User: arn:aws:iam::111122223333:user/anna is not authorized to perform: s3:DeleteObject on
-	// resource: "arn:aws:s3:::photos/cat.jpg" because no identity-based policy allows the s3:DeleteObject action
+	// AccessDenied: User: arn:aws:iam::111122223333:user/anna is not authorized to perform: s3:DeleteObject
+	// on resource: "arn:aws:s3:::photos/cat.jpg" because no identity-based policy allows the s3:DeleteObject action
 }
