@@ -1,4 +1,4 @@
-// Package arch checks the walls of the house: a wall that leans fails the
+// Package arch checks the rules of the architecture: code that breaks one fails the
 // build.
 package arch
 
@@ -30,7 +30,7 @@ func TestWalls(t *testing.T) {
 	}
 }
 
-// TestLeaningWalls proves that each rule finds what it is for.
+// TestLeaningWalls proves that each rule finds the violations that it is for.
 func TestLeaningWalls(t *testing.T) {
 	found, _, err := inspect(filepath.Join("testdata", "leaning"))
 	if err != nil {
@@ -56,7 +56,7 @@ func TestLeaningWalls(t *testing.T) {
 	}
 }
 
-// inspect walks a tree and returns what leans.
+// inspect walks a tree and returns the violations.
 func inspect(root string) (found []string, files int, err error) {
 	commented := map[string]bool{}
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -158,7 +158,8 @@ func (c *checker) check(f *ast.File) {
 	})
 }
 
-// code finds codes of faults that are spelled, not named: a typo would compile.
+// code finds codes of faults that are string literals instead of constants: a typo
+// would compile.
 func (c *checker) code(n *ast.CallExpr) {
 	s, ok := n.Fun.(*ast.SelectorExpr)
 	if !ok {

@@ -15,13 +15,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxColumns is what fits beside a second window; a tab counts as four.
+// maxColumns is how many columns fit beside a second window; a tab counts as four.
 const maxColumns = 120
 
 // columnsEnforced makes longer lines fail the build.
 const columnsEnforced = true
 
-// TestColumns wants every line of Go to fit.
+// TestColumns checks that every line of Go fits.
 func TestColumns(t *testing.T) {
 	found, err := longLines(filepath.Join("..", ".."), ".go")
 	if err != nil {
@@ -35,7 +35,7 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestLeaningColumns proves that the check finds a long line, and spares what
+// TestLeaningColumns proves that the check finds a long line, and accepts lines that
 // cannot be broken.
 func TestLeaningColumns(t *testing.T) {
 	found, err := longLines(filepath.Join("testdata", "columns"), ".fixture")
@@ -51,8 +51,8 @@ func TestLeaningColumns(t *testing.T) {
 	}
 }
 
-// longLines finds the lines of a tree that are too long. Generated files, and
-// lines in which one string literal alone is too long to fit, are spared.
+// longLines finds the lines of a tree that are too long. Generated files, and lines
+// with a string literal that is itself too long, are exempt.
 func longLines(root, suffix string) ([]string, error) {
 	var found []string
 	err := eachFile(root, suffix, func(name string, src []byte) error {
@@ -74,12 +74,12 @@ func longLines(root, suffix string) ([]string, error) {
 	return found, err
 }
 
-// columns counts a line's columns.
+// columns returns the number of a line's columns.
 func columns(line string) int { return utf8.RuneCountInString(line) + 3*strings.Count(line, "\t") }
 
 // literalLines are the lines that no formatting can shorten: raw strings that
-// span lines, struct tags, and lines that hold nothing but one string literal
-// and what has to stand beside it (a key, a comma, a parenthesis).
+// span lines, struct tags, and lines that hold only one string literal and what has
+// to be next to it (a key, a comma, a parenthesis).
 func literalLines(src []byte) map[int]bool {
 	lines := map[int]bool{}
 	text := strings.Split(string(src), "\n")

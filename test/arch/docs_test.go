@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestThreatsNameTests: each test that docs/THREATS.md names is there, in the
-// package it names, so that no promise there is without one.
+// TestThreatsNameTests: each test that docs/THREATS.md names exists in the package
+// that it names, so that each promise there has a test.
 func TestThreatsNameTests(t *testing.T) {
 	root := filepath.Join("..", "..")
 	text, err := os.ReadFile(filepath.Join(root, "docs", "THREATS.md"))

@@ -78,8 +78,8 @@ func missingPaths(page, text string, tree map[string]bool) []string {
 	return missing
 }
 
-// inTree finds a path, or one that ends in it: pages leave internal and core
-// out where it is plain what is meant.
+// inTree finds a path, or one that ends in it: pages leave out internal and core if
+// the meaning is clear.
 func inTree(tree map[string]bool, name string) bool {
 	if tree[name] {
 		return true
@@ -112,8 +112,8 @@ func pathsOf(root string) (map[string]bool, error) {
 	return tree, err
 }
 
-// TestExamplesInPages: code that CONTRIBUTING shows is in one file of the tree,
-// but for how its lines are broken.
+// TestExamplesInPages: code that CONTRIBUTING shows is in one file of the tree, apart
+// from line breaks.
 func TestExamplesInPages(t *testing.T) {
 	root := filepath.Join("..", "..")
 	page, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
@@ -237,8 +237,8 @@ func TestDecisionsAreListed(t *testing.T) {
 // decisionsComplete makes a decision that is not listed fail the build.
 const decisionsComplete = true
 
-// TestChangelog: each file of changelog/unreleased says in its first line what
-// kind of change it is, and below it what it means for those who use it.
+// TestChangelog: each file of changelog/unreleased says in its first line what kind of
+// change it is, and below it what it means for users.
 func TestChangelog(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "changelog", "unreleased", "*"))
 	if err != nil || len(files) == 0 {

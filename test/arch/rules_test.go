@@ -2,11 +2,11 @@ package arch
 
 import "strings"
 
-// The walls, as data. Whoever moves one writes the decision down first.
+// The rules, as data. Changing one needs a page in docs/decisions first.
 
 const module = "watertight/"
 
-// layer says what a room may import of the house. A prefix covers everything
+// layer says which of our packages a room may import. A prefix covers everything
 // below it. Every room belongs to the longest prefix that fits.
 var layers = map[string][]string{
 	"internal/fault":             {},
@@ -69,7 +69,7 @@ var layers = map[string][]string{
 	"test": {"internal", "test"},
 }
 
-// core is what a room of core may import: some rooms beside it, decisions, and
+// core lists what a room of core may import: some rooms beside it, decisions, and
 // the store.
 func core(rooms ...string) []string {
 	all := []string{"internal/access", "internal/storage/kv", "internal/limit", "internal/fault"}
@@ -115,7 +115,7 @@ var banned = []struct {
 	{"C", nil, "no cgo"},
 }
 
-// pure rooms import the standard library and what layers says, nothing else.
+// pure rooms import only the standard library and what layers says.
 var pure = []string{
 	"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson",
 	"internal/fault",
@@ -164,8 +164,8 @@ var symbols = []struct {
 	{"log", "Fatal", nil, "only main ends the process"},
 }
 
-// operators may name the types of core that ask for no grant; the server hands
-// them to the operator's commands, and handlers of requests cannot.
+// operators may name the types of core that need no grant: the server passes them to
+// the operator's commands, and handlers of requests cannot reach them.
 func operators() []string { return []string{"internal/operator", "internal/server", "test"} }
 
 // callers may open connections: the guarded client, the operator's commands to
@@ -174,8 +174,7 @@ func callers() []string {
 	return []string{"internal/outbound", "internal/operator/client.go", "test"}
 }
 
-// globals may hold these and nothing else: sentinel errors, and compile-time
-// assertions.
+// globals may only hold sentinel errors and compile-time assertions.
 func mayBeGlobal(name, value string) bool {
 	return name == "_" || strings.HasPrefix(value, "errors.New(") || strings.HasPrefix(value, "fmt.Errorf(")
 }

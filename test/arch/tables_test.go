@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// tableRoots are the trees whose tables are held to TestTables.
+// tableRoots are the trees whose tables TestTables checks.
 func tableRoots() []string { return []string{"cmd", "internal", "test"} }
 
-// TestTables wants a t.Run around each case of a table, so that -run can pick
-// one and a failure names it.
+// TestTables checks that each case of a table runs in t.Run, so that -run can pick one
+// and a failure names it.
 func TestTables(t *testing.T) {
 	for _, root := range tableRoots() {
 		t.Run(root, func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestLeaningTables(t *testing.T) {
 
 // bareTables finds loops of a test over a literal of structs or a map, which
 // report failures and have no t.Run around them or in them. A loop over steps
-// that build on each other names its variable step. A loop that is left early
-// is none over cases.
+// that build on each other names its variable step. A loop that ends early is not a
+// loop over cases.
 func bareTables(name string, src []byte) ([]string, error) {
 	fset := token.NewFileSet()
 	f, err := parser.ParseFile(fset, name, src, 0)
@@ -145,7 +145,7 @@ func isTable(loop *ast.RangeStmt, literals map[string]*ast.CompositeLit) bool {
 	return isStructs
 }
 
-// callsOfT tells whether a loop reports failures itself, and whether it runs
+// callsOfT returns whether a loop itself reports failures, and whether it runs
 // subtests.
 func callsOfT(body *ast.BlockStmt) (reports, runs bool) {
 	ast.Inspect(body, func(n ast.Node) bool {

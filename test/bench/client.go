@@ -16,7 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// The child is started with these; it lives as long as the benchmark.
+// The child process is started with these; it runs as long as the benchmark.
 const (
 	benchKey    = "AKIABENCHMARKEXAMPLE"
 	benchSecret = "benchmark-secret-of-a-server-that-is-thrown-away"

@@ -14,7 +14,7 @@ type line struct {
 	name    string
 	prepare func(b *bench) error
 	op      func(b *bench, n int) error
-	most    int // maximum number of operations; 0 is no limit
+	most    int // maximum number of operations; 0 means no limit
 }
 
 type bench struct {

@@ -1,6 +1,6 @@
 // Command bench measures a fresh server: a child process with its own data
 // directory, durability and encryption on, driven over loopback by signed
-// requests. It exists so that speed is a number that anybody can print again.
+// requests. It exists so that anyone can measure the speed again.
 package main
 
 import (
@@ -78,7 +78,7 @@ func run(clients int, each time.Duration, only, profile string) error {
 	return nil
 }
 
-// Stats is what the child says of itself.
+// Stats are the counters that the child process reports.
 type Stats struct {
 	CPU     time.Duration
 	Syncs   uint64
@@ -132,7 +132,7 @@ func (c *child) stop() {
 	c.cmd.Wait()
 }
 
-// lineReader hands on one line, so that a decoder does not read past it.
+// lineReader returns only one line, so that a decoder does not read past it.
 type lineReader struct{ r *bufio.Reader }
 
 func (l lineReader) Read(p []byte) (int, error) {

@@ -74,8 +74,8 @@ func serveChild(dir, profile string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// startBare serves what net/http costs alone: it reads the body and says
-// nothing. Lines are compared with it, since machines differ and drift.
+// startBare starts a server that only reads the body, to measure what net/http itself
+// costs. Lines are compared with it, because machines differ and drift.
 func startBare() (net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package clients drives the server with the programs people have, each in a
-// file of its own. It must never know more of the server than its endpoint.
+// Package clients tests the server with the client programs that people use, each in
+// a separate file. It must never know more about the server than its endpoint.
 package clients
 
 import (
@@ -21,14 +21,13 @@ import (
 	"watertight/test/harness"
 )
 
-// client runs one program against one server, with nothing of this machine's
-// environment.
+// client runs one program against one server, without this machine's environment.
 type client struct {
 	t      *testing.T
 	s      *harness.Server
 	home   string
 	secret string
-	// extra are what the program wants in its environment, for a secret.
+	// extra returns what the program needs in its environment, for a secret.
 	extra func(secret string) []string
 }
 
@@ -49,11 +48,11 @@ func (c client) run(name string, args ...string) string {
 	return string(out)
 }
 
-// patience is how long a program may try again what was refused for good.
+// patience is how long a program may retry a request that is always refused.
 const patience = 2 * time.Minute
 
-// refused runs what succeeded just now, with a wrong secret; it must fail, and
-// say so in one of these words.
+// refused runs a command that just succeeded, now with a wrong secret; it must fail,
+// and its output must contain one of these words.
 func (c client) refused(words, name string, args ...string) {
 	c.t.Helper()
 	c.run(name, args...)
@@ -74,13 +73,13 @@ func (c client) command(name string, args ...string) *exec.Cmd {
 
 func (c client) commandContext(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	// The last one of a name counts.
+	// If a name is repeated, the last value counts.
 	cmd.Dir, cmd.Env = c.home, append(append(c.s.Environment(c.home), "AWS_SECRET_ACCESS_KEY="+c.secret),
 		c.extra(c.secret)...)
 	return cmd
 }
 
-// file writes n random bytes.
+// file writes a file of n random bytes.
 func (c client) file(name string, n int) []byte {
 	c.t.Helper()
 	b := random(n)
@@ -124,7 +123,7 @@ func (c client) stored(bucket, key string, size int, inParts bool) *s3.HeadObjec
 	return out
 }
 
-// gone demands that a bucket does not exist any more.
+// gone checks that a bucket no longer exists.
 func (c client) gone(bucket string) {
 	c.t.Helper()
 	_, err := c.s.S3.HeadBucket(c.t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)})
@@ -133,7 +132,7 @@ func (c client) gone(bucket string) {
 	}
 }
 
-// lists demands that a listing has these words and no more lines.
+// lists checks that a listing has these words and no other lines.
 func (c client) lists(out string, lines int, words ...string) {
 	c.t.Helper()
 	if got := strings.Count(strings.TrimSpace(out), "\n") + 1; got != lines {

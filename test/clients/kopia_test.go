@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestKopia runs kopia's own examination of a provider, backs a tree up, twice,
-// verifies every byte, restores both snapshots and lets one go.
+// TestKopia runs kopia's own check of a provider, backs a tree up twice, verifies
+// every byte, restores both snapshots and deletes one.
 func TestKopia(t *testing.T) {
 	c := start(t, "kopia")
 	_, host, _ := strings.Cut(c.s.Endpoint, "://")

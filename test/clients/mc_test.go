@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMC is a session of the MinIO client, which sends what it can in chunks
-// that are signed one by one.
+// TestMC is a session of the MinIO client, which uses individually signed chunks
+// wherever it can.
 func TestMC(t *testing.T) {
 	c := start(t, "mc")
 	c.extra = func(secret string) []string {
@@ -44,8 +44,8 @@ func TestMC(t *testing.T) {
 	c.gone("mc-client")
 }
 
-// streams are uploads of what has no length, and with checksums that mc works
-// out while it sends.
+// streams uploads data of unknown length, and with checksums that mc computes while it
+// sends.
 func streams(c client, big, small []byte) {
 	for key, body := range map[string][]byte{"piped": big, "piped small": small} {
 		cmd := c.command("mc", "pipe", "wt/mc-client/"+key)

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestRestic backs a tree up, twice, checks every byte of the repository and
-// restores both snapshots.
+// TestRestic backs a tree up twice, checks every byte of the repository and restores
+// both snapshots.
 func TestRestic(t *testing.T) {
 	c := start(t, "restic")
 	c.extra = func(string) []string {
@@ -36,7 +36,7 @@ func TestRestic(t *testing.T) {
 	c.same("second/tree/"+odd, small)
 	c.same("second/tree/many/99", []byte("file 99"))
 
-	// The last one is forgotten, and its bytes go.
+	// The last one is forgotten, and its bytes are deleted.
 	before := c.bytes("restic")
 	c.run("restic", "forget", "latest", "--prune")
 	if after := c.bytes("restic"); after > before-large/3 {
@@ -47,7 +47,7 @@ func TestRestic(t *testing.T) {
 	c.same("first/tree/dir/big", big)
 }
 
-// bytes are all that a bucket lists.
+// bytes returns the total size of everything that a bucket lists.
 func (c client) bytes(bucket string) (n int64) {
 	c.t.Helper()
 	pages := s3.NewListObjectsV2Paginator(c.s.S3, &s3.ListObjectsV2Input{Bucket: &bucket})

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestS3cmd is a session of s3cmd, which signs and checks in its own way.
+// TestS3cmd is a session of s3cmd, which has its own code for signatures and checks.
 func TestS3cmd(t *testing.T) {
 	c := start(t, "s3cmd")
 	endpoint, err := url.Parse(c.s.Endpoint)

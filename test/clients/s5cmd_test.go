@@ -9,7 +9,7 @@ import (
 // thousand keys in one request.
 func TestS5cmd(t *testing.T) {
 	c := start(t, "s5cmd")
-	// One retry: what is refused for good need not be asked for eleven times.
+	// One retry: a request that is always refused need not be sent eleven times.
 	flags := []string{"--endpoint-url", c.s.Endpoint, "--retry-count", "1"}
 	run := func(args ...string) string { t.Helper(); return c.run("s5cmd", append(flags, args...)...) }
 	big, small := c.file("tree/dir/big", large), c.file("tree/"+odd, 100)

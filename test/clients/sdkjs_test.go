@@ -20,7 +20,7 @@ func script(t *testing.T, name string) string {
 }
 
 // TestSDKForJavaScript runs testdata/javascript_session.cjs with the AWS SDK for
-// JavaScript, whose managed upload is a library of its own.
+// JavaScript, whose managed upload is a separate library.
 func TestSDKForJavaScript(t *testing.T) {
 	c := start(t, "node")
 	modules, err := filepath.Abs(filepath.Join("..", "..", "bin", "tools", "node", "node_modules"))

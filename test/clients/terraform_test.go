@@ -13,8 +13,8 @@ import (
 	"watertight/test/harness"
 )
 
-// terraform runs one command of Terraform in a folder of its own. The provider
-// comes from where Terraform itself is configured to find it.
+// terraform runs one command of Terraform in a separate folder. The provider comes
+// from where Terraform is configured to find it.
 func (c client) terraform(args ...string) *exec.Cmd {
 	cmd := c.command("terraform", append(args, "-no-color")...)
 	for _, name := range []string{"TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"} {
@@ -28,8 +28,8 @@ func (c client) terraform(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// mirrored makes Terraform take the provider from a mirror on this machine, where
-// there is one: in its own folders, or in one of /opt.
+// mirrored makes Terraform use the provider from a mirror on this machine, if there is
+// one: in its own folders, or in one under /opt.
 func mirrored(t *testing.T, home string) []string {
 	t.Helper()
 	for _, place := range []string{
@@ -46,9 +46,9 @@ func mirrored(t *testing.T, home string) []string {
 	return nil
 }
 
-// TestTerraform applies users, roles, policies and a bucket, finds nothing left
-// to do, and destroys them. What the provider reads that is not there must be
-// told truthfully, or the second plan would not be empty.
+// TestTerraform applies users, roles, policies and a bucket, finds nothing left to do,
+// and destroys them. The provider also reads features that do not exist here. The
+// answers must be true, or the second plan would not be empty.
 func TestTerraform(t *testing.T) {
 	c := start(t, "terraform")
 	main, err := os.ReadFile(filepath.Join("testdata", "terraform", "main.tf"))
@@ -91,8 +91,8 @@ func TestTerraform(t *testing.T) {
 	if len(key) != 2 || !strings.HasSuffix(role, ":role/shop/uploader") {
 		t.Fatalf("%d words, %s", len(key), role)
 	}
-	// What was applied holds: the app may put, as itself and as the role, and
-	// nothing else.
+	// The applied policies work: the app may put, as itself and as the role, and nothing
+	// else.
 	asApp := harness.Credentials{AccessKeyID: key[0], SecretAccessKey: key[1]}
 	c.as(asApp, true, "s3api", "put-object", "--bucket", "terraform-uploads", "--key", "by-app")
 	c.as(asApp, false, "s3api", "get-object", "--bucket", "terraform-uploads", "--key", "by-app", "stolen")

@@ -59,8 +59,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// exceptionsSection is what docs say between their two lines: how many tests
-// there are, and each exception on a line.
+// exceptionsSection returns what docs say between their two lines: how many tests
+// there are, and a line for each exception.
 func exceptionsSection(t *testing.T) string {
 	columns := []string{"words", "aws", "safer", "later", "racy", "admin"}
 	var counts, tables strings.Builder

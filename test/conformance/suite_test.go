@@ -1,5 +1,5 @@
 // Package conformance runs an independent suite of tests for S3 against a
-// server. It must never know more of the server than its endpoint.
+// server. It must never know more about the server than its endpoint.
 package conformance
 
 import (
@@ -46,8 +46,8 @@ const (
 	words  = "words"
 )
 
-// TestS3 runs every test of the suite's full flow by its name, each against
-// buckets of its own.
+// TestS3 runs every test of the suite's full flow by its name, each with separate
+// buckets.
 func TestS3(t *testing.T) { run(t, "s3") }
 
 // TestIAM and TestS3IAM are the suite's groups of IAM and STS, and of what users'
@@ -55,8 +55,8 @@ func TestS3(t *testing.T) { run(t, "s3") }
 func TestIAM(t *testing.T)   { run(t, "iam") }
 func TestS3IAM(t *testing.T) { run(t, "s3-iam") }
 
-// TestS3Flow runs the suite's full flow in one go, on one server: some of its
-// tests have no name to be run by.
+// TestS3Flow runs the suite's full flow at once, on one server: some of its tests
+// can't be run by a name.
 func TestS3Flow(t *testing.T) {
 	need(t)
 	want := regexp.MustCompile(*only)
@@ -133,7 +133,7 @@ func one(t *testing.T, name string, s *harness.Server) string {
 	return text
 }
 
-// suite runs what the suite calls by a name, and returns what it prints.
+// suite runs the tests that the suite has under a name, and returns their output.
 func suite(t *testing.T, patience time.Duration, name string, s *harness.Server) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -16,13 +16,13 @@ import (
 	"testing"
 )
 
-// A phrase is a message of the server's and how the suite puts it. The suite's
-// may name parts of the message by $1, and a parameter of the request by its
+// A phrase is a message of the server and the suite's version of it. The suite's
+// version may name parts of the message by $1, and a parameter of the request by its
 // name in braces.
 type phrase struct{ ours, suite string }
 
-// phrases are all the differences in words there are. AWS's own words, where
-// they are recorded, are the server's.
+// phrases are all differences in words. Where AWS's own words are recorded, the server
+// uses them.
 var phrases = []phrase{
 	{`(Authorization header is invalid -- one and only one ' ' \(space\) required)`, "$1."},
 	{`(AWS authentication requires a valid Date or x-amz-date header)`, "$1."},
@@ -97,8 +97,8 @@ func translate(doc []byte, query url.Values) []byte {
 	return slices.Concat(doc[:m[2]], []byte(html.EscapeString(said)), doc[m[3]:])
 }
 
-// translator stands before a server and puts its messages into the suite's words;
-// everything else passes as it is. A test that fails by words alone passes here.
+// translator is a proxy in front of a server that puts its messages into the suite's
+// words and changes nothing else. A test that fails only because of words passes here.
 func translator(t *testing.T, endpoint string) string {
 	t.Helper()
 	target, err := url.Parse(endpoint)

@@ -23,9 +23,9 @@ func (a arguments) with(more arguments) arguments {
 	return a
 }
 
-// cases are the arguments that a method is called with; what none of them names is
-// the zero value of its type. A method whose action depends on its arguments has a case
-// for each action.
+// cases are the arguments that a method is called with; arguments that none of them
+// names are zero values. A method whose action depends on its arguments has a case for
+// each action.
 func cases(f *fixture, m *method) []arguments {
 	base := map[string]func(*fixture) arguments{
 		"core/bucket": inBuckets, "core/object": inObjects, "core/identity": inIdentities, "core/mfa": inDevices,
@@ -97,7 +97,7 @@ func kinds(args arguments, m *method) (all []arguments) {
 	return all
 }
 
-// named is what the parameter "name" is the name of.
+// named says what the parameter "name" names.
 func named(f *fixture, m *method) string {
 	action := string(m.needs[0])
 	switch {

@@ -1,5 +1,5 @@
-// Package demand holds core to its word: every exported method that takes a grant
-// demands what its comment says that it needs.
+// Package demand checks core: every exported method that takes a grant demands the
+// actions that its comment says it needs.
 package demand
 
 import (
@@ -16,7 +16,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// below are the rooms whose grants others hand on: handlers are given none of them.
+// below are the rooms that get their grants from other rooms: handlers never call them.
 func below() []string { return []string{"core/payload", "core/keys"} }
 
 // open are the methods that need no permission, and why.
@@ -80,7 +80,7 @@ func TestEveryMethodDemands(t *testing.T) {
 	}
 }
 
-// ofServices are the actions of the services that a method's own are of.
+// ofServices returns all actions of the services that a method's own actions belong to.
 func ofServices(actions, own []policy.Action) []policy.Action {
 	service := func(a policy.Action) string { s, _, _ := strings.Cut(string(a), ":"); return s }
 	return slices.DeleteFunc(slices.Clone(actions), func(a policy.Action) bool {
@@ -123,8 +123,8 @@ func call(t *testing.T, m *method, n int, grant func(*fixture) authz.Grant) erro
 	return err
 }
 
-// argument is a parameter's value: what the case says of its name, or else one of its
-// type.
+// argument returns a parameter's value: the one that the case has for its name, or else
+// one for its type.
 func argument(f *fixture, m *method, args arguments, p reflect.Type, name string) reflect.Value {
 	if x, ok := args[name]; ok && reflect.TypeOf(x).AssignableTo(p) {
 		return reflect.ValueOf(x)

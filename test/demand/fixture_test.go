@@ -25,7 +25,7 @@ import (
 	"watertight/test/identitytest"
 )
 
-// fixture is a server's core with one of everything.
+// fixture is a server's core with one item of each kind.
 type fixture struct {
 	identitytest.Account
 	caller                          authz.Caller
@@ -144,7 +144,7 @@ func (f *fixture) fillObjects(buckets *bucket.Store, objects *object.Store) {
 	f.version, f.upload = v.ID, u.ID
 }
 
-// dump is all that is stored.
+// dump returns everything that is stored.
 func (f *fixture) dump() map[string]string {
 	f.T.Helper()
 	all := map[string]string{}
@@ -160,7 +160,7 @@ func (f *fixture) dump() map[string]string {
 	return all
 }
 
-// elsewhere are resources that no case is about.
+// elsewhere are resources that no case uses.
 func (f *fixture) elsewhere() (all []arn.ARN) {
 	all = []arn.ARN{arn.Bucket("elsewhere"), arn.Object("elsewhere", "key"), arn.Object("bkt", "elsewhere")}
 	for _, kind := range []string{
@@ -172,7 +172,7 @@ func (f *fixture) elsewhere() (all []arn.ARN) {
 	return all
 }
 
-// grant is a grant for these actions on resources, less one action.
+// grant returns a grant for these actions on resources, without one action.
 func (f *fixture) grant(on []arn.ARN, actions []policy.Action, without policy.Action) authz.Grant {
 	f.T.Helper()
 	var needs []authz.Need

@@ -15,7 +15,7 @@ import (
 
 const xsi = `xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"`
 
-// TestACLErrors: what was recorded from AWS for requests that set an ACL.
+// TestACLErrors: the errors that were recorded from AWS for requests that set an ACL.
 func TestACLErrors(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("k", "")
@@ -61,7 +61,7 @@ func TestACLErrors(t *testing.T) {
 		},
 		{"bad id", http.Header{"X-Amz-Grant-Read": {`id="abc"`}}, "", 400, "InvalidArgument", "Invalid id"},
 		{
-			"nobody's id", http.Header{"X-Amz-Grant-Read": {`id="` + unknown + `"`}}, "", 400, "InvalidArgument",
+			"unknown id", http.Header{"X-Amz-Grant-Read": {`id="` + unknown + `"`}}, "", 400, "InvalidArgument",
 			"Invalid id",
 		},
 		{
@@ -83,14 +83,14 @@ func TestACLErrors(t *testing.T) {
 			403, "AccessDenied", "",
 		},
 		{
-			"nobody owner", nil, doc("<ID>"+unknown+"</ID>", grant("CanonicalUser", mine, "READ")), 400,
+			"unknown owner", nil, doc("<ID>"+unknown+"</ID>", grant("CanonicalUser", mine, "READ")), 400,
 			"InvalidArgument", "Invalid id",
 		},
 		{"unknown permission", nil, doc(mine, grant("CanonicalUser", mine, "DELETE")), 400, "MalformedACLError", ""},
 		{"unknown type", nil, doc(mine, grant("User", mine, "READ")), 400, "MalformedACLError", ""},
 		{"no grantee", nil, doc(mine, grant("CanonicalUser", "", "READ")), 400, "MalformedACLError", ""},
 		{
-			"nobody", nil, doc(mine, grant("CanonicalUser", "<ID>"+unknown+"</ID>", "READ")), 400, "InvalidArgument",
+			"unknown", nil, doc(mine, grant("CanonicalUser", "<ID>"+unknown+"</ID>", "READ")), 400, "InvalidArgument",
 			"CanonicalUser/ID",
 		},
 		{
@@ -132,7 +132,7 @@ func TestACLErrors(t *testing.T) {
 	}
 }
 
-// TestACLsDisabled: whatever is wrong with it, an ACL is first of all not taken.
+// TestACLsDisabled: an ACL is refused because ACLs are disabled, whatever else is wrong with it.
 func TestACLsDisabled(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipBucketOwnerEnforced)
 	l.put("k", "")
@@ -178,7 +178,7 @@ func TestACLsDisabled(t *testing.T) {
 	l.must(l.bucketACL(s3.PutBucketAclInput{GrantFullControl: aws.String(`id="` + *canonicalOf(t, l.s.S3) + `"`)}))
 }
 
-// TestACLOfDeleteMarkers and of versions, as clients see them.
+// TestACLOfDeleteMarkers checks ACLs of delete markers and versions as clients see them.
 func TestACLOfVersions(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	v := &versioned{t: t, s: l.s, bucket: l.bucket, names: map[string]string{}}
@@ -228,7 +228,7 @@ func TestACLOfVersions(t *testing.T) {
 	}
 }
 
-// TestACLPermissions: what a policy has to allow, and what a condition sees.
+// TestACLPermissions: which actions a policy has to allow, and which values conditions see.
 func TestACLPermissions(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	l.put("k", "")
@@ -348,7 +348,7 @@ func TestGrantsToAccounts(t *testing.T) {
 				h.Set(permission, strings.TrimPrefix(h.Get(permission)+","+*guest, ","))
 				var in []string
 				for name, r := range requests {
-					// Each on a fresh ACL, which some of them change.
+					// Each on a fresh ACL, because some of them change it.
 					if a := send(t, l.s, raw{method: "PUT", target: target, header: h.Clone()}); a.status != 200 {
 						t.Fatalf("%s: %d %s", target, a.status, a.body)
 					}

@@ -74,7 +74,7 @@ func (l *listed) block(level string, settings ...string) {
 	}
 }
 
-// id is the canonical id of a client's account.
+// id returns the canonical id of a client's account.
 func canonicalOf(t *testing.T, c *s3.Client) *string {
 	t.Helper()
 	out, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{})
@@ -240,7 +240,7 @@ func TestIgnorePublicAcls(t *testing.T) {
 				l.block(level, "IgnorePublicAcls")
 				for name, in := range ways {
 					if in() {
-						t.Errorf("%s: %s gets in although public ACLs are ignored", level, name)
+						t.Errorf("%s: %s is allowed although public ACLs are ignored", level, name)
 					}
 				}
 				if shown() != 11 {

@@ -18,7 +18,7 @@ import (
 	"watertight/test/harness"
 )
 
-// cast is an account with people in it, for tests of sessions.
+// cast is an account with users and roles, for tests of sessions.
 type cast struct {
 	testing.TB
 	*harness.Server
@@ -68,7 +68,7 @@ func (c cast) session(k *ststypes.Credentials) someone {
 		*k.SessionToken)
 }
 
-// user makes a user with a key and one inline policy, none where it is "".
+// user makes a user with a key and one inline policy, or none if it is "".
 func (c cast) user(name, document string) someone {
 	c.Helper()
 	u, err := c.root.CreateUser(c.Context(), &iam.CreateUserInput{UserName: &name})
@@ -88,7 +88,7 @@ func (c cast) user(name, document string) someone {
 	return out
 }
 
-// role makes a role with one inline policy, none where it is "".
+// role makes a role with one inline policy, or none if it is "".
 func (c cast) role(root *iam.Client, name, trust, document string) *types.Role {
 	c.Helper()
 	r, err := root.CreateRole(c.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust})
@@ -102,7 +102,7 @@ func (c cast) role(root *iam.Client, name, trust, document string) *types.Role {
 	return r.Role
 }
 
-// trust is a trust policy of one statement; condition may be "".
+// trust returns a trust policy of one statement; condition may be "".
 func trust(principal, condition string, actions ...string) string {
 	if condition != "" {
 		condition = `,"Condition":` + condition
@@ -116,7 +116,7 @@ func trust(principal, condition string, actions ...string) string {
 
 func awsPrincipal(arn string) string { return `{"AWS":"` + arn + `"}` }
 
-// may is an identity policy of one statement.
+// may returns an identity policy of one statement.
 func may(action, resource string) string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":%q,"Resource":%q}]}`, action,
 		resource)
@@ -130,7 +130,7 @@ func assume(role, session string, change ...func(*sts.AssumeRoleInput)) *sts.Ass
 	return in
 }
 
-// assumed assumes a role that must let who in.
+// assumed assumes a role as who; it must succeed.
 func (c cast) assumed(who someone, in *sts.AssumeRoleInput) someone {
 	c.Helper()
 	out, err := who.sts.AssumeRole(c.Context(), in)
@@ -140,7 +140,7 @@ func (c cast) assumed(who someone, in *sts.AssumeRoleInput) someone {
 	return s
 }
 
-// packed is what policies and tags take of their room, nil where there are none.
+// packed returns how much of their room policies and tags take, or nil if there are none.
 func packed(out *sts.AssumeRoleOutput) *int32 {
 	//lint:ignore SA1019 older clients read it
 	return out.PackedPolicySize
@@ -151,8 +151,8 @@ func list(c cast, who someone) error {
 	return err
 }
 
-// TestWhoMayAssume: the trust policy must allow, and where it only names an
-// account the caller's own policies, too; between accounts both always must.
+// TestWhoMayAssume: the trust policy must allow. If it only names an account, the
+// caller's own policies must allow, too; between accounts both always must.
 func TestWhoMayAssume(t *testing.T) {
 	c := newCast(t)
 	other := c.CreateAccount(t, "other")

@@ -23,7 +23,7 @@ import (
 // operation has no target. The whole table is a golden file, for people to read.
 func TestEveryEventNamesItsTarget(t *testing.T) {
 	s := harness.Start(t)
-	// What they are about is the caller, the caller's account, or everything.
+	// Their target is the caller, the caller's account, or everything.
 	without := map[string]bool{"ListBuckets": true, "GetCallerIdentity": true, "GetSessionToken": true}
 	var out strings.Builder
 	for _, service := range []string{"s3", "s3control", "iam", "sts"} {
@@ -64,7 +64,7 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 	}
 }
 
-// told is what an event says.
+// told is the content of an event.
 type told struct {
 	EventName, ErrorCode, RecipientAccountId string
 	UserIdentity                             struct{ Type, AccessKeyId, UserName string }
@@ -73,8 +73,8 @@ type told struct {
 	Resources                                []struct{ ARN, AccountId string }
 }
 
-// TestEventsSayWhat makes requests of every kind and looks for what each was
-// about in its event, and for no secret anywhere.
+// TestEventsSayWhat makes requests of every kind. The event of each must name its
+// target, and no event may hold a secret.
 func TestEventsSayWhat(t *testing.T) {
 	c := newCast(t)
 	s, ctx := c.Server, t.Context()

@@ -16,8 +16,8 @@ import (
 
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// TestBadInput sends what no client should: each gets a precise error, and
-// nothing is stored.
+// TestBadInput sends invalid requests: each gets a precise error, and nothing is
+// stored.
 func TestBadInput(t *testing.T) {
 	s := harness.Start(t)
 	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bad")}); err != nil {
@@ -125,7 +125,7 @@ func TestBadInput(t *testing.T) {
 			400, "InvalidRequest",
 		},
 		{
-			"a checksum nobody knows",
+			"unknown checksum algorithm",
 			raw{method: "PUT", target: "/bad/crc", body: "x", header: h("X-Amz-Checksum-Crc16", "AAA=")}, 400,
 			"InvalidRequest",
 		},
@@ -253,7 +253,7 @@ func TestBadInput(t *testing.T) {
 			"AccessDenied",
 		},
 		{
-			"owner is no account", raw{method: "GET", target: "/bad", header: h("X-Amz-Expected-Bucket-Owner", "abc")},
+			"owner not an account", raw{method: "GET", target: "/bad", header: h("X-Amz-Expected-Bucket-Owner", "abc")},
 			400, "InvalidBucketOwnerAWSAccountID",
 		},
 		{
@@ -274,7 +274,7 @@ func TestBadInput(t *testing.T) {
 			"an ACL", raw{method: "PUT", target: "/bad/acl", header: h("X-Amz-Acl", "public-read")}, 400,
 			"AccessControlListNotSupported",
 		},
-		{"method nobody knows", raw{method: "BREW", target: "/bad/k"}, 405, "MethodNotAllowed"},
+		{"unknown method", raw{method: "BREW", target: "/bad/k"}, 405, "MethodNotAllowed"},
 		{
 			"only If-None-Match: * on a put",
 			raw{method: "PUT", target: "/bad/cond", header: h("If-None-Match", `"etag"`)}, 501, "NotImplemented",

@@ -12,7 +12,7 @@ import (
 	"watertight/test/harness"
 )
 
-// blocked is what a bucket says of its encryption, in short.
+// blocked returns a short form of a bucket's encryption configuration.
 func blocked(t *testing.T, s *harness.Server, bucket *string) string {
 	t.Helper()
 	out, err := s.S3.GetBucketEncryption(t.Context(), &s3.GetBucketEncryptionInput{Bucket: bucket})
@@ -115,7 +115,7 @@ func TestBlockedCustomerKeys(t *testing.T) {
 			wantCode(t, err, 403, "AccessDenied")
 			_, err = u.copied(1, "plain", ownKey{}, mine)
 			wantCode(t, err, 403, "AccessDenied")
-			// Reading goes on, and so does whatever has no key.
+			// Reads go on, and so does every request without a key.
 			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: aws.String("old")},
 				mine); err != nil || string(got) != "old" {
 				t.Errorf("read: %q, %v", got, err)
@@ -146,7 +146,7 @@ func TestBlockedCustomerKeys(t *testing.T) {
 	}
 }
 
-// TestBlockedCustomerKeysForm: a form with a key is refused where a PUT is.
+// TestBlockedCustomerKeysForm: a form with a key is refused wherever a PUT is.
 func TestBlockedCustomerKeysForm(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "blocks-forms")

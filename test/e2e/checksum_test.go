@@ -16,8 +16,8 @@ import (
 	"watertight/test/harness"
 )
 
-// sumWays are the ways a checksum comes with a body: in a header, or in a
-// trailer of either kind.
+// sumWays are the ways to send a checksum with a body: in a header, or in a trailer
+// of either kind.
 func sumWays(
 	t *testing.T, s *harness.Server, alg digest.Algorithm, body string,
 ) map[string]func(target, sum string) answer {
@@ -127,8 +127,8 @@ func checkSum(t *testing.T, s *harness.Server, key string, alg digest.Algorithm,
 	}
 }
 
-// TestBatchOfOddKeys: what a batch deletes is the key as it is written, no other
-// that it could be read as.
+// TestBatchOfOddKeys: a batch deletes exactly the keys that are written in it, and no
+// key that they could be mistaken for.
 func TestBatchOfOddKeys(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "batch")

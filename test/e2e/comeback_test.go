@@ -98,7 +98,7 @@ func TestNamesThatComeBack(t *testing.T) {
 	group()
 	expect(t, list(c, v), "AccessDenied")
 
-	// A key: its sessions stay away, whatever new keys the user has.
+	// A key: its sessions stay invalid, whatever new keys the user has.
 	token, err := u.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	c.ok(err)
 	session := c.session(token.Credentials)
@@ -115,7 +115,7 @@ func TestNamesThatComeBack(t *testing.T) {
 		expect(t, list(c, who), "InvalidAccessKeyId")
 	}
 
-	// A boundary: while it is one it can't be deleted.
+	// A boundary: it can't be deleted while it is in use.
 	boundary := c.policy("boundary", readAll)
 	_, err = c.root.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{
 		UserName: aws.String("v"), PermissionsBoundary: &boundary,

@@ -16,7 +16,7 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// unique is what differs between two answers that say the same.
+// unique matches what differs between two answers with the same content.
 var unique = regexp.MustCompile(`<(RequestId|HostId|UploadId|DeleteMarkerVersionId|LastModified|VersionId)>[^<]*</`)
 
 // said is everything that an answer reveals, without the key it is about.
@@ -29,7 +29,7 @@ func said(a answer, key string) string {
 	return fmt.Sprint(a.status, " ", strings.ReplaceAll(unique.ReplaceAllString(a.body, ""), key, "KEY"), " ", names)
 }
 
-// TestWithoutListingExistenceIsHidden walks every operation on a key as a user with
+// TestWithoutListingExistenceIsHidden calls every operation on a key as a user with
 // every permission except listing. A key that was deleted and one that never
 // existed get the same answer, and so does one that exists, if the request
 // cannot succeed.
@@ -100,13 +100,13 @@ func TestWithoutListingExistenceIsHidden(t *testing.T) {
 	}
 }
 
-// probe changes a request; fails: it fails whatever is there.
+// probe changes a request; fails says that the request fails, whatever exists.
 type probe struct {
 	change func(r *raw, marker string)
 	fails  bool
 }
 
-// unknowing are ways to ask about a key without knowing anything of it.
+// unknowing are ways to ask about a key without knowing anything about it.
 func unknowing(row dispatch.Row) map[string]probe {
 	with := func(name, value string) func(*raw, string) {
 		return func(r *raw, _ string) { r.header.Set(name, value) }

@@ -155,17 +155,17 @@ func TestConditionKeys(t *testing.T) {
 				return
 			}
 			if a := send(t, s, c.meant); a.status != 403 {
-				t.Errorf("%s %s %s: who is meant is answered with %d %s", c.key, c.operator, c.value, a.status, a.body)
+				t.Errorf("%s %s %s: with the value: %d %s", c.key, c.operator, c.value, a.status, a.body)
 			}
 			if a := send(t, s, c.not); a.status/100 != 2 {
-				t.Errorf("%s %s %s: who is not meant is answered with %d %s", c.key, c.operator, c.value, a.status,
+				t.Errorf("%s %s %s: without the value: %d %s", c.key, c.operator, c.value, a.status,
 					a.body)
 			}
 		})
 	}
 }
 
-// TestConditionsOfTLS: the keys of a connection are the literal truth about it.
+// TestConditionsOfTLS: the condition keys for TLS describe the actual connection.
 func TestConditionsOfTLS(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.TLS.SelfSigned = true })
 	bucket := newBucket(t, s, "secure")
@@ -317,11 +317,11 @@ func TestPolicyPrincipals(t *testing.T) {
 	}
 	_, alice, _ = newUser(t, s, "alice")
 	if can() {
-		t.Error("who has her name now gets in")
+		t.Error("a new user with her name is allowed")
 	}
 	_, alice, _ = newUser(t, s, "alicia")
 	if can() {
-		t.Error("who has her last name now gets in")
+		t.Error("a new user with her last name is allowed")
 	}
 	if text := policyOf(t, s, bucket); text != `{"Version":"2012-10-17","Statement":[`+statement(*u.User.UserId)+`]}` {
 		t.Error(text)

@@ -13,7 +13,7 @@ import (
 	"watertight/test/harness"
 )
 
-// TestCopy: bytes, metadata, tags and checksums of a copy, by each directive.
+// TestCopy checks bytes, metadata, tags and checksums of a copy, for each directive.
 func TestCopy(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "from")
@@ -74,7 +74,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestCopyConditions: of the source, each by itself, and of the target.
+// TestCopyConditions checks each condition on the source separately, and those on the target.
 func TestCopyConditions(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "cond")

@@ -76,7 +76,7 @@ func TestBucketCors(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchCORSConfiguration")
 }
 
-// sharing are the headers that only a match brings.
+// sharing are the headers that an answer has only if a rule matches.
 func sharing(h http.Header) string {
 	var all []string
 	for _, name := range []string{

@@ -17,7 +17,7 @@ import (
 	"watertight/test/harness"
 )
 
-// encrypts is the encryption that an answer reports.
+// encrypts returns the encryption that an answer reports.
 type encrypts struct{ sse, algorithm, md5, key string }
 
 func encryption(h http.Header) encrypts {

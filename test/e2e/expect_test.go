@@ -86,7 +86,7 @@ func TestExpectContinue(t *testing.T) {
 		want int
 		code string
 	}{
-		{"nobody signed", expecting{unsigned: true}, 403, "AccessDenied"},
+		{"unsigned", expecting{unsigned: true}, 403, "AccessDenied"},
 		{"a wrong signature", expecting{broken: true}, 403, "SignatureDoesNotMatch"},
 		{
 			"an unknown key",

@@ -25,8 +25,8 @@ import (
 const flips = 60
 
 // TestFlippedDisk flips a byte somewhere in the data directory of a stopped
-// server. Either the next start refuses, or a read fails, or the byte did not
-// matter: nothing wrong is ever served, and nothing is silently gone.
+// server. Either the next start is refused, or a read fails, or the byte did not
+// matter: no wrong data is ever served, and none is silently lost.
 func TestFlippedDisk(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "flipped")

@@ -35,7 +35,7 @@ const (
 	unsignedChunks = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 )
 
-// framed is an upload in aws-chunked form, with whatever is wrong with it.
+// framed is an upload in aws-chunked form, possibly with errors.
 type framed struct {
 	mode     string
 	data     []string // of the chunks
@@ -112,7 +112,7 @@ func (f *framed) checksum() string {
 	return base64.StdEncoding.EncodeToString(sum)
 }
 
-// sendFramed signs the head of an upload and sends it with the frames.
+// sendFramed signs the headers of an upload and sends it with the frames.
 func sendFramed(t *testing.T, s *harness.Server, path string, f framed) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.Endpoint+path, nil)
@@ -228,7 +228,7 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 		{"bytes after the end", framed{data: data, change: add("x")}, 400, "IncompleteBody"},
 		{"a second body", framed{data: data, change: func(b string) string { return b + b }}, 400, "IncompleteBody"},
 		{"a small chunk in the middle", framed{data: []string{"small", big}}, 403, "InvalidChunkSizeError"},
-		{"a chunk size that is no number", framed{data: data, change: func(b string) string {
+		{"a chunk size that is not a number", framed{data: data, change: func(b string) string {
 			return "z" +
 				b
 		}}, 400, "IncompleteBody"},
@@ -277,7 +277,7 @@ func brokenFraming(t *testing.T, s *harness.Server) {
 					return b[:i] + line + "\n" + b[i:]
 				}}, 400, "MalformedTrailerError"},
 				{
-					"a trailer nobody announced",
+					"a trailer that was not announced",
 					framed{
 						data: data, change: replace("x-amz-checksum-crc32:", "x-amz-meta-a:b\r\nx-amz-checksum-crc32:"),
 					},
@@ -361,7 +361,7 @@ func TestUploadOverTLS(t *testing.T) {
 			var sent string
 			_, err := s.S3.PutObject(t.Context(),
 				&s3.PutObjectInput{Bucket: bucket, Key: &key, Body: bytes.NewReader(body)}, func(o *s3.Options) {
-					// what a client made by config.LoadDefaultConfig does
+					// as a client does that config.LoadDefaultConfig configures
 					o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
 					o.HTTPClient = spy{
 						harness.SDK(s.HTTP).Transport,
@@ -381,7 +381,7 @@ func TestUploadOverTLS(t *testing.T) {
 	}
 }
 
-// spy looks at what the SDK sends.
+// spy records what the SDK sends.
 type spy struct {
 	next http.RoundTripper
 	see  func(*http.Request)

@@ -15,8 +15,8 @@ import (
 )
 
 // TestHowTos runs every sh block of the README and of each page of docs/howto,
-// in order, as a reader would type them. What the page shows below in a text
-// block has to be printed, in that order; "..." stands for anything.
+// in order, as a reader would type them. The lines that the page shows below in a
+// text block have to be printed, in that order; "..." stands for anything.
 func TestHowTos(t *testing.T) {
 	harness.NeedTool(t, "aws")
 	harness.NeedTool(t, "curl")
@@ -36,7 +36,7 @@ func TestHowTos(t *testing.T) {
 	}
 }
 
-// runPage runs a page's blocks against a server of its own.
+// runPage runs a page's blocks against a fresh server.
 func runPage(t *testing.T, page, program string) {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -92,7 +92,7 @@ func parts(page string) []part {
 	return all
 }
 
-// expectLines wants each line of shown in what was printed, in this order.
+// expectLines checks that each line of shown was printed, in this order.
 func expectLines(t *testing.T, printed, shown string) {
 	t.Helper()
 	rest := printed

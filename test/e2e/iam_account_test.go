@@ -18,7 +18,7 @@ import (
 	"watertight/test/harness"
 )
 
-// totp is the code of a base32 seed at an instant, as an authenticator shows it.
+// totp returns the code for a base32 seed at an instant, as an authenticator shows it.
 func totp(t testing.TB, seed string, at time.Time) string {
 	t.Helper()
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)
@@ -41,7 +41,7 @@ func enrol(t testing.TB, c *iam.Client, device, user string) (serial, seed strin
 	}
 	serial, seed = *d.VirtualMFADevice.SerialNumber, string(d.VirtualMFADevice.Base32StringSeed)
 	if !strings.HasPrefix(string(d.VirtualMFADevice.QRCodePNG), "\x89PNG") {
-		t.Error("the QR code is no PNG")
+		t.Error("the QR code is not a PNG")
 	}
 	now := time.Now()
 	_, err = c.EnableMFADevice(t.Context(), &iam.EnableMFADeviceInput{
@@ -77,7 +77,7 @@ func TestMFADevices(t *testing.T) {
 	if err := attachTo(t, c, "alice", "IAMFullAccess"); err != nil {
 		t.Fatal(err)
 	}
-	// A user named by the word "root" is a user where no root credentials sign.
+	// If the request is not signed with root credentials, the name "root" means a user.
 	_, err := own.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: aws.String("root")})
 	expect(t, err, "NoSuchEntity")
 	_, err = own.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{

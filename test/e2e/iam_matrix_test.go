@@ -14,7 +14,7 @@ import (
 	"watertight/test/harness"
 )
 
-// iamParams is enough for every operation to be understood.
+// iamParams are parameters with which every operation can be parsed.
 func iamParams(action, account string) string {
 	v := url.Values{}
 	for name, value := range map[string]string{

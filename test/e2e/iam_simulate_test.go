@@ -127,8 +127,8 @@ func TestSimulationOfARole(t *testing.T) {
 	}
 }
 
-// TestSimulationIsBounded: what a simulation may take is bounded for all its
-// decisions together.
+// TestSimulationIsBounded: the work of a simulation is bounded for all its decisions
+// together.
 func TestSimulationIsBounded(t *testing.T) {
 	c := newCast(t)
 	hungry := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject",` +

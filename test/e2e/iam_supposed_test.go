@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// TestSimulationsUseWhatTheyAreGiven: each context value that is given decides,
-// also those that a request brings along by itself.
+// TestSimulationsUseWhatTheyAreGiven: each context value that is given is used, even
+// those that every request has.
 func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 	c := newCast(t)
 	for key, value := range map[string]string{
@@ -58,7 +58,8 @@ func TestSimulationsUseWhatTheyAreGiven(t *testing.T) {
 	}
 }
 
-// TestShapeOfSimulations: what AWS's results have, and what it refuses.
+// TestShapeOfSimulations: results have the members that AWS's have, and the same
+// requests are refused.
 func TestShapeOfSimulations(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", `{"Version":"2012-10-17","Statement":[
@@ -146,7 +147,7 @@ func TestShapeOfSimulations(t *testing.T) {
 	expect(t, err, "InvalidInput")
 }
 
-// TestLongSimulations come in pages that cost so much and no more.
+// TestLongSimulations: results come in pages, each with bounded work.
 func TestLongSimulations(t *testing.T) {
 	c := newCast(t)
 	statement := `{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}`

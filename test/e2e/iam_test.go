@@ -40,7 +40,7 @@ func expect(t testing.TB, err error, code string) {
 const readAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets",` +
 	`"Resource":"*"}]}`
 
-// newUser makes a user with a key and returns a client of it.
+// newUser makes a user with a key and returns a client for it.
 func newUser(t testing.TB, s *harness.Server, name string) (*iam.Client, *s3.Client, string) {
 	t.Helper()
 	root := rootIAM(s)
@@ -147,7 +147,7 @@ func TestNeedsAreOnThePathOfTheUser(t *testing.T) {
 			})
 			return err
 		}, "AccessDenied"},
-		{"get nobody", func() error {
+		{"get an unknown user", func() error {
 			_, err := own.GetUser(ctx, &iam.GetUserInput{
 				UserName: aws.String("carol"),
 			})
@@ -348,8 +348,8 @@ func TestIAMErrors(t *testing.T) {
 	}
 }
 
-// TestSessionsWithoutMFAHaveNoIAM: what a stolen session could make itself, no
-// policy would take back.
+// TestSessionsWithoutMFAHaveNoIAM: a stolen session must not be able to create
+// anything in IAM that would outlive it.
 func TestSessionsWithoutMFAHaveNoIAM(t *testing.T) {
 	s := harness.Start(t)
 	out, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").

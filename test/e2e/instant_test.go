@@ -89,7 +89,7 @@ func (c *changing) must(_ any, err error) {
 	}
 }
 
-// revocations take from a user what it may, and give back what others need. Each
+// revocations take permissions from a user, and give back what later ones need. Each
 // is prepared before the request begins.
 func (c *changing) revocations() map[string]func(bucket string) (take, after func()) {
 	nothing := func() {}
@@ -146,7 +146,7 @@ func (c *changing) revocations() map[string]func(bucket string) (take, after fun
 	}
 }
 
-// fingerprint is all that a request could have changed of a bucket.
+// fingerprint returns everything of a bucket that a request could have changed.
 func (c *changing) fingerprint(bucket string) string {
 	c.Helper()
 	var b strings.Builder
@@ -209,8 +209,8 @@ func (c *changing) request(row dispatch.Row, bucket string) (raw, bool) {
 }
 
 // TestAtTheEndOfARequest walks every operation of S3 that brings a document or a
-// stream. What its caller was allowed when it began is taken from it before its
-// end: it is refused, and nothing of it lasts.
+// stream. The caller loses its permission after the request began and before it
+// ends: the request is refused, and leaves nothing behind.
 func TestAtTheEndOfARequest(t *testing.T) {
 	c := newChanging(t)
 	n := 0
@@ -341,9 +341,9 @@ func TestAtTheEndOfAnException(t *testing.T) {
 	}
 }
 
-// TestUploadsEndInPeace: time alone takes nothing away. A presigned upload that
-// began in time may end after its URL expires, and a batch deletes its other
-// keys if one of them is denied meanwhile.
+// TestUploadsEndInPeace: the passing of time does not end a request. A presigned
+// upload that began in time may end after its URL expires, and a batch deletes its
+// other keys if one of them is denied meanwhile.
 func TestUploadsEndInPeace(t *testing.T) {
 	c := newChanging(t)
 	newBucket(t, c.s, "peace")
@@ -383,7 +383,8 @@ func TestUploadsEndInPeace(t *testing.T) {
 	}
 }
 
-// TestADocumentHasATime as a whole, however steadily it comes; a stream has none.
+// TestADocumentHasATime: a document has a time limit as a whole, however steadily it
+// arrives; a stream has none.
 func TestADocumentHasATime(t *testing.T) {
 	s := harness.Start(t, func(c *server.Config) { c.Document = 300 * time.Millisecond })
 	newBucket(t, s, "timely")

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// bodies are what an operation needs to be understood at all.
+// bodies are the documents that operations need to be parsed at all.
 var bodies = map[string]string{
 	"CompleteMultipartUpload": `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"e"</ETag></Part>` +
 		`</CompleteMultipartUpload>`,
@@ -147,15 +147,14 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; if the change is meant, run the test with -update and read the difference.\ngot:\n%s",
+		t.Errorf("%s differs; if the change is intended, run the test with -update and read the difference.\ngot:\n%s",
 			path, got)
 	}
 }
 
-// TestGarbageSignature sends every operation in every authentication mode with
-// a signature that is off by one digit, after proving that the right one is
-// not refused for its signature (MinIO CVE-2026-40344, CVE-2025-31489,
-// SeaweedFS #7954).
+// TestGarbageSignature sends every operation in every authentication mode with a
+// signature in which one digit is wrong, after proving that the right signature is
+// accepted (MinIO CVE-2026-40344, CVE-2025-31489, SeaweedFS #7954).
 func TestGarbageSignature(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "garbage")

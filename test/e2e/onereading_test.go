@@ -91,8 +91,7 @@ func TestOneReading(t *testing.T) {
 	}
 }
 
-// TestEmptyHeaders: a header that is there and empty is judged, never taken for
-// one that is not there.
+// TestEmptyHeaders: an empty header is judged, and never treated like a missing one.
 func TestEmptyHeaders(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -214,7 +213,8 @@ func TestNamesOnTheWire(t *testing.T) {
 	}
 }
 
-// TestUploadWithoutLength: nothing would tell a whole body from one that was cut.
+// TestUploadWithoutLength: an upload without a length is refused, because a body that
+// was cut could not be told from a whole one.
 func TestUploadWithoutLength(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -294,8 +294,8 @@ func TestMetadataBeyondASCII(t *testing.T) {
 	}
 }
 
-// TestBucketRegionOfFailures: it is all that a failed HEAD can tell, and it
-// does not tell which buckets exist.
+// TestBucketRegionOfFailures: a failed HEAD returns only the region, and does not
+// reveal which buckets exist.
 func TestBucketRegionOfFailures(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "bkt")
@@ -349,8 +349,8 @@ func TestClientThatHangsUp(t *testing.T) {
 	}
 }
 
-// TestServiceThatIsNotHere: the right secret gets no complaint about its
-// signature.
+// TestServiceThatIsNotHere: a valid request to a service that does not exist here is
+// not refused for its signature.
 func TestServiceThatIsNotHere(t *testing.T) {
 	s := harness.Start(t)
 	a := send(t, s, raw{

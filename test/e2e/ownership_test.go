@@ -155,8 +155,8 @@ func TestOwnershipAtCreation(t *testing.T) {
 	}
 }
 
-// TestSwitchingOwnership: ACLs are disabled only where the bucket's own gives
-// nothing away; what is stored counts again when they are enabled again.
+// TestSwitchingOwnership: ACLs can be disabled only if the bucket's ACL grants nothing
+// to others; stored ACLs count again when ACLs are enabled again.
 func TestSwitchingOwnership(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipBucketOwnerPreferred)
 	guest := aws.String(`id="` + *canonicalOf(t, l.guestS3) + `"`)

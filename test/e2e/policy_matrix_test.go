@@ -28,22 +28,22 @@ func (p permission) statement(effect string) string {
 	return string(b)
 }
 
-// in is the permission with another bucket of the matrix.
+// in returns the permission with another bucket of the matrix.
 func (p permission) in(from, to string) permission {
 	p.resource = strings.Replace(p.resource, ":::"+from, ":::"+to, 1)
 	return p
 }
 
-// unsaid are the permissions of requests whose refusals have no body to say
-// them in.
+// unsaid are the permissions of requests whose refusals have no body that could name
+// them.
 var unsaid = map[string]permission{
 	"HeadBucket":            {"s3:ListBucket", "arn:aws:s3:::BUCKET"},
 	"HeadObject":            {"s3:GetObject", "arn:aws:s3:::BUCKET/object"},
 	"HeadObject ?versionId": {"s3:GetObjectVersion", "arn:aws:s3:::BUCKET/object"},
 }
 
-// variants are requests of an operation that need something else than its plain
-// request does.
+// variants are requests of an operation that need other permissions than its plain
+// request.
 var variants = map[string]map[string]func(*raw){
 	"GetObject":             {"?versionId": version},
 	"HeadObject":            {"?versionId": version},
@@ -137,7 +137,7 @@ func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) a
 	return send(m.T, m.s, r)
 }
 
-// refused reports a refusal, be it of one key within a batch.
+// refused reports a refusal of the request, or of one key in a batch.
 func refused(a answer) bool {
 	return a.status == http.StatusForbidden || strings.Contains(a.body, "<Code>AccessDenied</Code>")
 }
@@ -145,7 +145,7 @@ func refused(a answer) bool {
 var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (s3:\w+) on ` +
 	`resource: "([^"]+)" because no identity-based policy allows the (s3:\w+) action`)
 
-// learn finds the permissions of a request by what its refusals say is missing.
+// learn finds the permissions of a request: its refusals name the missing ones.
 func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), bucket string) (needs []permission) {
 	m.Helper()
 	var statements []string
@@ -171,9 +171,9 @@ func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), b
 	return nil
 }
 
-// row writes what a request needs, and proves it: with exactly these
-// permissions it is not refused; with one of them denied, with one of them
-// missing, or with every action but these it is.
+// row writes what a request needs, and proves it: with exactly these permissions
+// it is not refused; it is refused if one of them is denied or missing, or with
+// every action but these.
 func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, change func(*raw)) {
 	m.Helper()
 	first := m.bucket(row)

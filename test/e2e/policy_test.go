@@ -114,8 +114,8 @@ func TestLockOut(t *testing.T) {
 	}
 }
 
-// TestPolicyAcrossAccounts: both sides must allow. The bucket owner's policy
-// alone is not enough for a user of another account.
+// TestPolicyAcrossAccounts: both sides must allow. For a user of another account,
+// the bucket owner's policy is not enough.
 func TestPolicyAcrossAccounts(t *testing.T) {
 	s, bucket := openServer(t, "shared")
 	store(t, s, bucket, "key")
@@ -153,7 +153,7 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 			}
 			allow("shared")
 			if got := status(); got != 403 {
-				t.Error("the caller's side alone", got)
+				t.Error("only the caller's side allows, but the answer is", got)
 			}
 			if err := putPolicy(t, s.S3, bucket,
 				`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject",`+
@@ -165,7 +165,7 @@ func TestPolicyAcrossAccounts(t *testing.T) {
 			}
 			allow("another")
 			if got := status(); got != 403 {
-				t.Error("the owner's side alone", principal, got)
+				t.Error("only the owner's side allows, but the answer is", principal, got)
 			}
 			if text := policyOf(t, s, bucket); strings.Contains(principal, ":user/bob") &&
 				!strings.Contains(text, ":user/bob") {

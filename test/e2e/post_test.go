@@ -22,7 +22,7 @@ import (
 	"watertight/test/harness"
 )
 
-// post is a form as a browser sends it. The zero values make a good one.
+// post is a form as a browser sends it. The zero values make a valid one.
 type post struct {
 	bucket     string
 	fields     map[string]string // replace or add to key, policy and signature; "-" leaves one out
@@ -187,7 +187,7 @@ func TestPostObject(t *testing.T) {
 			"key",
 		},
 		{
-			"a redirect nobody can follow",
+			"a redirect that cannot be followed",
 			post{file: "x", fields: map[string]string{"success_action_redirect": "javascript:alert(1)"}}, 204, "key",
 		},
 		{"ignored fields", post{file: "x", more: [][2]string{{"x-ignore-a", "1"}, {"X-Ignore-b", "2"}}}, 204, "key"},
@@ -259,7 +259,7 @@ func TestPostObject(t *testing.T) {
 	}
 }
 
-// TestSDKPost: what the SDK presigns for a browser.
+// TestSDKPost: a form that the SDK presigns for a browser is accepted.
 func TestSDKPost(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "sdk-post")
@@ -325,7 +325,7 @@ func TestPostRefused(t *testing.T) {
 		code string
 		text string
 	}{
-		{"nobody signed", post{unsigned: true, file: "x"}, 403, "AccessDenied", ""},
+		{"unsigned", post{unsigned: true, file: "x"}, 403, "AccessDenied", ""},
 		{
 			"an unknown key",
 			post{key: harness.Credentials{AccessKeyID: "AKIAUNKNOWNUNKNOWN12", SecretAccessKey: "no-such-secret"}}, 403,
@@ -440,11 +440,11 @@ func TestPostRefused(t *testing.T) {
 			403, "AccessDenied", "Policy Condition failed",
 		},
 		{
-			"a field nobody covers", post{more: [][2]string{{"x-amz-meta-a", "1"}}}, 403, "AccessDenied",
+			"a field not in the policy", post{more: [][2]string{{"x-amz-meta-a", "1"}}}, 403, "AccessDenied",
 			"Extra input fields: x-amz-meta-a",
 		},
 		{
-			"an ACL nobody covers", post{more: [][2]string{{"acl", "public-read"}}}, 403, "AccessDenied",
+			"an ACL not in the policy", post{more: [][2]string{{"acl", "public-read"}}}, 403, "AccessDenied",
 			"Extra input fields: acl",
 		},
 		{
@@ -467,7 +467,7 @@ func TestPostRefused(t *testing.T) {
 			"Policy Condition failed",
 		},
 
-		{"a policy that is no JSON", post{policy: "{"}, 400, "InvalidPolicyDocument", "Invalid JSON"},
+		{"a policy that is not JSON", post{policy: "{"}, 400, "InvalidPolicyDocument", "Invalid JSON"},
 		{"a policy and more", post{policy: future + `"conditions":[]} {}`}, 400, "InvalidPolicyDocument", ""},
 		{"a policy without end", post{policy: `{"conditions":[]}`}, 400, "InvalidPolicyDocument", "missing expiration"},
 		{
@@ -520,7 +520,7 @@ func TestPostRefused(t *testing.T) {
 			"",
 		},
 
-		{"a checksum nobody knows", post{fields: f("x-amz-checksum-crc16", "AAA=")}, 400, "InvalidRequest", ""},
+		{"an unknown checksum algorithm", post{fields: f("x-amz-checksum-crc16", "AAA=")}, 400, "InvalidRequest", ""},
 
 		{
 			"no file", post{fileField: "attachment", conditions: on([]string{"starts-with", "$attachment", ""})}, 400,

@@ -16,7 +16,7 @@ import (
 	"watertight/test/harness"
 )
 
-// follow sends what the SDK presigned, as a browser or curl would.
+// follow sends a request that the SDK presigned, as a browser or curl would.
 func follow(
 	t *testing.T, s *harness.Server, p *v4.PresignedHTTPRequest, body string, change ...func(*http.Request),
 ) answer {
@@ -113,7 +113,7 @@ func TestPresigned(t *testing.T) {
 		}, 403, mismatch},
 		{"a version", get, query("versionId", "null"), 403, mismatch},
 		{"a sub-resource", get, query("acl", "x"), 403, mismatch},
-		{"an override nobody signed", get, query("response-content-type", "text/html"), 403, mismatch},
+		{"an unsigned override", get, query("response-content-type", "text/html"), 403, mismatch},
 		{"another override", override, query("response-content-type", "text/html"), 403, mismatch},
 		{"an override left out", override, query("response-content-disposition", ""), 403, mismatch},
 		{"a longer life", get, query("X-Amz-Expires", "604800"), 403, mismatch},
@@ -128,7 +128,7 @@ func TestPresigned(t *testing.T) {
 			"another region", get, query("X-Amz-Credential", harness.AccessKeyID+"/20300101/mars-1/s3/aws4_request"),
 			400, "AuthorizationQueryParametersError",
 		},
-		{"a token nobody gave out", get, query("X-Amz-Security-Token", "x"), 400, "InvalidToken"},
+		{"a token that was never issued", get, query("X-Amz-Security-Token", "x"), 400, "InvalidToken"},
 		{"host not signed", get, query("X-Amz-SignedHeaders", "x"), 403, unsigned},
 		{"an ACL beside it", put, header("X-Amz-Acl", "public-read"), 403, unsigned},
 		{"a copy beside it", put, header("X-Amz-Copy-Source", "/presigned/secret"), 403, unsigned},
@@ -232,8 +232,8 @@ func TestPresignedLife(t *testing.T) {
 	}
 }
 
-// TestPresignedBySession: a URL and a form that temporary credentials signed
-// need their token, in its place and signed.
+// TestPresignedBySession: a URL and a form that are signed with temporary credentials
+// need the session token, in its place and signed.
 func TestPresignedBySession(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "session")

@@ -99,7 +99,7 @@ func putPolicy(t testing.TB, c *s3.Client, bucket *string, format string, args .
 	return err
 }
 
-// everybody allows every action on a bucket to everyone.
+// everybody returns a policy that allows everyone every action on a bucket.
 func everybody(bucket *string) string {
 	return fmt.Sprintf(
 		`{"Sid":"Everybody","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::%s",`+
@@ -125,7 +125,7 @@ func statusOf(err error) int {
 	return -1
 }
 
-// room is a bucket with what every way in needs.
+// room is a bucket with everything that the ways in need.
 type room struct {
 	t               *testing.T
 	s               *harness.Server
@@ -156,8 +156,8 @@ type way struct {
 	try  func(c *s3.Client) error
 }
 
-// ways are all ways in for an SDK client. None of them takes from another what
-// it needs.
+// ways are all ways in for an SDK client. None of them removes what another one
+// needs.
 func (r *room) ways() []way {
 	ctx, bucket, key := r.t.Context(), r.bucket, aws.String("object")
 	source := aws.String(*bucket + "/object")
@@ -281,7 +281,7 @@ func (r *room) ways() []way {
 	}
 }
 
-// check tries every way in, and wants the same status of all.
+// check tries every way in, and expects the same status from all.
 func (r *room) check(who string, c *s3.Client, want int, state string) {
 	r.t.Helper()
 	for _, w := range r.ways() {

@@ -61,7 +61,7 @@ func roundTrip(t *testing.T, s *harness.Server, req *http.Request) answer {
 	return read(t, res)
 }
 
-// sendChanged signs a request and changes it afterwards.
+// sendChanged signs a request, changes it and sends it.
 func sendChanged(t *testing.T, s *harness.Server, r raw, change func(*http.Request)) answer {
 	t.Helper()
 	req := signedRequest(t, s, r)
@@ -108,7 +108,7 @@ func read(t *testing.T, res *http.Response) answer {
 	return a
 }
 
-// inError takes away what S3 Control puts around an error.
+// inError removes the element that S3 Control puts around an error.
 func inError(b []byte) []byte {
 	if i := bytes.Index(b, []byte("<ErrorResponse><Error>")); i >= 0 {
 		b = b[i+len("<ErrorResponse>"):]

@@ -59,9 +59,9 @@ func TestRawDisk(t *testing.T) {
 	}
 }
 
-// writeMarked writes objects full of the marker on every way there is: put,
-// copied, posted and uploaded, inline and in blobs. Their keys begin with a
-// prefix, so that each kind of encryption has its own.
+// writeMarked writes objects full of the marker in every possible way: put, copied,
+// posted and uploaded, inline and in blobs. Their keys begin with a prefix, so that
+// each kind of encryption has separate keys.
 func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey) {
 	t.Helper()
 	metadata := map[string]string{"secret": marker, strings.ToLower(marker): "name"}

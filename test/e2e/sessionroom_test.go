@@ -10,8 +10,8 @@ import (
 	"watertight/test/harness"
 )
 
-// TestSessionsAreBounded: what needs no permission has an end, for one user and
-// not for the others; so have the sessions that tokens make.
+// TestSessionsAreBounded: the number of sessions is limited for each user separately,
+// because making one needs no permission. Sessions from tokens are limited, too.
 func TestSessionsAreBounded(t *testing.T) {
 	i := harness.StartIssuer(t, "issuer.example")
 	f := federate(t, i, harness.Start(t, i.Trusted, func(c *server.Config) { c.MaxSessions = 5 }))

@@ -25,7 +25,7 @@ func (c cast) policy(name, document string) string {
 	return *p.Policy.Arn
 }
 
-// TestSessionPolicies: what a session is passed can only take away.
+// TestSessionPolicies: policies that a session is passed can only restrict it.
 func TestSessionPolicies(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:AssumeRole", "*"))
@@ -73,7 +73,7 @@ func TestSessionPolicies(t *testing.T) {
 			}
 		})
 	}
-	// A managed policy binds as it is now; one of the same name is another.
+	// A managed policy counts as it is now; a new one with the same name is another one.
 	live := c.assumed(u, assume(*r.Arn, "session", pass("", lists)))
 	c.ok(list(c, live))
 	_, err := c.root.DeletePolicy(t.Context(), &iam.DeletePolicyInput{PolicyArn: &lists})
@@ -83,7 +83,7 @@ func TestSessionPolicies(t *testing.T) {
 	expect(t, list(c, live), "AccessDenied")
 }
 
-// TestChaining: what a session hands on, and that it hands on no more.
+// TestChaining: which tags and which source identity a role chain passes on.
 func TestChaining(t *testing.T) {
 	c := newCast(t)
 	tag := func(k, v string) ststypes.Tag { return ststypes.Tag{Key: &k, Value: &v} }
@@ -289,8 +289,8 @@ func TestSessionFollowsItsUser(t *testing.T) {
 	}
 }
 
-// TestRevocation: the way AWS has to revoke a role's sessions works here, too;
-// a changed trust policy binds the next call.
+// TestRevocation: AWS's way to revoke a role's sessions works here, too; a changed
+// trust policy applies to the next call.
 func TestRevocation(t *testing.T) {
 	c := newCast(t)
 	u := c.user("u", may("sts:*", "*"))
@@ -313,8 +313,8 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestFederationTokens: a federated user has what both its policies and its
-// user's allow, and calls nothing of IAM and STS but GetCallerIdentity.
+// TestFederationTokens: a federated user may do what both its own policies and its
+// user's allow, and of IAM and STS may only call GetCallerIdentity.
 func TestFederationTokens(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()

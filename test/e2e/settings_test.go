@@ -31,7 +31,7 @@ func changesBucket(row dispatch.Row) bool {
 		!slices.Contains(onObjects, row.Name())
 }
 
-// openTo are the ways a bucket is opened as wide as its owner can.
+// openTo are the ways in which an owner can open a bucket as wide as possible.
 func openTo(t *testing.T, s *harness.Server, foreign harness.Credentials) map[string]func(bucket *string) {
 	account, id := accountOf(t, s, foreign), canonicalOf(t, s.Client(foreign))
 	allow := func(principal string) func(*string) {
@@ -159,7 +159,7 @@ func TestNothingIsPlanted(t *testing.T) {
 		method: "PUT", target: "/open/given", unsigned: true,
 		header: map[string][]string{"X-Amz-Acl": {"bucket-owner-full-control"}},
 	}); a.status != 200 {
-		t.Error("what a stranger leaves to the owner:", a.status, a.code)
+		t.Error("the owner and a stranger's object:", a.status, a.code)
 	}
 	if a := ask(t, s, "GET", "/open/salaries"); a.status != 200 {
 		t.Error("the bucket is not open", a.status)

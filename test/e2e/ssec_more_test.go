@@ -18,7 +18,7 @@ import (
 	"watertight/test/harness"
 )
 
-// TestOwnKeyVersions: each version has the key it was written with.
+// TestOwnKeyVersions: each version needs the key that it was written with.
 func TestOwnKeyVersions(t *testing.T) {
 	s, bucket := secured(t, "own-versions")
 	if _, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
@@ -174,7 +174,7 @@ func TestOwnKeyPresigned(t *testing.T) {
 	if a := follow(t, s, put, "other", without); a.status != 403 {
 		t.Errorf("put without the headers: %d %s", a.status, a.body)
 	}
-	// The names in a URL that was signed with them there: refused, not ignored.
+	// The headers as parameters of a signed URL: refused, not ignored.
 	for _, name := range []string{"key", "key-MD5"} {
 		t.Run(name, func(t *testing.T) {
 			target := "/" + *bucket + "/k?x-amz-server-side-encryption-customer-" + name + "=AAAA"
@@ -282,8 +282,8 @@ func TestOwnKeyPolicy(t *testing.T) {
 	}
 }
 
-// TestOwnKeyInsecure: a key that was sent in plain is refused, with the truth
-// about it.
+// TestOwnKeyInsecure: a key that was sent over plain HTTP is refused, and the error
+// says why.
 func TestOwnKeyInsecure(t *testing.T) {
 	address := ownAddress(t)
 	s := harness.Start(t, func(c *server.Config) {

@@ -129,7 +129,7 @@ func TestOwnKey(t *testing.T) {
 			wantCode(t, err, 400, "InvalidRequest")
 			_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key}, other)
 			wantCode(t, err, 403, "AccessDenied")
-			// No condition tells anything before the key is there.
+			// Without the key, no condition reveals anything.
 			_, _, err = getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &key, IfNoneMatch: put.ETag}, other)
 			wantCode(t, err, 403, "AccessDenied")
 			_, err = headOwn(t, s, bucket, key, ownKey{})
@@ -201,13 +201,13 @@ func TestOwnKeyHeaders(t *testing.T) {
 		"no algorithm": {
 			ownKey{nil, mine.key, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400,
 		},
-		"MD5 alone": {
+		"only the MD5": {
 			ownKey{nil, nil, mine.md5}, "InvalidArgument", noAlgorithm, "InvalidArgument", noAlgorithm, 400, 400,
 		},
 		"no key": {
 			ownKey{mine.algorithm, nil, mine.md5}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400,
 		},
-		"algorithm alone": {
+		"only the algorithm": {
 			ownKey{mine.algorithm, nil, nil}, "InvalidArgument", noKey, "InvalidArgument", noKey, 400, 400,
 		},
 		"no MD5": {

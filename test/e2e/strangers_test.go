@@ -98,7 +98,7 @@ func TestStrangersShutNoOneOut(t *testing.T) {
 				t.Errorf("the root user: %s", res.Status)
 			}
 			if res := write(t, s, caller, list); res.StatusCode != http.StatusOK {
-				t.Errorf("the caller who was there: %s", res.Status)
+				t.Errorf("the caller that was connected before: %s", res.Status)
 			}
 			gone := 0
 			for _, c := range them {
@@ -214,7 +214,7 @@ func TestStrangersFillOnlyTheirShare(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("a stranger beside a full share: %d %s", a.status, a.code)
+			t.Fatalf("a stranger while the share is full: %d %s", a.status, a.code)
 		}
 	}
 	whole.body = whole.body[:2000]

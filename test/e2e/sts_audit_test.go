@@ -47,9 +47,9 @@ func (c cast) events() (all []record, text string) {
 	return all, text
 }
 
-// TestSessionsInTheAuditLog: who got which session, by what, and whose it was
-// when it was used; and no token and no secret anywhere, the log of the program
-// included.
+// TestSessionsInTheAuditLog: events say who got which session, by which means, and
+// whose it was when it was used. No token and no secret is in the audit log or in the
+// program's log.
 func TestSessionsInTheAuditLog(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	web := f.trusting("web", "")
@@ -85,7 +85,7 @@ func TestSessionsInTheAuditLog(t *testing.T) {
 		return i.Type == "WebIdentityUser" && i.UserName == "somebody" && i.IdentityProvider == f.provider &&
 			r.RequestParameters.RoleArn == web && r.Resources[0].ARN == web
 	})
-	// what was not verified is not said
+	// what was not verified is not in the event
 	find("AssumeRoleWithWebIdentity", "InvalidIdentityToken", func(r *record) bool {
 		return r.UserIdentity.Type == "AWSAccount" && r.RequestParameters.RoleArn == web
 	})

@@ -34,7 +34,8 @@ func code(err error) string {
 	return ""
 }
 
-// TestSessionTokens: temporary credentials act as their parent, and only whole.
+// TestSessionTokens: temporary credentials act as their parent, and only if all three
+// parts are used.
 func TestSessionTokens(t *testing.T) {
 	s := harness.Start(t)
 	root := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "")

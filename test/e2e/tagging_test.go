@@ -158,7 +158,7 @@ func TestTagsOfVersions(t *testing.T) {
 	wantCode(t, err, 404, "NoSuchVersion")
 }
 
-// TestTagRefusals sends what no client library would.
+// TestTagRefusals sends requests that no client library would.
 func TestTagRefusals(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "tag-refusals")
@@ -314,8 +314,8 @@ func TestTagsOfForms(t *testing.T) {
 	}
 }
 
-// TestStorageClasses: classes that promise what is true here are kept and
-// shown; those that promise an archive are refused.
+// TestStorageClasses: classes whose promises hold here are stored and returned; those
+// that promise an archive are refused.
 func TestStorageClasses(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "classes")

@@ -33,7 +33,7 @@ func begin(t *testing.T, s *harness.Server, in s3.CreateMultipartUploadInput) *s
 	return out.UploadId
 }
 
-// putPart uploads a part and returns what completing lists.
+// putPart uploads a part and returns its entry for the list of parts.
 func putPart(
 	t *testing.T, s *harness.Server, bucket, key, id *string, n int32, body []byte, alg types.ChecksumAlgorithm,
 ) types.CompletedPart {
@@ -62,7 +62,7 @@ func complete(
 	})
 }
 
-// sumIn is the checksum of an algorithm in an answer.
+// sumIn returns the checksum of an algorithm in an answer.
 func sumIn(a digest.Algorithm, crc32, crc32c, crc64, sha1, sha256 *string) string {
 	all := map[digest.Algorithm]*string{
 		digest.CRC32: crc32, digest.CRC32C: crc32c, digest.CRC64NVME: crc64, digest.SHA1: sha1, digest.SHA256: sha256,
@@ -276,7 +276,7 @@ func attributes(
 	}
 }
 
-// TestMultipartErrors: each refusal by its name, and nothing is left of it.
+// TestMultipartErrors: each refusal has the right code, and leaves nothing behind.
 func TestMultipartErrors(t *testing.T) {
 	s := harness.Start(t)
 	bucket, key := newBucket(t, s, "errors"), aws.String("k")
@@ -390,7 +390,7 @@ func TestMultipartErrors(t *testing.T) {
 			400, "InvalidRequest",
 		},
 		{
-			"type alone",
+			"only the type",
 			raw{method: "POST", target: "/errors/k?uploads", header: http.Header{"X-Amz-Checksum-Type": {"COMPOSITE"}}},
 			400, "InvalidRequest",
 		},
@@ -585,13 +585,13 @@ func TestUploadListings(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// An upload in progress does not keep its bucket.
+	// An upload in progress does not prevent the deletion of its bucket.
 	if _, err := s.S3.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: bucket}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestConditionalComplete: what changed the key during the upload is a conflict.
+// TestConditionalComplete: a change of the key during the upload is a conflict.
 func TestConditionalComplete(t *testing.T) {
 	s := harness.Start(t)
 	for _, status := range []types.BucketVersioningStatus{"", "Enabled", "Suspended"} {

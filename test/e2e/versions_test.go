@@ -40,7 +40,7 @@ func (v *versioned) turn(state types.BucketVersioningStatus) {
 	}
 }
 
-// put stores text and returns the version id of the answer, "" for none.
+// put stores text and returns the version id of the answer, or "".
 func (v *versioned) put(key, text string) string {
 	v.t.Helper()
 	out, err := v.s.S3.PutObject(v.t.Context(), &s3.PutObjectInput{
@@ -112,7 +112,7 @@ func (v *versioned) all(key string) string {
 	return strings.Join(lines, " ")
 }
 
-// TestVersioningStates walks the table of states and operations through the SDK.
+// TestVersioningStates checks the table of states and operations with the SDK.
 func TestVersioningStates(t *testing.T) {
 	s := harness.Start(t)
 	v := newVersioned(t, s, "states")

@@ -28,7 +28,7 @@ func startVirtual(t *testing.T) (*harness.Server, string) {
 	return s, port
 }
 
-// TestVirtualHost: the SDK's own style, with every name led to the listener.
+// TestVirtualHost uses the SDK's own style, with every name resolved to the listener.
 func TestVirtualHost(t *testing.T) {
 	s, port := startVirtual(t)
 	var hosts []string
@@ -90,7 +90,7 @@ func TestVirtualHost(t *testing.T) {
 	}
 }
 
-// TestHostNames: which names hold a bucket, and which are only names.
+// TestHostNames: which host names contain a bucket, and which do not.
 func TestHostNames(t *testing.T) {
 	s, port := startVirtual(t)
 	bucket := newBucket(t, s, "virtual")

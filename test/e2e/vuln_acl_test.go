@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// What other servers got wrong about ACLs: first the door is open where it
-// should be, then it is shut.
+// The tests of this file are about bugs of other servers with ACLs. Each first checks
+// that allowed access works, and then that other access does not.
 
 // TestUnsignedACLHeaders (RustFS GHSA-g8w9, GHSA-xm99): an x-amz-* header that
 // was not signed cannot open an object of a signed request.
@@ -118,7 +118,7 @@ func TestVersionsBehindAnOpenOne(t *testing.T) {
 }
 
 // TestOpenObjectAmongOthers (Ceph CVE-2016-7031; VaultS3 4.4.67): an open object
-// opens no listing and no neighbour, and an open listing opens no object.
+// opens neither the listing nor other objects, and an open listing opens no object.
 func TestOpenObjectAmongOthers(t *testing.T) {
 	l := newListed(t, types.ObjectOwnershipObjectWriter)
 	neighbours := []string{"a/open/", "a/open/x", "a/openx", "a/ope", "a/", "a", "A/open", "a/open%2F", "b/open"}

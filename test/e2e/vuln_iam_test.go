@@ -20,8 +20,8 @@ import (
 	"watertight/test/harness"
 )
 
-// The tests of this file are named after what other S3 servers got wrong: first
-// the door is open where it should be, then it is shut.
+// The tests of this file are about bugs of other S3 servers. Each first checks that
+// allowed access works, and then that other access does not.
 
 // queryOf is a request of the Query dialect.
 func queryOf(service, form string) raw {
@@ -31,7 +31,8 @@ func queryOf(service, form string) raw {
 	}
 }
 
-// adminPaths are where other servers keep what strangers must not read.
+// adminPaths are the paths at which other servers have data that strangers must not
+// read.
 var adminPaths = []string{
 	"/minio/bootstrap/v1/verify", "/minio/bootstrap/v1/health", "/minio/admin/v3/info", "/minio/admin/v3/list-users",
 	"/minio/admin/v3/export-iam",
@@ -61,7 +62,7 @@ func TestBootstrapTellsStrangersNothing(t *testing.T) {
 			canary, s.SecretAccessKey, "WATERTIGHT_CANARY", "MINIO_ROOT", s.Data, "root.key", "goroutine ", ".go:",
 		} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%s tells a stranger %q", what, secret)
+				t.Errorf("%s shows a stranger %q", what, secret)
 			}
 		}
 		if a.status < 400 || a.status >= 500 && a.status != http.StatusNotImplemented {
@@ -232,9 +233,9 @@ func TestExportsHoldNoSecret(t *testing.T) {
 }
 
 // TestEveryAdministrationIsAuthorized (MinIO CVE-2020-11012; RustFS GHSA-f5cv,
-// GHSA-796f, GHSA-pfcq): signing in is not enough for any operation of IAM, and
-// none of STS asks for nothing but those that say why. What each needs is in
-// TestIAMMatrix.
+// GHSA-796f, GHSA-pfcq): a valid signature is not enough for any operation of IAM, and
+// those of STS that need no permission are listed with the reason. What each needs is
+// in TestIAMMatrix.
 func TestEveryAdministrationIsAuthorized(t *testing.T) {
 	s := harness.Start(t)
 	root := rootIAM(s)
@@ -407,8 +408,8 @@ func TestNothingSecretInTheLog(t *testing.T) {
 	}
 }
 
-// TestIAMTakesAnything: whatever an operation is sent, it answers with an error
-// of the caller, and without a word of how it is made.
+// TestIAMTakesAnything: whatever an operation is sent, it answers with a client error
+// that does not reveal how the server works.
 func TestIAMTakesAnything(t *testing.T) {
 	s := harness.Start(t)
 	names := func(value string) string {

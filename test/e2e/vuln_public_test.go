@@ -15,8 +15,8 @@ import (
 	"watertight/test/harness"
 )
 
-// The tests of this file are named after what other S3 servers got wrong about
-// public access: first the door is open where it should be, then it is shut.
+// The tests of this file are about bugs of other S3 servers with public access. Each
+// first checks that allowed access works, and then that other access does not.
 
 // openServer is a server whose account blocks nothing, and a bucket that
 // blocks nothing.
@@ -40,7 +40,7 @@ func store(t *testing.T, s *harness.Server, bucket *string, keys ...string) {
 	}
 }
 
-// ask is a stranger's request.
+// ask sends a stranger's request.
 func ask(t *testing.T, s *harness.Server, method, target string, header ...string) answer {
 	t.Helper()
 	h := http.Header{}
@@ -85,7 +85,7 @@ func TestGateForEveryAnonymousOperation(t *testing.T) {
 		}
 		blockBucket(t, s, bucket, blocks{restrict: true})
 		if a := try(); a.status != 403 {
-			t.Errorf("%s: restricted, and a stranger is answered with %d %s", row.Name(), a.status, a.code)
+			t.Errorf("%s: restricted, but a stranger is answered with %d %s", row.Name(), a.status, a.code)
 		}
 	}
 	if opened < 30 {
@@ -327,8 +327,8 @@ func TestCopySourceIsAsked(t *testing.T) {
 }
 
 // TestConditionsBeforeAuthorization (MinIO CVE-2024-36107): a conditional
-// request of a stranger tells nothing: the same 403, and no header of the
-// object, whether it is there or not.
+// request of a stranger reveals nothing: it gets the same 403, without any header
+// of the object, whether the object exists or not.
 func TestConditionsBeforeAuthorization(t *testing.T) {
 	s, bucket := openServer(t, "conditional")
 	store(t, s, bucket, "present")
@@ -343,12 +343,12 @@ func TestConditionsBeforeAuthorization(t *testing.T) {
 		t.Fatal(open.status)
 	}
 	if a := ask(t, s, "GET", "/conditional/present", "If-None-Match", etag); a.status != 304 {
-		t.Error("the door is open, and the condition is not judged", a.status)
+		t.Error("the bucket is open, but the condition is not judged", a.status)
 	}
-	// response-* is for those who sign (S3 API reference, GetObject).
+	// response-* needs a signature (S3 API reference, GetObject).
 	if a := ask(t, s, "GET",
 		"/conditional/present?response-content-type=text/html"); a.status != 400 || a.code != "InvalidRequest" {
-		t.Error("a stranger chooses the type of the answer", a.status, a.code)
+		t.Error("a stranger can choose the type of the answer", a.status, a.code)
 	}
 	blockBucket(t, s, bucket, blocks{restrict: true})
 	for _, header := range [][]string{

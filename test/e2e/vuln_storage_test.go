@@ -10,10 +10,10 @@ import (
 	"watertight/test/harness"
 )
 
-// Like vuln_wire_test.go, of what is done with what came in.
+// Like vuln_wire_test.go, but about how requests are stored.
 
-// internalHeaders are names by which some server keeps how an object is stored,
-// and names that look as if one did.
+// internalHeaders are headers in which some server stores how an object is stored,
+// and headers that look like those.
 func internalHeaders() []string {
 	return []string{
 		"X-Amz-Meta-X-Amz-Iv", "X-Amz-Meta-X-Amz-Key", "X-Amz-Meta-X-Amz-Unencrypted-Content-Length",
@@ -34,7 +34,7 @@ func internalHeaders() []string {
 	}
 }
 
-// stored is what one way of writing is to have done.
+// stored is the expected result of one way of writing.
 type stored struct {
 	t    *testing.T
 	s    *harness.Server

@@ -23,8 +23,8 @@ import (
 
 // TestEscapeOfTheChild (MinIO CVE-2022-24842, CVE-2024-24747, CVE-2025-62506;
 // RustFS GHSA-5354, GHSA-xgr5): whatever policies a parent has and a
-// session is passed, the session may do nothing that its parent may not, and
-// nothing that its own policies don't allow.
+// session is passed, the session may do only what both its parent and its own
+// policies allow.
 func TestEscapeOfTheChild(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -212,7 +212,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 			})
 		}
 	}
-	// Each right algorithm, with the key of another kind.
+	// Each valid algorithm, with a key of another kind.
 	for i, c := range []struct {
 		alg, kid string
 		key      any
@@ -231,8 +231,8 @@ func TestAlgorithmConfusion(t *testing.T) {
 }
 
 // TestForgedSessionTokens (RustFS GHSA-ccrv, GHSA-48rf, GHSA-xvfh, GHSA-m77q,
-// GHSA-5qfg): a session token is not something that a secret makes, and a web
-// identity always shows a token.
+// GHSA-5qfg): no secret can make a session token, and a web identity always has to
+// show a token.
 func TestForgedSessionTokens(t *testing.T) {
 	c := newCast(t)
 	ctx := t.Context()
@@ -263,7 +263,7 @@ func TestForgedSessionTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for what, key := range map[string]harness.Credentials{
 				"the session's key": s.key,
-				"a key nobody has":  {AccessKeyID: "ASIAAAAAAAAAAAAAAAAA", SecretAccessKey: s.key.SecretAccessKey},
+				"an unknown key":    {AccessKeyID: "ASIAAAAAAAAAAAAAAAAA", SecretAccessKey: s.key.SecretAccessKey},
 				"the user's key":    u.key,
 				"the root key":      {AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey},
 			} {
@@ -314,8 +314,8 @@ func TestGuessingCodes(t *testing.T) {
 		_, err := who.sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{SerialNumber: &serial, TokenCode: &code})
 		return err
 	}
-	// Another one's device and one that is not there are refused alike, and never
-	// count against the owner.
+	// Another user's device and one that does not exist are refused alike, and
+	// attempts never count against the owner.
 	said := map[string]bool{}
 	for range 12 {
 		for _, serial := range []string{d.serial, d.serial + "x"} {

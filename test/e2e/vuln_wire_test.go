@@ -38,8 +38,8 @@ func keysOf(t *testing.T, s *harness.Server, bucket string) (keys []string) {
 }
 
 // TestUncheckedSignature (MinIO CVE-2026-40344, CVE-2025-31489; SeaweedFS
-// #7954): no payload mode is a way round the signature. What the wrong one is
-// answered for each operation is in TestGarbageSignature; here nothing is kept.
+// #7954): no payload mode bypasses the signature. TestGarbageSignature checks the
+// answers to wrong signatures for each operation; here nothing may be stored.
 func TestUncheckedSignature(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "modes")
@@ -81,8 +81,8 @@ func TestUncheckedSignature(t *testing.T) {
 	}
 }
 
-// TestCredentialsOfTwoPlaces (MinIO CVE-2026-41145): credential and signature
-// come from one parsed object, never one from the header and one from the query.
+// TestCredentialsOfTwoPlaces (MinIO CVE-2026-41145): credential and signature come
+// from the same place, never one from the header and one from the query.
 func TestCredentialsOfTwoPlaces(t *testing.T) {
 	s := harness.Start(t)
 	newBucket(t, s, "mixed")
@@ -102,7 +102,7 @@ func TestCredentialsOfTwoPlaces(t *testing.T) {
 		"a presigned URL and a forged header": {
 			target: "/mixed/k", presign: true, header: http.Header{"Authorization": {forged}},
 		},
-		"a forged header alone": {
+		"only a forged header": {
 			target: "/mixed/k", unsigned: true,
 			header: http.Header{
 				"Authorization": {forged}, "X-Amz-Content-Sha256": {"UNSIGNED-PAYLOAD"},
@@ -156,7 +156,7 @@ func TestFormOfAReader(t *testing.T) {
 	}
 }
 
-// climbing are names that lead out of a bucket wherever a program joins paths.
+// climbing are names that lead out of a bucket if a program joins paths.
 var climbing = []string{
 	"../outside/secret", "a/../../outside/secret", "..%2foutside%2fsecret", "%2e%2e/outside/secret",
 	`..\outside\secret`, "/../outside/secret", "..%252foutside", "../../../../../../../etc/passwd",
@@ -391,8 +391,8 @@ func TestOddRequestsEndNothing(t *testing.T) {
 	}
 }
 
-// TestQuotesInNames (SeaweedFS CVE-2024-40120): a key or a prefix is bytes to
-// compare, whatever language they would be elsewhere.
+// TestQuotesInNames (SeaweedFS CVE-2024-40120): keys and prefixes are compared as
+// bytes, even if they look like SQL or another language.
 func TestQuotesInNames(t *testing.T) {
 	s := harness.Start(t)
 	bucket := newBucket(t, s, "quotes")

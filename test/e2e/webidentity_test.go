@@ -81,8 +81,8 @@ func (f federation) assume(
 	return f.anybody.AssumeRoleWithWebIdentity(f.Context(), in)
 }
 
-// TestWebIdentity: a token opens the role that trusts it, and what is wrong with
-// a token is refused, whatever it is.
+// TestWebIdentity: a token gives access to the role that trusts it, and every
+// invalid token is refused.
 func TestWebIdentity(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	role := f.trusting("r", "")
@@ -114,8 +114,8 @@ func TestWebIdentity(t *testing.T) {
 	now := f.Claims(nil)["iat"].(int64)
 	const invalid, expired, rejected = "InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim"
 	for name, c := range map[string]struct{ token, want string }{
-		"somebody else's key": {f.Sign(header(), f.Claims(nil), mine), invalid},
-		"a kid nobody has":    {f.Sign(header("kid", "none"), f.Claims(nil), f.RSA), invalid},
+		"another key":         {f.Sign(header(), f.Claims(nil), mine), invalid},
+		"an unknown kid":      {f.Sign(header("kid", "none"), f.Claims(nil), f.RSA), invalid},
 		"no kid":              {f.Sign(map[string]any{"alg": "RS256"}, f.Claims(nil), f.RSA), invalid},
 		"the other key's kid": {f.Sign(header("kid", "ec"), f.Claims(nil), f.RSA), invalid},
 		"a key it brings along": {
@@ -156,10 +156,10 @@ func TestWebIdentity(t *testing.T) {
 		"another issuer": {
 			f.Token("RS256", f.Claims(map[string]any{"iss": "https://other.example"})), invalid,
 		},
-		"the issuer with a slash":   {f.Token("RS256", f.Claims(map[string]any{"iss": f.URL + "/"})), invalid},
-		"the issuer by http":        {f.Token("RS256", f.Claims(map[string]any{"iss": "http://" + f.Host})), invalid},
-		"no subject":                {f.Token("RS256", f.Claims(map[string]any{"sub": nil})), invalid},
-		"a subject that is no text": {f.Token("RS256", f.Claims(map[string]any{"sub": 7})), invalid},
+		"the issuer with a slash":    {f.Token("RS256", f.Claims(map[string]any{"iss": f.URL + "/"})), invalid},
+		"the issuer by http":         {f.Token("RS256", f.Claims(map[string]any{"iss": "http://" + f.Host})), invalid},
+		"no subject":                 {f.Token("RS256", f.Claims(map[string]any{"sub": nil})), invalid},
+		"a subject that is not text": {f.Token("RS256", f.Claims(map[string]any{"sub": 7})), invalid},
 		"too large": {
 			f.Token("RS256", f.Claims(map[string]any{"x": strings.Repeat("x", 20_000)})), "ValidationError",
 		},
@@ -177,7 +177,7 @@ func TestWebIdentity(t *testing.T) {
 		_, err := f.assume("arn:aws:iam::"+f.account+":role/"+name, good)
 		expect(t, err, want)
 	}
-	// Who may use the other way in may not use this one, nor the other way round.
+	// A caller that may use AssumeRole may not use this operation, and vice versa.
 	plain := f.role(f.root, "plain", trust(`{"Federated":"`+f.provider+`"}`, "", "sts:AssumeRole"), "")
 	_, err = f.assume(*plain.Arn, good)
 	expect(t, err, invalid)
@@ -185,7 +185,7 @@ func TestWebIdentity(t *testing.T) {
 	expect(t, err, "AccessDenied")
 }
 
-// TestWebIdentityConditions: what a trust policy asks of a token's claims.
+// TestWebIdentityConditions: conditions of a trust policy on a token's claims.
 func TestWebIdentityConditions(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	for i, c := range []struct {
@@ -330,7 +330,7 @@ func TestIssuerMustBeTrusted(t *testing.T) {
 	down.Change(nil, nil, true)
 	_, err = down.assume(down.trusting("r", ""), down.Token("RS256", down.Claims(nil)))
 	expect(t, err, "IDPCommunicationError")
-	// Without a word of the operator nothing on this machine is reached.
+	// Unless the operator allows it, nothing on this machine is reached.
 	i := harness.StartIssuer(t, "issuer.example")
 	s := harness.Start(t, i.Named)
 	g := federation{
@@ -390,8 +390,8 @@ func TestSharedIssuersAreNarrowed(t *testing.T) {
 	}
 }
 
-// TestWorkloadsWithoutKeys goes the ways that pods and pipelines go: the SDK's
-// own provider reads a token from a file or from wherever the pipeline has it.
+// TestWorkloadsWithoutKeys does what pods and pipelines do: the SDK's own provider
+// reads a token from a file or from the pipeline.
 func TestWorkloadsWithoutKeys(t *testing.T) {
 	for name, c := range map[string]struct{ host, condition, subject, stranger string }{
 		"a pod's service account": {"kubernetes.default.svc.cluster.local",
@@ -429,8 +429,8 @@ func TestWorkloadsWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestAProviderMadeAgainIsAnother: sessions of the one that was deleted, and of
-// roles that were assumed with them, stay dead.
+// TestAProviderMadeAgainIsAnother: if a provider is deleted and made again, sessions
+// of the deleted one, and of roles that were assumed with them, stay invalid.
 func TestAProviderMadeAgainIsAnother(t *testing.T) {
 	f := newFederation(t, "issuer.example")
 	role := f.trusting("r", "")

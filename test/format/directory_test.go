@@ -1,5 +1,5 @@
-// Package format holds data directories to docs/FORMAT.md. What it reads them with
-// was written from that page: it shares no code with the server but the engine.
+// Package format compares data directories with docs/FORMAT.md. Its reader was written
+// from that page: it shares no code with the server but the engine.
 package format
 
 import (
@@ -148,8 +148,8 @@ func passphraseKey(t *testing.T, path, phrase string) []byte {
 	return key
 }
 
-// readDirectory reads everything in a data directory, and fails the test where
-// anything is not as the page says.
+// readDirectory reads everything in a data directory, and fails the test if anything
+// is not as the page says.
 func readDirectory(t *testing.T, path string, root []byte) *directory {
 	t.Helper()
 	d := &directory{t: t, path: path, root: root}
@@ -355,7 +355,7 @@ func fields(b []byte) (out []field, ok bool) {
 	return out, true
 }
 
-// get is the first field with a number.
+// get returns the first field with a number.
 func get(all []field, number int) field {
 	for _, f := range all {
 		if f.number == number {
@@ -365,8 +365,8 @@ func get(all []field, number int) field {
 	return field{}
 }
 
-// object opens the bytes of an object's newest version that the server's own key
-// opens, and which is not made of parts.
+// object opens the bytes of an object's newest version, which must be sealed under the
+// server's own key and not be made of parts.
 func (d *directory) object(bucket, key string) []byte {
 	d.t.Helper()
 	b, _ := fields(d.records["b/"+bucket])
@@ -390,7 +390,7 @@ func (d *directory) object(bucket, key string) []byte {
 		}
 		return d.stream(key, dataKey, sealed)
 	}
-	d.t.Errorf("there is no version of %s", key)
+	d.t.Errorf("%s has no version", key)
 	return nil
 }
 

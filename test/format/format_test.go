@@ -25,8 +25,8 @@ import (
 
 var update = flag.Bool("update", false, "write the data directory in testdata anew")
 
-// golden is a data directory and its root key, as the first program of the
-// format's version left it.
+// golden is a data directory and its root key, as the first program with the format's
+// version wrote them.
 const golden = "testdata/version2.tar.gz"
 
 func serve(t *testing.T, dir string) *harness.Server {
@@ -65,7 +65,7 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// TestPassphrase: the root key of a passphrase comes from it and rootkey.json alone.
+// TestPassphrase: the root key depends only on the passphrase and rootkey.json.
 func TestPassphrase(t *testing.T) {
 	const phrase = "a passphrase that is long enough"
 	s := harness.Start(t, func(c *server.Config) {
@@ -76,9 +76,9 @@ func TestPassphrase(t *testing.T) {
 	checkRecords(t, d, page(t))
 }
 
-// TestGoldenDirectory: a directory that an earlier program wrote is as the page says,
-// this program serves everything in it, and leaves it as the page says. Every kind
-// of record that the page names is there.
+// TestGoldenDirectory: a directory that an earlier program wrote is as the page says.
+// This program serves everything in it, and afterwards it is still as the page says.
+// Every kind of record that the page names occurs.
 func TestGoldenDirectory(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	unpack(t, dir)
@@ -99,7 +99,7 @@ func TestGoldenDirectory(t *testing.T) {
 	check(t, dir, all)
 }
 
-// served asks for what populate left.
+// served reads everything that populate wrote.
 func served(t *testing.T, s *harness.Server) {
 	t.Helper()
 	ctx, c := t.Context(), s.S3
@@ -197,7 +197,7 @@ func pack(t *testing.T, dir string) {
 	}
 }
 
-// unpack brings the directory in testdata out.
+// unpack extracts the directory in testdata.
 func unpack(t *testing.T, dir string) {
 	t.Helper()
 	f, err := os.Open(golden)

@@ -13,7 +13,7 @@ import (
 type kind struct {
 	text   string // the key as the page has it
 	key    *regexp.Regexp
-	fields []int // empty: the value is no record
+	fields []int // empty if the value is not a record
 	seen   int
 }
 
@@ -119,7 +119,7 @@ func latin1(key string) string {
 	return string(r)
 }
 
-// checkRecords holds each record of a directory to the page: its key, and the
+// checkRecords compares each record of a directory with the page: its key, and the
 // numbers of its fields.
 func checkRecords(t *testing.T, d *directory, all []*kind) {
 	t.Helper()
@@ -138,7 +138,7 @@ func checkRecords(t *testing.T, d *directory, all []*kind) {
 		}
 		fields, ok := fields(value)
 		if !ok {
-			t.Errorf("%q (%s) is no record: %x", key, all[n].text, value)
+			t.Errorf("%q (%s) is not a record: %x", key, all[n].text, value)
 		}
 		for _, f := range fields {
 			if !slices.Contains(all[n].fields, f.number) {

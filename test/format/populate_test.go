@@ -24,7 +24,7 @@ import (
 	"watertight/test/harness"
 )
 
-// What populate leaves in a data directory.
+// What populate writes into a data directory.
 const (
 	account = "111122223333"
 	box     = "formats"

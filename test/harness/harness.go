@@ -1,5 +1,5 @@
-// Package harness starts servers for tests: in this process, or as a process
-// of its own where it has to be killed.
+// Package harness starts servers for tests: in this process, or as a separate process
+// that can be killed.
 package harness
 
 import (
@@ -161,7 +161,7 @@ func environment(home, endpoint string) []string {
 	}
 }
 
-// Client is an SDK client that nothing in the environment can lead astray.
+// Client returns an SDK client that ignores the environment.
 func Client(endpoint string, c Credentials, change ...func(*s3.Options)) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &endpoint, Region: Region, UsePathStyle: true, RetryMaxAttempts: 1,
@@ -171,8 +171,8 @@ func Client(endpoint string, c Credentials, change ...func(*s3.Options)) *s3.Cli
 		change...)...)
 }
 
-// NeedTool skips the test where a program is missing; make test, which installs
-// what is needed, sets WATERTIGHT_REQUIRE_TOOLS so that it fails instead.
+// NeedTool skips the test if a program is missing. make test installs the programs,
+// and sets WATERTIGHT_REQUIRE_TOOLS so that the test fails instead.
 func NeedTool(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err == nil {
@@ -184,7 +184,7 @@ func NeedTool(t testing.TB, name string) {
 	t.Skipf("%s is not installed; make test installs it", name)
 }
 
-// ToolsRequired reports that make test runs the tests.
+// ToolsRequired reports whether make test runs the tests.
 func ToolsRequired() bool { return os.Getenv("WATERTIGHT_REQUIRE_TOOLS") != "" }
 
 // Process is a server in a separate process.
@@ -254,7 +254,7 @@ func (p *Process) Restart() {
 	p.t.Fatalf("the server did not start:\n%s", strings.Join(said, "\n"))
 }
 
-// Kill ends the program as a power cut would, as far as a process can tell.
+// Kill kills the program without any chance to clean up.
 func (p *Process) Kill() {
 	if p.cmd == nil {
 		return

@@ -75,7 +75,7 @@ func (i *Issuer) Trusted(c *server.Config) {
 	i.Named(c)
 }
 
-// Named tells a server where the provider is, and allows nothing.
+// Named tells a server where the provider is, but does not allow its address.
 func (i *Issuer) Named(c *server.Config) {
 	hosts := map[string]string{i.Host + ":443": i.address}
 	maps.Copy(hosts, c.IssuerHosts)
@@ -102,7 +102,7 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(out)
 }
 
-// Change changes what the provider answers; nil values leave what is.
+// Change changes the provider's answers; nil values change nothing.
 func (i *Issuer) Change(keys []map[string]any, about map[string]any, down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -115,7 +115,7 @@ func (i *Issuer) Change(keys []map[string]any, about map[string]any, down bool) 
 	i.down = down
 }
 
-// Fetched is how often the keys were asked for.
+// Fetched returns how often the keys were fetched.
 func (i *Issuer) Fetched() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -175,7 +175,7 @@ func (i *Issuer) ecKey(id string, k *ecdsa.PublicKey) map[string]any {
 	}
 }
 
-// Claims are those of a good token, changed; nil drops one.
+// Claims returns the claims of a valid token with changes; nil removes a claim.
 func (i *Issuer) Claims(change map[string]any) map[string]any {
 	now := time.Now().Unix()
 	c := map[string]any{"iss": i.URL, "aud": "watertight", "sub": "somebody", "iat": now, "exp": now + 600}

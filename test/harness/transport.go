@@ -9,7 +9,7 @@ import (
 //
 // The SDK closes a request's body as soon as the response's headers are there. If net/http then still asks the
 // body for what is left, the SDK's WriteTo answers io.EOF as an error, and net/http closes a connection whose
-// response nobody has read yet. Bodies without WriteTo are read with Read, which has no such race.
+// response was not read yet. Bodies without WriteTo are read with Read, which has no such race.
 func SDK(next http.RoundTripper) *http.Client { return &http.Client{Transport: readOnly{next}} }
 
 type readOnly struct{ next http.RoundTripper }

@@ -23,7 +23,7 @@ type Account struct {
 	RootKey    identity.Key
 }
 
-// none has neither devices nor sessions.
+// none implements the rooms above identity, without devices and sessions.
 type none struct{}
 
 func (none) Owned(kv.Reader, string, string) (int, error) { return 0, nil }

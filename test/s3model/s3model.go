@@ -1,7 +1,7 @@
-// Package s3model is a small reference model of what S3 promises of versions,
-// conditions and listings. It exists so that the tests of core and those of the
-// whole server hold the store to one idea of S3. It must never know how the
-// store does anything. Only tests may import it.
+// Package s3model is a small reference model of what S3 promises about versions,
+// conditions and listings. It exists so that the tests of core and those of the whole
+// server use the same model of S3. It must never know how the store works. Only tests
+// may import it.
 package s3model
 
 import (
@@ -31,10 +31,10 @@ type Bucket struct {
 	Keys  map[string][]Version
 }
 
-// New is an empty bucket that was never versioned.
+// New returns an empty bucket that was never versioned.
 func New() *Bucket { return &Bucket{Keys: map[string][]Version{}} }
 
-// Clone is a bucket of its own with the same in it.
+// Clone returns an independent copy of the bucket.
 func (b *Bucket) Clone() *Bucket {
 	c := &Bucket{State: b.State, Keys: make(map[string][]Version, len(b.Keys))}
 	for key, versions := range b.Keys {
@@ -73,7 +73,7 @@ func (b *Bucket) DeleteVersion(key, id string) {
 	}
 }
 
-// Current is the object that a read without a version finds; nil for none.
+// Current returns the object that a read without a version finds, or nil.
 func (b *Bucket) Current(key string) *Version {
 	if v := b.Keys[key]; len(v) > 0 && !v[0].Marker {
 		return &v[0]
@@ -81,7 +81,8 @@ func (b *Bucket) Current(key string) *Version {
 	return nil
 }
 
-// Version is the version of an id, or the current object for nil; nil for none.
+// Version returns the version with an id, or the current object if the id is nil; it
+// returns nil if there is none.
 func (b *Bucket) Version(key string, id *string) *Version {
 	if id == nil {
 		return b.Current(key)
@@ -92,8 +93,8 @@ func (b *Bucket) Version(key string, id *string) *Version {
 	return nil
 }
 
-// Refusal is the code that a write of key with conditions is refused with, ""
-// for none (S3 user guide, "Conditional requests").
+// Refusal returns the code with which a write of key with conditions is refused, or ""
+// (S3 user guide, "Conditional requests").
 func (b *Bucket) Refusal(key string, ifMatch, ifNoneMatch *string) string {
 	v := b.Current(key)
 	switch {
@@ -125,8 +126,8 @@ func (l *List) rollUp(key string) (string, bool) {
 	return l.Prefix + before + l.Delimiter, found && l.Delimiter != ""
 }
 
-// rows lists what of gives for each key that is asked for. A common prefix that
-// After lies in is over.
+// rows lists what of returns for each key that is asked for. A common prefix that
+// contains After was already listed.
 func (b *Bucket) rows(l List, of func(key string) []Row) (out []Row) {
 	for _, key := range slices.Sorted(maps.Keys(b.Keys)) {
 		if !strings.HasPrefix(key, l.Prefix) || key < l.After || key == l.After && l.After != "" && l.VersionID == nil {
@@ -144,7 +145,7 @@ func (b *Bucket) rows(l List, of func(key string) []Row) (out []Row) {
 	return out
 }
 
-// Objects is all that a listing of current objects shows, as one page.
+// Objects returns everything that a listing of current objects shows, as one page.
 func (b *Bucket) Objects(l List) []Row {
 	l.VersionID = nil
 	return b.rows(l, func(key string) []Row {
@@ -155,7 +156,7 @@ func (b *Bucket) Objects(l List) []Row {
 	})
 }
 
-// Versions is all that a listing of versions shows, as one page.
+// Versions returns everything that a listing of versions shows, as one page.
 func (b *Bucket) Versions(l List) []Row {
 	return b.rows(l, func(key string) (out []Row) {
 		all := b.Keys[key]

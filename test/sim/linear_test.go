@@ -38,7 +38,7 @@ type result struct {
 	lost      bool // there was none; the request may have been served at any time, or never
 }
 
-// register is what S3 promises of one key: a register, with conditions. Its
+// register models what S3 promises for one key: a register, with conditions. Its
 // state is the ETag of the object, "" for none (S3 user guide, "Amazon S3 data
 // consistency model" and "Conditional requests").
 func register() porcupine.Model {
@@ -63,7 +63,7 @@ func register() porcupine.Model {
 	return m.ToModel()
 }
 
-// apply is the code of the refusal that is due and the state afterwards.
+// apply returns the code of the expected refusal and the state afterwards.
 func (c call) apply(is string) (code, to string) {
 	switch {
 	case c.kind == "get" && is == "", c.match != "" && is == "":
@@ -120,7 +120,7 @@ type historian struct {
 	begun   time.Time
 	mu      sync.Mutex
 	history []porcupine.Operation
-	// then is called once, after so many operations.
+	// then is called once, after that many operations.
 	at   int
 	then func()
 }
@@ -132,7 +132,7 @@ const (
 	shortBodies = 8  // bytes at random, at least
 )
 
-// work has clients work until they did their share or lose an answer.
+// work lets clients work until they have done their share or lose an answer.
 func (h *historian) work(t *testing.T, client *s3.Client) {
 	var wg sync.WaitGroup
 	for id := range clients {
@@ -151,7 +151,7 @@ func (h *historian) work(t *testing.T, client *s3.Client) {
 	wg.Wait()
 }
 
-// one sends a request and records it. It is false when the answer was lost.
+// one sends a request and records it. It returns false if the answer was lost.
 func (h *historian) one(t *testing.T, client *s3.Client, id int, rng *mathrand.Rand, seen map[string]string) bool {
 	c := call{kind: draw(rng, "get", "get", "put", "put", "delete"), key: fmt.Sprint("key ", rng.IntN(contested))}
 	body := ""
@@ -234,8 +234,8 @@ func newHistorian(t *testing.T, client *s3.Client, bucket string, status types.B
 	return &historian{bucket: bucket, begun: time.Now()}
 }
 
-// judge demands that a history is linearizable, that something was contested
-// in it, and that it would not be if it was slightly different.
+// judge checks that a history is linearizable, that it contains conflicts, and that a
+// slightly different history would not be linearizable.
 func (h *historian) judge(t *testing.T) {
 	t.Helper()
 	codes := map[string]int{}
@@ -293,8 +293,8 @@ func TestLinearizable(t *testing.T) {
 	}
 }
 
-// TestLinearizableCrashes: the same through kill -9. What was on its way
-// happened at one instant, or never.
+// TestLinearizableCrashes: the same with kill -9. A request that was under way took
+// effect at one instant, or never.
 func TestLinearizableCrashes(t *testing.T) {
 	p := harness.StartProcess(t)
 	h := newHistorian(t, p.S3, "linear", "")
@@ -309,7 +309,7 @@ func TestLinearizableCrashes(t *testing.T) {
 	h.judge(t)
 }
 
-// TestBrokenHistories: what no order explains is found.
+// TestBrokenHistories: a history that no order explains is found.
 func TestBrokenHistories(t *testing.T) {
 	put := func(tag string) call { return call{kind: "put", key: "k", tag: tag} }
 	first := func(tag string) call { return call{kind: "put", key: "k", tag: tag, absent: true} }

@@ -17,8 +17,8 @@ import (
 	"watertight/test/s3model"
 )
 
-// TestNotices: the comparison that TestSim rests on finds whatever a server
-// could have lost, kept or changed.
+// TestNotices: the comparison that TestSim uses finds everything that a server could
+// have lost, kept or changed.
 func TestNotices(t *testing.T) {
 	s := harness.Start(t)
 	name := aws.String("notices")
@@ -56,7 +56,7 @@ func TestNotices(t *testing.T) {
 		}
 	}
 
-	// A request without an answer: done or not, and nothing else.
+	// A request without an answer: it was either done or not.
 	key, id := "w new", unknown
 	maybe := func(s *state) { s.Put(key, w.lib.keep("x").version(id, "")) }
 	if got, err := seen.settle(t.Context(), w.state, maybe); err != nil || got.Current(key) != nil {
@@ -70,7 +70,7 @@ func TestNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := seen.settle(t.Context(), w.state, maybe); !errors.Is(err, errWrong) {
-		t.Error("what nobody asked for is not noticed:", err)
+		t.Error("a change without a request is not noticed:", err)
 	}
 	got, err := seen.settle(t.Context(), w.state, func(s *state) { s.Delete(key, unknown) })
 	if err != nil || got.Keys[key][0].ID != *out.VersionId {
@@ -78,7 +78,7 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// rich has something of everything that can be lost.
+// rich is a state with every kind of thing that can be lost.
 func rich(s *state) bool {
 	_, u := withPart(s)
 	return u != nil && find(s, func(v s3model.Version) bool { return v.Tags != "" }) != nil &&
@@ -97,7 +97,7 @@ func find(s *state, is func(s3model.Version) bool) *s3model.Version {
 	return nil
 }
 
-// two is a key with two versions that are no markers.
+// two returns a key with two versions that are not delete markers.
 func two(s *state) string {
 	for _, key := range slices.Sorted(maps.Keys(s.Keys)) {
 		if v := s.Keys[key]; len(v) > 1 && !v[0].Marker && !v[1].Marker {
@@ -116,7 +116,7 @@ func withPart(s *state) (string, *upload) {
 	return "", nil
 }
 
-// changes make a state another one.
+// changes are ways to change a state.
 func changes() map[string]func(*state) {
 	object := func(v s3model.Version) bool { return v.Size > 0 }
 	return map[string]func(*state){

@@ -12,7 +12,7 @@ import (
 	"watertight/test/s3model"
 )
 
-// observed is all that a server shows of the keys of one writer.
+// observed is everything that a server shows of the keys of one writer.
 type observed struct {
 	state    bucket.Versioning
 	versions map[string][]s3model.Version // newest first, markers apart
@@ -95,8 +95,8 @@ func (o *observed) rows() (n int) {
 	return n
 }
 
-// is compares with a state, in which unknown ids become known. The error says
-// what is not the same.
+// is compares it with a state, in which unknown ids become known. The error says what
+// differs.
 func (o *observed) is(ctx context.Context, s *state) error {
 	if o.state != s.State {
 		return wrong("versioning is %d, want %d", o.state, s.State)
@@ -156,8 +156,8 @@ func (o *observed) same(key string, want []s3model.Version) error {
 	return nil
 }
 
-// settle decides what became of a request without an answer: the state without
-// it or with it is what the server shows, or a promise is broken.
+// settle decides the outcome of a request without an answer: the server must show the
+// state either without it or with it, or a promise is broken.
 func (o *observed) settle(ctx context.Context, certain *state, maybe func(*state)) (*state, error) {
 	without := certain.clone()
 	err := o.is(ctx, without)
@@ -172,7 +172,7 @@ func (o *observed) settle(ctx context.Context, certain *state, maybe func(*state
 	return with, nil
 }
 
-// count is how many versions and markers a bucket has.
+// count returns how many versions and markers a bucket has.
 func count(ctx context.Context, client *s3.Client, bucket string) (n int, err error) {
 	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: &bucket})
 	for pages.HasMorePages() {

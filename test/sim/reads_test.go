@@ -57,7 +57,7 @@ func (w *writer) get(ctx context.Context) error {
 	})
 }
 
-// read is what an answer says of a version, and of its tags by a second request.
+// read is what an answer says about a version, and a second one about its tags.
 func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3model.Version, err error) {
 	out, err := client.GetObject(ctx, in)
 	if err != nil {
@@ -89,7 +89,7 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 	return v, nil
 }
 
-// listing draws what to list of the writer's own keys.
+// listing draws a listing of the writer's own keys.
 func (w *writer) listing() (l s3model.List, page int) {
 	l = s3model.List{
 		Prefix: w.name + draw(w.rng, "", "", "a", "/", "é"), Delimiter: draw(w.rng, "", "/", "a", "é", "/a"),
@@ -191,7 +191,7 @@ func (w *writer) listVersions(ctx context.Context) error {
 	})
 }
 
-// pagesOf cuts rows into pages; there is one at least.
+// pagesOf cuts rows into pages; there is at least one.
 func pagesOf(rows []s3model.Row, page int) [][]s3model.Row {
 	all := slices.Collect(slices.Chunk(rows, page))
 	if len(all) == 0 {

@@ -25,7 +25,7 @@ var (
 	seed  = flag.Uint64("seed", 0, "seed of TestSim; 0 draws one")
 )
 
-// sim is a server, its clients and when to do what to it.
+// sim is a server, its clients, and the plan of what happens to the server when.
 type sim struct {
 	t       *testing.T
 	p       *harness.Process
@@ -134,7 +134,7 @@ func (c *crew) fail(err error) {
 	c.wake()
 }
 
-// until waits for so many more operations, or a failure.
+// until waits for that many more operations, or a failure.
 func (c *crew) until(more int) {
 	for goal := c.done.Load() + int64(more); c.done.Load() < goal && !c.stopped.Load(); {
 		<-c.awake
@@ -151,7 +151,7 @@ func (c *crew) end() {
 	}
 }
 
-// moment is what is certain of a writer at one instant, and what is not.
+// moment is what is certain about a writer at one instant, and what is not.
 type moment struct {
 	w       *writer
 	certain *state
@@ -166,8 +166,8 @@ func (s *sim) moments() (all []moment) {
 	return all
 }
 
-// verify holds everything a server shows to what was promised. It returns what
-// the writers' states turned out to be.
+// verify compares everything that a server shows with what was promised. It returns
+// the writers' states as they turned out to be.
 func verify(ctx context.Context, client *s3.Client, all []moment) ([]*state, error) {
 	out, errs, rows := make([]*state, len(all)), make([]error, len(all)), make([]int, len(all))
 	var wg sync.WaitGroup
@@ -248,8 +248,9 @@ func (s *sim) phase() (event string) {
 	return event
 }
 
-// TestSim holds the server to the model through crashes. Whatever was
-// acknowledged is there afterwards, and of whatever was not, all or nothing.
+// TestSim compares the server with the model through crashes. Everything that was
+// acknowledged is there afterwards, and a request without an answer had all of its
+// effects or none.
 func TestSim(t *testing.T) {
 	from := *seed
 	for from == 0 {
@@ -257,7 +258,7 @@ func TestSim(t *testing.T) {
 		rand.Read(b[:])
 		from = binary.LittleEndian.Uint64(b[:])
 	}
-	// Printed at once: whatever ends the test, it can be repeated.
+	// Printed at once, so that the test can be repeated however it ends.
 	fmt.Printf("go test ./test/sim -run TestSim -steps %d -seed %d\n", *steps, from)
 	s := newSim(t, from)
 	events := map[string]int{}

@@ -15,7 +15,7 @@ import (
 	"watertight/test/s3model"
 )
 
-// unknown is the id of something that a request made whose answer was lost.
+// unknown is the id of something that was made by a request without an answer.
 const unknown = "?"
 
 // minPart is the least size of any part but the last, in bytes.
@@ -47,7 +47,7 @@ func newLibrary(seed uint64) *library {
 	return &library{whole: string(b), known: map[string]*content{}}
 }
 
-// draw is n bytes from anywhere.
+// draw returns n bytes from anywhere in the library.
 func (l *library) draw(rng *rand.Rand, n int) *content {
 	from := rng.IntN(len(l.whole) - n)
 	return l.keep(l.whole[from : from+n])
@@ -67,14 +67,14 @@ func (l *library) keep(pieces ...string) *content {
 	return c
 }
 
-// of is what a version holds.
+// of returns the content of a version.
 func (l *library) of(v *s3model.Version) *content {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.known[v.Text]
 }
 
-// cut is the bytes from first to before end.
+// cut returns the bytes from first up to, but not including, end.
 func (l *library) cut(c *content, first, end int64) *content {
 	var pieces []string
 	for _, p := range c.pieces {
@@ -98,10 +98,10 @@ type upload struct {
 	parts map[int]*content
 }
 
-// numbers are those of its parts.
+// numbers returns the numbers of its parts.
 func (u *upload) numbers() []int { return slices.Sorted(maps.Keys(u.parts)) }
 
-// object is what completing with these parts makes.
+// object returns the object that completing with these parts makes.
 func (u *upload) object(l *library, numbers []int) s3model.Version {
 	var pieces []string
 	h := md5.New()

@@ -33,7 +33,7 @@ func (w *writer) begin(ctx context.Context) error {
 	})
 }
 
-// inProgress draws an upload, "" where there is none.
+// inProgress draws an upload, or returns "" if there is none.
 func (w *writer) inProgress() (string, *upload) {
 	if len(w.state.uploads) == 0 {
 		return "", nil

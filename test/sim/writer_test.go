@@ -56,7 +56,7 @@ func one(id *string) answer {
 	}
 }
 
-// request is one request and what the model makes of it.
+// request is one request and its effect on the model.
 type request struct {
 	what string
 	code string // of the refusal that is due, "" for none
@@ -114,7 +114,7 @@ func (w *writer) log() string {
 	return strings.Join(w.recent, "\n")
 }
 
-// snapshot is what is certain, and what may have happened besides.
+// snapshot returns what is certain, and what else may have happened.
 func (w *writer) snapshot() (*state, func(*state)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,14 +149,14 @@ func draw[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))]
 // in reports an event with a chance of 1 in n.
 func (w *writer) in(n int) bool { return w.rng.IntN(n) == 0 }
 
-// key draws one of few, with what has to be escaped on the way.
+// key draws one of a few keys, with characters that have to be escaped in requests.
 func (w *writer) key() string {
 	return w.name + w.part12() + draw(w.rng, "", "a", "b c", "+%é")
 }
 
 func (w *writer) part12() string { return draw(w.rng, "", "a", "/", "é/", "\U0010FFFF&<") }
 
-// existing draws a key with versions, mostly.
+// existing usually draws a key with versions.
 func (w *writer) existing() string {
 	if all := slices.Sorted(maps.Keys(w.state.Keys)); len(all) > 0 && !w.in(10) {
 		return draw(w.rng, all...)
@@ -220,7 +220,7 @@ func show(s *string) string {
 	return *s
 }
 
-// missing is the code for a version that can't be read, "" where it can.
+// missing returns the code for a version that can't be read, or "" if it can.
 func (w *writer) missing(key string, id *string) string {
 	switch v := w.state.Version(key, id); {
 	case v == nil && id == nil:
@@ -241,7 +241,7 @@ func trim(etag *string) string {
 	return strings.Trim(*etag, `"`)
 }
 
-// sorted is tags in the form that the model keeps.
+// sorted returns tags in the form that the model keeps.
 func sorted(pairs []string) string {
 	slices.SortFunc(pairs, cmp.Compare[string])
 	return strings.Join(pairs, "&")

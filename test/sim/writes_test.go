@@ -15,7 +15,7 @@ import (
 	"watertight/test/s3model"
 )
 
-// header is tags as x-amz-tagging carries them.
+// header returns tags in the form of x-amz-tagging.
 func header(tags string) *string {
 	if tags == "" {
 		return nil
@@ -44,7 +44,7 @@ func (w *writer) put(ctx context.Context) error {
 	})
 }
 
-// made checks an answer to what makes an object.
+// made checks the answer to a request that makes an object.
 func made(state bucket.Versioning, id *string, etag, want string) (answer, error) {
 	named := id != nil && *id != s3model.Null && *id != ""
 	if named != (state == bucket.Enabled) || etag != want {

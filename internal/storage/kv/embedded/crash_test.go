@@ -84,7 +84,7 @@ func (c *crew) look(w int) {
 	}
 }
 
-// moves waits until the durable mark moves. It is false if it won't.
+// moves waits until the durable mark moves, and reports whether it did.
 func (s *store) moves(quit chan struct{}) bool {
 	select {
 	case <-quit:
@@ -107,7 +107,7 @@ func (c *crew) end(t *testing.T) {
 	}
 }
 
-// count is how far writer w got, if the store is whole.
+// count returns how far writer w got, if the store is whole.
 func count(s *store, w int) (n uint64, err error) {
 	err = s.View(context.Background(), func(r kv.Reader) error {
 		a, err1 := r.Get(crewKey('a', w))
@@ -142,7 +142,7 @@ func (c *crew) promised() (p promise) {
 	return p
 }
 
-// kept opens what a crash left and holds it to p.
+// kept opens the store that a crash left and checks it against p.
 func (p promise) kept(t *testing.T, b *bench, fs vfs.FS) {
 	t.Helper()
 	after := onDisk(fs)
@@ -180,8 +180,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// Whatever the disk refuses: no promise is broken, views go on, and a later
-// start finds everything that was promised.
+// Whatever the disk refuses, no promise is broken, views go on, and a later start
+// finds everything that was promised.
 func TestDiskFaults(t *testing.T) {
 	logs := errorfs.PathMatch("db/*.log")
 	manifests := errorfs.PathMatch("db/MANIFEST*")
@@ -252,7 +252,7 @@ func TestDiskFaults(t *testing.T) {
 			}
 			p := crew.promised()
 			if err := s.Close(); err == nil {
-				t.Error("closed as if nothing had happened")
+				t.Error("Close returned no error after a failure")
 			}
 			p.kept(t, b, mem.CrashClone(vfs.CrashCloneCfg{}))
 			rng := rand.New(rand.NewPCG(1, 2))
@@ -266,7 +266,7 @@ type predicate func(errorfs.Op) bool
 func (p predicate) Evaluate(op errorfs.Op) bool { return p(op) }
 func (p predicate) String() string              { return "kinds" }
 
-// A table that can't be written for want of room is tried again.
+// If a table can't be written because there is no room, that is tried again.
 func TestFlushIsTriedAgain(t *testing.T) {
 	mem := vfs.NewMem()
 	var failures atomic.Int32
@@ -308,8 +308,8 @@ func (f *heldFile) wait() {
 func (f *heldFile) Sync() error     { f.wait(); return f.File.Sync() }
 func (f *heldFile) SyncData() error { f.wait(); return f.File.SyncData() }
 
-// What is not synced yet is hidden from views, and from callers of an Update
-// that only looked.
+// What is not synced yet is hidden from views, and from callers of an Update that
+// only reads.
 func TestUnsyncedIsHidden(t *testing.T) {
 	fs := &heldFS{FS: vfs.NewMem()}
 	b := onDisk(fs)
@@ -339,7 +339,7 @@ func TestUnsyncedIsHidden(t *testing.T) {
 			}
 		})
 	}
-	// A transaction builds on the newest state, but doesn't tell before it lasts.
+	// A transaction builds on the newest state, but returns only when that is durable.
 	mine := errors.New("it is new")
 	looked := make(chan struct{})
 	told := make(chan error, 1)

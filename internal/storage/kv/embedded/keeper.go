@@ -13,10 +13,10 @@ import (
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 )
 
-// keeper is a store that outlives its engine. An engine that could not write is
-// never trusted to write again: its files are frozen, and another one is opened
-// on them, verified like at a start, once the disk may take it. What was
-// durable before is there afterwards; reads go on throughout.
+// keeper is a store that outlives its engine. An engine that failed to write is
+// never trusted to write again: its files are frozen, and another engine is opened
+// on them, verified as at a start, as soon as the disk may accept it. Everything
+// that was durable before is there afterwards; reads go on throughout.
 type keeper struct {
 	o   Options
 	eo  pebblekv.Options
@@ -27,16 +27,16 @@ type keeper struct {
 }
 
 const (
-	// startRoom is what opening an engine may write beside its logs, in bytes.
+	// startRoom is how many bytes opening an engine may write besides its logs.
 	startRoom    = 8 << 20
 	longestPause = time.Minute
-	// maxEngines bounds the engines of one process, since one that failed keeps
-	// its memory.
+	// maxEngines bounds the engines of one process, because a failed one keeps its
+	// memory.
 	maxEngines = 16
 )
 
-// keep opens the engine of a store that was verified, or the store for reading
-// where the disk is too full for it.
+// keep opens the engine of a store that was verified, or opens the store for reading
+// if the disk is too full for the engine.
 func keep(ctx context.Context, o Options, eo pebblekv.Options) (kv.Store, error) {
 	if o.Pause == 0 {
 		o.Pause = time.Second
@@ -61,8 +61,8 @@ func keep(ctx context.Context, o Options, eo pebblekv.Options) (kv.Store, error)
 	return k, nil
 }
 
-// Writes reports whether the engine takes commits; where not, another one is
-// tried again and again.
+// Writes reports whether the engine takes commits. If it does not, the keeper tries
+// again and again to open another one.
 func (k *keeper) Writes() bool {
 	select {
 	case <-k.now.Load().failed:
@@ -126,7 +126,7 @@ func (k *keeper) replace() error {
 		}
 		return nil
 	}
-	ctx := context.Background() // opening is bounded by itself, and never left half done
+	ctx := context.Background() // opening always ends, and is never left half done
 	if err := verified(ctx, o); err != nil {
 		return err
 	}
@@ -137,11 +137,11 @@ func (k *keeper) replace() error {
 	s.keeper = k
 	k.now.Store(s)
 	s.log.Info("kv: the store takes commits again")
-	k.closing.Go(func() { old.Close() }) // its error is the one that it failed with
+	k.closing.Go(func() { old.Close() }) // Close only returns the error that it failed with
 	return nil
 }
 
-// enter takes the store of now.
+// enter returns the current store.
 func (k *keeper) enter(ctx context.Context) (*store, error) {
 	for {
 		s := k.now.Load()

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// fullDisk is a disk that takes nothing, or nothing of some files, while it is on.
+// fullDisk is a disk that accepts no writes, or none to some files, while it is on.
 func fullDisk(cause error, only string) (vfs.FS, *errorfs.Toggle) {
 	toggle := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
@@ -36,7 +36,7 @@ func update(t *testing.T, s kv.Store, k, v string) error {
 	return s.Update(t.Context(), func(tx kv.Tx) error { tx.Set([]byte(k), []byte(v)); return nil })
 }
 
-// comes tries until the store takes an update; the pauses are the store's.
+// comes tries until the store takes an update; the store itself pauses between attempts.
 func comes(t *testing.T, s kv.Store, k, v string) {
 	t.Helper()
 	var err error
@@ -49,8 +49,8 @@ func comes(t *testing.T, s kv.Store, k, v string) {
 	t.Fatalf("writes do not come back: %v", err)
 }
 
-// TestWritesComeBack: whatever the disk refused, and for whatever reason: reads
-// go on, nothing that was promised is lost, and writes go on without a restart.
+// TestWritesComeBack: whatever the disk refused, and for whatever reason, reads go on,
+// nothing that was promised is lost, and writes resume without a restart.
 func TestWritesComeBack(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for _, only := range []string{"", ".log"} {
@@ -101,8 +101,8 @@ func TestWritesComeBack(t *testing.T) {
 	}
 }
 
-// TestOpeningOnAFullDisk: it ends soon, serves reads, and takes writes once
-// there is room, whether the room was asked for or only met.
+// TestOpeningOnAFullDisk: opening ends soon. The store serves reads, and takes writes
+// once there is room, whether Enough reports the missing room or a write fails.
 func TestOpeningOnAFullDisk(t *testing.T) {
 	for _, asked := range []bool{true, false} {
 		t.Run(fmt.Sprint("asked=", asked), func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
-			// One that never gets room ends all the same.
+			// A store that never gets room can be closed all the same.
 			full.On()
 			room.Store(false)
 			if s, err = OpenPebble(t.Context(), o); err != nil {

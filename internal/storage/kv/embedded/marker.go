@@ -13,10 +13,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A marker ties a folder to a store: it holds the store's id and a commit the
-// store has reached, and it is a second copy of the keys without which no
-// record opens, should the block that holds them be damaged. All of it is
-// wrapped or authenticated under the root key.
+// A marker ties a folder to a store: it holds the store's id and a commit that the
+// store has reached. It also holds a second copy of the keys that open the records,
+// in case the block that holds the first copy is damaged. Everything in it is wrapped
+// or authenticated under the root key.
 //
 //	"WTSTORE" 2 | id 16 | commit 8 | version record 61 | n 4 | n wrapped epochs, 60 each | HMAC-SHA256
 const (
@@ -29,11 +29,11 @@ const (
 	markerPurpose = "watertight kv marker"
 )
 
-// Marked is met by every store of this package. Marker returns the marker of
+// Marked is implemented by every store of this package. Marker returns the marker of
 // the store as it is now.
 type Marked interface{ Marker() []byte }
 
-// Mark is what a marker says.
+// Mark is the content of a marker.
 type Mark struct {
 	ID     [16]byte
 	Commit uint64 // the store has reached it
@@ -42,7 +42,8 @@ type Mark struct {
 	epochs [][]byte
 }
 
-// public is the id that markers hold. The store's own id never leaves it.
+// public returns the id that markers hold. The store's own id is never written outside
+// of the store.
 func (s *sealer) public() [16]byte {
 	k := seal.Key(s.id).Derive("watertight kv public id")
 	return [16]byte(k[:16])
@@ -74,7 +75,7 @@ func markerMAC(root seal.Key, b []byte) []byte {
 // another root key.
 var ErrMarker = errors.New("is damaged, or another root key made it")
 
-// ReadMarker reads the marker of dir. Where there is none, the error is
+// ReadMarker reads the marker of dir. If there is none, the error is
 // fs.ErrNotExist.
 func ReadMarker(dir string, root seal.Key) (Mark, error) {
 	path := filepath.Join(dir, MarkerFile)
@@ -119,8 +120,8 @@ func parseMarker(b []byte, root seal.Key) (m Mark, ok bool) {
 	return m, true
 }
 
-// WriteMarker puts a marker into dir, whole and durable, or leaves the one that
-// is there.
+// WriteMarker writes a marker into dir, whole and durable, or leaves the old one
+// unchanged.
 func WriteMarker(dir string, marker []byte) error {
 	return folder.Replace(filepath.Join(dir, MarkerFile), marker, 0o600)
 }

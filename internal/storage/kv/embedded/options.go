@@ -19,43 +19,44 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// Options says where a store lives and what guards it.
+// Options say where a store is and which checks protect it.
 type Options struct {
 	Dir  string   // its directory; a store in memory has none
 	Root seal.Key // wraps the keys that seal the values
-	// AtLeast is the newest commit number known from elsewhere, as from the
-	// audit log. Open refuses a store that has lost it. 0 claims nothing.
+	// AtLeast is the newest commit number that is known from elsewhere, such as the
+	// audit log. A store that has lost it is refused. 0 means that none is known.
 	AtLeast uint64
-	// From is the commit number behind which a store that is being made begins:
-	// one that takes another's place goes on where that one ended.
+	// From is the commit number after which a new store begins: a store that takes
+	// another's place continues where that one ended.
 	From uint64
-	// Create allows OpenPebble to make a store where o.Dir is empty or missing.
+	// Create allows OpenPebble to make a store if o.Dir is empty or missing.
 	Create bool
-	// Verified is told what was found, once it is known to be whole and before
-	// anything is changed. Its error ends the opening. nil is told nothing.
+	// Verified is called with the store that was found, after it was verified and
+	// before anything is changed. If it returns an error, the opening fails. It may
+	// be nil.
 	Verified func(Found) error
-	// Room is asked before every commit that writes, with its bytes. DeletesOnly lets
-	// an Update through that deletes something and sets no more than 256 KiB (the
-	// traces that a deletion leaves: events, a pointer). Full lets one through that
-	// only deletes, and one like those where Enough finds room. nil is always Ample.
+	// Room is called before every commit that writes, with its bytes. DeletesOnly allows
+	// an Update that deletes something and sets no more than 256 KiB (the traces that a
+	// deletion leaves: events, a pointer). Full allows an Update that only deletes, and
+	// one that DeletesOnly would allow if Enough finds room. nil is always Ample.
 	Room func(n int64) space.State
-	// Enough tells whether the disk has so many bytes, and files, for the engine
-	// to be opened for writing, or for a deletion when Room says Full. It may give
-	// up what is held in reserve for them. nil is always, and of deletions never.
-	// Until the engine is opened, reads are served.
+	// Enough reports whether the disk has so many bytes, and enough files, to open the
+	// engine for writing, or for a deletion when Room says Full. It may release what is
+	// held in reserve for that. nil allows opening always, and such deletions never.
+	// Until the engine is opened, the store serves reads.
 	Enough func(n int64) bool
 	// Pause is the time between attempts to write again; 0 is one second.
 	Pause  time.Duration
 	Logger *slog.Logger // nil logs nothing
 
-	fs vfs.FS // of tests; nil is the machine's
+	fs vfs.FS // for tests; nil is the machine's file system
 }
 
-// OpenPebble opens the store in o.Dir, or makes it where there is none and
-// o.Create allows it. One process may hold it. Until the store has been
-// verified and o.Verified returned nil, no byte is changed. Where the disk has
-// no room, or fails to take a commit, the store serves reads, refuses every
-// Update, and opens the engine again as soon as it may work.
+// OpenPebble opens the store in o.Dir, or makes one if there is none and o.Create
+// allows it. Only one process may hold it. No byte is changed until the store has
+// been verified and o.Verified returned nil. If the disk has no room, or fails to
+// take a commit, the store serves reads, refuses every Update, and opens the engine
+// again as soon as that may work.
 func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
 	eo := engineOptions(o)
 	there, err := pebblekv.Exists(eo)
@@ -80,13 +81,14 @@ func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
 		eo.Failed = s.fail
 		e, err := pebblekv.Open(eo)
 		if err != nil {
-			return nil, err // not e: a nil pointer is no nil interface
+			return nil, err // not e: a nil pointer in an interface is not nil
 		}
 		return e, nil
 	}
 }
 
-// create makes a store under another name, so that one which is there is whole.
+// create makes a store under another name first, so that a store with the final name
+// is always whole.
 func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 	dir := eo.Dir
 	eo.Dir += unfinished
@@ -110,10 +112,10 @@ func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 	return pebblekv.Move(eo, dir)
 }
 
-// unfinished is the end of the name of a store that is being made.
+// unfinished is the suffix of the name of a store that is being made.
 const unfinished = ".new"
 
-// Begun tells that a store was being made in dir, and was not finished.
+// Begun reports whether a store was being made in dir and was not finished.
 func Begun(dir string) (bool, error) {
 	_, err := os.Stat(dir + unfinished)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -122,12 +124,12 @@ func Begun(dir string) (bool, error) {
 	return err == nil, err
 }
 
-// OpenMemory opens a store that lives until it is closed.
+// OpenMemory opens a store in memory that exists until it is closed.
 func OpenMemory(ctx context.Context, o Options) (kv.Store, error) {
 	return orNil(open(ctx, o, func(*store) (engine.Engine, error) { return memkv.Open(), nil }))
 }
 
-// orNil makes no store a nil interface.
+// orNil returns a nil interface for a nil store.
 func orNil(s *store, err error) (kv.Store, error) {
 	if err != nil {
 		return nil, err
@@ -139,16 +141,16 @@ func orNil(s *store, err error) (kv.Store, error) {
 type Stats struct {
 	Commits   uint64 // transactions that wrote
 	Groups    uint64 // batches they were put into
-	Conflicts uint64 // runs of a transaction that had to be repeated
+	Conflicts uint64 // runs of transactions that had to be repeated
 	Syncs     uint64 // syncs of the engine's log
 }
 
-// Metered is met by every store of this package.
+// Metered is implemented by every store of this package.
 type Metered interface{ Stats() Stats }
 
-// Anchored is met by every store of this package. Head returns the newest
-// durable commit and the running hash over everything committed up to it: two
-// stores with equal numbers and different hashes have different histories.
+// Anchored is implemented by every store of this package. Head returns the newest
+// durable commit and the running hash over everything committed up to it: two stores
+// with equal numbers and different hashes have different histories.
 type Anchored interface {
 	Head() (commit uint64, chain [32]byte)
 }

@@ -18,9 +18,9 @@ type reader struct {
 	at      *state
 	idle    []*cursor
 	scratch []byte
-	room    [128]byte // for scratch, where keys are short
+	room    [128]byte // used as scratch if keys are short
 	ended   bool
-	witness *kv.Witness // of what is read; nil in a transaction
+	witness *kv.Witness // records what is read; nil in a transaction
 }
 
 // cursor is an iterator with room for an opened value.
@@ -121,8 +121,8 @@ func (r *reader) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-// scanFrom is where a scan starts, past the reserved keys, and whether it is
-// empty from the start.
+// scanFrom returns where a scan starts, after the reserved keys, and whether it is
+// empty.
 func scanFrom(from, to []byte) (start []byte, none bool, err error) {
 	switch {
 	case len(from) == 0:
@@ -133,7 +133,7 @@ func scanFrom(from, to []byte) (start []byte, none bool, err error) {
 	return from, to != nil && bytes.Compare(from, to) >= 0, nil
 }
 
-// cursor takes an iterator that no scan is using.
+// cursor returns an iterator that no other scan is using.
 func (r *reader) cursor(err error) (*cursor, error) {
 	if err != nil {
 		return nil, err

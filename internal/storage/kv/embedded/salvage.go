@@ -14,10 +14,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Salvaged is what could be read of a damaged store.
+// Salvaged is what could be read from a damaged store.
 type Salvaged struct {
 	Records map[string][]byte // by key; authenticated
-	Commit  uint64            // the newest that any record is of
+	Commit  uint64            // the newest commit of any record
 	Damage  []Damage
 	// Unopened are keys whose newest value does not authenticate.
 	Unopened []string
@@ -26,10 +26,10 @@ type Salvaged struct {
 // Damage is a part of a file that could not be read.
 type Damage = pebblekv.Damage
 
-// Salvage reads everything in o.Dir that authenticates under the root key,
-// whatever else is damaged, and changes nothing. Marks give the keys of records
-// where the store's own copy is damaged. It holds all records in memory. What
-// was deleted may come back where the record of the deletion is damaged.
+// Salvage reads everything in o.Dir that authenticates under the root key, however
+// damaged the rest is, and changes nothing. Marks provide the keys of records if the
+// store's own copy is damaged. It holds all records in memory. A deleted record may
+// come back if the record of the deletion is damaged.
 func Salvage(ctx context.Context, o Options, marks []Mark) (Salvaged, error) {
 	type slot struct {
 		sequence uint64
@@ -72,7 +72,7 @@ func Salvage(ctx context.Context, o Options, marks []Mark) (Salvaged, error) {
 	return out, nil
 }
 
-// salvager finds the keys of records, from the store's own records and marks.
+// salvager returns the keys of records, from the store's own records and from marks.
 func salvager(root seal.Key, own map[string][]byte, marks []Mark) (*sealer, error) {
 	records := [][]byte{own[string(versionKey())]}
 	for _, m := range marks {
@@ -126,7 +126,7 @@ func salvager(root seal.Key, own map[string][]byte, marks []Mark) (*sealer, erro
 	return s, nil
 }
 
-// Check looks at the store in o.Dir as a start does, and changes nothing.
+// Check verifies the store in o.Dir as a start does, and changes nothing.
 func Check(ctx context.Context, o Options) error {
 	there, err := pebblekv.Exists(engineOptions(o))
 	if err == nil && !there {

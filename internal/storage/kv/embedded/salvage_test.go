@@ -38,8 +38,8 @@ func mark(t *testing.T, o Options) Mark {
 	return m
 }
 
-// TestSalvage: one damage of one file never takes more with it than what stands
-// in the damaged block, wherever it is; what comes back is right.
+// TestSalvage: one damage of one file never loses more than the damaged block,
+// wherever it is, and what is recovered is right.
 func TestSalvage(t *testing.T) {
 	o, want := used(t)
 	m := mark(t, o)
@@ -76,8 +76,8 @@ func TestSalvage(t *testing.T) {
 	})
 }
 
-// TestSalvageOfManyDamages: with bits flipped all over, what is not in a damaged
-// block comes out.
+// TestSalvageOfManyDamages: with bits flipped everywhere, everything outside of the
+// damaged blocks is recovered.
 func TestSalvageOfManyDamages(t *testing.T) {
 	o, want := used(t)
 	m := mark(t, o)

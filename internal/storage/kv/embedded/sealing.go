@@ -14,9 +14,9 @@ import (
 
 // A sealed value: format, commit number, epoch, counter, then AES-256-GCM's
 // ciphertext and tag. Epoch and counter are the nonce; the header and the key
-// are authenticated, so that a value can't pass for another's. Who can change
-// the engine's files can still put back an older value of the same key, or
-// take a record away; the chain notices where the newest commits go.
+// are authenticated, so that a value can't pass for another key's. An attacker who can
+// change the engine's files can still put back an older value of the same key, or
+// remove a record; the chain only detects the loss of the newest commits.
 const (
 	sealFormat  = 1
 	commitAt    = 1
@@ -35,7 +35,7 @@ const (
 // commits, and the counters they used, are lost in a crash.
 type sealer struct {
 	wrap   seal.Key // wraps epoch keys
-	id     [32]byte // the store's own, so that an epoch of another store won't do
+	id     [32]byte // the store's own, so that epochs of another store are refused
 	epochs atomic.Pointer[[]cipher.AEAD]
 	copies atomic.Pointer[[][]byte] // the wrapped keys of the epochs from 1, for Marker
 
@@ -56,7 +56,7 @@ func (s *sealer) context(epoch uint32) []byte {
 
 // load reads the epochs of a store.
 func (s *sealer) load(i engine.Iterator) error {
-	epochs := make([]cipher.AEAD, 1) // there is no epoch 0
+	epochs := make([]cipher.AEAD, 1) // epoch 0 is not used
 	var copies [][]byte
 	for ok := i.Seek(epochKey(0), []byte{reserved, 'e' + 1}); ok; ok = i.Next() {
 		v, err := i.Value()
@@ -80,7 +80,7 @@ func (s *sealer) load(i engine.Iterator) error {
 	return i.Err()
 }
 
-// begin starts the next epoch; its wrapped key comes to last with b.
+// begin starts the next epoch; its wrapped key becomes durable with b.
 func (s *sealer) begin(b engine.Batch) {
 	s.epoch++
 	k := seal.NewKey()

@@ -8,8 +8,8 @@ import (
 
 // state is a snapshot right after a group, shared by all who read it. Two are
 // kept: the newest applied, which transactions build on, and the newest
-// durable, which views read. Since a view never sees anything else, no reader
-// waits for a sync and none is shown what a crash could take back.
+// durable, which views read. Since a view never sees anything else, no reader waits
+// for a sync, and none sees what a crash could undo.
 type state struct {
 	commit uint64 // newest commit in it
 	snap   engine.Snapshot
@@ -23,7 +23,7 @@ func newState(commit uint64, snap engine.Snapshot) *state {
 	return st
 }
 
-// acquire takes the state that p holds.
+// acquire returns the state that p holds, and becomes a holder of it.
 func acquire(p *atomic.Pointer[state]) *state {
 	for {
 		st := p.Load()
@@ -32,7 +32,7 @@ func acquire(p *atomic.Pointer[state]) *state {
 				return st
 			}
 		}
-		// Its last holder let go, so p holds a newer one by now.
+		// Its last holder released it, so p holds a newer one by now.
 	}
 }
 

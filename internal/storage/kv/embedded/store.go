@@ -35,8 +35,8 @@ type store struct {
 	record []byte // the version record
 	root   seal.Key
 
-	keeper   *keeper // that it belongs to, if any
-	readOnly bool    // it was opened without anything that writes
+	keeper   *keeper // the keeper that the store belongs to, if any
+	readOnly bool    // the store was opened only for reading
 
 	queue   chan *commit
 	groups  chan *group
@@ -103,7 +103,7 @@ func open(ctx context.Context, o Options, start func(*store) (engine.Engine, err
 	return s, nil
 }
 
-// begin shows snap, the newest state there is, to transactions.
+// begin makes snap, the newest state, visible to transactions.
 func (s *store) begin(snap engine.Snapshot) {
 	s.window = newWindow(s.chain.commit)
 	s.head.Store(&head{s.chain.commit, s.chain.sum})
@@ -113,7 +113,7 @@ func (s *store) begin(snap engine.Snapshot) {
 	s.moved.Store(newSignal())
 }
 
-// fail ends all commits. What is durable can still be read.
+// fail ends all commits. Durable records can still be read.
 func (s *store) fail(err error) {
 	s.failing.Do(func() {
 		s.cause = err
@@ -145,7 +145,7 @@ func (s *store) leave() {
 	if s.open.Add(-1) == closing {
 		select {
 		case s.drained <- struct{}{}:
-		default: // Close was told already
+		default: // Close was notified already
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (s *store) reads(r kv.Reader) bool {
 	return false
 }
 
-// same reports whether s and o are one store, if on two engines.
+// same reports whether s and o are the same store, possibly on two engines.
 func (s *store) same(o *store) bool { return s == o || s.keeper != nil && s.keeper == o.keeper }
 
 // Close implements Store.
@@ -225,7 +225,7 @@ func (s *store) Close() error {
 	case <-s.failed:
 	}
 	select {
-	case <-s.failed: // the engine may hold the committer for ever
+	case <-s.failed: // the engine may block the committer forever
 		return s.engine.Close()
 	default:
 	}

@@ -162,7 +162,7 @@ func TestEveryByteCounts(t *testing.T) {
 				rawSet(t, e, fmt.Appendf(nil, "bad%04d", i), v)
 			}
 		})
-		// The values stand under other keys, too, so the test of the sealer itself
+		// The values are stored under other keys, too, so the test of the sealer itself
 		// keeps the key.
 		s = b.open(t)
 		for i, v := range bad {
@@ -439,7 +439,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// A transaction that always loses gets the store for itself.
+// A transaction that always loses gets exclusive use of the store.
 func TestClaim(t *testing.T) {
 	eachBench(t, func(t *testing.T, b *bench) {
 		s := b.open(t)
@@ -453,7 +453,7 @@ func TestClaim(t *testing.T) {
 			if runs++; runs <= triesBeforeClaim {
 				set(t, s, "hot", fmt.Sprint(runs))
 			} else {
-				// Whoever comes now has to wait.
+				// Any other transaction has to wait now.
 				ctx, cancel := context.WithCancel(t.Context())
 				result := make(chan error)
 				go func() {
@@ -480,7 +480,7 @@ func TestClaim(t *testing.T) {
 	})
 }
 
-// A claim is given back by whatever ends its transaction.
+// A claim is given back however its transaction ends.
 func TestClaimEnds(t *testing.T) {
 	mine := errors.New("mine")
 	for name, end := range map[string]func(context.CancelFunc) error{
@@ -566,7 +566,7 @@ func TestWindow(t *testing.T) {
 		{101, point("b"), true},
 		{101, point("a"), false},
 		{100, point("a"), true},
-		{99, point("z"), true}, // nobody knows what 100 wrote
+		{99, point("z"), true}, // it is no longer known what 100 wrote
 		{101, ranges("a", "b"), false},
 		{101, ranges("a", "c"), true},
 		{100, ranges("x", "z", "d", "l", "c", "e"), true},

@@ -12,14 +12,14 @@ import (
 const maxTx = 64 << 20
 
 // tx records what it reads and writes; nothing is locked while it runs. The
-// committer accepts it only where nothing it read was written in the meantime.
+// committer accepts it only if nothing that it read was written in the meantime.
 type tx struct {
 	reader
 	kv.Reads
-	relied  relied   // what it depends on beside them
+	relied  relied   // what it depends on besides its own reads
 	ops     []*op    // ascending
-	guards  [][]byte // held Exclusive
-	sets    int      // bytes of the sets
+	guards  [][]byte // the guards that are held Exclusive
+	sets    int      // total bytes of the sets
 	deletes int
 	size    int
 	err     error // of a Set or Delete
@@ -27,8 +27,8 @@ type tx struct {
 	room    txRoom
 }
 
-// txRoom is room for the reads and writes of a usual transaction, so that they
-// take no allocations of their own.
+// txRoom is room for the reads and writes of a usual transaction, so that they need
+// no separate allocations.
 type txRoom struct {
 	points [12][]byte
 	ops    [8]*op
@@ -36,7 +36,7 @@ type txRoom struct {
 	used   int // of made
 }
 
-// useRoom has the transaction begin with its own room.
+// useRoom makes the transaction begin with its own room.
 func (t *tx) useRoom() { t.Points, t.ops = t.room.points[:0], t.room.ops[:0] }
 
 func (t *tx) newOp(key []byte) *op {
@@ -61,7 +61,7 @@ type op struct{ key, value []byte }
 
 func (o *op) compare(key []byte) int { return bytes.Compare(o.key, key) }
 
-// keep copies b, and more after it, into memory of the transaction's.
+// keep copies b, followed by more, into the transaction's memory.
 func (t *tx) keep(b []byte, more ...byte) []byte {
 	size := len(b) + len(more)
 	if size > cap(t.buf)-len(t.buf) {
@@ -122,9 +122,9 @@ func (t *tx) find(key []byte) (int, bool) {
 }
 
 // Lock reads the guard's name, and for Exclusive writes it: two holders of
-// which one is Exclusive conflict as any read and write do. Where a Shared
-// holder commits first, an Exclusive one goes on if it read nothing of what
-// that one wrote, since then it simply comes second.
+// which one is Exclusive conflict like any read and write. If a Shared holder
+// commits first, an Exclusive one goes on if it read nothing that the other wrote,
+// because then it simply comes second.
 func (t *tx) Lock(guard []byte, mode kv.Mode) error {
 	if _, err := t.pin(); err != nil {
 		return err

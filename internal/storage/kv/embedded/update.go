@@ -10,8 +10,8 @@ import (
 
 const (
 	triesBeforeClaim = 6
-	smallSets        = 256 << 10 // what a deletion may set while room is short
-	lastRoom         = 2 << 20   // what it leaves free of the last room, for the engine
+	smallSets        = 256 << 10 // how many bytes a deletion may set while room is short
+	lastRoom         = 2 << 20   // how many bytes it leaves free for the engine
 )
 
 // Update implements Store. ctx is honoured until the committer takes the
@@ -34,7 +34,7 @@ func (s *store) update(ctx context.Context, fn func(kv.Tx) error) error {
 	}
 }
 
-// try runs fn once, alone if claimed, and commits it.
+// try runs fn once and commits it; if claimed, no other transaction commits meanwhile.
 func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) err
 		err = t.err
 	}
 	if err != nil || len(t.ops) == 0 {
-		// One state was read, so even a failed run saw nothing torn.
+		// Only one state was read, so even a failed run saw a consistent one.
 		if t.at != nil {
 			if err := s.waitDurable(ctx, t.at.commit); err != nil {
 				return err
@@ -85,7 +85,7 @@ func (s *store) try(ctx context.Context, fn func(kv.Tx) error, claimed bool) err
 	return s.outcome(ctx, c)
 }
 
-// admit asks whether t may still be committed, and whether the disk has room.
+// admit checks whether t may still be committed, and whether the disk has room.
 func (s *store) admit(ctx context.Context, t *tx) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *store) admit(ctx context.Context, t *tx) error {
 			return nil
 		}
 	case space.Full:
-		// What deletes is what the last of the room is for.
+		// The last of the room is for deletions.
 		if t.deletes > 0 && t.sets <= smallSets && s.enough != nil && s.enough(lastRoom+int64(t.size)) {
 			return nil
 		}
@@ -128,7 +128,7 @@ func (s *store) submit(ctx context.Context, c *commit) error {
 	}
 }
 
-// outcome waits for what became of c.
+// outcome waits for the outcome of c.
 func (s *store) outcome(ctx context.Context, c *commit) error {
 	select {
 	case err := <-c.done:
@@ -155,9 +155,9 @@ func (s *store) outcome(ctx context.Context, c *commit) error {
 	return unavailable(fmt.Errorf("%w: %w", kv.ErrUnknown, s.cause))
 }
 
-// settled lets the next group go. The waiter that Go's scheduler lets
-// run last does it, for then the others who were woken with it, and come
-// straight back, are in that group. It costs nothing, unlike a pause.
+// settled lets the next group begin. The waiter that Go's scheduler runs last does
+// this, because then the waiters that were woken with it and immediately commit again
+// are in that group. Unlike a pause, it costs nothing.
 func (s *store) settled(c *commit, err error) error {
 	if c.last {
 		<-s.syncing
@@ -165,8 +165,8 @@ func (s *store) settled(c *commit, err error) error {
 	return err
 }
 
-// claim waits until the committer stands still for the caller, who must send
-// one commit, or nil, to its turn.
+// claim waits until the committer stops for the caller, which must then send one
+// commit, or nil, to turn.
 func (s *store) claim(ctx context.Context) (*claim, error) {
 	cl := &claim{granted: make(chan struct{}), turn: make(chan *commit, 1)}
 	if err := s.submit(ctx, &commit{claim: cl}); err != nil {
@@ -176,7 +176,7 @@ func (s *store) claim(ctx context.Context) (*claim, error) {
 	case <-cl.granted:
 		return cl, nil
 	case <-ctx.Done():
-		cl.turn <- nil // the committer passes over it
+		cl.turn <- nil // the committer skips the claim
 		return nil, ctx.Err()
 	case <-s.failed:
 		return nil, s.failure()

@@ -13,22 +13,22 @@ import (
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
 )
 
-// Found is a store that was looked at and not changed.
+// Found is a store that was inspected and not changed.
 type Found struct {
-	New    bool // it is being made
-	Format byte // of the program that wrote it last; 1 knew no markers
+	New    bool // the store is being made
+	Format byte // the format of the program that wrote it last; 1 had no markers
 	ID     [16]byte
-	Commit uint64   // its newest
+	Commit uint64   // its newest commit
 	Marker []byte   // see Marked
-	Store  kv.Store // to look into until Verified returns; it takes no Update
+	Store  kv.Store // for reading until Verified returns; it takes no Update
 }
 
-// OldFormat tells that the store was written by a program that left no markers.
+// OldFormat reports whether the store was written by a program without markers.
 func (f Found) OldFormat() bool { return !f.New && f.Format == oldest }
 
-// verified looks at the store in o.Dir and changes no byte: whether the root key
-// opens it, whether it reaches o.AtLeast, and whether the log follows what the
-// tables hold, so that no file of the engine can be missing or an older one.
+// verified verifies the store in o.Dir and changes no byte: whether the root key
+// opens it, whether it reaches o.AtLeast, and whether the log follows the state in
+// the tables, so that no file of the engine can be missing or an older one.
 func verified(ctx context.Context, o Options) error {
 	s, err := openReadOnly(ctx, o)
 	if err != nil {
@@ -42,7 +42,7 @@ func verified(ctx context.Context, o Options) error {
 	return errors.Join(err, s.Close())
 }
 
-// openReadOnly opens what verified looks at, only for Views.
+// openReadOnly opens the store that verified inspects, only for Views.
 func openReadOnly(ctx context.Context, o Options) (*store, error) {
 	eo := engineOptions(o)
 	s := newStore(o)
@@ -80,7 +80,7 @@ func (s *store) look(ctx context.Context, o Options, eo pebblekv.Options, snap e
 	return s.follows(ctx, eo, tables)
 }
 
-// tables is the chain as it is in the tables, without the log.
+// tables returns the chain as it is in the tables, without the log.
 func (s *store) tables(eo pebblekv.Options) (*chain, error) {
 	t := &store{}
 	t.sealer.epochs.Store(s.sealer.epochs.Load())
@@ -111,13 +111,13 @@ func (s *store) found() Found {
 	return Found{Format: s.format, ID: s.sealer.public(), Commit: s.chain.commit, Marker: s.marker(s.chain.commit)}
 }
 
-// errReadOnly is what a store answers that was opened without room to write.
+// errReadOnly is the error of a store that was opened without room to write.
 var errReadOnly = fmt.Errorf("kv: the store is open for reading only: %w", syscall.ENOSPC)
 
 var errGap = errors.New("kv: the log does not follow the tables: a file of the engine is missing, cut or an older one")
 
-// follows goes over the log from the state that the tables hold, and arrives
-// where the whole store is. Batches that the tables hold already are passed.
+// follows checks that the log leads from the state in the tables to that of the whole
+// store. Batches that the tables hold already are skipped.
 func (s *store) follows(ctx context.Context, eo pebblekv.Options, at *chain) error {
 	at.hash = sha256.New()
 	at.begin()

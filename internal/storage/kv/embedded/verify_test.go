@@ -141,8 +141,8 @@ func everyDamage(t *testing.T, o Options, fn func(t *testing.T, o Options, file,
 	}
 }
 
-// Whatever happens to a file: the store opens and has everything, or says of
-// what it has not that it is damaged, or it is refused and no byte is changed.
+// Whatever happens to a file, the store opens and has everything, or reports missing
+// records as damaged, or it is refused and no byte is changed.
 func TestDamagedFiles(t *testing.T) {
 	o, want := used(t)
 	everyDamage(t, o, func(t *testing.T, o Options, file, _ string) {
@@ -153,7 +153,7 @@ func TestDamagedFiles(t *testing.T) {
 				t.Errorf("refused (%v), but changed: before %v, after %v", err, before, after)
 			}
 			if strings.HasPrefix(file, "OPTIONS-") {
-				t.Error("notes that nobody needs keep the store from opening:", err)
+				t.Error("damage to an OPTIONS file keeps the store from opening:", err)
 			}
 			return
 		}
@@ -177,7 +177,7 @@ func get(s kv.Store, k string) (string, error) {
 	return v, err
 }
 
-// No way of opening a store that is not the right one changes it.
+// Opening a store that is not the right one never changes it.
 func TestStrangeOpenings(t *testing.T) {
 	good, _ := used(t)
 	refused := errors.New("not mine")
@@ -235,7 +235,7 @@ func TestStrangeOpenings(t *testing.T) {
 	o := good
 	o.Dir, o.Create = filepath.Join(t.TempDir(), "none"), false
 	if _, err := OpenPebble(t.Context(), o); err == nil {
-		t.Error("a store was made without leave")
+		t.Error("a store was made although Create is false")
 	}
 }
 
@@ -274,7 +274,7 @@ func TestFoundAndMarker(t *testing.T) {
 			tx.Set([]byte("x"), nil)
 			return nil
 		}); uerr == nil {
-			t.Error("a store that is only looked at takes an update")
+			t.Error("a store that is only inspected takes an update")
 		}
 		return err
 	}

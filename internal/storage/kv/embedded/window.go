@@ -22,7 +22,7 @@ func newWindow(newest uint64) *window {
 	return &window{last: map[string]uint64{}, floor: newest, newest: newest}
 }
 
-// add takes the keys of the next commit in.
+// add adds the keys of the next commit.
 func (w *window) add(ops []*op, guards [][]byte) {
 	n := 0
 	for _, o := range ops {
@@ -34,7 +34,7 @@ func (w *window) add(ops []*op, guards [][]byte) {
 	for w.newest-w.floor >= windowCommits || w.newest > w.floor && w.bytes+n > windowBytes {
 		w.drop()
 	}
-	// One string for all keys, which then share its memory.
+	// One string for all keys, so that they share its memory.
 	all := make([]byte, 0, n)
 	for _, o := range ops {
 		all = append(all, o.key...)
@@ -54,7 +54,7 @@ func (w *window) add(ops []*op, guards [][]byte) {
 	w.bytes += n
 	w.ring[w.newest%windowCommits] = keys
 	for _, k := range keys {
-		// Delete first: an assignment alone would keep the old key's memory.
+		// Delete first: an assignment would keep the old key's memory.
 		delete(w.last, k)
 		w.last[k] = w.newest
 	}

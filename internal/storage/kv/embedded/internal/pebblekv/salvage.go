@@ -20,8 +20,8 @@ import (
 	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
-// Found is a change that was read from a file: which of two of one key is the
-// newer one, Sequence tells.
+// Found is a change that was read from a file. Of two changes of one key, the one with
+// the larger Sequence is newer.
 type Found struct {
 	engine.Change
 	Sequence uint64
@@ -34,9 +34,9 @@ type Damage struct {
 	What string
 }
 
-// Salvage reads every table and log by itself, block by block, and passes over
-// what is damaged: no file is needed for another. It changes nothing. Whoever
-// gets what it found has to authenticate it.
+// Salvage reads every table and log separately, block by block, and skips damaged
+// parts: no file is needed to read another. It changes nothing. The caller has to
+// authenticate what it finds.
 func Salvage(ctx context.Context, o Options, found func(Found) error) ([]Damage, error) {
 	names, err := o.fs().List(o.Dir)
 	if err != nil {
@@ -70,7 +70,7 @@ func Salvage(ctx context.Context, o Options, found func(Found) error) ([]Damage,
 	return s.damage, nil
 }
 
-// liveTables are the tables that the manifest names; nil where it can't be read.
+// liveTables returns the tables that the manifest names, or nil if it can't be read.
 func liveTables(o Options) map[string]bool {
 	e, err := OpenReadOnly(o, TablesOnly)
 	if err != nil {
@@ -109,12 +109,12 @@ func (s *salvage) read(name string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// masked is the checksum of both tables and logs.
+// masked returns the checksum that both tables and logs use.
 func masked(c uint32) uint32 { return (c>>15 | c<<17) + 0xa282ead8 }
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// Chunks of a log: checksum, size, type, number of the log, for some an offset.
+// Chunks of a log: checksum, size, type, number of the log, and for some an offset.
 const (
 	logBlock      = 32 << 10
 	recyclable    = 5 // the first type that names its log
@@ -122,7 +122,7 @@ const (
 	lastChunkType = 12
 )
 
-// chunk returns what stands at the beginning of b, in a block.
+// chunk returns the chunk at the beginning of b, which is in a block.
 func chunk(b []byte, number uint32) (position int, payload []byte, size int, ok bool) {
 	if len(b) < 11 || b[6] < recyclable || b[6] > lastChunkType {
 		return 0, nil, 0, false
@@ -139,8 +139,8 @@ func chunk(b []byte, number uint32) (position int, payload []byte, size int, ok 
 	return int(b[6]-recyclable) % 4, b[head:size], size, sum == binary.LittleEndian.Uint32(b)
 }
 
-// log reads the batches of a log. What is between two sound chunks and no chunk
-// is damaged; what follows the last one is the end.
+// log reads the batches of a log. Bytes between two sound chunks that are not a chunk
+// are damaged; bytes after the last chunk are the end.
 func (s *salvage) log(name string, data []byte) error {
 	n, err := strconv.ParseUint(strings.TrimSuffix(name, ".log"), 10, 64)
 	if err != nil {
@@ -197,8 +197,8 @@ func (s *salvage) batch(name string, at int, batch []byte) error {
 	return err
 }
 
-// table reads the data blocks of a table: where its index says, or, where that
-// can't be read, wherever a block with a right checksum follows another.
+// table reads the data blocks of a table: at the places that its index names, or, if
+// the index can't be read, wherever a block with a right checksum follows another.
 func (s *salvage) table(name string, data []byte) error {
 	blocks, err := s.layout(name)
 	if err == nil {
@@ -251,7 +251,7 @@ func (s *salvage) table(name string, data []byte) error {
 }
 
 const (
-	usualBlock   = 64 << 10 // where a block may have its end after a damaged one
+	usualBlock   = 64 << 10 // how far after a damaged block the end of a block is searched for
 	largestBlock = 4 << 20
 )
 
@@ -261,8 +261,8 @@ func sound(b []byte) bool {
 	return b[n] == 0 && masked(crc32.Checksum(b[:n+1], castagnoli())) == binary.LittleEndian.Uint32(b[n+1:])
 }
 
-// correct puts right the one bit that is wrong in b, if its checksum shows which
-// one. The caller authenticates the result.
+// correct corrects a single wrong bit in b, if the checksum shows which one it is.
+// The caller authenticates the result.
 func correct(b []byte) bool {
 	if len(b) > usualBlock {
 		return false
@@ -323,8 +323,8 @@ func (s *salvage) layout(name string) (_ []block.HandleWithProperties, err error
 	return l.Data, nil
 }
 
-// block decodes a data block whose checksum is right. What only looks like one
-// is passed over: it may be an index.
+// block decodes a data block whose checksum is right. A block that only looks like a
+// data block is skipped: it may be an index.
 func (s *salvage) block(name string, at int, data []byte) error {
 	all, err := decode(data)
 	if err != nil {
@@ -347,7 +347,7 @@ func decode(data []byte) (all []Found, err error) {
 	schema := colblk.DefaultKeySchema(pebble.DefaultComparer, 16)
 	var d colblk.DataBlockDecoder
 	var i colblk.DataBlockIter
-	d.Init(&schema, slices.Clone(data)) // it wants its data aligned
+	d.Init(&schema, slices.Clone(data)) // the decoder needs aligned data
 	i.InitOnce(&schema, pebble.DefaultComparer, nil)
 	if err := i.Init(&d, block.NoTransforms); err != nil {
 		return nil, err
