@@ -195,6 +195,23 @@ func (g *guest) CloseWrite() error {
 func (g *guest) becomeIdle() {
 	g.header.Store(0)
 	g.change(idleStranger, idleCaller)
+	g.door.shrink()
+}
+
+// shrink closes idle strangers while there are too many connections: a stranger that
+// was busy when another connection came kept its place only until now.
+func (d *door) shrink() {
+	d.mu.Lock()
+	var out []*guest
+	for idle := &d.in[idleStranger]; d.total > d.maximum && idle.Len() > 0; {
+		v := idle.Front().Value.(*guest)
+		d.remove(v)
+		out = append(out, v)
+	}
+	d.mu.Unlock()
+	for _, v := range out {
+		v.Conn.Close()
+	}
 }
 
 // beginRequest notes that a request is being read. Its caller is not known yet.

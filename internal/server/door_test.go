@@ -22,7 +22,8 @@ func (v *visitor) Read(p []byte) (int, error) { return len(p), nil }
 // TestDoor lets connections act in random order. The count always equals the
 // connections that are open; there are never more than the places, the spare ones
 // and root's; busy callers and root users are never cut; a newcomer always gets
-// in; and an idle caller is never given up while an idle stranger is there.
+// in; an idle caller is never given up while an idle stranger is there, and no idle
+// stranger stays beyond the places.
 func TestDoor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 40).Draw(t, "maximum")
@@ -94,6 +95,9 @@ func check(t *rapid.T, d *door, all []*guest) {
 		d.in[longHeader].Len() > d.spare {
 		t.Fatalf("%d are open, %d counted, %d in phases, %d of root; %d and %d places", open, d.total, counted, roots,
 			d.maximum, d.spare)
+	}
+	if d.total > d.maximum && d.in[idleStranger].Len() > 0 {
+		t.Fatalf("%d of %d places are taken, and strangers that wait for a request keep theirs", d.total, d.maximum)
 	}
 	for k, n := range d.keys {
 		if busy[k] != n {
