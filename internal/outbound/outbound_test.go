@@ -191,7 +191,7 @@ func TestGet(t *testing.T) {
 	}
 	s.Close()
 	if _, err := c.Get(t.Context(), "https://example.com/", pins(s)); kind(err) != fault.KindUnavailable {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no server listens: %v", err)
 	}
 	if len(asked) != n {
 		t.Errorf("asked %d times more", len(asked)-n)

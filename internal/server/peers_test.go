@@ -35,10 +35,10 @@ func TestPeers(t *testing.T) {
 		"on a network, with TLS": {
 			Config{Listen: []string{"0.0.0.0:0"}, TLS: tls}, true, false, false, false,
 		},
-		"for a proxy that nobody told of": {
+		"for a proxy that is not configured": {
 			Config{Listen: []string{"0.0.0.0:0"}, AllowPlainHTTP: true}, true, true, true, false,
 		},
-		"of both kinds, no proxy is told of": {
+		"of both kinds, without a configured proxy": {
 			Config{Listen: []string{"127.0.0.1:0", "192.0.2.1:0"}, AllowPlainHTTP: true}, true, true, true, false,
 		},
 		"behind a proxy": {
