@@ -75,9 +75,6 @@ func (s *serve) Run(p process) error {
 	if p.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(c.MaxDocumentMemory + besideDocuments)
 	}
-	if p.getenv("GOGC") == "" {
-		defer server.CollectLater()()
-	}
 	c.Show = func(srv *server.Server) error { return welcome(p.stdout, srv) }
 	srv, err := server.Build(p.ctx, c)
 	if err != nil {

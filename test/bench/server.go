@@ -22,7 +22,6 @@ import (
 func serveChild(dir, profile string, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	defer server.CollectLater()() // as watertight serve does
 	srv, err := server.Build(ctx, server.Config{
 		Data: filepath.Join(dir, "data"), Listen: []string{"127.0.0.1:0"}, Region: "us-east-1",
 		RootKey: "file:" + filepath.Join(dir, "root.key"),
