@@ -220,7 +220,7 @@ func TestDecisionsAreListed(t *testing.T) {
 	}
 	got := regexp.MustCompile(`(?m)^- \[.*$`).FindAllString(string(index), -1)
 	for _, line := range want {
-		if !slices.Contains(got, line) && decisionsComplete {
+		if !slices.Contains(got, line) {
 			t.Errorf("docs/decisions/README.md lacks the line\n%s", line)
 		}
 	}
@@ -233,9 +233,6 @@ func TestDecisionsAreListed(t *testing.T) {
 		t.Error("docs/decisions/README.md is not in order")
 	}
 }
-
-// decisionsComplete makes a decision that is not listed fail the build.
-const decisionsComplete = true
 
 // TestChangelog: each file of changelog/unreleased says in its first line what kind of
 // change it is, and below it what it means for users.
