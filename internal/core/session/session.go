@@ -79,6 +79,14 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)
 	}
+	return s.lookupTemporary(ctx, accessKeyID)
+}
+
+// lookupTemporary is Lookup for the keys of sessions. It is apart so that looking up
+// any other key allocates nothing for the results that the view fills.
+func (s *Store) lookupTemporary(
+	ctx context.Context, accessKeyID string,
+) (c credential.Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		c, found, err = s.temporary(r, accessKeyID)
 		return err
@@ -97,9 +105,8 @@ func (s *Store) begin(
 	id, secret := identity.NewKey()
 	var token [96]byte
 	rand.Read(token[:])
-	n.AccessKeyID, n.Secret, n.Token = identity.TemporaryPrefix+id[4:], secret, base64.StdEncoding.EncodeToString(
-		token[:],
-	)
+	n.AccessKeyID, n.Secret = identity.TemporaryPrefix+id[4:], secret
+	n.Token = base64.StdEncoding.EncodeToString(token[:])
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		if err := check(tx); err != nil {
 			return err
