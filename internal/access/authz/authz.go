@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,16 +139,24 @@ func (a *Authority) decide(
 		return nil, err
 	}
 	g := &grant{
-		authority: a, asks: asks, caller: c, needs: needs, decided: c.situation.At, laws: laws,
+		authority: a, asks: asks, caller: c, decided: c.situation.At, laws: laws,
 		held: make([]permission, 0, len(needs)),
 	}
 	g.on.laws, g.on.work = g.on.room[:0], policy.NewWork()
+	if err := g.add(ctx, needs); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// add decides needs under the laws of the grant's caller and adds them to the grant.
+func (g *grant) add(ctx context.Context, needs []Need) error {
 	hard := false
 	for _, n := range needs {
 		hard = hard || !n.Soft && !n.Denial
-		j, err := a.judge(ctx, c, laws, &g.on, &n)
+		j, err := g.authority.judge(ctx, g.caller, g.laws, &g.on, &n)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		switch {
 		case n.Denial:
@@ -157,17 +166,22 @@ func (a *Authority) decide(
 		case j.Effect == policy.Allow:
 			g.hold(n)
 		case !n.Soft && n.Refusal != nil:
-			return nil, n.Refusal(j.Verdict)
+			return n.Refusal(j.Verdict)
 		case !n.Soft:
-			return nil, c.denial(&n, j)
+			return g.caller.denial(&n, j)
 		default:
-			g.refuse(n, c.denial(&n, j))
+			g.refuse(n, g.caller.denial(&n, j))
 		}
 	}
-	if !hard && len(g.held) == 0 && c.Anonymous() {
-		return nil, fault.Of(fault.AccessDenied)
+	if !hard && len(g.held) == 0 && g.caller.Anonymous() {
+		return fault.Of(fault.AccessDenied)
 	}
-	return g, nil
+	if g.needs == nil {
+		g.needs = needs
+	} else {
+		g.needs = append(slices.Clip(g.needs), needs...)
+	}
+	return nil
 }
 
 // judge decides one need. The laws of a bucket are looked up once a request.

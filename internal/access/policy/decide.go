@@ -117,6 +117,11 @@ func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
 	resource := opinions[ResourceLayer]
 	p := &r.Principal
 	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
+	if (p.Kind == Anonymous || p.Kind == WebIdentity) && r.Action.Service() == "kms" {
+		// KMS takes signed requests only, so "*" in a key policy means no others (KMS
+		// developer guide, "Key policies in AWS KMS", "Principal").
+		return implicitDeny(ResourceLayer)
+	}
 	if resource.allow == nil && (!own || l.ResourceMustAllow) {
 		return implicitDeny(ResourceLayer)
 	}

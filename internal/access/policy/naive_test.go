@@ -433,6 +433,8 @@ func naiveDecide(l naiveLaws, r Request) Effect {
 	switch {
 	case p.Account == "" && r.Action == "s3:PutBucketPolicy":
 		return ImplicitDeny
+	case (p.Kind == Anonymous || p.Kind == WebIdentity) && strings.HasPrefix(string(r.Action), "kms:"):
+		return ImplicitDeny // KMS takes signed requests only
 	case p.Account == "":
 		return answer(len(ways) > 0 && inBoundary && inSession)
 	case l.owner != "" && l.owner != p.Account:

@@ -1,0 +1,111 @@
+package authz
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+)
+
+// Extend decides further needs of the grant's caller and returns a grant for all needs;
+// g stays as it was. An operation uses it for what it learns only while it runs, such as
+// the key that an object is encrypted under. What g relied on, the wider grant relies on
+// too, and wherever the wider grant is renewed, asks works its needs out again and all
+// needs are decided again. A grant that is no longer fresh is renewed at once. Errors:
+// AccessDenied, also for a grant that covers nothing because its operation is open, and
+// those of asks and of Renew.
+func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([]Need, error)) (Grant, error) {
+	if g.g == nil || g.g.asks == nil || asks == nil {
+		return Grant{}, fault.Of(fault.AccessDenied)
+	}
+	wider := g.g.copy()
+	wider.asks = bothAsk(g.g.asks, asks)
+	wider.seen = nil
+	if age := wider.caller.Now().Sub(wider.decided); age < 0 || age > standsFor {
+		if err := (Grant{wider}).Renew(ctx); err != nil {
+			return Grant{}, err
+		}
+		return Grant{wider}, nil
+	}
+	needs, err := furtherNeeds(ctx, wider.caller, asks)
+	if err != nil {
+		return Grant{}, err
+	}
+	if err := wider.add(ctx, needs); err != nil {
+		return Grant{}, err
+	}
+	return Grant{wider}, nil
+}
+
+// bothAsk asks for the needs of both.
+func bothAsk(before, further func(context.Context, Caller) ([]Need, error),
+) func(context.Context, Caller) ([]Need, error) {
+	return func(ctx context.Context, c Caller) ([]Need, error) {
+		needs, err := before(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		more, err := furtherNeeds(ctx, c, further)
+		return slices.Concat(needs, more), err
+	}
+}
+
+// furtherNeeds are those that asks returns. There is at least one, so that nobody takes
+// a grant for wider than it is.
+func furtherNeeds(
+	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
+) ([]Need, error) {
+	needs, err := asks(ctx, c)
+	if err == nil && len(needs) == 0 {
+		err = fault.Of(fault.AccessDenied)
+	}
+	return needs, err
+}
+
+// copy returns a grant that changes without changing g. Both share the budget of steps.
+func (g *grant) copy() *grant {
+	c := *g
+	c.held, c.denied, c.relied = slices.Clone(g.held), slices.Clone(g.denied), slices.Clone(g.relied)
+	c.index, c.refused = maps.Clone(g.index), maps.Clone(g.refused)
+	c.on.laws, c.on.objects = slices.Clone(g.on.laws), slices.Clone(g.on.objects)
+	return &c
+}
+
+// With decides the needs of an action on a resource once more, as hard needs and with
+// further condition keys, and returns a grant for all needs; see Extend. Errors: those
+// of Extend, and AccessDenied where the operation has no such need.
+func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
+	if g.g == nil || g.g.asks == nil {
+		return Grant{}, fault.Of(fault.AccessDenied)
+	}
+	before := g.g.asks
+	return g.Extend(ctx, func(ctx context.Context, c Caller) ([]Need, error) {
+		needs, err := before(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return withKeys(needs, action, on, keys), nil
+	})
+}
+
+// withKeys are the needs of an action on a resource, as hard needs and with further
+// condition keys.
+func withKeys(needs []Need, action policy.Action, on arn.ARN, keys map[string][]string) (further []Need) {
+	for _, n := range needs {
+		if n.Action != action || n.Resource != on {
+			continue
+		}
+		with := make(map[string][]string, len(n.Keys)+len(keys))
+		for _, from := range []map[string][]string{n.Keys, keys} {
+			for k, v := range from {
+				with[k] = v
+			}
+		}
+		n.Keys, n.Soft = with, false
+		further = append(further, n)
+	}
+	return further
+}
