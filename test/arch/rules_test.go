@@ -42,7 +42,7 @@ var layers = map[string][]string{
 	"internal/core/principal": core(),
 	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
 	"internal/core/object": append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"),
-		"internal/storage"),
+		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "page", "principal", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),
 	"internal/core/session":  core("change", "identity", "oidc", "tag"),

@@ -28,7 +28,8 @@ func (a *API) getObjectAttributes(
 	}
 	at, err := a.Objects.Attributes(ctx,
 		g, object.GetInput{
-			Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey, ""),
+			Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Customer: customerKey(&in.CustomerKey),
+			Checksums: wanted["Checksum"] || wanted["ObjectParts"],
 		}, in.PartNumberMarker, in.MaxParts)
 	if err != nil {
 		return nil, err

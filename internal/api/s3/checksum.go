@@ -89,17 +89,18 @@ func invalidHeader(name string) error {
 
 // declared collects what the client says of the body: in headers, or in a
 // trailer that comes after it.
-func declared(in *shape.Integrity, body sigv4.Body) (digest.Algorithm, func() (object.Expected, error), error) {
+func declared(
+	in *shape.Integrity, body sigv4.Body,
+) (alg digest.Algorithm, md5 []byte, expect func() (object.Expected, error), err error) {
 	var e object.Expected
-	var err error
 	if in.ContentMD5 != "" {
-		if e.MD5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
-			return "", nil, fault.Of(fault.InvalidDigest).With("Content-MD5", in.ContentMD5)
+		if md5, err = base64.StdEncoding.DecodeString(in.ContentMD5); err != nil {
+			return "", nil, nil, fault.Of(fault.InvalidDigest).With("Content-MD5", in.ContentMD5)
 		}
 	}
 	named, err := algorithm(in.ChecksumAlgorithm)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	found := sent(&in.Sums)
 	trailer := strings.Split(strings.ToLower(strings.ReplaceAll(in.Trailer, " ", "")), ",")
@@ -108,26 +109,26 @@ func declared(in *shape.Integrity, body sigv4.Body) (digest.Algorithm, func() (o
 	})
 	switch {
 	case len(found)+len(announced) > 1:
-		return "", nil, invalidRequest(
+		return "", nil, nil, invalidRequest(
 			"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	case len(found)+len(announced) == 1:
-		alg := append(found, announced...)[0]
+		alg = append(found, announced...)[0]
 		if named != digest.None && named != alg {
-			return "", nil, invalidHeader("x-amz-sdk-checksum-algorithm")
+			return "", nil, nil, invalidHeader("x-amz-sdk-checksum-algorithm")
 		}
 		if len(found) > 0 {
 			e.Sum, err = decodeSum(alg, *sumField(&in.Sums, alg), "")
-			return alg, func() (object.Expected, error) { return e, nil }, err
+			return alg, md5, func() (object.Expected, error) { return e, nil }, err
 		}
-		return alg, func() (object.Expected, error) {
+		return alg, md5, func() (object.Expected, error) {
 			e.Sum, err = decodeSum(alg, body.Trailer(alg.Header()), " trailing")
 			return e, err
 		}, nil
 	case named != digest.None && in.ContentMD5 == "":
-		return "", nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding " +
+		return "", nil, nil, invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding " +
 			"x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
-	return named, func() (object.Expected, error) { return e, nil }, nil
+	return named, md5, func() (object.Expected, error) { return e, nil }, nil
 }
 
 // decodeSum reads a checksum; kind tells a header from a trailer.

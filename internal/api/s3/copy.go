@@ -72,8 +72,8 @@ func (a *API) copyObject(
 		},
 		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass,
 		WebsiteRedirect: in.WebsiteRedirect,
-		IfMatch:         in.IfMatch, IfNoneMatch: in.IfNoneMatch, Changes: in.ServerSideEncryption != "",
-		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
+		IfMatch:         in.IfMatch, IfNoneMatch: in.IfNoneMatch,
+		Encryption: encryption(&in.Unbuilt, &in.CustomerKey),
 	}
 	if err := replaced(in, &c); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (a *API) copyObject(
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
 		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made),
-		Encrypted: encrypted(made.Encryption, made.CustomerKey, &in.CustomerKey),
+		Encrypted: encrypted(made.Encrypted, &in.CustomerKey),
 		ETag:      quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums),
 		ChecksumType: s.ChecksumType,
 	}, nil

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -89,12 +90,21 @@ func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *sha
 	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, bucket.DefaultEncryption{})
 }
 
-// customerKey returns the headers of a customer-provided key; core checks them.
-// beside is the x-amz-server-side-encryption of the same write.
-func customerKey(k *shape.CustomerKey, beside string) object.CustomerKey {
-	return object.CustomerKey{
-		Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5, Beside: beside,
+// encryption returns what the headers of a write say about encryption; core checks
+// them.
+func encryption(u *shape.Unbuilt, k *shape.CustomerKey) object.Encryption {
+	e := object.Encryption{
+		Algorithm: u.ServerSideEncryption, KeyID: u.SSEKMSKeyId, Context: u.SSEKMSContext, Customer: customerKey(k),
 	}
+	if on := strings.EqualFold(u.BucketKeyEnabled, "true"); u.BucketKeyEnabled != "" {
+		e.BucketKey = &on
+	}
+	return e
+}
+
+// customerKey returns the headers of a customer-provided key; core checks them.
+func customerKey(k *shape.CustomerKey) object.CustomerKey {
+	return object.CustomerKey{Algorithm: k.SSECustomerAlgorithm, Key: k.SSECustomerKey, MD5: k.SSECustomerKeyMD5}
 }
 
 func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
@@ -105,9 +115,9 @@ func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
 
 // encrypted is how an answer describes the encryption. Of a customer's key it
 // repeats the MD5 that core found right.
-func encrypted(e bucket.Encryption, customer bool, k *shape.CustomerKey) shape.Encrypted {
-	if customer {
+func encrypted(e object.Encrypted, k *shape.CustomerKey) shape.Encrypted {
+	if e.CustomerKey {
 		return shape.Encrypted{SSECustomerAlgorithm: k.SSECustomerAlgorithm, SSECustomerKeyMD5: k.SSECustomerKeyMD5}
 	}
-	return shape.Encrypted{ServerSideEncryption: string(e)}
+	return shape.Encrypted{ServerSideEncryption: string(e.Encryption)}
 }

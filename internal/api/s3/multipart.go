@@ -146,14 +146,13 @@ func (a *API) createMultipartUpload(
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: request,
 		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
-		Algorithm: alg, ChecksumType: kind, Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption),
-		Encryption: in.ServerSideEncryption,
+		Algorithm: alg, ChecksumType: kind, Encryption: encryption(&in.Unbuilt, &in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.CreateMultipartUploadOutput{
-		Encrypted: encrypted(u.Encryption, u.CustomerKey, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key,
+		Encrypted: encrypted(u.Encrypted, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key,
 		UploadId: u.ID,
 	}
 	if alg != digest.None {
@@ -165,20 +164,20 @@ func (a *API) createMultipartUpload(
 func (a *API) uploadPart(
 	ctx context.Context, g authz.Grant, in *shape.UploadPartInput,
 ) (*shape.UploadPartOutput, error) {
-	alg, expect, err := declared(&in.Integrity, in.Body)
+	alg, sum, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err
 	}
 	p, err := a.Objects.PutPart(ctx, g, object.PartInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber, Body: in.Body,
-		Size: in.Body.Size(), Algorithm: alg, Expect: expect,
-		Customer: customerKey(&in.CustomerKey, ""),
+		Size: in.Body.Size(), Algorithm: alg, MD5: sum, Expect: expect,
+		Customer: customerKey(&in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &shape.UploadPartOutput{
-		ETag: quote(p.ETag), Encrypted: encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey), Sums: sums(p.Checksum),
+		ETag: quote(p.ETag), Encrypted: encrypted(p.Encrypted, &in.CustomerKey), Sums: sums(p.Checksum),
 	}, nil
 }
 
@@ -202,14 +201,14 @@ func (a *API) uploadPartCopy(
 			Customer: sourceCustomerKey(&in.SourceCustomerKey),
 		},
 		Range: in.CopyRange, Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Number: in.PartNumber,
-		Customer: customerKey(&in.CustomerKey, ""),
+		Customer: customerKey(&in.CustomerKey),
 	})
 	if err != nil {
 		return nil, g.Conceal(err, src.Bucket)
 	}
 	return &shape.UploadPartCopyOutput{
 		CopySourceVersionId: versionOf(&from), ETag: quote(p.ETag), LastModified: p.Modified,
-		Encrypted:   encrypted(p.Encryption, p.CustomerKey, &in.CustomerKey),
+		Encrypted:   encrypted(p.Encrypted, &in.CustomerKey),
 		SumElements: shape.SumElements(sums(p.Checksum)),
 	}, nil
 }
@@ -238,7 +237,7 @@ func (a *API) completeMultipartUpload(
 	}
 	v, err := a.Objects.CompleteUpload(ctx, g, object.CompleteInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, Parts: parts, ChecksumType: kind, Sums: sum,
-		Size: size, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Customer: customerKey(&in.CustomerKey, ""),
+		Size: size, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, Customer: customerKey(&in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err
@@ -365,7 +364,7 @@ func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, er
 func (a *API) listParts(ctx context.Context, g authz.Grant, in *shape.ListPartsInput) (*shape.ListPartsOutput, error) {
 	l, err := a.Objects.ListParts(ctx, g, object.ListPartsInput{
 		Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadId, After: in.PartNumberMarker, Max: in.MaxParts,
-		Customer: customerKey(&in.CustomerKey, ""),
+		Customer: customerKey(&in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (a *API) storeObject(
 	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
 		return nil, err
 	}
-	alg, expect, err := declared(&in.Integrity, in.Body)
+	alg, sum, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +42,14 @@ func (a *API) storeObject(
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: metadata(&in.Content, in.WebsiteRedirect),
 		Tags:     tags, ACL: request, StorageClass: in.StorageClass,
-		Customer: customerKey(&in.CustomerKey, in.ServerSideEncryption), Algorithm: alg, Expect: expect,
+		Encryption: encryption(&in.Unbuilt, &in.CustomerKey), Algorithm: alg, MD5: sum, Expect: expect,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.PutObjectOutput{
-		ETag: quote(v.ETag), Encrypted: encrypted(v.Encryption, v.CustomerKey, &in.CustomerKey),
+		ETag: quote(v.ETag), Encrypted: encrypted(v.Encrypted, &in.CustomerKey),
 		Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum),
 	}
 	if v.Versioned && v.ID != object.NullVersion {
@@ -143,8 +143,8 @@ func read(
 		Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionId, Range: in.Range, IfMatch: in.IfMatch,
 		IfNoneMatch:     in.IfNoneMatch,
 		IfModifiedSince: in.IfModifiedSince, IfUnmodifiedSince: in.IfUnmodifiedSince, IfRange: in.IfRange,
-		PartNumber: in.PartNumber,
-		Customer:   customerKey(&in.CustomerKey, ""),
+		PartNumber: in.PartNumber, Checksums: strings.EqualFold(in.ChecksumMode, "ENABLED"),
+		Customer: customerKey(&in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func read(
 		ContentEncoding: r.Metadata.ContentEncoding,
 		ContentLanguage: r.Metadata.ContentLanguage, ContentType: r.Metadata.ContentType, Expires: r.Metadata.Expires,
 		WebsiteRedirect: r.Metadata.WebsiteRedirect, Metadata: r.Metadata.User,
-		Encrypted: encrypted(r.Encryption, r.CustomerKey, &in.CustomerKey),
+		Encrypted: encrypted(r.Encrypted, &in.CustomerKey),
 	}
 	if out.ContentType == "" {
 		out.ContentType = "binary/octet-stream"

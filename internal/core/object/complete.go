@@ -60,7 +60,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	}
 	in.minPart = s.minPart
 	var err error
-	if in.choice, err = in.Customer.forWriting(g); err != nil {
+	if in.choice, err = in.Customer.forWriting(g, ""); err != nil {
 		return Version{}, err
 	}
 	for try := 1; ; try++ {

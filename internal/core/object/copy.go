@@ -35,8 +35,7 @@ type CopyInput struct {
 	StorageClass         string           // empty is STANDARD
 	Algorithm            digest.Algorithm // None keeps the source's
 	WebsiteRedirect      string
-	Customer             CustomerKey // of the copy
-	Changes              bool        // something else of the object is changed
+	Encryption           Encryption // of the copy
 	IfMatch, IfNoneMatch *string
 }
 
@@ -86,7 +85,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Version{}, Version{}, err
 	}
-	if _, err := in.Customer.forWriting(g); err != nil { // before the source is opened
+	if _, err := in.Encryption.choice(g); err != nil { // before the source is opened
 		return Version{}, Version{}, err
 	}
 	if err := in.Metadata.check(); err != nil {
@@ -109,7 +108,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	}
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: r.Body, Size: r.Size, Metadata: r.Metadata, StorageClass: in.StorageClass,
-		Algorithm: in.Algorithm, Customer: in.Customer, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch, ACL: in.ACL,
+		Algorithm: in.Algorithm, Encryption: in.Encryption, ACL: in.ACL,
+		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	}
 	if in.Replace {
 		put.Metadata = in.Metadata
@@ -168,7 +168,7 @@ func (in *CopyInput) toItself() bool {
 	src := &in.Source
 	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace &&
 		in.StorageClass == "" &&
-		in.WebsiteRedirect == "" && !in.Changes && !in.Customer.Given() && !src.Customer.Given()
+		in.WebsiteRedirect == "" && !in.Encryption.given() && !src.Customer.Given()
 }
 
 // CopyPartInput makes a part of an object, or of the bytes of a range of it.

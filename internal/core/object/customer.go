@@ -22,7 +22,6 @@ import (
 // The zero CustomerKey is none. It is never printed.
 type CustomerKey struct {
 	Algorithm, Key, MD5 string
-	Beside              string // x-amz-server-side-encryption of the same write
 }
 
 // customerKey is the encryption of versions that need a customer's key. It is
@@ -41,10 +40,15 @@ func (k CustomerKey) MarshalText() ([]byte, error) { return []byte(k.String()), 
 // Given reports that the client sent a key, or a part of what belongs to one.
 func (k CustomerKey) Given() bool { return k.Algorithm+k.Key+k.MD5 != "" }
 
-// forWriting returns the choice of the key to write with.
-func (k CustomerKey) forWriting(g authz.Grant) (keys.Choice, error) {
+// forWriting returns the choice of the key to write with. beside is another
+// encryption that the same write asks for; "" is none.
+func (k CustomerKey) forWriting(g authz.Grant, beside string) (keys.Choice, error) {
 	if !k.Given() {
 		return keys.Choice{}, nil
+	}
+	if beside != "" && g.Caller().SecureChannel() {
+		return keys.Choice{}, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with "+
+			"the encryption method specified").With("ArgumentValue", beside)
 	}
 	return k.open(g, badCustomerKey("The secret key was invalid for the specified algorithm."),
 		badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must provide the "+
@@ -71,9 +75,6 @@ func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choi
 				"connection.")
 	}
 	switch {
-	case k.Beside != "":
-		return none, badCustomerKey("Server Side Encryption with Customer provided key is incompatible with the "+
-			"encryption method specified").With("ArgumentValue", k.Beside)
 	case k.Algorithm == "":
 		return none, badCustomerKey("Requests specifying Server Side Encryption with Customer provided keys must " +
 			"provide a valid encryption algorithm.")
@@ -136,12 +137,12 @@ func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 	return sum
 }
 
-// shown is how a caller is told of the encryption.
-func (v *version) publicEncryption() (e bucket.Encryption, customer bool) {
+// publicEncryption is how a caller is told of the encryption.
+func (v *version) publicEncryption() Encrypted {
 	if v.encryption == customerKey {
-		return "", true
+		return Encrypted{CustomerKey: true}
 	}
-	return v.encryption, false
+	return Encrypted{Encryption: v.encryption}
 }
 
 // checkChoice refuses a choice of keys that does not fit a version: none for one

@@ -36,7 +36,7 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			v, err := e.put(PutInput{
 				Key: "k", Body: strings.NewReader(text), Size: int64(len(text)), Algorithm: digest.SHA256,
-				Customer: mine,
+				Encryption: Encryption{Customer: mine},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -45,7 +45,8 @@ func TestCustomerKeyIsNotKept(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 			again, err := e.put(PutInput{
-				Key: "again", Body: strings.NewReader(text), Size: int64(len(text)), Customer: mine,
+				Key: "again", Body: strings.NewReader(text), Size: int64(len(text)),
+				Encryption: Encryption{Customer: mine},
 			})
 			if err != nil || again.ETag == v.ETag {
 				t.Errorf("the same text has the same ETag, or %v", err)
@@ -104,7 +105,7 @@ func TestCustomerKeyInPlain(t *testing.T) {
 	}
 	for what, do := range map[string]func() error{
 		"Put": func() error {
-			_, err := e.objects.Put(ctx, g, PutInput{Bucket: "bkt", Key: "k", Customer: mine})
+			_, err := e.objects.Put(ctx, g, PutInput{Bucket: "bkt", Key: "k", Encryption: Encryption{Customer: mine}})
 			return err
 		},
 		"Get": func() error {
@@ -120,7 +121,9 @@ func TestCustomerKeyInPlain(t *testing.T) {
 			return err
 		},
 		"CreateUpload": func() error {
-			_, err := e.objects.CreateUpload(ctx, g, UploadInput{Bucket: "bkt", Key: "k", Customer: mine})
+			_, err := e.objects.CreateUpload(ctx, g, UploadInput{
+				Bucket: "bkt", Key: "k", Encryption: Encryption{Customer: mine},
+			})
 			return err
 		},
 		"PutPart": func() error {
@@ -139,7 +142,8 @@ func TestCustomerKeyInPlain(t *testing.T) {
 		},
 		"Copy": func() error {
 			_, _, err := e.objects.Copy(ctx, g, CopyInput{
-				Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "k", Customer: mine,
+				Source: CopySource{Bucket: "bkt", Key: "k"}, Bucket: "bkt", Key: "k",
+				Encryption: Encryption{Customer: mine},
 			})
 			return err
 		},
@@ -162,7 +166,7 @@ func TestCustomerKeyInPlain(t *testing.T) {
 // TestCustomerKeysAreNotPrinted, whether printed directly or inside an input.
 func TestCustomerKeysAreNotPrinted(t *testing.T) {
 	k := ownKey(7)
-	in := PutInput{Bucket: "bkt", Customer: k}
+	in := PutInput{Bucket: "bkt", Encryption: Encryption{Customer: k}}
 	text, err := json.Marshal(map[string]any{"key": k, "input": GetInput{Customer: k}})
 	if err != nil {
 		t.Fatal(err)

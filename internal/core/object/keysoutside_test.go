@@ -99,7 +99,7 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 			put := func() (err error) {
 				_, err = e.objects.Put(ctx, g, PutInput{
 					Bucket: "bkt", Key: "k", Body: strings.NewReader("text"), Size: 4, Algorithm: digest.SHA256,
-					Customer: mine,
+					Encryption: Encryption{Customer: mine},
 				})
 				return err
 			}
@@ -145,13 +145,13 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 				{"copy", func() error {
 					_, _, err := e.objects.Copy(ctx, g, CopyInput{
 						Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k",
-						Customer: mine, Changes: true,
+						Encryption: Encryption{Customer: mine}, Replace: true,
 					})
 					return err
 				}},
 				{"create", func() (err error) {
 					u, err = e.objects.CreateUpload(ctx, g, UploadInput{
-						Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Customer: mine,
+						Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Encryption: Encryption{Customer: mine},
 					})
 					return err
 				}},
@@ -195,7 +195,7 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 func TestPartReplacedWhileKeysAreOpened(t *testing.T) {
 	e, k := newSlowEnv(t)
 	mine := ownKey(7)
-	u := e.begin(UploadInput{Key: "k", Customer: mine})
+	u := e.begin(UploadInput{Key: "k", Encryption: Encryption{Customer: mine}})
 	put := func(text string) CompletePart {
 		p, err := e.objects.PutPart(t.Context(), e.grant(arn.Object("bkt", "k"), "s3:PutObject"), PartInput{
 			Bucket: "bkt", Key: "k", UploadID: u.ID, Number: 1, Body: strings.NewReader(text), Size: int64(len(text)),

@@ -111,18 +111,16 @@ type Version struct {
 	Size         int64
 	Modified     time.Time
 	ETag         ETag
-	StorageClass string            // never empty
-	Owner        string            // account id
-	Encryption   bucket.Encryption // empty where CustomerKey
-	CustomerKey  bool              // reading it takes the key that the client keeps (SSE-C)
-	Checksum     Checksum
-	Metadata     Metadata
-	Tags         tag.Set
+	StorageClass string // never empty
+	Owner        string // account id
+	Encrypted
+	Checksum Checksum
+	Metadata Metadata
+	Tags     tag.Set
 }
 
 // Expected is what a client declared about a body; nil means that nothing is declared.
 type Expected struct {
-	MD5 []byte // Content-MD5, decoded
 	Sum []byte // checksum of PutInput.Algorithm, decoded
 }
 
@@ -136,7 +134,8 @@ type PutInput struct {
 	ACL          acl.Request
 	StorageClass string           // empty is STANDARD
 	Algorithm    digest.Algorithm // None has CRC64NVME computed
-	Customer     CustomerKey
+	Encryption   Encryption
+	MD5          []byte // Content-MD5, decoded; nil declares none
 	// Expect is called once, after Body has returned io.EOF, since trailers come
 	// last; nil expects nothing.
 	Expect               func() (Expected, error)
@@ -153,6 +152,7 @@ type GetInput struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time // zero for none
 	IfRange                            string    // the header's value, empty for none
 	Customer                           CustomerKey
+	Checksums                          bool // the answer shows checksums (x-amz-checksum-mode)
 }
 
 // Reading is an answer to Get and Head.

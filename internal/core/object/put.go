@@ -47,7 +47,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
-	choice, err := in.Customer.forWriting(g)
+	choice, err := in.Encryption.choice(g)
 	if err == nil {
 		err = in.check()
 	}
@@ -161,14 +161,14 @@ func (b *bounded) Read(p []byte) (int, error) {
 // verify compares what was read with what was declared; the length was checked
 // by payload.
 func (in *PutInput) verify(digests payload.Digests) error {
-	if in.Expect == nil {
-		return nil
+	var expected Expected
+	if in.Expect != nil {
+		var err error
+		if expected, err = in.Expect(); err != nil {
+			return err
+		}
 	}
-	expected, err := in.Expect()
-	if err != nil {
-		return err
-	}
-	if md5 := expected.MD5; md5 != nil {
+	if md5 := in.MD5; md5 != nil {
 		if len(md5) != len(digests.MD5) {
 			return fault.Of(fault.InvalidDigest).
 				With("Content-MD5", base64.StdEncoding.EncodeToString(md5))

@@ -104,14 +104,14 @@ func TestPutRefuses(t *testing.T) {
 			"MalformedTrailerError", nil,
 		},
 		"wrong MD5": {
-			PutInput{Key: "k", Expect: expect(Expected{MD5: make([]byte, 16)}, nil)}, "BadDigest",
+			PutInput{Key: "k", MD5: make([]byte, 16)}, "BadDigest",
 			[]string{
 				"ExpectedDigest", strings.Repeat("0", 32), "CalculatedDigest",
 				base64.StdEncoding.EncodeToString(sum[:]),
 			},
 		},
-		"short MD5": {PutInput{Key: "k", Expect: expect(Expected{MD5: sum[:15]}, nil)}, "InvalidDigest", nil},
-		"empty MD5": {PutInput{Key: "k", Expect: expect(Expected{MD5: []byte{}}, nil)}, "InvalidDigest", nil},
+		"short MD5": {PutInput{Key: "k", MD5: sum[:15]}, "InvalidDigest", nil},
+		"empty MD5": {PutInput{Key: "k", MD5: []byte{}}, "InvalidDigest", nil},
 		"wrong checksum": {
 			PutInput{Key: "k", Algorithm: digest.CRC32, Expect: expect(Expected{Sum: []byte("abcd")}, nil)},
 			"BadDigest", nil,
@@ -166,9 +166,10 @@ func TestRightDigestsPass(t *testing.T) {
 		io.WriteString(h, "body")
 		asked := 0
 		v, err := e.put(PutInput{Key: "k", Body: strings.NewReader("body"), Size: -1, Algorithm: a,
+			MD5: sum[:],
 			Expect: func() (Expected, error) {
 				asked++
-				return Expected{MD5: sum[:], Sum: h.Sum(nil)}, nil
+				return Expected{Sum: h.Sum(nil)}, nil
 			}})
 		if err != nil || asked != 1 || v.Checksum.Algorithm != a || string(v.Checksum.Sum) != string(h.Sum(nil)) {
 			t.Error(a, asked, err)

@@ -21,14 +21,12 @@ import (
 
 // Part is one part of an upload or of an object.
 type Part struct {
-	Number   int
-	Size     int64
-	Modified time.Time
-	ETag     ETag
-	Checksum Checksum
-	// Encryption and CustomerKey are the upload's, where the part was just stored.
-	Encryption  bucket.Encryption
-	CustomerKey bool
+	Number    int
+	Size      int64
+	Modified  time.Time
+	ETag      ETag
+	Checksum  Checksum
+	Encrypted // of the upload, where the part was just stored
 }
 
 // PartInput is a part to store.
@@ -39,8 +37,9 @@ type PartInput struct {
 	Size                  int64 // decoded bytes, or -1 where unknown
 	Algorithm             digest.Algorithm
 	Expect                func() (Expected, error) // as PutInput has it
-	Customer              CustomerKey              // the upload's
-	copied                bool                     // its bytes are the store's own
+	MD5                   []byte
+	Customer              CustomerKey // the upload's
+	copied                bool        // its bytes are the store's own
 }
 
 func (in *PartInput) check() error {
@@ -90,7 +89,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	if err := in.check(); err != nil {
 		return Part{}, err
 	}
-	choice, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g, "")
 	if err != nil {
 		return Part{}, err
 	}
@@ -121,7 +120,7 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		return Part{}, err
 	}
 	out := p.public()
-	out.Encryption, out.CustomerKey = u.publicEncryption()
+	out.Encrypted = u.publicEncryption()
 	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
 		out.Checksum = Checksum{} // the client asked for none; one is kept all the same
 	}
@@ -141,6 +140,7 @@ func (s *Store) storePart(
 	rand.Read(p.unique[:])
 	put := PutInput{
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Size, Algorithm: in.Algorithm, Expect: in.Expect,
+		MD5: in.MD5,
 	}
 	src := put.source(choice, k.partBinding(u.unique, in.Number))
 	src.Checksum = alg

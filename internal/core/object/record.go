@@ -364,7 +364,7 @@ func (v *version) public(b *bucket.Bucket, key string) Version {
 		Size: v.size, Modified: v.modified, ETag: v.etag, StorageClass: v.storageClass, Owner: ownerIn(b, v.owner),
 		Checksum: v.checksum, Metadata: v.metadata, Tags: v.tags,
 	}
-	out.Encryption, out.CustomerKey = v.publicEncryption()
+	out.Encrypted = v.publicEncryption()
 	return out
 }
 

@@ -33,10 +33,9 @@ type Upload struct {
 	Initiator    string // ARN
 	Owner        string // account id
 	StorageClass string
-	Algorithm    digest.Algorithm  // None where the client chose none
-	ChecksumType ChecksumType      // empty with it
-	Encryption   bucket.Encryption // empty where CustomerKey
-	CustomerKey  bool              // its parts take the key that the client keeps (SSE-C)
+	Algorithm    digest.Algorithm // None where the client chose none
+	ChecksumType ChecksumType     // empty with it
+	Encrypted                     // its parts are, too
 }
 
 // UploadInput begins a multipart upload.
@@ -48,8 +47,7 @@ type UploadInput struct {
 	StorageClass string
 	Algorithm    digest.Algorithm
 	ChecksumType ChecksumType // empty is the algorithm's own
-	Customer     CustomerKey
-	Encryption   string // as the request names it; empty where it does not
+	Encryption   Encryption
 }
 
 // upload is an upload's record. Its version is what the object is going to be:
@@ -127,7 +125,7 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 		StorageClass: u.storageClass,
 		Algorithm:    u.checksum.Algorithm,
 	}
-	out.Encryption, out.CustomerKey = u.publicEncryption()
+	out.Encrypted = u.publicEncryption()
 	if out.Algorithm != digest.None {
 		out.ChecksumType = u.checksum.Type
 	}
@@ -215,14 +213,14 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	choice, err := in.Customer.forWriting(g)
+	choice, err := in.Encryption.choice(g)
 	if err != nil {
 		return Upload{}, err
 	}
 	at := requestTime(g)
 	u := &upload{
 		version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID,
-		requestEncryption: in.Encryption, bucket: in.Bucket,
+		requestEncryption: in.Encryption.Algorithm, bucket: in.Bucket,
 	}
 	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))

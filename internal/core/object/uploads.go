@@ -166,7 +166,7 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 	if err != nil {
 		return PartList{}, err
 	}
-	choice, err := in.Customer.forWriting(g)
+	choice, err := in.Customer.forWriting(g, "")
 	if err != nil {
 		return PartList{}, err
 	}
