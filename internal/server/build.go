@@ -298,6 +298,9 @@ func (s *Server) warnOfDifferences(ctx context.Context, account string) error {
 func (s *Server) openGateway(context.Context) error {
 	s.buckets = bucket.New(s.store, s.config.Region, identity.Directory{})
 	s.buckets.ServeFrom(s.config.peers())
+	if s.config.AllowCustomerKeys {
+		s.buckets.AllowCustomerKeys()
+	}
 	s.objects = object.New(s.store, s.payloads, s.buckets)
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}
 	sts := &iam.STS{Sessions: s.sessions}

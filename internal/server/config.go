@@ -43,7 +43,8 @@ type Config struct {
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64
-	MaxSessions       int // unexpired sessions of one user; 0 is session.DefaultQuota
+	AllowCustomerKeys bool // new buckets accept SSE-C
+	MaxSessions       int  // unexpired sessions of one user; 0 is session.DefaultQuota
 	Logger            *slog.Logger
 	Getenv            func(string) string // for the passphrase; nil if there is no environment
 	// Show, if it is set, is called at every start, when everything else is ready

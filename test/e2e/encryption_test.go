@@ -30,7 +30,7 @@ func encryption(h http.Header) encrypts {
 // TestEncryptionHeaders: every answer that reports encryption at AWS reports it
 // here, whatever the request asked for, and no answer repeats a key.
 func TestEncryptionHeaders(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	newBucket(t, s, "enc")
 	mine := newOwnKey("mine")
 	for name, k := range map[string]ownKey{"sse-s3": {}, "asked": {}, "own": mine} {
@@ -105,7 +105,7 @@ func TestEncryptionHeaders(t *testing.T) {
 // is found on the disk, in the log at debug level, or in the opened audit log.
 func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	var source string
-	s := harness.Start(t, func(c *server.Config) { source = c.RootKey })
+	s := harness.Start(t, allowingSSEC, func(c *server.Config) { source = c.RootKey })
 	bucket := newBucket(t, s, "no-trace")
 	mine, other := newOwnKey("canary of a key: "), newOwnKey("another canary: ")
 	writeMarked(t, s, bucket, "own-", mine)

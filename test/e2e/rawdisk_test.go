@@ -23,7 +23,7 @@ var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 // a customer's key, and looks for it in every file of the data directory, while
 // the server runs and after it stopped.
 func TestRawDisk(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "raw-disk")
 	writeMarked(t, s, bucket, "", ownKey{})
 	writeMarked(t, s, bucket, "own-", newOwnKey("mine"))

@@ -191,7 +191,7 @@ func TestOwnKeyPresigned(t *testing.T) {
 
 // TestOwnKeyForm: POST forms take a key as fields.
 func TestOwnKeyForm(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "own-form")
 	mine := newOwnKey("mine")
 	fields := map[string]string{"key": "posted"}
@@ -239,7 +239,7 @@ func TestOwnKeyForm(t *testing.T) {
 // TestOwnKeyPolicy: a policy can demand a key of every write, and can forbid
 // them all.
 func TestOwnKeyPolicy(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "own-policy")
 	mine := newOwnKey("mine")
 	const key = "s3:x-amz-server-side-encryption-customer-algorithm"
@@ -286,7 +286,7 @@ func TestOwnKeyPolicy(t *testing.T) {
 // says why.
 func TestOwnKeyInsecure(t *testing.T) {
 	address := ownAddress(t)
-	s := harness.Start(t, func(c *server.Config) {
+	s := harness.Start(t, allowingSSEC, func(c *server.Config) {
 		c.Listen, c.AllowPlainHTTP = []string{net.JoinHostPort(address, "0")}, true
 	})
 	newBucket(t, s, "insecure")

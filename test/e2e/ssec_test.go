@@ -42,10 +42,13 @@ func (k ownKey) header(prefix string) http.Header {
 
 func overTLS(c *server.Config) { c.TLS.SelfSigned = true }
 
-// secured begins a server that speaks TLS, with a bucket.
+// allowingSSEC has new buckets accept SSE-C.
+func allowingSSEC(c *server.Config) { c.AllowCustomerKeys = true }
+
+// secured begins a server that speaks TLS, with a bucket that accepts SSE-C.
 func secured(t *testing.T, name string) (*harness.Server, *string) {
 	t.Helper()
-	s := harness.Start(t, overTLS)
+	s := harness.Start(t, overTLS, allowingSSEC)
 	return s, newBucket(t, s, name)
 }
 
@@ -166,7 +169,7 @@ func TestOwnKey(t *testing.T) {
 // TestOwnKeyHeaders: an invalid key is refused in AWS's words, whatever it is
 // sent with, and is never repeated.
 func TestOwnKeyHeaders(t *testing.T) {
-	s := harness.Start(t) // loopback at both ends is as good as TLS
+	s := harness.Start(t, allowingSSEC) // loopback at both ends is as good as TLS
 	newBucket(t, s, "headers")
 	mine := newOwnKey("mine")
 	short, long := "c2hvcnQ=", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MA=="

@@ -79,7 +79,7 @@ func (o stored) check(a answer) {
 // an object is stored, on every path. Anything that begins with x-amz-meta- is
 // text.
 func TestInternalHeaders(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	newBucket(t, s, "inner")
 	text := strings.Repeat(marker+" ", 2000)
 	for prefix, k := range map[string]ownKey{"plain": {}, "own": newOwnKey("mine")} {

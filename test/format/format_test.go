@@ -33,7 +33,7 @@ func serve(t *testing.T, dir string) *harness.Server {
 	t.Helper()
 	return harness.Start(t, func(c *server.Config) {
 		c.Data, c.RootKey = filepath.Join(dir, "data"), "file:"+filepath.Join(dir, "root.key")
-		c.Root.AccountID, c.TLS.SelfSigned = account, true
+		c.Root.AccountID, c.TLS.SelfSigned, c.AllowCustomerKeys = account, true, true
 	})
 }
 

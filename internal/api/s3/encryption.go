@@ -25,10 +25,17 @@ func (a *API) putBucketEncryption(
 		return nil, malformedXML()
 	}
 	rule := &in.Configuration.Rules[0]
-	if err := checkDefault(rule.Default); err != nil {
-		return nil, err
-	}
 	e := bucket.DefaultEncryption{BucketKey: rule.BucketKeyEnabled}
+	if d := rule.Default; d != nil {
+		switch e.Algorithm = bucket.Encryption(d.SSEAlgorithm); e.Algorithm {
+		case bucket.AES256:
+		case bucket.KMS, bucket.DSSE, "aws:fsx":
+			return nil, notImplemented("SSEAlgorithm")
+		default:
+			return nil, malformedXML()
+		}
+		e.KeyID = d.KMSMasterKeyID
+	}
 	if rule.Blocked != nil {
 		if len(rule.Blocked.Types) != 1 {
 			return nil, malformedXML()
@@ -45,26 +52,6 @@ func (a *API) putBucketEncryption(
 	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, e)
 }
 
-// checkDefault refuses keys of KMS, which are not built, and what is no
-// algorithm.
-func checkDefault(d *shape.EncryptionByDefault) error {
-	if d == nil {
-		return nil
-	}
-	switch d.SSEAlgorithm {
-	case "AES256":
-	case "aws:kms", "aws:kms:dsse", "aws:fsx":
-		return notImplemented("SSEAlgorithm")
-	default:
-		return malformedXML()
-	}
-	if d.KMSMasterKeyID != "" {
-		return invalidArgument("ApplyServerSideEncryptionByDefault",
-			"a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
-	}
-	return nil
-}
-
 func (a *API) getBucketEncryption(
 	ctx context.Context, g authz.Grant, in *shape.BucketInput,
 ) (*shape.ServerSideEncryptionConfiguration, error) {
@@ -73,7 +60,8 @@ func (a *API) getBucketEncryption(
 		return nil, err
 	}
 	rule := shape.EncryptionRule{
-		Default: &shape.EncryptionByDefault{SSEAlgorithm: string(bucket.AES256)}, BucketKeyEnabled: e.BucketKey,
+		Default:          &shape.EncryptionByDefault{SSEAlgorithm: string(e.Algorithm), KMSMasterKeyID: e.KeyID},
+		BucketKeyEnabled: e.BucketKey,
 	}
 	switch e.Customer {
 	case bucket.CustomerKeysBlocked:

@@ -28,11 +28,19 @@ const (
 	Suspended Versioning = 2
 )
 
-// Encryption is a bucket's default encryption by its AWS name.
+// Encryption is how objects are encrypted, by AWS's name: the values of
+// x-amz-server-side-encryption.
 type Encryption string
 
-// AES256 is SSE-S3, the default.
-const AES256 Encryption = "AES256"
+// The ways of encryption.
+const (
+	AES256 Encryption = "AES256"       // SSE-S3, the default
+	KMS    Encryption = "aws:kms"      // SSE-KMS
+	DSSE   Encryption = "aws:kms:dsse" // DSSE-KMS, two layers
+)
+
+// UsesKMS reports an encryption under a key of KMS.
+func (e Encryption) UsesKMS() bool { return e == KMS || e == DSSE }
 
 // Settings are what a bucket's owner may change.
 type Settings struct {
@@ -40,7 +48,7 @@ type Settings struct {
 	Public     policy.PublicAccess // the bucket's own; see Public
 	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
-	Encryption Encryption
+	Encryption Encryption // the default one; EncryptionIn has its key
 }
 
 // Bucket is a bucket's record.
@@ -70,6 +78,7 @@ type Store struct {
 	lists      *acl.Compiled
 	catalogue  action.Table // of S3
 	peers      policy.Peers
+	customer   CustomerKeys // of new buckets
 }
 
 // New returns the buckets in store, which are created in region. Their policies may
@@ -77,9 +86,13 @@ type Store struct {
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{
 		store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(),
-		catalogue: action.Parse("s3"),
+		catalogue: action.Parse("s3"), customer: CustomerKeysBlocked,
 	}
 }
+
+// AllowCustomerKeys has new buckets accept customers' keys (SSE-C), which AWS's have
+// blocked since April 2026. It is called before the first request.
+func (s *Store) AllowCustomerKeys() { s.customer = CustomerKeysUnset }
 
 // ServeFrom sets what is known about where requests come from; without it nothing is
 // known. It is called before the first request.

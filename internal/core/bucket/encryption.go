@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 
 	"watertight/internal/access/arn"
@@ -23,17 +24,19 @@ const (
 	CustomerKeysAllowed CustomerKeys = 2 // NONE
 )
 
-// DefaultEncryption is a bucket's encryption configuration beside its
-// algorithm, which is AES256. BucketKey has no effect under AES256; it is stored
-// and returned as by AWS.
+// DefaultEncryption is a bucket's encryption configuration.
 type DefaultEncryption struct {
-	BucketKey bool
-	Customer  CustomerKeys
+	Algorithm Encryption   // "" is AES256
+	KeyID     string       // of KMS: an id, ARN or alias as it was put; "" is alias/aws/s3 of who writes
+	BucketKey bool         // no effect under AES256
+	Customer  CustomerKeys // where it is put, CustomerKeysUnset leaves what there is
 
 	kept string // unknown fields of the record, see record.Fields.Keep
 }
 
-// encryption is the record s/ID/encryption.
+// encryption is the record s/ID/encryption. The algorithm is in the bucket's own
+// record instead: a program that does not know it must not write into the bucket,
+// and a write into a bucket without a key reads nothing more.
 func encryption() setting[DefaultEncryption] {
 	return setting[DefaultEncryption]{
 		name: "encryption", put: "s3:PutEncryptionConfiguration", get: "s3:GetEncryptionConfiguration",
@@ -48,27 +51,90 @@ func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
 	return e.Customer, err
 }
 
+// EncryptionIn returns the encryption of objects that are written into a bucket
+// without naming one, as r sees it. Its Algorithm is never empty. Of customers' keys
+// it says nothing, see CustomerKeysIn.
+func EncryptionIn(r kv.Reader, b *Bucket) (DefaultEncryption, error) {
+	if !b.Encryption.UsesKMS() {
+		return DefaultEncryption{Algorithm: AES256}, nil
+	}
+	e, _, err := encryption().in(r, b)
+	e.Algorithm, e.Customer = b.Encryption, CustomerKeysUnset
+	return e, err
+}
+
 // PutEncryption replaces a bucket's encryption configuration. One that does not
 // mention customers' keys leaves their setting unchanged: only an explicit request
-// ends a block. It needs s3:PutEncryptionConfiguration.
+// ends a block. Whether the key exists is not looked at, as at AWS. It needs
+// s3:PutEncryptionConfiguration. Errors: NoSuchBucket, InvalidArgument.
 func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
-	return encryption().change(ctx, s, g, name, func(old DefaultEncryption) (DefaultEncryption, error) {
+	setting := encryption()
+	return s.configure(ctx, g, setting.put, name, func(tx kv.Tx, b *Bucket) error {
+		if err := e.check(); err != nil {
+			return err
+		}
+		old, _, err := setting.in(tx, b)
+		if err != nil {
+			return err
+		}
 		next := e
-		next.kept = old.kept
+		next.Algorithm, next.kept = "", old.kept
 		if next.Customer == CustomerKeysUnset {
 			next.Customer = old.Customer
 		}
-		if next == old {
-			return next, change.ErrUnchanged
+		algorithm := cmp.Or(e.Algorithm, AES256)
+		if next == old && algorithm == cmp.Or(b.Encryption, AES256) {
+			return change.ErrUnchanged
 		}
-		return next, nil
+		setting.set(tx, b.ID, next)
+		if algorithm != cmp.Or(b.Encryption, AES256) {
+			b.Encryption = algorithm
+			b.write(tx)
+		}
+		return nil
 	})
 }
 
-// GetEncryption returns a bucket's encryption configuration. It needs
-// s3:GetEncryptionConfiguration. Errors: NoSuchBucket.
-func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (DefaultEncryption, error) {
-	return encryption().read(ctx, s, g, name)
+// maxKeyID is how many bytes the name of a key may have (KMS API reference, KeyId).
+const maxKeyID = 2048
+
+// check refuses what contradicts itself (S3 API reference,
+// ServerSideEncryptionByDefault; S3 user guide, "Using dual-layer server-side
+// encryption").
+func (e *DefaultEncryption) check() error {
+	switch {
+	case e.KeyID != "" && !e.Algorithm.UsesKMS():
+		return badEncryption(
+			"a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse")
+	case len(e.KeyID) > maxKeyID:
+		return badEncryption("The KMSMasterKeyID is too long.")
+	case e.BucketKey && e.Algorithm == DSSE:
+		return badEncryption("BucketKeyEnabled is not applicable if the default sse algorithm is aws:kms:dsse")
+	}
+	return nil
+}
+
+func badEncryption(message string) error {
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "ApplyServerSideEncryptionByDefault")
+}
+
+// GetEncryption returns a bucket's encryption configuration, whose Algorithm is never
+// empty. It needs s3:GetEncryptionConfiguration. Errors: NoSuchBucket.
+func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (e DefaultEncryption, err error) {
+	setting := encryption()
+	if err := g.Demand(setting.get, arn.Bucket(name)); err != nil {
+		return e, err
+	}
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		b, err := Read(r, name)
+		if err != nil {
+			return err
+		}
+		e, _, err = setting.in(r, &b)
+		e.Algorithm = cmp.Or(b.Encryption, AES256)
+		return err
+	})
+	return e, err
 }
 
 // BlocksCustomerKeys is the refusal of a write with a customer's key, in AWS's
@@ -84,11 +150,13 @@ func BlocksCustomerKeys(who string, object arn.ARN) error {
 const (
 	fieldBucketKey    = 1
 	fieldCustomerKeys = 2
+	fieldKeyID        = 3
 )
 
 func encodeEncryption(e DefaultEncryption) []byte {
 	r := record.Bool(record.Start(nil), fieldBucketKey, e.BucketKey)
 	r = record.Uint(r, fieldCustomerKeys, uint64(e.Customer))
+	r = record.String(r, fieldKeyID, e.KeyID)
 	return append(r, e.kept...)
 }
 
@@ -104,6 +172,8 @@ func decodeEncryption(value []byte) (e DefaultEncryption, err error) {
 				return e, record.ErrUnknown
 			}
 			e.Customer = CustomerKeys(f.Uint)
+		case fieldKeyID:
+			e.KeyID = string(f.Bytes)
 		default:
 			kept = f.Keep(kept)
 		}

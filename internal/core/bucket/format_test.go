@@ -46,8 +46,10 @@ func TestStoredForm(t *testing.T) {
 				RestrictPublicBuckets: true,
 			}
 		},
-		"bucket, no public access": func(b *Bucket) { b.Public, b.PublicNone = policy.PublicAccess{}, true },
-		"bucket, nothing optional": func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
+		"bucket, no public access":     func(b *Bucket) { b.Public, b.PublicNone = policy.PublicAccess{}, true },
+		"bucket, default aws:kms":      func(b *Bucket) { b.Encryption = KMS },
+		"bucket, default aws:kms:dsse": func(b *Bucket) { b.Encryption = DSSE },
+		"bucket, nothing optional":     func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
 	}
 	for name, change := range buckets {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +76,7 @@ func TestStoredForm(t *testing.T) {
 	add("encryption, customers' keys blocked",
 		encodeEncryption(DefaultEncryption{BucketKey: true, Customer: CustomerKeysBlocked}))
 	add("encryption, customers' keys allowed", encodeEncryption(DefaultEncryption{Customer: CustomerKeysAllowed}))
+	add("encryption, a key of KMS", encodeEncryption(DefaultEncryption{BucketKey: true, KeyID: "alias/a"}))
 	add("tags", encodeTags(tag.Set{{Key: "k", Value: "v"}, {Key: "l"}}))
 	add("policy",
 		(&storedPolicy{

@@ -38,6 +38,7 @@ const (
 	fieldOwnership  = 7
 	fieldEncryption = 8
 	fieldPolicy     = 9
+	fieldKMS        = 10 // instead of fieldEncryption, see kmsNumber
 	fieldGrant      = 20 // repeated, see acl.List
 )
 
@@ -65,12 +66,28 @@ func (b *Bucket) encode() []byte {
 	r = record.Uint(r, fieldVersioning, uint64(b.Versioning))
 	r = record.Uint(r, fieldPublic, publicBits(b.Public, b.PublicNone))
 	r = record.String(r, fieldOwnership, string(b.Ownership))
-	r = record.String(r, fieldEncryption, string(b.Encryption))
+	if n := kmsNumber(b.Encryption); n != 0 {
+		r = record.Uint(r, fieldKMS, n)
+	} else {
+		r = record.String(r, fieldEncryption, string(b.Encryption))
+	}
 	if b.Policy != (PolicyID{}) {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
 	r = b.ACL.Append(r, fieldGrant)
 	return append(r, b.kept...)
+}
+
+// kmsNumber is the number of a default encryption under a key of KMS, 0 of any other.
+// The numbers are stored.
+func kmsNumber(e Encryption) uint64 {
+	switch e {
+	case KMS:
+		return 1
+	case DSSE:
+		return 2
+	}
+	return 0
 }
 
 // write puts the bucket's record.
@@ -102,6 +119,15 @@ func decode(name string, value []byte) (Bucket, error) {
 			b.Ownership = Ownership(intern(f.Bytes, string(BucketOwnerEnforced)))
 		case fieldEncryption:
 			b.Encryption = Encryption(intern(f.Bytes, string(AES256)))
+		case fieldKMS:
+			switch f.Uint {
+			case kmsNumber(KMS):
+				b.Encryption = KMS
+			case kmsNumber(DSSE):
+				b.Encryption = DSSE
+			default:
+				return Bucket{}, malformed(name)
+			}
 		case fieldGrant:
 			if !b.ACL.Take(&f) {
 				return Bucket{}, malformed(name)

@@ -30,8 +30,9 @@ func noSuchBucket(name string) error {
 }
 
 // Create makes a bucket of the caller's account with AWS's defaults: Block
-// Public Access on, ACLs disabled, SSE-S3 (S3 user guide, "Default settings for
-// new buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
+// Public Access on, ACLs disabled, SSE-S3, and SSE-C blocked unless
+// AllowCustomerKeys was called (S3 user guide, "Default settings for new
+// buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
 // the default, s3:PutBucketOwnershipControls where the ownership is given, and
 // s3:TagResource where there are tags.
 // Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
@@ -89,7 +90,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 			return nil
 		}
 		made = b
-		return create(tx, &made, in.Tags)
+		return s.create(tx, &made, in.Tags)
 	})
 	return made, err
 }
@@ -99,7 +100,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 // settings is refused as in other regions, and nothing changes.
 const legacyRegion = "us-east-1"
 
-func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
+func (s *Store) create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 	if err := lockOwned(tx, b.Name, b.Owner); err != nil {
 		return err
 	}
@@ -121,6 +122,9 @@ func create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 	b.write(tx)
 	if len(tags) > 0 {
 		tagging().set(tx, b.ID, tags)
+	}
+	if s.customer != CustomerKeysUnset {
+		encryption().set(tx, b.ID, DefaultEncryption{Customer: s.customer})
 	}
 	index := record.String(record.Start(nil), fieldRegion, b.Region)
 	tx.Set(ownerKey(b.Owner, b.Name), record.Time(index, fieldCreated, b.Created))

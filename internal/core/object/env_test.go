@@ -141,6 +141,7 @@ func newEnv(tb testing.TB) *env {
 	}
 	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
 	e.buckets = bucket.New(e.store, "us-east-1", nil)
+	e.buckets.AllowCustomerKeys()
 	e.objects = New(e.store, e.payloads, e.buckets)
 	e.makeBucket("bkt")
 	return e
