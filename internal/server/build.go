@@ -15,6 +15,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam"
+	"watertight/internal/api/kms"
 	"watertight/internal/api/s3"
 	"watertight/internal/certs"
 	"watertight/internal/core/bucket"
@@ -323,7 +324,7 @@ func (s *Server) openGateway(context.Context) error {
 			Sharing:  api, Logger: s.log,
 			Document: s.config.Document, Watch: watch,
 		},
-		api.Table(), api.ControlTable(), identities.Table(), sts.Table(),
+		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kms.API{}).Table(),
 	)
 	return err
 }

@@ -26,7 +26,7 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 	// Their target is the caller, the caller's account, or everything.
 	without := map[string]bool{"ListBuckets": true, "GetCallerIdentity": true, "GetSessionToken": true}
 	var out strings.Builder
-	for _, service := range []string{"s3", "s3control", "iam", "sts"} {
+	for _, service := range []string{"s3", "s3control", "iam", "sts", "kms"} {
 		for _, row := range s.Operations(service) {
 			names := row.Recorded()
 			path := ""

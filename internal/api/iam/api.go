@@ -70,16 +70,10 @@ func onAny[In any](action policy.Action) needs[In] {
 // required says that a member is missing that other operations of the same shape
 // have no use for.
 func required(m shape.Member) error {
-	var c checker
-	switch {
-	case m.Value != "":
+	if m.Value != "" {
 		return nil
-	case m.Parameter:
-		c.parameter = m.Name
-	default:
-		c.say(lowerFirst(m.Name), "Member must not be null")
 	}
-	return c.fault()
+	return style().Missing(m.Name, m.Parameter)
 }
 
 // Inputs that name what an operation is about, and say what conditions may ask
