@@ -55,10 +55,10 @@ func (s Source) Check() error {
 // Options say which certificates are served.
 type Options struct {
 	Source
-	Data    string   // data directory, which holds the sealed keys that are made here
-	Root    seal.Key // the key that seals them
-	Listen  []string // addresses of the listeners
-	Domains []string // base domains of virtual-hosted buckets
+	Data    string     // data directory, which holds the sealed keys that are made here
+	Root    *seal.Ring // the key that seals them
+	Listen  []string   // addresses of the listeners
+	Domains []string   // base domains of virtual-hosted buckets
 	Logger  *slog.Logger
 }
 

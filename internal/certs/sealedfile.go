@@ -24,32 +24,38 @@ const (
 	saltSize   = 32
 )
 
-func sealFile(root seal.Key, name string, plain []byte) []byte {
+func sealFile(root *seal.Ring, name string, plain []byte) []byte {
 	b := make([]byte, len(sealedMark)+saltSize, len(sealedMark)+saltSize+int(seal.SealedSize(int64(len(plain)))))
 	salt := b[copy(b, sealedMark):]
 	rand.Read(salt)
-	return seal.Seal(fileKey(root, name, salt), b, plain)
+	return seal.Seal(fileKey(root.Current().Key, name, salt), b, plain)
 }
 
 // errPlain is a file that was not sealed.
 var errPlain = errors.New("the file is not sealed")
 
-func openFile(root seal.Key, name string, b []byte) ([]byte, error) {
+func openFile(root *seal.Ring, name string, b []byte) ([]byte, error) {
 	rest, ok := bytes.CutPrefix(b, []byte(sealedMark))
 	if !ok || len(rest) < saltSize {
 		return nil, errPlain
 	}
-	return seal.Open(fileKey(root, name, rest[:saltSize]), nil, rest[saltSize:])
+	salt, sealed := rest[:saltSize], rest[saltSize:]
+	for _, g := range root.Generations() {
+		if plain, err := seal.Open(fileKey(g.Key, name, salt), nil, sealed); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, seal.ErrCorrupt
 }
 
-func fileKey(root seal.Key, name string, salt []byte) seal.Key {
-	return root.DeriveSalted(salt, "watertight file "+name)
+func fileKey(generation seal.Key, name string, salt []byte) seal.Key {
+	return generation.DeriveSalted(salt, "watertight file "+name)
 }
 
 // sealedStorage seals the files that certmagic stores.
 type sealedStorage struct {
 	*certmagic.FileStorage
-	root seal.Key
+	root *seal.Ring
 }
 
 func (s sealedStorage) name(key string) string { return "acme/" + key }

@@ -17,7 +17,7 @@ import (
 
 // TestSealedFile: a file opens only under its own key and name, and only unchanged.
 func TestSealedFile(t *testing.T) {
-	root, plain := seal.NewKey(), bytes.Repeat([]byte("key "), 50_000)
+	root, plain := seal.RingOf(seal.NewKey()), bytes.Repeat([]byte("key "), 50_000)
 	sealed := sealFile(root, "tls/a", plain)
 	if got, err := openFile(root, "tls/a", sealed); err != nil || !bytes.Equal(got, plain) {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestSealedFile(t *testing.T) {
 	if _, err := openFile(root, "tls/b", sealed); err == nil {
 		t.Error("it opens under another name")
 	}
-	if _, err := openFile(seal.NewKey(), "tls/a", sealed); err == nil {
+	if _, err := openFile(seal.RingOf(seal.NewKey()), "tls/a", sealed); err == nil {
 		t.Error("it opens under another root key")
 	}
 	small := sealFile(root, "tls/a", []byte("x"))
@@ -47,7 +47,7 @@ func TestSealedFile(t *testing.T) {
 // TestCertificateStorageIsSealed: the files of certmagic are sealed, and plain
 // files that were there before are not used.
 func TestCertificateStorageIsSealed(t *testing.T) {
-	dir, ctx, root := t.TempDir(), t.Context(), seal.NewKey()
+	dir, ctx, root := t.TempDir(), t.Context(), seal.RingOf(seal.NewKey())
 	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root}
 	const key, secret = "certificates/x/example.com/example.com.key", "-----BEGIN PRIVATE KEY----- secret"
 	if _, err := s.Load(ctx, key); !errors.Is(err, fs.ErrNotExist) {

@@ -33,7 +33,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 		return AuditLoss{}, err
 	}
 	trail, err := audit.Open(audit.Options{
-		Dir: AuditDir(o.Data), Root: key.Key, Region: o.Region, Logger: o.Logger, Salvage: true,
+		Dir: AuditDir(o.Data), Root: key.Ring, Region: o.Region, Logger: o.Logger, Salvage: true,
 	})
 	if err != nil {
 		return AuditLoss{}, err
@@ -46,7 +46,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if err != nil {
 		return AuditLoss{}, err
 	}
-	store, err := parts.Open(ctx, embedded.Options{Root: key.Key, AtLeast: trail.Anchor(), Logger: o.Logger})
+	store, err := parts.Open(ctx, embedded.Options{Root: key.Ring, AtLeast: trail.Anchor(), Logger: o.Logger})
 	if err != nil {
 		return AuditLoss{}, err
 	}
@@ -81,7 +81,7 @@ func ReadAudit(ctx context.Context, o Options, dir string, fn func(json []byte) 
 		dir = AuditDir(o.Data)
 	}
 	var sum AuditSummary
-	err = audit.Read(dir, key.Key, func(g audit.Group) error {
+	err = audit.Read(dir, key.Ring, func(g audit.Group) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

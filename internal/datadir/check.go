@@ -81,7 +81,7 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 		return nil, err
 	}
 	for _, dir := range (&Parts{data: in.Data}).marked() {
-		m, err := embedded.ReadMarker(dir, o.key.Key)
+		m, err := embedded.ReadMarker(dir, o.key.Ring)
 		switch {
 		case err == nil:
 			o.marks[dir], o.anchor = m, max(o.anchor, m.Commit)
@@ -90,7 +90,7 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 		}
 	}
 	o.readLog(in)
-	o.saved, err = embedded.Salvage(ctx, embedded.Options{Dir: metaDir(in.Data), Root: o.key.Key, Logger: in.Logger},
+	o.saved, err = embedded.Salvage(ctx, embedded.Options{Dir: metaDir(in.Data), Root: o.key.Ring, Logger: in.Logger},
 		slices.Collect(maps.Values(o.marks)))
 	if err != nil {
 		return nil, err
@@ -107,11 +107,11 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 
 // readLog verifies the whole audit log.
 func (o *offline) readLog(in Options) {
-	err := audit.Read(AuditDir(in.Data), o.key.Key, func(audit.Group) error { return nil })
+	err := audit.Read(AuditDir(in.Data), o.key.Ring, func(audit.Group) error { return nil })
 	if err != nil {
 		o.find("the audit log: %v", err)
 	}
-	o.trail, err = audit.Open(audit.Options{Dir: AuditDir(in.Data), Root: o.key.Key, Logger: in.Logger})
+	o.trail, err = audit.Open(audit.Options{Dir: AuditDir(in.Data), Root: o.key.Ring, Logger: in.Logger})
 	if err != nil {
 		o.trail = nil
 		return
@@ -148,7 +148,7 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 		parts.Agree = o.trail.Check
 	}
 	err = embedded.Check(ctx, embedded.Options{
-		Dir: metaDir(in.Data), Root: o.key.Key, AtLeast: o.anchor, Logger: in.Logger,
+		Dir: metaDir(in.Data), Root: o.key.Ring, AtLeast: o.anchor, Logger: in.Logger,
 		Verified: func(f embedded.Found) error { return parts.belongs(ctx, f) },
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func (o *offline) blobs(ctx context.Context, read bool) error {
 			continue
 		}
 		if err == nil {
-			err = b.Verify(f, o.key.Key, read)
+			err = b.Verify(f, o.key.Ring, read)
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil {

@@ -123,7 +123,7 @@ const (
 func (o *offline) writeStore(ctx context.Context, in Options, to string) (err error) {
 	parts := &Parts{data: to, Fresh: true, marks: map[string]embedded.Mark{}}
 	s, err := parts.Open(ctx, embedded.Options{
-		Root: o.key.Key, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger,
+		Root: o.key.Ring, From: max(o.saved.Commit, o.anchor) + 1, Logger: in.Logger,
 	})
 	if err != nil {
 		return err

@@ -163,7 +163,7 @@ func (s *Server) openData(ctx context.Context) error {
 		return err
 	}
 	s.trail, err = audit.Open(audit.Options{
-		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Key, Region: s.config.Region, Logger: s.log,
+		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Ring, Region: s.config.Region, Logger: s.log,
 		Limits: audit.Limits{
 			MaxBytes: s.config.AuditMaxBytes, Keep: s.config.AuditRetention, Archive: s.config.AuditArchive,
 		},
@@ -173,7 +173,7 @@ func (s *Server) openData(ctx context.Context) error {
 	}
 	s.parts.Agree = s.trail.Check
 	s.store, err = s.parts.Open(ctx, embedded.Options{
-		Root: s.rootKey.Key, AtLeast: s.trail.Anchor(), Room: s.disk.Room, Enough: s.disk.Enough, Logger: s.log,
+		Root: s.rootKey.Ring, AtLeast: s.trail.Anchor(), Room: s.disk.Room, Enough: s.disk.Enough, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (s *Server) openData(ctx context.Context) error {
 func (s *Server) openCore(context.Context) error {
 	var err error
 	s.payloads, err = payload.Open(payload.Options{
-		Dir: s.config.Data, Keys: keys.New(s.rootKey.Key), Room: s.disk,
+		Dir: s.config.Data, Keys: keys.New(s.rootKey.Ring), Room: s.disk,
 	})
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.config.TLS.On() {
 		var err error
 		s.certs, err = certs.Open(ctx, certs.Options{
-			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Key, Listen: s.config.Listen,
+			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Listen: s.config.Listen,
 			Domains: s.config.Domains, Logger: s.log,
 		})
 		if err != nil {

@@ -163,7 +163,7 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := audit.Read(filepath.Join(s.Data, "audit"), root.Key, func(g audit.Group) error {
+	if err := audit.Read(filepath.Join(s.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			trail.Write(e.JSON)
 		}

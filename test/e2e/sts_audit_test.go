@@ -34,7 +34,7 @@ func (c cast) events() (all []record, text string) {
 	c.Stop()
 	root, err := rootkey.Open("file:"+filepath.Join(filepath.Dir(c.Data), "root.key"), rootkey.Options{DataDir: c.Data})
 	c.ok(err)
-	c.ok(audit.Read(filepath.Join(c.Data, "audit"), root.Key, func(g audit.Group) error {
+	c.ok(audit.Read(filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {
 			var r record
 			if err := json.Unmarshal(e.JSON, &r); err != nil {

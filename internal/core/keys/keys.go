@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
@@ -50,16 +52,34 @@ const (
 	innerPurpose    = "watertight sse-c inner wrap" // under the customer's
 )
 
-// generation is the service key's in use.
-const generation = 1
-
-// Ring holds the service keys of SSE-S3 by their generation. It is safe for
-// concurrent use.
-type Ring struct{ service map[uint32]*expander }
+// Ring holds the service keys of SSE-S3, one of each generation of the root key. It is
+// safe for concurrent use.
+type Ring struct {
+	root    *seal.Ring
+	service atomic.Pointer[map[uint32]*expander] // by generation; those that were used
+}
 
 // New returns the ring under the root key.
-func New(root seal.Key) *Ring {
-	return &Ring{service: map[uint32]*expander{generation: newExpander(serviceKey(root, generation))}}
+func New(root *seal.Ring) *Ring {
+	r := &Ring{root: root}
+	r.service.Store(&map[uint32]*expander{})
+	return r
+}
+
+// of returns the service key of a generation, or nil if the root key does not have it.
+func (r *Ring) of(generation uint32) *expander {
+	all := r.service.Load()
+	if e := (*all)[generation]; e != nil {
+		return e
+	}
+	key, ok := r.root.Of(generation)
+	if !ok {
+		return nil
+	}
+	more := maps.Clone(*all)
+	more[generation] = newExpander(serviceKey(key, generation))
+	r.service.CompareAndSwap(all, &more) // who loses makes it again the next time
+	return more[generation]
 }
 
 func serviceKey(root seal.Key, generation uint32) seal.Key {
@@ -127,6 +147,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 	if customer != nil {
 		wrapped[0] = schemeCustomer
 	}
+	generation := r.root.Current().Number
 	binary.BigEndian.PutUint32(wrapped[1:], generation)
 	copy(wrapped[5:], salt[:])
 	context := bound(wrapped, binding)
@@ -135,7 +156,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 		inner := customer.DeriveSalted(salt[:], innerPurpose)
 		message, purpose = once{inner.AEAD()}.seal(make([]byte, 0, innerSize), plain[:], context), customerPurpose
 	}
-	return once{r.service[generation].key(purpose, salt[:]).AEAD()}.seal(wrapped, message, context)
+	return once{r.of(generation).key(purpose, salt[:]).AEAD()}.seal(wrapped, message, context)
 }
 
 // Open opens a data key that Generate wrapped with the same choice and binding.
@@ -154,7 +175,7 @@ func (r *Ring) Open(
 
 // Recover opens a data key for a holder of the root key, without a server. It does not
 // open one that needs a customer's key.
-func Recover(root seal.Key, wrapped, binding []byte) (seal.Key, error) {
+func Recover(root *seal.Ring, wrapped, binding []byte) (seal.Key, error) {
 	return New(root).open(Choice{}, wrapped, binding)
 }
 
@@ -170,8 +191,8 @@ func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err
 	if len(wrapped) != headerSize+size+tagSize || wrapped[0] != schemeService && wrapped[0] != schemeCustomer {
 		return plain, fault.Internal(seal.ErrCorrupt)
 	}
-	service, ok := r.service[binary.BigEndian.Uint32(wrapped[1:])]
-	if !ok {
+	service := r.of(binary.BigEndian.Uint32(wrapped[1:]))
+	if service == nil {
 		return plain, fault.Internal(seal.ErrCorrupt)
 	}
 	salt, context := wrapped[5:headerSize], bound(wrapped[:headerSize], binding)

@@ -37,13 +37,15 @@ func root() (k seal.Key) {
 	return k
 }
 
+func rooted() *seal.Ring { return seal.RingOf(root()) }
+
 func TestRoundTrip(t *testing.T) {
-	r, g := New(root()), grant(t)
+	r, g := New(rooted()), grant(t)
 	plain, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil || len(wrapped) != headerSize+seal.KeySize+tagSize {
 		t.Fatal(len(wrapped), err)
 	}
-	if got, err := New(root()).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err != nil || got != plain {
+	if got, err := New(rooted()).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err != nil || got != plain {
 		t.Fatal("a ring under the same root doesn't open the key", err)
 	}
 	again, wrappedAgain, _ := r.Generate(t.Context(), g, Choice{}, []byte("one"))
@@ -53,7 +55,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	r, g := New(root()), grant(t)
+	r, g := New(rooted()), grant(t)
 	_, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +65,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	other := root()
 	other[0]++
-	if _, err := New(other).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err == nil {
+	if _, err := New(seal.RingOf(other)).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err == nil {
 		t.Error("another root opens it")
 	}
 	for n := range wrapped {
@@ -80,7 +82,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestZeroGrantIsRefused(t *testing.T) {
-	r := New(root())
+	r := New(rooted())
 	if _, _, err := r.Generate(context.Background(), authz.Grant{}, Choice{}, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate:", err)
 	}
@@ -118,7 +120,7 @@ func TestVector(t *testing.T) {
 	header := append([]byte{1, 0, 0, 0, 1}, salt[:]...)
 	expect := gcm.Seal(bytes.Clone(header), make([]byte, 12), plain[:], append(bytes.Clone(header), "binding"...))
 
-	got := New(root()).wrap(plain, Choice{}, salt, []byte("binding"))
+	got := New(rooted()).wrap(plain, Choice{}, salt, []byte("binding"))
 	if !bytes.Equal(got, expect) {
 		t.Fatalf("\n got %x\nwant %x", got, expect)
 	}
@@ -128,7 +130,7 @@ func TestVector(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	r, g := New(root()), grant(f)
+	r, g := New(rooted()), grant(f)
 	_, wrapped, _ := r.Generate(context.Background(), g, Choice{}, []byte("one"))
 	f.Add(wrapped, []byte("two"))
 	f.Add([]byte{schemeService}, []byte{})
@@ -140,7 +142,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func BenchmarkGenerate(b *testing.B) {
-	r, g := New(root()), grant(b)
+	r, g := New(rooted()), grant(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := r.Generate(b.Context(), g, Choice{}, []byte("binding")); err != nil {
@@ -150,12 +152,42 @@ func BenchmarkGenerate(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	r, g := New(root()), grant(b)
+	r, g := New(rooted()), grant(b)
 	_, wrapped, _ := r.Generate(b.Context(), g, Choice{}, []byte("binding"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := r.Open(b.Context(), g, Choice{}, wrapped, []byte("binding")); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestGenerations: data keys are wrapped under the newest generation of the root key,
+// and every generation opens its own.
+func TestGenerations(t *testing.T) {
+	all, g := rooted(), grant(t)
+	r := New(all)
+	for name, choice := range map[string]Choice{"sse-s3": {}, "sse-c": customer(5)} {
+		t.Run(name, func(t *testing.T) {
+			plain, first, err := r.Generate(t.Context(), g, choice, []byte("one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Add(seal.Generation{Number: all.Current().Number + 1, Key: seal.NewKey()})
+			_, second, err := r.Generate(t.Context(), g, choice, []byte("one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.Open(t.Context(), g, choice, first, []byte("one")); err != nil || got != plain {
+				t.Error("an older generation:", err)
+			}
+			newest := New(seal.NewRing(all.Current()))
+			if _, err := newest.Open(t.Context(), g, choice, first, []byte("one")); err == nil {
+				t.Error("opens without its generation")
+			}
+			if _, err := newest.Open(t.Context(), g, choice, second, []byte("one")); err != nil {
+				t.Error("the newest generation did not wrap:", err)
+			}
+		})
 	}
 }

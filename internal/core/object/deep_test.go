@@ -38,7 +38,7 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 		"memory": func() kv.Store { return coretest.Store(b) },
 		"pebble": func() kv.Store {
 			s, err := embedded.OpenPebble(b.Context(), embedded.Options{
-				Dir: b.TempDir(), Root: seal.NewKey(), Create: true,
+				Dir: b.TempDir(), Root: seal.RingOf(seal.NewKey()), Create: true,
 			})
 			if err != nil {
 				b.Fatal(err)

@@ -76,7 +76,7 @@ func (s *openStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
 func newSlowEnv(t *testing.T) (*env, *slowKeys) {
 	t.Helper()
 	e := newEnv(t)
-	k := &slowKeys{Ring: keys.New(seal.NewKey()), tb: t}
+	k := &slowKeys{Ring: keys.New(seal.RingOf(seal.NewKey())), tb: t}
 	p, err := payload.Open(payload.Options{Keys: k})
 	if err != nil {
 		t.Fatal(err)

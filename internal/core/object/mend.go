@@ -35,7 +35,7 @@ type Owned struct {
 
 // Verify compares a blob with its record: its length, and with read, every byte
 // of it, unless a customer's key would be needed.
-func (o *Owned) Verify(f *os.File, root seal.Key, read bool) error {
+func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

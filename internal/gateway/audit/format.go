@@ -69,7 +69,7 @@ type header struct {
 	key      seal.Key
 }
 
-func (h *header) encode(wrap seal.Key) []byte {
+func (h *header) encode(wrap seal.Purpose) []byte {
 	b := make([]byte, 0, headerSize)
 	b = append(append(b, magic...), headerFormat)
 	b = binary.BigEndian.AppendUint64(b, h.number)
@@ -82,7 +82,7 @@ func (h *header) encode(wrap seal.Key) []byte {
 	return append(b, wrap.Wrap(h.key, b)...)
 }
 
-func decodeHeader(b []byte, wrap seal.Key) (header, error) {
+func decodeHeader(b []byte, wrap seal.Purpose) (header, error) {
 	if len(b) != headerSize || string(b[:len(magic)]) != magic || b[len(magic)] < oldestFormat ||
 		b[len(magic)] > headerFormat {
 		return header{}, errors.New("is no audit file of this version")

@@ -29,7 +29,7 @@ type file interface {
 type journal struct {
 	dir    string
 	folder *os.File // locked while the journal is open; nil where it is missing
-	wrap   seal.Key
+	wrap   seal.Purpose
 	limit  int64
 	create func(path string) (file, error)
 
@@ -57,8 +57,8 @@ type journal struct {
 
 // openJournal verifies the newest file, with the header and the size of every
 // other. It changes nothing: prepare does, once the store has agreed.
-func openJournal(dir string, root seal.Key) (_ *journal, err error) {
-	j := &journal{dir: dir, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile}
+func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
+	j := &journal{dir: dir, wrap: root.For(filePurpose), limit: fileLimit, create: createFile}
 	j.folder, err = os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
@@ -100,7 +100,7 @@ func openJournal(dir string, root seal.Key) (_ *journal, err error) {
 }
 
 // openBroken opens the folder of a log that cannot be opened, because of cause.
-func openBroken(dir string, root seal.Key, cause error) (*journal, error) {
+func openBroken(dir string, root *seal.Ring, cause error) (*journal, error) {
 	folder, err := os.Open(dir)
 	if err == nil {
 		if err = lock(folder); err != nil {
@@ -111,7 +111,7 @@ func openBroken(dir string, root seal.Key, cause error) (*journal, error) {
 		return nil, fmt.Errorf("audit: %s: %w", dir, err)
 	}
 	return &journal{
-		dir: dir, folder: folder, wrap: root.Derive(filePurpose), limit: fileLimit, create: createFile, broken: cause,
+		dir: dir, folder: folder, wrap: root.For(filePurpose), limit: fileLimit, create: createFile, broken: cause,
 	}, nil
 }
 

@@ -22,9 +22,9 @@ const wakeChanges = 1000
 
 // Options say where and how to log.
 type Options struct {
-	Dir    string   // holds only the log; made if it is missing
-	Root   seal.Key // the root key
-	Region string   // awsRegion of events that name none
+	Dir    string     // holds only the log; made if it is missing
+	Root   *seal.Ring // the root key
+	Region string     // awsRegion of events that name none
 	Logger *slog.Logger
 	Limits Limits // of what is kept
 	// Salvage opens a log that is too damaged to be opened, only for Accept.

@@ -25,12 +25,12 @@ const suffix = ".wtl"
 // begins with the oldest file that is there: whether older ones should be, only
 // the store knows. An incomplete frame at the very end is not there yet. Read
 // may run beside a Log.
-func Read(dir string, root seal.Key, fn func(Group) error) error {
+func Read(dir string, root *seal.Ring, fn func(Group) error) error {
 	files, err := list(dir)
 	if err != nil {
 		return err
 	}
-	w := walker{wrap: root.Derive(filePurpose), fn: fn, whole: true}
+	w := walker{wrap: root.For(filePurpose), fn: fn, whole: true}
 	for i, n := range files {
 		if err := w.file(dir, n, i == len(files)-1); err != nil {
 			return err
@@ -76,7 +76,7 @@ func damaged(path string, at int64, what string) error {
 
 // walker reads file after file, and verifies that each continues the one before.
 type walker struct {
-	wrap    seal.Key
+	wrap    seal.Purpose
 	whole   bool // verify every file, not only the newest
 	opening bool // keep what the store is asked about: chains, and damage in the newest file
 	fn      func(Group) error

@@ -186,7 +186,7 @@ func copyFile(from, to string) (err error) {
 }
 
 // readHeader reads the header of a file.
-func readHeader(path string, wrap seal.Key) (header, error) {
+func readHeader(path string, wrap seal.Purpose) (header, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return header{}, err

@@ -128,7 +128,7 @@ func (t *fakeTx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-func testRoot() seal.Key { return seal.Key{1, 2, 3} }
+func testRoot() *seal.Ring { return seal.RingOf(seal.Key{1, 2, 3}) }
 
 func openLog(t testing.TB, dir string) *Log {
 	t.Helper()

@@ -57,7 +57,7 @@ func (nobody) Lookup(context.Context, string) (credential.Credential, bool, erro
 
 func build(t *testing.T, rows ...Row) (*Dispatcher, error) {
 	t.Helper()
-	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.NewKey()})
+	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.RingOf(seal.NewKey())})
 	if err != nil {
 		t.Fatal(err)
 	}

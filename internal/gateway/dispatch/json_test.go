@@ -102,7 +102,7 @@ func echoKey(_ context.Context, _ authz.Grant, in *struct{ KeyId string }) (*des
 // jsonServer has KMS, and S3 for all other requests.
 func jsonServer(t *testing.T) *httptest.Server {
 	t.Helper()
-	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.NewKey()})
+	log, err := audit.Open(audit.Options{Dir: t.TempDir(), Root: seal.RingOf(seal.NewKey())})
 	if err != nil {
 		t.Fatal(err)
 	}

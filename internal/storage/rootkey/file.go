@@ -33,7 +33,7 @@ func openFile(path string, o Options) (Root, error) {
 	key, err := readFile(path)
 	switch {
 	case err == nil:
-		return Root{Key: key, Where: path}, nil
+		return Root{Ring: seal.RingOf(key), Where: path}, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return Root{}, err
 	case !o.MayCreate:
@@ -43,7 +43,7 @@ func openFile(path string, o Options) (Root, error) {
 	if err := createFile(path, encode(key)); err != nil {
 		return Root{}, fmt.Errorf("making the root key: %w", err)
 	}
-	return Root{Key: key, Created: true, Where: path}, nil
+	return Root{Ring: seal.RingOf(key), Created: true, Where: path}, nil
 }
 
 // readFile reads a key file, and refuses one that other users can read.

@@ -53,7 +53,7 @@ func openPassphrase(rest string, o Options) (Root, error) {
 		if err != nil {
 			return Root{}, fmt.Errorf("%s: %w", path, err)
 		}
-		return Root{Key: key, Where: "a passphrase"}, nil
+		return Root{Ring: seal.RingOf(key), Where: "a passphrase"}, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return Root{}, err
 	case !o.MayCreate:
@@ -74,7 +74,7 @@ func openPassphrase(rest string, o Options) (Root, error) {
 	if err := createFile(path, string(b)+"\n"); err != nil {
 		return Root{}, err
 	}
-	return Root{Key: key, Created: true, Where: "a passphrase"}, nil
+	return Root{Ring: seal.RingOf(key), Created: true, Where: "a passphrase"}, nil
 }
 
 // judgeParameters refuses parameters that other users can read or change: with them, guesses

@@ -20,9 +20,9 @@ type Options struct {
 	Getenv    func(string) string // of the process
 }
 
-// Root is the root key and where it came from.
+// Root is the root key, in all of its generations, and where it came from.
 type Root struct {
-	Key     seal.Key
+	Ring    *seal.Ring
 	Created bool   // just now
 	Where   string // for the operator: a path, or "a passphrase"
 }

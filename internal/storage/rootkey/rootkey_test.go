@@ -36,8 +36,9 @@ func TestFile(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
+	secret := first.Ring.Current().Key
 	again, err := Open("file:"+path, o)
-	if err != nil || again.Created || again.Key != first.Key {
+	if err != nil || again.Created || again.Ring.Current() != first.Ring.Current() {
 		t.Error("the second start has another key", err)
 	}
 	text, err := os.ReadFile(path)
@@ -53,12 +54,12 @@ func TestFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		root, err := Open("file:"+path, o)
-		if err == nil && root.Key != first.Key {
+		if err == nil && root.Ring.Current() != first.Ring.Current() {
 			t.Errorf("character %d changed: another key opened", i)
 		}
 		if err != nil &&
 			(strings.Contains(err.Error(), string(text[30:50])) ||
-				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(first.Key[:16]))) {
+				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(secret[:16]))) {
 			t.Error("the error tells the key")
 		}
 	}
@@ -103,7 +104,7 @@ func TestPassphrase(t *testing.T) {
 	}
 	o.MayCreate = false
 	again, err := Open("passphrase:", o)
-	if err != nil || again.Key != first.Key || again.Created {
+	if err != nil || again.Ring.Current() != first.Ring.Current() || again.Created {
 		t.Errorf("the second start: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "phrase")
@@ -112,12 +113,12 @@ func TestPassphrase(t *testing.T) {
 	}
 	if got, err := Open("passphrase:file:"+file, Options{
 		DataDir: dir, Getenv: getenv(""),
-	}); err != nil || got.Key != first.Key {
+	}); err != nil || got.Ring.Current() != first.Ring.Current() {
 		t.Errorf("from a file: %v", err)
 	}
 	if got, err := Open("passphrase:", Options{
 		DataDir: dir, Getenv: getenv(phrase + "\n"),
-	}); err != nil || got.Key != first.Key {
+	}); err != nil || got.Ring.Current() != first.Ring.Current() {
 		t.Errorf("from a variable with an end of the line: %v", err)
 	}
 	for name, c := range map[string]struct{ source, phrase, want string }{
@@ -145,7 +146,7 @@ func TestPassphrase(t *testing.T) {
 		bad := append([]byte{}, text...)
 		bad[i] ^= 1
 		key, err := openParameters(bad, phrase)
-		if err == nil && key != first.Key {
+		if err == nil && key != first.Ring.Current().Key {
 			t.Errorf("byte %d changed: another key opened", i)
 		}
 		if err != nil && !strings.Contains(err.Error(), "damaged") {
@@ -161,7 +162,7 @@ func TestPassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := openParameters(earlier, phrase); err != nil || key != first.Key {
+	if key, err := openParameters(earlier, phrase); err != nil || key != first.Ring.Current().Key {
 		t.Errorf("a file of an earlier version: %v", err)
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
@@ -232,7 +233,7 @@ func TestWhereTheKeyLies(t *testing.T) {
 					}
 				}
 				got, err := Open("file:"+path, o)
-				if (err == nil) != test.fine || err == nil && got.Key != first.Key {
+				if (err == nil) != test.fine || err == nil && got.Ring.Current() != first.Ring.Current() {
 					t.Errorf("%s %v, key %v: %v", filepath.Base(d), test.folder, test.file, err)
 				}
 				os.Chmod(d, 0o700)

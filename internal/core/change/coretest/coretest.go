@@ -18,7 +18,7 @@ import (
 // Store returns an empty store that is closed when the test ends.
 func Store(t testing.TB) kv.Store {
 	t.Helper()
-	s, err := embedded.OpenMemory(context.Background(), embedded.Options{Root: seal.NewKey()})
+	s, err := embedded.OpenMemory(context.Background(), embedded.Options{Root: seal.RingOf(seal.NewKey())})
 	if err != nil {
 		t.Fatal(err)
 	}

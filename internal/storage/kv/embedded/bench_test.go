@@ -12,7 +12,9 @@ import (
 )
 
 func benchStore(b *testing.B) *store {
-	s, err := OpenPebble(context.Background(), Options{Dir: b.TempDir(), Root: seal.NewKey(), Create: true})
+	s, err := OpenPebble(context.Background(), Options{
+		Dir: b.TempDir(), Root: seal.RingOf(seal.NewKey()), Create: true,
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

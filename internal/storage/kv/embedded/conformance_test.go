@@ -11,7 +11,7 @@ import (
 
 func TestMemory(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
-		s, err := embedded.OpenMemory(t.Context(), embedded.Options{Root: seal.NewKey()})
+		s, err := embedded.OpenMemory(t.Context(), embedded.Options{Root: seal.RingOf(seal.NewKey())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -23,7 +23,7 @@ func TestMemory(t *testing.T) {
 func TestPebble(t *testing.T) {
 	kvtest.Run(t, func(t *testing.T) kv.Store {
 		s, err := embedded.OpenPebble(t.Context(), embedded.Options{
-			Dir: t.TempDir(), Root: seal.NewKey(), Create: true,
+			Dir: t.TempDir(), Root: seal.RingOf(seal.NewKey()), Create: true,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // its function runs again.
 func Example() {
 	ctx := context.Background()
-	s, err := embedded.OpenMemory(ctx, embedded.Options{Root: seal.NewKey()})
+	s, err := embedded.OpenMemory(ctx, embedded.Options{Root: seal.RingOf(seal.NewKey())})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -38,6 +38,12 @@ type chain struct {
 
 const chainSize = 8 + 32
 
+// Purposes of the root key.
+const (
+	storePurpose = "watertight kv store"
+	epochPurpose = "watertight kv epoch"
+)
+
 // begin starts a group.
 func (c *chain) begin() {
 	c.hash.Reset()
@@ -127,17 +133,17 @@ func (s *store) reached(commit uint64) error {
 
 // create writes the version record of a new store, or of one that an older program
 // made, which keeps its id.
-func (s *store) create(root seal.Key, b engine.Batch) {
+func (s *store) create(root *seal.Ring, b engine.Batch) {
 	if s.format == 0 {
 		s.sealer.id = seal.NewKey()
 	}
 	s.format = version
-	s.record = append([]byte{version}, root.Derive("watertight kv store").Wrap(s.sealer.id, versionKey())...)
+	s.record = append([]byte{version}, root.For(storePurpose).Wrap(s.sealer.id, versionKey())...)
 	copy(b.Set(versionKey(), len(s.record)), s.record)
 }
 
 // identify checks that this is a store of this program, under this root key.
-func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
+func (s *store) identify(root *seal.Ring, snap engine.Snapshot) error {
 	v, done, err := snap.Get(versionKey())
 	if err != nil {
 		return err
@@ -154,7 +160,7 @@ func (s *store) identify(root seal.Key, snap engine.Snapshot) error {
 			v[0], oldest, version,
 		)
 	}
-	id, err := root.Derive("watertight kv store").Unwrap(v[1:], versionKey())
+	id, err := root.For(storePurpose).Unwrap(v[1:], versionKey())
 	if err != nil {
 		return fmt.Errorf("kv: the root key is not this store's, or its version record is damaged: %w", err)
 	}

@@ -57,7 +57,7 @@ func TestWritesComeBack(t *testing.T) {
 			t.Run(fmt.Sprint(cause, only), func(t *testing.T) {
 				t.Parallel()
 				fs, full := fullDisk(cause, only)
-				o := Options{Dir: "db", Root: seal.NewKey(), Create: true, Pause: time.Millisecond, fs: fs}
+				o := Options{Dir: "db", Root: seal.RingOf(seal.NewKey()), Create: true, Pause: time.Millisecond, fs: fs}
 				s, err := OpenPebble(t.Context(), o)
 				if err != nil {
 					t.Fatal(err)
@@ -109,7 +109,7 @@ func TestOpeningOnAFullDisk(t *testing.T) {
 			fs, full := fullDisk(syscall.ENOSPC, "")
 			var room atomic.Bool
 			room.Store(true)
-			o := Options{Dir: "db", Root: seal.NewKey(), Create: true, Pause: time.Millisecond, fs: fs}
+			o := Options{Dir: "db", Root: seal.RingOf(seal.NewKey()), Create: true, Pause: time.Millisecond, fs: fs}
 			s, err := OpenPebble(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
@@ -169,7 +169,8 @@ func TestDeletionsTakeTheLastRoom(t *testing.T) {
 	var last bool
 	asked := 0
 	o := Options{
-		Dir: "db", Root: seal.NewKey(), Create: true, fs: vfs.NewMem(), Room: func(int64) space.State { return state },
+		Dir: "db", Root: seal.RingOf(seal.NewKey()), Create: true, fs: vfs.NewMem(),
+		Room: func(int64) space.State { return state },
 	}
 	o.Enough = func(n int64) bool {
 		if n >= startRoom { // the engine's own

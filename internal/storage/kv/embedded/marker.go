@@ -58,17 +58,27 @@ func (s *store) marker(commit uint64) []byte {
 	for _, e := range epochs {
 		b = append(b, e...)
 	}
-	return append(b, markerMAC(s.root, b)...)
+	return append(b, markerMAC(s.root.Current().Key, b)...)
 }
 
 // Marker implements Marked.
 func (s *store) Marker() []byte { return s.marker(s.Durable()) }
 
-func markerMAC(root seal.Key, b []byte) []byte {
-	k := root.Derive(markerPurpose)
+func markerMAC(generation seal.Key, b []byte) []byte {
+	k := generation.Derive(markerPurpose)
 	m := hmac.New(sha256.New, k[:])
 	m.Write(b)
 	return m.Sum(nil)
+}
+
+// authentic reports whether some generation of the root key made the sum of a marker.
+func authentic(root *seal.Ring, body, sum []byte) bool {
+	for _, g := range root.Generations() {
+		if hmac.Equal(sum, markerMAC(g.Key, body)) {
+			return true
+		}
+	}
+	return false
 }
 
 // ErrMarker is in the error for a marker that is damaged or was made under
@@ -77,7 +87,7 @@ var ErrMarker = errors.New("is damaged, or another root key made it")
 
 // ReadMarker reads the marker of dir. If there is none, the error is
 // fs.ErrNotExist.
-func ReadMarker(dir string, root seal.Key) (Mark, error) {
+func ReadMarker(dir string, root *seal.Ring) (Mark, error) {
 	path := filepath.Join(dir, MarkerFile)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -97,12 +107,12 @@ func ReadMarker(dir string, root seal.Key) (Mark, error) {
 	return m, nil
 }
 
-func parseMarker(b []byte, root seal.Key) (m Mark, ok bool) {
+func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
 	if len(b) < markerFixed+markerSum || string(b[:len(markerMagic)]) != markerMagic {
 		return m, false
 	}
 	body, sum := b[:len(b)-markerSum], b[len(b)-markerSum:]
-	if !hmac.Equal(sum, markerMAC(root, body)) {
+	if !authentic(root, body, sum) {
 		return m, false
 	}
 	body = body[len(markerMagic):]

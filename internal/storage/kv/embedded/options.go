@@ -21,8 +21,8 @@ import (
 
 // Options say where a store is and which checks protect it.
 type Options struct {
-	Dir  string   // its directory; a store in memory has none
-	Root seal.Key // wraps the keys that seal the values
+	Dir  string     // its directory; a store in memory has none
+	Root *seal.Ring // wraps the keys that seal the values
 	// AtLeast is the newest commit number that is known from elsewhere, such as the
 	// audit log. A store that has lost it is refused. 0 means that none is known.
 	AtLeast uint64

@@ -73,18 +73,18 @@ func Salvage(ctx context.Context, o Options, marks []Mark) (Salvaged, error) {
 }
 
 // salvager returns the keys of records, from the store's own records and from marks.
-func salvager(root seal.Key, own map[string][]byte, marks []Mark) (*sealer, error) {
+func salvager(root *seal.Ring, own map[string][]byte, marks []Mark) (*sealer, error) {
 	records := [][]byte{own[string(versionKey())]}
 	for _, m := range marks {
 		records = append(records, m.record)
 	}
-	s := &sealer{wrap: root.Derive("watertight kv epoch")}
+	s := &sealer{wrap: root.For(epochPurpose)}
 	found := false
 	for _, r := range records {
 		if len(r) < 1 || r[0] > version {
 			continue
 		}
-		if id, err := root.Derive("watertight kv store").Unwrap(r[1:], versionKey()); err == nil {
+		if id, err := root.For(storePurpose).Unwrap(r[1:], versionKey()); err == nil {
 			s.id, found = id, true
 			break
 		}

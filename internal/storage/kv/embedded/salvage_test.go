@@ -100,7 +100,7 @@ func TestSalvageOfManyDamages(t *testing.T) {
 	if len(s.Damage) == 0 || len(s.Records) < len(want)/3 {
 		t.Errorf("%d of %d records, damage %v", len(s.Records), len(want), s.Damage)
 	}
-	if _, err := Salvage(t.Context(), Options{Dir: o.Dir, Root: seal.NewKey()}, nil); err == nil {
+	if _, err := Salvage(t.Context(), Options{Dir: o.Dir, Root: seal.RingOf(seal.NewKey())}, nil); err == nil {
 		t.Error("another root key opens it")
 	}
 }

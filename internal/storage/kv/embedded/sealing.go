@@ -34,8 +34,8 @@ const (
 // valuesPerEpoch values, so that a counter is a safe nonce even when the newest
 // commits, and the counters they used, are lost in a crash.
 type sealer struct {
-	wrap   seal.Key // wraps epoch keys
-	id     [32]byte // the store's own, so that epochs of another store are refused
+	wrap   seal.Purpose // wraps epoch keys
+	id     [32]byte     // the store's own, so that epochs of another store are refused
 	epochs atomic.Pointer[[]cipher.AEAD]
 	copies atomic.Pointer[[][]byte] // the wrapped keys of the epochs from 1, for Marker
 

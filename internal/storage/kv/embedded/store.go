@@ -33,7 +33,7 @@ type store struct {
 	window *window
 	format byte   // of the version record; 0 is none yet
 	record []byte // the version record
-	root   seal.Key
+	root   *seal.Ring
 
 	keeper   *keeper // the keeper that the store belongs to, if any
 	readOnly bool    // the store was opened only for reading
@@ -84,7 +84,7 @@ func newStore(o Options) *store {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.sealer.wrap = o.Root.Derive("watertight kv epoch")
+	s.sealer.wrap = o.Root.For(epochPurpose)
 	return s
 }
 

@@ -28,7 +28,7 @@ import (
 // bench is an engine that outlives the stores opened on it, so that a test can
 // look at, and change, what the engine holds.
 type bench struct {
-	root  seal.Key
+	root  *seal.Ring
 	start func(*store) (engine.Engine, error)
 }
 
@@ -36,7 +36,7 @@ func benches() map[string]func() *bench {
 	return map[string]func() *bench{
 		"memory": func() *bench {
 			e := memkv.Open()
-			return &bench{seal.NewKey(), func(*store) (engine.Engine, error) { return e, nil }}
+			return &bench{seal.RingOf(seal.NewKey()), func(*store) (engine.Engine, error) { return e, nil }}
 		},
 		"pebble": func() *bench { return onDisk(vfs.NewMem()) },
 	}
@@ -44,7 +44,7 @@ func benches() map[string]func() *bench {
 
 // onDisk is a bench whose engine is Pebble on fs.
 func onDisk(fs vfs.FS) *bench {
-	return &bench{seal.NewKey(), func(s *store) (engine.Engine, error) {
+	return &bench{seal.RingOf(seal.NewKey()), func(s *store) (engine.Engine, error) {
 		e, err := pebblekv.Open(pebblekv.Options{
 			Dir: "db", FS: fs, Logger: slog.New(slog.DiscardHandler), Failed: s.fail,
 		})
@@ -280,7 +280,7 @@ func TestOpenRefuses(t *testing.T) {
 		says   string
 	}{
 		{
-			"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.NewKey() },
+			"another root key", func(_ *testing.T, _ *bench, o *Options) { o.Root = seal.RingOf(seal.NewKey()) },
 			"root key is not this store's",
 		},
 		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
@@ -352,7 +352,7 @@ func TestNothingPlainOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	marker := "marker-of-a-secret"
 	s, err := OpenPebble(t.Context(), Options{
-		Dir: dir, Root: seal.Key([]byte(strings.Repeat("root", 8))), Create: true,
+		Dir: dir, Root: seal.RingOf(seal.Key([]byte(strings.Repeat("root", 8)))), Create: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -379,7 +379,7 @@ func TestNothingPlainOnDisk(t *testing.T) {
 }
 
 func TestOneHolder(t *testing.T) {
-	o := Options{Dir: t.TempDir(), Root: seal.NewKey(), Create: true}
+	o := Options{Dir: t.TempDir(), Root: seal.RingOf(seal.NewKey()), Create: true}
 	s, err := OpenPebble(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -598,7 +598,7 @@ func TestWindow(t *testing.T) {
 
 // TestNoStoreIsNil: a refused open returns nothing that could be closed.
 func TestNoStoreIsNil(t *testing.T) {
-	s, err := OpenMemory(t.Context(), Options{Root: seal.NewKey(), AtLeast: 1 << 40})
+	s, err := OpenMemory(t.Context(), Options{Root: seal.RingOf(seal.NewKey()), AtLeast: 1 << 40})
 	if err == nil || s != nil {
 		t.Errorf("%v, %v", s, err)
 	}

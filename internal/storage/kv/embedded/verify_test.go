@@ -20,7 +20,7 @@ import (
 // files and a log. It returns what it holds.
 func used(t testing.TB) (Options, map[string]string) {
 	t.Helper()
-	o := Options{Dir: filepath.Join(t.TempDir(), "db"), Root: seal.NewKey(), Create: true}
+	o := Options{Dir: filepath.Join(t.TempDir(), "db"), Root: seal.RingOf(seal.NewKey()), Create: true}
 	want := map[string]string{}
 	for round := range 4 {
 		s, err := OpenPebble(context.Background(), o)
@@ -186,7 +186,7 @@ func TestStrangeOpenings(t *testing.T) {
 		files  func(t *testing.T, dir string) error
 		want   string
 	}{
-		"another root key": {func(o *Options) { o.Root = seal.NewKey() }, nil, "root key"},
+		"another root key": {func(o *Options) { o.Root = seal.RingOf(seal.NewKey()) }, nil, "root key"},
 		"an older store":   {func(o *Options) { o.AtLeast++ }, nil, "newest commits"},
 		"refused by Verified": {func(o *Options) {
 			o.Verified = func(Found) error {
@@ -293,7 +293,7 @@ func TestFoundAndMarker(t *testing.T) {
 	if err != nil || m.ID != f.ID || m.Commit != f.Commit || len(m.epochs) == 0 {
 		t.Error(m, err)
 	}
-	if _, err := ReadMarker(dir, seal.NewKey()); !errors.Is(err, ErrMarker) {
+	if _, err := ReadMarker(dir, seal.RingOf(seal.NewKey())); !errors.Is(err, ErrMarker) {
 		t.Error("another root key:", err)
 	}
 	for i := range f.Marker {
