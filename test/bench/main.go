@@ -25,11 +25,16 @@ func main() {
 	each := flag.Duration("time", 3*time.Second, "how long each line runs")
 	only := flag.String("only", "", "run only lines whose name contains this")
 	profile := flag.String("cpuprofile", "", "write the server's CPU profile to this file")
+	against := flag.String("against", "", "another build of this program: compare the two servers, in turns")
+	rounds := flag.Int("rounds", 25, "with -against: how many turns each server has, of -time in total")
 	flag.Parse()
 	var err error
-	if *serve != "" {
+	switch {
+	case *serve != "":
 		err = serveChild(*serve, *profile, os.Stdin, os.Stdout)
-	} else {
+	case *against != "":
+		err = compare(*against, *clients, *rounds, *each, *only)
+	default:
 		err = run(*clients, *each, *only, *profile)
 	}
 	if err != nil {
@@ -44,11 +49,16 @@ func run(clients int, each time.Duration, only, profile string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	srv, err := startChild(dir, profile)
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	defer srv.stop()
+	b, err := startBench(self, dir, profile, clients)
+	if err != nil {
+		return err
+	}
+	defer b.srv.stop()
+	b.each = each
 	fmt.Printf("%d clients, %d cores, loopback, SigV4 with a payload hash, SSE-S3, every write synced\n\n", clients,
 		runtime.NumCPU())
 	sync, err := syncTime(dir)
@@ -58,24 +68,35 @@ func run(clients int, each time.Duration, only, profile string) error {
 	fmt.Printf("fdatasync of a 4 KiB append: %.2f ms\n\n", sync.Seconds()*1e3)
 	fmt.Println("| line | ops/s | p50 ms | p99 ms | server CPU µs/op | fsyncs/op |")
 	fmt.Println("|---|--:|--:|--:|--:|--:|")
-	b := &bench{
-		client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv,
-		clients: clients, each: each,
-	}
-	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
-		return err
-	}
 	for _, l := range lines() {
 		if err := b.line(l, only); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
-	s, err := srv.stats()
+	s, err := b.srv.stats()
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\npeak memory %d MB\n", s.PeakRSS>>20)
 	return nil
+}
+
+// startBench starts a server of a build of this program, and makes the bucket that
+// all lines use.
+func startBench(program, dir, profile string, clients int) (*bench, error) {
+	srv, err := startChild(program, dir, profile)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{
+		client: newClient(srv.endpoints[0], clients), bare: newClient(srv.endpoints[1], clients), srv: srv,
+		clients: clients,
+	}
+	if err := b.client.do("PUT", "/bench", nil, nil, nil); err != nil {
+		srv.stop()
+		return nil, err
+	}
+	return b, nil
 }
 
 // Stats are the counters that the child process reports.
@@ -93,13 +114,10 @@ type child struct {
 	endpoints []string // the server, and bare net/http in the same process
 }
 
-func startChild(dir, profile string) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	c := &child{cmd: exec.Command(self, "-serve", dir, "-cpuprofile", profile)}
+func startChild(program, dir, profile string) (*child, error) {
+	c := &child{cmd: exec.Command(program, "-serve", dir, "-cpuprofile", profile)}
 	c.cmd.Stderr = os.Stderr
+	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

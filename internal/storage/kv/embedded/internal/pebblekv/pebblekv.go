@@ -96,13 +96,23 @@ func (e *Engine) start(dir string, options *pebble.Options) error {
 	return nil
 }
 
+// Memory that the engine takes, in bytes. Pebble takes the memory of its memtables out of
+// its cache, and keeps two of them: the one that is filled, and the one that is flushed
+// or waits to be filled. A cache of only their size holds no block of a table, and then
+// each record that is not in a memtable is read from its file.
+const (
+	memTable   = 32 << 20
+	blockCache = 48 << 20
+	wholeCache = blockCache + 2*memTable
+)
+
 func tune(log *slog.Logger, d *disk) *pebble.Options {
 	o := &pebble.Options{
 		FS:                          d,
 		Logger:                      logger{log, d},
 		FormatMajorVersion:          pebble.FormatNewest,
-		CacheSize:                   64 << 20,
-		MemTableSize:                32 << 20,
+		CacheSize:                   wholeCache,
+		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: 4,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             1 << 20,
