@@ -15,12 +15,13 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/api/iam"
-	"watertight/internal/api/kms"
+	kmsapi "watertight/internal/api/kms"
 	"watertight/internal/api/s3"
 	"watertight/internal/certs"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
@@ -53,6 +54,7 @@ type Server struct {
 	buckets    *bucket.Store
 	objects    *object.Store
 	identities *identity.Store
+	keys       *kms.Store
 	devices    *mfa.Store
 	sessions   *session.Store
 	simulator  *simulate.Simulator
@@ -93,6 +95,9 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	if c.Stall == 0 {
 		c.Stall = defaultStall
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
@@ -196,6 +201,10 @@ func (s *Server) openCore(context.Context) error {
 	if s.identities, err = identity.New(s.store, rooms); err != nil {
 		return err
 	}
+	s.keys = kms.New(s.store, kms.Options{
+		Region: s.config.Region, Root: s.rootKey.Ring, Principals: identity.Directory{},
+		Now: s.config.Now,
+	})
 	s.devices = mfa.New(s.store)
 	s.sessions = session.New(s.store, s.identities, s.devices, session.Options{
 		Issuers: outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}),
@@ -324,7 +333,7 @@ func (s *Server) openGateway(context.Context) error {
 			Sharing:  api, Logger: s.log,
 			Document: s.config.Document, Watch: watch,
 		},
-		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kms.API{}).Table(),
+		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{}).Table(),
 	)
 	return err
 }

@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"internal/core/oidc":            {"internal/strictjson", "internal/limit", "internal/fault"},
 	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
+	"internal/core/kms":             append(core("change", "page", "principal", "tag"), "internal/storage/seal"),
 	"internal/core/keys":            {"internal/access", "internal/storage/seal", "internal/fault"},
 	"internal/core/payload": {
 		"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault",
@@ -156,6 +157,7 @@ var symbols = []struct {
 	},
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"kms", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"session", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"simulate", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"", "NewOperator", operators(), "its methods ask for no grant: only the operator's commands may call them"},

@@ -29,7 +29,7 @@ func (a arguments) with(more arguments) arguments {
 func cases(f *fixture, m *method) []arguments {
 	base := map[string]func(*fixture) arguments{
 		"core/bucket": inBuckets, "core/object": inObjects, "core/identity": inIdentities, "core/mfa": inDevices,
-		"core/session": inSessions, "core/simulate": inSimulations,
+		"core/session": inSessions, "core/simulate": inSimulations, "core/kms": inKeys,
 	}[m.room]
 	if base == nil {
 		return []arguments{{}}
@@ -45,6 +45,8 @@ func cases(f *fixture, m *method) []arguments {
 			args.with(arguments{"ACL": acl.Request{Canned: "public-read"}}),
 			args.with(arguments{"Tags": tag.Set(tags)}),
 		}
+	case "core/kms.Wrap", "core/kms.Unwrap":
+		return []arguments{args.with(arguments{"key": f.kmsKey.ARN})}
 	case "core/session.AssumeRole":
 		return []arguments{args, args.with(arguments{"Tags": tags}), args.with(arguments{"SourceIdentity": "somebody"})}
 	case "core/session.GetFederationToken":
@@ -134,6 +136,10 @@ func inIdentities(f *fixture) arguments {
 		"Trust": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + coretest.Account +
 			`"},"Action":"sts:AssumeRole"}}`,
 	}
+}
+
+func inKeys(f *fixture) arguments {
+	return arguments{"key": f.kmsKey.ID, "wrapped": f.wrapped}
 }
 
 func inDevices(f *fixture) arguments {

@@ -15,6 +15,7 @@ import (
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
@@ -34,6 +35,8 @@ type fixture struct {
 	policy, provider, serial, token string
 	user, role                      *identity.Entity
 	key, version, upload, job       string
+	kmsKey                          kms.Metadata
+	wrapped                         []byte
 }
 
 const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
@@ -52,7 +55,12 @@ func newFixture(t *testing.T) *fixture {
 		"core/session.Store":      session.New(f.Store, f.Identities, devices, session.Options{}),
 		"core/simulate.Simulator": simulate.New(f.Store, f.Identities),
 	}
+	customers := kms.New(f.Store, kms.Options{
+		Region: "us-east-1", Root: seal.RingOf(seal.NewKey()), Principals: identity.Directory{}, Now: time.Now,
+	})
+	f.stores["core/kms.Store"] = customers
 	f.fillIdentities(devices)
+	f.fillKeys(customers)
 	f.fillObjects(buckets, objects)
 	f.caller = authz.NewCaller(identity.RootPrincipal(coretest.Account), authz.Situation{
 		At: time.Now(), SecureChannel: true, AccessKeyID: f.RootKey.AccessKeyID,
@@ -69,7 +77,7 @@ func newFixture(t *testing.T) *fixture {
 		arn.IAM(coretest.Account, "mfa/new"), arn.IAM(coretest.Account, "mfa/"),
 		arn.IAM(coretest.Account, "oidc-provider/issuer.example"),
 		arn.IAM(coretest.Account, "oidc-provider/new.example"), arn.IAM(coretest.Account, "oidc-provider/*"),
-		arn.STS(coretest.Account, "federated-user/fed"),
+		arn.STS(coretest.Account, "federated-user/fed"), f.kmsKey.ARN,
 	}
 	for _, k := range []identity.AbsentKind{
 		identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider,
@@ -123,6 +131,16 @@ func (f *fixture) fillIdentities(devices *mfa.Store) {
 			`"https://aws.amazon.com/tags":{"principal_tags":{"k":["v"]}}}`, "signature")
 }
 
+func (f *fixture) fillKeys(customers *kms.Store) {
+	f.T.Helper()
+	var err error
+	f.kmsKey, err = customers.CreateKey(f.T.Context(), f.Grant("kms:CreateKey", arn.Any()), kms.CreateInput{})
+	f.OK(err)
+	f.wrapped, err = customers.Wrap(f.T.Context(), f.Grant("kms:GenerateDataKey", f.kmsKey.ARN), f.kmsKey.ARN,
+		seal.NewKey(), nil)
+	f.OK(err)
+}
+
 func bearerToken(parts ...string) string {
 	for i, p := range parts {
 		parts[i] = base64.RawURLEncoding.EncodeToString([]byte(p))
@@ -169,6 +187,9 @@ func (f *fixture) elsewhere() (all []arn.ARN) {
 	} {
 		all = append(all, arn.IAM(coretest.Account, kind+"/elsewhere"))
 	}
+	another := f.kmsKey.ARN
+	another.Resource = "key/elsewhere"
+	all = append(all, another)
 	return all
 }
 

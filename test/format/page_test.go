@@ -64,6 +64,10 @@ func pattern(key string) *regexp.Regexp {
 			return "[\\x00-\\xff]{16}"
 		case "UPLOAD":
 			return "[\\x00-\\xff]{24}"
+		case "UUID":
+			return "[0-9a-f-]{36}"
+		case "MATERIAL":
+			return "[\\x00-\\xff]{32}"
 		case "NUMBER":
 			return "[\\x00-\\xff]{2}"
 		case "N":

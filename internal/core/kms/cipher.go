@@ -1,0 +1,135 @@
+package kms
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"watertight/internal/storage/seal"
+)
+
+// Ciphertext, as Encrypt returns it and as a wrapped data key is stored:
+//
+//	version (1 byte, 1), purpose (1), id of the key (16), id of its material (32),
+//	salt (16 random bytes), AES-256-GCM ciphertext and tag (16)
+//
+// The key that seals is made for this one message: HKDF-Expand-SHA256 (RFC 5869; the
+// material is uniform) of the material over the purpose's text and the salt. So the
+// nonce is zero and nothing is counted. Everything before the ciphertext is
+// authenticated together with the encryption context or binding.
+const (
+	blobVersion = 1
+	saltSize    = 16
+	headerSize  = 1 + 1 + 16 + 32 + saltSize
+	tagSize     = 16
+	maxBlob     = 6144 // bytes; KMS API reference, Decrypt
+)
+
+// purpose keeps ciphertext of the API and data keys of services apart. The numbers are
+// stored.
+type purpose byte
+
+const (
+	forCallers  purpose = 1 // Encrypt, GenerateDataKey
+	forServices purpose = 2 // Wrap
+)
+
+func (p purpose) text() string {
+	if p == forServices {
+		return "watertight kms data key"
+	}
+	return "watertight kms ciphertext"
+}
+
+// blob is ciphertext taken apart. Its slices are parts of the whole.
+type blob struct {
+	purpose  purpose
+	key      keyID
+	material MaterialID
+	salt     []byte
+	header   []byte // everything above
+	sealed   []byte
+}
+
+// parseBlob takes ciphertext apart; false if it is none.
+func parseBlob(b []byte) (p blob, ok bool) {
+	if len(b) < headerSize+tagSize || len(b) > maxBlob || b[0] != blobVersion {
+		return p, false
+	}
+	p = blob{
+		purpose: purpose(b[1]), key: keyID(b[2:18]), material: MaterialID(b[18:50]), salt: b[50:headerSize],
+		header: b[:headerSize], sealed: b[headerSize:],
+	}
+	return p, p.purpose == forCallers || p.purpose == forServices
+}
+
+// KeyOf returns the key and the material that a ciphertext or a wrapped data key
+// names, which nobody has authenticated yet; ok is false if it is neither.
+func KeyOf(wrapped []byte) (id string, material [32]byte, ok bool) {
+	p, ok := parseBlob(wrapped)
+	if !ok {
+		return "", material, false
+	}
+	return p.key.String(), p.material, true
+}
+
+// sealBlob encrypts a message under a material.
+func sealBlob(p purpose, key keyID, id MaterialID, material seal.Key, plain, bound []byte) []byte {
+	var salt [saltSize]byte
+	rand.Read(salt[:])
+	return sealSalted(p, key, id, material, salt, plain, bound)
+}
+
+func sealSalted(
+	p purpose, key keyID, id MaterialID, material seal.Key, salt [saltSize]byte, plain, bound []byte,
+) []byte {
+	b := append(make([]byte, 0, headerSize+len(plain)+tagSize), blobVersion, byte(p))
+	b = append(append(append(b, key[:]...), id[:]...), salt[:]...)
+	var nonce [12]byte
+	return messageKey(material, p, salt[:]).AEAD().Seal(b, nonce[:], plain, additional(b, bound))
+}
+
+// open decrypts a message under its material.
+func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
+	var nonce [12]byte
+	plain, err := messageKey(material, p.purpose, p.salt).AEAD().
+		Open(nil, nonce[:], p.sealed, additional(p.header, bound))
+	if err != nil {
+		return nil, seal.ErrCorrupt
+	}
+	return plain, nil
+}
+
+// messageKey is HKDF-Expand for one block.
+func messageKey(material seal.Key, p purpose, salt []byte) (k seal.Key) {
+	h := hmac.New(sha256.New, material[:])
+	h.Write([]byte(p.text()))
+	h.Write(salt)
+	h.Write([]byte{1})
+	h.Sum(k[:0])
+	return k
+}
+
+func additional(header, bound []byte) []byte {
+	return append(append(make([]byte, 0, len(header)+len(bound)), header...), bound...)
+}
+
+// Canonical returns an encryption context as ciphertext is bound to it: the number of
+// pairs, then in the order of their names' bytes the length of each name, the name,
+// the length of its value, the value. Lengths have 4 bytes, big-endian.
+func Canonical(context map[string]string) []byte {
+	size := 4
+	for name, value := range context {
+		size += 8 + len(name) + len(value)
+	}
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(len(context)))
+	for _, name := range slices.Sorted(maps.Keys(context)) {
+		for _, part := range [...]string{name, context[name]} {
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
+		}
+	}
+	return b
+}

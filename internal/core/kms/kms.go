@@ -1,0 +1,149 @@
+// Package kms keeps customers' keys: their records, states, policies and grants, the
+// material behind them, and what it encrypts. It exists so that key material is opened
+// in one place, for callers that are allowed to use the key, and nowhere else. It must
+// never know what its keys protect: neither S3, nor buckets, nor HTTP.
+package kms
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change"
+	"watertight/internal/core/principal"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// Options are what a Store needs besides the metadata.
+type Options struct {
+	Region string
+	Root   *seal.Ring // the root key; keys derived from it wrap material
+	// Principals know the users and roles that key policies and grants name.
+	Principals principal.Directory
+	// Now is the clock of what no request asks for.
+	Now func() time.Time
+}
+
+// Store manages customers' keys. It is safe for concurrent use.
+type Store struct {
+	store      kv.Store
+	region     string
+	wrapping   wrapping
+	principals principal.Directory
+	now        func() time.Time
+}
+
+// New returns the keys in store.
+func New(store kv.Store, o Options) *Store {
+	return &Store{
+		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
+	}
+}
+
+// Use says which key a service uses for its caller, and the encryption context it is
+// bound to.
+type Use struct {
+	Key     string            // as named: key id, key ARN, alias/name or alias ARN; never empty
+	Context map[string]string // whole encryption context, with aws:s3:arn
+	Via     string            // "s3": kms:ViaService is s3.REGION.amazonaws.com
+}
+
+// Key is a key as a use resolved it.
+type Key struct {
+	ARN     arn.ARN
+	ID      string
+	Managed bool // by the server, such as alias/aws/s3
+}
+
+// MaterialID names one material of a key. It follows from the material and the key, so
+// that the same material has the same id when it is imported again.
+type MaterialID [32]byte
+
+// String returns 64 hexadecimal digits, as the API shows it.
+func (id MaterialID) String() string { return hex.EncodeToString(id[:]) }
+
+// Metadata describes a key (KMS API reference, KeyMetadata).
+type Metadata struct {
+	Account, ID   string
+	ARN           arn.ARN
+	Created       time.Time
+	Description   string
+	State         State
+	Managed       bool
+	Imported      bool // Origin is EXTERNAL
+	DeletionDate  time.Time
+	PendingWindow int // days; 0 unless deletion is pending
+	// ValidTo is when imported material expires; zero: it does not, or there is none.
+	ValidTo     time.Time
+	HasMaterial bool
+	Material    MaterialID // the current one; zero without material
+}
+
+// Origin is the API's name for where the material comes from.
+func (m *Metadata) Origin() string {
+	if m.Imported {
+		return OriginExternal
+	}
+	return OriginKMS
+}
+
+// Values of the API that a symmetric key has.
+const (
+	SpecSymmetric  = "SYMMETRIC_DEFAULT"
+	UsageEncrypt   = "ENCRYPT_DECRYPT"
+	OriginKMS      = "AWS_KMS"
+	OriginExternal = "EXTERNAL"
+)
+
+// Subject is a key as decisions about it see it: it asks for no grant, since the needs
+// of requests are made of it.
+type Subject struct {
+	Key
+	Account  string
+	Alias    string   // as the request named it, "alias/name"; "" if it named the key itself
+	Aliases  []string // all of the key, "alias/name"
+	Tags     map[string]string
+	Imported bool
+	State    State
+}
+
+// Subject resolves a name, whatever the key's state, for a caller of an account at an
+// instant. Errors: NotFoundException, InvalidArnException.
+func (s *Store) Subject(ctx context.Context, account, name string, at time.Time) (out Subject, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		k, alias, err := s.find(r, account, name, at)
+		if err != nil {
+			return err
+		}
+		out = Subject{
+			Key: k.key(), Account: k.account, Alias: alias, Imported: k.imported, State: k.stateAt(at),
+		}
+		if len(k.tags) > 0 {
+			out.Tags = make(map[string]string, len(k.tags))
+			for _, t := range k.tags {
+				out.Tags[t.Key] = t.Value
+			}
+		}
+		out.Aliases, err = aliasesOf(r, k.id)
+		return err
+	})
+	return out, err
+}
+
+// account returns the account of the grant's caller.
+func account(g authz.Grant) (string, error) {
+	a := g.Caller().Principal().Account
+	if a == "" {
+		return "", fault.Of(fault.AccessDenied)
+	}
+	return a, nil
+}
+
+// commit runs fn in a transaction for the grant's caller, with the request's instant.
+func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(tx kv.Tx, at time.Time) error) error {
+	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return fn(tx, g.Caller().At()) })
+}

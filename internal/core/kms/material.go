@@ -1,0 +1,184 @@
+package kms
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"math"
+	"sync"
+	"time"
+
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/seal"
+)
+
+// materialRecord is one material of a key. Imported material that was taken away
+// leaves its record without the wrapped bytes: only the same material, which has the
+// same id, can be imported again.
+type materialRecord struct {
+	id         MaterialID
+	number     uint64 // from 1, in the order of their beginning
+	wrapped    []byte // bound to key and material; nil if it was taken away
+	generation uint32 // of the root key that the wrapping key comes from
+	created    time.Time
+	how        Rotation
+	kept       []byte
+}
+
+// Rotation says what made a material the current one. The numbers are stored.
+type Rotation uint8
+
+// The kinds of rotations. The first material has none.
+const (
+	First     Rotation = 0
+	Automatic Rotation = 1
+	OnDemand  Rotation = 2
+)
+
+// Fields of a material's record. The numbers are stored.
+const (
+	fieldMaterialNumber     = 1
+	fieldMaterialWrapped    = 2
+	fieldMaterialGeneration = 3
+	fieldMaterialCreated    = 4
+	fieldMaterialHow        = 5
+)
+
+// wrapping has the keys that wrap material, one of each generation of the root key.
+type wrapping struct {
+	root *seal.Ring
+	keys sync.Map // by generation; they come from the root key and never change
+}
+
+// of returns the key of a generation.
+func (w *wrapping) of(generation uint32) (seal.Key, bool) {
+	if k, ok := w.keys.Load(generation); ok {
+		return k.(seal.Key), true
+	}
+	root, ok := w.root.Of(generation)
+	if !ok {
+		return seal.Key{}, false
+	}
+	k := root.Derive("watertight kms material")
+	w.keys.Store(generation, k)
+	return k, true
+}
+
+func (m *materialRecord) encode() []byte {
+	r := record.Uint(record.Start(make([]byte, 0, 96)), fieldMaterialNumber, m.number)
+	r = record.Bytes(r, fieldMaterialWrapped, m.wrapped)
+	r = record.Uint(r, fieldMaterialGeneration, uint64(m.generation))
+	r = record.Time(r, fieldMaterialCreated, m.created)
+	r = record.Uint(r, fieldMaterialHow, uint64(m.how))
+	return append(r, m.kept...)
+}
+
+func decodeMaterial(id MaterialID, value []byte) (*materialRecord, error) {
+	m := &materialRecord{id: id}
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldMaterialNumber:
+			m.number = f.Uint
+		case fieldMaterialWrapped:
+			m.wrapped = f.Bytes
+		case fieldMaterialGeneration:
+			m.generation = uint32(min(f.Uint, math.MaxUint32))
+		case fieldMaterialCreated:
+			m.created = f.Time()
+		case fieldMaterialHow:
+			if m.how = Rotation(min(f.Uint, 255)); m.how > OnDemand {
+				f.Unknown()
+			}
+		default:
+			m.kept = f.Keep(m.kept)
+		}
+	}
+	if err := f.Err(); err != nil {
+		return nil, fault.Internal(err)
+	}
+	if m.number == 0 || len(m.wrapped) != 0 && len(m.wrapped) != seal.WrappedSize {
+		return nil, record.Malformed("material of a KMS key")
+	}
+	return m, nil
+}
+
+// readMaterial returns a material of a key, nil if there is none.
+func readMaterial(r kv.Reader, id string, m MaterialID) (*materialRecord, error) {
+	v, err := r.Get(materialKey(id, m))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return decodeMaterial(m, v)
+}
+
+// materialsIn returns all materials of a key.
+func materialsIn(r kv.Reader, id string) (all []*materialRecord, err error) {
+	prefix := materialsOf(id)
+	for p, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(p.Key) != len(prefix)+len(MaterialID{}) {
+			return nil, record.Malformed("material of KMS key " + id)
+		}
+		m, err := decodeMaterial(MaterialID(p.Key[len(prefix):]), append([]byte(nil), p.Value...))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// idOf is the id of a material of a key: a pseudorandom function of it, which says
+// nothing about it.
+func idOf(material seal.Key, key keyID) (id MaterialID) {
+	h := hmac.New(sha256.New, material[:])
+	h.Write([]byte("watertight kms material id"))
+	h.Write(key[:])
+	h.Sum(id[:0])
+	return id
+}
+
+// materialContext binds a wrapped material to its key and its id.
+func materialContext(key keyID, id MaterialID) []byte {
+	b := append(make([]byte, 0, 72), "watertight kms material\x00"...)
+	return append(append(b, key[:]...), id[:]...)
+}
+
+// newMaterial wraps a material of a key under the current generation. It is done
+// before a transaction begins; the caller holds the ring until the record is stored.
+func (s *Store) newMaterial(key keyID, material seal.Key, at time.Time, how Rotation) *materialRecord {
+	m := &materialRecord{
+		id: idOf(material, key), generation: s.wrapping.root.Current().Number, created: at, how: how,
+	}
+	k, _ := s.wrapping.of(m.generation)
+	m.wrapped = k.Wrap(material, materialContext(key, m.id))
+	return m
+}
+
+// openMaterial opens a material. It is never done inside a transaction or a view.
+func (s *Store) openMaterial(key keyID, m *materialRecord) (seal.Key, error) {
+	k, ok := s.wrapping.of(m.generation)
+	if !ok {
+		return seal.Key{}, fault.Internal(seal.ErrCorrupt)
+	}
+	material, err := k.Unwrap(m.wrapped, materialContext(key, m.id))
+	if err != nil {
+		return seal.Key{}, fault.Internal(err)
+	}
+	if id := idOf(material, key); !hmac.Equal(id[:], m.id[:]) {
+		return seal.Key{}, fault.Internal(seal.ErrCorrupt)
+	}
+	return material, nil
+}
+
+// begin makes a material the current one.
+func (k *keyRecord) begin(tx kv.Tx, m *materialRecord) {
+	k.materials++
+	m.number = k.materials
+	k.current = m.id
+	tx.Set(materialKey(k.id, m.id), m.encode())
+}

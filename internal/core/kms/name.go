@@ -1,0 +1,185 @@
+package kms
+
+import (
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// aliasWord begins the names of aliases.
+const aliasWord = "alias/"
+
+// find returns the key that a name means for a caller of an account, and the alias
+// that the name is, "" for others. A name is a key id, a key ARN, alias/NAME or the ARN
+// of an alias (KMS developer guide, "Key identifiers").
+// Errors: NotFoundException, InvalidArnException.
+func (s *Store) find(r kv.Reader, account, name string, at time.Time) (k *keyRecord, alias string, err error) {
+	if !strings.HasPrefix(name, "arn:") {
+		if strings.HasPrefix(name, aliasWord) {
+			return s.findAlias(r, account, name, at)
+		}
+		k, err = s.findID(r, account, s.region, name, at)
+		return k, "", err
+	}
+	a, err := arn.Parse(name)
+	if err != nil || a.Service != "kms" || a.Partition != "aws" || !arn.IsAccountID(a.Account) {
+		return nil, "", invalidARN(name)
+	}
+	switch id, isKey := strings.CutPrefix(a.Resource, "key/"); {
+	case isKey:
+		k, err = s.findID(r, a.Account, a.Region, id, at)
+		return k, "", err
+	case a.Region != s.region:
+		return nil, "", invalidRegion(a.Region)
+	case strings.HasPrefix(a.Resource, aliasWord):
+		return s.findAlias(r, a.Account, a.Resource, at)
+	}
+	return nil, "", invalidARN(name)
+}
+
+// findOwn is find for the operations that take no alias.
+func (s *Store) findOwn(r kv.Reader, account, name string, at time.Time) (*keyRecord, error) {
+	_, last, _ := strings.Cut(name, ":key/")
+	if strings.HasPrefix(name, aliasWord) || strings.HasPrefix(name, "arn:") && last == "" {
+		return nil, invalidKeyID(name)
+	}
+	k, _, err := s.find(r, account, name, at)
+	return k, err
+}
+
+// findID finds a key by its id: one of another account or region is not there.
+func (s *Store) findID(r kv.Reader, account, region, id string, at time.Time) (*keyRecord, error) {
+	if _, ok := parseKeyID(id); !ok {
+		if region != s.region {
+			return nil, invalidRegion(region)
+		}
+		return nil, invalidKeyID(id)
+	}
+	k, err := readKey(r, id)
+	if err != nil {
+		return nil, err
+	}
+	if k != nil && k.account == account && !k.isDestroyed(at) && (k.region == region || s.region == region) {
+		return k, nil
+	}
+	if region != s.region {
+		return nil, invalidRegion(region)
+	}
+	missing := keyRecord{id: id, region: region, account: account}
+	return nil, notFound("Key '" + missing.arn().String() + "' does not exist")
+}
+
+func (s *Store) findAlias(r kv.Reader, account, name string, at time.Time) (*keyRecord, string, error) {
+	a, err := readAlias(r, account, name)
+	if err != nil {
+		return nil, "", err
+	}
+	if a == nil {
+		return nil, "", s.noAlias(account, name)
+	}
+	k, err := readKey(r, a.target)
+	if err != nil {
+		return nil, "", err
+	}
+	if k == nil || k.account != account || k.isDestroyed(at) {
+		return nil, "", s.noAlias(account, name)
+	}
+	return k, name, nil
+}
+
+func (s *Store) noAlias(account, name string) error {
+	return notFound("Alias " + s.AliasARN(account, name).String() + " is not found.")
+}
+
+// AliasARN is the ARN of an alias, whose name begins with "alias/".
+func (s *Store) AliasARN(account, name string) arn.ARN {
+	return arn.ARN{Partition: "aws", Service: "kms", Region: s.region, Account: account, Resource: name}
+}
+
+func notFound(message string) error { return fault.New(fault.NotFoundException, message) }
+
+func invalidKeyID(name string) error { return notFound("Invalid keyId '" + name + "'") }
+
+// invalidRegion is what AWS says of an ARN of another Region.
+func invalidRegion(region string) error { return notFound("Invalid arn " + region) }
+
+func invalidARN(name string) error {
+	return fault.New(fault.InvalidArnException, name+" is not a valid ARN.")
+}
+
+// aliasRecord is what is stored of an alias.
+type aliasRecord struct {
+	target           string // a key's id
+	created, updated time.Time
+	kept             []byte
+}
+
+// Fields of an alias's record. The numbers are stored.
+const (
+	fieldTarget       = 1
+	fieldAliasCreated = 2
+	fieldAliasUpdated = 3
+)
+
+func aliasKey(account, name string) []byte {
+	return record.Key(aliasPrefix, account, "/", strings.TrimPrefix(name, aliasWord))
+}
+
+func aliasedKey(id, name string) []byte {
+	return record.Key(aliasedPrefix, id, "/", strings.TrimPrefix(name, aliasWord))
+}
+
+func (a *aliasRecord) encode() []byte {
+	r := record.String(record.Start(nil), fieldTarget, a.target)
+	r = record.Time(r, fieldAliasCreated, a.created)
+	return append(record.Time(r, fieldAliasUpdated, a.updated), a.kept...)
+}
+
+// readAlias returns an account's alias, nil if there is none.
+func readAlias(r kv.Reader, account, name string) (*aliasRecord, error) {
+	v, err := r.Get(aliasKey(account, name))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	a := &aliasRecord{}
+	f := record.Read(v)
+	for f.Next() {
+		switch f.Number {
+		case fieldTarget:
+			a.target = string(f.Bytes)
+		case fieldAliasCreated:
+			a.created = f.Time()
+		case fieldAliasUpdated:
+			a.updated = f.Time()
+		default:
+			a.kept = f.Keep(a.kept)
+		}
+	}
+	if f.Err() != nil || a.target == "" {
+		return nil, record.Malformed("KMS alias " + name)
+	}
+	return a, nil
+}
+
+// aliasesOf returns the names of a key's aliases in order.
+func aliasesOf(r kv.Reader, id string) ([]string, error) {
+	names, err := record.Names(r, record.Key(aliasedPrefix, id, "/"))
+	for i := range names {
+		names[i] = aliasWord + names[i]
+	}
+	return names, err
+}
+
+func setAlias(tx kv.Tx, account, name string, a *aliasRecord) {
+	tx.Set(aliasKey(account, name), a.encode())
+	tx.Set(aliasedKey(a.target, name), record.Start(nil))
+}
+
+func dropAlias(tx kv.Tx, account, name string, a *aliasRecord) {
+	tx.Delete(aliasKey(account, name))
+	tx.Delete(aliasedKey(a.target, name))
+}

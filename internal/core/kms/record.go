@@ -1,0 +1,274 @@
+package kms
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/principal"
+	"watertight/internal/core/tag"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Keys of this package's records. UUID is a key's id in its written form; times are 8
+// bytes, microseconds since 1970.
+//
+//	k/k/UUID            a key
+//	k/n/ACCOUNT/UUID    the keys of an account
+//	k/c/ACCOUNT         how many an account has
+//	k/m/UUID/MATERIAL   a material of a key, by its id (32 bytes)
+//	k/a/ACCOUNT/ALIAS   an alias, without "alias/"
+//	k/b/UUID/ALIAS      the aliases of a key
+//	k/d/END UUID        when a key is destroyed
+//	k/x/END UUID        when a key's imported material expires
+//	k/t/END UUID        when a key's material is rotated next
+const (
+	keyPrefix      = "k/k/"
+	ownedPrefix    = "k/n/"
+	countPrefix    = "k/c/"
+	materialPrefix = "k/m/"
+	aliasPrefix    = "k/a/"
+	aliasedPrefix  = "k/b/"
+	deletionPrefix = "k/d/"
+	expiryPrefix   = "k/x/"
+	rotationPrefix = "k/t/"
+)
+
+func keyKey(id string) []byte            { return record.Key(keyPrefix, id) }
+func ownedKey(account, id string) []byte { return record.Key(ownedPrefix, account, "/", id) }
+func countKey(account string) []byte     { return record.Key(countPrefix, account) }
+func materialsOf(id string) []byte       { return record.Key(materialPrefix, id, "/") }
+func materialKey(id string, m MaterialID) []byte {
+	return record.Key(materialPrefix, id, "/", string(m[:]))
+}
+
+func dueKey(prefix string, at time.Time, id string) []byte {
+	return append(record.Big([]byte(prefix), uint64(max(0, at.UnixMicro()))), id...)
+}
+
+// PolicyID identifies one writing of a key's policy.
+type PolicyID [8]byte
+
+// keyRecord is what is stored of a key.
+type keyRecord struct {
+	id          string
+	region      string
+	account     string
+	created     time.Time
+	description string
+	state       State
+	managed     bool
+	imported    bool
+	policy      string
+	bound       principal.Bindings
+	policyID    PolicyID
+	tags        []tag.Tag
+	ends        time.Time // of the window, if deletion is pending
+	window      int       // days
+	current     MaterialID
+	materials   uint64    // how many there have been
+	validTo     time.Time // of imported material; zero is for ever
+	period      int       // days between automatic rotations; 0 is off
+	next        time.Time // automatic rotation
+	onDemand    int       // rotations on demand so far
+	kept        []byte    // ancillary fields of a later program
+}
+
+// Fields of a key's record. The numbers are stored.
+const (
+	fieldRegion      = 1
+	fieldAccount     = 2
+	fieldCreated     = 3
+	fieldDescription = 4
+	fieldState       = 5
+	fieldManaged     = 6
+	fieldImported    = 7
+	fieldPolicy      = 8
+	fieldBound       = 9 // repeated pair: ARN, unique id
+	fieldPolicyID    = 10
+	fieldTag         = 11 // repeated pair
+	fieldEnds        = 12
+	fieldWindow      = 13
+	fieldCurrent     = 14
+	fieldMaterials   = 15
+	fieldValidTo     = 16
+	fieldPeriod      = 17
+	fieldNext        = 18
+	fieldOnDemand    = 19
+)
+
+func (k *keyRecord) encode() []byte {
+	r := record.Start(make([]byte, 0, 192+len(k.policy)+len(k.description)))
+	r = record.String(r, fieldRegion, k.region)
+	r = record.String(r, fieldAccount, k.account)
+	r = record.Time(r, fieldCreated, k.created)
+	r = record.String(r, fieldDescription, k.description)
+	r = record.Uint(r, fieldState, uint64(k.state))
+	r = record.Bool(r, fieldManaged, k.managed)
+	r = record.Bool(r, fieldImported, k.imported)
+	r = record.String(r, fieldPolicy, k.policy)
+	for _, b := range k.bound {
+		r = record.Pair(r, fieldBound, b.Name, b.ID)
+	}
+	r = record.Bytes(r, fieldPolicyID, k.policyID[:])
+	for _, t := range k.tags {
+		r = record.Pair(r, fieldTag, t.Key, t.Value)
+	}
+	if !k.ends.IsZero() {
+		r = record.Time(r, fieldEnds, k.ends)
+	}
+	r = record.Uint(r, fieldWindow, uint64(max(0, k.window)))
+	if k.current != (MaterialID{}) {
+		r = record.Bytes(r, fieldCurrent, k.current[:])
+	}
+	r = record.Uint(r, fieldMaterials, k.materials)
+	if !k.validTo.IsZero() {
+		r = record.Time(r, fieldValidTo, k.validTo)
+	}
+	r = record.Uint(r, fieldPeriod, uint64(max(0, k.period)))
+	if !k.next.IsZero() {
+		r = record.Time(r, fieldNext, k.next)
+	}
+	r = record.Uint(r, fieldOnDemand, uint64(max(0, k.onDemand)))
+	return append(r, k.kept...)
+}
+
+func decodeKey(id string, value []byte) (*keyRecord, error) {
+	k := &keyRecord{id: id}
+	ok := true
+	f := record.Read(value)
+	for f.Next() {
+		switch f.Number {
+		case fieldRegion:
+			k.region = string(f.Bytes)
+		case fieldAccount:
+			k.account = string(f.Bytes)
+		case fieldCreated:
+			k.created = f.Time()
+		case fieldDescription:
+			k.description = string(f.Bytes)
+		case fieldState:
+			if k.state = State(min(f.Uint, 255)); !k.state.known() {
+				f.Unknown()
+			}
+		case fieldManaged:
+			k.managed = f.Uint != 0
+		case fieldImported:
+			k.imported = f.Uint != 0
+		case fieldPolicy, fieldBound, fieldPolicyID:
+			ok = k.decodePolicy(&f) && ok
+		case fieldTag:
+			name, value, good := f.Pair()
+			ok = ok && good
+			k.tags = append(k.tags, tag.Tag{Key: name, Value: value})
+		case fieldEnds:
+			k.ends = f.Time()
+		case fieldWindow:
+			k.window = f.Int()
+		case fieldCurrent:
+			ok = copy(k.current[:], f.Bytes) == len(k.current) && ok
+		case fieldMaterials:
+			k.materials = f.Uint
+		case fieldValidTo:
+			k.validTo = f.Time()
+		case fieldPeriod:
+			k.period = f.Int()
+		case fieldNext:
+			k.next = f.Time()
+		case fieldOnDemand:
+			k.onDemand = f.Int()
+		default:
+			k.kept = f.Keep(k.kept)
+		}
+	}
+	if err := f.Err(); err != nil {
+		return nil, fault.Internal(err)
+	}
+	if !ok || k.region == "" || k.account == "" || k.policy == "" || k.state == 0 ||
+		(k.state == PendingDeletion) == k.ends.IsZero() {
+		return nil, record.Malformed("KMS key " + id)
+	}
+	return k, nil
+}
+
+// decodePolicy reads the fields of the policy.
+func (k *keyRecord) decodePolicy(f *record.Fields) bool {
+	switch f.Number {
+	case fieldPolicy:
+		k.policy = string(f.Bytes)
+	case fieldPolicyID:
+		return copy(k.policyID[:], f.Bytes) == len(k.policyID)
+	default:
+		name, id, ok := f.Pair()
+		k.bound = append(k.bound, principal.Binding{Name: name, ID: id})
+		return ok
+	}
+	return true
+}
+
+// readKey returns the key with an id, nil if there is none.
+func readKey(r kv.Reader, id string) (*keyRecord, error) {
+	v, err := r.Get(keyKey(id))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return decodeKey(id, v)
+}
+
+func (k *keyRecord) write(tx kv.Tx) { tx.Set(keyKey(k.id), k.encode()) }
+
+// setPolicy replaces the policy's text and the ids behind its names.
+func (k *keyRecord) setPolicy(text string, bound principal.Bindings) {
+	k.policy, k.bound = text, bound
+	rand.Read(k.policyID[:])
+}
+
+func (k *keyRecord) arn() arn.ARN {
+	return arn.ARN{
+		Partition: "aws", Service: "kms", Region: k.region, Account: k.account, Resource: "key/" + k.id,
+	}
+}
+
+func (k *keyRecord) key() Key { return Key{ARN: k.arn(), ID: k.id, Managed: k.managed} }
+
+// metadata describes the key as it is at an instant.
+func (k *keyRecord) metadata(at time.Time) Metadata {
+	m := Metadata{
+		Account: k.account, ID: k.id, ARN: k.arn(), Created: k.created, Description: k.description,
+		State: k.stateAt(at), Managed: k.managed, Imported: k.imported,
+	}
+	if m.State == PendingDeletion {
+		m.DeletionDate, m.PendingWindow = k.ends, k.window
+	}
+	if k.hasMaterial(at) {
+		m.HasMaterial, m.Material, m.ValidTo = true, k.current, k.validTo
+	}
+	return m
+}
+
+// Ids of keys are random UUIDs (RFC 9562, version 4) in lower case. In ciphertext they
+// are their 16 bytes.
+type keyID [16]byte
+
+func newKeyID() (id keyID) {
+	rand.Read(id[:])
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+func (id keyID) String() string {
+	h := hex.EncodeToString(id[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// parseKeyID reads the written form of an id.
+func parseKeyID(s string) (id keyID, ok bool) {
+	if len(s) != 36 {
+		return id, false
+	}
+	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
+	return keyID(append(b, make([]byte, 16)...)[:16]), err == nil && keyID(b).String() == s
+}
