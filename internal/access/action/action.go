@@ -126,6 +126,9 @@ type Facts struct {
 	BucketPolicy bool
 	// Trust: the trust policy of a role may allow it.
 	Trust bool
+	// OwnAccount: only principals of the resource's account have the action, whatever a
+	// policy allows to others.
+	OwnAccount bool
 	// Always: the action needs no permission, and no policy can deny it.
 	Always bool
 	// Witness is the action's place among those that are tried first to show that a
@@ -261,6 +264,8 @@ func readFacts(line string) (f Facts) {
 			f.BucketPolicy = true
 		case "trust":
 			f.Trust = true
+		case "own":
+			f.OwnAccount = true
 		case "always":
 			f.Always = true
 		}

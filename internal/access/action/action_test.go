@@ -51,7 +51,7 @@ func TestTablesAreRead(t *testing.T) {
 						t.Errorf("%s: %v", name, f)
 					}
 					for fact := range strings.SplitSeq(f[4], ",") {
-						known := []string{"-", "owner", "tags", "gives", "policy", "trust", "always"}
+						known := []string{"-", "owner", "tags", "gives", "policy", "trust", "always", "own"}
 						if !slices.Contains(known, fact) && !strings.HasPrefix(fact, "witness=") {
 							t.Errorf("%s: %s", name, fact)
 						}
@@ -66,7 +66,8 @@ func TestTablesAreRead(t *testing.T) {
 					}
 				}
 				for _, key := range a.keys {
-					if strings.HasPrefix(key, "@") || key != strings.ToLower(key) || strings.Count(key, ":") != 1 {
+					if strings.HasPrefix(key, "@") || key != strings.ToLower(key) ||
+						strings.Count(strings.TrimSuffix(key, ":"), ":") != 1 {
 						t.Errorf("%s: key %s", a.Name, key)
 					}
 				}
@@ -158,6 +159,17 @@ func TestKeys(t *testing.T) {
 		t.Run(fmt.Sprintf("%.60s", key), func(t *testing.T) {
 			if got := GlobalKey(key); got != want {
 				t.Errorf("%q: %v", key, got)
+			}
+		})
+	}
+	k := Parse("kms")
+	for key, want := range map[string]bool{
+		"kms:encryptioncontext:aws:s3:arn": true, "kms:encryptioncontext:": true, "kms:encryptioncontext": false,
+		"kms:encryptioncontextkeys": true, "kms:viaservice": true, "kms:nothing": false, "s3:prefix": false,
+	} {
+		t.Run(key, func(t *testing.T) {
+			if k.Knows(key) != want {
+				t.Errorf("%q: %v", key, !want)
 			}
 		})
 	}

@@ -153,11 +153,12 @@ func (a *Action) Has(key string) bool {
 	return contains(a.keys, key)
 }
 
-// contains reports whether a condition key is among known ones; one that ends with /
-// stands for all that have something behind it.
+// contains reports whether a condition key is among known ones; one that ends with / or
+// a colon stands for all that have something behind it.
 func contains(known []string, key string) bool {
 	return slices.ContainsFunc(known, func(k string) bool {
-		return k == key || strings.HasSuffix(k, "/") && len(key) > len(k) && strings.HasPrefix(key, k)
+		isFamily := strings.HasSuffix(k, "/") || strings.HasSuffix(k, ":")
+		return k == key || isFamily && len(key) > len(k) && strings.HasPrefix(key, k)
 	})
 }
 

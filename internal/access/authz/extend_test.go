@@ -154,8 +154,7 @@ func TestExtendSaysWhy(t *testing.T) {
 // allows to everyone.
 func TestKeysAreNotForStrangers(t *testing.T) {
 	d, err := policy.Parse(policy.Key, []byte(`{"Statement":[
-		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
-		{"Effect":"Allow","Principal":{"Federated":"accounts.example.com"},"Action":"*","Resource":"*"}]}`))
+		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,12 @@ type opinion struct {
 	deny  *statement
 	allow *statement
 	grant grant // the furthest reaching of a resource-based policy's allows
-	lost  bool  // a document is missing
-	spent bool  // the decision took too many steps
+	// alone is the allow of a grant of a KMS key, beside which no identity policy needs
+	// to allow, and reaches how far it does.
+	alone   *statement
+	reaches grant
+	lost    bool // a document is missing
+	spent   bool // the decision took too many steps
 }
 
 // ask evaluates one layer. It stops at the first Deny, unless the denies of the
@@ -38,7 +42,9 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 			case !s.allow:
 				o.deny = s
 				return o
-			case o.allow == nil || g > o.grant:
+			case s.alone && (o.alone == nil || g > o.reaches):
+				o.alone, o.reaches = s, g
+			case !s.alone && (o.allow == nil || g > o.grant):
 				o.allow, o.grant = s, g
 			}
 		}
@@ -102,6 +108,11 @@ func (in *situation) decide(l *Laws) Verdict {
 			Layer: ResourceLayer,
 		}
 	}
+	if v.Effect == Allow && r.Action.Facts().OwnAccount && in.owner != "" && r.Principal.Account != in.owner {
+		return Verdict{
+			Effect: ImplicitDeny, Why: []string{"settings of a key are its own account's alone"}, Layer: ResourceLayer,
+		}
+	}
 	if v.Effect == Allow && in.givesAccessAway(l) {
 		return Verdict{
 			Effect: ImplicitDeny,
@@ -114,22 +125,36 @@ func (in *situation) decide(l *Laws) Verdict {
 
 // weigh returns the verdict where nothing denies.
 func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
-	resource := opinions[ResourceLayer]
-	p := &r.Principal
-	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
+	p, resource := &r.Principal, &opinions[ResourceLayer]
 	if (p.Kind == Anonymous || p.Kind == WebIdentity) && r.Action.Service() == "kms" {
 		// KMS takes signed requests only, so "*" in a key policy means no others (KMS
 		// developer guide, "Key policies in AWS KMS", "Principal").
 		return implicitDeny(ResourceLayer)
 	}
-	if resource.allow == nil && (!own || l.ResourceMustAllow) {
+	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
+	v := weighAllow(l, p, opinions, resource.allow, resource.grant, own)
+	if v.Effect == Allow || resource.alone == nil {
+		return v
+	}
+	// A grant carries a principal of any account as far as a policy of its own account's
+	// resource would (KMS developer guide, "Grants in AWS KMS").
+	return weighAllow(l, p, opinions, resource.alone, resource.reaches, true)
+}
+
+// weighAllow returns the verdict where the resource-based policies allow no more than
+// one statement does, nil for none, and carry the principal as far as reaches. own: the
+// resource counts as one of the principal's account.
+func weighAllow(
+	l *Laws, p *Principal, opinions *[layers]opinion, allow *statement, reaches grant, own bool,
+) Verdict {
+	if allow == nil && (!own || l.ResourceMustAllow) {
 		return implicitDeny(ResourceLayer)
 	}
 	needsIdentity, needsBoundary, needsSession := true, l.Boundary != nil, l.Session != nil || p.Kind == FederatedUser
 	if own {
-		needsIdentity = resource.grant < limited
-		needsBoundary = needsBoundary && resource.grant < toUser
-		needsSession = needsSession && resource.grant < unlimited
+		needsIdentity = reaches < limited
+		needsBoundary = needsBoundary && reaches < toUser
+		needsSession = needsSession && reaches < unlimited
 	} else if p.Account == "" {
 		// Anonymous callers, services and web identities have no identity policies.
 		needsIdentity = false
@@ -142,7 +167,7 @@ func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
 	case needsSession && opinions[SessionLayer].allow == nil:
 		return implicitDeny(SessionLayer)
 	case !needsIdentity:
-		return Verdict{Effect: Allow, Why: resource.allow.why[ResourceLayer], Layer: ResourceLayer}
+		return Verdict{Effect: Allow, Why: allow.why[ResourceLayer], Layer: ResourceLayer}
 	}
 	return Verdict{Effect: Allow, Why: opinions[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
 }

@@ -20,6 +20,7 @@ const (
 	Key                    // a KMS key policy
 	Session                // passed when a session is made
 	AccessList             // an ACL; made by List, never parsed
+	GrantList              // grants of a KMS key; made by Grants, never parsed
 )
 
 // Document is a compiled policy. It never changes.

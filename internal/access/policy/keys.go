@@ -50,6 +50,7 @@ const (
 	serviceName
 	resourceAccount
 	s3ResourceAccount
+	callerAccount
 	versionID
 )
 
@@ -79,6 +80,8 @@ func derivedKey(name string) derived {
 		return resourceAccount
 	case "s3:resourceaccount":
 		return s3ResourceAccount
+	case "kms:calleraccount":
+		return callerAccount
 	case "s3:versionid":
 		return versionID
 	}
@@ -194,6 +197,10 @@ func (in *situation) derive(k derived) string {
 	case s3ResourceAccount:
 		if in.request.Action.Service() == "s3" {
 			return in.owner
+		}
+	case callerAccount:
+		if in.request.Action.Service() == "kms" {
+			return p.Account
 		}
 	}
 	return ""

@@ -18,6 +18,7 @@ type naiveLaws struct {
 	identity, boundary, session, resource []object
 	owner                                 string
 	mustAllow                             bool
+	grants                                []KeyGrant
 }
 
 type object = map[string]any
@@ -59,6 +60,7 @@ func naiveContext(r Request, owner string) map[string][]string {
 		"aws:currenttime", "aws:epochtime", "aws:sourceip", "aws:principalarn", "aws:principalaccount",
 		"aws:principaltype", "aws:userid", "aws:username", "aws:principalisawsservice", "aws:principalservicename",
 		"aws:principalservicenameslist", "aws:resourceaccount", "s3:resourceaccount",
+		"kms:calleraccount",
 	} {
 		delete(c, k)
 	}
@@ -70,6 +72,9 @@ func naiveContext(r Request, owner string) map[string][]string {
 	set("aws:resourceaccount", owner)
 	if strings.HasPrefix(string(r.Action), "s3:") {
 		set("s3:resourceaccount", owner)
+	}
+	if strings.HasPrefix(string(r.Action), "kms:") {
+		set("kms:calleraccount", r.Principal.Account)
 	}
 	set("aws:currenttime", r.At.UTC().Format("2006-01-02T15:04:05Z"))
 	set("aws:epochtime", strconv.FormatInt(r.At.Unix(), 10))
@@ -431,10 +436,14 @@ func naiveDecide(l naiveLaws, r Request) Effect {
 		return ImplicitDeny
 	}
 	switch {
+	case strings.HasPrefix(string(r.Action), "kms:") && (p.Kind == Anonymous || p.Kind == WebIdentity):
+		return ImplicitDeny // KMS takes signed requests only
+	case naiveGranted(l.grants, r, inIdentity, inBoundary, inSession):
+		return Allow
+	case naiveOwn(r.Action) && p.Account != l.owner:
+		return ImplicitDeny
 	case p.Account == "" && r.Action == "s3:PutBucketPolicy":
 		return ImplicitDeny
-	case (p.Kind == Anonymous || p.Kind == WebIdentity) && strings.HasPrefix(string(r.Action), "kms:"):
-		return ImplicitDeny // KMS takes signed requests only
 	case p.Account == "":
 		return answer(len(ways) > 0 && inBoundary && inSession)
 	case l.owner != "" && l.owner != p.Account:
@@ -449,4 +458,59 @@ func naiveDecide(l naiveLaws, r Request) Effect {
 		return ImplicitDeny
 	}
 	return answer(inIdentity && inBoundary && inSession)
+}
+
+// naiveOwn reports the actions that no other account has (KMS API reference,
+// "Cross-account use: No").
+func naiveOwn(a Action) bool {
+	return a == "kms:PutKeyPolicy" || a == "kms:DisableKey"
+}
+
+// naiveGranted reports whether a grant of the key allows the request. None is about
+// actions that no other account has.
+func naiveGranted(grants []KeyGrant, r Request, inIdentity, inBoundary, inSession bool) bool {
+	context := map[string]string{} // with the case of its names
+	for _, name := range r.Keys["kms:encryptioncontextkeys"] {
+		if v := r.Keys["kms:encryptioncontext:"+strings.ToLower(name)]; len(v) == 1 {
+			context[name] = v[0]
+		} else {
+			context[name] = "\x00"
+		}
+	}
+	holds := func(all map[string]string) bool {
+		for name, value := range all {
+			if got, ok := context[name]; !ok || got != value {
+				return false
+			}
+		}
+		return true
+	}
+	for _, g := range grants {
+		operation := strings.TrimPrefix(string(r.Action), "kms:")
+		if !slices.Contains(g.Operations, operation) || operation == "RetireGrant" {
+			continue
+		}
+		constrained := operation != "DescribeKey"
+		if constrained && g.Equals != nil && (len(context) != len(g.Equals) || !holds(g.Equals)) ||
+			constrained && g.Subset != nil && !holds(g.Subset) {
+			continue
+		}
+		if operation == "CreateGrant" {
+			wanted, kind := r.Keys["kms:grantoperations"], strings.Join(r.Keys["kms:grantconstrainttype"], "+")
+			inside := len(wanted) > 0
+			for _, o := range wanted {
+				inside = inside && slices.Contains(g.Operations, o)
+			}
+			if !inside || g.Equals != nil && kind != "EncryptionContextEquals" ||
+				g.Subset != nil && kind != "EncryptionContextEquals" && kind != "EncryptionContextSubset" {
+				continue
+			}
+		}
+		ways := naiveNames(object{"AWS": g.Grantee}, r.Principal)
+		if ways["direct"] || ways["user"] && inSession || ways["role"] && inBoundary && inSession ||
+			ways["account"] && inIdentity && inBoundary && inSession {
+			return true
+		}
+	}
+	return false
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"watertight/internal/access/arn"
 )
 
 // Limits of documents (IAM and STS quotas; S3 bucket policy limits; KMS
@@ -324,7 +326,13 @@ func (p *parser) resource(n node, path string, s *statement) error {
 		return err
 	}
 	s.notResource = not
+	if p.kind == Key && not {
+		return &Error{BadResource, path, "a key policy is about its own key: Resource is \"*\""}
+	}
 	for _, text := range list {
+		if p.kind == Key && !isKey(text) {
+			return &Error{BadResource, path, "a key policy is about its own key: Resource is \"*\""}
+		}
 		a, err := p.resourceARN(text, s)
 		if err != nil {
 			return &Error{BadResource, path, err.Error()}
@@ -333,6 +341,17 @@ func (p *parser) resource(n node, path string, s *statement) error {
 		p.mention(a.sections[5])
 	}
 	return nil
+}
+
+// isKey reports what may stand in the Resource element of a key policy: "*", which
+// means the key, and the ARN of a key. Whether it is this key's its service checks.
+func isKey(text string) bool {
+	if text == "*" {
+		return true
+	}
+	a, err := arn.Parse(text)
+	return err == nil && a.Service == "kms" && a.Region != "" && arn.IsAccountID(a.Account) &&
+		strings.HasPrefix(a.Resource, "key/") && !strings.ContainsAny(text, "*?$")
 }
 
 func (p *parser) variables() bool { return p.doc.version == version2012 }

@@ -32,6 +32,9 @@ func (p *parser) principal(n node, path string, s *statement) error {
 		default:
 			return &Error{BadPrincipal, here, "the type of principal is not known"}
 		}
+		if p.kind == Key && (m.name == "Federated" || m.name == "CanonicalUser") {
+			return &Error{BadPrincipal, here, "KMS knows no principals of this type"}
+		}
 		list, err := m.value.list(here, BadPrincipal)
 		if err != nil {
 			return err

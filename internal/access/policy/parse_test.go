@@ -140,6 +140,26 @@ func TestParseRefuses(t *testing.T) {
 		{"no principal", Resource, identityWith(""), MissingElement, "Statement[0].Principal"},
 		{"no principal in a key policy", Key, identityWith(""), MissingElement, "Statement[0].Principal"},
 		{
+			"a bucket in a key policy", Key, keyWith(`"AWS":"*"`, `"Resource":"arn:aws:s3:::b"`), BadResource,
+			"Statement.Resource",
+		},
+		{
+			"keys by pattern in a key policy", Key,
+			keyWith(`"AWS":"*"`, `"Resource":"arn:aws:kms:*:111122223333:key/*"`), BadResource, "Statement.Resource",
+		},
+		{
+			"all but one key in a key policy", Key, keyWith(`"AWS":"*"`, `"NotResource":"*"`), BadResource,
+			"Statement.NotResource",
+		},
+		{
+			"an identity provider in a key policy", Key, keyWith(`"Federated":"accounts.google.com"`, `"Resource":"*"`),
+			BadPrincipal, "Statement.Principal.Federated",
+		},
+		{
+			"a canonical id in a key policy", Key, keyWith(`"CanonicalUser":"`+canonicalHome+`"`, `"Resource":"*"`),
+			BadPrincipal, "Statement.Principal.CanonicalUser",
+		},
+		{
 			"NotPrincipal allows", Resource,
 			`{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"*","Resource":"*"}}`,
 			BadPrincipal, "Statement.NotPrincipal",
@@ -455,4 +475,9 @@ func FuzzParse(f *testing.F) {
 			Principal: Principal{Kind: User, Account: "111122223333", Name: "a"}, Action: "s3:GetObject",
 		})
 	})
+}
+
+// keyWith is a key policy of one statement.
+func keyWith(principal, resource string) string {
+	return `{"Statement":{"Effect":"Allow","Principal":{` + principal + `},"Action":"kms:*",` + resource + `}}`
 }

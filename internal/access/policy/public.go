@@ -151,7 +151,8 @@ func fixed(key, value string) bool {
 	switch key {
 	case "aws:principalorgid", "aws:sourcevpc", "aws:sourcevpce":
 		return exact
-	case "aws:sourceaccount", "aws:sourceowner", "aws:principalaccount", "s3:dataaccesspointaccount":
+	case "aws:sourceaccount", "aws:sourceowner", "aws:principalaccount", "s3:dataaccesspointaccount",
+		"kms:calleraccount":
 		return arn.IsAccountID(value)
 	case "aws:userid":
 		return exact && !strings.EqualFold(value, "anonymous")

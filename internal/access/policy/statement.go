@@ -18,7 +18,10 @@ type statement struct {
 	// direct: the statement names everyone, and a condition limits it to a caller by ARN.
 	direct bool
 	group  bool // of an ACL, to a group: public in the sense of Block Public Access
-	why    [layers][]string
+	// Of a grant of a KMS key: it needs no identity policy beside it, and has terms.
+	alone bool
+	terms *grantTerms
+	why   [layers][]string
 }
 
 // asWritten returns the statement as it was written.
@@ -89,6 +92,9 @@ func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 		if !s.conditions[i].holds(in, s.allow) {
 			return noGrant, false
 		}
+	}
+	if s.terms != nil && !s.terms.hold(in) {
+		return noGrant, false
 	}
 	return g, true
 }

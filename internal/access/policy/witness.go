@@ -64,7 +64,8 @@ const Stranger = "999999999999"
 
 const (
 	absentOwner = "000000000000" // the owner of the resource that a stranger asks for
-	sometime    = 1_893_456_000  // seconds: 2030-01-01, where no condition asks for another instant
+	someKey     = "00000000-0000-4000-8000-000000000000"
+	sometime    = 1_893_456_000 // seconds: 2030-01-01, where no condition asks for another instant
 )
 
 // somewhere is an address for documentation (RFC 5737).
@@ -78,11 +79,12 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	}
 	laws := Laws{
 		Identity: []*Document{all}, Session: []*Document{all}, Resource: []*Document{d}, ResourceOwner: absentOwner,
+		ResourceMustAllow: d.kind == Key,
 	}
-	tries, actions := mostTries, s.someActions()
+	tries, actions := mostTries, s.someActions(d.kind)
 	for _, who := range s.strangers() {
 		for _, a := range actions {
-			for _, r := range s.someResources(who.Name) {
+			for _, r := range s.someResources(d.kind, who.Name) {
 				in := Request{
 					Principal: who, Action: a, Resource: r, At: time.Unix(sometime, 0).UTC(), SourceIP: within(from),
 					Keys: map[string][]string{"aws:securetransport": {"true"}},
@@ -172,9 +174,13 @@ func (s *statement) strangers() []Principal {
 
 // someActions returns actions that the statement is about, the most telling ones
 // first, then those that its patterns spell.
-func (s *statement) someActions() []Action {
+func (s *statement) someActions(kind Kind) []Action {
 	var out []Action
-	for _, name := range action.Witnesses() {
+	telling := action.Witnesses()
+	if kind == Key {
+		telling = []string{"kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:CreateGrant", "kms:DescribeKey"}
+	}
+	for _, name := range telling {
 		if s.aboutAction(name, nil) {
 			out = append(out, Action(name))
 		}
@@ -194,8 +200,13 @@ func plainly(pattern string) string {
 
 // someResources returns resources that the statement's patterns match for a stranger
 // of that name.
-func (s *statement) someResources(name string) []arn.ARN {
+func (s *statement) someResources(kind Kind, name string) []arn.ARN {
 	out := []arn.ARN{}
+	if kind == Key {
+		return append(out, arn.ARN{
+			Partition: "aws", Service: "kms", Region: "us-east-1", Account: absentOwner, Resource: "key/" + someKey,
+		})
+	}
 	if len(s.resources) == 0 { // of an ACL
 		out = append(out, arn.Object("bucket", "key"))
 	}
