@@ -31,7 +31,8 @@ type onOwned[In any] interface {
 }
 
 // define is dispatch.Define for an operation on a bucket: a request that names
-// another owner than the bucket has is refused before the handler.
+// another owner than the bucket has is refused before the handler, and what KMS says
+// of a key is told in S3's words.
 func define[In, Out any, P onOwned[In]](a *API, name, route string, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(rest.Route) rest.Route) dispatch.Row {
 	at := rest.At(route)
@@ -44,7 +45,8 @@ func define[In, Out any, P onOwned[In]](a *API, name, route string, may authz.Ac
 				return nil, err
 			}
 		}
-		return do(ctx, g, in)
+		out, err := do(ctx, g, in)
+		return out, keyFault(err)
 	})
 }
 

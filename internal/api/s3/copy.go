@@ -21,7 +21,8 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 	}
 	put := shape.PutObjectInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect,
-		Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
+		Conditions: in.Conditions, ACLHeaders: in.ACLHeaders, CustomerKey: in.CustomerKey,
+		EncryptionHeaders: in.EncryptionHeaders, Unbuilt: in.Unbuilt,
 	}
 	if in.TaggingDirective == "REPLACE" {
 		put.Tagging = in.Tagging
@@ -47,7 +48,7 @@ func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 func (a *API) copyObject(
 	ctx context.Context, g authz.Grant, in *shape.CopyObjectInput,
 ) (*shape.CopyObjectOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.EncryptionHeaders); err != nil {
 		return nil, err
 	}
 	src, err := parseCopySource(in.CopySource)
@@ -73,7 +74,7 @@ func (a *API) copyObject(
 		Bucket: in.Bucket, Key: in.Key, ACL: request, StorageClass: in.StorageClass,
 		WebsiteRedirect: in.WebsiteRedirect,
 		IfMatch:         in.IfMatch, IfNoneMatch: in.IfNoneMatch,
-		Encryption: encryption(&in.Unbuilt, &in.CustomerKey),
+		Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey),
 	}
 	if err := replaced(in, &c); err != nil {
 		return nil, err
@@ -85,8 +86,8 @@ func (a *API) copyObject(
 	s := checksums(made.Checksum)
 	return &shape.CopyObjectOutput{
 		CopySourceVersionId: versionOf(&from), VersionId: versionOf(&made),
-		Encrypted: encrypted(made.Encrypted, &in.CustomerKey),
-		ETag:      quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums),
+		Encrypted: encrypted(made.Encrypted, &in.CustomerKey), SSEKMSEncryptionContext: in.SSEKMSContext,
+		ETag: quote(made.ETag), LastModified: made.Modified, SumElements: shape.SumElements(s.Sums),
 		ChecksumType: s.ChecksumType,
 	}, nil
 }

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -80,14 +79,11 @@ func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *sha
 
 // encryption returns what the headers of a write say about encryption; core checks
 // them.
-func encryption(u *shape.Unbuilt, k *shape.CustomerKey) object.Encryption {
-	e := object.Encryption{
-		Algorithm: u.ServerSideEncryption, KeyID: u.SSEKMSKeyId, Context: u.SSEKMSContext, Customer: customerKey(k),
+func encryption(e *shape.EncryptionHeaders, k *shape.CustomerKey) object.Encryption {
+	return object.Encryption{
+		Algorithm: e.ServerSideEncryption, KeyID: e.SSEKMSKeyId, Context: e.SSEKMSContext,
+		BucketKey: e.BucketKeyEnabled, Customer: customerKey(k),
 	}
-	if on := strings.EqualFold(u.BucketKeyEnabled, "true"); u.BucketKeyEnabled != "" {
-		e.BucketKey = &on
-	}
-	return e
 }
 
 // customerKey returns the headers of a customer-provided key; core checks them.
@@ -107,5 +103,7 @@ func encrypted(e object.Encrypted, k *shape.CustomerKey) shape.Encrypted {
 	if e.CustomerKey {
 		return shape.Encrypted{SSECustomerAlgorithm: k.SSECustomerAlgorithm, SSECustomerKeyMD5: k.SSECustomerKeyMD5}
 	}
-	return shape.Encrypted{ServerSideEncryption: string(e.Encryption)}
+	return shape.Encrypted{
+		ServerSideEncryption: string(e.Encryption), SSEKMSKeyId: e.Key, BucketKeyEnabled: e.BucketKey,
+	}
 }

@@ -24,7 +24,7 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	}
 	keys := putKeys(&shape.PutObjectInput{
 		StorageClass: in.StorageClass, WebsiteRedirect: in.WebsiteRedirect, ACLHeaders: in.ACLHeaders,
-		CustomerKey: in.CustomerKey, Unbuilt: in.Unbuilt,
+		CustomerKey: in.CustomerKey, EncryptionHeaders: in.EncryptionHeaders, Unbuilt: in.Unbuilt,
 	})
 	maps.Copy(keys, partKeys(&in.CustomerKey))
 	at := arn.Object(in.Bucket, in.Key)
@@ -124,7 +124,7 @@ func mayListUploads(in *shape.ListMultipartUploadsInput) authz.Need {
 func (a *API) createMultipartUpload(
 	ctx context.Context, g authz.Grant, in *shape.CreateMultipartUploadInput,
 ) (*shape.CreateMultipartUploadOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.EncryptionHeaders); err != nil {
 		return nil, err
 	}
 	alg, err := algorithm(in.ChecksumAlgorithm)
@@ -146,14 +146,14 @@ func (a *API) createMultipartUpload(
 	u, err := a.Objects.CreateUpload(ctx, g, object.UploadInput{
 		Bucket: in.Bucket, Key: in.Key, StorageClass: in.StorageClass, Tags: tags, ACL: request,
 		Metadata:  metadata(&in.Content, in.WebsiteRedirect),
-		Algorithm: alg, ChecksumType: kind, Encryption: encryption(&in.Unbuilt, &in.CustomerKey),
+		Algorithm: alg, ChecksumType: kind, Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey),
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.CreateMultipartUploadOutput{
 		Encrypted: encrypted(u.Encrypted, &in.CustomerKey), Bucket: in.Bucket, Key: in.Key,
-		UploadId: u.ID,
+		UploadId: u.ID, SSEKMSEncryptionContext: in.SSEKMSContext,
 	}
 	if alg != digest.None {
 		out.ChecksumAlgorithm, out.ChecksumType = string(alg), string(u.ChecksumType)
@@ -244,9 +244,9 @@ func (a *API) completeMultipartUpload(
 	}
 	c := checksums(v.Checksum)
 	out := &shape.CompleteMultipartUploadOutput{
-		ServerSideEncryption: string(v.Encryption),
-		Location:             in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"),
-		Bucket:               in.Bucket, Key: in.Key, ETag: quote(v.ETag),
+		ServerSideEncryption: string(v.Encryption), SSEKMSKeyId: v.Encrypted.Key, BucketKeyEnabled: v.BucketKey,
+		Location: in.BucketURL + "/" + strings.ReplaceAll(url.PathEscape(in.Key), "%2F", "/"),
+		Bucket:   in.Bucket, Key: in.Key, ETag: quote(v.ETag),
 		SumElements: shape.SumElements(c.Sums), ChecksumType: c.ChecksumType,
 	}
 	if v.Versioned && v.ID != object.NullVersion {

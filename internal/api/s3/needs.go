@@ -140,10 +140,10 @@ func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 func putKeys(in *shape.PutObjectInput) map[string][]string {
 	keys := aclKeys(&in.ACLHeaders, "")
 	keys["s3:objectcreationoperation"] = []string{"true"}
-	u := &in.Unbuilt
+	u, e := &in.Unbuilt, &in.EncryptionHeaders
 	for _, h := range [...]struct{ name, value string }{
-		{"s3:x-amz-server-side-encryption", u.ServerSideEncryption},
-		{"s3:x-amz-server-side-encryption-aws-kms-key-id", u.SSEKMSKeyId},
+		{"s3:x-amz-server-side-encryption", e.ServerSideEncryption},
+		{"s3:x-amz-server-side-encryption-aws-kms-key-id", e.SSEKMSKeyId},
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},

@@ -86,7 +86,7 @@ func TestNeeds(t *testing.T) {
 		{spell(mayPutObject(&shape.PutObjectInput{Bucket: "b", Key: "k", StorageClass: "STANDARD_IA",
 			WebsiteRedirect: "/x",
 			Conditions:      shape.Conditions{IfMatch: ptr("e")}, ACLHeaders: shape.ACLHeaders{ACL: "private"},
-			Unbuilt: shape.Unbuilt{ServerSideEncryption: "AES256"}})),
+			EncryptionHeaders: shape.EncryptionHeaders{ServerSideEncryption: "AES256"}})),
 			"PutObject b/k s3:if-match=e s3:objectcreationoperation=true s3:x-amz-acl=private " +
 				"s3:x-amz-server-side-encryption=AES256 " +
 				"s3:x-amz-storage-class=STANDARD_IA s3:x-amz-website-redirect-location=/x, ListBucket b (soft), " +

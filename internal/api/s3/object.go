@@ -27,7 +27,7 @@ func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectI
 func (a *API) storeObject(
 	ctx context.Context, g authz.Grant, in *shape.PutObjectInput, tags tag.Set,
 ) (*shape.PutObjectOutput, error) {
-	if err := checkUnbuilt(&in.Unbuilt, &in.CustomerKey); err != nil {
+	if err := checkUnbuilt(&in.Unbuilt, &in.EncryptionHeaders); err != nil {
 		return nil, err
 	}
 	alg, sum, expect, err := declared(&in.Integrity, in.Body)
@@ -42,7 +42,7 @@ func (a *API) storeObject(
 		Bucket: in.Bucket, Key: in.Key, Body: in.Body, Size: in.Body.Size(),
 		Metadata: metadata(&in.Content, in.WebsiteRedirect),
 		Tags:     tags, ACL: request, StorageClass: in.StorageClass,
-		Encryption: encryption(&in.Unbuilt, &in.CustomerKey), Algorithm: alg, MD5: sum, Expect: expect,
+		Encryption: encryption(&in.EncryptionHeaders, &in.CustomerKey), Algorithm: alg, MD5: sum, Expect: expect,
 		IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch,
 	})
 	if err != nil {
@@ -50,7 +50,8 @@ func (a *API) storeObject(
 	}
 	out := &shape.PutObjectOutput{
 		ETag: quote(v.ETag), Encrypted: encrypted(v.Encrypted, &in.CustomerKey),
-		Size: strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum),
+		SSEKMSEncryptionContext: in.SSEKMSContext,
+		Size:                    strconv.FormatInt(v.Size, 10), Checksums: checksums(v.Checksum),
 	}
 	if v.Versioned && v.ID != object.NullVersion {
 		out.VersionId = v.ID
@@ -58,29 +59,15 @@ func (a *API) storeObject(
 	return out, nil
 }
 
-// checkUnbuilt refuses what the server can't do yet. Two ways of encryption at
-// once are core's to refuse.
-func checkUnbuilt(u *shape.Unbuilt, k *shape.CustomerKey) error {
-	encryption := u.ServerSideEncryption
-	if *k != (shape.CustomerKey{}) {
-		encryption = ""
-	}
-	switch encryption {
-	case "", "AES256":
-	case "aws:kms", "aws:kms:dsse", "aws:fsx":
+// checkUnbuilt refuses what the server can't do.
+func checkUnbuilt(u *shape.Unbuilt, e *shape.EncryptionHeaders) error {
+	if e.ServerSideEncryption == "aws:fsx" { // of Amazon FSx
 		return notImplemented("x-amz-server-side-encryption")
-	default:
-		return fault.New(fault.InvalidEncryptionAlgorithmError,
-			"The encryption request you specified is not valid. The valid value is AES256.").
-			With("ArgumentName", "x-amz-server-side-encryption").With("ArgumentValue", encryption)
 	}
 	for name, value := range map[string]string{
-		"x-amz-server-side-encryption-aws-kms-key-id":     u.SSEKMSKeyId,
-		"x-amz-server-side-encryption-context":            u.SSEKMSContext,
-		"x-amz-object-lock-mode":                          u.LockMode + u.LockUntil,
-		"x-amz-object-lock-legal-hold":                    u.LegalHold,
-		"x-amz-write-offset-bytes":                        u.WriteOffset,
-		"x-amz-server-side-encryption-bucket-key-enabled": strings.TrimPrefix(u.BucketKeyEnabled, "false"),
+		"x-amz-object-lock-mode":       u.LockMode + u.LockUntil,
+		"x-amz-object-lock-legal-hold": u.LegalHold,
+		"x-amz-write-offset-bytes":     u.WriteOffset,
 	} {
 		if value != "" {
 			return notImplemented(name)

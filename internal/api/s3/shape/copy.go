@@ -18,6 +18,7 @@ type CopyObjectInput struct {
 	SourceCustomerKey
 	Conditions
 	ACLHeaders
+	EncryptionHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
@@ -30,8 +31,9 @@ type CopyObjectOutput struct {
 	CopySourceVersionId string   `loc:"header,x-amz-copy-source-version-id"`
 	VersionId           string   `loc:"header,x-amz-version-id"`
 	Encrypted
-	ETag         string
-	LastModified time.Time
+	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
+	ETag                    string
+	LastModified            time.Time
 	SumElements
 	ChecksumType string
 }

@@ -1,5 +1,13 @@
 package shape
 
+// EncryptionHeaders ask for an encryption of what a write makes.
+type EncryptionHeaders struct {
+	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption" empty:"InvalidEncryptionAlgorithmError"`
+	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id" empty:"InvalidArgument"`
+	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context" empty:"InvalidArgument"`
+	BucketKeyEnabled     *bool  `loc:"header,x-amz-server-side-encryption-bucket-key-enabled" empty:"InvalidArgument"`
+}
+
 // CustomerKey are the headers of SSE-C.
 type CustomerKey struct {
 	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
@@ -14,10 +22,32 @@ type SourceCustomerKey struct {
 	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
 }
 
-// Encrypted says how what was written or read is encrypted: SSE-S3, or SSE-C
-// with the MD5 of the key that was sent.
+// Encrypted says how what was written or read is encrypted: with the key of KMS,
+// or with the MD5 of the customer's key that was sent.
 type Encrypted struct {
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
+	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
+	BucketKeyEnabled     bool   `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
 	SSECustomerAlgorithm string `loc:"header,x-amz-server-side-encryption-customer-algorithm"`
 	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
+}
+
+// UpdateObjectEncryptionInput is the input of UpdateObjectEncryption.
+type UpdateObjectEncryptionInput struct {
+	Bucket              string            `loc:"uri,Bucket"`
+	Key                 string            `loc:"uri,Key"`
+	VersionId           *string           `loc:"query,versionId"`
+	ObjectEncryption    *ObjectEncryption `loc:"body,ObjectEncryption"`
+	ExpectedBucketOwner string            `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
+}
+
+// ObjectEncryption is the document of UpdateObjectEncryption.
+type ObjectEncryption struct {
+	SSEKMS *SSEKMSEncryption `xml:"SSE-KMS"`
+}
+
+// SSEKMSEncryption is a key of KMS that an object is to be encrypted under.
+type SSEKMSEncryption struct {
+	KMSKeyArn        string
+	BucketKeyEnabled bool
 }

@@ -17,6 +17,7 @@ type CreateMultipartUploadInput struct {
 	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
 	ChecksumType      string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
 	ACLHeaders
+	EncryptionHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
@@ -26,11 +27,12 @@ type CreateMultipartUploadInput struct {
 type CreateMultipartUploadOutput struct {
 	_ struct{} `root:"InitiateMultipartUploadResult"`
 	Encrypted
-	ChecksumAlgorithm string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
-	ChecksumType      string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
-	Bucket            string
-	Key               string
-	UploadId          string
+	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
+	ChecksumAlgorithm       string `loc:"header,x-amz-checksum-algorithm" empty:"InvalidRequest"`
+	ChecksumType            string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
+	Bucket                  string
+	Key                     string
+	UploadId                string
 }
 
 // UploadPartInput is the input of UploadPart.
@@ -117,6 +119,8 @@ type CompletedPart struct {
 type CompleteMultipartUploadOutput struct {
 	_                    struct{} `root:"CompleteMultipartUploadResult"`
 	ServerSideEncryption string   `loc:"header,x-amz-server-side-encryption"`
+	SSEKMSKeyId          string   `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
+	BucketKeyEnabled     bool     `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
 	VersionId            string   `loc:"header,x-amz-version-id"`
 	Location             string
 	Bucket               string

@@ -106,6 +106,7 @@ type PutObjectInput struct {
 	Integrity
 	Conditions
 	ACLHeaders
+	EncryptionHeaders
 	CustomerKey
 	Unbuilt
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
@@ -166,14 +167,10 @@ type Conditions struct {
 
 // Unbuilt are headers that ask for what is refused, not ignored.
 type Unbuilt struct {
-	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption" empty:"InvalidEncryptionAlgorithmError"`
-	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
-	SSEKMSContext        string `loc:"header,x-amz-server-side-encryption-context"`
-	BucketKeyEnabled     string `loc:"header,x-amz-server-side-encryption-bucket-key-enabled"`
-	LockMode             string `loc:"header,x-amz-object-lock-mode"`
-	LockUntil            string `loc:"header,x-amz-object-lock-retain-until-date"`
-	LegalHold            string `loc:"header,x-amz-object-lock-legal-hold"`
-	WriteOffset          string `loc:"header,x-amz-write-offset-bytes"`
+	LockMode    string `loc:"header,x-amz-object-lock-mode"`
+	LockUntil   string `loc:"header,x-amz-object-lock-retain-until-date"`
+	LegalHold   string `loc:"header,x-amz-object-lock-legal-hold"`
+	WriteOffset string `loc:"header,x-amz-write-offset-bytes"`
 }
 
 // Checksums are the checksums of an answer, at most one of them set.
@@ -186,8 +183,9 @@ type Checksums struct {
 type PutObjectOutput struct {
 	ETag string `loc:"header,ETag"`
 	Encrypted
-	VersionId string `loc:"header,x-amz-version-id"`
-	Size      string `loc:"header,x-amz-object-size"`
+	SSEKMSEncryptionContext string `loc:"header,x-amz-server-side-encryption-context"`
+	VersionId               string `loc:"header,x-amz-version-id"`
+	Size                    string `loc:"header,x-amz-object-size"`
 	Checksums
 }
 
