@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/storage/kv":      {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {
 		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space",
+		"internal/limit",
 		"internal/fault",
 	},
 	"internal/core/page":            {"internal/fault"},

@@ -152,6 +152,7 @@ func (s *store) accept(g *group, c *commit) {
 	s.chain.commit++
 	s.window.add(t.ops, t.guards)
 	for _, o := range t.ops {
+		s.opened.wrote(o.key, s.chain.commit)
 		if o.value == nil {
 			g.batch.Delete(o.key)
 			s.chain.add(o.key, nil)

@@ -73,6 +73,10 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	if r.witness != nil {
 		r.witness.Point(key)
 	}
+	hash := r.s.opened.hash(key)
+	if v, ok := r.s.opened.find(hash, key, st.commit); ok {
+		return v, nil
+	}
 	sealed, done, err := st.snap.Get(key)
 	if err != nil {
 		return nil, broken(key, err)
@@ -91,6 +95,7 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, broken(key, err)
 	}
+	r.s.opened.keep(hash, key, plain, st.commit)
 	return plain, nil
 }
 

@@ -31,6 +31,7 @@ type store struct {
 	sealer sealer // shared for opening, the committer's for sealing
 	chain  chain  // the committer's
 	window *window
+	opened *opened
 	format byte   // of the version record; 0 is none yet
 	record []byte // the version record
 	root   *seal.Ring
@@ -80,6 +81,7 @@ func newStore(o Options) *store {
 		synced:  make(chan struct{}),
 		failed:  make(chan struct{}),
 		drained: make(chan struct{}, 1),
+		opened:  newOpened(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

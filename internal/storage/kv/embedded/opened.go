@@ -1,0 +1,71 @@
+package embedded
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync/atomic"
+
+	"watertight/internal/limit"
+)
+
+// opened keeps values of records that are read again and again, such as those of a
+// bucket and of the key that signs, so that reading them again costs neither a search in
+// the engine nor an opening. It never answers with another value than the state that is
+// read holds. For each key, by its hash, it knows the newest commit that wrote it, and the
+// committer tells it of a commit before any state holds that commit. So if two states are
+// not older than that commit, no commit between them wrote the key, and what was read of
+// one is what the other holds.
+type opened struct {
+	seed    maphash.Seed
+	values  *limit.Cache[uint64, *openedValue]
+	written [1 << 14]atomic.Uint64 // the newest commit that wrote a key of this hash
+	missed  [1 << 12]atomic.Uint64 // the hash of a key that was read and is not kept
+}
+
+type openedValue struct {
+	key, value []byte
+	at         uint64 // newest commit of the state that it was read of
+}
+
+const (
+	openedBytes    = 8 << 20
+	openedValueMax = 4 << 10 // bytes of a value
+)
+
+func newOpened() *opened {
+	return &opened{
+		seed: maphash.MakeSeed(),
+		values: limit.NewCache(openedBytes, func(_ uint64, v *openedValue) int64 {
+			return int64(len(v.key) + len(v.value))
+		}),
+	}
+}
+
+func (o *opened) hash(key []byte) uint64 { return maphash.Bytes(o.seed, key) }
+
+func (o *opened) newest(hash uint64) *atomic.Uint64 { return &o.written[hash%uint64(len(o.written))] }
+
+// wrote notes that a commit wrote a key. Commits are noted in their order.
+func (o *opened) wrote(key []byte, commit uint64) { o.newest(o.hash(key)).Store(commit) }
+
+// find returns a copy of the value that the state of a commit holds, if it is kept.
+func (o *opened) find(hash uint64, key []byte, at uint64) ([]byte, bool) {
+	v, ok := o.values.Get(hash)
+	if !ok || !bytes.Equal(v.key, key) || o.newest(hash).Load() > min(at, v.at) {
+		return nil, false
+	}
+	return append(make([]byte, 0, max(1, len(v.value))), v.value...), true // an empty value is not nil
+}
+
+// keep keeps a copy of a value of the state of a commit, if the key was not written since
+// and was missed before: most records are read once.
+func (o *opened) keep(hash uint64, key, value []byte, at uint64) {
+	if len(value) > openedValueMax || o.newest(hash).Load() > at {
+		return
+	}
+	if last := &o.missed[hash%uint64(len(o.missed))]; last.Load() != hash {
+		last.Store(hash)
+		return
+	}
+	o.values.Put(hash, &openedValue{key: bytes.Clone(key), value: bytes.Clone(value), at: at})
+}
