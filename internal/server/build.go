@@ -192,7 +192,7 @@ func (s *Server) openData(ctx context.Context) error {
 func (s *Server) openCore(context.Context) error {
 	var err error
 	s.payloads, err = payload.Open(payload.Options{
-		Dir: s.config.Data, Keys: keys.New(s.rootKey.Ring), Room: s.disk,
+		Dir: s.config.Data, Keys: keys.New(s.rootKey.Ring, nil), Room: s.disk,
 	})
 	if err != nil {
 		return err

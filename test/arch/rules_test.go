@@ -123,6 +123,10 @@ var pure = []string{
 	"internal/fault",
 }
 
+// secondCipher is what storage/seal alone has besides: DSSE-KMS takes a second cipher,
+// and the standard library exports none.
+const secondCipher = "golang.org/x/crypto/chacha20poly1305"
+
 // symbols are functions that only some places may use.
 var symbols = []struct {
 	pkg, name string // package's last element and function; or a method with pkg ""

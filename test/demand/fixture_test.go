@@ -46,7 +46,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{Account: identitytest.New(t, identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}})}
 	devices := mfa.New(f.Store)
 	buckets := bucket.New(f.Store, "us-east-1", identity.Directory{})
-	payloads, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()))})
+	payloads, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()), nil)})
 	f.OK(err)
 	objects := object.New(f.Store, payloads, buckets)
 	f.stores = map[string]any{

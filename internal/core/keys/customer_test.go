@@ -26,12 +26,12 @@ func customer(first byte) Choice {
 // TestNeitherKeyAloneOpens: opening takes all of the server's keys, the customer's key
 // and the binding.
 func TestNeitherKeyAloneOpens(t *testing.T) {
-	r, g, mine := New(rooted()), grant(t), customer(0x80)
+	r, g, mine := New(rooted(), nil), grant(t), customer(0x80)
 	plain, wrapped, err := r.Generate(t.Context(), g, mine, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := New(rooted()).Open(t.Context(), g, mine, wrapped, []byte("one")); err != nil || got != plain {
+	if got, err := New(rooted(), nil).Open(t.Context(), g, mine, wrapped, []byte("one")); err != nil || got != plain {
 		t.Fatal("all of them together don't open it", err)
 	}
 	elsewhere := root()
@@ -44,12 +44,12 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 	}{
 		"without the customer's key": {r, Choice{}, "one", "AccessDenied"},
 		"another customer's key":     {r, customer(0x81), "one", "AccessDenied"},
-		"other server keys":          {New(seal.RingOf(elsewhere)), mine, "one", "InternalError"},
+		"other server keys":          {New(seal.RingOf(elsewhere), nil), mine, "one", "InternalError"},
 		"another binding":            {r, mine, "two", "InternalError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.ring.Open(t.Context(), g, c.choice, wrapped, []byte(c.binding))
-			if !fault.Is(err, fault.Code(c.code)) || got != [32]byte{} {
+			if !fault.Is(err, fault.Code(c.code)) || got != (seal.StreamKey{}) {
 				t.Errorf("%s: %v, want %s", name, err, c.code)
 			}
 		})
@@ -58,7 +58,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 		for _, bad := range [][]byte{
 			wrapped[:n], append(append(bytes.Clone(wrapped[:n]), wrapped[n]^1), wrapped[n+1:]...),
 		} {
-			if got, err := r.Open(t.Context(), g, mine, bad, []byte("one")); err == nil || got != [32]byte{} {
+			if got, err := r.Open(t.Context(), g, mine, bad, []byte("one")); err == nil || got != (seal.StreamKey{}) {
 				t.Errorf("cut or changed at %d: %v", n, err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestNeitherKeyAloneOpens(t *testing.T) {
 
 // TestServerKeysSeeNoDataKey: what the server's keys open is not the data key.
 func TestServerKeysSeeNoDataKey(t *testing.T) {
-	r, g := New(rooted()), grant(t)
+	r, g := New(rooted(), nil), grant(t)
 	plain, wrapped, err := r.Generate(t.Context(), g, customer(1), []byte("one"))
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestServerKeysSeeNoDataKey(t *testing.T) {
 	salt := wrapped[5:headerSize]
 	inner, err := once{r.of(1).key(customerPurpose, salt).AEAD()}.open(nil, wrapped[headerSize:],
 		bound(wrapped[:headerSize], []byte("one")))
-	if err != nil || len(inner) != innerSize || bytes.Contains(inner, plain[:8]) {
+	if err != nil || len(inner) != innerSize || bytes.Contains(inner, plain.Key[:8]) {
 		t.Errorf("%x holds the data key, %v", inner, err)
 	}
 }
@@ -137,7 +137,7 @@ func TestCustomerVector(t *testing.T) {
 	inner := hash(hash(salt[:], mine.customer[:]), []byte("watertight sse-c inner wrap\x01"))
 	expect := append(header, gcm(outer, gcm(inner, plain[:], context), context)...)
 
-	got := New(rooted()).wrap(plain, mine, salt, []byte("binding"))
+	got := New(rooted(), nil).wrap(plain, mine, salt, []byte("binding"))
 	if !bytes.Equal(got, expect) {
 		t.Fatalf("\n got %x\nwant %x", got, expect)
 	}
@@ -151,7 +151,7 @@ const customerVector = "23eab7f9c6016e5651f6e196791dfc7909309c3c7b7852f7eb46e3ff
 	"c7a226b797ba106013d87889a0a214d0" + "8658fd77805261d63206c550a0dbf7da"
 
 func FuzzOpenCustomer(f *testing.F) {
-	r, g, mine := New(rooted()), grant(f), customer(3)
+	r, g, mine := New(rooted(), nil), grant(f), customer(3)
 	_, wrapped, _ := r.Generate(context.Background(), g, mine, []byte("one"))
 	f.Add(wrapped, []byte("two"))
 	f.Add([]byte{schemeCustomer}, []byte{})

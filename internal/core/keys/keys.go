@@ -40,7 +40,7 @@ import (
 // open it. Only the inner tag is kept to recognize the customer's key; it is salted,
 // and is never seen without the server's keys.
 const (
-	schemeService  = 1 // SSE-S3; later schemes, such as a KMS key, have other numbers
+	schemeService  = 1 // SSE-S3; see schemeKMS for others
 	schemeCustomer = 2 // SSE-C
 	saltSize       = 16
 	headerSize     = 1 + 4 + saltSize
@@ -52,16 +52,17 @@ const (
 	innerPurpose    = "watertight sse-c inner wrap" // under the customer's
 )
 
-// Ring holds the service keys of SSE-S3, one of each generation of the root key. It is
-// safe for concurrent use.
+// Ring holds the service keys of SSE-S3, one of each generation of the root key, and
+// asks KMS where a customer's key of KMS is needed. It is safe for concurrent use.
 type Ring struct {
 	root    *seal.Ring
+	kms     KMS                                  // nil: no data key is under a key of KMS
 	service atomic.Pointer[map[uint32]*expander] // by generation; those that were used
 }
 
-// New returns the ring under the root key.
-func New(root *seal.Ring) *Ring {
-	r := &Ring{root: root}
+// New returns the ring under the root key; kms may be nil.
+func New(root *seal.Ring, kms KMS) *Ring {
+	r := &Ring{root: root, kms: kms}
 	r.service.Store(&map[uint32]*expander{})
 	return r
 }
@@ -124,20 +125,35 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 }
 
 // Generate makes a data key and wraps it, bound to binding; the same choice opens
-// it again. Neither SSE-S3 nor SSE-C needs a separate
-// permission (S3 user guide, "Using server-side encryption with Amazon S3
+// it again. A key of KMS needs kms:GenerateDataKey. Neither SSE-S3 nor SSE-C needs a
+// separate permission (S3 user guide, "Using server-side encryption with Amazon S3
 // managed keys", "... with customer-provided keys"); a zero grant is refused all
-// the same.
+// the same. Errors: those of KMS, in S3's words.
 func (r *Ring) Generate(
-	_ context.Context, g authz.Grant, choice Choice, binding []byte,
-) (plain [32]byte, wrapped []byte, err error) {
+	ctx context.Context, g authz.Grant, choice Choice, binding []byte,
+) (plain seal.StreamKey, wrapped []byte, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, nil, fault.Of(fault.AccessDenied)
 	}
+	if choice.kms != nil {
+		return r.generateUnderKMS(ctx, g, choice.kms, binding)
+	}
 	var salt [saltSize]byte
 	rand.Read(salt[:])
-	rand.Read(plain[:])
-	return plain, r.wrap(plain, choice, salt, binding), nil
+	rand.Read(plain.Key[:])
+	return plain, r.wrap(plain.Key, choice, salt, binding), nil
+}
+
+// Wrap wraps a data key that Open opened anew, under another choice: the bytes that
+// it seals stay as they are. It needs what Generate needs. Only a choice of KMS with
+// as many layers can be the new one.
+func (r *Ring) Wrap(
+	ctx context.Context, g authz.Grant, choice Choice, plain seal.StreamKey, binding []byte,
+) ([]byte, error) {
+	if choice.kms == nil || choice.kms.two != (plain.Outer != nil) {
+		return nil, fault.Internal(errors.New("keys: a data key of another kind"))
+	}
+	return r.wrapUnderKMS(ctx, g, choice.kms, plain, binding)
 }
 
 func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding []byte) []byte {
@@ -160,27 +176,36 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 }
 
 // Open opens a data key that Generate wrapped with the same choice and binding.
-// A caller that may read an object may open its data key; a zero grant is
-// refused. It may take as long as a request to another server, so it is never
-// called inside a transaction or a view. Errors: AccessDenied for another
-// customer's key, or if one is needed and none is given.
+// A key of KMS needs kms:Decrypt; without one, a caller that may read an object may
+// open its data key. A zero grant is refused. It may take as long as a request to
+// another server, so it is never called inside a transaction or a view. Errors:
+// AccessDenied for another customer's key, or if one is needed and none is given, and
+// those of KMS, in S3's words.
 func (r *Ring) Open(
-	_ context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
-) (plain [32]byte, err error) {
+	ctx context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
+) (plain seal.StreamKey, err error) {
 	if g.Caller().Principal().Kind == policy.Nobody {
 		return plain, fault.Of(fault.AccessDenied)
 	}
-	return r.open(choice, wrapped, binding)
+	if choice.kms != nil {
+		return r.openUnderKMS(ctx, g, choice.kms, wrapped, binding)
+	}
+	plain.Key, err = r.open(choice, wrapped, binding)
+	return plain, err
 }
 
 // Recover opens a data key for a holder of the root key, without a server. It does not
 // open one that needs a customer's key.
 func Recover(root *seal.Ring, wrapped, binding []byte) (seal.Key, error) {
-	return New(root).open(Choice{}, wrapped, binding)
+	return New(root, nil).open(Choice{}, wrapped, binding)
 }
 
-// Own reports whether a data key needs no customer's key.
+// Own reports whether a data key needs no customer's key, neither one of SSE-C nor
+// one of KMS.
 func Own(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == schemeService }
+
+// Layers reports whether what a data key seals has two layers.
+func Layers(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == schemeLayers }
 
 func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {
 	customer := choice.customer

@@ -40,12 +40,13 @@ func root() (k seal.Key) {
 func rooted() *seal.Ring { return seal.RingOf(root()) }
 
 func TestRoundTrip(t *testing.T) {
-	r, g := New(rooted()), grant(t)
+	r, g := New(rooted(), nil), grant(t)
 	plain, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil || len(wrapped) != headerSize+seal.KeySize+tagSize {
 		t.Fatal(len(wrapped), err)
 	}
-	if got, err := New(rooted()).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err != nil || got != plain {
+	reopened, err := New(rooted(), nil).Open(t.Context(), g, Choice{}, wrapped, []byte("one"))
+	if err != nil || reopened != plain {
 		t.Fatal("a ring under the same root doesn't open the key", err)
 	}
 	again, wrappedAgain, _ := r.Generate(t.Context(), g, Choice{}, []byte("one"))
@@ -55,7 +56,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	r, g := New(rooted()), grant(t)
+	r, g := New(rooted(), nil), grant(t)
 	_, wrapped, err := r.Generate(t.Context(), g, Choice{}, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +66,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	other := root()
 	other[0]++
-	if _, err := New(seal.RingOf(other)).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err == nil {
+	if _, err := New(seal.RingOf(other), nil).Open(t.Context(), g, Choice{}, wrapped, []byte("one")); err == nil {
 		t.Error("another root opens it")
 	}
 	for n := range wrapped {
@@ -75,14 +76,14 @@ func TestOpenRefuses(t *testing.T) {
 		changed := bytes.Clone(wrapped)
 		changed[n] ^= 1
 		plain, err := r.Open(t.Context(), g, Choice{}, changed, []byte("one"))
-		if err == nil || plain != [32]byte{} {
+		if err == nil || plain != (seal.StreamKey{}) {
 			t.Errorf("byte %d changed: %v", n, err)
 		}
 	}
 }
 
 func TestZeroGrantIsRefused(t *testing.T) {
-	r := New(rooted())
+	r := New(rooted(), nil)
 	if _, _, err := r.Generate(context.Background(), authz.Grant{}, Choice{}, nil); !fault.Is(err, fault.AccessDenied) {
 		t.Error("Generate:", err)
 	}
@@ -120,7 +121,7 @@ func TestVector(t *testing.T) {
 	header := append([]byte{1, 0, 0, 0, 1}, salt[:]...)
 	expect := gcm.Seal(bytes.Clone(header), make([]byte, 12), plain[:], append(bytes.Clone(header), "binding"...))
 
-	got := New(rooted()).wrap(plain, Choice{}, salt, []byte("binding"))
+	got := New(rooted(), nil).wrap(plain, Choice{}, salt, []byte("binding"))
 	if !bytes.Equal(got, expect) {
 		t.Fatalf("\n got %x\nwant %x", got, expect)
 	}
@@ -130,7 +131,7 @@ func TestVector(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	r, g := New(rooted()), grant(f)
+	r, g := New(rooted(), nil), grant(f)
 	_, wrapped, _ := r.Generate(context.Background(), g, Choice{}, []byte("one"))
 	f.Add(wrapped, []byte("two"))
 	f.Add([]byte{schemeService}, []byte{})
@@ -142,7 +143,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func BenchmarkGenerate(b *testing.B) {
-	r, g := New(rooted()), grant(b)
+	r, g := New(rooted(), nil), grant(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := r.Generate(b.Context(), g, Choice{}, []byte("binding")); err != nil {
@@ -152,7 +153,7 @@ func BenchmarkGenerate(b *testing.B) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	r, g := New(rooted()), grant(b)
+	r, g := New(rooted(), nil), grant(b)
 	_, wrapped, _ := r.Generate(b.Context(), g, Choice{}, []byte("binding"))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -166,7 +167,7 @@ func BenchmarkOpen(b *testing.B) {
 // and every generation opens its own.
 func TestGenerations(t *testing.T) {
 	all, g := rooted(), grant(t)
-	r := New(all)
+	r := New(all, nil)
 	for name, choice := range map[string]Choice{"sse-s3": {}, "sse-c": customer(5)} {
 		t.Run(name, func(t *testing.T) {
 			plain, first, err := r.Generate(t.Context(), g, choice, []byte("one"))
@@ -181,7 +182,7 @@ func TestGenerations(t *testing.T) {
 			if got, err := r.Open(t.Context(), g, choice, first, []byte("one")); err != nil || got != plain {
 				t.Error("an older generation:", err)
 			}
-			newest := New(seal.NewRing(all.Current()))
+			newest := New(seal.NewRing(all.Current()), nil)
 			if _, err := newest.Open(t.Context(), g, choice, first, []byte("one")); err == nil {
 				t.Error("opens without its generation")
 			}

@@ -135,7 +135,7 @@ type env struct {
 func newEnv(tb testing.TB) *env {
 	tb.Helper()
 	e := &env{tb: tb, store: coretest.Store(tb)}
-	p, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()))})
+	p, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()), nil)})
 	if err != nil {
 		tb.Fatal(err)
 	}

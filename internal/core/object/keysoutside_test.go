@@ -37,12 +37,14 @@ func (s *slowKeys) call() {
 
 func (s *slowKeys) Generate(
 	ctx context.Context, g authz.Grant, c keys.Choice, binding []byte,
-) ([32]byte, []byte, error) {
+) (seal.StreamKey, []byte, error) {
 	s.call()
 	return s.Ring.Generate(ctx, g, c, binding)
 }
 
-func (s *slowKeys) Open(ctx context.Context, g authz.Grant, c keys.Choice, wrapped, binding []byte) ([32]byte, error) {
+func (s *slowKeys) Open(
+	ctx context.Context, g authz.Grant, c keys.Choice, wrapped, binding []byte,
+) (seal.StreamKey, error) {
 	s.call()
 	if do := s.opened; do != nil {
 		s.opened = nil
@@ -76,7 +78,7 @@ func (s *openStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
 func newSlowEnv(t *testing.T) (*env, *slowKeys) {
 	t.Helper()
 	e := newEnv(t)
-	k := &slowKeys{Ring: keys.New(seal.RingOf(seal.NewKey())), tb: t}
+	k := &slowKeys{Ring: keys.New(seal.RingOf(seal.NewKey()), nil), tb: t}
 	p, err := payload.Open(payload.Options{Keys: k})
 	if err != nil {
 		t.Fatal(err)

@@ -34,14 +34,14 @@ type Owned struct {
 }
 
 // Verify compares a blob with its record: its length, and with read, every byte
-// of it, unless a customer's key would be needed.
+// of it, unless a customer's key or one of KMS would be needed.
 func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() != seal.SealedSize(o.Size) {
-		return fmt.Errorf("it has %d bytes, not %d", info.Size(), seal.SealedSize(o.Size))
+	if size := seal.LayeredSize(o.Size, keys.Layers(o.key)); info.Size() != size {
+		return fmt.Errorf("it has %d bytes, not %d", info.Size(), size)
 	}
 	if !read || o.binding == nil || !keys.Own(o.key) {
 		return nil
@@ -50,8 +50,8 @@ func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
 	if err != nil {
 		return err
 	}
-	r := seal.NewReader(f, key, o.Size)
-	buf := make([]byte, seal.ChunkSize+seal.Overhead)
+	r := seal.NewReader(f, seal.StreamKey{Key: key}, o.Size)
+	buf := make([]byte, seal.MaxSealedChunk)
 	for n := int64(0); n == 0 || n*seal.ChunkSize < o.Size; n++ {
 		if _, err := r.Chunk(uint64(n), buf); err != nil {
 			return fmt.Errorf("from byte %d on: %w", n*seal.ChunkSize, err)

@@ -17,6 +17,9 @@ type Payloads interface {
 	OpenKey(
 		ctx context.Context, g authz.Grant, at payload.Location, choice keys.Choice, binding []byte,
 	) (payload.DataKey, error)
+	WrapKey(
+		ctx context.Context, g authz.Grant, k payload.DataKey, choice keys.Choice, binding []byte,
+	) (wrapped []byte, err error)
 	Open(at payload.Location, k payload.DataKey, inline []byte) (*payload.Object, error)
 	Settle(at payload.Location)
 	Drop(ctx context.Context, at payload.Location)

@@ -10,10 +10,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// DataKey is an opened data key. Opening one may take a request to another
+// DataKey is an opened data key, or the two of bytes in two layers. Opening one may take a request to another
 // server; all other work with it stays in this process. So a key is opened before a
 // transaction or a view, or after it, and is only used inside. It is never printed.
-type DataKey struct{ key seal.Key }
+type DataKey struct{ key seal.StreamKey }
 
 // String keeps the key out of logs.
 func (DataKey) String() string { return "payload.DataKey(hidden)" }
@@ -26,6 +26,14 @@ func (k DataKey) GoString() string { return k.String() }
 func (s *Store) NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (Location, error) {
 	_, wrapped, err := s.keys.Generate(ctx, g, choice, binding)
 	return Location{Key: wrapped}, err
+}
+
+// WrapKey wraps an opened data key anew under another choice, bound to the same
+// binding. The bytes that it seals stay as they are.
+func (s *Store) WrapKey(
+	ctx context.Context, g authz.Grant, k DataKey, choice keys.Choice, binding []byte,
+) (wrapped []byte, err error) {
+	return s.keys.Wrap(ctx, g, choice, k.key, binding)
 }
 
 // OpenKey opens the data key of a location. Errors are those of Keys, such as
@@ -42,6 +50,14 @@ func (s *Store) OpenKey(
 
 const sumPurpose = "watertight checksum"
 
+// sumKey seals the checksum. It takes both data keys where there are two.
+func (k DataKey) sumKey() seal.Key {
+	if k.key.Outer != nil {
+		return k.key.Key.DeriveSalted(k.key.Outer[:], sumPurpose)
+	}
+	return k.key.Key.Derive(sumPurpose)
+}
+
 // SealSum returns the location with a checksum; nil stays nil. The nonce is
 // random, for a checksum may be sealed more than once: a transaction that seals
 // it may run again.
@@ -50,7 +66,7 @@ func (k DataKey) SealSum(at Location, sum []byte) Location {
 	if sum == nil {
 		return at
 	}
-	aead := k.key.Derive(sumPurpose).AEAD()
+	aead := k.sumKey().AEAD()
 	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(sum)+aead.Overhead())
 	rand.Read(nonce)
 	at.Sum = aead.Seal(nonce, nonce, sum, nil)
@@ -62,7 +78,7 @@ func (k DataKey) OpenSum(at Location) ([]byte, error) {
 	if at.Sum == nil {
 		return nil, nil
 	}
-	aead := k.key.Derive(sumPurpose).AEAD()
+	aead := k.sumKey().AEAD()
 	if len(at.Sum) < aead.NonceSize() {
 		return nil, fault.Internal(seal.ErrCorrupt)
 	}

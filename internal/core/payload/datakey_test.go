@@ -2,16 +2,126 @@ package payload
 
 import (
 	"bytes"
+	"crypto/md5"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/keys"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/seal"
 )
+
+// TestLayers: bytes in two layers come back whatever their size and range, and damage of
+// any byte is noticed before a byte leaves.
+func TestLayers(t *testing.T) {
+	s, dir := open(t)
+	mine := keys.UnderKMS(arn.ARN{}, nil, true)
+	s.keys = testKeys{mine: seal.NewKey()}
+	for _, n := range borders() {
+		body := random(n)
+		at, d, err := s.Write(t.Context(), authz.Grant{}, Source{
+			Body: bytes.NewReader(body), Size: -1, Checksum: digest.CRC64NVME, Choice: mine, Binding: []byte("b"),
+		})
+		if err != nil || d.Size != int64(n) || d.MD5 != [16]byte{} || d.Sum == nil {
+			t.Fatal(n, d, err)
+		}
+		read := func(inline []byte, off, length int) ([]byte, error) {
+			o, err := s.get(at, mine, inline, "b")
+			if err != nil {
+				return nil, err
+			}
+			defer o.Close()
+			r, err := o.Range(int64(off), int64(length))
+			if err != nil {
+				return nil, err
+			}
+			defer r.Close()
+			return io.ReadAll(r)
+		}
+		for _, span := range [][2]int{{0, n}, {n / 2, n - n/2}, {n / 3, n / 3}, {max(0, n-1), min(n, 1)}} {
+			got, err := read(at.Inline, span[0], span[1])
+			if err != nil || !bytes.Equal(got, body[span[0]:span[0]+span[1]]) {
+				t.Errorf("%d bytes, range %v: %v", n, span, err)
+			}
+		}
+		s.Settle(at)
+		if n == 0 {
+			continue
+		}
+		flip := func(b []byte, i int) {
+			b[i] ^= 1
+			inline := at.Inline
+			if inline != nil {
+				inline = b
+			}
+			if got, err := read(inline, 0, n); err == nil || !bytes.HasPrefix(body, got) {
+				t.Errorf("%d bytes, byte %d of %d changed: %v", n, i, len(b), err)
+			}
+			b[i] ^= 1
+		}
+		sealed := bytes.Clone(at.Inline)
+		path := ""
+		if at.Blob != "" {
+			all := files(t, dir)
+			path = all[slices.IndexFunc(all, func(f string) bool { return filepath.Base(f) == at.Blob })]
+			if sealed, err = os.ReadFile(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if int64(len(sealed)) != seal.LayeredSize(int64(n), true) ||
+			n > 8 && bytes.Contains(sealed, body[:min(n, 16)]) {
+			t.Errorf("%d bytes are kept as %d", n, len(sealed))
+		}
+		last := len(sealed) - 1
+		for _, i := range []int{0, last / 2, last, max(0, last-16), min(last, seal.ChunkSize+seal.Overhead)} {
+			if path == "" {
+				flip(sealed, i)
+				continue
+			}
+			bad := bytes.Clone(sealed)
+			bad[i] ^= 1
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read(nil, 0, n); err == nil || !bytes.HasPrefix(body, got) {
+				t.Errorf("%d bytes, byte %d of the file changed: %v", n, i, err)
+			}
+		}
+	}
+}
+
+// TestMD5IsLeftOut: where digests are hidden, the MD5 is worked out only for a client
+// that declares one.
+func TestMD5IsLeftOut(t *testing.T) {
+	s, _ := open(t)
+	mine, _, all := customers()
+	s.keys = all
+	for _, n := range []int{3, InlineMax + 1} {
+		body := random(n)
+		for _, c := range []struct {
+			choice keys.Choice
+			asked  bool
+			want   bool
+		}{{keys.Choice{}, false, true}, {mine, false, false}, {mine, true, true}} {
+			t.Run(fmt.Sprint(n, c.choice.HidesDigests(), c.asked), func(t *testing.T) {
+				_, d, err := s.Write(t.Context(), authz.Grant{}, Source{
+					Body: bytes.NewReader(body), Size: int64(n), Choice: c.choice, MD5: c.asked,
+				})
+				if err != nil || (d.MD5 == md5.Sum(body)) != c.want || (d.MD5 != [16]byte{}) != c.want {
+					t.Errorf("%x, %v", d.MD5, err)
+				}
+			})
+		}
+	}
+}
 
 // TestCustomer: the bytes and the checksum take the customer's key, whatever
 // the size, and the checksum is nowhere in plain.
@@ -92,7 +202,7 @@ func TestNewKey(t *testing.T) {
 			if sum, err := s.sum(l, mine, "b"); err != nil || string(sum) != "sum" {
 				t.Errorf("%q, %v", sum, err)
 			}
-			if sum, err := (DataKey{seal.NewKey()}).OpenSum(l); err == nil {
+			if sum, err := (DataKey{seal.StreamKey{Key: seal.NewKey()}}).OpenSum(l); err == nil {
 				t.Errorf("another key opens %q", sum)
 			}
 		})
@@ -104,7 +214,7 @@ func TestNewKey(t *testing.T) {
 
 // TestDataKeysAreNotPrinted: no format of fmt shows the key's bytes.
 func TestDataKeysAreNotPrinted(t *testing.T) {
-	k := DataKey{seal.Key{1, 2, 3}}
+	k := DataKey{seal.StreamKey{Key: seal.Key{1, 2, 3}, Outer: &seal.Key{1, 2, 3}}}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 		if got := fmt.Sprintf(format, k); strings.Contains(got, "010203") || strings.Contains(got, "1 2 3") {
 			t.Errorf("%s prints %s", format, got)

@@ -22,7 +22,7 @@ type Object struct {
 func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 	key := k.key
 	if at.Blob == "" {
-		if int64(len(inline)) != seal.SealedSize(at.Size) {
+		if int64(len(inline)) != key.SealedSize(at.Size) {
 			return nil, fault.Internal(seal.ErrCorrupt)
 		}
 		return &Object{s, seal.NewReader(bytes.NewReader(inline), key, at.Size), nil}, nil
@@ -37,7 +37,7 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
-	if b.Size() != seal.SealedSize(at.Size) {
+	if b.Size() != key.SealedSize(at.Size) {
 		b.Close()
 		return nil, fault.Internal(seal.ErrCorrupt)
 	}

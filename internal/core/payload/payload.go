@@ -33,8 +33,8 @@ var ErrGone = errors.New("payload: the blob is gone")
 // Digests are what one pass over the plaintext found.
 type Digests struct {
 	Size int64
-	MD5  [16]byte
-	Sum  []byte // checksum of the algorithm asked for, big-endian; nil if none
+	MD5  [16]byte // zero where it was not worked out, see Source.MD5
+	Sum  []byte   // checksum of the algorithm asked for, big-endian; nil if none
 }
 
 // Location says where sealed bytes are stored: Inline or Blob. It is part of a
@@ -52,8 +52,13 @@ type Location struct {
 type Keys interface {
 	Generate(
 		ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
-	) (plain [32]byte, wrapped []byte, err error)
-	Open(ctx context.Context, g authz.Grant, choice keys.Choice, wrapped, binding []byte) (plain [32]byte, err error)
+	) (plain seal.StreamKey, wrapped []byte, err error)
+	Open(
+		ctx context.Context, g authz.Grant, choice keys.Choice, wrapped, binding []byte,
+	) (plain seal.StreamKey, err error)
+	Wrap(
+		ctx context.Context, g authz.Grant, choice keys.Choice, plain seal.StreamKey, binding []byte,
+	) (wrapped []byte, err error)
 }
 
 // Source is a body to store. Size is the decoded length, or -1 where unknown.
@@ -61,9 +66,14 @@ type Source struct {
 	Body     io.Reader
 	Size     int64
 	Checksum digest.Algorithm
+	MD5      bool // it is needed even where digests are hidden: the client declared one
 	Choice   keys.Choice
 	Binding  []byte
 }
+
+// wantsMD5 reports whether the MD5 of the plaintext is worked out: it becomes the
+// ETag, unless digests are hidden.
+func (src *Source) wantsMD5() bool { return src.MD5 || !src.Choice.HidesDigests() }
 
 // Options say where blobs are stored and what guards them.
 type Options struct {
@@ -108,7 +118,7 @@ func Open(o Options) (*Store, error) {
 		s.room = boundless{}
 	}
 	s.small.New = func() any { b := make([]byte, InlineMax+1); return &b }
-	s.chunks.New = func() any { b := make([]byte, seal.ChunkSize+seal.Overhead); return &b }
+	s.chunks.New = func() any { b := make([]byte, seal.MaxSealedChunk); return &b }
 	s.pipes.New = func() any { return newLarge() }
 	if o.Dir == "" {
 		s.engine = mem.Open()

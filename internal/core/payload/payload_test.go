@@ -30,16 +30,39 @@ import (
 type testKeys map[keys.Choice]seal.Key
 
 func (k testKeys) Generate(
-	_ context.Context, _ authz.Grant, choice keys.Choice, binding []byte,
-) ([32]byte, []byte, error) {
-	d := seal.NewKey()
-	return d, k[choice].Wrap(d, binding), nil
+	ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
+) (seal.StreamKey, []byte, error) {
+	d := seal.StreamKey{Key: seal.NewKey()}
+	if choice.IsKMS() { // in two layers, here
+		outer := seal.NewKey()
+		d.Outer = &outer
+	}
+	wrapped, err := k.Wrap(ctx, g, choice, d, binding)
+	return d, wrapped, err
+}
+
+func (k testKeys) Wrap(
+	_ context.Context, _ authz.Grant, choice keys.Choice, plain seal.StreamKey, binding []byte,
+) ([]byte, error) {
+	wrapped := k[choice].Wrap(plain.Key, binding)
+	if plain.Outer != nil {
+		wrapped = append(wrapped, k[choice].Wrap(*plain.Outer, binding)...)
+	}
+	return wrapped, nil
 }
 
 func (k testKeys) Open(
 	_ context.Context, _ authz.Grant, choice keys.Choice, wrapped, binding []byte,
-) ([32]byte, error) {
-	return k[choice].Unwrap(wrapped, binding)
+) (plain seal.StreamKey, err error) {
+	if choice.IsKMS() && len(wrapped) > seal.WrappedSize {
+		outer, err := k[choice].Unwrap(wrapped[seal.WrappedSize:], binding)
+		if err != nil {
+			return plain, err
+		}
+		wrapped, plain.Outer = wrapped[:seal.WrappedSize], &outer
+	}
+	plain.Key, err = k[choice].Unwrap(wrapped, binding)
+	return plain, err
 }
 
 // customers are the choices of two clients that keep their keys.

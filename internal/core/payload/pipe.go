@@ -12,7 +12,7 @@ import (
 const (
 	pieceSize  = 4 * seal.ChunkSize
 	pieceCount = 4
-	sealedSize = pieceSize + 4*seal.Overhead
+	sealedSize = 4 * seal.MaxSealedChunk
 	largeSize  = pieceCount*pieceSize + sealedSize
 )
 
@@ -65,7 +65,7 @@ func (p *pipe) piece(n int) ([]byte, error) {
 // chunk is a buffer of one chunk, with room for its seal.
 func (p *pipe) chunk(at int) ([]byte, error) {
 	if p.chunks[at] == nil {
-		const size = seal.ChunkSize + seal.Overhead
+		const size = seal.MaxSealedChunk
 		if err := p.held.Take(p.ctx, size); err != nil {
 			return nil, err
 		}

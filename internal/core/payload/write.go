@@ -36,8 +36,11 @@ func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location,
 	at := Location{Key: wrapped}
 	var d Digests
 	if whole {
-		at.Inline = seal.Seal(key, make([]byte, 0, seal.SealedSize(int64(len(head)))), head)
-		d = Digests{Size: int64(len(head)), MD5: md5.Sum(head)}
+		at.Inline = key.Seal(make([]byte, 0, key.SealedSize(int64(len(head)))), head)
+		d = Digests{Size: int64(len(head))}
+		if src.wantsMD5() {
+			d.MD5 = md5.Sum(head)
+		}
 		if h := src.Checksum.New(); h != nil {
 			h.Write(head)
 			d.Sum = h.Sum(nil)
@@ -93,7 +96,7 @@ func readFull(r io.Reader, buf []byte) (n int, end bool, err error) {
 
 // writeBlob seals a body into a new blob.
 func (s *Store) writeBlob(
-	ctx context.Context, src Source, head []byte, key seal.Key,
+	ctx context.Context, src Source, head []byte, key seal.StreamKey,
 ) (name string, d Digests, err error) {
 	var id [16]byte
 	rand.Read(id[:])
@@ -101,7 +104,7 @@ func (s *Store) writeBlob(
 	s.enter(name)
 	size := int64(-1)
 	if src.Size >= 0 {
-		size = seal.SealedSize(src.Size)
+		size = key.SealedSize(src.Size)
 	}
 	w, err := s.engine.Create(name, size)
 	if err != nil {
@@ -122,7 +125,9 @@ func (s *Store) writeBlob(
 }
 
 // fill reads, hashes and seals the body, one pass.
-func (s *Store) fill(ctx context.Context, w blob.Writer, src Source, head []byte, key seal.Key) (d Digests, err error) {
+func (s *Store) fill(
+	ctx context.Context, w blob.Writer, src Source, head []byte, key seal.StreamKey,
+) (d Digests, err error) {
 	p := s.newPipe(ctx)
 	defer p.close()
 	side := newHasher(src)
@@ -166,11 +171,11 @@ func (s *Store) fill(ctx context.Context, w blob.Writer, src Source, head []byte
 	}
 }
 
-// hasher computes MD5 and the checksum beside the main pass. It lags at most
+// hasher computes the checksum and, where it is wanted, MD5 beside the main pass. It lags at most
 // two pieces behind, so that a piece is hashed and sealed before it is used
 // again.
 type hasher struct {
-	md5, sum hash.Hash
+	md5, sum hash.Hash // each may be nil
 	work     chan []byte
 	free     chan struct{}
 	done     chan struct{}
@@ -182,8 +187,11 @@ const lag = pieceCount - 2
 
 func newHasher(src Source) *hasher {
 	h := &hasher{
-		md5: md5.New(), sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag),
+		sum: src.Checksum.New(), work: make(chan []byte, lag), free: make(chan struct{}, lag),
 		done: make(chan struct{}),
+	}
+	if src.wantsMD5() {
+		h.md5 = md5.New()
 	}
 	for range lag {
 		h.free <- struct{}{}
@@ -195,7 +203,9 @@ func newHasher(src Source) *hasher {
 func (h *hasher) run() {
 	defer close(h.done)
 	for b := range h.work {
-		h.md5.Write(b)
+		if h.md5 != nil {
+			h.md5.Write(b)
+		}
 		if h.sum != nil {
 			h.sum.Write(b)
 		}
@@ -219,7 +229,9 @@ func (h *hasher) stop() {
 
 func (h *hasher) sums() (sum [16]byte, checksum []byte) {
 	h.stop()
-	h.md5.Sum(sum[:0])
+	if h.md5 != nil {
+		h.md5.Sum(sum[:0])
+	}
 	if h.sum != nil {
 		checksum = h.sum.Sum(nil)
 	}

@@ -1,6 +1,7 @@
 // Package seal turns plaintext into ciphertext that cannot be cut, swapped,
-// extended or changed unnoticed. It is pure: it uses only the standard library. It
-// must never know what it seals, where that is stored or who asked.
+// extended or changed unnoticed. It is pure: it uses only the standard library and
+// the Go project's ChaCha20-Poly1305. It must never know what it seals, where that is
+// stored or who asked.
 package seal
 
 import (

@@ -98,7 +98,7 @@ func TestRandomAccess(t *testing.T) {
 		n := rapid.SampledFrom(sizes()).Draw(t, "size")
 		plain := pattern(n)
 		key := NewKey()
-		r := NewReader(bytes.NewReader(Seal(key, nil, plain)), key, int64(n))
+		r := NewReader(bytes.NewReader(Seal(key, nil, plain)), StreamKey{Key: key}, int64(n))
 		off := rapid.IntRange(0, n).Draw(t, "off")
 		length := rapid.IntRange(0, n-off).Draw(t, "length")
 		var out bytes.Buffer
@@ -113,7 +113,7 @@ func TestRandomAccess(t *testing.T) {
 func TestPieces(t *testing.T) {
 	for _, n := range sizes() {
 		plain, key := pattern(n), NewKey()
-		s := NewSealer(key)
+		s := NewSealer(StreamKey{Key: key})
 		var sealed []byte
 		rest := plain
 		for len(rest) > 2*ChunkSize {
@@ -136,7 +136,8 @@ func opens(t *testing.T, key Key, sealed, plain []byte) bool {
 		t.Fatal("opened to something else")
 	}
 	var out bytes.Buffer
-	_, rerr := NewReader(bytes.NewReader(sealed), key, int64(len(plain))).WriteRange(&out, 0, int64(len(plain)), nil)
+	r := NewReader(bytes.NewReader(sealed), StreamKey{Key: key}, int64(len(plain)))
+	_, rerr := r.WriteRange(&out, 0, int64(len(plain)), nil)
 	if !bytes.HasPrefix(plain, out.Bytes()) {
 		t.Fatal("the reader let a wrong byte out")
 	}
@@ -183,7 +184,7 @@ func TestMalleability(t *testing.T) {
 			t.Errorf("cut at %d: opens", i)
 		}
 		// A shorter plaintext must not be readable as a valid object either.
-		if _, err := NewReader(bytes.NewReader(sealed), key, int64(i)).WriteRange(&bytes.Buffer{}, 0,
+		if _, err := NewReader(bytes.NewReader(sealed), StreamKey{Key: key}, int64(i)).WriteRange(&bytes.Buffer{}, 0,
 			int64(min(i, len(small)-1)), nil); err == nil && i < len(small) {
 			t.Errorf("reads as %d bytes", i)
 		}

@@ -4,13 +4,17 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"io"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// ChunkSize is how many bytes of plaintext one chunk seals, and Overhead how many
-// bytes a chunk adds.
+// ChunkSize is how many bytes of plaintext one chunk seals, Overhead how many bytes
+// one layer adds to a chunk, and MaxSealedChunk how many a chunk has at most.
 const (
-	ChunkSize  = 64 << 10
-	Overhead   = 16
+	ChunkSize      = 64 << 10
+	Overhead       = 16
+	MaxSealedChunk = ChunkSize + 2*Overhead
+
 	sealedSize = ChunkSize + Overhead
 )
 
@@ -20,11 +24,88 @@ const (
 // 11 bytes big-endian, and one byte that is 1 only for the last chunk. The
 // last chunk may be short, and is empty only in the stream of no bytes. A key
 // seals one stream, so no nonce comes twice.
+//
+// A stream in two layers has the same chunks, each sealed first with
+// ChaCha20-Poly1305 (RFC 8439) under one key and then with AES-256-GCM under
+// another one, with the same nonce. Neither key opens anything alone, and a flaw of
+// one cipher opens nothing.
+
+// StreamKey opens one stream: Key alone, or Key and Outer where the stream has two
+// layers. It is never printed.
+type StreamKey struct {
+	Key   Key
+	Outer *Key
+}
+
+// layers is how many layers the stream has.
+func (k StreamKey) layers() int64 {
+	if k.Outer != nil {
+		return 2
+	}
+	return 1
+}
+
+// String and GoString keep the keys out of logs.
+func (StreamKey) String() string { return "seal.StreamKey(hidden)" }
+
+// GoString keeps the keys out of logs.
+func (k StreamKey) GoString() string { return k.String() }
 
 // SealedSize returns the length of the stream that seals plain bytes of plaintext.
-func SealedSize(plain int64) int64 {
+func (k StreamKey) SealedSize(plain int64) int64 { return LayeredSize(plain, k.Outer != nil) }
+
+// Seal appends the stream of plain to dst.
+func (k StreamKey) Seal(dst, plain []byte) []byte { return NewSealer(k).Append(dst, plain, true) }
+
+// aeads are the ciphers of a stream; outer is nil where it has one layer.
+type aeads struct{ inner, outer cipher.AEAD }
+
+func (k StreamKey) aeads() aeads {
+	if k.Outer == nil {
+		return aeads{inner: k.Key.AEAD()}
+	}
+	inner, err := chacha20poly1305.New(k.Key[:])
+	if err != nil {
+		panic(err) // happens only for wrong key lengths
+	}
+	return aeads{inner, k.Outer.AEAD()}
+}
+
+// seal appends a sealed chunk to dst.
+func (a *aeads) seal(dst, nonce, plain []byte) []byte {
+	at := len(dst)
+	dst = a.inner.Seal(dst, nonce, plain, nil)
+	if a.outer == nil {
+		return dst
+	}
+	return a.outer.Seal(dst[:at], nonce, dst[at:], nil)
+}
+
+// open opens a sealed chunk in its own room.
+func (a *aeads) open(nonce, sealed []byte) (plain []byte, err error) {
+	if a.outer != nil {
+		if sealed, err = a.outer.Open(sealed[:0], nonce, sealed, nil); err != nil {
+			return nil, ErrCorrupt
+		}
+	}
+	if plain, err = a.inner.Open(sealed[:0], nonce, sealed, nil); err != nil {
+		return nil, ErrCorrupt
+	}
+	return plain, nil
+}
+
+// SealedSize returns the length of the stream that seals plain bytes of plaintext in
+// one layer.
+func SealedSize(plain int64) int64 { return LayeredSize(plain, false) }
+
+// LayeredSize is SealedSize of a stream in one layer or in two.
+func LayeredSize(plain int64, two bool) int64 {
+	each := int64(Overhead)
+	if two {
+		each = 2 * Overhead
+	}
 	chunks := (plain + ChunkSize - 1) / ChunkSize
-	return plain + max(1, chunks)*Overhead
+	return plain + max(1, chunks)*each
 }
 
 // nonce sets n to the nonce of a chunk.
@@ -37,20 +118,18 @@ func nonce(n *[12]byte, chunk uint64, last bool) []byte {
 	return n[:]
 }
 
-// Seal appends the stream of plain to dst.
-func Seal(key Key, dst, plain []byte) []byte {
-	return NewSealer(key).Append(dst, plain, true)
-}
+// Seal appends the stream of plain, in one layer, to dst.
+func Seal(key Key, dst, plain []byte) []byte { return StreamKey{Key: key}.Seal(dst, plain) }
 
 // Sealer seals a stream piece by piece.
 type Sealer struct {
-	aead  cipher.AEAD
+	aeads aeads
 	chunk uint64
 	nonce [12]byte
 }
 
 // NewSealer returns the sealer of one stream under a fresh key.
-func NewSealer(key Key) *Sealer { return &Sealer{aead: key.AEAD()} }
+func NewSealer(k StreamKey) *Sealer { return &Sealer{aeads: k.aeads()} }
 
 // Append seals the next piece of the plaintext and appends it to dst. Every
 // piece but the last is a whole number of chunks, and not empty.
@@ -58,7 +137,7 @@ func (s *Sealer) Append(dst, plain []byte, last bool) []byte {
 	for {
 		end := last && len(plain) <= ChunkSize
 		part := plain[:min(len(plain), ChunkSize)]
-		dst = s.aead.Seal(dst, nonce(&s.nonce, s.chunk, end), part, nil)
+		dst = s.aeads.seal(dst, nonce(&s.nonce, s.chunk, end), part)
 		s.chunk++
 		plain = plain[len(part):]
 		if len(plain) == 0 {
@@ -69,26 +148,27 @@ func (s *Sealer) Append(dst, plain []byte, last bool) []byte {
 
 // Reader opens a stream of known length at any position.
 type Reader struct {
-	src  io.ReaderAt
-	aead cipher.AEAD
-	size int64 // plaintext
-	last uint64
+	src   io.ReaderAt
+	aeads aeads
+	each  int64 // what the layers add to a chunk
+	size  int64 // plaintext
+	last  uint64
 }
 
 // NewReader returns a reader of a stream whose plaintext has size bytes. A
 // stream of another length does not open.
-func NewReader(src io.ReaderAt, key Key, size int64) *Reader {
+func NewReader(src io.ReaderAt, k StreamKey, size int64) *Reader {
 	last := uint64(0)
 	if size > 0 {
 		last = uint64((size - 1) / ChunkSize)
 	}
-	return &Reader{src: src, aead: key.AEAD(), size: size, last: last}
+	return &Reader{src: src, aeads: k.aeads(), each: k.layers() * Overhead, size: size, last: last}
 }
 
 // Size returns the plaintext's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// Chunk opens chunk n into buf, which has room for ChunkSize+Overhead bytes.
+// Chunk opens chunk n into buf, which has room for MaxSealedChunk bytes.
 func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	if n > r.last {
 		return nil, io.ErrUnexpectedEOF
@@ -97,8 +177,8 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	if n == r.last {
 		length = r.size - int64(n)*ChunkSize
 	}
-	sealed := buf[:length+Overhead]
-	got, err := r.src.ReadAt(sealed, int64(n)*sealedSize)
+	sealed := buf[:length+r.each]
+	got, err := r.src.ReadAt(sealed, int64(n)*(ChunkSize+r.each))
 	if got < len(sealed) {
 		if err == nil || err == io.EOF {
 			err = ErrCorrupt
@@ -108,16 +188,12 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	if n == r.last {
 		// A Sealer never writes anything behind the last chunk.
 		var more [1]byte
-		if m, _ := r.src.ReadAt(more[:], SealedSize(r.size)); m != 0 {
+		if m, _ := r.src.ReadAt(more[:], LayeredSize(r.size, r.aeads.outer != nil)); m != 0 {
 			return nil, ErrCorrupt
 		}
 	}
 	var nn [12]byte
-	plain, err := r.aead.Open(sealed[:0], nonce(&nn, n, n == r.last), sealed, nil)
-	if err != nil {
-		return nil, ErrCorrupt
-	}
-	return plain, nil
+	return r.aeads.open(nonce(&nn, n, n == r.last), sealed)
 }
 
 // WriteRange writes length plaintext bytes, beginning at off, to w. No byte is
@@ -127,10 +203,10 @@ func (r *Reader) WriteRange(w io.Writer, off, length int64, buf []byte) (int64, 
 	if off < 0 || length < 0 || off > r.size || length > r.size-off {
 		return 0, io.ErrUnexpectedEOF
 	}
-	if cap(buf) < sealedSize {
-		buf = make([]byte, sealedSize)
+	if cap(buf) < MaxSealedChunk {
+		buf = make([]byte, MaxSealedChunk)
 	}
-	buf = buf[:sealedSize]
+	buf = buf[:MaxSealedChunk]
 	var written int64
 	for first := true; length > 0 || first && r.size == 0; first = false {
 		n := uint64(off / ChunkSize)
@@ -150,7 +226,7 @@ func (r *Reader) WriteRange(w io.Writer, off, length int64, buf []byte) (int64, 
 	return written, nil
 }
 
-// Open appends the plaintext of a whole stream in memory to dst.
+// Open appends the plaintext of a whole stream in memory, in one layer, to dst.
 func Open(key Key, dst, sealed []byte) ([]byte, error) {
 	full := int64(len(sealed)) / sealedSize
 	rest := int64(len(sealed)) % sealedSize

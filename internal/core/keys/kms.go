@@ -1,0 +1,168 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/fault"
+	"watertight/internal/storage/seal"
+)
+
+// KMS wraps data keys under customers' keys, for callers whose grant covers that;
+// kms.Store implements it.
+type KMS interface {
+	// Wrap seals a data key under the key's current material, bound to binding. It
+	// needs kms:GenerateDataKey on the key.
+	Wrap(ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte) ([]byte, error)
+	// Unwrap opens it again. It needs kms:Decrypt on the key.
+	Unwrap(ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte) (seal.Key, error)
+}
+
+// A data key under a key of KMS is its scheme and what KMS made of it. With two
+// layers there are two data keys, which have nothing in common: the scheme, the
+// length of the inner one (2 bytes, big-endian), the inner and the outer one.
+//
+// What KMS binds a data key to is the layer (1 byte), the encryption context and the
+// binding: neither layer's key opens as the other's.
+const (
+	schemeKMS    = 3 // SSE-KMS
+	schemeLayers = 4 // DSSE-KMS
+
+	innerLayer = 1
+	outerLayer = 2
+)
+
+// layerBinding is what KMS binds the data key of a layer to.
+func layerBinding(layer byte, context, binding []byte) []byte {
+	b := append(make([]byte, 0, 1+len(context)+len(binding)), layer)
+	return append(append(b, context...), binding...)
+}
+
+func (r *Ring) generateUnderKMS(
+	ctx context.Context, g authz.Grant, c *kmsKey, binding []byte,
+) (plain seal.StreamKey, wrapped []byte, err error) {
+	rand.Read(plain.Key[:])
+	if c.two {
+		outer := seal.NewKey()
+		plain.Outer = &outer
+	}
+	wrapped, err = r.wrapUnderKMS(ctx, g, c, plain, binding)
+	if err != nil {
+		return seal.StreamKey{}, nil, err
+	}
+	return plain, wrapped, nil
+}
+
+func (r *Ring) wrapUnderKMS(
+	ctx context.Context, g authz.Grant, c *kmsKey, plain seal.StreamKey, binding []byte,
+) ([]byte, error) {
+	if r.kms == nil {
+		return nil, fault.Internal(errNoKMS)
+	}
+	inner, err := r.kms.Wrap(ctx, g, c.key, plain.Key, layerBinding(innerLayer, c.context, binding))
+	if err != nil {
+		return nil, InS3(err)
+	}
+	if !c.two {
+		return append([]byte{schemeKMS}, inner...), nil
+	}
+	outer, err := r.kms.Wrap(ctx, g, c.key, *plain.Outer, layerBinding(outerLayer, c.context, binding))
+	if err != nil {
+		return nil, InS3(err)
+	}
+	wrapped := append(make([]byte, 0, 3+len(inner)+len(outer)), schemeLayers)
+	wrapped = binary.BigEndian.AppendUint16(wrapped, uint16(len(inner)))
+	return append(append(wrapped, inner...), outer...), nil
+}
+
+// errNoKMS: this ring was made without keys of KMS.
+var errNoKMS = errors.New("keys: there is no KMS here")
+
+// pieces takes a data key under a key of KMS apart; outer is nil where it has one
+// layer.
+func pieces(wrapped []byte) (inner, outer []byte, ok bool) {
+	switch {
+	case len(wrapped) > 1 && wrapped[0] == schemeKMS:
+		return wrapped[1:], nil, true
+	case len(wrapped) > 3 && wrapped[0] == schemeLayers:
+		n := int(binary.BigEndian.Uint16(wrapped[1:]))
+		if rest := wrapped[3:]; n > 0 && n < len(rest) {
+			return rest[:n], rest[n:], true
+		}
+	}
+	return nil, nil, false
+}
+
+func (r *Ring) openUnderKMS(
+	ctx context.Context, g authz.Grant, c *kmsKey, wrapped, binding []byte,
+) (plain seal.StreamKey, err error) {
+	inner, outer, ok := pieces(wrapped)
+	if r.kms == nil || !ok || (outer != nil) != c.two {
+		return plain, fault.Internal(seal.ErrCorrupt)
+	}
+	unwrap := func(layer byte, piece []byte) (seal.Key, error) {
+		k, err := r.kms.Unwrap(ctx, g, c.key, piece, layerBinding(layer, c.context, binding))
+		if fault.Is(err, fault.InvalidCiphertextException) {
+			err = fault.Internal(errors.Join(seal.ErrCorrupt, err)) // the server's own record is damaged
+		}
+		return k, InS3(err)
+	}
+	if plain.Key, err = unwrap(innerLayer, inner); err != nil || outer == nil {
+		return plain, err
+	}
+	second, err := unwrap(outerLayer, outer)
+	if err != nil {
+		return seal.StreamKey{}, err
+	}
+	plain.Outer = &second
+	return plain, nil
+}
+
+// InS3 puts a fault of KMS into S3's words: S3 answers with KMS's code behind "KMS."
+// (S3 API reference, "KMS error codes"). Others stay as they are.
+func InS3(err error) error {
+	f := fault.From(err)
+	if f == nil || f.Kind == fault.KindInternal || !strings.HasSuffix(string(f.Code), "Exception") ||
+		f.Code == fault.AccessDeniedException || strings.HasPrefix(string(f.Code), "KMS.") {
+		return err
+	}
+	c := *f
+	c.Code = "KMS." + f.Code
+	return &c
+}
+
+// Rewrapper wraps what KMS wrapped once more, under the newest material of the same
+// key; changed is false where it is under the newest already. The operator's part of
+// core/kms implements it.
+type Rewrapper interface {
+	Rewrap(ctx context.Context, wrapped, binding []byte) (again []byte, changed bool, err error)
+}
+
+// Rewrap moves a data key under a key of KMS to that key's newest material. The
+// bytes that the data key seals stay as they are.
+func Rewrap(
+	ctx context.Context, to Rewrapper, choice Choice, wrapped, binding []byte,
+) (again []byte, changed bool, err error) {
+	inner, outer, ok := pieces(wrapped)
+	if choice.kms == nil || !ok || (outer != nil) != choice.kms.two {
+		return nil, false, fault.Internal(seal.ErrCorrupt)
+	}
+	context := choice.kms.context
+	if inner, changed, err = to.Rewrap(ctx, inner, layerBinding(innerLayer, context, binding)); err != nil {
+		return nil, false, err
+	}
+	if outer == nil {
+		return append([]byte{schemeKMS}, inner...), changed, nil
+	}
+	outer, too, err := to.Rewrap(ctx, outer, layerBinding(outerLayer, context, binding))
+	if err != nil {
+		return nil, false, err
+	}
+	again = binary.BigEndian.AppendUint16([]byte{schemeLayers}, uint16(len(inner)))
+	return append(append(again, inner...), outer...), changed || too, nil
+}
