@@ -333,7 +333,7 @@ func (s *Server) openGateway(context.Context) error {
 			Sharing:  api, Logger: s.log,
 			Document: s.config.Document, Watch: watch,
 		},
-		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{}).Table(),
+		api.Table(), api.ControlTable(), identities.Table(), sts.Table(), (&kmsapi.API{Keys: s.keys}).Table(),
 	)
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"watertight/internal/server"
 	"watertight/test/harness"
 )
 
@@ -26,8 +27,8 @@ type cast struct {
 	account string
 }
 
-func newCast(t testing.TB) cast {
-	s := harness.Start(t)
+func newCast(t testing.TB, change ...func(*server.Config)) cast {
+	s := harness.Start(t, change...)
 	c := cast{TB: t, Server: s, root: rootIAM(s)}
 	who, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
 		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})

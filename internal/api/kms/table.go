@@ -5,9 +5,11 @@ package kms
 
 import (
 	"context"
+	"slices"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/kms/shape"
+	"watertight/internal/core/kms"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect/json"
 	"watertight/internal/gateway/dispatch"
@@ -16,14 +18,14 @@ import (
 )
 
 // API is KMS over the core.
-type API struct{}
+type API struct{ Keys *kms.Store }
 
 // Table is the operations of KMS. All others are UnknownOperationException.
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules},
 		Dialect: json.API("TrentService"),
-		Rows:    unsupportedRows(),
+		Rows:    slices.Concat(a.keyRows(), unsupportedRows()),
 	}
 }
 

@@ -261,6 +261,7 @@ func TestSecretsAreLeftOut(t *testing.T) {
 		"SecretAccessKey", "SessionToken", "NewPassword", "OldPassword", "Password", "TokenCode",
 		"AuthenticationCode1", "AuthenticationCode2",
 		"WebIdentityToken", "SAMLAssertion", "Plaintext", "Base32StringSeed", "PrivateKeyPlaintext", "Cookie",
+		"GrantToken", "GrantTokens", "grantTokens",
 		strings.Repeat("x", 200),
 	}
 	e := typicalEvent()

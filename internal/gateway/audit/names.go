@@ -55,7 +55,7 @@ func Secret(name string) bool {
 	s := string(plain[:n])
 	for _, word := range [...]string{"signature", "authorization", "securitytoken", "sessiontoken", "secret",
 		"password", "tokencode", "authenticationcode", "identitytoken", "assertion", "plaintext",
-		"privatekey", "seed", "cookie", "xamzmfa"} {
+		"privatekey", "granttoken", "seed", "cookie", "xamzmfa"} {
 		if strings.Contains(s, word) {
 			return true
 		}

@@ -112,6 +112,8 @@ func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 		if v.Len() > most {
 			*to = append(*to, audit.Param{Name: name + ".count", Value: strconv.Itoa(v.Len()), Harmless: true})
 		}
+	case reflect.Map:
+		recordMap(v, name, depth, to)
 	case reflect.Struct:
 		if t, ok := v.Interface().(time.Time); ok {
 			if !t.IsZero() {
@@ -124,6 +126,19 @@ func recordValue(v reflect.Value, name string, depth int, to *[]audit.Param) {
 				recordValue(v.FieldByIndex(f.Index), name+"."+small(f.Name), depth-1, to)
 			}
 		}
+	}
+}
+
+// recordMap records entries in the order of their keys, under the name of the map, a dot
+// and the key.
+func recordMap(v reflect.Value, name string, depth int, to *[]audit.Param) {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys[:min(len(keys), maxItems)] {
+		recordValue(v.MapIndex(k), name+"."+k.String(), depth-1, to)
+	}
+	if len(keys) > maxItems {
+		*to = append(*to, audit.Param{Name: name + ".count", Value: strconv.Itoa(len(keys)), Harmless: true})
 	}
 }
 

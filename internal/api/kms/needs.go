@@ -1,0 +1,181 @@
+package kms
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"strings"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/api/kms/shape"
+	"watertight/internal/core/kms"
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/gateway/dialect/json"
+	"watertight/internal/gateway/dispatch"
+)
+
+// needs are worked out for each request: names of keys are resolved, and condition keys
+// follow from the key and the input.
+type needs[In any] func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error)
+
+// define is dispatch.Define for this service: callers who did not sign are refused, and
+// so is an input that breaks its shape's constraints, before anything is asked for.
+func define[In, Out any](
+	name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error),
+) dispatch.Row {
+	if may == nil {
+		return dispatch.Define(name, json.Target(name), authz.Access[In]{}, do)
+	}
+	return dispatch.Define(name, json.Target(name),
+		authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+			if c.Anonymous() {
+				return nil, fault.Of(fault.MissingAuthenticationToken)
+			}
+			if err := style().Check(in); err != nil {
+				return nil, err
+			}
+			return may(ctx, c, in)
+		}), do)
+}
+
+// keys are condition keys with their values.
+type keys = map[string][]string
+
+// onAny asks for one action on "*".
+func onAny[In any](action policy.Action, conditions func(*In) keys) needs[In] {
+	return func(_ context.Context, _ authz.Caller, in *In) ([]authz.Need, error) {
+		return []authz.Need{{Action: action, Resource: arn.Any(), Keys: conditions(in)}}, nil
+	}
+}
+
+// none are the condition keys of inputs that nothing can be asked about.
+func none[In any](*In) keys { return nil }
+
+// keyed is an input that names a key.
+type keyed[In any] interface {
+	*In
+	shape.KeyTarget
+}
+
+// onKey asks for one action on the key that the input names.
+func onKey[In any, P keyed[In]](a *API, action policy.Action, conditions func(*In) keys) needs[In] {
+	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+		return a.keyNeeds(ctx, c, action, P(in).Key(), conditions(in))
+	}
+}
+
+func (a *API) keyNeeds(
+	ctx context.Context, c authz.Caller, action policy.Action, name string, conditions keys,
+) ([]authz.Need, error) {
+	n, err := a.keyNeed(ctx, c, action, name, conditions)
+	return []authz.Need{n}, err
+}
+
+// keyNeed is an action on the key that a name means for the caller. What names no key
+// is asked for as if the key were there, so that whoever may not use any key learns
+// nothing of which there are. The core says that there is none.
+func (a *API) keyNeed(
+	ctx context.Context, c authz.Caller, action policy.Action, name string, conditions keys,
+) (authz.Need, error) {
+	account := c.Principal().Account
+	s, err := a.Keys.Subject(ctx, account, name, c.At())
+	switch {
+	case fault.Is(err, fault.NotFoundException):
+		at := a.absent(account, name)
+		return authz.Need{Action: action, Resource: at, Keys: conditions, New: at.Account == account}, nil
+	case err != nil:
+		return authz.Need{}, err
+	}
+	note(c, s.ARN)
+	with := subjectKeys(&s)
+	maps.Copy(with, conditions)
+	return authz.Need{Action: action, Resource: s.ARN, Keys: with}, nil
+}
+
+// absent is the ARN that a name would have.
+func (a *API) absent(account, name string) arn.ARN {
+	if at, err := arn.Parse(name); err == nil && strings.HasPrefix(name, "arn:") {
+		return at
+	}
+	at := a.Keys.AliasARN(account, name)
+	if !strings.HasPrefix(name, "alias/") {
+		at.Resource = "key/" + name
+	}
+	return at
+}
+
+// note adds a key to the audit event.
+func note(c authz.Caller, key arn.ARN) {
+	r, ok := c.Record().(*audit.Record)
+	if !ok {
+		return
+	}
+	for _, known := range r.Event.Resources {
+		if known.ARN == key {
+			return
+		}
+	}
+	r.Event.Resources = append(r.Event.Resources, audit.Resource{
+		Type: "AWS::KMS::Key", ARN: key, Account: key.Account,
+	})
+}
+
+// subjectKeys are the condition keys that follow from a key and from its name in the
+// request.
+func subjectKeys(s *kms.Subject) keys {
+	with := keys{
+		"kms:keyspec": {kms.SpecSymmetric}, "kms:keyusage": {kms.UsageEncrypt}, "kms:keyorigin": {kms.OriginKMS},
+		"kms:multiregion": truth(false),
+	}
+	if s.Imported {
+		with["kms:keyorigin"] = []string{kms.OriginExternal}
+	}
+	if s.Alias != "" {
+		with["kms:requestalias"] = []string{s.Alias}
+	}
+	if len(s.Aliases) > 0 {
+		with["kms:resourcealiases"] = s.Aliases
+	}
+	for k, v := range s.Tags {
+		with[policy.KeyName("aws:resourcetag/"+k)] = []string{v}
+	}
+	return with
+}
+
+// contextKeys are the condition keys of an encryption context.
+func contextKeys(pairs map[string]string) keys {
+	with := keys{"kms:encryptionalgorithm": {kms.SpecSymmetric}}
+	for k, v := range pairs {
+		name := policy.KeyName("kms:encryptioncontext:" + k)
+		with[name] = append(with[name], v)
+		with["kms:encryptioncontextkeys"] = append(with["kms:encryptioncontextkeys"], k)
+	}
+	return with
+}
+
+// tagKeys are the condition keys of tags to add, or of their keys to remove.
+func tagKeys(tags []shape.Tag, removed []string) keys {
+	with := keys{}
+	for _, t := range tags {
+		name := policy.KeyName("aws:requesttag/" + *t.TagKey)
+		with[name] = append(with[name], *t.TagValue)
+		with["aws:tagkeys"] = append(with["aws:tagkeys"], *t.TagKey)
+	}
+	if len(removed) > 0 {
+		with["aws:tagkeys"] = removed
+	}
+	return with
+}
+
+func truth(b bool) []string { return []string{strconv.FormatBool(b)} }
+
+// value is what a member holds that may not be there.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
