@@ -9,7 +9,6 @@ import (
 
 	"watertight/internal/gateway/audit"
 	"watertight/internal/storage/kv/embedded"
-	"watertight/internal/storage/rootkey"
 )
 
 // AuditLoss is a gap in the audit log that was accepted.
@@ -28,7 +27,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 		return AuditLoss{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	key, err := rootkey.Open(o.RootKey, rootkey.Options{DataDir: o.Data, Getenv: o.Getenv})
+	key, err := o.keyring(ctx)
 	if err != nil {
 		return AuditLoss{}, err
 	}
@@ -46,6 +45,7 @@ func AcceptAuditLoss(ctx context.Context, o Options, reason string) (_ AuditLoss
 	if err != nil {
 		return AuditLoss{}, err
 	}
+	parts.Keyring = key
 	store, err := parts.Open(ctx, embedded.Options{Root: key.Ring, AtLeast: trail.Anchor(), Logger: o.Logger})
 	if err != nil {
 		return AuditLoss{}, err
@@ -73,7 +73,7 @@ type AuditSummary struct {
 // empty, and passes every event to fn as one line of JSON. A server may be
 // running on the data directory.
 func ReadAudit(ctx context.Context, o Options, dir string, fn func(json []byte) error) (AuditSummary, error) {
-	key, err := rootkey.Open(o.RootKey, rootkey.Options{DataDir: o.Data, Getenv: o.Getenv})
+	key, err := o.keyring(ctx)
 	if err != nil {
 		return AuditSummary{}, err
 	}

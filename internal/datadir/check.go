@@ -29,6 +29,11 @@ type Options struct {
 	Getenv  func(string) string // for a passphrase
 }
 
+// keyring opens the root key, and changes nothing.
+func (o Options) keyring(ctx context.Context) (*rootkey.Keyring, error) {
+	return OpenKeyring(ctx, o.Data, o.RootKey, rootkey.Options{Getenv: o.Getenv})
+}
+
 // Inspection is the result of checking a data directory.
 type Inspection struct {
 	Findings []string // one line for each damaged or lost item; empty for a sound store
@@ -44,7 +49,7 @@ func (i *Inspection) find(format string, args ...any) {
 type offline struct {
 	Inspection
 	data   string
-	key    rootkey.Root
+	key    *rootkey.Keyring
 	lock   *os.File
 	marks  map[string]embedded.Mark // by folder
 	trail  *audit.Log               // nil where it can't be opened
@@ -77,8 +82,11 @@ func inspect(ctx context.Context, in Options) (_ *offline, err error) {
 			err = errors.Join(err, o.close(ctx))
 		}
 	}()
-	if o.key, err = rootkey.Open(in.RootKey, rootkey.Options{DataDir: in.Data, Getenv: in.Getenv}); err != nil {
+	if o.key, err = in.keyring(ctx); err != nil {
 		return nil, err
+	}
+	for _, path := range o.key.Damaged() {
+		o.find("%s is missing, damaged or older than another copy; the next start makes it anew", path)
 	}
 	for _, dir := range (&Parts{data: in.Data}).marked() {
 		m, err := embedded.ReadMarker(dir, o.key.Ring)
@@ -143,7 +151,7 @@ func (o *offline) checkStart(ctx context.Context, in Options) {
 		o.find("%v", err)
 		return
 	}
-	parts.marks = o.marks
+	parts.marks, parts.Keyring = o.marks, o.key
 	if o.trail != nil {
 		parts.Agree = o.trail.Check
 	}

@@ -19,6 +19,7 @@ import (
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
+	"watertight/internal/storage/rootkey"
 )
 
 // Parts are what lies in a data directory, looked at before anything in it is
@@ -30,6 +31,9 @@ type Parts struct {
 	Fresh bool
 	// Agree asks the audit log about the store that was found; nil skips this check.
 	Agree func(context.Context, kv.Store) error
+	// Keyring is the root key. Its file is written, and its copies are renewed, once the
+	// store was verified.
+	Keyring *rootkey.Keyring
 
 	data  string
 	marks map[string]embedded.Mark // by folder
@@ -56,7 +60,16 @@ func Lock(dir string) (*os.File, error) {
 // marked returns the folders that carry the store's marker, in the order in which
 // they are marked. The marker in the audit log's folder is only a copy, which
 // shows the age of the one beside the blobs: the store itself remembers its log.
-func (p *Parts) marked() []string { return []string{payload.Folder(p.data), AuditDir(p.data)} }
+func (p *Parts) marked() []string { return marked(p.data) }
+
+func marked(data string) []string { return []string{payload.Folder(data), AuditDir(data)} }
+
+// OpenKeyring finds the root key of a data directory, see rootkey.Open. A copy of its
+// keyring lies beside each marker.
+func OpenKeyring(ctx context.Context, data, source string, o rootkey.Options) (*rootkey.Keyring, error) {
+	o.DataDir, o.Copies = data, marked(data)
+	return rootkey.Open(ctx, source, o)
+}
 
 // advice is the end of the error for a data directory that is refused.
 const advice = "Nothing was changed. Check that every volume is mounted and that no folder was restored without the " +
@@ -179,6 +192,10 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 			blobs, m.Commit, log.Commit,
 		)
 	}
+	if p.Keyring != nil && p.Keyring.Migrates() && f.Keyed() {
+		return fmt.Errorf("%s and both of its copies are missing; put one back",
+			filepath.Join(p.data, rootkey.KeyringFile))
+	}
 	if p.Agree != nil && !f.New {
 		return p.Agree(ctx, f.Store)
 	}
@@ -193,7 +210,7 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 		return err
 	}
 	if _, ok := p.marks[payload.Folder(p.data)]; ok {
-		return nil
+		return p.saveKeyring(ctx)
 	}
 	if err := payload.Prepare(p.data); err != nil {
 		return err
@@ -205,7 +222,16 @@ func (p *Parts) verified(ctx context.Context, f embedded.Found) error {
 	if err != nil && f.New {
 		err = errors.Join(err, p.unmark())
 	}
-	return err
+	return errors.Join(err, p.saveKeyring(ctx))
+}
+
+// saveKeyring writes the keyring and its copies where they are not what they should
+// be. It comes before the version of the store that needs it.
+func (p *Parts) saveKeyring(ctx context.Context) error {
+	if p.Keyring == nil {
+		return nil
+	}
+	return p.Keyring.Save(ctx)
 }
 
 // unmark removes the markers of a store that was never finished. Its metadata is

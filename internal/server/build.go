@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -66,7 +67,7 @@ type Server struct {
 	probes     net.Listener // only for health; nil if there is none
 	leaving    atomic.Bool  // Run was told to stop
 	first      FirstStart
-	rootKey    rootkey.Root
+	rootKey    *rootkey.Keyring
 	newData    bool // this start makes the store
 	parts      *datadir.Parts
 	certs      *certs.Certificates // nil for plain HTTP
@@ -161,11 +162,17 @@ func (s *Server) openData(ctx context.Context) error {
 			return err
 		}
 	}
-	s.rootKey, err = rootkey.Open(s.config.RootKey, rootkey.Options{
-		DataDir: s.config.Data, MayCreate: s.newData, Getenv: s.config.Getenv,
+	s.rootKey, err = datadir.OpenKeyring(ctx, s.config.Data, s.config.RootKey, rootkey.Options{
+		MayCreate: s.newData, Getenv: s.config.Getenv, Now: time.Now,
 	})
 	if err != nil {
 		return err
+	}
+	s.parts.Keyring = s.rootKey
+	s.log.Info("the root key is open", "source", s.rootKey.Where, "generation", s.rootKey.Ring.Current().Number)
+	if s.rootKey.Migrates() {
+		s.log.Info("the root key becomes generation 1 of a keyring, in which later ones can follow",
+			"keyring", filepath.Join(s.config.Data, rootkey.KeyringFile))
 	}
 	s.trail, err = audit.Open(audit.Options{
 		Dir: datadir.AuditDir(s.config.Data), Root: s.rootKey.Ring, Region: s.config.Region, Logger: s.log,

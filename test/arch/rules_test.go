@@ -20,11 +20,13 @@ var layers = map[string][]string{
 	"internal/access/authz": {
 		"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault",
 	},
-	"internal/storage/seal":    {},
-	"internal/storage/digest":  {},
-	"internal/storage/space":   {"internal/storage/folder"},
-	"internal/storage/rootkey": {"internal/storage/folder", "internal/storage/seal", "internal/fault"},
-	"internal/storage/kv":      {"internal/storage/kv"}, // the contract, and what holds a store to it
+	"internal/storage/seal":   {},
+	"internal/storage/digest": {},
+	"internal/storage/space":  {"internal/storage/folder"},
+	"internal/storage/rootkey": {
+		"internal/storage/rootkey", "internal/storage/folder", "internal/storage/seal", "internal/fault",
+	},
+	"internal/storage/kv": {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {
 		"internal/storage/kv", "internal/storage/folder", "internal/storage/seal", "internal/storage/space",
 		"internal/limit",

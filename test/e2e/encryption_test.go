@@ -159,7 +159,7 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	}
 	s.Stop()
 	var trail bytes.Buffer
-	root, err := rootkey.Open(source, rootkey.Options{DataDir: s.Data})
+	root, err := rootkey.Open(t.Context(), source, rootkey.Options{DataDir: s.Data})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ type record struct {
 func (c cast) events() (all []record, text string) {
 	c.Helper()
 	c.Stop()
-	root, err := rootkey.Open("file:"+filepath.Join(filepath.Dir(c.Data), "root.key"), rootkey.Options{DataDir: c.Data})
+	root, err := rootkey.Open(c.Context(), "file:"+filepath.Join(filepath.Dir(c.Data), "root.key"),
+		rootkey.Options{DataDir: c.Data})
 	c.ok(err)
 	c.ok(audit.Read(filepath.Join(c.Data, "audit"), root.Ring, func(g audit.Group) error {
 		for _, e := range g.Events {

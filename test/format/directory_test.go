@@ -20,7 +20,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
-	"golang.org/x/crypto/argon2"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -28,7 +27,8 @@ import (
 type directory struct {
 	t       *testing.T
 	path    string
-	root    []byte
+	root    []generation
+	format  byte   // of the store
 	id      []byte // the store's
 	commit  uint64 // its newest
 	records map[string][]byte
@@ -116,43 +116,11 @@ func keyFile(t *testing.T, path string) []byte {
 	return raw[:32]
 }
 
-// passphraseKey makes the root key of a passphrase from rootkey.json.
-func passphraseKey(t *testing.T, path, phrase string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var p struct {
-		Version, Time, Memory int
-		Threads               uint8
-		Salt, Check, Sum      []byte
-	}
-	for key, to := range map[string]any{
-		"version": &p.Version, "salt": &p.Salt, "argon2id_time": &p.Time, "argon2id_memory_kib": &p.Memory,
-		"argon2id_threads": &p.Threads,
-		"check":            &p.Check, "sum": &p.Sum,
-	} {
-		var all map[string]json.RawMessage
-		if err := json.Unmarshal(text, &all); err != nil || len(all) != 7 || json.Unmarshal(all[key], to) != nil {
-			t.Fatalf("%s of the parameters %s: %v", key, text, err)
-		}
-	}
-	key := argon2.IDKey([]byte(phrase), p.Salt, uint32(p.Time), uint32(p.Memory), p.Threads, 32)
-	check := sha256.Sum256((&directory{t: t}).derive(key, nil, "watertight root key check"))
-	without, _, _ := bytes.Cut(text, []byte(`,"sum"`))
-	sum := sha256.Sum256(append(without, '}'))
-	if !bytes.Equal(check[:16], p.Check) || !bytes.Equal(sum[:8], p.Sum) {
-		t.Errorf("the parameters are %s", text)
-	}
-	return key
-}
-
 // readDirectory reads everything in a data directory, and fails the test if anything
 // is not as the page says.
-func readDirectory(t *testing.T, path string, root []byte) *directory {
+func readDirectory(t *testing.T, path string, format byte, root []generation) *directory {
 	t.Helper()
-	d := &directory{t: t, path: path, root: root}
+	d := &directory{t: t, path: path, root: root, format: format}
 	d.metadata()
 	for _, folder := range []string{"blobs", "audit"} {
 		d.marker(folder)
@@ -181,16 +149,16 @@ func (d *directory) metadata() {
 		d.t.Fatal(err)
 	}
 	version := raw["\x00v"]
-	if len(version) != 61 || version[0] != 2 {
+	if len(version) != 61 || version[0] != d.format {
 		d.t.Fatalf("the version record is %x", version)
 	}
-	d.id = d.unwrap("the store's id", d.derive(d.root, nil, "watertight kv store"), version[1:], []byte("\x00v"))
+	d.id = d.opened("the store's id", "watertight kv store", version[1:], []byte("\x00v"))
 	epochs := map[uint32][]byte{}
 	for key, value := range raw {
 		if strings.HasPrefix(key, "\x00e") && len(key) == 6 {
 			context := append(slices.Clone(d.id), key[2:]...)
 			n := binary.BigEndian.Uint32([]byte(key[2:]))
-			epochs[n] = d.unwrap("an epoch", d.derive(d.root, nil, "watertight kv epoch"), value, context)
+			epochs[n] = d.opened("an epoch", "watertight kv epoch", value, context)
 		}
 	}
 	value := func(key string, sealed []byte) ([]byte, uint64) {
@@ -232,21 +200,25 @@ func (d *directory) marker(folder string) {
 	d.t.Helper()
 	b := d.file(folder + "/store.id")
 	body, sum := b[:len(b)-32], b[len(b)-32:]
-	m := hmac.New(sha256.New, d.derive(d.root, nil, "watertight kv marker"))
-	m.Write(body)
-	if string(b[:8]) != "WTSTORE\x02" || !hmac.Equal(m.Sum(nil), sum) {
+	authentic := false
+	for _, g := range d.root {
+		m := hmac.New(sha256.New, d.derive(g.key, nil, "watertight kv marker"))
+		m.Write(body)
+		authentic = authentic || hmac.Equal(m.Sum(nil), sum)
+	}
+	if string(b[:8]) != "WTSTORE\x02" || !authentic {
 		d.t.Errorf("the marker of %s is %x", folder, b)
 		return
 	}
 	public := d.derive(d.id, nil, "watertight kv public id")[:16]
 	commit, record, n := binary.BigEndian.Uint64(body[24:]), body[32:93], binary.BigEndian.Uint32(body[93:])
-	id := d.unwrap("a marker's id", d.derive(d.root, nil, "watertight kv store"), record[1:], []byte("\x00v"))
+	id := d.opened("a marker's id", "watertight kv store", record[1:], []byte("\x00v"))
 	if !bytes.Equal(body[8:24], public) || commit > d.commit || !bytes.Equal(id, d.id) || len(body) != 97+60*int(n) {
 		d.t.Errorf("the marker of %s tells of another store: %x", folder, b)
 	}
 	for i := range n {
 		at := binary.BigEndian.AppendUint32(slices.Clone(d.id), i+1)
-		d.unwrap("a marker's epoch", d.derive(d.root, nil, "watertight kv epoch"), body[97+60*i:][:60], at)
+		d.opened("a marker's epoch", "watertight kv epoch", body[97+60*i:][:60], at)
 	}
 }
 
@@ -269,7 +241,7 @@ func (d *directory) audit() {
 			binary.BigEndian.Uint64(h[16:]) != sequence || !bytes.Equal(h[64:96], chain) {
 			d.t.Fatalf("the header of %s is %x", path, h)
 		}
-		key := d.unwrap("a file of the log", d.derive(d.root, nil, "watertight audit files"), h[96:156], h[:96])
+		key := d.opened("a file of the log", "watertight audit files", h[96:156], h[:96])
 		frames, lengths := d.derive(key, nil, "watertight audit frames"), d.derive(key, nil, "watertight audit lengths")
 		for b = b[156:]; len(b) > 0; sequence++ {
 			n := binary.BigEndian.Uint32(b)
@@ -314,10 +286,22 @@ func (d *directory) sealedFile(name string) {
 	if !ok || len(rest) < 32 {
 		d.t.Fatalf("%s is not sealed", name)
 	}
-	if plain := d.stream(name, d.derive(d.root, rest[:32], "watertight file "+name), rest[32:]); !bytes.HasPrefix(plain,
-		[]byte("-----BEGIN CERTIFICATE-----")) {
-		d.t.Errorf("%s is %.40q", name, plain)
+	for _, g := range d.root {
+		key := d.derive(g.key, rest[:32], "watertight file "+name)
+		size := min(len(rest)-32, 65536+16)
+		nonce := make([]byte, 12)
+		if size == len(rest)-32 {
+			nonce[11] = 1
+		}
+		if _, err := gcm(d.t, key).Open(nil, nonce, rest[32:32+size], nil); err != nil {
+			continue
+		}
+		if plain := d.stream(name, key, rest[32:]); !bytes.HasPrefix(plain, []byte("-----BEGIN CERTIFICATE-----")) {
+			d.t.Errorf("%s is %.40q", name, plain)
+		}
+		return
 	}
+	d.t.Errorf("%s opens under no generation", name)
 }
 
 // field is a field of a record: a number or bytes.
@@ -400,7 +384,7 @@ func (d *directory) dataKey(stored, binding []byte) []byte {
 	if len(stored) != 69 || stored[0] != 1 {
 		d.t.Fatalf("the data key is %x", stored)
 	}
-	service := d.derive(d.root, nil, "watertight sse-s3 service key 1")
+	service := d.service(binary.BigEndian.Uint32(stored[1:]))
 	wrapping, err := hkdf.Expand(sha256.New, service, "watertight sse-s3 wrap"+string(stored[5:21]), 32)
 	if err != nil {
 		d.t.Fatal(err)

@@ -39,7 +39,14 @@ func serve(t *testing.T, dir string) *harness.Server {
 
 func check(t *testing.T, dir string, all []*kind) {
 	t.Helper()
-	d := readDirectory(t, filepath.Join(dir, "data"), keyFile(t, filepath.Join(dir, "root.key")))
+	data := filepath.Join(dir, "data")
+	checkAs(t, dir, all, 3, keyring(t, data, fromFile(t, filepath.Join(dir, "root.key"))))
+}
+
+// checkAs compares a directory with the page, and what is in it with what was put there.
+func checkAs(t *testing.T, dir string, all []*kind, format byte, root []generation) {
+	t.Helper()
+	d := readDirectory(t, filepath.Join(dir, "data"), format, root)
 	d.sealedFile("tls/self-signed")
 	checkRecords(t, d, all)
 	for key, want := range map[string][]byte{"inline": inline(), "large": large()} {
@@ -65,14 +72,14 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// TestPassphrase: the root key depends only on the passphrase and rootkey.json.
+// TestPassphrase: the root key depends only on the passphrase and the keyring.
 func TestPassphrase(t *testing.T) {
 	const phrase = "a passphrase that is long enough"
 	s := harness.Start(t, func(c *server.Config) {
 		c.RootKey, c.Getenv = "passphrase:", func(string) string { return phrase }
 	})
 	s.Stop()
-	d := readDirectory(t, s.Data, passphraseKey(t, filepath.Join(s.Data, "rootkey.json"), phrase))
+	d := readDirectory(t, s.Data, 3, keyring(t, s.Data, fromPassphrase(t, phrase)))
 	checkRecords(t, d, page(t))
 }
 
@@ -82,7 +89,8 @@ func TestPassphrase(t *testing.T) {
 func TestGoldenDirectory(t *testing.T) {
 	dir, all := t.TempDir(), page(t)
 	unpack(t, dir)
-	check(t, dir, all)
+	earlier := keyFile(t, filepath.Join(dir, "root.key"))
+	checkAs(t, dir, all, 2, []generation{{1, earlier}})
 	// Deleted versions of many parts; a device that has an owner; keys of KMS.
 	rare := []string{"g/", "i/w/", "k/"}
 	for _, k := range all {
@@ -98,6 +106,10 @@ func TestGoldenDirectory(t *testing.T) {
 	served(t, s)
 	s.Stop()
 	check(t, dir, all)
+	root := keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))
+	if len(root) != 1 || root[0].number != 1 || !bytes.Equal(root[0].key, earlier) {
+		t.Errorf("the root key did not become generation 1: %d generations", len(root))
+	}
 }
 
 // served reads everything that populate wrote.

@@ -1,6 +1,7 @@
 package rootkey
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -23,27 +24,70 @@ const prefix = "watertight-root-key-v1:"
 
 const sumSize = 4
 
-func openFile(path string, o Options) (Root, error) {
+// wrapPurpose is what keys of sources wrap the key of a keyring for.
+const wrapPurpose = "watertight keyring"
+
+// file is a key in a file of its own.
+type file struct{ path string }
+
+func newFile(path string, o Options) (Source, error) {
 	if path == "" {
-		return Root{}, errors.New("the root key source file: needs a path")
+		return nil, errors.New("the root key source file: needs a path")
 	}
 	if err := outside(path, o.DataDir); err != nil {
-		return Root{}, err
+		return nil, err
 	}
-	key, err := readFile(path)
-	switch {
-	case err == nil:
-		return Root{Ring: seal.RingOf(key), Where: path}, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return Root{}, err
-	case !o.MayCreate:
-		return Root{}, fmt.Errorf("%s: %w", path, errMissing)
+	return file{path}, nil
+}
+
+// Describe implements Source.
+func (f file) Describe() string { return "file:" + f.path }
+
+// Wrap implements Source.
+func (f file) Wrap(ctx context.Context, key seal.Key, bound []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	key = seal.NewKey()
-	if err := createFile(path, encode(key)); err != nil {
-		return Root{}, fmt.Errorf("making the root key: %w", err)
+	root, err := f.rootKey()
+	if err != nil {
+		return nil, err
 	}
-	return Root{Ring: seal.RingOf(key), Created: true, Where: path}, nil
+	return root.Derive(wrapPurpose).Wrap(key, bound), nil
+}
+
+// Unwrap implements Source.
+func (f file) Unwrap(ctx context.Context, wrapped, bound []byte) (seal.Key, error) {
+	if err := ctx.Err(); err != nil {
+		return seal.Key{}, err
+	}
+	root, err := f.rootKey()
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, err := root.Derive(wrapPurpose).Unwrap(wrapped, bound)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("%s: %w", f.path, ErrOtherKey)
+	}
+	return key, nil
+}
+
+func (f file) rootKey() (seal.Key, error) {
+	key, err := readFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", f.path, errMissing)
+	}
+	return key, err
+}
+
+func (f file) make() (bool, error) {
+	_, err := readFile(f.path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if err := createFile(f.path, encode(seal.NewKey())); err != nil {
+		return false, fmt.Errorf("making the root key: %w", err)
+	}
+	return true, nil
 }
 
 // readFile reads a key file, and refuses one that other users can read.

@@ -2,14 +2,17 @@ package rootkey
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -40,41 +43,111 @@ const (
 
 const parameterFile = "rootkey.json"
 
-func openPassphrase(rest string, o Options) (Root, error) {
-	phrase, err := readPassphrase(rest, o)
-	if err != nil {
-		return Root{}, err
-	}
-	path := filepath.Join(o.DataDir, parameterFile)
-	text, err := readJudged(path, 4<<10, judgeParameters)
+// passphrase is a key that is made from a passphrase.
+type passphrase struct {
+	o    Options
+	path string // of a file; "" is the environment
+}
+
+func newPassphrase(rest string, o Options) (Source, error) {
+	path, fromFile := strings.CutPrefix(rest, "file:")
 	switch {
-	case err == nil:
-		key, err := openParameters(text, phrase)
-		if err != nil {
-			return Root{}, fmt.Errorf("%s: %w", path, err)
+	case fromFile:
+		if err := outside(path, o.DataDir); err != nil {
+			return nil, err
 		}
-		return Root{Ring: seal.RingOf(key), Where: "a passphrase"}, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return Root{}, err
-	case !o.MayCreate:
-		return Root{}, fmt.Errorf("%s: %w", path, errMissing)
+		return passphrase{o, path}, nil
+	case rest != "":
+		return nil, errors.New("a passphrase does not belong on the command line, where others can see it; use " +
+			"passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
 	}
-	p := parameters{Version: 1, Salt: make([]byte, 32), Time: argonTime, Memory: argonMemory, Threads: argonThreads}
-	rand.Read(p.Salt)
-	key, err := p.derive(phrase)
+	return passphrase{o, ""}, nil
+}
+
+// Describe implements Source.
+func (p passphrase) Describe() string {
+	if p.path == "" {
+		return "passphrase: from " + PassphraseVariable
+	}
+	return "passphrase:file:" + p.path
+}
+
+// A key wrapped under a passphrase: version 1, salt (32), passes (1), threads (1), KiB
+// of memory (4, big-endian), and the key, wrapped.
+const (
+	passphraseVersion = 1
+	passphraseHeader  = 1 + 32 + 1 + 1 + 4
+)
+
+// Wrap implements Source.
+func (p passphrase) Wrap(ctx context.Context, key seal.Key, bound []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	phrase, err := p.read()
 	if err != nil {
-		return Root{}, err
+		return nil, err
 	}
-	p.Check = check(key)
-	p.Sum = p.sum()
-	b, err := json.Marshal(p)
+	w := parameters{Version: 1, Salt: make([]byte, 32), Time: argonTime, Memory: argonMemory, Threads: argonThreads}
+	rand.Read(w.Salt)
+	root, err := w.derive(phrase)
 	if err != nil {
-		return Root{}, err
+		return nil, err
 	}
-	if err := createFile(path, string(b)+"\n"); err != nil {
-		return Root{}, err
+	b := append([]byte{passphraseVersion}, w.Salt...)
+	b = append(b, byte(w.Time), w.Threads)
+	b = binary.BigEndian.AppendUint32(b, w.Memory)
+	return append(b, root.Derive(wrapPurpose).Wrap(key, slices.Concat(b, bound))...), nil
+}
+
+// Unwrap implements Source.
+func (p passphrase) Unwrap(ctx context.Context, wrapped, bound []byte) (seal.Key, error) {
+	if err := ctx.Err(); err != nil {
+		return seal.Key{}, err
 	}
-	return Root{Ring: seal.RingOf(key), Created: true, Where: "a passphrase"}, nil
+	if len(wrapped) != passphraseHeader+seal.WrappedSize || wrapped[0] != passphraseVersion {
+		return seal.Key{}, fmt.Errorf("the passphrase: %w", ErrOtherKey)
+	}
+	phrase, err := p.read()
+	if err != nil {
+		return seal.Key{}, err
+	}
+	header := wrapped[:passphraseHeader]
+	w := parameters{
+		Version: 1, Salt: header[1:33], Time: uint32(header[33]), Threads: header[34],
+		Memory: binary.BigEndian.Uint32(header[35:]),
+	}
+	root, err := w.derive(phrase)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("%w: %w", err, ErrOtherKey)
+	}
+	key, err := root.Derive(wrapPurpose).Unwrap(wrapped[passphraseHeader:], slices.Concat(header, bound))
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("the passphrase is not the one of this data directory: %w", ErrOtherKey)
+	}
+	return key, nil
+}
+
+// rootKey returns the key of an earlier data directory, whose parameters lie in a file
+// of their own.
+func (p passphrase) rootKey() (seal.Key, error) {
+	phrase, err := p.read()
+	if err != nil {
+		return seal.Key{}, err
+	}
+	path := filepath.Join(p.o.DataDir, parameterFile)
+	text, err := readJudged(path, 4<<10, judgeParameters)
+	if errors.Is(err, fs.ErrNotExist) {
+		return seal.Key{}, fmt.Errorf("%s: %w", path, errMissing)
+	}
+	if err != nil {
+		return seal.Key{}, err
+	}
+	key, err := openParameters(text, phrase)
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }
 
 // judgeParameters refuses parameters that other users can read or change: with them, guesses
@@ -122,24 +195,17 @@ func (p parameters) sum() []byte {
 	return sum[:8]
 }
 
-func readPassphrase(rest string, o Options) (string, error) {
+// read reads the passphrase.
+func (p passphrase) read() (string, error) {
 	phrase := ""
-	path, fromFile := strings.CutPrefix(rest, "file:")
-	switch {
-	case fromFile:
-		if err := outside(path, o.DataDir); err != nil {
-			return "", err
-		}
-		b, err := readPrivate(path, 4<<10)
+	if p.path != "" {
+		b, err := readPrivate(p.path, 4<<10)
 		if err != nil {
 			return "", fmt.Errorf("reading the passphrase: %w", err)
 		}
 		phrase = string(b)
-	case rest == "":
-		phrase = o.Getenv(PassphraseVariable)
-	default:
-		return "", errors.New("a passphrase does not belong on the command line, where others can see it; use " +
-			"passphrase: with " + PassphraseVariable + ", or passphrase:file:PATH")
+	} else if p.o.Getenv != nil {
+		phrase = p.o.Getenv(PassphraseVariable)
 	}
 	// A file ends with a newline, and so may a variable that was filled from a file.
 	phrase = strings.TrimRight(phrase, "\r\n")

@@ -9,22 +9,35 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"watertight/internal/storage/seal"
+	"watertight/internal/storage/folder"
 )
 
 // Options say where the data is and whether a key may be made.
 type Options struct {
 	DataDir   string
+	Copies    []string            // folders that hold a copy of the keyring each
 	MayCreate bool                // only at the very first start of a data directory
 	Getenv    func(string) string // of the process
+	Now       func() time.Time    // when generations are made; nil leaves that out
+
+	write func(path string, text []byte) error // for tests
 }
 
-// Root is the root key, in all of its generations, and where it came from.
-type Root struct {
-	Ring    *seal.Ring
-	Created bool   // just now
-	Where   string // for the operator: a path, or "a passphrase"
+func (o Options) at() time.Time {
+	if o.Now == nil {
+		return time.UnixMicro(0).UTC()
+	}
+	return o.Now()
+}
+
+// replace replaces a file as a whole.
+func (o Options) replace(path string, text []byte) error {
+	if o.write != nil {
+		return o.write(path, text)
+	}
+	return folder.Replace(path, text, 0o600)
 }
 
 // Default returns the source that is used if none is named: a file under the
@@ -35,25 +48,6 @@ func Default(userConfigDir string) string {
 
 // PassphraseVariable is the environment variable of the source passphrase:.
 const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
-
-// Open finds the root key: file:PATH, passphrase: (from the environment) or
-// passphrase:file:PATH. Its errors say what to do and hold no key.
-func Open(source string, o Options) (Root, error) {
-	scheme, rest, ok := strings.Cut(source, ":")
-	if !ok {
-		return Root{}, fmt.Errorf("the root key source %q has not the form file:PATH or passphrase: that is needed",
-			source)
-	}
-	switch scheme {
-	case "file":
-		return openFile(rest, o)
-	case "passphrase":
-		return openPassphrase(rest, o)
-	}
-	return Root{}, fmt.Errorf(
-		"the root key source %q: does not exist; there are file:PATH, passphrase: and passphrase:file:PATH", scheme,
-	)
-}
 
 // outside refuses a path under the data directory: a thief of the data must not get
 // the key as well.

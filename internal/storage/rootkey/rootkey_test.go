@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"watertight/internal/storage/seal"
 )
 
 func getenv(phrase string) func(string) string {
@@ -24,12 +26,15 @@ func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	data, path := filepath.Join(dir, "data"), filepath.Join(dir, "config", "root.key")
 	o := Options{DataDir: data, Getenv: getenv("")}
-	if _, err := Open("file:"+path, o); err == nil || !strings.Contains(err.Error(), "missing") {
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), "file:"+path, o); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Fatalf("a missing key for existing data: %v", err)
 	}
 	o.MayCreate = true
-	first, err := Open("file:"+path, o)
-	if err != nil || !first.Created || first.Where != path {
+	first, err := Open(t.Context(), "file:"+path, o)
+	if err != nil || !first.Created || first.Where != "file:"+path {
 		t.Fatal(first, err)
 	}
 	info, err := os.Stat(path)
@@ -37,7 +42,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	secret := first.Ring.Current().Key
-	again, err := Open("file:"+path, o)
+	again, err := Open(t.Context(), "file:"+path, o)
 	if err != nil || again.Created || again.Ring.Current() != first.Ring.Current() {
 		t.Error("the second start has another key", err)
 	}
@@ -53,7 +58,7 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		root, err := Open("file:"+path, o)
+		root, err := Open(t.Context(), "file:"+path, o)
 		if err == nil && root.Ring.Current() != first.Ring.Current() {
 			t.Errorf("character %d changed: another key opened", i)
 		}
@@ -65,7 +70,7 @@ func TestFile(t *testing.T) {
 	}
 	os.WriteFile(path, text, 0o600)
 	os.Chmod(path, 0o604)
-	if _, err := Open("file:"+path, o); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := Open(t.Context(), "file:"+path, o); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that others can read: %v", err)
 	}
 }
@@ -83,12 +88,12 @@ func TestNeverBesideTheData(t *testing.T) {
 		filepath.Join(data, "root.key"), filepath.Join(data, "a", "b"), filepath.Join(data, "..", "data", "k"),
 		filepath.Join(dir, "link", "k"), data,
 	} {
-		if _, err := Open("file:"+path, Options{DataDir: data, MayCreate: true}); err == nil {
+		if _, err := Open(t.Context(), "file:"+path, Options{DataDir: data, MayCreate: true}); err == nil {
 			t.Errorf("%s was accepted", path)
 		}
 	}
 	for _, path := range []string{filepath.Join(dir, "data-key"), filepath.Join(dir, "..data", "k")} {
-		if _, err := Open("file:"+path, Options{DataDir: data, MayCreate: true}); err != nil {
+		if _, err := NewSource("file:"+path, Options{DataDir: data}); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -98,12 +103,12 @@ func TestPassphrase(t *testing.T) {
 	const phrase = "correct horse battery staple"
 	dir := t.TempDir()
 	o := Options{DataDir: dir, MayCreate: true, Getenv: getenv(phrase)}
-	first, err := Open("passphrase:", o)
-	if err != nil || !first.Created {
+	first, err := Open(t.Context(), "passphrase:", o)
+	if err != nil {
 		t.Fatal(err)
 	}
 	o.MayCreate = false
-	again, err := Open("passphrase:", o)
+	again, err := Open(t.Context(), "passphrase:", o)
 	if err != nil || again.Ring.Current() != first.Ring.Current() || again.Created {
 		t.Errorf("the second start: %v", err)
 	}
@@ -111,12 +116,12 @@ func TestPassphrase(t *testing.T) {
 	if err := os.WriteFile(file, []byte(phrase+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Open("passphrase:file:"+file, Options{
+	if got, err := Open(t.Context(), "passphrase:file:"+file, Options{
 		DataDir: dir, Getenv: getenv(""),
 	}); err != nil || got.Ring.Current() != first.Ring.Current() {
 		t.Errorf("from a file: %v", err)
 	}
-	if got, err := Open("passphrase:", Options{
+	if got, err := Open(t.Context(), "passphrase:", Options{
 		DataDir: dir, Getenv: getenv(phrase + "\n"),
 	}); err != nil || got.Ring.Current() != first.Ring.Current() {
 		t.Errorf("from a variable with an end of the line: %v", err)
@@ -128,25 +133,55 @@ func TestPassphrase(t *testing.T) {
 		"on the command line": {"passphrase:" + phrase, "", "command line"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Open(c.source, Options{DataDir: dir, Getenv: getenv(c.phrase)})
+			_, err := Open(t.Context(), c.source, Options{DataDir: dir, Getenv: getenv(c.phrase)})
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), phrase) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
 	}
-	if _, err := Open("passphrase:", Options{DataDir: t.TempDir(), Getenv: getenv(phrase)}); err == nil {
-		t.Error("parameters that are gone were made anew for existing data")
+	if _, err := Open(t.Context(), "passphrase:", Options{DataDir: t.TempDir(), Getenv: getenv(phrase)}); err == nil {
+		t.Error("a keyring that is gone was made anew for existing data")
 	}
-	path := filepath.Join(dir, parameterFile)
-	text, err := os.ReadFile(path)
+}
+
+// writeParameters writes the parameters of a passphrase as versions without a keyring did,
+// and returns the root key.
+func writeParameters(t *testing.T, dir, phrase string) (seal.Key, []byte) {
+	t.Helper()
+	p := parameters{Version: 1, Salt: make([]byte, 32), Time: argonTime, Memory: 8 << 10, Threads: argonThreads}
+	key, err := p.derive(phrase)
 	if err != nil {
+		t.Fatal(err)
+	}
+	p.Check = check(key)
+	p.Sum = p.sum()
+	text, err := json.Marshal(p)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, parameterFile), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, text
+}
+
+// TestEarlierPassphrase: the parameters of a directory without a keyring give its root
+// key, which becomes generation 1.
+func TestEarlierPassphrase(t *testing.T) {
+	const phrase = "correct horse battery staple"
+	dir := t.TempDir()
+	want, text := writeParameters(t, dir, phrase)
+	path := filepath.Join(dir, parameterFile)
+	o := Options{DataDir: dir, Getenv: getenv(phrase)}
+	k, err := Open(t.Context(), "passphrase:", o)
+	if err != nil || k.Ring.Current() != (seal.Generation{Number: 1, Key: want}) || !k.Migrates() {
 		t.Fatal(err)
 	}
 	for i := range text {
 		bad := append([]byte{}, text...)
 		bad[i] ^= 1
 		key, err := openParameters(bad, phrase)
-		if err == nil && key != first.Ring.Current().Key {
+		if err == nil && key != want {
 			t.Errorf("byte %d changed: another key opened", i)
 		}
 		if err != nil && !strings.Contains(err.Error(), "damaged") {
@@ -162,30 +197,30 @@ func TestPassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := openParameters(earlier, phrase); err != nil || key != first.Ring.Current().Key {
+	if key, err := openParameters(earlier, phrase); err != nil || key != want {
 		t.Errorf("a file of an earlier version: %v", err)
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("passphrase:", o); err != nil {
+	if _, err := Open(t.Context(), "passphrase:", o); err != nil {
 		t.Errorf("a group of ours may write: %v", err)
 	}
 	if err := os.Chmod(path, 0o604); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("passphrase:", o); err == nil {
+	if _, err := Open(t.Context(), "passphrase:", o); err == nil {
 		t.Error("others may read the parameters")
 	}
 	os.Chmod(path, 0o600)
-	hostile := strings.Replace(string(text), `"argon2id_memory_kib":65536`, `"argon2id_memory_kib":4294967295`, 1)
+	hostile := strings.Replace(string(text), `"argon2id_memory_kib":8192`, `"argon2id_memory_kib":4294967295`, 1)
 	if hostile == string(text) {
 		t.Fatal("the parameters have an unexpected form")
 	}
 	if err := os.WriteFile(path, []byte(hostile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("passphrase:", o); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := Open(t.Context(), "passphrase:", o); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("4 TiB of memory: %v", err)
 	}
 }
@@ -193,7 +228,8 @@ func TestPassphrase(t *testing.T) {
 // TestNoFallback: a source that is not understood is refused.
 func TestNoFallback(t *testing.T) {
 	for _, source := range []string{"", "file", "file:", "vault:x", "plain:key", "none:", "passphrase"} {
-		if root, err := Open(source, Options{DataDir: t.TempDir(), MayCreate: true, Getenv: getenv("")}); err == nil {
+		o := Options{DataDir: t.TempDir(), MayCreate: true, Getenv: getenv("")}
+		if root, err := Open(t.Context(), source, o); err == nil {
 			t.Errorf("%q gave a key from %s", source, root.Where)
 		}
 	}
@@ -204,8 +240,11 @@ func TestNoFallback(t *testing.T) {
 func TestWhereTheKeyLies(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{DataDir: filepath.Join(dir, "data"), MayCreate: true, Getenv: getenv("")}
+	if err := os.Mkdir(o.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	version := filepath.Join(dir, "secret", "..2026_11_29")
-	first, err := Open("file:"+filepath.Join(version, "root.key"), o)
+	first, err := Open(t.Context(), "file:"+filepath.Join(version, "root.key"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +271,7 @@ func TestWhereTheKeyLies(t *testing.T) {
 						t.Fatal(change)
 					}
 				}
-				got, err := Open("file:"+path, o)
+				got, err := Open(t.Context(), "file:"+path, o)
 				if (err == nil) != test.fine || err == nil && got.Ring.Current() != first.Ring.Current() {
 					t.Errorf("%s %v, key %v: %v", filepath.Base(d), test.folder, test.file, err)
 				}
@@ -244,7 +283,7 @@ func TestWhereTheKeyLies(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.MayCreate = true
-	if _, err := Open("file:"+filepath.Join(dir, "secret", "new.key"), o); err == nil {
+	if _, err := Open(t.Context(), "file:"+filepath.Join(dir, "secret", "new.key"), o); err == nil {
 		t.Error("a key was made in a folder where everybody may replace it")
 	}
 }
@@ -255,7 +294,8 @@ func TestPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("file:"+path, Options{}); err == nil || !strings.Contains(err.Error(), "regular file") {
+	_, err := Open(t.Context(), "file:"+path, Options{})
+	if err == nil || !strings.Contains(err.Error(), "regular file") {
 		t.Error(err)
 	}
 }

@@ -19,9 +19,10 @@ const reserved = 0x00
 // version is the format of the store as a whole. The record that holds it is
 // the version byte and, wrapped under the root key, the store's id. It grows
 // with every change that an older program would not understand or would drop
-// when it writes a record anew. Version 1 had no markers (see Marker).
+// when it writes a record anew. Version 1 had no markers (see Marker), version 2 no
+// keyring.
 const (
-	version = 2
+	version = 3
 	oldest  = 1
 )
 

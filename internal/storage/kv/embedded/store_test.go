@@ -285,7 +285,7 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		{"a lost tail", func(_ *testing.T, _ *bench, o *Options) { o.AtLeast = 4 }, "found 3, anchor says 4"},
 		{"no version", damage(versionKey(), remove), "version record"},
-		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 3"},
+		{"a newer version", damage(versionKey(), func(v []byte) []byte { v[0]++; return v }), "format 4"},
 		{"a damaged version", damage(versionKey(), flip), "damaged"},
 		{"no chain", damage(chainKey(), remove), "newest commit"},
 		{"a damaged chain", damage(chainKey(), flip), "newest commit"},

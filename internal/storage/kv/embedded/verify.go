@@ -26,6 +26,12 @@ type Found struct {
 // OldFormat reports whether the store was written by a program without markers.
 func (f Found) OldFormat() bool { return !f.New && f.Format == oldest }
 
+// firstKeyed is the first format whose root key lies in a keyring.
+const firstKeyed = 3
+
+// Keyed reports whether the store was written by a program with a keyring.
+func (f Found) Keyed() bool { return f.New || f.Format >= firstKeyed }
+
 // verified verifies the store in o.Dir and changes no byte: whether the root key
 // opens it, whether it reaches o.AtLeast, and whether the log follows the state in
 // the tables, so that no file of the engine can be missing or an older one.
