@@ -319,7 +319,7 @@ func (s *Server) openGateway(context.Context) error {
 		s.buckets.AllowCustomerKeys()
 	}
 	s.objects = object.New(s.store, s.payloads, s.buckets)
-	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities}
+	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys}
 	sts := &iam.STS{Sessions: s.sessions}
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
 	var err error

@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect/rest"
@@ -21,6 +22,7 @@ type API struct {
 	Buckets    *bucket.Store
 	Objects    *object.Store
 	Identities *identity.Store
+	Keys       *kms.Store
 }
 
 // onOwned are the inputs of an operation on a bucket that a client may expect to

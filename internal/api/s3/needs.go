@@ -143,7 +143,7 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 	u, e := &in.Unbuilt, &in.EncryptionHeaders
 	for _, h := range [...]struct{ name, value string }{
 		{"s3:x-amz-server-side-encryption", e.ServerSideEncryption},
-		{"s3:x-amz-server-side-encryption-aws-kms-key-id", e.SSEKMSKeyId},
+		{keyIDKey, e.SSEKMSKeyId},
 		{"s3:x-amz-server-side-encryption-customer-algorithm", in.SSECustomerAlgorithm},
 		{"s3:x-amz-storage-class", in.StorageClass}, {"s3:x-amz-website-redirect-location", in.WebsiteRedirect},
 		{"s3:if-match", text(in.IfMatch)}, {"s3:if-none-match", text(in.IfNoneMatch)},

@@ -51,7 +51,7 @@ func (a *API) main() []dispatch.Row {
 		define(a, "GetBucketLocation", "GET /{Bucket}?location", onBucket("s3:GetBucketLocation"), a.getBucketLocation),
 		define(a, "ListObjects", "GET /{Bucket}", authz.Ask1(mayListObjects), a.listObjects),
 		define(a, "ListObjectsV2", "GET /{Bucket}?list-type=2", authz.Ask1(mayListObjectsV2), a.listObjectsV2),
-		define(a, "PutObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayPutObject), a.putObject),
+		define(a, "PutObject", "PUT /{Bucket}/{Key+}", withKeyARN(a, mayPutObject), a.putObject),
 		define(a, "GetObject", "GET /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.getObject, orPart),
 		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.headObject, orPart),
 		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
@@ -99,7 +99,7 @@ func (a *API) settings() []dispatch.Row {
 func (a *API) writes() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads",
-			authz.Ask(mayCreateUpload), a.createMultipartUpload),
+			withKeyARN(a, mayCreateUpload), a.createMultipartUpload),
 		define(a, "UploadPart", "PUT /{Bucket}/{Key+}?partNumber&uploadId", onUpload(a, mayUploadPart), a.uploadPart),
 		define(a, "UploadPartCopy", "PUT /{Bucket}/{Key+}?partNumber&uploadId",
 			onUpload(a, mayUploadPartCopy), a.uploadPartCopy, fromSource),
@@ -111,8 +111,9 @@ func (a *API) writes() []dispatch.Row {
 		define(a, "ListMultipartUploads", "GET /{Bucket}?uploads", authz.Ask1(mayListUploads), a.listMultipartUploads),
 		define(a, "GetObjectAttributes", "GET /{Bucket}/{Key+}?attributes",
 			authz.Ask(mayGetAttributes), a.getObjectAttributes),
-		define(a, "CopyObject", "PUT /{Bucket}/{Key+}", authz.Ask(mayCopyObject), a.copyObject, fromSource),
-		define(a, "PostObject", "POST /{Bucket}", authz.Ask(mayPostObject), a.postObject, rest.Route.Form, noContent),
+		define(a, "CopyObject", "PUT /{Bucket}/{Key+}", withKeyARN(a, mayCopyObject), a.copyObject, fromSource),
+		define(a, "PostObject", "POST /{Bucket}",
+			withKeyARN(a, mayPostObject), a.postObject, rest.Route.Form, noContent),
 	}
 }
 
