@@ -333,7 +333,7 @@ func (s *Server) openGateway(context.Context) error {
 				s.uses.NoteAccess(u.Actor, u.Service, u.At)
 			},
 		}),
-		authz.New(facts{s.identities, s.buckets, s.objects}),
+		authz.New(facts{s.identities, s.keys, s.buckets, s.objects}),
 		s.trail,
 		dispatch.Options{
 			Protocol: protocol.Options{Domains: s.config.Domains, Region: s.config.Region, Now: s.config.Now},

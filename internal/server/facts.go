@@ -10,13 +10,15 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/object"
 	"watertight/internal/storage/kv"
 )
 
-// facts implements authz.Facts with identity, bucket and object.
+// facts implements authz.Facts with identity, bucket, object and kms.
 type facts struct {
 	identities *identity.Store
+	keys       *kms.Store
 	buckets    *bucket.Store
 	objects    *object.Store
 }
@@ -32,6 +34,9 @@ func (f facts) Resource(ctx context.Context, r arn.ARN, at time.Time) (authz.Res
 	if r.Service == "iam" && strings.HasPrefix(r.Resource, "role/") {
 		trust, err := f.identities.TrustOf(ctx, r)
 		return authz.ResourceLaws{Owner: r.Account, Documents: trust, MustAllow: true, Service: "sts"}, err
+	}
+	if kms.IsKey(r) {
+		return f.keys.Laws(ctx, r, at)
 	}
 	owner := r.Account
 	if owner == "aws" { // AWS's own, such as its managed policies
@@ -65,4 +70,8 @@ func watch(ctx context.Context, seen any) (context.Context, any) {
 		w = kv.Witnessed(ctx)
 	}
 	return w, w
+}
+
+func (f facts) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+	return nil, nil
 }

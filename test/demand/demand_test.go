@@ -22,6 +22,9 @@ func below() []string { return []string{"core/payload", "core/keys"} }
 // open are the methods that need no permission, and why.
 func open() map[string]string {
 	return map[string]string{
+		"core/kms.Store.ExtendToBoth":        "it asks authz for the actions, for the caller of the grant",
+		"core/kms.Store.ExtendToDecrypt":     "it asks authz for the action, for the caller of the grant",
+		"core/kms.Store.ExtendToGenerate":    "it asks authz for the action, for the caller of the grant",
 		"core/session.Store.Identity":        "it tells callers who they are, and no policy can deny it",
 		"core/session.Store.GetSessionToken": "users need no permission to act as themselves",
 	}

@@ -68,6 +68,9 @@ type Facts interface {
 	// it does not exist; nil is the current version. It is called only where the ACLs
 	// of the bucket are active.
 	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
+	// Grants returns what grants of a KMS key allow a principal (policy.Grants), and
+	// reads none of others. It is called only where ResourceLaws.HasGrants.
+	Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error)
 }
 
 // PrincipalLaws are the policies of a principal. A nil Boundary means no boundary.
@@ -81,6 +84,8 @@ type ResourceLaws struct {
 	Public    policy.PublicAccess
 	Peers     policy.Peers
 	MustAllow bool
+	// HasGrants: grants allow some principals more than Documents do; see Facts.Grants.
+	HasGrants bool
 	// Until is when Public changes without a write, because a period ends; zero is
 	// never.
 	Until time.Time
@@ -189,7 +194,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || n.Resource.IsObject() {
 		var err error
-		if res, err = on.resource(ctx, a.facts, n.Resource, c.situation.At); err != nil {
+		if res, err = on.resource(ctx, a.facts, n.Resource, &c); err != nil {
 			return judgement{}, err
 		}
 	}

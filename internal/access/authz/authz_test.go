@@ -29,6 +29,7 @@ type world struct {
 	object       ObjectLaws
 	objectsAsked int
 	until        time.Time
+	grants       map[string]*policy.Document // of a key, by unique id of the principal
 }
 
 func (w *world) Principal(context.Context, policy.Principal) (PrincipalLaws, error) {
@@ -40,7 +41,9 @@ func (w *world) Resource(_ context.Context, r arn.ARN, _ time.Time) (ResourceLaw
 		w.resources = map[string]int{}
 	}
 	w.resources[r.String()]++
-	return ResourceLaws{Owner: w.owner, Documents: w.policies, Public: w.public, Until: w.until, ACL: w.acl}, w.err
+	return ResourceLaws{
+		Owner: w.owner, Documents: w.policies, Public: w.public, Until: w.until, ACL: w.acl, HasGrants: w.grants != nil,
+	}, w.err
 }
 
 func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (map[string]string, error) {
@@ -56,6 +59,13 @@ func (w *world) ObjectTags(_ context.Context, object arn.ARN, version *string) (
 		}
 	}
 	return out, w.err
+}
+
+func (w *world) Grants(_ context.Context, _ arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+	if d := w.grants[to.ID]; d != nil {
+		return []*policy.Document{d}, w.err
+	}
+	return nil, w.err
 }
 
 func (w *world) Object(context.Context, arn.ARN, *string) (ObjectLaws, error) {

@@ -33,6 +33,10 @@ func (account) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, erro
 	return authz.ObjectLaws{}, nil
 }
 
+func (account) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+	return nil, nil
+}
+
 // An operation says what it needs, the authority gives a grant or refuses, and the
 // core demands what it is about to do. A soft need that is refused does not refuse the
 // request: the handler asks for it.

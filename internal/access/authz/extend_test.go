@@ -171,3 +171,23 @@ func TestKeysAreNotForStrangers(t *testing.T) {
 	_, err = a.Authorize(t.Context(), bearer, Need{Action: "kms:Decrypt", Resource: theKey()})
 	denied(t, "a web identity", err)
 }
+
+// TestGrantsOfKeys: the grants of the caller's own are looked up, and nobody else's.
+func TestGrantsOfKeys(t *testing.T) {
+	decrypt := Need{Action: "kms:Decrypt", Resource: theKey()}
+	w := &world{owner: account, grants: map[string]*policy.Document{
+		"AIDAEXAMPLE": policy.Grants([]policy.KeyGrant{{
+			ID: "g", Grantee: "arn:aws:iam::" + account + ":user/alice", Operations: []string{"Decrypt"},
+		}}),
+	}}
+	a := New(w)
+	if _, err := a.Authorize(t.Context(), user(), decrypt, decrypt); err != nil || w.resources[theKey().String()] != 1 {
+		t.Error(err, w.resources)
+	}
+	_, err := a.Authorize(t.Context(), rootOf(account), decrypt)
+	denied(t, "somebody else", err)
+	w.err = errors.New("the store is down")
+	if _, err := a.Authorize(t.Context(), user(), decrypt); err == nil {
+		t.Error("without an answer about grants the request passes")
+	}
+}

@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"slices"
-	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/policy"
@@ -51,14 +50,21 @@ type judged struct {
 	laws    ObjectLaws
 }
 
-func (s *lookups) resource(ctx context.Context, facts Facts, at arn.ARN, now time.Time) (ResourceLaws, error) {
+// resource looks up the laws of a resource for a caller.
+func (s *lookups) resource(ctx context.Context, facts Facts, at arn.ARN, c *Caller) (ResourceLaws, error) {
 	if res := s.of(at); res != nil {
 		return *res, nil
 	}
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
 	}
-	res, err := facts.Resource(ctx, at, now)
+	res, err := facts.Resource(ctx, at, c.situation.At)
+	if err == nil && res.HasGrants {
+		var grants []*policy.Document
+		if grants, err = facts.Grants(ctx, at, c.principal); len(grants) > 0 {
+			res.Documents = slices.Concat(res.Documents, grants)
+		}
+	}
 	if err == nil {
 		s.laws = append(s.laws, lawsOf{at, res})
 	}

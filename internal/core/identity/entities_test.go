@@ -490,6 +490,10 @@ func (generous) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, err
 	return authz.ObjectLaws{}, nil
 }
 
+func (generous) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+	return nil, nil
+}
+
 func (generous) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
 	return nil, nil
 }

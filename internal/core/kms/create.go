@@ -173,7 +173,7 @@ func defaultPolicy(account string) string {
 func (s *Store) bindPolicy(
 	_ context.Context, r kv.Reader, _ authz.Grant, text string, _ bool,
 ) (principal.Bindings, error) {
-	d, err := policy.Parse(policy.Resource, []byte(text))
+	d, err := policy.Parse(policy.Key, []byte(text))
 	if err != nil {
 		return nil, fault.New(fault.MalformedPolicyDocumentException, "Policy contains a statement that is not valid.").
 			Because(err)

@@ -35,12 +35,14 @@ type Store struct {
 	wrapping   wrapping
 	principals principal.Directory
 	now        func() time.Time
+	policies   policies
 }
 
 // New returns the keys in store.
 func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
+		policies: newPolicies(),
 	}
 }
 

@@ -101,8 +101,12 @@ func outcomes(s State) [operations]outcome {
 // check refuses an operation that the key's state does not allow.
 // Errors: DisabledException, KMSInvalidStateException, UnsupportedOperationException.
 func (k *keyRecord) check(o operation, at time.Time) error {
-	name := k.arn().String()
-	switch outcomes(k.stateAt(at))[o] {
+	return checkState(k.stateAt(at), o, k.arn().String())
+}
+
+// checkState is check for a key of this name in a state.
+func checkState(state State, o operation, name string) error {
+	switch outcomes(state)[o] {
 	case passes:
 		return nil
 	case isDisabled:

@@ -40,6 +40,10 @@ func (l laws) Object(ctx context.Context, r arn.ARN, version *string) (authz.Obj
 	return l.objects.Laws(ctx, VersionInput{Bucket: name, Key: key, VersionID: version})
 }
 
+func (laws) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+	return nil, nil
+}
+
 func (laws) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) { return nil, nil }
 
 // authorize asks for needs as an account's root user, under the laws of the stores.

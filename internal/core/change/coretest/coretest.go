@@ -72,6 +72,10 @@ func (facts) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, error)
 	return authz.ObjectLaws{}, nil
 }
 
+func (facts) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
+	return nil, nil
+}
+
 func (f facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string, error) {
 	return nil, nil
 }

@@ -1,0 +1,67 @@
+package kms
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/fault"
+	"watertight/internal/limit"
+	"watertight/internal/storage/kv"
+)
+
+// IsKey reports the ARN of a key.
+func IsKey(a arn.ARN) bool { return a.Service == "kms" && strings.HasPrefix(a.Resource, "key/") }
+
+// Laws returns the laws of the key that an ARN names, for authz.Facts. Its policy must
+// allow what is allowed, whatever IAM policies say, and a key that is not there allows
+// nobody anything. A policy that cannot be read denies everything.
+func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz.ResourceLaws, err error) {
+	laws = authz.ResourceLaws{Owner: key.Account, MustAllow: true}
+	id, _ := strings.CutPrefix(key.Resource, "key/")
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		k, err := s.findID(r, key.Account, key.Region, id, at)
+		switch {
+		case fault.Is(err, fault.NotFoundException):
+			return nil
+		case err != nil:
+			return err
+		}
+		laws.Documents = []*policy.Document{s.policies.get(k)}
+		return nil
+	})
+	return laws, err
+}
+
+// maxPolicies bounds the cache of compiled key policies, in bytes.
+const maxPolicies = 16 << 20
+
+// policies caches compiled key policies by PolicyID, which the key's record has, so that
+// a new policy counts from the next request on.
+type policies struct {
+	cache *limit.Cache[PolicyID, *policy.Document]
+}
+
+func newPolicies() policies {
+	return policies{
+		limit.NewCache(maxPolicies, func(_ PolicyID, d *policy.Document) int64 { return limit.Footprint(d) }),
+	}
+}
+
+// get returns the policy of a key, bound to the principals that had the names in it when
+// it was written; nil, which denies, where it cannot be read.
+func (c *policies) get(k *keyRecord) *policy.Document {
+	if d, ok := c.cache.Get(k.policyID); ok && k.policyID != (PolicyID{}) {
+		return d
+	}
+	d, err := policy.Parse(policy.Key, []byte(k.policy))
+	if err != nil {
+		return nil
+	}
+	d = k.bound.Apply(d)
+	c.cache.Put(k.policyID, d)
+	return d
+}
