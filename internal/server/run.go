@@ -13,6 +13,7 @@ import (
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
@@ -69,6 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepUses(background) })
+	sweeping.Go(func() { s.keepKeys(background) })
 	if s.certs != nil {
 		sweeping.Go(func() { s.certs.Watch(background) })
 	}
@@ -148,7 +150,7 @@ func (s *Server) sweep(ctx context.Context) {
 // useFlush is how often times of last use are written.
 const useFlush = 5 * time.Second
 
-// keepUses writes when access keys, users and roles were last used. Uses that are not written
+// keepUses writes when access keys, users, roles and customers' keys were last used. Uses that are not written
 // because of a full disk or the end of the server are lost; the recorded last use is then too old.
 func (s *Server) keepUses(ctx context.Context) {
 	tick := time.NewTicker(useFlush)
@@ -158,8 +160,9 @@ func (s *Server) keepUses(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.uses.Flush(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("writing last uses of access keys, users and roles", "err", err)
+			if err := errors.Join(s.uses.Flush(ctx), kms.NewOperator(s.keys).FlushUses(ctx)); err != nil &&
+				ctx.Err() == nil {
+				s.log.Warn("writing last uses of access keys, users, roles and customers' keys", "err", err)
 			}
 		}
 	}

@@ -37,8 +37,10 @@ var layers = map[string][]string{
 	"internal/core/oidc":            {"internal/strictjson", "internal/limit", "internal/fault"},
 	"internal/core/change":          {"internal/access", "internal/storage/kv", "internal/fault"},
 	"internal/core/change/coretest": {"internal/access", "internal/storage"}, // tests
-	"internal/core/kms":             append(core("change", "page", "principal", "tag"), "internal/storage/seal"),
-	"internal/core/keys":            {"internal/access", "internal/storage/seal", "internal/fault"},
+	"internal/core/recent":          {},
+	"internal/core/kms": append(core("change", "page", "principal", "recent", "tag"),
+		"internal/storage/seal"),
+	"internal/core/keys": {"internal/access", "internal/storage/seal", "internal/fault"},
 	"internal/core/payload": {
 		"internal/core/keys", "internal/access", "internal/storage", "internal/limit", "internal/fault",
 	},
@@ -47,7 +49,7 @@ var layers = map[string][]string{
 	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
 	"internal/core/object": append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"),
 		"internal/storage", "internal/strictjson"),
-	"internal/core/identity": core("change", "page", "principal", "tag"),
+	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),
 	"internal/core/session":  core("change", "identity", "oidc", "tag"),
 	"internal/core/simulate": core("identity", "page"),

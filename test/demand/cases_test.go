@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/tag"
 )
 
@@ -47,6 +48,12 @@ func cases(f *fixture, m *method) []arguments {
 		}
 	case "core/kms.Wrap", "core/kms.Unwrap":
 		return []arguments{args.with(arguments{"key": f.kmsKey.ARN})}
+	case "core/kms.CreateAlias":
+		return []arguments{args.with(arguments{"alias": "alias/new"})}
+	case "core/kms.CancelKeyDeletion":
+		return []arguments{args.with(arguments{"key": f.ending.ID})}
+	case "core/kms.GetParametersForImport", "core/kms.ImportKeyMaterial", "core/kms.DeleteImportedKeyMaterial":
+		return []arguments{args.with(arguments{"key": f.external.ID, "Key": f.external.ID})}
 	case "core/session.AssumeRole":
 		return []arguments{args, args.with(arguments{"Tags": tags}), args.with(arguments{"SourceIdentity": "somebody"})}
 	case "core/session.GetFederationToken":
@@ -139,7 +146,11 @@ func inIdentities(f *fixture) arguments {
 }
 
 func inKeys(f *fixture) arguments {
-	return arguments{"key": f.kmsKey.ID, "wrapped": f.wrapped}
+	return arguments{
+		"key": f.kmsKey.ID, "Key": f.kmsKey.ID, "wrapped": f.wrapped, "Ciphertext": f.ciphertext,
+		"alias": "alias/named", "Plaintext": kms.Secret("x"), "Bytes": 32, "bytes": 32,
+		"Algorithm": "RSAES_OAEP_SHA_256", "Spec": "RSA_2048",
+	}
 }
 
 func inDevices(f *fixture) arguments {

@@ -35,8 +35,8 @@ type fixture struct {
 	policy, provider, serial, token string
 	user, role                      *identity.Entity
 	key, version, upload, job       string
-	kmsKey                          kms.Metadata
-	wrapped                         []byte
+	kmsKey, ending, external        kms.Metadata // ending: its deletion is pending; external: its material is imported
+	wrapped, ciphertext             []byte
 }
 
 const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
@@ -77,7 +77,9 @@ func newFixture(t *testing.T) *fixture {
 		arn.IAM(coretest.Account, "mfa/new"), arn.IAM(coretest.Account, "mfa/"),
 		arn.IAM(coretest.Account, "oidc-provider/issuer.example"),
 		arn.IAM(coretest.Account, "oidc-provider/new.example"), arn.IAM(coretest.Account, "oidc-provider/*"),
-		arn.STS(coretest.Account, "federated-user/fed"), f.kmsKey.ARN,
+		arn.STS(coretest.Account, "federated-user/fed"),
+		f.kmsKey.ARN, f.ending.ARN, f.external.ARN, customers.AliasARN(coretest.Account, "alias/named"),
+		customers.AliasARN(coretest.Account, "alias/new"),
 	}
 	for _, k := range []identity.AbsentKind{
 		identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider,
@@ -133,12 +135,28 @@ func (f *fixture) fillIdentities(devices *mfa.Store) {
 
 func (f *fixture) fillKeys(customers *kms.Store) {
 	f.T.Helper()
+	ctx := f.T.Context()
+	create := f.Grant("kms:CreateKey", arn.Any())
 	var err error
-	f.kmsKey, err = customers.CreateKey(f.T.Context(), f.Grant("kms:CreateKey", arn.Any()), kms.CreateInput{})
+	f.kmsKey, err = customers.CreateKey(ctx, create, kms.CreateInput{})
 	f.OK(err)
-	f.wrapped, err = customers.Wrap(f.T.Context(), f.Grant("kms:GenerateDataKey", f.kmsKey.ARN), f.kmsKey.ARN,
-		seal.NewKey(), nil)
+	f.external, err = customers.CreateKey(ctx, create, kms.CreateInput{Origin: kms.OriginExternal})
 	f.OK(err)
+	f.ending, err = customers.CreateKey(ctx, create, kms.CreateInput{})
+	f.OK(err)
+	_, err = customers.ScheduleKeyDeletion(ctx, f.Grant("kms:ScheduleKeyDeletion", f.ending.ARN), f.ending.ID, 7)
+	f.OK(err)
+	g := coretest.GrantAll(f.T, coretest.Root(coretest.Account, nil),
+		authz.Need{Action: "kms:CreateAlias", Resource: customers.AliasARN(coretest.Account, "alias/named")},
+		authz.Need{Action: "kms:CreateAlias", Resource: f.kmsKey.ARN})
+	f.OK(customers.CreateAlias(ctx, g, "alias/named", f.kmsKey.ID))
+	f.wrapped, err = customers.Wrap(ctx, f.Grant("kms:GenerateDataKey", f.kmsKey.ARN), f.kmsKey.ARN, seal.NewKey(), nil)
+	f.OK(err)
+	sealed, err := customers.Encrypt(ctx, f.Grant("kms:Encrypt", f.kmsKey.ARN), kms.EncryptInput{
+		Key: f.kmsKey.ID, Plaintext: kms.Secret("x"),
+	})
+	f.OK(err)
+	f.ciphertext = sealed.Ciphertext
 }
 
 func bearerToken(parts ...string) string {

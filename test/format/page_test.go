@@ -60,7 +60,7 @@ func pattern(key string) *regexp.Regexp {
 			return "[^\\x00]+"
 		case "ACCOUNT":
 			return "[0-9]{12}"
-		case "UNIQUE":
+		case "UNIQUE", "TOKEN":
 			return "[\\x00-\\xff]{16}"
 		case "UPLOAD":
 			return "[\\x00-\\xff]{24}"

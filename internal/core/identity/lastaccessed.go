@@ -349,7 +349,7 @@ func readAccesses(r kv.Reader, id string) (a accesses, err error) {
 func (u *Uses) NoteAccess(id, service string, at time.Time) {
 	known := services()
 	if n := slices.Index(known[:], service); n >= 0 && len(id) == uniqueIDSize {
-		u.accesses.note(access{id, n}, at, at)
+		u.accesses.Note(access{id, n}, at, at)
 	}
 }
 
@@ -380,7 +380,7 @@ func (s *Store) lastAccesses(r kv.Reader, id string) (accesses, error) {
 		return a, err
 	}
 	for n := range a {
-		if at, ok := s.uses.accesses.known(access{id, n}); ok && at.After(a[n]) {
+		if at, ok := s.uses.accesses.Known(access{id, n}); ok && at.After(a[n]) {
 			a[n] = at
 		}
 	}

@@ -2,11 +2,11 @@ package identity
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/recent"
 	"watertight/internal/storage/kv"
 )
 
@@ -52,82 +52,26 @@ func readUse(r kv.Reader, accessKeyID string) (u Use, err error) {
 	return u, nil
 }
 
-// How last uses are kept: they are of interest to people, so a minute's
-// inaccuracy costs nothing, and a write for each request would.
-const (
-	useInterval = time.Minute
-	maxUses     = 65536 // uses of a kind that wait or are remembered
-)
-
-// recent holds uses that are not written yet.
-type recent[K comparable, V any] struct {
-	mu      sync.Mutex
-	waiting map[K]V
-	flushed map[K]V // is being written, or was
-	written map[K]time.Time
-}
-
-func newRecent[K comparable, V any]() *recent[K, V] {
-	return &recent[K, V]{waiting: map[K]V{}, written: map[K]time.Time{}}
-}
-
-func (l *recent[K, V]) note(k K, v V, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if at.Sub(l.written[k]) < useInterval {
-		return
-	}
-	if _, known := l.waiting[k]; known || len(l.waiting) < maxUses {
-		l.waiting[k] = v
-	}
-}
-
-// known is a use that is not in the store yet.
-func (l *recent[K, V]) known(k K) (v V, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if v, ok = l.waiting[k]; !ok {
-		v, ok = l.flushed[k]
-	}
-	return v, ok
-}
-
-// take returns what waits, which is to be written now.
-func (l *recent[K, V]) take(at func(V) time.Time) map[K]V {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	batch := l.waiting
-	l.flushed = batch
-	l.waiting = make(map[K]V, len(batch))
-	if len(l.written) >= maxUses {
-		clear(l.written)
-	}
-	for k, v := range batch {
-		l.written[k] = at(v)
-	}
-	return batch
-}
-
 // Uses keeps when access keys, users and roles were last used. NoteKey and
 // NoteAccess are cheap. Flush writes; its owner calls it every few seconds and once at
 // the end.
 type Uses struct {
 	store    kv.Store
-	keys     *recent[string, Use]
-	accesses *recent[access, time.Time]
+	keys     *recent.Uses[string, Use]
+	accesses *recent.Uses[access, time.Time]
 }
 
 // NewUses returns the last uses of the store's keys, users and roles; the store from
 // then on also returns those that are not written yet. It is called once, before the first request.
 func (o *Operator) NewUses() *Uses {
-	o.uses = &Uses{store: o.store, keys: newRecent[string, Use](), accesses: newRecent[access, time.Time]()}
+	o.uses = &Uses{store: o.store, keys: recent.New[string, Use](), accesses: recent.New[access, time.Time]()}
 	return o.uses
 }
 
 // lastUse is the last use of a key that is there.
 func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
 	if s.uses != nil {
-		if use, ok := s.uses.keys.known(accessKeyID); ok {
+		if use, ok := s.uses.keys.Known(accessKeyID); ok {
 			return use, nil
 		}
 	}
@@ -136,13 +80,13 @@ func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
 
 // NoteKey remembers a use of a long-lived key by a request whose signature was
 // right.
-func (u *Uses) NoteKey(accessKeyID string, use Use) { u.keys.note(accessKeyID, use, use.At) }
+func (u *Uses) NoteKey(accessKeyID string, use Use) { u.keys.Note(accessKeyID, use, use.At) }
 
 // Flush writes what waits, at most once a minute for each key, and for each
 // service that a user or role uses.
 func (u *Uses) Flush(ctx context.Context) error {
-	keys := u.keys.take(func(use Use) time.Time { return use.At })
-	accesses := u.accesses.take(func(at time.Time) time.Time { return at })
+	keys := u.keys.Take(func(use Use) time.Time { return use.At })
+	accesses := u.accesses.Take(func(at time.Time) time.Time { return at })
 	if len(keys)+len(accesses) == 0 {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
 	"watertight/internal/core/principal"
+	"watertight/internal/core/recent"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
@@ -36,6 +37,7 @@ type Store struct {
 	principals principal.Directory
 	now        func() time.Time
 	policies   policies
+	uses       *recent.Uses[string, lastUse]
 }
 
 // New returns the keys in store.
@@ -43,6 +45,7 @@ func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
 		policies: newPolicies(),
+		uses:     recent.New[string, lastUse](),
 	}
 }
 
@@ -121,18 +124,22 @@ func (s *Store) Subject(ctx context.Context, account, name string, at time.Time)
 		if err != nil {
 			return err
 		}
-		out = Subject{
-			Key: k.key(), Account: k.account, Alias: alias, Imported: k.imported, State: k.stateAt(at),
-		}
-		if len(k.tags) > 0 {
-			out.Tags = make(map[string]string, len(k.tags))
-			for _, t := range k.tags {
-				out.Tags[t.Key] = t.Value
-			}
-		}
-		out.Aliases, err = aliasesOf(r, k.id)
+		out, err = k.subject(r, alias, at)
 		return err
 	})
+	return out, err
+}
+
+// subject describes a key that was found under an alias, or under none.
+func (k *keyRecord) subject(r kv.Reader, alias string, at time.Time) (out Subject, err error) {
+	out = Subject{Key: k.key(), Account: k.account, Alias: alias, Imported: k.imported, State: k.stateAt(at)}
+	if len(k.tags) > 0 {
+		out.Tags = make(map[string]string, len(k.tags))
+		for _, t := range k.tags {
+			out.Tags[t.Key] = t.Value
+		}
+	}
+	out.Aliases, err = aliasesOf(r, k.id)
 	return out, err
 }
 

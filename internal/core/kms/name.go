@@ -5,13 +5,9 @@ import (
 	"time"
 
 	"watertight/internal/access/arn"
-	"watertight/internal/core/change/record"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
-
-// aliasWord begins the names of aliases.
-const aliasWord = "alias/"
 
 // find returns the key that a name means for a caller of an account, and the alias
 // that the name is, "" for others. A name is a key id, a key ARN, alias/NAME or the ARN
@@ -109,77 +105,4 @@ func invalidRegion(region string) error { return notFound("Invalid arn " + regio
 
 func invalidARN(name string) error {
 	return fault.New(fault.InvalidArnException, name+" is not a valid ARN.")
-}
-
-// aliasRecord is what is stored of an alias.
-type aliasRecord struct {
-	target           string // a key's id
-	created, updated time.Time
-	kept             []byte
-}
-
-// Fields of an alias's record. The numbers are stored.
-const (
-	fieldTarget       = 1
-	fieldAliasCreated = 2
-	fieldAliasUpdated = 3
-)
-
-func aliasKey(account, name string) []byte {
-	return record.Key(aliasPrefix, account, "/", strings.TrimPrefix(name, aliasWord))
-}
-
-func aliasedKey(id, name string) []byte {
-	return record.Key(aliasedPrefix, id, "/", strings.TrimPrefix(name, aliasWord))
-}
-
-func (a *aliasRecord) encode() []byte {
-	r := record.String(record.Start(nil), fieldTarget, a.target)
-	r = record.Time(r, fieldAliasCreated, a.created)
-	return append(record.Time(r, fieldAliasUpdated, a.updated), a.kept...)
-}
-
-// readAlias returns an account's alias, nil if there is none.
-func readAlias(r kv.Reader, account, name string) (*aliasRecord, error) {
-	v, err := r.Get(aliasKey(account, name))
-	if err != nil || v == nil {
-		return nil, err
-	}
-	a := &aliasRecord{}
-	f := record.Read(v)
-	for f.Next() {
-		switch f.Number {
-		case fieldTarget:
-			a.target = string(f.Bytes)
-		case fieldAliasCreated:
-			a.created = f.Time()
-		case fieldAliasUpdated:
-			a.updated = f.Time()
-		default:
-			a.kept = f.Keep(a.kept)
-		}
-	}
-	if f.Err() != nil || a.target == "" {
-		return nil, record.Malformed("KMS alias " + name)
-	}
-	return a, nil
-}
-
-// aliasesOf returns the names of a key's aliases in order.
-func aliasesOf(r kv.Reader, id string) ([]string, error) {
-	names, err := record.Names(r, record.Key(aliasedPrefix, id, "/"))
-	for i := range names {
-		names[i] = aliasWord + names[i]
-	}
-	return names, err
-}
-
-func setAlias(tx kv.Tx, account, name string, a *aliasRecord) {
-	tx.Set(aliasKey(account, name), a.encode())
-	tx.Set(aliasedKey(a.target, name), record.Start(nil))
-}
-
-func dropAlias(tx kv.Tx, account, name string, a *aliasRecord) {
-	tx.Delete(aliasKey(account, name))
-	tx.Delete(aliasedKey(a.target, name))
 }

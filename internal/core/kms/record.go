@@ -25,6 +25,8 @@ import (
 //	k/d/END UUID        when a key is destroyed
 //	k/x/END UUID        when a key's imported material expires
 //	k/t/END UUID        when a key's material is rotated next
+//	k/u/UUID            last use of a key
+//	k/i/UUID/END TOKEN  what an import token stands for (TOKEN: 16 bytes)
 const (
 	keyPrefix      = "k/k/"
 	ownedPrefix    = "k/n/"
@@ -35,6 +37,8 @@ const (
 	deletionPrefix = "k/d/"
 	expiryPrefix   = "k/x/"
 	rotationPrefix = "k/t/"
+	usedPrefix     = "k/u/"
+	importPrefix   = "k/i/"
 )
 
 func keyKey(id string) []byte            { return record.Key(keyPrefix, id) }
@@ -151,7 +155,8 @@ func decodeKey(id string, value []byte) (*keyRecord, error) {
 		case fieldDescription:
 			k.description = string(f.Bytes)
 		case fieldState:
-			if k.state = State(min(f.Uint, 255)); !k.state.known() {
+			k.state = State(min(f.Uint, 255))
+			if !k.state.known() || k.state == PendingImport { // which follows from the material
 				f.Unknown()
 			}
 		case fieldManaged:

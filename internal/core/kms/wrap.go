@@ -19,13 +19,11 @@ import (
 func (s *Store) Wrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte,
 ) ([]byte, error) {
-	if err := g.Demand("kms:GenerateDataKey", key); err != nil {
-		return nil, err
-	}
-	u, err := s.current(ctx, key.Account, key.String(), g.Caller().At())
+	u, err := s.use(ctx, s.named(key, g, func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) }))
 	if err != nil {
 		return nil, err
 	}
+	s.used(u, usedToGenerate)
 	return sealBlob(forServices, u.id, u.material.id, u.opened, plain[:], binding), nil
 }
 
@@ -36,74 +34,39 @@ func (s *Store) Wrap(
 func (s *Store) Unwrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte,
 ) (seal.Key, error) {
-	if err := g.Demand("kms:Decrypt", key); err != nil {
-		return seal.Key{}, err
-	}
+	o := s.named(key, g, func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) })
 	p, ok := parseBlob(wrapped)
-	if !ok || p.purpose != forServices || "key/"+p.key.String() != key.Resource {
-		return seal.Key{}, invalidCiphertext()
-	}
-	u, err := s.sealedBy(ctx, key.Account, key.String(), &p, g.Caller().At())
-	if err != nil {
+	o.material = &p.material
+	u, err := s.use(ctx, o)
+	switch {
+	case err != nil:
 		return seal.Key{}, err
+	case !ok || p.purpose != forServices || p.key != u.id:
+		return seal.Key{}, invalidCiphertext()
 	}
 	plain, err := p.open(u.opened, binding)
 	if err != nil || len(plain) != seal.KeySize {
 		return seal.Key{}, invalidCiphertext()
 	}
+	s.used(u, usedToDecrypt)
 	return seal.Key(plain), nil
+}
+
+// named is the opening of a key by its ARN.
+func (s *Store) named(key arn.ARN, g authz.Grant, may func(arn.ARN) error) *opening {
+	return &opening{
+		at: g.Caller().At(), may: may,
+		find: func(r kv.Reader, at time.Time) (*keyRecord, error) {
+			if err := may(key); err != nil {
+				return nil, err
+			}
+			return s.findOwn(r, key.Account, key.String(), at)
+		},
+	}
 }
 
 // invalidCiphertext has no message, as at AWS.
 func invalidCiphertext() error { return fault.New(fault.InvalidCiphertextException, "") }
-
-// usable is a key with an opened material.
-type usable struct {
-	Key
-	id       keyID
-	material *materialRecord
-	opened   seal.Key
-}
-
-// current opens a key's current material, if its state allows that it is used.
-func (s *Store) current(ctx context.Context, account, name string, at time.Time) (*usable, error) {
-	return s.use(ctx, account, name, at, func(k *keyRecord) MaterialID { return k.current })
-}
-
-// sealedBy opens the material that a ciphertext names. One that is not the key's is an
-// invalid ciphertext.
-func (s *Store) sealedBy(ctx context.Context, account, name string, p *blob, at time.Time) (*usable, error) {
-	return s.use(ctx, account, name, at, func(*keyRecord) MaterialID { return p.material })
-}
-
-func (s *Store) use(
-	ctx context.Context, account, name string, at time.Time, which func(*keyRecord) MaterialID,
-) (*usable, error) {
-	u := &usable{}
-	err := s.store.View(ctx, func(r kv.Reader) error {
-		k, _, err := s.find(r, account, name, at)
-		if err != nil {
-			return err
-		}
-		if err := k.check(toUse, at); err != nil {
-			return err
-		}
-		u.Key = k.key()
-		u.id, _ = parseKeyID(k.id)
-		if u.material, err = readMaterial(r, k.id, which(k)); err != nil {
-			return err
-		}
-		if u.material == nil || u.material.wrapped == nil {
-			return invalidCiphertext()
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	u.opened, err = s.openMaterial(u.id, u.material)
-	return u, err
-}
 
 // managedAlias is the alias of the key that S3 uses where a request names none.
 const managedAlias = aliasWord + "aws/s3"
@@ -146,7 +109,7 @@ func (s *Store) ManagedKey(ctx context.Context, account string) (arn.ARN, error)
 		k := &keyRecord{
 			id: id.String(), region: s.region, account: account, created: now, managed: true,
 			description: "Default key that protects S3 objects when no other key is defined",
-			period:      managedPeriod, next: now.AddDate(0, 0, managedPeriod),
+			period:      managedPeriod, next: now.Add(inDays(managedPeriod)),
 		}
 		k.setPolicy(s.managedPolicy(account), nil)
 		if err := k.add(tx, first); err != nil {

@@ -1,0 +1,195 @@
+package kms
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// Operator does what no request asks for: it takes no grant, and handlers of requests
+// cannot name it.
+type Operator struct{ *Store }
+
+// NewOperator returns the operator's methods.
+func NewOperator(s *Store) *Operator { return &Operator{s} }
+
+// Happening is what the server does to a key by itself, because its time has come.
+type Happening uint8
+
+// The happenings.
+const (
+	KeyDestroyed    Happening = iota + 1 // the window of its deletion has ended
+	MaterialExpired                      // imported material
+	KeyRotated                           // automatically
+)
+
+// EventOf returns the audit event of a happening, or nil.
+type EventOf func(what Happening, key arn.ARN) authz.Record
+
+// Done counts happenings.
+type Done struct{ Destroyed, Expired, Rotated int }
+
+// Sweep does everything that is due at an instant: it destroys keys whose window has
+// ended, takes expired material away, and rotates. Nothing depends on when it runs but
+// the rotations: what has ended counts as gone before. An error about one key does not
+// keep the others from theirs.
+func (o *Operator) Sweep(ctx context.Context, at time.Time, event EventOf) (n Done, err error) {
+	for _, task := range []struct {
+		prefix string
+		do     func(context.Context, string, time.Time, EventOf) (bool, error)
+		count  *int
+	}{
+		{deletionPrefix, o.destroy, &n.Destroyed},
+		{expiryPrefix, o.expire, &n.Expired},
+		{rotationPrefix, o.rotate, &n.Rotated},
+	} {
+		ids, failed := o.due(ctx, task.prefix, at)
+		err = errors.Join(err, failed)
+		for _, id := range ids {
+			done, failed := task.do(ctx, id, at, event)
+			if err = errors.Join(err, failed); done && failed == nil {
+				*task.count++
+			}
+		}
+	}
+	return n, errors.Join(err, o.dropImports(ctx, at))
+}
+
+// maxDue bounds what one sweep does of a kind; the next one does the rest.
+const maxDue = 1000
+
+// due returns the keys of which something is due at an instant.
+func (s *Store) due(ctx context.Context, prefix string, at time.Time) (ids []string, err error) {
+	end := dueKey(prefix, at.Add(time.Microsecond), "")
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		for p, err := range r.Scan([]byte(prefix), end) {
+			if err != nil {
+				return err
+			}
+			if ids = append(ids, string(p.Key[len(prefix)+8:])); len(ids) == maxDue {
+				return nil
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// background changes a key without a request.
+func (s *Store) background(
+	ctx context.Context, id string, event EventOf, what Happening, do func(kv.Tx, *keyRecord) error,
+) error {
+	var named arn.ARN
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		k, err := readKey(r, id)
+		if err == nil && k != nil {
+			named = k.arn()
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var e authz.Record
+	if event != nil && !named.IsZero() {
+		e = event(what, named)
+	}
+	return change.Operate(ctx, s.store, e, func(tx kv.Tx) error {
+		k, err := readKey(tx, id)
+		if err != nil {
+			return err
+		}
+		if k == nil {
+			return change.ErrUnchanged
+		}
+		return do(tx, k)
+	})
+}
+
+// destroy removes a key whose window has ended, with everything that belongs to it.
+// Nothing under it can ever be read again.
+func (s *Store) destroy(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
+	err = s.background(ctx, id, event, KeyDestroyed, func(tx kv.Tx, k *keyRecord) error {
+		if done = k.isDestroyed(at); !done {
+			return change.ErrUnchanged
+		}
+		return k.remove(tx)
+	})
+	return done, err
+}
+
+// remove deletes the records of a key.
+func (k *keyRecord) remove(tx kv.Tx) error {
+	n, err := readCount(tx, k.account)
+	if err != nil {
+		return err
+	}
+	writeCount(tx, k.account, max(n, 1)-1)
+	names, err := aliasesOf(tx, k.id)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		dropAlias(tx, k.account, name, &aliasRecord{target: k.id})
+	}
+	for _, prefix := range [][]byte{materialsOf(k.id), importsOf(k.id)} {
+		rest, err := record.Names(tx, prefix)
+		if err != nil {
+			return err
+		}
+		for _, name := range rest {
+			tx.Delete(record.Key(string(prefix), name))
+		}
+	}
+	for _, key := range append(k.dues(), keyKey(k.id), ownedKey(k.account, k.id), usedKey(k.id)) {
+		tx.Delete(key)
+	}
+	return nil
+}
+
+// expire takes imported material away that has expired.
+func (s *Store) expire(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
+	err = s.background(ctx, id, event, MaterialExpired, func(tx kv.Tx, k *keyRecord) error {
+		if done = k.current != (MaterialID{}) && !k.hasMaterial(at); !done {
+			return change.ErrUnchanged
+		}
+		return k.update(tx, func() error { return k.lose(tx) })
+	})
+	return done, err
+}
+
+// dropImports removes import tokens that have ended.
+func (s *Store) dropImports(ctx context.Context, at time.Time) error {
+	var ended [][]byte
+	err := s.store.View(ctx, func(r kv.Reader) error {
+		for p, err := range r.Scan([]byte(importPrefix), record.After([]byte(importPrefix))) {
+			if err != nil {
+				return err
+			}
+			const from = len(importPrefix) + 36 + 1
+			if len(p.Key) < from+8 || len(ended) == maxDue {
+				continue
+			}
+			if end := binary.BigEndian.Uint64(p.Key[from:]); end <= uint64(at.UnixMicro()) {
+				ended = append(ended, append([]byte(nil), p.Key...))
+			}
+		}
+		return nil
+	})
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	return change.Background(ctx, s.store, "import tokens that have ended", func(tx kv.Tx) error {
+		for _, key := range ended {
+			tx.Delete(key)
+		}
+		return nil
+	})
+}
