@@ -48,6 +48,8 @@ func cases(f *fixture, m *method) []arguments {
 		}
 	case "core/kms.Wrap", "core/kms.Unwrap":
 		return []arguments{args.with(arguments{"key": f.kmsKey.ARN})}
+	case "core/kms.CreateKey":
+		return []arguments{args, args.with(arguments{"Tags": tags})}
 	case "core/kms.CreateAlias":
 		return []arguments{args.with(arguments{"alias": "alias/new"})}
 	case "core/kms.CancelKeyDeletion":

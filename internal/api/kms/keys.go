@@ -16,6 +16,7 @@ func (a *API) keyRows() []dispatch.Row {
 	return []dispatch.Row{
 		define("CreateKey", mayCreateKey, a.createKey),
 		define("DescribeKey", onKey(a, "kms:DescribeKey", none[shape.DescribeKeyInput]), a.describeKey),
+		define("ListKeys", onAny("kms:ListKeys", none[shape.PageInput]), a.listKeys),
 	}
 }
 
@@ -111,4 +112,17 @@ func expirationModel(forever bool) string {
 		return "KEY_MATERIAL_DOES_NOT_EXPIRE"
 	}
 	return "KEY_MATERIAL_EXPIRES"
+}
+
+func (a *API) listKeys(ctx context.Context, g authz.Grant, in *shape.PageInput) (*shape.ListKeysOutput, error) {
+	all, next, err := a.Keys.ListKeys(ctx, g, pageOf(in.Marker, in.Limit))
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ListKeysOutput{
+		Keys: each(all, func(k *kms.Key) shape.KeyListEntry {
+			return shape.KeyListEntry{KeyId: k.ID, KeyArn: k.ARN.String()}
+		}),
+		NextMarker: next, Truncated: next != "",
+	}, nil
 }

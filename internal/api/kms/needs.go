@@ -11,6 +11,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/api/kms/shape"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/page"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/dialect/json"
@@ -89,10 +90,15 @@ func (a *API) keyNeed(
 	case err != nil:
 		return authz.Need{}, err
 	}
+	return a.needOn(c, action, &s, conditions), nil
+}
+
+// needOn is an action on a key that is there.
+func (a *API) needOn(c authz.Caller, action policy.Action, s *kms.Subject, conditions keys) authz.Need {
 	note(c, s.ARN)
-	with := subjectKeys(&s)
+	with := s.Conditions()
 	maps.Copy(with, conditions)
-	return authz.Need{Action: action, Resource: s.ARN, Keys: with}, nil
+	return authz.Need{Action: action, Resource: s.ARN, Keys: with}
 }
 
 // absent is the ARN that a name would have.
@@ -123,39 +129,6 @@ func note(c authz.Caller, key arn.ARN) {
 	})
 }
 
-// subjectKeys are the condition keys that follow from a key and from its name in the
-// request.
-func subjectKeys(s *kms.Subject) keys {
-	with := keys{
-		"kms:keyspec": {kms.SpecSymmetric}, "kms:keyusage": {kms.UsageEncrypt}, "kms:keyorigin": {kms.OriginKMS},
-		"kms:multiregion": truth(false),
-	}
-	if s.Imported {
-		with["kms:keyorigin"] = []string{kms.OriginExternal}
-	}
-	if s.Alias != "" {
-		with["kms:requestalias"] = []string{s.Alias}
-	}
-	if len(s.Aliases) > 0 {
-		with["kms:resourcealiases"] = s.Aliases
-	}
-	for k, v := range s.Tags {
-		with[policy.KeyName("aws:resourcetag/"+k)] = []string{v}
-	}
-	return with
-}
-
-// contextKeys are the condition keys of an encryption context.
-func contextKeys(pairs map[string]string) keys {
-	with := keys{"kms:encryptionalgorithm": {kms.SpecSymmetric}}
-	for k, v := range pairs {
-		name := policy.KeyName("kms:encryptioncontext:" + k)
-		with[name] = append(with[name], v)
-		with["kms:encryptioncontextkeys"] = append(with["kms:encryptioncontextkeys"], k)
-	}
-	return with
-}
-
 // tagKeys are the condition keys of tags to add, or of their keys to remove.
 func tagKeys(tags []shape.Tag, removed []string) keys {
 	with := keys{}
@@ -178,4 +151,21 @@ func value[T any](p *T) (v T) {
 		v = *p
 	}
 	return v
+}
+
+// idOf is the id in a key's ARN.
+func idOf(key arn.ARN) string { return strings.TrimPrefix(key.Resource, "key/") }
+
+// pageOf is the part of a listing that an input asks for.
+func pageOf(marker *string, limit *int) page.Request {
+	return page.Request{Marker: value(marker), Max: value(limit)}
+}
+
+// each makes a list of an answer, which is there even if it is empty.
+func each[A, B any](all []A, shape func(*A) B) []B {
+	out := make([]B, 0, len(all))
+	for i := range all {
+		out = append(out, shape(&all[i]))
+	}
+	return out
 }

@@ -25,7 +25,9 @@ func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules},
 		Dialect: json.API("TrentService"),
-		Rows:    slices.Concat(a.keyRows(), unsupportedRows()),
+		Rows: slices.Concat(
+			a.keyRows(), a.manageRows(), a.aliasRows(), a.cryptoRows(), a.materialRows(), unsupportedRows(),
+		),
 	}
 }
 

@@ -70,12 +70,18 @@ func checkDescription(text string) error {
 }
 
 // CreateKey makes a key of the caller's account. A key with Origin EXTERNAL has no
-// material before some is imported. It needs kms:CreateKey on every resource.
-// Errors: UnsupportedOperationException, ValidationException, LimitExceededException,
+// material before some is imported. It needs kms:CreateKey on every resource and, if
+// the key has tags, kms:TagResource on every resource, too. Errors:
+// UnsupportedOperationException, ValidationException, LimitExceededException,
 // TagException, MalformedPolicyDocumentException.
 func (s *Store) CreateKey(ctx context.Context, g authz.Grant, in CreateInput) (out Metadata, err error) {
 	if err := g.Demand("kms:CreateKey", arn.Any()); err != nil {
 		return out, err
+	}
+	if len(in.Tags) > 0 {
+		if err := g.Demand("kms:TagResource", arn.Any()); err != nil {
+			return out, err
+		}
 	}
 	owner, err := account(g)
 	if err != nil {

@@ -144,10 +144,16 @@ func (s *Store) findSealer(r kv.Reader, owner, name string, p *blob, at time.Tim
 	}
 	k, err := readKey(r, p.key.String())
 	if err == nil && (k == nil || k.isDestroyed(at)) {
-		err = fault.New(fault.AccessDenied, "The ciphertext refers to a customer master key that does not exist, does "+
-			"not exist in this region, or you are not allowed to access.")
+		err = NoSealer()
 	}
 	return k, err
+}
+
+// NoSealer refuses a ciphertext without the name of its key, whether there is no such
+// key or a stranger may not use it.
+func NoSealer() error {
+	return fault.New(fault.AccessDenied, "The ciphertext refers to a customer master key that does not exist, does "+
+		"not exist in this region, or you are not allowed to access.")
 }
 
 // SubjectOf is Subject for the key of a Decrypt: the one that is named or, if the name

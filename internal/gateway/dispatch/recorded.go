@@ -158,6 +158,9 @@ func recordedNames(t reflect.Type, name string, depth int) []string {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
+	if t.Kind() == reflect.Uint8 {
+		return nil // bytes are never recorded
+	}
 	if depth == 0 || t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() {
 		if t.Kind() == reflect.String && audit.Secret(name) {
 			return nil
