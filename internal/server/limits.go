@@ -68,7 +68,9 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	held.Close()
 	// net/http still has to take the rest of the body and to write the answer.
 	body.settle()
-	tracked.extend()
+	if time.Now().After(tracked.next) {
+		tracked.extend()
+	}
 	if len(r.Header["Expect"]) == 0 {
 		body.linger(rc)
 	}

@@ -108,7 +108,7 @@ func (in *situation) decide(l *Laws) Verdict {
 			Layer: ResourceLayer,
 		}
 	}
-	if v.Effect == Allow && r.Action.Facts().OwnAccount && in.owner != "" && r.Principal.Account != in.owner {
+	if v.Effect == Allow && in.owner != "" && r.Principal.Account != in.owner && r.Action.Facts().OwnAccount {
 		return Verdict{
 			Effect: ImplicitDeny, Why: []string{"settings of a key are its own account's alone"}, Layer: ResourceLayer,
 		}

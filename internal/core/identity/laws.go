@@ -52,23 +52,27 @@ func (s *Store) RootLaws() []*policy.Document { return s.root }
 // roles that sessions act in, and their permissions boundaries. A principal
 // that was deleted has none.
 func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
-	id := p.ID
-	kind := User
 	switch p.Kind {
 	case policy.AccountRoot:
 		return authz.PrincipalLaws{Identity: s.root}, nil
 	case policy.User:
+		return s.lawsOfEntity(ctx, p.Account, p.ID, User)
 	case policy.RoleSession:
-		id, _, _ = strings.Cut(p.ID, ":")
-		kind = Role
+		id, _, _ := strings.Cut(p.ID, ":")
+		return s.lawsOfEntity(ctx, p.Account, id, Role)
 	case policy.FederatedUser:
 		return s.lawsOfIssuer(ctx, p)
 	default:
 		return authz.PrincipalLaws{}, nil
 	}
-	var out authz.PrincipalLaws
-	err := s.store.View(ctx, func(r kv.Reader) error {
-		generation, err := r.Get(generationKey(p.Account))
+}
+
+// lawsOfEntity are the laws of a user or role, by its unique id.
+func (s *Store) lawsOfEntity(
+	ctx context.Context, account, id string, kind EntityKind,
+) (out authz.PrincipalLaws, err error) {
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		generation, err := r.Get(generationKey(account))
 		if err != nil {
 			return err
 		}
@@ -77,7 +81,7 @@ func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLa
 			return nil
 		}
 		e, err := ReadEntity(r, id)
-		if err != nil || e == nil || e.Kind != kind || e.Account != p.Account {
+		if err != nil || e == nil || e.Kind != kind || e.Account != account {
 			return err
 		}
 		if out, err = s.LawsOf(r, e); err == nil {

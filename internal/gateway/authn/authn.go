@@ -208,10 +208,9 @@ func unknownKey(id string) *fault.Error {
 
 // checkToken matches a session token with the credential it must belong to.
 func checkToken(c credential.Credential, token string, at time.Time) error {
-	invalid := fault.Of(fault.InvalidToken)
 	switch {
 	case c.Token == "" && token != "":
-		return invalid
+		return fault.Of(fault.InvalidToken)
 	case c.Token == "":
 		return nil
 	case token == "":
@@ -219,7 +218,7 @@ func checkToken(c credential.Credential, token string, at time.Time) error {
 	}
 	want, got := sha256.Sum256([]byte(c.Token)), sha256.Sum256([]byte(token))
 	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return invalid
+		return fault.Of(fault.InvalidToken)
 	}
 	if !at.Before(c.Expires) {
 		return fault.Of(fault.ExpiredToken)

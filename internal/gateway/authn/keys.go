@@ -52,9 +52,10 @@ func (k *keyCache) get(c credential.Credential, claim *sigv4.Claim) sigv4.Key {
 func conditionKeys(
 	r *protocol.Request, from origin, claim *sigv4.Claim, region string, session map[string][]string,
 ) map[string][]string {
-	m := make(map[string][]string, 16)
+	const usual = 8 // keys, for which Go's maps need no table
+	m := make(map[string][]string, usual+len(session))
 	maps.Copy(m, session)
-	values := make([]string, 0, 16) // of all keys: one allocation
+	values := make([]string, 0, usual) // of all keys: one allocation
 	one := func(value string) []string {
 		values = append(values, value)
 		return values[len(values)-1 : len(values) : len(values)]

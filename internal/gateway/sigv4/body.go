@@ -103,7 +103,7 @@ func (c *Claim) Body(key Key) (Body, error) {
 	if !isHash(c.Payload) {
 		return nil, checkPayload(c.Payload, nil)
 	}
-	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload, sum: sha256.New()}, nil
+	return &plain{r: r.Body, size: declaredLength(r), want: c.Payload}, nil
 }
 
 // declaredLength is the declared length of a body, -1 for none, which net/http
@@ -122,8 +122,8 @@ func Unverified(r *http.Request) Body { return &plain{r: r.Body, size: declaredL
 type plain struct {
 	r    io.Reader
 	size int64
-	want string // hex SHA-256; "" is none
-	sum  hash.Hash
+	want string    // hex SHA-256; "" is none
+	sum  hash.Hash // nil until there is a byte to hash
 	err  error
 }
 
@@ -135,20 +135,37 @@ func (p *plain) Read(b []byte) (int, error) {
 		return 0, p.err
 	}
 	n, err := p.r.Read(b)
-	if p.sum != nil {
+	if n > 0 && p.want != "" {
+		if p.sum == nil {
+			p.sum = sha256.New()
+		}
 		p.sum.Write(b[:n])
 	}
 	switch {
-	case err == io.EOF && p.sum != nil:
-		if got := hex.EncodeToString(p.sum.Sum(nil)); got != p.want {
-			err = fault.Of(fault.XAmzContentSHA256Mismatch).
-				With("ClientComputedContentSHA256", p.want).With("S3ComputedContentSHA256", got)
-		}
+	case err == io.EOF && p.want != "":
+		err = p.check()
 	case err != nil && err != io.EOF:
 		err = broken(err)
 	}
 	p.err = err
 	return n, err
+}
+
+// check compares the hash of a whole body, and returns io.EOF where it is the one that
+// was declared.
+func (p *plain) check() error {
+	empty := sha256.Sum256(nil)
+	sum := empty[:]
+	if p.sum != nil {
+		sum = p.sum.Sum(nil)
+	}
+	var got [2 * sha256.Size]byte
+	hex.Encode(got[:], sum)
+	if string(got[:]) == p.want {
+		return io.EOF
+	}
+	return fault.Of(fault.XAmzContentSHA256Mismatch).
+		With("ClientComputedContentSHA256", p.want).With("S3ComputedContentSHA256", string(got[:]))
 }
 
 // broken is a body that ended before its time, or a connection that did.

@@ -293,7 +293,7 @@ func (c *chain) begin(kind string) {
 	b := append(c.text[:0], kind...)
 	b = append(b, '\n')
 	b = c.claim.Time.UTC().AppendFormat(b, timeFormat)
-	b = append(append(append(b, '\n'), c.claim.scope()...), '\n')
+	b = append(c.claim.appendScope(append(b, '\n')), '\n')
 	c.text = append(append(b, c.previous...), '\n')
 }
 

@@ -44,23 +44,24 @@ const (
 // Claim is the sender that a request claims: a credential and a signature that
 // were read from one place.
 type Claim struct {
-	Mode                    Mode
-	AccessKeyID             string
-	Date, Region, Service   string // of the credential scope
-	Signature               string
-	Time                    time.Time
-	Expires                 time.Duration // of a presigned URL
-	Token                   string        // session token, "" for none
-	Payload                 string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
-	signed                  []string      // lower case, as listed
-	signedList              string
-	request                 *http.Request
-	path, query             string // raw
-	document                []byte // read already, for its hash
-	rules                   Rules
-	policy                  string // of a form, in base64 as it was sent
-	canonical, stringToSign []byte
-	lacks                   bool // a signed header is not there
+	Mode                  Mode
+	AccessKeyID           string
+	Date, Region, Service string // of the credential scope
+	Signature             string
+	Time                  time.Time
+	Expires               time.Duration // of a presigned URL
+	Token                 string        // session token, "" for none
+	Payload               string        // x-amz-content-sha256, or UNSIGNED-PAYLOAD
+	signed                []string      // lower case, as listed
+	signedList            string
+	request               *http.Request
+	path, query           string // raw
+	document              []byte // read already, for its hash
+	rules                 Rules
+	policy                string // of a form, in base64 as it was sent
+	stringToSign          []byte
+	room                  [192]byte // for it
+	lacks                 bool      // a signed header is not there
 }
 
 // Target is what a request is sent to.

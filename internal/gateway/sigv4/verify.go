@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -37,9 +38,12 @@ func mac[T string | []byte](key []byte, data T) (k Key) {
 	return k
 }
 
-// scope is the credential scope, without the access key id.
-func (c *Claim) scope() string {
-	return c.Date + "/" + c.Region + "/" + c.Service + "/" + terminator
+// appendScope appends the credential scope, without the access key id.
+func (c *Claim) appendScope(b []byte) []byte {
+	for _, part := range [...]string{c.Date, c.Region, c.Service} {
+		b = append(append(b, part...), '/')
+	}
+	return append(b, terminator...)
 }
 
 // Verify returns nil if the claim was signed with the key, and
@@ -49,17 +53,15 @@ func (c *Claim) Verify(key Key) error {
 	if c.Mode == Form {
 		return c.verifyPolicy(key)
 	}
-	if c.canonical == nil {
-		c.canonical, c.stringToSign = make([]byte, 0, 1024), make([]byte, 0, 256)
-	}
-	var ok bool
-	if c.canonical, ok = c.appendCanonical(c.canonical[:0]); !ok {
+	var room [1024]byte
+	canonical, ok := c.appendCanonical(room[:0])
+	if !ok {
 		return invalidURI()
 	}
-	sum := sha256.Sum256(c.canonical)
-	b := append(c.stringToSign[:0], algorithm+"\n"...)
+	sum := sha256.Sum256(canonical)
+	b := append(c.room[:0], algorithm+"\n"...)
 	b = c.Time.UTC().AppendFormat(b, timeFormat)
-	b = append(append(append(b, '\n'), c.scope()...), '\n')
+	b = append(c.appendScope(append(b, '\n')), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
 	switch {
 	case c.matches(key) && !c.lacks:
@@ -69,10 +71,10 @@ func (c *Claim) Verify(key Key) error {
 			"The request signature we calculated does not match the signature you provided. Check your AWS Secret "+
 				"Access Key and signing method. Consult the service documentation for details.")
 	}
-	if bytes.Contains(c.canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C
+	if bytes.Contains(canonical, []byte("encryption-customer-key")) { // no answer repeats the key of SSE-C
 		return c.mismatch()
 	}
-	return c.mismatch().With("CanonicalRequest", string(c.canonical)).With("CanonicalRequestBytes", spaced(c.canonical))
+	return c.mismatch().With("CanonicalRequest", string(canonical)).With("CanonicalRequestBytes", spaced(canonical))
 }
 
 // matches compares the signature of the string to sign, and the day of the
@@ -222,7 +224,7 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 	case "transfer-encoding":
 		return append(b, strings.Join(r.TransferEncoding, ",")...)
 	}
-	values := r.Header.Values(name)
+	values := valuesOf(r.Header, name)
 	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
 		return strconv.AppendInt(b, r.ContentLength, 10)
 	}
@@ -238,6 +240,26 @@ func (c *Claim) appendHeader(b []byte, name string) []byte {
 		b = appendTrimmed(b, v)
 	}
 	return b
+}
+
+// valuesOf is Header.Values, but makes no string of a usual name as the map has it.
+func valuesOf(h http.Header, name string) []string {
+	var room [64]byte
+	b := append(room[:0], name...)
+	start := true // of a word
+	for i, ch := range b {
+		switch {
+		case ch >= 'a' && ch <= 'z':
+			if start {
+				b[i] = ch - 'a' + 'A'
+			}
+		case ch >= '0' && ch <= '9' || ch == '-':
+		default:
+			return h.Values(name)
+		}
+		start = ch == '-'
+	}
+	return h[string(b)]
 }
 
 // asks names headers that ask for something, or promise it. If one was signed

@@ -21,6 +21,10 @@ import (
 // errHeader is for stored values that no header may carry.
 var errHeader = errors.New("rest: a header value holds a control character")
 
+// usualHeaders is how many headers an answer has at most, as a rule, of those that its
+// shape could have.
+const usualHeaders = 16
+
 // Encode implements dialect.Dialect.
 func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out any) (int64, error) {
 	p := s.plans[op]
@@ -30,7 +34,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		return 0, nil
 	}
 	v := reflect.ValueOf(out).Elem()
-	values := make([]string, 0, len(p.out))
+	values := make([]string, 0, min(len(p.out), usualHeaders))
 	for i := range p.out {
 		m := &p.out[i]
 		if m.at == inStatus {
@@ -119,6 +123,9 @@ func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error 
 	case isString:
 		s = v.String()
 	case isMap:
+		if v.Len() == 0 {
+			return nil
+		}
 		for _, name := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
 			value := v.MapIndex(reflect.ValueOf(name)).String()
 			if !protocol.Printable(value) || !protocol.Printable(name) {
@@ -136,7 +143,7 @@ func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error 
 			s = "true"
 		}
 	case isTime:
-		if t := v.Interface().(time.Time); !t.IsZero() {
+		if t := *v.Addr().Interface().(*time.Time); !t.IsZero() { // a pointer takes no memory in an interface
 			s = t.UTC().Format(http.TimeFormat)
 		}
 	case isStrings:
