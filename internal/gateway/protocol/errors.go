@@ -10,12 +10,13 @@ import (
 // CommonHeaders sets what every answer carries.
 func CommonHeaders(w http.ResponseWriter, r *Request) {
 	h := w.Header()
-	h["x-amz-request-id"] = []string{r.ID}
-	h["x-amz-id-2"] = []string{r.HostID}
+	values := []string{r.ID, r.HostID, "Watertight"} // one allocation
+	h["x-amz-request-id"] = values[0:1:1]
+	h["x-amz-id-2"] = values[1:2:2]
+	h["Server"] = values[2:3:3]
 	if r.Service != nil && r.Service.Rules != sigv4.S3Rules {
 		h["x-amzn-RequestId"] = []string{r.ID} // where SDKs of all services but S3 look for it
 	}
-	h["Server"] = []string{"Watertight"}
 }
 
 // WritePage writes an error page.

@@ -60,7 +60,11 @@ func NewRequestID() string {
 }
 
 // hostID is the opaque second id of a request.
-func hostID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + id)) }
+func hostID(id string) string {
+	var twice [32]byte
+	var text [44]byte
+	return string(base64.StdEncoding.AppendEncode(text[:0], append(append(twice[:0], id...), id...)))
+}
 
 // InvalidURI is the refusal of a target that can't be decoded.
 func InvalidURI() *fault.Error {

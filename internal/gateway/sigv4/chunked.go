@@ -292,7 +292,7 @@ const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 func (c *chain) begin(kind string) {
 	b := append(c.text[:0], kind...)
 	b = append(b, '\n')
-	b = c.claim.Time.UTC().AppendFormat(b, timeFormat)
+	b = appendInstant(b, c.claim.Time)
 	b = append(c.claim.appendScope(append(b, '\n')), '\n')
 	c.text = append(append(b, c.previous...), '\n')
 }

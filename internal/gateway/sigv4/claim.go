@@ -219,7 +219,12 @@ const (
 func (c *Claim) components(list string, once bool) (credential string, wrong flaw, part string) {
 	names := [...]string{"Credential", "SignedHeaders", "Signature"}
 	fields := [...]*string{&credential, &c.signedList, &c.Signature}
-	for _, part := range strings.SplitN(list, ",", 5) {
+	const most = 5 // components; the last one is the rest of the list
+	for n, more := 1, true; more; n++ {
+		var part string
+		if part, list, more = strings.Cut(list, ","); more && n == most {
+			part, more = part+","+list, false
+		}
 		part = strings.TrimSpace(part)
 		name, value, ok := strings.Cut(part, "=")
 		i := slices.Index(names[:], name)
@@ -259,7 +264,7 @@ func signatureV2() *fault.Error {
 // 3.3; mail libraries write -0000).
 func requestTime(h http.Header) (time.Time, error) {
 	if all := h["X-Amz-Date"]; len(all) > 0 {
-		return time.Parse(timeFormat, all[0])
+		return parseInstant(all[0])
 	}
 	date := h.Get("Date")
 	if t, err := http.ParseTime(date); err == nil {
@@ -322,7 +327,7 @@ func (c *Claim) parseQuery(params map[string]string, t *Target, now time.Time) e
 	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
 	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
 	var err error
-	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
+	if c.Time, err = parseInstant(params["X-Amz-Date"]); err != nil {
 		return queryMalformed(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
 	if c.Expires, err = lifetime(params["X-Amz-Expires"]); err != nil {
@@ -411,8 +416,8 @@ func (c *Claim) parseScope(credential string, t *Target, malformed func(string) 
 
 // sameDay reports whether the scope is of the day of the request.
 func (c *Claim) sameDay() bool {
-	var day [len(dateFormat)]byte
-	return c.Date == string(c.Time.UTC().AppendFormat(day[:0], dateFormat))
+	var room [len(timeFormat)]byte
+	return c.Date == string(appendInstant(room[:0], c.Time)[:len(dateFormat)])
 }
 
 // checkSigned refuses headers that mean something and were not signed.
@@ -424,9 +429,12 @@ func (c *Claim) checkSigned() error {
 	}
 	var missing []string
 	for name := range c.request.Header {
+		isAmz := len(name) > len("x-amz-") && strings.EqualFold(name[:len("x-amz-")], "x-amz-")
+		if !isAmz && !strings.EqualFold(name, "content-md5") {
+			continue
+		}
 		lower := strings.ToLower(name)
-		meaningful := strings.HasPrefix(lower, "x-amz-") && lower != "x-amz-content-sha256" || lower == "content-md5"
-		if meaningful && !slices.Contains(c.signed, lower) {
+		if lower != "x-amz-content-sha256" && !slices.Contains(c.signed, lower) {
 			missing = append(missing, lower)
 		}
 	}

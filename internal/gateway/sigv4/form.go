@@ -37,7 +37,7 @@ func ParseForm(field func(name string) string, t Target, now time.Time) (*Claim,
 	}
 	date, credential := field("x-amz-date"), field("x-amz-credential")
 	var err error
-	if c.Time, err = time.Parse(timeFormat, date); err != nil {
+	if c.Time, err = parseInstant(date); err != nil {
 		return nil, badField("X-Amz-Date", "X-Amz-Date must be formated via ISO8601 Long format", date)
 	}
 	malformed := func(message string) *fault.Error { return badField("x-amz-credential", message, credential) }

@@ -91,7 +91,7 @@ func (c *Claim) serviceQuery(params map[string]string, t *Target, now time.Time)
 	c.Mode, c.signedList = Query, params["X-Amz-SignedHeaders"]
 	c.Signature, c.Token = params["X-Amz-Signature"], params["X-Amz-Security-Token"]
 	var err error
-	if c.Time, err = time.Parse(timeFormat, params["X-Amz-Date"]); err != nil {
+	if c.Time, err = parseInstant(params["X-Amz-Date"]); err != nil {
 		return notBasic(params["X-Amz-Date"])
 	}
 	c.Expires = MaxSkew

@@ -31,11 +31,29 @@ func DeriveKey(secret, date, region, service string) Key {
 	return mac(k[:], terminator)
 }
 
+// macRoom is the longest message that mac needs no memory for, in bytes.
+const macRoom = 256
+
+// mac is HMAC-SHA-256 (RFC 2104): crypto/hmac's, but for short keys and messages
+// without its allocations.
 func mac[T string | []byte](key []byte, data T) (k Key) {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(data))
-	h.Sum(k[:0])
-	return k
+	const size = sha256.BlockSize
+	if len(key) > size || len(data) > macRoom {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(data))
+		return Key(h.Sum(nil))
+	}
+	var inner [size + macRoom]byte
+	var outer [size + sha256.Size]byte
+	copy(inner[:], key)
+	copy(outer[:], key)
+	for i := range size {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	sum := sha256.Sum256(append(inner[:size], data...))
+	copy(outer[size:], sum[:])
+	return sha256.Sum256(outer[:])
 }
 
 // appendScope appends the credential scope, without the access key id.
@@ -60,7 +78,7 @@ func (c *Claim) Verify(key Key) error {
 	}
 	sum := sha256.Sum256(canonical)
 	b := append(c.room[:0], algorithm+"\n"...)
-	b = c.Time.UTC().AppendFormat(b, timeFormat)
+	b = appendInstant(b, c.Time)
 	b = append(c.appendScope(append(b, '\n')), '\n')
 	c.stringToSign = hex.AppendEncode(b, sum[:])
 	switch {

@@ -23,7 +23,7 @@ type opened struct {
 }
 
 type openedValue struct {
-	key, value []byte
+	key, value []byte // a nil value: there is no such record
 	at         uint64 // newest commit of the state that it was read of
 }
 
@@ -48,16 +48,17 @@ func (o *opened) newest(hash uint64) *atomic.Uint64 { return &o.written[hash%uin
 // wrote notes that a commit wrote a key. Commits are noted in their order.
 func (o *opened) wrote(key []byte, commit uint64) { o.newest(o.hash(key)).Store(commit) }
 
-// find returns a copy of the value that the state of a commit holds, if it is kept.
-func (o *opened) find(hash uint64, key []byte, at uint64) ([]byte, bool) {
+// find returns a copy of the value that the state of a commit holds, nil where that has
+// no such record; ok is false if it is not known.
+func (o *opened) find(hash uint64, key []byte, at uint64) (value []byte, ok bool) {
 	v, ok := o.values.Get(hash)
 	if !ok || !bytes.Equal(v.key, key) || o.newest(hash).Load() > min(at, v.at) {
 		return nil, false
 	}
-	return append(make([]byte, 0, max(1, len(v.value))), v.value...), true // an empty value is not nil
+	return bytes.Clone(v.value), true // of nil, nil, and of an empty value, an empty one
 }
 
-// keep keeps a copy of a value of the state of a commit, if the key was not written since
+// keep keeps a copy of a value of the state of a commit, nil for none, if the key was not written since
 // and was missed before: most records are read once.
 func (o *opened) keep(hash uint64, key, value []byte, at uint64) {
 	if len(value) > openedValueMax || o.newest(hash).Load() > at {

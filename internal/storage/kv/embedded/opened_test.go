@@ -98,7 +98,10 @@ func TestOpenedValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	view("", 1)
+	view("", 1) // keeps that there is none
+	view("", 0)
+	set("four")
+	view("four", 1)
 }
 
 // TestOpenedValuesMeanwhile: while writers give all of a few keys the same new value,

@@ -85,6 +85,7 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 		defer done.Close()
 	}
 	if sealed == nil {
+		r.s.opened.keep(hash, key, nil, st.commit)
 		return nil, nil
 	}
 	dst := make([]byte, 0, max(1, len(sealed)-sealedExtra)) // an empty value is not nil
