@@ -31,6 +31,7 @@ type commands struct {
 	Why     whyPublic      `cmd:"" name:"why-public" help:"Explain why a bucket is public, with a request that gets in. Exits with 3 if it is open to strangers."`
 	Check   check          `cmd:"" help:"Report what is damaged or lost in a data directory. Changes nothing; no server may be running on it. Exits with 4 if something is."`
 	Recover recoverData    `cmd:"" help:"Copy everything that authenticates from a damaged data directory into a new one. The old one is not changed."`
+	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and prove that it is whole ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`
@@ -85,7 +86,7 @@ func run(p process, args []string) int {
 			return exitUsage
 		case errors.As(err, new(openError)):
 			return exitOpen
-		case errors.Is(err, errDamaged):
+		case errors.Is(err, errDamaged), errors.Is(err, errFindings):
 			return exitDamaged
 		}
 		return exitFailure

@@ -20,6 +20,7 @@ import (
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
+	"watertight/internal/storage/seal"
 )
 
 // Parts are what lies in a data directory, looked at before anything in it is
@@ -148,17 +149,11 @@ func (p *Parts) orphanMarker() (string, error) {
 // other parts belong to it.
 func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) {
 	if !p.Fresh {
-		for _, dir := range p.marked() {
-			m, err := embedded.ReadMarker(dir, o.Root)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, Refused(err)
-			}
-			p.marks[dir] = m
-			o.AtLeast = max(o.AtLeast, m.Commit)
+		commit, err := p.readMarks(o.Root)
+		if err != nil {
+			return nil, err
 		}
+		o.AtLeast = max(o.AtLeast, commit)
 	}
 	if p.Fresh {
 		if err := p.unmark(); err != nil {
@@ -171,6 +166,22 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 		return nil, Refused(err)
 	}
 	return s, nil
+}
+
+// readMarks reads the markers, and returns the newest commit that they know of.
+func (p *Parts) readMarks(root *seal.Ring) (commit uint64, err error) {
+	for _, dir := range p.marked() {
+		m, err := embedded.ReadMarker(dir, root)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, Refused(err)
+		}
+		p.marks[dir] = m
+		commit = max(commit, m.Commit)
+	}
+	return commit, nil
 }
 
 // belongs refuses a store that the other parts do not belong to.

@@ -33,23 +33,36 @@ func Dial(data string) *Client {
 	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return errors.Unwrap(err) // without the address, which says nothing useful
+		return nil, errors.Unwrap(err) // without the address, which says nothing useful
+	}
+	return res, nil
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	res, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusOK {
 		return json.NewDecoder(res.Body).Decode(out)
 	}
+	return refusedBy(res)
+}
+
+// refusedBy is the error in an answer.
+func refusedBy(res *http.Response) error {
 	var r refusal
 	if err := json.NewDecoder(res.Body).Decode(&r); err != nil {
 		return fmt.Errorf("the server answers %s", res.Status)

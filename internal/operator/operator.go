@@ -18,6 +18,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/object"
 	"watertight/internal/core/simulate"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
@@ -29,8 +30,10 @@ type Options struct {
 	Identities *identity.Operator
 	Simulator  *simulate.Operator
 	Buckets    *bucket.Operator
+	Objects    *object.Operator
 	Trail      *audit.Log
 	Health     func(context.Context) Health
+	Ending     context.Context // ends when the server begins to stop: commands that take long end with it
 }
 
 // commands answers the operator's commands.
@@ -39,7 +42,7 @@ type commands struct{ Options }
 // Handler answers the commands that Client sends.
 func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
-	for _, add := range []func(*http.ServeMux){c.accounts, c.publicAccess, c.policyPreview, c.health} {
+	for _, add := range []func(*http.ServeMux){c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing} {
 		add(m)
 	}
 	return m
@@ -49,6 +52,15 @@ func Handler(o Options) http.Handler {
 type call struct {
 	record *audit.Record // its audit event, which core commits with a change
 	at     time.Time     // the one instant that the command is judged by
+}
+
+// begin begins a command; operation is the name of its event.
+func (c commands) begin(operation string) *call {
+	cl := &call{at: time.Now()}
+	cl.record = c.Trail.Begin(protocol.NewRequestID(), cl.at)
+	cl.record.Event.Operation = action.OperationOf("watertight", operation)
+	cl.record.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+	return cl
 }
 
 // param adds a parameter to the event.
@@ -68,27 +80,21 @@ func handle[In, Out any](
 	c commands, operation string, do func(context.Context, *call, In) (Out, error),
 ) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
-		now := time.Now()
-		r := c.Trail.Begin(protocol.NewRequestID(), now)
-		r.Event.Operation = action.OperationOf("watertight", hr.Method+" "+hr.URL.Path)
-		r.Event.Identity = audit.Identity{Principal: policy.Principal{Kind: policy.Service, Name: "operator"}}
+		cl := c.begin(hr.Method + " " + hr.URL.Path)
+		r := cl.record
 		var in In
 		var out Out
 		err := json.NewDecoder(io.LimitReader(hr.Body, maxBody)).Decode(&in)
 		if err == nil || errors.Is(err, io.EOF) {
 			r.Event.Operation = action.OperationOf("watertight", operation)
-			out, err = do(hr.Context(), &call{record: r, at: now}, in)
+			out, err = do(hr.Context(), cl, in)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			f := fault.From(err)
 			r.Finish(audit.Outcome{Err: f})
-			message := f.Message
-			if f.Kind == fault.KindInternal { // the operator may read the cause
-				message = err.Error()
-			}
 			w.WriteHeader(f.Kind.Status())
-			json.NewEncoder(w).Encode(refusal{string(f.Code), message}) // a client that is gone needs no answer
+			json.NewEncoder(w).Encode(refused(f, err)) // a client that is gone needs no answer
 			return
 		}
 		r.Finish(audit.Outcome{})

@@ -51,6 +51,7 @@ type Server struct {
 	disk       *space.Disk
 	trail      *audit.Log
 	store      kv.Store
+	ring       *keys.Ring
 	payloads   *payload.Store
 	buckets    *bucket.Store
 	objects    *object.Store
@@ -198,9 +199,8 @@ func (s *Server) openData(ctx context.Context) error {
 // openCore builds the rooms of core.
 func (s *Server) openCore(context.Context) error {
 	var err error
-	s.payloads, err = payload.Open(payload.Options{
-		Dir: s.config.Data, Keys: keys.New(s.rootKey.Ring, nil), Room: s.disk,
-	})
+	s.ring = keys.New(s.rootKey.Ring, nil)
+	s.payloads, err = payload.Open(payload.Options{Dir: s.config.Data, Keys: s.ring, Room: s.disk})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
@@ -53,20 +55,14 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	commands := &http.Server{
-		Handler: operator.Handler(operator.Options{
-			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
-			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
-		}),
-		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
-	}
+	background, end := context.WithCancel(ctx)
+	commands := s.commands(requests, background)
 	serving.Go(func() {
 		if err := commands.Serve(netutil.LimitListener(s.operator,
 			maxOperators)); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
 	})
-	background, end := context.WithCancel(ctx)
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepUses(background) })
@@ -97,6 +93,19 @@ func (s *Server) Run(ctx context.Context) error {
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
+}
+
+// commands serves the operator's commands. Those that take long end with background.
+func (s *Server) commands(requests, background context.Context) *http.Server {
+	ring := keys.NewOperator(s.ring, nil)
+	return &http.Server{
+		Handler: operator.Handler(operator.Options{
+			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
+			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
+			Objects: object.NewOperator(s.store, payload.NewOperator(s.payloads, ring)), Ending: background,
+		}),
+		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
+	}
 }
 
 // swept logs what a sweep did.

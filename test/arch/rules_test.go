@@ -169,6 +169,9 @@ var symbols = []struct {
 	{"kms", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"session", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"simulate", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"object", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"payload", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
+	{"keys", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"", "NewOperator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
@@ -177,7 +180,9 @@ var symbols = []struct {
 
 // operators may name the types of core that need no grant: the server passes them to
 // the operator's commands, and handlers of requests cannot reach them.
-func operators() []string { return []string{"internal/operator", "internal/server", "test"} }
+func operators() []string {
+	return []string{"internal/operator", "internal/server", "internal/datadir", "test"}
+}
 
 // callers may open connections: the guarded client, the operator's commands to
 // their own socket, and tests.

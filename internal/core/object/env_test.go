@@ -130,12 +130,19 @@ type env struct {
 	buckets  *bucket.Store
 	objects  *Store
 	payloads *spy
+	ring     *keys.Ring
 }
 
 func newEnv(tb testing.TB) *env {
 	tb.Helper()
-	e := &env{tb: tb, store: coretest.Store(tb)}
-	p, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()), nil)})
+	return newEnvIn(tb, "")
+}
+
+// newEnvIn keeps blobs in a folder.
+func newEnvIn(tb testing.TB, dir string) *env {
+	tb.Helper()
+	e := &env{tb: tb, store: coretest.Store(tb), ring: keys.New(seal.RingOf(seal.NewKey()), nil)}
+	p, err := payload.Open(payload.Options{Dir: dir, Keys: e.ring})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -10,16 +10,18 @@ import (
 	"watertight/internal/core/payload/internal/disk"
 )
 
-// OpenFile opens the sealed bytes of a blob below a data directory that no
-// server runs on, set aside or not. It changes nothing.
+// OpenFile opens the sealed bytes of a blob below a data directory, set aside, in
+// quarantine or neither. It changes nothing.
 func OpenFile(dataDir, name string) (*os.File, error) {
 	path, err := disk.Path(Folder(dataDir), name)
 	if err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = os.Open(filepath.Join(Folder(dataDir), disk.AsideFolder, name))
+	for _, apart := range []string{disk.AsideFolder, disk.QuarantineFolder} {
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err = os.Open(filepath.Join(Folder(dataDir), apart, name))
+		}
 	}
 	return f, err
 }

@@ -10,11 +10,15 @@ import (
 	"watertight/internal/storage/seal"
 )
 
+// ErrQuarantined is in the error for a blob that was found damaged and is kept apart
+// (see Operator.Quarantine).
+var ErrQuarantined = errors.New("payload: the blob is damaged and in quarantine")
+
 // Object is an opened object.
 type Object struct {
 	store  *Store
 	stream *seal.Reader
-	closer io.Closer // nil for inline bytes
+	blob   blob.Reader // nil for inline bytes
 }
 
 // Open opens the bytes at a location with its data key; inline are the sealed
@@ -32,16 +36,29 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 		b, err = s.engine.Open(at.Blob)
 	}
 	if errors.Is(err, blob.ErrNotExist) {
+		if b, qerr := s.engine.OpenQuarantined(at.Blob); qerr == nil {
+			return nil, fault.Internal(errors.Join(ErrQuarantined, b.Close()))
+		}
 		return nil, errors.Join(ErrGone, err)
 	}
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
-	if b.Size() != key.SealedSize(at.Size) {
-		b.Close()
-		return nil, fault.Internal(seal.ErrCorrupt)
+	return s.over(b, at, k)
+}
+
+// over opens the bytes of a blob. It closes the blob if it fails.
+func (s *Store) over(b blob.Reader, at Location, k DataKey) (*Object, error) {
+	if b.Size() != k.key.SealedSize(at.Size) {
+		return nil, fault.Internal(errors.Join(seal.ErrCorrupt, b.Close()))
 	}
-	return &Object{s, seal.NewReader(b, key, at.Size), b}, nil
+	return &Object{s, seal.NewReader(b, k.key, at.Size), b}, nil
+}
+
+func (o *Object) uncache() {
+	if o.blob != nil {
+		o.blob.Uncache()
+	}
 }
 
 // Size is the plaintext's length in bytes.
@@ -49,10 +66,10 @@ func (o *Object) Size() int64 { return o.stream.Size() }
 
 // Close lets go of the blob.
 func (o *Object) Close() error {
-	if o.closer == nil {
+	if o.blob == nil {
 		return nil
 	}
-	return o.closer.Close()
+	return o.blob.Close()
 }
 
 // Range reads n plaintext bytes from off. Only the chunks of the range are

@@ -38,7 +38,8 @@ type Reader interface {
 	Get(key []byte) ([]byte, error)
 	// Scan yields the records with from <= key < to in ascending order of
 	// bytes; if to is nil, up to the end. Further scans of a Reader are cheap: they
-	// use what the first one opened.
+	// use what the first one opened. An error is the last step of a scan; its Pair has
+	// the key of the record that could not be read, where that is known.
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 

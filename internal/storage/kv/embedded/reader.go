@@ -181,11 +181,11 @@ func (r *reader) pair(c *cursor) (kv.Pair, error) {
 	key := c.it.Key()
 	sealed, err := c.it.Value()
 	if err != nil {
-		return kv.Pair{}, broken(key, err)
+		return kv.Pair{Key: key}, broken(key, err)
 	}
 	plain, commit, err := r.s.sealer.open(c.value[:0], key, sealed, r.at.commit, &r.scratch)
 	if err != nil {
-		return kv.Pair{}, broken(key, err)
+		return kv.Pair{Key: key}, broken(key, err)
 	}
 	c.value = plain
 	return kv.Pair{Key: key, Value: plain, Commit: commit}, nil

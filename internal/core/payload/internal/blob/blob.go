@@ -32,6 +32,15 @@ type Engine interface {
 	Aside() iter.Seq2[Aside, error]
 	// Forget removes a blob that was set aside.
 	Forget(name string) error
+	// Quarantine keeps a damaged blob, or what is left of it, apart, where Open
+	// doesn't find it and nothing removes it. Release undoes it. One that does not
+	// exist is ErrNotExist.
+	Quarantine(name string) error
+	Release(name string) error
+	// OpenQuarantined opens a blob in quarantine.
+	OpenQuarantined(name string) (Reader, error)
+	// Quarantined yields the names of the blobs in quarantine.
+	Quarantined() iter.Seq2[string, error]
 	// Syncs counts the syncs that commits cost.
 	Syncs() uint64
 	Close() error
@@ -57,6 +66,9 @@ type Reader interface {
 	io.ReaderAt
 	io.Closer
 	Size() int64
+	// Uncache asks for the bytes to be read from the disk again, where the system
+	// can be asked that.
+	Uncache()
 }
 
 // Room is what is left of the disk. It is safe for concurrent use.

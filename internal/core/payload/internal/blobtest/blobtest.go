@@ -21,7 +21,7 @@ func name(n int) string { return fmt.Sprintf("%032x", n) }
 func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
 	for what, check := range map[string]func(*testing.T, blob.Engine){
 		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
-		"aside": aside,
+		"aside": aside, "quarantine": quarantine,
 	} {
 		t.Run(what, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -209,6 +209,55 @@ func aside(t *testing.T, e blob.Engine) {
 		}
 	}
 	if err := e.PutBack(name(2)); !errors.Is(err, blob.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func quarantine(t *testing.T, e blob.Engine) {
+	put(t, e, 1, []byte("damaged"))
+	if err := e.Quarantine(name(2)); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("a blob that is not there: %v", err)
+	}
+	if err := e.Quarantine(name(1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Open(name(1)); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("it opens: %v", err)
+	}
+	for _, err := range e.List() {
+		t.Errorf("something is listed, %v", err)
+	}
+	for range 2 { // removing and sweeping leave it alone
+		if err := errors.Join(e.Remove(name(1)), e.Forget(name(1))); err != nil {
+			t.Error(err)
+		}
+	}
+	var names []string
+	for n, err := range e.Quarantined() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, n)
+	}
+	if !slices.Equal(names, []string{name(1)}) {
+		t.Errorf("in quarantine are %v", names)
+	}
+	r, err := e.OpenQuarantined(name(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Uncache()
+	b := make([]byte, 7)
+	if _, err := r.ReadAt(b, 0); (err != nil && err != io.EOF) || string(b) != "damaged" || r.Close() != nil {
+		t.Errorf("it reads %q, %v", b, err)
+	}
+	if err := e.Release(name(1)); err != nil || string(get(t, e, 1)) != "damaged" {
+		t.Error(err)
+	}
+	if err := e.Release(name(1)); !errors.Is(err, blob.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := e.OpenQuarantined(name(1)); !errors.Is(err, blob.ErrNotExist) {
 		t.Error(err)
 	}
 }

@@ -50,8 +50,11 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 
 func folderName(i int) string { return fmt.Sprintf("%02x", i) }
 
-// AsideFolder holds what was set aside.
-const AsideFolder = "orphans"
+// AsideFolder holds what was set aside, QuarantineFolder what is damaged.
+const (
+	AsideFolder      = "orphans"
+	QuarantineFolder = "quarantine"
+)
 
 // Prepare makes the folders where they are missing.
 func Prepare(dir string) error {
@@ -80,14 +83,14 @@ func Settle(dir string) error {
 // and whether any blob is.
 func Look(dir string) (whole, used bool, err error) {
 	whole = true
-	for i := range 257 {
-		name := AsideFolder
-		if i < 256 {
-			name = folderName(i)
-		}
+	names := []string{AsideFolder, QuarantineFolder}
+	for i := range 256 {
+		names = append(names, folderName(i))
+	}
+	for i, name := range names {
 		f, err := os.Open(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			whole = whole && i == 256
+			whole = whole && i < 2
 			continue
 		}
 		if err != nil {
@@ -222,6 +225,10 @@ func (e *Engine) Open(name string) (blob.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(path)
+}
+
+func open(path string) (blob.Reader, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", blob.ErrNotExist, err)
@@ -243,6 +250,11 @@ type reader struct {
 }
 
 func (r *reader) Size() int64 { return r.size }
+
+// Uncache implements blob.Reader.
+func (r *reader) Uncache() {
+	_ = unix.Fadvise(int(r.Fd()), 0, 0, unix.FADV_DONTNEED) // only advice: the bytes are read all the same
+}
 
 // Remove implements blob.Engine.
 func (e *Engine) Remove(name string) error {
@@ -301,14 +313,75 @@ func (e *Engine) PutBack(name string) error {
 	if err != nil {
 		return err
 	}
-	err = os.Rename(e.asidePath(name), path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", blob.ErrNotExist, err)
-	}
-	if err != nil {
+	if err := move(e.asidePath(name), path); err != nil {
 		return err
 	}
 	return e.folder(name).Sync()
+}
+
+// move renames a blob; one that does not exist is blob.ErrNotExist.
+func move(from, to string) error {
+	err := os.Rename(from, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", blob.ErrNotExist, err)
+	}
+	return err
+}
+
+func (e *Engine) quarantinePath(name string) string {
+	return filepath.Join(e.dir, QuarantineFolder, name)
+}
+
+// Quarantine implements blob.Engine.
+func (e *Engine) Quarantine(name string) error {
+	path, err := e.path(name)
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(e.dir, QuarantineFolder)
+	if err := folder.Make(to, 0o700); err != nil {
+		return err
+	}
+	if err := move(path, e.quarantinePath(name)); err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(to), e.folder(name).Sync())
+}
+
+// Release implements blob.Engine.
+func (e *Engine) Release(name string) error {
+	path, err := e.path(name)
+	if err != nil {
+		return err
+	}
+	if err := move(e.quarantinePath(name), path); err != nil {
+		return err
+	}
+	return errors.Join(e.folder(name).Sync(), folder.Sync(filepath.Join(e.dir, QuarantineFolder)))
+}
+
+// OpenQuarantined implements blob.Engine.
+func (e *Engine) OpenQuarantined(name string) (blob.Reader, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	return open(e.quarantinePath(name))
+}
+
+// Quarantined implements blob.Engine.
+func (e *Engine) Quarantined() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		entries, err := os.ReadDir(filepath.Join(e.dir, QuarantineFolder))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield("", err)
+			return
+		}
+		for _, f := range entries {
+			if blob.CheckName(f.Name()) == nil && !yield(f.Name(), nil) {
+				return
+			}
+		}
+	}
 }
 
 // Forget implements blob.Engine.

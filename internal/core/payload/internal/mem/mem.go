@@ -18,6 +18,7 @@ type Engine struct {
 	mu    sync.Mutex
 	blobs map[string][]byte
 	aside map[string]aside
+	apart map[string][]byte // in quarantine
 }
 
 type aside struct {
@@ -26,7 +27,9 @@ type aside struct {
 }
 
 // Open returns an empty engine.
-func Open() *Engine { return &Engine{blobs: map[string][]byte{}, aside: map[string]aside{}} }
+func Open() *Engine {
+	return &Engine{blobs: map[string][]byte{}, aside: map[string]aside{}, apart: map[string][]byte{}}
+}
 
 // Create implements blob.Engine.
 func (e *Engine) Create(name string, _ int64) (blob.Writer, error) {
@@ -71,6 +74,8 @@ func (e *Engine) Open(name string) (blob.Reader, error) {
 type reader struct{ *bytes.Reader }
 
 func (reader) Close() error { return nil }
+
+func (reader) Uncache() {}
 
 // Remove implements blob.Engine.
 func (e *Engine) Remove(name string) error {
@@ -137,6 +142,49 @@ func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
 	return func(yield func(blob.Aside, error) bool) {
 		for _, a := range all {
 			if !yield(a, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Quarantine implements blob.Engine.
+func (e *Engine) Quarantine(name string) error { return e.move(e.blobs, e.apart, name) }
+
+// Release implements blob.Engine.
+func (e *Engine) Release(name string) error { return e.move(e.apart, e.blobs, name) }
+
+func (e *Engine) move(from, to map[string][]byte, name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, ok := from[name]
+	if !ok {
+		return blob.ErrNotExist
+	}
+	to[name] = b
+	delete(from, name)
+	return nil
+}
+
+// OpenQuarantined implements blob.Engine.
+func (e *Engine) OpenQuarantined(name string) (blob.Reader, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, ok := e.apart[name]
+	if !ok {
+		return nil, blob.ErrNotExist
+	}
+	return reader{bytes.NewReader(b)}, nil
+}
+
+// Quarantined implements blob.Engine.
+func (e *Engine) Quarantined() iter.Seq2[string, error] {
+	e.mu.Lock()
+	names := slices.Sorted(maps.Keys(e.apart))
+	e.mu.Unlock()
+	return func(yield func(string, error) bool) {
+		for _, n := range names {
+			if !yield(n, nil) {
 				return
 			}
 		}

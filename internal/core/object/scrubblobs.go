@@ -1,0 +1,99 @@
+package object
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"watertight/internal/core/payload"
+)
+
+// blobs finds blobs that no record points at.
+func (c *scrubber) blobs(ctx context.Context) error {
+	live := func(ctx context.Context, names []string) ([]bool, error) { return referenced(ctx, c.o.store, names) }
+	var stray []string
+	more := 0
+	for name, err := range c.o.bytes.Unreferenced(ctx, live, &c.done.Blobs) {
+		if err != nil {
+			return err
+		}
+		if len(stray) == maxStray {
+			more++
+			continue
+		}
+		stray = append(stray, name)
+	}
+	const looks = 3
+	for range looks {
+		if len(stray) == 0 {
+			break
+		}
+		if err := sleep(ctx, c.in.Again); err != nil {
+			return err
+		}
+		var err error
+		if stray, err = c.stillStray(ctx, stray, live); err != nil {
+			return err
+		}
+	}
+	for _, name := range stray {
+		f := Finding{Problem: Orphan, Blob: name, Detail: "no record points at it; the sweeper sets it aside for a day"}
+		if err := c.tell(&f); err != nil {
+			return err
+		}
+	}
+	if more > 0 {
+		f := Finding{Problem: Orphan, Detail: fmt.Sprintf("at least %d blobs more have no record", more)}
+		return c.tell(&f)
+	}
+	return nil
+}
+
+func (c *scrubber) stillStray(ctx context.Context, names []string, live payload.Live) (stray []string, err error) {
+	for _, name := range names {
+		there, err := c.o.bytes.Present(name)
+		if err != nil {
+			return nil, err
+		}
+		alive, err := live(ctx, []string{name})
+		if err != nil {
+			return nil, err
+		}
+		if there && !alive[0] {
+			stray = append(stray, name)
+		}
+	}
+	return stray, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// pace bounds how fast bytes are read: every byte costs its share of a second.
+type pace struct {
+	rate int64
+	debt time.Duration
+}
+
+// leastSleep is the shortest pause that is worth a timer.
+const leastSleep = 20 * time.Millisecond
+
+func (p *pace) wait(ctx context.Context, n int64) error {
+	if p.rate > 0 {
+		p.debt += time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
+	}
+	if p.debt < leastSleep {
+		return ctx.Err()
+	}
+	d := p.debt
+	p.debt = 0
+	return sleep(ctx, d)
+}

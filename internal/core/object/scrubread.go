@@ -1,0 +1,261 @@
+package object
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/kv"
+)
+
+// subject is a version, a part or an upload that is being examined. What a view said
+// is looked at again before anything is called bad.
+type subject struct {
+	of      Finding // who it is
+	id      string  // of the bucket
+	unique  unique  // of the version or the upload
+	record  []byte  // key of the record that names the bytes
+	owner   []byte  // key of the version's record, of a part of a version
+	at      payload.Location
+	inline  []byte
+	binding []byte
+	wrong   string // what is wrong with the reference of its blob
+	parts   int    // of a version of parts
+	// reload looks at the record again; nil if it is gone.
+	reload func(kv.Reader) (*subject, error)
+}
+
+// finding is a finding about s.
+func (s *subject) finding(p Problem, detail string) Finding {
+	f := s.of
+	f.Problem, f.Detail, f.Blob = p, detail, s.at.Blob
+	return f
+}
+
+// same reports whether the records still say the same of the bytes.
+func (s *subject) same(o *subject) bool {
+	return s.at.Blob == o.at.Blob && s.at.Size == o.at.Size && s.parts == o.parts && s.wrong == o.wrong &&
+		bytes.Equal(s.at.Key, o.at.Key) && bytes.Equal(s.inline, o.inline) && (s.inline == nil) == (o.inline == nil)
+}
+
+// splitVersion splits the key of a version's record.
+func splitVersion(k []byte) (id, key string, seq uint64, ok bool) {
+	const fixed = 2 + bucketIDSize + 1 + 1 + 8
+	if len(k) <= fixed || string(k[:2]) != bucket.VersionPrefix {
+		return "", "", 0, false
+	}
+	return string(k[2 : 2+bucketIDSize]), string(k[2+bucketIDSize+1 : len(k)-9]),
+		^binary.BigEndian.Uint64(k[len(k)-8:]), true
+}
+
+// versionSubject reads a version.
+func versionSubject(r kv.Reader, k, value []byte) (*subject, *version, error) {
+	id, key, seq, ok := splitVersion(k)
+	v, err := decodeVersion(bytes.Clone(value))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok || v.seq != seq {
+		return nil, nil, errors.New("it belongs to another key")
+	}
+	s := &subject{
+		of: Finding{Key: key, VersionID: v.id()}, id: id, unique: v.unique, record: bytes.Clone(k),
+		at: v.location(), binding: binding(bucket.ID([]byte(id)), v.unique, key), parts: int(v.etag.Parts),
+	}
+	s.reload = func(r kv.Reader) (*subject, error) {
+		b, err := r.Get(s.record)
+		if b == nil || err != nil {
+			return nil, err
+		}
+		next, _, err := versionSubject(r, s.record, b)
+		if err == nil {
+			next.of.Bucket = s.of.Bucket
+		}
+		return next, err
+	}
+	if v.deleteMarker || s.parts > 0 {
+		return s, v, nil
+	}
+	return s, v, s.look(r, v.inline, v.unique, s.record)
+}
+
+// look reads inline bytes, and compares what refers to a blob.
+func (s *subject) look(r kv.Reader, inline bool, u unique, refers []byte) (err error) {
+	if inline {
+		s.inline, err = r.Get(inlineKey(u))
+		return err
+	}
+	if s.at.Blob == "" {
+		return errors.New("it has neither inline bytes nor a blob")
+	}
+	got, err := r.Get(blobKey(s.at.Blob))
+	if err == nil && !bytes.Equal(got, refers) {
+		s.wrong = "the record of its blob does not refer to it"
+	}
+	return err
+}
+
+// partSubject reads a part of a version, or of an upload in progress.
+func partSubject(r kv.Reader, of *subject, p *part, refers []byte) (*subject, error) {
+	s := &subject{
+		of: of.of, id: of.id, unique: of.unique, at: p.location(),
+		binding: partBinding(bucket.ID([]byte(of.id)), of.unique, p.number, of.of.Key),
+	}
+	s.of.Part = p.number
+	return s, s.look(r, p.inline, p.unique, refers)
+}
+
+// listSubjects reads the parts of one record of a version's parts. What it could read
+// is returned with an error, too.
+func listSubjects(r kv.Reader, of *subject, k, value []byte) (all []*subject, err error) {
+	list := bytes.Clone(k)
+	_, err = partsOf(bytes.Clone(value), nil, func(p *part) bool {
+		s, serr := partSubject(r, of, p, of.record)
+		if serr != nil {
+			err = serr
+			return false
+		}
+		s.reload = func(r kv.Reader) (*subject, error) {
+			owner, err := r.Get(of.record)
+			if owner == nil || err != nil {
+				return nil, err
+			}
+			b, err := r.Get(list)
+			if b == nil || err != nil {
+				return nil, err
+			}
+			again, err := listSubjects(r, of, list, b)
+			for _, a := range again {
+				if a.of.Part == s.of.Part {
+					return a, nil
+				}
+			}
+			return nil, err
+		}
+		all = append(all, s)
+		return true
+	})
+	return all, err
+}
+
+// uploadPart reads a part of an upload in progress.
+func uploadPart(r kv.Reader, of *subject, k, value []byte) (*subject, error) {
+	p, err := decodePart(value)
+	if err != nil {
+		return nil, err
+	}
+	at := bytes.Clone(k)
+	s, err := partSubject(r, of, p, at)
+	if err != nil {
+		return nil, err
+	}
+	s.reload = func(r kv.Reader) (*subject, error) {
+		b, err := r.Get(at)
+		if b == nil || err != nil {
+			return nil, err
+		}
+		return uploadPart(r, of, at, b)
+	}
+	return s, nil
+}
+
+// again looks at a subject's record again; nil if it is gone.
+func (c *scrubber) again(ctx context.Context, s *subject) (next *subject, err error) {
+	err = c.o.store.View(ctx, func(r kv.Reader) error {
+		next, err = s.reload(r)
+		return err
+	})
+	return next, err
+}
+
+// maxLooks bounds how often a subject whose record changes is read again.
+const maxLooks = 5
+
+// verify proves the bytes of a version or part. Before anything is called bad, the
+// record is looked at again and the bytes are read again, from the disk.
+func (c *scrubber) verify(ctx context.Context, s *subject) error {
+	err := c.read(ctx, s, false)
+	for look := 1; s.wrong != "" || isBad(err); look++ {
+		if err := cmp.Or(c.stop, ctx.Err()); err != nil {
+			return err
+		}
+		if look > maxLooks {
+			return c.bad(s, errChanged)
+		}
+		next, rerr := c.again(ctx, s)
+		if rerr != nil && ctx.Err() == nil {
+			return c.bad(s, rerr)
+		}
+		if next == nil || rerr != nil {
+			return rerr // it was deleted meanwhile
+		}
+		if look > 1 && next.same(s) {
+			return c.bad(s, err)
+		}
+		s = next
+		err = c.read(ctx, s, true)
+	}
+	switch {
+	case errors.Is(err, keys.ErrCustomerKey):
+		c.done.CustomerKey++
+	case errors.Is(err, keys.ErrUnavailable):
+		c.done.Unavailable++
+	}
+	return c.in.Tell(nil, c.done)
+}
+
+// isBad reports whether the result of a check proves less than it should.
+func isBad(err error) bool {
+	return err != nil && !errors.Is(err, keys.ErrCustomerKey) && !errors.Is(err, keys.ErrUnavailable)
+}
+
+func (c *scrubber) read(ctx context.Context, s *subject, uncached bool) error {
+	return c.o.bytes.Verify(ctx, payload.Check{
+		At: s.at, Inline: s.inline, Binding: s.binding, Uncached: uncached,
+		Read: func(n int64) error {
+			c.done.Bytes += n
+			if c.stop = c.pace.wait(ctx, n); c.stop == nil {
+				c.stop = c.in.Tell(nil, c.done)
+			}
+			return c.stop
+		},
+	})
+}
+
+// bad tells what is wrong with a subject, and puts a damaged blob into quarantine. Only
+// bytes whose data key opens, and which do not authenticate under it, are damaged: all
+// else may be the fault of the disk's driver, of records or of keys, and the bytes may
+// be good.
+func (c *scrubber) bad(s *subject, err error) error {
+	var damage *payload.DamageError
+	var f Finding
+	switch {
+	case !isBad(err):
+		f = s.finding(BadRecord, s.wrong)
+	case errors.As(err, &damage):
+		f = s.finding(Damaged, fmt.Sprintf("from byte %d on: %s", damage.At, damage.Reason))
+	case errors.Is(err, payload.ErrMissing):
+		f = s.finding(Missing, "its bytes are not there")
+	case errors.Is(err, payload.ErrWrongKey):
+		f = s.finding(WrongKey, "its data key does not open for it")
+	default:
+		f = s.finding(Unreadable, err.Error())
+	}
+	if f.Problem == Damaged && f.Blob != "" && c.in.Quarantine {
+		if c.done.Quarantined >= maxQuarantined {
+			f.Detail += fmt.Sprintf("; more than %d blobs: it was left where it is", maxQuarantined)
+		} else if err := c.o.bytes.Quarantine(f.Blob); err != nil {
+			f.Detail += "; it could not be put into quarantine: " + err.Error()
+		} else {
+			c.done.Quarantined++
+			f.Quarantined = true
+		}
+	}
+	return c.tell(&f)
+}

@@ -1,0 +1,196 @@
+package payload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload/internal/blob"
+	"watertight/internal/storage/seal"
+)
+
+// Operator proves what sealed bytes are, and keeps damaged blobs apart, for the
+// operator's commands. It asks for no grant, and gives no plaintext to anybody.
+type Operator struct {
+	store *Store
+	keys  OperatorKeys
+}
+
+// OperatorKeys opens data keys without a grant. The operator of keys implements it.
+type OperatorKeys interface {
+	Open(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (seal.StreamKey, error)
+}
+
+// NewOperator returns the operator of a store.
+func NewOperator(s *Store, k OperatorKeys) *Operator { return &Operator{s, k} }
+
+// ErrMissing is in the error for bytes that are not there.
+var ErrMissing = errors.New("payload: the bytes are not there")
+
+// ErrWrongKey is in the error for bytes whose data key does not open: it was not
+// wrapped for the object that names it, or it was changed.
+var ErrWrongKey = errors.New("payload: the data key does not open")
+
+// DamageError is for bytes that are not what a data key sealed.
+type DamageError struct {
+	At     int64  // first byte of the plaintext that can't be authenticated
+	Reason string // for people
+}
+
+// Error says where the damage is.
+func (d *DamageError) Error() string {
+	return fmt.Sprintf("payload: from byte %d on: %s", d.At, d.Reason)
+}
+
+// Check is what Verify is asked to prove.
+type Check struct {
+	At      Location
+	Inline  []byte // the sealed bytes of one that is inline
+	Binding []byte
+	Choice  keys.Choice // of a key of KMS
+	// Uncached reads from the disk, not from the system's memory.
+	Uncached bool
+	// Read is told of so many sealed bytes that are about to be read. An error ends
+	// the check.
+	Read func(n int64) error
+}
+
+// Verify proves that the bytes at a location are a stream that its data key sealed:
+// their length, and every chunk. A blob in quarantine that is whole is taken out of
+// it. Errors: ErrMissing, ErrWrongKey and *DamageError; keys.ErrCustomerKey and
+// keys.ErrUnavailable, where only the length was compared; any other if the bytes
+// could not be read, which proves nothing.
+func (o *Operator) Verify(ctx context.Context, c Check) error {
+	key, kerr := o.keys.Open(ctx, c.Choice, c.At.Key, c.Binding)
+	closed := errors.Is(kerr, keys.ErrCustomerKey) || errors.Is(kerr, keys.ErrUnavailable)
+	if kerr != nil && !closed {
+		return fmt.Errorf("%w: %w", ErrWrongKey, kerr)
+	}
+	if closed && keys.Layers(c.At.Key) {
+		key.Outer = &seal.Key{} // only for the length
+	}
+	object, apart, err := o.open(c, DataKey{key})
+	if err != nil {
+		return err
+	}
+	err = kerr
+	if !closed {
+		err = o.chunks(object, c.Read)
+	}
+	if err = errors.Join(err, object.Close()); err == nil && apart {
+		err = o.store.engine.Release(c.At.Blob)
+	}
+	return err
+}
+
+// open opens bytes whose length is right. apart is true for a blob in quarantine.
+func (o *Operator) open(c Check, k DataKey) (_ *Object, apart bool, err error) {
+	if c.At.Blob == "" && c.Inline == nil {
+		return nil, false, ErrMissing
+	}
+	object, err := o.store.Open(c.At, k, c.Inline)
+	if errors.Is(err, ErrQuarantined) {
+		apart = true
+		var b blob.Reader
+		if b, err = o.store.engine.OpenQuarantined(c.At.Blob); err == nil {
+			object, err = o.store.over(b, c.At, k)
+		}
+	}
+	switch {
+	case errors.Is(err, blob.ErrNotExist):
+		return nil, apart, fmt.Errorf("%w: %w", ErrMissing, err)
+	case errors.Is(err, seal.ErrCorrupt):
+		return nil, apart, &DamageError{Reason: "the sealed bytes have another length than the record says"}
+	case err == nil && c.Uncached:
+		object.uncache()
+	}
+	return object, apart, err
+}
+
+// chunks reads every chunk.
+func (o *Operator) chunks(object *Object, read func(int64) error) error {
+	buf := o.store.chunks.Get().(*[]byte)
+	defer o.store.chunks.Put(buf)
+	for n, left := int64(0), object.Size(); n == 0 || left > 0; n, left = n+1, left-seal.ChunkSize {
+		if err := read(min(left, seal.ChunkSize) + seal.Overhead); err != nil {
+			return err
+		}
+		_, err := object.stream.Chunk(uint64(n), (*buf)[:cap(*buf)])
+		if errors.Is(err, seal.ErrCorrupt) {
+			return &DamageError{At: n * seal.ChunkSize, Reason: "a chunk does not authenticate"}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Quarantine keeps a blob apart: it is not served and never removed. One that is kept
+// apart already stays there.
+func (o *Operator) Quarantine(name string) error {
+	err := o.store.engine.Quarantine(name)
+	if !errors.Is(err, blob.ErrNotExist) {
+		return err
+	}
+	b, err := o.store.engine.OpenQuarantined(name)
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// Apart counts the blobs that are set aside because no record points at them, and
+// those in quarantine.
+func (o *Operator) Apart() (aside, quarantined int, err error) {
+	for _, err := range o.store.engine.Aside() {
+		if err != nil {
+			return 0, 0, err
+		}
+		aside++
+	}
+	for _, err := range o.store.engine.Quarantined() {
+		if err != nil {
+			return 0, 0, err
+		}
+		quarantined++
+	}
+	return aside, quarantined, nil
+}
+
+// Unreferenced yields the blobs that no record points at. Those whose record may be
+// about to commit are left out; one whose record was just deleted may still be there.
+func (o *Operator) Unreferenced(ctx context.Context, live Live, total *int) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		more := true
+		err := o.store.ask(ctx, o.store.names(total), live, func(name string, alive bool) error {
+			if !alive && !yield(name, nil) {
+				more = false
+				return errStopped
+			}
+			return nil
+		})
+		if more && err != nil {
+			yield("", err)
+		}
+	}
+}
+
+var errStopped = errors.New("payload: stopped")
+
+// Present reports whether a blob is still there and not in flight.
+func (o *Operator) Present(name string) (bool, error) {
+	if o.store.flying(name) {
+		return false, nil
+	}
+	b, err := o.store.engine.Open(name)
+	if errors.Is(err, blob.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, b.Close()
+}

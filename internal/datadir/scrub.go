@@ -1,0 +1,60 @@
+package datadir
+
+import (
+	"context"
+	"errors"
+
+	"watertight/internal/core/keys"
+	"watertight/internal/core/object"
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/kv/embedded"
+)
+
+// ScrubInput says how to scrub.
+type ScrubInput = object.ScrubInput
+
+// Scrub is object.Operator.Scrub on a data directory that no server runs on. A
+// directory on which a server would not start is refused: Check and Recover are for
+// those.
+func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbed, err error) {
+	lock, err := lockExisting(in.Data)
+	if err != nil {
+		return done, err
+	}
+	if lock != nil {
+		defer func() { err = errors.Join(err, lock.Close()) }()
+	}
+	key, err := in.keyring(ctx)
+	if err != nil {
+		return done, err
+	}
+	parts, err := Survey(in.Data)
+	if err != nil {
+		return done, err
+	}
+	if parts.Fresh {
+		return done, errors.New("there is no store")
+	}
+	atLeast, err := parts.readMarks(key.Ring)
+	if err != nil {
+		return done, err
+	}
+	ring := keys.New(key.Ring, nil)
+	payloads, err := payload.Open(payload.Options{Dir: in.Data, Keys: ring})
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, payloads.Close()) }()
+	err = embedded.Check(ctx, embedded.Options{
+		Dir: metaDir(in.Data), Root: key.Ring, AtLeast: atLeast, Logger: in.Logger,
+		Verified: func(f embedded.Found) error {
+			if err := parts.belongs(ctx, f); err != nil {
+				return Refused(err)
+			}
+			o := object.NewOperator(f.Store, payload.NewOperator(payloads, keys.NewOperator(ring, nil)))
+			done, err = o.Scrub(ctx, how)
+			return err
+		},
+	})
+	return done, err
+}

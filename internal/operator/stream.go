@@ -1,0 +1,112 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"watertight/internal/fault"
+	"watertight/internal/gateway/audit"
+)
+
+// A command that takes long answers with lines of JSON while it works: progress,
+// findings, and at the end the result or the reason why it failed. One that ends
+// without either was cut.
+
+// line is one line of such an answer. One of the fields is set.
+type line[Progress, Out any] struct {
+	Progress *Progress `json:",omitempty"`
+	Result   *Out      `json:",omitempty"`
+	Refused  *refusal  `json:",omitempty"`
+}
+
+// progressEvery is how often progress is told.
+const progressEvery = time.Second
+
+// stream serves a command that takes long. tell sends progress; with always false it
+// may be left out. The command ends with the connection, and when the server does.
+func stream[In, Progress, Out any](
+	c commands, operation string,
+	do func(ctx context.Context, cl *call, in In, tell func(p Progress, always bool) error) (Out, error),
+) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		cl := c.begin(operation)
+		ctx, cancel := context.WithCancel(hr.Context())
+		defer cancel()
+		defer context.AfterFunc(c.Ending, cancel)()
+		var in In
+		err := json.NewDecoder(io.LimitReader(hr.Body, maxBody)).Decode(&in)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		to := json.NewEncoder(w)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		send := func(l line[Progress, Out]) error {
+			return errors.Join(to.Encode(l), http.NewResponseController(w).Flush())
+		}
+		var out Out
+		if err == nil {
+			out, err = do(ctx, cl, in, func(p Progress, always bool) error {
+				select {
+				case <-tick.C:
+				default:
+					if !always {
+						return nil
+					}
+				}
+				return send(line[Progress, Out]{Progress: &p})
+			})
+		}
+		if err != nil {
+			f := fault.From(err)
+			cl.record.Finish(audit.Outcome{Err: f})
+			send(line[Progress, Out]{Refused: refused(f, err)}) // a client that is gone needs no answer
+			return
+		}
+		cl.record.Finish(audit.Outcome{})
+		send(line[Progress, Out]{Result: &out})
+	}
+}
+
+// refused is what the operator is told of an error: the cause, too.
+func refused(f *fault.Error, err error) *refusal {
+	if f.Kind == fault.KindInternal {
+		return &refusal{string(f.Code), err.Error()}
+	}
+	return &refusal{string(f.Code), f.Message}
+}
+
+// follow sends a command that takes long, and calls told with its progress.
+func follow[Progress, Out any](
+	ctx context.Context, c *Client, path string, in any, told func(Progress) error,
+) (out Out, err error) {
+	res, err := c.send(ctx, http.MethodPost, path, in)
+	if err != nil {
+		return out, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return out, refusedBy(res)
+	}
+	for lines := json.NewDecoder(res.Body); ; {
+		var l line[Progress, Out]
+		switch err := lines.Decode(&l); {
+		case err != nil:
+			return out, fmt.Errorf("the server ended the command: %w", err)
+		case l.Refused != nil:
+			return out, fmt.Errorf("%s: %s", l.Refused.Code, l.Refused.Message)
+		case l.Result != nil:
+			return *l.Result, nil
+		case l.Progress != nil:
+			if err := told(*l.Progress); err != nil {
+				return out, err
+			}
+		}
+	}
+}
