@@ -68,13 +68,20 @@ func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias, key strin
 		if err := g.Demand("kms:CreateAlias", k.arn()); err != nil {
 			return err
 		}
-		old, err := s.alias(tx, owner, alias, at) // one of a key that is no more is replaced
+		old, err := readAlias(tx, owner, alias)
 		if err != nil {
 			return err
 		}
 		if old != nil {
-			return fault.New(fault.AlreadyExistsException,
-				"An alias with the name "+s.AliasARN(owner, alias).String()+" already exists")
+			of, err := readKey(tx, old.target)
+			if err != nil {
+				return err
+			}
+			if of != nil && !of.isDestroyed(at) {
+				return fault.New(fault.AlreadyExistsException,
+					"An alias with the name "+s.AliasARN(owner, alias).String()+" already exists")
+			}
+			dropAlias(tx, owner, alias, old) // of a key that is no more
 		}
 		return k.name(tx, alias, &aliasRecord{created: at, updated: at}, at)
 	})

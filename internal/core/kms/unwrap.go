@@ -28,7 +28,7 @@ func unwrapMaterial(private *rsa.PrivateKey, w Wrapping, wrapped []byte) (k seal
 		var kek []byte
 		kek, err = rsa.DecryptOAEP(sha256.New(), nil, private, wrapped[:size], nil)
 		if err == nil && len(kek) == seal.KeySize {
-			plain, ok = unwrapKWP(seal.Key(kek), wrapped[size:])
+			plain, ok = unwrapKWP(kek, wrapped[size:])
 		}
 	}
 	if !ok {
@@ -44,11 +44,11 @@ func unwrapMaterial(private *rsa.PrivateKey, w Wrapping, wrapped []byte) (k seal
 const kwpPrefix = 0xA65959A6
 
 // unwrapKWP opens AES Key Wrap with Padding (RFC 5649, section 4.2).
-func unwrapKWP(kek seal.Key, wrapped []byte) ([]byte, bool) {
+func unwrapKWP(kek, wrapped []byte) ([]byte, bool) {
 	if len(wrapped) < 16 || len(wrapped)%8 != 0 || len(wrapped) > maxBlob {
 		return nil, false
 	}
-	block, err := aes.NewCipher(kek[:])
+	block, err := aes.NewCipher(kek)
 	if err != nil {
 		return nil, false
 	}
