@@ -429,7 +429,7 @@ func (c *Claim) checkSigned() error {
 	}
 	var missing []string
 	for name := range c.request.Header {
-		isAmz := len(name) > len("x-amz-") && strings.EqualFold(name[:len("x-amz-")], "x-amz-")
+		isAmz := len(name) >= len("x-amz-") && strings.EqualFold(name[:len("x-amz-")], "x-amz-")
 		if !isAmz && !strings.EqualFold(name, "content-md5") {
 			continue
 		}

@@ -115,6 +115,23 @@ func encodedWord(s string) string {
 	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
 }
 
+// httpDate is Format with http.TimeFormat, without reading that layout for each answer.
+func httpDate(t time.Time) string {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Format(http.TimeFormat)
+	}
+	hour, minute, second := t.Clock()
+	two := func(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
+	var room [len(http.TimeFormat)]byte
+	b := append(append(room[:0], t.Weekday().String()[:3]...), ", "...)
+	b = append(append(append(two(b, day), ' '), month.String()[:3]...), ' ')
+	b = append(two(two(b, year/100), year%100), ' ')
+	b = append(two(append(two(append(two(b, hour), ':'), minute), ':'), second), " GMT"...)
+	return string(b)
+}
+
 // encode adds what a member says to the header. values holds the values of all of
 // an answer's headers, in one allocation.
 func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error {
@@ -144,7 +161,7 @@ func (m *member) encode(h http.Header, v reflect.Value, values *[]string) error 
 		}
 	case isTime:
 		if t := *v.Addr().Interface().(*time.Time); !t.IsZero() { // a pointer takes no memory in an interface
-			s = t.UTC().Format(http.TimeFormat)
+			s = httpDate(t)
 		}
 	case isStrings:
 		s = strings.Join(v.Interface().([]string), ", ")

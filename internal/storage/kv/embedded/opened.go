@@ -19,7 +19,7 @@ type opened struct {
 	seed    maphash.Seed
 	values  *limit.Cache[uint64, *openedValue]
 	written [1 << 14]atomic.Uint64 // the newest commit that wrote a key of this hash
-	missed  [1 << 12]atomic.Uint64 // the hash of a key that was read and is not kept
+	missed  [1 << 15]atomic.Uint32 // a part of the hash of a key that was read and is not kept
 }
 
 type openedValue struct {
@@ -64,8 +64,9 @@ func (o *opened) keep(hash uint64, key, value []byte, at uint64) {
 	if len(value) > openedValueMax || o.newest(hash).Load() > at {
 		return
 	}
-	if last := &o.missed[hash%uint64(len(o.missed))]; last.Load() != hash {
-		last.Store(hash)
+	rest := uint32(hash >> 32)
+	if last := &o.missed[hash%uint64(len(o.missed))]; last.Load() != rest {
+		last.Store(rest)
 		return
 	}
 	o.values.Put(hash, &openedValue{key: bytes.Clone(key), value: bytes.Clone(value), at: at})
