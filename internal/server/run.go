@@ -97,7 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // commands serves the operator's commands. Those that take long end with background.
 func (s *Server) commands(requests, background context.Context) *http.Server {
-	ring := keys.NewOperator(s.ring, nil)
+	ring := keys.NewOperator(s.ring, kms.NewOperator(s.keys))
 	return &http.Server{
 		Handler: operator.Handler(operator.Options{
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),

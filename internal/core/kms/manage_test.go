@@ -151,7 +151,11 @@ func TestListKeys(t *testing.T) {
 
 func TestTags(t *testing.T) {
 	e := newEnv(t)
-	m := e.create(CreateInput{Tags: []tag.Tag{{Key: "a", Value: "1"}}})
+	create := e.may(arn.Any(), "kms:CreateKey", "kms:TagResource")
+	m, err := e.CreateKey(t.Context(), create, CreateInput{Tags: []tag.Tag{{Key: "a", Value: "1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	may := e.may(m.ARN, "kms:TagResource", "kms:UntagResource", "kms:ListResourceTags")
 	many := make([]tag.Tag, 51)
 	for i := range many {
@@ -427,16 +431,50 @@ func TestNewRootKey(t *testing.T) {
 	if got, err := e.decrypt(m, b, nil, ""); err != nil || string(got.Plaintext) != "text" {
 		t.Error(err)
 	}
-	err := e.store.View(t.Context(), func(r kv.Reader) error {
-		got, err := Recover(r, newRing(2), w, []byte("b"))
-		if err == nil && got != testKey(4) {
-			t.Error("another data key")
-		}
-		return err
-	})
-	if err != nil {
-		t.Error("for a holder of the root key:", err)
+	if got, err := NewOperator(later).Open(t.Context(), w, []byte("b")); err != nil || got != testKey(4) {
+		t.Error("for the operator:", err)
 	}
+}
+
+// TestOperatorOpens: the operator opens data keys of disabled keys, and none whose
+// material is gone.
+func TestOperatorOpens(t *testing.T) {
+	e := newEnv(t)
+	o := NewOperator(e.Store)
+	m := e.create(CreateInput{})
+	w := e.oldWrapped(m)
+	open := func(want fault.Code) {
+		t.Helper()
+		got, err := o.Open(t.Context(), w, []byte("b"))
+		if want == "" && (err != nil || got != testKey(4)) || want != "" && !fault.Is(err, want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	open("")
+	e.must("DisableKey", m)
+	open("")
+	e.must("ScheduleKeyDeletion", m)
+	open("")
+	if _, err := o.Open(t.Context(), w, []byte("c")); !fault.Is(err, fault.InvalidCiphertextException) {
+		t.Error("another binding:", err)
+	}
+	if _, _, err := o.Rewrap(t.Context(), w, []byte("b")); !fault.Is(err, fault.KMSInvalidStateException) {
+		t.Error("to the newest material of a key whose deletion is pending:", err)
+	}
+	e.at = e.at.Add(inDays(7))
+	open(fault.NotFoundException)
+	e.sweep()
+	open(fault.NotFoundException)
+	m = e.create(CreateInput{Origin: OriginExternal})
+	if _, err := e.imports(m, make([]byte, 32), e.at.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w = e.oldWrapped(m)
+	open("")
+	e.at = e.at.Add(time.Hour)
+	open(fault.KMSInvalidStateException)
+	e.sweep()
+	open(fault.KMSInvalidStateException)
 }
 
 func (e *env) rewrapAll() (n int) {

@@ -12,33 +12,42 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// ErrGone is the error of opening a data key whose key or material is no more: it was
-// destroyed, or imported material was taken away.
-var ErrGone = errors.New("kms: the key or its material is gone")
-
-// Recover opens a data key that Wrap sealed, for a holder of the root key, from the
-// records that r reads. A key's state does not matter to it. Errors: ErrGone, and
-// seal.ErrCorrupt.
-func Recover(r kv.Reader, root *seal.Ring, wrapped, binding []byte) (seal.Key, error) {
+// Open opens a data key of a service for the operator's commands: neither permissions
+// nor a disabled key matter to it. Errors: NotFoundException for a key that is no more,
+// KMSInvalidStateException for material that is not there,
+// InvalidCiphertextException.
+func (o *Operator) Open(ctx context.Context, wrapped, binding []byte) (seal.Key, error) {
 	p, ok := parseBlob(wrapped)
 	if !ok || p.purpose != forServices {
-		return seal.Key{}, seal.ErrCorrupt
+		return seal.Key{}, invalidCiphertext()
 	}
-	m, err := readMaterial(r, p.key.String(), p.material)
+	at := o.now()
+	var m *materialRecord
+	err := o.store.View(ctx, func(r kv.Reader) error {
+		k, err := readKey(r, p.key.String())
+		switch {
+		case err != nil:
+			return err
+		case k == nil || k.isDestroyed(at):
+			return notFound("Key '" + p.key.String() + "' does not exist")
+		case !k.hasMaterial(at):
+			return invalidState(k.arn().String() + " is pending import.")
+		}
+		if m, err = readMaterial(r, k.id, p.material); err == nil && (m == nil || m.wrapped == nil) {
+			err = invalidCiphertext()
+		}
+		return err
+	})
 	if err != nil {
 		return seal.Key{}, err
 	}
-	if m == nil || m.wrapped == nil {
-		return seal.Key{}, ErrGone
-	}
-	s := &Store{wrapping: wrapping{root: root}}
-	opened, err := s.openMaterial(p.key, m)
+	opened, err := o.openMaterial(p.key, m)
 	if err != nil {
 		return seal.Key{}, err
 	}
 	plain, err := p.open(opened, binding)
 	if err != nil || len(plain) != seal.KeySize {
-		return seal.Key{}, seal.ErrCorrupt
+		return seal.Key{}, invalidCiphertext()
 	}
 	return seal.Key(plain), nil
 }
