@@ -18,6 +18,7 @@ func (c *health) Run(p process) error {
 		return err
 	}
 	fmt.Fprint(p.stdout, h)
+	fmt.Fprintln(p.stdout, "root key source:", map[bool]string{true: "yes", false: "no"}[h.RootKey])
 	if !h.Reads {
 		return errors.New("the store accepts no reads")
 	}

@@ -34,6 +34,7 @@ type commands struct {
 	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and prove that it is whole ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
+	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`
 	Version version        `cmd:"" help:"Print the version."`
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -55,10 +56,11 @@ func (s Source) Check() error {
 // Options say which certificates are served.
 type Options struct {
 	Source
-	Data    string     // data directory, which holds the sealed keys that are made here
-	Root    *seal.Ring // the key that seals them
-	Listen  []string   // addresses of the listeners
-	Domains []string   // base domains of virtual-hosted buckets
+	Data    string      // data directory, which holds the sealed keys that are made here
+	Root    *seal.Ring  // the key that seals them
+	Files   sync.Locker // held while a sealed file is replaced, see Rewrap; nil is a lock of its own
+	Listen  []string    // addresses of the listeners
+	Domains []string    // base domains of virtual-hosted buckets
 	Logger  *slog.Logger
 }
 
@@ -73,6 +75,9 @@ type Certificates struct {
 // Open finds the certificates, or makes them if the source says so. The source
 // must be On. After an error nothing is left open.
 func Open(ctx context.Context, o Options) (*Certificates, error) {
+	if o.Files == nil {
+		o.Files = &sync.Mutex{}
+	}
 	c := &Certificates{Options: o, tls: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}}
 	switch {
 	case o.CertFile != "":
@@ -176,7 +181,9 @@ func (c *Certificates) acme(ctx context.Context) error {
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 	})
-	magic = certmagic.New(c.cache, certmagic.Config{Storage: sealedStorage{&certmagic.FileStorage{Path: dir}, c.Root}})
+	magic = certmagic.New(c.cache, certmagic.Config{Storage: sealedStorage{
+		&certmagic.FileStorage{Path: dir}, c.Root, c.Files,
+	}})
 	issuer := certmagic.ACMEIssuer{Email: c.ACMEEmail, Agreed: true, DisableHTTPChallenge: true, CA: c.ACMEDirectory}
 	if issuer.CA == "" {
 		issuer.CA = certmagic.LetsEncryptProductionCA

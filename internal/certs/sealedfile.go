@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/caddyserver/certmagic"
 
@@ -55,13 +56,16 @@ func fileKey(generation seal.Key, name string, salt []byte) seal.Key {
 // sealedStorage seals the files that certmagic stores.
 type sealedStorage struct {
 	*certmagic.FileStorage
-	root *seal.Ring
+	root  *seal.Ring
+	files sync.Locker
 }
 
 func (s sealedStorage) name(key string) string { return "acme/" + key }
 
 // Store seals value.
 func (s sealedStorage) Store(ctx context.Context, key string, value []byte) error {
+	s.files.Lock()
+	defer s.files.Unlock()
 	return s.FileStorage.Store(ctx, key, sealFile(s.root, s.name(key), value))
 }
 

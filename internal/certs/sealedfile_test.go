@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddyserver/certmagic"
@@ -48,7 +49,7 @@ func TestSealedFile(t *testing.T) {
 // files that were there before are not used.
 func TestCertificateStorageIsSealed(t *testing.T) {
 	dir, ctx, root := t.TempDir(), t.Context(), seal.RingOf(seal.NewKey())
-	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root}
+	var s certmagic.Storage = sealedStorage{&certmagic.FileStorage{Path: dir}, root, &sync.Mutex{}}
 	const key, secret = "certificates/x/example.com/example.com.key", "-----BEGIN PRIVATE KEY----- secret"
 	if _, err := s.Load(ctx, key); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before: %v", err)
@@ -86,5 +87,46 @@ func TestCertificateStorageIsSealed(t *testing.T) {
 	})
 	if got, err := s.Load(ctx, key); err != nil || string(got) != secret {
 		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
+
+// TestRewrap: afterwards the new generation alone opens the files; what no generation
+// opens, and what is not sealed, stays as it is.
+func TestRewrap(t *testing.T) {
+	dir, root := t.TempDir(), seal.RingOf(seal.NewKey())
+	write := func(name string, b []byte) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{"tls/self-signed", "acme/certificates/x/example.com.key"}
+	for _, name := range names {
+		write(name, sealFile(root, name, []byte(name)))
+	}
+	strange := sealFile(seal.RingOf(seal.NewKey()), "tls/strange", []byte("strange"))
+	write("tls/strange", strange)
+	write("tls/ca.pem", []byte("plain"))
+	root.Add(seal.Generation{Number: 2, Key: seal.NewKey()})
+	for _, want := range []int{len(names), 0} {
+		if n, err := Rewrap(t.Context(), dir, root, &sync.Mutex{}); err != nil || n != want {
+			t.Fatalf("%d files, want %d, %v", n, want, err)
+		}
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err := openFile(seal.NewRing(root.Current()), name, b); err != nil || string(plain) != name {
+			t.Errorf("%s: %q, %v", name, plain, err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "tls/strange")); err != nil || !bytes.Equal(b, strange) {
+		t.Error("what no generation opens was changed", err)
 	}
 }

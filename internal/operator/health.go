@@ -7,7 +7,12 @@ import (
 )
 
 // Health says whether the store accepts reads and writes.
-type Health struct{ Reads, Writes bool }
+type Health struct {
+	Reads, Writes bool
+	// RootKey reports whether the source of the root key was there when it was asked last.
+	// Requests do not need it, but the next start does.
+	RootKey bool
+}
 
 // String has one line for reads and one for writes, as probes and the command print them.
 func (h Health) String() string {

@@ -23,6 +23,8 @@ import (
 	"watertight/internal/fault"
 	"watertight/internal/gateway/audit"
 	"watertight/internal/gateway/protocol"
+	"watertight/internal/rotation"
+	"watertight/internal/storage/rootkey"
 )
 
 // Options are what the commands work on.
@@ -34,6 +36,8 @@ type Options struct {
 	Trail      *audit.Log
 	Health     func(context.Context) Health
 	Ending     context.Context // ends when the server begins to stop: commands that take long end with it
+	RootKey    *rootkey.Keyring
+	Rotation   *rotation.Rotation
 }
 
 // commands answers the operator's commands.
@@ -42,7 +46,9 @@ type commands struct{ Options }
 // Handler answers the commands that Client sends.
 func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
-	for _, add := range []func(*http.ServeMux){c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing} {
+	for _, add := range []func(*http.ServeMux){
+		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.rootKey,
+	} {
 		add(m)
 	}
 	return m

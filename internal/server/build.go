@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ import (
 	"watertight/internal/gateway/protocol"
 	"watertight/internal/operator"
 	"watertight/internal/outbound"
+	"watertight/internal/rotation"
 	"watertight/internal/storage/folder"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
@@ -71,6 +73,9 @@ type Server struct {
 	rootKey    *rootkey.Keyring
 	newData    bool // this start makes the store
 	parts      *datadir.Parts
+	rotation   *rotation.Rotation
+	sourceLost atomic.Bool         // the root key's
+	certFiles  sync.Mutex          // held while a sealed file of TLS is replaced
 	certs      *certs.Certificates // nil for plain HTTP
 }
 
@@ -319,6 +324,7 @@ func (s *Server) openGateway(context.Context) error {
 		s.buckets.AllowCustomerKeys()
 	}
 	s.objects = object.New(s.store, s.payloads, s.buckets)
+	s.rotation = s.newRotation()
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys}
 	sts := &iam.STS{Sessions: s.sessions}
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}

@@ -42,7 +42,8 @@ func (s *Server) health(ctx context.Context) operator.Health {
 	})
 	w, ok := s.store.(kv.Writing)
 	return operator.Health{
-		Reads: err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes()),
+		RootKey: !s.sourceLost.Load(),
+		Reads:   err == nil, Writes: err == nil && s.disk.Room(0) == space.Ample && (!ok || w.Writes()),
 	}
 }
 

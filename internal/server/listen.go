@@ -54,7 +54,8 @@ func (s *Server) listen(ctx context.Context) error {
 	if s.config.TLS.On() {
 		var err error
 		s.certs, err = certs.Open(ctx, certs.Options{
-			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Listen: s.config.Listen,
+			Source: s.config.TLS, Data: s.config.Data, Root: s.rootKey.Ring, Files: &s.certFiles,
+			Listen:  s.config.Listen,
 			Domains: s.config.Domains, Logger: s.log,
 		})
 		if err != nil {
@@ -115,9 +116,9 @@ func (s *Server) httpLog() *log.Logger { return log.New(errorLog{s}, "", 0) }
 
 // newHTTP makes the HTTP server around the dispatcher.
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
-	var next http.Handler = s.dispatcher
+	var next http.Handler = holding{s.dispatcher, s.rootKey.Ring}
 	if s.config.HealthOnMain {
-		next = probes{s.dispatcher, s.healthHandler(), s.config.Domains}
+		next = probes{next, s.healthHandler(), s.config.Domains}
 	}
 	h := &http.Server{
 		Handler: guard{

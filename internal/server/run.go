@@ -67,6 +67,8 @@ func (s *Server) Run(ctx context.Context) error {
 	sweeping.Go(func() { s.sweep(background) })
 	sweeping.Go(func() { s.keepUses(background) })
 	sweeping.Go(func() { s.keepKeys(background) })
+	sweeping.Go(func() { s.rotation.Run(background) })
+	sweeping.Go(func() { s.watchSource(background) })
 	if s.certs != nil {
 		sweeping.Go(func() { s.certs.Watch(background) })
 	}
@@ -103,6 +105,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 			Objects: object.NewOperator(s.store, payload.NewOperator(s.payloads, ring)), Ending: background,
+			RootKey: s.rootKey, Rotation: s.rotation,
 		}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}

@@ -64,13 +64,19 @@ var layers = map[string][]string{
 		"internal/strictjson", "internal/limit", "internal/fault",
 	},
 	"internal/certs": {"internal/storage/folder", "internal/storage/seal"},
+	"internal/rotation": {
+		"internal/core/change", "internal/storage/kv", "internal/storage/rootkey", "internal/storage/seal",
+		"internal/fault",
+	},
 	"internal/operator": {
-		"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/fault",
+		"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/rotation",
+		"internal/storage/rootkey", "internal/fault",
 	},
 	"internal/datadir": {"internal/core", "internal/gateway/audit", "internal/storage"},
 	"internal/server":  {"internal"},
 	"cmd": {
-		"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/storage/rootkey",
+		"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/rotation",
+		"internal/storage/rootkey",
 	},
 	"test": {"internal", "test"},
 }

@@ -209,33 +209,24 @@ func Layers(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == sche
 
 func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {
 	customer := choice.customer
-	purpose, size := servicePurpose, seal.KeySize
-	if len(wrapped) > 0 && wrapped[0] == schemeCustomer {
-		purpose, size = customerPurpose, innerSize
-	}
-	if len(wrapped) != headerSize+size+tagSize || wrapped[0] != schemeService && wrapped[0] != schemeCustomer {
+	s, ok := parse(wrapped)
+	if !ok {
 		return plain, fault.Internal(seal.ErrCorrupt)
 	}
-	service := r.of(binary.BigEndian.Uint32(wrapped[1:]))
-	if service == nil {
-		return plain, fault.Internal(seal.ErrCorrupt)
-	}
-	salt, context := wrapped[5:headerSize], bound(wrapped[:headerSize], binding)
-	var room [innerSize]byte
-	message, err := once{service.key(purpose, salt).AEAD()}.open(room[:0], wrapped[headerSize:], context)
+	message, err := r.outer(s, binding)
 	if err != nil {
 		return plain, fault.Internal(err)
 	}
 	switch {
-	case wrapped[0] == schemeService && customer != nil:
+	case s.inner == nil && customer != nil:
 		return plain, fault.Internal(errors.New("keys: a customer's key for a data key without one"))
-	case wrapped[0] == schemeService:
+	case s.inner == nil:
 		return [32]byte(message), nil
 	case customer == nil:
 		return plain, wrongCustomerKey()
 	}
-	inner := customer.DeriveSalted(salt, innerPurpose)
-	if _, err := (once{inner.AEAD()}).open(plain[:0], message, context); err != nil {
+	inner := customer.DeriveSalted(s.header[5:headerSize], innerPurpose)
+	if _, err := (once{inner.AEAD()}).open(plain[:0], message, bound(s.inner, binding)); err != nil {
 		return [32]byte{}, wrongCustomerKey()
 	}
 	return plain, nil

@@ -67,6 +67,7 @@ type header struct {
 	before   state
 	previous uint64 // size of the file before
 	key      seal.Key
+	under    uint32 // generation of the root key that wraps key; only of a header that was read
 }
 
 func (h *header) encode(wrap seal.Purpose) []byte {
@@ -87,7 +88,7 @@ func decodeHeader(b []byte, wrap seal.Purpose) (header, error) {
 		b[len(magic)] > headerFormat {
 		return header{}, errors.New("is no audit file of this version")
 	}
-	key, err := wrap.Unwrap(b[headerPlain:], b[:headerPlain])
+	key, under, err := wrap.Find(b[headerPlain:], b[:headerPlain])
 	if err != nil {
 		return header{}, errors.New("has a header that does not open: changed, or another root key")
 	}
@@ -102,6 +103,7 @@ func decodeHeader(b []byte, wrap seal.Purpose) (header, error) {
 		},
 		previous: binary.BigEndian.Uint64(b[56:]),
 		key:      key,
+		under:    under,
 	}
 	return h, nil
 }

@@ -39,10 +39,11 @@ type journal struct {
 	number   uint64 // of the newest file
 	file     file   // nil before the first
 	keys     keys
-	size     int64 // of the sound part
-	torn     bool  // the file may hold bytes past size
-	reserve  int64 // room that is held for the next frames, where the disk has it
-	reserved int64 // the disk has room for the file up to here
+	under    uint32 // generation of the root key that the file's key is wrapped under
+	size     int64  // of the sound part
+	torn     bool   // the file may hold bytes past size
+	reserve  int64  // room that is held for the next frames, where the disk has it
+	reserved int64  // the disk has room for the file up to here
 	buf      []byte
 	sealed   []byte
 
@@ -85,7 +86,7 @@ func openJournal(dir string, root *seal.Ring) (_ *journal, err error) {
 		}
 	}
 	j.state, j.first, j.from, j.number, j.size, j.keys = w.state, w.first, w.from, w.number, w.size, newKeys(w.head.key)
-	j.damage, j.format, j.chains = w.damage, w.head.format, w.chains
+	j.damage, j.format, j.chains, j.under = w.damage, w.head.format, w.chains, w.head.under
 	f, err := os.OpenFile(filepath.Join(dir, fileName(j.number)), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
@@ -200,7 +201,8 @@ func (j *journal) append(f frame) error {
 	if err := j.prepare(); err != nil {
 		return err
 	}
-	if j.file == nil || j.size >= j.limit {
+	// What is written from now on is not to need an older generation of the root key.
+	if j.file == nil || j.size >= j.limit || j.under != j.wrap.Current() {
 		// A disk without room for another file may have room in this one.
 		if err := j.rotate(); err != nil && (j.file == nil || j.room() < int64(len(f.direct))+movedBytes) {
 			return fmt.Errorf("audit: a new file: %w", err)
@@ -269,6 +271,7 @@ func (j *journal) rotate() (err error) {
 			return err
 		}
 	}
+	under := j.wrap.Current()
 	h := header{number: j.number + 1, before: j.state, previous: uint64(j.size), key: seal.NewKey()}
 	path := filepath.Join(j.dir, fileName(h.number))
 	f, err := j.create(path + newSuffix)
@@ -306,7 +309,7 @@ func (j *journal) rotate() (err error) {
 		j.file.Close()
 	}
 	j.file, j.keys, j.number, j.size, j.torn = f, newKeys(h.key), h.number, headerSize, false
-	j.reserved, j.format = reserved, headerFormat
+	j.reserved, j.format, j.under = reserved, headerFormat, under
 	j.hold()
 	return nil
 }

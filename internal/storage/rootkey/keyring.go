@@ -262,7 +262,7 @@ func (k *Keyring) Damaged() []string {
 
 // Move seals the keyring under another source, and makes its key if it has none. Until
 // the new source is known to open the keyring, the old one does, too; afterwards the
-// new one alone.
+// new one alone. Nothing is done if it is the source already.
 func (k *Keyring) Move(ctx context.Context, source string) (err error) {
 	to, err := NewSource(source, k.o)
 	if err != nil {
@@ -271,7 +271,7 @@ func (k *Keyring) Move(ctx context.Context, source string) (err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if to.Describe() == k.source.Describe() {
-		return fmt.Errorf("the root key source is %s already; name another one, or none to keep it", to.Describe())
+		return nil
 	}
 	if m, ok := to.(maker); ok {
 		if _, err := m.make(); err != nil {
@@ -375,6 +375,24 @@ func (k *Keyring) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c, ok := source.(checker); ok {
+		return c.check(ctx)
+	}
 	again := &Keyring{o: o, source: source, Where: source.Describe()}
 	return again.unlock(ctx, text, s)
+}
+
+// Locks names the sources that open the keyring: one, unless a move to another source
+// was not finished.
+func (k *Keyring) Locks() (names []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, err := parseKeyring(k.text)
+	if err != nil {
+		return []string{k.source.Describe()}
+	}
+	for _, l := range s.locks {
+		names = append(names, l.name)
+	}
+	return names
 }

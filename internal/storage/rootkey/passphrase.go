@@ -72,6 +72,11 @@ func (p passphrase) Describe() string {
 	return "passphrase:file:" + p.path
 }
 
+func (p passphrase) check(context.Context) error {
+	_, err := p.read()
+	return err
+}
+
 // A key wrapped under a passphrase: version 1, salt (32), passes (1), threads (1), KiB
 // of memory (4, big-endian), and the key, wrapped.
 const (

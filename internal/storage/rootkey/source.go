@@ -36,6 +36,10 @@ type maker interface{ make() (bool, error) }
 // their root key.
 type earlier interface{ rootKey() (seal.Key, error) }
 
+// checker is a source that is costly to open, and can tell without that whether it is
+// still there.
+type checker interface{ check(context.Context) error }
+
 // Sources are the forms of a source, for messages.
 const Sources = "file:PATH, passphrase: and passphrase:file:PATH"
 

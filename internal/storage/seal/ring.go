@@ -111,6 +111,9 @@ type Purpose struct {
 	name string
 }
 
+// Current returns the number of the generation that Wrap uses.
+func (p Purpose) Current() uint32 { return p.ring.Current().Number }
+
 // Wrap seals key under the current generation, see Key.Wrap.
 func (p Purpose) Wrap(key Key, context []byte) []byte {
 	return p.ring.Current().Key.Derive(p.name).Wrap(key, context)

@@ -17,11 +17,14 @@ var errConflict = errors.New("kv: conflict") // never leaves the package
 
 // commit is a transaction on its way through the committer.
 type commit struct {
-	tx     *tx
-	status atomic.Int32
-	done   chan error // nil: durable; errConflict: run it again
-	claim  *claim     // not nil: no transaction, but a claim
-	last   bool       // see settled
+	tx      *tx
+	status  atomic.Int32
+	done    chan error // nil: durable; errConflict: run it again
+	claim   *claim     // not nil: no transaction, but a claim
+	last    bool       // see settled
+	rekeyed int        // how many keys
+	failed  error      // why not all
+	rekey   bool       // no transaction: the store's own keys are wrapped anew, see Rekey
 }
 
 // A commit is withdrawn by its owner or taken by the committer, not both.
@@ -141,6 +144,13 @@ func (s *store) accept(g *group, c *commit) {
 		return
 	}
 	if !c.status.CompareAndSwap(queued, taken) {
+		return
+	}
+	if c.rekey {
+		s.chain.commit++
+		s.window.add(nil, nil)
+		c.rekeyed, c.failed = s.rewrap(g.batch)
+		g.commits = append(g.commits, c)
 		return
 	}
 	t := c.tx

@@ -139,8 +139,9 @@ func (s *store) create(root *seal.Ring, b engine.Batch) {
 		s.sealer.id = seal.NewKey()
 	}
 	s.format = version
-	s.record = append([]byte{version}, root.For(storePurpose).Wrap(s.sealer.id, versionKey())...)
-	copy(b.Set(versionKey(), len(s.record)), s.record)
+	record := append([]byte{version}, root.For(storePurpose).Wrap(s.sealer.id, versionKey())...)
+	s.record.Store(&record)
+	copy(b.Set(versionKey(), len(record)), record)
 }
 
 // identify checks that this is a store of this program, under this root key.
@@ -165,7 +166,9 @@ func (s *store) identify(root *seal.Ring, snap engine.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("kv: the root key is not this store's, or its version record is damaged: %w", err)
 	}
-	s.sealer.id, s.format, s.record = id, v[0], bytes.Clone(v)
+	record := bytes.Clone(v)
+	s.sealer.id, s.format = id, v[0]
+	s.record.Store(&record)
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (s *store) marker(commit uint64) []byte {
 	id, epochs := s.sealer.public(), *s.sealer.copies.Load()
 	b := append([]byte(markerMagic), id[:]...)
 	b = binary.BigEndian.AppendUint64(b, commit)
-	b = append(b, s.record...)
+	b = append(b, *s.record.Load()...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(epochs)))
 	for _, e := range epochs {
 		b = append(b, e...)

@@ -32,8 +32,8 @@ type store struct {
 	chain  chain  // the committer's
 	window *window
 	opened *opened
-	format byte   // of the version record; 0 is none yet
-	record []byte // the version record
+	format byte                   // of the version record; 0 is none yet
+	record atomic.Pointer[[]byte] // the version record
 	root   *seal.Ring
 
 	keeper   *keeper // the keeper that the store belongs to, if any

@@ -3,7 +3,10 @@
 // engine only ever sees sealed values; it must never know a key to open them.
 package engine
 
-import "io"
+import (
+	"context"
+	"io"
+)
 
 // Engine is an ordered map of bytes with atomic batches.
 type Engine interface {
@@ -12,6 +15,9 @@ type Engine interface {
 	// Snapshot pins the state after all applied batches. One goroutine applies
 	// batches and takes snapshots, so that it knows what each one holds.
 	Snapshot() Snapshot
+	// Purge leaves no older value of a key from <= key < to in any file, unless a
+	// snapshot from before still reads it. It may take long.
+	Purge(ctx context.Context, from, to []byte) error
 	// Syncs counts how often the log was synced.
 	Syncs() uint64
 	// Close releases the engine. After a failure it leaves the files as they are.

@@ -5,6 +5,7 @@ package memkv
 
 import (
 	"bytes"
+	"context"
 	"hash/maphash"
 	"io"
 	"slices"
@@ -29,6 +30,9 @@ func (e *Engine) Batch() engine.Batch { return &batch{e: e} }
 
 // Snapshot implements engine.Engine.
 func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.root.Load()} }
+
+// Purge implements engine.Engine: there are no files.
+func (e *Engine) Purge(context.Context, []byte, []byte) error { return nil }
 
 // Syncs implements engine.Engine: a batch counts as one sync.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }

@@ -29,6 +29,7 @@ type disk struct {
 	slow  atomic.Bool
 	// started is set once the engine has written the options it runs with.
 	started atomic.Bool
+	purging atomic.Bool // logs are removed, and not written over
 	closed  chan struct{}
 	broken  chan struct{} // closed by the first failure
 	failed  func(error)
@@ -133,7 +134,15 @@ func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 }
 
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+	return d.open(to, func() (vfs.File, error) {
+		if !d.purging.Load() {
+			return d.FS.ReuseForWrite(from, to, c)
+		}
+		if err := d.FS.Remove(from); err != nil {
+			return nil, err
+		}
+		return d.FS.Create(to, c)
+	})
 }
 
 func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {

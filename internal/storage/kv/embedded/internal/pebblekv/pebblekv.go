@@ -3,6 +3,7 @@
 package pebblekv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,11 @@ const (
 	wholeCache = blockCache + 2*memTable
 )
 
+const (
+	memtables = 4
+	keptLogs  = memtables + 1 // how many old logs Pebble keeps to write over them
+)
+
 func tune(log *slog.Logger, d *disk) *pebble.Options {
 	o := &pebble.Options{
 		FS:                          d,
@@ -113,7 +119,7 @@ func tune(log *slog.Logger, d *disk) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   wholeCache,
 		MemTableSize:                memTable,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memtables,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             1 << 20,
 		L0CompactionThreshold:       2,
@@ -146,6 +152,19 @@ func (e *Engine) Batch() engine.Batch { return &batch{e: e, b: e.db.NewBatch()} 
 
 // Snapshot implements engine.Engine.
 func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()} }
+
+// Purge implements engine.Engine. Logs that Pebble would write over are removed: what
+// was in them would stay behind the end of what is written.
+func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
+	e.disk.purging.Store(true)
+	defer e.disk.purging.Store(false)
+	for range keptLogs + 1 {
+		if err := errors.Join(e.db.Flush(), e.disk.err(), ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(e.db.Compact(ctx, from, to, false), e.disk.err())
+}
 
 // Syncs implements engine.Engine.
 func (e *Engine) Syncs() uint64 { return e.disk.syncs.Load() }

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"watertight/internal/certs"
+	"watertight/internal/core/kms"
+	"watertight/internal/datadir"
+	"watertight/internal/gateway/audit"
+	"watertight/internal/rotation"
+	"watertight/internal/storage/kv/embedded"
+	"watertight/internal/storage/seal"
+)
+
+// newRotation wires what a rotation of the root key wraps anew. A room that keeps
+// something under the root key belongs here.
+func (s *Server) newRotation() *rotation.Rotation {
+	material := kms.NewOperator(s.keys)
+	return rotation.New(rotation.Options{
+		Store: s.store, Keyring: s.rootKey, Now: time.Now, Logger: s.log,
+		Parts: []rotation.Part{
+			{Name: "data keys of objects", Step: func(
+				ctx context.Context, after string,
+			) (string, rotation.Count, error) {
+				next, n, err := s.objects.Rewrap(ctx, s.ring, []byte(after))
+				return string(next), rotation.Count(n), err
+			}},
+			{Name: "material of customers' keys", Step: func(
+				ctx context.Context, after string,
+			) (string, rotation.Count, error) {
+				next, read, changed, err := material.RewrapMaterial(ctx, after)
+				return next, rotation.Count{Seen: uint64(read), Changed: uint64(changed)}, err
+			}},
+		},
+		Wholes: []rotation.Whole{
+			{Name: "keys of the store's records", Do: s.rekeyStore},
+			{Name: "private keys of TLS", Do: func(ctx context.Context) (int, error) {
+				return certs.Rewrap(ctx, s.config.Data, s.rootKey.Ring, &s.certFiles)
+			}},
+		},
+		Stays: func(context.Context) (map[uint32]uint64, error) {
+			dirs := []string{datadir.AuditDir(s.config.Data)}
+			if s.config.AuditArchive != "" {
+				dirs = append(dirs, s.config.AuditArchive)
+			}
+			return audit.Generations(s.rootKey.Ring, dirs...)
+		},
+		Why: "files of the audit log that were begun under it; they go with --audit-max-bytes or --audit-retention",
+	})
+}
+
+// rekeyStore wraps the metadata's own keys anew, and then the markers' copies of them.
+func (s *Server) rekeyStore(ctx context.Context) (int, error) {
+	store, ok := s.store.(embedded.Rekeyed)
+	if !ok {
+		return 0, nil
+	}
+	n, err := store.Rekey(ctx)
+	if err != nil {
+		return n, err
+	}
+	return n, s.parts.Mark(s.store)
+}
+
+// sourceCheck is how often the source of the root key is asked whether the next start
+// would find it.
+const sourceCheck = time.Minute
+
+// watchSource notices that the source of the root key is lost. Requests do not need it.
+func (s *Server) watchSource(ctx context.Context) {
+	tick := time.NewTicker(sourceCheck)
+	defer tick.Stop()
+	for {
+		if s.checkSource(ctx); ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Server) checkSource(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sourceCheck/2)
+	defer cancel()
+	err := s.rootKey.Check(ctx)
+	if ctx.Err() != nil && err == nil {
+		return
+	}
+	switch lost := err != nil; {
+	case lost && !s.sourceLost.Swap(true):
+		s.log.Error("the source of the root key is lost: this server goes on, and the next start would be refused",
+			"source", s.rootKey.Source(), "err", err)
+	case !lost && s.sourceLost.Swap(false):
+		s.log.Info("the source of the root key is back", "source", s.rootKey.Source())
+	}
+}
+
+// holding keeps the generations of the root key, for the time of a request: what it wraps
+// under the current one is stored before that one counts as unneeded.
+type holding struct {
+	next http.Handler
+	root *seal.Ring
+}
+
+// ServeHTTP implements http.Handler.
+func (h holding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer h.root.Hold().Release()
+	h.next.ServeHTTP(w, r)
+}

@@ -1,0 +1,238 @@
+package format
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/cockroachdb/pebble/v2"
+
+	"watertight/internal/operator"
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// rawWrappings returns what is wrapped in the open on the disk: the store's id, its
+// epochs, and a sealed file.
+func rawWrappings(t *testing.T, data string) map[string][]byte {
+	t.Helper()
+	db, err := pebble.Open(filepath.Join(data, "meta"), &pebble.Options{ReadOnly: true, Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	it, err := db.NewIter(&pebble.IterOptions{UpperBound: []byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for it.First(); it.Valid(); it.Next() {
+		if k := string(it.Key()); k == "\x00v" || strings.HasPrefix(k, "\x00e") {
+			value := bytes.Clone(it.Value())
+			all[k] = value[len(value)-60:]
+		}
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(data, "tls/self-signed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all["tls"] = file[8:100]
+	return all
+}
+
+// contents returns every file under dir but the socket and the reserve.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || strings.Contains(path, "/reserve/") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all[path] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rotate rotates and waits for the end.
+func rotate(t *testing.T, s *harness.Server, to string) operator.RootKey {
+	t.Helper()
+	o := operator.Dial(s.Data)
+	if _, err := o.RotateRootKey(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	for range 1200 {
+		r, err := o.RotationReport(t.Context())
+		if err != nil || r.Error != "" {
+			t.Fatal(err, r.Error)
+		}
+		if !r.Ended.IsZero() && r.Phase == "" {
+			k, err := o.RootKey(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the rotation does not end")
+	return operator.RootKey{}
+}
+
+// TestRotation: a directory of an earlier program is moved to another key file and
+// another generation while it is served. Afterwards it is as the page says, everything
+// in it is served, and the old key opens nothing of what was wrapped anew: not the
+// keyring, and no wrapped key that an attacker finds in the raw files.
+func TestRotation(t *testing.T) {
+	dir, all := t.TempDir(), page(t)
+	unpack(t, dir)
+	data, newKey := filepath.Join(dir, "data"), filepath.Join(dir, "new.key")
+	s := serve(t, dir)
+	s.Stop()
+	before := rawWrappings(t, data)
+	s = serve(t, dir)
+	keyID, blob := encrypted(t, s)
+	k := rotate(t, s, "file:"+newKey)
+	if k.Source != "file:"+newKey || len(k.Locks) != 1 || k.Generations[0].Number != 2 || !k.Generations[0].Current {
+		t.Errorf("afterwards: %+v", k)
+	}
+	if len(k.Rotation.Remains) != 1 || k.Rotation.Remains[0].Generation != 1 || len(k.Generations) != 2 {
+		t.Errorf("only files of the audit log remain: %+v", k.Rotation.Remains)
+	}
+	for _, p := range k.Rotation.Parts {
+		if p.Rewrapped == 0 || p.Failed > 0 || p.Seen < p.Rewrapped {
+			t.Errorf("%s: %+v", p.Name, p)
+		}
+	}
+	served(t, s)
+	decrypted(t, s, blob)
+	clients(t, s).bucketAfter("after")
+	s.Stop()
+	root := keyring(t, data, fromFile(t, newKey))
+	if len(root) != 2 || root[0].number != 2 {
+		t.Fatalf("%d generations", len(root))
+	}
+	checkAs(t, dir, all, 3, root)
+	dataKeys(t, readDirectory(t, data, 3, root), 2)
+	for path, text := range contents(t, data) {
+		for what, wrapped := range before {
+			if strings.Contains(text, string(wrapped)) {
+				t.Errorf("%q, wrapped under the old generation, stands in %s", what, path)
+			}
+		}
+	}
+	refused(t, dir, filepath.Join(dir, "root.key"))
+	s = harness.Start(t, func(c *server.Config) {
+		c.Data, c.RootKey, c.TLS.SelfSigned = data, "file:"+newKey, true
+	})
+	served(t, s)
+	decrypted(t, s, blob)
+	must[*kms.DescribeKeyOutput](t)(keysOf(s).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &keyID}))
+	if k := rotate(t, s, ""); k.Generations[0].Number != 3 || k.Source != "file:"+newKey {
+		t.Errorf("a second rotation: %+v", k)
+	}
+	served(t, s)
+	s.Stop()
+	root = keyring(t, data, fromFile(t, newKey))
+	checkAs(t, dir, all, 3, root)
+	dataKeys(t, readDirectory(t, data, 3, root), 3)
+}
+
+func keysOf(s *harness.Server) *kms.Client {
+	return kms.New(kms.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, RetryMaxAttempts: 1, HTTPClient: harness.SDK(s.HTTP),
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
+	})
+}
+
+// encrypted encrypts something under a new key of KMS.
+func encrypted(t *testing.T, s *harness.Server) (keyID string, blob []byte) {
+	t.Helper()
+	c := keysOf(s)
+	key := must[*kms.CreateKeyOutput](t)(c.CreateKey(t.Context(), &kms.CreateKeyInput{}))
+	out := must[*kms.EncryptOutput](t)(c.Encrypt(t.Context(), &kms.EncryptInput{
+		KeyId: key.KeyMetadata.KeyId, Plaintext: inline(),
+	}))
+	return *key.KeyMetadata.KeyId, out.CiphertextBlob
+}
+
+func decrypted(t *testing.T, s *harness.Server, blob []byte) {
+	t.Helper()
+	out := must[*kms.DecryptOutput](t)(keysOf(s).Decrypt(t.Context(), &kms.DecryptInput{CiphertextBlob: blob}))
+	if !bytes.Equal(out.Plaintext, inline()) {
+		t.Errorf("KMS decrypts it to %q", out.Plaintext)
+	}
+}
+
+// bucketAfter makes a bucket, which a change of the root key must not stop.
+func (p *populator) bucketAfter(name string) {
+	p.t.Helper()
+	must[*s3.CreateBucketOutput](p.t)(p.s3.CreateBucket(p.t.Context(), &s3.CreateBucketInput{Bucket: &name}))
+}
+
+// dataKeys checks that every data key of an object, an upload or a part is wrapped
+// under a generation.
+func dataKeys(t *testing.T, d *directory, generation uint32) {
+	t.Helper()
+	seen := 0
+	look := func(key string, wrapped []byte) {
+		if len(wrapped) == 0 {
+			return
+		}
+		if seen++; binary.BigEndian.Uint32(wrapped[1:]) != generation {
+			t.Errorf("the data key of %q is wrapped under generation %d", key, wrapped[4])
+		}
+	}
+	for key, value := range d.records {
+		all, _ := fields(value)
+		switch key[:min(2, len(key))] {
+		case "v/", "m/":
+			look(key, get(all, 18).bytes)
+		case "p/":
+			look(key, get(all, 9).bytes)
+		case "q/":
+			for _, f := range all {
+				if part, ok := fields(f.bytes); f.number == 28 && ok {
+					look(key, get(part, 9).bytes)
+				}
+			}
+		}
+	}
+	if seen < 8 {
+		t.Errorf("there are %d data keys", seen)
+	}
+}
+
+// refused expects that a server does not start with a key, and changes nothing.
+func refused(t *testing.T, dir, key string) {
+	t.Helper()
+	data := filepath.Join(dir, "data")
+	before := contents(t, data)
+	s, err := harness.Try(t, func(c *server.Config) { c.Data, c.RootKey = data, "file:"+key })
+	if err == nil {
+		s.Stop()
+		t.Fatal("it starts with " + key)
+	}
+	if !strings.Contains(err.Error(), "new.key") {
+		t.Errorf("the error does not name the source in use: %v", err)
+	}
+	if !maps.Equal(before, contents(t, data)) {
+		t.Error("the refused start changed something")
+	}
+}
