@@ -50,6 +50,10 @@ func cases(f *fixture, m *method) []arguments {
 		return []arguments{args.with(arguments{"key": f.kmsKey.ARN})}
 	case "core/kms.CreateKey":
 		return []arguments{args, args.with(arguments{"Tags": tags})}
+	case "core/kms.RetireGrant":
+		return []arguments{args.with(arguments{"name": kms.GrantName{Key: f.kmsKey.ID, ID: f.kmsGrant}})}
+	case "core/kms.RevokeGrant":
+		return []arguments{args.with(arguments{"id": f.kmsGrant})}
 	case "core/kms.CreateAlias":
 		return []arguments{args.with(arguments{"alias": "alias/new"})}
 	case "core/kms.CancelKeyDeletion":

@@ -35,6 +35,7 @@ type fixture struct {
 	policy, provider, serial, token string
 	user, role                      *identity.Entity
 	key, version, upload, job       string
+	kmsGrant                        string       // of kmsKey, by its id
 	kmsKey, ending, external        kms.Metadata // ending: its deletion is pending; external: its material is imported
 	wrapped, ciphertext             []byte
 }
@@ -150,6 +151,10 @@ func (f *fixture) fillKeys(customers *kms.Store) {
 		authz.Need{Action: "kms:CreateAlias", Resource: customers.AliasARN(coretest.Account, "alias/named")},
 		authz.Need{Action: "kms:CreateAlias", Resource: f.kmsKey.ARN})
 	f.OK(customers.CreateAlias(ctx, g, "alias/named", f.kmsKey.ID))
+	f.kmsGrant, _, err = customers.CreateGrant(ctx, f.Grant("kms:CreateGrant", f.kmsKey.ARN), kms.GrantInput{
+		Key: f.kmsKey.ID, Grantee: arn.Root(coretest.Account).String(), Operations: []string{"Decrypt"},
+	})
+	f.OK(err)
 	f.wrapped, err = customers.Wrap(ctx, f.Grant("kms:GenerateDataKey", f.kmsKey.ARN), f.kmsKey.ARN, seal.NewKey(), nil)
 	f.OK(err)
 	sealed, err := customers.Encrypt(ctx, f.Grant("kms:Encrypt", f.kmsKey.ARN), kms.EncryptInput{

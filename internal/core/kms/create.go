@@ -9,9 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
-	"watertight/internal/access/policy"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -101,13 +99,13 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, in CreateInput) (o
 		first = s.newMaterial(id, seal.NewKey(), g.Caller().At(), First)
 	}
 	return out, s.commit(ctx, g, func(tx kv.Tx, at time.Time) error {
-		bound, err := s.bindPolicy(ctx, tx, g, text, in.BypassLockOut)
-		if err != nil {
-			return err
-		}
 		k := &keyRecord{
 			id: id.String(), region: s.region, account: owner, created: at, description: in.Description,
 			state: Enabled, imported: first == nil, tags: in.Tags,
+		}
+		bound, err := s.bindPolicy(ctx, tx, g, k, text, in.BypassLockOut || in.Policy == "")
+		if err != nil {
+			return err
 		}
 		k.setPolicy(text, bound)
 		if err := k.add(tx, first); err != nil {
@@ -172,24 +170,6 @@ func writeCount(tx kv.Tx, account string, n uint64) {
 func defaultPolicy(account string) string {
 	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions",` +
 		`"Effect":"Allow","Principal":{"AWS":"` + arn.Root(account).String() + `"},"Action":"kms:*","Resource":"*"}]}`
-}
-
-// bindPolicy checks a key policy and binds its principals to their unique ids.
-// Errors: MalformedPolicyDocumentException.
-func (s *Store) bindPolicy(
-	_ context.Context, r kv.Reader, _ authz.Grant, text string, _ bool,
-) (principal.Bindings, error) {
-	d, err := policy.Parse(policy.Key, []byte(text))
-	if err != nil {
-		return nil, fault.New(fault.MalformedPolicyDocumentException, "Policy contains a statement that is not valid.").
-			Because(err)
-	}
-	bound, err := principal.Bind(r, s.principals, d)
-	if _, unknown := errors.AsType[*principal.Unknown](err); unknown {
-		return nil, fault.New(fault.MalformedPolicyDocumentException,
-			"Policy contains a statement with one or more invalid principals.")
-	}
-	return bound, err
 }
 
 // DescribeKey describes a key, whatever its state. It needs kms:DescribeKey on the

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"watertight/internal/access/action"
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/core/change"
@@ -37,6 +38,7 @@ type Store struct {
 	principals principal.Directory
 	now        func() time.Time
 	policies   policies
+	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
 }
 
@@ -44,8 +46,8 @@ type Store struct {
 func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
-		policies: newPolicies(),
-		uses:     recent.New[string, lastUse](),
+		policies: newPolicies(), catalogue: action.Parse("kms"),
+		uses: recent.New[string, lastUse](),
 	}
 }
 

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,14 +15,25 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// names is a directory in which no user or role exists.
+// names is a directory of accounts, and of users whose names do not begin with "no".
+// Their ids follow from their names.
 type names struct{}
 
 func (names) ID(_ kv.Reader, e policy.PrincipalName) (string, bool, error) {
 	a, err := arn.Parse(e.Value)
-	return "", err == nil && a.Resource == "root" || e.Value == "*", nil
+	switch name, isUser := strings.CutPrefix(a.Resource, "user/"); {
+	case e.Value == "*" || arn.IsAccountID(e.Value) || e.Type == "Service":
+		return "", true, nil
+	case err == nil && isUser && !strings.HasPrefix(name, "no"):
+		return userID(name), true, nil
+	}
+	return "", err == nil && (a.Resource == "root" || a.Service == "sts"), nil
 }
-func (names) Name(kv.Reader, string) (string, error) { return "", nil }
+
+func (names) Name(_ kv.Reader, id string) (string, error) {
+	name := strings.ToLower(strings.TrimRight(strings.TrimPrefix(id, "AIDA"), "X"))
+	return "arn:aws:iam::" + coretest.Account + ":user/" + name, nil
+}
 
 // env is a store of keys, and a clock.
 type env struct {
@@ -53,7 +65,7 @@ func (e *env) may(on arn.ARN, actions ...policy.Action) authz.Grant {
 
 func (e *env) create(in CreateInput) Metadata {
 	e.Helper()
-	m, err := e.CreateKey(e.Context(), e.may(arn.Any(), "kms:CreateKey"), in)
+	m, err := e.CreateKey(e.Context(), e.may(arn.Any(), "kms:CreateKey", "kms:TagResource"), in)
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -31,6 +31,7 @@ func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz
 			return err
 		}
 		laws.Documents = []*policy.Document{s.policies.get(k)}
+		laws.HasGrants = k.grants > 0
 		return nil
 	})
 	return laws, err

@@ -116,6 +116,9 @@ func (s *Store) background(
 // destroy removes a key whose window has ended, with everything that belongs to it.
 // Nothing under it can ever be read again.
 func (s *Store) destroy(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
+	if err := s.dropGrants(ctx, id, at); err != nil {
+		return false, err
+	}
 	err = s.background(ctx, id, event, KeyDestroyed, func(tx kv.Tx, k *keyRecord) error {
 		if done = k.isDestroyed(at); !done {
 			return change.ErrUnchanged

@@ -78,6 +78,7 @@ type keyRecord struct {
 	period      int       // days between automatic rotations; 0 is off
 	next        time.Time // automatic rotation
 	onDemand    int       // rotations on demand so far
+	grants      uint64    // how many there are
 	kept        []byte    // ancillary fields of a later program
 }
 
@@ -102,6 +103,7 @@ const (
 	fieldPeriod      = 17
 	fieldNext        = 18
 	fieldOnDemand    = 19
+	fieldGrants      = 20
 )
 
 func (k *keyRecord) encode() []byte {
@@ -137,6 +139,7 @@ func (k *keyRecord) encode() []byte {
 		r = record.Time(r, fieldNext, k.next)
 	}
 	r = record.Uint(r, fieldOnDemand, uint64(max(0, k.onDemand)))
+	r = record.Uint(r, fieldGrants, k.grants)
 	return append(r, k.kept...)
 }
 
@@ -185,6 +188,8 @@ func decodeKey(id string, value []byte) (*keyRecord, error) {
 			k.next = f.Time()
 		case fieldOnDemand:
 			k.onDemand = f.Int()
+		case fieldGrants:
+			k.grants = f.Uint
 		default:
 			k.kept = f.Keep(k.kept)
 		}

@@ -48,8 +48,8 @@ func (f *truth) Object(context.Context, arn.ARN, *string) (authz.ObjectLaws, err
 	return authz.ObjectLaws{}, nil
 }
 
-func (f *truth) Grants(context.Context, arn.ARN, policy.Principal) ([]*policy.Document, error) {
-	return nil, nil
+func (f *truth) Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error) {
+	return f.keys.GrantsTo(ctx, key, to)
 }
 
 // allow gives a principal an identity policy of one statement.
@@ -103,11 +103,13 @@ func TestExtendTo(t *testing.T) {
 	world.allow(t, userID("writer"), `"s3:*","kms:GenerateDataKey"`)
 	world.allow(t, coretest.Account, `"*"`)
 	plain := e.create(CreateInput{})
-	viaS3 := e.create(CreateInput{Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":` +
-		`"` + arn.Root(coretest.Account).String() + `"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{` +
-		`"kms:ViaService":"s3.us-east-1.amazonaws.com","kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::b/k"}}}}`})
-	silent := e.create(CreateInput{Policy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{` +
-		`"AWS":"` + arn.Root(stranger).String() + `"},"Action":"kms:*","Resource":"*"}}`})
+	const version = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":"kms:*",`
+	viaS3 := e.create(CreateInput{BypassLockOut: true, Policy: version + `"Principal":{"AWS":"` +
+		coretest.Account + `"},"Condition":{"StringEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com",` +
+		`"kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::b/k"}}}}`})
+	silent := e.create(CreateInput{
+		BypassLockOut: true, Policy: version + `"Principal":{"AWS":"` + arn.Root(stranger).String() + `"}}}`,
+	})
 	external := e.create(CreateInput{Origin: OriginExternal})
 	missing := "00000000-0000-4000-8000-000000000000"
 	foreign := "arn:aws:kms:us-east-1:" + stranger + ":key/" + missing

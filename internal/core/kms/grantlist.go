@@ -1,0 +1,171 @@
+package kms
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/page"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// GrantFilter narrows a listing of a key's grants; empty members do not.
+type GrantFilter struct {
+	ID      string
+	Grantee string // ARN
+}
+
+// ListGrants returns a page of a key's grants, in the order of their ids, and the marker
+// of the next. It needs kms:ListGrants on the key. Errors: NotFoundException,
+// InvalidArnException, InvalidGrantIdException, InvalidMarkerException.
+func (s *Store) ListGrants(
+	ctx context.Context, g authz.Grant, key string, only GrantFilter, p page.Request,
+) (all []GrantInfo, next string, err error) {
+	err = s.view(ctx, g, "kms:ListGrants", key, func(r kv.Reader, k *keyRecord, _ time.Time) error {
+		prefix := grantsOf(k.id)
+		switch {
+		case only.ID != "" && !isGrantID(only.ID):
+			return fault.New(fault.InvalidGrantIdException, "The grant id is not valid: "+only.ID)
+		case only.ID != "":
+			g, err := readGrant(r, k.id, only.ID)
+			if err != nil || g == nil || only.Grantee != "" && only.Grantee != g.grantee.name {
+				return err
+			}
+			info, err := s.grantInfo(r, k, g)
+			all = append(all, info)
+			return err
+		case only.Grantee != "":
+			to, err := s.partyNamed(r, only.Grantee)
+			if err != nil {
+				return err
+			}
+			prefix = grantedTo(k.id, to.id)
+		}
+		ids, more, err := pageOf(r, prefix, p, "grants\x00"+string(prefix))
+		if err != nil {
+			return err
+		}
+		next = more
+		for _, id := range ids {
+			g, err := readGrant(r, k.id, id)
+			if err != nil {
+				return err
+			}
+			if g == nil {
+				continue
+			}
+			info, err := s.grantInfo(r, k, g)
+			if err != nil {
+				return err
+			}
+			all = append(all, info)
+		}
+		return nil
+	})
+	return all, next, err
+}
+
+// ListRetirableGrants returns a page of the grants, of keys of any account, that a
+// principal of the caller's account may retire, and the marker of the next. It needs
+// kms:ListRetirableGrants on every resource. Errors: InvalidArnException,
+// InvalidMarkerException, and AccessDenied for a principal of another account.
+func (s *Store) ListRetirableGrants(
+	ctx context.Context, g authz.Grant, retiring string, p page.Request,
+) (all []GrantInfo, next string, err error) {
+	if err := g.Demand("kms:ListRetirableGrants", arn.Any()); err != nil {
+		return nil, "", err
+	}
+	owner, err := account(g)
+	if err != nil {
+		return nil, "", err
+	}
+	if a, err := arn.Parse(retiring); err == nil && a.Account != owner {
+		return nil, "", fault.Of(fault.AccessDenied)
+	}
+	at := g.Caller().At()
+	err = s.store.View(ctx, func(r kv.Reader) error {
+		by, err := s.partyNamed(r, retiring)
+		if err != nil {
+			return err
+		}
+		prefix := retirableBy(by.id)
+		names, more, err := pageOf(r, prefix, p, "retirable\x00"+string(prefix))
+		if err != nil {
+			return err
+		}
+		next = more
+		for _, name := range names {
+			key, id, _ := strings.Cut(name, "/")
+			k, err := readKey(r, key)
+			if err != nil {
+				return err
+			}
+			if k == nil || k.isDestroyed(at) {
+				continue
+			}
+			g, err := readGrant(r, key, id)
+			if err != nil {
+				return err
+			}
+			if g == nil {
+				continue
+			}
+			info, err := s.grantInfo(r, k, g)
+			if err != nil {
+				return err
+			}
+			all = append(all, info)
+		}
+		return nil
+	})
+	return all, next, err
+}
+
+// grantInfo describes a grant with the current names of its principals.
+func (s *Store) grantInfo(r kv.Reader, k *keyRecord, g *grantRecord) (GrantInfo, error) {
+	info := GrantInfo{
+		KeyARN: k.arn(), ID: g.id, Name: g.name, Created: g.created, Issuer: arn.Root(g.issuer),
+		Operations: g.operations,
+	}
+	law := g.law()
+	info.Equals, info.Subset = law.Equals, law.Subset
+	var err error
+	if info.Grantee, err = s.nameNow(r, g.grantee); err != nil {
+		return info, err
+	}
+	info.Retiring, err = s.nameNow(r, g.retiring)
+	return info, err
+}
+
+// nameNow is the ARN that a party has now; the unique id of one that was deleted.
+func (s *Store) nameNow(r kv.Reader, p party) (string, error) {
+	if p.bound() == "" {
+		return p.name, nil
+	}
+	now, err := s.principals.Name(r, p.id)
+	return cmp.Or(now, p.id), err
+}
+
+// granted returns the documents of all grants of a key, at most most of them, for
+// reports about who may use it.
+func granted(r kv.Reader, key string, most int) (laws []policy.KeyGrant, err error) {
+	ids, _, err := pageOf(r, grantsOf(key), page.Request{Max: most}, "grants")
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		g, err := readGrant(r, key, id)
+		if err != nil {
+			return nil, err
+		}
+		if g != nil {
+			laws = append(laws, g.law())
+		}
+	}
+	return laws, nil
+}
