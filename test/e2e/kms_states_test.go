@@ -31,6 +31,21 @@ func (c kmsCast) attempts(key string, blob []byte) map[string]func() error {
 			_, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 			return err
 		},
+		"GetKeyPolicy": func() error {
+			_, err := c.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &key})
+			return err
+		},
+		"ListGrants": func() error {
+			_, err := c.kms.ListGrants(ctx, &kms.ListGrantsInput{KeyId: &key})
+			return err
+		},
+		"CreateGrant": func() error {
+			_, err := c.kms.CreateGrant(ctx, &kms.CreateGrantInput{
+				KeyId: &key, GranteePrincipal: aws.String("arn:aws:iam::" + c.account + ":root"),
+				Operations: []types.GrantOperation{types.GrantOperationDecrypt},
+			})
+			return err
+		},
 		"ListResourceTags": func() error {
 			_, err := c.kms.ListResourceTags(ctx, &kms.ListResourceTagsInput{KeyId: &key})
 			return err

@@ -14,24 +14,40 @@ import (
 
 func (a *API) cryptoRows() []dispatch.Row {
 	return []dispatch.Row{
-		define("Encrypt", bound(onKey(a, "kms:Encrypt", encrypting), encryptContext), a.encrypt),
-		define("Decrypt", bound(a.mayDecrypt, decryptContext), a.decrypt),
-		define("ReEncrypt", bound(bound(a.mayReEncrypt, sourceContext), destinationContext), a.reEncrypt),
-		define("GenerateDataKey", bound(onKey(a, "kms:GenerateDataKey", generating), dataKeyContext),
+		define("Encrypt", using(a, onKey(a, "kms:Encrypt", encrypting), ofEncrypt), a.encrypt),
+		define("Decrypt", using(a, a.mayDecrypt, ofDecrypt), a.decrypt),
+		define("ReEncrypt", using(a, a.mayReEncrypt, ofReEncrypt), a.reEncrypt),
+		define("GenerateDataKey", using(a, onKey(a, "kms:GenerateDataKey", generating), ofDataKey),
 			a.generateDataKey),
 		define("GenerateDataKeyWithoutPlaintext",
-			bound(onKey(a, "kms:GenerateDataKeyWithoutPlaintext", generating), dataKeyContext),
+			using(a, onKey(a, "kms:GenerateDataKeyWithoutPlaintext", generating), ofDataKey),
 			a.generateDataKeyWithoutPlaintext),
 		define("GenerateRandom", onAny("kms:GenerateRandom", none[shape.GenerateRandomInput]), a.generateRandom),
 	}
 }
 
-func encryptContext(in *shape.EncryptInput) map[string]string         { return in.EncryptionContext }
-func decryptContext(in *shape.DecryptInput) map[string]string         { return in.EncryptionContext }
-func dataKeyContext(in *shape.GenerateDataKeyInput) map[string]string { return in.EncryptionContext }
-func sourceContext(in *shape.ReEncryptInput) map[string]string        { return in.SourceEncryptionContext }
-func destinationContext(in *shape.ReEncryptInput) map[string]string {
-	return in.DestinationEncryptionContext
+// use is what all uses of a key have in common.
+type use struct {
+	tokens   []string
+	contexts []map[string]string
+}
+
+func ofEncrypt(in *shape.EncryptInput) use {
+	return use{in.GrantTokens, []map[string]string{in.EncryptionContext}}
+}
+
+func ofDecrypt(in *shape.DecryptInput) use {
+	return use{in.GrantTokens, []map[string]string{in.EncryptionContext}}
+}
+
+func ofDataKey(in *shape.GenerateDataKeyInput) use {
+	return use{in.GrantTokens, []map[string]string{in.EncryptionContext}}
+}
+
+func ofReEncrypt(in *shape.ReEncryptInput) use {
+	return use{
+		in.GrantTokens, []map[string]string{in.SourceEncryptionContext, in.DestinationEncryptionContext},
+	}
 }
 
 func encrypting(in *shape.EncryptInput) keys { return kms.ContextConditions(in.EncryptionContext) }
@@ -39,20 +55,23 @@ func generating(in *shape.GenerateDataKeyInput) keys {
 	return kms.ContextConditions(in.EncryptionContext)
 }
 
-// bound refuses encryption contexts with names that differ only in their case: names of
-// condition keys have none, so that a condition could not tell the one from the other.
-func bound[In any](may needs[In], of func(*In) map[string]string) needs[In] {
-	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
-		seen := map[string]bool{}
-		for name := range of(in) {
-			if name = strings.ToLower(name); seen[name] {
-				return nil, fault.New(fault.ValidationException,
-					"The names of an encryption context have to differ in more than the case of their letters.")
+// using refuses grant tokens of no grant, and encryption contexts with names that
+// differ only in their case: names of condition keys have none, so that a condition
+// could not tell the one from the other.
+func using[In any](a *API, may needs[In], of func(*In) use) needs[In] {
+	return withTokens(a, func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
+		for _, pairs := range of(in).contexts {
+			seen := map[string]bool{}
+			for name := range pairs {
+				if name = strings.ToLower(name); seen[name] {
+					return nil, fault.New(fault.ValidationException,
+						"The names of an encryption context have to differ in more than the case of their letters.")
+				}
+				seen[name] = true
 			}
-			seen[name] = true
 		}
 		return may(ctx, c, in)
-	}
+	}, func(in *In) []string { return of(in).tokens })
 }
 
 // mayDecrypt asks for the key that is named or, without a name, the one that the

@@ -15,10 +15,13 @@ import (
 func (a *API) keyRows() []dispatch.Row {
 	return []dispatch.Row{
 		define("CreateKey", mayCreateKey, a.createKey),
-		define("DescribeKey", onKey(a, "kms:DescribeKey", none[shape.DescribeKeyInput]), a.describeKey),
+		define("DescribeKey",
+			withTokens(a, onKey(a, "kms:DescribeKey", none[shape.DescribeKeyInput]), describeTokens), a.describeKey),
 		define("ListKeys", onAny("kms:ListKeys", none[shape.PageInput]), a.listKeys),
 	}
 }
+
+func describeTokens(in *shape.DescribeKeyInput) []string { return in.GrantTokens }
 
 func mayCreateKey(_ context.Context, _ authz.Caller, in *shape.CreateKeyInput) ([]authz.Need, error) {
 	with := keys{
@@ -54,7 +57,8 @@ func or(p *string, other string) string {
 func (a *API) createKey(ctx context.Context, g authz.Grant, in *shape.CreateKeyInput) (*shape.KeyOutput, error) {
 	if in.KeySpec != nil && in.CustomerMasterKeySpec != nil && *in.KeySpec != *in.CustomerMasterKeySpec {
 		return nil, fault.New(fault.ValidationException,
-			"You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+			"You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is "+
+				"deprecated.")
 	}
 	m, err := a.Keys.CreateKey(ctx, g, kms.CreateInput{
 		Policy: value(in.Policy), Description: value(in.Description), Usage: value(in.KeyUsage),

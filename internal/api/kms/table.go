@@ -26,7 +26,8 @@ func (a *API) Table() dispatch.Table {
 		Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules},
 		Dialect: json.API("TrentService"),
 		Rows: slices.Concat(
-			a.keyRows(), a.manageRows(), a.aliasRows(), a.cryptoRows(), a.materialRows(), unsupportedRows(),
+			a.keyRows(), a.manageRows(), a.aliasRows(), a.cryptoRows(), a.materialRows(), a.policyRows(),
+			a.grantRows(), unsupportedRows(),
 		),
 	}
 }

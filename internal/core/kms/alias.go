@@ -91,8 +91,8 @@ func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias, key strin
 // account, which is not named by another alias.
 func (s *Store) findTarget(r kv.Reader, owner, key string, at time.Time) (*keyRecord, error) {
 	k, err := s.findOwn(r, owner, key, at)
-	if err == nil && k.account != owner {
-		err = invalidKeyID(key)
+	if err == nil && k.account != owner { // as if it were not there
+		return nil, notFound("Key '" + k.arn().String() + "' does not exist")
 	}
 	return k, err
 }
