@@ -204,11 +204,6 @@ func (s *Server) openData(ctx context.Context) error {
 // openCore builds the rooms of core.
 func (s *Server) openCore(context.Context) error {
 	var err error
-	s.ring = keys.New(s.rootKey.Ring, nil)
-	s.payloads, err = payload.Open(payload.Options{Dir: s.config.Data, Keys: s.ring, Room: s.disk})
-	if err != nil {
-		return err
-	}
 	rooms := identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}}
 	if s.identities, err = identity.New(s.store, rooms); err != nil {
 		return err
@@ -217,6 +212,11 @@ func (s *Server) openCore(context.Context) error {
 		Region: s.config.Region, Root: s.rootKey.Ring, Principals: identity.Directory{},
 		Now: s.config.Now,
 	})
+	s.ring = keys.New(s.rootKey.Ring, s.keys)
+	s.payloads, err = payload.Open(payload.Options{Dir: s.config.Data, Keys: s.ring, Room: s.disk})
+	if err != nil {
+		return err
+	}
 	s.devices = mfa.New(s.store)
 	s.sessions = session.New(s.store, s.identities, s.devices, session.Options{
 		Issuers: outbound.New(outbound.Options{Allow: s.config.IssuerNetworks, Hosts: s.config.IssuerHosts}),
@@ -323,7 +323,7 @@ func (s *Server) openGateway(context.Context) error {
 	if s.config.AllowCustomerKeys {
 		s.buckets.AllowCustomerKeys()
 	}
-	s.objects = object.New(s.store, s.payloads, s.buckets)
+	s.objects = object.New(s.store, s.payloads, s.buckets, s.keys)
 	s.rotation = s.newRotation()
 	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys}
 	sts := &iam.STS{Sessions: s.sessions}

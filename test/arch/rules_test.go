@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/core/acl":       core("change/record"),
 	"internal/core/principal": core(),
 	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
-	"internal/core/object": append(core("acl", "bucket", "change", "keys", "page", "payload", "tag"),
+	"internal/core/object": append(core("acl", "bucket", "change", "keys", "kms", "page", "payload", "tag"),
 		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),

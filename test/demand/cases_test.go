@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 )
 
@@ -80,7 +81,7 @@ func cases(f *fixture, m *method) []arguments {
 			args.with(arguments{"IfMatch": &match, "IfNoneMatch": &match}),
 		}
 		return append(all, args.with(arguments{"Tags": tag.Set(tags)}),
-			args.with(arguments{"ACL": acl.Request{Canned: "private"}}))
+			args.with(arguments{"ACL": acl.Request{Canned: "private"}}), args.with(sealedObject(f)))
 	case m.room == "core/identity" && slices.Contains(m.params, "k"):
 		return kinds(args, m)
 	case m.room == "core/identity":
@@ -137,6 +138,15 @@ func inObjects(f *fixture) arguments {
 	return arguments{
 		"bucketName": "bkt", "Bucket": "bkt", "key": "key", "Key": "key", "id": f.upload, "UploadID": f.upload,
 		"Body": io.Reader(strings.NewReader("x")), "Size": int64(1), "Number": 1,
+	}
+}
+
+// sealedObject is what is under a key of KMS, and a write that asks for the key.
+func sealedObject(f *fixture) arguments {
+	return arguments{
+		"key": "sealed", "Key": "sealed", "id": f.sealed, "UploadID": f.sealed, "Customer": object.CustomerKey{},
+		"Encryption": f.underKMS(), "Checksums": true, "KeyARN": f.kmsKey.ARN.String(),
+		"Parts": []object.CompletePart{{Number: 1, ETag: "x"}},
 	}
 }
 

@@ -36,6 +36,7 @@ type fixture struct {
 	user, role                      *identity.Entity
 	key, version, upload, job       string
 	kmsGrant                        string       // of kmsKey, by its id
+	sealed                          string       // an upload under kmsKey
 	kmsKey, ending, external        kms.Metadata // ending: its deletion is pending; external: its material is imported
 	wrapped, ciphertext             []byte
 }
@@ -47,19 +48,19 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{Account: identitytest.New(t, identity.Rooms{Devices: mfa.Counter{}, Sessions: session.Ender{}})}
 	devices := mfa.New(f.Store)
 	buckets := bucket.New(f.Store, "us-east-1", identity.Directory{})
-	payloads, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()), nil)})
+	customers := kms.New(f.Store, kms.Options{
+		Region: "us-east-1", Root: seal.RingOf(seal.NewKey()), Principals: identity.Directory{}, Now: time.Now,
+	})
+	payloads, err := payload.Open(payload.Options{Keys: keys.New(seal.RingOf(seal.NewKey()), customers)})
 	f.OK(err)
-	objects := object.New(f.Store, payloads, buckets)
+	objects := object.New(f.Store, payloads, buckets, customers)
 	f.stores = map[string]any{
 		"core/bucket.Store": buckets, "core/object.Store": objects, "core/identity.Store": f.Identities,
 		"core/mfa.Store":          devices,
 		"core/session.Store":      session.New(f.Store, f.Identities, devices, session.Options{}),
 		"core/simulate.Simulator": simulate.New(f.Store, f.Identities),
+		"core/kms.Store":          customers,
 	}
-	customers := kms.New(f.Store, kms.Options{
-		Region: "us-east-1", Root: seal.RingOf(seal.NewKey()), Principals: identity.Directory{}, Now: time.Now,
-	})
-	f.stores["core/kms.Store"] = customers
 	f.fillIdentities(devices)
 	f.fillKeys(customers)
 	f.fillObjects(buckets, objects)
@@ -68,7 +69,7 @@ func newFixture(t *testing.T) *fixture {
 	})
 	f.everything = []arn.ARN{
 		arn.Any(), arn.AllBuckets(), arn.Bucket("bkt"), arn.Bucket("new-bucket"), arn.Object("bkt", "key"),
-		arn.Root(coretest.Account),
+		arn.Object("bkt", "sealed"), arn.Root(coretest.Account),
 		arn.IAM(coretest.Account, "user/u"), arn.IAM(coretest.Account, "group/g"), arn.IAM(coretest.Account, "role/r"),
 		arn.IAM(coretest.Account, "user/new"), arn.IAM(coretest.Account, "group/new"),
 		arn.IAM(coretest.Account, "role/new"),
@@ -183,6 +184,22 @@ func (f *fixture) fillObjects(buckets *bucket.Store, objects *object.Store) {
 	u, err := objects.CreateUpload(ctx, put, object.UploadInput{Bucket: "bkt", Key: "key"})
 	f.OK(err)
 	f.version, f.upload = v.ID, u.ID
+	g := coretest.GrantAll(f.T, coretest.Root(coretest.Account, nil),
+		authz.Need{Action: "s3:PutObject", Resource: arn.Object("bkt", "sealed")})
+	_, err = objects.Put(ctx, g, object.PutInput{
+		Bucket: "bkt", Key: "sealed", Body: strings.NewReader("x"), Size: 1, Encryption: f.underKMS(),
+	})
+	f.OK(err)
+	u, err = objects.CreateUpload(ctx, g, object.UploadInput{
+		Bucket: "bkt", Key: "sealed", Encryption: f.underKMS(),
+	})
+	f.OK(err)
+	f.sealed = u.ID
+}
+
+// underKMS is an encryption under kmsKey.
+func (f *fixture) underKMS() object.Encryption {
+	return object.Encryption{Algorithm: "aws:kms", KeyID: f.kmsKey.ID}
 }
 
 // dump returns everything that is stored.

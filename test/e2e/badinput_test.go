@@ -263,7 +263,7 @@ func TestBadInput(t *testing.T) {
 		},
 		{
 			"encryption that is not built",
-			raw{method: "PUT", target: "/bad/enc", header: h("X-Amz-Server-Side-Encryption", "aws:kms")}, 501,
+			raw{method: "PUT", target: "/bad/enc", header: h("X-Amz-Server-Side-Encryption", "aws:fsx")}, 501,
 			"NotImplemented",
 		},
 		{

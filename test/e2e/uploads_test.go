@@ -395,10 +395,10 @@ func TestMultipartErrors(t *testing.T) {
 			400, "InvalidRequest",
 		},
 		{
-			"KMS",
+			"encryption of Amazon FSx",
 			raw{
 				method: "POST", target: "/errors/k?uploads",
-				header: http.Header{"X-Amz-Server-Side-Encryption": {"aws:kms"}},
+				header: http.Header{"X-Amz-Server-Side-Encryption": {"aws:fsx"}},
 			},
 			501, "NotImplemented",
 		},

@@ -128,7 +128,7 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 // it again. A key of KMS needs kms:GenerateDataKey. Neither SSE-S3 nor SSE-C needs a
 // separate permission (S3 user guide, "Using server-side encryption with Amazon S3
 // managed keys", "... with customer-provided keys"); a zero grant is refused all
-// the same. Errors: those of KMS, in S3's words.
+// the same. Errors: those of KMS.
 func (r *Ring) Generate(
 	ctx context.Context, g authz.Grant, choice Choice, binding []byte,
 ) (plain seal.StreamKey, wrapped []byte, err error) {
@@ -180,7 +180,7 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 // open its data key. A zero grant is refused. It may take as long as a request to
 // another server, so it is never called inside a transaction or a view. Errors:
 // AccessDenied for another customer's key, or if one is needed and none is given, and
-// those of KMS, in S3's words.
+// those of KMS.
 func (r *Ring) Open(
 	ctx context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
 ) (plain seal.StreamKey, err error) {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"strings"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -66,14 +65,14 @@ func (r *Ring) wrapUnderKMS(
 	}
 	inner, err := r.kms.Wrap(ctx, g, c.key, plain.Key, layerBinding(innerLayer, c.context, binding))
 	if err != nil {
-		return nil, InS3(err)
+		return nil, err
 	}
 	if !c.two {
 		return append([]byte{schemeKMS}, inner...), nil
 	}
 	outer, err := r.kms.Wrap(ctx, g, c.key, *plain.Outer, layerBinding(outerLayer, c.context, binding))
 	if err != nil {
-		return nil, InS3(err)
+		return nil, err
 	}
 	wrapped := append(make([]byte, 0, 3+len(inner)+len(outer)), schemeLayers)
 	wrapped = binary.BigEndian.AppendUint16(wrapped, uint16(len(inner)))
@@ -110,7 +109,7 @@ func (r *Ring) openUnderKMS(
 		if fault.Is(err, fault.InvalidCiphertextException) {
 			err = fault.Internal(errors.Join(seal.ErrCorrupt, err)) // the server's own record is damaged
 		}
-		return k, InS3(err)
+		return k, err
 	}
 	if plain.Key, err = unwrap(innerLayer, inner); err != nil || outer == nil {
 		return plain, err
@@ -121,19 +120,6 @@ func (r *Ring) openUnderKMS(
 	}
 	plain.Outer = &second
 	return plain, nil
-}
-
-// InS3 puts a fault of KMS into S3's words: S3 answers with KMS's code behind "KMS."
-// (S3 API reference, "KMS error codes"). Others stay as they are.
-func InS3(err error) error {
-	f := fault.From(err)
-	if f == nil || f.Kind == fault.KindInternal || !strings.HasSuffix(string(f.Code), "Exception") ||
-		f.Code == fault.AccessDeniedException || strings.HasPrefix(string(f.Code), "KMS.") {
-		return err
-	}
-	c := *f
-	c.Code = "KMS." + f.Code
-	return &c
 }
 
 // Rewrapper wraps what KMS wrapped once more, under the newest material of the same

@@ -36,11 +36,11 @@ type CompleteInput struct {
 	IfMatch, IfNoneMatch  *string
 	Customer              CustomerKey // the upload's; needed only where checksums are compared
 	minPart               int64
-	choice                keys.Choice
 }
 
 // CompleteUpload makes an object of parts; it moves no bytes. It needs
-// s3:PutObject, and s3:GetObject too where IfMatch is set. Parts that are not
+// s3:PutObject, s3:GetObject too where IfMatch is set, and kms:Decrypt on the upload's
+// key of KMS. Parts that are not
 // listed are dropped. A client that lost the answer may complete again with the same
 // list: the answer is the same while the object is the newest of its key.
 // Errors: NoSuchBucket, NoSuchUpload, InvalidPart, InvalidPartOrder,
@@ -59,12 +59,12 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 		return Version{}, err
 	}
 	in.minPart = s.minPart
-	var err error
-	if in.choice, err = in.Customer.forWriting(g, ""); err != nil {
+	choice, err := in.Customer.forWriting(g, "")
+	if err != nil {
 		return Version{}, err
 	}
 	for try := 1; ; try++ {
-		out, err := s.completeUpload(ctx, g, &in)
+		out, err := s.completeUpload(ctx, g, &in, choice)
 		if !errors.Is(err, errReplaced) {
 			return out, err
 		}
@@ -77,8 +77,10 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 // errReplaced: the upload or a part of it was replaced after its key was opened.
 var errReplaced = errors.New("object: an upload or a part was replaced while its keys were opened")
 
-func (s *Store) completeUpload(ctx context.Context, g authz.Grant, in *CompleteInput) (Version, error) {
-	o, err := s.openCompletion(ctx, g, in)
+func (s *Store) completeUpload(
+	ctx context.Context, g authz.Grant, in *CompleteInput, customer keys.Choice,
+) (Version, error) {
+	o, g, err := s.openCompletion(ctx, g, in, customer)
 	if err != nil {
 		return Version{}, err
 	}
@@ -104,17 +106,19 @@ func (s *Store) completeUpload(ctx context.Context, g authz.Grant, in *CompleteI
 // digests are hidden: the upload's data key, which becomes the version's, and
 // the checksums of the listed parts by the unique bytes of each.
 type opened struct {
-	of   unique // the upload, or the version it became; zero where nothing is opened
-	key  payload.DataKey
-	sums map[unique][]byte
+	choice keys.Choice
+	of     unique // the upload, or the version it became; zero where nothing is opened
+	key    payload.DataKey
+	sums   map[unique][]byte
 }
 
 // openCompletion opens what the completion of an upload needs, or the answer to
-// a repeated one. Where neither exists, the transaction refuses.
-func (s *Store) openCompletion(ctx context.Context, g authz.Grant, in *CompleteInput) (o opened, err error) {
-	if !in.choice.HidesDigests() {
-		return o, nil
-	}
+// a repeated one, and returns the grant that covers the upload's key, too. Where neither
+// exists, the transaction refuses.
+func (s *Store) openCompletion(
+	ctx context.Context, g authz.Grant, in *CompleteInput, customer keys.Choice,
+) (o opened, _ authz.Grant, err error) {
+	o.choice = customer
 	k := slot{key: in.Key}
 	var u *upload
 	var parts []*part
@@ -122,28 +126,37 @@ func (s *Store) openCompletion(ctx context.Context, g authz.Grant, in *CompleteI
 		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		u, parts, err = in.read(r, k)
+		u, parts, err = in.read(r, k, customer.HidesDigests())
 		return err
 	})
-	if err != nil || u == nil {
-		return o, err
+	if err != nil || u == nil || u.kms == nil && !customer.HidesDigests() {
+		return o, g, err
 	}
-	if o.key, err = s.openUpload(ctx, g, k, u, in.choice); err != nil {
-		return o, err
+	if u.kms != nil {
+		if err := u.checkChoice(customer); err != nil {
+			return o, g, err
+		}
+		if o.choice, g, err = s.openFor(ctx, g, k, &u.version, customer); err != nil {
+			return o, g, err
+		}
 	}
-	if err := s.openParts(ctx, g, k, u.unique, in.choice, parts...); err != nil {
-		return o, err
+	if o.key, err = s.openUpload(ctx, g, k, u, o.choice); err != nil {
+		return o, g, err
+	}
+	if err := s.openParts(ctx, g, k, u.unique, o.choice, parts...); err != nil {
+		return o, g, err
 	}
 	o.of, o.sums = u.unique, make(map[unique][]byte, len(parts))
 	for _, p := range parts {
 		o.sums[p.unique] = p.checksum.Sum
 	}
-	return o, nil
+	return o, g, nil
 }
 
 // read returns the upload and those of its parts that are listed, or what it
-// became where it was completed before; nil where there is neither.
-func (in *CompleteInput) read(r kv.Reader, k slot) (*upload, []*part, error) {
+// became where it was completed before; nil where there is neither. Parts are read only
+// where digests are hidden.
+func (in *CompleteInput) read(r kv.Reader, k slot, hidden bool) (*upload, []*part, error) {
 	u, err := k.findUpload(r, in.UploadID)
 	if fault.Is(err, fault.NoSuchUpload) {
 		head, err := k.head(r)
@@ -155,8 +168,8 @@ func (in *CompleteInput) read(r kv.Reader, k slot) (*upload, []*part, error) {
 		}
 		return nil, nil, nil
 	}
-	if err != nil {
-		return nil, nil, err
+	if err != nil || !hidden && u.kms == nil {
+		return u, nil, err
 	}
 	listed := make(map[int]bool, len(in.Parts))
 	for _, p := range in.Parts {
@@ -173,9 +186,11 @@ func (in *CompleteInput) read(r kv.Reader, k slot) (*upload, []*part, error) {
 }
 
 // sumOf gives the version of a completed upload its checksum.
-func (o *opened) sumOf(v *version, choice keys.Choice) (err error) {
+func (o *opened) sumOf(v *version) (err error) {
 	switch {
-	case !choice.HidesDigests():
+	case o.choice.IsKMS() != (v.kms != nil): // its data key was wrapped anew meanwhile
+		return errReplaced
+	case !o.choice.HidesDigests():
 		return nil
 	case o.of != v.unique:
 		return errReplaced
@@ -185,8 +200,8 @@ func (o *opened) sumOf(v *version, choice keys.Choice) (err error) {
 }
 
 // sum gives a part of an upload its checksum.
-func (o *opened) sum(p *part, choice keys.Choice) error {
-	if !choice.HidesDigests() {
+func (o *opened) sum(p *part) error {
+	if !o.choice.HidesDigests() {
 		return nil
 	}
 	sum, ok := o.sums[p.unique]
@@ -201,9 +216,9 @@ func (o *opened) sum(p *part, choice keys.Choice) error {
 // be left out where no checksum has to be checked or made: the client chose no
 // algorithm and sends none (S3 API reference, CompleteMultipartUpload); the
 // object has none then.
-func (in *CompleteInput) checkChoice(u *upload) error {
-	if u.encryption != customerKey || in.choice.IsCustomer() {
-		return u.checkChoice(in.choice)
+func (in *CompleteInput) checkChoice(u *upload, choice keys.Choice) error {
+	if u.encryption != customerKey || choice.IsCustomer() {
+		return u.checkChoice(choice)
 	}
 	needed := u.checksum.Algorithm != digest.None || len(in.Sums) > 0
 	for _, p := range in.Parts {
@@ -244,14 +259,14 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	u, err := lockUpload(tx, k, in.UploadID, kv.Exclusive)
 	if fault.Is(err, fault.NoSuchUpload) {
 		if v, done := in.doneBefore(tx, k, head); done {
-			if err := o.sumOf(v, in.choice); err != nil {
+			if err := o.sumOf(v); err != nil {
 				return nil, nil, err
 			}
 			return v, nil, change.ErrUnchanged
 		}
 	}
 	if err == nil {
-		err = in.checkChoice(u)
+		err = in.checkChoice(u, o.choice)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -271,7 +286,7 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err
 	}
-	if in.choice.HidesDigests() {
+	if o.choice.HidesDigests() {
 		v.sealedSum = o.key.SealSum(v.location(), v.checksum.Sum).Sum
 	}
 	keep := make(map[int]*part, len(parts))
@@ -328,7 +343,7 @@ func (in *CompleteInput) listedParts(tx kv.Tx, u *upload, o *opened) ([]*part, e
 	for i, listed := range in.Parts {
 		p := stored[listed.Number]
 		if p != nil {
-			if err := o.sum(p, in.choice); err != nil {
+			if err := o.sum(p); err != nil {
 				return nil, err
 			}
 		}

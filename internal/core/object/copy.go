@@ -39,15 +39,21 @@ type CopyInput struct {
 	IfMatch, IfNoneMatch *string
 }
 
-// source opens the source of a copy, all of it or a range.
-func (s *Store) source(ctx context.Context, g authz.Grant, src *CopySource, rng string) (*Reading, error) {
+// source opens the source of a copy, all of it or a range. The grant that it returns
+// covers the source's key, too: the copy commits with it.
+func (s *Store) source(
+	ctx context.Context, g authz.Grant, src *CopySource, rng string,
+) (*Reading, authz.Grant, error) {
 	in := GetInput{
 		Bucket: src.Bucket, Key: src.Key, VersionID: src.VersionID, IfMatch: src.IfMatch, IfNoneMatch: src.IfNoneMatch,
 		IfModifiedSince: src.IfModifiedSince, IfUnmodifiedSince: src.IfUnmodifiedSince, Range: rng,
 		Customer: src.Customer,
 	}
-	r, err := s.Get(ctx, g, in)
-	return r, sourceFault(err, src)
+	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
+		return nil, g, err
+	}
+	r, wider, err := s.get(ctx, g, &in)
+	return r, wider, sourceFault(err, src)
 }
 
 // sourceFault puts what a read says into the words of a copy (S3 API reference,
@@ -85,7 +91,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if err := g.Demand(readAction(in.Source.VersionID), arn.Object(in.Source.Bucket, in.Source.Key)); err != nil {
 		return Version{}, Version{}, err
 	}
-	if _, err := in.Encryption.choice(g); err != nil { // before the source is opened
+	if _, err := in.Encryption.check(g); err != nil { // before the source is opened
 		return Version{}, Version{}, err
 	}
 	if err := in.Metadata.check(); err != nil {
@@ -96,7 +102,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 			"This copy request is illegal because it is trying to copy an object to itself without changing the "+
 				"object's metadata, storage class, website redirect location or encryption attributes.")
 	}
-	r, err := s.source(ctx, g, &in.Source, "")
+	r, g, err := s.source(ctx, g, &in.Source, "")
 	if err != nil {
 		return Version{}, Version{}, err
 	}
@@ -201,7 +207,7 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	if err != nil {
 		return Part{}, Version{}, err
 	}
-	r, err := s.source(ctx, g, &in.Source, in.Range)
+	r, g, err := s.source(ctx, g, &in.Source, in.Range)
 	if f := fault.From(err); f != nil && f.Code == fault.InvalidRange {
 		err = badCopyRange(in.Range,
 			"Range specified is not valid for source object of size: "+f.Members["ActualObjectSize"])

@@ -120,14 +120,6 @@ func (s slot) mayUse(r kv.Reader, g authz.Grant, choice keys.Choice) error {
 	return err
 }
 
-// encryptionOf is the encryption of what is written with a choice of keys.
-func encryptionOf(choice keys.Choice) bucket.Encryption {
-	if choice.IsCustomer() {
-		return customerKey
-	}
-	return bucket.AES256
-}
-
 // tagOf is the MD5 of an ETag: random where digests are hidden, since that of
 // the plaintext would disclose what it is (S3 API reference, Object, ETag).
 func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
@@ -139,8 +131,11 @@ func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 
 // publicEncryption is how a caller is told of the encryption.
 func (v *version) publicEncryption() Encrypted {
-	if v.encryption == customerKey {
+	switch {
+	case v.encryption == customerKey:
 		return Encrypted{CustomerKey: true}
+	case v.kms != nil:
+		return Encrypted{Encryption: v.encryption, Key: v.kms.key, BucketKey: v.kms.bucketKey}
 	}
 	return Encrypted{Encryption: v.encryption}
 }
@@ -160,15 +155,17 @@ func (v *version) checkChoice(choice keys.Choice) error {
 	}
 }
 
-// openVersion checks the choice of keys for a version and, where digests are
-// hidden, opens its data key and its checksum. Otherwise nothing is opened, and
+// openVersion checks what a request brings for a version and, where digests are
+// hidden, opens the version's data key and its checksum. Otherwise nothing is opened, and
 // the key is the zero one. Opening may take long: it is never called inside a
 // transaction or a view.
 func (s *Store) openVersion(
 	ctx context.Context, g authz.Grant, k slot, v *version, choice keys.Choice,
 ) (key payload.DataKey, err error) {
-	if err := v.checkChoice(choice); err != nil || !choice.HidesDigests() {
-		return key, err
+	if !choice.IsKMS() { // such a choice is the record's own
+		if err := v.checkChoice(choice); err != nil || !choice.HidesDigests() {
+			return key, err
+		}
 	}
 	if key, err = s.payloads.OpenKey(ctx, g, v.location(), choice, k.binding(v.unique)); err != nil {
 		return key, err
@@ -216,7 +213,7 @@ func (s *Store) openUpload(
 		return payload.DataKey{}, err
 	}
 	key, err := s.openVersion(ctx, g, k, &u.version, choice)
-	if fault.Is(err, fault.AccessDenied) {
+	if choice.IsCustomer() && fault.Is(err, fault.AccessDenied) {
 		err = fault.New(fault.InvalidRequest,
 			"The provided encryption parameters did not match the ones used originally.")
 	}

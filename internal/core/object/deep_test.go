@@ -50,7 +50,7 @@ func each(b *testing.B, fill func(*env, *bucket.Bucket), run func(b *testing.B, 
 		b.Run(name, func(b *testing.B) {
 			e := &env{tb: b, store: open()}
 			e.buckets = bucket.New(e.store, "us-east-1", nil)
-			e.objects = New(e.store, nil, e.buckets)
+			e.objects = New(e.store, nil, e.buckets, nil)
 			made := e.makeBucket("bkt")
 			e.versioning(bucket.Enabled)
 			made.Versioning = bucket.Enabled

@@ -54,6 +54,9 @@ type asked struct {
 	bucketKey *bool
 }
 
+// usesKMS reports that what the request says asks for a key of KMS.
+func (a *asked) usesKMS() bool { return a.algorithm.UsesKMS() }
+
 // The headers of SSE-KMS, for error documents.
 const (
 	encryptionHeader = "x-amz-server-side-encryption"
@@ -85,13 +88,13 @@ func (e *Encryption) check(g authz.Grant) (a asked, err error) {
 				"x-amz-server-side-encryption : aws:kms")
 		}
 		return a, nil
-	case kms, dsse:
+	case bucket.KMS, bucket.DSSE:
 	default:
 		return a, fault.New(fault.InvalidEncryptionAlgorithmError,
 			"The encryption request you specified is not valid. Supported values: AES256, aws:kms, aws:kms:dsse.").
 			With("ArgumentName", encryptionHeader).With("ArgumentValue", e.Algorithm)
 	}
-	if a.algorithm == dsse && e.BucketKey != nil && *e.BucketKey {
+	if a.algorithm == bucket.DSSE && e.BucketKey != nil && *e.BucketKey {
 		return a, badEncryption(bucketKeyHeader, "true", "Bucket keys are not supported with aws:kms:dsse.")
 	}
 	if len(e.KeyID) > maxKeyName {
@@ -100,21 +103,6 @@ func (e *Encryption) check(g authz.Grant) (a asked, err error) {
 	a.pairs, err = encryptionContext(e.Context)
 	return a, err
 }
-
-// choice returns the choice of keys that the request makes.
-func (e *Encryption) choice(g authz.Grant) (keys.Choice, error) {
-	a, err := e.check(g)
-	if err == nil && (a.algorithm == kms || a.algorithm == dsse) {
-		err = fault.Of(fault.NotImplemented).With("Header", encryptionHeader)
-	}
-	return a.customer, err
-}
-
-// The encryptions under a key of KMS, by their AWS names.
-const (
-	kms  bucket.Encryption = "aws:kms"
-	dsse bucket.Encryption = "aws:kms:dsse"
-)
 
 // maxKeyName is how long the name of a KMS key may be (KMS API reference, KeyId), and
 // maxContext how many bytes the caller's own pairs may have: they are kept with each

@@ -17,6 +17,7 @@ import (
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -131,6 +132,7 @@ type env struct {
 	objects  *Store
 	payloads *spy
 	ring     *keys.Ring
+	kms      *kms.Store
 }
 
 func newEnv(tb testing.TB) *env {
@@ -141,7 +143,9 @@ func newEnv(tb testing.TB) *env {
 // newEnvIn keeps blobs in a folder.
 func newEnvIn(tb testing.TB, dir string) *env {
 	tb.Helper()
-	e := &env{tb: tb, store: coretest.Store(tb), ring: keys.New(seal.RingOf(seal.NewKey()), nil)}
+	e := &env{tb: tb, store: coretest.Store(tb)}
+	e.kms = newKMS(e.store)
+	e.ring = keys.New(seal.RingOf(seal.NewKey()), e.kms)
 	p, err := payload.Open(payload.Options{Dir: dir, Keys: e.ring})
 	if err != nil {
 		tb.Fatal(err)
@@ -149,7 +153,7 @@ func newEnvIn(tb testing.TB, dir string) *env {
 	e.payloads = &spy{Store: p, blobs: map[string]bool{}}
 	e.buckets = bucket.New(e.store, "us-east-1", nil)
 	e.buckets.AllowCustomerKeys()
-	e.objects = New(e.store, e.payloads, e.buckets)
+	e.objects = New(e.store, e.payloads, e.buckets, e.kms)
 	e.makeBucket("bkt")
 	return e
 }

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/core/acl"
+	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
@@ -41,6 +42,14 @@ func TestStoredForm(t *testing.T) {
 	versions("delete marker", func(v *version) { *v = *newMarker(day(1)); v.seq, v.unique = 7, unique{7} })
 	versions("version, SSE-C", func(v *version) {
 		v.encryption, v.sealedSum, v.checksum.Sum = customerKey, []byte("sealed"), nil
+	})
+	versions("version, SSE-KMS", func(v *version) {
+		v.encryption, v.sealedSum, v.checksum.Sum = bucket.KMS, []byte("sealed"), nil
+		v.kms = &underKMS{key: "arn:aws:kms:us-east-1:111122223333:key/k", pairs: map[string]string{"b": "2", "a": ""}}
+	})
+	versions("version, DSSE-KMS", func(v *version) {
+		v.encryption, v.sealedSum, v.checksum.Sum = bucket.DSSE, []byte("sealed"), nil
+		v.kms = &underKMS{key: "arn:aws:kms:us-east-1:111122223333:key/k", bucketKey: true}
 	})
 	for n := uint64(0); className(n) != ""; n++ {
 		versions("version, class "+className(n), func(v *version) { v.storageClass = className(n) })

@@ -42,6 +42,13 @@ func (s *slowKeys) Generate(
 	return s.Ring.Generate(ctx, g, c, binding)
 }
 
+func (s *slowKeys) Wrap(
+	ctx context.Context, g authz.Grant, c keys.Choice, plain seal.StreamKey, binding []byte,
+) ([]byte, error) {
+	s.call()
+	return s.Ring.Wrap(ctx, g, c, plain, binding)
+}
+
 func (s *slowKeys) Open(
 	ctx context.Context, g authz.Grant, c keys.Choice, wrapped, binding []byte,
 ) (seal.StreamKey, error) {
@@ -78,34 +85,38 @@ func (s *openStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
 func newSlowEnv(t *testing.T) (*env, *slowKeys) {
 	t.Helper()
 	e := newEnv(t)
-	k := &slowKeys{Ring: keys.New(seal.RingOf(seal.NewKey()), nil), tb: t}
+	k := &slowKeys{Ring: keys.New(seal.RingOf(seal.NewKey()), e.kms), tb: t}
 	p, err := payload.Open(payload.Options{Keys: k})
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := &openStore{e.store, k}
 	e.payloads.Store, e.buckets = p, bucket.New(store, "us-east-1", nil)
-	e.objects = New(store, e.payloads, e.buckets)
+	e.objects = New(store, e.payloads, e.buckets, e.kms)
 	return e, k
 }
 
 // TestKeysAreOpenedOutsideTransactions: opening a key may take a request to
 // another server, and no commit may wait for that.
 func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
-	for name, mine := range map[string]CustomerKey{"SSE-S3": {}, "SSE-C": ownKey(7)} {
+	for name, how := range map[string]Encryption{
+		"SSE-S3": {}, "SSE-C": {Customer: ownKey(7)}, "SSE-KMS": {Algorithm: "aws:kms"},
+		"DSSE-KMS": {Algorithm: "aws:kms:dsse"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			e, k := newSlowEnv(t)
+			mine := how.Customer
 			ctx, at := t.Context(), arn.Object("bkt", "k")
 			g := e.grant(at, "s3:PutObject", "s3:GetObject", "s3:GetObjectAttributes", "s3:ListMultipartUploadParts",
-				"s3:DeleteObject")
+				"s3:DeleteObject", "s3:UpdateObjectEncryption")
 			put := func() (err error) {
 				_, err = e.objects.Put(ctx, g, PutInput{
 					Bucket: "bkt", Key: "k", Body: strings.NewReader("text"), Size: 4, Algorithm: digest.SHA256,
-					Encryption: Encryption{Customer: mine},
+					Encryption: how,
 				})
 				return err
 			}
-			get := GetInput{Bucket: "bkt", Key: "k", Customer: mine}
+			get := GetInput{Bucket: "bkt", Key: "k", Customer: mine, Checksums: true}
 			read := func(in GetInput) error {
 				r, err := e.objects.Get(ctx, g, in)
 				if err == nil {
@@ -147,13 +158,13 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 				{"copy", func() error {
 					_, _, err := e.objects.Copy(ctx, g, CopyInput{
 						Source: CopySource{Bucket: "bkt", Key: "k", Customer: mine}, Bucket: "bkt", Key: "k",
-						Encryption: Encryption{Customer: mine}, Replace: true,
+						Encryption: how, Replace: true,
 					})
 					return err
 				}},
 				{"create", func() (err error) {
 					u, err = e.objects.CreateUpload(ctx, g, UploadInput{
-						Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Encryption: Encryption{Customer: mine},
+						Bucket: "bkt", Key: "k", Algorithm: digest.SHA256, Encryption: how,
 					})
 					return err
 				}},
@@ -174,6 +185,16 @@ func TestKeysAreOpenedOutsideTransactions(t *testing.T) {
 				}},
 				{"get a part", func() error { in := get; in.PartNumber = ptr(2); return read(in) }},
 				{"get all", func() error { return read(get) }},
+				{"update the encryption", func() error {
+					if how.Customer.Given() || how.Algorithm == "aws:kms:dsse" {
+						return nil // they can't be moved
+					}
+					_, err := e.objects.UpdateEncryption(ctx, g, UpdateEncryptionInput{
+						VersionInput: VersionInput{Bucket: "bkt", Key: "k"}, KeyARN: e.newKey(),
+					})
+					return err
+				}},
+				{"get all again", func() error { return read(get) }},
 				{"delete", func() error {
 					_, err := e.objects.Delete(ctx, g, "bkt", DeleteInput{
 						Key: "k",

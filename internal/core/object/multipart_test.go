@@ -409,7 +409,7 @@ func TestReadOver(t *testing.T) {
 			}
 			e.tidy(inline+1, 2)
 			if name == "crashed" {
-				again := New(e.store, e.payloads, e.buckets) // knows no reader
+				again := New(e.store, e.payloads, e.buckets, nil) // knows no reader
 				if n, err := again.PurgeParts(t.Context()); n != 1 || err != nil {
 					t.Errorf("%d purged, %v", n, err)
 				}

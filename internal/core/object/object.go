@@ -28,14 +28,16 @@ type Store struct {
 	lists    *acl.Compiled
 	payloads Payloads
 	buckets  *bucket.Store
+	kms      KMS   // nil: no key of KMS can be used
 	minPart  int64 // bytes; MinPart but in tests
 	holds    *holds
 }
 
-// New returns the objects of store; payloads keeps their bytes.
-func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
+// New returns the objects of store; payloads keeps their bytes, and kms decides who may
+// use which key of KMS.
+func New(store kv.Store, payloads Payloads, buckets *bucket.Store, kms KMS) *Store {
 	return &Store{
-		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, minPart: MinPart,
+		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, kms: kms, minPart: MinPart,
 		holds: newHolds(),
 	}
 }
@@ -44,7 +46,7 @@ func New(store kv.Store, payloads Payloads, buckets *bucket.Store) *Store {
 const NullVersion = "null"
 
 // ETag is an entity tag: the MD5 of the plaintext or, with Parts, of the MD5s
-// of that many parts. Under a customer's key it is random instead.
+// of that many parts. Under a customer's key or one of KMS it is random instead.
 type ETag struct {
 	Sum   [16]byte
 	Parts uint32
@@ -75,7 +77,7 @@ const (
 type Checksum struct {
 	Algorithm digest.Algorithm
 	Type      ChecksumType
-	Sum       []byte // big-endian; nil where it takes a customer's key and none was sent
+	Sum       []byte // big-endian; nil where it takes a key that the request did not bring or use
 	Parts     uint32 // of a composite one
 }
 

@@ -59,6 +59,8 @@ type partList struct {
 	count int
 	last  int   // number of the last one
 	size  int64 // bytes of all of them
+
+	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
 
 // partsPerRecord bounds a record of a version's parts to about 64 KiB.
@@ -244,7 +246,7 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 				return l, nil
 			}
 		default:
-			f.Keep(nil) // a list is never changed
+			l.kept = f.Keep(l.kept)
 		}
 	}
 	if f.Err() != nil || n != l.count {

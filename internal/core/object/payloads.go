@@ -13,7 +13,9 @@ import (
 // blob is settled or dropped exactly once.
 type Payloads interface {
 	Write(ctx context.Context, g authz.Grant, src payload.Source) (payload.Location, payload.Digests, error)
-	NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (payload.Location, error)
+	NewKey(
+		ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
+	) (payload.Location, payload.DataKey, error)
 	OpenKey(
 		ctx context.Context, g authz.Grant, at payload.Location, choice keys.Choice, binding []byte,
 	) (payload.DataKey, error)

@@ -21,15 +21,16 @@ import (
 )
 
 // Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
-// it has tags, s3:PutObjectAcl where an ACL is asked for, and s3:GetObject where
-// IfMatch is set. The bytes are sealed and kept first, the record second, and
+// it has tags, s3:PutObjectAcl where an ACL is asked for, s3:GetObject where
+// IfMatch is set, and kms:GenerateDataKey on the key of KMS that the request or the
+// bucket's setting names. The bytes are sealed and kept first, the record second, and
 // nothing is visible before both last. Conditions are checked before the body
 // is read and again in the transaction that commits.
 // Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
-// InvalidArgument and InvalidEncryptionAlgorithmError (the customer's key),
-// PreconditionFailed, NoSuchKey, NotImplemented, those of an ACL (see setOwner), and
-// what Body.Read returned.
+// InvalidArgument and InvalidEncryptionAlgorithmError (the encryption), those of KMS,
+// OperationAborted where the bucket's encryption changed meanwhile, PreconditionFailed,
+// NoSuchKey, NotImplemented, those of an ACL (see setOwner), and what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -47,25 +48,30 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 			return Version{}, err
 		}
 	}
-	choice, err := in.Encryption.choice(g)
+	a, err := in.Encryption.check(g)
 	if err == nil {
 		err = in.check()
 	}
 	if err != nil {
 		return Version{}, err
 	}
-	b, err := s.precheck(ctx, g, &in, choice)
+	k, setting, err := s.precheck(ctx, g, &in, &a)
 	if err != nil {
 		return Version{}, err
 	}
-	v := in.version(choice)
-	at, digests, err := s.payloads.Write(ctx, g, in.source(choice, slot{b, in.Key}.binding(v.unique)))
+	how, g, err := s.seal(ctx, g, k, &a, setting)
 	if err != nil {
 		return Version{}, err
 	}
+	v := in.version(&how)
+	at, digests, err := s.payloads.Write(ctx, g, in.source(how.choice, k.binding(v.unique)))
+	if err != nil {
+		return Version{}, err
+	}
+	b := k.b
 	if err = in.verify(digests); err == nil {
-		v.stored(at, digests, choice)
-		b, err = s.commit(ctx, g, &in, v, written{b.ID, choice, at})
+		v.stored(at, digests, how.choice)
+		b, err = s.commit(ctx, g, &in, v, written{b.ID, how, at})
 	}
 	if err != nil {
 		s.drop(ctx, at, err)
@@ -78,33 +84,34 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 // them.
 type written struct {
 	bucket bucket.ID // that the data key is bound to
-	choice keys.Choice
+	how    sealing
 	at     payload.Location
 }
 
 // check refuses to refer to the bytes in a bucket that was deleted and made again
-// while they came in, or that blocks the kind of their key by now.
+// while they came in, or where they must be sealed otherwise by now.
 func (w *written) check(tx kv.Tx, k slot, g authz.Grant) error {
 	if k.b.ID != w.bucket {
 		return noSuchBucket(k.b.Name)
 	}
-	return k.mayUse(tx, g, w.choice)
+	return w.how.check(tx, k, g)
 }
 
-// precheck reads the bucket and checks ACL and conditions for the first time, so
-// that a write that can't succeed is refused before its body is read.
+// precheck reads the bucket, with its default encryption where that counts, and checks
+// ACL and conditions for the first time, so that a write that can't succeed is refused
+// before its body is read.
 func (s *Store) precheck(
-	ctx context.Context, g authz.Grant, in *PutInput, choice keys.Choice,
-) (b *bucket.Bucket, err error) {
+	ctx context.Context, g authz.Grant, in *PutInput, a *asked,
+) (k slot, setting bucket.DefaultEncryption, err error) {
+	k.key = in.Key
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		if b, err = bucket.For(r, g, in.Bucket); err != nil {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
 		}
-		k := slot{b, in.Key}
 		if err := new(version).setOwner(r, k, g, &in.ACL); err != nil {
 			return err
 		}
-		if err := k.mayUse(r, g, choice); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
+		if setting, err = k.encryption(r, g, a); err != nil || in.IfMatch == nil && in.IfNoneMatch == nil {
 			return err
 		}
 		head, err := k.head(r)
@@ -113,12 +120,14 @@ func (s *Store) precheck(
 		}
 		return in.mayWrite(head)
 	})
-	return b, err
+	return k, setting, err
 }
 
 // version is the record as far as it is known before the body.
-func (in *PutInput) version(choice keys.Choice) *version {
-	v := &version{storageClass: in.StorageClass, encryption: encryptionOf(choice), metadata: in.Metadata, tags: in.Tags}
+func (in *PutInput) version(how *sealing) *version {
+	v := &version{
+		storageClass: in.StorageClass, encryption: how.encryption, kms: how.kms, metadata: in.Metadata, tags: in.Tags,
+	}
 	v.checksum = Checksum{Algorithm: in.algorithm(), Type: FullObject}
 	rand.Read(v.unique[:])
 	return v
@@ -141,7 +150,9 @@ func (in *PutInput) source(choice keys.Choice, binding []byte) payload.Source {
 	if in.Size < 0 {
 		body = &bounded{body, MaxPut}
 	}
-	return payload.Source{Body: body, Size: in.Size, Checksum: in.algorithm(), Choice: choice, Binding: binding}
+	return payload.Source{
+		Body: body, Size: in.Size, Checksum: in.algorithm(), MD5: in.MD5 != nil, Choice: choice, Binding: binding,
+	}
 }
 
 // bounded is a body of unknown size that must not have more than left bytes.

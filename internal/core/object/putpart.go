@@ -80,8 +80,9 @@ func typeMismatch(want, got digest.Algorithm) error {
 }
 
 // PutPart stores a part, in place of an earlier one of its number. It needs
-// s3:PutObject. Errors: NoSuchBucket, NoSuchUpload, InvalidArgument,
-// InvalidRequest and those of Put that concern the body.
+// s3:PutObject, and kms:GenerateDataKey and kms:Decrypt on the upload's key of KMS.
+// Errors: NoSuchBucket, NoSuchUpload, InvalidArgument, InvalidRequest, those of KMS, and
+// those of Put that concern the body.
 func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Part{}, err
@@ -105,17 +106,18 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 		u, err = k.findUpload(r, in.UploadID)
 		return err
 	})
-	if err == nil {
-		_, err = s.openUpload(ctx, g, k, u, choice)
-	}
 	if err != nil {
 		return Part{}, err
 	}
-	p, at, err := s.storePart(ctx, g, &in, k, u, choice)
+	how, g, err := s.sealPart(ctx, g, k, u, choice)
 	if err != nil {
 		return Part{}, err
 	}
-	if err := s.commitPart(ctx, g, &in, p, written{k.b.ID, choice, at}); err != nil {
+	p, at, err := s.storePart(ctx, g, &in, k, u, how.choice)
+	if err != nil {
+		return Part{}, err
+	}
+	if err := s.commitPart(ctx, g, &in, p, written{k.b.ID, how, at}); err != nil {
 		s.drop(ctx, at, err)
 		return Part{}, err
 	}

@@ -31,33 +31,40 @@ func readAction(versionID *string) policy.Action {
 const maxRereads = 4
 
 // Get opens a version for reading. It needs s3:GetObject, or
-// s3:GetObjectVersion with VersionID. The caller closes the Body.
+// s3:GetObjectVersion with VersionID, and kms:Decrypt on the version's key of KMS. The
+// caller closes the Body.
 // Errors: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed,
 // InvalidArgument, InvalidRequest, PreconditionFailed, NotModified,
 // InvalidRange, InvalidPartNumber and, of a customer's key, AccessDenied and
-// InvalidEncryptionAlgorithmError.
+// InvalidEncryptionAlgorithmError; those of KMS.
 func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
 	}
+	r, _, err := s.get(ctx, g, &in)
+	return r, err
+}
+
+// get opens a version for reading, and returns the grant that covers its key, too.
+func (s *Store) get(ctx context.Context, g authz.Grant, in *GetInput) (*Reading, authz.Grant, error) {
 	for try := 1; ; try++ {
-		f, err := s.plan(ctx, g, &in, "GET", true)
+		f, err := s.plan(ctx, g, in, "GET", true)
 		if err != nil {
-			return nil, err
+			return nil, g, err
 		}
 		reading := f.reading(in.Key)
-		reading.Body, err = s.open(ctx, g, f, in.Key)
+		reading.Body, err = s.open(ctx, f, in.Key)
 		if err == nil {
-			return reading, nil
+			return reading, f.grant, nil
 		}
 		if !errors.Is(err, payload.ErrGone) || try == maxRereads {
-			return nil, err
+			return nil, g, err
 		}
 	}
 }
 
 // Head is Get without a body. It needs s3:GetObject, or s3:GetObjectVersion with
-// VersionID.
+// VersionID. A version under a key of KMS needs kms:Decrypt only for its checksum.
 func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
@@ -77,6 +84,7 @@ type readPlan struct {
 	inline  []byte
 	parts   []segment // of a multipart object
 	choice  keys.Choice
+	grant   authz.Grant     // covers the version's key, too
 	key     payload.DataKey // where the choice hides digests
 	refusal error           // by the conditions or the range
 }
@@ -91,8 +99,8 @@ func (f *readPlan) reading(key string) *Reading {
 }
 
 // plan reads the version asked for in the view that it is authorized in, and
-// checks the conditions, the range and, once the view has ended, the customer's
-// key: what is wrong with the key is what the caller is told first.
+// checks the conditions, the range and, once the view has ended, the key: what is
+// wrong with the key is what the caller is told first.
 func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*readPlan, error) {
 	if err := in.check(); err != nil {
 		return nil, err
@@ -101,7 +109,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 	if err != nil {
 		return nil, err
 	}
-	f := &readPlan{choice: choice}
+	f := &readPlan{choice: choice, grant: g}
 	err = change.View(ctx, s.store, g, func(r kv.Reader) (err error) {
 		if f.b, err = bucket.For(r, g, in.Bucket); err != nil {
 			return err
@@ -135,12 +143,18 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 	if err != nil {
 		return nil, err
 	}
+	if f.v.kms != nil && !bytes && !in.Checksums {
+		return f, cmp.Or(f.v.checkChoice(choice), f.refusal) // nothing of it is opened
+	}
 	k := slot{f.b, in.Key}
-	if f.key, err = s.openVersion(ctx, g, k, f.v, choice); err != nil {
+	if f.choice, f.grant, err = s.openFor(ctx, g, k, f.v, choice); err != nil {
+		return nil, err
+	}
+	if f.key, err = s.openVersion(ctx, f.grant, k, f.v, f.choice); err != nil {
 		return nil, err
 	}
 	if f.refusal == nil && f.span.part != nil {
-		err = s.openParts(ctx, g, k, f.v.unique, choice, f.span.part)
+		err = s.openParts(ctx, f.grant, k, f.v.unique, f.choice, f.span.part)
 	}
 	return f, cmp.Or(f.refusal, err)
 }
@@ -176,17 +190,17 @@ func (s slot) find(r kv.Reader, versionID *string, method string) (*version, err
 }
 
 // open opens the bytes asked for.
-func (s *Store) open(ctx context.Context, g authz.Grant, f *readPlan, key string) (io.ReadCloser, error) {
+func (s *Store) open(ctx context.Context, f *readPlan, key string) (io.ReadCloser, error) {
 	if f.span.length == 0 {
 		return &body{ReadCloser: io.NopCloser(bytes.NewReader(nil))}, nil
 	}
 	if f.parts != nil {
-		return s.join(ctx, g, f, key)
+		return s.join(ctx, f, key)
 	}
 	k, at := f.key, f.v.location()
 	if !f.choice.HidesDigests() {
 		var err error
-		if k, err = s.payloads.OpenKey(ctx, g, at, f.choice, slot{f.b, key}.binding(f.v.unique)); err != nil {
+		if k, err = s.payloads.OpenKey(ctx, f.grant, at, f.choice, slot{f.b, key}.binding(f.v.unique)); err != nil {
 			return nil, err
 		}
 	}

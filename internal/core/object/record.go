@@ -38,12 +38,13 @@ type version struct {
 	checksum     Checksum
 	owner        string // empty is the bucket's owner
 	encryption   bucket.Encryption
-	dataKey      []byte // each part has its own; this one only identifies a customer's key
+	kms          *underKMS // of SSE-KMS and DSSE-KMS
+	dataKey      []byte    // each part has its own; this one seals the checksum of the whole
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
 	acl          acl.List
-	sealedSum    []byte // the checksum, under a customer's key
+	sealedSum    []byte // the checksum, where digests are hidden
 	kept         []byte // unknown fields of the record, see record.Fields.Keep
 }
 
@@ -77,6 +78,9 @@ const (
 	fieldTag          = 29 // repeated: name and value
 	fieldGrant        = 34 // repeated, see acl.List; none means only the owner's
 	fieldSealedSum    = 30
+	fieldKMSKey       = 31 // see underKMS
+	fieldKMSBucketKey = 32
+	fieldKMSPair      = 33 // repeated: name and value
 )
 
 // Stored numbers: bits of fieldFlags, and values of fieldChecksumType and
@@ -91,6 +95,8 @@ const (
 
 	encryptionAES256      = 1
 	encryptionCustomerKey = 2
+	encryptionKMS         = 3
+	encryptionDSSE        = 4
 
 	sizeLimit = 1 << 62 // no object is as large
 )
@@ -126,13 +132,7 @@ func (v *version) appendPointer(r []byte) []byte {
 	r = record.Uint(r, fieldAlgorithm, algorithmNumber(v.checksum.Algorithm))
 	r = record.Uint(r, fieldChecksumType, typeNumber(v.checksum.Type))
 	r = record.String(r, fieldOwner, v.owner)
-	switch v.encryption {
-	case bucket.AES256:
-		r = record.Uint(r, fieldEncryption, encryptionAES256)
-	case customerKey:
-		r = record.Uint(r, fieldEncryption, encryptionCustomerKey)
-	}
-	return r
+	return record.Uint(r, fieldEncryption, encryptionNumber(v.encryption))
 }
 
 func (v *version) encode() []byte {
@@ -158,6 +158,9 @@ func (v *version) encode() []byte {
 		r = record.Pair(r, fieldTag, t.Key, t.Value)
 	}
 	r = record.Bytes(r, fieldSealedSum, v.sealedSum)
+	if v.kms != nil {
+		r = v.kms.append(r)
+	}
 	return append(v.acl.Append(r, fieldGrant), v.kept...)
 }
 
@@ -181,7 +184,8 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	if err := f.Err(); err != nil {
 		return nil, unreadable(err)
 	}
-	if v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil {
+	if v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil ||
+		v.kms != nil && !v.encryption.UsesKMS() {
 		return nil, malformed()
 	}
 	return v, nil
@@ -216,14 +220,8 @@ func (v *version) take(f *record.Fields) bool {
 	case fieldOwner:
 		v.owner = string(f.Bytes)
 	case fieldEncryption:
-		switch f.Uint {
-		case encryptionAES256:
-			v.encryption = bucket.AES256
-		case encryptionCustomerKey:
-			v.encryption = customerKey
-		default:
-			return false
-		}
+		v.encryption = encryptionName(f.Uint)
+		return v.encryption != ""
 	default:
 		return v.takeMore(f)
 	}
@@ -284,7 +282,7 @@ func (v *version) takeMore(f *record.Fields) bool {
 	case fieldSealedSum:
 		v.sealedSum = orNil(f.Bytes)
 	default:
-		return false
+		return v.takeKMS(f)
 	}
 	return true
 }
@@ -328,10 +326,10 @@ func decodeEntry(b []byte, e *Entry) error {
 // isVersionField reports the fields that a version's record may have.
 func isVersionField(n protowire.Number) bool {
 	switch {
-	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser:
+	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser, n >= fieldSealedSum && n <= fieldGrant:
 		return true
 	}
-	return n == fieldTag || n == fieldGrant || n == fieldSealedSum
+	return n == fieldTag
 }
 
 // pointerSeq reads the number of the version a current pointer points to. The whole

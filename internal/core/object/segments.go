@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"watertight/internal/access/authz"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -92,13 +91,13 @@ type joined struct {
 // join opens the first segment at once, so that a missing one is an error
 // before the answer begins. Until it is closed, the parts stay, whatever
 // becomes of the version.
-func (s *Store) join(ctx context.Context, g authz.Grant, f *readPlan, key string) (io.ReadCloser, error) {
+func (s *Store) join(ctx context.Context, f *readPlan, key string) (io.ReadCloser, error) {
 	if !s.holds.take(f.v.unique) {
 		return nil, payload.ErrGone
 	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)),
 		open: func(at segment) (io.ReadCloser, error) {
-			k, err := s.payloads.OpenKey(ctx, g, at.location(), f.choice,
+			k, err := s.payloads.OpenKey(ctx, f.grant, at.location(), f.choice,
 				slot{f.b, key}.partBinding(f.v.unique, at.number))
 			if err != nil {
 				return nil, err

@@ -10,7 +10,6 @@ import (
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
-	"watertight/internal/core/keys"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
 	"watertight/internal/storage/digest"
@@ -183,9 +182,9 @@ func noSuchUpload(id string) error {
 }
 
 // CreateUpload begins a multipart upload. Its object will have the owner and the ACL
-// that are set now. It needs s3:PutObject, and
-// s3:PutObjectAcl where an ACL is asked for. Errors: NoSuchBucket,
-// InvalidRequest, and those of Put that need no body.
+// that are set now. It needs s3:PutObject, s3:PutObjectAcl where an ACL is asked for,
+// and kms:GenerateDataKey on the key of KMS that the request or the bucket's setting
+// names. Errors: NoSuchBucket, InvalidRequest, and those of Put that need no body.
 func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput) (Upload, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
@@ -213,31 +212,27 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	choice, err := in.Encryption.choice(g)
+	a, err := in.Encryption.check(g)
 	if err != nil {
 		return Upload{}, err
 	}
-	at := requestTime(g)
-	u := &upload{
-		version: *put.version(choice), initiator: initiator(g), initID: g.Caller().Principal().ID,
-		requestEncryption: in.Encryption.Algorithm, bucket: in.Bucket,
-	}
-	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
-	u.modified, u.seq = at, uint64(max(1, at.UnixMicro()))
-	id, err := s.keyOfUpload(ctx, g, &in, u, choice)
+	k, how, g, err := s.sealUpload(ctx, g, &in, &a)
 	if err != nil {
 		return Upload{}, err
 	}
+	u, err := s.newUpload(ctx, g, &put, k, &how)
+	if err != nil {
+		return Upload{}, err
+	}
+	u.requestEncryption, u.checksum = in.Encryption.Algorithm, Checksum{Algorithm: in.Algorithm, Type: kind}
+	w := written{bucket: k.b.ID, how: how}
 	var out Upload
 	err = s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
-		if id != (bucket.ID{}) && b.ID != id {
-			return noSuchBucket(in.Bucket)
-		}
 		k := slot{b, in.Key}
-		head, err := k.head(tx)
-		if err == nil {
-			err = k.mayUse(tx, g, choice)
+		if err := w.check(tx, k, g); err != nil {
+			return err
 		}
+		head, err := k.head(tx)
 		if err == nil {
 			err = u.setOwner(tx, k, g, &in.ACL)
 		}
@@ -257,26 +252,42 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	return out, nil
 }
 
-// keyOfUpload gives an upload the data key that the keys sent with its parts are
-// compared with, where they have to be. It returns the bucket that the key is
-// bound to, the zero ID without a key.
-func (s *Store) keyOfUpload(
-	ctx context.Context, g authz.Grant, in *UploadInput, u *upload, choice keys.Choice,
-) (bucket.ID, error) {
-	if !choice.IsCustomer() {
-		return bucket.ID{}, nil
+// newUpload returns the record of an upload that begins, with the data key that keys sent
+// with its parts are compared with, and that seals the checksum of the whole, where
+// digests are hidden.
+func (s *Store) newUpload(
+	ctx context.Context, g authz.Grant, put *PutInput, k slot, how *sealing,
+) (*upload, error) {
+	u := &upload{
+		version: *put.version(how), initiator: initiator(g), initID: g.Caller().Principal().ID, bucket: put.Bucket,
 	}
-	var b *bucket.Bucket
-	err := s.store.View(ctx, func(r kv.Reader) (err error) {
-		b, err = bucket.For(r, g, in.Bucket)
+	u.modified = requestTime(g)
+	u.seq = uint64(max(1, u.modified.UnixMicro()))
+	if !how.choice.HidesDigests() {
+		return u, nil
+	}
+	at, _, err := s.payloads.NewKey(ctx, g, how.choice, k.binding(u.unique))
+	u.dataKey = at.Key
+	return u, err
+}
+
+// sealUpload decides how an upload is encrypted, see seal.
+func (s *Store) sealUpload(
+	ctx context.Context, g authz.Grant, in *UploadInput, a *asked,
+) (k slot, how sealing, _ authz.Grant, err error) {
+	k.key = in.Key
+	var setting bucket.DefaultEncryption
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		if k.b, err = bucket.For(r, g, in.Bucket); err == nil {
+			setting, err = k.encryption(r, g, a)
+		}
 		return err
 	})
 	if err != nil {
-		return bucket.ID{}, err
+		return k, how, g, err
 	}
-	at, err := s.payloads.NewKey(ctx, g, choice, slot{b, in.Key}.binding(u.unique))
-	u.dataKey = at.Key
-	return b.ID, err
+	how, g, err = s.seal(ctx, g, k, a, setting)
+	return k, how, g, err
 }
 
 // checksumType is what the checksum of a multipart object is made of (S3 user

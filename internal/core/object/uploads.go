@@ -156,8 +156,8 @@ type ListPartsInput struct {
 }
 
 // ListParts returns a page of the parts of an upload. It needs
-// s3:ListMultipartUploadParts. Errors: NoSuchBucket, NoSuchUpload,
-// InvalidArgument and, of a customer's key, those of PutPart.
+// s3:ListMultipartUploadParts, and kms:Decrypt on the upload's key of KMS. Errors:
+// NoSuchBucket, NoSuchUpload, InvalidArgument and, of keys, those of PutPart.
 func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput) (PartList, error) {
 	if err := g.Demand("s3:ListMultipartUploadParts", arn.Object(in.Bucket, in.Key)); err != nil {
 		return PartList{}, err
@@ -193,7 +193,11 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 			return !out.Truncated
 		})
 	})
-	if err == nil && choice.IsCustomer() {
+	if err == nil && u.kms != nil {
+		if err = u.checkChoice(choice); err == nil {
+			choice, g, err = s.openFor(ctx, g, k, &u.version, choice)
+		}
+	} else if err == nil && choice.IsCustomer() {
 		_, err = s.openUpload(ctx, g, k, u, choice)
 	}
 	if err == nil {
@@ -275,7 +279,8 @@ type Attributes struct {
 
 // Attributes returns a version and those of its parts that come after a number;
 // max is nil or from 0, and at most MaxPage. It needs what Get needs and
-// s3:GetObjectAttributes, or s3:GetObjectVersionAttributes with VersionID.
+// s3:GetObjectAttributes, or s3:GetObjectVersionAttributes with VersionID; kms:Decrypt
+// on the version's key of KMS only where Checksums are asked for.
 // Errors: those of Head, InvalidArgument.
 func (s *Store) Attributes(
 	ctx context.Context, g authz.Grant, in GetInput, after int, max *int,
@@ -333,11 +338,17 @@ func (s *Store) attributes(
 			return !out.Truncated
 		})
 	})
-	if err == nil {
-		_, err = s.openVersion(ctx, g, k, v, choice)
-	}
-	if err == nil {
-		err = s.openParts(ctx, g, k, v.unique, choice, parts...)
+	switch {
+	case err != nil:
+	case v.kms != nil && !in.Checksums:
+		err = v.checkChoice(choice) // nothing of it is opened
+	default:
+		if choice, g, err = s.openFor(ctx, g, k, v, choice); err == nil {
+			_, err = s.openVersion(ctx, g, k, v, choice)
+		}
+		if err == nil {
+			err = s.openParts(ctx, g, k, v.unique, choice, parts...)
+		}
 	}
 	if err != nil {
 		return Attributes{}, err

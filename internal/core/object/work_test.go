@@ -76,7 +76,7 @@ func counted(t *testing.T, fill func(*env, *bucket.Bucket)) (*env, *work) {
 	fill(e, &b)
 	w := &work{Store: e.store}
 	e.buckets = bucket.New(w, "us-east-1", nil)
-	e.objects = New(w, e.payloads, e.buckets)
+	e.objects = New(w, e.payloads, e.buckets, nil)
 	return e, w
 }
 

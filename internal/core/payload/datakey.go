@@ -21,11 +21,14 @@ func (DataKey) String() string { return "payload.DataKey(hidden)" }
 // GoString keeps the key out of logs.
 func (k DataKey) GoString() string { return k.String() }
 
-// NewKey makes a data key that seals no bytes, and returns it as a location: for
-// an upload, which has no bytes itself but whose key is checked.
-func (s *Store) NewKey(ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte) (Location, error) {
-	_, wrapped, err := s.keys.Generate(ctx, g, choice, binding)
-	return Location{Key: wrapped}, err
+// NewKey makes a data key that seals no bytes, and returns it as a location and opened:
+// for an upload, which has no bytes itself but whose key is checked, and seals the
+// checksum of the whole.
+func (s *Store) NewKey(
+	ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
+) (Location, DataKey, error) {
+	key, wrapped, err := s.keys.Generate(ctx, g, choice, binding)
+	return Location{Key: wrapped}, DataKey{key}, err
 }
 
 // WrapKey wraps an opened data key anew under another choice, bound to the same

@@ -179,7 +179,7 @@ func TestNewKey(t *testing.T) {
 	s, _ := open(t)
 	mine, other, all := customers()
 	s.keys = all
-	at, err := s.NewKey(t.Context(), authz.Grant{}, mine, []byte("b"))
+	at, k, err := s.NewKey(t.Context(), authz.Grant{}, mine, []byte("b"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,8 +189,8 @@ func TestNewKey(t *testing.T) {
 	if _, err := s.sum(at, other, "b"); err == nil {
 		t.Error("another key is the same")
 	}
-	k, err := s.OpenKey(t.Context(), authz.Grant{}, at, mine, []byte("b"))
-	if err != nil {
+	opened, err := s.OpenKey(t.Context(), authz.Grant{}, at, mine, []byte("b"))
+	if err != nil || opened.key.Key != k.key.Key {
 		t.Fatal(err)
 	}
 	one, two := k.SealSum(at, []byte("sum")), k.SealSum(at, []byte("sum"))

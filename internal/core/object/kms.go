@@ -1,0 +1,206 @@
+package object
+
+import (
+	"context"
+	"maps"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// KMS decides which keys of KMS the caller of a request may use; kms.Store implements
+// it. Each method resolves the key of a use, refuses by the key's state, and returns a
+// grant that is wider by what was decided, which the request commits with: a key that
+// is disabled meanwhile refuses the commit.
+type KMS interface {
+	ExtendToGenerate(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
+	ExtendToDecrypt(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
+	// ExtendToBoth is for parts of uploads.
+	ExtendToBoth(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
+}
+
+// underKMS says how a version, an upload and its parts use a key of KMS. It is part of
+// their records.
+type underKMS struct {
+	key       string            // ARN
+	bucketKey bool              // the encryption context names the bucket, not the object
+	pairs     map[string]string // of the encryption context, the caller's own
+}
+
+// managedKey is the key that S3 uses where nobody names one: of the account that
+// writes (S3 user guide, "Using server-side encryption with AWS KMS keys").
+const managedKey = "alias/aws/s3"
+
+// context is the whole encryption context.
+func (u *underKMS) context(k slot) map[string]string {
+	c := make(map[string]string, len(u.pairs)+1)
+	maps.Copy(c, u.pairs)
+	at := arn.Object(k.b.Name, k.key)
+	if u.bucketKey {
+		at = arn.Bucket(k.b.Name)
+	}
+	c["aws:s3:arn"] = at.String()
+	return c
+}
+
+// use is how a decision sees it.
+func (u *underKMS) use(k slot) kms.Use {
+	return kms.Use{Key: u.key, Context: u.context(k), Via: "s3"}
+}
+
+// choice is the choice of keys that it makes.
+func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
+	key, err := arn.Parse(u.key)
+	if err != nil {
+		return keys.Choice{}, unreadable(err)
+	}
+	return keys.UnderKMS(key, kms.Canonical(u.context(k)), e == bucket.DSSE), nil
+}
+
+// mayUseKMS refuses callers that can't use a key, whatever its policy says: those that
+// did not sign, and those whose answer others can read (S3 user guide, "Protecting data
+// with SSE-KMS").
+func (s *Store) mayUseKMS(g authz.Grant) error {
+	switch c := g.Caller(); {
+	case s.kms == nil:
+		return fault.Of(fault.NotImplemented).With("Header", encryptionHeader)
+	case c.Principal().Kind == policy.Nobody, c.Anonymous():
+		return fault.Of(fault.AccessDenied)
+	case !c.SecureChannel():
+		return fault.New(fault.InvalidRequest,
+			"Requests for objects under AWS KMS keys must be made over a secure connection.")
+	}
+	return nil
+}
+
+// sealing is how what is written is going to be encrypted.
+type sealing struct {
+	encryption bucket.Encryption
+	choice     keys.Choice
+	kms        *underKMS
+	key        arn.ARN // of kms
+	// followed is the bucket's setting that it follows from, where follows is set: the
+	// transaction that commits compares it.
+	followed bucket.DefaultEncryption
+	follows  bool
+}
+
+// seal decides how a write is encrypted: as the request says, else as the bucket's
+// setting says. It returns the grant with what a key of KMS needs. Errors: those of KMS.
+func (s *Store) seal(
+	ctx context.Context, g authz.Grant, k slot, a *asked, d bucket.DefaultEncryption,
+) (sealing, authz.Grant, error) {
+	if a.customer.IsCustomer() {
+		return sealing{encryption: customerKey, choice: a.customer}, g, nil
+	}
+	how := sealing{encryption: a.algorithm, followed: d, follows: a.algorithm != bucket.AES256}
+	name := a.key
+	if how.encryption == "" {
+		how.encryption, name = d.Algorithm, d.KeyID
+	}
+	if !how.encryption.UsesKMS() {
+		return how, g, nil
+	}
+	how.kms = &underKMS{pairs: a.pairs, bucketKey: d.BucketKey}
+	if a.bucketKey != nil {
+		how.kms.bucketKey = *a.bucketKey
+	}
+	if how.encryption == bucket.DSSE {
+		how.kms.bucketKey = false // there are none
+	}
+	if how.kms.key = name; name == "" {
+		how.kms.key = managedKey
+	}
+	if err := s.mayUseKMS(g); err != nil {
+		return how, g, err
+	}
+	wider, key, err := s.kms.ExtendToGenerate(ctx, g, how.kms.use(k))
+	if err != nil {
+		return how, g, err
+	}
+	how.key, how.kms.key = key.ARN, key.ARN.String()
+	how.choice, err = how.kms.choice(k, how.encryption)
+	return how, wider, err
+}
+
+// encryption returns the bucket's default encryption where what a request says does
+// not settle everything, and refuses a customer's key where the bucket does.
+func (s slot) encryption(r kv.Reader, g authz.Grant, a *asked) (bucket.DefaultEncryption, error) {
+	if a.customer.IsCustomer() || a.algorithm == bucket.AES256 {
+		return bucket.DefaultEncryption{}, s.mayUse(r, g, a.customer)
+	}
+	return bucket.EncryptionIn(r, s.b)
+}
+
+// check refuses a write whose bucket blocks the kind of its key by now, or has another
+// default encryption than the one it followed, and one whose grant does not cover its
+// key any longer.
+func (how *sealing) check(r kv.Reader, k slot, g authz.Grant) error {
+	if err := k.mayUse(r, g, how.choice); err != nil {
+		return err
+	}
+	if how.choice.IsKMS() {
+		if err := g.Demand("kms:GenerateDataKey", how.key); err != nil {
+			return err
+		}
+	}
+	if !how.follows {
+		return nil
+	}
+	now, err := bucket.EncryptionIn(r, k.b)
+	if err == nil && now != how.followed {
+		err = fault.Of(fault.OperationAborted)
+	}
+	return err
+}
+
+// openFor decides whether the caller may read a version, or an upload's parts, and
+// returns the choice of keys that opens them and the grant that covers it. customer is
+// what the request brings. Errors: those of checkChoice, and of KMS.
+func (s *Store) openFor(
+	ctx context.Context, g authz.Grant, k slot, v *version, customer keys.Choice,
+) (keys.Choice, authz.Grant, error) {
+	if err := v.checkChoice(customer); err != nil || v.kms == nil {
+		return customer, g, err
+	}
+	if err := s.mayUseKMS(g); err != nil {
+		return keys.Choice{}, g, err
+	}
+	wider, _, err := s.kms.ExtendToDecrypt(ctx, g, v.kms.use(k))
+	if err != nil {
+		return keys.Choice{}, g, err
+	}
+	choice, err := v.kms.choice(k, v.encryption)
+	return choice, wider, err
+}
+
+// sealPart decides how a part of an upload is encrypted: as the upload is. The caller
+// of a part needs both permissions on a key of KMS (S3 API reference, UploadPart).
+func (s *Store) sealPart(
+	ctx context.Context, g authz.Grant, k slot, u *upload, customer keys.Choice,
+) (sealing, authz.Grant, error) {
+	how := sealing{encryption: u.encryption, choice: customer, kms: u.kms}
+	if u.kms == nil {
+		_, err := s.openUpload(ctx, g, k, u, customer)
+		return how, g, err
+	}
+	if err := u.checkChoice(customer); err != nil {
+		return how, g, err
+	}
+	if err := s.mayUseKMS(g); err != nil {
+		return how, g, err
+	}
+	wider, key, err := s.kms.ExtendToBoth(ctx, g, u.kms.use(k))
+	if err != nil {
+		return how, g, err
+	}
+	how.key = key.ARN
+	how.choice, err = u.kms.choice(k, u.encryption)
+	return how, wider, err
+}

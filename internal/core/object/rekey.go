@@ -1,0 +1,244 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// UpdateEncryptionInput moves a version under a key of KMS.
+type UpdateEncryptionInput struct {
+	VersionInput
+	KeyARN    string // of the key, in full
+	BucketKey bool
+}
+
+// UpdateEncryption wraps the data keys of a version under a key of KMS (SSE-KMS): of
+// one under the server's keys alone (SSE-S3), or under another key of KMS, whose pairs of
+// the encryption context stay. No bytes move; ETag, dates, checksums, metadata and tags
+// stay as they are. Checksums that were in plain are sealed. It needs
+// s3:UpdateObjectEncryption, kms:GenerateDataKey on the key, and kms:Decrypt on the one
+// that the version is under. A version that changes meanwhile is begun again, and
+// OperationAborted in the end. Errors: NoSuchBucket, NoSuchKey, NoSuchVersion,
+// MethodNotAllowed for a delete marker, InvalidArgument, InvalidRequest, those of KMS.
+func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
+	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
+		return Version{}, err
+	}
+	if err := checkKey(in.Key); err != nil {
+		return Version{}, err
+	}
+	key, err := arn.Parse(in.KeyARN)
+	if err != nil || key.Service != "kms" || !key.Begins("key/") {
+		return Version{}, fault.New(fault.InvalidRequest,
+			"The key must be named by the full Amazon Resource Name (ARN) of a KMS key.")
+	}
+	if err := s.mayUseKMS(g); err != nil {
+		return Version{}, err
+	}
+	for try := 1; ; try++ {
+		out, err := s.updateEncryption(ctx, g, &in, key)
+		if !errors.Is(err, errRekeyed) {
+			return out, err
+		}
+		if try == maxRereads {
+			return Version{}, fault.Of(fault.OperationAborted).Because(err)
+		}
+	}
+}
+
+// errRekeyed: the version has other data keys than those that were opened.
+var errRekeyed = errors.New("object: the data keys of a version changed while they were wrapped anew")
+
+// rekeyed is the data keys of a version and of its parts, wrapped anew before the
+// transaction that puts them in place of those that were there.
+type rekeyed struct {
+	of    unique
+	kms   *underKMS
+	whole rewrapped
+	parts map[unique]rewrapped // by the unique bytes of each
+}
+
+// rewrapped is one data key: as it was, and at, with its key and its sealed checksum as
+// they are going to be.
+type rewrapped struct {
+	old []byte
+	at  payload.Location
+}
+
+func (s *Store) updateEncryption(
+	ctx context.Context, g authz.Grant, in *UpdateEncryptionInput, key arn.ARN,
+) (out Version, err error) {
+	k := slot{key: in.Key}
+	var v *version
+	var parts []*part
+	err = change.View(ctx, s.store, g, func(r kv.Reader) error {
+		if k.b, err = bucket.For(r, g, in.Bucket); err != nil {
+			return err
+		}
+		if v, err = in.find(r, k.b, "PUT"); err != nil || v.etag.Parts == 0 {
+			return err
+		}
+		parts, err = allParts(r, v)
+		return err
+	})
+	if err != nil {
+		return Version{}, err
+	}
+	if key.Account != k.b.Owner {
+		return Version{}, fault.New(fault.InvalidRequest, "The key must belong to the account that owns the bucket.")
+	}
+	if v.encryption != bucket.AES256 && v.encryption != bucket.KMS {
+		return Version{}, fault.New(fault.InvalidRequest,
+			"Only objects with SSE-S3 or SSE-KMS can be moved under another key.")
+	}
+	to := &underKMS{key: in.KeyARN, bucketKey: in.BucketKey}
+	if v.kms != nil {
+		to.pairs = v.kms.pairs
+	}
+	n, g, err := s.rekey(ctx, g, k, v, parts, to)
+	if err != nil {
+		return Version{}, err
+	}
+	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, now slot) error {
+		if now.b.ID != k.b.ID {
+			return noSuchBucket(in.Bucket)
+		}
+		v, err := in.find(tx, now.b, "PUT")
+		if err != nil {
+			return err
+		}
+		if err := n.replace(tx, now, v); err != nil {
+			return err
+		}
+		noteVersion(g, now.b, v)
+		out = v.public(now.b, in.Key)
+		return nil
+	})
+	return out, err
+}
+
+// allParts returns the parts of a version: at most MaxParts.
+func allParts(r kv.Reader, v *version) (parts []*part, err error) {
+	err = eachPart(r, v, nil, func(p *part) bool { parts = append(parts, p); return true })
+	return parts, err
+}
+
+// rekey opens the data keys of a version and its parts, and wraps them under to. The
+// grant that it returns covers both keys.
+func (s *Store) rekey(
+	ctx context.Context, g authz.Grant, k slot, v *version, parts []*part, to *underKMS,
+) (n rekeyed, _ authz.Grant, err error) {
+	from, g, err := s.openFor(ctx, g, k, v, keys.Choice{})
+	if err != nil {
+		return n, g, err
+	}
+	g, found, err := s.kms.ExtendToGenerate(ctx, g, to.use(k))
+	if err != nil {
+		return n, g, err
+	}
+	to.key = found.ARN.String()
+	choice, err := to.choice(k, bucket.KMS)
+	if err != nil {
+		return n, g, err
+	}
+	n = rekeyed{of: v.unique, kms: to, parts: make(map[unique]rewrapped, len(parts))}
+	n.whole, err = s.wrapAnew(ctx, g, v.location(), v.checksum.Sum, from, choice, k.binding(v.unique))
+	for _, p := range parts {
+		if err != nil {
+			break
+		}
+		n.parts[p.unique], err = s.wrapAnew(
+			ctx, g, p.location(), p.checksum.Sum, from, choice, k.partBinding(v.unique, p.number),
+		)
+	}
+	return n, g, err
+}
+
+// wrapAnew wraps the data key of a location under to, and seals the checksum that it has
+// in plain. A version of parts that has no data key of its own is given one for that.
+func (s *Store) wrapAnew(
+	ctx context.Context, g authz.Grant, at payload.Location, plain []byte, from, to keys.Choice, binding []byte,
+) (w rewrapped, err error) {
+	w = rewrapped{old: at.Key, at: at}
+	var key payload.DataKey
+	if at.Key == nil {
+		var made payload.Location
+		made, key, err = s.payloads.NewKey(ctx, g, to, binding)
+		w.at.Key = made.Key
+	} else if key, err = s.payloads.OpenKey(ctx, g, at, from, binding); err == nil {
+		w.at.Key, err = s.payloads.WrapKey(ctx, g, key, to, binding)
+	}
+	if err == nil && plain != nil {
+		w.at = key.SealSum(w.at, plain)
+	}
+	return w, err
+}
+
+// replace writes a version with its data keys wrapped anew.
+func (n *rekeyed) replace(tx kv.Tx, k slot, v *version) error {
+	if v.unique != n.of || !bytes.Equal(v.dataKey, n.whole.old) {
+		return errRekeyed
+	}
+	lists, err := n.replaceParts(tx, v)
+	if err != nil {
+		return err
+	}
+	v.encryption, v.kms = bucket.KMS, n.kms
+	v.dataKey, v.sealedSum, v.checksum.Sum = n.whole.at.Key, n.whole.at.Sum, nil
+	tx.Set(k.version(v.seq), v.encode())
+	for _, l := range lists {
+		tx.Set(l.Key, l.Value)
+	}
+	pointer, err := tx.Get(k.pointer())
+	if err != nil || pointer == nil {
+		return err
+	}
+	seq, err := pointerSeq(pointer)
+	if err == nil && seq == v.seq { // it says how the version is encrypted, too
+		tx.Set(k.pointer(), v.pointer())
+	}
+	return err
+}
+
+// replaceParts returns the lists of a version's parts with their data keys wrapped anew.
+func (n *rekeyed) replaceParts(r kv.Reader, v *version) (lists []kv.Pair, err error) {
+	if v.etag.Parts == 0 {
+		return nil, nil
+	}
+	prefix := versionParts(v.unique)
+	found := 0
+	for pair, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		var parts []*part
+		l, err := partsOf(pair.Value, nil, func(p *part) bool { parts = append(parts, p); return true })
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range parts {
+			w, ok := n.parts[p.unique]
+			if !ok || !bytes.Equal(p.dataKey, w.old) {
+				return nil, errRekeyed
+			}
+			p.dataKey, p.sealedSum, p.checksum.Sum = w.at.Key, w.at.Sum, nil
+		}
+		found += len(parts)
+		lists = append(lists, kv.Pair{Key: bytes.Clone(pair.Key), Value: append(encodeParts(parts), l.kept...)})
+	}
+	if found != len(n.parts) {
+		return nil, errRekeyed
+	}
+	return lists, nil
+}
