@@ -165,6 +165,9 @@ func (p *Parts) Open(ctx context.Context, o embedded.Options) (kv.Store, error) 
 	if err != nil {
 		return nil, Refused(err)
 	}
+	if err := os.RemoveAll(filepath.Join(p.data, SnapshotFolder)); err != nil { // of a backup that was cut
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 )
@@ -33,12 +34,8 @@ func Dial(data string) *Client {
 	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, bytes.NewReader(body))
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +47,11 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
-	res, err := c.send(ctx, method, path, in)
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	res, err := c.send(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

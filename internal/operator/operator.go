@@ -35,9 +35,11 @@ type Options struct {
 	Objects    *object.Operator
 	Trail      *audit.Log
 	Health     func(context.Context) Health
-	Ending     context.Context // ends when the server begins to stop: commands that take long end with it
 	RootKey    *rootkey.Keyring
 	Rotation   *rotation.Rotation
+	Snapshot   func(context.Context, func(Snapshot) error) error
+	// Ending ends when the server begins to stop: commands that take long end with it.
+	Ending context.Context
 }
 
 // commands answers the operator's commands.
@@ -47,7 +49,7 @@ type commands struct{ Options }
 func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
 	for _, add := range []func(*http.ServeMux){
-		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.rootKey,
+		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
 	} {
 		add(m)
 	}
@@ -56,8 +58,9 @@ func Handler(o Options) http.Handler {
 
 // call is one command under way.
 type call struct {
-	record *audit.Record // its audit event, which core commits with a change
-	at     time.Time     // the one instant that the command is judged by
+	record *audit.Record   // its audit event, which core commits with a change
+	at     time.Time       // the one instant that the command is judged by
+	next   func(any) error // reads what the client sends next, of a command that takes long
 }
 
 // begin begins a command; operation is the name of its event.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,9 +38,15 @@ func stream[In, Progress, Out any](
 		cl := c.begin(operation)
 		ctx, cancel := context.WithCancel(hr.Context())
 		defer cancel()
-		defer context.AfterFunc(c.Ending, cancel)()
+		wire := http.NewResponseController(w)
+		defer context.AfterFunc(c.Ending, func() {
+			cancel()
+			wire.SetReadDeadline(time.Unix(1, 0)) // ends a read that is under way; there is nothing to do if not
+		})()
 		var in In
-		err := json.NewDecoder(io.LimitReader(hr.Body, maxBody)).Decode(&in)
+		from := json.NewDecoder(io.LimitReader(hr.Body, maxBody))
+		cl.next = from.Decode
+		err := errors.Join(wire.EnableFullDuplex(), from.Decode(&in))
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
@@ -48,7 +55,7 @@ func stream[In, Progress, Out any](
 		tick := time.NewTicker(progressEvery)
 		defer tick.Stop()
 		send := func(l line[Progress, Out]) error {
-			return errors.Join(to.Encode(l), http.NewResponseController(w).Flush())
+			return errors.Join(to.Encode(l), wire.Flush())
 		}
 		var out Out
 		if err == nil {
@@ -86,7 +93,18 @@ func refused(f *fault.Error, err error) *refusal {
 func follow[Progress, Out any](
 	ctx context.Context, c *Client, path string, in any, told func(Progress) error,
 ) (out Out, err error) {
-	res, err := c.send(ctx, http.MethodPost, path, in)
+	body, err := json.Marshal(in)
+	if err != nil {
+		return out, err
+	}
+	return converse[Progress, Out](ctx, c, path, bytes.NewReader(body), told)
+}
+
+// converse is follow with a body that may grow.
+func converse[Progress, Out any](
+	ctx context.Context, c *Client, path string, body io.Reader, told func(Progress) error,
+) (out Out, err error) {
+	res, err := c.send(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return out, err
 	}

@@ -19,6 +19,7 @@ import (
 	"watertight/internal/core/payload"
 	"watertight/internal/core/session"
 	"watertight/internal/core/simulate"
+	"watertight/internal/datadir"
 	"watertight/internal/operator"
 )
 
@@ -99,13 +100,21 @@ func (s *Server) Run(ctx context.Context) error {
 
 // commands serves the operator's commands. Those that take long end with background.
 func (s *Server) commands(requests, background context.Context) *http.Server {
-	ring := keys.NewOperator(s.ring, kms.NewOperator(s.keys))
+	bytes := payload.NewOperator(s.payloads, keys.NewOperator(s.ring, kms.NewOperator(s.keys)))
+	snapshots := datadir.Snapshots{
+		Data: s.config.Data, Store: s.store, Root: s.rootKey.Ring, Blobs: bytes, Logger: s.log,
+	}
 	return &http.Server{
 		Handler: operator.Handler(operator.Options{
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
-			Objects: object.NewOperator(s.store, payload.NewOperator(s.payloads, ring)), Ending: background,
 			RootKey: s.rootKey, Rotation: s.rotation,
+			Objects: object.NewOperator(s.store, bytes), Ending: background,
+			Snapshot: func(ctx context.Context, fn func(operator.Snapshot) error) error {
+				return snapshots.Take(ctx, func(t *datadir.Snapshot) error {
+					return fn(operator.Snapshot{Folder: datadir.SnapshotFolder, Commit: t.Commit, EachBlob: t.EachBlob})
+				})
+			},
 		}),
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return requests },
 	}

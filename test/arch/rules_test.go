@@ -72,7 +72,7 @@ var layers = map[string][]string{
 		"internal/core", "internal/gateway/audit", "internal/gateway/protocol", "internal/access", "internal/rotation",
 		"internal/storage/rootkey", "internal/fault",
 	},
-	"internal/datadir": {"internal/core", "internal/gateway/audit", "internal/storage"},
+	"internal/datadir": {"internal/core", "internal/gateway/audit", "internal/storage", "internal/fault"},
 	"internal/server":  {"internal"},
 	"cmd": {
 		"internal/server", "internal/certs", "internal/operator", "internal/datadir", "internal/rotation",

@@ -1,9 +1,11 @@
 package object
 
 import (
+	"bytes"
 	"context"
 	"iter"
 
+	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
 )
@@ -26,3 +28,37 @@ type OperatorPayloads interface {
 
 // NewOperator returns the operator of the objects in a store.
 func NewOperator(store kv.Store, bytes OperatorPayloads) *Operator { return &Operator{store, bytes} }
+
+// EachBlob calls fn with the names of the blobs that records refer to, in order, some
+// at a time.
+func (o *Operator) EachBlob(ctx context.Context, fn func(names []string) error) error {
+	const some = 1024
+	var names []string
+	from, end := []byte(blobPrefix), record.After([]byte(blobPrefix))
+	for from != nil {
+		start := from
+		from, names = nil, nil
+		err := o.store.View(ctx, func(r kv.Reader) error {
+			for p, err := range r.Scan(start, end) {
+				if err != nil {
+					return err
+				}
+				if len(names) == some {
+					from = bytes.Clone(p.Key)
+					return nil
+				}
+				names = append(names, string(p.Key[len(blobPrefix):]))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(names) > 0 {
+			if err := fn(names); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

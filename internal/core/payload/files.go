@@ -10,15 +10,15 @@ import (
 	"watertight/internal/core/payload/internal/disk"
 )
 
-// OpenFile opens the sealed bytes of a blob below a data directory, set aside, in
-// quarantine or neither. It changes nothing.
+// OpenFile opens the sealed bytes of a blob below a data directory, also if it is
+// kept apart. It changes nothing.
 func OpenFile(dataDir, name string) (*os.File, error) {
 	path, err := disk.Path(Folder(dataDir), name)
 	if err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
-	for _, apart := range []string{disk.AsideFolder, disk.QuarantineFolder} {
+	for _, apart := range []string{disk.AsideFolder, disk.RetiredFolder, disk.QuarantineFolder} {
 		if errors.Is(err, fs.ErrNotExist) {
 			f, err = os.Open(filepath.Join(Folder(dataDir), apart, name))
 		}
@@ -48,3 +48,19 @@ func CopyFile(from, to, name string) (err error) {
 
 // Settle makes the names of copied blobs last.
 func Settle(dataDir string) error { return disk.Settle(Folder(dataDir)) }
+
+// FilePath is where a blob that is not kept apart lies below a data directory.
+func FilePath(dataDir, name string) (string, error) { return disk.Path(Folder(dataDir), name) }
+
+// FileSize is the size of a blob that OpenFile would open, in bytes.
+func FileSize(dataDir, name string) (int64, error) {
+	f, err := OpenFile(dataDir, name)
+	if err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, errors.Join(err, f.Close())
+	}
+	return info.Size(), f.Close()
+}

@@ -142,6 +142,26 @@ func (o *Operator) Quarantine(name string) error {
 	return b.Close()
 }
 
+// Hold keeps the files of all blobs until release is called: one that loses its record
+// is moved apart, and removed then, or by the next start. So what a snapshot of the
+// records refers to stays, if the snapshot is made under the hold. There is one hold at
+// a time; ok is false if there is another one.
+func (o *Operator) Hold() (release func() error, ok bool) {
+	s := o.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held {
+		return nil, false
+	}
+	s.held = true
+	return func() error {
+		s.mu.Lock()
+		s.held = false
+		s.mu.Unlock()
+		return s.engine.Purge()
+	}, true
+}
+
 // Apart counts the blobs that are set aside because no record points at them, and
 // those in quarantine.
 func (o *Operator) Apart() (aside, quarantined int, err error) {

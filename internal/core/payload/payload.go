@@ -109,6 +109,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	inFlight map[string]struct{} // blobs whose record may be about to commit
+	held     bool                // see Operator.Hold
 }
 
 // Open opens the store.
@@ -167,9 +168,19 @@ func (s *Store) Drop(_ context.Context, at Location) {
 // Remove removes bytes whose record is gone. A blob that can't be removed is
 // left to the sweeper.
 func (s *Store) Remove(_ context.Context, at Location) {
-	if at.Blob != "" {
+	switch {
+	case at.Blob == "":
+	case s.isHeld():
+		s.engine.Retire(at.Blob)
+	default:
 		s.engine.Remove(at.Blob)
 	}
+}
+
+func (s *Store) isHeld() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
 }
 
 func (s *Store) enter(name string) {

@@ -73,8 +73,11 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, e
 	return w, s.forget(ctx, old, live, &w)
 }
 
-// forget removes the names that no record refers to yet.
+// forget removes the names that no record refers to yet, unless blobs are held.
 func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept) error {
+	if s.isHeld() {
+		return nil
+	}
 	all := func(yield func(string, error) bool) {
 		for _, n := range names {
 			if !yield(n, nil) {

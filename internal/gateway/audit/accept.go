@@ -51,17 +51,41 @@ func (l *Log) Accept(ctx context.Context, store kv.Store, who, reason string) (L
 			return Loss{}, fmt.Errorf("audit: moving the log aside: %w", err)
 		}
 	}
+	return loss, l.record(ctx, store, "AuditLossAccepted", loss.details(who, reason))
+}
+
+// Restored records, as the log's next event, that store and log were restored from a
+// backup of a time: who did it, and the newest commit that came back. The log must be
+// the one that the store remembers.
+func (l *Log) Restored(ctx context.Context, store kv.Store, who, of string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.cancel != nil {
+		return errors.New("audit: the log is attached or closed")
+	}
+	if _, _, err := l.agreed(ctx, store); err != nil {
+		return err
+	}
+	w := &object{b: []byte{'{'}, text: textLimit}
+	w.with("restoredBy", who).with("backupOf", of)
+	w.number("commit", int64(store.Durable()))
+	return l.record(ctx, store, "StoreRestored", append(w.b, '}'))
+}
+
+// record writes an event of the server itself into a log that is not attached.
+func (l *Log) record(ctx context.Context, store kv.Store, event string, details []byte) error {
+	j := l.journal
 	if err := j.prepare(); err != nil {
-		return Loss{}, err
+		return err
 	}
 	w := l.newWriter(store)
-	w.service("AuditLossAccepted", loss.details(who, reason))
+	w.service(event, details)
 	if err := j.append(frame{
 		written: time.Now(), anchor: store.Durable(), direct: w.batch, count: w.count,
 	}); err != nil {
-		return Loss{}, err
+		return err
 	}
-	return loss, store.Update(ctx, func(tx kv.Tx) error {
+	return store.Update(ctx, func(tx kv.Tx) error {
 		m := j.mark()
 		tx.Set(markKey(), m.encode())
 		return nil

@@ -181,6 +181,27 @@ func (k *keeper) Head() (uint64, [32]byte) { return k.now.Load().Head() }
 // Marker implements Marked.
 func (k *keeper) Marker() []byte { return k.now.Load().Marker() }
 
+// Copied is implemented by stores on disk. Copy makes dir, which must not exist, a copy
+// of the store: everything that was durable when Copy began is in it, and it is one
+// state. Reads and commits go on.
+type Copied interface {
+	Copy(ctx context.Context, dir string) error
+}
+
+// Copy implements Copied.
+func (k *keeper) Copy(ctx context.Context, dir string) error {
+	s, err := k.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	e, ok := s.engine.(*pebblekv.Engine)
+	if !ok || s.readOnly {
+		return unavailable(errReadOnly)
+	}
+	return e.Copy(dir)
+}
+
 // Stats implements Metered. The counts begin anew with each engine.
 func (k *keeper) Stats() Stats { return k.now.Load().Stats() }
 

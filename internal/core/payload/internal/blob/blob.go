@@ -32,6 +32,11 @@ type Engine interface {
 	Aside() iter.Seq2[Aside, error]
 	// Forget removes a blob that was set aside.
 	Forget(name string) error
+	// Retire removes a blob once Purge is called; until then it is kept where Open
+	// doesn't find it. One that does not exist is not an error. After a crash, the
+	// next opening purges.
+	Retire(name string) error
+	Purge() error
 	// Quarantine keeps a damaged blob, or what is left of it, apart, where Open
 	// doesn't find it and nothing removes it. Release undoes it. One that does not
 	// exist is ErrNotExist.

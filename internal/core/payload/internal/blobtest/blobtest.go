@@ -21,7 +21,7 @@ func name(n int) string { return fmt.Sprintf("%032x", n) }
 func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
 	for what, check := range map[string]func(*testing.T, blob.Engine){
 		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
-		"aside": aside, "quarantine": quarantine,
+		"aside": aside, "quarantine": quarantine, "retire": retire,
 	} {
 		t.Run(what, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -210,6 +210,26 @@ func aside(t *testing.T, e blob.Engine) {
 	}
 	if err := e.PutBack(name(2)); !errors.Is(err, blob.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+func retire(t *testing.T, e blob.Engine) {
+	put(t, e, 1, []byte("removed"))
+	for _, n := range []int{1, 1, 2} {
+		if err := e.Retire(name(n)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := e.Open(name(1)); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("it opens: %v", err)
+	}
+	for _, err := range e.List() {
+		t.Errorf("something is listed, %v", err)
+	}
+	for range 2 {
+		if err := e.Purge(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

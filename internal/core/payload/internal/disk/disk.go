@@ -37,7 +37,7 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 			e.Close()
 		}
 	}()
-	if err := Prepare(dir); err != nil {
+	if err := errors.Join(Prepare(dir), e.Purge()); err != nil {
 		return nil, err
 	}
 	for i := range e.folders {
@@ -50,10 +50,12 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 
 func folderName(i int) string { return fmt.Sprintf("%02x", i) }
 
-// AsideFolder holds what was set aside, QuarantineFolder what is damaged.
+// AsideFolder holds what was set aside, QuarantineFolder what is damaged, and
+// RetiredFolder what is removed as soon as no backup is under way.
 const (
 	AsideFolder      = "orphans"
 	QuarantineFolder = "quarantine"
+	RetiredFolder    = "retired"
 )
 
 // Prepare makes the folders where they are missing.
@@ -83,14 +85,14 @@ func Settle(dir string) error {
 // and whether any blob is.
 func Look(dir string) (whole, used bool, err error) {
 	whole = true
-	names := []string{AsideFolder, QuarantineFolder}
+	names := []string{AsideFolder, QuarantineFolder, RetiredFolder}
 	for i := range 256 {
 		names = append(names, folderName(i))
 	}
 	for i, name := range names {
 		f, err := os.Open(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			whole = whole && i < 2
+			whole = whole && i < 3
 			continue
 		}
 		if err != nil {
@@ -327,6 +329,26 @@ func move(from, to string) error {
 	}
 	return err
 }
+
+// Retire implements blob.Engine. No sync is needed: a name that comes back after a
+// power cut has no record, and is set aside.
+func (e *Engine) Retire(name string) error {
+	path, err := e.path(name)
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(e.dir, RetiredFolder)
+	if err := folder.Make(to, 0o700); err != nil {
+		return err
+	}
+	if err := move(path, filepath.Join(to, name)); !errors.Is(err, blob.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Purge implements blob.Engine.
+func (e *Engine) Purge() error { return os.RemoveAll(filepath.Join(e.dir, RetiredFolder)) }
 
 func (e *Engine) quarantinePath(name string) string {
 	return filepath.Join(e.dir, QuarantineFolder, name)

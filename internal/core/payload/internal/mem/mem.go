@@ -148,6 +148,12 @@ func (e *Engine) Aside() iter.Seq2[blob.Aside, error] {
 	}
 }
 
+// Retire implements blob.Engine.
+func (e *Engine) Retire(name string) error { return e.Remove(name) }
+
+// Purge implements blob.Engine.
+func (e *Engine) Purge() error { return nil }
+
 // Quarantine implements blob.Engine.
 func (e *Engine) Quarantine(name string) error { return e.move(e.blobs, e.apart, name) }
 

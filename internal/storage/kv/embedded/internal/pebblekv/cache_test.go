@@ -13,7 +13,7 @@ import (
 // holds the blocks of tables that are read.
 func TestBlocksStayInMemory(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	db, err := pebble.Open("db", tune(log, newDisk(vfs.NewMem(), func(err error) { t.Error(err) })))
+	db, err := pebble.Open("db", tune(log, newDisk(vfs.NewMem(), "db", func(err error) { t.Error(err) })))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 // asks disk.
 type disk struct {
 	vfs.FS
+	dir   string // the engine's; failures elsewhere, such as in a copy, are only returned
 	syncs atomic.Uint64
 	cause atomic.Pointer[error]
 	slow  atomic.Bool
@@ -49,8 +50,9 @@ func (d *disk) fail(err error) {
 	}
 }
 
-func newDisk(fs vfs.FS, failed func(error)) *disk {
-	return &disk{FS: fs, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
+func newDisk(fs vfs.FS, dir string, failed func(error)) *disk {
+	dir = fs.PathDir(fs.PathJoin(dir, "file")) // as the names of its files begin
+	return &disk{FS: fs, dir: dir, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
 }
 
 // Lock does nothing: the engine itself holds the folder's lock.
@@ -107,8 +109,14 @@ func (d *disk) change(f func() error) error {
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
+// elsewhere reports a file that is not the engine's.
+func (d *disk) elsewhere(name string) bool { return d.FS.PathDir(name) != d.dir }
+
 // open makes a file with f. A log always opens; Wait returns its error.
 func (d *disk) open(name string, f func() (vfs.File, error)) (vfs.File, error) {
+	if d.elsewhere(name) {
+		return f()
+	}
 	if !isLog(name) {
 		var file vfs.File
 		err := d.change(func() (err error) { file, err = f(); return err })
@@ -151,17 +159,23 @@ func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.Open
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {
 	f, err := d.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || d.elsewhere(d.FS.PathJoin(name, "file")) {
+		return f, err
 	}
 	return &folder{f, d}, nil
 }
 
 func (d *disk) Link(from, to string) error {
+	if d.elsewhere(to) {
+		return d.FS.Link(from, to)
+	}
 	return d.change(func() error { return d.FS.Link(from, to) })
 }
 
 func (d *disk) Rename(from, to string) error {
+	if d.elsewhere(to) {
+		return d.FS.Rename(from, to)
+	}
 	err := d.change(func() error { return d.FS.Rename(from, to) })
 	if err == nil && hidden(d.FS.PathBase(to)) {
 		d.started.Store(true)
@@ -179,6 +193,9 @@ func (d *disk) List(dir string) ([]string, error) {
 }
 
 func (d *disk) MkdirAll(name string, perm os.FileMode) error {
+	if d.elsewhere(d.FS.PathJoin(name, "file")) {
+		return d.FS.MkdirAll(name, perm)
+	}
 	return d.change(func() error { return d.FS.MkdirAll(name, perm) })
 }
 

@@ -45,7 +45,7 @@ type Engine struct {
 // Open opens or creates the engine in o.Dir.
 func Open(o Options) (*Engine, error) {
 	fs := o.fs()
-	e := &Engine{disk: newDisk(fs, o.Failed)}
+	e := &Engine{disk: newDisk(fs, o.Dir, o.Failed)}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -164,6 +164,19 @@ func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
 		}
 	}
 	return errors.Join(e.db.Compact(ctx, from, to, false), e.disk.err())
+}
+
+// Copy makes dir, which must not exist, a copy of the engine as it is after everything
+// that was applied when Copy began. On the same file system tables are linked, not
+// copied. What fails there does not harm the engine.
+func (e *Engine) Copy(dir string) error {
+	if err := e.disk.err(); err != nil {
+		return err
+	}
+	if err := e.db.Flush(); err != nil { // so that there is little of the log to copy
+		return err
+	}
+	return e.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
 // Syncs implements engine.Engine.

@@ -1,0 +1,376 @@
+package datadir
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"watertight/internal/core/payload"
+	"watertight/internal/storage/folder"
+)
+
+// A folder of backups:
+//
+//	lock               held while a backup is made
+//	blobs/xx/NAME      the blobs of all backups: they never change
+//	backups/000001/    one backup: everything else, as it lies in a data directory
+//	backups/000001/manifest
+//	backups/000002.new/ one that was not finished
+//
+// A backup exists once its folder has its name. Until then the ones before are not
+// touched, except that blobs are added.
+const (
+	backupsFolder = "backups"
+	unfinished    = ".new"
+)
+
+// BackupCount counts what a backup consists of.
+type BackupCount struct {
+	Backup           string // its name
+	Blobs, Files     int
+	Bytes            int64 // of both
+	Copied           int64 // bytes that were not in an earlier backup
+	Missing, Altered int   // blobs that are not there, and that have another length than an earlier backup says
+}
+
+// Backup is a backup that is being made, of a snapshot that a server holds.
+type Backup struct {
+	data, dir string // the data directory, and the folder of backups
+	number    int
+	lock      *os.File
+	old       *manifest // of the newest backup before, at its next blob; may be nil
+	oldNext   entry
+	oldFiles  map[string]entry
+	out       *manifestWriter
+	count     BackupCount
+	warn      func(string)
+}
+
+// BeginBackup begins a backup of data in dir, which is made if it is missing. What an
+// unfinished one left is removed. warn is told what is wrong with blobs, and with the
+// backup before.
+func BeginBackup(data, dir string, warn func(string)) (_ *Backup, err error) {
+	if err := apart(data, dir); err != nil {
+		return nil, err
+	}
+	for _, d := range []string{dir, filepath.Join(dir, backupsFolder)} {
+		if err := folder.Make(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := payload.Prepare(dir); err != nil {
+		return nil, err
+	}
+	b := &Backup{data: data, dir: dir, oldFiles: map[string]entry{}, warn: warn}
+	b.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(b.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another backup into %s is under way", dir), b.lock.Close())
+	}
+	all, err := backupsIn(dir)
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	b.number = 1
+	if len(all) > 0 {
+		b.number = all[len(all)-1] + 1
+		if err := b.remember(all[len(all)-1]); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	b.count.Backup = backupName(b.number)
+	return b, b.discard()
+}
+
+func backupName(n int) string { return fmt.Sprintf("%06d", n) }
+
+// folder is where the backup is being made.
+func (b *Backup) folder() string {
+	return filepath.Join(b.dir, backupsFolder, backupName(b.number)+unfinished)
+}
+
+// backupsIn returns the numbers of the backups in dir, in order.
+func backupsIn(dir string) (all []int, err error) {
+	found, err := os.ReadDir(filepath.Join(dir, backupsFolder)) // in order of the names
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		if n, err := strconv.Atoi(f.Name()); err == nil && f.IsDir() && backupName(n) == f.Name() {
+			all = append(all, n)
+		}
+	}
+	return all, nil
+}
+
+// apart refuses two folders of which one lies in the other.
+func apart(data, dir string) error {
+	a, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	b, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for _, pair := range [][2]string{{a, b}, {b, a}} {
+		if rel, err := filepath.Rel(pair[0], pair[1]); err == nil && filepath.IsLocal(rel) {
+			return fmt.Errorf("%s lies in %s; use a folder elsewhere, best on another disk", pair[1], pair[0])
+		}
+	}
+	return nil
+}
+
+// remember reads the manifest of the newest backup. One that is damaged is not built
+// on: everything is copied again.
+func (b *Backup) remember(number int) error {
+	path := filepath.Join(b.dir, backupsFolder, backupName(number), manifestFile)
+	whole, err := openManifest(path)
+	if err == nil {
+		err = whole.each(func(entry) error { return nil })
+		err = errors.Join(err, whole.Close())
+	}
+	if err != nil {
+		b.warn(fmt.Sprintf("%v; everything is copied again", err))
+		return nil
+	}
+	if b.old, err = openManifest(path); err != nil {
+		return err
+	}
+	for {
+		e, ok, err := b.old.next()
+		if err != nil || !ok || e.kind != "file" {
+			b.oldNext = e
+			return err
+		}
+		b.oldFiles[e.name] = e
+	}
+}
+
+// before returns what the newest backup before says of a blob. Names come in order.
+func (b *Backup) before(name string) (e entry, ok bool, err error) {
+	for b.old != nil && b.oldNext.kind != "" && b.oldNext.name < name {
+		b.oldNext, _, err = b.old.next()
+		if err != nil {
+			return e, false, err
+		}
+	}
+	return b.oldNext, b.oldNext.kind == "blob" && b.oldNext.name == name, nil
+}
+
+// discard removes what an unfinished backup left.
+func (b *Backup) discard() error {
+	left, err := filepath.Glob(filepath.Join(b.dir, backupsFolder, "*"+unfinished))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
+// Snapshot copies the files of a snapshot, which lie in a folder of the data
+// directory. Files that did not change since the backup before are linked to it.
+func (b *Backup) Snapshot(ctx context.Context, from string, commit uint64, taken time.Time) (err error) {
+	if !filepath.IsLocal(from) {
+		return fmt.Errorf("%q is no folder of a data directory", from)
+	}
+	if err := folder.Make(b.folder(), 0o700); err != nil {
+		return err
+	}
+	if b.out, err = createManifest(filepath.Join(b.folder(), manifestFile), taken, commit); err != nil {
+		return err
+	}
+	root := filepath.Join(b.data, from)
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return folder.Make(filepath.Join(b.folder(), rel), 0o700)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		return b.file(path, rel)
+	})
+}
+
+// file takes in one file of the snapshot.
+func (b *Backup) file(path, rel string) error {
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	to := filepath.Join(b.folder(), rel)
+	if old, ok := b.oldFiles[rel]; ok {
+		e, err := summed(io.Discard, in)
+		if err != nil {
+			return err
+		}
+		e.kind, e.name = "file", rel
+		before := filepath.Join(b.dir, backupsFolder, backupName(b.number-1), rel)
+		if e == old && os.Link(before, to) == nil {
+			return b.add(e, false)
+		}
+		if _, err := in.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	e, err := writeFile(to, in)
+	if err != nil {
+		return err
+	}
+	e.kind, e.name = "file", rel
+	return b.add(e, true)
+}
+
+func (b *Backup) add(e entry, copied bool) error {
+	switch e.kind {
+	case "file":
+		b.count.Files++
+	case "blob":
+		b.count.Blobs++
+	case "missing":
+		b.count.Missing++
+	}
+	b.count.Bytes += e.size
+	if copied {
+		b.count.Copied += e.size
+	}
+	return b.out.add(e)
+}
+
+// summed copies everything from in, and returns its length and hash.
+func summed(to io.Writer, in io.Reader) (e entry, err error) {
+	sum := sha256.New()
+	e.size, err = io.Copy(io.MultiWriter(to, sum), in)
+	sum.Sum(e.sum[:0])
+	return e, err
+}
+
+// writeFile makes a durable file of what in has.
+func writeFile(to string, in io.Reader) (e entry, err error) {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return e, err
+	}
+	e, err = summed(out, in)
+	return e, errors.Join(err, out.Sync(), out.Close())
+}
+
+// Blobs takes in blobs by their names, which come in order.
+func (b *Backup) Blobs(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := b.blob(name); err != nil {
+			return fmt.Errorf("blob %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (b *Backup) blob(name string) error {
+	old, ok, err := b.before(name)
+	if err != nil {
+		return err
+	}
+	kept := int64(-1)
+	if ok {
+		if kept, err = payload.FileSize(b.dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	ok = ok && err == nil && kept == old.size
+	size, err := payload.FileSize(b.data, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch missing := err != nil; {
+	case missing && !ok:
+		b.warn(fmt.Sprintf("the blob %s is missing", name))
+		return b.add(entry{kind: "missing", name: name}, false)
+	case ok && (missing || size != old.size): // blobs never change: the older copy is right
+		b.count.Altered++
+		b.warn(fmt.Sprintf("the blob %s is missing or has another length; the copy of an earlier backup is kept", name))
+		return b.add(old, false)
+	case ok:
+		return b.add(old, false)
+	}
+	return b.copyBlob(name)
+}
+
+// copyBlob copies a blob under another name first.
+func (b *Backup) copyBlob(name string) error {
+	in, err := payload.OpenFile(b.data, name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	to, err := payload.FilePath(b.dir, name)
+	if err != nil {
+		return err
+	}
+	e, err := writeFile(to+unfinished, in)
+	if err == nil {
+		err = os.Rename(to+unfinished, to)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(to+unfinished))
+	}
+	e.kind, e.name = "blob", name
+	return b.add(e, true)
+}
+
+// Count returns what was taken in so far.
+func (b *Backup) Count() BackupCount { return b.count }
+
+// Finish makes the backup exist.
+func (b *Backup) Finish() error {
+	if err := payload.Settle(b.dir); err != nil {
+		return err
+	}
+	if err := b.out.finish(); err != nil {
+		return err
+	}
+	b.out = nil
+	err := filepath.WalkDir(b.folder(), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = folder.Sync(path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	final := filepath.Join(b.dir, backupsFolder, backupName(b.number))
+	return errors.Join(os.Rename(b.folder(), final), folder.Sync(filepath.Dir(final)))
+}
+
+// Close lets go of the folder. A backup that was not finished is removed.
+func (b *Backup) Close() error {
+	var errs []error
+	if b.out != nil {
+		errs = append(errs, b.out.file.Close(), b.discard())
+		b.out = nil
+	}
+	if b.old != nil {
+		errs = append(errs, b.old.Close())
+	}
+	return errors.Join(append(errs, b.lock.Close())...)
+}

@@ -1,0 +1,213 @@
+package datadir
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"watertight/internal/core/payload"
+)
+
+// held is a data directory with a snapshot and some blobs, as a server holds it.
+type held struct {
+	t         *testing.T
+	data, dir string
+	warned    []string
+}
+
+func newHeld(t *testing.T) *held {
+	t.Helper()
+	h := &held{t: t, data: filepath.Join(t.TempDir(), "data"), dir: filepath.Join(t.TempDir(), "backups")}
+	if err := payload.Prepare(h.data); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"meta/000001.sst": "a table", "meta/MANIFEST-1": "a list", "keyring": "k",
+	} {
+		h.write(filepath.Join(SnapshotFolder, name), text)
+	}
+	return h
+}
+
+func (h *held) write(name, text string) {
+	h.t.Helper()
+	path := filepath.Join(h.data, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// blobName is the name of the n-th blob.
+func blobName(n int) string { return fmt.Sprintf("%02x%030x", n%7, n) }
+
+func (h *held) blobs(n int) (names []string) {
+	for i := range n {
+		h.write(filepath.Join("blobs", blobName(i)[:2], blobName(i)), strings.Repeat("sealed ", i+1))
+	}
+	for k := range 7 { // in order of the names
+		for i := range n {
+			if i%7 == k {
+				names = append(names, blobName(i))
+			}
+		}
+	}
+	return names
+}
+
+// backup makes a backup of one blob after the other; it ends before step stop, as if it was killed.
+func (h *held) backup(names []string, stop int) (BackupCount, bool) {
+	h.t.Helper()
+	b, err := BeginBackup(h.data, h.dir, func(what string) { h.warned = append(h.warned, what) })
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer b.lock.Close() // all that the end of a process does
+	steps := []func() error{func() error {
+		return b.Snapshot(h.t.Context(), SnapshotFolder, 7, time.Unix(1_700_000_000, 0))
+	}}
+	for _, n := range names {
+		steps = append(steps, func() error { return b.Blobs(h.t.Context(), []string{n}) })
+	}
+	steps = append(steps, b.Finish)
+	for i, step := range steps {
+		if i == stop {
+			return b.count, false
+		}
+		if err := step(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return b.count, true
+}
+
+func (h *held) verify(name string) (Restored, error) {
+	return VerifyBackup(context.Background(), RestoreInput{From: h.dir, Backup: name})
+}
+
+// TestBackupIsKilled: whenever a backup ends, the one before stays whole and is the
+// newest, and the next one is made as ever.
+func TestBackupIsKilled(t *testing.T) {
+	h := newHeld(t)
+	names := h.blobs(3)
+	if _, done := h.backup(names, -1); !done {
+		t.Fatal("the first backup was not made")
+	}
+	names = h.blobs(9)
+	for stop := 0; ; stop++ {
+		h.write(filepath.Join(SnapshotFolder, "meta", fmt.Sprintf("%06d.sst", stop)), "another table")
+		if stop == 4 { // half a blob is left, too
+			half := filepath.Join(h.dir, "blobs", names[8][:2], names[8]+unfinished)
+			if err := os.WriteFile(half, []byte("seal"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, done := h.backup(names, stop)
+		got, err := h.verify("")
+		if err != nil {
+			t.Fatalf("killed before step %d: %v", stop, err)
+		}
+		if done {
+			if got.Backup != "000002" || got.Blobs != 9 {
+				t.Errorf("%+v", got)
+			}
+			break
+		}
+		if got.Backup != "000001" || got.Blobs != 3 || got.Commit != 7 || got.Taken.Unix() != 1_700_000_000 {
+			t.Errorf("killed before step %d: %+v", stop, got)
+		}
+	}
+	if got, err := h.verify("000001"); err != nil || got.Blobs != 3 {
+		t.Errorf("the first backup: %+v, %v", got, err)
+	}
+	if len(h.warned) > 0 {
+		t.Error(h.warned)
+	}
+}
+
+// TestBackupKeepsTheOlderCopy of a blob that is missing or was cut since: blobs never
+// change.
+func TestBackupKeepsTheOlderCopy(t *testing.T) {
+	h := newHeld(t)
+	names := h.blobs(4)
+	h.backup(names, -1)
+	path := func(n int) string { return filepath.Join(h.data, "blobs", blobName(n)[:2], blobName(n)) }
+	os.Remove(path(1))
+	h.write(filepath.Join("blobs", blobName(2)[:2], blobName(2)), "cut")
+	names = append(names, blobName(4)) // it was never there
+	n, _ := h.backup(names, -1)
+	if n.Altered != 2 || n.Missing != 1 || n.Blobs != 4 || len(h.warned) != 3 {
+		t.Errorf("%+v, %q", n, h.warned)
+	}
+	if got, err := h.verify(""); err != nil || got.Missing != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestBackupMendsItself: a copy that is gone is copied again, and a backup with a
+// damaged manifest is not built on.
+func TestBackupMendsItself(t *testing.T) {
+	h := newHeld(t)
+	names := h.blobs(5)
+	h.backup(names, -1)
+	if n, _ := h.backup(names, -1); n.Copied != 0 {
+		t.Errorf("nothing is new: %+v", n)
+	}
+	os.Remove(filepath.Join(h.dir, "blobs", names[2][:2], names[2]))
+	if _, err := h.verify(""); err == nil {
+		t.Error("a copy that is gone is not noticed")
+	}
+	if n, _ := h.backup(names, -1); n.Copied == 0 {
+		t.Errorf("it is not copied again: %+v", n)
+	}
+	if _, err := h.verify(""); err != nil {
+		t.Error(err)
+	}
+	list := filepath.Join(h.dir, backupsFolder, "000003", manifestFile)
+	text, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, bytes.Replace(text, []byte("blob "), []byte("blub "), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := h.backup(names, -1); n.Copied != n.Bytes || len(h.warned) != 1 {
+		t.Errorf("%+v, %q", n, h.warned)
+	}
+	if _, err := h.verify("000003"); err == nil {
+		t.Error("a damaged manifest is not noticed")
+	}
+}
+
+// FuzzManifest: no text that is not a whole manifest passes for one.
+func FuzzManifest(f *testing.F) {
+	f.Add("watertight-backup 1\ntaken 2026-01-01T00:00:00Z\ncommit 7\nend 00\n")
+	f.Add("watertight-backup 1\ntaken 2026-01-01T00:00:00Z\ncommit 7\nfile 00 7 ../x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "m")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := openManifest(path)
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		err = m.each(func(e entry) error {
+			if e.kind == "file" && !filepath.IsLocal(e.name) {
+				t.Fatalf("a file elsewhere: %q", e.name)
+			}
+			return nil
+		})
+		if err == nil && !strings.Contains(text, "\nend ") {
+			t.Fatal("a manifest without an end is whole")
+		}
+	})
+}

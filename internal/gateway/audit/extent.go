@@ -1,0 +1,59 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"watertight/internal/storage/kv"
+)
+
+// Extent is the part of the log that a store remembers, up to its mark.
+type Extent struct {
+	First, Last uint64 // numbers of the oldest and the newest file; both 0 for none
+	Bytes       int64  // of the newest file
+}
+
+// ExtentOf returns the part of the log in dir that store remembers. A copy of the
+// store together with that part is a whole store and its log: the log reaches the
+// mark, and knows of no commit that the store has not.
+func ExtentOf(ctx context.Context, store kv.Store, dir string) (Extent, error) {
+	m, found, err := recall(ctx, store)
+	if err != nil || !found || m.number == 0 {
+		return Extent{}, err
+	}
+	f, err := os.Open(filepath.Join(dir, FileName(m.number)))
+	if err != nil {
+		return Extent{}, err
+	}
+	defer f.Close()
+	n, err := end(f, m.state.sequence)
+	return Extent{m.first, m.number, n}, err
+}
+
+// FileName is the name of a file of the log.
+func FileName(number uint64) string { return fileName(number) }
+
+// end returns where the frame with a number ends.
+func end(f io.ReaderAt, sequence uint64) (int64, error) {
+	var head [headerSize]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return 0, err
+	}
+	if !bytes.HasPrefix(head[:], []byte(magic)) {
+		return 0, ErrDamaged
+	}
+	at := int64(headerSize)
+	for next := binary.BigEndian.Uint64(head[16:]); next <= sequence; next++ {
+		var length [4]byte
+		if _, err := f.ReadAt(length[:], at); err != nil {
+			return 0, errors.Join(ErrLost, err)
+		}
+		at += frameHeader + int64(binary.BigEndian.Uint32(length[:]))
+	}
+	return at, nil
+}
