@@ -102,7 +102,7 @@ func (e *Engine) start(dir string, options *pebble.Options) error {
 // or waits to be filled. A cache of only their size holds no block of a table, and then
 // each record that is not in a memtable is read from its file.
 const (
-	memTable   = 32 << 20
+	memTable   = 16 << 20
 	blockCache = 48 << 20
 	wholeCache = blockCache + 2*memTable
 )
