@@ -42,7 +42,7 @@ type serve struct {
 
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Private network in which OIDC identity providers may be reached." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
-	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}) or passphrase:file:PATH." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY (Vault's or OpenBao's transit engine) or awskms:KEYARN[@URL]." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
 	AllowSSEC      bool          `name:"allow-sse-c-in-new-buckets" help:"Let new buckets accept SSE-C, which they block by default as AWS's do. PutBucketEncryption changes it for a bucket." env:"WATERTIGHT_ALLOW_SSE_C_IN_NEW_BUCKETS"`
 	AuditMaxBytes  int64         `name:"audit-max-bytes" help:"Size in bytes above which the oldest closed files of the audit log are removed; 0 keeps all." env:"WATERTIGHT_AUDIT_MAX_BYTES" placeholder:"BYTES"`
 	AuditRetention time.Duration `name:"audit-retention" help:"Age at which closed files of the audit log are removed, such as 2160h; 0 keeps all." env:"WATERTIGHT_AUDIT_RETENTION" placeholder:"DURATION"`

@@ -24,7 +24,8 @@ var layers = map[string][]string{
 	"internal/storage/digest": {},
 	"internal/storage/space":  {"internal/storage/folder"},
 	"internal/storage/rootkey": {
-		"internal/storage/rootkey", "internal/storage/folder", "internal/storage/seal", "internal/fault",
+		"internal/storage/rootkey", "internal/storage/folder", "internal/storage/seal", "internal/outbound",
+		"internal/fault",
 	},
 	"internal/storage/kv": {"internal/storage/kv"}, // the contract, and what holds a store to it
 	"internal/storage/kv/embedded": {

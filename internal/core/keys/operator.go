@@ -41,7 +41,7 @@ func (o *Operator) Open(ctx context.Context, choice Choice, wrapped, binding []b
 		return o.underKMS(ctx, choice.kms, wrapped, binding)
 	}
 	key, err := o.ring.open(Choice{}, wrapped, binding)
-	if len(wrapped) > 0 && wrapped[0] == schemeCustomer && fault.Is(err, fault.AccessDenied) {
+	if s, ok := parse(wrapped); ok && s.inner != nil && fault.Is(err, fault.AccessDenied) {
 		err = ErrCustomerKey
 	}
 	return seal.StreamKey{Key: key}, err

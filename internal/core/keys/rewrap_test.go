@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"watertight/internal/storage/seal"
@@ -35,6 +36,10 @@ func TestRewrapUnderANewGeneration(t *testing.T) {
 				got, err := newest.Open(t.Context(), g, choice, wrapped, []byte("one"))
 				if err != nil || got != plain {
 					t.Errorf("generation %d: %v", n, err)
+				}
+				if _, err := NewOperator(newest, nil).Open(t.Context(), Choice{}, wrapped,
+					[]byte("one")); choice.IsCustomer() != errors.Is(err, ErrCustomerKey) {
+					t.Errorf("the operator reads %v", err)
 				}
 				other := Choice{}
 				if !choice.IsCustomer() {

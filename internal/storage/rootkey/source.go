@@ -41,19 +41,23 @@ type earlier interface{ rootKey() (seal.Key, error) }
 type checker interface{ check(context.Context) error }
 
 // Sources are the forms of a source, for messages.
-const Sources = "file:PATH, passphrase: and passphrase:file:PATH"
+const Sources = "file:PATH, passphrase:, passphrase:file:PATH, vault:URL/MOUNT/KEY and awskms:KEYARN[@URL]"
 
 // NewSource returns the source that text names. It looks at nothing outside of text.
 func NewSource(text string, o Options) (Source, error) {
 	scheme, rest, ok := strings.Cut(text, ":")
 	if !ok {
-		return nil, fmt.Errorf("the root key source %q has not the form file:PATH or passphrase: that is needed", text)
+		return nil, fmt.Errorf("the root key source %q has not the form of one; there are %s", text, Sources)
 	}
 	switch scheme {
 	case "file":
 		return newFile(rest, o)
 	case "passphrase":
 		return newPassphrase(rest, o)
+	case "vault":
+		return newVault(rest, o)
+	case "awskms":
+		return newAWSKMS(rest, o)
 	}
 	return nil, fmt.Errorf("the root key source %q: does not exist; there are %s", scheme, Sources)
 }
