@@ -27,6 +27,7 @@ func (s *Server) keepKeys(ctx context.Context) {
 		n, err := keys.Sweep(ctx, s.config.Now(), s.keyEvent)
 		s.swept(ctx, "customers' keys: destroyed for ever", n.Destroyed, nil)
 		s.swept(ctx, "customers' keys: imported material has expired", n.Expired, nil)
+		s.swept(ctx, "customers' keys: material erased from the store's files", n.Erased, nil)
 		s.swept(ctx, "customers' keys: rotated", n.Rotated, err)
 		select {
 		case <-ctx.Done():

@@ -397,6 +397,7 @@ func (k *keyRecord) lose(tx kv.Tx) error {
 		m.wrapped, m.generation = nil, 0
 		tx.Set(materialKey(k.id, m.id), m.encode())
 	}
+	tx.Set(record.Key(erasePrefix, k.id), record.Start(nil))
 	k.current, k.validTo = MaterialID{}, time.Time{}
 	return nil
 }

@@ -33,8 +33,8 @@ const (
 // EventOf returns the audit event of a happening, or nil.
 type EventOf func(what Happening, key arn.ARN) authz.Record
 
-// Done counts happenings.
-type Done struct{ Destroyed, Expired, Rotated int }
+// Done counts happenings, and keys whose old material was erased from the store's files.
+type Done struct{ Destroyed, Expired, Rotated, Erased int }
 
 // Sweep does everything that is due at an instant: it destroys keys whose window has
 // ended, takes expired material away, and rotates. Nothing depends on when it runs but
@@ -54,12 +54,44 @@ func (o *Operator) Sweep(ctx context.Context, at time.Time, event EventOf) (n Do
 		err = errors.Join(err, failed)
 		for _, id := range ids {
 			done, failed := task.do(ctx, id, at, event)
-			if err = errors.Join(err, failed); done && failed == nil {
+			if err = errors.Join(err, failed); done {
 				*task.count++
 			}
 		}
 	}
-	return n, errors.Join(err, o.dropImports(ctx, at))
+	err = errors.Join(err, o.dropImports(ctx, at))
+	var failed error
+	n.Erased, failed = o.erase(ctx)
+	return n, errors.Join(err, failed)
+}
+
+// erase makes the store rewrite the files that may still hold material that was
+// destroyed or taken away, as sealed records that nothing reads any more. A record
+// remembers each such key, so that a crash forgets none.
+func (s *Store) erase(ctx context.Context) (n int, err error) {
+	var ids []string
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		ids, err = record.Names(r, []byte(erasePrefix))
+		return err
+	})
+	for _, id := range ids[:min(len(ids), maxDue)] {
+		if e, ok := s.store.(kv.Erasing); ok {
+			for _, prefix := range [...][]byte{materialsOf(id), importsOf(id)} {
+				if err := e.Erase(ctx, prefix, record.After(prefix)); err != nil {
+					return n, err
+				}
+			}
+		}
+		err := change.Background(ctx, s.store, "material that was erased from the store's files", func(tx kv.Tx) error {
+			tx.Delete(record.Key(erasePrefix, id))
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, err
 }
 
 // maxDue bounds what one sweep does of a kind; the next one does the rest.
@@ -116,16 +148,15 @@ func (s *Store) background(
 // destroy removes a key whose window has ended, with everything that belongs to it.
 // Nothing under it can ever be read again.
 func (s *Store) destroy(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
-	if err := s.dropGrants(ctx, id, at); err != nil {
-		return false, err
-	}
+	// A grant that can't be read keeps no key from its end; without the key it is nothing.
+	failed := s.dropGrants(ctx, id, at)
 	err = s.background(ctx, id, event, KeyDestroyed, func(tx kv.Tx, k *keyRecord) error {
 		if done = k.isDestroyed(at); !done {
 			return change.ErrUnchanged
 		}
 		return k.remove(tx)
 	})
-	return done, err
+	return done && err == nil, errors.Join(err, failed)
 }
 
 // remove deletes the records of a key.
@@ -151,6 +182,7 @@ func (k *keyRecord) remove(tx kv.Tx) error {
 			tx.Delete(record.Key(string(prefix), name))
 		}
 	}
+	tx.Set(record.Key(erasePrefix, k.id), record.Start(nil))
 	for _, key := range append(k.dues(), keyKey(k.id), ownedKey(k.account, k.id), usedKey(k.id)) {
 		tx.Delete(key)
 	}
@@ -165,7 +197,7 @@ func (s *Store) expire(ctx context.Context, id string, at time.Time, event Event
 		}
 		return k.update(tx, func() error { return k.lose(tx) })
 	})
-	return done, err
+	return done && err == nil, err
 }
 
 // dropImports removes import tokens that have ended.

@@ -26,6 +26,7 @@ import (
 //	k/x/END UUID        when a key's imported material expires
 //	k/t/END UUID        when a key's material is rotated next
 //	k/u/UUID            last use of a key
+//	k/e/UUID            old values of a key's material may lie in the store's files
 //	k/i/UUID/END TOKEN  what an import token stands for (TOKEN: 16 bytes)
 const (
 	keyPrefix      = "k/k/"
@@ -39,6 +40,7 @@ const (
 	rotationPrefix = "k/t/"
 	usedPrefix     = "k/u/"
 	importPrefix   = "k/i/"
+	erasePrefix    = "k/e/"
 )
 
 func keyKey(id string) []byte            { return record.Key(keyPrefix, id) }

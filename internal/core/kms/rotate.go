@@ -215,7 +215,7 @@ func (s *Store) rotate(ctx context.Context, id string, at time.Time, event Event
 	}
 	defer s.wrapping.root.Hold().Release()
 	m := s.newMaterial(uuid, seal.NewKey(), at, Automatic)
-	return rotated, s.background(ctx, id, event, KeyRotated, func(tx kv.Tx, k *keyRecord) error {
+	err = s.background(ctx, id, event, KeyRotated, func(tx kv.Tx, k *keyRecord) error {
 		rotated = false
 		if k.state != Enabled || k.period == 0 || k.imported || at.Before(k.next) {
 			return change.ErrUnchanged
@@ -229,4 +229,5 @@ func (s *Store) rotate(ctx context.Context, id string, at time.Time, event Event
 			return nil
 		})
 	})
+	return rotated && err == nil, err
 }

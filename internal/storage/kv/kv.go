@@ -89,6 +89,15 @@ type Store interface {
 	Close() error
 }
 
+// Erasing is implemented by stores that keep old values for a while, in files that they
+// rewrite later.
+type Erasing interface {
+	// Erase rewrites the files that hold keys with from <= key < to. When it returns nil,
+	// no file that the store reads holds a value there that was replaced or deleted
+	// before. What lay in the blocks of files that are gone is the disk's.
+	Erase(ctx context.Context, from, to []byte) error
+}
+
 // Writing is implemented by stores that can stop taking commits and still serve reads.
 type Writing interface{ Writes() bool }
 

@@ -11,6 +11,7 @@ import (
 
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded/internal/pebblekv"
+	"watertight/internal/storage/space"
 )
 
 // keeper is a store that outlives its engine. An engine that failed to write is
@@ -170,6 +171,25 @@ func (k *keeper) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	}
 	defer s.leave()
 	return s.update(ctx, fn)
+}
+
+// eraseRoom is how many bytes an erasing may write before it frees others.
+const eraseRoom = 64 << 20
+
+// Erase implements kv.Erasing. It writes before it frees, so it fails on a full disk.
+func (k *keeper) Erase(ctx context.Context, from, to []byte) error {
+	if k.o.Room != nil && k.o.Room(eraseRoom) != space.Ample {
+		return errors.New("kv: no room to rewrite files without what was deleted")
+	}
+	s, err := k.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.readOnly {
+		return s.failure()
+	}
+	return s.engine.Purge(ctx, from, to)
 }
 
 // Durable implements Store.

@@ -171,6 +171,18 @@ func (s *store) Stats() Stats {
 	}
 }
 
+// Erase implements kv.Erasing.
+func (s *store) Erase(ctx context.Context, from, to []byte) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.readOnly {
+		return s.failure()
+	}
+	return s.engine.Purge(ctx, from, to)
+}
+
 // View implements Store.
 func (s *store) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := s.enter(ctx); err != nil {

@@ -1,0 +1,86 @@
+package embedded_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"watertight/internal/storage/kv"
+	"watertight/internal/storage/kv/embedded"
+	"watertight/internal/storage/seal"
+)
+
+// TestErase: after a deletion a value lies in the engine's tables until its range is
+// erased, and other records stay.
+func TestErase(t *testing.T) {
+	dir, root := t.TempDir(), seal.RingOf(seal.NewKey())
+	open := func(create bool) kv.Store {
+		t.Helper()
+		s, err := embedded.OpenPebble(t.Context(), embedded.Options{Dir: dir, Root: root, Create: create})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	update := func(s kv.Store, fn func(kv.Tx)) {
+		t.Helper()
+		if err := s.Update(t.Context(), func(tx kv.Tx) error { fn(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const doomed, kept = "x/doomed record", "x/kept record"
+	s := open(true)
+	update(s, func(tx kv.Tx) {
+		tx.Set([]byte(doomed), []byte("value"))
+		tx.Set([]byte(kept), []byte("value"))
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(false) // what the log held is in a table now
+	if !inTables(t, dir, doomed) || !inTables(t, dir, kept) {
+		t.Fatal("the test does not find records in tables")
+	}
+	update(s, func(tx kv.Tx) { tx.Delete([]byte(doomed)) })
+	e, ok := s.(kv.Erasing)
+	if !ok {
+		t.Fatal("the store erases nothing")
+	}
+	if err := e.Erase(t.Context(), []byte("x/d"), []byte("x/e")); err != nil {
+		t.Fatal(err)
+	}
+	err := s.View(t.Context(), func(r kv.Reader) error {
+		v, err := r.Get([]byte(kept))
+		if string(v) != "value" {
+			t.Error("another record is gone")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil { // a table that is no longer read is removed meanwhile
+		t.Fatal(err)
+	}
+	if inTables(t, dir, doomed) {
+		t.Error("it is still in a table")
+	}
+}
+
+// inTables reports whether a table of the engine holds a text.
+func inTables(t *testing.T, dir, text string) (found bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		found = found || bytes.Contains(b, []byte(text[2:])) // tables cut what keys have in common
+	}
+	return found
+}
