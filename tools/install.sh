@@ -37,6 +37,7 @@ go_module() { # name, module's path of the program
 }
 go_module s5cmd github.com/peak/s5cmd/v2
 go_module kopia github.com/kopia/kopia
+go_module sops github.com/getsops/sops/v3/cmd/sops
 
 # Libraries for node, exactly those of tools/node/package-lock.json.
 if ! cmp -s tools/node/package-lock.json bin/tools/node/installed.json; then

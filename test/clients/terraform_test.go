@@ -46,6 +46,35 @@ func mirrored(t *testing.T, home string) []string {
 	return nil
 }
 
+// terraformed makes a folder for one configuration, and returns what runs a command
+// there; the command must succeed.
+func (c client) terraformed(main string) func(args ...string) string {
+	c.t.Helper()
+	c.text("main.tf", main)
+	home, err := os.UserHomeDir()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	init := c.terraform(append([]string{"init"}, mirrored(c.t, home)...)...)
+	// The configuration of Terraform, if there is one, is in the home folder.
+	for i, v := range init.Env {
+		if strings.HasPrefix(v, "HOME=") {
+			init.Env[i] = "HOME=" + home
+		}
+	}
+	if out, err := init.CombinedOutput(); err != nil {
+		c.t.Skipf("Terraform finds no hashicorp/aws provider on this machine: %v\n%s", err, out)
+	}
+	return func(args ...string) string {
+		c.t.Helper()
+		out, err := c.terraform(args...).CombinedOutput()
+		if err != nil {
+			c.t.Fatalf("terraform %q: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+}
+
 // TestTerraform applies users, roles, policies and a bucket, finds nothing left to do,
 // and destroys them. The provider also reads features that do not exist here. The
 // answers must be true, or the second plan would not be empty.
@@ -55,31 +84,7 @@ func TestTerraform(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(c.home, "main.tf"), main, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	init := c.terraform(append([]string{"init"}, mirrored(t, home)...)...)
-	// The configuration of Terraform, if there is one, is in the home folder.
-	for i, v := range init.Env {
-		if strings.HasPrefix(v, "HOME=") {
-			init.Env[i] = "HOME=" + home
-		}
-	}
-	if out, err := init.CombinedOutput(); err != nil {
-		t.Skipf("Terraform finds no hashicorp/aws provider on this machine: %v\n%s", err, out)
-	}
-	run := func(args ...string) string {
-		t.Helper()
-		out, err := c.terraform(args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("terraform %q: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
+	run := c.terraformed(string(main))
 	if out := run("apply", "-auto-approve"); !strings.Contains(out, "0 changed, 0 destroyed") {
 		t.Errorf("%s", out)
 	}

@@ -42,6 +42,12 @@ func grantInput(in *shape.CreateGrantInput) kms.GrantInput {
 	if in.Constraints != nil {
 		g.Equals, g.Subset = in.Constraints.EncryptionContextEquals, in.Constraints.EncryptionContextSubset
 	}
+	switch { // some clients send the one they do not mean as an empty map
+	case len(g.Equals) > 0 && len(g.Subset) == 0:
+		g.Subset = nil
+	case len(g.Subset) > 0 && len(g.Equals) == 0:
+		g.Equals = nil
+	}
 	return g
 }
 
