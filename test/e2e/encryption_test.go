@@ -108,7 +108,7 @@ func TestOwnKeyLeavesNoTrace(t *testing.T) {
 	s := harness.Start(t, allowingSSEC, func(c *server.Config) { source = c.RootKey })
 	bucket := newBucket(t, s, "no-trace")
 	mine, other := newOwnKey("canary of a key: "), newOwnKey("another canary: ")
-	writeMarked(t, s, bucket, "own-", mine)
+	writeMarked(t, s, bucket, "own-", mine, "")
 	wrong := other.header("x-amz-")
 	for i, r := range []raw{ // refusals, too
 		{method: "GET", target: "/no-trace/own-inline", header: wrong},

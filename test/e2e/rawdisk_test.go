@@ -19,16 +19,18 @@ import (
 // test's own binary can't be mistaken for a leak.
 var marker = strings.Join([]string{"MARKER", "9f3a51c07be2"}, "-")
 
-// TestRawDisk writes a marker wherever a client can put bytes, with and without
-// a customer's key, and looks for it in every file of the data directory, while
+// TestRawDisk writes a marker wherever a client can put bytes, in every way of
+// encryption, and looks for it in every file of the data directory, while
 // the server runs and after it stopped.
 func TestRawDisk(t *testing.T) {
 	s := harness.Start(t, allowingSSEC)
 	bucket := newBucket(t, s, "raw-disk")
-	writeMarked(t, s, bucket, "", ownKey{})
-	writeMarked(t, s, bucket, "own-", newOwnKey("mine"))
+	writeMarked(t, s, bucket, "", ownKey{}, "")
+	writeMarked(t, s, bucket, "own-", newOwnKey("mine"), "")
+	writeMarked(t, s, bucket, "kms-", ownKey{}, types.ServerSideEncryptionAwsKms)
+	writeMarked(t, s, bucket, "dsse-", ownKey{}, types.ServerSideEncryptionAwsKmsDsse)
 	tagging := &types.Tagging{TagSet: tags("secret", marker, marker, "name")}
-	for _, key := range []string{"inline", "own-inline"} {
+	for _, key := range []string{"inline", "own-inline", "kms-inline", "dsse-inline"} {
 		if _, err := s.S3.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
 			Bucket: bucket, Key: &key, Tagging: tagging,
 		}); err != nil {
@@ -62,7 +64,9 @@ func TestRawDisk(t *testing.T) {
 // writeMarked writes objects full of the marker in every possible way: put, copied,
 // posted and uploaded, inline and in blobs. Their keys begin with a prefix, so that
 // each kind of encryption has separate keys.
-func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey) {
+func writeMarked(
+	t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey, sse types.ServerSideEncryption,
+) {
 	t.Helper()
 	metadata := map[string]string{"secret": marker, strings.ToLower(marker): "name"}
 	for name, size := range map[string]int{"inline": 200, "blob": 300_000} {
@@ -72,6 +76,7 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 			Metadata:    metadata,
 			ContentType: aws.String("application/" + marker), ContentDisposition: aws.String(marker),
 			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+			ServerSideEncryption: sse,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -89,6 +94,7 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 				CopySourceSSECustomerAlgorithm: k.algorithm, CopySourceSSECustomerKey: k.key,
 				CopySourceSSECustomerKeyMD5: k.md5,
 				SSECustomerAlgorithm:        k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
+				ServerSideEncryption: sse,
 			}
 			change(in)
 			if _, err := s.S3.CopyObject(t.Context(), in); err != nil {
@@ -99,6 +105,9 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 			"key": key + "-posted", "x-amz-meta-secret": marker, "Content-Type": "application/" + marker,
 			"success_action_redirect": "http://" + marker,
 		}
+		if sse != "" {
+			fields["x-amz-server-side-encryption"] = string(sse)
+		}
 		for name, v := range k.header("x-amz-") {
 			fields[strings.ToLower(name)] = v[0]
 		}
@@ -107,13 +116,13 @@ func writeMarked(t *testing.T, s *harness.Server, bucket *string, prefix string,
 			t.Fatalf("%s: %d %s", key, a.status, a.body)
 		}
 		for _, written := range []string{key, key + "-copied", key + "-changed", key + "-posted"} {
-			if got, _, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &written},
-				k); err != nil || !bytes.Equal(got, body) {
+			got, out, err := getOwn(t, s, s3.GetObjectInput{Bucket: bucket, Key: &written}, k)
+			if err != nil || !bytes.Equal(got, body) || sse != "" && out.ServerSideEncryption != sse {
 				t.Fatalf("%s: read back %d bytes, %v", written, len(got), err)
 			}
 		}
 	}
-	uploadMarked(t, s, bucket, prefix, k)
+	uploadMarked(t, s, bucket, prefix, k, sse)
 }
 
 // filesWith returns the files under dir that hold text in any case.
@@ -147,7 +156,9 @@ func filesWithAny(t *testing.T, dir string, texts map[string]string) map[string]
 
 // uploadMarked leaves an upload in progress and one that was completed, with
 // parts inline and in blobs, and a part that is a copy.
-func uploadMarked(t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey) {
+func uploadMarked(
+	t *testing.T, s *harness.Server, bucket *string, prefix string, k ownKey, sse types.ServerSideEncryption,
+) {
 	t.Helper()
 	for _, name := range []string{"uploading", "uploaded"} {
 		key := prefix + name
@@ -155,7 +166,8 @@ func uploadMarked(t *testing.T, s *harness.Server, bucket *string, prefix string
 			Bucket: bucket, Key: &key, ContentType: aws.String("application/" + marker),
 			Tagging: aws.String(marker + "=" + marker), Metadata: map[string]string{"secret": marker},
 			SSECustomerAlgorithm: k.algorithm, SSECustomerKey: k.key, SSECustomerKeyMD5: k.md5,
-		})}
+			ServerSideEncryption: sse,
+		}), sse}
 		one, err := u.part(1, []byte(strings.Repeat(marker+" ", 5*mib/len(marker))), k, "")
 		if err != nil {
 			t.Fatal(err)

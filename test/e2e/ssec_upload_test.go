@@ -21,6 +21,7 @@ type ownUpload struct {
 	s           *harness.Server
 	bucket, key *string
 	id          *string
+	sse         types.ServerSideEncryption // that it began with; "" is AES256
 }
 
 func beginOwn(
@@ -38,7 +39,18 @@ func beginOwn(
 		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
 		t.Errorf("creating answers %q and %q", aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
-	return &ownUpload{t, s, bucket, &key, out.UploadId}
+	return &ownUpload{t, s, bucket, &key, out.UploadId, ""}
+}
+
+// answer is the encryption that answers to a part name.
+func (u *ownUpload) answer(k ownKey) types.ServerSideEncryption {
+	switch {
+	case k.key != nil:
+		return ""
+	case u.sse == "":
+		return types.ServerSideEncryptionAes256
+	}
+	return u.sse
 }
 
 func (u *ownUpload) part(n int32, body []byte, k ownKey, alg types.ChecksumAlgorithm) (types.CompletedPart, error) {
@@ -52,7 +64,7 @@ func (u *ownUpload) part(n int32, body []byte, k ownKey, alg types.ChecksumAlgor
 		return types.CompletedPart{}, err
 	}
 	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) ||
-		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
+		out.ServerSideEncryption != u.answer(k) {
 		u.t.Errorf("part %d answers %q and %q", n, aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
 	if k.key != nil && *out.ETag == fmt.Sprintf(`"%x"`, md5.Sum(body)) {
@@ -75,7 +87,7 @@ func (u *ownUpload) copied(n int32, source string, from, k ownKey) (types.Comple
 		return types.CompletedPart{}, err
 	}
 	if aws.ToString(out.SSECustomerKeyMD5) != aws.ToString(k.md5) ||
-		(out.ServerSideEncryption == "AES256") != (k.key == nil) {
+		out.ServerSideEncryption != u.answer(k) {
 		u.t.Errorf("part %d answers %q and %q", n, aws.ToString(out.SSECustomerKeyMD5), out.ServerSideEncryption)
 	}
 	return types.CompletedPart{
