@@ -28,7 +28,7 @@ type commands struct {
 	Serve   serve          `cmd:"" help:"Run the server. The first start creates the data directory, the root key and an account, and prints its access key once."`
 	Account account        `cmd:"" help:"Create and list accounts of the running server."`
 	Public  publicAccess   `cmd:"" name:"public-access" help:"Show, block and unblock public access."`
-	Why     whyPublic      `cmd:"" name:"why-public" help:"Explain why a bucket is public, with a request that gets in. Exits with 3 if it is open to strangers."`
+	Why     whyPublic      `cmd:"" name:"why-public" help:"Explain why a bucket is public, with a request that gets in, or who can use a KMS key. Exits with 3 if it is open to strangers."`
 	Check   check          `cmd:"" help:"Report what is damaged or lost in a data directory. Changes nothing; no server may be running on it. Exits with 4 if something is."`
 	Recover recoverData    `cmd:"" help:"Copy everything that authenticates from a damaged data directory into a new one. The old one is not changed."`
 	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and prove that it is whole ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`

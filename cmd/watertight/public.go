@@ -24,9 +24,9 @@ type publicAccess struct {
 const exitOpen = 3
 
 // openError ends a command whose answer is that a bucket is open.
-type openError struct{ bucket string }
+type openError struct{ what string }
 
-func (e openError) Error() string { return "bucket " + e.bucket + " is open to strangers" }
+func (e openError) Error() string { return e.what + " is open to strangers" }
 
 // level names an account or a bucket.
 type level struct {
@@ -74,7 +74,7 @@ func (c *publicStatus) bucket(p process, o *operator.Client) error {
 		fmt.Fprintln(p.stdout, exposed(&b))
 	}
 	if err == nil && b.Open {
-		err = openError{b.Bucket}
+		err = openError{"bucket " + b.Bucket}
 	}
 	return err
 }
@@ -171,14 +171,20 @@ func (c *publicUnblock) Run(p process) error {
 
 type whyPublic struct {
 	running
-	Bucket string `arg:"" help:"Name of the bucket." placeholder:"BUCKET"`
-	JSON   bool   `help:"Print JSON." name:"json"`
+	Name string `arg:"" help:"Name of a bucket, or id or ARN of a KMS key." placeholder:"BUCKET|KEY"`
+	JSON bool   `help:"Print JSON." name:"json"`
 }
 
 // Run prints why a bucket is public, and whether strangers can access it.
 func (c *whyPublic) Run(p process) error {
 	o := operator.Dial(c.Data)
-	b, err := o.BucketPublic(p.ctx, c.Bucket)
+	if strings.HasPrefix(c.Name, "arn:") {
+		return c.key(p, o)
+	}
+	b, err := o.BucketPublic(p.ctx, c.Name)
+	if err != nil && len(c.Name) == 36 { // the id of a key is a name that a bucket can have, too
+		return c.key(p, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -188,9 +194,47 @@ func (c *whyPublic) Run(p process) error {
 		printWhy(p.stdout, &b)
 	}
 	if err == nil && b.Open {
-		err = openError{b.Bucket}
+		err = openError{"bucket " + b.Bucket}
 	}
 	return err
+}
+
+// key prints who can use a key. No policy that is public can be put on one.
+func (c *whyPublic) key(p process, o *operator.Client) error {
+	k, err := o.KeyPublic(p.ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(p, k)
+	} else {
+		printKey(p.stdout, &k)
+	}
+	if err == nil && k.Public {
+		err = openError{"key " + k.Key}
+	}
+	return err
+}
+
+func printKey(w io.Writer, k *operator.KeyPublic) {
+	if k.Why == nil {
+		fmt.Fprintf(w, "key %s is not public: every statement of its policy names a principal, or asks for the "+
+			"account of the caller\n", k.Key)
+	} else {
+		printReason(w, k.Why)
+	}
+	fmt.Fprintln(w, "state:", k.State)
+	for _, line := range []struct {
+		what string
+		all  []string
+	}{
+		{"its policy names", k.Named}, {"services", k.Services}, {"other accounts", k.Accounts},
+		{fmt.Sprintf("grantees of %d grants", k.Grants), k.Grantees},
+	} {
+		if len(line.all) > 0 {
+			fmt.Fprintln(w, line.what+":", strings.Join(line.all, ", "))
+		}
+	}
 }
 
 func printWhy(w io.Writer, b *operator.BucketPublic) {
@@ -201,7 +245,12 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 				"and the addresses that they allow together are few and tell callers apart\n", b.Bucket)
 		return
 	}
-	why := b.Why
+	printReason(w, b.Why)
+	fmt.Fprintln(w, exposed(b))
+}
+
+// printReason prints why a policy is public.
+func printReason(w io.Writer, why *operator.Opening) {
 	if why.Statement < 0 {
 		fmt.Fprintln(w, "its policy can't be read, and counts as public")
 	} else {
@@ -226,7 +275,6 @@ func printWhy(w io.Writer, b *operator.BucketPublic) {
 	default:
 		fmt.Fprintf(w, "it lets in: %s, %s on %s from %s\n", r.Caller, r.Action, r.Resource, r.SourceIP)
 	}
-	fmt.Fprintln(w, exposed(b))
 }
 
 // policyCommands holds the commands on bucket policies.

@@ -18,6 +18,7 @@ import (
 	"watertight/internal/access/policy"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/object"
 	"watertight/internal/core/simulate"
 	"watertight/internal/fault"
@@ -33,6 +34,7 @@ type Options struct {
 	Simulator  *simulate.Operator
 	Buckets    *bucket.Operator
 	Objects    *object.Operator
+	Keys       *kms.Operator
 	Trail      *audit.Log
 	Health     func(context.Context) Health
 	RootKey    *rootkey.Keyring

@@ -43,9 +43,23 @@ type BucketPublic struct {
 	Services          []string
 }
 
+// KeyPublic describes who can use a customer's key.
+type KeyPublic struct {
+	Key, AccountID, State string
+	Managed               bool     // by the server, under a policy that nobody can change
+	Public                bool     // its policy allows callers that it does not name
+	Why                   *Opening `json:",omitempty"`
+	Accounts              []string // other accounts, by policy and grants
+	Services              []string
+	Named                 []string // principals that the policy allows something
+	Grantees              []string // of the first 1,000 grants
+	Grants                int
+}
+
 // PublicCommand asks for the state of public access, or for a change of it.
 type PublicCommand struct {
 	AccountID, Bucket string // one of them
+	Key               string // or a key, by its id or ARN
 	Block             bool
 	For               time.Duration
 	Reason            string
@@ -61,6 +75,11 @@ func (c *Client) BucketPublic(ctx context.Context, bucket string) (out BucketPub
 	return out, c.do(ctx, http.MethodPost, "/public-access/bucket", PublicCommand{Bucket: bucket}, &out)
 }
 
+// KeyPublic reports who can use a customer's key.
+func (c *Client) KeyPublic(ctx context.Context, key string) (out KeyPublic, err error) {
+	return out, c.do(ctx, http.MethodPost, "/public-access/key", PublicCommand{Key: key}, &out)
+}
+
 // SetPublic blocks public access, or unblocks it.
 func (c *Client) SetPublic(ctx context.Context, in PublicCommand) error {
 	return c.do(ctx, http.MethodPut, "/public-access", in, &struct{}{})
@@ -69,6 +88,7 @@ func (c *Client) SetPublic(ctx context.Context, in PublicCommand) error {
 func (c commands) publicAccess(m *http.ServeMux) {
 	m.HandleFunc("POST /public-access/account", handle(c, "GetPublicAccess", c.accountPublic))
 	m.HandleFunc("POST /public-access/bucket", handle(c, "GetPublicAccess", c.bucketPublic))
+	m.HandleFunc("POST /public-access/key", handle(c, "GetPublicAccess", c.keyPublic))
 	m.HandleFunc("PUT /public-access", handle(c, "UnblockPublicAccess", c.setPublic))
 }
 
@@ -101,6 +121,19 @@ func (c commands) bucketPublic(ctx context.Context, cl *call, in PublicCommand) 
 		OfAccount: ofAccount(r.Account, &r.OfAccount, cl.at), Effective: shown(r.Merged),
 		HasPolicy: r.HasPolicy, Public: r.Exposure.Witness != nil, Open: r.Exposure.Open,
 		Why: opening(r.Exposure.Witness, in.Bucket), Accounts: r.Exposure.Accounts, Services: r.Exposure.Services,
+	}, nil
+}
+
+func (c commands) keyPublic(ctx context.Context, cl *call, in PublicCommand) (KeyPublic, error) {
+	cl.param("keyId", in.Key)
+	r, err := c.Keys.Report(ctx, in.Key, cl.at)
+	if err != nil {
+		return KeyPublic{}, err
+	}
+	return KeyPublic{
+		Key: r.ARN.String(), AccountID: r.ARN.Account, State: r.State.String(), Managed: r.Managed,
+		Public: r.Exposure.Witness != nil, Why: opening(r.Exposure.Witness, ""), Accounts: r.Exposure.Accounts,
+		Services: r.Exposure.Services, Named: r.Named, Grantees: r.Grantees, Grants: r.Grants,
 	}, nil
 }
 

@@ -108,6 +108,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 		Handler: operator.Handler(operator.Options{
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
+			Keys:    kms.NewOperator(s.keys),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes), Ending: background,
 			Snapshot: func(ctx context.Context, fn func(operator.Snapshot) error) error {

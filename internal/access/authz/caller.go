@@ -37,7 +37,8 @@ type Situation struct {
 	Again func(ctx context.Context, at time.Time) (Caller, error)
 	Until time.Time // when the credential expires; zero is never
 	// Seen represents what was read to find the caller and to decide, for the
-	// transaction that commits; nil is unknown. This package never looks into it.
+	// transaction that commits; nil is unknown. This package never looks into it, and
+	// reads more under it only if it is a recorder.
 	Seen any
 }
 

@@ -23,7 +23,11 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 	}
 	wider := g.g.copy()
 	wider.asks = bothAsk(g.g.asks, asks)
-	wider.seen = nil
+	if w, ok := g.g.seen.(recorder); ok && w.Recording() {
+		ctx = w // what is read for the further needs belongs to the decision, too
+	} else {
+		wider.seen = nil
+	}
 	if age := wider.caller.Now().Sub(wider.decided); age < 0 || age > standsFor {
 		if err := (Grant{wider}).Renew(ctx); err != nil {
 			return Grant{}, err
@@ -38,6 +42,13 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 		return Grant{}, err
 	}
 	return Grant{wider}, nil
+}
+
+// recorder is what Situation.Seen may be: a context that records what is read under it,
+// until a transaction relies on it.
+type recorder interface {
+	context.Context
+	Recording() bool
 }
 
 // bothAsk asks for the needs of both.

@@ -36,13 +36,23 @@ func TestStoredForm(t *testing.T) {
 	away.wrapped, away.generation, away.how = nil, 0, First
 	a := &aliasRecord{target: "i", created: at, updated: at}
 	l, i := &lastUse{at, usedToReEncrypt}, &importRecord{[]byte{1}, []byte{2}, RSAAESKeyWrapSHA256}
+	shared := *k
+	shared.grants = 3
+	g := &grantRecord{
+		id: "g", name: "n", created: at, issuer: coretest.Account, grantee: party{"n", "u"}, retiring: party{"m", "v"},
+		operations: []string{"Decrypt", "Encrypt"}, constraint: equalsContext, context: map[string]string{"a": "b"},
+	}
 	coretest.Golden(t, "testdata/records.golden", []coretest.Record{
 		{Name: "key", Bytes: k.encode()}, {Name: "key whose deletion is pending", Bytes: ending.encode()},
 		{Name: "material", Bytes: m.encode()}, {Name: "material that was taken away", Bytes: away.encode()},
 		{Name: "alias", Bytes: a.encode()}, {Name: "last use", Bytes: l.encode()},
 		{Name: "import token", Bytes: i.encode()},
+		{Name: "key with grants", Bytes: shared.encode()}, {Name: "grant", Bytes: g.encode()},
 	})
-	for _, want := range []*keyRecord{k, &ending} {
+	if got, err := decodeGrant("g", g.encode()); err != nil || !reflect.DeepEqual(got, g) {
+		t.Errorf("read as\n%+v\n%+v, %v", got, g, err)
+	}
+	for _, want := range []*keyRecord{k, &ending, &shared} {
 		if got, err := decodeKey("i", want.encode()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("read as\n%+v\n%+v, %v", got, want, err)
 		}

@@ -154,7 +154,7 @@ func (s *Store) nameNow(r kv.Reader, p party) (string, error) {
 // granted returns the documents of all grants of a key, at most most of them, for
 // reports about who may use it.
 func granted(r kv.Reader, key string, most int) (laws []policy.KeyGrant, err error) {
-	ids, _, err := pageOf(r, grantsOf(key), page.Request{Max: most}, "grants")
+	ids, _, err := pageOf(r, grantsOf(key), page.Request{Max: most}, "report")
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ type party struct {
 
 // bound is the id behind the name of a user or role; "" for accounts and sessions.
 func (p party) bound() string {
-	if arn.IsAccountID(p.id) || strings.HasPrefix(p.id, "arn:") {
+	if p.id == "" || arn.IsAccountID(p.id) || strings.HasPrefix(p.id, "arn:") {
 		return ""
 	}
 	return p.id

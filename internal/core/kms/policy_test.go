@@ -201,3 +201,26 @@ func TestPolicyBindsTheNextRequest(t *testing.T) {
 		t.Errorf("a policy that cannot be read: %v", err)
 	}
 }
+
+// TestReport: the operator sees who can use a key, by policy and by grants.
+func TestReport(t *testing.T) {
+	e := newEnv(t)
+	m := e.create(CreateInput{Policy: strings.Replace(defaultPolicy(coretest.Account), "]}",
+		`,{"Effect":"Allow","Principal":{"AWS":"`+stranger+`","Service":"cloudfront.amazonaws.com"},`+
+			`"Action":"kms:Decrypt","Resource":"*"}]}`, 1)})
+	e.makeGrant(&m, GrantInput{Grantee: user(coretest.Account, "alice"), Operations: []string{"Decrypt"}})
+	e.makeGrant(&m, GrantInput{Grantee: user("999988887777", "bob"), Operations: []string{"Decrypt"}})
+	for _, name := range []string{m.ID, m.ARN.String()} {
+		t.Run(name, func(t *testing.T) {
+			r, err := NewOperator(e.Store).Report(t.Context(), name, e.at)
+			if err != nil || r.ARN != m.ARN || r.Exposure.Witness != nil || r.Grants != 2 || len(r.Grantees) != 2 ||
+				len(r.Named) != 2 || strings.Join(r.Exposure.Accounts, " ") != stranger+" 999988887777" ||
+				strings.Join(r.Exposure.Services, " ") != "cloudfront.amazonaws.com" {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	if _, err := NewOperator(e.Store).Report(t.Context(), "x", e.at); !fault.Is(err, fault.NotFoundException) {
+		t.Error(err)
+	}
+}

@@ -99,6 +99,13 @@ func (w *Witness) Begin(store any, at uint64) {
 	w.store = store
 }
 
+// Recording reports whether what is read under the witness is still recorded.
+func (w *Witness) Recording() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.closed
+}
+
 // Point adds a record that is read. The key is copied.
 func (w *Witness) Point(key []byte) {
 	w.mu.Lock()

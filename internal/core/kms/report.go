@@ -1,0 +1,96 @@
+package kms
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
+)
+
+// Report says who can use a key, to the operator.
+type Report struct {
+	ARN     arn.ARN
+	State   State
+	Managed bool
+	// Exposure is who can use the key besides its own account, by policy and grants.
+	Exposure policy.Exposure
+	// Named are the accounts, users, roles and sessions that an Allow of the policy
+	// names, under their current names; "*" is everyone who meets its conditions.
+	Named []string
+	// Grantees are those of grants. The report has the first 1,000 grants.
+	Grantees []string
+	Grants   int
+}
+
+// Report describes a key, named by its id or its ARN, at an instant. Errors:
+// NotFoundException, InvalidArnException.
+func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out Report, err error) {
+	err = o.store.View(ctx, func(r kv.Reader) error {
+		k, err := o.findAny(r, name, at)
+		if err != nil {
+			return err
+		}
+		out = Report{ARN: k.arn(), State: k.stateAt(at), Managed: k.managed, Grants: int(k.grants)}
+		laws, err := granted(r, k.id, mostReported)
+		if err != nil {
+			return err
+		}
+		d := o.policies.get(k)
+		out.Exposure = policy.Exposed(policy.Laws{
+			Resource: []*policy.Document{d, policy.Grants(laws)}, ResourceOwner: k.account, ResourceMustAllow: true,
+		})
+		for _, g := range laws {
+			to, err := o.nameNow(r, party{g.Grantee, g.Bound})
+			if err != nil {
+				return err
+			}
+			out.Grantees = append(out.Grantees, to)
+		}
+		slices.Sort(out.Grantees)
+		out.Grantees = slices.Compact(out.Grantees)
+		if d == nil {
+			return nil
+		}
+		now, err := k.bound.Renamed(r, o.principals)
+		if err == nil {
+			out.Named = named(d.Rename(now))
+		}
+		return err
+	})
+	return out, err
+}
+
+// mostReported bounds the grants of a report.
+const mostReported = 1000
+
+// named are the AWS principals that a document names in an Allow.
+func named(d *policy.Document) (all []string) {
+	for _, s := range d.Statements() {
+		for _, p := range s.Principals {
+			if s.Effect == policy.Allow && p.Type == "AWS" {
+				all = append(all, p.Value)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// findAny finds a key of any account by its id or its ARN.
+func (o *Operator) findAny(r kv.Reader, name string, at time.Time) (*keyRecord, error) {
+	if strings.HasPrefix(name, "arn:") {
+		return o.findOwn(r, "", name, at)
+	}
+	if _, ok := parseKeyID(name); !ok {
+		return nil, invalidKeyID(name)
+	}
+	k, err := readKey(r, name)
+	if err == nil && (k == nil || k.isDestroyed(at)) {
+		err = notFound("Key '" + name + "' does not exist")
+	}
+	return k, err
+}
