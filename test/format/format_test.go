@@ -67,6 +67,7 @@ func TestEveryByte(t *testing.T) {
 	}
 	s.Stop()
 	check(t, dir, all)
+	seenKeys(t, all)
 	if *update {
 		pack(t, dir)
 	}

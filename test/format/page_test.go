@@ -66,6 +66,10 @@ func pattern(key string) *regexp.Regexp {
 			return "[\\x00-\\xff]{24}"
 		case "UUID":
 			return "[0-9a-f-]{36}"
+		case "GRANT":
+			return "[0-9a-f]{64}"
+		case "PRINCIPAL":
+			return "[^\\x00]+"
 		case "MATERIAL":
 			return "[\\x00-\\xff]{32}"
 		case "NUMBER":

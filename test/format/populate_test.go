@@ -83,6 +83,7 @@ func (p *populator) all() {
 	p.bucket()
 	p.objects()
 	p.uploads()
+	p.customersKeys()
 }
 
 func (p *populator) identities() {
