@@ -56,9 +56,14 @@ func newClient(endpoint string, conns int) *client {
 	}
 }
 
-// do makes one signed request and reads the whole answer; want, where given,
-// is the length it must have.
+// do is send without headers.
 func (c *client) do(method, path string, query []string, body, want *payload) error {
+	return c.send(method, path, query, nil, body, want)
+}
+
+// send makes one signed request and reads the whole answer; want, where given,
+// is the length it must have.
+func (c *client) send(method, path string, query []string, headers map[string]string, body, want *payload) error {
 	url := c.endpoint + path
 	if len(query) > 0 {
 		url += "?" + strings.Join(query, "&")
@@ -72,6 +77,9 @@ func (c *client) do(method, path string, query []string, body, want *payload) er
 		return err
 	}
 	req.Header.Set("X-Amz-Content-Sha256", p.hash)
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
 	cred := aws.Credentials{AccessKeyID: benchKey, SecretAccessKey: benchSecret}
 	if err := c.signer.SignHTTP(context.Background(), cred, req, p.hash, "s3", "us-east-1", time.Now()); err != nil {
 		return err

@@ -14,7 +14,8 @@ type line struct {
 	name    string
 	prepare func(b *bench) error
 	op      func(b *bench, n int) error
-	most    int // maximum number of operations; 0 means no limit
+	most    int    // maximum number of operations; 0 means no limit
+	beside  string // the line that it is compared with, by -pairs
 }
 
 type bench struct {
@@ -71,6 +72,44 @@ func lines() []line {
 				return b.client.do("DELETE", fmt.Sprintf("/bench/delete/%d", n), nil, nil, nil)
 			}},
 	)
+	return append(all, kmsLines()...)
+}
+
+// putKMS puts an object under the account's own key of KMS, with a bucket key.
+func putKMS(b *bench, prefix string, n int, p *payload) error {
+	return b.client.send("PUT", fmt.Sprintf("%s/%d", prefix, n), nil, map[string]string{
+		"X-Amz-Server-Side-Encryption":                    "aws:kms",
+		"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "true",
+	}, p, nil)
+}
+
+// kmsLines are those of objects under a key of KMS.
+func kmsLines() (all []line) {
+	for _, s := range []struct {
+		name       string
+		size, most int
+	}{{"1 KiB", 1 << 10, 0}, {"16 MiB", 16 << 20, 256}} {
+		p := newPayload(s.size)
+		prefix := "/bench/kms-" + strings.ReplaceAll(s.name, " ", "")
+		all = append(all, line{
+			name: "PUT " + s.name + ", SSE-KMS", beside: "PUT " + s.name, most: s.most,
+			op: func(b *bench, n int) error { return putKMS(b, prefix, n, p) },
+		})
+		keys := keysToRead
+		if s.size > 1<<20 {
+			keys = 8
+		}
+		all = append(all, line{
+			name: "GET " + s.name + ", SSE-KMS", beside: "GET " + s.name,
+			prepare: func(b *bench) error {
+				_, err := b.drive(keys, time.Hour, func(n int) error { return putKMS(b, prefix+"-get", n, p) })
+				return err
+			},
+			op: func(b *bench, n int) error {
+				return b.client.do("GET", fmt.Sprintf("%s-get/%d", prefix, n%keys), nil, nil, p)
+			},
+		})
+	}
 	return all
 }
 

@@ -26,7 +26,8 @@ func main() {
 	only := flag.String("only", "", "run only lines whose name contains this")
 	profile := flag.String("cpuprofile", "", "write the server's CPU profile to this file")
 	against := flag.String("against", "", "another build of this program: compare the two servers, in turns")
-	rounds := flag.Int("rounds", 25, "with -against: how many turns each server has, of -time in total")
+	inPairs := flag.Bool("pairs", false, "compare lines of SSE-KMS with those of SSE-S3, in turns")
+	rounds := flag.Int("rounds", 25, "with -against or -pairs: how many turns each has, of -time in total")
 	flag.Parse()
 	var err error
 	switch {
@@ -34,6 +35,8 @@ func main() {
 		err = serveChild(*serve, *profile, os.Stdin, os.Stdout)
 	case *against != "":
 		err = compare(*against, *clients, *rounds, *each, *only)
+	case *inPairs:
+		err = pairs(*clients, *rounds, *each, *only)
 	default:
 		err = run(*clients, *each, *only, *profile)
 	}

@@ -56,8 +56,8 @@ func (s *span) add(now time.Time) {
 func (q *queue) used() int { return len(q.buf) + q.promised + q.writing }
 
 // stuck reports that the writer does not get on.
-func (q *queue) stuck(now time.Time) bool {
-	return q.sick || q.writing > 0 && now.Sub(q.began) >= stuckTime
+func (q *queue) stuck() bool {
+	return q.sick || q.writing > 0 && time.Since(q.began) >= stuckTime
 }
 
 // admit promises room for the event of a read. Where there is none, or the
@@ -66,7 +66,7 @@ func (q *queue) stuck(now time.Time) bool {
 func (q *queue) admit(ctx context.Context, n int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	free := func() bool { return q.used()+n <= q.capacity && !q.stuck(time.Now()) }
+	free := func() bool { return q.used()+n <= q.capacity && !q.stuck() }
 	if !free() && !q.wait(ctx.Done(), admitTime, free) {
 		return fault.New(fault.ServiceUnavailable,
 			"The audit log has no room for what you ask for. Please try again later.")

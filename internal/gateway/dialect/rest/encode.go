@@ -33,7 +33,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 		w.WriteHeader(status)
 		return 0, nil
 	}
-	v := reflect.ValueOf(out).Elem()
+	v, h := reflect.ValueOf(out).Elem(), w.Header()
 	values := make([]string, 0, min(len(p.out), usualHeaders))
 	for i := range p.out {
 		m := &p.out[i]
@@ -43,7 +43,7 @@ func (s *service) Encode(op int, w http.ResponseWriter, r *protocol.Request, out
 			}
 			continue
 		}
-		if err := m.encode(w.Header(), v.FieldByIndex(m.index), &values); err != nil {
+		if err := m.encode(h, v.FieldByIndex(m.index), &values); err != nil {
 			closeBody(p, v)
 			return 0, fault.Internal(err)
 		}
