@@ -454,13 +454,17 @@ func TestUpdateEncryptionRefuses(t *testing.T) {
 		"DSSE-KMS":        {"copy", key, "InvalidRequest"},
 		"an id":           {"multi", key[len(key)-36:], "InvalidRequest"},
 		"an alias":        {"multi", strings.Replace(key, "key/", "alias/", 1), "InvalidRequest"},
-		"another account": {"multi", foreign, "InvalidRequest"},
+		"another account": {"multi", foreign, "AccessDenied"},
 		"an unknown key":  {"multi", key[:len(key)-4] + "0000", "NotFoundException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := e.objects.UpdateEncryption(t.Context(), e.all(coretest.Root(coretest.Account, nil)),
 				UpdateEncryptionInput{VersionInput: VersionInput{Bucket: "bkt", Key: c.object}, KeyARN: c.key})
-			wants(t, err, fault.KindInvalid, c.code)
+			kind := fault.KindInvalid
+			if c.code == "AccessDenied" {
+				kind = fault.KindDenied
+			}
+			wants(t, err, kind, c.code)
 		})
 	}
 }

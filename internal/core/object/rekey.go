@@ -30,7 +30,8 @@ type UpdateEncryptionInput struct {
 // s3:UpdateObjectEncryption, kms:GenerateDataKey on the key, and kms:Decrypt on the one
 // that the version is under. A version that changes meanwhile is begun again, and
 // OperationAborted in the end. Errors: NoSuchBucket, NoSuchKey, NoSuchVersion,
-// MethodNotAllowed for a delete marker, InvalidArgument, InvalidRequest, those of KMS.
+// MethodNotAllowed for a delete marker, InvalidArgument, InvalidRequest, AccessDenied for
+// a key of another account than the bucket's, those of KMS.
 func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
 	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -96,7 +97,8 @@ func (s *Store) updateEncryption(
 		return Version{}, err
 	}
 	if key.Account != k.b.Owner {
-		return Version{}, fault.New(fault.InvalidRequest, "The key must belong to the account that owns the bucket.")
+		return Version{}, fault.New(fault.AccessDenied,
+			"The AWS KMS key in the request must be owned by the same account as the bucket.")
 	}
 	if v.encryption != bucket.AES256 && v.encryption != bucket.KMS {
 		return Version{}, fault.New(fault.InvalidRequest,
