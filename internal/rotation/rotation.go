@@ -327,9 +327,13 @@ func (r *Rotation) drop(ctx context.Context, st *state) error {
 	if err != nil {
 		return err
 	}
+	all := r.o.Keyring.Generations()
+	if all[0].Number != st.Generation {
+		return nil // another rotation began meanwhile; what st says is not about it
+	}
 	var unneeded []uint32
 	st.Remains = nil
-	for _, g := range r.o.Keyring.Generations()[1:] {
+	for _, g := range all[1:] {
 		if n := st.needs[g.Number]; n > 0 {
 			st.Remains = append(st.Remains, Remains{g.Number, n, "data keys that could not be wrapped anew"})
 		}

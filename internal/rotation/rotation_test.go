@@ -198,6 +198,31 @@ func TestNothingIsDroppedTooEarly(t *testing.T) {
 	}
 }
 
+// TestBegunMeanwhile: a rotation that begins while an older one is looked at again loses
+// no generation.
+func TestBegunMeanwhile(t *testing.T) {
+	r := newRoom(t, coretest.Store(t), t.TempDir())
+	rot := New(r.o)
+	for range 2 { // before the first rotation, and after it
+		st, err := rot.load(t.Context())
+		if err != nil || rot.unfinished(st) {
+			t.Fatal(err)
+		}
+		if err := rot.Begin(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := rot.drop(t.Context(), &st); err != nil {
+			t.Fatal(err)
+		}
+		if got := numbers(r.o.Keyring); len(got) != 2 {
+			t.Fatalf("generations %d, and the older one is still needed", got)
+		}
+		if err := rot.advance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestState: the record says again what it said, and nothing unknown is read.
 func TestState(t *testing.T) {
 	at := time.Unix(1000, 0).UTC()

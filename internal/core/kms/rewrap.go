@@ -105,7 +105,8 @@ const rewrapPortion = 512
 
 // RewrapMaterial wraps material that an older generation of the root key wraps under
 // the current one, in portions: it begins behind a position, "" for the beginning, and
-// returns the next one, "" at the end, with how many records it read and changed.
+// returns the next one, "" at the end, with how many records it read, and how many were
+// wrapped under an older generation. One that changes meanwhile is left to another pass.
 // Import tokens that it finds are wrapped anew as well.
 func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next string, read, changed int, err error) {
 	type pair struct{ key, old, fresh []byte }
@@ -142,9 +143,12 @@ func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next strin
 		if pairs[i].fresh, err = o.rewrapped(pairs[i].key, pairs[i].old); err != nil {
 			return "", 0, 0, err
 		}
+		if pairs[i].fresh != nil {
+			changed++
+		}
 	}
 	err = change.Background(ctx, o.store, "material under the current root key", func(tx kv.Tx) error {
-		changed = 0
+		set := 0
 		for _, p := range pairs {
 			if p.fresh == nil {
 				continue
@@ -155,10 +159,10 @@ func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next strin
 			}
 			if bytes.Equal(now, p.old) { // another one was written under the current root key
 				tx.Set(p.key, p.fresh)
-				changed++
+				set++
 			}
 		}
-		if changed == 0 {
+		if set == 0 {
 			return change.ErrUnchanged
 		}
 		return nil
