@@ -3,8 +3,10 @@ package datadir
 import (
 	"context"
 	"errors"
+	"time"
 
 	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv/embedded"
@@ -51,7 +53,8 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 			if err := parts.belongs(ctx, f); err != nil {
 				return Refused(err)
 			}
-			o := object.NewOperator(f.Store, payload.NewOperator(payloads, keys.NewOperator(ring, nil)))
+			customers := kms.NewOperator(kms.New(f.Store, kms.Options{Region: in.Region, Root: key.Ring, Now: time.Now}))
+			o := object.NewOperator(f.Store, payload.NewOperator(payloads, keys.NewOperator(ring, customers)))
 			done, err = o.Scrub(ctx, how)
 			return err
 		},

@@ -148,6 +148,7 @@ var symbols = []struct {
 		"internal/gateway/dispatch/serve.go", // takes the request's one instant
 		"internal/gateway/audit",             // the writer's own clock
 		"internal/server",                    // listeners, deadlines
+		"internal/datadir/scrub.go",          // whether a key's material has expired
 		"internal/certs",                     // whether a certificate is good now
 		"internal/operator/operator.go",      // takes a command's one instant
 		"internal/core/change/coretest",      // tests

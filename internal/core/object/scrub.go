@@ -250,12 +250,12 @@ func (c *scrubber) taken() []*subject {
 
 // takeVersion takes in a version and compares it with what points at it.
 func (c *scrubber) takeVersion(r kv.Reader, k, value []byte) (int, error) {
-	s, v, err := versionSubject(r, k, value)
+	id, _, _, _ := splitVersion(k)
+	s, v, err := versionSubject(r, c.bucketName(r, id), k, value)
 	if err != nil {
 		c.find(c.named(r, k, Finding{Problem: BadRecord, Detail: err.Error()}))
 		return 0, nil
 	}
-	s.of.Bucket = c.bucketName(r, s.id)
 	object := s.id + "/" + s.of.Key
 	newest := c.object != object
 	c.object = object
@@ -341,7 +341,7 @@ func (c *scrubber) partsTaken(ctx context.Context) error {
 
 // uploads examines the parts of uploads in progress.
 func (c *scrubber) uploads(ctx context.Context) error {
-	return c.walk(ctx, uploadPrefix, func(r kv.Reader, k, _ []byte) (int, error) {
+	return c.walk(ctx, uploadPrefix, func(r kv.Reader, k, value []byte) (int, error) {
 		if len(k) <= uploadFixed {
 			c.find(Finding{Problem: BadRecord, Detail: fmt.Sprintf("the record %q: its key is too short", k)})
 			return 0, nil
@@ -350,6 +350,14 @@ func (c *scrubber) uploads(ctx context.Context) error {
 		s.of.Bucket, s.of.Key = c.bucketName(r, s.id), string(k[2+bucketIDSize+1:len(k)-25])
 		s.of.UploadID = base64.RawURLEncoding.EncodeToString(k[len(k)-24:])
 		s.unique = unique(k[len(k)-16:])
+		u, err := decodeUpload(bytes.Clone(value))
+		if err == nil {
+			s.choice, err = u.operatorChoice(s.of.Bucket, s.of.Key)
+		}
+		if err != nil {
+			c.find(s.finding(BadRecord, err.Error()))
+			return 0, nil
+		}
 		c.items = append(c.items, s)
 		return 0, nil
 	}, func() error {

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"watertight/internal/access/arn"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/keys"
+	"watertight/internal/core/kms"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
@@ -104,7 +106,7 @@ func (s *scrubbing) scrub(in ScrubInput) ([]string, Scrubbed) {
 }
 
 func (s *scrubbing) operator() *Operator {
-	return NewOperator(s.store, payload.NewOperator(s.payloads.Store, keys.NewOperator(s.ring, nil)))
+	return NewOperator(s.store, payload.NewOperator(s.payloads.Store, keys.NewOperator(s.ring, kms.NewOperator(s.kms))))
 }
 
 // records changes every record whose key begins with prefix.
@@ -510,6 +512,55 @@ func TestScrubEnds(t *testing.T) {
 	}
 	if done, err := s.operator().Scrub(t.Context(), in); !errors.Is(err, gone) || done.Findings != 0 {
 		t.Error(done, err)
+	}
+}
+
+// TestScrubUnderKMS: what is under a key of KMS is proven, whatever the key's state, and
+// counted as unavailable once the key's material is gone.
+func TestScrubUnderKMS(t *testing.T) {
+	for _, encryption := range []string{"aws:kms", "aws:kms:dsse"} {
+		t.Run(encryption, func(t *testing.T) {
+			s := newScrubbing(t)
+			key := s.newKey()
+			how := Encryption{Algorithm: encryption, KeyID: key, Context: pairs(`{"a":"b"}`)}
+			for name, text := range map[string]string{"kms small": "small", "kms large": strings.Repeat(long(), 8)} {
+				if _, err := s.put(PutInput{
+					Key: name, Body: strings.NewReader(text), Size: int64(len(text)), Encryption: how,
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			u := s.begin(UploadInput{Key: "kms parts", Encryption: how})
+			done := []CompletePart{s.mustPart(u, 1, long()), s.mustPart(u, 2, "inline")}
+			s.mustPart(s.begin(UploadInput{Key: "kms parts", Encryption: how}), 1, long())
+			if _, err := s.complete(u, CompleteInput{Parts: done}); err != nil {
+				t.Fatal(err)
+			}
+			if found, n := s.scrub(ScrubInput{Quarantine: true}); len(found) > 0 || n.Unavailable > 0 {
+				t.Errorf("%v, %+v", found, n)
+			}
+			of, err := arn.Parse(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.kms.DisableKey(t.Context(), s.grant(of, "kms:DisableKey"), key); err != nil {
+				t.Fatal(err)
+			}
+			s.harm(s.blobs("kms large")[0], func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+			found, n := s.scrub(ScrubInput{Quarantine: true})
+			if !slices.Equal(found, []string{"damaged kms large quarantined"}) || n.Unavailable > 0 {
+				t.Errorf("under a disabled key: %v, %+v", found, n)
+			}
+			s.records("k/k/", func(tx kv.Tx, k, _ []byte) {
+				if strings.HasSuffix(key, string(k[4:])) {
+					tx.Delete(k)
+				}
+			})
+			found, n = s.scrub(ScrubInput{Quarantine: true})
+			if len(found) > 0 || n.Unavailable != 5 {
+				t.Errorf("under a key that is gone: %v, %+v", found, n)
+			}
+		})
 	}
 }
 

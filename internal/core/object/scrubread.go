@@ -25,8 +25,9 @@ type subject struct {
 	at      payload.Location
 	inline  []byte
 	binding []byte
-	wrong   string // what is wrong with the reference of its blob
-	parts   int    // of a version of parts
+	choice  keys.Choice // of a key of KMS
+	wrong   string      // what is wrong with the reference of its blob
+	parts   int         // of a version of parts
 	// reload looks at the record again; nil if it is gone.
 	reload func(kv.Reader) (*subject, error)
 }
@@ -54,8 +55,8 @@ func splitVersion(k []byte) (id, key string, seq uint64, ok bool) {
 		^binary.BigEndian.Uint64(k[len(k)-8:]), true
 }
 
-// versionSubject reads a version.
-func versionSubject(r kv.Reader, k, value []byte) (*subject, *version, error) {
+// versionSubject reads a version of the bucket with a name.
+func versionSubject(r kv.Reader, name string, k, value []byte) (*subject, *version, error) {
 	id, key, seq, ok := splitVersion(k)
 	v, err := decodeVersion(bytes.Clone(value))
 	if err != nil {
@@ -65,24 +66,33 @@ func versionSubject(r kv.Reader, k, value []byte) (*subject, *version, error) {
 		return nil, nil, errors.New("it belongs to another key")
 	}
 	s := &subject{
-		of: Finding{Key: key, VersionID: v.id()}, id: id, unique: v.unique, record: bytes.Clone(k),
+		of: Finding{Bucket: name, Key: key, VersionID: v.id()}, id: id, unique: v.unique, record: bytes.Clone(k),
 		at: v.location(), binding: binding(bucket.ID([]byte(id)), v.unique, key), parts: int(v.etag.Parts),
+	}
+	if s.choice, err = v.operatorChoice(name, key); err != nil {
+		return nil, nil, err
 	}
 	s.reload = func(r kv.Reader) (*subject, error) {
 		b, err := r.Get(s.record)
 		if b == nil || err != nil {
 			return nil, err
 		}
-		next, _, err := versionSubject(r, s.record, b)
-		if err == nil {
-			next.of.Bucket = s.of.Bucket
-		}
+		next, _, err := versionSubject(r, name, s.record, b)
 		return next, err
 	}
 	if v.deleteMarker || s.parts > 0 {
 		return s, v, nil
 	}
 	return s, v, s.look(r, v.inline, v.unique, s.record)
+}
+
+// operatorChoice is the choice of keys of a version or an upload under a key of KMS, and
+// the zero one of others.
+func (v *version) operatorChoice(bucketName, key string) (keys.Choice, error) {
+	if v.kms == nil {
+		return keys.Choice{}, nil
+	}
+	return v.kms.choice(slot{&bucket.Bucket{Name: bucketName}, key}, v.encryption)
 }
 
 // look reads inline bytes, and compares what refers to a blob.
@@ -104,7 +114,7 @@ func (s *subject) look(r kv.Reader, inline bool, u unique, refers []byte) (err e
 // partSubject reads a part of a version, or of an upload in progress.
 func partSubject(r kv.Reader, of *subject, p *part, refers []byte) (*subject, error) {
 	s := &subject{
-		of: of.of, id: of.id, unique: of.unique, at: p.location(),
+		of: of.of, id: of.id, unique: of.unique, at: p.location(), choice: of.choice,
 		binding: partBinding(bucket.ID([]byte(of.id)), of.unique, p.number, of.of.Key),
 	}
 	s.of.Part = p.number
@@ -217,7 +227,7 @@ func isBad(err error) bool {
 
 func (c *scrubber) read(ctx context.Context, s *subject, uncached bool) error {
 	return c.o.bytes.Verify(ctx, payload.Check{
-		At: s.at, Inline: s.inline, Binding: s.binding, Uncached: uncached,
+		At: s.at, Inline: s.inline, Binding: s.binding, Choice: s.choice, Uncached: uncached,
 		Read: func(n int64) error {
 			c.done.Bytes += n
 			if c.stop = c.pace.wait(ctx, n); c.stop == nil {
