@@ -53,7 +53,9 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 			if err := parts.belongs(ctx, f); err != nil {
 				return Refused(err)
 			}
-			customers := kms.NewOperator(kms.New(f.Store, kms.Options{Region: in.Region, Root: key.Ring, Now: time.Now}))
+			customers := kms.NewOperator(kms.New(f.Store, kms.Options{
+				Region: in.Region, Root: key.Ring, Now: time.Now,
+			}))
 			o := object.NewOperator(f.Store, payload.NewOperator(payloads, keys.NewOperator(ring, customers)))
 			done, err = o.Scrub(ctx, how)
 			return err

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"watertight/internal/core/change/record"
+	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv"
 )
@@ -20,6 +21,7 @@ type Operator struct {
 // OperatorPayloads proves what sealed bytes are. The operator of payload implements it.
 type OperatorPayloads interface {
 	Verify(ctx context.Context, c payload.Check) error
+	Shredded(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (bool, error)
 	Quarantine(name string) error
 	Apart() (aside, quarantined int, err error)
 	Unreferenced(ctx context.Context, live payload.Live, total *int) iter.Seq2[string, error]

@@ -128,6 +128,13 @@ func (o *Operator) chunks(object *Object, read func(int64) error) error {
 	return nil
 }
 
+// Shredded reports whether a data key can't be opened because the material of its key is
+// gone.
+func (o *Operator) Shredded(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (bool, error) {
+	_, err := o.keys.Open(ctx, choice, wrapped, binding)
+	return errors.Is(err, keys.ErrUnavailable), ctx.Err()
+}
+
 // Quarantine keeps a blob apart: it is not served and never removed. One that is kept
 // apart already stays there.
 func (o *Operator) Quarantine(name string) error {
