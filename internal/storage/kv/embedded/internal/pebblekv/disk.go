@@ -30,7 +30,7 @@ type disk struct {
 	slow  atomic.Bool
 	// started is set once the engine has written the options it runs with.
 	started atomic.Bool
-	purging atomic.Bool // logs are removed, and not written over
+	purges  atomic.Int32 // that are under way: logs are removed, and not written over
 	closed  chan struct{}
 	broken  chan struct{} // closed by the first failure
 	failed  func(error)
@@ -143,7 +143,7 @@ func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return d.open(to, func() (vfs.File, error) {
-		if !d.purging.Load() {
+		if d.purges.Load() == 0 {
 			return d.FS.ReuseForWrite(from, to, c)
 		}
 		if err := d.FS.Remove(from); err != nil {

@@ -2,6 +2,8 @@ package pebblekv
 
 import (
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,5 +38,56 @@ func TestLogTakesNoScarceRoom(t *testing.T) {
 				t.Errorf("%d bytes free: %d times, %v", free, n, err)
 			}
 		})
+	}
+}
+
+// reusing counts the logs that are written over.
+type reusing struct {
+	vfs.FS
+	n *atomic.Int32
+}
+
+func (f reusing) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.n.Add(1)
+	return f.FS.ReuseForWrite(from, to, c)
+}
+
+// TestPurgesOverlap: a purge that ends lets no log be written over while another one is
+// under way.
+func TestPurgesOverlap(t *testing.T) {
+	var reused atomic.Int32
+	e, err := Open(Options{
+		Dir: "meta", FS: reusing{vfs.NewMem(), &reused}, Logger: slog.New(slog.DiscardHandler),
+		Failed: func(err error) { t.Error(err) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn := func() (n int32) { // Pebble begins new logs
+		t.Helper()
+		before := reused.Load()
+		for range 2 * keptLogs {
+			if err := e.db.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return reused.Load() - before
+	}
+	if turn() == 0 {
+		t.Fatal("Pebble writes over no log: the test sees nothing")
+	}
+	e.disk.purges.Add(1) // another purge, which takes long
+	if err := e.Purge(t.Context(), []byte("a"), []byte("b")); err != nil {
+		t.Fatal(err)
+	}
+	if n := turn(); n != 0 {
+		t.Errorf("%d logs were written over while a purge was under way", n)
+	}
+	e.disk.purges.Add(-1)
+	if turn() == 0 {
+		t.Error("logs are never written over again")
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

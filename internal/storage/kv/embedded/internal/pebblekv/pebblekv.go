@@ -154,10 +154,10 @@ func (e *Engine) Batch() engine.Batch { return &batch{e: e, b: e.db.NewBatch()} 
 func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()} }
 
 // Purge implements engine.Engine. Logs that Pebble would write over are removed: what
-// was in them would stay behind the end of what is written.
+// was in them would stay behind the end of what is written. Several may be under way.
 func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
-	e.disk.purging.Store(true)
-	defer e.disk.purging.Store(false)
+	e.disk.purges.Add(1)
+	defer e.disk.purges.Add(-1)
 	for range keptLogs + 1 {
 		if err := errors.Join(e.db.Flush(), e.disk.err(), ctx.Err()); err != nil {
 			return err
