@@ -32,7 +32,7 @@ type Event struct {
 	RequestID, HostID    string // x-amz-request-id, x-amz-id-2
 	SignatureVersion     string // "SigV4", "SigV2"
 	AuthenticationMethod string // "AuthHeader", "QueryString", "HtmlForm"
-	SSEApplied           string // "SSE_S3", "SSE_KMS", "SSE_C", "Default_SSE_S3"
+	SSEApplied           string // "SSE_S3", "SSE_KMS", "DSSE_KMS", "SSE_C", "Default_SSE_S3"
 	BytesIn, BytesOut    int64
 
 	TLSVersion, CipherSuite string // empty for plain HTTP

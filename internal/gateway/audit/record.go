@@ -84,15 +84,38 @@ func (r *Record) Admit(ctx context.Context) error {
 	return nil
 }
 
-// Note implements authz.Record.
+// Note implements authz.Record. A note of the encryption that a write has also counts as
+// what was applied: a bucket's default is known only then.
 func (r *Record) Note(name string, values ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.value = nil
+	if name == "x-amz-server-side-encryption" && len(values) == 1 {
+		kind := SSEApplied(values[0])
+		if strings.HasPrefix(r.Event.SSEApplied, defaultSSE) {
+			kind = defaultSSE + kind
+		}
+		r.Event.SSEApplied = kind
+	}
 	r.noted = slices.DeleteFunc(r.noted, func(p Param) bool { return p.Name == name })
 	for _, v := range values {
 		r.noted = append(r.noted, Param{Name: name, Value: v})
 	}
+}
+
+// defaultSSE begins CloudTrail's name of an encryption that no request named.
+const defaultSSE = "Default_"
+
+// SSEApplied is CloudTrail's name of an encryption by its header's value (S3 user guide,
+// "Amazon S3 CloudTrail events"; the name for aws:kms:dsse is not documented).
+func SSEApplied(encryption string) string {
+	switch encryption {
+	case "aws:kms":
+		return "SSE_KMS"
+	case "aws:kms:dsse":
+		return "DSSE_KMS"
+	}
+	return "SSE_S3"
 }
 
 // source is an object of another account that the request reads beside its own.

@@ -193,7 +193,7 @@ func sseAsked(asked []audit.Param) string {
 		case "x-amz-server-side-encryption-customer-algorithm":
 			return "SSE_C"
 		case "x-amz-server-side-encryption":
-			return "SSE_S3"
+			return audit.SSEApplied(p.Value)
 		}
 	}
 	return "Default_SSE_S3"
@@ -261,7 +261,7 @@ func (o Operation[In, Out]) answered(record *audit.Record, out any) (response []
 	case text(o.answer.customer) != "":
 		record.Event.SSEApplied = "SSE_C"
 	case text(o.answer.encryption) != "" && record.Event.SSEApplied == "":
-		record.Event.SSEApplied = "SSE_S3"
+		record.Event.SSEApplied = audit.SSEApplied(text(o.answer.encryption))
 	}
 	if id := text(o.answer.version); id != "" && record.Event.Operation.Service == "s3" {
 		response = append(response, audit.Param{Name: "x-amz-version-id", Value: id})
