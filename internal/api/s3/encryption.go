@@ -27,8 +27,8 @@ func (a *API) putBucketEncryption(
 	e := bucket.DefaultEncryption{BucketKey: rule.BucketKeyEnabled}
 	if d := rule.Default; d != nil {
 		switch e.Algorithm = bucket.Encryption(d.SSEAlgorithm); e.Algorithm {
-		case bucket.AES256:
-		case bucket.KMS, bucket.DSSE, "aws:fsx":
+		case bucket.AES256, bucket.KMS, bucket.DSSE:
+		case "aws:fsx":
 			return nil, notImplemented("SSEAlgorithm")
 		default:
 			return nil, malformedXML()

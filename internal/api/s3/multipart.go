@@ -62,11 +62,14 @@ func onUpload[In any, P interface {
 	})
 }
 
-// carry adds the condition keys that a step inherits from its beginning: the encryption that it
-// named. The ACL, tags and storage class that it named are not.
+// carry adds the condition keys that a step inherits from its beginning: the encryption and the
+// key that it named. The ACL, tags and storage class that it named are not.
 func carry(keys map[string][]string, u object.Begun) {
 	if u.Encryption != "" {
 		keys["s3:x-amz-server-side-encryption"] = []string{u.Encryption}
+	}
+	if u.KeyARN != "" {
+		keys[keyIDKey] = []string{u.KeyARN}
 	}
 }
 

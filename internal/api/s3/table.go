@@ -90,6 +90,8 @@ func (a *API) settings() []dispatch.Row {
 			authz.Ask1(mayPutBucketEncryption), a.putBucketEncryption, checksum),
 		define(a, "GetBucketEncryption", "GET /{Bucket}?encryption",
 			onBucket("s3:GetEncryptionConfiguration"), a.getBucketEncryption),
+		define(a, "UpdateObjectEncryption", "PUT /{Bucket}/{Key+}?encryption",
+			authz.Ask(mayUpdateEncryption), a.updateObjectEncryption, checksum),
 		define(a, "DeleteBucketEncryption", "DELETE /{Bucket}?encryption",
 			onBucket("s3:PutEncryptionConfiguration"), a.deleteBucketEncryption, noContent),
 	}

@@ -69,6 +69,8 @@ func TestStoredForm(t *testing.T) {
 		requestEncryption: "AES256",
 	}
 	add("upload", u.encode())
+	u.requestEncryption, u.requestKey = "aws:kms", true
+	add("upload, a key of KMS that the request named", u.encode())
 	p, sealed := samplePart(), samplePart()
 	sealed.checksum.Sum, sealed.sealedSum = nil, []byte("sealed")
 	add("part", p.encode(nil))

@@ -126,6 +126,7 @@ func (s *Store) seal(
 	}
 	how.key, how.kms.key = key.ARN, key.ARN.String()
 	how.choice, err = how.kms.choice(k, how.encryption)
+	wider.Note(encryptionHeader, string(how.encryption))
 	return how, wider, err
 }
 
@@ -202,5 +203,6 @@ func (s *Store) sealPart(
 	}
 	how.key = key.ARN
 	how.choice, err = u.kms.choice(k, u.encryption)
+	wider.Note(encryptionHeader, string(how.encryption))
 	return how, wider, err
 }

@@ -56,6 +56,7 @@ type upload struct {
 	initiator         string
 	initID            string // unique id of the initiator
 	requestEncryption string // encryption that the request named
+	requestKey        bool   // the request named the key of KMS
 	bucket            string // name
 	before            unique // newest version of the key when the upload began, zero for none
 }
@@ -67,6 +68,7 @@ const (
 	fieldBefore            = 42
 	fieldInitID            = 43
 	fieldRequestEncryption = 44
+	fieldRequestKey        = 45
 )
 
 // uploads is the prefix of the keys of a key's uploads, in order of initiation.
@@ -86,7 +88,8 @@ func (u *upload) encode() []byte {
 		r = record.Bytes(r, fieldBefore, u.before[:])
 	}
 	r = record.String(r, fieldInitID, u.initID)
-	return record.String(r, fieldRequestEncryption, u.requestEncryption)
+	r = record.String(r, fieldRequestEncryption, u.requestEncryption)
+	return record.Bool(r, fieldRequestKey, u.requestKey)
 }
 
 func decodeUpload(b []byte) (*upload, error) {
@@ -112,6 +115,8 @@ func (u *upload) take(f *record.Fields) bool {
 		u.initID = string(f.Bytes)
 	case fieldRequestEncryption:
 		u.requestEncryption = string(f.Bytes)
+	case fieldRequestKey:
+		u.requestKey = f.Uint != 0
 	default:
 		return false
 	}
@@ -153,6 +158,7 @@ func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 type Begun struct {
 	InitiatorID string // unique id of who began it
 	Encryption  string // that the request to begin it named; empty where it named none
+	KeyARN      string // of the key of KMS that the request named, in any form; empty where it named none
 }
 
 // Begun returns what is known of an upload's beginning, the zero value if there is no
@@ -166,7 +172,10 @@ func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begu
 		}
 		u, err := slot{&b, key}.findUpload(r, id)
 		if err == nil {
-			out = Begun{u.initID, u.requestEncryption}
+			out = Begun{InitiatorID: u.initID, Encryption: u.requestEncryption}
+			if u.requestKey && u.kms != nil {
+				out.KeyARN = u.kms.key
+			}
 		}
 		return err
 	})
@@ -224,7 +233,8 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err != nil {
 		return Upload{}, err
 	}
-	u.requestEncryption, u.checksum = in.Encryption.Algorithm, Checksum{Algorithm: in.Algorithm, Type: kind}
+	u.requestEncryption, u.requestKey = in.Encryption.Algorithm, in.Encryption.KeyID != ""
+	u.checksum = Checksum{Algorithm: in.Algorithm, Type: kind}
 	w := written{bucket: k.b.ID, how: how}
 	var out Upload
 	err = s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {

@@ -25,6 +25,11 @@ func (in *PutBucketEncryptionInput) BucketOwner() (bucket, want string) {
 }
 
 // BucketOwner returns the bucket and the account that must own it, "" for any.
+func (in *UpdateObjectEncryptionInput) BucketOwner() (bucket, want string) {
+	return in.Bucket, in.ExpectedBucketOwner
+}
+
+// BucketOwner returns the bucket and the account that must own it, "" for any.
 func (in *CopyObjectInput) BucketOwner() (bucket, want string) {
 	return in.Bucket, in.ExpectedBucketOwner
 }
