@@ -21,6 +21,9 @@ func blocked(t *testing.T, s *harness.Server, bucket *string) string {
 	}
 	r := out.ServerSideEncryptionConfiguration.Rules[0]
 	said := string(r.ApplyServerSideEncryptionByDefault.SSEAlgorithm)
+	if key := r.ApplyServerSideEncryptionByDefault.KMSMasterKeyID; key != nil {
+		said += ", " + *key
+	}
 	if aws.ToBool(r.BucketKeyEnabled) {
 		said += ", bucket key"
 	}
@@ -191,9 +194,15 @@ func TestBucketEncryption(t *testing.T) {
 			}},
 			400, "InvalidArgument",
 		},
-		"KMS": {
-			[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("aws:kms", nil)}}, 501,
+		"FSx": {
+			[]types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault("aws:fsx", nil)}}, 501,
 			"NotImplemented",
+		},
+		"a bucket key and two layers": {
+			[]types.ServerSideEncryptionRule{{
+				ApplyServerSideEncryptionByDefault: byDefault("aws:kms:dsse", nil), BucketKeyEnabled: aws.Bool(true),
+			}},
+			400, "InvalidArgument",
 		},
 		"a wrong block": {
 			[]types.ServerSideEncryptionRule{{BlockedEncryptionTypes: blocking("SSE-S3")}}, 400, "MalformedXML",
@@ -215,6 +224,20 @@ func TestBucketEncryption(t *testing.T) {
 	}
 	if got := blocked(t, s, bucket); got != "AES256, bucket key, SSE-C" {
 		t.Errorf("bucket key: %s", got)
+	}
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		ApplyServerSideEncryptionByDefault: byDefault("aws:kms", aws.String("alias/ours")),
+		BucketKeyEnabled:                   aws.Bool(true), BlockedEncryptionTypes: blocking("NONE"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := blocked(t, s, bucket); got != "aws:kms, alias/ours, bucket key, NONE" {
+		t.Errorf("a key: %s", got)
+	}
+	if err := putEncryption(t, s, bucket, types.ServerSideEncryptionRule{
+		BlockedEncryptionTypes: blocking("SSE-C"),
+	}); err != nil {
+		t.Fatal(err)
 	}
 	for range 2 {
 		if _, err := s.S3.DeleteBucketEncryption(t.Context(), &s3.DeleteBucketEncryptionInput{

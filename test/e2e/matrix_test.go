@@ -36,6 +36,7 @@ var bodies = map[string]string{
 	"PutBucketOwnershipControls": `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>` +
 		`</OwnershipControls>`,
 	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
+	"UpdateObjectEncryption":  `<ObjectEncryption></ObjectEncryption>`,
 	"PutBucketEncryption": `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>` +
 		`<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>` +
 		`</ServerSideEncryptionConfiguration>`,

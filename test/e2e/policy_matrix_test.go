@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -13,7 +15,11 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
@@ -91,7 +97,13 @@ type policyMatrix struct {
 	root    *iam.Client
 	key     harness.Credentials
 	buckets int
+	keys    *kms.Client
+	under   string                  // ARN of the default key of buckets that are made; "" is SSE-S3
+	uploads map[string]matrixUpload // by bucket: an upload of buckets with such a key
 }
+
+// matrixUpload is a multipart upload with one part.
+type matrixUpload struct{ id, etag string }
 
 func (m *policyMatrix) may(statements ...string) {
 	m.Helper()
@@ -114,12 +126,41 @@ func (m *policyMatrix) bucket(row dispatch.Row) string {
 		return name
 	}
 	newBucket(m.T, m.s, name)
+	if m.under != "" {
+		if err := putEncryption(m.T, m.s, &name, types.ServerSideEncryptionRule{
+			ApplyServerSideEncryptionByDefault: byDefault("aws:kms", &m.under),
+		}); err != nil {
+			m.Fatal(err)
+		}
+	}
 	if row.Name() != "DeleteBucket" {
 		if a := send(m.T, m.s, raw{method: "PUT", target: "/" + name + "/object", body: "x"}); a.status != 200 {
 			m.Fatalf("put: %d %s", a.status, a.body)
 		}
 	}
+	if m.under != "" && strings.Contains(row.Route().String(), "uploadId") {
+		m.begin(name)
+	}
 	return name
+}
+
+// begin begins an upload in a bucket, whose requests then mean it.
+func (m *policyMatrix) begin(bucket string) {
+	m.Helper()
+	up, err := m.s.S3.CreateMultipartUpload(m.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: &bucket, Key: aws.String("object"),
+	})
+	if err != nil {
+		m.Fatal(err)
+	}
+	part, err := m.s.S3.UploadPart(m.Context(), &s3.UploadPartInput{
+		Bucket: &bucket, Key: aws.String("object"), UploadId: up.UploadId, PartNumber: aws.Int32(1),
+		Body: strings.NewReader("x"),
+	})
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.uploads[bucket] = matrixUpload{*up.UploadId, *part.ETag}
 }
 
 func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) answer {
@@ -129,6 +170,15 @@ func (m *policyMatrix) ask(row dispatch.Row, change func(*raw), bucket string) a
 		r = post{bucket: bucket, key: m.key}.build(m.T, m.s)
 	} else if change != nil {
 		change(&r)
+	}
+	if u, begun := m.uploads[bucket]; begun {
+		r.target = strings.Replace(r.target, "uploadId", "uploadId="+u.id, 1)
+		r.body = strings.Replace(r.body, `"e"`, u.etag, 1)
+		r.header.Del("Content-Md5")
+	}
+	if m.under != "" && row.Name() == "UpdateObjectEncryption" {
+		r.body = "<ObjectEncryption><SSE-KMS><KMSKeyArn>" + m.under + "</KMSKeyArn></SSE-KMS></ObjectEncryption>"
+		r.header.Set("Content-Md5", base64.StdEncoding.EncodeToString(md5Of(r.body)))
 	}
 	r.key, r.secret = m.key.AccessKeyID, m.key.SecretAccessKey
 	if row.Route().Sender() == dialect.SignedForm {
@@ -142,8 +192,8 @@ func refused(a answer) bool {
 	return a.status == http.StatusForbidden || strings.Contains(a.body, "<Code>AccessDenied</Code>")
 }
 
-var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (s3:\w+) on ` +
-	`resource: "([^"]+)" because no identity-based policy allows the (s3:\w+) action`)
+var saysWhy = regexp.MustCompile(`User: arn:aws:iam::\d{12}:user/caller is not authorized to perform: (\w+:\w+) on ` +
+	`resource: "?([^"]+?)"? because no identity-based policy allows the (\w+:\w+) action`)
 
 // learn finds the permissions of a request: its refusals name the missing ones.
 func (m *policyMatrix) learn(name string, row dispatch.Row, change func(*raw), bucket string) (needs []permission) {
@@ -214,8 +264,60 @@ func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, cha
 		shut("on other resources alone", m.bucket(row),
 			`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::elsewhere/*"}`)
 	}
-	fmt.Fprintf(out, "%-36s %-34s %s\n", name, strings.TrimSpace(fmt.Sprint(a.status, " ", a.code)),
-		strings.Join(said, ", "))
+	fmt.Fprintf(out, "%-36s %-34s %-38s %s\n", name, strings.TrimSpace(fmt.Sprint(a.status, " ", a.code)),
+		cmp.Or(strings.Join(m.ofKey(name, row, change), ", "), "-"), strings.Join(said, ", "))
+}
+
+// ofKey returns what a request needs of the key of KMS that a bucket's objects are
+// under, and proves it: with that and its permissions in S3 the request is not refused,
+// and it is refused if one of them is denied or missing, or if the key is disabled.
+func (m *policyMatrix) ofKey(name string, row dispatch.Row, change func(*raw)) (actions []string) {
+	m.Helper()
+	if row.Name() == "CreateBucket" || row.Name() == "ListBuckets" {
+		return nil
+	}
+	key, err := m.keys.CreateKey(m.Context(), &kms.CreateKeyInput{})
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.under = *key.KeyMetadata.Arn
+	defer func() { m.under = "" }()
+	first := m.bucket(row)
+	needs := m.learn(name, row, change, first)
+	statements := func(bucket string, but int) (all []string) {
+		for i, n := range needs {
+			if i != but {
+				all = append(all, n.in(first, bucket).statement("Allow"))
+			}
+		}
+		return all
+	}
+	for i, n := range needs {
+		if n.resource != m.under {
+			continue
+		}
+		actions = append(actions, n.action)
+		for what, statements := range map[string][]string{
+			"with a Deny of ": append(statements(first, -1), n.statement("Deny")), "without ": statements(first, i),
+		} {
+			m.may(statements...)
+			if a := m.ask(row, change, first); !refused(a) {
+				m.Errorf("%s is open %s%s: %d %s", name, what, n.action, a.status, a.body)
+			}
+		}
+	}
+	if actions == nil {
+		return nil
+	}
+	if _, err := m.keys.DisableKey(m.Context(), &kms.DisableKeyInput{KeyId: &m.under}); err != nil {
+		m.Fatal(err)
+	}
+	m.may(statements(first, -1)...)
+	a := m.ask(row, change, first)
+	if a.status != 400 || a.code != "KMS.DisabledException" {
+		m.Errorf("%s with a disabled key: %d %s", name, a.status, a.body)
+	}
+	return actions
 }
 
 // TestPolicyMatrix walks every operation of S3 as a user: without a policy, with
@@ -224,7 +326,11 @@ func (m *policyMatrix) row(out *bytes.Buffer, name string, row dispatch.Row, cha
 // what a reviewer reads.
 func TestPolicyMatrix(t *testing.T) {
 	s := harness.Start(t)
-	m := &policyMatrix{T: t, s: s, root: rootIAM(s)}
+	m := &policyMatrix{T: t, s: s, root: rootIAM(s), uploads: map[string]matrixUpload{}}
+	m.keys = kms.New(kms.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
+	})
 	_, err := m.root.CreateUser(t.Context(), &iam.CreateUserInput{UserName: aws.String("caller")})
 	expect(t, err, "")
 	k, err := m.root.CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{UserName: aws.String("caller")})
@@ -233,7 +339,7 @@ func TestPolicyMatrix(t *testing.T) {
 	}
 	m.key = harness.Credentials{AccessKeyID: *k.AccessKey.AccessKeyId, SecretAccessKey: *k.AccessKey.SecretAccessKey}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%-36s %-34s %s\n", "operation", "with exactly its policy",
+	fmt.Fprintf(&out, "%-36s %-34s %-38s %s\n", "operation", "with exactly its policy", "under a key, also on the key",
 		"which is (refused with any of it denied or missing)")
 	for _, row := range s.Operations("s3") {
 		if row.Route().Sender() == dialect.Preflight {
