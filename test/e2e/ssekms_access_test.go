@@ -52,7 +52,8 @@ func (c sseCast) readPaths(u someone, bucket, own, upload string) map[string]fun
 			method: "GET", target: "/" + bucket + "/k?attributes", header: has("X-Amz-Object-Attributes", "Checksum"),
 		}),
 		"GetObjectAttributes, parts": raws(raw{
-			method: "GET", target: "/" + bucket + "/k?attributes", header: has("X-Amz-Object-Attributes", "ObjectParts"),
+			method: "GET", target: "/" + bucket + "/k?attributes", header: has("X-Amz-Object-Attributes",
+				"ObjectParts"),
 		}),
 		"CopyObject": func() (string, error) {
 			_, err := u.s3.CopyObject(ctx, &s3.CopyObjectInput{
@@ -185,7 +186,8 @@ func TestForeignKeysAreNoOracle(t *testing.T) {
 	_, err := guest.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &mine})
 	c.ok(err)
 	key, disabled := c.newKey(), c.newKey()
-	_, err = c.kms.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String("alias/there"), TargetKeyId: &key})
+	_, err = c.kms.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String("alias/there"),
+		TargetKeyId: &key})
 	c.ok(err)
 	_, err = c.kms.DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &disabled})
 	c.ok(err)
@@ -252,7 +254,8 @@ func TestAKeyChangeBindsTheNextRequest(t *testing.T) {
 			if name == "grant revoked" {
 				c.grants(who, everywhere("s3:*"))
 				_, err := c.kms.CreateGrant(t.Context(), &kms.CreateGrantInput{
-					KeyId: &key, GranteePrincipal: &u.arn, Operations: []kmstypes.GrantOperation{"GenerateDataKey", "Decrypt"},
+					KeyId: &key, GranteePrincipal: &u.arn, Operations: []kmstypes.GrantOperation{"GenerateDataKey",
+						"Decrypt"},
 				})
 				c.ok(err)
 			}

@@ -62,8 +62,10 @@ func (c sseCast) writePaths() map[string]func(bucket, key, body string, e sse) m
 		"CopyObject": func(bucket, key, body string, e sse) map[string]described {
 			c.mustPut(bucket, "source", body, sse{algorithm: "AES256"})
 			out, err := c.S3.CopyObject(c.Context(), &s3.CopyObjectInput{
-				Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/source"), ServerSideEncryption: e.algorithm,
-				SSEKMSKeyId: pointer(e.key), SSEKMSEncryptionContext: e.contextHeader(), BucketKeyEnabled: e.bucketKey,
+				Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/source"),
+				ServerSideEncryption: e.algorithm,
+				SSEKMSKeyId:          pointer(e.key), SSEKMSEncryptionContext: e.contextHeader(),
+				BucketKeyEnabled: e.bucketKey,
 			})
 			c.ok(err)
 			return map[string]described{
@@ -114,25 +116,34 @@ func TestEveryWriteAndEncryption(t *testing.T) {
 		standing, asked sse
 		want            described
 	}{
-		"SSE-S3 by default":          {sse{}, sse{}, described{"AES256", "", false}},
-		"SSE-S3 asked for":           {underKMS(key), sse{algorithm: "AES256"}, described{"AES256", "", false}},
-		"SSE-KMS":                    {sse{}, underKMS(key), described{"aws:kms", key, false}},
-		"SSE-KMS, pairs":             {sse{}, sse{algorithm: "aws:kms", key: key, context: `{"a":"b"}`}, described{"aws:kms", key, false}},
-		"SSE-KMS, bucket key":        {sse{}, sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, described{"aws:kms", key, true}},
-		"SSE-KMS by default":         {underKMS(key), sse{}, described{"aws:kms", key, false}},
-		"bucket key by default":      {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, sse{}, described{"aws:kms", key, true}},
-		"bucket key refused":         {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, sse{bucketKey: &no}, described{"aws:kms", key, false}},
-		"bucket key alone":           {underKMS(key), sse{bucketKey: &yes}, described{"aws:kms", key, true}},
-		"bucket key of the default":  {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, underKMS(key), described{"aws:kms", key, true}},
+		"SSE-S3 by default": {sse{}, sse{}, described{"AES256", "", false}},
+		"SSE-S3 asked for":  {underKMS(key), sse{algorithm: "AES256"}, described{"AES256", "", false}},
+		"SSE-KMS":           {sse{}, underKMS(key), described{"aws:kms", key, false}},
+		"SSE-KMS, pairs": {sse{}, sse{algorithm: "aws:kms", key: key, context: `{"a":"b"}`},
+			described{"aws:kms", key, false}},
+		"SSE-KMS, bucket key": {sse{}, sse{algorithm: "aws:kms", key: key, bucketKey: &yes},
+			described{"aws:kms", key, true}},
+		"SSE-KMS by default": {underKMS(key), sse{}, described{"aws:kms", key, false}},
+		"bucket key by default": {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, sse{},
+			described{"aws:kms", key, true}},
+		"bucket key refused": {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, sse{bucketKey: &no},
+			described{"aws:kms", key, false}},
+		"bucket key alone": {underKMS(key), sse{bucketKey: &yes}, described{"aws:kms", key, true}},
+		"bucket key of the default": {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, underKMS(key),
+			described{"aws:kms", key, true}},
 		"aws:kms is the managed key": {underKMS(key), underKMS(""), described{"aws:kms", managed, false}},
 		"managed key by default":     {underKMS(""), sse{}, described{"aws:kms", managed, false}},
-		"DSSE-KMS":                   {sse{}, sse{algorithm: "aws:kms:dsse", key: key}, described{"aws:kms:dsse", key, false}},
-		"DSSE-KMS by default":        {sse{algorithm: "aws:kms:dsse", key: key}, sse{}, described{"aws:kms:dsse", key, false}},
-		"DSSE-KMS, managed key":      {sse{algorithm: "aws:kms", key: key, bucketKey: &yes}, sse{algorithm: "aws:kms:dsse"}, described{"aws:kms:dsse", managed, false}},
+		"DSSE-KMS": {sse{}, sse{algorithm: "aws:kms:dsse", key: key}, described{"aws:kms:dsse",
+			key, false}},
+		"DSSE-KMS by default": {sse{algorithm: "aws:kms:dsse", key: key}, sse{}, described{"aws:kms:dsse",
+			key, false}},
+		"DSSE-KMS, managed key": {sse{algorithm: "aws:kms", key: key, bucketKey: &yes},
+			sse{algorithm: "aws:kms:dsse"}, described{"aws:kms:dsse", managed, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := c.in(t)
-			bucket := c.bucketOf("b-"+strings.Trim(strings.ToLower(strings.NewReplacer(" ", "-", ",", "", ":", "").Replace(name)), "-"),
+			bucket := c.bucketOf("b-"+strings.Trim(strings.ToLower(strings.NewReplacer(" ", "-", ",", "", ":",
+				"").Replace(name)), "-"),
 				v.standing)
 			paths := c.writePaths()
 			for _, path := range slices.Sorted(maps.Keys(paths)) {
@@ -178,24 +189,30 @@ func TestEncryptionRequestsThatContradictThemselves(t *testing.T) {
 		header map[string]string
 		code   string
 	}{
-		"an unknown algorithm":         {map[string]string{"": "aws:kmz"}, "InvalidEncryptionAlgorithmError"},
-		"no algorithm":                 {map[string]string{"": ""}, "InvalidEncryptionAlgorithmError"},
-		"a key and AES256":             {map[string]string{"": "AES256", "-Aws-Kms-Key-Id": key}, "InvalidArgument"},
-		"a key alone":                  {map[string]string{"-Aws-Kms-Key-Id": key}, "InvalidArgument"},
-		"an empty key":                 {map[string]string{"": "aws:kms", "-Aws-Kms-Key-Id": ""}, "InvalidArgument"},
-		"pairs alone":                  {map[string]string{"-Context": "e30="}, "InvalidArgument"},
-		"a bucket key that is maybe":   {map[string]string{"": "aws:kms", "-Bucket-Key-Enabled": "maybe"}, "InvalidArgument"},
-		"a bucket key and two layers":  {map[string]string{"": "aws:kms:dsse", "-Bucket-Key-Enabled": "true"}, "InvalidArgument"},
-		"pairs that are no base64":     {map[string]string{"": "aws:kms", "-Context": "{}"}, "InvalidArgument"},
-		"pairs that are no JSON":       {map[string]string{"": "aws:kms", "-Context": "eA=="}, "InvalidArgument"},
-		"pairs that are a list":        {map[string]string{"": "aws:kms", "-Context": "W10="}, "InvalidArgument"},
-		"a pair that is a number":      {map[string]string{"": "aws:kms", "-Context": "eyJhIjoxfQ=="}, "InvalidArgument"},
-		"S3's own pair":                {map[string]string{"": "aws:kms", "-Context": "eyJhd3M6czM6YXJuIjoieCJ9"}, "InvalidArgument"},
-		"a customer's key besides KMS": {map[string]string{"": "aws:kms", "-Customer-Algorithm": "AES256"}, "InvalidArgument"},
+		"an unknown algorithm": {map[string]string{"": "aws:kmz"}, "InvalidEncryptionAlgorithmError"},
+		"no algorithm":         {map[string]string{"": ""}, "InvalidEncryptionAlgorithmError"},
+		"a key and AES256":     {map[string]string{"": "AES256", "-Aws-Kms-Key-Id": key}, "InvalidArgument"},
+		"a key alone":          {map[string]string{"-Aws-Kms-Key-Id": key}, "InvalidArgument"},
+		"an empty key":         {map[string]string{"": "aws:kms", "-Aws-Kms-Key-Id": ""}, "InvalidArgument"},
+		"pairs alone":          {map[string]string{"-Context": "e30="}, "InvalidArgument"},
+		"a bucket key that is maybe": {map[string]string{"": "aws:kms", "-Bucket-Key-Enabled": "maybe"},
+			"InvalidArgument"},
+		"a bucket key and two layers": {map[string]string{"": "aws:kms:dsse", "-Bucket-Key-Enabled": "true"},
+			"InvalidArgument"},
+		"pairs that are no base64": {map[string]string{"": "aws:kms", "-Context": "{}"}, "InvalidArgument"},
+		"pairs that are no JSON":   {map[string]string{"": "aws:kms", "-Context": "eA=="}, "InvalidArgument"},
+		"pairs that are a list":    {map[string]string{"": "aws:kms", "-Context": "W10="}, "InvalidArgument"},
+		"a pair that is a number": {map[string]string{"": "aws:kms", "-Context": "eyJhIjoxfQ=="},
+			"InvalidArgument"},
+		"S3's own pair": {map[string]string{"": "aws:kms", "-Context": "eyJhd3M6czM6YXJuIjoieCJ9"},
+			"InvalidArgument"},
+		"a customer's key besides KMS": {map[string]string{"": "aws:kms", "-Customer-Algorithm": "AES256"},
+			"InvalidArgument"},
 	} {
 		for operation, r := range map[string]raw{
-			"PutObject":             {method: "PUT", target: "/contradict/new", body: "x"},
-			"CopyObject":            {method: "PUT", target: "/contradict/new", header: has("X-Amz-Copy-Source", "contradict/source")},
+			"PutObject": {method: "PUT", target: "/contradict/new", body: "x"},
+			"CopyObject": {method: "PUT", target: "/contradict/new", header: has("X-Amz-Copy-Source",
+				"contradict/source")},
 			"CreateMultipartUpload": {method: "POST", target: "/contradict/new?uploads"},
 		} {
 			t.Run(what+", "+operation, func(t *testing.T) {
@@ -212,7 +229,8 @@ func TestEncryptionRequestsThatContradictThemselves(t *testing.T) {
 		}
 	}
 	for _, method := range []string{"GET", "HEAD"} {
-		if a := send(t, c.Server, raw{method: method, target: "/contradict/source", header: has(name, "aws:kms")}); a.status != 400 {
+		if a := send(t, c.Server, raw{method: method, target: "/contradict/source", header: has(name,
+			"aws:kms")}); a.status != 400 {
 			t.Errorf("%s with the header of a write: %d", method, a.status)
 		}
 	}

@@ -20,7 +20,8 @@ func TestPoliciesThatDemandKMS(t *testing.T) {
 	c := newSSECast(t)
 	key, other := c.newKey(), c.newKey()
 	bucket := c.bucketOf("demands", sse{})
-	_, err := c.kms.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String("alias/good"), TargetKeyId: &key})
+	_, err := c.kms.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String("alias/good"),
+		TargetKeyId: &key})
 	c.ok(err)
 	u := c.user("writer", everywhere("s3:*", "kms:*"))
 	const deny = `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::demands/*",` +
@@ -66,7 +67,8 @@ func TestPoliciesThatDemandKMS(t *testing.T) {
 		"one key, if any": {
 			`"StringNotEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"` + key + `"},` +
 				`"Null":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"false"}`,
-			[]sse{underKMS(key), underKMS("alias/good"), {}, {algorithm: "AES256"}, underKMS("")}, []sse{underKMS(other)},
+			[]sse{underKMS(key), underKMS("alias/good"), {}, {algorithm: "AES256"}, underKMS("")},
+			[]sse{underKMS(other)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +238,8 @@ func TestUpdateObjectEncryptionRefuses(t *testing.T) {
 			everywhere("s3:*", "kms:*"), "k", "arn:aws:kms:us-east-1:" + c.account + ":alias/a", 400, "InvalidRequest",
 		},
 		"a key of another account": {
-			everywhere("s3:*", "kms:*"), "k", strings.Replace(second, c.account, "999999999999", 1), 403, "AccessDenied",
+			everywhere("s3:*", "kms:*"), "k", strings.Replace(second, c.account, "999999999999", 1), 403,
+			"AccessDenied",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,11 +24,17 @@ func TestEncryptionVectors(t *testing.T) {
 		run  func(c sseCast, bucket string)
 	}{
 		{"E1 no setting: AES256", vectorNoSetting},
-		{"E2 default with a bucket key: the bucket is the context", func(c sseCast, b string) { vectorContext(c, b, true) }},
+		{"E2 default with a bucket key: the bucket is the context", func(c sseCast, b string) {
+			vectorContext(c, b,
+				true)
+		}},
 		{"E3 default without one: the object is the context", func(c sseCast, b string) { vectorContext(c, b, false) }},
 		{"E4 no kms:GenerateDataKey: no PUT", func(c sseCast, b string) { vectorPut(c, b, 403, "s3:PutObject") }},
 		{"E5 no kms:Decrypt: no GET", vectorGet},
-		{"E6 kms:Encrypt is not enough", func(c sseCast, b string) { vectorPut(c, b, 403, "s3:PutObject", "kms:Encrypt") }},
+		{"E6 kms:Encrypt is not enough", func(c sseCast, b string) {
+			vectorPut(c, b, 403, "s3:PutObject",
+				"kms:Encrypt")
+		}},
 		{"E7 a part needs both", vectorPart},
 		{"E8 the key policy delegates to IAM", func(c sseCast, b string) {
 			vectorPut(c, b, 200, "s3:PutObject", "kms:GenerateDataKey")
@@ -345,7 +351,8 @@ func vectorRange(c sseCast, bucket string) {
 		c.Fatalf("%d blobs", len(files))
 	}
 	flip(c.t, files[0], 100_000)
-	text, _, err := c.get(c.S3, bucket, "k", func(in *s3.GetObjectInput) { in.Range = aws.String("bytes=70000-120000") })
+	text, _, err := c.get(c.S3, bucket, "k",
+		func(in *s3.GetObjectInput) { in.Range = aws.String("bytes=70000-120000") })
 	if err == nil || text != "" {
 		c.Errorf("a changed chunk is served: %d bytes", len(text))
 	}
