@@ -54,37 +54,67 @@ func (c *rewrap) Run(p process) error {
 // keyCommands are about customers' keys of KMS.
 type keyCommands struct {
 	Usage  keyUsage    `cmd:"" help:"Report which buckets, and how many versions in them, need a key. Looks at every version."`
-	Delete keyDeletion `cmd:"" name:"schedule-deletion" help:"Show what needs a key, and with --confirm schedule its deletion."`
+	Delete keyDeletion `cmd:"" name:"schedule-deletion" help:"Show what needs a key, and with --yes schedule its deletion. Exits with 5 if it only shows."`
 	Shreds keyShreds   `cmd:"" name:"shred-report" help:"List the versions that became unreadable because a key's material is gone."`
 }
+
+// exitAsked tells scripts that a command showed what it would do, and did nothing.
+const exitAsked = 5
+
+var errAsked = errors.New("nothing was scheduled; with --yes, all of this becomes unreadable when the window ends")
 
 // keyDeletion shows what needs a key before it schedules the key's deletion.
 type keyDeletion struct {
 	oneKey
-	Days    int  `help:"Days until the key is destroyed, from 7 to 30." default:"30" placeholder:"N"`
-	Confirm bool `help:"Schedule the deletion. Without this flag, only what needs the key is shown."`
+	Days int  `help:"Days until the key is destroyed, from 7 to 30." default:"30" placeholder:"N"`
+	Yes  bool `help:"Schedule the deletion. Without this flag, only what needs the key is shown."`
+}
+
+// deletion is what the command prints as JSON.
+type deletion struct {
+	Key       string
+	State     string
+	Usage     []operator.KeyUsage
+	Scheduled *operator.Scheduled `json:",omitempty"`
 }
 
 // Run shows what needs the key, and schedules its deletion if that is confirmed.
 func (c *keyDeletion) Run(p process) error {
-	usage := keyUsage{c.oneKey}
-	if err := usage.Run(p); err != nil {
-		return err
+	if c.Days < 7 || c.Days > 30 {
+		return usageError{errors.New("--days must be from 7 to 30")}
 	}
-	if !c.Confirm {
-		_, err := fmt.Fprintln(p.stderr, "Nothing was scheduled. With --confirm, all of this becomes unreadable when "+
-			"the window ends.")
-		return err
-	}
-	done, err := operator.Dial(c.Data).ScheduleDeletion(p.ctx, operator.DeletionCommand{Key: c.Key, Days: c.Days})
+	o := operator.Dial(c.Data)
+	key, err := o.KeyPublic(p.ctx, c.Key)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(p, done)
+	out := deletion{Key: key.Key, State: key.State}
+	if out.Usage, err = c.usage(p, o); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s is destroyed at %s, unless CancelKeyDeletion is called before\n", done.KeyARN,
-		done.DeletionDate.UTC().Format(time.RFC3339))
+	if !c.JSON {
+		fmt.Fprintf(p.stdout, "%s: %s\n", out.Key, out.State)
+		if err := printUsage(p, out.Usage); err != nil {
+			return err
+		}
+	}
+	if c.Yes {
+		done, err := o.ScheduleDeletion(p.ctx, operator.DeletionCommand{Key: c.Key, Days: c.Days})
+		if err != nil {
+			return err
+		}
+		out.Scheduled, out.State = &done, done.State
+	}
+	switch {
+	case c.JSON:
+		err = printJSON(p, out)
+	case c.Yes:
+		_, err = fmt.Fprintf(p.stdout, "it is destroyed at %s, unless CancelKeyDeletion is called before\n",
+			out.Scheduled.DeletionDate.UTC().Format(time.RFC3339))
+	}
+	if err == nil && !c.Yes {
+		err = errAsked
+	}
 	return err
 }
 
@@ -100,17 +130,26 @@ type keyUsage struct{ oneKey }
 
 // Run prints a line for each bucket.
 func (c *keyUsage) Run(p process) error {
-	bar := c.bar(p)
-	all, err := operator.Dial(c.Data).KeyUsage(p.ctx, c.Key, func(seen int) error {
-		return bar.show(fmt.Sprintf("%d versions looked at", seen))
-	})
-	bar.clear()
+	all, err := c.usage(p, operator.Dial(c.Data))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return printJSON(p, all)
 	}
+	return printUsage(p, all)
+}
+
+// usage asks what needs the key, and shows how far that is.
+func (c *oneKey) usage(p process, o *operator.Client) ([]operator.KeyUsage, error) {
+	bar := c.bar(p)
+	defer bar.clear()
+	return o.KeyUsage(p.ctx, c.Key, func(seen int) error {
+		return bar.show(fmt.Sprintf("%d versions looked at", seen))
+	})
+}
+
+func printUsage(p process, all []operator.KeyUsage) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "BUCKET\tVERSIONS\tUPLOADS\tBYTES")
 	for _, u := range all {

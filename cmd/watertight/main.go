@@ -33,7 +33,7 @@ type commands struct {
 	Recover recoverData    `cmd:"" help:"Copy everything that authenticates from a damaged data directory into a new one. The old one is not changed."`
 	Scrub   scrub          `cmd:"" help:"Read everything that is stored, and prove that it is whole ciphertext. Reports what is bad and puts damaged files into quarantine. Exits with 4 if something is bad."`
 	Rewrap  rewrap         `cmd:"" help:"Move objects under keys of KMS to the newest material of their keys. Their bytes are not touched. Exits with 4 if some could not be moved."`
-	Key     keyCommands    `cmd:"" help:"Report what needs a key of KMS, and what became unreadable without it."`
+	Key     keyCommands    `cmd:"" help:"Report what needs a key of KMS, schedule its deletion, and report what became unreadable without it."`
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
 	Restore restore        `cmd:"" help:"Make a new data directory of a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
@@ -94,6 +94,8 @@ func run(p process, args []string) int {
 		case errors.Is(err, errDamaged), errors.Is(err, errFindings), errors.Is(err, errIncomplete),
 			errors.Is(err, errLeft):
 			return exitDamaged
+		case errors.Is(err, errAsked):
+			return exitAsked
 		}
 		return exitFailure
 	}

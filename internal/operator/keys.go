@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"watertight/internal/core/object"
@@ -47,6 +48,7 @@ type DeletionCommand struct {
 // Scheduled is a key whose deletion is scheduled.
 type Scheduled struct {
 	KeyARN       string `json:"KeyArn"`
+	State        string
 	DeletionDate time.Time
 }
 
@@ -57,8 +59,9 @@ func (c *Client) ScheduleDeletion(ctx context.Context, in DeletionCommand) (out 
 
 func (c commands) scheduleDeletion(ctx context.Context, cl *call, in DeletionCommand) (Scheduled, error) {
 	cl.param("keyId", in.Key)
+	cl.param("pendingWindowInDays", strconv.Itoa(in.Days))
 	m, err := c.Keys.ScheduleDeletion(ctx, cl.record, in.Key, in.Days)
-	return Scheduled{m.ARN.String(), m.DeletionDate}, err
+	return Scheduled{m.ARN.String(), m.State.String(), m.DeletionDate}, err
 }
 
 func (c commands) customersKeys(m *http.ServeMux) {

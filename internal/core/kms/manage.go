@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -168,36 +167,6 @@ func (k *keyRecord) schedule(days int, at time.Time) error {
 	}
 	k.state, k.window, k.ends = PendingDeletion, days, at.Add(inDays(days))
 	return nil
-}
-
-// ScheduleDeletion is ScheduleKeyDeletion for the operator, whatever the key's policy
-// says; record is the command's event. The key is named by its id or ARN.
-func (o *Operator) ScheduleDeletion(
-	ctx context.Context, record authz.Record, key string, days int,
-) (out Metadata, err error) {
-	if _, id, ok := strings.Cut(key, ":key/"); ok {
-		key = id
-	}
-	return out, change.Operate(ctx, o.store, record, func(tx kv.Tx) error {
-		at := o.now()
-		k, err := readKey(tx, key)
-		switch {
-		case err != nil:
-			return err
-		case k == nil || k.isDestroyed(at):
-			return notFound("Key '" + key + "' does not exist")
-		case k.managed:
-			return fault.New(fault.AccessDenied, k.arn().String()+" is managed by the server and cannot be changed.")
-		}
-		if err := k.check(toSchedule, at); err != nil {
-			return err
-		}
-		return k.update(tx, func() error {
-			err := k.schedule(days, at)
-			out = k.metadata(at)
-			return err
-		})
-	})
 }
 
 // CancelKeyDeletion ends the window before the key is destroyed. The key comes back

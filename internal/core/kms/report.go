@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -78,6 +81,33 @@ func named(d *policy.Document) (all []string) {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// ScheduleDeletion is ScheduleKeyDeletion for the operator, whatever the key's policy
+// says; event is the command's. The key is named by its id or its ARN. Errors:
+// NotFoundException, InvalidArnException, KMSInvalidStateException, ValidationException,
+// and AccessDenied for a key that the server manages.
+func (o *Operator) ScheduleDeletion(
+	ctx context.Context, event authz.Record, name string, days int,
+) (out Metadata, err error) {
+	return out, change.Operate(ctx, o.store, event, func(tx kv.Tx) error {
+		at := o.now()
+		k, err := o.findAny(tx, name, at)
+		if err != nil {
+			return err
+		}
+		if k.managed {
+			return fault.New(fault.AccessDenied, k.arn().String()+" is managed by the server and cannot be changed.")
+		}
+		if err := k.check(toSchedule, at); err != nil {
+			return err
+		}
+		return k.update(tx, func() error {
+			err := k.schedule(days, at)
+			out = k.metadata(at)
+			return err
+		})
+	})
 }
 
 // findAny finds a key of any account by its id or its ARN.
