@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"watertight/internal/operator"
@@ -186,4 +188,57 @@ func TestPolicyPreview(t *testing.T) {
 	if _, err := o.s.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String("site")}); err == nil {
 		t.Error("a preview stored a policy")
 	}
+}
+
+// TestWhyPublicKey: who can use a key, by its policy and grants. A policy that lets
+// strangers in can't be put on one.
+func TestWhyPublicKey(t *testing.T) {
+	o := console{t, harness.Start(t)}
+	ctx, key := t.Context(), newKey(t, o.s)
+	id, account := key[len(key)-36:], o.account()
+	var foreign operator.NewAccount
+	if err := json.Unmarshal([]byte(o.run(exitOK, "account", "create", "--name", "foreign")), &foreign); err != nil {
+		t.Fatal(err)
+	}
+	root := "arn:aws:iam::" + account + ":root"
+	for _, name := range []string{id, key} {
+		o.says(exitOK, "key "+key+" is not public|state: Enabled|its policy names: "+root, "why-public", name)
+	}
+	if out := o.run(exitOK, "why-public", id); strings.Contains(out, "other accounts") ||
+		strings.Contains(out, "grantees") {
+		t.Errorf("a new key: %s", out)
+	}
+	put := func(principal string) error {
+		_, err := keysOf(o.s).PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &key, Policy: aws.String(
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + root +
+				`"},"Action":"kms:*","Resource":"*"},{"Effect":"Allow","Principal":` + principal +
+				`,"Action":"kms:Decrypt","Resource":"*"}]}`)})
+		return err
+	}
+	if put(`"*"`) == nil {
+		t.Error("a key has a public policy")
+	}
+	if err := put(`{"AWS":"` + foreign.AccountID + `","Service":"cloudfront.amazonaws.com"}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keysOf(o.s).CreateGrant(ctx, &kms.CreateGrantInput{
+		KeyId: &key, GranteePrincipal: &root, Operations: []types.GrantOperation{types.GrantOperationDecrypt},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keysOf(o.s).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &key}); err != nil {
+		t.Fatal(err)
+	}
+	o.says(exitOK, "is not public|state: Disabled|services: cloudfront.amazonaws.com|other accounts: "+
+		foreign.AccountID+"|grantees of 1 grants: "+root, "why-public", id)
+	var k operator.KeyPublic
+	if err := json.Unmarshal([]byte(o.run(exitOK, "why-public", key, "--json")), &k); err != nil || k.Public ||
+		k.Why != nil || k.Key != key || k.AccountID != account || k.State != "Disabled" || k.Grants != 1 || k.Managed {
+		t.Errorf("%+v, %v", k, err)
+	}
+	absent := "12345678-1234-1234-1234-123456789012"
+	o.says(exitFailure, "NotFoundException", "why-public", absent)
+	o.says(exitFailure, "NotFoundException", "why-public", strings.Replace(key, id, absent, 1))
+	o.says(exitFailure, "Invalid keyId", "why-public", "arn:aws:s3:::site")
+	o.says(exitFailure, "NoSuchBucket", "why-public", "missing")
 }
