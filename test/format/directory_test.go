@@ -349,33 +349,15 @@ func get(all []field, number int) field {
 	return field{}
 }
 
-// object opens the bytes of an object's newest version, which must be sealed under the
-// server's own key and not be made of parts.
+// object opens the bytes of an object, which must not be made of parts.
 func (d *directory) object(bucket, key string) []byte {
 	d.t.Helper()
-	b, _ := fields(d.records["b/"+bucket])
-	id := string(get(b, 1).bytes)
-	for k, v := range d.records {
-		if !strings.HasPrefix(k, "v/"+id+"/"+key+"\x00") || len(k) != len("v/")+8+1+len(key)+1+8 {
-			continue
-		}
-		all, _ := fields(v)
-		wrapped, unique := get(all, 18).bytes, get(all, 2).bytes
-		binding := append([]byte("watertight object\x00"+id), unique...)
-		binding = append(binding, key...)
-		dataKey := d.dataKey(wrapped, binding)
-		sealed := d.records["d/"+string(unique)]
-		if blob := get(all, 19).bytes; len(blob) > 0 {
-			name := fmt.Sprintf("%x", blob)
-			if len(blob) == 32 {
-				name = string(blob)
-			}
-			sealed = d.file("blobs/" + name[:2] + "/" + name)
-		}
-		return d.stream(key, dataKey, sealed)
+	v, ok := d.version(bucket, key)
+	if !ok {
+		return nil
 	}
-	d.t.Errorf("%s has no version", key)
-	return nil
+	keys := d.dataKeys(v, get(v.all, 18).bytes, v.binding())
+	return d.layered(key, keys, d.sealedBytes(v.unique(), get(v.all, 19).bytes))
 }
 
 // dataKey opens a stored data key of SSE-S3.

@@ -49,7 +49,7 @@ func checkAs(t *testing.T, dir string, all []*kind, format byte, root []generati
 	d := readDirectory(t, filepath.Join(dir, "data"), format, root)
 	d.sealedFile("tls/self-signed")
 	checkRecords(t, d, all)
-	for key, want := range map[string][]byte{"inline": inline(), "large": large()} {
+	for key, want := range map[string][]byte{"inline": inline(), "large": large(), "customer": inline()} {
 		if got := d.object(box, key); !bytes.Equal(got, want) {
 			t.Errorf("the bytes of %s are %d others", key, len(got))
 		}
@@ -68,6 +68,8 @@ func TestEveryByte(t *testing.T) {
 	s.Stop()
 	check(t, dir, all)
 	seenKeys(t, all)
+	checkEncrypted(readDirectory(t, filepath.Join(dir, "data"), 3,
+		keyring(t, filepath.Join(dir, "data"), fromFile(t, filepath.Join(dir, "root.key")))))
 	if *update {
 		pack(t, dir)
 	}

@@ -84,6 +84,7 @@ func (p *populator) all() {
 	p.objects()
 	p.uploads()
 	p.customersKeys()
+	p.encryptedObjects()
 }
 
 func (p *populator) identities() {

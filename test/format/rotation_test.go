@@ -108,6 +108,7 @@ func TestRotation(t *testing.T) {
 	before := rawWrappings(t, data)
 	s = serve(t, dir)
 	keyID, blob := encrypted(t, s)
+	clients(t, s).encryptedObjects()
 	k := rotate(t, s, "file:"+newKey)
 	if k.Source != "file:"+newKey || len(k.Locks) != 1 || k.Generations[0].Number != 2 || !k.Generations[0].Current {
 		t.Errorf("afterwards: %+v", k)
@@ -121,6 +122,7 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	served(t, s)
+	clients(t, s).encryptedServed()
 	decrypted(t, s, blob)
 	clients(t, s).bucketAfter("after")
 	s.Stop()
@@ -129,7 +131,7 @@ func TestRotation(t *testing.T) {
 		t.Fatalf("%d generations", len(root))
 	}
 	checkAs(t, dir, all, 3, root)
-	dataKeys(t, readDirectory(t, data, 3, root), 2)
+	rotated(t, readDirectory(t, data, 3, root), 2)
 	for path, text := range contents(t, data) {
 		for what, wrapped := range before {
 			if strings.Contains(text, string(wrapped)) {
@@ -142,6 +144,7 @@ func TestRotation(t *testing.T) {
 		c.Data, c.RootKey, c.TLS.SelfSigned = data, "file:"+newKey, true
 	})
 	served(t, s)
+	clients(t, s).encryptedServed()
 	decrypted(t, s, blob)
 	must[*kms.DescribeKeyOutput](t)(keysOf(s).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &keyID}))
 	if k := rotate(t, s, ""); k.Generations[0].Number != 3 || k.Source != "file:"+newKey {
@@ -151,7 +154,7 @@ func TestRotation(t *testing.T) {
 	s.Stop()
 	root = keyring(t, data, fromFile(t, newKey))
 	checkAs(t, dir, all, 3, root)
-	dataKeys(t, readDirectory(t, data, 3, root), 3)
+	rotated(t, readDirectory(t, data, 3, root), 3)
 }
 
 func keysOf(s *harness.Server) *kms.Client {
@@ -186,13 +189,16 @@ func (p *populator) bucketAfter(name string) {
 	must[*s3.CreateBucketOutput](p.t)(p.s3.CreateBucket(p.t.Context(), &s3.CreateBucketInput{Bucket: &name}))
 }
 
-// dataKeys checks that every data key of an object, an upload or a part is wrapped
-// under a generation.
-func dataKeys(t *testing.T, d *directory, generation uint32) {
+// rotated checks that every data key of an object, an upload or a part is wrapped under
+// a generation, if not under a key of KMS, and that it still opens.
+func rotated(t *testing.T, d *directory, generation uint32) {
 	t.Helper()
-	seen := 0
+	seen, schemes := 0, map[byte]bool{}
 	look := func(key string, wrapped []byte) {
 		if len(wrapped) == 0 {
+			return
+		}
+		if schemes[wrapped[0]] = true; wrapped[0] == 3 || wrapped[0] == 4 {
 			return
 		}
 		if seen++; binary.BigEndian.Uint32(wrapped[1:]) != generation {
@@ -214,9 +220,10 @@ func dataKeys(t *testing.T, d *directory, generation uint32) {
 			}
 		}
 	}
-	if seen < 8 {
-		t.Errorf("there are %d data keys", seen)
+	if seen < 8 || len(schemes) != 4 || !schemes[5] { // of SSE-S3, of KMS, and of SSE-C wrapped anew
+		t.Errorf("there are %d data keys, of schemes %v", seen, schemes)
 	}
+	checkEncrypted(d)
 }
 
 // refused expects that a server does not start with a key, and changes nothing.

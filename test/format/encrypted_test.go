@@ -1,0 +1,136 @@
+package format
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// encryptedBox is the bucket of objects under every encryption that hides digests.
+const encryptedBox = "encrypted"
+
+// encryption is a way to encrypt. Names are those of objects, too.
+type encryption struct {
+	name      string
+	algorithm types.ServerSideEncryption // none is SSE-C
+	bucketKey *bool
+	context   string // JSON
+	managed   bool   // alias/aws/s3
+}
+
+func encryptions() []encryption {
+	return []encryption{
+		{name: "customer"},
+		{name: "kms", algorithm: types.ServerSideEncryptionAwsKms},
+		{name: "managed", algorithm: types.ServerSideEncryptionAwsKms, managed: true},
+		{name: "context", algorithm: types.ServerSideEncryptionAwsKms, context: `{"z":"1","a":"é"}`},
+		{name: "bucketkey", algorithm: types.ServerSideEncryptionAwsKms, bucketKey: aws.Bool(true),
+			context: `{"a":"b"}`},
+		{name: "dsse", algorithm: types.ServerSideEncryptionAwsKmsDsse, context: `{"a":"b"}`},
+	}
+}
+
+func firstPart() []byte { return bytes.Repeat([]byte("a part!!"), 5<<20/8) }
+
+// encryptedObjects puts objects and uploads parts under every encryption.
+func (p *populator) encryptedObjects() {
+	t, ctx := p.t, p.t.Context()
+	key := must[*kms.CreateKeyOutput](t)(keysOf(p.s).CreateKey(ctx, &kms.CreateKeyInput{})).KeyMetadata.KeyId
+	must[*s3.CreateBucketOutput](t)(p.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(encryptedBox)}))
+	for i, e := range encryptions() {
+		if i == 3 { // what is older stays under older material
+			must[*kms.RotateKeyOnDemandOutput](t)(keysOf(p.s).RotateKeyOnDemand(ctx, &kms.RotateKeyOnDemandInput{
+				KeyId: key,
+			}))
+		}
+		for name, body := range map[string][]byte{"small": inline(), "large": large()} {
+			in := &s3.PutObjectInput{
+				Bucket: aws.String(encryptedBox), Key: aws.String(e.name + " " + name), Body: bytes.NewReader(body),
+				ChecksumAlgorithm:    types.ChecksumAlgorithmSha256,
+				ServerSideEncryption: e.algorithm, BucketKeyEnabled: e.bucketKey,
+			}
+			if e.algorithm == "" {
+				in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = customersHeaders()
+			} else if !e.managed {
+				in.SSEKMSKeyId = key
+			}
+			in.SSEKMSEncryptionContext = e.contextHeader()
+			must[*s3.PutObjectOutput](t)(p.s3.PutObject(ctx, in))
+		}
+		p.encryptedParts(e, key, "parts", firstPart(), large())
+		p.encryptedParts(e, key, "pending", large())
+	}
+}
+
+func customersHeaders() (algorithm, key, sum *string) {
+	k, s := customersKey()
+	return aws.String("AES256"), aws.String(base64.StdEncoding.EncodeToString([]byte(k))), &s
+}
+
+func (e encryption) contextHeader() *string {
+	if e.context == "" {
+		return nil
+	}
+	return aws.String(base64.StdEncoding.EncodeToString([]byte(e.context)))
+}
+
+// encryptedParts uploads parts, and completes the upload unless it is to be pending.
+func (p *populator) encryptedParts(e encryption, kmsKey *string, name string, parts ...[]byte) {
+	t, ctx, box, key := p.t, p.t.Context(), aws.String(encryptedBox), aws.String(e.name+" "+name)
+	begin := &s3.CreateMultipartUploadInput{
+		Bucket: box, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		ServerSideEncryption: e.algorithm, BucketKeyEnabled: e.bucketKey, SSEKMSEncryptionContext: e.contextHeader(),
+	}
+	var algorithm, customer, sum *string
+	if e.algorithm == "" {
+		algorithm, customer, sum = customersHeaders()
+	} else if !e.managed {
+		begin.SSEKMSKeyId = kmsKey
+	}
+	begin.SSECustomerAlgorithm, begin.SSECustomerKey, begin.SSECustomerKeyMD5 = algorithm, customer, sum
+	u := must[*s3.CreateMultipartUploadOutput](t)(p.s3.CreateMultipartUpload(ctx, begin))
+	var done []types.CompletedPart
+	for i, body := range parts {
+		out := must[*s3.UploadPartOutput](t)(p.s3.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: box, Key: key, UploadId: u.UploadId, PartNumber: aws.Int32(int32(i + 1)),
+			Body: bytes.NewReader(body), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+			SSECustomerAlgorithm: algorithm, SSECustomerKey: customer, SSECustomerKeyMD5: sum,
+		}))
+		done = append(done, types.CompletedPart{
+			PartNumber: aws.Int32(int32(i + 1)), ETag: out.ETag, ChecksumSHA256: out.ChecksumSHA256,
+		})
+	}
+	if name == "pending" {
+		return
+	}
+	must[*s3.CompleteMultipartUploadOutput](t)(p.s3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: box, Key: key, UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+		SSECustomerAlgorithm: algorithm, SSECustomerKey: customer, SSECustomerKeyMD5: sum,
+	}))
+}
+
+// encryptedServed reads from the server what encryptedObjects wrote.
+func (p *populator) encryptedServed() {
+	p.t.Helper()
+	for _, e := range encryptions() {
+		for name, want := range map[string][]byte{
+			"small": inline(), "large": large(), "parts": append(firstPart(), large()...),
+		} {
+			in := &s3.GetObjectInput{Bucket: aws.String(encryptedBox), Key: aws.String(e.name + " " + name)}
+			if e.algorithm == "" {
+				in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = customersHeaders()
+			}
+			out := must[*s3.GetObjectOutput](p.t)(p.s3.GetObject(p.t.Context(), in))
+			got, err := io.ReadAll(out.Body)
+			out.Body.Close()
+			if err != nil || !bytes.Equal(got, want) || out.ServerSideEncryption != e.algorithm {
+				p.t.Errorf("%s %s: %d bytes, %s, %v", e.name, name, len(got), out.ServerSideEncryption, err)
+			}
+		}
+	}
+}
