@@ -66,11 +66,12 @@ func TestEveryEventNamesItsTarget(t *testing.T) {
 
 // told is the content of an event.
 type told struct {
-	EventName, ErrorCode, RecipientAccountId string
-	UserIdentity                             struct{ Type, AccessKeyId, UserName string }
-	RequestParameters, ResponseElements      map[string]any
-	AdditionalEventData                      struct{ SignatureVersion, AuthenticationMethod, SSEApplied string }
-	Resources                                []struct{ ARN, AccountId string }
+	EventName, ErrorCode, ErrorMessage  string
+	RecipientAccountId                  string
+	UserIdentity                        struct{ Type, AccessKeyId, UserName string }
+	RequestParameters, ResponseElements map[string]any
+	AdditionalEventData                 struct{ SignatureVersion, AuthenticationMethod, SSEApplied string }
+	Resources                           []struct{ ARN, AccountId string }
 }
 
 // TestEventsSayWhat makes requests of every kind. The event of each must name its

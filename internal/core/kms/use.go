@@ -66,7 +66,9 @@ func (s *Store) extend(
 	if err := checkState(key.State, toUse, key.ARN.String()); err != nil {
 		return authz.Grant{}, Key{}, err
 	}
-	wider.Note("kmsKeyArn", key.ARN.String())
+	for _, a := range actions { // a copy uses two keys
+		wider.Note(string(a), key.ARN.String())
+	}
 	return wider, key.Key, nil
 }
 
