@@ -23,6 +23,8 @@ type Version struct {
 	ETag   string // without quotes
 	Size   int64
 	Tags   string // in whatever form a test compares them
+	// How it is encrypted, likewise. Which encryptions there are is not the model's.
+	Encryption string
 }
 
 // Bucket is the versions of each key, newest first.

@@ -22,9 +22,7 @@ import (
 func TestNotices(t *testing.T) {
 	s := harness.Start(t)
 	name := aws.String("notices")
-	if _, err := s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: name}); err != nil {
-		t.Fatal(err)
-	}
+	newBucket(t, s.S3, *name)
 	_, err := s.S3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket:                  name,
 		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
@@ -34,7 +32,7 @@ func TestNotices(t *testing.T) {
 	}
 	var seed [32]byte
 	rand.Read(seed[:])
-	w := newWriter("w", *name, newLibrary(1), mathrand.New(mathrand.NewChaCha8(seed)))
+	w := newWriter("w", *name, newLibrary(1), newKeys(t, s.Endpoint), mathrand.New(mathrand.NewChaCha8(seed)))
 	w.client, w.state.State = s.S3, bucket.Enabled
 	for !rich(w.state) {
 		if err := w.step(t.Context()); err != nil {
@@ -58,7 +56,9 @@ func TestNotices(t *testing.T) {
 
 	// A request without an answer: it was either done or not.
 	key, id := "w new", unknown
-	maybe := func(s *state) { s.Put(key, w.lib.keep("x").version(id, "")) }
+	maybe := func(s *state) {
+		s.Put(key, w.lib.keep("x").version(key, "", encryption{}, answer{func(string) string { return id }, id}))
+	}
 	if got, err := seen.settle(t.Context(), w.state, maybe); err != nil || got.Current(key) != nil {
 		t.Error(err)
 	}
@@ -133,6 +133,7 @@ func changes() map[string]func(*state) {
 		"other bytes":              func(s *state) { find(s, object).Text = "other" },
 		"another ETag":             func(s *state) { find(s, object).ETag = "other" },
 		"another id":               func(s *state) { find(s, object).ID = "other" },
+		"another encryption":       func(s *state) { find(s, object).Encryption = "other" },
 		"another size":             func(s *state) { find(s, object).Size++ },
 		"tags lost": func(s *state) {
 			find(s, func(v s3model.Version) bool {
@@ -145,13 +146,13 @@ func changes() map[string]func(*state) {
 			}).Marker = false
 		},
 		"an upload lost": func(s *state) { id, _ := withPart(s); delete(s.uploads, id) },
-		"an upload more": func(s *state) { s.uploads["more"] = &upload{"w", nil} },
+		"an upload more": func(s *state) { s.uploads["more"] = &upload{key: "w"} },
 		"a part lost":    func(s *state) { _, u := withPart(s); delete(u.parts, u.numbers()[0]) },
 		"a part of other bytes": func(s *state) {
 			_, u := withPart(
 				s,
 			)
-			u.parts[u.numbers()[0]] = &content{md5: "other"}
+			u.parts[u.numbers()[0]] = part{&content{}, "other"}
 		},
 	}
 }

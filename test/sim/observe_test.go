@@ -50,7 +50,12 @@ func observe(ctx context.Context, client *s3.Client, bucketName, prefix string) 
 			o.isLatest(*m.Key, *m.VersionId, *m.IsLatest)
 		}
 		for _, l := range page.Versions {
-			v, err := read(ctx, client, &s3.GetObjectInput{Bucket: &bucketName, Key: l.Key, VersionId: l.VersionId})
+			in := &s3.GetObjectInput{Bucket: &bucketName, Key: l.Key, VersionId: l.VersionId}
+			v, err := read(ctx, client, in)
+			if codeOf(err) == "InvalidRequest" { // it is under SSE-C
+				in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(true)
+				v, err = read(ctx, client, in)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%q version %s is listed and can't be read: %w", *l.Key, *l.VersionId, err)
 			}
@@ -145,6 +150,9 @@ func (o *observed) same(key string, want []s3model.Version) error {
 		}
 		if w.ID == unknown {
 			w.ID = got.ID
+		}
+		if w.ETag == unknown {
+			w.ETag = got.ETag
 		}
 		if got != *w {
 			return wrong("%q has %+v, want %+v", key, got, *w)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,12 +20,14 @@ func (w *writer) get(ctx context.Context) error {
 	key := w.existing()
 	id := w.version(key)
 	in := s3.GetObjectInput{Bucket: &w.bucket, Key: &key, VersionId: id}
+	var whole *s3model.Version // what a head is to say
 	code, want, tags := w.missing(key, id), (*content)(nil), ""
 	if code == "MethodNotAllowed" && id == nil {
 		code = "NoSuchKey"
 	}
 	if v := w.state.Version(key, id); code == "" {
-		want, tags = w.lib.of(v), v.Tags
+		want, tags, whole = w.lib.of(v), v.Tags, new(*v)
+		in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(v.Encryption == customer)
 		switch other := "11111111111111111111111111111111"; w.rng.IntN(6) {
 		case 0:
 			in.IfMatch = aws.String(draw(w.rng, v.ETag, other))
@@ -44,6 +47,9 @@ func (w *writer) get(ctx context.Context) error {
 			}
 		}
 	}
+	if whole != nil {
+		code = cmp.Or(w.keys.refusal(whole.Encryption), code)
+	}
 	return w.run(ctx, request{
 		what: fmt.Sprintf("get %q version %s", key, show(id)),
 		code: code,
@@ -52,7 +58,13 @@ func (w *writer) get(ctx context.Context) error {
 			if err == nil && (v.Text != want.sum || v.Size != want.size || v.Tags != tags) {
 				err = wrong("%d bytes, tags %q; want %d, %q", v.Size, v.Tags, want.size, tags)
 			}
-			return nil, err
+			if err == nil && (v.Encryption != whole.Encryption || v.ETag != whole.ETag) {
+				err = wrong("%s with ETag %s, want %+v", v.Encryption, v.ETag, *whole)
+			}
+			if err == nil && in.Range == nil {
+				err = head(ctx, client, w.bucket, key, *whole)
+			}
+			return answer{}, err
 		},
 	})
 }
@@ -72,6 +84,7 @@ func read(ctx context.Context, client *s3.Client, in *s3.GetObjectInput) (v s3mo
 		return v, err
 	}
 	v.Text, v.ETag = hex.EncodeToString(h.Sum(nil)), trim(out.ETag)
+	v.Encryption = described(out.ServerSideEncryption, out.SSECustomerAlgorithm, out.SSEKMSKeyId, out.BucketKeyEnabled)
 	if aws.ToInt32(out.TagCount) == 0 {
 		return v, nil
 	}
@@ -116,7 +129,7 @@ func (w *writer) listObjects(ctx context.Context) error {
 			for i := range want {
 				out, err := client.ListObjectsV2(ctx, &in)
 				if err != nil {
-					return nil, err
+					return answer{}, err
 				}
 				var got, due []string
 				for _, o := range out.Contents {
@@ -133,11 +146,11 @@ func (w *writer) listObjects(ctx context.Context) error {
 					due = append(due, line)
 				}
 				if err := samePage(got, due, aws.ToBool(out.IsTruncated), i < len(want)-1); err != nil {
-					return nil, err
+					return answer{}, err
 				}
 				in.ContinuationToken = out.NextContinuationToken
 			}
-			return nil, nil
+			return answer{}, nil
 		},
 	})
 }
@@ -158,7 +171,7 @@ func (w *writer) listVersions(ctx context.Context) error {
 			for i := range want {
 				out, err := client.ListObjectVersions(ctx, &in)
 				if err != nil {
-					return nil, err
+					return answer{}, err
 				}
 				var got, due []string
 				for _, o := range out.Versions {
@@ -182,11 +195,11 @@ func (w *writer) listVersions(ctx context.Context) error {
 					}
 				}
 				if err := samePage(got, due, aws.ToBool(out.IsTruncated), i < len(want)-1); err != nil {
-					return nil, err
+					return answer{}, err
 				}
 				in.KeyMarker, in.VersionIdMarker = out.NextKeyMarker, out.NextVersionIdMarker
 			}
-			return nil, nil
+			return answer{}, nil
 		},
 	})
 }

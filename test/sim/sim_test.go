@@ -13,10 +13,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"watertight/internal/core/bucket"
+	"watertight/internal/operator"
 	"watertight/test/harness"
 )
 
@@ -31,6 +33,8 @@ type sim struct {
 	p       *harness.Process
 	rng     *mathrand.Rand
 	writers []*writer
+	keys    *keys
+	turned  int // how often a KMS key was rotated
 	buckets map[string]bucket.Versioning
 
 	done    atomic.Int64 // operations
@@ -44,24 +48,29 @@ func newSim(t *testing.T, seed uint64) *sim {
 		buckets: map[string]bucket.Versioning{},
 	}
 	lib := newLibrary(seed)
+	s.keys = newKeys(t, s.p.Endpoint)
 	// The first bucket is never versioned; in the second, several write at once.
 	for i, name := range []string{"sim-off", "sim-on", "sim-on", "sim-more"} {
 		s.writers = append(s.writers,
-			newWriter(fmt.Sprint("w", i), name, lib, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
+			newWriter(fmt.Sprint("w", i), name, lib, s.keys, mathrand.New(mathrand.NewPCG(seed, uint64(i+1)))))
 		if _, ok := s.buckets[name]; ok {
 			continue
 		}
 		s.buckets[name] = bucket.Off
-		if _, err := s.p.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
-			t.Fatal(err)
-		}
+		newBucket(t, s.p.S3, name)
 	}
 	return s
 }
 
-// turn changes the versioning of some buckets. No client writes meanwhile.
+// turn changes the versioning of some buckets, and now and then disables a key until
+// the phase has ended. No client writes meanwhile.
 func (s *sim) turn() {
 	s.t.Helper()
+	if s.rng.IntN(3) == 0 {
+		if err := s.keys.disable(s.t.Context(), s.p.Endpoint, draw(s.rng, s.keys.arns...)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	for _, name := range []string{"sim-on", "sim-more"} {
 		if s.rng.IntN(3) == 0 {
 			continue
@@ -202,12 +211,40 @@ func verify(ctx context.Context, client *s3.Client, all []moment) ([]*state, err
 // settle verifies the server itself; the writers go on from there.
 func (s *sim) settle() {
 	s.t.Helper()
-	out, err := verify(s.t.Context(), s.p.S3, s.moments())
+	all := s.moments()
+	err := s.keys.locked(s.t.Context(), s.p.S3, s.p.Endpoint, all)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.keys.off = ""
+	out, err := verify(s.t.Context(), s.p.S3, all)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for i, w := range s.writers {
 		w.state, w.maybe = out[i], nil
+	}
+}
+
+// rotate now and then begins a rotation of the root key, which goes on behind what
+// follows, or rotates a KMS key. KMS rotates a key on demand 25 times.
+func (s *sim) rotate() error {
+	switch s.rng.IntN(6) {
+	case 0, 1:
+		_, err := operator.Dial(s.p.Data).RotateRootKey(s.t.Context(), "")
+		return err
+	case 2, 3:
+		if s.turned++; s.turned > 20 {
+			return nil
+		}
+		key := s.keys.arns[0]
+		if key == s.keys.off {
+			key = s.keys.arns[1]
+		}
+		_, err := kmsClient(s.p.Endpoint).RotateKeyOnDemand(s.t.Context(), &kms.RotateKeyOnDemandInput{KeyId: &key})
+		return err
+	default:
+		return nil
 	}
 }
 
@@ -217,6 +254,9 @@ func (s *sim) phase() (event string) {
 	s.turn()
 	c := s.work()
 	c.until(20 + s.rng.IntN(300))
+	if err := s.rotate(); err != nil {
+		c.fail(err)
+	}
 	switch event = draw(s.rng, "kill", "kill", "terminate", "clone", "clone"); event {
 	case "kill":
 		s.dying.Store(true)
@@ -235,7 +275,11 @@ func (s *sim) phase() (event string) {
 		var then []moment
 		clone := s.p.Clone(func() { then = s.moments() })
 		clone.Restart()
-		if _, err := verify(s.t.Context(), clone.S3, then); err != nil {
+		err := s.keys.locked(s.t.Context(), clone.S3, clone.Endpoint, then)
+		if err == nil {
+			_, err = verify(s.t.Context(), clone.S3, then)
+		}
+		if err != nil {
 			c.fail(fmt.Errorf("the clone: %w", err))
 		}
 		clone.Kill()

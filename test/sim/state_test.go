@@ -88,14 +88,25 @@ func (l *library) cut(c *content, first, end int64) *content {
 }
 
 // version is an object of one piece.
-func (c *content) version(id, tags string) s3model.Version {
-	return s3model.Version{ID: id, Text: c.sum, ETag: c.md5, Size: c.size, Tags: tags}
+func (c *content) version(key, tags string, e encryption, a answer) s3model.Version {
+	v := s3model.Version{ID: a.id(key), Text: c.sum, ETag: c.md5, Size: c.size, Tags: tags, Encryption: e.String()}
+	if e.hides() {
+		v.ETag = a.etag
+	}
+	return v
 }
 
 // upload is a multipart upload in progress.
 type upload struct {
 	key   string
-	parts map[int]*content
+	how   encryption
+	parts map[int]part
+}
+
+// part is a part of an upload.
+type part struct {
+	*content
+	etag string
 }
 
 // numbers returns the numbers of its parts.
@@ -107,11 +118,12 @@ func (u *upload) object(l *library, numbers []int) s3model.Version {
 	h := md5.New()
 	for _, n := range numbers {
 		pieces = append(pieces, u.parts[n].pieces...)
-		sum, _ := hex.DecodeString(u.parts[n].md5)
+		sum, _ := hex.DecodeString(u.parts[n].md5) // the ETag, unless that is hidden
 		h.Write(sum)
 	}
 	c := l.keep(pieces...)
-	return s3model.Version{Text: c.sum, ETag: fmt.Sprintf("%x-%d", h.Sum(nil), len(numbers)), Size: c.size}
+	return s3model.Version{Text: c.sum, ETag: fmt.Sprintf("%x-%d", h.Sum(nil), len(numbers)), Size: c.size,
+		Encryption: u.how.String()}
 }
 
 // state is what the keys of one writer hold, uploads in progress included.
@@ -123,7 +135,7 @@ type state struct {
 func (s *state) clone() *state {
 	c := &state{s.Bucket.Clone(), make(map[string]*upload, len(s.uploads))}
 	for id, u := range s.uploads {
-		c.uploads[id] = &upload{u.key, maps.Clone(u.parts)}
+		c.uploads[id] = &upload{u.key, u.how, maps.Clone(u.parts)}
 	}
 	return c
 }

@@ -24,6 +24,7 @@ type writer struct {
 	name   string // its prefix
 	bucket string
 	lib    *library
+	keys   *keys
 	rng    *rand.Rand
 
 	mu     sync.Mutex
@@ -37,23 +38,26 @@ type writer struct {
 	client *s3.Client
 }
 
-func newWriter(name, bucket string, lib *library, rng *rand.Rand) *writer {
+func newWriter(name, bucket string, lib *library, keys *keys, rng *rand.Rand) *writer {
 	return &writer{
-		name: name, bucket: bucket, lib: lib, rng: rng, state: &state{s3model.New(), map[string]*upload{}},
+		name: name, bucket: bucket, lib: lib, keys: keys, rng: rng, state: &state{s3model.New(), map[string]*upload{}},
 		answers: map[string]int{},
 	}
 }
 
-// answer gives the id of what a request made of a key.
-type answer func(key string) string
+// answer gives the id of what a request made of a key, and its ETag.
+type answer struct {
+	id   func(key string) string
+	etag string
+}
 
 func one(id *string) answer {
-	return func(string) string {
+	return answer{id: func(string) string {
 		if id == nil {
 			return s3model.Null
 		}
 		return *id
-	}
+	}}
 }
 
 // request is one request and its effect on the model.
@@ -80,14 +84,14 @@ const rememberedRequests = 30
 func (w *writer) run(ctx context.Context, r request) error {
 	w.mu.Lock()
 	if w.maybe = nil; r.code == "" && r.then != nil {
-		w.maybe = func(s *state) { r.then(s, func(string) string { return unknown }) }
+		w.maybe = func(s *state) { r.then(s, answer{func(string) string { return unknown }, unknown}) }
 	}
 	w.recent = append(w.recent[max(0, len(w.recent)-rememberedRequests):], r.what)
 	w.mu.Unlock()
 	ids, err := r.do(ctx, w.client)
-	code := ""
-	if refusal := smithy.APIError(nil); errors.As(err, &refusal) {
-		code = refusal.ErrorCode()
+	code := codeOf(err)
+	if code != "" {
+		// compared below
 	} else if errors.Is(err, errWrong) {
 		return fmt.Errorf("%s: %w", r.what, err)
 	} else if err != nil {
@@ -105,6 +109,14 @@ func (w *writer) run(ctx context.Context, r request) error {
 	kind, _, _ := strings.Cut(r.what, " ")
 	w.answers[strings.TrimSpace(kind+" "+code)]++
 	return nil
+}
+
+// codeOf is the code of a refusal, or "".
+func codeOf(err error) string {
+	if refusal := smithy.APIError(nil); errors.As(err, &refusal) {
+		return refusal.ErrorCode()
+	}
+	return ""
 }
 
 // log is the last requests, for messages.

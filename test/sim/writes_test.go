@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -26,31 +27,38 @@ func header(tags string) *string {
 func (w *writer) put(ctx context.Context) error {
 	key, c, tags := w.key(), w.lib.draw(w.rng, w.size()), w.tags()
 	ifMatch, ifNoneMatch := w.condition(key)
-	versioning := w.state.State
+	versioning, how := w.state.State, w.encryption()
 	return w.run(ctx, request{
-		what: fmt.Sprintf("put %q %d bytes if %s, if none %s", key, c.size, show(ifMatch), show(ifNoneMatch)),
-		code: w.state.Refusal(key, ifMatch, ifNoneMatch),
+		what: fmt.Sprintf("put %q %d bytes %s if %s, if none %s", key, c.size, how, show(ifMatch), show(ifNoneMatch)),
+		code: cmp.Or(w.state.Refusal(key, ifMatch, ifNoneMatch), w.keys.refusal(how.String())),
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.PutObject(ctx, &s3.PutObjectInput{
+			in := &s3.PutObjectInput{
 				Bucket: &w.bucket, Key: &key, Body: strings.NewReader(c.text()), Tagging: header(tags),
 				IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
-			})
-			if err != nil {
-				return nil, err
+				ServerSideEncryption: how.algorithm, SSEKMSKeyId: how.keyID(), BucketKeyEnabled: how.byBucketKey(),
 			}
-			return made(versioning, out.VersionId, trim(out.ETag), c.md5)
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(how.customer)
+			out, err := client.PutObject(ctx, in)
+			if err != nil {
+				return answer{}, err
+			}
+			is := described(out.ServerSideEncryption, out.SSECustomerAlgorithm, out.SSEKMSKeyId, out.BucketKeyEnabled)
+			return made(versioning, out.VersionId, trim(out.ETag), c.md5, how, is)
 		},
-		then: func(s *state, id answer) { s.Put(key, c.version(id(key), tags)) },
+		then: func(s *state, a answer) { s.Put(key, c.version(key, tags, how, a)) },
 	})
 }
 
 // made checks the answer to a request that makes an object.
-func made(state bucket.Versioning, id *string, etag, want string) (answer, error) {
+func made(state bucket.Versioning, id *string, etag, want string, how encryption, is string) (answer, error) {
 	named := id != nil && *id != s3model.Null && *id != ""
-	if named != (state == bucket.Enabled) || etag != want {
-		return nil, wrong("version id %s in state %d, ETag %s, want %s", show(id), state, etag, want)
+	if named != (state == bucket.Enabled) || how.hides() == (etag == want) || is != how.String() {
+		return answer{}, wrong("version id %s in state %d, ETag %s of %s, want %s of %s",
+			show(id), state, etag, is, want, how)
 	}
-	return one(id), nil
+	a := one(id)
+	a.etag = etag
+	return a, nil
 }
 
 func (w *writer) copy(ctx context.Context) error {
@@ -61,30 +69,37 @@ func (w *writer) copy(ctx context.Context) error {
 	if code == "MethodNotAllowed" {
 		code = "InvalidRequest"
 	}
-	if from == to && id == nil {
-		code = "InvalidRequest"
-	}
-	if code == "" {
-		code = w.state.Refusal(to, ifMatch, ifNoneMatch)
-	}
-	source := s3model.Version{}
+	how, source := w.encryption(), s3model.Version{}
 	if v := w.state.Version(from, id); v != nil {
 		source = *v
 	}
+	if from == to && id == nil && how == (encryption{}) && source.Encryption != customer {
+		code = "InvalidRequest"
+	}
+	if code == "" {
+		code = cmp.Or(w.keys.refusal(source.Encryption), w.state.Refusal(to, ifMatch, ifNoneMatch),
+			w.keys.refusal(how.String()))
+	}
 	c := w.lib.of(&source)
 	return w.run(ctx, request{
-		what: fmt.Sprintf("copy %q version %s to %q", from, show(id), to),
+		what: fmt.Sprintf("copy %q version %s %s to %q %s", from, show(id), source.Encryption, to, how),
 		code: code,
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
-			out, err := client.CopyObject(ctx, &s3.CopyObjectInput{
+			in := &s3.CopyObjectInput{
 				Bucket: &w.bucket, Key: &to, CopySource: w.source(from, id), IfMatch: ifMatch, IfNoneMatch: ifNoneMatch,
-			})
-			if err != nil {
-				return nil, err
+				ServerSideEncryption: how.algorithm, SSEKMSKeyId: how.keyID(), BucketKeyEnabled: how.byBucketKey(),
 			}
-			return made(versioning, out.VersionId, trim(out.CopyObjectResult.ETag), c.md5)
+			in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = headers(how.customer)
+			in.CopySourceSSECustomerAlgorithm, in.CopySourceSSECustomerKey, in.CopySourceSSECustomerKeyMD5 =
+				headers(source.Encryption == customer)
+			out, err := client.CopyObject(ctx, in)
+			if err != nil {
+				return answer{}, err
+			}
+			is := described(out.ServerSideEncryption, out.SSECustomerAlgorithm, out.SSEKMSKeyId, out.BucketKeyEnabled)
+			return made(versioning, out.VersionId, trim(out.CopyObjectResult.ETag), c.md5, how, is)
 		},
-		then: func(s *state, id answer) { s.Put(to, c.version(id(to), source.Tags)) },
+		then: func(s *state, a answer) { s.Put(to, c.version(to, source.Tags, how, a)) },
 	})
 }
 
@@ -105,16 +120,16 @@ func (w *writer) delete(ctx context.Context) error {
 		do: func(ctx context.Context, client *s3.Client) (answer, error) {
 			out, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.bucket, Key: &key, IfMatch: ifMatch})
 			if err != nil {
-				return nil, err
+				return answer{}, err
 			}
 			if aws.ToBool(out.DeleteMarker) != (versioning != bucket.Off) ||
 				(out.VersionId == nil) != (versioning == bucket.Off) {
-				return nil, wrong("delete marker %v %s in state %d", aws.ToBool(out.DeleteMarker), show(out.VersionId),
-					versioning)
+				return answer{}, wrong("delete marker %v %s in state %d",
+					aws.ToBool(out.DeleteMarker), show(out.VersionId), versioning)
 			}
 			return one(out.VersionId), nil
 		},
-		then: func(s *state, id answer) { s.Delete(key, id(key)) },
+		then: func(s *state, a answer) { s.Delete(key, a.id(key)) },
 	})
 }
 
@@ -136,7 +151,7 @@ func (w *writer) deleteVersion(ctx context.Context) error {
 			if err == nil && aws.ToBool(out.DeleteMarker) != marker {
 				err = wrong("delete marker: %v, want %v", aws.ToBool(out.DeleteMarker), marker)
 			}
-			return nil, err
+			return answer{}, err
 		},
 		then: func(s *state, _ answer) { s.DeleteVersion(key, *id) },
 	})
@@ -183,23 +198,23 @@ func (w *writer) batch(ctx context.Context, all []types.ObjectIdentifier) error 
 				Bucket: &w.bucket, Delete: &types.Delete{Objects: all},
 			})
 			if err != nil {
-				return nil, err
+				return answer{}, err
 			}
 			if len(out.Deleted) != len(all) || len(out.Errors) > 0 {
-				return nil, wrong("%d of %d deleted, %v", len(out.Deleted), len(all), out.Errors)
+				return answer{}, wrong("%d of %d deleted, %v", len(out.Deleted), len(all), out.Errors)
 			}
 			markers := map[string]string{}
 			for _, d := range out.Deleted {
 				markers[*d.Key] = aws.ToString(d.DeleteMarkerVersionId)
 			}
-			return func(key string) string { return markers[key] }, nil
+			return answer{id: func(key string) string { return markers[key] }}, nil
 		},
-		then: func(s *state, id answer) {
+		then: func(s *state, a answer) {
 			for _, o := range all {
 				if o.VersionId != nil {
 					s.DeleteVersion(*o.Key, *o.VersionId)
 				} else {
-					s.Delete(*o.Key, id(*o.Key))
+					s.Delete(*o.Key, a.id(*o.Key))
 				}
 			}
 		},
@@ -222,7 +237,7 @@ func (w *writer) tag(ctx context.Context) error {
 				_, err := client.DeleteObjectTagging(ctx, &s3.DeleteObjectTaggingInput{
 					Bucket: &w.bucket, Key: &key, VersionId: id,
 				})
-				return nil, err
+				return answer{}, err
 			}
 			set := &types.Tagging{}
 			for pair := range strings.SplitSeq(tags, "&") {
@@ -232,7 +247,7 @@ func (w *writer) tag(ctx context.Context) error {
 			_, err := client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
 				Bucket: &w.bucket, Key: &key, VersionId: id, Tagging: set,
 			})
-			return nil, err
+			return answer{}, err
 		},
 		then: func(s *state, _ answer) { s.Version(key, id).Tags = tags },
 	})
