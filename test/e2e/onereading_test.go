@@ -354,11 +354,13 @@ func TestClientThatHangsUp(t *testing.T) {
 func TestServiceThatIsNotHere(t *testing.T) {
 	s := harness.Start(t)
 	a := send(t, s, raw{
-		method: "POST", target: "/", service: "kms",
-		header: http.Header{"X-Amz-Target": {"TrentService.ListKeys"}, "Content-Type": {"application/x-amz-json-1.1"}},
-		body:   "{}",
+		method: "POST", target: "/", service: "secretsmanager",
+		header: http.Header{
+			"X-Amz-Target": {"secretsmanager.ListSecrets"}, "Content-Type": {"application/x-amz-json-1.1"},
+		},
+		body: "{}",
 	})
-	if a.status != 501 || !strings.Contains(a.body, "The service kms is not implemented here.") {
+	if a.status != 501 || !strings.Contains(a.body, "The service secretsmanager is not implemented here.") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

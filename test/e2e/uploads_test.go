@@ -278,7 +278,7 @@ func attributes(
 
 // TestMultipartErrors: each refusal has the right code, and leaves nothing behind.
 func TestMultipartErrors(t *testing.T) {
-	s := harness.Start(t)
+	s := harness.Start(t, allowingSSEC)
 	bucket, key := newBucket(t, s, "errors"), aws.String("k")
 	id := begin(t, s, s3.CreateMultipartUploadInput{
 		Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
