@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -40,19 +41,25 @@ func newInHouse(tb testing.TB) *inHouse {
 const inHouseSecret = "test-secret-of-a-server-that-is-thrown-away"
 
 // send returns what sends a signed request, any number of times, and returns the
-// status of its answer.
-func (s *inHouse) send(method, target string, body []byte) func() int {
+// status of its answer. headers are names and values.
+func (s *inHouse) send(method, target string, body []byte, headers ...string) func() int {
 	s.tb.Helper()
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	signed := httptest.NewRequest(method, "http://127.0.0.1"+target, bytes.NewReader(body))
 	signed.Header.Set("X-Amz-Content-Sha256", hash)
+	for i := 0; i+1 < len(headers); i += 2 {
+		signed.Header.Set(headers[i], headers[i+1])
+	}
 	cred := aws.Credentials{AccessKeyID: "AKIATESTTESTTESTTEST", SecretAccessKey: inHouseSecret}
 	if err := v4.NewSigner().SignHTTP(s.tb.Context(), cred, signed, hash, "s3", "us-east-1", time.Now()); err != nil {
 		s.tb.Fatal(err)
 	}
+	signed.RemoteAddr = "127.0.0.1:40000" // keys of KMS are used over a secure channel only
+	local := context.WithValue(signed.Context(), http.LocalAddrContextKey,
+		&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9000})
 	return func() int {
-		r := signed.Clone(signed.Context())
+		r := signed.Clone(local)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		w := httptest.NewRecorder()
 		s.dispatcher.ServeHTTP(w, r)

@@ -32,6 +32,7 @@ type Need struct {
 	Resource arn.ARN
 	Version  *string             // of the object, as the request names it; nil is the current one
 	Keys     map[string][]string // condition keys of this need only, in lower case
+	Asked    Conditions          // further condition keys of this need only; nil has none
 	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
 	// New: the resource does not exist yet, or the need is about all of a kind; in
 	// both cases the caller's account owns it. A bucket's policy can still deny that
@@ -50,6 +51,14 @@ type Need struct {
 	As *policy.Principal
 	// Refusal returns the error for a hard need that is refused; nil is AccessDenied.
 	Refusal func(policy.Verdict) error
+}
+
+// Conditions are condition keys that are worked out only when a policy asks for them.
+type Conditions interface {
+	policy.Conditions
+	// Look is called before each decision, and looks up what costs reading; mentions
+	// reports whether a policy that may bind mentions a condition key that begins so.
+	Look(ctx context.Context, mentions func(prefix string) bool) error
 }
 
 // Facts look up the policies and settings that a decision needs. server implements
@@ -244,10 +253,18 @@ func (a *Authority) decideUnder(
 		maps.Copy(keys, n.Keys)
 		maps.Copy(keys, tags)
 	}
-	v := policy.Decide(l, policy.Request{
+	r := policy.Request{
 		Principal: who, Action: n.Action, Resource: n.Resource, Version: n.Version,
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys, Work: on.work,
-	})
+	}
+	if n.Asked != nil {
+		all := l
+		if err := n.Asked.Look(ctx, func(prefix string) bool { return mention(&all, prefix) }); err != nil {
+			return judgement{}, err
+		}
+		r.Asked = n.Asked
+	}
+	v := policy.Decide(l, r)
 	if v.Exhausted {
 		return judgement{}, tooMuchWork()
 	}

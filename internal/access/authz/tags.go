@@ -9,12 +9,12 @@ import (
 
 const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
-// mentionTags reports whether any policy asks for the tags of an object.
-func mentionTags(l *policy.Laws) bool {
+// mention reports whether any policy mentions a condition key that begins so.
+func mention(l *policy.Laws, prefix string) bool {
 	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard},
 		func(docs []*policy.Document) bool {
 			return slices.ContainsFunc(docs, func(d *policy.Document) bool {
-				return d != nil && d.Mentions(existingTag)
+				return d != nil && d.Mentions(prefix)
 			})
 		})
 }
@@ -22,7 +22,7 @@ func mentionTags(l *policy.Laws) bool {
 // tagKeys returns the condition keys for the tags of a need's object, which cost a
 // lookup. It returns nil only where no policy asks for them.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *lookups, n *Need) (map[string][]string, error) {
-	if n.New || !mentionTags(l) || !n.Action.Facts().SeesTags {
+	if n.New || !mention(l, existingTag) || !n.Action.Facts().SeesTags {
 		return nil, nil
 	}
 	on.tagged = true

@@ -84,12 +84,12 @@ func (t *grantTerms) hold(in *situation) bool {
 
 // admit compares the request's encryption context with the constraint.
 func (t *grantTerms) admit(in *situation) bool {
-	names := in.request.Keys[contextNamesKey]
+	names := in.request.key(contextNamesKey)
 	has := func(want map[string]string) bool {
 		in.spend(len(want) * (1 + len(names)))
 		for name, value := range want {
 			// Two names that differ in case share a condition key: neither is trusted then.
-			values := in.request.Keys[KeyName(contextKey+name)]
+			values := in.request.key(KeyName(contextKey + name))
 			if !slices.Contains(names, name) || len(values) != 1 || values[0] != value {
 				return false
 			}
@@ -107,14 +107,14 @@ func (t *grantTerms) admit(in *situation) bool {
 // "Granting CreateGrant permission"). The new grant's constraint is in the encryption
 // context of the request.
 func (t *grantTerms) cover(in *situation) bool {
-	operations := in.request.Keys[operationsKey]
+	operations := in.request.key(operationsKey)
 	for _, o := range operations {
 		in.spend(len(t.operations))
 		if !slices.Contains(t.operations, o) {
 			return false
 		}
 	}
-	kinds := in.request.Keys[constraintKey]
+	kinds := in.request.key(constraintKey)
 	switch {
 	case len(operations) == 0:
 		return false

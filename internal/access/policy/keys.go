@@ -124,7 +124,7 @@ func (v values) at(i int) string {
 
 func (in *situation) values(k keyRef) values {
 	if k.derived == notDerived {
-		many := in.request.Keys[k.name]
+		many := in.request.key(k.name)
 		return values{many: many, n: len(many)}
 	}
 	if in.request.given != nil {

@@ -106,9 +106,27 @@ type Request struct {
 	// Keys are the condition keys, under the names KeyName gives. The keys that
 	// follow from the fields above (see derivedKey) are never read from here.
 	Keys map[string][]string
+	// Asked has further condition keys, which win over Keys; nil has none.
+	Asked Conditions
 	// Work is the budget of steps; nil is the budget of one decision.
 	Work  *Work
 	given map[string][]string // see Suppose
+}
+
+// Conditions are condition keys that are worked out when a policy asks for them. Name is
+// one that KeyName gives; without values the key is absent.
+type Conditions interface {
+	Values(name string) []string
+}
+
+// key returns the values of a condition key that does not follow from typed fields.
+func (r *Request) key(name string) []string {
+	if r.Asked != nil {
+		if v := r.Asked.Values(name); len(v) > 0 {
+			return v
+		}
+	}
+	return r.Keys[name]
 }
 
 // Effect is the outcome of a decision; the zero Effect is the implicit deny.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"watertight/internal/storage/seal"
@@ -126,7 +125,12 @@ func Canonical(context map[string]string) []byte {
 		size += 8 + len(name) + len(value)
 	}
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(len(context)))
-	for _, name := range slices.Sorted(maps.Keys(context)) {
+	names := make([]string, 0, 8) // few have more
+	for name := range context {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		for _, part := range [...]string{name, context[name]} {
 			b = append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
 		}

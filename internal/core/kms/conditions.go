@@ -1,9 +1,13 @@
 package kms
 
 import (
+	"context"
+	"maps"
 	"strconv"
+	"strings"
 
 	"watertight/internal/access/policy"
+	"watertight/internal/storage/kv"
 )
 
 // Conditions are the condition keys that follow from a key, and from its name in the
@@ -19,7 +23,7 @@ func (s *Subject) Conditions() map[string][]string {
 		with["kms:requestalias"] = []string{s.Alias}
 	}
 	if len(s.Aliases) > 0 {
-		with["kms:resourcealiases"] = s.Aliases
+		with[resourceAliases] = s.Aliases
 	}
 	for k, v := range s.Tags {
 		with[policy.KeyName("aws:resourcetag/"+k)] = []string{v}
@@ -48,3 +52,49 @@ func ContextConditions(context map[string]string) map[string][]string {
 	}
 	return with
 }
+
+// useConditions are the condition keys of a use by a service. Most policies ask for few
+// of them, and for none that costs reading.
+type useConditions struct {
+	s   *Store
+	use *Use
+	key Subject             // has its aliases only where a policy asks for them
+	all map[string][]string // once one was asked for
+}
+
+// Look implements authz.Conditions: it reads the key's aliases.
+func (c *useConditions) Look(ctx context.Context, mentions func(prefix string) bool) error {
+	if !mentions(resourceAliases) {
+		return nil
+	}
+	return c.s.store.View(ctx, func(r kv.Reader) (err error) {
+		c.all = nil
+		c.key.Aliases, err = aliasesOf(r, c.key.ID)
+		return err
+	})
+}
+
+// Values implements policy.Conditions.
+func (c *useConditions) Values(name string) []string {
+	switch {
+	case name == viaService:
+		return []string{c.via()}
+	case !strings.HasPrefix(name, "kms:") && !strings.HasPrefix(name, "aws:resourcetag/") && name != viaAWSService:
+		return nil
+	case c.all == nil:
+		c.all = c.key.Conditions()
+		maps.Copy(c.all, ContextConditions(c.use.Context))
+		c.all[viaService] = []string{c.via()}
+		c.all[viaAWSService] = []string{strconv.FormatBool(true)}
+	}
+	return c.all[name]
+}
+
+func (c *useConditions) via() string { return c.use.Via + "." + c.s.region + ".amazonaws.com" }
+
+// Condition keys, as policy.KeyName has them.
+const (
+	resourceAliases = "kms:resourcealiases"
+	viaService      = "kms:viaservice"
+	viaAWSService   = "aws:viaawsservice"
+)

@@ -38,6 +38,7 @@ type Store struct {
 	principals principal.Directory
 	now        func() time.Time
 	policies   policies
+	decoded    decoded
 	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
 }
@@ -46,7 +47,7 @@ type Store struct {
 func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
-		policies: newPolicies(), catalogue: action.Parse("kms"),
+		policies: newPolicies(), decoded: newDecoded(), catalogue: action.Parse("kms"),
 		uses: recent.New[string, lastUse](),
 	}
 }
@@ -134,15 +135,21 @@ func (s *Store) Subject(ctx context.Context, account, name string, at time.Time)
 
 // subject describes a key that was found under an alias, or under none.
 func (k *keyRecord) subject(r kv.Reader, alias string, at time.Time) (out Subject, err error) {
-	out = Subject{Key: k.key(), Account: k.account, Alias: alias, Imported: k.imported, State: k.stateAt(at)}
+	out = k.described(alias, at)
+	out.Aliases, err = aliasesOf(r, k.id)
+	return out, err
+}
+
+// described is subject without the key's aliases.
+func (k *keyRecord) described(alias string, at time.Time) Subject {
+	out := Subject{Key: k.key(), Account: k.account, Alias: alias, Imported: k.imported, State: k.stateAt(at)}
 	if len(k.tags) > 0 {
 		out.Tags = make(map[string]string, len(k.tags))
 		for _, t := range k.tags {
 			out.Tags[t.Key] = t.Value
 		}
 	}
-	out.Aliases, err = aliasesOf(r, k.id)
-	return out, err
+	return out
 }
 
 // account returns the account of the grant's caller.

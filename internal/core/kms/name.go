@@ -55,7 +55,7 @@ func (s *Store) findID(r kv.Reader, account, region, id string, at time.Time) (*
 		}
 		return nil, invalidKeyID(id)
 	}
-	k, err := readKey(r, id)
+	k, err := s.decoded.read(r, id)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Store) findAlias(r kv.Reader, account, name string, at time.Time) (*key
 	if a == nil {
 		return nil, "", s.noAlias(account, name)
 	}
-	k, err := readKey(r, a.target)
+	k, err := s.decoded.read(r, a.target)
 	if err != nil {
 		return nil, "", err
 	}

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
+	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -230,6 +232,45 @@ func readKey(r kv.Reader, id string) (*keyRecord, error) {
 	return decodeKey(id, v)
 }
 
+// maxDecoded bounds the records that are kept decoded, in bytes.
+const maxDecoded = 8 << 20
+
+// decoded keeps records of keys as they were decoded, since uses by services read the
+// same ones again and again. An entry counts only for the stored value that it was
+// decoded from.
+type decoded struct {
+	cache *limit.Cache[string, *decodedKey]
+}
+
+type decodedKey struct {
+	value []byte
+	key   *keyRecord
+}
+
+func newDecoded() decoded {
+	return decoded{limit.NewCache(maxDecoded, func(_ string, d *decodedKey) int64 { return 3 * int64(len(d.value)) })}
+}
+
+// read is readKey. The record is shared, so that nobody may change it; a transaction,
+// which may, has one of its own.
+func (d *decoded) read(r kv.Reader, id string) (*keyRecord, error) {
+	if _, changes := r.(kv.Tx); changes {
+		return readKey(r, id)
+	}
+	v, err := r.Get(keyKey(id))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if known, ok := d.cache.Get(id); ok && bytes.Equal(known.value, v) {
+		return known.key, nil
+	}
+	k, err := decodeKey(id, bytes.Clone(v))
+	if err == nil {
+		d.cache.Put(id, &decodedKey{bytes.Clone(v), k})
+	}
+	return k, err
+}
+
 func (k *keyRecord) write(tx kv.Tx) { tx.Set(keyKey(k.id), k.encode()) }
 
 // setPolicy replaces the policy's text and the ids behind its names.
@@ -272,8 +313,16 @@ func newKeyID() (id keyID) {
 }
 
 func (id keyID) String() string {
-	h := hex.EncodeToString(id[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	var b [36]byte
+	at := 0
+	for _, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if at > 0 {
+			b[at] = '-'
+			at++
+		}
+		at += hex.Encode(b[at:], part)
+	}
+	return string(b[:])
 }
 
 // parseKeyID reads the written form of an id.
@@ -281,6 +330,25 @@ func parseKeyID(s string) (id keyID, ok bool) {
 	if len(s) != 36 {
 		return id, false
 	}
-	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
-	return keyID(append(b, make([]byte, 16)...)[:16]), err == nil && keyID(b).String() == s
+	n := 0 // digits so far
+	for i := range len(s) {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return keyID{}, false
+			}
+			continue
+		}
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return keyID{}, false
+		}
+		id[n/2] = id[n/2]<<4 | c
+		n++
+	}
+	return id, true
 }

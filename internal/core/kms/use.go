@@ -2,12 +2,12 @@ package kms
 
 import (
 	"context"
-	"maps"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
 )
 
 // A service uses a key with the authority of its caller. It extends the caller's grant by
@@ -63,11 +63,12 @@ func (s *Store) extend(
 		return authz.Grant{}, Key{}, err
 	}
 	allowed = true
-	if err := checkState(key.State, toUse, key.ARN.String()); err != nil {
+	name := key.ARN.String()
+	if err := checkState(key.State, toUse, name); err != nil {
 		return authz.Grant{}, Key{}, err
 	}
 	for _, a := range actions { // a copy uses two keys
-		wider.Note(string(a), key.ARN.String())
+		wider.Note(string(a), name)
 	}
 	return wider, key.Key, nil
 }
@@ -83,7 +84,12 @@ func (s *Store) useNeeds(
 	ctx context.Context, c authz.Caller, u *Use, actions []policy.Action,
 ) (*Subject, []authz.Need, error) {
 	account := c.Principal().Account
-	key, err := s.Subject(ctx, account, u.Key, c.At())
+	var key *keyRecord
+	var alias string
+	err := s.store.View(ctx, func(r kv.Reader) (err error) {
+		key, alias, err = s.find(r, account, u.Key, c.At())
+		return err
+	})
 	if err != nil {
 		if a, bad := arn.Parse(u.Key); bad == nil && a.Account != account && fault.Is(err, fault.NotFoundException) &&
 			a.Region == s.region {
@@ -92,13 +98,11 @@ func (s *Store) useNeeds(
 		}
 		return nil, nil, err
 	}
-	with := key.Conditions()
-	maps.Copy(with, ContextConditions(u.Context))
-	with["kms:viaservice"] = []string{u.Via + "." + s.region + ".amazonaws.com"}
-	with["aws:viaawsservice"] = []string{"true"}
+	subject := key.described(alias, c.At())
+	with := &useConditions{s: s, use: u, key: subject}
 	needs := make([]authz.Need, len(actions))
 	for i, a := range actions {
-		needs[i] = authz.Need{Action: a, Resource: key.ARN, Keys: with}
+		needs[i] = authz.Need{Action: a, Resource: subject.ARN, Asked: with}
 	}
-	return &key, needs, nil
+	return &with.key, needs, nil
 }

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"watertight/internal/access/arn"
@@ -60,7 +61,11 @@ func (s *Store) named(key arn.ARN, g authz.Grant, may func(arn.ARN) error) *open
 			if err := may(key); err != nil {
 				return nil, err
 			}
-			return s.findOwn(r, key.Account, key.String(), at)
+			id, isKey := strings.CutPrefix(key.Resource, "key/")
+			if !isKey {
+				return nil, invalidKeyID(key.String())
+			}
+			return s.findID(r, key.Account, key.Region, id, at)
 		},
 	}
 }

@@ -60,7 +60,12 @@ func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
 	if err != nil {
 		return keys.Choice{}, unreadable(err)
 	}
-	return keys.UnderKMS(key, kms.Canonical(u.context(k)), e == bucket.DSSE), nil
+	return chosen(key, u.context(k), e), nil
+}
+
+// chosen is the choice of a key with a whole encryption context.
+func chosen(key arn.ARN, context map[string]string, e bucket.Encryption) keys.Choice {
+	return keys.UnderKMS(key, kms.Canonical(context), e == bucket.DSSE)
 }
 
 // mayUseKMS refuses callers that can't use a key, whatever its policy says: those that
@@ -120,14 +125,15 @@ func (s *Store) seal(
 	if err := s.mayUseKMS(g); err != nil {
 		return how, g, err
 	}
-	wider, key, err := s.kms.ExtendToGenerate(ctx, g, how.kms.use(k))
+	use := how.kms.use(k)
+	wider, key, err := s.kms.ExtendToGenerate(ctx, g, use)
 	if err != nil {
 		return how, g, err
 	}
 	how.key, how.kms.key = key.ARN, key.ARN.String()
-	how.choice, err = how.kms.choice(k, how.encryption)
+	how.choice = chosen(key.ARN, use.Context, how.encryption)
 	wider.Note(encryptionHeader, string(how.encryption))
-	return how, wider, err
+	return how, wider, nil
 }
 
 // encryption returns the bucket's default encryption where what a request says does
@@ -173,12 +179,12 @@ func (s *Store) openFor(
 	if err := s.mayUseKMS(g); err != nil {
 		return keys.Choice{}, g, err
 	}
-	wider, _, err := s.kms.ExtendToDecrypt(ctx, g, v.kms.use(k))
+	use := v.kms.use(k)
+	wider, key, err := s.kms.ExtendToDecrypt(ctx, g, use)
 	if err != nil {
 		return keys.Choice{}, g, err
 	}
-	choice, err := v.kms.choice(k, v.encryption)
-	return choice, wider, err
+	return chosen(key.ARN, use.Context, v.encryption), wider, nil
 }
 
 // sealPart decides how a part of an upload is encrypted: as the upload is. The caller
@@ -197,12 +203,13 @@ func (s *Store) sealPart(
 	if err := s.mayUseKMS(g); err != nil {
 		return how, g, err
 	}
-	wider, key, err := s.kms.ExtendToBoth(ctx, g, u.kms.use(k))
+	use := u.kms.use(k)
+	wider, key, err := s.kms.ExtendToBoth(ctx, g, use)
 	if err != nil {
 		return how, g, err
 	}
 	how.key = key.ARN
-	how.choice, err = u.kms.choice(k, u.encryption)
+	how.choice = chosen(key.ARN, use.Context, u.encryption)
 	wider.Note(encryptionHeader, string(how.encryption))
-	return how, wider, err
+	return how, wider, nil
 }
