@@ -45,6 +45,51 @@ func allVersions(e *env, k slot) (all []*version) {
 type model struct {
 	*env
 	*s3model.Bucket
+	key string // of KMS
+	off bool   // it is disabled
+}
+
+// encryptions are some ways to write, in the order in which they are drawn.
+func (m *model) encryptions() []Encryption {
+	on := true
+	return []Encryption{
+		{}, {Customer: ownKey(7)}, {Algorithm: "aws:kms", KeyID: m.key}, {Algorithm: "aws:kms:dsse", KeyID: m.key},
+		{Algorithm: "aws:kms", KeyID: m.key, BucketKey: &on},
+	}
+}
+
+// encrypted is the form that the model keeps.
+func encrypted(e Encrypted) string { return fmt.Sprintf("%+v", e) }
+
+// want is what a write with an encryption makes.
+func (m *model) want(e Encryption) Encrypted {
+	switch {
+	case e.Customer.Given():
+		return Encrypted{CustomerKey: true}
+	case e.Algorithm == "":
+		return Encrypted{Encryption: bucket.AES256}
+	case e.Algorithm == "aws:kms":
+		return Encrypted{Encryption: bucket.KMS, Key: m.key, BucketKey: e.BucketKey != nil}
+	default:
+		return Encrypted{Encryption: bucket.DSSE, Key: m.key}
+	}
+}
+
+// locked reports a version under a key that can't be used now.
+func (m *model) locked(encryption string) bool { return m.off && strings.Contains(encryption, m.key) }
+
+// turnKey disables or enables the key.
+func (m *model) turnKey(t *rapid.T) {
+	a, err := arn.Parse(m.key)
+	if err == nil && m.off {
+		err = m.kms.EnableKey(m.tb.Context(), m.grant(a, "kms:EnableKey"), m.key)
+	} else if err == nil {
+		err = m.kms.DisableKey(m.tb.Context(), m.grant(a, "kms:DisableKey"), m.key)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.off = !m.off
 }
 
 func drawKey(t *rapid.T) string {
@@ -53,15 +98,24 @@ func drawKey(t *rapid.T) string {
 
 func (m *model) put(t *rapid.T) {
 	key, text := drawKey(t), rapid.SampledFrom([]string{"", "tiny", long()}).Draw(t, "text")
-	tags := drawTags(t)
-	v, err := m.env.put(PutInput{Key: key, Body: strings.NewReader(text), Size: int64(len(text)), Tags: tags})
-	if err != nil {
-		t.Fatal(err)
+	tags, how := drawTags(t), rapid.SampledFrom(m.encryptions()).Draw(t, "encryption")
+	want := m.want(how)
+	v, err := m.env.put(PutInput{
+		Key: key, Body: strings.NewReader(text), Size: int64(len(text)), Tags: tags, Encryption: how,
+	})
+	if m.locked(encrypted(want)) {
+		if !fault.Is(err, fault.DisabledException) {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err != nil || v.Encrypted != want {
+		t.Fatal(v.Encrypted, err)
 	}
 	if (v.ID == NullVersion) == (m.State == bucket.Enabled) {
 		t.Fatalf("id %q in state %d", v.ID, m.State)
 	}
-	m.Put(key, s3model.Version{ID: v.ID, Text: text, Tags: fmt.Sprint(tags)})
+	m.Put(key, s3model.Version{ID: v.ID, Text: text, Tags: fmt.Sprint(tags), Encryption: encrypted(want)})
 }
 
 func drawTags(t *rapid.T) (tags tag.Set) {
@@ -254,6 +308,25 @@ func (m *model) listing(t *rapid.T) {
 	}
 }
 
+// reads reads a version.
+func (m *model) reads(t *rapid.T, key string, want *s3model.Version) {
+	in := GetInput{Key: key, VersionID: &want.ID}
+	if want.Encryption == encrypted(Encrypted{CustomerKey: true}) {
+		in.Customer = ownKey(7)
+	}
+	r, text, err := m.get(in)
+	if m.locked(want.Encryption) {
+		if !fault.Is(err, fault.DisabledException) {
+			t.Fatalf("%q version %s under a disabled key: %q %v", key, want.ID, text, err)
+		}
+		return
+	}
+	if err != nil || text != want.Text || r.ID != want.ID || fmt.Sprint(r.Tags) != want.Tags ||
+		encrypted(r.Encrypted) != want.Encryption {
+		t.Fatalf("%q version %s: %q %v", key, want.ID, text, err)
+	}
+}
+
 // check compares every version and every promise between records.
 func (m *model) check(t *rapid.T) {
 	b, err := m.buckets.Head(m.tb.Context(), m.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
@@ -274,10 +347,7 @@ func (m *model) check(t *rapid.T) {
 			if v.deleteMarker {
 				continue
 			}
-			if r, text, err := m.get(GetInput{Key: key, VersionID: ptr(v.id())}); err != nil || text != want[i].Text ||
-				r.ID != want[i].ID || fmt.Sprint(r.Tags) != want[i].Tags {
-				t.Fatalf("%q version %s: %q %v", key, v.id(), text, err)
-			}
+			m.reads(t, key, &want[i])
 			if len(want[i].Text) > payload.InlineMax {
 				blobs++
 			} else {
@@ -300,10 +370,11 @@ func (m *model) check(t *rapid.T) {
 
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{newEnv(t), s3model.New()}
+		m := &model{env: newEnv(t), Bucket: s3model.New()}
+		m.key = m.newKey()
 		actions := map[string]func(*rapid.T){
 			"put": m.put, "put again": m.put, "delete": m.remove, "delete version": m.removeVersion, "list": m.listing,
-			"list versions": m.versionListing, "tag": m.tag, "": m.check,
+			"list versions": m.versionListing, "tag": m.tag, "key": m.turnKey, "": m.check,
 		}
 		if rapid.Bool().Draw(r, "versions") {
 			actions["turn"] = m.turn
