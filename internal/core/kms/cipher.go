@@ -1,9 +1,7 @@
 package kms
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 
@@ -103,13 +101,8 @@ func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
 }
 
 // messageKey is HKDF-Expand for one block.
-func messageKey(material seal.Key, p purpose, salt []byte) (k seal.Key) {
-	h := hmac.New(sha256.New, material[:])
-	h.Write([]byte(p.text()))
-	h.Write(salt)
-	h.Write([]byte{1})
-	h.Sum(k[:0])
-	return k
+func messageKey(material seal.Key, p purpose, salt []byte) seal.Key {
+	return material.Expand(p.text(), salt)
 }
 
 func additional(header, bound []byte) []byte {

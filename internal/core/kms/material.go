@@ -2,7 +2,6 @@ package kms
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"math"
 	"sync"
 	"time"
@@ -134,12 +133,8 @@ func materialsIn(r kv.Reader, id string) (all []*materialRecord, err error) {
 
 // idOf is the id of a material of a key: a pseudorandom function of it, which says
 // nothing about it.
-func idOf(material seal.Key, key keyID) (id MaterialID) {
-	h := hmac.New(sha256.New, material[:])
-	h.Write([]byte("watertight kms material id"))
-	h.Write(key[:])
-	h.Sum(id[:0])
-	return id
+func idOf(material seal.Key, key keyID) MaterialID {
+	return material.MAC(append(append(make([]byte, 0, 64), "watertight kms material id"...), key[:]...))
 }
 
 // materialContext binds a wrapped material to its key and its id.

@@ -7,7 +7,7 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -46,11 +46,42 @@ func (k Key) Derive(purpose string) Key {
 // DeriveSalted is Derive with a salt. It is for keys that others made, which may
 // not be uniform.
 func (k Key) DeriveSalted(salt []byte, purpose string) Key {
-	b, err := hkdf.Key(sha256.New, k[:], salt, purpose, KeySize)
-	if err != nil {
-		panic(err) // happens only for lengths over 255 hashes
+	extracted := mac(salt, k[:]) // no salt is one of zeros, as HMAC fills its key up with them
+	return Key(extracted).Expand(purpose, nil)
+}
+
+// Expand returns the key for one purpose and salt under k (HKDF-Expand, RFC 5869). It is
+// for keys that are uniform; section 3.3 allows it to leave Extract out.
+func (k Key) Expand(purpose string, salt []byte) Key {
+	var room [128]byte
+	info := append(append(room[:0], purpose...), salt...)
+	return k.MAC(append(info, 1))
+}
+
+// MAC returns HMAC-SHA256 of a message under k.
+func (k Key) MAC(message []byte) [sha256.Size]byte { return mac(k[:], message) }
+
+// mac is HMAC-SHA256 (RFC 2104). Keys and messages are short here: without the state of
+// crypto/hmac, which allocates eight objects, it costs half as much.
+func mac(key, message []byte) [sha256.Size]byte {
+	var room [sha256.BlockSize + 128]byte
+	if len(key) > sha256.BlockSize || len(message) > len(room)-sha256.BlockSize {
+		h := hmac.New(sha256.New, key)
+		h.Write(message)
+		return [sha256.Size]byte(h.Sum(nil))
 	}
-	return Key(b)
+	pad := func(with byte) {
+		for i := range sha256.BlockSize {
+			room[i] = with
+		}
+		for i, b := range key {
+			room[i] ^= b
+		}
+	}
+	pad(0x36)
+	inner := sha256.Sum256(room[:sha256.BlockSize+copy(room[sha256.BlockSize:], message)])
+	pad(0x5c)
+	return sha256.Sum256(room[:sha256.BlockSize+copy(room[sha256.BlockSize:], inner[:])])
 }
 
 // AEAD returns AES-256-GCM with 12-byte nonces under k.
