@@ -355,6 +355,25 @@ func TestMultipartErrors(t *testing.T) {
 			400, "InvalidRequest",
 		},
 		{
+			"encryption of a part",
+			raw{
+				method: "PUT", target: target + "&partNumber=1", body: "x",
+				header: http.Header{"X-Amz-Server-Side-Encryption": {"AES256"}},
+			},
+			400, "InvalidArgument",
+		},
+		{
+			"key of a part",
+			raw{
+				method: "PUT", target: target + "&partNumber=1",
+				header: http.Header{
+					"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": {"alias/aws/s3"},
+					"X-Amz-Copy-Source":                           {"/errors/k"},
+				},
+			},
+			400, "InvalidArgument",
+		},
+		{
 			"no such upload", raw{method: "PUT", target: "/errors/k?partNumber=1&uploadId=none", body: "x"}, 404,
 			"NoSuchUpload",
 		},

@@ -107,3 +107,17 @@ func encrypted(e object.Encrypted, k *shape.CustomerKey) shape.Encrypted {
 		ServerSideEncryption: string(e.Encryption), SSEKMSKeyId: e.Key, BucketKeyEnabled: e.BucketKey,
 	}
 }
+
+// refuseEncryption refuses what a request says about encryption where it can't be said.
+func refuseEncryption(in *shape.NoEncryption) error {
+	name := ""
+	switch {
+	case in.RefusedEncryption != "":
+		name = "x-amz-server-side-encryption"
+	case in.RefusedKeyId != "":
+		name = "x-amz-server-side-encryption-aws-kms-key-id"
+	default:
+		return nil
+	}
+	return invalidArgument(name, name+" header is not supported for this operation.")
+}

@@ -167,6 +167,9 @@ func (a *API) createMultipartUpload(
 func (a *API) uploadPart(
 	ctx context.Context, g authz.Grant, in *shape.UploadPartInput,
 ) (*shape.UploadPartOutput, error) {
+	if err := refuseEncryption(&in.NoEncryption); err != nil {
+		return nil, err
+	}
 	alg, sum, expect, err := declared(&in.Integrity, in.Body)
 	if err != nil {
 		return nil, err
@@ -187,6 +190,9 @@ func (a *API) uploadPart(
 func (a *API) uploadPartCopy(
 	ctx context.Context, g authz.Grant, in *shape.UploadPartCopyInput,
 ) (*shape.UploadPartCopyOutput, error) {
+	if err := refuseEncryption(&in.NoEncryption); err != nil {
+		return nil, err
+	}
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
 		return nil, err

@@ -115,9 +115,8 @@ func read(
 	ctx context.Context, g authz.Grant, in *shape.GetObjectInput,
 	do func(context.Context, authz.Grant, object.GetInput) (*object.Reading, error),
 ) (*shape.GetObjectOutput, error) {
-	if in.ServerSideEncryption != "" {
-		return nil, invalidArgument("x-amz-server-side-encryption",
-			"x-amz-server-side-encryption header is not supported for this operation.")
+	if err := refuseEncryption(&in.NoEncryption); err != nil {
+		return nil, err
 	}
 	if in.Overrides != (shape.Overrides{}) && g.Caller().Anonymous() {
 		return nil, fault.New(fault.InvalidRequest,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -19,12 +20,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Limits of grants (KMS developer guide, "Resource quotas"). AWS had the second one
-// until 2021; here it bounds the work of a decision.
+// Limits of grants (KMS developer guide, "Resource quotas"; KMS API reference,
+// GrantConstraints). A decision reads all grants of a key to a principal: AWS had a limit
+// of their number until 2021, and that of their constraints is ours.
 const (
-	maxGrants          = 50_000 // of a key
-	maxGrantsOfGrantee = 500    // of a key
-	maxConstraint      = 32     // pairs
+	maxGrants          = 50_000   // of a key
+	maxGrantsOfGrantee = 500      // of a key
+	maxGranteeContext  = 64 << 10 // bytes of the constraints of these
+	maxConstraint      = 8        // pairs
+	maxConstraintText  = 384      // characters of a name or a value
 )
 
 // GrantInput describes a new grant of a key.
@@ -111,14 +115,23 @@ func (in *GrantInput) check() error {
 	if in.constraint == unconstrained {
 		return nil
 	}
-	size := 0
+	fits := len(context) > 0 && len(context) <= maxConstraint
 	for k, v := range context {
-		size += len(k) + len(v)
+		fits = fits && utf8.RuneCountInString(k) <= maxConstraintText && utf8.RuneCountInString(v) <= maxConstraintText
 	}
-	if len(context) == 0 || len(context) > maxConstraint || size > 8192 {
-		return invalid(fmt.Sprintf("A constraint has from 1 to %d pairs, of 8192 bytes together.", maxConstraint))
+	if !fits {
+		return invalid(fmt.Sprintf("A constraint has from 1 to %d pairs, of names and values of at most %d characters.",
+			maxConstraint, maxConstraintText))
 	}
 	return nil
+}
+
+// contextSize is the bytes of the constraint's pairs.
+func (g *grantRecord) contextSize() (n int) {
+	for k, v := range g.context {
+		n += len(k) + len(v)
+	}
+	return n
 }
 
 // CreateGrant makes a grant of a key and returns its id and a token for it. A grant with
@@ -178,14 +191,17 @@ func (s *Store) newGrant(
 	if err != nil {
 		return nil, false, err
 	}
+	size := made.contextSize()
 	for _, g := range held {
 		if in.Name != "" && g.same(made) {
 			return g, false, nil
 		}
+		size += g.contextSize()
 	}
-	if k.grants >= maxGrants || len(held) >= maxGrantsOfGrantee {
+	if k.grants >= maxGrants || len(held) >= maxGrantsOfGrantee || size > maxGranteeContext {
 		return nil, false, fault.New(fault.LimitExceededException, fmt.Sprintf(
-			"A key has at most %d grants, and %d of one grantee.", maxGrants, maxGrantsOfGrantee))
+			"A key has at most %d grants, and %d of one grantee, with constraints of %d bytes together.",
+			maxGrants, maxGrantsOfGrantee, maxGranteeContext))
 	}
 	var id [32]byte
 	rand.Read(id[:])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"watertight/internal/access/arn"
@@ -353,6 +354,37 @@ func TestListGrants(t *testing.T) {
 	}
 	if _, _, err := e.ListGrants(t.Context(), g, m.ID, GrantFilter{}, page.Request{Marker: "x"}); !fault.Is(err,
 		fault.InvalidMarkerException) {
+		t.Error(err)
+	}
+}
+
+// TestConstraintsAreSmall: a decision reads a bounded size of constraints.
+func TestConstraintsAreSmall(t *testing.T) {
+	e := newEnv(t)
+	m := e.create(CreateInput{})
+	g := e.may(m.ARN, "kms:CreateGrant")
+	create := func(pairs, size int) error {
+		context := map[string]string{}
+		for i := range pairs {
+			context[fmt.Sprint(i)] = strings.Repeat("v", size)
+		}
+		_, _, err := e.CreateGrant(t.Context(), g, GrantInput{
+			Key: m.ID, Grantee: user(coretest.Account, "alice"), Operations: []string{"Decrypt"}, Equals: context,
+		})
+		return err
+	}
+	for _, c := range [][2]int{{0, 0}, {maxConstraint + 1, 1}, {1, maxConstraintText + 1}} {
+		if err := create(c[0], c[1]); !fault.Is(err, fault.ValidationException) {
+			t.Errorf("%d pairs of %d characters: %v", c[0], c[1], err)
+		}
+	}
+	fits := maxGranteeContext / (maxConstraint * (maxConstraintText + 1))
+	for range fits {
+		if err := create(maxConstraint, maxConstraintText); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := create(maxConstraint, maxConstraintText); !fault.Is(err, fault.LimitExceededException) {
 		t.Error(err)
 	}
 }

@@ -203,6 +203,25 @@ func (s *Store) importable(
 	return k, id, k.check(toImport, at)
 }
 
+// makeRSA makes one RSA key at a time: one of 4096 bits takes seconds, and other callers
+// must not wait for a processor because of them. A caller that goes away stops waiting.
+func (s *Store) makeRSA(ctx context.Context, bits int) (*rsa.PrivateKey, error) {
+	select {
+	case s.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fault.Internal(ctx.Err())
+	}
+	defer func() { <-s.making }()
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Internal(err)
+	}
+	private, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		return nil, fault.Internal(err)
+	}
+	return private, nil
+}
+
 // GetParametersForImport makes an RSA key that wraps material on its way here, and a
 // token for its import. Both end after 24 hours; a key has at most 10 of them. It needs
 // kms:GetParametersForImport on the key. Errors: NotFoundException,
@@ -228,9 +247,9 @@ func (s *Store) GetParametersForImport(
 	if err != nil {
 		return Parameters{}, err
 	}
-	private, err := rsa.GenerateKey(rand.Reader, bits)
+	private, err := s.makeRSA(ctx, bits)
 	if err != nil {
-		return Parameters{}, fault.Internal(err)
+		return Parameters{}, err
 	}
 	defer s.wrapping.root.Hold().Release()
 	i, err := s.sealImport(&t, private, algorithm)

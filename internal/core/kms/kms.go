@@ -41,6 +41,7 @@ type Store struct {
 	decoded    decoded
 	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
+	making     chan struct{} // holds a place for the one RSA key that is being made
 }
 
 // New returns the keys in store.
@@ -48,7 +49,7 @@ func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
 		policies: newPolicies(), decoded: newDecoded(), catalogue: action.Parse("kms"),
-		uses: recent.New[string, lastUse](),
+		uses: recent.New[string, lastUse](), making: make(chan struct{}, 1),
 	}
 }
 

@@ -51,3 +51,10 @@ type SSEKMSEncryption struct {
 	KMSKeyArn        string
 	BucketKeyEnabled bool
 }
+
+// NoEncryption are headers that operations on an object or an upload that is there refuse:
+// how it is encrypted was settled when it was made.
+type NoEncryption struct {
+	RefusedEncryption string `loc:"header,x-amz-server-side-encryption"`
+	RefusedKeyId      string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`
+}

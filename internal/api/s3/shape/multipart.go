@@ -43,6 +43,7 @@ type UploadPartInput struct {
 	UploadId   string     `loc:"query,uploadId"`
 	Body       sigv4.Body `loc:"stream"`
 	Integrity
+	NoEncryption
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
@@ -72,6 +73,7 @@ type UploadPartCopyInput struct {
 	CopyRange  string `loc:"header,x-amz-copy-source-range"`
 	SourceConditions
 	SourceCustomerKey
+	NoEncryption
 	CustomerKey
 	ExpectedBucketOwner       string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	ExpectedSourceBucketOwner string `loc:"header,x-amz-source-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`

@@ -191,18 +191,18 @@ type PutObjectOutput struct {
 
 // GetObjectInput is the input of GetObject and HeadObject.
 type GetObjectInput struct {
-	Bucket               string    `loc:"uri,Bucket"`
-	Key                  string    `loc:"uri,Key"`
-	VersionId            *string   `loc:"query,versionId"`
-	PartNumber           *int      `loc:"query,partNumber"`
-	Range                string    `loc:"header,Range"`
-	IfMatch              *string   `loc:"header,If-Match"`
-	IfNoneMatch          *string   `loc:"header,If-None-Match"`
-	IfModifiedSince      time.Time `loc:"header,If-Modified-Since"`
-	IfUnmodifiedSince    time.Time `loc:"header,If-Unmodified-Since"`
-	IfRange              string    `loc:"header,If-Range"`
-	ChecksumMode         string    `loc:"header,x-amz-checksum-mode" empty:"ok"`
-	ServerSideEncryption string    `loc:"header,x-amz-server-side-encryption"`
+	Bucket            string    `loc:"uri,Bucket"`
+	Key               string    `loc:"uri,Key"`
+	VersionId         *string   `loc:"query,versionId"`
+	PartNumber        *int      `loc:"query,partNumber"`
+	Range             string    `loc:"header,Range"`
+	IfMatch           *string   `loc:"header,If-Match"`
+	IfNoneMatch       *string   `loc:"header,If-None-Match"`
+	IfModifiedSince   time.Time `loc:"header,If-Modified-Since"`
+	IfUnmodifiedSince time.Time `loc:"header,If-Unmodified-Since"`
+	IfRange           string    `loc:"header,If-Range"`
+	ChecksumMode      string    `loc:"header,x-amz-checksum-mode" empty:"ok"`
+	NoEncryption
 	CustomerKey
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 	Overrides
