@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,7 +43,8 @@ func VerifyBackup(ctx context.Context, in RestoreInput) (Restored, error) {
 // as it is copied. Then the new store is opened as at a start, which proves that its
 // parts belong together and to the root key, and the restoring is recorded in its
 // audit log. Until then it has no metadata under its final name, and no server starts
-// on it.
+// on it. The root key is tried before anything else is copied, and after an error what
+// was copied is removed, so that the same target can be tried again.
 func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 	if err := apart(in.From, in.Data); err != nil {
 		return done, err
@@ -50,6 +52,7 @@ func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 	if err := in.whole(); err != nil {
 		return done, err
 	}
+	_, missing := os.Lstat(in.Data)
 	if err := checkTarget(in.From, in.Data); err != nil {
 		return done, err
 	}
@@ -58,6 +61,62 @@ func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := checkLocked(in.Data); err != nil {
+		return done, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.clear(errors.Is(missing, fs.ErrNotExist)))
+		}
+	}()
+	if err := in.tryKey(ctx); err != nil {
+		return done, err
+	}
+	return in.copy(ctx)
+}
+
+// checkLocked refuses a target that another process filled before this one locked it.
+func checkLocked(data string) error {
+	found, err := os.ReadDir(data)
+	if err == nil && len(found) != 1 { // the lock
+		err = fmt.Errorf("%s is not empty", data)
+	}
+	return err
+}
+
+// clear removes what a failed restoring made in the target, and the target if it made
+// that, too.
+func (in *RestoreInput) clear(whole bool) error {
+	if whole {
+		return os.RemoveAll(in.Data)
+	}
+	found, err := os.ReadDir(in.Data)
+	for _, f := range found {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(in.Data, f.Name())))
+	}
+	return err
+}
+
+// tryKey copies the keyring alone and opens it with the root key: a key that does not
+// open it is refused before everything else is copied.
+func (in *RestoreInput) tryKey(ctx context.Context) error {
+	name, err := in.name()
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(filepath.Join(in.From, backupsFolder, name, rootkey.KeyringFile))
+	if err != nil {
+		return fmt.Errorf("backup %s is damaged: %w", name, err)
+	}
+	_, err = writeFile(filepath.Join(in.Data, rootkey.KeyringFile), from)
+	if err = errors.Join(err, from.Close()); err == nil {
+		_, err = in.keyring(ctx)
+	}
+	return err
+}
+
+// copy copies the backup to the target, and proves it.
+func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 	if err := payload.Prepare(in.Data); err != nil {
 		return done, err
 	}
@@ -81,7 +140,7 @@ func Restore(ctx context.Context, in RestoreInput) (done Restored, err error) {
 		return done, err
 	}
 	err = in.prove(ctx, fmt.Sprintf("backup %s of %s", done.Backup, done.Taken.UTC().Format(time.RFC3339)))
-	if err != nil { // what does not belong together must not be served later
+	if err != nil { // what does not belong together must not be served, even if it can't be removed
 		err = errors.Join(err, os.Rename(metaDir(in.Data), metaDir(in.Data)+restoring))
 	}
 	return done, err
