@@ -60,6 +60,9 @@ type EncryptInput struct {
 // KMSInvalidStateException, ValidationException, DryRunOperationException.
 func (s *Store) Encrypt(ctx context.Context, g authz.Grant, in EncryptInput) (out Sealed, err error) {
 	u, err := s.forCaller(ctx, g, in.Key, func(on arn.ARN) error { return g.Demand("kms:Encrypt", on) })
+	if err == nil {
+		err = mayCarryPlaintext(g)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -99,6 +102,9 @@ type DecryptInput struct {
 // DryRunOperationException.
 func (s *Store) Decrypt(ctx context.Context, g authz.Grant, in DecryptInput) (out Opened, err error) {
 	u, plain, err := s.openFor(ctx, g, in, func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) })
+	if err == nil {
+		err = mayCarryPlaintext(g)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -235,8 +241,12 @@ type DataKey struct {
 // GenerateDataKey makes a data key. It needs kms:GenerateDataKey on the key. Errors:
 // those of Encrypt.
 func (s *Store) GenerateDataKey(ctx context.Context, g authz.Grant, in GenerateInput) (DataKey, error) {
-	return s.generate(ctx, g, in, usedToGenerate,
-		func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) })
+	return s.generate(ctx, g, in, usedToGenerate, func(on arn.ARN) error {
+		if err := g.Demand("kms:GenerateDataKey", on); err != nil {
+			return err
+		}
+		return mayCarryPlaintext(g)
+	})
 }
 
 // GenerateDataKeyWithoutPlaintext makes a data key and shows it only sealed. It needs
@@ -274,12 +284,25 @@ func (s *Store) GenerateRandom(_ context.Context, g authz.Grant, bytes int) (Sec
 	if err := g.Demand("kms:GenerateRandom", arn.Any()); err != nil {
 		return nil, err
 	}
+	if err := mayCarryPlaintext(g); err != nil {
+		return nil, err
+	}
 	if err := checkSize("numberOfBytes", bytes, maxGenerated); err != nil {
 		return nil, err
 	}
 	b := make(Secret, bytes)
 	rand.Read(b)
 	return b, nil
+}
+
+// mayCarryPlaintext refuses requests for plaintext that others can read on their way. AWS
+// has no endpoint of KMS without TLS.
+func mayCarryPlaintext(g authz.Grant) error {
+	if g.Caller().SecureChannel() {
+		return nil
+	}
+	return fault.New(fault.AccessDeniedException,
+		"Requests that carry plaintext must be made over a secure connection.")
 }
 
 func checkSize(what string, n, limit int) error {

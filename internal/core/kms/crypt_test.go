@@ -17,6 +17,8 @@ import (
 	"pgregory.net/rapid"
 
 	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/access/policy"
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/fault"
 	"watertight/internal/storage/seal"
@@ -415,4 +417,47 @@ func FuzzDecrypt(f *testing.F) {
 			t.Fatal("opened what was sealed without a context")
 		}
 	})
+}
+
+// TestPlaintextInPlain: plaintext neither comes nor goes where others can read it, and a
+// caller without the permission hears nothing else.
+func TestPlaintextInPlain(t *testing.T) {
+	e := newEnv(t)
+	m := e.create(CreateInput{})
+	sealed, err := e.Encrypt(t.Context(), e.may(m.ARN, "kms:Encrypt"), EncryptInput{Key: m.ID, Plaintext: Secret("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inPlain := authz.NewCaller(coretest.RootAt(coretest.Account, e.at).Principal(), authz.Situation{At: e.at})
+	for action, use := range map[policy.Action]func(authz.Grant) error{
+		"kms:Encrypt": func(g authz.Grant) error {
+			_, err := e.Encrypt(t.Context(), g, EncryptInput{Key: m.ID, Plaintext: Secret("x")})
+			return err
+		},
+		"kms:Decrypt": func(g authz.Grant) error {
+			out, err := e.Decrypt(t.Context(), g, DecryptInput{Key: m.ID, Ciphertext: sealed.Ciphertext})
+			if out.Plaintext != nil {
+				t.Error("plaintext is shown")
+			}
+			return err
+		},
+		"kms:GenerateDataKey": func(g authz.Grant) error {
+			_, err := e.GenerateDataKey(t.Context(), g, GenerateInput{Key: m.ID, Bytes: 32})
+			return err
+		},
+		"kms:GenerateRandom": func(g authz.Grant) error {
+			_, err := e.GenerateRandom(t.Context(), g, 32)
+			return err
+		},
+	} {
+		t.Run(string(action), func(t *testing.T) {
+			on := m.ARN
+			if action == "kms:GenerateRandom" {
+				on = arn.Any()
+			}
+			if err := use(coretest.Grant(t, inPlain, on, action)); !fault.Is(err, fault.AccessDeniedException) {
+				t.Error(err)
+			}
+		})
+	}
 }
