@@ -5,6 +5,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -66,8 +67,8 @@ func (k Key) MAC(message []byte) [sha256.Size]byte { return mac(k[:], message) }
 func mac(key, message []byte) [sha256.Size]byte {
 	var room [sha256.BlockSize + 128]byte
 	if len(key) > sha256.BlockSize || len(message) > len(room)-sha256.BlockSize {
-		h := hmac.New(sha256.New, key)
-		h.Write(message)
+		h := hmac.New(sha256.New, bytes.Clone(key)) // copies, so that those of short messages stay on the stack
+		h.Write(bytes.Clone(message))
 		return [sha256.Size]byte(h.Sum(nil))
 	}
 	pad := func(with byte) {
