@@ -70,7 +70,10 @@ func (c *scrub) print(p process, f *operator.Finding) error {
 		return json.NewEncoder(p.stdout).Encode(struct{ Finding *operator.Finding }{f})
 	}
 	what := "blob " + f.Blob
-	if f.Bucket != "" {
+	switch {
+	case f.File != "":
+		what = "meta/" + f.File
+	case f.Bucket != "":
 		what = fmt.Sprintf("s3://%s/%s", f.Bucket, f.Key)
 	}
 	for _, detail := range []struct{ word, value string }{

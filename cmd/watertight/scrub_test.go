@@ -158,3 +158,39 @@ func TestScrubShowsProgress(t *testing.T) {
 		t.Error("a negative rate:", code)
 	}
 }
+
+// TestScrubReadsMetadata: damage of metadata on the disk is found beside a server that
+// still has the records in memory.
+func TestScrubReadsMetadata(t *testing.T) {
+	first := harness.Start(t)
+	makeBucket(t, first)
+	put(t, first, "small", 10_000)
+	first.Stop()
+	s := harness.Start(t, func(c *server.Config) { c.Data, c.RootKey = first.Data, keySource(first) })
+	if !strings.HasPrefix(get(t, s, "small"), "watertight ") {
+		t.Fatal("the object is not served")
+	}
+	must(t, "scrub", "--data", s.Data)
+	tables, err := filepath.Glob(filepath.Join(s.Data, "meta", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal(tables, err)
+	}
+	for _, path := range tables {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/3] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, _ := ran(t, "scrub", "--data", s.Data)
+	if code != exitDamaged || strings.Count(out, "metadata: meta/") != len(tables) {
+		t.Errorf("%d: %s", code, out)
+	}
+	code, out, _ = ran(t, "scrub", "--data", s.Data, "--json")
+	if code != exitDamaged || !strings.Contains(out, `"Problem":"metadata","File":"`+filepath.Base(tables[0])+`"`) {
+		t.Errorf("%d: %s", code, out)
+	}
+}

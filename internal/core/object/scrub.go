@@ -24,6 +24,7 @@ const (
 	BadRecord   Problem = "record"       // a record can't be read, or contradicts others
 	Orphan      Problem = "orphan"       // a blob that no record points at
 	Unreadable  Problem = "unreadable"   // reading the bytes failed: nothing is proven about them
+	BadTable    Problem = "metadata"     // a file of the metadata is damaged on the disk
 	Unreachable Problem = "not-examined" // a damaged block of the metadata hides what follows it
 )
 
@@ -36,6 +37,7 @@ type Finding struct {
 	UploadID    string `json:"UploadId,omitempty"` // of a part of an upload in progress
 	Part        int    `json:",omitempty"`
 	Blob        string `json:",omitempty"` // name of its file
+	File        string `json:",omitempty"` // of the metadata
 	Detail      string
 	Quarantined bool // the blob is kept apart: it is not served, and nothing removes it
 }
@@ -89,7 +91,9 @@ func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 		in.Again = time.Second
 	}
 	c := &scrubber{o: o, in: in, pace: pace{rate: in.Rate}}
-	for _, step := range []func(context.Context) error{c.uploads, c.versions, c.pointers, c.references, c.blobs} {
+	for _, step := range []func(context.Context) error{
+		c.tables, c.uploads, c.versions, c.pointers, c.references, c.blobs,
+	} {
 		if err := step(ctx); err != nil {
 			return c.done, err
 		}

@@ -3,10 +3,30 @@ package object
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/storage/kv"
 )
+
+// tables finds files of the metadata that are damaged on the disk: what the other steps
+// read of records, and of bytes that lie in them, may come from the store's cache.
+func (c *scrubber) tables(ctx context.Context) error {
+	store, ok := c.o.store.(kv.Verified)
+	if !ok {
+		return nil
+	}
+	return store.VerifyTables(ctx, func(n int64) error {
+		c.done.Bytes += n
+		return c.pace.wait(ctx, n)
+	}, func(file string, why error) error {
+		return c.tell(&Finding{Problem: BadTable, File: file, Detail: oneLine(why)})
+	})
+}
+
+// oneLine is the text of an error, as one line.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // blobs finds blobs that no record points at.
 func (c *scrubber) blobs(ctx context.Context) error {

@@ -98,6 +98,15 @@ type Erasing interface {
 	Erase(ctx context.Context, from, to []byte) error
 }
 
+// Verified is implemented by stores that read from files through a cache.
+type Verified interface {
+	// VerifyTables reads each file that holds records from the disk, past the cache, and
+	// proves that it is what was written. read is called before so many bytes are read,
+	// and bad with the name of each file that is damaged or can't be read. An error of
+	// either ends it.
+	VerifyTables(ctx context.Context, read func(int64) error, bad func(file string, why error) error) error
+}
+
 // Writing is implemented by stores that can stop taking commits and still serve reads.
 type Writing interface{ Writes() bool }
 

@@ -222,6 +222,22 @@ func (k *keeper) Copy(ctx context.Context, dir string) error {
 	return e.Copy(dir)
 }
 
+// VerifyTables implements kv.Verified.
+func (k *keeper) VerifyTables(
+	ctx context.Context, read func(int64) error, bad func(file string, why error) error,
+) error {
+	s, err := k.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	e, ok := s.engine.(*pebblekv.Engine)
+	if !ok {
+		return nil
+	}
+	return e.VerifyTables(ctx, read, bad)
+}
+
 // Stats implements Metered. The counts begin anew with each engine.
 func (k *keeper) Stats() Stats { return k.now.Load().Stats() }
 

@@ -38,6 +38,7 @@ func (o Options) fs() vfs.FS {
 // Engine is an open Pebble.
 type Engine struct {
 	db   *pebble.DB
+	dir  string
 	disk *disk
 	lock io.Closer // the lock on the folder; Pebble's own does nothing
 }
@@ -45,7 +46,7 @@ type Engine struct {
 // Open opens or creates the engine in o.Dir.
 func Open(o Options) (*Engine, error) {
 	fs := o.fs()
-	e := &Engine{disk: newDisk(fs, o.Dir, o.Failed)}
+	e := &Engine{dir: o.Dir, disk: newDisk(fs, o.Dir, o.Failed)}
 	if err := fs.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
