@@ -35,22 +35,29 @@ func TestKeyCommands(t *testing.T) {
 		done != (operator.Rewrapped{}) {
 		t.Errorf("%+v, %v", done, err)
 	}
-	if out := must(t, "key", "usage", key, "--data", s.Data); out != "BUCKET  VERSIONS  UPLOADS  BYTES\n" {
+	for _, name := range []string{key, "arn:aws:kms:us-east-1:123456789012:key/" + key, "photos"} {
+		for _, command := range [][]string{
+			{"usage"}, {"usage", "--json"}, {"shred-report"}, {"shred-report", "--json"}, {"schedule-deletion"},
+			{"schedule-deletion", "--yes"},
+		} {
+			code, out, errs := ran(t, append([]string{"key", command[0], name, "--data", s.Data}, command[1:]...)...)
+			if code != exitFailure || out != "" || !strings.Contains(errs, "NotFoundException") {
+				t.Errorf("%s %s: %d: %s%s", command, name, code, out, errs)
+			}
+		}
+	}
+	known := newKey(t, s)
+	if out := must(t, "key", "usage", known, "--data", s.Data); out != "BUCKET  VERSIONS  UPLOADS  BYTES\n" {
 		t.Errorf("%q", out)
 	}
 	var usage []operator.KeyUsage
-	if err := json.Unmarshal([]byte(must(t, "key", "usage", key, "--data", s.Data, "--json")), &usage); err != nil ||
-		len(usage) != 0 {
+	if err := json.Unmarshal([]byte(must(t, "key", "usage", known, "--data", s.Data, "--json")), &usage); err != nil ||
+		usage == nil || len(usage) != 0 {
 		t.Errorf("%+v, %v", usage, err)
 	}
-	if out := must(t, "key", "shred-report", key, "--data", s.Data); out != "0 versions and uploads are unreadable\n" {
+	out = must(t, "key", "shred-report", known, "--data", s.Data)
+	if out != "0 versions and uploads are unreadable\n" {
 		t.Errorf("%q", out)
-	}
-	for _, flags := range [][]string{{}, {"--yes"}} {
-		code, out, errs := ran(t, append([]string{"key", "schedule-deletion", key, "--data", s.Data}, flags...)...)
-		if code != exitFailure || out != "" || !strings.Contains(errs, "does not exist") {
-			t.Errorf("%d: %s%s", code, out, errs)
-		}
 	}
 	if code, _, errs := ran(t, "rewrap", "s3://none", "--data", s.Data); code != exitFailure ||
 		!strings.Contains(errs, "NoSuchBucket") {

@@ -28,13 +28,15 @@ func (c *Client) Rewrap(ctx context.Context, in RewrapCommand, told func(Rewrapp
 }
 
 // KeyUsage returns what needs a key, by bucket. told is called with how many versions
-// were looked at.
+// were looked at. Error: NotFoundException for a key that does not exist, unless something
+// was sealed under it before it was destroyed.
 func (c *Client) KeyUsage(ctx context.Context, key string, told func(seen int) error) ([]KeyUsage, error) {
 	return follow[int, []KeyUsage](ctx, c, "/keys/usage", KeyCommand{key}, told)
 }
 
 // Shredded calls told with each version that became unreadable with a key's material,
-// and returns how many they are.
+// and returns how many they are. Error: NotFoundException for a key that does not exist,
+// unless something was sealed under it before it was destroyed.
 func (c *Client) Shredded(ctx context.Context, key string, told func(UnderKey) error) (int, error) {
 	return follow[UnderKey, int](ctx, c, "/keys/shredded", KeyCommand{key}, told)
 }
@@ -86,10 +88,17 @@ func (c commands) keyUsage(
 ) ([]KeyUsage, error) {
 	cl.param("keyId", in.Key)
 	all, err := c.Objects.KeyUsage(ctx, in.Key, func(seen int) error { return tell(seen, false) })
-	if all == nil {
-		all = []KeyUsage{}
+	if all == nil && err == nil {
+		all, err = []KeyUsage{}, c.known(ctx, cl, in.Key)
 	}
 	return all, err
+}
+
+// known refuses a key that does not exist. Nothing tells one that was destroyed from one
+// that never was, but the versions that name it.
+func (c commands) known(ctx context.Context, cl *call, key string) error {
+	_, err := c.Keys.Report(ctx, key, cl.at)
+	return err
 }
 
 func (c commands) shredded(
@@ -100,5 +109,8 @@ func (c commands) shredded(
 		n++
 		return tell(u, true)
 	})
+	if n == 0 && err == nil {
+		err = c.known(ctx, cl, in.Key)
+	}
 	return n, err
 }
