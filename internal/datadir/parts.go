@@ -66,10 +66,38 @@ func (p *Parts) marked() []string { return marked(p.data) }
 func marked(data string) []string { return []string{payload.Folder(data), AuditDir(data)} }
 
 // OpenKeyring finds the root key of a data directory, see rootkey.Open. A copy of its
-// keyring lies beside each marker.
+// keyring lies beside each marker. A store that tells of a keyring which is not there is
+// refused: everything in it would seem to be damaged.
 func OpenKeyring(ctx context.Context, data, source string, o rootkey.Options) (*rootkey.Keyring, error) {
 	o.DataDir, o.Copies = data, marked(data)
-	return rootkey.Open(ctx, source, o)
+	k, err := rootkey.Open(ctx, source, o)
+	if err == nil && !k.Migrates() {
+		return k, nil
+	}
+	for _, dir := range append(marked(data), data) {
+		if _, lerr := os.Lstat(filepath.Join(dir, rootkey.KeyringFile)); !errors.Is(lerr, fs.ErrNotExist) {
+			return k, err
+		}
+	}
+	for _, dir := range marked(data) {
+		if err == nil { // the keys of migrated stores are their first generation
+			if _, err := embedded.ReadMarker(dir, k.Ring); !errors.Is(err, embedded.ErrMarker) {
+				continue
+			}
+		}
+		if keyed, merr := embedded.MarkerKeyed(dir); merr == nil && keyed {
+			return nil, errNoKeyring(data)
+		}
+	}
+	return k, err
+}
+
+func errNoKeyring(data string) error {
+	return fmt.Errorf(
+		"the keyring is missing: neither %s nor one of its copies, beside %s in blobs and audit, is there. Put back a "+
+			"copy from a backup (keyring, in the backup's folder). The root key alone does not replace it. Nothing was changed",
+		filepath.Join(data, rootkey.KeyringFile), embedded.MarkerFile,
+	)
 }
 
 // advice is the end of the error for a data directory that is refused.
@@ -207,8 +235,7 @@ func (p *Parts) belongs(ctx context.Context, f embedded.Found) error {
 		)
 	}
 	if p.Keyring != nil && p.Keyring.Migrates() && f.Keyed() {
-		return fmt.Errorf("%s and both of its copies are missing; put one back",
-			filepath.Join(p.data, rootkey.KeyringFile))
+		return errNoKeyring(p.data)
 	}
 	if p.Agree != nil && !f.New {
 		return p.Agree(ctx, f.Store)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -105,6 +106,21 @@ func ReadMarker(dir string, root *seal.Ring) (Mark, error) {
 		return Mark{}, fmt.Errorf("%s %w", path, ErrMarker)
 	}
 	return m, nil
+}
+
+// MarkerKeyed reports whether the marker of dir says that a program with a keyring wrote
+// it. It needs no key, and proves nothing.
+func MarkerKeyed(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, MarkerFile))
+	if err != nil {
+		return false, err
+	}
+	b := make([]byte, len(markerMagic)+16+8+1)
+	_, err = io.ReadFull(f, b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, err
+	}
+	return string(b[:len(markerMagic)]) == markerMagic && b[len(b)-1] >= firstKeyed, nil
 }
 
 func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
