@@ -18,7 +18,8 @@ func (c *health) Run(p process) error {
 		return err
 	}
 	fmt.Fprint(p.stdout, h)
-	fmt.Fprintln(p.stdout, "root key source:", map[bool]string{true: "yes", false: "no"}[h.RootKey])
+	word := map[bool]string{true: "yes", false: "no"}
+	fmt.Fprintf(p.stdout, "root key source: %s\nkeyring: %s\n", word[h.RootKey], word[h.Keyring])
 	if !h.Reads {
 		return errors.New("the store accepts no reads")
 	}

@@ -12,6 +12,9 @@ type Health struct {
 	// RootKey reports whether the source of the root key was there when it was asked last.
 	// Requests do not need it, but the next start does.
 	RootKey bool
+	// Keyring reports whether the keyring and its copies were whole when they were read last, or
+	// could be written anew.
+	Keyring bool
 }
 
 // String has one line for reads and one for writes, as probes and the command print them.

@@ -75,6 +75,7 @@ type Server struct {
 	parts      *datadir.Parts
 	rotation   *rotation.Rotation
 	sourceLost atomic.Bool         // the root key's
+	ringLost   atomic.Bool         // the root key's keyring can't be written
 	certFiles  sync.Mutex          // held while a sealed file of TLS is replaced
 	certs      *certs.Certificates // nil for plain HTTP
 }
@@ -190,12 +191,17 @@ func (s *Server) openData(ctx context.Context) error {
 		return datadir.Refused(err)
 	}
 	s.parts.Agree = s.trail.Check
+	var bad []string
+	if !s.newData {
+		bad = s.rootKey.Damaged()
+	}
 	s.store, err = s.parts.Open(ctx, embedded.Options{
 		Root: s.rootKey.Ring, AtLeast: s.trail.Anchor(), Room: s.disk.Room, Enough: s.disk.Enough, Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	s.warnMended(bad)
 	s.disk.Arm()
 	s.mark()
 	return s.trail.Attach(s.store)

@@ -68,11 +68,13 @@ func (s *Server) rekeyStore(ctx context.Context) (int, error) {
 // would find it.
 const sourceCheck = time.Minute
 
-// watchSource notices that the source of the root key is lost. Requests do not need it.
+// watchSource notices that the source of the root key is lost, and mends keyrings on the
+// disk. Requests need neither.
 func (s *Server) watchSource(ctx context.Context) {
 	tick := time.NewTicker(sourceCheck)
 	defer tick.Stop()
 	for {
+		s.mendKeyring()
 		if s.checkSource(ctx); ctx.Err() != nil {
 			return
 		}
@@ -81,6 +83,27 @@ func (s *Server) watchSource(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// mendKeyring writes the keyring and its copies anew where the disk has lost them: the
+// next start would find none.
+func (s *Server) mendKeyring() {
+	mended, err := s.rootKey.Mend()
+	s.warnMended(mended)
+	switch lost := err != nil; {
+	case lost && !s.ringLost.Swap(true):
+		s.log.Error("the keyring is damaged and can't be written: this server goes on, and the next start may be "+
+			"refused; do not stop it before this is mended", "err", err)
+	case !lost && s.ringLost.Swap(false):
+		s.log.Info("the keyring and its copies are whole again")
+	}
+}
+
+func (s *Server) warnMended(paths []string) {
+	for _, path := range paths {
+		s.log.Warn("the keyring was missing, damaged or older there, and was written anew; look at the disk",
+			"file", path)
 	}
 }
 

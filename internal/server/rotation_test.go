@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,4 +40,46 @@ func TestSourceIsWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(false, 2)
+}
+
+// TestKeyringIsMended: a running server writes a keyring anew that the disk has lost,
+// and the log and its health say so.
+func TestKeyringIsMended(t *testing.T) {
+	dir := t.TempDir()
+	k, err := rootkey.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "root.key"), rootkey.Options{
+		DataDir: dir, MayCreate: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	s := &Server{rootKey: k, log: slog.New(slog.NewTextHandler(&said, nil))}
+	path := filepath.Join(dir, rootkey.KeyringFile)
+	look := func(lost bool, want string) {
+		t.Helper()
+		said.Reset()
+		s.mendKeyring()
+		if s.ringLost.Load() != lost || (want == "") != (said.Len() == 0) ||
+			!strings.Contains(said.String(), want) || want != "" && !strings.Contains(said.String(), path) {
+			t.Errorf("lost %v, want %v; the log:\n%s", s.ringLost.Load(), lost, said.String())
+		}
+	}
+	look(false, "")
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	look(false, "level=WARN")
+	look(false, "")
+	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "in the way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	look(true, "level=ERROR")
+	look(true, "")
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	look(false, "level=WARN")
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, k.Text()) {
+		t.Error("the keyring is another one:", err)
+	}
 }

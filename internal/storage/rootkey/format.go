@@ -21,9 +21,11 @@ import (
 // 1970), are sealed under the keyring's key: nonce (12), ciphertext, tag (16), bound to
 // everything before them. The sum is the first 8 bytes of the SHA-256 of everything
 // before it: it tells damage from another key.
+// KeyringLimit is the most bytes that a keyring has.
+const KeyringLimit = 1 << 20
+
 const (
 	keyringMagic   = "WTKEYS1\n"
-	keyringLimit   = 1 << 20
 	idSize         = 16
 	fixedSize      = len(keyringMagic) + idSize + 8 + 1
 	generationSize = 4 + seal.KeySize + 8
@@ -95,7 +97,7 @@ func encodeKeyring(id [idSize]byte, serial uint64, locks []lock, key seal.Key, a
 
 // parseKeyring reads a keyring. Its lengths are bounded before anything is made.
 func parseKeyring(b []byte) (s stored, err error) {
-	if len(b) > keyringLimit || len(b) < fixedSize+4+keyringSum || string(b[:len(keyringMagic)]) != keyringMagic {
+	if len(b) > KeyringLimit || len(b) < fixedSize+4+keyringSum || string(b[:len(keyringMagic)]) != keyringMagic {
 		return s, errKeyring
 	}
 	body := b[:len(b)-keyringSum]

@@ -91,7 +91,7 @@ func (o Options) places() []string {
 func find(o Options) (text []byte, s stored, err error) {
 	var broken error
 	for i, path := range o.places() {
-		b, err := readJudged(path, keyringLimit+1, judgeParameters)
+		b, err := readJudged(path, KeyringLimit+1, judgeParameters)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

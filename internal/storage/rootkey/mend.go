@@ -1,0 +1,60 @@
+package rootkey
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Text returns the keyring as it is stored, sealed; nil if it was not written yet.
+func (k *Keyring) Text() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return bytes.Clone(k.text)
+}
+
+// Whole refuses what is not a whole keyring. It needs no key, so it can't tell whether
+// a source opens it.
+func Whole(text []byte) error {
+	_, err := parseKeyring(text)
+	return err
+}
+
+// Mend reads the keyring and its copies from the disk, and writes those anew that are
+// missing, damaged, older or not to be read by a start. It returns their paths. An error
+// names the ones that can't be written.
+func (k *Keyring) Mend() (mended []string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.text == nil {
+		return nil, nil
+	}
+	for _, path := range k.o.places() {
+		bad := differs(path, k.text)
+		if bad == nil {
+			continue
+		}
+		failed := k.o.replace(path, k.text)
+		if failed == nil {
+			failed = differs(path, k.text)
+		}
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%w; writing %s: %w", bad, path, failed))
+			continue
+		}
+		mended = append(mended, path)
+	}
+	return mended, err
+}
+
+// differs says why a start would not find this keyring at path, or nil.
+func differs(path string, text []byte) error {
+	b, err := readJudged(path, KeyringLimit+1, judgeParameters)
+	if err == nil && !bytes.Equal(b, text) {
+		if err = Whole(b); err == nil {
+			err = errors.New("it is another keyring than the one in use")
+		}
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return err
+}
