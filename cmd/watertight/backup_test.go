@@ -178,6 +178,45 @@ func TestBackupBesideDeletions(t *testing.T) {
 	must(t, "check", "--data", data, "--root-key", keySource(s), "--read-data")
 }
 
+// TestBackupHoldsTheKeyringInUse: whatever the disk made of the keyring and its copies, a
+// backup has the one that the server holds.
+func TestBackupHoldsTheKeyringInUse(t *testing.T) {
+	s := harness.Start(t)
+	makeBucket(t, s)
+	put(t, s, "large", 200_000)
+	dir := filepath.Join(t.TempDir(), "backups")
+	all := []string{"keyring", "blobs/keyring", "audit/keyring"}
+	for name, harmed := range map[string][]string{"the keyring": all[:1], "the copies": all[1:], "all": all} {
+		t.Run(name, func(t *testing.T) {
+			for _, place := range harmed {
+				path := filepath.Join(s.Data, place)
+				b, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b[len(b)/2] ^= 1
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(t, "backup", dir, "--data", s.Data)
+			must(t, "restore", dir, "--verify-only")
+			data := filepath.Join(t.TempDir(), "data")
+			must(t, "restore", dir, "--data", data, "--root-key", keySource(s))
+			must(t, "check", "--data", data, "--root-key", keySource(s), "--read-data")
+			for _, place := range harmed { // as the server does it every minute
+				whole, err := os.ReadFile(filepath.Join(data, place))
+				if err == nil {
+					err = os.WriteFile(filepath.Join(s.Data, place), whole, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // TestBackupIsIncremental: bytes that an earlier backup has are not copied again.
 func TestBackupIsIncremental(t *testing.T) {
 	s := harness.Start(t)

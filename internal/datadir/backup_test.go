@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/storage/rootkey"
 )
 
 // held is a data directory with a snapshot and some blobs, as a server holds it.
@@ -26,12 +27,26 @@ func newHeld(t *testing.T) *held {
 	if err := payload.Prepare(h.data); err != nil {
 		t.Fatal(err)
 	}
+	keyring := newKeyring(t)
 	for name, text := range map[string]string{
-		"meta/000001.sst": "a table", "meta/MANIFEST-1": "a list", "keyring": "k",
+		"meta/000001.sst": "a table", "meta/MANIFEST-1": "a list",
+		"keyring": keyring, "blobs/keyring": keyring, "audit/keyring": keyring,
 	} {
 		h.write(filepath.Join(SnapshotFolder, name), text)
 	}
 	return h
+}
+
+// newKeyring is a keyring that some key opens.
+func newKeyring(t *testing.T) string {
+	t.Helper()
+	k, err := rootkey.Open(t.Context(), "file:"+filepath.Join(t.TempDir(), "root.key"), rootkey.Options{
+		DataDir: t.TempDir(), MayCreate: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(k.Text())
 }
 
 func (h *held) write(name, text string) {
@@ -129,6 +144,41 @@ func TestBackupIsKilled(t *testing.T) {
 	}
 	if len(h.warned) > 0 {
 		t.Error(h.warned)
+	}
+}
+
+// TestVerifyReadsTheKeyring: a backup that no root key opens is not whole, even if it
+// has what was copied.
+func TestVerifyReadsTheKeyring(t *testing.T) {
+	h := newHeld(t)
+	good := newKeyring(t)
+	flipped := []byte(good)
+	flipped[40] ^= 1
+	for name, c := range map[string]struct {
+		copies [3]string // in the data, beside the blobs, beside the audit log
+		want   string
+	}{
+		"whole":                 {[3]string{good, good, good}, ""},
+		"damaged":               {[3]string{string(flipped), string(flipped), string(flipped)}, "keyring is damaged"},
+		"a damaged copy":        {[3]string{good, good, string(flipped)}, "keyring is damaged"},
+		"empty":                 {[3]string{}, "keyring is damaged"},
+		"too long":              {[3]string{strings.Repeat("k", rootkey.KeyringLimit+9), good, good}, "is damaged"},
+		"a copy is another one": {[3]string{good, newKeyring(t), good}, "another keyring"},
+		"none":                  {[3]string{"-"}, "no keyring"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i, place := range []string{"keyring", "blobs/keyring", "audit/keyring"} {
+				h.write(filepath.Join(SnapshotFolder, place), c.copies[i])
+				if c.copies[0] == "-" {
+					os.Remove(filepath.Join(h.data, SnapshotFolder, place))
+				}
+			}
+			h.backup(nil, -1)
+			if _, err := h.verify(""); (err == nil) != (c.want == "") ||
+				err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -33,10 +33,15 @@ type Restored struct {
 	Commit uint64
 }
 
-// VerifyBackup reads a whole backup, and compares every file with the manifest. It
-// needs no root key.
+// VerifyBackup reads a whole backup, and compares every file with the manifest. The
+// keyring and its copies must be whole and the same. It needs no root key.
 func VerifyBackup(ctx context.Context, in RestoreInput) (Restored, error) {
-	return in.read(ctx, func(e entry, from io.Reader) (entry, error) { return summed(io.Discard, from) })
+	var found keyrings
+	r, err := in.read(ctx, found.take)
+	if err == nil {
+		err = found.check(r.Backup)
+	}
+	return r, err
 }
 
 // Restore makes a data directory of a backup. Every file is compared with the manifest

@@ -19,7 +19,6 @@ import (
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/kv/embedded"
 	"watertight/internal/storage/rootkey"
-	"watertight/internal/storage/seal"
 )
 
 // SnapshotFolder is the folder of a snapshot, in the data directory.
@@ -27,11 +26,11 @@ const SnapshotFolder = "snapshot"
 
 // Snapshots makes snapshots of the data directory that a server runs on.
 type Snapshots struct {
-	Data   string
-	Store  kv.Store
-	Root   *seal.Ring
-	Blobs  *payload.Operator
-	Logger *slog.Logger
+	Data    string
+	Store   kv.Store
+	Keyring *rootkey.Keyring
+	Blobs   *payload.Operator
+	Logger  *slog.Logger
 }
 
 // Snapshot is one state of a data directory, as a folder: everything but the blobs,
@@ -64,7 +63,7 @@ func (s Snapshots) Take(ctx context.Context, fn func(*Snapshot) error) (err erro
 		return err
 	}
 	return embedded.Check(ctx, embedded.Options{
-		Dir: metaDir(dir), Root: s.Root, Logger: s.Logger,
+		Dir: metaDir(dir), Root: s.Keyring.Ring, Logger: s.Logger,
 		Verified: func(f embedded.Found) error {
 			if err := s.copyRest(ctx, dir, f); err != nil {
 				return err
@@ -78,32 +77,27 @@ func (s Snapshots) Take(ctx context.Context, fn func(*Snapshot) error) (err erro
 const maxCopies = 4
 
 // copyStore copies the metadata, and the keyring that opens it: a keyring from before
-// might lack the newest key, and one from after the oldest.
+// might lack the newest key, and one from after the oldest. It is the keyring that the
+// server holds: the file may be damaged.
 func (s Snapshots) copyStore(ctx context.Context, dir string) error {
 	c, ok := s.Store.(embedded.Copied)
 	if !ok {
 		return errors.New("this store can't be copied")
 	}
 	for range maxCopies {
-		before, err := os.ReadFile(filepath.Join(s.Data, rootkey.KeyringFile))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+		before := s.Keyring.Text()
 		if err := os.RemoveAll(metaDir(dir)); err != nil {
 			return err
 		}
 		if err := c.Copy(ctx, metaDir(dir)); err != nil {
 			return err
 		}
-		after, err := os.ReadFile(filepath.Join(s.Data, rootkey.KeyringFile))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+		after := s.Keyring.Text()
 		if !bytes.Equal(before, after) {
 			continue
 		}
-		if after == nil {
-			return nil
+		if err := rootkey.Whole(after); err != nil {
+			return err
 		}
 		return folder.Replace(filepath.Join(dir, rootkey.KeyringFile), after, 0o600)
 	}
@@ -120,8 +114,8 @@ func (s Snapshots) copyRest(ctx context.Context, dir string, f embedded.Found) e
 		if err := embedded.WriteMarker(part, f.Marker); err != nil {
 			return err
 		}
-		if err := linkFile(filepath.Join(dir, rootkey.KeyringFile), filepath.Join(part, rootkey.KeyringFile),
-			-1); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		keyring := filepath.Join(dir, rootkey.KeyringFile)
+		if err := linkFile(keyring, filepath.Join(part, rootkey.KeyringFile), -1); err != nil {
 			return err
 		}
 	}

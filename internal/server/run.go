@@ -102,7 +102,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) commands(requests, background context.Context) *http.Server {
 	bytes := payload.NewOperator(s.payloads, keys.NewOperator(s.ring, kms.NewOperator(s.keys)))
 	snapshots := datadir.Snapshots{
-		Data: s.config.Data, Store: s.store, Root: s.rootKey.Ring, Blobs: bytes, Logger: s.log,
+		Data: s.config.Data, Store: s.store, Keyring: s.rootKey, Blobs: bytes, Logger: s.log,
 	}
 	return &http.Server{
 		Handler: operator.Handler(operator.Options{
