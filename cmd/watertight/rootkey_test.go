@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,9 @@ import (
 	"time"
 
 	"watertight/internal/operator"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
 )
 
 // command runs watertight and returns what it printed.
@@ -87,5 +92,31 @@ func TestRotateRootKey(t *testing.T) {
 	if current := k.Generations[0]; k.Rotation.Ended.IsZero() || k.Rotation.Generation != current.Number ||
 		!current.Current || current.Number < 3 || !k.Reachable || len(k.Locks) != 1 {
 		t.Errorf("%+v", k)
+	}
+}
+
+// TestStartMendsTheKeyring: a start writes a damaged or missing keyring anew and names it
+// in the log, and says nothing of whole ones.
+func TestStartMendsTheKeyring(t *testing.T) {
+	data, key := filepath.Join(t.TempDir(), "data"), "file:"+filepath.Join(t.TempDir(), "root.key")
+	for _, place := range []string{"", "keyring", "blobs/keyring", "audit/keyring"} {
+		t.Run("harmed: "+place, func(t *testing.T) {
+			path := filepath.Join(data, place)
+			if place != "" {
+				if err := os.Truncate(path, 50); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var log bytes.Buffer
+			s := harness.Start(t, func(c *server.Config) {
+				c.Data, c.RootKey, c.Logger = data, key, slog.New(slog.NewTextHandler(&log, nil))
+			})
+			s.Stop()
+			warned := strings.Count(log.String(), "level=WARN msg=\"the keyring")
+			if place == "" && warned != 0 ||
+				place != "" && (warned != 1 || !strings.Contains(log.String(), "file="+path)) {
+				t.Errorf("the log:\n%s", log.String())
+			}
+		})
 	}
 }
