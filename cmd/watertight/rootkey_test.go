@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"watertight/internal/operator"
-
 	"watertight/internal/server"
 	"watertight/test/harness"
 )
