@@ -11,14 +11,21 @@ import (
 
 var errIncomplete = errors.New("some bytes are missing in the data directory; watertight scrub names their objects")
 
+// exitSkipped is the exit code of a restoring that left out what is damaged.
+const exitSkipped = 6
+
+var errSkipped = errors.New(
+	"it was restored without what is damaged in the backup; watertight scrub --offline names the objects")
+
 // backup copies the data of the running server. The server holds a snapshot; this
 // process copies it, so that nothing that happens to the backup's disk happens to the
 // server.
 type backup struct {
 	running
 	progressFlag
-	Dir  string `arg:"" help:"Folder of backups, which is made if it is missing."`
-	JSON bool   `help:"Print the result as JSON." name:"json"`
+	Dir    string `arg:"" help:"Folder of backups, which is made if it is missing."`
+	Verify bool   `help:"Read what was copied by earlier backups, compare it with the manifest, and copy what is damaged again. It reads the whole backup, so it takes as long as a first one."`
+	JSON   bool   `help:"Print the result as JSON." name:"json"`
 }
 
 // Run makes a backup.
@@ -32,6 +39,9 @@ func (c *backup) Run(p process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	if c.Verify {
+		b.Verify()
+	}
 	err = operator.Dial(c.Data).Backup(p.ctx, func(s operator.BackupProgress) (done operator.BackupDone, err error) {
 		switch {
 		case s.Snapshot != nil:
@@ -65,12 +75,13 @@ func (c *backup) Run(p process) (err error) {
 // restore makes a data directory of a backup.
 type restore struct {
 	progressFlag
-	Dir        string `arg:"" help:"Folder of backups."`
-	Data       string `help:"New data directory, which is made." placeholder:"DIR"`
-	RootKey    string `help:"Where the root key comes from; see serve." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
-	Backup     string `help:"Name of the backup; the newest if it is not given." placeholder:"NAME"`
-	VerifyOnly bool   `help:"Read a whole backup and compare it with its manifest. It needs neither --data nor the root key."`
-	JSON       bool   `help:"Print the result as JSON." name:"json"`
+	Dir         string `arg:"" help:"Folder of backups."`
+	Data        string `help:"New data directory, which is made." placeholder:"DIR"`
+	RootKey     string `help:"Where the root key comes from; see serve." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
+	Backup      string `help:"Name of the backup; the newest if it is not given." placeholder:"NAME"`
+	VerifyOnly  bool   `help:"Read a whole backup and compare it with its manifest. It needs neither --data nor the root key."`
+	SkipDamaged bool   `help:"Go on without files of objects that are damaged in the backup or not there, list each, and exit with 6. Scrub then names their objects."`
+	JSON        bool   `help:"Print the result as JSON." name:"json"`
 }
 
 // Run restores a backup, or verifies one.
@@ -81,7 +92,11 @@ func (c *restore) Run(p process) error {
 	bar := c.bar(p)
 	s := sealedData{running{c.Data}, c.RootKey}
 	in := datadir.RestoreInput{
-		Options: s.options(p), From: c.Dir, Backup: c.Backup,
+		Options: s.options(p), From: c.Dir, Backup: c.Backup, SkipDamaged: c.SkipDamaged,
+		Bad: func(what string) {
+			bar.clear()
+			fmt.Fprintln(p.stderr, "watertight:", what)
+		},
 		Progress: func(n datadir.BackupCount) error {
 			return bar.show(fmt.Sprintf("%d blobs, %d bytes", n.Blobs, n.Bytes))
 		},
@@ -101,7 +116,10 @@ func (c *restore) Run(p process) error {
 		_, err = fmt.Fprintf(p.stdout, "backup %s of %s %s: %d blobs and %d files, %d bytes, up to commit %d\n",
 			done.Backup, done.Taken.Format(time.RFC3339), said, done.Blobs, done.Files, done.Bytes, done.Commit)
 	}
-	if err == nil && done.Missing > 0 {
+	switch {
+	case err == nil && done.Damaged > 0:
+		err = errSkipped
+	case err == nil && done.Missing > 0:
 		err = errIncomplete
 	}
 	return err

@@ -313,6 +313,48 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// TestRestoreSkipsDamaged: what is damaged in the backup is listed and left out; scrub
+// names its object; a backup that verifies mends it.
+func TestRestoreSkipsDamaged(t *testing.T) {
+	s := harness.Start(t)
+	makeBucket(t, s)
+	put(t, s, "rotten", 200_000)
+	dir := filepath.Join(t.TempDir(), "backups")
+	must(t, "backup", dir, "--data", s.Data)
+	blob := blobFiles(t, dir)[0]
+	put(t, s, "good", 300_000)
+	must(t, "backup", dir, "--data", s.Data)
+	b, err := os.ReadFile(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[1000] ^= 1
+	if err := os.WriteFile(blob, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	restore := []string{"restore", dir, "--data", data, "--root-key", keySource(s)}
+	if code, _, errs := ran(t, restore...); code != exitFailure || !strings.Contains(errs, filepath.Base(blob)) {
+		t.Errorf("%d: %s", code, errs)
+	}
+	code, out, errs := ran(t, append(restore, "--skip-damaged")...)
+	if code != exitSkipped || !strings.Contains(errs, "damaged in the backup: blob "+filepath.Base(blob)) ||
+		!strings.Contains(out, "1 blobs") {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	code, out, errs = ran(t, "scrub", "--offline", "--data", data, "--root-key", keySource(s))
+	if code != exitDamaged || !strings.Contains(out, "missing: s3://photos/rotten version null") ||
+		!strings.Contains(out, "\n1 findings\n") {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	if _, _, errs := ran(t, "backup", dir, "--data", s.Data, "--verify"); !strings.Contains(errs,
+		filepath.Base(blob)) {
+		t.Error("the damage is not told:", errs)
+	}
+	must(t, "restore", dir, "--verify-only")
+	must(t, "restore", dir, "--verify-only", "--backup", "000001")
+}
+
 // TestRestoreTriesTheKeyFirst: a key that does not open the backup is refused before a
 // blob is read, and the same target can be tried again with the right one.
 func TestRestoreTriesTheKeyFirst(t *testing.T) {

@@ -96,6 +96,8 @@ func run(p process, args []string) int {
 			return exitDamaged
 		case errors.Is(err, errAsked):
 			return exitAsked
+		case errors.Is(err, errSkipped):
+			return exitSkipped
 		}
 		return exitFailure
 	}

@@ -39,6 +39,7 @@ type BackupCount struct {
 	Blobs, Files     int
 	Bytes            int64 // of both
 	Copied           int64 // bytes that were not in an earlier backup
+	Mended           int   // blobs that were damaged in the folder of backups, and were copied again
 	Missing, Altered int   // blobs that are not there, and that have another length than an earlier backup says
 }
 
@@ -52,6 +53,7 @@ type Backup struct {
 	oldFiles  map[string]entry
 	out       *manifestWriter
 	count     BackupCount
+	verify    bool
 	warn      func(string)
 }
 
@@ -158,6 +160,10 @@ func (b *Backup) remember(number int) error {
 	}
 }
 
+// Verify makes the backup read what it would take from the one before, and copy what is
+// damaged there anew.
+func (b *Backup) Verify() { b.verify = true }
+
 // before returns what the newest backup before says of a blob. Names come in order.
 func (b *Backup) before(name string) (e entry, ok bool, err error) {
 	for b.old != nil && b.oldNext.kind != "" && b.oldNext.name < name {
@@ -223,7 +229,7 @@ func (b *Backup) file(path, rel string) error {
 		}
 		e.kind, e.name = "file", rel
 		before := filepath.Join(b.dir, backupsFolder, backupName(b.number-1), rel)
-		if e == old && os.Link(before, to) == nil {
+		if e == old && (!b.verify || b.whole(old, openFile(before))) && os.Link(before, to) == nil {
 			return b.add(e, false)
 		}
 		if _, err := in.Seek(0, io.SeekStart); err != nil {
@@ -305,6 +311,8 @@ func (b *Backup) blob(name string) error {
 	case missing && !ok:
 		b.warn(fmt.Sprintf("the blob %s is missing", name))
 		return b.add(entry{kind: "missing", name: name}, false)
+	case ok && b.verify && !b.whole(old, func() (*os.File, error) { return payload.OpenFile(b.dir, name) }):
+		return b.mend(old)
 	case ok && (missing || size != old.size): // blobs never change: the older copy is right
 		b.count.Altered++
 		b.warn(fmt.Sprintf("the blob %s is missing or has another length; the copy of an earlier backup is kept", name))
@@ -312,29 +320,79 @@ func (b *Backup) blob(name string) error {
 	case ok:
 		return b.add(old, false)
 	}
-	return b.copyBlob(name)
-}
-
-// copyBlob copies a blob under another name first.
-func (b *Backup) copyBlob(name string) error {
-	in, err := payload.OpenFile(b.data, name)
+	e, err := b.copyBlob(name, func(entry) error { return nil })
 	if err != nil {
 		return err
+	}
+	return b.add(e, true)
+}
+
+// openFile opens a file later.
+func openFile(path string) func() (*os.File, error) {
+	return func() (*os.File, error) { return os.Open(path) }
+}
+
+// whole reports whether an earlier copy is what its manifest says.
+func (b *Backup) whole(old entry, open func() (*os.File, error)) bool {
+	in, err := open()
+	if err == nil {
+		var e entry
+		e, err = summed(io.Discard, in)
+		if err = errors.Join(err, in.Close()); err == nil && (e.size != old.size || e.sum != old.sum) {
+			err = errNotCopied
+		}
+	}
+	if err != nil {
+		b.warn(fmt.Sprintf("damaged in an earlier backup: %s %s: %v", old.kind, old.name, err))
+	}
+	return err == nil
+}
+
+// mend copies a blob again that is damaged in the folder of backups. Only the bytes that
+// were copied first are right: others don't take its place, and the backup lists the
+// blob as missing.
+func (b *Backup) mend(old entry) error {
+	e, err := b.copyBlob(old.name, func(e entry) error {
+		if e.size != old.size || e.sum != old.sum {
+			return errNotCopied
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotCopied) {
+		b.warn(fmt.Sprintf("the blob %s is not whole in the data either", old.name))
+		return b.add(entry{kind: "missing", name: old.name}, false)
+	}
+	if err != nil {
+		return err
+	}
+	b.count.Mended++
+	return b.add(e, true)
+}
+
+// copyBlob copies a blob under another name first, and gives it its own if right says
+// so.
+func (b *Backup) copyBlob(name string, right func(entry) error) (e entry, err error) {
+	in, err := payload.OpenFile(b.data, name)
+	if err != nil {
+		return e, err
 	}
 	defer in.Close()
 	to, err := payload.FilePath(b.dir, name)
 	if err != nil {
-		return err
+		return e, err
 	}
-	e, err := writeFile(to+unfinished, in)
+	e, err = writeFile(to+unfinished, in)
+	e.kind, e.name = "blob", name
+	if err == nil {
+		err = right(e)
+	}
 	if err == nil {
 		err = os.Rename(to+unfinished, to)
 	}
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(to+unfinished))
+		return e, errors.Join(err, os.RemoveAll(to+unfinished))
 	}
-	e.kind, e.name = "blob", name
-	return b.add(e, true)
+	return e, nil
 }
 
 // Count returns what was taken in so far.

@@ -19,6 +19,7 @@ type held struct {
 	t         *testing.T
 	data, dir string
 	warned    []string
+	check     bool // backups verify what earlier ones copied
 }
 
 func newHeld(t *testing.T) *held {
@@ -83,6 +84,9 @@ func (h *held) backup(names []string, stop int) (BackupCount, bool) {
 	b, err := BeginBackup(h.data, h.dir, func(what string) { h.warned = append(h.warned, what) })
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if h.check {
+		b.Verify()
 	}
 	defer b.lock.Close() // all that the end of a process does
 	steps := []func() error{func() error {
@@ -233,6 +237,53 @@ func TestBackupMendsItself(t *testing.T) {
 	}
 	if _, err := h.verify("000003"); err == nil {
 		t.Error("a damaged manifest is not noticed")
+	}
+}
+
+// TestBackupVerifies: with Verify, a copy that rotted in the folder of backups is
+// replaced by the same bytes, and never by others.
+func TestBackupVerifies(t *testing.T) {
+	h := newHeld(t)
+	names := h.blobs(4)
+	h.backup(names, -1)
+	h.check = true
+	if n, _ := h.backup(names, -1); n.Copied != 0 || n.Mended != 0 || len(h.warned) > 0 {
+		t.Errorf("nothing is damaged: %+v, %q", n, h.warned)
+	}
+	rot := func(path string) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rot(filepath.Join(h.dir, "blobs", names[0][:2], names[0]))
+	rot(filepath.Join(h.dir, "blobs", names[1][:2], names[1]))
+	rot(filepath.Join(h.data, "blobs", names[1][:2], names[1]))
+	rot(filepath.Join(h.dir, backupsFolder, "000002", "meta", "000001.sst"))
+	var bad []string
+	got, err := VerifyBackup(t.Context(), RestoreInput{From: h.dir, Bad: func(what string) { bad = append(bad, what) }})
+	if err == nil || got.Damaged != 3 || len(bad) != 3 || got.Blobs != 2 {
+		t.Errorf("%+v, %q, %v", got, bad, err)
+	}
+	kept, err := os.ReadFile(filepath.Join(h.dir, "blobs", names[1][:2], names[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := h.backup(names, -1)
+	if n.Mended != 1 || n.Missing != 1 || n.Blobs != 3 || len(h.warned) != 4 {
+		t.Errorf("%+v, %q", n, h.warned)
+	}
+	if now, err := os.ReadFile(filepath.Join(h.dir, "blobs", names[1][:2], names[1])); err != nil ||
+		!bytes.Equal(now, kept) {
+		t.Error("bytes that nobody proved replaced a copy:", err)
+	}
+	if got, err := h.verify(""); err != nil || got.Missing != 1 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -22,6 +22,10 @@ type RestoreInput struct {
 	Options        // Data is the new data directory
 	From    string // folder of backups
 	Backup  string // name of one; empty is the newest
+	// SkipDamaged goes on without blobs that are damaged in the backup or not there.
+	SkipDamaged bool
+	// Bad is told of what is damaged in the backup; it may be nil.
+	Bad func(what string)
 	// Progress is told of bytes that were read; it may be nil.
 	Progress func(BackupCount) error
 }
@@ -29,19 +33,48 @@ type RestoreInput struct {
 // Restored says what was restored or verified.
 type Restored struct {
 	BackupCount
-	Taken  time.Time
-	Commit uint64
+	Taken   time.Time
+	Commit  uint64
+	Damaged int // files and blobs that are damaged in the backup, or not there
 }
 
 // VerifyBackup reads a whole backup, and compares every file with the manifest. The
 // keyring and its copies must be whole and the same. It needs no root key.
 func VerifyBackup(ctx context.Context, in RestoreInput) (Restored, error) {
 	var found keyrings
-	r, err := in.read(ctx, found.take)
-	if err == nil {
-		err = found.check(r.Backup)
+	done, err := in.read(ctx, found.take, func(e entry, why error) error { in.bad(e, why); return nil })
+	switch {
+	case err == nil && done.Damaged > 0:
+		err = fmt.Errorf("backup %s is damaged: %d of its files and blobs are not what was copied", done.Backup,
+			done.Damaged)
+	case err == nil:
+		err = found.check(done.Backup)
 	}
-	return r, err
+	return done, err
+}
+
+// errNotCopied says that a file has other bytes than its manifest says.
+var errNotCopied = errors.New("it is not what was copied")
+
+// bad tells of a damaged item.
+func (in *RestoreInput) bad(e entry, why error) {
+	if in.Bad != nil {
+		in.Bad(fmt.Sprintf("damaged in the backup: %s %s: %v", e.kind, e.name, why))
+	}
+}
+
+// skip goes on without a damaged blob, if that is wanted. Nothing goes on without a
+// damaged file of the store.
+func (in *RestoreInput) skip(e entry, why error) error {
+	if e.kind != "blob" || !in.SkipDamaged {
+		return why
+	}
+	to, err := in.target(e)
+	if err == nil {
+		err = os.RemoveAll(to)
+	}
+	in.bad(e, why)
+	return err
 }
 
 // Restore makes a data directory of a backup. Every file is compared with the manifest
@@ -131,7 +164,7 @@ func (in *RestoreInput) copy(ctx context.Context) (done Restored, err error) {
 			return e, err
 		}
 		return writeFile(to, from)
-	})
+	}, in.skip)
 	if err != nil {
 		return done, err
 	}
@@ -188,8 +221,11 @@ func (in *RestoreInput) settle() error {
 }
 
 // read calls take with the bytes of each file and blob of the backup, and compares
-// what take read with the manifest.
-func (in *RestoreInput) read(ctx context.Context, take func(entry, io.Reader) (entry, error)) (r Restored, err error) {
+// what take read with the manifest. bad is called with what is damaged, and decides
+// whether the reading goes on.
+func (in *RestoreInput) read(
+	ctx context.Context, take func(entry, io.Reader) (entry, error), bad func(entry, error) error,
+) (r Restored, err error) {
 	name, err := in.name()
 	if err != nil {
 		return r, err
@@ -206,25 +242,25 @@ func (in *RestoreInput) read(ctx context.Context, take func(entry, io.Reader) (e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		switch e.kind {
-		case "missing":
+		if e.kind == "missing" {
 			r.Missing++
 			return nil
-		case "blob":
-			r.Blobs++
-		default:
-			r.Files++
 		}
-		from, err := in.open(dir, e)
+		damage, err := in.item(dir, e, take)
+		if damage != nil {
+			r.Damaged++
+			if err := bad(e, damage); err != nil {
+				return fmt.Errorf("backup %s is damaged: %s %s: %w", name, e.kind, e.name, err)
+			}
+			return nil
+		}
 		if err != nil {
-			return fmt.Errorf("backup %s is damaged: %w", name, err)
-		}
-		got, err := take(e, from)
-		if err = errors.Join(err, from.Close()); err != nil {
 			return err
 		}
-		if got.size != e.size || got.sum != e.sum {
-			return fmt.Errorf("backup %s is damaged: %s %s is not what was copied", name, e.kind, e.name)
+		if e.kind == "blob" {
+			r.Blobs++
+		} else {
+			r.Files++
 		}
 		r.Bytes += e.size
 		if in.Progress == nil {
@@ -232,6 +268,41 @@ func (in *RestoreInput) read(ctx context.Context, take func(entry, io.Reader) (e
 		}
 		return in.Progress(r.BackupCount)
 	})
+}
+
+// item reads one file or blob. damage is what is wrong with it in the backup, and err
+// any other reason why take failed.
+func (in *RestoreInput) item(
+	dir string, e entry, take func(entry, io.Reader) (entry, error),
+) (damage, err error) {
+	from, err := in.open(dir, e)
+	if err != nil {
+		return err, nil
+	}
+	source := &noted{from: from}
+	got, err := take(e, source)
+	err = errors.Join(err, from.Close())
+	switch {
+	case source.err != nil:
+		return source.err, nil
+	case err == nil && (got.size != e.size || got.sum != e.sum):
+		return errNotCopied, nil
+	}
+	return nil, err
+}
+
+// noted is a reader that notes why reading failed: an error of writing is another one.
+type noted struct {
+	from io.Reader
+	err  error
+}
+
+func (n *noted) Read(b []byte) (int, error) {
+	read, err := n.from.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		n.err = err
+	}
+	return read, err
 }
 
 // whole proves that the manifest is whole, before anything is made.
