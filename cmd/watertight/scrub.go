@@ -71,8 +71,10 @@ func (c *scrub) print(p process, f *operator.Finding) error {
 	}
 	what := "blob " + f.Blob
 	switch {
-	case f.File != "":
+	case f.File != "" && f.Problem == "metadata":
 		what = "meta/" + f.File
+	case f.File != "":
+		what = f.File
 	case f.Bucket != "":
 		what = fmt.Sprintf("s3://%s/%s", f.Bucket, f.Key)
 	}
@@ -117,6 +119,7 @@ func (c *scrub) summarize(p process, d *operator.Scrubbed) error {
 			fmt.Fprintf(&b, "%d %s\n", line.n, line.what)
 		}
 	}
+	b.WriteString("the audit log and the engine's own log are not examined: watertight check reads them after a stop\n")
 	fmt.Fprintf(&b, "%d findings\n", d.Findings)
 	_, err := io.WriteString(p.stdout, b.String())
 	return err

@@ -140,8 +140,43 @@ func TestScrub(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, _ = ran(t, "scrub", "--data", s.Data, "--offline", "--root-key", key)
-	if code != exitOK || !strings.Contains(out, "\n1 blobs are in quarantine\n0 findings\n") {
+	if code != exitOK || !strings.Contains(out, "\n1 blobs are in quarantine\n") ||
+		!strings.Contains(out, "after a stop\n0 findings\n") {
 		t.Errorf("after the repair: %d: %s", code, out)
+	}
+}
+
+// TestScrubOfFiles: the keyring, the markers and their copies.
+func TestScrubOfFiles(t *testing.T) {
+	s := harness.Start(t)
+	for name, want := range map[string]string{
+		"keyring": "damaged", "blobs/keyring": "damaged", "audit/keyring": "damaged", "blobs/store.id": "damaged",
+		"audit/store.id": "missing",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(s.Data, name)
+			good, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err = os.Remove(path); want == "damaged" {
+				err = os.WriteFile(path, []byte("damaged"), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, out, _ := ran(t, "scrub", "--data", s.Data)
+			if code != exitDamaged || !strings.Contains(out, want+": "+name+": ") ||
+				!strings.Contains(out, "\n1 findings\n") {
+				t.Errorf("%d: %s", code, out)
+			}
+			if err := os.WriteFile(path, good, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, out, _ := ran(t, "scrub", "--data", s.Data); code != exitOK {
+				t.Errorf("after the repair: %d: %s", code, out)
+			}
+		})
 	}
 }
 

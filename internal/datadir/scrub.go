@@ -3,6 +3,8 @@ package datadir
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"path/filepath"
 	"time"
 
 	"watertight/internal/core/keys"
@@ -10,6 +12,7 @@ import (
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/storage/kv/embedded"
+	"watertight/internal/storage/rootkey"
 )
 
 // ScrubInput says how to scrub.
@@ -56,10 +59,35 @@ func Scrub(ctx context.Context, in Options, how ScrubInput) (done object.Scrubbe
 			customers := kms.NewOperator(kms.New(f.Store, kms.Options{
 				Region: in.Region, Root: key.Ring, Now: time.Now,
 			}))
+			how.Files = FilesOf(in.Data, key)
 			o := object.NewOperator(f.Store, payload.NewOperator(payloads, keys.NewOperator(ring, customers)))
 			done, err = o.Scrub(ctx, how)
 			return err
 		},
 	})
 	return done, err
+}
+
+// FilesOf examines the keyring, the markers and their copies, and returns a finding for
+// each one that is damaged or missing.
+func FilesOf(data string, key *rootkey.Keyring) (all []object.Finding) {
+	found := func(problem object.Problem, path, detail string) {
+		if rel, err := filepath.Rel(data, path); err == nil {
+			path = rel
+		}
+		all = append(all, object.Finding{Problem: problem, File: path, Detail: detail})
+	}
+	for _, path := range key.Damaged() {
+		found(object.Damaged, path, "it is missing, damaged or not the keyring in use; the server makes it anew")
+	}
+	for _, dir := range marked(data) {
+		path := filepath.Join(dir, embedded.MarkerFile)
+		switch _, err := embedded.ReadMarker(dir, key.Ring); {
+		case errors.Is(err, fs.ErrNotExist):
+			found(object.Missing, path, "a start would be refused, or would not know the age of this folder")
+		case err != nil:
+			found(object.Damaged, path, err.Error())
+		}
+	}
+	return all
 }

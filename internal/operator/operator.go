@@ -39,6 +39,7 @@ type Options struct {
 	Health     func(context.Context) Health
 	RootKey    *rootkey.Keyring
 	Rotation   *rotation.Rotation
+	Files      func() []object.Finding // about files of the data directory that are not blobs
 	Snapshot   func(context.Context, func(Snapshot) error) error
 	// Ending ends when the server begins to stop: commands that take long end with it.
 	Ending context.Context

@@ -41,7 +41,7 @@ func (c commands) scrub(
 ) (object.Scrubbed, error) {
 	cl.param("quarantine", strconv.FormatBool(in.Quarantine))
 	done, err := c.Objects.Scrub(ctx, object.ScrubInput{
-		Rate: in.Rate, Quarantine: in.Quarantine,
+		Rate: in.Rate, Quarantine: in.Quarantine, Files: c.Files(),
 		Tell: func(f *object.Finding, done object.Scrubbed) error {
 			return tell(ScrubProgress{f, done}, f != nil)
 		},

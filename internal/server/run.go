@@ -111,6 +111,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Keys:    kms.NewOperator(s.keys),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes), Ending: background,
+			Files: func() []object.Finding { return datadir.FilesOf(s.config.Data, s.rootKey) },
 			Snapshot: func(ctx context.Context, fn func(operator.Snapshot) error) error {
 				return snapshots.Take(ctx, func(t *datadir.Snapshot) error {
 					return fn(operator.Snapshot{Folder: datadir.SnapshotFolder, Commit: t.Commit, EachBlob: t.EachBlob})

@@ -37,7 +37,7 @@ type Finding struct {
 	UploadID    string `json:"UploadId,omitempty"` // of a part of an upload in progress
 	Part        int    `json:",omitempty"`
 	Blob        string `json:",omitempty"` // name of its file
-	File        string `json:",omitempty"` // of the metadata
+	File        string `json:",omitempty"` // a table of the metadata, or a path in the data directory
 	Detail      string
 	Quarantined bool // the blob is kept apart: it is not served, and nothing removes it
 }
@@ -70,6 +70,9 @@ type ScrubInput struct {
 	// Again is the pause before a blob without a record is looked at again: a deletion
 	// under way removes the record first. 0 is a second.
 	Again time.Duration
+	// Files are findings about files of the data directory that this room does not know.
+	// They are told first, and counted.
+	Files []Finding
 }
 
 const (
@@ -90,7 +93,10 @@ func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 	if in.Again == 0 {
 		in.Again = time.Second
 	}
-	c := &scrubber{o: o, in: in, pace: pace{rate: in.Rate}}
+	c := &scrubber{o: o, in: in, pace: pace{rate: in.Rate}, found: in.Files}
+	if err := c.flush(nil); err != nil {
+		return c.done, err
+	}
 	for _, step := range []func(context.Context) error{
 		c.tables, c.uploads, c.versions, c.pointers, c.references, c.blobs,
 	} {
