@@ -141,7 +141,7 @@ func (c *scrubber) walk(
 					return err
 				case err != nil && len(p.Key) == 0:
 					c.find(Finding{Problem: Unreachable, Detail: fmt.Sprintf(
-						"the records from %q on can't be read; stop the server and run check: %v", start, err,
+						"the records from %q on can't be read; stop the server and run check: %s", start, oneLine(err),
 					)})
 					from = nil
 					return nil
@@ -150,7 +150,7 @@ func (c *scrubber) walk(
 					from = broken
 					return nil
 				case err != nil:
-					c.find(c.named(r, p.Key, Finding{Problem: BadRecord, Detail: err.Error()}))
+					c.find(c.named(r, p.Key, Finding{Problem: BadRecord, Detail: oneLine(err)}))
 					from = append(bytes.Clone(p.Key), 0)
 					return nil
 				case size >= scrubPortion:
@@ -263,7 +263,7 @@ func (c *scrubber) takeVersion(r kv.Reader, k, value []byte) (int, error) {
 	id, _, _, _ := splitVersion(k)
 	s, v, err := versionSubject(r, c.bucketName(r, id), k, value)
 	if err != nil {
-		c.find(c.named(r, k, Finding{Problem: BadRecord, Detail: err.Error()}))
+		c.find(c.named(r, k, Finding{Problem: BadRecord, Detail: oneLine(err)}))
 		return 0, nil
 	}
 	object := s.id + "/" + s.of.Key
@@ -271,7 +271,7 @@ func (c *scrubber) takeVersion(r kv.Reader, k, value []byte) (int, error) {
 	c.object = object
 	if wrong, err := pointsAt(r, object, v, newest); err != nil || wrong != "" {
 		if err != nil {
-			wrong = err.Error()
+			wrong = oneLine(err)
 		}
 		f := s.of
 		f.Problem, f.Detail = BadRecord, wrong
@@ -320,7 +320,7 @@ func (c *scrubber) version(ctx context.Context, s *subject) error {
 	err := c.walk(ctx, string(versionParts(s.unique)), func(r kv.Reader, k, value []byte) (int, error) {
 		all, err := listSubjects(r, s, k, value)
 		if err != nil {
-			c.find(s.finding(BadRecord, err.Error()))
+			c.find(s.finding(BadRecord, oneLine(err)))
 		}
 		for _, p := range all {
 			n, size = n+1, size+p.at.Size
@@ -365,7 +365,7 @@ func (c *scrubber) uploads(ctx context.Context) error {
 			s.choice, err = u.operatorChoice(s.of.Bucket, s.of.Key)
 		}
 		if err != nil {
-			c.find(s.finding(BadRecord, err.Error()))
+			c.find(s.finding(BadRecord, oneLine(err)))
 			return 0, nil
 		}
 		c.items = append(c.items, s)
@@ -375,7 +375,7 @@ func (c *scrubber) uploads(ctx context.Context) error {
 			err := c.walk(ctx, string(uploadParts(s.unique)), func(r kv.Reader, k, value []byte) (int, error) {
 				p, err := uploadPart(r, s, k, value)
 				if err != nil {
-					c.find(s.finding(BadRecord, err.Error()))
+					c.find(s.finding(BadRecord, oneLine(err)))
 					return 0, nil
 				}
 				c.items = append(c.items, p)

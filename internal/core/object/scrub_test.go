@@ -17,6 +17,7 @@ import (
 	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
 	"watertight/internal/core/payload"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 	"watertight/internal/storage/seal"
 )
@@ -576,5 +577,16 @@ func TestPace(t *testing.T) {
 	cancel()
 	if err := p.wait(ctx, 1<<20); !errors.Is(err, context.Canceled) {
 		t.Error("it does not wait:", err)
+	}
+}
+
+// TestFindingsArePlain: one line, without what a client of S3 is told.
+func TestFindingsArePlain(t *testing.T) {
+	err := fault.Internal(errors.New("a block\ndoes not\n  authenticate"))
+	if got := oneLine(err); got != "a block does not authenticate" {
+		t.Errorf("%q", got)
+	}
+	if got := oneLine(errors.New("cut")); got != "cut" {
+		t.Errorf("%q", got)
 	}
 }

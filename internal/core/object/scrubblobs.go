@@ -2,11 +2,13 @@ package object
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"watertight/internal/core/payload"
+	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
 )
 
@@ -25,8 +27,13 @@ func (c *scrubber) tables(ctx context.Context) error {
 	})
 }
 
-// oneLine is the text of an error, as one line.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine is the text of an error as one line, without what only a client of S3 is told.
+func oneLine(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
+		err = f.Err
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
 
 // blobs finds blobs that no record points at.
 func (c *scrubber) blobs(ctx context.Context) error {

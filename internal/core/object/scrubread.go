@@ -255,13 +255,13 @@ func (c *scrubber) bad(s *subject, err error) error {
 	case errors.Is(err, payload.ErrWrongKey):
 		f = s.finding(WrongKey, "its data key does not open for it")
 	default:
-		f = s.finding(Unreadable, err.Error())
+		f = s.finding(Unreadable, oneLine(err))
 	}
 	if f.Problem == Damaged && f.Blob != "" && c.in.Quarantine {
 		if c.done.Quarantined >= maxQuarantined {
 			f.Detail += fmt.Sprintf("; more than %d blobs: it was left where it is", maxQuarantined)
 		} else if err := c.o.bytes.Quarantine(f.Blob); err != nil {
-			f.Detail += "; it could not be put into quarantine: " + err.Error()
+			f.Detail += "; it could not be put into quarantine: " + oneLine(err)
 		} else {
 			c.done.Quarantined++
 			f.Quarantined = true
