@@ -146,34 +146,44 @@ func TestScrub(t *testing.T) {
 	}
 }
 
-// TestScrubOfFiles: the keyring, the markers and their copies.
+// TestScrubOfFiles: the keyring, the markers and their copies. A running server mends its
+// keyrings, and a store whose markers are damaged does not open.
 func TestScrubOfFiles(t *testing.T) {
-	s := harness.Start(t)
-	for name, want := range map[string]string{
-		"keyring": "damaged", "blobs/keyring": "damaged", "audit/keyring": "damaged", "blobs/store.id": "damaged",
-		"audit/store.id": "missing",
+	running, stopped := harness.Start(t), harness.Start(t)
+	stopped.Stop()
+	beside := []string{"scrub", "--data", running.Data}
+	offline := []string{"scrub", "--offline", "--data", stopped.Data, "--root-key", keySource(stopped)}
+	for name, c := range map[string]struct {
+		data, want string
+		scrub      []string
+	}{
+		"keyring":        {stopped.Data, "damaged", offline},
+		"blobs/keyring":  {stopped.Data, "damaged", offline},
+		"audit/keyring":  {stopped.Data, "damaged", offline},
+		"blobs/store.id": {running.Data, "damaged", beside},
+		"audit/store.id": {running.Data, "missing", beside},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(s.Data, name)
+			path := filepath.Join(c.data, name)
 			good, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err = os.Remove(path); want == "damaged" {
+			if err = os.Remove(path); c.want == "damaged" {
 				err = os.WriteFile(path, []byte("damaged"), 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			code, out, _ := ran(t, "scrub", "--data", s.Data)
-			if code != exitDamaged || !strings.Contains(out, want+": "+name+": ") ||
+			code, out, _ := ran(t, c.scrub...)
+			if code != exitDamaged || !strings.Contains(out, c.want+": "+name+": ") ||
 				!strings.Contains(out, "\n1 findings\n") {
 				t.Errorf("%d: %s", code, out)
 			}
 			if err := os.WriteFile(path, good, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if code, out, _ := ran(t, "scrub", "--data", s.Data); code != exitOK {
+			if code, out, _ := ran(t, c.scrub...); code != exitOK {
 				t.Errorf("after the repair: %d: %s", code, out)
 			}
 		})

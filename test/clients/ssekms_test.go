@@ -72,7 +72,7 @@ func TestRcloneUnderKMS(t *testing.T) {
 	c := start(t, "rclone")
 	c.extra = func(secret string) []string {
 		return []string{
-			"RCLONE_CONFIG=" + c.home + "/rclone.conf", "RCLONE_CONFIG_WT_TYPE=s3", "RCLONE_CONFIG_WT_PROVIDER=AWS",
+			"RCLONE_CONFIG=" + c.home + "/rclone.conf", "RCLONE_CONFIG_WT_TYPE=s3", "RCLONE_CONFIG_WT_PROVIDER=Minio",
 			"RCLONE_CONFIG_WT_ENDPOINT=" + c.s.Endpoint, "RCLONE_CONFIG_WT_FORCE_PATH_STYLE=true",
 			"RCLONE_CONFIG_WT_REGION=" + c.s.Region, "RCLONE_CONFIG_WT_ACCESS_KEY_ID=" + c.s.AccessKeyID,
 			"RCLONE_CONFIG_WT_SECRET_ACCESS_KEY=" + secret, "RCLONE_CONFIG_WT_SERVER_SIDE_ENCRYPTION=aws:kms",

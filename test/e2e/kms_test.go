@@ -107,7 +107,7 @@ func TestKMSKeys(t *testing.T) {
 		*m.Description != "orders" || m.KeyUsage != types.KeyUsageTypeEncryptDecrypt ||
 		m.KeyState != types.KeyStateEnabled || m.Origin != types.OriginTypeAwsKms ||
 		m.KeyManager != types.KeyManagerTypeCustomer || m.KeySpec != types.KeySpecSymmetricDefault ||
-		m.CustomerMasterKeySpec != types.CustomerMasterKeySpecSymmetricDefault || *m.MultiRegion ||
+		*m.MultiRegion ||
 		len(m.EncryptionAlgorithms) != 1 || len(*m.CurrentKeyMaterialId) != 64 ||
 		time.Since(*m.CreationDate) > time.Hour {
 		t.Errorf("%+v", m)

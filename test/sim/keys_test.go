@@ -112,14 +112,6 @@ func described(a types.ServerSideEncryption, customers, key *string, bucketKey *
 // hides reports that the ETag is not an MD5.
 func (e encryption) hides() bool { return e.customer || e.key != "" }
 
-// etag is that of an object or part with these digits, if it can be known before.
-func (e encryption) etag(digits string) string {
-	if e.hides() {
-		return unknown
-	}
-	return digits
-}
-
 func (e encryption) keyID() *string { return optional(e.key) }
 
 func (e encryption) byBucketKey() *bool {

@@ -33,14 +33,13 @@ const (
 
 // GrantInput describes a new grant of a key.
 type GrantInput struct {
-	Key                string
-	Grantee, Retiring  string // ARNs; Retiring may be empty
-	Operations         []string
-	Equals, Subset     map[string]string // constraint of the encryption context: one of them, or none
-	Name               string
-	DryRun             bool // only check
-	constraint         constraint
-	grantee, retiredBy party
+	Key               string
+	Grantee, Retiring string // ARNs; Retiring may be empty
+	Operations        []string
+	Equals, Subset    map[string]string // constraint of the encryption context: one of them, or none
+	Name              string
+	DryRun            bool // only check
+	constraint        constraint
 }
 
 // GrantInfo describes a grant.

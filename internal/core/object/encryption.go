@@ -54,9 +54,6 @@ type asked struct {
 	bucketKey *bool
 }
 
-// usesKMS reports that what the request says asks for a key of KMS.
-func (a *asked) usesKMS() bool { return a.algorithm.UsesKMS() }
-
 // The headers of SSE-KMS, for error documents.
 const (
 	encryptionHeader = "x-amz-server-side-encryption"

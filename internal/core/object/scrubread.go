@@ -21,7 +21,6 @@ type subject struct {
 	id      string  // of the bucket
 	unique  unique  // of the version or the upload
 	record  []byte  // key of the record that names the bytes
-	owner   []byte  // key of the version's record, of a part of a version
 	at      payload.Location
 	inline  []byte
 	binding []byte

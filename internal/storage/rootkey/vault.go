@@ -149,7 +149,7 @@ func (v *vault) token() (string, error) {
 		token = string(b)
 	}
 	if token = strings.TrimSpace(token); token == "" {
-		return "", fmt.Errorf("Vault's token is missing; set %s or %s", VaultTokenVariable, VaultTokenFileVariable)
+		return "", fmt.Errorf("the token of Vault is missing; set %s or %s", VaultTokenVariable, VaultTokenFileVariable)
 	}
 	return token, nil
 }

@@ -202,13 +202,13 @@ func TestVaultRotates(t *testing.T) {
 	s := httptest.NewServer(v)
 	defer s.Close()
 	o := rootkey.Options{DataDir: t.TempDir(), MayCreate: true, Getenv: token(v.token)}
-	k, err := rootkey.Open(t.Context(), "vault:"+s.URL+"/transit/watertight", o)
-	if err != nil {
+	if _, err := rootkey.Open(t.Context(), "vault:"+s.URL+"/transit/watertight", o); err != nil {
 		t.Fatal(err)
 	}
 	v.rotate("watertight")
 	o.MayCreate = false
-	if k, err = rootkey.Open(t.Context(), "vault:"+s.URL+"/transit/watertight", o); err != nil {
+	k, err := rootkey.Open(t.Context(), "vault:"+s.URL+"/transit/watertight", o)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := k.Grow(t.Context()); err != nil {
