@@ -39,7 +39,7 @@ func (f *fakeKMS) Unwrap(
 	}
 	k, err := f.material[key].Unwrap(wrapped, binding)
 	if err != nil {
-		err = fault.Of(fault.InvalidCiphertextException)
+		err = fault.New(fault.InvalidCiphertextException, "")
 	}
 	return k, err
 }
