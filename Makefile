@@ -42,7 +42,7 @@ fuzz: ## run every fuzz target; FUZZTIME is a time or a count such as 10000x
 .PHONY: test
 test: tools lint fuzz ## everything that must be true, in one go; installs what it needs (Debian)
 	WATERTIGHT_REQUIRE_TOOLS=1 $(GO) test -timeout 30m ./...
-	$(GO) test ./internal/access/policy -run Random -cases $(CASES) -v
+	$(GO) test -timeout 30m ./internal/access/policy -run Random -cases $(CASES) -v
 	$(MAKE) sim
 
 .PHONY: sim
