@@ -52,18 +52,9 @@ func (s *Store) ListGrants(
 		}
 		next = more
 		for _, id := range ids {
-			g, err := readGrant(r, k.id, id)
-			if err != nil {
+			if all, err = s.appendGrant(r, all, k, id); err != nil {
 				return err
 			}
-			if g == nil {
-				continue
-			}
-			info, err := s.grantInfo(r, k, g)
-			if err != nil {
-				return err
-			}
-			all = append(all, info)
 		}
 		return nil
 	})
@@ -108,22 +99,26 @@ func (s *Store) ListRetirableGrants(
 			if k == nil || k.isDestroyed(at) {
 				continue
 			}
-			g, err := readGrant(r, key, id)
-			if err != nil {
+			if all, err = s.appendGrant(r, all, k, id); err != nil {
 				return err
 			}
-			if g == nil {
-				continue
-			}
-			info, err := s.grantInfo(r, k, g)
-			if err != nil {
-				return err
-			}
-			all = append(all, info)
 		}
 		return nil
 	})
 	return all, next, err
+}
+
+// appendGrant appends what describes a grant of a key, if the grant is there.
+func (s *Store) appendGrant(r kv.Reader, all []GrantInfo, k *keyRecord, id string) ([]GrantInfo, error) {
+	g, err := readGrant(r, k.id, id)
+	if err != nil || g == nil {
+		return all, err
+	}
+	info, err := s.grantInfo(r, k, g)
+	if err != nil {
+		return all, err
+	}
+	return append(all, info), nil
 }
 
 // grantInfo describes a grant with the current names of its principals.
