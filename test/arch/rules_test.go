@@ -12,6 +12,7 @@ var layers = map[string][]string{
 	"internal/fault":             {},
 	"internal/limit":             {"internal/fault"},
 	"internal/strictjson":        {},
+	"internal/mac":               {},
 	"internal/access/arn":        {},
 	"internal/access/action":     {},
 	"internal/access/objectkey":  {"internal/fault"},
@@ -20,7 +21,7 @@ var layers = map[string][]string{
 	"internal/access/authz": {
 		"internal/access/action", "internal/access/arn", "internal/access/policy", "internal/fault",
 	},
-	"internal/storage/seal":   {},
+	"internal/storage/seal":   {"internal/mac"},
 	"internal/storage/digest": {},
 	"internal/storage/space":  {"internal/storage/folder"},
 	"internal/storage/rootkey": {
@@ -58,7 +59,7 @@ var layers = map[string][]string{
 		"internal/gateway", "internal/access", "internal/storage", "internal/strictjson", "internal/limit",
 		"internal/fault",
 	},
-	"internal/gateway/sigv4": {"internal/fault"},
+	"internal/gateway/sigv4": {"internal/fault", "internal/mac"},
 	"internal/outbound":      {"internal/fault"},
 	"internal/api": {
 		"internal/api", "internal/gateway", "internal/core", "internal/access", "internal/storage",
@@ -131,7 +132,7 @@ var banned = []struct {
 // pure rooms import only the standard library and what layers says.
 var pure = []string{
 	"internal/access", "internal/storage/seal", "internal/gateway/sigv4", "internal/limit", "internal/strictjson",
-	"internal/fault",
+	"internal/fault", "internal/mac",
 }
 
 // secondCipher is what storage/seal alone has besides: DSSE-KMS takes a second cipher,

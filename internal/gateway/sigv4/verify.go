@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"watertight/internal/fault"
+	"watertight/internal/mac"
 )
 
 // Key is a signing key, valid for one day, region and service. It is never printed.
@@ -25,35 +25,10 @@ func (Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[signing key]") }
 // DeriveKey derives a signing key from a secret access key (IAM user guide,
 // "Signing AWS API requests").
 func DeriveKey(secret, date, region, service string) Key {
-	k := mac([]byte("AWS4"+secret), date)
-	k = mac(k[:], region)
-	k = mac(k[:], service)
-	return mac(k[:], terminator)
-}
-
-// macRoom is the longest message that mac needs no memory for, in bytes.
-const macRoom = 256
-
-// mac is HMAC-SHA-256 (RFC 2104): crypto/hmac's, but for short keys and messages
-// without its allocations.
-func mac[T string | []byte](key []byte, data T) (k Key) {
-	const size = sha256.BlockSize
-	if len(key) > size || len(data) > macRoom {
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(data))
-		return Key(h.Sum(nil))
-	}
-	var inner [size + macRoom]byte
-	var outer [size + sha256.Size]byte
-	copy(inner[:], key)
-	copy(outer[:], key)
-	for i := range size {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
-	sum := sha256.Sum256(append(inner[:size], data...))
-	copy(outer[size:], sum[:])
-	return sha256.Sum256(outer[:])
+	k := mac.SHA256([]byte("AWS4"+secret), date)
+	k = mac.SHA256(k[:], region)
+	k = mac.SHA256(k[:], service)
+	return mac.SHA256(k[:], terminator)
 }
 
 // appendScope appends the credential scope, without the access key id.
@@ -98,7 +73,7 @@ func (c *Claim) Verify(key Key) error {
 // matches compares the signature of the string to sign, and the day of the
 // scope with that of the request.
 func (c *Claim) matches(key Key) bool {
-	want := mac(key[:], c.stringToSign)
+	want := mac.SHA256(key[:], c.stringToSign)
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
 	return c.sameDay() && subtle.ConstantTimeCompare(text[:], []byte(c.Signature)) == 1

@@ -1,17 +1,17 @@
 // Package seal turns plaintext into ciphertext that cannot be cut, swapped,
-// extended or changed unnoticed. It is pure: it uses only the standard library and
-// the Go project's ChaCha20-Poly1305. It must never know what it seals, where that is
-// stored or who asked.
+// extended or changed unnoticed. It is pure: it uses only the standard library, package
+// mac and the Go project's ChaCha20-Poly1305. It must never know what it seals, where that
+// is stored or who asked.
 package seal
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+
+	"watertight/internal/mac"
 )
 
 // KeySize is the size of every key, in bytes.
@@ -47,7 +47,7 @@ func (k Key) Derive(purpose string) Key {
 // DeriveSalted is Derive with a salt. It is for keys that others made, which may
 // not be uniform.
 func (k Key) DeriveSalted(salt []byte, purpose string) Key {
-	extracted := mac(salt, k[:]) // no salt is one of zeros, as HMAC fills its key up with them
+	extracted := mac.SHA256(salt, k[:]) // no salt is one of zeros, as HMAC fills its key up with them
 	return Key(extracted).Expand(purpose, nil)
 }
 
@@ -60,30 +60,7 @@ func (k Key) Expand(purpose string, salt []byte) Key {
 }
 
 // MAC returns HMAC-SHA256 of a message under k.
-func (k Key) MAC(message []byte) [sha256.Size]byte { return mac(k[:], message) }
-
-// mac is HMAC-SHA256 (RFC 2104). Keys and messages are short here: without the state of
-// crypto/hmac, which allocates eight objects, it costs half as much.
-func mac(key, message []byte) [sha256.Size]byte {
-	var room [sha256.BlockSize + 128]byte
-	if len(key) > sha256.BlockSize || len(message) > len(room)-sha256.BlockSize {
-		h := hmac.New(sha256.New, bytes.Clone(key)) // copies, so that those of short messages stay on the stack
-		h.Write(bytes.Clone(message))
-		return [sha256.Size]byte(h.Sum(nil))
-	}
-	pad := func(with byte) {
-		for i := range sha256.BlockSize {
-			room[i] = with
-		}
-		for i, b := range key {
-			room[i] ^= b
-		}
-	}
-	pad(0x36)
-	inner := sha256.Sum256(room[:sha256.BlockSize+copy(room[sha256.BlockSize:], message)])
-	pad(0x5c)
-	return sha256.Sum256(room[:sha256.BlockSize+copy(room[sha256.BlockSize:], inner[:])])
-}
+func (k Key) MAC(message []byte) [sha256.Size]byte { return mac.SHA256(k[:], message) }
 
 // AEAD returns AES-256-GCM with 12-byte nonces under k.
 func (k Key) AEAD() cipher.AEAD {
