@@ -14,10 +14,11 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// tablesOf opens a store on disk whose records lie in tables.
-func tablesOf(t *testing.T) (s kv.Store, dir string, files []string) {
+// tablesOf opens a store on disk whose records lie in tables. enough false opens it for
+// reading only: no compaction replaces the files meanwhile.
+func tablesOf(t *testing.T, enough bool) (s kv.Store, files []string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "meta")
+	dir := filepath.Join(t.TempDir(), "meta")
 	o := Options{Dir: dir, Root: seal.RingOf(seal.NewKey()), Create: true}
 	for range 3 { // each start writes a table of what lay in the log
 		var err error
@@ -29,6 +30,7 @@ func tablesOf(t *testing.T) (s kv.Store, dir string, files []string) {
 			t.Fatal(err)
 		}
 	}
+	o.Enough = func(int64) bool { return enough }
 	s, err := OpenPebble(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +40,7 @@ func tablesOf(t *testing.T) (s kv.Store, dir string, files []string) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	return s, dir, files
+	return s, files
 }
 
 func fill(t *testing.T, s kv.Store) {
@@ -105,7 +107,7 @@ func TestVerifyTables(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, _, files := tablesOf(t)
+			s, files := tablesOf(t, false)
 			if bad, size := badTables(t, s); len(bad) > 0 || size == 0 {
 				t.Fatalf("%q of a store that is whole, %d bytes", bad, size)
 			}
@@ -125,7 +127,7 @@ func TestVerifyTables(t *testing.T) {
 
 // TestVerifyTablesEnds with its context and with the first error of read and bad.
 func TestVerifyTablesEnds(t *testing.T) {
-	s, _, files := tablesOf(t)
+	s, files := tablesOf(t, false)
 	enough := errors.New("enough")
 	read, bad := func(int64) error { return nil }, func(string, error) error { return enough }
 	ended, end := context.WithCancel(t.Context())
@@ -154,7 +156,7 @@ func TestVerifyTablesEnds(t *testing.T) {
 
 // TestVerifyTablesBesideErasing: files that the engine replaces meanwhile are not bad.
 func TestVerifyTablesBesideErasing(t *testing.T) {
-	s, _, _ := tablesOf(t)
+	s, _ := tablesOf(t, true)
 	done := make(chan error, 1)
 	go func() {
 		var err error

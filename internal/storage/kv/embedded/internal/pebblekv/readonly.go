@@ -32,7 +32,7 @@ const (
 // OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
 // no recovery, nothing removed. Nothing else may be writing to it.
 func OpenReadOnly(o Options, v View) (*Engine, error) {
-	e := &Engine{disk: newDisk(looking{o.fs(), v}, o.Dir, func(error) {}), lock: io.NopCloser(nil)}
+	e := &Engine{dir: o.Dir, disk: newDisk(looking{o.fs(), v}, o.Dir, func(error) {}), lock: io.NopCloser(nil)}
 	options := tune(o.Logger, e.disk)
 	options.ReadOnly, options.CacheSize = true, 8<<20
 	if err := e.start(o.Dir, options); err != nil {
