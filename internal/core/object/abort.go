@@ -32,8 +32,7 @@ func (s *Store) AbortUpload(ctx context.Context, g authz.Grant, bucketName, key,
 	return nil
 }
 
-// endUpload deletes an upload's records. The bytes of parts that keep does not
-// name are dropped with them.
+// endUpload deletes an upload's records. It also drops the bytes of every part that is not in keep.
 func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []garbage, err error) {
 	err = eachUploadPart(tx, u.unique, 0, func(p *part) bool {
 		if keep[p.number] == nil {

@@ -13,8 +13,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ownerIn is the account that owns a version whose record says stored: while
-// ACLs are disabled, everything is the bucket owner's.
+// ownerIn returns the account that owns a version; stored is the owner in the version's
+// record. While ACLs are disabled, the bucket owner owns every object.
 func ownerIn(b *bucket.Bucket, stored string) string {
 	if stored == "" || !b.Ownership.ACLs() {
 		return b.Owner
@@ -22,8 +22,8 @@ func ownerIn(b *bucket.Bucket, stored string) string {
 	return stored
 }
 
-// demandACL demands s3:PutObjectAcl where the request sends an ACL, whatever the
-// ACL says (S3 API reference, PutObject).
+// demandACL demands s3:PutObjectAcl if the request sends an ACL, even if that ACL equals
+// the default (S3 API reference, PutObject).
 func demandACL(g authz.Grant, request *acl.Request, bucketName, key string) error {
 	if request.IsZero() {
 		return nil
@@ -31,9 +31,9 @@ func demandACL(g authz.Grant, request *acl.Request, bucketName, key string) erro
 	return g.Demand("s3:PutObjectAcl", arn.Object(bucketName, key))
 }
 
-// setOwner gives a new version its owner and its ACL. Errors:
-// AccessControlListNotSupported where ACLs are disabled, MalformedACLError,
-// AccessDenied for a public ACL under BlockPublicAcls.
+// setOwner sets the owner and the ACL of a new version. Errors:
+// AccessControlListNotSupported if ACLs are disabled, MalformedACLError, AccessDenied for a
+// public ACL under BlockPublicAcls.
 func (v *version) setOwner(r kv.Reader, k slot, g authz.Grant, request *acl.Request) error {
 	v.owner, v.acl = "", nil
 	if !k.b.Ownership.ACLs() {
@@ -59,7 +59,8 @@ func (v *version) recheckACL(r kv.Reader, k slot, g authz.Grant) error {
 	return k.b.MayStore(r, g, v.acl, "s3:PutObject", arn.Object(k.b.Name, k.key))
 }
 
-// name is what authorization knows a version by; delete markers are none.
+// name returns the version's unique bytes, by which authorization identifies it. It is
+// empty for a delete marker.
 func (v *version) name() string {
 	if v == nil || v.deleteMarker {
 		return ""
@@ -104,7 +105,7 @@ func (s *Store) PutACL(
 	if err := g.Demand(action, arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
 	}
-	if g.Caller().Anonymous() { // a policy that opens objects does not give them away
+	if g.Caller().Anonymous() { // a grant of access to objects must not let strangers change ACLs
 		return Version{}, fault.Of(fault.AccessDenied)
 	}
 	err = s.rewrite(ctx, g, &in, "PUT", func(tx kv.Tx, k slot, v *version) error {
@@ -114,7 +115,7 @@ func (s *Store) PutACL(
 	return out, err
 }
 
-// setACL gives a version another ACL.
+// setACL replaces the ACL of a version.
 func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, request *acl.Request, action policy.Action) error {
 	if !k.b.Ownership.ACLs() {
 		if err := request.Enforced(k.b.Owner, false); err != nil {
@@ -133,8 +134,8 @@ func (v *version) setACL(tx kv.Tx, k slot, g authz.Grant, request *acl.Request, 
 	return nil
 }
 
-// Laws returns the owner and the ACL of a version where ACLs are active, for
-// authorization: the zero laws where no object is there.
+// Laws returns the owner and the ACL of a version if ACLs are enabled, for authorization.
+// If no object is there, it returns the zero laws.
 func (s *Store) Laws(ctx context.Context, in VersionInput) (laws authz.ObjectLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)

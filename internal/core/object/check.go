@@ -9,7 +9,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// checkKey refuses what can't be the key of an object.
+// checkKey refuses a key that no object can have.
 func checkKey(key string) error {
 	if key == "" {
 		return fault.Of(fault.UserKeyMustBeSpecified)
@@ -17,11 +17,11 @@ func checkKey(key string) error {
 	return objectkey.Check(key)
 }
 
-// maxSystemMetadata bounds the metadata besides the user's: S3 takes 8 KB of headers
-// in all (S3 user guide, "Working with object metadata").
+// maxSystemMetadata bounds the metadata without the user's: S3 takes 8 KB of headers in
+// total (S3 user guide, "Working with object metadata").
 const maxSystemMetadata = 8 << 10
 
-// check refuses metadata that is too large or could not be a header.
+// check refuses metadata that is too large or that can't be sent as headers.
 func (m *Metadata) check() error {
 	system := 0
 	for _, v := range []string{
@@ -62,7 +62,7 @@ func badMetadata() error {
 	return fault.New(fault.InvalidArgument, "Metadata names and values must be header names and values.")
 }
 
-// isHeaderValue keeps out what could end a header (RFC 9110, section 5.5).
+// isHeaderValue refuses characters that could end a header (RFC 9110, section 5.5).
 func isHeaderValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
@@ -83,7 +83,7 @@ func isHeaderName(s string) bool {
 	return s != ""
 }
 
-// check refuses what no PUT can be, and fills in the defaults.
+// check refuses inputs that S3 does not accept, and fills in the defaults.
 func (in *PutInput) check() error {
 	if err := checkKey(in.Key); err != nil {
 		return err

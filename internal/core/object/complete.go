@@ -26,25 +26,24 @@ type CompletePart struct {
 	Sum       []byte // decoded; nil with None
 }
 
-// CompleteInput makes an object of an upload's parts.
+// CompleteInput asks for an object made from an upload's parts.
 type CompleteInput struct {
 	Bucket, Key, UploadID string
 	Parts                 []CompletePart
 	ChecksumType          ChecksumType                // as the client expects it; empty for none
-	Sums                  map[digest.Algorithm]string // of the object, as headers carry them
+	Sums                  map[digest.Algorithm]string // of the object, as the headers carry them
 	Size                  *int64                      // as the client expects it
 	IfMatch, IfNoneMatch  *string
-	Customer              CustomerKey // the upload's; needed only where checksums are compared
+	Customer              CustomerKey // the upload's key; needed only if checksums are compared
 	minPart               int64
 }
 
-// CompleteUpload makes an object of parts; it moves no bytes. It needs
-// s3:PutObject, s3:GetObject too where IfMatch is set, and kms:Decrypt on the upload's
-// key of KMS. Parts that are not
-// listed are dropped. A client that lost the answer may complete again with the same
-// list: the answer is the same while the object is the newest of its key.
-// Errors: NoSuchBucket, NoSuchUpload, InvalidPart, InvalidPartOrder,
-// EntityTooSmall, EntityTooLarge, InvalidRequest, BadDigest, PreconditionFailed,
+// CompleteUpload makes an object from parts; it moves no bytes. It needs s3:PutObject,
+// s3:GetObject too where IfMatch is set, and kms:Decrypt on the upload's key of KMS. It
+// drops parts that are not listed. A client that lost the answer may send the same list
+// again: it gets the same answer as long as the object is the newest version of its key.
+// Errors: NoSuchBucket, NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall,
+// EntityTooLarge, InvalidRequest, BadDigest, PreconditionFailed,
 // ConditionalRequestConflict, NoSuchKey, NotImplemented.
 func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -74,7 +73,7 @@ func (s *Store) CompleteUpload(ctx context.Context, g authz.Grant, in CompleteIn
 	}
 }
 
-// errReplaced: the upload or a part of it was replaced after its key was opened.
+// errReplaced means that the upload or a part of it was replaced after its key was opened.
 var errReplaced = errors.New("object: an upload or a part was replaced while its keys were opened")
 
 func (s *Store) completeUpload(
@@ -102,19 +101,19 @@ func (s *Store) completeUpload(
 	return out, nil
 }
 
-// opened is what is opened before the transaction that completes an upload whose
-// digests are hidden: the upload's data key, which becomes the version's, and
-// the checksums of the listed parts by the unique bytes of each.
+// opened holds what openCompletion opened before the transaction, for an upload whose
+// digests are hidden: the upload's data key, which becomes the version's, and the checksum
+// of each listed part, by the part's unique bytes.
 type opened struct {
 	choice keys.Choice
-	of     unique // the upload, or the version it became; zero where nothing is opened
+	of     unique // the upload, or the version that it became; zero if nothing was opened
 	key    payload.DataKey
 	sums   map[unique][]byte
 }
 
-// openCompletion opens what the completion of an upload needs, or the answer to
-// a repeated one, and returns the grant that covers the upload's key, too. Where neither
-// exists, the transaction refuses.
+// openCompletion opens the keys that the completion of an upload needs, or those that the
+// answer to a repeated completion needs. It returns the grant that also covers the upload's
+// key. If neither the upload nor its version exists, the transaction refuses.
 func (s *Store) openCompletion(
 	ctx context.Context, g authz.Grant, in *CompleteInput, customer keys.Choice,
 ) (o opened, _ authz.Grant, err error) {
@@ -153,9 +152,9 @@ func (s *Store) openCompletion(
 	return o, g, nil
 }
 
-// read returns the upload and those of its parts that are listed, or what it
-// became where it was completed before; nil where there is neither. Parts are read only
-// where digests are hidden.
+// read returns the upload and its listed parts. If the upload was completed before, it
+// returns the version that the upload became. It returns nil if neither exists. It reads
+// the parts only if digests are hidden.
 func (in *CompleteInput) read(r kv.Reader, k slot, hidden bool) (*upload, []*part, error) {
 	u, err := k.findUpload(r, in.UploadID)
 	if fault.Is(err, fault.NoSuchUpload) {
@@ -185,10 +184,10 @@ func (in *CompleteInput) read(r kv.Reader, k slot, hidden bool) (*upload, []*par
 	return u, parts, err
 }
 
-// sumOf gives the version of a completed upload its checksum.
+// sumOf sets the checksum of a version that a completed upload became.
 func (o *opened) sumOf(v *version) (err error) {
 	switch {
-	case o.choice.IsKMS() != (v.kms != nil): // its data key was wrapped anew meanwhile
+	case o.choice.IsKMS() != (v.kms != nil): // its data key was rewrapped in the meantime
 		return errReplaced
 	case !o.choice.HidesDigests():
 		return nil
@@ -199,7 +198,7 @@ func (o *opened) sumOf(v *version) (err error) {
 	return err
 }
 
-// sum gives a part of an upload its checksum.
+// sum sets the checksum of a part of an upload.
 func (o *opened) sum(p *part) error {
 	if !o.choice.HidesDigests() {
 		return nil
@@ -212,10 +211,10 @@ func (o *opened) sum(p *part) error {
 	return nil
 }
 
-// checkChoice checks the choice of keys for a completion. A customer's key may
-// be left out where no checksum has to be checked or made: the client chose no
-// algorithm and sends none (S3 API reference, CompleteMultipartUpload); the
-// object has none then.
+// checkChoice checks the choice of keys for a completion. The client may leave out its own
+// key (SSE-C) if no checksum must be checked or computed, that is, if it chose no algorithm
+// and sends no checksum (S3 API reference, CompleteMultipartUpload). The object then has no
+// checksum.
 func (in *CompleteInput) checkChoice(u *upload, choice keys.Choice) error {
 	if u.encryption != customerKey || choice.IsCustomer() {
 		return u.checkChoice(choice)
@@ -250,7 +249,7 @@ func (in *CompleteInput) check() error {
 	return checkWriteHeaders(in.IfMatch, in.IfNoneMatch)
 }
 
-// complete completes the upload inside a transaction.
+// complete completes the upload. It runs inside the transaction.
 func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*version, []garbage, error) {
 	head, err := k.head(tx)
 	if err != nil {
@@ -305,8 +304,8 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	return &v, append(gone, dropped...), nil
 }
 
-// doneBefore reports whether the newest version was made of this upload and of
-// this list.
+// doneBefore reports whether the newest version was made from this upload and from the same
+// list of parts, and returns that version.
 func (in *CompleteInput) doneBefore(r kv.Reader, k slot, head *version) (*version, bool) {
 	_, id, err := parseID(in.UploadID)
 	if err != nil || head == nil || head.unique != id {
@@ -329,7 +328,7 @@ func trimETag(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`))
 }
 
-// listedParts returns the listed parts, each as it was uploaded, with its checksum.
+// listedParts returns the stored part of each listed one, with its checksum.
 func (in *CompleteInput) listedParts(tx kv.Tx, u *upload, o *opened) ([]*part, error) {
 	stored := make(map[int]*part, len(in.Parts))
 	err := eachUploadPart(tx, u.unique, 0, func(p *part) bool {
@@ -372,13 +371,13 @@ func (in *CompleteInput) listedParts(tx kv.Tx, u *upload, o *opened) ([]*part, e
 	return parts, nil
 }
 
-// agrees compares the checksums a client lists for a part with the part's own.
+// agrees reports whether the checksum that the client lists for a part is the stored one.
 func (c *CompletePart) agrees(p *part) bool {
 	return c.Algorithm == digest.None || c.Algorithm == p.checksum.Algorithm && string(c.Sum) == string(p.checksum.Sum)
 }
 
-// checkComposite: a checksum of checksums needs each of them, and numbers that
-// follow one another from 1.
+// checkComposite checks what a composite checksum needs: the checksum of each part, and
+// part numbers that are consecutive from 1.
 func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	alg := u.checksum.Algorithm
 	if u.checksum.Type != Composite {
@@ -399,15 +398,16 @@ func (in *CompleteInput) checkComposite(u *upload, i int) error {
 	return nil
 }
 
-// mayComplete checks the conditions. What changed the key since the upload
-// began makes a condition that would hold a conflict.
+// mayComplete checks the conditions. If a condition holds, but the key has changed since
+// the upload began, the answer is a conflict.
 func (in *CompleteInput) mayComplete(head *version, u *upload) error {
 	if in.IfMatch == nil && in.IfNoneMatch == nil {
 		return nil
 	}
 	put := PutInput{Key: in.Key, IfMatch: in.IfMatch, IfNoneMatch: in.IfNoneMatch}
 	if err := put.mayWrite(head); err != nil {
-		// Replaced during the upload, even by what the condition asks for.
+		// The key was replaced during the upload, perhaps by the very object that the
+		// condition names.
 		if in.IfMatch == nil || !fault.Is(err, fault.PreconditionFailed) || head.unique == u.before {
 			return err
 		}
@@ -432,7 +432,7 @@ func conflict(key, condition string) error {
 		With("Condition", condition).With("Key", key)
 }
 
-// assemble completes the version with what follows from its parts.
+// assemble sets the fields of the version that follow from its parts.
 func (in *CompleteInput) assemble(v *version, u *upload, parts []*part) error {
 	h := md5.New()
 	for _, p := range parts {

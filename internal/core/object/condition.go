@@ -7,9 +7,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// matches reports whether a list of entity tags, as If-Match and If-None-Match
-// carry it, names tag. Tags without quotes are taken, as S3 does; weak ones
-// only match where weak is set (RFC 9110, section 8.8.3.2).
+// matches reports whether list, the value of If-Match or If-None-Match, names tag. Tags
+// without quotes are accepted, as S3 accepts them. Weak tags match only if weak is set (RFC
+// 9110, section 8.8.3.2).
 func matches(list string, tag ETag, weak bool) bool {
 	var buf [64]byte
 	text := tag.Append(buf[:0])
@@ -39,12 +39,12 @@ func preconditionFailed(condition string) *fault.Error {
 		With("Condition", condition)
 }
 
-// httpTime is the form of dates in headers (RFC 9110, section 5.6.7).
+// httpTime is the format of dates in headers (RFC 9110, section 5.6.7).
 const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// conditions compares the conditions of a read with a version: nil,
-// PreconditionFailed or NotModified (RFC 9110, section 13.2.2). Dates count in
-// whole seconds, and a date in the future is ignored.
+// conditions evaluates the conditions of a read. It returns nil, PreconditionFailed or
+// NotModified (RFC 9110, section 13.2.2). Dates are compared in whole seconds, and a date
+// in the future is ignored.
 func (in *GetInput) conditions(tag ETag, modified, now time.Time) error {
 	modified = modified.Truncate(time.Second)
 	if in.IfMatch != nil {
@@ -67,7 +67,7 @@ func (in *GetInput) conditions(tag ETag, modified, now time.Time) error {
 		WithHeader("ETag", `"`+tag.String()+`"`).WithHeader("Last-Modified", modified.UTC().Format(httpTime))
 }
 
-// checkWriteHeaders refuses conditions no write takes (S3 user guide,
+// checkWriteHeaders refuses conditions that S3 does not accept for writes (S3 user guide,
 // "Conditional writes").
 func checkWriteHeaders(ifMatch, ifNoneMatch *string) error {
 	header, why := "", ""
@@ -88,7 +88,7 @@ func checkWriteHeaders(ifMatch, ifNoneMatch *string) error {
 		With("Header", header).With("additionalMessage", why)
 }
 
-// mayWrite compares the conditions of a write with the newest version.
+// mayWrite evaluates the conditions of a write against the newest version.
 func (in *PutInput) mayWrite(head *version) error {
 	exists := head != nil && !head.deleteMarker
 	switch {
@@ -103,8 +103,8 @@ func (in *PutInput) mayWrite(head *version) error {
 	}
 }
 
-// mayDelete compares the condition of a deletion with what it would delete: a
-// star asks for any object, a tag for this one.
+// mayDelete evaluates the condition of a deletion against the version to delete: "*" asks
+// for any object, an entity tag for that one.
 func (in *DeleteInput) mayDelete(v *version) error {
 	exists := v != nil && !v.deleteMarker
 	switch {
@@ -113,7 +113,7 @@ func (in *DeleteInput) mayDelete(v *version) error {
 	case !exists && *in.IfMatch != "*":
 		return noSuchKey(in.Key)
 	case !exists || !matches(*in.IfMatch, v.etag, false):
-		return preconditionFailed("If-Match").Telling() // a caller who may delete need not be allowed to read
+		return preconditionFailed("If-Match").Telling() // a caller who may delete is not always allowed to read
 	default:
 		return nil
 	}

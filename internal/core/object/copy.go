@@ -15,7 +15,7 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// CopySource is the object a copy is made of.
+// CopySource names the object to copy.
 type CopySource struct {
 	Bucket, Key                        string
 	VersionID                          *string
@@ -24,23 +24,23 @@ type CopySource struct {
 	Customer                           CustomerKey
 }
 
-// CopyInput copies an object. Nil Tags copies the source's.
+// CopyInput copies an object. If Tags is nil, the copy has the source's tags.
 type CopyInput struct {
 	Source               CopySource
 	Bucket, Key          string
-	Metadata             Metadata // as sent; it must be valid even where it is not Replace
-	Replace              bool     // the source's metadata by Metadata
+	Metadata             Metadata // as sent; it must be valid even if Replace is false
+	Replace              bool     // use Metadata instead of the source's metadata
 	Tags                 *tag.Set
-	ACL                  acl.Request      // the source's is never copied
+	ACL                  acl.Request      // the source's ACL is never copied
 	StorageClass         string           // empty is STANDARD
-	Algorithm            digest.Algorithm // None keeps the source's
+	Algorithm            digest.Algorithm // None: the algorithm of the source
 	WebsiteRedirect      string
 	Encryption           Encryption // of the copy
 	IfMatch, IfNoneMatch *string
 }
 
-// source opens the source of a copy, all of it or a range. The grant that it returns
-// covers the source's key, too: the copy commits with it.
+// source opens the source of a copy, or a range of it. The grant that it returns also
+// covers the source's key: the copy commits with that grant.
 func (s *Store) source(
 	ctx context.Context, g authz.Grant, src *CopySource, rng string,
 ) (*Reading, authz.Grant, error) {
@@ -56,8 +56,8 @@ func (s *Store) source(
 	return r, wider, sourceFault(err, src)
 }
 
-// sourceFault puts what a read says into the words of a copy (S3 API reference,
-// CopyObject): conditions that fail are all 412.
+// sourceFault turns the error of a read into the error of a copy (S3 API reference,
+// CopyObject): every condition that fails is a 412.
 func sourceFault(err error, src *CopySource) error {
 	switch {
 	case fault.Is(err, fault.NotModified):
@@ -79,11 +79,11 @@ func sourceFault(err error, src *CopySource) error {
 	return err
 }
 
-// Copy makes an object of another one, its bytes sealed anew. It needs s3:GetObject
-// of the source, or s3:GetObjectVersion with its VersionID, and s3:PutObject of the
-// target; to copy tags, what GetTags needs, too, and what Put needs with tags. The
-// source's version id is returned with the new version. Errors: those of Get and of
-// Put, InvalidRequest.
+// Copy makes an object from another one and seals its bytes under a new key. It needs
+// s3:GetObject of the source, or s3:GetObjectVersion with its VersionID, and s3:PutObject
+// of the target; to copy tags, what GetTags needs, too, and what Put needs with tags. It
+// returns the version that was made and the version that was copied. Errors: those of Get
+// and of Put, InvalidRequest.
 func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Version, source Version, err error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, Version{}, err
@@ -120,7 +120,7 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	if in.Replace {
 		put.Metadata = in.Metadata
 	}
-	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, and is never copied
+	put.Metadata.WebsiteRedirect = in.WebsiteRedirect // it belongs to the key, so S3 never copies it
 	if put.Tags, err = in.tags(g, r.Tags); err != nil {
 		return Version{}, Version{}, err
 	}
@@ -136,8 +136,8 @@ func (s *Store) Copy(ctx context.Context, g authz.Grant, in CopyInput) (made Ver
 	return made, r.Version, err
 }
 
-// tags are those of the copy. A caller that may not read the source's tags must
-// not find them in a copy.
+// tags returns the tags of the copy. A caller who may not read the source's tags must not
+// get them through a copy.
 func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 	if in.Tags != nil {
 		return *in.Tags, nil
@@ -150,8 +150,8 @@ func (in *CopyInput) tags(g authz.Grant, source tag.Set) (tag.Set, error) {
 		arn.Object(from.Bucket, from.Key))
 }
 
-// authorizeTags authorizes the copy again with the tags that it is going to have,
-// which were unknown before the source was read.
+// authorizeTags authorizes the copy again, now with the tags that it will have: they were
+// unknown before the source was read.
 func (in *CopyInput) authorizeTags(ctx context.Context, g authz.Grant, tags tag.Set) (authz.Grant, error) {
 	keys := map[string][]string{}
 	for _, t := range tags {
@@ -168,8 +168,8 @@ func (in *CopyInput) authorizeTags(ctx context.Context, g authz.Grant, tags tag.
 	return g, nil
 }
 
-// toItself reports a copy that would change nothing. Another encryption is a
-// change, and a request with a key asks for one.
+// toItself reports whether the copy would change nothing. A new encryption is a change, and
+// a request with a customer's key asks for one.
 func (in *CopyInput) toItself() bool {
 	src := &in.Source
 	return src.Bucket == in.Bucket && src.Key == in.Key && src.VersionID == nil && !in.Replace &&
@@ -177,19 +177,18 @@ func (in *CopyInput) toItself() bool {
 		in.WebsiteRedirect == "" && !in.Encryption.given() && !src.Customer.Given()
 }
 
-// CopyPartInput makes a part of an object, or of the bytes of a range of it.
+// CopyPartInput makes a part from an object, or from a range of its bytes.
 type CopyPartInput struct {
 	Source                CopySource
 	Range                 string // "bytes=first-last", empty for all
 	Bucket, Key, UploadID string
 	Number                int
-	Customer              CustomerKey // of the upload
+	Customer              CustomerKey // the upload's key
 }
 
-// CopyPart stores a part whose bytes are another object's. It needs s3:GetObject of
-// the source, or s3:GetObjectVersion with its VersionID, and s3:PutObject of the
-// target. Errors: those of Get and PutPart, and InvalidArgument for a range that is
-// not one.
+// CopyPart stores a part with the bytes of another object. It needs s3:GetObject of the
+// source, or s3:GetObjectVersion with its VersionID, and s3:PutObject of the target.
+// Errors: those of Get and PutPart, and InvalidArgument for a malformed range.
 func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (Part, Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Part{}, Version{}, err
@@ -230,8 +229,8 @@ func (s *Store) CopyPart(ctx context.Context, g authz.Grant, in CopyPartInput) (
 	return p, r.Version, err
 }
 
-// checkCopyRange accepts only bytes=first-last, both of them numbers (S3 API
-// reference, UploadPartCopy). It returns last, -1 without a range.
+// checkCopyRange accepts only bytes=first-last, both of them numbers (S3 API reference,
+// UploadPartCopy). It returns last, or -1 if there is no range.
 func checkCopyRange(header string) (last int64, err error) {
 	if header == "" {
 		return -1, nil

@@ -17,15 +17,15 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// CustomerKey is a key that the client keeps (SSE-C), as its headers carry it
-// (S3 user guide, "Using server-side encryption with customer-provided keys").
-// The zero CustomerKey is none. It is never printed.
+// CustomerKey is a key that the client keeps (SSE-C), as its headers carry it (S3 user
+// guide, "Using server-side encryption with customer-provided keys"). The zero CustomerKey
+// means no key. It is never printed.
 type CustomerKey struct {
 	Algorithm, Key, MD5 string
 }
 
-// customerKey is the encryption of versions that need a customer's key. It is
-// no value of x-amz-server-side-encryption.
+// customerKey is the encryption of versions that need a customer's key. It is not a value
+// of x-amz-server-side-encryption.
 const customerKey bucket.Encryption = "SSE-C"
 
 // String keeps the key out of logs.
@@ -37,11 +37,11 @@ func (k CustomerKey) GoString() string { return k.String() }
 // MarshalText keeps the key out of JSON.
 func (k CustomerKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Given reports that the client sent a key, or a part of what belongs to one.
+// Given reports whether the client sent a key or any header that belongs to one.
 func (k CustomerKey) Given() bool { return k.Algorithm+k.Key+k.MD5 != "" }
 
-// forWriting returns the choice of the key to write with. beside is another
-// encryption that the same write asks for; "" is none.
+// forWriting returns the choice of the key to write with. beside is another encryption that
+// the same request asks for, "" for none.
 func (k CustomerKey) forWriting(g authz.Grant, beside string) (keys.Choice, error) {
 	if !k.Given() {
 		return keys.Choice{}, nil
@@ -55,9 +55,8 @@ func (k CustomerKey) forWriting(g authz.Grant, beside string) (keys.Choice, erro
 			"client calculated MD5 of the secret key."))
 }
 
-// forReading returns the choice of the key to read with. One that can't be a key
-// is another key than the object's, and so is one that comes without its MD5, as
-// AWS was seen to answer.
+// forReading returns the choice of the key to read with. A value that can't be a key is
+// answered like a wrong key, and so is a key without its MD5, as was observed at AWS.
 func (k CustomerKey) forReading(g authz.Grant) (keys.Choice, error) {
 	if !k.Given() {
 		return keys.Choice{}, nil
@@ -67,7 +66,7 @@ func (k CustomerKey) forReading(g authz.Grant) (keys.Choice, error) {
 	return k.open(g, wrong, wrong)
 }
 
-// open checks what was sent, in the order of AWS. No refusal repeats the key.
+// open checks the headers in the same order as AWS. No error repeats the key.
 func (k CustomerKey) open(g authz.Grant, badLength, noMD5 error) (none keys.Choice, err error) {
 	if !g.Caller().SecureChannel() {
 		return none, fault.New(fault.InvalidRequest,
@@ -108,7 +107,7 @@ func badCustomerKey(message string) *fault.Error {
 		With("ArgumentValue", "null")
 }
 
-// mayUse refuses a customer's key in a bucket that blocks them.
+// mayUse refuses a customer's key if the bucket blocks such keys.
 func (s slot) mayUse(r kv.Reader, g authz.Grant, choice keys.Choice) error {
 	if !choice.IsCustomer() {
 		return nil
@@ -120,8 +119,8 @@ func (s slot) mayUse(r kv.Reader, g authz.Grant, choice keys.Choice) error {
 	return err
 }
 
-// tagOf is the MD5 of an ETag: random where digests are hidden, since that of
-// the plaintext would disclose what it is (S3 API reference, Object, ETag).
+// tagOf returns the MD5 for an ETag. If digests are hidden, it is random: the MD5 of the
+// plaintext would help to guess it (S3 API reference, Object, ETag).
 func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 	if choice.HidesDigests() {
 		rand.Read(sum[:])
@@ -129,7 +128,7 @@ func tagOf(choice keys.Choice, sum [16]byte) [16]byte {
 	return sum
 }
 
-// publicEncryption is how a caller is told of the encryption.
+// publicEncryption returns the encryption as callers see it.
 func (v *version) publicEncryption() Encrypted {
 	switch {
 	case v.encryption == customerKey:
@@ -140,8 +139,8 @@ func (v *version) publicEncryption() Encrypted {
 	return Encrypted{Encryption: v.encryption}
 }
 
-// checkChoice refuses a choice of keys that does not fit a version: none for one
-// that needs a customer's key, and a customer's key for one that does not.
+// checkChoice refuses a choice of keys that does not fit the version: a missing customer's
+// key, or one that the version does not use.
 func (v *version) checkChoice(choice keys.Choice) error {
 	switch needed := v.encryption == customerKey; {
 	case needed == choice.IsCustomer():
@@ -155,14 +154,13 @@ func (v *version) checkChoice(choice keys.Choice) error {
 	}
 }
 
-// openVersion checks what a request brings for a version and, where digests are
-// hidden, opens the version's data key and its checksum. Otherwise nothing is opened, and
-// the key is the zero one. Opening may take long: it is never called inside a
-// transaction or a view.
+// openVersion checks the choice of keys for a version. If digests are hidden, it also opens
+// the version's data key and its checksum; otherwise it returns the zero key. It must not
+// be called inside a transaction or a view, because opening a key may take long.
 func (s *Store) openVersion(
 	ctx context.Context, g authz.Grant, k slot, v *version, choice keys.Choice,
 ) (key payload.DataKey, err error) {
-	if !choice.IsKMS() { // such a choice is the record's own
+	if !choice.IsKMS() { // a choice of KMS was made from the record itself
 		if err := v.checkChoice(choice); err != nil || !choice.HidesDigests() {
 			return key, err
 		}
@@ -174,9 +172,9 @@ func (s *Store) openVersion(
 	return key, err
 }
 
-// openParts opens the checksums of parts of a version or an upload, where
-// digests are hidden; others are there already. It is never called inside a
-// transaction or a view.
+// openParts opens the checksums of parts of a version or an upload if digests are hidden;
+// otherwise the parts have them already. It must not be called inside a transaction or a
+// view.
 func (s *Store) openParts(
 	ctx context.Context, g authz.Grant, k slot, of unique, choice keys.Choice, parts ...*part,
 ) error {
@@ -195,8 +193,8 @@ func (s *Store) openParts(
 	return nil
 }
 
-// checkChoice refuses a choice of keys of another kind than an upload's,
-// with the words that AWS has for the lack of one.
+// checkChoice refuses a choice of keys that is not of the upload's kind. Its error is AWS's
+// for a missing key.
 func (u *upload) checkChoice(choice keys.Choice) error {
 	if (u.encryption == customerKey) != choice.IsCustomer() {
 		return customerKeyMissing()
@@ -204,8 +202,8 @@ func (u *upload) checkChoice(choice keys.Choice) error {
 	return nil
 }
 
-// openUpload refuses another key than the upload began with, and returns its
-// data key like openVersion.
+// openUpload refuses a key other than the one that the upload began with. It returns the
+// upload's data key, as openVersion does.
 func (s *Store) openUpload(
 	ctx context.Context, g authz.Grant, k slot, u *upload, choice keys.Choice,
 ) (payload.DataKey, error) {

@@ -24,8 +24,8 @@ func deleteAction(versionID *string) policy.Action {
 }
 
 // Delete deletes a key, or one version permanently. It needs s3:DeleteObject, or
-// s3:DeleteObjectVersion with VersionID. What isn't there is deleted already.
-// Errors: NoSuchBucket, InvalidArgument, PreconditionFailed, NoSuchKey.
+// s3:DeleteObjectVersion with VersionID. Deleting what does not exist succeeds. Errors:
+// NoSuchBucket, InvalidArgument, PreconditionFailed, NoSuchKey.
 func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in DeleteInput) (Deleted, error) {
 	if err := g.Demand(deleteAction(in.VersionID), arn.Object(bucketName, in.Key)); err != nil {
 		return Deleted{}, err
@@ -37,15 +37,15 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 	return out[0], out[0].Err
 }
 
-// DeleteMany deletes up to MaxPage items in one transaction, and answers each:
-// Err is AccessDenied where the grant doesn't cover the item. It needs
-// s3:DeleteObject of each item, or s3:DeleteObjectVersion of one with VersionID. The
-// error is for the request as a whole.
+// DeleteMany deletes up to MaxPage items in one transaction and returns a result for each:
+// Err is AccessDenied if the grant doesn't cover the item. It needs s3:DeleteObject of each
+// item, or s3:DeleteObjectVersion of one with VersionID. The returned error concerns the
+// whole request.
 func (s *Store) DeleteMany(
 	ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput,
 ) ([]Deleted, error) {
-	// No action is demanded for the batch as a whole: each item is demanded below,
-	// and one that is not granted is left out.
+	// No action is demanded for the whole batch: each item is demanded below, and an item
+	// that is not granted is skipped.
 	if len(items) > MaxPage {
 		return nil, fault.New(fault.MalformedXML,
 			"The XML you provided was not well-formed or did not validate against our published schema")
@@ -54,8 +54,8 @@ func (s *Store) DeleteMany(
 	where := make([]int, 0, len(items))
 	out := make([]Deleted, len(items))
 	for i, item := range items {
-		// Only a refusal counts here: the transaction demands for itself, and
-		// refuses keys, not the batch.
+		// Only a refusal counts here. An item that is allowed is demanded again in the
+		// transaction, where a refusal concerns that item only.
 		if action, at := deleteAction(item.VersionID), arn.Object(bucketName, item.Key); !g.Allows(action, at) {
 			out[i] = refused(&item, g.Demand(action, at))
 			continue
@@ -86,7 +86,8 @@ func refused(in *DeleteInput, err error) Deleted {
 	return d
 }
 
-// deleteAll deletes items in one transaction, each that is granted there.
+// deleteAll deletes items in one transaction. It demands each item again there, and skips
+// those that are refused.
 func (s *Store) deleteAll(
 	ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput,
 ) ([]Deleted, error) {
@@ -99,7 +100,7 @@ func (s *Store) deleteAll(
 		}
 		changed := false
 		for i := range items {
-			// Demanded again here: the renewed grant may cover less.
+			// The demand is repeated because the renewed grant may cover less.
 			if err := g.Demand(deleteAction(items[i].VersionID), arn.Object(bucketName, items[i].Key)); err != nil {
 				out[i] = refused(&items[i], err)
 				continue
@@ -124,8 +125,8 @@ func (s *Store) deleteAll(
 	return out, nil
 }
 
-// noteDeleted has the event name what is deleted: each key with the version, and
-// the delete marker that was made.
+// noteDeleted adds to the audit event what was deleted: each key with its version, and the
+// delete markers that were made.
 func noteDeleted(g authz.Grant, all []Deleted) {
 	var deleted, markers []string
 	for _, d := range all {
@@ -145,8 +146,7 @@ func noteDeleted(g authz.Grant, all []Deleted) {
 	g.Note("deleteMarkerVersionId", markers...)
 }
 
-// lockKeys takes the guards of all keys in one order, so that two requests
-// can't wait for each other.
+// lockKeys takes the guards of all keys in sorted order, so that two requests can't deadlock.
 func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
 	if len(items) == 1 {
 		return tx.Lock(slot{b, items[0].Key}.guard(), kv.Exclusive)
@@ -164,7 +164,7 @@ func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
 	return nil
 }
 
-// deletion is one item inside a transaction.
+// deletion deletes one item inside a transaction.
 type deletion struct {
 	slot
 	in      *DeleteInput
@@ -174,8 +174,7 @@ type deletion struct {
 	changed bool
 }
 
-// run deletes the item. A refusal is in Deleted.Err; an error ends the
-// transaction.
+// run deletes the item. A refusal is in Deleted.Err; an error aborts the transaction.
 func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	if err := checkKey(d.key); err != nil {
 		return refused(d.in, err), nil
@@ -190,8 +189,8 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	if err := d.in.mayDelete(head); err != nil {
 		return refused(d.in, err), nil
 	}
-	// Without versioning the object is deleted permanently, like a version (S3 API
-	// reference, DeleteObject, Permissions).
+	// Without versioning the deletion is permanent, like that of a version, so a Deny of
+	// s3:DeleteObjectVersion applies (S3 API reference, DeleteObject, Permissions).
 	unversioned := d.b.Versioning == bucket.Off || d.b.Versioning == bucket.Suspended && head != nil && head.null
 	if unversioned && d.g.Denied("s3:DeleteObjectVersion", arn.Object(d.b.Name, d.key)) {
 		return refused(d.in, fault.Of(fault.AccessDenied)), nil

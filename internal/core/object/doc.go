@@ -1,7 +1,7 @@
 // Package object holds objects and their versions. It exists so that every rule
-// about one key of one bucket is written once, in the transaction it governs:
+// about one key of one bucket is written once, in the transaction that it applies to:
 // conditions, ranges, versions, listing. It must never know HTTP, how bytes are
-// sealed, or which permissions a caller has beyond the grant it is shown.
+// sealed, or which permissions a caller has beyond the grant of the call.
 //
 // # Keys of the records
 //
@@ -13,20 +13,22 @@
 //	                  object, so that delete markers never slow a listing. It
 //	                  carries every field a listing shows.
 //	v/ID/KEY\x00SEQ   a version or a delete marker
-//	u/ID/KEY          SEQ of the null version where it is not the newest one
-//	                  (it may stay when that one is again); never in a bucket
-//	                  whose versioning was never enabled
-//	m/ID/KEY\x00UPLOAD an upload in progress, by its beginning and UNIQUE
-//	p/UNIQUE/NUMBER   a part of it
+//	u/ID/KEY          SEQ of the null version if it is not the newest version
+//	                  (the record may stay after the null version has become
+//	                  the newest again); never in a bucket whose versioning
+//	                  was never enabled
+//	m/ID/KEY\x00UPLOAD an upload in progress; UPLOAD is its time of initiation
+//	                  and its UNIQUE
+//	p/UNIQUE/NUMBER   a part of an upload in progress
 //	q/UNIQUE/N        parts of a version that was uploaded in parts, from the
 //	                  N-th on
-//	g/UNIQUE          such a version was deleted, its parts not yet
-//	d/UNIQUE          sealed bytes kept inline
-//	r/BLOB            what refers to a blob, by its record's key
+//	g/UNIQUE          such a version was deleted, but its parts still exist
+//	d/UNIQUE          sealed bytes stored inline
+//	r/BLOB            key of the record that refers to a blob
 //
-// A version's number is the instant of its commit in microseconds, or the
-// newest number of the key plus one where that is larger: numbers of a key only
-// ascend. UNIQUE is 16 random bytes that no other version has. The id of a
+// A version's number is the time of the request that wrote it, in microseconds, or the
+// newest number of the key plus one if that is larger: the numbers of a key only
+// increase. UNIQUE is 16 random bytes that no other version has. The id of a
 // version is the base64url of number and UNIQUE, or "null". An upload's UNIQUE
 // becomes its version's, so that completing it moves no bytes.
 //
@@ -37,17 +39,17 @@
 // record second, so that a crash leaves an orphan, never a record without bytes.
 // payload treats a blob as in flight until the commit has ended; the sweeper removes
 // blobs that no record refers to afterwards. slot.push moves the current pointer,
-// keeps the index of the null version, and erases what the new version replaces
+// updates the index of the null version, and erases the version that the new one replaces
 // by the bucket's versioning state. slot.erase is the only function that removes
 // a version's records; the bytes it returns are removed after the commit.
 //
 // # The life of an upload
 //
-// CreateUpload writes a record with what the version is going to be. Each part has
+// CreateUpload writes a record with the fields that the version will have. Each part has
 // its own record and data key. CompleteUpload writes the version and the list of
-// its parts in one transaction and deletes the upload's records. Parts that are
-// not listed are dropped, as all are by AbortUpload. Deleting such a version only
-// writes a mark (g/); its parts are dropped afterwards, some at a time, by the
+// its parts in one transaction and deletes the upload's records. It drops the parts that
+// are not listed; AbortUpload drops all of them. Deleting such a version only
+// writes a mark (g/); its parts are dropped afterwards, in batches, by the
 // request that deleted it, the last reader, or PurgeParts (trash.go).
 //
 // # Authorization
@@ -55,10 +57,11 @@
 // Every method demands its action of the grant. Writes commit with change.Commit,
 // which renews the grant inside the transaction. A version whose own tags or ACL
 // decided the authorization is read with change.View.
-// Laws, Tags and Begun answer questions of the decision itself and take no grant.
+// Laws, Tags and Begun take no grant, because authorization itself calls them.
 package object
 
-// The first part of every key, as above; that of versions is bucket's.
+// The first part of each key, as the package comment lists them. The prefix of versions is
+// in package bucket.
 const (
 	pointerPrefix    = "c/"
 	nullPrefix       = "u/"

@@ -11,22 +11,21 @@ import (
 	"watertight/internal/strictjson"
 )
 
-// Encryption is what the request of a write says about the encryption of what it
-// makes, as its headers carry it (S3 API reference, PutObject). The zero Encryption
-// asks for the bucket's default. It is never printed.
+// Encryption holds the headers of a write that choose its encryption (S3 API reference,
+// PutObject). The zero Encryption asks for the bucket's default. It is never printed.
 type Encryption struct {
 	Algorithm string      // x-amz-server-side-encryption
 	KeyID     string      // ...-aws-kms-key-id: an id, ARN, alias or alias ARN
 	Context   string      // ...-context: base64 of a JSON object of strings
-	BucketKey *bool       // ...-bucket-key-enabled; nil where the request says nothing
+	BucketKey *bool       // ...-bucket-key-enabled; nil if the request does not have it
 	Customer  CustomerKey // SSE-C
 }
 
 // Encrypted is how a version, an upload or a part is encrypted.
 type Encrypted struct {
-	Encryption  bucket.Encryption // empty where CustomerKey
-	CustomerKey bool              // reading it takes the key that the client keeps (SSE-C)
-	Key         string            // ARN of the KMS key, of SSE-KMS and DSSE-KMS
+	Encryption  bucket.Encryption // empty if CustomerKey is set
+	CustomerKey bool              // reading it needs the key that the client keeps (SSE-C)
+	Key         string            // ARN of the KMS key, for SSE-KMS and DSSE-KMS
 	BucketKey   bool              // the encryption context is the bucket's ARN
 }
 
@@ -39,22 +38,22 @@ func (e Encryption) GoString() string { return e.String() }
 // MarshalText keeps the customer's key out of JSON.
 func (e Encryption) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// given reports that the request names an encryption of its own. A bucket key alone
-// only changes how the default is used.
+// given reports whether the request chooses an encryption. A bucket key alone only changes
+// how the default is used.
 func (e *Encryption) given() bool {
 	return e.Algorithm+e.KeyID+e.Context != "" || e.BucketKey != nil || e.Customer.Given()
 }
 
-// asked is what a request says about encryption, checked.
+// asked is the checked form of Encryption.
 type asked struct {
-	customer  keys.Choice       // SSE-C; the zero choice is none
+	customer  keys.Choice       // SSE-C; the zero choice means no customer's key
 	algorithm bucket.Encryption // "" is the bucket's default
-	key       string            // of KMS, as it is named; "" is none
-	pairs     map[string]string // of the encryption context, the caller's own
+	key       string            // KMS key as the request names it; "" for none
+	pairs     map[string]string // the caller's own pairs of the encryption context
 	bucketKey *bool
 }
 
-// The headers of SSE-KMS, for error documents.
+// The headers of SSE-KMS, as error documents name them.
 const (
 	encryptionHeader = "x-amz-server-side-encryption"
 	keyHeader        = encryptionHeader + "-aws-kms-key-id"
@@ -62,8 +61,8 @@ const (
 	bucketKeyHeader  = encryptionHeader + "-bucket-key-enabled"
 )
 
-// check reads what the request says. Errors: InvalidArgument, InvalidRequest,
-// InvalidEncryptionAlgorithmError.
+// check checks the headers and returns what they ask for. Errors: InvalidArgument,
+// InvalidRequest, InvalidEncryptionAlgorithmError.
 func (e *Encryption) check(g authz.Grant) (a asked, err error) {
 	if e.Customer.Given() {
 		beside := e.Algorithm
@@ -101,8 +100,8 @@ func (e *Encryption) check(g authz.Grant) (a asked, err error) {
 	return a, err
 }
 
-// maxKeyName is how long the name of a KMS key may be (KMS API reference, KeyId), and
-// maxContext how many bytes the caller's own pairs may have: they are kept with each
+// maxKeyName bounds the name of a KMS key (KMS API reference, KeyId), and maxContext the
+// bytes of the caller's own pairs of the encryption context: they are stored with each
 // version.
 const (
 	maxKeyName = 2048
@@ -113,9 +112,9 @@ func badEncryption(header, value, message string) *fault.Error {
 	return fault.New(fault.InvalidArgument, message).With("ArgumentName", header).With("ArgumentValue", value)
 }
 
-// encryptionContext reads the caller's own pairs of the encryption context. S3's own
-// pair can't be among them, nor names that policies could not tell apart: condition
-// keys ignore case.
+// encryptionContext decodes the caller's own pairs of the encryption context. It refuses
+// S3's own pair, and names that differ only in case: policies could not tell them apart,
+// because condition keys ignore case.
 func encryptionContext(header string) (map[string]string, error) {
 	if header == "" {
 		return nil, nil
@@ -141,7 +140,7 @@ func encryptionContext(header string) (map[string]string, error) {
 		lower := strings.ToLower(name)
 		switch {
 		case err != nil:
-			return nil, invalid("a value is no string.")
+			return nil, invalid("a value is not a string.")
 		case name == "":
 			return nil, invalid("a name is empty.")
 		case strings.HasPrefix(lower, "aws:"):

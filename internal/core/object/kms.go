@@ -14,14 +14,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// KMS decides which keys of KMS the caller of a request may use; kms.Store implements
-// it. Each method resolves the key of a use, refuses by the key's state, and returns a
-// grant that is wider by what was decided, which the request commits with: a key that
-// is disabled meanwhile refuses the commit.
+// KMS decides which keys of KMS the caller of a request may use; kms.Store implements it.
+// Each method resolves the key of a use, refuses a key in the wrong state, and returns a
+// grant that also covers the key. The request commits with that grant, so a key that is
+// disabled in the meantime refuses the commit.
 type KMS interface {
 	ExtendToGenerate(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
 	ExtendToDecrypt(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
-	// ExtendToBoth is for parts of uploads.
+	// ExtendToBoth is for parts of uploads: they need both permissions.
 	ExtendToBoth(ctx context.Context, g authz.Grant, u kms.Use) (authz.Grant, kms.Key, error)
 }
 
@@ -30,14 +30,15 @@ type KMS interface {
 type underKMS struct {
 	key       string            // ARN
 	bucketKey bool              // the encryption context names the bucket, not the object
-	pairs     map[string]string // of the encryption context, the caller's own
+	pairs     map[string]string // the caller's own pairs of the encryption context
 }
 
-// managedKey is the key that S3 uses where nobody names one: of the account that
-// writes (S3 user guide, "Using server-side encryption with AWS KMS keys").
+// managedKey is the key that S3 uses if neither the request nor the bucket names one: that
+// of the account that writes (S3 user guide, "Using server-side encryption with AWS KMS
+// keys").
 const managedKey = "alias/aws/s3"
 
-// context is the whole encryption context.
+// context returns the whole encryption context.
 func (u *underKMS) context(k slot) map[string]string {
 	c := make(map[string]string, len(u.pairs)+1)
 	maps.Copy(c, u.pairs)
@@ -49,12 +50,12 @@ func (u *underKMS) context(k slot) map[string]string {
 	return c
 }
 
-// use is how a decision sees it.
+// use returns the use of the key on which the decision is made.
 func (u *underKMS) use(k slot) kms.Use {
 	return kms.Use{Key: u.key, Context: u.context(k), Via: "s3"}
 }
 
-// choice is the choice of keys that it makes.
+// choice returns the choice of keys for a version with this encryption.
 func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
 	key, err := arn.Parse(u.key)
 	if err != nil {
@@ -63,14 +64,14 @@ func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
 	return chosen(key, u.context(k), e), nil
 }
 
-// chosen is the choice of a key with a whole encryption context.
+// chosen returns the choice of a key with a whole encryption context.
 func chosen(key arn.ARN, context map[string]string, e bucket.Encryption) keys.Choice {
 	return keys.UnderKMS(key, kms.Canonical(context), e == bucket.DSSE)
 }
 
-// mayUseKMS refuses callers that can't use a key, whatever its policy says: those that
-// did not sign, and those whose answer others can read (S3 user guide, "Protecting data
-// with SSE-KMS").
+// mayUseKMS refuses callers that can't use a key of KMS, whatever its policy says: those
+// that did not sign their request, and those whose connection others can read (S3 user
+// guide, "Protecting data with SSE-KMS").
 func (s *Store) mayUseKMS(g authz.Grant) error {
 	switch c := g.Caller(); {
 	case s.kms == nil:
@@ -84,20 +85,20 @@ func (s *Store) mayUseKMS(g authz.Grant) error {
 	return nil
 }
 
-// sealing is how what is written is going to be encrypted.
+// sealing says how the bytes of a write will be encrypted.
 type sealing struct {
 	encryption bucket.Encryption
 	choice     keys.Choice
 	kms        *underKMS
 	key        arn.ARN // of kms
-	// followed is the bucket's setting that it follows from, where follows is set: the
-	// transaction that commits compares it.
+	// followed is the bucket's setting on which this decision depends, if follows is set.
+	// The transaction that commits compares it with the setting then.
 	followed bucket.DefaultEncryption
 	follows  bool
 }
 
-// seal decides how a write is encrypted: as the request says, else as the bucket's
-// setting says. It returns the grant with what a key of KMS needs. Errors: those of KMS.
+// seal decides how a write is encrypted: as the request says, else as the bucket's setting
+// says. It returns a grant that also covers the use of the KMS key. Errors: those of KMS.
 func (s *Store) seal(
 	ctx context.Context, g authz.Grant, k slot, a *asked, d bucket.DefaultEncryption,
 ) (sealing, authz.Grant, error) {
@@ -117,7 +118,7 @@ func (s *Store) seal(
 		how.kms.bucketKey = *a.bucketKey
 	}
 	if how.encryption == bucket.DSSE {
-		how.kms.bucketKey = false // there are none
+		how.kms.bucketKey = false // DSSE-KMS has no bucket keys
 	}
 	if how.kms.key = name; name == "" {
 		how.kms.key = managedKey
@@ -136,8 +137,8 @@ func (s *Store) seal(
 	return how, wider, nil
 }
 
-// encryption returns the bucket's default encryption where what a request says does
-// not settle everything, and refuses a customer's key where the bucket does.
+// encryption returns the bucket's default encryption if the request leaves anything to it.
+// It refuses a customer's key if the bucket blocks such keys.
 func (s slot) encryption(r kv.Reader, g authz.Grant, a *asked) (bucket.DefaultEncryption, error) {
 	if a.customer.IsCustomer() || a.algorithm == bucket.AES256 {
 		return bucket.DefaultEncryption{}, s.mayUse(r, g, a.customer)
@@ -145,9 +146,9 @@ func (s slot) encryption(r kv.Reader, g authz.Grant, a *asked) (bucket.DefaultEn
 	return bucket.EncryptionIn(r, s.b)
 }
 
-// check refuses a write whose bucket blocks the kind of its key by now, or has another
-// default encryption than the one it followed, and one whose grant does not cover its
-// key any longer.
+// check refuses a write if, since the decision, the bucket has blocked its kind of key or
+// changed the default encryption that it followed, or if the grant no longer covers its
+// key.
 func (how *sealing) check(r kv.Reader, k slot, g authz.Grant) error {
 	if err := k.mayUse(r, g, how.choice); err != nil {
 		return err
@@ -167,9 +168,9 @@ func (how *sealing) check(r kv.Reader, k slot, g authz.Grant) error {
 	return err
 }
 
-// openFor decides whether the caller may read a version, or an upload's parts, and
-// returns the choice of keys that opens them and the grant that covers it. customer is
-// what the request brings. Errors: those of checkChoice, and of KMS.
+// openFor decides whether the caller may read a version or an upload's parts. It returns
+// the choice of keys that opens them, and a grant that covers that key. customer is the
+// choice that the request brings. Errors: those of checkChoice, and of KMS.
 func (s *Store) openFor(
 	ctx context.Context, g authz.Grant, k slot, v *version, customer keys.Choice,
 ) (keys.Choice, authz.Grant, error) {
@@ -187,8 +188,8 @@ func (s *Store) openFor(
 	return chosen(key.ARN, use.Context, v.encryption), wider, nil
 }
 
-// sealPart decides how a part of an upload is encrypted: as the upload is. The caller
-// of a part needs both permissions on a key of KMS (S3 API reference, UploadPart).
+// sealPart returns the encryption of a part, which is that of its upload. Who sends a part
+// needs both permissions on a key of KMS (S3 API reference, UploadPart).
 func (s *Store) sealPart(
 	ctx context.Context, g authz.Grant, k slot, u *upload, customer keys.Choice,
 ) (sealing, authz.Grant, error) {

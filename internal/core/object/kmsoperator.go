@@ -22,18 +22,18 @@ type UnderKey struct {
 	Size        int64
 }
 
-// kmsOwner is such a version or upload, with the records that hold its data keys.
+// kmsOwner is a version or an upload under a key of KMS, with the records that hold its data keys.
 type kmsOwner struct {
 	owner
 	UnderKey
-	v      *version // of an upload, what it is going to be
+	v      *version // of an upload, the version that it will become
 	choice keys.Choice
 }
 
-// eachUnderKMS calls fn with the versions and uploads that are under a key of KMS and
-// whose records' keys begin with "v/" or "m/" and scope, in views of bounded size, and
-// flush after each of them. Records that can't be read are passed over: scrub names
-// them. with says whether the records of parts are needed.
+// eachUnderKMS calls fn for the versions and uploads under a key of KMS whose records' keys
+// begin with "v/" or "m/" and scope. It does so in views of bounded size, and calls flush
+// after each view. It skips records that can't be read: scrub reports them. with says
+// whether fn needs the records of parts.
 func (o *Operator) eachUnderKMS(
 	ctx context.Context, scope string, parts bool, fn func(*kmsOwner) error, flush func() error,
 ) error {
@@ -62,7 +62,7 @@ func (o *Operator) eachUnderKMS(
 	return nil
 }
 
-// kmsOwner reads a version or an upload; nil for one that is not under a key of KMS.
+// kmsOwner decodes a version or an upload. It returns nil if that is not under a key of KMS.
 func (c *scrubber) kmsOwner(r kv.Reader, prefix string, k, value []byte) (*kmsOwner, error) {
 	own, err := ownerOf(prefix, k, value)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *scrubber) kmsOwner(r kv.Reader, prefix string, k, value []byte) (*kmsOw
 	return out, err
 }
 
-// under reports whether it is under a key, by the key's id or ARN.
+// under reports whether the version or upload is under a key, named by the key's id or ARN.
 func (w *kmsOwner) under(key string) bool {
 	_, id, ok := strings.Cut(key, ":key/")
 	if !ok {
@@ -98,16 +98,16 @@ func (w *kmsOwner) under(key string) bool {
 	return strings.HasSuffix(w.v.kms.key, ":key/"+id)
 }
 
-// KeyUsage is what needs a key of KMS in one bucket.
+// KeyUsage counts what needs a key of KMS in one bucket.
 type KeyUsage struct {
 	Bucket            string
 	Versions, Uploads int
-	Bytes             int64 // of the versions, plain
+	Bytes             int64 // plaintext bytes of the versions
 }
 
-// KeyUsage walks all versions and uploads in progress, and returns what of each bucket
-// needs a key, named by its id or ARN, in the order of the buckets' ids. tell is called
-// with the number of versions and uploads that were looked at.
+// KeyUsage walks all versions and uploads in progress, and returns for each bucket what
+// needs a key, named by its id or ARN. The buckets are in the order of their ids. tell is
+// called with the number of versions and uploads that were examined so far.
 func (o *Operator) KeyUsage(ctx context.Context, key string, tell func(seen int) error) (all []KeyUsage, err error) {
 	at, seen := map[string]int{}, 0
 	err = o.eachUnderKMS(ctx, "", false, func(w *kmsOwner) error {
@@ -131,8 +131,8 @@ func (o *Operator) KeyUsage(ctx context.Context, key string, tell func(seen int)
 	return all, err
 }
 
-// Shredded calls fn with each version and upload under a key, named by its id or ARN,
-// whose data key can't be opened any more, because the key's material is gone.
+// Shredded calls fn for each version and upload under a key, named by its id or ARN, whose
+// data key can't be opened any more because the key's material was deleted.
 func (o *Operator) Shredded(ctx context.Context, key string, fn func(UnderKey) error) error {
 	var some []*kmsOwner
 	return o.eachUnderKMS(ctx, "", true, func(w *kmsOwner) error {
@@ -156,8 +156,8 @@ func (o *Operator) Shredded(ctx context.Context, key string, fn func(UnderKey) e
 	})
 }
 
-// isShredded reports whether one of the data keys can't be opened because material is
-// gone.
+// isShredded reports whether one of the data keys can't be opened because the key's
+// material was deleted.
 func (o *Operator) isShredded(ctx context.Context, w *kmsOwner) (gone bool, err error) {
 	n := Rewrapped{Needs: map[uint32]uint64{}}
 	look := looker(func(wrapped, binding []byte) {
@@ -173,7 +173,7 @@ func (o *Operator) isShredded(ctx context.Context, w *kmsOwner) (gone bool, err 
 	return gone, err
 }
 
-// looker is a Rewrapper that only looks.
+// looker is a Rewrapper that changes nothing.
 type looker func(wrapped, binding []byte)
 
 // Rewrap implements Rewrapper.
@@ -182,7 +182,7 @@ func (l looker) Rewrap(wrapped, binding []byte) ([]byte, bool, error) {
 	return wrapped, false, nil
 }
 
-// RewrapInput says which versions are moved to the newest material of their keys.
+// RewrapInput says which versions move to the newest material of their keys.
 type RewrapInput struct {
 	Bucket, Prefix string
 	Tell           func(RewrappedUnderKMS) error
@@ -191,13 +191,14 @@ type RewrapInput struct {
 // RewrappedUnderKMS counts what RewrapUnderKMS did.
 type RewrappedUnderKMS struct {
 	Versions, Uploads int    // under keys of KMS
-	DataKeys          uint64 // theirs and their parts'
+	DataKeys          uint64 // of those and of their parts
 	Changed           uint64 // data keys that were moved
-	Failed            uint64 // data keys of keys that are disabled or gone, and damaged ones
-	Left              uint64 // records that changed meanwhile; another run takes them
+	Failed            uint64 // data keys that are damaged, or whose key is disabled or deleted
+	Left              uint64 // records that changed in the meantime; another run rewraps them
 }
 
-// newestMaterial moves data keys of one choice to the newest material.
+// newestMaterial is a Rewrapper that moves data keys of one choice to the newest material
+// of their key.
 type newestMaterial struct {
 	ctx    context.Context
 	to     keys.Rewrapper
@@ -213,10 +214,10 @@ func (m newestMaterial) Rewrap(wrapped, binding []byte) ([]byte, bool, error) {
 	return again, changed, nil
 }
 
-// RewrapUnderKMS moves the data keys of a bucket's versions and uploads under keys of
-// KMS, whose keys begin with a prefix, to the newest material of their keys. Bytes of
-// objects are not touched. What is there already stays, so a run that was interrupted
-// is continued by another one. Error: NoSuchBucket.
+// RewrapUnderKMS moves the data keys of a bucket's versions and uploads under keys of KMS
+// to the newest material of their keys, for object keys that begin with a prefix. It does
+// not touch the bytes of objects, and it skips data keys that have moved already, so a run
+// that was interrupted can be repeated. Error: NoSuchBucket.
 func (o *Operator) RewrapUnderKMS(
 	ctx context.Context, in RewrapInput, to keys.Rewrapper,
 ) (n RewrappedUnderKMS, err error) {
@@ -246,8 +247,8 @@ func (o *Operator) RewrapUnderKMS(
 	})
 }
 
-// rewrapSome moves the data keys of one view's versions and uploads. Keys are opened
-// outside of the transaction, which compares the records.
+// rewrapSome moves the data keys of one view's versions and uploads. It opens the keys
+// outside the transaction; the transaction then checks that the records have not changed.
 func (o *Operator) rewrapSome(ctx context.Context, some []*kmsOwner, to keys.Rewrapper, n *RewrappedUnderKMS) error {
 	count := Rewrapped{Needs: map[uint32]uint64{}}
 	var all []exchange

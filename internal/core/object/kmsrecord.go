@@ -8,7 +8,7 @@ import (
 	"watertight/internal/core/change/record"
 )
 
-// append encodes how a key of KMS is used, as fields of a version's record.
+// append appends u as fields of a version's record.
 func (u *underKMS) append(r []byte) []byte {
 	r = record.String(r, fieldKMSKey, u.key)
 	r = record.Bool(r, fieldKMSBucketKey, u.bucketKey)
@@ -44,8 +44,8 @@ func (v *version) takeKMS(f *record.Fields) bool {
 	return true
 }
 
-// encryptionName returns the encryption of a number, empty for an unknown one. The
-// numbers are stored.
+// encryptionName returns the encryption that a number stands for, empty for an unknown
+// number. The numbers are stored.
 func encryptionName(n uint64) bucket.Encryption {
 	switch n {
 	case encryptionAES256:

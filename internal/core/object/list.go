@@ -14,11 +14,11 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// List returns a page of the current objects of a bucket in order of the bytes
-// of their keys. It needs s3:ListBucket. Keys that go on after Prefix with the
-// Delimiter somewhere are rolled up into common prefixes, each counting as one
-// (API reference, ListObjects and ListObjectsV2). The work is bounded by the
-// page: a common prefix is skipped, not walked.
+// List returns a page of the current objects of a bucket, in the byte order of their keys.
+// It needs s3:ListBucket. Keys that contain the Delimiter after Prefix are rolled up into
+// common prefixes, and each of these counts as one entry (API reference, ListObjects and
+// ListObjectsV2). A page does a bounded amount of work: a common prefix is skipped, not
+// walked.
 // Errors: NoSuchBucket, InvalidArgument.
 func (s *Store) List(ctx context.Context, g authz.Grant, in ListInput) (Listing, error) {
 	if err := g.Demand("s3:ListBucket", arn.Bucket(in.Bucket)); err != nil {
@@ -57,7 +57,7 @@ type lister struct {
 	*ListInput
 	page  int
 	b     *bucket.Bucket
-	skip  int    // bytes of a pointer's key before the object's
+	skip  int    // length of the pointer's key before the object's key
 	after []byte // end of the scan
 	last  string // last key or common prefix of the page
 	names strings.Builder
@@ -70,16 +70,16 @@ func (l *lister) start() string {
 	if after == "" || after < l.Prefix {
 		return l.Prefix
 	}
-	if common, ok := rolledUp(after, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
+	if common, ok := rolledUp(after, l.Prefix, l.Delimiter); ok { // earlier pages have shown all of this common prefix
 		return string(record.After([]byte(common)))
 	}
 	if len(after) > objectkey.Max {
-		return after[:objectkey.Max+1] // no key has as many bytes, so none lies between
+		return after[:objectkey.Max+1] // no key is that long, so none is skipped
 	}
 	return after + "\x00"
 }
 
-// rolledUp returns the common prefix that key is rolled up into.
+// rolledUp returns the common prefix into which key is rolled up, if any.
 func rolledUp(key, prefix, delimiter string) (string, bool) {
 	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return "", false
@@ -97,7 +97,7 @@ func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
 	l.after = record.After(pointers(b, l.Prefix))
 	start := l.start()
 	if start == "" && l.After != "" || len(l.Prefix) > objectkey.Max {
-		return nil // nothing can come after it
+		return nil // no key can follow
 	}
 	for from := pointers(b, start); from != nil; {
 		var err error
@@ -108,8 +108,8 @@ func (l *lister) run(r kv.Reader, b *bucket.Bucket) error {
 	return nil
 }
 
-// scan adds the objects from a key on. It returns where to go on behind a
-// common prefix, nil at the end of the page or of the keys.
+// scan adds objects, beginning at the key from. It stops at a common prefix and returns the
+// key to continue at, or nil at the end of the page or of the keys.
 func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	delimiter := []byte(l.Delimiter)
 	for p, err := range r.Scan(from, l.after) {
@@ -138,7 +138,8 @@ func (l *lister) scan(r kv.Reader, from []byte) ([]byte, error) {
 
 func (l *lister) full() bool { return len(l.out.Entries)+len(l.out.CommonPrefixes) == l.page }
 
-// firstEntries is the room for small pages; larger ones get all of theirs at once.
+// firstEntries is the first capacity of Entries; a page with more entries then gets its
+// full capacity at once.
 const firstEntries = 64
 
 func (l *lister) add(key, value []byte) error {
@@ -153,8 +154,8 @@ func (l *lister) add(key, value []byte) error {
 	}
 	l.out.Entries = append(l.out.Entries, Entry{})
 	e := &l.out.Entries[len(l.out.Entries)-1]
-	// All keys of a page share memory that grows seldom; what was handed out
-	// before it grew stays as it is.
+	// All keys of a page share one buffer, to save allocations. A key that was handed out
+	// before the buffer grew keeps the old memory.
 	at := l.names.Len()
 	l.names.Write(key)
 	e.Key = l.names.String()[at:]

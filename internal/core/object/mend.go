@@ -17,8 +17,8 @@ import (
 
 // Mended is what Mend found and did.
 type Mended struct {
-	Pointers   int              // current pointers made from versions, or taken away
-	References int              // references from blobs made anew
+	Pointers   int              // current pointers that were written again or deleted
+	References int              // references of blobs that were written again
 	Broken     []string         // records that can't be read
 	Lost       []string         // objects whose bytes are missing
 	Blobs      map[string]Owned // the blobs that objects and parts refer to
@@ -27,14 +27,14 @@ type Mended struct {
 // Owned is a blob that a record refers to.
 type Owned struct {
 	Size int64  // in bytes, of the object or part
-	Of   string // for people
+	Of   string // name for messages
 
 	key     []byte // data key, wrapped
-	binding []byte // nil where it isn't known
+	binding []byte // nil if it isn't known
 }
 
-// Verify compares a blob with its record: its length, and with read, every byte
-// of it, unless a customer's key or one of KMS would be needed.
+// Verify compares a blob with its record. It checks the length and, if read is set, every
+// byte, unless that needs a customer's key or one of KMS.
 func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -60,9 +60,8 @@ func (o *Owned) Verify(f *os.File, root *seal.Ring, read bool) error {
 	return nil
 }
 
-// Mend repairs records that were saved from a damaged store: it trusts versions and
-// parts, and makes pointers and references again from them. It drops records that
-// can't be read.
+// Mend repairs records that were saved from a damaged store. It trusts versions and parts,
+// and rebuilds pointers and references from them. It drops records that can't be read.
 func Mend(records map[string][]byte) Mended {
 	m := mender{
 		records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{},
@@ -99,12 +98,12 @@ const (
 type mender struct {
 	Mended
 	records  map[string][]byte
-	names    map[string]string // of buckets, by id
-	at       map[unique]string // key of the version
-	uploads  map[unique]string // key of the upload
+	names    map[string]string // names of buckets, by id
+	at       map[unique]string // key of the version's record
+	uploads  map[unique]string // key of the upload's record
 	pointers map[string][]byte
-	nulls    map[string][]byte // where the null version is not the newest
-	last     string            // the object of the version before
+	nulls    map[string][]byte // index entries of null versions that are not the newest
+	last     string            // the object of the version before this one
 }
 
 func (m *mender) buckets() {
@@ -119,8 +118,8 @@ func (m *mender) buckets() {
 	}
 }
 
-// version takes in the version at k: v/ID/KEY, a zero byte, its number. The
-// newest of a key comes first.
+// version adds the version whose record is at k: v/ID/KEY, a zero byte, its number.
+// Versions of a key come newest first.
 func (m *mender) version(k string) {
 	const fixed = 2 + bucketIDSize + 1 + 1 + 8
 	v, err := decodeVersion(m.records[k])
@@ -150,7 +149,7 @@ func (m *mender) broken(k string) {
 	delete(m.records, k)
 }
 
-// refer sets what a blob refers back to.
+// refer makes a blob refer back to the record at.
 func (m *mender) refer(blob, at string, o Owned) {
 	if blob == "" {
 		return
@@ -162,8 +161,8 @@ func (m *mender) refer(blob, at string, o Owned) {
 	}
 }
 
-// part takes in a part whose record is at k. of gives its binding; nil is
-// that of an upload in progress.
+// part adds a part whose record is at k. of returns its binding for its number; nil means a
+// part of an upload in progress.
 func (m *mender) part(k, at string, text []byte, of func(number int) []byte) {
 	p, err := decodePart(text)
 	if err != nil {
@@ -187,8 +186,8 @@ func bindingOf(u unique, id, key string) func(int) []byte {
 	return func(number int) []byte { return partBinding(bucket.ID([]byte(id)), u, number, key) }
 }
 
-// parts takes in a record of a version's parts. One without its version is
-// deleted, and refers to what is removed with it.
+// parts adds a record of a version's parts. If the version does not exist, it was deleted:
+// the blobs then refer to this record, and are removed together with it.
 func (m *mender) parts(k string) {
 	if len(k) < 2+16 {
 		m.broken(k)
@@ -213,9 +212,8 @@ func (m *mender) parts(k string) {
 	}
 }
 
-// point makes current pointers and the index of null versions those that follow
-// from the versions. A pointer to a version that is newer than all there are
-// shows that one is lost.
+// point rebuilds current pointers and the index of null versions from the versions. A
+// pointer to a version that does not exist shows that a version is lost.
 func (m *mender) point(keys []string) {
 	for _, k := range keys {
 		if !strings.HasPrefix(k, pointerPrefix) && !strings.HasPrefix(k, nullPrefix) {
@@ -244,7 +242,7 @@ func (m *mender) point(keys []string) {
 	slices.Sort(m.Lost)
 }
 
-// name is an object's for people.
+// name returns an object's name for messages.
 func (m *mender) name(id, key string) string {
 	if name := m.names[id]; name != "" {
 		return name + "/" + key

@@ -17,9 +17,9 @@ import (
 // Limits of S3 (S3 user guide, "Object key names" and "Working with object
 // metadata"; API reference, PutObject).
 const (
-	MaxMetadata = 2 << 10 // bytes of the user metadata's names and values
+	MaxMetadata = 2 << 10 // bytes of the names and values of user metadata
 	MaxPut      = 5 << 30 // bytes of one PUT
-	MaxPage     = 1000    // entries of a listing, and of one DeleteObjects
+	MaxPage     = 1000    // entries of a listing, and items of one DeleteObjects
 )
 
 // Store manages the objects of a server.
@@ -28,13 +28,13 @@ type Store struct {
 	lists    *acl.Compiled
 	payloads Payloads
 	buckets  *bucket.Store
-	kms      KMS   // nil: no key of KMS can be used
-	minPart  int64 // bytes; MinPart but in tests
+	kms      KMS   // nil: no KMS key can be used
+	minPart  int64 // bytes; tests may set less than MinPart
 	holds    *holds
 }
 
-// New returns the objects of store; payloads keeps their bytes, and kms decides who may
-// use which key of KMS.
+// New returns a Store of the objects in store. payloads keeps their bytes, and kms decides
+// who may use which key of KMS.
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store, kms KMS) *Store {
 	return &Store{
 		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, kms: kms, minPart: MinPart,
@@ -45,8 +45,9 @@ func New(store kv.Store, payloads Payloads, buckets *bucket.Store, kms KMS) *Sto
 // NullVersion is the id of a version written while versioning was not enabled.
 const NullVersion = "null"
 
-// ETag is an entity tag: the MD5 of the plaintext or, with Parts, of the MD5s
-// of that many parts. Under a customer's key or one of KMS it is random instead.
+// ETag is an entity tag. Its Sum is the MD5 of the plaintext or, if Parts is set, the MD5
+// of the MD5s of that many parts. Under a customer's key or a key of KMS it is random
+// instead.
 type ETag struct {
 	Sum   [16]byte
 	Parts uint32
@@ -64,7 +65,8 @@ func (e ETag) Append(dst []byte) []byte {
 // String returns the tag without quotes.
 func (e ETag) String() string { return string(e.Append(make([]byte, 0, 38))) }
 
-// ChecksumType says what a checksum was made of, by its AWS name.
+// ChecksumType is the type of a checksum by its AWS name: of the whole object, or of the
+// checksums of its parts.
 type ChecksumType string
 
 // The checksum types (S3 user guide, "Checking object integrity").
@@ -77,8 +79,8 @@ const (
 type Checksum struct {
 	Algorithm digest.Algorithm
 	Type      ChecksumType
-	Sum       []byte // big-endian; nil where it takes a key that the request did not bring or use
-	Parts     uint32 // of a composite one
+	Sum       []byte // big-endian; nil if opening it needs a key that the request did not bring or use
+	Parts     uint32 // number of parts of a composite checksum
 }
 
 // String returns the checksum as its header carries it.
@@ -90,13 +92,13 @@ func (c Checksum) String() string {
 	return s
 }
 
-// is reports whether a client means this checksum. S3 takes a composite one
-// with the number of its parts and without.
+// is reports whether a client sent this checksum. S3 accepts a composite checksum with and
+// without the number of its parts.
 func (c Checksum) is(sent string) bool {
 	return sent == c.String() || sent == base64.StdEncoding.EncodeToString(c.Sum)
 }
 
-// Metadata is what a client stores beside the bytes and is given back with them.
+// Metadata is what a client stores with the bytes and gets back with them.
 type Metadata struct {
 	ContentType, CacheControl, ContentDisposition string
 	ContentEncoding, ContentLanguage, Expires     string
@@ -108,7 +110,7 @@ type Metadata struct {
 type Version struct {
 	Key          string
 	ID           string // opaque and URL-safe, or NullVersion
-	Versioned    bool   // the bucket's versioning is or was enabled: answers carry ID
+	Versioned    bool   // the bucket's versioning is or was enabled, so responses have the ID
 	DeleteMarker bool
 	Size         int64
 	Modified     time.Time
@@ -121,7 +123,7 @@ type Version struct {
 	Tags     tag.Set
 }
 
-// Expected is what a client declared about a body; nil means that nothing is declared.
+// Expected is what a client declared about a body; a nil field declares nothing.
 type Expected struct {
 	Sum []byte // checksum of PutInput.Algorithm, decoded
 }
@@ -130,21 +132,21 @@ type Expected struct {
 type PutInput struct {
 	Bucket, Key  string
 	Body         io.Reader
-	Size         int64 // decoded bytes, or -1 where unknown
+	Size         int64 // decoded bytes, or -1 if unknown
 	Metadata     Metadata
 	Tags         tag.Set // as tag.Object or tag.Header made it
 	ACL          acl.Request
 	StorageClass string           // empty is STANDARD
-	Algorithm    digest.Algorithm // None has CRC64NVME computed
+	Algorithm    digest.Algorithm // None: CRC64NVME is computed
 	Encryption   Encryption
 	MD5          []byte // Content-MD5, decoded; nil declares none
-	// Expect is called once, after Body has returned io.EOF, since trailers come
-	// last; nil expects nothing.
+	// Expect is called once, after Body has returned io.EOF, because trailers come last. If
+	// it is nil, nothing is expected.
 	Expect               func() (Expected, error)
-	IfMatch, IfNoneMatch *string // as the headers carry them
+	IfMatch, IfNoneMatch *string // values of the headers
 }
 
-// GetInput asks for a version. A nil VersionID is the current version.
+// GetInput asks for a version. If VersionID is nil, it asks for the current version.
 type GetInput struct {
 	Bucket, Key                        string
 	VersionID                          *string
@@ -154,21 +156,21 @@ type GetInput struct {
 	IfModifiedSince, IfUnmodifiedSince time.Time // zero for none
 	IfRange                            string    // the header's value, empty for none
 	Customer                           CustomerKey
-	Checksums                          bool // the answer shows checksums (x-amz-checksum-mode)
+	Checksums                          bool // the response shows checksums (x-amz-checksum-mode)
 }
 
-// Reading is an answer to Get and Head.
+// Reading is the result of Get and Head.
 type Reading struct {
 	Version
-	Partial       bool          // the answer is the Length bytes at Start, not the whole
+	Partial       bool          // the result is Length bytes from Start, not the whole object
 	Start, Length int64         // bytes
-	Part          *Part         // where the answer is exactly one part of a multipart object
-	Body          io.ReadCloser // nil from Head; else also an io.WriterTo, to be closed
+	Part          *Part         // set if the result is exactly one part of a multipart object
+	Body          io.ReadCloser // nil from Head; otherwise it is also an io.WriterTo, and the caller closes it
 }
 
-// Verifiable is the checksum of the answer: the object's, or of one part where
-// that is all of it (S3 user guide, "Checking object integrity"). The zero
-// Checksum is for any other range.
+// Verifiable returns the checksum of the bytes in the result: the object's, or that of one
+// part if the result is exactly that part (S3 user guide, "Checking object integrity"). For
+// any other range it returns the zero Checksum.
 func (r *Reading) Verifiable() Checksum {
 	switch {
 	case r.Part != nil:
@@ -182,29 +184,29 @@ func (r *Reading) Verifiable() Checksum {
 	}
 }
 
-// DeleteInput names what to delete. A nil VersionID is the key itself.
+// DeleteInput names what to delete: the key or, if VersionID is set, that version.
 type DeleteInput struct {
 	Key       string
 	VersionID *string
 	IfMatch   *string
 }
 
-// Deleted is what became of one DeleteInput.
+// Deleted is the result of one DeleteInput.
 type Deleted struct {
 	Key       string
-	VersionID string // of the version or marker that was removed; empty if none was named
-	// DeleteMarker: a delete marker was made, or one was removed. MarkerID is its id.
+	VersionID string // of the version or marker that was removed; empty if the input named none
+	// DeleteMarker reports that a delete marker was made or removed. MarkerID is its id.
 	DeleteMarker bool
 	MarkerID     string
-	Err          error // from DeleteMany: why nothing was deleted
+	Err          error // set by DeleteMany: why nothing was deleted
 }
 
 // ListInput asks for a page of the current objects of a bucket.
 type ListInput struct {
 	Bucket, Prefix, Delimiter string
-	After                     string  // only keys after it; inside a common prefix, only what follows that prefix
-	Token                     *string // Token of the page before; After is ignored then
-	Max                       *int    // from 0; nil and more than 1000 are 1000
+	After                     string  // only keys after this one; a key inside a common prefix skips that whole prefix
+	Token                     *string // Token of the previous page; After is then ignored
+	Max                       *int    // at least 0; nil and more than 1000 mean 1000
 }
 
 // Entry is an object as a listing shows it.
@@ -219,12 +221,12 @@ type Entry struct {
 	ChecksumType ChecksumType
 }
 
-// Listing is a page, both parts in order of their bytes. Next and Token are
-// empty on the last page.
+// Listing is a page. Both of its lists are in byte order. Next and Token are empty on the
+// last page.
 type Listing struct {
 	Entries        []Entry
 	CommonPrefixes []string
 	Truncated      bool
-	Next           string // last key or common prefix of the page: the After of the next one
-	Token          string // the same, opaque
+	Next           string // last key or common prefix of the page, which is After of the next page
+	Token          string // Next in an opaque form
 }

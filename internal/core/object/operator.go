@@ -11,14 +11,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator proves that what is stored is whole, for the operator's commands. It asks
-// for no grant, and gives no plaintext to anybody.
+// Operator checks that what is stored is complete and undamaged, for the operator's
+// commands. It asks for no grant, and returns no plaintext.
 type Operator struct {
 	store kv.Store
 	bytes OperatorPayloads
 }
 
-// OperatorPayloads proves what sealed bytes are. The operator of payload implements it.
+// OperatorPayloads checks sealed bytes. payload.Operator implements it.
 type OperatorPayloads interface {
 	Verify(ctx context.Context, c payload.Check) error
 	Shredded(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (bool, error)
@@ -31,8 +31,7 @@ type OperatorPayloads interface {
 // NewOperator returns the operator of the objects in a store.
 func NewOperator(store kv.Store, bytes OperatorPayloads) *Operator { return &Operator{store, bytes} }
 
-// EachBlob calls fn with the names of the blobs that records refer to, in order, some
-// at a time.
+// EachBlob calls fn with the names of the blobs that records refer to, in order, in batches.
 func (o *Operator) EachBlob(ctx context.Context, fn func(names []string) error) error {
 	const some = 1024
 	var names []string

@@ -13,10 +13,10 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// part is one part of an upload, and of the version it became.
+// part is a part of an upload, or of the version that the upload became.
 type part struct {
 	number   int
-	unique   unique // of its bytes
+	unique   unique // names its bytes
 	inline   bool
 	size     int64
 	md5      [16]byte
@@ -25,7 +25,7 @@ type part struct {
 	dataKey  []byte
 	blob     string
 
-	sealedSum []byte // the checksum, under a customer's key
+	sealedSum []byte // the checksum, if digests are hidden
 	kept      []byte // unknown fields of the record, see record.Fields.Keep
 }
 
@@ -45,8 +45,8 @@ const (
 	fieldPartSealedSum = 11
 )
 
-// Fields of a record of a version's parts. What precedes the parts says
-// whether to read them.
+// Fields of a record of a version's parts. The fields before the parts say whether the
+// parts must be read.
 const (
 	fieldListCount = 1
 	fieldListLast  = 2
@@ -54,11 +54,11 @@ const (
 	fieldParts     = 28 // repeated: a part's record
 )
 
-// partList is what a record of parts says of all of them.
+// partList summarizes one record of a version's parts.
 type partList struct {
 	count int
-	last  int   // number of the last one
-	size  int64 // bytes of all of them
+	last  int   // number of the last part
+	size  int64 // bytes of all its parts
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
@@ -76,13 +76,13 @@ func partKey(upload unique, number int) []byte {
 // versionParts is the prefix of the keys of a version's lists of parts.
 func versionParts(version unique) []byte { return record.Key(partListPrefix, string(version[:]), "/") }
 
-// partsKey is the key of the list of a version's parts from its n-th on.
+// partsKey is the key of the record of a version's parts that begins with the n-th.
 func partsKey(version unique, n int) []byte {
 	return binary.BigEndian.AppendUint32(versionParts(version), uint32(n))
 }
 
-// eachUploadPart calls fn for the parts of an upload from a number on, in order,
-// until it returns false.
+// eachUploadPart calls fn for the parts of an upload, in order, from a number on. It stops
+// when fn returns false.
 func eachUploadPart(r kv.Reader, upload unique, from int, fn func(*part) bool) error {
 	for pair, err := range r.Scan(partKey(upload, from), record.After(uploadParts(upload))) {
 		if err != nil {
@@ -100,8 +100,8 @@ func (p *part) location() payload.Location {
 	return payload.Location{Blob: p.blob, Size: p.size, Key: p.dataKey, Sum: p.sealedSum}
 }
 
-// partBinding ties a part's data key to its upload and its number: no part can
-// stand for another one.
+// partBinding binds a part's data key to its upload and its number, so that no part can
+// replace another one.
 func partBinding(id bucket.ID, upload unique, number int, key string) []byte {
 	b := record.Key("watertight part\x00", string(id[:]), string(upload[:]))
 	return append(binary.BigEndian.AppendUint16(b, uint16(number)), key...)
@@ -169,8 +169,7 @@ func decodePart(b []byte) (*part, error) {
 	return p, nil
 }
 
-// writeParts writes the list of a version's parts, and refers their blobs to
-// the version.
+// writeParts writes the records of a version's parts, and makes their blobs refer to the version.
 func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
 	for n := 0; n < len(parts); n += partsPerRecord {
 		tx.Set(partsKey(v.unique, n), encodeParts(parts[n:min(n+partsPerRecord, len(parts))]))
@@ -197,8 +196,8 @@ func encodeParts(parts []*part) []byte {
 	return r
 }
 
-// eachPart calls fn for the parts of a version, in order, until it returns
-// false. Lists that skip is true for are passed over; it may be nil.
+// eachPart calls fn for the parts of a version, in order. It stops when fn returns false.
+// It skips records for which skip returns true; skip may be nil.
 func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) bool) error {
 	prefix := versionParts(v.unique)
 	n, more := 0, true
@@ -221,8 +220,8 @@ func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) 
 	return nil
 }
 
-// partsOf calls fn for the parts of one record until it returns false, unless
-// skip says to pass over all of them.
+// partsOf calls fn for the parts of one record until fn returns false. If skip returns
+// true, it calls fn for none of them.
 func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partList, err error) {
 	f := record.Read(b)
 	n := 0
@@ -255,7 +254,7 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 	return l, nil
 }
 
-// dropPart deletes what refers to the bytes of a part.
+// dropPart deletes the records that refer to the bytes of a part.
 func dropPart(tx kv.Tx, p *part) []garbage {
 	if p.inline {
 		tx.Delete(inlineKey(p.unique))
@@ -267,9 +266,9 @@ func dropPart(tx kv.Tx, p *part) []garbage {
 	return []garbage{{Location: p.location()}}
 }
 
-// sumOf is the checksum of an object made of parts: of the object's bytes
-// where its type is FULL_OBJECT, else of the parts' checksums. It is empty
-// where a part lacks one of the algorithm.
+// sumOf returns the checksum of an object made of parts: that of the object's bytes if the
+// type is FULL_OBJECT, else that of the parts' checksums. It is empty if a part has no
+// checksum of the algorithm.
 func sumOf(alg digest.Algorithm, kind ChecksumType, parts []*part) Checksum {
 	for _, p := range parts {
 		if p.checksum.Algorithm != alg || p.checksum.Sum == nil {

@@ -8,9 +8,9 @@ import (
 	"watertight/internal/core/payload"
 )
 
-// Payloads keeps the bytes of objects. payload.Store implements it; it is an
-// interface so that tests can prove of every write and every removal that its
-// blob is settled or dropped exactly once.
+// Payloads keeps the bytes of objects. payload.Store implements it. It is an interface so
+// that tests can check that each write and each removal settles or drops its blob exactly
+// once.
 type Payloads interface {
 	Write(ctx context.Context, g authz.Grant, src payload.Source) (payload.Location, payload.Digests, error)
 	NewKey(

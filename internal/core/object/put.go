@@ -20,16 +20,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where
-// it has tags, s3:PutObjectAcl where an ACL is asked for, s3:GetObject where
-// IfMatch is set, and kms:GenerateDataKey on the key of KMS that the request or the
-// bucket's setting names. The bytes are sealed and kept first, the record second, and
-// nothing is visible before both last. Conditions are checked before the body
-// is read and again in the transaction that commits.
-// Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
+// Put stores an object. It needs s3:PutObject, s3:PutObjectTagging too where it has tags,
+// s3:PutObjectAcl where an ACL is asked for, s3:GetObject where IfMatch is set, and
+// kms:GenerateDataKey on the key of KMS that the request or the bucket's setting names. It
+// first seals and stores the bytes, then the record; the object is visible only after both
+// are durable. Conditions are checked before the body is read, and again in the transaction
+// that commits. Errors: NoSuchBucket, KeyTooLongError, InvalidURI, MetadataTooLarge,
 // InvalidStorageClass, EntityTooLarge, IncompleteBody, BadDigest, InvalidDigest,
 // InvalidArgument and InvalidEncryptionAlgorithmError (the encryption), those of KMS,
-// OperationAborted where the bucket's encryption changed meanwhile, PreconditionFailed,
+// OperationAborted if the bucket's encryption changed in the meantime, PreconditionFailed,
 // NoSuchKey, NotImplemented, those of an ACL (see setOwner), and what Body.Read returned.
 func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
@@ -80,16 +79,15 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 	return v.public(b, in.Key), nil
 }
 
-// written is bytes that were sealed and kept before the transaction that refers to
-// them.
+// written describes bytes that were sealed and stored before the transaction that refers to them.
 type written struct {
-	bucket bucket.ID // that the data key is bound to
+	bucket bucket.ID // the bucket that the data key is bound to
 	how    sealing
 	at     payload.Location
 }
 
-// check refuses to refer to the bytes in a bucket that was deleted and made again
-// while they came in, or where they must be sealed otherwise by now.
+// check refuses to refer to the bytes if the bucket was deleted and created again while
+// they were received, or if they must now be sealed in another way.
 func (w *written) check(tx kv.Tx, k slot, g authz.Grant) error {
 	if k.b.ID != w.bucket {
 		return noSuchBucket(k.b.Name)
@@ -97,8 +95,8 @@ func (w *written) check(tx kv.Tx, k slot, g authz.Grant) error {
 	return w.how.check(tx, k, g)
 }
 
-// precheck reads the bucket, with its default encryption where that counts, and checks
-// ACL and conditions for the first time, so that a write that can't succeed is refused
+// precheck reads the bucket, and its default encryption if that counts. It checks the ACL
+// and the conditions for the first time, so that a write that can't succeed is refused
 // before its body is read.
 func (s *Store) precheck(
 	ctx context.Context, g authz.Grant, in *PutInput, a *asked,
@@ -123,7 +121,7 @@ func (s *Store) precheck(
 	return k, setting, err
 }
 
-// version is the record as far as it is known before the body.
+// version returns the record with the fields that are known before the body is read.
 func (in *PutInput) version(how *sealing) *version {
 	v := &version{
 		storageClass: in.StorageClass, encryption: how.encryption, kms: how.kms, metadata: in.Metadata, tags: in.Tags,
@@ -133,7 +131,7 @@ func (in *PutInput) version(how *sealing) *version {
 	return v
 }
 
-// algorithm is the checksum's: CRC64NVME where the client chose none (S3 user
+// algorithm returns the checksum's algorithm: CRC64NVME if the client chose none (S3 user
 // guide, "Checking object integrity").
 func (in *PutInput) algorithm() digest.Algorithm {
 	if in.Algorithm == digest.None {
@@ -155,7 +153,7 @@ func (in *PutInput) source(choice keys.Choice, binding []byte) payload.Source {
 	}
 }
 
-// bounded is a body of unknown size that must not have more than left bytes.
+// bounded limits a body of unknown size to left bytes.
 type bounded struct {
 	io.Reader
 	left int64
@@ -169,8 +167,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// verify compares what was read with what was declared; the length was checked
-// by payload.
+// verify compares the digests of the body with the declared ones; payload has checked the length.
 func (in *PutInput) verify(digests payload.Digests) error {
 	var expected Expected
 	if in.Expect != nil {
@@ -203,14 +200,14 @@ func (in *PutInput) verify(digests payload.Digests) error {
 	return nil
 }
 
-// stored completes the record with what the pass over the body found.
+// stored sets the fields that are known after the body was read.
 func (v *version) stored(at payload.Location, digests payload.Digests, choice keys.Choice) {
 	v.size, v.etag.Sum, v.checksum.Sum = digests.Size, tagOf(choice, digests.MD5), digests.Sum
 	v.dataKey, v.blob, v.inline, v.sealedSum = at.Key, at.Blob, at.Inline != nil, at.Sum
 }
 
-// commit writes the record and, once it is durable, settles the bytes and removes
-// those that it replaced. It returns the bucket as the transaction saw it.
+// commit writes the record. Once the record is durable, commit settles the bytes and
+// removes those that they replace. It returns the bucket as the transaction read it.
 func (s *Store) commit(
 	ctx context.Context, g authz.Grant, in *PutInput, v *version, w written,
 ) (b *bucket.Bucket, err error) {
@@ -243,15 +240,15 @@ func (s *Store) commit(
 	return b, nil
 }
 
-// noteVersion has the event name the version that is made.
+// noteVersion adds the id of the new version to the audit event.
 func noteVersion(g authz.Grant, b *bucket.Bucket, v *version) {
 	if b.Versioning != bucket.Off && v != nil {
 		g.Note("x-amz-version-id", v.id())
 	}
 }
 
-// drop removes bytes whose commit failed. Those of a commit that may have
-// lasted stay; the sweeper decides.
+// drop removes the bytes of a write that failed. If it is unknown whether the commit is
+// durable, the bytes stay, and the sweeper decides later.
 func (s *Store) drop(ctx context.Context, at payload.Location, err error) {
 	if !errors.Is(err, kv.ErrUnknown) {
 		s.payloads.Drop(context.WithoutCancel(ctx), at)
@@ -262,5 +259,5 @@ func noSuchBucket(name string) error {
 	return fault.Of(fault.NoSuchBucket).With("BucketName", name)
 }
 
-// instant is the request's, as records keep it.
+// requestTime returns the time of the request in the precision of records.
 func requestTime(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }

@@ -26,7 +26,7 @@ type Part struct {
 	Modified  time.Time
 	ETag      ETag
 	Checksum  Checksum
-	Encrypted // of the upload, where the part was just stored
+	Encrypted // of the upload; set if the part was just stored
 }
 
 // PartInput is a part to store.
@@ -34,12 +34,12 @@ type PartInput struct {
 	Bucket, Key, UploadID string
 	Number                int
 	Body                  io.Reader
-	Size                  int64 // decoded bytes, or -1 where unknown
+	Size                  int64 // decoded bytes, or -1 if unknown
 	Algorithm             digest.Algorithm
-	Expect                func() (Expected, error) // as PutInput has it
+	Expect                func() (Expected, error) // as in PutInput
 	MD5                   []byte
-	Customer              CustomerKey // the upload's
-	copied                bool        // its bytes are the store's own
+	Customer              CustomerKey // the upload's key
+	copied                bool        // its bytes are read from this store
 }
 
 func (in *PartInput) check() error {
@@ -56,9 +56,9 @@ func (in *PartInput) check() error {
 	return nil
 }
 
-// algorithm is the checksum that a part is kept with: the upload's, and
-// CRC64NVME where the client chose none for it (S3 user guide, "Checking object
-// integrity for multipart uploads").
+// algorithm returns the algorithm of the part's stored checksum: the upload's, or CRC64NVME
+// if the client chose none for the upload (S3 user guide, "Checking object integrity for
+// multipart uploads").
 func (in *PartInput) algorithm(u *upload) (digest.Algorithm, error) {
 	want := u.checksum.Algorithm
 	switch {
@@ -79,10 +79,10 @@ func typeMismatch(want, got digest.Algorithm) error {
 			", actual checksum Type: "+strings.ToLower(string(got)))
 }
 
-// PutPart stores a part, in place of an earlier one of its number. It needs
-// s3:PutObject, and kms:GenerateDataKey and kms:Decrypt on the upload's key of KMS.
-// Errors: NoSuchBucket, NoSuchUpload, InvalidArgument, InvalidRequest, those of KMS, and
-// those of Put that concern the body.
+// PutPart stores a part and replaces an earlier one with the same number. It needs
+// s3:PutObject, and kms:GenerateDataKey and kms:Decrypt on the upload's key of KMS. Errors:
+// NoSuchBucket, NoSuchUpload, InvalidArgument, InvalidRequest, those of KMS, and those of
+// Put that concern the body.
 func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part, error) {
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Part{}, err
@@ -124,13 +124,13 @@ func (s *Store) PutPart(ctx context.Context, g authz.Grant, in PartInput) (Part,
 	out := p.public()
 	out.Encrypted = u.publicEncryption()
 	if u.checksum.Algorithm == digest.None && in.Algorithm == digest.None {
-		out.Checksum = Checksum{} // the client asked for none; one is kept all the same
+		out.Checksum = Checksum{} // the client asked for none, although one is stored
 	}
 	return out, nil
 }
 
-// storePart seals the body under a new data key and verifies what was declared
-// of it. No record refers to the bytes yet; after an error there are none.
+// storePart seals the body under a new data key and compares it with what the client
+// declared. No record refers to the bytes yet; after an error they are dropped.
 func (s *Store) storePart(
 	ctx context.Context, g authz.Grant, in *PartInput, k slot, u *upload, choice keys.Choice,
 ) (*part, payload.Location, error) {
@@ -146,7 +146,7 @@ func (s *Store) storePart(
 	}
 	src := put.source(choice, k.partBinding(u.unique, in.Number))
 	src.Checksum = alg
-	var sent hash.Hash // the client's checksum, where it is not the kept one
+	var sent hash.Hash // the client's checksum, if its algorithm is not the stored one's
 	if in.Algorithm != digest.None && in.Algorithm != alg {
 		sent = in.Algorithm.New()
 		src.Body = io.TeeReader(src.Body, sent)

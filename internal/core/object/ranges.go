@@ -10,15 +10,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// span is the bytes an answer has.
+// span is the range of an object's bytes that a response contains.
 type span struct {
 	partial       bool
 	start, length int64
-	part          *part // that it is, of a multipart object
+	part          *part // set if the span is this part of a multipart object
 }
 
-// byteRange reads a Range header against an object's size. Several ranges, and
-// whatever is not a range, are ignored; a range with no byte of the object is
+// byteRange evaluates a Range header for an object's size. It ignores several ranges, and
+// values that are no range. If no byte of the object is in the range, the error is
 // InvalidRange (RFC 9110, section 14.2; S3 API reference, GetObject).
 func byteRange(header string, size int64) (span, error) {
 	whole := span{length: size}
@@ -33,12 +33,12 @@ func byteRange(header string, size int64) (span, error) {
 	first, firstOK := parseOffset(from)
 	last, lastOK := parseOffset(to)
 	switch {
-	case from == "" && lastOK: // the last bytes
+	case from == "" && lastOK: // a suffix range: the last bytes
 		if last == 0 {
 			return span{}, invalidRange(header, size)
 		}
 		if size == 0 {
-			return whole, nil // all of it, and no byte that Content-Range could name
+			return whole, nil // the whole of an empty object; Content-Range can't express that
 		}
 		n := min(last, size)
 		return span{partial: true, start: size - n, length: n}, nil
@@ -53,7 +53,7 @@ func byteRange(header string, size int64) (span, error) {
 	return span{partial: true, start: first, length: last - first + 1}, nil
 }
 
-// parseOffset reads only digits; a number too large for an int64 becomes the largest one.
+// parseOffset accepts only digits. It returns MaxInt64 for a number that is too large for an int64.
 func parseOffset(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -74,7 +74,7 @@ func invalidRange(header string, size int64) error {
 // maxParts is the largest part number (S3 user guide, "Multipart upload limits").
 const maxParts = 10_000
 
-// check refuses what no read can be.
+// check refuses inputs that S3 does not accept.
 func (in *GetInput) check() error {
 	if err := checkKey(in.Key); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (in *GetInput) check() error {
 	return nil
 }
 
-// span returns which bytes of v are asked for. An object that was put in one
-// piece is its own only part.
+// span returns the range of v that is asked for. An object that was put in one piece is its
+// own only part.
 func (in *GetInput) span(r kv.Reader, v *version) (span, error) {
 	switch {
 	case in.PartNumber != nil && v.etag.Parts > 0:
@@ -114,8 +114,8 @@ func noSuchPart(count, number int) error {
 		With("ActualPartCount", strconv.Itoa(count)).With("PartNumberRequested", strconv.Itoa(number))
 }
 
-// rangeHolds evaluates If-Range: where it names another version than v, the range
-// is of no use to the client (RFC 9110, section 13.1.5).
+// rangeHolds evaluates If-Range: if it names another version than v, the range must be
+// ignored (RFC 9110, section 13.1.5).
 func (in *GetInput) rangeHolds(v *version) bool {
 	if in.IfRange == "" {
 		return true

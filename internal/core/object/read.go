@@ -17,8 +17,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// readAction is what a read needs; an id, "null" included, makes it a read of
-// a version (S3 user guide, "Required permissions for Amazon S3 API operations").
+// readAction returns the action that a read needs. With a version id, even "null", it is a
+// read of a version (S3 user guide, "Required permissions for Amazon S3 API operations").
 func readAction(versionID *string) policy.Action {
 	if versionID != nil {
 		return "s3:GetObjectVersion"
@@ -26,8 +26,8 @@ func readAction(versionID *string) policy.Action {
 	return "s3:GetObject"
 }
 
-// maxRereads bounds how often a read starts again because the version it found
-// was replaced, and its blob removed, before the blob was opened.
+// maxRereads bounds how often a read starts again because its version was replaced, and the
+// blob removed, before the blob was opened.
 const maxRereads = 4
 
 // Get opens a version for reading. It needs s3:GetObject, or
@@ -45,7 +45,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, in GetInput) (*Reading, 
 	return r, err
 }
 
-// get opens a version for reading, and returns the grant that covers its key, too.
+// get opens a version for reading, and returns a grant that also covers its key.
 func (s *Store) get(ctx context.Context, g authz.Grant, in *GetInput) (*Reading, authz.Grant, error) {
 	for try := 1; ; try++ {
 		f, err := s.plan(ctx, g, in, "GET", true)
@@ -63,8 +63,8 @@ func (s *Store) get(ctx context.Context, g authz.Grant, in *GetInput) (*Reading,
 	}
 }
 
-// Head is Get without a body. It needs s3:GetObject, or s3:GetObjectVersion with
-// VersionID. A version under a key of KMS needs kms:Decrypt only for its checksum.
+// Head is Get without a body. It needs s3:GetObject, or s3:GetObjectVersion with VersionID.
+// For a version under a key of KMS, only the checksum needs kms:Decrypt.
 func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading, error) {
 	if err := g.Demand(readAction(in.VersionID), arn.Object(in.Bucket, in.Key)); err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *Store) Head(ctx context.Context, g authz.Grant, in GetInput) (*Reading,
 	return f.reading(in.Key), nil
 }
 
-// readPlan is a version and the bytes of it that are asked for.
+// readPlan is a version and the range of it to read.
 type readPlan struct {
 	b       *bucket.Bucket
 	v       *version
@@ -84,9 +84,9 @@ type readPlan struct {
 	inline  []byte
 	parts   []segment // of a multipart object
 	choice  keys.Choice
-	grant   authz.Grant     // covers the version's key, too
-	key     payload.DataKey // where the choice hides digests
-	refusal error           // by the conditions or the range
+	grant   authz.Grant     // also covers the version's key
+	key     payload.DataKey // set if the choice hides digests
+	refusal error           // error of the conditions or the range
 }
 
 func (f *readPlan) reading(key string) *Reading {
@@ -98,9 +98,9 @@ func (f *readPlan) reading(key string) *Reading {
 	return r
 }
 
-// plan reads the version asked for in the view that it is authorized in, and
-// checks the conditions, the range and, once the view has ended, the key: what is
-// wrong with the key is what the caller is told first.
+// plan reads the version in the view in which it is authorized, and checks the conditions
+// and the range. After the view it checks the key. An error of the key takes precedence
+// over one of the conditions or the range.
 func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*readPlan, error) {
 	if err := in.check(); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 		return nil, err
 	}
 	if f.v.kms != nil && !bytes && !in.Checksums {
-		return f, cmp.Or(f.v.checkChoice(choice), f.refusal) // nothing of it is opened
+		return f, cmp.Or(f.v.checkChoice(choice), f.refusal) // Head without checksums opens no key
 	}
 	k := slot{f.b, in.Key}
 	if f.choice, f.grant, err = s.openFor(ctx, g, k, f.v, choice); err != nil {
@@ -159,8 +159,8 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 	return f, cmp.Or(f.refusal, err)
 }
 
-// find returns the version that a request names, whole: an object, never a
-// delete marker.
+// find returns the full record of the version that a request names. That is always an
+// object, never a delete marker.
 func (s slot) find(r kv.Reader, versionID *string, method string) (*version, error) {
 	if versionID == nil {
 		v, marker, err := s.current(r)
@@ -207,7 +207,7 @@ func (s *Store) open(ctx context.Context, f *readPlan, key string) (io.ReadClose
 	return s.openRange(at, k, f.inline, f.span.start, f.span.length)
 }
 
-// body is a range of an opened object; closing it closes both.
+// body is a range of an opened object; Close closes both.
 type body struct {
 	io.ReadCloser
 	content io.Closer // may be nil

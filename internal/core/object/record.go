@@ -16,15 +16,15 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// unique is what no other version has.
+// unique identifies a version, an upload or the bytes of a part. It is random.
 type unique [16]byte
 
 // version is a version's record. A current pointer holds the same fields up to
-// fieldEncryption. A new one is completed in four steps: PutInput.version takes what
-// the request says, stored what the pass over the bytes found (of an upload:
-// assemble, what follows from its parts), setOwner its owner and ACL by the bucket's
-// settings, and slot.push its number and whether it is the null version. The last
-// two happen inside the transaction, and again whenever that runs again.
+// fieldEncryption. The fields of a new one are set in four steps: PutInput.version sets
+// those of the request; stored sets what is known after the body was read (for an upload,
+// assemble sets what follows from its parts); setOwner sets owner and ACL by the bucket's
+// settings; slot.push sets the number and whether it is the null version. The last two
+// steps run inside the transaction, and again each time the transaction is repeated.
 type version struct {
 	seq          uint64
 	unique       unique
@@ -36,22 +36,22 @@ type version struct {
 	etag         ETag
 	storageClass string
 	checksum     Checksum
-	owner        string // empty is the bucket's owner
+	owner        string // empty: the bucket's owner
 	encryption   bucket.Encryption
-	kms          *underKMS // of SSE-KMS and DSSE-KMS
-	dataKey      []byte    // each part has its own; this one seals the checksum of the whole
+	kms          *underKMS // set for SSE-KMS and DSSE-KMS
+	dataKey      []byte    // each part has its own; this one seals the checksum of the whole object
 	blob         string
 	metadata     Metadata
 	tags         tag.Set
 	acl          acl.List
-	sealedSum    []byte // the checksum, where digests are hidden
+	sealedSum    []byte // the checksum, if digests are hidden
 	kept         []byte // unknown fields of the record, see record.Fields.Keep
 }
 
 // Fields of a version's record. The numbers are stored: they may be added to,
 // never changed.
 const (
-	fieldSeq          = 1 // first: pointerSeq looks there
+	fieldSeq          = 1 // must be first: pointerSeq expects it there
 	fieldUnique       = 2
 	fieldFlags        = 3
 	fieldSize         = 4
@@ -61,8 +61,8 @@ const (
 	fieldStorageClass = 8
 	fieldAlgorithm    = 9
 	fieldChecksumType = 10
-	fieldOwner        = 11 // left out where it is the bucket's
-	fieldEncryption   = 12 // the last of a current pointer
+	fieldOwner        = 11 // left out if it is the bucket's owner
+	fieldEncryption   = 12 // the last field of a current pointer
 	fieldSum          = 16
 	fieldSumParts     = 17
 	fieldDataKey      = 18
@@ -76,7 +76,7 @@ const (
 	fieldRedirect     = 26
 	fieldUser         = 27 // repeated: name and value
 	fieldTag          = 29 // repeated: name and value
-	fieldGrant        = 34 // repeated, see acl.List; none means only the owner's
+	fieldGrant        = 34 // repeated, see acl.List; if there is none, only the owner has a grant
 	fieldSealedSum    = 30
 	fieldKMSKey       = 31 // see underKMS
 	fieldKMSBucketKey = 32
@@ -98,7 +98,7 @@ const (
 	encryptionKMS         = 3
 	encryptionDSSE        = 4
 
-	sizeLimit = 1 << 62 // no object is as large
+	sizeLimit = 1 << 62 // larger than any object
 )
 
 func (v *version) flags() (f uint64) {
@@ -164,21 +164,21 @@ func (v *version) encode() []byte {
 	return append(v.acl.Append(r, fieldGrant), v.kept...)
 }
 
-// decodeVersion reads a version's record, or a current pointer. Fields that it
-// does not know are kept or refuse the record, see record.Fields.Keep: one of a
-// later program could protect what this one would delete.
+// decodeVersion decodes a version's record or a current pointer. It keeps or refuses
+// unknown fields, see record.Fields.Keep: a field of a later program may protect the
+// version from deletion.
 func decodeVersion(b []byte) (*version, error) {
 	return decodeFields(b, func(*record.Fields) bool { return false })
 }
 
-// decodeFields reads a version's fields and gives all others to more. The version
-// keeps parts of b.
+// decodeFields decodes a version's fields and passes all others to more. The version shares
+// memory with b.
 func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	v := &version{storageClass: className(0)}
 	f := record.Read(b)
 	for f.Next() {
 		if !v.take(&f) && !more(&f) {
-			v.kept = f.Keep(v.kept) // refuses a bad value of a known field, too
+			v.kept = f.Keep(v.kept) // also refuses a known field with a bad value
 		}
 	}
 	if err := f.Err(); err != nil {
@@ -191,7 +191,7 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 	return v, nil
 }
 
-// take stores one field; false where its value is invalid.
+// take stores one field. It returns false if the value is invalid.
 func (v *version) take(f *record.Fields) bool {
 	switch f.Number {
 	case fieldSeq:
@@ -228,7 +228,7 @@ func (v *version) take(f *record.Fields) bool {
 	return true
 }
 
-// orNil is b, nil where it is empty.
+// orNil returns b, or nil if b is empty.
 func orNil(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
@@ -236,7 +236,7 @@ func orNil(b []byte) []byte {
 	return b
 }
 
-// takeMore stores the fields that no current pointer has.
+// takeMore stores the fields that only a version's record has, not a current pointer.
 func (v *version) takeMore(f *record.Fields) bool {
 	m := &v.metadata
 	switch f.Number {
@@ -287,9 +287,9 @@ func (v *version) takeMore(f *record.Fields) bool {
 	return true
 }
 
-// decodeEntry reads what a listing shows from a current pointer or a version's record.
-// Fields that it does not know refuse the record or are passed over, see
-// record.Fields.Keep: one of a later program could hide what this one would show.
+// decodeEntry decodes what a listing shows, from a current pointer or a version's record.
+// It refuses or skips unknown fields, see record.Fields.Keep: a field of a later program
+// may say that the version must be hidden.
 func decodeEntry(b []byte, e *Entry) error {
 	f := record.Read(b)
 	e.StorageClass = className(0)
@@ -323,7 +323,7 @@ func decodeEntry(b []byte, e *Entry) error {
 	return nil
 }
 
-// isVersionField reports the fields that a version's record may have.
+// isVersionField reports whether a version's record may have a field.
 func isVersionField(n protowire.Number) bool {
 	switch {
 	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser, n >= fieldSealedSum && n <= fieldGrant:
@@ -332,8 +332,8 @@ func isVersionField(n protowire.Number) bool {
 	return n == fieldTag
 }
 
-// pointerSeq reads the number of the version a current pointer points to. The whole
-// pointer is looked through for fields that must not be passed over.
+// pointerSeq returns the number of the version that a current pointer points to. It reads
+// the whole pointer, because it must refuse unknown fields that must not be skipped.
 func pointerSeq(b []byte) (uint64, error) {
 	f := record.Read(b)
 	if !f.Next() || f.Number != fieldSeq {
@@ -355,7 +355,7 @@ func malformed() error { return unreadable(record.ErrMalformed) }
 
 func unreadable(why error) error { return fault.Internal(fmt.Errorf("object: %w", why)) }
 
-// public is what a caller is shown of v.
+// public returns v as callers see it.
 func (v *version) public(b *bucket.Bucket, key string) Version {
 	out := Version{
 		Key: key, ID: v.id(), Versioned: b.Versioning != bucket.Off, DeleteMarker: v.deleteMarker,
@@ -368,7 +368,7 @@ func (v *version) public(b *bucket.Bucket, key string) Version {
 
 const idSize = 8 + len(unique{})
 
-// id is the version's id as clients see it.
+// id returns the version's id as clients see it.
 func (v *version) id() string {
 	if v.null {
 		return NullVersion
@@ -379,7 +379,7 @@ func (v *version) id() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// parseID reads an id that is not NullVersion.
+// parseID decodes a version id other than NullVersion.
 func parseID(id string) (seq uint64, u unique, err error) {
 	var b [idSize]byte
 	if len(id) == base64.RawURLEncoding.EncodedLen(idSize) {
@@ -391,8 +391,8 @@ func parseID(id string) (seq uint64, u unique, err error) {
 		With("ArgumentName", "versionId").With("ArgumentValue", id)
 }
 
-// className returns the name of a storage class, empty for an unknown number. The
-// numbers are stored.
+// className returns the storage class that a number stands for, empty for an unknown
+// number. The numbers are stored.
 func className(n uint64) string {
 	switch n {
 	case 0:
@@ -421,7 +421,7 @@ func classNumber(name string) uint64 {
 	return 0
 }
 
-// algorithmName returns the algorithm of a checksum, None for an unknown number.
+// algorithmName returns the algorithm that a number stands for, None for an unknown number.
 // The numbers are stored.
 func algorithmName(n uint64) digest.Algorithm {
 	switch n {

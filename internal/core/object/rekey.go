@@ -16,22 +16,23 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// UpdateEncryptionInput moves a version under a key of KMS.
+// UpdateEncryptionInput moves a version to a key of KMS.
 type UpdateEncryptionInput struct {
 	VersionInput
-	KeyARN    string // of the key, in full
+	KeyARN    string // full ARN of the key
 	BucketKey bool
 }
 
-// UpdateEncryption wraps the data keys of a version under a key of KMS (SSE-KMS): of
-// one under the server's keys alone (SSE-S3), or under another key of KMS, whose pairs of
-// the encryption context stay. No bytes move; ETag, dates, checksums, metadata and tags
-// stay as they are. Checksums that were in plain are sealed. It needs
-// s3:UpdateObjectEncryption, kms:GenerateDataKey on the key, and kms:Decrypt on the one
-// that the version is under. A version that changes meanwhile is begun again, and
-// OperationAborted in the end. Errors: NoSuchBucket, NoSuchKey, NoSuchVersion,
-// MethodNotAllowed for a delete marker, InvalidArgument, InvalidRequest, AccessDenied for
-// a key of another account than the bucket's, those of KMS.
+// UpdateEncryption rewraps the data keys of a version under a key of KMS (SSE-KMS). The
+// version may be under the server's keys (SSE-S3), or under another key of KMS; then it
+// keeps the caller's own pairs of the encryption context. No bytes move; ETag, dates,
+// checksums, metadata and tags stay as they are. Checksums that were stored in plaintext
+// are sealed. It needs s3:UpdateObjectEncryption, kms:GenerateDataKey on the key, and
+// kms:Decrypt on the key that the version is under. If the version changes in the meantime,
+// UpdateEncryption starts again, and finally answers OperationAborted. Errors:
+// NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker,
+// InvalidArgument, InvalidRequest, AccessDenied for a key that the bucket's account does
+// not own, those of KMS.
 func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
 	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -58,11 +59,11 @@ func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEn
 	}
 }
 
-// errRekeyed: the version has other data keys than those that were opened.
+// errRekeyed means that the version no longer has the data keys that were opened.
 var errRekeyed = errors.New("object: the data keys of a version changed while they were wrapped anew")
 
-// rekeyed is the data keys of a version and of its parts, wrapped anew before the
-// transaction that puts them in place of those that were there.
+// rekeyed holds the rewrapped data keys of a version and of its parts. They are made before
+// the transaction that stores them.
 type rekeyed struct {
 	of    unique
 	kms   *underKMS
@@ -70,8 +71,7 @@ type rekeyed struct {
 	parts map[unique]rewrapped // by the unique bytes of each
 }
 
-// rewrapped is one data key: as it was, and at, with its key and its sealed checksum as
-// they are going to be.
+// rewrapped is one data key: old is the present one; at has the new one and the sealed checksum.
 type rewrapped struct {
 	old []byte
 	at  payload.Location
@@ -136,8 +136,8 @@ func allParts(r kv.Reader, v *version) (parts []*part, err error) {
 	return parts, err
 }
 
-// rekey opens the data keys of a version and its parts, and wraps them under to. The
-// grant that it returns covers both keys.
+// rekey opens the data keys of a version and its parts, and wraps them under to. It returns
+// a grant that covers both keys.
 func (s *Store) rekey(
 	ctx context.Context, g authz.Grant, k slot, v *version, parts []*part, to *underKMS,
 ) (n rekeyed, _ authz.Grant, err error) {
@@ -167,8 +167,9 @@ func (s *Store) rekey(
 	return n, g, err
 }
 
-// wrapAnew wraps the data key of a location under to, and seals the checksum that it has
-// in plain. A version of parts that has no data key of its own is given one for that.
+// wrapAnew wraps the data key of a location under to, and seals its checksum if that is in
+// plaintext. A multipart version without a data key of its own gets one, to seal its
+// checksum.
 func (s *Store) wrapAnew(
 	ctx context.Context, g authz.Grant, at payload.Location, plain []byte, from, to keys.Choice, binding []byte,
 ) (w rewrapped, err error) {
@@ -187,7 +188,7 @@ func (s *Store) wrapAnew(
 	return w, err
 }
 
-// replace writes a version with its data keys wrapped anew.
+// replace writes a version with its rewrapped data keys.
 func (n *rekeyed) replace(tx kv.Tx, k slot, v *version) error {
 	if v.unique != n.of || !bytes.Equal(v.dataKey, n.whole.old) {
 		return errRekeyed
@@ -207,13 +208,13 @@ func (n *rekeyed) replace(tx kv.Tx, k slot, v *version) error {
 		return err
 	}
 	seq, err := pointerSeq(pointer)
-	if err == nil && seq == v.seq { // it says how the version is encrypted, too
+	if err == nil && seq == v.seq { // the pointer also says how the version is encrypted
 		tx.Set(k.pointer(), v.pointer())
 	}
 	return err
 }
 
-// replaceParts returns the lists of a version's parts with their data keys wrapped anew.
+// replaceParts returns the records of a version's parts with their rewrapped data keys.
 func (n *rekeyed) replaceParts(r kv.Reader, v *version) (lists []kv.Pair, err error) {
 	if v.etag.Parts == 0 {
 		return nil, nil

@@ -12,8 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Rewrapper wraps a data key under the current generation of the root key, see
-// keys.Ring.Rewrap.
+// Rewrapper wraps a data key under the current generation of the root key, see keys.Ring.Rewrap.
 type Rewrapper interface {
 	Rewrap(wrapped, binding []byte) ([]byte, bool, error)
 }
@@ -21,19 +20,19 @@ type Rewrapper interface {
 // Rewrapped counts data keys.
 type Rewrapped struct {
 	Seen, Changed uint64
-	Needs         map[uint32]uint64 // by the generation that they need afterwards
-	Failed        uint64            // those that no generation opens; they are in Needs
+	Needs         map[uint32]uint64 // by the generation that they need after the run
+	Failed        uint64            // data keys that no generation opens; Needs counts them, too
 }
 
 const (
-	rewrapOwners = 256     // versions and uploads of one portion
-	rewrapBytes  = 1 << 20 // records of one portion, give or take those of one version
+	rewrapOwners = 256     // versions and uploads of one batch
+	rewrapBytes  = 1 << 20 // bytes of the records of one batch; the last version may exceed it
 )
 
 // Rewrap wraps the data keys of the next versions and uploads, with all of their parts,
-// under the current generation of the root key; bytes of objects are not touched. after
-// is nil at first, and then what the call before returned as next; next is nil at the
-// end. A record that changes meanwhile is left to another pass.
+// under the current generation of the root key. It does not touch the bytes of objects.
+// after is nil in the first call, and then next of the call before; next is nil at the end.
+// A record that changes in the meantime is left to another pass.
 func (s *Store) Rewrap(ctx context.Context, with Rewrapper, after []byte) (next []byte, n Rewrapped, err error) {
 	n.Needs = map[uint32]uint64{}
 	var owners []owner
@@ -44,7 +43,7 @@ func (s *Store) Rewrap(ctx context.Context, with Rewrapper, after []byte) (next 
 	if err != nil {
 		return nil, n, err
 	}
-	// Opening keys never happens inside a view or a transaction.
+	// Opening keys may take long, so it happens outside views and transactions.
 	var all []exchange
 	for _, o := range owners {
 		for _, raw := range o.records {
@@ -75,7 +74,7 @@ func (s *Store) Rewrap(ctx context.Context, with Rewrapper, after []byte) (next 
 		})
 }
 
-// exchange replaces a record, if it is still the old one.
+// exchange replaces a record if it has not changed.
 type exchange struct{ key, old, new []byte }
 
 // owner is a version or an upload, with the records that hold its data keys.
@@ -87,8 +86,7 @@ type owner struct {
 	records []exchange
 }
 
-// ownersOfKeys returns the next uploads and versions after a record's key: uploads
-// come first.
+// ownersOfKeys returns the next uploads and versions after a record's key. Uploads come first.
 func ownersOfKeys(r kv.Reader, after []byte) (all []owner, next []byte, err error) {
 	size := 0
 	for _, prefix := range []string{uploadPrefix, bucket.VersionPrefix} {
@@ -122,7 +120,7 @@ func ownersOfKeys(r kv.Reader, after []byte) (all []owner, next []byte, err erro
 	return all, nil, nil
 }
 
-// ownerOf reads a version's or an upload's record.
+// ownerOf decodes an upload's or a version's record.
 func ownerOf(prefix string, at, value []byte) (o owner, err error) {
 	tail := 1 + 8 // a zero byte and a number
 	o.upload = prefix == uploadPrefix
@@ -165,8 +163,8 @@ func (o *owner) collect(r kv.Reader) error {
 	return nil
 }
 
-// rewrap makes the record that is to take the place of one of the owner's. new stays nil
-// where nothing has to be done.
+// rewrap makes the record that will replace one of the owner's. new stays nil if nothing
+// has to be done.
 func (o *owner) rewrap(with Rewrapper, e exchange, n *Rewrapped) (exchange, error) {
 	one := func(dataKey *[]byte, binding []byte) bool {
 		if len(*dataKey) == 0 {
@@ -218,7 +216,7 @@ func (o *owner) rewrap(with Rewrapper, e exchange, n *Rewrapped) (exchange, erro
 	return e, err
 }
 
-// decodeParts reads a list of a version's parts.
+// decodeParts decodes a record of a version's parts.
 func decodeParts(b []byte) (all []*part, err error) {
 	f := record.Read(b)
 	for f.Next() {

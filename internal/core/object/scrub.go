@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Problem says what is wrong with a version, a part, a record or a blob. The words are
+// Problem says what is wrong with a version, a part, a record or a blob. The values are
 // part of the JSON that the command prints.
 type Problem string
 
@@ -22,8 +22,8 @@ const (
 	Missing     Problem = "missing"      // its bytes, or records that others need, are not there
 	WrongKey    Problem = "wrong-key"    // its data key does not open for it
 	BadRecord   Problem = "record"       // a record can't be read, or contradicts others
-	Orphan      Problem = "orphan"       // a blob that no record points at
-	Unreadable  Problem = "unreadable"   // reading the bytes failed: nothing is proven about them
+	Orphan      Problem = "orphan"       // a blob that no record refers to
+	Unreadable  Problem = "unreadable"   // reading the bytes failed, so nothing is known about them
 	BadTable    Problem = "metadata"     // a file of the metadata is damaged on the disk
 	Unreachable Problem = "not-examined" // a damaged block of the metadata hides what follows it
 )
@@ -42,53 +42,52 @@ type Finding struct {
 	Quarantined bool // the blob is kept apart: it is not served, and nothing removes it
 }
 
-// Scrubbed counts what a scrub examined.
+// Scrubbed counts what a scrub has examined.
 type Scrubbed struct {
-	Versions      int // objects; those of a version of parts count once
+	Versions      int // objects; a multipart object counts once
 	DeleteMarkers int
 	Parts         int   // of versions and of uploads in progress
-	Blobs         int   // files, those without a record included
+	Blobs         int   // files, with or without a record
 	Bytes         int64 // sealed bytes that were read
-	// CustomerKey are versions and parts whose bytes only the customer's key opens: the
-	// outer wrapping of the data key and the length are proven.
+	// CustomerKey counts versions and parts whose bytes only the customer's key opens: only
+	// the outer wrapping of the data key and the length are checked.
 	CustomerKey int
-	// Unavailable are versions and parts under keys whose material is gone.
+	// Unavailable counts versions and parts under keys whose material was deleted.
 	Unavailable int
 	Findings    int
 	Quarantined int // blobs that this scrub put into quarantine
 	Aside       int // blobs without a record that the sweeper has set aside
-	Apart       int // blobs in quarantine, now
+	Apart       int // blobs that are in quarantine now
 }
 
 // ScrubInput says how to scrub.
 type ScrubInput struct {
-	Rate       int64 // bytes per second that are read at most; 0 is no limit
+	Rate       int64 // limit of bytes read per second; 0 means no limit
 	Quarantine bool  // put damaged blobs into quarantine
-	// Tell is called with each finding, and with nil after some progress. An error ends
-	// the scrub.
+	// Tell is called with each finding, and with nil after some progress. If it returns an
+	// error, the scrub ends.
 	Tell func(*Finding, Scrubbed) error
-	// Again is the pause before a blob without a record is looked at again: a deletion
-	// under way removes the record first. 0 is a second.
+	// Again is the pause before a blob without a record is examined again, because a
+	// deletion removes the record before the blob. 0 means one second.
 	Again time.Duration
-	// Files are findings about files of the data directory that this room does not know.
-	// They are told first, and counted.
+	// Files are findings about files of the data directory that this package does not know.
+	// They are reported first, and counted.
 	Files []Finding
 }
 
 const (
-	scrubPortion = 1 << 20 // bytes of records and inline bytes that are read in one view
-	// maxQuarantined bounds the blobs that one scrub puts into quarantine: more point
-	// at the disk or at this program, not at blobs.
+	scrubPortion = 1 << 20 // bytes of records and inline bytes read in one view
+	// maxQuarantined bounds the blobs that one scrub puts into quarantine: if more are
+	// damaged, the cause is probably the disk or this program.
 	maxQuarantined = 64
-	// maxStray bounds the blobs without a record that one scrub looks at again.
+	// maxStray bounds the blobs without a record that one scrub examines again.
 	maxStray = 10_000
 )
 
-// Scrub reads everything that is stored, and proves for each version and part that its
-// bytes are ciphertext under the key it claims, that every chunk authenticates, and
-// that records and blobs belong together. It works beside traffic. What was written
-// after the scrub passed its place is not examined. Nothing is deleted. The error is
-// nil even if there are findings.
+// Scrub reads everything that is stored. For each version and part it checks that the bytes
+// were sealed under the data key in the record, that every chunk authenticates, and that
+// records and blobs belong together. It runs beside traffic. It may miss what is written
+// while it runs. It deletes nothing. The error is nil even if there are findings.
 func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 	if in.Again == 0 {
 		in.Again = time.Second
@@ -115,17 +114,17 @@ type scrubber struct {
 	in     ScrubInput
 	pace   pace
 	done   Scrubbed
-	found  []Finding  // in the view that is open
-	items  []*subject // in the view that is open
-	object string     // of the version before
-	id     string     // of the bucket whose name was looked up last
+	found  []Finding  // findings of the open view
+	items  []*subject // subjects of the open view
+	object string     // the object of the version before this one
+	id     string     // id of the bucket whose name was looked up last
 	name   string
-	stop   error // that ended the reading of bytes
+	stop   error // the error that ended the reading of bytes
 }
 
-// walk calls take for the records whose keys begin with prefix, in views of bounded
-// size, and flush after each of them. take returns the bytes that it keeps. A record
-// that can't be read twice is a finding, and passed over.
+// walk calls take for the records whose keys begin with prefix, in views of bounded size,
+// and calls flush after each view. take returns the number of bytes that it keeps. If
+// reading a record fails twice, that is a finding, and the record is skipped.
 func (c *scrubber) walk(
 	ctx context.Context, prefix string, take func(r kv.Reader, k, v []byte) (int, error), flush func() error,
 ) error {
@@ -145,7 +144,7 @@ func (c *scrubber) walk(
 					)})
 					from = nil
 					return nil
-				case err != nil && !bytes.Equal(broken, p.Key): // once more, from the disk
+				case err != nil && !bytes.Equal(broken, p.Key): // read it once more, from the disk
 					broken = bytes.Clone(p.Key)
 					from = broken
 					return nil
@@ -176,7 +175,7 @@ func (c *scrubber) walk(
 	return nil
 }
 
-// flush tells what was found in a view, now that it has ended.
+// flush reports the findings of a view after the view has ended.
 func (c *scrubber) flush(then func() error) error {
 	found := c.found
 	c.found = nil
@@ -191,7 +190,7 @@ func (c *scrubber) flush(then func() error) error {
 	return then()
 }
 
-// find notes a finding; it is told once the view has ended.
+// find stores a finding, which is reported after the view has ended.
 func (c *scrubber) find(f Finding) { c.found = append(c.found, f) }
 
 func (c *scrubber) tell(f *Finding) error {
@@ -199,7 +198,7 @@ func (c *scrubber) tell(f *Finding) error {
 	return c.in.Tell(f, c.done)
 }
 
-// named fills in what the key of a version's record says.
+// named fills in bucket and key from the key of a version's record.
 func (c *scrubber) named(r kv.Reader, k []byte, f Finding) Finding {
 	id, key, seq, ok := splitVersion(k)
 	if !ok {
@@ -211,7 +210,7 @@ func (c *scrubber) named(r kv.Reader, k []byte, f Finding) Finding {
 	return f
 }
 
-// bucketName is the name of the bucket with an id, or the id in hex.
+// bucketName returns the name of the bucket with an id, or the id in hex.
 func (c *scrubber) bucketName(r kv.Reader, id string) string {
 	if c.id == id && c.name != "" {
 		return c.name
@@ -229,7 +228,7 @@ func (c *scrubber) bucketName(r kv.Reader, id string) string {
 	return c.name
 }
 
-// bucketID is the id in a bucket's record.
+// bucketID returns the id in a bucket's record.
 func bucketID(b []byte) string {
 	for f := record.Read(b); f.Next(); {
 		if f.Number == 1 {
@@ -251,14 +250,14 @@ func (c *scrubber) versions(ctx context.Context) error {
 	})
 }
 
-// taken are the subjects of the view that has ended.
+// taken returns the subjects of the view that has ended.
 func (c *scrubber) taken() []*subject {
 	items := c.items
 	c.items = nil
 	return items
 }
 
-// takeVersion takes in a version and compares it with what points at it.
+// takeVersion adds a version and compares it with the records that refer to it.
 func (c *scrubber) takeVersion(r kv.Reader, k, value []byte) (int, error) {
 	id, _, _, _ := splitVersion(k)
 	s, v, err := versionSubject(r, c.bucketName(r, id), k, value)
@@ -285,8 +284,8 @@ func (c *scrubber) takeVersion(r kv.Reader, k, value []byte) (int, error) {
 	return len(s.inline), nil
 }
 
-// pointsAt compares a version with the current pointer, if it is its key's newest one,
-// and else with the index of the null version.
+// pointsAt compares the newest version of a key with the current pointer, and an older one
+// with the index of the null version. It returns what is wrong.
 func pointsAt(r kv.Reader, object string, v *version, newest bool) (wrong string, err error) {
 	switch {
 	case newest:
@@ -310,7 +309,7 @@ func pointsAt(r kv.Reader, object string, v *version, newest bool) (wrong string
 	return "", nil
 }
 
-// version examines a version of which the view has ended.
+// version examines a version after its view has ended.
 func (c *scrubber) version(ctx context.Context, s *subject) error {
 	c.done.Versions++
 	if s.parts == 0 {
@@ -411,18 +410,18 @@ func (c *scrubber) pointers(ctx context.Context) error {
 	}, nil)
 }
 
-// references finds references of blobs that lead nowhere. Those of versions of parts
-// that are being erased are to go.
+// references finds references of blobs to records that do not exist. While versions are
+// being erased, such references are expected.
 func (c *scrubber) references(ctx context.Context) error {
 	return c.walk(ctx, blobPrefix, func(r kv.Reader, k, value []byte) (int, error) {
 		if at, err := r.Get(value); at != nil || err != nil {
-			return 0, nil // one that can't be read was found where it lies
+			return 0, nil // a record that can't be read was reported by the step that reads it
 		}
 		for range r.Scan([]byte(trashPrefix), record.After([]byte(trashPrefix))) {
 			return 0, nil
 		}
 		c.find(c.named(r, value, Finding{
-			Problem: Missing, Blob: string(k[len(blobPrefix):]), Detail: "the blob has a reference, and no record",
+			Problem: Missing, Blob: string(k[len(blobPrefix):]), Detail: "the blob has a reference but no record",
 		}))
 		return 0, nil
 	}, nil)

@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// tables finds files of the metadata that are damaged on the disk: what the other steps
-// read of records, and of bytes that lie in them, may come from the store's cache.
+// tables finds damaged files of the metadata on the disk. The other steps can't find them
+// all, because their reads may be served from the store's cache.
 func (c *scrubber) tables(ctx context.Context) error {
 	store, ok := c.o.store.(kv.Verified)
 	if !ok {
@@ -27,7 +27,8 @@ func (c *scrubber) tables(ctx context.Context) error {
 	})
 }
 
-// oneLine is the text of an error as one line, without what only a client of S3 is told.
+// oneLine returns the text of an error as one line: that of its cause, without the sentence
+// for clients of S3.
 func oneLine(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
 		err = f.Err
@@ -35,7 +36,7 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// blobs finds blobs that no record points at.
+// blobs finds blobs that no record refers to.
 func (c *scrubber) blobs(ctx context.Context) error {
 	live := func(ctx context.Context, names []string) ([]bool, error) { return referenced(ctx, c.o.store, names) }
 	var stray []string
@@ -70,7 +71,7 @@ func (c *scrubber) blobs(ctx context.Context) error {
 		}
 	}
 	if more > 0 {
-		f := Finding{Problem: Orphan, Detail: fmt.Sprintf("at least %d blobs more have no record", more)}
+		f := Finding{Problem: Orphan, Detail: fmt.Sprintf("at least %d more blobs have no record", more)}
 		return c.tell(&f)
 	}
 	return nil
@@ -104,13 +105,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// pace bounds how fast bytes are read: every byte costs its share of a second.
+// pace limits how fast bytes are read.
 type pace struct {
 	rate int64
 	debt time.Duration
 }
 
-// leastSleep is the shortest pause that is worth a timer.
+// leastSleep is the shortest pause: shorter ones are added up.
 const leastSleep = 20 * time.Millisecond
 
 func (p *pace) wait(ctx context.Context, n int64) error {

@@ -14,31 +14,31 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// subject is a version, a part or an upload that is being examined. What a view said
-// is looked at again before anything is called bad.
+// subject is a version, a part or an upload that is being examined. Before a problem is
+// reported, its records are read again.
 type subject struct {
-	of      Finding // who it is
+	of      Finding // what it is
 	id      string  // of the bucket
 	unique  unique  // of the version or the upload
 	record  []byte  // key of the record that names the bytes
 	at      payload.Location
 	inline  []byte
 	binding []byte
-	choice  keys.Choice // of a key of KMS
+	choice  keys.Choice // choice of a KMS key
 	wrong   string      // what is wrong with the reference of its blob
-	parts   int         // of a version of parts
-	// reload looks at the record again; nil if it is gone.
+	parts   int         // number of parts of a multipart version
+	// reload reads the record again. It returns nil if the record was deleted.
 	reload func(kv.Reader) (*subject, error)
 }
 
-// finding is a finding about s.
+// finding returns a finding about s.
 func (s *subject) finding(p Problem, detail string) Finding {
 	f := s.of
 	f.Problem, f.Detail, f.Blob = p, detail, s.at.Blob
 	return f
 }
 
-// same reports whether the records still say the same of the bytes.
+// same reports whether o describes the same bytes.
 func (s *subject) same(o *subject) bool {
 	return s.at.Blob == o.at.Blob && s.at.Size == o.at.Size && s.parts == o.parts && s.wrong == o.wrong &&
 		bytes.Equal(s.at.Key, o.at.Key) && bytes.Equal(s.inline, o.inline) && (s.inline == nil) == (o.inline == nil)
@@ -54,7 +54,7 @@ func splitVersion(k []byte) (id, key string, seq uint64, ok bool) {
 		^binary.BigEndian.Uint64(k[len(k)-8:]), true
 }
 
-// versionSubject reads a version of the bucket with a name.
+// versionSubject decodes a version. name is its bucket's.
 func versionSubject(r kv.Reader, name string, k, value []byte) (*subject, *version, error) {
 	id, key, seq, ok := splitVersion(k)
 	v, err := decodeVersion(bytes.Clone(value))
@@ -85,8 +85,8 @@ func versionSubject(r kv.Reader, name string, k, value []byte) (*subject, *versi
 	return s, v, s.look(r, v.inline, v.unique, s.record)
 }
 
-// operatorChoice is the choice of keys of a version or an upload under a key of KMS, and
-// the zero one of others.
+// operatorChoice returns the choice of keys of a version or an upload under a key of KMS,
+// and the zero choice for others.
 func (v *version) operatorChoice(bucketName, key string) (keys.Choice, error) {
 	if v.kms == nil {
 		return keys.Choice{}, nil
@@ -94,7 +94,7 @@ func (v *version) operatorChoice(bucketName, key string) (keys.Choice, error) {
 	return v.kms.choice(slot{&bucket.Bucket{Name: bucketName}, key}, v.encryption)
 }
 
-// look reads inline bytes, and compares what refers to a blob.
+// look reads the inline bytes, or checks that the blob refers back to the record refers.
 func (s *subject) look(r kv.Reader, inline bool, u unique, refers []byte) (err error) {
 	if inline {
 		s.inline, err = r.Get(inlineKey(u))
@@ -110,7 +110,7 @@ func (s *subject) look(r kv.Reader, inline bool, u unique, refers []byte) (err e
 	return err
 }
 
-// partSubject reads a part of a version, or of an upload in progress.
+// partSubject describes a part of a version, or of an upload in progress.
 func partSubject(r kv.Reader, of *subject, p *part, refers []byte) (*subject, error) {
 	s := &subject{
 		of: of.of, id: of.id, unique: of.unique, at: p.location(), choice: of.choice,
@@ -120,8 +120,8 @@ func partSubject(r kv.Reader, of *subject, p *part, refers []byte) (*subject, er
 	return s, s.look(r, p.inline, p.unique, refers)
 }
 
-// listSubjects reads the parts of one record of a version's parts. What it could read
-// is returned with an error, too.
+// listSubjects decodes the parts in one record of a version's parts. With an error, it also
+// returns the parts that it could decode.
 func listSubjects(r kv.Reader, of *subject, k, value []byte) (all []*subject, err error) {
 	list := bytes.Clone(k)
 	_, err = partsOf(bytes.Clone(value), nil, func(p *part) bool {
@@ -153,7 +153,7 @@ func listSubjects(r kv.Reader, of *subject, k, value []byte) (all []*subject, er
 	return all, err
 }
 
-// uploadPart reads a part of an upload in progress.
+// uploadPart decodes a part of an upload in progress.
 func uploadPart(r kv.Reader, of *subject, k, value []byte) (*subject, error) {
 	p, err := decodePart(value)
 	if err != nil {
@@ -174,7 +174,7 @@ func uploadPart(r kv.Reader, of *subject, k, value []byte) (*subject, error) {
 	return s, nil
 }
 
-// again looks at a subject's record again; nil if it is gone.
+// again reads the records of a subject again. It returns nil if they were deleted.
 func (c *scrubber) again(ctx context.Context, s *subject) (next *subject, err error) {
 	err = c.o.store.View(ctx, func(r kv.Reader) error {
 		next, err = s.reload(r)
@@ -186,8 +186,8 @@ func (c *scrubber) again(ctx context.Context, s *subject) (next *subject, err er
 // maxLooks bounds how often a subject whose record changes is read again.
 const maxLooks = 5
 
-// verify proves the bytes of a version or part. Before anything is called bad, the
-// record is looked at again and the bytes are read again, from the disk.
+// verify checks the bytes of a version or part. Before it reports a problem, it reads the
+// record again and the bytes again, from the disk.
 func (c *scrubber) verify(ctx context.Context, s *subject) error {
 	err := c.read(ctx, s, false)
 	for look := 1; s.wrong != "" || isBad(err); look++ {
@@ -202,7 +202,7 @@ func (c *scrubber) verify(ctx context.Context, s *subject) error {
 			return c.bad(s, rerr)
 		}
 		if next == nil || rerr != nil {
-			return rerr // it was deleted meanwhile
+			return rerr // it was deleted in the meantime
 		}
 		if look > 1 && next.same(s) {
 			return c.bad(s, err)
@@ -219,7 +219,7 @@ func (c *scrubber) verify(ctx context.Context, s *subject) error {
 	return c.in.Tell(nil, c.done)
 }
 
-// isBad reports whether the result of a check proves less than it should.
+// isBad reports whether the result of a check must be reported.
 func isBad(err error) bool {
 	return err != nil && !errors.Is(err, keys.ErrCustomerKey) && !errors.Is(err, keys.ErrUnavailable)
 }
@@ -237,10 +237,10 @@ func (c *scrubber) read(ctx context.Context, s *subject, uncached bool) error {
 	})
 }
 
-// bad tells what is wrong with a subject, and puts a damaged blob into quarantine. Only
-// bytes whose data key opens, and which do not authenticate under it, are damaged: all
-// else may be the fault of the disk's driver, of records or of keys, and the bytes may
-// be good.
+// bad reports what is wrong with a subject, and puts a damaged blob into quarantine. A blob
+// counts as damaged only if its data key opens and its bytes do not authenticate under that
+// key: any other error may be caused by the disk's driver, by records or by keys, and the
+// bytes may be good.
 func (c *scrubber) bad(s *subject, err error) error {
 	var damage *payload.DamageError
 	var f Finding

@@ -12,14 +12,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// segment is the bytes of one part that an answer has.
+// segment is a part, and the range of its bytes that a response contains.
 type segment struct {
 	*part
 	start, length int64
-	bytes         []byte // sealed, of a part kept inline
+	bytes         []byte // the sealed bytes of a part that is stored inline
 }
 
-// partSpan returns the bytes of one part of v.
+// partSpan returns the span of one part of v.
 func partSpan(r kv.Reader, v *version, number int) (s span, err error) {
 	found := false
 	before := func(l partList) bool {
@@ -43,10 +43,10 @@ func partSpan(r kv.Reader, v *version, number int) (s span, err error) {
 	return s, err
 }
 
-// segments returns what of which parts a span is made of.
+// segments returns the segments that make up a span.
 func segments(r kv.Reader, v *version, s span) ([]segment, error) {
 	var out []segment
-	var at int64 // where the part begins
+	var at int64 // offset of the part in the object
 	end := s.start + s.length
 	before := func(l partList) bool {
 		if at+l.size > s.start {
@@ -80,7 +80,7 @@ func segments(r kv.Reader, v *version, s span) ([]segment, error) {
 	return out, nil
 }
 
-// joined reads segments one after the other. Only one part is open at a time.
+// joined reads segments one after the other. It has only one part open at a time.
 type joined struct {
 	open    func(segment) (io.ReadCloser, error)
 	rest    []segment
@@ -88,9 +88,9 @@ type joined struct {
 	release func()
 }
 
-// join opens the first segment at once, so that a missing one is an error
-// before the answer begins. Until it is closed, the parts stay, whatever
-// becomes of the version.
+// join opens the first segment at once, so that a missing blob is an error before the
+// response begins. The parts stay until the reader is closed, even if the version is
+// deleted.
 func (s *Store) join(ctx context.Context, f *readPlan, key string) (io.ReadCloser, error) {
 	if !s.holds.take(f.v.unique) {
 		return nil, payload.ErrGone
@@ -143,7 +143,7 @@ func (j *joined) Read(p []byte) (int, error) {
 	}
 }
 
-// WriteTo implements io.WriterTo without a copy.
+// WriteTo implements io.WriterTo: it copies each part without a buffer of its own.
 func (j *joined) WriteTo(w io.Writer) (int64, error) {
 	var total int64
 	for {
@@ -164,7 +164,7 @@ func (j *joined) Close() error {
 	return err
 }
 
-// openRange opens n bytes from off of what lies at a location.
+// openRange opens n bytes at off of the bytes at a location.
 func (s *Store) openRange(at payload.Location, k payload.DataKey, inline []byte, off, n int64) (io.ReadCloser, error) {
 	content, err := s.payloads.Open(at, k, inline)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// slot is one key of one bucket: the place of its versions.
+// slot identifies a key in a bucket, which has versions.
 type slot struct {
 	b   *bucket.Bucket
 	key string
@@ -27,7 +27,7 @@ func (s slot) guard() []byte     { return s.pointer() }
 
 // versions is the prefix of the keys of all versions.
 func (s slot) versions() []byte {
-	const number = 8 // room for the number of one
+	const number = 8 // room for a version's number
 	id := s.b.ID.Versions()
 	k := make([]byte, 0, len(id)+len(s.key)+1+number)
 	return append(append(append(k, id...), s.key...), 0)
@@ -38,7 +38,7 @@ func (s slot) version(seq uint64) []byte { return record.Big(s.versions(), ^seq)
 func inlineKey(u unique) []byte  { return record.Key(inlinePrefix, string(u[:])) }
 func blobKey(name string) []byte { return record.Key(blobPrefix, name) }
 
-// binding ties the data key of a version or an upload to its key and bucket.
+// binding binds the data key of a version or an upload to its key and bucket.
 func binding(id bucket.ID, u unique, key string) []byte {
 	return record.Key("watertight object\x00", string(id[:]), string(u[:]), key)
 }
@@ -49,7 +49,7 @@ func (s slot) partBinding(upload unique, number int) []byte {
 	return partBinding(s.b.ID, upload, number, s.key)
 }
 
-// at returns the version of a number, nil where there is none.
+// at returns the version with a number, or nil if there is none.
 func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
 	b, err := r.Get(s.version(seq))
 	if err != nil || b == nil {
@@ -62,8 +62,8 @@ func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
 	return v, err
 }
 
-// newest returns the newest version whole, a delete marker included; nil where
-// there is none.
+// newest returns the full record of the newest version, which may be a delete marker, or
+// nil if there is none.
 func (s slot) newest(r kv.Reader) (*version, error) {
 	from := s.versions()
 	for p, err := range r.Scan(from, record.After(from)) {
@@ -75,8 +75,8 @@ func (s slot) newest(r kv.Reader) (*version, error) {
 	return nil, nil
 }
 
-// head returns the newest version, a delete marker included; nil where there
-// is none. Of an object it holds what a current pointer holds.
+// head returns the newest version, which may be a delete marker, or nil if there is none.
+// For an object, only the fields of a current pointer are set.
 func (s slot) head(r kv.Reader) (*version, error) {
 	b, err := r.Get(s.pointer())
 	if err != nil {
@@ -85,14 +85,14 @@ func (s slot) head(r kv.Reader) (*version, error) {
 	if b != nil {
 		return decodeVersion(b)
 	}
-	if s.b.Versioning == bucket.Off { // delete markers can't be
+	if s.b.Versioning == bucket.Off { // there can't be delete markers
 		return nil, nil
 	}
 	return s.newest(r)
 }
 
-// current returns the current object whole. marker is the delete marker in
-// its place; both are nil where there is nothing.
+// current returns the full record of the current object. If a delete marker is current, it
+// returns marker instead. Both are nil if there is no version.
 func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 	b, err := r.Get(s.pointer())
 	if err != nil {
@@ -115,12 +115,12 @@ func (s slot) current(r kv.Reader) (object, marker *version, err error) {
 	return v, nil, err
 }
 
-// lost is the error for a version that another record promises.
+// lost is the error for a version that does not exist although another record refers to it.
 func (s slot) lost(seq uint64) error {
 	return fault.Internal(fmt.Errorf("object: version %d of a key in bucket %q is missing", seq, s.b.Name))
 }
 
-// null returns the null version, given the newest one; nil where there is none.
+// null returns the null version, or nil if there is none. head is the newest version.
 func (s slot) null(r kv.Reader, head *version) (*version, error) {
 	if head == nil || head.null {
 		return head, nil
@@ -142,7 +142,7 @@ func (s slot) null(r kv.Reader, head *version) (*version, error) {
 	return v, err
 }
 
-// byID returns the version of an id, whole; nil where there is none.
+// byID returns the full record of the version with an id, or nil if there is none.
 func (s slot) byID(r kv.Reader, id string) (*version, error) {
 	if id == NullVersion {
 		head, err := s.head(r)
@@ -169,9 +169,9 @@ func (s slot) byID(r kv.Reader, id string) (*version, error) {
 	return v, nil
 }
 
-// push makes v the newest version, on top of head. What it replaces by the
-// rules of the bucket's versioning state is erased (S3 user guide, "How S3
-// Versioning works"); the bytes to remove after the commit are returned.
+// push makes v the newest version; head is the newest one until then. It erases the version
+// that v replaces by the rules of the bucket's versioning state (S3 user guide, "How S3
+// Versioning works"). It returns the bytes to remove after the commit.
 func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, err error) {
 	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
@@ -205,9 +205,8 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, e
 	return gone, nil
 }
 
-// erase deletes the records of a version and returns the blobs to remove after
-// the commit. The caller updates the current pointer. It is the one way in which a
-// version is removed.
+// erase deletes the records of a version and returns the blobs to remove after the commit.
+// The caller updates the current pointer. No other function removes a version.
 func (s slot) erase(tx kv.Tx, seq uint64) ([]garbage, error) {
 	v, err := s.at(tx, seq)
 	if err != nil {
@@ -235,7 +234,7 @@ func (s slot) erase(tx kv.Tx, seq uint64) ([]garbage, error) {
 	return []garbage{{Location: v.location()}}, nil
 }
 
-// promote points to the newest version that is left, if it is an object.
+// promote makes the newest version that is left current, if it is an object.
 func (s slot) promote(tx kv.Tx) error {
 	var v *version
 	if s.b.Versioning != bucket.Off {

@@ -13,7 +13,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// VersionInput names a version of an object; a nil VersionID is the current one.
+// VersionInput names a version of an object. If VersionID is nil, it names the current version.
 type VersionInput struct {
 	Bucket, Key string
 	VersionID   *string
@@ -48,16 +48,15 @@ func (s *Store) GetTags(ctx context.Context, g authz.Grant, in VersionInput) (ou
 	return out, err
 }
 
-// PutTags replaces the tags of a version by a set that tag.Object made; its
-// bytes, ETag and date stay as they are. It needs s3:PutObjectTagging, or
-// s3:PutObjectVersionTagging with VersionID. Errors as with GetTags.
+// PutTags replaces the tags of a version with tags, a set that tag.Object made; its bytes,
+// ETag and date stay as they are. It needs s3:PutObjectTagging, or
+// s3:PutObjectVersionTagging with VersionID. It returns the same errors as GetTags.
 func (s *Store) PutTags(ctx context.Context, g authz.Grant, in VersionInput, tags tag.Set) (Version, error) {
 	return s.setTags(ctx, g, in, in.action("s3:PutObjectTagging", "s3:PutObjectVersionTagging"), "PUT", tags)
 }
 
-// DeleteTags removes the tags of a version, if it has any. It needs
-// s3:DeleteObjectTagging, or s3:DeleteObjectVersionTagging with VersionID.
-// Errors as with GetTags.
+// DeleteTags removes the tags of a version, if it has any. It needs s3:DeleteObjectTagging,
+// or s3:DeleteObjectVersionTagging with VersionID. It returns the same errors as GetTags.
 func (s *Store) DeleteTags(ctx context.Context, g authz.Grant, in VersionInput) (Version, error) {
 	return s.setTags(ctx, g, in, in.action("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"), "DELETE", nil)
 }
@@ -76,8 +75,8 @@ func (s *Store) setTags(
 	return out, err
 }
 
-// find returns the whole version. If the current version is a delete marker, the key
-// exists and can't be tagged: the error is not NoSuchKey.
+// find returns the full record of the version. If a delete marker is current, the error is
+// MethodNotAllowed, not NoSuchKey: the key exists, but a marker can't have tags.
 func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*version, error) {
 	if err := checkKey(in.Key); err != nil {
 		return nil, err
@@ -99,7 +98,7 @@ func (in *VersionInput) find(r kv.Reader, b *bucket.Bucket, method string) (*ver
 	}
 }
 
-// notAllowed is the answer to any request for a delete marker but its deletion.
+// notAllowed is the error for every request that names a delete marker, except its deletion.
 func (v *version) notAllowed(method string) error {
 	return fault.Of(fault.MethodNotAllowed).
 		Telling().With("Method", method).With("ResourceType", "DeleteMarker").
@@ -107,8 +106,8 @@ func (v *version) notAllowed(method string) error {
 		WithHeader("x-amz-version-id", v.id()).WithHeader("Last-Modified", v.modified.UTC().Format(httpTime))
 }
 
-// Tags returns the tags of a version for authorization, which asks before
-// anything is granted: none if the version does not exist.
+// Tags returns the tags of a version. Authorization calls it before anything is granted. It
+// returns no tags if the version does not exist.
 func (s *Store) Tags(ctx context.Context, in VersionInput) (tags tag.Set, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, in.Bucket)

@@ -11,12 +11,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// A version of parts is erased in two steps, for it may have 10,000 of them and
-// one request may delete 1,000 such versions: the transaction that deletes it
-// marks its parts as trash, and they are dropped afterwards, some at a time.
-// Readers of the parts go on; the last one drops them.
+// A multipart version is erased in two steps, because it may have 10,000 parts and one
+// request may delete 1,000 such versions. The transaction that deletes the version marks
+// its parts as trash. They are dropped afterwards, in batches. Readers that have opened the
+// parts may finish; the last one drops them.
 
-// garbage is bytes to remove once their deletion is durable: of one blob or, where
+// garbage names bytes to remove after their deletion is durable: those of one blob or, if
 // parts is set, of the parts of a deleted version.
 type garbage struct {
 	payload.Location
@@ -30,8 +30,8 @@ func trashParts(tx kv.Tx, v *version) []garbage {
 	return []garbage{{parts: v.unique}}
 }
 
-// removeAll removes bytes whose records are deleted durably. What can't be
-// removed now is left to the sweeper and to PurgeParts.
+// removeAll removes bytes after the deletion of their records is durable. If it fails for
+// some, the sweeper and PurgeParts remove them later.
 func (s *Store) removeAll(ctx context.Context, gone []garbage) {
 	ctx = context.WithoutCancel(ctx)
 	for _, r := range gone {
@@ -43,7 +43,7 @@ func (s *Store) removeAll(ctx context.Context, gone []garbage) {
 	}
 }
 
-// dropParts drops the parts of a deleted version, unless they are being read.
+// dropParts drops the parts of a deleted version, unless a reader has them open.
 func (s *Store) dropParts(ctx context.Context, u unique) error {
 	if !s.holds.clear(u) {
 		return nil
@@ -63,7 +63,7 @@ func (s *Store) dropParts(ctx context.Context, u unique) error {
 	return nil
 }
 
-// dropSome deletes one record of parts, and the mark with the last one.
+// dropSome drops the parts in one record. With the last record, it also deletes the mark.
 func dropSome(tx kv.Tx, u unique) (gone []garbage, more bool, err error) {
 	if err := tx.Lock(trashKey(u), kv.Exclusive); err != nil {
 		return nil, false, err
@@ -126,12 +126,11 @@ func (s *Store) PurgeParts(ctx context.Context) (dropped int, err error) {
 	return dropped, err
 }
 
-// holds knows which versions of parts are being read, and which are being
-// dropped.
+// holds tracks which multipart versions are being read, and which are being dropped.
 type holds struct {
 	mu       sync.Mutex
 	readers  map[unique]int
-	waiting  map[unique]bool // to be dropped by the last reader
+	waiting  map[unique]bool // the last reader drops them
 	clearing map[unique]bool
 }
 
@@ -139,7 +138,7 @@ func newHolds() *holds {
 	return &holds{readers: map[unique]int{}, waiting: map[unique]bool{}, clearing: map[unique]bool{}}
 }
 
-// take registers a reader; false where the parts are being dropped.
+// take registers a reader. It returns false if the parts are being dropped.
 func (h *holds) take(u unique) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +149,7 @@ func (h *holds) take(u unique) bool {
 	return true
 }
 
-// release ends a reader; it reports that this one has to drop the parts.
+// release ends a reader. It reports whether the caller must drop the parts.
 func (h *holds) release(u unique) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -163,7 +162,8 @@ func (h *holds) release(u unique) bool {
 	return late
 }
 
-// clear begins to drop; false where readers or another one do it.
+// clear starts to drop. It returns false if a reader will drop the parts, or another call
+// already does.
 func (h *holds) clear(u unique) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 // Limits of multipart uploads (S3 user guide, "Multipart upload limits").
 const (
 	MaxParts    = maxParts
-	MinPart     = 5 << 20 // bytes; of every part but the last
+	MinPart     = 5 << 20 // bytes; the last part may be smaller
 	MaxPartSize = 5 << 30
 	MaxObject   = 5 << 40
 )
@@ -33,35 +33,35 @@ type Upload struct {
 	Owner        string // account id
 	StorageClass string
 	Algorithm    digest.Algorithm // None where the client chose none
-	ChecksumType ChecksumType     // empty with it
-	Encrypted                     // its parts are, too
+	ChecksumType ChecksumType     // empty if Algorithm is None
+	Encrypted                     // its parts are encrypted in the same way
 }
 
 // UploadInput begins a multipart upload.
 type UploadInput struct {
 	Bucket, Key  string
 	Metadata     Metadata
-	Tags         tag.Set // as tag.Header made it
+	Tags         tag.Set // made by tag.Header
 	ACL          acl.Request
 	StorageClass string
 	Algorithm    digest.Algorithm
-	ChecksumType ChecksumType // empty is the algorithm's own
+	ChecksumType ChecksumType // empty: the default of the algorithm
 	Encryption   Encryption
 }
 
-// upload is an upload's record. Its version is what the object is going to be:
-// its number and unique bytes are the upload's id.
+// upload is an upload's record. Its version has the fields that the object will have; the
+// version's number and unique bytes form the upload's id.
 type upload struct {
 	version
 	initiator         string
 	initID            string // unique id of the initiator
-	requestEncryption string // encryption that the request named
-	requestKey        bool   // the request named the key of KMS
-	bucket            string // name
+	requestEncryption string // encryption that the request chose
+	requestKey        bool   // the request named the KMS key
+	bucket            string // name of the bucket
 	before            unique // newest version of the key when the upload began, zero for none
 }
 
-// Fields of an upload's record beside those of a version. The numbers are stored.
+// Fields that an upload's record has in addition to those of a version. The numbers are stored.
 const (
 	fieldInitiator         = 40
 	fieldBucket            = 41
@@ -71,7 +71,7 @@ const (
 	fieldRequestKey        = 45
 )
 
-// uploads is the prefix of the keys of a key's uploads, in order of initiation.
+// uploads is the prefix of the keys of the slot's uploads, which are in the order of initiation.
 func (s slot) uploads() []byte {
 	return append(record.Key(uploadPrefix, string(s.b.ID[:]), "/", s.key), 0)
 }
@@ -102,7 +102,7 @@ func decodeUpload(b []byte) (*upload, error) {
 	return u, nil
 }
 
-// take stores a field that no version has; false where it is none.
+// take stores a field that only an upload has. It returns false for other fields.
 func (u *upload) take(f *record.Fields) bool {
 	switch f.Number {
 	case fieldInitiator:
@@ -136,8 +136,7 @@ func (u *upload) public(b *bucket.Bucket, key string) Upload {
 	return out
 }
 
-// findUpload returns the upload of an id, NoSuchUpload where there is none of this
-// key.
+// findUpload returns the upload with an id, or NoSuchUpload if this key has none.
 func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 	seq, unique, err := parseID(id)
 	if err != nil {
@@ -154,16 +153,15 @@ func (s slot) findUpload(r kv.Reader, id string) (*upload, error) {
 	return decodeUpload(b)
 }
 
-// Begun is what decisions on the steps of an upload depend on.
+// Begun is what decisions on the later requests of an upload need from its beginning.
 type Begun struct {
-	InitiatorID string // unique id of who began it
-	Encryption  string // that the request to begin it named; empty where it named none
-	KeyARN      string // of the key of KMS that the request named, in any form; empty where it named none
+	InitiatorID string // unique id of the initiator
+	Encryption  string // encryption that CreateMultipartUpload named; empty if it named none
+	KeyARN      string // ARN of the KMS key that CreateMultipartUpload named in any form; empty if it named none
 }
 
-// Begun returns what is known of an upload's beginning, the zero value if there is no
-// such upload. It asks for no grant: its result reaches a caller only through a
-// decision.
+// Begun returns what was recorded when an upload began, or the zero value if there is no
+// such upload. It asks for no grant, because only authorization uses the result.
 func (s *Store) Begun(ctx context.Context, bucketName, key, id string) (out Begun, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, err := bucket.Read(r, bucketName)
@@ -198,7 +196,7 @@ func (s *Store) CreateUpload(ctx context.Context, g authz.Grant, in UploadInput)
 	if err := g.Demand("s3:PutObject", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Upload{}, err
 	}
-	if g.Caller().Anonymous() { // AWS was seen to answer so
+	if g.Caller().Anonymous() { // as was observed at AWS
 		return Upload{}, fault.New(fault.AccessDenied,
 			"Anonymous users cannot initiate multipart uploads.  Please authenticate.")
 	}

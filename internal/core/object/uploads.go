@@ -19,11 +19,11 @@ import (
 type ListUploadsInput struct {
 	Bucket, Prefix, Delimiter string
 	KeyMarker                 string
-	UploadMarker              string // counts only with KeyMarker
-	Max                       *int   // from 0; nil and more than 1000 are 1000
+	UploadMarker              string // ignored without KeyMarker
+	Max                       *int   // at least 0; nil and more than 1000 mean 1000
 }
 
-// Uploads is a page of uploads: by key, then by initiation.
+// Uploads is a page of uploads, in the order of their keys and then of initiation.
 type Uploads struct {
 	Uploads             []Upload
 	CommonPrefixes      []string
@@ -56,7 +56,7 @@ func (s *Store) ListUploads(ctx context.Context, g authz.Grant, in ListUploadsIn
 	return l.out, err
 }
 
-// pageOf is the size of a page.
+// pageOf returns the size of a page.
 func pageOf(max *int, name string) (int, error) {
 	switch {
 	case max == nil:
@@ -79,14 +79,14 @@ func uploadsOf(b *bucket.Bucket, prefix string) []byte {
 	return record.Key(uploadPrefix, string(b.ID[:]), "/", prefix)
 }
 
-// start returns where the page begins.
+// start returns the key at which the page begins.
 func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 	in := l.in
 	from := uploadsOf(b, in.Prefix)
 	if in.KeyMarker == "" {
 		return from, nil
 	}
-	after := append(uploadsOf(b, in.KeyMarker), 1) // behind every upload of the key
+	after := append(uploadsOf(b, in.KeyMarker), 1) // after every upload of the key
 	if common, ok := rolledUp(in.KeyMarker, in.Prefix, in.Delimiter); ok {
 		after = record.After(uploadsOf(b, common))
 	} else if in.UploadMarker != "" {
@@ -103,8 +103,8 @@ func (l *uploadLister) start(b *bucket.Bucket) ([]byte, error) {
 	return from, nil
 }
 
-// scan adds the uploads from a key on, and returns where to go on behind a
-// common prefix.
+// scan adds uploads, beginning at the key from. It stops at a common prefix and returns the
+// key to continue at.
 func (l *uploadLister) scan(r kv.Reader, b *bucket.Bucket, from []byte) ([]byte, error) {
 	skip := len(uploadsOf(b, ""))
 	end := record.After(uploadsOf(b, l.in.Prefix))
@@ -146,13 +146,12 @@ type PartList struct {
 	Next      int // number of the last part of the page
 }
 
-// ListPartsInput asks for a page of the parts of an upload, those after a
-// number.
+// ListPartsInput asks for a page of the parts of an upload whose numbers are larger than After.
 type ListPartsInput struct {
 	Bucket, Key, UploadID string
 	After                 int
-	Max                   *int        // from 0; nil and more than 1000 are 1000
-	Customer              CustomerKey // the upload's; without it parts come without checksums
+	Max                   *int        // at least 0; nil and more than 1000 mean 1000
+	Customer              CustomerKey // the upload's key; without it, parts are listed without checksums
 }
 
 // ListParts returns a page of the parts of an upload. It needs
@@ -213,8 +212,8 @@ func (s *Store) ListParts(ctx context.Context, g authz.Grant, in ListPartsInput)
 	return out, nil
 }
 
-// PurgeUploads drops the uploads of buckets that were deleted: uploads in
-// progress do not keep a bucket (S3 API reference, DeleteBucket).
+// PurgeUploads drops the uploads of buckets that were deleted: uploads in progress do not
+// prevent the deletion of a bucket (S3 API reference, DeleteBucket).
 func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 	type lost struct {
 		key []byte
@@ -227,7 +226,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 			if err != nil {
 				return err
 			}
-			u, err := decodeUpload(bytes.Clone(p.Value)) // it outlives the step
+			u, err := decodeUpload(bytes.Clone(p.Value)) // it is used after this step of the scan
 			if err != nil {
 				return err
 			}
@@ -260,7 +259,7 @@ func (s *Store) PurgeUploads(ctx context.Context) (dropped int, err error) {
 	return dropped, nil
 }
 
-// inItsBucket reports whether the bucket of an upload still exists and is the same.
+// inItsBucket reports whether an upload's bucket still exists and was not created again.
 func inItsBucket(r kv.Reader, key []byte, u *upload) (bool, error) {
 	b, err := bucket.Read(r, u.bucket)
 	if fault.Is(err, fault.NoSuchBucket) {
@@ -269,19 +268,18 @@ func inItsBucket(r kv.Reader, key []byte, u *upload) (bool, error) {
 	return err == nil && bytes.HasPrefix(key, uploadsOf(&b, "")), err
 }
 
-// Attributes is what is known of a version besides its bytes.
+// Attributes describes a version without its bytes.
 type Attributes struct {
 	Version
-	Parts     []Part // a page of them; none where it was put in one piece
+	Parts     []Part // a page of its parts; empty if it was put in one piece
 	Truncated bool
 	Next      int // number of the last part of the page
 }
 
-// Attributes returns a version and those of its parts that come after a number;
-// max is nil or from 0, and at most MaxPage. It needs what Get needs and
-// s3:GetObjectAttributes, or s3:GetObjectVersionAttributes with VersionID; kms:Decrypt
-// on the version's key of KMS only where Checksums are asked for.
-// Errors: those of Head, InvalidArgument.
+// Attributes returns a version and those of its parts that come after a number; max is nil
+// or from 0, and at most MaxPage. It needs what Get needs and s3:GetObjectAttributes, or
+// s3:GetObjectVersionAttributes with VersionID; kms:Decrypt on the version's key of KMS
+// only where Checksums are asked for. Errors: those of Head, InvalidArgument.
 func (s *Store) Attributes(
 	ctx context.Context, g authz.Grant, in GetInput, after int, max *int,
 ) (out Attributes, err error) {
@@ -341,7 +339,7 @@ func (s *Store) attributes(
 	switch {
 	case err != nil:
 	case v.kms != nil && !in.Checksums:
-		err = v.checkChoice(choice) // nothing of it is opened
+		err = v.checkChoice(choice) // no key is opened
 	default:
 		if choice, g, err = s.openFor(ctx, g, k, v, choice); err == nil {
 			_, err = s.openVersion(ctx, g, k, v, choice)

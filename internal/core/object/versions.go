@@ -19,16 +19,16 @@ import (
 // ListVersionsInput asks for a page of all versions of a bucket's objects.
 type ListVersionsInput struct {
 	Bucket, Prefix, Delimiter string
-	// KeyMarker: only what follows all versions of this key or, with
-	// VersionIDMarker, that version of it. Inside a common prefix, only what
-	// follows that prefix.
+	// KeyMarker starts the page after all versions of this key or, with VersionIDMarker,
+	// after that version. If it is inside a common prefix, the page starts after that
+	// prefix.
 	KeyMarker       string
 	VersionIDMarker *string
-	Max             *int // from 0; nil and more than 1000 are 1000
+	Max             *int // at least 0; nil and more than 1000 mean 1000
 }
 
-// VersionEntry is a version or a delete marker as a listing shows it; a marker
-// has neither size, ETag nor checksum.
+// VersionEntry is a version or a delete marker as a listing shows it. A marker has no size,
+// ETag or checksum.
 type VersionEntry struct {
 	Entry
 	ID           string
@@ -36,9 +36,9 @@ type VersionEntry struct {
 	DeleteMarker bool
 }
 
-// VersionListing is a page: entries by the bytes of their keys, the newest
-// version of a key first. NextKey and NextVersionID are the markers of the next
-// page, empty on the last; after a common prefix NextVersionID is empty.
+// VersionListing is a page: entries in the byte order of their keys, the newest version of
+// a key first. NextKey and NextVersionID are the markers of the next page, empty on the
+// last one; after a common prefix NextVersionID is empty.
 type VersionListing struct {
 	Entries                []VersionEntry
 	CommonPrefixes         []string
@@ -77,7 +77,7 @@ func (s *Store) ListVersions(ctx context.Context, g authz.Grant, in ListVersions
 	return l.out, nil
 }
 
-// check refuses a version marker without its key, or of no form.
+// check refuses a version marker that is malformed or has no key marker.
 func (in *ListVersionsInput) check() error {
 	m := in.VersionIDMarker
 	if m == nil {
@@ -105,19 +105,19 @@ type versionLister struct {
 	*ListVersionsInput
 	page   int
 	b      *bucket.Bucket
-	skip   int    // bytes of a version's key before the object's
+	skip   int    // length of a version's key before the object's key
 	after  []byte // end of the scan
-	key    string // of the version before; its next one is not the latest
-	within bool   // key has versions before the page
+	key    string // key of the version before; the next version of the same key is not the latest
+	within bool   // earlier pages have shown versions of key
 	out    VersionListing
 }
 
-// seqSize is what follows an object's key in a version's: a NUL and the number.
+// seqSize is the length of what follows the object's key in a version's key: a NUL and the number.
 const seqSize = 1 + 8
 
 func (l *versionLister) run(r kv.Reader) error {
 	if strings.IndexByte(l.Prefix, 0) >= 0 || len(l.Prefix) > objectkey.Max {
-		return nil // no key begins like that
+		return nil // no key can begin with the prefix
 	}
 	versions := l.b.ID.Versions()
 	l.skip = len(versions)
@@ -129,20 +129,19 @@ func (l *versionLister) run(r kv.Reader) error {
 	return err
 }
 
-// start returns where the page begins; nil where nothing can follow.
+// start returns the key at which the page begins, or nil if no version can follow.
 func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 	versions := l.b.ID.Versions()
-	// A key holds no NUL, so none lies between a marker with one and what
-	// precedes it.
+	// Keys contain no NUL, so a marker can be cut at its first NUL without skipping a key.
 	marker, _, cut := strings.Cut(l.KeyMarker, "\x00")
 	if l.KeyMarker == "" || l.KeyMarker < l.Prefix {
 		return append(versions, l.Prefix...), nil
 	}
-	if common, ok := rolledUp(marker, l.Prefix, l.Delimiter); ok { // its rest belongs to a page before
+	if common, ok := rolledUp(marker, l.Prefix, l.Delimiter); ok { // earlier pages have shown all of this common prefix
 		return record.After(append(versions, common...)), nil
 	}
 	if len(marker) > objectkey.Max {
-		return append(versions, marker[:objectkey.Max+1]...), nil // no key has as many bytes, so none lies between
+		return append(versions, marker[:objectkey.Max+1]...), nil // no key is that long, so none is skipped
 	}
 	k := slot{l.b, marker}
 	if l.VersionIDMarker == nil || cut {
@@ -165,9 +164,9 @@ func (l *versionLister) start(r kv.Reader) ([]byte, error) {
 	return append(k.version(seq), 0), nil
 }
 
-// marker returns the number of the version that the page comes after. The null
-// version has no number in its id: where it is gone, perhaps since the page
-// before, the key begins anew, so that nothing is left out.
+// marker returns the number of the version after which the page begins. The id of the null
+// version has no number: if the null version was deleted, perhaps since the previous page,
+// the key is listed again from its newest version, so that no version is skipped.
 func (l *versionLister) marker(r kv.Reader, k slot, newest *version) (seq uint64, found bool, err error) {
 	if *l.VersionIDMarker != NullVersion {
 		seq, _, err = parseID(*l.VersionIDMarker)
@@ -180,8 +179,8 @@ func (l *versionLister) marker(r kv.Reader, k slot, newest *version) (seq uint64
 	return v.seq, true, nil
 }
 
-// scan adds the versions from a key on. It returns where to go on behind a
-// common prefix, nil at the end of the page or of the versions.
+// scan adds versions, beginning at the key from. It stops at a common prefix and returns
+// the key to continue at, or nil at the end of the page or of the versions.
 func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 	delimiter := []byte(l.Delimiter)
 	for p, err := range r.Scan(from, l.after) {
@@ -214,7 +213,7 @@ func (l *versionLister) scan(r kv.Reader, from []byte) ([]byte, error) {
 func (l *versionLister) add(key, value []byte) error {
 	latest := !l.within || string(key) != l.key
 	if latest {
-		l.key, l.within = string(key), true // versions of one key share its text
+		l.key, l.within = string(key), true // all entries of one key share the string
 	}
 	l.out.Entries = append(l.out.Entries, VersionEntry{Latest: latest})
 	e := &l.out.Entries[len(l.out.Entries)-1]
@@ -227,7 +226,7 @@ func (l *versionLister) add(key, value []byte) error {
 	return nil
 }
 
-// decode reads what a listing shows from a version's record.
+// decode decodes what a listing shows from a version's record.
 func (e *VersionEntry) decode(b []byte) error {
 	if err := decodeEntry(b, &e.Entry); err != nil {
 		return err

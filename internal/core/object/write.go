@@ -9,11 +9,11 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Every write of this room commits through writeIn. It goes by the bucket's
-// record that the decision on the request was made on, and does not read it
-// again: where the record has changed since, the commit is refused and fn runs
-// again on a decision made anew (see change.Commit). A transaction that commits nothing
-// is never refused there, so that case is compared here.
+// Every write of this package commits through writeIn. It uses the bucket's record on which
+// the request was authorized, and does not read it again: if the record has changed since,
+// the commit is refused, and fn runs again with a new decision (see change.Commit).
+// change.Commit never refuses a transaction that commits nothing, so writeIn compares the
+// record itself in that case.
 
 // writeIn runs fn in a transaction that writes into a bucket, shares the bucket's
 // guard with other writers, and commits it with the request's audit event.
@@ -43,7 +43,7 @@ func (s *Store) writeIn(
 	})
 }
 
-// writeKey is writeIn for the versions of one key, whose guard it takes.
+// writeKey is writeIn for the versions of one key. It takes the key's guard.
 func (s *Store) writeKey(
 	ctx context.Context, g authz.Grant, bucketName, key string, fn func(kv.Tx, slot) error,
 ) error {
@@ -56,8 +56,8 @@ func (s *Store) writeKey(
 	})
 }
 
-// rewrite is writeKey for what changes in a version that is there: fn changes v,
-// whose record is then written again; its bytes, ETag and date stay.
+// rewrite is writeKey for a change of an existing version: it writes the record again after
+// fn has changed v. The version's bytes, ETag and date stay.
 func (s *Store) rewrite(
 	ctx context.Context, g authz.Grant, in *VersionInput, method string, fn func(tx kv.Tx, k slot, v *version) error,
 ) error {
