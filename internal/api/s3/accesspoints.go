@@ -10,8 +10,8 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// emptyListing is a listing of an account, which has nothing to list. That of
-// multi-Region access points is signed for us-west-2 wherever it is asked.
+// emptyListing defines an operation that lists nothing of an account. Requests for
+// multi-Region access points are signed for us-west-2 in every region.
 func emptyListing[Out any](name, route string, list func(g authz.Grant, account string) error) dispatch.Row {
 	may := onAccount[shape.AccountInput](policy.Action("s3:" + name))
 	return dispatch.Define(name, rest.At(route), may,

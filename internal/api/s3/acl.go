@@ -10,8 +10,8 @@ import (
 	"watertight/internal/core/object"
 )
 
-// aclKeys are the headers of an ACL that policies may speak of, as they were
-// sent.
+// aclKeys returns the condition keys for the ACL headers of a request, with the values as
+// they were sent.
 func aclKeys(h *shape.ACLHeaders, write string) map[string][]string {
 	keys := map[string][]string{}
 	for name, value := range map[string]string{
@@ -26,8 +26,7 @@ func aclKeys(h *shape.ACLHeaders, write string) map[string][]string {
 	return keys
 }
 
-// withACL adds what storing an object with an ACL also needs: the ACL is of
-// an object that is about to be made.
+// withACL adds the need for storing an object with an ACL. New: the object does not exist yet.
 func withACL(needs []authz.Need, at arn.ARN, h *shape.ACLHeaders) []authz.Need {
 	if *h == (shape.ACLHeaders{}) {
 		return needs
@@ -51,7 +50,7 @@ func mayPutObjectACL(in *shape.PutObjectAclInput) ([]authz.Need, error) {
 	return []authz.Need{n, mayList(in.Bucket)}, nil
 }
 
-// aclHeaders reads the ACL of a request's headers.
+// aclHeaders decodes the ACL in a request's headers.
 func (a *API) aclHeaders(ctx context.Context, h *shape.ACLHeaders, write string, ofObject bool) (acl.Request, error) {
 	if err := acl.CheckCanned(h.ACL, ofObject); err != nil {
 		return acl.Request{}, err
@@ -73,7 +72,7 @@ func (a *API) accounts(ctx context.Context) acl.Accounts {
 	return func(canonical string) (string, bool, error) { return a.Identities.AccountOf(ctx, canonical) }
 }
 
-// aclRequest reads the ACL of a request to set one.
+// aclRequest decodes the ACL of PutBucketAcl or PutObjectAcl, from the headers or the document.
 func (a *API) aclRequest(
 	ctx context.Context, h *shape.ACLHeaders, write string, doc *shape.AccessControlPolicyInput, ofObject bool,
 ) (acl.Request, error) {
@@ -91,7 +90,7 @@ func (a *API) aclRequest(
 		owner = doc.Owner.ID
 	}
 	if doc.AccessControlList == nil {
-		owner = "" // as malformed as a document without an owner
+		owner = "" // acl.Document refuses it like a document without an owner
 	}
 	var grants []acl.Written
 	if owner != "" {
@@ -105,7 +104,8 @@ func (a *API) aclRequest(
 	return acl.Document(owner, grants, a.accounts(ctx))
 }
 
-// putBucketACL says that there are no ACLs before it says what is wrong with one.
+// putBucketACL checks whether ACLs are enabled before it reports what is wrong with the
+// ACL, as AWS does.
 func (a *API) putBucketACL(ctx context.Context, g authz.Grant, in *shape.PutBucketAclInput) (*shape.Empty, error) {
 	enabled, err := a.Buckets.ACLsEnabled(ctx, in.Bucket)
 	if err != nil {
@@ -163,7 +163,7 @@ func (a *API) getObjectACL(
 	return a.accessControlPolicy(ctx, v.Owner, l)
 }
 
-// accessControlPolicy shows accounts by their canonical ids.
+// accessControlPolicy returns the document of an ACL, with accounts by their canonical ids.
 func (a *API) accessControlPolicy(ctx context.Context, owner string, l acl.List) (*shape.AccessControlPolicy, error) {
 	owners := owners{api: a}
 	o, err := owners.find(ctx, owner)

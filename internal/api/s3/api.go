@@ -1,6 +1,6 @@
-// Package s3 is the S3 dialect: one operation table and thin handlers that
-// translate between shapes and core. No rule lives here: the needs of a row decide
-// what is allowed, and core holds all other rules.
+// Package s3 is the S3 dialect: one operation table, and thin handlers that translate
+// between shapes and core. It must contain no rules: the needs in a row of the table decide
+// what is allowed, and core has all other rules.
 package s3
 
 import (
@@ -25,16 +25,16 @@ type API struct {
 	Keys       *kms.Store
 }
 
-// onOwned are the inputs of an operation on a bucket that a client may expect to
-// have a certain owner.
+// onOwned is implemented by the inputs of operations on a bucket. A client may name the
+// account that it expects to own the bucket.
 type onOwned[In any] interface {
 	*In
 	BucketOwner() (bucket, want string)
 }
 
-// define is dispatch.Define for an operation on a bucket: a request that names
-// another owner than the bucket has is refused before the handler, and what KMS says
-// of a key is told in S3's words.
+// define is dispatch.Define for an operation on a bucket. If the client expects another
+// owner than the bucket has, the request is refused before the handler runs. Errors of KMS
+// about a key are translated into S3's.
 func define[In, Out any, P onOwned[In]](a *API, name, route string, may authz.Access[In],
 	do func(context.Context, authz.Grant, *In) (*Out, error), more ...func(rest.Route) rest.Route) dispatch.Row {
 	at := rest.At(route)
@@ -52,8 +52,8 @@ func define[In, Out any, P onOwned[In]](a *API, name, route string, may authz.Ac
 	})
 }
 
-// checkOwner compares a bucket's owner with the account a client expects (S3
-// user guide, "Verifying bucket ownership with bucket owner condition").
+// checkOwner compares a bucket's owner with the account that the client expects (S3 user
+// guide, "Verifying bucket ownership with bucket owner condition").
 func (a *API) checkOwner(ctx context.Context, name, want string) error {
 	if !arn.IsAccountID(want) {
 		return fault.Of(fault.InvalidBucketOwnerAWSAccountID)
@@ -68,7 +68,7 @@ func (a *API) checkOwner(ctx context.Context, name, want string) error {
 	return nil
 }
 
-// canonicalID is the owner id S3 shows for an account.
+// canonicalID returns the owner id that S3 shows for an account.
 func (a *API) canonicalID(ctx context.Context, account string) (string, error) {
 	acct, ok, err := a.Identities.Account(ctx, account)
 	if err != nil {

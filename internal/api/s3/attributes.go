@@ -9,8 +9,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// mayGetAttributes: S3 asks for both, reading the object and its attributes
-// (S3 API reference, GetObjectAttributes, Permissions).
+// mayGetAttributes returns two needs, to read the object and to read its attributes (S3 API
+// reference, GetObjectAttributes, Permissions).
 func mayGetAttributes(in *shape.GetObjectAttributesInput) ([]authz.Need, error) {
 	return []authz.Need{
 		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId),
@@ -55,7 +55,7 @@ func (a *API) getObjectAttributes(
 	return out, nil
 }
 
-// attributeNames refuses names that S3 does not have.
+// attributeNames refuses unknown attribute names.
 func attributeNames(names []string) (map[string]bool, error) {
 	wanted := map[string]bool{}
 	for _, name := range names {

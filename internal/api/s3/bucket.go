@@ -93,7 +93,7 @@ func (a *API) getBucketLocation(
 	if err != nil {
 		return nil, err
 	}
-	if region == "us-east-1" { // the only region that has an empty name here
+	if region == "us-east-1" { // us-east-1 is shown as an empty location
 		region = ""
 	}
 	return &shape.GetBucketLocationOutput{Value: region}, nil
@@ -103,7 +103,8 @@ func invalidArgument(name, message string) *fault.Error {
 	return fault.New(fault.InvalidArgument, message).With("ArgumentName", name)
 }
 
-// notImplemented refuses what is known and not built; it is never ignored.
+// notImplemented refuses a header that S3 knows and this server does not implement. Such a
+// header is never ignored.
 func notImplemented(header string) *fault.Error {
 	return fault.Of(fault.NotImplemented).With("Header", header)
 }

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/digest"
 )
 
-// sumField is where a shape carries the checksums of an algorithm.
+// sumField returns the field of a shape for an algorithm's checksum.
 func sumField(s *shape.Sums, a digest.Algorithm) *string {
 	switch a {
 	case digest.CRC32:
@@ -38,7 +38,7 @@ func sumField(s *shape.Sums, a digest.Algorithm) *string {
 	}
 }
 
-// sums is how an answer carries a checksum.
+// sums returns the header fields of a response with a checksum.
 func sums(c object.Checksum) (s shape.Sums) {
 	if known(c) {
 		*sumField(&s, c.Algorithm) = c.String()
@@ -46,7 +46,7 @@ func sums(c object.Checksum) (s shape.Sums) {
 	return s
 }
 
-// known reports that there is a checksum, and that no customer's key hides it.
+// known reports whether there is a checksum that the caller may see without another key.
 func known(c object.Checksum) bool { return c.Algorithm != digest.None && c.Sum != nil }
 
 func checksums(c object.Checksum) shape.Checksums {
@@ -56,7 +56,7 @@ func checksums(c object.Checksum) shape.Checksums {
 	return shape.Checksums{Sums: sums(c), ChecksumType: string(c.Type)}
 }
 
-// sent are the algorithms of the checksums that are there.
+// sent returns the algorithms whose checksums are set.
 func sent(s *shape.Sums) (all []digest.Algorithm) {
 	for _, a := range digest.All() {
 		if *sumField(s, a) != "" {
@@ -66,7 +66,7 @@ func sent(s *shape.Sums) (all []digest.Algorithm) {
 	return all
 }
 
-// algorithm reads the name of a checksum algorithm; empty is None.
+// algorithm decodes the name of a checksum algorithm; an empty name is None.
 func algorithm(name string) (digest.Algorithm, error) {
 	if name == "" {
 		return digest.None, nil
@@ -87,8 +87,8 @@ func invalidHeader(name string) error {
 	return invalidRequest("Value for " + name + " header is invalid.")
 }
 
-// declared collects what the client says of the body: in headers, or in a
-// trailer that comes after it.
+// declared returns what the client declares about the body. expect returns the declared
+// checksum, which may come in a trailer after the body.
 func declared(
 	in *shape.Integrity, body sigv4.Body,
 ) (alg digest.Algorithm, md5 []byte, expect func() (object.Expected, error), err error) {
@@ -131,7 +131,8 @@ func declared(
 	return named, md5, func() (object.Expected, error) { return e, nil }, nil
 }
 
-// decodeSum reads a checksum; kind tells a header from a trailer.
+// decodeSum decodes a checksum. kind is part of the error: "" for a header, " trailing" for
+// a trailer.
 func decodeSum(a digest.Algorithm, value, kind string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(value)
 	if err != nil || len(b) != a.Size() {

@@ -11,9 +11,9 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// mayCopyObject asks for what reading the source and what a PUT of the target
-// ask for. The source's tags are copied by default: whether they may be is decided
-// in core, where it is known that there are some.
+// mayCopyObject returns the needs of reading the source and of a PUT of the target. Tags
+// are copied by default, but only core knows whether the source has any, so core checks the
+// permission to copy them.
 func mayCopyObject(in *shape.CopyObjectInput) ([]authz.Need, error) {
 	src, err := parseCopySource(in.CopySource)
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *API) copyObject(
 	}, nil
 }
 
-// replaced fills in what the directives replace.
+// replaced sets what the directives of the request replace.
 func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
 	c.Metadata = metadata(&in.Content, "")
 	var err error
@@ -114,7 +114,7 @@ func replaced(in *shape.CopyObjectInput, c *object.CopyInput) error {
 	return err
 }
 
-// directive reports whether a copy replaces what the header is about.
+// directive reports whether a directive says REPLACE.
 func directive(what, value string) (replace bool, err error) {
 	switch value {
 	case "", "COPY":

@@ -9,18 +9,18 @@ import (
 	"watertight/internal/core/bucket"
 )
 
-// copySource is what x-amz-copy-source names. A nil VersionID is the current
-// version.
+// copySource is the object that x-amz-copy-source names. If VersionID is nil, it is the
+// current version.
 type copySource struct {
 	Bucket, Key string
 	VersionID   *string
 }
 
-// parseCopySource reads x-amz-copy-source: [/]bucket/key[?versionId=id], URL-encoded
-// (S3 API reference, CopyObject). It is decoded exactly once, so that what is
-// authorized is what is read; + is a space, as S3 decodes it. A key is checked
-// like that of a request and never normalised.
-// Errors: InvalidArgument, InvalidURI, NotImplemented (ARNs of access points).
+// parseCopySource decodes x-amz-copy-source: [/]bucket/key[?versionId=id], URL-encoded (S3
+// API reference, CopyObject). It decodes the value exactly once, so that the object that is
+// authorized is the one that is read; + is a space, as S3 decodes it. A key is checked like
+// that of a request and never normalised. Errors: InvalidArgument, InvalidURI,
+// NotImplemented (ARNs of access points).
 func parseCopySource(header string) (copySource, error) {
 	path, query, versioned := strings.Cut(header, "?")
 	at, err := url.QueryUnescape(path)
@@ -65,7 +65,7 @@ func badCopySource(header, message string) error {
 	return invalidArgument("x-amz-copy-source", message).With("ArgumentValue", header)
 }
 
-// needs are those of reading the source. Whether the caller may list its bucket
+// needs returns the needs of reading the source. Whether the caller may list its bucket
 // decides between 403 and 404.
 func (c *copySource) needs() []authz.Need {
 	return []authz.Need{

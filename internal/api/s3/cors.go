@@ -11,7 +11,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// mayPreflight asks for no permission.
+// mayPreflight needs no permission.
 func mayPreflight() authz.Access[shape.PreflightInput] {
 	return authz.Open[shape.PreflightInput]("a browser sends a preflight without credentials (Fetch standard, 3.3); " +
 		"it learns what the bucket's CORS rules say of an origin, and no more")
@@ -53,13 +53,13 @@ func (a *API) deleteBucketCors(ctx context.Context, g authz.Grant, in *shape.Buc
 	return nil, a.Buckets.DeleteCORS(ctx, g, in.Bucket)
 }
 
-// preflight says yes or no; the headers of a yes are those of every answer to
+// preflight answers 200 or an error. The headers of a 200 are those of every response to
 // the origin.
 func (a *API) preflight(ctx context.Context, _ authz.Grant, in *shape.PreflightInput) (*shape.Empty, error) {
 	return nil, a.Buckets.Preflight(ctx, in.Bucket, in.Key, in.Origin, in.RequestMethod, in.RequestHeaders)
 }
 
-// Share is dispatch.Sharing over the buckets' CORS rules.
+// Share implements dispatch.Sharing with the buckets' CORS rules.
 func (a *API) Share(ctx context.Context, name, origin, method string, headers []string) (*protocol.Sharing, error) {
 	rules, err := a.Buckets.CORS(ctx, name)
 	if fault.Is(err, fault.NoSuchBucket) {

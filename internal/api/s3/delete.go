@@ -16,11 +16,12 @@ func (a *API) deleteObject(
 	for name, value := range map[string]string{
 		"x-amz-if-match-last-modified-time": in.IfMatchModified, "x-amz-if-match-size": in.IfMatchSize,
 	} {
-		if value != "" { // of directory buckets
+		if value != "" { // only directory buckets have it
 			return nil, notImplemented(name)
 		}
 	}
-	// AWS was seen to refuse it for a key; of a version there is nothing to bypass.
+	// AWS was observed to refuse the header for a key; a version without Object Lock has
+	// nothing to bypass.
 	if in.Bypass != "" && in.VersionId == nil {
 		return nil, bypassNeedsLock()
 	}
@@ -42,8 +43,7 @@ func bypassNeedsLock() error {
 		"x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.")
 }
 
-// checkDelete refuses documents of the wrong form (S3 API reference,
-// DeleteObjects: 1 to 1,000 keys).
+// checkDelete refuses invalid documents (S3 API reference, DeleteObjects: 1 to 1,000 keys).
 func checkDelete(d *shape.Delete) error {
 	if n := len(d.Objects); n == 0 || n > object.MaxPage {
 		return malformedXML()
@@ -66,7 +66,7 @@ func (a *API) deleteObjects(
 	items := make([]object.DeleteInput, 0, len(in.Delete.Objects))
 	for _, o := range in.Delete.Objects {
 		err := objectkey.Check(o.Key)
-		if o.LastModifiedTime != nil || o.Size != nil { // of directory buckets
+		if o.LastModifiedTime != nil || o.Size != nil { // only directory buckets have them
 			err = notImplemented("LastModifiedTime")
 		}
 		if err != nil {
@@ -92,7 +92,7 @@ func (a *API) deleteObjects(
 	return out, nil
 }
 
-// deleteError is the entry of a key that was refused.
+// deleteError returns the entry of the response for a key that was not deleted.
 func deleteError(key string, version *string, f *fault.Error) shape.DeleteError {
 	e := shape.DeleteError{Key: key, Code: string(f.Code), Message: f.Message}
 	if version != nil {

@@ -71,14 +71,13 @@ func (a *API) getBucketEncryption(
 	return &shape.ServerSideEncryptionConfiguration{Rules: []shape.EncryptionRule{rule}}, nil
 }
 
-// deleteBucketEncryption goes back to SSE-S3. Customers' keys stay blocked where
-// they were.
+// deleteBucketEncryption restores SSE-S3 as the default. If the bucket blocks customers'
+// keys, it still does.
 func (a *API) deleteBucketEncryption(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
 	return nil, a.Buckets.PutEncryption(ctx, g, in.Bucket, bucket.DefaultEncryption{})
 }
 
-// encryption returns what the headers of a write say about encryption; core checks
-// them.
+// encryption returns the encryption headers of a write; core checks them.
 func encryption(e *shape.EncryptionHeaders, k *shape.CustomerKey) object.Encryption {
 	return object.Encryption{
 		Algorithm: e.ServerSideEncryption, KeyID: e.SSEKMSKeyId, Context: e.SSEKMSContext,
@@ -97,8 +96,8 @@ func sourceCustomerKey(k *shape.SourceCustomerKey) object.CustomerKey {
 	}
 }
 
-// encrypted is how an answer describes the encryption. Of a customer's key it
-// repeats the MD5 that core found right.
+// encrypted returns the response headers about the encryption. For a customer's key, they
+// repeat the MD5 of the request, which core has checked.
 func encrypted(e object.Encrypted, k *shape.CustomerKey) shape.Encrypted {
 	if e.CustomerKey {
 		return shape.Encrypted{SSECustomerAlgorithm: k.SSECustomerAlgorithm, SSECustomerKeyMD5: k.SSECustomerKeyMD5}
@@ -108,7 +107,7 @@ func encrypted(e object.Encrypted, k *shape.CustomerKey) shape.Encrypted {
 	}
 }
 
-// refuseEncryption refuses what a request says about encryption where it can't be said.
+// refuseEncryption refuses encryption headers for an operation that does not accept them.
 func refuseEncryption(in *shape.NoEncryption) error {
 	name := ""
 	switch {

@@ -6,9 +6,9 @@ import (
 	"watertight/internal/fault"
 )
 
-// keyFault returns S3's form of what KMS answers about a key; other errors stay as
-// they are. S3 puts "KMS." before KMS's code (recorded from AWS for a disabled, a
-// deleted and an unknown key; the form of the others is not documented).
+// keyFault translates an error of KMS about a key into S3's error; other errors stay as
+// they are. S3 puts "KMS." before KMS's code (recorded from AWS for a disabled, a deleted
+// and an unknown key; AWS does not document the others).
 func keyFault(err error) error {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
@@ -31,7 +31,7 @@ func keyFault(err error) error {
 	return err
 }
 
-// recoded is f under another code. It keeps the cause, and what f reveals.
+// recoded returns f with another code. It keeps the cause, and what f discloses.
 func recoded(f *fault.Error, code fault.Code) *fault.Error {
 	c := fault.New(code, f.Message).Because(f.Err)
 	c.Members, c.Tells = f.Members, f.Tells

@@ -12,10 +12,10 @@ import (
 // keyIDKey is the condition key for the KMS key that a write names.
 const keyIDKey = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
-// withKeyARN is authz.Ask for a write that may name a key of KMS: policies compare the
-// key's ARN, in whatever form the key was named (S3 service authorization reference;
-// S3 user guide, "Requiring SSE-KMS for specific KMS keys"). The name is resolved on the
-// state that the decision is made on.
+// withKeyARN is authz.Ask for a write that may name a key of KMS. Policies compare the
+// key's ARN, in whichever form the request names the key (S3 service authorization
+// reference; S3 user guide, "Requiring SSE-KMS for specific KMS keys"). The name is
+// resolved in the same state in which the decision is made.
 func withKeyARN[In any](a *API, needs func(*In) ([]authz.Need, error)) authz.Access[In] {
 	return authz.AskFor(func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		all, err := needs(in)
@@ -35,9 +35,9 @@ func withKeyARN[In any](a *API, needs func(*In) ([]authz.Need, error)) authz.Acc
 	})
 }
 
-// keyARN returns the ARN of the key that a caller's request names. Of an alias that
-// does not exist it returns the alias's ARN, so that no policy about a key's ARN allows
-// it; whether the key may be used is decided where it is used.
+// keyARN returns the ARN of the key that a caller's request names. For an alias that does
+// not exist it returns the alias's ARN, so that no policy about a key's ARN allows it. It
+// does not decide whether the caller may use the key.
 func (a *API) keyARN(ctx context.Context, c authz.Caller, name string) (string, error) {
 	account := c.Principal().Account
 	switch {

@@ -10,7 +10,7 @@ import (
 	"watertight/internal/core/object"
 )
 
-// pageSize is the max-keys shown: 1,000 by default and at the most.
+// pageSize returns the max-keys to show: 1,000 by default and at most.
 func pageSize(max *int) int {
 	if max == nil || *max > object.MaxPage {
 		return object.MaxPage
@@ -18,7 +18,7 @@ func pageSize(max *int) int {
 	return *max
 }
 
-// text is a parameter that may not have been sent.
+// text returns a parameter, or "" if it was not sent.
 func text(p *string) string {
 	if p == nil {
 		return ""
@@ -41,7 +41,7 @@ func (a *API) listObjects(
 		MaxKeys: pageSize(in.MaxKeys), EncodingType: in.EncodingType, IsTruncated: l.Truncated,
 		CommonPrefixes: prefixes(l.CommonPrefixes, show),
 	}
-	if l.Truncated && text(in.Delimiter) != "" { // without one, clients go on from the last key
+	if l.Truncated && text(in.Delimiter) != "" { // without a delimiter, clients continue after the last key
 		out.NextMarker = show(l.Next)
 	}
 	out.Contents, err = a.contents(ctx, l.Entries, show, true)
@@ -72,7 +72,8 @@ func (a *API) listObjectsV2(
 	return out, err
 }
 
-// encoding is how keys are shown: as they are, or as encoding-type=url asks.
+// encoding returns the function that encodes keys for the response: unchanged, or as
+// encoding-type=url asks.
 func encoding(kind string) func(string) string {
 	if kind != "url" {
 		return func(s string) string { return s }
@@ -110,7 +111,7 @@ func (a *API) contents(
 	return out, nil
 }
 
-// owners are the accounts of one page, as S3 shows them.
+// owners caches the accounts of one page as S3 shows them.
 type owners struct {
 	api   *API
 	known map[string]*shape.Owner

@@ -35,10 +35,10 @@ func mayCreateUpload(in *shape.CreateMultipartUploadInput) ([]authz.Need, error)
 	return withACL(needs, at, &in.ACLHeaders), nil
 }
 
-// partKeys distinguish the steps of an upload from the requests that create an object,
-// so that a policy can demand conditional writes only of the latter (S3 user guide,
-// "Enforce conditional writes"). A policy may demand a customer's key of each of them
-// (S3 user guide, "Requiring and restricting SSE-C").
+// partKeys returns condition keys that distinguish the later requests of an upload from
+// those that create an object, so that a policy can require conditional writes only of the
+// latter (S3 user guide, "Enforce conditional writes"). A policy may require a customer's
+// key of each of these requests (S3 user guide, "Requiring and restricting SSE-C").
 func partKeys(k *shape.CustomerKey) map[string][]string {
 	keys := map[string][]string{"s3:objectcreationoperation": {"false"}}
 	if k.SSECustomerAlgorithm != "" {
@@ -47,7 +47,8 @@ func partKeys(k *shape.CustomerKey) map[string][]string {
 	return keys
 }
 
-// onUpload asks for what a step of an upload needs, which depends on its beginning.
+// onUpload returns the access of a later request of an upload: its needs depend on how the
+// upload began.
 func onUpload[In any, P interface {
 	*In
 	UploadPath() (bucket, key, id string)
@@ -62,8 +63,9 @@ func onUpload[In any, P interface {
 	})
 }
 
-// carry adds the condition keys that a step inherits from its beginning: the encryption and the
-// key that it named. The ACL, tags and storage class that it named are not.
+// carry adds the condition keys that a later request inherits from CreateMultipartUpload:
+// the encryption and the key that it named. It does not inherit the ACL, tags and storage
+// class.
 func carry(keys map[string][]string, u object.Begun) {
 	if u.Encryption != "" {
 		keys["s3:x-amz-server-side-encryption"] = []string{u.Encryption}
@@ -73,8 +75,8 @@ func carry(keys map[string][]string, u object.Begun) {
 	}
 }
 
-// initiated is a need that is given to the initiator of the upload by default (S3 user guide,
-// "Multipart upload API and permissions").
+// initiated returns a need that the initiator of the upload is granted by default (S3 user
+// guide, "Multipart upload API and permissions").
 func initiated(action policy.Action, bucket, key string, who policy.Principal, u object.Begun) ([]authz.Need, error) {
 	given := u.InitiatorID != "" && u.InitiatorID == who.ID
 	return []authz.Need{{Action: action, Resource: arn.Object(bucket, key), Given: given}}, nil
@@ -264,7 +266,7 @@ func (a *API) completeMultipartUpload(
 	return out, nil
 }
 
-// checksumType reads x-amz-checksum-type, in any case.
+// checksumType decodes x-amz-checksum-type, in upper or lower case.
 func checksumType(s string) (object.ChecksumType, error) {
 	switch kind := object.ChecksumType(strings.ToUpper(s)); kind {
 	case "", object.FullObject, object.Composite:
@@ -273,8 +275,7 @@ func checksumType(s string) (object.ChecksumType, error) {
 	return "", invalidHeader("x-amz-checksum-type")
 }
 
-// finalSum reads the checksum of a whole object, a composite one with the number
-// of its parts.
+// finalSum returns the checksum of the whole object. A composite one has the number of its parts.
 func finalSum(s *shape.Sums) (map[digest.Algorithm]string, error) {
 	all := sent(s)
 	if len(all) > 1 {
@@ -295,7 +296,7 @@ func finalSum(s *shape.Sums) (map[digest.Algorithm]string, error) {
 	return map[digest.Algorithm]string{all[0]: value}, nil
 }
 
-// objectSize reads x-amz-mp-object-size.
+// objectSize decodes x-amz-mp-object-size.
 func objectSize(s string) (*int64, error) {
 	if s == "" {
 		return nil, nil
@@ -310,7 +311,7 @@ func objectSize(s string) (*int64, error) {
 	return &n, nil
 }
 
-// completedParts reads the list of parts.
+// completedParts decodes the list of parts.
 func completedParts(listed []shape.CompletedPart) ([]object.CompletePart, error) {
 	if len(listed) > object.MaxParts {
 		return nil, malformedXML()
@@ -329,7 +330,7 @@ func completedParts(listed []shape.CompletedPart) ([]object.CompletePart, error)
 	return parts, nil
 }
 
-// partSum reads the checksum of a part, of which there is one at most.
+// partSum sets the checksum of a part, which has at most one.
 func partSum(p *object.CompletePart, s *shape.Sums) error {
 	all := sent(s)
 	said := ""
@@ -350,14 +351,14 @@ func partSum(p *object.CompletePart, s *shape.Sums) error {
 func (a *API) abortMultipartUpload(
 	ctx context.Context, g authz.Grant, in *shape.AbortMultipartUploadInput,
 ) (*shape.Empty, error) {
-	if in.IfMatchInitiated != "" { // of directory buckets
+	if in.IfMatchInitiated != "" { // only directory buckets have it
 		return nil, notImplemented("x-amz-if-match-initiated-time")
 	}
 	return nil, a.Objects.AbortUpload(ctx, g, in.Bucket, in.Key, in.UploadId)
 }
 
-// initiator is the principal that began an upload: an account's root by its canonical id,
-// others by their ARN (S3 API reference, Initiator).
+// initiator returns the principal that began an upload: the root user of an account by the
+// account's canonical id, others by their ARN (S3 API reference, Initiator).
 func (o *owners) initiator(ctx context.Context, who string) (shape.Initiator, error) {
 	at, err := arn.Parse(who)
 	if err != nil || at.Resource != "root" {
@@ -413,7 +414,7 @@ func (a *API) listMultipartUploads(
 	}
 	show := encoding(in.EncodingType)
 	if in.KeyMarker == "" {
-		in.UploadIdMarker = "" // it counted for nothing
+		in.UploadIdMarker = "" // it is ignored without a key marker, so it is not shown
 	}
 	out := &shape.ListMultipartUploadsOutput{
 		Bucket: in.Bucket, KeyMarker: show(in.KeyMarker), UploadIdMarker: in.UploadIdMarker, Prefix: show(in.Prefix),

@@ -12,23 +12,24 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// What each operation asks for (IAM service authorization reference, "Actions,
-// resources, and condition keys for Amazon S3").
+// What each operation needs (IAM service authorization reference, "Actions, resources, and
+// condition keys for Amazon S3").
 
-// onBucket asks for one action on the bucket.
+// onBucket needs one action on the bucket.
 func onBucket(action policy.Action) authz.Access[shape.BucketInput] {
 	return authz.Ask1(func(in *shape.BucketInput) authz.Need {
 		return authz.Need{Action: action, Resource: arn.Bucket(in.Bucket)}
 	})
 }
 
-// onAccount asks for one action on the caller's account, which no ARN names.
+// onAccount needs one action on the caller's account. Its resource is "*", because no ARN
+// names an account here.
 func onAccount[In any](action policy.Action) authz.Access[In] {
 	return authz.Ask1(func(*In) authz.Need { return authz.Need{Action: action, Resource: arn.Any()} })
 }
 
-// onObject asks for one action on the object. Whether the caller may list the
-// bucket decides between 403 and 404.
+// onObject needs one action on the object. Whether the caller may list the bucket decides
+// between 403 and 404.
 func onObject(action, versioned policy.Action) authz.Access[shape.ObjectInput] {
 	return authz.Ask(func(in *shape.ObjectInput) ([]authz.Need, error) {
 		return []authz.Need{versionNeed(action, versioned, in.Bucket, in.Key, in.VersionId), mayList(in.Bucket)}, nil
@@ -46,7 +47,8 @@ func versionAction(plain, versioned policy.Action, version *string) policy.Actio
 	return plain
 }
 
-// versionNeed is another action where a version is named, "null" included.
+// versionNeed is the need for an object or, if the request names a version id, even "null",
+// for that version.
 func versionNeed(plain, versioned policy.Action, bucket, key string, version *string) authz.Need {
 	return authz.Need{
 		Action: versionAction(plain, versioned, version), Resource: arn.Object(bucket, key), Version: version,
@@ -54,7 +56,7 @@ func versionNeed(plain, versioned policy.Action, bucket, key string, version *st
 }
 
 func mayListBuckets(*shape.ListBucketsInput) authz.Need {
-	// the caller's account owns them
+	// The caller's account owns all buckets of the listing.
 	return authz.Need{Action: "s3:ListAllMyBuckets", Resource: arn.AllBuckets(), New: true}
 }
 
@@ -96,8 +98,8 @@ func mayListObjectsV2(in *shape.ListObjectsV2Input) authz.Need {
 	return listNeed("s3:ListBucket", in.Bucket, in.Prefix, in.Delimiter, in.MaxKeys)
 }
 
-// listNeed has the parameters of a listing for keys, as they were sent: one
-// that was not is absent.
+// listNeed has the parameters of a listing as condition keys, with the values as they were
+// sent. A parameter that was not sent has no key.
 func listNeed(action policy.Action, bucket string, prefix, delimiter *string, most *int) authz.Need {
 	n := authz.Need{Action: action, Resource: arn.Bucket(bucket), Keys: map[string][]string{}}
 	if prefix != nil {
@@ -120,7 +122,7 @@ func mayPutObject(in *shape.PutObjectInput) ([]authz.Need, error) {
 	return putNeeds(in, tags), nil
 }
 
-// putNeeds are the needs of storing an object with tags.
+// putNeeds returns the needs of storing an object with tags.
 func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 	at := arn.Object(in.Bucket, in.Key)
 	put := authz.Need{Action: "s3:PutObject", Resource: at, Keys: withTags(putKeys(in), tags)}
@@ -135,8 +137,8 @@ func putNeeds(in *shape.PutObjectInput, tags tag.Set) []authz.Need {
 	return needs
 }
 
-// putKeys are the headers of a write that policies may speak of, as they were
-// sent (S3 service authorization reference, PutObject).
+// putKeys returns the condition keys for the headers of a write, with the values as they
+// were sent (S3 service authorization reference, PutObject).
 func putKeys(in *shape.PutObjectInput) map[string][]string {
 	keys := aclKeys(&in.ACLHeaders, "")
 	keys["s3:objectcreationoperation"] = []string{"true"}
@@ -159,7 +161,7 @@ func putKeys(in *shape.PutObjectInput) map[string][]string {
 
 func mayGetObject(in *shape.GetObjectInput) ([]authz.Need, error) {
 	count := versionNeed("s3:GetObjectTagging", "s3:GetObjectVersionTagging", in.Bucket, in.Key, in.VersionId)
-	count.Soft = true // x-amz-tagging-count is shown or not
+	count.Soft = true // a refusal only hides x-amz-tagging-count
 	return []authz.Need{
 		versionNeed("s3:GetObject", "s3:GetObjectVersion", in.Bucket, in.Key, in.VersionId), mayList(in.Bucket), count,
 	}, nil
@@ -174,14 +176,13 @@ func mayDeleteObject(in *shape.DeleteObjectInput) ([]authz.Need, error) {
 	return needs, nil
 }
 
-// mayDestroy asks whether a key may not be deleted where there are no versions of
-// it: who denies s3:DeleteObjectVersion means to keep what there is.
+// mayDestroy is the need of a deletion that may be permanent: s3:DeleteObjectVersion must
+// not be denied. Who denies that action means to keep the object.
 func mayDestroy(bucket, key string) authz.Need {
 	return authz.Need{Action: "s3:DeleteObjectVersion", Resource: arn.Object(bucket, key), Soft: true, Denial: true}
 }
 
-// mayDeleteObjects asks for each key separately: a refusal is returned as an error of
-// that key.
+// mayDeleteObjects returns a need for each key. Each refusal becomes the error of its key.
 func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 	if err := checkDelete(&in.Delete); err != nil {
 		return nil, err
@@ -198,8 +199,8 @@ func mayDeleteObjects(in *shape.DeleteObjectsInput) ([]authz.Need, error) {
 	return append(needs, mayList(in.Bucket)), nil
 }
 
-// withMatch adds the condition of a deletion, which only the deletion of a key
-// has for a key (S3 service authorization reference, DeleteObject).
+// withMatch adds the condition key of If-Match, which only the deletion of a key has (S3
+// service authorization reference, DeleteObject).
 func withMatch(n authz.Need, match *string) authz.Need {
 	if match != nil && n.Action == "s3:DeleteObject" {
 		n.Keys = map[string][]string{"s3:if-match": {*match}}

@@ -23,7 +23,7 @@ func (a *API) putObject(ctx context.Context, g authz.Grant, in *shape.PutObjectI
 	return a.storeObject(ctx, g, in, tags)
 }
 
-// storeObject is what a PUT and a POST form have in common.
+// storeObject stores an object for PUT and for POST forms.
 func (a *API) storeObject(
 	ctx context.Context, g authz.Grant, in *shape.PutObjectInput, tags tag.Set,
 ) (*shape.PutObjectOutput, error) {
@@ -59,9 +59,9 @@ func (a *API) storeObject(
 	return out, nil
 }
 
-// checkUnbuilt refuses what the server can't do.
+// checkUnbuilt refuses what this server does not implement.
 func checkUnbuilt(u *shape.Unbuilt, e *shape.EncryptionHeaders) error {
-	if e.ServerSideEncryption == "aws:fsx" { // of Amazon FSx
+	if e.ServerSideEncryption == "aws:fsx" { // only Amazon FSx has it
 		return notImplemented("x-amz-server-side-encryption")
 	}
 	for name, value := range map[string]string{
@@ -84,7 +84,7 @@ func metadata(c *shape.Content, redirect string) object.Metadata {
 	}
 }
 
-// withoutChunked drops aws-chunked, which is framing and not content.
+// withoutChunked removes aws-chunked, which describes the framing of the request, not the object.
 func withoutChunked(encoding string) string {
 	if !strings.Contains(encoding, "aws-chunked") {
 		return encoding
@@ -177,7 +177,7 @@ func overridesOf(o *shape.Overrides) map[string]*string {
 	}
 }
 
-// checkOverrides keeps line breaks out of headers.
+// checkOverrides refuses values that would break a header.
 func checkOverrides(o *shape.Overrides) error {
 	if *o == (shape.Overrides{}) {
 		return nil

@@ -13,7 +13,7 @@ func mayPutOwnershipControls(in *shape.PutOwnershipControlsInput) authz.Need {
 	return authz.Need{Action: "s3:PutBucketOwnershipControls", Resource: arn.Bucket(in.Bucket)}
 }
 
-// ownershipHeader reads x-amz-object-ownership, nil where it was not sent.
+// ownershipHeader decodes x-amz-object-ownership; it returns "" if the header was not sent.
 func ownershipHeader(value *string) (bucket.Ownership, error) {
 	if value == nil {
 		return "", nil

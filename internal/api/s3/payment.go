@@ -9,9 +9,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// bucketOwner is the only payer: no one is charged here, and a bucket that
-// refused requests for want of x-amz-request-payer would only look like one
-// that charges.
+// bucketOwner is the only supported payer. This server charges nobody; if it refused
+// requests without x-amz-request-payer, it would only look like one that charges.
 const bucketOwner = "BucketOwner"
 
 func mayPutBucketRequestPayment(in *shape.PutBucketRequestPaymentInput) authz.Need {
@@ -27,7 +26,7 @@ func (a *API) getBucketRequestPayment(
 	return &shape.RequestPaymentConfiguration{Payer: bucketOwner}, nil
 }
 
-// putBucketRequestPayment accepts what is so anyway.
+// putBucketRequestPayment accepts only the state that every bucket has.
 func (a *API) putBucketRequestPayment(
 	ctx context.Context, g authz.Grant, in *shape.PutBucketRequestPaymentInput,
 ) (*shape.Empty, error) {

@@ -12,8 +12,8 @@ import (
 	"watertight/internal/gateway/dialect/xmldoc"
 )
 
-// formPut returns the PUT of the same object, and its tags: a form has fields of
-// its own for its ACL and its tags.
+// formPut returns the PUT of the same object, and its tags. A form has its own fields for
+// the ACL and the tags.
 func formPut(in *shape.PostObjectInput) (put shape.PutObjectInput, tags tag.Set, err error) {
 	put = in.PutObjectInput
 	put.ACL = cmp.Or(in.FormACL, in.ACL)
@@ -33,7 +33,7 @@ func formPut(in *shape.PostObjectInput) (put shape.PutObjectInput, tags tag.Set,
 	return put, tags, err
 }
 
-// mayPostObject asks for what a PUT of the same object asks for.
+// mayPostObject returns the needs of a PUT of the same object.
 func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 	put, tags, err := formPut(in)
 	if err != nil {
@@ -42,8 +42,7 @@ func mayPostObject(in *shape.PostObjectInput) ([]authz.Need, error) {
 	return putNeeds(&put, tags), nil
 }
 
-// postObject is a PUT whose answer a browser can follow (S3 API reference, POST
-// Object).
+// postObject is a PUT with a response that a browser can follow (S3 API reference, POST Object).
 func (a *API) postObject(
 	ctx context.Context, g authz.Grant, in *shape.PostObjectInput,
 ) (*shape.PostObjectOutput, error) {
@@ -66,7 +65,7 @@ func (a *API) postObject(
 	return out, nil
 }
 
-// postStatus is what the form asks for; anything but three known numbers is 204.
+// postStatus returns the status that the form asks for: 204 unless it names 200 or 201.
 func postStatus(s string) int {
 	switch s {
 	case "200":
@@ -77,8 +76,7 @@ func postStatus(s string) int {
 	return 204
 }
 
-// redirect returns where the browser goes next, or "" where the form names no
-// address that a browser could take as one.
+// redirect returns the address that the browser goes to next, or "" if the form names no valid one.
 func redirect(to string, in *shape.PostObjectInput, etag string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {

@@ -99,8 +99,8 @@ func (a *API) deleteAccountPublicAccessBlock(
 	return nil, a.Buckets.SetAccountPublic(ctx, g, in.AccountId, nil)
 }
 
-// publicAccess reads a document; what it leaves out is off, and it may not
-// leave out all.
+// publicAccess decodes a document. A setting that is left out is off, but the document must
+// have at least one.
 func publicAccess(c *shape.PublicAccessBlock) (policy.PublicAccess, error) {
 	switch {
 	case c == nil:

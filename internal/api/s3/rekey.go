@@ -10,8 +10,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// mayUpdateEncryption asks for the action alone; what the keys need is decided in core,
-// where it is known which key the object is under.
+// mayUpdateEncryption needs only the action itself. The keys need more, which core decides:
+// it knows the key that the object is under.
 func mayUpdateEncryption(in *shape.UpdateObjectEncryptionInput) ([]authz.Need, error) {
 	n := authz.Need{
 		Action: "s3:UpdateObjectEncryption", Resource: arn.Object(in.Bucket, in.Key), Version: in.VersionId,

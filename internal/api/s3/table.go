@@ -12,7 +12,7 @@ import (
 	"watertight/internal/gateway/protocol"
 )
 
-// Table is the operations of S3. All other operations of S3 are NotImplemented.
+// Table returns the operations of S3. All other operations of S3 are NotImplemented.
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,
@@ -20,7 +20,7 @@ func (a *API) Table() dispatch.Table {
 	}
 }
 
-// ControlTable is the operations of S3 Control, which are on accounts.
+// ControlTable returns the operations of S3 Control, which concern accounts.
 func (a *API) ControlTable() dispatch.Table {
 	const block = " /v20180820/configuration/publicAccessBlock"
 	const mayPut = "s3:PutAccountPublicAccessBlock"
@@ -41,7 +41,7 @@ func (a *API) ControlTable() dispatch.Table {
 	}
 }
 
-// main is buckets and objects.
+// main returns the operations on buckets and objects.
 func (a *API) main() []dispatch.Row {
 	return []dispatch.Row{
 		dispatch.Define("ListBuckets", rest.At("GET /"), authz.Ask1(mayListBuckets), a.listBuckets),
@@ -59,7 +59,7 @@ func (a *API) main() []dispatch.Row {
 	}
 }
 
-// settings is CORS, versioning, tags and encryption.
+// settings returns the operations on CORS, versioning, tags and encryption.
 func (a *API) settings() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "GetBucketCors", "GET /{Bucket}?cors", onBucket("s3:GetBucketCORS"), a.getBucketCors),
@@ -97,7 +97,7 @@ func (a *API) settings() []dispatch.Row {
 	}
 }
 
-// writes is all other ways to write an object.
+// writes returns the other operations that write objects.
 func (a *API) writes() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "CreateMultipartUpload", "POST /{Bucket}/{Key+}?uploads",
@@ -119,7 +119,7 @@ func (a *API) writes() []dispatch.Row {
 	}
 }
 
-// access is who pays, who owns objects and who may access them.
+// access returns the operations on who pays, who owns objects and who may access them.
 func (a *API) access() []dispatch.Row {
 	return []dispatch.Row{
 		define(a, "GetBucketRequestPayment", "GET /{Bucket}?requestPayment",
@@ -153,8 +153,8 @@ func (a *API) access() []dispatch.Row {
 	}
 }
 
-// unsetLists is the settings of which a bucket may have many, by their ids: there
-// is none of any.
+// unsetLists returns the listings of settings that a bucket may have many of. They are
+// always empty.
 func (a *API) unsetLists() []dispatch.Row {
 	const analytics, inventory = "s3:GetAnalyticsConfiguration", "s3:GetInventoryConfiguration"
 	const metrics, tiering = "s3:GetMetricsConfiguration", "s3:GetIntelligentTieringConfiguration"
@@ -172,7 +172,7 @@ func (a *API) unsetLists() []dispatch.Row {
 	}
 }
 
-// unset is the settings that nothing can make yet.
+// unset returns the reads of settings that cannot be made yet.
 func (a *API) unset() []dispatch.Row {
 	return []dispatch.Row{
 		none(a, "GetBucketLifecycleConfiguration", "lifecycle",

@@ -25,14 +25,14 @@ func mayPutObjectTagging(in *shape.PutObjectTaggingInput) ([]authz.Need, error) 
 	return []authz.Need{n, mayList(in.Bucket)}, nil
 }
 
-// mayTag is what storing an object with tags also needs.
+// mayTag is the additional need for storing an object with tags.
 func mayTag(at arn.ARN, tags []tag.Tag) authz.Need {
 	return authz.Need{Action: "s3:PutObjectTagging", Resource: at, Keys: withTags(nil, tags)}
 }
 
-// withTags adds the keys that the tags of a request are known by: absent where
-// there are none (S3 service authorization reference, s3:RequestObjectTag/<key>
-// and s3:RequestObjectTagKeys).
+// withTags adds the condition keys of the tags of a request; without tags there are none
+// (S3 service authorization reference, s3:RequestObjectTag/<key> and
+// s3:RequestObjectTagKeys).
 func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
 	for _, t := range tags {
 		if keys == nil {
@@ -44,7 +44,7 @@ func withTags(keys map[string][]string, tags []tag.Tag) map[string][]string {
 	return keys
 }
 
-// tagsOf reads a document; core/tag checks the tags.
+// tagsOf decodes a document; core/tag checks the tags.
 func tagsOf(t *shape.Tagging) ([]tag.Tag, error) {
 	switch {
 	case t == nil:

@@ -10,10 +10,10 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// Reading what cannot be configured yet answers AWS's own "none", or the truth
-// about the default. Each still needs its permission and an existing bucket.
+// Operations that read what cannot be configured yet return AWS's answer for "none", or the
+// actual default. Each needs its permission and an existing bucket.
 
-// none is a read that answers a fault.
+// none defines a read that answers an error.
 func none(a *API, name, param string, action policy.Action, code fault.Code) dispatch.Row {
 	return define(a, name, "GET /{Bucket}?"+param, onBucket(action),
 		func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*shape.Empty, error) {
@@ -24,7 +24,7 @@ func none(a *API, name, param string, action policy.Action, code fault.Code) dis
 		})
 }
 
-// empty is a read whose answer says nothing, for every bucket.
+// empty defines a read that answers an empty document.
 func empty[Out any](a *API, name, param string, action policy.Action) dispatch.Row {
 	return define(a, name, "GET /{Bucket}?"+param, onBucket(action),
 		func(ctx context.Context, g authz.Grant, in *shape.BucketInput) (*Out, error) {
@@ -35,8 +35,7 @@ func empty[Out any](a *API, name, param string, action policy.Action) dispatch.R
 		})
 }
 
-// exists refuses a bucket that is not there. That it has an owner is all this
-// needs; the caller was authorized before.
+// exists refuses a bucket that does not exist. The caller was authorized before.
 func (a *API) exists(ctx context.Context, _ authz.Grant, name string) error {
 	owner, err := a.Buckets.OwnerOf(ctx, name)
 	if err != nil {

@@ -27,14 +27,14 @@ func (a *API) putBucketVersioning(
 	}
 	switch in.Configuration.MfaDelete {
 	case "", "Disabled":
-	case "Enabled": // there are no devices yet
+	case "Enabled": // MFA Delete is not implemented
 		return nil, fault.New(fault.AccessDenied, "Mfa Authentication must be used for this request")
 	default:
 		return nil, malformedXML()
 	}
 	state := bucket.Off
 	switch in.Configuration.Status {
-	case "": // refused below
+	case "": // no status is refused below
 	case "Enabled":
 		state = bucket.Enabled
 	case "Suspended":
@@ -121,7 +121,7 @@ func missingBody() error {
 	return fault.Of(fault.MissingRequestBodyError)
 }
 
-// versionOf is the version header of an answer about an object.
+// versionOf returns the version header of a response about an object.
 func versionOf(v *object.Version) string {
 	if !v.Versioned {
 		return ""

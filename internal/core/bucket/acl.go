@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// setFirstACL gives a new bucket the ACL that was asked for. Its own Block Public
-// Access setting is all four, so a public one is refused.
+// setFirstACL sets the ACL that the request for a new bucket asks for. A new bucket has all
+// four Block Public Access settings, so a public ACL is refused.
 func (b *Bucket) setFirstACL(asked *acl.Request) (err error) {
 	if b.ACL, err = asked.Make(b.Owner, b.Owner); err != nil {
 		return err
@@ -27,10 +27,9 @@ func (b *Bucket) setFirstACL(asked *acl.Request) (err error) {
 	return nil
 }
 
-// MayStore refuses a public ACL of the bucket, or of something in it, while
-// BlockPublicAcls is on. A caller of the bucket's account is told why. An anonymous
-// caller can't grant anything to a named account: the grant would outlast the policy
-// that allowed the request.
+// MayStore refuses a public ACL of the bucket, or of an object in it, while BlockPublicAcls
+// is on. A caller of the bucket's account is told why. An anonymous caller can't grant
+// anything to a named account: the grant would outlast the policy that allowed the request.
 func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.Action, on arn.ARN) error {
 	if g.Caller().Anonymous() && len(l.Private().Foreign(b.Owner)) > 0 {
 		return fault.Of(fault.AccessDenied)
@@ -48,10 +47,9 @@ func (b *Bucket) MayStore(r kv.Reader, g authz.Grant, l acl.List, action policy.
 	return preventedBy(g, action, on, "public ACLs", "BlockPublicAcls")
 }
 
-// PutACL replaces the ACL of a bucket. It needs s3:PutBucketAcl. Errors:
-// NoSuchBucket, AccessControlListNotSupported where ACLs are disabled,
-// MalformedACLError, AccessDenied for a public one under BlockPublicAcls, and
-// where another owner is named.
+// PutACL replaces the ACL of a bucket. It needs s3:PutBucketAcl. Errors: NoSuchBucket,
+// AccessControlListNotSupported if ACLs are disabled, MalformedACLError, AccessDenied for a
+// public ACL under BlockPublicAcls and for an ACL that names another owner.
 func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *acl.Request) error {
 	const action = "s3:PutBucketAcl"
 	return s.modify(ctx, g, action, name, func(tx kv.Tx, b *Bucket) error {
@@ -73,9 +71,9 @@ func (s *Store) PutACL(ctx context.Context, g authz.Grant, name string, asked *a
 	})
 }
 
-// GetACL returns a bucket's owner and the ACL in effect: while ACLs are disabled
-// only the owner's grant, and without its public grants while IgnorePublicAcls is on.
-// It needs s3:GetBucketAcl. Errors: NoSuchBucket.
+// GetACL returns a bucket's owner and the ACL in effect: only the owner's grant while ACLs
+// are disabled, and no public grants while IgnorePublicAcls is on. It needs
+// s3:GetBucketAcl. Errors: NoSuchBucket.
 func (s *Store) GetACL(ctx context.Context, g authz.Grant, name string) (owner string, l acl.List, err error) {
 	if err := g.Demand("s3:GetBucketAcl", arn.Bucket(name)); err != nil {
 		return "", nil, err
@@ -92,8 +90,9 @@ func (s *Store) GetACL(ctx context.Context, g authz.Grant, name string) (owner s
 	return owner, l, err
 }
 
-// Effective is the part of the ACL of the bucket, or of an object of owner in it,
-// that is in effect, as GetBucketAcl and GetObjectAcl show it.
+// Effective returns the part of an ACL that is in effect, as GetBucketAcl and GetObjectAcl
+// show it. The ACL is that of the bucket, or of an object in it; owner is the owner of
+// either.
 func (b *Bucket) Effective(r kv.Reader, g authz.Grant, l acl.List, owner string) (acl.List, error) {
 	if !b.Ownership.ACLs() {
 		return acl.List(nil).Shown(b.Owner), nil
@@ -109,8 +108,8 @@ func (b *Bucket) Effective(r kv.Reader, g authz.Grant, l acl.List, owner string)
 	return l, nil
 }
 
-// ACLsEnabled reports whether ACLs count in a bucket, which decides what a request
-// needs. It asks for no grant. Errors: NoSuchBucket.
+// ACLsEnabled reports whether ACLs are enabled in a bucket. It asks for no grant, because
+// the needs of a request depend on it. Errors: NoSuchBucket.
 func (s *Store) ACLsEnabled(ctx context.Context, name string) (bool, error) {
 	b, err := s.read(ctx, name)
 	return b.Ownership.ACLs(), err

@@ -1,6 +1,6 @@
-// Package bucket holds buckets and their settings. It exists so that every
-// rule about a bucket as a whole is in one place: its name, its owner, what it
-// refuses. It must never know objects, HTTP or policy evaluation.
+// Package bucket holds buckets and their settings. It exists so that every rule about a
+// whole bucket is in one place: its name, its owner, and which requests it refuses. It must
+// never know objects, HTTP or policy evaluation.
 package bucket
 
 import (
@@ -14,8 +14,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ID identifies a bucket: a bucket that is created again under the same name has
-// another id, and none of the old one's records.
+// ID identifies a bucket. A bucket that is created again under the same name gets another
+// id, and so has none of the old records.
 type ID [8]byte
 
 // Versioning is a bucket's versioning state (S3 user guide, "Using versioning").
@@ -28,27 +28,26 @@ const (
 	Suspended Versioning = 2
 )
 
-// Encryption is how objects are encrypted, by AWS's name: the values of
-// x-amz-server-side-encryption.
+// Encryption is how objects are encrypted. Its values are those of x-amz-server-side-encryption.
 type Encryption string
 
-// The ways of encryption.
+// The kinds of encryption.
 const (
 	AES256 Encryption = "AES256"       // SSE-S3, the default
 	KMS    Encryption = "aws:kms"      // SSE-KMS
 	DSSE   Encryption = "aws:kms:dsse" // DSSE-KMS, two layers
 )
 
-// UsesKMS reports an encryption under a key of KMS.
+// UsesKMS reports whether the encryption uses a key of KMS.
 func (e Encryption) UsesKMS() bool { return e == KMS || e == DSSE }
 
-// Settings are what a bucket's owner may change.
+// Settings are the settings that a bucket's owner may change.
 type Settings struct {
 	Versioning Versioning
-	Public     policy.PublicAccess // the bucket's own; see Public
+	Public     policy.PublicAccess // the bucket's own setting; function Public merges it with the account's
 	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
-	Encryption Encryption // the default one; EncryptionIn has its key
+	Encryption Encryption // the default encryption; EncryptionIn returns its key, too
 }
 
 // Bucket is a bucket's record.
@@ -59,7 +58,7 @@ type Bucket struct {
 	Region  string
 	Created time.Time
 	Policy  PolicyID
-	ACL     acl.List // stored, whether ACLs are active or not
+	ACL     acl.List // stored even while ACLs are disabled
 	Settings
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep
@@ -76,13 +75,13 @@ type Store struct {
 	principals principal.Directory
 	policies   policies
 	lists      *acl.Compiled
-	catalogue  action.Table // of S3
+	catalogue  action.Table // the actions of S3
 	peers      policy.Peers
-	customer   CustomerKeys // of new buckets
+	customer   CustomerKeys // the setting of new buckets
 }
 
-// New returns the buckets in store, which are created in region. Their policies may
-// name the principals that p knows.
+// New returns the buckets in store, which are created in region. p resolves the principals
+// that bucket policies name.
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{
 		store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(),
@@ -90,12 +89,12 @@ func New(store kv.Store, region string, p principal.Directory) *Store {
 	}
 }
 
-// AllowCustomerKeys has new buckets accept customers' keys (SSE-C), which AWS's have
-// blocked since April 2026. It is called before the first request.
+// AllowCustomerKeys makes new buckets accept customers' keys (SSE-C). AWS has blocked them
+// in new buckets since April 2026. It must be called before the first request.
 func (s *Store) AllowCustomerKeys() { s.customer = CustomerKeysUnset }
 
-// ServeFrom sets what is known about where requests come from; without it nothing is
-// known. It is called before the first request.
+// ServeFrom sets what is known about the networks that requests come from. It must be
+// called before the first request.
 func (s *Store) ServeFrom(p policy.Peers) { s.peers = p }
 
 // Region returns the region of every bucket.
@@ -111,9 +110,9 @@ type CreateInput struct {
 	ACL            acl.Request
 }
 
-// ListInput asks for a page of the caller's account's buckets. Max is 1 to
-// 10,000, nil is 10,000. Token is that of the page before, nil for the first.
-// An empty Region is any.
+// ListInput asks for a page of the caller's account's buckets. Max is 1 to 10,000; nil
+// means 10,000. Token is that of the previous page, nil for the first. An empty Region
+// means all regions.
 type ListInput struct {
 	Prefix, Region string
 	Token          *string

@@ -15,9 +15,9 @@ const (
 	maxCORSID    = 255
 )
 
-// CORSRule says which origins a browser may let read the bucket's answers. An
-// origin and an allowed header may hold one *, which stands for any text.
-// MaxAge is in seconds; nil means that none is set.
+// CORSRule says from which origins scripts in a browser may read the bucket's responses. An
+// origin and an allowed header may contain one *, which matches any text. MaxAge is in
+// seconds; nil means that it is not set.
 type CORSRule struct {
 	ID      string
 	Origins []string
@@ -27,13 +27,13 @@ type CORSRule struct {
 	MaxAge  *int32
 }
 
-// CORS is a bucket's configuration; the first rule that matches counts. Nil means
-// none.
+// CORS is a bucket's CORS configuration. The first rule that matches applies. Nil means no
+// configuration.
 type CORS []CORSRule
 
-// Match returns the first rule for an origin, a method and, for a preflight,
-// the headers that the request is going to have; nil where there is none
-// (S3 user guide, "How does Amazon S3 evaluate the CORS configuration").
+// Match returns the first rule that matches an origin, a method and, for a preflight, the
+// headers that the actual request will have. It returns nil if no rule matches (S3 user
+// guide, "How does Amazon S3 evaluate the CORS configuration").
 func (c CORS) Match(origin, method string, headers []string) *CORSRule {
 	for i := range c {
 		r := &c[i]
@@ -56,13 +56,13 @@ func (c CORS) Match(origin, method string, headers []string) *CORSRule {
 	return nil
 }
 
-// AnyOrigin reports that the rule matches the origin because it allows any.
+// AnyOrigin reports whether the rule matches the origin by a "*".
 func (r *CORSRule) AnyOrigin(origin string) bool {
 	i := slices.IndexFunc(r.Origins, func(o string) bool { return matches(o, origin) })
 	return i >= 0 && r.Origins[i] == "*"
 }
 
-// matches compares a text with a pattern that holds at most one *.
+// matches reports whether s matches a pattern with at most one *.
 func matches(pattern, s string) bool {
 	before, after, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -71,7 +71,7 @@ func matches(pattern, s string) bool {
 	return len(s) >= len(before)+len(after) && strings.HasPrefix(s, before) && strings.HasSuffix(s, after)
 }
 
-// check refuses what S3 refuses, and every control character: these values
+// check refuses what S3 refuses. It also refuses control characters, because the values
 // become headers.
 func (c CORS) check() error {
 	if len(c) == 0 {

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// corsRules is the record s/ID/cors. Nil means no configuration.
+// corsRules is the setting in the record s/ID/cors. Nil means no configuration.
 func corsRules() setting[CORS] {
 	return setting[CORS]{
 		// AWS has no separate action for deleting it.
@@ -43,15 +43,15 @@ func (s *Store) GetCORS(ctx context.Context, g authz.Grant, name string) (CORS, 
 	return corsRules().read(ctx, s, g, name)
 }
 
-// CORS returns a bucket's CORS configuration, nil if it has none, for the headers
-// that browsers are sent. It asks for no grant: a preflight has no sender, and the
-// rules add headers to an answer, never a permission.
+// CORS returns a bucket's CORS configuration, nil if it has none, for the CORS headers of
+// responses. It asks for no grant: a preflight has no caller, and the rules only add
+// headers to a response; they never permit a request.
 func (s *Store) CORS(ctx context.Context, name string) (CORS, error) {
 	c, _, err := corsRules().find(ctx, s, name)
 	return c, err
 }
 
-// Fields of a CORS configuration's record: the rules, which have their own fields.
+// Fields of a CORS configuration's record: the rules. Each rule has its own fields.
 const (
 	fieldRule = 1
 
@@ -60,8 +60,8 @@ const (
 	fieldRuleMethod = 3
 	fieldRuleHeader = 4
 	fieldRuleExpose = 5
-	fieldRuleMaxAge = 6 // one more than the number, so that zero seconds are stored
-	fieldRuleMinAge = 7 // of a negative number, without its sign
+	fieldRuleMaxAge = 6 // MaxAge plus one, so that zero seconds are stored, too
+	fieldRuleMinAge = 7 // absolute value of a negative MaxAge
 )
 
 func encodeCORS(c CORS) []byte {

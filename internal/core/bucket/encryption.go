@@ -27,16 +27,16 @@ const (
 // DefaultEncryption is a bucket's encryption configuration.
 type DefaultEncryption struct {
 	Algorithm Encryption   // "" is AES256
-	KeyID     string       // of KMS: an id, ARN or alias as it was put; "" is alias/aws/s3 of who writes
+	KeyID     string       // KMS key as it was put: an id, ARN or alias; "" is alias/aws/s3 of the writing account
 	BucketKey bool         // no effect under AES256
-	Customer  CustomerKeys // where it is put, CustomerKeysUnset leaves what there is
+	Customer  CustomerKeys // in PutEncryption, CustomerKeysUnset keeps the old setting
 
 	kept string // unknown fields of the record, see record.Fields.Keep
 }
 
-// encryption is the record s/ID/encryption. The algorithm is in the bucket's own
-// record instead: a program that does not know it must not write into the bucket,
-// and a write into a bucket without a key reads nothing more.
+// encryption is the setting in the record s/ID/encryption. The algorithm is in the bucket's
+// own record instead: a program that does not know the algorithm must not write into the
+// bucket, and a write into a bucket without a key needs no further read.
 func encryption() setting[DefaultEncryption] {
 	return setting[DefaultEncryption]{
 		name: "encryption", put: "s3:PutEncryptionConfiguration", get: "s3:GetEncryptionConfiguration",
@@ -44,16 +44,16 @@ func encryption() setting[DefaultEncryption] {
 	}
 }
 
-// CustomerKeysIn returns a bucket's setting for customers' keys as r sees it, for
-// callers that already have a transaction.
+// CustomerKeysIn returns a bucket's setting for customers' keys as r sees it. It is for
+// callers inside a transaction or view.
 func CustomerKeysIn(r kv.Reader, b *Bucket) (CustomerKeys, error) {
 	e, _, err := encryption().in(r, b)
 	return e.Customer, err
 }
 
-// EncryptionIn returns the encryption of objects that are written into a bucket
-// without naming one, as r sees it. Its Algorithm is never empty. Of customers' keys
-// it says nothing, see CustomerKeysIn.
+// EncryptionIn returns the default encryption of a bucket as r sees it, for writes that do
+// not choose one. Its Algorithm is never empty. It does not include the setting for
+// customers' keys, see CustomerKeysIn.
 func EncryptionIn(r kv.Reader, b *Bucket) (DefaultEncryption, error) {
 	if !b.Encryption.UsesKMS() {
 		return DefaultEncryption{Algorithm: AES256}, nil
@@ -63,9 +63,9 @@ func EncryptionIn(r kv.Reader, b *Bucket) (DefaultEncryption, error) {
 	return e, err
 }
 
-// PutEncryption replaces a bucket's encryption configuration. One that does not
-// mention customers' keys leaves their setting unchanged: only an explicit request
-// ends a block. Whether the key exists is not looked at, as at AWS. It needs
+// PutEncryption replaces a bucket's encryption configuration. A configuration that does not
+// mention customers' keys leaves their setting unchanged: only an explicit request ends a
+// block. Like AWS, it does not check whether the key exists. It needs
 // s3:PutEncryptionConfiguration. Errors: NoSuchBucket, InvalidArgument.
 func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e DefaultEncryption) error {
 	setting := encryption()
@@ -95,12 +95,11 @@ func (s *Store) PutEncryption(ctx context.Context, g authz.Grant, name string, e
 	})
 }
 
-// maxKeyID is how many bytes the name of a key may have (KMS API reference, KeyId).
+// maxKeyID bounds the name of a key, in bytes (KMS API reference, KeyId).
 const maxKeyID = 2048
 
-// check refuses what contradicts itself (S3 API reference,
-// ServerSideEncryptionByDefault; S3 user guide, "Using dual-layer server-side
-// encryption").
+// check refuses contradictory configurations (S3 API reference,
+// ServerSideEncryptionByDefault; S3 user guide, "Using dual-layer server-side encryption").
 func (e *DefaultEncryption) check() error {
 	switch {
 	case e.KeyID != "" && !e.Algorithm.UsesKMS():
@@ -137,8 +136,8 @@ func (s *Store) GetEncryption(ctx context.Context, g authz.Grant, name string) (
 	return e, err
 }
 
-// BlocksCustomerKeys is the refusal of a write with a customer's key, in AWS's
-// words; who is the caller's ARN.
+// BlocksCustomerKeys is AWS's error for a write with a customer's key into a bucket that
+// blocks them; who is the caller's ARN.
 func BlocksCustomerKeys(who string, object arn.ARN) error {
 	return fault.New(fault.AccessDenied,
 		"User: "+who+` is not authorized to perform: s3:PutObject on resource: "`+object.String()+

@@ -12,8 +12,8 @@ const (
 	maxName = 63
 )
 
-// CheckName refuses with InvalidBucketName what can't be a general purpose
-// bucket's name (S3 user guide, "General purpose bucket naming rules").
+// CheckName refuses a name that no general purpose bucket can have with InvalidBucketName
+// (S3 user guide, "General purpose bucket naming rules").
 func CheckName(name string) error {
 	if !validName(name) {
 		return fault.Of(fault.InvalidBucketName).With("BucketName", name)
@@ -51,13 +51,13 @@ func validName(name string) bool {
 	return err != nil && !fourNumbers(name)
 }
 
-// fourNumbers reports what is formed like an IPv4 address, valid or not.
+// fourNumbers reports whether a name has the form of an IPv4 address, valid or not.
 func fourNumbers(name string) bool {
 	return strings.Count(name, ".") == 3 && strings.Trim(name, "0123456789.") == ""
 }
 
-// CheckLocation compares the LocationConstraint of a new bucket with the server's
-// region (API reference, CreateBucket). us-east-1 is requested by leaving it out.
+// CheckLocation compares the LocationConstraint of a new bucket with the server's region
+// (API reference, CreateBucket). For us-east-1 it must be empty.
 func CheckLocation(constraint, region string) error {
 	const standard = "us-east-1"
 	switch {
@@ -83,8 +83,8 @@ func illegalLocation(constraint string) error {
 			" location constraint is incompatible for the region specific endpoint this request was sent to.")
 }
 
-// looksLikeRegion accepts the form of AWS's region names: "eu-central-1",
-// "us-gov-west-1".
+// looksLikeRegion reports whether a name has the form of AWS's region names:
+// "eu-central-1", "us-gov-west-1".
 func looksLikeRegion(s string) bool {
 	parts := strings.Split(s, "-")
 	if len(s) > 32 || len(parts) < 3 || len(parts) > 4 {

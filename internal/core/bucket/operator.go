@@ -12,27 +12,26 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator is what the operator may do to buckets: it takes no grant, since a user that
-// may open the operator's socket owns all data. It is not for handlers of the
-// network API, and test/arch keeps them from naming it.
+// Operator offers what the operator may do to buckets. It takes no grant, because a user
+// who may open the operator's socket owns all data. Handlers of the network API must not
+// use it; test/arch checks that.
 type Operator struct{ store *Store }
 
-// NewOperator returns what the operator may do to the buckets of s.
+// NewOperator returns the operator's access to the buckets of s.
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
-// Block is the operator's change of Block Public Access: of a bucket, or of an
-// account. On sets all four and ends every exception. Otherwise nothing is blocked:
-// until an instant if there is one (only for accounts), else until the next change.
+// Block is a change of Block Public Access by the operator, for a bucket or an account. On
+// sets all four settings and ends every exception. Otherwise nothing is blocked, either for
+// a given time (only for accounts), or until the next change.
 type Block struct {
-	Account, Bucket string // one of them
+	Account, Bucket string // exactly one is set
 	On              bool
 	At, Until       time.Time
 	Reason          string // why; needed to unblock an account
 }
 
-// SetPublic makes the operator's change; record is its audit event. The caller
-// has checked that the account exists.
-// Errors: NoSuchBucket, ValidationError.
+// SetPublic makes the operator's change; record is its audit event. The caller must have
+// checked that the account exists. Errors: NoSuchBucket, ValidationError.
 func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block) error {
 	invalid := func(message string) error { return fault.New(fault.ValidationError, message) }
 	switch {
@@ -72,8 +71,8 @@ func (o *Operator) SetPublic(ctx context.Context, record authz.Record, in Block)
 	})
 }
 
-// Report describes a bucket to the operator: the settings of both levels, their
-// merged effect, and who has access by the bucket's policy and ACL.
+// Report describes a bucket to the operator: the settings of the bucket and of its account,
+// their merged effect, and who has access by the bucket's policy and ACL.
 type Report struct {
 	Bucket, Account string
 	Own, Merged     policy.PublicAccess

@@ -11,29 +11,29 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Ownership is a bucket's Object Ownership setting by its AWS name. The empty
-// one is that of a bucket whose setting was deleted, and means ObjectWriter (S3
-// user guide, "Controlling ownership of objects and disabling ACLs").
+// Ownership is a bucket's Object Ownership setting by its AWS name. It is empty if the
+// setting was deleted, which has the effect of ObjectWriter (S3 user guide, "Controlling
+// ownership of objects and disabling ACLs").
 type Ownership string
 
-// The settings. BucketOwnerEnforced is the default: ACLs are disabled.
+// The values of Ownership. BucketOwnerEnforced is the default: ACLs are disabled.
 const (
 	BucketOwnerEnforced  Ownership = "BucketOwnerEnforced"
 	BucketOwnerPreferred Ownership = "BucketOwnerPreferred"
 	ObjectWriter         Ownership = "ObjectWriter"
 )
 
-// Known reports a setting that a client may ask for.
+// Known reports whether a client may ask for the setting.
 func (o Ownership) Known() bool {
 	return o == BucketOwnerEnforced || o == BucketOwnerPreferred || o == ObjectWriter
 }
 
-// ACLs reports whether ACLs are active. Only the setting that disables them does.
+// ACLs reports whether ACLs are enabled. Only BucketOwnerEnforced disables them.
 func (o Ownership) ACLs() bool { return o != BucketOwnerEnforced }
 
-// OwnerOfNew is the account that will own what account writes into the bucket with
-// an ACL. The bucket's owner owns what anonymous callers write, so that no stranger
-// controls it.
+// OwnerOfNew returns the account that will own an object that account writes into the
+// bucket with an ACL. The bucket's owner owns what anonymous callers write, so that no
+// stranger controls it.
 func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 	if !b.Ownership.ACLs() || account == "" || b.Ownership == BucketOwnerPreferred && asked.HandsOver() {
 		return b.Owner
@@ -41,10 +41,10 @@ func (b *Bucket) OwnerOfNew(account string, asked *acl.Request) string {
 	return account
 }
 
-// SetOwnership changes who owns new objects, and whether ACLs count. It needs
+// SetOwnership changes who owns new objects, and whether ACLs are enabled. It needs
 // s3:PutBucketOwnershipControls. Errors: NoSuchBucket, and
-// InvalidBucketAclWithObjectOwnership where ACLs are to be disabled and the
-// bucket's ACL has grants to others.
+// InvalidBucketAclWithObjectOwnership if the setting disables ACLs while the bucket's ACL
+// has grants to others.
 func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o Ownership) error {
 	return s.modify(ctx, g, "s3:PutBucketOwnershipControls", name, func(_ kv.Tx, b *Bucket) error {
 		if !o.ACLs() && len(b.ACL.Foreign(b.Owner)) > 0 {
@@ -58,8 +58,8 @@ func (s *Store) SetOwnership(ctx context.Context, g authz.Grant, name string, o 
 	})
 }
 
-// DeleteOwnership removes the setting; the bucket is then as with ObjectWriter.
-// It needs s3:PutBucketOwnershipControls. Errors: NoSuchBucket.
+// DeleteOwnership removes the setting, which has the effect of ObjectWriter. It needs
+// s3:PutBucketOwnershipControls. Errors: NoSuchBucket.
 func (s *Store) DeleteOwnership(ctx context.Context, g authz.Grant, name string) error {
 	return s.SetOwnership(ctx, g, name, "")
 }

@@ -19,7 +19,7 @@ import (
 // PolicyID identifies one version of a bucket's policy; zero means no policy.
 type PolicyID [8]byte
 
-// storedPolicy is the policy's record.
+// storedPolicy is the record of a policy.
 type storedPolicy struct {
 	text  string
 	bound principal.Bindings
@@ -62,7 +62,7 @@ func readPolicy(r kv.Reader, b *Bucket) (storedPolicy, error) {
 			}
 			p.bound = append(p.bound, principal.Binding{Name: name, ID: id})
 		default:
-			f.Keep(nil) // a policy is replaced as a whole
+			f.Keep(nil) // not kept: a write replaces the whole policy
 		}
 	}
 	if err := f.Err(); err != nil {
@@ -86,8 +86,8 @@ func (p *storedPolicy) compile() (*policy.Document, error) {
 // maxPolicies bounds the cache of compiled policies, in bytes.
 const maxPolicies = 32 << 20
 
-// policies caches compiled policies by PolicyID, which the bucket's record has, so
-// that a new policy counts from the next request on.
+// policies caches compiled policies by PolicyID. The bucket's record has the PolicyID, so a
+// new policy applies from the next request on.
 type policies struct {
 	cache *limit.Cache[PolicyID, *policy.Document]
 }
@@ -114,8 +114,8 @@ func (c *policies) get(r kv.Reader, b *Bucket) (*policy.Document, error) {
 	return d, nil
 }
 
-// documents returns the policy of a bucket for its laws. One that can't be read
-// denies everything; the owner's root user can replace or delete it.
+// documents returns the policy of a bucket for its laws. A policy that can't be read denies
+// everything; the owner's root user can replace or delete it.
 func (s *Store) documents(r kv.Reader, b *Bucket) []*policy.Document {
 	if b.Policy == (PolicyID{}) {
 		return nil
@@ -137,16 +137,16 @@ func checkPolicyCaller(g authz.Grant, b *Bucket, method string) error {
 		With("Method", method).With("ResourceType", "BUCKETPOLICY")
 }
 
-// PutPolicy replaces a bucket's policy. It needs s3:PutBucketPolicy and a caller
-// of the owner's account. A policy that would keep the caller from putting
-// another one is refused unless lockOut confirms it; no policy locks out the root
-// user. Errors: NoSuchBucket, MethodNotAllowed, MalformedPolicy,
-// InvalidRequest, AccessDenied for a public policy where BlockPublicPolicy is on.
+// PutPolicy replaces a bucket's policy. It needs s3:PutBucketPolicy and a caller of the
+// owner's account. A policy that would not allow the caller to put another one is refused
+// unless lockOut is set; no policy locks out the root user. Errors: NoSuchBucket,
+// MethodNotAllowed, MalformedPolicy, InvalidRequest, AccessDenied for a public policy while
+// BlockPublicPolicy is on.
 func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string, lockOut bool) error {
 	if err := g.Demand("s3:PutBucketPolicy", arn.Bucket(name)); err != nil {
 		return err
 	}
-	// Parsing needs nothing that is stored, so the bucket's guard is not held for it.
+	// Parsing needs nothing that is stored, so it happens before the bucket's guard is taken.
 	parsed, parseErr := s.parsePolicy(name, text)
 	return s.configure(ctx, g, "s3:PutBucketPolicy", name, func(tx kv.Tx, b *Bucket) error {
 		if err := checkPolicyCaller(g, b, "PUT"); err != nil {
@@ -181,8 +181,8 @@ func (s *Store) PutPolicy(ctx context.Context, g authz.Grant, name, text string,
 	})
 }
 
-// bindPolicy binds a parsed policy to the principals that it names, as r sees them.
-// Error: MalformedPolicy where one does not exist.
+// bindPolicy binds a parsed policy to the principals that it names, as r sees them. If one
+// does not exist, the error is MalformedPolicy.
 func (s *Store) bindPolicy(
 	r kv.Reader, text string, d *policy.Document,
 ) (p storedPolicy, _ *policy.Document, err error) {
@@ -203,8 +203,8 @@ func publicRefused(g authz.Grant, name string) error {
 	return preventedBy(g, "s3:PutBucketPolicy", arn.Bucket(name), "public policies", "BlockPublicPolicy")
 }
 
-// preventedBy tells a caller of the bucket's account which setting refuses the
-// request.
+// preventedBy returns the error that tells a caller of the bucket's account which setting
+// refuses the request.
 func preventedBy(g authz.Grant, action policy.Action, on arn.ARN, what, setting string) error {
 	who := g.Caller().Principal().ARN.String()
 	return fault.New(fault.AccessDenied,
@@ -212,7 +212,7 @@ func preventedBy(g authz.Grant, action policy.Action, on arn.ARN, what, setting 
 			`" because `+what+" are prevented by the "+setting+" setting in S3 Block Public Access.")
 }
 
-// checkLockOut refuses a policy that would keep its writer from writing another.
+// checkLockOut refuses a policy that would not allow its writer to put another one.
 func (s *Store) checkLockOut(
 	ctx context.Context, g authz.Grant, b *Bucket, d *policy.Document, public policy.PublicAccess,
 ) error {
@@ -265,9 +265,9 @@ func (s *Store) viewPolicy(
 	})
 }
 
-// PolicyStatus reports whether a bucket's policy is public, whatever Block Public
-// Access does about it. It needs s3:GetBucketPolicyStatus.
-// Errors: NoSuchBucket, NoSuchBucketPolicy.
+// PolicyStatus reports whether a bucket's policy is public, even if Block Public Access
+// makes it ineffective. It needs s3:GetBucketPolicyStatus. Errors: NoSuchBucket,
+// NoSuchBucketPolicy.
 func (s *Store) PolicyStatus(ctx context.Context, g authz.Grant, name string) (public bool, err error) {
 	err = s.viewPolicy(ctx, g, "s3:GetBucketPolicyStatus", name, func(_ kv.Reader, _ *Bucket, p *storedPolicy) error {
 		d, err := p.compile()

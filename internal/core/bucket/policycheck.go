@@ -16,10 +16,10 @@ func malformedPolicy(message string) *fault.Error {
 	return fault.New(fault.MalformedPolicy, message)
 }
 
-// parsePolicy compiles a bucket policy and checks that it is one of this
-// bucket: that its resources are in the bucket, its actions known and fit the
-// resources, and its condition keys known and fit the actions (S3 user guide,
-// "Bucket policies"; messages as AWS was seen to answer). Error: MalformedPolicy.
+// parsePolicy compiles a bucket policy and checks that it fits the bucket: that its
+// resources are in the bucket, that its actions exist and fit the resources, and that its
+// condition keys exist and fit the actions (S3 user guide, "Bucket policies"; messages as
+// observed at AWS). Error: MalformedPolicy.
 func (s *Store) parsePolicy(name, text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Resource, []byte(text))
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *Store) parsePolicy(name, text string) (*policy.Document, error) {
 
 const invalidAddress = "Invalid IP address in Conditions"
 
-// awsMessage returns AWS's message for what is wrong with a document.
+// awsMessage returns AWS's message for an error in a document.
 func awsMessage(err error) string {
 	var e *policy.Error
 	if !errors.As(err, &e) {
@@ -75,7 +75,7 @@ func awsMessage(err error) string {
 
 // checkStatement returns what is wrong with a statement, or "".
 func (s *Store) checkStatement(name string, st *policy.Statement) string {
-	var on struct{ bucket, object bool } // what the resources are
+	var on struct{ bucket, object bool } // the kinds of resources
 	for _, r := range st.Resources {
 		inside, ok := strings.CutPrefix(r, "arn:aws:s3:::"+name)
 		switch {
@@ -109,9 +109,9 @@ func (s *Store) checkStatement(name string, st *policy.Statement) string {
 	return ""
 }
 
-// actions are those that one entry of an Action element names.
+// actions are the actions that one entry of an Action element matches.
 type actions struct {
-	wild bool // the entry is a pattern: one of the actions is enough
+	wild bool // the entry has wildcards: one of the actions is enough
 	all  []action.Action
 }
 
@@ -129,8 +129,8 @@ func (s *Store) named(entry string) actions {
 	return set
 }
 
-// checkCondition refuses keys that S3 does not know, that not all of the named
-// actions have, and addresses that are none.
+// checkCondition refuses invalid IP addresses, condition keys that S3 does not know, and
+// keys that not all of the named actions have.
 func (s *Store) checkCondition(c *policy.Condition, st *policy.Statement, sets []actions) string {
 	key := policy.KeyName(c.Key)
 	if key == "aws:sourceip" && c.Operator != "Null" && slices.ContainsFunc(c.Values, notAddress) {

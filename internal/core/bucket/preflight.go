@@ -7,10 +7,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// Preflight answers a browser that asks before it sends a request: nil means yes.
-// key is "" for a request to the bucket itself (S3 API reference, "OPTIONS
-// object"). It asks for no grant: a preflight has no sender. A request that no rule
-// could match is refused before any rule is read. Errors: BadRequest, AccessForbidden.
+// Preflight answers a browser's preflight request: nil allows the actual request. key is ""
+// for a request to the bucket itself (S3 API reference, "OPTIONS object"). It asks for no
+// grant, because a preflight has no caller. A request that no rule could match is refused
+// before any rule is read. Errors: BadRequest, AccessForbidden.
 func (s *Store) Preflight(ctx context.Context, name, key, origin, method string, headers []string) error {
 	if origin == "" {
 		return fault.New(fault.BadRequest, "Insufficient information. Origin request header needed.")

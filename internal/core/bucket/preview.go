@@ -9,21 +9,20 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// mostDecisions bounds a preview to a few seconds of work.
+// mostDecisions bounds the work of a preview to a few seconds.
 const mostDecisions = 4_000_000
 
-// Preview is what a policy would change, before anything is put.
+// Preview is what a policy would change if it was put.
 type Preview struct {
 	Public  bool // the policy is public
-	Refused bool // and BlockPublicPolicy would refuse it
+	Refused bool // the policy is public, and BlockPublicPolicy would refuse it
 	Changes []policy.Change
-	Cut     bool // not everything was compared
+	Cut     bool // the comparison is incomplete: it reached a limit
 }
 
-// Preview compares a bucket's policy with one that could take its place, for
-// the subjects that find returns for the owner and for the names in both. See
-// policy.Comparison for what is compared.
-// Errors: NoSuchBucket, MalformedPolicy.
+// Preview compares a bucket's policy with a proposed one. find returns the subjects to
+// compare for, given the bucket's owner and the names in both policies. See
+// policy.Comparison for what is compared. Errors: NoSuchBucket, MalformedPolicy.
 func (o *Operator) Preview(
 	ctx context.Context, name, text string, at time.Time,
 	find func(owner string, names []policy.PrincipalName) ([]policy.Subject, bool, error),
@@ -48,7 +47,8 @@ func (o *Operator) Preview(
 		if err != nil {
 			return err
 		}
-		// A policy that can't be read denies everything, so all that the other allows is new.
+		// A policy that can't be read denies everything, so everything that the proposed
+		// one allows is new.
 		laws.Documents = slices.DeleteFunc(laws.Documents, func(d *policy.Document) bool { return d == nil })
 		c.Before = policy.Laws{Resource: laws.Documents, Public: laws.Public, Peers: s.peers, ResourceOwner: b.Owner}
 		c.After = policy.Laws{

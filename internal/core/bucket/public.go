@@ -10,20 +10,21 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// AccountPublic is an account's Block Public Access setting. An account that
-// never set it has all four.
+// AccountPublic is an account's Block Public Access setting. An account that never set it
+// has all four settings on.
 type AccountPublic struct {
 	Access policy.PublicAccess
-	// None: the account deleted its setting, so that the buckets' own decide.
+	// None means that the account deleted its setting, so that only the buckets' own
+	// settings apply.
 	None bool
-	// Between From and Until nothing is blocked at this level, for Reason.
+	// Between From and Until nothing is blocked for the account, because of Reason.
 	From, Until time.Time
 	Reason      string // why the operator unblocked the account; empty if it is not unblocked
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep
 }
 
-// At is what the setting blocks at an instant. The zero time is in no exception.
+// At returns what the setting blocks at a time. The zero time is never inside the exception.
 func (a *AccountPublic) At(at time.Time) policy.PublicAccess {
 	if !at.IsZero() && !at.Before(a.From) && at.Before(a.Until) {
 		return policy.PublicAccess{}
@@ -31,9 +32,9 @@ func (a *AccountPublic) At(at time.Time) policy.PublicAccess {
 	return a.Access
 }
 
-// Public is the merged Block Public Access setting of a bucket at an instant:
-// the bucket's own and its account's, whichever is stricter (S3 user guide,
-// "Block public access settings").
+// Public returns the merged Block Public Access setting of a bucket at a time: the bucket's
+// own setting or its account's, whichever is stricter (S3 user guide, "Block public access
+// settings").
 func Public(r kv.Reader, b *Bucket, at time.Time) (policy.PublicAccess, error) {
 	account, err := readAccountPublic(r, b.Owner)
 	if err != nil {
@@ -42,13 +43,12 @@ func Public(r kv.Reader, b *Bucket, at time.Time) (policy.PublicAccess, error) {
 	return account.merge(b, at), nil
 }
 
-// merge returns the stricter of the setting and a bucket's own.
+// merge returns the stricter of the account's setting and a bucket's own.
 func (a *AccountPublic) merge(b *Bucket, at time.Time) policy.PublicAccess {
 	return b.Public.Stricter(a.At(at))
 }
 
-// nextChange is when the setting next changes without a write after an instant; zero
-// means never.
+// nextChange returns when the setting next changes without a write, after at; zero means never.
 func (a *AccountPublic) nextChange(at time.Time) time.Time {
 	for _, next := range [...]time.Time{a.From, a.Until} {
 		if at.Before(next) {
@@ -104,8 +104,8 @@ func readAccountPublic(r kv.Reader, account string) (AccountPublic, error) {
 	return a, nil
 }
 
-// The bits of a setting. Without publicSaid it was never set, and everything is
-// blocked. The numbers are stored.
+// The bits of a setting. Without publicSaid, it was never set, and everything is blocked.
+// The numbers are stored.
 const (
 	blockPublicACLs       = 1
 	ignorePublicACLs      = 2
@@ -134,7 +134,7 @@ func publicOf(f *record.Fields) (p policy.PublicAccess, none bool) {
 	if bits >= publicNone<<1 {
 		f.Unknown()
 	}
-	// The first records lack publicSaid, and block everything.
+	// Records of the first releases lack publicSaid, and block everything.
 	if bits&publicSaid == 0 {
 		return blockAll(), false
 	}

@@ -15,8 +15,8 @@ func noPublicAccessBlock(member, value string) error {
 	return fault.Of(fault.NoSuchPublicAccessBlockConfiguration).With(member, value)
 }
 
-// checkOwner refuses callers of other accounts, whatever a policy allows them: only
-// the owner decides what is public.
+// checkOwner refuses callers of other accounts, whatever a policy allows: only the owner
+// decides what is public.
 func checkOwner(g authz.Grant, account string) error {
 	if account == "" || g.Caller().Principal().Account != account {
 		return fault.Of(fault.AccessDenied)
@@ -24,10 +24,9 @@ func checkOwner(g authz.Grant, account string) error {
 	return nil
 }
 
-// SetPublic replaces a bucket's own Block Public Access setting; nil removes
-// it, and then only the account's setting counts. It needs
-// s3:PutBucketPublicAccessBlock and a caller of the owner's account.
-// Errors: NoSuchBucket, AccessDenied.
+// SetPublic replaces a bucket's own Block Public Access setting. Nil removes it; then only
+// the account's setting applies. It needs s3:PutBucketPublicAccessBlock and a caller of the
+// owner's account. Errors: NoSuchBucket, AccessDenied.
 func (s *Store) SetPublic(ctx context.Context, g authz.Grant, name string, p *policy.PublicAccess) error {
 	return s.configure(ctx, g, "s3:PutBucketPublicAccessBlock", name, func(tx kv.Tx, b *Bucket) error {
 		if err := checkOwner(g, b.Owner); err != nil {
@@ -64,10 +63,10 @@ func (s *Store) GetPublic(ctx context.Context, g authz.Grant, name string) (poli
 	return b.Public, err
 }
 
-// SetAccountPublic replaces the setting of the caller's account and ends an
-// exception the operator made; nil removes it, and then only the buckets' own
-// count. It needs s3:PutAccountPublicAccessBlock on "*". Error: AccessDenied
-// for another account than the caller's.
+// SetAccountPublic replaces the setting of the caller's account and ends an exception that
+// the operator made. Nil removes the setting; then only the buckets' own settings apply. It
+// needs s3:PutAccountPublicAccessBlock on "*". Error: AccessDenied for another account than
+// the caller's.
 func (s *Store) SetAccountPublic(ctx context.Context, g authz.Grant, account string, p *policy.PublicAccess) error {
 	if err := g.Demand("s3:PutAccountPublicAccessBlock", arn.Any()); err != nil {
 		return err
@@ -95,10 +94,10 @@ func setAccountPublic(tx kv.Tx, account string, a AccountPublic) error {
 	return nil
 }
 
-// GetAccountPublic returns what the caller's account blocks at the instant of
-// the request: all four if it never set anything. It needs
-// s3:GetAccountPublicAccessBlock on "*". Errors: AccessDenied for another
-// account, NoSuchPublicAccessBlockConfiguration where the setting was removed.
+// GetAccountPublic returns what the caller's account blocks at the time of the request:
+// everything if it never set anything. It needs s3:GetAccountPublicAccessBlock on "*".
+// Errors: AccessDenied for another account, NoSuchPublicAccessBlockConfiguration if the
+// setting was removed.
 func (s *Store) GetAccountPublic(
 	ctx context.Context, g authz.Grant, account string,
 ) (p policy.PublicAccess, err error) {

@@ -78,8 +78,8 @@ func (b *Bucket) encode() []byte {
 	return append(r, b.kept...)
 }
 
-// kmsNumber is the number of a default encryption under a key of KMS, 0 of any other.
-// The numbers are stored.
+// kmsNumber returns the number of a default encryption under a key of KMS, and 0 for
+// others. The numbers are stored.
 func kmsNumber(e Encryption) uint64 {
 	switch e {
 	case KMS:
@@ -90,7 +90,7 @@ func kmsNumber(e Encryption) uint64 {
 	return 0
 }
 
-// write puts the bucket's record.
+// write stores the bucket's record.
 func (b *Bucket) write(tx kv.Tx) { tx.Set(bucketKey(b.Name), b.encode()) }
 
 func decode(name string, value []byte) (Bucket, error) {
@@ -133,7 +133,7 @@ func decode(name string, value []byte) (Bucket, error) {
 				return Bucket{}, malformed(name)
 			}
 		case fieldPolicy:
-			// A policy that is lost must not count as no policy.
+			// A policy id that can't be read must not count as "no policy".
 			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
 				return Bucket{}, malformed(name)
 			}
@@ -150,7 +150,7 @@ func decode(name string, value []byte) (Bucket, error) {
 	return b, nil
 }
 
-// intern saves an allocation for the usual value.
+// intern avoids an allocation if b is the usual value.
 func intern(b []byte, usual string) string {
 	if string(b) == usual {
 		return usual
@@ -160,13 +160,13 @@ func intern(b []byte, usual string) string {
 
 func malformed(name string) error { return unreadable(name, record.ErrMalformed) }
 
-// unreadable is the answer where a record of a bucket can't be read.
+// unreadable is the error for a record of a bucket that can't be read.
 func unreadable(name string, err error) error {
 	return fault.Internal(fmt.Errorf("bucket %q: %w", name, err))
 }
 
-// Read returns a bucket as r sees it, for callers that already have a transaction.
-// Error: NoSuchBucket.
+// Read returns a bucket as r sees it, for callers inside a transaction or view. Error:
+// NoSuchBucket.
 func Read(r kv.Reader, name string) (Bucket, error) {
 	b, found, err := find(r, name)
 	if err == nil && !found {
@@ -175,10 +175,10 @@ func Read(r kv.Reader, name string) (Bucket, error) {
 	return b, err
 }
 
-// For returns the bucket that a grant was decided on, and reads it only if the
-// grant does not hold it. Inside a transaction of change.Commit the commit is
-// refused if the bucket has changed since; operations that commit nothing ask
-// Current. The bucket must not be changed.
+// For returns the bucket's record on which a grant was decided. It reads the record only if
+// the grant does not hold it. A commit by change.Commit is refused if the bucket has
+// changed since the decision; operations that commit nothing must call Current. The caller
+// must not modify the bucket.
 func For(r kv.Reader, g authz.Grant, name string) (*Bucket, error) {
 	if b, ok := g.Record(arn.Bucket(name)).(*Bucket); ok {
 		return b, nil
@@ -190,7 +190,7 @@ func For(r kv.Reader, g authz.Grant, name string) (*Bucket, error) {
 	return &b, nil
 }
 
-// Current reports whether the bucket is unchanged: whether r sees it as b.
+// Current reports whether r sees the bucket unchanged.
 func (b *Bucket) Current(r kv.Reader) (bool, error) {
 	now, found, err := find(r, b.Name)
 	return found && reflect.DeepEqual(&now, b), err

@@ -12,18 +12,18 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// setting is a part of a bucket's configuration that has its own record,
-// s/ID/NAME, so that requests which do not ask for it do not read it. A new one is
-// one file: its type, its check, its record, a function that returns the setting,
-// and the exported methods that put, get and delete it. Nothing else names it:
-// Delete removes every record under s/ID/.
+// setting is a part of a bucket's configuration that has its own record, s/ID/NAME, so that
+// requests that do not need it do not read it. To add a setting, add one file: its type,
+// its check, its record, a function that returns the setting, and the exported methods that
+// put, get and delete it. No other code must know it: Delete removes every record under
+// s/ID/.
 //
-// What authorization needs for every request, and what must change together with
-// something else, is a field of the bucket's record instead (see modify).
+// Settings that authorization needs for every request, and settings that must change
+// together with others, are fields of the bucket's record instead (see modify).
 type setting[T any] struct {
 	name       string        // of the record
-	put, get   policy.Action // that changing and reading it need
-	missing    fault.Code    // what a bucket without one answers; "": the zero T
+	put, get   policy.Action // actions that changing and reading the setting need
+	missing    fault.Code    // error of a read if the bucket has none; "": no error, the zero T
 	encode     func(T) []byte
 	decode     func([]byte) (T, error) // returns errors of package record
 	isRemoving func(T) bool            // nil: never
@@ -34,8 +34,7 @@ func (id ID) settingsPrefix() []byte { return record.Key("s/", string(id[:]), "/
 
 func (c setting[T]) key(id ID) []byte { return append(id.settingsPrefix(), c.name...) }
 
-// in returns the setting of a bucket as r sees it. found is false where the bucket
-// has none.
+// in returns the setting of a bucket as r sees it. found is false if the bucket has none.
 func (c setting[T]) in(r kv.Reader, b *Bucket) (v T, found bool, err error) {
 	text, err := r.Get(c.key(b.ID))
 	if err != nil || text == nil {
@@ -80,9 +79,10 @@ func (c setting[T]) set(tx kv.Tx, id ID, v T) {
 	tx.Set(c.key(id), c.encode(v))
 }
 
-// change puts what next makes of the old setting, the zero T where there is none.
-// next may return change.ErrUnchanged. A record that this program can't read is
-// never replaced: a later program may have written what it protects.
+// change replaces the setting with the result of next, which is called with the old
+// setting, or with the zero T if there is none. next may return change.ErrUnchanged. A
+// record that this program can't read is never replaced, because it may contain a
+// protection that a later program added.
 func (c setting[T]) change(
 	ctx context.Context, s *Store, g authz.Grant, name string, next func(old T) (T, error),
 ) error {
@@ -99,13 +99,13 @@ func (c setting[T]) change(
 	})
 }
 
-// replace puts a setting whatever there was.
+// replace replaces the setting without looking at the old value.
 func (c setting[T]) replace(ctx context.Context, s *Store, g authz.Grant, name string, v T) error {
 	return c.change(ctx, s, g, name, func(T) (T, error) { return v, nil })
 }
 
-// configure changes the configuration of a bucket while no request writes into the
-// bucket. It needs action on the bucket; do may return change.ErrUnchanged.
+// configure changes the configuration of a bucket while no request writes into the bucket.
+// It needs action on the bucket; do may return change.ErrUnchanged.
 func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Action, name string,
 	do func(kv.Tx, *Bucket) error,
 ) error {
@@ -124,8 +124,8 @@ func (s *Store) configure(ctx context.Context, g authz.Grant, action policy.Acti
 	})
 }
 
-// modify is configure for a setting in the bucket's record, which it writes after
-// do returned nil.
+// modify is configure for a setting in the bucket's record. It writes that record after do
+// returned nil.
 func (s *Store) modify(ctx context.Context, g authz.Grant, action policy.Action, name string,
 	do func(kv.Tx, *Bucket) error,
 ) error {

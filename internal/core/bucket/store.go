@@ -18,7 +18,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// blockAll is all four Block Public Access settings.
+// blockAll returns all four Block Public Access settings.
 func blockAll() policy.PublicAccess {
 	return policy.PublicAccess{
 		BlockPublicACLs: true, IgnorePublicACLs: true, BlockPublicPolicy: true, RestrictPublicBuckets: true,
@@ -95,9 +95,9 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 	return made, err
 }
 
-// legacyRegion is where creating a bucket that the caller owns already succeeds (S3
-// API reference, CreateBucket). AWS resets its ACL then; here a request with
-// settings is refused as in other regions, and nothing changes.
+// legacyRegion is the region in which CreateBucket succeeds for a bucket that the caller
+// owns already (S3 API reference, CreateBucket). AWS then resets the bucket's ACL; this
+// server refuses a request with settings, as in other regions, and changes nothing.
 const legacyRegion = "us-east-1"
 
 func (s *Store) create(tx kv.Tx, b *Bucket, tags tag.Set) error {
@@ -131,8 +131,7 @@ func (s *Store) create(tx kv.Tx, b *Bucket, tags tag.Set) error {
 	return nil
 }
 
-// lockOwned takes the guards of a bucket and of its owner's count, always in this
-// order.
+// lockOwned takes the guards of a bucket and of its owner's count, always in this order.
 func lockOwned(tx kv.Tx, name, owner string) error {
 	if err := tx.Lock(Guard(name), kv.Exclusive); err != nil {
 		return err
@@ -174,8 +173,8 @@ func (s *Store) read(ctx context.Context, name string) (b Bucket, err error) {
 	return b, err
 }
 
-// Delete removes an empty bucket. It needs s3:DeleteBucket. BucketNotEmpty
-// where a version or a delete marker is left.
+// Delete removes an empty bucket. It needs s3:DeleteBucket. Error: BucketNotEmpty if a
+// version or a delete marker is left.
 func (s *Store) Delete(ctx context.Context, g authz.Grant, name string) error {
 	if err := g.Demand("s3:DeleteBucket", arn.Bucket(name)); err != nil {
 		return err
@@ -211,8 +210,8 @@ func remove(tx kv.Tx, name string) error {
 	return removeSettings(tx, b.ID)
 }
 
-// removeSettings deletes every record of a bucket's settings, those that only a
-// later program knows among them.
+// removeSettings deletes every record of a bucket's settings, even those that only a later
+// program knows.
 func removeSettings(tx kv.Tx, id ID) error {
 	prefix := id.settingsPrefix()
 	for p, err := range tx.Scan(prefix, record.After(prefix)) {
@@ -232,9 +231,9 @@ func notEmpty(b *Bucket) error {
 	return fault.New(fault.BucketNotEmpty, message).With("BucketName", b.Name)
 }
 
-// Laws returns the laws of a bucket and everything in it at an instant, the zero laws
-// if the bucket does not exist. Authorization needs them, so it asks for no grant
-// (see authz.Facts).
+// Laws returns the laws of a bucket and of everything in it at a time, or the zero laws if
+// the bucket does not exist. It asks for no grant, because authorization calls it (see
+// authz.Facts).
 func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz.ResourceLaws, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, found, err := find(r, name)
@@ -260,8 +259,8 @@ func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceL
 	return laws, nil
 }
 
-// OwnerOf returns the account that owns a bucket, "" if the bucket does not exist. It
-// is needed before authorization (x-amz-expected-bucket-owner), so it asks for no grant.
+// OwnerOf returns the account that owns a bucket, "" if the bucket does not exist. It asks
+// for no grant, because it is needed before authorization (x-amz-expected-bucket-owner).
 func (s *Store) OwnerOf(ctx context.Context, name string) (owner string, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		b, _, err := find(r, name)

@@ -9,7 +9,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// tagging is the record s/ID/tagging. There is none where there are no tags.
+// tagging is the setting in the record s/ID/tagging. There is no record if there are no tags.
 func tagging() setting[tag.Set] {
 	return setting[tag.Set]{
 		name: "tagging", put: "s3:PutBucketTagging", get: "s3:GetBucketTagging",
@@ -45,7 +45,7 @@ func decodeTags(value []byte) (tags tag.Set, err error) {
 	f := record.Read(value)
 	for f.Next() {
 		if f.Number != fieldTag {
-			f.Keep(nil) // tags are replaced as a whole
+			f.Keep(nil) // not kept: a write replaces all tags
 			continue
 		}
 		key, val, ok := f.Pair()

@@ -10,10 +10,10 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// SetVersioning enables or suspends versioning; a write that is under way is
-// stored by the state it finds when it commits. It needs s3:PutBucketVersioning.
-// Errors: NoSuchBucket, IllegalVersioningConfigurationException for Off, to
-// which a bucket cannot return (S3 user guide, "Using versioning in S3 buckets").
+// SetVersioning enables or suspends versioning. A concurrent write is stored by the state
+// that it reads when it commits. It needs s3:PutBucketVersioning. Errors: NoSuchBucket,
+// IllegalVersioningConfigurationException for Off, to which a bucket cannot return (S3 user
+// guide, "Using versioning in S3 buckets").
 func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, state Versioning) error {
 	if state != Enabled && state != Suspended {
 		return fault.Of(fault.IllegalVersioningConfigurationException)

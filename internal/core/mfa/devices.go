@@ -1,6 +1,6 @@
-// Package mfa keeps virtual MFA devices, and says whether a code is right. Packages
-// that ask for a code declare their own interface with the method Store.Verify. It
-// must never know what a code is asked for.
+// Package mfa keeps virtual MFA devices, and verifies their codes. Packages that ask for a
+// code declare their own interface with the method Store.Verify. It must never know what a
+// code is asked for.
 package mfa
 
 import (
@@ -29,10 +29,10 @@ import (
 // Store manages the MFA devices of a server.
 type Store struct{ store kv.Store }
 
-// New returns the devices in store.
+// New returns a Store of the devices in store.
 func New(store kv.Store) *Store { return &Store{store: store} }
 
-// Enrolment is what an authenticator is set up with; it is shown once.
+// Enrolment contains what an authenticator app needs; it is shown once.
 type Enrolment struct {
 	Seed string // base32
 	QR   []byte // PNG of the otpauth URL
@@ -95,8 +95,7 @@ func (s *Store) Create(
 	})
 }
 
-// enrolment is the seed in the forms that people and cameras read (API
-// reference, VirtualMFADevice).
+// enrolment returns the seed as text and as a QR code (API reference, VirtualMFADevice).
 func (d *Device) enrolment() (Enrolment, error) {
 	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(d.seed)
 	label := url.PathEscape(d.Name + "@" + d.Account)
@@ -107,15 +106,15 @@ func (d *Device) enrolment() (Enrolment, error) {
 	return Enrolment{Seed: seed, QR: code.PNG()}, nil
 }
 
-// Holder names the owner of devices: a user, or with Root the account's root user,
-// who must be the caller.
+// Holder names the owner of devices: a user or, if Root is set, the root user of the
+// account, who must be the caller.
 type Holder struct {
 	User string
 	Root bool
 }
 
-// HolderFor is the holder a request by p means with a user name: with root
-// credentials, "root" and no name are the root user.
+// HolderFor returns the holder that a request by p means with a user name: for a root user,
+// "" and "root" mean the root user.
 func HolderFor(p policy.Principal, user string) Holder {
 	if p.Kind == policy.AccountRoot && (user == "" || user == "root") {
 		return Holder{Root: true}
@@ -123,8 +122,8 @@ func HolderFor(p policy.Principal, user string) Holder {
 	return Holder{User: user}
 }
 
-// demandHolder finds a holder for a caller that may do action to it, and returns
-// the id that its devices have as their owner.
+// demandHolder demands action on a holder, and returns the holder's id as the records of
+// devices have it.
 func demandHolder(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, h Holder,
 ) (owner string, err error) {
@@ -151,17 +150,16 @@ func invalidCode() error {
 	return fault.Of(fault.InvalidAuthenticationCode)
 }
 
-// Steps that two codes may be away from the server's clock: close by for a
-// device that is set up, ten minutes for one whose clock went astray.
+// How many time steps a code may be away from the server's clock: few when a device is
+// enabled, ten minutes when a device whose clock is wrong is resynchronized.
 const (
 	enableWindow = 2
 	resyncWindow = 20
 )
 
-// Enable gives a device to a user or to the root user. Two consecutive codes prove
-// that the user has its seed. It needs iam:EnableMFADevice.
-// Errors: NoSuchEntity, EntityAlreadyExists, InvalidAuthenticationCode,
-// LimitExceeded.
+// Enable assigns a device to a user or to the root user. Two consecutive codes prove that
+// the user has its seed. It needs iam:EnableMFADevice. Errors: NoSuchEntity,
+// EntityAlreadyExists, InvalidAuthenticationCode, LimitExceeded.
 func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
 	return s.withDevice(ctx, g, "iam:EnableMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
 		if d.Owner != "" {
@@ -175,7 +173,7 @@ func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, cod
 			return identity.LimitExceeded("MFADevicesPerUser", identity.MaxDevicesPerUser)
 		}
 		now := stepAt(identity.Instant(g))
-		// Used codes stay used, even if the device had another owner then.
+		// A code that was used stays invalid, even if the device had another owner then.
 		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
 		if !ok {
 			return invalidCode()
@@ -187,9 +185,8 @@ func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, cod
 	})
 }
 
-// Resync adjusts to the clock of a device, which two consecutive codes show.
-// It needs iam:ResyncMFADevice.
-// Errors: NoSuchEntity, InvalidAuthenticationCode.
+// Resync stores the offset of a device's clock, which it derives from two consecutive
+// codes. It needs iam:ResyncMFADevice. Errors: NoSuchEntity, InvalidAuthenticationCode.
 func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, code1, code2 string) error {
 	return s.withDevice(ctx, g, "iam:ResyncMFADevice", h, serial, func(tx kv.Tx, id string, d *Device) error {
 		if d.Owner != id {
@@ -214,7 +211,8 @@ func (s *Store) Deactivate(ctx context.Context, g authz.Grant, h Holder, serial 
 			return noSuchDevice(serial)
 		}
 		tx.Delete(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()))
-		// A code that was used stays used, and a lock stays shut.
+		// lastStep and failures stay, so that a used code stays invalid and a locked device
+		// stays locked.
 		d.Owner, d.Enabled, d.drift = "", time.Time{}, 0
 		d.write(tx)
 		return nil
@@ -241,7 +239,7 @@ func (s *Store) withDevice(
 	})
 }
 
-// deviceTarget is the ARN an operation on a device is demanded on.
+// deviceTarget returns the ARN on which an operation on a device is demanded.
 func deviceTarget(serial string) (arn.ARN, error) {
 	a, err := arn.Parse(serial)
 	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "mfa/") {
@@ -250,7 +248,7 @@ func deviceTarget(serial string) (arn.ARN, error) {
 	return a, nil
 }
 
-// Subject describes a device by its serial number.
+// Subject returns a device as the subject of an authorization, by its serial number.
 func (s *Store) Subject(ctx context.Context, account, serial string) (out identity.Subject, err error) {
 	if out.ARN, err = deviceTarget(serial); err != nil {
 		return out, err
@@ -265,7 +263,7 @@ func (s *Store) Subject(ctx context.Context, account, serial string) (out identi
 	return out, err
 }
 
-// demandDevice finds a device for a caller that may do action to it.
+// demandDevice demands action on a device and returns the device.
 func demandDevice(r kv.Reader, g authz.Grant, account string, action policy.Action, serial string) (*Device, error) {
 	a, err := deviceTarget(serial)
 	if err != nil {
@@ -388,15 +386,14 @@ func (s *Store) list(
 	return all, next, err
 }
 
-// Owned is a device and the user who owns it, nil for the root user's and for one
-// without an owner.
+// Owned is a device and the user who owns it. User is nil if the root user or nobody owns it.
 type Owned struct {
 	*Device
 	User *identity.Entity
 }
 
-// ListAll returns a page of the account's devices; assigned nil asks for
-// all. It needs iam:ListVirtualMFADevices on ListARN.
+// ListAll returns a page of the account's devices. If assigned is nil, it lists all
+// devices. It needs iam:ListVirtualMFADevices on ListARN.
 func (s *Store) ListAll(
 	ctx context.Context, g authz.Grant, assigned *bool, p page.Request,
 ) (all []Owned, next string, err error) {
@@ -439,5 +436,5 @@ func (s *Store) ListAll(
 	return all, next, err
 }
 
-// ListARN is what a listing of all devices needs to be allowed on.
+// ListARN returns the resource of iam:ListVirtualMFADevices.
 func ListARN(account string) arn.ARN { return arn.IAM(account, "mfa/") }

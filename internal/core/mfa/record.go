@@ -15,14 +15,14 @@ import (
 // Device is a virtual MFA device. Its seed must never be logged.
 type Device struct {
 	Account, Path, Name string
-	Created, Enabled    time.Time // Enabled is zero without an owner
+	Created, Enabled    time.Time // Enabled is zero if the device has no owner
 	Tags                []tag.Tag
-	Owner               string // a user's id, or rootOwner; empty without one
+	Owner               string // a user's id, or rootOwner; empty if it has no owner
 
 	seed     []byte
-	drift    int64 // steps the device's clock is ahead
-	lastStep int64 // newest step a code was used of
-	failures int64 // wrong codes in a row
+	drift    int64 // number of steps by which the device's clock is ahead
+	lastStep int64 // newest step whose code was used
+	failures int64 // consecutive wrong codes
 	failedAt time.Time
 }
 
@@ -32,7 +32,7 @@ const rootOwner = "root"
 // OfRoot reports whether the device is the root user's.
 func (d *Device) OfRoot() bool { return d.Owner == rootOwner }
 
-// Counter counts devices for core/identity, which knows nothing else of them.
+// Counter counts devices for core/identity, which must not know more about them.
 type Counter struct{}
 
 // Owned returns how many devices a user has, by its unique id; "" is the root
@@ -50,10 +50,10 @@ func (Counter) All(r kv.Reader, account string) (all, owned int, err error) {
 	return all, owned, err
 }
 
-// Serial is the device's serial number.
+// Serial returns the device's serial number.
 func (d *Device) Serial() arn.ARN { return ARN(d.Account, d.Path, d.Name) }
 
-// ARN is the serial number of a virtual device.
+// ARN returns the serial number of a virtual device.
 func ARN(account, path, name string) arn.ARN { return arn.IAM(account, "mfa"+path+name) }
 
 // Keys of devices:
@@ -151,7 +151,7 @@ func decodeDevice(account string, value []byte) (*Device, error) {
 	return d, nil
 }
 
-// findDevice returns the device of a serial number, nil where there is none.
+// findDevice returns the device with a serial number, or nil if there is none.
 func findDevice(r kv.Reader, account, serial string) (*Device, error) {
 	a, err := arn.Parse(serial)
 	path, ok := strings.CutPrefix(a.Resource, "mfa/")

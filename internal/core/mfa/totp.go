@@ -2,7 +2,7 @@ package mfa
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" // RFC 6238's default, and the one every authenticator knows
+	"crypto/sha1" // RFC 6238's default, which every authenticator app supports
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
@@ -17,10 +17,10 @@ const (
 	seedSize    = 40 // bytes: 64 characters in base32
 )
 
-// stepAt is the number of the time step that holds an instant.
+// stepAt returns the number of the time step at a time.
 func stepAt(at time.Time) int64 { return at.Unix() / stepSeconds }
 
-// codeAt is the code of a step (RFC 4226, section 5.3).
+// codeAt returns the code of a step (RFC 4226, section 5.3).
 func codeAt(seed []byte, step int64) string {
 	m := hmac.New(sha1.New, seed)
 	m.Write(binary.BigEndian.AppendUint64(nil, uint64(step)))
@@ -30,8 +30,8 @@ func codeAt(seed []byte, step int64) string {
 	return fmt.Sprintf("%0*d", codeDigits, n%codeModulus)
 }
 
-// findStep returns the step among from..to whose codes are these, one after the
-// other; all steps cost the same.
+// findStep returns the step among from..to whose code is the first of codes, followed by
+// the others. It compares all steps, so that its duration reveals nothing.
 func findStep(seed []byte, from, to int64, codes ...string) (step int64, found bool) {
 	for s := from; s <= to; s++ {
 		same := 1

@@ -10,15 +10,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Wrong codes in a row lock a device for a while, and ever longer, so that
-// the holder of a stolen key can't try all codes.
+// Consecutive wrong codes lock a device, each time for longer, so that the holder of a
+// stolen key can't try all codes.
 const (
 	lockAfter   = 10
 	firstLock   = 15 * time.Minute
 	longestLock = 24 * time.Hour
 )
 
-// lockedUntil is when a device takes codes again.
+// lockedUntil returns when the device accepts codes again.
 func (d *Device) lockedUntil() time.Time {
 	if d.failures < lockAfter {
 		return time.Time{}
@@ -34,8 +34,7 @@ func failed(why string) error {
 	return fault.New(fault.AccessDenied, "MultiFactorAuthentication failed"+why)
 }
 
-// ownerID is the owner's id a principal has devices under, "" where it can
-// have none.
+// ownerID returns the id under which a principal owns devices, "" if it can't own any.
 func ownerID(p policy.Principal) string {
 	switch p.Kind {
 	case policy.AccountRoot:
@@ -46,9 +45,9 @@ func ownerID(p policy.Principal) string {
 	return ""
 }
 
-// use uses a code of a device that p has: one step either side of the device's
-// clock, each step once. It changes nothing where it refuses; wrong tells that the
-// code was not right. Errors: AccessDenied.
+// use accepts a code of a device that p owns: one step before or after the device's clock,
+// and each step only once. If it refuses the code, it changes nothing; wrong reports that
+// the code was not valid. Errors: AccessDenied.
 func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong bool, err error) {
 	d, err := deviceOf(tx, p, serial)
 	if err != nil {
@@ -80,8 +79,8 @@ func deviceOf(tx kv.Tx, p policy.Principal, serial string) (*Device, error) {
 	return d, tx.Lock(deviceKey(d.Account, d.Path, d.Name), kv.Exclusive)
 }
 
-// countWrong counts a wrong code that the owner of a device has given. What others
-// try is not counted, so that they can't lock the owner out.
+// countWrong counts a wrong code from the owner of a device. Wrong codes from others are
+// not counted, so that they can't lock the owner out.
 func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error {
 	d, err := deviceOf(tx, p, serial)
 	if err != nil {
@@ -96,9 +95,9 @@ func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error
 	return nil
 }
 
-// Verify uses a code of a device that p has, or counts it as wrong, in one
-// transaction: concurrent tries gain nothing over tries one after another. p must
-// have been identified by a signature with its own key. Errors: AccessDenied.
+// Verify accepts a code of a device that p owns, or counts it as wrong. It does so in one
+// transaction, so that concurrent attempts are counted like consecutive ones. p must have
+// been identified by a signature with its own key. Errors: AccessDenied.
 func (s *Store) Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error {
 	var refusal error
 	err := change.Background(ctx, s.store, "an MFA code is used", func(tx kv.Tx) error {

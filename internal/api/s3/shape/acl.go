@@ -1,6 +1,6 @@
 package shape
 
-// ACLHeaders are the headers of an ACL that requests have in common.
+// ACLHeaders are the ACL headers that several requests have.
 type ACLHeaders struct {
 	ACL              string `loc:"header,x-amz-acl"`
 	GrantFullControl string `loc:"header,x-amz-grant-full-control"`

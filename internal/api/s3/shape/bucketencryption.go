@@ -27,7 +27,7 @@ type EncryptionByDefault struct {
 	KMSMasterKeyID string
 }
 
-// BlockedEncryptionTypes are kinds of encryption that writes must not ask for.
+// BlockedEncryptionTypes are the kinds of encryption that a bucket refuses for writes.
 type BlockedEncryptionTypes struct {
 	Types []string `xml:"EncryptionType"`
 }

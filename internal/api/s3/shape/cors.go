@@ -24,7 +24,7 @@ type CORSRule struct {
 	MaxAgeSeconds  *int32
 }
 
-// PreflightInput is what a browser asks before it sends a request.
+// PreflightInput is the OPTIONS request that a browser sends before the actual request.
 type PreflightInput struct {
 	Bucket         string   `loc:"uri,Bucket"`
 	Key            string   `loc:"uri,Key"`

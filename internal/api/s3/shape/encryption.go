@@ -1,6 +1,6 @@
 package shape
 
-// EncryptionHeaders ask for an encryption of what a write makes.
+// EncryptionHeaders choose the encryption of what a request writes.
 type EncryptionHeaders struct {
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption" empty:"InvalidEncryptionAlgorithmError"`
 	SSEKMSKeyId          string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id" empty:"InvalidArgument"`
@@ -15,14 +15,14 @@ type CustomerKey struct {
 	SSECustomerKeyMD5    string `loc:"header,x-amz-server-side-encryption-customer-key-MD5"`
 }
 
-// SourceCustomerKey are the headers of SSE-C of the source of a copy.
+// SourceCustomerKey are the SSE-C headers for the source of a copy.
 type SourceCustomerKey struct {
 	SourceSSECustomerAlgorithm string `loc:"header,x-amz-copy-source-server-side-encryption-customer-algorithm"`
 	SourceSSECustomerKey       string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key"`
 	SourceSSECustomerKeyMD5    string `loc:"header,x-amz-copy-source-server-side-encryption-customer-key-MD5"`
 }
 
-// Encrypted says how what was written or read is encrypted: with the key of KMS,
+// Encrypted are the response headers that say how an object is encrypted: with the KMS key,
 // or with the MD5 of the customer's key that was sent.
 type Encrypted struct {
 	ServerSideEncryption string `loc:"header,x-amz-server-side-encryption"`
@@ -46,14 +46,14 @@ type ObjectEncryption struct {
 	SSEKMS *SSEKMSEncryption `xml:"SSE-KMS"`
 }
 
-// SSEKMSEncryption is a key of KMS that an object is to be encrypted under.
+// SSEKMSEncryption names the KMS key that an object is moved to.
 type SSEKMSEncryption struct {
 	KMSKeyArn        string
 	BucketKeyEnabled bool
 }
 
-// NoEncryption are headers that operations on an object or an upload that is there refuse:
-// how it is encrypted was settled when it was made.
+// NoEncryption are encryption headers that operations on an existing object or upload
+// refuse: the encryption was chosen when it was created.
 type NoEncryption struct {
 	RefusedEncryption string `loc:"header,x-amz-server-side-encryption"`
 	RefusedKeyId      string `loc:"header,x-amz-server-side-encryption-aws-kms-key-id"`

@@ -1,8 +1,8 @@
 package shape
 
-// The input of an operation on a bucket returns the owner that the client expects.
-// The table of S3 accepts no other input for such an operation, so that the owner
-// can't be left unchecked.
+// BucketOwner returns the owner that the client expects. The operation table of S3 accepts
+// only inputs with this method for operations on a bucket, so that none can forget to check
+// the owner.
 
 // BucketOwner returns the bucket and the account that must own it, "" for any.
 func (in *PutBucketAclInput) BucketOwner() (bucket, want string) {
@@ -150,7 +150,7 @@ func (in *ListObjectVersionsInput) BucketOwner() (bucket, want string) {
 	return in.Bucket, in.ExpectedBucketOwner
 }
 
-// Steps of a multipart upload name it.
+// The inputs of the later requests of a multipart upload have UploadPath.
 
 // UploadPath returns the object and the id of its upload.
 func (in *UploadPartInput) UploadPath() (bucket, key, id string) {

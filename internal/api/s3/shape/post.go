@@ -1,7 +1,6 @@
 package shape
 
-// PostObjectInput is the input of a POST form. The members of PutObjectInput are
-// fields of the form, and so are these.
+// PostObjectInput is the input of a POST form. The members of PutObjectInput are form fields, too.
 type PostObjectInput struct {
 	PutObjectInput
 	FormACL        string `loc:"header,acl"`
@@ -12,7 +11,7 @@ type PostObjectInput struct {
 	BucketURL      string `loc:"uri,BucketURL"`
 }
 
-// PostObjectOutput is the output of a POST form; only a 201 has its document.
+// PostObjectOutput is the output of a POST form. Only a 201 has a document.
 type PostObjectOutput struct {
 	_            struct{} `root:"PostResponse" only:"201" ns:"none"`
 	Status       int      `loc:"status"`

@@ -23,8 +23,7 @@ type PolicyStatus struct {
 	IsPublic bool     `emit:"always"`
 }
 
-// PublicAccessBlock is the document of Block Public Access: what is left out is
-// off.
+// PublicAccessBlock is the document of Block Public Access. A setting that is left out is off.
 type PublicAccessBlock struct {
 	BlockPublicAcls       *bool
 	IgnorePublicAcls      *bool

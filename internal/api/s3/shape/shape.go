@@ -1,6 +1,5 @@
-// Package shape holds only the shapes of S3: what a request and an answer
-// look like, by the names of the S3 API reference. No rule lives here, and
-// nothing here knows the caller.
+// Package shape contains only the shapes of S3: the inputs and outputs by their names in
+// the S3 API reference. It must contain no rules and must not know the caller.
 package shape
 
 import (
@@ -10,13 +9,13 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// BucketInput is the input of operations that need only a bucket's name.
+// BucketInput is the input of operations that have only a bucket name.
 type BucketInput struct {
 	Bucket              string `loc:"uri,Bucket"`
 	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
-// ObjectInput is the input of operations that need only a key.
+// ObjectInput is the input of operations that have only a bucket and a key.
 type ObjectInput struct {
 	Bucket              string  `loc:"uri,Bucket"`
 	Key                 string  `loc:"uri,Key"`
@@ -24,7 +23,7 @@ type ObjectInput struct {
 	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
-// Empty is an answer without content.
+// Empty is a response without content.
 type Empty struct{}
 
 // Owner is an account as S3 shows it. DisplayName is no longer sent.
@@ -70,8 +69,8 @@ type CreateBucketInput struct {
 // CreateBucketConfiguration is the document of CreateBucket.
 type CreateBucketConfiguration struct {
 	LocationConstraint string
-	Location           *struct{} // of directory buckets
-	Bucket             *struct{} // of directory buckets
+	Location           *struct{} // only directory buckets have it
+	Bucket             *struct{} // only directory buckets have it
 	Tags               []Tag     `xml:"Tags>Tag"`
 }
 
@@ -123,7 +122,7 @@ type Content struct {
 	Metadata           map[string]string `loc:"prefix,x-amz-meta-"`
 }
 
-// Sums are checksums in headers, in base64; those that are not there are empty.
+// Sums are checksums in headers, in base64; "" means that a header was not sent.
 type Sums struct {
 	ChecksumCRC32     string `loc:"header,x-amz-checksum-crc32" empty:"InvalidRequest"`
 	ChecksumCRC32C    string `loc:"header,x-amz-checksum-crc32c" empty:"InvalidRequest"`
@@ -165,7 +164,8 @@ type Conditions struct {
 	IfNoneMatch *string `loc:"header,If-None-Match"`
 }
 
-// Unbuilt are headers that ask for what is refused, not ignored.
+// Unbuilt are headers of features that this server does not implement: it refuses them
+// instead of ignoring them.
 type Unbuilt struct {
 	LockMode    string `loc:"header,x-amz-object-lock-mode"`
 	LockUntil   string `loc:"header,x-amz-object-lock-retain-until-date"`
@@ -173,7 +173,7 @@ type Unbuilt struct {
 	WriteOffset string `loc:"header,x-amz-write-offset-bytes"`
 }
 
-// Checksums are the checksums of an answer, at most one of them set.
+// Checksums are the checksums of a response, of which at most one is set.
 type Checksums struct {
 	Sums
 	ChecksumType string `loc:"header,x-amz-checksum-type" empty:"InvalidRequest"`
@@ -208,7 +208,7 @@ type GetObjectInput struct {
 	Overrides
 }
 
-// Overrides replace headers of the answer.
+// Overrides replace headers of the response.
 type Overrides struct {
 	CacheControl       *string `loc:"query,response-cache-control"`
 	ContentDisposition *string `loc:"query,response-content-disposition"`
@@ -299,7 +299,7 @@ type Deleted struct {
 	DeleteMarkerVersionId string
 }
 
-// DeleteError is a key that was not.
+// DeleteError is a key that was not deleted.
 type DeleteError struct {
 	Key       string
 	VersionId string

@@ -1,7 +1,7 @@
 package shape
 
-// The outputs of operations that read what cannot be configured yet: AWS's
-// answer for "none", or the truth about the default.
+// The outputs of operations that read what cannot be configured yet: AWS's answer for
+// "none", or the actual default.
 
 // BucketLoggingStatus is the output of GetBucketLogging.
 type BucketLoggingStatus struct {

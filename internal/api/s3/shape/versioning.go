@@ -47,7 +47,7 @@ type ListObjectVersionsOutput struct {
 	CommonPrefixes      []CommonPrefix `xml:"CommonPrefixes"`
 }
 
-// VersionEntry is one of the two; both kinds are in one sequence.
+// VersionEntry is either a version or a delete marker; a listing mixes both in one sequence.
 type VersionEntry struct {
 	Version      *ObjectVersion
 	DeleteMarker *DeleteMarker
