@@ -47,6 +47,8 @@ func TestLeaningWalls(t *testing.T) {
 		"imports internal/core/rooms; internal/core/object may import",
 		"api/s3/operator.go: uses .NewOperator", "api/s3/operator.go: uses bucket.Operator",
 		"imports internal/operator",
+		"object/rooms.go: uses .Delete", "object/rooms.go: uses .Remove",
+		"api/s3/operator.go: uses bucket.VersionPrefix", "api/s3/operator.go: uses bucket.VersionsOf",
 		"package variable cache", "spells the code of a fault", "compares a code with text",
 		"function long has 71 lines", "has no package comment", "has 501 lines",
 	} {
@@ -242,6 +244,11 @@ func isEmbedded(d *ast.GenDecl) bool {
 }
 
 func (c *checker) symbol(s *ast.SelectorExpr) {
+	for _, m := range methods {
+		if s.Sel.Name == m.name && within(c.file, []string{m.room}) && !within(c.file, m.allowed) {
+			c.say("uses .%s: %s", m.name, m.reason)
+		}
+	}
 	for _, b := range symbols {
 		if s.Sel.Name != b.name || within(c.file, b.allowed) {
 			continue

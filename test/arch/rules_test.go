@@ -49,7 +49,7 @@ var layers = map[string][]string{
 	"internal/core/acl":       core("change/record"),
 	"internal/core/principal": core(),
 	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
-	"internal/core/object": append(core("acl", "bucket", "change", "keys", "kms", "page", "payload", "tag"),
+	"internal/core/object": append(core("acl", "bucket", "change", "keys", "kms", "mfa", "page", "payload", "tag"),
 		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),
 	"internal/core/mfa":      core("change", "identity", "page", "tag"),
@@ -173,6 +173,8 @@ var symbols = []struct {
 		"", "Update", []string{"internal/core/change", "internal/storage/kv", "internal/gateway/audit", "test"},
 		"every change commits through core/change, with its audit event",
 	},
+	{"bucket", "VersionPrefix", versions(), "only core/object writes and deletes versions"},
+	{"bucket", "VersionsOf", versions(), "only core/object writes and deletes versions"},
 	{"bucket", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"identity", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
 	{"kms", "Operator", operators(), "its methods ask for no grant: only the operator's commands may call them"},
@@ -185,6 +187,28 @@ var symbols = []struct {
 	{"os", "Getenv", []string{"cmd", "test"}, "nothing reads a global; cmd hands the environment on"},
 	{"os", "Exit", []string{"cmd/watertight/main.go", "test/bench"}, "only main ends the process"},
 	{"log", "Fatal", nil, "only main ends the process"},
+}
+
+// methods may only be called in some files of a room.
+var methods = []struct {
+	room, name string
+	allowed    []string
+	reason     string
+}{
+	{
+		"internal/core/object", "Delete", []string{"internal/core/object/door.go"},
+		"records are deleted where what protects a version is judged",
+	},
+	{
+		"internal/core/object", "Remove", []string{"internal/core/object/trash.go"},
+		"bytes are removed after the commit that deleted their record",
+	},
+}
+
+// versions may name the keys of the records of versions. core/bucket does for the
+// check that a bucket to be deleted has none.
+func versions() []string {
+	return []string{"internal/core/object", "internal/core/bucket/record.go", "internal/core/bucket/store.go", "test"}
 }
 
 // operators may name the types of core that need no grant: the server passes them to

@@ -114,7 +114,7 @@ func TestDelete(t *testing.T) {
 	s := New(store, region, nil)
 	b := s.make(t, coretest.Account, "first")
 	g := grant(t, coretest.Account, "first", "s3:DeleteBucket", "s3:ListBucket")
-	version := append(b.ID.Versions(), "k\x00........"...)
+	version := append(VersionsOf(b.ID), "k\x00........"...)
 	set := func(fn func(kv.Tx)) {
 		if err := store.Update(t.Context(), func(tx kv.Tx) error { fn(tx); return nil }); err != nil {
 			t.Fatal(err)

@@ -53,9 +53,9 @@ func Guard(name string) []byte { return bucketKey(name) }
 // VersionPrefix begins the keys of all versions of all buckets.
 const VersionPrefix = "v/"
 
-// Versions is the prefix of the keys of all versions and delete markers in the
+// VersionsOf is the prefix of the keys of all versions and delete markers in the
 // bucket. Package object writes them; Delete checks that none is left.
-func (id ID) Versions() []byte { return record.Key(VersionPrefix, string(id[:]), "/") }
+func VersionsOf(id ID) []byte { return record.Key(VersionPrefix, string(id[:]), "/") }
 
 func (b *Bucket) encode() []byte {
 	r := record.Start(make([]byte, 0, 96))

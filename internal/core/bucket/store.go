@@ -193,7 +193,7 @@ func remove(tx kv.Tx, name string) error {
 	if err := tx.Lock(countKey(b.Owner), kv.Exclusive); err != nil {
 		return err
 	}
-	versions := b.ID.Versions()
+	versions := VersionsOf(b.ID)
 	for _, err := range tx.Scan(versions, record.After(versions)) {
 		if err != nil {
 			return err

@@ -112,3 +112,10 @@ func (s *Store) Verify(ctx context.Context, p policy.Principal, serial, code str
 	}
 	return refusal
 }
+
+// Proof says that an account's root user gave a code for a request. The zero Proof is
+// none. Only this package makes others.
+type Proof struct{ account string }
+
+// By reports whether the proof is by the root user of an account.
+func (p Proof) By(account string) bool { return account != "" && p.account == account }

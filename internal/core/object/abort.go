@@ -38,13 +38,13 @@ func endUpload(tx kv.Tx, at []byte, u *upload, keep map[int]*part) (gone []garba
 		if keep[p.number] == nil {
 			gone = append(gone, dropPart(tx, p)...)
 		}
-		tx.Delete(partKey(u.unique, p.number))
+		forget(tx, partKey(u.unique, p.number))
 		return true
 	})
 	if err != nil {
 		return nil, err
 	}
-	tx.Delete(at)
+	forget(tx, at)
 	return gone, nil
 }
 

@@ -296,7 +296,7 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	gone, err := k.push(tx, head, &v, nil)
+	gone, err := k.push(tx, head, &v, nil, removal{at: requestTime(g)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -105,8 +105,13 @@ func (s *Store) deleteAll(
 				out[i] = refused(&items[i], err)
 				continue
 			}
-			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], at: requestTime(g), g: g}
-			if out[i], err = d.run(tx); err != nil {
+			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], removal: removal{at: requestTime(g)}, g: g}
+			out[i], err = d.run(tx)
+			if concernsOneVersion(err) {
+				out[i] = refused(&items[i], err)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			changed = changed || d.changed
@@ -168,13 +173,14 @@ func lockKeys(tx kv.Tx, b *bucket.Bucket, items []DeleteInput) error {
 type deletion struct {
 	slot
 	in      *DeleteInput
-	at      time.Time
+	removal removal
 	g       authz.Grant
 	gone    []garbage // to remove after the commit
 	changed bool
 }
 
-// run deletes the item. A refusal is in Deleted.Err; an error aborts the transaction.
+// run deletes the item. A refusal is in Deleted.Err; an error aborts the transaction,
+// unless it concerns one version: nothing was written then.
 func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	if err := checkKey(d.key); err != nil {
 		return refused(d.in, err), nil
@@ -200,16 +206,18 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 		if head == nil {
 			return out, nil
 		}
+		if d.gone, err = d.remove(tx, head, d.removal); err != nil {
+			return Deleted{}, err
+		}
 		d.changed = true
-		tx.Delete(d.pointer())
-		d.gone, err = d.erase(tx, head.seq)
-		return out, err
+		forget(tx, d.pointer())
+		return out, nil
 	}
-	marker := newMarker(d.at)
-	d.changed = true
-	if d.gone, err = d.push(tx, head, marker, nil); err != nil {
+	marker := newMarker(requestTime(d.g))
+	if d.gone, err = d.push(tx, head, marker, nil, d.removal); err != nil {
 		return Deleted{}, err
 	}
+	d.changed = true
 	out.DeleteMarker, out.MarkerID = true, marker.id()
 	return out, nil
 }
@@ -233,10 +241,10 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 	if head == nil {
 		return Deleted{}, fault.Internal(fmt.Errorf("object: a version without a newest one in bucket %q", d.b.Name))
 	}
-	d.changed = true
-	if d.gone, err = d.erase(tx, v.seq); err != nil {
+	if d.gone, err = d.remove(tx, v, d.removal); err != nil {
 		return Deleted{}, err
 	}
+	d.changed = true
 	if v.deleteMarker {
 		out.DeleteMarker, out.MarkerID = true, v.id()
 	}

@@ -39,9 +39,9 @@
 // record second, so that a crash leaves an orphan, never a record without bytes.
 // payload treats a blob as in flight until the commit has ended; the sweeper removes
 // blobs that no record refers to afterwards. slot.push moves the current pointer,
-// updates the index of the null version, and erases the version that the new one replaces
-// by the bucket's versioning state. slot.erase is the only function that removes
-// a version's records; the bytes it returns are removed after the commit.
+// updates the index of the null version, and removes the version that the new one replaces
+// by the bucket's versioning state. slot.remove is the only function that removes
+// a version's records (door.go); the bytes it returns are removed after the commit.
 //
 // # The life of an upload
 //

@@ -257,12 +257,12 @@ func partsOf(b []byte, skip func(partList) bool, fn func(*part) bool) (l partLis
 // dropPart deletes the records that refer to the bytes of a part.
 func dropPart(tx kv.Tx, p *part) []garbage {
 	if p.inline {
-		tx.Delete(inlineKey(p.unique))
+		forget(tx, inlineKey(p.unique))
 	}
 	if p.blob == "" {
 		return nil
 	}
-	tx.Delete(blobKey(p.blob))
+	forget(tx, blobKey(p.blob))
 	return []garbage{{Location: p.location()}}
 }
 

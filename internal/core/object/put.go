@@ -228,7 +228,7 @@ func (s *Store) commit(
 			return err
 		}
 		v.modified = requestTime(g)
-		gone, err = k.push(tx, head, v, w.at.Inline)
+		gone, err = k.push(tx, head, v, w.at.Inline, removal{at: requestTime(g)})
 		noteVersion(g, b, v)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"watertight/internal/core/bucket"
 	"watertight/internal/core/change/record"
 	"watertight/internal/storage/kv"
 )
@@ -240,7 +241,7 @@ func bucketID(b []byte) string {
 
 // versions examines every version.
 func (c *scrubber) versions(ctx context.Context) error {
-	return c.walk(ctx, "v/", c.takeVersion, func() error {
+	return c.walk(ctx, bucket.VersionPrefix, c.takeVersion, func() error {
 		for _, s := range c.taken() {
 			if err := c.version(ctx, s); err != nil {
 				return err
@@ -400,7 +401,7 @@ func (c *scrubber) pointers(ctx context.Context) error {
 			c.find(of)
 			return 0, nil
 		}
-		at := record.Big(record.Key("v/", string(k[2:]), "\x00"), ^seq)
+		at := record.Big(record.Key(bucket.VersionPrefix, string(k[2:]), "\x00"), ^seq)
 		if v, err := r.Get(at); err == nil && v == nil {
 			of.Problem = Missing
 			of.Detail = fmt.Sprintf("the record of the current version, number %d, is not there", seq)

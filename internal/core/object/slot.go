@@ -28,7 +28,7 @@ func (s slot) guard() []byte     { return s.pointer() }
 // versions is the prefix of the keys of all versions.
 func (s slot) versions() []byte {
 	const number = 8 // room for a version's number
-	id := s.b.ID.Versions()
+	id := bucket.VersionsOf(s.b.ID)
 	k := make([]byte, 0, len(id)+len(s.key)+1+number)
 	return append(append(append(k, id...), s.key...), 0)
 }
@@ -169,10 +169,11 @@ func (s slot) byID(r kv.Reader, id string) (*version, error) {
 	return v, nil
 }
 
-// push makes v the newest version; head is the newest one until then. It erases the version
+// push makes v the newest version; head is the newest one until then. It removes the version
 // that v replaces by the rules of the bucket's versioning state (S3 user guide, "How S3
-// Versioning works"). It returns the bytes to remove after the commit.
-func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, err error) {
+// Versioning works") on behalf of r, before it writes anything. It returns the bytes to
+// remove after the commit. Errors: those of remove.
+func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone []garbage, err error) {
 	v.seq = uint64(max(1, v.modified.UnixMicro()))
 	if head != nil {
 		v.seq = max(v.seq, head.seq+1)
@@ -183,7 +184,7 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, e
 			return gone, err
 		}
 		if old != nil {
-			if gone, err = s.erase(tx, old.seq); err != nil {
+			if gone, err = s.remove(tx, old, r); err != nil {
 				return gone, err
 			}
 		}
@@ -192,7 +193,7 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, e
 	}
 	tx.Set(s.version(v.seq), v.encode())
 	if v.deleteMarker {
-		tx.Delete(s.pointer())
+		forget(tx, s.pointer())
 		return gone, nil
 	}
 	tx.Set(s.pointer(), v.pointer())
@@ -205,35 +206,6 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte) (gone []garbage, e
 	return gone, nil
 }
 
-// erase deletes the records of a version and returns the blobs to remove after the commit.
-// The caller updates the current pointer. No other function removes a version.
-func (s slot) erase(tx kv.Tx, seq uint64) ([]garbage, error) {
-	v, err := s.at(tx, seq)
-	if err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return nil, s.lost(seq)
-	}
-	tx.Delete(s.version(seq))
-	if v.inline {
-		tx.Delete(inlineKey(v.unique))
-	}
-	if v.blob != "" {
-		tx.Delete(blobKey(v.blob))
-	}
-	if v.null && s.b.Versioning != bucket.Off {
-		tx.Delete(s.nullIndex())
-	}
-	if v.etag.Parts > 0 {
-		return trashParts(tx, v), nil
-	}
-	if v.blob == "" {
-		return nil, nil
-	}
-	return []garbage{{Location: v.location()}}, nil
-}
-
 // promote makes the newest version that is left current, if it is an object.
 func (s slot) promote(tx kv.Tx) error {
 	var v *version
@@ -244,7 +216,7 @@ func (s slot) promote(tx kv.Tx) error {
 		}
 	}
 	if v == nil || v.deleteMarker {
-		tx.Delete(s.pointer())
+		forget(tx, s.pointer())
 	} else {
 		tx.Set(s.pointer(), v.pointer())
 	}

@@ -11,7 +11,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// A multipart version is erased in two steps, because it may have 10,000 parts and one
+// A multipart version is removed in two steps, because it may have 10,000 parts and one
 // request may delete 1,000 such versions. The transaction that deletes the version marks
 // its parts as trash. They are dropped afterwards, in batches. Readers that have opened the
 // parts may finish; the last one drops them.
@@ -90,10 +90,10 @@ func dropSome(tx kv.Tx, u unique) (gone []garbage, more bool, err error) {
 		}
 	}
 	if key != nil {
-		tx.Delete(key)
+		forget(tx, key)
 	}
 	if !more {
-		tx.Delete(trashKey(u))
+		forget(tx, trashKey(u))
 	}
 	return gone, more, nil
 }

@@ -119,7 +119,7 @@ func (l *versionLister) run(r kv.Reader) error {
 	if strings.IndexByte(l.Prefix, 0) >= 0 || len(l.Prefix) > objectkey.Max {
 		return nil // no key can begin with the prefix
 	}
-	versions := l.b.ID.Versions()
+	versions := bucket.VersionsOf(l.b.ID)
 	l.skip = len(versions)
 	l.after = record.After(append(versions, l.Prefix...))
 	from, err := l.start(r)
@@ -131,7 +131,7 @@ func (l *versionLister) run(r kv.Reader) error {
 
 // start returns the key at which the page begins, or nil if no version can follow.
 func (l *versionLister) start(r kv.Reader) ([]byte, error) {
-	versions := l.b.ID.Versions()
+	versions := bucket.VersionsOf(l.b.ID)
 	// Keys contain no NUL, so a marker can be cut at its first NUL without skipping a key.
 	marker, _, cut := strings.Cut(l.KeyMarker, "\x00")
 	if l.KeyMarker == "" || l.KeyMarker < l.Prefix {
