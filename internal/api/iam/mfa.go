@@ -88,7 +88,7 @@ func (a *API) createVirtualMFADevice(
 		return nil, err
 	}
 	return &shape.CreateVirtualMFADeviceOutput{VirtualMFADevice: shape.VirtualMFADevice{
-		SerialNumber: d.Serial().String(), Base32StringSeed: []byte(b.Seed), QRCodePNG: b.QR, Tags: tagShapes(d.Tags),
+		SerialNumber: d.Serial(), Base32StringSeed: []byte(b.Seed), QRCodePNG: b.QR, Tags: tagShapes(d.Tags),
 	}}, nil
 }
 
@@ -139,7 +139,7 @@ func (a *API) listMFADevices(
 		return nil, err
 	}
 	return &shape.ListMFADevicesOutput{MFADevices: each(all, func(d *mfa.Device) shape.MFADevice {
-		return shape.MFADevice{UserName: holderName(h), SerialNumber: d.Serial().String(), EnableDate: d.Enabled}
+		return shape.MFADevice{UserName: holderName(h), SerialNumber: d.Serial(), EnableDate: d.Enabled}
 	}), IsTruncated: next != "", Marker: next}, nil
 }
 
@@ -175,7 +175,7 @@ func (a *API) listVirtualMFADevices(
 }
 
 func virtualDevice(d mfa.Owned) shape.VirtualMFADevice {
-	out := shape.VirtualMFADevice{SerialNumber: d.Serial().String(), EnableDate: d.Enabled}
+	out := shape.VirtualMFADevice{SerialNumber: d.Serial(), EnableDate: d.Enabled}
 	switch {
 	case d.User != nil:
 		u := plainUser(d.User)

@@ -199,17 +199,38 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(tx kv.Tx
 		return err
 	}
 	return change.Commit(ctx, store, g, func(tx kv.Tx) error {
-		if err := tx.Lock(generationKey(account), kv.Exclusive); err != nil {
-			return err
-		}
-		if err := fn(tx, account); err != nil {
-			return err
-		}
-		var generation [16]byte
-		rand.Read(generation[:])
-		tx.Set(generationKey(account), generation[:])
-		return nil
+		return inGeneration(tx, account, func() error { return fn(tx, account) })
 	})
+}
+
+// Operate is Commit for the operator, who has no grant; event is its audit event.
+// Error: NoSuchEntity for an account that does not exist.
+func Operate(
+	ctx context.Context, store kv.Store, event authz.Record, account string, fn func(tx kv.Tx) error,
+) error {
+	return change.Operate(ctx, store, event, func(tx kv.Tx) error {
+		switch _, found, err := readAccount(tx, account); {
+		case err != nil:
+			return err
+		case !found:
+			return fault.New(fault.NoSuchEntity, "There is no account "+account+".")
+		}
+		return inGeneration(tx, account, func() error { return fn(tx) })
+	})
+}
+
+// inGeneration runs fn, and begins a new generation of the account's identities.
+func inGeneration(tx kv.Tx, account string, fn func() error) error {
+	if err := tx.Lock(generationKey(account), kv.Exclusive); err != nil {
+		return err
+	}
+	if err := fn(); err != nil {
+		return err
+	}
+	var generation [16]byte
+	rand.Read(generation[:])
+	tx.Set(generationKey(account), generation[:])
+	return nil
 }
 
 // View reads what belongs to the caller's account.

@@ -1,6 +1,6 @@
-// Package mfa keeps virtual MFA devices, and verifies their codes. Packages that ask for a
-// code declare their own interface with the method Store.Verify. It must never know what a
-// code is asked for.
+// Package mfa keeps MFA devices, virtual ones and hardware tokens, and verifies their
+// codes. Packages that ask for a code declare their own interface with the method
+// Store.Verify. It must never know what a code is asked for.
 package mfa
 
 import (
@@ -59,7 +59,7 @@ func (s *Store) Create(
 	}
 	d := &Device{
 		Account: account, Path: path, Name: name, Created: identity.Instant(g), Tags: tags,
-		seed: make([]byte, seedSize),
+		codes: virtualCodes(),
 	}
 	for _, check := range []func() error{
 		func() error { return identity.CheckName(name) },
@@ -70,7 +70,6 @@ func (s *Store) Create(
 			return nil, Enrolment{}, err
 		}
 	}
-	rand.Read(d.seed)
 	b, err := d.enrolment()
 	if err != nil {
 		return nil, Enrolment{}, fault.Internal(err)
@@ -83,21 +82,24 @@ func (s *Store) Create(
 		if taken != nil {
 			return fault.New(fault.EntityAlreadyExists, "MFADevice entity at the same path and name already exists.")
 		}
-		n, err := record.Count(tx, devicesOf(account))
-		if err != nil {
+		if err := d.checkRoom(tx); err != nil {
 			return err
-		}
-		if n >= maxDevices {
-			return identity.LimitExceeded("VirtualMFADevicesPerAccount", maxDevices)
 		}
 		d.write(tx)
 		return nil
 	})
 }
 
+// virtualCodes returns the parameters of a new virtual device.
+func virtualCodes() generator {
+	g := generator{seed: make([]byte, virtualSeed), step: shortStep}
+	rand.Read(g.seed)
+	return g
+}
+
 // enrolment returns the seed as text and as a QR code (API reference, VirtualMFADevice).
 func (d *Device) enrolment() (Enrolment, error) {
-	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(d.seed)
+	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(d.codes.seed)
 	label := url.PathEscape(d.Name + "@" + d.Account)
 	code, err := qr.Encode("otpauth://totp/"+label+"?secret="+seed, qr.M)
 	if err != nil {
@@ -150,12 +152,33 @@ func invalidCode() error {
 	return fault.Of(fault.InvalidAuthenticationCode)
 }
 
-// How many time steps a code may be away from the server's clock: few when a device is
-// enabled, ten minutes when a device whose clock is wrong is resynchronized.
+// How many time steps a code may be away from the server's clock: few when a virtual
+// device is enabled; ten minutes, or twenty for long steps, when a device whose clock is
+// wrong is resynchronized, and for a token, whose clock nobody can set.
 const (
 	enableWindow = 2
 	resyncWindow = 20
 )
+
+// prove accepts two consecutive codes, which prove that somebody has the device, and
+// derives the offset of a token's clock from them. A code that was used stays invalid,
+// even if the device had another owner then. Error: InvalidAuthenticationCode.
+func (d *Device) prove(at time.Time, code1, code2 string) error {
+	now := d.codes.stepAt(at)
+	from, to := now-enableWindow, now
+	if d.Hardware {
+		from, to = now-resyncWindow, now+resyncWindow
+	}
+	step, ok := d.codes.find(max(from, d.lastStep+1), to, code1, code2)
+	if !ok {
+		return invalidCode()
+	}
+	d.drift, d.lastStep, d.failures = 0, step+1, 0
+	if d.Hardware {
+		d.drift = step + 1 - now
+	}
+	return nil
+}
 
 // Enable assigns a device to a user or to the root user. Two consecutive codes prove that
 // the user has its seed. It needs iam:EnableMFADevice. Errors: NoSuchEntity,
@@ -165,24 +188,31 @@ func (s *Store) Enable(ctx context.Context, g authz.Grant, h Holder, serial, cod
 		if d.Owner != "" {
 			return fault.New(fault.EntityAlreadyExists, "MFADevice is already in use.")
 		}
-		n, err := record.Count(tx, devicesKey(d.Account, id))
-		if err != nil {
+		if err := d.checkQuota(tx, id); err != nil {
 			return err
 		}
-		if n >= identity.MaxDevicesPerUser {
-			return identity.LimitExceeded("MFADevicesPerUser", identity.MaxDevicesPerUser)
+		if err := d.prove(identity.Instant(g), code1, code2); err != nil {
+			return err
 		}
-		now := stepAt(identity.Instant(g))
-		// A code that was used stays invalid, even if the device had another owner then.
-		step, ok := findStep(d.seed, max(now-enableWindow, d.lastStep+1), now, code1, code2)
-		if !ok {
-			return invalidCode()
-		}
-		d.Owner, d.Enabled, d.drift, d.lastStep, d.failures = id, identity.Instant(g), 0, step+1, 0
-		d.write(tx)
-		tx.Set(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()), []byte{1})
+		d.assign(tx, id, identity.Instant(g))
 		return nil
 	})
+}
+
+// checkQuota refuses an owner who already has as many devices as allowed.
+func (d *Device) checkQuota(r kv.Reader, owner string) error {
+	n, err := record.Count(r, devicesKey(d.Account, owner))
+	if err == nil && n >= identity.MaxDevicesPerUser {
+		err = identity.LimitExceeded("MFADevicesPerUser", identity.MaxDevicesPerUser)
+	}
+	return err
+}
+
+// assign writes the device with an owner.
+func (d *Device) assign(tx kv.Tx, owner string, at time.Time) {
+	d.Owner, d.Enabled = owner, at
+	d.write(tx)
+	tx.Set(record.Key(string(devicesKey(d.Account, owner)), d.Serial()), []byte{1})
 }
 
 // Resync stores the offset of a device's clock, which it derives from two consecutive
@@ -192,8 +222,8 @@ func (s *Store) Resync(ctx context.Context, g authz.Grant, h Holder, serial, cod
 		if d.Owner != id {
 			return noSuchDevice(serial)
 		}
-		now := stepAt(identity.Instant(g))
-		step, ok := findStep(d.seed, now-resyncWindow, now+resyncWindow, code1, code2)
+		now := d.codes.stepAt(identity.Instant(g))
+		step, ok := d.codes.find(now-resyncWindow, now+resyncWindow, code1, code2)
 		if !ok || step <= d.lastStep {
 			return invalidCode()
 		}
@@ -210,7 +240,7 @@ func (s *Store) Deactivate(ctx context.Context, g authz.Grant, h Holder, serial 
 		if d.Owner != id {
 			return noSuchDevice(serial)
 		}
-		tx.Delete(record.Key(string(devicesKey(d.Account, id)), d.Serial().String()))
+		tx.Delete(record.Key(string(devicesKey(d.Account, id)), d.Serial()))
 		// lastStep and failures stay, so that a used code stays invalid and a locked device
 		// stays locked.
 		d.Owner, d.Enabled, d.drift = "", time.Time{}, 0
@@ -360,7 +390,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, h Holder, serial string)
 		return nil, err
 	}
 	for _, d := range all {
-		if d.Serial().String() == serial {
+		if d.Serial() == serial {
 			return d, nil
 		}
 	}
@@ -379,7 +409,7 @@ func (s *Store) list(
 		if err != nil {
 			return err
 		}
-		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial().String() }, p,
+		all, next, err = page.Cut(devices, func(d **Device) string { return (*d).Serial() }, p,
 			"devices\x00"+account+id)
 		return err
 	})
@@ -405,35 +435,46 @@ func (s *Store) ListAll(
 		return nil, "", err
 	}
 	err = s.store.View(ctx, func(r kv.Reader) error {
-		var found []Owned
-		prefix := devicesOf(account)
-		for pair, err := range r.Scan(prefix, record.After(prefix)) {
-			if err != nil {
-				return err
-			}
-			d, err := decodeDevice(account, pair.Value)
-			if err != nil {
-				return err
-			}
-			if assigned == nil || *assigned == (d.Owner != "") {
-				found = append(found, Owned{Device: d})
-			}
+		every, err := readDevices(r, account, devicesOf(account))
+		if err != nil {
+			return err
 		}
+		found := slices.DeleteFunc(every, func(d Owned) bool { return assigned != nil && *assigned == (d.Owner == "") })
 		key := func(d *Owned) string { return strings.ToLower(d.Path + d.Name) }
 		slices.SortFunc(found, func(a, b Owned) int { return strings.Compare(key(&a), key(&b)) })
 		if all, next, err = page.Cut(found, key, p, "virtual\x00"+account); err != nil {
 			return err
 		}
-		for i := range all {
-			if id := all[i].Owner; id != "" && id != rootOwner {
-				if all[i].User, err = identity.ReadEntity(r, id); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return withUsers(r, all)
 	})
 	return all, next, err
+}
+
+// readDevices reads the devices under a prefix.
+func readDevices(r kv.Reader, account string, prefix []byte) (all []Owned, err error) {
+	for pair, err := range r.Scan(prefix, record.After(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		d, err := decodeDevice(account, pair.Value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Owned{Device: d})
+	}
+	return all, nil
+}
+
+// withUsers reads the users who own devices.
+func withUsers(r kv.Reader, all []Owned) (err error) {
+	for i := range all {
+		if id := all[i].Owner; id != "" && id != rootOwner {
+			if all[i].User, err = identity.ReadEntity(r, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // ListARN returns the resource of iam:ListVirtualMFADevices.

@@ -18,17 +18,43 @@ import (
 	"watertight/test/identitytest"
 )
 
+// appCodes are the codes of an authenticator app.
+func appCodes(seed []byte) generator { return generator{seed: seed, step: shortStep} }
+
+func code(seed []byte, step int64) string { return appCodes(seed).codeAt(step) }
+
+func step(at time.Time) int64 { return appCodes(nil).stepAt(at) }
+
 // TestCodes has the vectors of RFC 6238, appendix B, cut to six digits.
 func TestCodes(t *testing.T) {
-	for at, want := range map[int64]string{
-		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037",
-		20000000000: "353130",
+	sha1 := appCodes([]byte("12345678901234567890"))
+	sha256 := generator{[]byte("12345678901234567890123456789012"), shortStep, SHA256}
+	for at, want := range map[int64][2]string{
+		59: {"287082", "119246"}, 1111111109: {"081804", "084774"}, 1111111111: {"050471", "062674"},
+		1234567890: {"005924", "819424"}, 2000000000: {"279037", "698825"}, 20000000000: {"353130", "737706"},
 	} {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			if got := codeAt([]byte("12345678901234567890"), stepAt(time.Unix(at, 0))); got != want {
-				t.Errorf("at %d: %s, want %s", at, got, want)
+			for i, g := range []generator{sha1, sha256} {
+				if got := g.codeAt(g.stepAt(time.Unix(at, 0))); got != want[i] {
+					t.Errorf("%s at %d: %s, want %s", g.algorithm, at, got, want[i])
+				}
+				g.step = longStep // the counter is what counts
+				if got := g.codeAt(g.stepAt(time.Unix(2*(at-at%shortStep), 0))); got != want[i] {
+					t.Errorf("%s with long steps at %d: %s, want %s", g.algorithm, at, got, want[i])
+				}
 			}
 		})
+	}
+}
+
+// TestCounters has the vectors of RFC 4226, appendix D.
+func TestCounters(t *testing.T) {
+	for i, want := range []string{
+		"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489",
+	} {
+		if got := code([]byte("12345678901234567890"), int64(i)); got != want {
+			t.Errorf("counter %d: %s, want %s", i, got, want)
+		}
 	}
 }
 
@@ -55,16 +81,16 @@ func (h house) enrol(name string, to Holder, on arn.ARN, when time.Time) (serial
 	if _, err := png.Decode(bytes.NewReader(b.QR)); err != nil || len(seed) < 32 {
 		h.T.Errorf("%d bytes of seed, %v", len(seed), err)
 	}
-	serial = d.Serial().String()
-	now := stepAt(when)
+	serial = d.Serial()
+	now := step(when)
 	for _, codes := range [][2]string{
-		{"000000", "000000"}, {codeAt(seed, now), codeAt(seed, now)}, {codeAt(seed, now-1), codeAt(seed, now+1)},
-		{codeAt(seed, now-9), codeAt(seed, now-8)},
+		{"000000", "000000"}, {code(seed, now), code(seed, now)}, {code(seed, now-1), code(seed, now+1)},
+		{code(seed, now-9), code(seed, now-8)},
 	} {
 		h.Fails(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codes[0], codes[1]),
 			"InvalidAuthenticationCode")
 	}
-	h.OK(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, codeAt(seed, now-1), codeAt(seed, now)))
+	h.OK(h.Enable(ctx, h.GrantAt(when, "iam:EnableMFADevice", on), to, serial, code(seed, now-1), code(seed, now)))
 	return serial, seed
 }
 
@@ -75,18 +101,18 @@ func TestEachStepOnce(t *testing.T) {
 	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
 	verify := func(at time.Time, step int64, ok bool) {
 		t.Helper()
-		err := h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, step), at)
+		err := h.Verify(t.Context(), u.Principal(), serial, code(seed, step), at)
 		if ok {
 			h.OK(err)
 		} else {
 			h.Fails(err, "AccessDenied")
 		}
 	}
-	now := stepAt(start)
+	now := step(start)
 	verify(start, now, false) // the code it was enrolled with
 	verify(start, now+1, true)
 	verify(start, now+1, false)
-	later := start.Add(5 * stepSeconds * time.Second)
+	later := start.Add(5 * shortStep * time.Second)
 	verify(later, now+3, false) // two steps away
 	verify(later, now+7, false)
 	verify(later, now+4, true)
@@ -94,12 +120,12 @@ func TestEachStepOnce(t *testing.T) {
 	verify(later, now+5, false) // before one that was used
 	// A clock that went astray is followed.
 	late := later.Add(time.Hour)
-	n := stepAt(late)
+	n := step(late)
 	verify(late, n+10, false)
 	h.OK(h.Resync(t.Context(), h.GrantAt(late, "iam:ResyncMFADevice", u.ARN()), Holder{User: "u"}, serial,
-		codeAt(seed, n+10), codeAt(seed, n+11)))
-	verify(late.Add(stepSeconds*time.Second), n+12, true)
-	verify(late.Add(2*stepSeconds*time.Second), n+2, false)
+		code(seed, n+10), code(seed, n+11)))
+	verify(late.Add(shortStep*time.Second), n+12, true)
+	verify(late.Add(2*shortStep*time.Second), n+2, false)
 }
 
 func TestLockoutCountsOnlyTheOwnersTries(t *testing.T) {
@@ -114,18 +140,18 @@ func TestLockoutCountsOnlyTheOwnersTries(t *testing.T) {
 			v.Principal(), identity.RootPrincipal(coretest.Account), identity.RootPrincipal("444455556666"), role,
 		} {
 			h.Fails(h.Verify(t.Context(), other, serial, "000000", at), "AccessDenied")
-			h.Fails(h.Verify(t.Context(), other, serial, codeAt(seed, stepAt(at)), at), "AccessDenied")
+			h.Fails(h.Verify(t.Context(), other, serial, code(seed, step(at)), at), "AccessDenied")
 		}
 	}
 	for range lockAfter - 1 {
 		h.Fails(h.Verify(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
 	}
-	h.OK(h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at))
+	h.OK(h.Verify(t.Context(), u.Principal(), serial, code(seed, step(at)), at))
 	for range lockAfter {
 		h.Fails(h.Verify(t.Context(), u.Principal(), serial, "0", at), "AccessDenied")
 	}
 	right := func(at time.Time) error {
-		return h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, stepAt(at)), at)
+		return h.Verify(t.Context(), u.Principal(), serial, code(seed, step(at)), at)
 	}
 	h.Fails(right(at.Add(firstLock-time.Second)), "AccessDenied")
 	h.OK(right(at.Add(firstLock)))
@@ -141,8 +167,8 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 	if serial != "arn:aws:iam::111122223333:mfa/root-account-mfa-device" {
 		t.Error(serial)
 	}
-	h.Fails(h.Verify(ctx, u.Principal(), serial, codeAt(seed, stepAt(start)+1), start), "AccessDenied")
-	h.OK(h.Verify(ctx, root, serial, codeAt(seed, stepAt(start)+1), start))
+	h.Fails(h.Verify(ctx, u.Principal(), serial, code(seed, step(start)+1), start), "AccessDenied")
+	h.OK(h.Verify(ctx, root, serial, code(seed, step(start)+1), start))
 	own, _ := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
 
 	remove := func(serial string) error {
@@ -166,7 +192,7 @@ func TestDevicesOfUsersAndRoot(t *testing.T) {
 		t.Error(list(nil), list(&yes), list(&no))
 	}
 	mine, _, err := h.List(ctx, h.Grant("iam:ListMFADevices", u.ARN()), Holder{User: "u"}, page.Request{})
-	if err != nil || len(mine) != 1 || mine[0].Serial().String() != own {
+	if err != nil || len(mine) != 1 || mine[0].Serial() != own {
 		t.Errorf("%+v, %v", mine, err)
 	}
 	h.OK(h.Deactivate(ctx, h.Grant("iam:DeactivateMFADevice", u.ARN()), Holder{User: "u"}, own))
@@ -185,23 +211,23 @@ func TestUsedCodesStayUsed(t *testing.T) {
 	u, other := h.Account.Create(identity.User, "u"), h.Account.Create(identity.User, "other")
 	start := time.Unix(1_700_000_010, 0)
 	serial, seed := h.enrol("phone", Holder{User: "u"}, u.ARN(), start)
-	now := stepAt(start)
-	h.OK(h.Verify(t.Context(), u.Principal(), serial, codeAt(seed, now+1), start))
+	now := step(start)
+	h.OK(h.Verify(t.Context(), u.Principal(), serial, code(seed, now+1), start))
 	from := u
 	for _, to := range []*identity.Entity{u, other} {
 		h.OK(h.Deactivate(t.Context(), h.GrantAt(start, "iam:DeactivateMFADevice", from.ARN()), Holder{User: from.Name},
 			serial))
 		enable := func(at time.Time, first int64) error {
 			return h.Enable(t.Context(), h.GrantAt(at, "iam:EnableMFADevice", to.ARN()), Holder{User: to.Name}, serial,
-				codeAt(seed, first), codeAt(seed, first+1))
+				code(seed, first), code(seed, first+1))
 		}
 		for _, first := range []int64{now - 1, now, now + 1} {
-			h.Fails(enable(start.Add(stepSeconds*time.Second), first), "InvalidAuthenticationCode")
+			h.Fails(enable(start.Add(shortStep*time.Second), first), "InvalidAuthenticationCode")
 		}
-		start, now = start.Add(3*stepSeconds*time.Second), now+3
+		start, now = start.Add(3*shortStep*time.Second), now+3
 		h.OK(enable(start, now-1))
-		h.Fails(h.Verify(t.Context(), to.Principal(), serial, codeAt(seed, now), start), "AccessDenied")
-		h.OK(h.Verify(t.Context(), to.Principal(), serial, codeAt(seed, now+1), start))
+		h.Fails(h.Verify(t.Context(), to.Principal(), serial, code(seed, now), start), "AccessDenied")
+		h.OK(h.Verify(t.Context(), to.Principal(), serial, code(seed, now+1), start))
 		from = to
 	}
 }
@@ -211,7 +237,7 @@ func TestRecordsComeBack(t *testing.T) {
 	d := &Device{
 		Account: "a", Path: "/", Name: "n", Created: at, Enabled: at, Tags: []tag.Tag{{Key: "k", Value: "v"}},
 		Owner: rootOwner,
-		seed:  []byte("s"), drift: -3, lastStep: 9, failures: 2, failedAt: at,
+		codes: generator{[]byte("s"), longStep, SHA256}, drift: -3, lastStep: 9, failures: 2, failedAt: at,
 	}
 	if got, err := decodeDevice("a", d.encode()); err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("%+v, %v", got, err)

@@ -56,8 +56,8 @@ func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong
 	if at.Before(d.lockedUntil()) {
 		return false, failed(": too many wrong codes. Try again later.")
 	}
-	now := stepAt(at) + d.drift
-	step, ok := findStep(d.seed, max(now-1, d.lastStep+1), now+1, code)
+	now := d.codes.stepAt(at) + d.drift
+	step, ok := d.codes.find(max(now-1, d.lastStep+1), now+1, code)
 	if !ok {
 		return true, failed(" with invalid MFA one time pass code.")
 	}
@@ -76,7 +76,7 @@ func deviceOf(tx kv.Tx, p policy.Principal, serial string) (*Device, error) {
 		return nil, failed(", unable to validate MFA code.  Please verify your MFA serial number is valid and " +
 			"associated with this user.")
 	}
-	return d, tx.Lock(deviceKey(d.Account, d.Path, d.Name), kv.Exclusive)
+	return d, tx.Lock(d.key(), kv.Exclusive)
 }
 
 // countWrong counts a wrong code from the owner of a device. Wrong codes from others are

@@ -1,0 +1,172 @@
+package mfa
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"watertight/internal/access/authz"
+	"watertight/internal/core/change/record"
+	"watertight/internal/core/identity"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// RootDevice is the name of the root user's virtual device, as AWS's console names it.
+const RootDevice = "root-account-mfa-device"
+
+// Operator is what the operator may do to devices. It takes no grant, and handlers of
+// requests cannot name it.
+type Operator struct{ *Store }
+
+// NewOperator returns the operator's methods.
+func NewOperator(s *Store) *Operator { return &Operator{s} }
+
+// NewEnrolment returns a new seed for the root user's virtual device of an account.
+// Nothing is stored before Add.
+func NewEnrolment(account string) (Enrolment, error) {
+	d := &Device{Account: account, Name: RootDevice, codes: virtualCodes()}
+	return d.enrolment()
+}
+
+// AddInput is a device that the operator adds.
+type AddInput struct {
+	Account   string
+	Serial    string // what is printed on a hardware token; "" is the root user's virtual device
+	Seed      []byte
+	Step      time.Duration // 30 or 60 seconds
+	Algorithm Algorithm
+	Holder    *Holder    // nil: EnableMFADevice gives it to somebody later
+	Codes     *[2]string // two consecutive codes; nil: nothing proves that the seed is the device's
+	At        time.Time
+}
+
+// device checks the input and returns the device, without its owner.
+func (in *AddInput) device() (*Device, error) {
+	d := &Device{
+		Account: in.Account, Path: "/", Name: RootDevice, Created: in.At.UTC().Truncate(time.Microsecond),
+		codes: generator{seed: in.Seed, step: int64(in.Step / time.Second), algorithm: in.Algorithm},
+	}
+	if in.Serial != "" {
+		d.Path, d.Name, d.Hardware = "", in.Serial, true
+	}
+	switch {
+	case d.Hardware && !isTokenSerial(d.Name):
+		return nil, fault.New(fault.InvalidInput, fmt.Sprintf("The serial number of a token has %d to %d letters, "+
+			"digits and +=,.@_- characters.", shortestSerial, longestSerial))
+	case len(in.Seed) < shortestSeed || len(in.Seed) > longestSeed:
+		return nil, fault.New(fault.InvalidInput, fmt.Sprintf("The seed has %d bytes. It must have %d to %d.",
+			len(in.Seed), shortestSeed, longestSeed))
+	case !d.codes.valid() || in.Step%time.Second != 0:
+		return nil, fault.New(fault.InvalidInput, "Codes must last 30 or 60 seconds and be of SHA1 or SHA256.")
+	}
+	return d, nil
+}
+
+// Add adds a device, and gives it to its holder; event is its audit event. Nothing is
+// stored if the codes are wrong. Errors: NoSuchEntity, EntityAlreadyExists,
+// InvalidAuthenticationCode, InvalidInput, LimitExceeded.
+func (o *Operator) Add(ctx context.Context, event authz.Record, in AddInput) (*Device, error) {
+	d, err := in.device()
+	if err != nil {
+		return nil, err
+	}
+	first := *d
+	return d, identity.Operate(ctx, o.store, event, in.Account, func(tx kv.Tx) error {
+		*d = first // the transaction may run again
+		taken, err := tx.Get(d.key())
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return fault.New(fault.EntityAlreadyExists, "There is an MFA device "+d.Serial()+" already.")
+		}
+		if err := d.checkRoom(tx); err != nil {
+			return err
+		}
+		if in.Codes != nil {
+			if err := d.prove(in.At, in.Codes[0], in.Codes[1]); err != nil {
+				return err
+			}
+		}
+		if in.Holder == nil {
+			d.write(tx)
+			return nil
+		}
+		owner, err := ownerOf(tx, in.Account, *in.Holder)
+		if err != nil {
+			return err
+		}
+		if err := d.checkQuota(tx, owner); err != nil {
+			return err
+		}
+		d.assign(tx, owner, d.Created)
+		return nil
+	})
+}
+
+// checkRoom refuses an account that has as many devices of this kind as may be.
+func (d *Device) checkRoom(r kv.Reader) error {
+	of, quota := devicesOf(d.Account), "VirtualMFADevicesPerAccount"
+	if d.Hardware {
+		of, quota = tokensOf(d.Account), "MFADevicesPerAccount"
+	}
+	n, err := record.Count(r, of)
+	if err == nil && n >= maxDevices {
+		err = identity.LimitExceeded(quota, maxDevices)
+	}
+	return err
+}
+
+// ownerOf returns the id that a holder's devices have as their owner.
+func ownerOf(r kv.Reader, account string, h Holder) (string, error) {
+	if h.Root {
+		return rootOwner, nil
+	}
+	u, err := identity.FindEntity(r, account, identity.User, h.User)
+	if err == nil && u == nil {
+		err = noSuch("The user with name %s cannot be found.", h.User)
+	}
+	if err != nil {
+		return "", err
+	}
+	return u.ID, nil
+}
+
+// Devices returns all devices of an account, in order of their serial numbers.
+func (o *Operator) Devices(ctx context.Context, account string) (all []Owned, err error) {
+	err = o.store.View(ctx, func(r kv.Reader) error {
+		all = nil
+		for _, prefix := range [][]byte{devicesOf(account), tokensOf(account)} {
+			found, err := readDevices(r, account, prefix)
+			if err != nil {
+				return err
+			}
+			all = append(all, found...)
+		}
+		return withUsers(r, all)
+	})
+	slices.SortFunc(all, func(a, b Owned) int { return strings.Compare(a.Serial(), b.Serial()) })
+	return all, err
+}
+
+// Remove removes a device, and takes it from its owner; event is its audit event.
+// Error: NoSuchEntity.
+func (o *Operator) Remove(ctx context.Context, event authz.Record, account, serial string) error {
+	return identity.Operate(ctx, o.store, event, account, func(tx kv.Tx) error {
+		d, err := findDevice(tx, account, serial)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			return noSuchDevice(serial)
+		}
+		if d.Owner != "" {
+			tx.Delete(record.Key(string(devicesKey(account, d.Owner)), d.Serial()))
+		}
+		tx.Delete(d.key())
+		return nil
+	})
+}
