@@ -19,31 +19,32 @@ import (
 	"watertight/internal/fault"
 )
 
-// Style is how a service words its refusals.
+// Style is how a service phrases its errors.
 type Style struct {
 	Code fault.Code // "ValidationException"
-	// Pattern reports whether a text fits a pattern of the API reference by its name in
-	// tags, and returns the pattern, or a sentence that begins with "It must " instead.
+	// Pattern reports whether a text matches a pattern of the API reference; name is the
+	// pattern's name in tags. It returns the pattern, or a sentence that begins with "It
+	// must ", for the message.
 	Pattern func(name, s string) (pattern string, ok bool)
-	// Enumeration returns A|B for the name that a long enumeration has in tags, or "";
-	// nil knows none.
+	// Enumeration returns A|B for the name that a long enumeration has in tags, or "" for
+	// an unknown name; it may be nil.
 	Enumeration func(name string) string
-	// Values: a violation repeats the value, except for members with the tag secret.
-	// Otherwise, only members with the tag shown are repeated.
+	// Values: messages repeat the value, except that of members with the tag secret. If it
+	// is false, they repeat only the values of members with the tag shown.
 	Values bool
 }
 
-// Check checks an input, which is a pointer to a structure. There is one message for all
-// violations; a separate sentence for names, paths and documents with wrong characters;
-// and some missing members count as missing parameters.
+// Check checks an input, which is a pointer to a structure. All violations are in one
+// message. Names, paths and documents with wrong characters have a separate sentence
+// instead, and some missing members count as missing parameters.
 func (s *Style) Check(in any) error {
 	c := checker{style: s}
 	c.members(reflect.ValueOf(in).Elem(), "")
 	return c.fault()
 }
 
-// Missing is the refusal of an input without a member that the operation needs.
-// parameter: it is a parameter that is missing.
+// Missing is the error for an input without a member that the operation needs. With
+// parameter set, the message says that a parameter is missing.
 func (s *Style) Missing(name string, parameter bool) error {
 	c := checker{style: s}
 	if parameter {
@@ -59,9 +60,9 @@ const notNull = "Member must not be null"
 type checker struct {
 	style     *Style
 	found     []string
-	sentence  string // the first that has a separate sentence
-	parameter string // the first that is missing as a parameter
-	shown     string // " 'VALUE'" of the member at hand, where messages may repeat it
+	sentence  string // the first violation that has a separate sentence
+	parameter string // the first member that is missing as a parameter
+	shown     string // " 'VALUE'" of the current member, if messages may repeat it
 }
 
 func (c *checker) fault() error {
@@ -79,17 +80,17 @@ func (c *checker) fault() error {
 	return nil
 }
 
-// maxViolations bounds a message.
+// maxViolations bounds the length of a message.
 const maxViolations = 20
 
-// say notes a violation.
+// say adds a violation to the message.
 func (c *checker) say(path, violated string) {
 	if len(c.found) < maxViolations {
 		c.found = append(c.found, "Value"+c.shown+" at '"+path+"' failed to satisfy constraint: "+violated)
 	}
 }
 
-// absent notes a member that must be there.
+// absent adds a required member that is missing.
 func (c *checker) absent(f reflect.StructField, path string) {
 	if f.Tag.Get("missing") == "parameter" {
 		if c.parameter == "" {
@@ -104,7 +105,7 @@ func (c *checker) absent(f reflect.StructField, path string) {
 	c.shown = ""
 }
 
-// members checks the members of a structure at path.
+// members checks the members of the structure at path.
 func (c *checker) members(v reflect.Value, path string) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -160,7 +161,7 @@ func (c *checker) member(v reflect.Value, f reflect.StructField, path string) {
 	}
 }
 
-// shows returns the value as a message repeats it; "" for one that it must not repeat.
+// shows returns the value in the form in which a message repeats it, or "" if it must not.
 func (c *checker) shows(v reflect.Value, f reflect.StructField) string {
 	switch {
 	case f.Tag.Get("secret") != "", v.Kind() == reflect.Struct, v.Kind() == reflect.Map,
@@ -202,7 +203,7 @@ func (c *checker) rule(v reflect.Value, path, rule string) bool {
 	return ok
 }
 
-// spelled replaces the name of an enumeration by its values.
+// spelled replaces the name of an enumeration with its values.
 func (c *checker) spelled(rule string) string {
 	if c.style.Enumeration != nil {
 		if values := c.style.Enumeration(rule); values != "" {
@@ -216,8 +217,8 @@ func enumeration(rule string) string {
 	return "Member must satisfy enum value set: [" + strings.ReplaceAll(rule, "|", ", ") + "]"
 }
 
-// items checks the texts of a list; whatever is wrong with one, all constraints are
-// named.
+// items checks the texts of a list. If one is invalid, the message names all constraints,
+// as AWS's does.
 func (c *checker) items(v reflect.Value, path string, rules []string) {
 	if len(rules) == 0 {
 		return
@@ -247,8 +248,8 @@ func (c *checker) items(v reflect.Value, path string, rules []string) {
 	}
 }
 
-// tagKeys checks the keys of tags to remove; whatever is wrong with one, all
-// constraints are named.
+// tagKeys checks the keys of tags to remove. If one is invalid, the message names all
+// constraints, as AWS's does.
 func (c *checker) tagKeys(v reflect.Value, path string) bool {
 	for i := range v.Len() {
 		key := v.Index(i).String()

@@ -40,7 +40,7 @@ func (a *API) deleteAccountAlias(ctx context.Context, g authz.Grant, in *shape.A
 	return nil, a.Identities.DeleteAlias(ctx, g, in.AccountAlias)
 }
 
-// listAccountAliases needs no pages: there is one alias at most.
+// listAccountAliases needs no pages, because an account has at most one alias.
 func (a *API) listAccountAliases(
 	ctx context.Context, g authz.Grant, _ *shape.PageInput,
 ) (*shape.ListAccountAliasesOutput, error) {
@@ -55,7 +55,7 @@ func (a *API) listAccountAliases(
 	return out, nil
 }
 
-// minPasswordLength is what AWS takes where none is given.
+// minPasswordLength is AWS's default.
 const minPasswordLength = 6
 
 func (a *API) updateAccountPasswordPolicy(
@@ -215,7 +215,7 @@ func policyDetail(p *identity.ManagedPolicy) shape.ManagedPolicyDetail {
 		s.Document = escape(v.Document)
 		return s
 	})
-	slices.Reverse(versions) // newest first
+	slices.Reverse(versions) // newest version first
 	return shape.ManagedPolicyDetail{
 		PolicyName: p.Name, PolicyId: p.ID, Arn: p.ARN().String(), Path: p.Path, DefaultVersionId: p.InForce().Name(),
 		AttachmentCount: p.Attached, PermissionsBoundaryUsageCount: p.Bounding, IsAttachable: true,

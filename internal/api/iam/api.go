@@ -26,12 +26,12 @@ type API struct {
 	Simulator  *simulate.Simulator
 }
 
-// needs are worked out for each request: ARNs have the account of the caller
-// and the path of what is named.
+// needs returns what a request needs. It is called for each request, because an ARN has the
+// account of the caller and the path of the named entity.
 type needs[In any] func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error)
 
-// define is dispatch.Define for this service: an input that breaks its shape's
-// constraints is refused before anything is asked for.
+// define is dispatch.Define for this service. An input that violates the constraints of its
+// shape is refused before it is authorized.
 func define[In, Out any](
 	name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error),
 ) dispatch.Row {
@@ -50,25 +50,25 @@ func define[In, Out any](
 		}), do)
 }
 
-// missingToken refuses callers who did not sign.
+// missingToken is the error for callers who did not sign.
 func missingToken() error {
 	return fault.Of(fault.MissingAuthenticationToken)
 }
 
-// on asks for one action on an ARN that the caller's account makes.
+// on needs one action on an ARN in the caller's account.
 func on[In any](action policy.Action, resource func(account string, in *In) arn.ARN) needs[In] {
 	return func(_ context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		return []authz.Need{{Action: action, Resource: resource(c.Principal().Account, in)}}, nil
 	}
 }
 
-// onAny asks for one action on "*".
+// onAny needs one action on "*".
 func onAny[In any](action policy.Action) needs[In] {
 	return on(action, func(string, *In) arn.ARN { return arn.Any() })
 }
 
-// required says that a member is missing that other operations of the same shape
-// have no use for.
+// required is the error for a missing member that is optional in the shape, because other
+// operations that share the shape don't need it.
 func required(m shape.Member) error {
 	if m.Value != "" {
 		return nil
@@ -76,8 +76,8 @@ func required(m shape.Member) error {
 	return style().Missing(m.Name, m.Parameter)
 }
 
-// Inputs that name what an operation is about, and say what conditions may ask
-// about them. An input that does not say so is refused by the compiler.
+// These inputs name the target of an operation and the values of its condition keys. An
+// input without these methods does not compile.
 type (
 	entityInput[In any] interface {
 		*In
@@ -91,8 +91,8 @@ type (
 	}
 )
 
-// onEntity asks for one action on the user, group or role that the input names,
-// with the condition keys that follow from it and from the input.
+// onEntity needs one action on the user, group or role that the input names, with the
+// condition keys of the entity and of the input.
 func onEntity[In any, P entityInput[In]](a *API, action policy.Action, k identity.EntityKind) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		m := P(in).Entity(k.String())
@@ -107,7 +107,7 @@ func onEntity[In any, P entityInput[In]](a *API, action policy.Action, k identit
 	}
 }
 
-// onPolicy asks for one action on the managed policy that the input names.
+// onPolicy needs one action on the managed policy that the input names.
 func onPolicy[In any, P policyInput[In]](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		m := P(in).Policy()
@@ -122,8 +122,8 @@ func onPolicy[In any, P policyInput[In]](a *API, action policy.Action) needs[In]
 	}
 }
 
-// conditionKeys are those of IAM's actions (IAM service authorization
-// reference): what the target is, and what the request says of it.
+// conditionKeys returns the condition keys of IAM's actions (IAM service authorization
+// reference): those of the target, and those of the request.
 func conditionKeys(s identity.Subject, of shape.Conditions) map[string][]string {
 	m := s.ResourceKeys()
 	if s.Boundary != "" {
@@ -146,7 +146,7 @@ func conditionKeys(s identity.Subject, of shape.Conditions) map[string][]string 
 	return m
 }
 
-// pageOf is the part of a listing that an input asks for.
+// pageOf returns the page that an input asks for.
 func pageOf(marker string, most *int) page.Request {
 	p := page.Request{Marker: marker}
 	if most != nil {
@@ -162,7 +162,7 @@ func orRoot(path string) string {
 	return path
 }
 
-// escape is the form policy documents have in answers (RFC 3986, section 2.1).
+// escape returns a policy document in the encoding of responses (RFC 3986, section 2.1).
 func escape(document string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -179,7 +179,7 @@ func escape(document string) string {
 	return b.String()
 }
 
-// tagsOf is the tags of an input that was validated.
+// tagsOf returns the tags of an input that was validated.
 func tagsOf(tags []shape.NewTag) []tag.Tag {
 	var out []tag.Tag
 	for _, t := range tags {
@@ -227,7 +227,7 @@ func roleShape(e *identity.Entity) shape.Role {
 	}
 }
 
-// each turns items into shapes; a listing without items is empty, not absent.
+// each converts items to shapes. A listing without items is an empty list, not an absent one.
 func each[T, S any](items []T, to func(T) S) []S {
 	out := make([]S, 0, len(items))
 	for _, i := range items {

@@ -9,7 +9,7 @@ import (
 	"watertight/internal/core/tag"
 )
 
-// handler is what a row runs.
+// handler executes an operation.
 type handler[In, Out any] func(context.Context, authz.Grant, *In) (*Out, error)
 
 func (a *API) delete(k identity.EntityKind) handler[shape.EntityInput, shape.Empty] {

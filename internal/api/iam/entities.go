@@ -12,8 +12,8 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// The operations on users, groups and roles. What they have in common is
-// written once, for a kind.
+// The operations on users, groups and roles. What they share is written once, with the kind
+// as a parameter.
 
 func (a *API) userRows() []dispatch.Row {
 	const k = identity.User
@@ -112,7 +112,7 @@ func mayList(action policy.Action, k identity.EntityKind) needs[shape.ListInput]
 	})
 }
 
-// mayRename asks for the old ARN and for the new one.
+// mayRename needs the action on the old ARN and on the new one.
 func mayRename[In any, P entityInput[In]](a *API, k identity.EntityKind, to func(*In) identity.Renaming) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		at, err := a.Identities.Renamed(ctx, c.Principal().Account, k, P(in).Entity(k.String()).Value, to(in))
@@ -186,15 +186,15 @@ func (a *API) getGroup(ctx context.Context, g authz.Grant, in *shape.EntityPageI
 	}, nil
 }
 
-// plainUser is a user as listings show it: without tags and boundary (API
-// reference, ListUsers).
+// plainUser returns a user as listings show it: without tags and boundary (API reference,
+// ListUsers).
 func plainUser(e *identity.Entity) shape.User {
 	u := userShape(e)
 	u.Tags, u.PermissionsBoundary = nil, nil
 	return u
 }
 
-// plainRole is a role as listings show it.
+// plainRole returns a role as listings show it.
 func plainRole(e *identity.Entity) shape.Role {
 	r := roleShape(e)
 	r.Tags, r.PermissionsBoundary, r.RoleLastUsed = nil, nil, nil

@@ -32,8 +32,8 @@ func (a *API) keyRows() []dispatch.Row {
 	}
 }
 
-// subjectOf is the user an operation is about: the one it names, or else the
-// caller; "" is the root user. Sessions of roles are no users.
+// subjectOf returns the user that an operation is about: the one that the request names, or
+// else the caller. "" is the root user. A session of a role is not a user.
 func subjectOf(c authz.Caller, named string) (string, error) {
 	p := c.Principal()
 	switch {
@@ -47,14 +47,13 @@ func subjectOf(c authz.Caller, named string) (string, error) {
 	return "", invalid("Must specify userName when calling with non-User credentials")
 }
 
-// callerInput is an input that names a user, or none where it is about the caller.
+// callerInput is an input that may name a user. Without a name, the operation is about the caller.
 type callerInput[In any] interface {
 	*In
 	shape.CallerTarget
 }
 
-// onCaller asks for one action on the user that the input names, or else on the
-// caller itself.
+// onCaller needs one action on the user that the input names, or else on the caller.
 func onCaller[In any, P callerInput[In]](a *API, action policy.Action) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		user, err := subjectOf(c, P(in).NamedUser())
@@ -66,7 +65,7 @@ func onCaller[In any, P callerInput[In]](a *API, action policy.Action) needs[In]
 	}
 }
 
-// onUser asks for an action on a user; "" is the root user.
+// onUser needs one action on a user; "" is the root user.
 func (a *API) onUser(ctx context.Context, c authz.Caller, action policy.Action, user string) (authz.Need, error) {
 	account := c.Principal().Account
 	if user == "" {
@@ -202,7 +201,7 @@ func (a *API) deleteLoginProfile(ctx context.Context, g authz.Grant, in *shape.U
 	return nil, a.Identities.DeleteLoginProfile(ctx, g, user)
 }
 
-// listAbsentCredentials lists what users don't have here.
+// listAbsentCredentials lists credentials of a kind that users don't have here.
 func (a *API) listAbsentCredentials(k identity.AbsentCredential) handler[shape.UserPageInput, shape.NothingOutput] {
 	return func(ctx context.Context, g authz.Grant, in *shape.UserPageInput) (*shape.NothingOutput, error) {
 		user, err := subjectOf(g.Caller(), in.NamedUser())

@@ -41,8 +41,8 @@ func mayCreateDevice(_ context.Context, c authz.Caller, in *shape.CreateVirtualM
 	}}, nil
 }
 
-// holderFor is whose device an operation is about: the user it names, or else
-// the caller. With root credentials, "root" is the root user.
+// holderFor returns the owner of the device that an operation is about: the user that the
+// request names, or else the caller. For a root user, the name "root" is the caller.
 func holderFor(c authz.Caller, named string) (mfa.Holder, error) {
 	if h := mfa.HolderFor(c.Principal(), named); h.Root {
 		return h, nil

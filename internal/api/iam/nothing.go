@@ -11,8 +11,8 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// nothingRows are the reads of what no account has here: listings are empty, and
-// nothing has a name.
+// nothingRows are the read operations on resources that no account has here: listings are
+// empty, and no name exists.
 func (a *API) nothingRows() []dispatch.Row {
 	const profile, certificate, saml = identity.InstanceProfile, identity.ServerCertificate, identity.SAMLProvider
 	return []dispatch.Row{
@@ -32,7 +32,7 @@ func (a *API) nothingRows() []dispatch.Row {
 	}
 }
 
-// listed is what a listing of a kind is asked for on.
+// listed returns the resource that a listing of a kind needs permission on.
 func listed(k identity.AbsentKind) func(account string, in *shape.ListNothingInput) arn.ARN {
 	return func(account string, in *shape.ListNothingInput) arn.ARN {
 		return identity.AbsentListARN(account, k, orRoot(in.PathPrefix))
@@ -57,7 +57,7 @@ func (a *API) listAbsent(k identity.AbsentKind) handler[shape.ListNothingInput, 
 	}
 }
 
-// absent is what an input names of a kind.
+// absent returns the member that names a resource of a kind.
 func absent(k identity.AbsentKind, in *shape.NothingInput) shape.Member {
 	switch k {
 	case identity.InstanceProfile:

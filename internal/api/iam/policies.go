@@ -47,7 +47,7 @@ func policyShape(p *identity.ManagedPolicy) shape.Policy {
 	}
 }
 
-// versionShape leaves the document out: listings don't show it.
+// versionShape returns a policy version without its document, which listings don't show.
 func versionShape(v *identity.PolicyVersion, inForce bool) shape.PolicyVersion {
 	return shape.PolicyVersion{VersionId: v.Name(), IsDefaultVersion: inForce, CreateDate: v.Created}
 }
@@ -87,7 +87,7 @@ func (a *API) listPolicies(
 	return &shape.ListPoliciesOutput{Policies: each(all, listedPolicy), IsTruncated: next != "", Marker: next}, nil
 }
 
-// listedPolicy is a policy as listings show it (API reference, ListPolicies).
+// listedPolicy returns a policy as listings show it (API reference, ListPolicies).
 func listedPolicy(p *identity.ManagedPolicy) shape.Policy {
 	s := policyShape(p)
 	s.Description, s.Tags = "", nil
@@ -166,7 +166,7 @@ func (a *API) listEntitiesForPolicy(
 	if err != nil {
 		return nil, err
 	}
-	// A filter for policies leaves no entity.
+	// No entity is of the kind that the filter asks for.
 	if in.EntityFilter != "" && q.Kind == 0 {
 		return out, nil
 	}

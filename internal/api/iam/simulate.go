@@ -24,7 +24,7 @@ func (a *API) simulateRows() []dispatch.Row {
 	}
 }
 
-// onSource asks for one action on the entity whose policies are asked about.
+// onSource needs one action on the entity whose policies the operation reads.
 func onSource[In any, P interface {
 	*In
 	shape.SourceTarget
@@ -89,8 +89,8 @@ func evaluation(s simulate.Decision) shape.EvaluationResult {
 	if !s.Named {
 		return out
 	}
-	// Present if the request names resources, and filled in if two accounts
-	// take part (IAM API reference, EvaluationResult).
+	// Always present if the request names resources. It has entries if two accounts take
+	// part (IAM API reference, EvaluationResult).
 	out.EvalDecisionDetails = map[string]string{}
 	if s.Foreign {
 		out.EvalDecisionDetails = map[string]string{

@@ -1,5 +1,5 @@
-// Package iam is the dialect of IAM and STS: two operation tables and thin
-// handlers that translate between shapes and core. No rule lives here.
+// Package iam is the dialect of IAM and STS: two operation tables, and thin handlers that
+// translate between shapes and core. It must contain no rules.
 package iam
 
 import (
@@ -23,7 +23,7 @@ import (
 // STS is the security token service over the core.
 type STS struct{ Sessions *session.Store }
 
-// Table is the operations of STS.
+// Table returns the operations of STS.
 func (a *STS) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "sts", SigningName: "sts", HomeRegion: "us-east-1", Rules: sigv4.FormRules},
@@ -51,7 +51,7 @@ func webInput(in *shape.AssumeRoleWithWebIdentityInput) session.WebInput {
 	}
 }
 
-// mayAssumeWithToken asks for the bearer of the token; the request is not signed.
+// mayAssumeWithToken needs the permission of the token's bearer, because the request is not signed.
 func (a *STS) mayAssumeWithToken(
 	ctx context.Context, c authz.Caller, in *shape.AssumeRoleWithWebIdentityInput,
 ) ([]authz.Need, error) {
@@ -111,7 +111,7 @@ func (a *STS) getAccessKeyInfo(
 func (a *STS) getSessionToken(
 	ctx context.Context, g authz.Grant, in *shape.GetSessionTokenInput,
 ) (*shape.GetSessionTokenOutput, error) {
-	if _, err := a.Sessions.Identity(g); err != nil { // before anything is said of the input
+	if _, err := a.Sessions.Identity(g); err != nil { // callers who did not sign get no error of the input
 		return nil, err
 	}
 	if err := validate(in); err != nil {
@@ -126,7 +126,7 @@ func (a *STS) getSessionToken(
 	return &shape.GetSessionTokenOutput{Credentials: credentials(s)}, nil
 }
 
-// noteRole adds the requested role to the audit event, even of a refused request.
+// noteRole adds the requested role to the audit event, even if the request is refused.
 func noteRole(c authz.Caller, role string) {
 	r, ok := c.Record().(*audit.Record)
 	if !ok {
@@ -215,7 +215,7 @@ func assumedUser(s session.Assumed) shape.AssumedRoleUser {
 	return shape.AssumedRoleUser{AssumedRoleId: s.Principal.ID, Arn: s.Principal.ARN.String()}
 }
 
-// percent is absent where nothing was packed.
+// percent returns nil if the session has no policies or tags.
 func percent(s session.Assumed) *int {
 	if s.PackedSize == 0 {
 		return nil
@@ -227,7 +227,7 @@ func seconds(n *int) time.Duration {
 	if n == nil {
 		return 0
 	}
-	// 0 means unset downstream, so a request for 0 s becomes 1 s and is refused there
+	// 0 would count as unset in core, so a request for 0 s becomes 1 s, which core refuses
 	return max(1, time.Duration(*n)) * time.Second
 }
 

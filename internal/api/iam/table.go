@@ -9,7 +9,7 @@ import (
 	"watertight/internal/gateway/sigv4"
 )
 
-// Table is the operations of IAM. All other operations of IAM are InvalidAction.
+// Table returns the operations of IAM. All other operations of IAM are InvalidAction.
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "iam", SigningName: "iam", HomeRegion: "us-east-1", Rules: sigv4.FormRules},

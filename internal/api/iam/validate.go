@@ -8,8 +8,8 @@ import (
 	"watertight/internal/fault"
 )
 
-// style is how IAM and STS refuse inputs: they repeat no values, which IAM holds
-// sensitive, except for some of STS.
+// style is how IAM and STS phrase errors about inputs. Messages repeat no values, except
+// for a few of STS, because IAM treats them as sensitive.
 func style() *constraint.Style {
 	return &constraint.Style{Code: fault.ValidationError, Pattern: matches}
 }
@@ -17,8 +17,8 @@ func style() *constraint.Style {
 // validate checks an input against the constraints of its shape.
 func validate(in any) error { return style().Check(in) }
 
-// matches reports whether s fits a pattern of the API reference, and returns
-// the pattern, or the sentence that IAM says instead of it.
+// matches reports whether s matches a pattern of the API reference. It returns the pattern,
+// or the sentence that IAM has instead.
 func matches(name, s string) (pattern string, ok bool) {
 	all := func(fits func(rune) bool) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return !fits(r) })

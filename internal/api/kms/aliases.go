@@ -21,7 +21,7 @@ func (a *API) aliasRows() []dispatch.Row {
 	}
 }
 
-// aliasNeed is an action on an alias of the caller's account.
+// aliasNeed is the need for an action on an alias of the caller's account.
 func (a *API) aliasNeed(c authz.Caller, action policy.Action, alias string) (authz.Need, error) {
 	if !strings.HasPrefix(alias, "alias/") {
 		return authz.Need{}, fault.New(fault.ValidationException, `Alias must start with the prefix "alias/". Please `+
@@ -30,8 +30,7 @@ func (a *API) aliasNeed(c authz.Caller, action policy.Action, alias string) (aut
 	return authz.Need{Action: action, Resource: a.Keys.AliasARN(c.Principal().Account, alias), New: true}, nil
 }
 
-// mayNameKeys asks for an action on an alias and on keys, which have to be in the same
-// account.
+// mayNameKeys needs an action on an alias and on keys, which must be in the same account.
 func (a *API) mayNameKeys(
 	ctx context.Context, c authz.Caller, action policy.Action, alias string, names ...string,
 ) ([]authz.Need, error) {
@@ -50,7 +49,7 @@ func (a *API) mayCreateAlias(ctx context.Context, c authz.Caller, in *shape.Alia
 	return a.mayNameKeys(ctx, c, "kms:CreateAlias", *in.AliasName, *in.TargetKeyId)
 }
 
-// mayUpdateAlias asks for the key that the alias stands for, too.
+// mayUpdateAlias needs the action on the alias, on its present key and on the new key.
 func (a *API) mayUpdateAlias(ctx context.Context, c authz.Caller, in *shape.AliasTargetInput) ([]authz.Need, error) {
 	return a.mayNameKeys(ctx, c, "kms:UpdateAlias", *in.AliasName, *in.AliasName, *in.TargetKeyId)
 }

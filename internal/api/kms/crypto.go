@@ -26,7 +26,7 @@ func (a *API) cryptoRows() []dispatch.Row {
 	}
 }
 
-// use is what all uses of a key have in common.
+// use has the members that the inputs of all cryptographic operations share.
 type use struct {
 	tokens   []string
 	contexts []map[string]string
@@ -55,9 +55,9 @@ func generating(in *shape.GenerateDataKeyInput) keys {
 	return kms.ContextConditions(in.EncryptionContext)
 }
 
-// using refuses grant tokens of no grant, and encryption contexts with names that
-// differ only in their case: names of condition keys have none, so that a condition
-// could not tell the one from the other.
+// using refuses grant tokens that name no grant. It also refuses encryption contexts with
+// names that differ only in case: condition keys ignore case, so a policy could not tell
+// the names apart.
 func using[In any](a *API, may needs[In], of func(*In) use) needs[In] {
 	return withTokens(a, func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		for _, pairs := range of(in).contexts {
@@ -74,8 +74,8 @@ func using[In any](a *API, may needs[In], of func(*In) use) needs[In] {
 	}, func(in *In) []string { return of(in).tokens })
 }
 
-// mayDecrypt asks for the key that is named or, without a name, the one that the
-// ciphertext names.
+// mayDecrypt needs the action on the key that the request names or, without a name, on the
+// key that the ciphertext names.
 func (a *API) mayDecrypt(ctx context.Context, c authz.Caller, in *shape.DecryptInput) ([]authz.Need, error) {
 	n, err := a.sealerNeed(ctx, c, "kms:Decrypt", value(in.KeyId), in.CiphertextBlob,
 		kms.ContextConditions(in.EncryptionContext))
@@ -95,13 +95,13 @@ func (a *API) sealerNeed(
 	}
 	n := a.needOn(c, action, &s, conditions)
 	if s.Account != account {
-		// As for a ciphertext whose key does not exist.
+		// The error is the same as for a ciphertext whose key does not exist.
 		n.Refusal = func(policy.Verdict) error { return kms.NoSealer() }
 	}
 	return n, nil
 }
 
-// mayReEncrypt asks for both keys; both needs say whether they are the same.
+// mayReEncrypt needs actions on both keys. Both needs say whether the keys are the same.
 func (a *API) mayReEncrypt(ctx context.Context, c authz.Caller, in *shape.ReEncryptInput) ([]authz.Need, error) {
 	from, err := a.sealerNeed(ctx, c, "kms:ReEncryptFrom", value(in.SourceKeyId), in.CiphertextBlob,
 		kms.ContextConditions(in.SourceEncryptionContext))
@@ -119,7 +119,7 @@ func (a *API) mayReEncrypt(ctx context.Context, c authz.Caller, in *shape.ReEncr
 	return []authz.Need{from, to}, nil
 }
 
-// symmetric refuses the algorithms that no key here has.
+// symmetric refuses algorithms of asymmetric keys, which do not exist here.
 func symmetric(algorithms ...*string) error {
 	for _, a := range algorithms {
 		if a != nil && *a != kms.SpecSymmetric {
@@ -130,8 +130,8 @@ func symmetric(algorithms ...*string) error {
 	return nil
 }
 
-// plain refuses answers that only an enclave could read: without enclaves, they would
-// be in the clear.
+// plain refuses requests for responses that only an enclave can read: there are no
+// enclaves, so the response would be in plaintext.
 func plain(r *shape.RecipientInfo) error {
 	if r != nil {
 		return fault.New(fault.UnsupportedOperationException, "Recipient is not supported.")
@@ -139,7 +139,7 @@ func plain(r *shape.RecipientInfo) error {
 	return nil
 }
 
-// unmodified refuses to leave out part of what DryRun checks.
+// unmodified refuses requests to skip a part of what DryRun checks.
 func unmodified(modifiers []string) error {
 	if len(modifiers) > 0 {
 		return fault.New(fault.UnsupportedOperationException, "DryRunModifiers are not supported.")
@@ -203,7 +203,7 @@ func (a *API) reEncrypt(ctx context.Context, g authz.Grant, in *shape.ReEncryptI
 	}, nil
 }
 
-// generateInput reads the size of a data key, which is said in one of two ways.
+// generateInput returns the size of a data key, which the request states in one of two ways.
 func generateInput(in *shape.GenerateDataKeyInput) (kms.GenerateInput, error) {
 	g := kms.GenerateInput{
 		Key: *in.KeyId, Bytes: value(in.NumberOfBytes), Context: in.EncryptionContext, DryRun: value(in.DryRun),

@@ -23,8 +23,8 @@ func (a *API) grantRows() []dispatch.Row {
 
 func createGrantTokens(in *shape.CreateGrantInput) []string { return in.GrantTokens }
 
-// withTokens refuses grant tokens that name no grant. They give nothing else: a grant
-// counts from the next request on, with its token or without.
+// withTokens refuses grant tokens that name no grant. Otherwise it ignores them: a grant
+// applies from the next request on, with or without its token.
 func withTokens[In any](a *API, may needs[In], of func(*In) []string) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		if err := a.Keys.CheckTokens(ctx, of(in)); err != nil {
@@ -42,7 +42,7 @@ func grantInput(in *shape.CreateGrantInput) kms.GrantInput {
 	if in.Constraints != nil {
 		g.Equals, g.Subset = in.Constraints.EncryptionContextEquals, in.Constraints.EncryptionContextSubset
 	}
-	switch { // some clients send the one they do not mean as an empty map
+	switch { // some clients send an empty map for the constraint that they don't use
 	case len(g.Equals) > 0 && len(g.Subset) == 0:
 		g.Subset = nil
 	case len(g.Subset) > 0 && len(g.Equals) == 0:
@@ -62,8 +62,9 @@ func grantName(in *shape.RetireGrantInput) kms.GrantName {
 	return kms.GrantName{Token: value(in.GrantToken), Key: value(in.KeyId), ID: value(in.GrantId)}
 }
 
-// mayRetireGrant asks for the key of the grant, which the grant itself may allow. A key
-// that is not there is asked for as if it were, so that nobody learns which there are.
+// mayRetireGrant needs the action on the key of the grant, which the grant itself may
+// allow. A key that does not exist is treated as if it did, so that a caller can't find out
+// which keys exist.
 func (a *API) mayRetireGrant(ctx context.Context, c authz.Caller, in *shape.RetireGrantInput) ([]authz.Need, error) {
 	if (in.GrantToken == nil) == (in.KeyId == nil || in.GrantId == nil) {
 		return nil, fault.New(fault.ValidationException, "Specify either a grant token, or a key and a grant ID.")

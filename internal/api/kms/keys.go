@@ -39,7 +39,7 @@ func mayCreateKey(_ context.Context, _ authz.Caller, in *shape.CreateKeyInput) (
 	return needs, nil
 }
 
-// spec is the spec of a new key, by either of its names.
+// spec returns the spec of a new key, from either of its two members.
 func spec(in *shape.CreateKeyInput) *string {
 	if in.KeySpec != nil {
 		return in.KeySpec

@@ -26,7 +26,7 @@ func (a *API) manageRows() []dispatch.Row {
 	}
 }
 
-// defaultWindow is how many days a deletion is pending if the request does not say.
+// defaultWindow is the waiting period of a deletion in days, if the request has none.
 const defaultWindow = 30
 
 func window(in *shape.ScheduleKeyDeletionInput) keys {
@@ -72,7 +72,7 @@ func (a *API) cancelKeyDeletion(ctx context.Context, g authz.Grant, in *shape.Ke
 	return keyARN(&k, err)
 }
 
-// keyARN answers with a key's ARN.
+// keyARN answers with the ARN of a key.
 func keyARN(k *kms.Key, err error) (*shape.KeyIDOutput, error) {
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (a *API) materialRows() []dispatch.Row {
 	}
 }
 
-// defaultPeriod is how many days lie between rotations if the request does not say.
+// defaultPeriod is the rotation period in days, if the request has none.
 const defaultPeriod = 365
 
 func period(in *shape.EnableKeyRotationInput) keys {
@@ -134,7 +134,7 @@ func (a *API) getParametersForImport(
 	}, nil
 }
 
-// validTo is when material expires that is to be imported; zero is never.
+// validTo returns when the material to import expires; the zero time means never.
 func validTo(in *shape.ImportKeyMaterialInput) (time.Time, error) {
 	expires := or(in.ExpirationModel, expirationModel(false)) == expirationModel(false)
 	switch {
@@ -148,8 +148,8 @@ func validTo(in *shape.ImportKeyMaterialInput) (time.Time, error) {
 	return value(in.ValidTo), nil
 }
 
-// oneMaterial refuses to name one of several materials: a key of imported material has
-// one.
+// oneMaterial refuses members that choose between several materials: a key with imported
+// material has only one here.
 func oneMaterial(id, description *string) error {
 	if id != nil || description != nil {
 		return fault.New(fault.UnsupportedOperationException,

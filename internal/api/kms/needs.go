@@ -18,12 +18,12 @@ import (
 	"watertight/internal/gateway/dispatch"
 )
 
-// needs are worked out for each request: names of keys are resolved, and condition keys
-// follow from the key and the input.
+// needs returns what a request needs. It is called for each request, because it resolves
+// the name of the key, and condition keys depend on the key and the input.
 type needs[In any] func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error)
 
-// define is dispatch.Define for this service: callers who did not sign are refused, and
-// so is an input that breaks its shape's constraints, before anything is asked for.
+// define is dispatch.Define for this service. Callers who did not sign are refused before
+// authorization, and so are inputs that violate the constraints of their shapes.
 func define[In, Out any](
 	name string, may needs[In], do func(context.Context, authz.Grant, *In) (*Out, error),
 ) dispatch.Row {
@@ -45,14 +45,14 @@ func define[In, Out any](
 // keys are condition keys with their values.
 type keys = map[string][]string
 
-// onAny asks for one action on "*".
+// onAny needs one action on "*".
 func onAny[In any](action policy.Action, conditions func(*In) keys) needs[In] {
 	return func(_ context.Context, _ authz.Caller, in *In) ([]authz.Need, error) {
 		return []authz.Need{{Action: action, Resource: arn.Any(), Keys: conditions(in)}}, nil
 	}
 }
 
-// none are the condition keys of inputs that nothing can be asked about.
+// none returns no condition keys.
 func none[In any](*In) keys { return nil }
 
 // keyed is an input that names a key.
@@ -61,7 +61,7 @@ type keyed[In any] interface {
 	shape.KeyTarget
 }
 
-// onKey asks for one action on the key that the input names.
+// onKey needs one action on the key that the input names.
 func onKey[In any, P keyed[In]](a *API, action policy.Action, conditions func(*In) keys) needs[In] {
 	return func(ctx context.Context, c authz.Caller, in *In) ([]authz.Need, error) {
 		return a.keyNeeds(ctx, c, action, P(in).Key(), conditions(in))
@@ -75,9 +75,9 @@ func (a *API) keyNeeds(
 	return []authz.Need{n}, err
 }
 
-// keyNeed is an action on the key that a name means for the caller. What names no key
-// is asked for as if the key were there, so that whoever may not use any key learns
-// nothing of which there are. The core says that there is none.
+// keyNeed is the need for an action on the key that a name means for the caller. A key that
+// does not exist is authorized as if it did, so that a caller without permissions can't
+// find out which keys exist. The core then answers that there is no such key.
 func (a *API) keyNeed(
 	ctx context.Context, c authz.Caller, action policy.Action, name string, conditions keys,
 ) (authz.Need, error) {
@@ -93,7 +93,7 @@ func (a *API) keyNeed(
 	return a.needOn(c, action, &s, conditions), nil
 }
 
-// needOn is an action on a key that is there.
+// needOn is the need for an action on an existing key.
 func (a *API) needOn(c authz.Caller, action policy.Action, s *kms.Subject, conditions keys) authz.Need {
 	note(c, s.ARN)
 	with := s.Conditions()
@@ -101,7 +101,7 @@ func (a *API) needOn(c authz.Caller, action policy.Action, s *kms.Subject, condi
 	return authz.Need{Action: action, Resource: s.ARN, Keys: with}
 }
 
-// absent is the ARN that a name would have.
+// absent returns the ARN that a key or alias with this name would have.
 func (a *API) absent(account, name string) arn.ARN {
 	if at, err := arn.Parse(name); err == nil && strings.HasPrefix(name, "arn:") {
 		return at
@@ -129,7 +129,7 @@ func note(c authz.Caller, key arn.ARN) {
 	})
 }
 
-// tagKeys are the condition keys of tags to add, or of their keys to remove.
+// tagKeys returns the condition keys of tags to add, or of tag keys to remove.
 func tagKeys(tags []shape.Tag, removed []string) keys {
 	with := keys{}
 	for _, t := range tags {
@@ -145,7 +145,7 @@ func tagKeys(tags []shape.Tag, removed []string) keys {
 
 func truth(b bool) []string { return []string{strconv.FormatBool(b)} }
 
-// value is what a member holds that may not be there.
+// value returns what p points to, or the zero value if p is nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -153,15 +153,15 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// idOf is the id in a key's ARN.
+// idOf returns the id in a key's ARN.
 func idOf(key arn.ARN) string { return strings.TrimPrefix(key.Resource, "key/") }
 
-// pageOf is the part of a listing that an input asks for.
+// pageOf returns the page that an input asks for.
 func pageOf(marker *string, limit *int) page.Request {
 	return page.Request{Marker: value(marker), Max: value(limit)}
 }
 
-// each makes a list of an answer, which is there even if it is empty.
+// each converts a list for a response. The result is never nil, so an empty list is shown.
 func each[A, B any](all []A, shape func(*A) B) []B {
 	out := make([]B, 0, len(all))
 	for i := range all {

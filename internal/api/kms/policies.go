@@ -22,7 +22,7 @@ func bypassing(in *shape.PutKeyPolicyInput) keys {
 	return keys{"kms:bypasspolicylockoutsafetycheck": truth(in.BypassPolicyLockoutSafetyCheck)}
 }
 
-// named refuses the names that no policy of a key has.
+// named refuses every policy name but "default", the only one that a key's policy has.
 func named(policy *string) error {
 	if name := or(policy, kms.PolicyName); name != kms.PolicyName {
 		return fault.New(fault.NotFoundException, "No such policy exists")
@@ -50,7 +50,7 @@ func (a *API) putKeyPolicy(ctx context.Context, g authz.Grant, in *shape.PutKeyP
 	return nil, a.Keys.PutKeyPolicy(ctx, g, *in.KeyId, *in.Policy, in.BypassPolicyLockoutSafetyCheck)
 }
 
-// listKeyPolicies needs no pages: a key has one policy.
+// listKeyPolicies needs no pages, because a key has one policy.
 func (a *API) listKeyPolicies(
 	ctx context.Context, g authz.Grant, in *shape.KeyPageInput,
 ) (*shape.ListKeyPoliciesOutput, error) {

@@ -1,6 +1,5 @@
-// Package kms is the API of KMS: its operation table and thin handlers that translate
-// between shapes and core. It exists so that KMS's words stand in one place. It must
-// never know how a key is kept or who may use it.
+// Package kms is the dialect of KMS: its operation table, and thin handlers that translate
+// between shapes and core. It must never know how a key is stored or who may use it.
 package kms
 
 import (
@@ -20,7 +19,7 @@ import (
 // API is KMS over the core.
 type API struct{ Keys *kms.Store }
 
-// Table is the operations of KMS. All others are UnknownOperationException.
+// Table returns the operations of KMS. All others are UnknownOperationException.
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "kms", SigningName: "kms", Rules: sigv4.APIRules},
@@ -32,17 +31,17 @@ func (a *API) Table() dispatch.Table {
 	}
 }
 
-// unsupportedRows are the operations for what keys here cannot be: they answer so to
-// whoever signed, and look at nothing of the request.
+// unsupportedRows are operations for kinds of keys that do not exist here. They answer
+// every caller who signed with the same error, without reading the request.
 func unsupportedRows() (all []dispatch.Row) {
 	for _, name := range []string{
 		// Asymmetric keys and HMAC keys.
 		"DeriveSharedSecret", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac",
 		"GetPublicKey", "Sign", "Verify", "VerifyMac",
-		// Key stores elsewhere.
+		// Custom key stores.
 		"ConnectCustomKeyStore", "CreateCustomKeyStore", "DeleteCustomKeyStore", "DescribeCustomKeyStores",
 		"DisconnectCustomKeyStore", "UpdateCustomKeyStore",
-		// Keys in several regions.
+		// Multi-Region keys.
 		"ReplicateKey", "UpdatePrimaryRegion",
 	} {
 		refusal := fault.New(fault.UnsupportedOperationException, name+" is not supported: keys are symmetric "+

@@ -7,7 +7,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// style is how KMS refuses inputs: it repeats the values, except for what is secret.
+// style is how KMS phrases errors about inputs. Messages repeat values, except secret ones.
 func style() *constraint.Style {
 	return &constraint.Style{
 		Code: fault.ValidationException, Pattern: matches, Enumeration: enumeration, Values: true,
@@ -38,8 +38,7 @@ func enumeration(name string) string {
 	return ""
 }
 
-// matches reports whether s fits a pattern of the API reference, and returns the
-// pattern.
+// matches reports whether s matches a pattern of the API reference, and returns the pattern.
 func matches(name, s string) (pattern string, ok bool) {
 	all := func(fits func(rune) bool) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool { return !fits(r) })
@@ -65,7 +64,7 @@ func matches(name, s string) (pattern string, ok bool) {
 		return `^[a-f0-9]+$`, strings.Trim(s, "0123456789abcdef") == ""
 	case "xksKeyId":
 		return `^[a-zA-Z0-9-_.]+$`, all(func(r rune) bool { return isWord(r) || r == '-' || r == '.' })
-	case "RSAES_OAEP_SHA_256", "IGNORE_CIPHERTEXT": // the only value of an enumeration
+	case "RSAES_OAEP_SHA_256", "IGNORE_CIPHERTEXT": // enumerations with a single value
 		return "[" + name + "]", s == name
 	}
 	return name, false

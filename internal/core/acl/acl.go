@@ -1,7 +1,7 @@
-// Package acl implements the rules of access control lists: what a list may be, what a
-// canned one means, what a grant allows, and how a list is written down. It
-// exists so that buckets, objects, uploads and forms refuse the same lists for
-// the same reasons. It must never know what carries a list, nor the caller.
+// Package acl implements the rules of access control lists: which lists are valid, what a
+// canned ACL means, what a grant allows, and how a list is stored. It exists so that
+// buckets, objects, uploads and forms refuse the same lists for the same reasons. It must
+// never know which resource has a list, nor the caller.
 package acl
 
 import (
@@ -14,7 +14,7 @@ import (
 // list overview").
 const MaxGrants = 100
 
-// Permission is what a grant gives, by its AWS name.
+// Permission is a permission of a grant, by its AWS name.
 type Permission string
 
 // The permissions.
@@ -26,7 +26,7 @@ const (
 	WriteACP    Permission = "WRITE_ACP"
 )
 
-// known reports a permission.
+// known reports whether p is one of the permissions above.
 func (p Permission) known() bool {
 	switch p {
 	case FullControl, Read, Write, ReadACP, WriteACP:
@@ -35,18 +35,18 @@ func (p Permission) known() bool {
 	return false
 }
 
-// Group is a predefined group, by the end of its URI.
+// Group is a predefined group, by the last part of its URI.
 type Group string
 
-// The predefined groups. LogDelivery has no members here: no service of the
-// house writes logs into buckets.
+// The predefined groups. LogDelivery has no members here, because no service writes logs
+// into buckets.
 const (
 	AllUsers           Group = "AllUsers"
 	AuthenticatedUsers Group = "AuthenticatedUsers"
 	LogDelivery        Group = "LogDelivery"
 )
 
-// URI is the group's name on the wire.
+// URI returns the group's URI, as requests and responses have it.
 func (g Group) URI() string {
 	if g == LogDelivery {
 		return "http://acs.amazonaws.com/groups/s3/LogDelivery"
@@ -63,36 +63,36 @@ func groupOf(uri string) (Group, bool) {
 	return "", false
 }
 
-// Grant gives a permission to an account or to a group.
+// Grant grants a permission to an account or to a group.
 type Grant struct {
 	Account    string // account id; empty with Group
 	Group      Group
 	Permission Permission
 }
 
-// Public reports a grant to everyone or to every account, whatever it gives
+// Public reports whether the grant is to everyone or to every account, with any permission
 // (S3 user guide, "The meaning of public").
 func (g Grant) Public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
 
-// List is the grants of an ACL. The empty list is the default: its owner has
-// full control, and no other account has a permission.
+// List is the grants of an ACL. An empty list is the default ACL: the owner has full
+// control, and no other account has a permission.
 type List []Grant
 
 // Public reports whether a list is public.
 func (l List) Public() bool { return slices.ContainsFunc(l, Grant.Public) }
 
-// Private is the list without its public grants: what is left in effect while
+// Private returns the list without its public grants, which is the part in effect while
 // IgnorePublicAcls is on.
 func (l List) Private() List {
 	return slices.DeleteFunc(slices.Clone(l), Grant.Public)
 }
 
-// Foreign returns the grants to anyone but the owner, groups included.
+// Foreign returns the grants to others than the owner, including those to groups.
 func (l List) Foreign(owner string) List {
 	return slices.DeleteFunc(slices.Clone(l), func(g Grant) bool { return g.Account == owner && g.Group == "" })
 }
 
-// Shown is the list as its owner reads it: the default is spelt out.
+// Shown returns the list as responses show it: the default ACL has the owner's grant.
 func (l List) Shown(owner string) List {
 	if len(l) > 0 {
 		return l
@@ -100,29 +100,28 @@ func (l List) Shown(owner string) List {
 	return List{{Account: owner, Permission: FullControl}}
 }
 
-// Request is the ACL that a request asks for: Canned or Grants, or neither,
-// which is the default.
+// Request is the ACL that a request asks for: Canned or Grants, or neither for the default ACL.
 type Request struct {
 	Canned string
 	Grants List
-	Owner  string // account the request names as the owner; empty where it names none
+	Owner  string // account that the request names as the owner; empty if it names none
 }
 
-// IsZero reports that the request asks for nothing.
+// IsZero reports whether the request has no ACL.
 func (r *Request) IsZero() bool { return r.Canned == "" && r.Grants == nil && r.Owner == "" }
 
-// IsDefault reports a request for the ACL that would be set without it.
+// IsDefault reports whether the request asks for the ACL that is also set without it.
 func (r *Request) IsDefault() bool { return r.IsZero() || r.Canned == private }
 
-// The canned ACLs that the rules of ownership speak of.
+// The canned ACLs that Object Ownership treats specially.
 const (
 	private          = "private"
 	bucketOwnerFull  = "bucket-owner-full-control"
 	logDeliveryWrite = "log-delivery-write"
 )
 
-// CheckCanned refuses a name that is not a canned ACL of a bucket, or of an object (S3
-// user guide, "Canned ACL"). The error's message is empty, as AWS's is.
+// CheckCanned refuses a name that is not a canned ACL of a bucket or, if object is set, of
+// an object (S3 user guide, "Canned ACL"). The error has no message, as AWS's has none.
 func CheckCanned(name string, object bool) error {
 	switch name {
 	case "", private, "public-read", "public-read-write", "aws-exec-read", "authenticated-read", "bucket-owner-read",
@@ -136,8 +135,8 @@ func CheckCanned(name string, object bool) error {
 	return fault.New(fault.InvalidArgument, "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
 }
 
-// HandsOver reports the canned ACL by which a writer gives an object to the
-// bucket's owner.
+// HandsOver reports whether the request has the canned ACL by which a writer gives an
+// object to the bucket's owner.
 func (r *Request) HandsOver() bool { return r.Canned == bucketOwnerFull }
 
 // Make returns the list that a request asks for, for a resource of owner in a bucket
@@ -160,8 +159,8 @@ func (r *Request) Make(owner, bucketOwner string) (List, error) {
 	return l, nil
 }
 
-// canned is what a canned ACL means. aws-exec-read is for a service that does
-// not exist here, and grants nothing.
+// canned returns the list that a canned ACL means. aws-exec-read is for a service that does
+// not exist here, so it grants nothing.
 func canned(name, owner, bucketOwner string) List {
 	l := List{{Account: owner, Permission: FullControl}}
 	all := func(g Group, ps ...Permission) {
@@ -190,13 +189,13 @@ func canned(name, owner, bucketOwner string) List {
 	return l
 }
 
-// Enforced refuses what a bucket without ACLs does not take: any ACL that would
-// change something (S3 user guide, "Controlling ownership of objects"). With an
-// upload, private changes nothing, and clients send it by default; a request to set
-// an ACL is refused for it.
+// Enforced refuses an ACL for a bucket in which ACLs are disabled, unless it changes
+// nothing (S3 user guide, "Controlling ownership of objects"). With an upload, private
+// changes nothing, and clients send it by default. A request that only sets an ACL is
+// refused even for private.
 func (r *Request) Enforced(bucketOwner string, upload bool) error {
 	l, err := r.Make(bucketOwner, bucketOwner)
-	empty := r.Grants != nil && len(r.Grants) == 0 // which is less than the owner has
+	empty := r.Grants != nil && len(r.Grants) == 0 // an empty list would take the owner's permission away
 	if err != nil || len(l) > 0 || empty ||
 		r.Canned != "" && r.Canned != bucketOwnerFull && !(upload && r.Canned == private) {
 		return NotSupported()
@@ -204,7 +203,7 @@ func (r *Request) Enforced(bucketOwner string, upload bool) error {
 	return nil
 }
 
-// NotSupported is the refusal of an ACL where ACLs are disabled.
+// NotSupported is the error for an ACL if ACLs are disabled.
 func NotSupported() error {
 	return fault.Of(fault.AccessControlListNotSupported)
 }

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// onBucket and onObject are what a permission allows (S3 user guide, "Mapping of
-// ACL permissions and access policy permissions"). A grantee who may write creates
-// objects; authz keeps them from the objects of others.
+// onBucket and onObject return the actions that a permission allows (S3 user guide,
+// "Mapping of ACL permissions and access policy permissions"). A grantee with WRITE may
+// create objects; authz ensures that it can't change the objects of others.
 func onBucket(p Permission) []policy.Action {
 	switch p {
 	case Read:
@@ -29,7 +29,7 @@ func onObject(p Permission) []policy.Action {
 	switch p {
 	case Read:
 		return []policy.Action{"s3:GetObject", "s3:GetObjectVersion"}
-	case Write: // of an object it means nothing
+	case Write: // has no meaning for an object
 		return nil
 	case ReadACP:
 		return []policy.Action{"s3:GetObjectAcl", "s3:GetObjectVersionAcl"}
@@ -39,7 +39,7 @@ func onObject(p Permission) []policy.Action {
 	return full(onObject)
 }
 
-// full is every permission of a map.
+// full returns the actions of all permissions.
 func full(of func(Permission) []policy.Action) (all []policy.Action) {
 	for _, p := range []Permission{Read, Write, ReadACP, WriteACP} {
 		all = append(all, of(p)...)
@@ -47,11 +47,10 @@ func full(of func(Permission) []policy.Action) (all []policy.Action) {
 	return all
 }
 
-// maxCompiled bounds a cache of compiled lists, in bytes.
+// maxCompiled bounds the cache of compiled lists, in bytes.
 const maxCompiled = 8 << 20
 
-// Compiled caches the documents of lists by content: a changed list is another
-// entry.
+// Compiled caches the documents of lists by content, so a changed list is a new entry.
 type Compiled struct {
 	cache *limit.Cache[string, *policy.Document]
 }
@@ -66,8 +65,7 @@ func NewCompiled() *Compiled {
 	}
 }
 
-// Bucket returns the document of a bucket's list, which allows nothing where the
-// list is the default.
+// Bucket returns the document of a bucket's list. The document of the default list allows nothing.
 func (c *Compiled) Bucket(l List) *policy.Document { return c.get("b", l, onBucket) }
 
 // Object returns the document of an object's list.
@@ -93,7 +91,7 @@ func compile(l List, of func(Permission) []policy.Action) *policy.Document {
 			p.Name, p.Group = g.Group.URI(), policy.AllUsers
 		case AuthenticatedUsers:
 			p.Name, p.Group = g.Group.URI(), policy.AllAccounts
-		default: // it has no members
+		default: // the group has no members here
 			continue
 		}
 		if len(p.Actions) > 0 {
@@ -103,8 +101,8 @@ func compile(l List, of func(Permission) []policy.Action) *policy.Document {
 	return policy.List(grants)
 }
 
-// Append appends a list to a record, a field for each grant: the permission, and
-// the account's id or the group's name.
+// Append appends a list to a record. Each grant is a field: the permission, and the
+// account's id or the group's name.
 func (l List) Append(r []byte, field protowire.Number) []byte {
 	for _, g := range l {
 		who := g.Account

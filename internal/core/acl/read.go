@@ -6,8 +6,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Accounts finds the account behind a canonical user id; false where there is
-// none.
+// Accounts returns the account with a canonical user id; ok is false if there is none.
 type Accounts func(canonical string) (account string, ok bool, err error)
 
 // The types of grantees in a document.
@@ -17,18 +16,18 @@ const (
 	typeEmail = "AmazonCustomerByEmail"
 )
 
-// Written is a grant as a document writes it.
+// Written is a grant in the form of an ACL document.
 type Written struct{ Type, ID, URI, Email, Permission string }
 
-// Document reads an ACL document: the owner it names and its grants.
-// Errors: MalformedACLError, InvalidArgument, MethodNotAllowed for a grantee
-// named by e-mail address.
+// Document returns the Request for an ACL document, from the owner that it names and its
+// grants. Errors: MalformedACLError, InvalidArgument, MethodNotAllowed for a grantee named
+// by e-mail address.
 func Document(owner string, grants []Written, find Accounts) (Request, error) {
 	if owner == "" || len(grants) > MaxGrants {
 		return Request{}, malformed()
 	}
 	r := Request{Grants: make(List, 0, len(grants))}
-	for _, w := range grants { // the form of all before the content of any
+	for _, w := range grants { // the syntax of all grants is checked before the meaning of any
 		if err := w.check(); err != nil {
 			return Request{}, err
 		}
@@ -79,10 +78,9 @@ type Header struct {
 	Permission  Permission
 }
 
-// Headers reads grants from headers: key="value", separated by commas, the key
-// being id, uri or emailAddress (S3 API reference, PutObjectAcl). It returns nil
-// where there are none. Errors: InvalidArgument, MethodNotAllowed,
-// MalformedACLError for too many.
+// Headers returns the grants in headers: key="value", separated by commas; key is id, uri
+// or emailAddress (S3 API reference, PutObjectAcl). It returns nil if there are none.
+// Errors: InvalidArgument, MethodNotAllowed, MalformedACLError if there are too many.
 func Headers(headers []Header, find Accounts) (List, error) {
 	var l List
 	for _, h := range headers {
@@ -151,24 +149,24 @@ func invalid(message, argument, value string) error {
 	return fault.New(fault.InvalidArgument, message).With("ArgumentName", argument).With("ArgumentValue", value)
 }
 
-// byEmail refuses what S3 does not take any more (S3 API reference, PutBucketAcl:
-// since October 2025).
+// byEmail is the error for grantees named by e-mail address, which S3 no longer accepts (S3
+// API reference, PutBucketAcl: since October 2025).
 func byEmail() error {
 	return fault.New(fault.MethodNotAllowed, "Grantees can't be named by their e-mail address.").
 		With("ResourceType", "ACL")
 }
 
-// BothGiven refuses a canned ACL beside grants.
+// BothGiven is the error for a request with both a canned ACL and grants.
 func BothGiven() error {
 	return fault.New(fault.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
 }
 
-// NothingGiven refuses a request that should set an ACL and carries none.
+// NothingGiven is the error for a request to set an ACL that has none.
 func NothingGiven() error {
 	return fault.Of(fault.MissingSecurityHeader).With("MissingHeaderName", "x-amz-acl")
 }
 
-// HeaderAndDocument refuses an ACL in headers beside one in a document.
+// HeaderAndDocument is the error for a request with an ACL in headers and another in a document.
 func HeaderAndDocument() error {
 	return fault.Of(fault.UnexpectedContent)
 }

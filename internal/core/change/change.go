@@ -1,5 +1,5 @@
-// Package change is the one way to commit. It exists so that no change becomes
-// durable without its audit event, nor an event without its change. It must never
+// Package change contains the only functions that commit. It exists so that no change
+// becomes durable without its audit event, and no event without its change. It must never
 // know what is changed.
 package change
 
@@ -13,24 +13,22 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ErrUnchanged is what fn returns to Commit when it found nothing to change:
-// nothing is written, and Commit returns nil. The event of such a request is
-// that of a read.
+// ErrUnchanged is returned by fn to Commit if there is nothing to change: then nothing is
+// written, and Commit returns nil. The request's audit event is like that of a read.
 var ErrUnchanged = errors.New("change: nothing to change")
 
-// ErrStale is what fn returns to Commit when it commits nothing, but went by
-// something that the decision had read and that has changed since. fn then runs
-// again, on a decision made anew.
+// ErrStale is returned by fn to Commit if fn commits nothing, but depended on something
+// that the decision had read and that has changed since. fn then runs again with a new
+// decision.
 var ErrStale = errors.New("change: what the decision read has changed")
 
-// Commit runs fn in a transaction of store on behalf of the grant's caller and
-// commits it together with the caller's audit event. The caller must have the
-// permission at that instant and in the state that the transaction commits on: if a
-// key was deleted, a policy was changed or an exception ended in the meantime, Commit
-// refuses and writes nothing. The errors of a refusal are AccessDenied and those
-// of identifying the caller. Like the fn of kv.Store.Update, fn may run more than
-// once. When Commit returns nil, change and event are durable, or fn returned
-// ErrUnchanged.
+// Commit runs fn in a transaction of store on behalf of the grant's caller and commits it
+// together with the caller's audit event. The caller must have the permission at that time
+// and in the state on which the transaction commits: if, in the meantime, a key was
+// deleted, a policy was changed or an exception ended, Commit refuses and writes nothing.
+// The errors of a refusal are AccessDenied and those of identifying the caller. Like the fn
+// of kv.Store.Update, fn may run more than once. When Commit returns nil, change and event
+// are durable, or fn returned ErrUnchanged.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) error) error {
 	caller := g.Caller()
 	if caller.Principal().Kind == policy.Nobody {
@@ -53,9 +51,9 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Tx) e
 	return err
 }
 
-// bindDecision makes the transaction depend on its decision: what the decision read
-// is unchanged when the transaction commits or, where that is not enough, the
-// decision is made again from what the transaction reads.
+// bindDecision makes the transaction depend on the decision: the commit fails if what the
+// decision read has changed. If that is not enough, the decision is made again from what
+// the transaction reads.
 func bindDecision(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) error {
 	if seen, ok := g.Stands(); ok && !again {
 		if w, ok := seen.(*kv.Witness); ok {
@@ -65,9 +63,8 @@ func bindDecision(ctx context.Context, tx kv.Tx, g authz.Grant, again bool) erro
 	return g.Renew(kv.Through(ctx, tx))
 }
 
-// View runs fn on one state on behalf of the grant's caller. A decision that
-// depended on an object is made again on that state, so that fn reads what was
-// authorized.
+// View runs fn on one state on behalf of the grant's caller. A decision that depended on an
+// object is made again on that state, so that fn reads exactly what was authorized.
 func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(kv.Reader) error) error {
 	return store.View(ctx, func(r kv.Reader) error {
 		if g.RestsOnObjects() {
@@ -109,8 +106,8 @@ func commit(ctx context.Context, store kv.Store, record authz.Record, fn func(kv
 	return nil
 }
 
-// Background commits the server's own work, which no request asked for, such as the
-// first start. It leaves no audit event; reason says why.
+// Background commits the server's own work, which no request asked for, for example at the
+// first start. It leaves no audit event; reason documents why.
 func Background(ctx context.Context, store kv.Store, reason string, fn func(kv.Tx) error) error {
 	if reason == "" {
 		return fault.Internal(errors.New("change: background work without a reason"))

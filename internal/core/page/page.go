@@ -6,10 +6,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// Request is the page of a listing that a request of IAM asks for.
+// Request says which page of a listing a request of IAM asks for.
 type Request struct {
-	Marker string // of the page before; empty for the first
-	Max    int    // 0 is 100, the most is 1000
+	Marker string // marker of the previous page; empty for the first page
+	Max    int    // 0 means 100; 1000 at most
 }
 
 const (
@@ -17,7 +17,7 @@ const (
 	maxSize     = 1000
 )
 
-// Size is how many items the page has at most.
+// Size returns the maximum number of items on the page.
 func (r Request) Size() int {
 	if r.Max == 0 {
 		return defaultSize
@@ -25,8 +25,8 @@ func (r Request) Size() int {
 	return max(1, min(r.Max, maxSize))
 }
 
-// After returns the last item of the page before, "" for the first page. scope
-// names the listing. Errors: ValidationError.
+// After returns the last item of the previous page, "" for the first page. scope names the
+// listing. Errors: ValidationError.
 func (r Request) After(scope string) (string, error) {
 	if r.Marker == "" {
 		return "", nil
@@ -38,9 +38,9 @@ func (r Request) After(scope string) (string, error) {
 	return last, nil
 }
 
-// Cut returns the page of items that r asks for and the marker of the next, ""
-// after the last. The items are sorted by key, and no two have the same.
-// Errors: ValidationError.
+// Cut returns the page of items that r asks for and the marker of the next page, "" after
+// the last page. The items must be sorted by key, without duplicates. Errors:
+// ValidationError.
 func Cut[T any](items []T, key func(*T) string, r Request, scope string) (page []T, next string, err error) {
 	last, err := r.After(scope)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package page cuts listings into pages. The token or marker of the next page
-// carries where that page starts, and neither a secret nor a right: a client
-// that makes one up gets no more than a listing that starts there. It is checked
-// strictly, so that a changed one is noticed. It must never know what is listed.
+// Package page cuts listings into pages. The token or marker of the next page says where
+// that page starts. It contains no secret and grants nothing: a client that makes one up
+// gets only a listing that starts there. Tokens are checked strictly, so that a changed
+// token is refused. It must never know what is listed.
 package page
 
 import (
@@ -19,7 +19,7 @@ const (
 
 func encoding() *base64.Encoding { return base64.RawURLEncoding.Strict() }
 
-// sum is over what is listed and where the page starts.
+// sum returns a checksum of the listing and the position.
 func sum(scope, position string) []byte {
 	h := sha256.New()
 	inner := sha256.Sum256([]byte(scope))
@@ -36,8 +36,7 @@ func Token(scope, position string) string {
 	return encoding().EncodeToString(append(b, position...))
 }
 
-// Open returns the position in a token of the same scope; any other token is
-// 400 InvalidArgument.
+// Open returns the position in a token for the same scope. Any other token is 400 InvalidArgument.
 func Open(scope, token string) (string, error) {
 	invalid := fault.New(fault.InvalidArgument, "The continuation token provided is incorrect").
 		With("ArgumentName", "continuation-token")
@@ -48,8 +47,8 @@ func Open(scope, token string) (string, error) {
 	if err != nil || len(b) < 1+sumSize || b[0] != format {
 		return "", invalid
 	}
-	// Compared whole: the decoder passes over line ends, so a changed token
-	// may hold the same bytes.
+	// The whole token is compared, because the base64 decoder skips line ends: a changed
+	// token could decode to the same bytes.
 	position := string(b[1+sumSize:])
 	if Token(scope, position) != token {
 		return "", invalid

@@ -15,22 +15,20 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Directory knows which principals exist, as r sees it; core/identity has one.
+// Directory knows which principals exist, as r sees them. core/identity implements it.
 type Directory interface {
-	// ID returns the unique id of the user or role that an entry of a Principal
-	// element names, and the account of a canonical user id; "" where the entry
-	// names something else. ok is false if the account, user or role does not
-	// exist.
+	// ID returns the unique id of the user or role that an entry of a Principal element
+	// names, or the account with a canonical user id. It returns "" if the entry names
+	// something else. ok is false if the account, user or role does not exist.
 	ID(r kv.Reader, entry policy.PrincipalName) (id string, ok bool, err error)
-	// Name returns the ARN that the user or role with a unique id has now, "" where
-	// it was deleted.
+	// Name returns the current ARN of the user or role with a unique id, "" if it was deleted.
 	Name(r kv.Reader, id string) (string, error)
 }
 
-// Binding is a name as the policy has it, and the id behind it.
+// Binding is a name in a policy, and the unique id that it was bound to.
 type Binding struct{ Name, ID string }
 
-// Bindings are those of one policy.
+// Bindings are the bindings of one policy.
 type Bindings []Binding
 
 // Unknown is the error of Bind for an entry whose principal does not exist.
@@ -39,8 +37,7 @@ type Unknown struct{ Entry policy.PrincipalName }
 // Error implements error.
 func (u *Unknown) Error() string { return "principal: there is no " + u.Entry.Value }
 
-// Bind finds the ids behind the names in a policy that is about to be written.
-// Errors: *Unknown.
+// Bind returns the ids for the names in a policy before it is written. Errors: *Unknown.
 func Bind(r kv.Reader, dir Directory, d *policy.Document) (Bindings, error) {
 	var all Bindings
 	for _, entry := range d.Principals() {
@@ -57,7 +54,7 @@ func Bind(r kv.Reader, dir Directory, d *policy.Document) (Bindings, error) {
 	return all, nil
 }
 
-// Apply returns the policy bound to the ids.
+// Apply returns the policy with its principals bound to the ids.
 func (b Bindings) Apply(d *policy.Document) *policy.Document {
 	ids := make(map[string]string, len(b))
 	for _, one := range b {
@@ -66,9 +63,8 @@ func (b Bindings) Apply(d *policy.Document) *policy.Document {
 	return d.Bind(ids)
 }
 
-// Renamed maps each name in the policy that has changed to the current one. Deleted
-// users and roles are shown by their unique ids; a canonical user id always stays as
-// it is.
+// Renamed maps each name in the policy that has changed to its current form. Deleted users
+// and roles are shown by their unique ids; a canonical user id always stays as it is.
 func (b Bindings) Renamed(r kv.Reader, dir Directory) (map[string]string, error) {
 	var names map[string]string
 	for _, one := range b {
@@ -90,8 +86,8 @@ func (b Bindings) Renamed(r kv.Reader, dir Directory) (map[string]string, error)
 	return names, nil
 }
 
-// Text returns the text of a policy with the current names: as it was written if
-// none has changed.
+// Text returns the text of a policy with the current names. If none has changed, it returns
+// the text as it was written.
 func (b Bindings) Text(r kv.Reader, dir Directory, kind policy.Kind, text string) (string, error) {
 	names, err := b.Renamed(r, dir)
 	if err != nil || len(names) == 0 {

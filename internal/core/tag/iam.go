@@ -10,21 +10,20 @@ import (
 	"watertight/internal/fault"
 )
 
-// MaxIAM is how many tags a resource of IAM or a session has at most (IAM user
-// guide, "Rules for tagging in IAM and AWS STS").
+// MaxIAM is the maximum number of tags of an IAM resource or a session (IAM user guide,
+// "Rules for tagging in IAM and AWS STS").
 const MaxIAM = 50
 
-// IAM are the rules for the tags of one kind of resource of IAM. The keys of
-// most differ by more than case; those of OIDC providers may differ only by
-// case.
+// IAM has the rules for the tags of one kind of IAM resource. Keys that differ only by case
+// are duplicates, except for OIDC providers.
 type IAM struct{ CaseSensitive bool }
 
 func tooMany() error {
 	return fault.New(fault.LimitExceeded, "The number of tags has reached the maximum limit.")
 }
 
-// CheckIAM checks the tags of one request for anything but an OIDC provider.
-// Errors: LimitExceeded, ValidationError, InvalidInput.
+// CheckIAM checks the tags of one request, for every kind of resource except OIDC
+// providers. Errors: LimitExceeded, ValidationError, InvalidInput.
 func CheckIAM(tags []Tag) error { return IAM{}.Check(tags) }
 
 // Check checks the tags of one request.
@@ -60,8 +59,8 @@ func (r IAM) find(tags []Tag, key string) int {
 	return slices.IndexFunc(tags, func(t Tag) bool { return r.equal(t.Key, key) })
 }
 
-// Add returns old with tags added, or their values replaced. Errors: those of
-// Check.
+// Add returns old with tags added or, if their keys exist, with their values replaced.
+// Errors: those of Check.
 func (r IAM) Add(old, tags []Tag) ([]Tag, error) {
 	if err := r.Check(tags); err != nil {
 		return nil, err
@@ -80,15 +79,15 @@ func (r IAM) Add(old, tags []Tag) ([]Tag, error) {
 	return all, nil
 }
 
-// Remove returns old without the tags of these keys.
+// Remove returns old without the tags that have these keys.
 func (r IAM) Remove(old []Tag, keys []string) []Tag {
 	return slices.DeleteFunc(slices.Clone(old), func(t Tag) bool {
 		return slices.ContainsFunc(keys, func(k string) bool { return r.equal(k, t.Key) })
 	})
 }
 
-// Page returns a page of tags in order of their keys, and the marker of the
-// next. Errors: ValidationError.
+// Page returns a page of tags in the order of their keys, and the marker of the next page.
+// Errors: ValidationError.
 func Page(tags []Tag, p page.Request, scope string) ([]Tag, string, error) {
 	key := func(t *Tag) string { return strings.ToLower(t.Key) + "\x00" + t.Key }
 	all := slices.SortedFunc(slices.Values(tags), func(a, b Tag) int { return strings.Compare(key(&a), key(&b)) })

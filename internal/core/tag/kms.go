@@ -9,11 +9,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// MaxKMS is how many tags a KMS key has at most (KMS developer guide, "Tags in AWS
-// KMS").
+// MaxKMS is the maximum number of tags of a KMS key (KMS developer guide, "Tags in AWS KMS").
 const MaxKMS = 50
 
-// CheckKMS checks the tags of one request of KMS. Keys that differ by case are
+// CheckKMS checks the tags of one request of KMS. Keys that differ only by case are
 // different. Errors: TagException, ValidationException.
 func CheckKMS(tags []Tag) error {
 	if len(tags) > MaxKMS {
@@ -34,8 +33,8 @@ func CheckKMS(tags []Tag) error {
 	return nil
 }
 
-// AddKMS returns old with tags added, or their values replaced. Errors: those of
-// CheckKMS.
+// AddKMS returns old with tags added or, if their keys exist, with their values replaced.
+// Errors: those of CheckKMS.
 func AddKMS(old, tags []Tag) ([]Tag, error) {
 	if err := CheckKMS(tags); err != nil {
 		return nil, err
@@ -54,7 +53,7 @@ func AddKMS(old, tags []Tag) ([]Tag, error) {
 	return all, nil
 }
 
-// RemoveKMS returns old without the tags of these keys.
+// RemoveKMS returns old without the tags that have these keys.
 func RemoveKMS(old []Tag, keys []string) []Tag {
 	return slices.DeleteFunc(slices.Clone(old), func(t Tag) bool { return slices.Contains(keys, t.Key) })
 }

@@ -1,8 +1,8 @@
-// Package tag implements the rules of tags: what a tag set may be, in which order
-// it is kept, and how a header spells it; S3's and, in iam.go, those of IAM and
-// STS. It exists so that objects, buckets, uploads and forms refuse the same tags
-// for the same reasons, and so do users, roles, devices and sessions. It must
-// never know what carries the tags, nor the caller.
+// Package tag implements the rules of tags: which tag sets are valid, in which order they
+// are stored, and how a header encodes them. It has the rules of S3 and, in iam.go and
+// kms.go, those of IAM, STS and KMS. It exists so that objects, buckets, uploads and forms
+// refuse the same tags for the same reasons, and so do users, roles, devices, sessions and
+// keys. It must never know which resource has the tags, nor the caller.
 package tag
 
 import (
@@ -28,8 +28,8 @@ const (
 // Tag is a name and its value.
 type Tag struct{ Key, Value string }
 
-// Set is tags with different keys, in order of the bytes of their keys. A set
-// made by Object, Bucket, NewBucket or Header keeps every rule.
+// Set is tags with different keys, in the byte order of their keys. A set made by Object,
+// Bucket, NewBucket or Header satisfies every rule.
 type Set []Tag
 
 // Object returns the tags of an object. The slice is sorted in place.
@@ -61,10 +61,9 @@ func NewBucket(tags []Tag) (Set, error) {
 			`your tag keys and try again.`, false)
 }
 
-// Header returns the tags of an object from an x-amz-tagging header: URL query
-// parameters (API reference, PutObject). A header without tags is the empty set.
-// Errors: InvalidArgument where it is malformed or names a key twice, and
-// those of Object.
+// Header returns the tags of an object from an x-amz-tagging header: URL query parameters
+// (API reference, PutObject). A header without tags is the empty set. Errors:
+// InvalidArgument if it is malformed or has a key twice, and those of Object.
 func Header(value string) (Set, error) {
 	if value == "" {
 		return nil, nil
@@ -84,7 +83,7 @@ func Header(value string) (Set, error) {
 			return nil, badHeader(value)
 		}
 		if tags = append(tags, Tag{key, val}); len(tags) > MaxObject {
-			break // refused below, and the loop is bounded
+			break // too many tags are refused below; the loop stays bounded
 		}
 	}
 	return Object(tags)
@@ -97,7 +96,7 @@ func badHeader(value string) error {
 		With("ArgumentName", "x-amz-tagging").With("ArgumentValue", value)
 }
 
-// check checks tags one by one, in the order they came.
+// check checks each tag, in the order of the request.
 func check(tags []Tag, reserved string, name bool) (Set, error) {
 	for i, t := range tags {
 		if err := t.check(reserved, name); err != nil {

@@ -81,10 +81,10 @@ type GetAccountAuthorizationDetailsOutput struct {
 	Marker          string
 }
 
-// PolicyDetail is an inline policy, its document URL-encoded.
+// PolicyDetail is an inline policy. Its document is URL-encoded.
 type PolicyDetail struct{ PolicyName, PolicyDocument string }
 
-// UserDetail is a user with all that it is allowed.
+// UserDetail is a user with all its policies.
 type UserDetail struct {
 	Path, UserName, UserId, Arn string
 	CreateDate                  time.Time
@@ -95,7 +95,7 @@ type UserDetail struct {
 	Tags                        []Tag
 }
 
-// GroupDetail is a group with all that it is allowed.
+// GroupDetail is a group with all its policies.
 type GroupDetail struct {
 	Path, GroupName, GroupId, Arn string
 	CreateDate                    time.Time
@@ -103,7 +103,7 @@ type GroupDetail struct {
 	AttachedManagedPolicies       []AttachedPolicy
 }
 
-// RoleDetail is a role with all that it is allowed.
+// RoleDetail is a role with all its policies.
 type RoleDetail struct {
 	Path, RoleName, RoleId, Arn string
 	CreateDate                  time.Time
@@ -145,7 +145,7 @@ type ProviderInput struct {
 	OpenIDConnectProviderArn string `valid:"required 20..2048"`
 }
 
-// ClientIDInput names an OIDC provider and a client of it.
+// ClientIDInput names an OIDC provider and one of its clients.
 type ClientIDInput struct {
 	OpenIDConnectProviderArn string `valid:"required 20..2048"`
 	ClientID                 string `valid:"required 1..255"`
@@ -154,7 +154,7 @@ type ClientIDInput struct {
 // ThumbprintInput is the input of UpdateOpenIDConnectProviderThumbprint.
 type ThumbprintInput struct {
 	OpenIDConnectProviderArn string   `valid:"required 20..2048"`
-	ThumbprintList           []string `valid:"required"` // empty is another thing than missing
+	ThumbprintList           []string `valid:"required"` // an empty list and a missing one have different errors
 }
 
 // GetOpenIDConnectProviderOutput is the output of GetOpenIDConnectProvider.

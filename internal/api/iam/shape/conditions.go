@@ -1,6 +1,6 @@
 package shape
 
-// Conditions are what conditions may ask about a request of IAM (IAM service
+// Conditions are the values of a request for IAM's condition keys (IAM service
 // authorization reference).
 type Conditions struct {
 	Boundary  string // iam:PermissionsBoundary
@@ -9,7 +9,7 @@ type Conditions struct {
 	TagKeys   []string
 }
 
-// Conditioned is an input that says what conditions may ask about it.
+// Conditioned is an input that returns the values for its condition keys.
 type Conditioned interface{ Conditions() Conditions }
 
 // Conditions implements Conditioned.
@@ -57,7 +57,7 @@ func (in *UntagInput) Conditions() Conditions {
 	return Conditions{TagKeys: in.TagKeys}
 }
 
-// The others have nothing that a condition may ask about.
+// The other inputs have no condition keys.
 
 // Conditions implements Conditioned.
 func (*CreateGroupInput) Conditions() Conditions { return Conditions{} }

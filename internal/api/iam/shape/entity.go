@@ -2,24 +2,24 @@ package shape
 
 import "time"
 
-// The tag valid holds the constraints of a member as the API reference states
-// them: required, a length or a range a..b, and the name of a pattern. A
-// required member with the tag missing is said to be a missing parameter.
-// Pointers tell what was sent empty from what was not sent.
+// The tag valid holds the constraints of a member as the API reference states them:
+// required, a length or a range a..b, and the name of a pattern. If a required member has
+// the tag missing, its absence is reported as a missing parameter. Pointers distinguish an
+// empty value from one that was not sent.
 
-// Tag is a tag, as answers have it and calls of STS.
+// Tag is a tag as responses and the requests of STS have it.
 type Tag struct {
 	Key   string `valid:"required 1..128 tagKey"`
 	Value string `valid:"0..256 tagValue"`
 }
 
-// NewTag is a tag as calls of IAM have it.
+// NewTag is a tag as the requests of IAM have it.
 type NewTag struct {
 	Key   *string `valid:"required 1..128 tagKey"`
 	Value *string `valid:"required 0..256 tagValue"`
 }
 
-// PermissionsBoundary is the boundary of a user or role.
+// PermissionsBoundary is the permissions boundary of a user or role.
 type PermissionsBoundary struct {
 	PermissionsBoundaryType, PermissionsBoundaryArn string
 }
@@ -131,8 +131,8 @@ type UpdateGroupInput struct {
 	NewGroupName string `valid:"1..128 name"`
 }
 
-// Operations that users, groups and roles have in common share an input. A
-// request names one entity, of the kind that its operation is about.
+// Operations that exist for users, groups and roles share an input. A request names one
+// entity, of the kind that its operation is for.
 
 // EntityInput names an entity.
 type EntityInput struct {
@@ -185,7 +185,7 @@ type MembershipInput struct {
 	UserName  string `valid:"required 1..128 name"`
 }
 
-// InlinePolicyInput names an inline policy.
+// InlinePolicyInput names an entity and one of its inline policies.
 type InlinePolicyInput struct {
 	UserName   string `valid:"1..128 name"`
 	GroupName  string `valid:"1..128 name"`
@@ -203,7 +203,7 @@ type PutInlinePolicyInput struct {
 	PolicyDocument string `valid:"required 1..131072 document"`
 }
 
-// InlinePolicyOutput is an inline policy, its document URL-encoded.
+// InlinePolicyOutput is an inline policy. Its document is URL-encoded.
 type InlinePolicyOutput struct {
 	UserName, GroupName, RoleName, PolicyName, PolicyDocument string
 }
@@ -223,7 +223,7 @@ type AttachInput struct {
 	PolicyArn string `valid:"required 20..2048"`
 }
 
-// AttachedPolicy is a managed policy as its users see it.
+// AttachedPolicy is a managed policy as listings of an entity show it.
 type AttachedPolicy struct{ PolicyName, PolicyArn string }
 
 // AttachedPoliciesOutput is a page of the managed policies of an entity.
@@ -241,7 +241,7 @@ type BoundaryInput struct {
 	PermissionsBoundary string `valid:"required 20..2048"`
 }
 
-// TagInput names what is tagged, and the tags.
+// TagInput names a resource to tag, and the tags.
 type TagInput struct {
 	UserName                 string   `valid:"1..128 name"`
 	RoleName                 string   `valid:"1..64 name"`
@@ -251,7 +251,7 @@ type TagInput struct {
 	Tags                     []NewTag `valid:"required 0..50"`
 }
 
-// UntagInput names what loses tags, and their keys.
+// UntagInput names a resource and the keys of the tags to remove.
 type UntagInput struct {
 	UserName                 string   `valid:"1..128 name"`
 	RoleName                 string   `valid:"1..64 name"`
@@ -279,6 +279,6 @@ type TagsOutput struct {
 	Marker      string
 }
 
-// ResultOutput is an answer whose result is there and empty, which clients of a
-// few operations insist on.
+// ResultOutput is a response with an empty result element, which clients of a few
+// operations require.
 type ResultOutput struct{ Nothing *Empty }

@@ -2,18 +2,18 @@ package shape
 
 import "time"
 
-// GetUserInput is the input of GetUser; no name is the caller's.
+// GetUserInput is the input of GetUser. Without a name, it is about the caller.
 type GetUserInput struct {
 	UserName string `valid:"1..128 name"`
 }
 
-// UserInput names a user; without a name it is about the caller. An empty name is
-// refused, so that a script whose variable is empty does not mean its root user.
+// UserInput names a user. Without a name, it is about the caller. An empty name is refused,
+// so that a script whose variable is empty does not change the root user by mistake.
 type UserInput struct {
 	UserName *string `valid:"1..128 name"`
 }
 
-// UserPageInput asks for a page of what a user, or else the caller, has.
+// UserPageInput asks for a page of what a user has. Without a name, it is about the caller.
 type UserPageInput struct {
 	UserName *string `valid:"1..128 name"`
 	Marker   string  `valid:"1..320 marker"`
@@ -29,7 +29,7 @@ type AccessKey struct {
 // CreateAccessKeyOutput is the output of CreateAccessKey.
 type CreateAccessKeyOutput struct{ AccessKey AccessKey }
 
-// AccessKeyInput names an access key and its user, or else the caller.
+// AccessKeyInput names an access key and its user. Without a name, it is about the caller.
 type AccessKeyInput struct {
 	UserName    *string `valid:"1..128 name"`
 	AccessKeyId string  `valid:"required 16..128 word" missing:"parameter"`

@@ -29,8 +29,7 @@ type GetLastAccessedOutput struct {
 	Marker               string
 }
 
-// ServiceLastAccessed is when a service was last used; without a date it never
-// was.
+// ServiceLastAccessed is when a service was last used. The date is absent if it never was.
 type ServiceLastAccessed struct {
 	ServiceName                string
 	ServiceNamespace           string

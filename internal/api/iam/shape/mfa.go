@@ -9,8 +9,7 @@ type CreateVirtualMFADeviceInput struct {
 	Tags                 []NewTag `valid:"0..50"`
 }
 
-// VirtualMFADevice is a virtual MFA device. Its seed is shown only once, when the
-// device is created.
+// VirtualMFADevice is a virtual MFA device. Its seed is shown only when the device is created.
 type VirtualMFADevice struct {
 	SerialNumber     string
 	Base32StringSeed []byte
@@ -31,7 +30,7 @@ type MFACodesInput struct {
 	AuthenticationCode2 string `valid:"required 6..6 code"`
 }
 
-// MFADeviceInput names a device and a user, or else the caller.
+// MFADeviceInput names a device and its user. Without a name, it is about the caller.
 type MFADeviceInput struct {
 	UserName     *string `valid:"1..128 name"`
 	SerialNumber string  `valid:"required 9..256 serial"`

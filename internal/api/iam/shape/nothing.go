@@ -1,13 +1,13 @@
 package shape
 
-// ListNothingInput is the input of the listings of what accounts don't have.
+// ListNothingInput is the input of listings of resources that accounts don't have here.
 type ListNothingInput struct {
 	PathPrefix string `valid:"1..512 policyPath"`
 	Marker     string `valid:"1..320 marker"`
 	MaxItems   *int   `valid:"1..1000"`
 }
 
-// NothingInput names something that accounts don't have.
+// NothingInput names a resource that accounts don't have here.
 type NothingInput struct {
 	InstanceProfileName   string `valid:"1..128 name"`
 	ServerCertificateName string `valid:"1..128 name"`
@@ -16,8 +16,7 @@ type NothingInput struct {
 	MaxItems              *int   `valid:"1..1000"`
 }
 
-// NothingOutput is an empty page of what accounts, users and roles don't have
-// here.
+// NothingOutput is an empty page of a listing of resources that don't exist here.
 type NothingOutput struct {
 	ServiceSpecificCredentials    []Empty
 	Certificates                  []Empty

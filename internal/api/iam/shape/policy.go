@@ -12,7 +12,7 @@ type Policy struct {
 	Tags                                              []Tag
 }
 
-// PolicyVersion is a version of a managed policy, its document URL-encoded.
+// PolicyVersion is a version of a managed policy. Its document is URL-encoded.
 type PolicyVersion struct {
 	Document, VersionId string
 	IsDefaultVersion    bool

@@ -7,8 +7,8 @@ type ContextEntry struct {
 	ContextKeyType   string `valid:"string|stringList|numeric|numericList|boolean|booleanList|ip|ipList|binary|binaryList|date|dateList"`
 }
 
-// SimulatePolicyInput is the input of SimulateCustomPolicy, which has no
-// PolicySourceArn, and of SimulatePrincipalPolicy, which needs one.
+// SimulatePolicyInput is the input of SimulateCustomPolicy, where PolicySourceArn must be
+// absent, and of SimulatePrincipalPolicy, where it is required.
 type SimulatePolicyInput struct {
 	PolicySourceArn                    string `valid:"20..2048"`
 	PolicyInputList                    []string
@@ -24,7 +24,7 @@ type SimulatePolicyInput struct {
 	MaxItems                           *int   `valid:"1..1000"`
 }
 
-// SimulatePolicyOutput is the output of the simulations.
+// SimulatePolicyOutput is the output of both simulations.
 type SimulatePolicyOutput struct {
 	EvaluationResults []EvaluationResult
 	IsTruncated       bool
@@ -41,8 +41,7 @@ type EvaluationResult struct {
 	ResourceSpecificResults                        []ResourceSpecificResult
 }
 
-// ResourceSpecificResult is a decision on a resource that was asked about by
-// name.
+// ResourceSpecificResult is the decision on one resource that the request names.
 type ResourceSpecificResult struct {
 	EvalResourceName, EvalResourceDecision string
 	MatchedStatements                      []MatchedStatement
@@ -51,7 +50,7 @@ type ResourceSpecificResult struct {
 	EvalDecisionDetails                    map[string]string
 }
 
-// BoundaryDecision is what the boundary says.
+// BoundaryDecision is whether the permissions boundary allows the request.
 type BoundaryDecision struct{ AllowedByPermissionsBoundary bool }
 
 // MatchedStatement is a statement that applied to the request.
@@ -60,15 +59,15 @@ type MatchedStatement struct {
 	StartPosition, EndPosition       Position
 }
 
-// Position is a place in a document, from 1.
+// Position is a position in a document, counted from 1.
 type Position struct{ Line, Column int }
 
-// ContextKeysInput is the input of GetContextKeysForCustomPolicy, which has no
-// PolicySourceArn, and of GetContextKeysForPrincipalPolicy, which needs one.
+// ContextKeysInput is the input of GetContextKeysForCustomPolicy, where PolicySourceArn
+// must be absent, and of GetContextKeysForPrincipalPolicy, where it is required.
 type ContextKeysInput struct {
 	PolicySourceArn string `valid:"20..2048"`
 	PolicyInputList []string
 }
 
-// ContextKeysOutput is the output of both.
+// ContextKeysOutput is the output of both operations.
 type ContextKeysOutput struct{ ContextKeyNames []string }

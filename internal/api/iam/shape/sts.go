@@ -1,5 +1,5 @@
-// Package shape holds the inputs and outputs of IAM and STS, with the members that
-// the API references name. It must never know what an operation does.
+// Package shape contains the inputs and outputs of IAM and STS, with the members as the API
+// references name them. It must never know what an operation does.
 package shape
 
 import "time"
@@ -34,13 +34,13 @@ type GetSessionTokenInput struct {
 // GetSessionTokenOutput is the output of GetSessionToken.
 type GetSessionTokenOutput struct{ Credentials Credentials }
 
-// SessionTag is a tag that a session is passed.
+// SessionTag is a tag for a session.
 type SessionTag struct {
 	Key   string `valid:"required 1..128 tagKey"`
 	Value string `valid:"0..256 tagValue"`
 }
 
-// PolicyDescriptor names a managed policy that a session is passed.
+// PolicyDescriptor names a managed policy for a session.
 type PolicyDescriptor struct {
 	Arn string `wire:"arn" valid:"20..2048"`
 }

@@ -1,20 +1,20 @@
 package shape
 
-// The target of each operation, and the condition keys of its request. Each input has
-// its own methods here, so that an input without them does not compile for an operation
-// that asks for them.
+// The target of each operation, and the condition keys of its request. Each input has its
+// own methods here, so that an operation that needs them does not compile with an input
+// that lacks them.
 
-// Member is a member of an input that names what the operation is about.
+// Member is the member of an input that names the target of the operation.
 type Member struct {
 	Name, Value string
-	Parameter   bool // where it is missing, it is a parameter that is missing
+	Parameter   bool // if it is missing, the error says that a parameter is missing
 }
 
 // EntityTarget is an input that names a user, group or role. kind is "User", "Group" or
-// "Role"; a kind that the input has no member for has no value.
+// "Role"; the Member has no value if the input has no member for that kind.
 type EntityTarget interface{ Entity(kind string) Member }
 
-// CallerTarget is an input that names a user, or none where it is about the caller.
+// CallerTarget is an input that may name a user. Without a name, it is about the caller.
 type CallerTarget interface{ NamedUser() string }
 
 // PolicyTarget is an input that names a managed policy.
@@ -26,7 +26,7 @@ type DeviceTarget interface{ Device() Member }
 // ProviderTarget is an input that names an identity provider.
 type ProviderTarget interface{ Provider() Member }
 
-// SourceTarget is an input that names an entity whose policies it is about.
+// SourceTarget is an input that names the entity whose policies the operation reads.
 type SourceTarget interface{ Source() Member }
 
 func entity(kind, user, group, role string) Member {

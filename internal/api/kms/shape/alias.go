@@ -20,7 +20,7 @@ type ListAliasesInput struct {
 	Marker *string `valid:"1..1024 marker"`
 }
 
-// AliasListEntry is an alias. One of AWS that has no key yet has no target.
+// AliasListEntry is an alias. An alias of AWS without a key has no target.
 type AliasListEntry struct {
 	AliasName, AliasArn, TargetKeyId string
 	CreationDate, LastUpdatedDate    time.Time

@@ -1,6 +1,6 @@
 package shape
 
-// RecipientInfo asks for an answer that only an enclave can read.
+// RecipientInfo asks for a response that only an enclave can read.
 type RecipientInfo struct {
 	KeyEncryptionAlgorithm *string `valid:"RSAES_OAEP_SHA_256"`
 	AttestationDocument    []byte  `valid:"1..262144"`

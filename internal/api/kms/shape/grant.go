@@ -2,7 +2,7 @@ package shape
 
 import "time"
 
-// GrantConstraints limit a grant to encryption contexts.
+// GrantConstraints limit a grant to certain encryption contexts.
 type GrantConstraints struct {
 	EncryptionContextSubset, EncryptionContextEquals map[string]string
 }

@@ -1,17 +1,17 @@
-// Package shape holds the inputs and outputs of KMS (KMS API reference). It exists so
-// that they read as the reference does. It must never know what an operation does.
+// Package shape contains the inputs and outputs of KMS, as the KMS API reference defines
+// them. It must never know what an operation does.
 //
-// Texts of inputs are pointers, which tell what was sent empty from what was not sent.
-// Tags state their constraints; see package constraint. A member with the tag secret is
-// never repeated in a message.
+// Texts of inputs are pointers, which distinguish an empty text from one that was not sent.
+// Struct tags state the constraints; see package constraint. A member with the tag secret
+// is never repeated in a message.
 package shape
 
 import "time"
 
-// Empty is an input or an answer without members.
+// Empty is an input or an output without members.
 type Empty struct{}
 
-// UnsupportedInput is what an event says of operations that do nothing.
+// UnsupportedInput has the members that the audit event of an unsupported operation shows.
 type UnsupportedInput struct{ KeyId, CustomKeyStoreId *string }
 
 // Tag is a tag of a key.
@@ -59,12 +59,12 @@ type KeyMetadata struct {
 // KeyOutput is the answer of CreateKey and DescribeKey.
 type KeyOutput struct{ KeyMetadata KeyMetadata }
 
-// KeyInput is the input of operations that only name a key.
+// KeyInput is the input of operations that need only a key.
 type KeyInput struct {
 	KeyId *string `valid:"required 1..2048"`
 }
 
-// KeyIDOutput is the answer of operations that only name a key.
+// KeyIDOutput is the output of operations that return only a key.
 type KeyIDOutput struct{ KeyId string }
 
 // DescribeKeyInput is the input of DescribeKey.
@@ -79,7 +79,7 @@ type PageInput struct {
 	Marker *string `valid:"1..1024 marker"`
 }
 
-// KeyPageInput is the input of listings of a key.
+// KeyPageInput is the input of listings of a key's resources.
 type KeyPageInput struct {
 	KeyId  *string `valid:"required 1..2048"`
 	Limit  *int    `valid:"1..1000"`
@@ -102,8 +102,8 @@ type UpdateKeyDescriptionInput struct {
 	Description *string `valid:"required 0..8192"`
 }
 
-// ScheduleKeyDeletionInput is the input of ScheduleKeyDeletion. The model takes 1 to 365
-// days; the operation itself takes 7 to 30.
+// ScheduleKeyDeletionInput is the input of ScheduleKeyDeletion. The model allows 1 to 365
+// days; the operation accepts 7 to 30.
 type ScheduleKeyDeletionInput struct {
 	KeyId               *string `valid:"required 1..2048"`
 	PendingWindowInDays *int    `valid:"1..365"`

@@ -24,7 +24,7 @@ type ListKeyRotationsInput struct {
 	Marker             *string `valid:"1..1024 marker"`
 }
 
-// RotationsListEntry is a material of a key.
+// RotationsListEntry describes one material of a key.
 type RotationsListEntry struct {
 	KeyId, KeyMaterialId, KeyMaterialDescription   string
 	ImportState, KeyMaterialState, ExpirationModel string

@@ -1,7 +1,7 @@
 package shape
 
-// KeyTarget is an input that names the key that its operation is about. An input that
-// does not say so is refused by the compiler.
+// KeyTarget is an input that names the key of its operation. An operation on a key does not
+// compile with an input that lacks the method.
 type KeyTarget interface{ Key() string }
 
 func key(id *string) string {

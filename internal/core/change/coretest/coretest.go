@@ -1,5 +1,5 @@
-// Package coretest holds what all tests of core need: a store in memory, and
-// grants that authz really decided. Only tests may import it.
+// Package coretest contains what all tests of core need: a store in memory, and grants that
+// authz has decided. Only tests may import it.
 package coretest
 
 import (
@@ -38,7 +38,7 @@ func Root(account string, r authz.Record) authz.Caller {
 	return root(account, authz.Situation{Record: r, At: time.Now(), SecureChannel: true})
 }
 
-// RootAt is Root at an instant.
+// RootAt is Root at a time.
 func RootAt(account string, at time.Time) authz.Caller {
 	return root(account, authz.Situation{At: at, SecureChannel: true})
 }
@@ -80,7 +80,7 @@ func (f facts) ObjectTags(context.Context, arn.ARN, *string) (map[string]string,
 	return nil, nil
 }
 
-// Grant asks, for the caller, for actions on one resource.
+// Grant returns a grant of actions on one resource to the caller.
 func Grant(t testing.TB, c authz.Caller, r arn.ARN, actions ...policy.Action) authz.Grant {
 	t.Helper()
 	var needs []authz.Need
@@ -90,13 +90,13 @@ func Grant(t testing.TB, c authz.Caller, r arn.ARN, actions ...policy.Action) au
 	return GrantAll(t, c, needs...)
 }
 
-// GrantAll asks, for the caller, for all needs.
+// GrantAll returns a grant of all needs to the caller.
 func GrantAll(t testing.TB, c authz.Caller, needs ...authz.Need) authz.Grant {
 	t.Helper()
 	return grant(t, c, `{"Effect":"Allow","Action":"*","Resource":"*"}`, needs)
 }
 
-// GrantWithout is GrantAll for a caller that may do everything but one action.
+// GrantWithout is GrantAll for a caller who may do everything but one action.
 func GrantWithout(t testing.TB, c authz.Caller, action policy.Action, needs ...authz.Need) authz.Grant {
 	t.Helper()
 	return grant(t, c, `{"Effect":"Allow","NotAction":"`+string(action)+`","Resource":"*"}`, needs)

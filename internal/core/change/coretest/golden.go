@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// Record is the written form of a sample record.
+// Record is a sample record in its stored form.
 type Record struct {
 	Name  string
 	Bytes []byte
 }
 
-// Golden compares sample records with a golden file, one line of name and
-// hexadecimal bytes each, so that the stored form never changes by accident. Records
-// of the file that are not given are older forms, which are no longer written.
+// Golden compares sample records with a golden file that has a name and hexadecimal bytes
+// on each line, so that the stored form never changes by accident. Records that are only in
+// the file have older forms, which are no longer written.
 func Golden(t *testing.T, file string, records []Record) {
 	t.Helper()
 	text, err := os.ReadFile(file)

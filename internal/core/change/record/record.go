@@ -1,11 +1,11 @@
-// Package record is the stored form of the core's records: a format byte, then
-// fields in the Protocol Buffers wire format, so that a record can gain fields.
-// Fields of value zero are left out. It must never know what a record means.
+// Package record is the stored form of the core's records: a format byte, then fields in
+// the Protocol Buffers wire format, so that fields can be added to a record. Fields with
+// the value zero are left out. It must never know what a record means.
 //
-// What a reader does with a field it does not know depends only on the field's
-// number, so that a later program decides what an older one may do (decision
-// 0041): below Ancillary it refuses the record, from Ancillary on it keeps the
-// field and writes it again.
+// What a reader does with a field that it does not know depends only on the field's number,
+// so that a later program decides what an older one may do (decision 0041). If the number
+// is below Ancillary, the reader refuses the record; otherwise it keeps the field and
+// writes it again.
 package record
 
 import (
@@ -20,16 +20,16 @@ import (
 // Format is the first byte of every record.
 const Format = 1
 
-// Ancillary is the first number of the fields that a program may pass over
-// without knowing them. Every field that protects, restricts or is needed to read
-// the record right has a smaller one.
+// Ancillary is the lowest number of fields that a program may skip without knowing them.
+// Every field that protects, restricts or is needed to read the record correctly has a
+// lower number.
 const Ancillary protowire.Number = 1024
 
-// ErrMalformed is the error for bytes that are no record.
+// ErrMalformed is the error for bytes that are not a record.
 var ErrMalformed = errors.New("record: malformed")
 
-// ErrUnknown is the error for a record with a field that its reader does not know
-// and must not pass over: a later program wrote it.
+// ErrUnknown is the error for a record with a field that its reader does not know and must
+// not skip: a later program wrote it.
 var ErrUnknown = errors.New("record: a later program wrote a field that this one must not pass over")
 
 // Start begins a record.
@@ -51,7 +51,7 @@ func Bool(dst []byte, n protowire.Number, v bool) []byte {
 	return Uint(dst, n, 1)
 }
 
-// Time appends an instant in microseconds.
+// Time appends a time in microseconds.
 func Time(dst []byte, n protowire.Number, t time.Time) []byte {
 	return Uint(dst, n, uint64(max(0, t.UnixMicro())))
 }
@@ -86,16 +86,16 @@ func Pair(dst []byte, n protowire.Number, a, b string) []byte {
 //	if err := f.Err(); err != nil { ... }
 type Fields struct {
 	Number protowire.Number
-	Uint   uint64 // of a number
-	Bytes  []byte // of bytes: a part of the record
+	Uint   uint64 // value of a number field
+	Bytes  []byte // value of a bytes field; shares memory with the record
 
 	b         []byte
-	start, at int              // of the field, and of the next one
-	number    protowire.Number // of the field, of whatever kind
+	start, at int              // offsets of the field and of the next one
+	number    protowire.Number // number of the field, of any kind
 	err       error
 }
 
-// Read begins a walk over b.
+// Read returns the fields of b.
 func Read(b []byte) Fields {
 	if len(b) == 0 || b[0] != Format {
 		return Fields{err: ErrMalformed}
@@ -103,7 +103,7 @@ func Read(b []byte) Fields {
 	return Fields{b: b, at: 1}
 }
 
-// Next goes to the next field; false at the end, and at the first fault.
+// Next advances to the next field. It returns false at the end and at the first error.
 func (f *Fields) Next() bool {
 	if f.at >= len(f.b) || f.err != nil {
 		return false
@@ -111,7 +111,7 @@ func (f *Fields) Next() bool {
 	var kind protowire.Type
 	f.start = f.at
 	n := 1
-	if tag := f.b[f.at]; tag < 0x80 && tag>>3 != 0 { // most tags are one byte
+	if tag := f.b[f.at]; tag < 0x80 && tag>>3 != 0 { // most tags are one byte long
 		f.Number, kind = protowire.Number(tag>>3), protowire.Type(tag&7)
 	} else if f.Number, kind, n = protowire.ConsumeTag(f.b[f.at:]); n < 0 {
 		return f.fail()
@@ -132,7 +132,7 @@ func (f *Fields) Next() bool {
 			n = int(size)
 			f.Bytes = f.b[f.at : f.at+n]
 		}
-	default: // no field of ours has another kind
+	default: // this package writes no other kind
 		n = protowire.ConsumeFieldValue(f.Number, kind, f.b[f.at:])
 		f.Number = 0
 	}
@@ -143,7 +143,7 @@ func (f *Fields) Next() bool {
 	return true
 }
 
-// varint reads a number and its size; many are one byte.
+// varint decodes a number and returns its size; most are one byte long.
 func (f *Fields) varint() (uint64, int) {
 	if f.at < len(f.b) && f.b[f.at] < 0x80 {
 		return uint64(f.b[f.at]), 1
@@ -156,13 +156,13 @@ func (f *Fields) fail() bool {
 	return false
 }
 
-// Unknown ends the walk with ErrUnknown. It is for a value that the reader does
-// not know, and for records whose writers keep no unknown fields (see Keep).
+// Unknown stops with ErrUnknown. It is for a value that the reader does not know, and for
+// records whose writers keep no unknown fields (see Keep).
 func (f *Fields) Unknown() { f.err = ErrUnknown }
 
-// Keep is for a field that the reader does not know. An ancillary one is appended
-// to kept, which is appended to the record when it is written again; any other
-// ends the walk with ErrUnknown.
+// Keep is for a field that the reader does not know. It appends an ancillary field to kept,
+// which the caller appends to the record when it writes it again. For any other field it
+// stops with ErrUnknown.
 func (f *Fields) Keep(kept []byte) []byte {
 	if f.number < Ancillary {
 		f.err = ErrUnknown
@@ -171,10 +171,10 @@ func (f *Fields) Keep(kept []byte) []byte {
 	return append(kept, f.b[f.start:f.at]...)
 }
 
-// Err returns the fault that ended the walk: ErrMalformed or ErrUnknown.
+// Err returns ErrMalformed or ErrUnknown if one of them stopped the loop.
 func (f *Fields) Err() error { return f.err }
 
-// Time is the field as an instant; 0 is the zero time, as a field left out is.
+// Time returns the field as a time; 0 and a missing field are the zero time.
 func (f *Fields) Time() time.Time {
 	if f.Uint == 0 {
 		return time.Time{}
@@ -182,10 +182,10 @@ func (f *Fields) Time() time.Time {
 	return time.UnixMicro(int64(min(f.Uint, math.MaxInt64))).UTC()
 }
 
-// Int is the field as an int, the greatest of 32 bits where it is greater.
+// Int returns the field as an int, and MaxInt32 if it is larger.
 func (f *Fields) Int() int { return int(min(f.Uint, math.MaxInt32)) }
 
-// Pair is the field as two texts.
+// Pair returns the field as two texts.
 func (f *Fields) Pair() (a, b string, ok bool) {
 	first, n := protowire.ConsumeBytes(f.Bytes)
 	if n < 0 {
@@ -194,7 +194,7 @@ func (f *Fields) Pair() (a, b string, ok bool) {
 	return string(first), string(f.Bytes[n:]), true
 }
 
-// Key joins the parts of a record's key.
+// Key concatenates the parts of a record's key.
 func Key(parts ...string) []byte {
 	n := 0
 	for _, p := range parts {
@@ -207,8 +207,7 @@ func Key(parts ...string) []byte {
 	return k
 }
 
-// After returns the first key after all keys that begin with prefix, or nil
-// where there is none.
+// After returns the first key after all keys that begin with prefix, or nil if there is none.
 func After(prefix []byte) []byte {
 	for n := len(prefix); n > 0; n-- {
 		if prefix[n-1] != 0xff {
@@ -220,5 +219,5 @@ func After(prefix []byte) []byte {
 	return nil
 }
 
-// Big is v as 8 bytes, big-endian: keys in it sort as numbers.
+// Big appends v as 8 bytes, big-endian, so that keys sort like numbers.
 func Big(dst []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(dst, v) }

@@ -7,13 +7,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Malformed is the error for a stored record that can't be read; what is its name in
-// the log.
+// Malformed is the error for a stored record that can't be decoded; what names the record
+// in the log.
 func Malformed(what string) error {
 	return fault.Internal(fmt.Errorf("%s: %w", what, ErrMalformed))
 }
 
-// Names copies the keys that begin with prefix, without it.
+// Names returns the keys that begin with prefix, without the prefix.
 func Names(r kv.Reader, prefix []byte) ([]string, error) {
 	var all []string
 	for p, err := range r.Scan(prefix, After(prefix)) {
