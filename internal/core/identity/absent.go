@@ -10,20 +10,20 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Auditors and tools ask for things that exist in AWS and never here. They get an
-// empty answer, not that the operation is unknown.
+// Auditors and tools read resources that AWS has and this server does not. They get an
+// empty answer, or NoSuchEntity, instead of an error that the operation is unknown.
 
-// AbsentKind is a kind of thing that no account has, as API names have it.
+// AbsentKind is a kind of resource that no account has, by its name in the API.
 type AbsentKind string
 
-// The kinds of things that no account has.
+// The kinds of resources that no account has.
 const (
 	InstanceProfile   AbsentKind = "InstanceProfile"
 	ServerCertificate AbsentKind = "ServerCertificate"
 	SAMLProvider      AbsentKind = "SAMLProvider"
 )
 
-// resource is the kind as ARNs have it.
+// resource returns the kind as ARNs have it.
 func (k AbsentKind) resource() string {
 	switch k {
 	case InstanceProfile:
@@ -44,8 +44,8 @@ func (k AbsentKind) noSuch(name string) error {
 	return noSuch("The Server Certificate with name %s cannot be found.", name)
 }
 
-// AbsentARN is the ARN of something of a kind that a request names: SAML providers
-// by their ARNs. Errors: InvalidInput.
+// AbsentARN returns the ARN of the resource of a kind that a request names. SAML providers
+// are named by their ARNs. Errors: InvalidInput.
 func AbsentARN(account string, k AbsentKind, name string) (arn.ARN, error) {
 	if k != SAMLProvider {
 		return arn.IAM(account, k.resource()+"/"+name), nil
@@ -57,12 +57,12 @@ func AbsentARN(account string, k AbsentKind, name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// AbsentListARN is what a listing of a kind under a path needs to be allowed on.
+// AbsentListARN returns the resource on which a listing of a kind under a path needs permission.
 func AbsentListARN(account string, k AbsentKind, path string) arn.ARN {
 	return arn.IAM(account, k.resource()+strings.TrimSuffix(path, "/")+"/*")
 }
 
-// ListAbsent finds nothing of a kind under a path. It needs iam:ListInstanceProfiles,
+// ListAbsent finds no resource of a kind under a path. It needs iam:ListInstanceProfiles,
 // iam:ListServerCertificates or iam:ListSAMLProviders on AbsentListARN.
 func (s *Store) ListAbsent(g authz.Grant, k AbsentKind, path string) error {
 	account, err := CallerAccount(g)
@@ -72,16 +72,16 @@ func (s *Store) ListAbsent(g authz.Grant, k AbsentKind, path string) error {
 	return g.Demand(policy.Action("iam:List"+string(k)+"s"), AbsentListARN(account, k, path))
 }
 
-// GetAbsent finds nothing of a name. It needs iam:GetInstanceProfile,
-// iam:GetServerCertificate or iam:GetSAMLProvider on AbsentARN.
-// Errors: NoSuchEntity, always.
+// GetAbsent finds no resource with a name. It needs iam:GetInstanceProfile,
+// iam:GetServerCertificate or iam:GetSAMLProvider on AbsentARN. Errors: NoSuchEntity,
+// always.
 func (s *Store) GetAbsent(g authz.Grant, k AbsentKind, name string) error {
 	return demandAbsent(g, policy.Action("iam:Get"+string(k)), k, name)
 }
 
-// ListAbsentTags finds nothing of a name. It needs iam:ListInstanceProfileTags,
-// iam:ListServerCertificateTags or iam:ListSAMLProviderTags on AbsentARN.
-// Errors: NoSuchEntity, always.
+// ListAbsentTags finds no resource with a name. It needs iam:ListInstanceProfileTags,
+// iam:ListServerCertificateTags or iam:ListSAMLProviderTags on AbsentARN. Errors:
+// NoSuchEntity, always.
 func (s *Store) ListAbsentTags(g authz.Grant, k AbsentKind, name string) error {
 	return demandAbsent(g, policy.Action("iam:List"+string(k)+"Tags"), k, name)
 }
@@ -110,7 +110,7 @@ func (s *Store) ListOrganizationsFeatures(g authz.Grant) error {
 	return g.Demand("iam:ListOrganizationsFeatures", arn.Any())
 }
 
-// AbsentCredential is a kind of credential that no user has, as API names have it.
+// AbsentCredential is a kind of credential that no user has, by its name in the API.
 type AbsentCredential string
 
 // The kinds of credentials that no user has.
@@ -120,7 +120,7 @@ const (
 	SSHPublicKey              AbsentCredential = "SSHPublicKey"
 )
 
-// ListAbsentCredentials finds none of a user; an empty name is the root user. It
+// ListAbsentCredentials finds no credentials of a user; an empty name is the root user. It
 // needs iam:ListServiceSpecificCredentials, iam:ListSigningCertificates or
 // iam:ListSSHPublicKeys. Errors: NoSuchEntity.
 func (s *Store) ListAbsentCredentials(ctx context.Context, g authz.Grant, k AbsentCredential, user string) error {

@@ -20,8 +20,8 @@ type holder struct {
 	root *Account
 }
 
-// holderOf finds a holder for a caller that may do action to it. Only the root user
-// reaches its own credentials.
+// holderOf demands action on a holder of access keys and returns the holder. Only the root
+// user has access to its own credentials.
 func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, user string) (holder, error) {
 	if user != "" {
 		e, err := DemandEntity(r, g, account, action, User, user)
@@ -31,8 +31,8 @@ func holderOf(r kv.Reader, g authz.Grant, account string, action policy.Action, 
 	return holder{root: &a}, err
 }
 
-// DemandRoot returns an account to its root user, if that may do action to itself. The
-// root user's own credentials are shown to no other caller.
+// DemandRoot demands action on the root user of an account and returns the account. The
+// caller must be that root user: no other caller has access to its credentials.
 func DemandRoot(r kv.Reader, g authz.Grant, account string, action policy.Action) (Account, error) {
 	if err := g.Demand(action, arn.Root(account)); err != nil {
 		return Account{}, err
@@ -54,7 +54,7 @@ func (h holder) keys() *[]string {
 	return &h.root.RootKeys
 }
 
-// id is the user's unique id, or the account's.
+// id returns the user's unique id, or the account's id.
 func (h holder) id() string {
 	if h.user != nil {
 		return h.user.ID
@@ -62,7 +62,7 @@ func (h holder) id() string {
 	return h.root.ID
 }
 
-// write keeps what was changed of the holder.
+// write stores the changed holder.
 func (h holder) write(tx kv.Tx) {
 	if h.user != nil {
 		tx.Set(entityKey(h.user.ID), h.user.encode())
@@ -73,9 +73,9 @@ func (h holder) write(tx kv.Tx) {
 
 func noSuchKey(id string) error { return noSuch("The Access Key with id %s cannot be found", id) }
 
-// CreateKey gives a user, or with an empty name the root user, a new access
-// key, whose secret is shown only once. It needs iam:CreateAccessKey.
-// Errors: NoSuchEntity, LimitExceeded.
+// CreateKey creates an access key for a user or, with an empty name, for the root user. The
+// secret is shown only once. It needs iam:CreateAccessKey. Errors: NoSuchEntity,
+// LimitExceeded.
 func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key, error) {
 	k := Key{Active: true, Created: Instant(g)}
 	k.AccessKeyID, k.Secret = NewKey()
@@ -104,9 +104,8 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, user string) (Key,
 	return k, nil
 }
 
-// Keys returns a page of the access keys of a user, or with an empty name of
-// the root user, without their secrets. It needs iam:ListAccessKeys.
-// Errors: NoSuchEntity.
+// Keys returns a page of the access keys of a user or, with an empty name, of the root
+// user, without their secrets. It needs iam:ListAccessKeys. Errors: NoSuchEntity.
 func (s *Store) Keys(
 	ctx context.Context, g authz.Grant, user string, p page.Request,
 ) (all []Key, next string, err error) {
@@ -143,8 +142,8 @@ func readKeys(r kv.Reader, ids []string) ([]Key, error) {
 	return all, nil
 }
 
-// SetKeyActive turns an access key of a user, or of the root user, on or off.
-// It needs iam:UpdateAccessKey. Errors: NoSuchEntity.
+// SetKeyActive activates or deactivates an access key of a user or of the root user. It
+// needs iam:UpdateAccessKey. Errors: NoSuchEntity.
 func (s *Store) SetKeyActive(ctx context.Context, g authz.Grant, user, accessKeyID string, active bool) error {
 	return s.changeKey(ctx, g, "iam:UpdateAccessKey", user, accessKeyID, func(tx kv.Tx, _ holder, k *storedKey) error {
 		k.Active = active
@@ -153,9 +152,8 @@ func (s *Store) SetKeyActive(ctx context.Context, g authz.Grant, user, accessKey
 	})
 }
 
-// DeleteKey removes an access key of a user, or of the root user, and the
-// sessions that came from it. It needs iam:DeleteAccessKey.
-// Errors: NoSuchEntity.
+// DeleteKey removes an access key of a user or of the root user, and the sessions that were
+// created with it. It needs iam:DeleteAccessKey. Errors: NoSuchEntity.
 func (s *Store) DeleteKey(ctx context.Context, g authz.Grant, user, accessKeyID string) error {
 	return s.changeKey(ctx, g, "iam:DeleteAccessKey", user, accessKeyID, func(tx kv.Tx, h holder, _ *storedKey) error {
 		ids := h.keys()
@@ -190,16 +188,16 @@ func (s *Store) changeKey(
 	})
 }
 
-// usedPrefix is of what is known about a key's last use:
+// usedPrefix begins the keys of the last uses of access keys:
 //
 //	i/z/KEYID
 const usedPrefix = "i/z/"
 
 func usedKey(accessKeyID string) []byte { return record.Key(usedPrefix, accessKeyID) }
 
-// KeyOwner returns the user of the caller's account that an access key belongs to, ""
-// for the root user; found is false if the account has no such key. The needs of
-// GetAccessKeyLastUsed depend on it.
+// KeyOwner returns the user of the caller's account who owns an access key, "" for the root
+// user; found is false if the account has no such key. The needs of GetAccessKeyLastUsed
+// depend on it.
 func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user string, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, ok, err := readKey(r, accessKeyID)
@@ -223,9 +221,8 @@ func (s *Store) KeyOwner(ctx context.Context, account, accessKeyID string) (user
 	return user, found, err
 }
 
-// KeyLastUsed returns when a key was last used, the zero time for never. It needs
-// iam:GetAccessKeyLastUsed on the user, or on the root user.
-// Errors: NoSuchEntity.
+// KeyLastUsed returns when a key was last used, the zero time if never. It needs
+// iam:GetAccessKeyLastUsed on the user, or on the root user. Errors: NoSuchEntity.
 func (s *Store) KeyLastUsed(ctx context.Context, g authz.Grant, accessKeyID string) (user string, u Use, err error) {
 	account, err := CallerAccount(g)
 	if err != nil {

@@ -12,19 +12,19 @@ import (
 )
 
 // PasswordPolicy is an account's rules for passwords. There are no passwords here; the
-// policy is kept for tools that audit it.
+// policy is stored for tools that audit it.
 type PasswordPolicy struct {
 	MinimumLength                      int
 	Symbols, Numbers, Uppercase, Lower bool
 	UsersMayChange                     bool
-	MaxAge, ReusePrevention            int // 0 is none
+	MaxAge, ReusePrevention            int // 0 means none
 	HardExpiry                         bool
 }
 
-// settings are what an account has besides its entities:
+// settings are the settings of an account, apart from its entities:
 //
 //	i/h/ACCOUNT    the settings
-//	i/l/ALIAS      the account of an alias
+//	i/l/ALIAS      the account that has an alias
 type settings struct {
 	alias    string
 	password *PasswordPolicy
@@ -103,7 +103,7 @@ func readSettings(r kv.Reader, account string) (c settings, err error) {
 	return c, nil
 }
 
-// configure changes the account's settings; action is demanded on "*".
+// configure changes the account's settings. It demands action on "*".
 func (s *Store) configure(
 	ctx context.Context, g authz.Grant, action policy.Action, fn func(tx kv.Tx, account string, c *settings) error,
 ) error {
@@ -123,7 +123,7 @@ func (s *Store) configure(
 	})
 }
 
-// CreateAlias gives the account its one alias, in place of another. It needs
+// CreateAlias sets the account's alias, and replaces an earlier one. It needs
 // iam:CreateAccountAlias. Errors: EntityAlreadyExists.
 func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias string) error {
 	return s.configure(ctx, g, "iam:CreateAccountAlias", func(tx kv.Tx, account string, c *settings) error {
@@ -162,7 +162,7 @@ func (s *Store) DeleteAlias(ctx context.Context, g authz.Grant, alias string) er
 	})
 }
 
-// Alias returns the account's alias or "". It needs iam:ListAccountAliases.
+// Alias returns the account's alias, or "". It needs iam:ListAccountAliases.
 func (s *Store) Alias(ctx context.Context, g authz.Grant) (alias string, err error) {
 	if err := g.Demand("iam:ListAccountAliases", arn.Any()); err != nil {
 		return "", err
@@ -217,7 +217,7 @@ func (s *Store) GetPasswordPolicy(ctx context.Context, g authz.Grant) (p *Passwo
 	return p, err
 }
 
-// Summary counts what the account has, and what it may have, under the names of
+// Summary returns the counts and quotas of the account's resources, under the names of
 // GetAccountSummary. It needs iam:GetAccountSummary.
 func (s *Store) Summary(ctx context.Context, g authz.Grant) (map[string]int, error) {
 	if err := g.Demand("iam:GetAccountSummary", arn.Any()); err != nil {

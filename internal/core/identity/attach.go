@@ -14,12 +14,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// notAttachable is what AWS says where the policy to attach does not exist.
+// notAttachable is AWS's error for a policy to attach that does not exist.
 func notAttachable(name string) error {
 	return noSuch("Policy %s does not exist or is not attachable.", name)
 }
 
-// attachable finds a policy that an entity of the account may use.
+// attachable returns a policy that an entity of the account may use.
 func (s *Store) attachable(r kv.Reader, account, name string) (*ManagedPolicy, error) {
 	if _, err := policyTarget(name); err != nil {
 		return nil, err
@@ -31,9 +31,9 @@ func (s *Store) attachable(r kv.Reader, account, name string) (*ManagedPolicy, e
 	return p, err
 }
 
-// Attach gives an entity a managed policy, once. It needs iam:AttachUserPolicy,
-// iam:AttachGroupPolicy or iam:AttachRolePolicy.
-// Errors: NoSuchEntity, LimitExceeded, InvalidInput, ValidationError.
+// Attach attaches a managed policy to an entity. Attaching it again changes nothing. It
+// needs iam:AttachUserPolicy, iam:AttachGroupPolicy or iam:AttachRolePolicy. Errors:
+// NoSuchEntity, LimitExceeded, InvalidInput, ValidationError.
 func (s *Store) Attach(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
 	return s.modify(ctx, g, policy.Action("iam:Attach"+k.String()+"Policy"), k, name, func(tx kv.Tx, e *Entity) error {
 		p, err := s.attachable(tx, e.Account, policyARN)
@@ -49,7 +49,7 @@ func (s *Store) Attach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 	})
 }
 
-// Detach takes a managed policy from an entity. It needs iam:DetachUserPolicy,
+// Detach detaches a managed policy from an entity. It needs iam:DetachUserPolicy,
 // iam:DetachGroupPolicy or iam:DetachRolePolicy. Errors: NoSuchEntity.
 func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, policyARN string) error {
 	return s.modify(ctx, g, policy.Action("iam:Detach"+k.String()+"Policy"), k, name, func(tx kv.Tx, e *Entity) error {
@@ -73,10 +73,9 @@ func (s *Store) Detach(ctx context.Context, g authz.Grant, k EntityKind, name, p
 	})
 }
 
-// ListAttached returns a page of the ARNs of an entity's managed policies whose
-// path begins with prefix, in order of their names. It needs
-// iam:ListAttachedUserPolicies, ...GroupPolicies or ...RolePolicies.
-// Errors: NoSuchEntity.
+// ListAttached returns a page of the ARNs of an entity's managed policies whose path begins
+// with prefix, in the order of their names. It needs iam:ListAttachedUserPolicies,
+// ...GroupPolicies or ...RolePolicies. Errors: NoSuchEntity.
 func (s *Store) ListAttached(
 	ctx context.Context, g authz.Grant, k EntityKind, name, prefix string, p page.Request,
 ) (names []string, next string, err error) {
@@ -95,12 +94,12 @@ func (s *Store) ListAttached(
 	return names, next, err
 }
 
-// PolicyName is the name of the managed policy an ARN names.
+// PolicyName returns the name in the ARN of a managed policy.
 func PolicyName(policyARN string) string {
 	return policyARN[strings.LastIndexByte(policyARN, '/')+1:]
 }
 
-// policyPath is the path of the managed policy an ARN names.
+// policyPath returns the path in the ARN of a managed policy.
 func policyPath(policyARN string) string {
 	a, _ := arn.Parse(policyARN)
 	path := strings.TrimPrefix(a.Resource, "policy")
@@ -112,7 +111,7 @@ func accountOf(policyARN string) string {
 	return a.Account
 }
 
-// setBoundary gives an entity a permissions boundary, or none.
+// setBoundary sets or, with an empty ARN, removes the permissions boundary of an entity.
 func (s *Store) setBoundary(tx kv.Tx, e *Entity, policyARN string) error {
 	if e.Boundary == policyARN {
 		return nil
@@ -165,19 +164,18 @@ func (s *Store) DeleteBoundary(ctx context.Context, g authz.Grant, k EntityKind,
 		})
 }
 
-// UsesInput says which uses of a managed policy are asked for; empty fields
-// ask for all.
+// UsesInput selects uses of a managed policy; empty fields select all.
 type UsesInput struct {
 	Policy     string
 	Kind       EntityKind // 0 for every kind
 	PathPrefix string
-	Attached   bool // not as a boundary
-	Bounding   bool // only as a boundary
+	Attached   bool // only uses as a permissions policy
+	Bounding   bool // only uses as a boundary
 	Page       page.Request
 }
 
-// Uses returns a page of the entities that use a managed policy, in order of
-// kind and name. It needs iam:ListEntitiesForPolicy. Errors: NoSuchEntity.
+// Uses returns a page of the entities that use a managed policy, in the order of kind and
+// name. It needs iam:ListEntitiesForPolicy. Errors: NoSuchEntity.
 func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*Entity, next string, err error) {
 	err = View(ctx, s.store, g, func(r kv.Reader, account string) error {
 		p, err := s.demandPolicy(r, g, account, "iam:ListEntitiesForPolicy", in.Policy)
@@ -216,17 +214,17 @@ func (s *Store) Uses(ctx context.Context, g authz.Grant, in UsesInput) (all []*E
 	return all, next, err
 }
 
-// PoliciesInput says which managed policies are asked for.
+// PoliciesInput selects managed policies.
 type PoliciesInput struct {
-	AWS, Local         bool // whose; one at least
-	OnlyAttached       bool // used in the way asked for
+	AWS, Local         bool // whose policies; at least one is set
+	OnlyAttached       bool // only policies that are used in the selected way
 	PathPrefix         string
-	Attached, Bounding bool // how used; neither is any way
+	Attached, Bounding bool // the selected way of use; if neither is set, both ways
 	Page               page.Request
 }
 
-// Policies returns a page of managed policies, AWS's first, in order of their
-// names. It needs iam:ListPolicies on "*".
+// Policies returns a page of managed policies, AWS's first, in the order of their names. It
+// needs iam:ListPolicies on "*".
 func (s *Store) Policies(
 	ctx context.Context, g authz.Grant, in PoliciesInput,
 ) (all []*ManagedPolicy, next string, err error) {
@@ -298,8 +296,8 @@ func (s *Store) policies(r kv.Reader, account string, in PoliciesInput) ([]*Mana
 	return found, nil
 }
 
-// unpublished reports whether a name is of AWS's managed policies and of none
-// that is here: nothing uses it.
+// unpublished reports whether a name is an ARN of AWS's managed policies, but this server
+// does not have the policy, so that nothing uses it.
 func (s *Store) unpublished(r kv.Reader, account, name string) (bool, error) {
 	p, err := s.FindPolicy(r, account, name)
 	if err != nil || p != nil {

@@ -12,29 +12,29 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// BootstrapOptions say how the first account looks; empty fields are random,
-// an empty Name is "root".
+// BootstrapOptions are the properties of the first account. Empty fields become random
+// values; an empty Name becomes "root".
 type BootstrapOptions struct {
 	AccountID, Name              string
 	AccessKeyID, SecretAccessKey string
-	At                           time.Time    // when the account is made
+	At                           time.Time    // when the account is created
 	Record                       authz.Record // its audit event; may be nil
-	// Show, if it is set, shows the root user's key before the account is committed:
-	// there is never an account whose key was not shown. Its error ends the
-	// bootstrap, and nothing is made.
+	// Show, if it is set, shows the root user's key before the account is committed, so
+	// that no account exists whose key was not shown. If it returns an error, the bootstrap
+	// fails and nothing is created.
 	Show func(Account, Key) error
 }
 
-// First is the first account and its root user's key. Created says that this call
-// made them; otherwise the key comes without its secret.
+// First is the first account and its root user's key. Created says that this call created
+// them; otherwise the key has no secret.
 type First struct {
 	Account Account
 	Key     Key
 	Created bool
 }
 
-// Bootstrap makes the first account and its root user's key, once: later calls return
-// what the first made.
+// Bootstrap creates the first account and its root user's key, once: later calls return
+// what the first call created.
 func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (First, error) {
 	var there First
 	var found bool
@@ -77,9 +77,9 @@ func (o *Operator) Bootstrap(ctx context.Context, in BootstrapOptions) (First, e
 	return made, nil
 }
 
-// firstOf reads the first account; found is false in a store without
-// identities. A store that has some but lacks the record that names the first
-// account was changed by another program: it does not count as new.
+// firstOf returns the first account; found is false in a store without identities. If there
+// are identities, but no record that names the first account, another program changed the
+// store: then it is an error, not a new store.
 func firstOf(r kv.Reader) (a Account, k Key, found bool, err error) {
 	id, err := r.Get([]byte(firstAccount))
 	if err != nil {
@@ -105,7 +105,7 @@ func (o BootstrapOptions) Check() error {
 	return err
 }
 
-// first fills in and checks what the operator left out or asked for.
+// first checks the options and fills in what they leave out.
 func first(o BootstrapOptions) (Account, Key, error) {
 	if o.Name == "" {
 		o.Name = "root"
@@ -165,7 +165,7 @@ func newAccount(name string, at time.Time) (Account, Key, error) {
 	}, k, nil
 }
 
-// add writes a new account; none of its names may be taken.
+// add writes a new account. It is an error if one of its ids exists already.
 func add(tx kv.Tx, a *Account, k *Key) error {
 	stored := storedKey{Key: *k, account: a.ID, kind: ofRoot}
 	for _, w := range []struct{ key, value []byte }{

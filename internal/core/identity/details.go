@@ -12,14 +12,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// DetailsInput says which parts of an account are described; if none is named, all are.
+// DetailsInput selects the parts of an account to describe. If it selects none, all are described.
 type DetailsInput struct {
 	Kinds      []EntityKind
 	Local, AWS bool // managed policies
 	Page       page.Request
 }
 
-// Details are a page of what an account is allowed.
+// Details is a page of the entities and policies of an account.
 type Details struct {
 	Entities []DetailedEntity
 	Policies []*ManagedPolicy
@@ -32,11 +32,11 @@ type DetailedEntity struct {
 	GroupNames []string
 }
 
-// detail is a place in the order of GetAccountAuthorizationDetails.
+// detail identifies an item in the order of GetAccountAuthorizationDetails.
 type detail struct{ order, id string }
 
-// Details describes the account's entities and policies, in order of kind and
-// name. It needs iam:GetAccountAuthorizationDetails on "*".
+// Details describes the account's entities and policies, in the order of kind and name. It
+// needs iam:GetAccountAuthorizationDetails on "*".
 func (s *Store) Details(ctx context.Context, g authz.Grant, in DetailsInput) (out Details, err error) {
 	if err := g.Demand("iam:GetAccountAuthorizationDetails", arn.Any()); err != nil {
 		return out, err
@@ -64,7 +64,7 @@ func (s *Store) Details(ctx context.Context, g authz.Grant, in DetailsInput) (ou
 	return out, err
 }
 
-// detailsOf lists what there is to describe, without reading it.
+// detailsOf lists the items to describe, without reading them.
 func (s *Store) detailsOf(r kv.Reader, account string, in DetailsInput) ([]detail, error) {
 	var all []detail
 	letters := map[string]string{User.letter(): "0", Group.letter(): "1", Role.letter(): "2", policyLetter: "3"}
@@ -87,7 +87,7 @@ func (s *Store) detailsOf(r kv.Reader, account string, in DetailsInput) ([]detai
 		}
 	}
 	if in.AWS {
-		// Only those in use (API reference).
+		// Only those in use (IAM API reference, GetAccountAuthorizationDetails).
 		found, err := s.policies(r, account, PoliciesInput{AWS: true, OnlyAttached: true})
 		if err != nil {
 			return nil, err

@@ -12,10 +12,10 @@ import (
 // exist.
 type Directory struct{}
 
-// ID returns the unique id of the user or role that an entry of a Principal
-// element names, and the account of a canonical user id; "" where the entry names
-// something else. Entries that name an account, or a session in one, need the
-// account; services and identity providers need nothing here.
+// ID returns the unique id of the user or role that an entry of a Principal element names,
+// or the account with a canonical user id. It returns "" if the entry names something else.
+// Entries that name an account, or a session of an account, need only the account to exist;
+// services and identity providers need nothing.
 func (Directory) ID(r kv.Reader, entry policy.PrincipalName) (id string, ok bool, err error) {
 	if entry.Type == "CanonicalUser" {
 		return AccountByCanonicalID(r, entry.Value)
@@ -42,8 +42,7 @@ func (Directory) ID(r kv.Reader, entry policy.PrincipalName) (id string, ok bool
 	return "", ok, err
 }
 
-// Name returns the ARN that the user or role with a unique id has now, "" where it
-// was deleted.
+// Name returns the current ARN of the user or role with a unique id, "" if it was deleted.
 func (Directory) Name(r kv.Reader, id string) (string, error) {
 	e, err := ReadEntity(r, id)
 	if err != nil || e == nil {

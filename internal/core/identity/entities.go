@@ -15,8 +15,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// CreateInput says how a new entity looks. Trust, Description and MaxSession
-// are a role's; an empty Path is "/", a zero MaxSession an hour.
+// CreateInput has the properties of a new entity. Trust, Description and MaxSession are
+// only for roles; an empty Path means "/", a zero MaxSession one hour.
 type CreateInput struct {
 	Name, Path, Boundary string
 	Tags                 []tag.Tag
@@ -48,7 +48,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, k EntityKind, in Crea
 		return nil, err
 	}
 	return e, Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
-		e.Boundary = "" // an attempt before this one may have set it
+		e.Boundary = "" // an earlier run of this transaction may have set it
 		if err := claimName(tx, e); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func checkMaxSession(d time.Duration) error {
 	return nil
 }
 
-// claimName gives an entity its name, where there is room for one more.
+// claimName reserves an entity's name, if the quota allows another entity.
 func claimName(tx kv.Tx, e *Entity) error {
 	taken, err := tx.Get(nameKey(e.Account, e.Kind.letter(), e.Name))
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *Store) Get(ctx context.Context, g authz.Grant, k EntityKind, name strin
 	return out, err
 }
 
-// ListARN is what a listing of entities under a path needs to be allowed on.
+// ListARN returns the resource on which a listing of entities under a path needs permission.
 func ListARN(account string, k EntityKind, path string) arn.ARN {
 	if path == "" {
 		path = "/"
@@ -131,9 +131,9 @@ func ListARN(account string, k EntityKind, path string) arn.ARN {
 	return arn.IAM(account, k.lower()+path)
 }
 
-// List returns a page of the users, groups or roles whose path begins with
-// prefix, in order of their names, and the next marker. It needs iam:ListUsers,
-// iam:ListGroups or iam:ListRoles on ListARN.
+// List returns a page of the users, groups or roles whose path begins with prefix, in the
+// order of their names, and the next marker. It needs iam:ListUsers, iam:ListGroups or
+// iam:ListRoles on ListARN.
 func (s *Store) List(
 	ctx context.Context, g authz.Grant, k EntityKind, prefix string, p page.Request,
 ) (all []*Entity, next string, err error) {
@@ -158,13 +158,12 @@ func (s *Store) List(
 	return all, next, err
 }
 
-// Renaming is the new name and path of a user or group; an empty one stays
-// unchanged.
+// Renaming is the new name and path of a user or group. An empty field stays unchanged.
 type Renaming struct{ Name, Path string }
 
-// Rename gives a user or group another name, path or both. It needs iam:UpdateUser or
-// iam:UpdateGroup on the old name and the new one.
-// Errors: NoSuchEntity, EntityAlreadyExists, ValidationError.
+// Rename changes the name or path of a user or group. It needs iam:UpdateUser or
+// iam:UpdateGroup on the old name and the new one. Errors: NoSuchEntity,
+// EntityAlreadyExists, ValidationError.
 func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name string, to Renaming) error {
 	action := policy.Action("iam:Update" + k.String())
 	return s.modify(ctx, g, action, k, name, func(tx kv.Tx, e *Entity) error {
@@ -193,7 +192,7 @@ func (s *Store) Rename(ctx context.Context, g authz.Grant, k EntityKind, name st
 	})
 }
 
-// UpdateRole changes a role's description and longest session; nil leaves one
+// UpdateRole changes a role's description and maximum session duration; nil leaves one
 // unchanged. It needs iam:UpdateRole. Errors: NoSuchEntity, ValidationError.
 func (s *Store) UpdateRole(
 	ctx context.Context, g authz.Grant, name string, description *string, longest *time.Duration,
@@ -235,9 +234,8 @@ func (s *Store) UpdateTrust(ctx context.Context, g authz.Grant, name, document s
 	})
 }
 
-// Delete removes a user, group or role that has nothing left. It needs
-// iam:DeleteUser, iam:DeleteGroup or iam:DeleteRole.
-// Errors: NoSuchEntity, DeleteConflict.
+// Delete removes a user, group or role that owns no other resources. It needs
+// iam:DeleteUser, iam:DeleteGroup or iam:DeleteRole. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name string) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		e, err := DemandEntity(tx, g, account, policy.Action("iam:Delete"+k.String()), k, name)
@@ -257,7 +255,7 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, k EntityKind, name st
 	})
 }
 
-// checkUnused refuses where something must be removed before the entity (API
+// checkUnused returns DeleteConflict if something must be removed before the entity (API
 // reference, DeleteUser, DeleteGroup, DeleteRole).
 func (s *Store) checkUnused(r kv.Reader, e *Entity) error {
 	members, err := record.Count(r, membersKey(e.ID))
@@ -285,8 +283,8 @@ func (s *Store) checkUnused(r kv.Reader, e *Entity) error {
 	return nil
 }
 
-// AddToGroup makes a user a member of a group, once. It needs
-// iam:AddUserToGroup on the group. Errors: NoSuchEntity, LimitExceeded.
+// AddToGroup makes a user a member of a group. Adding the user again changes nothing. It
+// needs iam:AddUserToGroup on the group. Errors: NoSuchEntity, LimitExceeded.
 func (s *Store) AddToGroup(ctx context.Context, g authz.Grant, group, user string) error {
 	return s.membership(ctx, g, "iam:AddUserToGroup", group, user, func(tx kv.Tx, to, u *Entity) error {
 		if slices.Contains(u.Groups, to.ID) {
@@ -301,7 +299,7 @@ func (s *Store) AddToGroup(ctx context.Context, g authz.Grant, group, user strin
 	})
 }
 
-// RemoveFromGroup ends a membership. It needs iam:RemoveUserFromGroup on the
+// RemoveFromGroup removes a user from a group. It needs iam:RemoveUserFromGroup on the
 // group. Errors: NoSuchEntity.
 func (s *Store) RemoveFromGroup(ctx context.Context, g authz.Grant, group, user string) error {
 	return s.membership(ctx, g, "iam:RemoveUserFromGroup", group, user, func(tx kv.Tx, from, u *Entity) error {
@@ -339,7 +337,7 @@ func (s *Store) membership(
 	})
 }
 
-// GroupPage is a group and a page of its users, in order of their names.
+// GroupPage is a group and a page of its users, in the order of their names.
 type GroupPage struct {
 	Group *Entity
 	Users []*Entity
@@ -365,7 +363,7 @@ func (s *Store) GetGroup(ctx context.Context, g authz.Grant, group string, p pag
 	return out, err
 }
 
-// GroupsOf returns a page of a user's groups, in order of their names. It needs
+// GroupsOf returns a page of a user's groups, in the order of their names. It needs
 // iam:ListGroupsForUser. Errors: NoSuchEntity.
 func (s *Store) GroupsOf(
 	ctx context.Context, g authz.Grant, user string, p page.Request,
@@ -381,10 +379,11 @@ func (s *Store) GroupsOf(
 	return groups, next, err
 }
 
-// nameOf is what listings of entities are in the order of.
+// nameOf returns the sort key of entities in listings.
 func nameOf(e **Entity) string { return strings.ToLower((*e).Name) }
 
-// EntitiesByName reads entities, all of which must exist.
+// EntitiesByName reads the entities with these ids, sorted by name. It is an error if one
+// does not exist.
 func EntitiesByName(r kv.Reader, ids []string) ([]*Entity, error) {
 	all := make([]*Entity, 0, len(ids))
 	for _, id := range ids {

@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// EntityKind is what an entity is. The numbers are stored.
+// EntityKind is the kind of an entity. The numbers are stored.
 type EntityKind uint8
 
 // The kinds of entities.
@@ -27,13 +27,13 @@ const (
 	Role  EntityKind = 3
 )
 
-// String is the kind as API names have it: "User" as in CreateUser.
+// String returns the kind as the API has it: "User" as in CreateUser.
 func (k EntityKind) String() string { return [...]string{"", "User", "Group", "Role"}[k] }
 
-// lower is the kind as ARNs and messages have it.
+// lower returns the kind as ARNs and messages have it.
 func (k EntityKind) lower() string { return strings.ToLower(k.String()) }
 
-// Inline is a policy that lives in its entity.
+// Inline is an inline policy, which is stored with its entity.
 type Inline struct{ Name, Document string }
 
 // Entity is a user, a group or a role.
@@ -44,29 +44,29 @@ type Entity struct {
 	Name, Path string
 	Created    time.Time
 	Tags       []tag.Tag
-	Boundary   string // ARN of a managed policy; of users and roles
+	Boundary   string // ARN of a managed policy; only users and roles have one
 	Inline     []Inline
 	Attached   []string // ARNs of managed policies
 	Groups     []string // ids of a user's groups
 	Keys       []string // a user's access key ids
 
-	// Only for roles. Bound holds who the users and roles that Trust names were
-	// when it was written.
+	// Only for roles. Bound has the unique ids of the users and roles that Trust named when
+	// it was written.
 	Trust       string
 	Bound       principal.Bindings
 	Description string
 	MaxSession  time.Duration
 }
 
-// ARN names the entity.
+// ARN returns the entity's ARN.
 func (e *Entity) ARN() arn.ARN { return EntityARN(e.Account, e.Kind, e.Path, e.Name) }
 
-// EntityARN names a user, group or role.
+// EntityARN returns the ARN of a user, group or role.
 func EntityARN(account string, k EntityKind, path, name string) arn.ARN {
 	return arn.IAM(account, k.lower()+path+name)
 }
 
-// Quotas (IAM user guide, "IAM and AWS STS quotas"), the defaults.
+// AWS's default quotas (IAM user guide, "IAM and AWS STS quotas").
 const (
 	maxUsers            = 5000
 	maxGroups           = 300
@@ -102,7 +102,7 @@ func (k EntityKind) quota() (name string, entities, inline int) {
 	return "RolesPerAccount", maxRoles, maxRoleInline
 }
 
-// newUniqueID returns an id of AWS's form: a prefix and 80 bits of chance.
+// newUniqueID returns an id in AWS's format: a prefix and 80 random bits.
 func newUniqueID(prefix string) string {
 	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var b [17]byte
@@ -114,12 +114,12 @@ func newUniqueID(prefix string) string {
 	return string(id)
 }
 
-// IDPrefix is how the unique ids of the kind begin.
+// IDPrefix returns the prefix of the unique ids of the kind.
 func (k EntityKind) IDPrefix() string {
 	return [...]string{"", "AIDA", "AGPA", "AROA"}[k]
 }
 
-// LimitExceeded is the refusal of IAM where a quota would be exceeded.
+// LimitExceeded is IAM's error for a quota that would be exceeded.
 func LimitExceeded(quota string, n int) error {
 	return fault.New(fault.LimitExceeded, fmt.Sprintf("Cannot exceed quota for %s: %d", quota, n))
 }
@@ -148,8 +148,8 @@ func noSuchEntity(k EntityKind, name string) error {
 	return noSuch("The %s with name %s cannot be found.", k.lower(), name)
 }
 
-// CheckName refuses names that can't be part of keys and ARNs. The dialect has
-// checked them before, with AWS's message.
+// CheckName refuses names that can't be part of record keys and ARNs. The dialect has
+// checked names before, with AWS's messages.
 func CheckName(name string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 	if name == "" || len(name) > MaxName || strings.Trim(name, word) != "" {
@@ -159,7 +159,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckPath checks a path and returns it, "/" where none is given.
+// CheckPath checks a path and returns it, or "/" for an empty one.
 func CheckPath(path string) (string, error) {
 	if path == "" || path == "/" {
 		return "/", nil
@@ -172,9 +172,9 @@ func CheckPath(path string) (string, error) {
 	return path, nil
 }
 
-// CallerAccount is the account of the grant's caller. Anonymous callers have none.
-// Federated users, and sessions of GetSessionToken that were made without MFA,
-// may not use IAM at all (IAM user guide, "Compare AWS STS credentials").
+// CallerAccount returns the account of the grant's caller. Anonymous callers have none.
+// Federated users, and sessions of GetSessionToken that were created without MFA, may not
+// use IAM at all (IAM user guide, "Compare AWS STS credentials").
 func CallerAccount(g authz.Grant) (string, error) {
 	c := g.Caller()
 	p := c.Principal()
@@ -187,12 +187,12 @@ func CallerAccount(g authz.Grant) (string, error) {
 	return p.Account, nil
 }
 
-// Instant is when the request came, as records keep it.
+// Instant returns the time of the request in the precision of records.
 func Instant(g authz.Grant) time.Time { return g.Caller().At().UTC().Truncate(time.Microsecond) }
 
-// Commit changes the identities of the caller's account. Changes of one account
-// follow one another; each begins a new generation, so that no compiled law
-// outlives what it was compiled from.
+// Commit changes the identities of the caller's account. Changes to one account are
+// serialized. Each starts a new generation, so that compiled laws of the old one are no
+// longer used.
 func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(tx kv.Tx, account string) error) error {
 	account, err := CallerAccount(g)
 	if err != nil {
@@ -203,8 +203,8 @@ func Commit(ctx context.Context, store kv.Store, g authz.Grant, fn func(tx kv.Tx
 	})
 }
 
-// Operate is Commit for the operator, who has no grant; event is its audit event.
-// Error: NoSuchEntity for an account that does not exist.
+// Operate is Commit for the operator, who has no grant; event is its audit event. Error:
+// NoSuchEntity if the account does not exist.
 func Operate(
 	ctx context.Context, store kv.Store, event authz.Record, account string, fn func(tx kv.Tx) error,
 ) error {
@@ -219,7 +219,7 @@ func Operate(
 	})
 }
 
-// inGeneration runs fn, and begins a new generation of the account's identities.
+// inGeneration runs fn, and starts a new generation of the account's identities.
 func inGeneration(tx kv.Tx, account string, fn func() error) error {
 	if err := tx.Lock(generationKey(account), kv.Exclusive); err != nil {
 		return err
@@ -233,7 +233,7 @@ func inGeneration(tx kv.Tx, account string, fn func() error) error {
 	return nil
 }
 
-// View reads what belongs to the caller's account.
+// View runs fn in a view, with the caller's account.
 func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(r kv.Reader, account string) error) error {
 	account, err := CallerAccount(g)
 	if err != nil {
@@ -242,8 +242,8 @@ func View(ctx context.Context, store kv.Store, g authz.Grant, fn func(r kv.Reade
 	return store.View(ctx, func(r kv.Reader) error { return fn(r, account) })
 }
 
-// DemandEntity finds an entity for a caller that may do action to it. The action is
-// demanded on the entity's current ARN, path included.
+// DemandEntity demands action on an entity and returns the entity. It demands the action on
+// the entity's current ARN, including the path.
 func DemandEntity(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, k EntityKind, name string,
 ) (*Entity, error) {

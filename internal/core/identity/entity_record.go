@@ -32,7 +32,7 @@ func generationKey(account string) []byte { return record.Key(generationPrefix, 
 func membersKey(group string) []byte      { return record.Key(memberPrefix, group, "/") }
 func memberKey(group, user string) []byte { return record.Key(memberPrefix, group, "/", user) }
 
-// namesKey is the prefix of the names of a kind, one letter.
+// namesKey is the prefix of the names of entities of one kind; letter is u, g or r.
 func namesKey(account, letter string) []byte {
 	return record.Key(namePrefix, account, "/", letter, "/")
 }
@@ -136,7 +136,7 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 				e.Bound = append(e.Bound, principal.Binding{Name: a, ID: b})
 			}
 		default:
-			// Something a later program knows of may limit the entity.
+			// A field that only a later program knows may restrict the entity.
 			return nil, record.Malformed("entity " + id)
 		}
 	}
@@ -147,7 +147,7 @@ func decodeEntity(id string, value []byte) (*Entity, error) {
 	return e, nil
 }
 
-// ReadEntity returns nil where there is none.
+// ReadEntity returns the entity with an id, or nil if there is none.
 func ReadEntity(r kv.Reader, id string) (*Entity, error) {
 	v, err := r.Get(entityKey(id))
 	if err != nil || v == nil {
@@ -156,7 +156,7 @@ func ReadEntity(r kv.Reader, id string) (*Entity, error) {
 	return decodeEntity(id, v)
 }
 
-// FindEntity returns nil where there is none.
+// FindEntity returns the entity of a kind with a name, or nil if there is none.
 func FindEntity(r kv.Reader, account string, k EntityKind, name string) (*Entity, error) {
 	if CheckName(name) != nil {
 		return nil, nil
@@ -172,8 +172,7 @@ func FindEntity(r kv.Reader, account string, k EntityKind, name string) (*Entity
 	return e, err
 }
 
-// EntityOf returns the kind and the name of the user, group or role that an ARN
-// names.
+// EntityOf returns the kind and the name in the ARN of a user, group or role.
 func EntityOf(a arn.ARN) (k EntityKind, name string, ok bool) {
 	if a.Service != "iam" {
 		return 0, "", false
@@ -186,8 +185,8 @@ func EntityOf(a arn.ARN) (k EntityKind, name string, ok bool) {
 	return 0, "", false
 }
 
-// FindARN returns the user, group or role that an ARN names, path and case
-// included, and nil where there is none.
+// FindARN returns the user, group or role with an ARN, or nil if there is none. Path and
+// case must match.
 func FindARN(r kv.Reader, a arn.ARN) (*Entity, error) {
 	k, name, ok := EntityOf(a)
 	if !ok {
@@ -200,8 +199,7 @@ func FindARN(r kv.Reader, a arn.ARN) (*Entity, error) {
 	return e, nil
 }
 
-// IDs visits the unique ids of an account's users, groups or roles, in order of
-// their names.
+// IDs yields the unique ids of an account's users, groups or roles, in the order of their names.
 func IDs(r kv.Reader, account string, k EntityKind) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		prefix := namesKey(account, k.letter())
@@ -213,8 +211,7 @@ func IDs(r kv.Reader, account string, k EntityKind) iter.Seq2[string, error] {
 	}
 }
 
-// FindRole returns the role an ARN names, path and case included, nil where
-// there is none.
+// FindRole returns the role with an ARN, or nil if there is none. Path and case must match.
 func FindRole(r kv.Reader, a arn.ARN) (*Entity, error) {
 	e, err := FindARN(r, a)
 	if err != nil || e == nil || e.Kind != Role {

@@ -1,6 +1,6 @@
 // Package identity holds the identities: accounts, their root users, users, groups and
-// roles, their policies and their access keys. It must never know how a request is
-// signed, what is allowed, or which sessions and MFA devices there are.
+// roles, their policies and their access keys. It must never know how a request is signed,
+// what a request may do, or which sessions and MFA devices exist.
 package identity
 
 import (
@@ -16,7 +16,7 @@ import (
 type Account struct {
 	ID          string // 12 digits
 	Name        string
-	CanonicalID string // 64 hex digits: the owner id S3 shows
+	CanonicalID string // 64 hex digits: the owner id that S3 shows
 	Created     time.Time
 	RootKeys    []string // access key ids of the root user
 }
@@ -28,22 +28,22 @@ type Key struct {
 	Created             time.Time
 }
 
-// LongLived is the credential of an access key of a user or root user.
+// LongLived is the credential of a long-lived access key.
 type LongLived struct {
 	credential.Credential
 	Tags []tag.Tag // of the user
 }
 
-// Rooms is what identity asks of packages that it doesn't know.
+// Rooms are the packages that identity calls through interfaces, because it must not import them.
 type Rooms struct {
 	Devices  Devices
 	Sessions Sessions
 }
 
-// Sessions ends the sessions that came from an access key; core/session implements it.
+// Sessions ends the sessions that were created with an access key; core/session implements it.
 type Sessions interface {
-	// End removes the sessions of a holder, a user's unique id or an account, whose
-	// chains begin with an access key.
+	// End removes the sessions of a holder whose chains begin with an access key. The
+	// holder is a user's unique id or an account.
 	End(tx kv.Tx, holder, accessKeyID string) error
 }
 
@@ -52,8 +52,7 @@ type Devices interface {
 	// Owned returns how many devices a user has, by its unique id; "" is the root
 	// user.
 	Owned(r kv.Reader, account, userID string) (int, error)
-	// All returns how many devices an account has, and how many of them have an
-	// owner.
+	// All returns how many devices an account has, and how many of them have an owner.
 	All(r kv.Reader, account string) (all, owned int, err error)
 }
 
@@ -64,7 +63,7 @@ type Store struct {
 	sessions  Sessions
 	root      []*policy.Document
 	documents *Documents
-	published map[string]*ManagedPolicy // AWS's own, by ARN
+	published map[string]*ManagedPolicy // AWS's managed policies, by ARN
 	laws      *laws
-	uses      *Uses // nil if uses are not noted
+	uses      *Uses // nil if uses are not recorded
 }

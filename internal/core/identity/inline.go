@@ -14,8 +14,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// MalformedPolicy says what is wrong with a document: in IAM's sentence, and
-// where in the document.
+// MalformedPolicy returns the error for an invalid document: IAM's sentence, and the
+// position in the document.
 func MalformedPolicy(err error) error {
 	message := "Syntax errors in policy."
 	if e, ok := errors.AsType[*policy.Error](err); ok {
@@ -31,7 +31,7 @@ func MalformedPolicy(err error) error {
 	return fault.New(fault.MalformedPolicyDocument, message).Because(err)
 }
 
-// sentence is what IAM says of a problem.
+// sentence returns IAM's sentence for a problem.
 func sentence(e *policy.Error) string {
 	element := e.Path[strings.LastIndexByte(e.Path, '.')+1:]
 	switch {
@@ -58,9 +58,9 @@ func (e *Entity) inline(name string) int {
 	return slices.IndexFunc(e.Inline, func(p Inline) bool { return strings.EqualFold(p.Name, name) })
 }
 
-// PutInline writes a policy into its entity. It needs iam:PutUserPolicy,
-// iam:PutGroupPolicy or iam:PutRolePolicy.
-// Errors: NoSuchEntity, MalformedPolicyDocument, LimitExceeded.
+// PutInline writes an inline policy of an entity. It needs iam:PutUserPolicy,
+// iam:PutGroupPolicy or iam:PutRolePolicy. Errors: NoSuchEntity, MalformedPolicyDocument,
+// LimitExceeded.
 func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name string, p Inline) error {
 	return s.modify(ctx, g, policy.Action("iam:Put"+k.String()+"Policy"), k, name, func(_ kv.Tx, e *Entity) error {
 		if err := CheckName(p.Name); err != nil {
@@ -89,7 +89,7 @@ func (s *Store) PutInline(ctx context.Context, g authz.Grant, k EntityKind, name
 	})
 }
 
-// DeleteInline removes a policy from its entity. It needs iam:DeleteUserPolicy,
+// DeleteInline removes an inline policy of an entity. It needs iam:DeleteUserPolicy,
 // iam:DeleteGroupPolicy or iam:DeleteRolePolicy. Errors: NoSuchEntity.
 func (s *Store) DeleteInline(ctx context.Context, g authz.Grant, k EntityKind, name, policyName string) error {
 	return s.modify(ctx, g, policy.Action("iam:Delete"+k.String()+"Policy"), k, name, func(_ kv.Tx, e *Entity) error {
@@ -102,9 +102,8 @@ func (s *Store) DeleteInline(ctx context.Context, g authz.Grant, k EntityKind, n
 	})
 }
 
-// GetInline returns a policy of its entity and the entity. It needs
-// iam:GetUserPolicy, iam:GetGroupPolicy or iam:GetRolePolicy.
-// Errors: NoSuchEntity.
+// GetInline returns an inline policy and its entity. It needs iam:GetUserPolicy,
+// iam:GetGroupPolicy or iam:GetRolePolicy. Errors: NoSuchEntity.
 func (s *Store) GetInline(
 	ctx context.Context, g authz.Grant, k EntityKind, name, policyName string,
 ) (out Inline, of *Entity, err error) {
@@ -119,9 +118,9 @@ func (s *Store) GetInline(
 	return out, of, err
 }
 
-// ListInline returns a page of the names of an entity's policies. It needs
-// iam:ListUserPolicies, iam:ListGroupPolicies or iam:ListRolePolicies.
-// Errors: NoSuchEntity.
+// ListInline returns a page of the names of an entity's inline policies. It needs
+// iam:ListUserPolicies, iam:ListGroupPolicies or iam:ListRolePolicies. Errors:
+// NoSuchEntity.
 func (s *Store) ListInline(
 	ctx context.Context, g authz.Grant, k EntityKind, name string, p page.Request,
 ) (names []string, next string, err error) {

@@ -16,17 +16,16 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// LastAccessed is when entities that may use a service last did: an attempt counts
-// even if it failed.
+// LastAccessed is when a service was last used by the entities that a report covers. An
+// attempt counts even if it failed.
 type LastAccessed struct {
 	Service  string    // "s3"
-	At       time.Time // zero is never
-	Entity   string    // ARN of the user or role that was last
-	Entities int       // how many have used it
+	At       time.Time // zero if never
+	Entity   string    // ARN of the user or role that used it last
+	Entities int       // how many entities have used it
 }
 
-// job is what a report was asked for on. Its id says all of it, so that none is
-// kept.
+// job is the request for a report. The job id contains all of it, so that no job has to be stored.
 type job struct {
 	id string // unique id of an entity or a managed policy
 	at time.Time
@@ -39,8 +38,7 @@ const (
 
 func (j job) String() string { return fmt.Sprintf("%s-%014d", j.id, j.at.UnixMilli()) }
 
-// parseJob is false for what no report of this instant or an earlier one is
-// called.
+// parseJob decodes a job id. It returns false if no report has this id at the time now.
 func parseJob(text string, now time.Time) (job, bool) {
 	const word = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	if len(text) != jobSize || text[uniqueIDSize] != '-' || strings.Trim(text[:uniqueIDSize], word) != "" {
@@ -75,7 +73,7 @@ func (t *accessTarget) id() string {
 	return t.policy.ID
 }
 
-// targetNamed finds what an ARN names; nil where there is none.
+// targetNamed returns the user, group, role or policy with an ARN, or nil if there is none.
 func (s *Store) targetNamed(r kv.Reader, account string, a arn.ARN) (*accessTarget, error) {
 	if strings.HasPrefix(a.Resource, "policy/") {
 		p, err := s.FindPolicy(r, account, a.String())
@@ -91,7 +89,7 @@ func (s *Store) targetNamed(r kv.Reader, account string, a arn.ARN) (*accessTarg
 	return entityTarget(e), nil
 }
 
-// targetOf finds what a job is about; nil where there is none.
+// targetOf returns the subject of a job, or nil if there is none.
 func (s *Store) targetOf(r kv.Reader, account, text string, now time.Time) (*accessTarget, job, error) {
 	j, ok := parseJob(text, now)
 	if !ok {
@@ -129,7 +127,7 @@ func LastAccessedARN(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// LastAccessedSubject describes what an ARN names, for the needs of a report.
+// LastAccessedSubject returns the subject of a report by its ARN, for the needs of the request.
 func (s *Store) LastAccessedSubject(ctx context.Context, account, name string) (out Subject, err error) {
 	if out.ARN, err = LastAccessedARN(name); err != nil {
 		return out, err
@@ -144,7 +142,7 @@ func (s *Store) LastAccessedSubject(ctx context.Context, account, name string) (
 	return out, err
 }
 
-// JobSubject describes a report's subject; it returns false if there is none.
+// JobSubject returns the subject of a report by the job id. It returns false if there is none.
 func (s *Store) JobSubject(
 	ctx context.Context, account, text string, now time.Time,
 ) (out Subject, found bool, err error) {
@@ -185,17 +183,18 @@ func (s *Store) GenerateLastAccessed(ctx context.Context, g authz.Grant, name st
 	return id, err
 }
 
-// AccessReport is a page of the report of an id.
+// AccessReport is a page of the report with a job id.
 type AccessReport struct {
 	Services []LastAccessed
-	Asked    time.Time // when the report was asked for
+	Asked    time.Time // when the report was requested
 	Next     string    // marker of the next page
 }
 
-// GetLastAccessed returns the report of an id, as of now: the services of which the
-// policies of its subject allow something. It needs
-// iam:GetServiceLastAccessedDetails on "*", and, since anyone can make up an id,
-// iam:GenerateServiceLastAccessedDetails on what it is about. Errors: NoSuchEntity.
+// GetLastAccessed returns the report with a job id, with the current data: the services of
+// which the policies of its subject allow something. It needs
+// iam:GetServiceLastAccessedDetails on "*". It also needs
+// iam:GenerateServiceLastAccessedDetails on the subject, because anyone can make up a job
+// id. Errors: NoSuchEntity.
 func (s *Store) GetLastAccessed(
 	ctx context.Context, g authz.Grant, id string, p page.Request,
 ) (out AccessReport, err error) {
@@ -256,8 +255,8 @@ func (s *Store) reportAccesses(r kv.Reader, account string, t *accessTarget) (al
 	return all, nil
 }
 
-// accessesOf are the policies a report asks, and the users and roles they are
-// policies of.
+// accessesOf returns the policies of a report's subject, and the users and roles that these
+// policies apply to.
 func (s *Store) accessesOf(
 	r kv.Reader, account string, t *accessTarget,
 ) (laws []*policy.Document, actors []*Entity, err error) {
@@ -301,20 +300,20 @@ func (s *Store) accessesOf(
 	return laws, slices.CompactFunc(actors, func(a, b *Entity) bool { return a.ID == b.ID }), nil
 }
 
-// access is one of services as a user or role uses it.
+// access is the use of one service by a user or role.
 type access struct {
 	id      string
 	service int
 }
 
-// accesses are when a user or role last used each of services.
+// accesses are the times when a user or role last used each service.
 type accesses [3]time.Time
 
-// services are those whose uses are kept, in order of their names. Their places,
-// from 1 on, are the fields of records.
+// services returns the services whose uses are recorded, in the order of their names. Their
+// positions, from 1, are the field numbers in records.
 func services() [len(accesses{})]string { return [...]string{"iam", "s3", "sts"} }
 
-// accessesPrefix is of when a user or role last used services:
+// accessesPrefix begins the keys of the last uses of services by a user or role:
 //
 //	i/u/ID
 const accessesPrefix = "i/u/"
@@ -344,8 +343,8 @@ func readAccesses(r kv.Reader, id string) (a accesses, err error) {
 	return a, nil
 }
 
-// NoteAccess remembers that a user or role used a service, with a signature that
-// was right. Root users and other services are not reported on.
+// NoteAccess records that a user or role used a service in a request with a valid
+// signature. Reports do not cover root users and other services.
 func (u *Uses) NoteAccess(id, service string, at time.Time) {
 	known := services()
 	if n := slices.Index(known[:], service); n >= 0 && len(id) == uniqueIDSize {
@@ -353,7 +352,7 @@ func (u *Uses) NoteAccess(id, service string, at time.Time) {
 	}
 }
 
-// writeAccesses adds to what is known of entities that are there.
+// writeAccesses updates the records of entities that still exist.
 func writeAccesses(tx kv.Tx, batch map[access]time.Time) error {
 	for k, at := range batch {
 		e, err := ReadEntity(tx, k.id)
@@ -373,7 +372,7 @@ func writeAccesses(tx kv.Tx, batch map[access]time.Time) error {
 	return nil
 }
 
-// lastAccesses is when a user or role last used services.
+// lastAccesses returns when a user or role last used each service.
 func (s *Store) lastAccesses(r kv.Reader, id string) (accesses, error) {
 	a, err := readAccesses(r, id)
 	if err != nil || s.uses == nil {

@@ -15,9 +15,9 @@ import (
 // maxLaws bounds the cache of principals' laws, in bytes.
 const maxLaws = 32 << 20
 
-// laws keeps the compiled laws of users and roles by their unique id, each
-// with the generation of the account it was compiled in. A generation is read
-// with every request, so a change binds the next one.
+// laws caches the compiled laws of users and roles by unique id, each with the generation
+// of its account. Every request reads the account's generation, so a change applies from
+// the next request on.
 type laws struct{ cache *limit.Cache[string, lawsOf] }
 
 type lawsOf struct {
@@ -43,14 +43,12 @@ func (l *laws) put(id string, generation []byte, p authz.PrincipalLaws) {
 	l.cache.Put(id, lawsOf{string(generation), p})
 }
 
-// RootLaws is what an account's root user may do: everything, in a policy like any
-// other.
+// RootLaws returns the laws of root users: a policy that allows everything.
 func (s *Store) RootLaws() []*policy.Document { return s.root }
 
-// Laws are the laws that bind a principal, for authz.Facts: the built-in policy
-// of root users; the inline and managed policies of users, their groups and the
-// roles that sessions act in, and their permissions boundaries. A principal
-// that was deleted has none.
+// Laws returns the laws of a principal, for authz.Facts: the built-in policy of root users;
+// the inline and managed policies of users, of their groups and of the roles of sessions;
+// and permissions boundaries. A deleted principal has no laws.
 func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLaws, error) {
 	switch p.Kind {
 	case policy.AccountRoot:
@@ -67,7 +65,7 @@ func (s *Store) Laws(ctx context.Context, p policy.Principal) (authz.PrincipalLa
 	}
 }
 
-// lawsOfEntity are the laws of a user or role, by its unique id.
+// lawsOfEntity returns the laws of a user or role, by its unique id.
 func (s *Store) lawsOfEntity(
 	ctx context.Context, account, id string, kind EntityKind,
 ) (out authz.PrincipalLaws, err error) {
@@ -92,7 +90,7 @@ func (s *Store) lawsOfEntity(
 	return out, err
 }
 
-// lawsOfIssuer are the laws of the user who made a federated user's session.
+// lawsOfIssuer returns the laws of the user who created a federated user's session.
 func (s *Store) lawsOfIssuer(ctx context.Context, p policy.Principal) (out authz.PrincipalLaws, err error) {
 	if p.Issuer.Account != p.Account {
 		return authz.PrincipalLaws{}, nil
@@ -112,8 +110,8 @@ func (s *Store) lawsOfIssuer(ctx context.Context, p policy.Principal) (out authz
 	return out, err
 }
 
-// LawsOf gathers the laws of an entity. Whatever cannot be read or compiled is
-// an error: it might have been a Deny.
+// LawsOf returns the laws of an entity. If a policy cannot be read or compiled, that is an
+// error, because it may contain a Deny.
 func (s *Store) LawsOf(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
 	var out authz.PrincipalLaws
 	sources := []*Entity{e}
@@ -153,7 +151,7 @@ func (s *Store) LawsOf(r kv.Reader, e *Entity) (authz.PrincipalLaws, error) {
 	return out, nil
 }
 
-// inForce is the compiled default version of a managed policy.
+// inForce returns the compiled default version of a managed policy.
 func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, error) {
 	p, err := s.FindPolicy(r, account, name)
 	if err != nil {
@@ -165,7 +163,7 @@ func (s *Store) inForce(r kv.Reader, account, name string) (*policy.Document, er
 	return s.Document(p.InForce().Document)
 }
 
-// Document is a compiled identity policy that is stored.
+// Document compiles a stored identity policy.
 func (s *Store) Document(text string) (*policy.Document, error) {
 	d, err := s.documents.Get(policy.Identity, text)
 	if err != nil {
@@ -174,7 +172,7 @@ func (s *Store) Document(text string) (*policy.Document, error) {
 	return d, nil
 }
 
-// PolicyTexts returns the policies that bind an entity, as they were written.
+// PolicyTexts returns the texts of the policies of an entity, and of its boundary.
 func (s *Store) PolicyTexts(r kv.Reader, e *Entity) (identity, boundary []Inline, err error) {
 	groups, err := EntitiesByName(r, e.Groups)
 	if err != nil {

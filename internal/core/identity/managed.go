@@ -17,19 +17,19 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// ManagedPolicy is a policy that exists apart from the entities that use it.
+// ManagedPolicy is a policy that can be attached to several entities.
 type ManagedPolicy struct {
-	Account          string // "aws" for AWS's own
+	Account          string // "aws" for AWS's managed policies
 	ID               string // ANPA...
 	Name, Path       string
 	Description      string
 	Created, Updated time.Time
-	Default          int // number of the version in force
-	Newest           int // highest number ever given
+	Default          int // number of the default version
+	Newest           int // highest number that was ever assigned
 	Versions         []PolicyVersion
 	Tags             []tag.Tag
 
-	Attached, Bounding int // how many entities use it; filled in by reads that show it
+	Attached, Bounding int // how many entities use it; set only by reads that show it
 }
 
 // PolicyVersion is a version of a managed policy.
@@ -39,16 +39,16 @@ type PolicyVersion struct {
 	Document string
 }
 
-// Name is the version's id, "v1".
+// Name returns the version's id, for example "v1".
 func (v *PolicyVersion) Name() string { return "v" + strconv.Itoa(v.Number) }
 
-// ARN names the policy.
+// ARN returns the policy's ARN.
 func (p *ManagedPolicy) ARN() arn.ARN { return PolicyARN(p.Account, p.Path, p.Name) }
 
-// PolicyARN names a managed policy.
+// PolicyARN returns the ARN of a managed policy.
 func PolicyARN(account, path, name string) arn.ARN { return arn.IAM(account, "policy"+path+name) }
 
-// InForce is the default version.
+// InForce returns the default version.
 func (p *ManagedPolicy) InForce() *PolicyVersion { return p.version(p.Default) }
 
 func (p *ManagedPolicy) version(n int) *PolicyVersion {
@@ -60,7 +60,7 @@ func (p *ManagedPolicy) version(n int) *PolicyVersion {
 	return nil
 }
 
-// find returns the version of an id, "v1".
+// find returns the version with an id such as "v1".
 func (p *ManagedPolicy) find(id string) (*PolicyVersion, error) {
 	for i := range p.Versions {
 		if p.Versions[i].Name() == id {
@@ -90,7 +90,7 @@ func useKey(account, how, policyID, entityID string) []byte {
 
 func noSuchPolicy(name string) error { return noSuch("Policy %s was not found.", name) }
 
-// readPolicy returns nil where there is none.
+// readPolicy returns the policy with an id, or nil if there is none.
 func readPolicy(r kv.Reader, id string) (*ManagedPolicy, error) {
 	v, err := r.Get(policyKey(id))
 	if err != nil || v == nil {
@@ -99,8 +99,8 @@ func readPolicy(r kv.Reader, id string) (*ManagedPolicy, error) {
 	return decodePolicy(id, v)
 }
 
-// FindPolicy returns the policy an ARN names for an account: one of the account's or
-// one of AWS's. It returns nil if there is none.
+// FindPolicy returns the policy with an ARN, which is one of the account's or one of AWS's.
+// It returns nil if there is none.
 func (s *Store) FindPolicy(r kv.Reader, account, name string) (*ManagedPolicy, error) {
 	if p := s.published[name]; p != nil {
 		c := *p
@@ -125,7 +125,7 @@ func (s *Store) FindPolicy(r kv.Reader, account, name string) (*ManagedPolicy, e
 	return p, nil
 }
 
-// policyTarget is the ARN an operation on a managed policy is demanded on.
+// policyTarget returns the ARN on which an operation on a managed policy is demanded.
 func policyTarget(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
 	if err != nil || a == arn.Any() {
@@ -137,7 +137,7 @@ func policyTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// demandPolicy finds a managed policy for a caller that may do action to it.
+// demandPolicy demands action on a managed policy and returns the policy.
 func (s *Store) demandPolicy(
 	r kv.Reader, g authz.Grant, account string, action policy.Action, name string,
 ) (*ManagedPolicy, error) {
@@ -237,7 +237,7 @@ func (s *Store) GetPolicy(ctx context.Context, g authz.Grant, name string) (*Man
 	return s.inspectPolicy(ctx, g, "iam:GetPolicy", name)
 }
 
-// inspectPolicy reads a managed policy for a caller that may do action to it.
+// inspectPolicy demands action on a managed policy and reads the policy.
 func (s *Store) inspectPolicy(
 	ctx context.Context, g authz.Grant, action policy.Action, name string,
 ) (p *ManagedPolicy, err error) {
@@ -300,9 +300,8 @@ func (s *Store) PolicyTags(
 	return tag.Page(p.Tags, in, p.ID)
 }
 
-// CreatePolicyVersion adds a version, which may become the default at once. It
-// needs iam:CreatePolicyVersion.
-// Errors: NoSuchEntity, MalformedPolicyDocument, LimitExceeded.
+// CreatePolicyVersion adds a version, which may become the default immediately. It needs
+// iam:CreatePolicyVersion. Errors: NoSuchEntity, MalformedPolicyDocument, LimitExceeded.
 func (s *Store) CreatePolicyVersion(
 	ctx context.Context, g authz.Grant, name, document string, inForce bool,
 ) (v *PolicyVersion, err error) {
@@ -326,8 +325,8 @@ func (s *Store) CreatePolicyVersion(
 	return v, err
 }
 
-// SetDefaultVersion puts a version into force. It needs
-// iam:SetDefaultPolicyVersion. Errors: NoSuchEntity.
+// SetDefaultVersion makes a version the default. It needs iam:SetDefaultPolicyVersion.
+// Errors: NoSuchEntity.
 func (s *Store) SetDefaultVersion(ctx context.Context, g authz.Grant, name, version string) error {
 	return s.modifyPolicy(ctx, g, "iam:SetDefaultPolicyVersion", name, func(_ kv.Tx, p *ManagedPolicy) error {
 		v, err := p.find(version)
@@ -355,8 +354,8 @@ func (s *Store) DeletePolicyVersion(ctx context.Context, g authz.Grant, name, ve
 	})
 }
 
-// DeletePolicy removes a policy that is not used and has no version but the default
-// one. It needs iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
+// DeletePolicy removes a policy that is not used and has only its default version. It needs
+// iam:DeletePolicy. Errors: NoSuchEntity, DeleteConflict.
 func (s *Store) DeletePolicy(ctx context.Context, g authz.Grant, name string) error {
 	return Commit(ctx, s.store, g, func(tx kv.Tx, account string) error {
 		p, err := s.demandPolicy(tx, g, account, "iam:DeletePolicy", name)
@@ -400,7 +399,7 @@ func (s *Store) UntagPolicy(ctx context.Context, g authz.Grant, name string, key
 	})
 }
 
-// count fills in how many of the account's entities use the policy.
+// count sets how many of the account's entities use the policy.
 func (p *ManagedPolicy) count(r kv.Reader, account string) (err error) {
 	if p.Attached, err = record.Count(r, useKey(account, attached, p.ID, "")); err != nil {
 		return err

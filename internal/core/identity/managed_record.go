@@ -83,7 +83,8 @@ func decodePolicy(id string, value []byte) (*ManagedPolicy, error) {
 			return nil, bad
 		}
 	}
-	// A policy without a version in force must not read as one that is empty.
+	// A policy whose default version is missing must not be treated as one that allows
+	// nothing: it may have contained a Deny.
 	if f.Err() != nil || p.Account == "" || p.Name == "" || p.Path == "" || p.InForce() == nil {
 		return nil, bad
 	}

@@ -36,7 +36,7 @@ func checkAccountName(name string) error {
 	return nil
 }
 
-// CheckKeyID checks the form of an access key id.
+// CheckKeyID checks the format of an access key id.
 func CheckKeyID(id string) error {
 	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 	if len(id) < minKeyID || len(id) > maxKeyID || strings.Trim(id, word) != "" {
@@ -45,10 +45,10 @@ func CheckKeyID(id string) error {
 	return nil
 }
 
-// TemporaryPrefix begins the ids of temporary keys, and of no other.
+// TemporaryPrefix begins the ids of temporary keys. No other ids begin with it.
 const TemporaryPrefix = "ASIA"
 
-// checkLastingID refuses ids of temporary keys.
+// checkLastingID refuses ids that look like those of temporary keys.
 func checkLastingID(id string) error {
 	if strings.HasPrefix(id, TemporaryPrefix) {
 		return fmt.Errorf("an access key id that begins with %s stands for temporary credentials", TemporaryPrefix)
@@ -56,7 +56,7 @@ func checkLastingID(id string) error {
 	return CheckKeyID(id)
 }
 
-// checkSecret must not print what it judges.
+// checkSecret checks the format of a secret key. Its errors must not contain the secret.
 func checkSecret(secret string) error {
 	if len(secret) < minSecret || len(secret) > maxSecret ||
 		strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -66,8 +66,8 @@ func checkSecret(secret string) error {
 	return nil
 }
 
-// newAccountID returns 12 random digits that don't begin with 0, which
-// spreadsheets and shells would drop.
+// newAccountID returns 12 random digits. The first is not 0, because spreadsheets and
+// shells would drop it.
 func newAccountID() (string, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(900_000_000_000))
 	if err != nil {
@@ -76,7 +76,7 @@ func newAccountID() (string, error) {
 	return n.Add(n, big.NewInt(100_000_000_000)).String(), nil
 }
 
-// NewKey returns a key id of AWS's form for long-lived keys, AKIA and 80 random bits,
+// NewKey returns a random long-lived key in AWS's format: an id of AKIA and 80 random bits,
 // and a secret of 240 bits in 40 characters.
 func NewKey() (id, secret string) {
 	const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

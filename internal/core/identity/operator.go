@@ -11,15 +11,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator is what the operator and the server itself may do to identities: it takes
-// no grant, since access to the operator's socket means access to all data. It is not
-// for handlers of the network API, and test/arch keeps them from naming it.
+// Operator offers what the operator and the server itself may do to identities. It takes no
+// grant, because access to the operator's socket means access to all data. Handlers of the
+// network API must not use it; test/arch checks that.
 type Operator struct{ *Store }
 
-// NewOperator returns what the operator may do to the identities of s.
+// NewOperator returns the operator's access to the identities of s.
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
-// CreateAccount makes an account with a root user's key; event is its audit event.
+// CreateAccount creates an account with an access key for its root user; event is its audit event.
 func (o *Operator) CreateAccount(
 	ctx context.Context, event authz.Record, name string, at time.Time,
 ) (Account, Key, error) {
@@ -37,7 +37,7 @@ func (o *Operator) CreateAccount(
 	return a, k, nil
 }
 
-// noteAccount has the event name the account that is made, and its key.
+// noteAccount adds the new account and its key to the audit event.
 func noteAccount(event authz.Record, a *Account, k *Key) {
 	if event != nil {
 		event.Note("accountId", a.ID)
@@ -45,7 +45,7 @@ func noteAccount(event authz.Record, a *Account, k *Key) {
 	}
 }
 
-// Accounts returns all accounts in order of their ids.
+// Accounts returns all accounts in the order of their ids.
 func (o *Operator) Accounts(ctx context.Context) ([]Account, error) {
 	var all []Account
 	err := o.store.View(ctx, func(r kv.Reader) error {
@@ -65,8 +65,8 @@ func (o *Operator) Accounts(ctx context.Context) ([]Account, error) {
 	return all, err
 }
 
-// ResetRootKeys gives an account's root user one new access key and removes
-// every other; event is its audit event.
+// ResetRootKeys creates one new access key for an account's root user and removes all
+// others; event is its audit event.
 func (o *Operator) ResetRootKeys(ctx context.Context, event authz.Record, account string, at time.Time) (Key, error) {
 	k := Key{Active: true, Created: at.UTC().Truncate(time.Microsecond)}
 	k.AccessKeyID, k.Secret = NewKey()

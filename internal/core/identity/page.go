@@ -6,8 +6,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// walk visits the ids under the names of a kind, in order, from the page's
-// start on; keep says whether one counts, and the page ends when it is full.
+// walk visits the ids of the entities of a kind, in the order of their names, from the
+// start of the page. keep reports whether an id is on the page. walk stops when the page is
+// full.
 func walk(
 	r kv.Reader, account, letter string, p page.Request, keep func(id string) (bool, error),
 ) (next string, err error) {

@@ -21,7 +21,7 @@ import (
 // Provider is an OpenID Connect identity provider that roles may trust.
 type Provider struct {
 	Account     string
-	ID          string // unique: a provider made again under the URL has another
+	ID          string // unique: a provider that is created again for the same URL has another id
 	URL         string // without https://
 	ClientIDs   []string
 	Thumbprints []string
@@ -29,15 +29,15 @@ type Provider struct {
 	Tags        []tag.Tag
 }
 
-// ARN names the provider.
+// ARN returns the provider's ARN.
 func (p *Provider) ARN() arn.ARN { return ProviderARN(p.Account, p.URL) }
 
-// ProviderARN names the provider of a URL, with or without https://.
+// ProviderARN returns the ARN of the provider for a URL, with or without https://.
 func ProviderARN(account, address string) arn.ARN {
 	return arn.IAM(account, "oidc-provider/"+strings.TrimPrefix(address, "https://"))
 }
 
-// ProvidersARN is what a listing of providers needs to be allowed on.
+// ProvidersARN returns the resource on which a listing of providers needs permission.
 func ProvidersARN(account string) arn.ARN { return arn.IAM(account, "oidc-provider/*") }
 
 // A provider is stored under:
@@ -56,7 +56,7 @@ const (
 	fieldProviderThumbprint = 2 // repeated
 	fieldProviderCreated    = 3
 	fieldProviderTag        = 4 // repeated
-	fieldProviderID         = 5 // left out by the first records
+	fieldProviderID         = 5 // missing in records of the first releases
 )
 
 func (p *Provider) encode() []byte {
@@ -104,9 +104,9 @@ func decodeProvider(account, address string, value []byte) (*Provider, error) {
 	return p, nil
 }
 
-// checkProviderURL checks a provider's address (API reference,
-// CreateOpenIDConnectProvider): https, a host, no query and no port. A slash at
-// its end is a part of it, as it is of the issuer in a token.
+// checkProviderURL checks a provider's URL (API reference, CreateOpenIDConnectProvider):
+// https, a host, no query and no port. A slash at its end is significant, as in the issuer
+// of a token.
 func checkProviderURL(address string) (string, error) {
 	const hostChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.[]:"
 	u, err := url.Parse(address)
@@ -144,7 +144,7 @@ func checkProviderLists(clients, thumbprints []string) error {
 	return nil
 }
 
-// providerTags are the rules for the tags of providers.
+// providerTags returns the rules for the tags of providers.
 func providerTags() tag.IAM { return tag.IAM{CaseSensitive: true} }
 
 func lowered(thumbprints []string) []string {
@@ -202,7 +202,7 @@ func (s *Store) CreateProvider(
 	})
 }
 
-// providerTarget is the ARN an operation on a provider is demanded on.
+// providerTarget returns the ARN on which an operation on a provider is demanded.
 func providerTarget(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
 	if err != nil || a.Service != "iam" || !strings.HasPrefix(a.Resource, "oidc-provider/") {
@@ -214,7 +214,7 @@ func providerTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// FindProvider returns a provider of an account, nil where there is none.
+// FindProvider returns a provider of an account, or nil if there is none.
 func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	a, err := arn.Parse(name)
 	address, ok := strings.CutPrefix(a.Resource, "oidc-provider/")
@@ -228,7 +228,7 @@ func FindProvider(r kv.Reader, account, name string) (*Provider, error) {
 	return decodeProvider(account, address, v)
 }
 
-// demandProvider finds a provider for a caller that may do action to it.
+// demandProvider demands action on a provider and returns the provider.
 func demandProvider(r kv.Reader, g authz.Grant, account string, action policy.Action, name string) (*Provider, error) {
 	a, err := providerTarget(name)
 	if err != nil {
@@ -244,7 +244,7 @@ func demandProvider(r kv.Reader, g authz.Grant, account string, action policy.Ac
 	return p, err
 }
 
-// noSuchProvider has two wordings.
+// noSuchProvider is the error for a missing provider. AWS has two wordings.
 func noSuchProvider(action policy.Action, name string) error {
 	switch action {
 	case "iam:DeleteOpenIDConnectProvider", "iam:TagOpenIDConnectProvider", "iam:UntagOpenIDConnectProvider",
@@ -282,7 +282,8 @@ func (s *Store) inspectProvider(
 	return p, err
 }
 
-// ProviderSubject describes a provider by its ARN. Errors: ValidationError.
+// ProviderSubject returns a provider as the subject of an authorization, by its ARN.
+// Errors: ValidationError.
 func (s *Store) ProviderSubject(ctx context.Context, account, name string) (out Subject, err error) {
 	if out.ARN, err = providerTarget(name); err != nil {
 		return out, err
@@ -330,9 +331,9 @@ func (s *Store) DeleteProvider(ctx context.Context, g authz.Grant, name string) 
 	})
 }
 
-// AddClientID adds a client id to a provider; one that is there changes nothing (API
-// reference). It needs iam:AddClientIDToOpenIDConnectProvider.
-// Errors: NoSuchEntity, ValidationError, LimitExceeded.
+// AddClientID adds a client id to a provider. If the provider has it already, nothing
+// changes (API reference). It needs iam:AddClientIDToOpenIDConnectProvider. Errors:
+// NoSuchEntity, ValidationError, LimitExceeded.
 func (s *Store) AddClientID(ctx context.Context, g authz.Grant, name, id string) error {
 	return s.modifyProvider(ctx, g, "iam:AddClientIDToOpenIDConnectProvider", name, func(p *Provider) error {
 		if !slices.Contains(p.ClientIDs, id) {
@@ -342,9 +343,9 @@ func (s *Store) AddClientID(ctx context.Context, g authz.Grant, name, id string)
 	})
 }
 
-// RemoveClientID removes a client id from a provider; one that is not there changes
-// nothing. It needs iam:RemoveClientIDFromOpenIDConnectProvider.
-// Errors: NoSuchEntity, ValidationError.
+// RemoveClientID removes a client id from a provider. If the provider does not have it,
+// nothing changes. It needs iam:RemoveClientIDFromOpenIDConnectProvider. Errors:
+// NoSuchEntity, ValidationError.
 func (s *Store) RemoveClientID(ctx context.Context, g authz.Grant, name, id string) error {
 	return s.modifyProvider(ctx, g, "iam:RemoveClientIDFromOpenIDConnectProvider", name, func(p *Provider) error {
 		p.ClientIDs = slices.DeleteFunc(p.ClientIDs, func(other string) bool { return other == id })

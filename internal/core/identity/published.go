@@ -16,7 +16,7 @@ import (
 //go:embed awsmanaged/*.json
 var published embed.FS
 
-// publishedPolicies reads AWS's managed policies, by their ARN.
+// publishedPolicies returns AWS's managed policies, by ARN.
 func publishedPolicies() (map[string]*ManagedPolicy, error) {
 	files, err := published.ReadDir("awsmanaged")
 	if err != nil {

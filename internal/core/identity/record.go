@@ -16,7 +16,7 @@ const (
 	accountPrefix   = "i/a/"
 	canonicalPrefix = "i/c/"
 	firstAccount    = "i/f"
-	identities      = "i/" // every record of this room, up to
+	identities      = "i/" // prefix of all records of this package
 	identitiesEnd   = "i0"
 	keyPrefix       = "i/k/"
 )
@@ -37,13 +37,13 @@ const (
 const (
 	fieldSecret     = 1
 	fieldAccount    = 2
-	fieldKind       = 3 // what the key belongs to
+	fieldKind       = 3 // kind of the owner
 	fieldKeyCreated = 4
 	fieldInactive   = 5
 	fieldOwner      = 6 // a user's id
 )
 
-// What an access key belongs to. These numbers are stored.
+// The kinds of owners of an access key. The numbers are stored.
 const (
 	ofRoot = 1
 	ofUser = 2
@@ -122,7 +122,7 @@ func decodeKey(accessKeyID string, value []byte) (storedKey, error) {
 			f.Unknown()
 		}
 	}
-	// A key with a kind of owner that this program doesn't know identifies no caller.
+	// A key whose kind of owner this program doesn't know must not identify a caller.
 	if f.Err() != nil || k.Secret == "" || !arn.IsAccountID(k.account) || k.kind != ofRoot && k.kind != ofUser ||
 		(k.kind == ofUser) != (k.owner != "") {
 		return storedKey{}, record.Malformed("access key " + accessKeyID)

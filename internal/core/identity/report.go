@@ -58,7 +58,7 @@ func readReport(r kv.Reader, account string) (*Report, error) {
 	return out, nil
 }
 
-// GenerateReport makes a credential report, unless there is one of the last four
+// GenerateReport creates a credential report, unless one was created in the last four
 // hours, and reports whether it did. It needs iam:GenerateCredentialReport.
 func (s *Store) GenerateReport(ctx context.Context, g authz.Grant) (made bool, err error) {
 	if err := g.Demand("iam:GenerateCredentialReport", arn.Any()); err != nil {
@@ -164,7 +164,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05+00:00")
 }
 
-// writeRow adds what all users have; userID is empty for the root user.
+// writeRow writes the columns that all users have; userID is empty for the root user.
 func (s *Store) writeRow(w *csv.Writer, r kv.Reader, account, userID string, row, ids []string) error {
 	devices, err := s.devices.Owned(r, account, userID)
 	if err != nil {

@@ -2,8 +2,8 @@ package identity
 
 import "watertight/internal/access/policy"
 
-// rootPolicy is what an account's root user may do: everything, in a policy like any
-// other, so that its requests are decided like any other.
+// rootPolicy returns the policy of root users, which allows everything. They have a policy
+// so that their requests are decided like all others.
 func rootPolicy() ([]*policy.Document, error) {
 	d, err := policy.Parse(policy.Identity,
 		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))

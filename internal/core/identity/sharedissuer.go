@@ -9,24 +9,24 @@ import (
 	"watertight/internal/fault"
 )
 
-// sharedIssuer is an identity provider that anyone can get tokens from: whatever a
-// trust policy does not say of the token, everybody's has (IAM user guide,
-// "Identity-provider controls for shared OIDC providers").
+// sharedIssuer is an identity provider that anyone can get tokens from. A trust policy must
+// restrict the token's owner, because anyone's token meets the rest of its conditions (IAM
+// user guide, "Identity-provider controls for shared OIDC providers").
 type sharedIssuer struct {
-	claim string // which identifies the owner of a token
-	// owners are how the values of the claim begin. What follows is the name of an
-	// owner, up to the separator that ends the beginning of a value. Without owners
-	// the whole value identifies the owner.
+	claim string // the claim that identifies the owner of a token
+	// owners are the possible beginnings of the claim's value, each followed by the name of
+	// an owner and a separator. If there are none, the whole value identifies the owner.
 	owners []ownerPart
 }
 
-// ownerPart is a beginning such as "repo:" and what ends the owner's name after it.
-// Where that is a colon, the name may also end with the value.
+// ownerPart is a beginning of a value, such as "repo:", and the separator after the owner's
+// name. If the separator is a colon, the name may also end with the value.
 type ownerPart struct{ before, end string }
 
-// sharedIssuerOf returns what is known of an issuer; false where it is not shared.
-// The forms are those of the issuers' own pages. A claim does not identify an owner if
-// others can get tokens with the same value, such as the reusable workflow of a job.
+// sharedIssuerOf returns the sharedIssuer for an issuer, or false if the issuer is not
+// shared. The formats of the values are from the issuers' own documentation. A claim does
+// not identify an owner if others can get tokens with the same value, such as the reusable
+// workflow of a job.
 func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 	sub := func(owners ...ownerPart) (sharedIssuer, bool) { return sharedIssuer{"sub", owners}, true }
 	switch strings.TrimSuffix(strings.ToLower(issuer), "/") {
@@ -34,7 +34,7 @@ func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 		return sub(ownerPart{"repo:", "/"}, ownerPart{"repository:", "/"}, ownerPart{"repository_owner:", ":"},
 			ownerPart{"repository_owner_id:", ":"}, ownerPart{"repository_id:", ":"})
 	case "oidc-configuration.audit-log.githubusercontent.com":
-		return sub(ownerPart{"https://github.com/", ":"}) // an enterprise, and nothing after it
+		return sub(ownerPart{"https://github.com/", ":"}) // an enterprise; nothing follows its name
 	case "gitlab.com":
 		return sub(ownerPart{"project_path:", "/"})
 	case "agent.buildkite.com", "app.terraform.io":
@@ -51,8 +51,8 @@ func sharedIssuerOf(issuer string) (sharedIssuer, bool) {
 	return sharedIssuer{}, false
 }
 
-// fixes reports whether everything that a value of a condition matches is one owner's.
-// A wildcard counts as one even under an operator without wildcards: its author meant
+// fixes reports whether everything that a value of a condition matches belongs to one
+// owner. A wildcard counts as one even with an operator without wildcards: its author meant
 // to match more than one owner.
 func (i *sharedIssuer) fixes(value string) bool {
 	const wild = "*?$" // $ begins a policy variable
@@ -71,8 +71,7 @@ func (i *sharedIssuer) fixes(value string) bool {
 	return false
 }
 
-// limits reports whether a condition holds only for tokens of owners that are
-// named.
+// limits reports whether a condition is met only by tokens of the owners that it names.
 func (i *sharedIssuer) limits(c policy.Condition, issuer string) bool {
 	switch strings.TrimPrefix(c.Operator, "ForAnyValue:") {
 	case "StringEquals", "StringLike", "StringEqualsIgnoreCase":
@@ -83,8 +82,7 @@ func (i *sharedIssuer) limits(c policy.Condition, issuer string) bool {
 		!slices.ContainsFunc(c.Values, func(v string) bool { return !i.fixes(v) })
 }
 
-// issuerOf is the issuer that an entry of a Principal element names, "" where it
-// names none.
+// issuerOf returns the issuer that an entry of a Principal element names, "" if it names none.
 func issuerOf(p policy.PrincipalName) string {
 	if p.Type != "Federated" {
 		return ""
@@ -97,9 +95,9 @@ func issuerOf(p policy.PrincipalName) string {
 }
 
 // checkShared refuses a trust policy that admits every token of a shared issuer. A
-// statement for everyone admits no bearer of a token (see policy.Decide); in a policy
-// that also names the issuer the same rule applies to it, since its author intended
-// it for bearers, too.
+// statement for everyone admits no bearer of a token (see policy.Decide). If the policy
+// also names the issuer, such a statement is checked, too, because its author probably
+// meant it for bearers.
 func checkShared(d *policy.Document) error {
 	for _, p := range d.Principals() {
 		issuer := issuerOf(p)
@@ -123,7 +121,7 @@ func checkShared(d *policy.Document) error {
 	return nil
 }
 
-// speaksOfTokens reports whether a statement allows what the bearers of tokens do.
+// speaksOfTokens reports whether a statement allows an action that bearers of tokens use.
 func speaksOfTokens(s *policy.Statement) bool {
 	about := slices.ContainsFunc(s.Actions, func(entry string) bool {
 		matches, err := policy.ActionMatcher(entry)

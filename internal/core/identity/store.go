@@ -14,7 +14,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// New returns the identities in store.
+// New returns a Store of the identities in store.
 func New(store kv.Store, rooms Rooms) (*Store, error) {
 	if rooms.Devices == nil || rooms.Sessions == nil {
 		return nil, errors.New("identity: a room that it asks is missing")
@@ -33,7 +33,7 @@ func New(store kv.Store, rooms Rooms) (*Store, error) {
 	}, nil
 }
 
-// Account finds an account; false where there is none.
+// Account returns an account; found is false if there is none.
 func (s *Store) Account(ctx context.Context, id string) (a Account, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		a, found, err = readAccount(r, id)
@@ -42,7 +42,7 @@ func (s *Store) Account(ctx context.Context, id string) (a Account, found bool, 
 	return a, found, err
 }
 
-// AccountOf returns the account of a canonical user id.
+// AccountOf returns the account with a canonical user id.
 func (s *Store) AccountOf(ctx context.Context, canonical string) (id string, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		id, found, err = AccountByCanonicalID(r, canonical)
@@ -51,7 +51,7 @@ func (s *Store) AccountOf(ctx context.Context, canonical string) (id string, fou
 	return id, found, err
 }
 
-// AccountByCanonicalID is AccountOf within a view.
+// AccountByCanonicalID is AccountOf inside a view.
 func AccountByCanonicalID(r kv.Reader, canonical string) (id string, found bool, err error) {
 	v, err := r.Get(canonicalKey(canonical))
 	return string(v), v != nil, err
@@ -91,9 +91,9 @@ func KeyHolder(r kv.Reader, accessKeyID string) (id string, found bool, err erro
 	return k.owner, found, err
 }
 
-// Lookup finds what a signature by a long-lived key is checked against; found is
-// false if the key does not exist. An inactive key is found, and the caller refuses it.
-// It asks for no grant, since it runs before a caller is identified.
+// Lookup returns the credential of a long-lived key, against which signatures are verified;
+// found is false if the key does not exist. An inactive key is found, too; the caller
+// refuses it. Lookup asks for no grant, because it runs before the caller is identified.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, ok, err := FindCredential(r, accessKeyID)
@@ -103,7 +103,7 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 	return c, found, err
 }
 
-// FindCredential finds the credential of a long-lived key.
+// FindCredential returns the credential of a long-lived key.
 func FindCredential(r kv.Reader, accessKeyID string) (LongLived, bool, error) {
 	k, found, err := readKey(r, accessKeyID)
 	if err != nil || !found {
@@ -126,12 +126,12 @@ func FindCredential(r kv.Reader, accessKeyID string) (LongLived, bool, error) {
 	return c, true, nil
 }
 
-// Principal is a user as a caller.
+// Principal returns a user as a principal.
 func (e *Entity) Principal() policy.Principal {
 	return policy.Principal{Kind: policy.User, Account: e.Account, ARN: e.ARN(), ID: e.ID, Name: e.Name}
 }
 
-// RoleSession is a role's session as a caller.
+// RoleSession returns a role's session as a principal.
 func (e *Entity) RoleSession(session string) policy.Principal {
 	return policy.Principal{
 		Kind: policy.RoleSession, Account: e.Account, Role: e.ARN(), ID: e.ID + ":" + session,
@@ -139,8 +139,7 @@ func (e *Entity) RoleSession(session string) policy.Principal {
 	}
 }
 
-// principalTags are the condition keys that come from the tags of a user or
-// role.
+// principalTags returns the condition keys for the tags of a user or role.
 func principalTags(tags []tag.Tag) map[string][]string {
 	if len(tags) == 0 {
 		return nil
@@ -152,7 +151,7 @@ func principalTags(tags []tag.Tag) map[string][]string {
 	return m
 }
 
-// RootPrincipal is the root user of an account as a caller.
+// RootPrincipal returns the root user of an account as a principal.
 func RootPrincipal(account string) policy.Principal {
 	return policy.Principal{Kind: policy.AccountRoot, Account: account, ARN: arn.Root(account), ID: account}
 }

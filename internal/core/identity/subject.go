@@ -9,29 +9,28 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Subject is what the needs of an operation depend on: its target's current ARN, and
-// the target's condition keys. A target that does not exist has the ARN it would have
-// under the path "/".
+// Subject has what the needs of an operation depend on: its target's current ARN, and the
+// target's condition keys. If the target does not exist, it has the ARN with the path "/".
 type Subject struct {
 	ARN      arn.ARN
 	Tags     []tag.Tag
 	Boundary string
 }
 
-// ResourceKeys are the condition keys that come from the target's tags.
+// ResourceKeys returns the condition keys for the target's tags.
 func (s Subject) ResourceKeys() map[string][]string {
 	m := map[string][]string{}
 	for _, t := range s.Tags {
 		for _, prefix := range [...]string{"aws:resourcetag/", "iam:resourcetag/"} {
 			name := policy.KeyName(prefix + t.Key)
-			m[name] = append(m[name], t.Value) // a provider's keys may differ only by case
+			m[name] = append(m[name], t.Value) // the tag keys of a provider may differ only by case
 		}
 	}
 	return m
 }
 
-// Subject describes a user, group or role. It asks for no grant: its result reaches
-// a caller only through a decision.
+// Subject returns a user, group or role as the subject of an authorization. It asks for no
+// grant: its result reaches a caller only through a decision.
 func (s *Store) Subject(ctx context.Context, account string, k EntityKind, name string) (out Subject, err error) {
 	out.ARN = EntityARN(account, k, "/", name)
 	err = s.store.View(ctx, func(r kv.Reader) error {
@@ -44,7 +43,7 @@ func (s *Store) Subject(ctx context.Context, account string, k EntityKind, name 
 	return out, err
 }
 
-// PolicySubject describes a managed policy by its ARN.
+// PolicySubject returns a managed policy as the subject of an authorization, by its ARN.
 // Errors: ValidationError, InvalidInput.
 func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Subject, err error) {
 	if out.ARN, err = policyTarget(name); err != nil {
@@ -60,7 +59,7 @@ func (s *Store) PolicySubject(ctx context.Context, account, name string) (out Su
 	return out, err
 }
 
-// Renamed is the ARN that Rename would give a user or group.
+// Renamed returns the ARN that a user or group would have after Rename.
 func (s *Store) Renamed(
 	ctx context.Context, account string, k EntityKind, name string, to Renaming,
 ) (a arn.ARN, err error) {

@@ -12,8 +12,8 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Trust returns a role's compiled trust policy. It is bound to the principals that had
-// the names in it when it was written.
+// Trust returns a role's compiled trust policy. It is bound to the principals that had the
+// names in it when it was written.
 func (s *Store) Trust(e *Entity) (*policy.Document, error) {
 	d, err := s.documents.Get(policy.Trust, e.Trust)
 	if err != nil {
@@ -22,8 +22,8 @@ func (s *Store) Trust(e *Entity) (*policy.Document, error) {
 	return e.Bound.Apply(d), nil
 }
 
-// bindTrust finds who the users and roles are that a role's trust policy names.
-// Errors: MalformedPolicyDocument where one of them, or an account, is not there.
+// bindTrust finds the unique ids of the users and roles that a role's trust policy names.
+// If one of them, or an account, does not exist, the error is MalformedPolicyDocument.
 func (e *Entity) bindTrust(r kv.Reader) error {
 	e.Bound = nil
 	if e.Kind != Role {
@@ -37,7 +37,7 @@ func (e *Entity) bindTrust(r kv.Reader) error {
 	if unknown, ok := errors.AsType[*principal.Unknown](err); ok {
 		return invalidPrincipal(unknown.Entry)
 	}
-	// Names that are ids already, and those of accounts, bind nothing here.
+	// Entries that are unique ids already, and those of accounts, need no binding.
 	e.Bound = slices.DeleteFunc(all, func(b principal.Binding) bool {
 		_, err := arn.Parse(b.Name)
 		return err != nil
@@ -45,7 +45,7 @@ func (e *Entity) bindTrust(r kv.Reader) error {
 	return err
 }
 
-// showTrust gives a role that was read the trust policy that callers are shown.
+// showTrust sets the trust policy of a role to the text that callers are shown.
 func (e *Entity) showTrust(r kv.Reader) error {
 	if e.Kind != Role {
 		return nil
@@ -55,9 +55,9 @@ func (e *Entity) showTrust(r kv.Reader) error {
 	return err
 }
 
-// TrustOf returns the compiled trust policy of the role an ARN names, for
-// authz.Facts: none if the role does not exist, and a nil document, which denies,
-// if the policy can't be relied on.
+// TrustOf returns the compiled trust policy of the role with an ARN, for authz.Facts. It
+// returns none if the role does not exist, and a nil document, which denies everything, if
+// the policy can't be read.
 func (s *Store) TrustOf(ctx context.Context, a arn.ARN) (docs []*policy.Document, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		e, err := FindRole(r, a)

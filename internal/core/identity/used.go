@@ -16,7 +16,7 @@ type Use struct {
 	Service, Region string
 }
 
-// Fields of a use's record.
+// Fields of the record of a use.
 const (
 	fieldUsedAt      = 1
 	fieldUsedService = 2
@@ -52,23 +52,24 @@ func readUse(r kv.Reader, accessKeyID string) (u Use, err error) {
 	return u, nil
 }
 
-// Uses keeps when access keys, users and roles were last used. NoteKey and
-// NoteAccess are cheap. Flush writes; its owner calls it every few seconds and once at
-// the end.
+// Uses records when access keys, users and roles were last used. NoteKey and NoteAccess
+// only touch memory; Flush writes. The owner of Uses calls Flush every few seconds and once
+// at the end.
 type Uses struct {
 	store    kv.Store
 	keys     *recent.Uses[string, Use]
 	accesses *recent.Uses[access, time.Time]
 }
 
-// NewUses returns the last uses of the store's keys, users and roles; the store from
-// then on also returns those that are not written yet. It is called once, before the first request.
+// NewUses returns the last uses of the store's keys, users and roles. From then on, the
+// store also returns uses that are not written yet. NewUses must be called once, before the
+// first request.
 func (o *Operator) NewUses() *Uses {
 	o.uses = &Uses{store: o.store, keys: recent.New[string, Use](), accesses: recent.New[access, time.Time]()}
 	return o.uses
 }
 
-// lastUse is the last use of a key that is there.
+// lastUse returns the last use of an existing key.
 func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
 	if s.uses != nil {
 		if use, ok := s.uses.keys.Known(accessKeyID); ok {
@@ -78,12 +79,11 @@ func (s *Store) lastUse(r kv.Reader, accessKeyID string) (Use, error) {
 	return readUse(r, accessKeyID)
 }
 
-// NoteKey remembers a use of a long-lived key by a request whose signature was
-// right.
+// NoteKey records the use of a long-lived key by a request with a valid signature.
 func (u *Uses) NoteKey(accessKeyID string, use Use) { u.keys.Note(accessKeyID, use, use.At) }
 
-// Flush writes what waits, at most once a minute for each key, and for each
-// service that a user or role uses.
+// Flush writes the recorded uses: at most one per minute for each key, and for each service
+// that a user or role uses.
 func (u *Uses) Flush(ctx context.Context) error {
 	keys := u.keys.Take(func(use Use) time.Time { return use.At })
 	accesses := u.accesses.Take(func(at time.Time) time.Time { return at })
@@ -92,7 +92,7 @@ func (u *Uses) Flush(ctx context.Context) error {
 	}
 	return change.Background(ctx, u.store, "last uses of access keys, users and roles", func(tx kv.Tx) error {
 		for id, use := range keys {
-			// A key that is gone has no last use.
+			// A key that was deleted in the meantime gets no record.
 			v, err := tx.Get(keyKey(id))
 			if err != nil {
 				return err

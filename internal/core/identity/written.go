@@ -10,14 +10,14 @@ import (
 	"watertight/internal/fault"
 )
 
-// What IAM refuses in a new document, beyond the grammar.
-// Documents that were written before such a rule stay in force.
+// What IAM refuses in a new document, in addition to the grammar. Documents that were
+// stored before such a rule existed stay in force.
 
 func malformedDocument(message string) error {
 	return fault.New(fault.MalformedPolicyDocument, message)
 }
 
-// checkDocument checks an identity policy that is about to be written.
+// checkDocument checks an identity policy before it is stored.
 func checkDocument(text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Identity, []byte(text))
 	if err != nil {
@@ -26,8 +26,8 @@ func checkDocument(text string) (*policy.Document, error) {
 	return d, CheckResources(d)
 }
 
-// checkManaged checks a managed policy that is about to be written. It must say
-// that variables are variables; policies that live in an entity need not.
+// checkManaged checks a managed policy before it is stored. It must have the version
+// 2012-10-17, which enables policy variables; inline policies need not.
 func checkManaged(text string) error {
 	d, err := checkDocument(text)
 	switch {
@@ -41,7 +41,7 @@ func checkManaged(text string) error {
 	return nil
 }
 
-// CheckResources refuses ARNs that no resource can have.
+// CheckResources refuses ARNs that can't match any resource.
 func CheckResources(d *policy.Document) error {
 	for _, s := range d.Statements() {
 		for _, text := range s.Resources {
@@ -92,7 +92,7 @@ func isPartition(s string) bool {
 	}, s)
 }
 
-// regionalS3 are the resources of S3 that have a region (S3 service
+// regionalS3 returns the resource types of S3 whose ARNs have a region (S3 service
 // authorization reference).
 func regionalS3() []string {
 	return []string{
@@ -100,7 +100,7 @@ func regionalS3() []string {
 	}
 }
 
-// iamPaths are how the resources of IAM begin.
+// iamPaths returns the beginnings of IAM's resource types.
 func iamPaths() []string {
 	return []string{
 		"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/",
@@ -109,7 +109,7 @@ func iamPaths() []string {
 	}
 }
 
-// checkTrust checks a trust policy that is about to be written.
+// checkTrust checks a trust policy before it is stored.
 func checkTrust(text string) error {
 	if policy.Size([]byte(text)) > maxTrust {
 		return LimitExceeded("ACLSizePerRole", maxTrust)
@@ -133,7 +133,7 @@ func checkTrust(text string) error {
 	return checkShared(d)
 }
 
-// checkTrustAction refuses actions that are not about assuming a role.
+// checkTrustAction refuses actions other than those that assume a role.
 func checkTrustAction(entry string) error {
 	matches, err := policy.ActionMatcher(entry)
 	if err != nil {
@@ -147,8 +147,7 @@ func checkTrustAction(entry string) error {
 	return malformedDocument("AssumeRole policy may only specify STS AssumeRole actions.")
 }
 
-// checkTrusted refuses principals of other partitions, and services that are
-// none of AWS's.
+// checkTrusted refuses principals of other partitions, and services that AWS does not have.
 func checkTrusted(p policy.PrincipalName) error {
 	switch p.Type {
 	case "AWS", "Federated":

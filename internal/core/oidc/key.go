@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	_ "crypto/sha256" // hashes of signatures
+	_ "crypto/sha256" // hashes for signatures
 	_ "crypto/sha512"
 	"encoding/base64"
 	"errors"
@@ -23,9 +23,9 @@ type key struct {
 	public        any    // *rsa.PublicKey or *ecdsa.PublicKey
 }
 
-// hashOf is the hash that an algorithm signs (RFC 7518, 3.1): 0 where the algorithm is
-// not accepted here. Only algorithms with public keys are: a secret that both sides
-// know, or no signature, proves nothing.
+// hashOf returns the hash of a signature algorithm (RFC 7518, 3.1), or 0 if the algorithm
+// is not accepted. Only algorithms with public keys are accepted: a shared secret, or no
+// signature, would prove nothing.
 func hashOf(algorithm string) crypto.Hash {
 	switch algorithm {
 	case "RS256", "ES256":
@@ -40,7 +40,7 @@ func hashOf(algorithm string) crypto.Hash {
 
 func known(algorithm string) bool { return hashOf(algorithm) != 0 }
 
-// algorithmsOf are the algorithms a key can verify; none if it is not a public
+// algorithmsOf returns the algorithms that a key can verify, or none if it is not a public
 // key, or too weak.
 func algorithmsOf(public any) []string {
 	switch k := public.(type) {
@@ -61,7 +61,8 @@ func algorithmsOf(public any) []string {
 	return nil
 }
 
-// signedBy verifies the token's signature with a key that fits it.
+// signedBy reports whether a key verifies the token's signature. The key must fit the
+// token's algorithm.
 func (t *Token) signedBy(k *key) bool {
 	hash := hashOf(t.algorithm)
 	if hash == 0 {
@@ -74,7 +75,7 @@ func (t *Token) signedBy(k *key) bool {
 	case *rsa.PublicKey:
 		return rsa.VerifyPKCS1v15(public, hash, digest, t.signature) == nil
 	case *ecdsa.PublicKey:
-		// Two numbers of the curve's size (RFC 7518, 3.4).
+		// The signature is two numbers of the curve's size (RFC 7518, 3.4).
 		size := (public.Curve.Params().BitSize + 7) / 8
 		if len(t.signature) != 2*size {
 			return false
@@ -85,8 +86,8 @@ func (t *Token) signedBy(k *key) bool {
 	return false
 }
 
-// parseKeys reads a set of keys (RFC 7517, section 5) and leaves out those that
-// can verify nothing here.
+// parseKeys decodes a set of keys (RFC 7517, section 5). It leaves out keys that can't
+// verify a token.
 func parseKeys(b []byte) ([]key, error) {
 	set, err := strictjson.Read(b, maxDepth)
 	if err != nil {
@@ -111,8 +112,8 @@ func parseKeys(b []byte) ([]key, error) {
 	return keys, nil
 }
 
-// parseKey reads a public key (RFC 7518, 6.2 and 6.3). Certificates beside it
-// (x5c, x5t) are not looked at: the issuer's own address vouches for the key.
+// parseKey decodes a public key (RFC 7518, 6.2 and 6.3). It ignores certificates (x5c,
+// x5t): the key is trusted because it came from the issuer's address.
 func parseKey(v strictjson.Value) (key, error) {
 	o, err := strictjson.Members(v)
 	if err != nil {
@@ -133,7 +134,7 @@ func parseKey(v strictjson.Value) (key, error) {
 			return key{}, errors.New("oidc: a key that verifies nothing")
 		}
 	}
-	// A private key that its owner has published proves nothing.
+	// A private key that was published proves nothing.
 	for _, name := range [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if _, private := o[name]; private {
 			return key{}, errors.New("oidc: a private key")
@@ -186,13 +187,13 @@ func ecKey(o strictjson.Object) (*ecdsa.PublicKey, error) {
 		if size := (curve.Params().BitSize + 7) / 8; len(x) != size || len(y) != size {
 			return nil, errors.New("oidc: a point of another size than its curve")
 		}
-		// a point on the curve, or an error
+		// returns an error if the point is not on the curve
 		return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
 	}
 	return nil, fmt.Errorf("oidc: a key on %.32q", name)
 }
 
-// number is a member in base64url, of at most as many bytes as the largest key.
+// number decodes a member in base64url with at most as many bytes as the largest key.
 func number(o strictjson.Object, name string) ([]byte, error) {
 	text, err := o.Text(name)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package oidc verifies the tokens of OpenID Connect identity providers: what
-// they say, who signed them and that they hold now. It must never know HTTP,
-// accounts, roles or policies.
+// Package oidc verifies the tokens of OpenID Connect identity providers: their format,
+// their signature and that they are valid now. It must never know HTTP, accounts, roles or
+// policies.
 package oidc
 
 import (
@@ -17,36 +17,35 @@ import (
 	"watertight/internal/strictjson"
 )
 
-// MaxToken is the longest token that is looked at, in bytes (STS API reference,
-// AssumeRoleWithWebIdentity).
+// MaxToken is the maximum length of a token in bytes; longer ones are refused unread (STS
+// API reference, AssumeRoleWithWebIdentity).
 const MaxToken = 20_000
 
 const (
 	maxKeyID  = 1024
-	maxValues = 200 // of one claim
-	maxDepth  = 16  // of a token's header and claims, and of what issuers answer
+	maxValues = 200 // values of one claim
+	maxDepth  = 16  // nesting depth of a token's header and claims, and of what issuers answer
 	// skew is how far the issuer's clock may be ahead.
 	skew = time.Minute
 )
 
-// Token is a token as it was presented: until Verify has accepted it, its contents
-// are only claims.
+// Token is a token as it was presented. Until Verify has accepted it, nothing in it may be trusted.
 type Token struct {
 	Issuer, Subject string
-	// Audience is the party that the token is for: the authorized party if there is
-	// one; Original is then the audience it names besides.
+	// Audience is the party that the token is for: the authorized party if there is one.
+	// Original is then the audience that the token also names.
 	Audience, Original string
-	// Claims are the top-level claims that are text, numbers, booleans or lists
-	// of them, by name, as text.
+	// Claims are the top-level claims that are text, numbers, booleans or lists of these,
+	// by name, in the form of text.
 	Claims map[string][]string
-	// Tags, Transitive and SourceIdentity are those of the session that AWS's
-	// own claims ask for (IAM user guide, "Passing session tags using
+	// Tags, Transitive and SourceIdentity are the properties of the session that AWS's own
+	// claims ask for (IAM user guide, "Passing session tags using
 	// AssumeRoleWithWebIdentity").
 	Tags           map[string]string
 	Transitive     []string
 	SourceIdentity string
 
-	signed                     string // header and claims as they came
+	signed                     string // header and claims as they were sent
 	signature                  []byte
 	algorithm, keyID           string
 	expires, notBefore, issued time.Time
@@ -57,14 +56,14 @@ func malformed(err error) error {
 		"The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)").Because(err)
 }
 
-// Rejected is the refusal of a token that does not fit; it does not say why.
+// Rejected is the error for an invalid token; it does not say what is wrong.
 func Rejected() *fault.Error {
 	return fault.New(fault.InvalidIdentityToken,
 		"The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for "+
 			"requirements.")
 }
 
-// Parse reads a token, once, and verifies nothing. Errors: InvalidIdentityToken.
+// Parse decodes a token and verifies nothing. Errors: InvalidIdentityToken.
 func Parse(raw string) (*Token, error) {
 	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 {
 		return nil, malformed(nil)
@@ -89,9 +88,9 @@ func Parse(raw string) (*Token, error) {
 	return t, t.read(claims)
 }
 
-// readHeader reads how a token is signed. It ignores keys and certificates in the
-// token: only the issuer's keys count. It supports no critical header parameters,
-// and refuses tokens with any (RFC 7515, 4.1.11).
+// readHeader decodes the token's header. It ignores keys and certificates in the token:
+// only the issuer's keys count. It supports no critical header parameters, and refuses
+// tokens that have any (RFC 7515, 4.1.11).
 func (t *Token) readHeader(raw []byte) error {
 	h, err := strictjson.Read(raw, maxDepth)
 	if err != nil {
@@ -112,7 +111,7 @@ func (t *Token) readHeader(raw []byte) error {
 	return err
 }
 
-// read fills in what a token says.
+// read decodes the claims of a token.
 func (t *Token) read(claims strictjson.Object) error {
 	t.Claims = make(map[string][]string, len(claims))
 	for name, raw := range claims {
@@ -155,7 +154,7 @@ func (t *Token) read(claims strictjson.Object) error {
 	return t.readTags(claims["https://aws.amazon.com/tags"])
 }
 
-// readTags reads the claim of AWS that tags the session.
+// readTags decodes AWS's claim with session tags.
 func (t *Token) readTags(raw strictjson.Value) error {
 	if raw == nil {
 		return nil
@@ -208,8 +207,8 @@ func missing(claim string) error {
 	return fault.New(fault.InvalidIdentityToken, "Missing a required claim: "+claim+".")
 }
 
-// values returns a claim's values as text; ok is false unless it is a text, number,
-// boolean or list of these.
+// values returns a claim's values as text; ok is false if the claim is not text, a number,
+// a boolean or a list of these.
 func values(raw strictjson.Value) ([]string, bool) {
 	if !bytes.HasPrefix(raw, []byte("[")) {
 		v, ok := value(raw)
@@ -241,7 +240,7 @@ func value(raw strictjson.Value) (string, bool) {
 	return string(raw), true
 }
 
-// date is a NumericDate (RFC 7519, section 2), within the years 1970 to 9999.
+// date decodes a NumericDate (RFC 7519, section 2) between the years 1970 and 9999.
 func date(raw strictjson.Value) (time.Time, error) {
 	f, err := strconv.ParseFloat(string(bytes.TrimSpace(raw)), 64)
 	if err != nil || !(f >= 0 && f < 253402300800) {
@@ -250,7 +249,7 @@ func date(raw strictjson.Value) (time.Time, error) {
 	return time.Unix(int64(f), 0), nil
 }
 
-// checkTimes checks that a token whose signature was right holds at an instant.
+// checkTimes checks that a token is valid at a time. Its signature must have been verified before.
 func (t *Token) checkTimes(at time.Time) error {
 	for _, name := range [...]string{"exp", "iat"} {
 		if _, ok := t.Claims[name]; !ok {
@@ -268,8 +267,8 @@ func (t *Token) checkTimes(at time.Time) error {
 	return nil
 }
 
-// fits reports whether a key can have made the token's signature: its kind and
-// size belong to the algorithm (RFC 7518, 3.3 and 3.4).
+// fits reports whether a key can have made the token's signature: whether its kind and size
+// belong to the algorithm (RFC 7518, 3.3 and 3.4).
 func (t *Token) fits(k *key) bool {
 	return k.id == t.keyID && (k.algorithm == "" || k.algorithm == t.algorithm) &&
 		slices.Contains(algorithmsOf(k.public), t.algorithm)

@@ -13,8 +13,8 @@ import (
 	"watertight/internal/strictjson"
 )
 
-// Fetcher fetches https addresses. Its errors of kind fault.Unavailable may be
-// temporary. thumbprints are those of authorities to trust besides the system's.
+// Fetcher fetches https URLs. Its errors of kind fault.Unavailable may be temporary.
+// thumbprints are those of authorities to trust in addition to the system's.
 type Fetcher interface {
 	Get(ctx context.Context, address string, thumbprints []string) ([]byte, error)
 }
@@ -26,35 +26,34 @@ const (
 	minRSA     = 2048      // bits
 	maxRSA     = 8192
 
-	fresh = time.Hour        // how long keys count that an issuer had
-	again = time.Minute      // between two looks for a key that was not there
-	retry = 10 * time.Second // between two tries to reach an issuer
+	fresh = time.Hour        // how long fetched keys are used
+	again = time.Minute      // minimum time between two fetches because of an unknown key
+	retry = 10 * time.Second // minimum time between two attempts to reach an issuer
 )
 
-// Verifier verifies tokens, and keeps the keys of their issuers for an hour.
+// Verifier verifies tokens. It caches the keys of their issuers for an hour.
 type Verifier struct {
 	fetch   Fetcher
 	mu      sync.Mutex
 	issuers map[string]*issuer
 }
 
-// issuer is an issuer's keys, reached in one way.
+// issuer caches the keys of an issuer for one set of thumbprints.
 type issuer struct {
-	mu    sync.Mutex // held while they are fetched
+	mu    sync.Mutex // held while the keys are fetched
 	tried time.Time
-	have  time.Time // when keys was fetched; zero where there are none
+	have  time.Time // when keys was fetched; zero if it never was
 	keys  []key
-	err   error // of the last try
+	err   error // error of the last attempt
 	used  time.Time
 }
 
-// New returns a verifier; without a fetcher it verifies nothing.
+// New returns a Verifier. Without a fetcher it accepts no token.
 func New(f Fetcher) *Verifier { return &Verifier{fetch: f, issuers: map[string]*issuer{}} }
 
-// Verify verifies a token's signature with its issuer's keys, and that it holds
-// at an instant. The caller has checked that the issuer is trusted.
-// Errors: InvalidIdentityToken, ExpiredTokenException, IDPCommunicationError,
-// IDPRejectedClaim.
+// Verify verifies a token's signature with its issuer's keys, and that the token is valid
+// at a time. The caller must have checked that the issuer is trusted. Errors:
+// InvalidIdentityToken, ExpiredTokenException, IDPCommunicationError, IDPRejectedClaim.
 func (v *Verifier) Verify(ctx context.Context, t *Token, thumbprints []string, at time.Time) error {
 	k, err := v.key(ctx, t, thumbprints, at)
 	if err != nil {
@@ -66,7 +65,7 @@ func (v *Verifier) Verify(ctx context.Context, t *Token, thumbprints []string, a
 	return t.checkTimes(at)
 }
 
-// key finds the key that the token says signed it.
+// key returns the key that signed the token, according to the token.
 func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at time.Time) (*key, error) {
 	if v == nil || v.fetch == nil {
 		return nil, unreachable(errors.New("oidc: there is no way to reach issuers"))
@@ -83,7 +82,8 @@ func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at t
 	}
 	if since := at.Sub(i.tried); i.tried.IsZero() || since >= wait || since < -wait {
 		i.tried = at
-		// A caller who hangs up must not be why others find no keys.
+		// The fetch continues if this caller disconnects, because other callers wait for
+		// its result.
 		keys, err := v.keys(context.WithoutCancel(ctx), t.Issuer, thumbprints)
 		if i.err = err; err == nil {
 			i.keys, i.have = keys, at
@@ -98,7 +98,7 @@ func (v *Verifier) key(ctx context.Context, t *Token, thumbprints []string, at t
 	return nil, Rejected().Because(errors.New("oidc: the issuer has no such key"))
 }
 
-// current reports whether the keys count.
+// current reports whether the keys may still be used.
 func (i *issuer) current(at time.Time) bool { return !i.have.IsZero() && at.Sub(i.have) < fresh }
 
 func (i *issuer) find(t *Token, at time.Time) *key {
@@ -113,8 +113,8 @@ func (i *issuer) find(t *Token, at time.Time) *key {
 	return nil
 }
 
-// issuer returns an issuer's place. Keys that were reached by trusting another
-// authority are another's.
+// issuer returns the cache entry of an issuer. Keys that were fetched with other
+// thumbprints have another entry.
 func (v *Verifier) issuer(name string, thumbprints []string, at time.Time) *issuer {
 	pins := slices.Sorted(slices.Values(thumbprints))
 	at = at.Round(0)
@@ -133,7 +133,7 @@ func (v *Verifier) issuer(name string, thumbprints []string, at time.Time) *issu
 	return i
 }
 
-// forget drops the issuer that was not used for longest.
+// forget drops the least recently used issuer.
 func (v *Verifier) forget() {
 	oldest := ""
 	for id, i := range v.issuers {
@@ -168,8 +168,8 @@ func (v *Verifier) keys(ctx context.Context, name string, thumbprints []string) 
 	return parseKeys(b)
 }
 
-// unreachable is the refusal where an issuer's keys could not be had. Clients
-// try again where the network failed.
+// unreachable is the error for keys that could not be fetched. If the network failed, its
+// code tells clients to try again.
 func unreachable(err error) error {
 	if fault.From(err).Kind == fault.KindUnavailable {
 		return fault.Of(fault.IDPCommunicationError).Because(err)

@@ -1,6 +1,6 @@
-// Package recent keeps last uses that are not written yet: of access keys, users,
-// roles and customers' keys. It exists so that a request that uses something does not
-// write. It must never know what is used.
+// Package recent keeps the last uses of access keys, users, roles and customers' keys in
+// memory until they are written. It exists so that a request that uses something does not
+// have to write. It must never know what is used.
 package recent
 
 import (
@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// How last uses are kept: they are of interest to people, so a minute's
-// inaccuracy costs nothing, and a write for each request would.
+// Last uses are information for people, so an inaccuracy of a minute is acceptable; a write
+// for each request would be too expensive.
 const (
 	interval = time.Minute
-	maxUses  = 65536 // uses that wait or are remembered
+	maxUses  = 65536 // uses in waiting, and in written
 )
 
-// Uses holds last uses by what was used. It is safe for concurrent use.
+// Uses holds the last use of each key. It is safe for concurrent use.
 type Uses[K comparable, V any] struct {
 	mu      sync.Mutex
 	waiting map[K]V
-	flushed map[K]V // is being written, or was
+	flushed map[K]V // the last batch: being written, or written
 	written map[K]time.Time
 }
 
-// New returns none.
+// New returns an empty Uses.
 func New[K comparable, V any]() *Uses[K, V] {
 	return &Uses[K, V]{waiting: map[K]V{}, written: map[K]time.Time{}}
 }
 
-// Note remembers a use of k at an instant, unless one of the last minute was written.
+// Note records a use of k at a time, unless a use of the last minute was written.
 func (l *Uses[K, V]) Note(k K, v V, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,7 +40,7 @@ func (l *Uses[K, V]) Note(k K, v V, at time.Time) {
 	}
 }
 
-// Known is a use that may not be written yet.
+// Known returns the last use of k if it may not be written yet.
 func (l *Uses[K, V]) Known(k K) (v V, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,8 @@ func (l *Uses[K, V]) Known(k K) (v V, ok bool) {
 	return v, ok
 }
 
-// Take returns what waits, which is to be written now; at is when a use was.
+// Take returns the uses that are not written yet; the caller writes them. at returns the
+// time of a use.
 func (l *Uses[K, V]) Take(at func(V) time.Time) map[K]V {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,8 +21,8 @@ const (
 	longestChained = time.Hour
 )
 
-// AssumeInput says which role is assumed, and how its session looks. A zero
-// Duration is an hour; Serial and Code go together.
+// AssumeInput names the role to assume, and has the properties of the session. A zero
+// Duration means one hour; Serial and Code must be given together.
 type AssumeInput struct {
 	RoleARN, SessionName       string
 	Duration                   time.Duration
@@ -33,19 +33,19 @@ type AssumeInput struct {
 	Serial, Code               string
 }
 
-// chain is what the session that asks hands on to the one it asks for.
+// chain is what a session inherits from the session that requests it.
 type chain struct {
-	session    bool // a role's session asks
+	session    bool // the caller is a role's session
 	tags       []tag.Tag
 	source     string
-	parent     string // the long-lived key at the beginning
-	provider   string // or the identity provider
+	parent     string // the long-lived key at the beginning of the chain
+	provider   string // the identity provider, if there is no such key
 	providerID string
 	transitive []string
 	makers     []string
 }
 
-// chainOf reads what the caller hands on.
+// chainOf returns what the new session inherits from the caller.
 func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 	out := chain{parent: c.AccessKeyID()}
 	if !c.Temporary() {
@@ -72,7 +72,7 @@ func chainOf(r kv.Reader, c authz.Caller) (chain, error) {
 	return out, nil
 }
 
-// roleTarget is the ARN a role is assumed by.
+// roleTarget parses the ARN of the role to assume.
 func roleTarget(name string) (arn.ARN, error) {
 	a, err := arn.Parse(name)
 	if err != nil || a.Partition != "aws" || a.Service != "iam" || a.Region != "" || !arn.IsAccountID(a.Account) ||
@@ -82,10 +82,10 @@ func roleTarget(name string) (arn.ARN, error) {
 	return a, nil
 }
 
-// AssumeNeeds are the permissions AssumeRole asks for, from the role's trust
-// policy and, as far as that only delegates, from the caller's own policies. An
-// MFA code counts as right here; AssumeRole verifies it before a session is
-// made. Errors: AccessDenied, ValidationError, InvalidParameterValue.
+// AssumeNeeds returns the needs of AssumeRole: from the role's trust policy and, if that
+// only delegates, from the caller's own policies. It treats an MFA code as valid;
+// AssumeRole verifies the code before it creates a session. Errors: AccessDenied,
+// ValidationError, InvalidParameterValue.
 func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput) ([]authz.Need, error) {
 	p := c.Principal()
 	role, err := roleTarget(in.RoleARN)
@@ -96,7 +96,7 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 	case policy.User, policy.RoleSession:
 	case policy.AccountRoot:
 		return nil, fault.New(fault.AccessDenied, "Roles may not be assumed by root accounts.")
-	default: // federated users call nothing of STS but GetCallerIdentity
+	default: // federated users may call only GetCallerIdentity of STS
 		return nil, notAuthorized(p, "sts:AssumeRole", role, policy.Verdict{})
 	}
 	if (in.Serial == "") != (in.Code == "") {
@@ -131,15 +131,13 @@ func (s *Store) AssumeNeeds(ctx context.Context, c authz.Caller, in AssumeInput)
 		}), nil
 }
 
-// tagged reports whether the new session gets tags from its request or from the
-// session that asks for it.
+// tagged reports whether the new session gets tags from its request or from the caller's session.
 func (in *AssumeInput) tagged(from chain) bool { return len(in.Tags)+len(from.tags) > 0 }
 
-// sourced reports whether the new session says whose it is.
+// sourced reports whether the new session has a source identity.
 func (in *AssumeInput) sourced(from chain) bool { return in.SourceIdentity != "" || from.source != "" }
 
-// keys are the condition keys of the request (IAM user guide, "Available keys
-// for AWS STS").
+// keys returns the condition keys of the request (IAM user guide, "Available keys for AWS STS").
 func (in *AssumeInput) keys(from chain) map[string][]string {
 	m := sessionTagKeys(in.Tags, append(from.transitive, in.Transitive...))
 	m["sts:rolesessionname"] = []string{in.SessionName}
@@ -162,8 +160,8 @@ func orElse(s, other string) string {
 	return s
 }
 
-// sessionNeeds are the needs of making a session on a resource: of the call
-// itself, of tagging the session, and of saying whose it is.
+// sessionNeeds returns the needs of creating a session on a resource: of the call itself,
+// of tagging the session, and of setting its source identity.
 func sessionNeeds(
 	action policy.Action, on arn.ARN, keys map[string][]string, tagged, sourced bool,
 	refusal func(policy.Action) func(policy.Verdict) error,
@@ -182,8 +180,8 @@ func sessionNeeds(
 	return needs
 }
 
-// notAuthorized is the refusal in STS's words. What of the caller's own
-// policies refused is shown only to callers of the resource's account.
+// notAuthorized is the refusal in STS's wording. Only callers of the resource's account are
+// told what in their own policies refused.
 func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Verdict) error {
 	message := "User: " + p.ARN.String() + " is not authorized to perform: " + string(a) + " on resource: " +
 		on.String()
@@ -196,13 +194,12 @@ func notAuthorized(p policy.Principal, a policy.Action, on arn.ARN, v policy.Ver
 // Assumed is a role's new session.
 type Assumed struct {
 	*Session
-	PackedSize int // per cent of the room for policies and tags; 0 where there are none
+	PackedSize int // percentage of the limit for policies and tags; 0 if there are none
 }
 
-// AssumeRole makes a session of a role. It needs sts:AssumeRole and, where the session
-// gets them, sts:TagSession and sts:SetSourceIdentity, as AssumeNeeds says.
-// Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
-// PackedPolicyTooLarge.
+// AssumeRole creates a session of a role. It needs sts:AssumeRole and, if the session gets
+// tags or a source identity, sts:TagSession and sts:SetSourceIdentity, as AssumeNeeds says.
+// Errors: AccessDenied, ValidationError, MalformedPolicyDocument, PackedPolicyTooLarge.
 func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (out Assumed, err error) {
 	c := g.Caller()
 	role, err := roleTarget(in.RoleARN)
@@ -247,7 +244,7 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
 	act := func(tx kv.Reader) error { return s.actAs(tx, n, role, in) }
-	if err := s.store.View(ctx, act); err != nil { // before a code is used up
+	if err := s.store.View(ctx, act); err != nil { // before Verify, so that a refused request uses up no code
 		return out, err
 	}
 	if in.Serial != "" {
@@ -260,9 +257,9 @@ func (s *Store) AssumeRole(ctx context.Context, g authz.Grant, in AssumeInput) (
 	return out, s.begin(ctx, g, n, in.Duration, func(tx kv.Tx) error { return act(tx) })
 }
 
-// inherit gives a session its tags and whose it is. What the calling session
-// hands on can't be changed (IAM user guide, "Chaining roles with session tags",
-// "Monitor and control actions taken with assumed roles").
+// inherit sets the tags and the source identity of a session. What the caller's session
+// passes on can't be changed (IAM user guide, "Chaining roles with session tags", "Monitor
+// and control actions taken with assumed roles").
 func (in *AssumeInput) inherit(n *Session, from chain) error {
 	for _, t := range in.Tags {
 		if sessionTag(from.tags, t.Key) >= 0 {
@@ -279,7 +276,7 @@ func (in *AssumeInput) inherit(n *Session, from chain) error {
 	return nil
 }
 
-// actAs makes a session one of a role, as the role is now.
+// actAs makes n a session of a role, with the role's current properties.
 func (s *Store) actAs(r kv.Reader, n *Session, role arn.ARN, in AssumeInput) error {
 	e, err := identity.FindRole(r, role)
 	if err != nil {

@@ -15,24 +15,24 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Passed are the session policies of a request: one as text, others by the ARNs
-// of managed policies.
+// Passed are the session policies of a request: one as text, others by the ARNs of managed
+// policies.
 type Passed struct {
 	Policy string
 	ARNs   []string
 }
 
-// Limits of what a session may be passed (STS API reference, AssumeRole). AWS
-// packs policies and tags into an internal format and does not document its limit.
+// Limits of session policies and tags (STS API reference, AssumeRole). AWS packs them into
+// an internal format and does not document its limit.
 const (
 	maxSessionText = 2048 // characters
 	maxPassed      = 10
 	maxPacked      = 4096 // bytes, deflated
 )
 
-// restrict gives a session the policies of its request, which checkPassed has
-// found right, and returns how much of the space for policies and tags they use, in
-// per cent. Errors: PackedPolicyTooLarge.
+// restrict sets the session policies of a request, which checkPassed has validated. It
+// returns the percentage of the limit for policies and tags that they use. Errors:
+// PackedPolicyTooLarge.
 func (n *Session) restrict(in Passed) (percent int, err error) {
 	n.Policies = nil
 	if in.Policy != "" {
@@ -56,8 +56,8 @@ func (n *Session) restrict(in Passed) (percent int, err error) {
 	return 0, packedTooLarge("session tags", percent)
 }
 
-// checkPassed checks only what the request itself passes. It keeps nothing.
-// Errors: MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
+// checkPassed checks only what is in the request itself. It stores nothing. Errors:
+// MalformedPolicyDocument, PackedPolicyTooLarge, InvalidParameterValue.
 func checkPassed(in Passed) error {
 	if len(in.ARNs) > maxPassed {
 		return invalidParameter(fmt.Sprintf("A session has at most %d managed policies.", maxPassed))
@@ -83,7 +83,7 @@ func packedTooLarge(what string, percent int) error {
 	return fault.New(fault.PackedPolicyTooLarge, message)
 }
 
-// packed is the size of policies and tags, deflated.
+// packed returns the deflated size of policies and tags.
 func packed(in Passed, tags []tag.Tag) (int, error) {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)
@@ -103,8 +103,8 @@ func packed(in Passed, tags []tag.Tag) (int, error) {
 	return b.Len(), nil
 }
 
-// managed binds a session to the managed policies that its request names: they
-// must be there, and are read anew with each request of the session.
+// managed binds a session to the managed policies that its request names. They must exist.
+// Each request of the session reads them again.
 func (s *Store) managed(r kv.Reader, n *Session, account string, names []string) error {
 	n.Managed = nil
 	for _, name := range names {
@@ -120,8 +120,8 @@ func (s *Store) managed(r kv.Reader, n *Session, account string, names []string)
 	return nil
 }
 
-// sessionPolicies are the compiled policies of a session; a deleted one is nil, which
-// denies.
+// sessionPolicies returns the compiled policies of a session. For a deleted one it returns
+// nil, which denies everything.
 func (s *Store) sessionPolicies(r kv.Reader, n *Session) ([]*policy.Document, error) {
 	if !n.Restricted {
 		return nil, nil
@@ -158,7 +158,7 @@ func checkSessionTags(tags []tag.Tag, transitive []string) error {
 	if len(transitive) > tag.MaxIAM {
 		return invalidParameter(fmt.Sprintf("A session has at most %d tags.", tag.MaxIAM))
 	}
-	if err := tag.CheckIAM(tags); err != nil { // the rules of IAM, in the words of STS
+	if err := tag.CheckIAM(tags); err != nil { // the rules of IAM, with the error codes of STS
 		return invalidParameter(fault.From(err).Message)
 	}
 	for _, key := range transitive {
@@ -169,7 +169,7 @@ func checkSessionTags(tags []tag.Tag, transitive []string) error {
 	return nil
 }
 
-// sessionTagKeys are the condition keys of the tags in a request for a session.
+// sessionTagKeys returns the condition keys for the tags in a request for a session.
 func sessionTagKeys(tags []tag.Tag, transitive []string) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range tags {
@@ -182,8 +182,8 @@ func sessionTagKeys(tags []tag.Tag, transitive []string) map[string][]string {
 	return m
 }
 
-// sessionTag is the index of a key among a session's tags, or -1. They never differ
-// only by case.
+// sessionTag returns the index of a key among a session's tags, or -1. Tag keys of a
+// session never differ only by case.
 func sessionTag(tags []tag.Tag, key string) int {
 	return slices.IndexFunc(tags, func(t tag.Tag) bool { return strings.EqualFold(t.Key, key) })
 }

@@ -16,22 +16,21 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Some sessions need no permission, so their number is limited. A session counts for
-// its makers: the user or root user whose key is at the beginning of its chain; or, if
-// that is the token of an identity provider, the bearer of the token in the role that
-// was assumed with it, and that role.
+// Some sessions need no permission, so their number is limited. A session counts for its
+// makers. If its chain begins with an access key, the maker is the key's user or root user.
+// If it begins with the token of an identity provider, the makers are the bearer of the
+// token in the role that was assumed with it, and that role.
 
-// DefaultQuota is how many sessions that have not ended one maker has at
-// most. All bearers of tokens together have bearersShare times as many in one
-// role.
+// DefaultQuota is the maximum number of unexpired sessions of one maker. All bearers of
+// tokens together may have bearersShare times as many in one role.
 const (
 	DefaultQuota = 1000
 	bearersShare = 10
 )
 
-// Records of how many sessions a maker has:
+// Records of the sessions of a maker:
 //
-//	i/q/MAKER              how many sessions there are
+//	i/q/MAKER              the number of its sessions
 //	i/h/MAKER 0 END KEYID  one of them, and the long-lived key of its chain
 //	i/x/END KEYID          a session by its end, and its makers
 //
@@ -58,13 +57,13 @@ func endsKey(end time.Time, accessKeyID string) []byte {
 	return append(record.Big([]byte(endsPrefix), uint64(end.Unix())), accessKeyID...)
 }
 
-// held is a session as its end and its makers find it.
+// held is a session as the records above name it.
 type held struct {
 	accessKeyID string
 	end         time.Time
 }
 
-// heldAt reads a key that goes on with END KEYID after a prefix.
+// heldAt decodes END KEYID at an offset of a record's key.
 func heldAt(key []byte, prefix int) (held, error) {
 	if len(key) < prefix+8 {
 		return held{}, record.Malformed("the end of a session")
@@ -73,13 +72,13 @@ func heldAt(key []byte, prefix int) (held, error) {
 	return held{string(key[prefix+8:]), time.Unix(int64(end), 0).UTC()}, nil
 }
 
-// bearerMakers are the makers of a session of a role for the bearer of a token.
+// bearerMakers returns the makers of a session of a role for the bearer of a token.
 func bearerMakers(roleID, provider, subject string) []string {
 	sum := sha256.Sum256([]byte(provider + "\x00" + subject))
 	return []string{roleID + "/" + hex.EncodeToString(sum[:16]), roleID}
 }
 
-// makersOf are the makers of a session.
+// makersOf returns the makers of a session.
 func makersOf(r kv.Reader, n *Session) ([]string, error) {
 	if n.Parent == "" {
 		v, err := r.Get(endsKey(n.Expires, n.AccessKeyID))
@@ -89,7 +88,7 @@ func makersOf(r kv.Reader, n *Session) ([]string, error) {
 		if v != nil {
 			return readMakers(v)
 		}
-		return []string{n.roleID()}, nil // of a session older than its makers
+		return []string{n.roleID()}, nil // the session is older than the records of makers
 	}
 	holder, found, err := identity.KeyHolder(r, n.Parent)
 	if err == nil && !found {
@@ -142,7 +141,7 @@ func setTaken(tx kv.Tx, maker string, n uint64) {
 	tx.Set(roomKey(maker), record.Uint(record.Start(nil), fieldRoomTaken, n))
 }
 
-// limit is how many sessions a maker has at most.
+// limit returns the maximum number of sessions of a maker.
 func (s *Store) limit(maker string) uint64 {
 	if strings.HasPrefix(maker, identity.Role.IDPrefix()) && !strings.Contains(maker, "/") {
 		return uint64(s.quota) * bearersShare
@@ -150,7 +149,7 @@ func (s *Store) limit(maker string) uint64 {
 	return uint64(s.quota)
 }
 
-// take takes room for a session from each of its makers. Errors: LimitExceeded.
+// take counts a session for each of its makers. Errors: LimitExceeded.
 func (s *Store) take(tx kv.Tx, n *Session) error {
 	makers := n.makers
 	if makers == nil {
@@ -189,11 +188,11 @@ func (s *Store) take(tx kv.Tx, n *Session) error {
 	return nil
 }
 
-// purgeBatch bounds a transaction of purge.
+// purgeBatch bounds the transactions of purge.
 const purgeBatch = 200
 
-// purge removes sessions that ended before at, of those in order of their end
-// under a prefix, some at a time.
+// purge removes a batch of the sessions that ended before at. prefix selects the records;
+// they are in the order of the sessions' ends.
 func purge(tx kv.Tx, prefix []byte, at time.Time) (int, error) {
 	var ended []held
 	for p, err := range tx.Scan(prefix, record.Big(append([]byte(nil), prefix...), uint64(max(0, at.Unix())))) {
@@ -216,7 +215,7 @@ func purge(tx kv.Tx, prefix []byte, at time.Time) (int, error) {
 	return len(ended), nil
 }
 
-// drop removes a session and gives its room back.
+// drop removes a session and its counts.
 func drop(tx kv.Tx, h held) error {
 	key := endsKey(h.end, h.accessKeyID)
 	v, err := tx.Get(key)
@@ -240,11 +239,11 @@ func drop(tx kv.Tx, h held) error {
 	return nil
 }
 
-// Ender ends sessions for core/identity, which knows nothing else of them.
+// Ender ends sessions for core/identity, which must not know more about them.
 type Ender struct{}
 
-// End removes the sessions of a maker, a user's unique id or an account, whose
-// chains begin with a key that is removed.
+// End removes the sessions of a maker whose chains begin with an access key. The maker is a
+// user's unique id or an account.
 func (Ender) End(tx kv.Tx, maker, parent string) error {
 	prefix := record.Key(heldPrefix, maker, "\x00")
 	var all []held
@@ -278,8 +277,8 @@ func (Ender) End(tx kv.Tx, maker, parent string) error {
 	return nil
 }
 
-// Purge removes sessions that ended before at. They are refused from their end on;
-// this only frees their room.
+// Purge removes sessions that ended before at. They are refused from their end on; removing
+// them only frees space and quota.
 func (s *Operator) Purge(ctx context.Context, at time.Time) (removed int, err error) {
 	for {
 		n := 0

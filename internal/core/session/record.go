@@ -15,9 +15,9 @@ type Session struct {
 	AccessKeyID, Secret, Token string
 	Issued, Expires            time.Time
 	Principal                  policy.Principal
-	Parent                     string // access key id that asked; empty for web identities
-	// Policies are session policies; Restricted says that there are some, so
-	// that none left means nothing is allowed.
+	Parent                     string // id of the access key that requested it; empty for web identities
+	// Policies are session policies. Restricted says that there are some; if all of them
+	// were deleted, the session may do nothing.
 	Policies       []string
 	Managed        []PolicyRef // the managed ones among them
 	Restricted     bool
@@ -26,17 +26,17 @@ type Session struct {
 	MFAAt          time.Time
 	SourceIdentity string
 	Provider       string // of a web identity
-	ProviderID     string // of that very provider
+	ProviderID     string // unique id of that provider
 	Purpose        Purpose
 
-	makers []string // of one that is being made; nil: they follow from Parent
+	makers []string // set only while the session is created; nil: they follow from Parent
 }
 
-// PolicyRef is a managed policy as a session names it, and the unique id that the
-// policy had then: a later policy with the same ARN is another one.
+// PolicyRef is a managed policy as a session names it, and the unique id that the policy
+// had then: a later policy with the same ARN is a different one.
 type PolicyRef struct{ ARN, ID string }
 
-// Purpose is the call that made a session. The numbers are stored.
+// Purpose is the operation that created a session. The numbers are stored.
 type Purpose uint8
 
 // The purposes.
@@ -122,7 +122,7 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 			return nil, record.Malformed("session " + accessKeyID)
 		}
 	}
-	// A session that this program can't read in full identifies no caller.
+	// A session that this program can't decode completely must not identify a caller.
 	if f.Err() != nil || s.Secret == "" || s.Token == "" || s.Expires.IsZero() || s.Principal.Kind == policy.Nobody ||
 		s.Purpose == 0 {
 		return nil, record.Malformed("session " + accessKeyID)
@@ -130,7 +130,7 @@ func decodeSession(accessKeyID string, value []byte) (*Session, error) {
 	return s, nil
 }
 
-// take stores one field; ok is false if the value is not valid for the field.
+// take stores one field; ok is false if the value is invalid.
 func (s *Session) take(f *record.Fields) (ok bool) {
 	if to := s.text(int(f.Number)); to != nil {
 		*to = string(f.Bytes)
@@ -168,13 +168,13 @@ func (s *Session) take(f *record.Fields) (ok bool) {
 	case fieldSessionPurpose:
 		s.Purpose = Purpose(f.Uint)
 		return f.Uint <= uint64(WebIdentity)
-	default: // of a later program: it could restrict what this one would allow
+	default: // of a later program: it may restrict the session
 		return false
 	}
 	return true
 }
 
-// text is where a field that is plain text goes, nil for others.
+// text returns the struct field for a text field, nil for other fields.
 func (s *Session) text(field int) *string {
 	switch field {
 	case fieldSessionSecret:

@@ -1,6 +1,6 @@
-// Package session makes the temporary credentials that STS hands out: sessions of
-// roles, of users and of the bearers of tokens. It finds them when they sign. It must
-// never know how a request is signed, nor how STS spells its requests.
+// Package session creates the temporary credentials that STS returns: sessions of roles, of
+// users and of the bearers of tokens. It finds them when requests are signed with them. It
+// must never know how a request is signed, nor the wire format of STS.
 package session
 
 import (
@@ -24,16 +24,16 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// MFA says whether a code is right; core/mfa implements it.
+// MFA verifies codes; core/mfa implements it.
 type MFA interface {
-	// Verify uses up a code of a device that p has. Errors: AccessDenied.
+	// Verify accepts a code of a device that p owns, once. Errors: AccessDenied.
 	Verify(ctx context.Context, p policy.Principal, serial, code string, at time.Time) error
 }
 
 // Options are the server's settings for sessions.
 type Options struct {
-	Issuers oidc.Fetcher // how the keys of identity providers are reached; nil: no token is right
-	Quota   int          // sessions of one maker that have not ended; 0 is DefaultQuota
+	Issuers oidc.Fetcher // fetches the keys of identity providers; nil: no token is accepted
+	Quota   int          // unexpired sessions of one maker; 0 means DefaultQuota
 }
 
 // Store manages the sessions of a server.
@@ -41,16 +41,16 @@ type Store struct {
 	store      kv.Store
 	identities *identity.Store
 	mfa        MFA
-	issuers    *oidc.Verifier // nil verifies nothing
+	issuers    *oidc.Verifier // nil accepts no token
 	documents  *identity.Documents
 	quota      int
 }
 
-// maxDocuments bounds the cache of compiled session policies, in bytes. It is
-// apart from that of users' policies, so that making sessions evicts none of them.
+// maxDocuments bounds the cache of compiled session policies, in bytes. The cache is
+// separate from that of users' policies, so that creating sessions evicts none of them.
 const maxDocuments = 16 << 20
 
-// New returns the sessions in store.
+// New returns a Store of the sessions in store.
 func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store {
 	s := &Store{
 		store: store, identities: identities, mfa: mfa, documents: identity.NewDocuments(maxDocuments),
@@ -65,16 +65,16 @@ func New(store kv.Store, identities *identity.Store, mfa MFA, o Options) *Store 
 	return s
 }
 
-// Operator is what the server does without a request, and so without a grant. The
-// handlers of the network API are not given one.
+// Operator has what the server does to sessions without a request, and so without a grant.
+// Handlers of the network API do not get one.
 type Operator struct{ store kv.Store }
 
-// NewOperator returns the operator's side of sessions.
+// NewOperator returns the Operator of s.
 func NewOperator(s *Store) *Operator { return &Operator{s.store} }
 
-// Lookup finds what a signature by any access key is checked against; found is false if
-// the key does not exist. An inactive key is found, and the caller refuses it. It asks
-// for no grant, since it runs before a caller is identified.
+// Lookup returns the credential of any access key, against which signatures are verified;
+// found is false if the key does not exist. An inactive key is found, too; the caller
+// refuses it. Lookup asks for no grant, because it runs before the caller is identified.
 func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Credential, found bool, err error) {
 	if !strings.HasPrefix(accessKeyID, identity.TemporaryPrefix) {
 		return s.identities.Lookup(ctx, accessKeyID)
@@ -82,8 +82,8 @@ func (s *Store) Lookup(ctx context.Context, accessKeyID string) (c credential.Cr
 	return s.lookupTemporary(ctx, accessKeyID)
 }
 
-// lookupTemporary is Lookup for the keys of sessions. It is apart so that looking up
-// any other key allocates nothing for the results that the view fills.
+// lookupTemporary is Lookup for the keys of sessions. It is a separate function so that a
+// lookup of other keys does not allocate the variables that the view's closure captures.
 func (s *Store) lookupTemporary(
 	ctx context.Context, accessKeyID string,
 ) (c credential.Credential, found bool, err error) {
@@ -94,8 +94,8 @@ func (s *Store) lookupTemporary(
 	return c, found, err
 }
 
-// begin completes a session with fresh credentials and writes it, on behalf of the
-// grant's caller, if check finds everything it depends on still valid. Its callers have
+// begin sets new credentials of a session and writes it, on behalf of the grant's caller,
+// if check finds that everything it depends on is still valid. Its callers must have
 // demanded what the session needs.
 func (s *Store) begin(
 	ctx context.Context, g authz.Grant, n *Session, duration time.Duration, check func(kv.Tx) error,
@@ -136,10 +136,9 @@ func readSession(r kv.Reader, accessKeyID string) (*Session, error) {
 	return decodeSession(accessKeyID, v)
 }
 
-// conditionKeys are the session's (IAM user guide, "AWS global condition
-// context keys"); a tag of the session overrides one of the user or role it
-// acts for. What follows from MFAAt, Issued and SourceIdentity belongs to the
-// request, see authn.
+// conditionKeys returns the session's condition keys (IAM user guide, "AWS global condition
+// context keys"). A tag of the session overrides one of its user or role. The keys that
+// follow from MFAAt, Issued and SourceIdentity belong to the request, see authn.
 func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	m := map[string][]string{}
 	for _, t := range slices.Concat(own, n.Tags) {
@@ -151,7 +150,7 @@ func (n *Session) conditionKeys(own []tag.Tag) map[string][]string {
 	return m
 }
 
-// temporary finds the credential of a session whose origin is still valid.
+// temporary returns the credential of a session if its origin is still valid.
 func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credential, bool, error) {
 	if identity.CheckKeyID(accessKeyID) != nil {
 		return credential.Credential{}, false, nil
@@ -173,10 +172,10 @@ func (s *Store) temporary(r kv.Reader, accessKeyID string) (credential.Credentia
 	return c, err == nil, err
 }
 
-// actor updates a session's principal from the user or role it acts for, and returns
-// the tags of that one; false if it was deleted, or the session's origin was. A new
-// user or role of the same name revives no session: users are found by their key, roles
-// by their id.
+// actor updates a session's principal from its user or role, and returns that entity's
+// tags. It returns false if the entity or the session's origin was deleted. A new user or
+// role with the same name does not make the session valid again: users are found by their
+// key, roles by their id.
 func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 	parent, ok, err := origin(r, n)
 	if err != nil || !ok {
@@ -205,15 +204,15 @@ func actor(r kv.Reader, n *Session) (tags []tag.Tag, ok bool, err error) {
 	return nil, false, nil
 }
 
-// roleID is the unique id of the role that a session is of.
+// roleID returns the unique id of the session's role.
 func (n *Session) roleID() string {
 	id, _, _ := strings.Cut(n.Principal.ID, ":")
 	return id
 }
 
-// origin is where a session, or the first one of its chain, came from: a
-// long-lived key that is still active, or an identity provider that is still
-// trusted. One that was deleted and made again is another one.
+// origin returns the beginning of a session's chain: a long-lived key that is still active,
+// or an identity provider that is still trusted. If it was deleted and created again, it is
+// not the same.
 func origin(r kv.Reader, n *Session) (identity.LongLived, bool, error) {
 	if n.Parent != "" {
 		c, found, err := identity.FindCredential(r, n.Parent)

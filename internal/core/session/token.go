@@ -20,9 +20,9 @@ const (
 	maxRootToken  = time.Hour
 )
 
-// Identity returns who the caller is. It needs no permission, and no policy can deny
-// it (STS API reference, GetCallerIdentity). Errors: AccessDenied for callers that did
-// not sign.
+// Identity returns the caller's identity. It needs no permission, and no policy can deny it
+// (STS API reference, GetCallerIdentity). Errors: AccessDenied for callers who did not
+// sign.
 func (s *Store) Identity(g authz.Grant) (policy.Principal, error) {
 	p := g.Caller().Principal()
 	if p.Kind == policy.Nobody || p.Kind == policy.Anonymous {
@@ -31,17 +31,17 @@ func (s *Store) Identity(g authz.Grant) (policy.Principal, error) {
 	return p, nil
 }
 
-// TokenInput says how a session of GetSessionToken looks. A zero Duration is
-// the longest a root user may have, or 12 hours for others; Serial and Code of
-// an MFA device go together.
+// TokenInput has the properties of a session of GetSessionToken. A zero Duration means the
+// maximum for a root user, and 12 hours for others; Serial and Code of an MFA device must
+// be given together.
 type TokenInput struct {
 	Duration     time.Duration
 	Serial, Code string
 }
 
-// GetSessionToken makes a session that acts as its caller, who must have signed
-// with a long-lived key. It needs no permission (STS API reference,
-// GetSessionToken). Errors: AccessDenied, ValidationError.
+// GetSessionToken creates a session that acts as its caller, who must have signed with a
+// long-lived key. It needs no permission (STS API reference, GetSessionToken). Errors:
+// AccessDenied, ValidationError.
 func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInput) (*Session, error) {
 	p, err := s.Identity(g)
 	if err != nil {
@@ -65,8 +65,8 @@ func (s *Store) GetSessionToken(ctx context.Context, g authz.Grant, in TokenInpu
 	return n, s.begin(ctx, g, n, duration, func(tx kv.Tx) error { return checkOrigin(tx, n) })
 }
 
-// tokenLength is how long a session of a user or of the root user lasts; only
-// their long-lived keys ask for one.
+// tokenLength returns the duration of a session of a user or of the root user. Only their
+// long-lived keys may request one.
 func tokenLength(c authz.Caller, duration time.Duration, operation string) (time.Duration, error) {
 	longest, usual := maxToken, tokenDuration
 	switch c.Principal().Kind {
@@ -82,7 +82,7 @@ func tokenLength(c authz.Caller, duration time.Duration, operation string) (time
 	if duration == 0 {
 		duration = usual
 	}
-	// A root user who asks for more is given an hour.
+	// A root user who asks for more gets one hour.
 	if c.Principal().Kind == policy.AccountRoot {
 		duration = min(duration, longest)
 	}
@@ -97,7 +97,7 @@ func sessionsMayNot(operation string) error {
 	return fault.New(fault.AccessDenied, "Cannot call "+operation+" with session credentials")
 }
 
-// checkOrigin refuses a session whose origin was removed while it was made.
+// checkOrigin refuses a session whose origin was removed in the meantime.
 func checkOrigin(r kv.Reader, n *Session) error {
 	_, ok, err := origin(r, n)
 	if err == nil && !ok {
@@ -106,8 +106,8 @@ func checkOrigin(r kv.Reader, n *Session) error {
 	return err
 }
 
-// FederateInput describes a federated user's session.
-// A zero Duration is as in TokenInput.
+// FederateInput describes a federated user's session. A zero Duration means the same as in
+// TokenInput.
 type FederateInput struct {
 	Name     string
 	Duration time.Duration
@@ -115,11 +115,11 @@ type FederateInput struct {
 	Tags     []tag.Tag
 }
 
-// FederatedARN names a federated user's session.
+// FederatedARN returns the ARN of a federated user's session.
 func FederatedARN(account, name string) arn.ARN { return arn.STS(account, "federated-user/"+name) }
 
-// FederateNeeds are the permissions of GetFederationToken.
-// Errors: AccessDenied, InvalidParameterValue.
+// FederateNeeds returns the needs of GetFederationToken. Errors: AccessDenied,
+// InvalidParameterValue.
 func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, error) {
 	p := c.Principal()
 	if _, err := tokenLength(c, in.Duration, "GetFederationToken"); err != nil {
@@ -135,12 +135,11 @@ func (s *Store) FederateNeeds(c authz.Caller, in FederateInput) ([]authz.Need, e
 		}), nil
 }
 
-// GetFederationToken makes a federated user's session: it may do what both its
-// policies and the caller's allow, and without session policies only
-// what resources allow it by name. It needs sts:GetFederationToken and, with tags,
-// sts:TagSession, as FederateNeeds says.
-// Errors: AccessDenied, ValidationError, MalformedPolicyDocument,
-// PackedPolicyTooLarge.
+// GetFederationToken creates a federated user's session. The session may do what both its
+// policies and the caller's allow; without session policies, it may do only what
+// resource-based policies allow it by name. It needs sts:GetFederationToken and, with tags,
+// sts:TagSession, as FederateNeeds says. Errors: AccessDenied, ValidationError,
+// MalformedPolicyDocument, PackedPolicyTooLarge.
 func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in FederateInput) (out Assumed, err error) {
 	c := g.Caller()
 	account := c.Principal().Account
@@ -174,8 +173,8 @@ func (s *Store) GetFederationToken(ctx context.Context, g authz.Grant, in Federa
 	})
 }
 
-// AccountOfKey returns the account an access key id belongs to, "" where there
-// is none. It needs sts:GetAccessKeyInfo. Errors: AccessDenied.
+// AccountOfKey returns the account that an access key id belongs to, "" if there is none.
+// It needs sts:GetAccessKeyInfo. Errors: AccessDenied.
 func (s *Store) AccountOfKey(ctx context.Context, g authz.Grant, accessKeyID string) (string, error) {
 	if err := g.Demand("sts:GetAccessKeyInfo", arn.Any()); err != nil {
 		return "", err

@@ -15,13 +15,13 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// WebInput says which role the bearer of an identity provider's token assumes,
-// and how the session looks. A zero Duration is an hour.
+// WebInput names the role that the bearer of an identity provider's token assumes, and has
+// the properties of the session. A zero Duration means one hour.
 type WebInput struct {
 	RoleARN, SessionName, Token string
 	Duration                    time.Duration
 	Pass                        Passed
-	// Verified, if it is set, is called with the bearer once the token is verified,
+	// Verified, if it is set, is called with the bearer after the token was verified and
 	// before the session is written.
 	Verified func(policy.Principal)
 }
@@ -32,7 +32,7 @@ type WebAssumed struct {
 	Subject, Audience, Issuer string
 }
 
-// presented is a token and what it was shown to.
+// presented is a token with the role and the provider that it was presented for.
 type presented struct {
 	token    *oidc.Token
 	role     *identity.Entity
@@ -40,14 +40,13 @@ type presented struct {
 	session  *Session
 }
 
-// unauthorizedWeb does not tell whether there is such a role.
+// unauthorizedWeb is the same error whether or not the role exists.
 func unauthorizedWeb() error {
 	return fault.New(fault.AccessDenied, "Not authorized to perform sts:AssumeRoleWithWebIdentity")
 }
 
-// present reads a token and finds its role and its provider.
-// Nothing of the token is verified yet.
-// Errors: InvalidIdentityToken, AccessDenied, ValidationError,
+// present decodes a token and finds its role and its provider. It verifies nothing of the
+// token. Errors: InvalidIdentityToken, AccessDenied, ValidationError,
 // MalformedPolicyDocument, PackedPolicyTooLarge.
 func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 	target, err := roleTarget(in.RoleARN)
@@ -55,7 +54,7 @@ func (s *Store) present(ctx context.Context, in WebInput) (*presented, error) {
 		return nil, err
 	}
 	p := &presented{session: &Session{Purpose: WebIdentity}}
-	if err := checkPassed(in.Pass); err != nil { // AWS says so before anything else
+	if err := checkPassed(in.Pass); err != nil { // AWS reports these errors first
 		return nil, err
 	}
 	if p.token, err = oidc.Parse(in.Token); err != nil {
@@ -117,7 +116,7 @@ func (s *Store) findTrusted(r kv.Reader, p *presented) error {
 	return nil
 }
 
-// bearer is the principal that a token claims for its bearer.
+// bearer returns the bearer of the token as a principal, according to the token.
 func (p *presented) bearer() *policy.Principal {
 	return &policy.Principal{
 		Kind: policy.WebIdentity, Provider: p.provider.ARN().String(), Name: p.token.Subject,
@@ -125,9 +124,9 @@ func (p *presented) bearer() *policy.Principal {
 	}
 }
 
-// WebNeeds are the permissions AssumeRoleWithWebIdentity asks of the role's
-// trust policy, for the bearer that the token claims. AssumeRoleWithWebIdentity
-// verifies the token before a session is made. Errors are those of present.
+// WebNeeds returns the needs of AssumeRoleWithWebIdentity from the role's trust policy, for
+// the bearer according to the token. AssumeRoleWithWebIdentity verifies the token before it
+// creates a session. Its errors are those of present.
 func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error) {
 	p, err := s.present(ctx, in)
 	if err != nil {
@@ -161,11 +160,10 @@ func (s *Store) WebNeeds(ctx context.Context, in WebInput) ([]authz.Need, error)
 	return needs, nil
 }
 
-// claimKeys are the condition keys that a token's claims are known by:
-// ISSUER:CLAIM, where aud is the authorized party if there is one, and oaud the
-// audience that the token names then (IAM user guide, "Available keys for AWS
-// web identity federation"). An issuer without a dot in its name could pass for
-// a service's prefix.
+// claimKeys returns the condition keys for a token's claims: ISSUER:CLAIM. aud is the
+// authorized party if there is one, and oaud is then the audience (IAM user guide,
+// "Available keys for AWS web identity federation"). An issuer without a dot in its name is
+// left out, because it could be mistaken for the prefix of a service.
 func claimKeys(issuer string, t *oidc.Token) map[string][]string {
 	m := map[string][]string{}
 	host, _, _ := strings.Cut(issuer, "/")
@@ -184,11 +182,10 @@ func claimKeys(issuer string, t *oidc.Token) map[string][]string {
 	return m
 }
 
-// AssumeRoleWithWebIdentity makes a session of a role for the bearer of a
-// token, which it verifies first. It needs sts:AssumeRoleWithWebIdentity and, where the
-// token says so, sts:TagSession and sts:SetSourceIdentity, as WebNeeds says.
-// Errors: those of WebNeeds, ExpiredTokenException, IDPCommunicationError,
-// IDPRejectedClaim.
+// AssumeRoleWithWebIdentity verifies a token and creates a session of a role for its
+// bearer. It needs sts:AssumeRoleWithWebIdentity and, if the token asks for tags or a
+// source identity, sts:TagSession and sts:SetSourceIdentity, as WebNeeds says. Errors:
+// those of WebNeeds, ExpiredTokenException, IDPCommunicationError, IDPRejectedClaim.
 func (s *Store) AssumeRoleWithWebIdentity(ctx context.Context, g authz.Grant, in WebInput) (out WebAssumed, err error) {
 	p, err := s.present(ctx, in)
 	if err != nil {

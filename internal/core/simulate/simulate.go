@@ -1,7 +1,7 @@
-// Package simulate is IAM's policy simulator: it finds what policies would decide about
-// a hypothetical request. It is a separate package so that a supposed value can't reach
-// the decision on a real request. It must never change anything, nor know how requests
-// are authorized.
+// Package simulate is IAM's policy simulator: it finds what policies would decide about a
+// hypothetical request. It is a separate package so that a hypothetical value can't reach
+// the decision on a real request. It must never change anything, nor know how requests are
+// authorized.
 package simulate
 
 import (
@@ -22,41 +22,41 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Simulator decides hypothetical requests by the policies of a server's
-// identities and by those that a caller passes.
+// Simulator decides hypothetical requests by the policies of a server's identities and by
+// those in the request.
 type Simulator struct {
 	store      kv.Store
 	identities *identity.Store
 }
 
-// New returns the simulator over the identities in store.
+// New returns a Simulator of the identities in store.
 func New(store kv.Store, identities *identity.Store) *Simulator {
 	return &Simulator{store: store, identities: identities}
 }
 
-// Input is what is simulated.
+// Input is a hypothetical request, and the policies that decide it.
 type Input struct {
-	Source         string   // ARN of an entity, whose policies come before Policies; only for Principal
+	Source         string   // ARN of an entity whose policies are added before Policies; only for Principal
 	Policies       []string // documents
-	Boundaries     []string // documents; none is the boundary of Source
+	Boundaries     []string // documents; if empty, the boundary of Source
 	Actions        []string
-	Resources      []string // none is "*"
+	Resources      []string // if empty, "*"
 	ResourcePolicy string
-	ResourceOwner  string // an account's ARN or id; empty is the caller's
-	Caller         string // ARN of the user who asks, where it is not Source
+	ResourceOwner  string // an account's ARN or id; if empty, the caller's account
+	Caller         string // ARN of the calling user, if that is not Source
 	Keys           map[string][]string
 	Page           page.Request
 }
 
-// Decision is what was decided on one action and resource.
+// Decision is the decision on one action and resource.
 type Decision struct {
 	Action, Resource string
 	Effect           policy.Effect
 	Matched          []Match
-	Missing          []string // context keys that policies ask for and the input lacks
-	Boundary         *bool    // whether the boundary allows; nil where there is none
-	// Named says that resources were asked about by name; Identity and Resource
-	// are then what each side says where they are of two accounts.
+	Missing          []string // context keys that the policies refer to and that the input does not have
+	Boundary         *bool    // whether the boundary allows the request; nil if there is none
+	// Named says that the request named resources. Foreign says that caller and resource
+	// belong to two accounts; IdentitySays and OwnersSays are then the two decisions.
 	Named, Foreign           bool
 	IdentitySays, OwnersSays policy.Effect
 }
@@ -64,21 +64,20 @@ type Decision struct {
 // Match is a statement that applied to the request.
 type Match struct {
 	Policy                                     string
-	Resource                                   bool // a resource-based policy
+	Resource                                   bool // in a resource-based policy
 	StartLine, StartColumn, EndLine, EndColumn int
 }
 
-// maxDecision bounds the decisions of one simulation. What one page of it costs
-// is bounded by policy.Work; a statement that is shown counts for stepsOfMatch,
-// since its place in the answer is more work than a comparison.
+// maxDecision bounds the decisions of one simulation. policy.Work bounds the cost of one
+// page; a statement that is shown counts for stepsOfMatch, because finding its position is
+// more work than a comparison.
 const (
 	maxDecision  = 10_000
 	stepsOfMatch = 1 << 13
 )
 
-// Source describes the entity an ARN names, for the needs of a simulation. It
-// asks for no grant: its result reaches a caller only through a decision.
-// Errors: InvalidInput.
+// Source returns the entity with an ARN as the subject of an authorization. It asks for no
+// grant: its result reaches a caller only through a decision. Errors: InvalidInput.
 func (s *Simulator) Source(ctx context.Context, account, name string) (identity.Subject, error) {
 	k, entity, err := parseSource(account, name)
 	if err != nil {
@@ -100,7 +99,7 @@ func invalidInput(format string, args ...any) error {
 	return fault.New(fault.InvalidInput, fmt.Sprintf(format, args...))
 }
 
-// simulation is one that is ready to decide.
+// simulation is a simulation whose policies are compiled.
 type simulation struct {
 	identity, boundary, resource []source
 	keys                         map[string][]string
@@ -108,12 +107,12 @@ type simulation struct {
 	owner                        string
 	named                        bool
 	parts                        []part   // all statements
-	asked                        []string // context keys that they ask for
+	asked                        []string // context keys that the statements refer to
 }
 
-// Custom decides every action on every resource by the policies that the caller
-// passes, and returns a page of decisions and the marker of the next. It
-// needs iam:SimulateCustomPolicy on "*". Errors: InvalidInput, ValidationError.
+// Custom decides every action on every resource by the policies in the request, and returns
+// a page of decisions and the marker of the next page. It needs iam:SimulateCustomPolicy on
+// "*". Errors: InvalidInput, ValidationError.
 func (s *Simulator) Custom(ctx context.Context, g authz.Grant, in Input) (all []Decision, next string, err error) {
 	if err := g.Demand("iam:SimulateCustomPolicy", arn.Any()); err != nil {
 		return nil, "", err
@@ -132,7 +131,7 @@ func (s *Simulator) Principal(ctx context.Context, g authz.Grant, in Input) (all
 	return run(ctx, g, of, in)
 }
 
-// CustomContextKeys returns the condition keys that policies ask for. It needs
+// CustomContextKeys returns the condition keys that policies refer to. It needs
 // iam:GetContextKeysForCustomPolicy on "*". Errors: InvalidInput.
 func (s *Simulator) CustomContextKeys(ctx context.Context, g authz.Grant, policies []string) ([]string, error) {
 	if err := g.Demand("iam:GetContextKeysForCustomPolicy", arn.Any()); err != nil {
@@ -141,9 +140,9 @@ func (s *Simulator) CustomContextKeys(ctx context.Context, g authz.Grant, polici
 	return keysIn(&entityPolicies{}, policies)
 }
 
-// PrincipalContextKeys is CustomContextKeys with the policies of an entity, which
-// an ARN names. It needs iam:GetContextKeysForPrincipalPolicy on the entity.
-// Errors: NoSuchEntity, InvalidInput.
+// PrincipalContextKeys is CustomContextKeys with the policies of the entity with an ARN. It
+// needs iam:GetContextKeysForPrincipalPolicy on the entity. Errors: NoSuchEntity,
+// InvalidInput.
 func (s *Simulator) PrincipalContextKeys(
 	ctx context.Context, g authz.Grant, entity string, policies []string,
 ) ([]string, error) {
@@ -162,14 +161,13 @@ func keysIn(of *entityPolicies, policies []string) ([]string, error) {
 	return contextKeys(append(identities, boundary...)), nil
 }
 
-// entityPolicies are the policies of the entity that is simulated; without an
-// entity there are none.
+// entityPolicies are the policies of the simulated entity; without an entity there are none.
 type entityPolicies struct {
 	entity             *identity.Entity
 	identity, boundary []identity.Inline
 }
 
-// policiesOf reads the policies of an entity for a caller that may do action to it.
+// policiesOf demands action on an entity and returns its policies.
 func (s *Simulator) policiesOf(
 	ctx context.Context, g authz.Grant, action policy.Action, source string,
 ) (*entityPolicies, error) {
@@ -188,7 +186,7 @@ func (s *Simulator) policiesOf(
 	return of, err
 }
 
-// compile gathers and compiles the policies a simulation is about.
+// compile compiles the policies of a simulation.
 func (of *entityPolicies) compile(in Input) (identities, boundary []source, err error) {
 	texts, boundaries := of.identity, of.boundary
 	for i, text := range in.Policies {
@@ -209,7 +207,7 @@ func (of *entityPolicies) compile(in Input) (identities, boundary []source, err 
 	return identities, boundary, err
 }
 
-// run decides the page of actions and resources that is asked for.
+// run decides the page of actions and resources that the input asks for.
 func run(ctx context.Context, g authz.Grant, of *entityPolicies, in Input) (all []Decision, next string, err error) {
 	m, err := newSimulation(g, of, in)
 	if err != nil {
@@ -244,7 +242,7 @@ func run(ctx context.Context, g authz.Grant, of *entityPolicies, in Input) (all 
 		case n == 0:
 			return nil, "", invalidInput(
 				"The simulation takes more work than one request may: ask for fewer or smaller policies.")
-		default: // the next page goes on with this one
+		default: // the next page continues here
 			in.Page.Max = n
 			_, next, err = page.Cut(numbers, at, in.Page, "simulation")
 			return all, next, err
@@ -292,7 +290,7 @@ func newSimulation(g authz.Grant, of *entityPolicies, in Input) (*simulation, er
 		}
 	}
 	if in.ResourcePolicy != "" {
-		// IAM API reference, SimulatePrincipalPolicy, CallerArn and ResourcePolicy.
+		// See IAM API reference, SimulatePrincipalPolicy, CallerArn and ResourcePolicy.
 		switch {
 		case e != nil && e.Kind == identity.Role:
 			return nil, invalidInput("Simulation of resource-based policies is not supported for IAM roles.")
@@ -317,7 +315,7 @@ func newSimulation(g authz.Grant, of *entityPolicies, in Input) (*simulation, er
 	return m, m.checkGiven()
 }
 
-// checkGiven refuses values that their keys can't have.
+// checkGiven refuses values that are invalid for their context keys.
 func (m *simulation) checkGiven() error {
 	for _, v := range m.keys["aws:sourceip"] {
 		if _, err := netip.ParseAddr(v); err != nil {
@@ -371,7 +369,7 @@ func (m *simulation) decide(action, resource string) (Decision, error) {
 		out.Boundary = &allowed
 	}
 	out.IdentitySays, out.OwnersSays = m.says(m.identity, r), m.says(m.resource, r)
-	// A deny that decides is all that matched (IAM API reference, EvaluationResult).
+	// If a Deny decides, only Deny statements are shown (IAM API reference, EvaluationResult).
 	for _, p := range m.parts {
 		said := policy.Speaks(p.document, m.owner, r, m.keys)
 		if said == out.Effect && said == policy.ExplicitDeny ||
@@ -383,7 +381,7 @@ func (m *simulation) decide(action, resource string) (Decision, error) {
 	return out, nil
 }
 
-// says is what one kind of policies say together.
+// says returns the joint decision of policies of one kind.
 func (m *simulation) says(all []source, r policy.Request) policy.Effect {
 	out := policy.ImplicitDeny
 	for i := range all {

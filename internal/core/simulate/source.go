@@ -11,7 +11,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// source is a policy and its statements one by one.
+// source is a policy and each of its statements.
 type source struct {
 	name, text string
 	kind       policy.Kind
@@ -21,8 +21,8 @@ type source struct {
 
 type part struct {
 	document *policy.Document
-	match    Match // where it is
-	bounds   bool  // of a boundary
+	match    Match // position of the statement
+	bounds   bool  // it belongs to a boundary
 }
 
 // split compiles a policy and, separately, each of its statements.
@@ -122,14 +122,14 @@ func eachStatement(text string, visit func(raw json.RawMessage, start, end int64
 	return nil
 }
 
-// place is the line and column of an offset, both from 1.
+// place returns the line and column of an offset, both counted from 1.
 func (s *source) place(offset int64) (line, column int) {
 	before := s.text[:offset]
 	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndexByte(before, '\n')
 }
 
-// contextKeys are the condition keys and policy variables of documents, as
-// written, sorted and once each.
+// contextKeys returns the condition keys and policy variables of documents, sorted, without
+// duplicates, spelled as in the documents.
 func contextKeys(all []source) []string {
 	found := map[string]string{}
 	add := func(name string) { found[policy.KeyName(name)] = name }

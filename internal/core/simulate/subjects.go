@@ -10,18 +10,17 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator is what the operator may ask without a grant. The handlers of the network
-// API are not given one.
+// Operator has what the operator may ask without a grant. Handlers of the network API do
+// not get one.
 type Operator struct{ *Simulator }
 
-// NewOperator returns the operator's side of a simulator.
+// NewOperator returns the Operator of a simulator.
 func NewOperator(s *Simulator) *Operator { return &Operator{s} }
 
-// Subjects returns the principals whose access to a resource of an account may be
-// compared: anonymous callers, other accounts, the account's root user, its users and
-// its roles, and the others in names: services, the root users of other accounts and
-// their users, roles and sessions. It returns no more than most, and cut
-// reports that there are more.
+// Subjects returns the principals whose access to a resource of an account may be compared:
+// anonymous callers, other accounts, the account's root user, its users and its roles, and
+// the others in names: services, the root users of other accounts and their users, roles
+// and sessions. It returns at most most of them; cut reports that there are more.
 func (o *Operator) Subjects(
 	ctx context.Context, account string, names []policy.PrincipalName, most int,
 ) (all []policy.Subject, cut bool, err error) {
@@ -64,8 +63,8 @@ func (o *Operator) rootSubject(name, account string) policy.Subject {
 	return policy.Subject{Name: name, Principal: identity.RootPrincipal(account), Identity: o.identities.RootLaws()}
 }
 
-// addNamed adds one that a Principal element names and that is not among the
-// account's own.
+// addNamed adds a principal that a Principal element names, if it does not belong to the
+// account itself.
 func (o *Operator) addNamed(r kv.Reader, all *[]policy.Subject, account string, p policy.PrincipalName) error {
 	switch p.Type {
 	case "Service":
@@ -88,7 +87,7 @@ func (o *Operator) addNamed(r kv.Reader, all *[]policy.Subject, account string, 
 	}
 	a, err := arn.Parse(p.Value)
 	switch {
-	case err != nil || p.Value == "*": // an id, or everyone
+	case err != nil || p.Value == "*": // a unique id, or everyone
 		return nil
 	case a.Service == "sts":
 		return o.addSession(r, all, a)
@@ -128,10 +127,10 @@ func (o *Operator) addSession(r kv.Reader, all *[]policy.Subject, a arn.ARN) err
 	return nil
 }
 
-// anySession is the name of a session that represents all sessions of its role.
+// anySession is the name of a session that stands for all sessions of its role.
 const anySession = "any"
 
-// addEntity adds a user, or a role as any session of it.
+// addEntity adds a user, or a role as anySession of that role.
 func (o *Operator) addEntity(r kv.Reader, all *[]policy.Subject, e *identity.Entity) error {
 	out, err := o.subject(r, e)
 	if err == nil {
