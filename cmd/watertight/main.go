@@ -37,6 +37,7 @@ type commands struct {
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
 	Restore restore        `cmd:"" help:"Make a new data directory of a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
+	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`

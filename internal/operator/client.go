@@ -68,5 +68,8 @@ func refusedBy(res *http.Response) error {
 	if err := json.NewDecoder(res.Body).Decode(&r); err != nil {
 		return fmt.Errorf("the server answers %s", res.Status)
 	}
-	return fmt.Errorf("%s: %s", r.Code, r.Message)
+	return &r
 }
+
+// Error returns the code and what the server says.
+func (r *refusal) Error() string { return fmt.Sprintf("%s: %s", r.Code, r.Message) }

@@ -19,6 +19,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/core/simulate"
 	"watertight/internal/fault"
@@ -35,6 +36,7 @@ type Options struct {
 	Buckets    *bucket.Operator
 	Objects    *object.Operator
 	Keys       *kms.Operator
+	Devices    *mfa.Operator
 	Trail      *audit.Log
 	Health     func(context.Context) Health
 	RootKey    *rootkey.Keyring
@@ -53,7 +55,7 @@ func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
 	for _, add := range []func(*http.ServeMux){
 		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
-		c.customersKeys,
+		c.customersKeys, c.mfaDevices,
 	} {
 		add(m)
 	}

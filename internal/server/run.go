@@ -15,6 +15,7 @@ import (
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/core/payload"
 	"watertight/internal/core/session"
@@ -109,6 +110,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
 			Keys:    kms.NewOperator(s.keys),
+			Devices: mfa.NewOperator(s.devices),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes), Ending: background,
 			Files: func() []object.Finding { return datadir.FilesOf(s.config.Data, s.rootKey) },

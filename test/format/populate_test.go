@@ -21,6 +21,7 @@ import (
 	controltypes "github.com/aws/aws-sdk-go-v2/service/s3control/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"watertight/internal/operator"
 	"watertight/test/harness"
 )
 
@@ -133,6 +134,10 @@ func (p *populator) identities() {
 		}))
 	must[*iam.CreateVirtualMFADeviceOutput](t)(c.CreateVirtualMFADevice(ctx, &iam.CreateVirtualMFADeviceInput{
 		VirtualMFADeviceName: aws.String("phone"),
+	}))
+	must[operator.MFADevice](t)(operator.Dial(p.s.Data).AddMFADevice(ctx, operator.NewMFADevice{
+		AccountID: account, SerialNumber: "GAHT12345678", Owner: "root", Seed: operator.Seed(strings.Repeat("a7", 20)),
+		Step: 60, Algorithm: "SHA256",
 	}))
 	must[*iam.CreateAccountAliasOutput](t)(c.CreateAccountAlias(ctx, &iam.CreateAccountAliasInput{
 		AccountAlias: aws.String("formats-alias"),

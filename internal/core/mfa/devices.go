@@ -35,7 +35,8 @@ func New(store kv.Store) *Store { return &Store{store: store} }
 // Enrolment contains what an authenticator app needs; it is shown once.
 type Enrolment struct {
 	Seed string // base32
-	QR   []byte // PNG of the otpauth URL
+	URL  string // otpauth URL, which contains the seed
+	QR   []byte // PNG of the URL
 }
 
 // maxDevices bounds the devices of an account.
@@ -101,11 +102,12 @@ func virtualCodes() generator {
 func (d *Device) enrolment() (Enrolment, error) {
 	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(d.codes.seed)
 	label := url.PathEscape(d.Name + "@" + d.Account)
-	code, err := qr.Encode("otpauth://totp/"+label+"?secret="+seed, qr.M)
+	url := "otpauth://totp/" + label + "?secret=" + seed
+	code, err := qr.Encode(url, qr.M)
 	if err != nil {
 		return Enrolment{}, err
 	}
-	return Enrolment{Seed: seed, QR: code.PNG()}, nil
+	return Enrolment{Seed: seed, URL: url, QR: code.PNG()}, nil
 }
 
 // Holder names the owner of devices: a user or, if Root is set, the root user of the

@@ -35,7 +35,7 @@ func NewEnrolment(account string) (Enrolment, error) {
 type AddInput struct {
 	Account   string
 	Serial    string // what is printed on a hardware token; "" is the root user's virtual device
-	Seed      []byte
+	Seed      Seed
 	Step      time.Duration // 30 or 60 seconds
 	Algorithm Algorithm
 	Holder    *Holder    // nil: EnableMFADevice gives it to somebody later
@@ -45,9 +45,13 @@ type AddInput struct {
 
 // device checks the input and returns the device, without its owner.
 func (in *AddInput) device() (*Device, error) {
+	seed, err := in.Seed.bytes()
+	if err != nil {
+		return nil, err
+	}
 	d := &Device{
 		Account: in.Account, Path: "/", Name: RootDevice, Created: in.At.UTC().Truncate(time.Microsecond),
-		codes: generator{seed: in.Seed, step: int64(in.Step / time.Second), algorithm: in.Algorithm},
+		codes: generator{seed: seed, step: int64(in.Step / time.Second), algorithm: in.Algorithm},
 	}
 	if in.Serial != "" {
 		d.Path, d.Name, d.Hardware = "", in.Serial, true
@@ -56,9 +60,6 @@ func (in *AddInput) device() (*Device, error) {
 	case d.Hardware && !isTokenSerial(d.Name):
 		return nil, fault.New(fault.InvalidInput, fmt.Sprintf("The serial number of a token has %d to %d letters, "+
 			"digits and +=,.@_- characters.", shortestSerial, longestSerial))
-	case len(in.Seed) < shortestSeed || len(in.Seed) > longestSeed:
-		return nil, fault.New(fault.InvalidInput, fmt.Sprintf("The seed has %d bytes. It must have %d to %d.",
-			len(in.Seed), shortestSeed, longestSeed))
 	case !d.codes.valid() || in.Step%time.Second != 0:
 		return nil, fault.New(fault.InvalidInput, "Codes must last 30 or 60 seconds and be of SHA1 or SHA256.")
 	}

@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 )
 
 const serial = "GAHT12345678"
+
+func hexSeed(seed []byte) Seed { return Seed(hex.EncodeToString(seed)) }
 
 // TestTokens: a hardware token of every kind is imported, enabled by its user as any
 // device, used once a step, locked, and followed when its clock goes astray.
@@ -32,7 +35,7 @@ func TestTokens(t *testing.T) {
 			now := token.stepAt(start) + ahead
 			add := func(codes *[2]string) error {
 				_, err := NewOperator(h.Store).Add(t.Context(), nil, AddInput{
-					Account: coretest.Account, Serial: serial, Seed: token.seed,
+					Account: coretest.Account, Serial: serial, Seed: hexSeed(token.seed),
 					Step: time.Duration(token.step) * time.Second, Algorithm: token.algorithm, Codes: codes, At: start,
 				})
 				return err
@@ -79,7 +82,7 @@ func TestTokensAreListed(t *testing.T) {
 	start := time.Unix(1_700_000_040, 0)
 	token := appCodes(bytes.Repeat([]byte{7}, 20))
 	in := AddInput{
-		Account: coretest.Account, Serial: serial, Seed: token.seed, Step: 30 * time.Second, At: start,
+		Account: coretest.Account, Serial: serial, Seed: hexSeed(token.seed), Step: 30 * time.Second, At: start,
 		Holder: &Holder{Root: true},
 	}
 	_, err := o.Add(ctx, nil, in)
@@ -116,8 +119,8 @@ func TestWhatOperatorsMayNotAdd(t *testing.T) {
 		change func(*AddInput)
 		code   fault.Code
 	}{
-		"a short seed":          {func(in *AddInput) { in.Seed = in.Seed[:15] }, "InvalidInput"},
-		"a long seed":           {func(in *AddInput) { in.Seed = make([]byte, 129) }, "InvalidInput"},
+		"a short seed":          {func(in *AddInput) { in.Seed = in.Seed[:30] }, "InvalidInput"},
+		"a long seed":           {func(in *AddInput) { in.Seed = hexSeed(make([]byte, 129)) }, "InvalidInput"},
 		"other steps":           {func(in *AddInput) { in.Step = 45 * time.Second }, "InvalidInput"},
 		"parts of a second":     {func(in *AddInput) { in.Step += time.Millisecond }, "InvalidInput"},
 		"another algorithm":     {func(in *AddInput) { in.Algorithm = 2 }, "InvalidInput"},
@@ -129,7 +132,7 @@ func TestWhatOperatorsMayNotAdd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := AddInput{
-				Account: coretest.Account, Serial: serial, Seed: make([]byte, 20), Step: 30 * time.Second,
+				Account: coretest.Account, Serial: serial, Seed: hexSeed(make([]byte, 20)), Step: 30 * time.Second,
 				At: time.Unix(1_700_000_040, 0),
 			}
 			c.change(&in)

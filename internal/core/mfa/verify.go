@@ -18,8 +18,8 @@ const (
 	longestLock = 24 * time.Hour
 )
 
-// lockedUntil returns when the device accepts codes again.
-func (d *Device) lockedUntil() time.Time {
+// LockedUntil returns when the device accepts codes again.
+func (d *Device) LockedUntil() time.Time {
 	if d.failures < lockAfter {
 		return time.Time{}
 	}
@@ -53,7 +53,7 @@ func use(tx kv.Tx, p policy.Principal, serial, code string, at time.Time) (wrong
 	if err != nil {
 		return false, err
 	}
-	if at.Before(d.lockedUntil()) {
+	if at.Before(d.LockedUntil()) {
 		return false, failed(": too many wrong codes. Try again later.")
 	}
 	now := d.codes.stepAt(at) + d.drift
@@ -86,7 +86,7 @@ func countWrong(tx kv.Tx, p policy.Principal, serial string, at time.Time) error
 	if err != nil {
 		return err
 	}
-	if at.Before(d.lockedUntil()) {
+	if at.Before(d.LockedUntil()) {
 		return change.ErrUnchanged
 	}
 	d.failures++

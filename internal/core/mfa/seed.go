@@ -1,0 +1,42 @@
+package mfa
+
+import (
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"watertight/internal/fault"
+)
+
+// Seed is the secret of a device as its vendor wrote it. It does not print.
+type Seed string
+
+// Format keeps the seed out of logs.
+func (Seed) Format(f fmt.State, _ rune) { io.WriteString(f, "[seed]") }
+
+// bytes decodes the seed: hexadecimal if it has hexadecimal digits only, else base32.
+// Blanks and hyphens between the digits, and padding, do not matter. No error names the
+// seed. Error: InvalidInput.
+func (s Seed) bytes() ([]byte, error) {
+	digits := strings.ToUpper(strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\r\n-", r) {
+			return -1
+		}
+		return r
+	}, string(s)))
+	digits = strings.TrimRight(digits, "=")
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		b, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(digits)
+	}
+	switch {
+	case err != nil:
+		return nil, fault.New(fault.InvalidInput, "The seed is neither hexadecimal nor base32.")
+	case len(b) < shortestSeed || len(b) > longestSeed:
+		return nil, fault.New(fault.InvalidInput, fmt.Sprintf("The seed has %d bytes. It must have %d to %d.", len(b),
+			shortestSeed, longestSeed))
+	}
+	return b, nil
+}
