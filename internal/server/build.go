@@ -331,7 +331,9 @@ func (s *Server) openGateway(context.Context) error {
 	}
 	s.objects = object.New(s.store, s.payloads, s.buckets, s.keys)
 	s.rotation = s.newRotation()
-	api := &s3.API{Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys}
+	api := &s3.API{
+		Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys, Devices: s.devices,
+	}
 	sts := &iam.STS{Sessions: s.sessions}
 	identities := &iam.API{Identities: s.identities, Devices: s.devices, Simulator: s.simulator}
 	var err error

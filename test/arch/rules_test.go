@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	},
 	"internal/core/acl":       core("change/record"),
 	"internal/core/principal": core(),
-	"internal/core/bucket":    core("acl", "change", "page", "principal", "tag"),
+	"internal/core/bucket":    core("acl", "change", "mfa", "page", "principal", "tag"),
 	"internal/core/object": append(core("acl", "bucket", "change", "keys", "kms", "mfa", "page", "payload", "tag"),
 		"internal/storage", "internal/strictjson"),
 	"internal/core/identity": core("change", "page", "principal", "recent", "tag"),

@@ -131,7 +131,7 @@ func inBuckets(*fixture) arguments {
 	return arguments{"name": "bkt",
 		"text": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket",` +
 			`"Resource":"arn:aws:s3:::bkt"}}`, "account": coretest.Account,
-		"state": bucket.Enabled, "c": bucket.CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}}
+		"State": bucket.Enabled, "c": bucket.CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}}
 }
 
 func inObjects(f *fixture) arguments {

@@ -177,7 +177,8 @@ func (f *fixture) fillObjects(buckets *bucket.Store, objects *object.Store) {
 	ctx := f.T.Context()
 	_, err := buckets.Create(ctx, f.Grant("s3:CreateBucket", arn.Bucket("bkt")), bucket.CreateInput{Name: "bkt"})
 	f.OK(err)
-	f.OK(buckets.SetVersioning(ctx, f.Grant("s3:PutBucketVersioning", arn.Bucket("bkt")), "bkt", bucket.Enabled))
+	f.OK(buckets.SetVersioning(ctx, f.Grant("s3:PutBucketVersioning", arn.Bucket("bkt")), "bkt",
+		bucket.VersioningInput{State: bucket.Enabled}))
 	put := f.Grant("s3:PutObject", arn.Object("bkt", "key"))
 	v, err := objects.Put(ctx, put, object.PutInput{Bucket: "bkt", Key: "key", Body: strings.NewReader("x"), Size: 1})
 	f.OK(err)

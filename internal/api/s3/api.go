@@ -11,6 +11,7 @@ import (
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
 	"watertight/internal/gateway/dialect/rest"
@@ -23,6 +24,7 @@ type API struct {
 	Objects    *object.Store
 	Identities *identity.Store
 	Keys       *kms.Store
+	Devices    *mfa.Store
 }
 
 // onOwned is implemented by the inputs of operations on a bucket. A client may name the

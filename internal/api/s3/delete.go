@@ -25,8 +25,12 @@ func (a *API) deleteObject(
 	if in.Bypass != "" && in.VersionId == nil {
 		return nil, bypassNeedsLock()
 	}
+	mfa, err := a.proof(ctx, g, in.MFA)
+	if err != nil {
+		return nil, err
+	}
 	d, err := a.Objects.Delete(ctx, g, in.Bucket, object.DeleteInput{
-		Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch,
+		Key: in.Key, VersionID: in.VersionId, IfMatch: in.IfMatch, MFA: mfa,
 	})
 	if err != nil {
 		return nil, err
@@ -74,6 +78,15 @@ func (a *API) deleteObjects(
 			continue
 		}
 		items = append(items, object.DeleteInput{Key: o.Key, VersionID: o.VersionId, IfMatch: o.ETag})
+	}
+	if object.AnyGranted(g, in.Bucket, items) { // without permission, no code is used up
+		mfa, err := a.proof(ctx, g, in.MFA)
+		if err != nil {
+			return nil, err
+		}
+		for i := range items {
+			items[i].MFA = mfa
+		}
 	}
 	done, err := a.Objects.DeleteMany(ctx, g, in.Bucket, items)
 	if err != nil {

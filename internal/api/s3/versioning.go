@@ -7,6 +7,7 @@ import (
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/object"
 	"watertight/internal/fault"
 )
@@ -25,30 +26,45 @@ func (a *API) putBucketVersioning(
 	if in.Configuration == nil {
 		return nil, missingBody()
 	}
+	var want bucket.VersioningInput
 	switch in.Configuration.MfaDelete {
-	case "", "Disabled":
-	case "Enabled": // MFA Delete is not implemented
-		return nil, fault.New(fault.AccessDenied, "Mfa Authentication must be used for this request")
+	case "":
+	case "Enabled":
+		want.MFADelete = bucket.MFADeleteEnabled
+	case "Disabled":
+		want.MFADelete = bucket.MFADeleteDisabled
 	default:
 		return nil, malformedXML()
 	}
-	state := bucket.Off
 	switch in.Configuration.Status {
 	case "": // no status is refused below
 	case "Enabled":
-		state = bucket.Enabled
+		want.State = bucket.Enabled
 	case "Suspended":
-		state = bucket.Suspended
+		want.State = bucket.Suspended
 	default:
 		return nil, malformedXML()
 	}
-	return nil, a.Buckets.SetVersioning(ctx, g, in.Bucket, state)
+	var err error
+	if want.MFA, err = a.proof(ctx, g, in.MFA); err != nil {
+		return nil, err
+	}
+	return nil, a.Buckets.SetVersioning(ctx, g, in.Bucket, want)
+}
+
+// proof uses up the code in x-amz-mfa, if there is one. An invalid one fails the request,
+// even if nothing needs it (S3 API reference, DeleteObjects).
+func (a *API) proof(ctx context.Context, g authz.Grant, header *string) (mfa.Proof, error) {
+	if header == nil {
+		return mfa.Proof{}, nil
+	}
+	return a.Devices.ProveRoot(ctx, g.Caller(), *header)
 }
 
 func (a *API) getBucketVersioning(
 	ctx context.Context, g authz.Grant, in *shape.BucketInput,
 ) (*shape.VersioningConfiguration, error) {
-	state, err := a.Buckets.GetVersioning(ctx, g, in.Bucket)
+	state, mfaDelete, err := a.Buckets.GetVersioning(ctx, g, in.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +74,12 @@ func (a *API) getBucketVersioning(
 		out.Status = "Enabled"
 	case bucket.Suspended:
 		out.Status = "Suspended"
+	}
+	switch mfaDelete {
+	case bucket.MFADeleteEnabled:
+		out.MfaDelete = "Enabled"
+	case bucket.MFADeleteDisabled:
+		out.MfaDelete = "Disabled"
 	}
 	return out, nil
 }

@@ -44,6 +44,7 @@ func (e Encryption) UsesKMS() bool { return e == KMS || e == DSSE }
 // Settings are the settings that a bucket's owner may change.
 type Settings struct {
 	Versioning Versioning
+	MFADelete  MFADelete
 	Public     policy.PublicAccess // the bucket's own setting; function Public merges it with the account's
 	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership

@@ -36,11 +36,13 @@ func TestStoredForm(t *testing.T) {
 	var all []coretest.Record
 	add := func(name string, b []byte) { all = append(all, coretest.Record{Name: name, Bytes: b}) }
 	buckets := map[string]func(*Bucket){
-		"bucket":                     func(*Bucket) {},
-		"bucket, versioning off":     func(b *Bucket) { b.Versioning = Off },
-		"bucket, versioning enabled": func(b *Bucket) { b.Versioning = Enabled },
-		"bucket, BlockPublicAcls":    func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicACLs: true} },
-		"bucket, BlockPublicPolicy":  func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicPolicy: true} },
+		"bucket":                      func(*Bucket) {},
+		"bucket, versioning off":      func(b *Bucket) { b.Versioning = Off },
+		"bucket, versioning enabled":  func(b *Bucket) { b.Versioning = Enabled },
+		"bucket, MFA Delete enabled":  func(b *Bucket) { b.MFADelete = MFADeleteEnabled },
+		"bucket, MFA Delete disabled": func(b *Bucket) { b.MFADelete = MFADeleteDisabled },
+		"bucket, BlockPublicAcls":     func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicACLs: true} },
+		"bucket, BlockPublicPolicy":   func(b *Bucket) { b.Public = policy.PublicAccess{BlockPublicPolicy: true} },
 		"bucket, RestrictPublicBuckets": func(b *Bucket) {
 			b.Public = policy.PublicAccess{
 				RestrictPublicBuckets: true,
@@ -126,7 +128,8 @@ func TestLaterFields(t *testing.T) {
 		whole  bool // it is replaced as a whole, so that nothing is kept
 	}{
 		{"the bucket", bucketKey(name), nil, func() error {
-			return s.SetVersioning(ctx, grant(t, coretest.Account, name, "s3:PutBucketVersioning"), name, Enabled)
+			return s.SetVersioning(ctx, grant(t, coretest.Account, name, "s3:PutBucketVersioning"), name,
+				VersioningInput{State: Enabled})
 		}, false},
 		{"encryption", encryption().key(b.ID), record.Start(nil), func() error {
 			return s.PutEncryption(ctx, grant(t, coretest.Account, name, "s3:PutEncryptionConfiguration"), name,

@@ -39,6 +39,7 @@ const (
 	fieldEncryption = 8
 	fieldPolicy     = 9
 	fieldKMS        = 10 // instead of fieldEncryption, see kmsNumber
+	fieldMFADelete  = 11
 	fieldGrant      = 20 // repeated, see acl.List
 )
 
@@ -71,6 +72,7 @@ func (b *Bucket) encode() []byte {
 	} else {
 		r = record.String(r, fieldEncryption, string(b.Encryption))
 	}
+	r = record.Uint(r, fieldMFADelete, uint64(b.MFADelete))
 	if b.Policy != (PolicyID{}) {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
@@ -128,6 +130,11 @@ func decode(name string, value []byte) (Bucket, error) {
 			default:
 				return Bucket{}, malformed(name)
 			}
+		case fieldMFADelete:
+			if f.Uint > uint64(MFADeleteDisabled) {
+				return Bucket{}, malformed(name)
+			}
+			b.MFADelete = MFADelete(f.Uint)
 		case fieldGrant:
 			if !b.ACL.Take(&f) {
 				return Bucket{}, malformed(name)

@@ -16,7 +16,7 @@ func TestVersioning(t *testing.T) {
 	get := grant(t, coretest.Account, "first", "s3:GetBucketVersioning")
 	state := func() Versioning {
 		t.Helper()
-		v, err := s.GetVersioning(t.Context(), get, "first")
+		v, _, err := s.GetVersioning(t.Context(), get, "first")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,26 +26,27 @@ func TestVersioning(t *testing.T) {
 		t.Error("a new bucket is versioned")
 	}
 	for _, to := range []Versioning{Suspended, Enabled, Enabled, Suspended, Enabled} {
-		if err := s.SetVersioning(t.Context(), put, "first", to); err != nil || state() != to {
+		if err := s.SetVersioning(t.Context(), put, "first", VersioningInput{State: to}); err != nil || state() != to {
 			t.Errorf("to %d: %d, %v", to, state(), err)
 		}
 	}
 	for _, to := range []Versioning{Off, 3} {
-		wants(t, s.SetVersioning(t.Context(), put, "first", to), fault.KindInvalid,
+		wants(t, s.SetVersioning(t.Context(), put, "first", VersioningInput{State: to}), fault.KindInvalid,
 			"IllegalVersioningConfigurationException")
 	}
 	if state() != Enabled {
 		t.Error("there is a way back to Off")
 	}
 	for _, g := range []authz.Grant{{}, get, grant(t, coretest.Account, "second", "s3:PutBucketVersioning")} {
-		wants(t, s.SetVersioning(t.Context(), g, "first", Suspended), fault.KindDenied, "AccessDenied")
+		wants(t, s.SetVersioning(t.Context(), g, "first", VersioningInput{State: Suspended}), fault.KindDenied,
+			"AccessDenied")
 	}
-	_, err := s.GetVersioning(t.Context(), put, "first")
+	_, _, err := s.GetVersioning(t.Context(), put, "first")
 	wants(t, err, fault.KindDenied, "AccessDenied")
 	absent := grant(t, coretest.Account, "absent", "s3:PutBucketVersioning", "s3:GetBucketVersioning")
-	wants(t, s.SetVersioning(t.Context(), absent, "absent", Enabled), fault.KindNotFound, "NoSuchBucket", "BucketName",
-		"absent")
-	_, err = s.GetVersioning(t.Context(), absent, "absent")
+	wants(t, s.SetVersioning(t.Context(), absent, "absent", VersioningInput{State: Enabled}), fault.KindNotFound,
+		"NoSuchBucket", "BucketName", "absent")
+	_, _, err = s.GetVersioning(t.Context(), absent, "absent")
 	wants(t, err, fault.KindNotFound, "NoSuchBucket")
 }
 
@@ -54,7 +55,7 @@ func TestVersioningKeepsTheOtherSettings(t *testing.T) {
 	s := open(t)
 	want := s.make(t, coretest.Account, "first")
 	if err := s.SetVersioning(t.Context(), grant(t, coretest.Account, "first", "s3:PutBucketVersioning"), "first",
-		Enabled); err != nil {
+		VersioningInput{State: Enabled}); err != nil {
 		t.Fatal(err)
 	}
 	want.Versioning = Enabled

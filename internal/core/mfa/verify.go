@@ -2,8 +2,11 @@ package mfa
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/core/change"
 	"watertight/internal/fault"
@@ -113,9 +116,51 @@ func (s *Store) Verify(ctx context.Context, p policy.Principal, serial, code str
 	return refusal
 }
 
-// Proof says that an account's root user gave a code for a request. The zero Proof is
-// none. Only this package makes others.
+// Proof says that an account's root user gave a code with a request. The zero Proof says
+// nothing. No other package can make one.
 type Proof struct{ account string }
 
-// By reports whether the proof is by the root user of an account.
+// By reports whether the root user of an account gave the code.
 func (p Proof) By(account string) bool { return account != "" && p.account == account }
+
+// ErrMissing is in the error of a request that needs a Proof and has none.
+var ErrMissing = errors.New("mfa: no code of the account's root user")
+
+// Missing returns the error of a request that needs a code of the root user and has none.
+func Missing() error {
+	return fault.New(fault.AccessDenied, "Mfa Authentication must be used for this request").Because(ErrMissing)
+}
+
+// ProveRoot uses up the code in a header of the form "SERIAL CODE" (S3 API reference,
+// x-amz-mfa), once for all attempts of the request to commit. c must be a root user, and
+// the device its own. Requests must be authorized before, so that those without permission
+// use up no code. Errors: InvalidRequest without a secure channel, AccessDenied.
+func (s *Store) ProveRoot(ctx context.Context, c authz.Caller, header string) (Proof, error) {
+	if !c.SecureChannel() {
+		return Proof{}, fault.New(fault.InvalidRequest,
+			"Requests with x-amz-mfa must be made over a secure connection.")
+	}
+	p := c.Principal()
+	if p.Kind != policy.AccountRoot {
+		return Proof{}, fault.New(fault.AccessDenied, "Only an account's root user can use x-amz-mfa.")
+	}
+	serial, code, ok := strings.Cut(header, " ")
+	if !ok || serial == "" || !isCode(code) {
+		return Proof{}, failed(": x-amz-mfa must be a serial number, a space and a code.")
+	}
+	// The clock, not the request's instant: a slow request must not revive an old code.
+	if err := s.Verify(ctx, p, serial, code, c.Now()); err != nil {
+		return Proof{}, err
+	}
+	return Proof{p.Account}, nil
+}
+
+// isCode reports whether a text has the form of a code. Others are not counted as wrong.
+func isCode(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return len(s) == codeDigits
+}

@@ -30,7 +30,8 @@ func (s *Store) Delete(ctx context.Context, g authz.Grant, bucketName string, in
 	if err := g.Demand(deleteAction(in.VersionID), arn.Object(bucketName, in.Key)); err != nil {
 		return Deleted{}, err
 	}
-	out, err := s.deleteAll(ctx, g, bucketName, []DeleteInput{in})
+	one := []DeleteInput{in}
+	out, err := s.deleteAll(ctx, g, bucketName, one, one)
 	if err != nil {
 		return Deleted{}, err
 	}
@@ -68,7 +69,7 @@ func (s *Store) DeleteMany(
 		}
 		return out, nil
 	}
-	done, err := s.deleteAll(ctx, g, bucketName, granted)
+	done, err := s.deleteAll(ctx, g, bucketName, granted, items)
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +88,18 @@ func refused(in *DeleteInput, err error) Deleted {
 }
 
 // deleteAll deletes items in one transaction. It demands each item again there, and skips
-// those that are refused.
+// those that are refused. asked are the items of the whole request: one that names a version
+// without the code that MFA Delete needs fails all.
 func (s *Store) deleteAll(
-	ctx context.Context, g authz.Grant, bucketName string, items []DeleteInput,
+	ctx context.Context, g authz.Grant, bucketName string, items, asked []DeleteInput,
 ) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []garbage
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
 		gone = gone[:0]
+		if err := mayRemoveAll(b, asked); err != nil {
+			return err
+		}
 		if err := lockKeys(tx, b, items); err != nil {
 			return err
 		}
@@ -105,7 +110,8 @@ func (s *Store) deleteAll(
 				out[i] = refused(&items[i], err)
 				continue
 			}
-			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], removal: removal{at: requestTime(g)}, g: g}
+			how := removal{at: requestTime(g), mfa: items[i].MFA}
+			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], removal: how, g: g}
 			out[i], err = d.run(tx)
 			if concernsOneVersion(err) {
 				out[i] = refused(&items[i], err)
@@ -128,6 +134,27 @@ func (s *Store) deleteAll(
 	}
 	s.removeAll(ctx, gone)
 	return out, nil
+}
+
+// mayRemoveAll refuses a request that names a version without the code that it needs, whether
+// or not the version exists (S3 API reference, DeleteObjects, x-amz-mfa).
+func mayRemoveAll(b *bucket.Bucket, items []DeleteInput) error {
+	for i := range items {
+		if items[i].VersionID == nil {
+			continue
+		}
+		if err := b.MayRemove(items[i].MFA); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AnyGranted reports whether a grant covers the deletion of any of the items.
+func AnyGranted(g authz.Grant, bucketName string, items []DeleteInput) bool {
+	return slices.ContainsFunc(items, func(in DeleteInput) bool {
+		return g.Allows(deleteAction(in.VersionID), arn.Object(bucketName, in.Key))
+	})
 }
 
 // noteDeleted adds to the audit event what was deleted: each key with its version, and the

@@ -42,6 +42,9 @@ func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 	if err := v.removable(r.at, r.bypass); err != nil {
 		return nil, err
 	}
+	if err := s.b.MayRemove(r.mfa); err != nil {
+		return nil, err
+	}
 	tx.Delete(s.version(v.seq))
 	if v.inline {
 		forget(tx, inlineKey(v.unique))
@@ -63,9 +66,9 @@ func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 
 // concernsOneVersion reports an error about a version that is protected or that this
 // program can't read. Other keys of a batch are not concerned. Whoever lacks a code
-// lacks it for the whole request.
+// lacks it for the whole request (S3 API reference, DeleteObjects, x-amz-mfa).
 func concernsOneVersion(err error) bool {
-	return fault.Is(err, fault.AccessDenied) ||
+	return fault.Is(err, fault.AccessDenied) && !errors.Is(err, mfa.ErrMissing) ||
 		errors.Is(err, record.ErrUnknown) || errors.Is(err, record.ErrMalformed)
 }
 

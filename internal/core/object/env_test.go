@@ -176,7 +176,7 @@ func (e *env) grant(r arn.ARN, actions ...policy.Action) authz.Grant {
 func (e *env) versioning(state bucket.Versioning) {
 	e.tb.Helper()
 	if err := e.buckets.SetVersioning(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:PutBucketVersioning"), "bkt",
-		state); err != nil {
+		bucket.VersioningInput{State: state}); err != nil {
 		e.tb.Fatal(err)
 	}
 }

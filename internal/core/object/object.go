@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/core/acl"
 	"watertight/internal/core/bucket"
+	"watertight/internal/core/mfa"
 	"watertight/internal/core/tag"
 	"watertight/internal/storage/digest"
 	"watertight/internal/storage/kv"
@@ -189,6 +190,7 @@ type DeleteInput struct {
 	Key       string
 	VersionID *string
 	IfMatch   *string
+	MFA       mfa.Proof // the code that the request brought; the same for all items of a batch
 }
 
 // Deleted is the result of one DeleteInput.

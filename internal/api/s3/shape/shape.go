@@ -252,6 +252,7 @@ type DeleteObjectInput struct {
 	IfMatchModified     string  `loc:"header,x-amz-if-match-last-modified-time"`
 	IfMatchSize         string  `loc:"header,x-amz-if-match-size"`
 	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
+	MFA                 *string `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
@@ -263,10 +264,11 @@ type DeleteObjectOutput struct {
 
 // DeleteObjectsInput is the input of DeleteObjects.
 type DeleteObjectsInput struct {
-	Bucket              string `loc:"uri,Bucket"`
-	Delete              Delete `loc:"body,Delete"`
-	Bypass              string `loc:"header,x-amz-bypass-governance-retention"`
-	ExpectedBucketOwner string `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
+	Bucket              string  `loc:"uri,Bucket"`
+	Delete              Delete  `loc:"body,Delete"`
+	Bypass              string  `loc:"header,x-amz-bypass-governance-retention"`
+	MFA                 *string `loc:"header,x-amz-mfa"`
+	ExpectedBucketOwner string  `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
 // Delete is the document of DeleteObjects.

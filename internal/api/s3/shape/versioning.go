@@ -6,6 +6,7 @@ import "time"
 type PutBucketVersioningInput struct {
 	Bucket              string                   `loc:"uri,Bucket"`
 	Configuration       *VersioningConfiguration `loc:"body,VersioningConfiguration"`
+	MFA                 *string                  `loc:"header,x-amz-mfa"`
 	ExpectedBucketOwner string                   `loc:"header,x-amz-expected-bucket-owner" empty:"InvalidBucketOwnerAWSAccountID"`
 }
 
