@@ -94,8 +94,9 @@ func TestGoldenDirectory(t *testing.T) {
 	unpack(t, dir)
 	earlier := keyFile(t, filepath.Join(dir, "root.key"))
 	checkAs(t, dir, all, 2, []generation{{1, earlier}})
-	// Deleted versions of many parts; a device that has an owner; tokens; keys of KMS; a rotation.
-	rare := []string{"g/", "i/w/", "i/y/", "k/", "w"}
+	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
+	// KMS; a rotation.
+	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w"}
 	for _, k := range all {
 		unseen := k.seen == 0
 		for _, prefix := range rare {

@@ -25,12 +25,16 @@
 //	g/UNIQUE          such a version was deleted, but its parts still exist
 //	d/UNIQUE          sealed bytes stored inline
 //	r/BLOB            key of the record that refers to a blob
+//	e/UNIQUE          number of versions that have the payload of this name, if a
+//	                  rollback made it shared (share.go)
 //
 // A version's number is the time of the request that wrote it, in microseconds, or the
 // newest number of the key plus one if that is larger: the numbers of a key only
 // increase. UNIQUE is 16 random bytes that no other version has. The id of a
 // version is the base64url of number and UNIQUE, or "null". An upload's UNIQUE
-// becomes its version's, so that completing it moves no bytes.
+// becomes its version's, so that completing it moves no bytes. A payload lies under the
+// UNIQUE of the version that it was written for; a version that a rollback made shares it
+// and says so.
 //
 // # The life of a version
 //
@@ -71,4 +75,5 @@ const (
 	trashPrefix      = "g/"
 	inlinePrefix     = "d/"
 	blobPrefix       = "r/"
+	sharePrefix      = "e/"
 )

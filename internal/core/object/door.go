@@ -46,22 +46,10 @@ func (s slot) remove(tx kv.Tx, v *version, r removal) ([]garbage, error) {
 		return nil, err
 	}
 	tx.Delete(s.version(v.seq))
-	if v.inline {
-		forget(tx, inlineKey(v.unique))
-	}
-	if v.blob != "" {
-		forget(tx, blobKey(v.blob))
-	}
 	if v.null && s.b.Versioning != bucket.Off {
 		forget(tx, s.nullIndex())
 	}
-	if v.etag.Parts > 0 {
-		return trashParts(tx, v), nil
-	}
-	if v.blob == "" {
-		return nil, nil
-	}
-	return []garbage{{Location: v.location()}}, nil
+	return s.release(tx, v)
 }
 
 // concernsOneVersion reports an error about a version that is protected or that this

@@ -51,6 +51,9 @@ func TestStoredForm(t *testing.T) {
 		v.encryption, v.sealedSum, v.checksum.Sum = bucket.DSSE, []byte("sealed"), nil
 		v.kms = &underKMS{key: "arn:aws:kms:us-east-1:111122223333:key/k", bucketKey: true}
 	})
+	versions("version, shared", func(v *version) { v.shared = true })
+	versions("version, of another one's payload", func(v *version) { v.shared, v.payload = true, unique{8, 9} })
+	add("share", (&share{count: 2, id: bucket.ID{1, 2}, key: "k"}).encode())
 	for n := uint64(0); className(n) != ""; n++ {
 		versions("version, class "+className(n), func(v *version) { v.storageClass = className(n) })
 	}

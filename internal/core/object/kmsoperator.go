@@ -278,7 +278,11 @@ func (o *Operator) rewrapSome(ctx context.Context, some []*kmsOwner, to keys.Rew
 	left := uint64(0)
 	err := change.Background(ctx, o.store, "data keys move to the newest material of their keys", func(tx kv.Tx) error {
 		left = 0
+		moved := map[string]bool{} // versions can share a list of parts
 		for _, e := range all {
+			if moved[string(e.key)] {
+				continue
+			}
 			now, err := tx.Get(e.key)
 			if err != nil {
 				return err
@@ -288,6 +292,7 @@ func (o *Operator) rewrapSome(ctx context.Context, some []*kmsOwner, to keys.Rew
 				continue
 			}
 			tx.Set(e.key, e.new)
+			moved[string(e.key)] = true
 		}
 		return nil
 	})

@@ -66,10 +66,16 @@ func Mend(records map[string][]byte) Mended {
 	m := mender{
 		records: records, names: map[string]string{}, at: map[unique]string{}, uploads: map[unique]string{},
 		pointers: map[string][]byte{}, nulls: map[string][]byte{},
+		payloads: map[unique]string{}, shares: map[unique]*share{},
 	}
 	m.Blobs = map[string]Owned{}
 	m.buckets()
 	keys := slices.Sorted(maps.Keys(records))
+	for _, k := range keys {
+		if strings.HasPrefix(k, bucket.VersionPrefix) {
+			m.sharing(k)
+		}
+	}
 	for _, k := range keys {
 		switch {
 		case strings.HasPrefix(k, bucket.VersionPrefix):
@@ -86,6 +92,7 @@ func Mend(records map[string][]byte) Mended {
 			m.parts(k)
 		}
 	}
+	m.count(keys)
 	m.point(keys)
 	return m.Mended
 }
@@ -100,6 +107,8 @@ type mender struct {
 	records  map[string][]byte
 	names    map[string]string // names of buckets, by id
 	at       map[unique]string // key of the version's record
+	payloads map[unique]string // key of the record of one version that has the payload
+	shares   map[unique]*share // shared payloads
 	uploads  map[unique]string // key of the upload's record
 	pointers map[string][]byte
 	nulls    map[string][]byte // index entries of null versions that are not the newest
@@ -130,6 +139,16 @@ func (m *mender) version(k string) {
 	id, key := k[2:2+bucketIDSize], k[2+bucketIDSize+1:len(k)-9]
 	of := m.name(id, key)
 	m.at[v.unique] = k
+	m.payloads[v.payloadUnique()] = k
+	refers := k
+	if h := m.shares[v.payloadUnique()]; h != nil {
+		refers = string(shareKey(v.payloadUnique()))
+		h.count, h.id, h.key = h.count+1, bucket.ID([]byte(id)), key
+		if !v.shared { // an older state of its record was saved
+			v.shared = true
+			m.records[k] = v.encode()
+		}
+	}
 	if object := id + "/" + key; m.last != object {
 		m.last = object
 		if !v.deleteMarker {
@@ -138,10 +157,40 @@ func (m *mender) version(k string) {
 	} else if v.null {
 		m.nulls[nullPrefix+object] = binary.BigEndian.AppendUint64(nil, v.seq)
 	}
-	if v.inline && m.records[string(inlineKey(v.unique))] == nil {
+	if v.inline && m.records[string(inlineKey(v.payloadUnique()))] == nil {
 		m.Lost = append(m.Lost, of)
 	}
-	m.refer(v.blob, k, Owned{v.size, of, v.dataKey, binding(bucket.ID([]byte(id)), v.unique, key)})
+	m.refer(v.blob, refers, Owned{v.size, of, v.dataKey, binding(bucket.ID([]byte(id)), v.payloadUnique(), key)})
+}
+
+// sharing notes whose payload the version at k shares.
+func (m *mender) sharing(k string) {
+	if v, err := decodeVersion(m.records[k]); err == nil && v.shared {
+		m.shares[v.payloadUnique()] = &share{}
+	}
+}
+
+// count makes the counts of shared payloads those that follow from the versions.
+func (m *mender) count(keys []string) {
+	for _, k := range keys {
+		if !strings.HasPrefix(k, sharePrefix) {
+			continue
+		}
+		var h *share
+		if len(k) == len(sharePrefix)+len(unique{}) {
+			h = m.shares[unique([]byte(k[len(sharePrefix):]))]
+		}
+		if h == nil || h.count == 0 {
+			delete(m.records, k)
+			m.References++
+		}
+	}
+	for u, h := range m.shares {
+		if k, b := string(shareKey(u)), h.encode(); h.count > 0 && !bytes.Equal(m.records[k], b) {
+			m.records[k] = b
+			m.References++
+		}
+	}
 }
 
 func (m *mender) broken(k string) {
@@ -194,10 +243,13 @@ func (m *mender) parts(k string) {
 		return
 	}
 	u := unique([]byte(k[2:18]))
-	at, ok := m.at[u]
+	at, ok := m.payloads[u]
 	var of func(int) []byte
 	if ok {
 		of = bindingOf(u, at[2:2+bucketIDSize], at[2+bucketIDSize+1:len(at)-9])
+		if m.shares[u] != nil {
+			at = string(shareKey(u))
+		}
 	} else {
 		at = k
 	}

@@ -46,16 +46,24 @@ func TestMend(t *testing.T) {
 	}
 	u := e.begin(UploadInput{Key: "parts"})
 	e.mustPart(u, 1, long())
+	e.again("large", e.mustPut("large", long()).ID)
+	e.objects.minPart = 0
+	shared := e.begin(UploadInput{Key: "shared"})
+	parts, err := e.complete(shared, CompleteInput{Parts: []CompletePart{e.mustPart(shared, 1, long())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.again("shared", parts.ID)
 	whole := stored(t, e.store)
 	mended := maps.Clone(whole)
 	if m := Mend(mended); m.Pointers+m.References+len(m.Broken)+len(m.Lost) != 0 ||
 		!maps.EqualFunc(mended, whole, bytes.Equal) {
 		t.Errorf("a whole store is mended: %+v", m)
 	}
-	if blobs := Mend(maps.Clone(whole)).Blobs; len(blobs) != 2 {
+	if blobs := Mend(maps.Clone(whole)).Blobs; len(blobs) != 4 {
 		t.Errorf("blobs: %v", blobs)
 	}
-	for _, kind := range []string{"c/", "r/", "u/"} {
+	for _, kind := range []string{"c/", "r/", "u/", "e/"} {
 		t.Run(kind, func(t *testing.T) {
 			some := maps.Clone(whole)
 			maps.DeleteFunc(some, func(k string, _ []byte) bool { return strings.HasPrefix(k, kind) })
@@ -79,12 +87,22 @@ func TestMend(t *testing.T) {
 		})
 	}
 	some := maps.Clone(whole)
+	for k, b := range some { // the state of the versions before they shared anything
+		if v, err := decodeVersion(b); err == nil && strings.HasPrefix(k, "v/") && v.payload == (unique{}) {
+			v.shared = false
+			some[k] = v.encode()
+		}
+	}
+	if Mend(some); !maps.EqualFunc(some, whole, bytes.Equal) {
+		t.Error("versions that lost their mark are not marked again")
+	}
+	some = maps.Clone(whole)
 	for k := range some {
 		if strings.HasPrefix(k, "v/") {
 			some[k] = []byte("no record")
 		}
 	}
-	if m := Mend(some); len(m.Broken) < 5 || countOf(some, "v/") != 0 {
+	if m := Mend(some); len(m.Broken) < 5 || countOf(some, "v/") != 0 || countOf(some, "e/") != 0 {
 		t.Errorf("what can't be read: %+v", m)
 	}
 }

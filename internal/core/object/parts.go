@@ -172,7 +172,7 @@ func decodePart(b []byte) (*part, error) {
 // writeParts writes the records of a version's parts, and makes their blobs refer to the version.
 func writeParts(tx kv.Tx, v *version, at []byte, parts []*part) {
 	for n := 0; n < len(parts); n += partsPerRecord {
-		tx.Set(partsKey(v.unique, n), encodeParts(parts[n:min(n+partsPerRecord, len(parts))]))
+		tx.Set(partsKey(v.payloadUnique(), n), encodeParts(parts[n:min(n+partsPerRecord, len(parts))]))
 	}
 	for _, p := range parts {
 		if p.blob != "" {
@@ -199,7 +199,7 @@ func encodeParts(parts []*part) []byte {
 // eachPart calls fn for the parts of a version, in order. It stops when fn returns false.
 // It skips records for which skip returns true; skip may be nil.
 func eachPart(r kv.Reader, v *version, skip func(partList) bool, fn func(*part) bool) error {
-	prefix := versionParts(v.unique)
+	prefix := versionParts(v.payloadUnique())
 	n, more := 0, true
 	for pair, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {

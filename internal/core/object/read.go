@@ -134,7 +134,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 		if !bytes || !f.v.inline || f.span.length == 0 {
 			return nil
 		}
-		f.inline, err = r.Get(inlineKey(f.v.unique))
+		f.inline, err = r.Get(inlineKey(f.v.payloadUnique()))
 		if err == nil && f.inline == nil {
 			err = k.lost(f.v.seq)
 		}
@@ -154,7 +154,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 		return nil, err
 	}
 	if f.refusal == nil && f.span.part != nil {
-		err = s.openParts(ctx, f.grant, k, f.v.unique, f.choice, f.span.part)
+		err = s.openParts(ctx, f.grant, k, f.v.payloadUnique(), f.choice, f.span.part)
 	}
 	return f, cmp.Or(f.refusal, err)
 }
@@ -197,10 +197,10 @@ func (s *Store) open(ctx context.Context, f *readPlan, key string) (io.ReadClose
 	if f.parts != nil {
 		return s.join(ctx, f, key)
 	}
-	k, at := f.key, f.v.location()
+	k, at, u := f.key, f.v.location(), f.v.payloadUnique()
 	if !f.choice.HidesDigests() {
 		var err error
-		if k, err = s.payloads.OpenKey(ctx, f.grant, at, f.choice, slot{f.b, key}.binding(f.v.unique)); err != nil {
+		if k, err = s.payloads.OpenKey(ctx, f.grant, at, f.choice, slot{f.b, key}.binding(u)); err != nil {
 			return nil, err
 		}
 	}

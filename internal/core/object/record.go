@@ -13,7 +13,6 @@ import (
 	"watertight/internal/core/change/record"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
-	"watertight/internal/storage/digest"
 )
 
 // unique identifies a version, an upload or the bytes of a part. It is random.
@@ -30,7 +29,9 @@ type version struct {
 	unique       unique
 	null         bool
 	deleteMarker bool
-	inline       bool // the bytes are at d/UNIQUE
+	inline       bool   // the bytes are at d/ and payloadUnique
+	shared       bool   // other versions have the same payload, or had, see share
+	payload      unique // zero where it is the version's own
 	size         int64
 	modified     time.Time
 	etag         ETag
@@ -81,6 +82,7 @@ const (
 	fieldKMSKey       = 31 // see underKMS
 	fieldKMSBucketKey = 32
 	fieldKMSPair      = 33 // repeated: name and value
+	fieldPayload      = 38 // unique that the payload is bound to and lies under, if not the version's
 )
 
 // Stored numbers: bits of fieldFlags, and values of fieldChecksumType and
@@ -89,6 +91,7 @@ const (
 	flagNull         = 1
 	flagDeleteMarker = 2
 	flagInline       = 4
+	flagShared       = 8
 
 	checksumFullObject = 1
 	checksumComposite  = 2
@@ -110,6 +113,9 @@ func (v *version) flags() (f uint64) {
 	}
 	if v.inline {
 		f |= flagInline
+	}
+	if v.shared {
+		f |= flagShared
 	}
 	return f
 }
@@ -161,6 +167,9 @@ func (v *version) encode() []byte {
 	if v.kms != nil {
 		r = v.kms.append(r)
 	}
+	if v.payload != (unique{}) {
+		r = record.Bytes(r, fieldPayload, v.payload[:])
+	}
 	return append(v.acl.Append(r, fieldGrant), v.kept...)
 }
 
@@ -185,7 +194,7 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 		return nil, unreadable(err)
 	}
 	if v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil ||
-		v.kms != nil && !v.encryption.UsesKMS() {
+		v.kms != nil && !v.encryption.UsesKMS() || v.payload != (unique{}) && !v.shared {
 		return nil, malformed()
 	}
 	return v, nil
@@ -199,7 +208,8 @@ func (v *version) take(f *record.Fields) bool {
 	case fieldUnique:
 		return copy(v.unique[:], f.Bytes) == len(v.unique) && len(f.Bytes) == len(v.unique)
 	case fieldFlags:
-		v.null, v.deleteMarker, v.inline = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0, f.Uint&flagInline != 0
+		v.null, v.deleteMarker = f.Uint&flagNull != 0, f.Uint&flagDeleteMarker != 0
+		v.inline, v.shared = f.Uint&flagInline != 0, f.Uint&flagShared != 0
 		return f.Uint == v.flags()
 	case fieldSize:
 		v.size = int64(f.Uint)
@@ -281,6 +291,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 		return v.acl.Take(f)
 	case fieldSealedSum:
 		v.sealedSum = orNil(f.Bytes)
+	case fieldPayload:
+		return copy(v.payload[:], f.Bytes) == len(v.payload) && len(f.Bytes) == len(v.payload) && v.payload != v.unique
 	default:
 		return v.takeKMS(f)
 	}
@@ -329,7 +341,7 @@ func isVersionField(n protowire.Number) bool {
 	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser, n >= fieldSealedSum && n <= fieldGrant:
 		return true
 	}
-	return n == fieldTag
+	return n == fieldTag || n == fieldPayload
 }
 
 // pointerSeq returns the number of the version that a current pointer points to. It reads
@@ -389,94 +401,4 @@ func parseID(id string) (seq uint64, u unique, err error) {
 	}
 	return 0, u, fault.New(fault.InvalidArgument, "Invalid version id specified").
 		With("ArgumentName", "versionId").With("ArgumentValue", id)
-}
-
-// className returns the storage class that a number stands for, empty for an unknown
-// number. The numbers are stored.
-func className(n uint64) string {
-	switch n {
-	case 0:
-		return "STANDARD"
-	case 1:
-		return "REDUCED_REDUNDANCY"
-	case 2:
-		return "STANDARD_IA"
-	case 3:
-		return "ONEZONE_IA"
-	case 4:
-		return "INTELLIGENT_TIERING"
-	case 5:
-		return "GLACIER_IR"
-	default:
-		return ""
-	}
-}
-
-func classNumber(name string) uint64 {
-	for n := uint64(0); className(n) != ""; n++ {
-		if className(n) == name {
-			return n
-		}
-	}
-	return 0
-}
-
-// algorithmName returns the algorithm that a number stands for, None for an unknown number.
-// The numbers are stored.
-func algorithmName(n uint64) digest.Algorithm {
-	switch n {
-	case 1:
-		return digest.CRC32
-	case 2:
-		return digest.CRC32C
-	case 3:
-		return digest.CRC64NVME
-	case 4:
-		return digest.SHA1
-	case 5:
-		return digest.SHA256
-	case 6:
-		return digest.MD5
-	case 7:
-		return digest.SHA512
-	case 8:
-		return digest.XXHash64
-	case 9:
-		return digest.XXHash3
-	case 10:
-		return digest.XXHash128
-	default:
-		return digest.None
-	}
-}
-
-func algorithmNumber(a digest.Algorithm) uint64 {
-	for n := uint64(1); algorithmName(n) != digest.None; n++ {
-		if algorithmName(n) == a {
-			return n
-		}
-	}
-	return 0
-}
-
-func typeName(n uint64) ChecksumType {
-	switch n {
-	case checksumFullObject:
-		return FullObject
-	case checksumComposite:
-		return Composite
-	default:
-		return ""
-	}
-}
-
-func typeNumber(t ChecksumType) uint64 {
-	switch t {
-	case FullObject:
-		return checksumFullObject
-	case Composite:
-		return checksumComposite
-	default:
-		return 0
-	}
 }

@@ -32,7 +32,8 @@ type UpdateEncryptionInput struct {
 // UpdateEncryption starts again, and finally answers OperationAborted. Errors:
 // NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete marker,
 // InvalidArgument, InvalidRequest, AccessDenied for a key that the bucket's account does
-// not own, those of KMS.
+// not own, those of KMS. InvalidRequest also answers for a version that shares its parts
+// with other versions, since a rollback.
 func (s *Store) UpdateEncryption(ctx context.Context, g authz.Grant, in UpdateEncryptionInput) (Version, error) {
 	if err := g.Demand("s3:UpdateObjectEncryption", arn.Object(in.Bucket, in.Key)); err != nil {
 		return Version{}, err
@@ -88,6 +89,9 @@ func (s *Store) updateEncryption(
 			return err
 		}
 		if v, err = in.find(r, k.b, "PUT"); err != nil || v.etag.Parts == 0 {
+			return err
+		}
+		if err = k.ownParts(r, v); err != nil {
 			return err
 		}
 		parts, err = allParts(r, v)
@@ -155,13 +159,13 @@ func (s *Store) rekey(
 		return n, g, err
 	}
 	n = rekeyed{of: v.unique, kms: to, parts: make(map[unique]rewrapped, len(parts))}
-	n.whole, err = s.wrapAnew(ctx, g, v.location(), v.checksum.Sum, from, choice, k.binding(v.unique))
+	n.whole, err = s.wrapAnew(ctx, g, v.location(), v.checksum.Sum, from, choice, k.binding(v.payloadUnique()))
 	for _, p := range parts {
 		if err != nil {
 			break
 		}
 		n.parts[p.unique], err = s.wrapAnew(
-			ctx, g, p.location(), p.checksum.Sum, from, choice, k.partBinding(v.unique, p.number),
+			ctx, g, p.location(), p.checksum.Sum, from, choice, k.partBinding(v.payloadUnique(), p.number),
 		)
 	}
 	return n, g, err
@@ -193,6 +197,9 @@ func (n *rekeyed) replace(tx kv.Tx, k slot, v *version) error {
 	if v.unique != n.of || !bytes.Equal(v.dataKey, n.whole.old) {
 		return errRekeyed
 	}
+	if err := k.ownParts(tx, v); err != nil {
+		return err
+	}
 	lists, err := n.replaceParts(tx, v)
 	if err != nil {
 		return err
@@ -219,7 +226,7 @@ func (n *rekeyed) replaceParts(r kv.Reader, v *version) (lists []kv.Pair, err er
 	if v.etag.Parts == 0 {
 		return nil, nil
 	}
-	prefix := versionParts(v.unique)
+	prefix := versionParts(v.payloadUnique())
 	found := 0
 	for pair, err := range r.Scan(prefix, record.After(prefix)) {
 		if err != nil {

@@ -81,7 +81,7 @@ type exchange struct{ key, old, new []byte }
 type owner struct {
 	upload  bool
 	id      bucket.ID
-	unique  unique
+	unique  unique // that the data keys are bound to
 	key     string
 	records []exchange
 }
@@ -137,7 +137,7 @@ func ownerOf(prefix string, at, value []byte) (o owner, err error) {
 		if err != nil {
 			return o, err
 		}
-		o.unique = v.unique
+		o.unique = v.payloadUnique()
 	}
 	const fixed = 2 + bucketIDSize + 1
 	if len(at) < fixed+tail {

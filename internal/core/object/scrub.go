@@ -98,7 +98,7 @@ func (o *Operator) Scrub(ctx context.Context, in ScrubInput) (Scrubbed, error) {
 		return c.done, err
 	}
 	for _, step := range []func(context.Context) error{
-		c.tables, c.uploads, c.versions, c.pointers, c.references, c.blobs,
+		c.tables, c.uploads, c.versions, c.pointers, c.shares, c.references, c.blobs,
 	} {
 		if err := step(ctx); err != nil {
 			return c.done, err
@@ -407,23 +407,6 @@ func (c *scrubber) pointers(ctx context.Context) error {
 			of.Detail = fmt.Sprintf("the record of the current version, number %d, is not there", seq)
 			c.find(of)
 		}
-		return 0, nil
-	}, nil)
-}
-
-// references finds references of blobs to records that do not exist. While versions are
-// being erased, such references are expected.
-func (c *scrubber) references(ctx context.Context) error {
-	return c.walk(ctx, blobPrefix, func(r kv.Reader, k, value []byte) (int, error) {
-		if at, err := r.Get(value); at != nil || err != nil {
-			return 0, nil // a record that can't be read was reported by the step that reads it
-		}
-		for range r.Scan([]byte(trashPrefix), record.After([]byte(trashPrefix))) {
-			return 0, nil
-		}
-		c.find(c.named(r, value, Finding{
-			Problem: Missing, Blob: string(k[len(blobPrefix):]), Detail: "the blob has a reference but no record",
-		}))
 		return 0, nil
 	}, nil)
 }

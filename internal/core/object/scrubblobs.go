@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
 	"watertight/internal/core/payload"
 	"watertight/internal/fault"
 	"watertight/internal/storage/kv"
@@ -25,6 +27,52 @@ func (c *scrubber) tables(ctx context.Context) error {
 	}, func(file string, why error) error {
 		return c.tell(&Finding{Problem: BadTable, File: file, Detail: oneLine(why)})
 	})
+}
+
+// references finds references of blobs to records that do not exist. While versions are
+// being erased, such references are expected.
+func (c *scrubber) references(ctx context.Context) error {
+	return c.walk(ctx, blobPrefix, func(r kv.Reader, k, value []byte) (int, error) {
+		if at, err := r.Get(value); at != nil || err != nil {
+			return 0, nil // a record that can't be read was reported by the step that reads it
+		}
+		for range r.Scan([]byte(trashPrefix), record.After([]byte(trashPrefix))) {
+			return 0, nil
+		}
+		c.find(c.named(r, value, Finding{
+			Problem: Missing, Blob: string(k[len(blobPrefix):]), Detail: "the blob has a reference but no record",
+		}))
+		return 0, nil
+	}, nil)
+}
+
+// shares finds counts of shared payloads that are not the number of the versions that
+// have them.
+func (c *scrubber) shares(ctx context.Context) error {
+	return c.walk(ctx, sharePrefix, func(r kv.Reader, k, value []byte) (int, error) {
+		h, err := decodeShare(value)
+		if err != nil {
+			c.find(Finding{Problem: BadRecord, Detail: fmt.Sprintf("the record %q: %s", k, oneLine(err))})
+			return 0, nil
+		}
+		of, n := slot{&bucket.Bucket{ID: h.id}, h.key}.versions(), uint64(0)
+		for p, err := range r.Scan(of, record.After(of)) {
+			if err != nil {
+				return 0, nil // it was found where it lies
+			}
+			v, err := decodeVersion(p.Value)
+			if err == nil && v.shared && string(shareKey(v.payloadUnique())) == string(k) {
+				n++
+			}
+		}
+		if n != h.count {
+			c.find(Finding{
+				Problem: BadRecord, Bucket: c.bucketName(r, string(h.id[:])), Key: h.key,
+				Detail: fmt.Sprintf("%d versions have a payload that %d are said to share", n, h.count),
+			})
+		}
+		return 0, nil
+	}, nil)
 }
 
 // oneLine returns the text of an error as one line: that of its cause, without the sentence

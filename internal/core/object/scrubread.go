@@ -19,8 +19,9 @@ import (
 type subject struct {
 	of      Finding // what it is
 	id      string  // of the bucket
-	unique  unique  // of the version or the upload
+	unique  unique  // of the version's payload, or the upload
 	record  []byte  // key of the record that names the bytes
+	refers  []byte  // what the references of its blobs hold
 	at      payload.Location
 	inline  []byte
 	binding []byte
@@ -65,8 +66,12 @@ func versionSubject(r kv.Reader, name string, k, value []byte) (*subject, *versi
 		return nil, nil, errors.New("it belongs to another key")
 	}
 	s := &subject{
-		of: Finding{Bucket: name, Key: key, VersionID: v.id()}, id: id, unique: v.unique, record: bytes.Clone(k),
-		at: v.location(), binding: binding(bucket.ID([]byte(id)), v.unique, key), parts: int(v.etag.Parts),
+		of: Finding{Bucket: name, Key: key, VersionID: v.id()}, id: id, unique: v.payloadUnique(),
+		record: bytes.Clone(k), at: v.location(), parts: int(v.etag.Parts),
+	}
+	s.binding, s.refers = binding(bucket.ID([]byte(id)), s.unique, key), s.record
+	if v.shared {
+		s.refers = shareKey(s.unique)
 	}
 	if s.choice, err = v.operatorChoice(name, key); err != nil {
 		return nil, nil, err
@@ -82,7 +87,7 @@ func versionSubject(r kv.Reader, name string, k, value []byte) (*subject, *versi
 	if v.deleteMarker || s.parts > 0 {
 		return s, v, nil
 	}
-	return s, v, s.look(r, v.inline, v.unique, s.record)
+	return s, v, s.look(r, v.inline, s.unique, s.refers)
 }
 
 // operatorChoice returns the choice of keys of a version or an upload under a key of KMS,
@@ -125,14 +130,14 @@ func partSubject(r kv.Reader, of *subject, p *part, refers []byte) (*subject, er
 func listSubjects(r kv.Reader, of *subject, k, value []byte) (all []*subject, err error) {
 	list := bytes.Clone(k)
 	_, err = partsOf(bytes.Clone(value), nil, func(p *part) bool {
-		s, serr := partSubject(r, of, p, of.record)
+		s, serr := partSubject(r, of, p, of.refers)
 		if serr != nil {
 			err = serr
 			return false
 		}
 		s.reload = func(r kv.Reader) (*subject, error) {
-			owner, err := r.Get(of.record)
-			if owner == nil || err != nil {
+			of, err := of.reload(r) // it may share its parts by now
+			if of == nil || err != nil {
 				return nil, err
 			}
 			b, err := r.Get(list)

@@ -92,21 +92,21 @@ type joined struct {
 // response begins. The parts stay until the reader is closed, even if the version is
 // deleted.
 func (s *Store) join(ctx context.Context, f *readPlan, key string) (io.ReadCloser, error) {
-	if !s.holds.take(f.v.unique) {
+	if !s.holds.take(f.v.payloadUnique()) {
 		return nil, payload.ErrGone
 	}
 	j := &joined{rest: f.parts, current: io.NopCloser(bytes.NewReader(nil)),
 		open: func(at segment) (io.ReadCloser, error) {
 			k, err := s.payloads.OpenKey(ctx, f.grant, at.location(), f.choice,
-				slot{f.b, key}.partBinding(f.v.unique, at.number))
+				slot{f.b, key}.partBinding(f.v.payloadUnique(), at.number))
 			if err != nil {
 				return nil, err
 			}
 			return s.openRange(at.location(), k, at.bytes, at.start, at.length)
 		}}
 	j.release = sync.OnceFunc(func() {
-		if s.holds.release(f.v.unique) {
-			s.removeAll(ctx, []garbage{{parts: f.v.unique}})
+		if s.holds.release(f.v.payloadUnique()) {
+			s.removeAll(ctx, []garbage{{parts: f.v.payloadUnique()}})
 		}
 	})
 	if err := j.next(); err != nil {

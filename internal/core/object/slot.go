@@ -38,6 +38,15 @@ func (s slot) version(seq uint64) []byte { return record.Big(s.versions(), ^seq)
 func inlineKey(u unique) []byte  { return record.Key(inlinePrefix, string(u[:])) }
 func blobKey(name string) []byte { return record.Key(blobPrefix, name) }
 
+// payloadUnique is what the payload of a version is bound to and lies under. A version
+// that was decoded from a current pointer does not know it.
+func (v *version) payloadUnique() unique {
+	if v.payload != (unique{}) {
+		return v.payload
+	}
+	return v.unique
+}
+
 // binding binds the data key of a version or an upload to its key and bucket.
 func binding(id bucket.ID, u unique, key string) []byte {
 	return record.Key("watertight object\x00", string(id[:]), string(u[:]), key)
@@ -197,6 +206,9 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 		return gone, nil
 	}
 	tx.Set(s.pointer(), v.pointer())
+	if v.shared {
+		return gone, nil // its payload is there, see share
+	}
 	if v.inline {
 		tx.Set(inlineKey(v.unique), inline)
 	}

@@ -26,8 +26,9 @@ type garbage struct {
 func trashKey(u unique) []byte { return record.Key(trashPrefix, string(u[:])) }
 
 func trashParts(tx kv.Tx, v *version) []garbage {
-	tx.Set(trashKey(v.unique), record.Start(nil))
-	return []garbage{{parts: v.unique}}
+	u := v.payloadUnique()
+	tx.Set(trashKey(u), record.Start(nil))
+	return []garbage{{parts: u}}
 }
 
 // removeAll removes bytes after the deletion of their records is durable. If it fails for

@@ -345,7 +345,7 @@ func (s *Store) attributes(
 			_, err = s.openVersion(ctx, g, k, v, choice)
 		}
 		if err == nil {
-			err = s.openParts(ctx, g, k, v.unique, choice, parts...)
+			err = s.openParts(ctx, g, k, v.payloadUnique(), choice, parts...)
 		}
 	}
 	if err != nil {

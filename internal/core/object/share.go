@@ -1,0 +1,181 @@
+package object
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// Versions of one key can share a payload: a rollback makes a new version of what an
+// older one holds, and copies no bytes. Each of them has its own data key record, all of
+// the same data key, which stays bound to the unique of the version that it was made for
+// (version.payloadUnique). How many there are is counted at e/, which the references of
+// the payload's blobs lead to, in the place of a version. The guard of the key, which
+// every writer of its versions holds, guards the count, too.
+
+// share counts the versions of a payload that is shared, or was.
+type share struct {
+	count uint64 // at least 1
+	id    bucket.ID
+	key   string // of the object
+}
+
+// Fields of a share's record. The numbers are stored.
+const (
+	fieldShareCount  = 1
+	fieldShareBucket = 2
+	fieldShareKey    = 3
+)
+
+func shareKey(u unique) []byte { return record.Key(sharePrefix, string(u[:])) }
+
+func (h *share) encode() []byte {
+	r := record.Uint(record.Start(nil), fieldShareCount, h.count)
+	r = record.Bytes(r, fieldShareBucket, h.id[:])
+	return record.String(r, fieldShareKey, h.key)
+}
+
+func decodeShare(b []byte) (*share, error) {
+	h := &share{}
+	ok := true
+	f := record.Read(b)
+	for f.Next() {
+		switch f.Number {
+		case fieldShareCount:
+			h.count = f.Uint
+		case fieldShareBucket:
+			ok = ok && copy(h.id[:], f.Bytes) == len(h.id) && len(f.Bytes) == len(h.id)
+		case fieldShareKey:
+			h.key = string(f.Bytes)
+		default:
+			f.Unknown()
+		}
+	}
+	if err := f.Err(); err != nil {
+		return nil, unreadable(err)
+	}
+	if !ok || h.count == 0 || h.key == "" {
+		return nil, malformed()
+	}
+	return h, nil
+}
+
+// shareOf returns the count of the payload of a version that is marked as shared. One
+// that is not there would let bytes go that another version needs: that is an error.
+func (s slot) shareOf(r kv.Reader, v *version) (*share, error) {
+	b, err := r.Get(shareKey(v.payloadUnique()))
+	if err != nil {
+		return nil, err
+	}
+	if b == nil {
+		return nil, fault.Internal(errors.New("object: nothing counts the versions of a shared payload"))
+	}
+	h, err := decodeShare(b)
+	if err == nil && (h.id != s.b.ID || h.key != s.key) {
+		err = fault.Internal(fmt.Errorf("object: a shared payload in bucket %q is another key's", s.b.Name))
+	}
+	return h, err
+}
+
+// share makes one more version refer to the payload of v, an object's version that was
+// read whole in this transaction. The caller pushes that version, marked as shared.
+func (s slot) share(tx kv.Tx, v *version) error {
+	if v.shared {
+		h, err := s.shareOf(tx, v)
+		if err != nil {
+			return err
+		}
+		h.count++
+		tx.Set(shareKey(v.payloadUnique()), h.encode())
+		return nil
+	}
+	at := shareKey(v.payloadUnique())
+	h := share{count: 2, id: s.b.ID, key: s.key}
+	tx.Set(at, h.encode())
+	v.shared = true
+	tx.Set(s.version(v.seq), v.encode())
+	if v.blob != "" {
+		tx.Set(blobKey(v.blob), at)
+	}
+	if v.etag.Parts == 0 {
+		return nil
+	}
+	return eachPart(tx, v, nil, func(p *part) bool {
+		if p.blob != "" {
+			tx.Set(blobKey(p.blob), at)
+		}
+		return true
+	})
+}
+
+// restore makes a new version of what old holds and pushes it on top of head. Both were
+// read whole in this transaction. The new one has its own id and date, and shares the
+// payload; dataKey is old's, or the same one wrapped anew.
+func (s slot) restore(tx kv.Tx, head, old *version, at time.Time, dataKey []byte) (*version, error) {
+	if err := s.share(tx, old); err != nil {
+		return nil, err
+	}
+	v := *old
+	v.payload, v.modified, v.dataKey = old.payloadUnique(), at, dataKey
+	rand.Read(v.unique[:])
+	_, err := s.push(tx, head, &v, nil, removal{}) // versioning is enabled: nothing is replaced
+	return &v, err
+}
+
+// unshare takes back one reference to the payload of v. last: nothing needs the payload
+// any longer.
+func (s slot) unshare(tx kv.Tx, v *version) (last bool, err error) {
+	h, err := s.shareOf(tx, v)
+	if err != nil {
+		return false, err
+	}
+	if h.count--; h.count > 0 {
+		tx.Set(shareKey(v.payloadUnique()), h.encode())
+		return false, nil
+	}
+	forget(tx, shareKey(v.payloadUnique()))
+	return true, nil
+}
+
+// release deletes what refers to the payload of a version whose record is deleted, and
+// returns the bytes to remove after the commit: none while other versions have the same.
+func (s slot) release(tx kv.Tx, v *version) ([]garbage, error) {
+	if v.shared {
+		if last, err := s.unshare(tx, v); err != nil || !last {
+			return nil, err
+		}
+	}
+	if v.inline {
+		forget(tx, inlineKey(v.payloadUnique()))
+	}
+	if v.blob != "" {
+		forget(tx, blobKey(v.blob))
+	}
+	if v.etag.Parts > 0 {
+		return trashParts(tx, v), nil
+	}
+	if v.blob == "" {
+		return nil, nil
+	}
+	return []garbage{{Location: v.location()}}, nil
+}
+
+// ownParts refuses a change of the list of a version's parts while other versions have
+// the same.
+func (s slot) ownParts(r kv.Reader, v *version) error {
+	if !v.shared || v.etag.Parts == 0 {
+		return nil
+	}
+	h, err := s.shareOf(r, v)
+	if err == nil && h.count > 1 {
+		err = fault.New(fault.InvalidRequest, "Other versions have the parts of this one, since the key was rolled "+
+			"back. Copy the object to encrypt it under another key.")
+	}
+	return err
+}

@@ -1,0 +1,273 @@
+package object
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/payload"
+	"watertight/internal/fault"
+	"watertight/internal/storage/digest"
+	"watertight/internal/storage/kv"
+)
+
+// sharing is versions whose payloads may be shared, and what they should hold.
+type sharing struct {
+	*scrubbing
+	rt       *rapid.T
+	versions []shared
+}
+
+type shared struct {
+	key, id, text string
+	customer      CustomerKey
+	payload       int // versions with the same number have the same payload
+	large         int // its blobs
+	small         int // its inline values
+}
+
+// texts are those of parts, or of an object as a whole.
+func (s *sharing) draw() string {
+	return rapid.SampledFrom([]string{"", "tiny", long()}).Draw(s.rt, "text")
+}
+
+func (s *shared) count(text string) {
+	s.text += text
+	if len(text) > payload.InlineMax {
+		s.large++
+	} else {
+		s.small++
+	}
+}
+
+func (s *sharing) drawKey() string { return rapid.SampledFrom([]string{"a", "b"}).Draw(s.rt, "key") }
+
+func (s *sharing) add(v shared) { s.versions = append(s.versions, v) }
+
+func (s *sharing) put(*rapid.T) {
+	v := shared{key: s.drawKey(), payload: s.written}
+	s.written++
+	if rapid.Bool().Draw(s.rt, "customer") {
+		v.customer = ownKey(7)
+	}
+	v.count(s.draw())
+	made, err := s.env.put(PutInput{
+		Key: v.key, Body: strings.NewReader(v.text), Size: int64(len(v.text)),
+		Encryption: Encryption{Customer: v.customer},
+	})
+	if err != nil {
+		s.rt.Fatal(err)
+	}
+	v.id = made.ID
+	s.add(v)
+}
+
+func (s *sharing) upload(*rapid.T) {
+	v := shared{key: s.drawKey(), payload: s.written}
+	s.written++
+	u := s.begin(UploadInput{Key: v.key, Algorithm: digest.CRC32, ChecksumType: FullObject})
+	var parts []CompletePart
+	for n := range rapid.IntRange(1, 3).Draw(s.rt, "parts") {
+		text := s.draw()
+		v.count(text)
+		parts = append(parts, s.mustPart(u, n+1, text))
+	}
+	made, err := s.complete(u, CompleteInput{Parts: parts})
+	if err != nil {
+		s.rt.Fatal(err)
+	}
+	v.id = made.ID
+	s.add(v)
+}
+
+func (s *sharing) restore(*rapid.T) {
+	if len(s.versions) == 0 {
+		return
+	}
+	v := rapid.SampledFrom(s.versions).Draw(s.rt, "version")
+	v.id = s.again(v.key, v.id)
+	s.add(v)
+}
+
+// again makes a version of an older one, as a rollback does.
+func (e *env) again(key, id string) (made string) {
+	e.tb.Helper()
+	b, err := e.buckets.Head(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	k := slot{&b, key}
+	err = e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
+		old, err := k.byID(tx, id)
+		if err != nil {
+			return err
+		}
+		head, err := k.newest(tx)
+		if err != nil {
+			return err
+		}
+		v, err := k.restore(tx, head, old, time.Now().UTC().Truncate(time.Microsecond), old.dataKey)
+		if err == nil {
+			made = v.id()
+		}
+		return err
+	})
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return made
+}
+
+func (s *sharing) marker(*rapid.T) {
+	if _, err := s.env.delete(DeleteInput{Key: s.drawKey()}); err != nil {
+		s.rt.Fatal(err)
+	}
+}
+
+func (s *sharing) destroy(*rapid.T) {
+	if len(s.versions) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(s.versions)-1).Draw(s.rt, "version")
+	v := s.versions[i]
+	if _, err := s.env.delete(DeleteInput{Key: v.key, VersionID: &v.id}); err != nil {
+		s.rt.Fatal(err)
+	}
+	s.versions = append(s.versions[:i], s.versions[i+1:]...)
+}
+
+// check reads every version, and counts what is stored: each payload once.
+func (s *sharing) check(*rapid.T) {
+	inline, blobs, shares := 0, 0, map[int]int{}
+	for _, v := range s.versions {
+		if shares[v.payload]++; shares[v.payload] == 1 {
+			inline, blobs = inline+v.small, blobs+v.large
+		}
+		in := GetInput{Key: v.key, VersionID: &v.id, Customer: v.customer}
+		if _, text, err := s.get(in); err != nil || text != v.text {
+			s.rt.Fatalf("%s %s: %d bytes, want %d: %v", v.key, v.id, len(text), len(v.text), err)
+		}
+	}
+	s.tidy(inline, blobs)
+	if s.refs(trashPrefix) > 0 {
+		s.rt.Fatal("parts that nothing needs are left")
+	}
+	if found, _ := s.scrub(ScrubInput{}); len(found) > 0 {
+		s.rt.Fatal(found)
+	}
+	if s.tb.(*testing.T).Failed() {
+		s.rt.FailNow()
+	}
+}
+
+// TestSharedPayloads: whatever is written, restored and destroyed, in any order, no
+// payload goes that a version needs, and none stays that no version needs.
+func TestSharedPayloads(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := &sharing{scrubbing: &scrubbing{env: newEnv(t)}, rt: rt}
+		s.objects.minPart = 0
+		s.versioning(bucket.Enabled)
+		rt.Repeat(map[string]func(*rapid.T){
+			"": s.check, "put": s.put, "upload": s.upload, "restore": s.restore, "marker": s.marker,
+			"destroy": s.destroy,
+		})
+		for len(s.versions) > 0 {
+			s.destroy(rt)
+		}
+		s.check(rt)
+		if n := s.refs(sharePrefix) + s.refs(partListPrefix); n > 0 {
+			rt.Fatal(n, "records are left")
+		}
+	})
+}
+
+// TestScrubOfSharedPayloads: a scrub proves the bytes of each version that shares them, and
+// finds counts that are wrong or gone.
+func TestScrubOfSharedPayloads(t *testing.T) {
+	for name, c := range map[string]struct {
+		harm func(s *scrubbing)
+		want string
+	}{
+		"whole": {func(*scrubbing) {}, ""},
+		"damaged": {func(s *scrubbing) {
+			s.records("r/", func(_ kv.Tx, k, at []byte) {
+				if strings.HasPrefix(string(at), sharePrefix) {
+					s.harm(string(k[2:]), zeroes)
+				}
+			})
+		}, "damaged large quarantined, damaged large quarantined, damaged parts part 1 quarantined, " +
+			"damaged parts part 1 quarantined, damaged parts part 7 quarantined, damaged parts part 7 quarantined"},
+		"count": {func(s *scrubbing) {
+			s.records("e/", func(tx kv.Tx, k, v []byte) {
+				h, _ := decodeShare(v)
+				h.count++
+				tx.Set(k, h.encode())
+			})
+		}, "record large, record parts"},
+		"count gone": {dropRecords("e/", ""), "missing, missing, missing"},
+		"reference to a version": {func(s *scrubbing) {
+			s.records("v/", func(tx kv.Tx, k, b []byte) {
+				if v, err := decodeVersion(b); err == nil && v.shared && v.blob != "" {
+					tx.Set(blobKey(v.blob), k)
+				}
+			})
+		}, "record large, record large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScrubbing(t)
+			s.again("large", s.large.ID)
+			s.again("parts", s.parts.ID)
+			c.harm(s)
+			found, done := s.scrub(ScrubInput{Quarantine: true})
+			if got := strings.Join(found, ", "); got != c.want || done.Versions != 12 {
+				t.Errorf("found %s, want %s; %d versions", got, c.want, done.Versions)
+			}
+		})
+	}
+}
+
+// TestSharedPartsStayUnderTheirKey: the list of parts that versions share is not moved
+// under another key with one of them, and is once there is one of them only. An object
+// without parts is moved alone.
+func TestSharedPartsStayUnderTheirKey(t *testing.T) {
+	s := newScrubbing(t)
+	key := s.newKey()
+	small := s.again("large", s.large.ID)
+	parts := s.again("parts", s.parts.ID)
+	move := func(name, id string) error {
+		g := s.grant(arn.Object("bkt", name), "s3:UpdateObjectEncryption")
+		_, err := s.objects.UpdateEncryption(t.Context(), g, UpdateEncryptionInput{
+			VersionInput: VersionInput{Bucket: "bkt", Key: name, VersionID: &id}, KeyARN: key,
+		})
+		return err
+	}
+	read := func(name, id, want string) {
+		t.Helper()
+		if _, text, err := s.get(GetInput{Key: name, VersionID: &id}); err != nil || text != want {
+			t.Errorf("%s %s has %d bytes, want %d: %v", name, id, len(text), len(want), err)
+		}
+	}
+	large, joined := strings.Repeat(long(), 12), long()+"inline"+long()
+	if err := move("large", small); err != nil {
+		t.Error(err)
+	}
+	wants(t, move("parts", parts), fault.KindInvalid, "InvalidRequest")
+	for _, id := range []string{small, s.large.ID} {
+		read("large", id, large)
+	}
+	read("parts", parts, joined)
+	if _, err := s.delete(DeleteInput{Key: "parts", VersionID: &s.parts.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := move("parts", parts); err != nil {
+		t.Error(err)
+	}
+	read("parts", parts, joined)
+	if found, _ := s.scrub(ScrubInput{}); len(found) > 0 {
+		t.Error(found)
+	}
+}
