@@ -12,112 +12,112 @@ import (
 	"watertight/internal/fault"
 )
 
-// Record is the audit event of a request as the core sees it: an entry that is
-// written in the transaction of the change. gateway/audit implements it.
+// Record is the audit event of a request as core uses it: an entry that is written in the
+// transaction of the change. gateway/audit implements it.
 type Record interface {
-	// Entry returns the key and the value of the event of a change that is about
-	// to commit. The store seals the value. A transaction that is tried again asks
-	// again, and is given the same key.
+	// Entry returns the key and the value of the event for a change that is about to
+	// commit. The store seals the value. A transaction that is repeated calls Entry again
+	// and gets the same key.
 	Entry() (key, value []byte, err error)
-	// Note adds what the change makes or deletes to the event: ids of versions, of
-	// a key, of an account. Earlier values of the same name are replaced.
+	// Note adds to the event what the change creates or deletes: ids of versions, of a key,
+	// of an account. It replaces earlier values of the same name.
 	Note(name string, values ...string)
-	// Committed is called when the transaction that holds the entry is durable.
+	// Committed is called after the transaction with the entry is durable.
 	Committed()
 }
 
-// Need is one permission an operation asks for.
+// Need is one permission that an operation needs.
 type Need struct {
 	Action   policy.Action
 	Resource arn.ARN
-	Version  *string             // of the object, as the request names it; nil is the current one
-	Keys     map[string][]string // condition keys of this need only, in lower case
-	Asked    Conditions          // further condition keys of this need only; nil has none
-	Soft     bool                // a refusal does not refuse the request; the handler asks Allows
-	// New: the resource does not exist yet, or the need is about all of a kind; in
-	// both cases the caller's account owns it. A bucket's policy can still deny that
-	// an object is created in it.
+	Version  *string             // of the object, as the request names it; nil means the current version
+	Keys     map[string][]string // condition keys for this need only, in lower case
+	Asked    Conditions          // further condition keys for this need only; may be nil
+	Soft     bool                // a refusal does not refuse the whole request; the handler calls Allows
+	// New means that the resource does not exist yet, or that the need is about all
+	// resources of a kind. In both cases the caller's account counts as the owner. A
+	// bucket's policy can still deny the creation of an object in the bucket.
 	New bool
-	// Given: the caller has the permission by default; for example, the initiator of an
-	// upload may end it. It replaces an Allow; a Deny, a boundary and a session policy
-	// still bind.
+	// Given means that the caller has the permission by default; for example, the initiator
+	// of an upload may abort it. It counts like an Allow; a Deny, a boundary and a session
+	// policy still apply.
 	Given bool
-	// Denial: the need only asks whether a policy of the resource explicitly denies
-	// the action. The grant never covers such a need; see Grant.Denied.
+	// Denial means that the need only asks whether a policy of the resource explicitly
+	// denies the action. The grant never covers such a need; see Grant.Denied.
 	Denial bool
-	// As is the principal that a token in the request claims to be for. The need is
-	// decided for that principal; of the caller, only its connection counts. The core
-	// method that demands the grant verifies the token before it does anything else.
+	// As is the principal of a token in the request. The need is decided for that
+	// principal; only the connection of the caller counts. The core method that demands the
+	// grant must first verify the token.
 	As *policy.Principal
-	// Refusal returns the error for a hard need that is refused; nil is AccessDenied.
+	// Refusal returns the error if a hard need is refused; nil means AccessDenied.
 	Refusal func(policy.Verdict) error
 }
 
-// Conditions are condition keys that are worked out only when a policy asks for them.
+// Conditions are condition keys that are computed only if a policy refers to them.
 type Conditions interface {
 	policy.Conditions
-	// Look is called before each decision, and looks up what costs reading; mentions
-	// reports whether a policy that may bind mentions a condition key that begins so.
+	// Look is called before each decision, and reads what costs a read. mentions reports
+	// whether a policy that may apply mentions a condition key with this prefix.
 	Look(ctx context.Context, mentions func(prefix string) bool) error
 }
 
-// Facts look up the policies and settings that a decision needs. server implements
-// it with the stores of core.
+// Facts look up the policies and settings that decisions need. Package server implements it
+// with the stores of core.
 type Facts interface {
 	// Principal returns the laws of a principal.
 	Principal(ctx context.Context, p policy.Principal) (PrincipalLaws, error)
-	// Resource returns the laws of a resource at the instant of the request; those of
-	// a bucket hold for its objects. A resource that does not exist has the zero laws.
+	// Resource returns the laws of a resource at the time of the request. The laws of a
+	// bucket apply to its objects, too. A resource that does not exist has zero laws.
 	Resource(ctx context.Context, r arn.ARN, at time.Time) (ResourceLaws, error)
-	// ObjectTags returns the tags of an object's version, none where it does not
-	// exist; nil is the current version. It is called only where a policy that may
-	// bind the request mentions s3:ExistingObjectTag.
+	// ObjectTags returns the tags of an object's version, or none if it does not exist; a
+	// nil version means the current one. It is called only if a policy that may apply
+	// mentions s3:ExistingObjectTag.
 	ObjectTags(ctx context.Context, object arn.ARN, version *string) (map[string]string, error)
-	// Object returns the owner and the ACL of an object's version, the zero laws where
-	// it does not exist; nil is the current version. It is called only where the ACLs
-	// of the bucket are active.
+	// Object returns the owner and the ACL of an object's version, or zero laws if it does
+	// not exist; a nil version means the current one. It is called only if ACLs are enabled
+	// in the bucket.
 	Object(ctx context.Context, object arn.ARN, version *string) (ObjectLaws, error)
-	// Grants returns what grants of a KMS key allow a principal (policy.Grants), and
-	// reads none of others. It is called only where ResourceLaws.HasGrants.
+	// Grants returns what the grants of a KMS key allow a principal (policy.Grants). It
+	// does not read the grants to others. It is called only if ResourceLaws.HasGrants is
+	// set.
 	Grants(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error)
 }
 
-// PrincipalLaws are the policies of a principal. A nil Boundary means no boundary.
+// PrincipalLaws are the policies of a principal. A nil Boundary means that there is no boundary.
 type PrincipalLaws struct{ Identity, Boundary []*policy.Document }
 
-// ResourceLaws are the policies and settings of a resource. Owner is the id of the
-// account that owns it, empty where the resource does not exist.
+// ResourceLaws are the policies and settings of a resource. Owner is the id of the account
+// that owns it, empty if the resource does not exist.
 type ResourceLaws struct {
 	Owner     string
 	Documents []*policy.Document
 	Public    policy.PublicAccess
 	Peers     policy.Peers
 	MustAllow bool
-	// HasGrants: grants allow some principals more than Documents do; see Facts.Grants.
+	// HasGrants means that grants allow some principals more than Documents do; see Facts.Grants.
 	HasGrants bool
-	// Until is when Public changes without a write, because a period ends; zero is
-	// never.
+	// Until is when Public changes without a write, because a period ends; zero means never.
 	Until time.Time
 	// Service, if set, limits Documents and MustAllow to the actions of one service:
 	// a role's trust policy says nothing about iam:GetRole.
 	Service string
-	// Record is what was read of the resource, for the core method that works on it:
-	// authz passes it on without looking into it (see Grant.Record). nil is none.
+	// Record is what was read of the resource. The core method that works on the resource
+	// gets it from Grant.Record; authz does not look into it. It may be nil.
 	Record any
-	// ACL is that of a bucket, nil where ACLs are disabled. Where it is set, each
-	// object of the bucket has an owner and an ACL as well.
+	// ACL is the ACL of a bucket, nil if ACLs are disabled. If it is set, each object of
+	// the bucket has an owner and an ACL as well.
 	ACL *policy.Document
 }
 
-// Authority decides.
+// Authority decides needs.
 type Authority struct{ facts Facts }
 
-// New returns an authority that decides by these facts.
+// New returns an Authority that decides with these facts.
 func New(facts Facts) *Authority { return &Authority{facts: facts} }
 
-// Authorize decides every need. It refuses the whole request if a hard need is
-// refused, if there are no needs, or if the caller is the zero Caller. Soft needs that
-// are refused are left out of the grant. Errors: AccessDenied, and those of Facts.
+// Authorize decides every need. It refuses the whole request if a hard need is refused, if
+// there are no needs, or if the caller is the zero Caller. The grant does not cover soft
+// needs that are refused. Errors: AccessDenied, and those of Facts.
 func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Grant, error) {
 	if a == nil || c.principal.Kind == policy.Nobody || len(needs) == 0 {
 		return Grant{}, fault.Of(fault.AccessDenied)
@@ -125,7 +125,7 @@ func (a *Authority) Authorize(ctx context.Context, c Caller, needs ...Need) (Gra
 	return a.ask(ctx, c, func(context.Context, Caller) ([]Need, error) { return needs, nil })
 }
 
-// ask decides the needs that asks returns, now and whenever the grant is renewed.
+// ask decides the needs that asks returns, now and each time the grant is renewed.
 func (a *Authority) ask(
 	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
 ) (Grant, error) {
@@ -198,7 +198,7 @@ func (g *grant) add(ctx context.Context, needs []Need) error {
 	return nil
 }
 
-// judge decides one need. The laws of a bucket are looked up once a request.
+// judge decides one need. It looks up the laws of a bucket once per request.
 func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on *lookups, n *Need) (judgement, error) {
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || n.Resource.IsObject() {
@@ -230,7 +230,7 @@ func (a *Authority) decideUnder(
 	if n.Denial && !mentionAction(l.Resource, n.Action) {
 		return judgement{}, nil
 	}
-	if l.Excludes(&who) { // nothing is looked up for an anonymous caller who gets nothing
+	if l.Excludes(&who) { // an anonymous caller who is allowed nothing needs no further lookups
 		return judgement{Verdict: policy.Verdict{Layer: policy.ResourceLayer}}, nil
 	}
 	sawObject, err := a.lists(ctx, &who, &l, &res, on, n)

@@ -5,10 +5,10 @@ import (
 	"watertight/internal/fault"
 )
 
-// Conceal returns 403 where an error would tell a caller that may not list the
-// bucket whether something is there (S3 API reference, GetObject, Permissions).
-// The same rule holds for a request as a whole, a key in a batch, the source of
-// a copy, and any other answer about an object. nil stays nil.
+// Conceal returns 403 instead of an error that would disclose whether something exists to a
+// caller who may not list the bucket (S3 API reference, GetObject, Permissions). The same
+// rule applies to a whole request, a key in a batch, the source of a copy, and any other
+// response about an object. For nil it returns nil.
 func (g Grant) Conceal(err error, bucket string) *fault.Error {
 	f := fault.From(err)
 	tells := f != nil && (f.Tells || f.Code == fault.NoSuchKey || f.Code == fault.NoSuchVersion)

@@ -13,12 +13,12 @@ type judgement struct {
 	told bool
 }
 
-// mayTell reports whether the caller is told why it is refused: AWS tells principals of
-// the resource's own account (IAM user guide, "Troubleshoot access denied error
-// messages"). Anonymous callers and other accounts are not told. No caller is told
-// where the object's tags, owner or ACL were looked up, since the reason would reveal
-// whether the object exists, nor about a bucket that does not exist, as about one of
-// another account.
+// mayTell reports whether the caller is told why it is refused: AWS tells principals of the
+// resource's own account (IAM user guide, "Troubleshoot access denied error messages"), but
+// not anonymous callers and other accounts. No caller is told the reason if an object's
+// tags, owner or ACL were looked up, because the reason would disclose whether the object
+// exists. No caller is told the reason for a bucket that does not exist, because it must
+// look like a bucket of another account.
 func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	account := c.principal.Account
 	if account == "" || sawObject {
@@ -28,14 +28,14 @@ func (c Caller) mayTell(n *Need, res *ResourceLaws, sawObject bool) bool {
 	return res.Owner == account || res.Owner == "" && !bucket
 }
 
-// tooMuchWork refuses a request whose decisions take more steps than one request may
-// take. Nothing of the request is done.
+// tooMuchWork is the error for a request whose decisions take more steps than allowed.
+// Nothing of the request is executed.
 func tooMuchWork() error {
 	return fault.New(fault.AccessDenied,
 		"Access Denied: the policies that bind this request take more work to judge than one request may.")
 }
 
-// denial returns the error for a need that is refused.
+// denial returns the error for a refused need.
 func (c Caller) denial(n *Need, j judgement) *fault.Error {
 	because := j.Because(n.Action)
 	if !j.told || because == "" {

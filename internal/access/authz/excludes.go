@@ -7,9 +7,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Excludes reports that a caller is allowed nothing at all in a bucket, so that the
-// rest of its request need not be read. It reports false wherever something might be
-// allowed.
+// Excludes reports whether a caller is certainly not allowed anything in a bucket, so that
+// the rest of its request need not be read.
 func (a *Authority) Excludes(ctx context.Context, c Caller, bucket string) (bool, error) {
 	if !c.Anonymous() {
 		return false, nil

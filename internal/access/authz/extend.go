@@ -10,13 +10,12 @@ import (
 	"watertight/internal/fault"
 )
 
-// Extend decides further needs of the grant's caller and returns a grant for all needs;
-// g stays as it was. An operation uses it for what it learns only while it runs, such as
-// the key that an object is encrypted under. What g relied on, the wider grant relies on
-// too, and wherever the wider grant is renewed, asks works its needs out again and all
-// needs are decided again. A grant that is no longer fresh is renewed at once. Errors:
-// AccessDenied, also for a grant that covers nothing because its operation is open, and
-// those of asks and of Renew.
+// Extend decides further needs of the grant's caller and returns a grant for all needs; it
+// does not change g. An operation calls it for needs that it learns only while it runs,
+// such as those on the key of an object. The new grant depends on everything that g
+// depended on. When it is renewed, asks is called again and all needs are decided again. A
+// grant that is not fresh any more is renewed immediately. Errors: AccessDenied, also for a
+// grant that covers nothing because its operation is open, and those of asks and of Renew.
 func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([]Need, error)) (Grant, error) {
 	if g.g == nil || g.g.asks == nil || asks == nil {
 		return Grant{}, fault.Of(fault.AccessDenied)
@@ -24,7 +23,7 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 	wider := g.g.copy()
 	wider.asks = bothAsk(g.g.asks, asks)
 	if w, ok := g.g.seen.(recorder); ok && w.Recording() {
-		ctx = w // what is read for the further needs belongs to the decision, too
+		ctx = w // the decision also depends on what is read for the further needs
 	} else {
 		wider.seen = nil
 	}
@@ -44,14 +43,14 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 	return Grant{wider}, nil
 }
 
-// recorder is what Situation.Seen may be: a context that records what is read under it,
-// until a transaction relies on it.
+// recorder may be the value of Situation.Seen: a context that records what is read through
+// it, until a transaction depends on it.
 type recorder interface {
 	context.Context
 	Recording() bool
 }
 
-// bothAsk asks for the needs of both.
+// bothAsk returns a function that returns the needs of both.
 func bothAsk(before, further func(context.Context, Caller) ([]Need, error),
 ) func(context.Context, Caller) ([]Need, error) {
 	return func(ctx context.Context, c Caller) ([]Need, error) {
@@ -64,8 +63,8 @@ func bothAsk(before, further func(context.Context, Caller) ([]Need, error),
 	}
 }
 
-// furtherNeeds are those that asks returns. There is at least one, so that nobody takes
-// a grant for wider than it is.
+// furtherNeeds returns the needs of asks. It is an error if there are none, because the
+// caller of Extend would expect a wider grant.
 func furtherNeeds(
 	ctx context.Context, c Caller, asks func(context.Context, Caller) ([]Need, error),
 ) ([]Need, error) {
@@ -76,7 +75,7 @@ func furtherNeeds(
 	return needs, err
 }
 
-// copy returns a grant that changes without changing g. Both share the budget of steps.
+// copy returns a copy of the grant that can be changed. Both share the limit of steps.
 func (g *grant) copy() *grant {
 	c := *g
 	c.held, c.denied, c.relied = slices.Clone(g.held), slices.Clone(g.denied), slices.Clone(g.relied)
@@ -85,9 +84,9 @@ func (g *grant) copy() *grant {
 	return &c
 }
 
-// With decides the needs of an action on a resource once more, as hard needs and with
-// further condition keys, and returns a grant for all needs; see Extend. Errors: those
-// of Extend, and AccessDenied where the operation has no such need.
+// With decides the needs of an action on a resource again, as hard needs and with further
+// condition keys, and returns a grant for all needs; see Extend. Errors: those of Extend,
+// and AccessDenied if the operation has no such need.
 func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys map[string][]string) (Grant, error) {
 	if g.g == nil || g.g.asks == nil {
 		return Grant{}, fault.Of(fault.AccessDenied)
@@ -102,7 +101,7 @@ func (g Grant) With(ctx context.Context, action policy.Action, on arn.ARN, keys 
 	})
 }
 
-// withKeys are the needs of an action on a resource, as hard needs and with further
+// withKeys returns the needs of an action on a resource, as hard needs and with further
 // condition keys.
 func withKeys(needs []Need, action policy.Action, on arn.ARN, keys map[string][]string) (further []Need) {
 	for _, n := range needs {

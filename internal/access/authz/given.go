@@ -6,8 +6,8 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// addGiven allows a caller an action by default: by a policy of the identity and,
-// where another account owns the resource, by one of the resource.
+// addGiven allows an action to a caller by default. It adds a policy of the identity and,
+// if another account owns the resource, a policy of the resource.
 func addGiven(l *policy.Laws, who *policy.Principal, action policy.Action) {
 	l.Identity = appendDocument(l.Identity, policy.Given(action))
 	if who.Account != "" {
@@ -18,7 +18,7 @@ func addGiven(l *policy.Laws, who *policy.Principal, action policy.Action) {
 	}
 }
 
-// mentionAction reports whether a document is about an action, or cannot be read.
+// mentionAction reports whether a document mentions an action, or cannot be read.
 func mentionAction(docs []*policy.Document, action policy.Action) bool {
 	return slices.ContainsFunc(docs, func(d *policy.Document) bool { return d == nil || d.MentionsAction(action) })
 }

@@ -10,7 +10,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// Grant is the permission for named actions on named resources. The zero Grant covers
+// Grant is the permission for certain actions on certain resources. The zero Grant covers
 // nothing. Core methods demand what they are about to do.
 type Grant struct{ g *grant }
 
@@ -24,20 +24,20 @@ type grant struct {
 	caller    Caller
 	needs     []Need
 	held      []permission
-	index     map[permission]struct{}     // only where there are many
+	index     map[permission]struct{}     // set only if there are many
 	refused   map[permission]*fault.Error // soft needs
 	denied    []permission                // see Need.Denial
 
-	asks    func(context.Context, Caller) ([]Need, error) // nil: an open access
+	asks    func(context.Context, Caller) ([]Need, error) // nil for an open access
 	decided time.Time
-	seen    any           // what was read for the decision; nil is unknown
-	laws    PrincipalLaws // what the decision was made by, with on
+	seen    any           // what was read for the decision; nil means unknown
+	laws    PrincipalLaws // the caller's laws at the decision
 	on      lookups
-	relied  []permission // soft needs that were demanded and covered
-	inside  bool         // a transaction is running, and demands again when it is repeated
+	relied  []permission // soft needs that were demanded and are covered
+	inside  bool         // a transaction is running, which demands again if it is repeated
 }
 
-// indexFrom is the number of permissions from which a scan costs more than a map.
+// indexFrom is the number of permissions above which a map is faster than a scan.
 const indexFrom = 16
 
 func (g *grant) hold(n Need) {
@@ -58,9 +58,9 @@ func (g *grant) hold(n Need) {
 	g.index[p] = struct{}{}
 }
 
-// refuse notes that a soft need was refused, and with which error. It takes back the
-// permission that was given for another version of the same object, since a demand
-// names no version.
+// refuse records that a soft need was refused, and the error. It also removes the
+// permission for another version of the same object, because a demand does not name the
+// version.
 func (g *grant) refuse(n Need, how *fault.Error) {
 	p := permission{n.Action, n.Resource}
 	if g.refused == nil {
@@ -86,8 +86,8 @@ func (g Grant) Demand(a policy.Action, r arn.ARN) error {
 	return fault.Of(fault.AccessDenied)
 }
 
-// Allows reports whether the grant covers the action on the resource; it is
-// how a handler asks about a soft need.
+// Allows reports whether the grant covers the action on the resource. Handlers call it for
+// soft needs.
 func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 	if g.g == nil {
 		return false
@@ -105,8 +105,8 @@ func (g Grant) Allows(a policy.Action, r arn.ARN) bool {
 	return false
 }
 
-// Denied reports whether a policy of the resource explicitly denies the action, of a
-// need that asked for this; see Need.Denial.
+// Denied reports whether a policy of the resource explicitly denies the action. The
+// operation must have a need with Denial for it.
 func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
 	return g.g != nil && slices.Contains(g.g.denied, permission{a, r})
 }
@@ -114,8 +114,8 @@ func (g Grant) Denied(a policy.Action, r arn.ARN) bool {
 // Holds reports whether the grant covers anything.
 func (g Grant) Holds() bool { return g.g != nil && len(g.g.held) > 0 }
 
-// Owner returns the account that owned a resource, or the bucket of an object, when
-// the needs were decided; "" where it was not looked up or does not exist.
+// Owner returns the account that owned a resource, or the bucket of an object, when the
+// needs were decided. It is "" if the resource was not looked up or does not exist.
 func (g Grant) Owner(r arn.ARN) string {
 	if g.g == nil {
 		return ""
@@ -126,9 +126,9 @@ func (g Grant) Owner(r arn.ARN) string {
 	return ""
 }
 
-// Record returns what was read of a resource, or of the bucket of an object, for
-// the decision; nil where it was not looked up. In a transaction of change.Commit
-// it is what the transaction depends on, like the decision itself.
+// Record returns what was read of a resource, or of the bucket of an object, for the
+// decision. It is nil if the resource was not looked up. A transaction of change.Commit
+// depends on it, as on the decision itself.
 func (g Grant) Record(r arn.ARN) any {
 	if g.g == nil {
 		return nil
@@ -139,7 +139,7 @@ func (g Grant) Record(r arn.ARN) any {
 	return nil
 }
 
-// Objects returns the resources on which one of the actions is held.
+// Objects returns the resources for which the grant covers one of the actions.
 func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
 	if g.g == nil {
 		return nil
@@ -152,7 +152,8 @@ func (g Grant) Objects(actions ...policy.Action) (all []arn.ARN) {
 	return all
 }
 
-// Note adds what the change makes to the request's audit event, before it commits.
+// Note adds to the request's audit event what the change creates. It must be called before
+// the commit.
 func (g Grant) Note(name string, values ...string) {
 	if g.g == nil {
 		return
@@ -165,7 +166,7 @@ func (g Grant) Note(name string, values ...string) {
 // Refused reports whether a soft need was refused.
 func (g Grant) Refused() bool { return g.g != nil && len(g.g.refused) > 0 }
 
-// Caller returns the caller that holds the grant.
+// Caller returns the caller of the grant.
 func (g Grant) Caller() Caller {
 	if g.g == nil {
 		return Caller{}
@@ -173,8 +174,8 @@ func (g Grant) Caller() Caller {
 	return g.g.caller
 }
 
-// Under decides a need of the same caller as if the resource had other laws: it shows
-// what a policy that is not in force would allow.
+// Under decides a need of the same caller as if the resource had other laws. It shows what
+// a policy would allow before it is stored.
 func (g Grant) Under(ctx context.Context, res ResourceLaws, n Need) (policy.Verdict, error) {
 	if g.g == nil {
 		return policy.Verdict{}, nil

@@ -10,27 +10,27 @@ import (
 
 // ObjectLaws are the owner and the ACL of one version of an object.
 type ObjectLaws struct {
-	Version string // names the version; empty where there is no object
+	Version string // names the version; empty if there is no object
 	Owner   string // account id
 	ACL     *policy.Document
 }
 
-// lookups are the laws of the resources of one request. Each is looked up once.
+// lookups caches the laws of the resources of one request.
 type lookups struct {
-	laws    []lawsOf // few: needs are about one or two resources
+	laws    []lawsOf // few: needs concern one or two resources
 	room    [1]lawsOf
 	objects []judged
-	tagged  bool         // tags of objects were looked up
-	work    *policy.Work // of all decisions on the request
+	tagged  bool         // tags of an object were looked up
+	work    *policy.Work // work of all decisions on the request
 }
 
-// lawsOf are the laws of a resource; those of a bucket hold for its objects.
+// lawsOf are the laws of a resource; those of a bucket apply to its objects, too.
 type lawsOf struct {
 	at arn.ARN
 	ResourceLaws
 }
 
-// of returns the laws of a resource, nil where they were not looked up.
+// of returns the laws of a resource, nil if they were not looked up.
 func (s *lookups) of(at arn.ARN) *ResourceLaws {
 	if b, ok := at.BucketOf(); ok {
 		at = arn.Bucket(b)
@@ -46,7 +46,7 @@ func (s *lookups) of(at arn.ARN) *ResourceLaws {
 // judged is a version whose owner and ACL a decision used.
 type judged struct {
 	object  arn.ARN
-	version string // its id as the need names it; empty is the current one
+	version string // id as the need names it; empty is the current version
 	laws    ObjectLaws
 }
 
@@ -71,7 +71,7 @@ func (s *lookups) resource(ctx context.Context, facts Facts, at arn.ARN, c *Call
 	return res, err
 }
 
-// object returns the laws of the version a need is about.
+// object returns the laws of the version that a need is about.
 func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws, error) {
 	id := ""
 	if n.Version != nil {
@@ -89,9 +89,9 @@ func (s *lookups) object(ctx context.Context, facts Facts, n *Need) (ObjectLaws,
 	return laws, err
 }
 
-// lists adds the owner of the object and the ACLs to the laws of a need, where ACLs
-// are active; it reports whether the object was looked up. Where another account than
-// the bucket's owns the object, only the denies of the bucket's policy bind.
+// lists adds the owner of the object and the ACLs to the laws of a need if ACLs are
+// enabled. It reports whether the object was looked up. If another account than the
+// bucket's owns the object, only Deny statements of the bucket's policy apply.
 func (a *Authority) lists(
 	ctx context.Context, who *policy.Principal, l *policy.Laws, res *ResourceLaws, on *lookups, n *Need,
 ) (saw bool, err error) {
@@ -132,9 +132,9 @@ func (a *Authority) lists(
 }
 
 // bucketACLCounts reports whether the bucket's ACL, which allows an account to write,
-// counts for the object that a key has now: other accounts than the bucket's owner
-// make objects, and overwrite and delete their own, but not those of others (S3 user
-// guide, "Access control list overview", WRITE).
+// applies to the current object of a key. WRITE lets other accounts create objects, and
+// overwrite and delete their own objects, but not those of others (S3 user guide, "Access
+// control list overview", WRITE).
 func (o *ObjectLaws) bucketACLCounts(action policy.Action, account string) bool {
 	if o.Version == "" {
 		return action == "s3:PutObject"
@@ -142,7 +142,7 @@ func (o *ObjectLaws) bucketACLCounts(action policy.Action, account string) bool 
 	return o.Owner == account
 }
 
-// setOwner makes another account than the bucket's the owner.
+// setOwner sets the owner of an object that the bucket's owner does not own.
 func setOwner(l *policy.Laws, owner, bucketOwner string) {
 	if owner == bucketOwner || bucketOwner == "" {
 		return
@@ -151,7 +151,7 @@ func setOwner(l *policy.Laws, owner, bucketOwner string) {
 	l.ResourceOwner, l.BucketOwner = owner, bucketOwner
 }
 
-// appendDocument never writes into the laws of the bucket, which other needs share.
+// appendDocument appends to a copy, because other needs share the laws of the bucket.
 func appendDocument(docs []*policy.Document, d *policy.Document) []*policy.Document {
 	return append(slices.Clip(docs), d)
 }

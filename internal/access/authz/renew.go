@@ -10,19 +10,19 @@ import (
 	"watertight/internal/fault"
 )
 
-// A grant is about the instant at which it was given. Before a change commits, and
-// before an object is read whose own tags, owner or ACL were looked up, it is renewed
-// from the very state that is changed or read. A request whose body takes long is
-// therefore decided by what is true at its end.
+// A grant is decided at one time. It is renewed before a change commits, and before an
+// object is read whose own tags, owner or ACL were looked up. The new decision is made on
+// the same state that is then changed or read. So a request whose body takes long is
+// decided by the state at its end.
 
-// standsFor is how old a decision may be that is not renewed because nothing it was
-// made by has changed. The limit costs work and is not needed for correctness: what
-// was read is compared.
+// standsFor is the maximum age of a decision that is not renewed because nothing that it
+// depends on has changed. Correctness does not need this limit, because what was read is
+// compared; it only costs work.
 const standsFor = time.Second
 
-// Stands returns what was read for the grant's decision, if the decision holds while
-// that is unchanged: the decision is fresh, and no policy and no credential depends on
-// the time. Otherwise the grant has to be renewed.
+// Stands returns what was read for the grant's decision, if the decision stays valid while
+// that is unchanged: the decision must be fresh, and no policy or credential may depend on
+// the time. Otherwise the grant must be renewed.
 func (g Grant) Stands() (seen any, ok bool) {
 	if g.g == nil || g.g.seen == nil {
 		return nil, false
@@ -42,7 +42,7 @@ func (g Grant) Stands() (seen any, ok bool) {
 
 func passed(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }
 
-// timed reports whether a policy that the decision was made by asks for the time.
+// timed reports whether a policy on which the decision depends refers to the time.
 func (g *grant) timed() bool {
 	if anyTimed(g.laws.Identity) || anyTimed(g.laws.Boundary) || anyTimed(g.caller.situation.Session) {
 		return true
@@ -62,10 +62,10 @@ func anyTimed(docs []*policy.Document) bool {
 	})
 }
 
-// Renew looks the caller up again, works out its needs again and decides them, all on
-// the state that ctx reads. It refuses if a hard need is refused, or a soft one that was
-// demanded before; such a grant must not be used. Errors: AccessDenied, and those of
-// looking the caller up.
+// Renew looks the caller up again, computes its needs again and decides them, all in the
+// state that ctx reads. It refuses if a hard need is refused, or a soft need that was
+// demanded before. A grant that was refused must not be used any more. Errors:
+// AccessDenied, and those of looking the caller up.
 func (g Grant) Renew(ctx context.Context) error {
 	if g.g == nil {
 		return fault.Of(fault.AccessDenied)
@@ -96,14 +96,14 @@ func (g Grant) Renew(ctx context.Context) error {
 	return nil
 }
 
-// RestsOnObjects reports whether the tags, the owner or the ACL of an object were
-// looked up for the decision. They change with every version and within one, so the
-// decision holds only for the state that it was made on.
+// RestsOnObjects reports whether the tags, the owner or the ACL of an object were looked up
+// for the decision. They may differ between versions, and may change within one, so the
+// decision is valid only for the state in which it was made.
 func (g Grant) RestsOnObjects() bool {
 	return g.g != nil && (g.g.on.tagged || len(g.g.on.objects) > 0)
 }
 
-// Inside begins or ends a part that demands again whenever the grant is renewed, such
+// Inside begins or ends a section of code that demands again if the grant is renewed, such
 // as a transaction that may run more than once.
 func (g Grant) Inside(yes bool) {
 	if g.g != nil {
@@ -111,7 +111,7 @@ func (g Grant) Inside(yes bool) {
 	}
 }
 
-// rely remembers a soft need that was demanded, so that Renew decides it again.
+// rely records a soft need that was demanded, so that Renew decides it again.
 func (g *grant) rely(a policy.Action, r arn.ARN) {
 	if g.inside {
 		return

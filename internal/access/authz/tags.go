@@ -9,7 +9,7 @@ import (
 
 const existingTag = "s3:existingobjecttag/" // as policy.KeyName has it
 
-// mention reports whether any policy mentions a condition key that begins so.
+// mention reports whether any policy mentions a condition key with this prefix.
 func mention(l *policy.Laws, prefix string) bool {
 	return slices.ContainsFunc([][]*policy.Document{l.Identity, l.Boundary, l.Session, l.Resource, l.Guard},
 		func(docs []*policy.Document) bool {
@@ -19,8 +19,8 @@ func mention(l *policy.Laws, prefix string) bool {
 		})
 }
 
-// tagKeys returns the condition keys for the tags of a need's object, which cost a
-// lookup. It returns nil only where no policy asks for them.
+// tagKeys returns the condition keys for the tags of a need's object. This costs a lookup,
+// so it returns nil if no policy refers to them.
 func (a *Authority) tagKeys(ctx context.Context, l *policy.Laws, on *lookups, n *Need) (map[string][]string, error) {
 	if n.New || !mention(l, existingTag) || !n.Action.Facts().SeesTags {
 		return nil, nil

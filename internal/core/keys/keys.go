@@ -1,5 +1,5 @@
-// Package keys generates and opens data keys. It exists so that no other package
-// holds a key that outlives one object. It must never know what a data key seals.
+// Package keys generates and opens data keys. It exists so that no other package holds a
+// key that is used for more than one object. It must never know what a data key seals.
 package keys
 
 import (
@@ -22,45 +22,43 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A data key as it is stored: a scheme, the generation of the service key (4
-// bytes, big-endian), a random salt, and AES-256-GCM's ciphertext and tag of the
-// data key. Scheme, generation and salt are authenticated together with the
-// binding.
+// A stored data key is: a scheme, the generation of the service key (4 bytes, big-endian),
+// a random salt, and AES-256-GCM's ciphertext and tag of the data key. Scheme, generation
+// and salt are authenticated together with the binding.
 //
-// The key that wraps is made for this one data key: HKDF-Expand (RFC 5869,
-// section 3.3 allows it without Extract, since the service key is uniform) of the service
-// key over the scheme's purpose and the salt. As each wrapping key seals one
-// message, the nonce is zero, nothing has to be counted, and the number of data
-// keys under a service key has no bound short of two equal salts: 2^48 of them
-// meet with a chance below 2^-32.
+// Each data key has its own wrapping key: HKDF-Expand (RFC 5869, section 3.3 allows it
+// without Extract, because the service key is uniform) of the service key over the scheme's
+// purpose and the salt. A wrapping key seals one message, so the nonce is zero and no
+// counter is needed. The number of data keys under a service key is limited only by the
+// chance of two equal salts, which is below 2^-32 for 2^48 data keys.
 //
-// With a customer's key (SSE-C) what the service key wraps is not the data key
-// but the data key wrapped already, in the same way, under HKDF (RFC 5869, with
-// the salt) of the customer's key: only the server's keys and the customer's together
-// open it. Only the inner tag is kept to recognize the customer's key; it is salted,
-// and is never seen without the server's keys.
+// With a customer's key (SSE-C), the data key is wrapped twice: first in the same way under
+// HKDF (RFC 5869, with the salt) of the customer's key, then under the service key. Both
+// the server's keys and the customer's are needed to open it. Only the inner tag tells
+// whether a customer's key is the right one. The tag is salted, and can't be read without
+// the server's keys.
 const (
 	schemeService  = 1 // SSE-S3; see schemeKMS for others
 	schemeCustomer = 2 // SSE-C
 	saltSize       = 16
 	headerSize     = 1 + 4 + saltSize
 	tagSize        = 16
-	innerSize      = seal.KeySize + tagSize // a data key under a customer's key
+	innerSize      = seal.KeySize + tagSize // a data key wrapped under a customer's key
 
 	servicePurpose  = "watertight sse-s3 wrap"
 	customerPurpose = "watertight sse-c outer wrap" // under the service key
-	innerPurpose    = "watertight sse-c inner wrap" // under the customer's
+	innerPurpose    = "watertight sse-c inner wrap" // under the customer's key
 )
 
-// Ring holds the service keys of SSE-S3, one of each generation of the root key, and
-// asks KMS where a customer's key of KMS is needed. It is safe for concurrent use.
+// Ring holds the service keys of SSE-S3, one for each generation of the root key. It asks
+// KMS to open data keys under keys of KMS. It is safe for concurrent use.
 type Ring struct {
 	root    *seal.Ring
 	kms     KMS                                  // nil: no data key is under a key of KMS
-	service atomic.Pointer[map[uint32]*expander] // by generation; those that were used
+	service atomic.Pointer[map[uint32]*expander] // by generation; only those that were used
 }
 
-// New returns the ring under the root key; kms may be nil.
+// New returns a Ring for the root key; kms may be nil.
 func New(root *seal.Ring, kms KMS) *Ring {
 	r := &Ring{root: root, kms: kms}
 	r.service.Store(&map[uint32]*expander{})
@@ -79,7 +77,7 @@ func (r *Ring) of(generation uint32) *expander {
 	}
 	more := maps.Clone(*all)
 	more[generation] = newExpander(serviceKey(key, generation))
-	r.service.CompareAndSwap(all, &more) // who loses makes it again the next time
+	r.service.CompareAndSwap(all, &more) // if another call was faster, the next call derives this key again
 	return more[generation]
 }
 
@@ -87,15 +85,15 @@ func serviceKey(root seal.Key, generation uint32) seal.Key {
 	return root.Derive(fmt.Sprintf("watertight sse-s3 service key %d", generation))
 }
 
-// expander makes wrapping keys. It keeps keyed hashes, as keying one costs more
-// than the hash.
+// expander derives wrapping keys. It keeps keyed hashes in a pool, because keying a hash
+// costs more than using it.
 type expander struct{ hashes sync.Pool }
 
 func newExpander(service seal.Key) *expander {
 	return &expander{sync.Pool{New: func() any { return hmac.New(sha256.New, service[:]) }}}
 }
 
-// key is HKDF-Expand for one block: HMAC-SHA256 over info and the byte 1.
+// key returns the first block of HKDF-Expand: HMAC-SHA256 over info and the byte 1.
 func (e *expander) key(purpose string, salt []byte) (k seal.Key) {
 	h := e.hashes.Get().(hash.Hash)
 	defer e.hashes.Put(h)
@@ -107,7 +105,7 @@ func (e *expander) key(purpose string, salt []byte) (k seal.Key) {
 	return k
 }
 
-// once seals and opens the one message of a key that was made for it.
+// once seals and opens the only message of a key.
 type once struct{ cipher.AEAD }
 
 func (o once) seal(dst, message, context []byte) []byte {
@@ -124,11 +122,10 @@ func (o once) open(dst, sealed, context []byte) ([]byte, error) {
 	return b, nil
 }
 
-// Generate makes a data key and wraps it, bound to binding; the same choice opens
-// it again. A key of KMS needs kms:GenerateDataKey. Neither SSE-S3 nor SSE-C needs a
-// separate permission (S3 user guide, "Using server-side encryption with Amazon S3
-// managed keys", "... with customer-provided keys"); a zero grant is refused all
-// the same. Errors: those of KMS.
+// Generate generates a data key and wraps it, bound to binding; the same choice opens it
+// again. A key of KMS needs kms:GenerateDataKey. Neither SSE-S3 nor SSE-C needs a separate
+// permission (S3 user guide, "Using server-side encryption with Amazon S3 managed keys",
+// "... with customer-provided keys"), but a zero grant is refused. Errors: those of KMS.
 func (r *Ring) Generate(
 	ctx context.Context, g authz.Grant, choice Choice, binding []byte,
 ) (plain seal.StreamKey, wrapped []byte, err error) {
@@ -144,9 +141,9 @@ func (r *Ring) Generate(
 	return plain, r.wrap(plain.Key, choice, salt, binding), nil
 }
 
-// Wrap wraps a data key that Open opened anew, under another choice: the bytes that
-// it seals stay as they are. It needs what Generate needs. Only a choice of KMS with
-// as many layers can be the new one.
+// Wrap wraps a data key, which Open has opened, under another choice. The bytes that it
+// seals stay as they are. It needs the same permissions as Generate. The new choice must be
+// one of KMS with the same number of layers.
 func (r *Ring) Wrap(
 	ctx context.Context, g authz.Grant, choice Choice, plain seal.StreamKey, binding []byte,
 ) ([]byte, error) {
@@ -175,12 +172,11 @@ func (r *Ring) wrap(plain seal.Key, choice Choice, salt [saltSize]byte, binding 
 	return once{r.of(generation).key(purpose, salt[:]).AEAD()}.seal(wrapped, message, context)
 }
 
-// Open opens a data key that Generate wrapped with the same choice and binding.
-// A key of KMS needs kms:Decrypt; without one, a caller that may read an object may
-// open its data key. A zero grant is refused. It may take as long as a request to
-// another server, so it is never called inside a transaction or a view. Errors:
-// AccessDenied for another customer's key, or if one is needed and none is given, and
-// those of KMS.
+// Open opens a data key that Generate wrapped with the same choice and binding. A key of
+// KMS needs kms:Decrypt; without a key of KMS, a caller who may read an object may also
+// open its data key. A zero grant is refused. Open may take as long as a request to another
+// server, so it must not be called inside a transaction or a view. Errors: AccessDenied for
+// a wrong customer's key, or if one is needed and none is given, and those of KMS.
 func (r *Ring) Open(
 	ctx context.Context, g authz.Grant, choice Choice, wrapped, binding []byte,
 ) (plain seal.StreamKey, err error) {
@@ -194,17 +190,16 @@ func (r *Ring) Open(
 	return plain, err
 }
 
-// Recover opens a data key for a holder of the root key, without a server. It does not
-// open one that needs a customer's key.
+// Recover opens a data key with only the root key, without a server. It can't open one that
+// needs a customer's key.
 func Recover(root *seal.Ring, wrapped, binding []byte) (seal.Key, error) {
 	return New(root, nil).open(Choice{}, wrapped, binding)
 }
 
-// Own reports whether a data key needs no customer's key, neither one of SSE-C nor
-// one of KMS.
+// Own reports whether the server's keys alone open a data key, without a key of SSE-C or of KMS.
 func Own(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == schemeService }
 
-// Layers reports whether what a data key seals has two layers.
+// Layers reports whether the bytes under a data key have two layers.
 func Layers(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == schemeLayers }
 
 func (r *Ring) open(choice Choice, wrapped, binding []byte) (plain [32]byte, err error) {

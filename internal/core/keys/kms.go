@@ -12,22 +12,22 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// KMS wraps data keys under customers' keys, for callers whose grant covers that;
-// kms.Store implements it.
+// KMS wraps data keys under keys of KMS, for callers whose grant covers that. kms.Store
+// implements it.
 type KMS interface {
 	// Wrap seals a data key under the key's current material, bound to binding. It
 	// needs kms:GenerateDataKey on the key.
 	Wrap(ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte) ([]byte, error)
-	// Unwrap opens it again. It needs kms:Decrypt on the key.
+	// Unwrap opens a data key that Wrap sealed. It needs kms:Decrypt on the key.
 	Unwrap(ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte) (seal.Key, error)
 }
 
-// A data key under a key of KMS is its scheme and what KMS made of it. With two
-// layers there are two data keys, which have nothing in common: the scheme, the
-// length of the inner one (2 bytes, big-endian), the inner and the outer one.
+// A stored data key under a key of KMS is a scheme and the data key as KMS wrapped it. With
+// two layers there are two independent data keys: the scheme, the length of the inner one
+// (2 bytes, big-endian), the inner and the outer one.
 //
-// What KMS binds a data key to is the layer (1 byte), the encryption context and the
-// binding: neither layer's key opens as the other's.
+// KMS binds each data key to the layer (1 byte), the encryption context and the binding, so
+// the data key of one layer does not open as that of the other.
 const (
 	schemeKMS    = 3 // SSE-KMS
 	schemeLayers = 4 // DSSE-KMS
@@ -36,7 +36,7 @@ const (
 	outerLayer = 2
 )
 
-// layerBinding is what KMS binds the data key of a layer to.
+// layerBinding returns what KMS binds the data key of a layer to.
 func layerBinding(layer byte, context, binding []byte) []byte {
 	b := append(make([]byte, 0, 1+len(context)+len(binding)), layer)
 	return append(append(b, context...), binding...)
@@ -79,11 +79,11 @@ func (r *Ring) wrapUnderKMS(
 	return append(append(wrapped, inner...), outer...), nil
 }
 
-// errNoKMS: this ring was made without keys of KMS.
+// errNoKMS means that this Ring was made without a KMS.
 var errNoKMS = errors.New("keys: there is no KMS here")
 
-// pieces takes a data key under a key of KMS apart; outer is nil where it has one
-// layer.
+// pieces splits a stored data key under a key of KMS into the wrapped data keys of its
+// layers. outer is nil if it has one layer.
 func pieces(wrapped []byte) (inner, outer []byte, ok bool) {
 	switch {
 	case len(wrapped) > 1 && wrapped[0] == schemeKMS:
@@ -122,15 +122,14 @@ func (r *Ring) openUnderKMS(
 	return plain, nil
 }
 
-// Rewrapper wraps what KMS wrapped once more, under the newest material of the same
-// key; changed is false where it is under the newest already. The operator's part of
-// core/kms implements it.
+// Rewrapper wraps a data key of KMS again, under the newest material of the same key.
+// changed is false if the newest material wraps it already. kms.Operator implements it.
 type Rewrapper interface {
 	Rewrap(ctx context.Context, wrapped, binding []byte) (again []byte, changed bool, err error)
 }
 
-// Rewrap moves a data key under a key of KMS to that key's newest material. The
-// bytes that the data key seals stay as they are.
+// Rewrap moves a data key under a key of KMS to the newest material of that key. The bytes
+// that the data key seals stay as they are.
 func Rewrap(
 	ctx context.Context, to Rewrapper, choice Choice, wrapped, binding []byte,
 ) (again []byte, changed bool, err error) {

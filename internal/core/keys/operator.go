@@ -8,34 +8,33 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// ErrCustomerKey is the error for a data key whose outer wrapping opened, and whose
-// inner one needs the customer's key (SSE-C).
+// ErrCustomerKey is the error for a data key of SSE-C: its outer wrapping has opened, but
+// the inner one needs the customer's key.
 var ErrCustomerKey = errors.New("keys: it takes the customer's key")
 
-// ErrUnavailable is in the error for a data key under a key of KMS whose material is
-// gone: it was destroyed, or imported material was removed.
+// ErrUnavailable is in the error for a data key under a key of KMS whose material was
+// destroyed or, if it was imported, removed.
 var ErrUnavailable = errors.New("keys: the key's material is not available")
 
-// Opener opens what KMS wrapped, for the operator's commands: it asks for no grant and
-// ignores the key's state. Errors: KMSInvalidStateException and NotFoundException if
-// the material is gone. The operator's part of core/kms implements it.
+// Opener opens what KMS wrapped, for the operator's commands. It asks for no grant and
+// ignores whether the key is disabled. Errors: KMSInvalidStateException and
+// NotFoundException if the material does not exist. kms.Operator implements it.
 type Opener interface {
 	Open(ctx context.Context, wrapped, binding []byte) (seal.Key, error)
 }
 
-// Operator opens data keys for the operator's commands, which prove that bytes are
-// what they claim to be. It asks for no grant.
+// Operator opens data keys for the operator's commands that check stored bytes. It asks for
+// no grant.
 type Operator struct {
 	ring *Ring
 	kms  Opener
 }
 
-// NewOperator returns the operator of a ring; kms may be nil if the ring has none.
+// NewOperator returns the Operator of a Ring; kms may be nil if the Ring has none.
 func NewOperator(r *Ring, kms Opener) *Operator { return &Operator{r, kms} }
 
-// Open opens a data key that is bound to binding. The choice counts for a key of KMS
-// only. Errors: ErrCustomerKey, ErrUnavailable, and any other for a data key that does
-// not open.
+// Open opens a data key that is bound to binding. It uses the choice only for a key of KMS.
+// Errors: ErrCustomerKey, ErrUnavailable, and others if the data key does not open.
 func (o *Operator) Open(ctx context.Context, choice Choice, wrapped, binding []byte) (seal.StreamKey, error) {
 	if choice.kms != nil {
 		return o.underKMS(ctx, choice.kms, wrapped, binding)

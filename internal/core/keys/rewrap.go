@@ -8,8 +8,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// A data key of SSE-C that was wrapped anew under another generation: what the customer's
-// key wrapped is bound to the generation that it was made under, so that number is kept.
+// A data key of SSE-C after its generation was replaced. The inner wrapping is bound to the
+// generation of the first wrapping, so that number is stored, too:
 //
 //	5 | generation 4 | salt 16 | first generation 4 | ciphertext and tag of the inner one
 const (
@@ -17,10 +17,10 @@ const (
 	rewrappedHeader = headerSize + 4
 )
 
-// stored is a stored data key that only the server's keys or a customer's open.
+// stored is a decoded data key of SSE-S3 or SSE-C.
 type stored struct {
 	header, sealed []byte
-	inner          []byte // what the inner one is bound to before the binding; nil for SSE-S3
+	inner          []byte // what the inner wrapping is bound to, in addition to the binding; nil for SSE-S3
 }
 
 func parse(wrapped []byte) (s stored, ok bool) {
@@ -49,8 +49,8 @@ func parse(wrapped []byte) (s stored, ok bool) {
 	return s, true
 }
 
-// Generation returns which generation of the root key a stored data key needs; 0 is
-// none, for a key of KMS.
+// Generation returns the generation of the root key that a stored data key needs, or 0 for
+// a data key under a key of KMS.
 func Generation(wrapped []byte) uint32 {
 	s, ok := parse(wrapped)
 	if !ok {
@@ -59,10 +59,10 @@ func Generation(wrapped []byte) uint32 {
 	return binary.BigEndian.Uint32(s.header[1:])
 }
 
-// Rewrap wraps a data key of SSE-S3 or SSE-C under the current generation of the root
-// key, for which no customer's key is needed. It returns false where nothing has to be
-// done: under a key of KMS, or if the current generation wrapped it already. It is never
-// called inside a transaction or a view.
+// Rewrap wraps a data key of SSE-S3 or SSE-C under the current generation of the root key.
+// It needs no customer's key. It returns false if nothing has to be done: for a data key
+// under a key of KMS, and if the current generation wraps it already. It must not be called
+// inside a transaction or a view.
 func (r *Ring) Rewrap(wrapped, binding []byte) ([]byte, bool, error) {
 	s, ok := parse(wrapped)
 	if !ok {
@@ -81,8 +81,8 @@ func (r *Ring) Rewrap(wrapped, binding []byte) ([]byte, bool, error) {
 		rand.Read(salt[:])
 		return r.wrap([32]byte(message), Choice{}, salt, binding), true, nil
 	}
-	// The salt stays: it is the inner one's. Under the new generation it gives a key
-	// that has sealed nothing but this message.
+	// The salt stays, because the inner wrapping uses it. With the service key of the new
+	// generation, it yields a wrapping key that has sealed no other message.
 	header := make([]byte, rewrappedHeader, rewrappedHeader+innerSize+tagSize)
 	header[0] = schemeRewrapped
 	binary.BigEndian.PutUint32(header[1:], current)
@@ -92,7 +92,7 @@ func (r *Ring) Rewrap(wrapped, binding []byte) ([]byte, bool, error) {
 	return once{key.AEAD()}.seal(header, message, bound(header, binding)), true, nil
 }
 
-// outer opens what the service key wrapped.
+// outer opens the wrapping under the service key.
 func (r *Ring) outer(s stored, binding []byte) ([]byte, error) {
 	service := r.of(binary.BigEndian.Uint32(s.header[1:]))
 	if service == nil {

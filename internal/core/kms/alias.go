@@ -17,14 +17,14 @@ import (
 // Limits of aliases (KMS developer guide, "Resource quotas"; KMS API reference,
 // CreateAlias).
 const (
-	maxAliases   = 50  // of a key
+	maxAliases   = 50  // of one key
 	maxAliasName = 256 // characters, with "alias/"
 )
 
-// aliasWord begins the names of aliases.
+// aliasWord begins the names of all aliases.
 const aliasWord = "alias/"
 
-// checkAlias refuses what no customer's alias is called.
+// checkAlias refuses names that a customer's alias can't have.
 func checkAlias(name string) error {
 	rest, ok := strings.CutPrefix(name, aliasWord)
 	switch {
@@ -42,10 +42,10 @@ func checkAlias(name string) error {
 	return nil
 }
 
-// CreateAlias gives a key of the caller's account a further name. It needs
-// kms:CreateAlias on the alias and on the key. Errors: ValidationException,
-// InvalidAliasNameException, AlreadyExistsException, NotFoundException,
-// LimitExceededException, KMSInvalidStateException.
+// CreateAlias creates an alias for a key of the caller's account. It needs kms:CreateAlias
+// on the alias and on the key. Errors: ValidationException, InvalidAliasNameException,
+// AlreadyExistsException, NotFoundException, LimitExceededException,
+// KMSInvalidStateException.
 func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias, key string) error {
 	owner, err := account(g)
 	if err != nil {
@@ -81,23 +81,23 @@ func (s *Store) CreateAlias(ctx context.Context, g authz.Grant, alias, key strin
 				return fault.New(fault.AlreadyExistsException,
 					"An alias with the name "+s.AliasARN(owner, alias).String()+" already exists")
 			}
-			dropAlias(tx, owner, alias, old) // of a key that is no more
+			dropAlias(tx, owner, alias, old) // its key was destroyed
 		}
 		return k.name(tx, alias, &aliasRecord{created: at, updated: at}, at)
 	})
 }
 
-// findTarget finds a key that an alias of the account may stand for: one of the
-// account, which is not named by another alias.
+// findTarget returns the key for an alias. It must be a key of the account, and must not be
+// named by another alias.
 func (s *Store) findTarget(r kv.Reader, owner, key string, at time.Time) (*keyRecord, error) {
 	k, err := s.findOwn(r, owner, key, at)
-	if err == nil && k.account != owner { // as if it were not there
+	if err == nil && k.account != owner { // the error is the same as for a key that does not exist
 		return nil, notFound("Key '" + k.arn().String() + "' does not exist")
 	}
 	return k, err
 }
 
-// name makes an alias stand for the key.
+// name makes the key the target of an alias.
 func (k *keyRecord) name(tx kv.Tx, alias string, a *aliasRecord, at time.Time) error {
 	if k.managed {
 		return fault.New(fault.AccessDenied, k.arn().String()+" is managed by the server and cannot be changed.")
@@ -117,9 +117,9 @@ func (k *keyRecord) name(tx kv.Tx, alias string, a *aliasRecord, at time.Time) e
 	return nil
 }
 
-// UpdateAlias makes an alias stand for another key of the caller's account. It needs
-// kms:UpdateAlias on the alias, on the key that it stood for, and on the other. Errors:
-// those of CreateAlias.
+// UpdateAlias makes another key of the caller's account the target of an alias. It needs
+// kms:UpdateAlias on the alias, on its present key, and on the new key. Errors: those of
+// CreateAlias.
 func (s *Store) UpdateAlias(ctx context.Context, g authz.Grant, alias, key string) error {
 	owner, err := account(g)
 	if err != nil {
@@ -190,8 +190,8 @@ type Alias struct {
 	Created, Updated time.Time
 }
 
-// ListAliases returns a page of the aliases of the caller's account or, if a key is
-// named, of that key, in the order of their names, and the marker of the next. It needs
+// ListAliases returns a page of the aliases of the caller's account or, if a key is named,
+// of that key, in the order of their names, and the marker of the next page. It needs
 // kms:ListAliases on every resource. Errors: NotFoundException, InvalidArnException,
 // InvalidMarkerException.
 func (s *Store) ListAliases(
@@ -233,7 +233,7 @@ func (s *Store) ListAliases(
 	return all, next, err
 }
 
-// alias returns an alias, nil if its key is no more.
+// alias returns an alias, or nil if its key was destroyed.
 func (s *Store) alias(r kv.Reader, owner, name string, at time.Time) (*Alias, error) {
 	a, err := readAlias(r, owner, name)
 	if err != nil || a == nil {
@@ -248,7 +248,7 @@ func (s *Store) alias(r kv.Reader, owner, name string, at time.Time) (*Alias, er
 	}, nil
 }
 
-// aliasRecord is what is stored of an alias.
+// aliasRecord is the record of an alias.
 type aliasRecord struct {
 	target           string // a key's id
 	created, updated time.Time
@@ -276,7 +276,7 @@ func (a *aliasRecord) encode() []byte {
 	return append(record.Time(r, fieldAliasUpdated, a.updated), a.kept...)
 }
 
-// readAlias returns an account's alias, nil if there is none.
+// readAlias returns an alias of an account, or nil if there is none.
 func readAlias(r kv.Reader, account, name string) (*aliasRecord, error) {
 	v, err := r.Get(aliasKey(account, name))
 	if err != nil || v == nil {
@@ -302,7 +302,7 @@ func readAlias(r kv.Reader, account, name string) (*aliasRecord, error) {
 	return a, nil
 }
 
-// aliasesOf returns the names of a key's aliases in order.
+// aliasesOf returns the names of a key's aliases in ascending order.
 func aliasesOf(r kv.Reader, id string) ([]string, error) {
 	names, err := record.Names(r, record.Key(aliasedPrefix, id, "/"))
 	for i := range names {

@@ -13,10 +13,10 @@ import (
 //	version (1 byte, 1), purpose (1), id of the key (16), id of its material (32),
 //	salt (16 random bytes), AES-256-GCM ciphertext and tag (16)
 //
-// The key that seals is made for this one message: HKDF-Expand-SHA256 (RFC 5869; the
-// material is uniform) of the material over the purpose's text and the salt. So the
-// nonce is zero and nothing is counted. Everything before the ciphertext is
-// authenticated together with the encryption context or binding.
+// Each message has its own key: HKDF-Expand-SHA256 (RFC 5869; the material is uniform) of
+// the material over the purpose's text and the salt. So the nonce is zero and no counter is
+// needed. Everything before the ciphertext is authenticated together with the encryption
+// context or binding.
 const (
 	blobVersion = 1
 	saltSize    = 16
@@ -25,8 +25,7 @@ const (
 	maxBlob     = 6144 // bytes; KMS API reference, Decrypt
 )
 
-// purpose keeps ciphertext of the API and data keys of services apart. The numbers are
-// stored.
+// purpose separates ciphertext of the API from data keys of services. The numbers are stored.
 type purpose byte
 
 const (
@@ -41,17 +40,17 @@ func (p purpose) text() string {
 	return "watertight kms ciphertext"
 }
 
-// blob is ciphertext taken apart. Its slices are parts of the whole.
+// blob is decoded ciphertext. Its slices share memory with the encoded form.
 type blob struct {
 	purpose  purpose
 	key      keyID
 	material MaterialID
 	salt     []byte
-	header   []byte // everything above
+	header   []byte // all fields above, encoded
 	sealed   []byte
 }
 
-// parseBlob takes ciphertext apart; false if it is none.
+// parseBlob decodes ciphertext; ok is false if b is not ciphertext.
 func parseBlob(b []byte) (p blob, ok bool) {
 	if len(b) < headerSize+tagSize || len(b) > maxBlob || b[0] != blobVersion {
 		return p, false
@@ -63,8 +62,8 @@ func parseBlob(b []byte) (p blob, ok bool) {
 	return p, p.purpose == forCallers || p.purpose == forServices
 }
 
-// KeyOf returns the key and the material that a ciphertext or a wrapped data key
-// names, which nobody has authenticated yet; ok is false if it is neither.
+// KeyOf returns the key and the material that a ciphertext or a wrapped data key names. The
+// names are not authenticated. ok is false if it is neither.
 func KeyOf(wrapped []byte) (id string, material [32]byte, ok bool) {
 	p, ok := parseBlob(wrapped)
 	if !ok {
@@ -73,7 +72,7 @@ func KeyOf(wrapped []byte) (id string, material [32]byte, ok bool) {
 	return p.key.String(), p.material, true
 }
 
-// sealBlob encrypts a message under a material.
+// sealBlob encrypts a message under a material of a key.
 func sealBlob(p purpose, key keyID, id MaterialID, material seal.Key, plain, bound []byte) []byte {
 	var salt [saltSize]byte
 	rand.Read(salt[:])
@@ -89,7 +88,7 @@ func sealSalted(
 	return messageKey(material, p, salt[:]).AEAD().Seal(b, nonce[:], plain, additional(b, bound))
 }
 
-// open decrypts a message under its material.
+// open decrypts a message with its material.
 func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
 	var nonce [12]byte
 	plain, err := messageKey(material, p.purpose, p.salt).AEAD().
@@ -100,7 +99,7 @@ func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// messageKey is HKDF-Expand for one block.
+// messageKey returns the first block of HKDF-Expand.
 func messageKey(material seal.Key, p purpose, salt []byte) seal.Key {
 	return material.Expand(p.text(), salt)
 }
@@ -109,16 +108,16 @@ func additional(header, bound []byte) []byte {
 	return append(append(make([]byte, 0, len(header)+len(bound)), header...), bound...)
 }
 
-// Canonical returns an encryption context as ciphertext is bound to it: the number of
-// pairs, then in the order of their names' bytes the length of each name, the name,
-// the length of its value, the value. Lengths have 4 bytes, big-endian.
+// Canonical returns the encoding of an encryption context to which ciphertext is bound: the
+// number of pairs; then, in the byte order of their names, the length of each name, the
+// name, the length of its value, the value. Lengths have 4 bytes, big-endian.
 func Canonical(context map[string]string) []byte {
 	size := 4
 	for name, value := range context {
 		size += 8 + len(name) + len(value)
 	}
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(len(context)))
-	names := make([]string, 0, 8) // few have more
+	names := make([]string, 0, 8) // enough for most contexts
 	for name := range context {
 		names = append(names, name)
 	}

@@ -10,9 +10,9 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Conditions are the condition keys that follow from a key, and from its name in the
-// request (KMS developer guide, "Condition keys for AWS KMS"). kms:CallerAccount follows
-// from the caller, and access/policy has it.
+// Conditions returns the condition keys for a key and its name in the request (KMS
+// developer guide, "Condition keys for AWS KMS"). kms:CallerAccount depends on the caller,
+// and is in access/policy.
 func (s *Subject) Conditions() map[string][]string {
 	origin := OriginKMS
 	if s.Imported {
@@ -31,8 +31,8 @@ func (s *Subject) Conditions() map[string][]string {
 	return with
 }
 
-// KindConditions are the condition keys of what a key is: of a symmetric one, with the
-// origin of its material. CreateKey has no others of the key.
+// KindConditions returns the condition keys for the kind of a key: a symmetric one, with
+// the origin of its material. For CreateKey there are no other condition keys of the key.
 func KindConditions(origin string) map[string][]string {
 	return map[string][]string{
 		"kms:keyspec": {SpecSymmetric}, "kms:keyusage": {UsageEncrypt}, "kms:keyorigin": {origin},
@@ -40,9 +40,9 @@ func KindConditions(origin string) map[string][]string {
 	}
 }
 
-// ContextConditions are the condition keys of a cryptographic operation with an
-// encryption context. The names of keys do not depend on case: where two names of the
-// context differ in case alone, their key has both values.
+// ContextConditions returns the condition keys of a cryptographic operation with an
+// encryption context. Condition keys ignore case: if two names of the context differ only
+// in case, their condition key has both values.
 func ContextConditions(context map[string]string) map[string][]string {
 	with := map[string][]string{"kms:encryptionalgorithm": {SpecSymmetric}}
 	for k, v := range context {
@@ -53,16 +53,16 @@ func ContextConditions(context map[string]string) map[string][]string {
 	return with
 }
 
-// useConditions are the condition keys of a use by a service. Most policies ask for few
-// of them, and for none that costs reading.
+// useConditions are the condition keys of a use by a service. They are made only when a
+// policy refers to one, because most policies refer to few, and some keys cost a read.
 type useConditions struct {
 	s   *Store
 	use *Use
-	key Subject             // has its aliases only where a policy asks for them
-	all map[string][]string // once one was asked for
+	key Subject             // its aliases are read only if a policy refers to them
+	all map[string][]string // set when a policy has referred to one
 }
 
-// Look implements authz.Conditions: it reads the key's aliases.
+// Look implements authz.Conditions. It reads the key's aliases.
 func (c *useConditions) Look(ctx context.Context, mentions func(prefix string) bool) error {
 	if !mentions(resourceAliases) {
 		return nil

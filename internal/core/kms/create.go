@@ -23,20 +23,20 @@ const (
 	maxPolicy      = 32768   // bytes
 )
 
-// CreateInput describes a new key; a zero value is the API's default.
+// CreateInput describes a new key. A zero value is the API's default.
 type CreateInput struct {
-	Policy        string // "" is the default one
+	Policy        string // "" is the default policy
 	Description   string
 	Usage         string
 	Spec          string
 	Origin        string
 	Tags          []tag.Tag
 	MultiRegion   bool
-	CustomStore   bool // a key store of the customer's, such as an HSM
-	BypassLockOut bool // the policy may keep the caller from changing it
+	CustomStore   bool // a custom key store, such as an HSM
+	BypassLockOut bool // accept a policy that does not allow the caller to change it
 }
 
-// check refuses what keys here cannot be.
+// check refuses kinds of keys that do not exist here.
 func (in *CreateInput) check() error {
 	switch {
 	case in.CustomStore || in.Origin == "AWS_CLOUDHSM" || in.Origin == "EXTERNAL_KEY_STORE":
@@ -67,11 +67,11 @@ func checkDescription(text string) error {
 	return nil
 }
 
-// CreateKey makes a key of the caller's account. A key with Origin EXTERNAL has no
-// material before some is imported. It needs kms:CreateKey on every resource and, if
-// the key has tags, kms:TagResource on every resource, too. Errors:
-// UnsupportedOperationException, ValidationException, LimitExceededException,
-// TagException, MalformedPolicyDocumentException.
+// CreateKey creates a key of the caller's account. A key with Origin EXTERNAL has no
+// material until some is imported. It needs kms:CreateKey on every resource and, if the key
+// has tags, kms:TagResource on every resource, too. Errors: UnsupportedOperationException,
+// ValidationException, LimitExceededException, TagException,
+// MalformedPolicyDocumentException.
 func (s *Store) CreateKey(ctx context.Context, g authz.Grant, in CreateInput) (out Metadata, err error) {
 	if err := g.Demand("kms:CreateKey", arn.Any()); err != nil {
 		return out, err
@@ -117,7 +117,7 @@ func (s *Store) CreateKey(ctx context.Context, g authz.Grant, in CreateInput) (o
 	})
 }
 
-// add writes a new key with its first material, nil for none.
+// add writes a new key with its first material, which may be nil.
 func (k *keyRecord) add(tx kv.Tx, first *materialRecord) error {
 	n, err := readCount(tx, k.account)
 	if err != nil {
@@ -136,7 +136,7 @@ func (k *keyRecord) add(tx kv.Tx, first *materialRecord) error {
 	return nil
 }
 
-const fieldCount = 1 // of the record that counts an account's keys
+const fieldCount = 1 // in the record that counts an account's keys
 
 func readCount(r kv.Reader, account string) (n uint64, err error) {
 	v, err := r.Get(countKey(account))
@@ -165,14 +165,14 @@ func writeCount(tx kv.Tx, account string, n uint64) {
 	tx.Set(countKey(account), record.Uint(record.Start(nil), fieldCount, n))
 }
 
-// defaultPolicy is that of a key that was made without one: it lets IAM policies of the
-// key's account decide (KMS developer guide, "Default key policy").
+// defaultPolicy returns the policy of a key that was created without one: it lets IAM
+// policies of the key's account decide (KMS developer guide, "Default key policy").
 func defaultPolicy(account string) string {
 	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions",` +
 		`"Effect":"Allow","Principal":{"AWS":"` + arn.Root(account).String() + `"},"Action":"kms:*","Resource":"*"}]}`
 }
 
-// DescribeKey describes a key, whatever its state. It needs kms:DescribeKey on the
+// DescribeKey returns the metadata of a key in any state. It needs kms:DescribeKey on the
 // key. Errors: NotFoundException, InvalidArnException.
 func (s *Store) DescribeKey(ctx context.Context, g authz.Grant, key string) (out Metadata, err error) {
 	owner, err := account(g)

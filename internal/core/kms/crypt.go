@@ -24,7 +24,7 @@ const (
 // Secret is plaintext. It is never printed.
 type Secret []byte
 
-// String and GoString keep plaintext out of logs.
+// String keeps plaintext out of logs.
 func (Secret) String() string { return "kms.Secret(hidden)" }
 
 // GoString keeps plaintext out of logs.
@@ -33,30 +33,30 @@ func (s Secret) GoString() string { return s.String() }
 // MarshalText keeps plaintext out of JSON.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Sealed is a ciphertext, and what sealed it.
+// Sealed is a ciphertext, and the key and material that sealed it.
 type Sealed struct {
 	Ciphertext []byte
 	Key        arn.ARN
 	Material   MaterialID
 }
 
-// Opened is a plaintext, and what had sealed it.
+// Opened is a plaintext, and the key and material that had sealed it.
 type Opened struct {
 	Plaintext Secret
 	Key       arn.ARN
 	Material  MaterialID
 }
 
-// EncryptInput is what Encrypt seals.
+// EncryptInput is the input of Encrypt.
 type EncryptInput struct {
 	Key       string // key id, key ARN, alias/name or alias ARN
 	Plaintext Secret // 1 to 4096 bytes
 	Context   map[string]string
-	DryRun    bool // ask only whether it would succeed: DryRunOperationException
+	DryRun    bool // only check whether the operation would succeed: DryRunOperationException
 }
 
-// Encrypt seals a plaintext under a key's current material. It needs kms:Encrypt on
-// the key. Errors: NotFoundException, InvalidArnException, DisabledException,
+// Encrypt seals a plaintext under a key's current material. It needs kms:Encrypt on the
+// key. Errors: NotFoundException, InvalidArnException, DisabledException,
 // KMSInvalidStateException, ValidationException, DryRunOperationException.
 func (s *Store) Encrypt(ctx context.Context, g authz.Grant, in EncryptInput) (out Sealed, err error) {
 	u, err := s.forCaller(ctx, g, in.Key, func(on arn.ARN) error { return g.Demand("kms:Encrypt", on) })
@@ -87,18 +87,18 @@ func (s *Store) sealFor(
 	return Sealed{Ciphertext: b, Key: u.ARN, Material: u.material.id}, nil
 }
 
-// DecryptInput is what Decrypt opens.
+// DecryptInput is the input of Decrypt.
 type DecryptInput struct {
 	Ciphertext []byte
-	Context    map[string]string // the same as when it was sealed, in any order
-	Key        string            // that must have sealed it; "" is the one that the ciphertext names
+	Context    map[string]string // the same pairs as when it was sealed, in any order
+	Key        string            // key that must have sealed it; "" is the key that the ciphertext names
 	DryRun     bool
 }
 
-// Decrypt opens what Encrypt, GenerateDataKey or ReEncrypt sealed. It needs kms:Decrypt
-// on the key. Errors: InvalidCiphertextException for another context too,
-// IncorrectKeyException, AccessDenied for ciphertext of no key, NotFoundException,
-// InvalidArnException, DisabledException, KMSInvalidStateException,
+// Decrypt opens what Encrypt, GenerateDataKey or ReEncrypt sealed. It needs kms:Decrypt on
+// the key. Errors: InvalidCiphertextException, also for a wrong context,
+// IncorrectKeyException, AccessDenied if the ciphertext's key does not exist,
+// NotFoundException, InvalidArnException, DisabledException, KMSInvalidStateException,
 // DryRunOperationException.
 func (s *Store) Decrypt(ctx context.Context, g authz.Grant, in DecryptInput) (out Opened, err error) {
 	u, plain, err := s.openFor(ctx, g, in, func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) })
@@ -141,7 +141,7 @@ func (s *Store) openFor(
 	return u, plain, nil
 }
 
-// findSealer finds the key that a caller names or, without a name, the one that a
+// findSealer returns the key that a caller names or, without a name, the key that a
 // ciphertext names.
 func (s *Store) findSealer(r kv.Reader, owner, name string, p *blob, at time.Time) (*keyRecord, error) {
 	if name != "" {
@@ -155,16 +155,16 @@ func (s *Store) findSealer(r kv.Reader, owner, name string, p *blob, at time.Tim
 	return k, err
 }
 
-// NoSealer refuses a ciphertext without the name of its key, whether there is no such
-// key or a stranger may not use it.
+// NoSealer is the error for a ciphertext in a request without a key's name. It is the same
+// if the key does not exist and if the caller may not use it.
 func NoSealer() error {
 	return fault.New(fault.AccessDenied, "The ciphertext refers to a customer master key that does not exist, does "+
 		"not exist in this region, or you are not allowed to access.")
 }
 
-// SubjectOf is Subject for the key of a Decrypt: the one that is named or, if the name
-// is "", the one that the ciphertext names.
-// Errors: InvalidCiphertextException, AccessDenied for ciphertext of no key.
+// SubjectOf is Subject for the key of a Decrypt: the one with the name or, if the name is
+// "", the one that the ciphertext names. Errors: InvalidCiphertextException, AccessDenied
+// if the ciphertext's key does not exist.
 func (s *Store) SubjectOf(
 	ctx context.Context, account, name string, ciphertext []byte, at time.Time,
 ) (out Subject, err error) {
@@ -185,12 +185,12 @@ func (s *Store) SubjectOf(
 	return out, err
 }
 
-// ReEncryptInput is what ReEncrypt opens under one key and seals under another.
+// ReEncryptInput is the input of ReEncrypt.
 type ReEncryptInput struct {
 	Ciphertext    []byte
 	SourceContext map[string]string
-	SourceKey     string // as DecryptInput.Key
-	Key           string // the new one
+	SourceKey     string // see DecryptInput.Key
+	Key           string // the new key
 	Context       map[string]string
 	DryRun        bool
 }
@@ -203,8 +203,8 @@ type ReEncrypted struct {
 }
 
 // ReEncrypt opens a ciphertext and seals its plaintext under another key or context,
-// without showing it. It needs kms:ReEncryptFrom on the key that sealed it and
-// kms:ReEncryptTo on the other. Errors: those of Decrypt and Encrypt.
+// without returning the plaintext. It needs kms:ReEncryptFrom on the key that sealed it and
+// kms:ReEncryptTo on the new key. Errors: those of Decrypt and Encrypt.
 func (s *Store) ReEncrypt(ctx context.Context, g authz.Grant, in ReEncryptInput) (out ReEncrypted, err error) {
 	from, plain, err := s.openFor(ctx, g,
 		DecryptInput{Ciphertext: in.Ciphertext, Context: in.SourceContext, Key: in.SourceKey},
@@ -232,13 +232,13 @@ type GenerateInput struct {
 	DryRun  bool
 }
 
-// DataKey is a random key, and the same sealed under a customer's key.
+// DataKey is a random key, in plaintext and sealed under a key of KMS.
 type DataKey struct {
 	Sealed
-	Plaintext Secret // nil if it was asked for without
+	Plaintext Secret // nil if the request asked for the sealed form only
 }
 
-// GenerateDataKey makes a data key. It needs kms:GenerateDataKey on the key. Errors:
+// GenerateDataKey generates a data key. It needs kms:GenerateDataKey on the key. Errors:
 // those of Encrypt.
 func (s *Store) GenerateDataKey(ctx context.Context, g authz.Grant, in GenerateInput) (DataKey, error) {
 	return s.generate(ctx, g, in, usedToGenerate, func(on arn.ARN) error {
@@ -249,8 +249,8 @@ func (s *Store) GenerateDataKey(ctx context.Context, g authz.Grant, in GenerateI
 	})
 }
 
-// GenerateDataKeyWithoutPlaintext makes a data key and shows it only sealed. It needs
-// kms:GenerateDataKeyWithoutPlaintext on the key. Errors: those of Encrypt.
+// GenerateDataKeyWithoutPlaintext generates a data key and returns it only in sealed form.
+// It needs kms:GenerateDataKeyWithoutPlaintext on the key. Errors: those of Encrypt.
 func (s *Store) GenerateDataKeyWithoutPlaintext(
 	ctx context.Context, g authz.Grant, in GenerateInput,
 ) (DataKey, error) {
@@ -295,8 +295,8 @@ func (s *Store) GenerateRandom(_ context.Context, g authz.Grant, bytes int) (Sec
 	return b, nil
 }
 
-// mayCarryPlaintext refuses requests for plaintext that others can read on their way. AWS
-// has no endpoint of KMS without TLS.
+// mayCarryPlaintext refuses requests with plaintext on a connection that others can read.
+// AWS has no KMS endpoint without TLS.
 func mayCarryPlaintext(g authz.Grant) error {
 	if g.Caller().SecureChannel() {
 		return nil
@@ -324,7 +324,7 @@ func checkContext(context map[string]string) error {
 	return nil
 }
 
-// usable is a key with an opened material.
+// usable is a key with one of its materials opened.
 type usable struct {
 	Key
 	id       keyID
@@ -333,13 +333,13 @@ type usable struct {
 	at       time.Time
 }
 
-// opening says which material of which key is to be opened, and whether it may be.
+// opening says which material of which key to open, and checks whether the caller may use it.
 type opening struct {
 	at       time.Time
 	find     func(kv.Reader, time.Time) (*keyRecord, error)
-	may      func(arn.ARN) error // is asked before the caller learns the key's state
-	sealer   *keyID              // the key must be this one; nil is any
-	material *MaterialID         // nil is the current one; one that the key does not have is no ciphertext
+	may      func(arn.ARN) error // called before the caller can learn the key's state
+	sealer   *keyID              // the key must be this one; nil accepts any
+	material *MaterialID         // nil is the current one; another key's is an invalid ciphertext
 }
 
 // forCaller opens the current material of a key that the grant's caller names.
@@ -357,8 +357,8 @@ func (s *Store) forCaller(ctx context.Context, g authz.Grant, name string, may f
 	})
 }
 
-// use reads a key and a material and opens it, if the key's state allows that. Reading
-// is done in a view, opening after it.
+// use reads a key and a material and opens the material, if the key's state allows that. It
+// reads in a view and opens after it.
 func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
 	u := &usable{at: o.at}
 	err := s.store.View(ctx, func(r kv.Reader) error {

@@ -14,14 +14,14 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// GrantFilter narrows a listing of a key's grants; empty members do not.
+// GrantFilter selects grants of a key; empty members select all.
 type GrantFilter struct {
 	ID      string
 	Grantee string // ARN
 }
 
-// ListGrants returns a page of a key's grants, in the order of their ids, and the marker
-// of the next. It needs kms:ListGrants on the key. Errors: NotFoundException,
+// ListGrants returns a page of a key's grants, in the order of their ids, and the marker of
+// the next page. It needs kms:ListGrants on the key. Errors: NotFoundException,
 // InvalidArnException, InvalidGrantIdException, InvalidMarkerException.
 func (s *Store) ListGrants(
 	ctx context.Context, g authz.Grant, key string, only GrantFilter, p page.Request,
@@ -61,8 +61,8 @@ func (s *Store) ListGrants(
 	return all, next, err
 }
 
-// ListRetirableGrants returns a page of the grants, of keys of any account, that a
-// principal of the caller's account may retire, and the marker of the next. It needs
+// ListRetirableGrants returns a page of the grants that a principal of the caller's account
+// may retire, for keys of any account, and the marker of the next page. It needs
 // kms:ListRetirableGrants on every resource. Errors: InvalidArnException,
 // InvalidMarkerException, and AccessDenied for a principal of another account.
 func (s *Store) ListRetirableGrants(
@@ -108,7 +108,7 @@ func (s *Store) ListRetirableGrants(
 	return all, next, err
 }
 
-// appendGrant appends what describes a grant of a key, if the grant is there.
+// appendGrant appends the description of a grant, if the grant exists.
 func (s *Store) appendGrant(r kv.Reader, all []GrantInfo, k *keyRecord, id string) ([]GrantInfo, error) {
 	g, err := readGrant(r, k.id, id)
 	if err != nil || g == nil {
@@ -121,7 +121,7 @@ func (s *Store) appendGrant(r kv.Reader, all []GrantInfo, k *keyRecord, id strin
 	return append(all, info), nil
 }
 
-// grantInfo describes a grant with the current names of its principals.
+// grantInfo returns the description of a grant with the current names of its principals.
 func (s *Store) grantInfo(r kv.Reader, k *keyRecord, g *grantRecord) (GrantInfo, error) {
 	info := GrantInfo{
 		KeyARN: k.arn(), ID: g.id, Name: g.name, Created: g.created, Issuer: arn.Root(g.issuer),
@@ -137,7 +137,7 @@ func (s *Store) grantInfo(r kv.Reader, k *keyRecord, g *grantRecord) (GrantInfo,
 	return info, err
 }
 
-// nameNow is the ARN that a party has now; the unique id of one that was deleted.
+// nameNow returns the current ARN of a party, or its unique id if it was deleted.
 func (s *Store) nameNow(r kv.Reader, p party) (string, error) {
 	if p.bound() == "" {
 		return p.name, nil
@@ -146,8 +146,7 @@ func (s *Store) nameNow(r kv.Reader, p party) (string, error) {
 	return cmp.Or(now, p.id), err
 }
 
-// granted returns the documents of all grants of a key, at most most of them, for
-// reports about who may use it.
+// granted returns the documents of the grants of a key, but at most most of them, for reports.
 func granted(r kv.Reader, key string, most int) (laws []policy.KeyGrant, err error) {
 	ids, _, err := pageOf(r, grantsOf(key), page.Request{Max: most}, "report")
 	if err != nil {

@@ -52,14 +52,14 @@ const (
 	containsContext constraint = 2
 )
 
-// party is a principal of a grant: its name when the grant was made, and what it is
-// found by.
+// party is a principal of a grant: its name when the grant was created, and the id by which
+// it is found.
 type party struct {
 	name string // ARN
 	id   string // unique id of a user or role, account id, or ARN of a session
 }
 
-// bound is the id behind the name of a user or role; "" for accounts and sessions.
+// bound returns the unique id of a user or role; "" for accounts and sessions.
 func (p party) bound() string {
 	if p.id == "" || arn.IsAccountID(p.id) || strings.HasPrefix(p.id, "arn:") {
 		return ""
@@ -67,14 +67,14 @@ func (p party) bound() string {
 	return p.id
 }
 
-// grantRecord is what is stored of a grant.
+// grantRecord is the record of a grant.
 type grantRecord struct {
 	id         string // 64 hexadecimal digits
 	name       string
 	created    time.Time
-	issuer     string // account
+	issuer     string // account id
 	grantee    party
-	retiring   party // zero without one
+	retiring   party // zero if there is none
 	operations []string
 	constraint constraint
 	context    map[string]string
@@ -151,7 +151,7 @@ func decodeGrant(id string, value []byte) (*grantRecord, error) {
 	return g, nil
 }
 
-// readGrant returns a grant of a key, nil if there is none.
+// readGrant returns a grant of a key, or nil if there is none.
 func readGrant(r kv.Reader, key, id string) (*grantRecord, error) {
 	v, err := r.Get(grantKey(key, id))
 	if err != nil || v == nil {
@@ -176,11 +176,10 @@ func (g *grantRecord) remove(tx kv.Tx, key string) {
 	}
 }
 
-// grantsAtOnce bounds a transaction that removes the grants of a destroyed key.
+// grantsAtOnce bounds the transactions that remove the grants of a destroyed key.
 const grantsAtOnce = 1000
 
-// dropGrants removes the grants of a key whose window has ended, some in each
-// transaction.
+// dropGrants removes the grants of a key whose waiting period has ended, in several transactions.
 func (s *Store) dropGrants(ctx context.Context, id string, at time.Time) error {
 	for more := true; more; {
 		more = false
@@ -209,7 +208,7 @@ func (s *Store) dropGrants(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
-// law is the grant as Decide sees it.
+// law returns the grant in the form that policy.Decide reads.
 func (g *grantRecord) law() policy.KeyGrant {
 	out := policy.KeyGrant{ID: g.id, Grantee: g.grantee.name, Bound: g.grantee.bound(), Operations: g.operations}
 	switch g.constraint {
@@ -221,7 +220,7 @@ func (g *grantRecord) law() policy.KeyGrant {
 	return out
 }
 
-// same reports whether two grants say the same.
+// same reports whether two grants have the same contents.
 func (g *grantRecord) same(h *grantRecord) bool {
 	return g.name == h.name && g.issuer == h.issuer && g.grantee.id == h.grantee.id && g.retiring.id == h.retiring.id &&
 		slices.Equal(g.operations, h.operations) && g.constraint == h.constraint && maps.Equal(g.context, h.context)

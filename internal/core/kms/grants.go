@@ -21,12 +21,13 @@ import (
 )
 
 // Limits of grants (KMS developer guide, "Resource quotas"; KMS API reference,
-// GrantConstraints). A decision reads all grants of a key to a principal: AWS had a limit
-// of their number until 2021, and that of their constraints is ours.
+// GrantConstraints). A decision reads all grants of a key to a principal, so their number
+// is limited, as it was at AWS until 2021. The limit of the size of their constraints is
+// this server's own.
 const (
 	maxGrants          = 50_000   // of a key
 	maxGrantsOfGrantee = 500      // of a key
-	maxGranteeContext  = 64 << 10 // bytes of the constraints of these
+	maxGranteeContext  = 64 << 10 // bytes of the constraints of all grants to one grantee
 	maxConstraint      = 8        // pairs
 	maxConstraintText  = 384      // characters of a name or a value
 )
@@ -42,18 +43,18 @@ type GrantInput struct {
 	constraint        constraint
 }
 
-// GrantInfo describes a grant.
+// GrantInfo is the description of a grant.
 type GrantInfo struct {
 	KeyARN            arn.ARN
 	ID, Name          string
 	Created           time.Time
-	Grantee, Retiring string  // current ARNs, unique ids of deleted principals; Retiring may be empty
-	Issuer            arn.ARN // the account that made it
+	Grantee, Retiring string  // current ARNs, or unique ids of deleted principals; Retiring may be empty
+	Issuer            arn.ARN // the account that created it
 	Operations        []string
 	Equals, Subset    map[string]string
 }
 
-// Conditions are the condition keys of CreateGrant besides those of the key (service
+// Conditions returns the condition keys of CreateGrant, without those of the key (service
 // authorization reference). The encryption context is that of the constraint.
 func (in *GrantInput) Conditions() map[string][]string {
 	g := grantRecord{constraint: unconstrained}
@@ -72,7 +73,7 @@ func (in *GrantInput) Conditions() map[string][]string {
 	return g.conditions(with)
 }
 
-// conditions adds the condition keys of a grant's constraint.
+// conditions adds the condition keys for a grant's constraint.
 func (g *grantRecord) conditions(with map[string][]string) map[string][]string {
 	switch g.constraint {
 	case equalsContext:
@@ -88,7 +89,7 @@ func (g *grantRecord) conditions(with map[string][]string) map[string][]string {
 	return with
 }
 
-// check refuses what no grant of a symmetric key can be, and sets the constraint.
+// check refuses what a grant of a symmetric key can't have, and sets the constraint.
 func (in *GrantInput) check() error {
 	invalid := func(message string) error { return fault.New(fault.ValidationException, message) }
 	if len(in.Operations) == 0 {
@@ -125,7 +126,7 @@ func (in *GrantInput) check() error {
 	return nil
 }
 
-// contextSize is the bytes of the constraint's pairs.
+// contextSize returns the size of the constraint's pairs in bytes.
 func (g *grantRecord) contextSize() (n int) {
 	for k, v := range g.context {
 		n += len(k) + len(v)
@@ -133,11 +134,11 @@ func (g *grantRecord) contextSize() (n int) {
 	return n
 }
 
-// CreateGrant makes a grant of a key and returns its id and a token for it. A grant with
-// a name that says the same as one that is there is that one. It needs kms:CreateGrant
-// on the key. Errors: NotFoundException, InvalidArnException, DisabledException,
-// KMSInvalidStateException, LimitExceededException, ValidationException, and
-// DryRunOperationException where DryRun only checked.
+// CreateGrant creates a grant of a key and returns its id and a token for it. If a grant
+// with the same name and the same contents exists, it returns that one. It needs
+// kms:CreateGrant on the key. Errors: NotFoundException, InvalidArnException,
+// DisabledException, KMSInvalidStateException, LimitExceededException, ValidationException,
+// and DryRunOperationException if DryRun is set.
 func (s *Store) CreateGrant(ctx context.Context, g authz.Grant, in GrantInput) (id, token string, err error) {
 	checked := in.check()
 	key := ""
@@ -166,8 +167,8 @@ func (s *Store) CreateGrant(ctx context.Context, g authz.Grant, in GrantInput) (
 	return id, newGrantToken(key, id), nil
 }
 
-// newGrant is the grant that an account asks for on a key, or the one that is there and
-// has the same name and says the same.
+// newGrant returns the grant that an account asks for, or the existing one with the same
+// name and contents.
 func (s *Store) newGrant(
 	tx kv.Tx, account string, k *keyRecord, in *GrantInput, at time.Time,
 ) (made *grantRecord, isNew bool, err error) {
@@ -208,8 +209,8 @@ func (s *Store) newGrant(
 	return made, true, nil
 }
 
-// partyNamed finds the principal that an ARN names: an account, a user, a role or a
-// session. Error: InvalidArnException.
+// partyNamed returns the principal with an ARN: an account, a user, a role or a session.
+// Error: InvalidArnException.
 func (s *Store) partyNamed(r kv.Reader, name string) (party, error) {
 	invalid := fault.New(fault.InvalidArnException, "ARN does not refer to a valid principal: "+name)
 	a, err := arn.Parse(name)
@@ -232,7 +233,7 @@ func (s *Store) partyNamed(r kv.Reader, name string) (party, error) {
 	return party{}, invalid
 }
 
-// grantsTo returns the grants of a key to one principal, of which there are few.
+// grantsTo returns the grants of a key to one principal. There are at most maxGrantsOfGrantee.
 func grantsTo(r kv.Reader, key, grantee string) (all []*grantRecord, err error) {
 	ids, err := record.Names(r, grantedTo(key, grantee))
 	if err != nil {
@@ -251,8 +252,8 @@ func grantsTo(r kv.Reader, key, grantee string) (all []*grantRecord, err error) 
 	return all, nil
 }
 
-// principalsOf are the ids under which grants name a caller: its own, the role's or the
-// issuing user's of a session, the session's ARN, and its account's.
+// principalsOf returns the ids under which grants name a caller: its own; for a session,
+// those of its role or of its user, and its ARN; and that of its account.
 func principalsOf(p *policy.Principal) []string {
 	switch p.Kind {
 	case policy.AccountRoot:
@@ -268,8 +269,8 @@ func principalsOf(p *policy.Principal) []string {
 	return nil
 }
 
-// GrantsTo returns what the grants of a key allow a principal, for authz.Facts. Those
-// of other principals are not read.
+// GrantsTo returns what the grants of a key allow a principal, for authz.Facts. It does not
+// read the grants to other principals.
 func (s *Store) GrantsTo(ctx context.Context, key arn.ARN, to policy.Principal) ([]*policy.Document, error) {
 	id, _ := strings.CutPrefix(key.Resource, "key/")
 	var laws []policy.KeyGrant
@@ -294,9 +295,9 @@ func (s *Store) GrantsTo(ctx context.Context, key arn.ARN, to policy.Principal) 
 	return []*policy.Document{policy.Grants(laws)}, nil
 }
 
-// mayRetire reports whether the grant itself lets a principal retire it: it is the
-// retiring principal, or the grantee of a grant with that operation. An account that is
-// named means its root user.
+// mayRetire reports whether the grant itself lets a principal retire it: if it is the
+// retiring principal, or the grantee of a grant with that operation. A grant that names an
+// account means its root user.
 func (g *grantRecord) mayRetire(p *policy.Principal) bool {
 	all := principalsOf(p)
 	if p.Kind != policy.AccountRoot && len(all) > 0 {
@@ -306,10 +307,9 @@ func (g *grantRecord) mayRetire(p *policy.Principal) bool {
 		slices.Contains(g.operations, "RetireGrant") && slices.Contains(all, g.grantee.id)
 }
 
-// RetireGrant ends a grant that is no longer used. It needs kms:RetireGrant on the key;
-// see RetireNeeds. Errors: NotFoundException, InvalidArnException,
-// InvalidGrantIdException, InvalidGrantTokenException, and DryRunOperationException
-// where dryRun only checked.
+// RetireGrant removes a grant that is no longer used. It needs kms:RetireGrant on the key;
+// see RetireNeeds. Errors: NotFoundException, InvalidArnException, InvalidGrantIdException,
+// InvalidGrantTokenException, and DryRunOperationException if dryRun is set.
 func (s *Store) RetireGrant(ctx context.Context, g authz.Grant, name GrantName, dryRun bool) error {
 	return s.commit(ctx, g, func(tx kv.Tx, at time.Time) error {
 		owner, err := account(g)
@@ -327,8 +327,8 @@ func (s *Store) RetireGrant(ctx context.Context, g authz.Grant, name GrantName, 
 	})
 }
 
-// RevokeGrant ends a grant. It needs kms:RevokeGrant on the key. Errors: those of
-// RetireGrant but for tokens.
+// RevokeGrant removes a grant. It needs kms:RevokeGrant on the key. Errors: those of
+// RetireGrant except those about tokens.
 func (s *Store) RevokeGrant(ctx context.Context, g authz.Grant, key, id string, dryRun bool) error {
 	return s.modify(ctx, g, "kms:RevokeGrant", key, toRead, func(tx kv.Tx, k *keyRecord, at time.Time) error {
 		_, ended, err := s.findGrant(tx, k.account, GrantName{Key: k.arn().String(), ID: id}, at)

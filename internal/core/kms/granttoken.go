@@ -12,11 +12,10 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// A grant's token names the grant: a version byte, the key's id, the grant's id and 16
-// random bytes, in base64. Grants count from the next request on, so a token gives
-// nothing that the grant does not give already, and need not be a secret: whoever makes
-// one up names a grant, and gets what the grant gives to them. KMS makes a new token
-// whenever it is asked for the grant again.
+// A grant token names a grant: a version byte, the key's id, the grant's id and 16 random
+// bytes, in base64. Grants apply from the next request on, so a token gives no additional
+// permission and need not be secret: who makes up a token only names a grant, which allows
+// them no more than before. KMS makes a new token each time it returns the grant.
 const (
 	grantTokenVersion = 1
 	grantTokenSize    = 1 + 16 + 32 + 16
@@ -33,7 +32,7 @@ func newGrantToken(key, grant string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// parseGrantToken returns the ids that a token names.
+// parseGrantToken returns the ids in a token.
 func parseGrantToken(token string) (key, grant string, ok bool) {
 	b, err := base64.StdEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) != grantTokenSize || b[0] != grantTokenVersion {
@@ -46,10 +45,10 @@ func invalidGrantToken() error {
 	return fault.New(fault.InvalidGrantTokenException, "The grant token is not valid.")
 }
 
-// CheckTokens refuses tokens that name no grant that is there: a token of one that was
-// retired or revoked is refused at once. Tokens of other keys than the request's are
-// passed over, as at AWS. It asks for no grant: a token gives nothing.
-// Error: InvalidGrantTokenException.
+// CheckTokens refuses tokens whose grants do not exist: a token is refused as soon as its
+// grant was retired or revoked. It ignores tokens for other keys than the request's, as AWS
+// does. It asks for no grant, because a token gives no permission. Error:
+// InvalidGrantTokenException.
 func (s *Store) CheckTokens(ctx context.Context, tokens []string) error {
 	if len(tokens) == 0 {
 		return nil
@@ -72,10 +71,10 @@ func (s *Store) CheckTokens(ctx context.Context, tokens []string) error {
 	})
 }
 
-// GrantName names a grant: by its token, or by key and id.
+// GrantName names a grant by its token, or by key and id.
 type GrantName struct{ Token, Key, ID string }
 
-// findGrant returns a key and its grant. Errors: InvalidGrantTokenException,
+// findGrant returns a grant and its key. Errors: InvalidGrantTokenException,
 // InvalidGrantIdException, NotFoundException, InvalidArnException.
 func (s *Store) findGrant(
 	r kv.Reader, account string, name GrantName, at time.Time,
@@ -108,9 +107,9 @@ func (s *Store) findGrant(
 	return k, g, err
 }
 
-// RetireNeeds returns what a caller needs to retire a grant. The principal that may
-// retire it, and its grantee if RetireGrant is one of its operations, have that by the
-// grant itself (KMS API reference, RetireGrant). Errors: those of RetireGrant.
+// RetireNeeds returns what a caller needs to retire a grant. The grant itself gives this
+// permission to its retiring principal and, if RetireGrant is one of its operations, to its
+// grantee (KMS API reference, RetireGrant). Errors: those of RetireGrant.
 func (s *Store) RetireNeeds(ctx context.Context, c authz.Caller, name GrantName) (needs []authz.Need, err error) {
 	p := c.Principal()
 	err = s.store.View(ctx, func(r kv.Reader) error {

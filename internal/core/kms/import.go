@@ -18,17 +18,17 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Imports (KMS developer guide, "Importing key material for AWS KMS keys").
+// Limits of imports (KMS developer guide, "Importing key material for AWS KMS keys").
 const (
-	importFor     = 24 * time.Hour // how long an import token counts
-	maxTokens     = 10             // live tokens of a key; the oldest gives way
+	importFor     = 24 * time.Hour // how long an import token is valid
+	maxTokens     = 10             // valid tokens of a key; a new one replaces the oldest
 	maxValidity   = 365 * 24 * time.Hour
 	tokenVersion  = 1
 	tokenSize     = 1 + 16 + 8 + 16 // version, key, end in microseconds, random
 	importPurpose = "watertight kms import"
 )
 
-// Wrapping is an algorithm that wraps material on its way here. The numbers are stored.
+// Wrapping is an algorithm that wraps key material for an import. The numbers are stored.
 type Wrapping uint8
 
 // The algorithms, by their names in the API.
@@ -37,14 +37,14 @@ const (
 	RSAAESKeyWrapSHA256 Wrapping = 2 // RSA_AES_KEY_WRAP_SHA_256
 )
 
-// ParametersInput asks for what an import needs.
+// ParametersInput is the input of GetParametersForImport.
 type ParametersInput struct {
 	Key       string
 	Algorithm string // RSAES_OAEP_SHA_256 or RSA_AES_KEY_WRAP_SHA_256
 	Spec      string // RSA_2048, RSA_3072 or RSA_4096
 }
 
-// wrapping returns the algorithm and the bits of its RSA key.
+// wrapping returns the algorithm and the size of its RSA key in bits.
 func (in *ParametersInput) wrapping() (w Wrapping, bits int, err error) {
 	switch in.Algorithm {
 	case "RSAES_OAEP_SHA_256":
@@ -68,7 +68,7 @@ func (in *ParametersInput) wrapping() (w Wrapping, bits int, err error) {
 	return w, bits, err
 }
 
-// Parameters are what material is wrapped with for an import.
+// Parameters are needed to wrap and import key material.
 type Parameters struct {
 	Key       arn.ARN
 	Token     []byte // for ImportKeyMaterial
@@ -76,9 +76,9 @@ type Parameters struct {
 	ValidTo   time.Time
 }
 
-// importRecord is what is stored of Parameters until they end.
+// importRecord is the record of Parameters until they expire.
 type importRecord struct {
-	wrapped   []byte // a random key, under the root key
+	wrapped   []byte // a random key, wrapped under the root key
 	sealed    []byte // the private key (PKCS #8), under that key
 	algorithm Wrapping
 }
@@ -92,7 +92,7 @@ const (
 
 func importsOf(id string) []byte { return record.Key(importPrefix, id, "/") }
 
-// token is an import token taken apart.
+// token is a decoded import token.
 type token struct {
 	key    keyID
 	end    time.Time
@@ -113,8 +113,8 @@ func parseToken(b []byte) (t token, ok bool) {
 	return t, bytes.Equal(t.encode(), b)
 }
 
-// stored is the key of the record of a token: those of a key lie in the order of their
-// ends.
+// stored returns the key of the record of a token. The tokens of a key are in the order of
+// their ends.
 func (t *token) stored() []byte {
 	return append(record.Big(importsOf(t.key.String()), uint64(t.end.UnixMicro())), t.unique[:]...)
 }
@@ -146,21 +146,21 @@ func decodeImport(v []byte) (*importRecord, error) {
 	return i, nil
 }
 
-// sealImport keeps a private key under the root key.
+// sealImport seals a private key under the root key.
 func (s *Store) sealImport(t *token, private *rsa.PrivateKey, algorithm Wrapping) (*importRecord, error) {
 	plain, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return nil, fault.Internal(err)
 	}
 	k, name := seal.NewKey(), t.encode()
-	var nonce [12]byte // k seals one message
+	var nonce [12]byte // k seals only this message
 	return &importRecord{
 		wrapped: s.wrapping.root.For(importPurpose).Wrap(k, name),
 		sealed:  k.AEAD().Seal(nil, nonce[:], plain, name), algorithm: algorithm,
 	}, nil
 }
 
-// openImport opens what sealImport sealed. It is never done inside a transaction.
+// openImport opens what sealImport sealed. It must not be called inside a transaction.
 func (s *Store) openImport(t *token, i *importRecord) (*rsa.PrivateKey, error) {
 	name := t.encode()
 	k, err := s.wrapping.root.For(importPurpose).Unwrap(i.wrapped, name)
@@ -180,7 +180,7 @@ func (s *Store) openImport(t *token, i *importRecord) (*rsa.PrivateKey, error) {
 	return private, nil
 }
 
-// importable finds a key into which material may be imported.
+// importable returns a key into which material may be imported.
 func (s *Store) importable(
 	r kv.Reader, g authz.Grant, name string, at time.Time, may func(arn.ARN) error,
 ) (*keyRecord, keyID, error) {
@@ -203,8 +203,8 @@ func (s *Store) importable(
 	return k, id, k.check(toImport, at)
 }
 
-// makeRSA makes one RSA key at a time: one of 4096 bits takes seconds, and other callers
-// must not wait for a processor because of them. A caller that goes away stops waiting.
+// makeRSA generates one RSA key at a time: an RSA key of 4096 bits takes seconds, and must
+// not keep other callers from a processor. A caller that disconnects stops waiting.
 func (s *Store) makeRSA(ctx context.Context, bits int) (*rsa.PrivateKey, error) {
 	select {
 	case s.making <- struct{}{}:
@@ -222,10 +222,10 @@ func (s *Store) makeRSA(ctx context.Context, bits int) (*rsa.PrivateKey, error) 
 	return private, nil
 }
 
-// GetParametersForImport makes an RSA key that wraps material on its way here, and a
-// token for its import. Both end after 24 hours; a key has at most 10 of them. It needs
-// kms:GetParametersForImport on the key. Errors: NotFoundException,
-// InvalidArnException, KMSInvalidStateException, UnsupportedOperationException.
+// GetParametersForImport generates an RSA key to wrap material with, and a token for the
+// import. Both expire after 24 hours; a key of KMS has at most 10 of them. It needs
+// kms:GetParametersForImport on the key. Errors: NotFoundException, InvalidArnException,
+// KMSInvalidStateException, UnsupportedOperationException.
 func (s *Store) GetParametersForImport(
 	ctx context.Context, g authz.Grant, in ParametersInput,
 ) (out Parameters, err error) {
@@ -280,26 +280,26 @@ func (s *Store) GetParametersForImport(
 	})
 }
 
-// ImportInput is material that is imported.
+// ImportInput is the input of ImportKeyMaterial.
 type ImportInput struct {
 	Key       string
 	Token     []byte
-	Encrypted []byte    // the material, wrapped under the public key of the token
-	ValidTo   time.Time // when it expires; zero is never
+	Encrypted []byte    // the material, wrapped under the public key for the token
+	ValidTo   time.Time // when the material expires; zero means never
 }
 
-// Imported names what was imported or taken away.
+// Imported names material that was imported or removed.
 type Imported struct {
 	Key      arn.ARN
 	Material MaterialID
 }
 
-// ImportKeyMaterial gives a key its material, or gives it back: of a key that had
-// material only the same can be imported. A key that waited for it is enabled. It needs
+// ImportKeyMaterial imports material into a key. If the key had material before, only the
+// same material can be imported. A key that is pending import becomes enabled. It needs
 // kms:ImportKeyMaterial on the key. Errors: NotFoundException, InvalidArnException,
 // KMSInvalidStateException, UnsupportedOperationException, InvalidImportTokenException,
-// ExpiredImportTokenException, InvalidCiphertextException,
-// IncorrectKeyMaterialException, ValidationException.
+// ExpiredImportTokenException, InvalidCiphertextException, IncorrectKeyMaterialException,
+// ValidationException.
 func (s *Store) ImportKeyMaterial(ctx context.Context, g authz.Grant, in ImportInput) (out Imported, err error) {
 	at := g.Caller().At()
 	may := func(on arn.ARN) error { return g.Demand("kms:ImportKeyMaterial", on) }
@@ -365,7 +365,7 @@ func checkValidTo(end, at time.Time) error {
 	return nil
 }
 
-// take makes imported material the key's own.
+// take makes imported material the material of the key.
 func (k *keyRecord) take(tx kv.Tx, m *materialRecord, validTo, at time.Time) error {
 	had, err := materialsIn(tx, k.id)
 	if err != nil {
@@ -385,10 +385,10 @@ func (k *keyRecord) take(tx kv.Tx, m *materialRecord, validTo, at time.Time) err
 	return nil
 }
 
-// DeleteImportedKeyMaterial takes a key's imported material away: from the next request
-// on, nothing under the key can be read until the same material is imported again. It
-// needs kms:DeleteImportedKeyMaterial on the key. Errors: NotFoundException,
-// InvalidArnException, UnsupportedOperationException.
+// DeleteImportedKeyMaterial removes a key's imported material: from the next request on,
+// nothing under the key can be read until the same material is imported again. It needs
+// kms:DeleteImportedKeyMaterial on the key. Errors: NotFoundException, InvalidArnException,
+// UnsupportedOperationException.
 func (s *Store) DeleteImportedKeyMaterial(
 	ctx context.Context, g authz.Grant, key string,
 ) (out Imported, err error) {
@@ -403,7 +403,7 @@ func (s *Store) DeleteImportedKeyMaterial(
 		})
 }
 
-// lose takes the imported material away and remembers its id.
+// lose removes the imported material and keeps its id.
 func (k *keyRecord) lose(tx kv.Tx) error {
 	if k.current == (MaterialID{}) {
 		return change.ErrUnchanged

@@ -1,7 +1,7 @@
-// Package kms keeps customers' keys: their records, states, policies and grants, the
-// material behind them, and what it encrypts. It exists so that key material is opened
-// in one place, for callers that are allowed to use the key, and nowhere else. It must
-// never know what its keys protect: neither S3, nor buckets, nor HTTP.
+// Package kms keeps customers' keys: their records, states, policies and grants, and their
+// key material, with which it encrypts. It exists so that only one package opens key
+// material, and only for callers who may use the key. It must never know what its keys
+// protect: neither S3, nor buckets, nor HTTP.
 package kms
 
 import (
@@ -20,13 +20,13 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Options are what a Store needs besides the metadata.
+// Options are what a Store needs in addition to the metadata.
 type Options struct {
 	Region string
 	Root   *seal.Ring // the root key; keys derived from it wrap material
-	// Principals know the users and roles that key policies and grants name.
+	// Principals resolves the users and roles that key policies and grants name.
 	Principals principal.Directory
-	// Now is the clock of what no request asks for.
+	// Now is the clock for work that no request asks for.
 	Now func() time.Time
 }
 
@@ -41,10 +41,10 @@ type Store struct {
 	decoded    decoded
 	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
-	making     chan struct{} // holds a place for the one RSA key that is being made
+	making     chan struct{} // has room for one value: only one RSA key is generated at a time
 }
 
-// New returns the keys in store.
+// New returns a Store of the keys in store.
 func New(store kv.Store, o Options) *Store {
 	return &Store{
 		store: store, region: o.Region, wrapping: wrapping{root: o.Root}, principals: o.Principals, now: o.Now,
@@ -53,26 +53,25 @@ func New(store kv.Store, o Options) *Store {
 	}
 }
 
-// Use says which key a service uses for its caller, and the encryption context it is
-// bound to.
+// Use names the key that a service uses for its caller, and has the encryption context of this use.
 type Use struct {
-	Key     string            // as named: key id, key ARN, alias/name or alias ARN; never empty
-	Context map[string]string // whole encryption context, with aws:s3:arn
+	Key     string            // as the caller named it: key id, key ARN, alias/name or alias ARN; never empty
+	Context map[string]string // the whole encryption context, including aws:s3:arn
 	Via     string            // "s3": kms:ViaService is s3.REGION.amazonaws.com
 }
 
-// Key is a key as a use resolved it.
+// Key is the key that a Use was resolved to.
 type Key struct {
 	ARN     arn.ARN
 	ID      string
 	Managed bool // by the server, such as alias/aws/s3
 }
 
-// MaterialID names one material of a key. It follows from the material and the key, so
-// that the same material has the same id when it is imported again.
+// MaterialID identifies one material of a key. It is derived from the material and the key,
+// so the same material has the same id when it is imported again.
 type MaterialID [32]byte
 
-// String returns 64 hexadecimal digits, as the API shows it.
+// String returns 64 hexadecimal digits, as in the API.
 func (id MaterialID) String() string { return hex.EncodeToString(id[:]) }
 
 // Metadata describes a key (KMS API reference, KeyMetadata).
@@ -86,13 +85,13 @@ type Metadata struct {
 	Imported      bool // Origin is EXTERNAL
 	DeletionDate  time.Time
 	PendingWindow int // days; 0 unless deletion is pending
-	// ValidTo is when imported material expires; zero: it does not, or there is none.
+	// ValidTo is when imported material expires; zero if it does not expire, or if there is none.
 	ValidTo     time.Time
 	HasMaterial bool
-	Material    MaterialID // the current one; zero without material
+	Material    MaterialID // the current material; zero if there is none
 }
 
-// Origin is the API's name for where the material comes from.
+// Origin returns the API's name for the origin of the material.
 func (m *Metadata) Origin() string {
 	if m.Imported {
 		return OriginExternal
@@ -100,7 +99,7 @@ func (m *Metadata) Origin() string {
 	return OriginKMS
 }
 
-// Values of the API that a symmetric key has.
+// The API's values for a symmetric key.
 const (
 	SpecSymmetric  = "SYMMETRIC_DEFAULT"
 	UsageEncrypt   = "ENCRYPT_DECRYPT"
@@ -108,20 +107,20 @@ const (
 	OriginExternal = "EXTERNAL"
 )
 
-// Subject is a key as decisions about it see it: it asks for no grant, since the needs
-// of requests are made of it.
+// Subject has what authorization needs to know of a key. Reading it asks for no grant,
+// because the needs of requests are made from it.
 type Subject struct {
 	Key
 	Account  string
-	Alias    string   // as the request named it, "alias/name"; "" if it named the key itself
-	Aliases  []string // all of the key, "alias/name"
+	Alias    string   // "alias/name" if the request named the key so; "" if it named the key itself
+	Aliases  []string // all aliases of the key, "alias/name"
 	Tags     map[string]string
 	Imported bool
 	State    State
 }
 
-// Subject resolves a name, whatever the key's state, for a caller of an account at an
-// instant. Errors: NotFoundException, InvalidArnException.
+// Subject resolves a key's name for a caller of an account at a time, whatever the key's
+// state. Errors: NotFoundException, InvalidArnException.
 func (s *Store) Subject(ctx context.Context, account, name string, at time.Time) (out Subject, err error) {
 	err = s.store.View(ctx, func(r kv.Reader) error {
 		k, alias, err := s.find(r, account, name, at)
@@ -134,7 +133,7 @@ func (s *Store) Subject(ctx context.Context, account, name string, at time.Time)
 	return out, err
 }
 
-// subject describes a key that was found under an alias, or under none.
+// subject returns the Subject of a key; alias is the alias by which it was named, or "".
 func (k *keyRecord) subject(r kv.Reader, alias string, at time.Time) (out Subject, err error) {
 	out = k.described(alias, at)
 	out.Aliases, err = aliasesOf(r, k.id)
@@ -162,7 +161,7 @@ func account(g authz.Grant) (string, error) {
 	return a, nil
 }
 
-// commit runs fn in a transaction for the grant's caller, with the request's instant.
+// commit runs fn in a transaction for the grant's caller, with the time of the request.
 func (s *Store) commit(ctx context.Context, g authz.Grant, fn func(tx kv.Tx, at time.Time) error) error {
 	return change.Commit(ctx, s.store, g, func(tx kv.Tx) error { return fn(tx, g.Caller().At()) })
 }

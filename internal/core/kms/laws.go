@@ -13,12 +13,12 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// IsKey reports the ARN of a key.
+// IsKey reports whether an ARN is that of a key.
 func IsKey(a arn.ARN) bool { return a.Service == "kms" && strings.HasPrefix(a.Resource, "key/") }
 
-// Laws returns the laws of the key that an ARN names, for authz.Facts. Its policy must
-// allow what is allowed, whatever IAM policies say, and a key that is not there allows
-// nobody anything. A policy that cannot be read denies everything.
+// Laws returns the laws of the key with an ARN, for authz.Facts. Only what the key's policy
+// allows is allowed, whatever IAM policies say. For a key that does not exist, nothing is
+// allowed. A policy that cannot be read denies everything.
 func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz.ResourceLaws, err error) {
 	laws = authz.ResourceLaws{Owner: key.Account, MustAllow: true}
 	id, _ := strings.CutPrefix(key.Resource, "key/")
@@ -40,8 +40,8 @@ func (s *Store) Laws(ctx context.Context, key arn.ARN, at time.Time) (laws authz
 // maxPolicies bounds the cache of compiled key policies, in bytes.
 const maxPolicies = 16 << 20
 
-// policies caches compiled key policies by PolicyID, which the key's record has, so that
-// a new policy counts from the next request on.
+// policies caches compiled key policies by PolicyID. The key's record has the PolicyID, so
+// a new policy applies from the next request on.
 type policies struct {
 	cache *limit.Cache[PolicyID, *policy.Document]
 }
@@ -52,8 +52,8 @@ func newPolicies() policies {
 	}
 }
 
-// get returns the policy of a key, bound to the principals that had the names in it when
-// it was written; nil, which denies, where it cannot be read.
+// get returns the policy of a key, bound to the principals that had the names in it when it
+// was written. It returns nil, which denies everything, if the policy cannot be read.
 func (c *policies) get(k *keyRecord) *policy.Document {
 	if d, ok := c.cache.Get(k.policyID); ok && k.policyID != (PolicyID{}) {
 		return d

@@ -16,7 +16,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// view reads a key for a caller that may do action to it.
+// view demands action on a key and reads the key.
 func (s *Store) view(
 	ctx context.Context, g authz.Grant, action policy.Action, name string,
 	do func(r kv.Reader, k *keyRecord, at time.Time) error,
@@ -38,8 +38,8 @@ func (s *Store) view(
 	})
 }
 
-// modify changes a key for a caller that may do action to it, if the key's state
-// allows the operation. Keys that the server manages are not changed.
+// modify demands action on a key and changes the key, if the key's state allows the
+// operation. It refuses keys that the server manages.
 func (s *Store) modify(
 	ctx context.Context, g authz.Grant, action policy.Action, name string, o operation,
 	do func(tx kv.Tx, k *keyRecord, at time.Time) error,
@@ -66,7 +66,7 @@ func (s *Store) modify(
 	})
 }
 
-// update writes a key that do changes, and what follows from it: when something is due.
+// update writes a key after do has changed it, together with the records of its due times.
 func (k *keyRecord) update(tx kv.Tx, do func() error) error {
 	before := k.dues()
 	if err := do(); err != nil {
@@ -82,8 +82,7 @@ func (k *keyRecord) update(tx kv.Tx, do func() error) error {
 	return nil
 }
 
-// dues are the keys of the records that say when something has to be done about the
-// key.
+// dues returns the keys of the records that say when the server has to act on the key.
 func (k *keyRecord) dues() (all [][]byte) {
 	if k.state == PendingDeletion {
 		all = append(all, dueKey(deletionPrefix, k.ends, k.id))
@@ -97,15 +96,14 @@ func (k *keyRecord) dues() (all [][]byte) {
 	return all
 }
 
-// EnableKey lets a disabled key be used again. It needs kms:EnableKey on the key.
-// Errors: NotFoundException, InvalidArnException, KMSInvalidStateException.
+// EnableKey enables a disabled key. It needs kms:EnableKey on the key. Errors:
+// NotFoundException, InvalidArnException, KMSInvalidStateException.
 func (s *Store) EnableKey(ctx context.Context, g authz.Grant, key string) error {
 	return s.setState(ctx, g, "kms:EnableKey", key, Enabled)
 }
 
-// DisableKey keeps a key from being used, from the next request on. It needs
-// kms:DisableKey on the key. Errors: NotFoundException, InvalidArnException,
-// KMSInvalidStateException.
+// DisableKey prevents the use of a key from the next request on. It needs kms:DisableKey on
+// the key. Errors: NotFoundException, InvalidArnException, KMSInvalidStateException.
 func (s *Store) DisableKey(ctx context.Context, g authz.Grant, key string) error {
 	return s.setState(ctx, g, "kms:DisableKey", key, Disabled)
 }
@@ -131,20 +129,19 @@ func (s *Store) UpdateKeyDescription(ctx context.Context, g authz.Grant, key, de
 		})
 }
 
-// Windows of a deletion, in days (KMS API reference, ScheduleKeyDeletion).
+// Waiting periods of a deletion, in days (KMS API reference, ScheduleKeyDeletion).
 const (
 	minWindow = 7
 	maxWindow = 30
 )
 
-// inDays is a period of so many days of 24 hours.
+// inDays returns a duration of n days of 24 hours.
 func inDays(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
-// ScheduleKeyDeletion begins a key's window of 7 to 30 days; 0 stands for 30. The key
-// cannot be used from the next request on. When the window ends, the key and its
+// ScheduleKeyDeletion starts a key's waiting period of 7 to 30 days; 0 means 30. The key
+// can't be used from the next request on. At the end of the waiting period, the key and its
 // material are destroyed for ever. It needs kms:ScheduleKeyDeletion on the key. Errors:
-// NotFoundException, InvalidArnException, KMSInvalidStateException,
-// ValidationException.
+// NotFoundException, InvalidArnException, KMSInvalidStateException, ValidationException.
 func (s *Store) ScheduleKeyDeletion(
 	ctx context.Context, g authz.Grant, key string, days int,
 ) (out Metadata, err error) {
@@ -156,7 +153,7 @@ func (s *Store) ScheduleKeyDeletion(
 		})
 }
 
-// schedule begins the window of a key's deletion.
+// schedule starts the waiting period of a key's deletion.
 func (k *keyRecord) schedule(days int, at time.Time) error {
 	if days == 0 {
 		days = maxWindow
@@ -169,10 +166,9 @@ func (k *keyRecord) schedule(days int, at time.Time) error {
 	return nil
 }
 
-// CancelKeyDeletion ends the window before the key is destroyed. The key comes back
-// disabled; one whose material is gone waits for its import. It needs
-// kms:CancelKeyDeletion on the key. Errors: NotFoundException, InvalidArnException,
-// KMSInvalidStateException.
+// CancelKeyDeletion cancels the deletion before the waiting period ends. The key is then
+// disabled or, if its material was removed, pending import. It needs kms:CancelKeyDeletion
+// on the key. Errors: NotFoundException, InvalidArnException, KMSInvalidStateException.
 func (s *Store) CancelKeyDeletion(ctx context.Context, g authz.Grant, key string) (out Key, err error) {
 	return out, s.modify(ctx, g, "kms:CancelKeyDeletion", key, toCancel,
 		func(_ kv.Tx, k *keyRecord, _ time.Time) error {
@@ -182,9 +178,9 @@ func (s *Store) CancelKeyDeletion(ctx context.Context, g authz.Grant, key string
 		})
 }
 
-// TagResource adds tags to a key, or replaces their values. It needs kms:TagResource on
-// the key. Errors: NotFoundException, InvalidArnException, KMSInvalidStateException,
-// TagException, ValidationException.
+// TagResource adds tags to a key or, if their keys exist, replaces their values. It needs
+// kms:TagResource on the key. Errors: NotFoundException, InvalidArnException,
+// KMSInvalidStateException, TagException, ValidationException.
 func (s *Store) TagResource(ctx context.Context, g authz.Grant, key string, tags []tag.Tag) error {
 	return s.modify(ctx, g, "kms:TagResource", key, toChange, func(_ kv.Tx, k *keyRecord, _ time.Time) (err error) {
 		k.tags, err = tag.AddKMS(k.tags, tags)
@@ -201,8 +197,8 @@ func (s *Store) UntagResource(ctx context.Context, g authz.Grant, key string, ke
 	})
 }
 
-// ListResourceTags returns a page of a key's tags, and the marker of the next. It needs
-// kms:ListResourceTags on the key. Errors: NotFoundException, InvalidArnException,
+// ListResourceTags returns a page of a key's tags, and the marker of the next page. It
+// needs kms:ListResourceTags on the key. Errors: NotFoundException, InvalidArnException,
 // InvalidMarkerException.
 func (s *Store) ListResourceTags(
 	ctx context.Context, g authz.Grant, key string, p page.Request,
@@ -214,7 +210,7 @@ func (s *Store) ListResourceTags(
 	return tags, next, err
 }
 
-// invalidMarker is KMS's name for the error of a marker.
+// invalidMarker returns the error for an invalid marker with KMS's code.
 func invalidMarker(err error) error {
 	if fault.Is(err, fault.ValidationError) {
 		return fault.New(fault.InvalidMarkerException, "Could not deserialize token").Because(err)
@@ -222,8 +218,8 @@ func invalidMarker(err error) error {
 	return err
 }
 
-// ListKeys returns a page of the keys of the caller's account, in the order of their
-// ids, and the marker of the next. It needs kms:ListKeys on every resource. Errors:
+// ListKeys returns a page of the keys of the caller's account, in the order of their ids,
+// and the marker of the next page. It needs kms:ListKeys on every resource. Errors:
 // InvalidMarkerException.
 func (s *Store) ListKeys(ctx context.Context, g authz.Grant, p page.Request) (all []Key, next string, err error) {
 	if err := g.Demand("kms:ListKeys", arn.Any()); err != nil {
@@ -254,8 +250,8 @@ func (s *Store) ListKeys(ctx context.Context, g authz.Grant, p page.Request) (al
 	return all, next, err
 }
 
-// pageOf returns a page of the names that follow a prefix, and the marker of the next.
-// It reads no more than the page. Errors: InvalidMarkerException.
+// pageOf returns a page of the names after a prefix, and the marker of the next page. It
+// reads only that page. Errors: InvalidMarkerException.
 func pageOf(r kv.Reader, prefix []byte, p page.Request, scope string) (names []string, next string, err error) {
 	last, err := p.After(scope)
 	if err != nil {

@@ -12,23 +12,23 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// materialRecord is one material of a key. Imported material that was taken away
-// leaves its record without the wrapped bytes: only the same material, which has the
+// materialRecord is the record of one material of a key. When imported material is removed,
+// its record stays without the wrapped bytes, because only the same material, which has the
 // same id, can be imported again.
 type materialRecord struct {
 	id         MaterialID
-	number     uint64 // from 1, in the order of their beginning
-	wrapped    []byte // bound to key and material; nil if it was taken away
-	generation uint32 // of the root key that the wrapping key comes from
+	number     uint64 // from 1, in the order in which they became current
+	wrapped    []byte // bound to key and material; nil if the material was removed
+	generation uint32 // generation of the root key from which the wrapping key is derived
 	created    time.Time
 	how        Rotation
 	kept       []byte
 }
 
-// Rotation says what made a material the current one. The numbers are stored.
+// Rotation says how a material became the current one. The numbers are stored.
 type Rotation uint8
 
-// The kinds of rotations. The first material has none.
+// The kinds of rotations. The first material of a key has none.
 const (
 	First     Rotation = 0
 	Automatic Rotation = 1
@@ -44,13 +44,13 @@ const (
 	fieldMaterialHow        = 5
 )
 
-// wrapping has the keys that wrap material, one of each generation of the root key.
+// wrapping derives the keys that wrap material, one for each generation of the root key.
 type wrapping struct {
 	root *seal.Ring
-	keys sync.Map // by generation; they come from the root key and never change
+	keys sync.Map // by generation; derived from the root key, so they never change
 }
 
-// of returns the key of a generation.
+// of returns the wrapping key of a generation.
 func (w *wrapping) of(generation uint32) (seal.Key, bool) {
 	if k, ok := w.keys.Load(generation); ok {
 		return k.(seal.Key), true
@@ -103,7 +103,7 @@ func decodeMaterial(id MaterialID, value []byte) (*materialRecord, error) {
 	return m, nil
 }
 
-// readMaterial returns a material of a key, nil if there is none.
+// readMaterial returns a material of a key, or nil if there is none.
 func readMaterial(r kv.Reader, id string, m MaterialID) (*materialRecord, error) {
 	v, err := r.Get(materialKey(id, m))
 	if err != nil || v == nil {
@@ -131,8 +131,8 @@ func materialsIn(r kv.Reader, id string) (all []*materialRecord, err error) {
 	return all, nil
 }
 
-// idOf is the id of a material of a key: a pseudorandom function of it, which says
-// nothing about it.
+// idOf returns the id of a material of a key. It is a pseudorandom function of the
+// material, so it discloses nothing about it.
 func idOf(material seal.Key, key keyID) MaterialID {
 	return material.MAC(append(append(make([]byte, 0, 64), "watertight kms material id"...), key[:]...))
 }
@@ -143,7 +143,7 @@ func materialContext(key keyID, id MaterialID) []byte {
 	return append(append(b, key[:]...), id[:]...)
 }
 
-// newMaterial wraps a material of a key under the current generation. It is done
+// newMaterial wraps a material of a key under the current generation. It must be called
 // before a transaction begins; the caller holds the ring until the record is stored.
 func (s *Store) newMaterial(key keyID, material seal.Key, at time.Time, how Rotation) *materialRecord {
 	m := &materialRecord{
@@ -154,7 +154,7 @@ func (s *Store) newMaterial(key keyID, material seal.Key, at time.Time, how Rota
 	return m
 }
 
-// openMaterial opens a material. It is never done inside a transaction or a view.
+// openMaterial opens a material. It must not be called inside a transaction or a view.
 func (s *Store) openMaterial(key keyID, m *materialRecord) (seal.Key, error) {
 	k, ok := s.wrapping.of(m.generation)
 	if !ok {

@@ -9,10 +9,10 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// find returns the key that a name means for a caller of an account, and the alias
-// that the name is, "" for others. A name is a key id, a key ARN, alias/NAME or the ARN
-// of an alias (KMS developer guide, "Key identifiers").
-// Errors: NotFoundException, InvalidArnException.
+// find returns the key that a name means for a caller of an account. If the name is an
+// alias, it also returns the alias. A name is a key id, a key ARN, alias/NAME or the ARN of
+// an alias (KMS developer guide, "Key identifiers"). Errors: NotFoundException,
+// InvalidArnException.
 func (s *Store) find(r kv.Reader, account, name string, at time.Time) (k *keyRecord, alias string, err error) {
 	if !strings.HasPrefix(name, "arn:") {
 		if strings.HasPrefix(name, aliasWord) {
@@ -37,7 +37,7 @@ func (s *Store) find(r kv.Reader, account, name string, at time.Time) (k *keyRec
 	return nil, "", invalidARN(name)
 }
 
-// findOwn is find for the operations that take no alias.
+// findOwn is find for operations that accept no alias.
 func (s *Store) findOwn(r kv.Reader, account, name string, at time.Time) (*keyRecord, error) {
 	_, last, _ := strings.Cut(name, ":key/")
 	if strings.HasPrefix(name, aliasWord) || strings.HasPrefix(name, "arn:") && last == "" {
@@ -47,7 +47,7 @@ func (s *Store) findOwn(r kv.Reader, account, name string, at time.Time) (*keyRe
 	return k, err
 }
 
-// findID finds a key by its id: one of another account or region is not there.
+// findID returns the key with an id. Keys of other accounts or Regions are not found.
 func (s *Store) findID(r kv.Reader, account, region, id string, at time.Time) (*keyRecord, error) {
 	if _, ok := parseKeyID(id); !ok {
 		if region != s.region {
@@ -91,7 +91,7 @@ func (s *Store) noAlias(account, name string) error {
 	return notFound("Alias " + s.AliasARN(account, name).String() + " is not found.")
 }
 
-// AliasARN is the ARN of an alias, whose name begins with "alias/".
+// AliasARN returns the ARN of an alias, whose name begins with "alias/".
 func (s *Store) AliasARN(account, name string) arn.ARN {
 	return arn.ARN{Partition: "aws", Service: "kms", Region: s.region, Account: account, Resource: name}
 }
@@ -100,7 +100,7 @@ func notFound(message string) error { return fault.New(fault.NotFoundException, 
 
 func invalidKeyID(name string) error { return notFound("Invalid keyId '" + name + "'") }
 
-// invalidRegion is what AWS says of an ARN of another Region.
+// invalidRegion is AWS's error for an ARN of another Region.
 func invalidRegion(region string) error { return notFound("Invalid arn " + region) }
 
 func invalidARN(name string) error {

@@ -13,33 +13,33 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Operator does what no request asks for: it takes no grant, and handlers of requests
-// cannot name it.
+// Operator does work that no request asks for. It takes no grant; handlers of the network
+// API must not use it.
 type Operator struct{ *Store }
 
-// NewOperator returns the operator's methods.
+// NewOperator returns the Operator of s.
 func NewOperator(s *Store) *Operator { return &Operator{s} }
 
-// Happening is what the server does to a key by itself, because its time has come.
+// Happening is something that the server does to a key by itself at a certain time.
 type Happening uint8
 
-// The happenings.
+// The kinds of happenings.
 const (
-	KeyDestroyed    Happening = iota + 1 // the window of its deletion has ended
+	KeyDestroyed    Happening = iota + 1 // the waiting period of its deletion has ended
 	MaterialExpired                      // imported material
-	KeyRotated                           // automatically
+	KeyRotated                           // automatic rotation
 )
 
-// EventOf returns the audit event of a happening, or nil.
+// EventOf returns the audit event of a happening, or nil for none.
 type EventOf func(what Happening, key arn.ARN) authz.Record
 
 // Done counts happenings, and keys whose old material was erased from the store's files.
 type Done struct{ Destroyed, Expired, Rotated, Erased int }
 
-// Sweep does everything that is due at an instant: it destroys keys whose window has
-// ended, takes expired material away, and rotates. Nothing depends on when it runs but
-// the rotations: what has ended counts as gone before. An error about one key does not
-// keep the others from theirs.
+// Sweep does everything that is due: it destroys keys whose waiting period has ended,
+// removes expired material, and rotates keys. Only the rotations depend on when it runs:
+// keys and material whose time has ended can't be used even before the sweep. An error with
+// one key does not stop the work on others.
 func (o *Operator) Sweep(ctx context.Context, at time.Time, event EventOf) (n Done, err error) {
 	for _, task := range []struct {
 		prefix string
@@ -65,9 +65,9 @@ func (o *Operator) Sweep(ctx context.Context, at time.Time, event EventOf) (n Do
 	return n, errors.Join(err, failed)
 }
 
-// erase makes the store rewrite the files that may still hold material that was
-// destroyed or taken away, as sealed records that nothing reads any more. A record
-// remembers each such key, so that a crash forgets none.
+// erase makes the store rewrite the files that may still contain destroyed or removed
+// material, in the form of sealed records that are no longer read. A record names each key
+// that has such material, so that none is forgotten after a crash.
 func (s *Store) erase(ctx context.Context) (n int, err error) {
 	var ids []string
 	err = s.store.View(ctx, func(r kv.Reader) (err error) {
@@ -94,10 +94,11 @@ func (s *Store) erase(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// maxDue bounds what one sweep does of a kind; the next one does the rest.
+// maxDue bounds how many keys one sweep handles for each kind of happening; the next sweep
+// continues.
 const maxDue = 1000
 
-// due returns the keys of which something is due at an instant.
+// due returns the keys for which something is due.
 func (s *Store) due(ctx context.Context, prefix string, at time.Time) (ids []string, err error) {
 	end := dueKey(prefix, at.Add(time.Microsecond), "")
 	err = s.store.View(ctx, func(r kv.Reader) error {
@@ -145,10 +146,11 @@ func (s *Store) background(
 	})
 }
 
-// destroy removes a key whose window has ended, with everything that belongs to it.
+// destroy removes a key whose waiting period has ended, with everything that belongs to it.
 // Nothing under it can ever be read again.
 func (s *Store) destroy(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
-	// A grant that can't be read keeps no key from its end; without the key it is nothing.
+	// A grant that can't be read must not prevent the destruction of the key; without the
+	// key, it allows nothing.
 	failed := s.dropGrants(ctx, id, at)
 	err = s.background(ctx, id, event, KeyDestroyed, func(tx kv.Tx, k *keyRecord) error {
 		if done = k.isDestroyed(at); !done {
@@ -189,7 +191,7 @@ func (k *keyRecord) remove(tx kv.Tx) error {
 	return nil
 }
 
-// expire takes imported material away that has expired.
+// expire removes imported material that has expired.
 func (s *Store) expire(ctx context.Context, id string, at time.Time, event EventOf) (done bool, err error) {
 	err = s.background(ctx, id, event, MaterialExpired, func(tx kv.Tx, k *keyRecord) error {
 		if done = k.current != (MaterialID{}) && !k.hasMaterial(at); !done {
@@ -200,7 +202,7 @@ func (s *Store) expire(ctx context.Context, id string, at time.Time, event Event
 	return done && err == nil, err
 }
 
-// dropImports removes import tokens that have ended.
+// dropImports removes expired import tokens.
 func (s *Store) dropImports(ctx context.Context, at time.Time) error {
 	var ended [][]byte
 	err := s.store.View(ctx, func(r kv.Reader) error {

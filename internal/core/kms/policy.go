@@ -17,7 +17,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// PolicyName is the only name of a key's policy.
+// PolicyName is the only name that a key's policy can have.
 const PolicyName = "default"
 
 // GetKeyPolicy returns a key's policy as it was written, but with the current names of
@@ -38,11 +38,11 @@ func (s *Store) ListKeyPolicies(ctx context.Context, g authz.Grant, key string) 
 		func(kv.Reader, *keyRecord, time.Time) error { return nil })
 }
 
-// PutKeyPolicy replaces a key's policy. A policy that would keep the caller from
-// replacing it again is refused unless bypassLockOut confirms it. It needs
-// kms:PutKeyPolicy on the key. Errors: NotFoundException, InvalidArnException,
-// MalformedPolicyDocumentException, LimitExceededException, and AccessDenied for a
-// public policy and for keys that the server manages.
+// PutKeyPolicy replaces a key's policy. A policy that would not allow the caller to replace
+// it again is refused unless bypassLockOut is set. It needs kms:PutKeyPolicy on the key.
+// Errors: NotFoundException, InvalidArnException, MalformedPolicyDocumentException,
+// LimitExceededException, and AccessDenied for a public policy and for keys that the server
+// manages.
 func (s *Store) PutKeyPolicy(ctx context.Context, g authz.Grant, key, text string, bypassLockOut bool) error {
 	if len(text) > maxPolicy {
 		return policyTooLong()
@@ -85,7 +85,7 @@ func (s *Store) bindPolicy(
 	return bound, s.checkLockOut(kv.Through(ctx, r), g, k, d)
 }
 
-// checkLockOut refuses a policy that would keep its writer from writing another.
+// checkLockOut refuses a policy that would not allow its writer to put another one.
 func (s *Store) checkLockOut(ctx context.Context, g authz.Grant, k *keyRecord, d *policy.Document) error {
 	subject := Subject{Key: k.key(), Account: k.account, Imported: k.imported}
 	v, err := g.Under(ctx, authz.ResourceLaws{
@@ -104,9 +104,9 @@ func malformedPolicy(message string) *fault.Error {
 	return fault.New(fault.MalformedPolicyDocumentException, message)
 }
 
-// parsePolicy compiles a policy for a key. It refuses what KMS does not know, and
-// resources that are not the key: a Deny that never applies protects nothing.
-// Error: MalformedPolicyDocumentException.
+// parsePolicy compiles a policy for a key. It refuses actions and condition keys that KMS
+// does not know, and resources other than the key: a Deny that never applies would protect
+// nothing. Error: MalformedPolicyDocumentException.
 func (s *Store) parsePolicy(k *keyRecord, text string) (*policy.Document, error) {
 	d, err := policy.Parse(policy.Key, []byte(text))
 	if err != nil {

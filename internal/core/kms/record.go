@@ -57,10 +57,10 @@ func dueKey(prefix string, at time.Time, id string) []byte {
 	return append(record.Big([]byte(prefix), uint64(max(0, at.UnixMicro()))), id...)
 }
 
-// PolicyID identifies one writing of a key's policy.
+// PolicyID identifies one version of a key's policy.
 type PolicyID [8]byte
 
-// keyRecord is what is stored of a key.
+// keyRecord is the record of a key.
 type keyRecord struct {
 	id          string
 	region      string
@@ -74,15 +74,15 @@ type keyRecord struct {
 	bound       principal.Bindings
 	policyID    PolicyID
 	tags        []tag.Tag
-	ends        time.Time // of the window, if deletion is pending
+	ends        time.Time // end of the waiting period, if deletion is pending
 	window      int       // days
 	current     MaterialID
-	materials   uint64    // how many there have been
-	validTo     time.Time // of imported material; zero is for ever
+	materials   uint64    // how many the key has had
+	validTo     time.Time // end of imported material; zero means that it does not expire
 	period      int       // days between automatic rotations; 0 is off
-	next        time.Time // automatic rotation
-	onDemand    int       // rotations on demand so far
-	grants      uint64    // how many there are
+	next        time.Time // time of the next automatic rotation
+	onDemand    int       // number of rotations on demand
+	grants      uint64    // number of grants
 	kept        []byte    // ancillary fields of a later program
 }
 
@@ -163,7 +163,7 @@ func decodeKey(id string, value []byte) (*keyRecord, error) {
 			k.description = string(f.Bytes)
 		case fieldState:
 			k.state = State(min(f.Uint, 255))
-			if !k.state.known() || k.state == PendingImport { // which follows from the material
+			if !k.state.known() || k.state == PendingImport { // it follows from the material
 				f.Unknown()
 			}
 		case fieldManaged:
@@ -223,7 +223,7 @@ func (k *keyRecord) decodePolicy(f *record.Fields) bool {
 	return true
 }
 
-// readKey returns the key with an id, nil if there is none.
+// readKey returns the key with an id, or nil if there is none.
 func readKey(r kv.Reader, id string) (*keyRecord, error) {
 	v, err := r.Get(keyKey(id))
 	if err != nil || v == nil {
@@ -232,12 +232,11 @@ func readKey(r kv.Reader, id string) (*keyRecord, error) {
 	return decodeKey(id, v)
 }
 
-// maxDecoded bounds the records that are kept decoded, in bytes.
+// maxDecoded bounds the cache of decoded records, in bytes.
 const maxDecoded = 8 << 20
 
-// decoded keeps records of keys as they were decoded, since uses by services read the
-// same ones again and again. An entry counts only for the stored value that it was
-// decoded from.
+// decoded caches decoded records of keys, because uses by services read the same ones again
+// and again. An entry is valid only for the stored value that it was decoded from.
 type decoded struct {
 	cache *limit.Cache[string, *decodedKey]
 }
@@ -251,8 +250,8 @@ func newDecoded() decoded {
 	return decoded{limit.NewCache(maxDecoded, func(_ string, d *decodedKey) int64 { return 3 * int64(len(d.value)) })}
 }
 
-// read is readKey. The record is shared, so that nobody may change it; a transaction,
-// which may, has one of its own.
+// read is readKey with the cache. Its result is shared and must not be modified; a
+// transaction, which may modify the record, gets a copy of its own.
 func (d *decoded) read(r kv.Reader, id string) (*keyRecord, error) {
 	if _, changes := r.(kv.Tx); changes {
 		return readKey(r, id)
@@ -273,7 +272,7 @@ func (d *decoded) read(r kv.Reader, id string) (*keyRecord, error) {
 
 func (k *keyRecord) write(tx kv.Tx) { tx.Set(keyKey(k.id), k.encode()) }
 
-// setPolicy replaces the policy's text and the ids behind its names.
+// setPolicy replaces the policy's text and the unique ids of its principals.
 func (k *keyRecord) setPolicy(text string, bound principal.Bindings) {
 	k.policy, k.bound = text, bound
 	rand.Read(k.policyID[:])
@@ -287,7 +286,7 @@ func (k *keyRecord) arn() arn.ARN {
 
 func (k *keyRecord) key() Key { return Key{ARN: k.arn(), ID: k.id, Managed: k.managed} }
 
-// metadata describes the key as it is at an instant.
+// metadata returns the metadata of a key at a time.
 func (k *keyRecord) metadata(at time.Time) Metadata {
 	m := Metadata{
 		Account: k.account, ID: k.id, ARN: k.arn(), Created: k.created, Description: k.description,
@@ -302,8 +301,8 @@ func (k *keyRecord) metadata(at time.Time) Metadata {
 	return m
 }
 
-// Ids of keys are random UUIDs (RFC 9562, version 4) in lower case. In ciphertext they
-// are their 16 bytes.
+// The id of a key is a random UUID (RFC 9562, version 4) in lower case. Ciphertext contains
+// its 16 bytes.
 type keyID [16]byte
 
 func newKeyID() (id keyID) {
@@ -325,12 +324,12 @@ func (id keyID) String() string {
 	return string(b[:])
 }
 
-// parseKeyID reads the written form of an id.
+// parseKeyID decodes the written form of an id.
 func parseKeyID(s string) (id keyID, ok bool) {
 	if len(s) != 36 {
 		return id, false
 	}
-	n := 0 // digits so far
+	n := 0 // number of digits so far
 	for i := range len(s) {
 		c := s[i]
 		if i == 8 || i == 13 || i == 18 || i == 23 {

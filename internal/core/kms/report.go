@@ -14,22 +14,22 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// Report says who can use a key, to the operator.
+// Report tells the operator who can use a key.
 type Report struct {
 	ARN     arn.ARN
 	State   State
 	Managed bool
-	// Exposure is who can use the key besides its own account, by policy and grants.
+	// Exposure says who can use the key besides its own account, by policy and grants.
 	Exposure policy.Exposure
-	// Named are the accounts, users, roles and sessions that an Allow of the policy
-	// names, under their current names; "*" is everyone who meets its conditions.
+	// Named are the accounts, users, roles and sessions in Allow statements of the policy,
+	// under their current names; "*" is everyone who meets the statement's conditions.
 	Named []string
-	// Grantees are those of grants. The report has the first 1,000 grants.
+	// Grantees are the grantees of the first 1,000 grants.
 	Grantees []string
 	Grants   int
 }
 
-// Report describes a key, named by its id or its ARN, at an instant. Errors:
+// Report returns the Report of a key, named by its id or its ARN, at a time. Errors:
 // NotFoundException, InvalidArnException.
 func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out Report, err error) {
 	err = o.store.View(ctx, func(r kv.Reader) error {
@@ -70,7 +70,7 @@ func (o *Operator) Report(ctx context.Context, name string, at time.Time) (out R
 // mostReported bounds the grants of a report.
 const mostReported = 1000
 
-// named are the AWS principals that a document names in an Allow.
+// named returns the AWS principals in Allow statements of a document.
 func named(d *policy.Document) (all []string) {
 	for _, s := range d.Statements() {
 		for _, p := range s.Principals {
@@ -83,8 +83,8 @@ func named(d *policy.Document) (all []string) {
 	return slices.Compact(all)
 }
 
-// ScheduleDeletion is ScheduleKeyDeletion for the operator, whatever the key's policy
-// says; event is the command's. The key is named by its id or its ARN. Errors:
+// ScheduleDeletion is ScheduleKeyDeletion for the operator; it ignores the key's policy.
+// event is the audit event of the command. The key is named by its id or its ARN. Errors:
 // NotFoundException, InvalidArnException, KMSInvalidStateException, ValidationException,
 // and AccessDenied for a key that the server manages.
 func (o *Operator) ScheduleDeletion(
@@ -110,7 +110,7 @@ func (o *Operator) ScheduleDeletion(
 	})
 }
 
-// findAny finds a key of any account by its id or its ARN.
+// findAny returns the key of any account with an id or ARN.
 func (o *Operator) findAny(r kv.Reader, name string, at time.Time) (*keyRecord, error) {
 	if strings.HasPrefix(name, "arn:") {
 		return o.findOwn(r, "", name, at)

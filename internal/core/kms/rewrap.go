@@ -12,10 +12,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Open opens a data key of a service for the operator's commands: neither permissions
-// nor a disabled key matter to it. Errors: NotFoundException for a key that is no more,
-// KMSInvalidStateException for material that is not there,
-// InvalidCiphertextException.
+// Open opens a data key of a service for the operator's commands. It checks no permissions
+// and opens data keys of disabled keys, too. Errors: NotFoundException for a destroyed key,
+// KMSInvalidStateException for removed material, InvalidCiphertextException.
 func (o *Operator) Open(ctx context.Context, wrapped, binding []byte) (seal.Key, error) {
 	p, ok := parseBlob(wrapped)
 	if !ok || p.purpose != forServices {
@@ -52,10 +51,10 @@ func (o *Operator) Open(ctx context.Context, wrapped, binding []byte) (seal.Key,
 	return seal.Key(plain), nil
 }
 
-// Rewrap seals a data key of a service under its key's current material. If that has
-// sealed it already, it returns false, and nothing has to be done. Errors:
-// InvalidCiphertextException, AccessDenied for a key that is no more,
-// DisabledException, KMSInvalidStateException.
+// Rewrap seals a data key of a service under its key's current material. If the current
+// material has sealed it already, it returns false, and nothing has to be done. Errors:
+// InvalidCiphertextException, AccessDenied for a destroyed key, DisabledException,
+// KMSInvalidStateException.
 func (o *Operator) Rewrap(ctx context.Context, wrapped, binding []byte) ([]byte, bool, error) {
 	p, ok := parseBlob(wrapped)
 	if !ok || p.purpose != forServices {
@@ -100,14 +99,14 @@ func (o *Operator) Rewrap(ctx context.Context, wrapped, binding []byte) ([]byte,
 	return sealBlob(forServices, p.key, current.id, to, plain, binding), true, nil
 }
 
-// rewrapPortion is how many records one call of RewrapMaterial reads.
+// rewrapPortion bounds the records that one call of RewrapMaterial reads.
 const rewrapPortion = 512
 
-// RewrapMaterial wraps material that an older generation of the root key wraps under
-// the current one, in portions: it begins behind a position, "" for the beginning, and
-// returns the next one, "" at the end, with how many records it read, and how many were
-// wrapped under an older generation. One that changes meanwhile is left to another pass.
-// Import tokens that it finds are wrapped anew as well.
+// RewrapMaterial wraps material under the current generation of the root key, in batches.
+// after is "" in the first call, and then next of the previous call; next is "" at the end.
+// It returns how many records it read, and how many of these an older generation wrapped. A
+// record that changes in the meantime is left to another run. It also rewraps the private
+// keys of import tokens.
 func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next string, read, changed int, err error) {
 	type pair struct{ key, old, fresh []byte }
 	var pairs []pair
@@ -157,7 +156,7 @@ func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next strin
 			if err != nil {
 				return err
 			}
-			if bytes.Equal(now, p.old) { // another one was written under the current root key
+			if bytes.Equal(now, p.old) { // another call has written it under the current root key
 				tx.Set(p.key, p.fresh)
 				set++
 			}
@@ -170,8 +169,8 @@ func (o *Operator) RewrapMaterial(ctx context.Context, after string) (next strin
 	return next, read, changed, err
 }
 
-// rewrapped returns a record with its wrapped key under the current root key, nil if
-// it is already.
+// rewrapped returns a record with its wrapped key under the current root key, or nil if it
+// is so already.
 func (o *Operator) rewrapped(key, value []byte) ([]byte, error) {
 	if at, ok := bytes.CutPrefix(key, []byte(importPrefix)); ok {
 		return o.rewrappedImport(at, value)
@@ -198,7 +197,7 @@ func (o *Operator) rewrapped(key, value []byte) ([]byte, error) {
 	return m.encode(), nil
 }
 
-// rewrappedImport is rewrapped for what an import token stands for.
+// rewrappedImport is rewrapped for the record of an import token.
 func (o *Operator) rewrappedImport(at, value []byte) ([]byte, error) {
 	if len(at) != 36+1+8+16 {
 		return nil, record.Malformed("import token of a KMS key")

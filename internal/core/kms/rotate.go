@@ -22,13 +22,13 @@ const (
 	maxPeriod     = 2560
 	defaultPeriod = 365
 	maxOnDemand   = 25
-	// nearRotation is how close a rotation on demand may come to an automatic one.
+	// nearRotation is the minimum time between a rotation on demand and the next automatic one.
 	nearRotation = 20 * time.Minute
 )
 
-// EnableKeyRotation makes new material the current one every so many days, from 90 to
-// 2560; 0 stands for the period that the key has, or for 365. Older ciphertext still
-// opens. It needs kms:EnableKeyRotation on the key. Errors: NotFoundException,
+// EnableKeyRotation enables the automatic rotation of a key's material every so many days,
+// from 90 to 2560; 0 means the key's present period, or else 365. Older ciphertext can
+// still be decrypted. It needs kms:EnableKeyRotation on the key. Errors: NotFoundException,
 // InvalidArnException, DisabledException, KMSInvalidStateException,
 // UnsupportedOperationException for imported material, ValidationException.
 func (s *Store) EnableKeyRotation(ctx context.Context, g authz.Grant, key string, days int) error {
@@ -44,7 +44,7 @@ func (s *Store) EnableKeyRotation(ctx context.Context, g authz.Grant, key string
 			return fault.New(fault.ValidationException, fmt.Sprintf(
 				"RotationPeriodInDays is %d, but must be between %d and %d.", days, minPeriod, maxPeriod))
 		}
-		if days == k.period { // asking again must not put the rotation off
+		if days == k.period { // a repeated request must not postpone the next rotation
 			return change.ErrUnchanged
 		}
 		k.period, k.next = days, at.Add(inDays(days))
@@ -52,7 +52,7 @@ func (s *Store) EnableKeyRotation(ctx context.Context, g authz.Grant, key string
 	})
 }
 
-// DisableKeyRotation ends automatic rotation. It needs kms:DisableKeyRotation on the
+// DisableKeyRotation disables automatic rotation. It needs kms:DisableKeyRotation on the
 // key. Errors: NotFoundException, InvalidArnException, DisabledException,
 // KMSInvalidStateException, UnsupportedOperationException for imported material.
 func (s *Store) DisableKeyRotation(ctx context.Context, g authz.Grant, key string) error {
@@ -76,9 +76,9 @@ type RotationStatus struct {
 	Next    time.Time // zero unless enabled
 }
 
-// GetKeyRotationStatus says whether a key's material is rotated; while its deletion is
-// pending, it is not. It needs kms:GetKeyRotationStatus on the key. Errors:
-// NotFoundException, InvalidArnException.
+// GetKeyRotationStatus returns whether a key's material is rotated automatically. While the
+// key's deletion is pending, it is not. It needs kms:GetKeyRotationStatus on the key.
+// Errors: NotFoundException, InvalidArnException.
 func (s *Store) GetKeyRotationStatus(
 	ctx context.Context, g authz.Grant, key string,
 ) (out RotationStatus, err error) {
@@ -92,9 +92,9 @@ func (s *Store) GetKeyRotationStatus(
 	return out, err
 }
 
-// RotateKeyOnDemand makes new material the current one at once, at most 25 times for a
-// key; automatic rotations stay when they are. It needs kms:RotateKeyOnDemand on the
-// key. Errors: NotFoundException, InvalidArnException, DisabledException,
+// RotateKeyOnDemand creates new material and makes it current, at most 25 times for each
+// key. The dates of automatic rotations do not change. It needs kms:RotateKeyOnDemand on
+// the key. Errors: NotFoundException, InvalidArnException, DisabledException,
 // KMSInvalidStateException, UnsupportedOperationException, LimitExceededException,
 // ConflictException within 20 minutes before an automatic rotation.
 func (s *Store) RotateKeyOnDemand(ctx context.Context, g authz.Grant, key string) (out Key, err error) {
@@ -116,7 +116,7 @@ func (s *Store) RotateKeyOnDemand(ctx context.Context, g authz.Grant, key string
 		})
 }
 
-// rotatable finds the key before material is made for it.
+// rotatable returns the key to rotate; it is called before new material is made.
 func (s *Store) rotatable(
 	ctx context.Context, g authz.Grant, name string, may func(arn.ARN) error,
 ) (id keyID, err error) {
@@ -142,7 +142,7 @@ func (s *Store) rotatable(
 	return id, err
 }
 
-// mayRotate refuses a rotation on demand that the key's state would allow.
+// mayRotate checks the conditions of a rotation on demand, apart from the key's state.
 func (k *keyRecord) mayRotate(made keyID, at time.Time) error {
 	switch {
 	case made.String() != k.id:
@@ -164,16 +164,17 @@ type MaterialInfo struct {
 	Key      arn.ARN
 	Material MaterialID
 	Current  bool
-	At       time.Time // when it became the current one; for the first one, when it was made
+	At       time.Time // when it became current; for the first material, when it was created
 	How      Rotation
-	Imported bool      // the key's material is imported
-	Present  bool      // false for imported material that is not there
-	ValidTo  time.Time // of imported material; zero is for ever
+	Imported bool      // the key has imported material
+	Present  bool      // false for imported material that was removed
+	ValidTo  time.Time // end of imported material; zero means that it does not expire
 }
 
-// ListKeyRotations returns a page of a key's rotations, the oldest first, with all set
-// of all its materials, and the marker of the next. It needs kms:ListKeyRotations on
-// the key. Errors: NotFoundException, InvalidArnException, InvalidMarkerException.
+// ListKeyRotations returns a page of a key's rotations, the oldest first, and the marker of
+// the next page. If all is set, it lists all materials of the key. It needs
+// kms:ListKeyRotations on the key. Errors: NotFoundException, InvalidArnException,
+// InvalidMarkerException.
 func (s *Store) ListKeyRotations(
 	ctx context.Context, g authz.Grant, key string, all bool, p page.Request,
 ) (out []MaterialInfo, next string, err error) {
@@ -206,8 +207,7 @@ func (s *Store) ListKeyRotations(
 	return out, next, err
 }
 
-// rotate makes new material the current one if an automatic rotation is due, and
-// reports whether it did.
+// rotate makes new material current if an automatic rotation is due, and reports whether it did.
 func (s *Store) rotate(ctx context.Context, id string, at time.Time, event EventOf) (rotated bool, err error) {
 	uuid, ok := parseKeyID(id)
 	if !ok {
@@ -222,7 +222,7 @@ func (s *Store) rotate(ctx context.Context, id string, at time.Time, event Event
 		}
 		rotated = true
 		return k.update(tx, func() error {
-			for !at.Before(k.next) { // a server that was off for years rotates once
+			for !at.Before(k.next) { // after years without a running server, the key is rotated once
 				k.next = k.next.Add(inDays(max(k.period, minPeriod)))
 			}
 			k.begin(tx, m)

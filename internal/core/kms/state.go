@@ -6,7 +6,7 @@ import (
 	"watertight/internal/fault"
 )
 
-// State is what a key can do. The numbers are stored.
+// State is the state of a key, which decides what it can be used for. The numbers are stored.
 type State uint8
 
 // The states (KMS developer guide, "Key states of AWS KMS keys").
@@ -19,7 +19,7 @@ const (
 
 func (s State) known() bool { return s >= Enabled && s <= PendingImport }
 
-// String is the API's name.
+// String returns the API's name of the state.
 func (s State) String() string {
 	names := [...]string{"", "Enabled", "Disabled", "PendingDeletion", "PendingImport"}
 	if !s.known() {
@@ -28,14 +28,14 @@ func (s State) String() string {
 	return names[s]
 }
 
-// hasMaterial reports whether the key has material at an instant: imported material
-// expires at its instant, whether or not it was removed yet.
+// hasMaterial reports whether the key has material at a time. Expired material does not
+// count even if it was not removed yet.
 func (k *keyRecord) hasMaterial(at time.Time) bool {
 	return k.current != (MaterialID{}) && (k.validTo.IsZero() || at.Before(k.validTo))
 }
 
-// stateAt is the state at an instant. A key without material is pending import,
-// unless its deletion is pending.
+// stateAt returns the state at a time. A key without material is pending import, unless its
+// deletion is pending.
 func (k *keyRecord) stateAt(at time.Time) State {
 	if k.state != PendingDeletion && !k.hasMaterial(at) {
 		return PendingImport
@@ -43,13 +43,13 @@ func (k *keyRecord) stateAt(at time.Time) State {
 	return k.state
 }
 
-// isDestroyed reports whether the window of a key's deletion has ended: the key is no
-// more, whether or not its records were removed yet.
+// isDestroyed reports whether the waiting period of a key's deletion has ended. The key
+// then counts as destroyed even if its records were not removed yet.
 func (k *keyRecord) isDestroyed(at time.Time) bool {
 	return k.state == PendingDeletion && !at.Before(k.ends)
 }
 
-// operation is a group of operations that the same states refuse.
+// operation is a group of API operations that are refused in the same states.
 type operation uint8
 
 const (
@@ -65,7 +65,7 @@ const (
 	operations
 )
 
-// outcome is what a state makes of an operation.
+// outcome says whether a state allows an operation, or which error it causes.
 type outcome uint8
 
 const (
@@ -102,13 +102,13 @@ func outcomes(s State) [operations]outcome {
 // Errors: DisabledException, KMSInvalidStateException, UnsupportedOperationException.
 func (k *keyRecord) check(o operation, at time.Time) error {
 	state := k.stateAt(at)
-	if outcomes(state)[o] == passes { // usual, and needs no name
+	if outcomes(state)[o] == passes { // the usual case, which needs no text of the ARN
 		return nil
 	}
 	return checkState(state, o, k.arn().String())
 }
 
-// checkState is check for a key of this name in a state.
+// checkState is check for a key with a name in a state.
 func checkState(state State, o operation, name string) error {
 	switch outcomes(state)[o] {
 	case passes:

@@ -11,9 +11,9 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// unwrapMaterial opens material that was wrapped for an import. Whatever is wrong with
-// it, there is one answer. Errors: InvalidCiphertextException, and
-// IncorrectKeyMaterialException for a material of another size.
+// unwrapMaterial unwraps material for an import. Every error of the wrapped bytes is the
+// same, so that it discloses nothing. Errors: InvalidCiphertextException, and
+// IncorrectKeyMaterialException for material of a wrong size.
 func unwrapMaterial(private *rsa.PrivateKey, w Wrapping, wrapped []byte) (k seal.Key, err error) {
 	size := private.Size()
 	var plain []byte
@@ -40,10 +40,10 @@ func unwrapMaterial(private *rsa.PrivateKey, w Wrapping, wrapped []byte) (k seal
 	return seal.Key(plain), nil
 }
 
-// kwpPrefix begins the block that is checked (RFC 5649, section 3, with the length).
+// kwpPrefix begins the block that is verified (RFC 5649, section 3; the length follows).
 const kwpPrefix = 0xA65959A6
 
-// unwrapKWP opens AES Key Wrap with Padding (RFC 5649, section 4.2).
+// unwrapKWP unwraps AES Key Wrap with Padding (RFC 5649, section 4.2).
 func unwrapKWP(kek, wrapped []byte) ([]byte, bool) {
 	if len(wrapped) < 16 || len(wrapped)%8 != 0 || len(wrapped) > maxBlob {
 		return nil, false
@@ -70,7 +70,7 @@ func unwrapKWP(kek, wrapped []byte) ([]byte, bool) {
 	return body[:size], true
 }
 
-// unwrapBlocks is RFC 3394, section 2.2.2, in the form with an index.
+// unwrapBlocks is the indexed algorithm of RFC 3394, section 2.2.2.
 func unwrapBlocks(decrypt func(dst, src []byte), plain, wrapped []byte) {
 	copy(plain, wrapped)
 	n := len(wrapped)/8 - 1

@@ -10,15 +10,15 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// A service uses a key with the authority of its caller. It extends the caller's grant by
-// what it asks of the key, so that the key's laws decide together with the service's own
-// and are asked again when the change commits: a key that is disabled while a body comes
-// in, or a permission on it that is taken away, refuses the commit.
+// A service uses a key with the permissions of its caller. It extends the caller's grant by
+// the needs on the key, so that the key's laws are decided together with those of the
+// service's own resources, and again when the change commits. If, while a body is received,
+// the key is disabled or a permission on it is removed, the commit is refused.
 
-// ExtendToGenerate resolves the key of a use and returns the grant with
-// kms:GenerateDataKey on it. Errors: AccessDenied, NotFoundException,
-// InvalidArnException, DisabledException, KMSInvalidStateException. Of a key's state
-// only those hear who may use it.
+// ExtendToGenerate resolves the key of a use and returns the grant extended by
+// kms:GenerateDataKey on it. Only callers who may use the key get an error about its state.
+// Errors: AccessDenied, NotFoundException, InvalidArnException, DisabledException,
+// KMSInvalidStateException.
 func (s *Store) ExtendToGenerate(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
 	return s.extend(ctx, g, u, "kms:GenerateDataKey")
 }
@@ -39,7 +39,7 @@ func (s *Store) extend(
 ) (authz.Grant, Key, error) {
 	p := g.Caller().Principal()
 	if p.Account == "" && p.Kind != policy.Service {
-		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS takes signed requests only
+		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS accepts signed requests only
 	}
 	if s.namesManaged(p.Account, u.Key) {
 		if _, err := s.ManagedKey(ctx, p.Account); err != nil {
@@ -54,7 +54,7 @@ func (s *Store) extend(
 			return nil, err
 		}
 		key = found
-		if allowed { // the caller may know the state
+		if allowed { // the caller may learn the state
 			err = checkState(found.State, toUse, found.ARN.String())
 		}
 		return needs, err
@@ -67,19 +67,19 @@ func (s *Store) extend(
 	if err := checkState(key.State, toUse, name); err != nil {
 		return authz.Grant{}, Key{}, err
 	}
-	for _, a := range actions { // a copy uses two keys
+	for _, a := range actions { // a copy extends the grant twice, for two keys
 		wider.Note(string(a), name)
 	}
 	return wider, key.Key, nil
 }
 
-// namesManaged reports a name of the account's key for S3, which is made at its first
-// use.
+// namesManaged reports whether a name means the account's key alias/aws/s3, which is
+// created at its first use.
 func (s *Store) namesManaged(account, name string) bool {
 	return name == managedAlias || name == s.AliasARN(account, managedAlias).String()
 }
 
-// useNeeds resolves the key of a use, and returns what a caller needs for it.
+// useNeeds resolves the key of a use, and returns the needs for it.
 func (s *Store) useNeeds(
 	ctx context.Context, c authz.Caller, u *Use, actions []policy.Action,
 ) (*Subject, []authz.Need, error) {
@@ -93,7 +93,7 @@ func (s *Store) useNeeds(
 	if err != nil {
 		if a, bad := arn.Parse(u.Key); bad == nil && a.Account != account && fault.Is(err, fault.NotFoundException) &&
 			a.Region == s.region {
-			// Nobody learns which keys other accounts have.
+			// A caller must not learn which keys other accounts have.
 			err = fault.Of(fault.AccessDenied).Because(err)
 		}
 		return nil, nil, err

@@ -12,7 +12,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// usage is what a key's material was used for. The numbers are stored.
+// usage is the operation that used a key's material. The numbers are stored.
 type usage uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 	usages                usage = 6
 )
 
-// String is the API's name of the operation.
+// String returns the API's name of the operation.
 func (u usage) String() string {
 	names := [usages]string{
 		"", "Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
@@ -77,10 +77,10 @@ func readLastUse(r kv.Reader, id string) (l lastUse, err error) {
 	return l, nil
 }
 
-// used remembers that a key's material was used.
+// used records that a key's material was used.
 func (s *Store) used(u *usable, how usage) { s.uses.Note(u.ID, lastUse{u.at, how}, u.at) }
 
-// LastUse is when a key was last used, and by which operation of the API.
+// LastUse says when a key was last used, and by which operation of the API.
 type LastUse struct {
 	Key       arn.ARN
 	Created   time.Time
@@ -88,7 +88,7 @@ type LastUse struct {
 	Operation string
 }
 
-// GetKeyLastUsage returns a key's last use, which is up to a minute old. It needs
+// GetKeyLastUsage returns a key's last use. It may be a minute old. It needs
 // kms:GetKeyLastUsage on the key. Errors: NotFoundException, InvalidArnException.
 func (s *Store) GetKeyLastUsage(ctx context.Context, g authz.Grant, key string) (out LastUse, err error) {
 	err = s.view(ctx, g, "kms:GetKeyLastUsage", key, func(r kv.Reader, k *keyRecord, _ time.Time) error {
@@ -105,7 +105,7 @@ func (s *Store) GetKeyLastUsage(ctx context.Context, g authz.Grant, key string) 
 	return out, err
 }
 
-// FlushUses writes last uses that wait, at most once a minute for each key.
+// FlushUses writes the recorded uses, at most one per minute for each key.
 func (o *Operator) FlushUses(ctx context.Context) error {
 	all := o.uses.Take(func(l lastUse) time.Time { return l.at })
 	if len(all) == 0 {
@@ -117,7 +117,7 @@ func (o *Operator) FlushUses(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if k != nil { // a key that is gone has no last use
+			if k != nil { // a destroyed key has no last use
 				tx.Set(usedKey(id), l.encode())
 			}
 		}

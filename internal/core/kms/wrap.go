@@ -28,10 +28,10 @@ func (s *Store) Wrap(
 	return sealBlob(forServices, u.id, u.material.id, u.opened, plain[:], binding), nil
 }
 
-// Unwrap opens a data key that Wrap sealed with the same key and binding, by whichever
-// of the key's materials sealed it. It needs kms:Decrypt on the key. Errors:
-// NotFoundException, DisabledException, KMSInvalidStateException, and
-// InvalidCiphertextException for what Wrap did not seal so.
+// Unwrap opens a data key that Wrap sealed with the same key and binding, under any of the
+// key's materials. It needs kms:Decrypt on the key. Errors: NotFoundException,
+// DisabledException, KMSInvalidStateException, and InvalidCiphertextException for anything
+// else.
 func (s *Store) Unwrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte,
 ) (seal.Key, error) {
@@ -53,7 +53,7 @@ func (s *Store) Unwrap(
 	return seal.Key(plain), nil
 }
 
-// named is the opening of a key by its ARN.
+// named returns the opening of a key by its ARN.
 func (s *Store) named(key arn.ARN, g authz.Grant, may func(arn.ARN) error) *opening {
 	return &opening{
 		at: g.Caller().At(), may: may,
@@ -70,18 +70,18 @@ func (s *Store) named(key arn.ARN, g authz.Grant, may func(arn.ARN) error) *open
 	}
 }
 
-// invalidCiphertext has no message, as at AWS.
+// invalidCiphertext has no message, like AWS's error.
 func invalidCiphertext() error { return fault.New(fault.InvalidCiphertextException, "") }
 
-// managedAlias is the alias of the key that S3 uses where a request names none.
+// managedAlias is the alias of the key that S3 uses if neither a request nor a bucket names one.
 const managedAlias = aliasWord + "aws/s3"
 
-// managedPeriod is how many days lie between rotations of keys that the server manages.
+// managedPeriod is the rotation period, in days, of keys that the server manages.
 const managedPeriod = 365
 
-// ManagedKey returns the ARN of an account's key alias/aws/s3, and makes the key at its
-// first use. It asks for no grant: what the key may be used for is decided by its
-// policy, which nobody can change.
+// ManagedKey returns the ARN of an account's key alias/aws/s3, and creates the key at its
+// first use. It asks for no grant: the key's policy, which nobody can change, decides what
+// it may be used for.
 func (s *Store) ManagedKey(ctx context.Context, account string) (arn.ARN, error) {
 	if !arn.IsAccountID(account) {
 		return arn.ARN{}, fault.Of(fault.AccessDenied)
@@ -109,7 +109,7 @@ func (s *Store) ManagedKey(ctx context.Context, account string) (arn.ARN, error)
 		case err != nil:
 			return err
 		case !found.IsZero():
-			return change.ErrUnchanged // another request made it
+			return change.ErrUnchanged // another request has created it
 		}
 		k := &keyRecord{
 			id: id.String(), region: s.region, account: account, created: now, managed: true,
@@ -128,8 +128,8 @@ func (s *Store) ManagedKey(ctx context.Context, account string) (arn.ARN, error)
 	return found, err
 }
 
-// managedPolicy admits the account's callers through S3, and lets the account look at
-// the key (KMS developer guide, "View the key policy of an AWS managed key").
+// managedPolicy admits the account's callers through S3, and lets the account read the
+// key's settings (KMS developer guide, "View the key policy of an AWS managed key").
 func (s *Store) managedPolicy(account string) string {
 	return `{"Version":"2012-10-17","Id":"auto-s3-2","Statement":[` +
 		`{"Sid":"Allow access through S3 for all principals in the account that are authorized to use S3",` +

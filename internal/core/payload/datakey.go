@@ -10,8 +10,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// DataKey is an opened data key, or the two of bytes in two layers. Opening one may take a request to another
-// server; all other work with it stays in this process. So a key is opened before a
+// DataKey is an opened data key, or two for bytes in two layers. Opening one may need a
+// request to another server; using it does not. So a data key is opened before a
 // transaction or a view, or after it, and is only used inside. It is never printed.
 type DataKey struct{ key seal.StreamKey }
 
@@ -21,9 +21,9 @@ func (DataKey) String() string { return "payload.DataKey(hidden)" }
 // GoString keeps the key out of logs.
 func (k DataKey) GoString() string { return k.String() }
 
-// NewKey makes a data key that seals no bytes, and returns it as a location and opened:
-// for an upload, which has no bytes itself but whose key is checked, and seals the
-// checksum of the whole.
+// NewKey generates a data key that seals no bytes, and returns it as a location and opened.
+// It is for uploads: an upload has no bytes of its own, but its key is used to check the
+// keys of its parts, and to seal the checksum of the whole object.
 func (s *Store) NewKey(
 	ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
 ) (Location, DataKey, error) {
@@ -31,16 +31,16 @@ func (s *Store) NewKey(
 	return Location{Key: wrapped}, DataKey{key}, err
 }
 
-// WrapKey wraps an opened data key anew under another choice, bound to the same
-// binding. The bytes that it seals stay as they are.
+// WrapKey wraps an opened data key again under another choice, with the same binding. The
+// bytes that it seals stay as they are.
 func (s *Store) WrapKey(
 	ctx context.Context, g authz.Grant, k DataKey, choice keys.Choice, binding []byte,
 ) (wrapped []byte, err error) {
 	return s.keys.Wrap(ctx, g, choice, k.key, binding)
 }
 
-// OpenKey opens the data key of a location. Errors are those of Keys, such as
-// AccessDenied for another customer's key than the one it was made with.
+// OpenKey opens the data key of a location. Errors are those of Keys, such as AccessDenied
+// for a wrong customer's key.
 func (s *Store) OpenKey(
 	ctx context.Context, g authz.Grant, at Location, choice keys.Choice, binding []byte,
 ) (DataKey, error) {
@@ -48,12 +48,12 @@ func (s *Store) OpenKey(
 	return DataKey{key}, err
 }
 
-// Where digests of the plaintext are hidden (see keys.Choice), the checksum is
-// kept sealed under the data key.
+// If digests of the plaintext are hidden (see keys.Choice), the checksum is stored sealed
+// under the data key.
 
 const sumPurpose = "watertight checksum"
 
-// sumKey seals the checksum. It takes both data keys where there are two.
+// sumKey returns the key that seals the checksum. If there are two data keys, it depends on both.
 func (k DataKey) sumKey() seal.Key {
 	if k.key.Outer != nil {
 		return k.key.Key.DeriveSalted(k.key.Outer[:], sumPurpose)
@@ -61,9 +61,9 @@ func (k DataKey) sumKey() seal.Key {
 	return k.key.Key.Derive(sumPurpose)
 }
 
-// SealSum returns the location with a checksum; nil stays nil. The nonce is
-// random, for a checksum may be sealed more than once: a transaction that seals
-// it may run again.
+// SealSum returns the location with a sealed checksum; a nil sum stays nil. The nonce is
+// random, because a checksum may be sealed more than once: the transaction that seals it
+// may be repeated.
 func (k DataKey) SealSum(at Location, sum []byte) Location {
 	at.Sum = nil
 	if sum == nil {
@@ -76,7 +76,7 @@ func (k DataKey) SealSum(at Location, sum []byte) Location {
 	return at
 }
 
-// OpenSum opens the checksum of a location, nil where it has none.
+// OpenSum opens the checksum of a location. It returns nil if there is none.
 func (k DataKey) OpenSum(at Location) ([]byte, error) {
 	if at.Sum == nil {
 		return nil, nil

@@ -10,8 +10,8 @@ import (
 	"watertight/internal/core/payload/internal/disk"
 )
 
-// OpenFile opens the sealed bytes of a blob below a data directory, also if it is
-// kept apart. It changes nothing.
+// OpenFile opens the sealed bytes of a blob in a data directory, even of a blob that was
+// set aside or is in quarantine. It changes nothing.
 func OpenFile(dataDir, name string) (*os.File, error) {
 	path, err := disk.Path(Folder(dataDir), name)
 	if err != nil {
@@ -26,8 +26,8 @@ func OpenFile(dataDir, name string) (*os.File, error) {
 	return f, err
 }
 
-// CopyFile copies the sealed bytes of a blob to another data directory. Its name
-// lasts once Settle was called.
+// CopyFile copies the sealed bytes of a blob to another data directory. The file's name is
+// durable after Settle was called.
 func CopyFile(from, to, name string) (err error) {
 	in, err := OpenFile(from, name)
 	if err != nil {
@@ -46,13 +46,14 @@ func CopyFile(from, to, name string) (err error) {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// Settle makes the names of copied blobs last.
+// Settle makes the names of copied blobs durable.
 func Settle(dataDir string) error { return disk.Settle(Folder(dataDir)) }
 
-// FilePath is where a blob that is not kept apart lies below a data directory.
+// FilePath returns the path of a blob in a data directory, unless it was set aside or is in
+// quarantine.
 func FilePath(dataDir, name string) (string, error) { return disk.Path(Folder(dataDir), name) }
 
-// FileSize is the size of a blob that OpenFile would open, in bytes.
+// FileSize returns the size in bytes of a blob that OpenFile would open.
 func FileSize(dataDir, name string) (int64, error) {
 	f, err := OpenFile(dataDir, name)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// ErrQuarantined is in the error for a blob that was found damaged and is kept apart
+// ErrQuarantined is in the error for a blob that was found damaged and is in quarantine
 // (see Operator.Quarantine).
 var ErrQuarantined = errors.New("payload: the blob is damaged and in quarantine")
 
@@ -21,8 +21,8 @@ type Object struct {
 	blob   blob.Reader // nil for inline bytes
 }
 
-// Open opens the bytes at a location with its data key; inline are the sealed
-// bytes of one that is inline. A blob that vanished is ErrGone.
+// Open opens the bytes at a location with its data key. inline are the sealed bytes if they
+// are stored inline. The error is ErrGone if the blob does not exist any more.
 func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 	key := k.key
 	if at.Blob == "" {
@@ -32,7 +32,7 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 		return &Object{s, seal.NewReader(bytes.NewReader(inline), key, at.Size), nil}, nil
 	}
 	b, err := s.engine.Open(at.Blob)
-	if errors.Is(err, blob.ErrNotExist) && s.engine.PutBack(at.Blob) == nil { // a record points at it, after all
+	if errors.Is(err, blob.ErrNotExist) && s.engine.PutBack(at.Blob) == nil { // it was set aside by mistake
 		b, err = s.engine.Open(at.Blob)
 	}
 	if errors.Is(err, blob.ErrNotExist) {
@@ -47,7 +47,7 @@ func (s *Store) Open(at Location, k DataKey, inline []byte) (*Object, error) {
 	return s.over(b, at, k)
 }
 
-// over opens the bytes of a blob. It closes the blob if it fails.
+// over opens the bytes of a blob. It closes the blob after an error.
 func (s *Store) over(b blob.Reader, at Location, k DataKey) (*Object, error) {
 	if b.Size() != k.key.SealedSize(at.Size) {
 		return nil, fault.Internal(errors.Join(seal.ErrCorrupt, b.Close()))
@@ -61,10 +61,10 @@ func (o *Object) uncache() {
 	}
 }
 
-// Size is the plaintext's length in bytes.
+// Size returns the plaintext's length in bytes.
 func (o *Object) Size() int64 { return o.stream.Size() }
 
-// Close lets go of the blob.
+// Close closes the blob.
 func (o *Object) Close() error {
 	if o.blob == nil {
 		return nil
@@ -72,9 +72,9 @@ func (o *Object) Close() error {
 	return o.blob.Close()
 }
 
-// Range reads n plaintext bytes from off. Only the chunks of the range are
-// opened, and the first one at once, so that a corrupt object is an error
-// before an answer begins.
+// Range returns a reader of n plaintext bytes from off. It opens only the chunks of the
+// range, and the first one immediately, so that a corrupt object is an error before the
+// response begins.
 func (o *Object) Range(off, n int64) (io.ReadCloser, error) {
 	if off < 0 || n < 0 || off > o.Size() || n > o.Size()-off {
 		return nil, fault.Internal(io.ErrUnexpectedEOF)
@@ -89,12 +89,12 @@ func (o *Object) Range(off, n int64) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// ranged reads a range. No byte leaves before its chunk is authenticated.
+// ranged reads a range. It returns no byte before its chunk is authenticated.
 type ranged struct {
 	object  *Object
 	buf     *[]byte
-	off     int64 // of the next chunk to open
-	left    int64 // not opened yet
+	off     int64 // offset of the next chunk to open
+	left    int64 // bytes that are not opened yet
 	pending []byte
 }
 
@@ -126,7 +126,7 @@ func (r *ranged) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo without a copy.
+// WriteTo implements io.WriterTo without copying.
 func (r *ranged) WriteTo(w io.Writer) (written int64, err error) {
 	for {
 		if len(r.pending) > 0 {
@@ -146,7 +146,7 @@ func (r *ranged) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// Close gives the buffer back.
+// Close returns the buffer to its pool.
 func (r *ranged) Close() error {
 	if r.buf != nil {
 		r.object.store.chunks.Put(r.buf)

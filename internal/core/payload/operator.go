@@ -11,57 +11,56 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Operator proves what sealed bytes are, and keeps damaged blobs apart, for the
-// operator's commands. It asks for no grant, and gives no plaintext to anybody.
+// Operator checks sealed bytes, and puts damaged blobs into quarantine, for the operator's
+// commands. It asks for no grant, and returns no plaintext.
 type Operator struct {
 	store *Store
 	keys  OperatorKeys
 }
 
-// OperatorKeys opens data keys without a grant. The operator of keys implements it.
+// OperatorKeys opens data keys without a grant. keys.Operator implements it.
 type OperatorKeys interface {
 	Open(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (seal.StreamKey, error)
 }
 
-// NewOperator returns the operator of a store.
+// NewOperator returns the Operator of a Store.
 func NewOperator(s *Store, k OperatorKeys) *Operator { return &Operator{s, k} }
 
-// ErrMissing is in the error for bytes that are not there.
+// ErrMissing is in the error for bytes that do not exist.
 var ErrMissing = errors.New("payload: the bytes are not there")
 
-// ErrWrongKey is in the error for bytes whose data key does not open: it was not
-// wrapped for the object that names it, or it was changed.
+// ErrWrongKey is in the error for bytes whose data key does not open: it was wrapped for
+// another object, or it was changed.
 var ErrWrongKey = errors.New("payload: the data key does not open")
 
-// DamageError is for bytes that are not what a data key sealed.
+// DamageError is the error for bytes that are not as their data key sealed them.
 type DamageError struct {
-	At     int64  // first byte of the plaintext that can't be authenticated
-	Reason string // for people
+	At     int64  // offset of the first plaintext byte that does not authenticate
+	Reason string // for messages
 }
 
-// Error says where the damage is.
+// Error returns where the damage is.
 func (d *DamageError) Error() string {
 	return fmt.Sprintf("payload: from byte %d on: %s", d.At, d.Reason)
 }
 
-// Check is what Verify is asked to prove.
+// Check names the bytes that Verify checks.
 type Check struct {
 	At      Location
-	Inline  []byte // the sealed bytes of one that is inline
+	Inline  []byte // the sealed bytes, if they are stored inline
 	Binding []byte
-	Choice  keys.Choice // of a key of KMS
-	// Uncached reads from the disk, not from the system's memory.
+	Choice  keys.Choice // choice of a KMS key
+	// Uncached makes Verify read from the disk, not from the system's cache.
 	Uncached bool
-	// Read is told of so many sealed bytes that are about to be read. An error ends
-	// the check.
+	// Read is called before so many sealed bytes are read. If it returns an error, the check ends.
 	Read func(n int64) error
 }
 
-// Verify proves that the bytes at a location are a stream that its data key sealed:
-// their length, and every chunk. A blob in quarantine that is whole is taken out of
-// it. Errors: ErrMissing, ErrWrongKey and *DamageError; keys.ErrCustomerKey and
-// keys.ErrUnavailable, where only the length was compared; any other if the bytes
-// could not be read, which proves nothing.
+// Verify checks that the bytes at a location are a stream that its data key sealed: their
+// length, and every chunk. If a blob in quarantine is undamaged, Verify releases it.
+// Errors: ErrMissing, ErrWrongKey and *DamageError; keys.ErrCustomerKey and
+// keys.ErrUnavailable if only the length could be checked; any other if the bytes could not
+// be read, so that nothing is known about them.
 func (o *Operator) Verify(ctx context.Context, c Check) error {
 	key, kerr := o.keys.Open(ctx, c.Choice, c.At.Key, c.Binding)
 	closed := errors.Is(kerr, keys.ErrCustomerKey) || errors.Is(kerr, keys.ErrUnavailable)
@@ -69,7 +68,7 @@ func (o *Operator) Verify(ctx context.Context, c Check) error {
 		return fmt.Errorf("%w: %w", ErrWrongKey, kerr)
 	}
 	if closed && keys.Layers(c.At.Key) {
-		key.Outer = &seal.Key{} // only for the length
+		key.Outer = &seal.Key{} // used only for the length
 	}
 	object, apart, err := o.open(c, DataKey{key})
 	if err != nil {
@@ -128,15 +127,14 @@ func (o *Operator) chunks(object *Object, read func(int64) error) error {
 	return nil
 }
 
-// Shredded reports whether a data key can't be opened because the material of its key is
-// gone.
+// Shredded reports whether a data key can't be opened because the material of its key was deleted.
 func (o *Operator) Shredded(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (bool, error) {
 	_, err := o.keys.Open(ctx, choice, wrapped, binding)
 	return errors.Is(err, keys.ErrUnavailable), ctx.Err()
 }
 
-// Quarantine keeps a blob apart: it is not served and never removed. One that is kept
-// apart already stays there.
+// Quarantine puts a blob into quarantine: it is not served and never removed. If it is in
+// quarantine already, nothing changes.
 func (o *Operator) Quarantine(name string) error {
 	err := o.store.engine.Quarantine(name)
 	if !errors.Is(err, blob.ErrNotExist) {
@@ -149,10 +147,11 @@ func (o *Operator) Quarantine(name string) error {
 	return b.Close()
 }
 
-// Hold keeps the files of all blobs until release is called: one that loses its record
-// is moved apart, and removed then, or by the next start. So what a snapshot of the
-// records refers to stays, if the snapshot is made under the hold. There is one hold at
-// a time; ok is false if there is another one.
+// Hold keeps the files of all blobs until release is called. A blob that loses its record
+// in the meantime is moved to a separate folder, and removed after the hold or at the next
+// start. So a backup can copy every blob that a snapshot of the records refers to, if the
+// snapshot is taken during the hold. Only one hold is possible at a time; ok is false if
+// there is another one.
 func (o *Operator) Hold() (release func() error, ok bool) {
 	s := o.store
 	s.mu.Lock()
@@ -169,8 +168,8 @@ func (o *Operator) Hold() (release func() error, ok bool) {
 	}, true
 }
 
-// Apart counts the blobs that are set aside because no record points at them, and
-// those in quarantine.
+// Apart counts the blobs that are set aside because no record refers to them, and those in
+// quarantine.
 func (o *Operator) Apart() (aside, quarantined int, err error) {
 	for _, err := range o.store.engine.Aside() {
 		if err != nil {
@@ -187,8 +186,8 @@ func (o *Operator) Apart() (aside, quarantined int, err error) {
 	return aside, quarantined, nil
 }
 
-// Unreferenced yields the blobs that no record points at. Those whose record may be
-// about to commit are left out; one whose record was just deleted may still be there.
+// Unreferenced yields the blobs that no record refers to. It skips blobs whose record may
+// be about to commit. It may yield a blob whose record was just deleted.
 func (o *Operator) Unreferenced(ctx context.Context, live Live, total *int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		more := true
@@ -207,7 +206,7 @@ func (o *Operator) Unreferenced(ctx context.Context, live Live, total *int) iter
 
 var errStopped = errors.New("payload: stopped")
 
-// Present reports whether a blob is still there and not in flight.
+// Present reports whether a blob still exists and is not in flight.
 func (o *Operator) Present(name string) (bool, error) {
 	if o.store.flying(name) {
 		return false, nil

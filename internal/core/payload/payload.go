@@ -1,6 +1,6 @@
-// Package payload encrypts and decrypts objects' bytes. Bytes are written and read
-// only through it; blob engines see ciphertext under random names. It must
-// never know HTTP, buckets or policy.
+// Package payload encrypts, stores and decrypts objects' bytes. No other package reads or
+// writes them; blob engines see only ciphertext under random names. It must never know
+// HTTP, buckets or policy.
 package payload
 
 import (
@@ -22,33 +22,32 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// InlineMax is the largest object, in bytes, whose sealed bytes are kept in the
-// metadata store: there they cost no sync of their own (docs/decisions, 0003).
+// InlineMax is the maximum size, in bytes, of an object whose sealed bytes are stored in
+// the metadata store. There they need no sync of their own (docs/decisions, 0003).
 const InlineMax = 16 << 10
 
-// ErrGone is for a blob that vanished between its record and its opening: the
-// object was replaced, and its reader starts again from the record.
+// ErrGone is the error for a blob that was removed after its record was read, because the
+// object was replaced. The reader must start again from the record.
 var ErrGone = errors.New("payload: the blob is gone")
 
-// Digests are what one pass over the plaintext found.
+// Digests are the results of one pass over the plaintext.
 type Digests struct {
 	Size int64
-	MD5  [16]byte // zero where it was not worked out, see Source.MD5
-	Sum  []byte   // checksum of the algorithm asked for, big-endian; nil if none
+	MD5  [16]byte // zero if it was not computed, see Source.MD5
+	Sum  []byte   // checksum of the requested algorithm, big-endian; nil if none was requested
 }
 
-// Location says where sealed bytes are stored: Inline or Blob. It is part of a
-// version's record.
+// Location says where sealed bytes are stored: in Inline or Blob. It is part of a version's record.
 type Location struct {
-	Inline []byte // the sealed bytes; the caller stores them in a value of their own
+	Inline []byte // the sealed bytes, which the caller stores in a separate value
 	Blob   string // random name of a blob
 	Size   int64  // plaintext bytes
 	Key    []byte // data key, wrapped, bound to the object
-	Sum    []byte // checksum sealed under the data key, where digests are hidden
+	Sum    []byte // the checksum, sealed under the data key if digests are hidden
 }
 
-// Keys makes and opens data keys; keys.Ring implements it. The binding ties a
-// data key to its object.
+// Keys generates and opens data keys; keys.Ring implements it. The binding binds a data key
+// to its object.
 type Keys interface {
 	Generate(
 		ctx context.Context, g authz.Grant, choice keys.Choice, binding []byte,
@@ -61,38 +60,38 @@ type Keys interface {
 	) (wrapped []byte, err error)
 }
 
-// Source is a body to store. Size is the decoded length, or -1 where unknown.
+// Source is a body to store. Size is the decoded length, or -1 if unknown.
 type Source struct {
 	Body     io.Reader
 	Size     int64
 	Checksum digest.Algorithm
-	MD5      bool // it is needed even where digests are hidden: the client declared one
+	MD5      bool // compute the MD5 even if digests are hidden: the client declared one
 	Choice   keys.Choice
 	Binding  []byte
 }
 
-// wantsMD5 reports whether the MD5 of the plaintext is worked out: it becomes the
-// ETag, unless digests are hidden.
+// wantsMD5 reports whether to compute the MD5 of the plaintext. It becomes the ETag, unless
+// digests are hidden.
 func (src *Source) wantsMD5() bool { return src.MD5 || !src.Choice.HidesDigests() }
 
-// Options say where blobs are stored and what guards them.
+// Options say where blobs are stored, and how they are protected.
 type Options struct {
-	Dir  string // empty keeps blobs in memory
+	Dir  string // empty: blobs are kept in memory
 	Keys Keys
-	Room Room // nil is a disk without an end
+	Room Room // nil: the disk never fills up
 }
 
-// Room is what is left of the disk for new bytes.
+// Room is the free space of the disk for new bytes.
 type Room interface {
-	// Fits reports whether so many bytes more would leave enough free. It takes
-	// nothing: what is announced takes no room from others.
+	// Fits reports whether so many more bytes would leave enough free space. It takes no
+	// space: an announced size must not take space from others.
 	Fits(n int64) bool
-	// Take takes bytes that are about to be written, and reports false where they
-	// are not to be had.
+	// Take takes space for bytes that are about to be written. It returns false if there is
+	// not enough.
 	Take(n int64) bool
 }
 
-// boundless is the room of a store without a limit.
+// boundless is the Room of a Store without a limit.
 type boundless struct{}
 
 func (boundless) Fits(int64) bool { return true }
@@ -112,7 +111,7 @@ type Store struct {
 	held     bool                // see Operator.Hold
 }
 
-// Open opens the store.
+// Open opens a Store.
 func Open(o Options) (*Store, error) {
 	s := &Store{keys: o.Keys, room: o.Room, inFlight: map[string]struct{}{}}
 	if s.room == nil {
@@ -133,31 +132,31 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Folder is where blobs lie below a data directory.
+// Folder returns the folder of blobs in a data directory.
 func Folder(dataDir string) string { return filepath.Join(dataDir, "blobs") }
 
-// Prepare makes the folders of blobs.
+// Prepare creates the folders of blobs.
 func Prepare(dataDir string) error { return disk.Prepare(Folder(dataDir)) }
 
-// Look reports what is below a data directory and changes nothing: whether all
-// the folders of blobs are there, and whether any blob is.
+// Look reports what is in a data directory and changes nothing: whether all folders of
+// blobs exist, and whether any blob does.
 func Look(dataDir string) (whole, used bool, err error) { return disk.Look(Folder(dataDir)) }
 
-// Close lets go of the engine.
+// Close closes the engine.
 func (s *Store) Close() error { return s.engine.Close() }
 
-// Syncs counts the syncs that large objects cost.
+// Syncs counts the syncs for large objects.
 func (s *Store) Syncs() uint64 { return s.engine.Syncs() }
 
-// Settle is called once the record of a location is durable.
+// Settle must be called after the record of a location is durable.
 func (s *Store) Settle(at Location) {
 	if at.Blob != "" {
 		s.leave(at.Blob)
 	}
 }
 
-// Drop removes bytes whose record was not committed. A blob that can't be
-// removed is left to the sweeper.
+// Drop removes bytes whose record was not committed. If it fails, the sweeper removes the
+// blob later.
 func (s *Store) Drop(_ context.Context, at Location) {
 	if at.Blob != "" {
 		s.engine.Remove(at.Blob)
@@ -165,8 +164,7 @@ func (s *Store) Drop(_ context.Context, at Location) {
 	}
 }
 
-// Remove removes bytes whose record is gone. A blob that can't be removed is
-// left to the sweeper.
+// Remove removes bytes whose record was deleted. If it fails, the sweeper removes the blob later.
 func (s *Store) Remove(_ context.Context, at Location) {
 	switch {
 	case at.Blob == "":
@@ -202,7 +200,7 @@ func (s *Store) flying(name string) bool {
 	return ok
 }
 
-// refused turns an engine's error into what the caller sees.
+// refused translates an engine's error into one for the caller.
 func refused(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return noRoom().Because(err)

@@ -8,7 +8,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Pieces of a large body: read and sealed on one goroutine, hashed on another.
+// Sizes of the pieces of a large body. One goroutine reads and seals them, another hashes them.
 const (
 	pieceSize  = 4 * seal.ChunkSize
 	pieceCount = 4
@@ -16,7 +16,7 @@ const (
 	largeSize  = pieceCount*pieceSize + sealedSize
 )
 
-// large is the buffers of a write that goes on for long.
+// large has the buffers of a large write.
 type large struct {
 	pieces [pieceCount][]byte
 	sealed []byte
@@ -30,16 +30,15 @@ func newLarge() *large {
 	return l
 }
 
-// pipe is the buffers of one write. It begins with one chunk, has more as bytes
-// come, and large pieces once some have come, where there is memory for them:
-// a stalled body holds little. What it holds counts as held by the
-// request.
+// pipe has the buffers of one write. It begins with one chunk and gets more as bytes
+// arrive; after some have arrived, it gets large pieces if there is memory for them. So a
+// stalled body holds little memory. The memory counts for the request's account.
 type pipe struct {
 	store  *Store
 	ctx    context.Context
 	held   *limit.Account
 	taken  int64
-	chunks [pieceCount + 1]*[]byte // those in use; the last one takes what is sealed
+	chunks [pieceCount + 1]*[]byte // those in use; the last one is for sealed bytes
 	large  *large
 }
 
@@ -47,8 +46,7 @@ func (s *Store) newPipe(ctx context.Context) *pipe {
 	return &pipe{store: s, ctx: ctx, held: limit.From(ctx)}
 }
 
-// piece is the buffer of the piece with a number, which nothing else uses.
-// Error: SlowDown.
+// piece returns the buffer for the piece with number n, which nothing else uses. Error: SlowDown.
 func (p *pipe) piece(n int) ([]byte, error) {
 	at := n % pieceCount
 	if n >= pieceCount && p.large == nil && at == 0 && p.held.Try(largeSize) {
@@ -62,7 +60,7 @@ func (p *pipe) piece(n int) ([]byte, error) {
 	return p.chunk(at)
 }
 
-// chunk is a buffer of one chunk, with room for its seal.
+// chunk returns the buffer for one chunk, with capacity for its tag.
 func (p *pipe) chunk(at int) ([]byte, error) {
 	if p.chunks[at] == nil {
 		const size = seal.MaxSealedChunk
@@ -82,7 +80,7 @@ func (p *pipe) drop(at int) {
 	}
 }
 
-// close gives everything back.
+// close returns all buffers.
 func (p *pipe) close() {
 	for at := range p.chunks {
 		p.drop(at)

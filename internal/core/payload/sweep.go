@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// A blob that no record points at may be left over from a crash, or its record
-// may be missing, as after a restore of older metadata. That is unknown, so it
-// is set aside first, and put back as soon as a record points at it,
-// and is removed after Grace; more than a share of all blobs never is.
+// A blob that no record refers to may be left over from a crash, or its record may be
+// missing, for example after older metadata was restored. The sweeper can't know which, so
+// it first sets the blob aside, and puts it back if a record refers to it. It removes the
+// blob after Grace. It never removes more than a certain share of all blobs.
 const (
 	// Grace is how long an orphan is kept.
 	Grace = 24 * time.Hour
-	// fewOrphans may always be removed; more only up to one in orphanShare.
+	// fewOrphans orphans may always be removed; more only up to a share of one in orphanShare.
 	fewOrphans  = 64
 	orphanShare = 20
 
-	sweepBatch = 256 // names that are asked about at once
+	sweepBatch = 256 // names in one call of Live
 )
 
-// Live says of each name whether a record points at it.
+// Live reports for each name whether a record refers to it.
 type Live func(ctx context.Context, names []string) ([]bool, error)
 
 // Swept counts what a sweep did.
 type Swept struct {
 	SetAside, PutBack, Removed int
-	// Kept are orphans past their grace, too many to remove without an
-	// operator's word.
+	// Kept are orphans whose grace period has ended, but which are too many to remove
+	// without the operator's decision.
 	Kept int
 }
 
-// Sweep deals with blobs that no record points at. It is safe beside traffic:
-// a blob is asked about only after it was seen not to be in flight.
+// Sweep handles blobs that no record refers to. It may run beside traffic: it looks for a
+// blob's record only after the blob was not in flight.
 func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, err error) {
 	total := 0
 	var orphans []string
@@ -73,7 +73,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, live Live) (w Swept, e
 	return w, s.forget(ctx, old, live, &w)
 }
 
-// forget removes the names that no record refers to yet, unless blobs are held.
+// forget removes the names that no record refers to now, unless blobs are held.
 func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept) error {
 	if s.isHeld() {
 		return nil
@@ -94,7 +94,7 @@ func (s *Store) forget(ctx context.Context, names []string, live Live, w *Swept)
 	})
 }
 
-// names are the blobs that are not in flight; total counts all.
+// names yields the blobs that are not in flight; total counts all blobs.
 func (s *Store) names(total *int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for name, err := range s.engine.List() {
@@ -109,7 +109,7 @@ func (s *Store) names(total *int) iter.Seq2[string, error] {
 	}
 }
 
-// aside are the blobs that were set aside; aged gets those past their grace.
+// aside yields the blobs that were set aside, and adds those past their grace period to aged.
 func (s *Store) aside(now time.Time, aged map[string]bool) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for a, err := range s.engine.Aside() {
@@ -123,7 +123,7 @@ func (s *Store) aside(now time.Time, aged map[string]bool) iter.Seq2[string, err
 	}
 }
 
-// ask tells fn of every name whether it is alive.
+// ask calls fn with each name and whether a record refers to it.
 func (s *Store) ask(ctx context.Context, names iter.Seq2[string, error], live Live, fn func(string, bool) error) error {
 	var batch []string
 	flush := func() error {

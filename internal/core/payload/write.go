@@ -15,10 +15,10 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Write seals a body in one pass. Up to InlineMax bytes are returned inline; more
-// go into a blob that is durable when Write returns. Settle keeps the blob; Drop or
-// the sweeper removes it. An error of the body is returned unchanged, and nothing of
-// the body is kept.
+// Write seals a body in one pass. Up to InlineMax bytes are returned inline; more go into a
+// blob that is durable when Write returns. Settle keeps the blob; Drop or the sweeper
+// removes it. If reading the body fails, Write returns that error unchanged and keeps
+// nothing.
 func (s *Store) Write(ctx context.Context, g authz.Grant, src Source) (Location, Digests, error) {
 	if !s.room.Fits(max(src.Size, 0)) {
 		return Location{}, Digests{}, noRoom()
@@ -66,7 +66,7 @@ func incomplete() *fault.Error {
 	return fault.Of(fault.IncompleteBody)
 }
 
-// readHead reads what fits into a value, and tells whether that was all.
+// readHead reads up to the size of an inline value, and reports whether that was the whole body.
 func readHead(src Source, buf []byte) (head []byte, whole bool, err error) {
 	n, end, err := readFull(src.Body, buf)
 	switch {
@@ -74,14 +74,14 @@ func readHead(src Source, buf []byte) (head []byte, whole bool, err error) {
 		return nil, false, err
 	case end:
 		return buf[:n], true, nil
-	case src.Size >= 0 && src.Size <= InlineMax: // more than was declared
+	case src.Size >= 0 && src.Size <= InlineMax: // the body is longer than declared
 		return nil, false, incomplete()
 	}
 	return buf[:n], false, nil
 }
 
-// readFull fills buf and tells whether the body ended in it. Only io.EOF is an
-// end: a body says with it that it was verified.
+// readFull fills buf and reports whether the body ended. Only io.EOF counts as the end,
+// because a body that returns it has verified itself.
 func readFull(r io.Reader, buf []byte) (n int, end bool, err error) {
 	for n < len(buf) && err == nil {
 		var m int
@@ -124,7 +124,7 @@ func (s *Store) writeBlob(
 	return name, d, nil
 }
 
-// fill reads, hashes and seals the body, one pass.
+// fill reads, hashes and seals the body in one pass.
 func (s *Store) fill(
 	ctx context.Context, w blob.Writer, src Source, head []byte, key seal.StreamKey,
 ) (d Digests, err error) {
@@ -134,7 +134,7 @@ func (s *Store) fill(
 	defer side.stop()
 	body := io.MultiReader(bytes.NewReader(head), src.Body)
 	sealer := seal.NewSealer(key)
-	var held []byte // read, not sealed: it may be the last piece
+	var held []byte // read but not sealed, because it may be the last piece
 	for i := 0; ; i++ {
 		if err := ctx.Err(); err != nil {
 			return d, err
@@ -171,9 +171,9 @@ func (s *Store) fill(
 	}
 }
 
-// hasher computes the checksum and, where it is wanted, MD5 beside the main pass. It lags at most
-// two pieces behind, so that a piece is hashed and sealed before it is used
-// again.
+// hasher computes the checksum and, if it is needed, the MD5, concurrently with the main
+// pass. It is at most two pieces behind, so that a piece is hashed and sealed before its
+// buffer is used again.
 type hasher struct {
 	md5, sum hash.Hash // each may be nil
 	work     chan []byte
@@ -182,7 +182,7 @@ type hasher struct {
 	closed   bool
 }
 
-// lag is how many pieces may wait: one of the four is being read, one is held.
+// lag is the number of pieces that may wait: of the four, one is being read and one is held.
 const lag = pieceCount - 2
 
 func newHasher(src Source) *hasher {

@@ -1,5 +1,5 @@
-// Package blobtest is the conformance suite of blob engines: every engine must
-// pass it. It knows no engine.
+// Package blobtest is the conformance suite of blob engines: every engine must pass it. It
+// must not depend on any engine.
 package blobtest
 
 import (
@@ -17,7 +17,7 @@ import (
 
 func name(n int) string { return fmt.Sprintf("%032x", n) }
 
-// Run checks an engine that open makes empty.
+// Run checks an engine; open returns an empty one.
 func Run(t *testing.T, open func(t *testing.T) blob.Engine) {
 	for what, check := range map[string]func(*testing.T, blob.Engine){
 		"round trip": roundTrip, "names": names, "abort": abort, "remove": remove, "list": list, "together": together,
@@ -63,7 +63,7 @@ func roundTrip(t *testing.T, e blob.Engine) {
 			t.Errorf("%d bytes do not come back", size)
 		}
 	}
-	// What was announced is room, not length.
+	// The announced size does not limit the length.
 	w, err := e.Create(name(9), 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +247,7 @@ func quarantine(t *testing.T, e blob.Engine) {
 	for _, err := range e.List() {
 		t.Errorf("something is listed, %v", err)
 	}
-	for range 2 { // removing and sweeping leave it alone
+	for range 2 { // removing and sweeping must not affect it
 		if err := errors.Join(e.Remove(name(1)), e.Forget(name(1))); err != nil {
 			t.Error(err)
 		}

@@ -1,7 +1,7 @@
-// Package disk keeps blobs as files: each blob is a file under its random name,
-// in one of 256 folders. There are no temporary files: nothing points at a file
-// until its record commits. A file that no record points at is first moved to a
-// separate folder, from where it can be put back, before it is removed.
+// Package disk keeps blobs as files: each blob is a file under its random name, in one of
+// 256 folders. There are no temporary files: no record refers to a file before it is
+// complete. A file that no record refers to is first moved to a separate folder, from where
+// it can be put back, before it is removed.
 package disk
 
 import (
@@ -21,7 +21,7 @@ import (
 	"watertight/internal/storage/folder"
 )
 
-// Engine is a folder of blobs.
+// Engine stores blobs in a folder.
 type Engine struct {
 	dir     string
 	room    blob.Room
@@ -29,7 +29,7 @@ type Engine struct {
 	syncs   atomic.Uint64
 }
 
-// Open makes the folders where they are missing.
+// Open opens the engine and creates missing folders.
 func Open(dir string, room blob.Room) (_ *Engine, err error) {
 	e := &Engine{dir: dir, room: room}
 	defer func() {
@@ -50,15 +50,15 @@ func Open(dir string, room blob.Room) (_ *Engine, err error) {
 
 func folderName(i int) string { return fmt.Sprintf("%02x", i) }
 
-// AsideFolder holds what was set aside, QuarantineFolder what is damaged, and
-// RetiredFolder what is removed as soon as no backup is under way.
+// AsideFolder holds blobs that were set aside, QuarantineFolder damaged ones, and
+// RetiredFolder those that are removed as soon as no backup is running.
 const (
 	AsideFolder      = "orphans"
 	QuarantineFolder = "quarantine"
 	RetiredFolder    = "retired"
 )
 
-// Prepare makes the folders where they are missing.
+// Prepare creates missing folders.
 func Prepare(dir string) error {
 	if err := folder.Make(dir, 0o700); err != nil {
 		return err
@@ -71,7 +71,7 @@ func Prepare(dir string) error {
 	return folder.Sync(dir)
 }
 
-// Settle makes the names of all blobs below dir last.
+// Settle makes the names of all blobs in dir durable.
 func Settle(dir string) error {
 	for i := range 256 {
 		if err := folder.Sync(filepath.Join(dir, folderName(i))); err != nil {
@@ -81,8 +81,8 @@ func Settle(dir string) error {
 	return nil
 }
 
-// Look reports what is in dir and changes nothing: whether every folder is there,
-// and whether any blob is.
+// Look reports what is in dir and changes nothing: whether every folder exists, and whether
+// any blob does.
 func Look(dir string) (whole, used bool, err error) {
 	whole = true
 	names := []string{AsideFolder, QuarantineFolder, RetiredFolder}
@@ -108,7 +108,7 @@ func Look(dir string) (whole, used bool, err error) {
 	return whole, used, nil
 }
 
-// Close lets go of the folders.
+// Close closes the folders.
 func (e *Engine) Close() error {
 	var errs []error
 	for _, f := range e.folders {
@@ -151,8 +151,8 @@ func (e *Engine) Create(name string, size int64) (blob.Writer, error) {
 	return &writer{engine: e, file: f, folder: e.folder(name), size: size}, nil
 }
 
-// Room is reserved ahead of what is written: twice what came so far, within
-// these bounds and the announced size, in bytes.
+// Space is reserved in advance: twice what was written so far, within these bounds and the
+// announced size, in bytes.
 const (
 	minAhead = 1 << 20
 	maxAhead = 16 << 20
@@ -162,9 +162,9 @@ type writer struct {
 	engine   *Engine
 	file     *os.File
 	folder   *os.File
-	size     int64 // announced, or -1
+	size     int64 // announced size, or -1
 	n        int64
-	reserved int64 // from the beginning; never less than n
+	reserved int64 // end of the reserved space; never less than n
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -178,8 +178,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// reserve takes room up to end and some more. A full disk then fails before the bytes
-// are written, and the bytes are contiguous. A file system that can't reserve is not
+// reserve reserves space up to end and some more. A full disk then fails before the bytes
+// are written, and the bytes are contiguous. A file system that can't reserve space is not
 // an error.
 func (w *writer) reserve(end int64) error {
 	to := max(end, w.n+min(max(2*w.n, minAhead), maxAhead))
@@ -199,9 +199,9 @@ func (w *writer) reserve(end int64) error {
 	return nil
 }
 
-// Commit syncs the file, then its folder, so that the name lasts too.
+// Commit syncs the file, and then its folder, so that the name is durable, too.
 func (w *writer) Commit() error {
-	err := w.file.Truncate(w.n) // what was reserved and not written
+	err := w.file.Truncate(w.n) // gives back space that was reserved and not written
 	if err == nil {
 		err = unix.Fdatasync(int(w.file.Fd()))
 	}
@@ -255,7 +255,7 @@ func (r *reader) Size() int64 { return r.size }
 
 // Uncache implements blob.Reader.
 func (r *reader) Uncache() {
-	_ = unix.Fadvise(int(r.Fd()), 0, 0, unix.FADV_DONTNEED) // only advice: the bytes are read all the same
+	_ = unix.Fadvise(int(r.Fd()), 0, 0, unix.FADV_DONTNEED) // only advice: if it fails, the bytes are read all the same
 }
 
 // Remove implements blob.Engine.
@@ -270,7 +270,7 @@ func (e *Engine) Remove(name string) error {
 	return nil
 }
 
-// List implements blob.Engine. Files that are not blobs are passed over.
+// List implements blob.Engine. It skips files that are not blobs.
 func (e *Engine) List() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for i := range e.folders {
@@ -290,8 +290,8 @@ func (e *Engine) List() iter.Seq2[string, error] {
 
 func (e *Engine) asidePath(name string) string { return filepath.Join(e.dir, AsideFolder, name) }
 
-// SetAside implements blob.Engine. No sync is needed: what comes back after a
-// power cut is set aside again.
+// SetAside implements blob.Engine. It needs no sync: a blob that is back after a power
+// failure is set aside again.
 func (e *Engine) SetAside(name string, now time.Time) error {
 	path, err := e.path(name)
 	if err != nil {
@@ -321,7 +321,7 @@ func (e *Engine) PutBack(name string) error {
 	return e.folder(name).Sync()
 }
 
-// move renames a blob; one that does not exist is blob.ErrNotExist.
+// move renames a blob. The error is blob.ErrNotExist if it does not exist.
 func move(from, to string) error {
 	err := os.Rename(from, to)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -330,8 +330,8 @@ func move(from, to string) error {
 	return err
 }
 
-// Retire implements blob.Engine. No sync is needed: a name that comes back after a
-// power cut has no record, and is set aside.
+// Retire implements blob.Engine. It needs no sync: a name that is back after a power
+// failure has no record, and is set aside.
 func (e *Engine) Retire(name string) error {
 	path, err := e.path(name)
 	if err != nil {
