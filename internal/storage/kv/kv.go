@@ -9,6 +9,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -41,6 +42,18 @@ type Reader interface {
 	// use what the first one opened. An error is the last step of a scan; its Pair has
 	// the key of the record that could not be read, where that is known.
 	Scan(from, to []byte) iter.Seq2[Pair, error]
+}
+
+// Same reports whether Get returns value, which is not nil. It is for readers of records
+// that are kept decoded: a store that can compare without a copy does.
+func Same(r Reader, key, value []byte) (bool, error) {
+	if c, ok := r.(interface {
+		Same(key, value []byte) (bool, error)
+	}); ok {
+		return c.Same(key, value)
+	}
+	v, err := r.Get(key)
+	return err == nil && v != nil && bytes.Equal(v, value), err
 }
 
 // Tx is a Reader that sees its own writes and commits all of them or none. In

@@ -48,14 +48,14 @@ func (o *opened) newest(hash uint64) *atomic.Uint64 { return &o.written[hash%uin
 // wrote notes that a commit wrote a key. Commits are noted in their order.
 func (o *opened) wrote(key []byte, commit uint64) { o.newest(o.hash(key)).Store(commit) }
 
-// find returns a copy of the value that the state of a commit holds, nil where that has
-// no such record; ok is false if it is not known.
+// find returns the value that the state of a commit holds, nil where that has no such
+// record; ok is false if it is not known. Nobody may change the value.
 func (o *opened) find(hash uint64, key []byte, at uint64) (value []byte, ok bool) {
 	v, ok := o.values.Get(hash)
 	if !ok || !bytes.Equal(v.key, key) || o.newest(hash).Load() > min(at, v.at) {
 		return nil, false
 	}
-	return bytes.Clone(v.value), true // of nil, nil, and of an empty value, an empty one
+	return v.value, true
 }
 
 // keep keeps a copy of a value of the state of a commit, nil for none, if the key was not written since

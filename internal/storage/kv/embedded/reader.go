@@ -63,20 +63,46 @@ func (r *reader) closeIdle() {
 }
 
 func (r *reader) Get(key []byte) ([]byte, error) {
-	if err := checkKey(key); err != nil {
+	v, hash, known, err := r.look(key)
+	if err != nil {
 		return nil, err
+	}
+	if known {
+		return bytes.Clone(v), nil // of nil, nil, and of an empty value, an empty one
+	}
+	return r.search(key, hash)
+}
+
+// Same is kv.Same.
+func (r *reader) Same(key, value []byte) (bool, error) {
+	v, hash, known, err := r.look(key)
+	if err == nil && !known {
+		v, err = r.search(key, hash)
+	}
+	return err == nil && v != nil && bytes.Equal(v, value), err
+}
+
+// look records that key is read, and returns the value if it is kept opened. The value is
+// shared.
+func (r *reader) look(key []byte) (value []byte, hash uint64, known bool, err error) {
+	if err := checkKey(key); err != nil {
+		return nil, 0, false, err
 	}
 	st, err := r.pin()
 	if err != nil {
-		return nil, err
+		return nil, 0, false, err
 	}
 	if r.witness != nil {
 		r.witness.Point(key)
 	}
-	hash := r.s.opened.hash(key)
-	if v, ok := r.s.opened.find(hash, key, st.commit); ok {
-		return v, nil
-	}
+	hash = r.s.opened.hash(key)
+	value, known = r.s.opened.find(hash, key, st.commit)
+	return value, hash, known, nil
+}
+
+// search reads key in the engine.
+func (r *reader) search(key []byte, hash uint64) ([]byte, error) {
+	st := r.at
 	sealed, done, err := st.snap.Get(key)
 	if err != nil {
 		return nil, broken(key, err)

@@ -174,6 +174,12 @@ func (t *tx) Get(key []byte) ([]byte, error) {
 	return v, err
 }
 
+// Same is kv.Same.
+func (t *tx) Same(key, value []byte) (bool, error) {
+	v, err := t.Get(key)
+	return err == nil && v != nil && bytes.Equal(v, value), err
+}
+
 // Scan merges the state with the transaction's own writes, whose Commit is 0.
 func (t *tx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	return func(yield func(kv.Pair, error) bool) {

@@ -140,6 +140,7 @@ func records(t *testing.T, s kv.Store) {
 			if (v == nil) != c.absent || string(v) != c.value {
 				t.Errorf("%s: %d bytes, nil %v", c.key, len(v), v == nil)
 			}
+			same(t, r, c.key, v)
 		}
 		return nil
 	})
@@ -154,6 +155,21 @@ func records(t *testing.T, s kv.Store) {
 		return nil
 	})
 	want(t, all(t, s), "empty=no more")
+}
+
+// same compares a value, which may be nil, as kv.Same does: often, so that it is kept.
+func same(t *testing.T, r kv.Reader, key string, value []byte) {
+	t.Helper()
+	for range 3 {
+		for _, c := range []struct {
+			with []byte
+			want bool
+		}{{value, value != nil}, {append([]byte("x"), value...), false}, {nil, value != nil && len(value) == 0}} {
+			if got, err := kv.Same(r, []byte(key), c.with); err != nil || got != c.want {
+				t.Errorf("%q is %d bytes, the same as %d bytes: %v, %v", key, len(value), len(c.with), got, err)
+			}
+		}
+	}
 }
 
 func order(t *testing.T, s kv.Store) {
@@ -211,6 +227,7 @@ func ownWrites(t *testing.T, s kv.Store) {
 			if err != nil {
 				return err
 			}
+			same(t, tx, key, v)
 			if string(v) != value || (v == nil) != (key == "f" || key == "g") {
 				t.Errorf("%s: %q", key, v)
 			}

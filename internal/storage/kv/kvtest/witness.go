@@ -28,6 +28,19 @@ func sees(key string) saw {
 	return func(t *testing.T, s kv.Store, ctx context.Context) { look(t, s, ctx, key) }
 }
 
+func compares(key string) saw {
+	return func(t *testing.T, s kv.Store, ctx context.Context) {
+		t.Helper()
+		err := s.View(ctx, func(r kv.Reader) error {
+			_, err := kv.Same(r, []byte(key), []byte("other"))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func scans(t *testing.T, s kv.Store, ctx context.Context) {
 	err := s.View(ctx, func(r kv.Reader) error {
 		for _, err := range r.Scan([]byte("k"), []byte("n")) {
@@ -50,6 +63,7 @@ func rely(t *testing.T, open Open) {
 	}{
 		"read, then written":      {sees("k"), "k", 2},
 		"absent, then written":    {sees("l"), "l", 2},
+		"compared, then written":  {compares("k"), "k", 2},
 		"another key":             {sees("k"), "l", 1},
 		"scanned, then written":   {scans, "m", 2},
 		"beside what was scanned": {scans, "n", 1},
