@@ -59,6 +59,9 @@ type Conditions interface {
 	// Look is called before each decision, and reads what costs a read. mentions reports
 	// whether a policy that may apply mentions a condition key with this prefix.
 	Look(ctx context.Context, mentions func(prefix string) bool) error
+	// Laws returns the laws of the need's resource, which were read in the view in which
+	// the resource was found; Facts.Resource would return the same.
+	Laws() ResourceLaws
 }
 
 // Facts look up the policies and settings that decisions need. Package server implements it
@@ -96,7 +99,8 @@ type ResourceLaws struct {
 	MustAllow bool
 	// HasGrants means that grants allow some principals more than Documents do; see Facts.Grants.
 	HasGrants bool
-	// Until is when Public changes without a write, because a period ends; zero means never.
+	// Until is when Public, or what a key may be used for, changes without a write, because
+	// a period ends; zero means never.
 	Until time.Time
 	// Service, if set, limits Documents and MustAllow to the actions of one service:
 	// a role's trust policy says nothing about iam:GetRole.
@@ -190,9 +194,10 @@ func (g *grant) add(ctx context.Context, needs []Need) error {
 	if !hard && len(g.held) == 0 && g.caller.Anonymous() {
 		return fault.Of(fault.AccessDenied)
 	}
-	if g.needs == nil {
+	switch { // only soft ones are looked up later
+	case g.needs == nil:
 		g.needs = needs
-	} else {
+	case slices.ContainsFunc(needs, func(n Need) bool { return n.Soft }):
 		g.needs = append(slices.Clip(g.needs), needs...)
 	}
 	return nil
@@ -203,7 +208,7 @@ func (a *Authority) judge(ctx context.Context, c Caller, laws PrincipalLaws, on 
 	res := ResourceLaws{Owner: c.principal.Account}
 	if !n.New || n.Resource.IsObject() {
 		var err error
-		if res, err = on.resource(ctx, a.facts, n.Resource, &c); err != nil {
+		if res, err = on.resource(ctx, a.facts, n, &c); err != nil {
 			return judgement{}, err
 		}
 	}

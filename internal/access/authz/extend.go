@@ -20,22 +20,29 @@ func (g Grant) Extend(ctx context.Context, asks func(context.Context, Caller) ([
 	if g.g == nil || g.g.asks == nil || asks == nil {
 		return Grant{}, fault.Of(fault.AccessDenied)
 	}
-	wider := g.g.copy()
-	wider.asks = bothAsk(g.g.asks, asks)
-	if w, ok := g.g.seen.(recorder); ok && w.Recording() {
+	w, ok := g.g.seen.(recorder)
+	recorded := ok && w.Recording()
+	if recorded {
 		ctx = w // the decision also depends on what is read for the further needs
-	} else {
+	}
+	fresh := g.g.isFresh()
+	var needs []Need
+	if fresh {
+		var err error
+		if needs, err = furtherNeeds(ctx, g.g.caller, asks); err != nil {
+			return Grant{}, err
+		}
+	}
+	wider := g.g.copy(len(needs))
+	wider.asks = bothAsk(g.g.asks, asks)
+	if !recorded {
 		wider.seen = nil
 	}
-	if age := wider.caller.Now().Sub(wider.decided); age < 0 || age > standsFor {
+	if !fresh {
 		if err := (Grant{wider}).Renew(ctx); err != nil {
 			return Grant{}, err
 		}
 		return Grant{wider}, nil
-	}
-	needs, err := furtherNeeds(ctx, wider.caller, asks)
-	if err != nil {
-		return Grant{}, err
 	}
 	if err := wider.add(ctx, needs); err != nil {
 		return Grant{}, err
@@ -75,12 +82,21 @@ func furtherNeeds(
 	return needs, err
 }
 
-// copy returns a copy of the grant that can be changed. Both share the limit of steps.
-func (g *grant) copy() *grant {
+// isFresh reports whether the decision is recent enough to extend it.
+func (g *grant) isFresh() bool {
+	age := g.caller.Now().Sub(g.decided)
+	return age >= 0 && age <= standsFor
+}
+
+// copy returns a copy of the grant that can be changed, with room for a number of further
+// needs. Both share the limit of steps.
+func (g *grant) copy(more int) *grant {
 	c := *g
-	c.held, c.denied, c.relied = slices.Clone(g.held), slices.Clone(g.denied), slices.Clone(g.relied)
+	c.denied, c.relied = slices.Clone(g.denied), slices.Clone(g.relied)
+	c.held = append(make([]permission, 0, len(g.held)+more), g.held...)
 	c.index, c.refused = maps.Clone(g.index), maps.Clone(g.refused)
-	c.on.laws, c.on.objects = slices.Clone(g.on.laws), slices.Clone(g.on.objects)
+	c.on.objects = slices.Clone(g.on.objects)
+	c.on.laws = append(make([]lawsOf, 0, len(g.on.laws)+1), g.on.laws...) // further needs are about one resource
 	return &c
 }
 

@@ -50,15 +50,22 @@ type judged struct {
 	laws    ObjectLaws
 }
 
-// resource looks up the laws of a resource for a caller.
-func (s *lookups) resource(ctx context.Context, facts Facts, at arn.ARN, c *Caller) (ResourceLaws, error) {
+// resource looks up the laws of a need's resource for a caller.
+func (s *lookups) resource(ctx context.Context, facts Facts, n *Need, c *Caller) (res ResourceLaws, err error) {
+	at := n.Resource
 	if res := s.of(at); res != nil {
 		return *res, nil
 	}
-	if b, ok := at.BucketOf(); ok {
+	b, ofBucket := at.BucketOf()
+	switch {
+	case ofBucket:
 		at = arn.Bucket(b)
+		res, err = facts.Resource(ctx, at, c.situation.At)
+	case n.Asked != nil:
+		res = n.Asked.Laws()
+	default:
+		res, err = facts.Resource(ctx, at, c.situation.At)
 	}
-	res, err := facts.Resource(ctx, at, c.situation.At)
 	if err == nil && res.HasGrants {
 		var grants []*policy.Document
 		if grants, err = facts.Grants(ctx, at, c.principal); len(grants) > 0 {

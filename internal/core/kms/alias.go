@@ -282,8 +282,12 @@ func readAlias(r kv.Reader, account, name string) (*aliasRecord, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
+	return decodeAlias(name, v)
+}
+
+func decodeAlias(name string, value []byte) (*aliasRecord, error) {
 	a := &aliasRecord{}
-	f := record.Read(v)
+	f := record.Read(value)
 	for f.Next() {
 		switch f.Number {
 		case fieldTarget:

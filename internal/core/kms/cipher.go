@@ -123,9 +123,11 @@ func Canonical(context map[string]string) []byte {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		for _, part := range [...]string{name, context[name]} {
-			b = append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
-		}
+		b = appendText(appendText(b, name), context[name])
 	}
 	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(text))), text...)
 }

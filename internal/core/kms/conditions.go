@@ -5,7 +5,9 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
+	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
 	"watertight/internal/storage/kv"
 )
@@ -53,13 +55,17 @@ func ContextConditions(context map[string]string) map[string][]string {
 	return with
 }
 
-// useConditions are the condition keys of a use by a service. They are made only when a
-// policy refers to one, because most policies refer to few, and some keys cost a read.
+// useConditions are the condition keys and the laws of a use by a service. The condition
+// keys are made only when a policy refers to one, because most policies refer to few, and
+// some keys cost a read.
 type useConditions struct {
-	s   *Store
-	use *Use
-	key Subject             // its aliases are read only if a policy refers to them
-	all map[string][]string // set when a policy has referred to one
+	s       *Store
+	use     *Use
+	key     *keyRecord
+	alias   string              // that the use named; "" if it named the key itself
+	at      time.Time           // of the request
+	aliases []string            // read only if a policy refers to them
+	all     map[string][]string // set when a policy has referred to one
 }
 
 // Look implements authz.Conditions. It reads the key's aliases.
@@ -69,28 +75,48 @@ func (c *useConditions) Look(ctx context.Context, mentions func(prefix string) b
 	}
 	return c.s.store.View(ctx, func(r kv.Reader) (err error) {
 		c.all = nil
-		c.key.Aliases, err = aliasesOf(r, c.key.ID)
+		c.aliases, err = aliasesOf(r, c.key.id)
 		return err
 	})
 }
+
+// Laws implements authz.Conditions.
+func (c *useConditions) Laws() authz.ResourceLaws { return c.s.lawsOf(c.key) }
 
 // Values implements policy.Conditions.
 func (c *useConditions) Values(name string) []string {
 	switch {
 	case name == viaService:
-		return []string{c.via()}
+		return c.s.via(c.use.Via)
 	case !strings.HasPrefix(name, "kms:") && !strings.HasPrefix(name, "aws:resourcetag/") && name != viaAWSService:
 		return nil
 	case c.all == nil:
-		c.all = c.key.Conditions()
-		maps.Copy(c.all, ContextConditions(c.use.Context))
-		c.all[viaService] = []string{c.via()}
+		subject := c.key.described(c.alias, c.at)
+		subject.Aliases = c.aliases
+		c.all = subject.Conditions()
+		maps.Copy(c.all, ContextConditions(c.use.Context.All()))
+		c.all[viaService] = c.s.via(c.use.Via)
 		c.all[viaAWSService] = []string{strconv.FormatBool(true)}
 	}
 	return c.all[name]
 }
 
-func (c *useConditions) via() string { return c.use.Via + "." + c.s.region + ".amazonaws.com" }
+// service is the value of kms:ViaService for one service.
+type service struct {
+	name   string
+	values []string
+}
+
+// via returns the value of kms:ViaService for a service. The last one is kept: there is
+// hardly another.
+func (s *Store) via(name string) []string {
+	if last := s.lastVia.Load(); last != nil && last.name == name {
+		return last.values
+	}
+	v := &service{name, []string{name + "." + s.region + ".amazonaws.com"}}
+	s.lastVia.Store(v)
+	return v.values
+}
 
 // Condition keys, as policy.KeyName has them.
 const (

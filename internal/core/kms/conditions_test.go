@@ -23,21 +23,19 @@ func TestUseConditions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	use := &Use{Key: "alias/one", Via: "s3", Context: map[string]string{
-		"aws:s3:arn": "arn:aws:s3:::b", "Case": "1", "case": "2",
+	use := &Use{Key: "alias/one", Via: "s3", Context: Context{
+		Name: "aws:s3:arn", Value: "arn:aws:s3:::b", Own: map[string]string{"Case": "1", "case": "2"},
 	}}
 	full, err := e.Subject(t.Context(), coretest.Account, use.Key, e.at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := full.Conditions()
-	maps.Copy(want, ContextConditions(use.Context))
+	maps.Copy(want, ContextConditions(use.Context.All()))
 	want["kms:viaservice"] = []string{"s3.us-east-1.amazonaws.com"}
 	want["aws:viaawsservice"] = []string{"true"}
 	for _, mentioned := range []bool{true, false} {
-		sparse := full
-		sparse.Aliases = nil
-		c := &useConditions{s: e.Store, use: use, key: sparse}
+		c := &useConditions{s: e.Store, use: use, key: e.key(m.ID), alias: "alias/one", at: e.at}
 		if err := c.Look(t.Context(), func(prefix string) bool {
 			return mentioned && prefix == "kms:resourcealiases"
 		}); err != nil {
@@ -108,16 +106,7 @@ func TestAliasesBindUses(t *testing.T) {
 func TestDecodedKeys(t *testing.T) {
 	e := newEnv(t)
 	m := e.create(CreateInput{Description: "first"})
-	read := func() (k *keyRecord) {
-		t.Helper()
-		if err := e.store.View(t.Context(), func(r kv.Reader) (err error) {
-			k, err = e.decoded.read(r, m.ID)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
+	read := func() *keyRecord { return e.key(m.ID) }
 	first := read()
 	if read() != first {
 		t.Error("decoded twice")

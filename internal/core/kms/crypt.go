@@ -127,10 +127,9 @@ func (s *Store) openFor(
 	if !ok || p.purpose != forCallers {
 		return nil, nil, invalidCiphertext()
 	}
-	u, err := s.use(ctx, &opening{
-		at: g.Caller().At(), may: may, sealer: &p.key, material: &p.material,
-		find: func(r kv.Reader, at time.Time) (*keyRecord, error) { return s.findSealer(r, owner, in.Key, &p, at) },
-	})
+	at := g.Caller().At()
+	u, err := s.use(ctx, opening{at: at, may: may, sealer: &p.key, sealed: true, material: p.material},
+		func(r kv.Reader) (*keyRecord, error) { return s.findSealer(r, owner, in.Key, &p, at) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -335,11 +334,14 @@ type usable struct {
 
 // opening says which material of which key to open, and checks whether the caller may use it.
 type opening struct {
-	at       time.Time
-	find     func(kv.Reader, time.Time) (*keyRecord, error)
-	may      func(arn.ARN) error // called before the caller can learn the key's state
-	sealer   *keyID              // the key must be this one; nil accepts any
-	material *MaterialID         // nil is the current one; another key's is an invalid ciphertext
+	at     time.Time
+	may    func(arn.ARN) error // called before the caller can learn the key's state
+	named  arn.ARN             // for useNamed
+	sealer *keyID              // the key must be this one; nil accepts any
+	// material is the one that sealed a ciphertext, if sealed is set; otherwise the current
+	// one is used. A material of another key means an invalid ciphertext.
+	material MaterialID
+	sealed   bool
 }
 
 // forCaller opens the current material of a key that the grant's caller names.
@@ -348,21 +350,19 @@ func (s *Store) forCaller(ctx context.Context, g authz.Grant, name string, may f
 	if err != nil {
 		return nil, err
 	}
-	return s.use(ctx, &opening{
-		at: g.Caller().At(), may: may,
-		find: func(r kv.Reader, at time.Time) (*keyRecord, error) {
-			k, _, err := s.find(r, owner, name, at)
-			return k, err
-		},
+	at := g.Caller().At()
+	return s.use(ctx, opening{at: at, may: may}, func(r kv.Reader) (*keyRecord, error) {
+		k, _, err := s.find(r, owner, name, at)
+		return k, err
 	})
 }
 
 // use reads a key and a material and opens the material, if the key's state allows that. It
 // reads in a view and opens after it.
-func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
+func (s *Store) use(ctx context.Context, o opening, find func(kv.Reader) (*keyRecord, error)) (*usable, error) {
 	u := &usable{at: o.at}
 	err := s.store.View(ctx, func(r kv.Reader) error {
-		k, err := o.find(r, o.at)
+		k, err := find(r)
 		if err != nil {
 			return err
 		}
@@ -373,14 +373,14 @@ func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
 		if err := k.check(toUse, o.at); err != nil {
 			return err
 		}
-		if u.id, _ = parseKeyID(k.id); o.sealer != nil && *o.sealer != u.id {
+		if u.id, _ = k.binary(); o.sealer != nil && *o.sealer != u.id {
 			return fault.Of(fault.IncorrectKeyException)
 		}
 		which := k.current
-		if o.material != nil {
-			which = *o.material
+		if o.sealed {
+			which = o.material
 		}
-		if u.material, err = readMaterial(r, k.id, which); err != nil {
+		if u.material, err = s.decoded.material(r, k.id, which); err != nil {
 			return err
 		}
 		if u.material == nil || u.material.wrapped == nil {

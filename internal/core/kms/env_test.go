@@ -72,3 +72,15 @@ func (e *env) records(text string) (all []string) {
 }
 
 func pageOne() page.Request { return page.Request{} }
+
+// key reads a key as uses do.
+func (e *env) key(id string) (k *keyRecord) {
+	e.Helper()
+	if err := e.store.View(e.Context(), func(r kv.Reader) (err error) {
+		k, err = e.decoded.key(r, id)
+		return err
+	}); err != nil {
+		e.Fatal(err)
+	}
+	return k
+}

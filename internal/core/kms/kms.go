@@ -6,7 +6,10 @@ package kms
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"watertight/internal/access/action"
@@ -39,6 +42,7 @@ type Store struct {
 	now        func() time.Time
 	policies   policies
 	decoded    decoded
+	lastVia    atomic.Pointer[service]
 	catalogue  action.Table
 	uses       *recent.Uses[string, lastUse]
 	making     chan struct{} // has room for one value: only one RSA key is generated at a time
@@ -55,9 +59,33 @@ func New(store kv.Store, o Options) *Store {
 
 // Use names the key that a service uses for its caller, and has the encryption context of this use.
 type Use struct {
-	Key     string            // as the caller named it: key id, key ARN, alias/name or alias ARN; never empty
-	Context map[string]string // the whole encryption context, including aws:s3:arn
-	Via     string            // "s3": kms:ViaService is s3.REGION.amazonaws.com
+	Key     string  // as the caller named it: key id, key ARN, alias/name or alias ARN; never empty
+	Context Context // the whole encryption context, including aws:s3:arn
+	Via     string  // "s3": kms:ViaService is s3.REGION.amazonaws.com
+}
+
+// Context is an encryption context: the caller's own pairs, and one pair of the service,
+// which has another name than they have. Own may be nil, and must not be modified.
+type Context struct {
+	Name, Value string
+	Own         map[string]string
+}
+
+// All returns all pairs.
+func (c *Context) All() map[string]string {
+	all := make(map[string]string, len(c.Own)+1)
+	maps.Copy(all, c.Own)
+	all[c.Name] = c.Value
+	return all
+}
+
+// Canonical returns the encryption context as the function Canonical does.
+func (c *Context) Canonical() []byte {
+	if len(c.Own) > 0 {
+		return Canonical(c.All())
+	}
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+8+len(c.Name)+len(c.Value)), 1)
+	return appendText(appendText(b, c.Name), c.Value)
 }
 
 // Key is the key that a Use was resolved to.

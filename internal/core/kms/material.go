@@ -51,15 +51,15 @@ type wrapping struct {
 }
 
 // of returns the wrapping key of a generation.
-func (w *wrapping) of(generation uint32) (seal.Key, bool) {
+func (w *wrapping) of(generation uint32) (*seal.Wrapper, bool) {
 	if k, ok := w.keys.Load(generation); ok {
-		return k.(seal.Key), true
+		return k.(*seal.Wrapper), true
 	}
 	root, ok := w.root.Of(generation)
 	if !ok {
-		return seal.Key{}, false
+		return nil, false
 	}
-	k := root.Derive("watertight kms material")
+	k := root.Derive("watertight kms material").Wrapper()
 	w.keys.Store(generation, k)
 	return k, true
 }
@@ -134,7 +134,8 @@ func materialsIn(r kv.Reader, id string) (all []*materialRecord, err error) {
 // idOf returns the id of a material of a key. It is a pseudorandom function of the
 // material, so it discloses nothing about it.
 func idOf(material seal.Key, key keyID) MaterialID {
-	return material.MAC(append(append(make([]byte, 0, 64), "watertight kms material id"...), key[:]...))
+	var room [64]byte
+	return material.MAC(append(append(room[:0], "watertight kms material id"...), key[:]...))
 }
 
 // materialContext binds a wrapped material to its key and its id.

@@ -117,7 +117,9 @@ func cell(t *testing.T, statements, identity string, in GrantInput, account, nam
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = e.ExtendToDecrypt(t.Context(), g, Use{Key: m.ARN.String(), Context: context, Via: "s3"})
+		_, _, err = e.ExtendToDecrypt(t.Context(), g, Use{
+			Key: m.ARN.String(), Context: Context{Name: "App", Value: "a"}, Via: "s3",
+		})
 		return err
 	}
 	err = ask()

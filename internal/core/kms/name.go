@@ -55,7 +55,7 @@ func (s *Store) findID(r kv.Reader, account, region, id string, at time.Time) (*
 		}
 		return nil, invalidKeyID(id)
 	}
-	k, err := s.decoded.read(r, id)
+	k, err := s.decoded.key(r, id)
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +70,14 @@ func (s *Store) findID(r kv.Reader, account, region, id string, at time.Time) (*
 }
 
 func (s *Store) findAlias(r kv.Reader, account, name string, at time.Time) (*keyRecord, string, error) {
-	a, err := readAlias(r, account, name)
+	a, err := s.decoded.alias(r, account, name)
 	if err != nil {
 		return nil, "", err
 	}
 	if a == nil {
 		return nil, "", s.noAlias(account, name)
 	}
-	k, err := s.decoded.read(r, a.target)
+	k, err := s.decoded.key(r, a.target)
 	if err != nil {
 		return nil, "", err
 	}

@@ -1,7 +1,6 @@
 package kms
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"watertight/internal/core/principal"
 	"watertight/internal/core/tag"
 	"watertight/internal/fault"
-	"watertight/internal/limit"
 	"watertight/internal/storage/kv"
 )
 
@@ -84,6 +82,7 @@ type keyRecord struct {
 	onDemand    int       // number of rotations on demand
 	grants      uint64    // number of grants
 	kept        []byte    // ancillary fields of a later program
+	shared      shared    // zero in a transaction
 }
 
 // Fields of a key's record. The numbers are stored.
@@ -232,44 +231,6 @@ func readKey(r kv.Reader, id string) (*keyRecord, error) {
 	return decodeKey(id, v)
 }
 
-// maxDecoded bounds the cache of decoded records, in bytes.
-const maxDecoded = 8 << 20
-
-// decoded caches decoded records of keys, because uses by services read the same ones again
-// and again. An entry is valid only for the stored value that it was decoded from.
-type decoded struct {
-	cache *limit.Cache[string, *decodedKey]
-}
-
-type decodedKey struct {
-	value []byte
-	key   *keyRecord
-}
-
-func newDecoded() decoded {
-	return decoded{limit.NewCache(maxDecoded, func(_ string, d *decodedKey) int64 { return 3 * int64(len(d.value)) })}
-}
-
-// read is readKey with the cache. Its result is shared and must not be modified; a
-// transaction, which may modify the record, gets a copy of its own.
-func (d *decoded) read(r kv.Reader, id string) (*keyRecord, error) {
-	if _, changes := r.(kv.Tx); changes {
-		return readKey(r, id)
-	}
-	v, err := r.Get(keyKey(id))
-	if err != nil || v == nil {
-		return nil, err
-	}
-	if known, ok := d.cache.Get(id); ok && bytes.Equal(known.value, v) {
-		return known.key, nil
-	}
-	k, err := decodeKey(id, bytes.Clone(v))
-	if err == nil {
-		d.cache.Put(id, &decodedKey{bytes.Clone(v), k})
-	}
-	return k, err
-}
-
 func (k *keyRecord) write(tx kv.Tx) { tx.Set(keyKey(k.id), k.encode()) }
 
 // setPolicy replaces the policy's text and the unique ids of its principals.
@@ -279,9 +240,28 @@ func (k *keyRecord) setPolicy(text string, bound principal.Bindings) {
 }
 
 func (k *keyRecord) arn() arn.ARN {
+	if k.shared.name != "" {
+		return k.shared.arn
+	}
 	return arn.ARN{
 		Partition: "aws", Service: "kms", Region: k.region, Account: k.account, Resource: "key/" + k.id,
 	}
+}
+
+// text returns the key's ARN as text.
+func (k *keyRecord) text() string {
+	if k.shared.name != "" {
+		return k.shared.name
+	}
+	return k.arn().String()
+}
+
+// binary returns the key's id as it is written in ciphertext.
+func (k *keyRecord) binary() (keyID, bool) {
+	if k.shared.name != "" {
+		return k.shared.binary, true
+	}
+	return parseKeyID(k.id)
 }
 
 func (k *keyRecord) key() Key { return Key{ARN: k.arn(), ID: k.id, Managed: k.managed} }

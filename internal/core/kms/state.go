@@ -105,7 +105,7 @@ func (k *keyRecord) check(o operation, at time.Time) error {
 	if outcomes(state)[o] == passes { // the usual case, which needs no text of the ARN
 		return nil
 	}
-	return checkState(state, o, k.arn().String())
+	return checkState(state, o, k.text())
 }
 
 // checkState is check for a key with a name in a state.

@@ -41,36 +41,25 @@ func (s *Store) extend(
 	if p.Account == "" && p.Kind != policy.Service {
 		return authz.Grant{}, Key{}, fault.Of(fault.AccessDenied) // KMS accepts signed requests only
 	}
-	if s.namesManaged(p.Account, u.Key) {
+	x := &extension{actions: actions, of: u, useConditions: useConditions{s: s}}
+	wider, err := g.Extend(ctx, x.needs)
+	if fault.Is(err, fault.NotFoundException) && s.namesManaged(p.Account, u.Key) {
 		if _, err := s.ManagedKey(ctx, p.Account); err != nil {
 			return authz.Grant{}, Key{}, err
 		}
+		wider, err = g.Extend(ctx, x.needs)
 	}
-	var key *Subject
-	allowed := false
-	wider, err := g.Extend(ctx, func(ctx context.Context, c authz.Caller) ([]authz.Need, error) {
-		found, needs, err := s.useNeeds(ctx, c, &u, actions)
-		if err != nil {
-			return nil, err
-		}
-		key = found
-		if allowed { // the caller may learn the state
-			err = checkState(found.State, toUse, found.ARN.String())
-		}
-		return needs, err
-	})
 	if err != nil {
 		return authz.Grant{}, Key{}, err
 	}
-	allowed = true
-	name := key.ARN.String()
-	if err := checkState(key.State, toUse, name); err != nil {
+	x.allowed = true
+	if err := x.key.check(toUse, x.at); err != nil {
 		return authz.Grant{}, Key{}, err
 	}
 	for _, a := range actions { // a copy extends the grant twice, for two keys
-		wider.Note(string(a), name)
+		wider.Note(string(a), x.key.text())
 	}
-	return wider, key.Key, nil
+	return wider, x.key.key(), nil
 }
 
 // namesManaged reports whether a name means the account's key alias/aws/s3, which is
@@ -79,30 +68,38 @@ func (s *Store) namesManaged(account, name string) bool {
 	return name == managedAlias || name == s.AliasARN(account, managedAlias).String()
 }
 
-// useNeeds resolves the key of a use, and returns the needs for it.
-func (s *Store) useNeeds(
-	ctx context.Context, c authz.Caller, u *Use, actions []policy.Action,
-) (*Subject, []authz.Need, error) {
+// extension is what a use adds to the grant of a request. Its needs are computed again
+// whenever the grant is renewed.
+type extension struct {
+	actions []policy.Action
+	of      Use
+	allowed bool // the caller may use the key, so it may learn its state
+	useConditions
+}
+
+// needs resolves the key of the use, and returns the needs for it. They have the laws of the
+// record that was found.
+func (x *extension) needs(ctx context.Context, c authz.Caller) ([]authz.Need, error) {
 	account := c.Principal().Account
-	var key *keyRecord
-	var alias string
-	err := s.store.View(ctx, func(r kv.Reader) (err error) {
-		key, alias, err = s.find(r, account, u.Key, c.At())
+	x.useConditions = useConditions{s: x.s, use: &x.of, at: c.At()}
+	err := x.s.store.View(ctx, func(r kv.Reader) (err error) {
+		x.key, x.alias, err = x.s.find(r, account, x.of.Key, x.at)
 		return err
 	})
 	if err != nil {
-		if a, bad := arn.Parse(u.Key); bad == nil && a.Account != account && fault.Is(err, fault.NotFoundException) &&
-			a.Region == s.region {
+		if a, bad := arn.Parse(x.of.Key); bad == nil && a.Account != account &&
+			fault.Is(err, fault.NotFoundException) && a.Region == x.s.region {
 			// A caller must not learn which keys other accounts have.
 			err = fault.Of(fault.AccessDenied).Because(err)
 		}
-		return nil, nil, err
+		return nil, err
 	}
-	subject := key.described(alias, c.At())
-	with := &useConditions{s: s, use: u, key: subject}
-	needs := make([]authz.Need, len(actions))
-	for i, a := range actions {
-		needs[i] = authz.Need{Action: a, Resource: subject.ARN, Asked: with}
+	needs := make([]authz.Need, len(x.actions))
+	for i, a := range x.actions {
+		needs[i] = authz.Need{Action: a, Resource: x.key.arn(), Asked: &x.useConditions}
 	}
-	return &with.key, needs, nil
+	if x.allowed {
+		err = x.key.check(toUse, x.at)
+	}
+	return needs, err
 }

@@ -89,7 +89,7 @@ func (e *env) s3Grant(a *authz.Authority, c authz.Caller) (authz.Grant, error) {
 	return a.Authorize(e.Context(), c, authz.Need{Action: "s3:PutObject", Resource: arn.Object("b", "k")})
 }
 
-func object() map[string]string { return map[string]string{"aws:s3:arn": "arn:aws:s3:::b/k"} }
+func object() Context { return Context{Name: "aws:s3:arn", Value: "arn:aws:s3:::b/k"} }
 
 // TestExtendTo: who may use S3 reads nothing without the key, and hears of the key's
 // state only with it.

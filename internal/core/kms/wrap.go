@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"strings"
-	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -20,7 +19,9 @@ import (
 func (s *Store) Wrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte,
 ) ([]byte, error) {
-	u, err := s.use(ctx, s.named(key, g, func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) }))
+	u, err := s.useNamed(ctx, opening{
+		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -35,10 +36,11 @@ func (s *Store) Wrap(
 func (s *Store) Unwrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte,
 ) (seal.Key, error) {
-	o := s.named(key, g, func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) })
 	p, ok := parseBlob(wrapped)
-	o.material = &p.material
-	u, err := s.use(ctx, o)
+	u, err := s.useNamed(ctx, opening{
+		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) },
+		sealed: true, material: p.material,
+	})
 	switch {
 	case err != nil:
 		return seal.Key{}, err
@@ -53,21 +55,18 @@ func (s *Store) Unwrap(
 	return seal.Key(plain), nil
 }
 
-// named returns the opening of a key by its ARN.
-func (s *Store) named(key arn.ARN, g authz.Grant, may func(arn.ARN) error) *opening {
-	return &opening{
-		at: g.Caller().At(), may: may,
-		find: func(r kv.Reader, at time.Time) (*keyRecord, error) {
-			if err := may(key); err != nil {
-				return nil, err
-			}
-			id, isKey := strings.CutPrefix(key.Resource, "key/")
-			if !isKey {
-				return nil, invalidKeyID(key.String())
-			}
-			return s.findID(r, key.Account, key.Region, id, at)
-		},
+// useNamed opens a material of the key that a service names by its ARN.
+func (s *Store) useNamed(ctx context.Context, o opening) (*usable, error) {
+	if err := o.may(o.named); err != nil {
+		return nil, err
 	}
+	id, isKey := strings.CutPrefix(o.named.Resource, "key/")
+	if !isKey {
+		return nil, invalidKeyID(o.named.String())
+	}
+	return s.use(ctx, o, func(r kv.Reader) (*keyRecord, error) {
+		return s.findID(r, o.named.Account, o.named.Region, id, o.at)
+	})
 }
 
 // invalidCiphertext has no message, like AWS's error.

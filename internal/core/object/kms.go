@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"maps"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -39,15 +38,12 @@ type underKMS struct {
 const managedKey = "alias/aws/s3"
 
 // context returns the whole encryption context.
-func (u *underKMS) context(k slot) map[string]string {
-	c := make(map[string]string, len(u.pairs)+1)
-	maps.Copy(c, u.pairs)
+func (u *underKMS) context(k slot) kms.Context {
 	at := arn.Object(k.b.Name, k.key)
 	if u.bucketKey {
 		at = arn.Bucket(k.b.Name)
 	}
-	c["aws:s3:arn"] = at.String()
-	return c
+	return kms.Context{Name: "aws:s3:arn", Value: at.String(), Own: u.pairs}
 }
 
 // use returns the use of the key on which the decision is made.
@@ -65,8 +61,8 @@ func (u *underKMS) choice(k slot, e bucket.Encryption) (keys.Choice, error) {
 }
 
 // chosen returns the choice of a key with a whole encryption context.
-func chosen(key arn.ARN, context map[string]string, e bucket.Encryption) keys.Choice {
-	return keys.UnderKMS(key, kms.Canonical(context), e == bucket.DSSE)
+func chosen(key arn.ARN, context kms.Context, e bucket.Encryption) keys.Choice {
+	return keys.UnderKMS(key, context.Canonical(), e == bucket.DSSE)
 }
 
 // mayUseKMS refuses callers that can't use a key of KMS, whatever its policy says: those

@@ -6,8 +6,8 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -364,7 +364,7 @@ func TestEncryptionContext(t *testing.T) {
 				t.Fatalf("%d uses", len(spy.uses))
 			}
 			for i, u := range spy.uses {
-				if fmt.Sprint(u.Context) != fmt.Sprint(w.context) || u.Via != "s3" {
+				if !maps.Equal(u.Context.All(), w.context) || u.Via != "s3" {
 					t.Errorf("use %d: %+v, not %v", i, u, w.context)
 				}
 			}

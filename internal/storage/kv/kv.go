@@ -44,8 +44,8 @@ type Reader interface {
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 
-// Same reports whether Get returns value, which is not nil. It is for readers of records
-// that are kept decoded: a store that can compare without a copy does.
+// Same reports whether Get would return value, which must not be nil. It is for callers that
+// cache decoded records: a store that can compare without copying the value does so.
 func Same(r Reader, key, value []byte) (bool, error) {
 	if c, ok := r.(interface {
 		Same(key, value []byte) (bool, error)

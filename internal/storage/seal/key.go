@@ -78,20 +78,35 @@ func (k Key) AEAD() cipher.AEAD {
 // WrappedSize is the size of a wrapped key in bytes: nonce, key, tag.
 const WrappedSize = 12 + KeySize + 16
 
-// Wrap seals key under k, bound to context, with a random nonce. It is for
-// keys that wrap few keys: a random nonce repeats after about 2^32 of them.
-func (k Key) Wrap(key Key, context []byte) []byte {
-	nonce := make([]byte, 12, WrappedSize)
-	rand.Read(nonce)
-	return k.AEAD().Seal(nonce, nonce, key[:], context)
-}
+// Wrap is Wrapper.Wrap under k.
+func (k Key) Wrap(key Key, context []byte) []byte { return k.Wrapper().Wrap(key, context) }
 
 // Unwrap opens what Wrap sealed under the same key and context.
 func (k Key) Unwrap(wrapped, context []byte) (Key, error) {
+	return k.Wrapper().Unwrap(wrapped, context)
+}
+
+// Wrapper wraps keys under one key. It is for a key that wraps and unwraps again and
+// again. It is safe for concurrent use.
+type Wrapper struct{ aead cipher.AEAD }
+
+// Wrapper returns the wrapper of k.
+func (k Key) Wrapper() *Wrapper { return &Wrapper{k.AEAD()} }
+
+// Wrap seals key, bound to context, with a random nonce. It is for keys that wrap few
+// keys: a random nonce repeats after about 2^32 of them.
+func (w *Wrapper) Wrap(key Key, context []byte) []byte {
+	nonce := make([]byte, 12, WrappedSize)
+	rand.Read(nonce)
+	return w.aead.Seal(nonce, nonce, key[:], context)
+}
+
+// Unwrap opens what Wrap sealed under the same key and context.
+func (w *Wrapper) Unwrap(wrapped, context []byte) (Key, error) {
 	if len(wrapped) != WrappedSize {
 		return Key{}, ErrCorrupt
 	}
-	b, err := k.AEAD().Open(nil, wrapped[:12], wrapped[12:], context)
+	b, err := w.aead.Open(nil, wrapped[:12], wrapped[12:], context)
 	if err != nil {
 		return Key{}, ErrCorrupt
 	}

@@ -96,10 +96,12 @@ func GrantAll(t testing.TB, c authz.Caller, needs ...authz.Need) authz.Grant {
 	return grant(t, c, `{"Effect":"Allow","Action":"*","Resource":"*"}`, needs)
 }
 
-// GrantWithout is GrantAll for a caller who may do everything but one action.
+// GrantWithout is GrantAll for a caller who may do everything but one action, which it is
+// denied: a key's own policy would allow it to the root user of its account.
 func GrantWithout(t testing.TB, c authz.Caller, action policy.Action, needs ...authz.Need) authz.Grant {
 	t.Helper()
-	return grant(t, c, `{"Effect":"Allow","NotAction":"`+string(action)+`","Resource":"*"}`, needs)
+	return grant(t, c, `{"Effect":"Allow","Action":"*","Resource":"*"},`+
+		`{"Effect":"Deny","Action":"`+string(action)+`","Resource":"*"}`, needs)
 }
 
 func grant(t testing.TB, c authz.Caller, statement string, needs []authz.Need) authz.Grant {
