@@ -87,8 +87,9 @@ type sealing struct {
 	choice     keys.Choice
 	kms        *underKMS
 	key        arn.ARN // of kms
-	// followed is the bucket's setting on which this decision depends, if follows is set.
-	// The transaction that commits compares it with the setting then.
+	// followed is the bucket's setting on which this decision depends, if follows is set:
+	// the request names no encryption. The transaction that commits compares it with the
+	// setting then.
 	followed bucket.DefaultEncryption
 	follows  bool
 }
@@ -101,7 +102,7 @@ func (s *Store) seal(
 	if a.customer.IsCustomer() {
 		return sealing{encryption: customerKey, choice: a.customer}, g, nil
 	}
-	how := sealing{encryption: a.algorithm, followed: d, follows: a.algorithm != bucket.AES256}
+	how := sealing{encryption: a.algorithm, followed: d, follows: a.algorithm == ""}
 	name := a.key
 	if how.encryption == "" {
 		how.encryption, name = d.Algorithm, d.KeyID
@@ -134,9 +135,10 @@ func (s *Store) seal(
 }
 
 // encryption returns the bucket's default encryption if the request leaves anything to it.
-// It refuses a customer's key if the bucket blocks such keys.
+// It refuses a customer's key if the bucket blocks such keys. A request that names aws:kms
+// may leave it to the bucket whether to use a bucket key.
 func (s slot) encryption(r kv.Reader, g authz.Grant, a *asked) (bucket.DefaultEncryption, error) {
-	if a.customer.IsCustomer() || a.algorithm == bucket.AES256 {
+	if a.customer.IsCustomer() || a.algorithm == bucket.AES256 || a.algorithm != "" && a.bucketKey != nil {
 		return bucket.DefaultEncryption{}, s.mayUse(r, g, a.customer)
 	}
 	return bucket.EncryptionIn(r, s.b)

@@ -318,6 +318,19 @@ func TestChangesWhileABodyComesIn(t *testing.T) {
 			ask:     func(*world) Encryption { return Encryption{} },
 			change:  func(w *world) { w.defaults(bucket.DefaultEncryption{}) }, want: fault.OperationAborted,
 		},
+		"another default beside a key by name": {
+			setting: bucket.DefaultEncryption{Algorithm: bucket.KMS, BucketKey: true}, ask: (*world).sealed,
+			change: func(w *world) { w.defaults(bucket.DefaultEncryption{Algorithm: bucket.DSSE, KeyID: w.other}) },
+		},
+		"another default beside KMS by name": {
+			ask:    func(*world) Encryption { return Encryption{Algorithm: "aws:kms"} },
+			change: func(w *world) { w.defaults(bucket.DefaultEncryption{Algorithm: bucket.KMS, KeyID: w.key}) },
+		},
+		"no default any longer beside DSSE-KMS by name": {
+			setting: bucket.DefaultEncryption{Algorithm: bucket.DSSE},
+			ask:     func(*world) Encryption { return Encryption{Algorithm: "aws:kms:dsse"} },
+			change:  func(w *world) { w.defaults(bucket.DefaultEncryption{}) },
+		},
 		"a default beside SSE-S3 by name": {
 			ask:    func(*world) Encryption { return Encryption{Algorithm: "AES256"} },
 			change: func(w *world) { w.defaults(bucket.DefaultEncryption{Algorithm: bucket.KMS, KeyID: w.key}) },
