@@ -12,6 +12,7 @@ import (
 	"watertight/internal/core/change/coretest"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
+	"watertight/internal/core/lifecycle"
 	"watertight/internal/core/object"
 	"watertight/internal/core/tag"
 )
@@ -131,7 +132,10 @@ func inBuckets(*fixture) arguments {
 	return arguments{"name": "bkt",
 		"text": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket",` +
 			`"Resource":"arn:aws:s3:::bkt"}}`, "account": coretest.Account,
-		"State": bucket.Enabled, "c": bucket.CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}}
+		"State": bucket.Enabled, "c": bucket.CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}},
+		"configuration": lifecycle.Configuration{Rules: []lifecycle.Rule{{
+			Status: lifecycle.Disabled, Filter: &lifecycle.Filter{}, Abort: &lifecycle.Abort{Days: new(int32(1))},
+		}}}}
 }
 
 func inObjects(f *fixture) arguments {

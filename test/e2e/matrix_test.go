@@ -29,6 +29,8 @@ var bodies = map[string]string{
 	"PutObjectTagging":    `<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>`,
 	"PutBucketCors": `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>` +
 		`*</AllowedOrigin></CORSRule></CORSConfiguration>`,
+	"PutBucketLifecycleConfiguration": `<LifecycleConfiguration><Rule><Filter/><Status>Disabled</Status>` +
+		`<Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>`,
 	"PutBucketPolicy": `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject",` +
 		`"Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}}`,
 	"PutPublicAccessBlock": `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>` +

@@ -95,8 +95,8 @@ func TestGoldenDirectory(t *testing.T) {
 	earlier := keyFile(t, filepath.Join(dir, "root.key"))
 	checkAs(t, dir, all, 2, []generation{{1, earlier}})
 	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
-	// KMS; a rotation.
-	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w"}
+	// KMS; a rotation; lifecycle, which programs of version 2 did not have.
+	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/"}
 	for _, k := range all {
 		unseen := k.seen == 0
 		for _, prefix := range rare {

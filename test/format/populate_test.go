@@ -170,6 +170,14 @@ func (p *populator) bucket() {
 	must[*s3.PutBucketTaggingOutput](t)(c.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{
 		Bucket: name, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}},
 	}))
+	must[*s3.PutBucketLifecycleConfigurationOutput](t)(c.PutBucketLifecycleConfiguration(ctx,
+		&s3.PutBucketLifecycleConfigurationInput{
+			Bucket: name,
+			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: []types.LifecycleRule{{
+				Filter: &types.LifecycleRuleFilter{Prefix: aws.String("gone/")}, Status: types.ExpirationStatusEnabled,
+				Expiration: &types.LifecycleExpiration{Days: aws.Int32(365)},
+			}}},
+		}))
 	must[*s3.PutBucketEncryptionOutput](t)(c.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 		Bucket: name,
 		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{

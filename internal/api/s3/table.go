@@ -16,7 +16,7 @@ import (
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,
-		Rows: slices.Concat(a.main(), a.settings(), a.writes(), a.access(), a.unsetLists(), a.unset()),
+		Rows: slices.Concat(a.main(), a.settings(), a.lifecycle(), a.writes(), a.access(), a.unsetLists(), a.unset()),
 	}
 }
 
@@ -94,6 +94,18 @@ func (a *API) settings() []dispatch.Row {
 			authz.Ask(mayUpdateEncryption), a.updateObjectEncryption, checksum),
 		define(a, "DeleteBucketEncryption", "DELETE /{Bucket}?encryption",
 			onBucket("s3:PutEncryptionConfiguration"), a.deleteBucketEncryption, noContent),
+	}
+}
+
+// lifecycle returns the rows of the lifecycle configuration.
+func (a *API) lifecycle() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PutBucketLifecycleConfiguration", "PUT /{Bucket}?lifecycle",
+			authz.Ask1(mayPutBucketLifecycle), a.putBucketLifecycle, checksum),
+		define(a, "GetBucketLifecycleConfiguration", "GET /{Bucket}?lifecycle",
+			onBucket("s3:GetLifecycleConfiguration"), a.getBucketLifecycle),
+		define(a, "DeleteBucketLifecycle", "DELETE /{Bucket}?lifecycle",
+			onBucket("s3:PutLifecycleConfiguration"), a.deleteBucketLifecycle, noContent),
 	}
 }
 
@@ -175,8 +187,6 @@ func (a *API) unsetLists() []dispatch.Row {
 // unset returns the reads of settings that cannot be made yet.
 func (a *API) unset() []dispatch.Row {
 	return []dispatch.Row{
-		none(a, "GetBucketLifecycleConfiguration", "lifecycle",
-			"s3:GetLifecycleConfiguration", fault.NoSuchLifecycleConfiguration),
 		none(a, "GetBucketReplication", "replication",
 			"s3:GetReplicationConfiguration", fault.ReplicationConfigurationNotFoundError),
 		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", fault.NoSuchWebsiteConfiguration),

@@ -59,7 +59,9 @@ type Bucket struct {
 	Region  string
 	Created time.Time
 	Policy  PolicyID
-	ACL     acl.List // stored even while ACLs are disabled
+	// Lifecycle identifies the writing of the lifecycle configuration.
+	Lifecycle LifecycleID
+	ACL       acl.List // stored even while ACLs are disabled
 	Settings
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep
@@ -75,6 +77,7 @@ type Store struct {
 	region     string
 	principals principal.Directory
 	policies   policies
+	rules      rulesCache
 	lists      *acl.Compiled
 	catalogue  action.Table // the actions of S3
 	peers      policy.Peers
@@ -85,8 +88,8 @@ type Store struct {
 // that bucket policies name.
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{
-		store: store, region: region, principals: p, policies: newPolicies(), lists: acl.NewCompiled(),
-		catalogue: action.Parse("s3"), customer: CustomerKeysBlocked,
+		store: store, region: region, principals: p, policies: newPolicies(), rules: newRulesCache(),
+		lists: acl.NewCompiled(), catalogue: action.Parse("s3"), customer: CustomerKeysBlocked,
 	}
 }
 

@@ -49,6 +49,7 @@ func TestStoredForm(t *testing.T) {
 			}
 		},
 		"bucket, no public access":     func(b *Bucket) { b.Public, b.PublicNone = policy.PublicAccess{}, true },
+		"bucket, lifecycle":            func(b *Bucket) { b.Lifecycle = LifecycleID{1, 2, 3, 4, 5, 6, 7, 8} },
 		"bucket, default aws:kms":      func(b *Bucket) { b.Encryption = KMS },
 		"bucket, default aws:kms:dsse": func(b *Bucket) { b.Encryption = DSSE },
 		"bucket, nothing optional":     func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
@@ -79,6 +80,7 @@ func TestStoredForm(t *testing.T) {
 		encodeEncryption(DefaultEncryption{BucketKey: true, Customer: CustomerKeysBlocked}))
 	add("encryption, customers' keys allowed", encodeEncryption(DefaultEncryption{Customer: CustomerKeysAllowed}))
 	add("encryption, a key of KMS", encodeEncryption(DefaultEncryption{BucketKey: true, KeyID: "alias/a"}))
+	add("lifecycle", encodeLifecycle(wholeLifecycle()))
 	add("tags", encodeTags(tag.Set{{Key: "k", Value: "v"}, {Key: "l"}}))
 	add("policy",
 		(&storedPolicy{
@@ -138,6 +140,10 @@ func TestLaterFields(t *testing.T) {
 		{"CORS", corsRules().key(b.ID), record.Start(nil), func() error {
 			c := CORS{{Origins: []string{"*"}, Methods: []string{"GET"}}}
 			return s.PutCORS(ctx, grant(t, coretest.Account, name, "s3:PutBucketCORS"), name, c)
+		}, true},
+		{"lifecycle", lifecycles().key(b.ID), encodeLifecycle(wholeLifecycle()), func() error {
+			g := grant(t, coretest.Account, name, "s3:PutLifecycleConfiguration")
+			return s.PutLifecycle(ctx, g, name, wholeLifecycle())
 		}, true},
 		{"tags", tagging().key(b.ID), record.Start(nil), func() error {
 			return s.PutTags(ctx, grant(t, coretest.Account, name, "s3:PutBucketTagging"), name, tag.Set{{

@@ -40,6 +40,7 @@ const (
 	fieldPolicy     = 9
 	fieldKMS        = 10 // instead of fieldEncryption, see kmsNumber
 	fieldMFADelete  = 11
+	fieldLifecycle  = 17 // id of the writing
 	fieldGrant      = 20 // repeated, see acl.List
 )
 
@@ -75,6 +76,9 @@ func (b *Bucket) encode() []byte {
 	r = record.Uint(r, fieldMFADelete, uint64(b.MFADelete))
 	if b.Policy != (PolicyID{}) {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
+	}
+	if b.Lifecycle != (LifecycleID{}) {
+		r = record.Bytes(r, fieldLifecycle, b.Lifecycle[:])
 	}
 	r = b.ACL.Append(r, fieldGrant)
 	return append(r, b.kept...)
@@ -142,6 +146,10 @@ func decode(name string, value []byte) (Bucket, error) {
 		case fieldPolicy:
 			// A policy id that can't be read must not count as "no policy".
 			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
+				return Bucket{}, malformed(name)
+			}
+		case fieldLifecycle:
+			if copy(b.Lifecycle[:], f.Bytes) != len(b.Lifecycle) || b.Lifecycle == (LifecycleID{}) {
 				return Bucket{}, malformed(name)
 			}
 		default:

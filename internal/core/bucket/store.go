@@ -207,6 +207,9 @@ func remove(tx kv.Tx, name string) error {
 	writeCount(tx, b.Owner, max(n, 1)-1)
 	tx.Delete(bucketKey(name))
 	tx.Delete(ownerKey(b.Owner, name))
+	if b.Lifecycle != (LifecycleID{}) {
+		tx.Delete(b.ID.ProgressKey())
+	}
 	return removeSettings(tx, b.ID)
 }
 

@@ -35,6 +35,11 @@ func (in *CopyObjectInput) BucketOwner() (bucket, want string) {
 }
 
 // BucketOwner returns the bucket and the account that must own it, "" for any.
+func (in *PutBucketLifecycleInput) BucketOwner() (bucket, want string) {
+	return in.Bucket, in.ExpectedBucketOwner
+}
+
+// BucketOwner returns the bucket and the account that must own it, "" for any.
 func (in *PutBucketCorsInput) BucketOwner() (bucket, want string) {
 	return in.Bucket, in.ExpectedBucketOwner
 }
