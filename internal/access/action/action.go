@@ -53,8 +53,8 @@ var watertight string
 //go:embed global.txt
 var global string
 
-// Services returns the services that have a table, by the names that credential scopes
-// and actions use. "watertight" is for the server's own operations.
+// Services returns the services that have a table, by the names in credential scopes and
+// actions. "watertight" is for the server's own operations.
 func Services() []string {
 	return []string{"cloudfront", "iam", "kms", "s3", "s3control", "sts", "watertight"}
 }
@@ -79,7 +79,7 @@ func table(service string) string {
 	return ""
 }
 
-// ServiceName is what AWS calls a service: "Amazon S3".
+// ServiceName returns AWS's name of a service: "Amazon S3".
 func ServiceName(service string) string {
 	name, _ := find(table(service), "$name")
 	return strings.TrimSpace(name)
@@ -88,7 +88,7 @@ func ServiceName(service string) string {
 // Level is an access level of the service authorization reference.
 type Level uint8
 
-// The access levels. None is an action that no table knows.
+// The access levels. None is the level of actions that no table has.
 const (
 	None Level = iota
 	List
@@ -101,45 +101,45 @@ const (
 // Changes is what an action changes in a bucket.
 type Changes uint8
 
-// What an action changes. The zero value is the strictest.
+// The values of Changes. The zero value is the strictest.
 const (
-	ChangesBucket Changes = iota // a bucket, its settings, or what is its account's
-	ChangesObject                // what is stored: objects, their tags, ACLs and locks
+	ChangesBucket Changes = iota // a bucket, its settings, or a resource of its account
+	ChangesObject                // the contents: objects, their tags, ACLs and locks
 	ChangesNothing
 )
 
-// Facts are what rules ask about an action.
+// Facts are the properties of an action that rules depend on.
 type Facts struct {
 	Level          Level
-	Bucket, Object bool // it is about buckets, or about objects; it may be about neither
+	Bucket, Object bool // its resource is a bucket or an object; both may be false
 	Changes        Changes
-	// OwnerDecides: the owner of the object decides, and the object's ACL counts. About
-	// all other actions the bucket's owner decides (S3 user guide, "How Amazon S3
-	// authorizes a request").
+	// OwnerDecides means that the owner of the object decides, and that the object's ACL
+	// applies. For all other actions the bucket's owner decides (S3 user guide, "How Amazon
+	// S3 authorizes a request").
 	OwnerDecides bool
-	// SeesTags: the action is judged by the tags that its object has.
+	// SeesTags means that conditions on the tags of the action's object apply.
 	SeesTags bool
-	// GivesAccess: the action changes who may access an object.
+	// GivesAccess means that the action changes who may access an object.
 	GivesAccess bool
-	// BucketPolicy: the action is about a bucket's policy, which the root user of the
-	// bucket's account may always repair.
+	// BucketPolicy means that the action is on a bucket's policy, which the root user of
+	// the bucket's account may always repair.
 	BucketPolicy bool
-	// Trust: the trust policy of a role may allow it.
+	// Trust means that the trust policy of a role may allow the action.
 	Trust bool
-	// OwnAccount: only principals of the resource's account have the action, whatever a
-	// policy allows to others.
+	// OwnAccount means that only principals of the resource's account may use the action,
+	// whatever a policy allows to others.
 	OwnAccount bool
-	// Always: the action needs no permission, and no policy can deny it.
+	// Always means that the action needs no permission, and that no policy can deny it.
 	Always bool
-	// Witness is the action's place among those that are tried first to show that a
-	// policy is public, from 1 on; 0 is none.
+	// Witness is the action's position, from 1, among those that are tried first to show
+	// that a policy is public; 0 means none.
 	Witness uint8
 }
 
-// Of returns the facts about an action such as "s3:GetObject", in any case of its
-// letters; ok is false where no table has it. An unknown action of S3 changes a bucket,
-// so that new actions are reserved for the bucket's account until a table says
-// otherwise. Of allocates nothing.
+// Of returns the facts about an action such as "s3:GetObject", in upper or lower case; ok
+// is false if no table has it. An unknown action of S3 changes a bucket, so that new
+// actions are reserved for the bucket's account until a table says otherwise. Of allocates
+// nothing.
 func Of(action string) (f Facts, ok bool) {
 	service, name, _ := strings.Cut(action, ":")
 	t := tableFold(service)
@@ -156,7 +156,7 @@ func Of(action string) (f Facts, ok bool) {
 	return readFacts(line), ok
 }
 
-// tableFold is table for a service in any case of its letters.
+// tableFold is table for the name of a service in upper or lower case.
 func tableFold(service string) string {
 	if t := table(service); t != "" {
 		return t
@@ -178,9 +178,9 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// find returns what follows a name in its line of a table.
+// find returns the rest of a name's line in a table.
 func find(table, name string) (rest string, ok bool) {
-	low, high := 0, len(table) // where lines begin
+	low, high := 0, len(table) // offsets of lines
 	for low < high {
 		line, middle := low, low+(high-low)/2
 		if n := strings.IndexByte(table[middle:high], '\n'); middle+n+1 < high {
@@ -200,9 +200,9 @@ func find(table, name string) (rest string, ok bool) {
 	return "", false
 }
 
-// compare orders the name that a line begins with, which ends with a space or the
-// line, and another one, without regard to the case of their letters; n is how many
-// bytes they share.
+// compare compares the name at the beginning of a line, which ends with a space or with the
+// line, with another name. It ignores case; n is the number of equal bytes at the
+// beginning.
 func compare(line, name string) (n, order int) {
 	for ; n < len(name); n++ {
 		x, y := lower(line[n]), lower(name[n])
@@ -226,13 +226,13 @@ func lower(c byte) byte {
 	return c
 }
 
-// field cuts the first field off a line.
+// field splits the first field off a line.
 func field(line string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimLeft(line, " "), " ")
 	return first, rest
 }
 
-// readFacts reads what follows an action's name.
+// readFacts decodes the fields after an action's name.
 func readFacts(line string) (f Facts) {
 	level, line := field(line)
 	on, line := field(line)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Table is the catalogue of one service, for packages that go through all of it.
+// Table is the catalogue of one service, for packages that read all of it.
 type Table struct {
 	Actions    []Action
 	Operations []Operation
@@ -20,28 +20,28 @@ type Action struct {
 	keys, every []string
 }
 
-// Operation is what a client calls.
+// Operation is an operation that clients call.
 type Operation struct {
-	Service string // in credential scopes and events
+	Service string // as in credential scopes and events
 	Name    string
-	// Event is CloudTrail's name of it ("Amazon S3 CloudTrail events", S3 user guide).
+	// Event is CloudTrail's name of the operation ("Amazon S3 CloudTrail events", S3 user guide).
 	Event string
-	// Data: its events are data events, which are about objects; all others are
+	// Data means that its events are data events, which concern objects; all others are
 	// management events.
 	Data bool
-	// Reads: it leaves everything as it was. KMS and STS operations that only use a
-	// key or a role are reads to CloudTrail.
+	// Reads means that it changes nothing. For CloudTrail, operations of KMS and STS that
+	// only use a key or a role are reads, too.
 	Reads bool
-	// ReadsNothing: its answer holds nothing that is stored but rules about who may
-	// ask, or who the caller is. No permission is needed.
+	// ReadsNothing means that its response contains no stored data except rules about who
+	// may ask, or the caller's identity. It needs no permission.
 	ReadsNothing bool
-	Stores       bool // it stores bytes of an object; events say how they are encrypted
-	Copies       bool // it reads another object beside its own
+	Stores       bool // it stores bytes of an object, so its events say how they are encrypted
+	Copies       bool // it reads another object, too
 	Global       bool // the service has one region
-	Unbuilt      bool // no table of the server has it
+	Unbuilt      bool // no operation table of the server has it
 }
 
-// Parse reads the table of a service. An unknown service has the zero Table.
+// Parse decodes the table of a service. For an unknown service it returns the zero Table.
 func Parse(service string) (t Table) {
 	groups := map[string][]string{}
 	lines := table(service)
@@ -72,11 +72,11 @@ func Parse(service string) (t Table) {
 	return t
 }
 
-// Witnesses returns the actions on buckets and objects, those first that show most
+// Witnesses returns the actions on buckets and objects. The first are those that show most
 // clearly that a policy is public.
 func Witnesses() []string {
 	all := slices.DeleteFunc(Parse("s3").Actions, func(a Action) bool { return !a.Bucket && !a.Object })
-	slices.SortStableFunc(all, func(a, b Action) int { return cmp.Compare(a.Witness-1, b.Witness-1) }) // 0 is last
+	slices.SortStableFunc(all, func(a, b Action) int { return cmp.Compare(a.Witness-1, b.Witness-1) }) // 0 comes last
 	names := make([]string, len(all))
 	for i := range all {
 		names[i] = all[i].Name
@@ -84,10 +84,10 @@ func Witnesses() []string {
 	return names
 }
 
-// columns come before the condition keys of an action.
+// columns is the number of fields before the condition keys of an action.
 const columns = 4
 
-// withPrefix gives condition keys the prefix of their service where they have none.
+// withPrefix adds the prefix of the service to condition keys without one.
 func withPrefix(service string, keys []string) []string {
 	for i, key := range keys {
 		switch bare := strings.TrimPrefix(key, "!"); {
@@ -101,8 +101,9 @@ func withPrefix(service string, keys []string) []string {
 	return keys
 }
 
-// OperationOf returns the operation of a service. The events of one that no table has
-// are management events, and it counts as a change, except in STS, where all are reads.
+// OperationOf returns an operation of a service. The events of an operation that no table
+// has are management events. It counts as a write, except in STS, where all operations are
+// reads.
 func OperationOf(service, name string) Operation {
 	o := Operation{Service: service, Name: name, Event: name}
 	t := table(service)
@@ -136,16 +137,16 @@ func OperationOf(service, name string) Operation {
 	return o
 }
 
-// Every reports the condition keys that every request to the service has, and those
-// of requests that come through an access point. key is in lower case.
+// Every reports whether every request to the service, or every request through an access
+// point, has a condition key. key is in lower case.
 func (t *Table) Every(key string) bool { return contains(t.every, key) }
 
-// Knows reports whether some action of the service is judged by a condition key.
+// Knows reports whether some action of the service has a condition key.
 func (t *Table) Knows(key string) bool {
 	return t.Every(key) || slices.ContainsFunc(t.Actions, func(a Action) bool { return a.Has(key) })
 }
 
-// Has reports whether the action is judged by a condition key of its service.
+// Has reports whether the action has a condition key of its service.
 func (a *Action) Has(key string) bool {
 	if contains(a.every, key) {
 		return !slices.Contains(a.keys, "!"+key)
@@ -153,8 +154,8 @@ func (a *Action) Has(key string) bool {
 	return contains(a.keys, key)
 }
 
-// contains reports whether a condition key is among known ones; one that ends with / or
-// a colon stands for all that have something behind it.
+// contains reports whether a condition key is one of known. A known key that ends with / or
+// a colon stands for all keys that begin with it and are longer.
 func contains(known []string, key string) bool {
 	return slices.ContainsFunc(known, func(k string) bool {
 		isFamily := strings.HasSuffix(k, "/") || strings.HasSuffix(k, ":")
@@ -162,14 +163,13 @@ func contains(known []string, key string) bool {
 	})
 }
 
-// GlobalKey reports the condition keys that requests to every service have. key is
-// in lower case.
+// GlobalKey reports whether requests to every service have a condition key. key is in lower case.
 func GlobalKey(key string) bool {
 	if !strings.HasPrefix(key, "aws:") {
 		return false
 	}
 	if i := strings.IndexByte(key, '/'); i >= 0 {
-		key = key[:i+1] // of tags
+		key = key[:i+1] // keys of tags
 	}
 	_, ok := find(global, key)
 	return ok

@@ -1,5 +1,5 @@
-// Package arn holds Amazon Resource Names. It is pure: it uses only the standard
-// library, and knows no policy and no request.
+// Package arn implements Amazon Resource Names. It is pure: it uses only the standard
+// library, and must never know a policy or a request.
 package arn
 
 import (
@@ -8,19 +8,19 @@ import (
 )
 
 // ARN is arn:partition:service:region:account:resource. For an object in a bucket,
-// arn:aws:s3:::bucket/key, Resource is the bucket and Key is the key, so that no
-// caller has to split them; Section joins them.
+// arn:aws:s3:::bucket/key, Resource is the bucket and Key is the key, so that other code
+// does not have to split them; Section joins them.
 type ARN struct {
 	Partition, Service, Region, Account string
 
 	Resource string
-	Key      string // as decoded, never normalised; empty in all other ARNs
+	Key      string // as decoded, never normalised; empty in ARNs other than those of objects
 }
 
-// Any is the resource of operations on no named resource, "*".
+// Any returns "*", the resource of operations that have no specific resource.
 func Any() ARN { return ARN{Resource: "*"} }
 
-// Parse reads an ARN; "*" is Any.
+// Parse parses an ARN; for "*" it returns Any.
 func Parse(s string) (ARN, error) {
 	if s == "*" {
 		return Any(), nil
@@ -36,8 +36,8 @@ func Parse(s string) (ARN, error) {
 	return a, nil
 }
 
-// inS3 reports an ARN of a bucket or of what is in one: access points and the like
-// have a region and an account.
+// inS3 reports whether the ARN is that of a bucket or of an object: access points and other
+// resources of S3 have a region and an account.
 func (a *ARN) inS3() bool { return a.Service == "s3" && a.Account == "" && a.Region == "" }
 
 // String returns the written form.
@@ -48,42 +48,42 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Section()
 }
 
-// IsAccountID reports whether an account can have this id: 12 digits.
+// IsAccountID reports whether id has the format of an account id: 12 digits.
 func IsAccountID(id string) bool { return len(id) == 12 && strings.Trim(id, "0123456789") == "" }
 
-// IsZero reports whether nothing was set.
+// IsZero reports whether the ARN is the zero ARN.
 func (a ARN) IsZero() bool { return a == ARN{} }
 
-// AllBuckets is the resource of s3:ListAllMyBuckets, as AWS's policies write it.
+// AllBuckets returns the resource of s3:ListAllMyBuckets, as AWS's policies write it.
 func AllBuckets() ARN { return Bucket("*") }
 
-// Bucket names a bucket.
+// Bucket returns the ARN of a bucket.
 func Bucket(name string) ARN { return ARN{Partition: "aws", Service: "s3", Resource: name} }
 
-// Object names an object: the key as decoded, never normalised.
+// Object returns the ARN of an object. key is as decoded, never normalised.
 func Object(bucket, key string) ARN {
 	if key == "" {
-		bucket += "/" // still not the bucket
+		bucket += "/" // so that the ARN is not that of the bucket
 	}
 	return ARN{Partition: "aws", Service: "s3", Resource: bucket, Key: key}
 }
 
-// Root names an account's root user.
+// Root returns the ARN of an account's root user.
 func Root(account string) ARN {
 	return IAM(account, "root")
 }
 
-// IAM names something of an account in IAM, such as "user/path/name".
+// IAM returns the ARN of a resource of IAM, such as "user/path/name".
 func IAM(account, resource string) ARN {
 	return ARN{Partition: "aws", Service: "iam", Account: account, Resource: resource}
 }
 
-// STS names a session, such as "assumed-role/role/session".
+// STS returns the ARN of a session, such as "assumed-role/role/session".
 func STS(account, resource string) ARN {
 	return ARN{Partition: "aws", Service: "sts", Account: account, Resource: resource}
 }
 
-// Section returns the last section as it is written: "bucket/key" of an object.
+// Section returns the last section in its written form: "bucket/key" for an object.
 func (a *ARN) Section() string {
 	if a.Key == "" {
 		return a.Resource
@@ -91,7 +91,7 @@ func (a *ARN) Section() string {
 	return a.Resource + "/" + a.Key
 }
 
-// Begins reports whether the last section begins with a text.
+// Begins reports whether the last section begins with prefix.
 func (a *ARN) Begins(prefix string) bool {
 	if a.Key == "" || len(prefix) <= len(a.Resource) {
 		return strings.HasPrefix(a.Resource, prefix)
@@ -100,7 +100,7 @@ func (a *ARN) Begins(prefix string) bool {
 	return ok && key[0] == '/' && strings.HasPrefix(a.Key, key[1:])
 }
 
-// BucketOf returns the bucket an S3 ARN lies in, and false for other ARNs.
+// BucketOf returns the bucket of an ARN in S3, and false for other ARNs.
 func (a ARN) BucketOf() (string, bool) {
 	if !a.inS3() {
 		return "", false
@@ -112,7 +112,7 @@ func (a ARN) BucketOf() (string, bool) {
 	return name, name != ""
 }
 
-// IsObject reports the ARN of an object in a bucket.
+// IsObject reports whether the ARN is that of an object in a bucket.
 func (a ARN) IsObject() bool {
 	_, ok := a.BucketOf()
 	return ok && (a.Key != "" || strings.Contains(a.Resource, "/"))

@@ -1,6 +1,7 @@
-// Package credential holds what a signature is checked against. It exists so that core,
-// which keeps credentials, and the gateway, which checks signatures, share one type
-// without knowing each other. It must never know how either does its work.
+// Package credential defines the credentials against which signatures are verified. It
+// exists so that core, which stores credentials, and the gateway, which verifies
+// signatures, share one type without depending on each other. It must never know how either
+// does its work.
 package credential
 
 import (
@@ -9,14 +10,14 @@ import (
 	"watertight/internal/access/policy"
 )
 
-// Credential is an access key, its secret, and the principal it proves. Secret and Token must
-// never be logged.
+// Credential is an access key, its secret, and the principal that it identifies. Secret and
+// Token must never be logged.
 type Credential struct {
 	AccessKeyID, Secret string
 	Active              bool
 	Principal           policy.Principal
 
-	// Of temporary credentials; Token is "" for long-lived ones.
+	// The fields of temporary credentials; Token is "" for long-lived ones.
 	Token                  string
 	Issued, Expires, MFAAt time.Time // MFAAt is zero without MFA
 	SourceIdentity         string

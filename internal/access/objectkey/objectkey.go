@@ -1,7 +1,6 @@
-// Package objectkey says what the key of an object may be. It exists so that
-// routing, authorization and storage agree on it, wherever a key occurs: in a
-// path, a header, a form or a document. It must never know which bucket a key
-// belongs to, nor what is stored under it.
+// Package objectkey defines which keys an object can have. It exists so that routing,
+// authorization and storage agree, wherever a key occurs: in a path, a header, a form or a
+// document. It must never know which bucket a key belongs to, nor what is stored under it.
 package objectkey
 
 import (
@@ -12,14 +11,13 @@ import (
 	"watertight/internal/fault"
 )
 
-// Max is the length of the longest key, in bytes (S3 user guide, "Naming Amazon
-// S3 objects").
+// Max is the maximum length of a key in bytes (S3 user guide, "Naming Amazon S3 objects").
 const Max = 1024
 
-// Check refuses what can't be a key: more than Max bytes, no UTF-8, a NUL, or
-// ".." segments that climb above the bucket (S3 user guide, "Object key naming
-// guidelines"). It accepts the empty key, which names the bucket itself.
-// Errors: KeyTooLongError, InvalidURI.
+// Check refuses texts that can't be a key: more than Max bytes, invalid UTF-8, a NUL, or
+// ".." segments that lead above the bucket (S3 user guide, "Object key naming guidelines").
+// It accepts the empty key, which names the bucket itself. Errors: KeyTooLongError,
+// InvalidURI.
 func Check(key string) error {
 	switch {
 	case len(key) > Max:

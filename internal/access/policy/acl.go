@@ -24,8 +24,7 @@ type ListGrant struct {
 	Actions []Action
 }
 
-// Given returns the document of what an identity may do by default, without a policy
-// that allows it.
+// Given returns a document that allows an action by default, where no policy does.
 func Given(a Action) *Document {
 	s := statement{allow: true, resources: []arnPattern{{text: "*", any: true}}}
 	s.actions = []actionPattern{{text: string(a), p: pattern{{kind: literal, text: strings.ToLower(string(a))}}}}
@@ -33,12 +32,12 @@ func Given(a Action) *Document {
 	return &Document{kind: Identity, statements: []statement{s}}
 }
 
-// List makes the document of an ACL. It only allows, it belongs to one resource
-// and names none, and Decide ignores its grants to groups while
-// IgnorePublicAcls is on. A grant to an account, or to every account, reaches only
-// the account's root user directly; the account's own policies decide which of its
-// other principals may use it. Public says whether an ACL is public;
-// RestrictPublicBuckets, which is about policies, does not count it.
+// List returns the document of an ACL. It only allows. It belongs to one resource and so
+// names none, and Decide ignores its grants to groups while IgnorePublicAcls is on. A grant
+// to an account, or to every account, directly reaches only the account's root user; the
+// account's own policies decide which of its other principals may use it. Public tells
+// whether an ACL is public; RestrictPublicBuckets concerns policies only, so it ignores
+// ACLs.
 func List(grants []ListGrant) *Document {
 	d := &Document{kind: AccessList, statements: make([]statement, len(grants))}
 	for i, g := range grants {

@@ -9,44 +9,43 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Subject is a principal whose access is compared, with the laws that bind it.
+// Subject is a principal whose access is compared, with the laws that apply to it.
 type Subject struct {
-	Name               string // as it is shown
+	Name               string // name for messages
 	Principal          Principal
 	Identity, Boundary []*Document
 }
 
-// Probe is an action to compare, and whether it is on objects.
+// Probe is an action to compare, on objects or on buckets.
 type Probe struct {
 	Action   Action
 	OnObject bool
 }
 
-// Change is what one subject gains or loses.
+// Change is a permission that a subject gains or loses.
 type Change struct {
 	Subject     string
 	Gains       bool
 	Action      Action
-	Resource    string // pattern of the statement that makes the difference
+	Resource    string // pattern in the statement that causes the change
 	Conditional bool   // only while the conditions of that statement hold
 }
 
-// Comparison is the laws of a resource before and after a change.
+// Comparison has the laws of a resource before and after a change.
 type Comparison struct {
-	Before, After Laws // without the parts that are a subject's
+	Before, After Laws // without the laws of the subjects
 	Subjects      []Subject
 	Probes        []Probe
-	Most          int // decisions to make at most
+	Most          int // maximum number of decisions
 }
 
-// Compare returns which subject gains or loses what. Every answer is Decide's. It
-// tries one request for each statement of either side, each subject, each probe that
-// the statement is about, and each of its resource patterns. The resource has the
-// pattern's kind, with an x for a wildcard. The request is tried once in plain form,
-// over TLS from an arbitrary address. If the statement has conditions, it is tried
-// again with values that meet them, as far as the sender can choose those.
-// Policy variables other than aws:username are not tried. cut reports that Most
-// was reached.
+// Compare returns the permissions that the subjects gain or lose. Decide makes every
+// decision. Compare tries one request for each statement of either side, each subject, each
+// probe that the statement matches, and each of its resource patterns. The resource is of
+// the pattern's kind, with an x for a wildcard. Compare tries each request once without
+// special properties, over TLS from an arbitrary address. If the statement has conditions,
+// it tries again with values that meet them, if the sender can choose those. It does not
+// try policy variables other than aws:username. cut reports that Most was reached.
 func (c *Comparison) Compare() (changes []Change, cut bool) {
 	seen := map[Change]bool{}
 	left := c.Most
@@ -63,8 +62,8 @@ func (c *Comparison) Compare() (changes []Change, cut bool) {
 	return sorted(seen), false
 }
 
-// statement asks what there is to ask of one statement for one subject, and
-// returns how many decisions that took.
+// statement tries the requests of one statement for one subject, and returns the number of
+// decisions.
 func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool) (n int) {
 	for i := range s.resources {
 		text := strings.ReplaceAll(s.resources[i].text, "${aws:username}", who.Principal.Name)
@@ -104,7 +103,7 @@ func (c *Comparison) statement(s *statement, who *Subject, seen map[Change]bool)
 	return n
 }
 
-// differs decides a request under both laws.
+// differs reports whether the decisions on a request differ between both laws.
 func (c *Comparison) differs(who *Subject, r Request, change *Change) bool {
 	decide := func(l Laws) bool {
 		l.Identity, l.Boundary = who.Identity, who.Boundary

@@ -11,13 +11,13 @@ import (
 // condition is one key under one operator.
 type condition struct {
 	operator
-	name   string // of the operator, as written
+	name   string // operator as written
 	key    string // as written
 	ref    keyRef
 	values []operand
 }
 
-// operand is one value of a condition, read as the operator's type wants it.
+// operand is one value of a condition, decoded for the type of the operator.
 type operand struct {
 	text   string
 	bare   bool // a JSON number or boolean
@@ -30,9 +30,9 @@ type operand struct {
 	prefix netip.Prefix
 }
 
-// holds evaluates a condition. allow is the effect of its statement: a plain
-// operator on a key with several values has no meaning in AWS's words, and is
-// read so that it gives less away: an Allow wants all values to fit, a Deny one.
+// holds evaluates a condition. allow is whether its statement is an Allow. AWS does not
+// define a plain operator on a key with several values. Here it is evaluated in the
+// restrictive way: for an Allow all values must match, for a Deny one.
 func (c *condition) holds(in *situation, allow bool) bool {
 	if fits, ok := c.typed(in); ok {
 		return fits
@@ -42,7 +42,7 @@ func (c *condition) holds(in *situation, allow bool) bool {
 	case c.family == nullFamily:
 		return c.absentAsSaid(v.n == 0)
 	case v.n > 0:
-	case c.set == forAny: // whatever follows: some value must fit, and there is none
+	case c.set == forAny: // whatever the operator: at least one value must match, and there is none
 		return false
 	case c.ifExists || c.set == forAll:
 		return true
@@ -67,8 +67,7 @@ func (c *condition) absentAsSaid(absent bool) bool {
 	return false
 }
 
-// typed evaluates the keys that the request holds as something better than
-// text; ok is false for all others.
+// typed evaluates the keys whose values in the request are not text; ok is false for other keys.
 func (c *condition) typed(in *situation) (fits, ok bool) {
 	switch {
 	case in.request.given != nil:
@@ -80,13 +79,13 @@ func (c *condition) typed(in *situation) (fits, ok bool) {
 	return false, false
 }
 
-// fits reports whether one value of the request is what the condition asks for.
+// fits reports whether one value of the request meets the condition.
 func (c *condition) fits(value string, in *situation) bool {
 	return c.matchesOne(value, in) != c.negated
 }
 
-// matchesOne reports whether one operand matches. A value that is not of the
-// operator's type matches none.
+// matchesOne reports whether one operand matches. A value that is not of the operator's
+// type matches none.
 func (c *condition) matchesOne(value string, in *situation) bool {
 	in.spend(len(c.values))
 	switch c.family {
@@ -166,7 +165,7 @@ func (c *condition) hasDate(t time.Time) bool {
 	return false
 }
 
-// compileOperand reads one value of a condition.
+// compileOperand decodes one value of a condition.
 func compileOperand(o operator, text string, variables bool) (operand, error) {
 	out, ok := operand{text: text}, true
 	var err error
@@ -201,8 +200,8 @@ func compileOperand(o operator, text string, variables bool) (operand, error) {
 	return out, err
 }
 
-// compileARN reads the value of an ARN operator: "*", six sections, or one
-// variable that stands for a whole ARN.
+// compileARN compiles the value of an ARN operator: "*", six sections, or one variable that
+// stands for a whole ARN.
 func (o *operand) compileARN(variables bool) error {
 	if o.text == "*" {
 		o.arn.any = true

@@ -9,17 +9,17 @@ import (
 type opinion struct {
 	deny  *statement
 	allow *statement
-	grant grant // the furthest reaching of a resource-based policy's allows
-	// alone is the allow of a grant of a KMS key, beside which no identity policy needs
-	// to allow, and reaches how far it does.
+	grant grant // the furthest reaching grant among the Allow statements of a resource-based policy
+	// alone is a statement of a grant of a KMS key: it needs no identity policy that also
+	// allows the request. reaches is how far it reaches.
 	alone   *statement
 	reaches grant
-	lost    bool // a document is missing
+	lost    bool // a document could not be read
 	spent   bool // the decision took too many steps
 }
 
-// ask evaluates one layer. It stops at the first Deny, unless the denies of the
-// layer don't bind the caller under l; if l is nil, they bind every caller.
+// ask evaluates one layer. It stops at the first Deny, unless the Deny statements of the
+// layer don't apply to the caller under l; if l is nil, they apply to every caller.
 func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 	escapes := func() bool { return l != nil && layer == ResourceLayer && ownerEscapes(l, &in.request) }
 	var o opinion
@@ -52,13 +52,13 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 	return o
 }
 
-// Decide decides a request in AWS's order (IAM user guide, "Policy evaluation logic"):
-// an explicit deny in any layer wins; then the resource's policy can be enough for a
-// caller of the resource's account, depending on how it names the caller; then identity
-// policies, boundary and session policy must each allow. Between accounts both sides
-// must allow. Without any allow the result is the implicit deny. Whatever policies
-// allow, RestrictPublicBuckets can deny, and only the bucket's own account may change
-// its settings. A decision that takes too many steps is a deny.
+// Decide decides a request in AWS's order (IAM user guide, "Policy evaluation logic"). An
+// explicit Deny in any layer wins. Then the resource's policy can be enough for a caller of
+// the resource's account, depending on how it names the caller. Then identity policies,
+// boundary and session policy must each allow. Between accounts both sides must allow.
+// Without any Allow the result is an implicit deny. Whatever policies allow,
+// RestrictPublicBuckets can deny, and only the bucket's own account may change its
+// settings. A decision that takes too many steps is a deny.
 func Decide(l Laws, r Request) Verdict {
 	if r.Principal.Kind == Nobody {
 		return Verdict{}
@@ -86,14 +86,14 @@ func (in *situation) decide(l *Laws) Verdict {
 		switch {
 		case o.spent:
 			return Verdict{
-				Effect: ExplicitDeny, Why: []string{"the decision takes more work than one may"}, Exhausted: true,
+				Effect: ExplicitDeny, Why: []string{"the decision needs more steps than are allowed"}, Exhausted: true,
 			}
 		case o.lost:
 			return Verdict{Effect: ExplicitDeny, Why: []string{"a policy could not be read"}, Layer: at.layer}
 		case o.deny != nil:
 			return Verdict{Effect: ExplicitDeny, Why: o.deny.why[at.layer], Layer: at.layer}
 		}
-		opinions[at.layer] = o // the allows of Guard do not count: Resource comes after it
+		opinions[at.layer] = o // the allows of Guard do not count: Resource comes after it and replaces them
 	}
 	v := weigh(l, r, &opinions)
 	if v.Effect == Allow && restricted(l, &r.Principal) {
@@ -104,13 +104,14 @@ func (in *situation) decide(l *Laws) Verdict {
 	}
 	if v.Effect == Allow && in.ownersAlone(l) {
 		return Verdict{
-			Effect: ImplicitDeny, Why: []string{"settings of a bucket are its own account's alone"},
+			Effect: ImplicitDeny, Why: []string{"only the bucket's own account may change its settings"},
 			Layer: ResourceLayer,
 		}
 	}
 	if v.Effect == Allow && in.owner != "" && r.Principal.Account != in.owner && r.Action.Facts().OwnAccount {
 		return Verdict{
-			Effect: ImplicitDeny, Why: []string{"settings of a key are its own account's alone"}, Layer: ResourceLayer,
+			Effect: ImplicitDeny, Why: []string{"only the key's own account may change its settings"},
+			Layer: ResourceLayer,
 		}
 	}
 	if v.Effect == Allow && in.givesAccessAway(l) {
@@ -123,12 +124,12 @@ func (in *situation) decide(l *Laws) Verdict {
 	return v
 }
 
-// weigh returns the verdict where nothing denies.
+// weigh returns the verdict if no statement denies.
 func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
 	p, resource := &r.Principal, &opinions[ResourceLayer]
 	if (p.Kind == Anonymous || p.Kind == WebIdentity) && r.Action.Service() == "kms" {
-		// KMS takes signed requests only, so "*" in a key policy means no others (KMS
-		// developer guide, "Key policies in AWS KMS", "Principal").
+		// KMS accepts signed requests only, so "*" in a key policy does not include
+		// anonymous callers (KMS developer guide, "Key policies in AWS KMS", "Principal").
 		return implicitDeny(ResourceLayer)
 	}
 	own := p.Account != "" && (l.ResourceOwner == "" || l.ResourceOwner == p.Account)
@@ -136,14 +137,14 @@ func weigh(l *Laws, r *Request, opinions *[layers]opinion) Verdict {
 	if v.Effect == Allow || resource.alone == nil {
 		return v
 	}
-	// A grant carries a principal of any account as far as a policy of its own account's
-	// resource would (KMS developer guide, "Grants in AWS KMS").
+	// For a principal of any account, a grant is like a policy of a resource of its own
+	// account (KMS developer guide, "Grants in AWS KMS").
 	return weighAllow(l, p, opinions, resource.alone, resource.reaches, true)
 }
 
-// weighAllow returns the verdict where the resource-based policies allow no more than
-// one statement does, nil for none, and carry the principal as far as reaches. own: the
-// resource counts as one of the principal's account.
+// weighAllow returns the verdict for what the resource-based policies allow: allow is the
+// statement that allows it, nil if there is none, and reaches is how far it reaches. own:
+// the resource counts as one of the principal's account.
 func weighAllow(
 	l *Laws, p *Principal, opinions *[layers]opinion, allow *statement, reaches grant, own bool,
 ) Verdict {
@@ -172,26 +173,26 @@ func weighAllow(
 	return Verdict{Effect: Allow, Why: opinions[IdentityLayer].allow.why[IdentityLayer], Layer: IdentityLayer}
 }
 
-// Excludes reports that the laws allow the principal nothing, whatever it asks for; the
-// caller then need not look anything up for it.
+// Excludes reports whether the laws certainly allow the principal nothing, so that the
+// caller of Excludes need not look up more.
 func (l *Laws) Excludes(p *Principal) bool {
 	if p.Kind != Anonymous {
 		return false
 	}
-	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of any object may allow everyone
+	if l.ObjectLists && !l.Public.IgnorePublicACLs { // the ACL of an object may allow everyone
 		return restricted(l, p)
 	}
 	return restricted(l, p) ||
 		!slices.ContainsFunc(l.Resource, func(d *Document) bool { return d == nil || d.admitsAll })
 }
 
-// implicitDeny is the verdict where a layer that had to allow does not.
+// implicitDeny returns the verdict if a layer does not allow what it must allow.
 func implicitDeny(layer Layer) Verdict {
 	return Verdict{Effect: ImplicitDeny, Why: []string{"no " + layer.String() + " allows it"}, Layer: layer}
 }
 
-// ownerEscapes reports whether the denies of a bucket's policy do not bind: the root
-// user of the bucket's account may always read, write and delete the policy, so that
+// ownerEscapes reports whether the Deny statements of a bucket's policy don't apply: the
+// root user of the bucket's account may always read, write and delete the policy, so that
 // it can repair one that locks everyone out (S3 API reference, PutBucketPolicy).
 func ownerEscapes(l *Laws, r *Request) bool {
 	if r.Principal.Kind != AccountRoot || l.ResourceOwner == "" || r.Principal.Account != l.ResourceOwner {

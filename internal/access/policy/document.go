@@ -9,40 +9,40 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Kind is what a document is attached to.
+// Kind says what a document is attached to.
 type Kind uint8
 
 // The kinds of documents.
 const (
-	Identity   Kind = iota // attached to a user, group or role; a permissions boundary too
+	Identity   Kind = iota // attached to a user, group or role; also a permissions boundary
 	Resource               // a bucket policy
-	Trust                  // who may assume a role
+	Trust                  // trust policy: who may assume a role
 	Key                    // a KMS key policy
-	Session                // passed when a session is made
+	Session                // session policy
 	AccessList             // an ACL; made by List, never parsed
 	GrantList              // grants of a KMS key; made by Grants, never parsed
 )
 
-// Document is a compiled policy. It never changes.
+// Document is a compiled policy. It is immutable.
 type Document struct {
 	kind       Kind
-	version    string // as written; empty where it was not
+	version    string // as written; empty if the document has none
 	id         string
 	statements []statement
 	mentions   []string       // condition keys, sorted; see Mentions
 	public     bool           // wherever requests come from; see Public
-	openTo     []netip.Prefix // addresses from which statements allow everyone
-	admitsAll  bool           // some Allow is for everyone, perhaps on conditions
+	openTo     []netip.Prefix // address ranges from which statements allow everyone
+	admitsAll  bool           // some Allow is for everyone, perhaps with conditions
 }
 
-// The versions of the language. A document without one is of the older, in
-// which ${...} are plain characters.
+// The versions of the policy language. A document without a version has the older one, in
+// which ${...} is not a variable.
 const (
 	version2008 = "2008-10-17"
 	version2012 = "2012-10-17"
 )
 
-// Statement is what one statement says, as written.
+// Statement is a statement as written.
 type Statement struct {
 	Sid          string
 	Effect       Effect // Allow or ExplicitDeny
@@ -55,22 +55,22 @@ type Statement struct {
 	Conditions   []Condition
 }
 
-// PrincipalName is one entry of a Principal element. Type is AWS, Federated,
-// Service or CanonicalUser; the element "*" is the AWS principal "*".
+// PrincipalName is one entry of a Principal element. Type is AWS, Federated, Service or
+// CanonicalUser; the element "*" is the AWS principal "*".
 type PrincipalName struct{ Type, Value string }
 
-// Condition is one key under one operator; it holds if one of Values fits (for
-// negated operators: if none does).
+// Condition is one key under one operator. It is met if one of Values matches; with a
+// negated operator, if none does.
 type Condition struct {
 	Operator string // "ForAnyValue:StringEqualsIfExists"
 	Key      string // "aws:SourceIp"
 	Values   []string
 }
 
-// Kind returns what the document is attached to.
+// Kind returns the kind of the document.
 func (d *Document) Kind() Kind { return d.kind }
 
-// Statements returns a copy of what the document says, for packages that have further
+// Statements returns a copy of the document's statements, for packages that have further
 // rules about documents.
 func (d *Document) Statements() []Statement {
 	out := make([]Statement, len(d.statements))
@@ -80,23 +80,23 @@ func (d *Document) Statements() []Statement {
 	return out
 }
 
-// Mentions reports whether a condition or a policy variable of the document
-// uses a condition key that begins with prefix: "s3:ExistingObjectTag/",
-// "aws:SourceIp". Facts that cost a lookup are fetched only if it does.
+// Mentions reports whether a condition or a policy variable of the document uses a
+// condition key that begins with prefix, for example "s3:ExistingObjectTag/" or
+// "aws:SourceIp". Values that cost a lookup are fetched only if it does.
 func (d *Document) Mentions(prefix string) bool {
 	prefix = KeyName(prefix)
 	i, _ := slices.BinarySearch(d.mentions, prefix)
 	return i < len(d.mentions) && strings.HasPrefix(d.mentions[i], prefix)
 }
 
-// MentionsAction reports whether some statement is about the action.
+// MentionsAction reports whether some statement matches the action.
 func (d *Document) MentionsAction(a Action) bool {
 	return slices.ContainsFunc(d.statements, func(s statement) bool { return s.aboutAction(string(a), nil) })
 }
 
-// AllowsSome reports whether documents together allow some action of a service,
-// such as "s3", on some resource and under some condition: an Allow names one,
-// and no Deny without conditions covers all of them on every resource.
+// AllowsSome reports whether documents together allow some action of a service, such as
+// "s3", on some resource and under some condition: an Allow must name an action, and no
+// Deny without conditions may cover all of them on every resource.
 func AllowsSome(all []*Document, service string) bool {
 	allowed := false
 	for _, d := range all {
@@ -113,8 +113,8 @@ func AllowsSome(all []*Document, service string) bool {
 	return allowed
 }
 
-// Principals returns every entry of the document's Principal and NotPrincipal
-// elements, in order and once each.
+// Principals returns every entry of the document's Principal and NotPrincipal elements, in
+// order, without duplicates.
 func (d *Document) Principals() []PrincipalName {
 	var out []PrincipalName
 	for i := range d.statements {
@@ -127,10 +127,10 @@ func (d *Document) Principals() []PrincipalName {
 	return out
 }
 
-// Bind returns the document with its principals bound to those that had the names when
-// it was written: ids are the unique ids of users and roles, by the ARN in a Principal
-// element, and of accounts, by their canonical ids. A user or role that takes such a
-// name later does not match (IAM user guide, "IAM identifiers", "Unique identifiers").
+// Bind returns the document with its principals bound to unique ids. ids has the unique ids
+// of users and roles, by the ARN in a Principal element, and the ids of accounts, by their
+// canonical ids. A user or role that gets such a name later does not match (IAM user guide,
+// "IAM identifiers", "Unique identifiers").
 func (d *Document) Bind(ids map[string]string) *Document {
 	return d.withPrincipals(func(p *principal) {
 		if p.bound = ids[p.Value]; p.kind == ofCanonical && arn.IsAccountID(p.bound) {
@@ -160,8 +160,7 @@ func (d *Document) withPrincipals(change func(*principal)) *Document {
 	return &c
 }
 
-// Named returns the document under the name that reasons give it: "identity
-// policy Backup, Statement[0]".
+// Named returns the document with a name for reasons: "identity policy Backup, Statement[0]".
 func (d *Document) Named(name string) *Document {
 	c := *d
 	c.statements = slices.Clone(d.statements)
@@ -169,8 +168,7 @@ func (d *Document) Named(name string) *Document {
 	return &c
 }
 
-// giveReasons writes the reasons of every statement once, so that a decision
-// need not.
+// giveReasons prepares the reason of every statement, so that decisions need not format it.
 func (d *Document) giveReasons(name string) {
 	if name != "" {
 		name = " " + name

@@ -1,15 +1,14 @@
 package policy
 
-// Problem is the class of what is wrong with a document. The rooms that speak
-// to callers choose their code and message by it: IAM and STS say
-// MalformedPolicyDocument, KMS MalformedPolicyDocumentException, S3
-// MalformedPolicy.
+// Problem is the class of an error in a document. The services choose their code and
+// message by it: IAM and STS answer MalformedPolicyDocument, KMS
+// MalformedPolicyDocumentException, S3 MalformedPolicy.
 type Problem uint8
 
 // The problems.
 const (
-	BadSyntax      Problem = iota // not JSON, or not of the shape the grammar asks for
-	TooLong                       // over the limit of the kind
+	BadSyntax      Problem = iota // not JSON, or a wrong JSON type
+	TooLong                       // longer than the limit of the kind
 	MissingElement                // Path names it
 	UnknownElement                // Path names it
 	BadVersion
@@ -22,7 +21,7 @@ const (
 	BadAddress // a condition's value
 )
 
-// Error says what is wrong with a document and where.
+// Error says what is wrong with a document, and where.
 type Error struct {
 	Problem Problem
 	Path    string // "Statement[1].Condition.StringLike"; empty for the whole document

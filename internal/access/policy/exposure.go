@@ -2,22 +2,22 @@ package policy
 
 import "slices"
 
-// Exposure is who may use a resource besides its owner's account.
+// Exposure says who may use a resource besides its owner's account.
 type Exposure struct {
-	// Witness shows why a document is public; nil where none is.
+	// Witness shows why a document is public; nil if none is.
 	Witness *Witness
-	// Open reports that principals that no document names are allowed something now: a
+	// Open means that principals that no document names are allowed something now: a
 	// document is public, and RestrictPublicBuckets is off.
 	Open bool
-	// Accounts are the other accounts, by id or canonical id, that documents name
-	// in an Allow and that the setting does not shut out; sorted.
+	// Accounts are the other accounts, by id or canonical id, that documents name in an
+	// Allow and that Block Public Access does not exclude; sorted.
 	Accounts []string
 	// Services are the AWS services that documents name, by DNS name; sorted.
 	Services []string
 }
 
-// Exposed works out the exposure of a resource under its laws: documents, what
-// Block Public Access says of them, and the owner.
+// Exposed returns the exposure of a resource under its laws: its documents, its Block
+// Public Access setting, and its owner.
 func Exposed(l Laws) Exposure {
 	var e Exposure
 	for _, d := range l.Resource {
@@ -44,7 +44,7 @@ func Exposed(l Laws) Exposure {
 	return e
 }
 
-// name collects the accounts and services that a document names in an Allow.
+// name adds the accounts and services that a document names in an Allow.
 func (e *Exposure) name(d *Document, owner string) {
 	for i := range d.statements {
 		for j := range d.statements[i].principals {
@@ -62,7 +62,7 @@ func (e *Exposure) name(d *Document, owner string) {
 	}
 }
 
-// accountOf returns the account of an entry that names one, or a principal in one.
+// accountOf returns the account that an entry names, or the account of the principal that it names.
 func (p *principal) accountOf() string {
 	if p.account != "" {
 		return p.account

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// A document is read into a tree first, because encoding/json forgives what
-// the grammar does not: a name written twice or in another case.
+// A document is first parsed into a tree, because encoding/json accepts what the grammar
+// forbids: a name that occurs twice or in another case.
 
 type shape uint8
 
@@ -34,11 +34,11 @@ type member struct {
 	value node
 }
 
-// maxDepth is what the grammar needs: a value in a list under key, operator,
-// Condition, statement, list of statements and document.
+// maxDepth is the nesting depth that the grammar needs: a value in a list under key,
+// operator, Condition, statement, list of statements and document.
 const maxDepth = 8
 
-// read returns the document's tree. The text is bounded by the caller.
+// read returns the document's tree. The caller has limited the length of the text.
 func read(text []byte) (node, error) {
 	if !json.Valid(text) {
 		return node{}, &Error{BadSyntax, "", "the document is not valid JSON" + place(text)}
@@ -55,7 +55,7 @@ func read(text []byte) (node, error) {
 	return n, nil
 }
 
-// place is where a text stops being JSON, " at line 2, column 7".
+// place returns where a text stops being JSON: " at line 2, column 7".
 func place(text []byte) string {
 	var any json.RawMessage
 	e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, &any))
@@ -123,7 +123,7 @@ func readObject(dec *json.Decoder, path string, depth int) (node, error) {
 			return node{}, &Error{BadSyntax, path, "a name holds a character that is not allowed"}
 		}
 		if _, twice := seen[name]; twice {
-			return node{}, &Error{BadSyntax, here, "the name stands twice in one object"}
+			return node{}, &Error{BadSyntax, here, "the name occurs twice in one object"}
 		}
 		seen[name] = struct{}{}
 		value, err := readNode(dec, here, depth+1)
@@ -136,8 +136,8 @@ func readObject(dec *json.Decoder, path string, depth int) (node, error) {
 	return n, err
 }
 
-// printable refuses control characters, which no name of anything holds, and
-// what encoding/json puts in the place of half a surrogate pair.
+// printable refuses control characters, which no valid name contains, and the replacement
+// character, which encoding/json puts in place of half a surrogate pair.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == utf8.RuneError

@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// KeyGrant is one grant of a KMS key (KMS developer guide, "Grants in AWS KMS"): it
-// allows a principal some operations on the key, and denies nothing.
+// KeyGrant is one grant of a KMS key (KMS developer guide, "Grants in AWS KMS"). It allows
+// a principal some operations on the key. It denies nothing.
 type KeyGrant struct {
 	ID         string   // for reasons
 	Grantee    string   // ARN of the user, role, session or account
-	Bound      string   // unique id of the user or role that had the name
+	Bound      string   // unique id of the user or role that the grant named
 	Operations []string // "Decrypt"
-	// Equals, if set, is the whole encryption context that requests must have, and
-	// Subset what it must hold.
+	// Equals, if set, is the exact encryption context that requests must have. Subset has
+	// pairs that their context must contain.
 	Equals, Subset map[string]string
 }
 
-// Grants makes the document of grants of one key. A grant reaches its principal as a key
-// policy does that names it, with one difference: no identity policy needs to allow
-// beside it, also where the principal is of another account. A grantee that cannot be
-// read is nobody.
+// Grants returns the document of grants of one key. A grant is like a key policy that names
+// its principal, with one difference: no identity policy needs to allow the request, too,
+// even if the principal is of another account. A grantee that cannot be parsed matches
+// nobody.
 func Grants(all []KeyGrant) *Document {
 	d := &Document{kind: GrantList, statements: make([]statement, 0, len(all))}
 	for i := range all {
@@ -36,7 +36,7 @@ func Grants(all []KeyGrant) *Document {
 		}
 		for _, o := range g.Operations {
 			if o == "RetireGrant" {
-				continue // is about this grant alone: its service asks the grant itself
+				continue // it is about this grant only, and core/kms decides it
 			}
 			s.actions = append(s.actions, actionPattern{
 				text: "kms:" + o, p: pattern{{kind: literal, text: "kms:" + strings.ToLower(o)}},
@@ -48,15 +48,15 @@ func Grants(all []KeyGrant) *Document {
 	return d
 }
 
-// grantTerms are what a grant asks of a request that a statement cannot say: the names
-// in an encryption context are compared with their case, and a grant that is made
-// through another one gives no more than that.
+// grantTerms are conditions of a grant that a statement can't express. The names in an
+// encryption context are compared with their case. A grant that is created through another
+// one must not give more than that one.
 type grantTerms struct {
 	operations     []string
 	equals, subset map[string]string
 }
 
-// Condition keys that are read here, as KeyName gives them.
+// Condition keys that this file reads, in the form that KeyName returns.
 const (
 	contextKey      = "kms:encryptioncontext:"
 	contextNamesKey = "kms:encryptioncontextkeys"
@@ -70,8 +70,8 @@ const (
 	ConstraintSubset = "EncryptionContextSubset"
 )
 
-// hold reports whether a request is within the terms. Constraints are for operations
-// with an encryption context alone (KMS developer guide, "Using grant constraints").
+// hold reports whether a request meets the terms. Constraints apply only to operations with
+// an encryption context (KMS developer guide, "Using grant constraints").
 func (t *grantTerms) hold(in *situation) bool {
 	switch r := &in.request; {
 	case strings.EqualFold(string(r.Action), "kms:DescribeKey"):
@@ -88,7 +88,7 @@ func (t *grantTerms) admit(in *situation) bool {
 	has := func(want map[string]string) bool {
 		in.spend(len(want) * (1 + len(names)))
 		for name, value := range want {
-			// Two names that differ in case share a condition key: neither is trusted then.
+			// Two names that differ only in case share a condition key: then neither is trusted.
 			values := in.request.key(KeyName(contextKey + name))
 			if !slices.Contains(names, name) || len(values) != 1 || values[0] != value {
 				return false
@@ -102,10 +102,10 @@ func (t *grantTerms) admit(in *situation) bool {
 	return t.subset == nil || has(t.subset)
 }
 
-// cover reports whether a grant that the request would make allows no operation that
-// this one does not, and is constrained at least as much (KMS developer guide,
-// "Granting CreateGrant permission"). The new grant's constraint is in the encryption
-// context of the request.
+// cover reports whether the grant that a request would create allows no operation that this
+// one does not allow, and is constrained at least as much (KMS developer guide, "Granting
+// CreateGrant permission"). The new grant's constraint is in the encryption context of the
+// request.
 func (t *grantTerms) cover(in *situation) bool {
 	operations := in.request.key(operationsKey)
 	for _, o := range operations {

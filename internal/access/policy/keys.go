@@ -5,23 +5,22 @@ import (
 	"strings"
 )
 
-// KeyName returns the name under which Request.Keys holds a condition key. Names
-// do not depend on case, except those of an object's tags, which are stored
-// with their case.
+// KeyName returns the name under which Request.Keys holds a condition key. It is in lower
+// case, except for the key of an object's tag, whose case is significant.
 func KeyName(name string) string {
 	service, tag, ok := strings.Cut(name, "/")
 	lower := strings.ToLower(service)
 	switch {
 	case !ok, lower != "s3:existingobjecttag" && lower != "s3:requestobjecttag":
 		return strings.ToLower(name)
-	case lower == service: // as it is asked for with every request
+	case lower == service: // a fast path, because every decision looks it up
 		return name
 	default:
 		return lower + "/" + tag
 	}
 }
 
-// keyRef is a condition key as a document refers to it.
+// keyRef is a condition key that a document refers to.
 type keyRef struct {
 	name    string
 	derived derived
@@ -32,8 +31,8 @@ func refTo(name string) keyRef {
 	return keyRef{name, derivedKey(name)}
 }
 
-// derived is a key that follows from the request's typed fields. No caller can
-// forget such a key or make it up: Request.Keys is not asked for it.
+// derived is a condition key whose value follows from the request's typed fields. It is
+// never read from Request.Keys, so that no caller can forget it or set it to a wrong value.
 type derived uint8
 
 const (
@@ -88,19 +87,19 @@ func derivedKey(name string) derived {
 	return notDerived
 }
 
-// situation is a request while it is judged, with what was worked out so far.
+// situation is a request during a decision, with values that were computed so far.
 type situation struct {
 	request Request
-	owner   string            // of the resource; of an object, its bucket's
-	joined  string            // the last section of the resource, once it was asked for
-	known   [versionID]string // of all but the version
-	// ignoreGroups: IgnorePublicAcls is on.
+	owner   string            // of the resource or, for an object, of its bucket
+	joined  string            // last section of the resource, if it was needed
+	known   [versionID]string // values of all derived keys except the version
+	// ignoreGroups means that IgnorePublicAcls is on.
 	ignoreGroups bool
 	spent, most  int // steps; see Work
 }
 
-// section is the last section of the request's resource. That of an object is
-// joined once a decision, and only for patterns that need it.
+// section returns the last section of the request's resource. For an object, it is joined
+// once per decision, and only if a pattern needs it.
 func (in *situation) section() string {
 	if in.joined == "" {
 		in.joined = in.request.Resource.Section()
@@ -108,7 +107,7 @@ func (in *situation) section() string {
 	return in.joined
 }
 
-// values are the values of one key; n is 0 where the key is absent.
+// values are the values of one key; n is 0 if the key is absent.
 type values struct {
 	one  string
 	many []string
@@ -149,8 +148,8 @@ func (in *situation) values(k keyRef) values {
 	return values{one: one, n: 1}
 }
 
-// derive is the value of a derived key, empty where the request has none (IAM
-// user guide, "AWS global condition context keys").
+// derive returns the value of a derived key, empty if the request has none (IAM user guide,
+// "AWS global condition context keys").
 func (in *situation) derive(k derived) string {
 	p := &in.request.Principal
 	signed := p.Kind != Anonymous && p.Kind != WebIdentity
@@ -206,7 +205,7 @@ func (in *situation) derive(k derived) string {
 	return ""
 }
 
-// time is the request's instant; a request without one has no time at all.
+// time returns a key's value for the time of the request; a request without a time has none.
 func (in *situation) time(k derived) string {
 	at := in.request.At
 	switch {
@@ -218,7 +217,7 @@ func (in *situation) time(k derived) string {
 	return at.UTC().Format("2006-01-02T15:04:05Z")
 }
 
-// keyValue is the value of aws:PrincipalType.
+// keyValue returns the value of aws:PrincipalType.
 func (k PrincipalKind) keyValue() string {
 	switch k {
 	case Anonymous:

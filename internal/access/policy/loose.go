@@ -2,20 +2,20 @@ package policy
 
 import "strings"
 
-// IAM takes documents that say less than they seem to. They are read here so
-// that what is left out never allows more, and only in documents of IAM: bucket
-// and key policies are as strict as their services.
+// IAM accepts documents with elements that have less effect than they seem to have. They
+// are handled here so that what is left out never allows more. Only documents of IAM may
+// have them: bucket and key policies are as strict as their services.
 
 func (p *parser) loose() bool { return p.kind == Identity || p.kind == Session || p.kind == Trust }
 
-// idle reports an operator of no keys, which asks for nothing whatever its name
-// is.
+// idle reports whether a member is an operator without keys. It has no effect, so its name
+// does not matter.
 func (p *parser) idle(m member) bool {
 	return p.loose() && m.value.shape == objectShape && len(m.value.members) == 0
 }
 
-// conditionKey refuses what cannot be a condition key. One without a service is
-// a key that no request has.
+// conditionKey refuses texts that can't be a condition key. A key without a service is a
+// key that no request has.
 func (p *parser) conditionKey(name string) error {
 	if p.loose() && name != "" && !strings.Contains(name, ":") {
 		name = "no:" + name
@@ -23,9 +23,9 @@ func (p *parser) conditionKey(name string) error {
 	return checkKey(name)
 }
 
-// resourceARN reads an entry of Resource or NotResource. AWS does not say what an
-// entry with fewer sections than an ARN means. Here, in an Allow it matches nothing,
-// and in a Deny it matches everything that begins with it.
+// resourceARN compiles an entry of Resource or NotResource. AWS does not document the
+// meaning of an entry with fewer sections than an ARN. Here, in an Allow it matches
+// nothing, and in a Deny it matches everything that begins with it.
 func (p *parser) resourceARN(text string, s *statement) (arnPattern, error) {
 	const sections = 6
 	short := sections - 1 - strings.Count(text, ":")
@@ -39,6 +39,6 @@ func (p *parser) resourceARN(text string, s *statement) (arnPattern, error) {
 	return a, err
 }
 
-// Variables reports whether ${...} stands for a value in the document: whether
-// it says that it is of version 2012-10-17.
+// Variables reports whether the document has policy variables, that is, whether its version
+// is 2012-10-17.
 func (d *Document) Variables() bool { return d.version == version2012 }

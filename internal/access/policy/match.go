@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// pattern is compiled text with wildcards and policy variables. The value of a
-// variable is compared literally: wildcards in it have no effect.
+// pattern is compiled text with wildcards and policy variables. The value of a variable is
+// compared literally: wildcards in it have no effect.
 type pattern []part
 
 type partKind uint8
@@ -21,13 +21,12 @@ const (
 
 type part struct {
 	kind       partKind
-	text       string // of a literal, or the default of a variable
+	text       string // text of a literal, or the default of a variable
 	hasDefault bool
 	ref        keyRef // of a variable
 }
 
-// compile reads a pattern. Without wild, * and ? are plain characters; without
-// variables, ${ is.
+// compile compiles a pattern. Without wild, * and ? are literal; without variables, ${ is.
 func compile(text string, wild, variables bool) (pattern, error) {
 	var p pattern
 	plain := make([]byte, 0, len(text))
@@ -65,8 +64,8 @@ func compile(text string, wild, variables bool) (pattern, error) {
 	return p, nil
 }
 
-// split cuts a compiled pattern at its first five colons, as an ARN is cut;
-// ok is false where there are fewer.
+// split cuts a compiled pattern at its first five colons, like an ARN; ok is false if there
+// are fewer.
 func (p pattern) split() (sections [6]pattern, ok bool) {
 	n := 0
 	for _, q := range p {
@@ -88,8 +87,8 @@ func (p pattern) split() (sections [6]pattern, ok bool) {
 	return sections, n == 5
 }
 
-// appendWild adds a run of wildcards. Their order means nothing, so that each ?
-// stands before the *, and what follows a * begins with plain text.
+// appendWild appends a run of wildcards. Their order has no meaning, so each ? is put
+// before the *. So a * is followed by a literal or a variable.
 func appendWild(p pattern, run string) pattern {
 	for range strings.Count(run, "?") {
 		p = append(p, part{kind: anyOne})
@@ -100,18 +99,18 @@ func appendWild(p pattern, run string) pattern {
 	return p
 }
 
-// match reports whether the pattern stands for all of s. Without recursion and
-// without memory, it compares
+// match reports whether the pattern matches all of s. It needs no recursion and no memory.
+// It compares
 //
 //  1. what is before the first * with the beginning of s,
-//  2. each segment between two of them with the first place that has it, and
+//  2. each segment between two * with the first place where it matches, and
 //  3. what is after the last * with the end of s.
 //
-// Taking the first place is right: whatever a later one leaves for the segments
-// that follow, the first one leaves as well. A segment without a ? inside is found
-// in linear time; the steps of all others are counted (see Work).
+// Taking the first place is correct: every match of the following segments after a later
+// place is also after the first one. A segment without ? inside is found in linear time;
+// the steps of all others are counted (see Work).
 //
-// With fold, the pattern is in lower case and ASCII letters of s match in either.
+// With fold, the pattern is in lower case, and ASCII letters of s match in either case.
 // Patterns without variables need no situation.
 func (p pattern) match(s string, in *situation, fold bool) bool {
 	in.spend(1)
@@ -119,7 +118,7 @@ func (p pattern) match(s string, in *situation, fold bool) bool {
 		return sameText(s, p[0].text, fold)
 	}
 	if len(p) > 0 && p[0].kind == literal && !fold && !strings.HasPrefix(s, p[0].text) {
-		return false // as most patterns of a policy do not match; no step is counted
+		return false // most patterns of a policy end here, so it must be cheap
 	}
 	first, rest, more := p.cutStar()
 	n, ok := first.begins(s, in, fold)
@@ -140,7 +139,7 @@ func (p pattern) match(s string, in *situation, fold bool) bool {
 	}
 }
 
-// cutStar cuts a pattern around its first *; found is false where it has none.
+// cutStar cuts a pattern at its first *; found is false if it has none.
 func (p pattern) cutStar() (before, after pattern, found bool) {
 	for i := range p {
 		if p[i].kind == anyRun {
@@ -150,8 +149,7 @@ func (p pattern) cutStar() (before, after pattern, found bool) {
 	return p, nil, false
 }
 
-// begins reports whether s begins with a pattern that has no *, and how many
-// bytes that are.
+// begins reports whether s begins with a pattern without *, and how many bytes match.
 func (p pattern) begins(s string, in *situation, fold bool) (n int, ok bool) {
 	in.spend(len(p))
 	for i := range p {
@@ -172,7 +170,7 @@ func (p pattern) begins(s string, in *situation, fold bool) (n int, ok bool) {
 	return n, true
 }
 
-// ends reports whether s ends with a pattern that has no *.
+// ends reports whether s ends with a pattern without *.
 func (p pattern) ends(s string, in *situation, fold bool) bool {
 	in.spend(len(p))
 	for i := len(p) - 1; i >= 0; i-- {
@@ -193,8 +191,8 @@ func (p pattern) ends(s string, in *situation, fold bool) bool {
 	return true
 }
 
-// find returns the end of the first place where s has a pattern that has no * and
-// begins with plain text.
+// find returns the end of the first match in s of a pattern that has no * and begins with a
+// literal or a variable.
 func (p pattern) find(s string, in *situation, fold bool) (end int, ok bool) {
 	if len(p) == 0 {
 		return 0, true
@@ -222,7 +220,7 @@ func (p pattern) find(s string, in *situation, fold bool) (end int, ok bool) {
 	return 0, false
 }
 
-// plain is the text that a literal or a variable stands for; false where a
+// plain returns the text of a literal, or the value of a variable; ok is false if the
 // variable has no value.
 func (p *part) plain(in *situation) (string, bool) {
 	if p.kind == variable {
@@ -231,7 +229,7 @@ func (p *part) plain(in *situation) (string, bool) {
 	return p.text, true
 }
 
-// sameText compares s with a text that is in lower case where fold says so.
+// sameText reports whether s equals text; with fold, text is in lower case and case is ignored.
 func sameText(s, text string, fold bool) bool {
 	return len(s) == len(text) && (s == text || fold && hasPrefix(s, text, fold))
 }
@@ -267,8 +265,7 @@ func hasPrefix(s, lower string, fold bool) bool {
 	return true
 }
 
-// expand is the one text a pattern without wildcards stands for; false where a
-// variable has no value.
+// expand returns the text of a pattern without wildcards; ok is false if a variable has no value.
 func (p pattern) expand(in *situation) (string, bool) {
 	if len(p) == 0 {
 		return "", true
@@ -290,8 +287,8 @@ func (p pattern) expand(in *situation) (string, bool) {
 	return b.String(), true
 }
 
-// compileARN reads an ARN pattern. Variables are allowed only in the last section
-// (IAM user guide, "Policy elements: Variables and tags").
+// compileARN compiles an ARN pattern. Variables are allowed only in the last section (IAM
+// user guide, "Policy elements: Variables and tags").
 func compileARN(text string, variables bool) (arnPattern, error) {
 	if text == "*" {
 		return arnPattern{text: text, any: true}, nil
@@ -303,7 +300,7 @@ func compileARN(text string, variables bool) (arnPattern, error) {
 	out := arnPattern{text: text}
 	for i, s := range sections {
 		if i < 5 && variables && strings.Contains(s, "${") {
-			return arnPattern{}, errors.New("a policy variable may stand in the last section of an ARN alone")
+			return arnPattern{}, errors.New("a policy variable is allowed only in the last section of an ARN")
 		}
 		var err error
 		if out.sections[i], err = compile(s, true, variables); err != nil {

@@ -44,7 +44,7 @@ type operator struct {
 	set      quantifier
 }
 
-// operatorNamed reads an operator's name, which is spelled exactly.
+// operatorNamed returns the operator with a name. Case is significant.
 func operatorNamed(name string) (operator, bool) {
 	var o operator
 	base, ok := name, false
@@ -66,8 +66,8 @@ func operatorNamed(name string) (operator, bool) {
 	return o, true
 }
 
-// familyOf cuts the type from an operator's name: what is left says how values
-// of the type are compared.
+// familyOf splits the type from an operator's name; the rest says how values of the type
+// are compared.
 func familyOf(name string) (family, string, bool) {
 	switch name {
 	case "Bool":
@@ -130,8 +130,7 @@ func comparisonOf(f family, name string) (c comparison, negated, ok bool) {
 	return 0, false, false
 }
 
-// accepts reports whether a comparison's outcome, as cmp.Compare gives it, is
-// what the operator asks for.
+// accepts reports whether the operator accepts the result of cmp.Compare.
 func (c comparison) accepts(order int) bool {
 	switch c {
 	case less:

@@ -10,25 +10,24 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Limits of documents (IAM and STS quotas; S3 bucket policy limits; KMS
-// quotas). IAM counts characters without white space, and grants roles the
-// largest inline quota, which is the limit here; rooms that know what a
-// document is attached to apply their own with Size.
+// Limits of documents (IAM and STS quotas; S3 bucket policy limits; KMS quotas). IAM counts
+// characters without white space. For IAM, the limit here is the largest one, that of
+// inline policies of roles; packages that know what a document is attached to apply a
+// smaller limit with Size.
 const (
 	maxIdentity = 10_240
 	maxTrust    = 4_096
 	maxSession  = 2_048
 	maxResource = 20 << 10
 	maxKey      = 32 << 10
-	maxText     = 131_072 // of an IAM document with its white space
+	maxText     = 131_072 // length of an IAM document including white space
 )
 
-// Size is the size of a document as IAM counts it: characters, without white
-// space.
+// Size returns the size of a document as IAM counts it: characters, without white space.
 func Size(text []byte) int {
 	n := 0
 	for _, c := range text {
-		// Bytes that continue a character are not counted.
+		// Continuation bytes of UTF-8 are not counted.
 		if c != ' ' && c != '\t' && c != '\n' && c != '\r' && c&0xC0 != 0x80 {
 			n++
 		}
@@ -36,9 +35,8 @@ func Size(text []byte) int {
 	return n
 }
 
-// Parse reads and compiles a document. Anything it does not know is an error: a
-// condition that it does not understand must not count as one that holds. Its errors
-// are *Error.
+// Parse parses and compiles a document. Anything unknown is an error, because a condition
+// that Parse does not understand must not be ignored. Its errors are *Error.
 func Parse(kind Kind, text []byte) (*Document, error) {
 	if err := checkText(kind, text); err != nil {
 		return nil, err
@@ -75,7 +73,7 @@ func checkText(kind Kind, text []byte) error {
 	case Key:
 		limit = maxKey
 	default:
-		return &Error{BadSyntax, "", "there is no such kind of document"}
+		return &Error{BadSyntax, "", "the kind of document is unknown"}
 	}
 	if size > limit || len(text) > maxText {
 		return &Error{TooLong, "", "the document is longer than " + strconv.Itoa(limit) + " characters"}
@@ -86,8 +84,8 @@ func checkText(kind Kind, text []byte) error {
 	if !utf8.Valid(text) {
 		return &Error{BadSyntax, "", "the document is not UTF-8"}
 	}
-	// The services' own pattern for documents. S3 has none: object names are
-	// written as they are.
+	// The services' own pattern for documents. S3 has none, because object keys may contain
+	// any character.
 	for _, r := range string(text) {
 		if kind != Resource && r > 0xFF {
 			return &Error{BadSyntax, "", "the document holds a character above U+00FF; write it as an escape"}
@@ -119,7 +117,7 @@ func (n node) get(name string) (node, bool) {
 	return node{}, false
 }
 
-// only refuses members that are not among names.
+// only refuses members other than names.
 func (n node) only(path string, names ...string) error {
 	if n.shape != objectShape {
 		return &Error{BadSyntax, path, "an object is expected"}
@@ -205,7 +203,7 @@ func (p *parser) statement(n node, path string) error {
 	return nil
 }
 
-// elements are those a statement of the kind may have.
+// elements returns the names of the elements that a statement of the kind may have.
 func (p *parser) elements() []string {
 	names := []string{"Sid", "Effect", "Action", "NotAction", "Condition"}
 	if p.kind != Trust {
@@ -255,7 +253,7 @@ func (p *parser) effect(n node, path string, s *statement) error {
 	return nil
 }
 
-// either returns the element or its negation, of which there is exactly one.
+// either returns an element or its negation. Exactly one of them must exist.
 func (n node) either(path, name string) (v node, not bool, here string, err error) {
 	v, has := n.get(name)
 	w, hasNot := n.get("Not" + name)
@@ -298,7 +296,7 @@ func compileAction(text string, loose bool) (actionPattern, error) {
 		return actionPattern{text: text, any: true}, nil
 	}
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
-	more := "" // what names of services and actions of IAM may hold as well, and none does
+	more := "" // additional characters in names of services and actions that IAM accepts, although no such name exists
 	if loose {
 		more = ". "
 	}
@@ -307,7 +305,7 @@ func compileAction(text string, loose bool) (actionPattern, error) {
 	if !ok || service == "" || name == "" || strings.Trim(service, letters+strings.TrimSpace(more)) != "" ||
 		strings.Trim(name, letters+more+"_.*?") != "" {
 		return actionPattern{}, errors.New(
-			`an action is "*" or is written service:name, with wildcards in the name alone`)
+			`an action is "*" or is written service:name, with wildcards only in the name`)
 	}
 	p, err := compile(lower, true, false)
 	return actionPattern{text: text, p: p}, err
@@ -343,8 +341,8 @@ func (p *parser) resource(n node, path string, s *statement) error {
 	return nil
 }
 
-// isKey reports what may stand in the Resource element of a key policy: "*", which
-// means the key, and the ARN of a key. Whether it is this key's its service checks.
+// isKey reports whether text may be a Resource of a key policy: "*", which means the key,
+// or the ARN of a key. core/kms checks whether it is the ARN of this key.
 func isKey(text string) bool {
 	if text == "*" {
 		return true

@@ -1,7 +1,6 @@
 package policy
 
-// principal reads Principal and NotPrincipal, which resource-based policies
-// have and no others.
+// principal parses Principal and NotPrincipal, which only resource-based policies have.
 func (p *parser) principal(n node, path string, s *statement) error {
 	if p.kind == Identity || p.kind == Session {
 		return nil
@@ -11,11 +10,11 @@ func (p *parser) principal(n node, path string, s *statement) error {
 		return err
 	}
 	if not && s.allow {
-		// An Allow for everyone but a few would include strangers; S3 refuses it too.
-		return &Error{BadPrincipal, path, "NotPrincipal is for Deny statements alone"}
+		// An Allow for everyone except a few would include strangers; S3 refuses it, too.
+		return &Error{BadPrincipal, path, "NotPrincipal is allowed only in Deny statements"}
 	}
 	s.notPrincipal = not
-	// S3 was seen to take "*" as a list, too.
+	// S3 was observed to accept "*" in a list, too.
 	if v.shape == listShape && len(v.items) == 1 && v.items[0].shape == stringShape {
 		v = v.items[0]
 	}
@@ -33,7 +32,7 @@ func (p *parser) principal(n node, path string, s *statement) error {
 			return &Error{BadPrincipal, here, "the type of principal is not known"}
 		}
 		if p.kind == Key && (m.name == "Federated" || m.name == "CanonicalUser") {
-			return &Error{BadPrincipal, here, "KMS knows no principals of this type"}
+			return &Error{BadPrincipal, here, "KMS has no principals of this type"}
 		}
 		list, err := m.value.list(here, BadPrincipal)
 		if err != nil {

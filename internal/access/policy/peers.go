@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// Peers is what a server knows of the addresses that requests come from: which
-// of them several callers share. The zero value knows nothing, so a caller with an
-// address of this machine or of a private network may be anyone: behind a proxy
-// that the server was not told of, all callers have such an address.
+// Peers is what a server knows about the addresses of requests: which of them several
+// callers share. With the zero value nothing is known, so an address of this machine or of
+// a private network may be anyone's: behind a proxy that the server does not know of, all
+// callers have such an address.
 type Peers struct {
 	told   bool
 	shared []netip.Prefix
 }
 
-// ToldApart returns peers of which each caller has its own address, except those in
-// shared: an address in shared may belong to anyone.
+// ToldApart returns Peers for a server that sees each caller's own address. Only an address
+// in shared may be anyone's.
 func ToldApart(shared ...netip.Prefix) Peers {
 	p := Peers{told: true}
 	for _, n := range shared {
@@ -24,7 +24,8 @@ func ToldApart(shared ...netip.Prefix) Peers {
 	return p
 }
 
-// unmapped is a range as addresses are compared with it.
+// unmapped returns the IPv4 range of an IPv4-mapped range, and other ranges unchanged,
+// because addresses are compared in that form.
 func unmapped(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -32,11 +33,10 @@ func unmapped(p netip.Prefix) netip.Prefix {
 	return p.Masked()
 }
 
-// Loopback is the addresses of the machine itself.
+// Loopback returns the addresses of the machine itself.
 func Loopback() []netip.Prefix { return prefixes("127.0.0.0/8", "::1/128") }
 
-// Private is the addresses that many networks use at once (RFC 1918, 3927, 6598,
-// 4193, 4291, 8215).
+// Private returns the addresses that many networks use (RFC 1918, 3927, 6598, 4193, 4291, 8215).
 func Private() []netip.Prefix {
 	return prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fc00::/7",
 		"fe80::/10", "64:ff9b:1::/48")
@@ -49,7 +49,7 @@ func prefixes(texts ...string) (all []netip.Prefix) {
 	return all
 }
 
-// hide reports whether some address of the range may belong to anyone.
+// hide reports whether an address in the range may be anyone's.
 func (p *Peers) hide(r netip.Prefix) bool {
 	shared := p.shared
 	if !p.told {
@@ -58,9 +58,9 @@ func (p *Peers) hide(r netip.Prefix) bool {
 	return slices.ContainsFunc(shared, r.Overlaps)
 }
 
-// AWS's bound for a single range is a /8 of IPv4 and a /32 of IPv6 (S3 user
-// guide, "The meaning of public"). A document that allows everyone from addresses that
-// add up to two such ranges, in however many pieces, is public.
+// AWS's limit for a single range is a /8 of IPv4 and a /32 of IPv6 (S3 user guide, "The
+// meaning of public"). A document is also public if it allows everyone from ranges that
+// together are as large as two such ranges.
 const (
 	narrow4  = 8
 	narrow6  = 32
@@ -68,7 +68,7 @@ const (
 	tooMany6 = 2 << (48 - narrow6) // networks of /48
 )
 
-// narrow reports whether a range is within the bound for a single range.
+// narrow reports whether a range is within the limit for a single range.
 func narrow(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		return p.Bits() >= narrow4
@@ -76,8 +76,7 @@ func narrow(p netip.Prefix) bool {
 	return p.Bits() >= narrow6
 }
 
-// union is ranges without those that lie in others of them. Two ranges are apart
-// or one lies in the other.
+// union returns the ranges that are not inside another one. Two ranges never overlap partly.
 func union(all []netip.Prefix) []netip.Prefix {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b netip.Prefix) int {
@@ -95,7 +94,7 @@ func union(all []netip.Prefix) []netip.Prefix {
 	return out
 }
 
-// common is the addresses that are in both lists of ranges.
+// common returns the addresses that are in both lists of ranges.
 func common(a, b []netip.Prefix) (out []netip.Prefix) {
 	for _, p := range a {
 		for _, q := range b {
@@ -111,10 +110,10 @@ func common(a, b []netip.Prefix) (out []netip.Prefix) {
 	return union(out)
 }
 
-// few reports whether ranges are for few callers: each of them is narrow, and together
-// they hold fewer addresses than two of the widest narrow ranges. Private networks do
-// not count, since each caller is in at most one of them; Peers says whether callers
-// share them.
+// few reports whether ranges contain few callers: each range is narrow, and together they
+// have fewer addresses than two of the largest narrow ranges. Private networks do not
+// count, because each caller is in at most one of them; Peers says whether callers share
+// their addresses.
 func few(all []netip.Prefix) bool {
 	var four, six uint64
 	var counted []netip.Prefix
@@ -139,8 +138,8 @@ func few(all []netip.Prefix) bool {
 	return four < tooMany4 && six < tooMany6
 }
 
-// translated is the IPv4 range that a range of 64:ff9b::/96 stands for: a
-// translator gives each IPv4 caller an address there (RFC 6052).
+// translated returns the IPv4 range for a range of 64:ff9b::/96, in which a translator
+// gives each IPv4 caller an address (RFC 6052).
 func translated(p netip.Prefix) netip.Prefix {
 	well := netip.MustParsePrefix("64:ff9b::/96")
 	switch {

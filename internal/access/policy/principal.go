@@ -8,18 +8,19 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// grant is how far a resource-based policy's Allow carries a caller of its own
-// account (IAM user guide, "Policy evaluation for requests within a single
-// account"). The greater carries further.
+// grant is how far an Allow of a resource-based policy reaches for a caller of the
+// resource's account (IAM user guide, "Policy evaluation for requests within a single
+// account"). A greater value reaches further.
 type grant uint8
 
 const (
 	noGrant   grant = iota
-	delegated       // to the account: the identity's policies decide
-	// to the role, to the user of a federated session, to everyone: boundary and session policy limit it
+	delegated       // to the account: identity policies decide
+	// to the role, to the user of a federated session, or to everyone: boundary and session
+	// policy still limit it
 	limited
 	toUser    // to the user: the boundary does not limit it
-	unlimited // to the session, the root user or the service itself
+	unlimited // to the session, the root user or the service itself: nothing limits it
 )
 
 type entryKind uint8
@@ -37,17 +38,17 @@ const (
 	ofCanonical
 )
 
-// principal is one compiled entry of a Principal element.
+// principal is a compiled entry of a Principal element.
 type principal struct {
 	PrincipalName
 	kind    entryKind
 	account string
 	arn     arn.ARN
-	bound   string // unique id of the user or role that is named; empty: any that has the name
+	bound   string // unique id of the named user or role; if empty, any user or role with the name matches
 }
 
-// grants is what an Allow that names the entry gives to the caller; noGrant
-// where the entry is not about the caller.
+// grants returns how far an Allow that names the entry reaches for the caller; noGrant if
+// the entry does not match the caller.
 func (p *principal) grants(c *Principal) grant {
 	member := c.Kind == AccountRoot || c.Kind == User || c.Kind == RoleSession || c.Kind == FederatedUser
 	switch p.kind {
@@ -97,8 +98,7 @@ func (p *principal) grants(c *Principal) grant {
 	return noGrant
 }
 
-// means reports whether the entry is about the user or role of this name and
-// unique id.
+// means reports whether the entry matches the user or role with a name and unique id.
 func (p *principal) means(name arn.ARN, id string) bool {
 	if p.bound != "" {
 		return p.bound == id
@@ -106,8 +106,8 @@ func (p *principal) means(name arn.ARN, id string) bool {
 	return p.arn == name
 }
 
-// aboutPrincipal reports whether the statement is about the caller. A document in the
-// wrong layer still denies, and allows nothing.
+// aboutPrincipal reports whether the statement matches the caller. A document in the wrong
+// layer still denies, but allows nothing.
 func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 	if (layer == ResourceLayer) != (len(s.principals) > 0) {
 		return noGrant, !s.allow
@@ -133,8 +133,8 @@ func (s *statement) aboutPrincipal(layer Layer, c *Principal) (grant, bool) {
 }
 
 // exempts reports whether a NotPrincipal names the caller completely: a user and its
-// account; a session, its role and its account (IAM user guide, "NotPrincipal").
-// Naming a part is not enough.
+// account; a session, its role and its account (IAM user guide, "NotPrincipal"). Naming
+// only a part is not enough.
 func (s *statement) exempts(c *Principal) bool {
 	named := func(kinds ...entryKind) bool {
 		return slices.ContainsFunc(s.principals, func(p principal) bool {
@@ -160,7 +160,7 @@ func (s *statement) exempts(c *Principal) bool {
 	return false
 }
 
-// compilePrincipal reads one entry. Only the AWS principal "*" is a wildcard.
+// compilePrincipal compiles one entry. Only the AWS principal "*" is a wildcard.
 func compilePrincipal(n PrincipalName) (principal, error) {
 	p := principal{PrincipalName: n}
 	if n == (PrincipalName{"AWS", "*"}) {
@@ -225,10 +225,10 @@ func compileAWS(p principal) (principal, error) {
 		p.kind = ofSession
 		named = named && !strings.Contains(name, "/")
 	default:
-		return p, errors.New("groups and resources of other kinds are no principals")
+		return p, errors.New("only accounts, users, roles and sessions are AWS principals")
 	}
 	if !named {
-		return p, errors.New("the ARN names nobody")
+		return p, errors.New("the ARN names no principal")
 	}
 	return p, nil
 }
@@ -237,7 +237,7 @@ func isID(s string) bool {
 	return len(s) >= 16 && len(s) <= 128 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
-// hostName reports a DNS name of two labels or more, in lower case.
+// hostName reports whether s is a DNS name of at least two labels, in lower case.
 func hostName(s string) bool {
 	if len(s) > 253 || !strings.Contains(s, ".") {
 		return false

@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// String returns the document as JSON. Parse reads the same document from it, and
-// it is no longer than the text it was parsed from.
+// String returns the document as JSON. Parse of that JSON returns the same document, and
+// the JSON is not longer than the text that was parsed.
 func (d *Document) String() string {
 	w := printer{latin: d.kind != Resource}
 	w.text('{')
@@ -36,11 +36,11 @@ func (d *Document) MarshalJSON() ([]byte, error) { return []byte(d.String()), ni
 
 type printer struct {
 	b     strings.Builder
-	latin bool // characters above U+00FF are written as escapes
-	comma bool // a member precedes
+	latin bool // write characters above U+00FF as escapes
+	comma bool // a comma must precede the next member
 }
 
-// text writes one of JSON's own characters.
+// text writes a character of JSON's own syntax.
 func (w *printer) text(c byte) {
 	w.b.WriteByte(c)
 	w.comma = c == '}' || c == ']'
@@ -61,7 +61,7 @@ func (w *printer) field(name, value string) {
 	w.comma = true
 }
 
-// list writes one value bare, several as a list.
+// list writes one value bare, and several as a list.
 func (w *printer) list(n int, one func(int)) {
 	if n == 1 {
 		one(0)
@@ -120,7 +120,7 @@ func (w *printer) principals(all []principal) {
 	}
 	w.text('{')
 	for len(all) > 0 {
-		// Entries of one type stand together, as they were written.
+		// Entries of one type are grouped, in their original order.
 		n := slices.IndexFunc(all, func(p principal) bool { return p.Type != all[0].Type })
 		if n < 0 {
 			n = len(all)

@@ -9,14 +9,12 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Public reports whether a document is public in the sense of Block Public
-// Access (S3 user guide, "The meaning of public"), and why. It starts from
-// "public": a document is not public only if each Allow names its principals, demands a
-// fixed value of a key that identifies the caller or its network, or allows everyone
-// from certain addresses only. Those of all Allows together must be few, and none of
-// them may be shared by several callers.
-// Denies do not count, actions do not matter. An identity provider is not a fixed
-// principal.
+// Public reports whether a document is public in the sense of Block Public Access (S3 user
+// guide, "The meaning of public"), and why. A document is public unless each Allow either
+// names its principals, or requires a fixed value of a key that identifies the caller or
+// its network, or allows everyone only from certain addresses. The addresses of all Allow
+// statements together must be few, and none of them may be shared by several callers. Deny
+// statements and actions do not matter. An identity provider is not a fixed principal.
 func Public(d *Document, from Peers) (bool, *Witness) {
 	if d == nil {
 		return true, &Witness{Statement: -1}
@@ -28,18 +26,18 @@ func Public(d *Document, from Peers) (bool, *Witness) {
 	return true, d.witness(r)
 }
 
-// IsPublic is Public without the reason; most of it was worked out when the
-// document was compiled. It is always false for an ACL: see List.
+// IsPublic is Public without the reason; most of the work was done when the document was
+// compiled. It is always false for an ACL: see List.
 func (d *Document) IsPublic(from Peers) bool {
 	return d == nil || d.public || len(d.openTo) > 0 && slices.ContainsFunc(d.openTo, from.hide)
 }
 
-// reach is a statement that allows everyone, and from where.
+// reach is a statement that allows everyone, and the addresses from which it does.
 type reach struct {
 	statement  int
 	principal  *principal
 	everywhere bool
-	ranges     []netip.Prefix // without everywhere
+	ranges     []netip.Prefix // empty if everywhere is set
 	because    Openness
 }
 
@@ -62,9 +60,9 @@ func (d *Document) reaches() (all []reach) {
 	return all
 }
 
-// addresses are those that a statement is open to; everywhere where it asks for
-// none. A condition that also holds for a request without an address does not
-// limit, and a negated one does.
+// addresses returns the addresses from which a statement allows everyone; everywhere is
+// true if it does not restrict them. A condition that a request without an address also
+// meets does not restrict, and a negated one does.
 func (s *statement) addresses() (ranges []netip.Prefix, everywhere bool) {
 	everywhere = true
 	for i := range s.conditions {
@@ -84,7 +82,7 @@ func (s *statement) addresses() (ranges []netip.Prefix, everywhere bool) {
 	return ranges, everywhere
 }
 
-// classify works out what IsPublic is asked.
+// classify computes the fields that IsPublic reads.
 func (d *Document) classify() {
 	for _, r := range d.reaches() {
 		d.public = d.public || r.everywhere
@@ -94,10 +92,10 @@ func (d *Document) classify() {
 	d.public = d.public || !few(d.openTo)
 }
 
-// opening is the statement that makes the document public: one that is open to
-// everyone or to a wide range; else, where all of them together are open to
-// too many, the one that is open to most; else one that is open to addresses
-// that may belong to anyone. It is nil if the document is not public.
+// opening returns the statement that makes the document public: one that allows everyone
+// from everywhere or from a wide range; else, if all of them together allow too many
+// addresses, the one that allows most; else one that allows addresses that may be anyone's.
+// It returns nil if the document is not public.
 func (d *Document) opening(from Peers) *reach {
 	all := d.reaches()
 	for i := range all {
@@ -121,7 +119,7 @@ func (d *Document) opening(from Peers) *reach {
 	return nil
 }
 
-// widest is the range of the most addresses; not valid where there is none.
+// widest returns the range with the most addresses; it is not valid if there is none.
 func widest(all []netip.Prefix) (w netip.Prefix) {
 	for _, p := range all {
 		if !w.IsValid() || width(p) > width(w) {
@@ -131,10 +129,9 @@ func widest(all []netip.Prefix) (w netip.Prefix) {
 	return w
 }
 
-// limits reports whether a condition can only hold for fixed values of a key
-// that tells who or from where; addresses are for reaches to judge. Operators
-// that hold without the key do not limit; one broad value among several spoils
-// them all.
+// limits reports whether a condition is met only by fixed values of a key that identifies
+// the caller or its network. Addresses are left to reaches. Operators that are met without
+// the key do not limit; one broad value among several makes the condition broad.
 func (c condition) limits() bool {
 	if c.negated || c.ifExists || c.set == forAll || len(c.values) == 0 || c.ref.derived == sourceIP {
 		return false
@@ -157,23 +154,22 @@ func fixed(key, value string) bool {
 	case "aws:userid":
 		return exact && !strings.EqualFold(value, "anonymous")
 	case "aws:sourcearn":
-		// A bucket's ARN has no account; its name is one's own.
+		// A bucket's ARN has no account, but the name of a bucket belongs to one account.
 		bucket := len(section) == 6 && section[2] == "s3" && section[3] == "" && section[4] == "" && section[5] != ""
 		return exact && len(section) == 6 && section[0] == "arn" && (arn.IsAccountID(section[4]) || bucket)
 	case "aws:principalarn":
 		return exact && len(section) == 6 && arn.IsAccountID(section[4])
 	case "s3:dataaccesspointarn":
-		// The access point's name may be a pattern as long as its account is fixed.
+		// The access point's name may be a pattern if its account is fixed.
 		return len(section) == 6 && section[0] == "arn" && section[2] == "s3" && arn.IsAccountID(section[4]) &&
 			strings.HasPrefix(section[5], "accesspoint/") && !strings.Contains(value, "${")
 	}
 	return false
 }
 
-// restricted reports whether RestrictPublicBuckets cuts a caller off: while the
-// bucket has a public policy only AWS services and the owner's account get
-// through, whomever the policy names (S3 user guide, "Block public access
-// settings").
+// restricted reports whether RestrictPublicBuckets excludes a caller: while the bucket has
+// a public policy, it admits only AWS services and the owner's account, even if the policy
+// names others (S3 user guide, "Block public access settings").
 func restricted(l *Laws, p *Principal) bool {
 	owner := cmp.Or(l.BucketOwner, l.ResourceOwner)
 	if !l.Public.RestrictPublicBuckets || p.Kind == Service || p.Account != "" && p.Account == owner {

@@ -7,11 +7,11 @@ import (
 	"watertight/internal/access/action"
 )
 
-// ownersAlone reports whether the action is reserved for the bucket's own account,
-// whatever a policy allows to others: no other account changes its settings. An
-// account that the bucket's ACL gives WRITE_ACP by name may change the ACL: the
-// permission means nothing else. For bucket policies AWS has a different answer for
-// other accounts (405, S3 API reference, PutBucketPolicy), which core gives.
+// ownersAlone reports whether the action is reserved for the bucket's own account, whatever
+// a policy allows to others: no other account may change its settings. There is one
+// exception: an account to which the bucket's ACL gives WRITE_ACP by name may change the
+// ACL, because the permission has no other meaning. For bucket policies AWS has a different
+// error for other accounts (405, S3 API reference, PutBucketPolicy), which core returns.
 func (in *situation) ownersAlone(l *Laws) bool {
 	r := &in.request
 	account, owner := r.Principal.Account, cmp.Or(l.BucketOwner, l.ResourceOwner)
@@ -29,10 +29,11 @@ func (in *situation) ownersAlone(l *Laws) bool {
 	return !in.listed(l)
 }
 
-// givesAccessAway reports whether another account would change the ACL of an object that
-// it does not own, and only a statement or a grant for everyone allows it: the access it
-// gave itself would outlast that. A policy that names the account, or limits the caller
-// by a condition, is enough to allow it, and so is an ACL that names the account.
+// givesAccessAway reports whether another account would change the ACL of an object that it
+// does not own, and only a statement or a grant for everyone allows it: the access that it
+// could give itself would outlast that statement. A policy that names the account, or
+// restricts the caller by a condition, is enough to allow it, and so is an ACL that names
+// the account.
 func (in *situation) givesAccessAway(l *Laws) bool {
 	p := &in.request.Principal
 	if p.Account == "" || l.ResourceOwner == "" || p.Account == l.ResourceOwner || p.Account == l.BucketOwner {
@@ -52,7 +53,7 @@ func (in *situation) givesAccessAway(l *Laws) bool {
 	return true
 }
 
-// namesCaller reports whether a statement that applies names the caller, not everyone.
+// namesCaller reports whether a matching statement names the caller and not everyone.
 func (s *statement) namesCaller(c *Principal) bool {
 	if s.group || slices.ContainsFunc(s.conditions, condition.limits) {
 		return !s.group

@@ -12,13 +12,14 @@ type statement struct {
 	notPrincipal bool
 	actions      []actionPattern
 	notAction    bool
-	resources    []arnPattern // none in trust policies
+	resources    []arnPattern // empty in trust policies
 	notResource  bool
 	conditions   []condition
-	// direct: the statement names everyone, and a condition limits it to a caller by ARN.
+	// direct means that the statement names everyone, and a condition restricts it to a
+	// caller by ARN.
 	direct bool
-	group  bool // of an ACL, to a group: public in the sense of Block Public Access
-	// Of a grant of a KMS key: it needs no identity policy beside it, and has terms.
+	group  bool // a grant of an ACL to a group, which is public in the sense of Block Public Access
+	// Of a grant of a KMS key: it needs no identity policy that also allows, and has terms.
 	alone bool
 	terms *grantTerms
 	why   [layers][]string
@@ -74,8 +75,8 @@ func (s *statement) aboutResource(in *situation) bool {
 	return s.notResource
 }
 
-// applies reports whether the statement is about the request, and how much of
-// a grant an Allow of a resource-based policy is to this caller.
+// applies reports whether the statement matches the request and, for an Allow of a
+// resource-based policy, how far it reaches for this caller.
 func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 	if s.group && in.ignoreGroups {
 		return noGrant, false
@@ -99,8 +100,7 @@ func (s *statement) applies(layer Layer, in *situation) (grant, bool) {
 	return g, true
 }
 
-// aboutService reports whether the statement is about some, or every, action of
-// a service.
+// aboutService reports whether the statement matches some, or every, action of a service.
 func (s *statement) aboutService(service string) (some, every bool) {
 	for i := range s.actions {
 		a := &s.actions[i]
@@ -115,32 +115,31 @@ func (s *statement) aboutService(service string) (some, every bool) {
 	return some, every
 }
 
-// actionPattern matches actions whatever their case.
+// actionPattern matches actions in upper or lower case.
 type actionPattern struct {
 	text string
 	any  bool
 	p    pattern
 }
 
-// ActionMatcher compiles an entry of an Action element. Its errors say what is
-// wrong with it.
+// ActionMatcher compiles an entry of an Action element. Its errors say what is wrong with it.
 func ActionMatcher(entry string) (func(Action) bool, error) {
 	a, err := compileAction(entry, false)
 	return func(name Action) bool { return a.matches(string(name), nil) }, err
 }
 
 func (a *actionPattern) matches(action string, in *situation) bool {
-	return a.any || a.text == action || a.p.match(action, in, true) // most are spelled as AWS spells them
+	return a.any || a.text == action || a.p.match(action, in, true) // most actions are spelled as AWS spells them
 }
 
-// arnPattern matches ARNs section by section: a wildcard stays in its section,
-// and in the last one it also spans "/" and ":".
+// arnPattern matches ARNs section by section. A wildcard matches within its section; in the
+// last section it also matches "/" and ":".
 type arnPattern struct {
 	text     string
 	any      bool
 	none     bool   // matches nothing, whatever its sections are
-	begins   string // what the last section begins with, as far as it is plain
-	prefix   bool   // and anything may follow: the section need not be joined for this
+	begins   string // literal beginning of the last section
+	prefix   bool   // begins may be followed by anything, so the section need not be joined
 	sections [6]pattern
 }
 

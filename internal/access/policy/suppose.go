@@ -1,16 +1,16 @@
 package policy
 
-// Suppose is Decide for a simulated request. given holds, by KeyName, values for the
-// keys that follow from the request's fields, which replace them; an empty list is an
-// absent key. Real requests cannot replace these keys: test/arch lets only the
-// simulator call Suppose.
+// Suppose is Decide for a simulated request. given has, by KeyName, values that replace
+// those of keys that follow from the request's fields; an empty list makes the key absent.
+// Real requests must not replace these keys: test/arch allows only the simulator to call
+// Suppose.
 func Suppose(l Laws, r Request, given map[string][]string) Verdict {
 	r.given = given
 	return Decide(l, r)
 }
 
-// Speaks returns the effect that the statements of one document have on a simulated
-// request: ImplicitDeny where none applies. owner is the account of the resource.
+// Speaks returns the effect of the statements of one document on a simulated request:
+// ImplicitDeny if none matches. owner is the account of the resource.
 func Speaks(d *Document, owner string, r Request, given map[string][]string) Effect {
 	r.given = given
 	in := situation{request: r, owner: owner, most: r.Work.most()}

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// decimal is an exact number: sign, whole digits without leading zeros, and
-// fraction digits without trailing ones. A float would call two large numbers
-// equal that are not.
+// decimal is an exact number: sign, integer digits without leading zeros, and fraction
+// digits without trailing zeros. Floats would make different large numbers equal.
 type decimal struct {
 	negative        bool
 	whole, fraction string
@@ -46,13 +45,13 @@ func (d decimal) compare(e decimal) int {
 	return order
 }
 
-// parseDate reads the W3C profile of ISO 8601, or seconds since 1970. Four
-// digits are a year. Without a time zone it is UTC.
+// parseDate parses the W3C profile of ISO 8601, or seconds since 1970. Four digits are a
+// year. Without a time zone it is UTC.
 func parseDate(s string) (time.Time, bool) {
 	digits := strings.TrimPrefix(s, "-")
 	if digits != "" && (len(s) != 4 || digits != s) && strings.Trim(digits, "0123456789") == "" {
 		n, err := strconv.ParseInt(s, 10, 64)
-		// Beyond this time.Time wraps around.
+		// Beyond this, time.Time overflows.
 		if err != nil || n > 1<<40 || n < -1<<40 {
 			return time.Time{}, false
 		}
@@ -73,8 +72,8 @@ func parseBool(s string) (value, ok bool) {
 	return value, value || strings.EqualFold(s, "false")
 }
 
-// parsePrefix reads an address range. A single address is a range of one, and
-// bits beyond the prefix do not count.
+// parsePrefix parses an address range. A single address is a range of one address. Bits
+// beyond the prefix are ignored.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	if !strings.Contains(s, "/") {
 		a, err := netip.ParseAddr(s)
@@ -89,7 +88,7 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	if p.Addr().Is4In6() {
-		// Callers are compared by their IPv4 address.
+		// Callers are compared by their IPv4 addresses.
 		if p.Bits() < 96 {
 			return netip.Prefix{}, false
 		}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// compileVariable reads the variable that text begins with, and its length:
-// ${key}, ${key, 'default'}, or one of ${*}, ${?} and ${$}, which are the plain
+// compileVariable compiles the variable at the beginning of text, and returns its length:
+// ${key}, ${key, 'default'}, or one of ${*}, ${?} and ${$}, which stand for the literal
 // character (IAM user guide, "Policy elements: Variables and tags").
 func compileVariable(text string) (part, int, error) {
 	for _, c := range [...]string{"*", "?", "$"} {
@@ -16,7 +16,7 @@ func compileVariable(text string) (part, int, error) {
 	}
 	end := strings.IndexAny(text, ",}")
 	if end < 0 {
-		return part{}, 0, errors.New("a policy variable does not end")
+		return part{}, 0, errors.New("a policy variable has no closing brace")
 	}
 	key := text[len("${"):end]
 	if err := checkKey(key); err != nil {
@@ -35,8 +35,8 @@ func compileVariable(text string) (part, int, error) {
 	return v, len(text) - len(rest) + 1, nil
 }
 
-// checkKey refuses what cannot be a condition key: service:name, with no
-// wildcard and no variable in it.
+// checkKey refuses texts that can't be a condition key: it must be service:name, without
+// wildcards and variables.
 func checkKey(key string) error {
 	service, name, ok := strings.Cut(key, ":")
 	if !ok || service == "" || name == "" || len(key) > 512 || strings.TrimSpace(key) != key ||
@@ -46,8 +46,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// resolve is the value of a variable. A key that is not there has the default
-// if the policy gives one; a key with several values has none.
+// resolve returns the value of a variable. If the key is absent, it is the default, if the
+// policy has one; a key with several values has no value.
 func (in *situation) resolve(p *part) (string, bool) {
 	if in == nil {
 		return "", false

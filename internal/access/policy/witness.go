@@ -11,30 +11,30 @@ import (
 	"watertight/internal/access/arn"
 )
 
-// Openness is what makes a statement public.
+// Openness says what makes a statement public.
 type Openness uint8
 
 // What makes a statement public.
 const (
 	Alone    Openness = iota // it allows everyone, from more than a few addresses
 	Together                 // all statements together allow too many addresses
-	Behind                   // the addresses of Range may belong to anyone
+	Behind                   // the addresses of Range may be anyone's
 )
 
 // Witness is the statement that makes a document public.
 type Witness struct {
-	Statement int // its index; -1 where the document could not be read
+	Statement int // its index; -1 if the document could not be read
 	Sid       string
 	Principal PrincipalName
 	Because   Openness
-	// Conditions are those of the statement; none of them limits to fixed values.
+	// Conditions are those of the statement; none of them restricts it to fixed values.
 	Conditions []Condition
-	// Range is the widest range of addresses that the statement is open to; not
-	// valid where it asks for no address.
+	// Range is the largest address range from which the statement allows everyone; it is
+	// not valid if the statement does not restrict addresses.
 	Range netip.Prefix
-	// Request is one that the document allows: it is not signed, or signed by another
-	// account. Nil where none of those that were tried is allowed, or where the
-	// statement is for an identity provider.
+	// Request is a request that the document allows, without a signature or signed by
+	// another account. It is nil if none of the requests that were tried is allowed, or if
+	// the statement is for an identity provider.
 	Request *Request
 }
 
@@ -50,7 +50,7 @@ func (d *Document) witness(r *reach) *Witness {
 	return w
 }
 
-// width is how many bits of an address a range leaves open.
+// width returns the number of variable bits of a range.
 func width(p netip.Prefix) int {
 	if !p.IsValid() {
 		return -1
@@ -58,20 +58,20 @@ func width(p netip.Prefix) int {
 	return p.Addr().BitLen() - p.Bits()
 }
 
-// Stranger is an account that owns nothing here: what its root user may do, anyone
-// with an AWS account may do.
+// Stranger is an account that owns nothing here. What its root user may do, anyone with an
+// AWS account may do.
 const Stranger = "999999999999"
 
 const (
-	absentOwner = "000000000000" // the owner of the resource that a stranger asks for
+	absentOwner = "000000000000" // owner of the resource in a stranger's request
 	someKey     = "00000000-0000-4000-8000-000000000000"
-	sometime    = 1_893_456_000 // seconds: 2030-01-01, where no condition asks for another instant
+	sometime    = 1_893_456_000 // seconds: 2030-01-01, unless a condition needs another time
 )
 
-// somewhere is an address for documentation (RFC 5737).
+// somewhere returns an address that is reserved for documentation (RFC 5737).
 func somewhere() netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, 7}) }
 
-// intruder looks for a request that the statement allows, as Decide confirms.
+// intruder looks for a request that the statement allows. Decide confirms it.
 func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	all, err := Parse(Identity, []byte(`{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
 	if err != nil {
@@ -102,7 +102,7 @@ func (d *Document) intruder(s *statement, from netip.Prefix) *Request {
 	return nil
 }
 
-// within returns an address of the range, if possible one for documentation.
+// within returns an address of the range, if possible one that is reserved for documentation.
 func within(from netip.Prefix) netip.Addr {
 	address := somewhere()
 	if !from.IsValid() || from.Contains(address) {
@@ -115,8 +115,8 @@ func within(from netip.Prefix) netip.Addr {
 }
 
 // strangers returns principals that no statement names: the anonymous one, and the root
-// user, users and sessions of an account that owns nothing here. Some have the names
-// that the statement's conditions spell, as far as a stranger can have them.
+// user, users and sessions of an account that owns nothing here. Some have the names in the
+// statement's conditions, if a stranger can have them.
 func (s *statement) strangers() []Principal {
 	sts := func(resource string) arn.ARN {
 		return arn.ARN{Partition: "aws", Service: "sts", Account: Stranger, Resource: resource}
@@ -172,8 +172,8 @@ func (s *statement) strangers() []Principal {
 	return all[:min(len(all), 32)]
 }
 
-// someActions returns actions that the statement is about, the most telling ones
-// first, then those that its patterns spell.
+// someActions returns actions that the statement matches: first those that show most
+// clearly that it is public, then those that its patterns contain.
 func (s *statement) someActions(kind Kind) []Action {
 	var out []Action
 	telling := action.Witnesses()
@@ -193,13 +193,12 @@ func (s *statement) someActions(kind Kind) []Action {
 	return out[:min(len(out), 8)]
 }
 
-// plainly replaces the wildcards of a pattern: a * by nothing, a ? by x.
+// plainly replaces the wildcards of a pattern: a * with nothing, a ? with x.
 func plainly(pattern string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(pattern, "*", ""), "?", "x")
 }
 
-// someResources returns resources that the statement's patterns match for a stranger
-// of that name.
+// someResources returns resources that the statement's patterns match for a stranger with a name.
 func (s *statement) someResources(kind Kind, name string) []arn.ARN {
 	out := []arn.ARN{}
 	if kind == Key {
@@ -207,7 +206,7 @@ func (s *statement) someResources(kind Kind, name string) []arn.ARN {
 			Partition: "aws", Service: "kms", Region: "us-east-1", Account: absentOwner, Resource: "key/" + someKey,
 		})
 	}
-	if len(s.resources) == 0 { // of an ACL
+	if len(s.resources) == 0 { // an ACL
 		out = append(out, arn.Object("bucket", "key"))
 	}
 	for i := range s.resources {
@@ -229,12 +228,12 @@ func (s *statement) someResources(kind Kind, name string) []arn.ARN {
 	return out[:min(len(out), 16)]
 }
 
-// mostTries bounds how often conditions are tried for one witness, or for one
-// request of a comparison: documents are their writers' choice.
+// mostTries bounds how often conditions are tried for one witness, or for one request of a
+// comparison, because a document may have any number of them.
 const mostTries = 2_000
 
-// satisfy changes a request so that the statement's conditions hold, one key after
-// another, as far as this succeeds within the number of tries.
+// satisfy changes a request so that it meets the statement's conditions, one after another,
+// as far as this succeeds within the number of tries.
 func (s *statement) satisfy(r *Request, tries *int) {
 	for i := range s.conditions {
 		ref := s.conditions[i].ref
@@ -267,8 +266,7 @@ func (s *statement) satisfy(r *Request, tries *int) {
 	}
 }
 
-// try gives the request values of the condition's key until what is asked of
-// the key holds.
+// try sets values of the condition's key in the request until holds returns true.
 func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
 	switch {
 	case c.ref.derived == sourceIP:
@@ -304,7 +302,7 @@ func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
 		r.Version = nil
 		return holds()
 	case c.ref.derived != notDerived:
-		return false // a stranger cannot choose who it is
+		return false // a stranger can't choose its own identity
 	}
 	for _, v := range c.candidates(o) {
 		if r.Keys[c.ref.name] = []string{v}; holds() {
@@ -315,7 +313,7 @@ func (c *condition) try(o *operand, r *Request, holds func() bool) bool {
 	return holds()
 }
 
-// candidates are values near an operand.
+// candidates returns values near an operand.
 func (c *condition) candidates(o *operand) []string {
 	switch c.family {
 	case numericFamily:

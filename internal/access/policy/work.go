@@ -1,12 +1,12 @@
 package policy
 
-// Work is how many steps decisions may still take. It bounds the work that a document's
-// writer and a request's sender together can cause. It counts comparisons, not time,
-// so that the same laws and requests always get the same answer.
+// Work is the number of steps that decisions may still take. It bounds the work that a
+// document's writer and a request's sender together can cause. It counts comparisons
+// instead of time, so that the same laws and requests always get the same answer.
 type Work struct{ left int }
 
-// The most steps of one decision, and of all decisions on one request. A decision
-// under ten policies of two kilobytes takes a few hundred.
+// The maximum steps of one decision, and of all decisions on one request. A decision with
+// ten policies of two kilobytes takes a few hundred.
 const (
 	decisionSteps = 1 << 23
 	requestSteps  = 1 << 26
@@ -15,7 +15,7 @@ const (
 // NewWork returns the budget of one request.
 func NewWork() *Work { return &Work{left: requestSteps} }
 
-// most is what the next decision may take.
+// most returns the budget of the next decision.
 func (w *Work) most() int {
 	if w == nil {
 		return decisionSteps
@@ -23,7 +23,7 @@ func (w *Work) most() int {
 	return min(w.left, decisionSteps)
 }
 
-// Exhausted reports that nothing is left: the decisions since then were denies.
+// Exhausted reports whether nothing is left: all decisions since then were denies.
 func (w *Work) Exhausted() bool { return w != nil && w.left <= 0 }
 
 // Spend takes steps for work other than decisions.
@@ -40,5 +40,5 @@ func (in *situation) spend(n int) {
 	}
 }
 
-// exhausted reports that a decision has taken all the steps it may.
+// exhausted reports whether a decision has taken the maximum number of steps.
 func (in *situation) exhausted() bool { return in != nil && in.spent > in.most }
