@@ -37,6 +37,7 @@ type commands struct {
 	Backup  backup         `cmd:"" help:"Copy the data of the running server into a folder of backups: consistent, and only what is new. The root key is not in it."`
 	Restore restore        `cmd:"" help:"Make a new data directory of a backup, and verify it; or verify a backup."`
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
+	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`

@@ -56,6 +56,9 @@ func (c Caller) Principal() policy.Principal { return c.principal }
 // At returns when the caller was last looked up.
 func (c Caller) At() time.Time { return c.situation.At }
 
+// SourceIP returns the address that the request came from; it may be invalid.
+func (c Caller) SourceIP() netip.Addr { return c.situation.SourceIP }
+
 // SecureChannel reports whether the connection uses TLS, or loopback at both ends.
 func (c Caller) SecureChannel() bool { return c.situation.SecureChannel }
 

@@ -281,7 +281,7 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	if err := v.recheckACL(tx, k, g); err != nil {
 		return nil, nil, err
 	}
-	v.modified = requestTime(g)
+	v.modified, v.writer = requestTime(g), writerOf(g)
 	if err := in.assemble(&v, u, parts); err != nil {
 		return nil, nil, err
 	}

@@ -80,7 +80,7 @@ func markers(n int) func(*env, *bucket.Bucket) {
 	return func(e *env, b *bucket.Bucket) {
 		objects(n, numbered)(e, b)
 		e.write(n, func(tx kv.Tx, i int) {
-			v := newMarker(day(2))
+			v := newMarker(day(2), writer{})
 			v.seq = 1<<50 + 1
 			k := slot{b, numbered(i)}
 			tx.Set(k.version(v.seq), v.encode())

@@ -240,7 +240,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 		forget(tx, d.pointer())
 		return out, nil
 	}
-	marker := newMarker(requestTime(d.g))
+	marker := newMarker(requestTime(d.g), writerOf(d.g))
 	if d.gone, err = d.push(tx, head, marker, nil, d.removal); err != nil {
 		return Deleted{}, err
 	}
@@ -281,8 +281,8 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 	return out, nil
 }
 
-func newMarker(at time.Time) *version {
-	v := &version{deleteMarker: true, storageClass: className(0), modified: at}
+func newMarker(at time.Time, by writer) *version {
+	v := &version{deleteMarker: true, storageClass: className(0), modified: at, writer: by}
 	rand.Read(v.unique[:])
 	return v
 }

@@ -39,7 +39,7 @@ func TestStoredForm(t *testing.T) {
 	}
 	versions("version", func(*version) {})
 	versions("version, null", func(v *version) { v.null = true })
-	versions("delete marker", func(v *version) { *v = *newMarker(day(1)); v.seq, v.unique = 7, unique{7} })
+	versions("delete marker", func(v *version) { *v = *newMarker(day(1), writer{}); v.seq, v.unique = 7, unique{7} })
 	versions("version, SSE-C", func(v *version) {
 		v.encryption, v.sealedSum, v.checksum.Sum = customerKey, []byte("sealed"), nil
 	})
@@ -63,6 +63,9 @@ func TestStoredForm(t *testing.T) {
 		})
 	}
 	versions("version, full object checksum", func(v *version) { v.checksum.Type = FullObject })
+	versions("version, writer", func(v *version) {
+		v.writer = writer{[]byte("arn:aws:iam::111122223333:user/u"), []byte{192, 0, 2, 7}, []byte("AKIAEXAMPLE")}
+	})
 	v := sample()
 	add("pointer", v.pointer())
 	v.metadata.User = nil
@@ -90,7 +93,7 @@ func later(protects bool) []byte {
 	if protects {
 		return record.Uint(nil, record.Ancillary-1, 1)
 	}
-	return record.String(nil, record.Ancillary, "later")
+	return record.String(nil, record.Ancillary+500, "later")
 }
 
 // TestUnknownFields: a field of a later program is kept if its number says that it may

@@ -248,7 +248,7 @@ func TestRecords(t *testing.T) {
 func FuzzDecodeVersion(f *testing.F) {
 	f.Add(sample().encode())
 	f.Add(sample().pointer())
-	f.Add(newMarker(time.Unix(1, 0).UTC()).encode())
+	f.Add(newMarker(time.Unix(1, 0).UTC(), writer{}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_ = decodeEntry(b, new(Entry))
 		pointerSeq(b)

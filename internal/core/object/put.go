@@ -227,7 +227,7 @@ func (s *Store) commit(
 		if err := v.setOwner(tx, k, g, &in.ACL); err != nil {
 			return err
 		}
-		v.modified = requestTime(g)
+		v.modified, v.writer = requestTime(g), writerOf(g)
 		gone, err = k.push(tx, head, v, w.at.Inline, removal{at: requestTime(g)})
 		noteVersion(g, b, v)
 		return err

@@ -46,6 +46,7 @@ type version struct {
 	tags         tag.Set
 	acl          acl.List
 	sealedSum    []byte // the checksum, if digests are hidden
+	writer       writer
 	kept         []byte // unknown fields of the record, see record.Fields.Keep
 }
 
@@ -143,7 +144,7 @@ func (v *version) appendPointer(r []byte) []byte {
 
 func (v *version) encode() []byte {
 	m := &v.metadata
-	r := v.appendPointer(make([]byte, 0, 320))
+	r := v.appendPointer(make([]byte, 0, 416))
 	if v.sealedSum == nil {
 		r = record.Bytes(r, fieldSum, v.checksum.Sum)
 	}
@@ -170,7 +171,7 @@ func (v *version) encode() []byte {
 	if v.payload != (unique{}) {
 		r = record.Bytes(r, fieldPayload, v.payload[:])
 	}
-	return append(v.acl.Append(r, fieldGrant), v.kept...)
+	return append(v.writer.append(v.acl.Append(r, fieldGrant)), v.kept...)
 }
 
 // decodeVersion decodes a version's record or a current pointer. It keeps or refuses
@@ -293,6 +294,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 		v.sealedSum = orNil(f.Bytes)
 	case fieldPayload:
 		return copy(v.payload[:], f.Bytes) == len(v.payload) && len(f.Bytes) == len(v.payload) && v.payload != v.unique
+	case fieldWriter, fieldWriterAddress, fieldWriterKey:
+		return v.writer.take(f)
 	default:
 		return v.takeKMS(f)
 	}
@@ -341,7 +344,7 @@ func isVersionField(n protowire.Number) bool {
 	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser, n >= fieldSealedSum && n <= fieldGrant:
 		return true
 	}
-	return n == fieldTag || n == fieldPayload
+	return n == fieldTag || n == fieldPayload || n >= fieldWriter && n <= fieldWriterKey
 }
 
 // pointerSeq returns the number of the version that a current pointer points to. It reads
