@@ -1,0 +1,388 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// mfaCast is a server whose clock a test moves, with devices of root and of a user who may
+// do everything.
+type mfaCast struct {
+	cast
+	t      *testing.T
+	clock  *clock
+	first  token // of root
+	second token // of root
+	users  token
+	admin  someone
+}
+
+// token is an enrolled device.
+type token struct{ serial, seed string }
+
+func newMFACast(t *testing.T, change ...func(*server.Config)) *mfaCast {
+	moved := &clock{}
+	c := &mfaCast{t: t, clock: moved}
+	c.cast = newCast(t, append(change, func(o *server.Config) { o.Now = moved.now })...)
+	c.admin = c.user("admin", anything)
+	device := func(name, owner string) (d token) {
+		d.serial, d.seed = enrol(t, c.root, name, owner)
+		return d
+	}
+	c.first, c.second, c.users = device("first", "root"), device("second", "root"), device("admins", "admin")
+	c.later()
+	return c
+}
+
+// later moves the clock so far that no code of before is valid, and none is used up.
+func (c *mfaCast) later() { c.clock.ahead.Add(int64(5 * 30 * time.Second)) }
+
+// code is that of a device so many steps from now.
+func (c *mfaCast) code(d token, steps int) string {
+	return totp(c.t, d.seed, c.clock.now().Add(time.Duration(steps)*30*time.Second))
+}
+
+// header is x-amz-mfa with a valid code of a device.
+func (c *mfaCast) header(d token) string { return d.serial + " " + c.code(d, 0) }
+
+// send sends a request at the server's time; mfa "" is no header.
+func (c *mfaCast) send(r raw, mfa string) answer {
+	c.t.Helper()
+	r.at = c.clock.now()
+	r.header = r.header.Clone()
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	if mfa != "" {
+		r.header["X-Amz-Mfa"] = []string{mfa}
+	}
+	return send(c.t, c.Server, r)
+}
+
+func versioningDocument(status, mfaDelete string) string {
+	if mfaDelete != "" {
+		mfaDelete = "<MfaDelete>" + mfaDelete + "</MfaDelete>"
+	}
+	return "<VersioningConfiguration>" + "<Status>" + status + "</Status>" + mfaDelete + "</VersioningConfiguration>"
+}
+
+// set sets the versioning of a bucket with a code, which must succeed.
+func (c *mfaCast) set(bucket, status, mfaDelete string) {
+	c.t.Helper()
+	c.later()
+	a := c.send(raw{method: "PUT", target: "/" + bucket + "?versioning", body: versioningDocument(status, mfaDelete)},
+		c.header(c.second))
+	if a.status != 200 {
+		c.t.Fatalf("%s, %s, MfaDelete %s: %d %s", bucket, status, mfaDelete, a.status, a.body)
+	}
+	c.later()
+}
+
+// cell is one request of the matrix and what it may destroy.
+type cell struct {
+	bucket, state, mfaDelete, key string // state is that of versioning
+	version, marker, uploadID     string
+	part                          string // its ETag
+	at                            time.Time
+	header                        string // x-amz-mfa
+	who                           harness.Credentials
+	cast                          *mfaCast
+}
+
+// destroyer is a way to destroy something.
+type destroyer struct {
+	name string
+	do   func(c *cell) raw
+}
+
+func (c *cell) object(query string) string { return "/" + c.bucket + "/" + c.key + query }
+
+// batch is DeleteObjects; "" is the key without a version.
+func (c *cell) batch(versions ...string) raw {
+	var b strings.Builder
+	for _, v := range versions {
+		b.WriteString("<Object><Key>" + c.key + "</Key>")
+		if v != "" {
+			b.WriteString("<VersionId>" + v + "</VersionId>")
+		}
+		b.WriteString("</Object>")
+	}
+	body := "<Delete>" + b.String() + "</Delete>"
+	return raw{
+		method: "POST", target: "/" + c.bucket + "?delete", body: body,
+		header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}},
+	}
+}
+
+func (c *cell) versioning(status, mfaDelete string) raw {
+	return raw{method: "PUT", target: "/" + c.bucket + "?versioning", body: versioningDocument(status, mfaDelete)}
+}
+
+func (c *cell) other() string {
+	if c.state == "Enabled" {
+		return "Suspended"
+	}
+	return "Enabled"
+}
+
+// destroyers are all ways in which a request could destroy a version, or what protects it.
+func destroyers() []destroyer {
+	return []destroyer{
+		{"delete a version", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=" + c.version)} }},
+		{"delete the null version", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=null")} }},
+		{"delete a marker", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=" + c.marker)} }},
+		{"delete a version that is absent", func(c *cell) raw {
+			return raw{method: "DELETE", target: "/" + c.bucket + "/absent?versionId=null"}
+		}},
+		{"delete the key", func(c *cell) raw { return raw{method: "DELETE", target: c.object("")} }},
+		{"batch: a version", func(c *cell) raw { return c.batch(c.version) }},
+		{"batch: the null version", func(c *cell) raw { return c.batch("null") }},
+		{"batch: a marker", func(c *cell) raw { return c.batch(c.marker) }},
+		{"batch: a version and a key", func(c *cell) raw { return c.batch(c.version, "") }},
+		{"batch: a key", func(c *cell) raw { return c.batch("") }},
+		{"put", func(c *cell) raw { return raw{method: "PUT", target: c.object(""), body: "new"} }},
+		{"copy", func(c *cell) raw {
+			return raw{method: "PUT", target: c.object(""), header: http.Header{"X-Amz-Copy-Source": {c.bucket + "/source"}}}
+		}},
+		{"complete an upload", func(c *cell) raw {
+			return raw{
+				method: "POST", target: c.object("?uploadId=" + c.uploadID),
+				body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + c.part + "</ETag></Part>" +
+					"</CompleteMultipartUpload>",
+			}
+		}},
+		{"post a form", func(c *cell) raw {
+			fields := map[string]string{"key": c.key}
+			if c.header != "" {
+				fields["x-amz-mfa"] = c.header
+			}
+			return post{bucket: c.bucket, fields: fields, file: "new", at: c.at, expires: c.at.Add(time.Hour), key: c.who}.
+				build(c.cast.t, c.cast.Server)
+		}},
+		{nullMarker, func(c *cell) raw { return raw{method: "PUT", target: c.object(""), body: "new"} }},
+		{"change the state", func(c *cell) raw { return c.versioning(c.other(), "") }},
+		{"put the same state", func(c *cell) raw { return c.versioning(c.state, "") }},
+		{"disable MFA Delete", func(c *cell) raw { return c.versioning(c.state, "Disabled") }},
+		{"delete the bucket", func(c *cell) raw { return raw{method: "DELETE", target: "/" + c.bucket} }},
+	}
+}
+
+// nullMarker is the row whose null version is a delete marker, where there are any.
+const nullMarker = "put over a null marker"
+
+// attempt is what somebody has who tries.
+type attempt struct {
+	name  string
+	admin bool // not the root user, but a user who may do everything
+	mfa   func(c *mfaCast) string
+}
+
+func attempts() []attempt {
+	return []attempt{
+		{"no code", false, func(*mfaCast) string { return "" }},
+		{"wrong", false, func(c *mfaCast) string { return c.first.serial + " " + wrong(c.code(c.first, 0)) }},
+		{"old", false, func(c *mfaCast) string { return c.first.serial + " " + c.code(c.first, -2) }},
+		{"reused", false, func(c *mfaCast) string {
+			used := c.header(c.first)
+			if a := c.send(raw{method: "DELETE", target: "/spare/absent"}, used); a.status != 204 {
+				c.t.Fatalf("the code that is used twice: %d %s", a.status, a.body)
+			}
+			return used
+		}},
+		{"other device's", false, func(c *mfaCast) string { return c.first.serial + " " + c.code(c.second, 0) }},
+		{"a user's", false, func(c *mfaCast) string { return c.header(c.users) }},
+		{"admin", true, func(*mfaCast) string { return "" }},
+		{"admin, own code", true, func(c *mfaCast) string { return c.header(c.users) }},
+		{"admin, root's code", true, func(c *mfaCast) string { return c.header(c.first) }},
+		{"right", false, func(c *mfaCast) string { return c.header(c.first) }},
+		{"right, second device", false, func(c *mfaCast) string { return c.header(c.second) }},
+	}
+}
+
+// fingerprint lists what is left of a key, and the bucket's versioning.
+func (c *mfaCast) fingerprint(bucket, key string) (versions []string, versioning string) {
+	c.t.Helper()
+	a := c.send(raw{method: "GET", target: "/" + bucket + "?versions&prefix=" + key}, "")
+	var l struct {
+		Version, DeleteMarker []struct{ VersionId, LastModified, ETag string }
+	}
+	if err := xml.Unmarshal([]byte(a.body), &l); err != nil {
+		c.t.Fatal(err, a.body)
+	}
+	for _, v := range slices.Concat(l.Version, l.DeleteMarker) {
+		versions = append(versions, fmt.Sprint(v))
+	}
+	return versions, c.send(raw{method: "GET", target: "/" + bucket + "?versioning"}, "").body
+}
+
+// populate gives each key a null version, a version, a delete marker and a version.
+func (c *mfaCast) populate(bucket, state string, cells []*cell) {
+	c.t.Helper()
+	ctx, name := c.t.Context(), newBucket(c.t, c.Server, bucket)
+	put := func(key string) *string {
+		out, err := c.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: name, Key: &key, Body: strings.NewReader(key)})
+		if err != nil {
+			c.t.Error(err)
+			return aws.String("")
+		}
+		return out.VersionId
+	}
+	remove := func(key string) string {
+		out, err := c.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: name, Key: &key})
+		if err != nil {
+			c.t.Error(err)
+			return ""
+		}
+		return *out.VersionId
+	}
+	turn := func(status types.BucketVersioningStatus) {
+		_, err := c.S3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: name, VersioningConfiguration: &types.VersioningConfiguration{Status: status},
+		})
+		c.ok(err)
+	}
+	put("source")
+	inParallel(cells, func(e *cell) { put(e.key) })
+	turn("Enabled")
+	inParallel(cells, func(e *cell) {
+		e.version, e.marker = *put(e.key), remove(e.key)
+		put(e.key)
+	})
+	turn(types.BucketVersioningStatus(state))
+}
+
+func inParallel(cells []*cell, do func(*cell)) {
+	var wg sync.WaitGroup
+	todo := make(chan *cell)
+	for range 8 {
+		wg.Go(func() {
+			for e := range todo {
+				do(e)
+			}
+		})
+	}
+	for _, e := range cells {
+		todo <- e
+	}
+	close(todo)
+	wg.Wait()
+}
+
+// upload begins an upload of one part.
+func (c *mfaCast) upload(e *cell) {
+	c.t.Helper()
+	made := c.send(raw{method: "POST", target: e.object("?uploads")}, "")
+	_, id, _ := strings.Cut(made.body, "<UploadId>")
+	e.uploadID, _, _ = strings.Cut(id, "<")
+	part := c.send(raw{method: "PUT", target: e.object("?partNumber=1&uploadId=" + e.uploadID), body: "new"}, "")
+	e.part = part.header.Get("ETag")
+}
+
+// TestMFADeleteMatrix tries each way to destroy a version, or what protects it, with each
+// kind of code, in both states of versioning. The golden file is what a reviewer reads:
+// the status, and whether anything that was there is gone. It is vulnerability class 30.
+func TestMFADeleteMatrix(t *testing.T) {
+	c := newMFACast(t)
+	newBucket(t, c.Server, "spare")
+	rows, columns := destroyers(), attempts()
+	states := [][2]string{{"Enabled", "Enabled"}, {"Suspended", "Enabled"}, {"Suspended", "Disabled"}}
+	cells := make([][]*cell, len(states))
+	for n, s := range states { // before the clock moves away from that of the SDK
+		bucket := strings.ToLower("versioning-" + s[0] + "-mfa-" + s[1])
+		for r := range rows {
+			for col := range columns {
+				key := fmt.Sprintf("%02d-%02d", r, col)
+				cells[n] = append(cells[n], &cell{bucket: bucket, state: s[0], mfaDelete: s[1], key: key, cast: c})
+			}
+		}
+		c.populate(bucket, s[0], cells[n])
+	}
+	var out bytes.Buffer
+	for n, s := range states {
+		for i, e := range cells[n] {
+			switch rows[i/len(columns)].name {
+			case "complete an upload":
+				c.upload(e)
+			case nullMarker:
+				c.send(raw{method: "DELETE", target: e.object("")}, "")
+			}
+		}
+		c.set(cells[n][0].bucket, s[0], s[1])
+		fmt.Fprintf(&out, "# versioning %s, MFA Delete %s\n\n", s[0], s[1])
+		w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+		for _, col := range columns {
+			fmt.Fprint(w, "\t", col.name)
+		}
+		fmt.Fprintln(w)
+		for r, row := range rows {
+			fmt.Fprint(w, row.name)
+			for i, col := range columns {
+				fmt.Fprint(w, "\t", c.try(row, col, cells[n][r*len(columns)+i]))
+			}
+			fmt.Fprintln(w)
+		}
+		w.Flush()
+		out.WriteString("\n")
+	}
+	var text strings.Builder
+	for line := range strings.Lines(out.String()) {
+		text.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	golden(t, "mfa-delete-matrix.golden", []byte(text.String()))
+}
+
+// try makes one request and returns its status and what is gone.
+func (c *mfaCast) try(row destroyer, how attempt, e *cell) string {
+	c.t.Helper()
+	c.later()
+	before, versioning := c.fingerprint(e.bucket, e.key)
+	e.header, e.at, e.who = how.mfa(c), c.clock.now(), rootOf(c.Server)
+	if how.admin {
+		e.who = c.admin.key
+	}
+	r := row.do(e)
+	r.key, r.secret = e.who.AccessKeyID, e.who.SecretAccessKey
+	header := e.header
+	if r.unsigned { // a form has it as a field
+		header = ""
+	}
+	a := c.send(r, header)
+	after, now := c.fingerprint(e.bucket, e.key)
+	gone := 0
+	for _, v := range before {
+		if !slices.Contains(after, v) {
+			gone++
+		}
+	}
+	result := fmt.Sprint(a.status)
+	if a.status >= 400 && a.code != "AccessDenied" {
+		result += " " + a.code
+	}
+	if a.status == 200 && strings.Contains(a.body, "<Error>") {
+		result += " with errors"
+	}
+	if gone > 0 {
+		result += fmt.Sprintf(" %d gone", gone)
+	}
+	if now != versioning {
+		result += " changed"
+		c.set(e.bucket, e.state, e.mfaDelete)
+	}
+	return result
+}
