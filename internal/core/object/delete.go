@@ -113,7 +113,7 @@ func (s *Store) deleteAll(
 			how := removal{at: requestTime(g), mfa: items[i].MFA}
 			d := deletion{slot: slot{b, items[i].Key}, in: &items[i], removal: how, g: g}
 			out[i], err = d.run(tx)
-			if concernsOneVersion(err) {
+			if concernsOneVersion(err) && !d.changed {
 				out[i] = refused(&items[i], err)
 				continue
 			}
@@ -268,6 +268,12 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 	if head == nil {
 		return Deleted{}, fault.Internal(fmt.Errorf("object: a version without a newest one in bucket %q", d.b.Name))
 	}
+	var next *version
+	if v.seq == head.seq {
+		if next, err = d.below(tx, v.seq); err != nil {
+			return Deleted{}, err
+		}
+	}
 	if d.gone, err = d.remove(tx, v, d.removal); err != nil {
 		return Deleted{}, err
 	}
@@ -276,7 +282,7 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 		out.DeleteMarker, out.MarkerID = true, v.id()
 	}
 	if v.seq == head.seq {
-		return out, d.promote(tx)
+		d.promote(tx, next)
 	}
 	return out, nil
 }

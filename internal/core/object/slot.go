@@ -75,7 +75,21 @@ func (s slot) at(r kv.Reader, seq uint64) (*version, error) {
 // nil if there is none.
 func (s slot) newest(r kv.Reader) (*version, error) {
 	from := s.versions()
-	for p, err := range r.Scan(from, record.After(from)) {
+	return first(r, from, record.After(from))
+}
+
+// below returns the newest version that is older than number seq, a delete marker included;
+// nil if there is none.
+func (s slot) below(r kv.Reader, seq uint64) (*version, error) {
+	if s.b.Versioning == bucket.Off {
+		return nil, nil
+	}
+	return first(r, record.After(s.version(seq)), record.After(s.versions()))
+}
+
+// first returns the first version from <= key < to; nil if there is none.
+func first(r kv.Reader, from, to []byte) (*version, error) {
+	for p, err := range r.Scan(from, to) {
 		if err != nil {
 			return nil, err
 		}
@@ -218,21 +232,13 @@ func (s slot) push(tx kv.Tx, head, v *version, inline []byte, r removal) (gone [
 	return gone, nil
 }
 
-// promote makes the newest version that is left current, if it is an object.
-func (s slot) promote(tx kv.Tx) error {
-	var v *version
-	if s.b.Versioning != bucket.Off {
-		var err error
-		if v, err = s.newest(tx); err != nil {
-			return err
-		}
-	}
+// promote makes v current, the newest version that is left, if it is an object.
+func (s slot) promote(tx kv.Tx, v *version) {
 	if v == nil || v.deleteMarker {
 		forget(tx, s.pointer())
 	} else {
 		tx.Set(s.pointer(), v.pointer())
 	}
-	return nil
 }
 
 func (v *version) location() payload.Location {
