@@ -132,6 +132,9 @@ func (o *offline) mend() {
 	for _, k := range m.Broken {
 		o.find("the record %q can't be read", k)
 	}
+	for _, k := range m.Later {
+		o.find("the record %q was written by a later version of Watertight", k)
+	}
 	for _, of := range m.Lost {
 		o.find("the object %s is lost, or its newest version", of)
 	}

@@ -19,7 +19,8 @@ import (
 
 // Recover copies everything in a data directory that authenticates to a new one,
 // under the same root key, however damaged the rest is. It changes nothing in the
-// old one. The findings say what was lost.
+// old one. The findings say what was lost. It refuses where records are those of a later
+// program.
 func Recover(ctx context.Context, in Options, to string) (_ Inspection, err error) {
 	if err := checkTarget(in.Data, to); err != nil {
 		return Inspection{}, err
@@ -29,6 +30,10 @@ func Recover(ctx context.Context, in Options, to string) (_ Inspection, err erro
 		return Inspection{}, err
 	}
 	defer func() { err = errors.Join(err, o.close(ctx)) }()
+	if n := len(o.mended.Later); n > 0 {
+		return o.Inspection, fmt.Errorf("%d records were written by a later version of Watertight, and may be "+
+			"protected by what this one does not know; use that version", n)
+	}
 	if err := o.blobs(ctx, false); err != nil {
 		return o.Inspection, err
 	}

@@ -113,6 +113,8 @@ type destroyer struct {
 
 func (c *cell) object(query string) string { return "/" + c.bucket + "/" + c.key + query }
 
+func (c *cell) remove(query string) raw { return raw{method: "DELETE", target: c.object(query)} }
+
 // batch is DeleteObjects; "" is the key without a version.
 func (c *cell) batch(versions ...string) raw {
 	var b strings.Builder
@@ -144,13 +146,13 @@ func (c *cell) other() string {
 // destroyers are all ways in which a request could destroy a version, or what protects it.
 func destroyers() []destroyer {
 	return []destroyer{
-		{"delete a version", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=" + c.version)} }},
-		{"delete the null version", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=null")} }},
-		{"delete a marker", func(c *cell) raw { return raw{method: "DELETE", target: c.object("?versionId=" + c.marker)} }},
+		{"delete a version", func(c *cell) raw { return c.remove("?versionId=" + c.version) }},
+		{"delete the null version", func(c *cell) raw { return c.remove("?versionId=null") }},
+		{"delete a marker", func(c *cell) raw { return c.remove("?versionId=" + c.marker) }},
 		{"delete a version that is absent", func(c *cell) raw {
 			return raw{method: "DELETE", target: "/" + c.bucket + "/absent?versionId=null"}
 		}},
-		{"delete the key", func(c *cell) raw { return raw{method: "DELETE", target: c.object("")} }},
+		{"delete the key", func(c *cell) raw { return c.remove("") }},
 		{"batch: a version", func(c *cell) raw { return c.batch(c.version) }},
 		{"batch: the null version", func(c *cell) raw { return c.batch("null") }},
 		{"batch: a marker", func(c *cell) raw { return c.batch(c.marker) }},
@@ -158,13 +160,14 @@ func destroyers() []destroyer {
 		{"batch: a key", func(c *cell) raw { return c.batch("") }},
 		{"put", func(c *cell) raw { return raw{method: "PUT", target: c.object(""), body: "new"} }},
 		{"copy", func(c *cell) raw {
-			return raw{method: "PUT", target: c.object(""), header: http.Header{"X-Amz-Copy-Source": {c.bucket + "/source"}}}
+			source := http.Header{"X-Amz-Copy-Source": {c.bucket + "/source"}}
+			return raw{method: "PUT", target: c.object(""), header: source}
 		}},
 		{"complete an upload", func(c *cell) raw {
 			return raw{
 				method: "POST", target: c.object("?uploadId=" + c.uploadID),
-				body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + c.part + "</ETag></Part>" +
-					"</CompleteMultipartUpload>",
+				body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + c.part +
+					"</ETag></Part></CompleteMultipartUpload>",
 			}
 		}},
 		{"post a form", func(c *cell) raw {
@@ -172,8 +175,9 @@ func destroyers() []destroyer {
 			if c.header != "" {
 				fields["x-amz-mfa"] = c.header
 			}
-			return post{bucket: c.bucket, fields: fields, file: "new", at: c.at, expires: c.at.Add(time.Hour), key: c.who}.
-				build(c.cast.t, c.cast.Server)
+			p := post{bucket: c.bucket, fields: fields, file: "new", at: c.at, key: c.who}
+			p.expires = c.at.Add(time.Hour)
+			return p.build(c.cast.t, c.cast.Server)
 		}},
 		{nullMarker, func(c *cell) raw { return raw{method: "PUT", target: c.object(""), body: "new"} }},
 		{"change the state", func(c *cell) raw { return c.versioning(c.other(), "") }},

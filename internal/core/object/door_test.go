@@ -64,7 +64,8 @@ func TestLaterProgramsProtect(t *testing.T) {
 					Action: deleteAction(in.VersionID), Resource: arn.Object("bkt", in.Key),
 				})
 			}
-			out, err := g.objects.DeleteMany(g.t.Context(), coretest.GrantAll(g.t, coretest.Root(coretest.Account, nil), needs...), "bkt", items)
+			grant := coretest.GrantAll(g.t, coretest.Root(coretest.Account, nil), needs...)
+			out, err := g.objects.DeleteMany(g.t.Context(), grant, "bkt", items)
 			if err != nil {
 				g.t.Fatal(err)
 			}

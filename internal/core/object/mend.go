@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -20,6 +21,7 @@ type Mended struct {
 	Pointers   int              // current pointers that were written again or deleted
 	References int              // references of blobs that were written again
 	Broken     []string         // records that can't be read
+	Later      []string         // records that a later program wrote, and that this one can't read
 	Lost       []string         // objects whose bytes are missing
 	Blobs      map[string]Owned // the blobs that objects and parts refer to
 }
@@ -133,7 +135,7 @@ func (m *mender) version(k string) {
 	const fixed = 2 + bucketIDSize + 1 + 1 + 8
 	v, err := decodeVersion(m.records[k])
 	if len(k) < fixed || err != nil || ^binary.BigEndian.Uint64([]byte(k[len(k)-8:])) != v.seq {
-		m.broken(k)
+		m.broken(k, err)
 		return
 	}
 	id, key := k[2:2+bucketIDSize], k[2+bucketIDSize+1:len(k)-9]
@@ -193,7 +195,13 @@ func (m *mender) count(keys []string) {
 	}
 }
 
-func (m *mender) broken(k string) {
+// broken takes in a record that can't be read. One that a later program wrote stays: what it
+// says may protect it.
+func (m *mender) broken(k string, why error) {
+	if errors.Is(why, record.ErrUnknown) {
+		m.Later = append(m.Later, k)
+		return
+	}
 	m.Broken = append(m.Broken, k)
 	delete(m.records, k)
 }
@@ -215,7 +223,7 @@ func (m *mender) refer(blob, at string, o Owned) {
 func (m *mender) part(k, at string, text []byte, of func(number int) []byte) {
 	p, err := decodePart(text)
 	if err != nil {
-		m.broken(k)
+		m.broken(k, err)
 		return
 	}
 	if of == nil && len(k) >= 2+16 {
@@ -239,7 +247,7 @@ func bindingOf(u unique, id, key string) func(int) []byte {
 // the blobs then refer to this record, and are removed together with it.
 func (m *mender) parts(k string) {
 	if len(k) < 2+16 {
-		m.broken(k)
+		m.broken(k, nil)
 		return
 	}
 	u := unique([]byte(k[2:18]))
@@ -259,8 +267,8 @@ func (m *mender) parts(k string) {
 			m.part(k, at, f.Bytes, of)
 		}
 	}
-	if f.Err() != nil {
-		m.broken(k)
+	if err := f.Err(); err != nil {
+		m.broken(k, err)
 	}
 }
 
@@ -291,6 +299,7 @@ func (m *mender) point(keys []string) {
 		}
 	}
 	slices.Sort(m.Broken)
+	slices.Sort(m.Later)
 	slices.Sort(m.Lost)
 }
 

@@ -107,6 +107,26 @@ func TestMend(t *testing.T) {
 	}
 }
 
+// TestMendKeepsLaterRecords: a record that a later program may have protected is not dropped
+// with those that can't be read.
+func TestMendKeepsLaterRecords(t *testing.T) {
+	e := newEnv(t)
+	e.mustPut("a", long())
+	all := stored(t, e.store)
+	var protected []string
+	for k, b := range all {
+		if strings.HasPrefix(k, "v/") {
+			all[k] = append(b, later(true)...)
+			protected = append(protected, k)
+		}
+	}
+	before := maps.Clone(all)
+	m := Mend(all)
+	if !slices.Equal(m.Later, protected) || len(m.Broken) > 0 || !bytes.Equal(all[protected[0]], before[protected[0]]) {
+		t.Errorf("%+v", m)
+	}
+}
+
 // countOf counts the records of a kind.
 func countOf(all map[string][]byte, kind string) (n int) {
 	for k := range all {
