@@ -1,4 +1,4 @@
-// Package digest names the checksum algorithms of S3 and makes their hashes. It is
+// Package digest names the checksum algorithms of S3 and implements their hashes. It is
 // pure; it must never know where a checksum came from.
 package digest
 
@@ -39,15 +39,14 @@ func All() []Algorithm {
 	return []Algorithm{CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHash128, XXHash3, XXHash64}
 }
 
-// Parse finds an algorithm by its name, in any case.
+// Parse returns the algorithm with a name, in upper or lower case.
 func Parse(name string) (Algorithm, bool) {
 	a := Algorithm(strings.ToUpper(name))
 	return a, a.Size() > 0
 }
 
-// Header returns the header or trailer that carries a checksum of a, or "" for None.
-// Like CanonicalHeader it spells the names out, because every request asks for all
-// of them.
+// Header returns the name of the header or trailer for a checksum of a, or "" for None.
+// Like CanonicalHeader, it spells out the names, because every request needs all of them.
 func (a Algorithm) Header() string {
 	switch a {
 	case CRC32:

@@ -2,14 +2,14 @@ package digest
 
 import "encoding/binary"
 
-// Joiner composes the checksum of a whole from those of its parts, without
-// their bytes. For CRCs this works because appending n bytes multiplies the
-// remainder by x^8n (the method of zlib's crc32_combine).
+// Joiner computes the checksum of a whole from the checksums of its parts, without their
+// bytes. This works for CRCs because appending n bytes multiplies the remainder by x^8n
+// (the method of zlib's crc32_combine).
 type Joiner struct {
 	poly  uint64 // reflected
 	width uint   // bits
 	crc   uint64
-	size  int64  // size of the part that shift is for
+	size  int64  // size of the part for which shift was computed
 	shift uint64 // x^(8 * size)
 }
 
@@ -47,8 +47,8 @@ func (j *Joiner) Sum() []byte {
 	return b[8-j.width/8:]
 }
 
-// multiply is the product of two polynomials modulo the CRC's, all reflected:
-// the highest bit is x^0.
+// multiply returns the product of two polynomials modulo the CRC's, all reflected: the
+// highest bit is x^0.
 func (j *Joiner) multiply(a, b uint64) (product uint64) {
 	for bit := uint64(1) << (j.width - 1); bit != 0 && a&(2*bit-1) != 0; bit >>= 1 {
 		if a&bit != 0 {
@@ -63,10 +63,10 @@ func (j *Joiner) multiply(a, b uint64) (product uint64) {
 	return product
 }
 
-// power is x^(8n).
+// power returns x^(8n).
 func (j *Joiner) power(n uint64) uint64 {
 	result := uint64(1) << (j.width - 1)
-	for square := result >> 8; n > 0; n >>= 1 { // x^8, as the widths are larger
+	for square := result >> 8; n > 0; n >>= 1 { // x^8, because all widths are larger
 		if n&1 != 0 {
 			result = j.multiply(square, result)
 		}

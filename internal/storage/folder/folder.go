@@ -1,6 +1,6 @@
-// Package folder makes folders and small files that survive a power cut: a name
-// survives only after the folder that holds it was synced. It must never know what
-// the files are for.
+// Package folder creates folders and small files that survive a power failure: a name is
+// durable only after the folder that contains it was synced. It must never know what the
+// files are for.
 package folder
 
 import (
@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Make makes path and every missing folder above it, and syncs each folder that
-// got a new name. A path that exists already is not an error.
+// Make creates path and every missing folder above it, and syncs each folder that got a new
+// name. It is not an error if path exists.
 func Make(path string, mode fs.FileMode) error {
 	return maker{os.Mkdir, Sync}.make(filepath.Clean(path), mode)
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Process is the process that judges a file: its effective user, and all its groups.
+// Process is the process whose access to files is checked: its effective user, and all its groups.
 type Process struct {
 	User   int
 	Groups []int
@@ -29,12 +29,12 @@ const (
 	othersWrite = fs.FileMode(0o002)
 	groupAny    = fs.FileMode(0o070)
 	groupWrite  = fs.FileMode(0o020)
-	groupMore   = fs.FileMode(0o030) // the group may do more than read
+	groupMore   = fs.FileMode(0o030) // the group may write or execute
 	userRoot    = 0
 )
 
-// owned refuses a file that another user owns, whatever its mode, because an owner
-// can change the mode. Files of root are fine: root may do anything anyway.
+// owned refuses a file that another user owns, whatever its mode, because an owner can
+// change the mode. Files of root are accepted, because root has access to everything.
 func (p Process) owned(path string, info fs.FileInfo) (user, group int, err error) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -50,15 +50,15 @@ func (p Process) owned(path string, info fs.FileInfo) (user, group int, err erro
 	return user, int(st.Gid), nil
 }
 
-// Settled refuses a file or folder that another user may change: one that another
-// user owns, or that everybody or a group without this process may write. A group
-// of this process may write it: Kubernetes gives volumes to such a group (fsGroup).
+// Settled refuses a file or folder that another user may change: one that another user
+// owns, or that everybody or a group without this process may write. A group of this
+// process may write it: Kubernetes gives volumes to such a group (fsGroup).
 func (p Process) Settled(path string, info fs.FileInfo) error {
 	_, group, err := p.owned(path, info)
 	switch mode := info.Mode(); {
 	case err != nil:
 		return err
-	case mode.Type() == fs.ModeSymlink: // its mode means nothing
+	case mode.Type() == fs.ModeSymlink: // the mode of a link has no meaning
 		return nil
 	case mode&othersWrite != 0:
 		return fmt.Errorf("everybody may write %s (mode %04o); run: chmod o-w %s", path, mode.Perm(), path)
@@ -98,9 +98,9 @@ func (p Process) Secret(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
 }
 
-// Take makes an empty folder of this process private, as Make would have made it: a
-// new volume is often writable for everybody. A folder that holds something already
-// or that another user owns is left as it is.
+// Take makes an empty folder of this process private, as if Make had created it: a new
+// volume is often writable for everybody. It does not change a folder that has contents, or
+// one that another user owns.
 func Take(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&othersWrite == 0 {
@@ -116,8 +116,8 @@ func Take(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// SettledFolder is Settled for a folder and for each of its entries. If an entry is
-// a link, the link itself has to be ours, and its target is judged as well.
+// SettledFolder is Settled for a folder and for each of its entries. If an entry is a link,
+// both the link itself and its target are checked.
 func SettledFolder(dir string) error {
 	p := Self()
 	info, err := os.Stat(dir)
@@ -143,7 +143,7 @@ func SettledFolder(dir string) error {
 		if e.Type() != fs.ModeSymlink {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil { // a dangling link is found missing later
+		if info, err := os.Stat(path); err == nil { // a dangling link is reported as missing later
 			if err := p.Settled(path, info); err != nil {
 				return err
 			}

@@ -1,11 +1,11 @@
-// Package kv is the contract of the metadata store: ordered, serializable
-// transactions. It exists so that core never knows which store it works on: the
-// embedded one (package embedded), which one process holds, or one that several
-// servers share. It must never know what the records mean, nor how a store keeps
-// its promises. Package kvtest holds a store to all of them.
+// Package kv is the contract of the metadata store: ordered, serializable transactions. It
+// exists so that core never knows which store it works on: the embedded one (package
+// embedded), which one process holds, or one that several servers share. It must never know
+// what the records mean, nor how a store fulfils the contract. Package kvtest checks a
+// store against all of it.
 //
-// Code that uses a store may assume no more than this contract says. The store
-// itself seals or otherwise protects its values: core passes plain ones to it.
+// Code that uses a store may assume only what this contract says. The store itself seals or
+// otherwise protects its values: core passes plaintext to it.
 package kv
 
 import (
@@ -37,10 +37,10 @@ type Reader interface {
 	// Get returns the value of key, or nil if there is none. The slice belongs to
 	// the caller.
 	Get(key []byte) ([]byte, error)
-	// Scan yields the records with from <= key < to in ascending order of
-	// bytes; if to is nil, up to the end. Further scans of a Reader are cheap: they
-	// use what the first one opened. An error is the last step of a scan; its Pair has
-	// the key of the record that could not be read, where that is known.
+	// Scan yields the records with from <= key < to in ascending order of bytes; if to is
+	// nil, up to the end. Further scans of a Reader are cheap: they use what the first one
+	// opened. An error is the last step of a scan; its Pair has the key of the record that
+	// could not be read, if that is known.
 	Scan(from, to []byte) iter.Seq2[Pair, error]
 }
 
@@ -79,50 +79,47 @@ type Tx interface {
 // Store is a key-value store. Commits are numbered: a transaction that reads what
 // another one wrote, or overwrites it, has a larger number.
 type Store interface {
-	// View runs fn, once, on one consistent state: the newest durable one at its
-	// first read. So whatever fn sees is durable, and nothing waits for a sync.
-	// What it reads is recorded in the context's Witness, if any. Under a context of
-	// Through, fn uses that reader instead.
+	// View runs fn, once, on one consistent state: the newest durable one at its first
+	// read. So whatever fn sees is durable, and nothing waits for a sync. The context's
+	// Witness, if any, records what fn reads. Under a context of Through, fn uses that
+	// reader instead.
 	View(ctx context.Context, fn func(Reader) error) error
-	// Update runs fn in a serializable transaction and commits it. fn may run
-	// more than once. When Update returns nil the commit is durable, and every
-	// View that begins later sees it; when fn returns an error nothing is written,
-	// and what fn saw is durable.
-	// fn must not wait for another Update: after losing a few times it may run
-	// with all other commits held back. ctx counts until the commit begins, so that
-	// an error means that nothing was written, unless it is ErrUnknown.
-	// A store without room refuses with a fault of kind Full; deletions are still
-	// accepted for a while.
+	// Update runs fn in a serializable transaction and commits it. fn may run more than
+	// once. When Update returns nil the commit is durable, and every View that begins later
+	// sees it; when fn returns an error nothing is written, and what fn saw is durable. fn
+	// must not wait for another Update: after it has lost a few times it may run while all
+	// other commits are held back. ctx is honoured until the commit begins, so that an
+	// error means that nothing was written, unless it is ErrUnknown. If the disk is full,
+	// Update refuses with a fault of kind Full; it still accepts deletions for a while.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// Durable returns the newest commit number known to be durable. No commit with
-	// this number or a smaller one becomes visible later: a View that begins now
-	// sees all of them that there will ever be. The audit log moves events up to it.
+	// Durable returns the newest commit number that is known to be durable. No commit with
+	// this or a smaller number becomes visible later: a View that begins now sees all of
+	// them. The audit log moves events up to this number.
 	Durable() uint64
 	// Close waits for open transactions.
 	Close() error
 }
 
-// Erasing is implemented by stores that keep old values for a while, in files that they
-// rewrite later.
+// Erasing is implemented by stores whose files keep old values until they are rewritten.
 type Erasing interface {
 	// Erase rewrites the files that hold keys with from <= key < to. When it returns nil,
-	// no file that the store reads holds a value there that was replaced or deleted
-	// before. What lay in the blocks of files that are gone is the disk's.
+	// no file that the store reads has a value in this range that was replaced or deleted
+	// before. It does not overwrite the blocks of removed files on the disk.
 	Erase(ctx context.Context, from, to []byte) error
 }
 
 // Verified is implemented by stores that read from files through a cache.
 type Verified interface {
 	// VerifyTables reads each file that holds records from the disk, past the cache, and
-	// proves that it is what was written. read is called before so many bytes are read,
-	// and bad with the name of each file that is damaged or can't be read. An error of
-	// either ends it.
+	// checks that its contents are what was written. read is called before so many bytes
+	// are read, and bad with the name of each file that is damaged or can't be read. If
+	// either returns an error, VerifyTables ends.
 	VerifyTables(ctx context.Context, read func(int64) error, bad func(file string, why error) error) error
 }
 
-// Writing is implemented by stores that can stop taking commits and still serve reads.
+// Writing is implemented by stores that can stop accepting commits and still serve reads.
 type Writing interface{ Writes() bool }
 
-// ErrUnknown is in the error of an Update whose outcome isn't known: the store
-// failed under it. Any other error of Update means that nothing was written.
+// ErrUnknown is in the error of an Update whose outcome isn't known, because the store
+// failed during the commit. Any other error of Update means that nothing was written.
 var ErrUnknown = errors.New("kv: the engine failed; whether the commit lasts is not known")

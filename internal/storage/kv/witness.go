@@ -38,17 +38,16 @@ func (r *Reads) Settle() {
 	r.Spans = out
 }
 
-// Covers reports whether a span holds key. The spans are settled.
+// Covers reports whether a span contains key. Settle must have been called before.
 func (r *Reads) Covers(key string) bool {
 	n := sort.Search(len(r.Spans), func(i int) bool { return string(r.Spans[i].From) > key })
 	return n > 0 && (r.Spans[n-1].To == nil || key < string(r.Spans[n-1].To))
 }
 
-// Witness is a context that remembers what Views under it read, and of which
-// state, so that a later transaction can depend on it without reading it again
-// (see Tx.Rely). Requests are authorized under one: what the decision read must be
-// unchanged when the request's change commits. Begin, Point, Span and Close are for
-// implementations of Store.
+// Witness is a context that records what Views under it read, and in which state, so that a
+// later transaction can depend on it without reading it again (see Tx.Rely). Requests are
+// authorized under a Witness: what the decision read must be unchanged when the request's
+// change commits. Begin, Point, Span and Close are for implementations of Store.
 type Witness struct {
 	context.Context
 
@@ -58,7 +57,7 @@ type Witness struct {
 	closed bool   // a transaction relies on the witness
 	reads  Reads
 	buf    []byte
-	first  [6][]byte // room for the usual number of points and their keys
+	first  [6][]byte // memory for the usual number of points and their keys
 	room   [256]byte
 }
 

@@ -15,7 +15,7 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// awsKMS is a key of AWS KMS, or of another server that speaks its API.
+// awsKMS is a key of AWS KMS, or of another server with the same API.
 type awsKMS struct {
 	name   string
 	key    string // ARN
@@ -25,7 +25,7 @@ type awsKMS struct {
 // boundPair names the pair of the encryption context.
 const boundPair = "watertight:keyring"
 
-// newAWSKMS takes KEYARN or KEYARN@ENDPOINT.
+// newAWSKMS parses KEYARN or KEYARN@ENDPOINT.
 func newAWSKMS(rest string, o Options) (Source, error) {
 	key, endpoint, given := strings.Cut(rest, "@")
 	parts := strings.SplitN(key, ":", 6)
@@ -53,7 +53,7 @@ func newAWSKMS(rest string, o Options) (Source, error) {
 	})}, nil
 }
 
-// credentials come from the environment only: there is no call to a metadata service.
+// credentials returns credentials from the environment only; it never calls a metadata service.
 func credentials(getenv func(string) string) (aws.Credentials, error) {
 	if getenv == nil {
 		getenv = func(string) string { return "" }

@@ -24,10 +24,10 @@ const prefix = "watertight-root-key-v1:"
 
 const sumSize = 4
 
-// wrapPurpose is what keys of sources wrap the key of a keyring for.
+// wrapPurpose is the purpose for which keys of sources wrap the key of a keyring.
 const wrapPurpose = "watertight keyring"
 
-// file is a key in a file of its own.
+// file is a key in its own file.
 type file struct{ path string }
 
 func newFile(path string, o Options) (Source, error) {
@@ -121,15 +121,15 @@ func decode(text string) (seal.Key, bool) {
 	return seal.Key(b[:seal.KeySize]), true
 }
 
-// readPrivate reads a small regular file. It refuses one that other users can read,
-// or one in a folder in which they can create files.
+// readPrivate reads a small regular file. It refuses a file that other users can read, and
+// a file in a folder in which they can create files.
 func readPrivate(path string, limit int64) ([]byte, error) {
 	return readJudged(path, limit, folder.Self().Secret)
 }
 
-// readJudged opens a file once, and judges the opened file.
+// readJudged opens a file once, and checks the opened file.
 func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that opening a pipe does not wait
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that opening a pipe does not block
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func readJudged(path string, limit int64, judge func(string, fs.FileInfo) error)
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// checkFolders judges the folder that a path names, and the one that its links lead to.
+// checkFolders checks the folder in a path, and the folder that its links lead to.
 func checkFolders(path string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -168,7 +168,7 @@ func checkFolders(path string) error {
 	return nil
 }
 
-// createFile makes a file: afterwards it is whole and durable, or does not exist.
+// createFile creates a file: afterwards it is complete and durable, or does not exist.
 func createFile(path, text string) (err error) {
 	dir := filepath.Dir(path)
 	if err := folder.Make(dir, 0o700); err != nil {

@@ -15,13 +15,13 @@ import (
 //
 //	"WTKEYS1\n" | id 16 | serial 8 | n 1 | n locks | size 4 | sealed generations | sum 8
 //
-// A lock is a source's name (length 2, text) and the keyring's key as that source
-// wrapped it (length 2, bytes). Every lock opens the keyring alone. The generations,
-// each a number (4), a key (32) and the instant it was made (8, microseconds since
-// 1970), are sealed under the keyring's key: nonce (12), ciphertext, tag (16), bound to
-// everything before them. The sum is the first 8 bytes of the SHA-256 of everything
-// before it: it tells damage from another key.
-// KeyringLimit is the most bytes that a keyring has.
+// A lock is a source's name (length 2, text) and the keyring's key as that source wrapped
+// it (length 2, bytes). Every lock opens the keyring by itself. The generations, each a
+// number (4), a key (32) and the time it was made (8, microseconds since 1970), are sealed
+// under the keyring's key: nonce (12), ciphertext, tag (16), bound to everything before
+// them. The sum is the first 8 bytes of the SHA-256 of everything before it: it
+// distinguishes damage from a wrong key. KeyringLimit is the maximum size of a keyring in
+// bytes.
 const KeyringLimit = 1 << 20
 
 const (
@@ -45,7 +45,7 @@ type lock struct {
 	wrapped []byte
 }
 
-// stored is a keyring that was read and not opened.
+// stored is a keyring that was decoded and not opened.
 type stored struct {
 	id     [idSize]byte
 	serial uint64
@@ -66,7 +66,7 @@ func newID() (id [idSize]byte) {
 	return id
 }
 
-// boundTo is what the locks of a keyring are bound to.
+// boundTo returns what the locks of a keyring are bound to.
 func boundTo(id [idSize]byte) []byte { return append([]byte("watertight keyring\x00"), id[:]...) }
 
 // encodeKeyring seals generations under key, which the locks hold.
@@ -95,7 +95,7 @@ func encodeKeyring(id [idSize]byte, serial uint64, locks []lock, key seal.Key, a
 	return append(b, sum[:keyringSum]...)
 }
 
-// parseKeyring reads a keyring. Its lengths are bounded before anything is made.
+// parseKeyring decodes a keyring. It checks all lengths before it allocates.
 func parseKeyring(b []byte) (s stored, err error) {
 	if len(b) > KeyringLimit || len(b) < fixedSize+4+keyringSum || string(b[:len(keyringMagic)]) != keyringMagic {
 		return s, errKeyring
@@ -131,7 +131,7 @@ func parseKeyring(b []byte) (s stored, err error) {
 	return s, nil
 }
 
-// field takes a length of two bytes, and as many bytes.
+// field decodes a length of two bytes, and as many bytes.
 func field(b []byte, limit int) (value, rest []byte, ok bool) {
 	if len(b) < 2 {
 		return nil, nil, false

@@ -19,17 +19,17 @@ import (
 // KeyringFile is the name of the keyring in the data directory, and of each copy.
 const KeyringFile = "keyring"
 
-// Keyring is the root key of a data directory: its generations, which lie in a file
-// there, sealed under a source that lies elsewhere. Its methods may take as long as a
-// request to another machine.
+// Keyring is the root key of a data directory: its generations, which are in a file there,
+// sealed under a source outside of the directory. Its methods may take as long as a request
+// to another machine.
 type Keyring struct {
 	Ring    *seal.Ring
-	Created bool   // the key of the source was made just now
-	Where   string // the source that Open was given, for the operator
+	Created bool   // the key of the source was created by this call
+	Where   string // the source that was given to Open, for messages
 
 	o  Options
-	mu sync.Mutex // of all below
-	// The keyring as it is stored, or will be.
+	mu sync.Mutex // guards everything below
+	// The keyring as it is or will be stored.
 	id     [idSize]byte
 	serial uint64
 	source Source
@@ -37,10 +37,10 @@ type Keyring struct {
 	text   []byte // the file; nil until it is written for the first time
 }
 
-// Open finds the root key of a data directory: it opens the keyring there, or makes
-// one if o.MayCreate allows it. The root key of a directory from before there were
-// keyrings becomes generation 1; Save writes its keyring. Open changes nothing in an
-// existing data directory. Its errors say what to do and hold no key.
+// Open finds the root key of a data directory: it opens the keyring there, or creates one
+// if o.MayCreate allows it. In a directory that is older than keyrings, the root key
+// becomes generation 1; Save writes its keyring. Open changes nothing in an existing data
+// directory. Its errors say what to do and contain no key.
 func Open(ctx context.Context, source string, o Options) (*Keyring, error) {
 	from, err := NewSource(source, o)
 	if err != nil {
@@ -69,7 +69,7 @@ func Open(ctx context.Context, source string, o Options) (*Keyring, error) {
 	return k, nil
 }
 
-// Migrates reports a data directory from before there were keyrings, whose keyring was
+// Migrates reports whether the data directory is older than keyrings, and its keyring was
 // not saved yet.
 func (k *Keyring) Migrates() bool {
 	k.mu.Lock()
@@ -77,7 +77,7 @@ func (k *Keyring) Migrates() bool {
 	return k.text == nil
 }
 
-// places are the paths of the keyring and its copies.
+// places returns the paths of the keyring and its copies.
 func (o Options) places() []string {
 	all := []string{filepath.Join(o.DataDir, KeyringFile)}
 	for _, dir := range o.Copies {
@@ -86,8 +86,8 @@ func (o Options) places() []string {
 	return all
 }
 
-// find reads the keyring. A copy counts only where the keyring itself is missing or
-// damaged: an older copy may still have a lock that was taken away since.
+// find reads the keyring. It uses a copy only if the keyring itself is missing or damaged,
+// because an older copy may still have a lock that was removed since.
 func find(o Options) (text []byte, s stored, err error) {
 	var broken error
 	for i, path := range o.places() {
@@ -169,7 +169,7 @@ func ringOf(all []Made) *seal.Ring {
 	return seal.NewRing(gs...)
 }
 
-// create makes the first keyring of a data directory, and the key of its source.
+// create creates the first keyring of a data directory, and the key of its source.
 func (k *Keyring) create(ctx context.Context) (err error) {
 	if m, ok := k.source.(maker); ok {
 		if k.Created, err = m.make(); err != nil {
@@ -181,9 +181,8 @@ func (k *Keyring) create(ctx context.Context) (err error) {
 	return k.write(ctx, []Source{k.source}, k.all)
 }
 
-// write seals generations anew, under a new key that each of the sources opens, and
-// replaces the keyring and its copies. After an error the keyring is the old or the
-// new one.
+// write seals generations under a new key that each of the sources opens, and replaces the
+// keyring and its copies. After an error, the stored keyring is the old or the new one.
 func (k *Keyring) write(ctx context.Context, sources []Source, all []Made) error {
 	key := seal.NewKey()
 	var locks []lock
@@ -206,8 +205,8 @@ func (k *Keyring) write(ctx context.Context, sources []Source, all []Made) error
 	return nil
 }
 
-// put replaces the keyring, and then its copies. A folder that does not exist yet gets
-// its copy by Save.
+// put replaces the keyring, and then its copies. It skips a folder that does not exist yet;
+// Save writes the copy there.
 func (k *Keyring) put(text []byte) error {
 	for i, path := range k.o.places() {
 		if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, text) {
@@ -224,8 +223,8 @@ func (k *Keyring) put(text []byte) error {
 	return nil
 }
 
-// Save makes the keyring and its copies what Open found: it writes a keyring for a
-// directory that had none, and replaces what is missing, damaged or older.
+// Save makes the keyring and its copies equal to what Open found: it writes a keyring for a
+// directory that had none, and replaces files that are missing, damaged or older.
 func (k *Keyring) Save(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -235,7 +234,7 @@ func (k *Keyring) Save(ctx context.Context) error {
 	return k.put(k.text)
 }
 
-// At returns the keyring for another data directory, where Save writes it.
+// At returns the keyring for another data directory, to which Save writes it.
 func (k *Keyring) At(dataDir string, copies []string) *Keyring {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -260,9 +259,9 @@ func (k *Keyring) Damaged() []string {
 	return all
 }
 
-// Move seals the keyring under another source, and makes its key if it has none. Until
-// the new source is known to open the keyring, the old one does, too; afterwards the
-// new one alone. Nothing is done if it is the source already.
+// Move seals the keyring under another source, and creates its key if it has none. Until
+// the new source has been shown to open the keyring, the old one also opens it; afterwards
+// only the new one does. If the source is in use already, Move does nothing.
 func (k *Keyring) Move(ctx context.Context, source string) (err error) {
 	to, err := NewSource(source, k.o)
 	if err != nil {
@@ -301,8 +300,8 @@ func (k *Keyring) confirm(ctx context.Context, s Source) error {
 	return again.unlock(ctx, text, found)
 }
 
-// Grow makes a generation, which is the current one once it is durable, and seals the
-// keyring anew.
+// Grow creates a generation and seals the keyring again. The new generation becomes the
+// current one after it is durable.
 func (k *Keyring) Grow(ctx context.Context) (seal.Generation, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -320,9 +319,9 @@ func (k *Keyring) Grow(ctx context.Context) (seal.Generation, error) {
 	return g, nil
 }
 
-// Drop removes generations that nothing needs any more from the keyring, and seals it
-// anew. Until the process ends, Ring still opens what a request read before. The
-// current generation stays.
+// Drop removes generations that are no longer needed from the keyring, and seals it again.
+// Until the process ends, Ring can still open what a request read before. The current
+// generation stays.
 func (k *Keyring) Drop(ctx context.Context, numbers []uint32) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -338,8 +337,8 @@ func (k *Keyring) Drop(ctx context.Context, numbers []uint32) error {
 	return k.confirm(ctx, k.source)
 }
 
-// Forget removes what an earlier version kept beside the keyring: the parameters of a
-// passphrase, which give generation 1 again.
+// Forget removes what an earlier version of this program stored beside the keyring: the
+// parameters of a passphrase, from which generation 1 can be derived.
 func (k *Keyring) Forget() error {
 	err := os.Remove(filepath.Join(k.o.DataDir, parameterFile))
 	if err == nil {
@@ -358,15 +357,15 @@ func (k *Keyring) Generations() []Made {
 	return slices.Clone(k.all)
 }
 
-// Source names the source in use.
+// Source returns the name of the source in use.
 func (k *Keyring) Source() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.source.Describe()
 }
 
-// Check asks the source to open the keyring once more. An error means that the next
-// start would be refused.
+// Check asks the source to open the keyring again. An error means that the next start would
+// be refused.
 func (k *Keyring) Check(ctx context.Context) error {
 	k.mu.Lock()
 	text, source, o := k.text, k.source, k.o
@@ -382,8 +381,8 @@ func (k *Keyring) Check(ctx context.Context) error {
 	return again.unlock(ctx, text, s)
 }
 
-// Locks names the sources that open the keyring: one, unless a move to another source
-// was not finished.
+// Locks returns the names of the sources that open the keyring: one, unless a move to
+// another source was not finished.
 func (k *Keyring) Locks() (names []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -6,23 +6,23 @@ import (
 	"fmt"
 )
 
-// Text returns the keyring as it is stored, sealed; nil if it was not written yet.
+// Text returns the sealed keyring as it is stored; nil if it was not written yet.
 func (k *Keyring) Text() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return bytes.Clone(k.text)
 }
 
-// Whole refuses what is not a whole keyring. It needs no key, so it can't tell whether
-// a source opens it.
+// Whole refuses text that is not a complete keyring. It needs no key, so it can't tell
+// whether a source opens it.
 func Whole(text []byte) error {
 	_, err := parseKeyring(text)
 	return err
 }
 
-// Mend reads the keyring and its copies from the disk, and writes those anew that are
-// missing, damaged, older or not to be read by a start. It returns their paths. An error
-// names the ones that can't be written.
+// Mend reads the keyring and its copies from the disk, and replaces files that are missing,
+// damaged, older or unreadable at a start. It returns their paths. An error names those
+// that can't be written.
 func (k *Keyring) Mend() (mended []string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -47,7 +47,7 @@ func (k *Keyring) Mend() (mended []string, err error) {
 	return mended, err
 }
 
-// differs says why a start would not find this keyring at path, or nil.
+// differs returns why a start would not find this keyring at path, or nil.
 func differs(path string, text []byte) error {
 	b, err := readJudged(path, KeyringLimit+1, judgeParameters)
 	if err == nil && !bytes.Equal(b, text) {

@@ -21,8 +21,8 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// parameters are stored in the data directory, so that a passphrase gives the same
-// key again. They are not secret.
+// parameters are stored in the data directory, so that the same key can be derived from the
+// passphrase again. They are not secret.
 type parameters struct {
 	Version int    `json:"version"`
 	Salt    []byte `json:"salt"`
@@ -43,10 +43,10 @@ const (
 
 const parameterFile = "rootkey.json"
 
-// passphrase is a key that is made from a passphrase.
+// passphrase is a key that is derived from a passphrase.
 type passphrase struct {
 	o    Options
-	path string // of a file; "" is the environment
+	path string // path of a file; "" means the environment
 }
 
 func newPassphrase(rest string, o Options) (Source, error) {
@@ -133,8 +133,8 @@ func (p passphrase) Unwrap(ctx context.Context, wrapped, bound []byte) (seal.Key
 	return key, nil
 }
 
-// rootKey returns the key of an earlier data directory, whose parameters lie in a file
-// of their own.
+// rootKey returns the key of a data directory of an earlier version, whose parameters are
+// in a separate file.
 func (p passphrase) rootKey() (seal.Key, error) {
 	phrase, err := p.read()
 	if err != nil {
@@ -155,8 +155,8 @@ func (p passphrase) rootKey() (seal.Key, error) {
 	return key, nil
 }
 
-// judgeParameters refuses parameters that other users can read or change: with them, guesses
-// at the passphrase can be tried elsewhere. A group of this process may do both.
+// judgeParameters refuses parameters that other users can read or change: with them, others
+// could guess the passphrase on their own machine. A group of this process may do both.
 func judgeParameters(path string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o007 != 0 {
 		return fmt.Errorf("%s can be read by others (mode %04o); run: chmod o= %s", path, info.Mode().Perm(), path)
@@ -164,7 +164,7 @@ func judgeParameters(path string, info fs.FileInfo) error {
 	return folder.Self().Settled(path, info)
 }
 
-// openParameters returns the key that phrase gives with the stored parameters.
+// openParameters returns the key that is derived from phrase with the stored parameters.
 func openParameters(text []byte, phrase string) (seal.Key, error) {
 	const damaged = "the parameters of the passphrase are damaged; put back a copy of this file"
 	var p parameters
@@ -194,7 +194,7 @@ func (p parameters) sum() []byte {
 	p.Sum = nil
 	b, err := json.Marshal(p)
 	if err != nil {
-		return nil // numbers and bytes always are JSON
+		return nil // numbers and bytes can always be encoded as JSON
 	}
 	sum := sha256.Sum256(b)
 	return sum[:8]
@@ -223,7 +223,7 @@ func (p passphrase) read() (string, error) {
 	return phrase, nil
 }
 
-// derive bounds the parameters: a changed file must not exhaust the memory.
+// derive checks the bounds of the parameters, because a changed file must not exhaust the memory.
 func (p parameters) derive(phrase string) (seal.Key, error) {
 	if p.Version != 1 || len(p.Salt) < 16 || len(p.Salt) > 64 || p.Time < 1 || p.Time > 16 ||
 		p.Memory < 8<<10 || p.Memory > 1<<20 || p.Threads < 1 || p.Threads > 16 {

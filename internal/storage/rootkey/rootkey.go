@@ -1,7 +1,6 @@
-// Package rootkey finds the root key, under which everything is sealed. It exists
-// so that the key is never stored beside the data, and so that nothing starts
-// without it: there is no fallback and no default key. It must never know what the
-// key seals.
+// Package rootkey finds the root key, under which everything is sealed. It exists so that
+// the key is never stored beside the data, and so that nothing starts without it: there is
+// no fallback and no default key. It must never know what the key seals.
 package rootkey
 
 import (
@@ -17,10 +16,10 @@ import (
 // Options say where the data is and whether a key may be made.
 type Options struct {
 	DataDir   string
-	Copies    []string            // folders that hold a copy of the keyring each
+	Copies    []string            // folders, each with a copy of the keyring
 	MayCreate bool                // only at the very first start of a data directory
 	Getenv    func(string) string // of the process
-	Now       func() time.Time    // when generations are made; nil leaves that out
+	Now       func() time.Time    // when generations are made; if nil, the time is left out
 
 	write func(path string, text []byte) error // for tests
 }
@@ -32,7 +31,7 @@ func (o Options) at() time.Time {
 	return o.Now()
 }
 
-// replace replaces a file as a whole.
+// replace replaces the contents of a file atomically.
 func (o Options) replace(path string, text []byte) error {
 	if o.write != nil {
 		return o.write(path, text)
@@ -46,7 +45,7 @@ func Default(userConfigDir string) string {
 	return "file:" + filepath.Join(userConfigDir, "watertight", "root.key")
 }
 
-// PassphraseVariable is the environment variable of the source passphrase:.
+// PassphraseVariable is the environment variable of the source "passphrase:".
 const PassphraseVariable = "WATERTIGHT_ROOT_KEY_PASSPHRASE"
 
 // outside refuses a path under the data directory: a thief of the data must not get

@@ -31,7 +31,7 @@ type vault struct {
 	encrypt, decrypt string // paths
 }
 
-// newVault takes URL/MOUNT/KEY, such as https://vault.example:8200/transit/watertight.
+// newVault parses URL/MOUNT/KEY, such as https://vault.example:8200/transit/watertight.
 func newVault(rest string, o Options) (Source, error) {
 	const form = "the root key source vault: needs https://HOST:PORT/MOUNT/KEY, such as " +
 		"vault:https://vault.example:8200/transit/watertight"
@@ -57,8 +57,9 @@ func newVault(rest string, o Options) (Source, error) {
 // Describe implements Source.
 func (v *vault) Describe() string { return "vault:" + v.address }
 
-// What is sealed is the key and the SHA-256 of what it is bound to, which is also the
-// associated data: a server that ignores that can't take the binding away.
+// The plaintext for Vault is the key and the SHA-256 of what it is bound to. The latter is
+// also the associated data, but a server that ignores associated data can't remove the
+// binding.
 const vaultPlain = seal.KeySize + sha256.Size
 
 // Wrap implements Source.
@@ -103,8 +104,7 @@ func (v *vault) Unwrap(ctx context.Context, wrapped, bound []byte) (seal.Key, er
 	return seal.Key(plain[:seal.KeySize]), nil
 }
 
-// call posts to Vault. What the answer says is not repeated where it may hold what was
-// sent.
+// call posts to Vault. Errors do not repeat an answer that may contain what was sent.
 func (v *vault) call(ctx context.Context, path string, in map[string]any, out any) error {
 	token, err := v.token()
 	if err != nil {
@@ -134,7 +134,7 @@ func (v *vault) call(ctx context.Context, path string, in map[string]any, out an
 	return fmt.Errorf("%s answers %d; 503 is a Vault that is sealed", v.address, status)
 }
 
-// token is read each time, as it may be renewed in its file.
+// token reads the token each time, because its file may be renewed.
 func (v *vault) token() (string, error) {
 	getenv := v.o.Getenv
 	if getenv == nil {

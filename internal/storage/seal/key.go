@@ -1,7 +1,7 @@
-// Package seal turns plaintext into ciphertext that cannot be cut, swapped,
-// extended or changed unnoticed. It is pure: it uses only the standard library, package
+// Package seal turns plaintext into ciphertext that cannot be truncated, swapped, extended
+// or changed without being noticed. It is pure: it uses only the standard library, package
 // mac and the Go project's ChaCha20-Poly1305. It must never know what it seals, where that
-// is stored or who asked.
+// is stored or who asked for it.
 package seal
 
 import (
@@ -30,7 +30,7 @@ func NewKey() Key {
 	return k
 }
 
-// String and GoString keep a key out of logs.
+// String keeps a key out of logs.
 func (k Key) String() string { return "seal.Key(hidden)" }
 
 // GoString keeps a key out of logs.
@@ -44,15 +44,15 @@ func (k Key) Derive(purpose string) Key {
 	return k.DeriveSalted(nil, purpose)
 }
 
-// DeriveSalted is Derive with a salt. It is for keys that others made, which may
+// DeriveSalted is Derive with a salt. It is for keys that were not generated here and may
 // not be uniform.
 func (k Key) DeriveSalted(salt []byte, purpose string) Key {
-	extracted := mac.SHA256(salt, k[:]) // no salt is one of zeros, as HMAC fills its key up with them
+	extracted := mac.SHA256(salt, k[:]) // no salt is the same as a salt of zeros, because HMAC pads its key with zeros
 	return Key(extracted).Expand(purpose, nil)
 }
 
 // Expand returns the key for one purpose and salt under k (HKDF-Expand, RFC 5869). It is
-// for keys that are uniform; section 3.3 allows it to leave Extract out.
+// for uniform keys, for which section 3.3 allows Extract to be left out.
 func (k Key) Expand(purpose string, salt []byte) Key {
 	var room [128]byte
 	info := append(append(room[:0], purpose...), salt...)
@@ -86,11 +86,11 @@ func (k Key) Unwrap(wrapped, context []byte) (Key, error) {
 	return k.Wrapper().Unwrap(wrapped, context)
 }
 
-// Wrapper wraps keys under one key. It is for a key that wraps and unwraps again and
-// again. It is safe for concurrent use.
+// Wrapper wraps keys under one key. It is for a key that is used often. It is safe for
+// concurrent use.
 type Wrapper struct{ aead cipher.AEAD }
 
-// Wrapper returns the wrapper of k.
+// Wrapper returns a Wrapper for k.
 func (k Key) Wrapper() *Wrapper { return &Wrapper{k.AEAD()} }
 
 // Wrap seals key, bound to context, with a random nonce. It is for keys that wrap few

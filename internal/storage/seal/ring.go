@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// Generation is one of the keys of a Ring. Numbers begin at 1 and never come twice.
+// Generation is one of the keys of a Ring. Numbers begin at 1 and are never reused.
 type Generation struct {
 	Number uint32
 	Key    Key
 }
 
-// Ring holds the generations of a store's key. The newest one wraps, and every one
-// opens what it wrapped, so that a new generation makes nothing unreadable. It is safe
-// for concurrent use.
+// Ring holds the generations of a store's key. The newest one wraps, and every one opens
+// what it wrapped, so a new generation makes nothing unreadable. It is safe for concurrent
+// use.
 type Ring struct{ now atomic.Pointer[ringState] }
 
 // ringState is a ring at one time.
@@ -23,8 +23,8 @@ type ringState struct {
 	old  *ringState // the state before
 }
 
-// NewRing returns a ring of generations, in any order. There must be at least one, and
-// no number may be 0 or come twice.
+// NewRing returns a Ring of generations, in any order. There must be at least one. No
+// number may be 0 or occur twice.
 func NewRing(all ...Generation) *Ring {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b Generation) int { return int(int64(b.Number) - int64(a.Number)) })
@@ -41,7 +41,7 @@ func NewRing(all ...Generation) *Ring {
 	return r
 }
 
-// RingOf returns the ring whose only generation, number 1, is key.
+// RingOf returns the Ring with key as its only generation, number 1.
 func RingOf(key Key) *Ring { return NewRing(Generation{1, key}) }
 
 // Current returns the newest generation.
@@ -57,11 +57,11 @@ func (r *Ring) Of(number uint32) (Key, bool) {
 	return Key{}, false
 }
 
-// Generations returns all of them, the newest first.
+// Generations returns all generations, the newest first.
 func (r *Ring) Generations() []Generation { return slices.Clone(r.now.Load().all) }
 
-// Add makes g, which must be newer than all others, the current generation. One
-// goroutine calls it at a time.
+// Add makes g, which must be newer than all others, the current generation. It must not be
+// called concurrently.
 func (r *Ring) Add(g Generation) {
 	old := r.now.Load()
 	if g.Number <= old.all[0].Number {
@@ -70,11 +70,11 @@ func (r *Ring) Add(g Generation) {
 	r.now.Store(&ringState{all: append([]Generation{g}, old.all...), old: old})
 }
 
-// Hold is a piece of work under way that may have wrapped something under the
-// generation that was current when it began, and not stored it yet.
+// Hold marks work that may have wrapped something under the generation that was current
+// when the work began, and that has not stored the result yet.
 type Hold struct{ state *ringState }
 
-// Hold begins such a piece of work.
+// Hold begins such work.
 func (r *Ring) Hold() Hold {
 	for {
 		s := r.now.Load()
@@ -86,11 +86,10 @@ func (r *Ring) Hold() Hold {
 	}
 }
 
-// Release ends it. It is called once.
+// Release ends the work. It must be called once.
 func (h Hold) Release() { h.state.held.Add(-1) }
 
-// Held returns how many pieces of work are under way that began before the current
-// generation did.
+// Held returns the number of Holds that began before the current generation.
 func (r *Ring) Held() int64 {
 	n := int64(0)
 	for s := r.now.Load().old; s != nil; s = s.old {
@@ -99,13 +98,12 @@ func (r *Ring) Held() int64 {
 	return n
 }
 
-// For returns the use of the ring for one purpose. Keys of different purposes are
-// independent.
+// For returns a Purpose of the ring. Keys of different purposes are independent.
 func (r *Ring) For(purpose string) Purpose { return Purpose{r, purpose} }
 
-// Purpose wraps keys under a key that every generation has for one purpose. It is for
-// wrapped keys that do not say their generation: opening tries each, the newest first,
-// and AES-256-GCM tells which one it is.
+// Purpose wraps keys under keys that are derived from the generations for one purpose. It
+// is for wrapped keys that do not contain the number of their generation: Unwrap tries each
+// generation, the newest first, and AES-256-GCM shows which one is right.
 type Purpose struct {
 	ring *Ring
 	name string
@@ -119,7 +117,7 @@ func (p Purpose) Wrap(key Key, context []byte) []byte {
 	return p.ring.Current().Key.Derive(p.name).Wrap(key, context)
 }
 
-// Unwrap opens what Wrap sealed, under whichever generation of the ring.
+// Unwrap opens what Wrap sealed, under any generation of the ring.
 func (p Purpose) Unwrap(wrapped, context []byte) (Key, error) {
 	k, _, err := p.Find(wrapped, context)
 	return k, err
@@ -135,8 +133,8 @@ func (p Purpose) Find(wrapped, context []byte) (Key, uint32, error) {
 	return Key{}, 0, ErrCorrupt
 }
 
-// Rewrap wraps the same key under the current generation. If that has wrapped it
-// already, it returns false, and nothing has to be done.
+// Rewrap wraps the same key under the current generation. If the current generation has
+// wrapped it already, Rewrap returns false, and nothing has to be done.
 func (p Purpose) Rewrap(wrapped, context []byte) ([]byte, bool, error) {
 	current := p.ring.Current()
 	k, number, err := p.Find(wrapped, context)

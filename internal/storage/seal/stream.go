@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// ChunkSize is how many bytes of plaintext one chunk seals, Overhead how many bytes
-// one layer adds to a chunk, and MaxSealedChunk how many a chunk has at most.
+// ChunkSize is the number of plaintext bytes in a chunk, Overhead the number of bytes that
+// one layer adds to a chunk, and MaxSealedChunk the maximum size of a sealed chunk.
 const (
 	ChunkSize      = 64 << 10
 	Overhead       = 16
@@ -18,26 +18,25 @@ const (
 	sealedSize = ChunkSize + Overhead
 )
 
-// A stream is its plaintext in chunks of 64 KiB, each sealed with AES-256-GCM
-// under the stream's own key (the STREAM construction of Hoang, Reyhanitabar,
-// Rogaway and Vizár, 2015, as age uses it). The nonce is the chunk's number,
-// 11 bytes big-endian, and one byte that is 1 only for the last chunk. The
-// last chunk may be short, and is empty only in the stream of no bytes. A key
-// seals one stream, so no nonce comes twice.
+// A stream is its plaintext in chunks of 64 KiB, each sealed with AES-256-GCM under the
+// stream's own key (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár,
+// 2015, as age uses it). The nonce is the chunk's number, 11 bytes big-endian, and one byte
+// that is 1 only for the last chunk. The last chunk may be short; it is empty only if the
+// plaintext is empty. A key seals only one stream, so no nonce is used twice.
 //
-// A stream in two layers has the same chunks, each sealed first with
-// ChaCha20-Poly1305 (RFC 8439) under one key and then with AES-256-GCM under
-// another one, with the same nonce. Neither key opens anything alone, and a flaw of
-// one cipher opens nothing.
+// A stream in two layers has the same chunks, each sealed first with ChaCha20-Poly1305 (RFC
+// 8439) under one key and then with AES-256-GCM under another one, with the same nonce.
+// Neither key opens anything by itself, and a flaw of one cipher does not disclose the
+// plaintext.
 
-// StreamKey opens one stream: Key alone, or Key and Outer where the stream has two
-// layers. It is never printed.
+// StreamKey opens one stream: Key alone or, if the stream has two layers, Key and Outer. It
+// is never printed.
 type StreamKey struct {
 	Key   Key
 	Outer *Key
 }
 
-// layers is how many layers the stream has.
+// layers returns the number of layers of the stream.
 func (k StreamKey) layers() int64 {
 	if k.Outer != nil {
 		return 2
@@ -45,7 +44,7 @@ func (k StreamKey) layers() int64 {
 	return 1
 }
 
-// String and GoString keep the keys out of logs.
+// String keeps the keys out of logs.
 func (StreamKey) String() string { return "seal.StreamKey(hidden)" }
 
 // GoString keeps the keys out of logs.
@@ -57,7 +56,7 @@ func (k StreamKey) SealedSize(plain int64) int64 { return LayeredSize(plain, k.O
 // Seal appends the stream of plain to dst.
 func (k StreamKey) Seal(dst, plain []byte) []byte { return NewSealer(k).Append(dst, plain, true) }
 
-// aeads are the ciphers of a stream; outer is nil where it has one layer.
+// aeads are the ciphers of a stream; outer is nil if it has one layer.
 type aeads struct{ inner, outer cipher.AEAD }
 
 func (k StreamKey) aeads() aeads {
@@ -81,7 +80,7 @@ func (a *aeads) seal(dst, nonce, plain []byte) []byte {
 	return a.outer.Seal(dst[:at], nonce, dst[at:], nil)
 }
 
-// open opens a sealed chunk in its own room.
+// open opens a sealed chunk in place.
 func (a *aeads) open(nonce, sealed []byte) (plain []byte, err error) {
 	if a.outer != nil {
 		if sealed, err = a.outer.Open(sealed[:0], nonce, sealed, nil); err != nil {
@@ -128,11 +127,11 @@ type Sealer struct {
 	nonce [12]byte
 }
 
-// NewSealer returns the sealer of one stream under a fresh key.
+// NewSealer returns the Sealer of one stream; its key must be used only once.
 func NewSealer(k StreamKey) *Sealer { return &Sealer{aeads: k.aeads()} }
 
-// Append seals the next piece of the plaintext and appends it to dst. Every
-// piece but the last is a whole number of chunks, and not empty.
+// Append seals the next piece of the plaintext and appends it to dst. Every piece but the
+// last must be a whole number of chunks, and not empty.
 func (s *Sealer) Append(dst, plain []byte, last bool) []byte {
 	for {
 		end := last && len(plain) <= ChunkSize
@@ -146,17 +145,17 @@ func (s *Sealer) Append(dst, plain []byte, last bool) []byte {
 	}
 }
 
-// Reader opens a stream of known length at any position.
+// Reader opens a stream of known length at any offset.
 type Reader struct {
 	src   io.ReaderAt
 	aeads aeads
-	each  int64 // what the layers add to a chunk
-	size  int64 // plaintext
+	each  int64 // bytes that the layers add to a chunk
+	size  int64 // of the plaintext
 	last  uint64
 }
 
-// NewReader returns a reader of a stream whose plaintext has size bytes. A
-// stream of another length does not open.
+// NewReader returns a Reader of a stream whose plaintext has size bytes. A stream of
+// another length can't be opened.
 func NewReader(src io.ReaderAt, k StreamKey, size int64) *Reader {
 	last := uint64(0)
 	if size > 0 {
@@ -168,7 +167,7 @@ func NewReader(src io.ReaderAt, k StreamKey, size int64) *Reader {
 // Size returns the plaintext's length in bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// Chunk opens chunk n into buf, which has room for MaxSealedChunk bytes.
+// Chunk opens chunk n into buf, which must have a capacity of MaxSealedChunk bytes.
 func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	if n > r.last {
 		return nil, io.ErrUnexpectedEOF
@@ -186,7 +185,7 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	if n == r.last {
-		// A Sealer never writes anything behind the last chunk.
+		// A Sealer never writes anything after the last chunk.
 		var more [1]byte
 		if m, _ := r.src.ReadAt(more[:], LayeredSize(r.size, r.aeads.outer != nil)); m != 0 {
 			return nil, ErrCorrupt
@@ -196,9 +195,9 @@ func (r *Reader) Chunk(n uint64, buf []byte) ([]byte, error) {
 	return r.aeads.open(nonce(&nn, n, n == r.last), sealed)
 }
 
-// WriteRange writes length plaintext bytes, beginning at off, to w. No byte is
-// written before its chunk is authenticated. buf has room for a sealed chunk; if it
-// is nil, WriteRange makes one. It returns how many bytes were written.
+// WriteRange writes length plaintext bytes from off to w. It writes no byte before its
+// chunk is authenticated. buf must have the capacity for a sealed chunk; if it is nil,
+// WriteRange allocates one. It returns how many bytes were written.
 func (r *Reader) WriteRange(w io.Writer, off, length int64, buf []byte) (int64, error) {
 	if off < 0 || length < 0 || off > r.size || length > r.size-off {
 		return 0, io.ErrUnexpectedEOF

@@ -12,22 +12,21 @@ import (
 	"watertight/internal/storage/folder"
 )
 
-// reserve is room on the disk, bytes and names, that is held while there is
-// plenty: deletions, their audit events and the engine's own work need room before
-// they can free any. The first half is released as soon as the disk is nearly full.
-// The second half is kept until it is needed, because any other process that fills
-// the disk can take released room.
+// reserve holds free space of the disk, bytes and names, while there is plenty: deletions,
+// their audit events and the engine's own work need space before they can free any. The
+// first half is released as soon as the disk is nearly full. The second half is kept until
+// it is needed, because any other process that fills the disk can take released space.
 type reserve struct {
 	dir  string
 	size int64
-	held int // halves
+	held int // number of halves that are held
 }
 
 const (
-	// reserveNames is how many names the reserve holds besides its bytes.
+	// reserveNames is the number of names that the reserve holds in addition to its bytes.
 	reserveNames = 32
-	// reserveLeast and reserveMost bound the reserve, which is a quarter of
-	// --min-free. The least is what opening an engine and its logs need. On a small
+	// reserveLeast and reserveMost bound the reserve, which is otherwise a quarter of
+	// --min-free. The minimum is what opening an engine and its logs needs. On a small
 	// disk, the reserve is at most a sixteenth of the disk.
 	reserveLeast = 16 << 20
 	reserveMost  = 64 << 20
@@ -43,13 +42,12 @@ func newReserve(data string, minimum, disk int64) *reserve {
 
 func (r *reserve) name(i int) string { return filepath.Join(r.dir, fmt.Sprintf("%02d", i)) }
 
-// take takes the reserve. On a file system that can't reserve bytes, it reserves
-// only names.
+// take takes the reserve. If the file system can't reserve bytes, it takes only names.
 func (r *reserve) take() error {
 	if r.held == 2 {
 		return nil
 	}
-	r.held = 2 // whatever was reserved is released as a whole
+	r.held = 2 // so that everything that was reserved is released together
 	if err := folder.Make(r.dir, 0o700); err != nil {
 		return err
 	}

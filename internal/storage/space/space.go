@@ -1,7 +1,6 @@
-// Package space watches the free room of the data directory's file system, and
-// holds a reserve of it for deletions. It exists so that writes are refused
-// before the metadata engine runs out of room. It must never know what is
-// written.
+// Package space watches the free space of the data directory's file system, and holds a
+// reserve for deletions. It exists so that writes are refused before the metadata engine
+// runs out of space. It must never know what is written.
 package space
 
 import (
@@ -15,64 +14,65 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is how much room is left for new records.
+// State says how much space is left for new records.
 type State uint8
 
-// The states, from the best to the worst.
+// The states, in descending order of free space.
 const (
-	Ample       State = iota // room for everything
-	DeletesOnly              // room for deletions and for the records that they leave
-	Full                     // room only for deletions, while the reserve lasts
+	Ample       State = iota // space for everything
+	DeletesOnly              // space for deletions and for the records that they write
+	Full                     // space only for deletions, as long as the reserve lasts
 )
 
-// Disk is the file system of a data directory, watched from Watch to Close. Bytes
-// and files can both run out.
+// Disk is the file system of a data directory, which is watched between Watch and Close. It
+// can run out of bytes and of files.
 type Disk struct {
 	dir     string
 	look    func() (room, error)
 	minimum int64
 	log     *slog.Logger
 	now     atomic.Uint32 // a State
-	left    atomic.Int64  // free bytes at the last look, less what was taken since
-	mu      sync.Mutex    // held during a look
+	left    atomic.Int64  // free bytes at the last measurement, less what was taken since
+	mu      sync.Mutex    // held during a measurement
 	reserve *reserve      // nil if there is none
-	armed   atomic.Bool   // the data directory is known to be the store's: the reserve may change
+	armed   atomic.Bool   // the data directory is known to be the store's, so the reserve may change
 	stop    chan struct{}
 	done    chan struct{}
 }
 
-// room is what a file system has.
+// room is the free and the total space of a file system.
 type room struct {
 	bytes, files       int64 // free
-	allBytes, allFiles int64 // allFiles is 0 where they are not counted
+	allBytes, allFiles int64 // allFiles is 0 if the file system does not count files
 }
 
 const (
-	// spaceInterval is how often the free room is measured; what is written in
+	// spaceInterval is the time between measurements of the free space; what is written in
 	// between is counted.
 	spaceInterval = 500 * time.Millisecond
-	// lastBytes is what even deletions leave free.
+	// lastBytes is the number of bytes that even deletions leave free.
 	lastBytes = 2 << 20
 	// With fewer free files than fewFiles, a large file system refuses writes; with
 	// fewer than lastFiles, the reserve is released.
 	fewFiles  = 1024
 	lastFiles = 16
-	// firstBytes and firstFiles are what a first start needs besides --min-free.
+	// firstBytes and firstFiles are the free space that a first start needs in addition to
+	// --min-free.
 	firstBytes = 16 << 20
 	firstFiles = 330
 )
 
-// Options say what is watched.
+// Options say which disk is watched, and how.
 type Options struct {
 	Dir     string // data directory
-	MinFree int64  // bytes that writes leave free; 0 is none
+	MinFree int64  // bytes that writes must leave free; 0 means none
 	// Free measures the free bytes of Dir's file system; nil asks the operating
 	// system.
 	Free   func(dir string) (int64, error)
 	Logger *slog.Logger
 }
 
-// Watch begins to watch a disk. Close ends that.
+// Watch starts to watch a disk. Close stops it.
 func Watch(o Options) *Disk {
 	d := &Disk{dir: o.Dir, minimum: o.MinFree, log: o.Logger, stop: make(chan struct{}), done: make(chan struct{})}
 	d.look = func() (room, error) { return freeRoom(o.Dir) }
@@ -103,11 +103,11 @@ func (d *Disk) run() {
 	}
 }
 
-// Arm allows the reserve to change. It is called when the data directory is known to
+// Arm allows the reserve to change. It must be called when the data directory is known to
 // be the store's.
 func (d *Disk) Arm() { d.armed.Store(true) }
 
-// Close ends the watch. The reserve stays.
+// Close stops watching. The reserve stays.
 func (d *Disk) Close() {
 	close(d.stop)
 	<-d.done
@@ -141,11 +141,11 @@ func (d *Disk) measure() {
 	}
 }
 
-// few reports whether files are running out.
+// few reports whether the file system is running out of files.
 func (r room) few() bool { return r.allFiles > 0 && r.files < min(fewFiles, r.allFiles/16) }
 
-// hold takes the reserve while there is plenty of room, and releases half of it
-// when the disk is nearly full.
+// hold takes the reserve while there is plenty of space, and releases half of it when the
+// disk is nearly full.
 func (d *Disk) hold(r *room) {
 	if d.reserve == nil || !d.armed.Load() {
 		return
@@ -168,8 +168,8 @@ func (d *Disk) hold(r *room) {
 	}
 }
 
-// Enough reports whether the engine may write so many bytes, and the files it
-// needs, to be opened or for a deletion. It may use the reserve for that.
+// Enough reports whether the engine may write so many bytes, and the files it needs, to be
+// opened or for a deletion. It may release the reserve for that.
 func (d *Disk) Enough(n int64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,7 +204,7 @@ func (d *Disk) CheckFirst() error {
 	return nil
 }
 
-// Room counts n bytes that a commit writes, and returns the state.
+// Room counts n bytes that a commit will write, and returns the state.
 func (d *Disk) Room(n int64) State {
 	state := State(d.now.Load())
 	if d.left.Add(-n) < d.minimum && state == Ample {

@@ -15,16 +15,16 @@ const (
 
 var errConflict = errors.New("kv: conflict") // never leaves the package
 
-// commit is a transaction on its way through the committer.
+// commit is a transaction that was given to the committer.
 type commit struct {
 	tx      *tx
 	status  atomic.Int32
 	done    chan error // nil: durable; errConflict: run it again
-	claim   *claim     // not nil: no transaction, but a claim
+	claim   *claim     // set: this is not a transaction but a claim
 	last    bool       // see settled
-	rekeyed int        // how many keys
-	failed  error      // why not all
-	rekey   bool       // no transaction: the store's own keys are wrapped anew, see Rekey
+	rekeyed int        // how many keys were rewrapped
+	failed  error      // why some keys were not
+	rekey   bool       // set: no transaction; the store's own keys are rewrapped, see Rekey
 }
 
 // A commit is withdrawn by its owner or taken by the committer, not both.
@@ -38,7 +38,7 @@ const (
 // between its reads and its own commit and it can't conflict.
 type claim struct {
 	granted chan struct{}
-	turn    chan *commit // the transaction, or nil to give the claim up
+	turn    chan *commit // receives the transaction, or nil if the claim is given up
 }
 
 // group is what goes into one engine batch.
@@ -52,7 +52,8 @@ type group struct {
 	next     *claim
 }
 
-// commitLoop owns the order of commits: validation, numbers, sealing, engine.
+// commitLoop decides the order of commits. It validates, numbers and seals them, and writes
+// them to the engine.
 func (s *store) commitLoop() {
 	defer close(s.groups)
 	for {
@@ -102,15 +103,16 @@ func (s *store) commitGroup(first *commit) *claim {
 	} else if !s.apply(g) {
 		return nil
 	}
-	// Only from now on does another run of them see what they conflicted with.
+	// A transaction that lost is repeated only now, because only now can it see what it
+	// conflicted with.
 	for _, c := range g.rejected {
 		c.done <- errConflict
 	}
 	return g.next
 }
 
-// gather fills g while the group before it is synced. It returns with the right
-// to sync, if g has anything to sync, or false after a failure.
+// gather fills g while the previous group is synced. It returns true if g has anything to
+// sync and the right to sync it, false after a failure.
 func (s *store) gather(g *group) bool {
 	for held := false; ; {
 		queue := s.queue
@@ -174,7 +176,7 @@ func (s *store) accept(g *group, c *commit) {
 	g.commits = append(g.commits, c)
 }
 
-// apply puts g into the engine and shows it to transactions.
+// apply writes g to the engine and makes it visible to transactions.
 func (s *store) apply(g *group) bool {
 	s.chain.end(&s.sealer, g.batch)
 	g.sum = s.chain.sum

@@ -16,11 +16,10 @@ import (
 // reserved is the first byte of the keys of the store's own records and of guards.
 const reserved = 0x00
 
-// version is the format of the store as a whole. The record that holds it is
-// the version byte and, wrapped under the root key, the store's id. It grows
-// with every change that an older program would not understand or would drop
-// when it writes a record anew. Version 1 had no markers (see Marker), version 2 no
-// keyring.
+// version is the format of the store as a whole. The record with the version contains the
+// version byte and the store's id, wrapped under the root key. The version increases with
+// every change that an older program would not understand, or would lose when it writes a
+// record again. Version 1 had no markers (see Marker), version 2 no keyring.
 const (
 	version = 3
 	oldest  = 1
@@ -124,7 +123,7 @@ func (s *store) recall(o Options, snap engine.Snapshot, i engine.Iterator) error
 	return s.resume(snap)
 }
 
-// reached refuses a store that ends before a commit that it is known to have had.
+// reached refuses a store whose newest commit is older than one that it is known to have had.
 func (s *store) reached(commit uint64) error {
 	if s.chain.commit < commit {
 		return fmt.Errorf("kv: the store has lost its newest commits: found %d, anchor says %d", s.chain.commit, commit)
@@ -132,8 +131,8 @@ func (s *store) reached(commit uint64) error {
 	return nil
 }
 
-// create writes the version record of a new store, or of one that an older program
-// made, which keeps its id.
+// create writes the version record of a new store, or of a store of an older format, which
+// keeps its id.
 func (s *store) create(root *seal.Ring, b engine.Batch) {
 	if s.format == 0 {
 		s.sealer.id = seal.NewKey()

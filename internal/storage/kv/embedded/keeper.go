@@ -14,21 +14,21 @@ import (
 	"watertight/internal/storage/space"
 )
 
-// keeper is a store that outlives its engine. An engine that failed to write is
-// never trusted to write again: its files are frozen, and another engine is opened
-// on them, verified as at a start, as soon as the disk may accept it. Everything
-// that was durable before is there afterwards; reads go on throughout.
+// keeper is a store that survives the failure of its engine. An engine that failed to write
+// is never trusted to write again: its files are frozen, and another engine is opened on
+// them, verified as at a start, as soon as the disk may accept it. Everything that was
+// durable before is still there; reads continue all the time.
 type keeper struct {
 	o   Options
 	eo  pebblekv.Options
 	now atomic.Pointer[store]
 
 	stop, done chan struct{}
-	closing    sync.WaitGroup // stores that were replaced
+	closing    sync.WaitGroup // for stores that were replaced
 }
 
 const (
-	// startRoom is how many bytes opening an engine may write besides its logs.
+	// startRoom is the number of bytes that opening an engine may write in addition to its logs.
 	startRoom    = 8 << 20
 	longestPause = time.Minute
 	// maxEngines bounds the engines of one process, because a failed one keeps its
@@ -62,8 +62,8 @@ func keep(ctx context.Context, o Options, eo pebblekv.Options) (kv.Store, error)
 	return k, nil
 }
 
-// Writes reports whether the engine takes commits. If it does not, the keeper tries
-// again and again to open another one.
+// Writes reports whether the engine accepts commits. If it does not, the keeper repeatedly
+// tries to open another one.
 func (k *keeper) Writes() bool {
 	select {
 	case <-k.now.Load().failed:
@@ -112,7 +112,7 @@ func (k *keeper) run() {
 	}
 }
 
-// replace opens another engine in place of one that failed.
+// replace opens another engine in place of the one that failed.
 func (k *keeper) replace() error {
 	old := k.now.Load()
 	if e, ok := old.engine.(*pebblekv.Engine); ok {
@@ -127,7 +127,7 @@ func (k *keeper) replace() error {
 		}
 		return nil
 	}
-	ctx := context.Background() // opening always ends, and is never left half done
+	ctx := context.Background() // not cancelled: opening always ends, and must not be interrupted
 	if err := verified(ctx, o); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (k *keeper) replace() error {
 	s.keeper = k
 	k.now.Store(s)
 	s.log.Info("kv: the store takes commits again")
-	k.closing.Go(func() { old.Close() }) // Close only returns the error that it failed with
+	k.closing.Go(func() { old.Close() }) // Close only returns the error that the store failed with
 	return nil
 }
 
@@ -173,10 +173,10 @@ func (k *keeper) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	return s.update(ctx, fn)
 }
 
-// eraseRoom is how many bytes an erasing may write before it frees others.
+// eraseRoom is the number of bytes that Erase may write before it frees others.
 const eraseRoom = 64 << 20
 
-// Erase implements kv.Erasing. It writes before it frees, so it fails on a full disk.
+// Erase implements kv.Erasing. It writes before it frees space, so it fails on a full disk.
 func (k *keeper) Erase(ctx context.Context, from, to []byte) error {
 	if k.o.Room != nil && k.o.Room(eraseRoom) != space.Ample {
 		return errors.New("kv: no room to rewrite files without what was deleted")
@@ -201,9 +201,9 @@ func (k *keeper) Head() (uint64, [32]byte) { return k.now.Load().Head() }
 // Marker implements Marked.
 func (k *keeper) Marker() []byte { return k.now.Load().Marker() }
 
-// Copied is implemented by stores on disk. Copy makes dir, which must not exist, a copy
-// of the store: everything that was durable when Copy began is in it, and it is one
-// state. Reads and commits go on.
+// Copied is implemented by stores on disk. Copy copies the store to dir, which must not
+// exist. The copy is one state, which contains everything that was durable when Copy began.
+// Reads and commits continue.
 type Copied interface {
 	Copy(ctx context.Context, dir string) error
 }
@@ -238,7 +238,7 @@ func (k *keeper) VerifyTables(
 	return e.VerifyTables(ctx, read, bad)
 }
 
-// Stats implements Metered. The counts begin anew with each engine.
+// Stats implements Metered. The counts start again with each engine.
 func (k *keeper) Stats() Stats { return k.now.Load().Stats() }
 
 // Close implements Store.

@@ -34,10 +34,10 @@ const (
 // the store as it is now.
 type Marked interface{ Marker() []byte }
 
-// Mark is the content of a marker.
+// Mark is the contents of a marker.
 type Mark struct {
 	ID     [16]byte
-	Commit uint64 // the store has reached it
+	Commit uint64 // a commit that the store has reached
 
 	record []byte
 	epochs [][]byte
@@ -146,8 +146,7 @@ func parseMarker(b []byte, root *seal.Ring) (m Mark, ok bool) {
 	return m, true
 }
 
-// WriteMarker writes a marker into dir, whole and durable, or leaves the old one
-// unchanged.
+// WriteMarker writes a marker into dir completely and durably, or leaves the old one unchanged.
 func WriteMarker(dir string, marker []byte) error {
 	return folder.Replace(filepath.Join(dir, MarkerFile), marker, 0o600)
 }

@@ -8,23 +8,22 @@ import (
 	"watertight/internal/limit"
 )
 
-// opened keeps values of records that are read again and again, such as those of a
-// bucket and of the key that signs, so that reading them again costs neither a search in
-// the engine nor an opening. It never answers with another value than the state that is
-// read holds. For each key, by its hash, it knows the newest commit that wrote it, and the
-// committer tells it of a commit before any state holds that commit. So if two states are
-// not older than that commit, no commit between them wrote the key, and what was read of
-// one is what the other holds.
+// opened caches values of records that are read repeatedly, such as those of a bucket and
+// of the key that signs, so that reading them again needs neither a search in the engine
+// nor decryption. It never returns a value that differs from the one in the state that is
+// read. For each key, by its hash, it knows the newest commit that wrote the key; the
+// committer reports a commit before any state contains it. If two states are not older than
+// that commit, no commit between them wrote the key, so both have the same value.
 type opened struct {
 	seed    maphash.Seed
 	values  *limit.Cache[uint64, *openedValue]
-	written [1 << 14]atomic.Uint64 // the newest commit that wrote a key of this hash
-	missed  [1 << 15]atomic.Uint32 // a part of the hash of a key that was read and is not kept
+	written [1 << 14]atomic.Uint64 // newest commit that wrote a key with this hash
+	missed  [1 << 15]atomic.Uint32 // part of the hash of a key that was read but is not cached
 }
 
 type openedValue struct {
 	key, value []byte // a nil value: there is no such record
-	at         uint64 // newest commit of the state that it was read of
+	at         uint64 // newest commit of the state from which it was read
 }
 
 const (
@@ -45,11 +44,11 @@ func (o *opened) hash(key []byte) uint64 { return maphash.Bytes(o.seed, key) }
 
 func (o *opened) newest(hash uint64) *atomic.Uint64 { return &o.written[hash%uint64(len(o.written))] }
 
-// wrote notes that a commit wrote a key. Commits are noted in their order.
+// wrote records that a commit wrote a key. It must be called in the order of commits.
 func (o *opened) wrote(key []byte, commit uint64) { o.newest(o.hash(key)).Store(commit) }
 
-// find returns the value that the state of a commit holds, nil where that has no such
-// record; ok is false if it is not known. Nobody may change the value.
+// find returns the value in the state of a commit, nil if that state has no such record; ok
+// is false if it is not known. The caller must not modify the value.
 func (o *opened) find(hash uint64, key []byte, at uint64) (value []byte, ok bool) {
 	v, ok := o.values.Get(hash)
 	if !ok || !bytes.Equal(v.key, key) || o.newest(hash).Load() > min(at, v.at) {
@@ -58,8 +57,8 @@ func (o *opened) find(hash uint64, key []byte, at uint64) (value []byte, ok bool
 	return v.value, true
 }
 
-// keep keeps a copy of a value of the state of a commit, nil for none, if the key was not written since
-// and was missed before: most records are read once.
+// keep caches a copy of a value in the state of a commit, nil for no record, if the key was
+// not written since and was missed before: most records are read only once.
 func (o *opened) keep(hash uint64, key, value []byte, at uint64) {
 	if len(value) > openedValueMax || o.newest(hash).Load() > at {
 		return

@@ -23,27 +23,27 @@ import (
 type Options struct {
 	Dir  string     // its directory; a store in memory has none
 	Root *seal.Ring // wraps the keys that seal the values
-	// AtLeast is the newest commit number that is known from elsewhere, such as the
-	// audit log. A store that has lost it is refused. 0 means that none is known.
+	// AtLeast is the newest commit number that is known from elsewhere, such as the audit
+	// log. A store that has lost that commit is refused. 0 means that none is known.
 	AtLeast uint64
-	// From is the commit number after which a new store begins: a store that takes
-	// another's place continues where that one ended.
+	// From is the commit number after which a new store begins: a store that replaces
+	// another one continues its numbers.
 	From uint64
-	// Create allows OpenPebble to make a store if o.Dir is empty or missing.
+	// Create allows OpenPebble to create a store if o.Dir is empty or missing.
 	Create bool
 	// Verified is called with the store that was found, after it was verified and
 	// before anything is changed. If it returns an error, the opening fails. It may
 	// be nil.
 	Verified func(Found) error
-	// Room is called before every commit that writes, with its bytes. DeletesOnly allows
-	// an Update that deletes something and sets no more than 256 KiB (the traces that a
-	// deletion leaves: events, a pointer). Full allows an Update that only deletes, and
-	// one that DeletesOnly would allow if Enough finds room. nil is always Ample.
+	// Room is called before every commit that writes, with its bytes. With DeletesOnly, an
+	// Update is allowed if it deletes something and sets at most 256 KiB (what a deletion
+	// writes: events, a pointer). With Full, an Update is allowed if it only deletes, or if
+	// DeletesOnly would allow it and Enough finds room. A nil Room always means Ample.
 	Room func(n int64) space.State
 	// Enough reports whether the disk has so many bytes, and enough files, to open the
-	// engine for writing, or for a deletion when Room says Full. It may release what is
-	// held in reserve for that. nil allows opening always, and such deletions never.
-	// Until the engine is opened, the store serves reads.
+	// engine for writing, or for a deletion when Room says Full. It may release a reserve
+	// for that. If it is nil, the engine may always be opened, and such deletions are never
+	// allowed. Until the engine is opened, the store serves reads.
 	Enough func(n int64) bool
 	// Pause is the time between attempts to write again; 0 is one second.
 	Pause  time.Duration
@@ -52,11 +52,10 @@ type Options struct {
 	fs vfs.FS // for tests; nil is the machine's file system
 }
 
-// OpenPebble opens the store in o.Dir, or makes one if there is none and o.Create
-// allows it. Only one process may hold it. No byte is changed until the store has
-// been verified and o.Verified returned nil. If the disk has no room, or fails to
-// take a commit, the store serves reads, refuses every Update, and opens the engine
-// again as soon as that may work.
+// OpenPebble opens the store in o.Dir, or creates one if there is none and o.Create allows
+// it. Only one process may hold it. No byte is changed until the store has been verified
+// and o.Verified returned nil. If the disk is full, or a commit fails, the store serves
+// reads, refuses every Update, and opens the engine again as soon as that may work.
 func OpenPebble(ctx context.Context, o Options) (kv.Store, error) {
 	eo := engineOptions(o)
 	there, err := pebblekv.Exists(eo)
@@ -81,14 +80,14 @@ func startPebble(eo pebblekv.Options) func(*store) (engine.Engine, error) {
 		eo.Failed = s.fail
 		e, err := pebblekv.Open(eo)
 		if err != nil {
-			return nil, err // not e: a nil pointer in an interface is not nil
+			return nil, err // not e: a nil pointer in an interface is not a nil interface
 		}
 		return e, nil
 	}
 }
 
-// create makes a store under another name first, so that a store with the final name
-// is always whole.
+// create creates a store under another name first, so that a store with the final name is
+// always complete.
 func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 	dir := eo.Dir
 	eo.Dir += unfinished
@@ -112,10 +111,10 @@ func create(ctx context.Context, o Options, eo pebblekv.Options) error {
 	return pebblekv.Move(eo, dir)
 }
 
-// unfinished is the suffix of the name of a store that is being made.
+// unfinished is the suffix of the name of a store that is being created.
 const unfinished = ".new"
 
-// Begun reports whether a store was being made in dir and was not finished.
+// Begun reports whether the creation of a store in dir was started and not finished.
 func Begun(dir string) (bool, error) {
 	_, err := os.Stat(dir + unfinished)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -18,12 +18,12 @@ type reader struct {
 	at      *state
 	idle    []*cursor
 	scratch []byte
-	room    [128]byte // used as scratch if keys are short
+	room    [128]byte // used as scratch memory if keys are short
 	ended   bool
 	witness *kv.Witness // records what is read; nil in a transaction
 }
 
-// cursor is an iterator with room for an opened value.
+// cursor is an iterator with memory for an opened value.
 type cursor struct {
 	it    engine.Iterator
 	value []byte
@@ -68,7 +68,7 @@ func (r *reader) Get(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	if known {
-		return bytes.Clone(v), nil // of nil, nil, and of an empty value, an empty one
+		return bytes.Clone(v), nil // nil stays nil, and an empty value stays empty
 	}
 	return r.search(key, hash)
 }
@@ -82,8 +82,7 @@ func (r *reader) Same(key, value []byte) (bool, error) {
 	return err == nil && v != nil && bytes.Equal(v, value), err
 }
 
-// look records that key is read, and returns the value if it is kept opened. The value is
-// shared.
+// look records that key is read, and returns the value if it is cached. The value is shared.
 func (r *reader) look(key []byte) (value []byte, hash uint64, known bool, err error) {
 	if err := checkKey(key); err != nil {
 		return nil, 0, false, err
@@ -191,7 +190,7 @@ func (r *reader) cursor(err error) (*cursor, error) {
 
 func (r *reader) put(c *cursor) {
 	r.idle = append(r.idle, c)
-	if r.ended { // a scan that outlived its transaction
+	if r.ended { // the scan goes on after its transaction ended
 		r.closeIdle()
 	}
 }

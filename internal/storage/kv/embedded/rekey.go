@@ -7,10 +7,10 @@ import (
 	"watertight/internal/storage/kv/embedded/internal/engine"
 )
 
-// Rekeyed is implemented by every store of this package. Rekey wraps the store's id and
-// the keys of its epochs under the current generation of the root key, and leaves no
-// older wrapping in the engine's files. It returns how many it wrapped anew; after an
-// error it can be called again. Values are not touched.
+// Rekeyed is implemented by every store of this package. Rekey wraps the store's id and the
+// keys of its epochs under the current generation of the root key, and removes older
+// wrappings from the engine's files. It returns how many it rewrapped; after an error it
+// can be called again. It does not change values.
 type Rekeyed interface {
 	Rekey(ctx context.Context) (int, error)
 }
@@ -34,7 +34,8 @@ func (s *store) Rekey(ctx context.Context) (int, error) {
 	return c.rekeyed, s.engine.Purge(ctx, []byte{reserved}, []byte{reserved + 1})
 }
 
-// rewrap wraps what lies under older generations into b. It belongs to the committer.
+// rewrap adds to b everything that an older generation wraps, rewrapped. Only the committer
+// calls it.
 func (s *store) rewrap(b engine.Batch) (n int, err error) {
 	old := *s.record.Load()
 	id, changed, err := s.root.For(storePurpose).Rewrap(old[1:], versionKey())

@@ -114,7 +114,7 @@ func salvager(root *seal.Ring, own map[string][]byte, marks []Mark) (*sealer, er
 	}
 	epochs := make([]cipher.AEAD, highest+1)
 	for n := range epochs {
-		epochs[n] = seal.NewKey().AEAD() // opens nothing
+		epochs[n] = seal.NewKey().AEAD() // opens nothing: the key is random
 		for _, w := range wrapped[uint32(n)] {
 			if k, err := s.wrap.Unwrap(w, s.context(uint32(n))); err == nil {
 				epochs[n] = k.AEAD()

@@ -25,8 +25,8 @@ const (
 	tagSize     = 16
 	sealedExtra = headerSize + tagSize
 
-	// valuesPerEpoch keeps a key well below the number of blocks at which GCM's
-	// bounds grow thin (NIST SP 800-38D).
+	// valuesPerEpoch keeps a key far below the number of blocks at which GCM becomes unsafe
+	// (NIST SP 800-38D).
 	valuesPerEpoch = 1 << 30
 )
 

@@ -32,7 +32,7 @@ func acquire(p *atomic.Pointer[state]) *state {
 				return st
 			}
 		}
-		// Its last holder released it, so p holds a newer one by now.
+		// Its last holder has released it, so p holds a newer one now.
 	}
 }
 

@@ -147,7 +147,7 @@ func (s *store) leave() {
 	if s.open.Add(-1) == closing {
 		select {
 		case s.drained <- struct{}{}:
-		default: // Close was notified already
+		default: // full: Close was notified already
 		}
 	}
 }

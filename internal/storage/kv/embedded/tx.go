@@ -27,8 +27,8 @@ type tx struct {
 	room    txRoom
 }
 
-// txRoom is room for the reads and writes of a usual transaction, so that they need
-// no separate allocations.
+// txRoom has memory for the reads and writes of a typical transaction, so that they need no
+// separate allocations.
 type txRoom struct {
 	points [12][]byte
 	ops    [8]*op
@@ -36,7 +36,7 @@ type txRoom struct {
 	used   int // of made
 }
 
-// useRoom makes the transaction begin with its own room.
+// useRoom makes the transaction use its own memory first.
 func (t *tx) useRoom() { t.Points, t.ops = t.room.points[:0], t.room.ops[:0] }
 
 func (t *tx) newOp(key []byte) *op {
@@ -202,13 +202,12 @@ func (t *tx) Scan(from, to []byte) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-// merge is a scan over a state and a transaction's own writes, which may
-// change while it runs.
+// merge is a scan over a state and a transaction's own writes, which may change during the scan.
 type merge struct {
 	t    *tx
 	c    *cursor
 	to   []byte
-	own  []byte // where the next own write may stand
+	own  []byte // where the next own write may be
 	seen kv.Span
 }
 
@@ -251,7 +250,7 @@ func (m *merge) run(yield func(kv.Pair, error) bool) {
 	}
 }
 
-// nextOwn is the first own write that the scan has not passed.
+// nextOwn returns the first own write that the scan has not passed.
 func (m *merge) nextOwn() *op {
 	if len(m.t.ops) == 0 {
 		return nil
@@ -265,7 +264,7 @@ func (m *merge) nextOwn() *op {
 
 func (m *merge) pass(key []byte) { m.own = append(append(m.own[:0], key...), 0) }
 
-// stop narrows what was read to what was visited.
+// stop reduces the range that counts as read to what was visited.
 func (m *merge) stop(key []byte, err error) {
 	if err == nil {
 		m.seen.To = m.t.keep(append(slices.Clone(key), 0))

@@ -10,13 +10,13 @@ import (
 
 const (
 	triesBeforeClaim = 6
-	smallSets        = 256 << 10 // how many bytes a deletion may set while room is short
-	lastRoom         = 2 << 20   // how many bytes it leaves free for the engine
+	smallSets        = 256 << 10 // bytes that a deletion may set when the disk is nearly full
+	lastRoom         = 2 << 20   // bytes that it must leave free for the engine
 )
 
-// Update implements Store. ctx is honoured until the committer takes the
-// transaction; from then on Update waits, so that its error tells what
-// happened: nothing was written, unless the error is ErrUnknown.
+// Update implements Store. It honours ctx until the committer takes the transaction; from
+// then on it waits, so that its error says what happened: nothing was written, unless the
+// error is ErrUnknown.
 func (s *store) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *store) admit(ctx context.Context, t *tx) error {
 			return nil
 		}
 	case space.Full:
-		// The last of the room is for deletions.
+		// The last free space is for deletions.
 		if t.deletes > 0 && t.sets <= smallSets && s.enough != nil && s.enough(lastRoom+int64(t.size)) {
 			return nil
 		}
@@ -155,9 +155,9 @@ func (s *store) outcome(ctx context.Context, c *commit) error {
 	return unavailable(fmt.Errorf("%w: %w", kv.ErrUnknown, s.cause))
 }
 
-// settled lets the next group begin. The waiter that Go's scheduler runs last does
-// this, because then the waiters that were woken with it and immediately commit again
-// are in that group. Unlike a pause, it costs nothing.
+// settled lets the next group begin. The waiter that Go's scheduler runs last calls it, so
+// that the waiters that were woken together with it and commit again immediately are in
+// that group. Unlike a pause, this costs no time.
 func (s *store) settled(c *commit, err error) error {
 	if c.last {
 		<-s.syncing

@@ -15,8 +15,8 @@ import (
 
 // Found is a store that was inspected and not changed.
 type Found struct {
-	New    bool // the store is being made
-	Format byte // the format of the program that wrote it last; 1 had no markers
+	New    bool // the store is being created
+	Format byte // format of the program that wrote it last; format 1 had no markers
 	ID     [16]byte
 	Commit uint64   // its newest commit
 	Marker []byte   // see Marked
@@ -26,7 +26,7 @@ type Found struct {
 // OldFormat reports whether the store was written by a program without markers.
 func (f Found) OldFormat() bool { return !f.New && f.Format == oldest }
 
-// firstKeyed is the first format whose root key lies in a keyring.
+// firstKeyed is the first format whose root key is in a keyring.
 const firstKeyed = 3
 
 // Keyed reports whether the store was written by a program with a keyring.
@@ -122,8 +122,8 @@ var errReadOnly = fmt.Errorf("kv: the store is open for reading only: %w", sysca
 
 var errGap = errors.New("kv: the log does not follow the tables: a file of the engine is missing, cut or an older one")
 
-// follows checks that the log leads from the state in the tables to that of the whole
-// store. Batches that the tables hold already are skipped.
+// follows checks that the log leads from the state in the tables to the state of the whole
+// store. It skips batches that the tables already contain.
 func (s *store) follows(ctx context.Context, eo pebblekv.Options, at *chain) error {
 	at.hash = sha256.New()
 	at.begin()

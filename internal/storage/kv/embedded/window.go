@@ -4,7 +4,7 @@ import (
 	"watertight/internal/storage/kv"
 )
 
-// window remembers what the newest commits wrote. It belongs to the committer.
+// window records what the newest commits wrote. Only the committer uses it.
 type window struct {
 	last   map[string]uint64 // the newest commit in the window that wrote a key
 	ring   [windowCommits][]string
@@ -54,7 +54,7 @@ func (w *window) add(ops []*op, guards [][]byte) {
 	w.bytes += n
 	w.ring[w.newest%windowCommits] = keys
 	for _, k := range keys {
-		// Delete first: an assignment would keep the old key's memory.
+		// The key is deleted first, because an assignment would keep the old key's memory.
 		delete(w.last, k)
 		w.last[k] = w.newest
 	}
@@ -100,6 +100,6 @@ func (w *window) conflicts(at uint64, r *kv.Reads) bool {
 	return false
 }
 
-// moved reports whether anything that a transaction relies on was, or may have
-// been, written since.
+// moved reports whether anything that a transaction relies on was, or may have been,
+// written since it was read.
 func (w *window) moved(r relied) bool { return r.reads != nil && w.conflicts(r.at, r.reads) }

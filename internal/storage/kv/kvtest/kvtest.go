@@ -157,7 +157,8 @@ func records(t *testing.T, s kv.Store) {
 	want(t, all(t, s), "empty=no more")
 }
 
-// same compares a value, which may be nil, as kv.Same does: often, so that it is kept.
+// same compares a value, which may be nil, with kv.Same. It does so often, so that the
+// store caches the value.
 func same(t *testing.T, r kv.Reader, key string, value []byte) {
 	t.Helper()
 	for range 3 {
@@ -250,9 +251,9 @@ func scanWhileWriting(t *testing.T, s kv.Store) {
 			case "a":
 				tx.Delete(p.Key)
 				tx.Delete([]byte("b"))
-				tx.Set([]byte("0"), nil) // behind
+				tx.Set([]byte("0"), nil) // behind the scan
 			case "c":
-				tx.Set([]byte("d"), []byte("4")) // ahead
+				tx.Set([]byte("d"), []byte("4")) // ahead of the scan
 				tx.Delete(p.Key)
 			}
 		}
@@ -400,7 +401,7 @@ func viewIsolation(t *testing.T, s kv.Store) {
 		if err != nil || string(v) != "1" {
 			t.Error(string(v), err)
 		}
-		v[0] = 'X' // the slice is the caller's
+		v[0] = 'X' // the slice belongs to the caller
 		update(t, s, func(tx kv.Tx) error {
 			tx.Set([]byte("a"), []byte("2"))
 			tx.Delete([]byte("b"))

@@ -36,7 +36,7 @@ func steps(t *rapid.T, label string) []step {
 	return rapid.SliceOfN(one, 1, 8).Draw(t, label)
 }
 
-// run does the steps in tx and returns what it saw.
+// run executes the steps in tx and returns what it saw.
 func run(tx kv.Tx, todo []step) ([]string, error) {
 	var saw []string
 	for _, st := range todo {
@@ -76,7 +76,7 @@ func run(tx kv.Tx, todo []step) ([]string, error) {
 	return saw, nil
 }
 
-// expect does the steps on a map.
+// expect executes the steps on a map.
 func expect(m map[string]string, todo []step) []string {
 	var saw []string
 	for _, st := range todo {

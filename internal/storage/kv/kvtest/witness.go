@@ -53,7 +53,7 @@ func scans(t *testing.T, s kv.Store, ctx context.Context) {
 	}
 }
 
-// rely: a transaction runs again exactly if something that its witness saw was
+// rely tests that a transaction runs again exactly if something that its witness saw was
 // written since, before the transaction began or while it ran.
 func rely(t *testing.T, open Open) {
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func rely(t *testing.T, open Open) {
 	}
 }
 
-// relyOnTheOldest: if a witness saw several states, the oldest counts.
+// relyOnTheOldest tests that, if a witness saw several states, the oldest counts.
 func relyOnTheOldest(t *testing.T, s kv.Store) {
 	w := kv.Witnessed(t.Context())
 	look(t, s, w, "a")
@@ -124,7 +124,7 @@ func relyOnTheOldest(t *testing.T, s kv.Store) {
 	}
 }
 
-// relyOnOneStore: a transaction can only rely on one witness, of its own store.
+// relyOnOneStore tests that a transaction can rely on only one witness, of its own store.
 func relyOnOneStore(t *testing.T, open Open) {
 	s, other := open(t), open(t)
 	foreign, first, second := kv.Witnessed(t.Context()), kv.Witnessed(t.Context()), kv.Witnessed(t.Context())
@@ -146,8 +146,8 @@ func relyOnOneStore(t *testing.T, open Open) {
 	}
 }
 
-// through: Views under a transaction's context read what the transaction reads,
-// including its own writes, and it depends on what they read.
+// through tests that Views under a transaction's context read what the transaction reads,
+// including its own writes, and that the transaction depends on what they read.
 func through(t *testing.T, open Open) {
 	s, other := open(t), open(t)
 	put(t, s, "k", "other")
@@ -170,8 +170,9 @@ func through(t *testing.T, open Open) {
 	}
 }
 
-// durable: what a View sees has a number up to Durable, every later View sees what
-// was committed, and no commit appears after one with a larger number was durable.
+// durable tests that what a View sees has a number up to Durable, that every later View
+// sees what was committed, and that no commit appears after one with a larger number was
+// durable.
 func durable(t *testing.T, s kv.Store) {
 	done := make(chan error)
 	const each = 50
@@ -218,7 +219,7 @@ func durable(t *testing.T, s kv.Store) {
 	}
 }
 
-// complete checks that no commit up to a durable one was missing in seen.
+// complete checks that seen has every commit up to a durable one.
 func complete(t *testing.T, s kv.Store, upTo uint64, seen map[string]uint64) {
 	t.Helper()
 	err := s.View(t.Context(), func(r kv.Reader) error {

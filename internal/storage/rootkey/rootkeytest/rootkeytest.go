@@ -1,4 +1,4 @@
-// Package rootkeytest holds every source of root keys to the contract of
+// Package rootkeytest checks every source of root keys against the contract of
 // rootkey.Source. It exists so that a new source is tested with the same cases as all
 // others.
 package rootkeytest
@@ -14,13 +14,13 @@ import (
 	"watertight/internal/storage/seal"
 )
 
-// Case is a source that is there, with what the suite does to it.
+// Case is a source, and what the suite needs to test it.
 type Case struct {
 	Source rootkey.Source
 	Other  rootkey.Source // the same kind of source with another key
 	Lose   func()         // makes Source unreachable
 	Return func()         // makes it reachable again
-	Secret string         // of the source; nothing may show it
+	Secret string         // of the source; no output may contain it
 }
 
 // Run tests a source.

@@ -1,6 +1,6 @@
-// Package memkv is an engine in memory: for tests, and for stores that need not
-// outlive the process. It exists beside pebblekv so that the transaction layer does
-// not depend on one engine. It must never know what it holds.
+// Package memkv is an engine in memory: for tests, and for stores that need not outlive the
+// process. It exists in addition to pebblekv so that the transaction layer does not depend
+// on one engine. It must never know what its records mean.
 package memkv
 
 import (
@@ -37,7 +37,7 @@ func (e *Engine) Purge(context.Context, []byte, []byte) error { return nil }
 // Syncs implements engine.Engine: a batch counts as one sync.
 func (e *Engine) Syncs() uint64 { return e.syncs.Load() }
 
-// Close implements engine.Engine; a store that is opened on e again finds its state.
+// Close implements engine.Engine. A store that is opened on e again finds its state.
 func (e *Engine) Close() error { return nil }
 
 type change struct{ key, value []byte } // value nil: a deletion
@@ -77,7 +77,7 @@ func (b *batch) Wait() error {
 
 func (b *batch) Close() {}
 
-// node is a treap's: ordered by key, a heap by rank.
+// node is a node of the treap: ordered by key, and by rank as a heap.
 type node struct {
 	key, value  []byte
 	rank        uint64

@@ -24,13 +24,13 @@ import (
 // asks disk.
 type disk struct {
 	vfs.FS
-	dir   string // the engine's; failures elsewhere, such as in a copy, are only returned
+	dir   string // the engine's folder; failures elsewhere, for example in a copy, are only returned
 	syncs atomic.Uint64
 	cause atomic.Pointer[error]
 	slow  atomic.Bool
 	// started is set once the engine has written the options it runs with.
 	started atomic.Bool
-	purges  atomic.Int32 // that are under way: logs are removed, and not written over
+	purges  atomic.Int32 // number of running purges: meanwhile logs are removed instead of written over
 	closed  chan struct{}
 	broken  chan struct{} // closed by the first failure
 	failed  func(error)
@@ -51,15 +51,15 @@ func (d *disk) fail(err error) {
 }
 
 func newDisk(fs vfs.FS, dir string, failed func(error)) *disk {
-	dir = fs.PathDir(fs.PathJoin(dir, "file")) // as the names of its files begin
+	dir = fs.PathDir(fs.PathJoin(dir, "file")) // in the form in which the names of its files begin
 	return &disk{FS: fs, dir: dir, closed: make(chan struct{}), broken: make(chan struct{}), failed: failed}
 }
 
 // Lock does nothing: the engine itself holds the folder's lock.
 func (d *disk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// complaintEvery is how many failures of background work pass between two that are
-// logged: about a minute's worth.
+// complaintEvery is the number of failures of background work for each one that is logged:
+// about a minute's worth.
 const complaintEvery = uint64(time.Minute / retryPause)
 
 // background is told about background work that failed and is tried again. An
@@ -109,7 +109,7 @@ func (d *disk) change(f func() error) error {
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
-// elsewhere reports a file that is not the engine's.
+// elsewhere reports whether a file is not the engine's.
 func (d *disk) elsewhere(name string) bool { return d.FS.PathDir(name) != d.dir }
 
 // open makes a file with f. A log always opens; Wait returns its error.
@@ -183,7 +183,7 @@ func (d *disk) Rename(from, to string) error {
 	return err
 }
 
-// List hides the options of earlier starts until there are new ones.
+// List hides the OPTIONS files of earlier starts until there is a new one.
 func (d *disk) List(dir string) ([]string, error) {
 	names, err := d.FS.List(dir)
 	if d.started.Load() {
@@ -199,8 +199,8 @@ func (d *disk) MkdirAll(name string, perm os.FileMode) error {
 	return d.change(func() error { return d.FS.MkdirAll(name, perm) })
 }
 
-// Remove isn't slowed down or reported as a failure: a file that is not removed
-// only costs room.
+// Remove isn't delayed, and its failure isn't reported: a file that is not removed only
+// takes space.
 func (d *disk) Remove(name string) error {
 	if d.err() != nil {
 		return errFrozen
@@ -222,7 +222,7 @@ type logFile struct {
 	dir string
 }
 
-// preallocatedShare is the largest part of the free room that a log preallocates.
+// preallocatedShare: a log preallocates at most this share of the free space.
 const preallocatedShare = 16
 
 func (f *logFile) do(op func() error) error {

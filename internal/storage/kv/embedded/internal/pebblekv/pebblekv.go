@@ -1,5 +1,5 @@
-// Package pebblekv is the embedded engine: Pebble, tuned for small values that
-// are synced in groups and don't compress. It must never know what it holds.
+// Package pebblekv is the embedded engine: Pebble, tuned for small values that are synced
+// in groups and don't compress. It must never know what its records mean.
 package pebblekv
 
 import (
@@ -61,7 +61,7 @@ func Open(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// settling is how long a failed opening may take to end.
+// settling is how long an opening that has failed may take to end.
 const settling = time.Second
 
 // start opens Pebble. A fatal error ends the goroutine in which it occurs. A
@@ -99,9 +99,10 @@ func (e *Engine) start(dir string, options *pebble.Options) error {
 }
 
 // Memory that the engine takes, in bytes. Pebble takes the memory of its memtables out of
-// its cache, and keeps two of them: the one that is filled, and the one that is flushed
-// or waits to be filled. A cache of only their size holds no block of a table, and then
-// each record that is not in a memtable is read from its file.
+// its cache, and keeps two of them: the one that is being filled, and another that is being
+// flushed or waits to be filled. If the cache were only as large as these two, it could
+// hold no block of a table, and each record that is not in a memtable would be read from
+// its file.
 const (
 	memTable   = 16 << 20
 	blockCache = 48 << 20
@@ -154,8 +155,8 @@ func (e *Engine) Batch() engine.Batch { return &batch{e: e, b: e.db.NewBatch()} 
 // Snapshot implements engine.Engine.
 func (e *Engine) Snapshot() engine.Snapshot { return snapshot{e.db.NewSnapshot()} }
 
-// Purge implements engine.Engine. Logs that Pebble would write over are removed: what
-// was in them would stay behind the end of what is written. Several may be under way.
+// Purge implements engine.Engine. It removes logs that Pebble would write over, because old
+// contents would stay after the end of the new contents. Several purges may run at once.
 func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
 	e.disk.purges.Add(1)
 	defer e.disk.purges.Add(-1)
@@ -167,9 +168,9 @@ func (e *Engine) Purge(ctx context.Context, from, to []byte) error {
 	return errors.Join(e.db.Compact(ctx, from, to, false), e.disk.err())
 }
 
-// Copy makes dir, which must not exist, a copy of the engine as it is after everything
-// that was applied when Copy began. On the same file system tables are linked, not
-// copied. What fails there does not harm the engine.
+// Copy copies the engine to dir, which must not exist. The copy contains everything that
+// was applied when Copy began. On the same file system, tables are linked instead of
+// copied. A failure does not harm the engine.
 func (e *Engine) Copy(dir string) error {
 	if err := e.disk.err(); err != nil {
 		return err

@@ -32,7 +32,7 @@ const (
 // OpenReadOnly opens the engine in o.Dir without changing any file: no lock,
 // no recovery, nothing removed. Nothing else may be writing to it.
 func OpenReadOnly(o Options, v View) (*Engine, error) {
-	e := &Engine{dir: o.Dir, disk: newDisk(looking{o.fs(), v}, o.Dir, func(error) {}), lock: io.NopCloser(nil)}
+	e := &Engine{dir: o.Dir, disk: newDisk(readOnlyFS{o.fs(), v}, o.Dir, func(error) {}), lock: io.NopCloser(nil)}
 	options := tune(o.Logger, e.disk)
 	options.ReadOnly, options.CacheSize = true, 8<<20
 	if err := e.start(o.Dir, options); err != nil {
@@ -41,7 +41,7 @@ func OpenReadOnly(o Options, v View) (*Engine, error) {
 	return e, nil
 }
 
-// LogBytes returns the size of the logs, which opening the engine writes once more.
+// LogBytes returns the size of the logs, whose contents the engine writes again when it is opened.
 func LogBytes(o Options) (n int64, err error) {
 	names, err := o.fs().List(o.Dir)
 	for _, name := range names {
@@ -57,16 +57,16 @@ func LogBytes(o Options) (n int64, err error) {
 	return n, err
 }
 
-// looking is a read-only file system.
-type looking struct {
+// readOnlyFS is a read-only file system.
+type readOnlyFS struct {
 	vfs.FS
 	view View
 }
 
-func (l looking) Unwrap() vfs.FS { return l.FS }
+func (l readOnlyFS) Unwrap() vfs.FS { return l.FS }
 
 // List leaves out what must not be read: the logs, if only tables are wanted.
-func (l looking) List(dir string) ([]string, error) {
+func (l readOnlyFS) List(dir string) ([]string, error) {
 	names, err := l.FS.List(dir)
 	if l.view == Whole {
 		return names, err
@@ -74,18 +74,18 @@ func (l looking) List(dir string) ([]string, error) {
 	return slices.DeleteFunc(names, isLog), err
 }
 
-func (l looking) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, errReadOnly }
-func (l looking) Link(string, string) error                              { return errReadOnly }
-func (l looking) OpenReadWrite(string, vfs.DiskWriteCategory, ...vfs.OpenOption) (vfs.File, error) {
+func (l readOnlyFS) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, errReadOnly }
+func (l readOnlyFS) Link(string, string) error                              { return errReadOnly }
+func (l readOnlyFS) OpenReadWrite(string, vfs.DiskWriteCategory, ...vfs.OpenOption) (vfs.File, error) {
 	return nil, errReadOnly
 }
-func (l looking) Remove(string) error         { return errReadOnly }
-func (l looking) RemoveAll(string) error      { return errReadOnly }
-func (l looking) Rename(string, string) error { return errReadOnly }
-func (l looking) ReuseForWrite(string, string, vfs.DiskWriteCategory) (vfs.File, error) {
+func (l readOnlyFS) Remove(string) error         { return errReadOnly }
+func (l readOnlyFS) RemoveAll(string) error      { return errReadOnly }
+func (l readOnlyFS) Rename(string, string) error { return errReadOnly }
+func (l readOnlyFS) ReuseForWrite(string, string, vfs.DiskWriteCategory) (vfs.File, error) {
 	return nil, errReadOnly
 }
-func (l looking) MkdirAll(string, os.FileMode) error { return errReadOnly }
+func (l readOnlyFS) MkdirAll(string, os.FileMode) error { return errReadOnly }
 
 // Log yields the batches of the logs, oldest first. Some of the logs may already be
 // in the tables, and the ends of logs may be missing.
@@ -102,8 +102,8 @@ func Log(o Options, yield func(engine.Change) error) error {
 	return nil
 }
 
-// readLog stops where the log can't be read any further. Whether that is its real
-// end is decided by Pebble, which has replayed it.
+// readLog stops where the log can't be read any further. Pebble, which has replayed the
+// log, decides whether that is its real end.
 func readLog(l wal.LogicalLog, yield func(engine.Change) error) (err error) {
 	r := l.OpenForRead()
 	defer func() { err = errors.Join(err, r.Close()) }()
@@ -143,7 +143,7 @@ func eachChange(batch []byte, yield func(engine.Change) error) error {
 	}
 }
 
-// Exists reports whether o.Dir holds anything at all.
+// Exists reports whether o.Dir has any contents.
 func Exists(o Options) (bool, error) {
 	names, err := o.fs().List(o.Dir)
 	if errors.Is(err, os.ErrNotExist) {

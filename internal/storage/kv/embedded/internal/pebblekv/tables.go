@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// VerifyTables reads every table that is in use, without the engine's cache, and
-// compares the checksum of each block. read is called before so many bytes are read;
-// an error ends the reading. bad is called with the name of each file that is damaged
-// or can't be read. Tables that the engine replaces meanwhile are passed over.
+// VerifyTables reads every table that is in use, without the engine's cache, and compares
+// the checksum of each block. read is called before so many bytes are read; if it returns
+// an error, VerifyTables ends. bad is called with the name of each file that is damaged or
+// can't be read. Tables that the engine replaces in the meantime are skipped.
 func (e *Engine) VerifyTables(
 	ctx context.Context, read func(int64) error, bad func(file string, why error) error,
 ) error {
@@ -67,15 +67,15 @@ func (e *Engine) uses(name string) (bool, error) {
 	return false, err
 }
 
-// verifyTable reads one table. stop ends the verifying of all; err is what is wrong
-// with this one. The open file outlives its name.
+// verifyTable reads one table. stop ends VerifyTables; err is what is wrong with this
+// table. The open file stays readable after its name was removed.
 func (e *Engine) verifyTable(ctx context.Context, name string, read func(int64) error) (stop, err error) {
 	f, err := e.disk.Open(e.disk.PathJoin(e.dir, name))
 	if err != nil {
 		return ctx.Err(), err
 	}
 	if fd := f.Fd(); fd != vfs.InvalidFd {
-		_ = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) // only advice: the bytes are read all the same
+		_ = unix.Fadvise(int(fd), 0, 0, unix.FADV_DONTNEED) // only advice: if it fails, the bytes are read all the same
 	}
 	from := &paced{File: f, ctx: ctx, read: read}
 	readable, err := sstable.NewSimpleReadable(from)
@@ -83,7 +83,7 @@ func (e *Engine) verifyTable(ctx context.Context, name string, read func(int64) 
 		return from.stop, errors.Join(err, f.Close())
 	}
 	var o pebble.Options
-	o.EnsureDefaults() // what tune leaves: the order of keys and their shape
+	o.EnsureDefaults() // what tune does not set: the order of keys and their schema
 	r, err := sstable.NewReader(ctx, readable, o.MakeReaderOptions())
 	if err != nil {
 		return from.stop, errors.Join(err, readable.Close())
@@ -97,7 +97,7 @@ func blocks(ctx context.Context, r *sstable.Reader) error {
 	if err := r.ValidateBlockChecksums(); err != nil {
 		return err
 	}
-	l, err := r.Layout() // values that lie apart are not among those
+	l, err := r.Layout() // values in separate blocks are not among the data blocks
 	if err != nil {
 		return err
 	}
@@ -114,12 +114,12 @@ func blocks(ctx context.Context, r *sstable.Reader) error {
 	return nil
 }
 
-// paced is a file that asks before each read.
+// paced is a file that calls a function before each read.
 type paced struct {
 	vfs.File
 	ctx  context.Context
 	read func(int64) error
-	stop error // why the reading was ended
+	stop error // the error that ended the reading
 }
 
 func (p *paced) ReadAt(b []byte, at int64) (int, error) {
