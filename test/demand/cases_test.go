@@ -46,7 +46,7 @@ func cases(f *fixture, m *method) []arguments {
 		return []arguments{
 			args, args.with(arguments{"Ownership": bucket.ObjectWriter}),
 			args.with(arguments{"ACL": acl.Request{Canned: "public-read"}}),
-			args.with(arguments{"Tags": tag.Set(tags)}),
+			args.with(arguments{"Tags": tag.Set(tags)}), args.with(arguments{"ObjectLock": true}),
 		}
 	case "core/kms.Wrap", "core/kms.Unwrap":
 		return []arguments{args.with(arguments{"key": f.kmsKey.ARN})}

@@ -38,7 +38,13 @@ var bodies = map[string]string{
 	"PutBucketOwnershipControls": `<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>` +
 		`</OwnershipControls>`,
 	"PutBucketRequestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`,
-	"UpdateObjectEncryption":  `<ObjectEncryption></ObjectEncryption>`,
+	"PutObjectLockConfiguration": `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>` +
+		`<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>` +
+		`</ObjectLockConfiguration>`,
+	"PutObjectRetention": `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z` +
+		`</RetainUntilDate></Retention>`,
+	"PutObjectLegalHold":     `<LegalHold><Status>OFF</Status></LegalHold>`,
+	"UpdateObjectEncryption": `<ObjectEncryption></ObjectEncryption>`,
 	"PutBucketEncryption": `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>` +
 		`<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>` +
 		`</ServerSideEncryptionConfiguration>`,
@@ -83,6 +89,9 @@ func TestAccessMatrix(t *testing.T) {
 			newBucket(t, s, bucket)
 			if a := send(t, s, raw{method: "PUT", target: "/" + bucket + "/object", body: "x"}); a.status != 200 {
 				t.Fatalf("%s: put: %d %s", row.Name(), a.status, a.body)
+			}
+			if ofLocks(row) {
+				lockable(t, s, bucket)
 			}
 			if row.Name() == "DeleteBucket" {
 				send(t, s, raw{method: "DELETE", target: "/" + bucket + "/object"})

@@ -63,7 +63,8 @@ var variants = map[string]map[string]func(*raw){
 	"PutObject":             {"with tags": tagged, "with an ACL": handedOver},
 	"CreateMultipartUpload": {"with tags": tagged, "with an ACL": handedOver},
 	"CreateBucket": {
-		"with ownership": func(r *raw) { r.header.Set("X-Amz-Object-Ownership", "ObjectWriter") },
+		"with Object Lock": func(r *raw) { r.header.Set("X-Amz-Bucket-Object-Lock-Enabled", "true") },
+		"with ownership":   func(r *raw) { r.header.Set("X-Amz-Object-Ownership", "ObjectWriter") },
 		"with an ACL": func(r *raw) {
 			r.header.Set("X-Amz-Object-Ownership", "ObjectWriter")
 			r.header.Set("X-Amz-Grant-Write", `uri="http://acs.amazonaws.com/groups/s3/LogDelivery"`)
@@ -137,6 +138,9 @@ func (m *policyMatrix) bucket(row dispatch.Row) string {
 		if a := send(m.T, m.s, raw{method: "PUT", target: "/" + name + "/object", body: "x"}); a.status != 200 {
 			m.Fatalf("put: %d %s", a.status, a.body)
 		}
+	}
+	if ofLocks(row) {
+		lockable(m.T, m.s, name)
 	}
 	if m.under != "" && strings.Contains(row.Route().String(), "uploadId") {
 		m.begin(name)

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"strings"
 
 	"watertight/internal/access/authz"
 	"watertight/internal/api/s3/shape"
@@ -41,9 +40,6 @@ func (a *API) createBucket(
 	if err != nil {
 		return nil, err
 	}
-	if in.ObjectLockEnabledForBucket != "" && !strings.EqualFold(in.ObjectLockEnabledForBucket, "false") {
-		return nil, notImplemented("x-amz-bucket-object-lock-enabled")
-	}
 	request, err := a.aclHeaders(ctx, &in.ACLHeaders, in.GrantWrite, false)
 	if err != nil {
 		return nil, err
@@ -65,6 +61,7 @@ func (a *API) createBucket(
 	}
 	b, err := a.Buckets.Create(ctx, g, bucket.CreateInput{
 		Name: in.Bucket, Location: location, Tags: tags, Ownership: ownership, ACL: request,
+		ObjectLock: in.ObjectLockEnabledForBucket,
 	})
 	if err != nil {
 		return nil, err

@@ -68,6 +68,10 @@ func mayCreateBucket(in *shape.CreateBucketInput) ([]authz.Need, error) {
 		n.Keys["s3:x-amz-object-ownership"] = []string{*in.ObjectOwnership}
 		needs = append(needs, authz.Need{Action: "s3:PutBucketOwnershipControls", Resource: at, New: true})
 	}
+	if in.ObjectLockEnabledForBucket {
+		needs = append(needs, authz.Need{Action: "s3:PutBucketObjectLockConfiguration", Resource: at, New: true},
+			authz.Need{Action: "s3:PutBucketVersioning", Resource: at, New: true})
+	}
 	if in.ACL != "" && in.ACL != "private" || in.GrantWrite != "" || in.ACLHeaders != (shape.ACLHeaders{ACL: in.ACL}) {
 		needs = append(needs, authz.Need{
 			Action: "s3:PutBucketAcl", Resource: at, New: true, Keys: aclKeys(&in.ACLHeaders, in.GrantWrite),

@@ -16,7 +16,8 @@ import (
 func (a *API) Table() dispatch.Table {
 	return dispatch.Table{
 		Service: protocol.Service{Name: "s3", SigningName: "s3"}, Dialect: rest.S3,
-		Rows: slices.Concat(a.main(), a.settings(), a.lifecycle(), a.writes(), a.access(), a.unsetLists(), a.unset()),
+		Rows: slices.Concat(a.main(), a.settings(), a.lifecycle(), a.locks(), a.writes(), a.access(), a.unsetLists(),
+			a.unset()),
 	}
 }
 
@@ -109,6 +110,16 @@ func (a *API) lifecycle() []dispatch.Row {
 	}
 }
 
+// locks returns the rows of Object Lock.
+func (a *API) locks() []dispatch.Row {
+	return []dispatch.Row{
+		define(a, "PutObjectLockConfiguration", "PUT /{Bucket}?object-lock",
+			authz.Ask1(mayPutObjectLock), a.putObjectLockConfiguration, checksum),
+		define(a, "GetObjectLockConfiguration", "GET /{Bucket}?object-lock",
+			onBucket("s3:GetBucketObjectLockConfiguration"), a.getObjectLockConfiguration),
+	}
+}
+
 // writes returns the other operations that write objects.
 func (a *API) writes() []dispatch.Row {
 	return []dispatch.Row{
@@ -190,8 +201,6 @@ func (a *API) unset() []dispatch.Row {
 		none(a, "GetBucketReplication", "replication",
 			"s3:GetReplicationConfiguration", fault.ReplicationConfigurationNotFoundError),
 		none(a, "GetBucketWebsite", "website", "s3:GetBucketWebsite", fault.NoSuchWebsiteConfiguration),
-		none(a, "GetObjectLockConfiguration", "object-lock",
-			"s3:GetBucketObjectLockConfiguration", fault.ObjectLockConfigurationNotFoundError),
 		empty[shape.AccelerateConfiguration](a, "GetBucketAccelerateConfiguration",
 			"accelerate", "s3:GetAccelerateConfiguration"),
 		empty[shape.BucketLoggingStatus](a, "GetBucketLogging", "logging", "s3:GetBucketLogging"),

@@ -49,6 +49,7 @@ type Settings struct {
 	PublicNone bool                // the setting was deleted: Public is zero
 	Ownership  Ownership
 	Encryption Encryption // the default encryption; EncryptionIn returns its key, too
+	ObjectLock ObjectLock
 }
 
 // Bucket is a bucket's record.
@@ -106,12 +107,13 @@ func (s *Store) Region() string { return s.region }
 
 // CreateInput asks for a bucket. Location is the LocationConstraint, empty
 // if none was given; Tags is a set that tag.NewBucket made. An empty Ownership
-// is BucketOwnerEnforced.
+// is BucketOwnerEnforced. ObjectLock enables it, and versioning with it.
 type CreateInput struct {
 	Name, Location string
 	Tags           tag.Set
 	Ownership      Ownership
 	ACL            acl.Request
+	ObjectLock     bool
 }
 
 // ListInput asks for a page of the caller's account's buckets. Max is 1 to 10,000; nil

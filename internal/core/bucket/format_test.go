@@ -52,7 +52,14 @@ func TestStoredForm(t *testing.T) {
 		"bucket, lifecycle":            func(b *Bucket) { b.Lifecycle = LifecycleID{1, 2, 3, 4, 5, 6, 7, 8} },
 		"bucket, default aws:kms":      func(b *Bucket) { b.Encryption = KMS },
 		"bucket, default aws:kms:dsse": func(b *Bucket) { b.Encryption = DSSE },
-		"bucket, nothing optional":     func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
+		"bucket, Object Lock":          func(b *Bucket) { b.ObjectLock = ObjectLock{Enabled: true} },
+		"bucket, default retention in days": func(b *Bucket) {
+			b.ObjectLock = ObjectLock{Enabled: true, Mode: Governance, Days: 30}
+		},
+		"bucket, default retention in years": func(b *Bucket) {
+			b.ObjectLock = ObjectLock{Enabled: true, Mode: Compliance, Years: 7}
+		},
+		"bucket, nothing optional": func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
 	}
 	for name, change := range buckets {
 		t.Run(name, func(t *testing.T) {

@@ -40,6 +40,10 @@ const (
 	fieldPolicy     = 9
 	fieldKMS        = 10 // instead of fieldEncryption, see kmsNumber
 	fieldMFADelete  = 11
+	fieldObjectLock = 12 // it is enabled
+	fieldLockMode   = 13 // of the default retention
+	fieldLockDays   = 14
+	fieldLockYears  = 15
 	fieldLifecycle  = 17 // id of the writing
 	fieldGrant      = 20 // repeated, see acl.List
 )
@@ -77,6 +81,7 @@ func (b *Bucket) encode() []byte {
 	if b.Policy != (PolicyID{}) {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
+	r = b.ObjectLock.append(r)
 	if b.Lifecycle != (LifecycleID{}) {
 		r = record.Bytes(r, fieldLifecycle, b.Lifecycle[:])
 	}
@@ -148,6 +153,8 @@ func decode(name string, value []byte) (Bucket, error) {
 			if copy(b.Policy[:], f.Bytes) != len(b.Policy) || b.Policy == (PolicyID{}) {
 				return Bucket{}, malformed(name)
 			}
+		case fieldObjectLock, fieldLockMode, fieldLockDays, fieldLockYears:
+			b.ObjectLock.take(&f)
 		case fieldLifecycle:
 			if copy(b.Lifecycle[:], f.Bytes) != len(b.Lifecycle) || b.Lifecycle == (LifecycleID{}) {
 				return Bucket{}, malformed(name)
@@ -159,7 +166,7 @@ func decode(name string, value []byte) (Bucket, error) {
 	if err := f.Err(); err != nil {
 		return Bucket{}, unreadable(name, err)
 	}
-	if b.ID == (ID{}) || b.Owner == "" {
+	if b.ID == (ID{}) || b.Owner == "" || !b.ObjectLock.valid() {
 		return Bucket{}, malformed(name)
 	}
 	return b, nil

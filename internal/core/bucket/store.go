@@ -33,8 +33,9 @@ func noSuchBucket(name string) error {
 // Public Access on, ACLs disabled, SSE-S3, and SSE-C blocked unless
 // AllowCustomerKeys was called (S3 user guide, "Default settings for new
 // buckets"). It needs s3:CreateBucket, s3:PutBucketAcl where the ACL is not
-// the default, s3:PutBucketOwnershipControls where the ownership is given, and
-// s3:TagResource where there are tags.
+// the default, s3:PutBucketOwnershipControls where the ownership is given,
+// s3:TagResource where there are tags, and s3:PutBucketObjectLockConfiguration and
+// s3:PutBucketVersioning where it has Object Lock.
 // Errors: InvalidBucketName, the location's, BucketAlreadyOwnedByYou,
 // BucketAlreadyExists, TooManyBuckets, InvalidBucketAclWithObjectOwnership,
 // InvalidBucketAclWithBlockPublicAccessError.
@@ -57,6 +58,11 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 			return Bucket{}, err
 		}
 	}
+	if in.ObjectLock {
+		if err := demandObjectLock(g, in.Name); err != nil {
+			return Bucket{}, err
+		}
+	}
 	if err := CheckName(in.Name); err != nil {
 		return Bucket{}, err
 	}
@@ -74,6 +80,9 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 			Encryption: AES256,
 		},
 	}
+	if in.ObjectLock {
+		b.Versioning, b.ObjectLock.Enabled = Enabled, true
+	}
 	if b.Owner == "" {
 		return Bucket{}, fault.Of(fault.AccessDenied)
 	}
@@ -81,7 +90,7 @@ func (s *Store) Create(ctx context.Context, g authz.Grant, in CreateInput) (Buck
 		return Bucket{}, err
 	}
 	rand.Read(b.ID[:])
-	plain := in.Ownership == "" && in.ACL.IsDefault() && len(in.Tags) == 0
+	plain := in.Ownership == "" && in.ACL.IsDefault() && len(in.Tags) == 0 && !in.ObjectLock
 	made := b
 	err := change.Commit(ctx, s.store, g, func(tx kv.Tx) error {
 		old, found, err := find(tx, in.Name)

@@ -36,7 +36,8 @@ type VersioningInput struct {
 // code of the bucket owner's root user where MFA Delete is or becomes enabled. Errors:
 // NoSuchBucket, AccessDenied without the code, IllegalVersioningConfigurationException for
 // Off, to which a bucket cannot return (S3 user guide, "Using versioning in S3 buckets"),
-// InvalidRequest for MFA Delete beside a lifecycle configuration.
+// InvalidRequest for MFA Delete beside a lifecycle configuration, InvalidBucketState for
+// Suspended under Object Lock.
 func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, in VersioningInput) error {
 	if in.State != Enabled && in.State != Suspended {
 		return fault.Of(fault.IllegalVersioningConfigurationException)
@@ -46,6 +47,9 @@ func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, i
 			if err := b.demandMFA(in.MFA); err != nil {
 				return err
 			}
+		}
+		if err := b.ObjectLock.mayHaveVersioning(in.State); err != nil {
+			return err
 		}
 		old := b.Settings
 		if b.Versioning = in.State; in.MFADelete != MFADeleteUnset {

@@ -54,6 +54,14 @@ func TestStoredForm(t *testing.T) {
 	versions("version, shared", func(v *version) { v.shared = true })
 	versions("version, of another one's payload", func(v *version) { v.shared, v.payload = true, unique{8, 9} })
 	add("share", (&share{count: 2, id: bucket.ID{1, 2}, key: "k"}).encode())
+	for name, l := range map[string]Lock{
+		"GOVERNANCE": {Retention: Retention{bucket.Governance, day(9)}},
+		"COMPLIANCE": {Retention: Retention{bucket.Compliance, day(9)}},
+		"hold":       {Hold: HoldOn},
+		"hold ended": {Hold: HoldOff},
+	} {
+		versions("version, lock "+name, func(v *version) { v.lock = l })
+	}
 	for n := uint64(0); className(n) != ""; n++ {
 		versions("version, class "+className(n), func(v *version) { v.storageClass = className(n) })
 	}

@@ -45,6 +45,7 @@ type version struct {
 	metadata     Metadata
 	tags         tag.Set
 	acl          acl.List
+	lock         Lock
 	sealedSum    []byte // the checksum, if digests are hidden
 	writer       writer
 	kept         []byte // unknown fields of the record, see record.Fields.Keep
@@ -83,6 +84,9 @@ const (
 	fieldKMSKey       = 31 // see underKMS
 	fieldKMSBucketKey = 32
 	fieldKMSPair      = 33 // repeated: name and value
+	fieldLockMode     = 35 // see Lock
+	fieldLockUntil    = 36
+	fieldLegalHold    = 37
 	fieldPayload      = 38 // unique that the payload is bound to and lies under, if not the version's
 )
 
@@ -171,7 +175,8 @@ func (v *version) encode() []byte {
 	if v.payload != (unique{}) {
 		r = record.Bytes(r, fieldPayload, v.payload[:])
 	}
-	return append(v.writer.append(v.acl.Append(r, fieldGrant)), v.kept...)
+	r = v.lock.append(v.acl.Append(r, fieldGrant))
+	return append(v.writer.append(r), v.kept...)
 }
 
 // decodeVersion decodes a version's record or a current pointer. It keeps or refuses
@@ -195,7 +200,7 @@ func decodeFields(b []byte, more func(*record.Fields) bool) (*version, error) {
 		return nil, unreadable(err)
 	}
 	if v.seq == 0 || v.unique == (unique{}) || v.sealedSum != nil && v.checksum.Sum != nil ||
-		v.kms != nil && !v.encryption.UsesKMS() || v.payload != (unique{}) && !v.shared {
+		v.kms != nil && !v.encryption.UsesKMS() || v.payload != (unique{}) && !v.shared || !v.lock.valid() {
 		return nil, malformed()
 	}
 	return v, nil
@@ -296,6 +301,8 @@ func (v *version) takeMore(f *record.Fields) bool {
 		return copy(v.payload[:], f.Bytes) == len(v.payload) && len(f.Bytes) == len(v.payload) && v.payload != v.unique
 	case fieldWriter, fieldWriterAddress, fieldWriterKey:
 		return v.writer.take(f)
+	case fieldLockMode, fieldLockUntil, fieldLegalHold:
+		return v.lock.take(f)
 	default:
 		return v.takeKMS(f)
 	}
@@ -341,7 +348,8 @@ func decodeEntry(b []byte, e *Entry) error {
 // isVersionField reports whether a version's record may have a field.
 func isVersionField(n protowire.Number) bool {
 	switch {
-	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser, n >= fieldSealedSum && n <= fieldGrant:
+	case n >= fieldSeq && n <= fieldEncryption, n >= fieldSum && n <= fieldUser,
+		n >= fieldSealedSum && n <= fieldLegalHold:
 		return true
 	}
 	return n == fieldTag || n == fieldPayload || n >= fieldWriter && n <= fieldWriterKey

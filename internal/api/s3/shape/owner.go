@@ -181,3 +181,8 @@ func (in *AbortMultipartUploadInput) UploadPath() (bucket, key, id string) {
 func (in *ListPartsInput) UploadPath() (bucket, key, id string) {
 	return in.Bucket, in.Key, in.UploadId
 }
+
+// BucketOwner returns the bucket and the account that must own it, "" for any.
+func (in *PutObjectLockConfigurationInput) BucketOwner() (bucket, want string) {
+	return in.Bucket, in.ExpectedBucketOwner
+}

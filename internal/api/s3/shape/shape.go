@@ -61,7 +61,7 @@ type CreateBucketInput struct {
 	Bucket     string `loc:"uri,Bucket"`
 	GrantWrite string `loc:"header,x-amz-grant-write"`
 	ACLHeaders
-	ObjectLockEnabledForBucket string                     `loc:"header,x-amz-bucket-object-lock-enabled"`
+	ObjectLockEnabledForBucket bool                       `loc:"header,x-amz-bucket-object-lock-enabled"`
 	ObjectOwnership            *string                    `loc:"header,x-amz-object-ownership"`
 	Configuration              *CreateBucketConfiguration `loc:"body,CreateBucketConfiguration"`
 }
