@@ -39,6 +39,7 @@ type commands struct {
 	Audit   auditCommands  `cmd:"" help:"Verify and export the audit log, and accept the loss of part of it."`
 	History history        `cmd:"" help:"List the versions of an object: when, who wrote each, from where, with which key."`
 	MFA     mfaCommands    `cmd:"" name:"mfa" help:"Enrol, import, list and remove MFA devices."`
+	Freeze  freezes        `cmd:"" help:"List and lift what the ransom alarm has frozen."`
 	Policy  policyCommands `cmd:"" help:"Preview bucket policies."`
 	RootKey rootKey        `cmd:"" name:"rootkey" help:"Show and rotate the root key."`
 	Health  health         `cmd:"" help:"Report whether the running server accepts reads and writes. Exits with 1 if it accepts no reads."`

@@ -40,6 +40,13 @@ type serve struct {
 	HealthListen string `help:"Address of a separate plain HTTP listener that answers only /health/live and /health/ready, without a signature." env:"WATERTIGHT_HEALTH_LISTEN" placeholder:"ADDR"`
 	HealthOnMain bool   `help:"Answer unsigned requests for /health/live and /health/ready on the main addresses too. The objects live and ready of a bucket named health then need signed requests." env:"WATERTIGHT_HEALTH_ON_MAIN"`
 
+	MetricsListen   string        `help:"Address of a separate plain HTTP listener that answers only /metrics, in Prometheus's format, without a signature." env:"WATERTIGHT_METRICS_LISTEN" placeholder:"ADDR"`
+	AlarmWindow     time.Duration `help:"Window of the ransom alarm." default:"5m" env:"WATERTIGHT_ALARM_WINDOW" placeholder:"DURATION"`
+	AlarmOverwrites int           `help:"Objects that one principal may overwrite in one bucket within the window before the alarm is raised; 0 is no limit." default:"1000" env:"WATERTIGHT_ALARM_OVERWRITES" placeholder:"N"`
+	AlarmDeletes    int           `help:"The same for objects and versions that it deletes." default:"1000" env:"WATERTIGHT_ALARM_DELETES" placeholder:"N"`
+	AlarmKeyChanges int           `help:"The same for objects that it puts under another encryption key." default:"100" env:"WATERTIGHT_ALARM_KEY_CHANGES" placeholder:"N"`
+	FreezeOnAlarm   bool          `help:"Refuse the principal's writes to the bucket after an alarm, until watertight freeze lift." env:"WATERTIGHT_FREEZE_ON_ALARM"`
+
 	OIDCAllowPrivateNetwork []string `name:"oidc-allow-private-network" help:"Private network in which OIDC identity providers may be reached." env:"WATERTIGHT_OIDC_ALLOW_PRIVATE_NETWORK" placeholder:"CIDR"`
 
 	RootKey        string        `help:"Where the root key comes from: file:PATH (created at the first start), passphrase: (from ${passvar}), passphrase:file:PATH, vault:URL/MOUNT/KEY (Vault's or OpenBao's transit engine) or awskms:KEYARN[@URL]." default:"${rootkey}" env:"WATERTIGHT_ROOT_KEY" placeholder:"SOURCE"`
@@ -125,6 +132,8 @@ func (s *serve) config(p process, logs io.Writer) (server.Config, error) {
 		AllowPlainHTTP: s.AllowPlainHTTP, HealthListen: s.HealthListen, HealthOnMain: s.HealthOnMain,
 		AuditMaxBytes: s.AuditMaxBytes, AuditRetention: s.AuditRetention, AuditArchive: s.AuditArchive,
 		MinFree: s.MinFree, MaxConnections: s.MaxConnections, MaxDocumentMemory: s.MaxDocumentMemory,
+		MetricsListen: s.MetricsListen, AlarmWindow: s.AlarmWindow, AlarmOverwrites: s.AlarmOverwrites,
+		AlarmDeletes: s.AlarmDeletes, AlarmKeyChanges: s.AlarmKeyChanges, FreezeOnAlarm: s.FreezeOnAlarm,
 		MaxSessions: s.MaxSessions, AllowCustomerKeys: s.AllowSSEC,
 		Logger: newLogger(logs, s.LogLevel, s.LogFormat), Getenv: p.getenv,
 	}

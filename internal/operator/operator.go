@@ -16,6 +16,7 @@ import (
 
 	"watertight/internal/access/action"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/kms"
@@ -37,6 +38,7 @@ type Options struct {
 	Objects    *object.Operator
 	Keys       *kms.Operator
 	Devices    *mfa.Operator
+	Alarm      *alarm.Counter
 	Trail      *audit.Log
 	Health     func(context.Context) Health
 	RootKey    *rootkey.Keyring
@@ -55,7 +57,7 @@ func Handler(o Options) http.Handler {
 	c, m := commands{o}, http.NewServeMux()
 	for _, add := range []func(*http.ServeMux){
 		c.accounts, c.publicAccess, c.policyPreview, c.health, c.scrubbing, c.backups, c.rootKey,
-		c.customersKeys, c.mfaDevices, c.history,
+		c.customersKeys, c.mfaDevices, c.history, c.freezes,
 	} {
 		add(m)
 	}

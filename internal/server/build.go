@@ -20,6 +20,7 @@ import (
 	kmsapi "watertight/internal/api/kms"
 	"watertight/internal/api/s3"
 	"watertight/internal/certs"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/identity"
 	"watertight/internal/core/keys"
@@ -68,7 +69,10 @@ type Server struct {
 	listeners  []net.Listener
 	operator   net.Listener // the operator's socket
 	probes     net.Listener // only for health; nil if there is none
-	leaving    atomic.Bool  // Run was told to stop
+	scrapes    net.Listener // only for metrics; nil if there is none
+	metrics    *metrics
+	counter    *alarm.Counter
+	leaving    atomic.Bool // Run was told to stop
 	first      FirstStart
 	rootKey    *rootkey.Keyring
 	newData    bool // this start makes the store
@@ -110,7 +114,7 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Getenv == nil {
 		c.Getenv = func(string) string { return "" }
 	}
-	if err := errors.Join(c.checkLimits(), c.checkListeners()); err != nil {
+	if err := errors.Join(c.checkLimits(), c.checkListeners(), c.checkMetrics(), c.checkAlarm()); err != nil {
 		return nil, err
 	}
 	if n, err := places(c.MaxConnections, openFiles()); err != nil {
@@ -127,7 +131,8 @@ func Build(ctx context.Context, c Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenOperator, s.bootstrap,
+		s.openData, s.openCore, s.openGateway, s.listen, s.listenHealth, s.listenMetrics, s.listenOperator,
+		s.bootstrap,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -330,6 +335,7 @@ func (s *Server) openGateway(context.Context) error {
 		s.buckets.AllowCustomerKeys()
 	}
 	s.objects = object.New(s.store, s.payloads, s.buckets, s.keys)
+	s.watchChanges()
 	s.rotation = s.newRotation()
 	api := &s3.API{
 		Buckets: s.buckets, Objects: s.objects, Identities: s.identities, Keys: s.keys, Devices: s.devices,

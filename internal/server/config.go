@@ -34,6 +34,7 @@ type Config struct {
 	AllowPlainHTTP bool
 	HealthListen   string // address that answers only probes, in plain HTTP; "" is none
 	HealthOnMain   bool   // the main listeners answer unsigned probes, too
+	MetricsListen  string // address that answers only scrapes of metrics, in plain HTTP; "" is none
 	TrustedProxies []netip.Prefix
 	AuditMaxBytes  int64         // size of the audit log above which its oldest closed files are deleted; 0 keeps all
 	AuditRetention time.Duration // age at which closed files of the audit log are deleted; 0 keeps all
@@ -43,6 +44,12 @@ type Config struct {
 	// MaxDocumentMemory is how many bytes all requests together hold while their
 	// documents are read; 0 is DefaultMaxDocumentMemory.
 	MaxDocumentMemory int64
+	// The ransom alarm: how many objects one principal may overwrite, delete and move under
+	// another key in one bucket within the window; 0 is no limit.
+	AlarmWindow                                    time.Duration
+	AlarmOverwrites, AlarmDeletes, AlarmKeyChanges int
+	FreezeOnAlarm                                  bool // an alarm refuses the principal's writes to the bucket
+
 	AllowCustomerKeys bool // new buckets accept SSE-C
 	MaxSessions       int  // unexpired sessions of one user; 0 is session.DefaultQuota
 	Logger            *slog.Logger

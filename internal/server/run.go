@@ -40,7 +40,7 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	h := s.newHTTP(requests)
-	failed := make(chan error, len(s.listeners)+2)
+	failed := make(chan error, len(s.listeners)+3)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
@@ -49,14 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	health, serveHealth := s.serveHealth()
-	if s.probes != nil {
-		serving.Go(func() {
-			if err := serveHealth(); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
+	closeBeside := s.serveBeside(&serving, failed)
 	background, end := context.WithCancel(ctx)
 	commands := s.commands(requests, background)
 	serving.Go(func() {
@@ -90,13 +83,37 @@ func (s *Server) Run(ctx context.Context) error {
 		h.Close()
 		commands.Close()
 	}
-	health.Close()
+	closeBeside()
 	serving.Wait()
 	sweeping.Wait()
-	s.listeners, s.operator, s.probes = nil, nil, nil
+	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
 	closing, cancelClosing := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancelClosing()
 	return errors.Join(err, s.Close(closing))
+}
+
+// serveBeside serves probes and metrics, each where it has a listener, until both are
+// closed.
+func (s *Server) serveBeside(serving *sync.WaitGroup, failed chan<- error) (end func()) {
+	health, serveHealth := s.serveHealth()
+	metrics, serveMetrics := s.serveMetrics()
+	for _, beside := range []struct {
+		at    net.Listener
+		serve func() error
+	}{{s.probes, serveHealth}, {s.scrapes, serveMetrics}} {
+		if beside.at == nil {
+			continue
+		}
+		serving.Go(func() {
+			if err := beside.serve(); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	return func() {
+		health.Close()
+		metrics.Close()
+	}
 }
 
 // commands serves the operator's commands. Those that take long end with background.
@@ -109,7 +126,7 @@ func (s *Server) commands(requests, background context.Context) *http.Server {
 		Handler: operator.Handler(operator.Options{
 			Identities: identity.NewOperator(s.identities), Simulator: simulate.NewOperator(s.simulator),
 			Buckets: bucket.NewOperator(s.buckets), Trail: s.trail, Health: s.health,
-			Keys:    kms.NewOperator(s.keys),
+			Keys: kms.NewOperator(s.keys), Alarm: s.counter,
 			Devices: mfa.NewOperator(s.devices),
 			RootKey: s.rootKey, Rotation: s.rotation,
 			Objects: object.NewOperator(s.store, bytes), Ending: background,
@@ -202,10 +219,12 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.operator != nil {
 		errs = append(errs, s.operator.Close())
 	}
-	if s.probes != nil {
-		errs = append(errs, s.probes.Close())
+	for _, l := range []net.Listener{s.probes, s.scrapes} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
 	}
-	s.listeners, s.operator, s.probes = nil, nil, nil
+	s.listeners, s.operator, s.probes, s.scrapes = nil, nil, nil, nil
 	if s.certs != nil {
 		s.certs.Close()
 	}

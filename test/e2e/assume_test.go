@@ -28,7 +28,11 @@ type cast struct {
 }
 
 func newCast(t testing.TB, change ...func(*server.Config)) cast {
-	s := harness.Start(t, change...)
+	return castOn(t, harness.Start(t, change...))
+}
+
+// castOn is the cast of a server that runs.
+func castOn(t testing.TB, s *harness.Server) cast {
 	c := cast{TB: t, Server: s, root: rootIAM(s)}
 	who, err := stsClient(s, s.AccessKeyID, s.SecretAccessKey, "").
 		GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})

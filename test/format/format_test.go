@@ -34,6 +34,7 @@ func serve(t *testing.T, dir string) *harness.Server {
 	return harness.Start(t, func(c *server.Config) {
 		c.Data, c.RootKey = filepath.Join(dir, "data"), "file:"+filepath.Join(dir, "root.key")
 		c.Root.AccountID, c.TLS.SelfSigned, c.AllowCustomerKeys = account, true, true
+		c.AlarmWindow, c.AlarmOverwrites, c.FreezeOnAlarm = time.Hour, 3, true
 	})
 }
 
@@ -95,8 +96,8 @@ func TestGoldenDirectory(t *testing.T) {
 	earlier := keyFile(t, filepath.Join(dir, "root.key"))
 	checkAs(t, dir, all, 2, []generation{{1, earlier}})
 	// A rollback; deleted versions of many parts; a device that has an owner; tokens; keys of
-	// KMS; a rotation; lifecycle, which programs of version 2 did not have.
-	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/"}
+	// KMS; a rotation; lifecycle, which programs of version 2 did not have; frozen principals.
+	rare := []string{"e/", "g/", "i/w/", "i/y/", "k/", "w", "s/ID/lifecycle", "l/", "f/"}
 	for _, k := range all {
 		unseen := k.seen == 0
 		for _, prefix := range rare {

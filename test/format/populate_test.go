@@ -86,6 +86,19 @@ func (p *populator) all() {
 	p.uploads()
 	p.customersKeys()
 	p.encryptedObjects()
+	p.frozen()
+}
+
+// frozen makes a bucket in which a user is frozen.
+func (p *populator) frozen() {
+	t, name := p.t, aws.String("frozen")
+	must[*s3.CreateBucketOutput](t)(p.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: name}))
+	ada := p.s.Client(p.keys)
+	for range 5 {
+		must[*s3.PutObjectOutput](t)(ada.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: name, Key: aws.String("k"), Body: strings.NewReader("x"),
+		}))
+	}
 }
 
 func (p *populator) identities() {

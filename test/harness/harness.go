@@ -133,6 +133,9 @@ func (s *Server) Stop() {
 // HealthAddr is the address of the listener for probes.
 func (s *Server) HealthAddr() string { return s.server.HealthAddr() }
 
+// MetricsAddr is the address of the listener for metrics.
+func (s *Server) MetricsAddr() string { return s.server.MetricsAddr() }
+
 // Reload is what SIGHUP does.
 func (s *Server) Reload() { s.server.Reload() }
 

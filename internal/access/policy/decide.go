@@ -38,7 +38,7 @@ func (in *situation) ask(layer Layer, docs []*Document, l *Laws) opinion {
 			case in.exhausted():
 				o.spent = true
 				return o
-			case !ok || !s.allow && escapes():
+			case !ok || !s.allow && !s.changes && escapes(): // a freeze binds every caller
 			case !s.allow:
 				o.deny = s
 				return o

@@ -21,6 +21,7 @@ const (
 	Session                // session policy
 	AccessList             // an ACL; made by List, never parsed
 	GrantList              // grants of a KMS key; made by Grants, never parsed
+	FreezeList             // principals that may change nothing; made by Freeze, never parsed
 )
 
 // Document is a compiled policy. It is immutable.

@@ -36,6 +36,7 @@ const (
 	ofProvider
 	everyAccount // the group AuthenticatedUsers
 	ofCanonical
+	ofHolder // see Principal.HolderID
 )
 
 // principal is a compiled entry of a Principal element.
@@ -84,6 +85,10 @@ func (p *principal) grants(c *Principal) grant {
 		case c.Kind == User && c.ID == p.Value:
 			return toUser
 		case c.Kind == RoleSession && isSession && id == p.Value:
+			return limited
+		}
+	case ofHolder:
+		if c.HolderID() == p.Value {
 			return limited
 		}
 	case ofService:

@@ -22,7 +22,9 @@ type statement struct {
 	// Of a grant of a KMS key: it needs no identity policy that also allows, and has terms.
 	alone bool
 	terms *grantTerms
-	why   [layers][]string
+	// changes: of a freeze, about every action that changes something.
+	changes bool
+	why     [layers][]string
 }
 
 // asWritten returns the statement as it was written.
@@ -55,6 +57,9 @@ func (s *statement) asWritten() Statement {
 }
 
 func (s *statement) aboutAction(a string, in *situation) bool {
+	if s.changes {
+		return isChange(a)
+	}
 	for i := range s.actions {
 		if s.actions[i].matches(a, in) {
 			return !s.notAction

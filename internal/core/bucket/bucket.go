@@ -63,6 +63,7 @@ type Bucket struct {
 	// Lifecycle identifies the writing of the lifecycle configuration.
 	Lifecycle LifecycleID
 	ACL       acl.List // stored even while ACLs are disabled
+	Frozen    bool     // some principals may change nothing, see Freeze
 	Settings
 
 	kept []byte // unknown fields of the record, see record.Fields.Keep

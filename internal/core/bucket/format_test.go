@@ -59,7 +59,8 @@ func TestStoredForm(t *testing.T) {
 		"bucket, default retention in years": func(b *Bucket) {
 			b.ObjectLock = ObjectLock{Enabled: true, Mode: Compliance, Years: 7}
 		},
-		"bucket, nothing optional": func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
+		"bucket, somebody is frozen": func(b *Bucket) { b.Frozen = true },
+		"bucket, nothing optional":   func(b *Bucket) { *b = Bucket{Name: b.Name, ID: b.ID, Owner: b.Owner} },
 	}
 	for name, change := range buckets {
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +76,16 @@ func TestStoredForm(t *testing.T) {
 	at := time.UnixMicro(1_700_000_000_000_000)
 	account := AccountPublic{Access: blockAll(), From: at, Until: at.Add(time.Hour), Reason: "maintenance"}
 	add("account's public access", account.encode())
+	freeze := Freeze{
+		Bucket: "sample", Holder: "AIDAEXAMPLE", ARN: "arn:aws:iam::111122223333:user/u", Since: at,
+		Reason: "2 deletes",
+	}
+	add("freeze", freeze.encode())
+	if got, err := decodeFreeze(kv.Pair{
+		Key: freezeKey(ID{1}, freeze.Holder), Value: freeze.encode(),
+	}); err != nil || got.Holder != freeze.Holder || got.Reason != freeze.Reason || !got.Since.Equal(at) {
+		t.Errorf("%+v %v", got, err)
+	}
 	age, negative := int32(0), int32(-5)
 	add("CORS", encodeCORS(CORS{
 		{

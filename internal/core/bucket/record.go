@@ -18,6 +18,7 @@ import (
 //	o/ACCOUNT/NAME  the buckets of an account, as a listing shows them
 //	n/ACCOUNT       how many buckets an account has
 //	h/ACCOUNT       an account's Block Public Access setting
+//	f/ID/PRINCIPAL  a principal that may change nothing in a bucket, see freeze.go
 //
 // NAME and ACCOUNT hold no slash.
 const (
@@ -25,6 +26,7 @@ const (
 	ownerPrefix  = "o/"
 	countPrefix  = "n/"
 	publicPrefix = "h/"
+	freezePrefix = "f/"
 )
 
 // Fields of a bucket's record, and of its entry in the owner's index.
@@ -44,6 +46,7 @@ const (
 	fieldLockMode   = 13 // of the default retention
 	fieldLockDays   = 14
 	fieldLockYears  = 15
+	fieldFrozen     = 16
 	fieldLifecycle  = 17 // id of the writing
 	fieldGrant      = 20 // repeated, see acl.List
 )
@@ -82,6 +85,7 @@ func (b *Bucket) encode() []byte {
 		r = record.Bytes(r, fieldPolicy, b.Policy[:])
 	}
 	r = b.ObjectLock.append(r)
+	r = record.Bool(r, fieldFrozen, b.Frozen)
 	if b.Lifecycle != (LifecycleID{}) {
 		r = record.Bytes(r, fieldLifecycle, b.Lifecycle[:])
 	}
@@ -144,6 +148,8 @@ func decode(name string, value []byte) (Bucket, error) {
 				return Bucket{}, malformed(name)
 			}
 			b.MFADelete = MFADelete(f.Uint)
+		case fieldFrozen:
+			b.Frozen = f.Uint != 0
 		case fieldGrant:
 			if !b.ACL.Take(&f) {
 				return Bucket{}, malformed(name)

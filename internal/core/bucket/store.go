@@ -219,6 +219,9 @@ func remove(tx kv.Tx, name string) error {
 	if b.Lifecycle != (LifecycleID{}) {
 		tx.Delete(b.ID.ProgressKey())
 	}
+	if err := removeFreezes(tx, &b); err != nil {
+		return err
+	}
 	return removeSettings(tx, b.ID)
 }
 
@@ -259,6 +262,9 @@ func (s *Store) Laws(ctx context.Context, name string, at time.Time) (laws authz
 
 func (s *Store) laws(r kv.Reader, b *Bucket, at time.Time) (laws authz.ResourceLaws, err error) {
 	laws = authz.ResourceLaws{Owner: b.Owner, Documents: s.documents(r, b), Peers: s.peers, Record: b}
+	if b.Frozen {
+		laws.Documents = append(laws.Documents, b.frozen(r))
+	}
 	if b.Ownership.ACLs() {
 		laws.ACL = s.lists.Bucket(b.ACL)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/keys"
@@ -36,6 +37,7 @@ type CompleteInput struct {
 	IfMatch, IfNoneMatch  *string
 	Customer              CustomerKey // the upload's key; needed only if checksums are compared
 	minPart               int64
+	over                  alarm.Counts // what the completion does to the object that was there
 }
 
 // CompleteUpload makes an object from parts; it moves no bytes. It needs s3:PutObject,
@@ -85,8 +87,10 @@ func (s *Store) completeUpload(
 	}
 	var out Version
 	var gone []garbage
+	var b *bucket.Bucket
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) (err error) {
 		var v *version
+		b, in.over = k.b, alarm.Counts{}
 		v, gone, err = in.complete(tx, k, g, &o)
 		noteVersion(g, k.b, v)
 		if v != nil {
@@ -98,6 +102,7 @@ func (s *Store) completeUpload(
 		return Version{}, err
 	}
 	s.removeAll(ctx, gone)
+	s.tell(ctx, g, b, in.over)
 	return out, nil
 }
 
@@ -294,6 +299,9 @@ func (in *CompleteInput) complete(tx kv.Tx, k slot, g authz.Grant, o *opened) (*
 	}
 	dropped, err := endUpload(tx, k.uploadKey(u), u, keep)
 	if err != nil {
+		return nil, nil, err
+	}
+	if in.over, err = k.overwritten(tx, head, &v); err != nil {
 		return nil, nil, err
 	}
 	gone, err := k.push(tx, head, &v, nil, removal{at: requestTime(g)})

@@ -10,6 +10,7 @@ import (
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
 	"watertight/internal/access/policy"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/fault"
@@ -95,8 +96,10 @@ func (s *Store) deleteAll(
 ) ([]Deleted, error) {
 	out := make([]Deleted, len(items))
 	var gone []garbage
+	var in *bucket.Bucket
+	var lost alarm.Counts
 	err := s.writeIn(ctx, g, bucketName, func(tx kv.Tx, b *bucket.Bucket) (err error) {
-		gone = gone[:0]
+		gone, in, lost = gone[:0], b, alarm.Counts{}
 		if err := mayRemoveAll(b, asked); err != nil {
 			return err
 		}
@@ -122,6 +125,9 @@ func (s *Store) deleteAll(
 			}
 			changed = changed || d.changed
 			gone = append(gone, d.gone...)
+			if d.lost {
+				lost[alarm.Deletes]++
+			}
 		}
 		if !changed {
 			return change.ErrUnchanged
@@ -133,6 +139,7 @@ func (s *Store) deleteAll(
 		return nil, err
 	}
 	s.removeAll(ctx, gone)
+	s.tell(ctx, g, in, lost)
 	return out, nil
 }
 
@@ -204,6 +211,7 @@ type deletion struct {
 	g       authz.Grant
 	gone    []garbage // to remove after the commit
 	changed bool
+	lost    bool // an object, or a version of one, is deleted: not only a delete marker
 }
 
 // run deletes the item. A refusal is in Deleted.Err; an error aborts the transaction,
@@ -236,7 +244,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 		if d.gone, err = d.remove(tx, head, d.removal); err != nil {
 			return Deleted{}, err
 		}
-		d.changed = true
+		d.changed, d.lost = true, true
 		forget(tx, d.pointer())
 		return out, nil
 	}
@@ -244,7 +252,7 @@ func (d *deletion) run(tx kv.Tx) (Deleted, error) {
 	if d.gone, err = d.push(tx, head, marker, nil, d.removal); err != nil {
 		return Deleted{}, err
 	}
-	d.changed = true
+	d.changed, d.lost = true, head != nil && !head.deleteMarker
 	out.DeleteMarker, out.MarkerID = true, marker.id()
 	return out, nil
 }
@@ -277,7 +285,7 @@ func (d *deletion) deleteVersion(tx kv.Tx, head *version) (Deleted, error) {
 	if d.gone, err = d.remove(tx, v, d.removal); err != nil {
 		return Deleted{}, err
 	}
-	d.changed = true
+	d.changed, d.lost = true, !v.deleteMarker
 	if v.deleteMarker {
 		out.DeleteMarker, out.MarkerID = true, v.id()
 	}

@@ -32,6 +32,7 @@ type Store struct {
 	kms      KMS   // nil: no KMS key can be used
 	minPart  int64 // bytes; tests may set less than MinPart
 	holds    *holds
+	watcher  Watcher // nil: nobody is told
 }
 
 // New returns a Store of the objects in store. payloads keeps their bytes, and kms decides

@@ -12,6 +12,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/keys"
 	"watertight/internal/core/payload"
@@ -212,6 +213,7 @@ func (s *Store) commit(
 	ctx context.Context, g authz.Grant, in *PutInput, v *version, w written,
 ) (b *bucket.Bucket, err error) {
 	var gone []garbage
+	var over alarm.Counts
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, k slot) error {
 		b = k.b
 		if err := w.check(tx, k, g); err != nil {
@@ -228,6 +230,9 @@ func (s *Store) commit(
 			return err
 		}
 		v.modified, v.writer = requestTime(g), writerOf(g)
+		if over, err = k.overwritten(tx, head, v); err != nil {
+			return err
+		}
 		gone, err = k.push(tx, head, v, w.at.Inline, removal{at: requestTime(g)})
 		noteVersion(g, b, v)
 		return err
@@ -237,6 +242,7 @@ func (s *Store) commit(
 	}
 	s.payloads.Settle(w.at)
 	s.removeAll(ctx, gone)
+	s.tell(ctx, g, b, over)
 	return b, nil
 }
 

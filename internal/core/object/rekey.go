@@ -7,6 +7,7 @@ import (
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
+	"watertight/internal/core/alarm"
 	"watertight/internal/core/bucket"
 	"watertight/internal/core/change"
 	"watertight/internal/core/change/record"
@@ -116,13 +117,18 @@ func (s *Store) updateEncryption(
 	if err != nil {
 		return Version{}, err
 	}
+	var changed alarm.Counts
 	err = s.writeKey(ctx, g, in.Bucket, in.Key, func(tx kv.Tx, now slot) error {
+		changed = alarm.Counts{}
 		if now.b.ID != k.b.ID {
 			return noSuchBucket(in.Bucket)
 		}
 		v, err := in.find(tx, now.b, "PUT")
 		if err != nil {
 			return err
+		}
+		if !v.kms.sameKey(n.kms) {
+			changed[alarm.KeyChanges] = 1
 		}
 		if err := n.replace(tx, now, v); err != nil {
 			return err
@@ -131,6 +137,9 @@ func (s *Store) updateEncryption(
 		out = v.public(now.b, in.Key)
 		return nil
 	})
+	if err == nil {
+		s.tell(ctx, g, k.b, changed)
+	}
 	return out, err
 }
 

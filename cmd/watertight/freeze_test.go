@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// TestFreeze lists and lifts what the ransom alarm has frozen, as an operator does.
+func TestFreeze(t *testing.T) {
+	o := console{t, harness.Start(t, func(c *server.Config) {
+		c.AlarmWindow, c.AlarmOverwrites, c.FreezeOnAlarm = time.Hour, 1, true
+	})}
+	put := func() error {
+		_, err := o.s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("box"), Key: aws.String("k"), Body: strings.NewReader("x"),
+		})
+		return err
+	}
+	if _, err := o.s.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("box")}); err != nil {
+		t.Fatal(err)
+	}
+	o.says(exitOK, "nobody is frozen", "freeze", "list")
+	for range 3 {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(); err == nil {
+		t.Fatal("it is not frozen")
+	}
+	account := o.account()
+	o.says(exitOK, "BUCKET|box|arn:aws:iam::"+account+":root|2 overwrites", "freeze", "list")
+	o.says(exitOK, `"PrincipalId": "`+account+`"`, "freeze", "list", "box", "--json")
+	o.says(exitFailure, "NoSuchBucket", "freeze", "list", "other")
+	o.says(exitFailure, "NoSuchEntity", "freeze", "lift", "box", "AIDANOBODY")
+	o.says(exitOK, "may write to box again", "freeze", "lift", "box", "arn:aws:iam::"+account+":root")
+	o.says(exitOK, "nobody is frozen", "freeze", "list", "box")
+	if err := put(); err != nil {
+		t.Error(err)
+	}
+}
