@@ -61,7 +61,7 @@
 // Every method demands its action of the grant. Writes commit with change.Commit,
 // which renews the grant inside the transaction. A version whose own tags or ACL
 // decided the authorization is read with change.View.
-// Laws, Tags and Begun take no grant, because authorization itself calls them.
+// Laws, Tags, Begun and VersionAsOf take no grant, because authorization itself calls them.
 package object
 
 // The first part of each key, as the package comment lists them. The prefix of versions is

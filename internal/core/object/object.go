@@ -31,6 +31,7 @@ type Store struct {
 	buckets  *bucket.Store
 	kms      KMS   // nil: no KMS key can be used
 	minPart  int64 // bytes; tests may set less than MinPart
+	absent   int   // maxAbsent; tests may set less
 	holds    *holds
 	watcher  Watcher // nil: nobody is told
 }
@@ -40,7 +41,7 @@ type Store struct {
 func New(store kv.Store, payloads Payloads, buckets *bucket.Store, kms KMS) *Store {
 	return &Store{
 		store: store, lists: acl.NewCompiled(), payloads: payloads, buckets: buckets, kms: kms, minPart: MinPart,
-		holds: newHolds(),
+		absent: maxAbsent, holds: newHolds(),
 	}
 }
 
@@ -152,7 +153,8 @@ type PutInput struct {
 type GetInput struct {
 	Bucket, Key                        string
 	VersionID                          *string
-	Range                              string // the header's value, empty for none
+	AsOf                               time.Time // if set, the current version of that time; VersionID is VersionAsOf
+	Range                              string    // the header's value, empty for none
 	PartNumber                         *int
 	IfMatch, IfNoneMatch               *string
 	IfModifiedSince, IfUnmodifiedSince time.Time // zero for none

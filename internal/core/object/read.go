@@ -102,7 +102,7 @@ func (f *readPlan) reading(key string) *Reading {
 // and the range. After the view it checks the key. An error of the key takes precedence
 // over one of the conditions or the range.
 func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method string, bytes bool) (*readPlan, error) {
-	if err := in.check(); err != nil {
+	if err := cmp.Or(in.check(), checkPast(g, in.AsOf)); err != nil {
 		return nil, err
 	}
 	choice, err := in.Customer.forReading(g)
@@ -115,7 +115,12 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 			return err
 		}
 		k := slot{f.b, in.Key}
-		if f.v, err = k.find(r, in.VersionID, method); err != nil {
+		if in.AsOf.IsZero() {
+			f.v, err = k.find(r, in.VersionID, method)
+		} else {
+			f.v, err = k.findAsOf(r, in.AsOf, in.VersionID)
+		}
+		if err != nil {
 			return err
 		}
 		if f.refusal = in.conditions(f.v.etag, f.v.modified, g.Caller().At()); f.refusal != nil {
