@@ -156,7 +156,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 		return nil, err
 	}
 	if f.choice.IsKMS() && !in.Checksums && f.span.part == nil { // nobody sees the checksum
-		f.key, err = s.payloads.OpenKey(ctx, f.grant, f.v.location(), f.choice, k.binding(f.v.unique))
+		f.key, err = s.payloads.OpenKey(ctx, f.grant, f.v.location(), f.choice, k.binding(f.v.payloadUnique()))
 		return f, cmp.Or(err, f.refusal)
 	}
 	if f.key, err = s.openVersion(ctx, f.grant, k, f.v, f.choice); err != nil {
