@@ -25,12 +25,18 @@ func Parse(s string) (ARN, error) {
 	if s == "*" {
 		return Any(), nil
 	}
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+	var p [5]string // before the resource
+	resource, ok := s, true
+	for i := range p {
+		if p[i], resource, ok = strings.Cut(resource, ":"); !ok {
+			break
+		}
+	}
+	if !ok || p[0] != "arn" || p[1] == "" || p[2] == "" || resource == "" {
 		return ARN{}, errors.New("arn: not an ARN")
 	}
-	a := ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: p[5]}
-	if bucket, key, ok := strings.Cut(p[5], "/"); ok && key != "" && a.inS3() {
+	a := ARN{Partition: p[1], Service: p[2], Region: p[3], Account: p[4], Resource: resource}
+	if bucket, key, ok := strings.Cut(resource, "/"); ok && key != "" && a.inS3() {
 		a.Resource, a.Key = bucket, key
 	}
 	return a, nil

@@ -56,9 +56,10 @@ type Need struct {
 // Conditions are condition keys that are computed only if a policy refers to them.
 type Conditions interface {
 	policy.Conditions
-	// Look is called before each decision, and reads what costs a read. mentions reports
-	// whether a policy that may apply mentions a condition key with this prefix.
-	Look(ctx context.Context, mentions func(prefix string) bool) error
+	// Costly returns the prefix of the condition keys that cost a read. Look, which reads
+	// them, is called before a decision only if a policy that may apply mentions one.
+	Costly() string
+	Look(ctx context.Context) error
 	// Laws returns the laws of the need's resource, which were read in the view in which
 	// the resource was found; Facts.Resource would return the same.
 	Laws() ResourceLaws
@@ -263,11 +264,11 @@ func (a *Authority) decideUnder(
 		At: c.situation.At, SourceIP: c.situation.SourceIP, Keys: keys, Work: on.work,
 	}
 	if n.Asked != nil {
-		all := l
-		if err := n.Asked.Look(ctx, func(prefix string) bool { return mention(&all, prefix) }); err != nil {
-			return judgement{}, err
+		if r.Asked = n.Asked; mention(&l, n.Asked.Costly()) {
+			if err := n.Asked.Look(ctx); err != nil {
+				return judgement{}, err
+			}
 		}
-		r.Asked = n.Asked
 	}
 	v := policy.Decide(l, r)
 	if v.Exhausted {

@@ -84,15 +84,14 @@ func sealSalted(
 ) []byte {
 	b := append(make([]byte, 0, headerSize+len(plain)+tagSize), blobVersion, byte(p))
 	b = append(append(append(b, key[:]...), id[:]...), salt[:]...)
-	var nonce [12]byte
-	return messageKey(material, p, salt[:]).AEAD().Seal(b, nonce[:], plain, additional(b, bound))
+	nonce, bound := additional(b, bound, 0)
+	return messageKey(material, p, salt[:]).AEAD().Seal(b, nonce, plain, bound)
 }
 
 // open decrypts a message with its material.
 func (p *blob) open(material seal.Key, bound []byte) ([]byte, error) {
-	var nonce [12]byte
-	plain, err := messageKey(material, p.purpose, p.salt).AEAD().
-		Open(nil, nonce[:], p.sealed, additional(p.header, bound))
+	nonce, bound := additional(p.header, bound, len(p.sealed))
+	plain, err := messageKey(material, p.purpose, p.salt).AEAD().Open(bound[len(bound):], nonce, p.sealed, bound)
 	if err != nil {
 		return nil, seal.ErrCorrupt
 	}
@@ -104,8 +103,13 @@ func messageKey(material seal.Key, p purpose, salt []byte) seal.Key {
 	return material.Expand(p.text(), salt)
 }
 
-func additional(header, bound []byte) []byte {
-	return append(append(make([]byte, 0, len(header)+len(bound)), header...), bound...)
+// additional returns the nonce of zeros and the data that is authenticated besides, with
+// room behind it, in one piece of memory.
+func additional(header, bound []byte, room int) (nonce, all []byte) {
+	const size = 12
+	b := make([]byte, size, size+len(header)+len(bound)+room)
+	all = append(append(b, header...), bound...)[size:]
+	return b[:size:size], all
 }
 
 // Canonical returns the encoding of an encryption context to which ciphertext is bound: the

@@ -68,11 +68,11 @@ type useConditions struct {
 	all     map[string][]string // set when a policy has referred to one
 }
 
+// Costly implements authz.Conditions.
+func (c *useConditions) Costly() string { return resourceAliases }
+
 // Look implements authz.Conditions. It reads the key's aliases.
-func (c *useConditions) Look(ctx context.Context, mentions func(prefix string) bool) error {
-	if !mentions(resourceAliases) {
-		return nil
-	}
+func (c *useConditions) Look(ctx context.Context) error {
 	return c.s.store.View(ctx, func(r kv.Reader) (err error) {
 		c.all = nil
 		c.aliases, err = aliasesOf(r, c.key.id)

@@ -128,8 +128,10 @@ func (s *Store) openFor(
 		return nil, nil, invalidCiphertext()
 	}
 	at := g.Caller().At()
-	u, err := s.use(ctx, opening{at: at, may: may, sealer: &p.key, sealed: true, material: p.material},
-		func(r kv.Reader) (*keyRecord, error) { return s.findSealer(r, owner, in.Key, &p, at) })
+	u, err := s.use(ctx, &opening{
+		at: at, may: may, sealer: &p.key, sealed: true, material: p.material,
+		find: func(r kv.Reader) (*keyRecord, error) { return s.findSealer(r, owner, in.Key, &p, at) },
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -336,12 +338,14 @@ type usable struct {
 type opening struct {
 	at     time.Time
 	may    func(arn.ARN) error // called before the caller can learn the key's state
-	named  arn.ARN             // for useNamed
-	sealer *keyID              // the key must be this one; nil accepts any
+	named  arn.ARN             // of the key, or find finds it
+	find   func(kv.Reader) (*keyRecord, error)
+	sealer *keyID // the key must be this one; nil accepts any
 	// material is the one that sealed a ciphertext, if sealed is set; otherwise the current
 	// one is used. A material of another key means an invalid ciphertext.
 	material MaterialID
 	sealed   bool
+	usable   usable // the result
 }
 
 // forCaller opens the current material of a key that the grant's caller names.
@@ -351,46 +355,57 @@ func (s *Store) forCaller(ctx context.Context, g authz.Grant, name string, may f
 		return nil, err
 	}
 	at := g.Caller().At()
-	return s.use(ctx, opening{at: at, may: may}, func(r kv.Reader) (*keyRecord, error) {
+	return s.use(ctx, &opening{at: at, may: may, find: func(r kv.Reader) (*keyRecord, error) {
 		k, _, err := s.find(r, owner, name, at)
 		return k, err
-	})
+	}})
 }
 
 // use reads a key and a material and opens the material, if the key's state allows that. It
 // reads in a view and opens after it.
-func (s *Store) use(ctx context.Context, o opening, find func(kv.Reader) (*keyRecord, error)) (*usable, error) {
-	u := &usable{at: o.at}
-	err := s.store.View(ctx, func(r kv.Reader) error {
-		k, err := find(r)
-		if err != nil {
-			return err
-		}
-		u.Key = k.key()
-		if err := o.may(u.ARN); err != nil {
-			return err
-		}
-		if err := k.check(toUse, o.at); err != nil {
-			return err
-		}
-		if u.id, _ = k.binary(); o.sealer != nil && *o.sealer != u.id {
-			return fault.Of(fault.IncorrectKeyException)
-		}
-		which := k.current
-		if o.sealed {
-			which = o.material
-		}
-		if u.material, err = s.decoded.material(r, k.id, which); err != nil {
-			return err
-		}
-		if u.material == nil || u.material.wrapped == nil {
-			return invalidCiphertext()
-		}
-		return nil
-	})
-	if err != nil {
+func (s *Store) use(ctx context.Context, o *opening) (*usable, error) {
+	u := &o.usable
+	u.at = o.at
+	if err := s.store.View(ctx, func(r kv.Reader) error { return s.readUsable(r, o) }); err != nil {
 		return nil, err
 	}
-	u.opened, err = s.openMaterial(u.id, u.material)
-	return u, err
+	if err := s.openMaterialTo(&u.opened, u.id, u.material); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// readUsable reads the key and the material of an opening.
+func (s *Store) readUsable(r kv.Reader, o *opening) (err error) {
+	var k *keyRecord
+	if o.find != nil {
+		k, err = o.find(r)
+	} else {
+		k, err = s.findNamed(r, o.named, o.at)
+	}
+	if err != nil {
+		return err
+	}
+	u := &o.usable
+	u.Key = k.key()
+	if err := o.may(u.ARN); err != nil {
+		return err
+	}
+	if err := k.check(toUse, o.at); err != nil {
+		return err
+	}
+	if u.id, _ = k.binary(); o.sealer != nil && *o.sealer != u.id {
+		return fault.Of(fault.IncorrectKeyException)
+	}
+	which := k.current
+	if o.sealed {
+		which = o.material
+	}
+	if u.material, err = s.decoded.material(r, k.id, which); err != nil {
+		return err
+	}
+	if u.material == nil || u.material.wrapped == nil {
+		return invalidCiphertext()
+	}
+	return nil
 }

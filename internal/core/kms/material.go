@@ -134,8 +134,7 @@ func materialsIn(r kv.Reader, id string) (all []*materialRecord, err error) {
 // idOf returns the id of a material of a key. It is a pseudorandom function of the
 // material, so it discloses nothing about it.
 func idOf(material seal.Key, key keyID) MaterialID {
-	var room [64]byte
-	return material.MAC(append(append(room[:0], "watertight kms material id"...), key[:]...))
+	return material.Tag("watertight kms material id", key[:])
 }
 
 // materialContext binds a wrapped material to its key and its id.
@@ -155,20 +154,26 @@ func (s *Store) newMaterial(key keyID, material seal.Key, at time.Time, how Rota
 	return m
 }
 
-// openMaterial opens a material. It must not be called inside a transaction or a view.
-func (s *Store) openMaterial(key keyID, m *materialRecord) (seal.Key, error) {
+// openMaterial opens a material. It is never done inside a transaction or a view.
+func (s *Store) openMaterial(key keyID, m *materialRecord) (material seal.Key, err error) {
+	err = s.openMaterialTo(&material, key, m)
+	return material, err
+}
+
+// openMaterialTo is openMaterial to a place. If it fails, the place is zero.
+func (s *Store) openMaterialTo(to *seal.Key, key keyID, m *materialRecord) error {
 	k, ok := s.wrapping.of(m.generation)
 	if !ok {
-		return seal.Key{}, fault.Internal(seal.ErrCorrupt)
+		return fault.Internal(seal.ErrCorrupt)
 	}
-	material, err := k.Unwrap(m.wrapped, materialContext(key, m.id))
-	if err != nil {
-		return seal.Key{}, fault.Internal(err)
+	if err := k.UnwrapTo(to, m.wrapped, materialContext(key, m.id)); err != nil {
+		return fault.Internal(err)
 	}
-	if id := idOf(material, key); !hmac.Equal(id[:], m.id[:]) {
-		return seal.Key{}, fault.Internal(seal.ErrCorrupt)
+	if id := idOf(*to, key); !hmac.Equal(id[:], m.id[:]) {
+		*to = seal.Key{}
+		return fault.Internal(seal.ErrCorrupt)
 	}
-	return material, nil
+	return nil
 }
 
 // begin makes a material the current one.

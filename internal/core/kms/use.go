@@ -20,22 +20,23 @@ import (
 // Errors: AccessDenied, NotFoundException, InvalidArnException, DisabledException,
 // KMSInvalidStateException.
 func (s *Store) ExtendToGenerate(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, "kms:GenerateDataKey")
+	return s.extend(ctx, g, u, [2]policy.Action{"kms:GenerateDataKey"})
 }
 
 // ExtendToDecrypt is ExtendToGenerate for kms:Decrypt.
 func (s *Store) ExtendToDecrypt(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, "kms:Decrypt")
+	return s.extend(ctx, g, u, [2]policy.Action{"kms:Decrypt"})
 }
 
 // ExtendToBoth is ExtendToGenerate for kms:GenerateDataKey and kms:Decrypt: parts of an
 // upload need both (S3 API reference, UploadPart).
 func (s *Store) ExtendToBoth(ctx context.Context, g authz.Grant, u Use) (authz.Grant, Key, error) {
-	return s.extend(ctx, g, u, "kms:GenerateDataKey", "kms:Decrypt")
+	return s.extend(ctx, g, u, [2]policy.Action{"kms:GenerateDataKey", "kms:Decrypt"})
 }
 
+// extend extends the grant by one action or two.
 func (s *Store) extend(
-	ctx context.Context, g authz.Grant, u Use, actions ...policy.Action,
+	ctx context.Context, g authz.Grant, u Use, actions [2]policy.Action,
 ) (authz.Grant, Key, error) {
 	p := g.Caller().Principal()
 	if p.Account == "" && p.Kind != policy.Service {
@@ -56,8 +57,8 @@ func (s *Store) extend(
 	if err := x.key.check(toUse, x.at); err != nil {
 		return authz.Grant{}, Key{}, err
 	}
-	for _, a := range actions { // a copy extends the grant twice, for two keys
-		wider.Note(string(a), x.key.text())
+	for i := range x.asked { // a copy extends the grant twice, for two keys
+		wider.Note(string(x.asked[i].Action), x.key.text())
 	}
 	return wider, x.key.key(), nil
 }
@@ -71,9 +72,11 @@ func (s *Store) namesManaged(account, name string) bool {
 // extension is what a use adds to the grant of a request. Its needs are computed again
 // whenever the grant is renewed.
 type extension struct {
-	actions []policy.Action
 	of      Use
-	allowed bool // the caller may use the key, so it may learn its state
+	actions [2]policy.Action // the second may be ""
+	allowed bool             // the caller may use the key, so it may learn its state
+	asked   []authz.Need
+	room    [2]authz.Need // of asked
 	useConditions
 }
 
@@ -94,12 +97,14 @@ func (x *extension) needs(ctx context.Context, c authz.Caller) ([]authz.Need, er
 		}
 		return nil, err
 	}
-	needs := make([]authz.Need, len(x.actions))
-	for i, a := range x.actions {
-		needs[i] = authz.Need{Action: a, Resource: x.key.arn(), Asked: &x.useConditions}
+	x.asked = x.room[:0]
+	for _, a := range x.actions {
+		if a != "" {
+			x.asked = append(x.asked, authz.Need{Action: a, Resource: x.key.arn(), Asked: &x.useConditions})
+		}
 	}
 	if x.allowed {
 		err = x.key.check(toUse, x.at)
 	}
-	return needs, err
+	return x.asked, err
 }

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"strings"
+	"time"
 
 	"watertight/internal/access/arn"
 	"watertight/internal/access/authz"
@@ -19,7 +20,7 @@ import (
 func (s *Store) Wrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, plain seal.Key, binding []byte,
 ) ([]byte, error) {
-	u, err := s.useNamed(ctx, opening{
+	u, err := s.useNamed(ctx, &opening{
 		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:GenerateDataKey", on) },
 	})
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *Store) Unwrap(
 	ctx context.Context, g authz.Grant, key arn.ARN, wrapped, binding []byte,
 ) (seal.Key, error) {
 	p, ok := parseBlob(wrapped)
-	u, err := s.useNamed(ctx, opening{
+	u, err := s.useNamed(ctx, &opening{
 		at: g.Caller().At(), named: key, may: func(on arn.ARN) error { return g.Demand("kms:Decrypt", on) },
 		sealed: true, material: p.material,
 	})
@@ -56,17 +57,20 @@ func (s *Store) Unwrap(
 }
 
 // useNamed opens a material of the key that a service names by its ARN.
-func (s *Store) useNamed(ctx context.Context, o opening) (*usable, error) {
+func (s *Store) useNamed(ctx context.Context, o *opening) (*usable, error) {
 	if err := o.may(o.named); err != nil {
 		return nil, err
 	}
-	id, isKey := strings.CutPrefix(o.named.Resource, "key/")
+	return s.use(ctx, o)
+}
+
+// findNamed finds the key that a service names.
+func (s *Store) findNamed(r kv.Reader, key arn.ARN, at time.Time) (*keyRecord, error) {
+	id, isKey := strings.CutPrefix(key.Resource, "key/")
 	if !isKey {
-		return nil, invalidKeyID(o.named.String())
+		return nil, invalidKeyID(key.String())
 	}
-	return s.use(ctx, o, func(r kv.Reader) (*keyRecord, error) {
-		return s.findID(r, o.named.Account, o.named.Region, id, o.at)
-	})
+	return s.findID(r, key.Account, key.Region, id, at)
 }
 
 // invalidCiphertext has no message, like AWS's error.

@@ -59,6 +59,12 @@ func (k Key) Expand(purpose string, salt []byte) Key {
 	return k.MAC(append(info, 1))
 }
 
+// Tag returns HMAC-SHA256 under k of a purpose, followed by data.
+func (k Key) Tag(purpose string, data []byte) [sha256.Size]byte {
+	var room [128]byte
+	return k.MAC(append(append(room[:0], purpose...), data...))
+}
+
 // MAC returns HMAC-SHA256 of a message under k.
 func (k Key) MAC(message []byte) [sha256.Size]byte { return mac.SHA256(k[:], message) }
 
@@ -102,13 +108,18 @@ func (w *Wrapper) Wrap(key Key, context []byte) []byte {
 }
 
 // Unwrap opens what Wrap sealed under the same key and context.
-func (w *Wrapper) Unwrap(wrapped, context []byte) (Key, error) {
-	if len(wrapped) != WrappedSize {
-		return Key{}, ErrCorrupt
+func (w *Wrapper) Unwrap(wrapped, context []byte) (k Key, err error) {
+	err = w.UnwrapTo(&k, wrapped, context)
+	return k, err
+}
+
+// UnwrapTo is Unwrap to k. If it fails, k is zero.
+func (w *Wrapper) UnwrapTo(k *Key, wrapped, context []byte) error {
+	if len(wrapped) == WrappedSize {
+		if _, err := w.aead.Open(k[:0], wrapped[:12], wrapped[12:], context); err == nil {
+			return nil
+		}
 	}
-	b, err := w.aead.Open(nil, wrapped[:12], wrapped[12:], context)
-	if err != nil {
-		return Key{}, ErrCorrupt
-	}
-	return Key(b), nil
+	*k = Key{}
+	return ErrCorrupt
 }
