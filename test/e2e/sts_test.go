@@ -109,7 +109,8 @@ func TestStrangersAtSTS(t *testing.T) {
 			}
 			b, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if err != nil || !strings.Contains(string(b), "<Code>"+want+"</Code>") || res.StatusCode/100 != 4 {
+			if err != nil || !strings.Contains(string(b), "<Code>"+want+"</Code>") || res.StatusCode/100 != 4 ||
+				!strings.Contains(string(b), "<ErrorResponse ") {
 				t.Errorf("%.60s: %s %s, %v; want %s", body, res.Status, b, err, want)
 			}
 		})

@@ -56,9 +56,9 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	d.answer(w, x, out, err)
 }
 
-// read parses a request and finds its service. Where that fails, nothing of the
-// request is known but its connection, and the first service answers; one that
-// reads documents, and not forms, answers itself for those.
+// read parses a request and finds its service. If that fails, only the connection of the
+// request is known. If a service of the Query or JSON dialect could not read its form or
+// document, that service answers; otherwise the first service does.
 func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id string, at time.Time) error {
 	r, err := protocol.Parse(hr, o, id, at)
 	if err == nil {
@@ -67,7 +67,7 @@ func (d *Dispatcher) read(x *exchange, hr *http.Request, o protocol.Options, id 
 			x.request, x.service = r, s
 			return nil
 		}
-		if s != nil && s.Rules == sigv4.APIRules {
+		if s.Rules != sigv4.S3Rules {
 			x.service = s
 		}
 	}

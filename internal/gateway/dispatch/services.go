@@ -110,9 +110,9 @@ func (s *services) find(r *protocol.Request) (*service, error) {
 	}
 	if found == nil && s.forms != nil && query.IsForm(r) {
 		if err := s.forms.Read(r); err != nil {
-			return nil, err
+			return s.forms, err
 		}
-		// The version of the form says whose it is.
+		// The version in the form tells the service.
 		if found = s.recognized(r); found == nil {
 			found = s.foreign(r, scope)
 		}

@@ -212,6 +212,31 @@ func TestServicesThatAreNotHere(t *testing.T) {
 	}
 }
 
+// TestUnreadableForm tests that the error of a form that can't be read is that of a service
+// of the Query dialect, whose error page the client of such a form can read.
+func TestUnreadableForm(t *testing.T) {
+	const signed = "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/%s/aws4_request, SignedHeaders=h, Signature=0"
+	all := testServices(t)
+	for name, c := range map[string]struct{ scope, body, want string }{
+		"unsigned":          {"", "Action=%zz", "sts"},
+		"signed for IAM":    {"iam", "Action=%zz", "iam"},
+		"signed for SNS":    {"sns", "Action=%zz", "sts"},
+		"unsigned and long": {"", strings.Repeat("x", 65<<10), "sts"},
+		"of many members":   {"", strings.Repeat("a=b&", 2000), "sts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hr := httptest.NewRequest("POST", "/", strings.NewReader(c.body))
+			hr.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if c.scope != "" {
+				hr.Header.Set("Authorization", fmt.Sprintf(signed, c.scope))
+			}
+			if _, s, err := find(all, hr); err == nil || s == nil || s.Name != c.want {
+				t.Errorf("%+v, %v; want an error of %s", s, err, c.want)
+			}
+		})
+	}
+}
+
 // TestCallee: a form that names an operation of another service than its signature
 // goes to that other service.
 func TestCallee(t *testing.T) {
