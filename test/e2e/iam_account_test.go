@@ -35,6 +35,12 @@ func totp(t testing.TB, seed string, at time.Time) string {
 // enrol gives a new device to a user and returns its serial number and seed.
 func enrol(t testing.TB, c *iam.Client, device, user string) (serial, seed string) {
 	t.Helper()
+	return enrolAt(t, c, device, user, time.Now())
+}
+
+// enrolAt is enrol at a server's time.
+func enrolAt(t testing.TB, c *iam.Client, device, user string, now time.Time) (serial, seed string) {
+	t.Helper()
 	d, err := c.CreateVirtualMFADevice(t.Context(), &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &device})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +49,6 @@ func enrol(t testing.TB, c *iam.Client, device, user string) (serial, seed strin
 	if !strings.HasPrefix(string(d.VirtualMFADevice.QRCodePNG), "\x89PNG") {
 		t.Error("the QR code is not a PNG")
 	}
-	now := time.Now()
 	_, err = c.EnableMFADevice(t.Context(), &iam.EnableMFADeviceInput{
 		UserName: &user, SerialNumber: &serial,
 		AuthenticationCode1: aws.String(totp(t, seed, now.Add(-30*time.Second))),

@@ -183,6 +183,14 @@ func destroyers() []destroyer {
 		{"change the state", func(c *cell) raw { return c.versioning(c.other(), "") }},
 		{"put the same state", func(c *cell) raw { return c.versioning(c.state, "") }},
 		{"disable MFA Delete", func(c *cell) raw { return c.versioning(c.state, "Disabled") }},
+		{"put a lifecycle rule", func(c *cell) raw {
+			body := "<LifecycleConfiguration><Rule><ID>r</ID><Filter/><Status>Enabled</Status><NoncurrentVersionExpiration>" +
+				"<NoncurrentDays>1000</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"
+			return raw{
+				method: "PUT", target: "/" + c.bucket + "?lifecycle", body: body,
+				header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(md5Of(body))}},
+			}
+		}},
 		{"delete the bucket", func(c *cell) raw { return raw{method: "DELETE", target: "/" + c.bucket} }},
 	}
 }

@@ -42,7 +42,7 @@ func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, i
 	if in.State != Enabled && in.State != Suspended {
 		return fault.Of(fault.IllegalVersioningConfigurationException)
 	}
-	return s.modify(ctx, g, "s3:PutBucketVersioning", name, func(tx kv.Tx, b *Bucket) error {
+	return s.modify(ctx, g, "s3:PutBucketVersioning", name, func(_ kv.Tx, b *Bucket) error {
 		if in.MFADelete == MFADeleteEnabled || b.MFADelete == MFADeleteEnabled {
 			if err := b.demandMFA(in.MFA); err != nil {
 				return err
@@ -58,8 +58,8 @@ func (s *Store) SetVersioning(ctx context.Context, g authz.Grant, name string, i
 		if b.Settings == old {
 			return change.ErrUnchanged
 		}
-		if b.MFADelete == MFADeleteEnabled {
-			return b.refuseBesideLifecycle(tx)
+		if b.Lifecycle != (LifecycleID{}) {
+			return b.refuseLifecycle()
 		}
 		return nil
 	})
@@ -81,22 +81,13 @@ func (b *Bucket) demandMFA(p mfa.Proof) error {
 	return mfa.Missing()
 }
 
-// refuseLifecycle refuses a lifecycle configuration while MFA Delete is enabled: expiration
-// could not bring a code (S3 user guide, "Configuring MFA delete"). Error: InvalidRequest.
+// refuseLifecycle refuses a lifecycle configuration beside MFA Delete: expiration can't bring
+// a code (S3 user guide, "Configuring MFA delete"). Error: InvalidRequest.
 func (b *Bucket) refuseLifecycle() error {
 	if b.MFADelete == MFADeleteEnabled {
 		return mfaDeleteExcludesLifecycle()
 	}
 	return nil
-}
-
-// refuseBesideLifecycle refuses MFA Delete where the bucket has a lifecycle configuration.
-func (b *Bucket) refuseBesideLifecycle(r kv.Reader) error {
-	found, err := r.Get(setting[struct{}]{name: "lifecycle"}.key(b.ID))
-	if err == nil && found != nil {
-		err = mfaDeleteExcludesLifecycle()
-	}
-	return err
 }
 
 func mfaDeleteExcludesLifecycle() error {

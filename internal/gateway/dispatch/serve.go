@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"watertight/internal/access/action"
@@ -233,7 +235,8 @@ func describe(x *exchange) {
 	if x.row == nil {
 		e.Operation = action.OperationOf(r.Service.SigningName, "Unknown")
 	}
-	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0
+	e.MFA = len(r.HTTP.Header["X-Amz-Mfa"]) > 0 || // or hoisted into a presigned URL
+		slices.ContainsFunc(r.Query, func(p protocol.Param) bool { return strings.EqualFold(p.Name, "x-amz-mfa") })
 	e.Secure(r.HTTP.TLS)
 }
 

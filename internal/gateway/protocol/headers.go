@@ -30,10 +30,10 @@ func readHeaders(hr *http.Request) error {
 				continue // of preflights, which are not signed
 			}
 			c := sigv4.Canonical(v)
-			if c != v && name == "X-Amz-Copy-Source" {
-				// Unescaped blanks may be part of the intended key.
-				return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").
-					With("ArgumentName", "x-amz-copy-source")
+			if c != v {
+				if err := blanks(name); err != nil {
+					return err
+				}
 			}
 			values[i] = c
 		}
@@ -41,6 +41,19 @@ func readHeaders(hr *http.Request) error {
 	if total > maxHeaders {
 		return fault.Of(fault.RequestHeaderSectionTooLarge).
 			With("MaxSizeAllowed", strconv.Itoa(maxHeaders))
+	}
+	return nil
+}
+
+// blanks refuses headers in which runs of blanks must not be read as one.
+func blanks(name string) error {
+	switch name {
+	case "X-Amz-Copy-Source": // unescaped blanks may be part of the intended key
+		return fault.New(fault.InvalidArgument, "Blanks in a copy source must be URL-encoded.").
+			With("ArgumentName", "x-amz-copy-source")
+	case "X-Amz-Mfa": // exactly one space (S3 API reference, DeleteObject)
+		return fault.New(fault.InvalidArgument, "x-amz-mfa must be a serial number, a space and a code.").
+			With("ArgumentName", "x-amz-mfa")
 	}
 	return nil
 }
