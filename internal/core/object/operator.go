@@ -23,6 +23,7 @@ type OperatorPayloads interface {
 	Verify(ctx context.Context, c payload.Check) error
 	Shredded(ctx context.Context, choice keys.Choice, wrapped, binding []byte) (bool, error)
 	Quarantine(name string) error
+	Renew(wrapped, binding []byte) ([]byte, error)
 	Apart() (aside, quarantined int, err error)
 	Unreferenced(ctx context.Context, live payload.Live, total *int) iter.Seq2[string, error]
 	Present(name string) (bool, error)

@@ -22,6 +22,7 @@ type Payloads interface {
 	WrapKey(
 		ctx context.Context, g authz.Grant, k payload.DataKey, choice keys.Choice, binding []byte,
 	) (wrapped []byte, err error)
+	Renew(wrapped, binding []byte) ([]byte, error)
 	Open(at payload.Location, k payload.DataKey, inline []byte) (*payload.Object, error)
 	Settle(at payload.Location)
 	Drop(ctx context.Context, at payload.Location)

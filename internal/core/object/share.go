@@ -114,18 +114,23 @@ func (s slot) share(tx kv.Tx, v *version) error {
 	})
 }
 
-// restore makes a new version of what old holds and pushes it on top of head. Both were
-// read whole in this transaction. The new one has its own id and date, and shares the
-// payload; dataKey is old's, or the same one wrapped anew.
-func (s slot) restore(tx kv.Tx, head, old *version, at time.Time, dataKey []byte) (*version, error) {
+// again returns a new version of what v holds, with its own id and date, that shares the
+// payload.
+func (v *version) again(at time.Time) *version {
+	c := *v
+	c.payload, c.shared, c.modified = v.payloadUnique(), true, at
+	rand.Read(c.unique[:])
+	return &c
+}
+
+// restore pushes v, which is old again, on top of head. old and head were read whole in
+// this transaction, and versioning is enabled.
+func (s slot) restore(tx kv.Tx, head, old, v *version) error {
 	if err := s.share(tx, old); err != nil {
-		return nil, err
+		return err
 	}
-	v := *old
-	v.payload, v.modified, v.dataKey = old.payloadUnique(), at, dataKey
-	rand.Read(v.unique[:])
-	_, err := s.push(tx, head, &v, nil, removal{}) // versioning is enabled: nothing is replaced
-	return &v, err
+	_, err := s.push(tx, head, v, nil, removal{}) // it replaces nothing
+	return err
 }
 
 // unshare takes back one reference to the payload of v. last: nothing needs the payload

@@ -1,6 +1,8 @@
 package object
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +22,12 @@ type sharing struct {
 	*scrubbing
 	rt       *rapid.T
 	versions []shared
+	moments  []time.Time
 }
 
 type shared struct {
 	key, id, text string
+	marker        bool
 	customer      CustomerKey
 	payload       int // versions with the same number have the same payload
 	large         int // its blobs
@@ -89,19 +93,27 @@ func (s *sharing) restore(*rapid.T) {
 		return
 	}
 	v := rapid.SampledFrom(s.versions).Draw(s.rt, "version")
+	if v.marker {
+		return
+	}
 	v.id = s.again(v.key, v.id)
 	s.add(v)
 }
 
-// again makes a version of an older one, as a rollback does.
-func (e *env) again(key, id string) (made string) {
+func (e *env) slot(key string) slot {
 	e.tb.Helper()
 	b, err := e.buckets.Head(e.tb.Context(), e.grant(arn.Bucket("bkt"), "s3:ListBucket"), "bkt")
 	if err != nil {
 		e.tb.Fatal(err)
 	}
-	k := slot{&b, key}
-	err = e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
+	return slot{&b, key}
+}
+
+// again makes a version of an older one, as a rollback does.
+func (e *env) again(key, id string) (made string) {
+	e.tb.Helper()
+	k := e.slot(key)
+	err := e.store.Update(e.tb.Context(), func(tx kv.Tx) error {
 		old, err := k.byID(tx, id)
 		if err != nil {
 			return err
@@ -110,10 +122,9 @@ func (e *env) again(key, id string) (made string) {
 		if err != nil {
 			return err
 		}
-		v, err := k.restore(tx, head, old, time.Now().UTC().Truncate(time.Microsecond), old.dataKey)
-		if err == nil {
-			made = v.id()
-		}
+		v := old.again(time.Now().UTC().Truncate(time.Microsecond))
+		err = k.restore(tx, head, old, v)
+		made = v.id()
 		return err
 	})
 	if err != nil {
@@ -123,9 +134,13 @@ func (e *env) again(key, id string) (made string) {
 }
 
 func (s *sharing) marker(*rapid.T) {
-	if _, err := s.env.delete(DeleteInput{Key: s.drawKey()}); err != nil {
+	v := shared{key: s.drawKey(), marker: true}
+	made, err := s.env.delete(DeleteInput{Key: v.key})
+	if err != nil {
 		s.rt.Fatal(err)
 	}
+	v.id = made.MarkerID
+	s.add(v)
 }
 
 func (s *sharing) destroy(*rapid.T) {
@@ -140,10 +155,94 @@ func (s *sharing) destroy(*rapid.T) {
 	s.versions = append(s.versions[:i], s.versions[i+1:]...)
 }
 
+// note remembers this moment.
+func (s *sharing) note(*rapid.T) {
+	s.moments = append(s.moments, time.Now())
+	time.Sleep(2 * time.Microsecond) // so that no later version has the same microsecond
+}
+
+// state is the newest version of a key until a moment, nil if there was no object.
+func (s *sharing) state(key string, to time.Time) (newest *shared) {
+	for i := range s.versions {
+		v := &s.versions[i]
+		if v.key == key && v.seq() <= uint64(to.UnixMicro()) && (newest == nil || v.seq() > newest.seq()) {
+			newest = v
+		}
+	}
+	if newest != nil && newest.marker {
+		return nil
+	}
+	return newest
+}
+
+func (s *shared) seq() uint64 {
+	seq, _, _ := parseID(s.id)
+	return seq
+}
+
+// rollback takes the keys back to a moment, after it was asked what that would do.
+func (s *sharing) rollback(*rapid.T) {
+	if len(s.moments) == 0 {
+		return
+	}
+	to := rapid.SampledFrom(s.moments).Draw(s.rt, "moment")
+	var want RolledBack
+	states := map[string]*shared{}
+	for _, key := range []string{"a", "b"} {
+		old, now := s.state(key, to), s.state(key, time.Now().Add(time.Hour))
+		some := slices.ContainsFunc(s.versions, func(v shared) bool { return v.key == key })
+		states[key] = old
+		switch {
+		case old == nil && now != nil:
+			want.Hidden++
+		case old != nil && now == nil:
+			want.Restored++
+			want.Bytes += int64(len(old.text))
+		case old != nil && old.payload != now.payload:
+			want.Changed++
+			want.Bytes += int64(len(old.text))
+		case some:
+			want.Unchanged++
+		}
+	}
+	in := RollbackInput{Bucket: "bkt", To: to, DryRun: true}
+	for _, in.DryRun = range []bool{true, false} {
+		got, err := s.objects.Rollback(s.rt.Context(), s.grant(arn.Bucket("bkt"), "watertight:RollbackBucket"), in)
+		if n := want.Restored + want.Changed + want.Hidden; err != nil || in.DryRun && len(got.Entries) != n {
+			s.rt.Fatal(got, err)
+		}
+		got.Entries, got.First, got.Last = nil, "", ""
+		if !reflect.DeepEqual(got, want) {
+			s.rt.Fatalf("dry run %t: %+v, want %+v", in.DryRun, got, want)
+		}
+	}
+	for key, old := range states {
+		for _, v := range allVersions(s.env, s.slot(key)) {
+			if !slices.ContainsFunc(s.versions, func(known shared) bool { return known.id == v.id() }) {
+				made := shared{key: key, marker: true}
+				if old != nil {
+					made = *old
+				}
+				made.id = v.id()
+				s.add(made)
+			}
+		}
+	}
+	for key, old := range states {
+		now := s.state(key, time.Now().Add(time.Hour))
+		if (old == nil) != (now == nil) || old != nil && old.payload != now.payload {
+			s.rt.Fatalf("%s is %+v, want %+v", key, now, old)
+		}
+	}
+}
+
 // check reads every version, and counts what is stored: each payload once.
 func (s *sharing) check(*rapid.T) {
 	inline, blobs, shares := 0, 0, map[int]int{}
 	for _, v := range s.versions {
+		if v.marker {
+			continue
+		}
 		if shares[v.payload]++; shares[v.payload] == 1 {
 			inline, blobs = inline+v.small, blobs+v.large
 		}
@@ -164,7 +263,7 @@ func (s *sharing) check(*rapid.T) {
 	}
 }
 
-// TestSharedPayloads: whatever is written, restored and destroyed, in any order, no
+// TestSharedPayloads: whatever is written, rolled back and destroyed, in any order, no
 // payload goes that a version needs, and none stays that no version needs.
 func TestSharedPayloads(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -173,7 +272,7 @@ func TestSharedPayloads(t *testing.T) {
 		s.versioning(bucket.Enabled)
 		rt.Repeat(map[string]func(*rapid.T){
 			"": s.check, "put": s.put, "upload": s.upload, "restore": s.restore, "marker": s.marker,
-			"destroy": s.destroy,
+			"destroy": s.destroy, "note": s.note, "rollback": s.rollback,
 		})
 		for len(s.versions) > 0 {
 			s.destroy(rt)

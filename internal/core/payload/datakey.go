@@ -39,6 +39,14 @@ func (s *Store) WrapKey(
 	return s.keys.Wrap(ctx, g, choice, k.key, binding)
 }
 
+// Renew returns a data key as the current generation of the root key wraps it, which may
+// be as it is, for a record that is going to hold it. It is never called inside a
+// transaction or a view.
+func (s *Store) Renew(wrapped, binding []byte) ([]byte, error) {
+	again, _, err := s.keys.Rewrap(wrapped, binding)
+	return again, err
+}
+
 // OpenKey opens the data key of a location. Errors are those of Keys, such as AccessDenied
 // for a wrong customer's key.
 func (s *Store) OpenKey(

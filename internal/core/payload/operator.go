@@ -26,6 +26,11 @@ type OperatorKeys interface {
 // NewOperator returns the Operator of a Store.
 func NewOperator(s *Store, k OperatorKeys) *Operator { return &Operator{s, k} }
 
+// Renew is that of the store.
+func (o *Operator) Renew(wrapped, binding []byte) ([]byte, error) {
+	return o.store.Renew(wrapped, binding)
+}
+
 // ErrMissing is in the error for bytes that do not exist.
 var ErrMissing = errors.New("payload: the bytes are not there")
 

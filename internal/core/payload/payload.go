@@ -58,6 +58,7 @@ type Keys interface {
 	Wrap(
 		ctx context.Context, g authz.Grant, choice keys.Choice, plain seal.StreamKey, binding []byte,
 	) (wrapped []byte, err error)
+	Rewrap(wrapped, binding []byte) ([]byte, bool, error)
 }
 
 // Source is a body to store. Size is the decoded length, or -1 if unknown.

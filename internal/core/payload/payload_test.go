@@ -489,3 +489,6 @@ func TestStalledBodiesHoldLittle(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+// Rewrap implements Keys.
+func (k testKeys) Rewrap(wrapped, binding []byte) ([]byte, bool, error) { return wrapped, false, nil }

@@ -1,0 +1,279 @@
+package object
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"watertight/internal/access/arn"
+	"watertight/internal/access/authz"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change"
+	"watertight/internal/fault"
+	"watertight/internal/storage/kv"
+)
+
+// A rollback takes the keys of a bucket back to what they were at a moment: the newest
+// version of each key that was written until then becomes current again, as a new version
+// that shares its payload, or a delete marker hides what came later. Nothing is removed or
+// copied, and no key is opened. It runs in pages of one transaction each, so that each
+// key's change is whole and memory does not grow with the bucket. A key that is already as
+// it was stays as it is: a rollback can be repeated, and continued after any key.
+
+// RollbackInput asks for a page of a rollback.
+type RollbackInput struct {
+	Bucket, Prefix string
+	To             time.Time // the moment; versions up to its microsecond count
+	After          string    // only keys after it
+	DryRun         bool      // only say what would be done
+}
+
+// RollbackAction says what a rollback does to a key. The words are part of answers.
+type RollbackAction string
+
+// What a rollback does to a key.
+const (
+	RollbackRestores RollbackAction = "Restore" // there is no current object, and there was one
+	RollbackChanges  RollbackAction = "Change"  // the current object is another one than it was
+	RollbackHides    RollbackAction = "Hide"    // there was no object: a delete marker
+	RollbackSkips    RollbackAction = "Skip"    // a record can't be read; the key stays as it is
+)
+
+// RollbackEntry is what a rollback does to one key.
+type RollbackEntry struct {
+	Action    RollbackAction
+	Key       string
+	VersionID string    `json:"VersionId,omitempty"` // whose content becomes current
+	Size      int64     `json:",omitempty"`
+	Modified  time.Time // date of that version
+}
+
+// RolledBack is a page of a rollback.
+type RolledBack struct {
+	Restored, Changed, Hidden, Unchanged, Skipped int   // keys, by RollbackAction
+	Bytes                                         int64 // size of the objects that become current again
+	// Private are objects that come back without the public grants of their ACLs, because
+	// BlockPublicAcls is on. They are counted above, too.
+	Private int
+	// Entries are the keys that a dry run would change, and those that are skipped.
+	Entries     []RollbackEntry `json:",omitempty"`
+	First, Last string          // keys that were looked at
+	Next        string          // After of the next page; empty on the last one
+}
+
+// Limits of a page.
+const (
+	rollbackChanges = 1000   // keys that change; a part whose reference moves counts like one
+	rollbackKeys    = 20_000 // keys that are looked at
+)
+
+// errMoved: what the page was planned on was removed or wrapped anew in the meantime.
+var errMoved = errors.New("object: versions were removed or wrapped anew while a rollback was planned")
+
+// check refuses moments in the future.
+func (in *RollbackInput) check(at time.Time) error {
+	if in.To.After(at) {
+		return badMoment("The moment to go back to must not be in the future.", in.To)
+	}
+	return nil
+}
+
+func badMoment(message string, to time.Time) error {
+	return fault.New(fault.InvalidArgument, message).With("ArgumentName", "x-watertight-rollback-to").
+		With("ArgumentValue", to.UTC().Format(time.RFC3339Nano))
+}
+
+// checkBucket refuses buckets in which a rollback would remove something, and moments
+// before the bucket.
+func (in *RollbackInput) checkBucket(b *bucket.Bucket) error {
+	if b.Versioning != bucket.Enabled {
+		return fault.New(fault.InvalidBucketState,
+			"A bucket can only be rolled back while its versioning is enabled.")
+	}
+	if in.To.Before(b.Created) {
+		return badMoment("The moment to go back to is before the bucket was created.", in.To)
+	}
+	return nil
+}
+
+// Rollback takes a page of a bucket's keys back to a moment, or says what that would do.
+// It needs watertight:RollbackBucket. Errors: NoSuchBucket, InvalidArgument for a moment in
+// the future or before the bucket, InvalidBucketState unless versioning is enabled,
+// OperationAborted if versions are removed meanwhile again and again.
+func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (RolledBack, error) {
+	if err := g.Demand("watertight:RollbackBucket", arn.Bucket(in.Bucket)); err != nil {
+		return RolledBack{}, err
+	}
+	at := requestTime(g)
+	return rollback(&in, at, s.payloads, func(fn func(kv.Reader) error) error {
+		return change.View(ctx, s.store, g, fn)
+	}, func(r kv.Reader) (*bucket.Bucket, error) {
+		return bucket.For(r, g, in.Bucket)
+	}, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
+		return s.writeIn(ctx, g, in.Bucket, func(tx kv.Tx, b *bucket.Bucket) error {
+			out, err := apply(tx, b)
+			if err == nil {
+				out.note(g.Note)
+			}
+			return err
+		})
+	})
+}
+
+// Rollback is Store.Rollback for the operator; record is the event of the page.
+func (o *Operator) Rollback(ctx context.Context, record authz.Record, in RollbackInput) (RolledBack, error) {
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	read := func(r kv.Reader) (*bucket.Bucket, error) {
+		b, err := bucket.Read(r, in.Bucket)
+		return &b, err
+	}
+	return rollback(&in, at, o.bytes, func(fn func(kv.Reader) error) error {
+		return o.store.View(ctx, fn)
+	}, read, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
+		return change.Operate(ctx, o.store, record, func(tx kv.Tx) error {
+			if err := tx.Lock(bucket.Guard(in.Bucket), kv.Shared); err != nil {
+				return err
+			}
+			b, err := read(tx)
+			if err != nil {
+				return err
+			}
+			out, err := apply(tx, b)
+			if err == nil {
+				out.note(record.Note)
+			}
+			return err
+		})
+	})
+}
+
+// note has the event of a page name its keys and counts.
+func (n *RolledBack) note(note func(name string, values ...string)) {
+	note("firstKey", n.First)
+	note("lastKey", n.Last)
+	note("restored", strconv.Itoa(n.Restored))
+	note("changed", strconv.Itoa(n.Changed))
+	note("hidden", strconv.Itoa(n.Hidden))
+}
+
+// renewer wraps data keys under the current generation of the root key, so that no new
+// record needs an older one. payload implements it.
+type renewer interface {
+	Renew(wrapped, binding []byte) ([]byte, error)
+}
+
+// rollback plans a page in a view and applies it in a transaction.
+func rollback(
+	in *RollbackInput, at time.Time, keys renewer,
+	view func(func(kv.Reader) error) error, read func(kv.Reader) (*bucket.Bucket, error),
+	commit func(func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error,
+) (out RolledBack, err error) {
+	if err := in.check(at); err != nil {
+		return RolledBack{}, err
+	}
+	for try := 1; ; try++ {
+		p := rollbackPlan{in: in, at: at}
+		err = view(func(r kv.Reader) (err error) {
+			if p.b, err = read(r); err != nil {
+				return err
+			}
+			return p.run(r)
+		})
+		if err != nil || in.DryRun || len(p.steps) == 0 {
+			return p.out, err
+		}
+		if err := p.renew(keys); err != nil {
+			return RolledBack{}, err
+		}
+		err = commit(func(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
+			if b.ID != p.b.ID {
+				return out, noSuchBucket(in.Bucket)
+			}
+			if out, err = p.apply(tx, b); err == nil && out.Restored+out.Changed+out.Hidden == 0 {
+				err = change.ErrUnchanged
+			}
+			return out, err
+		})
+		switch {
+		case !errors.Is(err, errMoved):
+			return out, err
+		case try == maxRereads:
+			return RolledBack{}, fault.Of(fault.OperationAborted).Because(err)
+		}
+	}
+}
+
+// renew wraps the data keys of versions that come back under the current generation. It is
+// never called inside a transaction or a view.
+func (p *rollbackPlan) renew(keys renewer) (err error) {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if s.dataKey == nil {
+			continue
+		}
+		if s.renewed, err = keys.Renew(s.dataKey, binding(p.b.ID, s.payload, s.key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply carries out the steps, each judged by what the transaction reads.
+func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
+	out := RolledBack{
+		Unchanged: p.out.Unchanged, Skipped: p.out.Skipped, Entries: p.out.Entries,
+		First: p.out.First, Last: p.out.Last, Next: p.out.Next,
+	}
+	if err := p.in.checkBucket(b); err != nil {
+		return out, err
+	}
+	public, err := bucket.Public(tx, b, p.at)
+	if err != nil {
+		return out, err
+	}
+	for i := range p.steps {
+		s := &p.steps[i]
+		k := slot{b, s.key}
+		if err := tx.Lock(k.guard(), kv.Exclusive); err != nil {
+			return out, err
+		}
+		head, marker, err := k.current(tx)
+		if err != nil {
+			return out, err
+		}
+		if head == nil {
+			head = marker
+		}
+		var old *version
+		if s.seq != 0 {
+			if old, err = k.at(tx, s.seq); err != nil {
+				return out, err
+			}
+			if old == nil || !bytes.Equal(old.dataKey, s.dataKey) {
+				return out, errMoved
+			}
+		}
+		done := judge(head, old, public.BlockPublicACLs)
+		out.count(&done)
+		if err := p.push(tx, k, s, head, &done); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// push writes the version or the delete marker that a judgement asks for.
+func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j *judged) error {
+	switch j.action {
+	case RollbackRestores, RollbackChanges:
+		v := j.old.again(p.at)
+		v.dataKey, v.acl = s.renewed, j.acl
+		return k.restore(tx, head, j.old, v)
+	case RollbackHides:
+		_, err := k.push(tx, head, newMarker(p.at), nil, removal{})
+		return err
+	}
+	return nil
+}

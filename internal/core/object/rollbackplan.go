@@ -1,0 +1,250 @@
+package object
+
+import (
+	"bytes"
+	"encoding/binary"
+	"reflect"
+	"slices"
+	"time"
+
+	"watertight/internal/core/acl"
+	"watertight/internal/core/bucket"
+	"watertight/internal/core/change/record"
+	"watertight/internal/storage/kv"
+)
+
+// rollbackPlan plans one page.
+type rollbackPlan struct {
+	in      *RollbackInput
+	at      time.Time
+	b       *bucket.Bucket
+	private bool // public ACLs are blocked
+	to      uint64
+	skip    int    // bytes of a version's key before the object's
+	end     []byte // of the scan
+	key     []byte // that is looked at
+	looked  int
+	weight  int
+	full    bool
+	newest  *version // of key, if it is later than the moment
+	ruined  bool     // a record of key can't be read
+	settled bool     // the state of key at the moment is known
+	out     RolledBack
+	steps   []rollbackStep
+}
+
+// rollbackStep is a key to be changed: the version whose content comes back, or none.
+type rollbackStep struct {
+	key     string
+	seq     uint64 // 0: a delete marker hides the key
+	payload unique
+	dataKey []byte // as the plan read it
+	renewed []byte // under the current generation of the root key
+}
+
+// maxSteps is how many versions of a key are stepped over before the rest is skipped with a
+// seek, which costs about as much as so many steps.
+const maxSteps = 6
+
+func (p *rollbackPlan) run(r kv.Reader) error {
+	if err := p.in.checkBucket(p.b); err != nil {
+		return err
+	}
+	public, err := bucket.Public(r, p.b, p.at)
+	if err != nil {
+		return err
+	}
+	p.private, p.to = public.BlockPublicACLs, uint64(max(0, p.in.To.UnixMicro()))
+	versions := bucket.VersionsOf(p.b.ID)
+	p.skip = len(versions)
+	from := append(versions, p.in.Prefix...)
+	p.end = record.After(from)
+	if p.in.After != "" {
+		if after := record.After(slot{p.b, p.in.After}.versions()); bytes.Compare(after, from) > 0 {
+			from = after
+		}
+	}
+	for from != nil && err == nil {
+		from, err = p.scan(r, from)
+	}
+	if err == nil && !p.full {
+		p.finish(nil)
+	}
+	return err
+}
+
+// scan looks at versions from a key on. It returns where to go on with a seek; nil at the
+// end of the page or of the versions.
+func (p *rollbackPlan) scan(r kv.Reader, from []byte) ([]byte, error) {
+	steps := 0
+	for pair, err := range r.Scan(from, p.end) {
+		if err != nil {
+			return nil, err
+		}
+		if len(pair.Key) < p.skip+seqSize {
+			return nil, malformed()
+		}
+		key := pair.Key[p.skip : len(pair.Key)-seqSize]
+		if !bytes.Equal(key, p.key) {
+			if p.finish(key); p.full {
+				return nil, nil
+			}
+			steps = 0
+		}
+		switch {
+		case p.settled || p.ruined:
+		case ^binary.BigEndian.Uint64(pair.Key[len(pair.Key)-8:]) <= p.to:
+			p.settle(pair.Value)
+		case p.newest == nil:
+			p.newest = p.decode(pair.Value)
+		}
+		if steps++; steps < maxSteps {
+			continue
+		}
+		k := slot{p.b, string(p.key)}
+		if p.settled || p.ruined {
+			return record.After(k.versions()), nil
+		}
+		return k.version(p.to), nil
+	}
+	return nil, nil
+}
+
+// decode reads a record; nil where it can't be read: the key is skipped.
+func (p *rollbackPlan) decode(b []byte) *version {
+	v, err := decodeVersion(bytes.Clone(b))
+	p.ruined = p.ruined || err != nil
+	return v
+}
+
+// settle takes in the newest version up to the moment, and judges the key. If it is the
+// newest of all, nothing has changed since.
+func (p *rollbackPlan) settle(b []byte) {
+	p.settled = true
+	if p.newest == nil {
+		p.out.Unchanged++
+		return
+	}
+	if old := p.decode(b); !p.ruined {
+		p.plan(judge(p.newest, old, p.private))
+	}
+}
+
+// finish ends the key that was looked at, and begins the next one unless the page is full.
+func (p *rollbackPlan) finish(next []byte) {
+	switch {
+	case p.key == nil:
+	case p.ruined:
+		p.plan(judged{action: RollbackSkips})
+	case !p.settled:
+		p.plan(judge(p.newest, nil, p.private))
+	}
+	if p.key != nil {
+		p.out.Last = string(p.key)
+	}
+	if next == nil {
+		return
+	}
+	if p.full = p.weight >= rollbackChanges || p.looked >= rollbackKeys; p.full {
+		p.out.Next = string(p.key)
+		return
+	}
+	if p.looked++; p.looked == 1 {
+		p.out.First = string(next)
+	}
+	p.key = append(p.key[:0], next...)
+	p.newest, p.settled, p.ruined = nil, false, false
+}
+
+// plan notes what is going to be done to the key.
+func (p *rollbackPlan) plan(j judged) {
+	p.out.count(&j)
+	if j.action == "" {
+		return
+	}
+	p.weight++
+	if p.in.DryRun || j.action == RollbackSkips {
+		p.out.Entries = append(p.out.Entries, j.entry(string(p.key)))
+		return
+	}
+	s := rollbackStep{key: string(p.key)}
+	if old := j.old; j.action != RollbackHides {
+		s.seq, s.payload, s.dataKey = old.seq, old.payloadUnique(), old.dataKey
+		if !old.shared {
+			p.weight += int(old.etag.Parts)
+		}
+	}
+	p.steps = append(p.steps, s)
+}
+
+// judged is what has to be done to a key.
+type judged struct {
+	action RollbackAction // none: it is as it was
+	old    *version       // the state to go back to; nil or a delete marker: there was no object
+	acl    acl.List       // that it comes back with
+	bytes  int64
+	bare   bool // without the public grants of its ACL
+}
+
+// judge compares the current state of a key with an older one. Each is an object, a delete
+// marker, or nil.
+func judge(head, old *version, private bool) judged {
+	exists := head != nil && !head.deleteMarker
+	j := judged{old: old}
+	if old == nil || old.deleteMarker {
+		if exists {
+			j.action = RollbackHides
+		}
+		return j
+	}
+	j.acl, j.bytes = old.acl, old.size
+	if private && j.acl.Public() {
+		j.acl, j.bare = j.acl.Private(), true
+	}
+	switch {
+	case !exists:
+		j.action = RollbackRestores
+	case !head.sameAs(old, j.acl):
+		j.action = RollbackChanges
+	}
+	return j
+}
+
+// sameAs reports whether v is what a rollback to old would make, with an ACL.
+func (v *version) sameAs(old *version, l acl.List) bool {
+	return v.payloadUnique() == old.payloadUnique() && v.storageClass == old.storageClass &&
+		v.owner == old.owner && v.encryption == old.encryption && reflect.DeepEqual(v.kms, old.kms) &&
+		slices.Equal(v.acl, l) && slices.Equal(v.tags, old.tags) && reflect.DeepEqual(v.metadata, old.metadata)
+}
+
+func (j *judged) entry(key string) RollbackEntry {
+	e := RollbackEntry{Action: j.action, Key: key}
+	if j.action == RollbackRestores || j.action == RollbackChanges {
+		e.VersionID, e.Size, e.Modified = j.old.id(), j.old.size, j.old.modified
+	}
+	return e
+}
+
+func (n *RolledBack) count(j *judged) {
+	switch j.action {
+	case RollbackRestores:
+		n.Restored++
+	case RollbackChanges:
+		n.Changed++
+	case RollbackHides:
+		n.Hidden++
+	case RollbackSkips:
+		n.Skipped++
+		return
+	default:
+		n.Unchanged++
+		return
+	}
+	if j.action == RollbackHides {
+		return
+	}
+	n.Bytes += j.bytes
+	if j.bare {
+		n.Private++
+	}
+}
