@@ -72,7 +72,7 @@ func single(name string) bool {
 		"Access-Control-Request-Method", "Referer", "User-Agent":
 		return true
 	}
-	return strings.HasPrefix(name, "X-Amz-")
+	return strings.HasPrefix(name, "X-Amz-") || IsExtension(name)
 }
 
 // RepeatedHeader is the refusal of a header that may occur only once.
@@ -89,6 +89,11 @@ func Printable(s string) bool {
 	}
 	return true
 }
+
+// IsExtension reports, in any case, the name of a header that asks for something which
+// AWS does not have (docs/EXTENSIONS.md). Like one of AWS's own it must be signed, and occurs
+// once. It is never taken from a query.
+func IsExtension(name string) bool { return sigv4.IsExtension(name) }
 
 // IsAmzHeader reports the name of one of AWS's own headers, in any case: a query
 // parameter of that name may stand for the header.

@@ -420,6 +420,13 @@ func (c *Claim) sameDay() bool {
 	return c.Date == string(appendInstant(room[:0], c.Time)[:len(dateFormat)])
 }
 
+// IsExtension reports, in any case, the name of a header of this server's own, which must be
+// signed like those of AWS.
+func IsExtension(name string) bool {
+	const prefix = "x-watertight-"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+}
+
 // checkSigned refuses headers that mean something and were not signed.
 func (c *Claim) checkSigned() error {
 	c.signed = strings.Split(c.signedList, ";")
@@ -430,7 +437,7 @@ func (c *Claim) checkSigned() error {
 	var missing []string
 	for name := range c.request.Header {
 		isAmz := len(name) >= len("x-amz-") && strings.EqualFold(name[:len("x-amz-")], "x-amz-")
-		if !isAmz && !strings.EqualFold(name, "content-md5") {
+		if !isAmz && !IsExtension(name) && !strings.EqualFold(name, "content-md5") {
 			continue
 		}
 		lower := strings.ToLower(name)

@@ -192,7 +192,7 @@ func newMember(at, name string, f reflect.StructField) (member, error) {
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, "|")
 	}
-	if l == inHeader && protocol.IsAmzHeader(name) && (k == isString || k == isTime) {
+	if l == inHeader && (protocol.IsAmzHeader(name) || protocol.IsExtension(name)) && (k == isString || k == isTime) {
 		m.empty = cmp.Or(fault.Code(f.Tag.Get("empty")), fault.InvalidArgument)
 		if m.empty == "ok" {
 			m.empty = ""

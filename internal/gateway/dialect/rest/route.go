@@ -20,6 +20,7 @@ type Route struct {
 	params        []protocol.Param // with an empty value: any value
 	headers       []string
 	may           []string // sub-resources that may be there
+	extensions    []string // headers of this server's own that may be there
 	status        int
 	sender        dialect.Sender
 	needsChecksum bool
@@ -90,6 +91,12 @@ func (r Route) May(param string) Route {
 	return r
 }
 
+// Extension also takes requests with a header of this server's own, see protocol.IsExtension.
+func (r Route) Extension(name string) Route {
+	r.extensions = append(r.extensions[:len(r.extensions):len(r.extensions)], http.CanonicalHeaderKey(name))
+	return r
+}
+
 // ObjectChecksums marks an operation whose x-amz-checksum-* headers are those
 // of an object, not of its document.
 func (r Route) ObjectChecksums() Route { r.ofObject = true; return r }
@@ -121,8 +128,9 @@ func (r Route) needs(header string) bool {
 }
 
 // accepts reports whether a request has all the route asks for, and nothing
-// that makes it another operation.
-func (r Route) accepts(q *protocol.Request, special []string, copies bool) bool {
+// that makes it another operation. special are its sub-resources, and own its headers of
+// this server's own.
+func (r Route) accepts(q *protocol.Request, special, own []string, copies bool) bool {
 	if r.path != "" && r.path != q.RawPath {
 		return false
 	}
@@ -140,6 +148,11 @@ func (r Route) accepts(q *protocol.Request, special []string, copies bool) bool 
 	for _, s := range special {
 		if r.sender != dialect.Preflight && !r.names(s) {
 			return false
+		}
+	}
+	for _, name := range own {
+		if r.sender != dialect.Preflight && !r.needs(name) && !slices.Contains(r.extensions, name) {
+			return false // it must not be passed over
 		}
 	}
 	return !copies || r.needs(copySource)

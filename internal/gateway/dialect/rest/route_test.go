@@ -117,6 +117,43 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestExtensions: a header of this server's own selects the operation that takes it, and is
+// never passed over by another one.
+func TestExtensions(t *testing.T) {
+	router, err := routing(
+		At("POST /{Bucket}").Form(), At("POST /{Bucket}").WithHeader("x-watertight-go").Extension("x-watertight-far"),
+		At("POST /{Bucket}?delete"), At("GET /{Bucket}"), At("PUT /{Bucket}"), At("GET /"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := []string{""}
+	for _, c := range []struct {
+		request, headers string
+		want             int // -1 is NotImplemented
+	}{
+		{"POST /b", "", 0}, {"POST /b", "Go", 1}, {"POST /b", "Go Far", 1}, {"POST /b", "Far", -1},
+		{"POST /b", "Go Other", -1}, {"POST /b?delete", "Go", -1}, {"POST /b?delete", "", 2}, {"GET /b", "Go", -1},
+		{"PUT /b", "Far", -1}, {"GET /", "Go", -1}, {"POST /b/k", "Go", -1},
+	} {
+		t.Run(c.request+" "+c.headers, func(t *testing.T) {
+			header := http.Header{"Content-Type": {"multipart/form-data"}}
+			for name := range strings.FieldsSeq(c.headers) {
+				header["X-Watertight-"+name] = there
+			}
+			method, target, _ := strings.Cut(c.request, " ")
+			r, err := parse(t, method, target, header)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i, err := router.Match(r)
+			if c.want < 0 && !fault.Is(err, fault.NotImplemented) || c.want >= 0 && (err != nil || i != c.want) {
+				t.Errorf("%d %v, want %d", i, err, c.want)
+			}
+		})
+	}
+}
+
 // TestSubresourcesNeverFallThrough: a parameter or header that selects another operation
 // is refused if no route names it, with every method and at every level.
 func TestSubresourcesNeverFallThrough(t *testing.T) {

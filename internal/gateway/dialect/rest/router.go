@@ -49,7 +49,7 @@ func tie(a, b Route) bool {
 }
 
 // Match implements dialect.Dialect: it finds the most specific route. A sub-resource or
-// header that S3 knows and no route names is NotImplemented; the request never falls
+// header that S3 knows, or that is this server's own, and no route names is NotImplemented; the request never falls
 // through to a plain operation.
 func (s *service) Match(q *protocol.Request) (int, error) {
 	special, err := subresources(q)
@@ -66,14 +66,15 @@ func (s *service) Match(q *protocol.Request) (int, error) {
 		level = 1
 	}
 	copies := carries(q, copySource)
-	best := s.routes.best(q, level, special, copies)
+	own := extensions(q)
+	best := s.routes.best(q, level, special, own, copies)
 	switch {
 	case best >= 0:
 		return best, nil
 	case copies:
 		return 0, fault.New(fault.InvalidArgument, "You can only specify a copy source header for copy requests.").
 			With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", q.HTTP.Header.Get(copySource))
-	case level == accountLevel:
+	case level == accountLevel, len(own) > 0:
 		return 0, notThere()
 	case level == 2 && len(special) > 0:
 		return 0, notOfKeys(q, special)
@@ -85,11 +86,11 @@ func (s *service) Match(q *protocol.Request) (int, error) {
 }
 
 // best returns the most specific route that accepts a request, or -1.
-func (rt *router) best(q *protocol.Request, level int, special []string, copies bool) int {
+func (rt *router) best(q *protocol.Request, level int, special, own []string, copies bool) int {
 	best := -1
 	for _, i := range rt.byLevel[bin(q.HTTP.Method, level)] {
 		r := &rt.all[i]
-		if r.accepts(q, special, copies && r.sender != dialect.Preflight) &&
+		if r.accepts(q, special, own, copies && r.sender != dialect.Preflight) &&
 			(best < 0 || r.constraints() > rt.all[best].constraints()) {
 			best = i
 		}
@@ -132,6 +133,16 @@ func knownMethod(m string) bool {
 		return true
 	}
 	return false
+}
+
+// extensions returns the headers of this server's own, by their canonical names.
+func extensions(q *protocol.Request) (found []string) {
+	for name := range q.HTTP.Header {
+		if name[0] == 'X' && protocol.IsExtension(name) {
+			found = append(found, name)
+		}
+	}
+	return found
 }
 
 // subresources returns the parameters that make a request another operation.
