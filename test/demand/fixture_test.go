@@ -240,7 +240,9 @@ func (f *fixture) grant(on []arn.ARN, actions []policy.Action, without policy.Ac
 	var needs []authz.Need
 	for _, r := range on {
 		for _, a := range actions {
-			if service, _, _ := strings.Cut(string(a), ":"); service == "s3" != (r.Service == "s3") && r != arn.Any() {
+			service, _, _ := strings.Cut(string(a), ":")
+			ofS3 := service == "s3" || service == "watertight"
+			if ofS3 != (r.Service == "s3") && r != arn.Any() {
 				continue // no method asks for it
 			}
 			needs = append(needs, authz.Need{Action: a, Resource: r, Soft: true})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"watertight/internal/gateway/dialect"
 	"watertight/internal/gateway/dispatch"
@@ -65,6 +66,8 @@ func request(row dispatch.Row, bucket string) raw {
 		}
 	case "PutBucketAcl", "PutObjectAcl":
 		r.header.Set("X-Amz-Acl", "bucket-owner-full-control")
+	case "RollbackBucket":
+		r.header.Set("X-Watertight-Rollback-To", time.Now().UTC().Format(time.RFC3339Nano))
 	case "GetObjectAttributes":
 		r.header.Set("X-Amz-Object-Attributes", "ETag")
 	}

@@ -57,6 +57,7 @@ func (a *API) main() []dispatch.Row {
 		define(a, "HeadObject", "HEAD /{Bucket}/{Key+}", authz.Ask(mayGetObject), a.headObject, orPart),
 		define(a, "DeleteObject", "DELETE /{Bucket}/{Key+}", authz.Ask(mayDeleteObject), a.deleteObject, noContent),
 		define(a, "DeleteObjects", "POST /{Bucket}?delete", authz.Ask(mayDeleteObjects), a.deleteObjects, checksum),
+		define(a, "RollbackBucket", "POST /{Bucket}", authz.Ask1(mayRollback), a.rollbackBucket, ofRollback),
 	}
 }
 

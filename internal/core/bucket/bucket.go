@@ -81,7 +81,7 @@ type Store struct {
 	policies   policies
 	rules      rulesCache
 	lists      *acl.Compiled
-	catalogue  action.Table // the actions of S3
+	catalogue  action.Table // the actions of S3, and this server's own
 	peers      policy.Peers
 	customer   CustomerKeys // the setting of new buckets
 }
@@ -91,8 +91,15 @@ type Store struct {
 func New(store kv.Store, region string, p principal.Directory) *Store {
 	return &Store{
 		store: store, region: region, principals: p, policies: newPolicies(), rules: newRulesCache(),
-		lists: acl.NewCompiled(), catalogue: action.Parse("s3"), customer: CustomerKeysBlocked,
+		lists: acl.NewCompiled(), catalogue: catalogue(), customer: CustomerKeysBlocked,
 	}
+}
+
+// catalogue returns the actions that a bucket policy may name.
+func catalogue() action.Table {
+	t := action.Parse("s3")
+	t.Actions = append(t.Actions, action.Parse("watertight").Actions...)
+	return t
 }
 
 // AllowCustomerKeys makes new buckets accept customers' keys (SSE-C). AWS has blocked them

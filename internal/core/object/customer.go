@@ -165,7 +165,7 @@ func (s *Store) openVersion(
 			return key, err
 		}
 	}
-	if key, err = s.payloads.OpenKey(ctx, g, v.location(), choice, k.binding(v.payloadUnique())); err != nil {
+	if key, err = s.payloads.OpenKey(ctx, g, v.location(), choice, k.binding(v)); err != nil {
 		return key, err
 	}
 	v.checksum.Sum, err = key.OpenSum(v.location())

@@ -64,7 +64,7 @@ func (s *Store) Put(ctx context.Context, g authz.Grant, in PutInput) (Version, e
 		return Version{}, err
 	}
 	v := in.version(&how)
-	at, digests, err := s.payloads.Write(ctx, g, in.source(how.choice, k.binding(v.unique)))
+	at, digests, err := s.payloads.Write(ctx, g, in.source(how.choice, k.binding(v)))
 	if err != nil {
 		return Version{}, err
 	}

@@ -156,7 +156,7 @@ func (s *Store) plan(ctx context.Context, g authz.Grant, in *GetInput, method st
 		return nil, err
 	}
 	if f.choice.IsKMS() && !in.Checksums && f.span.part == nil { // nobody sees the checksum
-		f.key, err = s.payloads.OpenKey(ctx, f.grant, f.v.location(), f.choice, k.binding(f.v.payloadUnique()))
+		f.key, err = s.payloads.OpenKey(ctx, f.grant, f.v.location(), f.choice, k.binding(f.v))
 		return f, cmp.Or(err, f.refusal)
 	}
 	if f.key, err = s.openVersion(ctx, f.grant, k, f.v, f.choice); err != nil {
@@ -206,10 +206,10 @@ func (s *Store) open(ctx context.Context, f *readPlan, key string) (io.ReadClose
 	if f.parts != nil {
 		return s.join(ctx, f, key)
 	}
-	k, at, u := f.key, f.v.location(), f.v.payloadUnique()
+	k, at := f.key, f.v.location()
 	if !f.choice.HidesDigests() {
 		var err error
-		if k, err = s.payloads.OpenKey(ctx, f.grant, at, f.choice, slot{f.b, key}.binding(u)); err != nil {
+		if k, err = s.payloads.OpenKey(ctx, f.grant, at, f.choice, slot{f.b, key}.binding(f.v)); err != nil {
 			return nil, err
 		}
 	}

@@ -168,7 +168,7 @@ func (s *Store) rekey(
 		return n, g, err
 	}
 	n = rekeyed{of: v.unique, kms: to, parts: make(map[unique]rewrapped, len(parts))}
-	n.whole, err = s.wrapAnew(ctx, g, v.location(), v.checksum.Sum, from, choice, k.binding(v.payloadUnique()))
+	n.whole, err = s.wrapAnew(ctx, g, v.location(), v.checksum.Sum, from, choice, k.binding(v))
 	for _, p := range parts {
 		if err != nil {
 			break

@@ -107,7 +107,7 @@ func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (
 		return RolledBack{}, err
 	}
 	at := requestTime(g)
-	return rollback(&in, at, s.payloads, func(fn func(kv.Reader) error) error {
+	return rollback(&in, at, writerOf(g), s.payloads, func(fn func(kv.Reader) error) error {
 		return change.View(ctx, s.store, g, fn)
 	}, func(r kv.Reader) (*bucket.Bucket, error) {
 		return bucket.For(r, g, in.Bucket)
@@ -122,14 +122,17 @@ func (s *Store) Rollback(ctx context.Context, g authz.Grant, in RollbackInput) (
 	})
 }
 
-// Rollback is Store.Rollback for the operator; record is the event of the page.
-func (o *Operator) Rollback(ctx context.Context, record authz.Record, in RollbackInput) (RolledBack, error) {
-	at := time.Now().UTC().Truncate(time.Microsecond)
+// Rollback is Store.Rollback for the operator, at the instant of the command; record is the
+// event of the page.
+func (o *Operator) Rollback(
+	ctx context.Context, record authz.Record, at time.Time, in RollbackInput,
+) (RolledBack, error) {
+	at = at.UTC().Truncate(time.Microsecond)
 	read := func(r kv.Reader) (*bucket.Bucket, error) {
 		b, err := bucket.Read(r, in.Bucket)
 		return &b, err
 	}
-	return rollback(&in, at, o.bytes, func(fn func(kv.Reader) error) error {
+	return rollback(&in, at, serviceWriter("operator"), o.bytes, func(fn func(kv.Reader) error) error {
 		return o.store.View(ctx, fn)
 	}, read, func(apply func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error {
 		return change.Operate(ctx, o.store, record, func(tx kv.Tx) error {
@@ -166,7 +169,7 @@ type renewer interface {
 
 // rollback plans a page in a view and applies it in a transaction.
 func rollback(
-	in *RollbackInput, at time.Time, keys renewer,
+	in *RollbackInput, at time.Time, by writer, keys renewer,
 	view func(func(kv.Reader) error) error, read func(kv.Reader) (*bucket.Bucket, error),
 	commit func(func(kv.Tx, *bucket.Bucket) (RolledBack, error)) error,
 ) (out RolledBack, err error) {
@@ -174,7 +177,7 @@ func rollback(
 		return RolledBack{}, err
 	}
 	for try := 1; ; try++ {
-		p := rollbackPlan{in: in, at: at}
+		p := rollbackPlan{in: in, at: at, by: by}
 		err = view(func(r kv.Reader) (err error) {
 			if p.b, err = read(r); err != nil {
 				return err
@@ -268,11 +271,11 @@ func (p *rollbackPlan) apply(tx kv.Tx, b *bucket.Bucket) (RolledBack, error) {
 func (p *rollbackPlan) push(tx kv.Tx, k slot, s *rollbackStep, head *version, j *judged) error {
 	switch j.action {
 	case RollbackRestores, RollbackChanges:
-		v := j.old.again(p.at)
+		v := j.old.again(p.at, p.by)
 		v.dataKey, v.acl = s.renewed, j.acl
 		return k.restore(tx, head, j.old, v)
 	case RollbackHides:
-		_, err := k.push(tx, head, newMarker(p.at), nil, removal{})
+		_, err := k.push(tx, head, newMarker(p.at, p.by), nil, removal{})
 		return err
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 type rollbackPlan struct {
 	in      *RollbackInput
 	at      time.Time
+	by      writer
 	b       *bucket.Bucket
 	private bool // public ACLs are blocked
 	to      uint64
@@ -42,10 +43,6 @@ type rollbackStep struct {
 	renewed []byte // under the current generation of the root key
 }
 
-// maxSteps is how many versions of a key are stepped over before the rest is skipped with a
-// seek, which costs about as much as so many steps.
-const maxSteps = 6
-
 func (p *rollbackPlan) run(r kv.Reader) error {
 	if err := p.in.checkBucket(p.b); err != nil {
 		return err
@@ -54,7 +51,7 @@ func (p *rollbackPlan) run(r kv.Reader) error {
 	if err != nil {
 		return err
 	}
-	p.private, p.to = public.BlockPublicACLs, uint64(max(0, p.in.To.UnixMicro()))
+	p.private, p.to = public.BlockPublicACLs, seqAt(p.in.To)
 	versions := bucket.VersionsOf(p.b.ID)
 	p.skip = len(versions)
 	from := append(versions, p.in.Prefix...)

@@ -122,7 +122,7 @@ func (e *env) again(key, id string) (made string) {
 		if err != nil {
 			return err
 		}
-		v := old.again(time.Now().UTC().Truncate(time.Microsecond))
+		v := old.again(time.Now().UTC().Truncate(time.Microsecond), serviceWriter("test"))
 		err = k.restore(tx, head, old, v)
 		made = v.id()
 		return err

@@ -52,7 +52,7 @@ func binding(id bucket.ID, u unique, key string) []byte {
 	return record.Key("watertight object\x00", string(id[:]), string(u[:]), key)
 }
 
-func (s slot) binding(u unique) []byte { return binding(s.b.ID, u, s.key) }
+func (s slot) binding(v *version) []byte { return binding(s.b.ID, v.payloadUnique(), s.key) }
 
 func (s slot) partBinding(upload unique, number int) []byte {
 	return partBinding(s.b.ID, upload, number, s.key)

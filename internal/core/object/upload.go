@@ -274,7 +274,7 @@ func (s *Store) newUpload(
 	if !how.choice.HidesDigests() {
 		return u, nil
 	}
-	at, _, err := s.payloads.NewKey(ctx, g, how.choice, k.binding(u.unique))
+	at, _, err := s.payloads.NewKey(ctx, g, how.choice, k.binding(&u.version))
 	u.dataKey = at.Key
 	return u, err
 }

@@ -299,7 +299,7 @@ func headerRefusals() []refusal {
 		{"service", "/b", replaced("/s3/", "/ec2/"), malformed, fault.KindInvalid},
 		{"terminator", "/b", replaced("aws4_request", "aws_request"), malformed, fault.KindInvalid},
 		{"unsigned x-amz-acl", "/b", set("X-Amz-Acl", "public-read"), "AccessDenied", fault.KindDenied},
-		{"unsigned x-watertight-as-of", "/b", set("X-Watertight-As-Of", "2026-01-01"), "AccessDenied", fault.KindDenied},
+		{"unsigned x-watertight", "/b", set("X-Watertight-As-Of", "2026-01-01"), "AccessDenied", fault.KindDenied},
 		{"unsigned copy source", "/b", set("X-Amz-Copy-Source", "a/b"), "AccessDenied", fault.KindDenied},
 		{"unsigned token", "/b", set("X-Amz-Security-Token", "t"), "AccessDenied", fault.KindDenied},
 		{"unsigned md5", "/b", set("Content-Md5", "t"), "AccessDenied", fault.KindDenied},

@@ -258,7 +258,8 @@ func valuesOf(h http.Header, name string) []string {
 // asks names headers that ask for something, or promise it. If one was signed
 // empty and then removed, the canonical request would stay the same.
 func asks(name string) bool {
-	return strings.HasPrefix(name, "x-amz-") || IsExtension(name) || name == "content-md5" || strings.HasPrefix(name, "if-")
+	return strings.HasPrefix(name, "x-amz-") || IsExtension(name) || name == "content-md5" ||
+		strings.HasPrefix(name, "if-")
 }
 
 // hoisted finds a signed header of S3's own that a presigned URL carries as a
