@@ -1,12 +1,7 @@
 package e2e
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
-	"encoding/base32"
-	"encoding/binary"
 	"encoding/csv"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -21,15 +16,7 @@ import (
 // totp returns the code for a base32 seed at an instant, as an authenticator shows it.
 func totp(t testing.TB, seed string, at time.Time) string {
 	t.Helper()
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := hmac.New(sha1.New, key)
-	m.Write(binary.BigEndian.AppendUint64(nil, uint64(at.Unix()/30)))
-	sum := m.Sum(nil)
-	n := binary.BigEndian.Uint32(sum[sum[19]&15:]) & 0x7fffffff
-	return fmt.Sprintf("%06d", n%1_000_000)
+	return harness.Device{Seed: seed}.Code(t, at)
 }
 
 // enrol gives a new device to a user and returns its serial number and seed.

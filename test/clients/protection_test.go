@@ -1,0 +1,76 @@
+package clients
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"watertight/internal/server"
+	"watertight/test/harness"
+)
+
+// TestTerraformProtection applies versioning with MFA Delete and Object Lock, with a code
+// as the provider sends it, finds nothing left to do, and destroys them: not before another
+// code has turned MFA Delete off.
+func TestTerraformProtection(t *testing.T) {
+	harness.NeedTool(t, "terraform")
+	var ahead atomic.Int64 // a code is good once, and a test doesn't wait for the next one
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	s := harness.Start(t, func(o *server.Config) { o.Now = now })
+	c := client{t, s, t.TempDir(), s.SecretAccessKey, func(string) []string { return nil }}
+	root := iam.New(iam.Options{
+		Region: s.Region, BaseEndpoint: &s.Endpoint, HTTPClient: harness.SDK(s.HTTP),
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
+	})
+	device := harness.EnrolRoot(t, root, "phone", now())
+	code := func() string {
+		ahead.Add(int64(90 * time.Second))
+		return "mfa=" + device.Serial + " " + device.Code(t, now())
+	}
+	main, err := os.ReadFile(filepath.Join("testdata", "terraform-protection", "main.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := c.terraformed(string(main))
+	with := func(mfa, state string, command ...string) []string {
+		return append(command, "-var", mfa, "-var", "mfa_delete="+state)
+	}
+	first := code()
+	if out := run(with(first, "Enabled", "apply", "-auto-approve")...); !strings.Contains(out, "4 added") {
+		t.Errorf("%s", out)
+	}
+	if out := run(with(first, "Enabled", "plan", "-detailed-exitcode")...); !strings.Contains(out, "No changes.") {
+		t.Errorf("a second plan: %s", out)
+	}
+	v, err := s.S3.GetBucketVersioning(t.Context(), &s3.GetBucketVersioningInput{
+		Bucket: aws.String("terraform-ledger"),
+	})
+	if err != nil || v.MFADelete != types.MFADeleteStatusEnabled || v.Status != types.BucketVersioningStatusEnabled {
+		t.Errorf("%+v %v", v, err)
+	}
+	l, err := s.S3.GetObjectLockConfiguration(t.Context(), &s3.GetObjectLockConfigurationInput{
+		Bucket: aws.String("terraform-archive"),
+	})
+	if err != nil || l.ObjectLockConfiguration.Rule == nil ||
+		aws.ToInt32(l.ObjectLockConfiguration.Rule.DefaultRetention.Days) != 30 {
+		t.Errorf("%+v %v", l, err)
+	}
+	destroy := with(first, "Enabled", "destroy", "-auto-approve")
+	if out, err := c.terraform(destroy...).CombinedOutput(); err == nil {
+		t.Errorf("MFA Delete is suspended without a new code: %s", out)
+	}
+	last := code()
+	run(with(last, "Disabled", "apply", "-auto-approve")...)
+	if out := run(with(last, "Disabled", "destroy", "-auto-approve")...); !strings.Contains(out, "Destroy complete!") {
+		t.Errorf("%s", out)
+	}
+}
