@@ -306,9 +306,10 @@ func (c *mfaCast) upload(e *cell) {
 	e.part = part.header.Get("ETag")
 }
 
-// TestMFADeleteMatrix tries each way to destroy a version, or what protects it, with each
-// kind of code, in both states of versioning. The golden file is what a reviewer reads:
-// the status, and whether anything that was there is gone. It is vulnerability class 30.
+// TestMFADeleteMatrix (Ceph PR#69987, where the guard of multi-delete was inverted) tries
+// each way to destroy a version, or what protects it, with each kind of code, in both states
+// of versioning, and without MFA Delete, where each of them destroys. The golden file is what
+// a reviewer reads: the status, and whether anything that was there is gone.
 func TestMFADeleteMatrix(t *testing.T) {
 	c := newMFACast(t)
 	newBucket(t, c.Server, "spare")

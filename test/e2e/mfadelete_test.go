@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"watertight/internal/server"
 )
@@ -65,6 +66,15 @@ func TestMFADeleteBySDK(t *testing.T) {
 	if err != nil || len(gone.Deleted) != 2 || len(gone.Errors) != 0 {
 		t.Fatalf("%+v, %v", gone, err)
 	}
+	// A session of the root user is the root user.
+	c.later()
+	session, err := c.someone(rootOf(c.Server), "").sts.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
+	c.ok(err)
+	_, err = c.session(session.Credentials).s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket: name, MFA: aws.String(c.header(c.first)),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: "Enabled"},
+	})
+	c.ok(err)
 	// A user who may do everything has no code that counts.
 	_, err = c.admin.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: name, MFA: aws.String(c.header(c.users)),
